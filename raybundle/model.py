@@ -1,0 +1,178 @@
+"""The values that flow from one stage to the next: frozen, and named by the words of the design."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, NewType
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+Digest = NewType("Digest", str)
+"""`sha256:` and 64 lower-case hex digits."""
+
+ModuleName = NewType("ModuleName", str)
+"""An absolute dotted module name; `__main__` for the target itself when it is a script."""
+
+ArchivePath = NewType("ArchivePath", str)
+"""A relative POSIX path in NFC that starts with its root's folder: `project/…` or `root-1/…`."""
+
+RootSymbol = NewType("RootSymbol", str)
+"""One entry of the symbolic path: `project:src`, `root:1`, `root:1:sub`, `stdlib`, `layers` or `ray`."""
+
+FoundBy = Literal["static", "literal", "prefix", "resource", "traced", "declared"]
+ModuleKind = Literal["script", "module", "package", "namespace", "extension"]
+
+
+@dataclass(frozen=True, slots=True)
+class ScriptTarget:
+    """A script, run as `python path`."""
+
+    path: Path
+    """Absolute, symbolic links resolved as Python does for `sys.path[0]`."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModuleTarget:
+    """A module, run as `python -m name`."""
+
+    name: ModuleName
+
+
+Target = ScriptTarget | ModuleTarget
+
+
+@dataclass(frozen=True, slots=True)
+class Interpreter:
+    """What the target interpreter says about itself; asked once, in a subprocess."""
+
+    executable: str
+    implementation: str
+    """`sys.implementation.name`, such as `cpython`."""
+    version: tuple[int, int, int]
+    abi: str
+    """`SOABI`, such as `cpython-311-x86_64-linux-gnu`."""
+    platform: str
+    """`sysconfig.get_platform()`, such as `linux-x86_64`."""
+    path: tuple[str, ...]
+    """`sys.path` without a script's directory: PYTHONPATH, standard library, site-packages, `.pth` roots."""
+    stdlib: tuple[str, ...]
+    """The entries of `path` that hold the standard library."""
+    site: tuple[str, ...]
+    """The entries of `path` that are site-packages (or dist-packages) directories."""
+    builtin_names: frozenset[str]
+    stdlib_names: frozenset[str]
+    suffixes: tuple[str, ...]
+    """Module suffixes in the order in which Python tries them: extensions, source, byte-code."""
+    editables: tuple[tuple[str, str], ...]
+    """Top-level name and location, as setuptools' editable finders on `sys.meta_path` map them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Root:
+    """A directory on the driver's path that holds first-party code of this bundle."""
+
+    symbol: RootSymbol
+    directory: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """One import: who, whom, where."""
+
+    importer: ModuleName
+    imported: ModuleName
+    file: Path
+    line: int
+    found_by: FoundBy
+    optional: bool = False
+    """Guarded by `try/except ImportError` or `suppress(ImportError)`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Module:
+    """A first-party module of the resolution."""
+
+    name: ModuleName
+    kind: ModuleKind
+    file: Path | None
+    """Absolute; None for a namespace package."""
+    root: RootSymbol
+    path: ArchivePath | None
+    found_by: FoundBy
+    sha256: str | None = None
+    """Hex, of the source that was scanned: a later change is noticed by it; None if not scanned."""
+
+
+@dataclass(frozen=True, slots=True)
+class DataFile:
+    """A file that travels without being a module: package data or an `include`."""
+
+    file: Path
+    path: ArchivePath
+    reason: str
+    """Such as `data of package pkg` or `include data/*.csv`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Distribution:
+    """An installed third-party project that the job needs."""
+
+    name: str
+    """Normalised (PEP 503)."""
+    version: str
+    provided_by: Literal["cluster", "ray"]
+    bytes: int
+    """Size of its installed files as RECORD lists them."""
+    modules: tuple[ModuleName, ...] = ()
+    """The modules by which first-party code needs it; empty when only another distribution requires it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """An import that resolves nowhere and is not optional."""
+
+    name: ModuleName
+    importer: ModuleName
+    file: Path
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class Warning:  # noqa: A001 - the design's word
+    """What cannot be known or looks wrong, with its place and what settles it."""
+
+    text: str
+    file: Path | None = None
+    line: int | None = None
+    hint: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Resolution:
+    """The effective import graph of a target, and the path on which it holds."""
+
+    target: Target
+    project: Path
+    interpreter: Interpreter
+    path: tuple[RootSymbol, ...]
+    """Ordered; only roots that hold something of the bundle, and `stdlib` and `ray` in their places."""
+    roots: tuple[Root, ...]
+    modules: tuple[Module, ...]
+    """Sorted by name."""
+    edges: tuple[Edge, ...]
+    data: tuple[DataFile, ...]
+    distributions: tuple[Distribution, ...]
+    missing: tuple[Missing, ...]
+    warnings: tuple[Warning, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CollectedFile:
+    """One file, read once: what is hashed is what is packed."""
+
+    path: ArchivePath
+    executable: bool
+    data: bytes
+    sha256: str
+    """Hex, of `data`."""
