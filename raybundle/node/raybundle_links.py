@@ -1,0 +1,173 @@
+"""Makes the directory of links by which a job sees Ray, what Ray requires, and nothing else of the node.
+
+The node's site-packages never come on the path. Which files belong to which distribution is read from their
+RECORD files; a directory that several distributions share (`google`) is made anew and its parts are linked.
+Runs when the node's installation changed, so it may import what it needs of the standard library.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import shutil
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+RAY_EXTRAS = ("default",)
+"""Ray's supervisor imports what `ray[default]` requires, in the environment of the job."""
+_REQUIREMENT = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)\s*(?:\[([^]]*)\])?[^;]*(?:;(.*))?")
+_EXTRA = re.compile(r"extra\s*==\s*['\"]([^'\"]+)['\"]")
+
+
+class Installed:
+    """A distribution of this node, with the files and requirements that its metadata lists."""
+
+    def __init__(self, site: str, folder: str) -> None:
+        name, _, version = folder.removesuffix(".dist-info").partition("-")
+        self.name = normalise(name)
+        self.version = version
+        self.site = site
+        self.folder = folder
+
+    def files(self) -> Iterator[str]:
+        """Yields its files relative to the site directory; without a RECORD, only its metadata."""
+        try:
+            lines = _lines(f"{self.site}/{self.folder}/RECORD")
+        except OSError:
+            return
+        import csv
+
+        for row in csv.reader(lines):
+            if row and not row[0].startswith(("../", "/")) and not row[0].endswith(".pth"):
+                yield row[0]
+
+    def requirements(self, extras: tuple[str, ...]) -> Iterator[tuple[str, tuple[str, ...]]]:
+        """Yields name and extras of what it requires, with the given extras of its own."""
+        for line in _lines(f"{self.site}/{self.folder}/METADATA"):
+            if not line.strip():
+                return
+            if line.lower().startswith("requires-dist:"):
+                match = _REQUIREMENT.match(line[14:])
+                if match is None:
+                    continue
+                name, wanted, marker = match.groups()
+                needs = _EXTRA.findall(marker or "")
+                if not needs or any(normalise(need) in extras for need in needs):
+                    yield normalise(name), tuple(normalise(e) for e in (wanted or "").split(",") if e.strip())
+
+
+def normalise(name: str) -> str:
+    """Returns the normalised name of a distribution or an extra (PEP 503)."""
+    return re.sub(r"[-_.]+", "-", name.strip()).lower()
+
+
+def make_links(link: str, wanted: str, sites: list[str], provided: list[str]) -> None:
+    """Points `link` to a new directory named `wanted` beside it, with links into `sites`.
+
+    Args:
+        link: absolute path of the symbolic link that stands on `sys.path`.
+        wanted: name of the directory for this state of the node.
+        sites: the node's site-packages directories, in the order of its path.
+        provided: `name version` of each distribution that the cluster must provide.
+
+    Raises:
+        RuntimeError: Ray is not there, or a distribution is not there in its version.
+    """
+    directory = f"{os.path.dirname(link)}/{wanted}"
+    with open(f"{os.path.dirname(link)}/lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not os.path.isdir(directory):
+            installed = _installed(sites)
+            allowed = _closure(installed, [item.split(" ") for item in provided], sites)
+            partial = f"{directory}.partial"
+            shutil.rmtree(partial, ignore_errors=True)
+            os.mkdir(partial, 0o700)
+            for site in sites:
+                _link_site(site, partial, installed.values(), allowed)
+            os.rename(partial, directory)
+        temporary = f"{link}.new"
+        if os.path.lexists(temporary):
+            os.unlink(temporary)
+        os.symlink(wanted, temporary)
+        os.replace(temporary, link)
+
+
+def _installed(sites: list[str]) -> dict[str, Installed]:
+    """Returns the distributions by name; of two with one name, the one that comes first on the path."""
+    found: dict[str, Installed] = {}
+    for site in sites:
+        for folder in sorted(os.listdir(site)):
+            if folder.endswith(".dist-info"):
+                distribution = Installed(site, folder)
+                found.setdefault(distribution.name, distribution)
+    return found
+
+
+def _closure(installed: dict[str, Installed], provided: list[list[str]], sites: list[str]) -> set[str]:
+    """Returns the names of Ray, of the provided distributions, and of what Ray requires and is installed."""
+    if "ray" not in installed:
+        raise RuntimeError(f"file {', '.join(sites)}: expected distribution ray, found none")
+    allowed: set[str] = set()
+    for name, version in provided:
+        found = installed[name].version if name in installed else "none"
+        if found != version:
+            raise RuntimeError(f"file {name}.dist-info: expected {name} {version}, found {name} {found}")
+        allowed.add(name)
+    waiting: list[tuple[str, tuple[str, ...]]] = [("ray", RAY_EXTRAS)]
+    seen: set[tuple[str, tuple[str, ...]]] = set()
+    while waiting:
+        name, extras = waiting.pop()
+        if name in installed and (name, extras) not in seen:
+            seen.add((name, extras))
+            allowed.add(name)
+            waiting += installed[name].requirements(extras)
+    return allowed
+
+
+def _link_site(site: str, target: str, installed: Iterable[Installed], allowed: set[str]) -> None:
+    """Links the allowed files of one site directory, each by the highest directory that is theirs alone."""
+    own: set[str] = set()
+    foreign: set[str] = set()
+    for distribution in installed:
+        if distribution.site == site:
+            owned = distribution.name in allowed
+            files = [*distribution.files(), f"{distribution.folder}/METADATA"]
+            (own if owned else foreign).update(files)
+    shared = {parent for file in foreign for parent in _parents(file)}
+    for file in own:
+        if file not in foreign:
+            _link(site, target, _highest_unshared(file, shared))
+
+
+def _parents(file: str) -> Iterator[str]:
+    while "/" in file:
+        file = file.rpartition("/")[0]
+        yield file
+
+
+def _highest_unshared(file: str, shared: set[str]) -> str:
+    best = file
+    for parent in _parents(file):
+        if parent in shared:
+            return best
+        best = parent
+    return best
+
+
+def _link(site: str, target: str, path: str) -> None:
+    place = f"{target}/{path}"
+    if os.path.lexists(place) or not os.path.exists(f"{site}/{path}"):
+        return
+    parent = os.path.dirname(place)
+    if os.path.islink(parent):
+        return
+    os.makedirs(parent, exist_ok=True)
+    os.symlink(f"{site}/{path}", place)
+
+
+def _lines(file: str) -> list[str]:
+    with open(file, encoding="utf-8", errors="replace") as stream:
+        return stream.read().splitlines()
