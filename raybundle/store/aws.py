@@ -1,0 +1,186 @@
+"""Where an S3 store is and who we are there, told the way AWS's own tools are told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from raybundle.errors import StoreAccessError, UsageError
+
+if TYPE_CHECKING:
+    import configparser
+    from collections.abc import Callable, Mapping
+
+    from botocore.credentials import Credentials
+    from obstore.store import S3Credential
+
+DEFAULT_REGION = "us-east-1"
+"""Where nothing names one, as obstore and most S3-compatible servers have it."""
+
+CREDENTIALS_TTL = timedelta(minutes=5)
+"""How long a client keeps temporary credentials; botocore renews them 10 minutes before they end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """How to reach a bucket."""
+
+    endpoint: str | None
+    """None for AWS itself."""
+    region: str
+    certificates: Path | None
+    """PEM file of certificate authorities to trust besides the system's."""
+    source: str
+    """Where the credentials come from, in words; never a part of them."""
+    credentials: Callable[[], S3Credential]
+
+
+def find_access(environ: Mapping[str, str], profile: str | None) -> Access:
+    """Returns what environment and `~/.aws` say; botocore is imported only if no keys are in the environment.
+
+    Keys in the environment come before AWS_PROFILE; a `profile` named here comes before them, as in boto3.
+
+    Raises:
+        UsageError: A profile does not exist, or a file cannot be read.
+        StoreAccessError: There are no credentials, or they cannot be had.
+    """
+    settings = _profile_settings(environ, profile)
+    source, credentials = _find_credentials(environ, profile)
+    certificates = environ.get("AWS_CA_BUNDLE") or settings.get("ca_bundle")
+    return Access(
+        endpoint=_find_endpoint(environ, settings),
+        region=_first(environ, "AWS_REGION", "AWS_DEFAULT_REGION")
+        or settings.get("region")
+        or DEFAULT_REGION,
+        certificates=Path(certificates) if certificates else None,
+        source=source,
+        credentials=credentials,
+    )
+
+
+def _find_endpoint(environ: Mapping[str, str], settings: Mapping[str, str]) -> str | None:
+    if environ.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "").lower() == "true":
+        return None
+    named = _first(environ, "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
+    return named or settings.get("s3.endpoint_url") or settings.get("endpoint_url")
+
+
+def _find_credentials(
+    environ: Mapping[str, str], profile: str | None
+) -> tuple[str, Callable[[], S3Credential]]:
+    access_key, secret = environ.get("AWS_ACCESS_KEY_ID"), environ.get("AWS_SECRET_ACCESS_KEY")
+    if not (access_key and secret) or profile:
+        return _chain(environ, profile or _first(environ, "AWS_PROFILE", "AWS_DEFAULT_PROFILE"))
+    fixed: S3Credential = {
+        "access_key_id": access_key,
+        "secret_access_key": secret,
+        "token": environ.get("AWS_SESSION_TOKEN") or None,
+        "expires_at": None,
+    }
+    return "AWS_ACCESS_KEY_ID in the environment", lambda: fixed
+
+
+def _chain(environ: Mapping[str, str], profile: str | None) -> tuple[str, Callable[[], S3Credential]]:
+    """Asks botocore: files, SSO, roles, containers, instance metadata."""
+    # 0.3 s of CPU that a run with keys in the environment does not pay.
+    import botocore.exceptions  # noqa: PLC0415
+    import botocore.session  # noqa: PLC0415
+
+    session = botocore.session.Session(profile=profile)
+    session.set_config_variable("config_file", str(_config_file(environ)))
+    session.set_config_variable("credentials_file", str(_credentials_file(environ)))
+    try:
+        credentials = session.get_credentials()
+        if credentials is not None:
+            credentials.get_frozen_credentials()
+    except botocore.exceptions.ProfileNotFound as error:
+        raise UsageError(
+            f"no AWS profile {profile!r} in {_config_file(environ)} or {_credentials_file(environ)}",
+            hint="choose one of those that `aws configure list-profiles` prints",
+        ) from error
+    except botocore.exceptions.BotoCoreError as error:
+        raise StoreAccessError(
+            f"cannot get AWS credentials for profile {profile or 'default'}: {error}",
+            hint="sign in again (`aws sso login`), or check the profile with `aws sts get-caller-identity`",
+        ) from error
+    if credentials is None:
+        raise _no_credentials(environ)
+    return f"profile {profile or 'default'} ({credentials.method})", lambda: _current(credentials)
+
+
+def _current(credentials: Credentials) -> S3Credential:
+    frozen = credentials.get_frozen_credentials()
+    return {
+        "access_key_id": frozen.access_key or "",
+        "secret_access_key": frozen.secret_key or "",
+        "token": frozen.token,
+        "expires_at": datetime.now(timezone.utc) + CREDENTIALS_TTL,
+    }
+
+
+def _no_credentials(environ: Mapping[str, str]) -> StoreAccessError:
+    return StoreAccessError(
+        "no AWS credentials: looked in the environment, "
+        f"{_credentials_file(environ)}, {_config_file(environ)}, container and instance roles",
+        hint="set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+    )
+
+
+def _profile_settings(environ: Mapping[str, str], profile: str | None) -> dict[str, str]:
+    """Returns region, endpoint_url, ca_bundle and `s3.endpoint_url` as the profile has them.
+
+    https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html
+    """
+    name = profile or _first(environ, "AWS_PROFILE", "AWS_DEFAULT_PROFILE") or "default"
+    config = _read_ini(_config_file(environ))
+    settings = _section(config, "default" if name == "default" else f"profile {name}")
+    settings |= _section(_read_ini(_credentials_file(environ)), name)
+    services = _nested(_section(config, f"services {settings.get('services', '')}").get("s3", ""))
+    own = services or _nested(settings.get("s3", ""))
+    return settings | {f"s3.{key}": value for key, value in own.items()}
+
+
+def _nested(text: str) -> dict[str, str]:
+    """Reads an indented block of AWS's files, which configparser leaves as one value of several lines."""
+    pairs = (line.partition("=") for line in text.splitlines() if "=" in line)
+    return {key.strip(): value.strip() for key, _, value in pairs}
+
+
+def _section(parser: configparser.RawConfigParser | None, name: str) -> dict[str, str]:
+    return dict(parser.items(name)) if parser is not None and parser.has_section(name) else {}
+
+
+def _read_ini(path: Path) -> configparser.RawConfigParser | None:
+    if not path.is_file():
+        return None
+    import configparser  # noqa: PLC0415 - most runs on a cluster have no such file
+
+    parser: Any = configparser.RawConfigParser(strict=False)
+    try:
+        parser.read_string(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeError, configparser.Error) as error:
+        raise UsageError(f"cannot read {path}: {error}".replace("\n", " ")) from error
+    found: configparser.RawConfigParser = parser
+    return found
+
+
+def _config_file(environ: Mapping[str, str]) -> Path:
+    return _aws_file(environ, "AWS_CONFIG_FILE", "config")
+
+
+def _credentials_file(environ: Mapping[str, str]) -> Path:
+    return _aws_file(environ, "AWS_SHARED_CREDENTIALS_FILE", "credentials")
+
+
+def _aws_file(environ: Mapping[str, str], variable: str, name: str) -> Path:
+    home = Path(environ["HOME"]) if environ.get("HOME") else Path.home()
+    named = environ.get(variable)
+    if not named:
+        return home / ".aws" / name
+    return home / named[2:] if named.startswith("~/") else Path(named)
+
+
+def _first(environ: Mapping[str, str], *names: str) -> str | None:
+    return next((environ[name] for name in names if environ.get(name)), None)

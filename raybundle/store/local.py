@@ -1,0 +1,140 @@
+"""A store in a local directory: whole objects, created once, on disk when `put_new` returns."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import secrets
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from raybundle.errors import ObjectMissingError, StoreAccessError
+from raybundle.store.base import check_key
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+INCOMING = ".incoming"
+"""Folder of unfinished writes; on the store's own file system, because `link` does not cross one."""
+
+HINTS = {
+    errno.EACCES: "make the directory writable for this user, or name another one with --store",
+    errno.EROFS: "the file system is read-only: name another directory with --store",
+    errno.ENOSPC: "make room, or name another directory with --store",
+    errno.EDQUOT: "your quota is used up: make room, or name another directory with --store",
+    errno.EPERM: "the file system may have no hard links: name a directory on another one with --store",
+    errno.EXDEV: "the store's directory must lie on one file system: name another directory with --store",
+}
+HINTS[errno.ENOTSUP] = HINTS[errno.EOPNOTSUPP] = HINTS[errno.EPERM]
+
+
+class LocalStore:
+    """A directory on this machine."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory.absolute()
+
+    @property
+    def url(self) -> str:
+        """As `file://…`, percent-encoded."""
+        return self._directory.as_uri()
+
+    def get(self, key: str) -> bytes:
+        """Returns the object's bytes."""
+        path = self._path(key)
+        with self._access("read"):
+            try:
+                return path.read_bytes()
+            except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
+                raise ObjectMissingError(f"no object {key} in {self.url}") from error
+
+    def put_new(self, key: str, data: bytes) -> bool:
+        """Writes beside, then links: the name appears with the whole object or not at all."""
+        path = self._path(key)
+        with self._access("write to"):
+            _make_directory(path.parent)
+            with self._written(data) as temporary:
+                try:
+                    os.link(temporary, path)
+                except FileExistsError:
+                    return False
+            _sync_directory(path.parent)
+        return True
+
+    def size(self, key: str) -> int | None:
+        """Returns the object's bytes on disk."""
+        path = self._path(key)
+        with self._access("read"):
+            return path.stat().st_size if path.is_file() else None
+
+    def keys(self, prefix: str) -> list[str]:
+        """Walks only the folder that the prefix names."""
+        start = self._directory / prefix.rpartition("/")[0]
+        with self._access("list"):
+            found = (path.relative_to(self._directory).as_posix() for path in _files(start))
+            return sorted(key for key in found if key.startswith(prefix))
+
+    def node_url(self, key: str) -> str:
+        """As `file://…`; Ray 2.60 decodes percent-encoding (`ray/_private/runtime_env/protocol.py`)."""
+        return self._path(key).as_uri()
+
+    def _path(self, key: str) -> Path:
+        return self._directory / check_key(key)
+
+    @contextlib.contextmanager
+    def _written(self, data: bytes) -> Iterator[Path]:
+        temporary = self._directory / INCOMING / f"{os.getpid()}-{secrets.token_hex(8)}"
+        _make_directory(temporary.parent)
+        try:
+            with temporary.open("xb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            yield temporary
+        finally:
+            temporary.unlink(missing_ok=True)
+
+    @contextlib.contextmanager
+    def _access(self, verb: str) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            where = error.filename or self._directory
+            raise StoreAccessError(
+                f"cannot {verb} the store {self._directory}: {error.strerror} ({where})",
+                hint=HINTS.get(error.errno or 0),
+            ) from error
+
+
+def _files(directory: Path) -> Iterator[Path]:
+    """Yields the files below; without hidden ones, which are not objects."""
+    try:
+        entries = list(os.scandir(directory))
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    for entry in entries:
+        if entry.name.startswith("."):
+            continue
+        if entry.is_dir():
+            yield from _files(Path(entry.path))
+        else:
+            yield Path(entry.path)
+
+
+def _make_directory(directory: Path) -> None:
+    """Creates it and its parents so that a power cut does not lose the names of new ones."""
+    if directory.is_dir():
+        return
+    _make_directory(directory.parent)
+    with contextlib.suppress(FileExistsError):
+        directory.mkdir()
+    _sync_directory(directory.parent)
+
+
+def _sync_directory(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,86 @@
+"""From a URL to the store behind it; clients are imported only for the scheme that needs them."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+
+from raybundle.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from raybundle.store.base import Store
+
+SCHEME = re.compile(r"(?P<scheme>[a-zA-Z][a-zA-Z0-9+.-]+):(?P<slashes>/{0,2})(?P<rest>.*)", re.DOTALL)
+PASSWORD = re.compile(r"[^/@]*:[^/@]*@")
+BUCKET = re.compile(r"[a-z0-9][a-z0-9._-]{1,61}[a-z0-9]")
+"""https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html, and `_` of older buckets."""
+
+EXAMPLES = "such as /var/bundles, file:///var/bundles, s3://bucket/prefix or gs://bucket/prefix"
+
+
+def open_store(url: str, environ: Mapping[str, str], profile: str | None = None) -> Store:
+    """Returns the store of a path or URL; nothing is read or connected yet.
+
+    Args:
+        url: A directory, `file://…` (percent-encoded), `s3://bucket/prefix`, or any URL of fsspec.
+        environ: Where the AWS variables are looked up.
+        profile: An AWS profile that comes before keys in the environment; only for S3.
+
+    Raises:
+        UsageError: The URL is none, holds a password, or its driver is not installed.
+    """
+    match = SCHEME.fullmatch(url)
+    if match is None:
+        return _local(Path(url).expanduser(), url)
+    scheme, slashes, rest = match["scheme"].lower(), match["slashes"], match["rest"]
+    if slashes != "//":
+        raise UsageError(f"{_hidden(url)!r} is no URL of a store", hint=f"write a path or a URL, {EXAMPLES}")
+    if PASSWORD.match(rest):
+        raise UsageError(
+            f"the store's URL holds a password: {_hidden(url)}",
+            hint="leave it out: credentials come from the environment or from the scheme's own files",
+        )
+    if scheme == "file":
+        return _local(_file_path(rest, url), url)
+    if scheme in {"s3", "s3a"}:
+        return _s3(rest, url, environ, profile)
+    from raybundle.store.fsspec_store import FsspecStore  # noqa: PLC0415
+
+    return FsspecStore(url)
+
+
+def _local(directory: Path, url: str) -> Store:
+    from raybundle.store.local import LocalStore  # noqa: PLC0415
+
+    if not url.strip() or "\0" in url:
+        raise UsageError(f"{url!r} is no store", hint=f"write a path or a URL, {EXAMPLES}")
+    return LocalStore(directory)
+
+
+def _file_path(rest: str, url: str) -> Path:
+    host, slash, path = rest.partition("/")
+    if host not in {"", "localhost"} or not slash:
+        raise UsageError(f"{url} does not name a directory of this machine", hint=f"write file:///{rest}")
+    return Path("/" + unquote(path))
+
+
+def _s3(rest: str, url: str, environ: Mapping[str, str], profile: str | None) -> Store:
+    from raybundle.store.base import check_key  # noqa: PLC0415
+    from raybundle.store.s3 import S3Store  # noqa: PLC0415
+
+    bucket, _, prefix = rest.partition("/")
+    if not BUCKET.fullmatch(bucket):
+        raise UsageError(f"{url!r} names no S3 bucket", hint="write s3://bucket/prefix")
+    prefix = prefix.strip("/")
+    if any(character in prefix for character in "?#"):
+        raise UsageError(f"{url!r} has more than bucket and prefix", hint="write s3://bucket/prefix")
+    return S3Store(bucket, check_key(prefix) if prefix else "", environ, profile)
+
+
+def _hidden(url: str) -> str:
+    """Returns the URL without what stands between `:` and `@`."""
+    return re.sub(r"(?<=//)[^/@]*@", "…@", url)

@@ -1,0 +1,232 @@
+"""A store in an S3 bucket, over obstore (docs/decisions/003-store-clients.md)."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from raybundle.errors import ObjectMissingError, StoreAccessError, StoreError, UsageError
+from raybundle.store.aws import find_access
+from raybundle.store.base import check_key
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from obstore.store import S3Store as Client
+
+    from raybundle.store.aws import Access
+
+CONNECT_SECONDS = 3
+"""How long one connection may take; three tries end within RETRY_SECONDS and one more of these."""
+
+ANSWER_SECONDS = 10
+"""How long a server may be silent; counted from the start of the request, so it bounds small uploads too."""
+
+RETRY_SECONDS = 8
+"""After this long no new try starts: a dead endpoint is an error in less than 15 seconds."""
+
+TRIES_MORE = 3
+"""Tries after the first, 0.1 s to 0.4 s apart."""
+
+SMALL_BYTES = 1 << 20
+"""Up to here an upload must be answered within ANSWER_SECONDS; a larger one may take UPLOAD_SECONDS."""
+
+UPLOAD_SECONDS = 900
+"""Longest single upload."""
+
+HINTS = {
+    "SignatureDoesNotMatch": "the secret key does not belong to the access key: set both again",
+    "InvalidAccessKeyId": "the server does not know the access key: is the endpoint the right one?",
+    "AccessDenied": "the identity needs s3:GetObject, s3:PutObject and s3:ListBucket here",
+    "ExpiredToken": "the temporary credentials have expired: sign in again (`aws sso login`)",
+    "InvalidToken": "AWS_SESSION_TOKEN does not belong to the access key: set all three again",
+    "RequestTimeTooSkewed": "this machine's clock is wrong: set it",
+    "NoSuchBucket": "create the bucket, or name another one with --store",
+    "AuthorizationHeaderMalformed": "the bucket is in another region: set AWS_REGION",
+    "PermanentRedirect": "the bucket is in another region: set AWS_REGION",
+}
+"""What to do next, by S3's error code."""
+
+
+class S3Store:
+    """A prefix in a bucket."""
+
+    def __init__(self, bucket: str, prefix: str, environ: Mapping[str, str], profile: str | None) -> None:
+        self._bucket = bucket
+        self._prefix = prefix
+        self._environ = environ
+        self._profile = profile
+        self._found_access: Access | None = None
+        self._clients: dict[bool, Client] = {}
+
+    @property
+    def url(self) -> str:
+        """As `s3://bucket/prefix`; endpoint and credentials are the environment's."""
+        return f"s3://{self._bucket}/{self._prefix}".rstrip("/")
+
+    def get(self, key: str) -> bytes:
+        """Reads the whole object into memory."""
+        import obstore  # noqa: PLC0415
+
+        with self._access(f"read {check_key(key)} from"):
+            return bytes(obstore.get(self._client(), key).bytes())
+
+    def put_new(self, key: str, data: bytes) -> bool:
+        """Puts with `If-None-Match: *`; 412 and 409 both count as lost.
+
+        A server that ignores the condition overwrites, and nothing here notices.
+        """
+        import obstore  # noqa: PLC0415
+        from obstore.exceptions import AlreadyExistsError  # noqa: PLC0415
+
+        client = self._client(patient=len(data) > SMALL_BYTES)
+        with self._access(f"write {check_key(key)} to"):
+            try:
+                # One put from memory: several parts under a condition race on some servers (STORE_FACTS).
+                obstore.put(client, key, data, mode="create", use_multipart=False)
+            except AlreadyExistsError:
+                return False
+        return True
+
+    def size(self, key: str) -> int | None:
+        """Asks for the head; where that fails, asks for the object, because only that answer has a reason."""
+        import obstore  # noqa: PLC0415
+        from obstore.exceptions import PermissionDeniedError  # noqa: PLC0415
+
+        without_reason = contextlib.suppress(FileNotFoundError, PermissionDeniedError)
+        with self._access(f"read {check_key(key)} from"), without_reason:
+            return int(obstore.head(self._client(), key)["size"])
+        try:
+            return len(self.get(key))
+        except ObjectMissingError:
+            return None
+
+    def keys(self, prefix: str) -> list[str]:
+        """Lists the folder that the prefix names (1,000 keys per request) and keeps what starts with it."""
+        import obstore  # noqa: PLC0415
+
+        folder = prefix.rpartition("/")[0] or None
+        with self._access("list"):
+            found = [entry["path"] for page in obstore.list(self._client(), folder) for entry in page]
+        return sorted(key for key in found if key.startswith(prefix))
+
+    def node_url(self, key: str) -> str:
+        """As `s3://…`: the node reads it with its own credentials and endpoint."""
+        return f"{self.url}/{check_key(key)}"
+
+    def _client(self, *, patient: bool = False) -> Client:
+        """Returns a client of this process, made at its first use."""
+        _Runtime.claim()
+        if patient not in self._clients:
+            self._clients[patient] = self._connect(patient=patient)
+        return self._clients[patient]
+
+    def _connect(self, *, patient: bool) -> Client:
+        from obstore.store import S3Store as Client  # noqa: PLC0415
+
+        access = self._find_access()
+        virtual_hosted = access.endpoint is None and "." not in self._bucket
+        config: Any = {
+            "region": access.region,
+            "checksum_algorithm": "SHA256",
+            "virtual_hosted_style_request": virtual_hosted,
+        }
+        if access.endpoint is not None:
+            config |= {"endpoint": access.endpoint, "aws_endpoint_url_s3": access.endpoint}
+        return Client(
+            self._bucket,
+            prefix=self._prefix or None,
+            config=config,
+            client_options=_client_options(access, patient=patient),
+            retry_config={
+                "max_retries": TRIES_MORE,
+                "retry_timeout": timedelta(seconds=RETRY_SECONDS),
+                "backoff": {"init_backoff": timedelta(seconds=0.1), "max_backoff": timedelta(seconds=1)},
+            },
+            credential_provider=access.credentials,
+        )
+
+    def _find_access(self) -> Access:
+        if self._found_access is None:
+            self._found_access = find_access(self._environ, self._profile)
+        return self._found_access
+
+    @contextlib.contextmanager
+    def _access(self, verb: str) -> Iterator[None]:
+        """Turns obstore's errors into ours; no secret and no debug text passes."""
+        from obstore.exceptions import BaseError  # noqa: PLC0415
+
+        try:
+            yield
+        except (BaseError, OSError, ValueError) as error:
+            raise self._error(verb, error) from error
+
+    def _error(self, verb: str, error: Exception) -> StoreError:
+        access = self._find_access()
+        at = access.endpoint or f"AWS, region {access.region}"
+        code = _find(r"<Code>([^<]*)</Code>", error)
+        if isinstance(error, FileNotFoundError) and code != "NoSuchBucket":
+            return ObjectMissingError(f"cannot {verb} {self.url} at {at}: no such object")
+        if code == "NoSuchBucket":
+            return StoreAccessError(f"no bucket {self._bucket} at {at}", hint=HINTS[code])
+        status = _find(r"status code: (\d{3}[\w ]*)", error)
+        if code or status:
+            why = f"{code or status} (credentials: {access.source})"
+            hint = HINTS.get(code or "", "check endpoint, region and credentials")
+            return StoreAccessError(f"cannot {verb} {self.url} at {at}: {why}", hint=hint)
+        return StoreAccessError(f"cannot {verb} {self.url} at {at}: {_reason(error)}", hint=_REACH_HINT)
+
+
+_REACH_HINT = "is the endpoint right (AWS_ENDPOINT_URL), and can this machine reach it?"
+
+
+class _Runtime:
+    """obstore's threads: one set per process, which a fork does not copy."""
+
+    owner: int | None = None
+
+    @classmethod
+    def claim(cls) -> None:
+        """Refuses where obstore would hang for ever: after a fork of a process that used it."""
+        cls.owner = cls.owner or os.getpid()
+        if cls.owner != os.getpid():
+            raise StoreAccessError(
+                f"this process was forked from {cls.owner} after that had used an S3 store",
+                hint='start it afresh: multiprocessing.get_context("spawn") or "forkserver"',
+            )
+
+
+def _client_options(access: Access, *, patient: bool) -> Any:
+    options: dict[str, Any] = {
+        "allow_http": (access.endpoint or "").startswith("http://"),
+        "connect_timeout": timedelta(seconds=CONNECT_SECONDS),
+        "timeout": timedelta(seconds=UPLOAD_SECONDS),
+    }
+    if not patient:
+        options["read_timeout"] = timedelta(seconds=ANSWER_SECONDS)
+    if access.certificates is not None:
+        try:
+            options["root_certificate"] = access.certificates.read_bytes()
+        except OSError as error:
+            raise UsageError(f"cannot read AWS_CA_BUNDLE {access.certificates}: {error.strerror}") from error
+    return options
+
+
+def _find(pattern: str, error: Exception) -> str | None:
+    match = re.search(pattern, str(error))
+    return match[1].strip() if match else None
+
+
+def _reason(error: Exception) -> str:
+    """Returns the innermost cause that the debug text names, else its first line."""
+    text = str(error)
+    if "kind: Timeout" in text:
+        return "no answer in time"
+    if "ConnectionRefused" in text:
+        return "connection refused"
+    if "kind: Connect" in text:
+        return "cannot connect (name, network or certificate)"
+    return text.partition("\n")[0]

