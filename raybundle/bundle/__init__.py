@@ -1,0 +1,1 @@
+"""From a `Resolution` to bytes: collected files, canonical manifest, digest, deterministic archive."""

@@ -1,0 +1,60 @@
+"""Reads every file of a resolution once: what is hashed is what is packed."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from typing import TYPE_CHECKING
+
+from raybundle.errors import BundleError, RefusedFileError
+from raybundle.model import ArchivePath, CollectedFile
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from raybundle.model import Resolution
+
+
+def collect(resolution: Resolution) -> tuple[CollectedFile, ...]:
+    """Returns the files of the bundle, sorted by archive path.
+
+    Raises:
+        RefusedFileError: files cannot be read; all of them are named.
+        BundleError: a module changed between the scan and now.
+    """
+    files: dict[ArchivePath, CollectedFile] = {}
+    refused: list[str] = []
+    for path, file, scanned in _sources(resolution):
+        try:
+            collected = _read(path, file)
+        except OSError as error:
+            refused.append(f"{file}: {error.strerror or error}")
+            continue
+        if scanned is not None and scanned != collected.sha256:
+            raise BundleError(f"{file} changed while it was being bundled", hint="run the command again")
+        files[path] = collected
+    if refused:
+        raise RefusedFileError("cannot read " + "\n            ".join(refused))
+    return tuple(files[path] for path in sorted(files))
+
+
+def _sources(resolution: Resolution) -> Iterator[tuple[ArchivePath, Path, str | None]]:
+    for module in resolution.modules:
+        if module.file is not None and module.path is not None:
+            yield module.path, module.file, module.sha256
+    for data in resolution.data:
+        yield data.path, data.file, None
+
+
+def _read(path: ArchivePath, file: Path) -> CollectedFile:
+    with file.open("rb") as stream:
+        data = stream.read()
+        mode = os.fstat(stream.fileno()).st_mode
+    return CollectedFile(
+        path=path,
+        executable=bool(mode & stat.S_IXUSR),
+        data=data,
+        sha256=hashlib.sha256(data).hexdigest(),
+    )

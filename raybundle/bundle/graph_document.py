@@ -1,0 +1,43 @@
+"""The graph of a bundle as JSON: kept beside the manifest to explain it, no part of its identity."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from raybundle.model import Resolution
+
+SCHEMA_VERSION = 1
+
+
+def graph_document(resolution: Resolution) -> dict[str, Any]:
+    """Returns modules and edges with archive paths, so that it says nothing of the machine it was made on."""
+    paths = {module.file: module.path for module in resolution.modules if module.file is not None}
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "modules": [
+            {
+                "name": module.name,
+                "kind": module.kind,
+                "root": module.root,
+                "found_by": module.found_by,
+                **({} if module.path is None else {"path": module.path}),
+            }
+            for module in resolution.modules
+        ],
+        "edges": [
+            {
+                "importer": edge.importer,
+                "imported": edge.imported,
+                "path": paths.get(edge.file) or "",
+                "line": edge.line,
+                "found_by": edge.found_by,
+                "optional": edge.optional,
+            }
+            for edge in resolution.edges
+        ],
+        "distributions": [
+            {"name": item.name, "version": item.version, "modules": list(item.modules)}
+            for item in resolution.distributions
+        ],
+    }

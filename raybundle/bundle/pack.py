@@ -1,0 +1,74 @@
+"""The archive: a deterministic zip that Ray unpacks as the working directory of a job."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import zipfile
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+from raybundle.node.raybundle_materialise import member_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from raybundle.model import CollectedFile
+
+OWN = ".raybundle"
+"""Folder of the archive that holds what is not a project file."""
+BOOT_FILES = ("sitecustomize.py", "raybundle_boot.py", "raybundle_links.py", "raybundle_materialise.py")
+"""What travels of `raybundle.node`; the first stands at the top, where Python looks for it."""
+COMPRESSION_LEVEL = 6
+_TIME = (1980, 1, 1, 0, 0, 0)
+_MODES = {False: 0o100644, True: 0o100755}
+_UNIX = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """A bundle as it travels."""
+
+    data: bytes
+    sha256: str
+    """Hex, of `data`; names the archive in the store."""
+    boot: str
+    """Hex SHA-256 of the boot that it holds, as `RAYBUNDLE_BOOT` has it."""
+
+
+def pack(manifest: bytes, collected: Sequence[CollectedFile]) -> Archive:
+    """Returns the archive of a bundle; the same arguments give the same bytes."""
+    boot = read_boot()
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=COMPRESSION_LEVEL) as archive:
+        for name, data, executable in sorted(_members(manifest, collected, boot)):
+            info = zipfile.ZipInfo(name, _TIME)
+            info.create_system = _UNIX
+            info.external_attr = _MODES[executable] << 16
+            info.compress_type = zipfile.ZIP_DEFLATED
+            archive.writestr(info, data)
+    data = buffer.getvalue()
+    return Archive(data, hashlib.sha256(data).hexdigest(), boot_digest(boot))
+
+
+def _members(
+    manifest: bytes, collected: Sequence[CollectedFile], boot: dict[str, bytes]
+) -> Iterator[tuple[str, bytes, bool]]:
+    yield f"{OWN}/manifest.json", manifest, False
+    for name, data in boot.items():
+        yield (name if name == BOOT_FILES[0] else f"{OWN}/{name}"), data, False
+    for file in collected:
+        yield member_name(file.path), file.data, file.executable
+
+
+def read_boot() -> dict[str, bytes]:
+    """Returns the files of the boot by name."""
+    source = files("raybundle.node")
+    return {name: source.joinpath(name).read_bytes() for name in BOOT_FILES}
+
+
+def boot_digest(boot: dict[str, bytes]) -> str:
+    """Returns the hex SHA-256 over the lines `<sha256 of the file>  <name>`, sorted by name."""
+    lines = (f"{hashlib.sha256(boot[name]).hexdigest()}  {name}\n" for name in sorted(boot))
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
