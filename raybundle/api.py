@@ -1,0 +1,135 @@
+"""The library: `plan`, `build`, `submit`, `run` and `Job`, with the same errors as the exit codes."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from raybundle.bundle.graph_document import graph_document
+from raybundle.bundle.manifest import canonical_json
+from raybundle.cluster import local
+from raybundle.cluster.jobs import JobsClient
+from raybundle.config import load_settings
+from raybundle.graph.project import project_of
+from raybundle.model import ModuleName, ModuleTarget, ScriptTarget
+from raybundle.pipeline import Request, find_bundle, open_request_store
+from raybundle.pipeline import build as _build
+from raybundle.pipeline import plan as _plan
+from raybundle.submission import Cluster, JobOptions, wait
+from raybundle.submission import submit as _submit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from raybundle.cluster.jobs import JobInfo
+    from raybundle.config import Settings
+    from raybundle.model import Target
+    from raybundle.pipeline import Plan
+    from raybundle.submission import Stored, Submission
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A job that the cluster accepted."""
+
+    submission: Submission
+
+    @property
+    def id(self) -> str:
+        """The submission id."""
+        return self.submission.run.id
+
+    @property
+    def bundle(self) -> str:
+        """The digest of the bundle that the job runs."""
+        return self.submission.stored.digest
+
+    def status(self) -> JobInfo:
+        """Returns what the cluster says of the job now."""
+        return self.submission.cluster.client.info(self.id)
+
+    def logs(self) -> str:
+        """Returns the driver's log so far."""
+        return self.submission.cluster.client.logs(self.id)
+
+    def stop(self) -> bool:
+        """Asks the cluster to stop the job; returns whether it was running."""
+        return self.submission.cluster.client.stop(self.id)
+
+    def wait(self, write: Callable[[str], None] | None = None) -> JobInfo:
+        """Returns the job once it succeeded; `write` takes its log in pieces as it grows.
+
+        Raises:
+            JobError: it ended without success.
+            ClusterError: the cluster cannot be reached, or no longer knows the job.
+        """
+        ended = wait(
+            self.submission,
+            write or (lambda _text: None),
+            lambda ended: 0 if ended.error is None else ended.error.exit_code,
+        )
+        if ended.error is not None:
+            raise ended.error
+        return ended.info
+
+
+def plan(target: str | Path, *, module: bool = False, **settings: Any) -> Plan:
+    """Returns the bundle of a target, which is not stored.
+
+    Args:
+        target: path of a script, or with `module` the name of a module.
+        module: run the target as `python -m`.
+        settings: as the configuration has them, with `_` for `-`: `store`, `roots`, `include`, `python`, …
+    """
+    return _plan(_request(target, module, settings))
+
+
+def build(target: str | Path, *, module: bool = False, **settings: Any) -> Stored:
+    """Returns a bundle after it was put into the store; arguments as for `plan`."""
+    request = _request(target, module, settings)
+    return _store(_plan(request), request.settings)
+
+
+def submit(
+    target: str | Path, arguments: Sequence[str] = (), *, module: bool = False, **settings: Any
+) -> Job:
+    """Returns the job of a target after it was built, stored and submitted; arguments as for `plan`."""
+    request = _request(target, module, settings)
+    planned = _plan(request)
+    stored = _store(planned, request.settings)
+    return _job(stored, request.settings, arguments, planned.resolution.interpreter.executable)
+
+
+def run(ref: str, arguments: Sequence[str] = (), **settings: Any) -> Job:
+    """Returns the job of a bundle of the store, named by its digest, the start of it, or a name."""
+    found = _settings(settings, Path.cwd())
+    stored = find_bundle(open_request_store(found, os.environ), ref)
+    return _job(stored, found, arguments, found.text("python") or sys.executable)
+
+
+def _request(target: str | Path, module: bool, settings: Mapping[str, Any]) -> Request:
+    value: Target = ModuleTarget(ModuleName(str(target))) if module else ScriptTarget(Path(target).resolve())
+    project = project_of(value, Path.cwd())
+    return Request(value, _settings(settings, project), project, Path.cwd(), os.environ)
+
+
+def _settings(settings: Mapping[str, Any], project: Path) -> Settings:
+    flags = {key.replace("_", "-"): value for key, value in settings.items()}
+    return load_settings(flags, os.environ, project)
+
+
+def _store(planned: Plan, settings: Settings) -> Stored:
+    graph = canonical_json(graph_document(planned.resolution))
+    return _build(planned, open_request_store(settings, os.environ), graph)
+
+
+def _job(stored: Stored, settings: Settings, arguments: Sequence[str], python: str) -> Job:
+    address = settings.text("address")
+    embedded = address is None
+    client = JobsClient(address or local.up(python).address)
+    options = JobOptions(arguments=tuple(arguments), env=settings.table("env"))
+    store = open_request_store(settings, os.environ)
+    return Job(_submit(stored, store, Cluster(client, shares_disk=embedded), options))

@@ -1,0 +1,116 @@
+"""`build`, `show` and `export`: bundles in the store."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING
+
+from raybundle.bundle.graph_document import graph_document
+from raybundle.bundle.manifest import canonical_json, format_manifest
+from raybundle.cli.documents import manifest_document, warning_document
+from raybundle.cli.planning import checked_plan, size_text
+from raybundle.cli.request import make_request, parse_target, settings_of
+from raybundle.cluster.runtime_env import render_entrypoint, render_runtime_env
+from raybundle.errors import UsageError
+from raybundle.pipeline import build, find_bundle, open_request_store
+from raybundle.store.layout import record_name
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable
+
+    from raybundle.cli.console import Console
+    from raybundle.pipeline import Plan
+    from raybundle.store.base import Store
+    from raybundle.submission import Stored
+
+
+def build_target(arguments: argparse.Namespace, console: Console) -> int:
+    """Builds a bundle into the store and prints its digest."""
+    target, _ = parse_target(arguments.rest)
+    request = make_request(arguments, target)
+    planned = checked_plan(request, console, strict=arguments.strict)
+    store = open_request_store(request.settings, os.environ)
+    stored = store_plan(planned, store)
+    name = request.settings.text("name")
+    version = None if name is None else record_name(store, name, stored.digest)
+    if not console.json_mode:
+        if name is not None:
+            console.note(f"recorded as {name}@{version}")
+        console.data(stored.digest)
+        return 0
+    console.document(
+        {
+            "bundle": stored.digest,
+            "store": store.url,
+            "files": len(planned.files),
+            "bytes": planned.bytes,
+            "uploaded_bytes": stored.uploaded_bytes,
+            "timings": planned.timings.seconds,
+            "warnings": [warning_document(warning) for warning in planned.resolution.warnings],
+            **({} if name is None else {"name": name, "version": version}),
+        }
+    )
+    return 0
+
+
+def store_plan(planned: Plan, store: Store) -> Stored:
+    """Builds a plan into the store, with its graph beside it."""
+    return build(planned, store, canonical_json(graph_document(planned.resolution)))
+
+
+def show(arguments: argparse.Namespace, console: Console) -> int:
+    """Shows what is in a bundle of the store."""
+    store = open_request_store(settings_of(arguments), os.environ)
+    stored = find_bundle(store, arguments.ref)
+    manifest = stored.manifest
+    if console.json_mode:
+        console.document(
+            {
+                "bundle": stored.digest,
+                "store": store.url,
+                "manifest": json.loads(format_manifest(manifest)),
+                **manifest_document(manifest),
+            }
+        )
+        return 0
+    summary = manifest_document(manifest)
+    console.data(f"bundle   {stored.digest}")
+    console.data(f"python   {summary['python']}")
+    console.data(f"path     {', '.join(manifest.path)}")
+    console.data(f"files    {summary['files']} ({size_text(summary['bytes'])})")
+    for file in manifest.files:
+        mode = "x" if file.executable else "-"
+        console.data(f"  {mode} {file.size:>9} {file.sha256[:12]} {file.path}")
+    for item in manifest.provided:
+        console.data(f"  cluster provides {item.name} {item.version}")
+    return 0
+
+
+def export(arguments: argparse.Namespace, console: Console) -> int:
+    """Prints the `runtime_env` of a bundle for plain Ray; its entrypoint goes to stderr."""
+    settings = settings_of(arguments)
+    store = open_request_store(settings, os.environ)
+    stored = find_bundle(store, arguments.ref)
+    url = store.node_url(stored.archive_key)
+    if url is None:
+        raise UsageError(
+            f"no node can read from {store.url}, so there is no runtime_env that names it",
+            hint="build into a store that nodes read, such as s3://bucket/prefix",
+        )
+    runtime_env = render_runtime_env(stored.digest, stored.boot, url, settings.table("env"))
+    entrypoint = render_entrypoint(stored.manifest, ())
+    if console.json_mode:
+        console.document({"bundle": stored.digest, "runtime_env": runtime_env, "entrypoint": entrypoint})
+        return 0
+    console.data(json.dumps(runtime_env))
+    console.note(f"entrypoint: {entrypoint}")
+    return 0
+
+
+COMMANDS: dict[str, Callable[[argparse.Namespace, Console], int]] = {
+    "build": build_target,
+    "show": show,
+    "export": export,
+}

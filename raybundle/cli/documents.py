@@ -1,0 +1,106 @@
+"""The JSON documents of `--json`, from the values of the pipeline."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from raybundle.model import ScriptTarget
+
+if TYPE_CHECKING:
+    from raybundle.bundle.manifest import Manifest
+    from raybundle.cluster.jobs import JobInfo
+    from raybundle.model import Edge, Resolution, Target, Warning
+    from raybundle.pipeline import Plan
+
+
+def plan_document(planned: Plan) -> dict[str, Any]:
+    """Returns the document of `plan --json`; sizes are bytes, paths absolute."""
+    resolution = planned.resolution
+    return {
+        "bundle": planned.digest,
+        "target": target_text(resolution.target),
+        "project": str(resolution.project),
+        "sys_path": list(resolution.path),
+        "roots": [{"root": root.symbol, "directory": str(root.directory)} for root in resolution.roots],
+        "modules": _modules(resolution),
+        "files": [
+            {"path": f.path, "size": f.size, "sha256": f.sha256, "executable": f.executable}
+            for f in planned.manifest.files
+        ],
+        "bytes": planned.bytes,
+        "distributions": [
+            {"name": d.name, "version": d.version, "provided_by": d.provided_by, "bytes": d.bytes}
+            for d in resolution.distributions
+        ],
+        "missing": [
+            {"name": m.name, "importer": m.importer, "file": str(m.file), "line": m.line}
+            for m in resolution.missing
+        ],
+        "warnings": [warning_document(warning) for warning in resolution.warnings],
+        "timings": planned.timings.seconds,
+    }
+
+
+def _modules(resolution: Resolution) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": module.name,
+            "file": None if module.file is None else str(module.file),
+            "root": module.root,
+            "kind": module.kind,
+            "found_by": module.found_by,
+        }
+        for module in resolution.modules
+    ]
+
+
+def warning_document(warning: Warning) -> dict[str, Any]:
+    """Returns a warning with its place, and what settles it."""
+    return {
+        "text": warning.text,
+        "file": None if warning.file is None else str(warning.file),
+        "line": warning.line,
+        "hint": warning.hint,
+    }
+
+
+def edge_document(edge: Edge) -> dict[str, Any]:
+    """Returns one step of an import chain."""
+    return {
+        "importer": edge.importer,
+        "imported": edge.imported,
+        "file": str(edge.file),
+        "line": edge.line,
+        "found_by": edge.found_by,
+    }
+
+
+def manifest_document(manifest: Manifest) -> dict[str, Any]:
+    """Returns what `show --json` says of a manifest, beside the canonical document itself."""
+    return {
+        "files": len(manifest.files),
+        "bytes": sum(file.size for file in manifest.files),
+        "path": list(manifest.path),
+        "python": f"{manifest.python.implementation} {manifest.python.minor}",
+        "provided": [f"{item.name} {item.version}" for item in manifest.provided],
+    }
+
+
+def job_document(info: JobInfo) -> dict[str, Any]:
+    """Returns what the cluster says of a job; times are milliseconds since the epoch."""
+    return {
+        "submission_id": info.submission_id,
+        "status": info.status,
+        "entrypoint": info.entrypoint,
+        "message": info.message,
+        "driver_exit_code": info.driver_exit_code,
+        "error_type": info.error_type,
+        "start_time": info.start_time,
+        "end_time": info.end_time,
+        "metadata": dict(info.metadata),
+    }
+
+
+def target_text(target: Target) -> str:
+    """Returns a target as the user would write it."""
+    return str(target.path) if isinstance(target, ScriptTarget) else f"-m {target.name}"

@@ -1,0 +1,59 @@
+"""Runs one command and turns its outcome into an exit code."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from typing import TYPE_CHECKING
+
+from raybundle.cli.console import Console
+from raybundle.cli.parser import parse
+from raybundle.errors import RaybundleError
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+    from types import FrameType
+
+INTERRUPTED = 130
+"""Exit code after SIGINT; SIGTERM gives 143, as shells have it."""
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM arrived."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs a command line and returns its exit code.
+
+    Args:
+        argv: the words after the program's name; those of this process if absent.
+    """
+    arguments = parse(sys.argv[1:] if argv is None else argv)
+    console = Console(quiet=arguments.quiet, json_mode=arguments.json, color=not arguments.no_color)
+    signal.signal(signal.SIGTERM, _terminated)
+    try:
+        return _run(arguments.command, arguments, console)
+    except RaybundleError as error:
+        console.error(error)
+        return error.exit_code
+    except Terminated:
+        return INTERRUPTED + signal.SIGTERM - signal.SIGINT
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output left; Python would complain about it once more at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _terminated(_number: int, _frame: FrameType | None) -> None:
+    raise Terminated
+
+
+def _run(command: str, arguments: argparse.Namespace, console: Console) -> int:
+    from raybundle.cli import bundles, clusters, jobs, planning
+
+    commands = {**planning.COMMANDS, **bundles.COMMANDS, **jobs.COMMANDS, **clusters.COMMANDS}
+    return commands[command](arguments, console)

@@ -1,0 +1,151 @@
+"""The words of the command line: commands, options, and where a target's own arguments begin."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, Any
+
+from raybundle.version import __version__
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser
+    from collections.abc import Iterator, Sequence
+
+TARGET_COMMANDS = ("submit", "plan", "build")
+"""Commands whose words after the target belong to the job."""
+_REST = "\0rest"
+"""Stands for the target and its arguments while argparse reads the options before them."""
+
+
+def parse(argv: Sequence[str]) -> argparse.Namespace:
+    """Returns the command, its options, and `rest`: the words that argparse must not look into.
+
+    Exits with 2 and a usage line where the words are off, as argparse does.
+    """
+    parser, commands = _build()
+    command = next(_positionals(parser, argv), None)
+    rest: list[str] = []
+    words = list(argv)
+    if command is not None and words[command] in (*TARGET_COMMANDS, "run", "why"):
+        words, rest = _split(commands[words[command]], words, command + 1, words[command])
+    arguments = parser.parse_args(words)
+    arguments.rest = rest
+    return arguments
+
+
+def _split(parser: ArgumentParser, words: list[str], start: int, command: str) -> tuple[list[str], list[str]]:
+    """Cuts the words at the target: what follows it is for the job, byte for byte."""
+    first = next(_positionals(parser, words, start), None)
+    for index in range(start, len(words) if first is None else first):
+        if words[index] in ("-m", "--"):
+            first = index
+            break
+    if first is None or command == "why":
+        return words, []
+    return words[:first], words[first:]
+
+
+def _positionals(parser: ArgumentParser, words: Sequence[str], start: int = 0) -> Iterator[int]:
+    """Yields where words stand that are neither options nor values of options."""
+    actions = parser._actions  # noqa: SLF001 - argparse does not say elsewhere which options take a value
+    values = {name for action in actions for name in action.option_strings if action.nargs != 0}
+    index = start
+    while index < len(words):
+        word = words[index]
+        if word in ("-m", "--") and start:
+            return
+        if not word.startswith("-") or word == "-":
+            yield index
+        index += 2 if word in values else 1
+
+
+def _build() -> tuple[ArgumentParser, dict[str, ArgumentParser]]:
+    parser = argparse.ArgumentParser(
+        prog="raybundle",
+        description="Run Ray jobs from exact, hash-addressed bundles of the code they need.",
+        epilog="Exit codes: 0 ok, 1 unexpected, 2 usage, 3 bundle, 4 store, 5 cluster, "
+        "20 job failed, 21 stopped, 22 could not start, 23 lost, 130/143 interrupted.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"raybundle {__version__}")
+    _add_global(parser, default=None)
+    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    commands: dict[str, ArgumentParser] = {}
+
+    def add(name: str, text: str, usage: str | None = None) -> ArgumentParser:
+        command = subparsers.add_parser(
+            name, help=text, description=text, usage=usage and f"raybundle {usage}", allow_abbrev=False
+        )
+        _add_global(command, default=argparse.SUPPRESS)
+        commands[name] = command
+        return command
+
+    submit = add(
+        "submit",
+        "Resolve, build, upload what is new, submit, follow the log, return how the job ended.",
+        "submit [options] TARGET [ARGS…] | submit [options] -m MODULE [ARGS…] | submit [options] -- python …",
+    )
+    _add_resolve(submit)
+    _add_job(submit)
+    _add_resolve(add("plan", "Show what would be built, and upload nothing.", "plan [options] TARGET"))
+    build = add("build", "Build into the store without a run.", "build [options] TARGET")
+    _add_resolve(build)
+    build.add_argument("--name", help="record the bundle as the next version under this name")
+    why = add("why", "Show the shortest import chain by which a module is in.", "why [options] TARGET MODULE")
+    _add_resolve(why)
+    why.add_argument("words", nargs="+", metavar="TARGET MODULE")
+    why.add_argument("-m", dest="module_target", action="store_true", help="TARGET is a module")
+    _add_job(add("run", "Submit a bundle that is in the store.", "run [options] REF [ARGS…]"))
+    add("show", "Look into a bundle.").add_argument("ref", metavar="REF")
+    export = add("export", "Print what plain Ray needs to run a bundle.")
+    export.add_argument("ref", metavar="REF")
+    export.add_argument("--format", choices=["runtime-env"], required=True)
+    add("list", "List the jobs of the cluster.")
+    for name, text in (("status", "Show a job."), ("stop", "Stop a job and wait until it has ended.")):
+        add(name, text).add_argument("id", metavar="ID")
+    logs = add("logs", "Print the log of a job.")
+    logs.add_argument("id", metavar="ID")
+    logs.add_argument("-f", "--follow", action="store_true", help="go on until the job ends")
+    local = add("local", "Start, stop or show the embedded single-machine cluster.")
+    local.add_argument("action", choices=["up", "down", "status"])
+    local.add_argument("--python", help="interpreter that has Ray")
+    local.add_argument("--num-cpus", type=int)
+    local.add_argument("--object-store-memory", type=int, metavar="BYTES")
+    config = add("config", "Show every setting, its value and where it comes from.")
+    config.add_argument("action", choices=["show"])
+    return parser, commands
+
+
+def _add_global(parser: ArgumentParser, default: Any) -> None:
+    group = parser.add_argument_group("everywhere")
+    flag = False if default is None else default
+    group.add_argument("--store", metavar="URL", default=default, help="where bundles live")
+    group.add_argument("--address", metavar="URL", default=default, help="of the cluster's dashboard")
+    group.add_argument("--profile", metavar="NAME", default=default, help="a profile of the configuration")
+    group.add_argument("--json", action="store_true", default=flag, help="print one JSON document")
+    group.add_argument("--quiet", action="store_true", default=flag, help="print errors only")
+    group.add_argument("--no-color", action="store_true", default=flag, help="print no colours")
+
+
+def _add_resolve(parser: ArgumentParser) -> None:
+    group = parser.add_argument_group("what is in the bundle")
+    group.add_argument("--python", help="target interpreter: a path, or a version such as 3.12")
+    group.add_argument("--root", dest="roots", action="append", metavar="DIR", help="one more source root")
+    group.add_argument("--include", action="append", metavar="GLOB", help="files that travel as well")
+    group.add_argument("--exclude", action="append", metavar="GLOB", help="data files that do not travel")
+    group.add_argument("--strict", action="store_true", help="warnings are errors")
+
+
+def _add_job(parser: ArgumentParser) -> None:
+    group = parser.add_argument_group("the job")
+    group.add_argument("--env", action="append", metavar="NAME=VALUE", help="environment variable of the job")
+    group.add_argument("--submission-id", metavar="ID", help="instead of a new one")
+    group.add_argument("--metadata-json", metavar="JSON", help="metadata of the job")
+    group.add_argument("--entrypoint-num-cpus", type=float, metavar="N", help="CPUs of the driver")
+    group.add_argument("--entrypoint-num-gpus", type=float, metavar="N", help="GPUs of the driver")
+    group.add_argument("--entrypoint-memory", type=int, metavar="BYTES", help="memory of the driver")
+    group.add_argument("--entrypoint-resources", metavar="JSON", help="custom resources of the driver")
+    group.add_argument("--no-wait", action="store_true", help="return once the job is accepted")
+    group.add_argument(
+        "--exit-code", choices=["status", "job"], default="status", help="`job`: return the driver's own code"
+    )

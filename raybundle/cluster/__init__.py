@@ -1,0 +1,1 @@
+"""The Ray side: Jobs API client, runtime_env, embedded cluster."""

@@ -1,0 +1,94 @@
+"""Waits for a job and shows its log: the status decides, the log stream is a convenience."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from raybundle.cluster.jobs import JobsClient
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from raybundle.cluster.jobs import JobInfo
+
+FIRST_DELAY = 0.03
+"""Seconds between the first two questions for the status."""
+DELAY_SHARE = 0.03
+"""The delay grows with the time waited so far, so that the end is noticed 1.5 % late on average."""
+LONGEST_DELAY = 1.0
+"""Seconds between two questions for the status of a job that has been running for long."""
+
+
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """A job that ended, and the seconds it took: until its driver started, and from there to its end."""
+
+    info: JobInfo
+    queue: float
+    run: float
+
+
+class _Printer:
+    """Writes a log that arrives twice, as a stream and as a whole, once."""
+
+    def __init__(self, write: Callable[[str], None]) -> None:
+        self._write = write
+        self._written = 0
+        self._lock = threading.Lock()
+        self._closed = False
+
+    def add(self, text: str) -> None:
+        with self._lock:
+            if not self._closed:
+                self._write(text)
+                self._written += len(text)
+
+    def finish(self, whole: str) -> None:
+        with self._lock:
+            self._closed = True
+            if len(whole) > self._written:
+                self._write(whole[self._written :])
+
+
+def follow(
+    client: JobsClient, submission_id: str, write: Callable[[str], None], started: float | None = None
+) -> Followed:
+    """Returns the job once its status is final; its whole log has been written by then.
+
+    Args:
+        client: of the cluster that runs the job.
+        submission_id: of the job.
+        write: takes the driver's log in pieces of text, in order.
+        started: `time.monotonic()` of the submission; now if absent.
+
+    Raises:
+        ClusterError: the cluster cannot be reached, or no longer knows the job.
+    """
+    begin = time.monotonic() if started is None else started
+    printer = _Printer(write)
+    ended = threading.Event()
+    tail = threading.Thread(
+        target=_tail, args=(client.address, submission_id, printer, ended), name="log-tail", daemon=True
+    )
+    tail.start()
+    running_since = None
+    while True:
+        info = client.info(submission_id)
+        now = time.monotonic()
+        if running_since is None and info.status != "PENDING":
+            running_since = now
+        if info.ended:
+            break
+        if ended.wait(min(LONGEST_DELAY, max(FIRST_DELAY, (now - begin) * DELAY_SHARE))):
+            ended.clear()
+    printer.finish(client.logs(submission_id))
+    running_since = running_since or now
+    return Followed(info, running_since - begin, now - running_since)
+
+
+def _tail(address: str, submission_id: str, printer: _Printer, ended: threading.Event) -> None:
+    JobsClient(address).tail(submission_id, printer.add)
+    ended.set()  # most often because the job ended: ask at once

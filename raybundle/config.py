@@ -1,0 +1,202 @@
+"""Every setting, its value and where it comes from: flag > environment > profile > project > user file."""
+
+from __future__ import annotations
+
+import difflib
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from raybundle.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+Kind = Literal["text", "list", "table"]
+
+KEYS: dict[str, Kind] = {
+    "store": "text",
+    "address": "text",
+    "name": "text",
+    "roots": "list",
+    "include": "list",
+    "exclude": "list",
+    "dependencies": "text",
+    "cluster-provides": "list",
+    "env": "table",
+    "python": "text",
+    "platform": "text",
+}
+"""The settings, under the names that files use."""
+
+ADDRESS_VARIABLES = ("RAY_API_SERVER_ADDRESS", "RAY_ADDRESS")
+"""Ray's own variables, asked last."""
+
+Value = str | tuple[str, ...] | dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One value and where it comes from, such as `RAYBUNDLE_STORE` or `pyproject.toml [tool.raybundle]`."""
+
+    value: Value
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All settings; those that nobody set are absent from `found`."""
+
+    found: Mapping[str, Setting]
+
+    def text(self, key: str) -> str | None:
+        """Returns the value of a text setting."""
+        value = self.found[key].value if key in self.found else None
+        return value if isinstance(value, str) else None
+
+    def items(self, key: str) -> tuple[str, ...]:
+        """Returns the values of a list setting."""
+        value = self.found[key].value if key in self.found else ()
+        return value if isinstance(value, tuple) else ()
+
+    def table(self, key: str) -> dict[str, str]:
+        """Returns the pairs of a table setting."""
+        value = self.found[key].value if key in self.found else {}
+        return value if isinstance(value, dict) else {}
+
+
+Layer = tuple[str, "Mapping[str, Any]"]
+
+
+def load_settings(
+    flags: Mapping[str, Any], environ: Mapping[str, str], project: Path, profile: str | None = None
+) -> Settings:
+    """Returns the settings for a project.
+
+    Args:
+        flags: values given on the command line, by key; None means not given.
+        environ: environment variables.
+        project: directory that may hold a pyproject.toml.
+        profile: name of a profile; else `RAYBUNDLE_PROFILE`.
+
+    Raises:
+        UsageError: a key is unknown, a value has the wrong type, or a file cannot be read.
+    """
+    found: dict[str, Setting] = {}
+    for source, values in _layers(flags, environ, project, profile or environ.get("RAYBUNDLE_PROFILE")):
+        for key, raw in values.items():
+            value = _checked(key, raw, source)
+            if isinstance(value, dict) and key in found:
+                found[key] = _merged(found[key], Setting(value, source))
+            found.setdefault(key, Setting(value, source))
+    _refuse_unsupported(found)
+    return Settings(found)
+
+
+def user_file(environ: Mapping[str, str]) -> Path:
+    """Returns the path of the user's own configuration file."""
+    base = environ.get("XDG_CONFIG_HOME") or str(Path(environ.get("HOME", "~")).expanduser() / ".config")
+    return Path(base) / "raybundle" / "config.toml"
+
+
+def default_store(environ: Mapping[str, str]) -> str:
+    """Returns the local directory that is the store where none is configured."""
+    base = environ.get("XDG_DATA_HOME") or str(
+        Path(environ.get("HOME", "~")).expanduser() / ".local" / "share"
+    )
+    return str(Path(base) / "raybundle" / "store")
+
+
+def cache_directory(environ: Mapping[str, str]) -> Path:
+    """Returns where what can be computed again is kept."""
+    base = environ.get("XDG_CACHE_HOME") or str(Path(environ.get("HOME", "~")).expanduser() / ".cache")
+    return Path(base) / "raybundle"
+
+
+def _layers(
+    flags: Mapping[str, Any], environ: Mapping[str, str], project: Path, profile: str | None
+) -> Iterator[Layer]:
+    project_file = project / "pyproject.toml"
+    own = dict(_read(project_file).get("tool", {}).get("raybundle", {}))
+    user = dict(_read(user_file(environ)))
+    profiles = {**user.pop("profiles", {}), **own.pop("profiles", {})}
+    yield "flag", {key: value for key, value in flags.items() if value not in (None, [], {}, ())}
+    for key in KEYS:
+        variable = "RAYBUNDLE_" + key.upper().replace("-", "_")
+        if environ.get(variable):
+            yield variable, {key: _from_text(key, environ[variable])}
+    if profile is not None:
+        if profile not in profiles:
+            raise UsageError(f"there is no profile {profile!r}", hint=_nearest(profile, profiles))
+        yield f"profile {profile}", profiles[profile]
+    yield f"{project_file} [tool.raybundle]", own
+    yield str(user_file(environ)), user
+    for variable in ADDRESS_VARIABLES:
+        if environ.get(variable, "").startswith(("http://", "https://")):
+            yield variable, {"address": environ[variable]}
+
+
+def _read(file: Path) -> dict[str, Any]:
+    if not file.exists():
+        return {}
+    if sys.version_info >= (3, 11):
+        import tomllib  # noqa: PLC0415 - 10 ms that a project without a file does not pay
+    else:
+        import tomli as tomllib  # noqa: PLC0415
+    try:
+        return tomllib.loads(file.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise UsageError(f"cannot read {file}: {error}") from error
+
+
+def _from_text(key: str, text: str) -> Any:
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    match KEYS[key]:
+        case "text":
+            return text
+        case "list":
+            return parts
+        case "table":
+            return dict(part.partition("=")[::2] for part in parts)
+
+
+def _checked(key: str, raw: Any, source: str) -> Value:
+    if key not in KEYS:
+        raise UsageError(f"unknown setting `{key}` in {source}", hint=_nearest(key, KEYS))
+    match KEYS[key], raw:
+        case "text", str():
+            return raw
+        case "list", list() | tuple() if all(isinstance(item, str) for item in raw):
+            return tuple(raw)
+        case "table", dict() if all(isinstance(item, str) for item in raw.values()):
+            return dict(raw)
+        case kind, _:
+            raise UsageError(f"`{key}` in {source} must be a {kind} of strings, and is {raw!r}")
+
+
+def _merged(above: Setting, below: Setting) -> Setting:
+    """Returns two tables as one; a name that both have keeps the value from above."""
+    if not isinstance(above.value, dict) or not isinstance(below.value, dict):
+        return above
+    return Setting({**below.value, **above.value}, f"{above.source}, {below.source}")
+
+
+def _nearest(word: str, known: Mapping[str, Any]) -> str:
+    close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
+    return f"did you mean `{close[0]}`?" if close else f"known are: {', '.join(sorted(known)) or 'none'}"
+
+
+def _refuse_unsupported(found: Mapping[str, Setting]) -> None:
+    """Refuses what this version cannot do, instead of doing something else."""
+    if "platform" in found:
+        raise UsageError(
+            "`platform` is not supported yet: a bundle runs on the platform it was built for",
+            hint=f"remove it from {found['platform'].source}",
+        )
+    if "dependencies" in found and found["dependencies"].value != "cluster":
+        raise UsageError(
+            f"`dependencies` is {found['dependencies'].value!r}, and this version knows only 'cluster': "
+            "distributions are checked on the cluster and do not travel yet",
+            hint=f"remove it from {found['dependencies'].source}",
+        )

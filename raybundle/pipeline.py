@@ -1,0 +1,173 @@
+"""The story: target, resolution, collected files, manifest, archive, store, runtime_env, job, run."""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from raybundle.bundle.collect import collect
+from raybundle.bundle.manifest import digest_of, format_manifest, make_manifest, parse_manifest
+from raybundle.bundle.pack import boot_digest, pack, read_boot
+from raybundle.config import cache_directory, default_store
+from raybundle.errors import ObjectMissingError
+from raybundle.store import layout, open_store
+from raybundle.submission import Stored
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from raybundle.bundle.manifest import Manifest
+    from raybundle.bundle.pack import Archive
+    from raybundle.config import Settings
+    from raybundle.model import CollectedFile, Digest, Resolution, Target
+    from raybundle.store.base import Store
+
+
+@dataclass(slots=True)
+class Timings:
+    """Seconds per stage, in the order in which the stages ran."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Adds the time that its block takes to the stage `name`."""
+        begin = time.monotonic()
+        try:
+            yield
+        finally:
+            self.seconds[name] = self.seconds.get(name, 0.0) + time.monotonic() - begin
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What the user asks for: a target, the settings, and where the command stands."""
+
+    target: Target
+    settings: Settings
+    project: Path
+    cwd: Path
+    environ: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A bundle that is computed and not yet stored."""
+
+    resolution: Resolution
+    files: tuple[CollectedFile, ...]
+    manifest: Manifest
+    manifest_bytes: bytes
+    digest: Digest
+    timings: Timings
+
+    @property
+    def bytes(self) -> int:
+        """Size of all files of the bundle together."""
+        return sum(len(file.data) for file in self.files)
+
+
+def plan(request: Request) -> Plan:
+    """Returns the bundle of a target: resolved, collected, named; nothing is stored.
+
+    Raises:
+        BundleError: imports resolve nowhere, or files must not or cannot travel.
+    """
+    timings = Timings()
+    with timings.stage("resolve"):
+        resolution = resolve_target(request)
+    with timings.stage("build"):
+        files = collect(resolution)
+        manifest = make_manifest(resolution, files)
+        data = format_manifest(manifest)
+    return Plan(resolution, files, manifest, data, digest_of(data), timings)
+
+
+def resolve_target(request: Request) -> Resolution:
+    """Returns the complete resolution of a target.
+
+    Raises:
+        BundleError: imports resolve nowhere, or files must not or cannot travel.
+    """
+    from raybundle.graph.cache import ScanCache
+    from raybundle.graph.interpreter import describe, find_interpreter
+    from raybundle.graph.resolve import ResolveSettings, require_complete, resolve
+
+    settings = request.settings
+    cache = cache_directory(request.environ)
+    executable = find_interpreter(settings.text("python"), request.project, request.environ)
+    interpreter = describe(executable, request.environ, request.cwd, cache)
+    resolution = resolve(
+        request.target,
+        ResolveSettings(
+            roots=settings.items("roots"),
+            include=settings.items("include"),
+            exclude=settings.items("exclude"),
+        ),
+        interpreter,
+        request.cwd,
+        ScanCache(cache),
+    )
+    require_complete(resolution)
+    return resolution
+
+
+def open_request_store(settings: Settings, environ: Mapping[str, str]) -> Store:
+    """Returns the configured store, else the user's local one."""
+    return open_store(settings.text("store") or default_store(environ), environ)
+
+
+def build(planned: Plan, store: Store, graph: bytes) -> Stored:
+    """Puts a bundle into the store, unless it is there, and returns what is needed to run it.
+
+    Raises:
+        DigestMismatchError: an object of the bundle is there and holds something else.
+        StoreError: the store refuses us or cannot be reached.
+    """
+    with planned.timings.stage("build"):
+        archive = pack(planned.manifest_bytes, planned.files)
+    with planned.timings.stage("upload"):
+        uploaded = _put_bundle(store, planned, archive, graph)
+    return Stored(
+        planned.digest,
+        planned.manifest,
+        layout.archive_key(planned.digest, archive.boot, archive.sha256),
+        archive.boot,
+        uploaded,
+    )
+
+
+def _put_bundle(store: Store, planned: Plan, archive: Archive, graph: bytes) -> int:
+    """Puts archive, graph and manifest in this order: a bundle whose manifest is there is complete."""
+    layout.prepare(store)
+    digest = planned.digest
+    uploaded = 0
+    if layout.put_compared(store, layout.archive_key(digest, archive.boot, archive.sha256), archive.data):
+        uploaded += len(archive.data)
+    if store.size(layout.graph_key(digest)) is None and store.put_new(layout.graph_key(digest), graph):
+        uploaded += len(graph)
+    if layout.put_compared(store, layout.manifest_key(digest), planned.manifest_bytes):
+        uploaded += len(planned.manifest_bytes)
+    return uploaded
+
+
+def find_bundle(store: Store, ref: str) -> Stored:
+    """Returns a bundle of the store by its digest, the start of it, or a name.
+
+    Raises:
+        ObjectMissingError: there is none, or it lost its archive.
+        DigestMismatchError: its manifest is not what its digest says.
+    """
+    digest = layout.look_up(store, ref)
+    manifest = parse_manifest(store.get(layout.manifest_key(digest)), digest)
+    archives = layout.find_archives(store, digest)
+    if not archives:
+        raise ObjectMissingError(
+            f"bundle {digest} has no archive in {store.url}", hint="build it again from its sources"
+        )
+    ours = boot_digest(read_boot())
+    key, boot = min(archives, key=lambda archive: (archive[1] != ours, archive))
+    return Stored(digest, manifest, key, boot, 0)

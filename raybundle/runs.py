@@ -1,0 +1,75 @@
+"""Run records: one object when a bundle is submitted, one when its job has ended, both written once."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+from raybundle.bundle.manifest import canonical_json
+from raybundle.store.layout import run_end_key, run_key
+from raybundle.version import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from raybundle.model import Digest
+    from raybundle.store.base import Store
+
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One submission of one bundle with its arguments, to one cluster."""
+
+    id: str
+    """The submission id, ours."""
+    bundle: Digest
+    arguments: tuple[str, ...]
+    env: Mapping[str, str]
+    address: str
+    started: datetime
+    """In UTC."""
+
+
+def new_run(
+    bundle: Digest, arguments: Sequence[str], env: Mapping[str, str], address: str, submission_id: str | None
+) -> Run:
+    """Returns a run that starts now, under the id given or a new one."""
+    started = datetime.now(timezone.utc)
+    fresh = f"rb-{started:%Y%m%d-%H%M%S}-{secrets.token_hex(4)}"
+    return Run(submission_id or fresh, bundle, tuple(arguments), dict(env), address, started)
+
+
+def record_start(store: Store, run: Run) -> None:
+    """Writes the record of a run that is about to be submitted."""
+    store.put_new(run_key(run.id, run.started), canonical_json(_document(run)))
+
+
+def record_end(store: Store, run: Run, status: str, exit_code: int, driver_exit_code: int | None) -> None:
+    """Writes how a run ended, beside its record."""
+    document: dict[str, Any] = {
+        "schema_version": SCHEMA_VERSION,
+        "id": run.id,
+        "status": status,
+        "exit_code": exit_code,
+        "ended": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+    }
+    if driver_exit_code is not None:
+        document["driver_exit_code"] = driver_exit_code
+    store.put_new(run_end_key(run.id, run.started), canonical_json(document))
+
+
+def _document(run: Run) -> dict[str, Any]:
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "id": run.id,
+        "bundle": run.bundle,
+        "arguments": list(run.arguments),
+        "env": dict(run.env),
+        "address": run.address,
+        "started": run.started.isoformat(timespec="seconds"),
+        "raybundle": __version__,
+    }
