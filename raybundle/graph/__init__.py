@@ -1,0 +1,1 @@
+"""The effective import graph: from a target and its interpreter to a `Resolution`."""

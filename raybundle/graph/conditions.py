@@ -1,0 +1,152 @@
+"""Decides `if` tests about version and platform as the target interpreter would, where that can be known."""
+
+from __future__ import annotations
+
+import ast
+import operator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from raybundle.model import Interpreter
+
+_UNKNOWN = object()
+_COMPARE: dict[type[ast.cmpop], Callable[[Any, Any], bool]] = {
+    ast.Eq: operator.eq,
+    ast.NotEq: operator.ne,
+    ast.Lt: operator.lt,
+    ast.LtE: operator.le,
+    ast.Gt: operator.gt,
+    ast.GtE: operator.ge,
+    ast.In: lambda left, right: left in right,
+    ast.NotIn: lambda left, right: left not in right,
+}
+_SYSTEMS = {"linux": "Linux", "darwin": "Darwin", "win32": "Windows"}
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """What conditions on imports may ask of the target interpreter."""
+
+    version: tuple[int, int, int]
+    sys_platform: str
+    """`sys.platform`: `linux`, `darwin` or `win32`."""
+    machine: str
+    """`platform.machine()`, such as `x86_64`."""
+    implementation: str
+
+    @property
+    def os_name(self) -> str:
+        """`os.name`."""
+        return "nt" if self.sys_platform == "win32" else "posix"
+
+    @property
+    def system(self) -> str:
+        """`platform.system()`."""
+        return _SYSTEMS.get(self.sys_platform, "")
+
+
+def environment_of(interpreter: Interpreter) -> Environment:
+    """Return what `interpreter` would answer; `sysconfig.get_platform()` is `macosx-11.0-arm64` on macOS."""
+    system, _, machine = interpreter.platform.partition("-")
+    names = {"macosx": "darwin", "win": "win32"}
+    return Environment(
+        version=interpreter.version,
+        sys_platform=names.get(system, system),
+        machine=machine.rpartition("-")[2] if system == "macosx" else machine,
+        implementation=interpreter.implementation,
+    )
+
+
+def decide(test: ast.expr, environment: Environment) -> bool | None:
+    """Return whether `test` holds on the target, or None if more than version and platform decides."""
+    match test:
+        case ast.UnaryOp(op=ast.Not(), operand=operand):
+            inner = decide(operand, environment)
+            return None if inner is None else not inner
+        case ast.BoolOp(op=op, values=values):
+            return _all_or_any(isinstance(op, ast.And), [decide(each, environment) for each in values])
+        case _:
+            value = _value(test, environment)
+            return None if value is _UNKNOWN else bool(value)
+
+
+def _all_or_any(conjunction: bool, parts: list[bool | None]) -> bool | None:
+    decisive = not conjunction
+    if decisive in parts:
+        return decisive
+    return None if None in parts else conjunction
+
+
+def _value(node: ast.expr, environment: Environment) -> Any:
+    match node:
+        case ast.Constant(value=value):
+            return value
+        case ast.Tuple(elts=elements) | ast.List(elts=elements) | ast.Set(elts=elements):
+            values = tuple(_value(each, environment) for each in elements)
+            return _UNKNOWN if _UNKNOWN in values else values
+        case ast.Name(id="TYPE_CHECKING") | ast.Attribute(attr="TYPE_CHECKING"):
+            return False
+        case ast.Subscript():
+            return _subscript(node, environment)
+        case ast.Compare(left=left, ops=[op], comparators=[right]):
+            return _compare(_value(left, environment), type(op), _value(right, environment))
+        case ast.Call(func=ast.Attribute(value=text, attr="startswith"), args=[prefix], keywords=[]):
+            return _starts_with(_value(text, environment), _value(prefix, environment))
+        case _:
+            return _named(ast.unparse(node), environment) if _is_plain(node) else _UNKNOWN
+
+
+def _is_plain(node: ast.expr) -> bool:
+    return isinstance(node, (ast.Attribute, ast.Call, ast.Name))
+
+
+def _named(text: str, environment: Environment) -> Any:
+    match text:
+        case "sys.version_info" | "version_info":
+            return environment.version
+        case "sys.platform":
+            return environment.sys_platform
+        case "os.name":
+            return environment.os_name
+        case "platform.system()":
+            return environment.system or _UNKNOWN
+        case "sys.implementation.name":
+            return environment.implementation
+        case "sys.version_info.major":
+            return environment.version[0]
+        case "sys.version_info.minor":
+            return environment.version[1]
+        case _:
+            return _UNKNOWN
+
+
+def _subscript(node: ast.Subscript, environment: Environment) -> Any:
+    value = _value(node.value, environment)
+    try:
+        index = ast.literal_eval(node.slice) if not isinstance(node.slice, ast.Slice) else _slice(node.slice)
+        return value[index]
+    except (TypeError, ValueError, IndexError):
+        return _UNKNOWN
+
+
+def _slice(node: ast.Slice) -> slice:
+    parts = (ast.literal_eval(each) if each else None for each in (node.lower, node.upper, node.step))
+    return slice(*parts)
+
+
+def _compare(left: Any, op: type[ast.cmpop], right: Any) -> Any:
+    if _UNKNOWN in (left, right) or op not in _COMPARE:
+        return _UNKNOWN
+    try:
+        return _COMPARE[op](left, right)
+    except TypeError:
+        return _UNKNOWN
+
+
+def _starts_with(text: Any, prefix: Any) -> Any:
+    if isinstance(text, str) and isinstance(prefix, (str, tuple)):
+        return text.startswith(prefix)
+    return _UNKNOWN

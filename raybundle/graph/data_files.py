@@ -1,0 +1,186 @@
+"""Finds the files that travel without being modules: data of reached packages, and what `include` names."""
+
+# Why strings: paths here are the strings that `sys.path` holds; pathlib would cost ten times as much.
+# ruff: noqa: PTH116, PTH118, PTH119
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from functools import lru_cache
+from os.path import join
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from raybundle.errors import RefusedFileError, UsageError
+from raybundle.model import Warning
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from raybundle.graph.find import Directories
+
+SIZE_LIMIT = 10 * 1024 * 1024
+"""Bytes; a larger file in a package travels only if `include` names it."""
+
+_SECRETS = (".env", ".env.*", "*.pem", "id_rsa*", "id_ed25519*", ".netrc", ".pypirc")
+_CODE = (".py", ".pyc", ".pyo")
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A file that would travel, and why."""
+
+    file: str
+    entry: str
+    """The entry of the path that its package was found under; the project for an included one."""
+    reason: str
+
+
+def package_data(
+    package: str, directory: str, entry: str, directories: Directories, suffixes: Iterable[str]
+) -> Iterator[Candidate]:
+    """Yield the non-Python files of a regular package, also in subdirectories that are no packages."""
+    listing = directories.list(directory)
+    skipped = (*_CODE, *suffixes)
+    for name in sorted(listing.files):
+        if not name.endswith(skipped):
+            yield Candidate(join(directory, name), entry, f"data of package {package}")
+    for name in sorted(listing.directories):
+        inside = join(directory, name)
+        if name.startswith(".") or name == "__pycache__" or _is_package(inside, directories):
+            continue
+        if name not in listing.links or not directory.startswith(os.path.realpath(inside)):
+            yield from package_data(package, inside, entry, directories, suffixes)
+
+
+def _is_package(directory: str, directories: Directories) -> bool:
+    return "__init__.py" in directories.list(directory).files
+
+
+def included(project: Path, patterns: Iterable[str]) -> tuple[list[Candidate], list[Warning]]:
+    """Return the files that `patterns` name; a directory stands for everything below it.
+
+    Raises:
+        UsageError: a pattern leads out of the project.
+    """
+    candidates, warnings = [], []
+    for pattern in patterns:
+        if pattern.startswith("/") or ".." in pattern.split("/"):
+            raise UsageError(
+                f"`{pattern}` in `include` leads out of the project", hint=f"write it relative to {project}"
+            )
+        files = sorted(_files_of(project, pattern))
+        candidates += [Candidate(file, str(project), f"include {pattern}") for file in files]
+        if not files:
+            text = f"`{pattern}` in `include` matches no file"
+            warnings.append(Warning(text, None, None, f"write it relative to {project}"))
+    return candidates, warnings
+
+
+def _files_of(project: Path, pattern: str) -> Iterator[str]:
+    for match in project.glob(pattern):
+        if match.is_file():
+            yield str(match)
+        elif match.is_dir():
+            yield from (str(each) for each in match.rglob("*") if each.is_file() and each.suffix != ".pyc")
+
+
+def without_excluded(
+    candidates: Iterable[Candidate], project: Path, patterns: Iterable[str]
+) -> list[Candidate]:
+    """Return the candidates that no pattern (relative to the project, else to the entry) drops."""
+    expressions = [_expression(pattern) for pattern in patterns]
+    return [each for each in candidates if not _is_excluded(each, project, expressions)]
+
+
+def _is_excluded(candidate: Candidate, project: Path, expressions: list[re.Pattern[str]]) -> bool:
+    base = str(project) if candidate.file.startswith(f"{project}/") else candidate.entry
+    relative = os.path.relpath(candidate.file, base) if expressions else ""
+    return any(expression.match(relative) for expression in expressions)
+
+
+@lru_cache
+def _expression(pattern: str) -> re.Pattern[str]:
+    """`**/` spans directories, `*` and `?` do not; a matched directory drops what is below it."""
+    translated = ""
+    for token in re.findall(r"\*\*/|\*\*|\*|\?|[^*?]+", pattern.rstrip("/")):
+        translated += {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}.get(token, re.escape(token))
+    return re.compile(translated + r"(?:/.*)?\Z", re.DOTALL)
+
+
+def within_limit(candidates: Iterable[Candidate]) -> tuple[list[Candidate], list[Warning]]:
+    """Leave out package data that is too large or cannot be read, with a warning for each."""
+    kept, warnings = [], []
+    for each in candidates:
+        fault = _fault(each)
+        if fault is None:
+            kept.append(each)
+        else:
+            warnings.append(Warning(f"{each.file} is left out: {fault}", Path(each.file), None, _HINT))
+    return kept, warnings
+
+
+_HINT = "name it in `include` of [tool.raybundle] if the job needs it, in `exclude` if it does not"
+
+
+def _fault(candidate: Candidate) -> str | None:
+    if candidate.reason.startswith("include "):
+        return None
+    size = os.stat(candidate.file).st_size
+    if size > SIZE_LIMIT:
+        return f"{size:,} bytes, more than package data may have ({SIZE_LIMIT:,})"
+    return None if os.access(candidate.file, os.R_OK) else "it cannot be read"
+
+
+def refuse_secrets(files: Iterable[str]) -> None:
+    """Refuse files whose names say that they hold secrets.
+
+    Raises:
+        RefusedFileError: lists all of them.
+    """
+    found = [file for file in sorted(set(files)) if _is_secret(file)]
+    if found:
+        raise RefusedFileError(
+            "these files look like secrets and must not travel: " + ", ".join(found),
+            hint="move them out of the package, or name them in `exclude` of [tool.raybundle]",
+        )
+
+
+def _is_secret(file: str) -> bool:
+    directory, name = os.path.split(file)
+    if name == "credentials":
+        return os.path.basename(directory) == ".aws"
+    return any(fnmatchcase(name, pattern) for pattern in _SECRETS)
+
+
+def refuse_escaping_links(files: Iterable[str], allowed: Iterable[str], directories: Directories) -> None:
+    """Refuse files that symbolic links take out of every allowed directory.
+
+    Raises:
+        RefusedFileError: lists all of them.
+    """
+    allowed = [f"{directory.rstrip('/')}/" for directory in allowed]
+    escaping = []
+    for file in sorted(set(files)):
+        if _is_linked(file, allowed, directories):
+            real = os.path.realpath(file)
+            if not real.startswith(tuple(allowed)):
+                escaping.append(f"{file} -> {real}")
+    if escaping:
+        raise RefusedFileError(
+            "symbolic links lead out of every root: " + ", ".join(escaping),
+            hint="copy the file, or declare the directory it lies in as one of `roots`",
+        )
+
+
+def _is_linked(file: str, allowed: list[str], directories: Directories) -> bool:
+    """Ask the listings that are already there: a file behind no link costs no system call."""
+    directory, name = os.path.split(file)
+    while name and f"{directory}/{name}/" not in allowed:
+        if name in directories.list(directory).links:
+            return True
+        directory, name = os.path.split(directory)
+    return False

@@ -1,0 +1,89 @@
+"""What one source file says about imports: frozen, free of paths and interpreters, kept in the scan cache."""
+
+from __future__ import annotations
+
+from dataclasses import astuple, dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from raybundle.model import FoundBy
+
+FACTS_FORMAT = 1
+"""Raised whenever the scanner learns something, so that facts of an older one are not believed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Import:
+    """One request to import, as the file writes it."""
+
+    name: str
+    """With the leading dots of a relative import; for `found_by="prefix"` the text that names start with."""
+    line: int
+    names: tuple[str, ...] = ()
+    """After `from … import`, `("*",)` for a star; for `attribute` the chain of attributes."""
+    found_by: FoundBy = "static"
+    optional: bool = False
+    attribute: bool = False
+    """An attribute chain on an imported name: its parts may or may not be submodules."""
+    instead_of: tuple[str, ...] = ()
+    """Imports whose failure leads here (`except ImportError: import b`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """An import whose name only the running program knows."""
+
+    line: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Everything the closure needs to know about one source file."""
+
+    sha256: str
+    imports: tuple[Import, ...] = ()
+    exports: tuple[str, ...] = ()
+    """The literal names in `__all__`."""
+    unknown: tuple[Unknown, ...] = ()
+    path_edits: tuple[int, ...] = ()
+    """Lines that change `sys.path`."""
+
+
+def to_json(facts: Facts) -> list[Any]:
+    """Return nested lists and strings that `from_json` turns back into the same facts."""
+    return [
+        facts.sha256,
+        [astuple(each) for each in facts.imports],
+        facts.exports,
+        [astuple(each) for each in facts.unknown],
+        facts.path_edits,
+    ]
+
+
+def from_json(value: list[Any]) -> Facts:
+    """Return the facts that `to_json` wrote.
+
+    Raises:
+        TypeError, ValueError, IndexError: the value has another shape.
+    """
+    sha256, imports, exports, unknown, path_edits = value
+    return Facts(
+        sha256,
+        tuple(_import(*each) for each in imports),
+        tuple(exports),
+        tuple(Unknown(*each) for each in unknown),
+        tuple(path_edits),
+    )
+
+
+def _import(  # noqa: PLR0913, PLR0917 - the fields of one stored row
+    name: str,
+    line: int,
+    names: list[str],
+    found_by: FoundBy,
+    optional: bool,
+    attribute: bool,
+    instead_of: list[str],
+) -> Import:
+    return Import(name, line, tuple(names), found_by, optional, attribute, tuple(instead_of))

@@ -1,0 +1,284 @@
+"""Finds the file that Python would import for a name: its own rules, decided on directory listings."""
+
+# Why strings: paths here are the strings that `sys.path` holds; pathlib would cost ten times as much.
+# ruff: noqa: PTH118, PTH120, PTH206
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from os.path import join
+from typing import TYPE_CHECKING
+
+from raybundle.errors import BundleError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from raybundle.model import Interpreter
+
+
+@dataclass(frozen=True, slots=True)
+class FirstParty:
+    """A module under a root."""
+
+    entry: str
+    """The entry of the path under which it was found."""
+    file: str
+    is_package: bool
+    is_extension: bool = False
+    shadowed: tuple[str, ...] = ()
+    """Files that would be the same module if this one were not first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Namespace:
+    """A package without `__init__` (PEP 420), over one or more entries of the path."""
+
+    portions: tuple[tuple[str, str], ...]
+    """Entry of the path and directory under it, in path order."""
+    first_party: bool = True
+    """At least one portion lies under a root."""
+
+
+@dataclass(frozen=True, slots=True)
+class StandardLibrary:
+    """Comes with Python."""
+
+
+@dataclass(frozen=True, slots=True)
+class ThirdParty:
+    """A module in site-packages; of a submodule that is no file there, the nearest parent that is one."""
+
+    entry: str
+    file: str
+    is_package: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """Nowhere on the path."""
+
+
+Found = FirstParty | Namespace | StandardLibrary | ThirdParty | Missing
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What one directory holds: only what Python or the bundle can use."""
+
+    files: frozenset[str] = frozenset()
+    directories: frozenset[str] = frozenset()
+    links: frozenset[str] = frozenset()
+    """Those of the two that are symbolic links."""
+
+
+@dataclass(slots=True)
+class Directories:
+    """Directory listings, each read once; a directory that cannot be read is empty, as it is to Python."""
+
+    known: dict[str, Listing] = field(default_factory=dict)
+
+    def list(self, directory: str) -> Listing:
+        """Return what `directory` holds."""
+        listing = self.known.get(directory)
+        if listing is None:
+            listing = self.known[directory] = _read(directory)
+        return listing
+
+
+def _read(directory: str) -> Listing:
+    files, directories, links = [], [], []
+    try:
+        with os.scandir(directory) as entries:
+            for entry in entries:
+                if entry.is_symlink():
+                    links.append(entry.name)
+                if entry.is_file():
+                    files.append(entry.name)
+                elif entry.is_dir():
+                    directories.append(entry.name)
+    except OSError:
+        return Listing()
+    return Listing(frozenset(files), frozenset(directories), frozenset(links))
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    path: str
+    suffix: str
+    is_package: bool = False
+
+
+@dataclass(slots=True)
+class Finder:
+    """Answers for one path and one interpreter; every answer is kept."""
+
+    path: tuple[str, ...]
+    interpreter: Interpreter
+    directories: Directories = field(default_factory=Directories)
+    _found: dict[str, Found] = field(default_factory=dict)
+    _stdlib: frozenset[str] = field(init=False)
+    _site: frozenset[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._stdlib = frozenset(self.interpreter.stdlib)
+        self._site = frozenset(self.interpreter.site)
+
+    def find(self, name: str) -> Found:
+        """Return where `name` (absolute, dotted) comes from."""
+        found = self._found.get(name)
+        if found is None:
+            found = self._found[name] = self._find(name)
+        return found
+
+    def submodules(self, name: str) -> Iterator[str]:
+        """Yield the names of the modules and packages directly under package `name`, sorted."""
+        names = set()
+        for directory in _search_path(self.find(name)):
+            names |= self._members(directory)
+        yield from sorted(f"{name}.{each}" for each in names)
+
+    def is_first_party(self, entry: str) -> bool:
+        """Return whether `entry` of the path is neither the standard library nor site-packages."""
+        return entry not in self._stdlib and entry not in self._site
+
+    def _find(self, name: str) -> Found:
+        parent, _, tail = name.rpartition(".")
+        if not parent:
+            return self._find_top(name)
+        found = self.find(parent)
+        match found:
+            case StandardLibrary() | Missing():
+                return found
+            case ThirdParty():
+                return self._find_third_party(found, tail)
+            case FirstParty(entry=entry, file=file, is_package=is_package):
+                places = [(entry, os.path.dirname(file))] if is_package else []
+                return self._or_editable(name, self._search(places, tail))
+            case Namespace(portions=portions):
+                return self._or_editable(name, self._search(portions, tail))
+
+    def _find_top(self, name: str) -> Found:
+        if name in self.interpreter.builtin_names:
+            return StandardLibrary()
+        found = self._or_editable(name, self._search([(each, each) for each in self.path], name))
+        if isinstance(found, Missing) and name in self.interpreter.stdlib_names:
+            return StandardLibrary()  # of another platform
+        return found
+
+    def _find_third_party(self, parent: ThirdParty, tail: str) -> ThirdParty:
+        """A submodule that is no file may be made by its package (`six.moves`): the package stands for it."""
+        if parent.is_package:
+            found = self._in_directory(os.path.dirname(parent.file), tail)
+            if found:
+                return ThirdParty(parent.entry, found.path, found.is_package)
+        return ThirdParty(parent.entry, parent.file, is_package=False)
+
+    def _search(self, places: Iterable[tuple[str, str]], tail: str) -> Found:
+        places = tuple(places)
+        portions = []
+        for position, (entry, directory) in enumerate(places):
+            found = self._in_directory(directory, tail)
+            if found:
+                return self._module(entry, found, places[position:], tail)
+            if tail in self.directories.list(directory).directories:
+                portions.append((entry, join(directory, tail)))
+        return self._namespace(tuple(portions))
+
+    def _module(self, entry: str, found: _File, places: tuple[tuple[str, str], ...], tail: str) -> Found:
+        if entry in self._stdlib:
+            return StandardLibrary()
+        if entry in self._site:
+            return ThirdParty(entry, found.path, found.is_package)
+        return FirstParty(
+            entry,
+            found.path,
+            found.is_package,
+            is_extension=found.suffix not in {".py", ".pyc"},
+            shadowed=tuple(self._alternatives(found, places, tail)),
+        )
+
+    def _namespace(self, portions: tuple[tuple[str, str], ...]) -> Found:
+        if not portions:
+            return Missing()
+        if all(entry in self._stdlib for entry, _ in portions):
+            return StandardLibrary()
+        return Namespace(portions, any(self.is_first_party(entry) for entry, _ in portions))
+
+    def _in_directory(self, directory: str, tail: str) -> _File | None:
+        """Decide as `importlib.machinery.FileFinder` does: package, then module by suffix order."""
+        listing = self.directories.list(directory)
+        if tail in listing.directories:
+            inside = self.directories.list(join(directory, tail)).files
+            for suffix in self.interpreter.suffixes:
+                if "__init__" + suffix in inside:
+                    return _File(join(directory, tail, "__init__" + suffix), suffix, is_package=True)
+        for suffix in self.interpreter.suffixes:
+            if tail + suffix in listing.files:
+                return _File(join(directory, tail + suffix), suffix)
+        return None
+
+    def _alternatives(self, found: _File, places: Iterable[tuple[str, str]], tail: str) -> Iterator[str]:
+        for position, (_, directory) in enumerate(places):
+            if position:
+                other = self._in_directory(directory, tail)
+                if other:
+                    yield other.path
+            elif found.is_package and tail + ".py" in self.directories.list(directory).files:
+                yield join(directory, tail + ".py")
+
+    def _members(self, directory: str) -> set[str]:
+        listing = self.directories.list(directory)
+        names = {
+            file.removesuffix(suffix)
+            for file in listing.files
+            for suffix in self.interpreter.suffixes
+            if file.endswith(suffix)
+        }
+        names |= {each for each in listing.directories if self._in_directory(directory, each)}
+        return {each for each in names if each.isidentifier() and each != "__init__"}
+
+    def _or_editable(self, name: str, found: Found) -> Found:
+        """Fall back to setuptools' editable finders, which stand at the end of `sys.meta_path`."""
+        if not isinstance(found, (Missing, Namespace)):
+            return found
+        portions = found.portions if isinstance(found, Namespace) else ()
+        for known, location in self.interpreter.editables:
+            if known != name:
+                continue
+            directory, base = os.path.split(location)
+            entry = _entry_of(name, location)
+            file = self._in_directory(directory, base)
+            if file and not portions:
+                return FirstParty(entry, file.path, file.is_package, file.suffix not in {".py", ".pyc"})
+            if base in self.directories.list(directory).directories:
+                portions = (*portions, (entry, location))
+        return self._namespace(portions)
+
+
+def _search_path(found: Found) -> Iterable[str]:
+    match found:
+        case FirstParty(file=file, is_package=True):
+            return (os.path.dirname(file),)
+        case Namespace(portions=portions):
+            return tuple(directory for _, directory in portions)
+        case _:
+            return ()
+
+
+def _entry_of(name: str, location: str) -> str:
+    """Return the directory that would have to be on the path for `name` to be found at `location`.
+
+    Raises:
+        BundleError: the editable install maps `name` to a directory of another name.
+    """
+    depth = name.count(".") + 1
+    if location.split(os.sep)[-depth:] != name.split("."):
+        raise BundleError(
+            f"editable package `{name}` lies in a directory of another name: {location}",
+            hint="name the directory as the package, or install the package without --editable",
+        )
+    for _ in range(depth):
+        location = os.path.dirname(location)
+    return location

@@ -1,0 +1,135 @@
+"""Finds the target interpreter and asks it once, in a subprocess, how it imports."""
+
+# Why strings: paths here are the strings that `sys.path` holds; pathlib would cost ten times as much.
+# ruff: noqa: PTH100, PTH116, PTH117
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from raybundle.errors import BundleError, UsageError
+from raybundle.graph.cache import write_atomically
+from raybundle.model import Interpreter
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_PROBE = Path(__file__).with_name("_probe.py")
+_DECIDING = ("PYTHONPATH", "PYTHONHOME", "PYTHONNOUSERSITE", "PYTHONUSERBASE", "PYTHONSAFEPATH", "HOME")
+"""Environment variables that change `sys.path`."""
+_PROBE_TIMEOUT = 60.0
+"""Seconds; a healthy interpreter answers in 0.05."""
+
+
+def find_interpreter(requested: str | None, project: Path, environ: Mapping[str, str]) -> Path:
+    """Return the requested interpreter, else that of VIRTUAL_ENV, else the project's .venv, else our own.
+
+    Raises:
+        UsageError: the requested one is neither a file nor a version on PATH.
+    """
+    if requested:
+        return _find_requested(requested, environ)
+    active = environ.get("VIRTUAL_ENV")
+    for directory in ([Path(active)] if active else []) + [project / ".venv"]:
+        executable = directory / "bin" / "python"
+        if executable.exists():
+            return executable
+    return Path(sys.executable)
+
+
+def _find_requested(requested: str, environ: Mapping[str, str]) -> Path:
+    if requested.replace(".", "").isdigit():
+        import shutil  # noqa: PLC0415 - start-up: only for a version
+
+        found = shutil.which(f"python{requested}", path=environ.get("PATH"))
+    else:
+        found = requested if Path(requested).is_file() else None
+    if found is None:
+        raise UsageError(
+            f"cannot find the Python interpreter `{requested}`",
+            hint="give a path, or a version such as 3.12 whose `python3.12` is on PATH",
+        )
+    return Path(os.path.abspath(found))  # a venv's python is a link that must stay one
+
+
+def describe(executable: Path, environ: Mapping[str, str], cwd: Path, cache_dir: Path) -> Interpreter:
+    """Return what `executable` says of itself; kept in `cache_dir` until something it depends on changes.
+
+    Raises:
+        BundleError: it does not start, or does not answer.
+    """
+    cached = cache_dir / f"interpreter-{_key(executable, environ, cwd)}.json"
+    known = _read(cached)
+    if known is not None:
+        return known
+    answer = _ask(executable, environ, cwd)
+    stamps = {path: _stamp(path) for path in [str(executable), *answer.pop("watched")]}
+    write_atomically(cached, json.dumps({"stamps": stamps, "answer": answer}).encode())
+    return _interpreter(answer)
+
+
+def _key(executable: Path, environ: Mapping[str, str], cwd: Path) -> str:
+    deciding = [(name, environ[name]) for name in _DECIDING if name in environ]
+    relative = any(not os.path.isabs(entry) for entry in environ.get("PYTHONPATH", "/").split(os.pathsep))
+    text = json.dumps([str(executable), _PROBE.stat().st_mtime_ns, deciding, str(cwd) if relative else None])
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _stamp(path: str) -> list[int] | None:
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return [status.st_mtime_ns, status.st_size]
+
+
+def _read(cached: Path) -> Interpreter | None:
+    try:
+        document = json.loads(cached.read_bytes())
+        if any(_stamp(path) != stamp for path, stamp in document["stamps"].items()):
+            return None
+        return _interpreter(document["answer"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def _ask(executable: Path, environ: Mapping[str, str], cwd: Path) -> dict[str, Any]:
+    import subprocess  # noqa: PLC0415 - 8 ms that a warm start has no use for
+
+    command = [str(executable), "-B", str(_PROBE)]
+    try:
+        process = subprocess.run(
+            command, env=dict(environ), cwd=cwd, capture_output=True, check=True, timeout=_PROBE_TIMEOUT
+        )
+        answer: dict[str, Any] = json.loads(process.stdout[process.stdout.rindex(b'{"executable"') :])
+    except subprocess.CalledProcessError as error:
+        said = error.stderr.decode(errors="replace").strip().rpartition("\n")[2]
+        raise BundleError(
+            f"{executable} cannot describe itself: {said}", hint="raybundle needs Python 3.10 or later there"
+        ) from error
+    except (OSError, ValueError, subprocess.TimeoutExpired) as error:
+        raise BundleError(f"{executable} cannot describe itself: {error}", hint="is it a Python?") from error
+    return answer
+
+
+def _interpreter(answer: dict[str, Any]) -> Interpreter:
+    major, minor, micro = answer["version"]
+    return Interpreter(
+        executable=answer["executable"],
+        implementation=answer["implementation"],
+        version=(major, minor, micro),
+        abi=answer["abi"],
+        platform=answer["platform"],
+        path=tuple(answer["path"]),
+        stdlib=tuple(answer["stdlib"]),
+        site=tuple(answer["site"]),
+        builtin_names=frozenset(answer["builtin_names"]),
+        stdlib_names=frozenset(answer["stdlib_names"]),
+        suffixes=tuple(answer["suffixes"]),
+        editables=tuple((name, location) for name, location in answer["editables"]),
+    )

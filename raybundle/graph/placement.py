@@ -1,0 +1,107 @@
+"""Places what was reached: names roots, gives files their paths in an archive, orders the symbolic path."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from raybundle.graph.driver_path import archive_path_in, name_roots
+from raybundle.graph.find import FirstParty
+from raybundle.model import DataFile, Module, ModuleName, RootSymbol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from raybundle.graph.closure import Closure, Reached
+    from raybundle.graph.data_files import Candidate
+    from raybundle.graph.find import Finder
+    from raybundle.model import FoundBy, ModuleKind, Root
+
+_STRENGTH: tuple[FoundBy, ...] = ("static", "literal", "resource", "prefix", "declared", "traced")
+"""How a module was found, the surest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Modules and data with their roots and archive paths."""
+
+    path: tuple[RootSymbol, ...]
+    roots: tuple[Root, ...]
+    modules: tuple[Module, ...]
+    data: tuple[DataFile, ...]
+
+
+def place(closure: Closure, data: Iterable[Candidate], finder: Finder, project: Path) -> Placement:
+    """Return everything that travels in its place; the order of discovery leaves no trace."""
+    entries = _entries(closure, finder)
+    roots = name_roots(project, entries)
+    found_by = _found_by(closure)
+    modules = [
+        _module(each, roots, project, found_by.get(name, "static"))
+        for name, each in sorted(closure.reached.items())
+    ]
+    taken = {module.path for module in modules}
+    files = {each.path: each for each in _data_files(data, roots, project) if each.path not in taken}
+    return Placement(
+        path=_symbolic_path(finder, roots),
+        roots=tuple(roots.values()),
+        modules=tuple(modules),
+        data=tuple(files[path] for path in sorted(files)),
+    )
+
+
+def _entries(closure: Closure, finder: Finder) -> list[str]:
+    """Return, in path order, the entries that hold something; editable finders come after the path."""
+    held = {each.found.entry for each in closure.reached.values() if isinstance(each.found, FirstParty)}
+    ordered = [entry for entry in finder.path if entry in held]
+    return ordered + sorted(held.difference(ordered))
+
+
+def _found_by(closure: Closure) -> dict[str, FoundBy]:
+    best: dict[str, FoundBy] = {}
+    for edge in closure.edges:
+        known = best.get(edge.imported)
+        if known is None or _STRENGTH.index(edge.found_by) < _STRENGTH.index(known):
+            best[edge.imported] = edge.found_by
+    return best
+
+
+def _module(reached: Reached, roots: Mapping[str, Root], project: Path, found_by: FoundBy) -> Module:
+    found = reached.found
+    name = ModuleName(reached.name)
+    if isinstance(found, FirstParty):
+        path = archive_path_in(found.file, found.entry, roots, project)
+        symbol = roots[found.entry].symbol
+        return Module(name, _kind(reached), Path(found.file), symbol, path, found_by, reached.sha256)
+    held = next((entry for entry, _ in found.portions if entry in roots), next(iter(roots)))
+    return Module(name, "namespace", None, roots[held].symbol, None, found_by)
+
+
+def _kind(reached: Reached) -> ModuleKind:
+    found = reached.found
+    if reached.name == "__main__":
+        return "script"
+    if not isinstance(found, FirstParty):
+        return "namespace"
+    if found.is_extension:
+        return "extension"
+    return "package" if found.is_package else "module"
+
+
+def _data_files(data: Iterable[Candidate], roots: Mapping[str, Root], project: Path) -> Iterable[DataFile]:
+    for each in data:
+        path = archive_path_in(each.file, each.entry, roots, project)
+        yield DataFile(Path(each.file), path, each.reason)
+
+
+def _symbolic_path(finder: Finder, roots: Mapping[str, Root]) -> tuple[RootSymbol, ...]:
+    """Return the ordered path by symbols; `stdlib` stands where Python has it, `ray` at the end."""
+    stdlib = frozenset(finder.interpreter.stdlib)
+    symbols = [
+        RootSymbol("stdlib") if entry in stdlib else roots[entry].symbol
+        for entry in finder.path
+        if entry in stdlib or entry in roots
+    ]
+    symbols += [root.symbol for root in roots.values()]
+    return tuple(dict.fromkeys([*symbols, RootSymbol("ray")]))

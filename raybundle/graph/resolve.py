@@ -1,0 +1,251 @@
+"""Resolves a target: from what the user runs to the effective import graph."""
+
+# Why strings: paths here are the strings that `sys.path` holds; pathlib would cost ten times as much.
+# ruff: noqa: PTH120
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from raybundle.errors import BundleError, UnresolvedImportError
+from raybundle.graph.archive_paths import refuse_case_collisions
+from raybundle.graph.archives import archives_on
+from raybundle.graph.cache import Scanner, read_source
+from raybundle.graph.closure import Start, follow
+from raybundle.graph.conditions import environment_of
+from raybundle.graph.data_files import (
+    Candidate,
+    included,
+    package_data,
+    refuse_escaping_links,
+    refuse_secrets,
+    within_limit,
+    without_excluded,
+)
+from raybundle.graph.distributions import find_distributions
+from raybundle.graph.driver_path import declared_roots, driver_path
+from raybundle.graph.exhaustive import assert_never
+from raybundle.graph.find import Finder, FirstParty, Namespace
+from raybundle.graph.path_edits import Edits, evaluate
+from raybundle.graph.placement import place
+from raybundle.graph.project import first_directory, project_of
+from raybundle.graph.ray_names import refuse_shadows_of_ray
+from raybundle.graph.scan import parse
+from raybundle.model import ModuleTarget, Resolution, ScriptTarget, Warning
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from raybundle.graph.cache import ScanCache
+    from raybundle.graph.closure import Closure
+    from raybundle.graph.distributions import Needed
+    from raybundle.graph.placement import Placement
+    from raybundle.model import Interpreter, Target
+
+_IMPORTED_AT_START = ("sitecustomize", "usercustomize")
+"""Python's `site` imports these by itself, before the script's directory is on the path."""
+
+
+@dataclass(frozen=True, slots=True)
+class ResolveSettings:
+    """What the configuration declares about the graph; all relative to the project."""
+
+    roots: tuple[str, ...] = ()
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+
+
+def resolve(
+    target: Target, settings: ResolveSettings, interpreter: Interpreter, cwd: Path, cache: ScanCache
+) -> Resolution:
+    """Return the effective import graph of `target`; nothing of the user's is imported or run.
+
+    Raises:
+        BundleError: the target or a module cannot be used as it is.
+        RefusedFileError: files must not or cannot travel.
+        UsageError: a setting cannot be carried out.
+    """
+    cwd = cwd.resolve()
+    project = project_of(target, cwd).resolve()
+    finder, start = _find_start(target, declared_roots(project, settings.roots), interpreter, cwd)
+    wanted, warnings = included(project, settings.include)
+    wanted = without_excluded(wanted, project, settings.exclude)
+    implied, plain = _split_modules(wanted, finder)
+    scanner = Scanner(cache, project, environment_of(interpreter))
+    try:
+        closure = follow(start, [*_imported_at_start(finder), *implied], finder, scanner.facts)
+    finally:
+        scanner.save()
+    left_behind = archives_on(finder, closure.missing)
+    data, left_out = _data(closure, plain, finder, project, settings.exclude)
+    placement = place(closure, data, finder, project)
+    _refuse(placement, finder, project)
+    needed = find_distributions(closure.third_party, interpreter, cache)
+    return Resolution(
+        target=target,
+        project=project,
+        interpreter=interpreter,
+        path=placement.path,
+        roots=placement.roots,
+        modules=placement.modules,
+        edges=closure.edges,
+        data=placement.data,
+        distributions=needed.distributions,
+        missing=closure.missing,
+        warnings=(*closure.warnings, *warnings, *left_out, *left_behind, *_of_unowned(needed)),
+    )
+
+
+def require_complete(resolution: Resolution) -> None:
+    """Refuse a resolution in which imports resolve nowhere.
+
+    Raises:
+        UnresolvedImportError: lists all of them with file and line.
+    """
+    if not resolution.missing:
+        return
+    lines = [
+        f"cannot find `{each.name}`, imported at {_shown(each.file, resolution.project)}:{each.line}"
+        for each in resolution.missing
+    ]
+    first = resolution.missing[0].name.partition(".")[0] or resolution.missing[0].name
+    raise UnresolvedImportError(
+        "\n".join(lines),
+        hint=f"add the folder that holds `{first}` to `roots` in [tool.raybundle], or install its "
+        f"distribution into the environment of {resolution.interpreter.executable}",
+    )
+
+
+def _shown(file: Path, project: Path) -> str:
+    return str(file.relative_to(project) if file.is_relative_to(project) else file)
+
+
+def _find_start(
+    target: Target, declared: tuple[str, ...], interpreter: Interpreter, cwd: Path
+) -> tuple[Finder, Start]:
+    """Return the finder for the driver's path, its own edits applied, and the driver itself."""
+    first = first_directory(target, cwd)
+    finder = Finder(driver_path(first, declared, interpreter, ()), interpreter)
+    name, found = _find_driver(target, finder)
+    edits = _edits(found.file, str(cwd))
+    if edits.edits:
+        path = driver_path(first, declared, interpreter, edits.edits)
+        finder = Finder(path, interpreter, finder.directories)
+    return finder, Start(name, found, edits.lines)
+
+
+def _find_driver(target: Target, finder: Finder) -> tuple[str, FirstParty]:
+    match target:
+        case ScriptTarget(path=path):
+            if not path.is_file():
+                raise BundleError(f"there is no script {path}", hint="give the path of a Python file")
+            return "__main__", FirstParty(str(path.resolve().parent), str(path.resolve()), is_package=False)
+        case ModuleTarget(name=name):
+            return _find_module(name, finder)
+        case other:
+            return assert_never(other)
+
+
+def _find_module(name: str, finder: Finder) -> tuple[str, FirstParty]:
+    match finder.find(name):
+        case FirstParty(is_package=True) | Namespace():
+            return _find_module(f"{name}.__main__", finder)
+        case FirstParty() as found if not found.is_extension:
+            return name, found
+        case _:
+            raise BundleError(
+                f"`-m {name}` is no module of this project",
+                hint="run it from the folder that holds it, or add that to `roots` in [tool.raybundle]",
+            )
+
+
+def _edits(file: str, cwd: str) -> Edits:
+    source = read_source(file)
+    if b"path" not in source and b"addsitedir" not in source:
+        return Edits()
+    return evaluate(parse(source, file), file, cwd)
+
+
+def _imported_at_start(finder: Finder) -> list[str]:
+    early = Finder(
+        tuple(map(os.path.realpath, finder.interpreter.path)), finder.interpreter, finder.directories
+    )
+    names = []
+    for name in _IMPORTED_AT_START:
+        found = early.find(name)
+        if isinstance(found, FirstParty) and finder.find(name) == found:
+            names.append(name)
+    return names
+
+
+def _split_modules(candidates: Iterable[Candidate], finder: Finder) -> tuple[list[str], list[Candidate]]:
+    """Return the names of included modules, and the included files that are none."""
+    names, plain = [], []
+    for each in candidates:
+        name = _module_name(each.file, finder) if each.file.endswith(".py") else None
+        if name is None:
+            plain.append(each)
+        else:
+            names.append(name)
+    return names, plain
+
+
+def _module_name(file: str, finder: Finder) -> str | None:
+    for entry in finder.path:
+        if finder.is_first_party(entry) and file.startswith(f"{entry}/"):
+            relative = file[len(entry) + 1 :].removesuffix(".py").removesuffix("/__init__")
+            name = relative.replace("/", ".")
+            found = finder.find(name)
+            if isinstance(found, FirstParty) and found.file == file:
+                return name
+    return None
+
+
+def _data(
+    closure: Closure, plain: list[Candidate], finder: Finder, project: Path, exclude: Iterable[str]
+) -> tuple[list[Candidate], list[Warning]]:
+    """Return the data that travels, and a warning for each file that is left out."""
+    suffixes = finder.interpreter.suffixes
+    candidates: list[Candidate] = []
+    for name, reached in closure.reached.items():
+        match reached.found:
+            case FirstParty(entry=entry, file=file, is_package=True):
+                directory = os.path.dirname(file)
+                candidates += package_data(name, directory, entry, finder.directories, suffixes)
+    named = {each.file for each in plain}
+    candidates = [each for each in candidates if each.file not in named]
+    kept, warnings = within_limit(without_excluded(candidates, project, exclude))
+    return kept + plain, warnings
+
+
+def _refuse(placement: Placement, finder: Finder, project: Path) -> None:
+    """Refuse what must not travel, or could not be told apart where it arrives."""
+    modules = [str(each.file) for each in placement.modules if each.file]
+    allowed = {str(project), *(str(root.directory) for root in placement.roots)}
+    allowed.update(entry for entry in finder.path if finder.is_first_party(entry))
+    refuse_escaping_links(
+        [*modules, *(str(each.file) for each in placement.data)], allowed, finder.directories
+    )
+    refuse_secrets(str(each.file) for each in placement.data)
+    paths = [each.path for each in placement.modules if each.path]
+    refuse_case_collisions([*paths, *(each.path for each in placement.data)])
+    refuse_shadows_of_ray(_top_level_files(placement, finder))
+
+
+def _top_level_files(placement: Placement, finder: Finder) -> dict[str, tuple[str, tuple[str, ...]]]:
+    names = {
+        each.file.stem if each.kind == "script" else each.name
+        for each in placement.modules
+        if each.file and "." not in each.name
+    }
+    found = ((name, finder.find(name)) for name in names)
+    return {name: (each.file, each.shadowed) for name, each in found if isinstance(each, FirstParty)}
+
+
+def _of_unowned(needed: Needed) -> Iterator[Warning]:
+    for name in needed.unowned:
+        hint = "install it with a tool that writes RECORD, such as pip or uv"
+        yield Warning(f"`{name}` belongs to no installed distribution", None, None, hint)

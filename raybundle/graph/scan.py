@@ -1,0 +1,302 @@
+"""Reads one source file for what it imports: bytes in, facts out; nothing is run and no disk is touched."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import warnings
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from raybundle.errors import BundleError
+from raybundle.graph.conditions import decide
+from raybundle.graph.dynamic import Calls, dynamic_imports
+from raybundle.graph.facts import Facts, Import
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from raybundle.graph.conditions import Environment
+    from raybundle.graph.facts import Unknown
+
+_FORGIVING = frozenset({"ImportError", "ModuleNotFoundError", "Exception", "BaseException"})
+"""Handlers that catch a failing import."""
+
+_CHAIN_LIMIT = 6
+"""Attributes kept of one chain; deeper packages are not reached as attributes."""
+
+_NEVER_CODE = frozenset(
+    [
+        "ctx",
+        "op",
+        "ops",
+        "id",
+        "attr",
+        "arg",
+        "name",
+        "names",
+        "asname",
+        "module",
+        "level",
+        "type_comment",
+        "kind",
+        "type_ignores",
+        "rest",
+    ]
+)
+"""Fields of tree nodes that hold no statement and no expression."""
+
+_CODE_FIELDS = {
+    kind: tuple(name for name in kind._fields if name not in _NEVER_CODE)
+    for kind in vars(ast).values()
+    if isinstance(kind, type) and issubclass(kind, ast.AST) and kind is not ast.Constant
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """What stands around a statement and forgives a failing import."""
+
+    optional: bool = False
+    instead_of: tuple[str, ...] = ()
+
+
+def parse(source: bytes, file: str) -> ast.Module:
+    """Return the syntax tree; byte-order marks and coding cookies are honoured (PEP 263).
+
+    Raises:
+        BundleError: the source is no Python, with file and line.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # invalid escapes are the user's to hear of elsewhere
+            return ast.parse(source, file)
+    except SyntaxError as error:
+        place = f"{file}:{error.lineno}" if error.lineno else file
+        raise BundleError(
+            f"cannot parse {place}: {error.msg}", hint="mend the file, or do not import it"
+        ) from error
+    except (ValueError, RecursionError, MemoryError) as error:
+        raise BundleError(
+            f"cannot parse {file}: {error}", hint="mend the file, or do not import it"
+        ) from error
+
+
+def scan(source: bytes, file: str, environment: Environment) -> Facts:
+    """Return what `source` imports on the target that `environment` describes.
+
+    Raises:
+        BundleError: the source is no Python, with file and line.
+    """
+    walk = _Walk(environment)
+    walk.run(parse(source, file))
+    found, unknown = dynamic_imports(walk.calls, is_package=file.endswith("__init__.py"))
+    return Facts(
+        sha256=hashlib.sha256(source).hexdigest(),
+        imports=_sorted_once([*walk.imports, *walk.submodules(), *found]),
+        exports=tuple(sorted(walk.exports)),
+        unknown=tuple(sorted(set(unknown), key=_unknown_order)),
+        path_edits=tuple(sorted({*walk.path_edits, *walk.calls.path_edits()})),
+    )
+
+
+def _sorted_once(imports: Iterable[Import]) -> tuple[Import, ...]:
+    return tuple(sorted(set(imports), key=_import_order))
+
+
+def _import_order(each: Import) -> tuple[int, str, tuple[str, ...], str, bool]:
+    return (each.line, each.name, each.names, each.found_by, each.optional)
+
+
+def _unknown_order(each: Unknown) -> tuple[int, str]:
+    return (each.line, each.text)
+
+
+@dataclass(slots=True)
+class _Walk:
+    """One pass over a tree with an own stack: expressions nest deeper than Python's recursion goes."""
+
+    environment: Environment
+    imports: list[Import] = field(default_factory=list)
+    exports: set[str] = field(default_factory=set)
+    path_edits: set[int] = field(default_factory=set)
+    chains: dict[tuple[str, tuple[str, ...]], int] = field(default_factory=dict)
+    calls: Calls = field(default_factory=Calls)
+    stack: list[ast.AST] = field(default_factory=list)
+    """Nodes under the guard of the present sweep."""
+    guarded: list[tuple[list[Any], Guard]] = field(default_factory=list)
+    """Nodes that stand under other guards, for later sweeps."""
+
+    def run(self, tree: ast.Module) -> None:
+        self.guarded.append(([tree], Guard()))
+        while self.guarded:
+            self.stack, guard = self.guarded.pop()
+            self._sweep(guard)
+
+    def _sweep(self, guard: Guard) -> None:
+        """Visit what is on the stack; most of the time of a cold start is spent in this loop."""
+        stack = self.stack
+        while stack:
+            node = stack.pop()
+            kind = type(node)
+            visit = _VISITORS.get(kind)
+            if visit is None or visit(self, node, guard):
+                for name in _CODE_FIELDS.get(kind, ()):
+                    value = getattr(node, name)
+                    if type(value) is list:
+                        stack.extend(value)
+                    elif value is not None:
+                        stack.append(value)
+
+    def submodules(self) -> Iterable[Import]:
+        """Attribute chains on imported names: `import a` and `a.b.f()` reach `a.b`."""
+        for (name, attributes), line in self.chains.items():
+            for target in self.calls.bindings.get(name, ()):
+                yield Import(target, line, attributes[:_CHAIN_LIMIT], attribute=True)
+
+    def visit_import(self, node: ast.Import, guard: Guard) -> bool:
+        for alias in node.names:
+            self.calls.bind(alias.asname or alias.name.partition(".")[0], _bound(alias))
+            self._request(alias.name, node.lineno, (), guard)
+        return False
+
+    def visit_import_from(self, node: ast.ImportFrom, guard: Guard) -> bool:
+        if node.module != "__future__":
+            name = "." * node.level + (node.module or "")
+            for alias in node.names:
+                self.calls.bind(alias.asname or alias.name, _member(name, alias.name))
+            self._request(name, node.lineno, tuple(alias.name for alias in node.names), guard)
+        return False
+
+    def _request(self, name: str, line: int, names: tuple[str, ...], guard: Guard) -> None:
+        self.imports.append(Import(name, line, names, optional=guard.optional, instead_of=guard.instead_of))
+
+    def visit_if(self, node: ast.If, _: Guard) -> bool:
+        holds = decide(node.test, self.environment)
+        self.stack.append(node.test)
+        if holds is not False:
+            self.stack.extend(node.body)
+        if holds is not True:
+            self.stack.extend(node.orelse)
+        return False
+
+    def visit_try(self, node: ast.Try, guard: Guard) -> bool:
+        forgiving = [each for each in node.handlers if _catches_import_error(each.type)]
+        if not forgiving:
+            return True
+        tried = tuple(_imported_in(node.body))
+        self.guarded.append((node.body, Guard(optional=True, instead_of=guard.instead_of)))
+        for handler in node.handlers:
+            inner = Guard(guard.optional, (*guard.instead_of, *tried)) if handler in forgiving else guard
+            self.guarded.append((handler.body, inner))
+        self.stack += [*node.orelse, *node.finalbody]
+        return False
+
+    def visit_with(self, node: ast.With | ast.AsyncWith, guard: Guard) -> bool:
+        if not any(_suppresses_import_error(item.context_expr) for item in node.items):
+            return True
+        self.guarded.append((node.body, Guard(optional=True, instead_of=guard.instead_of)))
+        return False
+
+    def visit_function(self, node: ast.FunctionDef | ast.AsyncFunctionDef, guard: Guard) -> bool:
+        """A guard around a definition does not stand around its calls."""
+        if guard == Guard():
+            return True
+        self.guarded.append((node.body, Guard()))
+        self.stack += [*node.decorator_list, node.args]
+        return False
+
+    def visit_call(self, node: ast.Call, guard: Guard) -> bool:
+        self.calls.add(node, optional=guard.optional)
+        return True
+
+    def visit_attribute(self, node: ast.Attribute, _: Guard) -> bool:
+        names = []
+        base: ast.expr = node
+        while isinstance(base, ast.Attribute):
+            names.append(base.attr)
+            base = base.value
+        if isinstance(base, ast.Name):
+            self.chains.setdefault((base.id, tuple(reversed(names))), node.lineno)
+        else:
+            self.stack.append(base)
+        return False
+
+    def visit_assignment(self, node: ast.Assign | ast.AugAssign | ast.AnnAssign, _: Guard) -> bool:
+        targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+        for target in targets:
+            if isinstance(target, ast.Name) and target.id == "__all__" and node.value is not None:
+                self.exports |= _strings(node.value)
+            elif isinstance(target, ast.Name) and isinstance(node.value, ast.Constant):
+                self.calls.constant(target.id, node.value.value)
+            elif _is_sys_path(target):
+                self.path_edits.add(node.lineno)
+        return True
+
+
+_VISITORS: dict[type[ast.AST], Callable[[_Walk, Any, Guard], bool]] = {
+    ast.Attribute: _Walk.visit_attribute,
+    ast.Import: _Walk.visit_import,
+    ast.ImportFrom: _Walk.visit_import_from,
+    ast.If: _Walk.visit_if,
+    ast.Try: _Walk.visit_try,
+    getattr(ast, "TryStar", ast.Try): _Walk.visit_try,  # Python 3.11, same fields
+    ast.With: _Walk.visit_with,
+    ast.AsyncWith: _Walk.visit_with,
+    ast.FunctionDef: _Walk.visit_function,
+    ast.AsyncFunctionDef: _Walk.visit_function,
+    ast.Call: _Walk.visit_call,
+    ast.Assign: _Walk.visit_assignment,
+    ast.AugAssign: _Walk.visit_assignment,
+    ast.AnnAssign: _Walk.visit_assignment,
+}
+"""What to do with a node; True goes on to what is inside it."""
+
+
+def _bound(alias: ast.alias) -> str:
+    return alias.name if alias.asname else alias.name.partition(".")[0]
+
+
+def _member(module: str, name: str) -> str:
+    return f"{module}{name}" if module.endswith(".") else f"{module}.{name}"
+
+
+def _imported_in(body: list[ast.stmt]) -> Iterable[str]:
+    for statement in body:
+        if isinstance(statement, ast.Import):
+            yield from (alias.name for alias in statement.names)
+        elif isinstance(statement, ast.ImportFrom):
+            yield "." * statement.level + (statement.module or "")
+
+
+def _catches_import_error(node: ast.expr | None) -> bool:
+    match node:
+        case None:
+            return True
+        case ast.Tuple(elts=elements):
+            return any(_catches_import_error(each) for each in elements)
+        case ast.Name(id=name) | ast.Attribute(attr=name):
+            return name in _FORGIVING
+        case _:
+            return False
+
+
+def _suppresses_import_error(node: ast.expr) -> bool:
+    match node:
+        case ast.Call(func=ast.Name(id="suppress") | ast.Attribute(attr="suppress"), args=arguments):
+            return any(_catches_import_error(each) for each in arguments)
+        case _:
+            return False
+
+
+def _strings(node: ast.expr) -> set[str]:
+    return {
+        each.value
+        for each in ast.walk(node)
+        if isinstance(each, ast.Constant) and isinstance(each.value, str)
+    }
+
+
+def _is_sys_path(node: ast.expr) -> bool:
+    base = node.value if isinstance(node, ast.Subscript) else node
+    return isinstance(base, ast.Attribute) and base.attr == "path" and ast.unparse(base) == "sys.path"

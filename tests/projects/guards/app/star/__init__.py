@@ -1,0 +1,2 @@
+__all__ = ["exported", "value"]
+value = 1

@@ -1,0 +1,2 @@
+import model
+from plugins import registry

@@ -1,0 +1,5 @@
+import json
+
+from sibling import answer
+
+print(json.dumps(answer()))

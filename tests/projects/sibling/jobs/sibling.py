@@ -1,0 +1,4 @@
+def answer():
+    import late
+
+    return late.VALUE

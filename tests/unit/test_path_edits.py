@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import ast
+
+import pytest
+
+from raybundle.graph.path_edits import Edit, edited, evaluate
+
+FILE = "/project/jobs/job.py"
+
+
+def edits_of(source: str) -> list[tuple[str, int | None]]:
+    result = evaluate(
+        ast.parse(f"import os, sys, site, pathlib\nfrom pathlib import Path\n{source}"), FILE, "/run"
+    )
+    return [(each.directory, each.index) for each in result.edits]
+
+
+@pytest.mark.parametrize(
+    ("expression", "directory"),
+    [
+        ("'/abs'", "/abs"),
+        ("'lib'", "/run/lib"),
+        ("'../lib'", "/lib"),
+        ("os.getcwd()", "/run"),
+        ("os.path.dirname(__file__)", "/project/jobs"),
+        ("os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'src')", "/project/src"),
+        ("os.path.join(os.path.dirname(__file__), os.pardir)", "/project"),
+        ("os.path.normpath('/a/../b')", "/b"),
+        ("str(Path(__file__).parent.parent / 'src')", "/project/src"),
+        ("str(pathlib.Path(__file__).resolve().parents[1])", "/project"),
+        ("str(Path(__file__).absolute().parent.joinpath('x', 'y'))", "/project/jobs/x/y"),
+        ("f'{os.path.dirname(__file__)}/lib'", "/project/jobs/lib"),
+        ("os.path.dirname(__file__) + '/lib'", "/project/jobs/lib"),
+        ("str(Path.cwd())", "/run"),
+    ],
+)
+def test_an_expression_is_evaluated(expression: str, directory: str) -> None:
+    assert edits_of(f"sys.path.append({expression})") == [(directory, None)]
+
+
+@pytest.mark.parametrize(
+    ("statement", "expected"),
+    [
+        ("sys.path.insert(0, '/x')", [("/x", 0)]),
+        ("sys.path.insert(-1, '/x')", [("/x", -1)]),
+        ("sys.path.extend(['/x', '/y'])", [("/x", None), ("/y", None)]),
+        ("sys.path += ['/x']", [("/x", None)]),
+        ("site.addsitedir('/x')", [("/x", None)]),
+        ("HERE = os.path.dirname(__file__)\nsys.path.append(HERE)", [("/project/jobs", None)]),
+        ("for each in ('x', 'y'):\n  sys.path.append(each)", [("/run/x", None), ("/run/y", None)]),
+        ("if __name__ == '__main__':\n  sys.path.append('/x')", [("/x", None)]),
+        ("from sys import path\npath.append('/x')", [("/x", None)]),
+        ("import os.path as osp\nsys.path.append(osp.join('/x', 'y'))", [("/x/y", None)]),
+    ],
+)
+def test_a_statement_is_understood(statement: str, expected: list[tuple[str, int | None]]) -> None:
+    assert edits_of(statement) == expected
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "sys.path.append(os.environ['X'])",
+        "sys.path.append(unknown)",
+        "X = f()\nsys.path.append(X)",
+        "def f():\n  sys.path.append('/x')",
+        "if flag:\n  sys.path.append('/x')",
+        "sys.path.append(str(Path('x').parents[9]))",
+    ],
+)
+def test_what_only_the_program_knows_is_not_understood(statement: str) -> None:
+    result = evaluate(ast.parse(statement), FILE, "/run")
+
+    assert (result.edits, result.lines) == ((), frozenset())
+
+
+def test_a_constant_that_is_overwritten_by_something_unknown_is_forgotten() -> None:
+    assert edits_of("X = '/x'\nX = f()\nsys.path.append(X)") == []
+
+
+def test_an_edit_for_a_directory_that_is_there_already_may_be_left_out() -> None:
+    source = "if '/a' not in sys.path:\n  sys.path.insert(0, '/a')"
+    edits = evaluate(ast.parse(source), FILE, "/run").edits
+
+    assert edited(["/b", "/a"], edits) == ["/b", "/a"]
+    assert edited(["/b"], edits) == ["/a", "/b"]
+
+
+def test_edits_apply_in_order_and_the_first_of_two_equal_entries_counts() -> None:
+    edits = [Edit("/x", 0, 1), Edit("/y", 1, 2), Edit("/a", None, 3)]
+
+    assert edited(["/a", "/b"], edits) == ["/x", "/y", "/a", "/b"]
