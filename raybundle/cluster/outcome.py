@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
-from raybundle.cluster.runtime_env import NOT_BOOTED
+from raybundle.cluster.runtime_env import NOT_BOOTED, READY_HOOK
 from raybundle.errors import JobError, JobFailedError, JobStartError, JobStoppedError
 
 if TYPE_CHECKING:
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 BOOT_FAILED = re.compile(r"raybundle: boot failed: .*")
 """The one line by which the boot names bundle, node, file, expected and found."""
 _NO_BOOT = re.compile(rf"^\S*sh: .*RAYBUNDLE_PYTHON: {NOT_BOOTED}$", re.MULTILINE)
+_NO_HOOK = re.compile(rf"Worker IP address: (\S+) [^\n]*setup hook method, {re.escape(READY_HOOK)} ")
+"""How the driver's log names a worker that did not find the hook; Ray tries its task again, then fails."""
 START_ERRORS = frozenset(
     {
         "RUNTIME_ENV_SETUP_FAILURE",
@@ -55,12 +58,19 @@ def boot_line(info: JobInfo) -> str | None:
     found = BOOT_FAILED.search(info.message)
     if found is not None:
         return found.group().strip()
-    if not _NO_BOOT.search(info.message):
-        return None
-    return (
-        f"raybundle: boot failed: bundle {info.metadata.get('raybundle')}: node {info.node or 'unknown'}: "
+    node = _unbooted_node(info)
+    return node and (
+        f"raybundle: boot failed: bundle {info.metadata.get('raybundle')}: node {node}: "
         "file sitecustomize.py: expected the boot, found another or none"
     )
+
+
+def _unbooted_node(info: JobInfo) -> str | None:
+    """Returns the address of a node on which the supervisor or a worker has not been through the boot."""
+    if _NO_BOOT.search(info.message):
+        return urlsplit(info.node or "").hostname or "unknown"
+    worker = _NO_HOOK.search(info.message)
+    return worker.group(1) if worker else None
 
 
 def could_not_start(info: JobInfo) -> bool:

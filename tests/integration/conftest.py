@@ -1,0 +1,71 @@
+"""The clusters of the tests, each made once: three nodes with an S3 server, and the embedded one."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.nodes import Nodes, require_namespaces
+from tests.support.s3_server import S3Server, s3_server
+from tests.support.workplace import Workplace, make_workplace
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class ThreeNodes:
+    """Three nodes that read from an S3 server, and places of work for users of both."""
+
+    nodes: Nodes
+    s3: S3Server
+
+    def workplace(self, directory: Path, project: str | None = None) -> Workplace:
+        """Returns a copy of a project whose user has this cluster and a fresh store configured."""
+        return make_workplace(
+            directory,
+            project,
+            **self.s3.environ,
+            RAYBUNDLE_ADDRESS=self.nodes.address,
+            RAYBUNDLE_STORE=self.s3.prefix(),
+        )
+
+
+@pytest.fixture(scope="session")
+def three_nodes() -> Iterator[ThreeNodes]:
+    """Three real nodes; skipped without root, and in CI a skip is a failure."""
+    require_namespaces()
+    with Nodes() as nodes:
+        bridge = nodes.network()
+        with s3_server(ip=bridge) as server:
+            nodes.start_ray(server.environ)
+            yield ThreeNodes(nodes, server)
+
+
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """The embedded cluster of this test session; nothing else is configured for its users."""
+
+    address: str
+    state: Path
+
+    def workplace(self, directory: Path, project: str | None = None) -> Workplace:
+        """Returns a copy of a project whose user has this embedded cluster running."""
+        return make_workplace(directory, project, RAYBUNDLE_LOCAL_STATE=str(self.state))
+
+
+@pytest.fixture(scope="session")
+def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Embedded]:
+    """An embedded cluster, started and ended by the command line."""
+    state = tmp_path_factory.mktemp("local-state")
+    work = make_workplace(tmp_path_factory.mktemp("up") / "work", RAYBUNDLE_LOCAL_STATE=str(state))
+    up = work.raybundle("--json", "local", "up", "--num-cpus", "4", "--object-store-memory", "100000000")
+    try:
+        assert up.returncode == 0, up.stderr
+        yield Embedded(json.loads(up.stdout)["address"], state)
+    finally:
+        work.raybundle("local", "down")

@@ -1,0 +1,276 @@
+"""The whole way on the embedded cluster, with nothing configured: arguments, exit codes, jobs."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.workplace import Workplace, reports
+
+if TYPE_CHECKING:
+    from tests.integration.conftest import Embedded
+
+pytestmark = pytest.mark.ray
+
+ARGUMENTS = [
+    "two words",
+    "$HOME",
+    "`id`",
+    "a;b",
+    "it's",
+    'say "so"',
+    "",
+    "line\nbreak",
+    "tab\tand \\ back",
+    "🦖 ünïcode",
+    "--json",
+    "-m",
+    "--",
+    "--store=elsewhere",
+    "*",
+    "~",
+    "!!",
+]
+AWKWARD = "ein Ordner mit Lücken und 🦖"
+
+
+def test_arguments_arrive_byte_for_byte(embedded: Embedded, tmp_path: Path) -> None:
+    work = embedded.workplace(tmp_path / "work", "plain")
+
+    done = work.raybundle("submit", "job.py", *ARGUMENTS)
+
+    assert done.returncode == 0, done.stderr
+    [report] = reports(done.stdout)
+    assert report["argv"] == ARGUMENTS
+
+
+def test_a_target_and_a_project_with_spaces_and_non_ascii_names_work(
+    embedded: Embedded, tmp_path: Path
+) -> None:
+    work = embedded.workplace(tmp_path / AWKWARD, "plain")
+    (work.directory / "job.py").rename(work.directory / "mein jöb.py")
+
+    done = work.raybundle("submit", "mein jöb.py", "x")
+
+    assert done.returncode == 0, done.stderr
+    assert reports(done.stdout)[0]["argv"] == ["x"]
+
+
+def test_the_working_directory_is_the_project_and_package_data_travels(
+    embedded: Embedded, tmp_path: Path
+) -> None:
+    work = embedded.workplace(tmp_path / "work", "plain")
+
+    done = work.raybundle("submit", "--", "python", "job.py")
+
+    assert done.returncode == 0, done.stderr
+    [report] = reports(done.stdout)
+    assert report["data"] == ["one", "two"]
+    assert {"job.py", "pkg"} <= set(report["cwd"])
+
+
+def test_submit_json_is_one_document_and_a_second_submit_uploads_nothing(
+    embedded: Embedded, tmp_path: Path
+) -> None:
+    work = embedded.workplace(tmp_path / "work", "plain")
+
+    first, second = (json.loads(work.raybundle("--json", "submit", "job.py").stdout) for _ in range(2))
+
+    assert first["uploaded_bytes"] > 0
+    assert second["uploaded_bytes"] == 0
+    assert first["bundle"] == second["bundle"]
+    assert set(second) >= {
+        "schema_version",
+        "bundle",
+        "submission_id",
+        "status",
+        "exit_code",
+        "driver_exit_code",
+        "address",
+        "store",
+        "files",
+        "bytes",
+        "uploaded_bytes",
+        "timings",
+        "warnings",
+    }
+    assert set(second["timings"]) == {"resolve", "build", "upload", "submit", "queue", "run"}
+    assert (second["status"], second["exit_code"], second["driver_exit_code"]) == ("SUCCEEDED", 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("words", "options", "expected"),
+    [
+        (["code", "0"], [], 0),
+        (["code", "1"], [], 20),
+        (["code", "7"], [], 20),
+        (["code", "7"], ["--exit-code", "job"], 7),
+        (["kill"], [], 20),
+        (["kill"], ["--exit-code", "job"], 137),
+        (["raise"], [], 20),
+    ],
+)
+def test_the_exit_code_says_how_the_job_ended(
+    embedded: Embedded, tmp_path: Path, words: list[str], options: list[str], expected: int
+) -> None:
+    work = embedded.workplace(tmp_path / "work", "exits")
+
+    done = work.raybundle("submit", *options, "job.py", *words)
+
+    assert done.returncode == expected, done.stdout + done.stderr
+
+
+def test_a_job_that_another_client_stops_ends_with_21(embedded: Embedded, tmp_path: Path) -> None:
+    work = embedded.workplace(tmp_path / "work", "exits")
+    with start(work, "submit", "--submission-id", f"stopped-{tmp_path.name}", "job.py", "sleep", "60") as job:
+        wait_for_line(job, "STARTED")
+
+        stopped = work.raybundle("stop", f"stopped-{tmp_path.name}")
+
+        assert stopped.stdout == "STOPPED\n"
+        assert job.wait(30) == 21
+
+
+@pytest.mark.parametrize(("number", "expected"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupt_stops_the_job(
+    embedded: Embedded, tmp_path: Path, number: signal.Signals, expected: int
+) -> None:
+    work = embedded.workplace(tmp_path / "work", "exits")
+    name = f"interrupted-{number.name}-{tmp_path.name}"
+    with start(work, "submit", "--submission-id", name, "job.py", "sleep", "60") as job:
+        wait_for_line(job, "STARTED")
+
+        job.send_signal(number)
+
+        assert job.wait(40) == expected
+    assert work.raybundle("status", name).stdout == "STOPPED\n"
+
+
+def start(work: Workplace, *words: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "raybundle", *words],
+        cwd=work.directory,
+        env=dict(work.environ),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+
+
+def wait_for_line(job: subprocess.Popen[str], text: str) -> None:
+    assert job.stdout is not None
+    for line in job.stdout:
+        if text in line:
+            return
+    raise AssertionError(f"{text} was never printed")
+
+
+def test_jobs_can_be_listed_asked_and_read_without_waiting(embedded: Embedded, tmp_path: Path) -> None:
+    work = embedded.workplace(tmp_path / "work", "plain")
+    name = f"asked-{tmp_path.name}"
+
+    accepted = work.raybundle("submit", "--no-wait", "--submission-id", name, "job.py", "later")
+
+    assert accepted.stdout == f"{name}\n"
+    followed = work.raybundle("logs", "-f", name)
+    assert reports(followed.stdout)[0]["argv"] == ["later"]
+    assert reports(work.raybundle("logs", name).stdout) == reports(followed.stdout)
+    assert work.raybundle("status", name).stdout == "SUCCEEDED\n"
+    listed = json.loads(work.raybundle("--json", "list").stdout)["jobs"]
+    assert name in {job["submission_id"] for job in listed}
+
+
+def test_a_run_repeats_a_named_bundle_with_other_arguments(embedded: Embedded, tmp_path: Path) -> None:
+    work = embedded.workplace(tmp_path / "work", "plain")
+    named = work.raybundle("build", "--name", "words", "job.py")
+    shutil.rmtree(work.directory)
+    work.directory.mkdir()
+
+    done = work.raybundle("--json", "run", "words@1", "--store", "not ours")
+
+    assert json.loads(done.stdout)["bundle"] == named.stdout.strip()
+    assert reports(done.stderr)[0]["argv"] == ["--store", "not ours"]
+
+
+def test_twenty_parallel_submits_make_one_archive(embedded: Embedded, tmp_path: Path) -> None:
+    work = embedded.workplace(tmp_path / "work", "plain")
+
+    with ThreadPoolExecutor(20) as pool:
+        done = list(pool.map(lambda n: work.raybundle("--json", "submit", "job.py", str(n)), range(20)))
+
+    assert [one.returncode for one in done] == [0] * 20, "".join(one.stderr[-500:] for one in done)
+    store = Path(json.loads(done[0].stdout)["store"].removeprefix("file://"))
+    assert len(list(store.glob("bundles/*/*.zip"))) == 1
+    assert [reports(one.stderr)[0]["argv"] for one in done] == [[str(n)] for n in range(20)]
+
+
+def test_the_library_submits_waits_and_raises_what_the_exit_codes_say(
+    embedded: Embedded, tmp_path: Path
+) -> None:
+    work = embedded.workplace(tmp_path / "work", "exits")
+    script = (
+        "import raybundle\n"
+        "job = raybundle.submit('job.py', ['code', '3'])\n"
+        "try:\n"
+        "    job.wait()\n"
+        "except raybundle.errors.JobFailedError as error:\n"
+        "    print(error.exit_code, job.status().driver_exit_code)\n"
+    )
+
+    done = work.command([sys.executable, "-c", "import raybundle.errors\n" + script])
+
+    assert done.stdout == "20 3\n", done.stderr
+
+
+def test_an_unknown_job_is_an_error_that_names_it(embedded: Embedded, tmp_path: Path) -> None:
+    work = embedded.workplace(tmp_path / "work")
+
+    done = work.raybundle("status", "no-such-job")
+
+    assert done.returncode == 23
+    assert "no-such-job" in done.stderr
+
+
+def test_local_status_knows_the_cluster_and_its_processes(embedded: Embedded, tmp_path: Path) -> None:
+    work = embedded.workplace(tmp_path / "work")
+
+    status = json.loads(work.raybundle("--json", "local", "status").stdout)
+
+    assert status["running"] is True
+    assert status["address"] == embedded.address
+    assert all(Path(f"/proc/{pid}").exists() for pid in status["pids"]) or not os.path.isdir("/proc")
+
+
+def test_a_job_writes_to_its_working_directory_and_never_imports_from_it(
+    embedded: Embedded, tmp_path: Path
+) -> None:
+    work = embedded.workplace(tmp_path / "work")
+    (work.directory / "helper.py").write_text("X = 'verified'\n")
+    (work.directory / "job.py").write_text(
+        "import os, subprocess, sys\n"
+        "open('helper.py', 'w').write('X = 1/0')\n"
+        "open('written.py', 'w').write('X = 1')\n"
+        "import helper\n"
+        "print('HELPER', helper.X, os.path.exists('written.py'))\n"
+        "sys.path.insert(0, os.getcwd())\n"
+        "try:\n"
+        "    __import__('written')  # raybundle: ignore\n"
+        "except ModuleNotFoundError as error:\n"
+        "    print('NOT', error.name)\n"
+    )
+
+    done = work.raybundle("submit", "job.py", str(time.time_ns()))
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "HELPER verified True" in done.stdout
+    assert "NOT written" in done.stdout

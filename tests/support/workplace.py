@@ -1,0 +1,74 @@
+"""A user's place of work: a copy of a small project, an environment of its own, and the command line."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+PROJECTS = Path(__file__).resolve().parents[1] / "projects"
+TIMEOUT = 120
+"""Seconds until a command counts as hanging."""
+CLEARED = ("RAY_", "RAYBUNDLE_", "AWS_", "PYTHON", "XDG_", "VIRTUAL_ENV")
+"""Starts of the variables that would reach through to a command from whoever runs the tests."""
+
+
+@dataclass(frozen=True, slots=True)
+class Workplace:
+    """A directory to work in, and the environment variables of its user."""
+
+    directory: Path
+    environ: Mapping[str, str]
+
+    def raybundle(
+        self, *words: str, cwd: Path | None = None, env: Mapping[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """Runs the command line and returns its outcome, output as text."""
+        return self.command([sys.executable, "-m", "raybundle", *words], cwd=cwd, env=env)
+
+    def command(
+        self, argv: Sequence[str], *, cwd: Path | None = None, env: Mapping[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """Runs any command as this user."""
+        return subprocess.run(
+            argv,
+            cwd=cwd or self.directory,
+            env={**self.environ, **(env or {})},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=TIMEOUT,
+            stdin=subprocess.DEVNULL,
+        )
+
+    def build(self, *words: str) -> str:
+        """Builds a bundle and returns its digest."""
+        done = self.raybundle("build", *words)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+
+def make_workplace(directory: Path, project: str | None = None, **environ: str) -> Workplace:
+    """Copies a project of tests/projects to `directory`, with homes of its own beside it."""
+    if project is None:
+        directory.mkdir(parents=True, exist_ok=True)
+    else:
+        shutil.copytree(PROJECTS / project, directory, ignore=shutil.ignore_patterns("__pycache__"))
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(CLEARED)}
+    home = directory.parent / f"{directory.name}-home"
+    home.mkdir(exist_ok=True)
+    own = {"HOME": str(home), "RAY_USAGE_STATS_ENABLED": "0", "PYTHONUTF8": "1"}
+    return Workplace(directory, {**kept, **own, **environ})
+
+
+def reports(output: str) -> list[Any]:
+    """Returns what a job of tests/projects printed in lines that start with `REPORT `."""
+    return [json.loads(line[7:]) for line in output.splitlines() if line.startswith("REPORT ")]
