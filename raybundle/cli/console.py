@@ -49,7 +49,8 @@ class Console:
         """Writes warnings, each with its place and what settles it."""
         for warning in warnings:
             place = f"{warning.file}:{warning.line}: " if warning.file and warning.line else ""
-            place = place or (f"{warning.file}: " if warning.file else "")
+            if warning.file and not warning.line and str(warning.file) not in warning.text:
+                place = f"{warning.file}: "
             self.note(f"{self._paint('warning', _YELLOW)}: {place}{warning.text}")
             if warning.hint:
                 self.note(f"  hint: {warning.hint}")

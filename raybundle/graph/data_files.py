@@ -132,7 +132,11 @@ def _fault(candidate: Candidate) -> str | None:
     size = os.stat(candidate.file).st_size
     if size > SIZE_LIMIT:
         return f"{size:,} bytes, more than package data may have ({SIZE_LIMIT:,})"
-    return None if os.access(candidate.file, os.R_OK) else "it cannot be read"
+    return (
+        None
+        if os.access(candidate.file, os.R_OK, effective_ids=os.access in os.supports_effective_ids)
+        else "it cannot be read"
+    )
 
 
 def refuse_secrets(files: Iterable[str]) -> None:

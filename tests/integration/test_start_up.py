@@ -1,0 +1,66 @@
+"""What a start loads: asserted on modules, because times are noisy."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.workplace import make_workplace
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+HEAVY = {
+    *("ray", "boto3", "botocore", "s3fs", "fsspec", "aiohttp", "requests", "rich", "asyncio"),
+    *("obstore", "packaging", "websocket", "urllib3"),
+}
+LOADED = "import json, sys; print(json.dumps(sorted(m.partition('.')[0] for m in sys.modules)))"
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "import raybundle",
+        "from raybundle.cli.parser import parse\ntry: parse(['--help'])\nexcept SystemExit: pass",
+        "from raybundle.cli import main\ntry: main(['submit', '--help'])\nexcept SystemExit: pass",
+    ],
+)
+def test_the_start_loads_nothing_heavy(tmp_path: Path, statement: str) -> None:
+    work = make_workplace(tmp_path / "work")
+
+    done = work.command([sys.executable, "-c", f"{statement}\n{LOADED}"])
+
+    assert done.returncode == 0, done.stderr
+    assert HEAVY & set(json.loads(done.stdout.splitlines()[-1])) == set()
+
+
+def test_a_plan_without_third_party_imports_loads_no_client(tmp_path: Path) -> None:
+    work = make_workplace(tmp_path / "work", "plain")
+
+    done = work.command(
+        [sys.executable, "-c", f"from raybundle.cli import main; main(['plan', 'job.py'])\n{LOADED}"]
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert HEAVY & set(json.loads(done.stdout.splitlines()[-1])) == set()
+
+
+def test_a_local_submission_without_ray_installed_needs_no_ray(tmp_path: Path) -> None:
+    work = make_workplace(tmp_path / "work", "plain")
+    hide = "import sys\nsys.modules['ray'] = None\n"
+
+    done = work.command(
+        [sys.executable, "-c", f"{hide}from raybundle.cli import main; sys.exit(main(['build', 'job.py']))"]
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("sha256:")
+
+
+def test_the_public_surface_is_what_the_manual_lists() -> None:
+    import raybundle  # noqa: PLC0415 - the subject of the test
+
+    assert sorted(raybundle.__all__) == ["Job", "__version__", "build", "plan", "run", "submit"]

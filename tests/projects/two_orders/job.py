@@ -1,0 +1,1 @@
+import only_a, only_b
