@@ -14,10 +14,12 @@ if TYPE_CHECKING:
 
     from raybundle.cluster.jobs import JobInfo
 
-FIRST_DELAY = 0.03
-"""Seconds between the first two questions for the status."""
-DELAY_SHARE = 0.03
-"""The delay grows with the time waited so far, so that the end is noticed 1.5 % late on average."""
+PENDING_DELAY = 0.1
+"""Seconds between two questions for the status before the driver runs, which takes Ray a second or more."""
+FIRST_DELAY = 0.04
+"""Seconds between the first two questions after that."""
+DELAY_SHARE = 0.04
+"""The delay grows with the time that the driver runs: its end is noticed 2 % late on average."""
 LONGEST_DELAY = 1.0
 """Seconds between two questions for the status of a job that has been running for long."""
 
@@ -82,11 +84,17 @@ def follow(
             running_since = now
         if info.ended:
             break
-        if ended.wait(min(LONGEST_DELAY, max(FIRST_DELAY, (now - begin) * DELAY_SHARE))):
+        if ended.wait(_delay(begin, running_since, now)):
             ended.clear()
     printer.finish(client.logs(submission_id))
     running_since = running_since or now
     return Followed(info, running_since - begin, now - running_since)
+
+
+def _delay(begin: float, running_since: float | None, now: float) -> float:
+    """Returns the seconds until the next question; ever longer, for a long queue as for a long run."""
+    first, since = (PENDING_DELAY, begin) if running_since is None else (FIRST_DELAY, running_since)
+    return min(LONGEST_DELAY, max(first, (now - since) * DELAY_SHARE))
 
 
 def _tail(address: str, submission_id: str, printer: _Printer, ended: threading.Event) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import ssl
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote, urlsplit
@@ -19,6 +20,12 @@ Status = Literal["PENDING", "RUNNING", "STOPPED", "SUCCEEDED", "FAILED"]
 TERMINAL: frozenset[str] = frozenset({"STOPPED", "SUCCEEDED", "FAILED"})
 TIMEOUT = 30.0
 """Seconds without an answer from the API before the cluster counts as unreachable."""
+AGENT_TIMEOUT = 30.0
+"""Seconds that a starting cluster gets until its head's agent takes jobs; it takes up to ten."""
+AGENT_DELAY = 0.3
+"""Seconds between two tries."""
+NO_AGENT = "No available agent to submit job"
+"""What the dashboard answers (HTTP 500) until then; ray/dashboard/modules/job/job_head.py."""
 MAXIMUM_UPLOAD = 100 << 20
 """Bytes of one package upload; the dashboard answers 413 above it, whatever Ray's own client believes."""
 
@@ -59,8 +66,19 @@ class JobsClient:
         return str(self._json("GET", "/api/version")["ray_version"])
 
     def submit(self, submission_id: str, body: Mapping[str, Any]) -> None:
-        """Submits a job under an id of ours; `body` as `POST /api/jobs/` takes it."""
-        answer = self._json("POST", "/api/jobs/", {**body, "submission_id": submission_id})
+        """Submits a job under an id of ours; `body` as `POST /api/jobs/` takes it.
+
+        A cluster that has just started may have no agent for jobs yet; it has not accepted the job then.
+        """
+        deadline = time.monotonic() + AGENT_TIMEOUT
+        while True:
+            try:
+                answer = self._json("POST", "/api/jobs/", {**body, "submission_id": submission_id})
+                break
+            except ClusterError as error:
+                if NO_AGENT not in str(error) or time.monotonic() > deadline:
+                    raise
+            time.sleep(AGENT_DELAY)
         if answer.get("submission_id") != submission_id:
             raise ClusterError(f"{self.address} accepted another job than the one submitted: {answer}")
 

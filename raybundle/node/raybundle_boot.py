@@ -109,10 +109,13 @@ def start(stub: Any, original: list[str]) -> None:
     _set_finders(stub, tree, scratch)
     Path.tree, Path.scratch, Path.fixed = tree, scratch, fixed
     sys.path = Path(path)
-    _prepare(stub.role(), path, tree, scratch)
+    role = stub.role()
+    if role == "driver":
+        _run_verified(tree, scratch)
     if record.get("sitecustomize"):
         del sys.modules["sitecustomize"]
         __import__("sitecustomize")
+    _expect_first_entry(role, path)
 
 
 def ready() -> None:
@@ -258,11 +261,8 @@ def verified(path: str, tree: str, scratch: str) -> str | None:
     return None
 
 
-def _prepare(role: str, path: list[str], tree: str, scratch: str) -> None:
+def _expect_first_entry(role: str, path: list[str]) -> None:
     """Makes up for what Python adds to the path after this: the directory of the script that it runs."""
-    if role == "driver":
-        os.environ["RAYBUNDLE_DRIVER"] = str(os.getpid())
-        _run_verified(tree, scratch)
     if getattr(sys.flags, "safe_path", False):
         return
     if role == "worker" or (role == "driver" and sys.argv[0] == "-m"):
@@ -279,7 +279,7 @@ def _run_verified(tree: str, scratch: str) -> None:
     """
     script = verified(os.path.abspath(sys.argv[0]), tree, scratch) if sys.argv[0] else None
     if script and os.path.isfile(script):
-        del os.environ["RAYBUNDLE_DRIVER"]
         flags = sys.orig_argv[1 : len(sys.orig_argv) - len(sys.argv)]
         words = [sys.executable, *flags, script, *sys.argv[1:]]
         os.execv(sys.executable, words)  # noqa: S606 - the interpreter that runs this
+    os.environ["RAYBUNDLE_DRIVER"] = str(os.getpid())

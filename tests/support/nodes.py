@@ -87,8 +87,8 @@ def require_namespaces() -> None:
 
 
 def node_environment() -> Path:
-    """What nodes run: Ray, boto3 and smart_open. NODE_ENV_PREFIX names it, else it is our environment."""
-    return Path(os.environ.get("NODE_ENV_PREFIX", sys.prefix))
+    """What nodes run: Ray, boto3, smart_open. RAYBUNDLE_TEST_NODES_ENV names it, else it is our own."""
+    return Path(os.environ.get("RAYBUNDLE_TEST_NODES_ENV", sys.prefix))
 
 
 def compile_once(env: Path) -> None:

@@ -1,0 +1,258 @@
+"""The boot in real interpreters of every supported version, started as Ray and its jobs start them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.booting import PRIVATE, last_json, make_interpreter, unpack
+
+if TYPE_CHECKING:
+    from tests.support.booting import Unpacked
+
+SHOW = "import json, sys; print(json.dumps(sys.path))\n"
+IMPORTS = (
+    "import json\n"
+    "found = []\n"
+    "for name in ('ray', 'needed', 'extra_only', 'stray', 'pip', 'helper'):\n"
+    "    try: __import__(name); found.append(name)\n"
+    "    except ModuleNotFoundError: pass\n"
+    "import sys\n"
+    "print(json.dumps([found, sys.path, __file__]))\n"
+)
+
+
+def files(script: str, **more: str) -> dict[str, str]:
+    """A project whose content no other test has: what a node keeps is by its digest."""
+    stamp = f"# {time.time_ns()}\n"
+    helper = {"project/helper.py": "X = 1\n" + stamp}
+    return {"project/job.py": script + stamp, **helper, **{f"project/{k}": v for k, v in more.items()}}
+
+
+@pytest.fixture(scope="module", params=["3.10", "3.11", "3.12", "3.13"])
+def python(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An interpreter of each supported version, with a `ray` to link to."""
+    name = f"python{request.param}"
+    beside = sorted(Path(sys.base_prefix).parent.glob(f"{request.param}.*/bin/{name}"))
+    base = str(beside[0]) if beside else shutil.which(name)
+    if base is None:
+        pytest.skip(f"no {name} here")
+    return make_interpreter(tmp_path_factory.mktemp(name) / "env", base)
+
+
+def version_of(python: Path) -> str:
+    [library] = (python.parent.parent / "lib").glob("python3.*")
+    return library.name.removeprefix("python")
+
+
+def unpacked(tmp_path: Path, python: Path, script: str, **more: str) -> Unpacked:
+    return unpack(tmp_path, files(script, **more), python=version_of(python))
+
+
+def test_a_driver_sees_the_bundle_ray_and_what_ray_requires_and_nothing_else(
+    tmp_path: Path, python: Path
+) -> None:
+    node = unpacked(tmp_path, python, IMPORTS)
+
+    found, path, file = last_json(node.driver(python, f"{node.tree}/project/job.py"))
+
+    assert found == ["ray", "needed", "helper"]
+    assert file == f"{node.tree}/project/job.py"
+    assert path[0] == f"{node.tree}/project"
+    assert path[-2:] == [f"{path[-1]}/ray/thirdparty_files", path[-1]]
+    assert not any("-packages" in entry for entry in path)
+
+
+def test_all_kinds_of_processes_have_the_same_path(tmp_path: Path, python: Path) -> None:
+    worker = SHOW.replace("print", "import ray, raybundle_boot; raybundle_boot.ready(); print")
+    node = unpacked(tmp_path, python, SHOW, **{"mod.py": SHOW, "default_worker.py": worker})
+    shutil.copy(node.scratch / "default_worker.py", tmp_path)
+
+    driver = last_json(node.driver(python, f"{node.tree}/project/job.py"))
+
+    assert last_json(node.driver(python, "-m", "mod")) == driver
+    assert last_json(node.run(python, str(tmp_path / "default_worker.py"))) == driver
+    assert last_json(node.run(python, "-c", SHOW)) == ["", *driver]
+
+
+def test_the_job_of_plain_ray_runs_the_verified_copy_of_its_script(tmp_path: Path, python: Path) -> None:
+    node = unpacked(tmp_path, python, IMPORTS)
+    first = last_json(node.driver(python, "-X", "utf8", "job.py"))
+    (node.scratch / "helper.py").write_text("raise SystemExit('from the working directory')\n")
+    (node.scratch / "job.py").write_text("raise SystemExit('from the working directory')\n")
+
+    again = last_json(node.driver(python, "-X", "utf8", "job.py"))
+
+    assert again == first
+    assert again[2] == f"{node.tree}/project/job.py"
+
+
+def test_edits_of_the_path_change_what_they_would_and_leave_no_second_places(
+    tmp_path: Path, python: Path
+) -> None:
+    script = (
+        "import os, sys\n"
+        "before = list(sys.path)\n"
+        "sys.path.append(os.path.dirname(os.path.abspath(__file__)))\n"
+        "sys.path += [os.getcwd()]\n"
+        "assert list(sys.path) == before, sys.path\n"
+        "sys.path.insert(0, 'sub')\n"
+        "sys.path.insert(0, '/somewhere/else')\n"
+        "import inner\n" + SHOW
+    )
+    node = unpacked(tmp_path, python, script, **{"sub/inner.py": "X = 1\n"})
+
+    path = last_json(node.driver(python, f"{node.tree}/project/job.py"))
+
+    assert path[:3] == ["/somewhere/else", f"{node.tree}/project/sub", f"{node.tree}/project"]
+
+
+def test_a_sitecustomize_of_the_user_is_chained(tmp_path: Path, python: Path) -> None:
+    script = "import sys; assert sys.modules['sitecustomize'].OWN; print('1')\n"
+    node = unpacked(tmp_path, python, script, **{"sitecustomize.py": "OWN = True\n"})
+
+    assert last_json(node.driver(python, f"{node.tree}/project/job.py")) == 1
+
+
+def test_a_bundle_for_another_python_stops_with_one_line(tmp_path: Path) -> None:
+    python = make_interpreter(tmp_path / "env", sys.executable)
+    node = unpack(tmp_path, files(SHOW), python="3.9")
+
+    done = node.driver(python, "job.py")
+
+    assert done.returncode == 78
+    assert done.stderr.count("\n") == 1
+    assert f"bundle {node.digest}" in done.stderr
+    assert "expected Python cpython 3.9, found cpython" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("provided", "expected"),
+    [(("stray", "1.5"), None), (("stray", "1.6"), "expected stray 1.6, found stray 1.5"),
+     (("absent", "1"), "expected absent 1, found absent none")],
+)  # fmt: skip
+def test_what_the_cluster_provides_is_linked_and_its_version_checked(
+    tmp_path: Path, provided: tuple[str, str], expected: str | None
+) -> None:
+    python = make_interpreter(tmp_path / "env", sys.executable)
+    node = unpack(tmp_path, files("import stray; print(stray.VERSION)\n"), provided=[provided])
+
+    done = node.driver(python, "job.py")
+
+    assert (done.returncode, done.stdout) == ((0, "1.5\n") if expected is None else (78, ""))
+    assert (expected or "") in done.stderr
+
+
+def test_an_upgrade_on_the_node_is_noticed(tmp_path: Path) -> None:
+    python = make_interpreter(tmp_path / "env", sys.executable)
+    node = unpack(tmp_path, files("import needed; print(needed.VERSION)\n"))
+    [site] = (tmp_path / "env").glob("lib/python3*/site-packages")
+    assert node.driver(python, "job.py").stdout == "1.5\n"
+    shutil.rmtree(site / "needed")
+    (site / "needed").mkdir()
+    (site / "needed" / "__init__.py").write_text("VERSION = '1.6'\n")
+    (site / "needed-1.5.dist-info").rename(site / "needed-1.6.dist-info")
+
+    assert node.driver(python, "job.py").stdout == "1.6\n"
+
+
+@pytest.mark.parametrize("damage", ["changed", "removed", "manifest", "boot"])
+def test_what_is_damaged_before_it_was_verified_stops_the_driver(tmp_path: Path, damage: str) -> None:
+    python = make_interpreter(tmp_path / "env", sys.executable)
+    node = unpack(tmp_path, files("print('RAN')\n"))
+    file = {
+        "manifest": node.scratch / ".raybundle" / "manifest.json",
+        "boot": node.scratch / ".raybundle" / "raybundle_links.py",
+    }.get(damage, node.scratch / "helper.py")
+    file.unlink() if damage == "removed" else file.write_text(file.read_text() + " ")
+    boot = PRIVATE / "boot" / node.environ["RAYBUNDLE_BOOT"]
+    aside = boot.with_name(f"{boot.name}.aside-{os.getpid()}")
+    if damage == "boot" and boot.exists():
+        boot.rename(aside)
+    try:
+        done = node.driver(python, "job.py")
+    finally:
+        if aside.exists():
+            shutil.rmtree(boot, ignore_errors=True)
+            aside.rename(boot)
+
+    assert (done.returncode, done.stdout) == (78, ""), done.stderr
+    assert done.stderr.startswith(f"raybundle: boot failed: bundle {node.digest}: node ")
+    assert "expected" in done.stderr
+    assert "found" in done.stderr
+    assert not node.tree.exists()
+
+
+def test_twenty_processes_on_a_cold_node_make_one_tree(tmp_path: Path) -> None:
+    python = make_interpreter(tmp_path / "env", sys.executable)
+    node = unpack(tmp_path, files(IMPORTS))
+
+    with ThreadPoolExecutor(20) as pool:
+        done = list(pool.map(lambda _: node.run(python, f"{node.tree}/project/job.py"), range(20)))
+
+    assert len({last_json(one)[2] for one in done}) == 1
+    assert sorted(path.name for path in PRIVATE.glob(f"trees/{node.tree.name}*")) == [
+        node.tree.name,
+        f"{node.tree.name}.lock",
+    ]
+
+
+def test_a_process_killed_while_it_makes_the_tree_leaves_nothing_torn(tmp_path: Path) -> None:
+    python = make_interpreter(tmp_path / "env", sys.executable)
+    many = {f"data/{number}.txt": "x" * 2000 for number in range(3000)}
+    node = unpack(tmp_path, files("print('RAN')\n", **many))
+    partial = node.tree.with_name(f"{node.tree.name}.partial")
+    process = subprocess.Popen(
+        [python, "job.py"],
+        cwd=node.scratch,
+        env={**node.environ, "RAY_JOB_CONFIG_JSON_ENV_VAR": "{}"},
+        stdout=subprocess.PIPE,
+    )
+    while not partial.exists():
+        assert process.poll() is None
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert not node.tree.exists()
+
+    done = node.driver(python, "job.py")
+
+    assert done.stdout == "RAN\n", done.stderr
+    assert len(list((node.tree / "project" / "data").iterdir())) == 3000
+    assert not partial.exists()
+
+
+def test_a_cache_that_is_not_private_is_refused(tmp_path: Path) -> None:
+    python = make_interpreter(tmp_path / "env", sys.executable)
+    node = unpack(tmp_path, files("print('RAN')\n"))
+    for file in (node.scratch / "sitecustomize.py", *(node.scratch / ".raybundle").glob("*.py")):
+        file.write_text(file.read_text().replace("/tmp/raybundle-", f"{tmp_path}/open-"))
+    (tmp_path / f"open-{os.getuid()}").mkdir(mode=0o777)
+    (tmp_path / f"open-{os.getuid()}").chmod(0o777)
+    environ = {"RAYBUNDLE_BOOT": boot_of(node)}
+
+    done = node.run(python, "job.py", env={**environ, "RAY_JOB_CONFIG_JSON_ENV_VAR": "{}"})
+
+    assert (done.returncode, done.stdout) == (78, "")
+    assert "expected a directory of user" in done.stderr
+
+
+def boot_of(node: Unpacked) -> str:
+    """The digest of a boot that a test has changed on purpose."""
+    from raybundle.bundle.pack import BOOT_FILES, boot_digest  # noqa: PLC0415 - of the changed files
+
+    own = node.scratch / ".raybundle"
+    return boot_digest(
+        {
+            name: (node.scratch if name == BOOT_FILES[0] else own).joinpath(name).read_bytes()
+            for name in BOOT_FILES
+        }
+    )

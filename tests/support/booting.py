@@ -1,0 +1,140 @@
+"""A node without Ray: an unpacked archive, an interpreter with a `ray`, processes as Ray starts them."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from raybundle.bundle.manifest import (
+    Manifest,
+    ManifestFile,
+    ModuleEntry,
+    Provided,
+    PythonTag,
+    ScriptEntry,
+    digest_of,
+    format_manifest,
+)
+from raybundle.bundle.pack import Archive, pack
+from raybundle.model import ArchivePath, CollectedFile, RootSymbol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+PRIVATE = Path(f"/tmp/raybundle-{os.getuid()}")
+
+
+@dataclass(frozen=True, slots=True)
+class Unpacked:
+    """An archive as Ray leaves it on a node, and what its processes are started with."""
+
+    scratch: Path
+    digest: str
+    environ: Mapping[str, str]
+
+    @property
+    def tree(self) -> Path:
+        """Where the verified copy belongs."""
+        return PRIVATE / "trees" / self.digest.removeprefix("sha256:")
+
+    def run(
+        self, python: Path, *words: str, env: Mapping[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """Runs an interpreter in the working directory, as a child of a job."""
+        return subprocess.run(
+            [python, *words],
+            cwd=self.scratch,
+            env={**self.environ, **(env or {})},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+
+    def driver(self, python: Path, *words: str) -> subprocess.CompletedProcess[str]:
+        """Runs an interpreter as the supervisor runs the driver."""
+        return self.run(python, *words, env={"RAY_JOB_CONFIG_JSON_ENV_VAR": "{}"})
+
+
+def unpack(
+    directory: Path,
+    files: Mapping[str, str],
+    *,
+    python: str | None = None,
+    path: Sequence[str] = ("project:.", "stdlib", "ray"),
+    provided: Sequence[tuple[str, str]] = (),
+) -> Unpacked:
+    """Packs files into an archive and unpacks it as Ray does; the first file is the target."""
+    collected = [
+        CollectedFile(
+            path=ArchivePath(name),
+            executable=False,
+            data=text.encode(),
+            sha256=hashlib.sha256(text.encode()).hexdigest(),
+        )
+        for name, text in files.items()
+    ]
+    target = next(iter(files))
+    manifest = Manifest(
+        target=ScriptEntry(ArchivePath(target)) if target.endswith(".py") else ModuleEntry(target),
+        python=PythonTag("cpython", python or f"{sys.version_info[0]}.{sys.version_info[1]}"),
+        path=tuple(RootSymbol(symbol) for symbol in path),
+        files=tuple(ManifestFile(f.path, f.executable, len(f.data), f.sha256) for f in collected),
+        provided=tuple(Provided(*item) for item in provided),
+    )
+    data = format_manifest(manifest)
+    archive = pack(data, collected)
+    scratch = directory / "scratch"
+    with zipfile.ZipFile(io.BytesIO(archive.data)) as stream:
+        stream.extractall(scratch)
+    return Unpacked(scratch, digest_of(data), _environ(scratch, digest_of(data), archive))
+
+
+def _environ(scratch: Path, digest: str, archive: Archive) -> dict[str, str]:
+    return {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": str(scratch),
+        "RAYBUNDLE_DIGEST": digest,
+        "RAYBUNDLE_BOOT": archive.boot,
+    }
+
+
+def make_interpreter(directory: Path, base: str) -> Path:
+    """Returns the interpreter of a new environment with a `ray`, what it requires, and what it does not."""
+    subprocess.run([base, "-m", "venv", "--without-pip", directory], check=True)
+    [site] = directory.glob("lib/python3*/site-packages")
+    install(site, "ray", "2.60.0", "Requires-Dist: needed>=1\nRequires-Dist: extra-only; extra == 'tune'\n")
+    (site / "ray" / "thirdparty_files").mkdir()
+    (site / "ray" / "__init__.py").write_text(
+        "import os, sys\nsys.path.insert(0, os.path.join(os.path.dirname(__file__), 'thirdparty_files'))\n"
+    )
+    for name in ("needed", "extra_only", "stray"):
+        install(site, name, "1.5")
+    (site / "stray.pth").write_text("import stray\n")
+    return directory / "bin" / "python"
+
+
+def install(site: Path, name: str, version: str, requires: str = "") -> None:
+    """Installs a distribution of one package by hand."""
+    (site / name).mkdir()
+    (site / name / "__init__.py").write_text(f"VERSION = {version!r}\n")
+    metadata = site / f"{name}-{version}.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text(f"Name: {name}\nVersion: {version}\n{requires}\n")
+    (metadata / "RECORD").write_text(
+        f"{name}/__init__.py,,\n{metadata.name}/METADATA,,\n{metadata.name}/RECORD,,\n"
+    )
+
+
+def last_json(done: subprocess.CompletedProcess[str]) -> Any:
+    """Returns the last line of a process' output."""
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
