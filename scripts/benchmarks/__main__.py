@@ -1,0 +1,88 @@
+"""Measures what raybundle costs, beside plain Ray, on a cluster of its own."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import boot_cost
+import help_cost
+import large_tree
+import trivial_job
+
+from raybundle.cluster import local
+
+NAMES = ("help", "resolve", "boot", "job")
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
+    parser.add_argument("--only", choices=NAMES, action="append", help="again for more than one")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--output", type=Path, help="JSON file to write")
+    return parser.parse_args()
+
+
+def own_environment(work: Path) -> dict[str, str]:
+    """Ours without what configures raybundle; state, store and cache lie in `work`."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("RAYBUNDLE_")}
+    folders = {f"XDG_{kind}_HOME": str(work / kind.lower()) for kind in ("CONFIG", "DATA", "CACHE", "STATE")}
+    return {**kept, **folders}
+
+
+def measure(names: tuple[str, ...], work: Path, rounds: int) -> dict[str, dict[str, Any]]:
+    environ = own_environment(work)
+    os.environ.clear()
+    os.environ.update(environ)
+    results: dict[str, dict[str, Any]] = {}
+    if "help" in names:
+        results["help"] = help_cost.measure(environ, rounds)
+    if "resolve" in names:
+        results["resolve"] = large_tree.measure(work, environ, rounds)
+    if not {"boot", "job"}.isdisjoint(names):
+        try:
+            address = local.up(sys.executable).address
+            if "boot" in names:
+                results["boot"] = boot_cost.measure(work, environ, rounds)
+            if "job" in names:
+                results["job"] = trivial_job.measure(work, environ, rounds, address)
+        finally:
+            local.down()
+    return results
+
+
+def machine() -> dict[str, Any]:
+    return {
+        "cpus": os.cpu_count(),
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "load": [round(load, 2) for load in os.getloadavg()],
+    }
+
+
+def main() -> None:
+    options = arguments()
+    before = machine()
+    with tempfile.TemporaryDirectory(prefix="rb-bench-") as work:
+        results = measure(tuple(options.only or NAMES), Path(work), options.rounds)
+    after = machine()
+    for name, figures in results.items():
+        print(name)
+        for figure, value in figures.items():
+            print(f"  {figure:<24} {value:>10}")
+    print(f"{before['cpus']} CPUs, load {before['load'][0]} before and {after['load'][0]} after")
+    document = {"schema_version": 1, "before": before, "after": after, "results": results}
+    text = json.dumps(document, indent=2)
+    if options.output:
+        options.output.write_text(f"{text}\n", encoding="utf-8")
+    print(text)
+
+
+if __name__ == "__main__":
+    main()
