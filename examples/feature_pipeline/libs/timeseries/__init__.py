@@ -1,0 +1,1 @@
+"""Small tools for series of numbers."""

@@ -1,0 +1,1 @@
+"""The package beside the driver: it travels because the driver imports it."""

@@ -1,0 +1,5 @@
+"""The work of one task."""
+
+
+def square(number):
+    return number * number
