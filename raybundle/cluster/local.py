@@ -11,6 +11,7 @@ import random
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from dataclasses import asdict, dataclass, replace
@@ -107,7 +108,7 @@ def up(python: str, options: LocalOptions | None = None) -> LocalCluster:
             return running
         _remove()
         try:
-            return _start(_ask(python), python, options or LocalOptions())
+            return _start(_find_ray(python), python, options or LocalOptions())
         except BaseException:
             _remove()
             raise
@@ -181,6 +182,16 @@ def _remove() -> bool:
 
 
 # Start
+
+
+def _find_ray(python: str) -> RayInterpreter:
+    """Returns the interpreter if it has Ray, else our own: `raybundle[ray]` brings one to any project."""
+    try:
+        return _ask(python)
+    except ClusterError:
+        with contextlib.suppress(ClusterError):
+            return _ask(sys.executable)
+        raise
 
 
 def _ask(python: str) -> RayInterpreter:

@@ -1,0 +1,124 @@
+"""Laws of the manifest: what is written can be read, and nothing but content decides the digest."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import unicodedata
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from raybundle.bundle.manifest import (
+    Manifest,
+    ManifestFile,
+    ModuleEntry,
+    Provided,
+    PythonTag,
+    ScriptEntry,
+    digest_of,
+    format_manifest,
+    parse_manifest,
+)
+from raybundle.bundle.pack import pack
+from raybundle.errors import BundleError
+from raybundle.model import ArchivePath, CollectedFile, RootSymbol
+
+if TYPE_CHECKING:
+    from random import Random
+
+NAMES = st.text(
+    st.characters(exclude_categories=["Cc", "Cs"], exclude_characters="/\\"), min_size=1, max_size=8
+).filter(lambda name: name not in (".", "..") and unicodedata.normalize("NFC", name) == name)
+PATHS = st.lists(NAMES, min_size=1, max_size=3).map(lambda parts: ArchivePath("/".join(["project", *parts])))
+FILES = st.dictionaries(PATHS, st.tuples(st.booleans(), st.binary(max_size=20)), max_size=5)
+
+
+def manifest_of(files: dict[ArchivePath, tuple[bool, bytes]], *, module: str | None = None) -> Manifest:
+    listed = tuple(
+        ManifestFile(path, executable, len(data), hashlib.sha256(data).hexdigest())
+        for path, (executable, data) in files.items()
+    )
+    target = ModuleEntry(module) if module else ScriptEntry(ArchivePath("project/job.py"))
+    python = PythonTag("cpython", "3.12")
+    return Manifest(
+        target, python, (RootSymbol("project:."), RootSymbol("ray")), listed, (Provided("a", "1"),)
+    )
+
+
+@given(FILES)
+def test_what_is_written_is_read_back(files: dict[ArchivePath, tuple[bool, bytes]]) -> None:
+    manifest = manifest_of(dict(sorted(files.items())))
+    data = format_manifest(manifest)
+
+    assert parse_manifest(data, digest_of(data)) == manifest
+
+
+@given(FILES, st.randoms())
+def test_the_order_of_discovery_never_changes_the_digest(
+    files: dict[ArchivePath, tuple[bool, bytes]], random: Random
+) -> None:
+    shuffled = list(files.items())
+    random.shuffle(shuffled)
+
+    assert format_manifest(manifest_of(dict(shuffled))) == format_manifest(manifest_of(files))
+
+
+@given(FILES, FILES)
+def test_two_sets_of_files_have_one_digest_only_if_they_are_equal(
+    one: dict[ArchivePath, tuple[bool, bytes]], two: dict[ArchivePath, tuple[bool, bytes]]
+) -> None:
+    same = digest_of(format_manifest(manifest_of(one))) == digest_of(format_manifest(manifest_of(two)))
+
+    assert same == (one == two)
+
+
+@given(FILES)
+def test_an_archive_is_made_of_content_alone(files: dict[ArchivePath, tuple[bool, bytes]]) -> None:
+    collected = [
+        CollectedFile(path, executable, data, hashlib.sha256(data).hexdigest())
+        for path, (executable, data) in files.items()
+    ]
+
+    assert pack(b"{}", collected).sha256 == pack(b"{}", collected[::-1]).sha256
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/etc/passwd",
+        "project/../../x",
+        "project",
+        "project//x",
+        "project/./x",
+        "project/a\\b",
+        "project/a\nb",
+        "",
+    ],
+)
+def test_a_manifest_with_a_path_that_leads_elsewhere_is_refused(path: str) -> None:
+    document = json.loads(format_manifest(manifest_of({})))
+    document["files"] = [{"path": path, "executable": False, "size": 0, "sha256": "0" * 64}]
+    data = json.dumps(document, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
+
+    with pytest.raises(BundleError):
+        parse_manifest(data, digest_of(data))
+
+
+@pytest.mark.parametrize("change", ["extra", "format", "spaces", "order"])
+def test_a_manifest_that_is_not_canonical_or_unknown_is_refused(change: str) -> None:
+    document = json.loads(format_manifest(manifest_of({}, module="a.b")))
+    match change:
+        case "extra":
+            document["extra"] = 1
+        case "format":
+            document["format"] = 2
+        case "order":
+            document = dict(reversed(document.items()))
+    separators = (", ", ": ") if change == "spaces" else (",", ":")
+    data = json.dumps(document, sort_keys=change != "order", separators=separators).encode()
+
+    with pytest.raises(BundleError):
+        parse_manifest(data, digest_of(data))
