@@ -9,12 +9,10 @@ from raybundle.version import __version__
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
-TARGET_COMMANDS = ("submit", "plan", "build")
-"""Commands whose words after the target belong to the job."""
-_REST = "\0rest"
-"""Stands for the target and its arguments while argparse reads the options before them."""
+WITH_ARGUMENTS = ("submit", "plan", "build", "run")
+"""Commands whose words after the target or bundle belong to the job."""
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
@@ -23,40 +21,30 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     Exits with 2 and a usage line where the words are off, as argparse does.
     """
     parser, commands = _build()
-    command = next(_positionals(parser, argv), None)
-    rest: list[str] = []
-    words = list(argv)
-    if command is not None and words[command] in (*TARGET_COMMANDS, "run", "why"):
-        words, rest = _split(commands[words[command]], words, command + 1, words[command])
+    words, rest = list(argv), list[str]()
+    command = _first_word(parser, words, 0)
+    if command is not None and words[command] in WITH_ARGUMENTS:
+        target = _first_word(commands[words[command]], words, command + 1, stops=("-m", "--"))
+        if target is not None:
+            words, rest = words[:target], words[target:]
     arguments = parser.parse_args(words)
     arguments.rest = rest
     return arguments
 
 
-def _split(parser: ArgumentParser, words: list[str], start: int, command: str) -> tuple[list[str], list[str]]:
-    """Cuts the words at the target: what follows it is for the job, byte for byte."""
-    first = next(_positionals(parser, words, start), None)
-    for index in range(start, len(words) if first is None else first):
-        if words[index] in ("-m", "--"):
-            first = index
-            break
-    if first is None or command == "why":
-        return words, []
-    return words[:first], words[first:]
-
-
-def _positionals(parser: ArgumentParser, words: Sequence[str], start: int = 0) -> Iterator[int]:
-    """Yields where words stand that are neither options nor values of options."""
+def _first_word(
+    parser: ArgumentParser, words: Sequence[str], start: int, stops: Sequence[str] = ()
+) -> int | None:
+    """Returns where the first word stands that is no option and no option's value, or is one of `stops`."""
     actions = parser._actions  # noqa: SLF001 - argparse does not say elsewhere which options take a value
     values = {name for action in actions for name in action.option_strings if action.nargs != 0}
     index = start
     while index < len(words):
         word = words[index]
-        if word in ("-m", "--") and start:
-            return
-        if not word.startswith("-") or word == "-":
-            yield index
+        if word in stops or not word.startswith("-") or word == "-":
+            return index
         index += 2 if word in values else 1
+    return None
 
 
 def _build() -> tuple[ArgumentParser, dict[str, ArgumentParser]]:
