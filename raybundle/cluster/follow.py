@@ -20,6 +20,10 @@ FIRST_DELAY = 0.04
 """Seconds between the first two questions after that."""
 DELAY_SHARE = 0.04
 """The delay grows with the time that the driver runs: its end is noticed 2 % late on average."""
+SILENCE = 0.5
+"""Seconds that a driver runs before its log is streamed: the log of a shorter job is shown as a whole."""
+PENDING_SILENCE = 3.0
+"""Seconds more, before the log of a job that waits is streamed: it says what Ray sets up."""
 LONGEST_DELAY = 1.0
 """Seconds between two questions for the status of a job that has been running for long."""
 
@@ -55,6 +59,29 @@ class _Printer:
                 self._write(whole[self._written :])
 
 
+class _Tail:
+    """The log stream, in a thread of its own once it is wanted; its end is a reason to ask for the status."""
+
+    def __init__(self, address: str, submission_id: str, printer: _Printer) -> None:
+        self._ended = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._words = (address, submission_id, printer)
+
+    def start(self) -> None:
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="log-tail", daemon=True)
+            self._thread.start()
+
+    def wait(self, seconds: float) -> None:
+        if self._ended.wait(seconds):
+            self._ended.clear()
+
+    def _run(self) -> None:
+        address, submission_id, printer = self._words
+        JobsClient(address).tail(submission_id, printer.add)
+        self._ended.set()
+
+
 def follow(
     client: JobsClient, submission_id: str, write: Callable[[str], None], started: float | None = None
 ) -> Followed:
@@ -71,11 +98,7 @@ def follow(
     """
     begin = time.monotonic() if started is None else started
     printer = _Printer(write)
-    ended = threading.Event()
-    tail = threading.Thread(
-        target=_tail, args=(client.address, submission_id, printer, ended), name="log-tail", daemon=True
-    )
-    tail.start()
+    tail = _Tail(client.address, submission_id, printer)
     running_since = None
     while True:
         info = client.info(submission_id)
@@ -84,8 +107,9 @@ def follow(
             running_since = now
         if info.ended:
             break
-        if ended.wait(_delay(begin, running_since, now)):
-            ended.clear()
+        if now - (running_since or begin + PENDING_SILENCE) > SILENCE:
+            tail.start()
+        tail.wait(_delay(begin, running_since, now))
     printer.finish(client.logs(submission_id))
     running_since = running_since or now
     return Followed(info, running_since - begin, now - running_since)
@@ -95,8 +119,3 @@ def _delay(begin: float, running_since: float | None, now: float) -> float:
     """Returns the seconds until the next question; ever longer, for a long queue as for a long run."""
     first, since = (PENDING_DELAY, begin) if running_since is None else (FIRST_DELAY, running_since)
     return min(LONGEST_DELAY, max(first, (now - since) * DELAY_SHARE))
-
-
-def _tail(address: str, submission_id: str, printer: _Printer, ended: threading.Event) -> None:
-    JobsClient(address).tail(submission_id, printer.add)
-    ended.set()  # most often because the job ended: ask at once
