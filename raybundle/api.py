@@ -18,7 +18,7 @@ from raybundle.model import ModuleName, ModuleTarget, ScriptTarget
 from raybundle.pipeline import Request, find_bundle, open_request_store
 from raybundle.pipeline import build as _build
 from raybundle.pipeline import plan as _plan
-from raybundle.submission import Cluster, JobOptions, wait
+from raybundle.submission import Cluster, JobOptions, prepare_run, wait
 from raybundle.submission import submit as _submit
 
 if TYPE_CHECKING:
@@ -132,4 +132,5 @@ def _job(stored: Stored, settings: Settings, arguments: Sequence[str], python: s
     client = JobsClient(address or local.up(python).address)
     options = JobOptions(arguments=tuple(arguments), env=settings.table("env"))
     store = open_request_store(settings, os.environ)
-    return Job(_submit(stored, store, Cluster(client, shares_disk=embedded), options))
+    cluster = Cluster(client, shares_disk=embedded)
+    return Job(_submit(prepare_run(stored, cluster, options), stored, store, cluster, options))

@@ -8,6 +8,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from raybundle.bundle.manifest import canonical_json
+from raybundle.errors import UsageError
 from raybundle.store.layout import run_end_key, run_key
 from raybundle.version import __version__
 
@@ -44,8 +45,15 @@ def new_run(
 
 
 def record_start(store: Store, run: Run) -> None:
-    """Writes the record of a run that is about to be submitted."""
-    store.put_new(run_key(run.id, run.started), canonical_json(_document(run)))
+    """Writes the record of a run that is about to be submitted.
+
+    Raises:
+        UsageError: an earlier run has this id.
+    """
+    if not store.put_new(run_key(run.id, run.started), canonical_json(_document(run))):
+        raise UsageError(
+            f"a run with the id {run.id} is recorded in {store.url}", hint="choose another --submission-id"
+        )
 
 
 def record_end(store: Store, run: Run, status: str, exit_code: int, driver_exit_code: int | None) -> None:

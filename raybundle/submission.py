@@ -5,14 +5,14 @@ from __future__ import annotations
 import hashlib
 import re
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from raybundle.cluster.follow import follow
 from raybundle.cluster.outcome import boot_line, could_not_start, job_error
 from raybundle.cluster.runtime_env import render_entrypoint, render_runtime_env
-from raybundle.errors import JobStartError, ObjectMissingError
+from raybundle.errors import JobStartError, ObjectMissingError, StoreError
 from raybundle.runs import new_run, record_end, record_start
 
 if TYPE_CHECKING:
@@ -77,6 +77,8 @@ class Ended:
     error: JobError | None
     queue: float
     run: float
+    notes: tuple[str, ...] = ()
+    """What went wrong beside the job: a log that was cut, a record that could not be written."""
 
 
 def deliver(stored: Stored, store: Store, cluster: Cluster) -> str:
@@ -94,23 +96,29 @@ def deliver(stored: Stored, store: Store, cluster: Cluster) -> str:
     return f"gcs://{name}"
 
 
-def submit(stored: Stored, store: Store, cluster: Cluster, options: JobOptions) -> Submission:
+def prepare_run(stored: Stored, cluster: Cluster, options: JobOptions) -> Run:
+    """Returns the run that is about to start, with its id."""
+    env, address = dict(options.env or {}), cluster.client.address
+    return new_run(stored.digest, options.arguments, env, address, options.submission_id)
+
+
+def submit(run: Run, stored: Stored, store: Store, cluster: Cluster, options: JobOptions) -> Submission:
     """Submits a bundle; its run is recorded before the cluster hears of it.
 
     Raises:
+        UsageError: the id is that of an earlier run, or an argument cannot travel.
         ClusterError: the cluster cannot be reached or refuses the job.
         StoreError: the archive or the record cannot be stored.
     """
-    env = dict(options.env or {})
-    url = deliver(stored, store, cluster)
-    run = new_run(stored.digest, options.arguments, env, cluster.client.address, options.submission_id)
+    entrypoint = render_entrypoint(stored.manifest, run.arguments)
+    runtime_env = render_runtime_env(stored.digest, stored.boot, deliver(stored, store, cluster), run.env)
     record_start(store, run)
     submitted = time.monotonic()
     cluster.client.submit(
         run.id,
         {
-            "entrypoint": render_entrypoint(stored.manifest, options.arguments),
-            "runtime_env": render_runtime_env(stored.digest, stored.boot, url, env),
+            "entrypoint": entrypoint,
+            "runtime_env": runtime_env,
             "metadata": {"raybundle": stored.digest, **(options.metadata or {})},
             **(options.resources or {}),
         },
@@ -126,14 +134,20 @@ def wait(submission: Submission, write: Callable[[str], None], exit_code: Callab
     """
     followed = follow(submission.cluster.client, submission.run.id, write, submission.submitted)
     info = followed.info
-    ended = Ended(info, job_error(info), followed.queue, followed.run)
+    error, notes = job_error(info), []
+    if followed.lost_log is not None:
+        notes.append(f"the log cannot be read to its end: {followed.lost_log}")
     if info.status == "FAILED" and could_not_start(info) and boot_line(info) is None:
-        ended = Ended(info, _diagnosed(submission, ended), followed.queue, followed.run)
-    record_end(submission.store, submission.run, info.status, exit_code(ended), info.driver_exit_code)
+        error = _diagnosed(submission, info) or error
+    ended = Ended(info, error, followed.queue, followed.run, tuple(notes))
+    try:
+        record_end(submission.store, submission.run, info.status, exit_code(ended), info.driver_exit_code)
+    except StoreError as failure:
+        return replace(ended, notes=(*ended.notes, f"the end of the run is not recorded: {failure}"))
     return ended
 
 
-def _diagnosed(submission: Submission, ended: Ended) -> JobError | None:
+def _diagnosed(submission: Submission, info: JobInfo) -> JobError | None:
     """Returns a start error that says what is wrong with the archive, where that is what is wrong.
 
     Ray's own message has the Python exception of its unpacking; it names neither digests nor the bundle.
@@ -144,10 +158,12 @@ def _diagnosed(submission: Submission, ended: Ended) -> JobError | None:
         found = "sha256 " + hashlib.sha256(submission.store.get(key)).hexdigest()
     except ObjectMissingError:
         found = "no such object"
+    except StoreError:
+        return None
     if found == f"sha256 {expected}":
-        return ended.error
+        return None
     return JobStartError(
-        f"raybundle: boot failed: bundle {submission.stored.digest}: node {_node(submission, ended.info)}: "
+        f"raybundle: boot failed: bundle {submission.stored.digest}: node {_node(submission, info)}: "
         f"file {submission.store.url}/{key}: expected sha256 {expected}, found {found}",
         hint="the archive in the store was changed, cut or removed: remove it and build the bundle again",
     )

@@ -32,11 +32,13 @@ def collect(resolution: Resolution) -> tuple[CollectedFile, ...]:
         except OSError as error:
             refused.append(f"{file}: {error.strerror or error}")
             continue
+        if path in files and files[path] != collected:
+            refused.append(f"{file}: another file has the same path in Unicode normal form C, {path}")
         if scanned is not None and scanned != collected.sha256:
             raise BundleError(f"{file} changed while it was being bundled", hint="run the command again")
         files[path] = collected
     if refused:
-        raise RefusedFileError("cannot read " + "\n            ".join(refused))
+        raise RefusedFileError("cannot take " + "\n            ".join(refused))
     return tuple(files[path] for path in sorted(files))
 
 

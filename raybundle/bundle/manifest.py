@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 FORMAT = 1
 NATIVE_SUFFIXES = (".so", ".pyd", ".dylib")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+_HEX = re.compile(r"[0-9a-f]{64}")
+_FOLDER = re.compile(r"project|root-[1-9][0-9]*")
+_SYMBOL = re.compile(r"stdlib|layers|ray|project:[^/\\][^\\]*|root:[1-9][0-9]*(:[^/\\][^\\]*)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,9 +172,10 @@ def parse_manifest(data: bytes, expected: Digest) -> Manifest:
         raise DigestMismatchError(f"manifest of bundle {expected}", expected=expected, found=found)
     try:
         manifest = _parse_document(json.loads(data))
-    except (ValueError, KeyError, TypeError) as error:
+        canonical = format_manifest(manifest)
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise BundleError(f"manifest of bundle {expected} cannot be read: {error!r}") from error
-    if format_manifest(manifest) != data:
+    if canonical != data:
         raise BundleError(
             f"manifest of bundle {expected} is not canonical or has unknown keys",
             hint="it was written by another version of raybundle: update this one",
@@ -183,24 +187,47 @@ def _parse_document(document: dict[str, Any]) -> Manifest:
     if document["format"] != FORMAT:
         raise ValueError(f"format {document['format']!r}, and this raybundle knows format {FORMAT}")
     python = document["python"]
-    return Manifest(
+    manifest = Manifest(
         target=_parse_target(document["target"]),
         python=PythonTag(
-            python["implementation"], python["minor"], python.get("abi"), python.get("platform")
+            _text(python["implementation"]),
+            _text(python["minor"]),
+            _text(python.get("abi", "")) or None,
+            _text(python.get("platform", "")) or None,
         ),
-        path=tuple(RootSymbol(symbol) for symbol in document["path"]),
-        files=tuple(
-            ManifestFile(_archive_path(f["path"]), f["executable"], f["size"], f["sha256"])
-            for f in document["files"]
-        ),
-        provided=tuple(Provided(p["name"], p["version"]) for p in document["provided"]),
+        path=tuple(_symbol(symbol) for symbol in document["path"]),
+        files=tuple(map(_parse_file, document["files"])),
+        provided=tuple(Provided(_text(p["name"]), _text(p["version"])) for p in document["provided"]),
     )
+    _check_files(manifest)
+    return manifest
+
+
+def _parse_file(document: dict[str, Any]) -> ManifestFile:
+    executable, size, sha256 = document["executable"], document["size"], document["sha256"]
+    if type(executable) is not bool or type(size) is not int or size < 0:
+        raise ValueError(f"executable {executable!r}, size {size!r}")
+    if not _HEX.fullmatch(sha256):
+        raise ValueError(f"sha256 {sha256!r}")
+    return ManifestFile(_archive_path(document["path"]), executable, size, sha256)
+
+
+def _check_files(manifest: Manifest) -> None:
+    """Refuses files that would overwrite each other on some node, and a target that is not there."""
+    folded = [file.path.casefold() for file in manifest.files]
+    taken = set(folded)
+    folders = {path[:i] for path in folded for i, character in enumerate(path) if character == "/"}
+    if len(taken) != len(folded) or taken & folders:
+        raise ValueError("two files have one path")
+    target = manifest.target
+    if isinstance(target, ScriptEntry) and target.path not in {file.path for file in manifest.files}:
+        raise ValueError(f"the target {target.path!r} is not among the files")
 
 
 def _parse_target(document: dict[str, str]) -> ScriptEntry | ModuleEntry:
     if "script" in document:
         return ScriptEntry(_archive_path(document["script"]))
-    return ModuleEntry(document["module"])
+    return ModuleEntry(_text(document["module"]))
 
 
 def _target_document(target: ScriptEntry | ModuleEntry) -> dict[str, str]:
@@ -211,13 +238,30 @@ def _target_document(target: ScriptEntry | ModuleEntry) -> dict[str, str]:
             return {"module": name}
 
 
-def _archive_path(text: str) -> ArchivePath:
-    """Returns `text`, checked again: a manifest may come from anywhere and its paths are written to disk."""
-    parts = text.split("/")
-    plain = all(part not in ("", ".", "..") for part in parts) and len(parts) > 1
-    printable = not any(unicodedata.category(character) == "Cc" for character in text)
-    if not plain or not printable or "\\" in text or unicodedata.normalize("NFC", text) != text:
-        raise ValueError(f"path {text!r} is not relative, plain and in NFC")
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or any(unicodedata.category(character) == "Cc" for character in value):
+        raise ValueError(f"{value!r} is no line of text")
+    return value
+
+
+def _symbol(value: Any) -> RootSymbol:
+    """Returns `value`, checked again: a symbol becomes a directory on `sys.path` of every node."""
+    text = _text(value)
+    below = text.partition(":")[2].split(":", 1)[-1]
+    if not _SYMBOL.fullmatch(text) or any(part in ("", "..") for part in below.split("/") if below):
+        raise ValueError(f"symbol {text!r}")
+    return RootSymbol(text)
+
+
+def _archive_path(value: Any) -> ArchivePath:
+    """Returns `value`, checked again: a manifest may come from anywhere and its paths are written to disk."""
+    text = _text(value)
+    folder, *parts = text.split("/")
+    plain = bool(parts) and all(part not in ("", ".", "..") for part in parts)
+    if not plain or not _FOLDER.fullmatch(folder) or "\\" in text:
+        raise ValueError(f"path {text!r} does not lie below `project` or a root")
+    if unicodedata.normalize("NFC", text) != text:
+        raise ValueError(f"path {text!r} is not in NFC")
     return ArchivePath(text)
 
 

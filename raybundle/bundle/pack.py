@@ -18,7 +18,13 @@ if TYPE_CHECKING:
 
 OWN = ".raybundle"
 """Folder of the archive that holds what is not a project file."""
-BOOT_FILES = ("sitecustomize.py", "raybundle_boot.py", "raybundle_links.py", "raybundle_materialise.py")
+BOOT_FILES = (
+    "sitecustomize.py",
+    "raybundle_boot.py",
+    "raybundle_links.py",
+    "raybundle_materialise.py",
+    "raybundle_path.py",
+)
 """What travels of `raybundle.node`; the first stands at the top, where Python looks for it."""
 COMPRESSION_LEVEL = 6
 _TIME = (1980, 1, 1, 0, 0, 0)

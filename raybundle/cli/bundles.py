@@ -10,7 +10,7 @@ from raybundle.bundle.graph_document import graph_document
 from raybundle.bundle.manifest import canonical_json, format_manifest
 from raybundle.cli.documents import manifest_document, warning_document
 from raybundle.cli.planning import checked_plan, size_text
-from raybundle.cli.request import make_request, parse_target, settings_of
+from raybundle.cli.request import make_request, parse_target_alone, settings_of
 from raybundle.cluster.runtime_env import render_entrypoint, render_runtime_env
 from raybundle.errors import UsageError
 from raybundle.pipeline import build, find_bundle, open_request_store
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 def build_target(arguments: argparse.Namespace, console: Console) -> int:
     """Builds a bundle into the store and prints its digest."""
-    target, _ = parse_target(arguments.rest)
+    target = parse_target_alone(arguments.rest)
     request = make_request(arguments, target)
     planned = checked_plan(request, console, strict=arguments.strict)
     store = open_request_store(request.settings, os.environ)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -28,22 +28,20 @@ class Console:
 
     def data(self, text: str) -> None:
         """Writes one line of what the command was asked for."""
-        print(text, flush=True)
+        _write(sys.stdout, f"{text}\n")
 
     def document(self, document: dict[str, Any]) -> None:
         """Writes the one document of `--json`."""
-        print(json.dumps({"schema_version": SCHEMA_VERSION, **document}, indent=2), flush=True)
+        _write(sys.stdout, json.dumps({"schema_version": SCHEMA_VERSION, **document}, indent=2) + "\n")
 
     def log(self, text: str) -> None:
         """Writes a piece of a job's log, as it is."""
-        stream = sys.stderr if self.json_mode else sys.stdout
-        stream.buffer.write(text.encode("utf-8", "surrogateescape"))
-        stream.flush()
+        _write(sys.stderr if self.json_mode else sys.stdout, text)
 
     def note(self, text: str) -> None:
         """Writes a line that `--quiet` leaves out."""
         if not self._quiet:
-            print(text, file=sys.stderr, flush=True)
+            _write(sys.stderr, f"{text}\n")
 
     def warnings(self, warnings: Iterable[Warning]) -> None:
         """Writes warnings, each with its place and what settles it."""
@@ -57,9 +55,18 @@ class Console:
 
     def error(self, error: RaybundleError) -> None:
         """Writes what went wrong, and what to do next."""
-        print(f"{self._paint('error', _RED)}: {error}", file=sys.stderr, flush=True)
-        if error.hint:
-            print(f"\nhint: {error.hint}", file=sys.stderr, flush=True)
+        hint = f"\nhint: {error.hint}\n" if error.hint else ""
+        _write(sys.stderr, f"{self._paint('error', _RED)}: {error}\n{hint}")
 
     def _paint(self, word: str, color: str) -> str:
         return f"{color}{word}{_RESET}" if self._color else word
+
+
+def _write(stream: TextIO, text: str) -> None:
+    """Writes text as it is; where the reader has left, a command still goes on to its end."""
+    try:
+        stream.flush()
+        stream.buffer.write(text.encode("utf-8", "surrogateescape"))
+        stream.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from raybundle.cli.bundles import store_plan
@@ -12,18 +13,18 @@ from raybundle.cli.planning import checked_plan, size_text
 from raybundle.cli.request import job_options, make_request, parse_target, settings_of
 from raybundle.cluster.follow import follow
 from raybundle.cluster.jobs import JobsClient
-from raybundle.errors import JobFailedError, UsageError
+from raybundle.errors import ClusterError, JobFailedError, JobLostError, UsageError
 from raybundle.pipeline import Timings, find_bundle, open_request_store
-from raybundle.submission import Cluster, submit, wait
+from raybundle.submission import Cluster, prepare_run, submit, wait
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from raybundle.cli.console import Console
     from raybundle.config import Settings
     from raybundle.store.base import Store
-    from raybundle.submission import Ended, JobOptions, Stored, Submission
+    from raybundle.submission import Ended, JobOptions, Stored
 
 STOP_DELAY = 0.2
 """Seconds between two looks at a job that is being stopped."""
@@ -59,7 +60,7 @@ def run_bundle(arguments: argparse.Namespace, console: Console) -> int:
         raise UsageError(
             "no bundle: name a digest or a name", hint="`raybundle build TARGET` prints a digest"
         )
-    ref, *job_arguments = arguments.rest
+    ref, *job_arguments = arguments.rest[arguments.rest[0] == "--" :] or [""]
     settings = settings_of(arguments)
     options = job_options(arguments, settings, job_arguments)
     timings = Timings()
@@ -96,8 +97,9 @@ def _submit(  # noqa: PLR0913, PLR0917 - what a job is made of
     arguments: argparse.Namespace,
     console: Console,
 ) -> int:
-    with timings.stage("submit"):
-        submission = submit(stored, store, cluster, options)
+    run = prepare_run(stored, cluster, options)
+    with timings.stage("submit"), _stopped_on_interrupt(cluster.client, run.id, console):
+        submission = submit(run, stored, store, cluster, options)
     console.note(f"Job '{submission.run.id}' submitted successfully to {cluster.client.address}")
     document = {
         "bundle": stored.digest,
@@ -117,7 +119,10 @@ def _submit(  # noqa: PLR0913, PLR0917 - what a job is made of
     def code(ended: Ended) -> int:
         return exit_code(ended, own=arguments.exit_code == "job")
 
-    ended = _wait(submission, console, code)
+    with _stopped_on_interrupt(cluster.client, run.id, console):
+        ended = wait(submission, console.log, code)
+    for note in ended.notes:
+        console.note(f"warning: {note}")
     timings.seconds.update(queue=ended.queue, run=ended.run)
     if ended.error is not None:
         console.error(ended.error)
@@ -136,15 +141,20 @@ def _finish(document: dict[str, Any], console: Console, submission_id: str) -> N
         console.data(submission_id)
 
 
-def _wait(submission: Submission, console: Console, code: Callable[[Ended], int]) -> Ended:
-    """Follows a job to its end; an interrupt stops it and passes on once it has ended."""
+@contextmanager
+def _stopped_on_interrupt(client: JobsClient, submission_id: str, console: Console) -> Iterator[None]:
+    """Stops the job that its block submits or follows when an interrupt ends the block."""
     try:
-        return wait(submission, console.log, code)
+        yield
     except KeyboardInterrupt:
-        client = submission.cluster.client
         client.close()  # the interrupt may have cut an answer short
-        console.note(f"interrupted: stopping job {submission.run.id}")
-        _stop(client, submission.run.id)
+        console.note(f"interrupted: stopping job {submission_id}")
+        try:
+            _stop(client, submission_id)
+        except JobLostError:
+            pass  # the cluster has never heard of it
+        except ClusterError as error:
+            console.note(f"warning: cannot stop job {submission_id}: {error}")
         raise
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 from typing import TYPE_CHECKING
@@ -42,10 +41,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         return INTERRUPTED + signal.SIGTERM - signal.SIGINT
     except KeyboardInterrupt:
         return INTERRUPTED
-    except BrokenPipeError:
-        # Whoever read our output left; Python would complain about it once more at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
 
 
 def _terminated(_number: int, _frame: FrameType | None) -> None:

@@ -6,7 +6,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from raybundle.cli.documents import edge_document, plan_document, target_text
-from raybundle.cli.request import make_request, parse_target
+from raybundle.cli.request import make_request, parse_target, parse_target_alone
 from raybundle.errors import BundleError, UsageError
 from raybundle.graph.why import reason_absent, shortest_chain
 from raybundle.model import ModuleName
@@ -26,7 +26,7 @@ WIDEST = 50
 
 def plan_target(arguments: argparse.Namespace, console: Console) -> int:
     """Shows the bundle of a target, which is not stored."""
-    target, _ = parse_target(arguments.rest)
+    target = parse_target_alone(arguments.rest)
     planned = checked_plan(make_request(arguments, target), console, strict=arguments.strict)
     if console.json_mode:
         console.document(plan_document(planned))

@@ -51,6 +51,18 @@ def parse_target(words: Sequence[str]) -> tuple[Target, tuple[str, ...]]:
     raise AssertionError(words)
 
 
+def parse_target_alone(words: Sequence[str]) -> Target:
+    """Returns the target of a command that runs nothing, and so takes no arguments for it.
+
+    Raises:
+        UsageError: there is no target, or more than that.
+    """
+    target, rest = parse_target(words)
+    if rest:
+        raise UsageError(f"`{rest[0]}` stands after the target", hint="options stand before the target")
+    return target
+
+
 def _script(name: str) -> Path:
     path = Path(name)
     if not path.is_file():

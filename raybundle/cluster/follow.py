@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from raybundle.cluster.jobs import JobsClient
+from raybundle.errors import ClusterError, JobLostError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,6 +25,8 @@ SILENCE = 0.5
 """Seconds that a driver runs before its log is streamed: the log of a shorter job is shown as a whole."""
 PENDING_SILENCE = 3.0
 """Seconds more, before the log of a job that waits is streamed: it says what Ray sets up."""
+PATIENCE = 30.0
+"""Seconds that the cluster may fail to answer while a job is followed."""
 LONGEST_DELAY = 1.0
 """Seconds between two questions for the status of a job that has been running for long."""
 
@@ -35,6 +38,8 @@ class Followed:
     info: JobInfo
     queue: float
     run: float
+    lost_log: ClusterError | None = None
+    """Why the log could not be read to its end; the status decides how the job ended all the same."""
 
 
 class _Printer:
@@ -101,7 +106,7 @@ def follow(
     tail = _Tail(client.address, submission_id, printer)
     running_since = None
     while True:
-        info = client.info(submission_id)
+        info = _patiently(client, submission_id)
         now = time.monotonic()
         if running_since is None and info.status != "PENDING":
             running_since = now
@@ -110,9 +115,33 @@ def follow(
         if now - (running_since or begin + PENDING_SILENCE) > SILENCE:
             tail.start()
         tail.wait(_delay(begin, running_since, now))
-    printer.finish(client.logs(submission_id))
     running_since = running_since or now
-    return Followed(info, running_since - begin, now - running_since)
+    return Followed(info, running_since - begin, now - running_since, _finish(client, submission_id, printer))
+
+
+def _patiently(client: JobsClient, submission_id: str) -> JobInfo:
+    """Returns the job; what fails is asked for again for a while, for a job outlives its dashboard."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return client.info(submission_id)
+        except JobLostError:
+            raise
+        except ClusterError as error:
+            if time.monotonic() > deadline:
+                raise ClusterError(
+                    f"{error}; job {submission_id} may still be running",
+                    hint=f"`raybundle logs -f {submission_id}` follows it again",
+                ) from error
+        time.sleep(LONGEST_DELAY)
+
+
+def _finish(client: JobsClient, submission_id: str, printer: _Printer) -> ClusterError | None:
+    try:
+        printer.finish(client.logs(submission_id))
+    except ClusterError as error:
+        return error
+    return None
 
 
 def _delay(begin: float, running_since: float | None, now: float) -> float:

@@ -18,7 +18,7 @@ READY_HOOK = "raybundle_boot.ready"
 """Ray imports and calls it in each worker; where the boot did not run, the worker runs no task."""
 NOT_BOOTED = "the boot did not run on this node"
 """What the shell says, and ends with, where the supervisor has not been through the boot."""
-RESERVED = ("PYTHONPATH", "PYTHONSAFEPATH", "PYTHONHOME")
+RESERVED = ("PYTHONPATH", "PYTHONSAFEPATH", "PYTHONHOME", "PYTHONPYCACHEPREFIX")
 """Environment variables that would change the path that the bundle fixes."""
 
 
@@ -52,7 +52,12 @@ def render_entrypoint(manifest: Manifest, arguments: Sequence[str]) -> str:
 
     The supervisor hands its entrypoint to `sh -c`; the line gives the shell nothing to interpret but the two
     variables that the boot has set, and it ends there if the boot has not run.
+
+    Raises:
+        UsageError: an argument is not text.
     """
+    for argument in arguments:
+        _require_text(argument)
     python = f'"${{RAYBUNDLE_PYTHON:?{NOT_BOOTED}}}"'
     match manifest.target:
         case ScriptEntry(path=path):
@@ -60,3 +65,13 @@ def render_entrypoint(manifest: Manifest, arguments: Sequence[str]) -> str:
         case ModuleEntry(name=name):
             target = f"-m {shlex.quote(name)}"
     return " ".join(["exec", python, target, *map(shlex.quote, arguments)])
+
+
+def _require_text(argument: str) -> None:
+    try:
+        argument.encode()
+    except UnicodeEncodeError as error:
+        raise UsageError(
+            f"the argument {argument!r} is not UTF-8, and Ray's API carries text only",
+            hint="pass it in a file, or encoded",
+        ) from error

@@ -69,7 +69,7 @@ def follow(start: Start, implied: Iterable[str], finder: Finder, facts_of: Calla
         walk.reached,
         walk.third_party,
         tuple(walk.sorted_edges()),
-        tuple(sorted(walk.missing, key=lambda each: (str(each.file), each.line, each.name))),
+        tuple(sorted(walk.missing, key=lambda each: (str(each.file), each.line, each.name, each.importer))),
         tuple(sorted(walk.warnings, key=lambda each: (str(each.file), each.line or 0, each.text))),
     )
 

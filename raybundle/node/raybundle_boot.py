@@ -11,82 +11,12 @@ import sys
 
 TYPE_CHECKING = False  # `typing` costs 5 ms in every process
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-    from typing import Any, SupportsIndex
+    from typing import Any
 
     Record = dict[str, Any]
 
 _held: list[int] = []
 """Descriptors that stay open while this process lives: a shared lock on the tree in use."""
-
-
-class Path(list[str]):
-    """`sys.path` as one ordered path: an entry stands once, where it counts, at its first place.
-
-    A driver may still edit it, as drivers do. What it adds that stands there already changes nothing more
-    than Python would see (a second place is never looked at), and what points into the working directory
-    is taken as the verified directory of the same name.
-    """
-
-    __slots__ = ("_travels", "planned")
-    tree = ""
-    scratch = ""
-    fixed: tuple[str, ...] = ()
-    """Entries with a fixed place: `import ray` puts one of them first."""
-
-    def __init__(self, entries: list[str], *, travels: bool = False) -> None:
-        super().__init__(entries)
-        self.planned = list(entries)
-        self._travels = travels
-
-    def insert(self, index: SupportsIndex, entry: str) -> None:
-        """Inserts `entry` unless it has a fixed place."""
-        if entry in self.fixed and entry in self:
-            return
-        super().insert(index, self._verified(entry))
-        self._keep_first()
-
-    def append(self, entry: str) -> None:
-        """Appends `entry` unless it stands in the list."""
-        self.insert(len(self), entry)
-
-    def extend(self, entries: Iterable[str]) -> None:
-        """Appends each entry that does not stand in the list."""
-        for entry in entries:
-            self.append(entry)
-
-    def __iadd__(self, entries: Iterable[str]) -> Path:  # type: ignore[override,misc]  # noqa: PYI034
-        self.extend(entries)
-        return self
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        # `multiprocessing` sends a copy to its children, where it becomes their path; else it is a list.
-        return (Path if self._travels else list, (list(self),))
-
-    def copy(self) -> Path:
-        """Returns a copy that stays a path when it is pickled."""
-        return Path(self, travels=True)
-
-    def _verified(self, entry: Any) -> Any:
-        if not isinstance(entry, str) or entry == "":
-            return entry
-        path = os.path.normpath(os.path.abspath(entry))
-        return verified(path, self.tree, self.scratch) or (path if path in self else entry)
-
-    def _keep_first(self) -> None:
-        self[:] = dict.fromkeys(self)
-
-
-class AtFirstImport:
-    """Sets the path once more at the first import: Python adds a script's directory after `sitecustomize`."""
-
-    def __init__(self, path: list[str]) -> None:
-        self._path = path
-
-    def find_spec(self, _name: str, _path: Any = None, _target: Any = None) -> None:
-        """Returns None, always: this finds nothing."""
-        sys.meta_path.remove(self)
-        sys.path[:] = self._path
 
 
 def start(stub: Any, original: list[str]) -> None:
@@ -104,23 +34,23 @@ def start(stub: Any, original: list[str]) -> None:
     library = sys.path[:]
     fixed = (f"{links}/ray/thirdparty_files", links)
     scratch = os.environ["RAYBUNDLE_SCRATCH"]
-    path = _path(record["path"], tree, library, fixed)
-    _set_environment(stub, tree)
-    _set_finders(stub, tree, scratch)
-    Path.tree, Path.scratch, Path.fixed = tree, scratch, fixed
-    sys.path = Path(path)
+    path = _added_by_the_job(stub, scratch) + _path(record["path"], tree, library, fixed)
+    _set_environment(stub)
+    module = stub.load("raybundle_path")
+    _set_finders(stub, module.see_through, tree, scratch)
+    module.Path.tree, module.Path.scratch, module.Path.fixed = tree, scratch, fixed
+    sys.path = module.Path(path)
     role = stub.role()
     if role == "driver":
-        _run_verified(tree, scratch)
+        _run_verified(module.verified(os.path.abspath(sys.argv[0]), tree, scratch))
     if record.get("sitecustomize"):
-        del sys.modules["sitecustomize"]
-        __import__("sitecustomize")
-    _expect_first_entry(role, path)
+        _chain()
+    _expect_first_entry(role, path, module.AtFirstImport)
 
 
 def ready() -> None:
     """Runs in each worker once Ray has connected it: a worker that was never booted fails to find it."""
-    if isinstance(sys.path, Path):
+    if isinstance(sys.path, sys.modules["raybundle_path"].Path):
         sys.path[:] = sys.path.planned
 
 
@@ -168,8 +98,8 @@ def _links(stub: Any, record: Record, original: list[str]) -> str:
     sites = [entry for entry in original if entry not in skip and os.path.isdir(entry)]
     what = "\n".join([sys.implementation.cache_tag, *sites, "", *record["provided"]])
     state = "\n".join([what, *(str(os.stat(site).st_mtime_ns) for site in sites)])
-    link = f"{stub.PRIVATE}/links/{_imp.source_hash(1, what.encode()).hex()}"
-    wanted = f".{_imp.source_hash(1, state.encode()).hex()}"
+    name = _imp.source_hash(1, what.encode()).hex()
+    link, wanted = f"{stub.PRIVATE}/links/{name}", f".{name}-{_imp.source_hash(1, state.encode()).hex()}"
     try:
         if os.readlink(link) == wanted:
             return link
@@ -195,29 +125,40 @@ def _path(symbols: list[str], tree: str, library: list[str], fixed: tuple[str, s
     return path
 
 
-def _set_environment(stub: Any, tree: str) -> None:
+def _added_by_the_job(stub: Any, scratch: str) -> list[str]:
+    """Returns what a process of the job has put on the PYTHONPATH of this child of its.
+
+    What the node has there is not for the job: only a child of a booted process has RAYBUNDLE_BOOTED.
+    """
+    if "RAYBUNDLE_BOOTED" not in os.environ:
+        return []
+    ours = (scratch, f"{stub.PRIVATE}/boot/{os.environ['RAYBUNDLE_BOOT']}")
+    return [entry for entry in os.environ.get("PYTHONPATH", "").split(":") if entry and entry not in ours]
+
+
+def _set_environment(stub: Any) -> None:
     """Lets children of this process boot from the private cache, on this interpreter.
 
     Where somebody cleans the cache while a job runs, they find the working directory's `sitecustomize`, and
     make it again: without any, they would run on the node's site-packages.
     """
     environ = os.environ
-    boot = f"{stub.PRIVATE}/boot/{environ['RAYBUNDLE_BOOT']}"
-    environ["PYTHONPATH"] = f"{boot}:{environ['RAYBUNDLE_SCRATCH']}"
-    environ["RAYBUNDLE_TREE"] = tree
+    boot, scratch = f"{stub.PRIVATE}/boot/{environ['RAYBUNDLE_BOOT']}", environ["RAYBUNDLE_SCRATCH"]
+    environ["PYTHONPATH"] = ":".join([boot, scratch, *_added_by_the_job(stub, scratch)])
+    environ["RAYBUNDLE_BOOTED"] = "1"
     binaries = os.path.dirname(sys.executable)
     if environ.get("PATH", "").split(":")[0] != binaries:
         environ["PATH"] = f"{binaries}:{environ.get('PATH', os.defpath)}"
 
 
-def _set_finders(stub: Any, tree: str, scratch: str) -> None:
+def _set_finders(stub: Any, see_through: Any, tree: str, scratch: str) -> None:
     """Resets what finds modules, and drops the modules that the node's `.pth` files imported."""
     external: Any = sys.modules["_frozen_importlib_external"]
     builtin: Any = sys.modules["_frozen_importlib"]
     sys.meta_path[:] = [builtin.BuiltinImporter, builtin.FrozenImporter, external.PathFinder]
     sys.path_importer_cache.clear()
     files = external.FileFinder.path_hook(*external._get_supported_file_loaders())
-    sys.path_hooks[:] = [_see_through(files, tree, scratch), sys.modules["zipimport"].zipimporter, files]
+    sys.path_hooks[:] = [see_through(files, tree, scratch), sys.modules["zipimport"].zipimporter, files]
     for name, module in list(sys.modules.items()):
         if not name.startswith(("__main__", "sitecustomize", "raybundle_")) and _is_foreign(stub, module):
             del sys.modules[name]
@@ -230,55 +171,32 @@ def _is_foreign(stub: Any, module: object) -> bool:
     return hasattr(module, "__path__")  # a namespace package that an `-nspkg.pth` file made
 
 
-def _see_through(file_finder: Callable[[str], Any], tree: str, scratch: str) -> Callable[[str], Any]:
-    """Returns a path hook that sees through the working directory to the verified tree.
-
-    Modules are never imported from the working directory, whatever puts it on the path: `python -m`, `-c`,
-    a script that lies there.
-    """
-
-    def hook(entry: str) -> Any:
-        there = verified(os.path.normpath(os.path.abspath(entry)), tree, scratch)
-        if there is None or not os.path.isdir(entry):
-            raise ImportError
-        return file_finder(there) if os.path.isdir(there) else Nothing
-
-    return hook
+def _chain() -> None:
+    """Imports the user's own `sitecustomize`; what it raises is printed and ignored, as Python does."""
+    del sys.modules["sitecustomize"]
+    try:
+        __import__("sitecustomize")
+    except Exception:  # noqa: BLE001 - whatever it is
+        sys.excepthook(*sys.exc_info())
 
 
-class Nothing:
-    """Finds nothing, for a directory that is only in the working directory."""
-
-    @staticmethod
-    def find_spec(_name: str, _target: Any = None) -> None:
-        """Returns None, always."""
-
-
-def verified(path: str, tree: str, scratch: str) -> str | None:
-    """Returns what stands in the tree for a path in the working directory; None for a path elsewhere."""
-    if path == scratch or path.startswith(f"{scratch}/"):
-        return f"{tree}/project{path[len(scratch) :]}"
-    return None
-
-
-def _expect_first_entry(role: str, path: list[str]) -> None:
+def _expect_first_entry(role: str, path: list[str], at_first_import: Any) -> None:
     """Makes up for what Python adds to the path after this: the directory of the script that it runs."""
     if getattr(sys.flags, "safe_path", False):
         return
     if role == "worker" or (role == "driver" and sys.argv[0] == "-m"):
-        sys.meta_path.insert(0, AtFirstImport(path))
+        sys.meta_path.insert(0, at_first_import(path))
     elif sys.argv[0] and os.path.dirname(os.path.realpath(sys.argv[0])) == path[0]:
         del sys.path[0]  # Python is about to insert it
 
 
-def _run_verified(tree: str, scratch: str) -> None:
+def _run_verified(script: str | None) -> None:
     """Starts the driver again from the verified copy of its script, if it runs that of the working directory.
 
     `python job.py` in a job of plain Ray does that. Only the driver is, and before it ran anything: its flags
     are its own, and no `multiprocessing` parent waits for it.
     """
-    script = verified(os.path.abspath(sys.argv[0]), tree, scratch) if sys.argv[0] else None
-    if script and os.path.isfile(script):
+    if sys.argv[0] and script and os.path.isfile(script):
         flags = sys.orig_argv[1 : len(sys.orig_argv) - len(sys.argv)]
         words = [sys.executable, *flags, script, *sys.argv[1:]]
         os.execv(sys.executable, words)  # noqa: S606 - the interpreter that runs this

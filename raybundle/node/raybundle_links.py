@@ -93,6 +93,15 @@ def make_links(link: str, wanted: str, sites: list[str], provided: list[str]) ->
             os.unlink(temporary)
         os.symlink(wanted, temporary)
         os.replace(temporary, link)
+        _remove_others(link, wanted)
+
+
+def _remove_others(link: str, wanted: str) -> None:
+    """Removes what `link` has pointed to before; processes go through the link, so they miss nothing."""
+    parent, name = os.path.split(link)
+    for entry in os.listdir(parent):
+        if entry.startswith(f".{name}-") and entry != wanted:
+            shutil.rmtree(f"{parent}/{entry}", ignore_errors=True)
 
 
 def _installed(sites: list[str]) -> dict[str, Installed]:

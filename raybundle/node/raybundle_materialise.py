@@ -11,6 +11,7 @@ import json
 import os
 import shutil
 from hashlib import sha256
+from importlib import _bootstrap_external as import_system
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ def materialise(stub: Any, tree: str) -> None:
     with open(f"{stub.PRIVATE}/materialise.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         archive = os.environ["RAYBUNDLE_SCRATCH"]
+        _remove_leftovers(stub)
         _install_boot(stub)
         if os.path.exists(f"{tree}/record"):
             return
@@ -43,7 +45,7 @@ def materialise(stub: Any, tree: str) -> None:
         try:
             _make_tree(manifest, archive, f"{tree}.partial")
         except OSError as error:
-            shutil.rmtree(f"{tree}.partial", ignore_errors=True)
+            _remove_tree(f"{tree}.partial")
             raise RuntimeError(f"file {error.filename or tree}: {error.strerror}") from error
         os.rename(f"{tree}.partial", tree)
 
@@ -69,6 +71,9 @@ def _read_manifest(archive: str) -> Manifest:
     manifest: Manifest = json.loads(data)
     if manifest["format"] != 1:
         raise RuntimeError(f"file {file}: expected format 1, found format {manifest['format']}")
+    for path in [file["path"] for file in manifest["files"]] + manifest["path"]:
+        if ".." in path.replace(":", "/").split("/"):
+            raise RuntimeError(f"file {file}: expected paths below the tree, found {path}")
     return manifest
 
 
@@ -91,13 +96,13 @@ def member_name(path: str) -> str:
     collide with the boot, and the files of other roots, lie under `.raybundle/`.
     """
     folder, _, rest = path.partition("/")
-    if folder == "project" and rest.split("/", 1)[0] not in (".raybundle", "sitecustomize.py"):
+    first = rest.split("/", 1)[0]
+    if folder == "project" and first != ".raybundle" and first.split(".", 1)[0] != "sitecustomize":
         return rest
     return f".raybundle/{path}"
 
 
 def _make_tree(manifest: Manifest, archive: str, partial: str) -> None:
-    shutil.rmtree(partial, ignore_errors=True)
     os.makedirs(f"{partial}/project", 0o700)
     made: set[str] = set()
     for file in manifest["files"]:
@@ -112,8 +117,44 @@ def _make_tree(manifest: Manifest, archive: str, partial: str) -> None:
         )
         with open(descriptor, "wb") as stream:
             stream.write(data)
+        if target.endswith(".py"):
+            _compile(data, target, target.replace(".partial/", "/", 1))
+    for directory, _, _ in os.walk(partial):
+        os.chmod(directory, 0o500)
+    os.chmod(partial, 0o700)
     with open(f"{partial}/record", "w", encoding="utf-8") as stream:
         stream.writelines(f"{line}\n" for line in _record(manifest))
+
+
+def _compile(data: bytes, target: str, final: str) -> None:
+    """Writes the byte-code of a verified source beside it, for the place where it will stand."""
+    try:
+        code = compile(data, final, "exec", dont_inherit=True)
+    except (SyntaxError, ValueError):
+        return  # whoever imports it is told by Python
+    status = os.stat(target)
+    byte_code = import_system._code_to_timestamp_pyc(  # type: ignore[attr-defined]
+        code, int(status.st_mtime), status.st_size
+    )
+    file = import_system.cache_from_source(target)
+    os.makedirs(os.path.dirname(file), 0o700, exist_ok=True)
+    with open(file, "wb") as stream:
+        stream.write(byte_code)
+
+
+def _remove_leftovers(stub: Any) -> None:
+    """Removes what processes left that were killed while they held the lock."""
+    for parent in ("trees", "boot"):
+        for entry in os.scandir(f"{stub.PRIVATE}/{parent}"):
+            if entry.name.endswith((".partial", ".evicted")):
+                _remove_tree(entry.path)
+
+
+def _remove_tree(tree: str) -> None:
+    for directory, folders, _ in os.walk(tree):
+        for folder in folders:
+            os.chmod(f"{directory}/{folder}", 0o700)
+    shutil.rmtree(tree, ignore_errors=True)
 
 
 def _verified(file: dict[str, Any], source: str) -> bytes:
@@ -151,7 +192,6 @@ def _install_boot(stub: Any) -> None:
     if os.path.exists(target):
         return
     files = stub.read_boot()
-    shutil.rmtree(f"{target}.partial", ignore_errors=True)
     os.mkdir(f"{target}.partial", 0o700)
     for name, data in files.items():
         with open(f"{target}.partial/{name}", "wb") as stream:
@@ -193,7 +233,6 @@ def _remove_unused(tree: str) -> bool:
         except BlockingIOError:
             return False
         if os.path.exists(tree):
-            shutil.rmtree(f"{tree}.evicted", ignore_errors=True)
             os.rename(tree, f"{tree}.evicted")
-            shutil.rmtree(f"{tree}.evicted")
+            _remove_tree(f"{tree}.evicted")
         return True

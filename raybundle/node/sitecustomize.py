@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 BOOT_FAILED = 78
 """Exit code of a process whose boot failed; EX_CONFIG of sysexits.h."""
+RAY_WORKER = "/ray/_private/workers/default_worker.py"
+"""What a raylet starts, with a fresh environment: nothing of a booted process is in it."""
 PRIVATE = f"/tmp/raybundle-{os.getuid()}"
 _HERE = os.path.dirname(os.path.abspath(__file__))
 _LIBRARY = os.path.dirname(os.__file__)
@@ -31,10 +33,10 @@ def is_library(path: str) -> bool:
 
 def role() -> str:
     """Returns `worker`, `driver` or `child`; the job's supervisor is a worker to Ray, and to us."""
-    if os.path.basename(sys.argv[0]) == "default_worker.py":
-        return "worker"
     if "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ and "RAYBUNDLE_DRIVER" not in os.environ:
         return "driver"
+    if "RAYBUNDLE_BOOTED" not in os.environ and sys.argv[0].endswith(RAY_WORKER):
+        return "worker"
     return "child"
 
 
@@ -148,6 +150,10 @@ def _start() -> None:
     if os.path.isdir(f"{_HERE}/.raybundle"):
         os.environ["RAYBUNDLE_SCRATCH"] = _HERE
     os.environ["RAYBUNDLE_PYTHON"] = sys.executable
+    os.environ["RAYBUNDLE_TREE"] = f"{PRIVATE}/trees/{os.environ['RAYBUNDLE_DIGEST'].partition(':')[2]}"
+    # Byte-code comes from beside its source, of which only we write, and from nowhere else.
+    sys.pycache_prefix = None
+    os.environ.pop("PYTHONPYCACHEPREFIX", None)
     try:
         load("raybundle_boot").start(sys.modules[__name__], original)
     except Exception as error:  # noqa: BLE001 - whatever it is, user code must not run

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -74,13 +75,15 @@ def test_a_driver_sees_the_bundle_ray_and_what_ray_requires_and_nothing_else(
 
 def test_all_kinds_of_processes_have_the_same_path(tmp_path: Path, python: Path) -> None:
     worker = SHOW.replace("print", "import ray, raybundle_boot; raybundle_boot.ready(); print")
-    node = unpacked(tmp_path, python, SHOW, **{"mod.py": SHOW, "default_worker.py": worker})
-    shutil.copy(node.scratch / "default_worker.py", tmp_path)
+    node = unpacked(tmp_path, python, SHOW, **{"mod.py": SHOW, "worker.py": worker})
+    place = tmp_path / "ray" / "_private" / "workers" / "default_worker.py"
+    place.parent.mkdir(parents=True)
+    shutil.copy(node.scratch / "worker.py", place)
 
     driver = last_json(node.driver(python, f"{node.tree}/project/job.py"))
 
     assert last_json(node.driver(python, "-m", "mod")) == driver
-    assert last_json(node.run(python, str(tmp_path / "default_worker.py"))) == driver
+    assert last_json(node.run(python, str(place))) == driver
     assert last_json(node.run(python, "-c", SHOW)) == ["", *driver]
 
 
@@ -114,6 +117,101 @@ def test_edits_of_the_path_change_what_they_would_and_leave_no_second_places(
     path = last_json(node.driver(python, f"{node.tree}/project/job.py"))
 
     assert path[:3] == ["/somewhere/else", f"{node.tree}/project/sub", f"{node.tree}/project"]
+
+
+def test_an_entry_that_is_added_and_removed_again_is_there_as_before(tmp_path: Path, python: Path) -> None:
+    script = (
+        "import os, sys\n"
+        "here, before = os.path.dirname(os.path.abspath(__file__)), list(sys.path)\n"
+        "sys.path.insert(0, here); sys.path.remove(here)\n"
+        "sys.path.append('/x'); assert sys.path.pop() == '/x'\n"
+        "sys.path.insert(0, '/y'); del sys.path[0]\n"
+        "assert list(sys.path) == before, (before, sys.path)\n"
+        "import helper\n" + SHOW
+    )
+    node = unpacked(tmp_path, python, script)
+
+    assert last_json(node.driver(python, f"{node.tree}/project/job.py"))[0] == f"{node.tree}/project"
+
+
+def test_what_a_job_puts_on_the_path_of_its_children_stays_there(tmp_path: Path, python: Path) -> None:
+    script = (
+        "import os, subprocess, sys\n"
+        "env = {**os.environ, 'PYTHONPATH': '/gen:' + os.environ['PYTHONPATH']}\n"
+        f"print(subprocess.check_output([sys.executable, '-c', {SHOW!r}], env=env, text=True))\n" + SHOW
+    )
+    node = unpacked(tmp_path, python, script)
+
+    done = node.driver(python, f"{node.tree}/project/job.py")
+
+    child, driver = (json.loads(line) for line in done.stdout.split("\n") if line)
+    assert child == ["", "/gen", *driver]
+
+
+def test_byte_code_is_taken_from_nowhere_but_beside_the_verified_source(tmp_path: Path, python: Path) -> None:
+    node = unpacked(tmp_path, python, "import helper; print(repr(helper.__cached__)[1:-1])\n")
+    file = f"{node.tree}/project/helper.py"
+    node.driver(python, f"{node.tree}/project/job.py")
+    poison = (
+        "import importlib._bootstrap_external as e, os, sys; sys.pycache_prefix = sys.argv[1]\n"
+        "f = sys.argv[2]; s = os.stat(f); c = e.cache_from_source(f); os.makedirs(os.path.dirname(c))\n"
+        "code = compile('raise SystemExit(9)', f, 'exec')\n"
+        "open(c, 'wb').write(e._code_to_timestamp_pyc(code, int(s.st_mtime), s.st_size))\n"
+    )
+    subprocess.run([python, "-I", "-c", poison, tmp_path / "prefix", file], check=True)
+
+    done = node.run(
+        python,
+        f"{node.tree}/project/job.py",
+        env={"PYTHONPYCACHEPREFIX": str(tmp_path / "prefix"), "RAY_JOB_CONFIG_JSON_ENV_VAR": "{}"},
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(f"{node.tree}/project/__pycache__/helper.")
+
+
+def test_a_package_named_sitecustomize_does_not_take_the_place_of_the_boot(
+    tmp_path: Path, python: Path
+) -> None:
+    script = "import sys; assert sys.modules['sitecustomize'].OWN; print('1')\n"
+    node = unpacked(tmp_path, python, script, **{"sitecustomize/__init__.py": "OWN = True\n"})
+
+    assert last_json(node.driver(python, f"{node.tree}/project/job.py")) == 1
+
+
+def test_a_users_sitecustomize_that_raises_is_printed_and_the_job_goes_on(tmp_path: Path) -> None:
+    python = make_interpreter(tmp_path / "env", sys.executable)
+    node = unpack(tmp_path, files("print('RAN')\n", **{"sitecustomize.py": "1 / 0\n"}))
+
+    done = node.driver(python, "job.py")
+
+    assert (done.returncode, done.stdout) == (0, "RAN\n")
+    assert "ZeroDivisionError" in done.stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody who may look and not write")
+def test_a_job_cannot_write_into_the_verified_tree_by_accident(tmp_path: Path) -> None:
+    python = make_interpreter(tmp_path / "env", sys.executable)
+    node = unpack(tmp_path, files("import os; open(os.path.dirname(__file__) + '/planted.py', 'w')\n"))
+
+    become = ["--reuid=65534", "--regid=65534", "--clear-groups"]
+    become += ["--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search"]
+
+    done = node.driver(Path("setpriv"), *become, str(python), "job.py")
+
+    assert done.returncode == 1
+    assert "PermissionError" in done.stderr
+    assert "planted.py" in done.stderr
+
+
+def test_a_script_with_the_name_of_rays_worker_is_no_worker(tmp_path: Path) -> None:
+    python = make_interpreter(tmp_path / "env", sys.executable)
+    node = unpack(tmp_path, {"project/default_worker.py": f"print('RAN') # {time.time_ns()}\n"})
+    (node.scratch / ".raybundle" / "manifest.json").write_text("{}")
+
+    done = node.driver(python, "default_worker.py")
+
+    assert (done.returncode, done.stdout) == (78, "")
 
 
 def test_a_sitecustomize_of_the_user_is_chained(tmp_path: Path, python: Path) -> None:

@@ -101,6 +101,7 @@ def test_missing_imports_are_one_error_with_all_places(tmp_path: Path) -> None:
         (["submit", "no-such.py"], "no-such.py"),
         (["submit"], "no target"),
         (["submit", "--", "bash", "-c", "true"], "bash"),
+        (["build", "job.py", "--name", "late"], "--name"),
         (["submit", "--env", "NOVALUE", "job.py"], "NOVALUE"),
         (["submit", "--submission-id", "a b", "job.py"], "a b"),
         (["--address", "ray://head:10001", "list"], "ray://head:10001"),

@@ -232,6 +232,54 @@ def test_the_library_submits_waits_and_raises_what_the_exit_codes_say(
     assert done.stdout == "20 3\n", done.stderr
 
 
+def test_a_reader_that_leaves_does_not_change_how_the_job_ended(embedded: Embedded, tmp_path: Path) -> None:
+    work = embedded.workplace(tmp_path / "work", "exits")
+    with start(work, "submit", "job.py", "code", "5") as job:
+        assert job.stdout is not None
+        job.stdout.close()
+
+        assert job.wait(60) == 20
+
+
+def test_a_log_that_is_no_text_does_not_hide_how_the_job_ended(embedded: Embedded, tmp_path: Path) -> None:
+    work = embedded.workplace(tmp_path / "work")
+    (work.directory / "job.py").write_text("import sys; sys.stdout.buffer.write(b'\\xff\\n')\n")
+
+    done = work.raybundle("--json", "submit", "job.py")
+
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["status"] == "SUCCEEDED"
+
+
+def test_an_argument_that_is_no_text_is_refused_before_anything_is_sent(
+    embedded: Embedded, tmp_path: Path
+) -> None:
+    work = embedded.workplace(tmp_path / "work", "plain")
+
+    done = work.raybundle("submit", "job.py", os.fsdecode(b"\xff"))
+
+    assert done.returncode == 2
+    assert "not UTF-8" in done.stderr
+
+
+def test_a_store_that_fails_after_the_end_does_not_hide_how_the_job_ended(
+    embedded: Embedded, tmp_path: Path
+) -> None:
+    work = embedded.workplace(tmp_path / "work", "exits")
+    store = tmp_path / "store"
+    words = ("--json", "--store", str(store), "submit", "job.py", "sleep", "4")
+    with start(work, *words) as job:
+        while not list(store.glob("runs/*/*/*.json")):
+            time.sleep(0.05)
+        shutil.rmtree(store / "runs")
+        (store / "runs").touch()
+        assert job.stdout is not None
+        document = json.loads(job.stdout.read())
+
+        assert job.wait(60) == 0
+    assert document["status"] == "SUCCEEDED"
+
+
 def test_an_unknown_job_is_an_error_that_names_it(embedded: Embedded, tmp_path: Path) -> None:
     work = embedded.workplace(tmp_path / "work")
 

@@ -33,7 +33,18 @@ NAMES = st.text(
     st.characters(exclude_categories=["Cc", "Cs"], exclude_characters="/\\"), min_size=1, max_size=8
 ).filter(lambda name: name not in (".", "..") and unicodedata.normalize("NFC", name) == name)
 PATHS = st.lists(NAMES, min_size=1, max_size=3).map(lambda parts: ArchivePath("/".join(["project", *parts])))
-FILES = st.dictionaries(PATHS, st.tuples(st.booleans(), st.binary(max_size=20)), max_size=5)
+CONTENT = st.tuples(st.booleans(), st.binary(max_size=20))
+
+
+def can_stand_together(files: dict[ArchivePath, tuple[bool, bytes]]) -> bool:
+    """Whether no path is another's folder, nor differs from it only in case."""
+    paths = [path.casefold() for path in files]
+    return len(set(paths)) == len(paths) and not any(
+        one.startswith(f"{two}/") for one in paths for two in paths
+    )
+
+
+FILES = st.dictionaries(PATHS, CONTENT, max_size=5).filter(can_stand_together)
 
 
 def manifest_of(files: dict[ArchivePath, tuple[bool, bytes]], *, module: str | None = None) -> Manifest:
@@ -50,7 +61,7 @@ def manifest_of(files: dict[ArchivePath, tuple[bool, bytes]], *, module: str | N
 
 @given(FILES)
 def test_what_is_written_is_read_back(files: dict[ArchivePath, tuple[bool, bytes]]) -> None:
-    manifest = manifest_of(dict(sorted(files.items())))
+    manifest = manifest_of(dict(sorted(files.items())), module="a.b")
     data = format_manifest(manifest)
 
     assert parse_manifest(data, digest_of(data)) == manifest
@@ -99,9 +110,43 @@ def test_an_archive_is_made_of_content_alone(files: dict[ArchivePath, tuple[bool
     ],
 )
 def test_a_manifest_with_a_path_that_leads_elsewhere_is_refused(path: str) -> None:
-    document = json.loads(format_manifest(manifest_of({})))
+    document = json.loads(format_manifest(manifest_of({}, module="a.b")))
     document["files"] = [{"path": path, "executable": False, "size": 0, "sha256": "0" * 64}]
     data = json.dumps(document, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
+
+    with pytest.raises(BundleError):
+        parse_manifest(data, digest_of(data))
+
+
+@pytest.mark.parametrize(
+    "symbol", ["project:../..", "project:/etc", "root:1:/etc", "root:0", "stdlib\nray", "", "root:1:a/../.."]
+)
+def test_a_manifest_with_a_symbol_that_leads_elsewhere_is_refused(symbol: str) -> None:
+    document = json.loads(format_manifest(manifest_of({}, module="a.b")))
+    document["path"] = [symbol]
+    data = json.dumps(document, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
+
+    with pytest.raises(BundleError):
+        parse_manifest(data, digest_of(data))
+
+
+@pytest.mark.parametrize("symbol", ["project:.", "project:src/a b", "root:12", "root:1:sub/dir", "stdlib"])
+def test_the_symbols_of_a_resolution_are_read(symbol: str) -> None:
+    document = json.loads(format_manifest(manifest_of({}, module="a.b")))
+    document["path"] = [symbol]
+    data = json.dumps(document, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
+
+    assert parse_manifest(data, digest_of(data)).path == (symbol,)
+
+
+@pytest.mark.parametrize(
+    "paths", [["project/a", "project/A"], ["project/a", "project/a/b"], ["project/a"] * 2]
+)
+def test_a_manifest_whose_files_would_overwrite_each_other_is_refused(paths: list[str]) -> None:
+    document = json.loads(format_manifest(manifest_of({}, module="a.b")))
+    entry = {"executable": False, "size": 0, "sha256": "0" * 64}
+    document["files"] = [{**entry, "path": path} for path in paths]
+    data = json.dumps(document, sort_keys=True, separators=(",", ":")).encode()
 
     with pytest.raises(BundleError):
         parse_manifest(data, digest_of(data))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import shutil
 import socket
 import subprocess
@@ -31,8 +32,11 @@ BUCKET = "bundles"
 READY_SECONDS = 30.0
 """How long a start may take; 1 to 2 s on a quiet machine."""
 
-PORTS = range(20_000, 55_000)
-"""SeaweedFS also listens at each port + 10,000."""
+PORTS = range(20_000, 22_700)
+"""SeaweedFS also listens at each port + 10,000; both stay below the ports of connections (32,768 up)."""
+
+TRIES = 5
+"""Starts until one meets no port that another process has just taken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,21 +82,28 @@ def s3_server(ip: str = "127.0.0.1") -> Iterator[S3Server]:
     directory = Path(tempfile.mkdtemp(prefix="raybundle-s3-"))
     rw, ro = (Keys(access=uuid.uuid4().hex[:20], secret=uuid.uuid4().hex) for _ in range(2))
     (directory / "s3.json").write_text(json.dumps(_identities(rw, ro)))
-    s3_port, *others = _free_ports(ip, 5)
-    with (directory / "log").open("wb") as log:
-        process = subprocess.Popen(
-            _command(directory, ip, s3_port, others),
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            env=os.environ | {"GOMEMLIMIT": "256MiB", "GOGC": "50"},
-        )
-    try:
+    for again in reversed(range(TRIES)):
+        s3_port, *others = _free_ports(ip, 5)
+        process = _start(_command(directory, ip, s3_port, others), directory / "log")
         server = S3Server(f"http://{ip}:{s3_port}", BUCKET, rw, ro, process.pid)
-        _wait_until_ready(server, process, directory / "log")
+        try:
+            _wait_until_ready(server, process, directory / "log")
+            break
+        except RuntimeError:
+            _stop(process)
+            if not again:
+                raise
+    try:
         yield server
     finally:
         _stop(process)
         shutil.rmtree(directory, ignore_errors=True)
+
+
+def _start(command: list[str], log: Path) -> subprocess.Popen[bytes]:
+    environ = os.environ | {"GOMEMLIMIT": "256MiB", "GOGC": "50"}
+    with log.open("wb") as stream:
+        return subprocess.Popen(command, stdout=stream, stderr=subprocess.STDOUT, env=environ)
 
 
 def find_weed() -> str:
@@ -127,8 +138,8 @@ def _identities(rw: Keys, ro: Keys) -> dict[str, object]:
 
 
 def _free_ports(ip: str, count: int) -> list[int]:
-    start = PORTS.start + os.getpid() * 7 % (len(PORTS) - 1000)
-    free = (port for port in range(start, PORTS.stop) if _is_free(ip, port) and _is_free(ip, port + 10_000))
+    ports = random.Random().sample(PORTS, len(PORTS))  # noqa: S311 - several servers may look at once
+    free = (port for port in ports if _is_free(ip, port) and _is_free(ip, port + 10_000))
     return [next(free) for _ in range(count)]
 
 
