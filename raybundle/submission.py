@@ -134,7 +134,7 @@ def wait(submission: Submission, write: Callable[[str], None], exit_code: Callab
     """
     followed = follow(submission.cluster.client, submission.run.id, write, submission.submitted)
     info = followed.info
-    error, notes = job_error(info), []
+    error, notes = job_error(info, followed.log_end), []
     if followed.lost_log is not None:
         notes.append(f"the log cannot be read to its end: {followed.lost_log}")
     if info.status == "FAILED" and could_not_start(info) and boot_line(info) is None:

@@ -25,6 +25,8 @@ SILENCE = 0.5
 """Seconds that a driver runs before its log is streamed: the log of a shorter job is shown as a whole."""
 PENDING_SILENCE = 3.0
 """Seconds more, before the log of a job that waits is streamed: it says what Ray sets up."""
+LOG_END = 1 << 16
+"""Characters of a log that are kept to find out why a job failed; its message has the last ten lines only."""
 PATIENCE = 30.0
 """Seconds that the cluster may fail to answer while a job is followed."""
 LONGEST_DELAY = 1.0
@@ -38,6 +40,8 @@ class Followed:
     info: JobInfo
     queue: float
     run: float
+    log_end: str
+    """The last `LOG_END` characters of the driver's log."""
     lost_log: ClusterError | None = None
     """Why the log could not be read to its end; the status decides how the job ended all the same."""
 
@@ -116,7 +120,8 @@ def follow(
             tail.start()
         tail.wait(_delay(begin, running_since, now))
     running_since = running_since or now
-    return Followed(info, running_since - begin, now - running_since, _finish(client, submission_id, printer))
+    log_end, lost_log = _finish(client, submission_id, printer)
+    return Followed(info, running_since - begin, now - running_since, log_end, lost_log)
 
 
 def _patiently(client: JobsClient, submission_id: str) -> JobInfo:
@@ -136,12 +141,13 @@ def _patiently(client: JobsClient, submission_id: str) -> JobInfo:
         time.sleep(LONGEST_DELAY)
 
 
-def _finish(client: JobsClient, submission_id: str, printer: _Printer) -> ClusterError | None:
+def _finish(client: JobsClient, submission_id: str, printer: _Printer) -> tuple[str, ClusterError | None]:
     try:
-        printer.finish(client.logs(submission_id))
+        log = client.logs(submission_id)
     except ClusterError as error:
-        return error
-    return None
+        return "", error
+    printer.finish(log)
+    return log[-LOG_END:], None
 
 
 def _delay(begin: float, running_since: float | None, now: float) -> float:

@@ -17,6 +17,9 @@ BOOT_FAILED = re.compile(r"raybundle: boot failed: .*")
 _NO_BOOT = re.compile(rf"^\S*sh: .*RAYBUNDLE_PYTHON: {NOT_BOOTED}$", re.MULTILINE)
 _NO_HOOK = re.compile(rf"Worker IP address: (\S+) [^\n]*setup hook method, {re.escape(READY_HOOK)} ")
 """How the driver's log names a worker that did not find the hook; Ray tries its task again, then fails."""
+_WORKER_DIED = re.compile(
+    r"^ray\.exceptions\.(WorkerCrashedError|ActorDiedError|OwnerDiedError)", re.MULTILINE
+)
 START_ERRORS = frozenset(
     {
         "RUNTIME_ENV_SETUP_FAILURE",
@@ -31,19 +34,24 @@ _ENVIRONMENT_ERROR = "ray.exceptions.RuntimeEnvSetupError"
 """What a driver raises when a worker's node cannot unpack the archive."""
 
 
-def job_error(info: JobInfo) -> JobError | None:
-    """Returns why a job that ended did not succeed; None if it did."""
+def job_error(info: JobInfo, log_end: str = "") -> JobError | None:
+    """Returns why a job that ended did not succeed; None if it did.
+
+    Args:
+        info: what the cluster says of it.
+        log_end: the end of its driver's log.
+    """
     match info.status:
         case "SUCCEEDED":
             return None
         case "STOPPED":
             return JobStoppedError(f"job {info.submission_id} was stopped")
         case _:
-            return _failure(info)
+            return _failure(info, log_end)
 
 
-def _failure(info: JobInfo) -> JobError:
-    line = boot_line(info)
+def _failure(info: JobInfo, log_end: str) -> JobError:
+    line = boot_line(info, log_end)
     if line is not None:
         return JobStartError(line)
     if could_not_start(info):
@@ -53,23 +61,23 @@ def _failure(info: JobInfo) -> JobError:
     return JobFailedError(f"job {info.submission_id} failed: {how}")
 
 
-def boot_line(info: JobInfo) -> str | None:
+def boot_line(info: JobInfo, log_end: str = "") -> str | None:
     """Returns the one line by which a failed boot says what is wrong; None if the boot did not fail."""
     found = BOOT_FAILED.search(info.message)
     if found is not None:
         return found.group().strip()
-    node = _unbooted_node(info)
+    node = _unbooted_node(info, log_end)
     return node and (
         f"raybundle: boot failed: bundle {info.metadata.get('raybundle')}: node {node}: "
         "file sitecustomize.py: expected the boot, found another or none"
     )
 
 
-def _unbooted_node(info: JobInfo) -> str | None:
+def _unbooted_node(info: JobInfo, log_end: str) -> str | None:
     """Returns the address of a node on which the supervisor or a worker has not been through the boot."""
     if _NO_BOOT.search(info.message):
         return urlsplit(info.node or "").hostname or "unknown"
-    worker = _NO_HOOK.search(info.message)
+    worker = _NO_HOOK.search(log_end) if _WORKER_DIED.search(log_end) else None
     return worker.group(1) if worker else None
 
 
