@@ -290,6 +290,20 @@ def test_what_is_damaged_before_it_was_verified_stops_the_driver(tmp_path: Path,
     assert not node.tree.exists()
 
 
+def test_a_warm_boot_loads_nothing_that_costs(tmp_path: Path) -> None:
+    python = make_interpreter(tmp_path / "env", sys.executable)
+    node = unpack(tmp_path, files(SHOW))
+    last_json(node.driver(python, "job.py"))
+    loaded = "import sys; print('\\n'.join(sys.modules))"
+    bare = {"PATH": os.environ["PATH"]}
+    without = subprocess.check_output([python, "-c", loaded], text=True, env=bare)
+
+    with_boot = node.run(python, "-c", loaded).stdout
+
+    ours = {"sitecustomize", "raybundle_boot", "raybundle_path", "fcntl", "__future__"}
+    assert set(with_boot.split()) - set(without.split()) <= ours
+
+
 def test_twenty_processes_on_a_cold_node_make_one_tree(tmp_path: Path) -> None:
     python = make_interpreter(tmp_path / "env", sys.executable)
     node = unpack(tmp_path, files(IMPORTS))
