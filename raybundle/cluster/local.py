@@ -72,7 +72,7 @@ class LocalCluster:
     address: str
     """`http://127.0.0.1:PORT`, its Jobs API."""
     python: str
-    """The interpreter it was started with."""
+    """The interpreter that runs it."""
     ray_version: str
     temp_dir: str
     processes: tuple[Process, ...]
@@ -108,7 +108,7 @@ def up(python: str, options: LocalOptions | None = None) -> LocalCluster:
             return running
         _remove()
         try:
-            return _start(_find_ray(python), python, options or LocalOptions())
+            return _start(_find_ray(python), options or LocalOptions())
         except BaseException:
             _remove()
             raise
@@ -212,7 +212,7 @@ def _ask(python: str) -> RayInterpreter:
     return RayInterpreter(Path(executable), Path(prefix), version)
 
 
-def _start(interpreter: RayInterpreter, python: str, options: LocalOptions) -> LocalCluster:
+def _start(interpreter: RayInterpreter, options: LocalOptions) -> LocalCluster:
     temp_dir = _make_temp_dir()
     ports = choose_ports(len(PORT_ARGUMENTS))
     executable = _without_spaces(interpreter, temp_dir)
@@ -222,6 +222,7 @@ def _start(interpreter: RayInterpreter, python: str, options: LocalOptions) -> L
         if leader is None:
             raise ClusterError("the embedded cluster ended before it started")
         address = f"http://127.0.0.1:{ports[1]}"
+        python = str(interpreter.executable)
         cluster = LocalCluster(address, python, interpreter.ray_version, str(temp_dir), (leader,))
         _write(cluster)
     _wait_until_ready(cluster, child)

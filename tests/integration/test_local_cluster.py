@@ -204,12 +204,32 @@ def test_ray_runs_from_an_environment_with_a_space_in_its_path(state: Path, tmp_
     )
 
 
-def test_an_interpreter_without_ray_is_refused_with_a_hint(state: Path, tmp_path: Path) -> None:
+@pytest.fixture
+def bare(tmp_path: Path) -> str:
+    """An interpreter that has nothing installed."""
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(tmp_path / "bare")], check=True)
+    return str(tmp_path / "bare" / "bin" / "python")
 
-    with pytest.raises(ClusterError, match="No module named") as caught:
-        local.up(str(tmp_path / "bare" / "bin" / "python"))
-    assert "raybundle[ray]" in str(caught.value.hint)
+
+def test_an_interpreter_without_ray_is_served_by_the_ray_beside_raybundle(state: Path, bare: str) -> None:
+    assert not state.exists()
+
+    cluster = local.up(bare, SMALL)
+
+    assert Path(cluster.python).parent == Path(sys.executable).parent
+
+
+def test_where_nobody_has_ray_the_error_says_what_to_install(state: Path, bare: str) -> None:
+    up = (
+        "import sys\nfrom raybundle.cluster import local\nfrom raybundle.errors import ClusterError\n"
+        "try: local.up(sys.executable)\nexcept ClusterError as error: print(error, error.hint)\n"
+    )
+    environ = {**os.environ, "PYTHONPATH": str(REPOSITORY), "RAYBUNDLE_LOCAL_STATE": str(state)}
+
+    done = subprocess.run([bare, "-c", up], env=environ, capture_output=True, text=True, check=True)
+
+    assert "No module named" in done.stdout
+    assert "raybundle[ray]" in done.stdout
     assert not (state / "cluster.json").exists()
 
 
