@@ -88,19 +88,24 @@ class Directories:
 
 
 def _read(directory: str) -> Listing:
-    files, directories, links = [], [], []
     try:
         with os.scandir(directory) as entries:
-            for entry in entries:
-                if entry.is_symlink():
-                    links.append(entry.name)
-                if entry.is_file():
-                    files.append(entry.name)
-                elif entry.is_dir():
-                    directories.append(entry.name)
+            found = [(entry.name, _kind(entry), entry.is_symlink()) for entry in entries]
     except OSError:
         return Listing()
-    return Listing(frozenset(files), frozenset(directories), frozenset(links))
+    return Listing(
+        frozenset(name for name, kind, _ in found if kind == "file"),
+        frozenset(name for name, kind, _ in found if kind == "directory"),
+        frozenset(name for name, _, is_link in found if is_link),
+    )
+
+
+def _kind(entry: os.DirEntry[str]) -> str | None:
+    """Return `file`, `directory`, or None for what is neither: a pipe, or a link that loops."""
+    try:
+        return "file" if entry.is_file() else "directory" if entry.is_dir() else None
+    except OSError:
+        return None
 
 
 @dataclass(frozen=True, slots=True)

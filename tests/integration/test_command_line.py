@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 from typing import TYPE_CHECKING
 
@@ -79,6 +80,19 @@ def test_why_shows_the_chain_of_imports_with_file_and_line(tmp_path: Path) -> No
     ]
     assert never.returncode == 3
     assert "pkg.never" in never.stdout
+
+
+def test_a_looping_link_and_a_pipe_beside_a_module_hide_nothing(tmp_path: Path) -> None:
+    work = make_workplace(tmp_path / "work", "plain")
+    expected = json.loads(work.raybundle("--json", "plan", "job.py").stdout)
+    (work.directory / "pkg" / "loop").symlink_to("loop")
+    (work.directory / "pkg" / "dangling.py").symlink_to("nowhere.py")
+    os.mkfifo(work.directory / "pkg" / "pipe")
+
+    found = json.loads(work.raybundle("--json", "plan", "job.py").stdout)
+
+    assert found["modules"] == expected["modules"]
+    assert found["bundle"] == expected["bundle"]
 
 
 def test_missing_imports_are_one_error_with_all_places(tmp_path: Path) -> None:
