@@ -106,6 +106,7 @@ def resolve_target(request: Request) -> Resolution:
             roots=settings.items("roots"),
             include=settings.items("include"),
             exclude=settings.items("exclude"),
+            project=request.project,
         ),
         interpreter,
         request.cwd,

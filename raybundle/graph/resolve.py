@@ -56,6 +56,8 @@ class ResolveSettings:
     roots: tuple[str, ...] = ()
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
+    project: Path | None = None
+    """Where the caller knows it; else it is found from the target."""
 
 
 def resolve(
@@ -69,7 +71,7 @@ def resolve(
         UsageError: a setting cannot be carried out.
     """
     cwd = cwd.resolve()
-    project = project_of(target, cwd).resolve()
+    project = (settings.project or project_of(target, cwd)).resolve()
     finder, start = _find_start(target, declared_roots(project, settings.roots), interpreter, cwd)
     wanted, warnings = included(project, settings.include)
     wanted = without_excluded(wanted, project, settings.exclude)
