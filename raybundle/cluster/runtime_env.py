@@ -20,9 +20,21 @@ NOT_BOOTED = "the boot did not run on this node"
 """What the shell says, and ends with, where the supervisor has not been through the boot."""
 RESERVED = ("PYTHONPATH", "PYTHONSAFEPATH", "PYTHONHOME", "PYTHONPYCACHEPREFIX")
 """Environment variables that would change the path that the bundle fixes."""
+SECRETS = "RAYBUNDLE_SECRETS"
+"""Lists the references of all secrets for the boot: lines `NAME REFERENCE`, sorted."""
+WAITING = "raybundle-secret "
+"""Stands before the reference in the variable of a secret, until the boot has found the value."""
 
 
-def render_runtime_env(digest: Digest, boot: str, url: str, env: Mapping[str, str]) -> dict[str, Any]:
+def render_runtime_env(  # noqa: PLR0913 - all that a runtime_env is made of
+    digest: Digest,
+    boot: str,
+    url: str,
+    env: Mapping[str, str],
+    secrets: Mapping[str, str] | None = None,
+    *,
+    passed: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
     """Returns the `runtime_env` of a bundle; the same for every run of it, so that Ray's caches hold.
 
     Args:
@@ -30,21 +42,54 @@ def render_runtime_env(digest: Digest, boot: str, url: str, env: Mapping[str, st
         boot: hex digest of the boot in the archive.
         url: of the archive, in a scheme that the nodes can read.
         env: environment variables of the job.
+        secrets: references to secrets by variable, as `parse_secrets` returns them; no values.
+        passed: keys of a `runtime_env` of the user; what the bundle sets, and `env`, comes before them.
 
     Raises:
-        UsageError: `env` sets a variable that the bundle owns.
+        UsageError: a variable is owned by the bundle, or set in two ways.
     """
-    for name in env:
-        if name in RESERVED or name.startswith("RAYBUNDLE_"):
+    below = dict(passed or {})
+    variables = {**below.get("env_vars", {}), **env}
+    for name in variables:
+        if owned(name):
             raise UsageError(
                 f"`env` sets {name}, which the bundle owns",
                 hint="add directories with `roots` instead: they are part of the bundle's path",
             )
+    own = {"RAYBUNDLE_BOOT": boot, "RAYBUNDLE_DIGEST": digest}
     return {
+        **below,
         "working_dir": url,
-        "env_vars": {**env, "RAYBUNDLE_BOOT": boot, "RAYBUNDLE_DIGEST": digest},
+        "env_vars": {**variables, **_render_secrets(secrets or {}, variables), **own},
         "worker_process_setup_hook": READY_HOOK,
     }
+
+
+def owned(name: str) -> bool:
+    """Claims that the environment variable `name` is the bundle's, and no job's to set."""
+    return name in RESERVED or name.startswith("RAYBUNDLE_")
+
+
+def _render_secrets(secrets: Mapping[str, str], env: Mapping[str, str]) -> dict[str, str]:
+    """Returns the variables by which the boot finds the secrets.
+
+    Each holds its reference until then: so it covers what a node has under that name, and a task's own value
+    for it covers the reference. A secret that a node has under its own name (`env:NAME`) must not be covered.
+    """
+    if not secrets:
+        return {}
+    if both := sorted(set(secrets) & set(env)):
+        raise UsageError(f"both `env` and `--secret` set {', '.join(both)}", hint="remove one of the two")
+    covered = {name: WAITING + secrets[name] for name in sorted(secrets) if secrets[name] != f"env:{name}"}
+    for name in covered:
+        other = secrets[name].removeprefix("env:")
+        if other in env or other in covered:
+            raise UsageError(
+                f"the secret {name} is read from the variable {other}, which this job sets itself",
+                hint="name a variable that the nodes have before the job",
+            )
+    lines = [f"{name} {secrets[name]}" for name in sorted(secrets)]
+    return {**covered, SECRETS: "\n".join(lines)}
 
 
 def render_entrypoint(manifest: Manifest, arguments: Sequence[str]) -> str:

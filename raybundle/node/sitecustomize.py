@@ -40,6 +40,16 @@ def role() -> str:
     return "child"
 
 
+def is_installer() -> bool:
+    """Claims that this is pip or uv making the environment of the job, and no process of the job itself.
+
+    Ray's agent runs them with the job's variables and, where a runtime_env has `env_vars`, with its working
+    directory on PYTHONPATH: the two share a dict (ray/_private/runtime_env/agent/runtime_env_agent.py).
+    """
+    made = "/runtime_resources/" in sys.prefix
+    return made and "RAYBUNDLE_BOOTED" not in os.environ and role() == "child"
+
+
 def node() -> str:
     """Returns the node's name, with the address by which Ray knows it where that is told."""
     name = os.uname().nodename
@@ -161,5 +171,14 @@ def _start() -> None:
         _stop(error if isinstance(error, RuntimeError) else f"{type(error).__name__}: {error}")
 
 
+def _step_aside() -> None:
+    """Takes the job out of this process and of its children: they are to see the environment alone."""
+    for name in ("RAYBUNDLE_DIGEST", "RAYBUNDLE_BOOT"):
+        del os.environ[name]
+    rest = [entry for entry in os.environ.get("PYTHONPATH", "").split(":") if entry not in ("", _HERE)]
+    os.environ["PYTHONPATH"] = ":".join(rest)
+    sys.path[:] = [entry for entry in sys.path if entry != _HERE]
+
+
 if "RAYBUNDLE_DIGEST" in os.environ and "RAYBUNDLE_BOOT" in os.environ:
-    _start()
+    _step_aside() if is_installer() else _start()

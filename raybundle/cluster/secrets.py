@@ -1,0 +1,139 @@
+"""Secrets of a job: references that its nodes resolve, and literals that must not travel."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from raybundle.cluster.runtime_env import owned
+from raybundle.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_TOO_EARLY = re.compile(r"PATH|(RAY_|PYTHON|LD_|DYLD_).*")
+"""What Ray, Python and the loader read before the boot could set it."""
+_REFUSED_IN_PATHS = re.compile(r"[\x00-\x1f\x7f$\ud800-\udfff]")
+"""Ray expands `$NAME` in variables; JSON and the list of secrets cannot carry the others."""
+_HOW = "use `--secret NAME=file:PATH` or `--secret NAME=env:OTHER`: each node reads the value itself"
+
+SECRET_ENDINGS = (
+    "SECRET",
+    "PASSWORD",
+    "PASSWD",
+    "PASSPHRASE",
+    "TOKEN",
+    "CREDENTIAL",
+    "CREDENTIALS",
+    "APIKEY",
+    "API_KEY",
+    "ACCESS_KEY",
+    "ACCOUNT_KEY",
+    "ENCRYPTION_KEY",
+    "PRIVATE_KEY",
+    "SECRET_KEY",
+    "SIGNING_KEY",
+    "STORAGE_KEY",
+)
+"""How the name of a secret ends: the last word says what a variable is (`SECRET_NAME` is a name)."""
+_NUMBERED = re.compile(r"_?\d+$")
+SHORTEST = 8
+"""Characters of a value that counts as a secret by its name."""
+_HARMLESS = re.compile(
+    r"""  (~|\.\.?)?/.*                 # a path
+      | [A-Za-z][A-Za-z0-9+.-]*://.*  # a URL: judged by its shape; also of a secret manager
+      | arn:.*
+      | \$\{\w+\} | \$[A-Z][A-Z0-9_]* # Ray puts a variable of the node in its place
+      | <.*> | \[.*\]                 # <|endoftext|>, [MASK], <your token>
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+_SHAPES = re.compile(
+    r"""  -----BEGIN\ [A-Z ]*PRIVATE\ KEY
+      | (?<![A-Za-z0-9])(
+            (AKIA|ASIA)[A-Z0-9]{16}(?![A-Za-z0-9])        # AWS
+          | gh[opsur]_[A-Za-z0-9]{36}                     # GitHub
+          | github_pat_[A-Za-z0-9_]{22}
+          | glpat-[A-Za-z0-9_-]{20}                       # GitLab
+          | hf_[A-Za-z0-9]{30}                            # Hugging Face
+          | xox[abeoprs]-[A-Za-z0-9-]{10}                 # Slack
+          | sk-([A-Za-z0-9]+-)*[A-Za-z0-9]{20}            # OpenAI and those who follow it
+          | sk-(?=[\w-]*[A-Z])(?=[\w-]*[0-9])[\w-]{20}
+          | AIza[A-Za-z0-9_-]{35}                         # Google
+          | eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.                  # a JSON web token
+        )
+      | ://[^/\s:@]*:(?!\$\{\w+\}@)[^/\s@]+@            # a URL with a literal password
+    """,
+    re.VERBOSE,
+)
+
+
+def parse_secrets(words: Sequence[str]) -> dict[str, str]:
+    """Returns references (`file:/absolute/path` or `env:OTHER`) by variable, from `NAME=REFERENCE`.
+
+    Raises:
+        UsageError: a word is no such pair. What it says never has a word or the part behind `=`: whoever
+            mistook the option may have typed the secret itself.
+    """
+    secrets: dict[str, str] = {}
+    for number, word in enumerate(words, start=1):
+        name, _, reference = word.partition("=")
+        # The padding of base64 would make a name of the secret before it.
+        if not _NAME.fullmatch(name) or not reference.strip("="):
+            raise UsageError(f"`--secret` number {number} has no NAME=REFERENCE", hint=_HOW)
+        if owned(name) or _TOO_EARLY.fullmatch(name):
+            raise UsageError(f"`--secret {name}=…`: this variable is the bundle's, Ray's or Python's")
+        if name in secrets:
+            raise UsageError(f"`--secret {name}=…` is given twice")
+        if fault := _fault(reference):
+            raise UsageError(f"`--secret {name}=…`: {fault}", hint=_HOW)
+        secrets[name] = reference
+    return secrets
+
+
+def _fault(reference: str) -> str | None:
+    """Returns what is wrong with a reference, without any of it; None if nothing is."""
+    scheme, _, place = reference.partition(":")
+    if scheme == "env":
+        return None if _NAME.fullmatch(place) else "`env:` needs the name of a variable of the nodes"
+    if scheme != "file":
+        return "expected `file:` or `env:` behind the `=`, and never the secret itself"
+    if not place.startswith("/"):
+        return "`file:` needs an absolute path: that of a file on the nodes"
+    if _REFUSED_IN_PATHS.search(place):
+        return "the path has a `$`, a control character or bytes that are not UTF-8"
+    return None
+
+
+def refuse_literals(env: Mapping[str, str]) -> None:
+    """Refuses environment variables that look like secrets, by their names or by their values.
+
+    Raises:
+        UsageError: names all of them, and no value.
+    """
+    found = sorted(name for name, value in env.items() if _is_secret(name, value))
+    if found:
+        raise UsageError(
+            f"`env` holds what looks like a secret in {', '.join(found)}: "
+            "every client of the cluster's API can read the environment variables of a job",
+            hint=_HOW,
+        )
+
+
+def _is_secret(name: str, value: str) -> bool:
+    if _SHAPES.search(value):
+        return True
+    return _names_a_secret(name) and len(value) >= SHORTEST and not _is_harmless(value)
+
+
+def _names_a_secret(name: str) -> bool:
+    return _NUMBERED.sub("", name.upper()).endswith(SECRET_ENDINGS)
+
+
+def _is_harmless(value: str) -> bool:
+    try:
+        float(value)
+    except ValueError:
+        return _HARMLESS.fullmatch(value) is not None
+    return True
