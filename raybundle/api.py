@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import sys
 from dataclasses import dataclass
@@ -11,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 from raybundle.bundle.graph_document import graph_document
 from raybundle.bundle.manifest import canonical_json
 from raybundle.cluster import local
+from raybundle.cluster.access import make_access
 from raybundle.cluster.jobs import JobsClient
+from raybundle.cluster.secrets import refuse_literals
 from raybundle.config import load_settings
 from raybundle.graph.project import project_of
 from raybundle.model import ModuleName, ModuleTarget, ScriptTarget
@@ -66,9 +69,10 @@ class Job:
             JobError: it ended without success.
             ClusterError: the cluster cannot be reached, or no longer knows the job.
         """
+        decoder = codecs.getincrementaldecoder("utf-8")("replace")
         ended = wait(
             self.submission,
-            write or (lambda _text: None),
+            lambda piece: write(decoder.decode(piece)) if write else None,
             lambda ended: 0 if ended.error is None else ended.error.exit_code,
         )
         if ended.error is not None:
@@ -129,7 +133,8 @@ def _store(planned: Plan, settings: Settings) -> Stored:
 def _job(stored: Stored, settings: Settings, arguments: Sequence[str], python: str) -> Job:
     address = settings.text("address")
     embedded = address is None
-    client = JobsClient(address or local.up(python).address)
+    client = JobsClient(make_access(address or local.up(python).address, os.environ))
+    refuse_literals(settings.table("env"))
     options = JobOptions(arguments=tuple(arguments), env=settings.table("env"))
     store = open_request_store(settings, os.environ)
     cluster = Cluster(client, shares_disk=embedded)

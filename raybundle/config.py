@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from raybundle.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
 Kind = Literal["text", "list", "table"]
 
@@ -30,8 +30,8 @@ KEYS: dict[str, Kind] = {
 }
 """The settings, under the names that files use."""
 
-ADDRESS_VARIABLES = ("RAY_API_SERVER_ADDRESS", "RAY_ADDRESS")
-"""Ray's own variables, asked last."""
+API_VARIABLE, CLUSTER_VARIABLE = "RAY_API_SERVER_ADDRESS", "RAY_ADDRESS"
+"""Ray's own variables, asked last; the second may name what is no dashboard."""
 
 Value = str | tuple[str, ...] | dict[str, str]
 
@@ -64,6 +64,14 @@ class Settings:
         """Returns the pairs of a table setting."""
         value = self.found[key].value if key in self.found else {}
         return value if isinstance(value, dict) else {}
+
+    def extended(self, key: str, items: Sequence[str], source: str) -> Settings:
+        """Returns these settings with more items of a list setting."""
+        if not items:
+            return self
+        before = self.found[key].source + ", " if key in self.found else ""
+        value = (*self.items(key), *items)
+        return Settings({**self.found, key: Setting(value, before + source)})
 
 
 Layer = tuple[str, "Mapping[str, Any]"]
@@ -132,9 +140,10 @@ def _layers(
         yield f"profile {profile}", profiles[profile]
     yield f"{project_file} [tool.raybundle]", own
     yield str(user_file(environ)), user
-    for variable in ADDRESS_VARIABLES:
-        if environ.get(variable, "").startswith(("http://", "https://")):
-            yield variable, {"address": environ[variable]}
+    if environ.get(API_VARIABLE):
+        yield API_VARIABLE, {"address": environ[API_VARIABLE]}
+    if environ.get(CLUSTER_VARIABLE, "").startswith(("http://", "https://")):
+        yield CLUSTER_VARIABLE, {"address": environ[CLUSTER_VARIABLE]}
 
 
 def _read(file: Path) -> dict[str, Any]:

@@ -10,6 +10,7 @@ RaybundleError                 1   unexpected
 │   ├── ObjectMissingError         no object of this name
 │   └── StoreAccessError           refused, unreachable, no such bucket
 ├── ClusterError               5   cluster unreachable or auth
+│   └── ClusterUnreachableError    no answer came, or that of a busy server: another try may help
 └── JobError                       how a job ended, where that is no success
     ├── JobFailedError         20
     ├── JobStoppedError        21
@@ -86,6 +87,10 @@ class ClusterError(RaybundleError):
     exit_code = 5
 
 
+class ClusterUnreachableError(ClusterError):
+    """No answer came, or a busy server gave it; a request may have arrived all the same."""
+
+
 class JobError(RaybundleError):
     """A job ended without success."""
 
@@ -103,7 +108,7 @@ class JobStoppedError(JobError):
 
 
 class JobStartError(JobError):
-    """The job could not start: runtime_env, supervisor or boot check."""
+    """The job could not start: runtime_env, supervisor, boot check or `--start-timeout`."""
 
     exit_code = 22
 
@@ -112,3 +117,9 @@ class JobLostError(JobError):
     """The cluster no longer knows the job."""
 
     exit_code = 23
+
+
+class JobTimeoutError(JobError):
+    """The job ran for longer than `--timeout`, and was stopped."""
+
+    exit_code = 124

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -47,10 +48,18 @@ def new_run(
 def record_start(store: Store, run: Run) -> None:
     """Writes the record of a run that is about to be submitted.
 
+    A record that says the same, of a run whose end nobody recorded, is that of an attempt that was cut
+    short: it holds for this one.
+
     Raises:
         UsageError: an earlier run has this id.
     """
-    if not store.put_new(run_key(run.id, run.started), canonical_json(_document(run))):
+    key = run_key(run.id, run.started)
+    if store.put_new(key, canonical_json(_document(run))):
+        return
+    earlier = json.loads(store.get(key))
+    ended = store.size(run_end_key(run.id, run.started)) is not None
+    if ended or (earlier["bundle"], earlier["arguments"]) != (run.bundle, list(run.arguments)):
         raise UsageError(
             f"a run with the id {run.id} is recorded in {store.url}", hint="choose another --submission-id"
         )

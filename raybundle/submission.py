@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import re
 import time
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
-from raybundle.cluster.follow import follow
+from raybundle.cluster.follow import Limits, follow
 from raybundle.cluster.outcome import boot_line, could_not_start, job_error
 from raybundle.cluster.runtime_env import render_entrypoint, render_runtime_env
-from raybundle.errors import JobStartError, ObjectMissingError, StoreError
+from raybundle.errors import (
+    ClusterError,
+    ClusterUnreachableError,
+    JobLostError,
+    JobStartError,
+    ObjectMissingError,
+    StoreError,
+    UsageError,
+)
 from raybundle.runs import new_run, record_end, record_start
 
 if TYPE_CHECKING:
@@ -24,6 +34,15 @@ if TYPE_CHECKING:
     from raybundle.model import Digest
     from raybundle.runs import Run
     from raybundle.store.base import Store
+
+
+IfExists = Literal["attach", "fail", "new"]
+LABELS_SINCE = (2, 50)
+"""The Ray whose Jobs API takes label selectors."""
+SUBMIT_PATIENCE = 30.0
+"""Seconds for which a submission that got no answer is sent again, unless the cluster knows the job."""
+SUBMIT_DELAY = 1.0
+"""Seconds between two tries."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +73,14 @@ class JobOptions:
     arguments: tuple[str, ...] = ()
     env: Mapping[str, str] | None = None
     submission_id: str | None = None
+    if_exists: IfExists = "attach"
+    """What to do with a job of that id: follow it if it is the same, refuse, or take another id."""
     metadata: Mapping[str, str] | None = None
     resources: Mapping[str, Any] | None = None
+    secrets: Mapping[str, str] | None = None
+    """References to secrets by environment variable; the nodes resolve them."""
+    runtime_env: Mapping[str, Any] | None = None
+    """More keys of the `runtime_env`, such as `pip`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +92,8 @@ class Submission:
     store: Store
     cluster: Cluster
     submitted: float
+    attached: bool = False
+    """Whether the job was there before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,49 +126,161 @@ def deliver(stored: Stored, store: Store, cluster: Cluster) -> str:
 def prepare_run(stored: Stored, cluster: Cluster, options: JobOptions) -> Run:
     """Returns the run that is about to start, with its id."""
     env, address = dict(options.env or {}), cluster.client.address
-    return new_run(stored.digest, options.arguments, env, address, options.submission_id)
+    chosen = options.submission_id
+    if chosen is not None and options.if_exists == "new":
+        chosen = _free_id(cluster.client, chosen)
+    return new_run(stored.digest, options.arguments, env, address, chosen)
+
+
+def _free_id(client: JobsClient, wanted: str) -> str:
+    """Returns the first of `ID`, `ID-2`, `ID-3`, … that the cluster does not know."""
+    candidate, number = wanted, 1
+    while client.find(candidate) is not None:
+        number += 1
+        candidate = f"{wanted}-{number}"
+    return candidate
 
 
 def submit(run: Run, stored: Stored, store: Store, cluster: Cluster, options: JobOptions) -> Submission:
     """Submits a bundle; its run is recorded before the cluster hears of it.
 
+    Where the cluster has a job of that id already, with this bundle and these arguments, that is the job:
+    the same command, sent again, starts one driver.
+
     Raises:
-        UsageError: the id is that of an earlier run, or an argument cannot travel.
+        UsageError: the id is that of another job or an earlier run, or an argument cannot travel.
         ClusterError: the cluster cannot be reached or refuses the job.
         StoreError: the archive or the record cannot be stored.
     """
     entrypoint = render_entrypoint(stored.manifest, run.arguments)
-    runtime_env = render_runtime_env(stored.digest, stored.boot, deliver(stored, store, cluster), run.env)
+    submitted = time.monotonic()
+    found = None if options.submission_id is None else cluster.client.find(run.id)
+    if found is not None:
+        _refuse_existing(found, options)
+        _require_same(found, stored, entrypoint)
+        return Submission(_run_of(found, run), stored, store, cluster, submitted, attached=True)
+    _require_known(cluster.client, options)
+    url = deliver(stored, store, cluster)
+    runtime_env = render_runtime_env(
+        stored.digest, stored.boot, url, run.env, options.secrets, passed=options.runtime_env
+    )
     record_start(store, run)
     submitted = time.monotonic()
-    cluster.client.submit(
-        run.id,
-        {
-            "entrypoint": entrypoint,
-            "runtime_env": runtime_env,
-            "metadata": {"raybundle": stored.digest, **(options.metadata or {})},
-            **(options.resources or {}),
-        },
+    body = {
+        "entrypoint": entrypoint,
+        "runtime_env": runtime_env,
+        "metadata": {**(options.metadata or {}), "raybundle": stored.digest},
+        **(options.resources or {}),
+    }
+    attached = _post(cluster.client, run.id, body)
+    if attached is not None:
+        _refuse_existing(attached, options)
+        _require_same(attached, stored, entrypoint)
+    return Submission(run, stored, store, cluster, submitted, attached is not None)
+
+
+def _require_known(client: JobsClient, options: JobOptions) -> None:
+    """Refuses what the cluster's Ray is too old for; it would answer with a Python exception."""
+    if "entrypoint_label_selector" not in (options.resources or {}):
+        return
+    version = client.version()
+    if version < LABELS_SINCE:
+        raise UsageError(
+            f"Ray {version[0]}.{version[1]} on {client.address} knows no --entrypoint-label-selector",
+            hint=f"it came with Ray {LABELS_SINCE[0]}.{LABELS_SINCE[1]}",
+        )
+
+
+def _post(client: JobsClient, submission_id: str, body: Mapping[str, Any]) -> JobInfo | None:
+    """Submits a job; returns the one of that id that the cluster had already, if it had.
+
+    A request without an answer may have been carried out, and Ray answers a second one with HTTP 500: so
+    whatever goes wrong, the cluster is asked for the id.
+    """
+    deadline = time.monotonic() + SUBMIT_PATIENCE
+    may_be_ours = False
+    while True:
+        try:
+            client.submit(submission_id, body)
+        except ClusterError as error:  # noqa: PERF203 - a request a second
+            may_be_ours = may_be_ours or isinstance(error, ClusterUnreachableError)
+            found = client.find(submission_id)
+            if found is not None:
+                return None if may_be_ours and _is_ours(found, body) else found
+            if not isinstance(error, ClusterUnreachableError) or time.monotonic() > deadline:
+                raise
+            client.notify(f"warning: {error}; the cluster does not know the job: submitting it again")
+            time.sleep(SUBMIT_DELAY)
+        else:
+            return None
+
+
+def _is_ours(found: JobInfo, body: Mapping[str, Any]) -> bool:
+    return (found.entrypoint, dict(found.metadata)) == (body["entrypoint"], body["metadata"])
+
+
+def _refuse_existing(found: JobInfo, options: JobOptions) -> None:
+    if options.if_exists == "fail":
+        raise UsageError(
+            f"the cluster has a job with the id {found.submission_id}, which is {found.status}",
+            hint="choose another --submission-id, or `--if-exists attach` or `new`",
+        )
+
+
+def _require_same(found: JobInfo, stored: Stored, entrypoint: str) -> None:
+    """Refuses a job of the wanted id that is not the one which would be submitted."""
+    theirs = found.metadata.get("raybundle")
+    if theirs == stored.digest and found.entrypoint == entrypoint:
+        return
+    what = "other arguments" if theirs == stored.digest else f"another bundle ({theirs or 'none of ours'})"
+    raise UsageError(
+        f"the cluster has a job with the id {found.submission_id} and {what}",
+        hint="choose another --submission-id, or `--if-exists new`",
     )
-    return Submission(run, stored, store, cluster, submitted)
 
 
-def wait(submission: Submission, write: Callable[[str], None], exit_code: Callable[[Ended], int]) -> Ended:
+def _run_of(found: JobInfo, run: Run) -> Run:
+    """Returns the run that a job of the cluster belongs to: that of the first submission."""
+    if found.start_time is None:
+        return run
+    return replace(run, started=datetime.fromtimestamp(found.start_time / 1000, timezone.utc))
+
+
+def wait(
+    submission: Submission,
+    write: Callable[[bytes], None],
+    exit_code: Callable[[Ended], int],
+    limits: Limits | None = None,
+) -> Ended:
     """Returns how a job ended, once it did; its log has been written and its end recorded.
 
+    Args:
+        submission: the job.
+        write: takes its log in pieces, byte for byte.
+        exit_code: that of a job which ended so, for the record.
+        limits: when to stop it.
+
     Raises:
-        ClusterError: the cluster cannot be reached, or no longer knows the job.
+        JobLostError: the cluster no longer knows the job.
+        ClusterError: the cluster cannot be reached.
+        JobError: the job met a limit, and did not stop.
     """
-    followed = follow(submission.cluster.client, submission.run.id, write, submission.submitted)
+    client, run = submission.cluster.client, submission.run
+    try:
+        followed = follow(client, run.id, write, started=submission.submitted, limits=limits)
+    except JobLostError as error:
+        with contextlib.suppress(StoreError):
+            record_end(submission.store, run, "LOST", error.exit_code, None)
+        raise
     info = followed.info
-    error, notes = job_error(info, followed.log_end), []
+    why, notes = followed.late or job_error(info, followed.log_end), []
     if followed.lost_log is not None:
         notes.append(f"the log cannot be read to its end: {followed.lost_log}")
     if info.status == "FAILED" and could_not_start(info) and boot_line(info) is None:
-        error = _diagnosed(submission, info) or error
-    ended = Ended(info, error, followed.queue, followed.run, tuple(notes))
+        why = _diagnosed(submission, info) or why
+    ended = Ended(info, why, followed.queue, followed.run, tuple(notes))
     try:
-        record_end(submission.store, submission.run, info.status, exit_code(ended), info.driver_exit_code)
+        record_end(submission.store, run, info.status, exit_code(ended), info.driver_exit_code)
     except StoreError as failure:
         return replace(ended, notes=(*ended.notes, f"the end of the run is not recorded: {failure}"))
     return ended

@@ -12,6 +12,7 @@ from raybundle.cli.documents import manifest_document, warning_document
 from raybundle.cli.planning import checked_plan, size_text
 from raybundle.cli.request import make_request, parse_target_alone, settings_of
 from raybundle.cluster.runtime_env import render_entrypoint, render_runtime_env
+from raybundle.cluster.secrets import refuse_literals
 from raybundle.errors import UsageError
 from raybundle.pipeline import build, find_bundle, open_request_store
 from raybundle.store.layout import record_name
@@ -99,6 +100,7 @@ def export(arguments: argparse.Namespace, console: Console) -> int:
             f"no node can read from {store.url}, so there is no runtime_env that names it",
             hint="build into a store that nodes read, such as s3://bucket/prefix",
         )
+    refuse_literals(settings.table("env"))
     runtime_env = render_runtime_env(stored.digest, stored.boot, url, settings.table("env"))
     entrypoint = render_entrypoint(stored.manifest, ())
     if console.json_mode:

@@ -34,9 +34,9 @@ class Console:
         """Writes the one document of `--json`."""
         _write(sys.stdout, json.dumps({"schema_version": SCHEMA_VERSION, **document}, indent=2) + "\n")
 
-    def log(self, text: str) -> None:
+    def log(self, piece: bytes) -> None:
         """Writes a piece of a job's log, as it is."""
-        _write(sys.stderr if self.json_mode else sys.stdout, text)
+        _write(sys.stderr if self.json_mode else sys.stdout, piece)
 
     def note(self, text: str) -> None:
         """Writes a line that `--quiet` leaves out."""
@@ -62,11 +62,12 @@ class Console:
         return f"{color}{word}{_RESET}" if self._color else word
 
 
-def _write(stream: TextIO, text: str) -> None:
+def _write(stream: TextIO, text: str | bytes) -> None:
     """Writes text as it is; where the reader has left, a command still goes on to its end."""
+    data = text if isinstance(text, bytes) else text.encode("utf-8", "surrogateescape")
     try:
         stream.flush()
-        stream.buffer.write(text.encode("utf-8", "surrogateescape"))
+        stream.buffer.write(data)
         stream.flush()
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

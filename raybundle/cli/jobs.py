@@ -1,176 +1,31 @@
-"""`submit`, `run`, `list`, `status`, `logs` and `stop`: jobs on a cluster."""
+"""`list`, `status`, `logs`, `attach`, `stop` and `delete`: jobs of a cluster, whoever submitted them."""
 
 from __future__ import annotations
 
-import os
-import time
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from raybundle.cli.bundles import store_plan
-from raybundle.cli.documents import job_document, warning_document
-from raybundle.cli.planning import checked_plan, size_text
-from raybundle.cli.request import job_options, make_request, parse_target, settings_of
+from raybundle.cli.connecting import find_client
+from raybundle.cli.documents import job_document
+from raybundle.cli.interrupts import on_interrupt
+from raybundle.cli.log_output import log_output
+from raybundle.cli.request import limits_of
+from raybundle.cli.submit import exit_code
 from raybundle.cluster.follow import follow
-from raybundle.cluster.jobs import JobsClient
-from raybundle.errors import ClusterError, JobFailedError, JobLostError, UsageError
-from raybundle.pipeline import Timings, find_bundle, open_request_store
-from raybundle.submission import Cluster, prepare_run, submit, wait
+from raybundle.cluster.logs import LogReader
+from raybundle.cluster.outcome import job_error
+from raybundle.cluster.stopping import stop_and_wait
+from raybundle.errors import JobLostError, RaybundleError
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from raybundle.cli.console import Console
-    from raybundle.config import Settings
-    from raybundle.store.base import Store
-    from raybundle.submission import Ended, JobOptions, Stored
-
-STOP_DELAY = 0.2
-"""Seconds between two looks at a job that is being stopped."""
-STOP_TIMEOUT = 30.0
-"""Seconds until a job that was asked to stop counts as not stopping; Ray kills its driver after 3."""
-
-
-def submit_target(arguments: argparse.Namespace, console: Console) -> int:
-    """Resolves, builds, uploads, submits and follows a target."""
-    target, job_arguments = parse_target(arguments.rest)
-    request = make_request(arguments, target)
-    options = job_options(arguments, request.settings, job_arguments)
-    planned = checked_plan(request, console, strict=arguments.strict)
-    store = open_request_store(request.settings, os.environ)
-    stored = store_plan(planned, store)
-    console.note(
-        f"bundle {stored.digest} ({len(planned.files)} files, {size_text(planned.bytes)}, "
-        f"{size_text(stored.uploaded_bytes)} new)"
-    )
-    details = {
-        "files": len(planned.files),
-        "bytes": planned.bytes,
-        "uploaded_bytes": stored.uploaded_bytes,
-        "warnings": [warning_document(warning) for warning in planned.resolution.warnings],
-    }
-    cluster = find_cluster(request.settings, console, planned.resolution.interpreter.executable)
-    return _submit(stored, store, cluster, options, planned.timings, details, arguments, console)
-
-
-def run_bundle(arguments: argparse.Namespace, console: Console) -> int:
-    """Submits a bundle of the store and follows its job."""
-    if not arguments.rest:
-        raise UsageError(
-            "no bundle: name a digest or a name", hint="`raybundle build TARGET` prints a digest"
-        )
-    ref, *job_arguments = arguments.rest[arguments.rest[0] == "--" :] or [""]
-    settings = settings_of(arguments)
-    options = job_options(arguments, settings, job_arguments)
-    timings = Timings()
-    with timings.stage("resolve"):
-        store = open_request_store(settings, os.environ)
-        stored = find_bundle(store, ref)
-    details: dict[str, Any] = {
-        "files": len(stored.manifest.files),
-        "bytes": sum(file.size for file in stored.manifest.files),
-        "uploaded_bytes": 0,
-        "warnings": [],
-    }
-    cluster = find_cluster(settings, console, settings.text("python"))
-    return _submit(stored, store, cluster, options, timings, details, arguments, console)
-
-
-def find_cluster(settings: Settings, console: Console, python: str | None = None) -> Cluster:
-    """Returns the cluster of the configured address, else the embedded one, which is started if need be."""
-    address = settings.text("address")
-    if address is not None:
-        return Cluster(JobsClient(address), shares_disk=False)
-    from raybundle.cli.clusters import embedded
-
-    return Cluster(JobsClient(embedded(console, python).address), shares_disk=True)
-
-
-def _submit(  # noqa: PLR0913, PLR0917 - what a job is made of
-    stored: Stored,
-    store: Store,
-    cluster: Cluster,
-    options: JobOptions,
-    timings: Timings,
-    details: dict[str, Any],
-    arguments: argparse.Namespace,
-    console: Console,
-) -> int:
-    run = prepare_run(stored, cluster, options)
-    with timings.stage("submit"), _stopped_on_interrupt(cluster.client, run.id, console):
-        submission = submit(run, stored, store, cluster, options)
-    console.note(f"Job '{submission.run.id}' submitted successfully to {cluster.client.address}")
-    document = {
-        "bundle": stored.digest,
-        "submission_id": submission.run.id,
-        "status": "PENDING",
-        "exit_code": 0,
-        "driver_exit_code": None,
-        "address": cluster.client.address,
-        "store": store.url,
-        **details,
-        "timings": timings.seconds,
-    }
-    if arguments.no_wait:
-        _finish(document, console, submission.run.id)
-        return 0
-
-    def code(ended: Ended) -> int:
-        return exit_code(ended, own=arguments.exit_code == "job")
-
-    with _stopped_on_interrupt(cluster.client, run.id, console):
-        ended = wait(submission, console.log, code)
-    for note in ended.notes:
-        console.note(f"warning: {note}")
-    timings.seconds.update(queue=ended.queue, run=ended.run)
-    if ended.error is not None:
-        console.error(ended.error)
-    document.update(
-        status=ended.info.status, exit_code=code(ended), driver_exit_code=ended.info.driver_exit_code
-    )
-    if console.json_mode:
-        console.document(document)
-    return code(ended)
-
-
-def _finish(document: dict[str, Any], console: Console, submission_id: str) -> None:
-    if console.json_mode:
-        console.document(document)
-    else:
-        console.data(submission_id)
-
-
-@contextmanager
-def _stopped_on_interrupt(client: JobsClient, submission_id: str, console: Console) -> Iterator[None]:
-    """Stops the job that its block submits or follows when an interrupt ends the block."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        client.close()  # the interrupt may have cut an answer short
-        console.note(f"interrupted: stopping job {submission_id}")
-        try:
-            _stop(client, submission_id)
-        except JobLostError:
-            pass  # the cluster has never heard of it
-        except ClusterError as error:
-            console.note(f"warning: cannot stop job {submission_id}: {error}")
-        raise
-
-
-def exit_code(ended: Ended, *, own: bool = False) -> int:
-    """Returns the exit code of a job that ended; `own` gives the driver's instead of 20."""
-    if ended.error is None:
-        return 0
-    driver = ended.info.driver_exit_code
-    if own and driver and isinstance(ended.error, JobFailedError):
-        return driver if 0 < driver < 256 else 128 + abs(driver)  # noqa: PLR2004 - a signal is negative
-    return ended.error.exit_code
 
 
 def list_jobs(arguments: argparse.Namespace, console: Console) -> int:
     """Lists the jobs of the cluster, the oldest first."""
-    client = _client(arguments)
+    client = find_client(arguments, console)
     jobs = client.list()
     if console.json_mode:
         console.document({"address": client.address, "jobs": [job_document(job) for job in jobs]})
@@ -180,8 +35,12 @@ def list_jobs(arguments: argparse.Namespace, console: Console) -> int:
 
 
 def status(arguments: argparse.Namespace, console: Console) -> int:
-    """Shows a job."""
-    info = _client(arguments).info(arguments.id)
+    """Shows a job; 1 says that the cluster does not know it, as scripts around `ray job status` expect."""
+    try:
+        info = find_client(arguments, console).info(arguments.id)
+    except JobLostError as error:
+        console.error(error)
+        return RaybundleError.exit_code
     if console.json_mode:
         console.document(job_document(info))
         return 0
@@ -192,55 +51,78 @@ def status(arguments: argparse.Namespace, console: Console) -> int:
 
 
 def logs(arguments: argparse.Namespace, console: Console) -> int:
-    """Prints the log of a job, with `--follow` until it ends."""
-    client = _client(arguments)
-    client.info(arguments.id)
-    if arguments.follow:
-        follow(client, arguments.id, console.log)
-    elif console.json_mode:
-        console.document({"submission_id": arguments.id, "logs": client.logs(arguments.id)})
-    else:
-        console.log(client.logs(arguments.id))
+    """Prints the log of a job, with `--follow` until it ends; how it ended is no matter of `logs`."""
+    client = find_client(arguments, console)
+    info = client.info(arguments.id)
+    if console.json_mode and not arguments.follow:
+        pieces: list[bytes] = []
+        fault = LogReader(client, arguments.id, pieces.append, arguments.tail).finish(info)
+        if fault is not None:
+            raise fault
+        text = b"".join(pieces).decode("utf-8", "replace")
+        console.document({"submission_id": arguments.id, "logs": text})
+        return 0
+    with log_output(arguments, console) as write:
+        if arguments.follow:
+            fault = follow(client, arguments.id, write, last_lines=arguments.tail).lost_log
+        else:
+            fault = LogReader(client, arguments.id, write, arguments.tail).finish(info)
+    if fault is not None:
+        raise fault
+    if console.json_mode:
+        console.document(job_document(client.info(arguments.id)))
     return 0
+
+
+def attach(arguments: argparse.Namespace, console: Console) -> int:
+    """Follows any job of the cluster to its end, and returns how it ended."""
+    client = find_client(arguments, console)
+    with (
+        log_output(arguments, console) as write,
+        on_interrupt(client, arguments.id, arguments.on_interrupt, console),
+    ):
+        followed = follow(client, arguments.id, write, limits=limits_of(arguments), last_lines=arguments.tail)
+    if followed.lost_log is not None:
+        console.note(f"warning: the log cannot be read to its end: {followed.lost_log}")
+    error = followed.late or job_error(followed.info, followed.log_end)
+    if error is not None:
+        console.error(error)
+    code = exit_code(followed.info, error, own=arguments.exit_code == "job")
+    if console.json_mode:
+        console.document({**job_document(followed.info), "exit_code": code})
+    return code
 
 
 def stop(arguments: argparse.Namespace, console: Console) -> int:
     """Stops a job and waits until its status is final."""
-    client = _client(arguments)
-    client.info(arguments.id)
-    final = _stop(client, arguments.id)
+    client = find_client(arguments, console)
+    final = client.info(arguments.id)
+    if arguments.no_wait:
+        client.stop(arguments.id)
+    elif not final.ended:
+        final = stop_and_wait(client, arguments.id)
     if console.json_mode:
-        console.document({"submission_id": arguments.id, "status": final})
+        console.document({"submission_id": arguments.id, "status": final.status})
     else:
-        console.data(final)
+        console.data(final.status)
     return 0
 
 
-def _stop(client: JobsClient, submission_id: str) -> str:
-    client.stop(submission_id)
-    deadline = time.monotonic() + STOP_TIMEOUT
-    while True:
-        info = client.info(submission_id)
-        if info.ended or time.monotonic() > deadline:
-            return info.status
-        time.sleep(STOP_DELAY)
-
-
-def _client(arguments: argparse.Namespace) -> JobsClient:
-    settings = settings_of(arguments)
-    address = settings.text("address")
-    if address is not None:
-        return JobsClient(address)
-    from raybundle.cli.clusters import running_embedded
-
-    return JobsClient(running_embedded().address)
+def delete(arguments: argparse.Namespace, console: Console) -> int:
+    """Removes a job that has ended from the cluster's records."""
+    deleted = find_client(arguments, console).delete(arguments.id)
+    if console.json_mode:
+        console.document({"submission_id": arguments.id, "deleted": deleted})
+    else:
+        console.note(f"Job '{arguments.id}' deleted successfully")
+    return 0
 
 
 COMMANDS: dict[str, Callable[[argparse.Namespace, Console], int]] = {
-    "submit": submit_target,
-    "run": run_bundle,
     "list": list_jobs,
     "status": status,
     "logs": logs,
+    "attach": attach,
     "stop": stop,
+    "delete": delete,
 }

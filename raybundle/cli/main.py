@@ -48,7 +48,8 @@ def _terminated(_number: int, _frame: FrameType | None) -> None:
 
 
 def _run(command: str, arguments: argparse.Namespace, console: Console) -> int:
-    from raybundle.cli import bundles, clusters, jobs, planning
+    from raybundle.cli import bundles, clusters, jobs, planning, submit
 
-    commands = {**planning.COMMANDS, **bundles.COMMANDS, **jobs.COMMANDS, **clusters.COMMANDS}
+    files = (planning.COMMANDS, bundles.COMMANDS, submit.COMMANDS, jobs.COMMANDS, clusters.COMMANDS)
+    commands = {name: run for file in files for name, run in file.items()}
     return commands[command](arguments, console)

@@ -9,8 +9,9 @@ from raybundle.version import __version__
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 WITH_ARGUMENTS = ("submit", "plan", "build", "run")
 """Commands whose words after the target or bundle belong to the job."""
 
@@ -52,7 +53,7 @@ def _build() -> tuple[ArgumentParser, dict[str, ArgumentParser]]:
         prog="raybundle",
         description="Run Ray jobs from exact, hash-addressed bundles of the code they need.",
         epilog="Exit codes: 0 ok, 1 unexpected, 2 usage, 3 bundle, 4 store, 5 cluster, "
-        "20 job failed, 21 stopped, 22 could not start, 23 lost, 130/143 interrupted.",
+        "20 job failed, 21 stopped, 22 could not start, 23 lost, 124 --timeout, 130/143 interrupted.",
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"raybundle {__version__}")
@@ -74,7 +75,6 @@ def _build() -> tuple[ArgumentParser, dict[str, ArgumentParser]]:
         "submit [options] TARGET [ARGS…] | submit [options] -m MODULE [ARGS…] | submit [options] -- python …",
     )
     _add_resolve(submit)
-    _add_job(submit)
     _add_resolve(add("plan", "Show what would be built, and upload nothing.", "plan [options] TARGET"))
     build = add("build", "Build into the store without a run.", "build [options] TARGET")
     _add_resolve(build)
@@ -83,17 +83,18 @@ def _build() -> tuple[ArgumentParser, dict[str, ArgumentParser]]:
     _add_resolve(why)
     why.add_argument("words", nargs="+", metavar="TARGET MODULE")
     why.add_argument("-m", dest="module_target", action="store_true", help="TARGET is a module")
-    _add_job(add("run", "Submit a bundle that is in the store.", "run [options] REF [ARGS…]"))
+    run = add("run", "Submit a bundle that is in the store.", "run [options] REF [ARGS…]")
+    for command in (submit, run):
+        _add_job(command)
+        _add_wait(command, on_interrupt="ask")
+        _add_log(command)
+        _add_connection(command)
+    _add_ray_environment(submit)
     add("show", "Look into a bundle.").add_argument("ref", metavar="REF")
     export = add("export", "Print what plain Ray needs to run a bundle.")
     export.add_argument("ref", metavar="REF")
     export.add_argument("--format", choices=["runtime-env"], required=True)
-    add("list", "List the jobs of the cluster.")
-    for name, text in (("status", "Show a job."), ("stop", "Stop a job and wait until it has ended.")):
-        add(name, text).add_argument("id", metavar="ID")
-    logs = add("logs", "Print the log of a job.")
-    logs.add_argument("id", metavar="ID")
-    logs.add_argument("-f", "--follow", action="store_true", help="go on until the job ends")
+    _add_cluster_commands(add)
     local = add("local", "Start, stop or show the embedded single-machine cluster.")
     local.add_argument("action", choices=["up", "down", "status"])
     local.add_argument("--python", help="interpreter that has Ray")
@@ -102,6 +103,25 @@ def _build() -> tuple[ArgumentParser, dict[str, ArgumentParser]]:
     config = add("config", "Show every setting, its value and where it comes from.")
     config.add_argument("action", choices=["show"])
     return parser, commands
+
+
+def _add_cluster_commands(add: Callable[[str, str], ArgumentParser]) -> None:
+    listing = add("list", "List the jobs of the cluster.")
+    status = add("status", "Show a job; exits with 1 only where the cluster does not know it.")
+    stop = add("stop", "Stop a job and wait until it has ended.")
+    stop.add_argument("--no-wait", action="store_true", help="return once the cluster was asked")
+    delete = add("delete", "Remove a job that has ended from the cluster's records.")
+    logs = add("logs", "Print the log of a job.")
+    logs.add_argument("-f", "--follow", action="store_true", help="go on until the job ends")
+    attach = add("attach", "Follow any job to its end, and return how it ended.")
+    _add_wait(attach, on_interrupt="detach")
+    for command in (logs, attach):
+        _add_log(command)
+        command.add_argument("--tail", type=_count, metavar="N", help="of what is there, the last N lines")
+    for command in (listing, status, stop, delete, logs, attach):
+        if command is not listing:
+            command.add_argument("id", metavar="ID")
+        _add_connection(command)
 
 
 def _add_global(parser: ArgumentParser, default: Any) -> None:
@@ -126,14 +146,90 @@ def _add_resolve(parser: ArgumentParser) -> None:
 
 def _add_job(parser: ArgumentParser) -> None:
     group = parser.add_argument_group("the job")
-    group.add_argument("--env", action="append", metavar="NAME=VALUE", help="environment variable of the job")
-    group.add_argument("--submission-id", metavar="ID", help="instead of a new one")
+    group.add_argument(
+        "--env",
+        action="append",
+        metavar="NAME[=VALUE]",
+        help="environment variable of the job; NAME alone takes the value that it has here",
+    )
+    group.add_argument(
+        "--secret",
+        action="append",
+        metavar="NAME=file:PATH|env:NAME",
+        help="environment variable whose value each node reads itself",
+    )
+    group.add_argument("--submission-id", "--job-id", metavar="ID", help="instead of a new one")
+    group.add_argument(
+        "--if-exists",
+        choices=["attach", "fail", "new"],
+        default="attach",
+        help="where the cluster has a job of that id: follow it if it is the same, fail, take another id",
+    )
+    group.add_argument("--retries", type=_count, default=0, metavar="N", help="submit a failed job again")
     group.add_argument("--metadata-json", metavar="JSON", help="metadata of the job")
     group.add_argument("--entrypoint-num-cpus", type=float, metavar="N", help="CPUs of the driver")
     group.add_argument("--entrypoint-num-gpus", type=float, metavar="N", help="GPUs of the driver")
     group.add_argument("--entrypoint-memory", type=int, metavar="BYTES", help="memory of the driver")
     group.add_argument("--entrypoint-resources", metavar="JSON", help="custom resources of the driver")
+    group.add_argument("--entrypoint-label-selector", metavar="JSON", help="labels of the driver's node")
     group.add_argument("--no-wait", action="store_true", help="return once the job is accepted")
+
+
+def _add_ray_environment(parser: ArgumentParser) -> None:
+    group = parser.add_argument_group("a runtime_env of Ray, merged into the bundle (docs/ray-job.md)")
+    group.add_argument("--runtime-env", metavar="FILE", help="YAML file")
+    group.add_argument("--runtime-env-json", metavar="JSON")
+    group.add_argument("--working-dir", metavar="DIR", help="the project; the target is looked up there")
+
+
+def _add_wait(parser: ArgumentParser, on_interrupt: str) -> None:
+    group = parser.add_argument_group("waiting")
     group.add_argument(
         "--exit-code", choices=["status", "job"], default="status", help="`job`: return the driver's own code"
     )
+    group.add_argument(
+        "--timeout", type=_duration, metavar="TIME", help="stop a job that takes longer: 90, 90s, 10m, 2h"
+    )
+    group.add_argument(
+        "--start-timeout", type=_duration, metavar="TIME", help="stop a job whose driver starts later"
+    )
+    group.add_argument(
+        "--on-interrupt",
+        choices=["stop", "detach", "ask"],
+        default=on_interrupt,
+        help=f"what Ctrl-C and SIGTERM do to the job; `ask` stops it where there is no terminal "
+        f"(default: {on_interrupt})",
+    )
+
+
+def _add_log(parser: ArgumentParser) -> None:
+    group = parser.add_argument_group("the job's log")
+    group.add_argument("--log-file", metavar="FILE", help="write it there too, as it is")
+    group.add_argument("--timestamps", action="store_true", help="show the time of arrival before each line")
+
+
+def _add_connection(parser: ArgumentParser) -> None:
+    group = parser.add_argument_group("the connection")
+    group.add_argument("--headers", metavar="JSON", help="sent with each request; else RAY_JOB_HEADERS")
+    group.add_argument("--verify", metavar="true|false|PATH", help="check the certificate, by which ones")
+    group.add_argument("--client-cert", metavar="FILE", help="a certificate of ours, in PEM")
+    group.add_argument("--client-key", metavar="FILE", help="its key, where it is another file")
+    for names in (("--log-style",), ("--log-color",)):
+        group.add_argument(*names, help=argparse.SUPPRESS)  # options of `ray job` for its own messages
+    group.add_argument("-v", "--verbose", action="store_true", help=argparse.SUPPRESS)
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 0:
+        raise ValueError(text)
+    return number
+
+
+def _duration(text: str) -> float:
+    """Returns seconds."""
+    unit = _UNITS.get(text[-1:])
+    seconds = float(text[:-1]) * unit if unit else float(text)
+    if not 0 <= seconds < float("inf"):
+        raise ValueError(text)
+    return seconds

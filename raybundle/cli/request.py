@@ -8,6 +8,9 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from raybundle.cli.ray_environment import read_ray_environment
+from raybundle.cluster.follow import Limits
+from raybundle.cluster.secrets import parse_secrets, refuse_literals
 from raybundle.config import load_settings
 from raybundle.errors import UsageError
 from raybundle.graph.project import project_of
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Mapping, Sequence
 
+    from raybundle.cli.ray_environment import RayEnvironment
     from raybundle.config import Settings
     from raybundle.model import Target
 
@@ -27,23 +31,27 @@ _IDENTIFIER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _RESOURCES = ("entrypoint_num_cpus", "entrypoint_num_gpus", "entrypoint_memory")
 
 
-def parse_target(words: Sequence[str]) -> tuple[Target, tuple[str, ...]]:
+def parse_target(words: Sequence[str], base: Path | None = None) -> tuple[Target, tuple[str, ...]]:
     """Returns target and arguments of `TARGET ARGS…`, `-m MODULE ARGS…` or `-- python job.py ARGS…`.
+
+    Args:
+        words: of the command line.
+        base: where a relative script is looked up before the current directory.
 
     Raises:
         UsageError: there is no target, or no file of that name.
     """
     match list(words):
         case ["--", interpreter, *rest] if _PYTHON.fullmatch(Path(interpreter).name):
-            return parse_target([word for i, word in enumerate(rest) if word != "-u" or i > 0])
+            return parse_target([word for i, word in enumerate(rest) if word != "-u" or i > 0], base)
         case ["--", first, *_] if not first.endswith(".py"):
             raise UsageError(f"`{first}` is not Python", hint="after `--` comes `python job.py ARGS…`")
         case ["--", *rest]:
-            return parse_target(rest)
+            return parse_target(rest, base)
         case ["-m", name, *arguments]:
             return ModuleTarget(ModuleName(name)), tuple(arguments)
         case [name, *arguments] if not name.startswith("-"):
-            return ScriptTarget(_script(name)), tuple(arguments)
+            return ScriptTarget(_script(name, base)), tuple(arguments)
         case []:
             raise UsageError("no target: name a script, or `-m` and a module")
         case [first, *_]:
@@ -63,19 +71,29 @@ def parse_target_alone(words: Sequence[str]) -> Target:
     return target
 
 
-def _script(name: str) -> Path:
+def _script(name: str, base: Path | None) -> Path:
     path = Path(name)
+    if base is not None and (base / path).is_file():
+        path = base / path
     if not path.is_file():
         what = "is a directory" if path.is_dir() else "does not exist"
         raise UsageError(f"the target {name} {what}", hint="name the script that is the driver")
     return path.resolve()
 
 
-def make_request(arguments: argparse.Namespace, target: Target) -> Request:
+def make_request(
+    arguments: argparse.Namespace, target: Target, environment: RayEnvironment | None = None
+) -> Request:
     """Returns what a command is to build, with all its settings."""
     cwd = Path.cwd()
-    project = project_of(target, cwd)
-    return Request(target, settings_of(arguments, project), project, cwd, os.environ)
+    if environment is None or environment.project is None:
+        project = project_of(target, cwd)
+    else:
+        project = cwd = environment.project
+    settings = settings_of(arguments, project)
+    if environment is not None:
+        settings = settings.extended("roots", environment.roots, "--runtime-env")
+    return Request(target, settings, project, cwd, os.environ)
 
 
 def settings_of(arguments: argparse.Namespace, project: Path | None = None) -> Settings:
@@ -84,53 +102,86 @@ def settings_of(arguments: argparse.Namespace, project: Path | None = None) -> S
     flags = {
         key: given.get(key) for key in ("store", "address", "name", "roots", "include", "exclude", "python")
     }
-    flags["env"] = parse_env(given.get("env") or ())
+    flags["env"] = parse_env(given.get("env") or (), os.environ)
     directory = project or project_of(ModuleTarget(ModuleName("")), Path.cwd())
     return load_settings(flags, os.environ, directory, given.get("profile"))
 
 
-def parse_env(words: Sequence[str]) -> dict[str, str]:
-    """Returns pairs from `NAME=VALUE`.
+def parse_env(words: Sequence[str], environ: Mapping[str, str]) -> dict[str, str]:
+    """Returns pairs from `NAME=VALUE`, and from `NAME` with the value that it has here.
 
     Raises:
-        UsageError: a word has no `=`.
+        UsageError: a name is empty, or has no value here.
     """
+    found = {}
     for word in words:
-        if "=" not in word[1:]:
-            raise UsageError(f"`--env {word}`: expected NAME=VALUE")
-    return dict(word.split("=", 1) for word in words)
+        name, equals, value = word.partition("=")
+        if not (name.isidentifier() and name.isascii()):
+            # The word is not shown: it may be a secret that was typed alone.
+            raise UsageError("`--env` takes NAME=VALUE or NAME, and has a word that is neither")
+        if not equals and name not in environ:
+            raise UsageError(f"`--env {name}`: it is not set here", hint=f"set it, or give {name}=VALUE")
+        found[name] = value if equals else environ[name]
+    return found
+
+
+def limits_of(arguments: argparse.Namespace) -> Limits:
+    """Returns when to stop a job."""
+    return Limits(end=arguments.timeout, start=arguments.start_timeout)
+
+
+def environment_of(arguments: argparse.Namespace) -> RayEnvironment:
+    """Returns what the options of `ray job submit` say of the runtime_env."""
+    return read_ray_environment(
+        arguments.runtime_env, arguments.runtime_env_json, arguments.working_dir, Path.cwd()
+    )
 
 
 def job_options(
-    arguments: argparse.Namespace, settings: Settings, job_arguments: Sequence[str]
+    arguments: argparse.Namespace,
+    settings: Settings,
+    job_arguments: Sequence[str],
+    environment: RayEnvironment | None = None,
 ) -> JobOptions:
     """Returns what the command line says of the job.
 
     Raises:
-        UsageError: an id or a JSON value is not valid.
+        UsageError: an id or a JSON value is not valid, or a variable holds what looks like a secret.
     """
     identifier = arguments.submission_id
     if identifier is not None and not _IDENTIFIER.fullmatch(identifier):
         raise UsageError(f"the id {identifier!r} has other characters than letters, digits and `._-`")
-    resources: dict[str, Any] = {
-        name: getattr(arguments, name) for name in _RESOURCES if getattr(arguments, name) is not None
-    }
-    if arguments.entrypoint_resources is not None:
-        resources["entrypoint_resources"] = _json_object(
-            "--entrypoint-resources", arguments.entrypoint_resources
-        )
-    metadata = (
-        _json_object("--metadata-json", arguments.metadata_json)
-        if arguments.metadata_json is not None
-        else {}
-    )
+    env = {**(environment.env if environment else {}), **settings.table("env")}
+    refuse_literals(env)
+    metadata = _json_option(arguments, "metadata_json") or {}
     return JobOptions(
         arguments=tuple(job_arguments),
-        env=settings.table("env"),
+        env=env,
         submission_id=identifier,
-        metadata={name: str(value) for name, value in metadata.items()},
-        resources=resources,
+        if_exists=arguments.if_exists,
+        metadata={name: _metadata_text(name, value) for name, value in metadata.items()},
+        resources=_resources(arguments),
+        secrets=parse_secrets(arguments.secret or ()),
+        runtime_env=environment.passed if environment else None,
     )
+
+
+def _resources(arguments: argparse.Namespace) -> dict[str, Any]:
+    found = {name: getattr(arguments, name) for name in _RESOURCES}
+    for name in ("entrypoint_resources", "entrypoint_label_selector"):
+        found[name] = _json_option(arguments, name)
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _metadata_text(name: str, value: Any) -> str:
+    if not isinstance(value, str):
+        raise UsageError(f"--metadata-json: the value of {name!r} is not a string", hint="Ray takes strings")
+    return value
+
+
+def _json_option(arguments: argparse.Namespace, name: str) -> Mapping[str, Any] | None:
+    text = getattr(arguments, name)
+    return None if text is None else _json_object(f"--{name.replace('_', '-')}", text)
 
 
 def _json_object(option: str, text: str) -> Mapping[str, Any]:

@@ -1,36 +1,42 @@
-"""Waits for a job and shows its log: the status decides, the log stream is a convenience."""
+"""Waits for a job and shows its log: the status decides, the log is a convenience."""
 
 from __future__ import annotations
 
-import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from raybundle.cluster.jobs import JobsClient
-from raybundle.errors import ClusterError, JobLostError
+from raybundle.cluster.logs import LogReader
+from raybundle.cluster.pending import why_pending
+from raybundle.cluster.stopping import stop_and_wait
+from raybundle.errors import ClusterError, JobLostError, JobStartError, JobTimeoutError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from raybundle.cluster.jobs import JobInfo
+    from raybundle.cluster.jobs import JobInfo, JobsClient
+    from raybundle.errors import JobError
 
-PENDING_DELAY = 0.1
-"""Seconds between two questions for the status before the driver runs, which takes Ray a second or more."""
-FIRST_DELAY = 0.04
-"""Seconds between the first two questions after that."""
-DELAY_SHARE = 0.04
-"""The delay grows with the time that the driver runs: its end is noticed 2 % late on average."""
-SILENCE = 0.5
-"""Seconds that a driver runs before its log is streamed: the log of a shorter job is shown as a whole."""
-PENDING_SILENCE = 3.0
-"""Seconds more, before the log of a job that waits is streamed: it says what Ray sets up."""
-LOG_END = 1 << 16
-"""Characters of a log that are kept to find out why a job failed; its message has the last ten lines only."""
-PATIENCE = 30.0
-"""Seconds that the cluster may fail to answer while a job is followed."""
-LONGEST_DELAY = 1.0
-"""Seconds between two questions for the status of a job that has been running for long."""
+FIRST_DELAY = 0.1
+"""Seconds between two questions for the status of a job that was just submitted, or has just started."""
+LONGEST_DELAY = 2.0
+"""Seconds between two questions, a minute later."""
+DELAY_SHARE = LONGEST_DELAY / 60
+"""The delay grows with the time that passed: an end is noticed 1.7 % late on average."""
+PATIENCE = 45.0
+"""Seconds that the cluster may fail to answer while a job is followed, for a job outlives its dashboard."""
+WITHDRAWN = "JOB_SUPERVISOR_ACTOR_DIED"
+"""What the cluster says of a job that was stopped before it had a node."""
+PENDING_SILENCE, PENDING_DELAY = 5.0, 30.0
+"""Seconds until it is said what a PENDING job waits for, and between two looks whether that is still so."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Seconds after which a job is stopped: without an end, and without a start of its driver."""
+
+    end: float | None = None
+    start: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,116 +47,116 @@ class Followed:
     queue: float
     run: float
     log_end: str
-    """The last `LOG_END` characters of the driver's log."""
+    """The end of the driver's log."""
+    late: JobError | None = None
+    """Which limit it met, if one: it was stopped for that."""
     lost_log: ClusterError | None = None
     """Why the log could not be read to its end; the status decides how the job ended all the same."""
 
 
-class _Printer:
-    """Writes a log that arrives twice, as a stream and as a whole, once."""
+@dataclass(slots=True)
+class _Watch:
+    """What is known of a job while it is followed; times are those of `time.monotonic()`."""
 
-    def __init__(self, write: Callable[[str], None]) -> None:
-        self._write = write
-        self._written = 0
-        self._lock = threading.Lock()
-        self._closed = False
+    client: JobsClient
+    id: str
+    limits: Limits
+    begin: float
+    running_since: float | None = None
+    late: JobError | None = None
+    said: str = ""
+    explain_at: float = field(init=False)
 
-    def add(self, text: str) -> None:
-        with self._lock:
-            if not self._closed:
-                self._write(text)
-                self._written += len(text)
+    def __post_init__(self) -> None:
+        self.explain_at = self.begin + PENDING_SILENCE
 
-    def finish(self, whole: str) -> None:
-        with self._lock:
-            self._closed = True
-            if len(whole) > self._written:
-                self._write(whole[self._written :])
+    def take(self, info: JobInfo) -> None:
+        """Takes notice of a status."""
+        now = time.monotonic()
+        if self.running_since is None and info.status != "PENDING":
+            self.running_since = now
+        if info.status == "PENDING" and now >= self.explain_at:
+            self.explain_at = now + PENDING_DELAY
+            reason = why_pending(self.client, info)
+            if reason != self.said:
+                self.client.notify(f"job {self.id} is PENDING: {reason}")
+                self.said = reason
+        if not info.ended and self.late is None:
+            self.late = self._met_limit(now, info)
+            if self.late is not None:
+                self.client.notify(f"{self.late}: stopping it")
+                info_stopped = stop_and_wait(self.client, self.id)
+                if not info_stopped.ended:
+                    raise self.late
+
+    def _met_limit(self, now: float, info: JobInfo) -> JobError | None:
+        passed = now - self.begin
+        if self.limits.end is not None and passed >= self.limits.end:
+            return JobTimeoutError(f"job {self.id} has not ended within {self.limits.end:g} s (--timeout)")
+        if self.running_since is None and self.limits.start is not None and passed >= self.limits.start:
+            reason = why_pending(self.client, info)
+            return JobStartError(
+                f"job {self.id} has not started within {self.limits.start:g} s (--start-timeout): {reason}"
+            )
+        return None
+
+    def delay(self) -> float:
+        """Returns the seconds until the next question; ever longer, for a long queue as for a long run."""
+        now = time.monotonic()
+        since = self.begin if self.running_since is None else self.running_since
+        limits = [self.limits.end, None if self.running_since else self.limits.start]
+        due = [self.begin + limit - now for limit in limits if limit is not None]
+        return max(0.0, min([LONGEST_DELAY, max(FIRST_DELAY, (now - since) * DELAY_SHARE), *due]))
 
 
-class _Tail:
-    """The log stream, in a thread of its own once it is wanted; its end is a reason to ask for the status."""
-
-    def __init__(self, address: str, submission_id: str, printer: _Printer) -> None:
-        self._ended = threading.Event()
-        self._thread: threading.Thread | None = None
-        self._words = (address, submission_id, printer)
-
-    def start(self) -> None:
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="log-tail", daemon=True)
-            self._thread.start()
-
-    def wait(self, seconds: float) -> None:
-        if self._ended.wait(seconds):
-            self._ended.clear()
-
-    def _run(self) -> None:
-        address, submission_id, printer = self._words
-        JobsClient(address).tail(submission_id, printer.add)
-        self._ended.set()
-
-
-def follow(
-    client: JobsClient, submission_id: str, write: Callable[[str], None], started: float | None = None
+def follow(  # noqa: PLR0913 - one per thing that a user may say of it
+    client: JobsClient,
+    submission_id: str,
+    write: Callable[[bytes], None],
+    *,
+    started: float | None = None,
+    limits: Limits | None = None,
+    last_lines: int | None = None,
 ) -> Followed:
     """Returns the job once its status is final; its whole log has been written by then.
 
     Args:
         client: of the cluster that runs the job.
         submission_id: of the job.
-        write: takes the driver's log in pieces of text, in order.
+        write: takes the driver's log in pieces, in order, byte for byte.
         started: `time.monotonic()` of the submission; now if absent.
+        limits: when to stop the job.
+        last_lines: lines to write of the log that is there already; all if absent.
 
     Raises:
-        ClusterError: the cluster cannot be reached, or no longer knows the job.
+        JobLostError: the cluster no longer knows the job.
+        ClusterError: the cluster cannot be reached.
+        JobError: the job met a limit, and did not stop.
     """
     begin = time.monotonic() if started is None else started
-    printer = _Printer(write)
-    tail = _Tail(client.address, submission_id, printer)
-    running_since = None
+    watch = _Watch(client, submission_id, limits or Limits(), begin)
+    log = LogReader(client, submission_id, write, last_lines)
     while True:
-        info = _patiently(client, submission_id)
-        now = time.monotonic()
-        if running_since is None and info.status != "PENDING":
-            running_since = now
+        info = _ask(client, submission_id)
+        watch.take(info)
         if info.ended:
             break
-        if now - (running_since or begin + PENDING_SILENCE) > SILENCE:
-            tail.start()
-        tail.wait(_delay(begin, running_since, now))
-    running_since = running_since or now
-    log_end, lost_log = _finish(client, submission_id, printer)
-    return Followed(info, running_since - begin, now - running_since, log_end, lost_log)
+        log.watch(info, watch.delay())
+    end = time.monotonic()
+    lost_log = log.finish(info)
+    since = watch.running_since or end
+    was_stopped = info.status == "STOPPED" or info.error_type == WITHDRAWN
+    late = watch.late if was_stopped else None
+    return Followed(info, since - begin, end - since, log.end, late, lost_log)
 
 
-def _patiently(client: JobsClient, submission_id: str) -> JobInfo:
-    """Returns the job; what fails is asked for again for a while, for a job outlives its dashboard."""
-    deadline = time.monotonic() + PATIENCE
-    while True:
-        try:
-            return client.info(submission_id)
-        except JobLostError:
-            raise
-        except ClusterError as error:
-            if time.monotonic() > deadline:
-                raise ClusterError(
-                    f"{error}; job {submission_id} may still be running",
-                    hint=f"`raybundle logs -f {submission_id}` follows it again",
-                ) from error
-        time.sleep(LONGEST_DELAY)
-
-
-def _finish(client: JobsClient, submission_id: str, printer: _Printer) -> tuple[str, ClusterError | None]:
+def _ask(client: JobsClient, submission_id: str) -> JobInfo:
     try:
-        log = client.logs(submission_id)
+        return client.info(submission_id, patience=PATIENCE)
+    except JobLostError:
+        raise
     except ClusterError as error:
-        return "", error
-    printer.finish(log)
-    return log[-LOG_END:], None
-
-
-def _delay(begin: float, running_since: float | None, now: float) -> float:
-    """Returns the seconds until the next question; ever longer, for a long queue as for a long run."""
-    first, since = (PENDING_DELAY, begin) if running_since is None else (FIRST_DELAY, running_since)
-    return min(LONGEST_DELAY, max(first, (now - since) * DELAY_SHARE))
+        raise ClusterError(
+            f"{error}; job {submission_id} may still be running",
+            hint=f"`raybundle attach {submission_id}` follows it again",
+        ) from error

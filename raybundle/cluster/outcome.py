@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -33,6 +34,19 @@ START_ERRORS = frozenset(
 _ENVIRONMENT_ERROR = "ray.exceptions.RuntimeEnvSetupError"
 """What a driver raises when a worker's node cannot unpack the archive."""
 
+_TRACEBACK = "Traceback (most recent call last):"
+_RAISED = re.compile(r"^[A-Za-z_][\w.]*(?:: .*)?$", re.MULTILINE)
+"""The line below a traceback's frames."""
+_FRAME = re.compile(
+    r'^ +File "(?:/tmp/raybundle-\d+/trees/[0-9a-f]{64}/(?:project/)?)?([^"]+)", line (\d+)', re.MULTILINE
+)
+_OUT_OF_MEMORY = re.compile(r"^ray\.exceptions\.OutOfMemoryError", re.MULTILINE)
+_NODE = re.compile(r"(?:\[Node |ip=|node_ip[^0-9]{1,4}|on node |Worker IP address: )([0-9.]{7,15})")
+LINES, LONGEST = 12, 4000
+"""Lines and characters of a message of Ray that an error shows: those of its end, which has the cause."""
+_BY_SHELL = (signal.SIGKILL, signal.SIGTERM, signal.SIGSEGV, signal.SIGABRT)
+"""Signals that a shell reports as exit code 128 + N."""
+
 
 def job_error(info: JobInfo, log_end: str = "") -> JobError | None:
     """Returns why a job that ended did not succeed; None if it did.
@@ -55,10 +69,40 @@ def _failure(info: JobInfo, log_end: str) -> JobError:
     if line is not None:
         return JobStartError(line)
     if could_not_start(info):
-        return JobStartError(f"job {info.submission_id} could not start: {_summary(info.message)}")
+        kind = f" ({info.error_type})" if info.error_type else ""
+        node = _named_node(info)
+        place = f" on node {node}" if node else ""
+        return JobStartError(
+            f"job {info.submission_id} could not start{place}{kind}: {_lines_that_matter(info.message)}"
+        )
+    return JobFailedError(f"job {info.submission_id} failed: {_how(info)}{_why(log_end)}")
+
+
+def _how(info: JobInfo) -> str:
+    """Returns how the driver ended: its exit code, or the signal that ended it."""
     code = info.driver_exit_code
-    how = f"its driver ended with exit code {code}" if code is not None else _summary(info.message)
-    return JobFailedError(f"job {info.submission_id} failed: {how}")
+    if code is None:
+        return _lines_that_matter(info.message)
+    number = -code if code < 0 else code - 128
+    if code >= 0 and number not in _BY_SHELL:
+        return f"its driver ended with exit code {code}"
+    name = signal.Signals(number).name if number in set(signal.Signals) else str(number)
+    perhaps = ", perhaps because its node ran out of memory" if number == signal.SIGKILL else ""
+    return f"its driver was ended by signal {name}{perhaps}"
+
+
+def _why(log_end: str) -> str:
+    """Returns the last exception of the log with its place, and whether memory ran out."""
+    words = ""
+    start = log_end.rfind(_TRACEBACK)
+    raised = _RAISED.search(log_end, start) if start >= 0 else None
+    if raised is not None:
+        frames = _FRAME.findall(log_end, start, raised.start())
+        place = f" at {frames[-1][0]}:{frames[-1][1]}" if frames else ""
+        words = f": {raised.group()[:300]}{place}"
+    if _OUT_OF_MEMORY.search(log_end):
+        words += "; Ray killed a task because its node ran out of memory"
+    return words
 
 
 def boot_line(info: JobInfo, log_end: str = "") -> str | None:
@@ -86,6 +130,19 @@ def could_not_start(info: JobInfo) -> bool:
     return info.error_type in START_ERRORS or _ENVIRONMENT_ERROR in info.message
 
 
-def _summary(message: str) -> str:
-    lines = [line.strip() for line in message.splitlines() if line.strip()]
-    return " ".join(lines[-3:])[:1000] if lines else "no reason given"
+def _named_node(info: JobInfo) -> str | None:
+    """Returns the address of the node that a message of Ray names, else that of the driver's node."""
+    named = _NODE.search(info.message)
+    return named.group(1) if named else urlsplit(info.node or "").hostname
+
+
+def _lines_that_matter(message: str) -> str:
+    """Returns the end of a message of Ray, without the frames of its tracebacks."""
+    kept, in_traceback = [], False
+    for line in message.splitlines():
+        if _TRACEBACK in line:
+            in_traceback = True
+        elif not (in_traceback and line.startswith(" ")):
+            in_traceback = False
+            kept.append(line.strip())
+    return "\n  ".join([line for line in kept if line][-LINES:])[-LONGEST:] or "no reason given"

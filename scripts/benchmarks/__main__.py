@@ -14,11 +14,12 @@ from typing import Any
 import boot_cost
 import help_cost
 import large_tree
+import log_latency
 import trivial_job
 
 from raybundle.cluster import local
 
-NAMES = ("help", "resolve", "boot", "job")
+NAMES = ("help", "resolve", "boot", "job", "log")
 
 
 def arguments() -> argparse.Namespace:
@@ -45,13 +46,15 @@ def measure(names: tuple[str, ...], work: Path, rounds: int) -> dict[str, dict[s
         results["help"] = help_cost.measure(environ, rounds)
     if "resolve" in names:
         results["resolve"] = large_tree.measure(work, environ, rounds)
-    if not {"boot", "job"}.isdisjoint(names):
+    if not {"boot", "job", "log"}.isdisjoint(names):
         try:
             address = local.up(sys.executable).address
             if "boot" in names:
                 results["boot"] = boot_cost.measure(work, environ, rounds)
             if "job" in names:
                 results["job"] = trivial_job.measure(work, environ, rounds, address)
+            if "log" in names:
+                results["log"] = log_latency.measure(work, environ, rounds)
         finally:
             local.down()
     return results

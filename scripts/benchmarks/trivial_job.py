@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from measure import Took, median, timed
 
+from raybundle.cluster.access import make_access
 from raybundle.cluster.jobs import JobsClient
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def measure(work: Path, environ: Mapping[str, str], rounds: int, address: str) -
     project = work / "trivial"
     project.mkdir()
     (project / "job.py").write_text(JOB)
-    client = JobsClient(address)
+    client = JobsClient(make_access(address, {}))
     ours, theirs = [], []
     for number in range(rounds + 1):
         pair = (

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from raybundle.cluster.access import make_access
+from raybundle.cluster.jobs import JobsClient
 from tests.support.nodes import Nodes, require_namespaces
 from tests.support.s3_server import S3Server, s3_server
 from tests.support.workplace import Workplace, make_workplace
@@ -69,3 +71,11 @@ def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Embedded]:
         yield Embedded(json.loads(up.stdout)["address"], state)
     finally:
         work.raybundle("local", "down")
+
+
+@pytest.fixture
+def client(embedded: Embedded) -> Iterator[JobsClient]:
+    """A client of the embedded cluster."""
+    client = JobsClient(make_access(embedded.address, {}))
+    yield client
+    client.close()

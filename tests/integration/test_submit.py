@@ -249,6 +249,7 @@ def test_a_log_that_is_no_text_does_not_hide_how_the_job_ended(embedded: Embedde
 
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["status"] == "SUCCEEDED"
+    assert os.fsencode(done.stderr).endswith(b"\xff\n")
 
 
 def test_an_argument_that_is_no_text_is_refused_before_anything_is_sent(
@@ -285,8 +286,9 @@ def test_an_unknown_job_is_an_error_that_names_it(embedded: Embedded, tmp_path: 
 
     done = work.raybundle("status", "no-such-job")
 
-    assert done.returncode == 23
+    assert done.returncode == 1
     assert "no-such-job" in done.stderr
+    assert work.raybundle("logs", "no-such-job").returncode == 23
 
 
 def test_local_status_knows_the_cluster_and_its_processes(embedded: Embedded, tmp_path: Path) -> None:

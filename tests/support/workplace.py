@@ -2,23 +2,49 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 PROJECTS = Path(__file__).resolve().parents[1] / "projects"
 TIMEOUT = 120
 """Seconds until a command counts as hanging."""
 CLEARED = ("RAY_", "RAYBUNDLE_", "AWS_", "PYTHON", "XDG_", "VIRTUAL_ENV")
 """Starts of the variables that would reach through to a command from whoever runs the tests."""
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A command that runs, and the files to which it writes."""
+
+    process: subprocess.Popen[bytes]
+    stdout: Path
+    stderr: Path
+
+    def wait_for(self, text: str, file: Path | None = None) -> None:
+        """Waits until the command has written `text`, to stdout unless another file is named."""
+        deadline = time.monotonic() + TIMEOUT
+        wanted = text.encode()
+        while wanted not in (file or self.stdout).read_bytes():
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                said = (self.stdout.read_bytes()[-2000:], self.stderr.read_bytes()[-2000:])
+                raise AssertionError(f"{text!r} was never written: {said}")
+            time.sleep(0.02)
+
+    def end(self) -> tuple[int, bytes, str]:
+        """Waits for the end; returns exit code, stdout and stderr."""
+        code = self.process.wait(TIMEOUT)
+        return code, self.stdout.read_bytes(), self.stderr.read_text("utf-8", "replace")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +69,33 @@ class Workplace:
             cwd=cwd or self.directory,
             env={**self.environ, **(env or {})},
             capture_output=True,
-            text=True,
+            encoding="utf-8",
+            errors="surrogateescape",  # a job's log may be anything
             check=False,
             timeout=TIMEOUT,
             stdin=subprocess.DEVNULL,
         )
+
+    @contextlib.contextmanager
+    def started(self, *words: str, env: Mapping[str, str] | None = None) -> Iterator[Running]:
+        """Starts the command line, which goes on while the block runs and is killed at its end."""
+        number = len(list(self.directory.parent.glob("started-*.out")))
+        stdout, stderr = (self.directory.parent / f"started-{number}.{kind}" for kind in ("out", "err"))
+        with stdout.open("wb") as out, stderr.open("wb") as err:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "raybundle", *words],
+                cwd=self.directory,
+                env={**self.environ, **(env or {})},
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=err,
+            )
+        running = Running(process, stdout, stderr)
+        try:
+            yield running
+        finally:
+            process.kill()
+            process.wait()
 
     def build(self, *words: str) -> str:
         """Builds a bundle and returns its digest."""

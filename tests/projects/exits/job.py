@@ -13,3 +13,7 @@ match sys.argv[1]:
     case "sleep":
         print("STARTED", flush=True)
         time.sleep(float(sys.argv[2]))
+    case "deaf":
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        print("STARTED", flush=True)
+        time.sleep(float(sys.argv[2]))

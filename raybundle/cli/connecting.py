@@ -1,0 +1,69 @@
+"""Which cluster a command talks to, and how."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from raybundle.cli.request import settings_of
+from raybundle.cluster.access import make_access
+from raybundle.cluster.jobs import JobsClient
+from raybundle.errors import UsageError
+from raybundle.submission import Cluster
+
+if TYPE_CHECKING:
+    import argparse
+
+    from raybundle.cli.console import Console
+    from raybundle.config import Settings
+
+
+def find_cluster(
+    arguments: argparse.Namespace, settings: Settings, console: Console, python: str | None = None
+) -> Cluster:
+    """Returns the cluster of the configured address, else the embedded one, which is started if need be."""
+    address = _address(settings)
+    if address is not None:
+        return Cluster(_connect(arguments, address, console), shares_disk=False)
+    from raybundle.cli.clusters import embedded
+
+    return Cluster(_connect(arguments, embedded(console, python).address, console), shares_disk=True)
+
+
+def find_client(arguments: argparse.Namespace, console: Console) -> JobsClient:
+    """Returns a client of the configured cluster, else of the embedded one, which must be running."""
+    address = _address(settings_of(arguments))
+    if address is None:
+        from raybundle.cli.clusters import running_embedded
+
+        address = running_embedded().address
+    return _connect(arguments, address, console)
+
+
+def _address(settings: Settings) -> str | None:
+    """Returns the configured address; one that is Ray's and no dashboard's is refused, not passed over."""
+    address = settings.text("address")
+    other = os.environ.get("RAY_ADDRESS", "")
+    if address is None and other not in ("", "local"):
+        raise UsageError(
+            f"RAY_ADDRESS is {other!r}, which is not the URL of a dashboard",
+            hint="give --address or RAY_API_SERVER_ADDRESS, such as http://127.0.0.1:8265; "
+            "RAY_ADDRESS=local means the cluster on this machine",
+        )
+    return address
+
+
+def _connect(arguments: argparse.Namespace, address: str, console: Console) -> JobsClient:
+    access = make_access(
+        address,
+        os.environ,
+        headers=arguments.headers,
+        verify=arguments.verify,
+        certificate=arguments.client_cert,
+        key=arguments.client_key,
+    )
+    if access.exposes_token:
+        console.note(
+            f"warning: credentials are sent to {access.address} in the clear: use https, or a tunnel"
+        )
+    return JobsClient(access, console.note)

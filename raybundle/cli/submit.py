@@ -1,0 +1,215 @@
+"""`submit` and `run`: a bundle to the cluster, its log to the terminal, its end to the exit code."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from raybundle.cli.bundles import store_plan
+from raybundle.cli.connecting import find_cluster
+from raybundle.cli.documents import warning_document
+from raybundle.cli.interrupts import on_interrupt
+from raybundle.cli.log_output import log_output
+from raybundle.cli.planning import checked_plan, size_text
+from raybundle.cli.request import (
+    environment_of,
+    job_options,
+    limits_of,
+    make_request,
+    parse_target,
+    settings_of,
+)
+from raybundle.errors import (
+    JobError,
+    JobFailedError,
+    JobLostError,
+    JobStartError,
+    UsageError,
+)
+from raybundle.pipeline import Timings, find_bundle, open_request_store
+from raybundle.submission import prepare_run, submit, wait
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable
+
+    from raybundle.cli.console import Console
+    from raybundle.cli.log_output import Write
+    from raybundle.cluster.jobs import JobInfo
+    from raybundle.store.base import Store
+    from raybundle.submission import Cluster, Ended, JobOptions, Stored
+
+RETRIED = (JobFailedError, JobStartError, JobLostError)
+"""How a job ended that `--retries` submits again; one that somebody stopped stays stopped."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """All that a submission is made of."""
+
+    stored: Stored
+    store: Store
+    cluster: Cluster
+    timings: Timings
+    details: dict[str, Any]
+    arguments: argparse.Namespace
+    console: Console
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    """How a job ended: 0 or an error, and what the cluster said last, where it still knew the job."""
+
+    id: str
+    attached: bool
+    status: str
+    exit_code: int
+    error: JobError | None = None
+    driver_exit_code: int | None = None
+
+
+def submit_target(arguments: argparse.Namespace, console: Console) -> int:
+    """Resolves, builds, uploads, submits and follows a target."""
+    environment = environment_of(arguments)
+    target, job_arguments = parse_target(arguments.rest, environment.project)
+    request = make_request(arguments, target, environment)
+    options = job_options(arguments, request.settings, job_arguments, environment)
+    console.warnings(environment.warnings)
+    planned = checked_plan(request, console, strict=arguments.strict)
+    store = open_request_store(request.settings, os.environ)
+    stored = store_plan(planned, store)
+    console.note(
+        f"bundle {stored.digest} ({len(planned.files)} files, {size_text(planned.bytes)}, "
+        f"{size_text(stored.uploaded_bytes)} new)"
+    )
+    warnings = (*environment.warnings, *planned.resolution.warnings)
+    details = {
+        "files": len(planned.files),
+        "bytes": planned.bytes,
+        "uploaded_bytes": stored.uploaded_bytes,
+        "warnings": [warning_document(warning) for warning in warnings],
+    }
+    cluster = find_cluster(arguments, request.settings, console, planned.resolution.interpreter.executable)
+    return _submit(_Order(stored, store, cluster, planned.timings, details, arguments, console), options)
+
+
+def run_bundle(arguments: argparse.Namespace, console: Console) -> int:
+    """Submits a bundle of the store and follows its job."""
+    if not arguments.rest:
+        raise UsageError(
+            "no bundle: name a digest or a name", hint="`raybundle build TARGET` prints a digest"
+        )
+    ref, *job_arguments = arguments.rest[arguments.rest[0] == "--" :] or [""]
+    settings = settings_of(arguments)
+    options = job_options(arguments, settings, job_arguments)
+    timings = Timings()
+    with timings.stage("resolve"):
+        store = open_request_store(settings, os.environ)
+        stored = find_bundle(store, ref)
+    details: dict[str, Any] = {
+        "files": len(stored.manifest.files),
+        "bytes": sum(file.size for file in stored.manifest.files),
+        "uploaded_bytes": 0,
+        "warnings": [],
+    }
+    cluster = find_cluster(arguments, settings, console, settings.text("python"))
+    return _submit(_Order(stored, store, cluster, timings, details, arguments, console), options)
+
+
+def _submit(order: _Order, options: JobOptions) -> int:
+    """Submits, as often as `--retries` allows, and prints the one document of `--json` in the end."""
+    attempts: list[str] = []
+    with log_output(order.arguments, order.console) as write:
+        while True:
+            outcome = _attempt(order, _as_retry(options, attempts), write)
+            attempts.append(outcome.id)
+            if outcome.error is not None:
+                order.console.error(outcome.error)
+            if not isinstance(outcome.error, RETRIED) or len(attempts) > order.arguments.retries:
+                break
+            order.console.note(f"retry {len(attempts)} of {order.arguments.retries}")
+    if order.console.json_mode:
+        order.console.document(_document(order, outcome, attempts))
+    elif order.arguments.no_wait:
+        order.console.data(outcome.id)
+    return outcome.exit_code
+
+
+def _as_retry(options: JobOptions, attempts: list[str]) -> JobOptions:
+    """Returns the options of the next attempt: with an id of its own, and those before it in its metadata."""
+    if not attempts:
+        return options
+    chain = {
+        "raybundle.attempt": str(len(attempts) + 1),
+        "raybundle.first": attempts[0],
+        "raybundle.retry_of": attempts[-1],
+    }
+    return replace(
+        options,
+        submission_id=f"{attempts[0]}-retry{len(attempts)}",
+        metadata={**(options.metadata or {}), **chain},
+    )
+
+
+def _attempt(order: _Order, options: JobOptions, write: Write) -> _Outcome:
+    client, console, arguments = order.cluster.client, order.console, order.arguments
+    run = prepare_run(order.stored, order.cluster, options)
+    with (
+        order.timings.stage("submit"),
+        on_interrupt(client, run.id, arguments.on_interrupt, console),
+    ):
+        submission = submit(run, order.stored, order.store, order.cluster, options)
+    if submission.attached:
+        console.note(f"job '{run.id}' is there already, with this bundle and these arguments: following it")
+    console.note(f"Job '{run.id}' submitted successfully")
+    if arguments.no_wait:
+        return _Outcome(run.id, submission.attached, "PENDING", 0)
+
+    def code(ended: Ended) -> int:
+        return exit_code(ended.info, ended.error, own=arguments.exit_code == "job")
+
+    try:
+        with on_interrupt(client, run.id, arguments.on_interrupt, console):
+            ended = wait(submission, write, code, limits_of(arguments))
+    except JobError as error:
+        status = "LOST" if isinstance(error, JobLostError) else "RUNNING"
+        return _Outcome(run.id, submission.attached, status, error.exit_code, error)
+    for note in ended.notes:
+        console.note(f"warning: {note}")
+    order.timings.seconds.update(queue=ended.queue, run=ended.run)
+    info = ended.info
+    return _Outcome(run.id, submission.attached, info.status, code(ended), ended.error, info.driver_exit_code)
+
+
+def _document(order: _Order, outcome: _Outcome, attempts: list[str]) -> dict[str, Any]:
+    return {
+        "bundle": order.stored.digest,
+        "submission_id": outcome.id,
+        "attempts": attempts,
+        "attached": outcome.attached,
+        "status": outcome.status,
+        "exit_code": outcome.exit_code,
+        "driver_exit_code": outcome.driver_exit_code,
+        "error": None if outcome.error is None else str(outcome.error),
+        "address": order.cluster.client.address,
+        "store": order.store.url,
+        **order.details,
+        "timings": order.timings.seconds,
+    }
+
+
+def exit_code(info: JobInfo, error: JobError | None, *, own: bool = False) -> int:
+    """Returns the exit code of a job that ended; `own` gives the driver's instead of 20."""
+    if error is None:
+        return 0
+    driver = info.driver_exit_code
+    if own and driver and isinstance(error, JobFailedError):
+        return driver if 0 < driver < 256 else 128 + abs(driver)  # noqa: PLR2004 - a signal is negative
+    return error.exit_code
+
+
+COMMANDS: dict[str, Callable[[argparse.Namespace, Console], int]] = {
+    "submit": submit_target,
+    "run": run_bundle,
+}

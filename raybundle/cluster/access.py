@@ -1,0 +1,190 @@
+"""How a cluster is reached and who we say we are: address, token, headers, certificates."""
+
+from __future__ import annotations
+
+import base64
+import ipaddress
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import SplitResult, unquote, urlsplit
+
+from raybundle.errors import UsageError
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Mapping
+
+TOKEN_MODES = ("token", "k8s")
+"""Values of RAY_AUTH_MODE by which Ray's clients send a token."""
+TOKEN_FILE = Path(".ray", "auth_token")
+"""Ray's default place of a token, below the home directory; ray/_private/authentication."""
+TRUE, FALSE = ("true", "1"), ("false", "0")
+"""What `--verify` takes beside a path; ray/dashboard/modules/job/cli_utils.py."""
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """A cluster's address and our credentials for it; only the address may be shown."""
+
+    address: str
+    """URL of the dashboard, without user and password, without a slash at its end."""
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Sent with every request."""
+    verify: bool | str = True
+    """Whether the server's certificate is checked; or a file or directory of certificates to trust."""
+    certificate: str | None = None
+    """PEM file by which we show who we are."""
+    key: str | None = field(default=None, repr=False)
+    """PEM file of its private key, if it is another one."""
+
+    @property
+    def exposes_token(self) -> bool:
+        """Whether credentials travel in the clear over a network."""
+        parts = urlsplit(self.address)
+        return parts.scheme == "http" and not _is_loopback(parts.hostname or "") and self.has_credentials
+
+    @property
+    def has_credentials(self) -> bool:
+        """Whether a token or password is sent."""
+        return any(name.lower() in ("authorization", "x-ray-authorization") for name in self.headers)
+
+    def tls(self) -> ssl.SSLContext:
+        """Returns what an https connection is made with.
+
+        Raises:
+            UsageError: a file of certificates cannot be read.
+        """
+        import ssl  # noqa: PLC0415 - 10 ms that plain http does not pay
+
+        try:
+            context = ssl.create_default_context()
+            if isinstance(self.verify, str):
+                folder = Path(self.verify).is_dir()
+                context = ssl.create_default_context(
+                    capath=self.verify if folder else None, cafile=None if folder else self.verify
+                )
+            elif not self.verify:
+                context.check_hostname = False
+                context.verify_mode = ssl.CERT_NONE
+            if self.certificate is not None:
+                context.load_cert_chain(self.certificate, self.key)
+        except OSError as error:  # SSLError is one
+            files = [str(name) for name in (self.verify, self.certificate, self.key) if isinstance(name, str)]
+            raise UsageError(
+                f"cannot read the certificates in {', '.join(files)}: {error.strerror or error}",
+                hint="`--verify` takes a PEM file of authorities; `--client-cert` and `--client-key` are PEM",
+            ) from error
+        return context
+
+
+def make_access(  # noqa: PLR0913 - one per option
+    address: str,
+    environ: Mapping[str, str],
+    *,
+    headers: str | None = None,
+    verify: str | None = None,
+    certificate: str | None = None,
+    key: str | None = None,
+) -> Access:
+    """Returns how to reach a cluster, with Ray's own variables and token file where nothing else is said.
+
+    Args:
+        address: URL or `host:port` of the dashboard; may hold user and password.
+        environ: environment variables.
+        headers: JSON object of headers; else `RAY_JOB_HEADERS`.
+        verify: `true`, `false` or a path; else `RAYBUNDLE_VERIFY`.
+        certificate: path of a client certificate; else `RAYBUNDLE_CLIENT_CERT`.
+        key: path of its key; else `RAYBUNDLE_CLIENT_KEY`.
+
+    Raises:
+        UsageError: one of them is not what it should be.
+    """
+    parts = _split(address)
+    found = _headers(headers, environ)
+    if not any(name.lower() == "authorization" for name in found):
+        found.update(_basic(parts) or _token(environ))
+    host = parts.netloc.rpartition("@")[2]
+    return Access(
+        address=parts._replace(netloc=host, query="", fragment="").geturl().rstrip("/"),
+        headers=found,
+        verify=_verify(verify or environ.get("RAYBUNDLE_VERIFY") or "true"),
+        certificate=certificate or environ.get("RAYBUNDLE_CLIENT_CERT") or None,
+        key=key or environ.get("RAYBUNDLE_CLIENT_KEY") or None,
+    )
+
+
+def _split(address: str) -> SplitResult:
+    try:
+        parts = urlsplit(address if "://" in address else f"http://{address}")
+        valid = parts.scheme in ("http", "https") and parts.hostname and (parts.port or True)
+    except ValueError:
+        valid = False
+    if not valid:
+        shown = address.rpartition("@")[2]
+        raise UsageError(
+            f"the address {shown!r} is not that of a Ray dashboard",
+            hint="use its URL, such as http://127.0.0.1:8265; `ray://` and `auto` do not name one",
+        )
+    return parts
+
+
+def _headers(text: str | None, environ: Mapping[str, str]) -> dict[str, str]:
+    source = "--headers" if text is not None else "RAY_JOB_HEADERS"
+    text = environ.get("RAY_JOB_HEADERS") if text is None else text
+    if not text:
+        return {}
+    try:
+        value = json.loads(text)
+    except ValueError:
+        value = None
+    if not isinstance(value, dict):
+        # The text is not shown: it may hold a token.
+        raise UsageError(f"{source}: expected a JSON object of headers", hint='such as {"X-Team": "search"}')
+    found = {str(name): str(header) for name, header in value.items()}
+    if any(character in pair for pair in (*found, *found.values()) for character in "\r\n\0"):
+        raise UsageError(f"{source}: a header has a line break")
+    return found
+
+
+def _basic(parts: SplitResult) -> dict[str, str]:
+    if parts.username is None:
+        return {}
+    pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+    return {"Authorization": "Basic " + base64.b64encode(pair.encode()).decode()}
+
+
+def _token(environ: Mapping[str, str]) -> dict[str, str]:
+    """Returns the header of Ray's token; as in Ray, a token that is there is used unless that is off."""
+    mode = environ.get("RAY_AUTH_MODE")
+    if mode is not None and mode.lower() not in TOKEN_MODES:
+        return {}
+    token = environ.get("RAY_AUTH_TOKEN") or _read_token(environ)
+    return {"Authorization": f"Bearer {token.strip()}"} if token and token.strip() else {}
+
+
+def _read_token(environ: Mapping[str, str]) -> str | None:
+    named = environ.get("RAY_AUTH_TOKEN_PATH")
+    file = Path(named).expanduser() if named else Path(environ.get("HOME") or Path.home(), TOKEN_FILE)
+    try:
+        return file.read_text("utf-8")
+    except FileNotFoundError:
+        if named is None:
+            return None
+        raise UsageError(f"there is no token file {named}", hint="RAY_AUTH_TOKEN_PATH names it") from None
+    except (OSError, ValueError) as error:
+        raise UsageError(f"cannot read the token file {file}: {type(error).__name__}") from error
+
+
+def _verify(text: str) -> bool | str:
+    if text.lower() in TRUE:
+        return True
+    return False if text.lower() in FALSE else text
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")

@@ -1,0 +1,223 @@
+"""One kept HTTP connection to a dashboard; what can be sent again is, with jitter, for a bounded time."""
+
+from __future__ import annotations
+
+import http.client
+import random
+import ssl
+import time
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from raybundle.errors import ClusterError, ClusterUnreachableError
+from raybundle.version import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from raybundle.cluster.access import Access
+
+TIMEOUT = 30.0
+"""Seconds without an answer before a request counts as lost."""
+PATIENCE = 3.0
+"""Seconds that a request is tried again where the user waits for nothing yet."""
+FIRST_RETRY, LONGEST_RETRY = 0.1, 2.0
+"""Seconds before the second try, which double up to the longest; chance takes up to half of each."""
+BUSY = frozenset({429, 502, 503, 504})
+"""Answers of a server, or of the proxy before it, that is there and cannot answer now."""
+BLOCK = 1 << 16
+"""Bytes of a streamed answer that are held at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back: an HTTP status and a body."""
+
+    status: int
+    body: bytes
+
+    @property
+    def good(self) -> bool:
+        """Whether the request was carried out."""
+        return self.status == HTTPStatus.OK
+
+    @property
+    def sentence(self) -> str:
+        """The last line of an error: Ray answers with a Python traceback."""
+        lines = [line.strip() for line in self.body.decode("utf-8", "replace").splitlines()]
+        words = [line for line in lines if any(character.isalnum() for character in line)]
+        return words[-1][:500] if words else "no reason given"
+
+
+class Connection:
+    """A dashboard, and our way of talking to it."""
+
+    def __init__(self, access: Access, notify: Callable[[str], None] = lambda _text: None) -> None:
+        """Makes it; the first request connects.
+
+        Args:
+            access: address and credentials.
+            notify: takes what the user should know while a request is tried again.
+        """
+        self.access = access
+        self.notify = notify
+        self.patience = PATIENCE
+        self._connection: http.client.HTTPConnection | None = None
+
+    def request(
+        self, method: str, path: str, data: bytes | None = None, *, again: bool, patience: float | None = None
+    ) -> Answer:
+        """Returns the answer to a request.
+
+        Args:
+            method: of HTTP.
+            path: below the address, with a query where there is one.
+            data: JSON, or the bytes of a package.
+            again: whether it may reach the server twice; one that did not reach it is always sent again.
+            patience: seconds for which it is tried again.
+
+        Raises:
+            ClusterError: no answer came, the server refuses us, or the last try met a busy server.
+        """
+        outage = _Outage(self.access.address, self.notify, self.patience if patience is None else patience)
+        while True:
+            try:
+                response = self._send(method, path, data)
+                answer = Answer(response.status, response.read())
+            except (http.client.HTTPException, OSError) as error:
+                self.close()
+                fault = _fault(self.access.address, error)
+                refused = isinstance(error, ConnectionRefusedError)
+                may = (again or refused) and not isinstance(error, ssl.SSLError)
+            else:
+                if answer.status not in BUSY:
+                    outage.over()
+                    return _admitted(self.access.address, answer)
+                fault = _busy(self.access.address, answer)
+                may = again
+            if not (may and outage.wait(fault)):
+                raise fault
+
+    def stream(self, path: str) -> Iterator[bytes]:
+        """Yields the body of an answer in blocks; nothing is tried again, the caller knows how far it got.
+
+        Raises:
+            ClusterError: the answer is no body, or it was cut.
+        """
+        ended = False
+        try:
+            response = self._send("GET", path, None)
+            if response.status != HTTPStatus.OK:
+                answer = _admitted(self.access.address, Answer(response.status, response.read()))
+                raise _busy(self.access.address, answer)
+            while block := response.read1(BLOCK):
+                yield block
+            ended = True
+        except (http.client.HTTPException, OSError) as error:
+            raise _fault(self.access.address, error) from error
+        finally:
+            if not ended:
+                self.close()
+
+    def _send(self, method: str, path: str, data: bytes | None) -> http.client.HTTPResponse:
+        reused = self._connection is not None
+        try:
+            return self._send_once(method, path, data)
+        except (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError):
+            self.close()
+            # A kept connection may have been closed while it was idle; GET may be sent twice without harm.
+            if not reused or method != "GET":
+                raise
+            return self._send_once(method, path, data)
+
+    def _send_once(self, method: str, path: str, data: bytes | None) -> http.client.HTTPResponse:
+        if self._connection is None:
+            self._connection = _connect(self.access)
+        prefix = urlsplit(self.access.address).path
+        self._connection.request(method, prefix + path, data, dict(self._headers(path)))
+        return self._connection.getresponse()
+
+    def _headers(self, path: str) -> Mapping[str, str]:
+        kind = "application/octet-stream" if path.startswith("/api/packages/") else "application/json"
+        return {"User-Agent": f"raybundle/{__version__}", "Content-Type": kind, **self.access.headers}
+
+    def close(self) -> None:
+        """Closes the connection; the next request opens another."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+
+class _Outage:
+    """The time in which requests fail; the user is told when it begins and when it is over."""
+
+    def __init__(self, address: str, notify: Callable[[str], None], patience: float) -> None:
+        self._address, self._notify = address, notify
+        self._patience = patience
+        self._deadline = time.monotonic() + patience
+        self._delay = FIRST_RETRY
+        self._said = False
+
+    def wait(self, fault: ClusterError) -> bool:
+        """Waits before another try; false where there shall be none."""
+        delay = self._delay * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
+        if time.monotonic() + delay > self._deadline:
+            return False
+        if not self._said:
+            self._said = True
+            self._notify(f"warning: {fault}; trying again for {self._patience:.0f} s")
+        time.sleep(delay)
+        self._delay = min(LONGEST_RETRY, self._delay * 2)
+        return True
+
+    def over(self) -> None:
+        if self._said:
+            self._notify(f"the cluster at {self._address} answers again")
+
+
+def _connect(access: Access) -> http.client.HTTPConnection:
+    parts = urlsplit(access.address)
+    host = parts.hostname or ""
+    if parts.scheme == "https":
+        return http.client.HTTPSConnection(host, parts.port, timeout=TIMEOUT, context=access.tls())
+    return http.client.HTTPConnection(host, parts.port, timeout=TIMEOUT)
+
+
+def _admitted(address: str, answer: Answer) -> Answer:
+    if answer.status == HTTPStatus.UNAUTHORIZED:
+        raise ClusterError(
+            f"the cluster at {address} wants credentials: HTTP 401",
+            hint="set RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH, or give --headers",
+        )
+    if answer.status == HTTPStatus.FORBIDDEN:
+        raise ClusterError(
+            f"the cluster at {address} refuses our credentials: HTTP 403",
+            hint="is the token (RAY_AUTH_TOKEN, RAY_AUTH_TOKEN_PATH, ~/.ray/auth_token) of this cluster?",
+        )
+    return answer
+
+
+def _busy(address: str, answer: Answer) -> ClusterError:
+    kind = ClusterUnreachableError if answer.status in BUSY else ClusterError
+    return kind(f"the cluster at {address} answers HTTP {answer.status}: {answer.sentence}")
+
+
+def _fault(address: str, error: Exception) -> ClusterError:
+    reason = getattr(error, "verify_message", None)
+    if reason is not None:
+        return ClusterError(
+            f"the certificate of {address} is not valid: {reason}",
+            hint="`--verify FILE` names the certificates of your authority, in PEM",
+        )
+    if isinstance(error, ssl.SSLError):
+        return ClusterError(
+            f"cannot make a secure connection to {address}: {error.reason or error}",
+            hint="is it https, and does it want a certificate of ours (`--client-cert`)?",
+        )
+    said = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return ClusterUnreachableError(
+        f"cannot reach the cluster at {address}: {said}",
+        hint="is the address that of the dashboard, and is the cluster up?",
+    )

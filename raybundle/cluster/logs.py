@@ -1,0 +1,265 @@
+"""Reads a driver's log to its end, piece by piece: in order, each byte once, whatever breaks in between."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+from urllib.parse import quote, urlsplit
+
+from raybundle.errors import ClusterError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from websocket import WebSocket
+
+    from raybundle.cluster.jobs import JobInfo, JobsClient
+
+LOG_END = 1 << 16
+"""Bytes of a log's end that are kept, to find out why a job failed; its message has ten lines only."""
+LOOK_DELAY = 0.5
+"""Seconds between two looks at a log while nobody asks for the status in between."""
+READ_RATE = 8 << 20
+"""Bytes per second that reading a log again may cost the dashboard: one of 80 MB is looked at every 10 s."""
+REFUSALS = 4
+"""Times that a way to the log fails, one after the other, before the next one is taken."""
+FIRST_DELAY, LONGEST_DELAY = 0.2, 2.0
+"""Seconds before a websocket that was closed is opened again; doubles while nothing new comes."""
+HELD = 1 << 20
+"""Bytes that are held before those are dropped which are not among the last lines."""
+OPEN_TIMEOUT = 10.0
+"""Seconds in which a websocket opens, or counts as refused."""
+
+
+class LogReader:
+    """One job's log: by which way it is read, and how far it has been written.
+
+    The file on the driver's node is the best way: it is exact, and may be asked for at once and often, while
+    Ray's websocket looks for news once a second. Where the cluster, or a proxy before it, does not serve the
+    file, the websocket is used, and where that is refused, the log as JSON. The last two carry text, in which
+    Ray has made `LF` of `CR LF` and `CR`, and break at bytes that are not UTF-8.
+    """
+
+    def __init__(
+        self,
+        client: JobsClient,
+        submission_id: str,
+        write: Callable[[bytes], None],
+        last_lines: int | None = None,
+    ) -> None:
+        """Makes the reader; nothing is asked for yet.
+
+        Args:
+            client: of the cluster that runs the job.
+            submission_id: of the job.
+            write: takes the log in pieces.
+            last_lines: lines to write of what is there at the first look; all if absent.
+        """
+        self._client = client
+        self._id = submission_id
+        self._write = write
+        self._first = None if last_lines is None else _LastLines(last_lines)
+        self._written = 0
+        """Bytes of the log that were written: of the file, or of its text where `_as_text`."""
+        self._as_text = False
+        self._pairs = 0
+        """How many `CR LF` are in the bytes of the file that were written."""
+        self._end = bytearray()
+        self._refusals = 0
+        self._tail = _Tail(client, submission_id)
+        self._due = 0.0
+
+    @property
+    def end(self) -> str:
+        """The last `LOG_END` bytes of what was written, as text."""
+        return self._end.decode("utf-8", "replace")
+
+    def watch(self, info: JobInfo, seconds: float) -> None:
+        """Writes what is new for some seconds; a look that fails is one that found nothing."""
+        until = time.monotonic() + seconds
+        while True:
+            if info.node is not None and time.monotonic() >= self._due:
+                self._look(info, until)
+            left = until - time.monotonic()
+            if left <= 0:
+                return
+            time.sleep(min(left, LOOK_DELAY))
+
+    def finish(self, info: JobInfo) -> ClusterError | None:
+        """Writes the rest of the log of a job that has ended; returns why it cannot be read to its end."""
+        self._tail.close()
+        if info.node is None:
+            return None
+        try:
+            return self._read_to_end(info)
+        finally:
+            self._caught_up()
+
+    def _read_to_end(self, info: JobInfo) -> ClusterError | None:
+        try:
+            self._read_file(info)
+        except ClusterError as fault:
+            try:
+                self._read_whole(info)
+            except ClusterError:
+                return fault
+        return None
+
+    def _look(self, info: JobInfo, until: float) -> None:
+        """Takes one look, by the way that works; what completes a log is `finish`."""
+        try:
+            if self._refusals < REFUSALS:
+                self._read_file(info)
+            elif self._tail.refusals < REFUSALS:
+                self._read_tail(until)
+                return
+            else:
+                self._read_whole(info)
+            self._caught_up()
+            self._due = time.monotonic() + self._written / READ_RATE
+        except ClusterError:
+            # A file that was there is not given up: the other ways would change its bytes.
+            self._refusals += not self._written
+            self._due = time.monotonic() + FIRST_DELAY
+
+    def _read_file(self, info: JobInfo) -> None:
+        pieces = self._client.log_bytes(info)
+        self._add_from_start(_as_text(pieces) if self._as_text else pieces)
+
+    def _read_tail(self, until: float) -> None:
+        self._as_text = True
+        for position, piece in self._tail.read(until):
+            self._add(position, piece)
+        self._caught_up()
+
+    def _read_whole(self, _info: JobInfo) -> None:
+        if not self._as_text:
+            self._as_text, self._written = True, self._written - self._pairs
+        self._add_from_start([self._client.logs(self._id).encode("utf-8", "surrogatepass")])
+
+    def _caught_up(self) -> None:
+        """Writes the last lines of what was there at the first look, if no more of it was wanted."""
+        if self._first is not None:
+            first, self._first = self._first, None
+            self._write(first.lines())
+
+    def _add_from_start(self, pieces: Iterable[bytes]) -> None:
+        position = 0
+        for piece in pieces:
+            self._add(position, piece)
+            position += len(piece)
+
+    def _add(self, position: int, piece: bytes) -> None:
+        """Writes what is new in a piece of the log that begins at `position`."""
+        new = piece[max(0, self._written - position) :]
+        if new:
+            if self._first is None:
+                self._write(new)
+            else:
+                self._first.add(new)
+            self._pairs += new.count(b"\r\n") + (self._end[-1:] == b"\r" and new[:1] == b"\n")
+            self._written += len(new)
+            self._end += new[-LOG_END:]
+            del self._end[:-LOG_END]
+
+
+class _LastLines:
+    """The last lines of what is added; holds little more than those."""
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._held = bytearray()
+        self._trim_at = HELD
+
+    def add(self, piece: bytes) -> None:
+        self._held += piece
+        if len(self._held) > self._trim_at:
+            self._held = bytearray(self.lines())
+            self._trim_at = max(HELD, 2 * len(self._held))
+
+    def lines(self) -> bytes:
+        """Returns them; one without its end counts."""
+        end = len(self._held) - self._held.endswith(b"\n")
+        for _ in range(self._count):
+            end = self._held.rfind(b"\n", 0, end)
+            if end < 0:
+                return bytes(self._held)
+        return bytes(self._held[end + 1 :]) if self._count else b""
+
+
+class _Tail:
+    """Ray's websocket of a log, opened again when it is closed; each time it sends the log from its start."""
+
+    def __init__(self, client: JobsClient, submission_id: str) -> None:
+        self._client = client
+        self._id = submission_id
+        self._stream: WebSocket | None = None
+        self._position = 0
+        self._delay = FIRST_DELAY
+        self._due = 0.0
+        self.refusals = 0
+        """Websockets that were refused since the last one that was not."""
+
+    def read(self, until: float) -> Iterator[tuple[int, bytes]]:
+        """Yields what arrives before `until` (`time.monotonic()`), each piece with where it begins."""
+        import websocket  # noqa: PLC0415 - 30 ms that only this way pays
+
+        if self._stream is None and time.monotonic() >= self._due:
+            self._open()
+        while self._stream is not None and (left := until - time.monotonic()) > 0:
+            try:
+                self._stream.settimeout(left)
+                code, piece = self._stream.recv_data()
+            except websocket.WebSocketTimeoutException:
+                return
+            except (OSError, websocket.WebSocketException):
+                self.close()
+                return
+            if code == websocket.ABNF.OPCODE_CLOSE:
+                self.close()
+                return
+            yield self._position, piece
+            self._position += len(piece)
+            self._delay = FIRST_DELAY
+
+    def _open(self) -> None:
+        import websocket  # noqa: PLC0415 - as above
+
+        access = self._client.access
+        parts = urlsplit(access.address)
+        scheme = "wss" if parts.scheme == "https" else "ws"
+        self._due = time.monotonic() + self._delay
+        self._delay = min(LONGEST_DELAY, self._delay * 2)
+        try:
+            self._stream = websocket.create_connection(
+                f"{scheme}://{parts.netloc}{parts.path}/api/jobs/{quote(self._id, safe='')}/logs/tail",
+                timeout=OPEN_TIMEOUT,
+                suppress_origin=True,
+                skip_utf8_validation=True,
+                header=[f"{name}: {value}" for name, value in access.headers.items()],
+                sslopt={"context": access.tls()} if scheme == "wss" else None,
+                http_no_proxy=["*"],
+            )
+        except websocket.WebSocketException:
+            self.refusals += 1
+        except OSError:
+            pass  # nobody is there: the status will tell
+        else:
+            self._position, self.refusals = 0, 0
+
+    def close(self) -> None:
+        """Closes the websocket; the next look opens another."""
+        if self._stream is not None:
+            self._stream.close(timeout=0)
+            self._stream = None
+
+
+def _as_text(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """Yields bytes of a file as Ray's text has them."""
+    held = b""
+    for piece in pieces:
+        joined = held + piece
+        held = b"\r" if joined.endswith(b"\r") else b""
+        yield joined[: len(joined) - len(held)].replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    if held:
+        yield b"\n"

@@ -1,0 +1,73 @@
+"""Stops a job and waits until it has ended; one that never started is withdrawn."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import shlex
+import time
+from typing import TYPE_CHECKING, Any
+
+from raybundle.cluster.pending import SUPERVISOR
+from raybundle.errors import ClusterError, JobLostError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from raybundle.cluster.jobs import JobInfo, JobsClient
+
+STOP_TIMEOUT = 30.0
+"""Seconds until a job that was asked to stop counts as not stopping; Ray kills its driver after 3."""
+STOP_DELAY = 0.2
+"""Seconds between two looks at a job that is being stopped."""
+WITHDRAW_AFTER = 3.0
+"""Seconds that a job may stay PENDING after it was asked to stop."""
+NAMESPACE = "SUPERVISOR_ACTOR_RAY_NAMESPACE"
+"""Ray namespace of the supervisors; ray/dashboard/modules/job/common.py."""
+KILL = "import ray; ray.init(namespace={!r}, log_to_driver=False); ray.kill(ray.get_actor({!r}))"
+
+
+def stop_and_wait(client: JobsClient, submission_id: str) -> JobInfo:
+    """Asks the cluster to stop a job and returns it once it ended, or when it does not end."""
+    client.stop(submission_id)
+    begin = time.monotonic()
+    withdrawn = False
+    while True:
+        info = client.info(submission_id)
+        passed = time.monotonic() - begin
+        if info.ended or passed > STOP_TIMEOUT:
+            return info
+        if info.status == "PENDING" and passed > WITHDRAW_AFTER and not withdrawn:
+            withdrawn = True
+            _withdraw(client, submission_id)
+        time.sleep(STOP_DELAY)
+
+
+def _withdraw(client: JobsClient, submission_id: str) -> None:
+    """Ends the supervisor of a job that waits for a node.
+
+    The Jobs API stops a job by a message to its supervisor, which nobody reads before that has a node: so the
+    job would stay, and start when there is one. A second job, which asks for nothing, ends the supervisor.
+    """
+    name = f"{submission_id}-withdraw-{secrets.token_hex(4)}"
+    code = KILL.format(NAMESPACE, SUPERVISOR.format(submission_id))
+    entrypoint = f'exec "${{RAYBUNDLE_PYTHON:-python}}" -c {shlex.quote(code)}'
+    body = {"entrypoint": entrypoint, "runtime_env": _bundle_alone(client, submission_id)}
+    try:
+        client.submit(name, body)
+        deadline = time.monotonic() + STOP_TIMEOUT
+        while not client.info(name).ended and time.monotonic() < deadline:
+            time.sleep(STOP_DELAY)
+    finally:
+        with contextlib.suppress(ClusterError, JobLostError):
+            client.delete(name)
+
+
+def _bundle_alone(client: JobsClient, submission_id: str) -> Mapping[str, Any]:
+    """Returns of a job's runtime_env what makes Ray's interpreter known: the bundle's archive and boot."""
+    whole = client.runtime_env(submission_id)
+    variables = whole.get("env_vars", {})
+    if "RAYBUNDLE_DIGEST" not in variables:
+        return {}
+    own = {name: variables[name] for name in ("RAYBUNDLE_BOOT", "RAYBUNDLE_DIGEST")}
+    return {"working_dir": whole["working_dir"], "env_vars": own}

@@ -1,0 +1,302 @@
+"""A proxy in front of a dashboard: records what passes, and misbehaves on request; standard library only."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import random
+import re
+import threading
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from urllib.parse import urlsplit
+
+from tests.support.proxy_streams import PIECE, Head, Stream, pump, pump_frames
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import AsyncIterator, Coroutine
+    from types import TracebackType
+
+T = TypeVar("T")
+
+PORTS = range(23_000, 29_900)
+"""Below the ports of outgoing connections: while the proxy refuses, nobody else gets its port, and a client
+that connects to it does not meet itself (TCP's simultaneous open)."""
+CLOSE_CODES = (1000, 1001, 1006)
+"""How log websockets are closed, in turn; 1006 is RFC 6455's name for an end without a close frame."""
+CLOSE_PATIENCE = 1.0
+"""Seconds that a client gets to answer a close frame."""
+REASONS = {
+    401: "Unauthorized",
+    403: "Forbidden",
+    404: "Not Found",
+    502: "Bad Gateway",
+    503: "Service Unavailable",
+}
+
+
+class Request(NamedTuple):
+    """A request as it arrived; `time` by `time.monotonic()`."""
+
+    time: float
+    method: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Faults:
+    """How a proxy misbehaves. A pattern is a regular expression, searched in `METHOD PATH`."""
+
+    tail_seconds: float | None = None
+    """Until a websocket on `/logs/tail` is closed, with the codes of `CLOSE_CODES` in turn."""
+    websocket_status: int | None = None
+    """The HTTP status that every websocket is refused with."""
+    unavailable: tuple[str, int] | None = None
+    """A pattern, and how many requests that match it are answered with 503 and reach nobody."""
+    reset: tuple[str, int] | None = None
+    """A pattern, and for how many requests that match it the server's answer is replaced by a reset."""
+    not_found: tuple[str, ...] = ()
+    """Starts of paths that are not routed."""
+    exchange: tuple[str, str] | None = None
+    """The `Authorization` that the proxy asks for, and the one that the server gets instead of it."""
+
+
+class _Countdown:
+    """A fault that strikes a number of requests."""
+
+    def __init__(self, fault: tuple[str, int] | None) -> None:
+        self._pattern, self._left = fault or ("", 0)
+
+    def takes(self, request: Head) -> bool:
+        if self._left == 0 or not re.search(self._pattern, " ".join(request.words)):
+            return False
+        self._left -= 1
+        return True
+
+
+class Proxy:
+    """Forwards HTTP/1.1 and websockets to `target`, in a thread of its own; a context manager."""
+
+    def __init__(
+        self,
+        target: str,
+        faults: Faults | None = None,
+        *,
+        tls: ssl.SSLContext | None = None,
+        host: str = "127.0.0.1",
+    ) -> None:
+        """Binds nothing yet; `tls` is a server's context and may ask for client certificates."""
+        parts = urlsplit(target)
+        self._target = (parts.hostname, parts.port)
+        self._faults = faults or Faults()
+        self._tls = tls
+        self._host = host
+        self._unavailable = _Countdown(self._faults.unavailable)
+        self._reset = _Countdown(self._faults.reset)
+        self._codes = itertools.cycle(CLOSE_CODES)
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="proxy")
+        self._server: asyncio.Server | None = None
+        self._streams: set[Stream] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.port = 0
+        self.requests: list[Request] = []
+        self.headers: list[dict[str, str]] = []
+        """Of the requests, in their order; names in lower case."""
+        self.closed: list[int] = []
+        """The codes by which log websockets were closed so far."""
+
+    @property
+    def address(self) -> str:
+        """The URL of the proxy."""
+        return f"{'https' if self._tls else 'http'}://{self._host}:{self.port}"
+
+    def __enter__(self) -> Proxy:  # noqa: PYI034 - typing.Self is younger than Python 3.10
+        self._thread.start()
+        self._call(self._listen_somewhere())
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._call(self._end())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    def refuse(self, seconds: float) -> None:
+        """Cuts all connections and stops listening, both before it returns; listens again after `seconds`."""
+
+        async def refuse() -> None:
+            await self._hang_up()
+            self._spawn(self._listen_again(seconds))
+
+        self._call(refuse())
+
+    # Listening
+
+    def _call(self, work: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def _listen_somewhere(self) -> None:
+        for self.port in random.Random().sample(PORTS, len(PORTS)):  # noqa: S311 - pytest-randomly seeds the other
+            with contextlib.suppress(OSError):
+                await self._listen()
+                return
+        raise OSError(f"no free port in {PORTS}")
+
+    async def _listen(self) -> None:
+        self._server = await asyncio.start_server(
+            self._accept, self._host, self.port, ssl=self._tls, limit=PIECE
+        )
+
+    async def _listen_again(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+        await self._listen()
+
+    async def _hang_up(self) -> None:
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+        streams = list(self._streams)
+        for stream in streams:
+            stream.cut(reset=True)
+        for stream in streams:
+            await stream.wait_closed()
+
+    async def _end(self) -> None:
+        await self._hang_up()
+        for task in (tasks := list(self._tasks)):
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._hang_up()  # what a task opened meanwhile
+
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._spawn(self._serve(Stream(reader, writer)))
+
+    # One connection
+
+    async def _serve(self, client: Stream) -> None:
+        if self._server is None:  # its handshake outlived the listening socket
+            client.cut(reset=True)
+            return
+        async with self._held(client):
+            with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+                await self._converse(client)
+
+    async def _converse(self, client: Stream) -> None:
+        while (request := await client.read_head()) is not None:
+            self.requests.append(Request(time.monotonic(), *request.words))
+            self.headers.append(request.headers)
+            if not await self._answer(request, client):
+                return
+
+    @contextlib.asynccontextmanager
+    async def _held(self, stream: Stream) -> AsyncIterator[None]:
+        """Keeps a connection among those that can be cut until it is closed."""
+        self._streams.add(stream)
+        try:
+            yield
+        finally:
+            stream.close()
+            await stream.wait_closed()
+            self._streams.discard(stream)
+
+    async def _answer(self, request: Head, client: Stream) -> bool:
+        """Answers one request; whether the connection can take another."""
+        status = self._own_status(request)
+        if status is None:
+            return await self._forward(request, client)
+        async for _ in client.read_body(request):
+            pass
+        return await _refuse(client, status)
+
+    def _own_status(self, request: Head) -> int | None:
+        """Returns the status that the server is not asked for."""
+        if self._faults.exchange and request.headers.get("authorization") != self._faults.exchange[0]:
+            return 401
+        if request.words[1].startswith(self._faults.not_found):
+            return 404
+        if request.upgrades and self._faults.websocket_status is not None:
+            return self._faults.websocket_status
+        return 503 if self._unavailable.takes(request) else None
+
+    async def _forward(self, request: Head, client: Stream) -> bool:
+        try:
+            upstream = Stream(*await asyncio.open_connection(*self._target, limit=PIECE))
+        except OSError:
+            return await _refuse(client, 502)
+        async with self._held(upstream):
+            await upstream.write(self._exchanged(request.raw))
+            async for piece in client.read_body(request):
+                await upstream.write(piece)
+            answer = await upstream.read_head()
+            if answer is None:
+                return await _refuse(client, 502)
+            if self._reset.takes(request):
+                client.cut(reset=True)
+                return False
+            await client.write(answer.raw)
+            if answer.words[1] == "101":
+                await self._tunnel(request, client, upstream)
+                return False
+            return await _relay_body(request, answer, upstream, client)
+
+    def _exchanged(self, raw: bytes) -> bytes:
+        asked, given = self._faults.exchange or ("", "")
+        return raw.replace(asked.encode(), given.encode()) if asked else raw
+
+    async def _tunnel(self, request: Head, client: Stream, upstream: Stream) -> None:
+        """Passes frames both ways until one end hangs up, or the time of a log websocket is over."""
+        up = asyncio.ensure_future(pump(client, upstream))
+        is_tail = request.words[1].partition("?")[0].endswith("/logs/tail")
+        seconds = self._faults.tail_seconds if is_tail else None
+        passing = pump(upstream, client) if seconds is None else pump_frames(upstream, client, seconds)
+        down = asyncio.ensure_future(passing)
+        await asyncio.wait({up, down}, return_when=asyncio.FIRST_COMPLETED)
+        expired = down.done() and down.result()
+        for task in (up, down):
+            task.cancel()
+        await asyncio.gather(up, down, return_exceptions=True)
+        if expired:
+            await self._close_tail(client)
+
+    async def _close_tail(self, client: Stream) -> None:
+        code = next(self._codes)
+        self.closed.append(code)
+        if code == 1006:
+            client.cut(reset=False)
+            return
+        await client.write(b"\x88\x02" + code.to_bytes(2, "big"))
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(client.reader.read(PIECE), CLOSE_PATIENCE)
+
+
+async def _refuse(client: Stream, status: int) -> bool:
+    text = f"{REASONS[status]}, says the proxy\n"
+    head = f"HTTP/1.1 {status} {REASONS[status]}\r\nContent-Type: text/plain\r\nContent-Length: {len(text)}"
+    await client.write(f"{head}\r\n\r\n{text}".encode())
+    return True
+
+
+async def _relay_body(request: Head, answer: Head, upstream: Stream, client: Stream) -> bool:
+    """Passes the body of an answer on; whether the client's connection can take another request."""
+    if request.words[0] == "HEAD" or answer.words[1] in {"204", "304"}:
+        return True
+    pieces = upstream.read_body(answer) if answer.has_end else upstream.read()
+    try:
+        async for piece in pieces:
+            await client.write(piece)
+    except ConnectionError:
+        client.cut(reset=True)
+        raise
+    return answer.has_end and "close" not in answer.headers.get("connection", "").lower()

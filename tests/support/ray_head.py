@@ -1,0 +1,199 @@
+"""One Ray head on loopback, of any release of Ray: made for a test, ended by its recorded processes."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from raybundle.cluster.local import PORT_ARGUMENTS, RAY_ENVIRONMENT, choose_ports
+from raybundle.cluster.processes import Process, end_family, find_family, find_process
+from tests.support.workplace import CLEARED
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+START_TIMEOUT = 120.0
+"""Seconds until jobs can start; 10 to 20 on two busy cores."""
+
+TRIES = 3
+"""Starts until Ray does not give up: 2.49 waits 20 s for its dashboard, however busy the machine is."""
+
+NO_DASHBOARD = "Failed to start the dashboard"
+"""What Ray logs then, and runs on without one; ray/_private/services.py."""
+
+POLL_INTERVAL = 0.1
+"""Seconds between two looks whether it is ready."""
+
+LOG_TAIL = 3000
+"""Characters of Ray's output that an error shows."""
+
+HEADERS = {"User-Agent": "raybundle-tests"}
+"""Ray 2.49 answers 500 to a request without this header (`is_browser_request` in ray/dashboard)."""
+
+THIS_PYTHON = Path(sys.executable)
+NOTHING: Mapping[str, str] = MappingProxyType({})
+
+
+class RayHeadError(Exception):
+    """Ray does not come up."""
+
+
+@dataclass(frozen=True, slots=True)
+class RayHead:
+    """A running head, its dashboard and its agent."""
+
+    address: str
+    """`http://127.0.0.1:PORT`, its Jobs API."""
+    temp_dir: Path
+    """Ray's own: logs are in `session_latest/logs`."""
+    version: str
+    """Ray's, as the server says it."""
+    processes: tuple[Process, ...]
+    """Those that were there when it came up, the leader first."""
+
+    @property
+    def pids(self) -> tuple[int, ...]:
+        """The processes that were there when it came up, the leader first."""
+        return tuple(process.pid for process in self.processes)
+
+    def kill(self) -> None:
+        """Ends all of it at once, as a machine that loses its power: drivers and workers too."""
+        _kill(set(self.processes))
+
+
+@contextlib.contextmanager
+def ray_head(
+    python: Path = THIS_PYTHON, env: Mapping[str, str] = NOTHING, num_cpus: int = 2
+) -> Iterator[RayHead]:
+    """Runs a head until the block ends; nothing of it is left behind.
+
+    Args:
+        python: an interpreter that has `ray[default]`; a job's `python` too.
+        env: added to an environment that has nothing of ours for Ray; a token in it is used to ask.
+        num_cpus: what the head offers.
+    """
+    with contextlib.ExitStack() as running:
+        yield _enter(running, python, env, num_cpus)
+
+
+def _enter(running: contextlib.ExitStack, python: Path, env: Mapping[str, str], num_cpus: int) -> RayHead:
+    for _ in range(TRIES - 1):
+        with contextlib.suppress(RayHeadError):
+            return running.enter_context(_one_head(python, env, num_cpus))
+    return running.enter_context(_one_head(python, env, num_cpus))
+
+
+@contextlib.contextmanager
+def _one_head(python: Path, env: Mapping[str, str], num_cpus: int) -> Iterator[RayHead]:
+    directory = Path(tempfile.mkdtemp(prefix="rb-", dir="/tmp"))  # short: Ray's sockets have 107 bytes
+    ports = choose_ports(len(PORT_ARGUMENTS))
+    child = _start(
+        _command(python, directory, ports, num_cpus), _environment(python, env, directory), directory
+    )
+    leader = find_process(child.pid)
+    known = {leader} if leader else set()
+    try:
+        version = _wait_until_ready(child, ports[1], env.get("RAY_AUTH_TOKEN"), directory)
+        others = sorted(find_family(known) - known, key=lambda process: process.pid)
+        known.update(others)
+        processes = (*filter(None, [leader]), *others)
+        yield RayHead(f"http://127.0.0.1:{ports[1]}", directory / "ray", version, processes)
+    finally:
+        _kill(known)
+        child.wait()
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def _kill(family: set[Process]) -> None:
+    """Ends the family and what descends from it; to be used again where some have ended."""
+    for number in (signal.SIGSTOP, signal.SIGKILL):  # stopped first: none sees another one die
+        living = find_family(family)  # a pid whose process has ended may be another's by now
+        family = family | living
+        for process in living:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process.pid, number)
+    end_family(family)  # waits
+
+
+def _command(python: Path, directory: Path, ports: list[int], num_cpus: int) -> list[str]:
+    ray = [str(python), "-m", "ray.scripts.scripts", "start", "--head", "--block", "--disable-usage-stats"]
+    here = ["--node-ip-address=127.0.0.1", "--dashboard-host=127.0.0.1", f"--temp-dir={directory / 'ray'}"]
+    offers = [f"--num-cpus={num_cpus}", "--object-store-memory=100000000"]
+    return [
+        *ray,
+        *here,
+        *offers,
+        *(f"{name}={port}" for name, port in zip(PORT_ARGUMENTS, ports, strict=True)),
+    ]
+
+
+def _environment(python: Path, env: Mapping[str, str], directory: Path) -> dict[str, str]:
+    """Ours without what would reach through to Ray, a token file in the home included."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(CLEARED)}
+    path = os.pathsep.join([str(python.parent), kept.get("PATH", os.defpath)])
+    home = directory / "home"
+    home.mkdir()
+    return {**kept, "HOME": str(home), "PATH": path, **RAY_ENVIRONMENT, **env}
+
+
+def _start(command: list[str], environment: Mapping[str, str], directory: Path) -> subprocess.Popen[bytes]:
+    with (directory / "log").open("wb") as log:
+        return subprocess.Popen(
+            command,
+            env=environment,
+            cwd=directory,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+
+def _wait_until_ready(child: subprocess.Popen[bytes], port: int, token: str | None, directory: Path) -> str:
+    """Waits for the node itself, since the API answers seconds before it, and returns Ray's version."""
+    deadline = time.monotonic() + START_TIMEOUT
+    while not _has_node(_get(port, "/nodes?view=summary", token)):
+        if child.poll() is not None:
+            raise RayHeadError(f"Ray ended with {child.returncode}:\n{_log_tail(directory)}")
+        if NO_DASHBOARD in (directory / "log").read_text(encoding="utf-8", errors="replace"):
+            raise RayHeadError(f"Ray gave up its dashboard:\n{_log_tail(directory)}")
+        if time.monotonic() > deadline:
+            raise RayHeadError(f"no node after {START_TIMEOUT:.0f} s:\n{_log_tail(directory)}")
+        time.sleep(POLL_INTERVAL)
+    return str(_get(port, "/api/version", token)["ray_version"])
+
+
+def _has_node(answer: Any) -> bool:
+    nodes = answer["data"]["summary"] if answer else []
+    return any(node["raylet"].get("state") == "ALIVE" for node in nodes)
+
+
+def _log_tail(directory: Path) -> str:
+    return (directory / "log").read_text(encoding="utf-8", errors="replace")[-LOG_TAIL:]
+
+
+def _get(port: int, path: str, token: str | None) -> Any:
+    """Returns the JSON that the dashboard answers; None while it does not."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    try:
+        connection.request(
+            "GET", path, headers=HEADERS | ({"Authorization": f"Bearer {token}"} if token else {})
+        )
+        response = connection.getresponse()
+        return json.load(response) if response.status == 200 else None
+    except (OSError, http.client.HTTPException, ValueError):
+        return None
+    finally:
+        connection.close()
