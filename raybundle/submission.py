@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 
 IfExists = Literal["attach", "fail", "new"]
-LABELS_SINCE = (2, 50)
+LABELS_SINCE = (2, 54)
 """The Ray whose Jobs API takes label selectors."""
 SUBMIT_PATIENCE = 30.0
 """Seconds for which a submission that got no answer is sent again, unless the cluster knows the job."""
@@ -92,8 +92,8 @@ class Submission:
     store: Store
     cluster: Cluster
     submitted: float
-    attached: bool = False
-    """Whether the job was there before."""
+    existing: JobInfo | None = None
+    """The job, where it was there before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +158,7 @@ def submit(run: Run, stored: Stored, store: Store, cluster: Cluster, options: Jo
     if found is not None:
         _refuse_existing(found, options)
         _require_same(found, stored, entrypoint)
-        return Submission(_run_of(found, run), stored, store, cluster, submitted, attached=True)
+        return Submission(_run_of(found, run), stored, store, cluster, submitted, found)
     _require_known(cluster.client, options)
     url = deliver(stored, store, cluster)
     runtime_env = render_runtime_env(
@@ -172,11 +172,11 @@ def submit(run: Run, stored: Stored, store: Store, cluster: Cluster, options: Jo
         "metadata": {**(options.metadata or {}), "raybundle": stored.digest},
         **(options.resources or {}),
     }
-    attached = _post(cluster.client, run.id, body)
-    if attached is not None:
-        _refuse_existing(attached, options)
-        _require_same(attached, stored, entrypoint)
-    return Submission(run, stored, store, cluster, submitted, attached is not None)
+    existing = _post(cluster.client, run.id, body)
+    if existing is not None:
+        _refuse_existing(existing, options)
+        _require_same(existing, stored, entrypoint)
+    return Submission(run, stored, store, cluster, submitted, existing)
 
 
 def _require_known(client: JobsClient, options: JobOptions) -> None:

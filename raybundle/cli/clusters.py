@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from typing import TYPE_CHECKING, Any
 
 from raybundle.cli.request import settings_of
+from raybundle.cluster.secrets import looks_secret
 from raybundle.config import KEYS, default_store
 from raybundle.errors import ClusterError
 
@@ -16,6 +18,10 @@ if TYPE_CHECKING:
 
     from raybundle.cli.console import Console
     from raybundle.cluster.local import LocalCluster
+    from raybundle.config import Value
+
+_USER = re.compile(r"://[^/\s]*@")
+"""User and password of a URL."""
 
 
 def embedded(console: Console, python: str | None) -> LocalCluster:
@@ -84,7 +90,7 @@ def config(arguments: argparse.Namespace, console: Console) -> int:
     rows: dict[str, dict[str, Any]] = {}
     for key in KEYS:
         setting = settings.found.get(key)
-        value: Any = None if setting is None else setting.value
+        value = None if setting is None else _shown(setting.value)
         rows[key] = {"value": value, "source": "default" if setting is None else setting.source}
     if rows["store"]["value"] is None:
         rows["store"]["value"] = default_store(os.environ)
@@ -94,6 +100,15 @@ def config(arguments: argparse.Namespace, console: Console) -> int:
     for key, row in rows.items():
         console.data(f"{key:<18} {_value_text(row['value']):<40} {row['source']}")
     return 0
+
+
+def _shown(value: Value) -> Value:
+    """Returns a value without the credentials in it."""
+    if isinstance(value, str):
+        return _USER.sub("://", value)
+    if isinstance(value, dict):
+        return {name: "(hidden)" if looks_secret(name, text) else text for name, text in value.items()}
+    return value
 
 
 def _value_text(value: Any) -> str:

@@ -15,7 +15,13 @@ if TYPE_CHECKING:
     import argparse
 
     from raybundle.cli.console import Console
+    from raybundle.cluster.access import Access
     from raybundle.config import Settings
+
+
+def check_connection(arguments: argparse.Namespace, settings: Settings) -> None:
+    """Refuses what is wrong with the options of the connection, before anything is built and stored."""
+    _access(arguments, _address(settings) or "http://127.0.0.1")
 
 
 def find_cluster(
@@ -53,8 +59,8 @@ def _address(settings: Settings) -> str | None:
     return address
 
 
-def _connect(arguments: argparse.Namespace, address: str, console: Console) -> JobsClient:
-    access = make_access(
+def _access(arguments: argparse.Namespace, address: str) -> Access:
+    return make_access(
         address,
         os.environ,
         headers=arguments.headers,
@@ -62,6 +68,10 @@ def _connect(arguments: argparse.Namespace, address: str, console: Console) -> J
         certificate=arguments.client_cert,
         key=arguments.client_key,
     )
+
+
+def _connect(arguments: argparse.Namespace, address: str, console: Console) -> JobsClient:
+    access = _access(arguments, address)
     if access.exposes_token:
         console.note(
             f"warning: credentials are sent to {access.address} in the clear: use https, or a tunnel"

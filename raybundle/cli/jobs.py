@@ -13,7 +13,7 @@ from raybundle.cli.submit import exit_code
 from raybundle.cluster.follow import follow
 from raybundle.cluster.logs import LogReader
 from raybundle.cluster.outcome import job_error
-from raybundle.cluster.stopping import stop_and_wait
+from raybundle.cluster.stopping import delete_for_good, stop_and_wait
 from raybundle.errors import JobLostError, RaybundleError
 
 if TYPE_CHECKING:
@@ -89,7 +89,8 @@ def attach(arguments: argparse.Namespace, console: Console) -> int:
         console.error(error)
     code = exit_code(followed.info, error, own=arguments.exit_code == "job")
     if console.json_mode:
-        console.document({**job_document(followed.info), "exit_code": code})
+        why = None if error is None else str(error)
+        console.document({**job_document(followed.info), "exit_code": code, "error": why})
     return code
 
 
@@ -110,9 +111,9 @@ def stop(arguments: argparse.Namespace, console: Console) -> int:
 
 def delete(arguments: argparse.Namespace, console: Console) -> int:
     """Removes a job that has ended from the cluster's records."""
-    deleted = find_client(arguments, console).delete(arguments.id)
+    delete_for_good(find_client(arguments, console), arguments.id)
     if console.json_mode:
-        console.document({"submission_id": arguments.id, "deleted": deleted})
+        console.document({"submission_id": arguments.id, "deleted": True})
     else:
         console.note(f"Job '{arguments.id}' deleted successfully")
     return 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from typing import TYPE_CHECKING, Any
 
 from raybundle.version import __version__
@@ -11,7 +12,7 @@ if TYPE_CHECKING:
     from argparse import ArgumentParser
     from collections.abc import Callable, Sequence
 
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 WITH_ARGUMENTS = ("submit", "plan", "build", "run")
 """Commands whose words after the target or bundle belong to the job."""
 
@@ -220,16 +221,14 @@ def _add_connection(parser: ArgumentParser) -> None:
 
 
 def _count(text: str) -> int:
-    number = int(text)
-    if number < 0:
-        raise ValueError(text)
-    return number
+    if not (text.isascii() and text.isdigit()):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of them")
+    return int(text)
 
 
 def _duration(text: str) -> float:
     """Returns seconds."""
-    unit = _UNITS.get(text[-1:])
-    seconds = float(text[:-1]) * unit if unit else float(text)
-    if not 0 <= seconds < float("inf"):
-        raise ValueError(text)
-    return seconds
+    found = re.fullmatch(r"(\d+(?:\.\d*)?|\.\d+)([smhd]?)", text, re.ASCII)
+    if found is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is no time: 90, 90s, 10m, 2h, 1d")
+    return float(found[1]) * _UNITS[found[2]]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from raybundle.cli.bundles import store_plan
-from raybundle.cli.connecting import find_cluster
+from raybundle.cli.connecting import check_connection, find_cluster
 from raybundle.cli.documents import warning_document
 from raybundle.cli.interrupts import on_interrupt
 from raybundle.cli.log_output import log_output
@@ -75,6 +75,7 @@ def submit_target(arguments: argparse.Namespace, console: Console) -> int:
     target, job_arguments = parse_target(arguments.rest, environment.project)
     request = make_request(arguments, target, environment)
     options = job_options(arguments, request.settings, job_arguments, environment)
+    check_connection(arguments, request.settings)
     console.warnings(environment.warnings)
     planned = checked_plan(request, console, strict=arguments.strict)
     store = open_request_store(request.settings, os.environ)
@@ -160,11 +161,13 @@ def _attempt(order: _Order, options: JobOptions, write: Write) -> _Outcome:
         on_interrupt(client, run.id, arguments.on_interrupt, console),
     ):
         submission = submit(run, order.stored, order.store, order.cluster, options)
-    if submission.attached:
-        console.note(f"job '{run.id}' is there already, with this bundle and these arguments: following it")
+    existing = submission.existing
+    attached = existing is not None
+    if attached:
+        console.note(f"job '{run.id}' is there already, with this bundle and these arguments")
     console.note(f"Job '{run.id}' submitted successfully")
     if arguments.no_wait:
-        return _Outcome(run.id, submission.attached, "PENDING", 0)
+        return _accepted(run.id, existing)
 
     def code(ended: Ended) -> int:
         return exit_code(ended.info, ended.error, own=arguments.exit_code == "job")
@@ -174,12 +177,20 @@ def _attempt(order: _Order, options: JobOptions, write: Write) -> _Outcome:
             ended = wait(submission, write, code, limits_of(arguments))
     except JobError as error:
         status = "LOST" if isinstance(error, JobLostError) else "RUNNING"
-        return _Outcome(run.id, submission.attached, status, error.exit_code, error)
+        return _Outcome(run.id, attached, status, error.exit_code, error)
     for note in ended.notes:
         console.note(f"warning: {note}")
     order.timings.seconds.update(queue=ended.queue, run=ended.run)
     info = ended.info
-    return _Outcome(run.id, submission.attached, info.status, code(ended), ended.error, info.driver_exit_code)
+    return _Outcome(run.id, attached, info.status, code(ended), ended.error, info.driver_exit_code)
+
+
+def _accepted(submission_id: str, existing: JobInfo | None) -> _Outcome:
+    """Returns what is known of a job that nobody waits for."""
+    if existing is None:
+        return _Outcome(submission_id, attached=False, status="PENDING", exit_code=0)
+    code = existing.driver_exit_code
+    return _Outcome(submission_id, True, existing.status, 0, driver_exit_code=code)  # noqa: FBT003 - attached
 
 
 def _document(order: _Order, outcome: _Outcome, attempts: list[str]) -> dict[str, Any]:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from raybundle.cluster.access import Access
 
+USER_AGENT = f"raybundle/{__version__}"
+"""Ray before 2.52 answers a request without one with HTTP 500."""
 TIMEOUT = 30.0
 """Seconds without an answer before a request counts as lost."""
 PATIENCE = 3.0
@@ -141,7 +143,7 @@ class Connection:
 
     def _headers(self, path: str) -> Mapping[str, str]:
         kind = "application/octet-stream" if path.startswith("/api/packages/") else "application/json"
-        return {"User-Agent": f"raybundle/{__version__}", "Content-Type": kind, **self.access.headers}
+        return {"User-Agent": USER_AGENT, "Content-Type": kind, **self.access.headers}
 
     def close(self) -> None:
         """Closes the connection; the next request opens another."""
@@ -204,6 +206,11 @@ def _busy(address: str, answer: Answer) -> ClusterError:
     return kind(f"the cluster at {address} answers HTTP {answer.status}: {answer.sentence}")
 
 
+def _words(reason: str) -> str:
+    """Returns OpenSSL's name of a fault, such as TLSV13_ALERT_CERTIFICATE_REQUIRED, in words."""
+    return reason.replace("_", " ").lower()
+
+
 def _fault(address: str, error: Exception) -> ClusterError:
     reason = getattr(error, "verify_message", None)
     if reason is not None:
@@ -213,7 +220,7 @@ def _fault(address: str, error: Exception) -> ClusterError:
         )
     if isinstance(error, ssl.SSLError):
         return ClusterError(
-            f"cannot make a secure connection to {address}: {error.reason or error}",
+            f"cannot make a secure connection to {address}: {_words(error.reason or str(error))}",
             hint="is it https, and does it want a certificate of ours (`--client-cert`)?",
         )
     said = getattr(error, "strerror", None) or str(error) or type(error).__name__

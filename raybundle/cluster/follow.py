@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 from raybundle.cluster.logs import LogReader
 from raybundle.cluster.pending import why_pending
 from raybundle.cluster.stopping import stop_and_wait
-from raybundle.errors import ClusterError, JobLostError, JobStartError, JobTimeoutError
+from raybundle.errors import ClusterUnreachableError, JobStartError, JobTimeoutError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from raybundle.cluster.jobs import JobInfo, JobsClient
-    from raybundle.errors import JobError
+    from raybundle.errors import ClusterError, JobError
 
 FIRST_DELAY = 0.1
 """Seconds between two questions for the status of a job that was just submitted, or has just started."""
@@ -135,9 +135,12 @@ def follow(  # noqa: PLR0913 - one per thing that a user may say of it
     """
     begin = time.monotonic() if started is None else started
     watch = _Watch(client, submission_id, limits or Limits(), begin)
+    seen = started is not None
     log = LogReader(client, submission_id, write, last_lines)
     while True:
-        info = _ask(client, submission_id)
+        # A job that nobody has seen yet may be one of a cluster that never was there.
+        info = _ask(client, submission_id, PATIENCE if seen else None)
+        seen = True
         watch.take(info)
         if info.ended:
             break
@@ -150,13 +153,13 @@ def follow(  # noqa: PLR0913 - one per thing that a user may say of it
     return Followed(info, since - begin, end - since, log.end, late, lost_log)
 
 
-def _ask(client: JobsClient, submission_id: str) -> JobInfo:
+def _ask(client: JobsClient, submission_id: str, patience: float | None) -> JobInfo:
     try:
-        return client.info(submission_id, patience=PATIENCE)
-    except JobLostError:
-        raise
-    except ClusterError as error:
-        raise ClusterError(
+        return client.info(submission_id, patience)
+    except ClusterUnreachableError as error:
+        if patience is None:
+            raise
+        raise ClusterUnreachableError(
             f"{error}; job {submission_id} may still be running",
             hint=f"`raybundle attach {submission_id}` follows it again",
         ) from error

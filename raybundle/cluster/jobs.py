@@ -164,7 +164,7 @@ class JobsClient:
         return bool(self._document(self.connection.request("POST", path, again=True))["stopped"])
 
     def delete(self, submission_id: str) -> bool:
-        """Removes a job that ended from the cluster's records; its log files stay.
+        """Removes a job that ended from the cluster's records, at once; its log files stay.
 
         Raises:
             JobLostError: the cluster knows no such job.

@@ -348,7 +348,8 @@ def _get(address: str, path: str) -> Any:
 
     connection = HTTPConnection(address.removeprefix("http://"), timeout=HEALTH_TIMEOUT)
     try:
-        connection.request("GET", path)
+        # Ray before 2.52 answers a request without it with HTTP 500.
+        connection.request("GET", path, headers={"User-Agent": "raybundle"})
         response = connection.getresponse()
         return json.load(response) if response.status == 200 else None  # noqa: PLR2004
     except (OSError, HTTPException, ValueError):

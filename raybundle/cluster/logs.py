@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
+from raybundle.cluster.connection import USER_AGENT
 from raybundle.errors import ClusterError
 
 if TYPE_CHECKING:
@@ -228,6 +229,7 @@ class _Tail:
         access = self._client.access
         parts = urlsplit(access.address)
         scheme = "wss" if parts.scheme == "https" else "ws"
+        headers = {"User-Agent": USER_AGENT, **access.headers}
         self._due = time.monotonic() + self._delay
         self._delay = min(LONGEST_DELAY, self._delay * 2)
         try:
@@ -236,7 +238,7 @@ class _Tail:
                 timeout=OPEN_TIMEOUT,
                 suppress_origin=True,
                 skip_utf8_validation=True,
-                header=[f"{name}: {value}" for name, value in access.headers.items()],
+                header=[f"{name}: {value}" for name, value in headers.items()],
                 sslopt={"context": access.tls()} if scheme == "wss" else None,
                 http_no_proxy=["*"],
             )
@@ -250,7 +252,7 @@ class _Tail:
     def close(self) -> None:
         """Closes the websocket; the next look opens another."""
         if self._stream is not None:
-            self._stream.close(timeout=0)
+            self._stream.shutdown()
             self._stream = None
 
 

@@ -27,10 +27,12 @@ START_ERRORS = frozenset(
         "JOB_SUPERVISOR_ACTOR_START_TIMEOUT",
         "JOB_SUPERVISOR_ACTOR_START_FAILURE",
         "JOB_SUPERVISOR_ACTOR_UNSCHEDULABLE",
-        "JOB_ENTRYPOINT_COMMAND_START_ERROR",
     }
 )
-"""Values of `ray.dashboard.modules.job.common.JobErrorType` by which a driver never ran."""
+"""Values of `ray.dashboard.modules.job.common.JobErrorType` by which no driver ran; none before Ray 2.50.
+
+Not JOB_ENTRYPOINT_COMMAND_START_ERROR: Ray 2.50 to 2.52 say that of a driver whose log is not UTF-8, too.
+"""
 _ENVIRONMENT_ERROR = "ray.exceptions.RuntimeEnvSetupError"
 """What a driver raises when a worker's node cannot unpack the archive."""
 
@@ -127,7 +129,8 @@ def _unbooted_node(info: JobInfo, log_end: str) -> str | None:
 
 def could_not_start(info: JobInfo) -> bool:
     """Whether a failed job never ran its driver, or a worker's node could not set up the bundle."""
-    return info.error_type in START_ERRORS or _ENVIRONMENT_ERROR in info.message
+    never_ran = info.node is None or info.error_type in START_ERRORS
+    return never_ran or _ENVIRONMENT_ERROR in info.message
 
 
 def _named_node(info: JobInfo) -> str | None:

@@ -112,7 +112,7 @@ def refuse_literals(env: Mapping[str, str]) -> None:
     Raises:
         UsageError: names all of them, and no value.
     """
-    found = sorted(name for name, value in env.items() if _is_secret(name, value))
+    found = sorted(name for name, value in env.items() if looks_secret(name, value))
     if found:
         raise UsageError(
             f"`env` holds what looks like a secret in {', '.join(found)}: "
@@ -121,7 +121,8 @@ def refuse_literals(env: Mapping[str, str]) -> None:
         )
 
 
-def _is_secret(name: str, value: str) -> bool:
+def looks_secret(name: str, value: str) -> bool:
+    """Claims that an environment variable holds a secret, by its name or its value."""
     if _SHAPES.search(value):
         return True
     return _names_a_secret(name) and len(value) >= SHORTEST and not _is_harmless(value)

@@ -22,6 +22,10 @@ STOP_DELAY = 0.2
 """Seconds between two looks at a job that is being stopped."""
 WITHDRAW_AFTER = 3.0
 """Seconds that a job may stay PENDING after it was asked to stop."""
+SEEN_AFTER = 2.2
+"""Seconds after the end of a job by which Ray has seen it."""
+RECENT = 10.0
+"""Seconds since the end of a job for which that is waited for; clocks of machines differ."""
 NAMESPACE = "SUPERVISOR_ACTOR_RAY_NAMESPACE"
 """Ray namespace of the supervisors; ray/dashboard/modules/job/common.py."""
 KILL = "import ray; ray.init(namespace={!r}, log_to_driver=False); ray.kill(ray.get_actor({!r}))"
@@ -60,7 +64,23 @@ def _withdraw(client: JobsClient, submission_id: str) -> None:
             time.sleep(STOP_DELAY)
     finally:
         with contextlib.suppress(ClusterError, JobLostError):
-            client.delete(name)
+            delete_for_good(client, name)
+
+
+def delete_for_good(client: JobsClient, submission_id: str) -> None:
+    """Removes a job that has ended from the cluster's records.
+
+    Ray looks at each job once a second until it has seen its end; one that is deleted before that comes back
+    as FAILED (Ray 2.60).
+
+    Raises:
+        JobLostError: the cluster knows no such job.
+        ClusterError: it has not ended.
+    """
+    info = client.info(submission_id)
+    if info.ended and abs(time.time() - (info.end_time or 0) / 1000) < RECENT:
+        time.sleep(SEEN_AFTER)
+    client.delete(submission_id)
 
 
 def _bundle_alone(client: JobsClient, submission_id: str) -> Mapping[str, Any]:

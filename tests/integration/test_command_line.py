@@ -68,6 +68,22 @@ def test_show_finds_a_bundle_by_a_part_of_its_digest_and_by_name(tmp_path: Path)
     assert by_part["manifest"]["target"] == {"script": "project/job.py"}
 
 
+def test_config_show_has_no_credentials(tmp_path: Path) -> None:
+    work = make_workplace(
+        tmp_path / "work",
+        RAYBUNDLE_ADDRESS="http://user:hunter2@host:1",
+        RAYBUNDLE_STORE="s3://key:hunter2@bucket/x",
+        RAYBUNDLE_ENV="API_TOKEN=hunter2hunter2,LEVEL=info",
+    )
+
+    shown = work.raybundle("config", "show").stdout + work.raybundle("--json", "config", "show").stdout
+
+    assert "hunter2" not in shown
+    assert "http://host:1" in shown
+    assert "s3://bucket/x" in shown
+    assert "LEVEL=info" in shown
+
+
 def test_why_shows_the_chain_of_imports_with_file_and_line(tmp_path: Path) -> None:
     work = make_workplace(tmp_path / "work", "chain")
 

@@ -145,5 +145,6 @@ def test_only_a_job_that_has_ended_can_be_deleted(
 
     assert early.returncode == 5
     assert late.returncode == 0
+    time.sleep(2.5)  # by then Ray has brought back what was deleted too early
     assert client.find(name) is None
     assert work.raybundle("delete", "never-there").returncode == 23
