@@ -12,6 +12,7 @@ from raybundle.cluster.access import make_access
 from raybundle.cluster.jobs import JobsClient
 from tests.support.nodes import Nodes, require_namespaces
 from tests.support.s3_server import S3Server, s3_server
+from tests.support.token_cluster import TokenCluster, token_cluster
 from tests.support.workplace import Workplace, make_workplace
 
 if TYPE_CHECKING:
@@ -71,6 +72,13 @@ def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Embedded]:
         yield Embedded(json.loads(up.stdout)["address"], state)
     finally:
         work.raybundle("local", "down")
+
+
+@pytest.fixture(scope="session")
+def token_auth() -> Iterator[TokenCluster]:
+    """A cluster that wants a token."""
+    with token_cluster() as cluster:
+        yield cluster
 
 
 @pytest.fixture

@@ -17,11 +17,9 @@ from tests.support.token_cluster import (
     User,
     assert_refused,
     live_through_three_jobs,
-    token_cluster,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 pytestmark = pytest.mark.ray
@@ -30,10 +28,9 @@ ELSEWHERE = "224.0.0.1:8265"
 """Not loopback, and needs no network: a multicast address, to which the kernel itself refuses connections."""
 
 
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[TokenCluster]:
-    with token_cluster() as cluster:
-        yield cluster
+@pytest.fixture
+def cluster(token_auth: TokenCluster) -> TokenCluster:
+    return token_auth
 
 
 # Token

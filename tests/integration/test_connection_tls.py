@@ -16,7 +16,6 @@ from tests.support.token_cluster import (
     TokenCluster,
     assert_refused,
     live_through_three_jobs,
-    token_cluster,
 )
 
 if TYPE_CHECKING:
@@ -30,10 +29,9 @@ CAUSES = {"expired": "expired", "other_host": "not valid for '127.0.0.1'"}
 """Kinds of certificates, and what OpenSSL says of them."""
 
 
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[TokenCluster]:
-    with token_cluster() as cluster:
-        yield cluster
+@pytest.fixture
+def cluster(token_auth: TokenCluster) -> TokenCluster:
+    return token_auth
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +39,7 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
     return make_certificates(tmp_path_factory.mktemp("certificates"))
 
 
-@pytest.mark.parametrize("way", ["http", "https", "https with websockets"])
+@pytest.mark.parametrize("way", ["http", "https with websockets"])
 def test_every_command_works_with_a_token(
     cluster: TokenCluster, certificates: Certificates, tmp_path: Path, way: str
 ) -> None:

@@ -69,9 +69,9 @@ def test_a_job_that_another_client_stops(work: Workplace, kind: str, tmp_path: P
         assert running.end()[0] == 21
 
 
-def test_a_runtime_environment_that_cannot_be_made(work: Workplace, kind: str) -> None:
+def test_a_runtime_environment_that_cannot_be_made(work: Workplace) -> None:
     done = work.raybundle(
-        "submit", "--exit-code", kind, "--runtime-env-json", MISSING_WHEEL, "job.py", "code", "0"
+        "submit", "--exit-code", "job", "--runtime-env-json", MISSING_WHEEL, "job.py", "code", "0"
     )
 
     assert done.returncode == 22, done.stderr
@@ -82,12 +82,12 @@ def test_a_runtime_environment_that_cannot_be_made(work: Workplace, kind: str) -
     assert "Traceback" not in done.stderr
 
 
-def test_a_cluster_that_is_dead(work: Workplace, kind: str) -> None:
+def test_a_cluster_that_is_dead(work: Workplace) -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         address = f"http://127.0.0.1:{probe.getsockname()[1]}"
 
-    done = work.raybundle("--address", address, "submit", "--exit-code", kind, "job.py", "code", "0")
+    done = work.raybundle("--address", address, "submit", "--exit-code", "job", "job.py", "code", "0")
 
     assert done.returncode == 5
     assert f"cannot reach the cluster at {address}: Connection refused" in done.stderr
@@ -110,21 +110,21 @@ def test_a_head_that_dies_and_one_that_forgot_the_job(tmp_path: Path) -> None:
     assert forgotten.returncode == 23
 
 
-def test_an_import_that_resolves_nowhere(embedded: Embedded, tmp_path: Path, kind: str) -> None:
+def test_an_import_that_resolves_nowhere(embedded: Embedded, tmp_path: Path) -> None:
     work = embedded.workplace(tmp_path / "broken", "broken")
 
-    done = work.raybundle("submit", "--exit-code", kind, "job.py")
+    done = work.raybundle("submit", "--exit-code", "job", "job.py")
 
     assert done.returncode == 3
     assert "job.py:1" in done.stderr
 
 
 @pytest.mark.parametrize("bucket", ["bundles", "nobuckethere"])
-def test_a_store_that_refuses_us(work: Workplace, s3: S3Server, kind: str, bucket: str) -> None:
+def test_a_store_that_refuses_us(work: Workplace, s3: S3Server, bucket: str) -> None:
     wrong = {"AWS_SECRET_ACCESS_KEY": "wrong"} if bucket == "bundles" else {}
 
     done = work.raybundle(
-        *("--store", f"s3://{bucket}/prefix", "submit", "--exit-code", kind, "job.py", "code", "0"),
+        *("--store", f"s3://{bucket}/prefix", "submit", "--exit-code", "job", "job.py", "code", "0"),
         env={**s3.environ, **wrong},
     )
 
@@ -133,9 +133,9 @@ def test_a_store_that_refuses_us(work: Workplace, s3: S3Server, kind: str, bucke
     assert "Traceback" not in done.stderr
 
 
-def test_a_job_that_takes_longer_than_its_timeout(work: Workplace, kind: str, tmp_path: Path) -> None:
+def test_a_job_that_takes_longer_than_its_timeout(work: Workplace, tmp_path: Path) -> None:
     name = f"late-{tmp_path.name}"
-    options = ("--exit-code", kind, "--submission-id", name, "--timeout", "6")
+    options = ("--exit-code", "job", "--submission-id", name, "--timeout", "6")
 
     done = work.raybundle("--json", "submit", *options, "job.py", "sleep", "60")
 

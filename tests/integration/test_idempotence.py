@@ -43,7 +43,7 @@ def test_a_client_that_is_killed_and_started_again_finds_its_job(
     assert second.returncode == 0, second.stderr
     assert second.stdout.count("STARTED") == 1
     assert second.stdout.count("Running entrypoint for job") == 1
-    assert "following it" in second.stderr
+    assert "is there already" in second.stderr
     assert [job.submission_id for job in client.list()].count(name) == 1
 
 

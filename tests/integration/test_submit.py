@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -106,54 +105,6 @@ def test_submit_json_is_one_document_and_a_second_submit_uploads_nothing(
     }
     assert set(second["timings"]) == {"resolve", "build", "upload", "submit", "queue", "run"}
     assert (second["status"], second["exit_code"], second["driver_exit_code"]) == ("SUCCEEDED", 0, 0)
-
-
-@pytest.mark.parametrize(
-    ("words", "options", "expected"),
-    [
-        (["code", "0"], [], 0),
-        (["code", "1"], [], 20),
-        (["code", "7"], [], 20),
-        (["code", "7"], ["--exit-code", "job"], 7),
-        (["kill"], [], 20),
-        (["kill"], ["--exit-code", "job"], 137),
-        (["raise"], [], 20),
-    ],
-)
-def test_the_exit_code_says_how_the_job_ended(
-    embedded: Embedded, tmp_path: Path, words: list[str], options: list[str], expected: int
-) -> None:
-    work = embedded.workplace(tmp_path / "work", "exits")
-
-    done = work.raybundle("submit", *options, "job.py", *words)
-
-    assert done.returncode == expected, done.stdout + done.stderr
-
-
-def test_a_job_that_another_client_stops_ends_with_21(embedded: Embedded, tmp_path: Path) -> None:
-    work = embedded.workplace(tmp_path / "work", "exits")
-    with start(work, "submit", "--submission-id", f"stopped-{tmp_path.name}", "job.py", "sleep", "60") as job:
-        wait_for_line(job, "STARTED")
-
-        stopped = work.raybundle("stop", f"stopped-{tmp_path.name}")
-
-        assert stopped.stdout == "STOPPED\n"
-        assert job.wait(30) == 21
-
-
-@pytest.mark.parametrize(("number", "expected"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_an_interrupt_stops_the_job(
-    embedded: Embedded, tmp_path: Path, number: signal.Signals, expected: int
-) -> None:
-    work = embedded.workplace(tmp_path / "work", "exits")
-    name = f"interrupted-{number.name}-{tmp_path.name}"
-    with start(work, "submit", "--submission-id", name, "job.py", "sleep", "60") as job:
-        wait_for_line(job, "STARTED")
-
-        job.send_signal(number)
-
-        assert job.wait(40) == expected
-    assert work.raybundle("status", name).stdout == "STOPPED\n"
 
 
 def start(work: Workplace, *words: str) -> subprocess.Popen[str]:

@@ -43,10 +43,11 @@ def test_a_job_that_cannot_start_says_why_and_leaves_nothing_behind(
     assert code == 22
     assert "has not started within 12 s (--start-timeout)" in stderr
     assert client.info(name).ended
-    actors = client.get(
-        f"/api/v0/actors?filter_keys=name&filter_predicates=%3D&filter_values=_ray_internal_job_actor_{name}"
-    )
-    assert {actor["state"] for actor in actors["data"]["result"]["result"]} <= {"DEAD"}
+    time.sleep(2.5)  # by then Ray has brought back what was deleted too early
+    assert [job.submission_id for job in client.list() if name in job.submission_id] == [name]
+    supervisor = f"filter_keys=name&filter_predicates=%3D&filter_values=_ray_internal_job_actor_{name}"
+    actors = client.get(f"/api/v0/actors?{supervisor}")["data"]["result"]["result"]
+    assert {actor["state"] for actor in actors} == {"DEAD"}
 
 
 def test_a_job_that_waits_for_others_says_what_is_free(
