@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from raybundle.cli.console import Console
     from raybundle.cluster.jobs import JobsClient
 
+ON_ITS_WAY = 1.5
+"""Seconds that a submission may take which was sent when the interrupt came."""
 Choice = Literal["stop", "detach", "ask"]
 
 
@@ -59,7 +62,11 @@ def _ask(submission_id: str) -> Choice:
 def _stop(client: JobsClient, submission_id: str, console: Console) -> None:
     console.note(f"stopping job {submission_id}; a second interrupt leaves at once")
     try:
-        info = stop_and_wait(client, submission_id)
+        try:
+            info = stop_and_wait(client, submission_id)
+        except JobLostError:
+            time.sleep(ON_ITS_WAY)
+            info = stop_and_wait(client, submission_id)
     except JobLostError:
         console.note(f"the cluster does not know job {submission_id}: nothing runs")
     except ClusterError as error:

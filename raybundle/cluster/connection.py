@@ -29,6 +29,7 @@ FIRST_RETRY, LONGEST_RETRY = 0.1, 2.0
 """Seconds before the second try, which double up to the longest; chance takes up to half of each."""
 BUSY = frozenset({429, 502, 503, 504})
 """Answers of a server, or of the proxy before it, that is there and cannot answer now."""
+REDIRECTIONS = frozenset({301, 302, 303, 307, 308})
 BLOCK = 1 << 16
 """Bytes of a streamed answer that are held at once."""
 
@@ -39,6 +40,8 @@ class Answer:
 
     status: int
     body: bytes
+    location: str | None = None
+    """Where a redirection leads."""
 
     @property
     def good(self) -> bool:
@@ -87,7 +90,7 @@ class Connection:
         while True:
             try:
                 response = self._send(method, path, data)
-                answer = Answer(response.status, response.read())
+                answer = Answer(response.status, response.read(), response.getheader("Location"))
             except (http.client.HTTPException, OSError) as error:
                 self.close()
                 fault = _fault(self.access.address, error)
@@ -197,6 +200,12 @@ def _admitted(address: str, answer: Answer) -> Answer:
         raise ClusterError(
             f"the cluster at {address} refuses our credentials: HTTP 403",
             hint="is the token (RAY_AUTH_TOKEN, RAY_AUTH_TOKEN_PATH, ~/.ray/auth_token) of this cluster?",
+        )
+    if answer.status in REDIRECTIONS:
+        # Not followed: a token goes to the server that was named, and to no other.
+        raise ClusterError(
+            f"{address} sends us on to {(answer.location or 'nowhere').partition('?')[0]}",
+            hint="if that is the dashboard, give it as the address; a page to log in wants --headers",
         )
     return answer
 

@@ -1,0 +1,79 @@
+"""How a job ended, in words: from what the cluster says and the end of its log."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from raybundle.cluster.jobs import JobInfo
+from raybundle.cluster.outcome import job_error
+from raybundle.errors import JobFailedError, JobStartError, JobStoppedError
+
+FAILED = JobInfo("x", "FAILED", "", "Driver failed", 1, None, 1, 2, {}, "http://10.0.0.7:52365", "id")
+TREE = "/tmp/raybundle-0/trees/" + "ab" * 32
+RAISED = f"""before
+Traceback (most recent call last):
+  File "{TREE}/project/jobs/train.py", line 7, in <module>
+    main()
+  File "{TREE}/root-1/lib/data.py", line 31, in load
+    raise ValueError("no rows")
+ValueError: no rows
+after
+"""
+OUT_OF_MEMORY = """Traceback (most recent call last):
+  File "/x/ray/_private/worker.py", line 1, in get
+    raise value
+ray.exceptions.OutOfMemoryError: Task was killed due to the node running low on memory.
+Memory on the node (IP: 10.0.0.9) was 15.2GB / 16.0GB
+"""
+CONDA = """runtime_env setup failed: Failed to set up runtime environment.
+[Node 10.0.0.8] Traceback (most recent call last):
+  File "/x/agent.py", line 561, in _create
+    await asyncio.wait_for(
+          ^^^^^^^^^^^^^^^^
+ValueError: The given conda environment 'none' was not found.
+"""
+
+
+@pytest.mark.parametrize(
+    ("code", "log", "said"),
+    [
+        (7, "", "its driver ended with exit code 7"),
+        (-9, "", "its driver was ended by signal SIGKILL, perhaps because its node ran out of memory"),
+        (-15, "", "its driver was ended by signal SIGTERM"),
+        (139, "", "its driver was ended by signal SIGSEGV"),
+        (-64, "", "its driver was ended by signal SIGRTMAX"),
+        (-99, "", "its driver was ended by signal 99"),
+        (1, RAISED, "exit code 1: ValueError: no rows at root-1/lib/data.py:31"),
+        (1, OUT_OF_MEMORY, "; Ray killed a task because its node ran out of memory"),
+    ],
+)
+def test_a_failed_driver_is_told_by_its_end_and_its_last_exception(code: int, log: str, said: str) -> None:
+    error = job_error(replace(FAILED, driver_exit_code=code), log)
+
+    assert isinstance(error, JobFailedError)
+    assert said in str(error)
+
+
+def test_a_runtime_environment_that_failed_names_type_node_and_cause_and_no_frames() -> None:
+    info = replace(
+        FAILED, message=CONDA, driver_exit_code=None, error_type="RUNTIME_ENV_SETUP_FAILURE", node=None
+    )
+
+    error = job_error(info)
+
+    assert isinstance(error, JobStartError)
+    assert "could not start on node 10.0.0.8 (RUNTIME_ENV_SETUP_FAILURE)" in str(error)
+    assert "conda environment 'none' was not found" in str(error)
+    assert "agent.py" not in str(error)
+    assert "^^^" not in str(error)
+
+
+def test_a_job_without_a_node_never_ran_its_driver() -> None:
+    assert isinstance(job_error(replace(FAILED, driver_exit_code=None, node=None)), JobStartError)
+
+
+def test_a_stopped_job_was_stopped_and_one_that_succeeded_has_no_error() -> None:
+    assert isinstance(job_error(replace(FAILED, status="STOPPED")), JobStoppedError)
+    assert job_error(replace(FAILED, status="SUCCEEDED")) is None
