@@ -138,4 +138,5 @@ def _job(stored: Stored, settings: Settings, arguments: Sequence[str], python: s
     options = JobOptions(arguments=tuple(arguments), env=settings.table("env"))
     store = open_request_store(settings, os.environ)
     cluster = Cluster(client, shares_disk=embedded)
-    return Job(_submit(prepare_run(stored, cluster, options), stored, store, cluster, options))
+    run = prepare_run(stored, cluster, options)
+    return Job(_submit(run, stored, store, cluster, options))

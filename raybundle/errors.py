@@ -15,7 +15,9 @@ RaybundleError                 1   unexpected
     ├── JobFailedError         20
     ├── JobStoppedError        21
     ├── JobStartError          22  runtime_env, supervisor or boot check
-    └── JobLostError           23
+    │   └── JobStartTimeoutError   --start-timeout
+    ├── JobLostError           23
+    └── JobTimeoutError       124  --timeout
 """
 
 from __future__ import annotations
@@ -86,6 +88,11 @@ class ClusterError(RaybundleError):
 
     exit_code = 5
 
+    def __init__(self, message: str, *, hint: str | None = None, status: int | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.status = status
+        """The HTTP status of the answer, if there was one."""
+
 
 class ClusterUnreachableError(ClusterError):
     """No answer came, or a busy server gave it; a request may have arrived all the same."""
@@ -108,9 +115,13 @@ class JobStoppedError(JobError):
 
 
 class JobStartError(JobError):
-    """The job could not start: runtime_env, supervisor, boot check or `--start-timeout`."""
+    """The job could not start: runtime_env, supervisor or boot check."""
 
     exit_code = 22
+
+
+class JobStartTimeoutError(JobStartError):
+    """The job's driver did not start within `--start-timeout`."""
 
 
 class JobLostError(JobError):

@@ -8,6 +8,7 @@ import re
 import time
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
@@ -141,11 +142,27 @@ def _free_id(client: JobsClient, wanted: str) -> str:
     return candidate
 
 
+def find_existing(run: Run, stored: Stored, cluster: Cluster, options: JobOptions) -> JobInfo | None:
+    """Returns the job that a submission would repeat: of its id, with this bundle and these arguments.
+
+    Raises:
+        UsageError: the id is that of another job, or `if_exists` is `fail`.
+        ClusterError: the cluster cannot be reached.
+    """
+    found = None if options.submission_id is None else cluster.client.find(run.id)
+    if found is not None:
+        _refuse_existing(found, options)
+        _require_same(found, stored, render_entrypoint(stored.manifest, run.arguments))
+    return found
+
+
+def attach(existing: JobInfo, run: Run, stored: Stored, store: Store, cluster: Cluster) -> Submission:
+    """Returns the submission by which an existing job was started: the same command starts one driver."""
+    return Submission(_run_of(existing, run), stored, store, cluster, time.monotonic(), existing)
+
+
 def submit(run: Run, stored: Stored, store: Store, cluster: Cluster, options: JobOptions) -> Submission:
     """Submits a bundle; its run is recorded before the cluster hears of it.
-
-    Where the cluster has a job of that id already, with this bundle and these arguments, that is the job:
-    the same command, sent again, starts one driver.
 
     Raises:
         UsageError: the id is that of another job or an earlier run, or an argument cannot travel.
@@ -153,12 +170,6 @@ def submit(run: Run, stored: Stored, store: Store, cluster: Cluster, options: Jo
         StoreError: the archive or the record cannot be stored.
     """
     entrypoint = render_entrypoint(stored.manifest, run.arguments)
-    submitted = time.monotonic()
-    found = None if options.submission_id is None else cluster.client.find(run.id)
-    if found is not None:
-        _refuse_existing(found, options)
-        _require_same(found, stored, entrypoint)
-        return Submission(_run_of(found, run), stored, store, cluster, submitted, found)
     _require_known(cluster.client, options)
     url = deliver(stored, store, cluster)
     runtime_env = render_runtime_env(
@@ -195,24 +206,45 @@ def _post(client: JobsClient, submission_id: str, body: Mapping[str, Any]) -> Jo
     """Submits a job; returns the one of that id that the cluster had already, if it had.
 
     A request without an answer may have been carried out, and Ray answers a second one with HTTP 500: so
-    whatever goes wrong, the cluster is asked for the id.
+    whatever goes wrong, the cluster is asked for the id, for as long as it takes to answer, up to a limit.
     """
-    deadline = time.monotonic() + SUBMIT_PATIENCE
+    deadline: float | None = None
     may_be_ours = False
     while True:
         try:
             client.submit(submission_id, body)
         except ClusterError as error:  # noqa: PERF203 - a request a second
-            may_be_ours = may_be_ours or isinstance(error, ClusterUnreachableError)
-            found = client.find(submission_id)
+            lost = isinstance(error, ClusterUnreachableError)
+            may_be_ours = may_be_ours or lost
+            deadline = deadline or time.monotonic() + SUBMIT_PATIENCE
+            found = _find_patiently(client, submission_id, error, deadline)
             if found is not None:
                 return None if may_be_ours and _is_ours(found, body) else found
-            if not isinstance(error, ClusterUnreachableError) or time.monotonic() > deadline:
+            if not lost or time.monotonic() > deadline:
                 raise
             client.notify(f"warning: {error}; the cluster does not know the job: submitting it again")
             time.sleep(SUBMIT_DELAY)
         else:
             return None
+
+
+def _find_patiently(
+    client: JobsClient, submission_id: str, error: ClusterError, deadline: float
+) -> JobInfo | None:
+    """Returns the job of an id after a submission that went wrong with `error`.
+
+    Raises:
+        ClusterUnreachableError: the cluster does not tell; it may have the job.
+    """
+    if error.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+        raise error
+    try:
+        return client.find(submission_id, max(0.0, deadline - time.monotonic()))
+    except ClusterUnreachableError as silence:
+        raise ClusterUnreachableError(
+            f"{silence}; job {submission_id} may have been submitted",
+            hint=f"`raybundle attach {submission_id}` follows it, if it was",
+        ) from error
 
 
 def _is_ours(found: JobInfo, body: Mapping[str, Any]) -> bool:

@@ -52,7 +52,7 @@ def _address(settings: Settings) -> str | None:
     other = os.environ.get("RAY_ADDRESS", "")
     if address is None and other not in ("", "local"):
         raise UsageError(
-            f"RAY_ADDRESS is {other!r}, which is not the URL of a dashboard",
+            f"RAY_ADDRESS is {other.rpartition('@')[2]!r}, which is not the URL of a dashboard",
             hint="give --address or RAY_API_SERVER_ADDRESS, such as http://127.0.0.1:8265; "
             "RAY_ADDRESS=local means the cluster on this machine",
         )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import select
 import sys
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -24,7 +26,10 @@ class Console:
     def __init__(self, *, quiet: bool, json_mode: bool, color: bool) -> None:
         self.json_mode = json_mode
         self._quiet = quiet
-        self._color = color and "NO_COLOR" not in os.environ and sys.stderr.isatty()
+        self._log_broken = False
+        self._color = (
+            color and "NO_COLOR" not in os.environ and sys.stderr is not None and sys.stderr.isatty()
+        )
 
     def data(self, text: str) -> None:
         """Writes one line of what the command was asked for."""
@@ -35,13 +40,28 @@ class Console:
         _write(sys.stdout, json.dumps({"schema_version": SCHEMA_VERSION, **document}, indent=2) + "\n")
 
     def log(self, piece: bytes) -> None:
-        """Writes a piece of a job's log, as it is."""
-        _write(sys.stderr if self.json_mode else sys.stdout, piece)
+        """Writes a piece of a job's log, as it is; one that cannot be written does not end the wait."""
+        if not self._log_broken:
+            try:
+                _write(sys.stderr if self.json_mode else sys.stdout, piece)
+            except OSError as error:
+                self._log_broken = True
+                self.warn(f"the job's log cannot be written: {error.strerror}")
 
     def note(self, text: str) -> None:
         """Writes a line that `--quiet` leaves out."""
         if not self._quiet:
-            _write(sys.stderr, f"{text}\n")
+            self._say(f"{text}\n")
+
+    def warn(self, text: str) -> None:
+        """Writes what went wrong beside the command, also with `--quiet`."""
+        self._say(f"{self._paint('warning', _YELLOW)}: {text}\n")
+
+    @staticmethod
+    def _say(text: str) -> None:
+        """Writes to stderr; where that cannot be written to, nobody can be told."""
+        with contextlib.suppress(OSError):
+            _write(sys.stderr, text)
 
     def warnings(self, warnings: Iterable[Warning]) -> None:
         """Writes warnings, each with its place and what settles it."""
@@ -56,18 +76,28 @@ class Console:
     def error(self, error: RaybundleError) -> None:
         """Writes what went wrong, and what to do next."""
         hint = f"\nhint: {error.hint}\n" if error.hint else ""
-        _write(sys.stderr, f"{self._paint('error', _RED)}: {error}\n{hint}")
+        self._say(f"{self._paint('error', _RED)}: {error}\n{hint}")
 
     def _paint(self, word: str, color: str) -> str:
         return f"{color}{word}{_RESET}" if self._color else word
 
 
-def _write(stream: TextIO, text: str | bytes) -> None:
-    """Writes text as it is; where the reader has left, a command still goes on to its end."""
-    data = text if isinstance(text, bytes) else text.encode("utf-8", "surrogateescape")
-    try:
-        stream.flush()
-        stream.buffer.write(data)
-        stream.flush()
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+def _write(stream: TextIO | None, text: str | bytes) -> None:
+    """Writes text as it is; where the reader has left, a command still goes on to its end.
+
+    Raises:
+        OSError: the text cannot be written for another reason, such as a full disk.
+    """
+    if stream is None:  # it was closed before this process started
+        return
+    data = memoryview(text if isinstance(text, bytes) else text.encode("utf-8", "surrogateescape"))
+    stream.flush()
+    descriptor = stream.fileno()
+    while data:
+        try:
+            data = data[os.write(descriptor, data) :]
+        except BlockingIOError:  # noqa: PERF203 - a pipe that others have made non-blocking, and that is full
+            select.select([], [descriptor], [])
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)
+            return

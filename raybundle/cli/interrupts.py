@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal
 
 from raybundle.cli.main import Terminated
-from raybundle.cluster.stopping import stop_and_wait
+from raybundle.cluster.stopping import wait_until_stopped
 from raybundle.errors import ClusterError, JobLostError
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from raybundle.cli.console import Console
     from raybundle.cluster.jobs import JobsClient
 
-ON_ITS_WAY = 1.5
+ON_ITS_WAY = 3.0
 """Seconds that a submission may take which was sent when the interrupt came."""
 Choice = Literal["stop", "detach", "ask"]
 
@@ -33,14 +33,16 @@ def on_interrupt(client: JobsClient, submission_id: str, choice: Choice, console
         yield
     except KeyboardInterrupt as interrupt:
         client.close()  # the interrupt may have cut an answer short
-        console.note("")
-        if choice == "ask":
-            choice = "stop" if isinstance(interrupt, Terminated) else _ask(submission_id)
-        console.note(f"interrupted; `{attach_command(client, submission_id)}` follows the job again")
+        leave = f"interrupted; `{attach_command(client, submission_id)}` follows the job again"
+        if choice == "ask" and not isinstance(interrupt, Terminated) and _has_terminal():
+            console.note(f"\n{leave}")
+            choice = _ask(submission_id)
+        elif choice != "detach":
+            choice = "stop"
         if choice == "stop":
-            _stop(client, submission_id, console)
+            _stop(client, submission_id, console, leave)
         else:
-            console.note(f"job {submission_id} goes on")
+            console.note(f"{leave}\njob {submission_id} goes on")
         raise
 
 
@@ -49,28 +51,49 @@ def attach_command(client: JobsClient, submission_id: str) -> str:
     return shlex.join(["raybundle", "--address", client.address, "attach", submission_id])
 
 
+def _has_terminal() -> bool:
+    """Claims that somebody can be asked; where nobody can, nobody would look after the job either."""
+    streams = (sys.stdin, sys.stderr)
+    return all(stream is not None and stream.isatty() for stream in streams)
+
+
 def _ask(submission_id: str) -> Choice:
-    """Asks on the terminal; where there is none, nobody would be left to look after the job."""
-    if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        return "stop"
     sys.stderr.write(f"job {submission_id}: [s]top it, or [d]etach and let it go on? ")
     sys.stderr.flush()
     answer = sys.stdin.readline()
     return "detach" if answer.strip().lower().startswith("d") else "stop"
 
 
-def _stop(client: JobsClient, submission_id: str, console: Console) -> None:
-    console.note(f"stopping job {submission_id}; a second interrupt leaves at once")
+def _stop(client: JobsClient, submission_id: str, console: Console, leave: str) -> None:
+    """Stops the job first and talks then: a terminal that does not take words must not keep it running."""
     try:
-        try:
-            info = stop_and_wait(client, submission_id)
-        except JobLostError:
-            time.sleep(ON_ITS_WAY)
-            info = stop_and_wait(client, submission_id)
-    except JobLostError:
-        console.note(f"the cluster does not know job {submission_id}: nothing runs")
-    except ClusterError as error:
-        console.note(f"warning: cannot stop job {submission_id}: {error}")
+        known = _ask_to_stop(client, submission_id)
+        console.note(leave)
+        if not known:
+            console.warn(
+                f"the cluster does not know job {submission_id}; one that was on its way may still start"
+            )
+            return
+        console.note(f"stopping job {submission_id}; a second interrupt leaves at once")
+        info = wait_until_stopped(client, submission_id)
+    except (ClusterError, JobLostError) as error:
+        console.warn(f"cannot stop job {submission_id}: {error}")
+        return
+    if info.ended:
+        console.note(f"job {submission_id} is {info.status}")
     else:
-        warning = "" if info.ended else "warning: it was asked to stop and has not ended: "
-        console.note(f"{warning}job {submission_id} is {info.status}")
+        console.warn(f"job {submission_id} was asked to stop and is {info.status}")
+
+
+def _ask_to_stop(client: JobsClient, submission_id: str) -> bool:
+    """Asks the cluster to stop a job, which may be on its way to it; returns whether it knows it."""
+    deadline = time.monotonic() + ON_ITS_WAY
+    while True:
+        try:
+            client.stop(submission_id)
+        except JobLostError:  # noqa: PERF203 - a request in half a second
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.5)
+        else:
+            return True

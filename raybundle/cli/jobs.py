@@ -14,7 +14,7 @@ from raybundle.cluster.follow import follow
 from raybundle.cluster.logs import LogReader
 from raybundle.cluster.outcome import job_error
 from raybundle.cluster.stopping import delete_for_good, stop_and_wait
-from raybundle.errors import JobLostError, RaybundleError
+from raybundle.errors import ClusterError, JobLostError, RaybundleError, UsageError
 
 if TYPE_CHECKING:
     import argparse
@@ -55,6 +55,8 @@ def logs(arguments: argparse.Namespace, console: Console) -> int:
     client = find_client(arguments, console)
     info = client.info(arguments.id)
     if console.json_mode and not arguments.follow:
+        if arguments.log_file is not None or arguments.timestamps:
+            raise UsageError("--log-file and --timestamps: with --json, `logs` shows the log in its document")
         pieces: list[bytes] = []
         fault = LogReader(client, arguments.id, pieces.append, arguments.tail).finish(info)
         if fault is not None:
@@ -83,7 +85,7 @@ def attach(arguments: argparse.Namespace, console: Console) -> int:
     ):
         followed = follow(client, arguments.id, write, limits=limits_of(arguments), last_lines=arguments.tail)
     if followed.lost_log is not None:
-        console.note(f"warning: the log cannot be read to its end: {followed.lost_log}")
+        console.warn(f"the log cannot be read to its end: {followed.lost_log}")
     error = followed.late or job_error(followed.info, followed.log_end)
     if error is not None:
         console.error(error)
@@ -102,6 +104,8 @@ def stop(arguments: argparse.Namespace, console: Console) -> int:
         client.stop(arguments.id)
     elif not final.ended:
         final = stop_and_wait(client, arguments.id)
+        if not final.ended:
+            raise ClusterError(f"job {arguments.id} was asked to stop and is {final.status}")
     if console.json_mode:
         console.document({"submission_id": arguments.id, "status": final.status})
     else:

@@ -37,6 +37,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except RaybundleError as error:
         console.error(error)
         return error.exit_code
+    except OSError as error:
+        if error.filename is not None:
+            raise
+        console.warn(f"cannot write the output: {error.strerror}")
+        return RaybundleError.exit_code
     except Terminated:
         return INTERRUPTED + signal.SIGTERM - signal.SIGINT
     except KeyboardInterrupt:

@@ -121,7 +121,7 @@ def _add_cluster_commands(add: Callable[[str, str], ArgumentParser]) -> None:
         command.add_argument("--tail", type=_count, metavar="N", help="of what is there, the last N lines")
     for command in (listing, status, stop, delete, logs, attach):
         if command is not listing:
-            command.add_argument("id", metavar="ID")
+            command.add_argument("id", metavar="ID", type=_job_id)
         _add_connection(command)
 
 
@@ -218,6 +218,12 @@ def _add_connection(parser: ArgumentParser) -> None:
     for names in (("--log-style",), ("--log-color",)):
         group.add_argument(*names, help=argparse.SUPPRESS)  # options of `ray job` for its own messages
     group.add_argument("-v", "--verbose", action="store_true", help=argparse.SUPPRESS)
+
+
+def _job_id(text: str) -> str:
+    if text in ("", ".", ".."):  # parts of a URL's path, and not of a name
+        raise argparse.ArgumentTypeError(f"{text!r} is no id of a job")
+    return text
 
 
 def _count(text: str) -> int:

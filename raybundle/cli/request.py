@@ -125,6 +125,21 @@ def parse_env(words: Sequence[str], environ: Mapping[str, str]) -> dict[str, str
     return found
 
 
+def refuse_unheeded(arguments: argparse.Namespace) -> None:
+    """Refuses options of waiting and of the log where nobody waits: they would be without effect."""
+    given = {
+        "--timeout": arguments.timeout is not None,
+        "--start-timeout": arguments.start_timeout is not None,
+        "--retries": arguments.retries > 0,
+        "--exit-code": arguments.exit_code != "status",
+        "--log-file": arguments.log_file is not None,
+        "--timestamps": arguments.timestamps,
+    }
+    unheeded = [name for name, there in given.items() if there]
+    if arguments.no_wait and unheeded:
+        raise UsageError(f"{', '.join(unheeded)}: nobody waits for the job with --no-wait")
+
+
 def limits_of(arguments: argparse.Namespace) -> Limits:
     """Returns when to stop a job."""
     return Limits(end=arguments.timeout, start=arguments.start_timeout)

@@ -18,6 +18,7 @@ from raybundle.cli.request import (
     limits_of,
     make_request,
     parse_target,
+    refuse_unheeded,
     settings_of,
 )
 from raybundle.errors import (
@@ -25,10 +26,11 @@ from raybundle.errors import (
     JobFailedError,
     JobLostError,
     JobStartError,
+    JobStartTimeoutError,
     UsageError,
 )
 from raybundle.pipeline import Timings, find_bundle, open_request_store
-from raybundle.submission import prepare_run, submit, wait
+from raybundle.submission import attach, find_existing, prepare_run, submit, wait
 
 if TYPE_CHECKING:
     import argparse
@@ -37,11 +39,13 @@ if TYPE_CHECKING:
     from raybundle.cli.console import Console
     from raybundle.cli.log_output import Write
     from raybundle.cluster.jobs import JobInfo
+    from raybundle.runs import Run
     from raybundle.store.base import Store
-    from raybundle.submission import Cluster, Ended, JobOptions, Stored
+    from raybundle.submission import Cluster, Ended, JobOptions, Stored, Submission
 
-RETRIED = (JobFailedError, JobStartError, JobLostError)
-"""How a job ended that `--retries` submits again; one that somebody stopped stays stopped."""
+RETRIED = (JobFailedError, JobStartError)
+"""How a job ended that `--retries` submits again. Not one that was stopped, by somebody or by a limit; and
+not one that the cluster forgot: nobody knows how that ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +75,7 @@ class _Outcome:
 
 def submit_target(arguments: argparse.Namespace, console: Console) -> int:
     """Resolves, builds, uploads, submits and follows a target."""
+    refuse_unheeded(arguments)
     environment = environment_of(arguments)
     target, job_arguments = parse_target(arguments.rest, environment.project)
     request = make_request(arguments, target, environment)
@@ -101,6 +106,7 @@ def run_bundle(arguments: argparse.Namespace, console: Console) -> int:
         raise UsageError(
             "no bundle: name a digest or a name", hint="`raybundle build TARGET` prints a digest"
         )
+    refuse_unheeded(arguments)
     ref, *job_arguments = arguments.rest[arguments.rest[0] == "--" :] or [""]
     settings = settings_of(arguments)
     options = job_options(arguments, settings, job_arguments)
@@ -127,7 +133,7 @@ def _submit(order: _Order, options: JobOptions) -> int:
             attempts.append(outcome.id)
             if outcome.error is not None:
                 order.console.error(outcome.error)
-            if not isinstance(outcome.error, RETRIED) or len(attempts) > order.arguments.retries:
+            if not _is_retried(outcome) or len(attempts) > order.arguments.retries:
                 break
             order.console.note(f"retry {len(attempts)} of {order.arguments.retries}")
     if order.console.json_mode:
@@ -135,6 +141,10 @@ def _submit(order: _Order, options: JobOptions) -> int:
     elif order.arguments.no_wait:
         order.console.data(outcome.id)
     return outcome.exit_code
+
+
+def _is_retried(outcome: _Outcome) -> bool:
+    return isinstance(outcome.error, RETRIED) and not isinstance(outcome.error, JobStartTimeoutError)
 
 
 def _as_retry(options: JobOptions, attempts: list[str]) -> JobOptions:
@@ -156,30 +166,43 @@ def _as_retry(options: JobOptions, attempts: list[str]) -> JobOptions:
 def _attempt(order: _Order, options: JobOptions, write: Write) -> _Outcome:
     client, console, arguments = order.cluster.client, order.console, order.arguments
     run = prepare_run(order.stored, order.cluster, options)
-    with (
-        order.timings.stage("submit"),
-        on_interrupt(client, run.id, arguments.on_interrupt, console),
-    ):
-        submission = submit(run, order.stored, order.store, order.cluster, options)
-    existing = submission.existing
-    attached = existing is not None
-    if attached:
-        console.note(f"job '{run.id}' is there already, with this bundle and these arguments")
-    console.note(f"Job '{run.id}' submitted successfully")
-    if arguments.no_wait:
-        return _accepted(run.id, existing)
+    existing = find_existing(run, order.stored, order.cluster, options)
+    # From here on the job is ours: an interrupt may stop it.
+    with on_interrupt(client, run.id, arguments.on_interrupt, console):
+        submission = _submission(order, options, run, existing)
+        if arguments.no_wait:
+            return _accepted(run.id, submission.existing)
+        return _wait(order, submission, write)
+
+
+def _submission(order: _Order, options: JobOptions, run: Run, existing: JobInfo | None) -> Submission:
+    if existing is None:
+        with order.timings.stage("submit"):
+            submission = submit(run, order.stored, order.store, order.cluster, options)
+    else:
+        submission = attach(existing, run, order.stored, order.store, order.cluster)
+    if submission.existing is None:
+        order.console.note(f"Job '{run.id}' submitted successfully")
+    else:
+        order.console.note(f"job '{run.id}' is there already, with this bundle and these arguments")
+    return submission
+
+
+def _wait(order: _Order, submission: Submission, write: Write) -> _Outcome:
+    run, client, arguments = submission.run, order.cluster.client, order.arguments
+    attached = submission.existing is not None
 
     def code(ended: Ended) -> int:
         return exit_code(ended.info, ended.error, own=arguments.exit_code == "job")
 
     try:
-        with on_interrupt(client, run.id, arguments.on_interrupt, console):
-            ended = wait(submission, write, code, limits_of(arguments))
-    except JobError as error:
-        status = "LOST" if isinstance(error, JobLostError) else "RUNNING"
-        return _Outcome(run.id, attached, status, error.exit_code, error)
+        ended = wait(submission, write, code, limits_of(arguments))
+    except JobLostError as error:
+        return _Outcome(run.id, attached, "LOST", error.exit_code, error)
+    except JobError as error:  # it met a limit, and has not stopped
+        return _Outcome(run.id, attached, client.info(run.id).status, error.exit_code, error)
     for note in ended.notes:
-        console.note(f"warning: {note}")
+        order.console.warn(note)
     order.timings.seconds.update(queue=ended.queue, run=ended.run)
     info = ended.info
     return _Outcome(run.id, attached, info.status, code(ended), ended.error, info.driver_exit_code)

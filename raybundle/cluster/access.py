@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import ipaddress
 import json
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +21,9 @@ TOKEN_MODES = ("token", "k8s")
 """Values of RAY_AUTH_MODE by which Ray's clients send a token."""
 TOKEN_FILE = Path(".ray", "auth_token")
 """Ray's default place of a token, below the home directory; ray/_private/authentication."""
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_HEADER_VALUE = re.compile(r"[\t\x20-\x7e\xa0-\xff]*")
+"""What RFC 9110 allows, in the encoding of http.client."""
 TRUE, FALSE = ("true", "1"), ("false", "0")
 """What `--verify` takes beside a path; ray/dashboard/modules/job/cli_utils.py."""
 
@@ -69,7 +73,8 @@ class Access:
                 context.check_hostname = False
                 context.verify_mode = ssl.CERT_NONE
             if self.certificate is not None:
-                context.load_cert_chain(self.certificate, self.key)
+                # An empty password: an encrypted key is an error, and no question on the terminal.
+                context.load_cert_chain(self.certificate, self.key, password="")
         except OSError as error:  # SSLError is one
             files = [str(name) for name in (self.verify, self.certificate, self.key) if isinstance(name, str)]
             raise UsageError(
@@ -105,6 +110,7 @@ def make_access(  # noqa: PLR0913 - one per option
     found = _headers(headers, environ)
     if not any(name.lower() == "authorization" for name in found):
         found.update(_basic(parts) or _token(environ))
+    _require_sendable(found)
     host = parts.netloc.rpartition("@")[2]
     return Access(
         address=parts._replace(netloc=host, query="", fragment="").geturl().rstrip("/"),
@@ -119,6 +125,7 @@ def _split(address: str) -> SplitResult:
     try:
         parts = urlsplit(address if "://" in address else f"http://{address}")
         valid = parts.scheme in ("http", "https") and parts.hostname and (parts.port or True)
+        (parts.hostname or "").encode("idna")
     except ValueError:
         valid = False
     if not valid:
@@ -142,10 +149,17 @@ def _headers(text: str | None, environ: Mapping[str, str]) -> dict[str, str]:
     if not isinstance(value, dict):
         # The text is not shown: it may hold a token.
         raise UsageError(f"{source}: expected a JSON object of headers", hint='such as {"X-Team": "search"}')
-    found = {str(name): str(header) for name, header in value.items()}
-    if any(character in pair for pair in (*found, *found.values()) for character in "\r\n\0"):
-        raise UsageError(f"{source}: a header has a line break")
-    return found
+    return {str(name): str(header) for name, header in value.items()}
+
+
+def _require_sendable(headers: Mapping[str, str]) -> None:
+    """Refuses headers that HTTP cannot carry; no value is shown, for it may be a token."""
+    for name, value in headers.items():
+        if not _HEADER_NAME.fullmatch(name) or not _HEADER_VALUE.fullmatch(value):
+            raise UsageError(
+                "a header or the token has characters that HTTP cannot carry",
+                hint="look at --headers, RAY_JOB_HEADERS, and the token: it is one line of ASCII",
+            )
 
 
 def _basic(parts: SplitResult) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import random
+import re
 import ssl
 import time
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from raybundle.errors import ClusterError, ClusterUnreachableError
 from raybundle.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Container, Iterator, Mapping
 
     from raybundle.cluster.access import Access
 
@@ -32,6 +33,10 @@ BUSY = frozenset({429, 502, 503, 504})
 REDIRECTIONS = frozenset({301, 302, 303, 307, 308})
 BLOCK = 1 << 16
 """Bytes of a streamed answer that are held at once."""
+
+
+_TAG = re.compile(r"<(?:style|script)\b.*?</(?:style|script)>|</?[a-z!][^>]*>", re.DOTALL | re.IGNORECASE)
+"""Of an HTML page, by which a proxy says what is wrong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +56,14 @@ class Answer:
     @property
     def sentence(self) -> str:
         """The last line of an error: Ray answers with a Python traceback."""
-        lines = [line.strip() for line in self.body.decode("utf-8", "replace").splitlines()]
+        text = _TAG.sub(" ", self.body.decode("utf-8", "replace"))
+        lines = [line.strip() for line in text.splitlines()]
         words = [line for line in lines if any(character.isalnum() for character in line)]
-        return words[-1][:500] if words else "no reason given"
+        return words[-1][:500] if words else http.client.responses.get(self.status, "no reason given")
+
+
+BROKEN_TLS = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
+"""How a connection that was cut looks inside TLS; the others are a disagreement, which lasts."""
 
 
 class Connection:
@@ -68,11 +78,17 @@ class Connection:
         """
         self.access = access
         self.notify = notify
-        self.patience = PATIENCE
         self._connection: http.client.HTTPConnection | None = None
 
-    def request(
-        self, method: str, path: str, data: bytes | None = None, *, again: bool, patience: float | None = None
+    def request(  # noqa: PLR0913 - what HTTP is made of
+        self,
+        method: str,
+        path: str,
+        data: bytes | None = None,
+        *,
+        again: bool,
+        patience: float = PATIENCE,
+        busy: Container[int] = BUSY,
     ) -> Answer:
         """Returns the answer to a request.
 
@@ -82,11 +98,12 @@ class Connection:
             data: JSON, or the bytes of a package.
             again: whether it may reach the server twice; one that did not reach it is always sent again.
             patience: seconds for which it is tried again.
+            busy: statuses of a server that cannot answer now.
 
         Raises:
             ClusterError: no answer came, the server refuses us, or the last try met a busy server.
         """
-        outage = _Outage(self.access.address, self.notify, self.patience if patience is None else patience)
+        outage = _Outage(self.access.address, self.notify, patience)
         while True:
             try:
                 response = self._send(method, path, data)
@@ -95,9 +112,9 @@ class Connection:
                 self.close()
                 fault = _fault(self.access.address, error)
                 refused = isinstance(error, ConnectionRefusedError)
-                may = (again or refused) and not isinstance(error, ssl.SSLError)
+                may = (again or refused) and isinstance(fault, ClusterUnreachableError)
             else:
-                if answer.status not in BUSY:
+                if answer.status not in busy:
                     outage.over()
                     return _admitted(self.access.address, answer)
                 fault = _busy(self.access.address, answer)
@@ -119,6 +136,9 @@ class Connection:
                 raise _busy(self.access.address, answer)
             while block := response.read1(BLOCK):
                 yield block
+            if response.length:  # `read1` says nothing of a body that is shorter than announced
+                raise http.client.IncompleteRead(b"", response.length)
+            response.read()  # lets the connection take the next request
             ended = True
         except (http.client.HTTPException, OSError) as error:
             raise _fault(self.access.address, error) from error
@@ -194,11 +214,13 @@ def _admitted(address: str, answer: Answer) -> Answer:
     if answer.status == HTTPStatus.UNAUTHORIZED:
         raise ClusterError(
             f"the cluster at {address} wants credentials: HTTP 401",
+            status=answer.status,
             hint="set RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH, or give --headers",
         )
     if answer.status == HTTPStatus.FORBIDDEN:
         raise ClusterError(
             f"the cluster at {address} refuses our credentials: HTTP 403",
+            status=answer.status,
             hint="is the token (RAY_AUTH_TOKEN, RAY_AUTH_TOKEN_PATH, ~/.ray/auth_token) of this cluster?",
         )
     if answer.status in REDIRECTIONS:
@@ -212,7 +234,8 @@ def _admitted(address: str, answer: Answer) -> Answer:
 
 def _busy(address: str, answer: Answer) -> ClusterError:
     kind = ClusterUnreachableError if answer.status in BUSY else ClusterError
-    return kind(f"the cluster at {address} answers HTTP {answer.status}: {answer.sentence}")
+    text = f"the cluster at {address} answers HTTP {answer.status}: {answer.sentence}"
+    return kind(text, status=answer.status)
 
 
 def _words(reason: str) -> str:
@@ -227,7 +250,7 @@ def _fault(address: str, error: Exception) -> ClusterError:
             f"the certificate of {address} is not valid: {reason}",
             hint="`--verify FILE` names the certificates of your authority, in PEM",
         )
-    if isinstance(error, ssl.SSLError):
+    if isinstance(error, ssl.SSLError) and not isinstance(error, BROKEN_TLS):
         return ClusterError(
             f"cannot make a secure connection to {address}: {_words(error.reason or str(error))}",
             hint="is it https, and does it want a certificate of ours (`--client-cert`)?",

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 from raybundle.cluster.logs import LogReader
 from raybundle.cluster.pending import why_pending
-from raybundle.cluster.stopping import stop_and_wait
-from raybundle.errors import ClusterUnreachableError, JobStartError, JobTimeoutError
+from raybundle.cluster.stopping import STOP_TIMEOUT, stop_and_wait
+from raybundle.errors import ClusterError, JobStartTimeoutError, JobTimeoutError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from raybundle.cluster.jobs import JobInfo, JobsClient
-    from raybundle.errors import ClusterError, JobError
+    from raybundle.errors import JobError, RaybundleError
 
 FIRST_DELAY = 0.1
 """Seconds between two questions for the status of a job that was just submitted, or has just started."""
@@ -50,7 +50,7 @@ class Followed:
     """The end of the driver's log."""
     late: JobError | None = None
     """Which limit it met, if one: it was stopped for that."""
-    lost_log: ClusterError | None = None
+    lost_log: RaybundleError | None = None
     """Why the log could not be read to its end; the status decides how the job ended all the same."""
 
 
@@ -71,23 +71,34 @@ class _Watch:
         self.explain_at = self.begin + PENDING_SILENCE
 
     def take(self, info: JobInfo) -> None:
-        """Takes notice of a status."""
+        """Takes notice of a status: says what a job waits for, and stops one that has met a limit."""
         now = time.monotonic()
         if self.running_since is None and info.status != "PENDING":
             self.running_since = now
         if info.status == "PENDING" and now >= self.explain_at:
-            self.explain_at = now + PENDING_DELAY
-            reason = why_pending(self.client, info)
-            if reason != self.said:
-                self.client.notify(f"job {self.id} is PENDING: {reason}")
-                self.said = reason
+            self._explain(info)
         if not info.ended and self.late is None:
             self.late = self._met_limit(now, info)
             if self.late is not None:
-                self.client.notify(f"{self.late}: stopping it")
-                info_stopped = stop_and_wait(self.client, self.id)
-                if not info_stopped.ended:
-                    raise self.late
+                self._stop(self.late)
+
+    def _explain(self, info: JobInfo) -> None:
+        self.explain_at = time.monotonic() + PENDING_DELAY
+        reason = why_pending(self.client, info)
+        if reason != self.said:
+            self.client.notify(f"job {self.id} is PENDING: {reason}")
+            self.said = reason
+
+    def _stop(self, late: JobError) -> None:
+        """Stops the job; where that cannot be confirmed, the limit is still what is told."""
+        self.client.notify(f"{late}: stopping it")
+        try:
+            stopped = stop_and_wait(self.client, self.id).ended
+            why = f"it was asked to stop and has not ended after {STOP_TIMEOUT:.0f} s"
+        except ClusterError as error:
+            stopped, why = False, f"it could not be stopped: {error}"
+        if not stopped:
+            raise type(late)(f"{late}; {why}", hint=f"`raybundle stop {self.id}` tries again") from None
 
     def _met_limit(self, now: float, info: JobInfo) -> JobError | None:
         passed = now - self.begin
@@ -95,7 +106,7 @@ class _Watch:
             return JobTimeoutError(f"job {self.id} has not ended within {self.limits.end:g} s (--timeout)")
         if self.running_since is None and self.limits.start is not None and passed >= self.limits.start:
             reason = why_pending(self.client, info)
-            return JobStartError(
+            return JobStartTimeoutError(
                 f"job {self.id} has not started within {self.limits.start:g} s (--start-timeout): {reason}"
             )
         return None
@@ -156,10 +167,10 @@ def follow(  # noqa: PLR0913 - one per thing that a user may say of it
 def _ask(client: JobsClient, submission_id: str, patience: float | None) -> JobInfo:
     try:
         return client.info(submission_id, patience)
-    except ClusterUnreachableError as error:
+    except ClusterError as error:
         if patience is None:
             raise
-        raise ClusterUnreachableError(
+        raise type(error)(
             f"{error}; job {submission_id} may still be running",
             hint=f"`raybundle attach {submission_id}` follows it again",
         ) from error

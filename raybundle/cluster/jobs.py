@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote, urlencode
@@ -24,8 +25,8 @@ AGENT_TIMEOUT = 30.0
 """Seconds that a starting cluster gets until its head's agent takes jobs; it takes up to ten."""
 AGENT_DELAY = 0.3
 """Seconds between two tries."""
-UNKNOWN = "does not exist"
-"""What it answers (HTTP 404) of a job that it does not know; a proxy's 404 says nothing of jobs."""
+UNKNOWN = "Job {} does not exist"
+"""What it answers (HTTP 404) of a job that it does not know; another 404 says nothing of jobs."""
 NO_AGENT = "No available agent to submit job"
 """What the dashboard answers (HTTP 500) until then; ray/dashboard/modules/job/job_head.py."""
 MAXIMUM_UPLOAD = 100 << 20
@@ -82,7 +83,8 @@ class JobsClient:
 
     def version(self) -> tuple[int, int]:
         """Returns major and minor of the cluster's Ray."""
-        text = str(self.get("/api/version").get("ray_version", ""))
+        with self._as_ray_answers():
+            text = str(self.get("/api/version").get("ray_version", ""))
         major, _, rest = text.partition(".")
         minor = rest.partition(".")[0]
         if not (major.isdigit() and minor.isdigit()):
@@ -111,35 +113,51 @@ class JobsClient:
             raise ClusterError(f"{self.address} accepted another job than the one submitted: {found}")
 
     def info(self, submission_id: str, patience: float | None = None) -> JobInfo:
-        """Returns what the cluster knows of a job; `patience` seconds for a cluster that fails to answer.
+        """Returns what the cluster knows of a job.
+
+        Args:
+            submission_id: of the job.
+            patience: seconds for a cluster that fails to answer, be it with an error of its own.
 
         Raises:
             JobLostError: it knows no such job.
         """
-        return _job_info(self.get(_job_path(submission_id), patience))
+        path = _job_path(submission_id)
+        if patience is None:
+            answer = self.connection.request("GET", path, again=True)
+        else:
+            answer = self.connection.request("GET", path, again=True, patience=patience, busy=range(500, 600))
+        with self._as_ray_answers():
+            return _job_info(self._document(answer, submission_id))
 
     def runtime_env(self, submission_id: str) -> Mapping[str, Any]:
         """Returns the runtime_env of a job, as the cluster shows it."""
-        found: Mapping[str, Any] = self.get(_job_path(submission_id)).get("runtime_env") or {}
-        return found
+        with self._as_ray_answers():
+            return dict(self.get(_job_path(submission_id)).get("runtime_env") or {})
 
-    def find(self, submission_id: str) -> JobInfo | None:
-        """Returns what the cluster knows of a job, or None."""
+    def find(self, submission_id: str, patience: float | None = None) -> JobInfo | None:
+        """Returns what the cluster knows of a job, or None; arguments as for `info`."""
         try:
-            return self.info(submission_id)
+            return self.info(submission_id, patience)
         except JobLostError:
             return None
 
     def list(self) -> list[JobInfo]:
         """Returns all jobs with a submission id, the oldest first."""
-        jobs = [_job_info(job) for job in self.get("/api/jobs/") if job.get("submission_id")]
+        with self._as_ray_answers():
+            jobs = [_job_info(job) for job in self.get("/api/jobs/") if job.get("submission_id")]
         return sorted(jobs, key=lambda job: (job.start_time or 0, job.submission_id))
 
     def logs(self, submission_id: str) -> str:
         """Returns the log of the driver so far as text, in which Ray has made `LF` of `CR` and `CR LF`."""
-        return str(self.get(_job_path(submission_id, "/logs"))["logs"])
+        answer = self.connection.request("GET", _job_path(submission_id, "/logs"), again=True)
+        with self._as_ray_answers():
+            log = self._document(answer, submission_id)["logs"]
+            if not isinstance(log, str):
+                raise TypeError(type(log))
+            return log
 
-    def log_bytes(self, info: JobInfo, last_lines: int = -1) -> Iterator[bytes]:
+    def log_bytes(self, info: JobInfo) -> Iterator[bytes]:
         """Yields the driver's log so far, byte for byte, in blocks.
 
         Ray's state API reads files of a node's log directory for `ray logs`. Only its finite form is used: an
@@ -148,20 +166,20 @@ class JobsClient:
 
         Args:
             info: of a job whose driver has a node.
-            last_lines: lines from the end; all where it is -1.
         """
         query = {
             "node_id": info.node_id,
             "filename": f"job-driver-{info.submission_id}.log",
-            "lines": last_lines,
+            "lines": -1,  # all
             "timeout": LOG_TIMEOUT,
         }
         return self.connection.stream(f"/api/v0/logs/file?{urlencode(query)}")
 
     def stop(self, submission_id: str) -> bool:
         """Asks the cluster to stop a job; returns whether it was running."""
-        path = _job_path(submission_id, "/stop")
-        return bool(self._document(self.connection.request("POST", path, again=True))["stopped"])
+        answer = self.connection.request("POST", _job_path(submission_id, "/stop"), again=True)
+        with self._as_ray_answers():
+            return bool(self._document(answer, submission_id)["stopped"])
 
     def delete(self, submission_id: str) -> bool:
         """Removes a job that ended from the cluster's records, at once; its log files stay.
@@ -170,8 +188,9 @@ class JobsClient:
             JobLostError: the cluster knows no such job.
             ClusterError: it has not ended.
         """
-        path = _job_path(submission_id)
-        return bool(self._document(self.connection.request("DELETE", path, again=False))["deleted"])
+        answer = self.connection.request("DELETE", _job_path(submission_id), again=False)
+        with self._as_ray_answers():
+            return bool(self._document(answer, submission_id)["deleted"])
 
     def has_package(self, name: str) -> bool:
         """Whether the cluster holds the package `gcs://name`."""
@@ -193,20 +212,28 @@ class JobsClient:
         if not answer.good:
             raise ClusterError(f"{self.address} refused the upload: HTTP {answer.status}: {answer.sentence}")
 
-    def get(self, path: str, patience: float | None = None) -> Any:
+    def get(self, path: str) -> Any:
         """Returns the JSON that the dashboard answers."""
-        return self._document(self.connection.request("GET", path, again=True, patience=patience))
+        return self._document(self.connection.request("GET", path, again=True))
 
-    def _document(self, answer: Answer) -> Any:
-        if answer.status == http.HTTPStatus.NOT_FOUND and UNKNOWN in answer.sentence:
+    def _document(self, answer: Answer, submission_id: str | None = None) -> Any:
+        unknown = submission_id is not None and answer.sentence == UNKNOWN.format(submission_id)[:500]
+        if answer.status == http.HTTPStatus.NOT_FOUND and unknown:
             raise JobLostError(f"the cluster at {self.address} does not know the job: {answer.sentence}")
         if not answer.good:
             raise ClusterError(
-                f"the cluster at {self.address} answers HTTP {answer.status}: {answer.sentence}"
+                f"the cluster at {self.address} answers HTTP {answer.status}: {answer.sentence}",
+                status=answer.status,
             )
-        try:
+        with self._as_ray_answers():
             return json.loads(answer.body)
-        except ValueError as error:
+
+    @contextmanager
+    def _as_ray_answers(self) -> Iterator[None]:
+        """Makes a ClusterError of what its block cannot read in an answer."""
+        try:
+            yield
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
             raise ClusterError(
                 f"{self.address} does not answer as Ray's Jobs API does",
                 hint="the address is that of the dashboard, such as http://127.0.0.1:8265",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import http
 import time
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
 from raybundle.cluster.connection import USER_AGENT
-from raybundle.errors import ClusterError
+from raybundle.errors import ClusterError, ClusterUnreachableError, RaybundleError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -24,6 +26,14 @@ READ_RATE = 8 << 20
 """Bytes per second that reading a log again may cost the dashboard: one of 80 MB is looked at every 10 s."""
 REFUSALS = 4
 """Times that a way to the log fails, one after the other, before the next one is taken."""
+SERVER_REFUSALS = 5
+"""Errors of a server, such as HTTP 500, that count as one time: it may be busy, or the file not there yet."""
+LONGEST_IDLE = 16.0
+"""How many times the usual delay passes at most before a log that does not grow is looked at again."""
+TRIES = 3
+"""Times that the log of a job that has ended is asked for, where the cluster does not answer."""
+PATIENCE = 30.0
+"""Seconds that such a cluster gets each time."""
 FIRST_DELAY, LONGEST_DELAY = 0.2, 2.0
 """Seconds before a websocket that was closed is opened again; doubles while nothing new comes."""
 HELD = 1 << 20
@@ -66,9 +76,10 @@ class LogReader:
         self._pairs = 0
         """How many `CR LF` are in the bytes of the file that were written."""
         self._end = bytearray()
-        self._refusals = 0
+        self._refusals = 0.0
         self._tail = _Tail(client, submission_id)
         self._due = 0.0
+        self._idle = 1.0
 
     @property
     def end(self) -> str:
@@ -86,7 +97,7 @@ class LogReader:
                 return
             time.sleep(min(left, LOOK_DELAY))
 
-    def finish(self, info: JobInfo) -> ClusterError | None:
+    def finish(self, info: JobInfo) -> RaybundleError | None:
         """Writes the rest of the log of a job that has ended; returns why it cannot be read to its end."""
         self._tail.close()
         if info.node is None:
@@ -96,18 +107,33 @@ class LogReader:
         finally:
             self._caught_up()
 
-    def _read_to_end(self, info: JobInfo) -> ClusterError | None:
+    def _read_to_end(self, info: JobInfo) -> RaybundleError | None:
+        self._as_text = self._as_text and self._written > 0
+        fault = self._try_file(info)
+        for _ in range(TRIES):
+            if not isinstance(fault, ClusterUnreachableError):
+                break
+            with contextlib.suppress(RaybundleError):
+                self._client.info(self._id, PATIENCE)  # returns once the cluster answers
+            fault = self._try_file(info)
+        if fault is not None:
+            try:
+                self._read_whole()
+            except RaybundleError:
+                return fault
+        return None
+
+    def _try_file(self, info: JobInfo) -> RaybundleError | None:
+        """Writes what is new in the file; returns why it cannot be read to its end."""
         try:
             self._read_file(info)
-        except ClusterError as fault:
-            try:
-                self._read_whole(info)
-            except ClusterError:
-                return fault
+        except RaybundleError as error:
+            return error
         return None
 
     def _look(self, info: JobInfo, until: float) -> None:
         """Takes one look, by the way that works; what completes a log is `finish`."""
+        before = self._written
         try:
             if self._refusals < REFUSALS:
                 self._read_file(info)
@@ -115,13 +141,22 @@ class LogReader:
                 self._read_tail(until)
                 return
             else:
-                self._read_whole(info)
+                self._read_whole()
             self._caught_up()
-            self._due = time.monotonic() + self._written / READ_RATE
-        except ClusterError:
+        except RaybundleError as error:
             # A file that was there is not given up: the other ways would change its bytes.
-            self._refusals += not self._written
+            if not self._written:
+                self._refusals += _weight(error)
             self._due = time.monotonic() + FIRST_DELAY
+        else:
+            if self._refusals < REFUSALS:
+                self._refusals = 0.0
+            self._wait_longer(before)
+
+    def _wait_longer(self, before: int) -> None:
+        """Sets when the next look is due: later for a large log, and for one that has not grown of late."""
+        self._idle = 1.0 if self._written > before else min(LONGEST_IDLE, self._idle * 1.5)
+        self._due = time.monotonic() + self._written / READ_RATE * self._idle
 
     def _read_file(self, info: JobInfo) -> None:
         pieces = self._client.log_bytes(info)
@@ -133,7 +168,7 @@ class LogReader:
             self._add(position, piece)
         self._caught_up()
 
-    def _read_whole(self, _info: JobInfo) -> None:
+    def _read_whole(self) -> None:
         if not self._as_text:
             self._as_text, self._written = True, self._written - self._pairs
         self._add_from_start([self._client.logs(self._id).encode("utf-8", "surrogatepass")])
@@ -149,6 +184,8 @@ class LogReader:
         for piece in pieces:
             self._add(position, piece)
             position += len(piece)
+        if position < self._written:
+            raise ClusterError(f"the log of {self._id} is shorter than it was")
 
     def _add(self, position: int, piece: bytes) -> None:
         """Writes what is new in a piece of the log that begins at `position`."""
@@ -233,27 +270,42 @@ class _Tail:
         self._due = time.monotonic() + self._delay
         self._delay = min(LONGEST_DELAY, self._delay * 2)
         try:
-            self._stream = websocket.create_connection(
+            stream = websocket.create_connection(
                 f"{scheme}://{parts.netloc}{parts.path}/api/jobs/{quote(self._id, safe='')}/logs/tail",
                 timeout=OPEN_TIMEOUT,
                 suppress_origin=True,
                 skip_utf8_validation=True,
+                redirect_limit=0,  # a token goes to the server that was named, and to no other
                 header=[f"{name}: {value}" for name, value in headers.items()],
                 sslopt={"context": access.tls()} if scheme == "wss" else None,
                 http_no_proxy=["*"],
             )
-        except websocket.WebSocketException:
+        except (OSError, ValueError, websocket.WebSocketException):
             self.refusals += 1
-        except OSError:
-            pass  # nobody is there: the status will tell
+            return
+        if stream.getstatus() == http.HTTPStatus.SWITCHING_PROTOCOLS:
+            self._stream, self._position, self.refusals = stream, 0, 0
         else:
-            self._position, self.refusals = 0, 0
+            stream.shutdown()
+            self.refusals += 1
 
     def close(self) -> None:
         """Closes the websocket; the next look opens another."""
         if self._stream is not None:
             self._stream.shutdown()
             self._stream = None
+
+
+def _weight(error: RaybundleError) -> float:
+    """Returns how much of a refusal an error is: a server that is away says nothing of its ways."""
+    if isinstance(error, ClusterUnreachableError):
+        return 0.0
+    status = getattr(error, "status", None)
+    return (
+        1.0 / SERVER_REFUSALS
+        if status is not None and status >= http.HTTPStatus.INTERNAL_SERVER_ERROR
+        else 1.0
+    )
 
 
 def _as_text(pieces: Iterable[bytes]) -> Iterator[bytes]:

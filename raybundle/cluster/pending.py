@@ -6,7 +6,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
-from raybundle.errors import ClusterError
+from raybundle.errors import RaybundleError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -31,7 +31,7 @@ def why_pending(client: JobsClient, info: JobInfo) -> str:
         wanted: Amounts = supervisor[-1]["required_resources"] or {}
         nodes = _list(client, "nodes", "state", "ALIVE")
         lacking = _lacking(wanted, nodes, _used(client))
-    except (ClusterError, KeyError, TypeError, AttributeError):
+    except (RaybundleError, KeyError, TypeError, AttributeError):
         return " ".join(info.message.split()) or "the cluster does not say what it waits for"
     if lacking:
         return f"its driver asks for {', '.join(lacking)}"

@@ -34,6 +34,11 @@ KILL = "import ray; ray.init(namespace={!r}, log_to_driver=False); ray.kill(ray.
 def stop_and_wait(client: JobsClient, submission_id: str) -> JobInfo:
     """Asks the cluster to stop a job and returns it once it ended, or when it does not end."""
     client.stop(submission_id)
+    return wait_until_stopped(client, submission_id)
+
+
+def wait_until_stopped(client: JobsClient, submission_id: str) -> JobInfo:
+    """Returns a job that was asked to stop once it ended, or when it does not end."""
     begin = time.monotonic()
     withdrawn = False
     while True:
@@ -62,6 +67,8 @@ def _withdraw(client: JobsClient, submission_id: str) -> None:
         deadline = time.monotonic() + STOP_TIMEOUT
         while not client.info(name).ended and time.monotonic() < deadline:
             time.sleep(STOP_DELAY)
+        if not client.info(name).ended:
+            client.stop(name)
     finally:
         with contextlib.suppress(ClusterError, JobLostError):
             delete_for_good(client, name)
@@ -80,13 +87,14 @@ def delete_for_good(client: JobsClient, submission_id: str) -> None:
     info = client.info(submission_id)
     if info.ended and abs(time.time() - (info.end_time or 0) / 1000) < RECENT:
         time.sleep(SEEN_AFTER)
-    client.delete(submission_id)
+    if not client.delete(submission_id):
+        raise ClusterError(f"the cluster at {client.address} has not deleted job {submission_id}")
 
 
 def _bundle_alone(client: JobsClient, submission_id: str) -> Mapping[str, Any]:
     """Returns of a job's runtime_env what makes Ray's interpreter known: the bundle's archive and boot."""
     whole = client.runtime_env(submission_id)
-    variables = whole.get("env_vars", {})
+    variables = whole.get("env_vars") or {}
     if "RAYBUNDLE_DIGEST" not in variables:
         return {}
     own = {name: variables[name] for name in ("RAYBUNDLE_BOOT", "RAYBUNDLE_DIGEST")}

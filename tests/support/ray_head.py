@@ -98,6 +98,7 @@ def _enter(running: contextlib.ExitStack, python: Path, env: Mapping[str, str], 
 @contextlib.contextmanager
 def _one_head(python: Path, env: Mapping[str, str], num_cpus: int) -> Iterator[RayHead]:
     directory = Path(tempfile.mkdtemp(prefix="rb-", dir="/tmp"))  # short: Ray's sockets have 107 bytes
+    python = _without_spaces(python, directory)
     ports = choose_ports(len(PORT_ARGUMENTS))
     child = _start(
         _command(python, directory, ports, num_cpus), _environment(python, env, directory), directory
@@ -125,6 +126,14 @@ def _kill(family: set[Process]) -> None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(process.pid, number)
     end_family(family)  # waits
+
+
+def _without_spaces(python: Path, directory: Path) -> Path:
+    """Returns the interpreter by a path without spaces: Ray starts its processes through a shell."""
+    if " " not in str(python):
+        return python
+    (directory / "env").symlink_to(python.parent.parent, target_is_directory=True)
+    return directory / "env" / "bin" / python.name
 
 
 def _command(python: Path, directory: Path, ports: list[int], num_cpus: int) -> list[str]:
