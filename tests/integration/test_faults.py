@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -224,7 +225,7 @@ def test_a_terminal_that_is_gone_does_not_change_how_the_job_ended(
     dashboard.add("x", "FAILED", driver_exit_code=3)
     dashboard.log = b"some log\n"
 
-    done = work.command(["sh", "-c", f"{sys.executable} -m raybundle attach x {redirection}"])
+    done = work.command(["sh", "-c", f"{shlex.quote(sys.executable)} -m raybundle attach x {redirection}"])
 
     assert done.returncode == 20, done.stderr
 
