@@ -43,17 +43,17 @@ def test_closed_websockets_and_refused_connections_change_nothing(
     embedded: Embedded, work: Workplace, tmp_path: Path, not_found: tuple[str, ...]
 ) -> None:
     name = f"closing-{tmp_path.name}"
-    words = ("submit", "--submission-id", name, "job.py", "ticks", "60", "0.5")
+    words = ("submit", "--submission-id", name, "job.py", "ticks", "40", "0.5")
     with Proxy(embedded.address, Faults(tail_seconds=2.0, not_found=not_found)) as proxy:
         with work.started("--address", proxy.address, *words) as running:
-            running.wait_for("tick 20 ")
+            running.wait_for("tick 10 ")
             proxy.refuse(10.0)
             code, log, stderr = running.end()
         closed = set(proxy.closed)
 
     assert code == 0, stderr
     assert log == written(embedded, name)
-    assert log.count(b"tick ") == 60
+    assert log.count(b"tick ") == 40
     assert "trying again" in stderr
     assert "answers again" in stderr
     assert closed == ({1000, 1001, 1006} if not_found else set())

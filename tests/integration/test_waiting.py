@@ -31,7 +31,7 @@ def test_a_job_that_cannot_start_says_why_and_leaves_nothing_behind(
     work: Workplace, client: JobsClient, tmp_path: Path
 ) -> None:
     name = f"gpu-{tmp_path.name}"
-    options = ("--submission-id", name, "--entrypoint-num-gpus", "1", "--start-timeout", "12s")
+    options = ("--submission-id", name, "--entrypoint-num-gpus", "1", "--start-timeout", "8s")
     begin = time.monotonic()
     with work.started("submit", *options, "job.py", "code", "0") as running:
         running.wait_for("asks for 1 GPU, and no node has more than 0", running.stderr)
@@ -41,7 +41,7 @@ def test_a_job_that_cannot_start_says_why_and_leaves_nothing_behind(
 
     assert said_after < 10 + 5  # 5 s after it was accepted; the rest is a busy machine's
     assert code == 22
-    assert "has not started within 12 s (--start-timeout)" in stderr
+    assert "has not started within 8 s (--start-timeout)" in stderr
     assert client.info(name).ended
     time.sleep(2.5)  # by then Ray has brought back what was deleted too early
     assert [job.submission_id for job in client.list() if name in job.submission_id] == [name]
