@@ -176,11 +176,11 @@ def _attempt(order: _Order, options: JobOptions, write: Write) -> _Outcome:
 
 
 def _submission(order: _Order, options: JobOptions, run: Run, existing: JobInfo | None) -> Submission:
-    if existing is None:
-        with order.timings.stage("submit"):
+    with order.timings.stage("submit"):
+        if existing is None:
             submission = submit(run, order.stored, order.store, order.cluster, options)
-    else:
-        submission = attach(existing, run, order.stored, order.store, order.cluster)
+        else:
+            submission = attach(existing, run, order.stored, order.store, order.cluster)
     if submission.existing is None:
         order.console.note(f"Job '{run.id}' submitted successfully")
     else:

@@ -28,7 +28,7 @@ WITHOUT_DOCUMENT: frozenset[str] = frozenset()
 OPEN = ("metadata", "runtime_env", "manifest")
 """Properties whose content is Ray's, or specified in docs/format.md."""
 ELSEWHERE = {"RAYBUNDLE_LOCAL_STATE": "../no-cluster"}
-MISSING_WHEEL = '{"pip": ["/no/such/thing-1.0-py3-none-any.whl"]}'
+NO_ENVIRONMENT = '{"conda": "no-such-environment"}'
 DRIVER = """\
 import importlib
 import sys
@@ -77,7 +77,7 @@ STEPS = {
     "submit: succeeded": Step(("submit", *GOOD, "job.py", "code", "0")),
     "submit: attached": Step(("submit", *GOOD, "job.py", "code", "0")),
     "submit: failed": Step(("submit", "job.py", "code", "3"), 20),
-    "submit: could not start": Step(("submit", "--runtime-env-json", MISSING_WHEEL, "job.py"), 22),
+    "submit: could not start": Step(("submit", "--runtime-env-json", NO_ENVIRONMENT, "job.py"), 22),
     "submit: not waited for": Step(
         ("submit", "--no-wait", "--submission-id", SLOW, "job.py", "sleep", "600")
     ),
