@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.booting import PRIVATE, last_json, make_interpreter, unpack
+from tests.support.booting import PRIVATE, find_base, last_json, make_interpreter, unpack
 
 if TYPE_CHECKING:
     from tests.support.booting import Unpacked
@@ -42,12 +42,8 @@ def files(script: str, **more: str) -> dict[str, str]:
 @pytest.fixture(scope="module", params=["3.10", "3.11", "3.12", "3.13"])
 def python(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An interpreter of each supported version, with a `ray` to link to."""
-    name = f"python{request.param}"
-    beside = sorted(Path(sys.base_prefix).parent.glob(f"{request.param}.*/bin/{name}"))
-    base = str(beside[0]) if beside else shutil.which(name)
-    if base is None:
-        pytest.skip(f"no {name} here")
-    return make_interpreter(tmp_path_factory.mktemp(name) / "env", base)
+    base = find_base(request.param) or pytest.skip(f"no Python {request.param} here")
+    return make_interpreter(tmp_path_factory.mktemp("python") / "env", base)
 
 
 def version_of(python: Path) -> str:

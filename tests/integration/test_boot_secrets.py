@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import os
 import secrets
-import shutil
 import sys
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from raybundle.cluster.runtime_env import render_runtime_env
 from raybundle.model import Digest
-from tests.support.booting import PRIVATE, last_json, make_interpreter, unpack
+from tests.support.booting import PRIVATE, find_base, last_json, make_interpreter, unpack
 
 if TYPE_CHECKING:
     import subprocess
     from collections.abc import Callable, Mapping
+    from pathlib import Path
 
     from tests.support.booting import Unpacked
 
@@ -28,12 +27,8 @@ SHOW = "import json, os; print(json.dumps(os.environ.get('TOKEN')))\n"
 @pytest.fixture(scope="module", params=["3.10", "3.11", "3.12", "3.13"])
 def python(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An interpreter of each supported version, with a `ray` to link to."""
-    name = f"python{request.param}"
-    beside = sorted(Path(sys.base_prefix).parent.glob(f"{request.param}.*/bin/{name}"))
-    base = str(beside[0]) if beside else shutil.which(name)
-    if base is None:
-        pytest.skip(f"no {name} here")
-    return make_interpreter(tmp_path_factory.mktemp(name) / "env", base)
+    base = find_base(request.param) or pytest.skip(f"no Python {request.param} here")
+    return make_interpreter(tmp_path_factory.mktemp("python") / "env", base)
 
 
 @pytest.fixture(scope="module")

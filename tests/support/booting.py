@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -105,6 +106,13 @@ def _environ(scratch: Path, digest: str, archive: Archive) -> dict[str, str]:
         "RAYBUNDLE_DIGEST": digest,
         "RAYBUNDLE_BOOT": archive.boot,
     }
+
+
+def find_base(version: str) -> str | None:
+    """Returns an interpreter of a version such as `3.12`: beside the one of the tests, else on PATH."""
+    name = f"python{version}"
+    beside = sorted(Path(sys.base_prefix).parent.glob(f"{version}.*/bin/{name}"))
+    return str(beside[0]) if beside else shutil.which(name)
 
 
 def make_interpreter(directory: Path, base: str) -> Path:
