@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from raybundle.errors import UsageError
+from raybundle.model import FOUND_BY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-Kind = Literal["text", "list", "table"]
+Kind = Literal["text", "list", "table", "switches"]
 
 KEYS: dict[str, Kind] = {
     "store": "text",
@@ -22,6 +23,7 @@ KEYS: dict[str, Kind] = {
     "roots": "list",
     "include": "list",
     "exclude": "list",
+    "rules": "switches",
     "dependencies": "text",
     "cluster-provides": "list",
     "env": "table",
@@ -33,7 +35,10 @@ KEYS: dict[str, Kind] = {
 API_VARIABLE, CLUSTER_VARIABLE = "RAY_API_SERVER_ADDRESS", "RAY_ADDRESS"
 """Ray's own variables, asked last; the second may name what is no dashboard."""
 
-Value = str | tuple[str, ...] | dict[str, str]
+SWITCHES = frozenset([*FOUND_BY, "data"]) - {"import", "include", "comment", "trace"}
+"""What `rules` may switch: what makes one module reach another, and the data of packages."""
+
+Value = str | tuple[str, ...] | dict[str, str] | dict[str, bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +68,16 @@ class Settings:
     def table(self, key: str) -> dict[str, str]:
         """Returns the pairs of a table setting."""
         value = self.found[key].value if key in self.found else {}
-        return value if isinstance(value, dict) else {}
+        return {name: str(each) for name, each in value.items()} if isinstance(value, dict) else {}
+
+    def switched_off(self, key: str) -> frozenset[str]:
+        """Returns the names that a setting of switches turns off."""
+        value = self.found[key].value if key in self.found else {}
+        return (
+            frozenset(name for name, on in value.items() if on is False)
+            if isinstance(value, dict)
+            else frozenset()
+        )
 
     def extended(self, key: str, items: Sequence[str], source: str) -> Settings:
         """Returns these settings with more items of a list setting."""
@@ -75,6 +89,7 @@ class Settings:
 
 
 Layer = tuple[str, "Mapping[str, Any]"]
+_SPELT = {"true": True, "on": True, "false": False, "off": False}
 
 
 def load_settings(
@@ -168,6 +183,8 @@ def _from_text(key: str, text: str) -> Any:
             return parts
         case "table":
             return dict(part.partition("=")[::2] for part in parts)
+        case "switches":
+            return {name: _SPELT.get(on, on) for name, _, on in (part.partition("=") for part in parts)}
 
 
 def _checked(key: str, raw: Any, source: str) -> Value:
@@ -180,15 +197,31 @@ def _checked(key: str, raw: Any, source: str) -> Value:
             return tuple(raw)
         case "table", dict() if all(isinstance(item, str) for item in raw.values()):
             return dict(raw)
+        case "switches", dict():
+            return _checked_switches(key, raw, source)
+        case "switches", _:
+            raise UsageError(f"`{key}` in {source} must be a table of true and false, and is {raw!r}")
         case kind, _:
             raise UsageError(f"`{key}` in {source} must be a {kind} of strings, and is {raw!r}")
+
+
+def _checked_switches(key: str, raw: Mapping[str, Any], source: str) -> dict[str, bool]:
+    for name, on in raw.items():
+        if name not in SWITCHES:
+            raise UsageError(
+                f"unknown name `{name}` in `{key}` of {source}", hint=_nearest(name, dict.fromkeys(SWITCHES))
+            )
+        if not isinstance(on, bool):
+            raise UsageError(f"`{name}` in `{key}` of {source} must be true or false, and is {on!r}")
+    return dict(raw)
 
 
 def _merged(above: Setting, below: Setting) -> Setting:
     """Returns two tables as one; a name that both have keeps the value from above."""
     if not isinstance(above.value, dict) or not isinstance(below.value, dict):
         return above
-    return Setting({**below.value, **above.value}, f"{above.source}, {below.source}")
+    merged: Any = {**below.value, **above.value}
+    return Setting(merged, f"{above.source}, {below.source}")
 
 
 def _nearest(word: str, known: Mapping[str, Any]) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NewType
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 Digest = NewType("Digest", str)
@@ -21,6 +22,48 @@ RootSymbol = NewType("RootSymbol", str)
 """One entry of the symbolic path: `project:src`, `root:1`, `root:1:sub`, `stdlib`, `layers` or `ray`."""
 
 FoundBy = Literal["static", "literal", "prefix", "resource", "traced", "declared"]
+Rule = Literal[
+    "import",
+    "attribute",
+    "import-module",
+    "string",
+    "prefix",
+    "walk",
+    "lazy-table",
+    "config-file",
+    "entry-point",
+    "django-app",
+    "resource",
+    "comment",
+    "include",
+    "start-up",
+    "trace",
+]
+"""What makes one module reach another; `rules` in [tool.raybundle] switches them by these names."""
+
+FOUND_BY: Mapping[Rule, FoundBy] = {
+    "import": "static",
+    "attribute": "static",
+    "import-module": "literal",
+    "string": "literal",
+    "prefix": "prefix",
+    "walk": "prefix",
+    "lazy-table": "literal",
+    "config-file": "literal",
+    "entry-point": "literal",
+    "django-app": "prefix",
+    "resource": "resource",
+    "comment": "declared",
+    "include": "declared",
+    "start-up": "static",
+    "trace": "traced",
+}
+
+WIDENING: frozenset[Rule] = frozenset(
+    ["string", "prefix", "walk", "lazy-table", "config-file", "entry-point", "django-app"]
+)
+"""Rules that guess: what they take is shown with its place, and can be switched off."""
+
 ModuleKind = Literal["script", "module", "package", "namespace", "extension"]
 
 
@@ -84,9 +127,14 @@ class Edge:
     imported: ModuleName
     file: Path
     line: int
-    found_by: FoundBy
+    rule: Rule
     optional: bool = False
     """Guarded by `try/except ImportError` or `suppress(ImportError)`."""
+
+    @property
+    def found_by(self) -> FoundBy:
+        """How the import was found."""
+        return FOUND_BY[self.rule]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +150,8 @@ class Module:
     found_by: FoundBy
     sha256: str | None = None
     """Hex, of the source that was scanned: a later change is noticed by it; None if not scanned."""
+    content: bytes | None = None
+    """What travels in place of the bytes of `file`: code cells of a notebook, a console script."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +162,8 @@ class DataFile:
     path: ArchivePath
     reason: str
     """Such as `data of package pkg` or `include data/*.csv`."""
+    content: bytes | None = None
+    """What travels in place of the bytes of `file`: metadata reduced to what is the same everywhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +188,28 @@ class Missing:
     importer: ModuleName
     file: Path
     line: int
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """An import whose name only the running program knows."""
+
+    importer: ModuleName
+    file: Path
+    line: int
+    text: str
+    """The expression, as the file has it."""
+    pattern: str = ""
+    """What is known of the name, absolute, with `*` for each part that is not: `pkg.*.handlers`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shadowed:
+    """A module of which the path holds more than one; Python takes `file`."""
+
+    name: ModuleName
+    file: Path
+    others: tuple[Path, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +239,10 @@ class Resolution:
     distributions: tuple[Distribution, ...]
     missing: tuple[Missing, ...]
     warnings: tuple[Warning, ...]
+    not_found: tuple[Missing, ...] = ()
+    """Optional imports that resolve nowhere."""
+    unknown: tuple[Unknown, ...] = ()
+    shadowed: tuple[Shadowed, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -107,6 +107,7 @@ def resolve_target(request: Request) -> Resolution:
             include=settings.items("include"),
             exclude=settings.items("exclude"),
             project=request.project,
+            rules_off=settings.switched_off("rules"),
         ),
         interpreter,
         request.cwd,

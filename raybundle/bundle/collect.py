@@ -26,9 +26,9 @@ def collect(resolution: Resolution) -> tuple[CollectedFile, ...]:
     """
     files: dict[ArchivePath, CollectedFile] = {}
     refused: list[str] = []
-    for path, file, scanned in _sources(resolution):
+    for path, file, content, scanned in _sources(resolution):
         try:
-            collected = _read(path, file)
+            collected = _read(path, file) if content is None else _collected(path, content, executable=False)
         except OSError as error:
             refused.append(f"{file}: {error.strerror or error}")
             continue
@@ -42,21 +42,20 @@ def collect(resolution: Resolution) -> tuple[CollectedFile, ...]:
     return tuple(files[path] for path in sorted(files))
 
 
-def _sources(resolution: Resolution) -> Iterator[tuple[ArchivePath, Path, str | None]]:
+def _sources(resolution: Resolution) -> Iterator[tuple[ArchivePath, Path, bytes | None, str | None]]:
     for module in resolution.modules:
         if module.file is not None and module.path is not None:
-            yield module.path, module.file, module.sha256
+            yield module.path, module.file, module.content, module.sha256
     for data in resolution.data:
-        yield data.path, data.file, None
+        yield data.path, data.file, data.content, None
 
 
 def _read(path: ArchivePath, file: Path) -> CollectedFile:
     with file.open("rb") as stream:
         data = stream.read()
         mode = os.fstat(stream.fileno()).st_mode
-    return CollectedFile(
-        path=path,
-        executable=bool(mode & stat.S_IXUSR),
-        data=data,
-        sha256=hashlib.sha256(data).hexdigest(),
-    )
+    return _collected(path, data, executable=bool(mode & stat.S_IXUSR))
+
+
+def _collected(path: ArchivePath, data: bytes, *, executable: bool) -> CollectedFile:
+    return CollectedFile(path, executable, data, hashlib.sha256(data).hexdigest())

@@ -107,8 +107,14 @@ def _shown(value: Value) -> Value:
     if isinstance(value, str):
         return _USER.sub("://", value)
     if isinstance(value, dict):
-        return {name: "(hidden)" if looks_secret(name, text) else text for name, text in value.items()}
+        return {name: _shown_item(name, item) for name, item in value.items()}
     return value
+
+
+def _shown_item(name: str, item: str | bool) -> str:
+    if isinstance(item, bool):
+        return "on" if item else "off"
+    return "(hidden)" if looks_secret(name, item) else item
 
 
 def _value_text(value: Any) -> str:

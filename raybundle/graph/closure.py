@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 from raybundle.graph.exhaustive import assert_never
 from raybundle.graph.find import FirstParty, Namespace, StandardLibrary, ThirdParty
 from raybundle.graph.find import Missing as NotFound
-from raybundle.model import Edge, Missing, ModuleName, Warning
+from raybundle.model import Edge, Missing, ModuleName, Shadowed, Unknown, Warning
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from raybundle.graph.facts import Facts, Import
     from raybundle.graph.find import Finder, Found
-    from raybundle.model import FoundBy
+    from raybundle.model import Rule
 
 PROVIDED_BY_CLUSTER = frozenset({"ray"})
 """Top-level names that need not be installed where the bundle is built."""
@@ -42,6 +42,8 @@ class Closure:
     edges: tuple[Edge, ...]
     missing: tuple[Missing, ...]
     warnings: tuple[Warning, ...]
+    not_found: tuple[Missing, ...]
+    unknown: tuple[Unknown, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,17 +62,32 @@ def follow(start: Start, implied: Iterable[str], finder: Finder, facts_of: Calla
     walk.take(start.name, start.found)
     parent = start.name.rpartition(".")[0]
     if parent:
-        walk.reach(_Place(start.name, start.found.file, 1, "static"), parent)
+        walk.reach(_Place(start.name, start.found.file, 1, "import"), parent)
     for name in implied:
-        walk.reach(_Place(start.name, start.found.file, 1, "declared"), name)
+        walk.reach(_Place(start.name, start.found.file, 1, "include"), name)
     walk.run()
     return Closure(
         start.name,
         walk.reached,
         walk.third_party,
         tuple(walk.sorted_edges()),
-        tuple(sorted(walk.missing, key=lambda each: (str(each.file), each.line, each.name, each.importer))),
+        _in_order(walk.missing),
         tuple(sorted(walk.warnings, key=lambda each: (str(each.file), each.line or 0, each.text))),
+        _in_order(walk.not_found),
+        tuple(sorted(walk.unknown, key=lambda each: (str(each.file), each.line, each.text))),
+    )
+
+
+def _in_order(missing: Iterable[Missing]) -> tuple[Missing, ...]:
+    return tuple(sorted(missing, key=lambda each: (str(each.file), each.line, each.name, each.importer)))
+
+
+def shadowed_in(closure: Closure) -> tuple[Shadowed, ...]:
+    """Return the modules of which the path holds more than one, by name."""
+    return tuple(
+        Shadowed(ModuleName(name), Path(found.file), tuple(map(Path, found.shadowed)))
+        for name, reached in sorted(closure.reached.items())
+        if isinstance(found := reached.found, FirstParty) and found.shadowed
     )
 
 
@@ -79,7 +96,7 @@ class _Place:
     importer: str
     file: str
     line: int
-    found_by: FoundBy
+    rule: Rule
     optional: bool = False
 
 
@@ -91,8 +108,10 @@ class _Walk:
     reached: dict[str, Reached] = field(default_factory=dict)
     facts: dict[str, Facts] = field(default_factory=dict)
     third_party: dict[str, str] = field(default_factory=dict)
-    edges: dict[tuple[str, str, int, FoundBy, bool], str] = field(default_factory=dict)
+    edges: dict[tuple[str, str, int, Rule, bool], str] = field(default_factory=dict)
     missing: set[Missing] = field(default_factory=set)
+    not_found: set[Missing] = field(default_factory=set)
+    unknown: set[Unknown] = field(default_factory=set)
     warnings: set[Warning] = field(default_factory=set)
     queue: list[str] = field(default_factory=list)
 
@@ -145,33 +164,31 @@ class _Walk:
         self._edge(place, name)
 
     def _edge(self, place: _Place, name: str) -> None:
-        self.edges.setdefault((place.importer, name, place.line, place.found_by, place.optional), place.file)
+        self.edges.setdefault((place.importer, name, place.line, place.rule, place.optional), place.file)
 
     def sorted_edges(self) -> Iterator[Edge]:
         """Yield the edges by importer, imported and line."""
         files = {file: Path(file) for file in set(self.edges.values())}
         for key in sorted(self.edges):
-            importer, imported, line, found_by, optional = key
+            importer, imported, line, rule, optional = key
             file = files[self.edges[key]]
-            yield Edge(ModuleName(importer), ModuleName(imported), file, line, found_by, optional)
+            yield Edge(ModuleName(importer), ModuleName(imported), file, line, rule, optional)
 
     def _miss(self, place: _Place, name: str) -> None:
         if name.partition(".")[0] in PROVIDED_BY_CLUSTER:
             return
         if place.optional:
             self._edge(place, name)
-        else:
-            self.missing.add(
-                Missing(ModuleName(name), ModuleName(place.importer), Path(place.file), place.line)
-            )
+        among = self.not_found if place.optional else self.missing
+        among.add(Missing(ModuleName(name), ModuleName(place.importer), Path(place.file), place.line))
 
     def _follow(self, name: str, found: FirstParty, facts: Facts) -> None:
         package = self._package_of(name, found)
         for each in facts.imports:
-            place = _Place(name, found.file, each.line, each.found_by, self._is_optional(each, package))
-            if each.found_by == "prefix":
+            place = _Place(name, found.file, each.line, each.rule, self._is_optional(each, package))
+            if each.rule == "prefix":
                 self._prefix(place, _absolute(each.name, package, prefix=True))
-            elif each.attribute:
+            elif each.rule == "attribute":
                 self._attributes(place, _absolute(each.name, package), each.names)
             else:
                 self._import(place, each, package)
@@ -242,10 +259,11 @@ class _Walk:
                 text = f"`{name}` is byte-code without source: its imports are not known"
                 self.warnings.add(Warning(text, file, None, "bundle its source"))
             return
-        self.warnings.update(self._unknowns(file, facts))
+        self.warnings.update(self._unknowns(name, file, facts))
 
-    def _unknowns(self, file: Path, facts: Facts) -> Iterator[Warning]:
+    def _unknowns(self, name: str, file: Path, facts: Facts) -> Iterator[Warning]:
         for each in facts.unknown:
+            self.unknown.add(Unknown(ModuleName(name), file, each.line, each.text, each.pattern))
             yield Warning(
                 f"cannot know what `{each.text}` imports",
                 file,

@@ -116,7 +116,7 @@ def _importer(call: ast.Call, calls: Calls, optional: bool, is_package: bool) ->
     name = _name(text, call, is_package) if text else None
     if text is None or name is None or not (text.whole or "." in name):
         return Unknown(call.lineno, ast.unparse(call))
-    return Import(name, call.lineno, (), "literal" if text.whole else "prefix", optional)
+    return Import(name, call.lineno, (), "import-module" if text.whole else "prefix", optional)
 
 
 def _name(text: Text, call: ast.Call, is_package: bool) -> str | None:

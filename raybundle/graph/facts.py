@@ -6,9 +6,9 @@ from dataclasses import astuple, dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from raybundle.model import FoundBy
+    from raybundle.model import Rule
 
-FACTS_FORMAT = 1
+FACTS_FORMAT = 2
 """Raised whenever the scanner learns something, so that facts of an older one are not believed."""
 
 
@@ -17,14 +17,13 @@ class Import:
     """One request to import, as the file writes it."""
 
     name: str
-    """With the leading dots of a relative import; for `found_by="prefix"` the text that names start with."""
+    """With the leading dots of a relative import; for the rule `prefix` the text that names start with."""
     line: int
     names: tuple[str, ...] = ()
     """After `from … import`, `("*",)` for a star; for `attribute` the chain of attributes."""
-    found_by: FoundBy = "static"
+    rule: Rule = "import"
+    """`attribute`: a chain on an imported name, whose parts may or may not be submodules."""
     optional: bool = False
-    attribute: bool = False
-    """An attribute chain on an imported name: its parts may or may not be submodules."""
     instead_of: tuple[str, ...] = ()
     """Imports whose failure leads here (`except ImportError: import b`)."""
 
@@ -35,6 +34,8 @@ class Unknown:
 
     line: int
     text: str
+    pattern: str = ""
+    """What is known of the name, with `*` for what is not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +82,8 @@ def _import(  # noqa: PLR0913, PLR0917 - the fields of one stored row
     name: str,
     line: int,
     names: list[str],
-    found_by: FoundBy,
+    rule: Rule,
     optional: bool,
-    attribute: bool,
     instead_of: list[str],
 ) -> Import:
-    return Import(name, line, tuple(names), found_by, optional, attribute, tuple(instead_of))
+    return Import(name, line, tuple(names), rule, optional, tuple(instead_of))

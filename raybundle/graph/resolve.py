@@ -13,7 +13,7 @@ from raybundle.errors import BundleError, UnresolvedImportError
 from raybundle.graph.archive_paths import refuse_case_collisions
 from raybundle.graph.archives import archives_on
 from raybundle.graph.cache import Scanner, read_source
-from raybundle.graph.closure import Start, follow
+from raybundle.graph.closure import Start, follow, shadowed_in
 from raybundle.graph.conditions import environment_of
 from raybundle.graph.data_files import (
     Candidate,
@@ -58,6 +58,8 @@ class ResolveSettings:
     exclude: tuple[str, ...] = ()
     project: Path | None = None
     """Where the caller knows it; else it is found from the target."""
+    rules_off: frozenset[str] = frozenset()
+    """Rules (`raybundle.model.Rule`) that are switched off, and `data`: the files of packages."""
 
 
 def resolve(
@@ -98,6 +100,9 @@ def resolve(
         distributions=needed.distributions,
         missing=closure.missing,
         warnings=(*closure.warnings, *warnings, *left_out, *left_behind, *_of_unowned(needed)),
+        not_found=closure.not_found,
+        unknown=closure.unknown,
+        shadowed=shadowed_in(closure),
     )
 
 

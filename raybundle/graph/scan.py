@@ -105,7 +105,7 @@ def _sorted_once(imports: Iterable[Import]) -> tuple[Import, ...]:
 
 
 def _import_order(each: Import) -> tuple[int, str, tuple[str, ...], str, bool]:
-    return (each.line, each.name, each.names, each.found_by, each.optional)
+    return (each.line, each.name, each.names, each.rule, each.optional)
 
 
 def _unknown_order(each: Unknown) -> tuple[int, str]:
@@ -152,7 +152,7 @@ class _Walk:
         """Attribute chains on imported names: `import a` and `a.b.f()` reach `a.b`."""
         for (name, attributes), line in self.chains.items():
             for target in self.calls.bindings.get(name, ()):
-                yield Import(target, line, attributes[:_CHAIN_LIMIT], attribute=True)
+                yield Import(target, line, attributes[:_CHAIN_LIMIT], "attribute")
 
     def visit_import(self, node: ast.Import, guard: Guard) -> bool:
         for alias in node.names:

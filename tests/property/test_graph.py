@@ -46,7 +46,7 @@ imports = st.builds(
     st.sampled_from(MODULES),
     st.integers(1, 3),
     optional=st.booleans(),
-    found_by=st.sampled_from(["static", "literal"]),
+    rule=st.sampled_from(["import", "import-module"]),
 )
 
 
