@@ -9,6 +9,7 @@ import gc
 import hashlib
 import json
 import os
+import re
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,9 +17,11 @@ from typing import TYPE_CHECKING, Any
 
 from raybundle.errors import BundleError, RefusedFileError
 from raybundle.graph.facts import FACTS_FORMAT, Facts, from_json, to_json
-from raybundle.graph.scan import scan
+from raybundle.graph.scan import scan, scan_config
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from raybundle.graph.conditions import Environment
 
 YOUNG = 2_000_000_000
@@ -83,12 +86,26 @@ class Scanner:
             BundleError: it is no Python.
             RefusedFileError: it cannot be read.
         """
+        return self._facts(file, lambda source: _scan_undisturbed(source, file, self.environment))
+
+    def config(self, file: str) -> Facts:
+        """Return what a configuration file names; one that cannot be read names nothing."""
+        try:
+            return self._facts(file, scan_config)
+        except RefusedFileError:
+            return Facts("")
+
+    def mentions(self, file: str, word: str) -> bool:
+        """Return whether the source of `file` has `word`."""
+        return re.search(rb"\b" + re.escape(word.encode()) + rb"\b", read_source(file)) is not None
+
+    def _facts(self, file: str, scanned: Callable[[bytes], Facts]) -> Facts:
         identity = _identity(file)
         known = self._remembered(file, identity)
         if known is not None:
             return known
         source = read_source(file)
-        facts = self._confirmed(file, source) or _scan_undisturbed(source, file, self.environment)
+        facts = self._confirmed(file, source) or scanned(source)
         young = time.time_ns() - max(identity[1], identity[3]) < YOUNG
         self._known[file] = [identity, young, to_json(facts)]
         self._changed = True

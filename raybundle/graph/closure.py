@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from os import sep
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from raybundle.graph.exhaustive import assert_never
 from raybundle.graph.find import FirstParty, Namespace, StandardLibrary, ThirdParty
 from raybundle.graph.find import Missing as NotFound
-from raybundle.model import Edge, Missing, ModuleName, Shadowed, Unknown, Warning
+from raybundle.graph.notices import of_module, unknown_import
+from raybundle.graph.tables import STUB
+from raybundle.graph.texts import ANY
+from raybundle.model import Edge, Missing, ModuleName, Shadowed, Unknown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator
 
     from raybundle.graph.facts import Facts, Import
     from raybundle.graph.find import Finder, Found
-    from raybundle.model import Rule
+    from raybundle.graph.widen import Widening
+    from raybundle.model import Rule, Warning
 
 PROVIDED_BY_CLUSTER = frozenset({"ray"})
 """Top-level names that need not be installed where the bundle is built."""
+
+
+_METADATA = ("importlib.metadata", "importlib_metadata", "pkg_resources", "stevedore", "pluggy")
+"""Modules that read what distributions say of themselves, and find entry points by it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +53,8 @@ class Closure:
     warnings: tuple[Warning, ...]
     not_found: tuple[Missing, ...]
     unknown: tuple[Unknown, ...]
+    consults_metadata: bool
+    """Something reached asks `importlib.metadata` for distributions or entry points."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,17 +65,33 @@ class Start:
     found: FirstParty
     understood: frozenset[int] = frozenset()
     """Lines whose edits of `sys.path` are already part of the finder's path."""
+    implied: tuple[tuple[str, Rule], ...] = ()
+    """Modules that no source imports: those of Python's start-up, and included ones."""
+    configs: tuple[str, ...] = ()
+    """Configuration files that travel because they are included."""
 
 
-def follow(start: Start, implied: Iterable[str], finder: Finder, facts_of: Callable[[str], Facts]) -> Closure:
-    """Return what `start` reaches; `implied` are first-party modules that Python imports by itself."""
-    walk = _Walk(start, finder, facts_of)
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Where the walk reads: files by their path, once asked for."""
+
+    facts_of: Callable[[str], Facts]
+    config_of: Callable[[str], Facts]
+    configs_beside: Callable[[FirstParty], Iterable[str]]
+    """The configuration files in the directory of a module, and in those below its package that hold data."""
+    widening: Widening
+
+
+def follow(start: Start, finder: Finder, sources: Sources, rules_off: Collection[str] = ()) -> Closure:
+    """Return what `start` reaches; `rules_off` are rules that count for nothing."""
+    walk = _Walk(start, finder, sources, frozenset(rules_off))
     walk.take(start.name, start.found)
     parent = start.name.rpartition(".")[0]
     if parent:
         walk.reach(_Place(start.name, start.found.file, 1, "import"), parent)
-    for name in implied:
-        walk.reach(_Place(start.name, start.found.file, 1, "include"), name)
+    for name, rule in start.implied:
+        if rule not in rules_off:
+            walk.reach(_Place(start.name, start.found.file, 1, rule), name)
     walk.run()
     return Closure(
         start.name,
@@ -75,6 +102,7 @@ def follow(start: Start, implied: Iterable[str], finder: Finder, facts_of: Calla
         tuple(sorted(walk.warnings, key=lambda each: (str(each.file), each.line or 0, each.text))),
         _in_order(walk.not_found),
         tuple(sorted(walk.unknown, key=lambda each: (str(each.file), each.line, each.text))),
+        walk.consults_metadata,
     )
 
 
@@ -104,35 +132,50 @@ class _Place:
 class _Walk:
     start: Start
     finder: Finder
-    facts_of: Callable[[str], Facts]
+    sources: Sources
+    rules_off: frozenset[str]
     reached: dict[str, Reached] = field(default_factory=dict)
     facts: dict[str, Facts] = field(default_factory=dict)
     third_party: dict[str, str] = field(default_factory=dict)
-    edges: dict[tuple[str, str, int, Rule, bool], str] = field(default_factory=dict)
+    edges: set[tuple[str, str, str, int, Rule, bool]] = field(default_factory=set)
     missing: set[Missing] = field(default_factory=set)
     not_found: set[Missing] = field(default_factory=set)
     unknown: set[Unknown] = field(default_factory=set)
     warnings: set[Warning] = field(default_factory=set)
     queue: list[str] = field(default_factory=list)
+    configs: dict[str, str] = field(default_factory=dict)
+    """Directory by configuration file that was looked into."""
+    consults_metadata: bool = False
 
     def run(self) -> None:
+        for config in self.start.configs:
+            self._config(config, self.start.found.file)
         while self.queue:
             name = self.queue.pop()
             found = self.reached[name].found
             if isinstance(found, FirstParty):
                 self._follow(name, found, self.facts[name])
+                for config in self.sources.configs_beside(found):
+                    self._config(config, found.file)
 
     def take(self, name: str, found: FirstParty | Namespace) -> None:
         """Put a first-party module into the closure, once."""
         if name in self.reached:
             return
-        facts = self.facts_of(found.file) if isinstance(found, FirstParty) and _is_source(found) else None
+        facts = (
+            self.sources.facts_of(found.file) if isinstance(found, FirstParty) and _is_source(found) else None
+        )
         self.reached[name] = Reached(name, found, facts.sha256 if facts else None)
         if facts is not None:
             self.facts[name] = facts
             self.queue.append(name)
         if isinstance(found, FirstParty):
-            self._warn_of(name, found, facts)
+            understood = self.start.understood if found.file == self.start.found.file else ()
+            self.warnings.update(of_module(name, found, facts, understood))
+            for each in facts.unknown if facts else ():
+                self.unknown.add(
+                    Unknown(ModuleName(name), Path(found.file), each.line, each.text, each.pattern)
+                )
 
     def reach(self, place: _Place, name: str) -> Found:
         """Import `name` and its ancestors as Python would; return where `name` was found."""
@@ -164,15 +207,16 @@ class _Walk:
         self._edge(place, name)
 
     def _edge(self, place: _Place, name: str) -> None:
-        self.edges.setdefault((place.importer, name, place.line, place.rule, place.optional), place.file)
+        self.edges.add((place.importer, name, place.file, place.line, place.rule, place.optional))
 
     def sorted_edges(self) -> Iterator[Edge]:
-        """Yield the edges by importer, imported and line."""
-        files = {file: Path(file) for file in set(self.edges.values())}
-        for key in sorted(self.edges):
-            importer, imported, line, rule, optional = key
-            file = files[self.edges[key]]
-            yield Edge(ModuleName(importer), ModuleName(imported), file, line, rule, optional)
+        """Yield the edges by importer, imported, file and line."""
+        readers = self._readers()
+        files: dict[str, Path] = {}
+        named = [(readers.get(each[0], each[0]), *each[1:]) for each in self.edges]
+        for importer, imported, file, line, rule, optional in sorted(named):
+            path = files.get(file) or files.setdefault(file, Path(file))
+            yield Edge(ModuleName(importer), ModuleName(imported), path, line, rule, optional)
 
     def _miss(self, place: _Place, name: str) -> None:
         if name.partition(".")[0] in PROVIDED_BY_CLUSTER:
@@ -182,16 +226,65 @@ class _Walk:
         among = self.not_found if place.optional else self.missing
         among.add(Missing(ModuleName(name), ModuleName(place.importer), Path(place.file), place.line))
 
+    def _readers(self) -> dict[str, str]:
+        """Return by directory the module that stands for it where a configuration file names something."""
+        readers: dict[str, str] = {}
+        for name, reached in self.reached.items():
+            if isinstance(reached.found, FirstParty):
+                directory = _directory(reached.found.file)
+                readers[directory] = min(name, readers.get(directory, name))
+        return readers
+
+    def _config(self, file: str, beside: str) -> None:
+        """Follow the names in a configuration file; whoever reads it is known at the end."""
+        if file in self.configs or "config-file" in self.rules_off:
+            return
+        self.configs[file] = beside
+        for each in self.sources.config_of(file).imports:
+            for name in self.sources.widening.names(each, each.name):
+                self.reach(_Place(_directory(beside), file, each.line, "config-file"), name)
+
     def _follow(self, name: str, found: FirstParty, facts: Facts) -> None:
         package = self._package_of(name, found)
         for each in facts.imports:
+            if each.rule in self.rules_off:
+                continue
             place = _Place(name, found.file, each.line, each.rule, self._is_optional(each, package))
-            if each.rule == "prefix":
-                self._prefix(place, _absolute(each.name, package, prefix=True))
-            elif each.rule == "attribute":
-                self._attributes(place, _absolute(each.name, package), each.names)
-            else:
-                self._import(place, each, package)
+            match each.rule:
+                case "attribute":
+                    self._attributes(place, _absolute(each.name, package), each.names)
+                case "import" | "import-module":
+                    self._import(place, each, package)
+                case "resource" if package is None and each.name == ".":
+                    continue
+                case "resource":
+                    self._import(place, each, package)
+                case _:
+                    self._widen(place, each, package)
+
+    def _widen(self, place: _Place, each: Import, package: str | None) -> None:
+        base = _absolute(each.name, package)
+        if base is None:
+            self._note_unknown(place, f"{each.rule} {each.name}", ANY)
+        elif each.names == (STUB,):
+            self._stub(place, package)
+        else:
+            if each.rule == "entry-point":
+                self.consults_metadata = True
+            for name in self.sources.widening.names(each, base):
+                self.reach(place, name)
+
+    def _stub(self, place: _Place, package: str | None) -> None:
+        """Follow the imports of the type stub beside a file (`lazy_loader.attach_stub`)."""
+        directory, _, name = f"{place.file}i".rpartition(sep)
+        if name in self.finder.directories.list(directory).files:
+            for each in self.sources.facts_of(f"{place.file}i").imports:
+                if each.rule == "import":
+                    self._import(place, each, package)
+
+    def _note_unknown(self, place: _Place, text: str, pattern: str) -> None:
+        self.unknown.add(Unknown(ModuleName(place.importer), Path(place.file), place.line, text, pattern))
+        self.warnings.add(unknown_import(Path(place.file), place.line, text))
 
     def _package_of(self, name: str, found: FirstParty) -> str | None:
         """The package that relative imports of a module start from; None for a script, which has none."""
@@ -210,6 +303,8 @@ class _Walk:
         if base is None:
             self._miss(place, each.name + (each.names[0] if each.name.endswith(".") else ""))
             return
+        if base.startswith(_METADATA) or (base == "importlib" and "metadata" in each.names):
+            self.consults_metadata = True
         found = self.reach(place, base)
         if each.names and isinstance(found, (FirstParty, Namespace)):
             self._members(place, base, found, each.names)
@@ -237,48 +332,10 @@ class _Walk:
             if isinstance(found, FirstParty) or (isinstance(found, Namespace) and found.first_party):
                 self.reach(place, base)
 
-    def _prefix(self, place: _Place, prefix: str | None) -> None:
-        parent, _, start = (prefix or "").rpartition(".")
-        found = self.finder.find(parent) if parent else NotFound()
-        if isinstance(found, NotFound):
-            self._miss(place, parent or "?")
-        elif isinstance(found, (FirstParty, Namespace)):
-            self.reach(place, parent)
-            for name in self.finder.submodules(parent):
-                if name.startswith(f"{parent}.{start}"):
-                    self.reach(place, name)
 
-    def _warn_of(self, name: str, found: FirstParty, facts: Facts | None) -> None:
-        file = Path(found.file)
-        for other in found.shadowed:
-            self.warnings.add(
-                Warning(f"`{name}` is {file}, which hides {other}", file, None, "rename one of them")
-            )
-        if facts is None:
-            if not found.is_extension:
-                text = f"`{name}` is byte-code without source: its imports are not known"
-                self.warnings.add(Warning(text, file, None, "bundle its source"))
-            return
-        self.warnings.update(self._unknowns(name, file, facts))
-
-    def _unknowns(self, name: str, file: Path, facts: Facts) -> Iterator[Warning]:
-        for each in facts.unknown:
-            self.unknown.add(Unknown(ModuleName(name), file, each.line, each.text, each.pattern))
-            yield Warning(
-                f"cannot know what `{each.text}` imports",
-                file,
-                each.line,
-                "if it names modules of this project, add their files to `include` in [tool.raybundle]",
-            )
-        understood = self.start.understood if str(file) == self.start.found.file else frozenset()
-        for line in facts.path_edits:
-            if line not in understood:
-                yield Warning(
-                    "cannot evaluate this change of `sys.path`",
-                    file,
-                    line,
-                    "declare the directory in `roots` of [tool.raybundle]",
-                )
+def _directory(file: str) -> str:
+    """Return the directory of `file`, spelt as no module's name is."""
+    return file[: file.rindex(sep) + 1]
 
 
 def _is_source(found: FirstParty) -> bool:
@@ -293,7 +350,7 @@ def _with_ancestors(name: str) -> Iterator[str]:
     yield name
 
 
-def _absolute(name: str, package: str | None, *, prefix: bool = False) -> str | None:
+def _absolute(name: str, package: str | None) -> str | None:
     """Return `name` without leading dots, or None if it points above the top (`importlib._bootstrap`)."""
     if not name.startswith("."):
         return name
@@ -302,4 +359,4 @@ def _absolute(name: str, package: str | None, *, prefix: bool = False) -> str | 
     kept = len(parts) - (len(name) - len(rest)) + 1
     if kept < 1:
         return None
-    return ".".join([*parts[:kept], rest] if rest or prefix else parts[:kept])
+    return ".".join([*parts[:kept], rest] if rest else parts[:kept])

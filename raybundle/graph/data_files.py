@@ -37,6 +37,8 @@ class Candidate:
     entry: str
     """The entry of the path that its package was found under; the project for an included one."""
     reason: str
+    content: bytes | None = None
+    """What travels in place of the bytes of `file`, which then need not be there."""
 
 
 def package_data(

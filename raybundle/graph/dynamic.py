@@ -1,4 +1,4 @@
-"""Understands calls that import: `import_module`, `__import__`, resources, and edits of `sys.path`."""
+"""Understands calls that import: `import_module`, walks, entry points, resources, path edits."""
 
 from __future__ import annotations
 
@@ -7,12 +7,31 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from raybundle.graph.facts import Import, Unknown
+from raybundle.graph.texts import ANY, Names, Text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from raybundle.model import Rule
+
 _IMPORTERS = frozenset(
-    {"importlib.import_module", "importlib.__import__", "__import__", "builtins.__import__"}
+    [
+        "importlib.import_module",
+        "importlib.__import__",
+        "__import__",
+        "builtins.__import__",
+        "lazy_loader.load",
+        "runpy.run_module",
+    ]
+)
+_LOOKS = "importlib.util.find_spec"
+"""Imports the parents of what it looks for, and may find nothing."""
+
+_WALKS = {"pkgutil.iter_modules": (), "pkgutil.walk_packages": ("deep",)}
+_ENTRY_POINTS = (
+    "importlib.metadata.entry_points",
+    "importlib_metadata.entry_points",
+    "pkg_resources.iter_entry_points",
 )
 _RESOURCES = ("importlib.resources.", "importlib_resources.", "pkgutil.get_data", "pkg_resources.resource_")
 _PATH_EDITS = frozenset(
@@ -20,8 +39,11 @@ _PATH_EDITS = frozenset(
 ) | {"site.addsitedir"}
 
 
-_LAST_NAMES = frozenset(name.rpartition(".")[2] for name in _IMPORTERS | _PATH_EDITS) | frozenset(
+_LAST_NAMES = frozenset(
+    name.rpartition(".")[2] for name in (*_IMPORTERS, _LOOKS, *_WALKS, *_ENTRY_POINTS, *_PATH_EDITS)
+) | frozenset(
     [
+        "load_setuptools_entrypoints",
         "files",
         "path",
         "contents",
@@ -42,32 +64,16 @@ _LAST_NAMES = frozenset(name.rpartition(".")[2] for name in _IMPORTERS | _PATH_E
 """Attributes that a call of interest ends with; all other calls are not kept."""
 
 
-@dataclass(frozen=True, slots=True)
-class Text:
-    """What is known of a string: how it starts, and whether that is all of it."""
-
-    start: str
-    whole: bool = True
-    own: bool = False
-    """`start` follows the name of the file's own package."""
-
-
 @dataclass(slots=True)
 class Calls:
     """The calls of one file, and what the names in them stand for."""
 
     bindings: dict[str, set[str]] = field(default_factory=dict)
-    constants: dict[str, set[str]] = field(default_factory=dict)
     seen: list[tuple[ast.Call, bool]] = field(default_factory=list)
 
     def bind(self, name: str, target: str) -> None:
         """Note that an import binds `name` to the dotted `target`."""
         self.bindings.setdefault(name, set()).add(target)
-
-    def constant(self, name: str, value: object) -> None:
-        """Note an assignment of a literal; a name with two different ones is not constant."""
-        if isinstance(value, str):
-            self.constants.setdefault(name, set()).add(value)
 
     def add(self, call: ast.Call, *, optional: bool) -> None:
         """Keep `call` until all bindings of the file are known, if it may be of interest."""
@@ -96,102 +102,155 @@ class Calls:
                 yield call.lineno
 
 
-def dynamic_imports(calls: Calls, *, is_package: bool) -> tuple[list[Import], list[Unknown]]:
-    """Return what the calls import, and those whose name cannot be known."""
-    found: list[Import] = []
-    unknown: list[Unknown] = []
-    for call, optional in calls.seen:
-        names = calls.qualified(call.func)
-        if not names.isdisjoint(_IMPORTERS):
-            result = _importer(call, calls, optional, is_package)
-            found.append(result) if isinstance(result, Import) else unknown.append(result)
-        elif any(name.startswith(_RESOURCES) for name in names):
-            found.extend(_resource(call))
-    return found, unknown
+@dataclass(slots=True)
+class DynamicImports:
+    """What the calls of one file import, and those whose name cannot be known."""
+
+    calls: Calls
+    names: Names
+    found: list[Import] = field(default_factory=list)
+    unknown: list[Unknown] = field(default_factory=list)
+
+    def run(self) -> None:
+        """Fill `found` and `unknown`."""
+        for call, optional in self.calls.seen:
+            names = self.calls.qualified(call.func)
+            walks = names & _WALKS.keys()
+            if not names.isdisjoint(_IMPORTERS):
+                self._importer(call, optional)
+            elif _LOOKS in names:
+                self._look(call)
+            elif walks:
+                self._walk(call, _WALKS[min(walks)])
+            elif names.intersection(_ENTRY_POINTS) or _is_plugin_manager(call):
+                self._entry_points(call)
+            elif any(name.startswith(_RESOURCES) for name in names):
+                self._resource(call)
+
+    def _importer(self, call: ast.Call, optional: bool) -> None:
+        argument = (
+            _argument(call, 0, "name") or _argument(call, 0, "mod_name") or _argument(call, 0, "fullname")
+        )
+        for text in self.names.texts(argument):
+            for name in self._absolute(text, call):
+                if _is_known(name):
+                    rule: Rule = "prefix" if ANY in name else "import-module"
+                    members = self._members(call) if rule == "import-module" else ()
+                    self.found.append(Import(name, call.lineno, members, rule, optional))
+                elif not self._settled(argument):
+                    self.unknown.append(Unknown(call.lineno, ast.unparse(call), name))
+
+    def _look(self, call: ast.Call) -> None:
+        for text in self.names.texts(_argument(call, 0, "name")):
+            for name in self._absolute(text, call):
+                if _is_known(name) and ANY not in name:
+                    self.found.append(Import(name, call.lineno, (), "import-module", optional=True))
+
+    def _absolute(self, text: Text, call: ast.Call) -> Iterator[str]:
+        """Yield the name that `text` means; one relative to the file's own package keeps its dots."""
+        if text.own:
+            known = text.value[:1] in {"", "."}
+            yield (text.value or ".") if known else ANY
+        elif not text.value.startswith("."):
+            yield text.value or ANY
+        else:
+            for package in self.names.texts(_argument(call, 1, "package")):
+                if package == Text("", own=True):
+                    yield text.value
+                else:
+                    yield _join(package.value, text.value) if package.whole and not package.own else ANY
+
+    def _members(self, call: ast.Call) -> tuple[str, ...]:
+        """`fromlist` of `__import__`."""
+        match _argument(call, 3, "fromlist"):
+            case ast.List(elts=elements) | ast.Tuple(elts=elements):
+                return tuple(
+                    each.value
+                    for each in elements
+                    if isinstance(each, ast.Constant) and isinstance(each.value, str)
+                )
+            case _:
+                return ()
+
+    def _settled(self, argument: ast.expr | None) -> bool:
+        """Whether the name comes from a walk over a package, which takes what it names by itself."""
+        base = argument
+        while isinstance(base, (ast.Attribute, ast.Subscript)):
+            base = base.value
+        values = self.names.bindings(base.id) if isinstance(base, ast.Name) else []
+        return bool(values) and all(value is not None and self._is_walk(value) for value in values)
+
+    def _is_walk(self, value: ast.expr) -> bool:
+        while isinstance(value, (ast.Attribute, ast.Starred)):
+            value = value.value
+        return isinstance(value, ast.Call) and bool(self.calls.qualified(value.func) & _WALKS.keys())
+
+    def _walk(self, call: ast.Call, depth: tuple[str, ...]) -> None:
+        walked = set(self._walked(_argument(call, 0, "path"), 0))
+        if not walked:
+            self.unknown.append(Unknown(call.lineno, ast.unparse(call), ANY))
+        for name in sorted(walked):
+            self.found.append(Import(name, call.lineno, depth, "walk"))
+
+    def _walked(self, node: ast.expr | None, depth: int) -> Iterator[str]:
+        """Yield the packages whose `__path__` or directory `node` has; `.` for that of the file itself."""
+        for each in ast.walk(node) if node is not None else ():
+            match each:
+                case ast.Name(id="__path__" | "__file__"):
+                    yield "."
+                case ast.Attribute(value=value, attr="__path__" | "__file__"):
+                    yield from self._module(value)
+                case ast.Name(id=name) if depth == 0:
+                    for bound in self.names.bindings(name):
+                        yield from self._walked(bound, 1)
+                case _:
+                    continue
+
+    def _module(self, node: ast.expr) -> Iterator[str]:
+        base = node
+        while isinstance(base, ast.Attribute):
+            base = base.value
+        if not isinstance(base, ast.Name):
+            return
+        if base.id in self.calls.bindings:
+            yield from self.calls.qualified(node)
+            return
+        for bound in self.names.bindings(base.id):
+            if isinstance(bound, ast.Call) and not self.calls.qualified(bound.func).isdisjoint(_IMPORTERS):
+                for text in self.names.texts(_argument(bound, 0, "name")):
+                    yield from (name for name in self._absolute(text, bound) if ANY not in name)
+
+    def _entry_points(self, call: ast.Call) -> None:
+        groups = self.names.texts(_argument(call, 0, "group")) if call.args or call.keywords else (Text(ANY),)
+        for group in groups:
+            self.found.append(Import(group.value, call.lineno, (), "entry-point"))
+
+    def _resource(self, call: ast.Call) -> None:
+        for text in self.names.texts(_argument(call, 0, "package") or _argument(call, 0, "anchor")):
+            if text.own and not text.value:
+                self.found.append(Import(".", call.lineno, (), "resource"))
+            elif text.whole and text.value.replace(".", "").isidentifier():
+                self.found.append(Import(text.value, call.lineno, (), "resource"))
 
 
-def _importer(call: ast.Call, calls: Calls, optional: bool, is_package: bool) -> Import | Unknown:
-    argument = _argument(call, 0, "name")
-    text = _text(argument, calls, is_package) if argument is not None else None
-    name = _name(text, call, is_package) if text else None
-    if text is None or name is None or not (text.whole or "." in name):
-        return Unknown(call.lineno, ast.unparse(call))
-    return Import(name, call.lineno, (), "import-module" if text.whole else "prefix", optional)
+def _is_plugin_manager(call: ast.Call) -> bool:
+    return isinstance(call.func, ast.Attribute) and call.func.attr == "load_setuptools_entrypoints"
 
 
-def _name(text: Text, call: ast.Call, is_package: bool) -> str | None:
-    """Return the name that `text` starts; one relative to the file's own package keeps its dots."""
-    if text.own:
-        return (text.start or ".") if text.start[:1] in {"", "."} else None
-    if not text.start.startswith("."):
-        return text.start or None
-    match _argument(call, 1, "package"):
-        case ast.Constant(value=str(package)):
-            return _join(package, text)
-        case ast.Name(id="__package__"):
-            return text.start
-        case ast.Name(id="__name__") if is_package:
-            return text.start
-        case _:
-            return None
+def _is_known(name: str) -> bool:
+    """Whether what stands before the first unknown part names a package, at least."""
+    start, unknown, _ = name.partition(ANY)
+    return bool(start) and (not unknown or "." in start)
 
 
-def _join(package: str, text: Text) -> str:
-    rest = text.start.lstrip(".")
+def _join(package: str, relative: str) -> str:
+    rest = relative.lstrip(".")
     parts = package.split(".")
-    kept = parts[: len(parts) - (len(text.start) - len(rest)) + 1]
-    return ".".join([*kept, rest] if rest or not text.whole else kept)
+    kept = parts[: len(parts) - (len(relative) - len(rest)) + 1]
+    return ".".join([*kept, rest] if rest else kept)
 
 
 def _argument(call: ast.Call, position: int, keyword: str) -> ast.expr | None:
     if len(call.args) > position:
         return call.args[position]
     return next((each.value for each in call.keywords if each.arg == keyword), None)
-
-
-def _text(node: ast.expr, calls: Calls, is_package: bool) -> Text | None:
-    match node:
-        case ast.Constant(value=str(value)):
-            return Text(value)
-        case ast.Name(id=name) if len(calls.constants.get(name, ())) == 1:
-            return Text(next(iter(calls.constants[name])))
-        case ast.Name(id="__package__"):
-            return Text("", own=True)
-        case ast.Name(id="__name__") if is_package:
-            return Text("", own=True)
-        case ast.FormattedValue(value=value, conversion=-1, format_spec=None):
-            return _text(value, calls, is_package)
-        case ast.JoinedStr(values=values):
-            return _joined(values, calls, is_package)
-        case ast.BinOp(left=left, op=ast.Add(), right=right):
-            return _joined([left, right], calls, is_package)
-        case ast.BinOp(left=ast.Constant(value=str(form)), op=ast.Mod()):
-            return _prefix(form.partition("%")[0])
-        case ast.Call(func=ast.Attribute(value=ast.Constant(value=str(form)), attr="format")):
-            return _prefix(form.partition("{")[0])
-        case _:
-            return None
-
-
-def _joined(parts: list[ast.expr], calls: Calls, is_package: bool) -> Text | None:
-    start, own = "", False
-    for position, part in enumerate(parts):
-        text = _text(part, calls, is_package)
-        if text is None or (text.own and position):
-            return _prefix(start, own)
-        start, own = start + text.start, own or text.own
-        if not text.whole:
-            return _prefix(start, own)
-    return Text(start, own=own)
-
-
-def _prefix(start: str, own: bool = False) -> Text | None:
-    return Text(start, whole=False, own=own) if start else None
-
-
-def _resource(call: ast.Call) -> Iterator[Import]:
-    match _argument(call, 0, "package") or _argument(call, 0, "anchor"):
-        case ast.Constant(value=str(package)) if package.replace(".", "").isidentifier():
-            yield Import(package, call.lineno, (), "resource")
-        case _:
-            return

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import astuple, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from raybundle.model import Rule
@@ -17,10 +17,12 @@ class Import:
     """One request to import, as the file writes it."""
 
     name: str
-    """With the leading dots of a relative import; for the rule `prefix` the text that names start with."""
+    """With the leading dots of a relative import; for `prefix` with `*` for what is not known; for `string` a
+    name that may go on inside the module (`pkg.mod:attr`, `pkg.mod.Class`); for `entry-point` the group."""
     line: int
     names: tuple[str, ...] = ()
-    """After `from … import`, `("*",)` for a star; for `attribute` the chain of attributes."""
+    """After `from … import`, `("*",)` for a star; for `attribute` the chain of attributes; for `lazy-table`
+    the candidates; `("deep",)` of a walk, `("setting",)` of a string in a settings list, `("admin",)`."""
     rule: Rule = "import"
     """`attribute`: a chain on an imported name, whose parts may or may not be submodules."""
     optional: bool = False
@@ -39,6 +41,16 @@ class Unknown:
 
 
 @dataclass(frozen=True, slots=True)
+class Remark:
+    """Something in a source that the user should hear of."""
+
+    line: int
+    kind: Literal["runtime-env", "comment"]
+    text: str
+    """The field of a runtime_env, or the comment that is not understood."""
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """Everything the closure needs to know about one source file."""
 
@@ -49,6 +61,7 @@ class Facts:
     unknown: tuple[Unknown, ...] = ()
     path_edits: tuple[int, ...] = ()
     """Lines that change `sys.path`."""
+    remarks: tuple[Remark, ...] = ()
 
 
 def to_json(facts: Facts) -> list[Any]:
@@ -59,6 +72,7 @@ def to_json(facts: Facts) -> list[Any]:
         facts.exports,
         [astuple(each) for each in facts.unknown],
         facts.path_edits,
+        [astuple(each) for each in facts.remarks],
     ]
 
 
@@ -68,13 +82,14 @@ def from_json(value: list[Any]) -> Facts:
     Raises:
         TypeError, ValueError, IndexError: the value has another shape.
     """
-    sha256, imports, exports, unknown, path_edits = value
+    sha256, imports, exports, unknown, path_edits, remarks = value
     return Facts(
         sha256,
         tuple(_import(*each) for each in imports),
         tuple(exports),
         tuple(Unknown(*each) for each in unknown),
         tuple(path_edits),
+        tuple(Remark(*each) for each in remarks),
     )
 
 

@@ -92,7 +92,7 @@ def _kind(reached: Reached) -> ModuleKind:
 def _data_files(data: Iterable[Candidate], roots: Mapping[str, Root], project: Path) -> Iterable[DataFile]:
     for each in data:
         path = archive_path_in(each.file, each.entry, roots, project)
-        yield DataFile(Path(each.file), path, each.reason)
+        yield DataFile(Path(each.file), path, each.reason, each.content)
 
 
 def _symbolic_path(finder: Finder, roots: Mapping[str, Root]) -> tuple[RootSymbol, ...]:

@@ -1,19 +1,19 @@
 """Resolves a target: from what the user runs to the effective import graph."""
 
 # Why strings: paths here are the strings that `sys.path` holds; pathlib would cost ten times as much.
-# ruff: noqa: PTH120
+# ruff: noqa: PTH119, PTH120
 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from raybundle.errors import BundleError, UnresolvedImportError
 from raybundle.graph.archive_paths import refuse_case_collisions
 from raybundle.graph.archives import archives_on
 from raybundle.graph.cache import Scanner, read_source
-from raybundle.graph.closure import Start, follow, shadowed_in
+from raybundle.graph.closure import Sources, Start, follow, shadowed_in
 from raybundle.graph.conditions import environment_of
 from raybundle.graph.data_files import (
     Candidate,
@@ -26,6 +26,7 @@ from raybundle.graph.data_files import (
 )
 from raybundle.graph.distributions import find_distributions
 from raybundle.graph.driver_path import declared_roots, driver_path
+from raybundle.graph.entry_points import EntryPoints, own_metadata
 from raybundle.graph.exhaustive import assert_never
 from raybundle.graph.find import Finder, FirstParty, Namespace
 from raybundle.graph.path_edits import Edits, evaluate
@@ -33,6 +34,8 @@ from raybundle.graph.placement import place
 from raybundle.graph.project import first_directory, project_of
 from raybundle.graph.ray_names import refuse_shadows_of_ray
 from raybundle.graph.scan import parse
+from raybundle.graph.strings import is_config
+from raybundle.graph.widen import Widening
 from raybundle.model import ModuleTarget, Resolution, ScriptTarget, Warning
 
 if TYPE_CHECKING:
@@ -77,14 +80,25 @@ def resolve(
     finder, start = _find_start(target, declared_roots(project, settings.roots), interpreter, cwd)
     wanted, warnings = included(project, settings.include)
     wanted = without_excluded(wanted, project, settings.exclude)
-    implied, plain = _split_modules(wanted, finder)
+    names, plain = _split_modules(wanted, finder)
+    start = replace(
+        start,
+        implied=(
+            *((each, "start-up") for each in _imported_at_start(finder)),
+            *((each, "include") for each in names),
+        ),
+        configs=tuple(sorted(each.file for each in plain if is_config(os.path.basename(each.file)))),
+    )
     scanner = Scanner(cache, project, environment_of(interpreter))
+    entry_points = EntryPoints(interpreter.site, finder)
     try:
-        closure = follow(start, [*_imported_at_start(finder), *implied], finder, scanner.facts)
+        closure = follow(start, finder, _sources(scanner, finder, entry_points), settings.rules_off)
     finally:
         scanner.save()
     left_behind = archives_on(finder, closure.missing)
-    data, left_out = _data(closure, plain, finder, project, settings.exclude)
+    data, left_out = _data(closure, plain, finder, project, settings)
+    if closure.consults_metadata:
+        data += own_metadata(entry_points, closure)
     placement = place(closure, data, finder, project)
     _refuse(placement, finder, project)
     needed = find_distributions(closure.third_party, interpreter, cache)
@@ -123,6 +137,22 @@ def require_complete(resolution: Resolution) -> None:
         "\n".join(lines),
         hint=f"add the folder that holds `{first}` to `roots` in [tool.raybundle], or install its "
         f"distribution into the environment of {resolution.interpreter.executable}",
+    )
+
+
+def _sources(scanner: Scanner, finder: Finder, entry_points: EntryPoints) -> Sources:
+    suffixes = finder.interpreter.suffixes
+
+    def configs_beside(found: FirstParty) -> Iterator[str]:
+        directory = os.path.dirname(found.file)
+        if found.is_package:
+            files = (each.file for each in package_data("", directory, "", finder.directories, suffixes))
+        else:
+            files = (f"{directory}/{name}" for name in finder.directories.list(directory).files)
+        return (file for file in files if is_config(os.path.basename(file)))
+
+    return Sources(
+        scanner.facts, scanner.config, configs_beside, Widening(finder, scanner.mentions, entry_points.values)
     )
 
 
@@ -212,19 +242,24 @@ def _module_name(file: str, finder: Finder) -> str | None:
 
 
 def _data(
-    closure: Closure, plain: list[Candidate], finder: Finder, project: Path, exclude: Iterable[str]
+    closure: Closure, plain: list[Candidate], finder: Finder, project: Path, settings: ResolveSettings
 ) -> tuple[list[Candidate], list[Warning]]:
     """Return the data that travels, and a warning for each file that is left out."""
     suffixes = finder.interpreter.suffixes
     candidates: list[Candidate] = []
-    for name, reached in closure.reached.items():
+    read = {each.imported for each in closure.edges if each.rule == "resource"}
+    for name, reached in closure.reached.items() if "data" not in settings.rules_off else ():
         match reached.found:
             case FirstParty(entry=entry, file=file, is_package=True):
                 directory = os.path.dirname(file)
                 candidates += package_data(name, directory, entry, finder.directories, suffixes)
+            case Namespace(portions=portions) if name in read:
+                for entry, directory in portions:
+                    if finder.is_first_party(entry):
+                        candidates += package_data(name, directory, entry, finder.directories, suffixes)
     named = {each.file for each in plain}
     candidates = [each for each in candidates if each.file not in named]
-    kept, warnings = within_limit(without_excluded(candidates, project, exclude))
+    kept, warnings = within_limit(without_excluded(candidates, project, settings.exclude))
     return kept + plain, warnings
 
 

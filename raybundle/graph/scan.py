@@ -9,12 +9,17 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from raybundle.errors import BundleError
+from raybundle.graph.comments import read_comments
 from raybundle.graph.conditions import decide
-from raybundle.graph.dynamic import Calls, dynamic_imports
+from raybundle.graph.dynamic import Calls, DynamicImports
 from raybundle.graph.facts import Facts, Import
+from raybundle.graph.lint import runtime_envs
+from raybundle.graph.strings import CONFIG_LIMIT, dotted_literals, dotted_names
+from raybundle.graph.tables import lazy_tables, may_be_lazy, settings_lists
+from raybundle.graph.texts import Names
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Collection, Iterable
 
     from raybundle.graph.conditions import Environment
     from raybundle.graph.facts import Unknown
@@ -42,9 +47,14 @@ _NEVER_CODE = frozenset(
         "kind",
         "type_ignores",
         "rest",
+        "annotation",
+        "returns",
     ]
 )
-"""Fields of tree nodes that hold no statement and no expression."""
+"""Fields of tree nodes that hold no statement and no expression, and annotations, which load nothing."""
+
+_LOGGERS = frozenset({"getLogger", "get_logger"})
+"""Calls whose dotted argument names a logger and no module."""
 
 _CODE_FIELDS = {
     kind: tuple(name for name in kind._fields if name not in _NEVER_CODE)
@@ -88,16 +98,39 @@ def scan(source: bytes, file: str, environment: Environment) -> Facts:
     Raises:
         BundleError: the source is no Python, with file and line.
     """
-    walk = _Walk(environment)
-    walk.run(parse(source, file))
-    found, unknown = dynamic_imports(walk.calls, is_package=file.endswith("__init__.py"))
+    tree = parse(source, file)
+    is_package = file.endswith(("__init__.py", "__init__.pyi"))
+    comments = read_comments(source)
+    walk = _Walk(environment, literals=dotted_literals(source))
+    walk.run(tree)
+    dynamic = DynamicImports(walk.calls, Names(tree, walk.calls.bindings, is_package))
+    dynamic.run()
+    tables = [*settings_lists(tree)]
+    if may_be_lazy(source):
+        tables += lazy_tables(tree, is_package=is_package)
+    imports = [*walk.imports, *walk.submodules(), *dynamic.found, *tables]
+    imports += walk.named_in_strings({(each.line, each.name) for each in (*dynamic.found, *tables)})
+    ignored = comments.ignored
     return Facts(
         sha256=hashlib.sha256(source).hexdigest(),
-        imports=_sorted_once([*walk.imports, *walk.submodules(), *found]),
+        imports=_sorted_once([*(each for each in imports if each.line not in ignored), *comments.included]),
         exports=tuple(sorted(walk.exports)),
-        unknown=tuple(sorted(set(unknown), key=_unknown_order)),
-        path_edits=tuple(sorted({*walk.path_edits, *walk.calls.path_edits()})),
+        unknown=tuple(
+            sorted({each for each in dynamic.unknown if each.line not in ignored}, key=_unknown_order)
+        ),
+        path_edits=tuple(sorted({*walk.path_edits, *walk.calls.path_edits()} - ignored)),
+        remarks=(
+            *comments.remarks,
+            *(each for each in runtime_envs(source, tree) if each.line not in ignored),
+        ),
     )
+
+
+def scan_config(source: bytes) -> Facts:
+    """Return the dotted names in a configuration file; one that is too large is data and names nothing."""
+    found = dotted_names(source) if len(source) <= CONFIG_LIMIT else []
+    imports = _sorted_once(Import(name, line, (), "config-file") for line, name in found)
+    return Facts(hashlib.sha256(source).hexdigest(), imports)
 
 
 def _sorted_once(imports: Iterable[Import]) -> tuple[Import, ...]:
@@ -117,6 +150,10 @@ class _Walk:
     """One pass over a tree with an own stack: expressions nest deeper than Python's recursion goes."""
 
     environment: Environment
+    literals: frozenset[str] = frozenset()
+    """Strings that may name modules, as they stand in the source."""
+    strings: set[tuple[int, str]] = field(default_factory=set)
+    """Those of them that are values, with their line."""
     imports: list[Import] = field(default_factory=list)
     exports: set[str] = field(default_factory=set)
     path_edits: set[int] = field(default_factory=set)
@@ -136,10 +173,11 @@ class _Walk:
     def _sweep(self, guard: Guard) -> None:
         """Visit what is on the stack; most of the time of a cold start is spent in this loop."""
         stack = self.stack
+        visitors = _VISITORS_OF_STRINGS if self.literals else _VISITORS
         while stack:
             node = stack.pop()
             kind = type(node)
-            visit = _VISITORS.get(kind)
+            visit = visitors.get(kind)
             if visit is None or visit(self, node, guard):
                 for name in _CODE_FIELDS.get(kind, ()):
                     value = getattr(node, name)
@@ -147,6 +185,10 @@ class _Walk:
                         stack.extend(value)
                     elif value is not None:
                         stack.append(value)
+
+    def named_in_strings(self, known: Collection[tuple[int, str]]) -> Iterable[Import]:
+        """Strings that may name modules, but for those that are `known` by a call or a table."""
+        return (Import(name, line, (), "string") for line, name in self.strings if (line, name) not in known)
 
     def submodules(self) -> Iterable[Import]:
         """Attribute chains on imported names: `import a` and `a.b.f()` reach `a.b`."""
@@ -208,7 +250,19 @@ class _Walk:
 
     def visit_call(self, node: ast.Call, guard: Guard) -> bool:
         self.calls.add(node, optional=guard.optional)
+        if self.literals and getattr(node.func, "attr", getattr(node.func, "id", None)) in _LOGGERS:
+            self.stack.append(node.func)
+            return False
         return True
+
+    def visit_constant(self, node: ast.Constant, _: Guard) -> bool:
+        if isinstance(node.value, str) and node.value in self.literals:
+            self.strings.add((node.lineno, node.value))
+        return False
+
+    def visit_expression(self, node: ast.Expr, _: Guard) -> bool:
+        """A string that stands alone is a docstring, and names nothing."""
+        return not isinstance(node.value, ast.Constant)
 
     def visit_attribute(self, node: ast.Attribute, _: Guard) -> bool:
         names = []
@@ -227,8 +281,6 @@ class _Walk:
         for target in targets:
             if isinstance(target, ast.Name) and target.id == "__all__" and node.value is not None:
                 self.exports |= _strings(node.value)
-            elif isinstance(target, ast.Name) and isinstance(node.value, ast.Constant):
-                self.calls.constant(target.id, node.value.value)
             elif _is_sys_path(target):
                 self.path_edits.add(node.lineno)
         return True
@@ -251,6 +303,13 @@ _VISITORS: dict[type[ast.AST], Callable[[_Walk, Any, Guard], bool]] = {
     ast.AnnAssign: _Walk.visit_assignment,
 }
 """What to do with a node; True goes on to what is inside it."""
+
+_VISITORS_OF_STRINGS: dict[type[ast.AST], Callable[[_Walk, Any, Guard], bool]] = {
+    **_VISITORS,
+    ast.Constant: _Walk.visit_constant,
+    ast.Expr: _Walk.visit_expression,
+}
+"""The same for the few sources that have strings of interest: most nodes are constants."""
 
 
 def _bound(alias: ast.alias) -> str:

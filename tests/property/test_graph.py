@@ -12,12 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from raybundle.graph.cache import ScanCache
-from raybundle.graph.closure import Closure, Start, follow
+from raybundle.graph.closure import Closure, Sources, Start, follow
 from raybundle.graph.facts import Facts, Import
 from raybundle.graph.find import Directories, Finder, FirstParty, Listing
 from raybundle.graph.interpreter import describe
 from raybundle.graph.path_edits import Edit, edited
 from raybundle.graph.resolve import ResolveSettings, resolve
+from raybundle.graph.widen import Widening
 from raybundle.model import Interpreter, Resolution, ScriptTarget
 
 if TYPE_CHECKING:
@@ -55,7 +56,8 @@ def closure_of(graph: Mapping[str, list[Import]]) -> Closure:
     finder = Finder(("/r",), PYTHON, Directories({"/r": listing}))
     facts = {f"/r/{name}.py": Facts(name, tuple(found)) for name, found in graph.items()}
     start = Start("__main__", FirstParty("/r", f"/r/{MODULES[0]}.py", is_package=False))
-    return follow(start, (), finder, facts.__getitem__)
+    widening = Widening(finder, lambda *_: False, lambda _: ())
+    return follow(start, finder, Sources(facts.__getitem__, facts.__getitem__, lambda _: (), widening))
 
 
 @given(

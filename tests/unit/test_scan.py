@@ -112,19 +112,132 @@ def test_a_literal_dynamic_import_is_found(call: str) -> None:
 @pytest.mark.parametrize(
     ("argument", "prefix"),
     [
-        ("f'pkg.steps.{x}'", "pkg.steps."),
-        ("'pkg.steps.run_' + x", "pkg.steps.run_"),
-        ("'pkg.%s' % x", "pkg."),
-        ("'pkg.{}'.format(x)", "pkg."),
-        ("'.' + x, 'pkg.hooks'", "pkg.hooks."),
-        ("'.' + x, __package__", "."),
-        ("f'{__package__}.steps.{x}'", ".steps."),
+        ("f'pkg.steps.{x}'", "pkg.steps.*"),
+        ("f'pkg.{x}.steps'", "pkg.*.steps"),
+        ("'pkg.steps.run_' + x", "pkg.steps.run_*"),
+        ("'pkg.%s' % x", "pkg.*"),
+        ("'pkg.%s.of_%s' % (x, y)", "pkg.*.of_*"),
+        ("'pkg.{}'.format(x)", "pkg.*"),
+        ("'pkg.{name}'.format(name=x)", "pkg.*"),
+        ("'.' + x, 'pkg.hooks'", "pkg.hooks.*"),
+        ("'.' + x, __package__", ".*"),
+        ("f'{__package__}.steps.{x}'", ".steps.*"),
+        ("__name__.rpartition('.')[0] + '.' + x", ".*"),
     ],
 )
 def test_a_literal_prefix_is_found(argument: str, prefix: str) -> None:
     source = f"from importlib import import_module\nimport_module({argument})"
 
     assert Import(prefix, 2, rule="prefix") in imports_of(source)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "for x in ['a', 'b']:\n  import_module(f'pkg.{x}')",
+        "for x in NAMES:\n  import_module('pkg.' + x)\nNAMES = ('a', 'b')",
+        "[import_module(f'pkg.{x}') for x in NAMES]\nNAMES = {'a': 1, 'b': 2}",
+        "for x, y in NAMES.items():\n  import_module(f'pkg.{y}')\nNAMES = {1: 'a', 2: 'b'}",
+        "def f(x):\n  import_module(NAMES[x])\nNAMES = {1: 'pkg.a', 2: 'pkg.b'}",
+        "def f(x):\n  import_module(NAMES.get(x, None))\nNAMES = {1: 'pkg.a', 2: 'pkg.b'}",
+        "import_module('pkg.a' if x else 'pkg.b')",
+    ],
+)
+def test_a_choice_among_literals_takes_just_those(source: str) -> None:
+    found = imports_of(f"from importlib import import_module\n{source}")
+
+    assert {each.name for each in found if each.rule == "import-module"} == {"pkg.a", "pkg.b"}
+    assert "prefix" not in {each.rule for each in found}
+
+
+@pytest.mark.parametrize(
+    ("source", "pattern"),
+    [
+        ("def f(x):\n  import_module(x)", "*"),
+        ("import_module(f'{x}.handlers')", "*.handlers"),
+        ("def f(name):\n  import_module(name)\nname = 'a'", "*"),
+    ],
+)
+def test_what_is_known_of_an_unknown_name_is_kept(source: str, pattern: str) -> None:
+    facts = scan(f"from importlib import import_module\n{source}".encode(), "job.py", LINUX)
+
+    assert pattern in [each.pattern for each in facts.unknown]
+
+
+@pytest.mark.parametrize(
+    ("argument", "name"),
+    [("__path__", "."), ("[dirname(__file__)]", "."), ("a.b.__path__", "a.b"), ("c.__path__, 'c.'", "d.c")],
+)
+def test_a_walk_is_of_the_package_whose_path_it_has(argument: str, name: str) -> None:
+    source = f"import pkgutil, a.b\nfrom d import c\npkgutil.iter_modules({argument})"
+
+    assert Import(name, 3, rule="walk") in imports_of(source)
+
+
+def test_a_name_that_comes_from_a_walk_is_settled_by_it() -> None:
+    source = "import pkgutil, importlib, a\nfor x in pkgutil.iter_modules(a.__path__):\n  "
+    source += "importlib.import_module(x.name)"
+
+    assert scan(source.encode(), "job.py", LINUX).unknown == ()
+
+
+@pytest.mark.parametrize(
+    ("source", "names"),
+    [
+        ("x = 'a.b:c'", {"a.b:c"}),
+        ("f(x='a.b.C')", {"a.b.C"}),
+        ("'''a.b'''", set()),
+        ("def f():\n  'a.b'", set()),
+        ("x: 'a.b.C' = 1", set()),
+        ("def f(x: 'a.b.C') -> 'a.b.D': ...", set()),
+        ("logging.getLogger('a.b')", set()),
+        ("x = 'a.b c'", set()),
+        ("x = f'a.b{c}'", set()),
+        ("PLUGINS = ['a', 'b.c']", {"a", "b.c"}),
+        ("COLUMNS = ['a', 'b']", set()),
+    ],
+)
+def test_strings_that_may_name_modules_are_candidates(source: str, names: set[str]) -> None:
+    assert {each.name for each in imports_of(source) if each.rule == "string"} == names
+
+
+def test_a_line_that_is_ignored_has_no_imports() -> None:
+    source = "import a  # raybundle: ignore\nx = '# raybundle: ignore'; import b"
+
+    assert names_of(source) == ["b"]
+
+
+def test_a_comment_includes_modules_and_patterns() -> None:
+    source = "x = 1  # raybundle: include=a.b, c.*"
+
+    assert imports_of(source) == [Import("a.b", 1, rule="comment"), Import("c.*", 1, rule="comment")]
+
+
+@pytest.mark.parametrize("comment", ["ingore", "include=", "include=a b", "ignore=a"])
+def test_a_comment_that_is_not_understood_is_a_remark(comment: str) -> None:
+    facts = scan(f"import a  # raybundle: {comment}".encode(), "job.py", LINUX)
+
+    assert [(each.line, each.kind) for each in facts.remarks] == [(1, "comment")]
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "ray.init(runtime_env={'working_dir': '.'})",
+        "ray.init(runtime_env=RuntimeEnv(working_dir='.'))",
+        "E = {'working_dir': '.'}; f.options(runtime_env=E)",
+        "@ray.remote(runtime_env=dict(working_dir='.'))\ndef f(): ...",
+        "runtime_env = {}; runtime_env['working_dir'] = '.'",
+    ],
+)
+def test_a_runtime_env_with_code_of_its_own_is_a_remark(source: str) -> None:
+    assert [each.text for each in scan(source.encode(), "job.py", LINUX).remarks] == ["working_dir"]
+
+
+def test_a_runtime_env_without_code_is_none() -> None:
+    source = "ray.init(runtime_env={'env_vars': {'working_dir': '1'}})"
+
+    assert scan(source.encode(), "job.py", LINUX).remarks == ()
 
 
 @pytest.mark.parametrize("argument", ["x", "'a' + x", "f'{x}.b'", "'.a'", ""])
@@ -137,7 +250,7 @@ def test_a_dynamic_import_without_a_literal_is_unknown(argument: str) -> None:
 def test_the_name_of_a_package_is_its_own_only_in_its_init() -> None:
     source = "from importlib import import_module\nimport_module(f'{__name__}.{x}')"
 
-    assert Import(".", 2, rule="prefix") in imports_of(source, file="pkg/__init__.py")
+    assert Import(".*", 2, rule="prefix") in imports_of(source, file="pkg/__init__.py")
     assert names_of(source, file="pkg/module.py") == ["importlib"]
 
 

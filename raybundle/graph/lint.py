@@ -1,0 +1,76 @@
+"""Finds in a source what would take tasks out of the bundle: a `runtime_env` with code of its own."""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+from raybundle.graph.facts import Remark
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_LEAVES = frozenset({"working_dir", "py_modules", "py_executable", "worker_process_setup_hook"})
+"""Fields of a runtime_env that replace the code, the interpreter or the hook of the job."""
+
+_ENVIRONMENT = "runtime_env"
+
+
+def runtime_envs(source: bytes, tree: ast.Module) -> list[Remark]:
+    """Return a remark for each field of a literal `runtime_env` that leaves the bundle."""
+    if _ENVIRONMENT.encode() not in source:
+        return []
+    literals = {id(value): value for value in _literals(tree)}
+    return [
+        Remark(line, "runtime-env", key)
+        for value in literals.values()
+        for key, line in _fields(value)
+        if key in _LEAVES
+    ]
+
+
+def _literals(tree: ast.Module) -> Iterator[ast.expr]:
+    """Yield what `runtime_env=` is given anywhere, or what is assigned to the name that it is given."""
+    given: set[str] = {_ENVIRONMENT}
+    for node in ast.walk(tree):
+        match node:
+            case ast.keyword(arg="runtime_env", value=ast.Name(id=name)):
+                given.add(name)
+            case ast.keyword(arg="runtime_env", value=value):
+                yield value
+            case ast.Dict(keys=keys, values=values):
+                yield from (
+                    value
+                    for key, value in zip(keys, values, strict=True)
+                    if isinstance(key, ast.Constant) and key.value == _ENVIRONMENT
+                )
+            case _:
+                continue
+    for node in ast.walk(tree):
+        match node:
+            case ast.Assign(targets=[ast.Name(id=name)], value=value) if name in given:
+                yield value
+            case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value) if name in given:
+                yield value
+            case ast.Assign(
+                targets=[ast.Subscript(value=ast.Name(id=name), slice=ast.Constant(value=str(key)))]
+            ) if name in given:
+                yield ast.Dict([ast.Constant(key, lineno=node.lineno)], [node.value])
+            case _:
+                continue
+
+
+def _fields(value: ast.expr) -> Iterator[tuple[str, int]]:
+    match value:
+        case ast.Dict(keys=keys):
+            yield from (
+                (key.value, key.lineno)
+                for key in keys
+                if isinstance(key, ast.Constant) and isinstance(key.value, str)
+            )
+        case ast.Call(
+            func=ast.Name(id="dict" | "RuntimeEnv") | ast.Attribute(attr="RuntimeEnv"), keywords=keywords
+        ):
+            yield from ((each.arg, each.value.lineno) for each in keywords if each.arg)
+        case _:
+            return

@@ -1,0 +1,59 @@
+"""Words the warnings about single modules: what cannot be known, what hides what, what leaves the bundle."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from raybundle.model import Warning
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+
+    from raybundle.graph.facts import Facts, Remark
+    from raybundle.graph.find import FirstParty
+
+
+def of_module(
+    name: str, found: FirstParty, facts: Facts | None, understood: Collection[int]
+) -> Iterator[Warning]:
+    """Yield the warnings about one module; at the lines `understood` the edits of `sys.path` are known."""
+    file = Path(found.file)
+    for other in found.shadowed:
+        yield Warning(f"`{name}` is {file}, which hides {other}", file, None, "rename one of them")
+    if facts is None:
+        if not found.is_extension:
+            text = f"`{name}` is byte-code without source: its imports are not known"
+            yield Warning(text, file, None, "bundle its source")
+        return
+    for each in facts.unknown:
+        yield unknown_import(file, each.line, each.text)
+    for remark in facts.remarks:
+        yield _of_remark(file, remark)
+    for line in facts.path_edits:
+        if line not in understood:
+            hint = "declare the directory in `roots` of [tool.raybundle]"
+            yield Warning("cannot evaluate this change of `sys.path`", file, line, hint)
+
+
+def unknown_import(file: Path, line: int, text: str) -> Warning:
+    """Return the warning about an import whose name only the running program knows."""
+    return Warning(
+        f"cannot know what `{text}` imports",
+        file,
+        line,
+        "if it names modules of this project: `# raybundle: include=pkg.mod` there, `include`, or --trace; "
+        "else `# raybundle: ignore`",
+    )
+
+
+def _of_remark(file: Path, remark: Remark) -> Warning:
+    if remark.kind == "runtime-env":
+        return Warning(
+            f"`{remark.text}` in a runtime_env takes what it is given to out of the bundle",
+            file,
+            remark.line,
+            "leave it out: the bundle has the code already",
+        )
+    hint = "known are `# raybundle: ignore` and `# raybundle: include=pkg.mod, pkg.plugins.*`"
+    return Warning(f"cannot understand the comment `{remark.text}`", file, remark.line, hint)

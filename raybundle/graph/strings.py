@@ -1,0 +1,50 @@
+"""Finds dotted names in strings and in small configuration files: candidates, which the closure judges."""
+
+from __future__ import annotations
+
+import re
+
+_DOTTED = rb"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*(?:\.[A-Za-z_]\w*|:[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)"
+"""`a.b`, `a.b:c`, `a:b`; a single name is none."""
+
+_LITERAL = re.compile(rb"(?<![\w'\"])[rR]?(['\"])(" + _DOTTED + rb")\1(?!\1)")
+_IN_CONFIG = re.compile(rb"(?<![\w./:@%{-])(" + _DOTTED + rb")(?![\w./@%(-])")
+
+CONFIG_SUFFIXES = (".yaml", ".yml", ".json", ".toml", ".ini", ".cfg")
+CONFIG_LIMIT = 64 * 1024
+"""Bytes; a larger file is data and no configuration."""
+
+_OF_TOOLS = frozenset(
+    [
+        "pyproject.toml",
+        "setup.cfg",
+        "tox.ini",
+        "pytest.ini",
+        "mypy.ini",
+        "ruff.toml",
+        "package.json",
+        "package-lock.json",
+        "tsconfig.json",
+    ]
+)
+"""Configuration of tools for developers: what it names is not loaded by a job."""
+
+
+def is_config(name: str) -> bool:
+    """Return whether a file of this name is configuration that a program may read at run time."""
+    return name.endswith(CONFIG_SUFFIXES) and name not in _OF_TOOLS and not name.startswith(".")
+
+
+def dotted_literals(source: bytes) -> frozenset[str]:
+    """Return what stands alone in quotes and looks like `pkg.mod` or `pkg.mod:attr`; docstrings are none."""
+    return frozenset(match[1].decode() for match in _LITERAL.findall(source) if match[1].isascii())
+
+
+def dotted_names(text: bytes) -> list[tuple[int, str]]:
+    """Return line and name of what looks like `pkg.mod` or `pkg.mod:attr` in a configuration file."""
+    return [
+        (number, name.decode())
+        for number, line in enumerate(text.splitlines(), 1)
+        for name in _IN_CONFIG.findall(line)
+        if name.isascii()
+    ]

@@ -1,0 +1,247 @@
+"""Evaluates expressions that make the name of a module: all that it may be, or what is known of it."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass
+from itertools import product
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+ANY = "*"
+"""Stands in a name for what only the running program knows."""
+
+_MOST = 256
+"""Names that one expression may stand for; beyond that it counts as unknown."""
+
+_OWN_PARENT = ("rpartition", "rsplit")
+"""`__name__.rpartition(".")[0]`: the package of a module, as old code writes it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """One string that an expression may be, with `*` for unknown parts."""
+
+    value: str
+    own: bool = False
+    """`value` follows the name of the file's own package."""
+
+    @property
+    def whole(self) -> bool:
+        """Whether nothing of it is unknown."""
+        return ANY not in self.value
+
+
+UNKNOWN = (Text(ANY),)
+_DUNDERS = frozenset({"__package__", "__name__"})
+
+
+@dataclass(slots=True)
+class Names:
+    """What the names of one file are bound to, collected when they are first asked for."""
+
+    tree: ast.Module
+    imported: dict[str, set[str]]
+    """Dotted names that imports bind."""
+    is_package: bool
+    bound: dict[str, list[ast.expr | None]] | None = None
+    """Expressions by name; None for a binding that is no expression. Loops bind `ast.Starred` values."""
+
+    def texts(self, node: ast.expr | None) -> tuple[Text, ...]:
+        """Return everything that the string `node` may be."""
+        found = tuple(dict.fromkeys(self._texts(node, 0)))
+        return found if 0 < len(found) <= _MOST else UNKNOWN
+
+    def bindings(self, name: str) -> list[ast.expr | None]:
+        """Return what `name` is bound to anywhere in the file."""
+        if self.bound is None:
+            self.bound = {}
+            for target, value in _bindings(self.tree):
+                self.bound.setdefault(target, []).append(value)
+        return self.bound.get(name, [])
+
+    def _texts(  # noqa: C901 - one case per form of expression
+        self, node: ast.expr | None, depth: int
+    ) -> Iterable[Text]:
+        match node:
+            case ast.Constant(value=str(value)):
+                return [Text(value.replace(ANY, ""))]
+            case ast.Name(id=name) if name in _DUNDERS:
+                return self._own(node)
+            case ast.Name(id=name) if depth < 3:  # noqa: PLR2004 - a name for a name for a name
+                return self._bound_texts(name, depth)
+            case ast.Attribute(value=ast.Name(id=name), attr="__name__") if name in self.imported:
+                return [Text(each) for each in sorted(self.imported[name]) if not each.startswith(".")]
+            case ast.Attribute():
+                return self._own(node)
+            case ast.FormattedValue(value=value, conversion=-1, format_spec=None):
+                return self._texts(value, depth)
+            case ast.JoinedStr(values=values):
+                return _joined([tuple(self._texts(each, depth)) for each in values])
+            case ast.BinOp():
+                return self._operation(node, depth)
+            case ast.IfExp(body=body, orelse=orelse):
+                return [*self._texts(body, depth), *self._texts(orelse, depth)]
+            case ast.BoolOp(values=values):
+                return [text for each in values for text in self._texts(each, depth)]
+            case ast.Subscript() | ast.Call():
+                return self._taken(node, depth)
+            case _:
+                return UNKNOWN
+
+    def _own(self, node: ast.expr) -> Iterable[Text]:
+        match node:
+            case ast.Name(id="__package__") | ast.Attribute(value=ast.Name(id="__spec__"), attr="parent"):
+                return [Text("", own=True)]
+            case ast.Name(id="__name__") if self.is_package:
+                return [Text("", own=True)]
+            case ast.Subscript(
+                value=ast.Call(func=ast.Attribute(value=ast.Name(id="__name__"), attr=attribute)),
+                slice=ast.Constant(value=0),
+            ) if attribute in _OWN_PARENT and not self.is_package:
+                return [Text("", own=True)]
+            case _:
+                return UNKNOWN
+
+    def _operation(self, node: ast.BinOp, depth: int) -> Iterable[Text]:
+        match node:
+            case ast.BinOp(left=left, op=ast.Add(), right=right):
+                return _joined([tuple(self._texts(left, depth)), tuple(self._texts(right, depth))])
+            case ast.BinOp(left=ast.Constant(value=str(form)), op=ast.Mod(), right=right):
+                values = right.elts if isinstance(right, ast.Tuple) else [right]
+                return self._filled(form, "%s", values, depth)
+            case _:
+                return UNKNOWN
+
+    def _taken(self, node: ast.Subscript | ast.Call, depth: int) -> Iterable[Text]:
+        """What is taken out of a literal table, or put into a literal form."""
+        match node:
+            case ast.Subscript(value=ast.Call()):
+                return self._own(node)
+            case ast.Call(
+                func=ast.Attribute(value=ast.Constant(value=str(form)), attr="format"), args=values
+            ):
+                return self._filled(form, "{}", values, depth)
+            case (
+                ast.Subscript(value=table)
+                | ast.Call(func=ast.Attribute(value=table, attr="get" | "pop"), args=[_, *_])
+            ):
+                return self._items(table, "values", depth)
+            case _:
+                return UNKNOWN
+
+    def _bound_texts(self, name: str, depth: int) -> Iterable[Text]:
+        values = self.bindings(name)
+        if not values:
+            return UNKNOWN
+        texts: list[Text] = []
+        for value in values:
+            if isinstance(value, ast.Starred):
+                texts += self._items(value.value, "keys", depth + 1)
+            else:
+                texts += self._texts(value, depth + 1)
+        return texts
+
+    def _items(self, node: ast.expr, part: str, depth: int) -> Iterable[Text]:
+        """The items of a literal collection, or what a name or a dictionary's method gives of one."""
+        match node:
+            case ast.List(elts=elements) | ast.Tuple(elts=elements) | ast.Set(elts=elements):
+                return [text for each in elements for text in self._texts(each, depth)]
+            case ast.Dict(keys=keys, values=values):
+                return [
+                    text for each in (keys if part == "keys" else values) for text in self._texts(each, depth)
+                ]
+            case ast.Call(func=ast.Attribute(value=table, attr="values" | "keys" as method), args=[]):
+                return self._items(table, method, depth)
+            case ast.Call(
+                func=ast.Name(id="sorted" | "list" | "tuple" | "set" | "reversed"), args=[inner, *_]
+            ):
+                return self._items(inner, part, depth)
+            case ast.Name(id=name) if depth < 3:  # noqa: PLR2004 - as above
+                texts: list[Text] = []
+                for bound in self.bindings(name):
+                    texts += UNKNOWN if bound is None else self._items(bound, part, depth + 1)
+                return texts or UNKNOWN
+            case _:
+                return UNKNOWN
+
+    def _filled(self, form: str, hole: str, values: list[ast.expr], depth: int) -> Iterable[Text]:
+        pieces = form.split(hole)
+        if len(pieces) != len(values) + 1 or any("{" in piece or "%" in piece for piece in pieces):
+            return [Text(form.partition(hole[0])[0] + ANY)]
+        parts: list[tuple[Text, ...]] = [(Text(pieces[0]),)]
+        for piece, value in zip(pieces[1:], values, strict=True):
+            parts += [tuple(self._texts(value, depth)), (Text(piece),)]
+        return _joined(parts)
+
+
+def _joined(parts: list[tuple[Text, ...]]) -> Iterable[Text]:
+    """Every combination; the own package counts as known only where a name begins with it."""
+    size = 1
+    for part in parts:
+        size *= len(part)
+    if size > _MOST:
+        parts = [part if len(part) == 1 else UNKNOWN for part in parts]
+    for combination in product(*parts):
+        own = bool(combination) and combination[0].own
+        value = "".join(ANY if each.own and i else each.value for i, each in enumerate(combination))
+        while ANY + ANY in value:
+            value = value.replace(ANY + ANY, ANY)
+        yield Text(value, own)
+
+
+def _bindings(  # noqa: C901 - one case per form of binding
+    tree: ast.Module,
+) -> Iterator[tuple[str, ast.expr | None]]:
+    """Yield each name that statements bind and the expression; a loop's target with a starred iterable."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Assign(targets=targets, value=value):
+                for target in targets:
+                    yield from _targets(target, value)
+            case ast.AnnAssign(target=target, value=value) if value is not None:
+                yield from _targets(target, value)
+            case ast.NamedExpr(target=target, value=value):
+                yield from _targets(target, value)
+            case ast.AugAssign(target=target):
+                yield from _targets(target, None)
+            case ast.For(target=target, iter=value) | ast.AsyncFor(target=target, iter=value):
+                yield from _loop(target, value)
+            case ast.comprehension(target=target, iter=value):
+                yield from _loop(target, value)
+            case ast.arg(arg=name):
+                yield name, None
+            case ast.withitem(optional_vars=ast.expr() as target):
+                yield from _targets(target, None)
+            case _:
+                continue
+
+
+def _loop(target: ast.expr, values: ast.expr) -> Iterator[tuple[str, ast.expr | None]]:
+    match target, values:
+        case ast.Name(id=name), _:
+            yield name, ast.Starred(values)
+        case ast.Tuple(elts=[ast.Name(id=key), ast.Name(id=value)]), ast.Call(
+            func=ast.Attribute(value=table, attr="items"), args=[]
+        ):
+            yield key, ast.Starred(ast.Call(ast.Attribute(table, "keys"), [], []))
+            yield value, ast.Starred(ast.Call(ast.Attribute(table, "values"), [], []))
+        case ast.Tuple(elts=elements), _:
+            for each in elements:
+                if isinstance(each, ast.Name):
+                    yield each.id, ast.Attribute(ast.Starred(values), "name")
+        case _:
+            return
+
+
+def _targets(target: ast.expr, value: ast.expr | None) -> Iterator[tuple[str, ast.expr | None]]:
+    match target:
+        case ast.Name(id=name):
+            yield name, value
+        case ast.Tuple(elts=elements) | ast.List(elts=elements):
+            for each in elements:
+                yield from _targets(each, None)
+        case _:
+            return

@@ -1,0 +1,4 @@
+import toolbox
+import toolbox_setup
+
+print(toolbox.saw.cut())

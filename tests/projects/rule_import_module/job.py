@@ -1,0 +1,3 @@
+from loading import load
+
+print(load("csv").NAME, load("json").NAME)

@@ -1,0 +1,3 @@
+import checks.finding
+
+print(sorted(checks.finding.find()))
