@@ -7,13 +7,16 @@ from os import sep
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from raybundle.errors import BundleError, RefusedFileError
 from raybundle.graph.exhaustive import assert_never
+from raybundle.graph.exports import COMPUTED, ELSEWHERE
 from raybundle.graph.find import FirstParty, Namespace, StandardLibrary, ThirdParty
 from raybundle.graph.find import Missing as NotFound
-from raybundle.graph.notices import of_module, unknown_import
+from raybundle.graph.names import absolute, with_ancestors
+from raybundle.graph.notices import of_module, of_unparsed, unknown_import
 from raybundle.graph.tables import STUB
 from raybundle.graph.texts import ANY
-from raybundle.model import Edge, Missing, ModuleName, Shadowed, Unknown
+from raybundle.model import WIDENING, Edge, Missing, ModuleName, Shadowed, Unknown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator
@@ -86,6 +89,8 @@ def follow(start: Start, finder: Finder, sources: Sources, rules_off: Collection
     """Return what `start` reaches; `rules_off` are rules that count for nothing."""
     walk = _Walk(start, finder, sources, frozenset(rules_off))
     walk.take(start.name, start.found)
+    if start.name in walk.unparsed:
+        raise walk.unparsed[start.name]
     parent = start.name.rpartition(".")[0]
     if parent:
         walk.reach(_Place(start.name, start.found.file, 1, "import"), parent)
@@ -146,6 +151,7 @@ class _Walk:
     configs: dict[str, str] = field(default_factory=dict)
     """Directory by configuration file that was looked into."""
     consults_metadata: bool = False
+    unparsed: dict[str, BundleError] = field(default_factory=dict)
 
     def run(self) -> None:
         for config in self.start.configs:
@@ -162,9 +168,7 @@ class _Walk:
         """Put a first-party module into the closure, once."""
         if name in self.reached:
             return
-        facts = (
-            self.sources.facts_of(found.file) if isinstance(found, FirstParty) and _is_source(found) else None
-        )
+        facts = self._facts_of(name, found)
         self.reached[name] = Reached(name, found, facts.sha256 if facts else None)
         if facts is not None:
             self.facts[name] = facts
@@ -172,17 +176,31 @@ class _Walk:
         if isinstance(found, FirstParty):
             understood = self.start.understood if found.file == self.start.found.file else ()
             self.warnings.update(of_module(name, found, facts, understood))
+            if name in self.unparsed:
+                self.warnings.add(of_unparsed(self.unparsed[name], found.file))
             for each in facts.unknown if facts else ():
                 self.unknown.add(
                     Unknown(ModuleName(name), Path(found.file), each.line, each.text, each.pattern)
                 )
+
+    def _facts_of(self, name: str, found: FirstParty | Namespace) -> Facts | None:
+        """Facts, if there are any; a source that cannot be parsed is an error only where it must load."""
+        if not isinstance(found, FirstParty) or not _is_source(found):
+            return None
+        try:
+            return self.sources.facts_of(found.file)
+        except RefusedFileError:
+            raise
+        except BundleError as error:
+            self.unparsed[name] = error
+            return None
 
     def reach(self, place: _Place, name: str) -> Found:
         """Import `name` and its ancestors as Python would; return where `name` was found."""
         found = self.finder.find(name)
         if isinstance(found, StandardLibrary):
             return found
-        for ancestor in _with_ancestors(name):
+        for ancestor in with_ancestors(name):
             part = self.finder.find(ancestor)
             if not isinstance(part, NotFound) and ancestor != place.importer:
                 self._record(place, ancestor, part)
@@ -194,6 +212,8 @@ class _Walk:
         match found:
             case FirstParty():
                 self.take(name, found)
+                if name in self.unparsed and not place.optional and place.rule not in WIDENING:
+                    raise self.unparsed[name]
             case Namespace(first_party=first_party):
                 if not first_party:
                     return
@@ -249,10 +269,10 @@ class _Walk:
         for each in facts.imports:
             if each.rule in self.rules_off:
                 continue
-            place = _Place(name, found.file, each.line, each.rule, self._is_optional(each, package))
+            place = _Place(name, found.file, each.line, each.rule, self._is_optional(name, each, package))
             match each.rule:
                 case "attribute":
-                    self._attributes(place, _absolute(each.name, package), each.names)
+                    self._attributes(place, absolute(each.name, package), each.names)
                 case "import" | "import-module":
                     self._import(place, each, package)
                 case "resource" if package is None and each.name == ".":
@@ -263,7 +283,7 @@ class _Walk:
                     self._widen(place, each, package)
 
     def _widen(self, place: _Place, each: Import, package: str | None) -> None:
-        base = _absolute(each.name, package)
+        base = absolute(each.name, package)
         if base is None:
             self._note_unknown(place, f"{each.rule} {each.name}", ANY)
         elif each.names == (STUB,):
@@ -292,14 +312,19 @@ class _Walk:
             return None
         return name if found.is_package else name.rpartition(".")[0]
 
-    def _is_optional(self, each: Import, package: str | None) -> bool:
+    def _is_optional(self, importer: str, each: Import, package: str | None) -> bool:
+        if each.only and each.only not in {
+            "main" if importer == self.start.name else "imported",
+            "packaged" if package else "bare",
+        }:
+            return True
         if each.optional or not each.instead_of:
             return each.optional
-        names = (_absolute(name, package) for name in each.instead_of)
+        names = (absolute(name, package) for name in each.instead_of)
         return all(name and not isinstance(self.finder.find(name), NotFound) for name in names)
 
     def _import(self, place: _Place, each: Import, package: str | None) -> None:
-        base = _absolute(each.name, package)
+        base = absolute(each.name, package)
         if base is None:
             self._miss(place, each.name + (each.names[0] if each.name.endswith(".") else ""))
             return
@@ -314,13 +339,31 @@ class _Walk:
     ) -> None:
         """`from base import names`: those that are submodules; a namespace package has nothing else."""
         if names == ("*",):
-            names = self.facts[base].exports if base in self.facts else ()
+            names = tuple(sorted(self._exports(base, set())))
         for name in names:
             member = self.finder.find(f"{base}.{name}")
             if not isinstance(member, (NotFound, StandardLibrary)):
                 self._record(place, f"{base}.{name}", member)
             elif isinstance(found, Namespace):
                 self._miss(place, f"{base}.{name}")
+
+    def _exports(self, module: str, seen: set[str]) -> set[str]:
+        """Return the names in `__all__` and in those that are part of it; a computed one may name any."""
+        found = self.finder.find(module)
+        if module in seen or not isinstance(found, FirstParty) or not _is_source(found):
+            return set()
+        seen.add(module)
+        package = self._package_of(module, found)
+        names: set[str] = set()
+        for each in (self.facts.get(module) or self.sources.facts_of(found.file)).exports:
+            if each.startswith(ELSEWHERE):
+                names |= self._exports(absolute(each[1:], package) or "", seen)
+            elif each == COMPUTED:
+                below = (name.rpartition(".")[2] for name in self.finder.submodules(module))
+                names |= {name for name in below if self.sources.widening.mentions(found.file, name)}
+            else:
+                names.add(each)
+        return names
 
     def _attributes(self, place: _Place, base: str | None, names: tuple[str, ...]) -> None:
         found = self.finder.find(base) if base else NotFound()
@@ -340,23 +383,3 @@ def _directory(file: str) -> str:
 
 def _is_source(found: FirstParty) -> bool:
     return not found.is_extension and not found.file.endswith(".pyc")
-
-
-def _with_ancestors(name: str) -> Iterator[str]:
-    position = name.find(".")
-    while position != -1:
-        yield name[:position]
-        position = name.find(".", position + 1)
-    yield name
-
-
-def _absolute(name: str, package: str | None) -> str | None:
-    """Return `name` without leading dots, or None if it points above the top (`importlib._bootstrap`)."""
-    if not name.startswith("."):
-        return name
-    rest = name.lstrip(".")
-    parts = package.split(".") if package else []
-    kept = len(parts) - (len(name) - len(rest)) + 1
-    if kept < 1:
-        return None
-    return ".".join([*parts[:kept], rest] if rest else parts[:kept])

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import ast
 import operator
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from raybundle.graph.facts import Mode
     from raybundle.model import Interpreter
 
 _UNKNOWN = object()
@@ -23,6 +25,7 @@ _COMPARE: dict[type[ast.cmpop], Callable[[Any, Any], bool]] = {
     ast.In: lambda left, right: left in right,
     ast.NotIn: lambda left, right: left not in right,
 }
+_AVAILABLE = re.compile(r"find_spec|_?HAS_\w+|_?HAVE_\w+|\w+_AVAILABLE|is_\w+_(available|installed)")
 _SYSTEMS = {"linux": "Linux", "darwin": "Darwin", "win32": "Windows"}
 
 
@@ -71,6 +74,36 @@ def decide(test: ast.expr, environment: Environment) -> bool | None:
         case _:
             value = _value(test, environment)
             return None if value is _UNKNOWN else bool(value)
+
+
+def mode_of(test: ast.expr) -> tuple[Mode, Mode]:
+    """Return how a module must run for `test` to hold, and for it to fail; empty where it says nothing."""
+    match test:
+        case ast.UnaryOp(op=ast.Not(), operand=operand):
+            return mode_of(operand)[::-1]
+        case ast.BoolOp(op=ast.And(), values=[*values]):
+            return next((mode for mode, _ in map(mode_of, values) if mode), ""), ""
+        case ast.Compare(
+            left=ast.Name(id="__name__"), ops=[op], comparators=[ast.Constant(value="__main__")]
+        ):
+            return ("main", "imported") if isinstance(op, ast.Eq) else ("imported", "main")
+        case ast.Compare(left=ast.Name(id="__package__"), ops=[ast.Is() | ast.Eq() | ast.In()]):
+            return "bare", "packaged"
+        case ast.Compare(left=ast.Name(id="__package__"), ops=[ast.IsNot() | ast.NotEq() | ast.NotIn()]):
+            return "packaged", "bare"
+        case ast.Name(id="__package__"):
+            return "packaged", "bare"
+        case _:
+            return "", ""
+
+
+def asks_for_module(test: ast.expr) -> bool:
+    """Return whether `test` asks if something is installed (`find_spec`, `HAS_…`, `is_…_available()`)."""
+    return any(
+        _AVAILABLE.fullmatch(each.id if isinstance(each, ast.Name) else each.attr)
+        for each in ast.walk(test)
+        if isinstance(each, (ast.Name, ast.Attribute))
+    )
 
 
 def _all_or_any(conjunction: bool, parts: list[bool | None]) -> bool | None:

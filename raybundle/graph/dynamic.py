@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ from raybundle.graph.facts import Import, Unknown
 from raybundle.graph.texts import ANY, Names, Text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from raybundle.model import Rule
 
@@ -24,6 +25,20 @@ _IMPORTERS = frozenset(
         "runpy.run_module",
     ]
 )
+_NAME_KEYWORDS = ("name", "mod_name", "fullname")
+_LOADERS = frozenset(
+    [
+        "runpy.run_path",
+        "importlib.util.spec_from_file_location",
+        "importlib.machinery.SourceFileLoader",
+        "imp.load_source",
+    ]
+)
+"""Run a file by its path: a module that no name on the path stands for."""
+
+_EXECUTES = frozenset({"exec", "eval", "builtins.exec", "builtins.eval"})
+_READS = frozenset({"open", "read", "read_text", "read_bytes", "compile"})
+
 _LOOKS = "importlib.util.find_spec"
 """Imports the parents of what it looks for, and may find nothing."""
 
@@ -40,7 +55,8 @@ _PATH_EDITS = frozenset(
 
 
 _LAST_NAMES = frozenset(
-    name.rpartition(".")[2] for name in (*_IMPORTERS, _LOOKS, *_WALKS, *_ENTRY_POINTS, *_PATH_EDITS)
+    name.rpartition(".")[2]
+    for name in (*_IMPORTERS, *_LOADERS, *_EXECUTES, _LOOKS, *_WALKS, *_ENTRY_POINTS, *_PATH_EDITS)
 ) | frozenset(
     [
         "load_setuptools_entrypoints",
@@ -118,6 +134,10 @@ class DynamicImports:
             walks = names & _WALKS.keys()
             if not names.isdisjoint(_IMPORTERS):
                 self._importer(call, optional)
+            elif not names.isdisjoint(_LOADERS):
+                self.unknown.append(Unknown(call.lineno, ast.unparse(call)))
+            elif not names.isdisjoint(_EXECUTES):
+                self._execute(call)
             elif _LOOKS in names:
                 self._look(call)
             elif walks:
@@ -127,18 +147,72 @@ class DynamicImports:
             elif any(name.startswith(_RESOURCES) for name in names):
                 self._resource(call)
 
+    def follow_aliases(self) -> None:
+        """Look at importers that are not called where they are named: `im = import_module`, `map(…)`."""
+        placed = {id(call.func) for call, _ in self.calls.seen}
+        for node in ast.walk(self.names.tree):
+            match node:
+                case ast.Call(func=ast.Name(id=name)) if self._is_alias(name):
+                    self._importer(node, optional=False)
+                case ast.Call(func=ast.Name(id="map"), args=[function, values]) if self._is_importer(
+                    function
+                ):
+                    placed.add(id(function))
+                    self._take(self.names.items(values), node, values)
+                case ast.Assign(targets=[ast.Name()], value=value):
+                    placed.add(id(value))
+                case ast.Name(ctx=ast.Load()) | ast.Attribute(ctx=ast.Load()):
+                    if id(node) not in placed and self._is_importer(node):
+                        self.unknown.append(Unknown(node.lineno, ast.unparse(node), ANY))
+                case _:
+                    continue
+
+    def _is_alias(self, name: str) -> bool:
+        if name in self.calls.bindings:
+            return False
+        return any(value is not None and self._is_importer(value) for value in self.names.bindings(name))
+
+    def _is_importer(self, node: ast.expr) -> bool:
+        names = self.calls.qualified(node) if isinstance(node, (ast.Name, ast.Attribute)) else set()
+        return not names.isdisjoint(_IMPORTERS)
+
     def _importer(self, call: ast.Call, optional: bool) -> None:
-        argument = (
-            _argument(call, 0, "name") or _argument(call, 0, "mod_name") or _argument(call, 0, "fullname")
-        )
-        for text in self.names.texts(argument):
-            for name in self._absolute(text, call):
+        argument = next(filter(None, (_argument(call, 0, keyword) for keyword in _NAME_KEYWORDS)), None)
+        self._take(self.names.texts(argument), call, argument, optional=optional)
+
+    def _take(
+        self, texts: Iterable[Text], call: ast.Call, argument: ast.expr | None, *, optional: bool = False
+    ) -> None:
+        level = _level(call)
+        for text in texts:
+            for name in [ANY] if level is None else self._absolute(text, call):
                 if _is_known(name):
                     rule: Rule = "prefix" if ANY in name else "import-module"
                     members = self._members(call) if rule == "import-module" else ()
-                    self.found.append(Import(name, call.lineno, members, rule, optional))
+                    self.found.append(Import("." * (level or 0) + name, call.lineno, members, rule, optional))
                 elif not self._settled(argument):
                     self.unknown.append(Unknown(call.lineno, ast.unparse(call), name))
+
+    def _execute(self, call: ast.Call) -> None:
+        """`exec` of a literal imports what is in it; of a file's text, nobody knows."""
+        match call.args:
+            case [ast.Constant(value=str(text)), *_] if "import" in text:
+                for node in _statements(text):
+                    if isinstance(node, ast.Import):
+                        self.found += [
+                            Import(each.name, call.lineno, (), "import-module") for each in node.names
+                        ]
+                    elif isinstance(node, ast.ImportFrom) and node.module:
+                        names = tuple(each.name for each in node.names)
+                        self.found.append(
+                            Import("." * node.level + node.module, call.lineno, names, "import-module")
+                        )
+            case [code, *_] if any(
+                isinstance(each, ast.Call) and _last_name(each) in _READS for each in ast.walk(code)
+            ):
+                self.unknown.append(Unknown(call.lineno, ast.unparse(call)))
+            case _:
+                return
 
     def _look(self, call: ast.Call) -> None:
         for text in self.names.texts(_argument(call, 0, "name")):
@@ -231,6 +305,40 @@ class DynamicImports:
                 self.found.append(Import(".", call.lineno, (), "resource"))
             elif text.whole and text.value.replace(".", "").isidentifier():
                 self.found.append(Import(text.value, call.lineno, (), "resource"))
+
+
+def may_be_passed_on(source: bytes, calls: Calls) -> bool:
+    """Return whether a source names an importer more often than it imports and calls it; comments count."""
+    own = [name for name, targets in calls.bindings.items() if not targets.isdisjoint(_IMPORTERS)]
+    words = {"import_module", "__import__", *own}
+    named = re.findall(rb"\b(?:" + "|".join(map(re.escape, sorted(words))).encode() + rb")\b", source)
+    return len(named) > len(own) + sum(_last_name(call) in words for call, _ in calls.seen)
+
+
+def _level(call: ast.Call) -> int | None:
+    """The fifth argument of `__import__`: how many packages up; None where it is not literal."""
+    match _argument(call, 4, "level"):
+        case None:
+            return 0
+        case ast.Constant(value=int(level)):
+            return level
+        case _:
+            return None
+
+
+def _statements(text: str) -> Iterator[ast.AST]:
+    try:
+        yield from ast.walk(ast.parse(text))
+    except (SyntaxError, ValueError):
+        return  # a format, or code for another program
+
+
+def _last_name(call: ast.Call) -> str:
+    match call.func:
+        case ast.Name(id=name) | ast.Attribute(attr=name):
+            return name
+        case _:
+            return ""
 
 
 def _is_plugin_manager(call: ast.Call) -> bool:

@@ -12,6 +12,10 @@ FACTS_FORMAT = 2
 """Raised whenever the scanner learns something, so that facts of an older one are not believed."""
 
 
+Mode = Literal["", "main", "imported", "packaged", "bare"]
+"""Whether `__name__` is `__main__` or not, and whether `__package__` names a package or not."""
+
+
 @dataclass(frozen=True, slots=True)
 class Import:
     """One request to import, as the file writes it."""
@@ -28,6 +32,8 @@ class Import:
     optional: bool = False
     instead_of: tuple[str, ...] = ()
     """Imports whose failure leads here (`except ImportError: import b`)."""
+    only: Mode = ""
+    """How the module must run for the import to be executed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +63,7 @@ class Facts:
     sha256: str
     imports: tuple[Import, ...] = ()
     exports: tuple[str, ...] = ()
-    """The literal names in `__all__`."""
+    """The literal names in `__all__`; `=pkg.mod` for that of another module; `*` where it is computed."""
     unknown: tuple[Unknown, ...] = ()
     path_edits: tuple[int, ...] = ()
     """Lines that change `sys.path`."""
@@ -100,5 +106,6 @@ def _import(  # noqa: PLR0913, PLR0917 - the fields of one stored row
     rule: Rule,
     optional: bool,
     instead_of: list[str],
+    only: Mode,
 ) -> Import:
-    return Import(name, line, tuple(names), rule, optional, tuple(instead_of))
+    return Import(name, line, tuple(names), rule, optional, tuple(instead_of), only)

@@ -10,6 +10,7 @@ from raybundle.model import Warning
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
+    from raybundle.errors import BundleError
     from raybundle.graph.facts import Facts, Remark
     from raybundle.graph.find import FirstParty
 
@@ -22,7 +23,7 @@ def of_module(
     for other in found.shadowed:
         yield Warning(f"`{name}` is {file}, which hides {other}", file, None, "rename one of them")
     if facts is None:
-        if not found.is_extension:
+        if found.file.endswith(".pyc"):
             text = f"`{name}` is byte-code without source: its imports are not known"
             yield Warning(text, file, None, "bundle its source")
         return
@@ -34,6 +35,11 @@ def of_module(
         if line not in understood:
             hint = "declare the directory in `roots` of [tool.raybundle]"
             yield Warning("cannot evaluate this change of `sys.path`", file, line, hint)
+
+
+def of_unparsed(error: BundleError, file: str) -> Warning:
+    """Return the warning about a source that cannot be parsed, where a run may do without it."""
+    return Warning(f"{error}; it travels as it is", Path(file), None, error.hint)
 
 
 def unknown_import(file: Path, line: int, text: str) -> Warning:

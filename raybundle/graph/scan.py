@@ -5,13 +5,14 @@ from __future__ import annotations
 import ast
 import hashlib
 import warnings
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from raybundle.errors import BundleError
 from raybundle.graph.comments import read_comments
-from raybundle.graph.conditions import decide
-from raybundle.graph.dynamic import Calls, DynamicImports
+from raybundle.graph.conditions import asks_for_module, decide, mode_of
+from raybundle.graph.dynamic import Calls, DynamicImports, may_be_passed_on
+from raybundle.graph.exports import exported, path_edits
 from raybundle.graph.facts import Facts, Import
 from raybundle.graph.lint import runtime_envs
 from raybundle.graph.strings import CONFIG_LIMIT, dotted_literals, dotted_names
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
 
     from raybundle.graph.conditions import Environment
-    from raybundle.graph.facts import Unknown
+    from raybundle.graph.facts import Mode, Unknown
 
 _FORGIVING = frozenset({"ImportError", "ModuleNotFoundError", "Exception", "BaseException"})
 """Handlers that catch a failing import."""
@@ -69,6 +70,7 @@ class Guard:
 
     optional: bool = False
     instead_of: tuple[str, ...] = ()
+    only: Mode = ""
 
 
 def parse(source: bytes, file: str) -> ast.Module:
@@ -105,6 +107,8 @@ def scan(source: bytes, file: str, environment: Environment) -> Facts:
     walk.run(tree)
     dynamic = DynamicImports(walk.calls, Names(tree, walk.calls.bindings, is_package))
     dynamic.run()
+    if may_be_passed_on(source, walk.calls):
+        dynamic.follow_aliases()
     tables = [*settings_lists(tree)]
     if may_be_lazy(source):
         tables += lazy_tables(tree, is_package=is_package)
@@ -114,11 +118,11 @@ def scan(source: bytes, file: str, environment: Environment) -> Facts:
     return Facts(
         sha256=hashlib.sha256(source).hexdigest(),
         imports=_sorted_once([*(each for each in imports if each.line not in ignored), *comments.included]),
-        exports=tuple(sorted(walk.exports)),
+        exports=tuple(sorted(exported(walk.exports, walk.calls))),
         unknown=tuple(
             sorted({each for each in dynamic.unknown if each.line not in ignored}, key=_unknown_order)
         ),
-        path_edits=tuple(sorted({*walk.path_edits, *walk.calls.path_edits()} - ignored)),
+        path_edits=tuple(sorted(path_edits(source, walk.path_targets, dynamic) - ignored)),
         remarks=(
             *comments.remarks,
             *(each for each in runtime_envs(source, tree) if each.line not in ignored),
@@ -155,8 +159,9 @@ class _Walk:
     strings: set[tuple[int, str]] = field(default_factory=set)
     """Those of them that are values, with their line."""
     imports: list[Import] = field(default_factory=list)
-    exports: set[str] = field(default_factory=set)
-    path_edits: set[int] = field(default_factory=set)
+    exports: list[ast.expr] = field(default_factory=list)
+    """What `__all__` is made of."""
+    path_targets: list[ast.expr] = field(default_factory=list)
     chains: dict[tuple[str, tuple[str, ...]], int] = field(default_factory=dict)
     calls: Calls = field(default_factory=Calls)
     stack: list[ast.AST] = field(default_factory=list)
@@ -211,45 +216,66 @@ class _Walk:
         return False
 
     def _request(self, name: str, line: int, names: tuple[str, ...], guard: Guard) -> None:
-        self.imports.append(Import(name, line, names, optional=guard.optional, instead_of=guard.instead_of))
+        self.imports.append(
+            Import(name, line, names, optional=guard.optional, instead_of=guard.instead_of, only=guard.only)
+        )
 
-    def visit_if(self, node: ast.If, _: Guard) -> bool:
+    def visit_if(self, node: ast.If, guard: Guard) -> bool:
         holds = decide(node.test, self.environment)
         self.stack.append(node.test)
-        if holds is not False:
-            self.stack.extend(node.body)
+        body, orelse = mode_of(node.test) if holds is None else ("", "")
+        if holds is None and asks_for_module(node.test):
+            self.guarded.append((node.body, replace(guard, optional=True)))
+        elif holds is not False:
+            self._later(node.body, guard, body)
         if holds is not True:
-            self.stack.extend(node.orelse)
+            self._later(node.orelse, guard, orelse)
         return False
+
+    def _later(self, nodes: list[ast.stmt], guard: Guard, only: Mode) -> None:
+        if only:
+            self.guarded.append((nodes, replace(guard, only=only)))
+        else:
+            self.stack += nodes
 
     def visit_try(self, node: ast.Try, guard: Guard) -> bool:
         forgiving = [each for each in node.handlers if _catches_import_error(each.type)]
         if not forgiving:
             return True
         tried = tuple(_imported_in(node.body))
-        self.guarded.append((node.body, Guard(optional=True, instead_of=guard.instead_of)))
+        self.guarded.append((node.body, replace(guard, optional=True)))
         for handler in node.handlers:
-            inner = Guard(guard.optional, (*guard.instead_of, *tried)) if handler in forgiving else guard
+            inner = replace(guard, instead_of=(*guard.instead_of, *tried)) if handler in forgiving else guard
             self.guarded.append((handler.body, inner))
-        self.stack += [*node.orelse, *node.finalbody]
+        self.guarded.append((node.orelse, replace(guard, optional=guard.optional or bool(tried))))
+        self.stack += node.finalbody
         return False
 
     def visit_with(self, node: ast.With | ast.AsyncWith, guard: Guard) -> bool:
         if not any(_suppresses_import_error(item.context_expr) for item in node.items):
             return True
-        self.guarded.append((node.body, Guard(optional=True, instead_of=guard.instead_of)))
+        self.guarded.append((node.body, replace(guard, optional=True)))
         return False
 
     def visit_function(self, node: ast.FunctionDef | ast.AsyncFunctionDef, guard: Guard) -> bool:
-        """A guard around a definition does not stand around its calls."""
-        if guard == Guard():
+        """A guard around a definition is not one around its calls; a handler that has not run made none."""
+        if not guard.optional:
             return True
-        self.guarded.append((node.body, Guard()))
+        self.guarded.append((node.body, replace(guard, optional=False)))
         self.stack += [*node.decorator_list, node.args]
         return False
 
     def visit_call(self, node: ast.Call, guard: Guard) -> bool:
         self.calls.add(node, optional=guard.optional)
+        match node:
+            case ast.Call(
+                func=ast.Attribute(value=ast.Name(id="__all__"), attr="append" | "insert"), args=values
+            ):
+                self.exports.append(ast.List(values[-1:]))
+            case ast.Call(func=ast.Attribute(value=ast.Name(id="__all__"), attr="extend"), args=values):
+                self.exports += values
+            case _:
+                pass
         if self.literals and getattr(node.func, "attr", getattr(node.func, "id", None)) in _LOGGERS:
             self.stack.append(node.func)
             return False
@@ -280,10 +306,28 @@ class _Walk:
         targets = node.targets if isinstance(node, ast.Assign) else [node.target]
         for target in targets:
             if isinstance(target, ast.Name) and target.id == "__all__" and node.value is not None:
-                self.exports |= _strings(node.value)
-            elif _is_sys_path(target):
-                self.path_edits.add(node.lineno)
+                self.exports.append(node.value)
+            else:
+                self._path_target(target)
         return True
+
+    def visit_delete(self, node: ast.Delete, _: Guard) -> bool:
+        for target in node.targets:
+            self._path_target(target)
+        return True
+
+    def _path_target(self, target: ast.expr) -> None:
+        """Keep what may be `sys.path` under one of its names, until all bindings of the file are known."""
+        match target:
+            case ast.Tuple(elts=elements) | ast.List(elts=elements):
+                for each in elements:
+                    self._path_target(each)
+            case ast.Subscript(value=ast.Attribute(attr="path") | ast.Name() as base) | (
+                ast.Attribute(attr="path") as base
+            ):
+                self.path_targets.append(base)
+            case _:
+                return
 
 
 _VISITORS: dict[type[ast.AST], Callable[[_Walk, Any, Guard], bool]] = {
@@ -301,6 +345,7 @@ _VISITORS: dict[type[ast.AST], Callable[[_Walk, Any, Guard], bool]] = {
     ast.Assign: _Walk.visit_assignment,
     ast.AugAssign: _Walk.visit_assignment,
     ast.AnnAssign: _Walk.visit_assignment,
+    ast.Delete: _Walk.visit_delete,
 }
 """What to do with a node; True goes on to what is inside it."""
 
@@ -346,16 +391,3 @@ def _suppresses_import_error(node: ast.expr) -> bool:
             return any(_catches_import_error(each) for each in arguments)
         case _:
             return False
-
-
-def _strings(node: ast.expr) -> set[str]:
-    return {
-        each.value
-        for each in ast.walk(node)
-        if isinstance(each, ast.Constant) and isinstance(each.value, str)
-    }
-
-
-def _is_sys_path(node: ast.expr) -> bool:
-    base = node.value if isinstance(node, ast.Subscript) else node
-    return isinstance(base, ast.Attribute) and base.attr == "path" and ast.unparse(base) == "sys.path"

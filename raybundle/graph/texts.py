@@ -54,6 +54,10 @@ class Names:
         found = tuple(dict.fromkeys(self._texts(node, 0)))
         return found if 0 < len(found) <= _MOST else UNKNOWN
 
+    def items(self, node: ast.expr) -> tuple[Text, ...]:
+        """Return the strings that the collection `node` may hold."""
+        return tuple(dict.fromkeys(self._items(node, "keys", 0)))
+
     def bindings(self, name: str) -> list[ast.expr | None]:
         """Return what `name` is bound to anywhere in the file."""
         if self.bound is None:

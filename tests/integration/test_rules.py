@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from raybundle.bundle.collect import collect
+from raybundle.errors import BundleError, UnresolvedImportError
 from raybundle.graph.cache import ScanCache
 from raybundle.graph.interpreter import describe
 from raybundle.graph.resolve import ResolveSettings, require_complete, resolve
@@ -168,3 +169,48 @@ def test_entry_points_that_are_switched_off_take_nothing(work: Path) -> None:
     project = Path(shutil.copytree(PROJECTS / "rule_entry_point", work / "project"))
 
     assert names(resolved(project, installed_editable(project), frozenset(["entry-point"]))) == set()
+
+
+def test_a_branch_for_another_way_of_running_may_miss_its_imports(work: Path) -> None:
+    files = {
+        "job.py": "if __package__:\n    from . import other\nelse:\n    import helper\n",
+        "helper.py": "if __name__ == '__main__':\n    import not_there\n",
+    }
+    for name, text in files.items():
+        (work / name).write_text(text)
+
+    assert names(resolved(work)) == {"helper"}
+
+
+def test_a_branch_for_this_way_of_running_must_find_its_imports(work: Path) -> None:
+    (work / "job.py").write_text("if __name__ == '__main__':\n    import not_there\n")
+
+    with pytest.raises(UnresolvedImportError, match=r"not_there.*job\.py:2"):
+        resolved(work)
+
+
+def test_a_source_that_only_a_pattern_takes_may_be_no_python(work: Path) -> None:
+    (work / "kinds").mkdir()
+    (work / "kinds/__init__.py").touch()
+    (work / "kinds/old.py").write_text("print 'Python 2'\n")
+    job = "from importlib import import_module\ndef load(kind):\n    import_module(f'kinds.{kind}')\n"
+    (work / "job.py").write_text(job)
+    resolution = resolved(work)
+
+    assert names(resolution) == {"kinds", "kinds.old"}
+    assert [str(each.file) for each in resolution.warnings] == [str(work / "kinds/old.py")]
+
+    (work / "job.py").write_text(job + "import kinds.old\n")
+    with pytest.raises(BundleError, match=r"old\.py:1"):
+        resolved(work)
+
+
+def test_a_star_takes_submodules_that_all_names_elsewhere(work: Path) -> None:
+    (work / "pkg").mkdir()
+    (work / "pkg/__init__.py").write_text("from .names import __all__\n")
+    (work / "pkg/names.py").write_text("__all__ = ['one']\n__all__.append('two')\n")
+    for name in ("one", "two", "three"):
+        (work / f"pkg/{name}.py").touch()
+    (work / "job.py").write_text("from pkg import *\n")
+
+    assert names(resolved(work)) == {"pkg", "pkg.names", "pkg.one", "pkg.two"}

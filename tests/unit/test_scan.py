@@ -9,6 +9,7 @@ from raybundle.graph.conditions import Environment
 from raybundle.graph.facts import Facts, Import, from_json, to_json
 from raybundle.graph.scan import scan
 
+IMPORTS = "import sys, sys as s\nfrom sys import path\np = sys.path\n"
 LINUX = Environment((3, 11, 7), "linux", "x86_64", "cpython")
 
 
@@ -267,18 +268,30 @@ def test_attributes_of_an_imported_name_may_be_submodules() -> None:
     assert expected <= set(imports_of(source, attributes=True))
 
 
-def test_the_literal_names_of_all_are_exports() -> None:
-    facts = scan(b"__all__ = ['a']\n__all__ += ('b',)\n", "pkg/__init__.py", LINUX)
-
-    assert facts.exports == ("a", "b")
+@pytest.mark.parametrize(
+    ("source", "exports"),
+    [
+        ("__all__ = ['a']\n__all__ += ('b',)", {"a", "b"}),
+        ("__all__ = []\n__all__.extend(['a'])\n__all__.append('b')", {"a", "b"}),
+        ("from .names import __all__", {"=.names"}),
+        ("from . import x\n__all__ = ['a', *x.__all__]", {"a", "=.x"}),
+        ("import p.x\n__all__ = ['a'] + p.x.__all__", {"a", "*"}),
+        ("__all__ = [each for each in dir()]", {"*"}),
+    ],
+)
+def test_the_names_of_all_are_exports(source: str, exports: set[str]) -> None:
+    assert set(scan(source.encode(), "pkg/__init__.py", LINUX).exports) == exports
 
 
 @pytest.mark.parametrize(
     "edit",
-    ["sys.path.append(x)", "sys.path += [x]", "sys.path[0:0] = [x]", "sys.path = [x]", "sys.path.pop()"],
+    [
+        *("sys.path.append(x)", "sys.path += [x]", "sys.path[0:0] = [x]", "sys.path = [x]", "sys.path.pop()"),
+        *("del sys.path[0]", "s.path[:0] = [x]", "path[:0] = [x]", "sys.path, x = [x], 1", "p.insert(0, x)"),
+    ],
 )
 def test_a_change_of_the_path_is_noted(edit: str) -> None:
-    assert scan(f"import sys\n{edit}".encode(), "job.py", LINUX).path_edits == (2,)
+    assert scan(f"{IMPORTS}{edit}".encode(), "job.py", LINUX).path_edits == (4,)
 
 
 @pytest.mark.parametrize(
@@ -314,3 +327,56 @@ def test_facts_survive_being_stored() -> None:
 
     assert from_json(to_json(facts)) == facts
     assert isinstance(facts, Facts)
+
+
+@pytest.mark.parametrize(
+    ("call", "expected"),
+    [
+        ("__import__('p', fromlist=['s'])", Import("p", 1, ("s",), "import-module")),
+        ("__import__('s', globals(), locals(), [], 1)", Import(".s", 1, (), "import-module")),
+        ("exec('from p import s')", Import("p", 1, ("s",), "import-module")),
+        ("import importlib; im = importlib.import_module; im('p')", Import("p", 1, (), "import-module")),
+        (
+            "from importlib import import_module as im; list(map(im, ['p']))",
+            Import("p", 1, (), "import-module"),
+        ),
+        ("import runpy; runpy.run_module('p', run_name='__main__')", Import("p", 1, (), "import-module")),
+        ("import importlib.util as u; u.find_spec('p')", Import("p", 1, (), "import-module", optional=True)),
+    ],
+)
+def test_an_import_under_another_name_is_found(call: str, expected: Import) -> None:
+    assert expected in imports_of(call)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import runpy; runpy.run_path('x.py')",
+        "import importlib.util; importlib.util.spec_from_file_location('q', 'x.py')",
+        "exec(open('x.py').read())",
+        "from importlib import import_module; f(import_module)",
+        "__import__('s', globals(), locals(), [], n)",
+    ],
+)
+def test_code_that_no_name_stands_for_is_unknown(source: str) -> None:
+    assert [each.line for each in scan(source.encode(), "job.py", LINUX).unknown] == [1]
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        (
+            "from importlib.util import find_spec\nif find_spec('a'):\n  import a",
+            Import("a", 3, optional=True),
+        ),
+        ("try:\n  import b\nexcept ImportError:\n  pass\nelse:\n  import a", Import("a", 6, optional=True)),
+        ("if __name__ == '__main__':\n  import a", Import("a", 2, only="main")),
+        ("if not __package__:\n  import a", Import("a", 2, only="bare")),
+        (
+            "try:\n  import b\nexcept ImportError:\n  def f():\n    import a",
+            Import("a", 5, instead_of=("b",)),
+        ),
+    ],
+)
+def test_an_import_that_need_not_happen_says_when(source: str, expected: Import) -> None:
+    assert expected in imports_of(source)
