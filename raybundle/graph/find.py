@@ -148,6 +148,11 @@ class Finder:
         """Return whether `entry` of the path is neither the standard library nor site-packages."""
         return entry not in self._stdlib and entry not in self._site
 
+    @property
+    def shadowable(self) -> frozenset[str]:
+        """Names of the standard library that a file on the path before it stands in for."""
+        return self.interpreter.stdlib_names - self.interpreter.builtin_names
+
     def _find(self, name: str) -> Found:
         parent, _, tail = name.rpartition(".")
         if not parent:

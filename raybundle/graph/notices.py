@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from raybundle.errors import BundleError
     from raybundle.graph.facts import Facts, Remark
-    from raybundle.graph.find import FirstParty
+    from raybundle.graph.find import Finder, FirstParty
 
 
 def of_module(
@@ -40,6 +40,24 @@ def of_module(
 def of_unparsed(error: BundleError, file: str) -> Warning:
     """Return the warning about a source that cannot be parsed, where a run may do without it."""
     return Warning(f"{error}; it travels as it is", Path(file), None, error.hint)
+
+
+def of_shadowed_library(finder: Finder, reached: Collection[str]) -> Iterator[Warning]:
+    """Yield a warning for each file that stays behind though Python's own modules would import it.
+
+    What the standard library imports is not followed: `fractions` takes a `numbers.py` beside the driver.
+    """
+    for entry in finder.path:
+        if not finder.is_first_party(entry):
+            return
+        for file in sorted(finder.directories.list(entry).files):
+            name = file.removesuffix(".py")
+            if file.endswith(".py") and name not in reached and name in finder.shadowable:
+                hint = "rename it; or `include` it, if Python's own modules are meant to import it"
+                text = (
+                    f"{file} has the name of a module of the standard library, hides it here and stays behind"
+                )
+                yield Warning(text, Path(entry, file), None, hint)
 
 
 def unknown_import(file: Path, line: int, text: str) -> Warning:

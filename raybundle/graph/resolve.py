@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from raybundle.errors import BundleError, UnresolvedImportError
@@ -29,6 +30,7 @@ from raybundle.graph.driver_path import declared_roots, driver_path
 from raybundle.graph.entry_points import EntryPoints, own_metadata
 from raybundle.graph.exhaustive import assert_never
 from raybundle.graph.find import Finder, FirstParty, Namespace
+from raybundle.graph.notices import of_shadowed_library
 from raybundle.graph.path_edits import Edits, evaluate
 from raybundle.graph.placement import place
 from raybundle.graph.project import first_directory, project_of
@@ -40,7 +42,6 @@ from raybundle.model import ModuleTarget, Resolution, ScriptTarget, Warning
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from pathlib import Path
 
     from raybundle.graph.cache import ScanCache
     from raybundle.graph.closure import Closure
@@ -95,7 +96,10 @@ def resolve(
         closure = follow(start, finder, _sources(scanner, finder, entry_points), settings.rules_off)
     finally:
         scanner.save()
-    left_behind = archives_on(finder, closure.missing)
+    left_behind = [
+        *archives_on(finder, closure.missing),
+        *of_shadowed_library(finder, {*closure.reached, Path(start.found.file).stem}),
+    ]
     data, left_out = _data(closure, plain, finder, project, settings)
     if closure.consults_metadata:
         data += own_metadata(entry_points, closure)

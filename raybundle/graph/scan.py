@@ -16,7 +16,7 @@ from raybundle.graph.exports import exported, path_edits
 from raybundle.graph.facts import Facts, Import
 from raybundle.graph.lint import runtime_envs
 from raybundle.graph.strings import CONFIG_LIMIT, dotted_literals, dotted_names
-from raybundle.graph.tables import lazy_tables, may_be_lazy, settings_lists
+from raybundle.graph.tables import lazy_tables, may_be_lazy, server_lines, settings_lists
 from raybundle.graph.texts import Names
 
 if TYPE_CHECKING:
@@ -113,7 +113,8 @@ def scan(source: bytes, file: str, environment: Environment) -> Facts:
     if may_be_lazy(source):
         tables += lazy_tables(tree, is_package=is_package)
     imports = [*walk.imports, *walk.submodules(), *dynamic.found, *tables]
-    imports += walk.named_in_strings({(each.line, each.name) for each in (*dynamic.found, *tables)})
+    servers = server_lines(tree) if walk.strings else set()
+    imports += walk.named_in_strings({(each.line, each.name) for each in (*dynamic.found, *tables)}, servers)
     ignored = comments.ignored
     return Facts(
         sha256=hashlib.sha256(source).hexdigest(),
@@ -191,9 +192,11 @@ class _Walk:
                     elif value is not None:
                         stack.append(value)
 
-    def named_in_strings(self, known: Collection[tuple[int, str]]) -> Iterable[Import]:
-        """Strings that may name modules, but for those that are `known` by a call or a table."""
-        return (Import(name, line, (), "string") for line, name in self.strings if (line, name) not in known)
+    def named_in_strings(self, known: Collection[tuple[int, str]], left: Collection[int]) -> Iterable[Import]:
+        """Strings that may name modules, but those `known` by a call or a table and the lines `left` out."""
+        for line, name in self.strings:
+            if (line, name) not in known and line not in left:
+                yield Import(name, line, (), "string")
 
     def submodules(self) -> Iterable[Import]:
         """Attribute chains on imported names: `import a` and `a.b.f()` reach `a.b`."""

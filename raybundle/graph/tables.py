@@ -20,6 +20,9 @@ _LISTS = re.compile(r"[A-Z0-9_]*(APPS|PLUGINS|MODULES|EXTENSIONS|COMPONENTS|PACK
 _ATTACHES = frozenset({"attach", "attach_stub", "_LazyModule", "LazyModule", "lazy_attach"})
 """Calls that make submodules of a package appear when they are asked for (lazy_loader, transformers)."""
 
+SERVERS = frozenset({"WSGI_APPLICATION", "ASGI_APPLICATION"})
+"""Django's settings that name what a web server loads, and no job."""
+
 STUB = "*.pyi"
 """Stands for the names that the type stub beside a package imports (lazy_loader's `attach_stub`)."""
 
@@ -36,6 +39,16 @@ def settings_lists(tree: ast.Module) -> Iterator[Import]:
                 yield from _items(name, value)
             case _:
                 continue
+
+
+def server_lines(tree: ast.Module) -> set[int]:
+    """Return the lines of settings that only a web server reads."""
+    return {
+        statement.lineno
+        for statement in tree.body
+        if isinstance(statement, ast.Assign)
+        and any(isinstance(target, ast.Name) and target.id in SERVERS for target in statement.targets)
+    }
 
 
 def _items(setting: str, value: ast.expr) -> Iterator[Import]:

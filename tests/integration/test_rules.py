@@ -214,3 +214,12 @@ def test_a_star_takes_submodules_that_all_names_elsewhere(work: Path) -> None:
     (work / "job.py").write_text("from pkg import *\n")
 
     assert names(resolved(work)) == {"pkg", "pkg.names", "pkg.one", "pkg.two"}
+
+
+def test_a_file_that_the_standard_library_would_import_is_named(work: Path) -> None:
+    (work / "numbers.py").touch()
+    (work / "job.py").write_text("import fractions\n")
+
+    assert [(each.file, "stays behind" in each.text) for each in resolved(work).warnings] == [
+        (work / "numbers.py", True)
+    ]
