@@ -41,6 +41,11 @@ class Environment:
     implementation: str
 
     @property
+    def version_info(self) -> tuple[int | str, ...]:
+        """`sys.version_info`, all five parts: comparisons with three parts depend on the other two."""
+        return (*self.version, "final", 0)
+
+    @property
     def os_name(self) -> str:
         """`os.name`."""
         return "nt" if self.sys_platform == "win32" else "posix"
@@ -117,15 +122,22 @@ def _value(node: ast.expr, environment: Environment) -> Any:
     match node:
         case ast.Constant(value=value):
             return value
-        case ast.Tuple(elts=elements) | ast.List(elts=elements) | ast.Set(elts=elements):
-            values = tuple(_value(each, environment) for each in elements)
-            return _UNKNOWN if _UNKNOWN in values else values
+        case ast.Tuple(elts=elements) | ast.List(elts=elements):
+            values = [_value(each, environment) for each in elements]
+            if _UNKNOWN in values:
+                return _UNKNOWN
+            return values if isinstance(node, ast.List) else tuple(values)
+        case ast.Set(elts=elements):
+            return _set([_value(each, environment) for each in elements])
+        case ast.NamedExpr(value=value):
+            return _value(value, environment)
         case ast.Name(id="TYPE_CHECKING") | ast.Attribute(attr="TYPE_CHECKING"):
             return False
         case ast.Subscript():
             return _subscript(node, environment)
-        case ast.Compare(left=left, ops=[op], comparators=[right]):
-            return _compare(_value(left, environment), type(op), _value(right, environment))
+        case ast.Compare(left=left, ops=ops, comparators=comparators):
+            values = [_value(each, environment) for each in (left, *comparators)]
+            return _chain(values, [type(op) for op in ops])
         case ast.Call(func=ast.Attribute(value=text, attr="startswith"), args=[prefix], keywords=[]):
             return _starts_with(_value(text, environment), _value(prefix, environment))
         case _:
@@ -138,8 +150,8 @@ def _is_plain(node: ast.expr) -> bool:
 
 def _named(text: str, environment: Environment) -> Any:
     match text:
-        case "sys.version_info" | "version_info":
-            return environment.version
+        case "sys.version_info":
+            return environment.version_info
         case "sys.platform":
             return environment.sys_platform
         case "os.name":
@@ -152,6 +164,8 @@ def _named(text: str, environment: Environment) -> Any:
             return environment.version[0]
         case "sys.version_info.minor":
             return environment.version[1]
+        case "sys.version_info.micro":
+            return environment.version[2]
         case _:
             return _UNKNOWN
 
@@ -168,6 +182,23 @@ def _subscript(node: ast.Subscript, environment: Environment) -> Any:
 def _slice(node: ast.Slice) -> slice:
     parts = (ast.literal_eval(each) if each else None for each in (node.lower, node.upper, node.step))
     return slice(*parts)
+
+
+def _set(values: list[Any]) -> Any:
+    try:
+        return _UNKNOWN if _UNKNOWN in values else frozenset(values)
+    except TypeError:
+        return _UNKNOWN
+
+
+def _chain(values: list[Any], operators: list[type[ast.cmpop]]) -> Any:
+    """Return what `a < b < c` gives: false as soon as one part is, whatever is not known of the others."""
+    pairs = zip(values[:-1], operators, values[1:], strict=True)
+    parts = [_compare(left, op, right) for left, op, right in pairs]
+    if len(parts) == 1:
+        return parts[0]
+    decided = _all_or_any(True, [None if part is _UNKNOWN else bool(part) for part in parts])
+    return _UNKNOWN if decided is None else decided
 
 
 def _compare(left: Any, op: type[ast.cmpop], right: Any) -> Any:
