@@ -197,7 +197,8 @@ def _chain(values: list[Any], operators: list[type[ast.cmpop]]) -> Any:
     parts = [_compare(left, op, right) for left, op, right in pairs]
     if len(parts) == 1:
         return parts[0]
-    decided = _all_or_any(True, [None if part is _UNKNOWN else bool(part) for part in parts])
+    known = [None if part is _UNKNOWN else bool(part) for part in parts]
+    decided = _all_or_any(conjunction=True, parts=known)
     return _UNKNOWN if decided is None else decided
 
 

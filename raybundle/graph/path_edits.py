@@ -1,24 +1,36 @@
 """Evaluates the edits of `sys.path` at the top of a driver from its tree; nothing of the user's runs."""
 
 # Why strings: paths here are the strings that `sys.path` holds; pathlib would cost ten times as much.
-# ruff: noqa: PTH118, PTH120
+# ruff: noqa: PTH110, PTH112, PTH118, PTH208
 
 from __future__ import annotations
 
 import ast
 import os
 from dataclasses import dataclass, field
-from pathlib import PurePath
-from typing import TYPE_CHECKING, Union
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from raybundle.graph.path_values import CannotEvaluateError, Scope
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
-Value = Union[str, int, PurePath, "list[Value]"]
+    from raybundle.graph.path_values import Value
 
 
-class CannotEvaluateError(Exception):
-    """An expression that only the running program knows; never leaves this module."""
+_KNOWN_MODULES = frozenset({"sys", "os", "pathlib", "site"})
+"""Modules whose parts may be given names: `insert = sys.path.insert`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Absence:
+    """The test `if directory not in sys.path`, made once for all edits below it."""
+
+    directory: str
+    number: int
+    """Tells one run of a test from the next, in a loop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +38,13 @@ class Edit:
     """One directory that the driver puts on `sys.path`."""
 
     directory: str
-    """Absolute."""
+    """Absolute, and as Python would compare it: links and `..` are still in it."""
     index: int | None
     """As given to `insert`; None at the end."""
     line: int
-    unless_present: bool = False
+    unless: Absence | None = None
+    replaces: bool = False
+    """What stands at `index` goes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,223 +58,293 @@ class Edits:
 
 def evaluate(tree: ast.Module, file: str, cwd: str) -> Edits:
     """Return the edits at the top level of `tree`, the source of `file`, run in directory `cwd`."""
-    driver = _Driver(cwd, {"__file__": file, "__name__": "__main__"})
+    scope = Scope(cwd, {"__file__": file, "__name__": "__main__"})
+    driver = _Driver(scope, _changed_anywhere(tree))
     driver.run(tree.body)
-    return Edits(tuple(driver.edits), frozenset(driver.lines))
+    return Edits(tuple(driver.edits), frozenset(driver.lines - driver.doubted))
 
 
 def edited(path: Sequence[str], edits: Iterable[Edit]) -> list[str]:
     """Return `path` after `edits`; of a directory that is there twice, the first counts."""
     result = list(path)
+    absent: dict[Absence, bool] = {}
     for edit in edits:
-        if edit.unless_present and edit.directory in result:
+        if edit.unless is not None and not absent.setdefault(
+            edit.unless, edit.unless.directory not in result
+        ):
             continue
-        result.insert(len(result) if edit.index is None else edit.index, edit.directory)
+        if edit.index is None:
+            result.append(edit.directory)
+        elif not edit.replaces:
+            result.insert(edit.index, edit.directory)
+        elif -len(result) <= edit.index < len(result):
+            result[edit.index] = edit.directory
     return list(dict.fromkeys(result))
+
+
+def _changed_anywhere(tree: ast.Module) -> frozenset[str]:
+    """Return the names that functions (`global`) and expressions (`:=`) may change at any time."""
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Global):
+            names.update(node.names)
+        elif isinstance(node, ast.NamedExpr):
+            names.add(node.target.id)
+    return frozenset(names)
+
+
+def _nodes_of(statement: ast.AST) -> Iterator[ast.AST]:
+    """Yield what runs with `statement`: not the bodies of the functions and classes it defines."""
+    yield statement
+    if not isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)):
+        for child in ast.iter_child_nodes(statement):
+            yield from _nodes_of(child)
 
 
 @dataclass(slots=True)
 class _Driver:
-    cwd: str
-    names: dict[str, Value]
-    modules: dict[str, str] = field(default_factory=dict)
-    """What imported names stand for: `osp` for `os.path`."""
+    scope: Scope
+    volatile: frozenset[str] = frozenset()
+    """Names that may change at any time."""
     edits: list[Edit] = field(default_factory=list)
     lines: set[int] = field(default_factory=set)
+    relative: set[int] = field(default_factory=set)
+    """Lines that add a directory relative to the one the driver runs in."""
+    doubted: set[int] = field(default_factory=set)
+    unless: Absence | None = None
+    numbers: Iterator[int] = field(default_factory=count)
 
-    def run(self, body: Iterable[ast.stmt], *, unless_present: bool = False) -> None:
+    def run(self, body: Iterable[ast.stmt]) -> bool:
+        """Run statements; return whether each was an assignment that was understood."""
+        assigned = True
         for statement in body:
+            assigned = assigned and isinstance(statement, (ast.Assign, ast.AnnAssign, ast.AugAssign))
             try:
-                self._run(statement, unless_present)
-            except CannotEvaluateError:  # noqa: PERF203 - each statement stands for itself
-                continue
+                self._run(statement)
+            except CannotEvaluateError:
+                self._forget(statement)
+                assigned = False
+        return assigned
 
-    def _run(  # noqa: C901 - one case per form of statement
-        self, statement: ast.stmt, unless_present: bool
-    ) -> None:
+    def _forget(self, *statements: ast.AST) -> None:
+        """Doubt the names that `statements` bind, and the directory if they may change it."""
+        for statement in statements:
+            for node in _nodes_of(statement):
+                match node:
+                    case ast.Name(id=name, ctx=ast.Store() | ast.Del()):
+                        self.scope.unbind(name)
+                    case (
+                        ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name)
+                    ):
+                        self.scope.unbind(name)
+                    case ast.Call(func=function) if self.scope.dotted(function) == "os.chdir":
+                        self._change_directory(None)
+
+    def _change_directory(self, directory: str | None) -> None:
+        self.scope.cwd = directory
+        self.doubted |= self.relative  # they mean the directory at the time of each import
+
+    def _run(self, statement: ast.stmt) -> None:  # noqa: C901, PLR0912 - one case per form of statement
         match statement:
             case ast.Import(names=names):
                 for alias in names:
                     bound = alias.asname or alias.name.partition(".")[0]
-                    self.modules[bound] = alias.name if alias.asname else bound
+                    self.scope.bind_module(bound, alias.name if alias.asname else bound)
             case ast.ImportFrom(module=str(module), names=names, level=0):
                 for alias in names:
-                    self.modules[alias.asname or alias.name] = f"{module}.{alias.name}"
-            case ast.Assign(targets=[ast.Name(id=name)], value=value):
-                self._assign(name, value)
-            case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value):
-                self._assign(name, value)
+                    self.scope.bind_module(alias.asname or alias.name, f"{module}.{alias.name}")
+            case ast.Assign(targets=targets, value=value):
+                self._assign(targets, value)
+            case ast.AnnAssign(target=target, value=ast.expr() as value):
+                self._assign([target], value)
             case ast.AugAssign(target=target, op=ast.Add(), value=value) if (
-                self._dotted(target) == "sys.path"
+                self.scope.dotted(target) == "sys.path"
             ):
-                self._extend(self._value(value), statement.lineno, unless_present)
+                self._extend(self.scope.value(value), statement.lineno)
+            case ast.AugAssign(target=ast.Name(id=name) as target, op=op, value=value):
+                self._assign([target], ast.BinOp(ast.Name(name, ast.Load()), op, value))
             case ast.Expr(value=ast.Call() as call):
-                self._call(call, unless_present)
-            case ast.If(test=test, body=body):
-                self._if(test, body, unless_present)
-            case ast.For(target=ast.Name(id=name), iter=values, body=body):
-                self._for(name, values, body, unless_present)
-            case ast.Try(body=body) | ast.With(body=body):
-                self.run(body, unless_present=unless_present)
+                self._call(call)
+            case ast.If(test=test, body=body, orelse=otherwise):
+                self._if(test, body, otherwise)
+            case ast.For(target=ast.Name(id=name), iter=values, body=body, orelse=[]):
+                self._for(name, values, body)
+            case ast.Try(body=body, handlers=handlers, orelse=otherwise, finalbody=final):
+                if not self.run(body):
+                    self._forget(*handlers)
+                self.run([*otherwise, *final])
+            case ast.With(items=items, body=body):
+                self._forget(*items)
+                self.run(body)
             case _:
-                return
+                self._forget(statement)
 
-    def _assign(self, name: str, node: ast.expr) -> None:
-        self.names.pop(name, None)
-        self.names[name] = self._value(node)
-
-    def _call(self, call: ast.Call, unless_present: bool) -> None:
-        match self._dotted(call.func), call.args:
-            case "sys.path.append" | "site.addsitedir", [directory]:
-                self._edit(self._value(directory), None, call.lineno, unless_present)
-            case "sys.path.extend", [directories]:
-                self._extend(self._value(directories), call.lineno, unless_present)
-            case "sys.path.insert", [position, directory]:
-                index = self._value(position)
-                if not isinstance(index, int):
-                    raise CannotEvaluateError
-                self._edit(self._value(directory), index, call.lineno, unless_present)
-            case _:
-                return
-
-    def _if(self, test: ast.expr, body: list[ast.stmt], unless_present: bool) -> None:
-        match test:
-            case ast.Compare(ops=[ast.NotIn()], comparators=[right]) if self._dotted(right) == "sys.path":
-                self.run(body, unless_present=True)
-            case ast.Compare(left=ast.Name(id="__name__"), ops=[ast.Eq()]):
-                self.run(body, unless_present=unless_present)
-            case _:
-                return
-
-    def _for(self, name: str, values: ast.expr, body: list[ast.stmt], unless_present: bool) -> None:
-        directories = self._value(values)
-        if not isinstance(directories, list):
-            raise CannotEvaluateError
-        for each in directories:
-            self.names[name] = each
-            self.run(body, unless_present=unless_present)
-
-    def _extend(self, directories: Value, line: int, unless_present: bool) -> None:
-        if not isinstance(directories, list):
-            raise CannotEvaluateError
-        for each in directories:
-            self._edit(each, None, line, unless_present)
-
-    def _edit(self, directory: Value, index: int | None, line: int, unless_present: bool) -> None:
-        if not isinstance(directory, (str, PurePath)):
-            raise CannotEvaluateError
-        absolute = os.path.normpath(os.path.join(self.cwd, directory))
-        self.lines.add(line)
-        self.edits.append(Edit(absolute, index, line, unless_present))
-
-    def _dotted(self, node: ast.expr) -> str:
-        names: list[str] = []
-        while isinstance(node, ast.Attribute):
-            names.insert(0, node.attr)
-            node = node.value
-        if not isinstance(node, ast.Name):
-            return ""
-        return ".".join([self.modules.get(node.id, node.id), *names])
-
-    def _value(self, node: ast.expr) -> Value:  # noqa: C901 - one case per form of expression
-        match node:
-            case ast.Constant(value=str() | int() as value):
-                return value
-            case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int(value))):
-                return -value
-            case ast.Name(id=name) if name in self.names:
-                return self.names[name]
-            case ast.List(elts=elements) | ast.Tuple(elts=elements):
-                return [self._value(each) for each in elements]
-            case ast.JoinedStr(values=parts):
-                return "".join(str(self._value(each)) for each in parts)
-            case ast.FormattedValue(value=value, conversion=-1, format_spec=None):
-                return self._value(value)
-            case ast.BinOp(left=left, op=op, right=right):
-                return _combined(op, self._value(left), self._value(right))
-            case ast.Attribute():
-                return self._attribute(node)
-            case ast.Subscript(value=ast.Attribute(value=path, attr="parents"), slice=index):
-                return _parent_at(self._path(path), self._value(index))
-            case ast.Call(func=function, args=arguments, keywords=[]):
-                return self._function(function, [self._value(each) for each in arguments])
+    def _assign(self, targets: list[ast.expr], node: ast.expr) -> None:
+        match targets:
+            case [ast.Attribute() as target] if self.scope.dotted(target) == "sys.path":
+                self._rearrange(node)
+            case [ast.Subscript(value=value, slice=index)] if self.scope.dotted(value) == "sys.path":
+                self._assign_item(index, node)
+            case _ if all(isinstance(target, ast.Name) for target in targets):
+                names = [target.id for target in targets if isinstance(target, ast.Name)]
+                self._assign_names(names, node)
             case _:
                 raise CannotEvaluateError
 
-    def _attribute(self, node: ast.Attribute) -> Value:
-        constants = {"os.pardir": os.pardir, "os.curdir": os.curdir, "os.sep": os.sep, "os.path.sep": os.sep}
-        dotted = self._dotted(node)
-        if dotted in constants:
-            return constants[dotted]
-        if node.attr == "parent":
-            return self._path(node.value).parent
-        raise CannotEvaluateError
-
-    def _function(self, function: ast.expr, arguments: list[Value]) -> Value:
-        known = self._known_functions().get(self._dotted(function))
-        if known is None and isinstance(function, ast.Attribute):
-            return self._method(self._path(function.value), function.attr, arguments)
-        if known is None or not all(isinstance(each, (str, PurePath)) for each in arguments):
-            raise CannotEvaluateError
+    def _assign_names(self, names: list[str], node: ast.expr) -> None:
         try:
-            return known(*arguments)
-        except (TypeError, ValueError) as error:
-            raise CannotEvaluateError from error
+            value = self.scope.value(node)
+        except CannotEvaluateError:
+            dotted = self.scope.dotted(node)
+            if dotted.partition(".")[0] not in _KNOWN_MODULES:
+                raise
+            for name in names:
+                self.scope.bind_module(name, dotted)
+            return
+        for name in names:
+            self.scope.unbind(name)
+            if name not in self.volatile:
+                self.scope.names[name] = value
 
-    def _known_functions(self) -> dict[str, Callable[..., Value]]:
-        return {
-            "os.path.join": lambda *parts: os.path.join(*map(str, parts)),
-            "os.path.dirname": lambda path: os.path.dirname(str(path)),
-            "os.path.normpath": lambda path: os.path.normpath(str(path)),
-            "os.path.abspath": self._absolute,
-            "os.path.realpath": lambda path: os.path.realpath(self._absolute(path)),
-            "os.getcwd": lambda: self.cwd,
-            "os.fspath": str,
-            "str": str,
-            "pathlib.Path": PurePath,
-            "pathlib.PurePath": PurePath,
-            "pathlib.Path.cwd": lambda: PurePath(self.cwd),
-        }
+    def _assign_item(self, index: ast.expr, node: ast.expr) -> None:
+        """`sys.path[:0] = […]`, `sys.path[:] = […, *sys.path]` and `sys.path[0] = …`."""
+        match index:
+            case ast.Slice(lower=None, upper=None, step=None):
+                self._rearrange(node)
+            case ast.Slice(lower=None | ast.Constant(value=0), upper=ast.Constant(value=0), step=None):
+                self._insert_all(self.scope.value(node), node.lineno)
+            case ast.Slice():
+                raise CannotEvaluateError
+            case _:
+                self._edit(self.scope.value(node), self.scope.integer(index), node.lineno, replaces=True)
 
-    def _absolute(self, path: str | PurePath) -> str:
-        return os.path.normpath(os.path.join(self.cwd, path))
+    def _rearrange(self, node: ast.expr) -> None:
+        """`sys.path = a + sys.path + b`, whose parts are lists, or the same written with stars."""
+        before, after = self._around(node)
+        self._insert_all(before, node.lineno)
+        self._extend(after, node.lineno)
 
-    def _method(self, path: PurePath, name: str, arguments: list[Value]) -> Value:
-        match name, arguments:
-            case "resolve", []:
-                return PurePath(os.path.realpath(self._absolute(path)))
-            case "absolute", []:
-                return PurePath(self.cwd) / path
-            case "as_posix" | "__str__", []:
-                return str(path)
-            case "joinpath", _ if all(isinstance(each, (str, PurePath)) for each in arguments):
-                return path.joinpath(*map(str, arguments))
+    def _around(self, node: ast.expr) -> tuple[list[Value], list[Value]]:
+        match node:
+            case ast.Attribute() | ast.Name() if self.scope.dotted(node) == "sys.path":
+                return [], []
+            case ast.Call(func=ast.Name(id="list"), args=[inner], keywords=[]):
+                return self._around(inner)
+            case ast.BinOp(left=left, op=ast.Add(), right=right) if self._mentions_path(right):
+                before, after = self._around(right)
+                return [*self.scope.list_of(left), *before], after
+            case ast.BinOp(left=left, op=ast.Add(), right=right):
+                before, after = self._around(left)
+                return before, [*after, *self.scope.list_of(right)]
+            case ast.List(elts=elements):
+                return self._around_star(elements)
             case _:
                 raise CannotEvaluateError
 
-    def _path(self, node: ast.expr) -> PurePath:
-        value = self._value(node)
-        if not isinstance(value, PurePath):
-            raise CannotEvaluateError
-        return value
-
-
-def _combined(op: ast.operator, left: Value, right: Value) -> Value:
-    match op, left, right:
-        case ast.Div(), PurePath(), (str() | PurePath()):
-            return left / right
-        case ast.Div(), str(), PurePath():
-            return left / right
-        case ast.Add(), str(), str():
-            return left + right
-        case ast.Add(), list(), list():
-            return left + right
-        case _:
-            raise CannotEvaluateError
-
-
-def _parent_at(path: PurePath, index: Value) -> PurePath:
-    parents = path.parents
-    if not isinstance(index, int) or not 0 <= index < len(parents):
+    def _around_star(self, elements: list[ast.expr]) -> tuple[list[Value], list[Value]]:
+        for position, each in enumerate(elements):
+            if isinstance(each, ast.Starred):
+                before, after = self._around(each.value)
+                first = [self.scope.value(other) for other in elements[:position]]
+                last = [self.scope.value(other) for other in elements[position + 1 :]]
+                return [*first, *before], [*after, *last]
         raise CannotEvaluateError
-    return parents[index]
+
+    def _mentions_path(self, node: ast.expr) -> bool:
+        return any(
+            self.scope.dotted(each) == "sys.path"
+            for each in ast.walk(node)
+            if isinstance(each, (ast.Attribute, ast.Name))
+        )
+
+    def _call(self, call: ast.Call) -> None:
+        match self.scope.dotted(call.func), call.args:
+            case "sys.path.append", [directory]:
+                self._edit(self.scope.value(directory), None, call.lineno)
+            case "site.addsitedir", [directory]:
+                self._add_site(str(self.scope.value(directory)), call.lineno)
+            case "sys.path.extend", [directories]:
+                self._extend(self.scope.value(directories), call.lineno)
+            case "sys.path.insert", [position, directory]:
+                self._edit(self.scope.value(directory), self.scope.integer(position), call.lineno)
+            case "os.chdir", [directory]:
+                self._change_directory(self.scope.absolute(str(self.scope.value(directory))))
+            case _:
+                return
+
+    def _add_site(self, directory: str, line: int) -> None:
+        """Add `directory` unless it is there, then what its `.pth` files name (`site.addpackage`)."""
+        absolute = os.path.normpath(self.scope.absolute(directory))
+        try:
+            added = [absolute, *_named_in_path_files(absolute)]
+        except OSError as error:
+            raise CannotEvaluateError from error
+        for each in added:
+            self.edits.append(Edit(each, None, line, self.unless or Absence(each, next(self.numbers))))
+        self.lines.add(line)
+
+    def _if(self, test: ast.expr, body: list[ast.stmt], otherwise: list[ast.stmt]) -> None:
+        match test:
+            case ast.Compare(left=left, ops=[ast.NotIn()], comparators=[right]) if (
+                self.scope.dotted(right) == "sys.path" and self.unless is None
+            ):
+                directory = os.path.join(self.scope.cwd or "", str(self.scope.value(left)))
+                self.unless = Absence(directory, next(self.numbers))
+                self.run(body)
+                self.unless = None
+                self._forget(*body, *otherwise)
+            case ast.Compare(
+                left=ast.Name(id="__name__"), ops=[ast.Eq()], comparators=[ast.Constant(value=name)]
+            ):
+                self.run(body if name == "__main__" else otherwise)
+            case _:
+                raise CannotEvaluateError
+
+    def _for(self, name: str, values: ast.expr, body: list[ast.stmt]) -> None:
+        directories = self.scope.list_of(values)
+        if any(isinstance(each, (ast.Break, ast.Continue)) for one in body for each in _nodes_of(one)):
+            raise CannotEvaluateError
+        for each in directories:
+            self.scope.names[name] = each
+            self.run(body)
+
+    def _extend(self, directories: Value, line: int) -> None:
+        if not isinstance(directories, list):
+            raise CannotEvaluateError
+        for each in directories:
+            self._edit(each, None, line)
+
+    def _insert_all(self, directories: Value, line: int) -> None:
+        if not isinstance(directories, list):
+            raise CannotEvaluateError
+        for position, each in enumerate(directories):
+            self._edit(each, position, line)
+
+    def _edit(self, directory: Value, index: int | None, line: int, *, replaces: bool = False) -> None:
+        """Note one edit; Python looks for modules in entries that are strings, never in a `Path`."""
+        if not isinstance(directory, str):
+            raise CannotEvaluateError
+        absolute = self.scope.absolute(directory)
+        if absolute != directory:
+            self.relative.add(line)
+        self.lines.add(line)
+        self.edits.append(Edit(absolute, index, line, self.unless, replaces))
+
+
+def _named_in_path_files(directory: str) -> Iterator[str]:
+    """Yield the directories that the `.pth` files of `directory` name, as `site.addpackage` adds them.
+
+    Raises:
+        CannotEvaluateError: a line of them runs code.
+        OSError: a file cannot be read.
+    """
+    names = sorted(os.listdir(directory)) if os.path.isdir(directory) else []
+    for name in names:
+        if name.endswith(".pth") and not name.startswith("."):
+            text = Path(directory, name).read_text("utf-8", "replace")
+            for line in text.splitlines():
+                if line.startswith(("import ", "import\t")):
+                    raise CannotEvaluateError
+                named = os.path.normpath(os.path.join(directory, line.rstrip()))
+                if line.strip() and not line.startswith("#") and os.path.exists(named):
+                    yield named

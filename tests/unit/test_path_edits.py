@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import ast
+from posixpath import normpath
 
 import pytest
 
@@ -13,7 +14,7 @@ def edits_of(source: str) -> list[tuple[str, int | None]]:
     result = evaluate(
         ast.parse(f"import os, sys, site, pathlib\nfrom pathlib import Path\n{source}"), FILE, "/run"
     )
-    return [(each.directory, each.index) for each in result.edits]
+    return [(normpath(each.directory), each.index) for each in result.edits]
 
 
 @pytest.mark.parametrize(
@@ -51,6 +52,19 @@ def test_an_expression_is_evaluated(expression: str, directory: str) -> None:
         ("for each in ('x', 'y'):\n  sys.path.append(each)", [("/run/x", None), ("/run/y", None)]),
         ("if __name__ == '__main__':\n  sys.path.append('/x')", [("/x", None)]),
         ("from sys import path\npath.append('/x')", [("/x", None)]),
+        ("sys.path = ['/x', '/y'] + sys.path + ['/z']", [("/x", 0), ("/y", 1), ("/z", None)]),
+        ("sys.path = ['/x', *sys.path, '/z']", [("/x", 0), ("/z", None)]),
+        ("sys.path[:] = ['/x'] + list(sys.path)", [("/x", 0)]),
+        ("sys.path[:0] = ['/x', '/y']", [("/x", 0), ("/y", 1)]),
+        ("path = sys.path\npath.insert(0, '/x')", [("/x", 0)]),
+        ("add = sys.path.append\nadd('/x')", [("/x", None)]),
+        ("ROOT = '/x'\nROOT += '/y'\nsys.path.append(ROOT)", [("/x/y", None)]),
+        ("ROOT = Path('/x/y')\nROOT = ROOT.parent\nsys.path.append(str(ROOT))", [("/x", None)]),
+        ("A = B = '/x'\nsys.path.append(B)", [("/x", None)]),
+        ("try:\n  A = '/x'\nexcept NameError:\n  A = '/y'\nsys.path.append(A)", [("/x", None)]),
+        ("if __name__ != '__main__':\n  sys.path.append('/y')\nsys.path.append('/x')", [("/x", None)]),
+        ("os.chdir('sub')\nsys.path.append('lib')", [("/run/sub/lib", None)]),
+        ("os.chdir('sub')\nsys.path.append(os.getcwd())", [("/run/sub", None)]),
         ("import os.path as osp\nsys.path.append(osp.join('/x', 'y'))", [("/x/y", None)]),
     ],
 )
@@ -67,6 +81,18 @@ def test_a_statement_is_understood(statement: str, expected: list[tuple[str, int
         "def f():\n  sys.path.append('/x')",
         "if flag:\n  sys.path.append('/x')",
         "sys.path.append(str(Path('x').parents[9]))",
+        "X = '/x'\nX, Y = f()\nsys.path.append(X)",
+        "X = '/x'\nif flag:\n  X = '/y'\nsys.path.append(X)",
+        "X = '/x'\nwhile flag:\n  X += '/y'\nsys.path.append(X)",
+        "X = '/x'\nwith f() as X:\n  pass\nsys.path.append(X)",
+        "X = '/x'\ntry:\n  import a\nexcept ImportError:\n  X = '/y'\nsys.path.append(X)",
+        "X = '/x'\ndef f():\n  global X\n  X = '/y'\nf()\nsys.path.append(X)",
+        "X = '/x'\nprint(X := '/y')\nsys.path.append(X)",
+        "if __name__ == 'other':\n  sys.path.append('/x')",
+        "for X in ['/x', '/y']:\n  sys.path.append(X)\n  break",
+        "import os\nos.chdir(f())\nsys.path.append('lib')",
+        "import os\nif flag:\n  os.chdir('x')\nsys.path.append('lib')",
+        "sys.path = ['/x']",
     ],
 )
 def test_what_only_the_program_knows_is_not_understood(statement: str) -> None:
@@ -85,6 +111,30 @@ def test_an_edit_for_a_directory_that_is_there_already_may_be_left_out() -> None
 
     assert edited(["/b", "/a"], edits) == ["/b", "/a"]
     assert edited(["/b"], edits) == ["/a", "/b"]
+
+
+def test_the_test_for_one_directory_decides_about_all_edits_below_it() -> None:
+    source = "if '/a' not in sys.path:\n  sys.path.insert(0, '/a')\n  sys.path.insert(0, '/b')"
+    edits = evaluate(ast.parse(source), FILE, "/run").edits
+
+    assert edited(["/c"], edits) == ["/b", "/a", "/c"]
+    assert edited(["/a"], edits) == ["/a"]
+
+
+def test_an_entry_that_is_assigned_goes() -> None:
+    edits = evaluate(ast.parse("import sys\nsys.path[0] = '/x'\nsys.path[9] = '/y'"), FILE, "/run").edits
+
+    assert edited(["/a", "/b"], edits) == ["/x", "/b"]
+
+
+def test_a_path_object_on_the_path_is_no_place_where_python_looks() -> None:
+    assert edits_of("sys.path.insert(0, Path('/x'))") == []
+
+
+def test_a_relative_entry_is_doubted_once_the_directory_changes() -> None:
+    result = evaluate(ast.parse("import os, sys\nsys.path.append('lib')\nos.chdir('/x')"), FILE, "/run")
+
+    assert result.lines == frozenset()
 
 
 def test_edits_apply_in_order_and_the_first_of_two_equal_entries_counts() -> None:

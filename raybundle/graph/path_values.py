@@ -1,0 +1,182 @@
+"""Evaluates the expressions by which a driver names directories; nothing of the user's runs."""
+
+# Why strings: paths here are the strings that `sys.path` holds; pathlib would cost ten times as much.
+# ruff: noqa: PTH117, PTH118, PTH120
+
+from __future__ import annotations
+
+import ast
+import os
+from dataclasses import dataclass, field
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Union
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Value = Union[str, int, PurePath, "list[Value]"]
+
+
+class CannotEvaluateError(Exception):
+    """An expression that only the running program knows; never leaves the evaluation of edits."""
+
+
+@dataclass(slots=True)
+class Scope:
+    """What is known of the names of a driver at one point of its run."""
+
+    cwd: str | None
+    """None after a change of directory that cannot be evaluated."""
+    names: dict[str, Value]
+    modules: dict[str, str] = field(default_factory=dict)
+    """What imported names stand for: `osp` for `os.path`."""
+
+    def unbind(self, name: str) -> None:
+        """Forget what `name` stands for."""
+        self.names.pop(name, None)
+        self.modules.pop(name, None)
+
+    def bind_module(self, name: str, stands_for: str) -> None:
+        """Let `name` stand for the dotted `stands_for` of a module that is known here."""
+        self.unbind(name)
+        self.modules[name] = stands_for
+
+    def list_of(self, node: ast.expr) -> list[Value]:
+        """Return the value of `node`, which must be a list or a tuple."""
+        value = self.value(node)
+        if not isinstance(value, list):
+            raise CannotEvaluateError
+        return value
+
+    def integer(self, node: ast.expr) -> int:
+        """Return the value of `node`, which must be an integer."""
+        value = self.value(node)
+        if not isinstance(value, int):
+            raise CannotEvaluateError
+        return value
+
+    def dotted(self, node: ast.expr) -> str:
+        """Return what a name or chain of attributes stands for, such as `os.path.join`; else nothing."""
+        names: list[str] = []
+        while isinstance(node, ast.Attribute):
+            names.insert(0, node.attr)
+            node = node.value
+        if not isinstance(node, ast.Name):
+            return ""
+        return ".".join([self.modules.get(node.id, node.id), *names])
+
+    def value(self, node: ast.expr) -> Value:  # noqa: C901 - one case per form of expression
+        """Return what `node` evaluates to.
+
+        Raises:
+            CannotEvaluateError: only the running program knows.
+        """
+        match node:
+            case ast.Constant(value=str() | int() as value):
+                return value
+            case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int(value))):
+                return -value
+            case ast.Name(id=name) if name in self.names:
+                return self.names[name]
+            case ast.List(elts=elements) | ast.Tuple(elts=elements):
+                return [self.value(each) for each in elements]
+            case ast.JoinedStr(values=parts):
+                return "".join(str(self.value(each)) for each in parts)
+            case ast.FormattedValue(value=value, conversion=-1, format_spec=None):
+                return self.value(value)
+            case ast.BinOp(left=left, op=op, right=right):
+                return _combined(op, self.value(left), self.value(right))
+            case ast.Attribute():
+                return self._attribute(node)
+            case ast.Subscript(value=ast.Attribute(value=path, attr="parents"), slice=index):
+                return _parent_at(self._path(path), self.value(index))
+            case ast.Call(func=function, args=arguments, keywords=[]):
+                return self._function(function, [self.value(each) for each in arguments])
+            case _:
+                raise CannotEvaluateError
+
+    def _attribute(self, node: ast.Attribute) -> Value:
+        constants = {"os.pardir": os.pardir, "os.curdir": os.curdir, "os.sep": os.sep, "os.path.sep": os.sep}
+        dotted = self.dotted(node)
+        if dotted in constants:
+            return constants[dotted]
+        if node.attr == "parent":
+            return self._path(node.value).parent
+        raise CannotEvaluateError
+
+    def _function(self, function: ast.expr, arguments: list[Value]) -> Value:
+        known = self._known_functions().get(self.dotted(function))
+        if known is None and isinstance(function, ast.Attribute):
+            return self._method(self._path(function.value), function.attr, arguments)
+        if known is None or not all(isinstance(each, (str, PurePath)) for each in arguments):
+            raise CannotEvaluateError
+        try:
+            return known(*arguments)
+        except (TypeError, ValueError) as error:
+            raise CannotEvaluateError from error
+
+    def _known_functions(self) -> dict[str, Callable[..., Value]]:
+        return {
+            "os.path.join": lambda *parts: os.path.join(*map(str, parts)),
+            "os.path.dirname": lambda path: os.path.dirname(str(path)),
+            "os.path.normpath": lambda path: os.path.normpath(str(path)),
+            "os.path.abspath": lambda path: os.path.normpath(self.absolute(path)),
+            "os.path.realpath": lambda path: os.path.realpath(self.absolute(path)),
+            "os.getcwd": self._directory,
+            "os.fspath": str,
+            "str": str,
+            "pathlib.Path": PurePath,
+            "pathlib.PurePath": PurePath,
+            "pathlib.Path.cwd": lambda: PurePath(self._directory()),
+        }
+
+    def absolute(self, path: str | PurePath) -> str:
+        """Return `path` from the present directory on; links and `..` stay in it."""
+        if os.path.isabs(path):
+            return str(path)
+        return os.path.join(self._directory(), path)
+
+    def _directory(self) -> str:
+        if self.cwd is None:
+            raise CannotEvaluateError
+        return self.cwd
+
+    def _method(self, path: PurePath, name: str, arguments: list[Value]) -> Value:
+        match name, arguments:
+            case "resolve", []:
+                return PurePath(os.path.realpath(self.absolute(path)))
+            case "absolute", []:
+                return PurePath(self._directory()) / path
+            case "as_posix" | "__str__", []:
+                return str(path)
+            case "joinpath", _ if all(isinstance(each, (str, PurePath)) for each in arguments):
+                return path.joinpath(*map(str, arguments))
+            case _:
+                raise CannotEvaluateError
+
+    def _path(self, node: ast.expr) -> PurePath:
+        value = self.value(node)
+        if not isinstance(value, PurePath):
+            raise CannotEvaluateError
+        return value
+
+
+def _combined(op: ast.operator, left: Value, right: Value) -> Value:
+    match op, left, right:
+        case ast.Div(), PurePath(), (str() | PurePath()):
+            return left / right
+        case ast.Div(), str(), PurePath():
+            return left / right
+        case ast.Add(), str(), str():
+            return left + right
+        case ast.Add(), list(), list():
+            return left + right
+        case _:
+            raise CannotEvaluateError
+
+
+def _parent_at(path: PurePath, index: Value) -> PurePath:
+    parents = path.parents
+    if not isinstance(index, int) or not 0 <= index < len(parents):
+        raise CannotEvaluateError
+    return parents[index]

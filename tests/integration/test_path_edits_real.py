@@ -1,0 +1,59 @@
+"""What a real interpreter imports after its driver edited `sys.path`, against what was resolved."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from raybundle.graph.cache import ScanCache
+from raybundle.graph.interpreter import describe
+from raybundle.graph.resolve import ResolveSettings, resolve
+from raybundle.model import ScriptTarget
+
+FILES = ["m.py", "lib/m.py", "other/m.py", "other/deep/n.py", "site/inner/m.py"]
+
+
+def project(directory: Path, driver: str) -> Path:
+    for name in FILES:
+        file = directory / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("")
+    (directory / "pyproject.toml").write_text("")
+    (directory / "link").symlink_to("other/deep")
+    (directory / "site/more.pth").write_text("# a comment\ninner\nnowhere\n")
+    (directory / "job.py").write_text(
+        f"import os, site, sys\nfrom pathlib import Path\n{driver}\nimport m\nprint(m.__file__)"
+    )
+    return directory / "job.py"
+
+
+def really_taken(script: Path, environ: dict[str, str]) -> str:
+    done = subprocess.run([sys.executable, script], env=environ, cwd=script.parent, check=True, stdout=-1)
+    return os.path.realpath(done.stdout.decode().strip())
+
+
+@pytest.mark.parametrize(
+    "driver",
+    [
+        "sys.path.insert(0, os.path.join('link', '..'))",
+        "sys.path.insert(0, Path('lib').resolve())",
+        "sys.path[0] = str(Path('lib').resolve())",
+        "site.addsitedir('site')\ndel_ = sys.path\nsys.path[0] = os.path.abspath('other/deep')",
+        "if os.path.dirname(__file__) not in sys.path:\n  sys.path.insert(0, 'lib')",
+        "os.chdir('site')\nsys.path.insert(0, 'inner')",
+        "ROOT = 'l'\nROOT += 'ib'\nsys.path[:0] = [ROOT]",
+    ],
+)
+def test_the_file_chosen_after_edits_is_the_one_that_python_chose(tmp_path: Path, driver: str) -> None:
+    work = tmp_path.resolve()
+    script = project(work, driver)
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    described = describe(Path(sys.executable), environ, work, work / "cache")
+    found = resolve(ScriptTarget(script), ResolveSettings(), described, work, ScanCache(work / "cache"))
+    files = {str(each.name): str(each.file) for each in found.modules}
+
+    assert os.path.realpath(files["m"]) == really_taken(script, environ)
