@@ -27,6 +27,8 @@ SIZE_LIMIT = 10 * 1024 * 1024
 
 _SECRETS = (".env", ".env.*", "*.pem", "id_rsa*", "id_ed25519*", ".netrc", ".pypirc")
 _CODE = (".py", ".pyc", ".pyo")
+_EXTENSION = re.compile(r"\.(?:cpython-|pypy|graalpy|abi3)[^.]*\.so\Z|\.pyd\Z")
+"""Extension modules travel where they are imported; a plain `.so` may be a library that `ctypes` loads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,21 +43,44 @@ class Candidate:
     """What travels in place of the bytes of `file`, which then need not be there."""
 
 
-def package_data(
-    package: str, directory: str, entry: str, directories: Directories, suffixes: Iterable[str]
-) -> Iterator[Candidate]:
+def package_data(package: str, directory: str, entry: str, directories: Directories) -> Iterator[Candidate]:
     """Yield the non-Python files of a regular package, also in subdirectories that are no packages."""
-    listing = directories.list(directory)
-    skipped = (*_CODE, *suffixes)
+    yield from _data_below(_Folder(package, entry, directories), directory, ())
+
+
+@dataclass(frozen=True, slots=True)
+class _Folder:
+    """The package whose data is looked for."""
+
+    package: str
+    entry: str
+    directories: Directories
+
+
+def _data_below(folder: _Folder, directory: str, left_by_links: tuple[str, ...]) -> Iterator[Candidate]:
+    listing = folder.directories.list(directory)
     for name in sorted(listing.files):
-        if not name.endswith(skipped):
-            yield Candidate(join(directory, name), entry, f"data of package {package}")
+        if not name.endswith(_CODE) and not _EXTENSION.search(name):
+            reason = f"data of package {folder.package}"
+            yield Candidate(join(directory, name), folder.entry, reason)
     for name in sorted(listing.directories):
         inside = join(directory, name)
-        if name.startswith(".") or name == "__pycache__" or _is_package(inside, directories):
+        if name.startswith(".") or name == "__pycache__":
             continue
-        if name not in listing.links or not directory.startswith(os.path.realpath(inside)):
-            yield from package_data(package, inside, entry, directories, suffixes)
+        if _is_package(inside, folder.directories):
+            continue
+        links = left_by_links
+        if name in listing.links:
+            links = (*left_by_links, os.path.realpath(directory))
+            if leads_back(inside, links):
+                continue
+        yield from _data_below(folder, inside, links)
+
+
+def leads_back(link: str, left_by_links: Iterable[str]) -> bool:
+    """Return whether `link` leads to a directory that was left by a link to come here, or above it."""
+    target = os.path.join(os.path.realpath(link), "")
+    return any(os.path.join(directory, "").startswith(target) for directory in left_by_links)
 
 
 def _is_package(directory: str, directories: Directories) -> bool:
@@ -83,11 +108,46 @@ def included(project: Path, patterns: Iterable[str]) -> tuple[list[Candidate], l
 
 
 def _files_of(project: Path, pattern: str) -> Iterator[str]:
-    for match in project.glob(pattern):
+    for match in _matches(project, pattern):
         if match.is_file():
             yield str(match)
         elif match.is_dir():
-            yield from (str(each) for each in match.rglob("*") if each.is_file() and each.suffix != ".pyc")
+            yield from _files_below(str(match), ())
+
+
+def _matches(project: Path, pattern: str) -> Iterable[Path]:
+    named = project / pattern
+    if named == project:
+        raise UsageError(
+            f"`{pattern}` in `include` is the whole project", hint="name files or folders, such as `data`"
+        )
+    if named.exists():
+        return [named]  # also where its name looks like a pattern
+    try:
+        return list(project.glob(pattern))
+    except (ValueError, IndexError, NotImplementedError) as error:
+        raise UsageError(
+            f"`{pattern}` in `include` is no pattern: {error}", hint="write it like `data/*.csv` or `data/**`"
+        ) from error
+
+
+def _files_below(directory: str, left_by_links: tuple[str, ...]) -> Iterator[str]:
+    """Yield the files under `directory`; links are followed as the job would, but never back."""
+    try:
+        with os.scandir(directory) as entries:
+            found = sorted(entries, key=lambda each: each.name)
+    except OSError as error:
+        raise RefusedFileError(
+            f"{directory} is in `include` and cannot be read: {error.strerror}", hint="make it readable"
+        ) from error
+    for each in found:
+        if each.is_file():
+            if not each.name.endswith(".pyc"):
+                yield each.path
+        elif each.is_dir():
+            links = (*left_by_links, os.path.realpath(directory)) if each.is_symlink() else left_by_links
+            if not each.is_symlink() or not leads_back(each.path, links):
+                yield from _files_below(each.path, links)
 
 
 def without_excluded(
@@ -106,11 +166,19 @@ def _is_excluded(candidate: Candidate, project: Path, expressions: list[re.Patte
 
 @lru_cache
 def _expression(pattern: str) -> re.Pattern[str]:
-    """`**/` spans directories, `*` and `?` do not; a matched directory drops what is below it."""
-    translated = ""
-    for token in re.findall(r"\*\*/|\*\*|\*|\?|[^*?]+", pattern.rstrip("/")):
-        translated += {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}.get(token, re.escape(token))
-    return re.compile(translated + r"(?:/.*)?\Z", re.DOTALL)
+    """`**/` spans directories, `*`, `?` and `[a-z]` do not; a matched directory drops what is below it."""
+    plain = pattern.removeprefix("./").strip("/")
+    parts = re.findall(r"\*\*/|\*\*|\*|\?|\[!?[^/\]]+\]|\[|[^*?\[]+", plain)
+    translated = "".join(_translated(part) for part in parts)
+    return re.compile(f"(?:{translated}|{re.escape(plain)})" + r"(?:/.*)?\Z", re.DOTALL)
+
+
+def _translated(part: str) -> str:
+    if part.startswith("[") and len(part) > 1:
+        negated = part[1] == "!"
+        inner = re.sub(r"([\\^\[])", r"\\\1", part[1 + negated : -1])
+        return f"[^/{inner}]" if negated else f"[{inner}]"
+    return {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}.get(part, re.escape(part))
 
 
 def within_limit(candidates: Iterable[Candidate]) -> tuple[list[Candidate], list[Warning]]:

@@ -145,12 +145,10 @@ def require_complete(resolution: Resolution) -> None:
 
 
 def _sources(scanner: Scanner, finder: Finder, entry_points: EntryPoints) -> Sources:
-    suffixes = finder.interpreter.suffixes
-
     def configs_beside(found: FirstParty) -> Iterator[str]:
         directory = os.path.dirname(found.file)
         if found.is_package:
-            files = (each.file for each in package_data("", directory, "", finder.directories, suffixes))
+            files = (each.file for each in package_data("", directory, "", finder.directories))
         else:
             files = (f"{directory}/{name}" for name in finder.directories.list(directory).files)
         return (file for file in files if is_config(os.path.basename(file)))
@@ -249,18 +247,17 @@ def _data(
     closure: Closure, plain: list[Candidate], finder: Finder, project: Path, settings: ResolveSettings
 ) -> tuple[list[Candidate], list[Warning]]:
     """Return the data that travels, and a warning for each file that is left out."""
-    suffixes = finder.interpreter.suffixes
     candidates: list[Candidate] = []
     read = {each.imported for each in closure.edges if each.rule == "resource"}
     for name, reached in closure.reached.items() if "data" not in settings.rules_off else ():
         match reached.found:
             case FirstParty(entry=entry, file=file, is_package=True):
                 directory = os.path.dirname(file)
-                candidates += package_data(name, directory, entry, finder.directories, suffixes)
+                candidates += package_data(name, directory, entry, finder.directories)
             case Namespace(portions=portions) if name in read:
                 for entry, directory in portions:
                     if finder.is_first_party(entry):
-                        candidates += package_data(name, directory, entry, finder.directories, suffixes)
+                        candidates += package_data(name, directory, entry, finder.directories)
     named = {each.file for each in plain}
     candidates = [each for each in candidates if each.file not in named]
     kept, warnings = within_limit(without_excluded(candidates, project, settings.exclude))
