@@ -16,8 +16,8 @@ from raybundle.cluster.access import make_access
 from raybundle.cluster.jobs import JobsClient
 from raybundle.cluster.secrets import refuse_literals
 from raybundle.config import load_settings
-from raybundle.graph.project import project_of
-from raybundle.model import ModuleName, ModuleTarget, ScriptTarget
+from raybundle.graph.project import find_target, project_of
+from raybundle.model import ModuleName, ModuleTarget
 from raybundle.pipeline import Request, find_bundle, open_request_store
 from raybundle.pipeline import build as _build
 from raybundle.pipeline import plan as _plan
@@ -84,7 +84,8 @@ def plan(target: str | Path, *, module: bool = False, **settings: Any) -> Plan:
     """Returns the bundle of a target, which is not stored.
 
     Args:
-        target: path of a script, or with `module` the name of a module.
+        target: a script, a directory with a `__main__.py`, a notebook, the name of a console script of
+            the project, or with `module` the name of a module.
         module: run the target as `python -m`.
         settings: as the configuration has them, with `_` for `-`: `store`, `roots`, `include`, `python`, …
     """
@@ -115,7 +116,7 @@ def run(ref: str, arguments: Sequence[str] = (), **settings: Any) -> Job:
 
 
 def _request(target: str | Path, module: bool, settings: Mapping[str, Any]) -> Request:
-    value: Target = ModuleTarget(ModuleName(str(target))) if module else ScriptTarget(Path(target).resolve())
+    value: Target = ModuleTarget(ModuleName(str(target))) if module else find_target(str(target))
     project = project_of(value, Path.cwd())
     return Request(value, _settings(settings, project), project, Path.cwd(), os.environ)
 

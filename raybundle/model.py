@@ -73,6 +73,8 @@ class ScriptTarget:
 
     path: Path
     """Absolute, symbolic links resolved as Python does for `sys.path[0]`."""
+    options: tuple[str, ...] = ()
+    """Of the interpreter, as in `python -P -W error path`: one word each, with its value (`-Werror`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +82,36 @@ class ModuleTarget:
     """A module, run as `python -m name`."""
 
     name: ModuleName
+    options: tuple[str, ...] = ()
 
 
-Target = ScriptTarget | ModuleTarget
+@dataclass(frozen=True, slots=True)
+class DirectoryTarget:
+    """A directory that holds a `__main__.py`, run as `python path`."""
+
+    path: Path
+    """Absolute, symbolic links resolved."""
+    options: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NotebookTarget:
+    """A notebook, whose code cells run in order as a script in its directory would."""
+
+    path: Path
+    """Absolute, symbolic links resolved."""
+    options: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ConsoleScriptTarget:
+    """A command that the project installs, run as the script that an installer makes for it."""
+
+    name: str
+    options: tuple[str, ...] = ()
+
+
+Target = ScriptTarget | ModuleTarget | DirectoryTarget | NotebookTarget | ConsoleScriptTarget
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +137,14 @@ class Interpreter:
     suffixes: tuple[str, ...]
     """Module suffixes in the order in which Python tries them: extensions, source, byte-code."""
     editables: tuple[tuple[str, str], ...]
-    """Top-level name and location, as setuptools' editable finders on `sys.meta_path` map them."""
+    """Name and location without suffix, as the finders of editable installs on `sys.meta_path` map them."""
+    namespaces: tuple[tuple[str, str], ...] = ()
+    """Name and directory of each portion of a namespace package that setuptools' editable finders know; the
+    directory is empty where it has only mapped packages."""
+    projects: tuple[tuple[str, str], ...] = ()
+    """Directory and `.dist-info` of each distribution that is installed as editable (PEP 610)."""
+    safe_path: bool = False
+    """Neither a script's directory nor the current one is put on the path (`-P`, `-I`, PYTHONSAFEPATH)."""
 
 
 @dataclass(frozen=True, slots=True)

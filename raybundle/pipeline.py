@@ -99,7 +99,8 @@ def resolve_target(request: Request) -> Resolution:
     settings = request.settings
     cache = cache_directory(request.environ)
     executable = find_interpreter(settings.text("python"), request.project, request.environ)
-    interpreter = describe(executable, request.environ, request.cwd, cache)
+    options = request.target.options
+    interpreter = describe(executable, request.environ, request.cwd, cache, options)
     resolution = resolve(
         request.target,
         ResolveSettings(

@@ -10,7 +10,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from raybundle.errors import BundleError, DigestMismatchError
-from raybundle.model import ArchivePath, Digest, ModuleTarget, RootSymbol, ScriptTarget
+from raybundle.graph.exhaustive import assert_never
+from raybundle.model import (
+    ArchivePath,
+    ConsoleScriptTarget,
+    Digest,
+    DirectoryTarget,
+    ModuleTarget,
+    NotebookTarget,
+    RootSymbol,
+    ScriptTarget,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -105,11 +115,23 @@ def _entry(resolution: Resolution) -> ScriptEntry | ModuleEntry:
     match resolution.target:
         case ModuleTarget(name=name):
             return ModuleEntry(name)
-        case ScriptTarget(path=path):
+        case ScriptTarget() | DirectoryTarget() | NotebookTarget() | ConsoleScriptTarget() as target:
             script = next(module for module in resolution.modules if module.name == "__main__")
             if script.path is None:
-                raise BundleError(f"the target {path} is not a file")
+                raise BundleError(f"the target {target} is not a file")
             return ScriptEntry(script.path)
+        case other:
+            return assert_never(other)
+
+
+def directory_symbol(path: ArchivePath) -> RootSymbol:
+    """Returns the symbol of the directory that holds a file of a bundle."""
+    folder, *parts = path.split("/")[:-1]
+    below = "/".join(parts)
+    if folder == "project":
+        return RootSymbol(f"project:{below or '.'}")
+    root = f"root:{folder.removeprefix('root-')}"
+    return RootSymbol(f"{root}:{below}" if below else root)
 
 
 def format_manifest(manifest: Manifest) -> bytes:

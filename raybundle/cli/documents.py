@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from raybundle.model import ScriptTarget
+from raybundle.graph.exhaustive import assert_never
+from raybundle.model import (
+    ConsoleScriptTarget,
+    DirectoryTarget,
+    ModuleTarget,
+    NotebookTarget,
+    ScriptTarget,
+)
 
 if TYPE_CHECKING:
     from raybundle.bundle.manifest import Manifest
@@ -103,4 +110,13 @@ def job_document(info: JobInfo) -> dict[str, Any]:
 
 def target_text(target: Target) -> str:
     """Returns a target as the user would write it."""
-    return str(target.path) if isinstance(target, ScriptTarget) else f"-m {target.name}"
+    match target:
+        case ScriptTarget(path=path) | DirectoryTarget(path=path) | NotebookTarget(path=path):
+            words = [str(path)]
+        case ModuleTarget(name=module):
+            words = ["-m", module]
+        case ConsoleScriptTarget(name=name):
+            words = [name]
+        case other:
+            return assert_never(other)
+    return " ".join([*target.options, *words])

@@ -8,13 +8,14 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from raybundle.cli.python_options import read_python_options
 from raybundle.cli.ray_environment import read_ray_environment
 from raybundle.cluster.follow import Limits
 from raybundle.cluster.secrets import parse_secrets, refuse_literals
 from raybundle.config import load_settings
 from raybundle.errors import UsageError
-from raybundle.graph.project import project_of
-from raybundle.model import ModuleName, ModuleTarget, ScriptTarget
+from raybundle.graph.project import find_target, project_of
+from raybundle.model import ModuleName, ModuleTarget
 from raybundle.pipeline import Request
 from raybundle.submission import JobOptions
 
@@ -32,26 +33,35 @@ _RESOURCES = ("entrypoint_num_cpus", "entrypoint_num_gpus", "entrypoint_memory")
 
 
 def parse_target(words: Sequence[str], base: Path | None = None) -> tuple[Target, tuple[str, ...]]:
-    """Returns target and arguments of `TARGET ARGS…`, `-m MODULE ARGS…` or `-- python job.py ARGS…`.
+    """Returns target and arguments of `TARGET ARGS…`, `-m MODULE ARGS…` or `-- python … job.py ARGS…`.
 
     Args:
         words: of the command line.
         base: where a relative script is looked up before the current directory.
 
     Raises:
-        UsageError: there is no target, or no file of that name.
+        UsageError: there is no target, none of that name, or an option of Python that a job cannot have.
     """
     match list(words):
         case ["--", interpreter, *rest] if _PYTHON.fullmatch(Path(interpreter).name):
-            return parse_target([word for i, word in enumerate(rest) if word != "-u" or i > 0], base)
+            options, rest = read_python_options(rest)
+            return _parse_words(rest, base, options)
         case ["--", first, *_] if not first.endswith(".py"):
             raise UsageError(f"`{first}` is not Python", hint="after `--` comes `python job.py ARGS…`")
         case ["--", *rest]:
-            return parse_target(rest, base)
+            return _parse_words(rest, base, ())
+        case rest:
+            return _parse_words(rest, base, ())
+
+
+def _parse_words(
+    words: list[str], base: Path | None, options: tuple[str, ...]
+) -> tuple[Target, tuple[str, ...]]:
+    match words:
         case ["-m", name, *arguments]:
-            return ModuleTarget(ModuleName(name)), tuple(arguments)
+            return ModuleTarget(ModuleName(name), options), tuple(arguments)
         case [name, *arguments] if not name.startswith("-"):
-            return ScriptTarget(_script(name, base)), tuple(arguments)
+            return find_target(name, base, options), tuple(arguments)
         case []:
             raise UsageError("no target: name a script, or `-m` and a module")
         case [first, *_]:
@@ -69,16 +79,6 @@ def parse_target_alone(words: Sequence[str]) -> Target:
     if rest:
         raise UsageError(f"`{rest[0]}` stands after the target", hint="options stand before the target")
     return target
-
-
-def _script(name: str, base: Path | None) -> Path:
-    path = Path(name)
-    if base is not None and (base / path).is_file():
-        path = base / path
-    if not path.is_file():
-        what = "is a directory" if path.is_dir() else "does not exist"
-        raise UsageError(f"the target {name} {what}", hint="name the script that is the driver")
-    return path.resolve()
 
 
 def make_request(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING, Any
 
-from raybundle.bundle.manifest import ModuleEntry, ScriptEntry
+from raybundle.bundle.manifest import ModuleEntry, ScriptEntry, directory_symbol
 from raybundle.errors import UsageError
 
 if TYPE_CHECKING:
@@ -107,6 +107,8 @@ def render_entrypoint(manifest: Manifest, arguments: Sequence[str]) -> str:
     match manifest.target:
         case ScriptEntry(path=path):
             target = f'"$RAYBUNDLE_TREE"/{shlex.quote(path)}'
+            if directory_symbol(path) not in manifest.path:
+                target = f"-P {target}"
         case ModuleEntry(name=name):
             target = f"-m {shlex.quote(name)}"
     return " ".join(["exec", python, target, *map(shlex.quote, arguments)])

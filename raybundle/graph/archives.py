@@ -6,40 +6,69 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from raybundle.errors import BundleError
+from raybundle.graph.find import FirstParty, ThirdParty
 from raybundle.model import Warning
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
+    from raybundle.graph.closure import Closure
     from raybundle.graph.find import Finder
-    from raybundle.model import Missing
 
 _HINT = "unpack it and declare the directory in `roots` of [tool.raybundle]"
 
 
-def archives_on(finder: Finder, missing: Iterable[Missing]) -> list[Warning]:
+def archives_on(finder: Finder, closure: Closure) -> list[Warning]:
     """Return a warning for each archive on the path.
 
     Raises:
-        BundleError: an archive holds a module that was found nowhere else.
+        BundleError: Python would take a module from an archive.
     """
     warnings = []
-    wanted = {each.name.partition(".")[0] for each in missing}
-    for entry in finder.path:
-        if finder.is_first_party(entry) and Path(entry).is_file():
-            needed = sorted(wanted & _top_level_names(entry))
-            if needed:
-                raise BundleError(f"`{needed[0]}` is in the archive {entry}, which cannot travel", hint=_HINT)
-            text = f"{entry} on the path is an archive: modules in it are not looked for"
-            warnings.append(Warning(text, Path(entry), None, _HINT))
+    for position, entry in enumerate(finder.path):
+        archive, inner = _split(entry)
+        if archive is None or not finder.is_first_party(entry):
+            continue
+        names = _top_level_names(archive, inner)
+        needed = sorted(each for each in names & _wanted(closure) if _is_first(position, each, finder))
+        if needed:
+            raise BundleError(f"`{needed[0]}` is in the archive {entry}, which cannot travel", hint=_HINT)
+        text = f"{entry} on the path is an archive: modules in it are not looked for"
+        warnings.append(Warning(text, archive, None, _HINT))
     return warnings
 
 
-def _top_level_names(archive: str) -> set[str]:
+def _split(entry: str) -> tuple[Path | None, str]:
+    """Return the archive that an entry of the path leads into, if any, and the directory inside it."""
+    path = Path(entry)
+    for each in (path, *path.parents):
+        if each.is_file():
+            return each, path.relative_to(each).as_posix()
+        if each.is_dir():
+            break
+    return None, ""
+
+
+def _wanted(closure: Closure) -> set[str]:
+    names = [*closure.reached, *closure.third_party]
+    names += [each.name for each in (*closure.missing, *closure.not_found)]
+    return {name.partition(".")[0] for name in names}
+
+
+def _is_first(position: int, name: str, finder: Finder) -> bool:
+    """Claims that Python would ask the archive at `position` before the place where `name` was found."""
+    match finder.find(name):
+        case FirstParty(entry=entry) | ThirdParty(entry=entry) if entry in finder.path:
+            return position < finder.path.index(entry)
+        case _:
+            return True
+
+
+def _top_level_names(archive: Path, inner: str) -> set[str]:
     import zipfile  # noqa: PLC0415 - start-up: an archive on the path is rare
 
+    prefix = "" if inner == "." else f"{inner}/"
     try:
         with zipfile.ZipFile(archive) as opened:
-            return {name.partition("/")[0].removesuffix(".py") for name in opened.namelist()}
+            names = [name[len(prefix) :] for name in opened.namelist() if name.startswith(prefix)]
     except (OSError, zipfile.BadZipFile):
         return set()
+    return {name.partition("/")[0].removesuffix(".py").removesuffix(".pyc") for name in names} - {""}

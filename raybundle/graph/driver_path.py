@@ -37,11 +37,12 @@ def declared_roots(project: Path, roots: Iterable[str]) -> tuple[str, ...]:
 
 
 def driver_path(
-    first: Path, declared: Iterable[str], interpreter: Interpreter, edits: Iterable[Edit]
+    first: Path | None, declared: Iterable[str], interpreter: Interpreter, edits: Iterable[Edit]
 ) -> tuple[str, ...]:
     """Return the path of the driver: roots as real paths, the interpreter's own entries as it writes them."""
     own = {*interpreter.stdlib, *interpreter.site}
-    path = edited([str(first), *declared, *interpreter.path], edits)
+    start = [] if first is None else [str(first)]
+    path = edited([*start, *declared, *interpreter.path], edits)
     return tuple(dict.fromkeys(entry if entry in own else os.path.realpath(entry) for entry in path))
 
 

@@ -17,11 +17,15 @@ from raybundle.graph.cache import write_atomically
 from raybundle.model import Interpreter
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 _PROBE = Path(__file__).with_name("_probe.py")
 _DECIDING = ("PYTHONPATH", "PYTHONHOME", "PYTHONNOUSERSITE", "PYTHONUSERBASE", "PYTHONSAFEPATH", "HOME")
 """Environment variables that change `sys.path`."""
+PATH_OPTIONS = ("-E", "-I", "-P", "-s")
+"""Options of the interpreter that change its path, and with which a job can be carried out."""
+_USAGE = 2
+"""Exit code of a Python that does not know an option; the first line names it."""
 _PROBE_TIMEOUT = 60.0
 """Seconds; a healthy interpreter answers in 0.05."""
 
@@ -57,26 +61,40 @@ def _find_requested(requested: str, environ: Mapping[str, str]) -> Path:
     return Path(os.path.abspath(found))  # a venv's python is a link that must stay one
 
 
-def describe(executable: Path, environ: Mapping[str, str], cwd: Path, cache_dir: Path) -> Interpreter:
+def describe(
+    executable: Path,
+    environ: Mapping[str, str],
+    cwd: Path,
+    cache_dir: Path,
+    options: Iterable[str] = (),
+) -> Interpreter:
     """Return what `executable` says of itself; kept in `cache_dir` until something it depends on changes.
 
+    Args:
+        executable: asked in a subprocess.
+        environ: with which the job would be started here; variables of it decide the path.
+        cwd: where it would be started.
+        cache_dir: where answers are kept.
+        options: of the interpreter; those that change its path count.
+
     Raises:
-        BundleError: it does not start, or does not answer.
+        BundleError: it does not start, does not answer, or does not know an option.
     """
-    cached = cache_dir / f"interpreter-{_key(executable, environ, cwd)}.json"
+    command = [str(executable), *(each for each in options if each in PATH_OPTIONS)]
+    cached = cache_dir / f"interpreter-{_key(command, environ, cwd)}.json"
     known = _read(cached)
     if known is not None:
         return known
-    answer = _ask(executable, environ, cwd)
+    answer = _ask(command, environ, cwd)
     stamps = {path: _stamp(path) for path in [str(executable), *answer.pop("watched")]}
     write_atomically(cached, json.dumps({"stamps": stamps, "answer": answer}).encode())
     return _interpreter(answer)
 
 
-def _key(executable: Path, environ: Mapping[str, str], cwd: Path) -> str:
+def _key(command: list[str], environ: Mapping[str, str], cwd: Path) -> str:
     deciding = [(name, environ[name]) for name in _DECIDING if name in environ]
     relative = any(not os.path.isabs(entry) for entry in environ.get("PYTHONPATH", "/").split(os.pathsep))
-    text = json.dumps([str(executable), _PROBE.stat().st_mtime_ns, deciding, str(cwd) if relative else None])
+    text = json.dumps([*command, _PROBE.stat().st_mtime_ns, deciding, str(cwd) if relative else None])
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -98,17 +116,18 @@ def _read(cached: Path) -> Interpreter | None:
         return None
 
 
-def _ask(executable: Path, environ: Mapping[str, str], cwd: Path) -> dict[str, Any]:
+def _ask(command: list[str], environ: Mapping[str, str], cwd: Path) -> dict[str, Any]:
     import subprocess  # noqa: PLC0415 - 8 ms that a warm start has no use for
 
-    command = [str(executable), "-B", str(_PROBE)]
+    executable, words = command[0], [*command, "-B", str(_PROBE)]
     try:
         process = subprocess.run(
-            command, env=dict(environ), cwd=cwd, capture_output=True, check=True, timeout=_PROBE_TIMEOUT
+            words, env=dict(environ), cwd=cwd, capture_output=True, check=True, timeout=_PROBE_TIMEOUT
         )
         answer: dict[str, Any] = json.loads(process.stdout[process.stdout.rindex(b'{"executable"') :])
     except subprocess.CalledProcessError as error:
-        said = error.stderr.decode(errors="replace").strip().rpartition("\n")[2]
+        said = error.stderr.decode(errors="replace").strip()
+        said = said.partition("\n")[0] if error.returncode == _USAGE else said.rpartition("\n")[2]
         raise BundleError(
             f"{executable} cannot describe itself: {said}", hint="raybundle needs Python 3.10 or later there"
         ) from error
@@ -132,4 +151,7 @@ def _interpreter(answer: dict[str, Any]) -> Interpreter:
         stdlib_names=frozenset(answer["stdlib_names"]),
         suffixes=tuple(answer["suffixes"]),
         editables=tuple((name, location) for name, location in answer["editables"]),
+        namespaces=tuple((name, location) for name, location in answer["namespaces"]),
+        projects=tuple((directory, metadata) for directory, metadata in answer["projects"]),
+        safe_path=answer["safe_path"],
     )

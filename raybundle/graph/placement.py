@@ -44,7 +44,7 @@ def place(closure: Closure, data: Iterable[Candidate], finder: Finder, project: 
     taken = {module.path for module in modules}
     files = {each.path: each for each in _data_files(data, roots, project) if each.path not in taken}
     return Placement(
-        path=_symbolic_path(finder, roots),
+        path=_symbolic_path(finder, roots, closure),
         roots=tuple(roots.values()),
         modules=tuple(modules),
         data=tuple(files[path] for path in sorted(files)),
@@ -95,13 +95,21 @@ def _data_files(data: Iterable[Candidate], roots: Mapping[str, Root], project: P
         yield DataFile(Path(each.file), path, each.reason, each.content)
 
 
-def _symbolic_path(finder: Finder, roots: Mapping[str, Root]) -> tuple[RootSymbol, ...]:
-    """Return the ordered path by symbols; `stdlib` stands where Python has it, `ray` at the end."""
+def _symbolic_path(finder: Finder, roots: Mapping[str, Root], closure: Closure) -> tuple[RootSymbol, ...]:
+    """Return the ordered path by symbols; `stdlib` stands where Python has it, `ray` at the end.
+
+    The directory of a script that runs with `-P` is on no path: nothing but the script is in it.
+    """
     stdlib = frozenset(finder.interpreter.stdlib)
     symbols = [
         RootSymbol("stdlib") if entry in stdlib else roots[entry].symbol
         for entry in finder.path
         if entry in stdlib or entry in roots
     ]
-    symbols += [root.symbol for root in roots.values()]
+    imported = {
+        each.found.entry
+        for name, each in closure.reached.items()
+        if name != "__main__" and isinstance(each.found, FirstParty)
+    }
+    symbols += [root.symbol for entry, root in roots.items() if entry in imported]
     return tuple(dict.fromkeys([*symbols, RootSymbol("ray")]))

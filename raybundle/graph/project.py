@@ -1,16 +1,73 @@
-"""Finds the project that a bundle is relative to, and the directory Python puts first on the path."""
+"""Says what a target's name means, which project it belongs to, and what Python puts first on the path."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from raybundle.errors import UsageError
+from raybundle.graph.console_script import DIRECTORY
 from raybundle.graph.exhaustive import assert_never
-from raybundle.model import ModuleTarget, ScriptTarget
+from raybundle.model import (
+    ConsoleScriptTarget,
+    DirectoryTarget,
+    ModuleTarget,
+    NotebookTarget,
+    ScriptTarget,
+)
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from raybundle.model import Target
+
+_SOURCES = (".py", ".pyw")
+
+
+def find_target(name: str, base: Path | None = None, options: tuple[str, ...] = ()) -> Target:
+    """Return what `name` stands for: a file or directory, else a console script of the project.
+
+    Args:
+        name: as the user writes it.
+        base: where a relative path is looked up before the current directory.
+        options: of the interpreter.
+
+    Raises:
+        UsageError: it is nothing that can be run from a bundle.
+    """
+    path = Path(name)
+    if base is not None and (base / path).exists():
+        path = base / path
+    if path.is_file():
+        return _file_target(path, options)
+    if (path / "__main__.py").is_file():
+        return DirectoryTarget(path.resolve(), options)
+    if _is_command(name):
+        return ConsoleScriptTarget(name, options)
+    if not path.is_dir():
+        raise UsageError(f"the target {name} does not exist", hint="name the script that is the driver")
+    hint = "name the script that is the driver, or write `__main__.py` in the directory"
+    raise UsageError(f"the target {name} is a directory without `__main__.py`", hint=hint)
+
+
+def _is_command(name: str) -> bool:
+    """Claims that a console script may have this name: no path, and no file's name."""
+    return bool(name) and "/" not in name and name not in (".", "..") and not name.endswith((".py", ".ipynb"))
+
+
+def _file_target(path: Path, options: tuple[str, ...]) -> Target:
+    if path.suffix == ".ipynb":
+        return NotebookTarget(path.resolve(), options)
+    if path.suffix not in _SOURCES and _is_archive(path):
+        hint = "unpack it, and name the directory that holds its `__main__.py`"
+        raise UsageError(f"the target {path} is an archive, which cannot travel", hint=hint)
+    if path.suffix == ".pyc":
+        raise UsageError(f"the target {path} is byte-code without source", hint="name its source")
+    return ScriptTarget(path.resolve(), options)
+
+
+def _is_archive(path: Path) -> bool:
+    import zipfile  # noqa: PLC0415 - start-up: a script's name ends in .py
+
+    return zipfile.is_zipfile(path)
 
 
 def find_project(target_path: Path) -> Path:
@@ -24,22 +81,32 @@ def find_project(target_path: Path) -> Path:
 
 
 def project_of(target: Target, cwd: Path) -> Path:
-    """Return the project of `target`; `-m` names no file, so it is looked for from `cwd`."""
+    """Return the project of `target`; where it names no file, it is looked for from `cwd`."""
     match target:
-        case ScriptTarget(path=path):
+        case ScriptTarget(path=path) | DirectoryTarget(path=path) | NotebookTarget(path=path):
             return find_project(path)
-        case ModuleTarget():
+        case ModuleTarget() | ConsoleScriptTarget():
             return find_project(cwd)
         case other:
             return assert_never(other)
 
 
-def first_directory(target: Target, cwd: Path) -> Path:
-    """Return `sys.path[0]`: the script's real directory, or `cwd` for `-m`."""
+def first_directory(target: Target, project: Path, cwd: Path, *, safe_path: bool) -> Path | None:
+    """Return `sys.path[0]`, or None where Python puts nothing first.
+
+    That is the real directory of a script, `cwd` for `-m`, and none of them with `safe_path`; a directory
+    that is run is put first in any case (Modules/main.c of CPython, 3.10 to 3.13).
+    """
     match target:
-        case ScriptTarget(path=path):
+        case DirectoryTarget(path=path):
+            return path
+        case _ if safe_path:
+            return None
+        case ScriptTarget(path=path) | NotebookTarget(path=path):
             return path.resolve().parent
         case ModuleTarget():
             return cwd
+        case ConsoleScriptTarget():
+            return project / DIRECTORY
         case other:
             return assert_never(other)

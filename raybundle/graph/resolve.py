@@ -16,6 +16,7 @@ from raybundle.graph.archives import archives_on
 from raybundle.graph.cache import Scanner, read_source
 from raybundle.graph.closure import Sources, Start, follow, shadowed_in
 from raybundle.graph.conditions import environment_of
+from raybundle.graph.console_script import console_script
 from raybundle.graph.data_files import (
     Candidate,
     included,
@@ -30,27 +31,43 @@ from raybundle.graph.driver_path import declared_roots, driver_path
 from raybundle.graph.entry_points import EntryPoints, own_metadata
 from raybundle.graph.exhaustive import assert_never
 from raybundle.graph.find import Finder, FirstParty, Namespace
+from raybundle.graph.generated import Generated, relocated
+from raybundle.graph.interpreter import PATH_OPTIONS
+from raybundle.graph.notebook import notebook_script
 from raybundle.graph.notices import of_shadowed_library
 from raybundle.graph.path_edits import Edits, evaluate
 from raybundle.graph.placement import place
 from raybundle.graph.project import first_directory, project_of
 from raybundle.graph.ray_names import refuse_shadows_of_ray
-from raybundle.graph.scan import parse
+from raybundle.graph.scan import parse, scan
 from raybundle.graph.strings import is_config
 from raybundle.graph.widen import Widening
-from raybundle.model import ModuleTarget, Resolution, ScriptTarget, Warning
+from raybundle.model import (
+    ConsoleScriptTarget,
+    DirectoryTarget,
+    ModuleTarget,
+    NotebookTarget,
+    Resolution,
+    ScriptTarget,
+    Warning,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from raybundle.graph.cache import ScanCache
     from raybundle.graph.closure import Closure
     from raybundle.graph.distributions import Needed
+    from raybundle.graph.facts import Facts
     from raybundle.graph.placement import Placement
     from raybundle.model import Interpreter, Target
 
 _IMPORTED_AT_START = ("sitecustomize", "usercustomize")
 """Python's `site` imports these by itself, before the script's directory is on the path."""
+_HAS_SAFE_PATH = (3, 11)
+"""The Python that has `-P` and PYTHONSAFEPATH."""
+_LINK_TREE = "/build/__editable__."
+"""In the path of a directory of links that setuptools makes for an editable install in strict mode."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +95,9 @@ def resolve(
     """
     cwd = cwd.resolve()
     project = (settings.project or project_of(target, cwd)).resolve()
-    finder, start = _find_start(target, declared_roots(project, settings.roots), interpreter, cwd)
+    made = _made_script(target, project, interpreter)
+    path = _DriverPath(target, project, declared_roots(project, settings.roots), cwd)
+    finder, start = _find_start(path, interpreter, made)
     wanted, warnings = included(project, settings.include)
     wanted = without_excluded(wanted, project, settings.exclude)
     names, plain = _split_modules(wanted, finder)
@@ -93,11 +112,14 @@ def resolve(
     scanner = Scanner(cache, project, environment_of(interpreter))
     entry_points = EntryPoints(interpreter.site, finder)
     try:
-        closure = follow(start, finder, _sources(scanner, finder, entry_points), settings.rules_off)
+        sources = _sources(scanner, finder, entry_points, made)
+        closure = follow(start, finder, sources, settings.rules_off)
     finally:
         scanner.save()
     left_behind = [
-        *archives_on(finder, closure.missing),
+        *archives_on(finder, closure),
+        *_of_options(target),
+        *_of_safe_path(start, finder),
         *of_shadowed_library(finder, {*closure.reached, Path(start.found.file).stem}),
     ]
     data, left_out = _data(closure, plain, finder, project, settings)
@@ -106,7 +128,7 @@ def resolve(
     placement = place(closure, data, finder, project)
     _refuse(placement, finder, project)
     needed = find_distributions(closure.third_party, interpreter, cache)
-    return Resolution(
+    resolution = Resolution(
         target=target,
         project=project,
         interpreter=interpreter,
@@ -122,6 +144,7 @@ def resolve(
         unknown=closure.unknown,
         shadowed=shadowed_in(closure),
     )
+    return resolution if made is None else relocated(resolution, made)
 
 
 def require_complete(resolution: Resolution) -> None:
@@ -144,7 +167,7 @@ def require_complete(resolution: Resolution) -> None:
     )
 
 
-def _sources(scanner: Scanner, finder: Finder, entry_points: EntryPoints) -> Sources:
+def _sources(scanner: Scanner, finder: Finder, entry_points: EntryPoints, made: Generated | None) -> Sources:
     def configs_beside(found: FirstParty) -> Iterator[str]:
         directory = os.path.dirname(found.file)
         if found.is_package:
@@ -154,7 +177,10 @@ def _sources(scanner: Scanner, finder: Finder, entry_points: EntryPoints) -> Sou
         return (file for file in files if is_config(os.path.basename(file)))
 
     return Sources(
-        scanner.facts, scanner.config, configs_beside, Widening(finder, scanner.mentions, entry_points.values)
+        _facts_of(scanner, made),
+        scanner.config,
+        configs_beside,
+        Widening(finder, scanner.mentions, entry_points.values),
     )
 
 
@@ -162,30 +188,92 @@ def _shown(file: Path, project: Path) -> str:
     return str(file.relative_to(project) if file.is_relative_to(project) else file)
 
 
-def _find_start(
-    target: Target, declared: tuple[str, ...], interpreter: Interpreter, cwd: Path
-) -> tuple[Finder, Start]:
+def _made_script(target: Target, project: Path, interpreter: Interpreter) -> Generated | None:
+    match target:
+        case NotebookTarget(path=path):
+            return notebook_script(path)
+        case ConsoleScriptTarget(name=name):
+            return console_script(name, project, interpreter)
+        case ScriptTarget() | ModuleTarget() | DirectoryTarget():
+            return None
+        case other:
+            return assert_never(other)
+
+
+def _facts_of(scanner: Scanner, made: Generated | None) -> Callable[[str], Facts]:
+    if made is None:
+        return scanner.facts
+    return lambda file: (
+        scan(made.content, file, scanner.environment) if file == str(made.file) else scanner.facts(file)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _DriverPath:
+    """What the driver's path begins with is found from this."""
+
+    target: Target
+    project: Path
+    declared: tuple[str, ...]
+    cwd: Path
+
+    def on(self, interpreter: Interpreter, edits: Edits) -> tuple[str, ...]:
+        first = first_directory(self.target, self.project, self.cwd, safe_path=interpreter.safe_path)
+        return driver_path(first, self.declared, interpreter, edits.edits)
+
+
+def _find_start(path: _DriverPath, interpreter: Interpreter, made: Generated | None) -> tuple[Finder, Start]:
     """Return the finder for the driver's path, its own edits applied, and the driver itself."""
-    first = first_directory(target, cwd)
-    finder = Finder(driver_path(first, declared, interpreter, ()), interpreter)
-    name, found = _find_driver(target, finder)
-    edits = _edits(found.file, str(cwd))
+    finder = Finder(path.on(interpreter, Edits()), interpreter)
+    name, found = _find_driver(path.target, finder, made)
+    # A notebook runs in its own directory.
+    cwd = Path(found.entry) if isinstance(path.target, NotebookTarget) else path.cwd
+    edits = _edits(found.file, str(cwd), made)
     if edits.edits:
-        path = driver_path(first, declared, interpreter, edits.edits)
-        finder = Finder(path, interpreter, finder.directories)
+        finder = Finder(path.on(interpreter, edits), interpreter, finder.directories)
     return finder, Start(name, found, edits.lines)
 
 
-def _find_driver(target: Target, finder: Finder) -> tuple[str, FirstParty]:
+def _of_safe_path(start: Start, finder: Finder) -> Iterator[Warning]:
+    """Yield a warning where the nodes put first what `-P` leaves in its later place on the path.
+
+    Raises:
+        BundleError: no option of this Python keeps a script's directory from the path of a node.
+    """
+    directory = start.found.entry
+    if start.name != "__main__" or not finder.interpreter.safe_path or finder.path[0] == directory:
+        return
+    if directory in finder.path:
+        text = f"the script's directory {directory} is on the path, and on the nodes it comes first"
+        yield Warning(text, Path(start.found.file), None, "run it without -P, -I and PYTHONSAFEPATH")
+    elif finder.interpreter.version < _HAS_SAFE_PATH:
+        raise BundleError(
+            f"-I keeps {directory} from the path, and Python {finder.interpreter.version[0]}."
+            f"{finder.interpreter.version[1]} on the nodes has no option that does so alone",
+            hint="use Python 3.11 or later, or run it without -I: -E and -s do the rest",
+        )
+
+
+def _find_driver(target: Target, finder: Finder, made: Generated | None) -> tuple[str, FirstParty]:
     match target:
         case ScriptTarget(path=path):
             if not path.is_file():
                 raise BundleError(f"there is no script {path}", hint="give the path of a Python file")
-            return "__main__", FirstParty(str(path.resolve().parent), str(path.resolve()), is_package=False)
+            return _script(path.resolve())
+        case DirectoryTarget(path=path):
+            if not (path / "__main__.py").is_file():
+                raise BundleError(f"there is no `__main__.py` in {path}", hint="give the path of a script")
+            return _script(path.resolve() / "__main__.py")
+        case NotebookTarget() | ConsoleScriptTarget():
+            return _script(made.file if made else Path())
         case ModuleTarget(name=name):
             return _find_module(name, finder)
         case other:
             return assert_never(other)
+
+
+def _script(file: Path) -> tuple[str, FirstParty]:
+    return "__main__", FirstParty(str(file.parent), str(file), is_package=False)
 
 
 def _find_module(name: str, finder: Finder) -> tuple[str, FirstParty]:
@@ -201,11 +289,18 @@ def _find_module(name: str, finder: Finder) -> tuple[str, FirstParty]:
             )
 
 
-def _edits(file: str, cwd: str) -> Edits:
-    source = read_source(file)
+def _edits(file: str, cwd: str, made: Generated | None) -> Edits:
+    source = read_source(file) if made is None else made.content
     if b"path" not in source and b"addsitedir" not in source:
         return Edits()
     return evaluate(parse(source, file), file, cwd)
+
+
+def _of_options(target: Target) -> Iterator[Warning]:
+    for option in target.options:
+        if option not in PATH_OPTIONS:
+            hint = "set the variable that does the same with --env, such as PYTHONWARNINGS"
+            yield Warning(f"the job's driver runs without the option `{option}` of Python", None, None, hint)
 
 
 def _imported_at_start(finder: Finder) -> list[str]:
@@ -267,11 +362,11 @@ def _data(
 def _refuse(placement: Placement, finder: Finder, project: Path) -> None:
     """Refuse what must not travel, or could not be told apart where it arrives."""
     modules = [str(each.file) for each in placement.modules if each.file]
+    files = [*modules, *(str(each.file) for each in placement.data)]
+    files = [each for each in files if _LINK_TREE not in each]
     allowed = {str(project), *(str(root.directory) for root in placement.roots)}
     allowed.update(entry for entry in finder.path if finder.is_first_party(entry))
-    refuse_escaping_links(
-        [*modules, *(str(each.file) for each in placement.data)], allowed, finder.directories
-    )
+    refuse_escaping_links(files, allowed, finder.directories)
     refuse_secrets(str(each.file) for each in placement.data)
     paths = [each.path for each in placement.modules if each.path]
     refuse_case_collisions([*paths, *(each.path for each in placement.data)])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
-from raybundle.model import ScriptTarget
+from raybundle.model import ModuleTarget
 
 if TYPE_CHECKING:
     from raybundle.model import Edge, Resolution
@@ -48,7 +48,7 @@ def reason_absent(resolution: Resolution, name: str) -> str:
 
 
 def _driver(resolution: Resolution) -> str:
-    if isinstance(resolution.target, ScriptTarget):
+    if not isinstance(resolution.target, ModuleTarget):
         return "__main__"
     name = resolution.target.name
     package = f"{name}.__main__"

@@ -91,6 +91,11 @@ def unpack(
         files=tuple(ManifestFile(f.path, f.executable, len(f.data), f.sha256) for f in collected),
         provided=tuple(Provided(*item) for item in provided),
     )
+    return unpack_bundle(directory, manifest, collected)
+
+
+def unpack_bundle(directory: Path, manifest: Manifest, collected: Sequence[CollectedFile]) -> Unpacked:
+    """Packs a bundle and unpacks it as Ray does."""
     data = format_manifest(manifest)
     archive = pack(data, collected)
     scratch = directory / "scratch"

@@ -1,0 +1,50 @@
+"""Scripts that are made for targets which are none: a notebook, a console script."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from raybundle.model import Edge, Missing, Module, Resolution, Unknown, Warning
+
+    Placed = TypeVar("Placed", Edge, Missing, Unknown, Warning)
+
+
+@dataclass(frozen=True, slots=True)
+class Generated:
+    """A script that is on no disk, and what it was made of."""
+
+    file: Path
+    """Where it would lie: this decides its place in the archive and the directory that Python puts first."""
+    content: bytes
+    origin: Path
+    lines: tuple[int, ...]
+    """For each line of the script, the line of `origin` that it comes from."""
+    warnings: tuple[Warning, ...] = ()
+
+
+def relocated(resolution: Resolution, made: Generated) -> Resolution:
+    """Return `resolution` in which all that is said of the script is said of what it was made of."""
+    return replace(
+        resolution,
+        modules=tuple(_module(each, made) for each in resolution.modules),
+        edges=tuple(_placed(each, made) for each in resolution.edges),
+        missing=tuple(_placed(each, made) for each in resolution.missing),
+        not_found=tuple(_placed(each, made) for each in resolution.not_found),
+        unknown=tuple(_placed(each, made) for each in resolution.unknown),
+        warnings=(*made.warnings, *(_placed(each, made) for each in resolution.warnings)),
+    )
+
+
+def _module(module: Module, made: Generated) -> Module:
+    return replace(module, file=made.origin, content=made.content) if module.file == made.file else module
+
+
+def _placed(value: Placed, made: Generated) -> Placed:
+    if value.file != made.file:
+        return value
+    line = made.lines[value.line - 1] if value.line else value.line
+    return replace(value, file=made.origin, line=line)
