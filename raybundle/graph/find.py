@@ -1,7 +1,7 @@
 """Finds the file that Python would import for a name: its own rules, decided on directory listings."""
 
 # Why strings: paths here are the strings that `sys.path` holds; pathlib would cost ten times as much.
-# ruff: noqa: PTH118, PTH120, PTH206
+# ruff: noqa: PTH118, PTH119, PTH120, PTH206
 
 from __future__ import annotations
 
@@ -165,13 +165,13 @@ class Finder:
                 return self._find_third_party(found, tail)
             case FirstParty(entry=entry, file=file, is_package=is_package):
                 places = [(entry, os.path.dirname(file))] if is_package else []
-                return self._or_editable(name, self._search(places, tail))
+                return self._or_editable(name, self._search(places, name))
             case Namespace(portions=portions):
-                return self._or_editable(name, self._search(portions, tail))
+                return self._or_editable(name, self._search(portions, name))
 
     def _find_top(self, name: str) -> Found:
-        if name in self.interpreter.builtin_names:
-            return StandardLibrary()
+        if name in self.interpreter.builtin_names or name == "__main__":
+            return StandardLibrary()  # in `sys.modules` before any path is asked
         found = self._or_editable(name, self._search([(each, each) for each in self.path], name))
         if isinstance(found, Missing) and name in self.interpreter.stdlib_names:
             return StandardLibrary()  # of another platform
@@ -185,29 +185,48 @@ class Finder:
                 return ThirdParty(parent.entry, found.path, found.is_package)
         return ThirdParty(parent.entry, parent.file, is_package=False)
 
-    def _search(self, places: Iterable[tuple[str, str]], tail: str) -> Found:
-        places = tuple(places)
+    def _search(self, places: Iterable[tuple[str, str]], name: str) -> Found:
+        places, tail = tuple(places), name.rpartition(".")[2]
         portions = []
         for position, (entry, directory) in enumerate(places):
             found = self._in_directory(directory, tail)
             if found:
-                return self._module(entry, found, places[position:], tail)
+                return self._module(name, entry, found, places[position:])
             if tail in self.directories.list(directory).directories:
                 portions.append((entry, join(directory, tail)))
         return self._namespace(tuple(portions))
 
-    def _module(self, entry: str, found: _File, places: tuple[tuple[str, str], ...], tail: str) -> Found:
+    def _module(self, name: str, entry: str, found: _File, places: tuple[tuple[str, str], ...]) -> Found:
         if entry in self._stdlib:
             return StandardLibrary()
         if entry in self._site:
-            return ThirdParty(entry, found.path, found.is_package)
+            linked = self._linked(name, found, places[0][1])
+            return linked or ThirdParty(entry, found.path, found.is_package)
         return FirstParty(
             entry,
             found.path,
             found.is_package,
             is_extension=found.suffix not in {".py", ".pyc"},
-            shadowed=tuple(self._alternatives(found, places, tail)),
+            shadowed=tuple(self._alternatives(found, places, name.rpartition(".")[2])),
         )
+
+    def _linked(self, name: str, found: _File, directory: str) -> FirstParty | None:
+        """Return the source that a link in site-packages leads to (`flit install --symlink`, `ln -s`).
+
+        Installers that keep files elsewhere (conda, uv) link them one by one, or into other site-packages:
+        a linked module is source only where an editable install says so.
+        """
+        place = os.path.dirname(found.path) if found.is_package else found.path
+        if os.path.basename(place) not in self.directories.list(directory).links:
+            return None
+        real = os.path.realpath(place)
+        owned = any(real.startswith(f"{project}{os.sep}") for project, _ in self.interpreter.projects)
+        if not owned and (not found.is_package or "-packages/" in real):
+            return None
+        location = real if found.is_package else real.removesuffix(found.suffix)
+        file = os.path.join(real, "__init__" + found.suffix) if found.is_package else real
+        is_extension = found.suffix not in {".py", ".pyc"}
+        return FirstParty(_entry_of(name, location), file, found.is_package, is_extension)
 
     def _namespace(self, portions: tuple[tuple[str, str], ...]) -> Found:
         if not portions:
@@ -250,21 +269,30 @@ class Finder:
         return {each for each in names if each.isidentifier() and each != "__init__"}
 
     def _or_editable(self, name: str, found: Found) -> Found:
-        """Fall back to setuptools' editable finders, which stand at the end of `sys.meta_path`."""
+        """Ask editable installs as Python does: their namespaces with the path, their finders after it."""
         if not isinstance(found, (Missing, Namespace)):
             return found
+        locations = [location for known, location in self.interpreter.namespaces if known == name]
+        there = [each for each in locations if self._is_directory(each)]
         portions = found.portions if isinstance(found, Namespace) else ()
+        portions = (*portions, *((_entry_of(name, each), each) for each in there))
+        if locations or portions:
+            return Namespace(portions) if locations else found
+        return self._mapped(name)
+
+    def _is_directory(self, location: str) -> bool:
+        directory, base = os.path.split(location)
+        return base in self.directories.list(directory).directories
+
+    def _mapped(self, name: str) -> Found:
         for known, location in self.interpreter.editables:
-            if known != name:
-                continue
-            directory, base = os.path.split(location)
-            entry = _entry_of(name, location)
-            file = self._in_directory(directory, base)
-            if file and not portions:
-                return FirstParty(entry, file.path, file.is_package, file.suffix not in {".py", ".pyc"})
-            if base in self.directories.list(directory).directories:
-                portions = (*portions, (entry, location))
-        return self._namespace(portions)
+            if known == name:
+                directory, base = os.path.split(location)
+                file = self._in_directory(directory, base)
+                if file:
+                    is_extension = file.suffix not in {".py", ".pyc"}
+                    return FirstParty(_entry_of(name, location), file.path, file.is_package, is_extension)
+        return Missing()
 
 
 def _search_path(found: Found) -> Iterable[str]:

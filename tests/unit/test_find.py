@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from posixpath import dirname
 
 import pytest
@@ -36,7 +37,10 @@ def interpreter(editables: tuple[tuple[str, str], ...] = ()) -> Interpreter:
 
 
 def finder(
-    *files: str, path: tuple[str, ...] = ("/a", "/b"), editables: tuple[tuple[str, str], ...] = ()
+    *files: str,
+    path: tuple[str, ...] = ("/a", "/b"),
+    editables: tuple[tuple[str, str], ...] = (),
+    namespaces: tuple[tuple[str, str], ...] = (),
 ) -> Finder:
     """A finder over directories that exist only as listings; `d/` at the end is an empty directory."""
     listings: dict[str, tuple[set[str], set[str]]] = {
@@ -52,7 +56,9 @@ def finder(
     known = {
         name: Listing(frozenset(files - {""}), frozenset(names)) for name, (files, names) in listings.items()
     }
-    return Finder((*path, "/std", "/site"), interpreter(editables), Directories(known))
+    return Finder(
+        (*path, "/std", "/site"), replace(interpreter(editables), namespaces=namespaces), Directories(known)
+    )
 
 
 def test_the_first_entry_that_has_a_module_wins() -> None:
@@ -138,7 +144,7 @@ def test_an_entry_of_the_path_beats_an_editable_finder() -> None:
 
 
 def test_an_editable_namespace_joins_the_portions_on_the_path() -> None:
-    tree = finder("/a/n/x.py", "/x/src/n/y.py", editables=(("n", "/x/src/n"),))
+    tree = finder("/a/n/x.py", "/x/src/n/y.py", namespaces=(("n", "/x/src/n"),))
 
     assert tree.find("n") == Namespace((("/a", "/a/n"), ("/x/src", "/x/src/n")))
 
