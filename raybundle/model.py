@@ -127,7 +127,10 @@ class Interpreter:
     platform: str
     """`sysconfig.get_platform()`, such as `linux-x86_64`."""
     path: tuple[str, ...]
-    """`sys.path` without a script's directory: PYTHONPATH, standard library, site-packages, `.pth` roots."""
+    """`sys.path` without a script's directory: PYTHONPATH, standard library, site-packages, `.pth` roots.
+
+    Entries that are not there count: edits of the path give their places.
+    """
     stdlib: tuple[str, ...]
     """The entries of `path` that hold the standard library."""
     site: tuple[str, ...]

@@ -1,7 +1,7 @@
 """Runs in the target interpreter and prints as JSON how it imports; standard library only."""
 
 # Why strings: what `os.path` says here is what `site` and `sys.path` compare with.
-# ruff: noqa: PTH110, PTH112, PTH118, PTH119, PTH120, PTH123, PTH208
+# ruff: noqa: PTH110, PTH100, PTH112, PTH118, PTH119, PTH123, PTH208
 from __future__ import annotations
 
 import sys
@@ -45,9 +45,10 @@ def mapped() -> Iterator[tuple[str, str]]:
     for module in editable_finders():
         yield from getattr(module, "MAPPING", {}).items()
     for finder in sys.meta_path:
-        # The package `editables`, which hatchling and pdm-backend use: files by name.
-        if getattr(finder, "__module__", "") == "editables.redirector":
-            for name, file in getattr(finder, "_redirections", {}).items():
+        for attribute in ("_redirections", "known_source_files"):
+            # Files by name: of the package `editables` (hatchling, pdm-backend), and of scikit-build-core.
+            files = getattr(finder, attribute, None)
+            for name, file in files.items() if isinstance(files, dict) else ():
                 directory, base = os.path.split(file)
                 stem = base.partition(".")[0]
                 yield name, directory if stem == "__init__" else os.path.join(directory, stem)
@@ -98,32 +99,65 @@ def standard_library() -> Iterator[str]:
 
 
 def site_directories() -> Iterator[str]:
-    """Entries of the path into which distributions are installed."""
+    """Entries of the path into which distributions are installed, and those inside them."""
     paths = sysconfig.get_paths()
     wanted = {paths["purelib"], paths["platlib"], *site.getsitepackages(), site.getusersitepackages()}
+    found = [
+        entry
+        for entry in sys.path
+        if entry in wanted or os.path.basename(entry) in ("site-packages", "dist-packages")
+    ]
     for entry in sys.path:
-        if entry in wanted or os.path.basename(entry) in ("site-packages", "dist-packages"):
+        if any(entry == each or entry.startswith(each + os.sep) for each in found):
             yield entry
 
 
 def path_files() -> Iterator[str]:
-    """The files beside which a change of `sys.path` can be noticed."""
+    """What decides `sys.path`: of each, a change or a first appearance changes the answer."""
     yield os.path.realpath(sys.executable)
     yield os.path.join(sys.prefix, "pyvenv.cfg")
+    yield site.getusersitepackages()
+    yield from sys.path
+    for directory, name, line in path_lines():
+        yield os.path.join(directory, name)
+        if not line.startswith(("import ", "import\t")):
+            yield os.path.join(directory, line)
+    for _, file in started():
+        yield file
+
+
+def path_lines() -> Iterator[tuple[str, str, str]]:
+    """Directory, file and text of each line of the `.pth` files, as `site` reads them."""
     for directory in site_directories():
-        for name in sorted(os.listdir(directory)) if os.path.isdir(directory) else ():
-            if name.endswith(".pth") or "__editable__" in name:
-                yield os.path.join(directory, name)
+        names = os.listdir(directory) if os.path.isdir(directory) else []
+        for name in sorted(name for name in names if name.endswith(".pth")):
+            try:
+                with open(os.path.join(directory, name), encoding="utf-8", errors="replace") as stream:
+                    lines = [line.rstrip() for line in stream]
+            except OSError:
+                continue
+            for line in lines:
+                if line and not line.startswith("#"):
+                    yield directory, name, line
 
 
-def is_there(entry: str) -> bool:
-    """Claims that an entry of the path is there, or that an archive is above it: `lib.zip/inner`."""
-    while not os.path.exists(entry):
-        parent = os.path.dirname(entry)
-        if parent == entry or os.path.isdir(parent):
-            return False
-        entry = parent
-    return True
+def started() -> Iterator[tuple[str, str]]:
+    """Name and file of what was imported before this file, and is not of the standard library."""
+    libraries = tuple(sysconfig.get_paths()[name] + os.sep for name in ("stdlib", "platstdlib"))
+    for name in sorted(startup - {"__main__"}):
+        file = getattr(sys.modules.get(name), "__file__", None) or ""
+        inside = file.startswith(libraries) and "-packages" + os.sep not in file
+        if file and not inside and not file.startswith("<"):
+            yield name, os.path.abspath(file)
+
+
+def asks_environment() -> bool:
+    """Claims that code that we do not know has run: it may ask any variable for what it does to the path."""
+    for _, name, line in path_lines():
+        known = line[len("import") :].strip().startswith(("__editable__", "_editable_impl_", "_virtualenv"))
+        if line.startswith(("import ", "import\t")) and not known and name != "distutils-precedence.pth":
+            return True
+    return any(name.endswith("customize") for name, _ in started())
 
 
 sys.stdout.write(
@@ -134,17 +168,21 @@ sys.stdout.write(
             "version": list(sys.version_info[:3]),
             "abi": sysconfig.get_config_var("SOABI") or "",
             "platform": sysconfig.get_platform(),
-            "path": [entry for entry in sys.path if is_there(entry)],
+            "path": sys.path,
             "stdlib": list(standard_library()),
-            "site": [entry for entry in site_directories() if os.path.exists(entry)],
+            "site": list(site_directories()),
             "builtin_names": sorted(frozen_names()),
             "stdlib_names": sorted(sys.stdlib_module_names),
-            "suffixes": importlib.machinery.all_suffixes(),
+            # In the order of `FileFinder`; `importlib.machinery.all_suffixes()` has another.
+            "suffixes": importlib.machinery.EXTENSION_SUFFIXES
+            + importlib.machinery.SOURCE_SUFFIXES
+            + importlib.machinery.BYTECODE_SUFFIXES,
             "editables": list(dict.fromkeys(mapped())),
             "namespaces": list(dict.fromkeys(namespaces())),
             "projects": sorted(set(editable_projects())),
             "safe_path": safe_path,
-            "watched": [*path_files(), *sys.path],
+            "watched": list(dict.fromkeys(path_files())),
+            "asks_environment": asks_environment(),
         }
     )
 )

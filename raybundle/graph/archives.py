@@ -25,7 +25,7 @@ def archives_on(finder: Finder, closure: Closure) -> list[Warning]:
     warnings = []
     for position, entry in enumerate(finder.path):
         archive, inner = _split(entry)
-        if archive is None or not finder.is_first_party(entry):
+        if archive is None or entry in finder.interpreter.stdlib:
             continue
         names = _top_level_names(archive, inner)
         needed = sorted(each for each in names & _wanted(closure) if _is_first(position, each, finder))

@@ -169,7 +169,8 @@ class _Walk:
         if name in self.reached:
             return
         facts = self._facts_of(name, found)
-        self.reached[name] = Reached(name, found, facts.sha256 if facts else None)
+        travels = isinstance(found, FirstParty) and _is_source(found)
+        self.reached[name] = Reached(name, found, facts.sha256 if facts and travels else None)
         if facts is not None:
             self.facts[name] = facts
             self.queue.append(name)
@@ -185,15 +186,25 @@ class _Walk:
 
     def _facts_of(self, name: str, found: FirstParty | Namespace) -> Facts | None:
         """Facts, if there are any; a source that cannot be parsed is an error only where it must load."""
-        if not isinstance(found, FirstParty) or not _is_source(found):
+        source = self._source_of(found) if isinstance(found, FirstParty) else None
+        if source is None:
             return None
         try:
-            return self.sources.facts_of(found.file)
+            return self.sources.facts_of(source)
         except RefusedFileError:
             raise
         except BundleError as error:
             self.unparsed[name] = error
             return None
+
+    def _source_of(self, found: FirstParty) -> str | None:
+        """The file that tells the imports: of an extension the `.py` beside it that it was compiled from."""
+        if _is_source(found):
+            return found.file
+        directory, _, name = found.file.rpartition("/")
+        beside = f"{name.partition('.')[0]}.py"
+        there = found.is_extension and beside in self.finder.directories.list(directory).files
+        return f"{directory}/{beside}" if there else None
 
     def reach(self, place: _Place, name: str) -> Found:
         """Import `name` and its ancestors as Python would; return where `name` was found."""

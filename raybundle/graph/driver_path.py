@@ -42,7 +42,9 @@ def driver_path(
     """Return the path of the driver: roots as real paths, the interpreter's own entries as it writes them."""
     own = {*interpreter.stdlib, *interpreter.site}
     start = [] if first is None else [str(first)]
-    path = edited([*start, *declared, *interpreter.path], edits)
+    path = edited([*start, *interpreter.path], edits)  # its indexes are those of the driver, without ours
+    behind = path.index(start[0]) + 1 if start else 0
+    path[behind:behind] = declared
     return tuple(dict.fromkeys(entry if entry in own else os.path.realpath(entry) for entry in path))
 
 

@@ -9,11 +9,12 @@ import hashlib
 import json
 import os
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from raybundle.errors import BundleError, UsageError
-from raybundle.graph.cache import write_atomically
+from raybundle.graph.cache import YOUNG, write_atomically
 from raybundle.model import Interpreter
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ PATH_OPTIONS = ("-E", "-I", "-P", "-s")
 """Options of the interpreter that change its path, and with which a job can be carried out."""
 _USAGE = 2
 """Exit code of a Python that does not know an option; the first line names it."""
+_OF_THE_SHELL = frozenset({"_", "OLDPWD", "SHLVL"})
 _PROBE_TIMEOUT = 60.0
 """Seconds; a healthy interpreter answers in 0.05."""
 
@@ -82,13 +84,24 @@ def describe(
     """
     command = [str(executable), *(each for each in options if each in PATH_OPTIONS)]
     cached = cache_dir / f"interpreter-{_key(command, environ, cwd)}.json"
-    known = _read(cached)
+    variables = _hash_of(environ)
+    known = _read(cached, variables)
     if known is not None:
         return known
+    begin = time.time_ns()
     answer = _ask(command, environ, cwd)
     stamps = {path: _stamp(path) for path in [str(executable), *answer.pop("watched")]}
-    write_atomically(cached, json.dumps({"stamps": stamps, "answer": answer}).encode())
+    if not any(stamp and max(stamp[0], stamp[1]) > begin - YOUNG for stamp in stamps.values()):
+        asked = variables if answer.pop("asks_environment") else None
+        document = {"stamps": stamps, "environ": asked, "answer": answer}
+        write_atomically(cached, json.dumps(document).encode())
     return _interpreter(answer)
+
+
+def _hash_of(environ: Mapping[str, str]) -> str:
+    """Hash all variables but those that a shell changes with each command."""
+    ours = sorted(each for each in environ.items() if each[0] not in _OF_THE_SHELL)
+    return hashlib.sha256(json.dumps(ours).encode()).hexdigest()[:16]
 
 
 def _key(command: list[str], environ: Mapping[str, str], cwd: Path) -> str:
@@ -103,12 +116,14 @@ def _stamp(path: str) -> list[int] | None:
         status = os.stat(path)
     except OSError:
         return None
-    return [status.st_mtime_ns, status.st_size]
+    return [status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino]
 
 
-def _read(cached: Path) -> Interpreter | None:
+def _read(cached: Path, variables: str) -> Interpreter | None:
     try:
         document = json.loads(cached.read_bytes())
+        if document["environ"] not in (None, variables):
+            return None
         if any(_stamp(path) != stamp for path, stamp in document["stamps"].items()):
             return None
         return _interpreter(document["answer"])
@@ -124,7 +139,8 @@ def _ask(command: list[str], environ: Mapping[str, str], cwd: Path) -> dict[str,
         process = subprocess.run(
             words, env=dict(environ), cwd=cwd, capture_output=True, check=True, timeout=_PROBE_TIMEOUT
         )
-        answer: dict[str, Any] = json.loads(process.stdout[process.stdout.rindex(b'{"executable"') :])
+        printed = process.stdout[process.stdout.rindex(b'{"executable"') :].decode()
+        answer: dict[str, Any] = json.JSONDecoder().raw_decode(printed)[0]  # others print at the end as well
     except subprocess.CalledProcessError as error:
         said = error.stderr.decode(errors="replace").strip()
         said = said.partition("\n")[0] if error.returncode == _USAGE else said.rpartition("\n")[2]

@@ -23,7 +23,10 @@ def of_module(
     for other in found.shadowed:
         yield Warning(f"`{name}` is {file}, which hides {other}", file, None, "rename one of them")
     if facts is None:
-        if found.file.endswith(".pyc"):
+        if found.is_extension:
+            hint = "name the files of what it imports in `include` of [tool.raybundle]"
+            yield Warning(f"`{name}` is an extension module: its imports are not known", file, None, hint)
+        elif found.file.endswith(".pyc"):
             text = f"`{name}` is byte-code without source: its imports are not known"
             yield Warning(text, file, None, "bundle its source")
         return

@@ -104,7 +104,7 @@ def _symbolic_path(finder: Finder, roots: Mapping[str, Root], closure: Closure) 
     symbols = [
         RootSymbol("stdlib") if entry in stdlib else roots[entry].symbol
         for entry in finder.path
-        if entry in stdlib or entry in roots
+        if (entry in stdlib and finder.directories.list(entry).files) or entry in roots
     ]
     imported = {
         each.found.entry
