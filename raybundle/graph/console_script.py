@@ -41,9 +41,9 @@ def console_script(name: str, project: Path, interpreter: Interpreter) -> Genera
     entry = next(_entries(name, project, interpreter), None)
     if entry is None:
         raise UsageError(
-            f"the target {name} does not exist: it is no file, and no script of the project {project}",
-            hint="name a script, a directory with a `__main__.py`, a notebook, "
-            "or a name of [project.scripts] in pyproject.toml",
+            f"the target {name} does not exist: it is no file, no directory with a `__main__.py`, "
+            f"and no script of the project {project}",
+            hint="name a file, or a script of [project.scripts] in pyproject.toml",
         )
     found = _REFERENCE.fullmatch(entry.reference)
     if found is None:
