@@ -275,7 +275,7 @@ class Finder:
         locations = [location for known, location in self.interpreter.namespaces if known == name]
         there = [each for each in locations if self._is_directory(each)]
         portions = found.portions if isinstance(found, Namespace) else ()
-        portions = (*portions, *((_entry_of(name, each), each) for each in there))
+        portions = tuple(dict.fromkeys([*portions, *((_entry_of(name, each), each) for each in there)]))
         if locations or portions:
             return Namespace(portions) if locations else found
         return self._mapped(name)
@@ -292,7 +292,9 @@ class Finder:
                 if file:
                     is_extension = file.suffix not in {".py", ".pyc"}
                     return FirstParty(_entry_of(name, location), file.path, file.is_package, is_extension)
-        return Missing()
+        parent = name.rpartition(".")[0]  # setuptools' finder also answers for what is in a mapped directory
+        locations = [location for known, location in self.interpreter.editables if known == parent]
+        return self._search([(_entry_of(parent, each), each) for each in locations], name)
 
 
 def _search_path(found: Found) -> Iterable[str]:
