@@ -1,7 +1,7 @@
 """Finds the file that Python would import for a name: its own rules, decided on directory listings."""
 
 # Why strings: paths here are the strings that `sys.path` holds; pathlib would cost ten times as much.
-# ruff: noqa: PTH118, PTH119, PTH120, PTH206
+# ruff: noqa: PTH118, PTH119, PTH120, PTH123, PTH206
 
 from __future__ import annotations
 
@@ -165,7 +165,10 @@ class Finder:
                 return self._find_third_party(found, tail)
             case FirstParty(entry=entry, file=file, is_package=is_package):
                 places = [(entry, os.path.dirname(file))] if is_package else []
-                return self._or_editable(name, self._search(places, name))
+                own = self._or_editable(name, self._search(places, name))
+                if isinstance(own, Missing) and is_package and _extends_its_path(file):
+                    return self._search([(each, join(each, *parent.split("."))) for each in self.path], name)
+                return own
             case Namespace(portions=portions):
                 return self._or_editable(name, self._search(portions, name))
 
@@ -305,6 +308,16 @@ def _search_path(found: Found) -> Iterable[str]:
             return tuple(directory for _, directory in portions)
         case _:
             return ()
+
+
+def _extends_its_path(file: str) -> bool:
+    """Claims that a package looks for its modules on the whole path, by `pkgutil` or `pkg_resources`."""
+    try:
+        with open(file, "rb") as stream:
+            source = stream.read()
+    except OSError:
+        return False
+    return b"extend_path" in source or b"declare_namespace" in source
 
 
 def _entry_of(name: str, location: str) -> str:

@@ -61,7 +61,7 @@ def _file_target(path: Path, options: tuple[str, ...]) -> Target:
         raise UsageError(f"the target {path} is an archive, which cannot travel", hint=hint)
     if path.suffix == ".pyc":
         raise UsageError(f"the target {path} is byte-code without source", hint="name its source")
-    return ScriptTarget(path.resolve(), options)
+    return ScriptTarget(path.absolute(), options)
 
 
 def _is_archive(path: Path) -> bool:
@@ -84,7 +84,7 @@ def project_of(target: Target, cwd: Path) -> Path:
     """Return the project of `target`; where it names no file, it is looked for from `cwd`."""
     match target:
         case ScriptTarget(path=path) | DirectoryTarget(path=path) | NotebookTarget(path=path):
-            return find_project(path)
+            return find_project(path.resolve())
         case ModuleTarget() | ConsoleScriptTarget():
             return find_project(cwd)
         case other:

@@ -28,6 +28,7 @@ from raybundle.graph.data_files import (
 )
 from raybundle.graph.distributions import find_distributions
 from raybundle.graph.driver_path import declared_roots, driver_path
+from raybundle.graph.edit_order import refuse_early_imports
 from raybundle.graph.entry_points import EntryPoints, own_metadata
 from raybundle.graph.exhaustive import assert_never
 from raybundle.graph.find import Finder, FirstParty, Namespace
@@ -53,12 +54,14 @@ from raybundle.model import (
 )
 
 if TYPE_CHECKING:
+    import ast
     from collections.abc import Callable, Iterable, Iterator
 
     from raybundle.graph.cache import ScanCache
     from raybundle.graph.closure import Closure
     from raybundle.graph.distributions import Needed
     from raybundle.graph.facts import Facts
+    from raybundle.graph.path_edits import Edit
     from raybundle.graph.placement import Placement
     from raybundle.model import Interpreter, Target
 
@@ -120,6 +123,7 @@ def resolve(
         *archives_on(finder, closure),
         *_of_options(target),
         *_of_safe_path(start, finder),
+        *_of_link(target, start, cwd),
         *of_shadowed_library(finder, {*closure.reached, Path(start.found.file).stem}),
     ]
     data, left_out = _data(closure, plain, finder, project, settings)
@@ -228,10 +232,33 @@ def _find_start(path: _DriverPath, interpreter: Interpreter, made: Generated | N
     name, found = _find_driver(path.target, finder, made)
     # A notebook runs in its own directory.
     cwd = Path(found.entry) if isinstance(path.target, NotebookTarget) else path.cwd
-    edits = _edits(found.file, str(cwd), made)
-    if edits.edits:
-        finder = Finder(path.on(interpreter, edits), interpreter, finder.directories)
-    return finder, Start(name, found, edits.lines)
+    tree = _edited_tree(found.file, made)
+    if tree is None:
+        return finder, Start(name, found)
+    edits = evaluate(tree, _name_of(path.target, found), str(cwd))
+
+    def after(some: tuple[Edit, ...]) -> Finder:
+        return Finder(path.on(interpreter, Edits(some)), interpreter, finder.directories)
+
+    def where(line: int) -> str:
+        return f"{made.origin}:{made.lines[line - 1]}" if made else f"{found.file}:{line}"
+
+    refuse_early_imports(tree, where, edits.edits, after)
+    return after(edits.edits), Start(name, found, edits.lines)
+
+
+def _name_of(target: Target, found: FirstParty) -> str:
+    """Return the driver's `__file__`."""
+    return str(target.path) if isinstance(target, ScriptTarget) else found.file
+
+
+def _of_link(target: Target, start: Start, cwd: Path) -> Iterator[Warning]:
+    """Yield a warning where the script's edits of the path differ on the nodes, which know no link to it."""
+    name = _name_of(target, start.found)
+    tree = None if name == start.found.file else _edited_tree(start.found.file, None)
+    if tree and evaluate(tree, name, str(cwd)) != evaluate(tree, start.found.file, str(cwd)):
+        text = f"{name} is a link, and edits `sys.path` by its place: a node has {start.found.file}"
+        yield Warning(text, Path(start.found.file), None, "resolve it: `Path(__file__).resolve()`")
 
 
 def _of_safe_path(start: Start, finder: Finder) -> Iterator[Warning]:
@@ -289,11 +316,10 @@ def _find_module(name: str, finder: Finder) -> tuple[str, FirstParty]:
             )
 
 
-def _edits(file: str, cwd: str, made: Generated | None) -> Edits:
+def _edited_tree(file: str, made: Generated | None) -> ast.Module | None:
+    """Return the driver's tree if it can have edits of the path."""
     source = read_source(file) if made is None else made.content
-    if b"path" not in source and b"addsitedir" not in source:
-        return Edits()
-    return evaluate(parse(source, file), file, cwd)
+    return parse(source, file) if b"path" in source or b"addsitedir" in source else None
 
 
 def _of_options(target: Target) -> Iterator[Warning]:

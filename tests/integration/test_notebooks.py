@@ -200,7 +200,7 @@ def test_edges_warnings_and_missing_imports_name_the_line_of_the_notebook(work: 
         "note": '"import note"',
         "helper": '"import helper',
     }
-    assert {each.file for each in (*resolution.edges, *resolution.warnings)} == {file}
+    assert {each.file for each in resolution.edges} == {each.file for each in resolution.warnings} == {file}
     assert ["__import__(name)" in lines[(each.line or 0) - 1] for each in resolution.warnings] == [True]
     driver = next(each for each in resolution.modules if each.name == "__main__")
     assert (driver.path, driver.file) == ("project/note.ipynb.py", file)

@@ -186,3 +186,46 @@ def test_a_directory_inside_site_packages_is_not_first_party(work: Path, venv: P
 
     assert file_of(resolved(root / "job.py", python=venv), "zzmod") == ""
     assert os.fspath(inside) in describe(venv, {}, root, work / "cache").site
+
+
+def test_an_import_before_an_edit_that_would_change_it_is_refused(work: Path) -> None:
+    edit = "sys.path.insert(0, 'lib')"
+    files = {"m.py": "", "lib/m.py": "", "lib/n.py": "", "lib/statistics.py": ""}
+    root = tree(work / "p", {**files, "job.py": f"import sys\nimport m\n{edit}\nimport n\n{SHOW}"})
+    tree(root, {"std.py": f"import sys\nif True:\n    import statistics\n{edit}\n"})
+    tree(root, {"fine.py": f"import sys, json\n{edit}\nimport m, n\n{SHOW}"})
+
+    assert loaded(root / "job.py") == str(root / "m.py")
+    with pytest.raises(BundleError, match=r"job\.py:2: `m` is .*/p/m\.py here, and .*/lib/m\.py .*:3"):
+        resolved(root / "job.py")
+    with pytest.raises(BundleError, match=r"std\.py:3: `statistics` is the standard library's here"):
+        resolved(root / "std.py")
+    assert file_of(resolved(root / "fine.py"), "m") == loaded(root / "fine.py")
+
+
+def test_the_file_of_a_script_behind_a_link_is_the_link(work: Path) -> None:
+    script = "import os, sys\nhere = os.path.dirname(os.path.abspath(__file__))\n"
+    script += "sys.path.insert(0, here + '/lib')\nimport m\n"
+    root = tree(work / "p", {"src/job.py": script + SHOW, "src/lib/m.py": "", "bin/lib/m.py": ""})
+    (root / "bin/job.py").symlink_to("../src/job.py")
+    resolution = resolved(root / "bin/job.py")
+
+    assert file_of(resolution, "m") == loaded(root / "bin/job.py") == str(root / "bin/lib/m.py")
+    assert ["job.py is a link, and edits" in each.text for each in resolution.warnings] == [True]
+    assert resolved(root / "src/job.py").warnings == ()
+
+
+@pytest.mark.parametrize("way", ["pkgutil", "pkg_resources"])
+def test_a_package_that_extends_its_path_has_modules_on_the_whole_path(work: Path, way: str) -> None:
+    init = {
+        "pkgutil": "__path__ = __import__('pkgutil').extend_path(__path__, __name__)\n",
+        "pkg_resources": "try:\n    __import__('pkg_resources').declare_namespace(__name__)\n"
+        "except ImportError:\n    __path__ = __import__('pkgutil').extend_path(__path__, __name__)\n",
+    }[way]
+    script = "import pk.a, pk.b, sys\nsys.modules['m'] = pk.b\n" + SHOW
+    root = tree(work / "p", {"job.py": script, "pk/__init__.py": init, "pk/a.py": ""})
+    other = tree(work / "other", {"pk/__init__.py": init, "pk/b.py": ""})
+    resolution = resolved(root / "job.py", PYTHONPATH=str(other))
+
+    assert file_of(resolution, "pk.b") == loaded(root / "job.py", PYTHONPATH=str(other))
+    assert file_of(resolution, "pk.b") == str(other / "pk/b.py")
