@@ -282,6 +282,8 @@ class Resolution:
     """Optional imports that resolve nowhere."""
     unknown: tuple[Unknown, ...] = ()
     shadowed: tuple[Shadowed, ...] = ()
+    not_imported: tuple[ModuleName, ...] | None = None
+    """Found by statements and imported in no traced run; None if no run is known."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from raybundle.bundle.manifest import Manifest
     from raybundle.bundle.pack import Archive
     from raybundle.config import Settings
-    from raybundle.model import CollectedFile, Digest, Resolution, Target
+    from raybundle.graph.traced import Traced
+    from raybundle.model import CollectedFile, Digest, Interpreter, Resolution, Target
     from raybundle.store.base import Store
 
 
@@ -51,6 +52,17 @@ class Request:
     project: Path
     cwd: Path
     environ: Mapping[str, str]
+    tracing: Tracing | None = None
+    """How the target is run before it is resolved; None runs nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tracing:
+    """A run of the target that is observed."""
+
+    arguments: tuple[str, ...] = ()
+    as_main: bool = False
+    """Else `if __name__ == "__main__":` is not entered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,15 +104,23 @@ def resolve_target(request: Request) -> Resolution:
     Raises:
         BundleError: imports resolve nowhere, or files must not or cannot travel.
     """
+    traced = recorded(request)
+    if request.tracing is not None:
+        seen, _ = observe_target(request, request.tracing)
+        traced = seen if traced is None else traced.joined(seen)
+    return resolve_with(request, traced)
+
+
+def resolve_with(request: Request, traced: Traced | None) -> Resolution:
+    """Returns the complete resolution of a target, with what runs of it have shown.
+
+    Raises:
+        BundleError: imports resolve nowhere, or files must not or cannot travel.
+    """
     from raybundle.graph.cache import ScanCache
-    from raybundle.graph.interpreter import describe, find_interpreter
     from raybundle.graph.resolve import ResolveSettings, require_complete, resolve
 
     settings = request.settings
-    cache = cache_directory(request.environ)
-    executable = find_interpreter(settings.text("python"), request.project, request.environ)
-    options = request.target.options
-    interpreter = describe(executable, request.environ, request.cwd, cache, options)
     resolution = resolve(
         request.target,
         ResolveSettings(
@@ -109,13 +129,49 @@ def resolve_target(request: Request) -> Resolution:
             exclude=settings.items("exclude"),
             project=request.project,
             rules_off=settings.switched_off("rules"),
+            traced=traced,
         ),
-        interpreter,
+        target_interpreter(request),
         request.cwd,
-        ScanCache(cache),
+        ScanCache(cache_directory(request.environ)),
     )
     require_complete(resolution)
     return resolution
+
+
+def target_interpreter(request: Request) -> Interpreter:
+    """Returns the interpreter that a target is resolved against."""
+    from raybundle.graph.interpreter import describe, find_interpreter
+
+    executable = find_interpreter(request.settings.text("python"), request.project, request.environ)
+    cache = cache_directory(request.environ)
+    return describe(executable, request.environ, request.cwd, cache, request.target.options)
+
+
+def recorded(request: Request) -> Traced | None:
+    """Returns what the project's lock file says of the target, or None if there is none."""
+    if not (request.project / "raybundle-trace.json").exists():
+        return None
+    from raybundle.graph.trace_lock import read_lock
+
+    return read_lock(request.project, request.target, target_interpreter(request))
+
+
+def observe_target(request: Request, tracing: Tracing) -> tuple[Traced, int]:
+    """Returns what a run of the target imported and opened, and its exit code; this runs the user's code."""
+    from raybundle.graph.trace import Run, observe
+
+    settings = request.settings
+    run = Run(
+        request.target,
+        request.project,
+        settings.items("roots"),
+        request.cwd,
+        {**request.environ, **settings.table("env")},
+        tracing.arguments,
+        tracing.as_main,
+    )
+    return observe(run, target_interpreter(request))
 
 
 def open_request_store(settings: Settings, environ: Mapping[str, str]) -> Store:

@@ -43,8 +43,25 @@ def plan_document(planned: Plan) -> dict[str, Any]:
             {"name": m.name, "importer": m.importer, "file": str(m.file), "line": m.line}
             for m in resolution.missing
         ],
+        "traced": traced_document(resolution),
         "warnings": [warning_document(warning) for warning in resolution.warnings],
         "timings": planned.timings.seconds,
+    }
+
+
+def traced_edges(resolution: Resolution) -> list[Edge]:
+    """Returns the imports that only runs have shown, of modules that nothing else reaches."""
+    names = {module.name for module in resolution.modules if module.found_by == "traced"}
+    return [edge for edge in resolution.edges if edge.rule == "trace" and edge.imported in names]
+
+
+def traced_document(resolution: Resolution) -> dict[str, Any] | None:
+    """Returns how statements and traced runs differ, or None where no run is known."""
+    if resolution.not_imported is None:
+        return None
+    return {
+        "only_traced": [edge_document(edge) for edge in traced_edges(resolution)],
+        "not_imported": list(resolution.not_imported),
     }
 
 

@@ -53,8 +53,11 @@ def _terminated(_number: int, _frame: FrameType | None) -> None:
 
 
 def _run(command: str, arguments: argparse.Namespace, console: Console) -> int:
-    from raybundle.cli import bundles, clusters, jobs, planning, submit
+    from raybundle.cli import bundles, clusters, jobs, planning, submit, tracing
 
-    files = (planning.COMMANDS, bundles.COMMANDS, submit.COMMANDS, jobs.COMMANDS, clusters.COMMANDS)
+    files = (
+        *(planning.COMMANDS, tracing.COMMANDS, bundles.COMMANDS),
+        *(submit.COMMANDS, jobs.COMMANDS, clusters.COMMANDS),
+    )
     commands = {name: run for file in files for name, run in file.items()}
     return commands[command](arguments, console)

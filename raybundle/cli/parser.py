@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
-WITH_ARGUMENTS = ("submit", "plan", "build", "run")
+WITH_ARGUMENTS = ("submit", "plan", "build", "trace", "run")
 """Commands whose words after the target or bundle belong to the job."""
 
 
@@ -84,6 +84,15 @@ def _build() -> tuple[ArgumentParser, dict[str, ArgumentParser]]:
     _add_resolve(why)
     why.add_argument("words", nargs="+", metavar="TARGET MODULE")
     why.add_argument("-m", dest="module_target", action="store_true", help="TARGET is a module")
+    trace = add(
+        "trace",
+        "Run the target here, and record what it imports and opens into raybundle-trace.json.",
+        "trace [options] TARGET [ARGS…] | trace [options] -m MODULE [ARGS…]",
+    )
+    _add_resolve(trace, runs=True)
+    trace.add_argument(
+        "--continue", dest="keep", action="store_true", help="add to what was recorded of the target"
+    )
     run = add("run", "Submit a bundle that is in the store.", "run [options] REF [ARGS…]")
     for command in (submit, run):
         _add_job(command)
@@ -136,13 +145,19 @@ def _add_global(parser: ArgumentParser, default: Any) -> None:
     group.add_argument("--no-color", action="store_true", default=flag, help="print no colours")
 
 
-def _add_resolve(parser: ArgumentParser) -> None:
+def _add_resolve(parser: ArgumentParser, *, runs: bool = False) -> None:
     group = parser.add_argument_group("what is in the bundle")
     group.add_argument("--python", help="target interpreter: a path, or a version such as 3.12")
     group.add_argument("--root", dest="roots", action="append", metavar="DIR", help="one more source root")
     group.add_argument("--include", action="append", metavar="GLOB", help="files that travel as well")
     group.add_argument("--exclude", action="append", metavar="GLOB", help="data files that do not travel")
     group.add_argument("--strict", action="store_true", help="warnings are errors")
+    if runs:
+        parser.set_defaults(trace=False)
+    else:
+        group.add_argument(
+            "--trace", action="store_true", help="run the target's module body here, and add what it imports"
+        )
 
 
 def _add_job(parser: ArgumentParser) -> None:

@@ -93,6 +93,8 @@ def _print_plan(planned: Plan, console: Console) -> None:
     console.data("modules")
     for line in _module_lines(resolution):
         console.data(f"  {line}")
+    if resolution.not_imported is not None:
+        console.data(f"traced   {trace_line(resolution)}")
     if resolution.data:
         console.data("data")
     for data in resolution.data:
@@ -101,6 +103,13 @@ def _print_plan(planned: Plan, console: Console) -> None:
         console.data("distributions")
     for item in resolution.distributions:
         console.data(f"  {item.name} {item.version}  ({item.provided_by}, {size_text(item.bytes)})")
+
+
+def trace_line(resolution: Resolution) -> str:
+    """Returns in a line how statements and traced runs differ."""
+    shown = sum(module.found_by == "traced" for module in resolution.modules)
+    unused = len(resolution.not_imported or ())
+    return f"{shown} modules that no statement shows; {unused} of statements that no run imported"
 
 
 def _module_lines(resolution: Resolution) -> list[str]:

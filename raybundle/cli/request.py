@@ -16,7 +16,7 @@ from raybundle.config import load_settings
 from raybundle.errors import UsageError
 from raybundle.graph.project import find_target, project_of
 from raybundle.model import ModuleName, ModuleTarget
-from raybundle.pipeline import Request
+from raybundle.pipeline import Request, Tracing
 from raybundle.submission import JobOptions
 
 if TYPE_CHECKING:
@@ -93,7 +93,17 @@ def make_request(
     settings = settings_of(arguments, project)
     if environment is not None:
         settings = settings.extended("roots", environment.roots, "--runtime-env")
-    return Request(target, settings, project, cwd, os.environ)
+    return Request(target, settings, project, cwd, os.environ, _tracing(arguments, environment))
+
+
+def _tracing(arguments: argparse.Namespace, environment: RayEnvironment | None) -> Tracing | None:
+    """Returns how `--trace` runs the target: with the job's arguments, where the command has them."""
+    if not arguments.trace:
+        return None
+    if not arguments.rest:  # the words of `why` hold no arguments
+        return Tracing()
+    _, words = parse_target(arguments.rest, environment.project if environment else None)
+    return Tracing(words)
 
 
 def settings_of(arguments: argparse.Namespace, project: Path | None = None) -> Settings:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from raybundle.graph.facts import Facts, Import
     from raybundle.graph.find import Finder, Found
+    from raybundle.graph.traced import TracedModule
     from raybundle.graph.widen import Widening
     from raybundle.model import Rule, Warning
 
@@ -72,6 +73,8 @@ class Start:
     """Modules that no source imports: those of Python's start-up, and included ones."""
     configs: tuple[str, ...] = ()
     """Configuration files that travel because they are included."""
+    traced: tuple[TracedModule, ...] = ()
+    """What runs have shown and the path has; those enter that nothing else reaches."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +101,7 @@ def follow(start: Start, finder: Finder, sources: Sources, rules_off: Collection
         if rule not in rules_off:
             walk.reach(_Place(start.name, start.found.file, 1, rule), name)
     walk.run()
+    walk.add(start.traced)
     return Closure(
         start.name,
         walk.reached,
@@ -163,6 +167,18 @@ class _Walk:
                 self._follow(name, found, self.facts[name])
                 for config in self.sources.configs_beside(found):
                     self._config(config, found.file)
+
+    def add(self, traced: Iterable[TracedModule]) -> None:
+        """Reach what runs have shown and statements do not; what each leads to before the next."""
+        left = list(traced)
+        while left := [each for each in left if each.name not in {**self.reached, **self.third_party}]:
+            each = next((each for each in left if each.importer in self.reached), left[0])
+            importer = self.reached.get(each.importer, self.reached[self.start.name])
+            line = each.line if importer.name == each.importer else 1
+            if isinstance(importer.found, FirstParty):
+                self.reach(_Place(importer.name, importer.found.file, line, "trace"), each.name)
+            self.run()
+            left.remove(each)
 
     def take(self, name: str, found: FirstParty | Namespace) -> None:
         """Put a first-party module into the closure, once."""

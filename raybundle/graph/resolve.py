@@ -42,6 +42,7 @@ from raybundle.graph.project import first_directory, project_of
 from raybundle.graph.ray_names import refuse_shadows_of_ray
 from raybundle.graph.scan import parse, scan
 from raybundle.graph.strings import is_config
+from raybundle.graph.traced import Usable, data_of_runs, not_imported, usable, with_runs
 from raybundle.graph.widen import Widening
 from raybundle.model import (
     ConsoleScriptTarget,
@@ -63,6 +64,7 @@ if TYPE_CHECKING:
     from raybundle.graph.facts import Facts
     from raybundle.graph.path_edits import Edit
     from raybundle.graph.placement import Placement
+    from raybundle.graph.traced import Traced
     from raybundle.model import Interpreter, Target
 
 _IMPORTED_AT_START = ("sitecustomize", "usercustomize")
@@ -84,6 +86,8 @@ class ResolveSettings:
     """Where the caller knows it; else it is found from the target."""
     rules_off: frozenset[str] = frozenset()
     """Rules (`raybundle.model.Rule`) that are switched off, and `data`: the files of packages."""
+    traced: Traced | None = None
+    """What runs of the target have shown."""
 
 
 def resolve(
@@ -104,6 +108,7 @@ def resolve(
     wanted, warnings = included(project, settings.include)
     wanted = without_excluded(wanted, project, settings.exclude)
     names, plain = _split_modules(wanted, finder)
+    shown = usable(settings.traced, finder, start.name, project) if settings.traced else Usable()
     start = replace(
         start,
         implied=(
@@ -111,6 +116,7 @@ def resolve(
             *((each, "include") for each in names),
         ),
         configs=tuple(sorted(each.file for each in plain if is_config(os.path.basename(each.file)))),
+        traced=shown.modules,
     )
     scanner = Scanner(cache, project, environment_of(interpreter))
     entry_points = EntryPoints(interpreter.site, finder)
@@ -127,6 +133,10 @@ def resolve(
         *of_shadowed_library(finder, {*closure.reached, Path(start.found.file).stem}),
     ]
     data, left_out = _data(closure, plain, finder, project, settings)
+    opened, too_large = within_limit(
+        without_excluded(data_of_runs(shown, closure, data), project, settings.exclude)
+    )
+    data += opened
     if closure.consults_metadata:
         data += own_metadata(entry_points, closure)
     placement = place(closure, data, finder, project)
@@ -143,10 +153,17 @@ def resolve(
         data=placement.data,
         distributions=needed.distributions,
         missing=closure.missing,
-        warnings=(*closure.warnings, *warnings, *left_out, *left_behind, *_of_unowned(needed)),
+        warnings=(
+            *with_runs(closure, shown),
+            *warnings,
+            *dict.fromkeys([*left_out, *too_large]),
+            *left_behind,
+            *_of_unowned(needed),
+        ),
         not_found=closure.not_found,
         unknown=closure.unknown,
         shadowed=shadowed_in(closure),
+        not_imported=not_imported(shown, closure) if settings.traced else None,
     )
     return resolution if made is None else relocated(resolution, made)
 

@@ -70,6 +70,8 @@ STEPS = {
     "plan": Step(("plan", "job.py")),
     "why it is in": Step(("why", "job.py", "pkg.part")),
     "why it is not": Step(("why", "job.py", "nothing"), 3),
+    "trace": Step(("trace", "job.py")),
+    "plan with what a run has shown": Step(("plan", "job.py")),
     "build": Step(("build", "job.py")),
     "build with a name": Step(("build", "--name", "schemas", "job.py")),
     "show": Step(("show", "schemas")),

@@ -1,0 +1,62 @@
+"""`trace`: runs a target here, and records what it really imported and opened."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from raybundle.cli.documents import traced_document, traced_edges, warning_document
+from raybundle.cli.planning import trace_line
+from raybundle.cli.request import make_request, parse_target
+from raybundle.errors import BundleError
+from raybundle.graph import trace_lock
+from raybundle.graph.traced import LOCK
+from raybundle.pipeline import Tracing, observe_target, recorded, resolve_with
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable
+
+    from raybundle.cli.console import Console
+    from raybundle.model import Resolution
+
+
+def trace_target(arguments: argparse.Namespace, console: Console) -> int:
+    """Runs a target as Python does, and writes what it imported into the lock file of its project."""
+    target, words = parse_target(arguments.rest)
+    request = make_request(arguments, target)
+    entries = trace_lock.read_entries(request.project)
+    known = recorded(request) if arguments.keep else None
+    seen, code = observe_target(request, Tracing(words, as_main=True))
+    resolution = resolve_with(request, seen if known is None else known.joined(seen))
+    console.warnings(resolution.warnings)
+    if arguments.strict and resolution.warnings:
+        raise BundleError(f"{len(resolution.warnings)} warnings, and --strict makes them errors")
+    key = trace_lock.target_key(target, request.project)
+    entry = trace_lock.make_entry(seen, resolution)
+    entries[key] = trace_lock.joined(entries.get(key) if arguments.keep else None, entry)
+    written = trace_lock.write_lock(request.project, entries)
+    if console.json_mode:
+        console.document(
+            {
+                "target": key,
+                "lock": str(request.project / LOCK),
+                "written": written,
+                "exit_code": code,
+                "modules": len(entries[key]["modules"]),
+                "files": sorted(entries[key]["files"]),
+                "traced": traced_document(resolution),
+                "warnings": [warning_document(warning) for warning in resolution.warnings],
+            }
+        )
+    else:
+        _print(key, resolution, console)
+    return 0
+
+
+def _print(key: str, resolution: Resolution, console: Console) -> None:
+    console.data(f"{LOCK}: {key}: {trace_line(resolution)}")
+    for edge in traced_edges(resolution):
+        console.data(f"  {edge.imported} (imported at {edge.file}:{edge.line})")
+
+
+COMMANDS: dict[str, Callable[[argparse.Namespace, Console], int]] = {"trace": trace_target}
