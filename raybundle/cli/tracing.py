@@ -27,7 +27,7 @@ def trace_target(arguments: argparse.Namespace, console: Console) -> int:
     entries = trace_lock.read_entries(request.project)
     known = recorded(request) if arguments.keep else None
     seen, code = observe_target(request, Tracing(words, as_main=True))
-    resolution = resolve_with(request, seen if known is None else known.joined(seen))
+    resolution = resolve_with(request, seen if known is None else known.continued(seen))
     console.warnings(resolution.warnings)
     if arguments.strict and resolution.warnings:
         raise BundleError(f"{len(resolution.warnings)} warnings, and --strict makes them errors")

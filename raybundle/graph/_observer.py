@@ -145,7 +145,7 @@ def skipped_directories(given: list[str], roots: list[str]) -> Iterator[str]:
 def make_main(name: str) -> ModuleType:
     """A module in place of this one, as Python makes it for what it runs."""
     module = type(sys)(name)
-    module.__dict__["__builtins__"] = sys.modules["builtins"]
+    module.__dict__.update(__builtins__=sys.modules["builtins"], __annotations__={})
     sys.modules["__main__"] = module
     if name != "__main__":
         sys.modules[name] = module
@@ -157,9 +157,7 @@ def run_script(path: str, name: str) -> None:
     import _frozen_importlib_external as external  # noqa: PLC0415 - built in: takes no name from the target
 
     module = make_main(name)
-    module.__dict__.update(
-        __file__=path, __cached__=None, __loader__=external.SourceFileLoader(name, path), __annotations__={}
-    )
+    module.__dict__.update(__file__=path, __cached__=None, __loader__=external.SourceFileLoader(name, path))
     with open(path, "rb") as stream:  # noqa: PTH123
         code = compile(stream.read(), path, "exec", dont_inherit=True)
     exec(code, module.__dict__)  # noqa: S102 - it is what was asked for

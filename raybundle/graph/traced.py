@@ -66,8 +66,18 @@ class Traced:
         modules = {each.name: each for each in (*self.modules, *newer.modules)}
         files = {each.file: each for each in (*self.files, *newer.files)}
         return Traced(
-            tuple(modules.values()), tuple(files.values()), tuple({*self.warnings, *newer.warnings})
+            tuple(modules.values()),
+            tuple(files.values()),
+            tuple(dict.fromkeys([*self.warnings, *newer.warnings])),
         )
+
+    def continued(self, newer: Traced) -> Traced:
+        """Return both; where an importer was run anew, what it imported before counts as of now."""
+        ran = {DRIVER, *(each.name for each in newer.modules)}
+        modules = (
+            replace(each, importer_sha256=None) if each.importer in ran else each for each in self.modules
+        )
+        return replace(self, modules=tuple(modules)).joined(newer)
 
 
 @dataclass(frozen=True, slots=True)
