@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from raybundle.graph.closure import PROVIDED_BY_CLUSTER
 from raybundle.graph.data_files import Candidate
 from raybundle.graph.exhaustive import assert_never
 from raybundle.graph.find import FirstParty, Missing, Namespace, StandardLibrary, ThirdParty
@@ -130,7 +131,8 @@ class _Sorting:
                 if not isinstance(self.finder.find(module.name.rpartition(".")[0] or "-"), ThirdParty):
                     self.modules.append(module)
             case Missing():
-                self._without_root(module)
+                if module.name.partition(".")[0] not in PROVIDED_BY_CLUSTER:
+                    self._without_root(module)
             case Namespace() | StandardLibrary():
                 return
             case other:

@@ -19,7 +19,7 @@ from raybundle.graph.cache import ScanCache
 from raybundle.graph.interpreter import describe
 from raybundle.graph.resolve import ResolveSettings, resolve
 from raybundle.graph.trace import Run, observe
-from raybundle.graph.traced import LOCK
+from raybundle.graph.traced import LOCK, Traced, TracedModule
 from raybundle.model import ModuleName, ModuleTarget, ScriptTarget
 from raybundle.pipeline import Request, Tracing, resolve_target
 from tests.integration.test_resolve import found_by, names, tree
@@ -27,7 +27,6 @@ from tests.support.booting import find_base
 from tests.support.workplace import make_workplace
 
 if TYPE_CHECKING:
-    from raybundle.graph.traced import Traced
     from raybundle.model import Resolution, Target
     from tests.support.workplace import Workplace
 
@@ -409,6 +408,17 @@ def test_a_record_of_another_python_is_used_and_said(tmp_path: Path) -> None:
 
     assert said(work) == [f"{LOCK} was recorded with Python 3.99, and this is {own}"]
     assert "one" in names(resolved(work))
+
+
+def test_a_record_of_ray_asks_for_no_ray_where_the_bundle_is_built(tmp_path: Path) -> None:
+    work = tree(tmp_path.resolve() / "work", {"job.py": "import ray\n"})
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "venv"], check=True)
+    found = describe(tmp_path / "venv/bin/python", {}, work, tmp_path / "cache")
+    settings = ResolveSettings(project=work, traced=Traced((TracedModule("ray", ""),)))
+
+    resolution = resolve(ScriptTarget(work / "job.py"), settings, found, work, ScanCache(tmp_path / "cache"))
+
+    assert (resolution.missing, resolution.warnings) == ((), ())
 
 
 @pytest.mark.parametrize(
