@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     from raybundle.model import Rule
 
-FACTS_FORMAT = 2
+FACTS_FORMAT = 3
 """Raised whenever the scanner learns something, so that facts of an older one are not believed."""
 
 

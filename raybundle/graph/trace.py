@@ -94,11 +94,9 @@ def _command(run: Run, interpreter: Interpreter, log: str) -> list[str]:
     declared = declared_roots(run.project, run.roots)
     own = (entry for entry in interpreter.path if entry not in installed)
     first_entry = first_directory(run.target, run.project, run.cwd, safe_path=interpreter.safe_path)
-    first = str(first_entry or "")
-    roots = list(
-        dict.fromkeys(map(os.path.realpath, [str(run.project), *filter(None, [first]), *declared, *own]))
-    )
-    lists = [[first], list(declared), roots, installed]
+    first = [] if first_entry is None else [str(first_entry)]
+    roots = list(dict.fromkeys(map(os.path.realpath, [str(run.project), *first, *declared, *own])))
+    lists = [first, list(declared), roots, installed]
     run_name = DRIVER if run.as_main else _BODY
     sizes = ",".join(str(len(each)) for each in lists)
     words = [word for each in lists for word in each]
