@@ -8,16 +8,19 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import posixpath
 import re
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from raybundle.graph.cache import YOUNG
 from raybundle.graph.conditions import environment_of
 from raybundle.model import Distribution, ModuleName
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from raybundle.graph.cache import ScanCache
     from raybundle.model import Interpreter
@@ -26,7 +29,7 @@ _RAY_EXTRAS = {f"ray.{name}": name for name in ("data", "train", "tune", "serve"
 """Parts of Ray that need distributions which Ray itself does not require."""
 
 _ANSWERS_KEPT = 32
-_FORMAT = 1
+_FORMAT = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,19 +48,28 @@ def find_distributions(third_party: Mapping[str, str], interpreter: Interpreter,
     """
     if not third_party:
         return Needed((), ())
-    question = _question(third_party, interpreter)
+    stamps = [_stamp(site) for site in interpreter.site if os.path.isdir(site)]
+    question = _question(third_party, interpreter, stamps)
     answers = cache.read("distributions")
     known = answers.get(question)
     if isinstance(known, list):
         return _needed(known)
     answer = _Installed(interpreter).answer(third_party)
-    kept = dict(list(answers.items())[-_ANSWERS_KEPT:])
-    cache.write("distributions", {**kept, question: answer})
+    if time.time_ns() - max((changed for _, _, _, changed in stamps), default=0) > YOUNG:
+        kept = dict(list(answers.items())[-_ANSWERS_KEPT:])
+        cache.write("distributions", {**kept, question: answer})
     return _needed(answer)
 
 
-def _question(third_party: Mapping[str, str], interpreter: Interpreter) -> str:
-    stamps = [(site, os.stat(site).st_mtime_ns) for site in interpreter.site if os.path.isdir(site)]
+def _stamp(site: str) -> tuple[str, int, int, int]:
+    """What changes with each installation, also where its tool sets the times back: `st_ctime_ns`, last."""
+    status = os.stat(site)
+    return (site, status.st_ino, status.st_mtime_ns, status.st_ctime_ns)
+
+
+def _question(
+    third_party: Mapping[str, str], interpreter: Interpreter, stamps: list[tuple[str, int, int, int]]
+) -> str:
     target = [interpreter.version, interpreter.platform, interpreter.implementation]
     text = json.dumps([_FORMAT, stamps, target, sorted(third_party.items())])
     return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()
@@ -98,9 +110,16 @@ class _Metadata:
         quoted = f'\n"{relative}",' if "," in relative else f"\n{relative},"
         return quoted.encode() in self.record
 
+    def lists(self, relative: str) -> bool:
+        """Return the same as `owns` for a RECORD in another spelling: all quoted, `./` or backslashes."""
+        import csv  # noqa: PLC0415 - start-up: such a RECORD is rare
+
+        rows = csv.reader(self.record.decode("utf-8", "replace").splitlines())
+        return any(row and posixpath.normpath(row[0].replace("\\", "/")) == relative for row in rows)
+
     def size(self) -> int:
         """Return the bytes of the installed files as RECORD has them."""
-        sizes = (line.rpartition(b",")[2].strip() for line in self.record.splitlines())
+        sizes = (line.rpartition(b",")[2].strip(b' "') for line in self.record.splitlines())
         return sum(int(size) for size in sizes if size.isdigit())
 
     def requires(self) -> Iterator[str]:
@@ -155,7 +174,7 @@ class _Installed:
                 relative = file[len(site) + 1 :].replace(os.sep, "/")
                 likely = normalised_name(relative.partition("/")[0].partition(".")[0])
                 ordered = sorted(distributions, key=lambda each: each.name != likely)
-                return next((each.name for each in ordered if each.owns(relative)), None)
+                return _first(ordered, relative, _Metadata.owns) or _first(ordered, relative, _Metadata.lists)
         return None
 
     def _closed(self, wanted: Iterable[tuple[str, str]]) -> set[str]:
@@ -183,6 +202,12 @@ class _Installed:
                 continue  # an old distribution's private syntax
             if requirement.marker is None or requirement.marker.evaluate(environment):
                 yield from ((normalised_name(requirement.name), each) for each in ("", *requirement.extras))
+
+
+def _first(
+    distributions: Iterable[_Metadata], relative: str, owns: Callable[[_Metadata, str], bool]
+) -> str | None:
+    return next((each.name for each in distributions if owns(each, relative)), None)
 
 
 def _ray_extras(third_party: Mapping[str, str]) -> set[str]:

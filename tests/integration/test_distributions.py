@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from raybundle.graph import distributions
+from raybundle.graph.cache import ScanCache
+from raybundle.graph.distributions import Needed, find_distributions
+from tests.integration.test_resolve import interpreter
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def install(site: Path, version: str, record: str = "pkg/__init__.py,,3\n") -> None:
+    for old in site.glob("pkg*"):
+        shutil.rmtree(old)
+    (site / f"pkg-{version}.dist-info").mkdir(parents=True)
+    (site / f"pkg-{version}.dist-info/RECORD").write_bytes(record.encode())
+    (site / "pkg").mkdir()
+
+
+def needed(work: Path) -> Needed:
+    site = str(work / "site")
+    asked = replace(interpreter(work), site=(site,))
+    return find_distributions({"pkg": f"{site}/pkg/__init__.py"}, asked, ScanCache(work / "answers"))
+
+
+def versions(work: Path) -> list[tuple[str, int]]:
+    return [(each.version, each.bytes) for each in needed(work).distributions]
+
+
+@pytest.mark.parametrize(
+    "record",
+    ['"pkg/__init__.py","sha256=x","3"\r\n', "./pkg/__init__.py,,3\n", "pkg\\__init__.py,,3\r\n"],
+)
+def test_a_record_in_another_spelling_names_the_owner(tmp_path: Path, record: str) -> None:
+    install(tmp_path / "site", "1.0", record)
+
+    assert (versions(tmp_path), needed(tmp_path).unowned) == ([("1.0", 3)], ())
+
+
+def test_an_upgrade_that_sets_the_time_back_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(distributions, "YOUNG", -1)  # as if the first were installed long ago
+    install(tmp_path / "site", "1.0")
+    os.utime(tmp_path / "site", (1, 1))
+    before = versions(tmp_path)
+    install(tmp_path / "site", "2.0")
+    os.utime(tmp_path / "site", (1, 1))
+
+    assert (before, versions(tmp_path)) == ([("1.0", 3)], [("2.0", 3)])
+
+
+def test_the_answer_about_a_folder_that_has_just_changed_is_not_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(distributions, "YOUNG", 10**15)
+    install(tmp_path / "site", "1.0")
+
+    assert versions(tmp_path) == [("1.0", 3)]
+    assert not (tmp_path / "answers/distributions.json").exists()
