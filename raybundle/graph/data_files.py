@@ -41,11 +41,19 @@ class Candidate:
     reason: str
     content: bytes | None = None
     """What travels in place of the bytes of `file`, which then need not be there."""
+    of_package: bool = False
+    """Travels because its package is reached, not by `include`."""
 
 
-def package_data(package: str, directory: str, entry: str, directories: Directories) -> Iterator[Candidate]:
-    """Yield the non-Python files of a regular package, also in subdirectories that are no packages."""
-    yield from _data_below(_Folder(package, entry, directories), directory, ())
+def package_data(
+    package: str, directory: str, entry: str, directories: Directories, *, is_namespace: bool = False
+) -> Iterator[Candidate]:
+    """Yield the non-Python files of a package, also in subdirectories that are no packages.
+
+    A folder without `__init__` is a package by itself where it holds Python: of a namespace package such
+    folders are not part.
+    """
+    yield from _data_below(_Folder(package, entry, directories), directory, (), is_namespace)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,24 +65,26 @@ class _Folder:
     directories: Directories
 
 
-def _data_below(folder: _Folder, directory: str, left_by_links: tuple[str, ...]) -> Iterator[Candidate]:
+def _data_below(
+    folder: _Folder, directory: str, left_by_links: tuple[str, ...], is_namespace: bool
+) -> Iterator[Candidate]:
     listing = folder.directories.list(directory)
     for name in sorted(listing.files):
         if not name.endswith(_CODE) and not _EXTENSION.search(name):
             reason = f"data of package {folder.package}"
-            yield Candidate(join(directory, name), folder.entry, reason)
+            yield Candidate(join(directory, name), folder.entry, reason, of_package=True)
     for name in sorted(listing.directories):
         inside = join(directory, name)
         if name.startswith(".") or name == "__pycache__":
             continue
-        if _is_package(inside, folder.directories):
+        if _is_package(inside, folder.directories, is_namespace):
             continue
         links = left_by_links
         if name in listing.links:
             links = (*left_by_links, os.path.realpath(directory))
             if leads_back(inside, links):
                 continue
-        yield from _data_below(folder, inside, links)
+        yield from _data_below(folder, inside, links, is_namespace)
 
 
 def leads_back(link: str, left_by_links: Iterable[str]) -> bool:
@@ -83,8 +93,9 @@ def leads_back(link: str, left_by_links: Iterable[str]) -> bool:
     return any(os.path.join(directory, "").startswith(target) for directory in left_by_links)
 
 
-def _is_package(directory: str, directories: Directories) -> bool:
-    return "__init__.py" in directories.list(directory).files
+def _is_package(directory: str, directories: Directories, or_namespace: bool) -> bool:
+    files = directories.list(directory).files
+    return "__init__.py" in files or (or_namespace and any(name.endswith(".py") for name in files))
 
 
 def included(project: Path, patterns: Iterable[str]) -> tuple[list[Candidate], list[Warning]]:

@@ -34,7 +34,8 @@ class Placement:
 
 def place(closure: Closure, data: Iterable[Candidate], finder: Finder, project: Path) -> Placement:
     """Return everything that travels in its place; the order of discovery leaves no trace."""
-    entries = _entries(closure, finder)
+    data = list(data)
+    entries = _entries(closure, data, finder)
     roots = name_roots(project, entries)
     found_by = _found_by(closure)
     modules = [
@@ -51,9 +52,10 @@ def place(closure: Closure, data: Iterable[Candidate], finder: Finder, project: 
     )
 
 
-def _entries(closure: Closure, finder: Finder) -> list[str]:
+def _entries(closure: Closure, data: Iterable[Candidate], finder: Finder) -> list[str]:
     """Return, in path order, the entries that hold something; editable finders come after the path."""
     held = {each.found.entry for each in closure.reached.values() if isinstance(each.found, FirstParty)}
+    held |= {each.entry for each in data if each.of_package}
     ordered = [entry for entry in finder.path if entry in held]
     return ordered + sorted(held.difference(ordered))
 

@@ -387,19 +387,32 @@ def _data(
     """Return the data that travels, and a warning for each file that is left out."""
     candidates: list[Candidate] = []
     read = {each.imported for each in closure.edges if each.rule == "resource"}
+    found = [each.found for each in closure.reached.values()]
+    # A folder that only leads to packages is none whose data a job reads.
+    holding = {
+        os.path.dirname(each.file) for each in found if isinstance(each, FirstParty) and not each.is_package
+    }
     for name, reached in closure.reached.items() if "data" not in settings.rules_off else ():
         match reached.found:
             case FirstParty(entry=entry, file=file, is_package=True):
                 directory = os.path.dirname(file)
                 candidates += package_data(name, directory, entry, finder.directories)
-            case Namespace(portions=portions) if name in read:
-                for entry, directory in portions:
-                    if finder.is_first_party(entry):
-                        candidates += package_data(name, directory, entry, finder.directories)
+            case Namespace(portions=portions):
+                wanted = [each for each in portions if name in read or each[1] in holding]
+                candidates += _namespace_data(name, wanted, finder, project)
     named = {each.file for each in plain}
     candidates = [each for each in candidates if each.file not in named]
     kept, warnings = within_limit(without_excluded(candidates, project, settings.exclude))
     return kept + plain, warnings
+
+
+def _namespace_data(
+    name: str, portions: Iterable[tuple[str, str]], finder: Finder, project: Path
+) -> Iterator[Candidate]:
+    """Yield the data of the portions under a root; a folder around the whole project is no package of it."""
+    for entry, directory in portions:
+        if finder.is_first_party(entry) and not f"{project}/".startswith(f"{directory}/"):
+            yield from package_data(name, directory, entry, finder.directories, is_namespace=True)
 
 
 def _refuse(placement: Placement, finder: Finder, project: Path) -> None:

@@ -59,6 +59,28 @@ def test_include_follows_links_to_folders(work: Path) -> None:
     assert data_of(work, ResolveSettings(include=("data",))) == ["data/current/x.csv", "data/v2/x.csv"]
 
 
+def test_data_of_a_namespace_package_travels_and_that_of_the_packages_in_it_does_not(work: Path) -> None:
+    files = ["space/x.csv", "space/pages/x.html", "space/other/y.csv", "space/other/n.py", "space/venv/a.py"]
+    tree(work / "app", {"job.py": "import space.m", "space/m.py": "", **dict.fromkeys(files, "")})
+
+    assert data_of(work) == ["space/pages/x.html", "space/x.csv"]
+
+
+def test_a_portion_that_holds_only_data_is_a_root_of_its_own(work: Path) -> None:
+    tree(work / "app", {"job.py": "import space.m", "space/m.py": ""})
+    tree(work / "lib", {"space/x.csv": ""})
+    resolution = run(work / "app/job.py", PYTHONPATH=str(work / "lib"))
+
+    assert [each.path for each in resolution.data] == ["root-1/space/x.csv"]
+    assert resolution.path == ("project:.", "root:1", "stdlib", "ray")
+
+
+def test_the_project_is_no_data_of_a_namespace_package_of_its_name(work: Path) -> None:
+    tree(work / "app", {"job.py": "import app.m", "m.py": "", "notes.txt": ""})
+
+    assert run(work / "app/job.py", PYTHONPATH=str(work)).data == ()
+
+
 @pytest.mark.skipif(shutil.which("cc") is None, reason="needs a compiler")
 def test_a_library_that_ctypes_loads_is_data_and_an_extension_module_is_not(work: Path) -> None:
     load = "import ctypes, os\nctypes.CDLL(os.path.join(os.path.dirname(__file__), 'libx.so'))"

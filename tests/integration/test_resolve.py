@@ -112,6 +112,7 @@ def test_data_of_a_reached_package_travels_and_that_of_others_does_not(work: Pat
     assert [each.path for each in resolution.data] == [
         "project/model/templates/page.html",
         "project/model/weights.csv",
+        "project/plugins/namespace_data.txt",
     ]
 
 
@@ -124,7 +125,7 @@ def test_include_takes_files_and_declares_modules(work: Path) -> None:
 
 
 def test_exclude_drops_data_but_never_an_imported_module(work: Path) -> None:
-    settings = ResolveSettings(exclude=("model",))
+    settings = ResolveSettings(exclude=("model", "plugins"))
     resolution = run(project("package_data", work) / "job.py", settings)
 
     assert resolution.data == ()
