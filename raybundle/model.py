@@ -72,7 +72,7 @@ class ScriptTarget:
     """A script, run as `python path`."""
 
     path: Path
-    """Absolute, as `__file__` would be: symbolic links are followed only for `sys.path[0]`."""
+    """Absolute, in a real directory; a script that is itself a link is followed only for `sys.path[0]`."""
     options: tuple[str, ...] = ()
     """Of the interpreter, as in `python -P -W error path`: one word each, with its value (`-Werror`)."""
 

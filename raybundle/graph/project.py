@@ -61,7 +61,7 @@ def _file_target(path: Path, options: tuple[str, ...]) -> Target:
         raise UsageError(f"the target {path} is an archive, which cannot travel", hint=hint)
     if path.suffix == ".pyc":
         raise UsageError(f"the target {path} is byte-code without source", hint="name its source")
-    return ScriptTarget(path.absolute(), options)
+    return ScriptTarget(path.parent.resolve() / path.name, options)
 
 
 def _is_archive(path: Path) -> bool:

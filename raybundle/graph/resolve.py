@@ -397,9 +397,8 @@ def _data(
             case FirstParty(entry=entry, file=file, is_package=True):
                 directory = os.path.dirname(file)
                 candidates += package_data(name, directory, entry, finder.directories)
-            case Namespace(portions=portions):
-                wanted = [each for each in portions if name in read or each[1] in holding]
-                candidates += _namespace_data(name, wanted, finder, project)
+            case Namespace(portions=portions) if name in read or any(each in holding for _, each in portions):
+                candidates += _namespace_data(name, portions, finder, project)
     named = {each.file for each in plain}
     candidates = [each for each in candidates if each.file not in named]
     kept, warnings = within_limit(without_excluded(candidates, project, settings.exclude))

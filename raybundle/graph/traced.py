@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 LOCK = "raybundle-trace.json"
 """Beside pyproject.toml: what traced runs have shown, committed with the code."""
+_RUNS_FILE = re.compile(r"\b(spec_from_file_location|run_path|SourceFileLoader|load_source|exec)\(")
 _AGAIN = f"`raybundle trace` writes {LOCK} anew"
 
 DRIVER = "__main__"
@@ -91,6 +93,8 @@ class Usable:
     files: tuple[Candidate, ...] = ()
     warnings: tuple[Warning, ...] = ()
     project: str = ""
+    runners: frozenset[str] = frozenset()
+    """Modules that ran a file as code without a name."""
 
 
 def usable(traced: Traced, finder: Finder, driver: str, project: Path) -> Usable:
@@ -107,6 +111,11 @@ def usable(traced: Traced, finder: Finder, driver: str, project: Path) -> Usable
         tuple(sorting.files),
         (*traced.warnings, *sorting.warnings),
         str(project),
+        frozenset(
+            driver if each.importer == DRIVER else each.importer
+            for each in traced.files
+            if each.file.endswith(".py")
+        ),
     )
 
 
@@ -200,7 +209,10 @@ def with_runs(closure: Closure, shown: Usable) -> Iterator[Warning]:
     outdated = {each for each in shown.modules if _is_outdated(each, closure)}
     places = {(each.importer, each.line) for each in shown.modules if each not in outdated}
     known = {
-        (each.file, each.line): each.text for each in closure.unknown if (each.importer, each.line) in places
+        (each.file, each.line): each.text
+        for each in closure.unknown
+        if (each.importer, each.line) in places
+        or (each.importer in shown.runners and _RUNS_FILE.search(each.text))
     }
     for warning in closure.warnings:
         text = known.get((warning.file or Path(), warning.line or 0))
