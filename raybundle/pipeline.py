@@ -104,6 +104,19 @@ def resolve_target(request: Request) -> Resolution:
     Raises:
         BundleError: imports resolve nowhere, or files must not or cannot travel.
     """
+    from raybundle.graph.resolve import require_complete
+
+    resolution = resolve_as_is(request)
+    require_complete(resolution)
+    return resolution
+
+
+def resolve_as_is(request: Request) -> Resolution:
+    """Returns the resolution of a target, also where imports resolve nowhere.
+
+    Raises:
+        BundleError: files must not or cannot travel.
+    """
     traced = recorded(request)
     if request.tracing is not None:
         seen, _ = observe_target(request, request.tracing)
@@ -112,16 +125,16 @@ def resolve_target(request: Request) -> Resolution:
 
 
 def resolve_with(request: Request, traced: Traced | None) -> Resolution:
-    """Returns the complete resolution of a target, with what runs of it have shown.
+    """Returns the resolution of a target, with what runs of it have shown.
 
     Raises:
-        BundleError: imports resolve nowhere, or files must not or cannot travel.
+        BundleError: files must not or cannot travel.
     """
     from raybundle.graph.cache import ScanCache
-    from raybundle.graph.resolve import ResolveSettings, require_complete, resolve
+    from raybundle.graph.resolve import ResolveSettings, resolve
 
     settings = request.settings
-    resolution = resolve(
+    return resolve(
         request.target,
         ResolveSettings(
             roots=settings.items("roots"),
@@ -135,8 +148,6 @@ def resolve_with(request: Request, traced: Traced | None) -> Resolution:
         request.cwd,
         ScanCache(cache_directory(request.environ)),
     )
-    require_complete(resolution)
-    return resolution
 
 
 def target_interpreter(request: Request) -> Interpreter:

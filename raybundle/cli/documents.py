@@ -14,9 +14,14 @@ from raybundle.model import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from raybundle.bundle.manifest import Manifest
     from raybundle.cluster.jobs import JobInfo
-    from raybundle.model import Edge, Resolution, Target, Warning
+    from raybundle.graph.absence import Absence
+    from raybundle.graph.subject import Subject
+    from raybundle.graph.why import Chain, Ways
+    from raybundle.model import Distribution, Edge, Resolution, Target, Warning
     from raybundle.pipeline import Plan
 
 
@@ -96,6 +101,58 @@ def edge_document(edge: Edge) -> dict[str, Any]:
         "file": str(edge.file),
         "line": edge.line,
         "found_by": edge.found_by,
+        "rule": edge.rule,
+        "optional": edge.optional,
+    }
+
+
+def present_document(
+    subject: Subject, chain: Chain, ways: Ways | None, requiring: Sequence[Distribution]
+) -> dict[str, Any]:
+    """Returns the document of `why --json` for what is in; `ways` only where all were asked for."""
+    return {
+        "module": subject.word,
+        "included": True,
+        "kind": subject.kind,
+        "names": sorted(subject.names),
+        "chain": [edge_document(edge) for edge in chain],
+        "all": None if ways is None else _ways_document(ways),
+        "data": None if subject.data is None else {"path": subject.data.path, "reason": subject.data.reason},
+        "distribution": None
+        if subject.distribution is None
+        else {
+            "name": subject.distribution.name,
+            "version": subject.distribution.version,
+            "provided_by": subject.distribution.provided_by,
+            "required_by": [each.name for each in requiring],
+        },
+        "reason": None,
+        "absent": None,
+    }
+
+
+def _ways_document(ways: Ways) -> dict[str, Any]:
+    return {
+        "chains": [[edge_document(edge) for edge in chain] for chain in ways.chains],
+        "complete": ways.complete,
+        "edges": [edge_document(edge) for edge in ways.edges],
+        "gates": list(ways.gates),
+    }
+
+
+def absent_document(subject: Subject, found: Absence) -> dict[str, Any]:
+    """Returns the document of `why --json` for what is not in."""
+    return {
+        "module": subject.word,
+        "included": False,
+        "kind": subject.kind,
+        "names": [],
+        "chain": [],
+        "all": None,
+        "data": None,
+        "distribution": None,
+        "reason": found.reason,
+        "absent": {"why": found.why, "hint": found.hint, "similar": list(found.similar)},
     }
 
 

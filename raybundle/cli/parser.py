@@ -29,6 +29,8 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         target = _first_word(commands[words[command]], words, command + 1, stops=("-m", "--"))
         if target is not None:
             words, rest = words[:target], words[target:]
+    elif command is not None and words[command] == "why" and "--" not in words:
+        words = _options_first(commands["why"], words, command + 1)
     arguments = parser.parse_args(words)
     arguments.rest = rest
     return arguments
@@ -47,6 +49,16 @@ def _first_word(
             return index
         index += 2 if word in values else 1
     return None
+
+
+def _options_first(parser: ArgumentParser, words: Sequence[str], start: int) -> list[str]:
+    """Returns the words with all options before what is none: argparse takes one run of them only."""
+    options, plain, rest = list(words[:start]), list[str](), list(words[start:])
+    while (index := _first_word(parser, rest, 0)) is not None:
+        options += rest[:index]
+        plain.append(rest[index])
+        rest = rest[index + 1 :]
+    return [*options, *rest, *plain]
 
 
 def _build() -> tuple[ArgumentParser, dict[str, ArgumentParser]]:
@@ -76,13 +88,22 @@ def _build() -> tuple[ArgumentParser, dict[str, ArgumentParser]]:
         "submit [options] TARGET [ARGS…] | submit [options] -m MODULE [ARGS…] | submit [options] -- python …",
     )
     _add_resolve(submit)
-    _add_resolve(add("plan", "Show what would be built, and upload nothing.", "plan [options] TARGET"))
+    plan = add("plan", "Show what would be built, and upload nothing.", "plan [options] TARGET")
+    _add_resolve(plan)
+    plan.add_argument("--format", choices=["text", "json", "markdown"], help="`json` is as --json")
     build = add("build", "Build into the store without a run.", "build [options] TARGET")
     _add_resolve(build)
     build.add_argument("--name", help="record the bundle as the next version under this name")
-    why = add("why", "Show the shortest import chain by which a module is in.", "why [options] TARGET MODULE")
+    why = add(
+        "why",
+        "Show the imports by which a module, a file or a distribution is in, or the nearest reason why not.",
+        "why [options] TARGET MODULE|PREFIX.*|FILE|DISTRIBUTION",
+    )
     _add_resolve(why)
     why.add_argument("words", nargs="+", metavar="TARGET MODULE")
+    why.add_argument("--all", action="store_true", help="all chains, the shortest first")
+    why.add_argument("--format", choices=["text", "dot", "json"], help="`json` is as --json")
+    why.add_argument("--limit", type=_count, default=10, metavar="N", help="chains that --all shows as text")
     why.add_argument("-m", dest="module_target", action="store_true", help="TARGET is a module")
     trace = add(
         "trace",

@@ -1,16 +1,14 @@
-"""`plan` and `why`: what would be built, and why a module is in it."""
+"""`plan` and `why`: what would be built, and why."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
-from raybundle.cli.documents import edge_document, plan_document, target_text
-from raybundle.cli.request import make_request, parse_target, parse_target_alone
-from raybundle.errors import BundleError, UsageError
-from raybundle.graph.why import reason_absent, shortest_chain
-from raybundle.model import ModuleName
-from raybundle.pipeline import plan, resolve_target
+from raybundle.cli.documents import plan_document, target_text
+from raybundle.cli.request import make_request, parse_target_alone
+from raybundle.errors import BundleError
+from raybundle.pipeline import plan
 
 if TYPE_CHECKING:
     import argparse
@@ -35,6 +33,13 @@ def plan_target(arguments: argparse.Namespace, console: Console) -> int:
     return 0
 
 
+def why(arguments: argparse.Namespace, console: Console) -> int:
+    """Shows the imports by which something is in, else the nearest reason why it is not."""
+    from raybundle.cli.explaining import explain
+
+    return explain(arguments, console)
+
+
 def checked_plan(request: Request, console: Console, *, strict: bool) -> Plan:
     """Returns the plan of a request once its warnings were shown.
 
@@ -47,37 +52,6 @@ def checked_plan(request: Request, console: Console, *, strict: bool) -> Plan:
     if strict and warnings:
         raise BundleError(f"{len(warnings)} warnings, and --strict makes them errors")
     return planned
-
-
-def why(arguments: argparse.Namespace, console: Console) -> int:
-    """Shows the chain of imports by which a module is in, else the nearest reason why it is not."""
-    *words, name = arguments.words
-    if arguments.module_target:
-        words = ["-m", *words]
-    if not words:
-        raise UsageError("`why` takes a target and a module")
-    target, _ = parse_target(words)
-    resolution = resolve_target(make_request(arguments, target))
-    chain = shortest_chain(resolution, ModuleName(name))
-    known = name == "__main__" or bool(chain)
-    reason = None if known else reason_absent(resolution, ModuleName(name))
-    if console.json_mode:
-        console.document(
-            {
-                "module": name,
-                "included": known,
-                "chain": [edge_document(edge) for edge in chain],
-                "reason": reason,
-            }
-        )
-    elif reason is not None:
-        console.data(reason)
-    else:
-        for edge in chain:
-            console.data(
-                f"{edge.file}:{edge.line}: {edge.importer} imports {edge.imported} ({edge.found_by})"
-            )
-    return 0 if known else BundleError.exit_code
 
 
 def _print_plan(planned: Plan, console: Console) -> None:

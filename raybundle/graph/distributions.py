@@ -86,6 +86,26 @@ def _needed(answer: list[Any]) -> Needed:
     )
 
 
+def required_by(distributions: Iterable[Distribution], interpreter: Interpreter) -> dict[str, str]:
+    """Return which of `distributions` each one is needed for that first-party code does not import itself.
+
+    Following it leads to one that is imported. It reads the metadata of all of them.
+    """
+    imported = [each for each in distributions if each.modules]
+    installed = _Installed(interpreter)
+    extras = _ray_extras({name: "" for each in imported for name in each.modules})
+    queue = [*((each.name, "") for each in imported), *(("ray", extra) for extra in sorted(extras))]
+    needed_for = {name: "" for name, _ in queue}
+    seen = set()
+    for name, extra in queue:  # it grows
+        if (name, extra) not in seen and name in installed.by_name:
+            seen.add((name, extra))
+            for requirement, inner in installed.required(name, extra):
+                needed_for.setdefault(requirement, name)
+                queue.append((requirement, inner))
+    return {name: by for name, by in needed_for.items() if by}
+
+
 @dataclass(slots=True)
 class _Metadata:
     """One `.dist-info` directory; its files are read when asked for."""
@@ -185,10 +205,11 @@ class _Installed:
             name, extra = queue.pop()
             if (name, extra) not in seen and name in self.by_name:
                 seen.add((name, extra))
-                queue += self._required(name, extra)
+                queue += self.required(name, extra)
         return {name for name, _ in seen}
 
-    def _required(self, name: str, extra: str) -> Iterator[tuple[str, str]]:
+    def required(self, name: str, extra: str) -> Iterator[tuple[str, str]]:
+        """Yield the names and extras that an installed distribution requires with `extra`."""
         from packaging.requirements import (  # noqa: PLC0415 - 30 ms, and only where nothing is cached
             InvalidRequirement,
             Requirement,

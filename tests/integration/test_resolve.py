@@ -17,7 +17,7 @@ from raybundle.graph import cache
 from raybundle.graph.cache import ScanCache
 from raybundle.graph.interpreter import describe
 from raybundle.graph.resolve import ResolveSettings, require_complete, resolve
-from raybundle.graph.why import reason_absent, shortest_chain
+from raybundle.graph.why import shortest_chain
 from raybundle.model import Interpreter, ModuleName, ModuleTarget, Resolution, ScriptTarget
 
 PROJECTS = Path(__file__).parent.parent / "projects"
@@ -432,13 +432,3 @@ def test_the_shortest_chain_leads_from_the_driver(work: Path) -> None:
         ("__main__", "features.clean", 7),
         ("features.clean", "features.rules", 1),
     ]
-
-
-def test_a_module_that_is_not_in_has_a_nearest_reason(work: Path) -> None:
-    resolution = run(project("guards", work) / "job.py")
-
-    assert "nothing that the driver reaches imports `app.only_types`" in reason_absent(
-        resolution, "app.only_types"
-    )
-    assert "optionally" in reason_absent(resolution, "absent_fast")
-    assert "standard library" in reason_absent(resolution, "json")

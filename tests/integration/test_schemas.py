@@ -6,7 +6,7 @@ import copy
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import pytest
 from jsonschema import Draft202012Validator
@@ -14,6 +14,8 @@ from referencing import Registry
 
 from raybundle.cli import parser
 from raybundle.cli.console import SCHEMA_VERSION
+from raybundle.graph import absence
+from raybundle.model import Rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -69,6 +71,9 @@ SLOW = "schemas-slow"
 STEPS = {
     "plan": Step(("plan", "job.py")),
     "why it is in": Step(("why", "job.py", "pkg.part")),
+    "why, in all ways": Step(("why", "job.py", "pkg.part", "--all")),
+    "why a distribution": Step(("why", "job.py", "websocket-client")),
+    "why data": Step(("why", "job.py", "words.txt"), environ={"RAYBUNDLE_INCLUDE": "words.txt"}),
     "why it is not": Step(("why", "job.py", "nothing"), 3),
     "trace": Step(("trace", "job.py")),
     "plan with what a run has shown": Step(("plan", "job.py")),
@@ -111,6 +116,7 @@ def printed(embedded: Embedded, tmp_path_factory: pytest.TempPathFactory) -> dic
     (work.directory / "job.py").write_text(DRIVER)
     (work.directory / "pkg").mkdir()
     (work.directory / "pkg" / "part.py").touch()
+    (work.directory / "words.txt").touch()
     return {name: work.raybundle("--json", *step.words, env=step.environ) for name, step in STEPS.items()}
 
 
@@ -196,6 +202,13 @@ def test_every_command_has_a_schema_or_is_named_as_having_none() -> None:
 
     assert schemas == set(commands) - WITHOUT_DOCUMENT
     assert schemas == {step.command for step in STEPS.values()}
+
+
+def test_the_schemas_know_every_rule_and_every_reason() -> None:
+    shared, why = (json.loads((SCHEMAS / f"{name}.json").read_text("utf-8")) for name in (SHARED, "why"))
+
+    assert set(shared["$defs"]["rule"]["enum"]) == set(get_args(Rule))
+    assert set(why["properties"]["absent"]["properties"]["why"]["enum"]) == set(get_args(absence.Why))
 
 
 @pytest.mark.parametrize("file", sorted(SCHEMAS.glob("*.json")), ids=lambda file: file.stem)

@@ -1,0 +1,216 @@
+"""`why`: how something came into the bundle, or the nearest reason why it did not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from raybundle.cli.documents import absent_document, present_document
+from raybundle.cli.request import make_request, parse_target
+from raybundle.errors import BundleError, UsageError
+from raybundle.graph.absence import absence
+from raybundle.graph.distributions import required_by
+from raybundle.graph.dot import dot
+from raybundle.graph.evidence import gather, name_under
+from raybundle.graph.find import FirstParty
+from raybundle.graph.resolve import finder_of
+from raybundle.graph.subject import Subject, absent_file, identify
+from raybundle.graph.why import driver_of, shortest_chain_to, ways_to
+from raybundle.pipeline import resolve_as_is
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator, Sequence, Sized
+    from pathlib import Path
+
+    from raybundle.cli.console import Console
+    from raybundle.graph.absence import Absence
+    from raybundle.graph.why import Chain, Ways
+    from raybundle.model import Distribution, Edge, Resolution
+    from raybundle.pipeline import Request
+
+WIDEST = 10
+"""Importers that are listed one by one; `--format json` has all."""
+
+
+def explain(arguments: argparse.Namespace, console: Console) -> int:
+    """Shows the imports by which something is in, else the nearest reason why it is not."""
+    form = _form(arguments, console)
+    *words, word = arguments.words
+    if arguments.module_target:
+        words = ["-m", *words]
+    if not words:
+        raise UsageError("`why` takes a target and a module")
+    target, rest = parse_target(words)
+    if rest:
+        raise UsageError(f"`why` takes a target and one module, and has also {', '.join(rest)}")
+    request = make_request(arguments, target)
+    resolution = resolve_as_is(request)
+    file = _file(word, request)
+    subject = identify(resolution, word, file)
+    if subject.kind == "absent":
+        _show_absent(subject, _absence(subject, file, resolution, request), form, console)
+        return BundleError.exit_code
+    _show_present(subject, resolution, form, arguments, console)
+    return 0
+
+
+def _form(arguments: argparse.Namespace, console: Console) -> str:
+    if console.json_mode and arguments.format not in {None, "json"}:
+        raise UsageError(f"`--json` and `--format {arguments.format}` ask for different things")
+    return "json" if console.json_mode else arguments.format or "text"
+
+
+def _file(word: str, request: Request) -> Path | None:
+    """Returns the file that a word names, from the current directory or from the project."""
+    for base in (request.cwd, request.project):
+        file = base / word
+        if file.is_file():
+            return file.parent.resolve() / file.name
+    return None
+
+
+def _absence(subject: Subject, file: Path | None, resolution: Resolution, request: Request) -> Absence:
+    finder = finder_of(resolution, request.settings.items("roots"), request.cwd)
+    unrestricted = _unrestricted(request)
+    name = subject.word.rstrip("*").rstrip(".")
+    if file is not None:
+        _, name = name_under(str(file), finder) or ("", "")
+        found = finder.find(name) if name and file.suffix == ".py" else None
+        if found is None or (isinstance(found, FirstParty) and found.file != str(file)):
+            return absent_file(resolution, file, finder, unrestricted)
+    chain = shortest_chain_to(unrestricted, {name}) if unrestricted else ()
+    return absence(resolution, name, gather(resolution, name, finder, chain))
+
+
+def _unrestricted(request: Request) -> Resolution | None:
+    """Returns the resolution with all rules and no `exclude`, where settings make that another one."""
+    settings = request.settings
+    if not settings.switched_off("rules") and not settings.items("exclude"):
+        return None
+    found = {key: value for key, value in settings.found.items() if key not in {"rules", "exclude"}}
+    try:
+        return resolve_as_is(replace(request, settings=replace(settings, found=found)))
+    except BundleError:  # what is left out could not travel at all
+        return None
+
+
+def _show_absent(subject: Subject, found: Absence, form: str, console: Console) -> None:
+    match form:
+        case "json":
+            console.document(absent_document(subject, found))
+        case "dot":
+            raise BundleError(found.reason, hint=found.hint)
+        case _:
+            console.data(found.reason)
+            if found.hint:
+                console.data(f"hint: {found.hint}")
+
+
+def _show_present(
+    subject: Subject, resolution: Resolution, form: str, arguments: argparse.Namespace, console: Console
+) -> None:
+    requiring = _requiring(subject, resolution)
+    names = subject.names or frozenset(map(str, requiring[-1].modules if requiring else ()))
+    chain = shortest_chain_to(resolution, names)
+    ways = ways_to(resolution, names) if arguments.all else None
+    match form:
+        case "json":
+            console.document(present_document(subject, chain, ways, requiring))
+        case "dot":
+            console.data(dot(ways.edges if ways else chain, driver_of(resolution), names))
+        case _:
+            for line in _lines(subject, resolution, requiring):
+                console.data(line)
+            for line in _chain_lines(chain) if ways is None else _way_lines(ways, arguments.limit):
+                console.data(line)
+
+
+def _requiring(subject: Subject, resolution: Resolution) -> tuple[Distribution, ...]:
+    """Returns by what a distribution is required that is not imported itself; the last one is imported."""
+    if subject.distribution is None or subject.names:
+        return ()
+    by = required_by(resolution.distributions, resolution.interpreter)
+    known = {each.name: each for each in resolution.distributions}
+    name, found = subject.distribution.name, []
+    while name in by:
+        name = by[name]
+        found.append(known[name])
+    return tuple(found)
+
+
+def _lines(subject: Subject, resolution: Resolution, requiring: tuple[Distribution, ...]) -> Iterator[str]:
+    """Yields what there is to say before the chains."""
+    if subject.data:
+        yield f"{subject.data.path} travels: {subject.data.reason}"
+    if subject.distribution:
+        each = subject.distribution
+        yield f"{each.name} {each.version} is needed; it comes from {_PROVIDERS[each.provided_by]}"
+        if requiring:
+            yield f"{each.name} is required by {', for '.join(other.name for other in requiring)}"
+    if subject.kind == "prefix":
+        entering = [
+            edge
+            for edge in resolution.edges
+            if edge.imported in subject.names and edge.importer not in subject.names
+        ]
+        yield f"{count(len(subject.names), 'module')} {_are(subject.names)} in, imported from outside:"
+        yield from _importer_lines(entering)
+        yield "the shortest chain:"
+
+
+def _chain_lines(chain: Chain) -> Iterator[str]:
+    for edge in chain:
+        yield f"{edge.file}:{edge.line}: {edge.importer} imports {edge.imported} ({_how(edge)})"
+
+
+def _way_lines(ways: Ways, limit: int) -> Iterator[str]:
+    """Yields chains, each on one line that has the number of the importing line after each importer."""
+    if not ways.chains:
+        return
+    many = count(len(ways.chains), "chain") if ways.complete else f"more than {len(ways.chains)} chains"
+    modules = {edge.importer for edge in ways.edges} | {edge.imported for edge in ways.edges}
+    yield f"{many}, over {count(len(ways.edges), 'import')} between {count(len(modules), 'module')}"
+    if ways.gates:
+        yield f"each passes {', '.join(ways.gates)}"
+    yield "imported by:"
+    yield from _importer_lines(ways.importers)
+    yield "the chains, shortest first:" if len(ways.chains) <= limit else f"the {limit} shortest:"
+    for chain in ways.chains[:limit]:
+        yield "  " + " > ".join([*(_step(edge) for edge in chain), chain[-1].imported])
+    if len(ways.chains) > limit:
+        yield "`--limit N` shows more chains; `--format dot` draws all imports on the way, `json` lists them"
+
+
+def _importer_lines(edges: Sequence[Edge]) -> Iterator[str]:
+    """Yields a line for each place that imports, with what it takes."""
+    places: dict[tuple[str, str, int, str], list[str]] = {}
+    for edge in edges:
+        places.setdefault((edge.importer, str(edge.file), edge.line, _how(edge)), []).append(edge.imported)
+    for (importer, file, line, how), taken in list(places.items())[:WIDEST]:
+        what = taken[0] if len(taken) == 1 else f"{len(taken)} of them"
+        yield f"  {file}:{line}: {importer} imports {what} ({how})"
+    if len(places) > WIDEST:
+        yield f"  and {count(len(places) - WIDEST, 'more place')}"
+
+
+def _step(edge: Edge) -> str:
+    return f"{edge.importer}:{edge.line}" + ("" if edge.rule == "import" else f" ({_how(edge)})")
+
+
+def _how(edge: Edge) -> str:
+    """Returns how an import was found, and by which rule where several are called so."""
+    how = edge.found_by if edge.rule in {"import", edge.found_by} else f"{edge.found_by}, {edge.rule}"
+    return f"{how}, optional" if edge.optional else how
+
+
+def count(number: int, noun: str) -> str:
+    """Returns a number of things in words."""
+    return f"{number} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def _are(names: Sized) -> str:
+    return "is" if len(names) == 1 else "are"
+
+
+_PROVIDERS = {"cluster": "the cluster", "ray": "the cluster, with Ray"}

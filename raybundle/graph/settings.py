@@ -1,0 +1,26 @@
+"""What the configuration declares about the graph."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from raybundle.graph.traced import Traced
+
+
+@dataclass(frozen=True, slots=True)
+class ResolveSettings:
+    """All relative to the project."""
+
+    roots: tuple[str, ...] = ()
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    project: Path | None = None
+    """Where the caller knows it; else it is found from the target."""
+    rules_off: frozenset[str] = frozenset()
+    """Rules (`raybundle.model.Rule`) that are switched off, and `data`: the files of packages."""
+    traced: Traced | None = None
+    """What runs of the target have shown."""
