@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from raybundle.bundle.graph_document import graph_document
 from raybundle.bundle.manifest import canonical_json, format_manifest
 from raybundle.cli.documents import manifest_document, warning_document
-from raybundle.cli.planning import checked_plan, size_text
+from raybundle.cli.overview import size_text
+from raybundle.cli.planning import checked_plan
 from raybundle.cli.request import make_request, parse_target_alone, settings_of
 from raybundle.cluster.runtime_env import render_entrypoint, render_runtime_env
 from raybundle.cluster.secrets import refuse_literals

@@ -17,38 +17,50 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from raybundle.bundle.manifest import Manifest
+    from raybundle.cli.overview import Overview
     from raybundle.cluster.jobs import JobInfo
     from raybundle.graph.absence import Absence
+    from raybundle.graph.sizes import Part, Widening
     from raybundle.graph.subject import Subject
     from raybundle.graph.why import Chain, Ways
-    from raybundle.model import Distribution, Edge, Resolution, Target, Warning
+    from raybundle.model import Distribution, Edge, Missing, Resolution, Target, Warning
     from raybundle.pipeline import Plan
 
 
-def plan_document(planned: Plan) -> dict[str, Any]:
+def plan_document(overview: Overview) -> dict[str, Any]:
     """Returns the document of `plan --json`; sizes are bytes, paths absolute."""
+    planned = overview.planned
     resolution = planned.resolution
+    ignored = overview.git_ignored
     return {
         "bundle": planned.digest,
         "target": target_text(resolution.target),
         "project": str(resolution.project),
         "sys_path": list(resolution.path),
         "roots": [{"root": root.symbol, "directory": str(root.directory)} for root in resolution.roots],
-        "modules": _modules(resolution),
+        "modules": _modules(planned),
         "files": [
             {"path": f.path, "size": f.size, "sha256": f.sha256, "executable": f.executable}
             for f in planned.manifest.files
         ],
         "bytes": planned.bytes,
+        "sizes": {
+            "roots": [_part(each) for each in overview.roots],
+            "packages": [{"package": each.name, **_part(each)} for each in overview.packages],
+        },
+        "widenings": [_widening(each) for each in overview.widenings],
         "distributions": [
             {"name": d.name, "version": d.version, "provided_by": d.provided_by, "bytes": d.bytes}
             for d in resolution.distributions
         ],
-        "missing": [
-            {"name": m.name, "importer": m.importer, "file": str(m.file), "line": m.line}
-            for m in resolution.missing
+        "missing": [_missing(each) for each in resolution.missing],
+        "not_found": [_missing(each) for each in resolution.not_found],
+        "shadowed": [
+            {"name": each.name, "file": str(each.file), "others": [str(other) for other in each.others]}
+            for each in resolution.shadowed
         ],
         "traced": traced_document(resolution),
+        "git_ignored": None if ignored is None else [str(file) for file in ignored],
         "warnings": [warning_document(warning) for warning in resolution.warnings],
         "timings": planned.timings.seconds,
     }
@@ -70,7 +82,28 @@ def traced_document(resolution: Resolution) -> dict[str, Any] | None:
     }
 
 
-def _modules(resolution: Resolution) -> list[dict[str, Any]]:
+def _part(part: Part) -> dict[str, Any]:
+    return {"root": part.root, "modules": part.modules, "data": part.data, "bytes": part.bytes}
+
+
+def _widening(each: Widening) -> dict[str, Any]:
+    return {
+        "file": str(each.file),
+        "line": each.line,
+        "rule": each.rule,
+        "importer": each.importer,
+        "prefix": each.prefix,
+        "took": list(each.took),
+        "alone": {"modules": each.alone, "bytes": each.alone_bytes},
+    }
+
+
+def _missing(each: Missing) -> dict[str, Any]:
+    return {"name": each.name, "importer": each.importer, "file": str(each.file), "line": each.line}
+
+
+def _modules(planned: Plan) -> list[dict[str, Any]]:
+    sizes = {file.path: len(file.data) for file in planned.files}
     return [
         {
             "name": module.name,
@@ -78,8 +111,9 @@ def _modules(resolution: Resolution) -> list[dict[str, Any]]:
             "root": module.root,
             "kind": module.kind,
             "found_by": module.found_by,
+            "bytes": 0 if module.path is None else sizes.get(module.path, 0),
         }
-        for module in resolution.modules
+        for module in planned.resolution.modules
     ]
 
 

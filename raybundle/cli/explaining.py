@@ -6,6 +6,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from raybundle.cli.documents import absent_document, present_document
+from raybundle.cli.overview import counted
+from raybundle.cli.planning import form_of
 from raybundle.cli.request import make_request, parse_target
 from raybundle.errors import BundleError, UsageError
 from raybundle.graph.absence import absence
@@ -35,7 +37,7 @@ WIDEST = 10
 
 def explain(arguments: argparse.Namespace, console: Console) -> int:
     """Shows the imports by which something is in, else the nearest reason why it is not."""
-    form = _form(arguments, console)
+    form = form_of(arguments, console)
     *words, word = arguments.words
     if arguments.module_target:
         words = ["-m", *words]
@@ -53,12 +55,6 @@ def explain(arguments: argparse.Namespace, console: Console) -> int:
         return BundleError.exit_code
     _show_present(subject, resolution, form, arguments, console)
     return 0
-
-
-def _form(arguments: argparse.Namespace, console: Console) -> str:
-    if console.json_mode and arguments.format not in {None, "json"}:
-        raise UsageError(f"`--json` and `--format {arguments.format}` ask for different things")
-    return "json" if console.json_mode else arguments.format or "text"
 
 
 def _file(word: str, request: Request) -> Path | None:
@@ -154,7 +150,7 @@ def _lines(subject: Subject, resolution: Resolution, requiring: tuple[Distributi
             for edge in resolution.edges
             if edge.imported in subject.names and edge.importer not in subject.names
         ]
-        yield f"{count(len(subject.names), 'module')} {_are(subject.names)} in, imported from outside:"
+        yield f"{counted(len(subject.names), 'module')} {_are(subject.names)} in, imported from outside:"
         yield from _importer_lines(entering)
         yield "the shortest chain:"
 
@@ -168,9 +164,9 @@ def _way_lines(ways: Ways, limit: int) -> Iterator[str]:
     """Yields chains, each on one line that has the number of the importing line after each importer."""
     if not ways.chains:
         return
-    many = count(len(ways.chains), "chain") if ways.complete else f"more than {len(ways.chains)} chains"
+    many = counted(len(ways.chains), "chain") if ways.complete else f"more than {len(ways.chains)} chains"
     modules = {edge.importer for edge in ways.edges} | {edge.imported for edge in ways.edges}
-    yield f"{many}, over {count(len(ways.edges), 'import')} between {count(len(modules), 'module')}"
+    yield f"{many}, over {counted(len(ways.edges), 'import')} between {counted(len(modules), 'module')}"
     if ways.gates:
         yield f"each passes {', '.join(ways.gates)}"
     yield "imported by:"
@@ -191,7 +187,7 @@ def _importer_lines(edges: Sequence[Edge]) -> Iterator[str]:
         what = taken[0] if len(taken) == 1 else f"{len(taken)} of them"
         yield f"  {file}:{line}: {importer} imports {what} ({how})"
     if len(places) > WIDEST:
-        yield f"  and {count(len(places) - WIDEST, 'more place')}"
+        yield f"  and {counted(len(places) - WIDEST, 'more place')}"
 
 
 def _step(edge: Edge) -> str:
@@ -202,11 +198,6 @@ def _how(edge: Edge) -> str:
     """Returns how an import was found, and by which rule where several are called so."""
     how = edge.found_by if edge.rule in {"import", edge.found_by} else f"{edge.found_by}, {edge.rule}"
     return f"{how}, optional" if edge.optional else how
-
-
-def count(number: int, noun: str) -> str:
-    """Returns a number of things in words."""
-    return f"{number} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def _are(names: Sized) -> str:

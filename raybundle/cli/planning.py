@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from typing import TYPE_CHECKING
 
-from raybundle.cli.documents import plan_document, target_text
+from raybundle.cli.documents import plan_document
+from raybundle.cli.overview import Overview, markdown_lines, text_lines
 from raybundle.cli.request import make_request, parse_target_alone
-from raybundle.errors import BundleError
+from raybundle.errors import BundleError, UsageError
 from raybundle.pipeline import plan
 
 if TYPE_CHECKING:
@@ -15,22 +15,48 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from raybundle.cli.console import Console
-    from raybundle.model import Resolution
     from raybundle.pipeline import Plan, Request
-
-WIDEST = 50
-"""Modules that the text of `plan` lists one by one; `--json` has all."""
 
 
 def plan_target(arguments: argparse.Namespace, console: Console) -> int:
     """Shows the bundle of a target, which is not stored."""
+    form = form_of(arguments, console)
     target = parse_target_alone(arguments.rest)
-    planned = checked_plan(make_request(arguments, target), console, strict=arguments.strict)
-    if console.json_mode:
-        console.document(plan_document(planned))
-    else:
-        _print_plan(planned, console)
+    request = make_request(arguments, target)
+    overview = _overview(checked_plan(request, console, strict=arguments.strict), request)
+    if form == "json":
+        console.document(plan_document(overview))
+        return 0
+    for line in markdown_lines(overview) if form == "markdown" else text_lines(overview):
+        console.data(line)
     return 0
+
+
+def form_of(arguments: argparse.Namespace, console: Console) -> str:
+    """Returns the form of the output; `--format json` is as `--json`.
+
+    Raises:
+        UsageError: the two ask for different things.
+    """
+    if console.json_mode and arguments.format not in {None, "json"}:
+        raise UsageError(f"`--json` and `--format {arguments.format}` ask for different things")
+    return "json" if console.json_mode else arguments.format or "text"
+
+
+def _overview(planned: Plan, request: Request) -> Overview:
+    from raybundle.graph.git_ignored import git_ignored
+    from raybundle.graph.sizes import by_package, by_root, widenings
+
+    resolution = planned.resolution
+    sizes = {file.path: len(file.data) for file in planned.files}
+    files = [each.file for each in resolution.modules if each.file is not None]
+    return Overview(
+        planned,
+        by_root(resolution, sizes),
+        by_package(resolution, sizes),
+        widenings(resolution, sizes),
+        git_ignored([*files, *(each.file for each in resolution.data)], request.environ),
+    )
 
 
 def why(arguments: argparse.Namespace, console: Console) -> int:
@@ -52,61 +78,6 @@ def checked_plan(request: Request, console: Console, *, strict: bool) -> Plan:
     if strict and warnings:
         raise BundleError(f"{len(warnings)} warnings, and --strict makes them errors")
     return planned
-
-
-def _print_plan(planned: Plan, console: Console) -> None:
-    resolution = planned.resolution
-    console.data(f"bundle   {planned.digest}")
-    console.data(f"target   {target_text(resolution.target)}")
-    console.data(f"python   {planned.manifest.python.implementation} {planned.manifest.python.minor}")
-    console.data(f"files    {len(planned.files)} ({size_text(planned.bytes)})")
-    console.data("path")
-    directories = {root.symbol: str(root.directory) for root in resolution.roots}
-    for symbol in resolution.path:
-        console.data(f"  {symbol:<20} {directories.get(symbol, '')}".rstrip())
-    console.data("modules")
-    for line in _module_lines(resolution):
-        console.data(f"  {line}")
-    if resolution.not_imported is not None:
-        console.data(f"traced   {trace_line(resolution)}")
-    if resolution.data:
-        console.data("data")
-    for data in resolution.data:
-        console.data(f"  {data.path}  ({data.reason})")
-    if resolution.distributions:
-        console.data("distributions")
-    for item in resolution.distributions:
-        console.data(f"  {item.name} {item.version}  ({item.provided_by}, {size_text(item.bytes)})")
-
-
-def trace_line(resolution: Resolution) -> str:
-    """Returns in a line how statements and traced runs differ."""
-    shown = sum(module.found_by == "traced" for module in resolution.modules)
-    unused = len(resolution.not_imported or ())
-    return f"{shown} modules that no statement shows; {unused} of statements that no run imported"
-
-
-def _module_lines(resolution: Resolution) -> list[str]:
-    """Returns a line for each module, or for each top-level package when there are many."""
-    if len(resolution.modules) <= WIDEST:
-        return [
-            f"{module.name:<32} {module.path or 'namespace'}  ({module.found_by})"
-            for module in resolution.modules
-        ]
-    counts: dict[str, int] = defaultdict(int)
-    for module in resolution.modules:
-        counts[module.name.partition(".")[0]] += 1
-    return [f"{name:<32} {count} modules" for name, count in sorted(counts.items())]
-
-
-def size_text(size: int) -> str:
-    """Returns a number of bytes for people."""
-    amount = float(size)
-    for unit in ("B", "KiB", "MiB"):
-        if amount < 1024:  # noqa: PLR2004 - a KiB
-            return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
-        amount /= 1024
-    return f"{amount:.1f} GiB"
 
 
 COMMANDS: dict[str, Callable[[argparse.Namespace, Console], int]] = {"plan": plan_target, "why": why}

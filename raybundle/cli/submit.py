@@ -11,7 +11,8 @@ from raybundle.cli.connecting import check_connection, find_cluster
 from raybundle.cli.documents import warning_document
 from raybundle.cli.interrupts import on_interrupt
 from raybundle.cli.log_output import log_output
-from raybundle.cli.planning import checked_plan, size_text
+from raybundle.cli.overview import size_text
+from raybundle.cli.planning import checked_plan
 from raybundle.cli.request import (
     environment_of,
     job_options,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from raybundle.cli.documents import traced_document, traced_edges, warning_document
-from raybundle.cli.planning import trace_line
+from raybundle.cli.overview import trace_line
 from raybundle.cli.request import make_request, parse_target
 from raybundle.errors import BundleError
 from raybundle.graph import trace_lock

@@ -25,17 +25,18 @@ def git_ignored(files: Iterable[Path], environ: Mapping[str, str]) -> tuple[Path
     None where that is not known: without git, outside of a repository, or if git refuses an answer.
     """
     tops: dict[str, str | None] = {}
-    by_top: dict[str, dict[str, Path]] = defaultdict(dict)
-    for file in files:
-        directory = realpath(dirname(file))  # git looks behind no symbolic link
-        top = _top(directory, tops)
+    by_top: dict[str, list[str]] = defaultdict(list)
+    real = {file: join(realpath(dirname(file)), file.name) for file in files}  # git looks behind no link
+    for name in dict.fromkeys(real.values()):
+        top = _top(dirname(name), tops)
         if top is not None:
-            by_top[top][join(directory, file.name)] = file
+            by_top[top].append(name)
     clean = {name: value for name, value in environ.items() if not name.startswith("GIT_")}
-    answers = [_ask(top, known, clean) for top, known in by_top.items()]
+    answers = [_ask(top, names, clean) for top, names in by_top.items()]
     if not answers or None in answers:
         return None
-    return tuple(file for answer in answers for file in answer or ())
+    ignored = {name for answer in answers for name in answer or ()}
+    return tuple(file for file, name in real.items() if os.fsencode(name) in ignored)
 
 
 def _top(directory: str, known: dict[str, str | None]) -> str | None:
@@ -49,8 +50,9 @@ def _top(directory: str, known: dict[str, str | None]) -> str | None:
     return known[directory]
 
 
-def _ask(top: str, files: Mapping[str, Path], environ: Mapping[str, str]) -> list[Path] | None:
-    asked = b"".join(os.fsencode(file) + b"\0" for file in files)
+def _ask(top: str, names: Iterable[str], environ: Mapping[str, str]) -> set[bytes] | None:
+    """Return those of `names` that the repository at `top` ignores."""
+    asked = b"".join(os.fsencode(name) + b"\0" for name in names)
     # A repository may name a program as its file system monitor: reading a plan runs none.
     command = ["git", "-C", top, "-c", "core.fsmonitor=false", "check-ignore", "--stdin", "-z"]
     try:
@@ -59,7 +61,5 @@ def _ask(top: str, files: Mapping[str, Path], environ: Mapping[str, str]) -> lis
         )
     except (OSError, subprocess.TimeoutExpired):
         return None
-    if done.returncode not in {0, 1}:  # 1: it ignores none of them
-        return None
-    ignored = set(done.stdout.split(b"\0"))
-    return [file for name, file in files.items() if os.fsencode(name) in ignored]
+    # 0: it ignores some, 1: none
+    return set(done.stdout.split(b"\0")) if done.returncode in {0, 1} else None

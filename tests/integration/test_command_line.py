@@ -35,7 +35,7 @@ def test_plan_names_what_would_travel_and_uploads_nothing(tmp_path: Path) -> Non
         *("missing", "warnings"),
     }
     assert [module["name"] for module in plan["modules"]] == ["__main__", "pkg", "pkg.data"]
-    assert set(plan["modules"][0]) == {"name", "file", "root", "kind", "found_by"}
+    assert set(plan["modules"][0]) == {"name", "file", "root", "kind", "found_by", "bytes"}
     assert [file["path"] for file in plan["files"]] == [
         "project/job.py",
         "project/pkg/__init__.py",

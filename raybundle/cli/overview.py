@@ -1,0 +1,257 @@
+"""Puts a plan into words: a screen of text for people, or tables for a pull request."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+from raybundle.cli.documents import target_text
+from raybundle.model import ScriptTarget
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from raybundle.graph.sizes import Part, Widening
+    from raybundle.model import Missing, Resolution, Warning
+    from raybundle.pipeline import Plan
+
+FEW = 12
+"""Files that are listed one by one; of more, the packages are."""
+
+SHOWN = 5
+"""Lines of each sort in the text; markdown has twice as many, `--json` all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """A plan and what it adds up to."""
+
+    planned: Plan
+    roots: tuple[Part, ...]
+    packages: tuple[Part, ...]
+    widenings: tuple[Widening, ...]
+    git_ignored: tuple[Path, ...] | None
+    """None where it is not known."""
+
+
+def text_lines(overview: Overview) -> Iterator[str]:
+    """Yields the lines of `plan`, the most telling first."""
+    planned = overview.planned
+    resolution = planned.resolution
+    yield f"bundle   {planned.digest}"
+    yield f"target   {target_text(resolution.target)}"
+    yield f"python   {planned.manifest.python.implementation} {planned.manifest.python.minor}"
+    yield f"files    {_files_text(planned)}"
+    yield f"path     {'  '.join(resolution.path)}"
+    directories = {str(root.symbol): str(root.directory) for root in resolution.roots}
+    yield from _section(
+        "roots",
+        [f"{_part_text(part.root, part)}  {directories.get(part.root, '')}" for part in overview.roots],
+    )
+    yield from _content_lines(overview)
+    if resolution.not_imported is not None:
+        yield f"traced   {trace_line(resolution)}"
+    yield from _section("distributions", _distribution_lines(resolution))
+    yield from _section(
+        "guessed, `# raybundle: ignore` in the line switches it off",
+        [_widening_text(each, resolution) for each in overview.widenings],
+    )
+    yield from _section("optional, not found", _not_found_lines(resolution))
+    yield from _section("more than one file", _shadowed_lines(resolution))
+    yield from _section("ignored by git, yet included", _ignored_lines(overview))
+    yield f"`{_why_words(resolution)} NAME` says why something is in; `--json` has everything"
+
+
+def _section(title: str, lines: Sequence[str], shown: int = SHOWN) -> Iterator[str]:
+    if lines:
+        yield title if len(lines) == 1 else f"{title} ({len(lines)})"
+        yield from (f"  {line}".rstrip() for line in lines[:shown])
+        if len(lines) > shown:
+            yield f"  and {len(lines) - shown:,} more"
+
+
+def _files_text(planned: Plan) -> str:
+    data = len(planned.resolution.data)
+    beside = (
+        f": {counted(len(planned.files) - data, 'module')} and {counted(data, 'data file')}" if data else ""
+    )
+    return f"{len(planned.files)} ({size_text(planned.bytes)}){beside}"
+
+
+def _part_text(name: str, part: Part) -> str:
+    data = f", {counted(part.data, 'data file')}" if part.data else ""
+    return f"{name:<28} {size_text(part.bytes):>10}  {counted(part.modules, 'module')}{data}"
+
+
+def _content_lines(overview: Overview) -> Iterator[str]:
+    """Yields each file with its reason when there are few, else the top-level packages."""
+    resolution = overview.planned.resolution
+    if len(overview.planned.files) > FEW:
+        yield from _section(
+            "packages, largest first",
+            [_part_text(part.name or "(no package)", part) for part in overview.packages],
+        )
+        return
+    yield from _section(
+        "modules",
+        [f"{each.name:<28} {each.path or 'namespace'}  ({each.found_by})" for each in resolution.modules],
+        2 * FEW,
+    )
+    yield from _section("data", [f"{each.path}  ({each.reason})" for each in resolution.data], FEW)
+
+
+def _distribution_lines(resolution: Resolution) -> list[str]:
+    """Returns a line for each provider: those that are imported by name, of the others how many there are."""
+    ordered = sorted(resolution.distributions, key=lambda each: (each.provided_by, each.name))
+    lines = []
+    for provider, group in groupby(ordered, key=lambda each: each.provided_by):
+        items = list(group)
+        imported = [f"{each.name} {each.version}" for each in items if each.modules]
+        required = [counted(len(items) - len(imported), "that they require", "that they require")]
+        words = imported + (required if len(items) > len(imported) else [])
+        lines.append(f"{'on the cluster' if provider == 'cluster' else 'with Ray'}: {', '.join(words)}")
+    return lines
+
+
+def _widening_text(each: Widening, resolution: Resolution) -> str:
+    what = "1 module" if len(each.took) == 1 else f"{len(each.took):,} modules"
+    alone = (
+        f"{counted(each.alone, 'module')} ({size_text(each.alone_bytes)}) in only by it"
+        if each.alone
+        else "all are in without it"
+    )
+    prefix = f" `{each.prefix}`" if each.prefix else ""
+    return f"{shown(each.file, resolution)}:{each.line}: {each.rule}{prefix} took {what}; {alone}"
+
+
+def _not_found_lines(resolution: Resolution) -> list[str]:
+    by_name: dict[str, list[Missing]] = {}
+    for each in resolution.not_found:
+        by_name.setdefault(each.name, []).append(each)
+    return [
+        f"{name} at {shown(places[0].file, resolution)}:{places[0].line}"
+        + (f" and {counted(len(places) - 1, 'more place')}" if places[1:] else "")
+        for name, places in sorted(by_name.items())
+    ]
+
+
+def _shadowed_lines(resolution: Resolution) -> list[str]:
+    return [
+        f"`{each.name}` is {shown(each.file, resolution)}, not "
+        + ", ".join(shown(other, resolution) for other in each.others)
+        for each in resolution.shadowed
+    ]
+
+
+def _ignored_lines(overview: Overview) -> list[str]:
+    return [shown(file, overview.planned.resolution) for file in overview.git_ignored or ()]
+
+
+def _why_words(resolution: Resolution) -> str:
+    return f"raybundle why {_short_target(resolution)}"
+
+
+def _short_target(resolution: Resolution) -> str:
+    target = resolution.target
+    return shown(target.path, resolution) if isinstance(target, ScriptTarget) else target_text(target)
+
+
+def markdown_lines(overview: Overview) -> Iterator[str]:
+    """Yields the lines of a comment on a pull request."""
+    planned = overview.planned
+    resolution = planned.resolution
+    yield f"### Bundle of {_code(_short_target(resolution))}: {_files_text(planned)}"
+    yield ""
+    yield f"`{planned.digest}`, {planned.manifest.python.implementation} {planned.manifest.python.minor}"
+    yield from _table(
+        ("package", "root", "modules", "data", "size"),
+        [
+            (
+                _code(part.name) if part.name else "",
+                _code(part.root),
+                part.modules,
+                part.data,
+                size_text(part.bytes),
+            )
+            for part in overview.packages
+        ],
+    )
+    yield from _table(
+        ("guessed at", "rule", "took", "by nothing else"),
+        [
+            (
+                _code(f"{shown(each.file, resolution)}:{each.line}"),
+                each.rule,
+                _code(each.took[0]) if len(each.took) == 1 else f"{len(each.took)} of {_code(each.prefix)}",
+                f"{counted(each.alone, 'module')}, {size_text(each.alone_bytes)}",
+            )
+            for each in overview.widenings
+        ],
+    )
+    yield from _table(
+        ("distribution", "version", "from"),
+        [(each.name, each.version, each.provided_by) for each in resolution.distributions if each.modules],
+    )
+    yield from _bullets("Optional, not found", _not_found_lines(resolution))
+    yield from _bullets("More than one file", _shadowed_lines(resolution))
+    yield from _bullets("Ignored by git, yet included", _ignored_lines(overview))
+    yield from _bullets("Warnings", [_warning_text(each, resolution) for each in resolution.warnings])
+
+
+def _warning_text(each: Warning, resolution: Resolution) -> str:
+    place = f"{shown(each.file, resolution)}:{each.line}: " if each.file and each.line else ""
+    return f"{place}{each.text}"
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> Iterator[str]:
+    if not rows:
+        return
+    yield ""
+    yield f"| {' | '.join(head)} |"
+    yield f"|{' --- |' * len(head)}"
+    for row in rows[: 2 * SHOWN]:
+        yield f"| {' | '.join(str(cell).replace('|', chr(92) + '|') for cell in row)} |"
+    if len(rows) > 2 * SHOWN:
+        yield f"\nand {len(rows) - 2 * SHOWN:,} more"
+
+
+def _bullets(title: str, lines: Sequence[str]) -> Iterator[str]:
+    if lines:
+        yield f"\n**{title}**"
+        yield ""
+        yield from (f"- {line}" for line in lines[: 2 * SHOWN])
+        if len(lines) > 2 * SHOWN:
+            yield f"- and {len(lines) - 2 * SHOWN:,} more"
+
+
+def _code(text: str) -> str:
+    return f"`{text}`"
+
+
+def shown(file: Path, resolution: Resolution) -> str:
+    """Returns a file relative to the project, where it is in it."""
+    return str(file.relative_to(resolution.project) if file.is_relative_to(resolution.project) else file)
+
+
+def counted(number: int, noun: str, nouns: str | None = None) -> str:
+    """Returns a number of things in words."""
+    return f"{number} {noun}" if number == 1 else f"{number:,} {nouns or noun + 's'}"
+
+
+def trace_line(resolution: Resolution) -> str:
+    """Returns in a line how statements and traced runs differ."""
+    shown = sum(module.found_by == "traced" for module in resolution.modules)
+    unused = len(resolution.not_imported or ())
+    return f"{shown} modules that no statement shows; {unused} of statements that no run imported"
+
+
+def size_text(size: int) -> str:
+    """Returns a number of bytes for people."""
+    amount = float(size)
+    for unit in ("B", "KiB", "MiB"):
+        if amount < 1024:  # noqa: PLR2004 - a KiB
+            return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
+        amount /= 1024
+    return f"{amount:.1f} GiB"

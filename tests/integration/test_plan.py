@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+from raybundle.graph.git_ignored import git_ignored
+from tests.support.workplace import Workplace, make_workplace
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+ADDED = {
+    "job.py": "import importlib\nimport sys\nimport pkg.data\n\n"
+    "try:\n    import faster\nexcept ImportError:\n    pass\n"
+    "importlib.import_module(f'pkg.steps.{sys.argv[1]}')\n",
+    "pkg/data/__init__.py": "",
+    "pkg/steps/__init__.py": "",
+    "pkg/steps/one.py": "1",
+    "pkg/steps/two.py": "",
+    ".gitignore": "one.py\n*.txt\n",
+}
+
+
+@pytest.fixture
+def work(tmp_path: Path) -> Workplace:
+    """A repository whose bundle has something of everything that `plan` points out."""
+    made = make_workplace(tmp_path / "work", "plain")
+    for name, text in ADDED.items():
+        file = made.directory / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+    git(made.directory, "init", "--quiet")
+    git(made.directory, "add", "--force", "pkg/words.txt")
+    return made
+
+
+def git(directory: Path, *words: str) -> None:
+    subprocess.run(["git", "-C", directory, *words], check=True, capture_output=True)
+
+
+def test_the_text_of_a_plan_points_out_what_was_guessed_hidden_absent_and_ignored(work: Workplace) -> None:
+    done = work.raybundle("plan", "job.py")
+
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert "  job.py:9: prefix `pkg.steps.` took 2 modules; 3 modules (1 B) in only by it" in lines
+    assert "  faster at job.py:6" in lines
+    assert "  `pkg.data` is pkg/data/__init__.py, not pkg/data.py" in lines
+    assert lines[lines.index("ignored by git, yet included") + 1] == "  pkg/steps/one.py"
+    assert len(lines) < 30
+
+
+def test_the_document_of_a_plan_has_all_of_it(work: Workplace) -> None:
+    plan = json.loads(work.raybundle("plan", "--format", "json", "job.py").stdout)
+
+    assert plan["git_ignored"] == [str(work.directory / "pkg/steps/one.py")]
+    assert [(each["name"], each["others"]) for each in plan["shadowed"]] == [
+        ("pkg.data", [str(work.directory / "pkg/data.py")])
+    ]
+    assert [(each["name"], each["line"]) for each in plan["not_found"]] == [("faster", 6)]
+    assert [each["took"] for each in plan["widenings"]] == [["pkg.steps.one", "pkg.steps.two"]]
+    assert sum(each["bytes"] for each in plan["sizes"]["packages"]) == plan["bytes"]
+    assert sum(each["size"] for each in plan["files"]) == plan["bytes"]
+
+
+def test_the_tables_of_a_plan_are_whole(work: Workplace) -> None:
+    done = work.raybundle("plan", "--format", "markdown", "job.py")
+
+    tables = [line for line in done.stdout.splitlines() if line.startswith("|")]
+    assert "| `job.py:9` | prefix | 2 of `pkg.steps.` | 3 modules, 1 B |" in tables
+    assert {line.count("|") for line in tables} <= {5, 6}
+    assert "- faster at job.py:6" in done.stdout
+
+
+def test_files_of_several_repositories_and_of_none_are_asked_for_where_they_are(tmp_path: Path) -> None:
+    for name, ignored in (("one", "a.py"), ("one/inner", "b.py")):
+        (tmp_path / name).mkdir()
+        git(tmp_path / name, "init", "--quiet")
+        (tmp_path / name / ".gitignore").write_text(ignored)
+    (tmp_path / "link").symlink_to(tmp_path / "one")
+    files = [tmp_path / each for each in ("one/b.py", "one/a.py", "one/inner/b.py", "link/a.py", "none.py")]
+
+    assert git_ignored(files, os.environ) == (files[1], files[2], files[3])
+
+
+@pytest.mark.parametrize("environ", [{"PATH": "/nonexistent"}, dict(os.environ)])
+def test_without_git_or_a_repository_nobody_knows(tmp_path: Path, environ: dict[str, str]) -> None:
+    if environ["PATH"] == "/nonexistent":
+        git(tmp_path, "init", "--quiet")
+
+    assert git_ignored([tmp_path / "a.py"], environ) is None
+
+
+def test_asking_git_runs_no_program_that_the_repository_names(tmp_path: Path) -> None:
+    git(tmp_path, "init", "--quiet")
+    monitor = tmp_path / "monitor"
+    monitor.write_text(f"#!/bin/sh\ntouch {tmp_path}/ran\n")
+    monitor.chmod(0o755)
+    git(tmp_path, "config", "core.fsmonitor", str(monitor))
+    (tmp_path / ".gitignore").write_text("a.py")
+
+    assert git_ignored([tmp_path / "a.py"], os.environ) == (tmp_path / "a.py",)
+    assert not (tmp_path / "ran").exists()
