@@ -159,6 +159,7 @@ def mentioned(source: str, name: str = NAME, importer: str = "pkg.loader") -> li
             "if os.name == 'posix': pass\nelse:\n    import pkg.steps.clean",
             ("condition", 3, "not (os.name == 'posix')"),
         ),
+        ("if TYPE_CHECKING:\n    import pkg.steps.clean.deep", ("type-checking", 2, "TYPE_CHECKING")),
         ("import pkg.steps.clean  # raybundle: ignore", ("ignored", 1, "")),
         ("load('pkg.steps.clean')  #raybundle: ignore", ("ignored", 1, "")),
         ("load(f'pkg.steps.{x}')  # raybundle: ignore", ("ignored", 1, "")),

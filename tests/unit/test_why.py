@@ -51,6 +51,19 @@ def test_what_leads_nowhere_is_no_part_of_the_way() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("edges", "back"),
+    [
+        ("__main__ > a, a > b, a > c, b > t, c > t, b > a", "b > a"),
+        ("__main__ > b, __main__ > a, a > b, b > t, b > a", "b > a"),
+    ],
+)
+def test_an_import_that_only_leads_back_is_no_part_of_the_way(edges: str, back: str) -> None:
+    ways = ways_to(graph(*edges.split(", ")), {"t"})
+
+    assert {f"{each.importer} > {each.imported}" for each in ways.edges} == {*edges.split(", ")} - {back}
+
+
 def test_a_module_that_no_chain_goes_around_is_a_gate() -> None:
     assert ways_to(DIAMOND, {"d"}).gates == ("c",)
     assert ways_to(DIAMOND, {"c"}).gates == ()
