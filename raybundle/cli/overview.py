@@ -162,7 +162,8 @@ def markdown_lines(overview: Overview) -> Iterator[str]:
     """Yields the lines of a comment on a pull request."""
     planned = overview.planned
     resolution = planned.resolution
-    yield f"### Bundle of {_code(_short_target(resolution))}: {_files_text(planned)}"
+    files = counted(len(planned.files), "file")
+    yield f"### Bundle of {_code(_short_target(resolution))}: {files}, {size_text(planned.bytes)}"
     yield ""
     yield f"`{planned.digest}`, {planned.manifest.python.implementation} {planned.manifest.python.minor}"
     yield from _table(

@@ -70,6 +70,7 @@ def test_the_document_of_a_plan_has_all_of_it(work: Workplace) -> None:
 def test_the_tables_of_a_plan_are_whole(work: Workplace) -> None:
     done = work.raybundle("plan", "--format", "markdown", "job.py")
 
+    assert done.stdout.startswith("### Bundle of `job.py`: 7 files, ")
     tables = [line for line in done.stdout.splitlines() if line.startswith("|")]
     assert "| `job.py:9` | prefix | 2 of `pkg.steps.` | 3 modules, 1 B |" in tables
     assert {line.count("|") for line in tables} <= {5, 6}
