@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from raybundle.bundle.secret_scan import load_scanner
 from raybundle.cluster.access import make_access
 from raybundle.cluster.jobs import JobsClient
+from raybundle.graph.cache import ScanCache
 from tests.support.nodes import Nodes, require_namespaces
 from tests.support.s3_server import S3Server, s3_server
 from tests.support.token_cluster import TokenCluster, token_cluster
@@ -87,3 +90,24 @@ def client(embedded: Embedded) -> Iterator[JobsClient]:
     client = JobsClient(make_access(embedded.address, {}))
     yield client
     client.close()
+
+
+@pytest.fixture(scope="session")
+def secret_rules(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The rules of the scanner of secrets, compiled once: that takes 5 s."""
+    directory = tmp_path_factory.mktemp("scanner") / "raybundle/secret-rules"
+    load_scanner(directory)
+    return directory
+
+
+@pytest.fixture(scope="session")
+def scanner(secret_rules: Path) -> Any:
+    """The scanner of secrets."""
+    return load_scanner(secret_rules)
+
+
+@pytest.fixture
+def cache(tmp_path: Path, secret_rules: Path) -> ScanCache:
+    """A cache that has nothing but the compiled rules."""
+    shutil.copytree(secret_rules, tmp_path / "cache/secret-rules")
+    return ScanCache(tmp_path / "cache")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 HEAVY = {
     *("ray", "boto3", "botocore", "s3fs", "fsspec", "aiohttp", "requests", "rich", "asyncio"),
-    *("obstore", "packaging", "websocket", "urllib3"),
+    *("obstore", "packaging", "websocket", "urllib3", "kingfisher_sdk"),
 }
 LOADED = "import json, sys; print(json.dumps(sorted(m.partition('.')[0] for m in sys.modules)))"
 

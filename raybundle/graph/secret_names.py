@@ -1,0 +1,56 @@
+"""Tells by its path alone that a file holds secrets."""
+
+from __future__ import annotations
+
+import re
+
+_TEMPLATES = frozenset(["dist", "example", "examples", "sample", "samples", "template", "tmpl", "j2", "pub"])
+"""Words in a name that make it a form to fill in or a public key."""
+
+_RULES: dict[str, str] = {
+    "env-file": r"\.env(?![a-z0-9]).* | \.envrc | [^/]+\.env",
+    "private-key": r"id_(rsa|dsa|ecdsa|ed25519|xmss)(_sk)?(?![a-z0-9]).* | [^/]+\.(pem|ppk|p8|pk8)",
+    "key-store": r"[^/]+\.(p12|pfx|jks|jceks|keystore|kdbx)",
+    "ssh-directory": r"\.ssh/(?!(known_hosts|config)$)[^/]+ | \.gnupg/.+",
+    "cloud-credentials": r"""\.aws/.+ | \.azure/.+ | \.boto | \.s3cfg | \.databrickscfg | kaggle\.json
+        | gcloud/(credentials|access_tokens)\.db | application_default_credentials\.json
+        | credentials\.json | client[-_]secret[^/]*\.json | service[-_]account[^/]*\.json""",
+    "cluster-credentials": r"\.kube/.+ | kubeconfig",
+    "registry-credentials": r"\.docker/config\.json | \.docker(cfg|configjson) | \.pypirc | \.npmrc",
+    "login-file": r"""[._]netrc | \.git-credentials | \.pgpass | pgpass\.conf | \.my\.cnf | \.mylogin\.cnf
+        | \.htpasswd""",
+    "vault-token": r"\.vault-token",
+}
+"""By rule: paths in lower case, whole or behind a `/`."""
+
+NAME_RULES = frozenset(_RULES)
+_EXPRESSIONS = {
+    rule: re.compile(rf"(?:.*/)?(?:{expression})", re.VERBOSE | re.DOTALL)
+    for rule, expression in _RULES.items()
+}
+_SOURCE = (".py", ".pyi", ".ipynb")
+
+
+def secret_name_rule(path: str) -> str | None:
+    """Returns the rule by which the name of a file says that it holds secrets; None if it does not.
+
+    Args:
+        path: with `/`, relative or absolute; directories such as `.aws` count wherever they stand.
+    """
+    lowered = path.lower()
+    name = lowered.rpartition("/")[2]
+    if lowered.endswith(_SOURCE) or not _TEMPLATES.isdisjoint(re.split(r"[._-]", name)):
+        return None
+    for rule, expression in _EXPRESSIONS.items():
+        if expression.fullmatch(lowered):
+            return rule
+    return None
+
+
+_PEM_BLOCK = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----")
+
+
+def is_public_pem(data: bytes) -> bool:
+    """Claims that PEM text holds blocks, and only public ones: certificates, public keys, parameters."""
+    kinds = [match[1] for match in _PEM_BLOCK.finditer(data)]
+    return bool(kinds) and not any(b"PRIVATE" in kind for kind in kinds)
