@@ -24,6 +24,7 @@ KEYS: dict[str, Kind] = {
     "include": "list",
     "exclude": "list",
     "rules": "switches",
+    "allow-secrets": "list",
     "dependencies": "text",
     "cluster-provides": "list",
     "env": "table",
@@ -31,6 +32,9 @@ KEYS: dict[str, Kind] = {
     "platform": "text",
 }
 """The settings, under the names that files use."""
+
+PROJECT_ONLY = frozenset(["allow-secrets"])
+"""What only the project's own file may say: there it is seen and reviewed by all who work on it."""
 
 API_VARIABLE, CLUSTER_VARIABLE = "RAY_API_SERVER_ADDRESS", "RAY_ADDRESS"
 """Ray's own variables, asked last; the second may name what is no dashboard."""
@@ -109,12 +113,22 @@ def load_settings(
     found: dict[str, Setting] = {}
     for source, values in _layers(flags, environ, project, profile or environ.get("RAYBUNDLE_PROFILE")):
         for key, raw in values.items():
+            if key in PROJECT_ONLY and source != project_source(project):
+                raise UsageError(
+                    f"`{key}` in {source}: only the project itself may set it",
+                    hint=f"write it into {project_source(project)}",
+                )
             value = _checked(key, raw, source)
             if isinstance(value, dict) and key in found:
                 found[key] = _merged(found[key], Setting(value, source))
             found.setdefault(key, Setting(value, source))
     _refuse_unsupported(found)
     return Settings(found)
+
+
+def project_source(project: Path) -> str:
+    """Returns how the project's own settings are named as a source."""
+    return f"{project / 'pyproject.toml'} [tool.raybundle]"
 
 
 def user_file(environ: Mapping[str, str]) -> Path:
@@ -153,7 +167,7 @@ def _layers(
         if profile not in profiles:
             raise UsageError(f"there is no profile {profile!r}", hint=_nearest(profile, profiles))
         yield f"profile {profile}", profiles[profile]
-    yield f"{project_file} [tool.raybundle]", own
+    yield project_source(project), own
     yield str(user_file(environ)), user
     if environ.get(API_VARIABLE):
         yield API_VARIABLE, {"address": environ[API_VARIABLE]}

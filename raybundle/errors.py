@@ -5,6 +5,7 @@ RaybundleError                 1   unexpected
 ├── BundleError                3   resolution or bundle
 │   ├── UnresolvedImportError      imports that resolve nowhere, all at once
 │   ├── RefusedFileError           files that must not or cannot travel, all at once
+│   │   └── SecretError                secrets in them, all at once
 │   └── DigestMismatchError        bytes that are not what their name says
 ├── StoreError                 4   store or credentials
 │   ├── ObjectMissingError         no object of this name
@@ -53,6 +54,10 @@ class UnresolvedImportError(BundleError):
 
 class RefusedFileError(BundleError):
     """Files must not or cannot travel; the message lists all of them."""
+
+
+class SecretError(RefusedFileError):
+    """Files hold secrets; the message lists all of them by place and rule, and no value."""
 
 
 class DigestMismatchError(BundleError):

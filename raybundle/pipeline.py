@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from raybundle.bundle.collect import collect
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from raybundle.bundle.manifest import Manifest
     from raybundle.bundle.pack import Archive
     from raybundle.config import Settings
+    from raybundle.graph.cache import ScanCache
     from raybundle.graph.traced import Traced
     from raybundle.model import CollectedFile, Digest, Interpreter, Resolution, Target
     from raybundle.store.base import Store
@@ -87,15 +88,28 @@ def plan(request: Request) -> Plan:
 
     Raises:
         BundleError: imports resolve nowhere, or files must not or cannot travel.
+        SecretError: files hold secrets.
     """
+    from raybundle.bundle.secrets import refuse_secrets
+
     timings = Timings()
     with timings.stage("resolve"):
         resolution = resolve_target(request)
     with timings.stage("build"):
         files = collect(resolution)
+        unused = refuse_secrets(
+            resolution, files, request.settings.items("allow-secrets"), _scan_cache(request)
+        )
+        resolution = replace(resolution, warnings=(*resolution.warnings, *unused))
         manifest = make_manifest(resolution, files)
         data = format_manifest(manifest)
     return Plan(resolution, files, manifest, data, digest_of(data), timings)
+
+
+def _scan_cache(request: Request) -> ScanCache:
+    from raybundle.graph.cache import ScanCache
+
+    return ScanCache(cache_directory(request.environ))
 
 
 def resolve_target(request: Request) -> Resolution:

@@ -1,14 +1,13 @@
 """Finds the files that travel without being modules: data of reached packages, and what `include` names."""
 
 # Why strings: paths here are the strings that `sys.path` holds; pathlib would cost ten times as much.
-# ruff: noqa: PTH116, PTH118, PTH119
+# ruff: noqa: PTH116, PTH118
 
 from __future__ import annotations
 
 import os
 import re
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from functools import lru_cache
 from os.path import join
 from pathlib import Path
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
 SIZE_LIMIT = 10 * 1024 * 1024
 """Bytes; a larger file in a package travels only if `include` names it."""
 
-_SECRETS = (".env", ".env.*", "*.pem", "id_rsa*", "id_ed25519*", ".netrc", ".pypirc")
 _CODE = (".py", ".pyc", ".pyo")
 _EXTENSION = re.compile(r"\.(?:cpython-|pypy|graalpy|abi3)[^.]*\.so\Z|\.pyd\Z")
 """Extension modules travel where they are imported; a plain `.so` may be a library that `ctypes` loads."""
@@ -165,7 +163,7 @@ def without_excluded(
     candidates: Iterable[Candidate], project: Path, patterns: Iterable[str]
 ) -> list[Candidate]:
     """Return the candidates that no pattern (relative to the project, else to the entry) drops."""
-    expressions = [_expression(pattern) for pattern in patterns]
+    expressions = [path_expression(pattern) for pattern in patterns]
     return [each for each in candidates if not _is_excluded(each, project, expressions)]
 
 
@@ -176,8 +174,8 @@ def _is_excluded(candidate: Candidate, project: Path, expressions: list[re.Patte
 
 
 @lru_cache
-def _expression(pattern: str) -> re.Pattern[str]:
-    """`**/` spans directories, `*`, `?` and `[a-z]` do not; a matched directory drops what is below it."""
+def path_expression(pattern: str) -> re.Pattern[str]:
+    """Return a pattern compiled: `**/` spans directories, `*` and `[a-z]` do not; a directory is all below."""
     plain = pattern.removeprefix("./").strip("/")
     parts = re.findall(r"\*\*/|\*\*|\*|\?|\[!?[^/\]]+\]|\[|[^*?\[]+", plain)
     translated = "".join(_translated(part) for part in parts)
@@ -218,27 +216,6 @@ def _fault(candidate: Candidate) -> str | None:
         if os.access(candidate.file, os.R_OK, effective_ids=os.access in os.supports_effective_ids)
         else "it cannot be read"
     )
-
-
-def refuse_secrets(files: Iterable[str]) -> None:
-    """Refuse files whose names say that they hold secrets.
-
-    Raises:
-        RefusedFileError: lists all of them.
-    """
-    found = [file for file in sorted(set(files)) if _is_secret(file)]
-    if found:
-        raise RefusedFileError(
-            "these files look like secrets and must not travel: " + ", ".join(found),
-            hint="move them out of the package, or name them in `exclude` of [tool.raybundle]",
-        )
-
-
-def _is_secret(file: str) -> bool:
-    directory, name = os.path.split(file)
-    if name == "credentials":
-        return os.path.basename(directory) == ".aws"
-    return any(fnmatchcase(name, pattern) for pattern in _SECRETS)
 
 
 def refuse_escaping_links(files: Iterable[str], allowed: Iterable[str], directories: Directories) -> None:

@@ -13,7 +13,6 @@ from raybundle.graph.data_files import (
     Candidate,
     package_data,
     refuse_escaping_links,
-    refuse_secrets,
     within_limit,
     without_excluded,
 )
@@ -99,7 +98,6 @@ def refuse(placement: Placement, finder: Finder, project: Path) -> None:
     allowed = {str(project), *(str(root.directory) for root in placement.roots)}
     allowed.update(entry for entry in finder.path if finder.is_first_party(entry))
     refuse_escaping_links(files, allowed, finder.directories)
-    refuse_secrets(str(each.file) for each in placement.data)
     paths = [each.path for each in placement.modules if each.path]
     refuse_case_collisions([*paths, *(each.path for each in placement.data)])
     refuse_shadows_of_ray(_top_level_files(placement, finder))

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import socket
 import subprocess
@@ -277,16 +276,6 @@ def test_a_module_that_would_shadow_one_of_ray_is_refused(work: Path, name: str)
 def test_a_script_named_ray_is_refused(work: Path) -> None:
     with pytest.raises(BundleError, match=r"ray\.py would be imported in place of"):
         run(tree(work / "p", {"ray.py": "import ray"}) / "ray.py")
-
-
-@pytest.mark.parametrize("name", [".env", ".env.local", "server.pem", "id_rsa", ".netrc", ".pypirc"])
-def test_a_secret_beside_a_package_stops_the_build_until_it_is_excluded(work: Path, name: str) -> None:
-    root = tree(work / "p", {"job.py": "import pkg", "pkg/__init__.py": ""})
-    (root / "pkg" / name).write_text("secret")
-
-    with pytest.raises(RefusedFileError, match=re.escape(name)):
-        run(root / "job.py")
-    assert run(root / "job.py", ResolveSettings(exclude=(f"pkg/{name}",))).data == ()
 
 
 def test_a_link_to_a_file_inside_the_project_travels(work: Path) -> None:
