@@ -196,7 +196,8 @@ def _step(edge: Edge) -> str:
 
 def _how(edge: Edge) -> str:
     """Returns how an import was found, and by which rule where several are called so."""
-    how = edge.found_by if edge.rule in {"import", edge.found_by} else f"{edge.found_by}, {edge.rule}"
+    plain = edge.rule in {"import", "trace", edge.found_by}
+    how = edge.found_by if plain else f"{edge.found_by}, {edge.rule}"
     return f"{how}, optional" if edge.optional else how
 
 

@@ -175,7 +175,7 @@ def _is_excluded(candidate: Candidate, project: Path, expressions: list[re.Patte
 
 @lru_cache
 def path_expression(pattern: str) -> re.Pattern[str]:
-    """Return a pattern compiled: `**/` spans directories, `*` and `[a-z]` do not; a directory is all below."""
+    """Return a pattern compiled: `**/` spans directories, `*` and `[a-z]` do not; a folder is all below."""
     plain = pattern.removeprefix("./").strip("/")
     parts = re.findall(r"\*\*/|\*\*|\*|\?|\[!?[^/\]]+\]|\[|[^*?\[]+", plain)
     translated = "".join(_translated(part) for part in parts)

@@ -269,7 +269,7 @@ class Finder:
             if file.endswith(suffix)
         }
         names |= {each for each in listing.directories if self._in_directory(directory, each)}
-        return {each for each in names if each.isidentifier() and each != "__init__"}
+        return {each for each in names if each and "." not in each and each != "__init__"}
 
     def _or_editable(self, name: str, found: Found) -> Found:
         """Ask editable installs as Python does: their namespaces with the path, their finders after it."""

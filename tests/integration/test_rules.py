@@ -68,7 +68,8 @@ CASES = [
     case("config-file", "app.steps app.steps.first app.steps.second", "app app.run"),
     case(
         "django-app",
-        "shop shop.apps shop.models stock stock.apps stock.models stock.migrations stock.migrations.first",
+        "shop shop.apps shop.models stock stock.apps stock.models stock.migrations "
+        "stock.migrations.0001_initial",
         "site_settings",
     ),
     case("resource", "tables tables.raw"),

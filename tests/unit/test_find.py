@@ -165,4 +165,4 @@ def test_an_editable_package_in_a_directory_of_another_name_is_refused() -> None
 def test_the_modules_of_a_package_are_listed_without_its_data_directories() -> None:
     tree = finder("/a/p/__init__.py", "/a/p/b.py", "/a/p/c/__init__.py", "/a/p/data/x.csv", "/a/p/x-y.py")
 
-    assert list(tree.submodules("p")) == ["p.b", "p.c"]
+    assert list(tree.submodules("p")) == ["p.b", "p.c", "p.x-y"]
