@@ -23,6 +23,16 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+REPORT = pytest.StashKey[list[str]]()
+"""Lines that a test wants shown at the end, whether it passed or not."""
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Shows what tests have measured."""
+    for line in config.stash.get(REPORT, []):
+        terminalreporter.write_line(line)
+
+
 @dataclass(frozen=True, slots=True)
 class ThreeNodes:
     """Three nodes that read from an S3 server, and places of work for users of both."""

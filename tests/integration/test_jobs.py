@@ -1,0 +1,102 @@
+"""Twelve jobs as users have them: what they import is resolved, little else is, and they run as bundles."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.integration.conftest import REPORT
+from tests.support.jobs import JOBS, Desk, Job, Outcome, make_desk, table
+from tests.support.nodes import node_environment
+
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.integration.conftest import ThreeNodes
+
+pytestmark = pytest.mark.nodes
+
+AT_ONCE = 4
+"""Jobs that are on their way; each of the three nodes has one CPU, and all share this machine's."""
+
+PRECISION = 0.95
+"""The least share of the resolved modules of all jobs that runs really import."""
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """What came of one job."""
+
+    outcome: Outcome
+    run: subprocess.CompletedProcess[str]
+    """The run of the bundle on the cluster; the source was gone."""
+
+
+@pytest.fixture(scope="module")
+def courses(
+    three_nodes: ThreeNodes, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[dict[str, Future[Course]]]:
+    """All jobs, a few at a time, each from its copy to its end on the cluster."""
+    require_distributions()
+    directory = tmp_path_factory.mktemp("jobs")
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        started = {job.name: pool.submit(run_course, job, directory, three_nodes) for job in JOBS}
+        yield started
+    done = [each.result().outcome for each in started.values() if not each.exception()]
+    request.config.stash[REPORT] = table(done) if done else []
+
+
+def require_distributions() -> None:
+    """Skips where the nodes' environment was made without what the jobs import; in CI that is a failure."""
+    if any(node_environment().glob("lib/python3*/site-packages/django")):
+        return
+    reason = "the nodes' environment lacks the dependency group `jobs`; scripts/test makes one that has it"
+    if os.environ.get("CI"):
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+def run_course(job: Job, directory: Path, three_nodes: ThreeNodes) -> Course:
+    environ = {"RAYBUNDLE_ADDRESS": three_nodes.nodes.address, "RAYBUNDLE_STORE": three_nodes.s3.prefix()}
+    desk = make_desk(job, directory, **three_nodes.s3.environ, **environ)
+    outcome = Outcome(job, desk.imported(), desk.resolved())
+    return Course(outcome, run_without_source(desk))
+
+
+def run_without_source(desk: Desk) -> subprocess.CompletedProcess[str]:
+    digest = desk.built()
+    shutil.rmtree(desk.base)
+    desk.base.mkdir()
+    return desk.work.raybundle("run", digest, *desk.job.arguments)
+
+
+@pytest.mark.parametrize("job", JOBS, ids=lambda job: job.name)
+def test_every_file_that_a_real_run_imports_is_resolved(courses: dict[str, Future[Course]], job: Job) -> None:
+    outcome = courses[job.name].result().outcome
+
+    assert outcome.missed == []
+
+
+@pytest.mark.parametrize("job", JOBS, ids=lambda job: job.name)
+def test_a_job_runs_on_every_node_from_its_bundle_with_the_source_gone(
+    courses: dict[str, Future[Course]], job: Job
+) -> None:
+    run = courses[job.name].result().run
+
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert job.expected in run.stdout
+    assert "NODES n0 n1 n2" in run.stdout.splitlines()
+
+
+def test_hardly_a_file_is_resolved_that_no_run_imports(courses: dict[str, Future[Course]]) -> None:
+    outcomes = [each.result().outcome for each in courses.values()]
+    needless = [f"{each.job.name}/{file}" for each in outcomes for file in each.needless]
+
+    assert 1 - len(needless) / sum(len(each.resolved) for each in outcomes) >= PRECISION, needless

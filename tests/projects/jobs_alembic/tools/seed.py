@@ -1,0 +1,4 @@
+from warehouse.database import upgraded
+
+with upgraded() as session:
+    print(session)

@@ -1,0 +1,5 @@
+from .base import Base
+
+
+class Audit(Base):
+    __tablename__ = "audit"

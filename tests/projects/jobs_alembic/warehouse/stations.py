@@ -1,0 +1,1 @@
+STATIONS = ["hill", "port", "town"]

@@ -1,0 +1,3 @@
+from etl.main import cli
+
+cli(prog_name="etl")

@@ -1,0 +1,2 @@
+def clean(row):
+    return row[0].lower(), int(row[1])

@@ -1,0 +1,3 @@
+from etl.legacy import VERSION
+
+print(VERSION)

@@ -1,0 +1,2 @@
+def parse(text):
+    return [tuple(line.split(";")) for line in text.splitlines()]

@@ -1,0 +1,2 @@
+def rounded(cents):
+    return int(cents // 5 * 5)

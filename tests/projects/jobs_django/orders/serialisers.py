@@ -1,0 +1,2 @@
+def as_json(order):
+    return {"country": order.country, "pieces": order.pieces}

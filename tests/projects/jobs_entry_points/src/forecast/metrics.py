@@ -1,0 +1,2 @@
+def mae(predicted, value):
+    return abs(predicted - value)

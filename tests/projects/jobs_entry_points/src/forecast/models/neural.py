@@ -1,0 +1,7 @@
+import torch
+
+from .base import Model
+
+
+class Neural(Model):
+    network = torch.nn.Linear

@@ -1,0 +1,5 @@
+from forecast.http import serve
+
+
+def main():
+    serve()

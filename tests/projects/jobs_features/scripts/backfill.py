@@ -1,0 +1,3 @@
+from churn.dataset import load
+
+print(len(load()))

@@ -1,0 +1,3 @@
+TARGET = "left"
+
+COLUMNS = {"region": str, "plan": str, "age": float, "calls": float, "spent": float, TARGET: int}

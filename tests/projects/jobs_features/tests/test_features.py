@@ -1,0 +1,5 @@
+from churn.features.text import Words
+
+
+def test_words():
+    assert Words()

@@ -1,0 +1,3 @@
+from pipeline.steps.smooth import Smooth
+
+WIDGETS = [Smooth]

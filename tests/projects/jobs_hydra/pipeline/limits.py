@@ -1,0 +1,2 @@
+def between(low, value, high):
+    return max(low, min(value, high))

@@ -1,0 +1,2 @@
+def to_tenths(value):
+    return round(value, 1)

@@ -1,0 +1,3 @@
+class Source:
+    def __init__(self, length):
+        self.length = length

@@ -1,0 +1,3 @@
+from signals.colours import PALETTE
+
+COLOUR = PALETTE[0]

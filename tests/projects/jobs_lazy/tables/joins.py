@@ -1,0 +1,2 @@
+def join(left, right):
+    return left + right

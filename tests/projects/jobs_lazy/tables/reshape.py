@@ -1,0 +1,2 @@
+def pivot(rows):
+    return {name: values for name, *values in sorted(rows)}

@@ -1,0 +1,2 @@
+def cell(values):
+    return "/".join(values)

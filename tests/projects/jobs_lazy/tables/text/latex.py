@@ -1,0 +1,2 @@
+def render(wide):
+    return "\\begin{table}"

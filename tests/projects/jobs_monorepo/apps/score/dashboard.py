@@ -1,0 +1,3 @@
+from acme.web.pages import PAGES
+
+print(PAGES)

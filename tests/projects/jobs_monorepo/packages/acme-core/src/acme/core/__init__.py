@@ -1,0 +1,3 @@
+from acme.core.types import Visit
+
+__all__ = ["Visit"]

@@ -1,0 +1,4 @@
+class Model:
+    @classmethod
+    def default(cls):
+        return cls()

@@ -1,0 +1,5 @@
+from acme.models.base import Model
+
+
+class Tree(Model):
+    pass

@@ -1,0 +1,2 @@
+def page(names):
+    return "".join(f"<li>{name}</li>" for name in names)

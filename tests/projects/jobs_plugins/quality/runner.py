@@ -1,0 +1,6 @@
+from quality.loader import load_checks
+
+
+def check(table):
+    name, values = table
+    return name, [each for each, function, options in load_checks() if not function(values, **options)]

@@ -1,0 +1,4 @@
+def clean(batch):
+    from ratings.cleaning.missing import fill
+
+    return fill(batch)

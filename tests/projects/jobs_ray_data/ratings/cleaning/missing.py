@@ -1,0 +1,5 @@
+from .defaults import STARS
+
+
+def fill(batch):
+    return batch.fillna({"stars": STARS})

@@ -1,0 +1,2 @@
+def drop(batch):
+    return batch

@@ -1,0 +1,2 @@
+def greet(part):
+    return f"hello {part}"

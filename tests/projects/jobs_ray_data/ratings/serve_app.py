@@ -1,0 +1,3 @@
+from ratings.http import ROUTES
+
+APP = ROUTES

@@ -1,0 +1,3 @@
+class Backend:
+    def put(self, rows):
+        raise NotImplementedError

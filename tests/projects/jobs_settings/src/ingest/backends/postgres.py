@@ -1,0 +1,7 @@
+import psycopg
+
+from .base import Backend
+
+
+class PostgresBackend(Backend):
+    connect = psycopg.connect

@@ -1,0 +1,2 @@
+def encode(row):
+    return f"{row}\n".encode()

@@ -1,0 +1,1 @@
+FEEDS = ["people", "orders", "visits"]

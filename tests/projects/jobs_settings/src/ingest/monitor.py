@@ -1,0 +1,3 @@
+from ingest.settings import Settings
+
+print(Settings())

@@ -1,0 +1,2 @@
+def distinct(rows):
+    return list(dict.fromkeys(rows))

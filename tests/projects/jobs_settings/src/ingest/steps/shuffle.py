@@ -1,0 +1,5 @@
+import random
+
+
+def shuffle(rows):
+    return random.sample(rows, len(rows))

@@ -1,0 +1,2 @@
+def strip(rows):
+    return [row.strip() for row in rows]

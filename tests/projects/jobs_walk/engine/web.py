@@ -1,0 +1,3 @@
+from engine.pages import PAGES
+
+SITE = PAGES

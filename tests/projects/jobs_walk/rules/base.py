@@ -1,0 +1,2 @@
+def field(row, name):
+    return row[name].strip()

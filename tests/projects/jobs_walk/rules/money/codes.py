@@ -1,0 +1,1 @@
+CODES = {"EUR", "CHF"}

@@ -1,0 +1,5 @@
+from .codes import CODES
+
+
+def broken_by(row):
+    return row["currency"] not in CODES

@@ -1,0 +1,5 @@
+from . import LIMIT
+
+
+def broken_by(row):
+    return float(row["amount"]) > LIMIT

@@ -1,0 +1,2 @@
+def broken_by(row):
+    return False

@@ -1,0 +1,3 @@
+from engine.ledger import entries
+
+print(entries(2023))

@@ -1,0 +1,181 @@
+"""Twelve jobs as users have them: how each is run here, what it really imports, what is planned."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tests.support.nodes import REPOSITORY, node_environment
+from tests.support.workplace import Workplace, make_workplace
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+OBSERVER = Path(__file__).with_name("observer")
+CONSTRAINTS = REPOSITORY / "scripts" / "constraints.txt"
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A folder of tests/projects, the words that run it, and what it prints when it has worked."""
+
+    name: str
+    words: tuple[str, ...]
+    expected: str
+    arguments: tuple[str, ...] = ()
+    local: tuple[str, ...] = ("--local",)
+    """Arguments that keep it on this machine."""
+    directory: str = "."
+    """Where the user stands."""
+    installs: tuple[str, ...] = ()
+    """Directories of the project that are installed editable."""
+    python_path: str = ""
+    """PYTHONPATH of the local run, relative to where the user stands; bundles have it as `roots`."""
+
+
+JOBS = (
+    Job("jobs_features", ("train.py",), "CHURN 3 models", python_path="src"),
+    Job("jobs_django", ("nightly.py",), "ORDERS AT=6050 CH=2200 DE=11000"),
+    Job("jobs_alembic", ("load.py",), "WARMEST hill:4.0 port:8.5 town:9.5"),
+    Job("jobs_hydra", ("run.py",), "PIPELINE 3.0 5.2 6.0", local=("mode=local",)),
+    Job("jobs_plugins", ("check.py",), "QUALITY good:ok holes:completeness doubles:duplicates,ranges"),
+    Job(
+        "jobs_entry_points",
+        ("jobs/backtest.py",),
+        "BACKTEST naive=3.00 season=1.00 trend=3.71",
+        installs=(".",),
+    ),
+    Job("jobs_walk", ("audit.py",), "AUDIT 2023:limits 2024:currency+names 2025:clean"),
+    Job("jobs_lazy", ("smooth.py",), "SIGNALS drift=2.5/4.0 noise=0.5/2.5 pulse=4.0/4.0"),
+    Job(
+        "jobs_monorepo",
+        ("score.py",),
+        "SCORES graz=15.0 linz=2.5 wels=10.0",
+        directory="apps/score",
+        installs=("packages/acme-core", "packages/acme-io", "packages/acme-models", "packages/acme-web"),
+    ),
+    Job("jobs_settings", ("ingest_job.py",), "INGESTED people=2 orders=3 visits=1", python_path="src"),
+    Job(
+        "jobs_click",
+        ("-m", "etl"),
+        "LOADED ada=3 bea=4 cem=5 dea=6",
+        arguments=("extract", "transform", "load"),
+        directory="src",
+    ),
+    Job("jobs_ray_data", ("rate.py",), "RATED 11.50 1.00 3"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """First-party files of one job, relative to its copy."""
+
+    job: Job
+    imported: frozenset[str]
+    """What a real run imported."""
+    resolved: frozenset[str]
+
+    @property
+    def missed(self) -> list[str]:
+        return sorted(self.imported - self.resolved)
+
+    @property
+    def needless(self) -> list[str]:
+        return sorted(self.resolved - self.imported)
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """A copy of a job, and the environment that its user has."""
+
+    job: Job
+    work: Workplace
+    base: Path
+    python: Path
+
+    @property
+    def standing(self) -> Path:
+        return self.base / self.job.directory
+
+    def raybundle(self, command: str, *words: str) -> subprocess.CompletedProcess[str]:
+        """Runs a command of ours that takes a target where the user stands."""
+        target = (*words, "--python", str(self.python), *self.job.words)
+        return self.work.raybundle("--json", command, *target, cwd=self.standing)
+
+    def imported(self) -> frozenset[str]:
+        """Runs the job here and returns the files of it that any of its processes imported."""
+        notes = self.base.with_name(f"{self.job.name}.notes")
+        driver = () if self.job.words[0] == "-m" else (self.job.words[0],)
+        paths = [str(OBSERVER), *filter(None, [self.job.python_path])]
+        environ = {
+            "OBSERVER_NOTES": str(notes),
+            "OBSERVER_BELOW": f"{self.base}/",
+            "PYTHONPATH": os.pathsep.join(paths),
+            "PYTHONDONTWRITEBYTECODE": "1",
+        }
+        argv = [str(self.python), *self.job.words, *self.job.local, *self.job.arguments]
+        done = self.work.command(argv, cwd=self.standing, env=environ)
+        assert done.returncode == 0, done.stderr
+        assert self.job.expected in done.stdout, done.stdout
+        ran = {*notes.read_text().splitlines(), *(str(self.standing / each) for each in driver)}
+        return self._relative(ran)
+
+    def resolved(self) -> frozenset[str]:
+        """Returns the files of the modules that `plan` lists."""
+        done = self.raybundle("plan")
+        assert done.returncode == 0, done.stderr
+        return self._relative(each["file"] for each in json.loads(done.stdout)["modules"] if each["file"])
+
+    def built(self) -> str:
+        """Builds the bundle and returns its digest."""
+        done = self.raybundle("build")
+        assert done.returncode == 0, done.stderr
+        digest: str = json.loads(done.stdout)["bundle"]
+        return digest
+
+    def _relative(self, files: Iterable[str]) -> frozenset[str]:
+        return frozenset(str(Path(file).relative_to(self.base)) for file in files)
+
+
+def make_desk(job: Job, directory: Path, **environ: str) -> Desk:
+    """Copies the job; one that is installed gets an environment of its own, made by uv."""
+    work = make_workplace(directory / job.name, job.name, **environ)
+    base = work.directory.resolve()
+    python = node_environment() / "bin" / "python"
+    if job.installs:
+        python = make_environment(directory / f"{job.name}-env", [base / each for each in job.installs])
+    return Desk(job, work, base, python)
+
+
+def make_environment(directory: Path, projects: Iterable[Path]) -> Path:
+    """Returns the interpreter of a new environment with Ray and `projects`, installed editable."""
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", directory], check=True)
+    python = directory / "bin" / "python"
+    editables = [word for each in projects for word in ("-e", str(each))]
+    uv = shutil.which("uv", path=str(Path(sys.executable).parent)) or "uv"
+    install = [uv, "pip", "install", "-q", "-c", str(CONSTRAINTS), "--python", str(python), "ray[default]"]
+    subprocess.run([*install, *editables], check=True)
+    return python
+
+
+def table(outcomes: Iterable[Outcome]) -> list[str]:
+    """Returns lines that show recall and precision of each job and of all."""
+    rows = [(each.job.name, each.imported, each.resolved) for each in outcomes]
+    lines = [_row(name, len(a & b), len(a), len(b)) for name, a, b in rows]
+    both, real, ours = (
+        sum(len(a & b) for _, a, b in rows),
+        sum(len(a) for _, a, _ in rows),
+        sum(len(b) for _, _, b in rows),
+    )
+    head = f"{'':20}{'imported':>9}{'resolved':>9}{'recall':>9}{'precision':>10}"
+    return [head, *lines, _row("all", both, real, ours)]
+
+
+def _row(name: str, both: int, real: int, ours: int) -> str:
+    return f"{name:20}{real:9}{ours:9}{both / real:9.1%}{both / ours:10.1%}"
