@@ -58,6 +58,25 @@ def refuse_case_collisions(paths: Iterable[str]) -> None:
         )
 
 
+def refuse_composed_twins(files: Iterable[str]) -> None:
+    """Refuse two files whose names differ only in how Unicode composes them: in an archive they are one.
+
+    Raises:
+        RefusedFileError: lists every such pair.
+    """
+    seen: dict[str, str] = {}
+    twins = []
+    for file in sorted(set(files)):
+        other = seen.setdefault(normalised(file), file)
+        if other != file:
+            twins.append(f"{other!a} and {file!a}")
+    if twins:
+        raise RefusedFileError(
+            "file names differ only in their Unicode form: " + "; ".join(twins),
+            hint="rename one of each pair, or `exclude` it",
+        )
+
+
 def _prefixes(path: str) -> Iterable[str]:
     start = path.find("/")
     while start != -1:

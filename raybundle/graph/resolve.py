@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from raybundle.errors import UnresolvedImportError
+from raybundle.graph.archive_paths import refuse_composed_twins
 from raybundle.graph.archives import archives_on
 from raybundle.graph.cache import Scanner
 from raybundle.graph.closure import Sources, follow, shadowed_in
@@ -110,6 +111,7 @@ def resolve(
     data += opened
     if closure.consults_metadata:
         data += own_metadata(entry_points, closure)
+    refuse_composed_twins(each.file for each in data)
     placement = place(closure, data, finder, project)
     refuse(placement, finder, project)
     needed = find_distributions(closure.third_party, interpreter, cache)
