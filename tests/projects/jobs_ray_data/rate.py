@@ -13,7 +13,8 @@ from ratings.spread import spread
 from ratings.tables import hotels
 
 if __name__ == "__main__":
-    ray.init(num_cpus=2 if "--local" in sys.argv else None, log_to_driver=False, logging_level=logging.ERROR)
+    here = {"num_cpus": 2, "include_dashboard": False} if "--local" in sys.argv else {}
+    ray.init(**here, log_to_driver=False, logging_level=logging.ERROR)
     DataContext.get_current().enable_progress_bars = False
     cleaned = ray.data.from_pandas(hotels()).map_batches(clean, batch_format="pandas")
     scored = cleaned.map_batches(Scorer, compute=ray.data.ActorPoolStrategy(size=1), batch_size=2, batch_format="pandas")
