@@ -16,7 +16,7 @@ from raybundle.graph.names import absolute, with_ancestors
 from raybundle.graph.notices import of_module, of_unparsed, unknown_import
 from raybundle.graph.tables import STUB
 from raybundle.graph.texts import ANY
-from raybundle.model import WIDENING, Edge, Missing, ModuleName, Shadowed, Unknown
+from raybundle.model import WIDENING, Edge, Missing, ModuleName, Unknown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator
@@ -117,15 +117,6 @@ def follow(start: Start, finder: Finder, sources: Sources, rules_off: Collection
 
 def _in_order(missing: Iterable[Missing]) -> tuple[Missing, ...]:
     return tuple(sorted(missing, key=lambda each: (str(each.file), each.line, each.name, each.importer)))
-
-
-def shadowed_in(closure: Closure) -> tuple[Shadowed, ...]:
-    """Return the modules of which the path holds more than one, by name."""
-    return tuple(
-        Shadowed(ModuleName(name), Path(found.file), tuple(map(Path, found.shadowed)))
-        for name, reached in sorted(closure.reached.items())
-        if isinstance(found := reached.found, FirstParty) and found.shadowed
-    )
 
 
 @dataclass(frozen=True, slots=True)

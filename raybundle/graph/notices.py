@@ -5,14 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from raybundle.model import Warning
+from raybundle.graph.find import FirstParty
+from raybundle.model import ModuleName, Shadowed, Warning
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
     from raybundle.errors import BundleError
+    from raybundle.graph.closure import Closure
     from raybundle.graph.facts import Facts, Remark
-    from raybundle.graph.find import Finder, FirstParty
+    from raybundle.graph.find import Finder
 
 
 def of_module(
@@ -61,6 +63,15 @@ def of_shadowed_library(finder: Finder, reached: Collection[str]) -> Iterator[Wa
                     f"{file} has the name of a module of the standard library, hides it here and stays behind"
                 )
                 yield Warning(text, Path(entry, file), None, hint)
+
+
+def shadowed_in(closure: Closure) -> tuple[Shadowed, ...]:
+    """Return the modules of which the path holds more than one, by name."""
+    return tuple(
+        Shadowed(ModuleName(name), Path(found.file), tuple(map(Path, found.shadowed)))
+        for name, reached in sorted(closure.reached.items())
+        if isinstance(found := reached.found, FirstParty) and found.shadowed
+    )
 
 
 def unknown_import(file: Path, line: int, text: str) -> Warning:

@@ -14,7 +14,7 @@ from raybundle.errors import UnresolvedImportError
 from raybundle.graph.archive_paths import refuse_composed_twins
 from raybundle.graph.archives import archives_on
 from raybundle.graph.cache import Scanner
-from raybundle.graph.closure import Sources, follow, shadowed_in
+from raybundle.graph.closure import Sources, follow
 from raybundle.graph.conditions import environment_of
 from raybundle.graph.data_files import (
     included,
@@ -35,7 +35,7 @@ from raybundle.graph.driver import (
 from raybundle.graph.driver_path import declared_roots
 from raybundle.graph.entry_points import EntryPoints, own_metadata
 from raybundle.graph.generated import Generated, relocated
-from raybundle.graph.notices import of_shadowed_library
+from raybundle.graph.notices import of_shadowed_library, shadowed_in
 from raybundle.graph.placement import place
 from raybundle.graph.project import project_of
 from raybundle.graph.scan import scan

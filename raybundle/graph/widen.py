@@ -82,7 +82,7 @@ class Widening:
             return
         for name in sorted({*self.finder.submodules(package), *self._folders(package)}):
             yield name
-            if _has_members(self.finder.find(name)):
+            if _has_members(self.finder.find(name)) and not self._leads_back(package, name):
                 yield from self._below(name, depth - 1)
 
     def _folders(self, package: str) -> Iterator[str]:
@@ -92,8 +92,6 @@ class Widening:
                 inside = os.path.join(directory, each)
                 if not each.isidentifier() or each == "__pycache__":
                     continue
-                if each in listing.links and directory.startswith(os.path.realpath(inside)):
-                    continue  # it leads back up
                 if any(file.endswith(".py") for file in self.finder.directories.list(inside).files):
                     yield f"{package}.{each}"
 
@@ -102,8 +100,17 @@ class Widening:
             return
         for name in self.finder.submodules(package):
             yield name
-            if deep and package.count(".") < _DEEPEST:
+            if deep and package.count(".") < _DEEPEST and not self._leads_back(package, name):
                 yield from self._walked(name, deep=True)
+
+    def _leads_back(self, package: str, name: str) -> bool:
+        """Whether a package is a link to one that holds it: it has no end, and nothing new."""
+        tail = name.rpartition(".")[2]
+        return any(
+            tail in self.finder.directories.list(directory).links
+            and f"{directory}/".startswith(f"{os.path.realpath(os.path.join(directory, tail))}/")
+            for directory in map(os.path.realpath, _directories(self.finder.find(package)))
+        )
 
     def _members(self, package: str, candidates: Iterable[str]) -> Iterator[str]:
         for candidate in candidates:
