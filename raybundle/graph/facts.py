@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, fields
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
@@ -70,13 +71,17 @@ class Facts:
     remarks: tuple[Remark, ...] = ()
 
 
+_IMPORT_ROW = attrgetter(*(each.name for each in fields(Import)))
+_UNKNOWN_ROW = attrgetter(*(each.name for each in fields(Unknown)))
+
+
 def to_json(facts: Facts) -> list[Any]:
     """Return nested lists and strings that `from_json` turns back into the same facts."""
     return [
         facts.sha256,
-        [astuple(each) for each in facts.imports],
+        list(map(_IMPORT_ROW, facts.imports)),
         facts.exports,
-        [astuple(each) for each in facts.unknown],
+        list(map(_UNKNOWN_ROW, facts.unknown)),
         facts.path_edits,
         [astuple(each) for each in facts.remarks],
     ]
