@@ -118,10 +118,11 @@ def resolve_target(request: Request) -> Resolution:
     Raises:
         BundleError: imports resolve nowhere, or files must not or cannot travel.
     """
-    from raybundle.graph.resolve import require_complete
-
     resolution = resolve_as_is(request)
-    require_complete(resolution)
+    if resolution.missing:
+        from raybundle.graph.resolve import require_complete
+
+        require_complete(resolution)
     return resolution
 
 
@@ -144,11 +145,12 @@ def resolve_with(request: Request, traced: Traced | None) -> Resolution:
     Raises:
         BundleError: files must not or cannot travel.
     """
+    from raybundle.graph.answers import answer
     from raybundle.graph.cache import ScanCache
-    from raybundle.graph.resolve import ResolveSettings, resolve
+    from raybundle.graph.settings import ResolveSettings
 
     settings = request.settings
-    return resolve(
+    return answer(
         request.target,
         ResolveSettings(
             roots=settings.items("roots"),

@@ -11,13 +11,14 @@ import json
 import os
 import re
 import time
+import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from raybundle.errors import BundleError, RefusedFileError
 from raybundle.graph.facts import FACTS_FORMAT, Facts, from_json, to_json
-from raybundle.graph.scan import scan, scan_config
+from raybundle.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,37 +28,66 @@ if TYPE_CHECKING:
 YOUNG = 2_000_000_000
 """Nanoseconds: a file changed this recently may change again within one tick of its file system's clock."""
 
+OWN = Path(__file__).parent
+"""The code that scans and resolves."""
+
+OTHERS_WRITE = 0o022
+"""Mode bits of a file that its group or everybody may write."""
+
+_Found = TypeVar("_Found", "Facts", "Facts | None")
+
 Identity = tuple[int, int, int, int]
 """Size, mtime_ns, inode, ctime_ns."""
 
 
 @dataclass(frozen=True, slots=True)
 class ScanCache:
-    """Where facts are kept between runs."""
+    """Where facts and answers are kept between runs."""
 
     directory: Path
 
     def read(self, name: str) -> dict[str, Any]:
         """Return the document called `name`, empty if there is none or it is damaged."""
         try:
-            document = json.loads((self.directory / f"{name}.json").read_bytes())
-        except (OSError, ValueError):
+            document = json.loads(self.read_text(name))
+        except ValueError:
             return {}
         return document if isinstance(document, dict) else {}
 
     def write(self, name: str, document: dict[str, Any]) -> None:
         """Keep `document`; a cache that cannot be written costs time, never the build."""
-        write_atomically(
-            self.directory / f"{name}.json", json.dumps(document, separators=(",", ":")).encode()
-        )
+        self.write_text(name, json.dumps(document, separators=(",", ":")))
+
+    def read_text(self, name: str) -> str:
+        """Return the ASCII text called `name`; empty if it is absent, damaged or others may write it."""
+        try:
+            with (self.directory / name).open("rb") as stream:
+                status = os.fstat(stream.fileno())
+                if status.st_uid != os.geteuid() or status.st_mode & OTHERS_WRITE:
+                    return ""
+                checksum, _, data = stream.read().partition(b"\n")
+            return data.decode("ascii") if checksum == _checksum(data) else ""
+        except (OSError, ValueError):
+            return ""
+
+    def write_text(self, name: str, text: str) -> None:
+        """Keep ASCII `text` under `name`, with its checksum before it."""
+        data = text.encode("ascii")
+        write_atomically(self.directory / name, _checksum(data) + b"\n" + data)
+
+
+def _checksum(data: bytes) -> bytes:
+    """CRC-32: finds damage; against other people there are the owner and the mode of the file."""
+    return b"%08x" % zlib.crc32(data)
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Replace `path`, or leave it as it was where that is not possible."""
+    """Replace `path`, which only its owner may read, or leave it as it was where that is not possible."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         temporary = path.with_name(f".{path.name}-{os.getpid()}-{time.monotonic_ns()}")
         try:
+            temporary.touch(mode=0o600, exist_ok=False)
             temporary.write_bytes(data)
             temporary.replace(path)
         finally:
@@ -73,11 +103,19 @@ class Scanner:
     cache: ScanCache
     project: Path
     environment: Environment
-    _known: dict[str, Any] = field(init=False)
+    consulted: dict[str, tuple[Identity, str]] = field(default_factory=dict)
+    """What an answer depends on: identity, taken before the file was read, and SHA-256 of what was read."""
+    refused: set[str] = field(default_factory=set)
+    """Files that could not be read or parsed; an answer depends on what they are."""
+    _known: dict[str, str] = field(init=False)
+    """By quoted file name: identity, age and facts as JSON, which is decoded when it is asked for."""
+    _ready: dict[str, Facts] = field(default_factory=dict, init=False)
+    _identities: dict[str, Identity] = field(default_factory=dict, init=False)
     _changed: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
-        self._known = self.cache.read(self._name())
+        lines = self.cache.read_text(self._name()).splitlines()
+        self._known = {name: rest for name, _, rest in (line.partition("\t") for line in lines)}
 
     def facts(self, file: str) -> Facts:
         """Return what `file` imports.
@@ -86,58 +124,118 @@ class Scanner:
             BundleError: it is no Python.
             RefusedFileError: it cannot be read.
         """
-        return self._facts(file, lambda source: _scan_undisturbed(source, file, self.environment))
+        return self._facts(file, lambda source: scan_undisturbed(source, file, self.environment))
 
     def config(self, file: str) -> Facts:
         """Return what a configuration file names; one that cannot be read names nothing."""
         try:
-            return self._facts(file, scan_config)
+            return self._facts(file, _scan_config)
         except RefusedFileError:
+            self.refused.add(file)
             return Facts("")
 
     def mentions(self, file: str, word: str) -> bool:
         """Return whether the source of `file` has `word`."""
-        return re.search(rb"\b" + re.escape(word.encode()) + rb"\b", read_source(file)) is not None
+        return re.search(rb"\b" + re.escape(word.encode()) + rb"\b", self.read(file)) is not None
 
     def _facts(self, file: str, scanned: Callable[[bytes], Facts]) -> Facts:
-        identity = _identity(file)
-        known = self._remembered(file, identity)
-        if known is not None:
-            return known
+        try:
+            facts = self._ready.get(file) or self.remembered(file) or self._scanned(file, scanned)
+        except BundleError:
+            self.refused.add(file)
+            raise
+        self.consulted[file] = (self._identities[file], facts.sha256)
+        return facts
+
+    def remembered(self, file: str) -> Facts | None:
+        """Return the facts of `file` if they are known and it did not change since.
+
+        Raises:
+            RefusedFileError: there is no such file.
+        """
+        identity = identity_of(file)
+        row = self._row(file)
+        if row is None or row[1] != "old" or row[0] != json.dumps(identity):
+            return None
+        return self._ready_with(file, identity, _decoded(row[2]))
+
+    def accept(self, file: str, identity: list[int], young: bool, facts: list[Any]) -> Facts:
+        """Take facts that another process read, and return them."""
+        size, mtime, inode, ctime = identity
+        self._keep(file, (size, mtime, inode, ctime), young, facts)
+        return self._ready_with(file, (size, mtime, inode, ctime), from_json(facts))
+
+    def _scanned(self, file: str, scanned: Callable[[bytes], Facts]) -> Facts:
+        identity = identity_of(file)
+        young = is_young(identity)
         source = read_source(file)
         facts = self._confirmed(file, source) or scanned(source)
-        young = time.time_ns() - max(identity[1], identity[3]) < YOUNG
-        self._known[file] = [identity, young, to_json(facts)]
-        self._changed = True
+        self._keep(file, identity, young, to_json(facts))
+        return self._ready_with(file, identity, facts)
+
+    def _ready_with(self, file: str, identity: Identity, facts: _Found) -> _Found:
+        if facts is not None:
+            self._identities[file] = identity
+            self._ready[file] = facts
         return facts
+
+    def read(self, file: str) -> bytes:
+        """Return the bytes of a file that is no module but has a say in the answer.
+
+        Raises:
+            RefusedFileError: it cannot be read.
+        """
+        identity = identity_of(file)
+        data = read_source(file)
+        self.consulted[file] = (identity, hashlib.sha256(data).hexdigest())
+        return data
+
+    def _keep(self, file: str, identity: Identity, young: bool, facts: list[Any]) -> None:
+        text = json.dumps(facts, separators=(",", ":"))
+        self._known[json.dumps(file)] = f"{json.dumps(identity)}\t{'young' if young else 'old'}\t{text}"
+        self._changed = True
 
     def save(self) -> None:
         """Write the cache, if anything in it is new."""
         if self._changed:
-            self.cache.write(self._name(), self._known)
-
-    def _remembered(self, file: str, identity: Identity) -> Facts | None:
-        try:
-            stored, young, facts = self._known[file]
-            return None if young or tuple(stored) != identity else from_json(facts)
-        except (KeyError, TypeError, ValueError):
-            return None
+            lines = (f"{name}\t{rest}\n" for name, rest in self._known.items())
+            self.cache.write_text(self._name(), "".join(lines))
 
     def _confirmed(self, file: str, source: bytes) -> Facts | None:
         """Facts about a young or moved file hold if its bytes are the same."""
-        try:
-            facts = from_json(self._known[file][2])
-        except (KeyError, TypeError, ValueError, IndexError):
-            return None
-        return facts if facts.sha256 == hashlib.sha256(source).hexdigest() else None
+        row = self._row(file)
+        facts = _decoded(row[2]) if row else None
+        return facts if facts and facts.sha256 == hashlib.sha256(source).hexdigest() else None
+
+    def _row(self, file: str) -> list[str] | None:
+        """Identity, age and facts as they are kept."""
+        row = self._known.get(json.dumps(file), "").split("\t", 2)
+        return row if len(row) == 3 else None  # noqa: PLR2004 - as said
 
     def _name(self) -> str:
-        text = f"{FACTS_FORMAT} {self.project} {self.environment}"
+        text = f"{FACTS_FORMAT} {own_code(OWN)} {self.project} {self.environment}"
         return f"scan-{hashlib.sha256(text.encode(errors='surrogateescape')).hexdigest()[:16]}"
 
 
-def _scan_undisturbed(source: bytes, file: str, environment: Environment) -> Facts:
+def own_code(directory: Path) -> str:
+    """Return the version and the sources in `directory`: what other code found is not believed."""
+    with os.scandir(directory) as entries:
+        sources = [(each.name, each.stat()) for each in entries if each.name.endswith(".py")]
+    stamps = sorted((name, status.st_size, status.st_mtime_ns) for name, status in sources)
+    return f"{__version__} {stamps}"
+
+
+def _decoded(text: str) -> Facts | None:
+    try:
+        return from_json(json.loads(text))
+    except (TypeError, ValueError, IndexError):
+        return None
+
+
+def scan_undisturbed(source: bytes, file: str, environment: Environment) -> Facts:
     """Scan without the cyclic garbage collector: trees have no cycles, and it costs a fifth of the time."""
+    from raybundle.graph.scan import scan  # noqa: PLC0415 - a warm start parses nothing
+
     collecting = gc.isenabled()
     gc.disable()
     try:
@@ -145,6 +243,12 @@ def _scan_undisturbed(source: bytes, file: str, environment: Environment) -> Fac
     finally:
         if collecting:
             gc.enable()
+
+
+def _scan_config(source: bytes) -> Facts:
+    from raybundle.graph.scan import scan_config  # noqa: PLC0415 - as above
+
+    return scan_config(source)
 
 
 def read_source(file: str) -> bytes:
@@ -159,7 +263,17 @@ def read_source(file: str) -> bytes:
         raise _unreadable(file, error) from error
 
 
-def _identity(file: str) -> Identity:
+def is_young(identity: Identity, now: int | None = None) -> bool:
+    """Return whether what has this identity may have changed again without a sign of it."""
+    return (now or time.time_ns()) - max(identity[1], identity[3]) < YOUNG
+
+
+def identity_of(file: str) -> Identity:
+    """Return the identity of a file or of what a link leads to.
+
+    Raises:
+        RefusedFileError: there is none, or it cannot be asked for.
+    """
     try:
         status = os.stat(file)
     except OSError as error:

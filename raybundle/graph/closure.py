@@ -73,6 +73,12 @@ class Start:
     """Modules that no source imports: those of Python's start-up, and included ones."""
     configs: tuple[str, ...] = ()
     """Configuration files that travel because they are included."""
+    followed: tuple[str, ...] = ()
+    """Paths whose links the driver's edits of the path resolve, and the directories that these add."""
+    depends_on_cwd: bool = False
+    """The driver edits the path, by the directory it runs in perhaps."""
+    reads_files: bool = False
+    """The driver's edits of the path depend on `.pth` files."""
     traced: tuple[TracedModule, ...] = ()
     """What runs have shown and the path has; those enter that nothing else reaches."""
 

@@ -91,7 +91,10 @@ def find_start(path: DriverPath, interpreter: Interpreter, made: Generated | Non
         return f"{made.origin}:{made.lines[line - 1]}" if made else f"{found.file}:{line}"
 
     refuse_early_imports(tree, where, edits.edits, after)
-    return after(edits.edits), Start(name, found, edits.lines)
+    links = (*edits.followed, *(each.directory for each in edits.edits))
+    return after(edits.edits), Start(
+        name, found, edits.lines, followed=links, depends_on_cwd=True, reads_files=edits.reads_files
+    )
 
 
 def _name_of(target: Target, found: FirstParty) -> str:

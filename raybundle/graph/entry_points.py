@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from raybundle.graph.closure import Closure
     from raybundle.graph.find import Finder
 
+_FILES = ("METADATA", "PKG-INFO", "entry_points.txt", "direct_url.json")
 _SCRIPTS = frozenset({"console_scripts", "gui_scripts"})
 """Groups that are programs for a shell; nothing loads them by their group."""
 
@@ -59,6 +60,8 @@ class EntryPoints:
 
     site: tuple[str, ...]
     finder: Finder
+    asked: list[str] = field(default_factory=list)
+    """Files that were asked for, also those that are not there."""
     _described: list[Described] | None = None
     _groups: dict[str, list[str]] = field(default_factory=dict)
 
@@ -69,6 +72,7 @@ class EntryPoints:
             self._described = [
                 each for entry in self.finder.path for each in _described_in(entry, self.finder)
             ]
+            self.asked += [f"{each.directory}/{name}" for each in self._described for name in _FILES]
         return self._described
 
     def values(self, group: str) -> Iterable[str]:

@@ -54,6 +54,10 @@ class Edits:
     edits: tuple[Edit, ...] = ()
     lines: frozenset[int] = frozenset()
     """Lines that were understood, also where they edit nothing."""
+    followed: tuple[str, ...] = ()
+    """Paths whose symbolic links were resolved on the way."""
+    reads_files: bool = False
+    """`.pth` files had a say."""
 
 
 def evaluate(tree: ast.Module, file: str, cwd: str) -> Edits:
@@ -61,7 +65,13 @@ def evaluate(tree: ast.Module, file: str, cwd: str) -> Edits:
     scope = Scope(cwd, {"__file__": file, "__name__": "__main__"})
     driver = _Driver(scope, _changed_anywhere(tree))
     driver.run(tree.body)
-    return Edits(tuple(driver.edits), frozenset(driver.lines - driver.doubted))
+    names = {getattr(each, "attr", getattr(each, "name", None)) for each in ast.walk(tree)}
+    return Edits(
+        tuple(driver.edits),
+        frozenset(driver.lines - driver.doubted),
+        tuple(scope.followed),
+        reads_files="addsitedir" in names,
+    )
 
 
 def edited(path: Sequence[str], edits: Iterable[Edit]) -> list[str]:

@@ -30,6 +30,8 @@ class Scope:
     names: dict[str, Value]
     modules: dict[str, str] = field(default_factory=dict)
     """What imported names stand for: `osp` for `os.path`."""
+    followed: list[str] = field(default_factory=list)
+    """Paths whose links had a say."""
 
     def unbind(self, name: str) -> None:
         """Forget what `name` stands for."""
@@ -121,7 +123,7 @@ class Scope:
             "os.path.dirname": lambda path: os.path.dirname(str(path)),
             "os.path.normpath": lambda path: os.path.normpath(str(path)),
             "os.path.abspath": lambda path: os.path.normpath(self.absolute(path)),
-            "os.path.realpath": lambda path: os.path.realpath(self.absolute(path)),
+            "os.path.realpath": self._real,
             "os.getcwd": self._directory,
             "os.fspath": str,
             "str": str,
@@ -136,6 +138,10 @@ class Scope:
             return str(path)
         return os.path.join(self._directory(), path)
 
+    def _real(self, path: str | PurePath) -> str:
+        self.followed.append(os.path.normpath(self.absolute(path)))
+        return os.path.realpath(self.absolute(path))
+
     def _directory(self) -> str:
         if self.cwd is None:
             raise CannotEvaluateError
@@ -144,7 +150,7 @@ class Scope:
     def _method(self, path: PurePath, name: str, arguments: list[Value]) -> Value:
         match name, arguments:
             case "resolve", []:
-                return PurePath(os.path.realpath(self.absolute(path)))
+                return PurePath(self._real(path))
             case "absolute", []:
                 return PurePath(self._directory()) / path
             case "as_posix" | "__str__", []:

@@ -1,12 +1,13 @@
 """Resolves a target: from what the user runs to the effective import graph."""
 
 # Why strings: paths here are the strings that `sys.path` holds; pathlib would cost ten times as much.
-# ruff: noqa: PTH119, PTH120
+# ruff: noqa: PTH113, PTH119, PTH120
 
 from __future__ import annotations
 
 import os
-from dataclasses import replace
+import time
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from raybundle.graph.archives import archives_on
 from raybundle.graph.cache import Scanner
 from raybundle.graph.closure import Sources, follow
 from raybundle.graph.conditions import environment_of
+from raybundle.graph.consulted import Consulted
 from raybundle.graph.data_files import (
     included,
     package_data,
@@ -36,6 +38,7 @@ from raybundle.graph.driver_path import declared_roots
 from raybundle.graph.entry_points import EntryPoints, own_metadata
 from raybundle.graph.generated import Generated, relocated
 from raybundle.graph.notices import of_shadowed_library, shadowed_in
+from raybundle.graph.parallel import scan_ahead
 from raybundle.graph.placement import place
 from raybundle.graph.project import project_of
 from raybundle.graph.scan import scan
@@ -53,13 +56,43 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from raybundle.graph.cache import ScanCache
+    from raybundle.graph.closure import Closure, Start
+    from raybundle.graph.data_files import Candidate
     from raybundle.graph.distributions import Needed
     from raybundle.graph.facts import Facts
     from raybundle.graph.find import Finder, FirstParty
     from raybundle.model import Interpreter, Target
 
 
-__all__ = ["ResolveSettings", "finder_of", "require_complete", "resolve"]
+__all__ = ["Recorded", "ResolveSettings", "finder_of", "require_complete", "resolve", "resolve_recorded"]
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """A resolution, and on what it holds."""
+
+    resolution: Resolution
+    consulted: Consulted
+    cwd: Path | None
+    """The directory in which it holds; None for any."""
+    complete: bool
+    """Everything that had a say is in `consulted`."""
+
+
+@dataclass(slots=True)
+class _Work:
+    """What one resolution is made with."""
+
+    target: Target
+    settings: ResolveSettings
+    project: Path
+    cwd: Path
+    interpreter: Interpreter
+    made: Generated | None
+    finder: Finder
+    start: Start
+    scanner: Scanner
+    entry_points: EntryPoints
 
 
 def resolve(
@@ -72,52 +105,28 @@ def resolve(
         RefusedFileError: files must not or cannot travel.
         UsageError: a setting cannot be carried out.
     """
-    cwd = cwd.resolve()
-    project = (settings.project or project_of(target, cwd)).resolve()
-    made = made_script(target, project, interpreter)
-    path = DriverPath(target, project, declared_roots(project, settings.roots), cwd)
-    finder, start = find_start(path, interpreter, made)
-    wanted, warnings = included(project, settings.include)
-    wanted = without_excluded(wanted, project, settings.exclude)
-    names, plain = split_modules(wanted, finder)
-    shown = usable(settings.traced, finder, start.name, project) if settings.traced else Usable()
-    start = replace(
-        start,
-        implied=(
-            *((each, "start-up") for each in imported_at_start(finder)),
-            *((each, "include") for each in names),
-        ),
-        configs=tuple(sorted(each.file for each in plain if is_config(os.path.basename(each.file)))),
-        traced=shown.modules,
+    return resolve_recorded(target, settings, interpreter, cwd, cache).resolution
+
+
+def resolve_recorded(
+    target: Target, settings: ResolveSettings, interpreter: Interpreter, cwd: Path, cache: ScanCache
+) -> Recorded:
+    """Return what `resolve` returns, and a record of every file and directory that had a say in it."""
+    began = time.time_ns()
+    work = _work(target, settings, interpreter, cwd, cache)
+    wanted, warnings = included(work.project, settings.include)
+    names, plain = split_modules(without_excluded(wanted, work.project, settings.exclude), work.finder)
+    shown = (
+        usable(settings.traced, work.finder, work.start.name, work.project) if settings.traced else Usable()
     )
-    scanner = Scanner(cache, project, environment_of(interpreter))
-    entry_points = EntryPoints(interpreter.site, finder)
-    try:
-        sources = _sources(scanner, finder, entry_points, made)
-        closure = follow(start, finder, sources, settings.rules_off)
-    finally:
-        scanner.save()
-    left_behind = [
-        *archives_on(finder, closure),
-        *of_options(target),
-        *of_safe_path(start, finder),
-        *of_link(target, start, cwd),
-        *of_shadowed_library(finder, {*closure.reached, Path(start.found.file).stem}),
-    ]
-    data, left_out = data_of(closure, plain, finder, project, settings)
-    opened, too_large = within_limit(
-        without_excluded(data_of_runs(shown, closure, data), project, settings.exclude)
-    )
-    data += opened
-    if closure.consults_metadata:
-        data += own_metadata(entry_points, closure)
-    refuse_composed_twins(each.file for each in data)
-    placement = place(closure, data, finder, project)
-    refuse(placement, finder, project)
+    closure = _closure(work, names, plain, shown)
+    data, left_out = _data(work, closure, plain, shown)
+    placement = place(closure, data, work.finder, work.project)
+    refuse(placement, work.finder, work.project)
     needed = find_distributions(closure.third_party, interpreter, cache)
     resolution = Resolution(
         target=target,
-        project=project,
+        project=work.project,
         interpreter=interpreter,
         path=placement.path,
         roots=placement.roots,
@@ -129,8 +138,8 @@ def resolve(
         warnings=(
             *with_runs(closure, shown),
             *warnings,
-            *dict.fromkeys([*left_out, *too_large]),
-            *left_behind,
+            *left_out,
+            *_left_behind(work, closure),
             *_of_unowned(needed),
         ),
         not_found=closure.not_found,
@@ -138,7 +147,84 @@ def resolve(
         shadowed=shadowed_in(closure),
         not_imported=not_imported(shown, closure) if settings.traced else None,
     )
-    return resolution if made is None else relocated(resolution, made)
+    record = _record(work, [*(each.file for each in data), *(str(each.file) for each in left_out)], began)
+    return Recorded(
+        resolution if work.made is None else relocated(resolution, work.made),
+        record,
+        work.cwd if work.start.depends_on_cwd else None,
+        complete=_is_complete(work),
+    )
+
+
+def _work(
+    target: Target, settings: ResolveSettings, interpreter: Interpreter, cwd: Path, cache: ScanCache
+) -> _Work:
+    cwd = cwd.resolve()
+    project = (settings.project or project_of(target, cwd)).resolve()
+    made = made_script(target, project, interpreter)
+    path = DriverPath(target, project, declared_roots(project, settings.roots), cwd)
+    finder, start = find_start(path, interpreter, made)
+    scanner = Scanner(cache, project, environment_of(interpreter))
+    entry_points = EntryPoints(interpreter.site, finder)
+    return _Work(target, settings, project, cwd, interpreter, made, finder, start, scanner, entry_points)
+
+
+def _closure(work: _Work, names: Iterable[str], plain: Iterable[Candidate], shown: Usable) -> Closure:
+    start = replace(
+        work.start,
+        implied=(
+            *((each, "start-up") for each in imported_at_start(work.finder)),
+            *((each, "include") for each in names),
+        ),
+        configs=tuple(sorted(each.file for each in plain if is_config(os.path.basename(each.file)))),
+        traced=shown.modules,
+    )
+    sources = _sources(work)
+    try:
+        scan_ahead(start, work.finder, work.scanner, sources.widening, work.settings.rules_off)
+        return follow(start, work.finder, sources, work.settings.rules_off)
+    finally:
+        work.scanner.save()
+
+
+def _data(
+    work: _Work, closure: Closure, plain: list[Candidate], shown: Usable
+) -> tuple[list[Candidate], list[Warning]]:
+    """Return the data that travels, and a warning for each file that is left out."""
+    data, left_out = data_of(closure, plain, work.finder, work.project, work.settings)
+    opened, too_large = within_limit(
+        without_excluded(data_of_runs(shown, closure, data), work.project, work.settings.exclude)
+    )
+    data += opened
+    if closure.consults_metadata:
+        data += own_metadata(work.entry_points, closure)
+    refuse_composed_twins(each.file for each in data)
+    return data, list(dict.fromkeys([*left_out, *too_large]))
+
+
+def _left_behind(work: _Work, closure: Closure) -> Iterator[Warning]:
+    yield from archives_on(work.finder, closure)
+    yield from of_options(work.target)
+    yield from of_safe_path(work.start, work.finder)
+    yield from of_link(work.target, work.start, work.cwd)
+    yield from of_shadowed_library(work.finder, {*closure.reached, Path(work.start.found.file).stem})
+
+
+def _record(work: _Work, asked: Iterable[str], began: int) -> Consulted:
+    for entry in (*work.finder.path, *work.interpreter.site):
+        work.finder.directories.list(entry)
+    record = Consulted(began)
+    record.read(work.scanner.consulted)
+    record.ask([*asked, *work.scanner.refused, *work.entry_points.asked])
+    record.list(work.finder.directories.known, work.interpreter.site)
+    record.follow(work.start.followed)
+    return record
+
+
+def _is_complete(work: _Work) -> bool:
+    """Claims that the record has it all: archives, `.pth` files and the files of runs are not in it."""
+    archives = any(os.path.isfile(entry) for entry in work.finder.path)
+    return not (archives or work.start.reads_files or work.made or work.settings.traced)
 
 
 def finder_of(resolution: Resolution, roots: Iterable[str], cwd: Path) -> Finder:
@@ -168,7 +254,9 @@ def require_complete(resolution: Resolution) -> None:
     )
 
 
-def _sources(scanner: Scanner, finder: Finder, entry_points: EntryPoints, made: Generated | None) -> Sources:
+def _sources(work: _Work) -> Sources:
+    finder, scanner = work.finder, work.scanner
+
     def configs_beside(found: FirstParty) -> Iterator[str]:
         directory = os.path.dirname(found.file)
         if found.is_package:
@@ -177,12 +265,8 @@ def _sources(scanner: Scanner, finder: Finder, entry_points: EntryPoints, made: 
             files = (f"{directory}/{name}" for name in finder.directories.list(directory).files)
         return (file for file in files if is_config(os.path.basename(file)))
 
-    return Sources(
-        _facts_of(scanner, made),
-        scanner.config,
-        configs_beside,
-        Widening(finder, scanner.mentions, entry_points.values),
-    )
+    widening = Widening(finder, scanner.mentions, work.entry_points.values)
+    return Sources(_facts_of(scanner, work.made), scanner.config, configs_beside, widening)
 
 
 def _shown(file: Path, project: Path) -> str:

@@ -1,0 +1,164 @@
+"""Keeps whole resolutions between runs, and gives one again only while nothing that it depends on changed."""
+
+from __future__ import annotations
+
+import gc
+import hashlib
+import json
+import os
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
+
+from raybundle.graph.answer_format import CannotKeepError, from_document, to_document
+from raybundle.graph.cache import OWN, own_code
+from raybundle.graph.consulted import Consulted, unchanged
+from raybundle.graph.project import project_of
+from raybundle.model import ModuleTarget, ScriptTarget
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from raybundle.graph.cache import ScanCache
+    from raybundle.graph.settings import ResolveSettings
+    from raybundle.model import Interpreter, Resolution, Target
+
+_KEPT = 32
+"""Answers in the cache; the ones that were written longest ago make room."""
+_PREFIX = "answer-"
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """All that decides an answer, apart from what is on the disk."""
+
+    target: Target
+    settings: ResolveSettings
+    interpreter: Interpreter
+    cwd: Path
+
+
+def answer(
+    target: Target, settings: ResolveSettings, interpreter: Interpreter, cwd: Path, cache: ScanCache
+) -> Resolution:
+    """Return what `resolve` returns, from the cache where everything it depends on is as it was.
+
+    Raises:
+        BundleError, RefusedFileError, UsageError: as `resolve` does.
+    """
+    question = Question(target, settings, interpreter, cwd.resolve())
+    name = _PREFIX + _key(question)
+    with _uncollected():
+        known = _recall(question, name, cache)
+    if known is not None:
+        return known
+    from raybundle.graph.resolve import resolve_recorded  # noqa: PLC0415 - a warm start parses nothing
+
+    recorded = resolve_recorded(target, settings, interpreter, cwd, cache)
+    if not recorded.complete:
+        return recorded.resolution
+    with _uncollected():
+        _keep(recorded.resolution, recorded.consulted, recorded.cwd, name, cache)
+    return recorded.resolution
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Run the block without the cyclic garbage collector: many values are made, none is garbage."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collecting:
+            gc.enable()
+
+
+def _key(question: Question) -> str:
+    """Return a digest of the question, of what its paths and patterns mean now, and of our own code."""
+    interpreter, settings = question.interpreter, question.settings
+    project = _project(question)
+    parts = [
+        own_code(OWN),
+        os.geteuid(),
+        repr(question.target),
+        [str(project), str(question.cwd) if isinstance(question.target, ModuleTarget) else ""],
+        [[each.name, _plain(getattr(settings, each.name))] for each in fields(settings)],
+        [[each.name, _plain(getattr(interpreter, each.name))] for each in fields(interpreter)],
+        [_real(each) for each in (*interpreter.path, *(str(project / root) for root in settings.roots))],
+        _real(str(question.target.path)) if isinstance(question.target, ScriptTarget) else "",
+        _matched(project, settings.include),
+    ]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, (tuple, list)):
+        return [_plain(each) for each in value]
+    return sorted(map(repr, value)) if isinstance(value, frozenset) else repr(value)
+
+
+def _real(path: str) -> tuple[str, bool]:
+    return os.path.realpath(path), os.path.isdir(path)  # noqa: PTH112
+
+
+def _project(question: Question) -> Path:
+    return (question.settings.project or project_of(question.target, question.cwd)).resolve()
+
+
+def _matched(project: Path, patterns: tuple[str, ...]) -> list[list[str]]:
+    """Return the files that `include` means: patterns walk directories that nothing else asks for."""
+    if not patterns:
+        return []
+    from raybundle.graph.data_files import included  # noqa: PLC0415 - most projects have no patterns
+
+    candidates, _ = included(project, patterns)
+    return [[each.file, each.reason] for each in candidates]
+
+
+def _recall(question: Question, name: str, cache: ScanCache) -> Resolution | None:
+    """Return the kept answer if everything that it depends on is as it was."""
+    document = cache.read(name)
+    try:
+        if document["cwd"] not in {None, str(question.cwd)}:
+            return None
+        record = Consulted(0, **document["consulted"])
+        fresh = unchanged(record)
+        if fresh is None:
+            return None
+        given = {
+            "target": question.target,
+            "project": _project(question),
+            "interpreter": question.interpreter,
+            "not_imported": None,
+        }
+        resolution = from_document(document["answer"], given)
+    except (KeyError, TypeError, ValueError, IndexError):
+        return None
+    if (fresh.files, fresh.directories) != (record.files, record.directories):
+        cache.write(name, {**document, "consulted": _rows(fresh)})
+    return resolution
+
+
+def _keep(resolution: Resolution, record: Consulted, cwd: Path | None, name: str, cache: ScanCache) -> None:
+    try:
+        stored = to_document(resolution)
+    except CannotKeepError:
+        return
+    document = {"cwd": cwd and str(cwd), "consulted": _rows(record), "answer": stored}
+    cache.write(name, document)
+    _make_room(cache.directory)
+
+
+def _rows(record: Consulted) -> dict[str, Any]:
+    return {"files": record.files, "directories": record.directories, "links": record.links}
+
+
+def _make_room(directory: Path) -> None:
+    try:
+        kept = sorted(directory.glob(f"{_PREFIX}*"), key=lambda each: each.stat().st_mtime_ns)
+        for file in kept[:-_KEPT]:
+            file.unlink(missing_ok=True)
+    except OSError:
+        return  # another run makes room at the same time
