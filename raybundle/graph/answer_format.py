@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import base64
 import functools
-from dataclasses import fields
+from array import array
+from dataclasses import fields, make_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from raybundle import model
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from raybundle.model import Resolution
 
@@ -37,21 +38,31 @@ class CannotKeepError(Exception):
     """A value that has no form in the cache; the answer is not kept."""
 
 
+_MANY = 1000
+"""Values of one kind from which on it pays to make them the quick way."""
+
+_ABSENT = -1
+"""Stands for None among numbers; no number of ours is negative."""
+
+
 def to_document(resolution: Resolution) -> dict[str, Any]:
     """Return what `from_document` makes the same resolution of.
 
     Raises:
         CannotKeepError: a field holds what this format does not know.
     """
-    texts = _Texts()
+    texts: dict[str, int] = {}
     found: dict[str, Any] = {}
     for each in fields(resolution):
         values = getattr(resolution, each.name)
         if each.name in ROWS:
-            found[each.name] = _columns(ROWS[each.name], values, texts)
+            found[each.name] = {
+                column.name: _column([getattr(value, column.name) for value in values], texts)
+                for column in fields(ROWS[each.name])
+            }
         elif each.name not in GIVEN:
             found[each.name] = _column(list(values), texts)
-    return {"texts": list(texts.numbers), "fields": found}
+    return {"texts": list(texts), "fields": found}
 
 
 def from_document(document: dict[str, Any], given: dict[str, Any]) -> Resolution:
@@ -63,9 +74,10 @@ def from_document(document: dict[str, Any], given: dict[str, Any]) -> Resolution
     texts = document["texts"]
     path_at = functools.cache(lambda number: Path(texts[number]))
     readers: dict[str, Callable[[Any], Any]] = {
-        "as-is": lambda value: value,
         "text": texts.__getitem__,
         "path": path_at,
+        "number": int,
+        "flag": bool,
         "bytes": base64.b64decode,
         "texts": lambda numbers: tuple([texts[number] for number in numbers]),
         "paths": lambda numbers: tuple([path_at(number) for number in numbers]),
@@ -73,57 +85,61 @@ def from_document(document: dict[str, Any], given: dict[str, Any]) -> Resolution
     found: dict[str, Any] = {}
     for name, stored in document["fields"].items():
         if name in ROWS:
-            columns = {field: _read(column, readers) for field, column in stored.items()}
-            names = tuple(each.name for each in fields(ROWS[name]))
-            found[name] = tuple(map(ROWS[name], *(columns[each] for each in names))) if columns else ()
+            found[name] = _values(
+                ROWS[name], {each: _read(column, readers) for each, column in stored.items()}
+            )
         else:
             found[name] = tuple(_read(stored, readers))
     return model.Resolution(**given, **found)
 
 
-class _Texts:
-    """Numbers for texts, in the order in which they come."""
-
-    def __init__(self) -> None:
-        self.numbers: dict[str, int] = {}
-
-    def number(self, text: str) -> int:
-        """The same for the same text."""
-        return self.numbers.setdefault(text, len(self.numbers))
-
-
-def _columns(kind: type[Any], values: Sequence[Any], texts: _Texts) -> dict[str, Any]:
-    if not values:
-        return {}
-    return {
-        each.name: _column([getattr(value, each.name) for value in values], texts) for each in fields(kind)
-    }
+def _values(kind: type[Any], columns: dict[str, list[Any]]) -> tuple[Any, ...]:
+    names = [each.name for each in fields(kind)]
+    ordered = [columns[name] for name in names]
+    if len(ordered[0]) < _MANY:
+        return tuple(map(kind, *ordered))
+    # The constructor of a frozen class takes four times as long as that of its unfrozen twin; values of the
+    # same slots may change their class.
+    values = tuple(map(make_dataclass("Twin", names, slots=True), *ordered))
+    for value in values:
+        value.__class__ = kind
+    return values
 
 
-def _column(values: list[Any], texts: _Texts) -> list[Any]:
-    """Return how the values are written, and the values; None is None in every kind."""
-    kinds = {_kind(value) for value in values if value is not None and value != ()}
+def _column(values: list[Any], texts: dict[str, int]) -> list[Any]:
+    """Return the kind of the values, and the values: numbers as the bytes of an array, others as JSON."""
+    kinds = {_kind(value) for value in set(values) - {None, ()}}
     kind = kinds.pop() if kinds else "texts"
     if kinds:
         raise CannotKeepError
     writers: dict[str, Callable[[Any], Any]] = {
-        "as-is": lambda value: value,
-        "text": texts.number,
-        "path": lambda value: texts.number(str(value)),
+        "text": lambda value: texts.setdefault(value, len(texts)),
+        "path": lambda value: texts.setdefault(str(value), len(texts)),
+        "number": int,
+        "flag": int,
         "bytes": lambda value: base64.b64encode(value).decode("ascii"),
-        "texts": lambda value: [texts.number(each) for each in value],
-        "paths": lambda value: [texts.number(str(each)) for each in value],
+        "texts": lambda value: [texts.setdefault(each, len(texts)) for each in value],
+        "paths": lambda value: [texts.setdefault(str(each), len(texts)) for each in value],
     }
     write = writers[kind]
-    return [kind, None in values, [None if value is None else write(value) for value in values]]
+    if kind not in _TYPECODES:
+        return [kind, [None if value is None else write(value) for value in values]]
+    numbers = array(_TYPECODES[kind], [_ABSENT if value is None else write(value) for value in values])
+    return [kind, base64.b64encode(numbers.tobytes()).decode("ascii")]
+
+
+_TYPECODES = {"text": "i", "path": "i", "number": "q", "flag": "b"}
+"""How numbers are packed: as JSON they would take longer to read than all the rest."""
 
 
 def _kind(value: Any) -> str:
     match value:
         case str():
             return "text"
-        case bool() | int():
-            return "as-is"
+        case bool():
+            return "flag"
+        case int() if value >= 0:
+            return "number"
         case Path():
             return "path"
         case bytes():
@@ -137,10 +153,11 @@ def _kind(value: Any) -> str:
 
 
 def _read(column: list[Any], readers: dict[str, Callable[[Any], Any]]) -> list[Any]:
-    kind, has_none, values = column
+    kind, values = column
     read = readers[kind]
-    if kind == "as-is":
-        return list(values)
-    if has_none:
+    if kind not in _TYPECODES:
         return [None if value is None else read(value) for value in values]
-    return list(map(read, values))
+    numbers = array(_TYPECODES[kind], base64.b64decode(values))
+    if _ABSENT in numbers:
+        return [None if value == _ABSENT else read(value) for value in numbers]
+    return list(map(read, numbers))

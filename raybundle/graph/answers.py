@@ -6,6 +6,7 @@ import gc
 import hashlib
 import json
 import os
+import sys
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
@@ -81,6 +82,7 @@ def _key(question: Question) -> str:
     project = _project(question)
     parts = [
         own_code(OWN),
+        sys.byteorder,
         os.geteuid(),
         repr(question.target),
         [str(project), str(question.cwd) if isinstance(question.target, ModuleTarget) else ""],

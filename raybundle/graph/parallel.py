@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from raybundle.graph.widen import Widening
     from raybundle.graph.workers import Workers
 
-ENOUGH = 24
+ENOUGH = 12
 """Files that wait to be scanned from which on a second process pays: it is ready after some 0.1 s of CPU."""
 
 MOST = 7
