@@ -72,24 +72,13 @@ def from_document(document: dict[str, Any], given: dict[str, Any]) -> Resolution
         KeyError, TypeError, ValueError, IndexError: the document has another shape.
     """
     texts = document["texts"]
-    path_at = functools.cache(lambda number: Path(texts[number]))
-    readers: dict[str, Callable[[Any], Any]] = {
-        "text": texts.__getitem__,
-        "path": path_at,
-        "number": int,
-        "flag": bool,
-        "bytes": base64.b64decode,
-        "texts": lambda numbers: tuple([texts[number] for number in numbers]),
-        "paths": lambda numbers: tuple([path_at(number) for number in numbers]),
-    }
+    read = functools.partial(_read, texts, {None: None})
     found: dict[str, Any] = {}
     for name, stored in document["fields"].items():
         if name in ROWS:
-            found[name] = _values(
-                ROWS[name], {each: _read(column, readers) for each, column in stored.items()}
-            )
+            found[name] = _values(ROWS[name], {each: read(*column) for each, column in stored.items()})
         else:
-            found[name] = tuple(_read(stored, readers))
+            found[name] = tuple(read(*stored))
     return model.Resolution(**given, **found)
 
 
@@ -152,12 +141,38 @@ def _kind(value: Any) -> str:
             raise CannotKeepError
 
 
-def _read(column: list[Any], readers: dict[str, Callable[[Any], Any]]) -> list[Any]:
-    kind, values = column
-    read = readers[kind]
-    if kind not in _TYPECODES:
-        return [None if value is None else read(value) for value in values]
-    numbers = array(_TYPECODES[kind], base64.b64decode(values))
-    if _ABSENT in numbers:
-        return [None if value == _ABSENT else read(value) for value in numbers]
-    return list(map(read, numbers))
+def _read(texts: list[str], paths: dict[int | None, Path | None], kind: str, values: Any) -> list[Any]:
+    """Return the values of a column; `paths` holds those that were made, because paths are slow to make."""
+    if kind in _TYPECODES:
+        values = _unpacked(_TYPECODES[kind], values)
+    match kind:
+        case "text":
+            return [None if value is None else texts[value] for value in values]
+        case "path":
+            paths.update({each: Path(texts[each]) for each in set(values) - paths.keys()})
+            return list(map(paths.__getitem__, values))
+        case "flag":
+            return list(map({None: None, 0: False, 1: True}.__getitem__, values))
+        case "number":
+            return list(values)
+        case "bytes":
+            return [None if value is None else base64.b64decode(value) for value in values]
+        case "texts":
+            return [value and tuple([texts[each] for each in value]) for value in map(_as_tuple, values)]
+        case "paths":
+            return [
+                value and tuple([Path(texts[each]) for each in value]) for value in map(_as_tuple, values)
+            ]
+        case _:
+            raise ValueError(kind)
+
+
+def _as_tuple(value: list[int] | None) -> tuple[int, ...] | None:
+    return None if value is None else tuple(value)
+
+
+def _unpacked(typecode: str, packed: str) -> list[int | None]:
+    numbers: list[Any] = array(typecode, base64.b64decode(packed)).tolist()
+    if min(numbers, default=0) >= 0:
+        return numbers
+    return [None if number == _ABSENT else number for number in numbers]

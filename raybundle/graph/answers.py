@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 _KEPT = 32
 """Answers in the cache; the ones that were written longest ago make room."""
 _PREFIX = "answer-"
+_KNOWN = (ScriptTarget, ModuleTarget)
+"""Targets whose files are all on record; others are resolved each time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,10 @@ def answer(
     Raises:
         BundleError, RefusedFileError, UsageError: as `resolve` does.
     """
+    if settings.traced is not None:
+        from raybundle.graph.resolve import resolve  # noqa: PLC0415 - as below
+
+        return resolve(target, settings, interpreter, cwd, cache)
     question = Question(target, settings, interpreter, cwd.resolve())
     name = _PREFIX + _key(question)
     with _uncollected():
@@ -57,7 +63,7 @@ def answer(
     from raybundle.graph.resolve import resolve_recorded  # noqa: PLC0415 - a warm start parses nothing
 
     recorded = resolve_recorded(target, settings, interpreter, cwd, cache)
-    if not recorded.complete:
+    if type(target) not in _KNOWN or not recorded.complete:
         return recorded.resolution
     with _uncollected():
         _keep(recorded.resolution, recorded.consulted, recorded.cwd, name, cache)
