@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import boot_cost
+import graph_cost
 import help_cost
 import large_tree
 import log_latency
@@ -19,7 +20,7 @@ import trivial_job
 
 from raybundle.cluster import local
 
-NAMES = ("help", "resolve", "boot", "job", "log")
+NAMES = ("help", "resolve", "graph", "boot", "job", "log")
 
 
 def arguments() -> argparse.Namespace:
@@ -46,6 +47,8 @@ def measure(names: tuple[str, ...], work: Path, rounds: int) -> dict[str, dict[s
         results["help"] = help_cost.measure(environ, rounds)
     if "resolve" in names:
         results["resolve"] = large_tree.measure(work, environ, rounds)
+    if "graph" in names:
+        results["graph"] = graph_cost.measure(work, environ, rounds)
     if not {"boot", "job", "log"}.isdisjoint(names):
         try:
             address = local.up(sys.executable).address

@@ -22,6 +22,8 @@ class Took:
     wall: float
     cpu: float
     stdout: str
+    peak: float = 0.0
+    """MiB that the command, or a child of its own, held at most."""
 
 
 def timed(command: Sequence[str | Path], environ: Mapping[str, str], cwd: Path) -> Took:
@@ -36,7 +38,7 @@ def timed(command: Sequence[str | Path], environ: Mapping[str, str], cwd: Path) 
         stderr.seek(0)
         if child.returncode != 0:
             raise SystemExit(f"{' '.join(map(str, command))} ended with {child.returncode}:\n{stderr.read()}")
-        return Took(wall, usage.ru_utime + usage.ru_stime, stdout.read())
+        return Took(wall, usage.ru_utime + usage.ru_stime, stdout.read(), usage.ru_maxrss / 1024)
 
 
 def median(values: Iterable[float]) -> float:
