@@ -8,8 +8,6 @@ from raybundle.cli.documents import traced_document, traced_edges, warning_docum
 from raybundle.cli.overview import trace_line
 from raybundle.cli.request import make_request, parse_target
 from raybundle.errors import BundleError
-from raybundle.graph import trace_lock
-from raybundle.graph.traced import LOCK
 from raybundle.pipeline import Tracing, observe_target, recorded, resolve_with
 
 if TYPE_CHECKING:
@@ -22,6 +20,9 @@ if TYPE_CHECKING:
 
 def trace_target(arguments: argparse.Namespace, console: Console) -> int:
     """Runs a target as Python does, and writes what it imported into the lock file of its project."""
+    from raybundle.graph import trace_lock
+    from raybundle.graph.traced import LOCK
+
     target, words = parse_target(arguments.rest)
     request = make_request(arguments, target)
     entries = trace_lock.read_entries(request.project)
@@ -49,12 +50,12 @@ def trace_target(arguments: argparse.Namespace, console: Console) -> int:
             }
         )
     else:
-        _print(key, resolution, console)
+        _print(f"{LOCK}: {key}", resolution, console)
     return 0
 
 
-def _print(key: str, resolution: Resolution, console: Console) -> None:
-    console.data(f"{LOCK}: {key}: {trace_line(resolution)}")
+def _print(what: str, resolution: Resolution, console: Console) -> None:
+    console.data(f"{what}: {trace_line(resolution)}")
     for edge in traced_edges(resolution):
         console.data(f"  {edge.imported} (imported at {edge.file}:{edge.line})")
 

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from collections import defaultdict
 from os.path import dirname, join, realpath
 from typing import TYPE_CHECKING
@@ -52,6 +51,8 @@ def _top(directory: str, known: dict[str, str | None]) -> str | None:
 
 def _ask(top: str, names: Iterable[str], environ: Mapping[str, str]) -> set[bytes] | None:
     """Return those of `names` that the repository at `top` ignores."""
+    import subprocess  # noqa: PLC0415 - 8 ms that a project without a repository does not pay
+
     asked = b"".join(os.fsencode(name) + b"\0" for name in names)
     # A repository may name a program as its file system monitor: reading a plan runs none.
     command = ["git", "-C", top, "-c", "core.fsmonitor=false", "check-ignore", "--stdin", "-z"]
