@@ -25,9 +25,10 @@ _OF_TOOLS = frozenset(
         "package.json",
         "package-lock.json",
         "tsconfig.json",
+        "raybundle-trace.json",
     ]
 )
-"""Configuration of tools for developers: what it names is not loaded by a job."""
+"""Configuration of tools for developers, and our own: what it names is not loaded by a job for that."""
 
 
 def is_config(name: str) -> bool:

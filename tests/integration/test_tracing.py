@@ -301,6 +301,13 @@ def test_trace_adds_to_one_plan_and_prints_the_target_on_stderr(tmp_path: Path) 
     assert (resolved(work).not_imported, (work.directory / LOCK).exists()) == (None, False)
 
 
+def test_the_lock_is_no_configuration_that_names_modules(tmp_path: Path) -> None:
+    work = place(tmp_path, **{"pkg/__init__.py": "", "pkg/one.py": ""})
+    work.raybundle("trace", "job.py", "eno.gkp")
+
+    assert {edge.rule for edge in resolved(work).edges if edge.imported == "pkg.one"} == {"trace"}
+
+
 def test_submit_and_plan_use_the_lock_and_continue_adds_to_it(tmp_path: Path) -> None:
     work = place(tmp_path)
 
