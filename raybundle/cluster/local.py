@@ -18,6 +18,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from raybundle.cluster.access import make_access
 from raybundle.cluster.processes import Process, end_family, find_family, find_process
 from raybundle.errors import ClusterError
 
@@ -348,8 +349,10 @@ def _get(address: str, path: str) -> Any:
 
     connection = HTTPConnection(address.removeprefix("http://"), timeout=HEALTH_TIMEOUT)
     try:
-        # Ray before 2.52 answers a request without it with HTTP 500.
-        connection.request("GET", path, headers={"User-Agent": "raybundle"})
+        # Ray before 2.52 answers a request without an agent with HTTP 500; 2.60 asks for a token where it
+        # finds one in our home.
+        headers = {"User-Agent": "raybundle", **make_access(address, os.environ).headers}
+        connection.request("GET", path, headers=headers)
         response = connection.getresponse()
         return json.load(response) if response.status == 200 else None  # noqa: PLR2004
     except (OSError, HTTPException, ValueError):

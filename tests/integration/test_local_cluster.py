@@ -152,7 +152,13 @@ def test_down_ends_exactly_what_up_started(
     assert local.down()
 
 
-def test_a_dead_head_is_noticed_and_replaced(state: Path) -> None:
+def test_a_dead_head_is_noticed_and_replaced_also_where_a_token_in_our_home_is_asked_for(
+    state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / ".ray").mkdir()
+    (tmp_path / ".ray/auth_token").write_text("0123456789abcdef" * 4)
+
     assert not state.exists()
     dead = local.up(sys.executable, SMALL)
     os.kill(dead.pids[0], signal.SIGKILL)
