@@ -43,7 +43,7 @@ def driver_path(
     own = {*interpreter.stdlib, *interpreter.site}
     start = [] if first is None else [str(first)]
     path = edited([*start, *interpreter.path], edits)  # its indexes are those of the driver, without ours
-    behind = path.index(start[0]) + 1 if start else 0
+    behind = path.index(start[0]) + 1 if start and start[0] in path else 0
     path[behind:behind] = declared
     return tuple(dict.fromkeys(entry if entry in own else os.path.realpath(entry) for entry in path))
 

@@ -3,12 +3,11 @@
 import os
 import sys
 
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "shop.settings")
-
 from shop.spread import spread
 
 
 def summarise(country):
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "shop.settings")
     import django
 
     django.setup()
