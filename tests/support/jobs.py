@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -148,10 +149,20 @@ def make_desk(job: Job, directory: Path, **environ: str) -> Desk:
     """Copies the job; one that is installed gets an environment of its own, made by uv."""
     work = make_workplace(directory / job.name, job.name, **environ)
     base = work.directory.resolve()
-    python = node_environment() / "bin" / "python"
+    python = _without_spaces(node_environment(), directory) / "bin" / "python"
     if job.installs:
         python = make_environment(directory / f"{job.name}-env", [base / each for each in job.installs])
     return Desk(job, work, base, python)
+
+
+def _without_spaces(environment: Path, directory: Path) -> Path:
+    """Returns a path of the environment that Ray itself starts from: it splits commands at spaces."""
+    if " " not in str(environment):
+        return environment
+    link = directory / "nodes"
+    with contextlib.suppress(FileExistsError):  # another job's thread was first
+        link.symlink_to(environment)
+    return link
 
 
 def make_environment(directory: Path, projects: Iterable[Path]) -> Path:
