@@ -89,7 +89,7 @@ def _key(question: Question) -> str:
     parts = [
         own_code(OWN),
         sys.byteorder,
-        os.geteuid(),
+        [os.geteuid(), os.getegid(), *os.getgroups()],  # they decide what can be read
         repr(question.target),
         [str(project), str(question.cwd) if isinstance(question.target, ModuleTarget) else ""],
         [[each.name, _plain(getattr(settings, each.name))] for each in fields(settings)],

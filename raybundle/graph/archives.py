@@ -10,6 +10,8 @@ from raybundle.graph.find import FirstParty, ThirdParty
 from raybundle.model import Warning
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from raybundle.graph.closure import Closure
     from raybundle.graph.find import Finder
 
@@ -24,7 +26,7 @@ def archives_on(finder: Finder, closure: Closure) -> list[Warning]:
     """
     warnings = []
     for position, entry in enumerate(finder.path):
-        archive, inner = _split(entry)
+        archive, inner = split_archive(entry)
         if archive is None or entry in finder.interpreter.stdlib:
             continue
         names = _top_level_names(archive, inner)
@@ -36,15 +38,22 @@ def archives_on(finder: Finder, closure: Closure) -> list[Warning]:
     return warnings
 
 
-def _split(entry: str) -> tuple[Path | None, str]:
+def split_archive(entry: str) -> tuple[Path | None, str]:
     """Return the archive that an entry of the path leads into, if any, and the directory inside it."""
     path = Path(entry)
-    for each in (path, *path.parents):
+    for each in no_directories(entry):
         if each.is_file():
             return each, path.relative_to(each).as_posix()
-        if each.is_dir():
-            break
     return None, ""
+
+
+def no_directories(entry: str) -> Iterator[Path]:
+    """Yield what `entry` leads through, from its end, until there is a directory: one may be an archive."""
+    path = Path(entry)
+    for each in (path, *path.parents):
+        if each.is_dir():
+            return
+        yield each
 
 
 def _wanted(closure: Closure) -> set[str]:

@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import re
+import sys
 import time
 import zlib
 from dataclasses import dataclass, field
@@ -39,6 +40,15 @@ _Found = TypeVar("_Found", "Facts", "Facts | None")
 Identity = tuple[int, int, int, int]
 """Size, mtime_ns, inode, ctime_ns."""
 
+_TORN: tuple[Identity, str] = ((0, 0, 0, 0), "torn")
+"""Of a file that was not the same each time it was read; no file is like that."""
+
+
+def note_read(consulted: dict[str, tuple[Identity, str]], file: str, identity: Identity, digest: str) -> None:
+    """Note in `consulted` what `file` was; with one that was something else before, no answer is kept."""
+    if consulted.setdefault(file, (identity, digest))[1] != digest:
+        consulted[file] = _TORN
+
 
 @dataclass(frozen=True, slots=True)
 class ScanCache:
@@ -66,19 +76,19 @@ class ScanCache:
                 if status.st_uid != os.geteuid() or status.st_mode & OTHERS_WRITE:
                     return ""
                 checksum, _, data = stream.read().partition(b"\n")
-            return data.decode("ascii") if checksum == _checksum(data) else ""
+            return data.decode("ascii") if checksum == _checksum(name, data) else ""
         except (OSError, ValueError):
             return ""
 
     def write_text(self, name: str, text: str) -> None:
         """Keep ASCII `text` under `name`, with its checksum before it."""
         data = text.encode("ascii")
-        write_atomically(self.directory / name, _checksum(data) + b"\n" + data)
+        write_atomically(self.directory / name, _checksum(name, data) + b"\n" + data)
 
 
-def _checksum(data: bytes) -> bytes:
-    """CRC-32: finds damage; against other people there are the owner and the mode of the file."""
-    return b"%08x" % zlib.crc32(data)
+def _checksum(name: str, data: bytes) -> bytes:
+    """CRC-32: finds damage, and a file that was moved; against other people there are its owner and mode."""
+    return b"%08x" % zlib.crc32(data, zlib.crc32(name.encode()))
 
 
 def write_atomically(path: Path, data: bytes) -> None:
@@ -144,7 +154,7 @@ class Scanner:
         except BundleError:
             self.refused.add(file)
             raise
-        self.consulted[file] = (self._identities[file], facts.sha256)
+        note_read(self.consulted, file, self._identities[file], facts.sha256)
         return facts
 
     def remembered(self, file: str) -> Facts | None:
@@ -185,10 +195,7 @@ class Scanner:
         Raises:
             RefusedFileError: it cannot be read.
         """
-        identity = identity_of(file)
-        data = read_source(file)
-        self.consulted[file] = (identity, hashlib.sha256(data).hexdigest())
-        return data
+        return read_noted(file, self.consulted)
 
     def _keep(self, file: str, identity: Identity, young: bool, facts: list[Any]) -> None:
         text = json.dumps(facts, separators=(",", ":"))
@@ -218,11 +225,14 @@ class Scanner:
 
 
 def own_code(directory: Path) -> str:
-    """Return the version and the sources in `directory`: what other code found is not believed."""
+    """Return the versions and the sources in `directory`: what other code found is not believed.
+
+    Our own Python parses. An installer may link the same sources into environments of several.
+    """
     with os.scandir(directory) as entries:
         sources = [(each.name, each.stat()) for each in entries if each.name.endswith(".py")]
     stamps = sorted((name, status.st_size, status.st_mtime_ns) for name, status in sources)
-    return f"{__version__} {stamps}"
+    return f"{__version__} {sys.hexversion:x} {stamps}"
 
 
 def _decoded(text: str) -> Facts | None:
@@ -261,6 +271,22 @@ def read_source(file: str) -> bytes:
         return Path(file).read_bytes()
     except OSError as error:
         raise _unreadable(file, error) from error
+
+
+def read_noted(file: str, consulted: dict[str, tuple[Identity, str]]) -> bytes:
+    """Return the bytes of `file`, and note in `consulted` that it has a say in the answer.
+
+    Raises:
+        RefusedFileError: it cannot be read.
+    """
+    try:
+        identity = identity_of(file)
+        data = read_source(file)
+    except RefusedFileError:
+        consulted[file] = _TORN
+        raise
+    note_read(consulted, file, identity, hashlib.sha256(data).hexdigest())
+    return data
 
 
 def is_young(identity: Identity, now: int | None = None) -> bool:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from raybundle.errors import BundleError
-from raybundle.graph.cache import read_source
+from raybundle.graph.cache import read_noted
 from raybundle.graph.closure import Start
 from raybundle.graph.console_script import console_script
 from raybundle.graph.driver_path import driver_path
@@ -79,7 +79,7 @@ def find_start(path: DriverPath, interpreter: Interpreter, made: Generated | Non
     name, found = _find_driver(path.target, finder, made)
     # A notebook runs in its own directory.
     cwd = Path(found.entry) if isinstance(path.target, NotebookTarget) else path.cwd
-    tree = _edited_tree(found.file, made)
+    tree = _edited_tree(found.file, made, finder)
     if tree is None:
         return finder, Start(name, found)
     edits = evaluate(tree, _name_of(path.target, found), str(cwd))
@@ -102,10 +102,10 @@ def _name_of(target: Target, found: FirstParty) -> str:
     return str(target.path) if isinstance(target, ScriptTarget) else found.file
 
 
-def of_link(target: Target, start: Start, cwd: Path) -> Iterator[Warning]:
+def of_link(target: Target, start: Start, finder: Finder, cwd: Path) -> Iterator[Warning]:
     """Yield a warning where the script's edits of the path differ on the nodes, which know no link to it."""
     name = _name_of(target, start.found)
-    tree = None if name == start.found.file else _edited_tree(start.found.file, None)
+    tree = None if name == start.found.file else _edited_tree(start.found.file, None, finder)
     if tree and evaluate(tree, name, str(cwd)) != evaluate(tree, start.found.file, str(cwd)):
         text = f"{name} is a link, and edits `sys.path` by its place: a node has {start.found.file}"
         yield Warning(text, Path(start.found.file), None, "resolve it: `Path(__file__).resolve()`")
@@ -166,9 +166,9 @@ def _find_module(name: str, finder: Finder) -> tuple[str, FirstParty]:
             )
 
 
-def _edited_tree(file: str, made: Generated | None) -> ast.Module | None:
+def _edited_tree(file: str, made: Generated | None, finder: Finder) -> ast.Module | None:
     """Return the driver's tree if it can have edits of the path."""
-    source = read_source(file) if made is None else made.content
+    source = read_noted(file, finder.directories.read) if made is None else made.content
     return parse(source, file) if b"path" in source or b"addsitedir" in source else None
 
 

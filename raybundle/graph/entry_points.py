@@ -35,7 +35,7 @@ class Described:
 
     directory: str
     source: str
-    """The directory that an editable install points to; empty for one whose files were copied."""
+    """The directory that an editable install points to, as written; empty for one whose files were copied."""
 
     @property
     def metadata(self) -> bytes:
@@ -62,6 +62,8 @@ class EntryPoints:
     finder: Finder
     asked: list[str] = field(default_factory=list)
     """Files that were asked for, also those that are not there."""
+    followed: list[str] = field(default_factory=list)
+    """Paths whose symbolic links had a say."""
     _described: list[Described] | None = None
     _groups: dict[str, list[str]] = field(default_factory=dict)
 
@@ -72,6 +74,7 @@ class EntryPoints:
             self._described = [
                 each for entry in self.finder.path for each in _described_in(entry, self.finder)
             ]
+            self.followed += [each.source for each in self._described if each.source]
             self.asked += [f"{each.directory}/{name}" for each in self._described for name in _FILES]
         return self._described
 
@@ -98,7 +101,8 @@ def own_metadata(entry_points: EntryPoints, closure: Closure) -> list[Candidate]
     held += sorted(set(entries).difference(held))
     candidates: list[Candidate] = []
     for each in entry_points.described:
-        root = next((entry for entry in held if _is_below(entry, each.source)), None) if each.source else None
+        source = os.path.realpath(each.source) if each.source else ""
+        root = next((entry for entry in held if _is_below(entry, source)), None) if source else None
         if root is not None:
             candidates += _candidates(each, root)
     return candidates
@@ -130,7 +134,7 @@ def _editable_source(directory: str) -> str:
     try:
         document = json.loads(text) if text else {}
         if document["dir_info"]["editable"] is True:
-            return os.path.realpath(unquote(urlsplit(document["url"]).path))
+            return unquote(urlsplit(document["url"]).path).replace("\0", "")
     except (ValueError, LookupError, TypeError, AttributeError):
         pass
     return ""

@@ -1,7 +1,7 @@
 """Finds the file that Python would import for a name: its own rules, decided on directory listings."""
 
 # Why strings: paths here are the strings that `sys.path` holds; pathlib would cost ten times as much.
-# ruff: noqa: PTH118, PTH119, PTH120, PTH123, PTH206
+# ruff: noqa: PTH118, PTH119, PTH120, PTH206
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ from dataclasses import dataclass, field
 from os.path import join
 from typing import TYPE_CHECKING
 
-from raybundle.errors import BundleError
+from raybundle.errors import BundleError, RefusedFileError
+from raybundle.graph.cache import read_noted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from raybundle.graph.cache import Identity
     from raybundle.model import Interpreter
 
 
@@ -78,6 +80,8 @@ class Directories:
     """Directory listings, each read once; a directory that cannot be read is empty, as it is to Python."""
 
     known: dict[str, Listing] = field(default_factory=dict)
+    read: dict[str, tuple[Identity, str]] = field(default_factory=dict)
+    """Files that were read: the identity that each had before, and SHA-256 of what was read."""
 
     def list(self, directory: str) -> Listing:
         """Return what `directory` holds."""
@@ -123,6 +127,7 @@ class Finder:
     interpreter: Interpreter
     directories: Directories = field(default_factory=Directories)
     _found: dict[str, Found] = field(default_factory=dict)
+    _extends: dict[str, bool] = field(default_factory=dict)
     _stdlib: frozenset[str] = field(init=False)
     _site: frozenset[str] = field(init=False)
 
@@ -166,7 +171,7 @@ class Finder:
             case FirstParty(entry=entry, file=file, is_package=is_package):
                 places = [(entry, os.path.dirname(file))] if is_package else []
                 own = self._or_editable(name, self._search(places, name))
-                if isinstance(own, Missing) and is_package and _extends_its_path(file):
+                if isinstance(own, Missing) and is_package and self._extends_its_path(file):
                     return self._search([(each, join(each, *parent.split("."))) for each in self.path], name)
                 return own
             case Namespace(portions=portions):
@@ -283,6 +288,17 @@ class Finder:
             return Namespace(portions) if locations else found
         return self._mapped(name)
 
+    def _extends_its_path(self, file: str) -> bool:
+        """Claims that a package looks for its modules on the whole path, by `pkgutil` or `pkg_resources`."""
+        extends = self._extends.get(file)
+        if extends is None:
+            try:
+                source = read_noted(file, self.directories.read)
+            except RefusedFileError:
+                source = b""
+            extends = self._extends[file] = b"extend_path" in source or b"declare_namespace" in source
+        return extends
+
     def _is_directory(self, location: str) -> bool:
         directory, base = os.path.split(location)
         return base in self.directories.list(directory).directories
@@ -308,16 +324,6 @@ def _search_path(found: Found) -> Iterable[str]:
             return tuple(directory for _, directory in portions)
         case _:
             return ()
-
-
-def _extends_its_path(file: str) -> bool:
-    """Claims that a package looks for its modules on the whole path, by `pkgutil` or `pkg_resources`."""
-    try:
-        with open(file, "rb") as stream:
-            source = stream.read()
-    except OSError:
-        return False
-    return b"extend_path" in source or b"declare_namespace" in source
 
 
 def _entry_of(name: str, location: str) -> str:

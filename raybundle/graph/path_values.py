@@ -139,7 +139,7 @@ class Scope:
         return os.path.join(self._directory(), path)
 
     def _real(self, path: str | PurePath) -> str:
-        self.followed.append(os.path.normpath(self.absolute(path)))
+        self.followed.append(self.absolute(path))  # `..` after a link leads up from where it leads to
         return os.path.realpath(self.absolute(path))
 
     def _directory(self) -> str:

@@ -1,7 +1,7 @@
 """Resolves a target: from what the user runs to the effective import graph."""
 
 # Why strings: paths here are the strings that `sys.path` holds; pathlib would cost ten times as much.
-# ruff: noqa: PTH113, PTH119, PTH120
+# ruff: noqa: PTH119, PTH120
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from raybundle.errors import UnresolvedImportError
 from raybundle.graph.archive_paths import refuse_composed_twins
-from raybundle.graph.archives import archives_on
+from raybundle.graph.archives import archives_on, no_directories, split_archive
 from raybundle.graph.cache import Scanner
 from raybundle.graph.closure import Sources, follow
 from raybundle.graph.conditions import environment_of
@@ -164,7 +164,7 @@ def _work(
     made = made_script(target, project, interpreter)
     path = DriverPath(target, project, declared_roots(project, settings.roots), cwd)
     finder, start = find_start(path, interpreter, made)
-    scanner = Scanner(cache, project, environment_of(interpreter))
+    scanner = Scanner(cache, project, environment_of(interpreter), finder.directories.read)
     entry_points = EntryPoints(interpreter.site, finder)
     return _Work(target, settings, project, cwd, interpreter, made, finder, start, scanner, entry_points)
 
@@ -206,7 +206,7 @@ def _left_behind(work: _Work, closure: Closure) -> Iterator[Warning]:
     yield from archives_on(work.finder, closure)
     yield from of_options(work.target)
     yield from of_safe_path(work.start, work.finder)
-    yield from of_link(work.target, work.start, work.cwd)
+    yield from of_link(work.target, work.start, work.finder, work.cwd)
     yield from of_shadowed_library(work.finder, {*closure.reached, Path(work.start.found.file).stem})
 
 
@@ -217,13 +217,14 @@ def _record(work: _Work, asked: Iterable[str], began: int) -> Consulted:
     record.read(work.scanner.consulted)
     record.ask([*asked, *work.scanner.refused, *work.entry_points.asked])
     record.list(work.finder.directories.known, work.interpreter.site)
-    record.follow(work.start.followed)
+    record.follow([*work.start.followed, *work.entry_points.followed])
+    record.follow(str(each) for entry in work.finder.path for each in no_directories(entry))
     return record
 
 
 def _is_complete(work: _Work) -> bool:
     """Claims that the record has it all: archives, `.pth` files and the files of runs are not in it."""
-    archives = any(os.path.isfile(entry) for entry in work.finder.path)
+    archives = any(split_archive(entry)[0] for entry in work.finder.path)
     return not (archives or work.start.reads_files or work.made or work.settings.traced)
 
 

@@ -1,0 +1,209 @@
+"""Kept answers again: what has a say in a resolution and lies off the beaten track."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from raybundle.errors import BundleError
+from raybundle.graph import cache
+from raybundle.graph.answers import answer
+from raybundle.graph.cache import ScanCache, Scanner
+from raybundle.graph.conditions import environment_of
+from raybundle.graph.consulted import Consulted, unchanged
+from raybundle.graph.interpreter import describe
+from raybundle.graph.resolve import resolve
+from raybundle.graph.settings import ResolveSettings
+from raybundle.model import Interpreter, Resolution, ScriptTarget
+
+TRIES_X = "try:\n    import x\nexcept ImportError:\n    pass\n"
+HERE = "import os, sys\nhere = os.path.dirname(os.path.abspath(__file__))\n"
+
+
+@pytest.fixture(params=["young", "old"])
+def aged(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files whose stamps are distrusted, and files whose stamps are believed."""
+    if request.param == "old":
+        monkeypatch.setattr(cache, "YOUNG", 0)
+
+
+@pytest.fixture
+def work(tmp_path: Path) -> Path:
+    return tmp_path.resolve()
+
+
+def tree(directory: Path, files: dict[str, str]) -> Path:
+    for name, text in {"pyproject.toml": "", **files}.items():
+        file = directory / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+    return directory
+
+
+def interpreter(work: Path, **environ: str) -> Interpreter:
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    return describe(Path(sys.executable), {**clean, **environ}, work, work / "cache")
+
+
+def remember(root: Path, **environ: str) -> Resolution:
+    given = (ScriptTarget(root / "job.py"), ResolveSettings(), interpreter(root.parent, **environ))
+    return answer(*given, root, ScanCache(root.parent / "cache"))
+
+
+def ask(root: Path, settings: ResolveSettings | None = None, **environ: str) -> Resolution:
+    """The answer from the cache, which must be the one that is found without it."""
+    given = (
+        ScriptTarget(root / "job.py"),
+        settings or ResolveSettings(),
+        interpreter(root.parent, **environ),
+    )
+    found = answer(*given, root, ScanCache(root.parent / "cache"))
+    fresh = resolve(*given, root, ScanCache(root.parent / "empty"))
+    shutil.rmtree(root.parent / "empty", ignore_errors=True)
+
+    assert found == fresh
+    return found
+
+
+def kept(root: Path) -> set[str]:
+    return {each.name for each in (root.parent / "cache").glob("answer-*")}
+
+
+@pytest.mark.usefixtures("aged")
+def test_a_package_that_was_only_looked_into_and_now_extends_its_path_is_seen(work: Path) -> None:
+    root = tree(work / "p", {"job.py": "A = 'pkg.json'", "a/pkg/__init__.py": "", "b/pkg/json.py": ""})
+    settings = ResolveSettings(roots=("a", "b"))
+    before = ask(root, settings)
+    extended = "import pkgutil\n__path__ = pkgutil.extend_path(__path__, __name__)"
+    (root / "a/pkg/__init__.py").write_text(extended)
+
+    assert [len(before.modules), len(ask(root, settings).modules)] == [1, 3]
+
+
+@pytest.mark.usefixtures("aged")
+def test_a_link_that_a_driver_resolves_and_leaves_again_upwards_is_seen(work: Path) -> None:
+    edit = "sys.path.append(os.path.realpath(os.path.join(here, 'deep', 'link', '..', 'lib')))\nimport m"
+    root = tree(work / "p", {"job.py": HERE + edit, "deep/z": "", "one/lib/m.py": "", "two/lib/m.py": "1"})
+    found = []
+    for name in ("one", "two"):
+        (root / name / "inner").mkdir()
+        (root / "deep/link").unlink(missing_ok=True)
+        (root / "deep/link").symlink_to(root / name / "inner")
+        found.append(str(ask(root).modules[1].path))
+
+    assert found == ["project/one/lib/m.py", "project/two/lib/m.py"]
+
+
+@pytest.mark.usefixtures("aged")
+@pytest.mark.parametrize("before", ["nothing", "another module"])
+@pytest.mark.parametrize("place", ["PYTHONPATH", "driver"])
+def test_an_archive_of_which_a_folder_is_on_the_path_is_seen(work: Path, before: str, place: str) -> None:
+    edit = HERE + "sys.path.append(os.path.join(here, 'zips', 'app.zip', 'lib'))\n"
+    root = tree(work / "p", {"job.py": (edit if place == "driver" else "") + TRIES_X, "zips/other": ""})
+    archive = root / "zips/app.zip"
+    environ = {"PYTHONPATH": str(archive / "lib")} if place == "PYTHONPATH" else {}
+    if before == "another module":
+        pack(archive, "lib/y.py")
+    ask(root, None, **environ)
+    pack(archive, "lib/x.py")
+
+    with pytest.raises(BundleError, match="is in the archive"):
+        remember(root, **environ)
+
+
+def pack(archive: Path, name: str) -> None:
+    with zipfile.ZipFile(archive, "w") as opened:
+        opened.writestr(name, "")
+
+
+@pytest.mark.usefixtures("aged")
+def test_a_folder_in_an_archive_that_is_gone_is_seen(work: Path) -> None:
+    root = tree(work / "p", {"job.py": TRIES_X, "zips/other": ""})
+    pack(root / "zips/app.zip", "lib/y.py")
+    before = ask(root, PYTHONPATH=str(root / "zips/app.zip/lib"))
+    (root / "zips/app.zip").unlink()
+
+    assert [len(before.warnings), len(ask(root, PYTHONPATH=str(root / "zips/app.zip/lib")).warnings)] == [
+        1,
+        0,
+    ]
+
+
+@pytest.mark.usefixtures("aged")
+def test_an_editable_install_whose_source_is_behind_a_link_is_seen_to_move(work: Path) -> None:
+    root = tree(work / "p", {"job.py": "import importlib.metadata, a", "src/a.py": ""})
+    info = "Metadata-Version: 2.1\nName: own\nVersion: 1\n"
+    url = f'{{"dir_info": {{"editable": true}}, "url": "file://{work}/link"}}'
+    tree(root / "meta/own-1.dist-info", {"METADATA": info, "direct_url.json": url})
+    (work / "link").symlink_to(root)
+    settings = ResolveSettings(roots=("src", "meta"))
+    before = ask(root, settings)
+    (work / "link").unlink()
+    (work / "link").symlink_to(work / "cache")
+
+    assert [len(before.data), len(ask(root, settings).data)] == [1, 0]
+
+
+def test_a_file_that_changes_between_two_looks_at_it_is_in_no_answer(work: Path) -> None:
+    root = tree(work / "p", {"a.py": "import b"})
+    file = root / "a.py"
+    began = Consulted(0)
+    scanner = Scanner(ScanCache(work / "cache"), root, environment_of(interpreter(work)))
+    scanner.facts(str(file))
+    file.write_text("import c\nword = 1")
+    scanner.mentions(str(file), "word")
+    began.read(scanner.consulted)
+
+    assert unchanged(began) is None
+
+
+def test_a_driver_that_changes_between_its_edits_and_its_imports_is_in_no_answer(
+    work: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    edit = "import sys\nsys.path.append('one')\nimport m"
+    root = tree(work / "p", {"job.py": edit, "one/m.py": "", "two/m.py": ""})
+    facts = Scanner.facts
+
+    def edited_in_time(self: Scanner, file: str) -> object:
+        (root / "job.py").write_text(edit.replace("one", "two"))
+        return facts(self, file)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Scanner, "facts", edited_in_time)
+        given = (ScriptTarget(root / "job.py"), ResolveSettings(), interpreter(work), root)
+        torn = answer(*given, ScanCache(work / "cache"))
+
+    assert [str(torn.modules[1].path), str(ask(root).modules[1].path)] == [
+        "project/one/m.py",
+        "project/two/m.py",
+    ]
+
+
+@pytest.mark.parametrize(("name", "value"), [("sys.hexversion", 0), ("os.getgroups", lambda: [424242])])
+def test_another_python_of_ours_or_other_groups_of_the_user_ask_anew(
+    work: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: object
+) -> None:
+    root = tree(work / "p", {"job.py": "import a", "a.py": ""})
+    ask(root)
+    before = kept(root)
+    monkeypatch.setattr(name, value)
+    ask(root)
+
+    assert len(kept(root) - before) == 1
+
+
+def test_an_answer_that_was_moved_to_the_place_of_another_is_not_believed(work: Path) -> None:
+    root = tree(work / "p", {"job.py": "import a", "a.py": "", "pkg/__init__.py": "", "pkg/b.py": ""})
+    settings = ResolveSettings(include=("pkg",))
+    ask(root)
+    (plain,) = kept(root)
+    ask(root, settings)
+    (wide,) = kept(root) - {plain}
+    (work / "cache" / plain).replace(work / "cache" / wide)
+
+    assert len(ask(root, settings).modules) == 4
