@@ -26,6 +26,9 @@ _COMPARE: dict[type[ast.cmpop], Callable[[Any, Any], bool]] = {
     ast.NotIn: lambda left, right: left not in right,
 }
 _AVAILABLE = re.compile(r"find_spec|_?HAS_\w+|_?HAVE_\w+|\w+_AVAILABLE|is_\w+_(available|installed)")
+_ASKING = (b"find_spec", b"HAS_", b"HAVE_", b"_AVAILABLE", b"_available", b"_installed")
+"""One of these is part of any name that `_AVAILABLE` matches."""
+
 _SYSTEMS = {"linux": "Linux", "darwin": "Darwin", "win32": "Windows"}
 
 
@@ -102,6 +105,11 @@ def mode_of(test: ast.expr) -> tuple[Mode, Mode]:
             return "", ""
 
 
+def may_ask_for_module(source: bytes) -> bool:
+    """Return whether a source has any of the words that `asks_for_module` looks for."""
+    return any(word in source for word in _ASKING)
+
+
 def asks_for_module(test: ast.expr) -> bool:
     """Return whether `test` asks if something is installed (`find_spec`, `HAS_…`, `is_…_available()`)."""
     return any(
@@ -141,11 +149,19 @@ def _value(node: ast.expr, environment: Environment) -> Any:
         case ast.Call(func=ast.Attribute(value=text, attr="startswith"), args=[prefix], keywords=[]):
             return _starts_with(_value(text, environment), _value(prefix, environment))
         case _:
-            return _named(ast.unparse(node), environment) if _is_plain(node) else _UNKNOWN
+            return _named(_text(node), environment)
 
 
-def _is_plain(node: ast.expr) -> bool:
-    return isinstance(node, (ast.Attribute, ast.Call, ast.Name))
+def _text(node: ast.expr) -> str:
+    """Return `a.b.c` or `a.b.c()` as it is written; empty for anything else."""
+    called = isinstance(node, ast.Call) and not node.args and not node.keywords
+    base = node.func if isinstance(node, ast.Call) and called else node
+    names: list[str] = []
+    while isinstance(base, ast.Attribute):
+        names.append(base.attr)
+        base = base.value
+    text = ".".join([base.id, *reversed(names)]) if isinstance(base, ast.Name) else ""
+    return text + "()" * called
 
 
 def _named(text: str, environment: Environment) -> Any:

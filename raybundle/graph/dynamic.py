@@ -37,6 +37,9 @@ _LOADERS = frozenset(
 """Run a file by its path: a module that no name on the path stands for."""
 
 _EXECUTES = frozenset({"exec", "eval", "builtins.exec", "builtins.eval"})
+_BUILTINS = frozenset(name for name in (*_IMPORTERS, *_EXECUTES) if "." not in name)
+"""What means something without being imported."""
+
 _READS = frozenset({"open", "read", "read_text", "read_bytes", "compile"})
 
 _LOOKS = "importlib.util.find_spec"
@@ -111,9 +114,16 @@ class Calls:
                 bases = set()
         return {".".join([base, *names]) for base in bases}
 
+    def with_meaning(self) -> Iterator[tuple[ast.Call, bool]]:
+        """Yield the calls but those of a name that nothing imports: most of them."""
+        for call, optional in self.seen:
+            function = call.func
+            if not isinstance(function, ast.Name) or function.id in self.bindings or function.id in _BUILTINS:
+                yield call, optional
+
     def path_edits(self) -> Iterator[int]:
         """Yield the lines of calls that change `sys.path`."""
-        for call, _ in self.seen:
+        for call, _ in self.with_meaning():
             if not self.qualified(call.func).isdisjoint(_PATH_EDITS):
                 yield call.lineno
 
@@ -129,7 +139,7 @@ class DynamicImports:
 
     def run(self) -> None:
         """Fill `found` and `unknown`."""
-        for call, optional in self.calls.seen:
+        for call, optional in self.calls.with_meaning():
             names = self.calls.qualified(call.func)
             walks = names & _WALKS.keys()
             if not names.isdisjoint(_IMPORTERS):
@@ -311,6 +321,8 @@ def may_be_passed_on(source: bytes, calls: Calls) -> bool:
     """Return whether a source names an importer more often than it imports and calls it; comments count."""
     own = [name for name, targets in calls.bindings.items() if not targets.isdisjoint(_IMPORTERS)]
     words = {"import_module", "__import__", *own}
+    if not any(word.encode() in source for word in words):
+        return False
     named = re.findall(rb"\b(?:" + "|".join(map(re.escape, sorted(words))).encode() + rb")\b", source)
     return len(named) > len(own) + sum(_last_name(call) in words for call, _ in calls.seen)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from raybundle.errors import BundleError
 from raybundle.graph.comments import read_comments
-from raybundle.graph.conditions import asks_for_module, decide, mode_of
+from raybundle.graph.conditions import asks_for_module, decide, may_ask_for_module, mode_of
 from raybundle.graph.dynamic import Calls, DynamicImports, may_be_passed_on
 from raybundle.graph.exports import exported, path_edits
 from raybundle.graph.facts import Facts, Import
@@ -61,7 +61,7 @@ _CODE_FIELDS = {
     kind: tuple(name for name in kind._fields if name not in _NEVER_CODE)
     for kind in vars(ast).values()
     if isinstance(kind, type) and issubclass(kind, ast.AST) and kind is not ast.Constant
-}
+} | {ast.arguments: ("kw_defaults", "defaults")}  # the others hold annotations only
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +103,7 @@ def scan(source: bytes, file: str, environment: Environment) -> Facts:
     tree = parse(source, file)
     is_package = file.endswith(("__init__.py", "__init__.pyi"))
     comments = read_comments(source)
-    walk = _Walk(environment, literals=dotted_literals(source))
+    walk = _Walk(environment, dotted_literals(source), may_ask_for_module(source))
     walk.run(tree)
     dynamic = DynamicImports(walk.calls, Names(tree, walk.calls.bindings, is_package))
     dynamic.run()
@@ -157,6 +157,7 @@ class _Walk:
     environment: Environment
     literals: frozenset[str] = frozenset()
     """Strings that may name modules, as they stand in the source."""
+    may_ask: bool = True  # whether a test may ask if a module is installed
     strings: set[tuple[int, str]] = field(default_factory=set)
     """Those of them that are values, with their line."""
     imports: list[Import] = field(default_factory=list)
@@ -178,8 +179,8 @@ class _Walk:
 
     def _sweep(self, guard: Guard) -> None:
         """Visit what is on the stack; most of the time of a cold start is spent in this loop."""
-        stack = self.stack
-        visitors = _VISITORS_OF_STRINGS if self.literals else _VISITORS
+        stack, visitors = self.stack, _VISITORS_OF_STRINGS if self.literals else _VISITORS
+        inner = _INNER | visitors.keys()
         while stack:
             node = stack.pop()
             kind = type(node)
@@ -188,8 +189,8 @@ class _Walk:
                 for name in _CODE_FIELDS.get(kind, ()):
                     value = getattr(node, name)
                     if type(value) is list:
-                        stack.extend(value)
-                    elif value is not None:
+                        stack += [each for each in value if type(each) in inner]
+                    elif type(value) in inner:
                         stack.append(value)
 
     def named_in_strings(self, known: Collection[tuple[int, str]], left: Collection[int]) -> Iterable[Import]:
@@ -227,7 +228,7 @@ class _Walk:
         holds = decide(node.test, self.environment)
         self.stack.append(node.test)
         body, orelse = mode_of(node.test) if holds is None else ("", "")
-        if holds is None and asks_for_module(node.test):
+        if holds is None and self.may_ask and asks_for_module(node.test):
             self.guarded.append((node.body, replace(guard, optional=True)))
         elif holds is not False:
             self._later(node.body, guard, body)
@@ -300,7 +301,8 @@ class _Walk:
             names.append(base.attr)
             base = base.value
         if isinstance(base, ast.Name):
-            self.chains.setdefault((base.id, tuple(reversed(names))), node.lineno)
+            chain = (base.id, tuple(reversed(names)))
+            self.chains[chain] = min(node.lineno, self.chains.get(chain, node.lineno))
         else:
             self.stack.append(base)
         return False
@@ -358,6 +360,8 @@ _VISITORS_OF_STRINGS: dict[type[ast.AST], Callable[[_Walk, Any, Guard], bool]] =
     ast.Expr: _Walk.visit_expression,
 }
 """The same for the few sources that have strings of interest: most nodes are constants."""
+
+_INNER = _VISITORS.keys() | {kind for kind, names in _CODE_FIELDS.items() if names}  # no names, no constants
 
 
 def _bound(alias: ast.alias) -> str:

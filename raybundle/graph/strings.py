@@ -7,7 +7,10 @@ import re
 _DOTTED = rb"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*(?:\.[A-Za-z_]\w*|:[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)"
 """`a.b`, `a.b:c`, `a:b`; a single name is none."""
 
-_LITERAL = re.compile(rb"(?<![\w'\"])[rR]?(['\"])(" + _DOTTED + rb")\1(?!\1)")
+_NO_PREFIX = rb"(?<![\w'\"]['\"])"
+_RAW = rb"(?<=[rR]['\"])(?<![\w'\"][rR]['\"])"
+_LITERAL = re.compile(rb"(['\"])(?:" + _NO_PREFIX + rb"|" + _RAW + rb")(" + _DOTTED + rb")\1(?!\1)")
+"""Begins with the quote, and looks back from there: so the search goes from quote to quote."""
 _IN_CONFIG = re.compile(rb"(?<![\w./:@%{-])(" + _DOTTED + rb")(?![\w./@%(-])")
 
 CONFIG_SUFFIXES = (".yaml", ".yml", ".json", ".toml", ".ini", ".cfg")

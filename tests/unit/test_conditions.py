@@ -60,5 +60,22 @@ def test_a_name_of_the_file_s_own_is_not_the_interpreter_s_version() -> None:
     assert decided("version_info >= (5,)") is None
 
 
+@pytest.mark.parametrize(
+    ("test", "holds"),
+    [
+        ("platform.system() == 'Linux'", True),
+        ("platform.system(1) == 'Linux'", None),
+        ("platform.system(a=1) == 'Linux'", None),
+        ("platform.system == 'Linux'", None),
+        ("platform().system() == 'Linux'", None),
+        ("sys.implementation.name == 'cpython'", True),
+        ("my.sys.platform == 'linux'", None),
+        ("sys[0].platform == 'linux'", None),
+    ],
+)
+def test_a_name_is_known_by_all_its_parts(test: str, holds: bool | None) -> None:
+    assert decided(test) is holds
+
+
 def test_an_assignment_expression_has_the_value_that_it_assigns() -> None:
     assert decided("(system := sys.platform) == 'linux'") is True

@@ -268,6 +268,25 @@ def test_attributes_of_an_imported_name_may_be_submodules() -> None:
     assert expected <= set(imports_of(source, attributes=True))
 
 
+def test_a_chain_of_attributes_has_the_line_where_it_stands_first() -> None:
+    source = "import a\nif a.x:\n  def f(b=a.y):\n    a.x(a.y)\na.x = a.y\n"
+    found = [each for each in imports_of(source, attributes=True) if each.rule == "attribute"]
+
+    assert found == [Import("a", 2, ("x",), "attribute"), Import("a", 3, ("y",), "attribute")]
+
+
+@pytest.mark.parametrize(
+    ("source", "names"),
+    [
+        ("f(r'a.b', R\"c.d:e\", x+'f.g')", {"a.b", "c.d:e", "f.g"}),
+        ("f(b'a.b', 'x''a.b', 'c.d''x', r''r'e.f', '\"g.h\"')", set()),
+        ("f('''a.b''', '''\n'c.d'.''')", set()),
+    ],
+)
+def test_a_candidate_stands_alone_in_plain_or_raw_quotes(source: str, names: set[str]) -> None:
+    assert {each.name for each in imports_of(source) if each.rule == "string"} == names
+
+
 @pytest.mark.parametrize(
     ("source", "exports"),
     [
