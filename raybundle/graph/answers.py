@@ -142,7 +142,7 @@ def _recall(question: Question, name: str, cache: ScanCache) -> Resolution | Non
             "not_imported": None,
         }
         resolution = from_document(document["answer"], given)
-    except (KeyError, TypeError, ValueError, IndexError):
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError):
         return None
     if (fresh.files, fresh.directories) != (record.files, record.directories):
         cache.write(name, {**document, "consulted": _rows(fresh)})

@@ -1,7 +1,11 @@
 """Judges zip archives on the path: modules in them are not found, which matters where one is needed."""
 
+# Why strings: paths here are the strings that `sys.path` holds, and `os.path` asks without an error.
+# ruff: noqa: PTH112, PTH113, PTH120
+
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,20 +44,17 @@ def archives_on(finder: Finder, closure: Closure) -> list[Warning]:
 
 def split_archive(entry: str) -> tuple[Path | None, str]:
     """Return the archive that an entry of the path leads into, if any, and the directory inside it."""
-    path = Path(entry)
     for each in no_directories(entry):
-        if each.is_file():
-            return each, path.relative_to(each).as_posix()
+        if os.path.isfile(each):
+            return Path(each), entry[len(each) + 1 :] or "."
     return None, ""
 
 
-def no_directories(entry: str) -> Iterator[Path]:
+def no_directories(entry: str) -> Iterator[str]:
     """Yield what `entry` leads through, from its end, until there is a directory: one may be an archive."""
-    path = Path(entry)
-    for each in (path, *path.parents):
-        if each.is_dir():
-            return
-        yield each
+    while not os.path.isdir(entry) and entry != os.path.dirname(entry):
+        yield entry
+        entry = os.path.dirname(entry)
 
 
 def _wanted(closure: Closure) -> set[str]:

@@ -106,7 +106,8 @@ def of_link(target: Target, start: Start, finder: Finder, cwd: Path) -> Iterator
     """Yield a warning where the script's edits of the path differ on the nodes, which know no link to it."""
     name = _name_of(target, start.found)
     tree = None if name == start.found.file else _edited_tree(start.found.file, None, finder)
-    if tree and evaluate(tree, name, str(cwd)) != evaluate(tree, start.found.file, str(cwd)):
+    ours, theirs = (evaluate(tree, file, str(cwd)) if tree else Edits() for file in (name, start.found.file))
+    if (ours.edits, ours.lines) != (theirs.edits, theirs.lines):
         text = f"{name} is a link, and edits `sys.path` by its place: a node has {start.found.file}"
         yield Warning(text, Path(start.found.file), None, "resolve it: `Path(__file__).resolve()`")
 

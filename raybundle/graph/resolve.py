@@ -218,7 +218,7 @@ def _record(work: _Work, asked: Iterable[str], began: int) -> Consulted:
     record.ask([*asked, *work.scanner.refused, *work.entry_points.asked])
     record.list(work.finder.directories.known, work.interpreter.site)
     record.follow([*work.start.followed, *work.entry_points.followed])
-    record.follow(str(each) for entry in work.finder.path for each in no_directories(entry))
+    record.follow(each for entry in work.finder.path for each in no_directories(entry))
     return record
 
 

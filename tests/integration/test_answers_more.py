@@ -207,3 +207,27 @@ def test_an_answer_that_was_moved_to_the_place_of_another_is_not_believed(work: 
     (work / "cache" / plain).replace(work / "cache" / wide)
 
     assert len(ask(root, settings).modules) == 4
+
+
+@pytest.mark.parametrize("part", ["consulted", "answer"])
+@pytest.mark.parametrize("value", [None, [], {"links": []}, {"fields": [], "texts": []}, {"files": [1]}])
+def test_an_answer_of_another_shape_is_found_again(work: Path, part: str, value: object) -> None:
+    root = tree(work / "p", {"job.py": "import a", "a.py": ""})
+    before = ask(root)
+    (name,) = kept(root)
+    known = ScanCache(work / "cache").read(name)
+    changed = {**known[part], **value} if isinstance(value, dict) else value
+    ScanCache(work / "cache").write(name, {**known, part: changed})
+
+    assert ask(root) == before
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root reaches every directory")
+def test_a_directory_of_the_path_that_cannot_be_reached_and_then_can_is_seen(work: Path) -> None:
+    root = tree(work / "p", {"job.py": TRIES_X, "closed/lib/x.py": ""})
+    environ = {"PYTHONPATH": str(root / "closed/lib")}
+    (root / "closed").chmod(0)
+    before = ask(root, None, **environ)
+    (root / "closed").chmod(0o755)
+
+    assert [len(before.modules), len(ask(root, None, **environ).modules)] == [1, 2]

@@ -215,6 +215,17 @@ def test_the_file_of_a_script_behind_a_link_is_the_link(work: Path) -> None:
     assert resolved(root / "src/job.py").warnings == ()
 
 
+def test_a_script_behind_a_link_that_resolves_its_file_is_the_same_on_a_node(work: Path) -> None:
+    script = "import sys\nfrom pathlib import Path\nhere = Path(__file__).resolve().parent\n"
+    script += "sys.path.insert(0, str(here / 'lib'))\nimport m\n"
+    root = tree(work / "p", {"src/job.py": script + SHOW, "src/lib/m.py": ""})
+    (root / "job.py").symlink_to("src/job.py")
+    resolution = resolved(root / "job.py")
+
+    assert file_of(resolution, "m") == loaded(root / "job.py") == str(root / "src/lib/m.py")
+    assert resolution.warnings == ()
+
+
 @pytest.mark.parametrize("way", ["pkgutil", "pkg_resources"])
 def test_a_package_that_extends_its_path_has_modules_on_the_whole_path(work: Path, way: str) -> None:
     init = {
