@@ -225,13 +225,15 @@ class Scanner:
 
 
 def own_code(directory: Path) -> str:
-    """Return the versions and the sources in `directory`: what other code found is not believed.
+    """Return the versions, and the sources in `directory` and above: what other code found is not believed.
 
     Our own Python parses. An installer may link the same sources into environments of several.
     """
-    with os.scandir(directory) as entries:
-        sources = [(each.name, each.stat()) for each in entries if each.name.endswith(".py")]
-    stamps = sorted((name, status.st_size, status.st_mtime_ns) for name, status in sources)
+    stamps = []
+    for place in (directory, directory.parent):
+        with os.scandir(place) as entries:
+            sources = [(each.name, each.stat()) for each in entries if each.name.endswith(".py")]
+        stamps.append(sorted((name, status.st_size, status.st_mtime_ns) for name, status in sources))
     return f"{__version__} {sys.hexversion:x} {stamps}"
 
 

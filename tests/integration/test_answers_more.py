@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from raybundle.errors import BundleError
-from raybundle.graph import cache
+from raybundle.graph import answers, cache
 from raybundle.graph.answers import answer
 from raybundle.graph.cache import ScanCache, Scanner
 from raybundle.graph.conditions import environment_of
@@ -231,3 +231,18 @@ def test_a_directory_of_the_path_that_cannot_be_reached_and_then_can_is_seen(wor
     (root / "closed").chmod(0o755)
 
     assert [len(before.modules), len(ask(root, None, **environ).modules)] == [1, 2]
+
+
+def test_what_another_model_of_raybundle_made_is_not_believed(
+    work: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tree(work / "p", {"job.py": "import a", "a.py": ""})
+    own = Path(shutil.copytree(cache.OWN.parent, work / "raybundle")) / "graph"
+    monkeypatch.setattr(cache, "OWN", own)
+    monkeypatch.setattr(answers, "OWN", own)
+    ask(root)
+    before = kept(root)
+    (own.parent / "model.py").write_text("# learned something")
+    ask(root)
+
+    assert len(kept(root) - before) == 1
