@@ -144,7 +144,7 @@ def _recall(question: Question, name: str, cache: ScanCache) -> Resolution | Non
         resolution = from_document(document["answer"], given)
     except (AttributeError, IndexError, KeyError, TypeError, ValueError):
         return None
-    if (fresh.files, fresh.directories) != (record.files, record.directories):
+    if _rows(fresh) != _rows(record):
         cache.write(name, {**document, "consulted": _rows(fresh)})
     return resolution
 
@@ -160,7 +160,7 @@ def _keep(resolution: Resolution, record: Consulted, cwd: Path | None, name: str
 
 
 def _rows(record: Consulted) -> dict[str, Any]:
-    return {"files": record.files, "directories": record.directories, "links": record.links}
+    return {each.name: getattr(record, each.name) for each in fields(record) if each.name != "began"}
 
 
 def _make_room(directory: Path) -> None:

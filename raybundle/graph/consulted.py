@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     Row = list[Any]
     Content = Callable[[str], str]
 
+TRAVELS = "travels"
+"""Of a file of a package: it is not too large, and can be read."""
 _LIFELESS = "__pycache__"
 """A directory that Python itself makes wherever it imports; nothing in it decides anything here."""
 
@@ -36,6 +38,8 @@ class Consulted:
     """Path: identity, 1 if it was young, and SHA-256 of what was read, "" where only the identity counts."""
     directories: dict[str, Row] = field(default_factory=dict)
     """Path: the same, with a digest of the names in it; four times None if there is no directory."""
+    data: dict[str, Row] = field(default_factory=dict)
+    """Path: the same, with `TRAVELS` instead; what is in such a file decides nothing."""
     links: dict[str, Row] = field(default_factory=dict)
     """Path: where the link leads in the end, and what kind of file is there."""
 
@@ -48,6 +52,11 @@ class Consulted:
         """Note files of which size and mode had a say."""
         for file in files:
             self.files.setdefault(file, self._row(_identity(file), ""))
+
+    def carry(self, files: Iterable[str]) -> None:
+        """Note files of packages that travel."""
+        for file in files:
+            self.data[file] = self._row(_identity(file), TRAVELS)
 
     def list(self, listings: Mapping[str, Listing], owned: Iterable[str]) -> None:
         """Note directories; in `owned` ones more has a say than names: what installers write there."""
@@ -78,6 +87,7 @@ def unchanged(record: Consulted) -> Consulted | None:
     for known, renewed, content in (
         (record.files, fresh.files, _digest_of_file),
         (record.directories, fresh.directories, _digest_of_directory),
+        (record.data, fresh.data, _verdict_on),
     ):
         for path, row in known.items():
             kept = _checked(path, row, fresh.began, content)
@@ -118,6 +128,15 @@ def _digest_of_file(file: str) -> str:
     try:
         with open(file, "rb") as stream:  # noqa: PTH123 - as above
             return hashlib.sha256(stream.read()).hexdigest()
+    except OSError:
+        return ""
+
+
+def _verdict_on(file: str) -> str:
+    from raybundle.graph.data_files import fault_of  # noqa: PLC0415 - as below
+
+    try:
+        return fault_of(file) or TRAVELS
     except OSError:
         return ""
 

@@ -206,14 +206,17 @@ _HINT = "name it in `include` of [tool.raybundle] if the job needs it, in `exclu
 
 
 def _fault(candidate: Candidate) -> str | None:
-    if candidate.reason.startswith("include "):
-        return None
-    size = os.stat(candidate.file).st_size
+    return None if candidate.reason.startswith("include ") else fault_of(candidate.file)
+
+
+def fault_of(file: str) -> str | None:
+    """Return why a file of a package cannot travel."""
+    size = os.stat(file).st_size
     if size > SIZE_LIMIT:
         return f"{size:,} bytes, more than package data may have ({SIZE_LIMIT:,})"
     return (
         None
-        if os.access(candidate.file, os.R_OK, effective_ids=os.access in os.supports_effective_ids)
+        if os.access(file, os.R_OK, effective_ids=os.access in os.supports_effective_ids)
         else "it cannot be read"
     )
 

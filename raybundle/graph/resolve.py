@@ -147,7 +147,8 @@ def resolve_recorded(
         shadowed=shadowed_in(closure),
         not_imported=not_imported(shown, closure) if settings.traced else None,
     )
-    record = _record(work, [*(each.file for each in data), *(str(each.file) for each in left_out)], began)
+    record = _record(work, [str(each.file) for each in left_out], began)
+    record.carry(each.file for each in data if each.of_package)
     return Recorded(
         resolution if work.made is None else relocated(resolution, work.made),
         record,

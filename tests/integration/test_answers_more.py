@@ -16,6 +16,7 @@ from raybundle.graph.answers import answer
 from raybundle.graph.cache import ScanCache, Scanner
 from raybundle.graph.conditions import environment_of
 from raybundle.graph.consulted import Consulted, unchanged
+from raybundle.graph.data_files import SIZE_LIMIT
 from raybundle.graph.interpreter import describe
 from raybundle.graph.resolve import resolve
 from raybundle.graph.settings import ResolveSettings
@@ -246,3 +247,24 @@ def test_what_another_model_of_raybundle_made_is_not_believed(
     ask(root)
 
     assert len(kept(root) - before) == 1
+
+
+@pytest.mark.usefixtures("aged")
+def test_data_that_is_edited_asks_nothing_anew_until_it_is_too_large_to_travel(
+    work: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tree(work / "p", {"job.py": "import pkg", "pkg/__init__.py": "", "pkg/query.sql": "", "b.csv": ""})
+    settings = ResolveSettings(include=("*.csv",))
+    before = ask(root, settings)
+    (root / "pkg/query.sql").write_text("select 1")
+    (root / "b.csv").write_text("1")
+    given = (ScriptTarget(root / "job.py"), settings, interpreter(work), root, ScanCache(work / "cache"))
+    with monkeypatch.context() as patched:
+        patched.setattr("raybundle.graph.resolve.resolve_recorded", None)
+        known = answer(*given)
+    os.truncate(root / "pkg/query.sql", SIZE_LIMIT + 1)
+    large = ask(root, settings)
+    os.truncate(root / "pkg/query.sql", SIZE_LIMIT)
+
+    assert [known == before, len(large.data), len(large.warnings)] == [True, 1, 1]
+    assert ask(root, settings) == before
