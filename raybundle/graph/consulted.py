@@ -67,8 +67,10 @@ class Consulted:
             self.follow(os.path.join(directory, name) for name in listing.links)
 
     def follow(self, paths: Iterable[str]) -> None:
-        """Note where the symbolic links in `paths` lead."""
-        self.links.update((path, _leads_to(path)) for path in paths)
+        """Note where the symbolic links in `paths` lead; what was seen first counts."""
+        for path in paths:
+            if path not in self.links:
+                self.links[path] = _leads_to(path)
 
     def _row(self, identity: Identity | None, digest: str) -> Row:
         if identity is None:

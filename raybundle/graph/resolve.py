@@ -112,8 +112,9 @@ def resolve_recorded(
     target: Target, settings: ResolveSettings, interpreter: Interpreter, cwd: Path, cache: ScanCache
 ) -> Recorded:
     """Return what `resolve` returns, and a record of every file and directory that had a say in it."""
-    began = time.time_ns()
+    record = Consulted(time.time_ns())
     work = _work(target, settings, interpreter, cwd, cache)
+    record.follow(work.start.followed)
     wanted, warnings = included(work.project, settings.include)
     names, plain = split_modules(without_excluded(wanted, work.project, settings.exclude), work.finder)
     shown = (
@@ -147,7 +148,7 @@ def resolve_recorded(
         shadowed=shadowed_in(closure),
         not_imported=not_imported(shown, closure) if settings.traced else None,
     )
-    record = _record(work, [str(each.file) for each in left_out], began)
+    _note(work, [str(each.file) for each in left_out], record)
     record.carry(each.file for each in data if each.of_package)
     return Recorded(
         resolution if work.made is None else relocated(resolution, work.made),
@@ -211,16 +212,14 @@ def _left_behind(work: _Work, closure: Closure) -> Iterator[Warning]:
     yield from of_shadowed_library(work.finder, {*closure.reached, Path(work.start.found.file).stem})
 
 
-def _record(work: _Work, asked: Iterable[str], began: int) -> Consulted:
+def _note(work: _Work, asked: Iterable[str], record: Consulted) -> None:
     for entry in (*work.finder.path, *work.interpreter.site):
         work.finder.directories.list(entry)
-    record = Consulted(began)
     record.read(work.scanner.consulted)
     record.ask([*asked, *work.scanner.refused, *work.entry_points.asked])
     record.list(work.finder.directories.known, work.interpreter.site)
-    record.follow([*work.start.followed, *work.entry_points.followed])
+    record.follow(work.entry_points.followed)
     record.follow(each for entry in work.finder.path for each in no_directories(entry))
-    return record
 
 
 def _is_complete(work: _Work) -> bool:

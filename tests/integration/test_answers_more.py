@@ -268,3 +268,27 @@ def test_data_that_is_edited_asks_nothing_anew_until_it_is_too_large_to_travel(
 
     assert [known == before, len(large.data), len(large.warnings)] == [True, 1, 1]
     assert ask(root, settings) == before
+
+
+def test_a_link_that_moves_while_its_answer_is_made_is_seen(
+    work: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    edit = HERE + "sys.path.append(os.path.join(here, 'lib'))\nimport m"
+    root = tree(work / "p", {"job.py": edit, "one/m.py": "", "two/m.py": "1"})
+    (root / "lib").symlink_to("one")
+    facts = Scanner.facts
+
+    def moved_in_time(self: Scanner, file: str) -> object:
+        (root / "lib").unlink()
+        (root / "lib").symlink_to("two")
+        return facts(self, file)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Scanner, "facts", moved_in_time)
+        remember(root)
+
+    assert files_of(ask(root)) == ["project/job.py", "project/two/m.py"]
+
+
+def files_of(resolution: Resolution) -> list[str]:
+    return [str(each.path) for each in resolution.modules]
