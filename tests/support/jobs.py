@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 OBSERVER = Path(__file__).with_name("observer")
+LONG = 300.0
+"""Seconds for a job that starts a Ray of its own beside the cluster of three."""
+
 CONSTRAINTS = REPOSITORY / "scripts" / "constraints.txt"
 
 
@@ -36,12 +39,14 @@ class Job:
     """Where the user stands."""
     installs: tuple[str, ...] = ()
     """Directories of the project that are installed editable."""
+    starts_ray: bool = False
+    """The run on this machine starts a Ray of its own."""
     python_path: str = ""
     """PYTHONPATH of the local run, relative to where the user stands; bundles have it as `roots`."""
 
 
 JOBS = (
-    Job("jobs_ray_data", ("rate.py",), "RATED 11.50 1.00 3"),
+    Job("jobs_ray_data", ("rate.py",), "RATED 11.50 1.00 3", starts_ray=True),
     Job("jobs_features", ("train.py",), "CHURN 3 models", python_path="src"),
     Job("jobs_django", ("nightly.py",), "ORDERS AT=6050 CH=2200 DE=11000"),
     Job("jobs_alembic", ("load.py",), "WARMEST hill:4.0 port:8.5 town:9.5"),
@@ -122,7 +127,7 @@ class Desk:
             "PYTHONDONTWRITEBYTECODE": "1",
         }
         argv = [str(self.python), *self.job.words, *self.job.local, *self.job.arguments]
-        done = self.work.command(argv, cwd=self.standing, env=environ)
+        done = self.work.command(argv, cwd=self.standing, env=environ, timeout=LONG)
         assert done.returncode == 0, done.stderr
         assert self.job.expected in done.stdout, done.stdout
         ran = {*notes.read_text().splitlines(), *(str(self.standing / each) for each in driver)}

@@ -61,7 +61,12 @@ class Workplace:
         return self.command([sys.executable, "-m", "raybundle", *words], cwd=cwd, env=env)
 
     def command(
-        self, argv: Sequence[str], *, cwd: Path | None = None, env: Mapping[str, str] | None = None
+        self,
+        argv: Sequence[str],
+        *,
+        cwd: Path | None = None,
+        env: Mapping[str, str] | None = None,
+        timeout: float = TIMEOUT,
     ) -> subprocess.CompletedProcess[str]:
         """Runs any command as this user."""
         return subprocess.run(
@@ -72,7 +77,7 @@ class Workplace:
             encoding="utf-8",
             errors="surrogateescape",  # a job's log may be anything
             check=False,
-            timeout=TIMEOUT,
+            timeout=timeout,
             stdin=subprocess.DEVNULL,
         )
 
