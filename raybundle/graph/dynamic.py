@@ -225,10 +225,11 @@ class DynamicImports:
                 return
 
     def _look(self, call: ast.Call) -> None:
+        """What is only asked for makes no distribution needed; a module of ours is there as it was here."""
         for text in self.names.texts(_argument(call, 0, "name")):
             for name in self._absolute(text, call):
                 if _is_known(name) and ANY not in name:
-                    self.found.append(Import(name, call.lineno, (), "import-module", optional=True))
+                    self.found.append(Import(name, call.lineno, (), "string"))
 
     def _absolute(self, text: Text, call: ast.Call) -> Iterator[str]:
         """Yield the name that `text` means; one relative to the file's own package keeps its dots."""

@@ -224,3 +224,14 @@ def test_a_file_that_the_standard_library_would_import_is_named(work: Path) -> N
     assert [(each.file, "stays behind" in each.text) for each in resolved(work).warnings] == [
         (work / "numbers.py", True)
     ]
+
+
+def test_what_is_only_asked_for_is_no_distribution_that_the_job_needs(work: Path) -> None:
+    (work / "job.py").write_text(
+        "from importlib.util import find_spec\nHERE = find_spec('hypothesis') and find_spec('ours')\n"
+    )
+    (work / "ours.py").touch()
+    resolution = resolved(work)
+
+    assert names(resolution) == {"ours"}
+    assert resolution.distributions == ()
