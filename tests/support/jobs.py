@@ -125,6 +125,7 @@ class Desk:
             "OBSERVER_BELOW": f"{self.base}/",
             "PYTHONPATH": os.pathsep.join(paths),
             "PYTHONDONTWRITEBYTECODE": "1",
+            "RAY_raylet_start_wait_time_s": "120",  # beside a cluster of three nodes it takes its time
         }
         argv = [str(self.python), *self.job.words, *self.job.local, *self.job.arguments]
         done = self.work.command(argv, cwd=self.standing, env=environ, timeout=LONG)
