@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from raybundle.graph.facts import Facts, Import
     from raybundle.graph.find import Finder, Found
+    from raybundle.graph.start import Start
     from raybundle.graph.traced import TracedModule
     from raybundle.graph.widen import Widening
     from raybundle.model import Rule, Warning
@@ -59,28 +60,6 @@ class Closure:
     unknown: tuple[Unknown, ...]
     consults_metadata: bool
     """Something reached asks `importlib.metadata` for distributions or entry points."""
-
-
-@dataclass(frozen=True, slots=True)
-class Start:
-    """Where the walk begins."""
-
-    name: str
-    found: FirstParty
-    understood: frozenset[int] = frozenset()
-    """Lines whose edits of `sys.path` are already part of the finder's path."""
-    implied: tuple[tuple[str, Rule], ...] = ()
-    """Modules that no source imports: those of Python's start-up, and included ones."""
-    configs: tuple[str, ...] = ()
-    """Configuration files that travel because they are included."""
-    followed: tuple[str, ...] = ()
-    """Paths whose links the driver's edits of the path resolve, and the directories that these add."""
-    depends_on_cwd: bool = False
-    """The driver edits the path, by the directory it runs in perhaps."""
-    reads_files: bool = False
-    """The driver's edits of the path depend on `.pth` files."""
-    traced: tuple[TracedModule, ...] = ()
-    """What runs have shown and the path has; those enter that nothing else reaches."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from raybundle.errors import BundleError
 from raybundle.graph.cache import read_noted
-from raybundle.graph.closure import Start
 from raybundle.graph.console_script import console_script
 from raybundle.graph.driver_path import driver_path
 from raybundle.graph.edit_order import refuse_early_imports
@@ -22,6 +21,7 @@ from raybundle.graph.notebook import notebook_script
 from raybundle.graph.path_edits import Edits, evaluate
 from raybundle.graph.project import first_directory
 from raybundle.graph.scan import parse
+from raybundle.graph.start import Start
 from raybundle.model import (
     ConsoleScriptTarget,
     DirectoryTarget,

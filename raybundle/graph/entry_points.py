@@ -58,7 +58,6 @@ class Described:
 class EntryPoints:
     """The entry points of everything installed, read when first asked for."""
 
-    site: tuple[str, ...]
     finder: Finder
     asked: list[str] = field(default_factory=list)
     """Files that were asked for, also those that are not there."""

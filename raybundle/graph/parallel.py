@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from raybundle.graph.cache import Scanner
-    from raybundle.graph.closure import Start
     from raybundle.graph.facts import Facts, Import
     from raybundle.graph.find import Finder
+    from raybundle.graph.start import Start
     from raybundle.graph.widen import Widening
     from raybundle.graph.workers import Workers
 

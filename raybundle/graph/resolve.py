@@ -56,11 +56,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from raybundle.graph.cache import ScanCache
-    from raybundle.graph.closure import Closure, Start
+    from raybundle.graph.closure import Closure
     from raybundle.graph.data_files import Candidate
     from raybundle.graph.distributions import Needed
     from raybundle.graph.facts import Facts
     from raybundle.graph.find import Finder, FirstParty
+    from raybundle.graph.start import Start
     from raybundle.model import Interpreter, Target
 
 
@@ -122,13 +123,27 @@ def resolve_recorded(
     )
     closure = _closure(work, names, plain, shown)
     data, left_out = _data(work, closure, plain, shown)
+    resolution = _resolution(work, closure, data, shown, [*warnings, *left_out])
+    _note(work, [str(each.file) for each in left_out], record)
+    record.carry(each.file for each in data if each.of_package)
+    return Recorded(
+        resolution if work.made is None else relocated(resolution, work.made),
+        record,
+        work.cwd if work.start.depends_on_cwd else None,
+        complete=_is_complete(work),
+    )
+
+
+def _resolution(
+    work: _Work, closure: Closure, data: list[Candidate], shown: Usable, warnings: Iterable[Warning]
+) -> Resolution:
     placement = place(closure, data, work.finder, work.project)
     refuse(placement, work.finder, work.project)
-    needed = find_distributions(closure.third_party, interpreter, cache)
-    resolution = Resolution(
-        target=target,
+    needed = find_distributions(closure.third_party, work.interpreter, work.scanner.cache)
+    return Resolution(
+        target=work.target,
         project=work.project,
-        interpreter=interpreter,
+        interpreter=work.interpreter,
         path=placement.path,
         roots=placement.roots,
         modules=placement.modules,
@@ -139,22 +154,13 @@ def resolve_recorded(
         warnings=(
             *with_runs(closure, shown),
             *warnings,
-            *left_out,
             *_left_behind(work, closure),
             *_of_unowned(needed),
         ),
         not_found=closure.not_found,
         unknown=closure.unknown,
         shadowed=shadowed_in(closure),
-        not_imported=not_imported(shown, closure) if settings.traced else None,
-    )
-    _note(work, [str(each.file) for each in left_out], record)
-    record.carry(each.file for each in data if each.of_package)
-    return Recorded(
-        resolution if work.made is None else relocated(resolution, work.made),
-        record,
-        work.cwd if work.start.depends_on_cwd else None,
-        complete=_is_complete(work),
+        not_imported=not_imported(shown, closure) if work.settings.traced else None,
     )
 
 
@@ -167,7 +173,7 @@ def _work(
     path = DriverPath(target, project, declared_roots(project, settings.roots), cwd)
     finder, start = find_start(path, interpreter, made)
     scanner = Scanner(cache, project, environment_of(interpreter), finder.directories.read)
-    entry_points = EntryPoints(interpreter.site, finder)
+    entry_points = EntryPoints(finder)
     return _Work(target, settings, project, cwd, interpreter, made, finder, start, scanner, entry_points)
 
 

@@ -13,10 +13,10 @@ import pytest
 from raybundle.graph import answers, cache, parallel, workers
 from raybundle.graph.answers import answer
 from raybundle.graph.cache import ScanCache
-from raybundle.graph.interpreter import describe
 from raybundle.graph.resolve import resolve
 from raybundle.graph.settings import ResolveSettings
-from raybundle.model import Interpreter, ModuleName, ModuleTarget, Resolution, ScriptTarget
+from raybundle.model import ModuleName, ModuleTarget, Resolution, ScriptTarget
+from tests.support.small_project import interpreter, tree
 
 COUNTS = Path(__file__).parent.parent / "support" / "counted_plan.py"
 
@@ -31,19 +31,6 @@ def aged(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Non
 @pytest.fixture
 def work(tmp_path: Path) -> Path:
     return tmp_path.resolve()
-
-
-def tree(directory: Path, files: dict[str, str]) -> Path:
-    for name, text in {"pyproject.toml": "", **files}.items():
-        file = directory / name
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text)
-    return directory
-
-
-def interpreter(work: Path, **environ: str) -> Interpreter:
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-    return describe(Path(sys.executable), {**clean, **environ}, work, work / "cache")
 
 
 def ask(root: Path, settings: ResolveSettings | None = None, cwd: Path | None = None) -> Resolution:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import sys
 import zipfile
 from pathlib import Path
 
@@ -17,10 +16,10 @@ from raybundle.graph.cache import ScanCache, Scanner
 from raybundle.graph.conditions import environment_of
 from raybundle.graph.consulted import Consulted, unchanged
 from raybundle.graph.data_files import SIZE_LIMIT
-from raybundle.graph.interpreter import describe
 from raybundle.graph.resolve import resolve
 from raybundle.graph.settings import ResolveSettings
-from raybundle.model import Interpreter, Resolution, ScriptTarget
+from raybundle.model import Resolution, ScriptTarget
+from tests.support.small_project import interpreter, tree
 
 TRIES_X = "try:\n    import x\nexcept ImportError:\n    pass\n"
 HERE = "import os, sys\nhere = os.path.dirname(os.path.abspath(__file__))\n"
@@ -36,19 +35,6 @@ def aged(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Non
 @pytest.fixture
 def work(tmp_path: Path) -> Path:
     return tmp_path.resolve()
-
-
-def tree(directory: Path, files: dict[str, str]) -> Path:
-    for name, text in {"pyproject.toml": "", **files}.items():
-        file = directory / name
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text)
-    return directory
-
-
-def interpreter(work: Path, **environ: str) -> Interpreter:
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-    return describe(Path(sys.executable), {**clean, **environ}, work, work / "cache")
 
 
 def remember(root: Path, **environ: str) -> Resolution:

@@ -10,7 +10,8 @@ import pytest
 
 from raybundle.errors import UsageError
 from raybundle.graph.resolve import ResolveSettings
-from tests.integration.test_resolve import run, tree
+from tests.integration.test_resolve import run
+from tests.support.small_project import tree
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,7 +10,7 @@ import pytest
 from raybundle.graph import distributions
 from raybundle.graph.cache import ScanCache
 from raybundle.graph.distributions import Needed, find_distributions
-from tests.integration.test_resolve import interpreter
+from tests.support.small_project import interpreter
 
 if TYPE_CHECKING:
     from pathlib import Path

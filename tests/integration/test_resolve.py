@@ -17,7 +17,8 @@ from raybundle.graph.cache import ScanCache
 from raybundle.graph.interpreter import describe
 from raybundle.graph.resolve import ResolveSettings, require_complete, resolve
 from raybundle.graph.why import shortest_chain
-from raybundle.model import Interpreter, ModuleName, ModuleTarget, Resolution, ScriptTarget
+from raybundle.model import ModuleName, ModuleTarget, Resolution, ScriptTarget
+from tests.support.small_project import interpreter, tree
 
 PROJECTS = Path(__file__).parent.parent / "projects"
 
@@ -37,20 +38,6 @@ def bare_venv(work: Path) -> Path:
 
 def project(name: str, work: Path) -> Path:
     return Path(shutil.copytree(PROJECTS / name, work / name))
-
-
-def tree(directory: Path, files: dict[str, str]) -> Path:
-    """Write a project: text by path; `pyproject.toml` is added."""
-    for name, text in {"pyproject.toml": "", **files}.items():
-        file = directory / name
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text)
-    return directory
-
-
-def interpreter(work: Path, **environ: str) -> Interpreter:
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-    return describe(Path(sys.executable), {**clean, **environ}, work, work / "cache")
 
 
 def run(script: Path, settings: ResolveSettings | None = None, **environ: str) -> Resolution:

@@ -22,8 +22,9 @@ from raybundle.graph.trace import Run, observe
 from raybundle.graph.traced import LOCK, Traced, TracedModule
 from raybundle.model import ModuleName, ModuleTarget, ScriptTarget
 from raybundle.pipeline import Request, Tracing, resolve_target
-from tests.integration.test_resolve import found_by, names, tree
+from tests.integration.test_resolve import found_by, names
 from tests.support.booting import find_base
+from tests.support.small_project import tree
 from tests.support.workplace import make_workplace
 
 if TYPE_CHECKING:

@@ -12,12 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from raybundle.graph.cache import ScanCache
-from raybundle.graph.closure import Closure, Sources, Start, follow
+from raybundle.graph.closure import Closure, Sources, follow
 from raybundle.graph.facts import Facts, Import
 from raybundle.graph.find import Directories, Finder, FirstParty, Listing
 from raybundle.graph.interpreter import describe
 from raybundle.graph.path_edits import Edit, edited
 from raybundle.graph.resolve import ResolveSettings, resolve
+from raybundle.graph.start import Start
 from raybundle.graph.widen import Widening
 from raybundle.model import Interpreter, Resolution, ScriptTarget
 

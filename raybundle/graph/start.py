@@ -1,0 +1,33 @@
+"""Where a resolution begins: the driver, and what it reaches before any source is read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from raybundle.graph.find import FirstParty
+    from raybundle.graph.traced import TracedModule
+    from raybundle.model import Rule
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """The driver, and what else enters the graph without an import."""
+
+    name: str
+    found: FirstParty
+    understood: frozenset[int] = frozenset()
+    """Lines whose edits of `sys.path` are already part of the finder's path."""
+    implied: tuple[tuple[str, Rule], ...] = ()
+    """Modules that no source imports: those of Python's start-up, and included ones."""
+    configs: tuple[str, ...] = ()
+    """Configuration files that travel because they are included."""
+    followed: tuple[str, ...] = ()
+    """Paths whose links the driver's edits of the path resolve, and the directories that these add."""
+    depends_on_cwd: bool = False
+    """The driver edits the path, by the directory it runs in perhaps."""
+    reads_files: bool = False
+    """The driver's edits of the path depend on `.pth` files."""
+    traced: tuple[TracedModule, ...] = ()
+    """What runs have shown and the path has; those enter that nothing else reaches."""

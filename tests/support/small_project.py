@@ -1,0 +1,28 @@
+"""Small projects that a test writes itself, and the interpreter that they are resolved against."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from raybundle.graph.interpreter import describe
+
+if TYPE_CHECKING:
+    from raybundle.model import Interpreter
+
+
+def tree(directory: Path, files: dict[str, str]) -> Path:
+    """Writes a project: text by path; `pyproject.toml` is added."""
+    for name, text in {"pyproject.toml": "", **files}.items():
+        file = directory / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+    return directory
+
+
+def interpreter(work: Path, **environ: str) -> Interpreter:
+    """Describes our own interpreter; of its environment, no variable of Python's but those given counts."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    return describe(Path(sys.executable), {**clean, **environ}, work, work / "cache")
