@@ -212,11 +212,14 @@ class Distribution:
     name: str
     """Normalised (PEP 503)."""
     version: str
-    provided_by: Literal["cluster", "ray"]
+    provided_by: Literal["bundle", "cluster", "ray"]
+    """Who brings it to the nodes: a layer of the bundle, what is installed there, or Ray."""
     bytes: int
     """Size of its installed files as RECORD lists them."""
     modules: tuple[ModuleName, ...] = ()
     """The modules by which first-party code needs it; empty when only another distribution requires it."""
+    metadata: Path | None = None
+    """Its `.dist-info` directory, absolute; the directory above holds its files."""
 
 
 @dataclass(frozen=True, slots=True)

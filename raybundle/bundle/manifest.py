@@ -25,6 +25,7 @@ from raybundle.model import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from raybundle.bundle.layers import Layer
     from raybundle.model import CollectedFile, Resolution
 
 FORMAT = 1
@@ -51,6 +52,15 @@ class Provided:
 
     name: str
     version: str
+
+
+@dataclass(frozen=True, slots=True)
+class LayerEntry:
+    """A distribution that travels: its layer is the files that the digest names."""
+
+    name: str
+    version: str
+    digest: Digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,13 +96,16 @@ class Manifest:
     path: tuple[RootSymbol, ...]
     files: tuple[ManifestFile, ...]
     provided: tuple[Provided, ...]
+    layers: tuple[LayerEntry, ...] = ()
 
 
-def make_manifest(resolution: Resolution, files: Sequence[CollectedFile]) -> Manifest:
-    """Returns the manifest of the collected files of a resolution."""
+def make_manifest(
+    resolution: Resolution, files: Sequence[CollectedFile], layers: Sequence[Layer] = ()
+) -> Manifest:
+    """Returns the manifest of the collected files and the layers of a resolution."""
     interpreter = resolution.interpreter
     major, minor, _ = interpreter.version
-    native = any(file.path.endswith(NATIVE_SUFFIXES) for file in files)
+    native = any(file.path.endswith(NATIVE_SUFFIXES) for file in files) or any(each.native for each in layers)
     return Manifest(
         target=_entry(resolution),
         python=PythonTag(
@@ -107,6 +120,9 @@ def make_manifest(resolution: Resolution, files: Sequence[CollectedFile]) -> Man
             Provided(d.name, d.version)
             for d in sorted(resolution.distributions, key=lambda d: d.name)
             if d.provided_by == "cluster"
+        ),
+        layers=tuple(
+            LayerEntry(each.name, each.version, each.digest) for each in sorted(layers, key=lambda e: e.name)
         ),
     )
 
@@ -150,7 +166,10 @@ def format_manifest(manifest: Manifest) -> bytes:
             {"path": f.path, "executable": f.executable, "size": f.size, "sha256": f.sha256}
             for f in sorted(manifest.files, key=lambda f: f.path)
         ],
-        "layers": [],
+        "layers": [
+            {"name": layer.name, "version": layer.version, "digest": layer.digest}
+            for layer in sorted(manifest.layers, key=lambda each: each.name)
+        ],
         "provided": [
             {"name": p.name, "version": p.version} for p in sorted(manifest.provided, key=lambda p: p.name)
         ],
@@ -220,8 +239,13 @@ def _parse_document(document: dict[str, Any]) -> Manifest:
         path=tuple(_symbol(symbol) for symbol in document["path"]),
         files=tuple(map(_parse_file, document["files"])),
         provided=tuple(Provided(_text(p["name"]), _text(p["version"])) for p in document["provided"]),
+        layers=tuple(
+            LayerEntry(_text(e["name"]), _text(e["version"]), parse_digest(e["digest"]))
+            for e in document["layers"]
+        ),
     )
     _check_files(manifest)
+    _check_layers(manifest)
     return manifest
 
 
@@ -244,6 +268,14 @@ def _check_files(manifest: Manifest) -> None:
     target = manifest.target
     if isinstance(target, ScriptEntry) and target.path not in {file.path for file in manifest.files}:
         raise ValueError(f"the target {target.path!r} is not among the files")
+
+
+def _check_layers(manifest: Manifest) -> None:
+    names = [layer.name for layer in manifest.layers]
+    if len(set(names)) != len(names) or {each.name for each in manifest.provided} & set(names):
+        raise ValueError("a distribution stands twice among layers and provided ones")
+    if bool(names) != ("layers" in manifest.path):
+        raise ValueError("`layers` stands on the path where there are layers, and only there")
 
 
 def _parse_target(document: dict[str, str]) -> ScriptEntry | ModuleEntry:
