@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +42,12 @@ API_VARIABLE, CLUSTER_VARIABLE = "RAY_API_SERVER_ADDRESS", "RAY_ADDRESS"
 
 SWITCHES = frozenset([*FOUND_BY, "data"]) - {"import", "include", "comment", "trace"}
 """What `rules` may switch: what makes one module reach another, and the data of packages."""
+
+BRINGS = ("bundle", "cluster")
+"""What `dependencies` may be: who brings the distributions that `cluster-provides` does not name."""
+
+_DISTRIBUTION = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
+"""A name as PEP 508 has it."""
 
 Value = str | tuple[str, ...] | dict[str, str] | dict[str, bool]
 
@@ -244,15 +251,21 @@ def _nearest(word: str, known: Mapping[str, Any]) -> str:
 
 
 def _refuse_unsupported(found: Mapping[str, Setting]) -> None:
-    """Refuses what this version cannot do, instead of doing something else."""
+    """Refuses what cannot be done, instead of doing something else."""
     if "platform" in found:
         raise UsageError(
             "`platform` is not supported yet: a bundle runs on the platform it was built for",
             hint=f"remove it from {found['platform'].source}",
         )
-    if "dependencies" in found and found["dependencies"].value != "cluster":
+    if "dependencies" in found and found["dependencies"].value not in BRINGS:
         raise UsageError(
-            f"`dependencies` is {found['dependencies'].value!r}, and this version knows only 'cluster': "
-            "distributions are checked on the cluster and do not travel yet",
-            hint=f"remove it from {found['dependencies'].source}",
+            f"`dependencies` is {found['dependencies'].value!r} in {found['dependencies'].source}",
+            hint=f"write {' or '.join(map(repr, BRINGS))}",
         )
+    for name in found["cluster-provides"].value if "cluster-provides" in found else ():
+        if not _DISTRIBUTION.fullmatch(name):
+            source = found["cluster-provides"].source
+            raise UsageError(
+                f"{name!r} in `cluster-provides` of {source} is no distribution's name",
+                hint="write names without versions: what the cluster has must be what is installed here",
+            )

@@ -219,7 +219,14 @@ class Distribution:
     modules: tuple[ModuleName, ...] = ()
     """The modules by which first-party code needs it; empty when only another distribution requires it."""
     metadata: Path | None = None
-    """Its `.dist-info` directory, absolute; the directory above holds its files."""
+    """Its `.dist-info` directory, absolute, if it travels; the directory above holds its files."""
+    required_by: str = ""
+    """The distribution that needs it, such as `pandas` or `ray[data]`, where first-party code does not import
+    it; of one that is not taken, which could use it: `pandas[parquet]`."""
+    imported_by: str = ""
+    """The module of `required_by` that imports it at its top level; empty where metadata requires it."""
+    origin: str = ""
+    """Where it was installed from, if not from an index, without credentials; with `@commit` if known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,7 +279,7 @@ class Resolution:
     project: Path
     interpreter: Interpreter
     path: tuple[RootSymbol, ...]
-    """Ordered; only roots that hold something of the bundle, and `stdlib` and `ray` in their places."""
+    """Ordered; only roots that hold something of the bundle; `stdlib`, `layers` and `ray` in their places."""
     roots: tuple[Root, ...]
     modules: tuple[Module, ...]
     """Sorted by name."""
@@ -287,6 +294,10 @@ class Resolution:
     shadowed: tuple[Shadowed, ...] = ()
     not_imported: tuple[ModuleName, ...] | None = None
     """Found by statements and imported in no traced run; None if no run is known."""
+    optional: tuple[Distribution, ...] = ()
+    """Installed and not taken, though a distribution that is needed can use them."""
+    obstacles: tuple[Warning, ...] = ()
+    """What keeps distributions from travelling, or would break Ray: the bundle cannot be made as it is."""
 
 
 @dataclass(frozen=True, slots=True)

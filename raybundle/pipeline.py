@@ -116,10 +116,10 @@ def resolve_target(request: Request) -> Resolution:
     """Returns the complete resolution of a target.
 
     Raises:
-        BundleError: imports resolve nowhere, or files must not or cannot travel.
+        BundleError: imports resolve nowhere, or distributions or files must not or cannot travel.
     """
     resolution = resolve_as_is(request)
-    if resolution.missing:
+    if resolution.missing or resolution.obstacles:
         from raybundle.graph.resolve import require_complete
 
         require_complete(resolution)
@@ -147,6 +147,7 @@ def resolve_with(request: Request, traced: Traced | None) -> Resolution:
     """
     from raybundle.graph.answers import answer
     from raybundle.graph.cache import ScanCache
+    from raybundle.graph.metadata import normalised_name
     from raybundle.graph.settings import ResolveSettings
 
     settings = request.settings
@@ -159,6 +160,8 @@ def resolve_with(request: Request, traced: Traced | None) -> Resolution:
             project=request.project,
             rules_off=settings.switched_off("rules"),
             traced=traced,
+            dependencies="cluster" if settings.text("dependencies") == "cluster" else "bundle",
+            cluster_provides=tuple(map(normalised_name, settings.items("cluster-provides"))),
         ),
         target_interpreter(request),
         request.cwd,

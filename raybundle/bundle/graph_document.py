@@ -37,7 +37,20 @@ def graph_document(resolution: Resolution) -> dict[str, Any]:
             for edge in resolution.edges
         ],
         "distributions": [
-            {"name": item.name, "version": item.version, "modules": list(item.modules)}
+            {
+                "name": item.name,
+                "version": item.version,
+                "provided_by": item.provided_by,
+                "modules": list(item.modules),
+                **({"required_by": item.required_by} if item.required_by else {}),
+                **({"imported_by": item.imported_by} if item.imported_by else {}),
+                **({"origin": _origin(item.origin)} if item.origin else {}),
+            }
             for item in resolution.distributions
         ],
     }
+
+
+def _origin(url: str) -> str:
+    """Returns where a distribution is from; of a file of this machine only its name."""
+    return f"file:{url.rpartition('/')[2]}" if url.startswith("file:") else url

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from raybundle.graph.exhaustive import assert_never
+from raybundle.graph.reasons import reasons_of
 from raybundle.model import (
     ConsoleScriptTarget,
     DirectoryTarget,
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from raybundle.cli.overview import Overview
     from raybundle.cluster.jobs import JobInfo
     from raybundle.graph.absence import Absence
+    from raybundle.graph.reasons import Reason
     from raybundle.graph.sizes import Part, Widening
     from raybundle.graph.subject import Subject
     from raybundle.graph.why import Chain, Ways
@@ -49,9 +51,10 @@ def plan_document(overview: Overview) -> dict[str, Any]:
             "packages": [{"package": each.name, **_part(each)} for each in overview.packages],
         },
         "widenings": [_widening(each) for each in overview.widenings],
-        "distributions": [
-            {"name": d.name, "version": d.version, "provided_by": d.provided_by, "bytes": d.bytes}
-            for d in resolution.distributions
+        "distributions": _distributions(resolution),
+        "optional": [
+            {"name": each.name, "version": each.version, "bytes": each.bytes, "used_by": each.required_by}
+            for each in resolution.optional
         ],
         "missing": [_missing(each) for each in resolution.missing],
         "not_found": [_missing(each) for each in resolution.not_found],
@@ -63,6 +66,31 @@ def plan_document(overview: Overview) -> dict[str, Any]:
         "git_ignored": None if ignored is None else [str(file) for file in ignored],
         "warnings": [warning_document(warning) for warning in resolution.warnings],
         "timings": planned.timings.seconds,
+    }
+
+
+def _distributions(resolution: Resolution) -> list[dict[str, Any]]:
+    reasons = reasons_of(resolution)
+    return [
+        {
+            "name": each.name,
+            "version": each.version,
+            "provided_by": each.provided_by,
+            "bytes": each.bytes,
+            "needed": _reason(reasons[each.name]),
+            "origin": each.origin or None,
+        }
+        for each in resolution.distributions
+    ]
+
+
+def _reason(reason: Reason) -> dict[str, Any]:
+    return {
+        "why": reason.why,
+        "file": None if reason.file is None else str(reason.file),
+        "line": reason.line,
+        "by": reason.by or None,
+        "module": reason.module or None,
     }
 
 
@@ -141,7 +169,7 @@ def edge_document(edge: Edge) -> dict[str, Any]:
 
 
 def present_document(
-    subject: Subject, chain: Chain, ways: Ways | None, requiring: Sequence[Distribution]
+    subject: Subject, chain: Chain, ways: Ways | None, users: Sequence[Distribution]
 ) -> dict[str, Any]:
     """Returns the document of `why --json` for what is in; `ways` only where all were asked for."""
     return {
@@ -158,7 +186,7 @@ def present_document(
             "name": subject.distribution.name,
             "version": subject.distribution.version,
             "provided_by": subject.distribution.provided_by,
-            "required_by": [each.name for each in requiring],
+            "required_by": [each.name for each in users],
         },
         "reason": None,
         "absent": None,

@@ -11,10 +11,10 @@ from raybundle.cli.planning import form_of
 from raybundle.cli.request import make_request, parse_target
 from raybundle.errors import BundleError, UsageError
 from raybundle.graph.absence import absence
-from raybundle.graph.distributions import required_by
 from raybundle.graph.dot import dot
-from raybundle.graph.evidence import gather, name_under
+from raybundle.graph.evidence import gather, name_under, owner_of
 from raybundle.graph.find import FirstParty
+from raybundle.graph.reasons import requiring
 from raybundle.graph.resolve import finder_of
 from raybundle.graph.subject import Subject, absent_file, identify
 from raybundle.graph.why import driver_of, shortest_chain_to, ways_to
@@ -49,12 +49,24 @@ def explain(arguments: argparse.Namespace, console: Console) -> int:
     request = make_request(arguments, target)
     resolution = resolve_as_is(request)
     file = _file(word, request)
-    subject = identify(resolution, word, file)
+    subject = _whole(identify(resolution, word, file), resolution, request)
     if subject.kind == "absent":
         _show_absent(subject, _absence(subject, file, resolution, request), form, console)
         return BundleError.exit_code
     _show_present(subject, resolution, form, arguments, console)
     return 0
+
+
+def _whole(subject: Subject, resolution: Resolution, request: Request) -> Subject:
+    """Returns for a module that nobody imports the distribution that travels with it, where there is one."""
+    if subject.kind != "absent" or not subject.word.replace(".", "").isidentifier():
+        return subject
+    finder = finder_of(resolution, request.settings.items("roots"), request.cwd)
+    owner = owner_of(finder.find(subject.word), finder)
+    taken = next((each for each in resolution.distributions if owner and each.name == owner.name), None)
+    if taken is None:
+        return subject
+    return Subject(subject.word, "third-party", frozenset(map(str, taken.modules)), None, taken)
 
 
 def _file(word: str, request: Request) -> Path | None:
@@ -106,44 +118,34 @@ def _show_absent(subject: Subject, found: Absence, form: str, console: Console) 
 def _show_present(
     subject: Subject, resolution: Resolution, form: str, arguments: argparse.Namespace, console: Console
 ) -> None:
-    requiring = _requiring(subject, resolution)
-    names = subject.names or frozenset(map(str, requiring[-1].modules if requiring else ()))
+    users = requiring(subject.distribution, resolution) if subject.distribution else ()
+    names = subject.names or frozenset(map(str, users[-1].modules if users else ()))
     chain = shortest_chain_to(resolution, names)
     ways = ways_to(resolution, names) if arguments.all else None
     match form:
         case "json":
-            console.document(present_document(subject, chain, ways, requiring))
+            console.document(present_document(subject, chain, ways, users))
         case "dot":
             console.data(dot(ways.edges if ways else chain, driver_of(resolution), names))
         case _:
-            for line in _lines(subject, resolution, requiring):
+            for line in _lines(subject, resolution, users):
                 console.data(line)
             for line in _chain_lines(chain) if ways is None else _way_lines(ways, arguments.limit):
                 console.data(line)
 
 
-def _requiring(subject: Subject, resolution: Resolution) -> tuple[Distribution, ...]:
-    """Returns by what a distribution is required that is not imported itself; the last one is imported."""
-    if subject.distribution is None or subject.names:
-        return ()
-    by = required_by(resolution.distributions, resolution.interpreter)
-    known = {each.name: each for each in resolution.distributions}
-    name, found = subject.distribution.name, []
-    while name in by:
-        name = by[name]
-        found.append(known[name])
-    return tuple(found)
-
-
-def _lines(subject: Subject, resolution: Resolution, requiring: tuple[Distribution, ...]) -> Iterator[str]:
+def _lines(subject: Subject, resolution: Resolution, users: tuple[Distribution, ...]) -> Iterator[str]:
     """Yields what there is to say before the chains."""
     if subject.data:
         yield f"{subject.data.path} travels: {subject.data.reason}"
     if subject.distribution:
         each = subject.distribution
         yield f"{each.name} {each.version} is needed; it comes from {_PROVIDERS[each.provided_by]}"
-        if requiring:
-            yield f"{each.name} is required by {', for '.join(other.name for other in requiring)}"
+        if users:
+            how = f"imported by {each.imported_by} of" if each.imported_by else "required by"
+            yield f"{each.name} is {how} {', for '.join(other.name for other in users)}"
+        elif not each.modules:
+            yield f"{each.name} is declared in `include`"
     if subject.kind == "prefix":
         entering = [
             edge
@@ -205,4 +207,4 @@ def _are(names: Sized) -> str:
     return "is" if len(names) == 1 else "are"
 
 
-_PROVIDERS = {"cluster": "the cluster", "ray": "the cluster, with Ray"}
+_PROVIDERS = {"bundle": "the bundle", "cluster": "the cluster", "ray": "the cluster, with Ray"}

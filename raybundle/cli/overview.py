@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import groupby
 from typing import TYPE_CHECKING
 
 from raybundle.cli.documents import target_text
+from raybundle.graph.exhaustive import assert_never
+from raybundle.graph.reasons import reasons_of
 from raybundle.model import ScriptTarget
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from raybundle.graph.reasons import Reason
     from raybundle.graph.sizes import Part, Widening
     from raybundle.model import Missing, Resolution, Warning
     from raybundle.pipeline import Plan
@@ -53,7 +55,10 @@ def text_lines(overview: Overview) -> Iterator[str]:
     yield from _content_lines(overview)
     if resolution.not_imported is not None:
         yield f"traced   {trace_line(resolution)}"
-    yield from _section("distributions", _distribution_lines(resolution))
+    yield from _section(
+        f"distributions{_travelling_text(resolution)}", _distribution_lines(resolution), 2 * FEW
+    )
+    yield from _section("installed and not taken, `include` takes one along", _optional_lines(resolution))
     yield from _section(
         "guessed, `# raybundle: ignore` in the line switches it off",
         [_widening_text(each, resolution) for each in overview.widenings],
@@ -80,6 +85,11 @@ def _files_text(planned: Plan) -> str:
     return f"{len(planned.files)} ({size_text(planned.bytes)}){beside}"
 
 
+def _travelling_text(resolution: Resolution) -> str:
+    sizes = [each.bytes for each in resolution.distributions if each.provided_by == "bundle"]
+    return f", {len(sizes)} of them in the bundle with {size_text(sum(sizes))}" if sizes else ""
+
+
 def _part_text(name: str, part: Part) -> str:
     data = f", {counted(part.data, 'data file')}" if part.data else ""
     return f"{name:<28} {size_text(part.bytes):>10}  {counted(part.modules, 'module')}{data}"
@@ -103,16 +113,48 @@ def _content_lines(overview: Overview) -> Iterator[str]:
 
 
 def _distribution_lines(resolution: Resolution) -> list[str]:
-    """Returns a line for each provider: those that are imported by name, of the others how many there are."""
-    ordered = sorted(resolution.distributions, key=lambda each: (each.provided_by, each.name))
-    lines = []
-    for provider, group in groupby(ordered, key=lambda each: each.provided_by):
-        items = list(group)
-        imported = [f"{each.name} {each.version}" for each in items if each.modules]
-        required = [counted(len(items) - len(imported), "that they require", "that they require")]
-        words = imported + (required if len(items) > len(imported) else [])
-        lines.append(f"{'on the cluster' if provider == 'cluster' else 'with Ray'}: {', '.join(words)}")
+    """Returns a line for each distribution, the largest that travel first; those that Ray brings in one."""
+    reasons = reasons_of(resolution)
+    of_ray = [each for each in resolution.distributions if each.provided_by == "ray"]
+    others = [each for each in resolution.distributions if each.provided_by != "ray"]
+    ordered = sorted(others, key=lambda each: (each.provided_by, -each.bytes, each.name))
+    lines = [
+        f"{f'{each.name} {each.version}':<28} {size_text(each.bytes):>10}  {each.provided_by:<7}  "
+        + reason_text(reasons[each.name], resolution)
+        + (f", from {each.origin}" if each.origin else "")
+        for each in ordered
+    ]
+    if of_ray:
+        asked = [f"{each.name} {each.version}" for each in of_ray if each.modules]
+        required = len(of_ray) - len(asked)
+        words = [*asked, *([counted(required, "that they require", "that they require")] if required else [])]
+        lines.append(f"with Ray: {', '.join(words)}")
     return lines
+
+
+def reason_text(reason: Reason, resolution: Resolution) -> str:
+    """Returns why a distribution is needed."""
+    place = f" at {shown(reason.file, resolution)}:{reason.line}" if reason.file else ""
+    match reason.why:
+        case "imported":
+            return f"imported{place}"
+        case "traced":
+            return f"imported{place} while traced"
+        case "declared":
+            return f"declared{place or ' in `include`'}"
+        case "required":
+            return f"required by {reason.by}"
+        case "imported-by":
+            return f"imported by {reason.module} of {reason.by}"
+        case other:
+            return assert_never(other)
+
+
+def _optional_lines(resolution: Resolution) -> list[str]:
+    return [
+        f"{f'{each.name} {each.version}':<28} {size_text(each.bytes):>10}  for {each.required_by}"
+        for each in resolution.optional
+    ]
 
 
 def _widening_text(each: Widening, resolution: Resolution) -> str:
@@ -191,9 +233,23 @@ def markdown_lines(overview: Overview) -> Iterator[str]:
             for each in overview.widenings
         ],
     )
+    reasons = reasons_of(resolution)
     yield from _table(
-        ("distribution", "version", "from"),
-        [(each.name, each.version, each.provided_by) for each in resolution.distributions if each.modules],
+        ("distribution", "version", "size", "from", "needed"),
+        [
+            (
+                each.name,
+                each.version,
+                size_text(each.bytes),
+                each.provided_by,
+                reason_text(reasons[each.name], resolution),
+            )
+            for each in resolution.distributions
+            if each.modules or each.provided_by != "ray"
+        ],
+    )
+    yield from _bullets(
+        "Installed and not taken", [" ".join(each.split()) for each in _optional_lines(resolution)]
     )
     yield from _bullets("Optional, not found", _not_found_lines(resolution))
     yield from _bullets("More than one file", _shadowed_lines(resolution))

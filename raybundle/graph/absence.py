@@ -63,6 +63,8 @@ class Evidence:
     """Files in the project that would be it under another root: the root, relative to the project."""
     siblings: tuple[str, ...] = ()
     """Names that do exist where it was looked for."""
+    owner: tuple[str, str] | None = None
+    """Name and version of the installed distribution that it belongs to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,10 +108,23 @@ def _not_imported(name: str, resolution: Resolution, evidence: Evidence, similar
         case Namespace(portions=portions):
             return _not_reached(name, portions[0][1], resolution, evidence)
         case ThirdParty(file=file):
-            reason = f"`{name}` is third-party ({file}), and nothing that the driver reaches imports it"
-            return _unless_guessed(Absence("third-party", reason), name, resolution)
+            return _unless_guessed(_not_taken(name, file, resolution, evidence), name, resolution)
         case Missing():
             return _not_found(name, resolution, evidence, similar)
+
+
+def _not_taken(name: str, file: str, resolution: Resolution, evidence: Evidence) -> Absence:
+    """Say of which distribution a module is that stays behind, who could use it, and how it comes along."""
+    if evidence.owner is None:
+        reason = f"`{name}` is third-party ({file}), and nothing that the driver reaches imports it"
+        return Absence("third-party", reason)
+    distribution, version = evidence.owner
+    user = next((each.required_by for each in resolution.optional if each.name == distribution), "")
+    reason = (
+        f"`{name}` is of {distribution} {version}, which is installed and not taken: nothing that the driver "
+        "reaches imports it" + (f", though {user} could use it" if user else "")
+    )
+    return Absence("third-party", reason, f"name `{distribution}` in `include` if the job needs it")
 
 
 def _imported(imports: Iterable[MissingImport], name: str) -> list[MissingImport]:

@@ -30,6 +30,8 @@ ROWS: dict[str, type[Any]] = {
     "not_found": model.Missing,
     "unknown": model.Unknown,
     "shadowed": model.Shadowed,
+    "optional": model.Distribution,
+    "obstacles": model.Warning,
 }
 """Fields of a resolution that are tuples of values; the others are tuples of text."""
 

@@ -334,8 +334,19 @@ class _Walk:
         if base.startswith(_METADATA) or (base == "importlib" and "metadata" in each.names):
             self.consults_metadata = True
         found = self.reach(place, base)
-        if each.names and isinstance(found, (FirstParty, Namespace)):
+        if isinstance(found, ThirdParty):
+            self._third_party_members(place, base, found, each.names)
+        elif each.names and isinstance(found, (FirstParty, Namespace)):
             self._members(place, base, found, each.names)
+
+    def _third_party_members(
+        self, place: _Place, base: str, found: ThirdParty, names: tuple[str, ...]
+    ) -> None:
+        """`from base import names`: what submodules of a distribution need is needed too."""
+        for name in names:
+            member = self.finder.find(f"{base}.{name}")
+            if isinstance(member, ThirdParty) and member.file != found.file:
+                self._record(place, f"{base}.{name}", member)
 
     def _members(
         self, place: _Place, base: str, found: FirstParty | Namespace, names: tuple[str, ...]

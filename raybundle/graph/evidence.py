@@ -15,11 +15,14 @@ from raybundle.graph.absence import Evidence
 from raybundle.graph.conditions import environment_of
 from raybundle.graph.find import Finder, FirstParty, Missing, Namespace, StandardLibrary, ThirdParty
 from raybundle.graph.mentions import in_order, mentions
+from raybundle.graph.metadata import Installed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from raybundle.graph.find import Found
     from raybundle.graph.mentions import Mention
+    from raybundle.graph.metadata import Metadata
     from raybundle.model import Edge, Module, Resolution
 
 _DIRECTORIES = 20_000
@@ -52,7 +55,18 @@ def gather(
         hidden=tuple(_hidden(name, finder)) if absent else (),
         elsewhere=roots,
         siblings=tuple(sorted(siblings)),
+        owner=_owner(found, finder),
     )
+
+
+def _owner(found: Found, finder: Finder) -> tuple[str, str] | None:
+    owner = owner_of(found, finder)
+    return (owner.name, owner.version) if owner else None
+
+
+def owner_of(found: Found, finder: Finder) -> Metadata | None:
+    """Return the installed distribution that a module belongs to."""
+    return Installed(finder.interpreter.site).owner(found.file) if isinstance(found, ThirdParty) else None
 
 
 def _mentions(resolution: Resolution, name: str) -> Iterator[Mention]:

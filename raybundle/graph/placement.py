@@ -32,8 +32,18 @@ class Placement:
     data: tuple[DataFile, ...]
 
 
-def place(closure: Closure, data: Iterable[Candidate], finder: Finder, project: Path) -> Placement:
-    """Return everything that travels in its place; the order of discovery leaves no trace."""
+def place(
+    closure: Closure, data: Iterable[Candidate], finder: Finder, project: Path, *, layered: bool = False
+) -> Placement:
+    """Return everything that travels in its place; the order of discovery leaves no trace.
+
+    Args:
+        closure: the modules.
+        data: the other files.
+        finder: for the path of the driver.
+        project: what the bundle is relative to.
+        layered: distributions travel too.
+    """
     data = list(data)
     entries = _entries(closure, data, finder)
     roots = name_roots(project, entries)
@@ -45,7 +55,7 @@ def place(closure: Closure, data: Iterable[Candidate], finder: Finder, project: 
     taken = {module.path for module in modules}
     files = {each.path: each for each in _data_files(data, roots, project) if each.path not in taken}
     return Placement(
-        path=_symbolic_path(finder, roots, closure),
+        path=_symbolic_path(finder, roots, closure, layered=layered),
         roots=tuple(roots.values()),
         modules=tuple(modules),
         data=tuple(files[path] for path in sorted(files)),
@@ -97,21 +107,28 @@ def _data_files(data: Iterable[Candidate], roots: Mapping[str, Root], project: P
         yield DataFile(Path(each.file), path, each.reason, each.content)
 
 
-def _symbolic_path(finder: Finder, roots: Mapping[str, Root], closure: Closure) -> tuple[RootSymbol, ...]:
-    """Return the ordered path by symbols; `stdlib` stands where Python has it, `ray` at the end.
+def _symbolic_path(
+    finder: Finder, roots: Mapping[str, Root], closure: Closure, *, layered: bool
+) -> tuple[RootSymbol, ...]:
+    """Return the ordered path by symbols; `stdlib` and `layers` stand where Python has them, `ray` last.
 
     The directory of a script that runs with `-P` is on no path: nothing but the script is in it.
     """
-    stdlib = frozenset(finder.interpreter.stdlib)
-    symbols = [
-        RootSymbol("stdlib") if entry in stdlib else roots[entry].symbol
-        for entry in finder.path
-        if (entry in stdlib and finder.directories.list(entry).files) or entry in roots
-    ]
+    stdlib, site = frozenset(finder.interpreter.stdlib), frozenset(finder.interpreter.site)
+    symbols: list[RootSymbol] = []
+    for entry in finder.path:
+        if entry in stdlib and finder.directories.list(entry).files:
+            symbols.append(RootSymbol("stdlib"))
+        elif entry in roots:
+            symbols.append(roots[entry].symbol)
+        elif layered and entry in site:
+            symbols.append(RootSymbol("layers"))
     imported = {
         each.found.entry
         for name, each in closure.reached.items()
         if name != "__main__" and isinstance(each.found, FirstParty)
     }
     symbols += [root.symbol for entry, root in roots.items() if entry in imported]
+    if layered and "layers" not in symbols:
+        symbols.insert(symbols.index(RootSymbol("stdlib")) + 1, RootSymbol("layers"))
     return tuple(dict.fromkeys([*symbols, RootSymbol("ray")]))

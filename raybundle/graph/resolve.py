@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from raybundle.errors import UnresolvedImportError
+from raybundle.errors import BundleError, UnresolvedImportError
 from raybundle.graph.archive_paths import refuse_composed_twins
 from raybundle.graph.archives import archives_on, no_directories, split_archive
 from raybundle.graph.cache import Scanner
@@ -24,7 +24,8 @@ from raybundle.graph.data_files import (
     within_limit,
     without_excluded,
 )
-from raybundle.graph.distributions import find_distributions
+from raybundle.graph.declared import read_declarations
+from raybundle.graph.distributions import Wanted, find_distributions
 from raybundle.graph.driver import (
     DriverPath,
     find_start,
@@ -38,6 +39,7 @@ from raybundle.graph.driver_path import declared_roots
 from raybundle.graph.entry_points import EntryPoints, own_metadata
 from raybundle.graph.generated import Generated, relocated
 from raybundle.graph.notices import of_shadowed_library, shadowed_in
+from raybundle.graph.obstacles import find_obstacles, refuse_misnamed
 from raybundle.graph.parallel import scan_ahead
 from raybundle.graph.placement import place
 from raybundle.graph.project import project_of
@@ -58,7 +60,7 @@ if TYPE_CHECKING:
     from raybundle.graph.cache import ScanCache
     from raybundle.graph.closure import Closure
     from raybundle.graph.data_files import Candidate
-    from raybundle.graph.distributions import Needed
+    from raybundle.graph.declared import Declared
     from raybundle.graph.facts import Facts
     from raybundle.graph.find import Finder, FirstParty
     from raybundle.graph.start import Start
@@ -94,6 +96,7 @@ class _Work:
     start: Start
     scanner: Scanner
     entry_points: EntryPoints
+    declared: Declared
 
 
 def resolve(
@@ -116,12 +119,12 @@ def resolve_recorded(
     record = Consulted(time.time_ns())
     work = _work(target, settings, interpreter, cwd, cache)
     record.follow(work.start.followed)
-    wanted, warnings = included(work.project, settings.include)
+    wanted, warnings = included(work.project, work.declared.patterns)
     names, plain = split_modules(without_excluded(wanted, work.project, settings.exclude), work.finder)
     shown = (
         usable(settings.traced, work.finder, work.start.name, work.project) if settings.traced else Usable()
     )
-    closure = _closure(work, names, plain, shown)
+    closure = _closure(work, [*names, *work.declared.modules], plain, shown)
     data, left_out = _data(work, closure, plain, shown)
     resolution = _resolution(work, closure, data, shown, [*warnings, *left_out])
     _note(work, [str(each.file) for each in left_out], record)
@@ -137,9 +140,13 @@ def resolve_recorded(
 def _resolution(
     work: _Work, closure: Closure, data: list[Candidate], shown: Usable, warnings: Iterable[Warning]
 ) -> Resolution:
-    placement = place(closure, data, work.finder, work.project)
+    wanted = _wanted(work, closure)
+    needed = find_distributions(wanted, work.interpreter, work.scanner.cache)
+    refuse_misnamed(wanted, needed)
+    of_needed, obstacles = find_obstacles(wanted, needed, closure.edges, work.interpreter)
+    layered = any(each.provided_by == "bundle" for each in needed.distributions)
+    placement = place(closure, data, work.finder, work.project, layered=layered)
     refuse(placement, work.finder, work.project)
-    needed = find_distributions(closure.third_party, work.interpreter, work.scanner.cache)
     return Resolution(
         target=work.target,
         project=work.project,
@@ -155,12 +162,25 @@ def _resolution(
             *with_runs(closure, shown),
             *warnings,
             *_left_behind(work, closure),
-            *_of_unowned(needed),
+            *of_needed,
         ),
         not_found=closure.not_found,
         unknown=closure.unknown,
         shadowed=shadowed_in(closure),
         not_imported=not_imported(shown, closure) if work.settings.traced else None,
+        optional=needed.optional,
+        obstacles=obstacles,
+    )
+
+
+def _wanted(work: _Work, closure: Closure) -> Wanted:
+    needed = {str(each.imported) for each in closure.edges if not each.optional}
+    return Wanted(
+        closure.third_party,
+        frozenset(closure.third_party) - needed,
+        work.declared.distributions,
+        work.settings.dependencies,
+        work.settings.cluster_provides,
     )
 
 
@@ -174,7 +194,10 @@ def _work(
     finder, start = find_start(path, interpreter, made)
     scanner = Scanner(cache, project, environment_of(interpreter), finder.directories.read)
     entry_points = EntryPoints(finder)
-    return _Work(target, settings, project, cwd, interpreter, made, finder, start, scanner, entry_points)
+    declared = read_declarations(settings.include, project, finder)
+    return _Work(
+        target, settings, project, cwd, interpreter, made, finder, start, scanner, entry_points, declared
+    )
 
 
 def _closure(work: _Work, names: Iterable[str], plain: Iterable[Candidate], shown: Usable) -> Closure:
@@ -242,23 +265,33 @@ def finder_of(resolution: Resolution, roots: Iterable[str], cwd: Path) -> Finder
 
 
 def require_complete(resolution: Resolution) -> None:
-    """Refuse a resolution in which imports resolve nowhere.
+    """Refuse a resolution in which imports resolve nowhere, or of which distributions cannot travel.
 
     Raises:
         UnresolvedImportError: lists all of them with file and line.
+        BundleError: the same, where no import is among them.
     """
-    if not resolution.missing:
-        return
+    missing, obstacles = resolution.missing, resolution.obstacles
     lines = [
         f"cannot find `{each.name}`, imported at {_shown(each.file, resolution.project)}:{each.line}"
-        for each in resolution.missing
+        for each in missing
     ]
-    first = resolution.missing[0].name.partition(".")[0] or resolution.missing[0].name
-    raise UnresolvedImportError(
-        "\n".join(lines),
-        hint=f"add the folder that holds `{first}` to `roots` in [tool.raybundle], or install its "
-        f"distribution into the environment of {resolution.interpreter.executable}",
-    )
+    lines += [
+        f"{each.text}, imported at {_shown(each.file, resolution.project)}:{each.line}"
+        if each.file
+        else each.text
+        for each in obstacles
+    ]
+    hints = list(dict.fromkeys(each.hint for each in obstacles if each.hint))
+    if missing:
+        first = missing[0].name.partition(".")[0] or missing[0].name
+        where = (
+            f"add the folder that holds `{first}` to `roots` in [tool.raybundle], or install its distribution"
+        )
+        hints.insert(0, f"{where} into the environment of {resolution.interpreter.executable}")
+    if lines:
+        kind = UnresolvedImportError if missing else BundleError
+        raise kind("\n".join(lines), hint="\n".join(hints))
 
 
 def _sources(work: _Work) -> Sources:
@@ -286,9 +319,3 @@ def _facts_of(scanner: Scanner, made: Generated | None) -> Callable[[str], Facts
     return lambda file: (
         scan(made.content, file, scanner.environment) if file == str(made.file) else scanner.facts(file)
     )
-
-
-def _of_unowned(needed: Needed) -> Iterator[Warning]:
-    for name in needed.unowned:
-        hint = "install it with a tool that writes RECORD, such as pip or uv"
-        yield Warning(f"`{name}` belongs to no installed distribution", None, None, hint)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,3 +24,7 @@ class ResolveSettings:
     """Rules (`raybundle.model.Rule`) that are switched off, and `data`: the files of packages."""
     traced: Traced | None = None
     """What runs of the target have shown."""
+    dependencies: Literal["bundle", "cluster"] = "bundle"
+    """Who brings distributions to the nodes where `cluster_provides` says nothing."""
+    cluster_provides: tuple[str, ...] = ()
+    """Distributions that the cluster has, normalised (PEP 503)."""

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from raybundle.graph.absence import Absence
-from raybundle.graph.distributions import normalised_name
 from raybundle.graph.evidence import name_under
 from raybundle.graph.find import FirstParty, Missing
+from raybundle.graph.metadata import normalised_name
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,7 +9,7 @@ import pytest
 
 from raybundle.graph import distributions
 from raybundle.graph.cache import ScanCache
-from raybundle.graph.distributions import Needed, find_distributions
+from raybundle.graph.distributions import Needed, Wanted, find_distributions
 from tests.support.small_project import interpreter
 
 if TYPE_CHECKING:
@@ -27,7 +27,8 @@ def install(site: Path, version: str, record: str = "pkg/__init__.py,,3\n") -> N
 def needed(work: Path) -> Needed:
     site = str(work / "site")
     asked = replace(interpreter(work), site=(site,))
-    return find_distributions({"pkg": f"{site}/pkg/__init__.py"}, asked, ScanCache(work / "answers"))
+    wanted = Wanted({"pkg": f"{site}/pkg/__init__.py"})
+    return find_distributions(wanted, asked, ScanCache(work / "answers"))
 
 
 def versions(work: Path) -> list[tuple[str, int]]:

@@ -336,13 +336,15 @@ def test_a_third_party_import_names_its_distribution_by_record(work: Path) -> No
     assert owners == {"hypothesis": ("hypothesis", "hypothesis.strategies"), "pytest": ("_pytest",)}
 
 
-def test_what_ray_requires_is_provided_by_ray(work: Path) -> None:
+def test_what_ray_requires_is_provided_by_ray_where_nothing_travels(work: Path) -> None:
     if find_spec("ray") is None:
         pytest.skip("Ray is not installed")
     root = tree(work / "p", {"job.py": "import click\nimport hypothesis\n"})
-    provided = {each.name: each.provided_by for each in run(root / "job.py").distributions}
+    resolution = run(root / "job.py", ResolveSettings(dependencies="cluster"))
+    provided = {each.name: each.provided_by for each in resolution.distributions}
 
     assert (provided["click"], provided["hypothesis"]) == ("ray", "cluster")
+    assert "layers" not in resolution.path
 
 
 def test_ray_need_not_be_installed_where_the_bundle_is_built(work: Path, bare_venv: Path) -> None:

@@ -154,7 +154,7 @@ def test_a_distribution_that_is_not_imported_is_explained_by_what_requires_it(
         ("lib/twice.py", "shadowed", "`twice` is"),
         ("src/other/data.csv", "not-imported", "package `other`"),
         ("tools/notes.txt", "no-package", "`include`"),
-        ("pytest", "third-party", "pytest/__init__.py"),
+        ("pytest", "third-party", "which is installed and not taken"),
         ("no_such_thing_at_all", "nowhere", "no_such_thing_at_all"),
         ("app.no_such_thing_at_all", "nowhere", "app.no_such_thing_at_all"),
     ],

@@ -35,7 +35,14 @@ FOUND: dict[str, Any] = {
     ),
     "edges": tuple(Edge(NAME, ModuleName("n"), FILE, line, "import", bool(line % 2)) for line in range(9)),
     "data": (DataFile(FILE, ArchivePath("project/b"), "data of package a"),),
-    "distributions": (Distribution("d", "1", "ray", 2**40, (NAME,)), Distribution("e", "1", "ray", 0)),
+    "distributions": (
+        Distribution("d", "1", "ray", 2**40, (NAME,)),
+        Distribution(
+            "e", "1", "bundle", 0, (), Path("/site/e-1.dist-info"), "d", "d.m", "git+https://h/e@c0"
+        ),
+    ),
+    "optional": (Distribution("f", "2", "bundle", 3, required_by="d[x]"),),
+    "obstacles": (Warning("odd", FILE, 2, "mend it"),),
     "missing": (Missing(NAME, NAME, FILE, 3),),
     "warnings": (Warning("odd", FILE, 2, "mend it"), Warning("odd")),
     "not_found": (),
