@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from raybundle.bundle.layer_description import describe, keep_document, kept_document, with_record
+from raybundle.bundle.manifest import is_native
+from raybundle.errors import RefusedFileError
+from raybundle.model import Warning
+
 if TYPE_CHECKING:
-    from raybundle.model import Digest
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from raybundle.bundle.layer_description import Description
+    from raybundle.graph.cache import ScanCache
+    from raybundle.model import Digest, Distribution, Interpreter
+
+_SHOWN = 3
+"""Files that a warning names; a tool that edits installed sources edits hundreds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,3 +35,119 @@ class Layer:
     """Holds files that run on one platform only."""
     bytes: int
     """Size of its files together."""
+    directory: Path | None = None
+    """Where its files lie on this machine: the site-packages directory."""
+    source_bytes: int = 0
+    """Size of its Python sources without tests."""
+    warnings: tuple[Warning, ...] = ()
+    """What is odd about them."""
+
+
+def describe_layers(
+    distributions: Iterable[Distribution], interpreter: Interpreter, cache: ScanCache
+) -> tuple[Layer, ...]:
+    """Returns the layers of the distributions that travel with the bundle, sorted by name.
+
+    Raises:
+        RefusedFileError: files that RECORD lists are missing or lead elsewhere, or it cannot be read; all
+            distributions of which that is true are named.
+    """
+    found, refused = [], []
+    for each in sorted(distributions, key=lambda each: each.name):
+        if each.provided_by == "bundle":
+            try:
+                found.append(describe(each, cache))
+            except RefusedFileError as error:
+                refused.append((each, str(error)))
+    if refused:
+        names = " ".join(f"{each.name}=={each.version}" for each, _ in refused)
+        raise RefusedFileError(
+            "cannot take " + "\n            ".join(text for _, text in refused),
+            hint=f"reinstall what is named: pip install --force-reinstall --no-deps {names} (with uv: "
+            "--reinstall --link-mode copy); or name it in `cluster-provides`",
+        )
+    return tuple(_settled(found, interpreter.site, cache))
+
+
+def _settled(found: Sequence[Description], sites: Sequence[str], cache: ScanCache) -> Iterator[Layer]:
+    """Yields the layers once each path that two distributions claim belongs to one of them."""
+    names = {each.name for each in found}
+    elsewhere = _shadowed(found, sites, cache)
+    for each in found:
+        theirs = {
+            differing.path: differing.owners
+            for differing in each.differing
+            if not names.isdisjoint(differing.owners)
+        }
+        odd = [differing.path for differing in each.differing if differing.path not in theirs]
+        layer = _without(each, {*theirs, *elsewhere.get(each.name, {})}, cache)
+        warnings = (
+            *_warnings(each, odd, "is not what RECORD says: it travels as it is"),
+            *(
+                warning
+                for owner in sorted({owner for owners in theirs.values() for owner in owners} & names)
+                for warning in _warnings(
+                    each,
+                    [path for path, owners in theirs.items() if owner in owners],
+                    f"was written over by {owner}, with which it travels",
+                )
+            ),
+            *_shadowed_warnings(each, elsewhere.get(each.name, {})),
+        )
+        yield replace(layer, warnings=warnings)
+
+
+def _shadowed(
+    found: Sequence[Description], sites: Sequence[str], cache: ScanCache
+) -> dict[str, dict[str, str]]:
+    """Returns which files another site directory has otherwise, earlier on the path: path and site, by name.
+
+    On a node all layers are one directory; here Python takes the first.
+    """
+    if len({each.site for each in found}) < 2:  # noqa: PLR2004 - one directory holds one file of a name
+        return {}
+    places = {site: number for number, site in enumerate(sites)}
+    first: dict[str, tuple[str, str]] = {}
+    shadowed: dict[str, dict[str, str]] = {}
+    for each in sorted(found, key=lambda each: places.get(each.site, len(places))):
+        for file in kept_document(each.digest, cache).files:
+            site, sha256 = first.setdefault(file.path, (each.site, file.sha256))
+            if site != each.site and sha256 != file.sha256:
+                shadowed.setdefault(each.name, {})[file.path] = site
+    return shadowed
+
+
+def _without(each: Description, dropped: set[str], cache: ScanCache) -> Layer:
+    """Returns the layer of a distribution without some of its files."""
+    layer = Layer(
+        each.name, each.version, each.digest, each.native, each.bytes, Path(each.site), each.source_bytes
+    )
+    if not dropped:
+        return layer
+    document = kept_document(each.digest, cache)
+    own = document.record_path
+    files = with_record([file for file in document.files if file.path not in {own, *dropped}], own)
+    return replace(
+        layer,
+        digest=keep_document(replace(document, files=files), cache),
+        native=any(is_native(file.path) for file in files),
+        bytes=sum(file.size for file in files),
+    )
+
+
+def _shadowed_warnings(each: Description, shadowed: dict[str, str]) -> Iterator[Warning]:
+    for site in sorted(set(shadowed.values())):
+        paths = [path for path, earlier in shadowed.items() if earlier == site]
+        yield from _warnings(each, paths, f"is also in {site}, which comes first, and travels from there")
+
+
+def _warnings(each: Description, paths: Sequence[str], what: str) -> Iterator[Warning]:
+    """Yields one warning about files of a distribution, if there are any."""
+    if not paths:
+        return
+    more = f" and {len(paths) - _SHOWN} more" if len(paths) > _SHOWN else ""
+    yield Warning(
+        f"{', '.join(sorted(paths)[:_SHOWN])}{more} of {each.name} {each.version} {what}",
+        file=Path(each.site, min(paths)),
+        hint=f"reinstall it: pip install --force-reinstall --no-deps {each.name}=={each.version}",
+    )

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from raybundle.model import CollectedFile, Resolution
 
 FORMAT = 1
-NATIVE_SUFFIXES = (".so", ".pyd", ".dylib")
+_NATIVE = re.compile(r".*\.(so(\.[0-9.]+)?|pyd|dylib)", re.DOTALL)
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _HEX = re.compile(r"[0-9a-f]{64}")
 _FOLDER = re.compile(r"project|root-[1-9][0-9]*")
@@ -105,7 +105,7 @@ def make_manifest(
     """Returns the manifest of the collected files and the layers of a resolution."""
     interpreter = resolution.interpreter
     major, minor, _ = interpreter.version
-    native = any(file.path.endswith(NATIVE_SUFFIXES) for file in files) or any(each.native for each in layers)
+    native = any(is_native(file.path) for file in files) or any(each.native for each in layers)
     return Manifest(
         target=_entry(resolution),
         python=PythonTag(
@@ -138,6 +138,11 @@ def _entry(resolution: Resolution) -> ScriptEntry | ModuleEntry:
             return ScriptEntry(script.path)
         case other:
             return assert_never(other)
+
+
+def is_native(path: str) -> bool:
+    """Returns whether a file of this name runs on one platform only: an extension or a library."""
+    return _NATIVE.fullmatch(path) is not None
 
 
 def directory_symbol(path: ArchivePath) -> RootSymbol:

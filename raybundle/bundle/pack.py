@@ -43,25 +43,40 @@ class Archive:
     """Hex SHA-256 of the boot that it holds, as `RAYBUNDLE_BOOT` has it."""
 
 
-def pack(manifest: bytes, collected: Sequence[CollectedFile]) -> Archive:
-    """Returns the archive of a bundle; the same arguments give the same bytes."""
+def pack(manifest: bytes, collected: Sequence[CollectedFile], delivery: bytes | None = None) -> Archive:
+    """Returns the archive of a bundle; the same arguments give the same bytes.
+
+    Args:
+        manifest: of the bundle.
+        collected: its files.
+        delivery: how its layers travel, where it has any.
+    """
     boot = read_boot()
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=COMPRESSION_LEVEL) as archive:
-        for name, data, executable in sorted(_members(manifest, collected, boot)):
-            info = zipfile.ZipInfo(name, _TIME)
-            info.create_system = _UNIX
-            info.external_attr = _MODES[executable] << 16
-            info.compress_type = zipfile.ZIP_DEFLATED
-            archive.writestr(info, data)
+        for name, data, executable in sorted(_members(manifest, collected, boot, delivery)):
+            archive.writestr(member_info(name, executable=executable), data)
     data = buffer.getvalue()
     return Archive(data, hashlib.sha256(data).hexdigest(), boot_digest(boot))
 
 
+def member_info(
+    name: str, *, executable: bool = False, compression: int = zipfile.ZIP_DEFLATED
+) -> zipfile.ZipInfo:
+    """Returns what an archive says of a member: nothing of when, where or by whom it was made."""
+    info = zipfile.ZipInfo(name, _TIME)
+    info.create_system = _UNIX
+    info.external_attr = _MODES[executable] << 16
+    info.compress_type = compression
+    return info
+
+
 def _members(
-    manifest: bytes, collected: Sequence[CollectedFile], boot: dict[str, bytes]
+    manifest: bytes, collected: Sequence[CollectedFile], boot: dict[str, bytes], delivery: bytes | None
 ) -> Iterator[tuple[str, bytes, bool]]:
     yield f"{OWN}/manifest.json", manifest, False
+    if delivery is not None:
+        yield f"{OWN}/delivery.json", delivery, False
     for name, data in boot.items():
         yield (name if name == BOOT_FILES[0] else f"{OWN}/{name}"), data, False
     for file in collected:

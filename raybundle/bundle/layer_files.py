@@ -1,0 +1,87 @@
+"""What travels of an installed distribution, as its RECORD lists it (docs/format.md, section 5.1)."""
+
+from __future__ import annotations
+
+import csv
+import io
+import posixpath
+import re
+import unicodedata
+from typing import TYPE_CHECKING
+
+from raybundle.errors import RefusedFileError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+RECORD = "RECORD"
+_FIELDS = 3
+"""Path, hash, size: https://packaging.python.org/en/latest/specifications/recording-installed-packages/"""
+_LEFTOVER = re.compile(r"INSTALLER|REQUESTED|direct_url\.json|uv_[^/]*\.json")
+"""What installers leave in `.dist-info`: how a distribution came here, not what it is."""
+_SCRIPTS = frozenset({"bin", "Scripts"})
+"""Folders of scripts; beside the packages where an installer was given a directory (`--target`)."""
+_DRIVE = re.compile(r"[A-Za-z]:")
+
+
+def listed_files(metadata: Path) -> dict[str, str]:
+    """Returns what travels of a distribution: the hash that RECORD has, by path below its site directory.
+
+    A hash is `sha256=…` in base64 as RECORD has it, or empty. RECORD itself is in it, without one.
+
+    Raises:
+        RefusedFileError: RECORD is missing, or has lines that cannot be understood.
+    """
+    listed = dict(_rows(metadata / RECORD))
+    listed[f"{metadata.name}/{RECORD}"] = ""
+    return {path: digest for path, digest in listed.items() if _travels(path, metadata.name, listed)}
+
+
+def _rows(record: Path) -> Iterator[tuple[str, str]]:
+    """Yields path and hash of each file that lies below the site directory."""
+    reader = csv.reader(io.StringIO(_read(record), newline=""), strict=True)
+    try:
+        for row in reader:
+            if row:
+                path = _normalised(row, f"{record}:{reader.line_num}")
+                if path is not None:
+                    yield path, row[1]
+    except csv.Error as error:
+        raise RefusedFileError(f"{record}:{reader.line_num}: {error}") from error
+
+
+def _read(record: Path) -> str:
+    try:
+        data = record.read_bytes()
+    except OSError as error:
+        raise RefusedFileError(f"{record}: {error.strerror}") from error
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        text = data.splitlines()[line - 1] if data else b""
+        raise RefusedFileError(f"{record}:{line}: not UTF-8: {text!r}") from error
+
+
+def _normalised(row: list[str], place: str) -> str | None:
+    """Returns the path of a row, or None for what lies elsewhere: scripts, manual pages, other sites."""
+    if len(row) != _FIELDS or not row[0]:
+        raise RefusedFileError(f"{place}: not a path, a hash and a size: {','.join(row)!r}")
+    path = posixpath.normpath(row[0].replace("\\", "/"))
+    if path.startswith("/") or path.split("/", 1)[0] == ".." or _DRIVE.match(path):
+        return None
+    if path == "." or any(unicodedata.category(character) == "Cc" for character in path):
+        raise RefusedFileError(f"{place}: not the path of a file: {row[0]!r}")
+    return path
+
+
+def _travels(path: str, metadata: str, listed: dict[str, str]) -> bool:
+    head, _, rest = path.partition("/")
+    if path.endswith(".pyc") or "__pycache__" in path.split("/"):
+        return False
+    if not rest:  # where `site` would carry them out; deeper ones are data, such as weights of a model
+        return not path.endswith(".pth")
+    if head == metadata:
+        return not _LEFTOVER.fullmatch(rest)
+    return head not in _SCRIPTS or f"{head}/__init__.py" in listed
