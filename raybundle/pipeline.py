@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -16,9 +17,11 @@ from raybundle.store import layout, open_store
 from raybundle.submission import Stored
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from raybundle.bundle.byte_code import ByteCode
+    from raybundle.bundle.layers import Layer
     from raybundle.bundle.manifest import Manifest
     from raybundle.bundle.pack import Archive
     from raybundle.config import Settings
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
     from raybundle.graph.traced import Traced
     from raybundle.model import CollectedFile, Digest, Interpreter, Resolution, Target
     from raybundle.store.base import Store
+    from raybundle.store.layer_objects import Progress
 
 
 @dataclass(slots=True)
@@ -76,11 +80,13 @@ class Plan:
     manifest_bytes: bytes
     digest: Digest
     timings: Timings
+    cache: ScanCache
+    layers: tuple[Layer, ...] = ()
 
     @property
     def bytes(self) -> int:
-        """Size of all files of the bundle together."""
-        return sum(len(file.data) for file in self.files)
+        """Size of all files of the bundle together, those of its layers too."""
+        return sum(len(file.data) for file in self.files) + sum(layer.bytes for layer in self.layers)
 
 
 def plan(request: Request) -> Plan:
@@ -90,20 +96,21 @@ def plan(request: Request) -> Plan:
         BundleError: imports resolve nowhere, or files must not or cannot travel.
         SecretError: files hold secrets.
     """
+    from raybundle.bundle.layers import describe_layers
     from raybundle.bundle.secrets import refuse_secrets
 
-    timings = Timings()
+    timings, cache = Timings(), _scan_cache(request)
     with timings.stage("resolve"):
         resolution = resolve_target(request)
     with timings.stage("build"):
         files = collect(resolution)
-        unused = refuse_secrets(
-            resolution, files, request.settings.items("allow-secrets"), _scan_cache(request)
-        )
-        resolution = replace(resolution, warnings=(*resolution.warnings, *unused))
-        manifest = make_manifest(resolution, files)
+        unused = refuse_secrets(resolution, files, request.settings.items("allow-secrets"), cache)
+        layers = describe_layers(resolution.distributions, resolution.interpreter, cache)
+        odd = [warning for layer in layers for warning in layer.warnings]
+        resolution = replace(resolution, warnings=(*resolution.warnings, *unused, *odd))
+        manifest = make_manifest(resolution, files, layers)
         data = format_manifest(manifest)
-    return Plan(resolution, files, manifest, data, digest_of(data), timings)
+    return Plan(resolution, files, manifest, data, digest_of(data), timings, cache, layers)
 
 
 def _scan_cache(request: Request) -> ScanCache:
@@ -209,29 +216,79 @@ def open_request_store(settings: Settings, environ: Mapping[str, str]) -> Store:
     return open_store(settings.text("store") or default_store(environ), environ)
 
 
-def build(planned: Plan, store: Store, graph: bytes) -> Stored:
+def build(planned: Plan, store: Store, graph: bytes, progress: Progress | None = None) -> Stored:
     """Puts a bundle into the store, unless it is there, and returns what is needed to run it.
 
+    Args:
+        planned: the bundle.
+        store: where it goes.
+        graph: how it was resolved, kept beside it.
+        progress: takes how many bytes of layers are done, and of how many.
+
     Raises:
+        BundleError: files of layers are no longer what they were when the bundle was planned.
         DigestMismatchError: an object of the bundle is there and holds something else.
         StoreError: the store refuses us or cannot be reached.
     """
     with planned.timings.stage("build"):
-        archive = pack(planned.manifest_bytes, planned.files)
+        byte_code = _byte_code(planned)
+        delivery = _delivery(planned, byte_code)
+        archive = pack(planned.manifest_bytes, planned.files, delivery)
+    key = layout.archive_key(planned.digest, archive.boot, archive.sha256)
     with planned.timings.stage("upload"):
-        uploaded = _put_bundle(store, planned, archive, graph)
+        layout.prepare(store)
+        uploaded = _put_layers(store, planned, byte_code, progress)
+        if delivery is not None and layout.put_compared(store, layout.delivery_key(key), delivery):
+            uploaded += len(delivery)
+        uploaded += _put_bundle(store, planned, archive, graph)
+    compiled = {each.layer: (each.tag, each.listing) for each in byte_code}
     return Stored(
         planned.digest,
         planned.manifest,
-        layout.archive_key(planned.digest, archive.boot, archive.sha256),
+        key,
         archive.boot,
         uploaded,
+        tuple(key for key, _ in layout.layer_keys(planned.manifest.layers, compiled)),
+        None if delivery is None else hashlib.sha256(delivery).hexdigest(),
     )
+
+
+def _byte_code(planned: Plan) -> tuple[ByteCode, ...]:
+    if not planned.layers:
+        return ()
+    from raybundle.bundle.byte_code import find_byte_code
+
+    return find_byte_code(planned.layers, planned.resolution.interpreter, planned.cache)
+
+
+def _delivery(planned: Plan, byte_code: Sequence[ByteCode]) -> bytes | None:
+    """Returns how the layers of a bundle travel, and what does not; None where there are none."""
+    if not planned.layers:
+        return None
+    from raybundle.bundle.delivery import Delivery
+    from raybundle.graph.installed_modules import absent_modules
+
+    resolution = planned.resolution
+    present = [each.name for each in resolution.distributions]
+    return Delivery(
+        absent_modules(resolution.interpreter, present, planned.cache),
+        {each.layer: (each.tag, each.listing) for each in byte_code},
+    ).format()
+
+
+def _put_layers(store: Store, planned: Plan, byte_code: Sequence[ByteCode], progress: Progress | None) -> int:
+    """Puts layers and their byte-code, and returns the bytes of what was new."""
+    if not planned.layers:
+        return 0
+    from raybundle.store.layer_objects import LayerSender, byte_code_objects, layer_objects
+    from raybundle.store.receipts import Receipts
+
+    sender = LayerSender(store, Receipts(planned.cache, store.url), planned.cache, progress)
+    return sender.put([*layer_objects(planned.layers, planned.cache), *byte_code_objects(byte_code)])
 
 
 def _put_bundle(store: Store, planned: Plan, archive: Archive, graph: bytes) -> int:
     """Puts archive, graph and manifest in this order: a bundle whose manifest is there is complete."""
-    layout.prepare(store)
     digest = planned.digest
     uploaded = 0
     if layout.put_compared(store, layout.archive_key(digest, archive.boot, archive.sha256), archive.data):
@@ -247,7 +304,7 @@ def find_bundle(store: Store, ref: str) -> Stored:
     """Returns a bundle of the store by its digest, the start of it, or a name.
 
     Raises:
-        ObjectMissingError: there is none, or it lost its archive.
+        ObjectMissingError: there is none, or it lost its archive or layers; those are named.
         DigestMismatchError: its manifest is not what its digest says.
     """
     digest = layout.look_up(store, ref)
@@ -259,4 +316,20 @@ def find_bundle(store: Store, ref: str) -> Stored:
         )
     ours = boot_digest(read_boot())
     key, boot = min(archives, key=lambda archive: (archive[1] != ours, archive))
-    return Stored(digest, manifest, key, boot, 0)
+    if not manifest.layers:
+        return Stored(digest, manifest, key, boot, 0)
+    return _with_layers(store, Stored(digest, manifest, key, boot, 0))
+
+
+def _with_layers(store: Store, stored: Stored) -> Stored:
+    """Returns a bundle of the store with what says how its layers travel."""
+    from raybundle.bundle.delivery import parse_delivery
+    from raybundle.store.layer_objects import require_objects
+
+    key = layout.delivery_key(stored.archive_key)
+    data = store.get(key)
+    delivery = parse_delivery(data, f"{key} in {store.url}")
+    keys = layout.layer_keys(stored.manifest.layers, delivery.byte_code)
+    require_objects(store, ((key, f"{layer.name} {layer.version}") for key, layer in keys))
+    digest = hashlib.sha256(data).hexdigest()
+    return replace(stored, layer_keys=tuple(key for key, _ in keys), delivery=digest)

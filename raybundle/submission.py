@@ -57,6 +57,10 @@ class Stored:
     """Hex digest of the boot in the archive."""
     uploaded_bytes: int = 0
     """Bytes of the objects that were new to the store."""
+    layer_keys: tuple[str, ...] = ()
+    """Of the layers in the manifest's order, each followed by its byte-code where it has some."""
+    delivery: str | None = None
+    """Hex SHA-256 of the delivery, where there are layers."""
 
 
 @dataclass(frozen=True, slots=True)

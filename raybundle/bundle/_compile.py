@@ -1,7 +1,7 @@
 """Runs alone in the target interpreter: compiles the sources named on stdin, and writes byte-code to stdout.
 
 In comes one JSON document, `{"site": …, "files": [[path, sha256], …]}`. Out goes a line of JSON with cache tag
-and magic number, then for each file that compiles a line `{"path": …, "size": …}` and so many bytes; last `{}`.
+and magic number; for each file that compiles a line with `path` and `size`, and its bytes; then `{}`.
 """
 
 # It imports what an isolated start has loaded already, and as little more as it can.
@@ -35,7 +35,7 @@ def main() -> None:
 
 
 def compiled(path: str, data: bytes) -> bytes | None:
-    """Returns the unchecked hash-based pyc (PEP 552) of a source, or None where this Python cannot compile it."""
+    """Returns the unchecked hash-based pyc (PEP 552) of a source, or None where it is no Python."""
     try:
         code = compile(data, path, "exec", dont_inherit=True, optimize=0)
     except (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError):

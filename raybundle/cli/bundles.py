@@ -34,7 +34,7 @@ def build_target(arguments: argparse.Namespace, console: Console) -> int:
     request = make_request(arguments, target)
     planned = checked_plan(request, console, strict=arguments.strict)
     store = open_request_store(request.settings, os.environ)
-    stored = store_plan(planned, store)
+    stored = store_plan(planned, store, console)
     name = request.settings.text("name")
     version = None if name is None else record_name(store, name, stored.digest)
     if not console.json_mode:
@@ -57,9 +57,17 @@ def build_target(arguments: argparse.Namespace, console: Console) -> int:
     return 0
 
 
-def store_plan(planned: Plan, store: Store) -> Stored:
-    """Builds a plan into the store, with its graph beside it."""
-    return build(planned, store, canonical_json(graph_document(planned.resolution)))
+def store_plan(planned: Plan, store: Store, console: Console) -> Stored:
+    """Builds a plan into the store, with its graph beside it; on a terminal it shows how far that is."""
+
+    def progress(done: int, total: int) -> None:
+        console.progress(f"layers: {size_text(done)} of {size_text(total)} in the store")
+
+    try:
+        return build(planned, store, canonical_json(graph_document(planned.resolution)), progress)
+    finally:
+        if planned.layers:
+            console.progress("")
 
 
 def show(arguments: argparse.Namespace, console: Console) -> int:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 SCHEMA_VERSION = 1
 """Of the documents that `--json` prints."""
 _RED, _YELLOW, _RESET = "\033[31m", "\033[33m", "\033[0m"
+_CLEAR = "\033[K"
+"""Clears a terminal's line from the cursor on."""
 
 
 class Console:
@@ -56,6 +58,16 @@ class Console:
     def warn(self, text: str) -> None:
         """Writes what went wrong beside the command, also with `--quiet`."""
         self._say(f"{self._paint('warning', _YELLOW)}: {text}\n")
+
+    @property
+    def shows_progress(self) -> bool:
+        """Whether somebody looks at stderr and wants to be told."""
+        return not self._quiet and sys.stderr is not None and sys.stderr.isatty()
+
+    def progress(self, text: str) -> None:
+        """Writes over the line that it wrote before; an empty text leaves nothing of it."""
+        if self.shows_progress:
+            self._say(f"\r{_CLEAR}{text}")
 
     @staticmethod
     def _say(text: str) -> None:

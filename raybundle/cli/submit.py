@@ -85,7 +85,7 @@ def submit_target(arguments: argparse.Namespace, console: Console) -> int:
     console.warnings(environment.warnings)
     planned = checked_plan(request, console, strict=arguments.strict)
     store = open_request_store(request.settings, os.environ)
-    stored = store_plan(planned, store)
+    stored = store_plan(planned, store, console)
     console.note(
         f"bundle {stored.digest} ({len(planned.files)} files, {size_text(planned.bytes)}, "
         f"{size_text(stored.uploaded_bytes)} new)"

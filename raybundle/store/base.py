@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import unicodedata
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from raybundle.errors import StoreError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 SEGMENT_BYTES = 255
 """Longest part of a key between slashes: what Linux file systems and SeaweedFS take."""
@@ -34,6 +37,13 @@ class Store(Protocol):
 
         False does not say whose object it is: a request that was retried may have met its own first try.
         `layout.put_compared` reads it again.
+        """
+
+    def put_new_file(self, key: str, path: Path) -> bool:
+        """Does what `put_new` does with the content of a file, which is not held in memory.
+
+        The key must be one by which content is named: where a store takes large objects only in parts, it
+        looks first and then puts, and of two who do that at the same time the second one's object stays.
         """
 
     def size(self, key: str) -> int | None:

@@ -15,6 +15,7 @@ from raybundle.store.base import check_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 NODE_SCHEMES = {"gs": "gs", "gcs": "gs", "abfss": "abfss", "http": "http", "https": "https"}
 """fsspec's schemes that Ray reads, as Ray writes them; Ray's own `gcs://` is another thing."""
@@ -51,6 +52,17 @@ class FsspecStore:
             with contextlib.suppress(NotImplementedError):
                 self._files.makedirs(path.rpartition("/")[0], exist_ok=True)
             return self._create(path, data)
+
+    def put_new_file(self, key: str, path: Path) -> bool:
+        """Looks first; the driver sends the file in pieces."""
+        target = self._path(key)
+        with self._access(f"write {key} to"), self._writing:
+            if self._files.exists(target):
+                return False
+            with contextlib.suppress(NotImplementedError):
+                self._files.makedirs(target.rpartition("/")[0], exist_ok=True)
+            self._files.put_file(str(path), target)
+            return True
 
     def size(self, key: str) -> int | None:
         """Returns the object's bytes as the driver lists them."""

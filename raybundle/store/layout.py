@@ -14,6 +14,9 @@ from raybundle.errors import DigestMismatchError, ObjectMissingError, StoreError
 from raybundle.model import Digest
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from raybundle.bundle.manifest import LayerEntry
     from raybundle.store.base import Store
 
 STORE_KEY = "store.json"
@@ -60,6 +63,39 @@ def find_archives(store: Store, digest: Digest) -> list[tuple[str, str]]:
     return [
         (key, match["boot"]) for key in store.keys(folder) if (match := ARCHIVE.fullmatch(key, len(folder)))
     ]
+
+
+def delivery_key(archive: str) -> str:
+    """Returns the key of what says how the layers of a bundle travel that has this archive."""
+    return archive.removesuffix(".zip") + ".json"
+
+
+def layer_key(digest: Digest) -> str:
+    """Returns the key of a layer's archive."""
+    return f"layers/{_hex(digest)}.zip"
+
+
+def byte_code_key(digest: Digest, tag: str, listing: str) -> str:
+    """Returns the key of the byte-code of a layer, for interpreters with this cache tag."""
+    return f"layers/{_hex(digest)}-{tag}-{listing}.zip"
+
+
+def layer_keys(
+    layers: Iterable[LayerEntry], byte_code: Mapping[str, tuple[str, str]]
+) -> list[tuple[str, LayerEntry]]:
+    """Returns the keys of layers and the layer of each: every layer is followed by its byte-code.
+
+    Args:
+        layers: of a manifest, in its order.
+        byte_code: cache tag and listing by the layer's hex digest, where it has some.
+    """
+    found = []
+    for each in layers:
+        found.append((layer_key(each.digest), each))
+        compiled = byte_code.get(_hex(each.digest))
+        if compiled is not None:
+            found.append((byte_code_key(each.digest, *compiled), each))
+    return found
 
 
 def graph_key(digest: Digest) -> str:

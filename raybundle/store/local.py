@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import io
 import os
 import secrets
+import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from raybundle.errors import ObjectMissingError, StoreAccessError
 from raybundle.store.base import check_key
@@ -17,6 +19,9 @@ if TYPE_CHECKING:
 
 INCOMING = ".incoming"
 """Folder of unfinished writes; on the store's own file system, because `link` does not cross one."""
+
+COPIED = 1 << 20
+"""Bytes of a large object that are in memory at once."""
 
 HINTS = {
     errno.EACCES: "make the directory writable for this user, or name another one with --store",
@@ -51,10 +56,18 @@ class LocalStore:
 
     def put_new(self, key: str, data: bytes) -> bool:
         """Writes beside, then links: the name appears with the whole object or not at all."""
+        return self._put(key, io.BytesIO(data))
+
+    def put_new_file(self, key: str, path: Path) -> bool:
+        """Copies, as `put_new` writes: the object shares nothing with the file that it came from."""
+        with path.open("rb") as source:
+            return self._put(key, source)
+
+    def _put(self, key: str, source: BinaryIO) -> bool:
         path = self._path(key)
         with self._access("write to"):
             _make_directory(path.parent)
-            with self._written(data) as temporary:
+            with self._written(source) as temporary:
                 try:
                     os.link(temporary, path)
                 except FileExistsError:
@@ -83,12 +96,12 @@ class LocalStore:
         return self._directory / check_key(key)
 
     @contextlib.contextmanager
-    def _written(self, data: bytes) -> Iterator[Path]:
+    def _written(self, source: BinaryIO) -> Iterator[Path]:
         temporary = self._directory / INCOMING / f"{os.getpid()}-{secrets.token_hex(8)}"
         _make_directory(temporary.parent)
         try:
             with temporary.open("xb") as file:
-                file.write(data)
+                shutil.copyfileobj(source, file, COPIED)
                 file.flush()
                 os.fsync(file.fileno())
             yield temporary
