@@ -1,7 +1,7 @@
 """Runs alone in the target interpreter: compiles the sources named on stdin, and writes byte-code to stdout.
 
-In comes one JSON document, `{"site": …, "files": [[path, sha256], …]}`. Out goes a line of JSON with cache tag
-and magic number; for each file that compiles a line with `path` and `size`, and its bytes; then `{}`.
+In comes one JSON document: `site`, and `files` as pairs of path and SHA-256. Out goes a line of JSON with
+cache tag and magic number, for each file that compiles a line with `path` and `size` and its bytes, and `{}`.
 """
 
 # It imports what an isolated start has loaded already, and as little more as it can.

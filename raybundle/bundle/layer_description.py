@@ -250,7 +250,7 @@ def _owners(metadata: str, site: str, file: LayerFile) -> list[str]:
             try:
                 with open(f"{site}/{name}/{RECORD}", "rb") as stream:
                     if line in b"\n" + stream.read():
-                        found.append(normalised_name(name.rpartition("-")[0]))
+                        found.append(normalised_name(name.removesuffix(".dist-info").rpartition("-")[0]))
             except OSError:
                 continue
     return found

@@ -79,6 +79,18 @@ def test_a_second_put_changes_nothing(store: Store, first: bytes) -> None:
     assert store.get("a/b") == first
 
 
+@pytest.mark.parametrize("size", [0, 20 << 20], ids=["empty", "20 MB"])
+def test_a_file_is_put_once_and_comes_back_byte_for_byte(store: Store, tmp_path: Path, size: int) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    first.write_bytes(os.urandom(size))
+    second.write_bytes(b"second")
+    created = [store.put_new_file("layers/a.zip", path) for path in (first, second)]
+
+    assert created == [True, False]
+    assert store.get("layers/a.zip") == first.read_bytes()
+    assert store.size("layers/a.zip") == size
+
+
 def test_one_of_sixteen_racers_wins_and_all_read_its_bytes(store: Store) -> None:
     def race(number: int) -> tuple[bool, bytes]:
         created = store.put_new("race/one", b"%d" % number)

@@ -1,0 +1,61 @@
+"""Distributions that a test installs itself: files, metadata and RECORD in a site directory."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import time
+from typing import TYPE_CHECKING
+
+from raybundle.model import Distribution
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+LONG_AGO = 1_600_000_000
+"""Seconds since the epoch, of files whose times must not be young."""
+
+
+def install(
+    site: Path, name: str, files: Mapping[str, bytes], *, version: str = "1.0", rows: Iterable[str] = ()
+) -> Distribution:
+    """Writes a distribution as an installer does, and returns it as one that travels.
+
+    Args:
+        site: the site-packages directory.
+        name: of the distribution.
+        files: content by path.
+        version: of the distribution.
+        rows: more lines of RECORD.
+    """
+    metadata = f"{name}-{version}.dist-info"
+    head = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n".encode()
+    everything = {f"{metadata}/METADATA": head, **files}
+    for path, data in everything.items():
+        (site / path).parent.mkdir(parents=True, exist_ok=True)
+        (site / path).write_bytes(data)
+    own = [f"{_quoted(path)},sha256={in_base64(data)},{len(data)}" for path, data in everything.items()]
+    record = "\n".join([*own, *rows, f"{metadata}/RECORD,,"]) + "\n"
+    (site / metadata / "RECORD").write_text(record)
+    return Distribution(name.lower().replace("_", "-"), version, "bundle", 0, (), site / metadata)
+
+
+def _quoted(path: str) -> str:
+    return f'"{path}"' if "," in path else path
+
+
+def in_base64(data: bytes) -> str:
+    """Returns the SHA-256 of `data` as RECORD has it."""
+    return base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=").decode()
+
+
+def grow_old() -> None:
+    """Waits until what was just written is not young any more: the time of a change cannot be set back."""
+    time.sleep(2.1)
+
+
+def set_times(path: Path) -> None:
+    """Gives a file the times of another day."""
+    os.utime(path, (LONG_AGO, LONG_AGO))
