@@ -20,9 +20,14 @@ OWN = ".raybundle"
 """Folder of the archive that holds what is not a project file."""
 BOOT_FILES = (
     "sitecustomize.py",
+    "raybundle_absent.py",
     "raybundle_boot.py",
+    "raybundle_environment.py",
+    "raybundle_evict.py",
+    "raybundle_layers.py",
     "raybundle_links.py",
     "raybundle_materialise.py",
+    "raybundle_parallel.py",
     "raybundle_path.py",
 )
 """What travels of `raybundle.node`; the first stands at the top, where Python looks for it."""

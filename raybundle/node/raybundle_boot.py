@@ -17,8 +17,14 @@ if TYPE_CHECKING:
 
 _held: list[int] = []
 """Descriptors that stay open while this process lives: a shared lock on the tree in use."""
+_held_back: list[str] = []
+"""Warnings that wait until Ray shows them to the user: what a worker says while it starts is not."""
 WAITING = "raybundle-secret "
 """Stands before the reference in the variable of a secret that is not found yet."""
+OWN_ENVIRONMENT = "/runtime_resources/"
+"""Part of the prefix of an environment that Ray has made for `pip` or `uv` of a runtime_env."""
+HEX_DIGITS = 64
+"""Of a SHA-256."""
 LONGEST_SECRET = (128 << 10) - 1
 """Bytes of `NAME=value`: with a longer one in its environment no process can be started (execve(2))."""
 
@@ -32,21 +38,24 @@ def start(stub: Any, original: list[str]) -> None:
     """
     digest = os.environ["RAYBUNDLE_DIGEST"].partition(":")[2]
     tree = f"{stub.PRIVATE}/trees/{digest}"
+    _find_layers(os.environ["RAYBUNDLE_SCRATCH"])
     record = _hold(stub, tree)
-    _check_python(record)
-    links = _links(stub, record, original)
+    check_python(record)
+    links, own = _links(stub, record, original)
     library = sys.path[:]
     fixed = (f"{links}/ray/thirdparty_files", links)
     scratch = os.environ["RAYBUNDLE_SCRATCH"]
-    path = _added_by_the_job(stub, scratch) + _path(record["path"], tree, library, fixed)
+    path = _added_by_the_job(stub, scratch) + _path(record, tree, library, fixed, own)
     if "RAYBUNDLE_SECRETS" in os.environ:
         _set_secrets(os.environ["RAYBUNDLE_SECRETS"].split("\n"))
     _set_environment(stub)
     module = stub.load("raybundle_path")
-    _set_finders(stub, module.see_through, tree, scratch)
+    _set_finders(stub, module, tree, scratch)
     module.Path.tree, module.Path.scratch, module.Path.fixed = tree, scratch, fixed
     sys.path = module.Path(path)
     role = stub.role()
+    if own:
+        _held_back.append(_describe(own))
     if role == "driver":
         _run_verified(module.verified(os.path.abspath(sys.argv[0]), tree, scratch))
     if record.get("sitecustomize"):
@@ -58,24 +67,74 @@ def ready() -> None:
     """Runs in each worker once Ray has connected it: a worker that was never booted fails to find it."""
     if isinstance(sys.path, sys.modules["raybundle_path"].Path):
         sys.path[:] = sys.path.planned
+    _warn()
+
+
+def _find_layers(scratch: str) -> None:
+    """Notes where Ray has put layers, for this process and for its children, in RAYBUNDLE_LAYERS.
+
+    Ray starts a process with its `py_modules` on PYTHONPATH, before the working directory. Where a task has
+    some of its own, they stand there in place of the bundle's.
+    """
+    entries = os.environ.get("PYTHONPATH", "").split(":")
+    if "RAYBUNDLE_BOOTED" in os.environ or scratch not in entries:
+        return
+    ours = []
+    for entry in entries[: entries.index(scratch)]:
+        names = os.listdir(entry) if os.path.isdir(entry) else []
+        if any(_is_of_a_layer(name) for name in names):
+            ours.append(entry)
+        elif names:
+            raise RuntimeError(
+                f"file {entry}: expected layers of the bundle, found {min(names)}: a task's or actor's own "
+                "py_modules cannot be combined with a bundle; take them along with `include` instead"
+            )
+    os.environ["RAYBUNDLE_LAYERS"] = ":".join(ours)
+
+
+def _is_of_a_layer(name: str) -> bool:
+    """Claims that a file has the name of a layer or of a part of one: 64 hex digits and more."""
+    return len(name) > HEX_DIGITS and not name[:HEX_DIGITS].strip("0123456789abcdef")
 
 
 def _hold(stub: Any, tree: str) -> Record:
-    """Returns the record of the tree, made if need be, and keeps the tree from eviction by a shared lock."""
-    boot = f"{stub.PRIVATE}/boot/{os.environ['RAYBUNDLE_BOOT']}"
-    for _ in range(2):
-        if stub.is_private(stub.PRIVATE) and os.path.exists(boot) and os.path.exists(f"{tree}/record"):
-            import fcntl
+    """Returns the record of the tree, made if need be; eviction is kept from it while this process lives."""
+    record = _take(stub, tree) or stub.load("raybundle_materialise").materialise(stub, tree, _take)
+    if record is None:
+        raise RuntimeError(f"file {tree}: expected a tree, found none after it was made")
+    return record
 
-            descriptor = os.open(f"{tree}.lock", os.O_RDWR | os.O_CREAT, 0o600)
-            fcntl.flock(descriptor, fcntl.LOCK_SH)
-            if os.path.exists(f"{tree}/record"):
-                _held.append(descriptor)
-                os.utime(f"{tree}.lock")
-                return _read_record(f"{tree}/record")
-            os.close(descriptor)
-        stub.load("raybundle_materialise").materialise(stub, tree)
-    raise RuntimeError(f"file {tree}: expected a tree, found none: the cache of this node is too small")
+
+def _take(stub: Any, tree: str) -> Record | None:
+    """Returns the record of the tree, with shared locks on it and its environment; None if one is missing."""
+    boot = f"{stub.PRIVATE}/boot/{os.environ['RAYBUNDLE_BOOT']}"
+    if not (stub.is_private(stub.PRIVATE) and os.path.exists(boot) and os.path.exists(f"{tree}/record")):
+        return None
+    held = [_lock(tree)]
+    if os.path.exists(f"{tree}/record"):
+        record = _read_record(f"{tree}/record")
+        environment = record.get("environment")
+        if environment:
+            environment = f"{stub.PRIVATE}/environments/{environment}"
+            if os.path.isdir(os.path.dirname(environment)):
+                held.append(_lock(environment))
+        if not environment or os.path.isdir(environment):
+            record["environment"] = environment
+            _held.extend(held)
+            return record
+    for descriptor in held:
+        os.close(descriptor)
+    return None
+
+
+def _lock(path: str) -> int:
+    """Returns the descriptor of a shared lock; its time is the last use."""
+    import fcntl
+
+    descriptor = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    fcntl.flock(descriptor, fcntl.LOCK_SH)
+    os.utime(descriptor)
+    return descriptor
 
 
 def _read_record(file: str) -> Record:
@@ -90,37 +149,84 @@ def _read_record(file: str) -> Record:
     return record
 
 
-def _check_python(record: Record) -> None:
+def check_python(asked: Record) -> None:
+    """Refuses an interpreter on which the bundle was not meant to run.
+
+    Args:
+        asked: `python`, and where native files are in the bundle, `abi` and `platform`.
+
+    Raises:
+        RuntimeError: this one is another.
+    """
     found = f"{sys.implementation.name} {sys.version_info[0]}.{sys.version_info[1]}"
-    if found != record["python"]:
-        raise RuntimeError(f"file {sys.executable}: expected Python {record['python']}, found {found}")
+    if found != asked["python"]:
+        raise RuntimeError(f"file {sys.executable}: expected Python {asked['python']}, found {found}")
+    if "abi" in asked:
+        import _imp  # SOABI without the cost of `sysconfig`
+
+        suffix: str = _imp.extension_suffixes()[0]
+        if suffix != f".{asked['abi']}.so":
+            abi = suffix[1:].rpartition(".")[0]
+            raise RuntimeError(f"file {sys.executable}: expected ABI {asked['abi']}, found {abi}")
+    machine, system = os.uname().machine, {"darwin": "macosx"}.get(sys.platform, sys.platform)
+    platform = asked.get("platform", f"{system}-{machine}")
+    if system not in platform or not platform.endswith((machine, "universal2")):
+        raise RuntimeError(f"file {sys.executable}: expected platform {platform}, found {system}-{machine}")
 
 
-def _links(stub: Any, record: Record, original: list[str]) -> str:
-    """Returns the directory of links to Ray and what the cluster provides, made anew when that changed."""
-    import _imp  # a hash without the cost of `hashlib`
+def _links(stub: Any, record: Record, original: list[str]) -> tuple[str, str]:
+    """Returns the directories of links, made anew when the node's installation changed.
 
+    Returns:
+        That of Ray and what the cluster provides; and that of what `pip` or `uv` of a runtime_env installed
+        in the environment that this process runs on, empty where it has none of its own.
+    """
     skip = {os.path.abspath(p) for p in os.environ.get("PYTHONPATH", "").split(":") if p} | set(sys.path)
     sites = [entry for entry in original if entry not in skip and os.path.isdir(entry)]
-    what = "\n".join([sys.implementation.cache_tag, *sites, "", *record["provided"]])
-    state = "\n".join([what, *(str(os.stat(site).st_mtime_ns) for site in sites)])
-    name = _imp.source_hash(1, what.encode()).hex()
+    ray = _link(stub, sites, record["provided"])
+    own = _link(stub, sites, [sys.prefix]) if OWN_ENVIRONMENT in sys.prefix else ""
+    return ray, own
+
+
+def _describe(own: str) -> str:
+    folders = (name for name in sorted(os.listdir(own)) if name.endswith(".dist-info"))
+    names = (folder.removesuffix(".dist-info").replace("-", " ", 1) for folder in folders)
+    return f"`pip` or `uv` of a runtime_env comes before what the bundle brings: {', '.join(names)}"
+
+
+def _warn() -> None:
+    while _held_back:
+        os.write(2, f"raybundle: warning: {_held_back.pop()}\n".encode(errors="backslashreplace"))
+
+
+def _link(stub: Any, sites: list[str], what: list[str]) -> str:
+    import _imp  # a hash without the cost of `hashlib`
+
+    described = "\n".join([sys.implementation.cache_tag, *sites, "", *what])
+    state = "\n".join([described, *(str(os.stat(site).st_mtime_ns) for site in sites)])
+    name = _imp.source_hash(1, described.encode()).hex()
     link, wanted = f"{stub.PRIVATE}/links/{name}", f".{name}-{_imp.source_hash(1, state.encode()).hex()}"
     try:
         if os.readlink(link) == wanted:
             return link
     except OSError:
         pass
-    stub.load("raybundle_links").make_links(link, wanted, sites, record["provided"])
+    stub.load("raybundle_links").make_links(link, wanted, sites, what)
     return link
 
 
-def _path(symbols: list[str], tree: str, library: list[str], fixed: tuple[str, str]) -> list[str]:
+def _path(record: Record, tree: str, library: list[str], fixed: tuple[str, str], own: str) -> list[str]:
+    """Returns the path; what the process' own environment has stands before what the bundle brings."""
     path: list[str] = []
-    for symbol in symbols:
+    before = "layers" if "layers" in record["path"] else "ray"
+    for symbol in record["path"]:
         root, _, rest = symbol.partition(":")
+        if own and symbol == before:
+            path.append(own)
         if symbol == "stdlib":
             path += library
+        elif symbol == "layers":
+            path.append(record["environment"])
         elif symbol == "ray":
             path += fixed
         elif root == "project":
@@ -211,16 +317,22 @@ def _set_environment(stub: Any) -> None:
         environ["PATH"] = f"{binaries}:{environ.get('PATH', os.defpath)}"
 
 
-def _set_finders(stub: Any, see_through: Any, tree: str, scratch: str) -> None:
+def _set_finders(stub: Any, module: Any, tree: str, scratch: str) -> None:
     """Resets what finds modules, and drops the modules that the node's `.pth` files imported."""
     external: Any = sys.modules["_frozen_importlib_external"]
     builtin: Any = sys.modules["_frozen_importlib"]
-    sys.meta_path[:] = [builtin.BuiltinImporter, builtin.FrozenImporter, external.PathFinder]
+    sys.meta_path[:] = [
+        builtin.BuiltinImporter,
+        builtin.FrozenImporter,
+        external.PathFinder,
+        module.Explaining(lambda name: stub.load("raybundle_absent").explain(name, tree)),
+    ]
     sys.path_importer_cache.clear()
     files = external.FileFinder.path_hook(*external._get_supported_file_loaders())
-    sys.path_hooks[:] = [see_through(files, tree, scratch), sys.modules["zipimport"].zipimporter, files]
-    for name, module in list(sys.modules.items()):
-        if not name.startswith(("__main__", "sitecustomize", "raybundle_")) and _is_foreign(stub, module):
+    through = module.see_through(files, tree, scratch)
+    sys.path_hooks[:] = [through, sys.modules["zipimport"].zipimporter, files]
+    for name, loaded in list(sys.modules.items()):
+        if not name.startswith(("__main__", "sitecustomize", "raybundle_")) and _is_foreign(stub, loaded):
             del sys.modules[name]
 
 
@@ -261,3 +373,4 @@ def _run_verified(script: str | None) -> None:
         words = [sys.executable, *flags, script, *sys.argv[1:]]
         os.execv(sys.executable, words)  # noqa: S606 - the interpreter that runs this
     os.environ["RAYBUNDLE_DRIVER"] = str(os.getpid())
+    _warn()

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 RAY_EXTRAS = ("default",)
 """Ray's supervisor imports what `ray[default]` requires, in the environment of the job."""
+REQUIREMENTS = "ray_runtime_env_internal_pip_requirements.txt"
 _REQUIREMENT = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)\s*(?:\[([^]]*)\])?[^;]*(?:;(.*))?")
 _EXTRA = re.compile(r"extra\s*==\s*['\"]([^'\"]+)['\"]")
 
@@ -71,7 +72,8 @@ def make_links(link: str, wanted: str, sites: list[str], provided: list[str]) ->
         link: absolute path of the symbolic link that stands on `sys.path`.
         wanted: name of the directory for this state of the node.
         sites: the node's site-packages directories, in the order of its path.
-        provided: `name version` of each distribution that the cluster must provide.
+        provided: `name version` of each distribution that the cluster must provide; or the prefix of an
+            environment of the job's own, to link what `pip` or `uv` installed there and not Ray.
 
     Raises:
         RuntimeError: Ray is not there, or a distribution is not there in its version.
@@ -81,7 +83,11 @@ def make_links(link: str, wanted: str, sites: list[str], provided: list[str]) ->
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not os.path.isdir(directory):
             installed = _installed(sites)
-            allowed = _closure(installed, [item.split(" ") for item in provided], sites)
+            if provided[:1] and provided[0].startswith("/"):
+                others = {name: each for name, each in installed.items() if name != "ray"}
+                allowed = _closure(others, _requested(provided[0], others))
+            else:
+                allowed = _provided(installed, [item.split(" ") for item in provided], sites)
             partial = f"{directory}.partial"
             shutil.rmtree(partial, ignore_errors=True)
             os.mkdir(partial, 0o700)
@@ -115,25 +121,54 @@ def _installed(sites: list[str]) -> dict[str, Installed]:
     return found
 
 
-def _closure(installed: dict[str, Installed], provided: list[list[str]], sites: list[str]) -> set[str]:
+def _provided(installed: dict[str, Installed], provided: list[list[str]], sites: list[str]) -> set[str]:
     """Returns the names of Ray, of the provided distributions, and of what Ray requires and is installed."""
     if "ray" not in installed:
         raise RuntimeError(f"file {', '.join(sites)}: expected distribution ray, found none")
-    allowed: set[str] = set()
     for name, version in provided:
         found = installed[name].version if name in installed else "none"
         if found != version:
             raise RuntimeError(f"file {name}.dist-info: expected {name} {version}, found {name} {found}")
-        allowed.add(name)
-    waiting: list[tuple[str, tuple[str, ...]]] = [("ray", RAY_EXTRAS)]
-    seen: set[tuple[str, tuple[str, ...]]] = set()
+    return {name for name, _ in provided} | _closure(installed, [("ray", RAY_EXTRAS)])
+
+
+def _closure(installed: dict[str, Installed], wanted: list[tuple[str, tuple[str, ...]]]) -> set[str]:
+    """Returns the names of the wanted distributions, and of what they require, as far as it is installed."""
+    names: set[str] = set()
+    waiting, seen = wanted[:], set[tuple[str, tuple[str, ...]]]()
     while waiting:
         name, extras = waiting.pop()
         if name in installed and (name, extras) not in seen:
             seen.add((name, extras))
-            allowed.add(name)
+            names.add(name)
             waiting += installed[name].requirements(extras)
-    return allowed
+    return names
+
+
+def _requested(prefix: str, installed: dict[str, Installed]) -> list[tuple[str, tuple[str, ...]]]:
+    """Returns what was asked of `pip` or `uv` for the environment at `prefix`, as names and extras.
+
+    Ray keeps the list beside the environment (ray/_private/runtime_env/dependency_utils.py). Ray clones an
+    environment, with all that is in it, or makes an empty one: the list tells what is new. Where it
+    names a file or a URL, the metadata of what was installed from such a place does.
+    """
+    wanted: list[tuple[str, tuple[str, ...]]] = []
+    lists = [name for name in os.listdir(os.path.dirname(prefix)) if name.startswith(REQUIREMENTS)]
+    if not lists:  # conda
+        return [(each.name, ()) for each in installed.values() if each.site.startswith(f"{prefix}/")]
+    for line in [line for name in lists for line in _lines(f"{os.path.dirname(prefix)}/{name}")]:
+        match = _REQUIREMENT.match(line)
+        if match and "/" not in line.partition("@")[0] and ":" not in line.partition("@")[0]:
+            wanted.append(
+                (normalise(match[1]), tuple(normalise(e) for e in (match[2] or "").split(",") if e))
+            )
+        elif line.strip() and not line.startswith("-"):
+            wanted += [
+                (each.name, ())
+                for each in installed.values()
+                if os.path.exists(f"{each.site}/{each.folder}/direct_url.json")
+            ]
+    return wanted
 
 
 def _link_site(site: str, target: str, installed: Iterable[Installed], allowed: set[str]) -> None:

@@ -1,57 +1,111 @@
-"""Makes the verified tree of a bundle on a node: once, under a lock, each file hashed, all or nothing.
+"""Makes what a bundle runs from on a node: once, under a lock, each file hashed, all or nothing.
 
-Ray's unpacked archive is the source, never the place to run from: anybody's job may write to it. Runs once
-per node and bundle, so it may import what it needs of the standard library.
+That is the verified tree of the project, and where there are layers, the environment that they make.
+Ray's unpacked archives are the source, never the place to run from: anybody's job may write to them. Runs
+once per node and bundle, so it may import what it needs of the standard library.
 """
 
 from __future__ import annotations
 
-import errno
 import json
 import os
-import shutil
+import sys
 from hashlib import sha256
 from importlib import _bootstrap_external as import_system
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from typing import Any
 
     Manifest = dict[str, Any]
 
-CACHE_BYTES = 10 << 30
-"""Bytes of files in the trees of a node, before the one unused for longest is removed."""
+FOLDERS = ("trees", "boot", "links", "layers", "environments")
+"""What the cache has in it; each is ours alone."""
 
 
-def materialise(stub: Any, tree: str) -> None:
-    """Makes the directory `tree`, and the boot beside it, from the unpacked archive, unless they are there.
+def materialise(stub: Any, tree: str, take: Callable[[Any, str], Any]) -> Any:
+    """Makes the directory `tree`, its environment and the boot of what Ray has unpacked, if they are missing.
+
+    Args:
+        stub: the module `sitecustomize`.
+        tree: absolute path.
+        take: takes the finished tree into use; called with the lock held, so that nobody evicts it before.
+
+    Returns:
+        What `take` returned.
 
     Raises:
-        RuntimeError: a file of the archive is not what the manifest says, or cannot be read or written.
+        RuntimeError: a file is not what the manifest says, or cannot be read or written.
     """
     import fcntl  # here, because a client on Windows reads `member_name` from this file
 
     _make_private(stub)
+    evict = stub.load("raybundle_evict")
     with open(f"{stub.PRIVATE}/materialise.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        archive = os.environ["RAYBUNDLE_SCRATCH"]
-        _remove_leftovers(stub)
-        _install_boot(stub)
-        if os.path.exists(f"{tree}/record"):
-            return
-        manifest = _read_manifest(archive)
-        _evict(f"{stub.PRIVATE}/trees", CACHE_BYTES - _size(manifest))
+        evict.remove_leftovers(stub.PRIVATE)
         try:
-            _make_tree(manifest, archive, f"{tree}.partial")
+            _install_boot(stub)
+            taken = take(stub, tree)
+            if taken is None:
+                _make_all(stub, tree)
+                taken = take(stub, tree)
         except OSError as error:
-            _remove_tree(f"{tree}.partial")
-            raise RuntimeError(f"file {error.filename or tree}: {error.strerror}") from error
+            message = f"file {error.filename or tree}: {_explain(error, stub.PRIVATE)}"
+            evict.remove_leftovers(stub.PRIVATE)
+            raise RuntimeError(message) from error
+        except RuntimeError:
+            evict.remove_leftovers(stub.PRIVATE)
+            raise
+    return taken
+
+
+def _explain(error: OSError, private: str) -> str:
+    status = os.statvfs(private)
+    return f"{error.strerror} ({status.f_bavail * status.f_frsize >> 20} MiB are free in {private})"
+
+
+def _make_all(stub: Any, tree: str) -> None:
+    """Makes what is not there of layers, environment and tree, in this order."""
+    archive = os.environ["RAYBUNDLE_SCRATCH"]
+    manifest = _read_manifest(archive)
+    stub.load("raybundle_boot").check_python(_python(manifest))
+    layers = [each["digest"].partition(":")[2] for each in manifest["layers"]]
+    delivery = _read_delivery(archive) if "RAYBUNDLE_DELIVERY" in os.environ else {}
+    room = None if os.path.exists(f"{tree}/record") else _size(manifest)
+    if layers:
+        _make_environment(stub, layers, delivery, (tree, room or 0))
+    else:
+        stub.load("raybundle_evict").make_room(stub.PRIVATE, room or 0, [tree])
+    if room is not None:
+        environment = _environment_key(layers) if layers else None
+        _make_tree(manifest, archive, f"{tree}.partial", _record(manifest, environment))
+        _write_absent(f"{tree}.partial/absent", delivery.get("absent", {}))
         os.rename(f"{tree}.partial", tree)
 
 
+def _make_environment(stub: Any, layers: list[str], delivery: dict[str, Any], tree: tuple[str, int]) -> None:
+    """Makes the layers that are missing, then the environment; before that, room for them and the tree."""
+    module = stub.load("raybundle_layers")
+    environment = f"{stub.PRIVATE}/environments/{_environment_key(layers)}"
+    directories = [module.directory_of(stub.PRIVATE, layer) for layer in layers]
+    absent = [layer for layer, place in zip(layers, directories, strict=True) if not os.path.exists(place)]
+    with module.Missing(stub.PRIVATE, absent, delivery) as missing:
+        keep = (tree[0], environment, *directories)
+        stub.load("raybundle_evict").make_room(stub.PRIVATE, tree[1] + missing.bytes, keep)
+        module.unpack(stub, missing)
+    if not os.path.exists(environment):
+        stub.load("raybundle_environment").make_environment(directories, environment)
+
+
+def _environment_key(layers: list[str]) -> str:
+    lines = "".join(f"{line}\n" for line in (sys.implementation.cache_tag, *sorted(layers)))
+    return sha256(lines.encode()).hexdigest()
+
+
 def _make_private(stub: Any) -> None:
-    for directory in (stub.PRIVATE, f"{stub.PRIVATE}/trees", f"{stub.PRIVATE}/boot", f"{stub.PRIVATE}/links"):
+    for directory in (stub.PRIVATE, *(f"{stub.PRIVATE}/{name}" for name in FOLDERS)):
         try:
             os.mkdir(directory, 0o700)
         except FileExistsError:
@@ -75,6 +129,24 @@ def _read_manifest(archive: str) -> Manifest:
         if ".." in path.replace(":", "/").split("/"):
             raise RuntimeError(f"file {file}: expected paths below the tree, found {path}")
     return manifest
+
+
+def _read_delivery(archive: str) -> dict[str, Any]:
+    file = f"{archive}/.raybundle/delivery.json"
+    data = _read(file)
+    found, expected = sha256(data).hexdigest(), os.environ["RAYBUNDLE_DELIVERY"]
+    if found != expected:
+        raise RuntimeError(f"file {file}: expected sha256 {expected}, found {found}")
+    delivery: dict[str, Any] = json.loads(data)
+    if delivery["format"] != 1:
+        raise RuntimeError(f"file {file}: expected format 1, found format {delivery['format']}")
+    return delivery
+
+
+def _write_absent(file: str, absent: dict[str, str]) -> None:
+    """Writes what an import that fails is explained with, in lines that are read without a parser."""
+    with open(file, "w", encoding="utf-8") as stream:
+        stream.writelines(f"{module} {distribution}\n" for module, distribution in sorted(absent.items()))
 
 
 def _read(file: str) -> bytes:
@@ -102,7 +174,7 @@ def member_name(path: str) -> str:
     return f".raybundle/{path}"
 
 
-def _make_tree(manifest: Manifest, archive: str, partial: str) -> None:
+def _make_tree(manifest: Manifest, archive: str, partial: str, record: Iterator[str]) -> None:
     os.makedirs(f"{partial}/project", 0o700)
     made: set[str] = set()
     for file in manifest["files"]:
@@ -123,7 +195,7 @@ def _make_tree(manifest: Manifest, archive: str, partial: str) -> None:
         os.chmod(directory, 0o500)
     os.chmod(partial, 0o700)
     with open(f"{partial}/record", "w", encoding="utf-8") as stream:
-        stream.writelines(f"{line}\n" for line in _record(manifest))
+        stream.writelines(f"{line}\n" for line in record)
 
 
 def _compile(data: bytes, target: str, final: str) -> None:
@@ -142,21 +214,6 @@ def _compile(data: bytes, target: str, final: str) -> None:
         stream.write(byte_code)
 
 
-def _remove_leftovers(stub: Any) -> None:
-    """Removes what processes left that were killed while they held the lock."""
-    for parent in ("trees", "boot"):
-        for entry in os.scandir(f"{stub.PRIVATE}/{parent}"):
-            if entry.name.endswith((".partial", ".evicted")):
-                _remove_tree(entry.path)
-
-
-def _remove_tree(tree: str) -> None:
-    for directory, folders, _ in os.walk(tree):
-        for folder in folders:
-            os.chmod(f"{directory}/{folder}", 0o700)
-    shutil.rmtree(tree, ignore_errors=True)
-
-
 def _verified(file: dict[str, Any], source: str) -> bytes:
     data = _read(source)
     found = sha256(data).hexdigest()
@@ -165,9 +222,18 @@ def _verified(file: dict[str, Any], source: str) -> bytes:
     return data
 
 
-def _record(manifest: Manifest) -> Iterator[str]:
+def _python(manifest: Manifest) -> dict[str, str]:
+    """Returns what is asked of the interpreter, as the record names it."""
+    python = manifest["python"]
+    asked = {name: python[name] for name in ("abi", "platform") if name in python}
+    return {"python": f"{python['implementation']} {python['minor']}", **asked}
+
+
+def _record(manifest: Manifest, environment: str | None) -> Iterator[str]:
     """Yields what the warm boot needs of the manifest, in lines that it reads without a parser."""
-    yield f"python {manifest['python']['implementation']} {manifest['python']['minor']}"
+    yield from (f"{name} {value}" for name, value in _python(manifest).items())
+    if environment:
+        yield f"environment {environment}"
     yield from (f"path {symbol}" for symbol in manifest["path"])
     yield from (f"provided {item['name']} {item['version']}" for item in manifest["provided"])
     yield f"bytes {_size(manifest)}"
@@ -197,42 +263,3 @@ def _install_boot(stub: Any) -> None:
         with open(f"{target}.partial/{name}", "wb") as stream:
             stream.write(data)
     os.rename(f"{target}.partial", target)
-
-
-def _evict(trees: str, allowed: int) -> None:
-    """Removes trees that no process holds, oldest use first, until `allowed` bytes are left."""
-    sizes = {}
-    for entry in os.scandir(trees):
-        if entry.name.endswith(".lock"):
-            tree = entry.path.removesuffix(".lock")
-            sizes[tree] = (entry.stat().st_mtime_ns, _recorded_bytes(tree))
-    total = sum(size for _, size in sizes.values())
-    for tree in sorted(sizes, key=lambda tree: sizes[tree]):
-        if total <= allowed:
-            return
-        if _remove_unused(tree):
-            total -= sizes[tree][1]
-
-
-def _recorded_bytes(tree: str) -> int:
-    try:
-        with open(f"{tree}/record", encoding="utf-8") as stream:
-            return next((int(line[6:]) for line in stream if line.startswith("bytes ")), 0)
-    except OSError as error:
-        if error.errno not in (errno.ENOENT, errno.ENOTDIR):
-            raise
-        return 0
-
-
-def _remove_unused(tree: str) -> bool:
-    import fcntl
-
-    with open(f"{tree}.lock", "r+") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        if os.path.exists(tree):
-            os.rename(tree, f"{tree}.evicted")
-            _remove_tree(f"{tree}.evicted")
-        return True

@@ -112,6 +112,40 @@ class AtFirstImport:
             sys.path[:] = self._path
 
 
+class Explaining:
+    """The last finder: where an import fails, it says more than that there is no such module.
+
+    It answers imports alone. Who asks for a spec, as `importlib.util.find_spec` does, is told as always that
+    there is none; and the error is the one that Python raises, by its type and by its `name`.
+    """
+
+    def __init__(self, explain: Callable[[str], str | None]) -> None:
+        self._explain = explain
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
+        """Returns what a finder behind this one finds; else None, or the import fails here.
+
+        Raises:
+            ModuleNotFoundError: the module is imported, and there is something to say about it.
+        """
+        for finder in sys.meta_path[sys.meta_path.index(self) + 1 :]:
+            spec = finder.find_spec(name, path, target)
+            if spec is not None:
+                return spec
+        # `_find_spec` has asked; `_find_and_load_unlocked` of `importlib` has asked that, for an import.
+        if sys._getframe(2).f_code.co_name == "_find_and_load_unlocked":
+            try:
+                why = self._explain(name)
+            except Exception:  # noqa: BLE001 - what explains an error must not hide it
+                why = None
+            if why:
+                raise ModuleNotFoundError(f"No module named {name!r}\n{why}", name=name)
+        return None
+
+    # Python leaves its own import system out of a traceback, and this as well.
+    find_spec.__code__ = find_spec.__code__.replace(co_filename="<frozen importlib._bootstrap>")
+
+
 def verified(path: str, tree: str, scratch: str) -> str | None:
     """Returns what stands in the tree for a path in the working directory; None for a path elsewhere."""
     if path == scratch or path.startswith(f"{scratch}/"):

@@ -10,11 +10,12 @@ import shutil
 import subprocess
 import sys
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from raybundle.bundle.manifest import (
+    LayerEntry,
     Manifest,
     ManifestFile,
     ModuleEntry,
@@ -24,7 +25,7 @@ from raybundle.bundle.manifest import (
     digest_of,
     format_manifest,
 )
-from raybundle.bundle.pack import Archive, pack
+from raybundle.bundle.pack import BOOT_FILES, Archive, boot_digest, pack
 from raybundle.model import ArchivePath, CollectedFile, RootSymbol
 
 if TYPE_CHECKING:
@@ -40,11 +41,12 @@ class Unpacked:
     scratch: Path
     digest: str
     environ: Mapping[str, str]
+    private: Path = PRIVATE
 
     @property
     def tree(self) -> Path:
         """Where the verified copy belongs."""
-        return PRIVATE / "trees" / self.digest.removeprefix("sha256:")
+        return self.private / "trees" / self.digest.removeprefix("sha256:")
 
     def run(
         self, python: Path, *words: str, env: Mapping[str, str] | None = None
@@ -72,6 +74,8 @@ def unpack(
     python: str | None = None,
     path: Sequence[str] = ("project:.", "stdlib", "ray"),
     provided: Sequence[tuple[str, str]] = (),
+    layers: Sequence[LayerEntry] = (),
+    native: tuple[str, str] | None = None,
 ) -> Unpacked:
     """Packs files into an archive and unpacks it as Ray does; the first file is the target."""
     collected = [
@@ -86,10 +90,13 @@ def unpack(
     target = next(iter(files))
     manifest = Manifest(
         target=ScriptEntry(ArchivePath(target)) if target.endswith(".py") else ModuleEntry(target),
-        python=PythonTag("cpython", python or f"{sys.version_info[0]}.{sys.version_info[1]}"),
+        python=PythonTag(
+            "cpython", python or f"{sys.version_info[0]}.{sys.version_info[1]}", *(native or (None, None))
+        ),
         path=tuple(RootSymbol(symbol) for symbol in path),
         files=tuple(ManifestFile(f.path, f.executable, len(f.data), f.sha256) for f in collected),
         provided=tuple(Provided(*item) for item in provided),
+        layers=tuple(sorted(layers, key=lambda layer: layer.name)),
     )
     return unpack_bundle(directory, manifest, collected)
 
@@ -102,6 +109,16 @@ def unpack_bundle(directory: Path, manifest: Manifest, collected: Sequence[Colle
     with zipfile.ZipFile(io.BytesIO(archive.data)) as stream:
         stream.extractall(scratch)
     return Unpacked(scratch, digest_of(data), _environ(scratch, digest_of(data), archive))
+
+
+def with_cache_at(node: Unpacked, directory: Path) -> Unpacked:
+    """Returns the node with a boot changed to keep its cache below `directory`, for a test of its own."""
+    own = node.scratch / ".raybundle"
+    stub = node.scratch / BOOT_FILES[0]
+    stub.write_text(stub.read_text().replace('f"/tmp/raybundle-', f'f"{directory}/raybundle-'))
+    files = {name: (stub if name == BOOT_FILES[0] else own / name).read_bytes() for name in BOOT_FILES}
+    environ = {**node.environ, "RAYBUNDLE_BOOT": boot_digest(files)}
+    return replace(node, environ=environ, private=directory / PRIVATE.name)
 
 
 def _environ(scratch: Path, digest: str, archive: Archive) -> dict[str, str]:

@@ -1,0 +1,73 @@
+"""Explains a module that a job cannot import: what had it where the bundle was built, and what takes it.
+
+Runs when an import has failed, so it may import what it needs of the standard library.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SETTING = "in [tool.raybundle] of pyproject.toml"
+_known: dict[str, dict[str, str]] = {}
+
+
+def explain(name: str, tree: str) -> str | None:
+    """Returns why the module `name` is not there, and what to do; None where nothing is known of it."""
+    bundle = os.environ.get("RAYBUNDLE_DIGEST", "this bundle")
+    return _first_party(name, tree, bundle) or _absent(name, tree, bundle) or _of_the_node(name, bundle)
+
+
+def _absent(name: str, tree: str, bundle: str) -> str | None:
+    if tree not in _known:
+        with open(f"{tree}/absent", encoding="utf-8") as stream:
+            _known[tree] = dict(line.rstrip("\n").split(" ", 1) for line in stream)
+    for module in _prefixes(name):
+        if module in _known[tree]:
+            distribution = _known[tree][module]
+            return (
+                f"{distribution} was installed where bundle {bundle} was built, and is not in it: nothing "
+                f'that was resolved needs it. `include = ["{module}"]` {SETTING} takes it along; where the '
+                f'cluster has it, `cluster-provides = ["{distribution.partition(" ")[0]}"]` makes it visible.'
+            )
+    return None
+
+
+def _prefixes(name: str) -> Iterator[str]:
+    while name:
+        yield name
+        name = name.rpartition(".")[0]
+
+
+def _first_party(name: str, tree: str, bundle: str) -> str | None:
+    parent = sys.modules.get(name.rpartition(".")[0])
+    for directory in getattr(parent, "__path__", ()):
+        if directory.startswith(f"{tree}/"):
+            file = f"{directory[len(tree) + 1 :]}/{name.rpartition('.')[2]}"
+            folder, _, rest = file.partition("/")
+            setting = f'`include = ["{rest}.py"]` {SETTING}, or the' if folder == "project" else "The"
+            return (
+                f"It is not in bundle {bundle}: nothing that was resolved imports it. {setting} comment "
+                f"`# raybundle: include={name}` where it is imported, takes it along; "
+                f"`raybundle why TARGET {name}` says more."
+            )
+    return None
+
+
+def _of_the_node(name: str, bundle: str) -> str | None:
+    """Explains what the node itself has installed, and hides."""
+    import site
+    from importlib.machinery import PathFinder
+
+    top = name.partition(".")[0]
+    if top != name or PathFinder.find_spec(top, site.getsitepackages()) is None:
+        return None
+    return (
+        f"It is installed on this node, and not in bundle {bundle}: a job sees no package of a node but Ray "
+        f'and what the bundle names. `include = ["{top}"]` {SETTING} takes it along from where the bundle is '
+        "built; `cluster-provides` makes the node's own visible."
+    )

@@ -1,0 +1,89 @@
+"""Makes the environment of a bundle: one directory that holds the files of all its layers, as site-packages.
+
+The files are hard links to the unpacked layers, so bundles share what they have in common. Of two layers with
+one path, the first by name has it: deterministic, where an installer would leave it to the order of its work.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+CANNOT_LINK = (errno.EXDEV, errno.EMLINK, errno.EPERM)
+"""Another file system, too many links to one file, links not allowed: then the file is copied."""
+BYTE_CODE = "__pycache__"
+
+
+def make_environment(layers: Sequence[str], environment: str) -> None:
+    """Makes the directory `environment`, and beside it the list of its layers with their sizes.
+
+    Args:
+        layers: the unpacked layers, absolute, in the order of the manifest.
+        environment: absolute path; not there yet.
+    """
+    partial = f"{environment}.partial"
+    os.makedirs(partial, 0o700)
+    made = [partial]
+    with open(f"{environment}.layers", "w", encoding="utf-8") as stream:
+        stream.writelines(f"{_merge(layer, partial, made)} {os.path.basename(layer)}\n" for layer in layers)
+    for directory in made:
+        os.chmod(directory, 0o500)
+    os.rename(partial, environment)
+
+
+def _merge(source: str, target: str, made: list[str]) -> int:
+    """Links all below `source` into `target`, appends new directories to `made`, and returns the bytes."""
+    total = 0
+    linked: set[str] = set()
+    folders: list[str] = []
+    for entry in os.scandir(source):
+        if entry.is_dir(follow_symlinks=False):
+            folders.append(entry.name)
+            continue
+        total += entry.stat(follow_symlinks=False).st_size
+        if _link(entry.path, f"{target}/{entry.name}"):
+            linked.add(entry.name)
+    for name in folders:
+        if name == BYTE_CODE:
+            total += _merge_byte_code(f"{source}/{name}", f"{target}/{name}", linked, made)
+        elif _make_directory(f"{target}/{name}", made):
+            total += _merge(f"{source}/{name}", f"{target}/{name}", made)
+    return total
+
+
+def _merge_byte_code(source: str, target: str, linked: set[str], made: list[str]) -> int:
+    """Links byte-code whose source is of the same layer: no module ever runs that of another."""
+    total = 0
+    _make_directory(target, made)
+    for entry in os.scandir(source):
+        total += entry.stat(follow_symlinks=False).st_size
+        if f"{entry.name.split('.', 1)[0]}.py" in linked:
+            _link(entry.path, f"{target}/{entry.name}")
+    return total
+
+
+def _make_directory(path: str, made: list[str]) -> bool:
+    """Claims that `path` is a directory now; where another layer has a file, it is not."""
+    try:
+        os.mkdir(path, 0o700)
+    except FileExistsError:
+        return os.path.isdir(path)
+    made.append(path)
+    return True
+
+
+def _link(source: str, target: str) -> bool:
+    try:
+        os.link(source, target)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        if error.errno not in CANNOT_LINK:
+            raise
+        shutil.copy2(source, target)
+    return True

@@ -1,0 +1,307 @@
+"""Unpacks layers on a node: finds what Ray has fetched, inflates it in parallel, and verifies every file.
+
+What Ray has fetched is a source that anybody's job may write to. A layer gets its name once all of its
+files are what its document says, and the document is what the manifest says; the same holds for byte-code,
+its listing and the delivery. Layers without byte-code are compiled here.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import struct
+import sys
+import warnings
+import zipfile
+import zlib
+from hashlib import sha256
+from importlib import _bootstrap_external as import_system
+from io import BufferedReader, RawIOBase
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+    from typing import Any
+
+    Job = tuple[str, int, int, str, "Content", zipfile.ZipInfo, bool]
+    """Absolute path, mode, size in bytes, SHA-256, where from, which member, whether to compile it."""
+
+HEADER = struct.Struct("<26xHH")
+"""The local header of a member: lengths of its name and its extra field; 4.3.7 of PKWARE's APPNOTE."""
+CHUNK = 4 << 20
+"""Bytes of a member that are inflated, hashed and written at a time."""
+TEST_FOLDERS = frozenset({"test", "tests"})
+"""Modules below them are compiled when somebody imports them: hardly anybody does, and they are many."""
+
+
+class Content(RawIOBase):
+    """A zip file that Ray has unpacked whole, or in parts that end in `.000`, `.001` and so on."""
+
+    def __init__(self, directory: str, name: str) -> None:
+        """Opens the file `name`, or its parts, in `directory`; a file that is not there is one error."""
+        self.file = f"{directory}/{name}"
+        self._parts: list[tuple[int, int, int]] = []
+        self._place = 0
+        self._size = 0
+        files = [self.file] if os.path.exists(self.file) else list(_parts_of(self.file))
+        if not files:
+            raise RuntimeError(f"file {self.file}: expected a file, found none")
+        for file in files:
+            descriptor = os.open(file, os.O_RDONLY)
+            size = os.fstat(descriptor).st_size
+            self._parts.append((self._size, size, descriptor))
+            self._size += size
+
+    def read_at(self, place: int, size: int) -> bytes:
+        """Returns up to `size` bytes from `place`; threads and processes may share the file."""
+        pieces = []
+        for start, length, descriptor in self._parts:
+            below = max(place - start, 0)
+            wanted = min(place + size - start, length) - below
+            if wanted > 0:
+                pieces.append(os.pread(descriptor, wanted, below))
+        return b"".join(pieces)
+
+    def readable(self) -> bool:
+        """Claims that it can be read."""
+        return True
+
+    def seekable(self) -> bool:
+        """Claims that it can be read anywhere."""
+        return True
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        """Goes to a place, as `zipfile` does while it reads the directory."""
+        self._place = (0, self._place, self._size)[whence] + offset
+        return self._place
+
+    def readinto(self, buffer: Any) -> int:
+        """Reads from the present place into `buffer`."""
+        data = self.read_at(self._place, len(buffer))
+        buffer[: len(data)] = data
+        self._place += len(data)
+        return len(data)
+
+    def close(self) -> None:
+        """Closes all parts."""
+        for _, _, descriptor in self._parts:
+            os.close(descriptor)
+        self._parts = []
+        super().close()
+
+
+def _parts_of(file: str) -> Iterator[str]:
+    number = 0
+    while os.path.exists(part := f"{file}.{number:03}"):
+        yield part
+        number += 1
+
+
+class Missing:
+    """The layers that this node does not have yet; a context that holds their sources open."""
+
+    def __init__(self, private: str, layers: Collection[str], delivery: dict[str, Any]) -> None:
+        """Reads and checks all documents and listings.
+
+        Args:
+            private: the cache.
+            layers: hex digests.
+            delivery: the checked delivery of the bundle.
+
+        Raises:
+            RuntimeError: a layer is not there, or is not what its digest says.
+        """
+        self.layers = layers
+        self.opened: list[Content] = []
+        self.jobs: list[Job] = []
+        self.partial = [f"{directory_of(private, layer)}.partial" for layer in layers]
+        places = _places() if layers else {}
+        for layer, partial in zip(layers, self.partial, strict=True):
+            self._add(layer, partial, places, delivery.get("byte_code", {}).get(layer))
+
+    def __enter__(self) -> Missing:  # noqa: PYI034 - `Self` is younger than Python 3.10
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for content in self.opened:
+            content.close()
+
+    @property
+    def bytes(self) -> int:
+        """The bytes of their files."""
+        return sum(job[2] for job in self.jobs)
+
+    def _add(self, layer: str, partial: str, places: dict[str, str], delivered: str | None) -> None:
+        document, content = self._open(layer, layer, places)
+        tag = f"{sys.implementation.cache_tag}-"
+        byte_code = f"{layer}-{delivered}" if delivered and delivered.startswith(tag) else None
+        compiled = None
+        if byte_code and f"{byte_code}.json" in places:
+            compiled, compiled_content = self._open(byte_code, (delivered or "").removeprefix(tag), places)
+            if compiled["layer"] != layer:
+                raise RuntimeError(f"file {byte_code}.json: expected {layer}, found {compiled['layer']}")
+            if compiled["magic"] != importlib.util.MAGIC_NUMBER.hex():
+                compiled = None
+        self._plan(document, content, partial, compile_all=compiled is None, byte_code=False)
+        if compiled:
+            self._plan(compiled, compiled_content, partial, compile_all=False, byte_code=True)
+
+    def _open(self, name: str, digest: str, places: dict[str, str]) -> tuple[dict[str, Any], Content]:
+        if f"{name}.json" not in places:
+            where = ", ".join(dict.fromkeys(places.values())) or "py_modules of the job"
+            raise RuntimeError(f"file {name}.json: expected layer {name} in {where}, found none")
+        file = f"{places[f'{name}.json']}/{name}.json"
+        with open(file, "rb") as stream:
+            data = stream.read()
+        found = sha256(data).hexdigest()
+        if found != digest:
+            raise RuntimeError(f"file {file}: expected sha256 {digest}, found {found}")
+        document: dict[str, Any] = json.loads(data)
+        if document["format"] != 1:
+            raise RuntimeError(f"file {file}: expected format 1, found format {document['format']}")
+        directory = places.get(f"{name}.zip") or places.get(f"{name}.zip.000") or os.path.dirname(file)
+        self.opened.append(Content(directory, f"{name}.zip"))
+        return document, self.opened[-1]
+
+    def _plan(
+        self, document: dict[str, Any], content: Content, partial: str, *, compile_all: bool, byte_code: bool
+    ) -> None:
+        reader = BufferedReader(content)
+        try:
+            members = {each.filename: each for each in zipfile.ZipFile(reader).infolist()}
+            reader.detach()  # else it closes the content when it is dropped
+        except (zipfile.BadZipFile, OSError) as error:
+            raise RuntimeError(f"file {content.file}: expected a zip file, found {error}") from error
+        for file in document["files"]:
+            path = file["path"]
+            _check_path(content.file, path, byte_code=byte_code)
+            if path not in members:
+                raise RuntimeError(f"file {content.file}: expected {path}, found none")
+            to_compile = compile_all and path.endswith(".py") and TEST_FOLDERS.isdisjoint(path.split("/"))
+            mode = 0o500 if file.get("executable") else 0o400
+            expected = (mode, file["size"], file["sha256"])
+            self.jobs.append((f"{partial}/{path}", *expected, content, members[path], to_compile))
+
+
+def directory_of(private: str, layer: str) -> str:
+    """Returns where the layer with this hex digest stands unpacked, for this interpreter."""
+    return f"{private}/layers/{layer}-{sys.implementation.cache_tag}"
+
+
+def _places() -> dict[str, str]:
+    """Returns which directory holds a file, by its name, of all where Ray has unpacked layers."""
+    places: dict[str, str] = {}
+    for directory in os.environ.get("RAYBUNDLE_LAYERS", "").split(":"):
+        try:
+            names = os.listdir(directory) if directory else []
+        except FileNotFoundError:
+            continue
+        for name in names:
+            places.setdefault(name, directory)
+    return places
+
+
+def _check_path(file: str, path: str, *, byte_code: bool) -> None:
+    """Refuses a path that leads out of its layer, and byte-code that is not where byte-code belongs."""
+    parts = path.split("/")
+    if not {"", ".", ".."}.isdisjoint(parts) or "\\" in path or "\0" in path:
+        raise RuntimeError(f"file {file}: expected paths below the layer, found {path}")
+    is_byte_code = "__pycache__" in parts or path.endswith(".pyc")
+    if byte_code != is_byte_code or (byte_code and (parts[-2:-1] != ["__pycache__"] or path[-4:] != ".pyc")):
+        expected = "byte-code alone" if byte_code else "no byte-code"
+        raise RuntimeError(f"file {file}: expected {expected}, found {path}")
+
+
+def unpack(stub: Any, missing: Missing) -> None:
+    """Unpacks and verifies all files, and gives the layers their names once all of them are right.
+
+    Raises:
+        RuntimeError: a file is not what its document says.
+        OSError: it cannot be written.
+    """
+    directories = {os.path.dirname(job[0]) for job in missing.jobs}
+    directories.update(f"{os.path.dirname(job[0])}/__pycache__" for job in missing.jobs if job[6])
+    for directory in {*missing.partial, *directories}:
+        os.makedirs(directory, 0o700, exist_ok=True)
+    stub.load("raybundle_parallel").run(_write, missing.jobs, _cost)
+    for partial in missing.partial:
+        for directory, _, _ in os.walk(partial):
+            os.chmod(directory, 0o500)
+        os.rename(partial, partial.removesuffix(".partial"))
+
+
+def _cost(job: Job) -> float:
+    """Returns about how many seconds a file takes: 150 MB/s, and 1 MB/s where it is compiled (measured)."""
+    size = job[2]
+    return 1e-4 + size / 150e6 + (size / 1e6 if job[6] else 0)
+
+
+def _write(job: Job) -> None:
+    """Writes one file, and its byte-code if that is to be made here; a wrong one is an error."""
+    target, mode, size, expected, content, member, to_compile = job
+    digest, kept = sha256(), []
+    descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    with open(descriptor, "wb", buffering=0) as stream:
+        for data in _inflated(content, member, size):
+            digest.update(data)
+            stream.write(data)
+            if to_compile:
+                kept.append(data)
+    if digest.hexdigest() != expected:
+        raise RuntimeError(
+            f"file {member.filename} in {content.file}: expected sha256 {expected}, "
+            f"found {digest.hexdigest()}"
+        )
+    if to_compile:
+        _compile(b"".join(kept), target)
+
+
+def _inflated(content: Content, member: zipfile.ZipInfo, size: int) -> Iterator[bytes]:
+    """Yields the bytes of a member, of which `size` are expected; no more than that is inflated."""
+    header = content.read_at(member.header_offset, HEADER.size)
+    if len(header) < HEADER.size or member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise RuntimeError(f"file {member.filename} in {content.file}: expected a member, found another")
+    place = member.header_offset + HEADER.size + sum(HEADER.unpack(header))
+    end = place + member.compress_size
+    inflate = _Stored() if member.compress_type == zipfile.ZIP_STORED else zlib.decompressobj(-zlib.MAX_WBITS)
+    total = 0
+    while place < end:
+        data = content.read_at(place, min(CHUNK, end - place))
+        place += CHUNK
+        while data and total <= size:
+            try:
+                inflated = inflate.decompress(data, CHUNK)
+            except zlib.error as error:
+                raise RuntimeError(
+                    f"file {member.filename} in {content.file}: expected deflated bytes, found {error}"
+                ) from error
+            data = inflate.unconsumed_tail
+            total += len(inflated)
+            yield inflated
+
+
+class _Stored:
+    """What `zlib` has for deflated members, for those that are not."""
+
+    unconsumed_tail = b""
+
+    @staticmethod
+    def decompress(data: bytes, _most: int) -> bytes:
+        """Returns `data`."""
+        return data
+
+
+def _compile(data: bytes, target: str) -> None:
+    """Writes the byte-code of a verified source beside it, valid for as long as it lies there."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            code = compile(data, target, "exec", dont_inherit=True, optimize=0)
+    except (SyntaxError, ValueError, RecursionError):
+        return  # whoever imports it is told by Python
+    byte_code = import_system._code_to_hash_pyc(  # type: ignore[attr-defined]
+        code, importlib.util.source_hash(data), checked=False
+    )
+    with open(import_system.cache_from_source(target, optimization=""), "wb") as stream:
+        stream.write(byte_code)
