@@ -15,13 +15,14 @@ from raybundle.cluster import local
 from raybundle.cluster.access import make_access
 from raybundle.cluster.jobs import JobsClient
 from raybundle.cluster.secrets import refuse_literals
-from raybundle.config import load_settings
+from raybundle.config import cache_directory, load_settings
+from raybundle.delivery import Cluster
 from raybundle.graph.project import find_target, project_of
 from raybundle.model import ModuleName, ModuleTarget
 from raybundle.pipeline import Request, find_bundle, open_request_store
 from raybundle.pipeline import build as _build
 from raybundle.pipeline import plan as _plan
-from raybundle.submission import Cluster, JobOptions, prepare_run, wait
+from raybundle.submission import JobOptions, prepare_run, wait
 from raybundle.submission import submit as _submit
 
 if TYPE_CHECKING:
@@ -138,6 +139,6 @@ def _job(stored: Stored, settings: Settings, arguments: Sequence[str], python: s
     refuse_literals(settings.table("env"))
     options = JobOptions(arguments=tuple(arguments), env=settings.table("env"))
     store = open_request_store(settings, os.environ)
-    cluster = Cluster(client, shares_disk=embedded)
+    cluster = Cluster(client, embedded, cache_directory(os.environ))
     run = prepare_run(stored, cluster, options)
     return Job(_submit(run, stored, store, cluster, options))

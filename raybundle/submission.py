@@ -1,9 +1,8 @@
-"""From a bundle in a store to a job that ended: deliver, record, submit, follow, record again."""
+"""From a bundle in a store to a job that ended: deliver it, record, submit, follow, record again."""
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import re
 import time
 from dataclasses import dataclass, replace
@@ -15,12 +14,12 @@ from urllib.parse import urlsplit
 from raybundle.cluster.follow import Limits, follow
 from raybundle.cluster.outcome import boot_line, could_not_start, job_error
 from raybundle.cluster.runtime_env import render_entrypoint, render_runtime_env
+from raybundle.delivery import Archives, deliver, find_damage
 from raybundle.errors import (
     ClusterError,
     ClusterUnreachableError,
     JobLostError,
     JobStartError,
-    ObjectMissingError,
     StoreError,
     UsageError,
 )
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
 
     from raybundle.bundle.manifest import Manifest
     from raybundle.cluster.jobs import JobInfo, JobsClient
+    from raybundle.delivery import Cluster
     from raybundle.errors import JobError
     from raybundle.model import Digest
     from raybundle.runs import Run
@@ -62,13 +62,10 @@ class Stored:
     delivery: str | None = None
     """Hex SHA-256 of the delivery, where there are layers."""
 
-
-@dataclass(frozen=True, slots=True)
-class Cluster:
-    """Where a job goes; `shares_disk` where its one node is this machine, as with the embedded cluster."""
-
-    client: JobsClient
-    shares_disk: bool
+    @property
+    def archives(self) -> Archives:
+        """Keys of all that travels."""
+        return Archives(self.archive_key, self.layer_keys)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,21 +108,6 @@ class Ended:
     run: float
     notes: tuple[str, ...] = ()
     """What went wrong beside the job: a log that was cut, a record that could not be written."""
-
-
-def deliver(stored: Stored, store: Store, cluster: Cluster) -> str:
-    """Returns an URL by which the nodes get the archive; relays it through the Jobs API where they cannot.
-
-    Raises:
-        ClusterError: the archive is too large to be relayed.
-    """
-    url = store.node_url(stored.archive_key)
-    if url is not None and url.startswith("file://") == cluster.shares_disk:
-        return url
-    name = f"_ray_pkg_raybundle_{stored.archive_key.rpartition('/')[2]}"
-    if not cluster.client.has_package(name):
-        cluster.client.put_package(name, store.get(stored.archive_key))
-    return f"gcs://{name}"
 
 
 def prepare_run(stored: Stored, cluster: Cluster, options: JobOptions) -> Run:
@@ -175,9 +157,16 @@ def submit(run: Run, stored: Stored, store: Store, cluster: Cluster, options: Jo
     """
     entrypoint = render_entrypoint(stored.manifest, run.arguments)
     _require_known(cluster.client, options)
-    url = deliver(stored, store, cluster)
+    delivered = deliver(stored.archives, stored.manifest, store, cluster)
     runtime_env = render_runtime_env(
-        stored.digest, stored.boot, url, run.env, options.secrets, passed=options.runtime_env
+        stored.digest,
+        stored.boot,
+        delivered.bundle,
+        run.env,
+        options.secrets,
+        passed=options.runtime_env,
+        layers=delivered.layers,
+        delivery=stored.delivery,
     )
     record_start(store, run)
     submitted = time.monotonic()
@@ -327,21 +316,27 @@ def _diagnosed(submission: Submission, info: JobInfo) -> JobError | None:
 
     Ray's own message has the Python exception of its unpacking; it names neither digests nor the bundle.
     """
-    key = submission.stored.archive_key
-    expected = key.rpartition("-")[2].removesuffix(".zip")
+    stored, store = submission.stored, submission.store
     try:
-        found = "sha256 " + hashlib.sha256(submission.store.get(key)).hexdigest()
-    except ObjectMissingError:
-        found = "no such object"
+        damage = find_damage(stored.archives, store)
     except StoreError:
         return None
-    if found == f"sha256 {expected}":
+    if damage is None:
         return None
+    layer = _layer_of(stored, damage.key)
     return JobStartError(
-        f"raybundle: boot failed: bundle {submission.stored.digest}: node {_node(submission, info)}: "
-        f"file {submission.store.url}/{key}: expected sha256 {expected}, found {found}",
+        f"raybundle: boot failed: bundle {stored.digest}: node {_node(submission, info)}: {layer}"
+        f"file {store.url}/{damage.key}: expected {damage.expected}, found {damage.found}",
         hint="the archive in the store was changed, cut or removed: remove it and build the bundle again",
     )
+
+
+def _layer_of(stored: Stored, key: str) -> str:
+    """Returns which distribution's archive a key names, in words; nothing for the bundle's own."""
+    for entry in stored.manifest.layers:
+        if key.startswith(f"layers/{entry.digest.removeprefix('sha256:')}"):
+            return f"layer {entry.name} {entry.version}: "
+    return ""
 
 
 def _node(submission: Submission, info: JobInfo) -> str:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from raybundle.cli.request import settings_of
 from raybundle.cluster.access import make_access
 from raybundle.cluster.jobs import JobsClient
+from raybundle.config import cache_directory
+from raybundle.delivery import Cluster
 from raybundle.errors import UsageError
-from raybundle.submission import Cluster
 
 if TYPE_CHECKING:
     import argparse
@@ -29,11 +30,13 @@ def find_cluster(
 ) -> Cluster:
     """Returns the cluster of the configured address, else the embedded one, which is started if need be."""
     address = _address(settings)
+    cache = cache_directory(os.environ)
     if address is not None:
-        return Cluster(_connect(arguments, address, console), shares_disk=False)
+        return Cluster(_connect(arguments, address, console), shares_disk=False, cache=cache)
     from raybundle.cli.clusters import embedded
 
-    return Cluster(_connect(arguments, embedded(console, python).address, console), shares_disk=True)
+    client = _connect(arguments, embedded(console, python).address, console)
+    return Cluster(client, shares_disk=True, cache=cache)
 
 
 def find_client(arguments: argparse.Namespace, console: Console) -> JobsClient:

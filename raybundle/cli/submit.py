@@ -22,6 +22,7 @@ from raybundle.cli.request import (
     refuse_unheeded,
     settings_of,
 )
+from raybundle.delivery import begin_survey
 from raybundle.errors import (
     JobError,
     JobFailedError,
@@ -40,9 +41,10 @@ if TYPE_CHECKING:
     from raybundle.cli.console import Console
     from raybundle.cli.log_output import Write
     from raybundle.cluster.jobs import JobInfo
+    from raybundle.delivery import Cluster
     from raybundle.runs import Run
     from raybundle.store.base import Store
-    from raybundle.submission import Cluster, Ended, JobOptions, Stored, Submission
+    from raybundle.submission import Ended, JobOptions, Stored, Submission
 
 RETRIED = (JobFailedError, JobStartError)
 """How a job ended that `--retries` submits again. Not one that was stopped, by somebody or by a limit; and
@@ -85,6 +87,9 @@ def submit_target(arguments: argparse.Namespace, console: Console) -> int:
     console.warnings(environment.warnings)
     planned = checked_plan(request, console, strict=arguments.strict)
     store = open_request_store(request.settings, os.environ)
+    cluster = None
+    if request.settings.text("address"):  # its nodes are looked at while the bundle is stored
+        cluster = begin_survey(find_cluster(arguments, request.settings, console), store)
     stored = store_plan(planned, store, console)
     console.note(
         f"bundle {stored.digest} ({len(planned.files)} files, {size_text(planned.bytes)}, "
@@ -97,7 +102,9 @@ def submit_target(arguments: argparse.Namespace, console: Console) -> int:
         "uploaded_bytes": stored.uploaded_bytes,
         "warnings": [warning_document(warning) for warning in warnings],
     }
-    cluster = find_cluster(arguments, request.settings, console, planned.resolution.interpreter.executable)
+    if cluster is None:
+        executable = planned.resolution.interpreter.executable
+        cluster = find_cluster(arguments, request.settings, console, executable)
     return _submit(_Order(stored, store, cluster, planned.timings, details, arguments, console), options)
 
 

@@ -31,6 +31,10 @@ NO_AGENT = "No available agent to submit job"
 """What the dashboard answers (HTTP 500) until then; ray/dashboard/modules/job/job_head.py."""
 MAXIMUM_UPLOAD = 100 << 20
 """Bytes of one package upload; the dashboard answers 413 above it, whatever Ray's own client believes."""
+TOO_LARGE = (
+    "a proxy before the dashboard may take less (nginx: client_max_body_size); "
+    "or use a store that the nodes can read themselves (`--store s3://…`)"
+)
 LOG_TIMEOUT = 3600
 """Seconds for which a node's agent sends a log; Ray's default of 30 would cut a large one."""
 
@@ -90,6 +94,11 @@ class JobsClient:
         if not (major.isdigit() and minor.isdigit()):
             raise ClusterError(f"the cluster at {self.address} has a Ray of version {text!r}")
         return int(major), int(minor)
+
+    def session(self) -> str:
+        """Returns the name of the cluster's session: another one after each start of its head."""
+        with self._as_ray_answers():
+            return str(self.get("/api/version")["session_name"])
 
     def submit(self, submission_id: str, body: Mapping[str, Any]) -> None:
         """Submits a job under an id of ours; `body` as `POST /api/jobs/` takes it.
@@ -210,7 +219,11 @@ class JobsClient:
             )
         answer = self.connection.request("PUT", f"/api/packages/gcs/{quote(name)}", data, again=True)
         if not answer.good:
-            raise ClusterError(f"{self.address} refused the upload: HTTP {answer.status}: {answer.sentence}")
+            raise ClusterError(
+                f"{self.address} refused the upload: HTTP {answer.status}: {answer.sentence}",
+                status=answer.status,
+                hint=TOO_LARGE if answer.status == http.HTTPStatus.REQUEST_ENTITY_TOO_LARGE else None,
+            )
 
     def get(self, path: str) -> Any:
         """Returns the JSON that the dashboard answers."""

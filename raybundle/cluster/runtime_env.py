@@ -34,6 +34,8 @@ def render_runtime_env(  # noqa: PLR0913 - all that a runtime_env is made of
     secrets: Mapping[str, str] | None = None,
     *,
     passed: Mapping[str, Any] | None = None,
+    layers: Sequence[str] = (),
+    delivery: str | None = None,
 ) -> dict[str, Any]:
     """Returns the `runtime_env` of a bundle; the same for every run of it, so that Ray's caches hold.
 
@@ -44,11 +46,18 @@ def render_runtime_env(  # noqa: PLR0913 - all that a runtime_env is made of
         env: environment variables of the job.
         secrets: references to secrets by variable, as `parse_secrets` returns them; no values.
         passed: keys of a `runtime_env` of the user; what the bundle sets, and `env`, comes before them.
+        layers: URLs of what holds the layers, in order.
+        delivery: hex SHA-256 of the archive's `delivery.json`, where it has one.
 
     Raises:
-        UsageError: a variable is owned by the bundle, or set in two ways.
+        UsageError: a variable is owned by the bundle, or set in two ways; `passed` has modules of its own.
     """
     below = dict(passed or {})
+    if "py_modules" in below:
+        raise UsageError(
+            "`py_modules` of a runtime_env would not be on the path that the bundle fixes",
+            hint="name the directories that hold them in `roots` instead",
+        )
     variables = {**below.get("env_vars", {}), **env}
     for name in variables:
         if owned(name):
@@ -57,9 +66,12 @@ def render_runtime_env(  # noqa: PLR0913 - all that a runtime_env is made of
                 hint="add directories with `roots` instead: they are part of the bundle's path",
             )
     own = {"RAYBUNDLE_BOOT": boot, "RAYBUNDLE_DIGEST": digest}
+    if delivery is not None:
+        own["RAYBUNDLE_DELIVERY"] = delivery
     return {
         **below,
         "working_dir": url,
+        **({"py_modules": list(layers)} if layers else {}),
         "env_vars": {**variables, **_render_secrets(secrets or {}, variables), **own},
         "worker_process_setup_hook": READY_HOOK,
     }

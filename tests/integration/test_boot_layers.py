@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.booting import find_base, last_json, make_interpreter, unpack, with_cache_at
-from tests.support.layers import HandMade, deliver, make_layer, with_byte_code
+from tests.support.unpacked_layers import HandMade, deliver, make_layer, with_byte_code
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,6 +8,8 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
+from raybundle.cluster.jobs import MAXIMUM_UPLOAD
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
@@ -57,6 +59,8 @@ class FakeDashboard:
         self.log = b""
         self.faults: list[Fault] = []
         self.requests: list[tuple[str, str, dict[str, str]]] = []
+        self.packages: dict[str, bytes] = {}
+        self.submitted: list[dict[str, Any]] = []
         self.stops = True
         """Whether a job that is asked to stop does."""
 
@@ -88,11 +92,20 @@ class FakeDashboard:
         match exchange.command, parts:
             case "GET", ["v0", "logs", "file"]:
                 return exchange.answer(200, self.log)
-            case _, ["packages", *_]:
-                return exchange.answer(200, {})
+            case "GET", ["version"]:
+                return exchange.answer(200, {"ray_version": "2.60.0", "session_name": "session_1"})
+            case "GET", ["packages", "gcs", name]:
+                return exchange.answer(200 if name in self.packages else 404, b"")
+            case "PUT", ["packages", "gcs", name] if len(exchange.body) < MAXIMUM_UPLOAD:
+                self.packages[name] = exchange.body
+                return exchange.answer(200, b"")
+            case "PUT", ["packages", *_]:
+                return exchange.answer(413, b"413: Request Entity Too Large")
             case "POST", ["jobs", ""]:
                 job = json.loads(exchange.body)
-                self.add(job["submission_id"], entrypoint=job["entrypoint"], metadata=job["metadata"])
+                self.submitted.append(job)
+                known = {"entrypoint": job["entrypoint"], "metadata": job.get("metadata") or {}}
+                self.add(job["submission_id"], **known)
                 return exchange.answer(200, {"submission_id": job["submission_id"]})
             case _, ["jobs", name, *rest] if name in self.jobs:
                 return self._serve_job(exchange, name, rest)
@@ -110,4 +123,7 @@ class FakeDashboard:
                 return exchange.answer(200, {"logs": self.log.decode()})
             case "GET", []:
                 return exchange.answer(200, self.jobs[name])
+            case "DELETE", []:
+                del self.jobs[name]
+                return exchange.answer(200, {"deleted": True})
         return exchange.answer(404, b"404: Not Found")

@@ -1,0 +1,241 @@
+"""What the nodes of a cluster are and whether they read the store: a job asks, once per session of it."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import json
+import secrets
+import shlex
+import threading
+import time
+import zipfile
+from dataclasses import asdict, dataclass
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+from raybundle.cluster.jobs import JobsClient
+from raybundle.cluster.packages import Package, package_name
+from raybundle.cluster.relay import send_package
+from raybundle.cluster.stopping import delete_for_good
+from raybundle.errors import ClusterError, JobError, RaybundleError
+from raybundle.store import layout
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from raybundle.cluster.access import Access
+    from raybundle.store.base import Store
+
+FORMAT = 1
+"""Of what is kept of a look at the nodes."""
+PREFIX = "raybundle-probe-"
+"""Of the ids of our jobs."""
+PATIENCE = 30.0
+"""Seconds until a job that looks at the nodes is given up."""
+POLL = 0.1
+"""Seconds between two looks at it."""
+KEPT, KEPT_WITH_FAULTS = 24 * 3600.0, 600.0
+"""Seconds for which a look is believed: nodes come and go, and a fault may be mended at any time."""
+MARK = "RAYBUNDLE-NODE "
+"""Stands before a node's line in the log; as in `raybundle.node.raybundle_probe`."""
+_SITE = "import os, sys\nos.environ.setdefault('RAYBUNDLE_PYTHON', sys.executable)\n"
+"""Tells the entrypoint, in the supervisor, which interpreter runs Ray: `python` is often another."""
+_ENTRYPOINT = 'exec "${RAYBUNDLE_PYTHON:-python}" raybundle_probe.py'
+_TIME = (1980, 1, 1, 0, 0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class NodeDescription:
+    """One node, as its own Python sees it."""
+
+    address: str
+    host: str
+    implementation: str
+    version: str
+    """Of Python, such as `3.11.9`."""
+    abi: str
+    """SOABI, such as `cpython-311-x86_64-linux-gnu`."""
+    platform: str
+    """`sysconfig.get_platform()`, such as `linux-x86_64`."""
+    libc: str
+    """Such as `glibc 2.36`."""
+    ray: str
+    free: int
+    """Bytes free in /tmp."""
+    store: str | None = None
+    """Why it cannot read the store; None if it can, or was not asked."""
+
+    @property
+    def minor(self) -> str:
+        """Python's version as a manifest has it."""
+        return ".".join(self.version.split(".")[:2])
+
+    @property
+    def name(self) -> str:
+        """Host and address."""
+        return f"{self.host} ({self.address})"
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterDescription:
+    """The nodes that answered, by address."""
+
+    nodes: tuple[NodeDescription, ...]
+
+    @property
+    def blind(self) -> tuple[NodeDescription, ...]:
+        """The nodes that cannot read the store."""
+        return tuple(node for node in self.nodes if node.store is not None)
+
+
+class Survey:
+    """A look at the nodes of a cluster, which goes on beside other work."""
+
+    def __init__(self, client: JobsClient, store: Store | None, cache: Path) -> None:
+        """Begins it, unless a look of this session of the cluster is kept.
+
+        Args:
+            client: of the cluster; not used by other threads.
+            store: of which each node shall say whether it reads it; None asks nothing of a store.
+            cache: directory of what is kept.
+        """
+        self._client = JobsClient(client.access, client.notify)
+        self._store = store
+        self._cache = cache / "clusters"
+        self._found: ClusterDescription | None = None
+        self._done = threading.Event()
+        threading.Thread(target=self._run, name="survey", daemon=True).start()
+
+    def result(self) -> ClusterDescription | None:
+        """Returns what was found, once it was; None where the look failed, which is a warning and no more."""
+        self._done.wait()
+        return self._found
+
+    def _run(self) -> None:
+        try:
+            self._found = self._look()
+        except (RaybundleError, OSError, ValueError, LookupError, TypeError) as error:
+            self._client.notify(f"warning: could not look at the nodes of {self._client.address}: {error}")
+        finally:
+            self._client.close()
+            self._done.set()
+
+    def _look(self) -> ClusterDescription | None:
+        url = None if self._store is None else self._store.node_url(layout.STORE_KEY)
+        try:
+            session = self._client.session()
+        except ClusterError:  # the submission meets the same, and says so
+            return None
+        kept = (
+            self._cache
+            / hashlib.sha256(json.dumps([self._client.address, session, url]).encode()).hexdigest()
+        )
+        known = _recall(kept)
+        if known is not None:
+            return known
+        if self._store is not None:
+            layout.prepare(self._store)  # the object that the nodes are to read
+        self._client.notify(f"looking at the nodes of {self._client.address}, once for this session of it")
+        found = _ask(self._client, url)
+        _remember(kept, found)
+        return found
+
+
+def describe_cluster(client: JobsClient, store: Store | None, cache: Path) -> ClusterDescription | None:
+    """Returns what the nodes of a cluster are, from the cache if this session of it was looked at before.
+
+    Args:
+        client: of the cluster.
+        store: of which each node shall say whether it reads it; None asks nothing of a store.
+        cache: directory of what is kept.
+
+    Returns:
+        None where the look failed; a warning says why.
+    """
+    return Survey(client, store, cache).result()
+
+
+def _ask(client: JobsClient, url: str | None) -> ClusterDescription:
+    """Asks the nodes by a job, which is removed afterwards.
+
+    Raises:
+        ClusterError: the job did not succeed in time, or no node answered.
+    """
+    package = _package()
+    send_package(client, package)
+    name = f"{PREFIX}{secrets.token_hex(8)}"
+    entrypoint = _ENTRYPOINT if url is None else f"{_ENTRYPOINT} {shlex.quote(url)}"
+    client.submit(name, {"entrypoint": entrypoint, "runtime_env": {"working_dir": f"gcs://{package.name}"}})
+    try:
+        log = _log_of(client, name)
+    finally:
+        # Not a daemon: the job leaves no trace, though Ray takes 2 s to let go of one that ended.
+        threading.Thread(target=_remove, args=(client.access, name), name="survey-end").start()
+    nodes = tuple(sorted(_nodes(client, log), key=lambda node: node.address))
+    if not nodes:
+        raise ClusterError("no node answered")
+    return ClusterDescription(nodes)
+
+
+def _log_of(client: JobsClient, name: str) -> str:
+    deadline = time.monotonic() + PATIENCE
+    while not (info := client.info(name)).ended:
+        if time.monotonic() > deadline:
+            raise ClusterError(f"no answer in {PATIENCE:.0f} s")
+        time.sleep(POLL)
+    log = client.logs(name)
+    if info.status != "SUCCEEDED":
+        last = (log.strip() or info.message.strip()).splitlines()[-1:]
+        raise ClusterError(f"job {name} is {info.status}: {' '.join(last)[:500]}")
+    return log
+
+
+def _nodes(client: JobsClient, log: str) -> Iterator[NodeDescription]:
+    for line in log.splitlines():
+        if line.startswith(MARK):
+            facts: dict[str, Any] = json.loads(line[len(MARK) :])
+            if "fault" in facts:
+                client.notify(f"warning: node {facts['host']} ({facts['address']}): {facts['fault']}")
+            else:
+                yield NodeDescription(**facts)
+
+
+def _remove(access: Access, name: str) -> None:
+    client = JobsClient(access)
+    with contextlib.suppress(ClusterError, JobError), contextlib.closing(client):
+        if not client.info(name).ended:
+            client.stop(name)
+        delete_for_good(client, name)
+
+
+def _package() -> Package:
+    """Returns what the nodes are asked with; the same from all versions that ask the same."""
+    probe = files("raybundle.node").joinpath("raybundle_probe.py").read_text("utf-8")
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as zipped:
+        zipped.writestr(zipfile.ZipInfo("raybundle_probe.py", _TIME), probe)
+        zipped.writestr(zipfile.ZipInfo("sitecustomize.py", _TIME), _SITE)
+    return Package(package_name(buffer.getvalue()), buffer.getvalue())
+
+
+def _recall(file: Path) -> ClusterDescription | None:
+    """Returns a look that is kept and still believed."""
+    try:
+        document = json.loads(file.read_text("utf-8"))
+        found = ClusterDescription(tuple(NodeDescription(**node) for node in document["nodes"]))
+        age, known = time.time() - document["time"], document["format"] == FORMAT
+    except (OSError, ValueError, LookupError, TypeError):
+        return None
+    return found if known and 0 <= age < (KEPT_WITH_FAULTS if found.blind else KEPT) else None
+
+
+def _remember(file: Path, found: ClusterDescription) -> None:
+    document = {"format": FORMAT, "time": time.time(), "nodes": [asdict(node) for node in found.nodes]}
+    with contextlib.suppress(OSError):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        young = file.with_suffix(f".{secrets.token_hex(4)}")
+        young.write_text(json.dumps(document), "utf-8")
+        young.replace(file)

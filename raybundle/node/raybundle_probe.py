@@ -1,0 +1,103 @@
+"""Runs as a job of its own and prints one line per node: its Python, its Ray, whether it reads the store."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+import threading
+from typing import Any
+
+MARK = "RAYBUNDLE-NODE "
+"""Stands before each line; a driver's log may have others."""
+ANSWER_SECONDS = 15
+"""How long all nodes have for their answers; the first process on a node takes 1 to 2."""
+STORE_SECONDS = 8
+"""How long the store has for its answer; boto3 alone would wait for minutes."""
+LONGEST = 300
+"""Characters of a reason."""
+
+
+def main(url: str) -> None:
+    """Ask each node that is alive."""
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    ray.init(log_to_driver=False, logging_level=40)
+    task = ray.remote(num_cpus=0, max_retries=0)(describe)
+    asked = {}
+    for node in ray.nodes():
+        if node["Alive"]:
+            here = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
+            asked[task.options(scheduling_strategy=here).remote(url)] = node
+    answered, silent = ray.wait(list(asked), num_returns=len(asked), timeout=ANSWER_SECONDS)
+    for each in answered:
+        try:
+            facts = ray.get(each)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is that node's answer
+            facts = {"fault": words_of(error)}
+        say(asked[each], facts)
+    for each in silent:
+        say(asked[each], {"fault": f"no answer in {ANSWER_SECONDS} s"})
+
+
+def say(node: dict[str, Any], facts: dict[str, Any]) -> None:
+    """Print what one node says of itself."""
+    address = {"address": node["NodeManagerAddress"], "host": node["NodeManagerHostname"]}
+    print(MARK + json.dumps({**address, **facts}), flush=True)
+
+
+def describe(url: str) -> dict[str, Any]:
+    """Return what this node is; `store` is None where it reads the store, else why not."""
+    import platform
+    import shutil
+    import sysconfig
+
+    import ray
+
+    return {
+        "implementation": sys.implementation.name,
+        "version": platform.python_version(),
+        "abi": sysconfig.get_config_var("SOABI") or "",
+        "platform": sysconfig.get_platform(),
+        "libc": " ".join(platform.libc_ver()).strip(),
+        "ray": ray.__version__,
+        "free": shutil.disk_usage("/tmp").free,
+        "store": fault_of_store(url) if url else None,
+    }
+
+
+def fault_of_store(url: str) -> str | None:
+    """Return why Ray's own way of fetching cannot read this object; None if it can, or nobody knows."""
+    try:
+        from ray._private.runtime_env.protocol import Protocol
+
+        download = Protocol(url.partition(":")[0]).download_remote_uri
+    except (ImportError, ValueError, AttributeError):
+        return None
+    faults: list[str] = []
+
+    def fetch() -> None:
+        try:
+            with tempfile.TemporaryDirectory(prefix="raybundle-probe-") as directory:
+                download(source_uri=url, dest_file=os.path.join(directory, "object"))
+        except BaseException as error:  # noqa: BLE001 - as above
+            faults.append(words_of(error))
+
+    thread = threading.Thread(target=fetch, daemon=True)
+    thread.start()
+    thread.join(STORE_SECONDS)
+    if thread.is_alive():
+        return f"no answer in {STORE_SECONDS} s"
+    return faults[0] if faults else None
+
+
+def words_of(error: BaseException) -> str:
+    """Return the last line of an exception, with its type."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return f"{type(error).__name__}: {lines[-1] if lines else ''}"[:LONGEST]
+
+
+if __name__ == "__main__":
+    main(sys.argv[1] if len(sys.argv) > 1 else "")

@@ -1,0 +1,89 @@
+"""Archives of layers as packages: whole, or cut so that the parts together are what was cut."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import random
+import re
+import zipfile
+
+import pytest
+
+from raybundle.cluster.packages import damage_of, package_name, packages_of
+from raybundle.errors import DigestMismatchError
+from tests.support.layer_archives import make_layer
+
+CONTENT = random.Random(7).randbytes(50_000)  # noqa: S311 - any bytes that do not compress
+_, KEY, ARCHIVE = make_layer("big", {"big/__init__.py": b"", "big/data.bin": CONTENT})
+STEM = KEY[7:-4]
+
+
+def test_an_archive_that_fits_is_a_package_as_it_is() -> None:
+    [package] = packages_of(KEY, ARCHIVE)
+
+    assert package.data == ARCHIVE
+    assert package.name == f"_ray_pkg_raybundle_{hashlib.sha256(ARCHIVE).hexdigest()}.zip"
+
+
+def test_a_large_archive_is_cut_into_packages_that_fit_and_together_are_its_content() -> None:
+    members: dict[str, bytes] = {}
+    with zipfile.ZipFile(io.BytesIO(ARCHIVE)) as archive:
+        document, content = archive.read(f"{STEM}.json"), archive.read(f"{STEM}.zip")
+    packages = list(packages_of(KEY, ARCHIVE, largest=20_000))
+
+    for number, package in enumerate(packages):
+        assert len(package.data) <= 20_000
+        assert package.name == package_name(package.data)
+        with zipfile.ZipFile(io.BytesIO(package.data)) as zipped:
+            assert zipped.namelist() == [f"{STEM}.json", f"{STEM}.zip.{number:03}"]
+            assert zipped.read(f"{STEM}.json") == document
+            members[f"{STEM}.zip.{number:03}"] = zipped.read(f"{STEM}.zip.{number:03}")
+    assert len(packages) == 4
+    assert b"".join(members[name] for name in sorted(members)) == content
+
+
+def test_the_same_archive_gives_the_same_packages() -> None:
+    assert list(packages_of(KEY, ARCHIVE, largest=20_000)) == list(packages_of(KEY, ARCHIVE, largest=20_000))
+
+
+def test_the_byte_code_of_a_layer_is_named_by_its_listing() -> None:
+    _, key, archive = make_layer("code", {"__pycache__/six.cpython-311.pyc": b"x"})
+    stem = key[7:-4]
+    other = f"{'ab' * 32}-cpython-311-{stem}"
+    renamed = make_other(archive, stem, other)
+
+    assert damage_of(f"layers/{other}.zip", renamed) is None
+
+
+def make_other(archive: bytes, old: str, new: str) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(archive)) as source, zipfile.ZipFile(buffer, "w") as target:
+        for name in source.namelist():
+            target.writestr(name.replace(old, new), source.read(name))
+    return buffer.getvalue()
+
+
+def spoil(position: int) -> bytes:
+    data = bytearray(ARCHIVE)
+    data[position] ^= 1
+    return bytes(data)
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        spoil(ARCHIVE.index(CONTENT) + 9),
+        spoil(ARCHIVE.index(b'"executable"') + 3),
+        ARCHIVE[:-30],
+        ARCHIVE[: len(ARCHIVE) // 2],
+        b"",
+        make_other(ARCHIVE, ".zip", ".other"),
+        make_other(ARCHIVE, STEM, "0" * 64),
+    ],
+)
+def test_a_damaged_archive_is_not_sent(damaged: bytes) -> None:
+    assert damage_of(KEY, ARCHIVE) is None
+    assert damage_of(KEY, damaged) is not None
+    with pytest.raises(DigestMismatchError, match=re.escape(KEY)):
+        list(packages_of(KEY, damaged))
