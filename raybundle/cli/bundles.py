@@ -104,13 +104,16 @@ def export(arguments: argparse.Namespace, console: Console) -> int:
     store = open_request_store(settings, os.environ)
     stored = find_bundle(store, arguments.ref)
     url = store.node_url(stored.archive_key)
+    layers = [each for key in stored.layer_keys if (each := store.node_url(key)) is not None]
     if url is None:
         raise UsageError(
             f"no node can read from {store.url}, so there is no runtime_env that names it",
             hint="build into a store that nodes read, such as s3://bucket/prefix",
         )
     refuse_literals(settings.table("env"))
-    runtime_env = render_runtime_env(stored.digest, stored.boot, url, settings.table("env"))
+    runtime_env = render_runtime_env(
+        stored.digest, stored.boot, url, settings.table("env"), layers=layers, delivery=stored.delivery
+    )
     entrypoint = render_entrypoint(stored.manifest, ())
     if console.json_mode:
         console.document({"bundle": stored.digest, "runtime_env": runtime_env, "entrypoint": entrypoint})

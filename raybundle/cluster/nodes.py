@@ -104,7 +104,7 @@ class Survey:
         """
         self._client = JobsClient(client.access, client.notify)
         self._store = store
-        self._cache = cache / "clusters"
+        self._cache = cache
         self._found: ClusterDescription | None = None
         self._done = threading.Event()
         threading.Thread(target=self._run, name="survey", daemon=True).start()
@@ -129,10 +129,7 @@ class Survey:
             session = self._client.session()
         except ClusterError:  # the submission meets the same, and says so
             return None
-        kept = (
-            self._cache
-            / hashlib.sha256(json.dumps([self._client.address, session, url]).encode()).hexdigest()
-        )
+        kept = kept_file(self._cache, self._client.address, session, url)
         known = _recall(kept)
         if known is not None:
             return known
@@ -140,7 +137,7 @@ class Survey:
             layout.prepare(self._store)  # the object that the nodes are to read
         self._client.notify(f"looking at the nodes of {self._client.address}, once for this session of it")
         found = _ask(self._client, url)
-        _remember(kept, found)
+        remember(kept, found)
         return found
 
 
@@ -221,6 +218,19 @@ def _package() -> Package:
     return Package(package_name(buffer.getvalue()), buffer.getvalue())
 
 
+def kept_file(cache: Path, address: str, session: str, url: str | None) -> Path:
+    """Returns where a look at the nodes is kept.
+
+    Args:
+        cache: directory of all that can be found out again.
+        address: of the cluster.
+        session: of the cluster.
+        url: of the object that the nodes were asked to read; None where they were not.
+    """
+    name = hashlib.sha256(json.dumps([address, session, url]).encode()).hexdigest()
+    return cache / "clusters" / f"{name}.json"
+
+
 def _recall(file: Path) -> ClusterDescription | None:
     """Returns a look that is kept and still believed."""
     try:
@@ -232,7 +242,8 @@ def _recall(file: Path) -> ClusterDescription | None:
     return found if known and 0 <= age < (KEPT_WITH_FAULTS if found.blind else KEPT) else None
 
 
-def _remember(file: Path, found: ClusterDescription) -> None:
+def remember(file: Path, found: ClusterDescription) -> None:
+    """Keeps what a look has found."""
     document = {"format": FORMAT, "time": time.time(), "nodes": [asdict(node) for node in found.nodes]}
     with contextlib.suppress(OSError):
         file.parent.mkdir(parents=True, exist_ok=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     from raybundle.model import Rule
 
-FACTS_FORMAT = 3
+FACTS_FORMAT = 4
 """Raised whenever the scanner learns something, so that facts of an older one are not believed."""
 
 
@@ -52,7 +52,7 @@ class Remark:
     """Something in a source that the user should hear of."""
 
     line: int
-    kind: Literal["runtime-env", "comment"]
+    kind: Literal["runtime-env", "installer", "comment"]
     text: str
     """The field of a runtime_env, or the comment that is not understood."""
 

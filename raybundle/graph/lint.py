@@ -1,4 +1,4 @@
-"""Finds in a source what would take tasks out of the bundle: a `runtime_env` with code of its own."""
+"""Finds in a source what takes tasks out of the bundle, or adds to it: a `runtime_env` of their own."""
 
 from __future__ import annotations
 
@@ -13,19 +13,22 @@ if TYPE_CHECKING:
 _LEAVES = frozenset({"working_dir", "py_modules", "py_executable", "worker_process_setup_hook"})
 """Fields of a runtime_env that replace the code, the interpreter or the hook of the job."""
 
+_INSTALLS = frozenset({"pip", "uv", "conda"})
+"""Fields by which Ray makes an environment on the node."""
+
 _ENVIRONMENT = "runtime_env"
 
 
 def runtime_envs(source: bytes, tree: ast.Module) -> list[Remark]:
-    """Return a remark for each field of a literal `runtime_env` that leaves the bundle."""
+    """Return a remark for each field of a literal `runtime_env` that leaves the bundle or adds to it."""
     if _ENVIRONMENT.encode() not in source:
         return []
     literals = {id(value): value for value in _literals(tree)}
     return [
-        Remark(line, "runtime-env", key)
+        Remark(line, "runtime-env" if key in _LEAVES else "installer", key)
         for value in literals.values()
         for key, line in _fields(value)
-        if key in _LEAVES
+        if key in _LEAVES | _INSTALLS
     ]
 
 

@@ -16,6 +16,16 @@ if TYPE_CHECKING:
     from raybundle.graph.facts import Facts, Remark
     from raybundle.graph.find import Finder
 
+_LEAVE_OUT = {
+    "working_dir": "leave it out: a worker with another one is not checked, and each of its tasks fails",
+    "py_modules": "leave it out: it hides the layers from that worker and is not on its path; "
+    "`roots` in [tool.raybundle] takes modules from elsewhere along",
+    "py_executable": "leave it out: `--python` says for which interpreter to build",
+    "worker_process_setup_hook": "leave it out: without the bundle's own, workers are not checked; "
+    "call yours at the start of the tasks",
+}
+"""What to do instead, by field of a runtime_env."""
+
 
 def of_module(
     name: str, found: FirstParty, facts: Facts | None, understood: Collection[int]
@@ -91,7 +101,15 @@ def _of_remark(file: Path, remark: Remark) -> Warning:
             f"`{remark.text}` in a runtime_env takes what it is given to out of the bundle",
             file,
             remark.line,
-            "leave it out: the bundle has the code already",
+            _LEAVE_OUT.get(remark.text, "leave it out: the bundle has the code already"),
+        )
+    if remark.kind == "installer":
+        return Warning(
+            f"`{remark.text}` in a runtime_env: Ray sets it up on each node, on top of the bundle, "
+            "whose digest does not cover it",
+            file,
+            remark.line,
+            "install it where the bundle is built instead: what the code imports travels",
         )
     hint = "known are `# raybundle: ignore` and `# raybundle: include=pkg.mod, pkg.plugins.*`"
     return Warning(f"cannot understand the comment `{remark.text}`", file, remark.line, hint)

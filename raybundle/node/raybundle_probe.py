@@ -83,14 +83,27 @@ def fault_of_store(url: str) -> str | None:
             with tempfile.TemporaryDirectory(prefix="raybundle-probe-") as directory:
                 download(source_uri=url, dest_file=os.path.join(directory, "object"))
         except BaseException as error:  # noqa: BLE001 - as above
-            faults.append(words_of(error))
+            # smart_open says first which object, and then why.
+            faults.append(words_of(error).rpartition(" error: ")[2])
 
     thread = threading.Thread(target=fetch, daemon=True)
     thread.start()
     thread.join(STORE_SECONDS)
     if thread.is_alive():
-        return f"no answer in {STORE_SECONDS} s"
-    return faults[0] if faults else None
+        faults.append(f"no answer in {STORE_SECONDS} s")
+    return f"{credentials_of(url)}{faults[0]}" if faults else None
+
+
+def credentials_of(url: str) -> str:
+    """Return words for a node that has no credentials for S3, and so asks as anybody."""
+    if not url.startswith("s3:"):
+        return ""
+    try:
+        import boto3
+
+        return "" if boto3.Session().get_credentials() else "no credentials: "
+    except Exception:  # noqa: BLE001 - the fault itself says it
+        return ""
 
 
 def words_of(error: BaseException) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 from dataclasses import dataclass
@@ -12,7 +13,11 @@ import pytest
 from raybundle.bundle.secret_scan import load_scanner
 from raybundle.cluster.access import make_access
 from raybundle.cluster.jobs import JobsClient
+from raybundle.cluster.nodes import describe_cluster, kept_file, remember
+from raybundle.config import cache_directory
 from raybundle.graph.cache import ScanCache
+from raybundle.store import open_store
+from raybundle.store.layout import STORE_KEY
 from tests.support.nodes import Nodes, require_namespaces
 from tests.support.s3_server import S3Server, s3_server
 from tests.support.token_cluster import TokenCluster, token_cluster
@@ -21,6 +26,8 @@ from tests.support.workplace import Workplace, make_workplace
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from raybundle.cluster.nodes import ClusterDescription
 
 
 REPORT = pytest.StashKey[list[str]]()
@@ -39,27 +46,46 @@ class ThreeNodes:
 
     nodes: Nodes
     s3: S3Server
+    session: str
+    """Ray's name of it."""
+    description: ClusterDescription
+    """What a look at its nodes has found."""
+
+    def introduce(self, work: Workplace) -> None:
+        """Spares the user of a workplace the look at the nodes: it was taken, and takes seconds."""
+        store = open_store(work.environ["RAYBUNDLE_STORE"], work.environ)
+        file = kept_file(
+            cache_directory(work.environ), self.nodes.address, self.session, store.node_url(STORE_KEY)
+        )
+        remember(file, self.description)
 
     def workplace(self, directory: Path, project: str | None = None) -> Workplace:
         """Returns a copy of a project whose user has this cluster and a fresh store configured."""
-        return make_workplace(
+        work = make_workplace(
             directory,
             project,
             **self.s3.environ,
             RAYBUNDLE_ADDRESS=self.nodes.address,
             RAYBUNDLE_STORE=self.s3.prefix(),
         )
+        self.introduce(work)
+        return work
 
 
 @pytest.fixture(scope="session")
-def three_nodes() -> Iterator[ThreeNodes]:
+def three_nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ThreeNodes]:
     """Three real nodes; skipped without root, and in CI a skip is a failure."""
     require_namespaces()
     with Nodes() as nodes:
         bridge = nodes.network()
         with s3_server(ip=bridge) as server:
             nodes.start_ray(server.environ)
-            yield ThreeNodes(nodes, server)
+            store = open_store(server.prefix(), server.environ)
+            with contextlib.closing(JobsClient(make_access(nodes.address, {}))) as client:
+                found = describe_cluster(client, store, tmp_path_factory.mktemp("cluster"))
+                assert found is not None
+                assert [node.store for node in found.nodes] == [None, None, None]
+                yield ThreeNodes(nodes, server, client.session(), found)
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,6 +70,7 @@ def require_distributions() -> None:
 def run_course(job: Job, directory: Path, three_nodes: ThreeNodes) -> Course:
     environ = {"RAYBUNDLE_ADDRESS": three_nodes.nodes.address, "RAYBUNDLE_STORE": three_nodes.s3.prefix()}
     desk = make_desk(job, directory, **three_nodes.s3.environ, **environ)
+    three_nodes.introduce(desk.work)
     outcome = Outcome(job, desk.imported(), desk.resolved())
     return Course(outcome, run_without_source(desk))
 

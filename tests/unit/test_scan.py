@@ -221,26 +221,6 @@ def test_a_comment_that_is_not_understood_is_a_remark(comment: str) -> None:
     assert [(each.line, each.kind) for each in facts.remarks] == [(1, "comment")]
 
 
-@pytest.mark.parametrize(
-    "source",
-    [
-        "ray.init(runtime_env={'working_dir': '.'})",
-        "ray.init(runtime_env=RuntimeEnv(working_dir='.'))",
-        "E = {'working_dir': '.'}; f.options(runtime_env=E)",
-        "@ray.remote(runtime_env=dict(working_dir='.'))\ndef f(): ...",
-        "runtime_env = {}; runtime_env['working_dir'] = '.'",
-    ],
-)
-def test_a_runtime_env_with_code_of_its_own_is_a_remark(source: str) -> None:
-    assert [each.text for each in scan(source.encode(), "job.py", LINUX).remarks] == ["working_dir"]
-
-
-def test_a_runtime_env_without_code_is_none() -> None:
-    source = "ray.init(runtime_env={'env_vars': {'working_dir': '1'}})"
-
-    assert scan(source.encode(), "job.py", LINUX).remarks == ()
-
-
 @pytest.mark.parametrize("argument", ["x", "'a' + x", "f'{x}.b'", "'.a'", ""])
 def test_a_dynamic_import_without_a_literal_is_unknown(argument: str) -> None:
     facts = scan(f"import importlib\nimportlib.import_module({argument})".encode(), "job.py", LINUX)
