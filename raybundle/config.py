@@ -252,11 +252,6 @@ def _nearest(word: str, known: Mapping[str, Any]) -> str:
 
 def _refuse_unsupported(found: Mapping[str, Setting]) -> None:
     """Refuses what cannot be done, instead of doing something else."""
-    if "platform" in found:
-        raise UsageError(
-            "`platform` is not supported yet: a bundle runs on the platform it was built for",
-            hint=f"remove it from {found['platform'].source}",
-        )
     if "dependencies" in found and found["dependencies"].value not in BRINGS:
         raise UsageError(
             f"`dependencies` is {found['dependencies'].value!r} in {found['dependencies'].source}",

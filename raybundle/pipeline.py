@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from raybundle.bundle.manifest import Manifest
     from raybundle.bundle.pack import Archive
     from raybundle.config import Settings
+    from raybundle.environment.target import TargetTag
     from raybundle.graph.cache import ScanCache
     from raybundle.graph.traced import Traced
     from raybundle.model import CollectedFile, Digest, Interpreter, Resolution, Target
@@ -59,6 +60,8 @@ class Request:
     environ: Mapping[str, str]
     tracing: Tracing | None = None
     """How the target is run before it is resolved; None runs nothing."""
+    cluster: TargetTag | None = None
+    """What the cluster says that it runs; the settings `python` and `platform` count before it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,12 +101,17 @@ def plan(request: Request) -> Plan:
     """
     from raybundle.bundle.layers import describe_layers
     from raybundle.bundle.secrets import refuse_secrets
+    from raybundle.environment.equip import equip, refuse_foreign
 
     timings, cache = Timings(), _scan_cache(request)
     with timings.stage("resolve"):
         resolution = resolve_target(request)
+    tag = target_tag(request)
     with timings.stage("build"):
+        resolution = equip(resolution, tag, request.environ, cache)
         files = collect(resolution)
+        if tag is not None:
+            refuse_foreign(resolution, files, tag)
         unused = refuse_secrets(resolution, files, request.settings.items("allow-secrets"), cache)
         layers = describe_layers(resolution.distributions, resolution.interpreter, cache)
         odd = [warning for layer in layers for warning in layer.warnings]
@@ -152,12 +160,14 @@ def resolve_with(request: Request, traced: Traced | None) -> Resolution:
     Raises:
         BundleError: files must not or cannot travel.
     """
+    from raybundle.environment.target import as_on_target
     from raybundle.graph.answers import answer
     from raybundle.graph.cache import ScanCache
     from raybundle.graph.metadata import normalised_name
     from raybundle.graph.settings import ResolveSettings
 
     settings = request.settings
+    interpreter, tag = target_interpreter(request), target_tag(request)
     return answer(
         request.target,
         ResolveSettings(
@@ -170,10 +180,24 @@ def resolve_with(request: Request, traced: Traced | None) -> Resolution:
             dependencies="cluster" if settings.text("dependencies") == "cluster" else "bundle",
             cluster_provides=tuple(map(normalised_name, settings.items("cluster-provides"))),
         ),
-        target_interpreter(request),
+        interpreter if tag is None else as_on_target(interpreter, tag),
         request.cwd,
         ScanCache(cache_directory(request.environ)),
     )
+
+
+def target_tag(request: Request) -> TargetTag | None:
+    """Returns the Python of the nodes, where it is another than the one that the target is resolved against.
+
+    Raises:
+        UsageError: a setting names no Python or platform that a bundle can be made for.
+    """
+    from raybundle.environment.target import target_of
+
+    python, platform = (request.settings.text(key) for key in ("python", "platform"))
+    if not (python or platform or request.cluster):
+        return None
+    return target_of(python, platform, target_interpreter(request), request.cluster)
 
 
 def target_interpreter(request: Request) -> Interpreter:

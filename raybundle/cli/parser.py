@@ -168,7 +168,8 @@ def _add_global(parser: ArgumentParser, default: Any) -> None:
 
 def _add_resolve(parser: ArgumentParser, *, runs: bool = False) -> None:
     group = parser.add_argument_group("what is in the bundle")
-    group.add_argument("--python", help="target interpreter: a path, or a version such as 3.12")
+    group.add_argument("--python", help="target interpreter: a path, or the nodes' version such as 3.12")
+    group.add_argument("--platform", help="the nodes' platform, such as linux or aarch64-manylinux_2_28")
     group.add_argument("--root", dest="roots", action="append", metavar="DIR", help="one more source root")
     group.add_argument("--include", action="append", metavar="GLOB", help="files that travel as well")
     group.add_argument("--exclude", action="append", metavar="GLOB", help="data files that do not travel")

@@ -110,7 +110,8 @@ def settings_of(arguments: argparse.Namespace, project: Path | None = None) -> S
     """Returns the settings of a command; `project` is looked for from the current directory if absent."""
     given = vars(arguments)
     flags = {
-        key: given.get(key) for key in ("store", "address", "name", "roots", "include", "exclude", "python")
+        key: given.get(key)
+        for key in ("store", "address", "name", "roots", "include", "exclude", "python", "platform")
     }
     flags["env"] = parse_env(given.get("env") or (), os.environ)
     directory = project or project_of(ModuleTarget(ModuleName("")), Path.cwd())

@@ -29,6 +29,8 @@ _AVAILABLE = re.compile(r"find_spec|_?HAS_\w+|_?HAVE_\w+|\w+_AVAILABLE|is_\w+_(a
 _ASKING = (b"find_spec", b"HAS_", b"HAVE_", b"_AVAILABLE", b"_available", b"_installed")
 """One of these is part of any name that `_AVAILABLE` matches."""
 
+_WINDOWS_MACHINES = {"amd64": "AMD64", "arm64": "ARM64", "": "x86"}
+"""`platform.machine()` by what stands after `win` in `sysconfig.get_platform()`."""
 _SYSTEMS = {"linux": "Linux", "darwin": "Darwin", "win32": "Windows"}
 
 
@@ -63,9 +65,12 @@ def environment_of(interpreter: Interpreter) -> Environment:
     """Return what `interpreter` would answer; `sysconfig.get_platform()` is `macosx-11.0-arm64` on macOS."""
     system, _, machine = interpreter.platform.partition("-")
     names = {"macosx": "darwin", "win": "win32"}
+    sys_platform = names.get(system, system)
+    if sys_platform == "win32":
+        machine = _WINDOWS_MACHINES.get(machine, machine)
     return Environment(
         version=interpreter.version,
-        sys_platform=names.get(system, system),
+        sys_platform=sys_platform,
         machine=machine.rpartition("-")[2] if system == "macosx" else machine,
         implementation=interpreter.implementation,
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import sys
 import time
 from pathlib import Path
@@ -28,6 +29,8 @@ PATH_OPTIONS = ("-E", "-I", "-P", "-s")
 _USAGE = 2
 """Exit code of a Python that does not know an option; the first line names it."""
 _OF_THE_SHELL = frozenset({"_", "OLDPWD", "SHLVL"})
+MINOR = re.compile(r"3\.\d+")
+"""A version of Python, as a setting names it."""
 _PROBE_TIMEOUT = 60.0
 """Seconds; a healthy interpreter answers in 0.05."""
 
@@ -35,17 +38,20 @@ _PROBE_TIMEOUT = 60.0
 def find_interpreter(requested: str | None, project: Path, environ: Mapping[str, str]) -> Path:
     """Return the requested interpreter, else that of VIRTUAL_ENV, else the project's .venv, else our own.
 
+    A requested version is what the nodes run: where there is an environment, the graph is resolved in it,
+    also where it has another version.
+
     Raises:
         UsageError: the requested one is neither a file nor a version on PATH.
     """
-    if requested:
+    if requested and not MINOR.fullmatch(requested):
         return _find_requested(requested, environ)
     active = environ.get("VIRTUAL_ENV")
     for directory in ([Path(active)] if active else []) + [project / ".venv"]:
         executable = directory / "bin" / "python"
         if executable.exists():
             return executable
-    return Path(sys.executable)
+    return _find_requested(requested, environ) if requested else Path(sys.executable)
 
 
 def _find_requested(requested: str, environ: Mapping[str, str]) -> Path:

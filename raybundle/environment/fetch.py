@@ -1,0 +1,192 @@
+"""Gets the distributions of an order, once: resolves with uv, installs into a directory that is kept."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from raybundle.environment.uv import NoSolutionError, run_uv
+from raybundle.errors import BundleError
+from raybundle.graph.distributions import normalised_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from raybundle.environment.order import Order
+
+KEPT = 8
+"""Directories of distributions in the cache; the ones used longest ago make room."""
+_LINE = re.compile(r"^(?P<name>[\w.-]+)(?:\[[^\]]*\])?\s*(?:==(?P<version>[^\s;]+)|@\s*\S+)")
+_HASH = re.compile(r"--hash=(sha256:[0-9a-f]{64})")
+
+Row = tuple[str, str, str, int]
+"""Normalised name, version, name of the metadata's directory, and bytes of a distribution."""
+
+
+@dataclass(frozen=True, slots=True)
+class Workshop:
+    """With what uv is run."""
+
+    python: str
+    """Any Python; it runs nothing of what is fetched."""
+    environ: Mapping[str, str]
+    project: Path
+    directory: Path
+    """Where what was fetched is kept."""
+
+
+def options_of(order: Order) -> tuple[str, ...]:
+    """Return the options that name the target; wheels only."""
+    platform = order.tag.platform.uv
+    return ("--python-version", order.version, "--python-platform", platform, "--only-binary", ":all:")
+
+
+def environ_of(order: Order, workshop: Workshop) -> dict[str, str]:
+    """Return the variables for uv."""
+    return {**workshop.environ, **order.tag.platform.variables}
+
+
+def fetch(order: Order, hashes: Mapping[str, tuple[str, ...]], workshop: Workshop) -> tuple[Path, list[Row]]:
+    """Return the directory that holds what was ordered, as a site-packages directory would, and what it is.
+
+    Args:
+        order: what to get.
+        hashes: by normalised name, those that the lock has; other files are refused.
+        workshop: with what.
+
+    Raises:
+        BundleError: there are no such wheels, an index cannot be reached, or files are not those of the lock.
+        UsageError: there is no uv.
+    """
+    resolved = _with_hashes(_compiled(order, workshop), hashes)
+    text = "\n".join([*options_of(order), *map(str, order.tag.platform.variables.items()), resolved])
+    directory = workshop.directory / hashlib.sha256(text.encode()).hexdigest()[:32]
+    if not directory.is_dir():
+        _install(order, resolved, directory, workshop)
+        make_room(workshop.directory, directory)
+    return directory, rows_of(directory)
+
+
+def _compiled(order: Order, workshop: Workshop) -> str:
+    """Return the requirements with hashes, for the target alone."""
+    with tempfile.TemporaryDirectory(prefix="raybundle-") as directory:
+        constraints, overrides = Path(directory, "constraints.txt"), Path(directory, "overrides.txt")
+        constraints.write_text("\n".join(order.constraints), "utf-8")
+        # A marker that never holds drops a requirement, whoever has it (uv's documentation, overrides).
+        overrides.write_text(
+            "".join(f"{name}; sys_platform == 'never'\n" for name in order.elsewhere), "utf-8"
+        )
+        try:
+            return run_uv(
+                [
+                    *(
+                        "pip",
+                        "compile",
+                        "-",
+                        *options_of(order),
+                        "--generate-hashes",
+                        "--python",
+                        workshop.python,
+                    ),
+                    *("--no-header", "--no-annotate", "--constraints", str(constraints)),
+                    *("--overrides", str(overrides)),
+                ],
+                environ_of(order, workshop),
+                workshop.project,
+                "\n".join(order.requirements),
+            )
+        except NoSolutionError as error:
+            from raybundle.environment.refusals import explain  # noqa: PLC0415 - only where it fails
+
+            raise explain(order, workshop, error) from error
+
+
+def _with_hashes(compiled: str, hashes: Mapping[str, tuple[str, ...]]) -> str:
+    """Return the requirements, one per line, with the hashes of the lock in place of those of the index."""
+    lines, refused = [], []
+    for line in compiled.replace("\\\n", " ").splitlines():
+        named = _LINE.match(line)
+        if named is None:
+            continue
+        found = _HASH.findall(line)
+        locked = hashes.get(normalised_name(named["name"]), ()) if named["version"] else ()
+        allowed = [each for each in found if each in locked] if locked else found
+        if not allowed:
+            refused.append(f"{named['name']} {named['version'] or ''}".strip())
+        lines.append(" ".join([named[0].rstrip(), *(f"--hash={each}" for each in allowed)]))
+    if refused:
+        raise BundleError(
+            f"no file of the index has a hash that the lock has, of: {', '.join(refused)}",
+            hint="was it replaced there? Make the lock anew, or name the index that the lock was made with",
+        )
+    return "\n".join(lines)
+
+
+def _install(order: Order, resolved: str, directory: Path, workshop: Workshop) -> None:
+    """Make `directory` as a whole or not at all."""
+    workshop.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with tempfile.TemporaryDirectory(prefix=".partial-", dir=workshop.directory) as partial:
+        requirements = Path(partial, "requirements.txt")
+        requirements.write_text(resolved, "utf-8")
+        prefix = Path(partial, "prefix")
+        # With --prefix, scripts lie beside the site-packages directory; --target would put them into it.
+        run_uv(
+            [
+                *("pip", "install", "--prefix", str(prefix), "--requirements", str(requirements)),
+                *(*options_of(order), "--python", workshop.python),
+                *("--require-hashes", "--no-deps", "--no-compile-bytecode"),
+            ],
+            environ_of(order, workshop),
+            workshop.project,
+        )
+        site = next(each.parent for each in _metadata_below(prefix))
+        try:
+            site.rename(directory)
+        except OSError:
+            if not directory.is_dir():  # else another run was quicker
+                raise
+
+
+def _metadata_below(prefix: Path) -> Iterator[Path]:
+    for pattern in (
+        "lib/*/site-packages/*.dist-info",
+        "Lib/site-packages/*.dist-info",
+        "lib/*/*/*.dist-info",
+    ):
+        yield from prefix.glob(pattern)
+
+
+def rows_of(directory: Path) -> list[Row]:
+    """Return what a site-packages directory holds, by name."""
+    found = []
+    for metadata in sorted(directory.glob("*.dist-info")):
+        project, _, version = metadata.name.removesuffix(".dist-info").rpartition("-")
+        found.append((normalised_name(project), version, metadata.name, _size(metadata)))
+    return found
+
+
+def _size(metadata: Path) -> int:
+    """Return the bytes of the files as RECORD has them."""
+    try:
+        lines = (metadata / "RECORD").read_text("utf-8").splitlines()
+    except OSError:
+        return 0
+    sizes = (line.rpartition(",")[2] for line in lines)
+    return sum(int(size) for size in sizes if size.isdigit())
+
+
+def make_room(directory: Path, used: Path) -> None:
+    """Remove directories that were used longest ago, and note that `used` was used now."""
+    try:
+        os.utime(used)
+        kept = [each for each in directory.iterdir() if not each.name.startswith(".")]
+        for old in sorted(kept, key=lambda each: -each.stat().st_mtime_ns)[KEPT:]:
+            shutil.rmtree(old, ignore_errors=True)
+    except OSError:
+        return  # another run makes room at the same time

@@ -1,0 +1,224 @@
+"""Reads which versions the project's lock pins: uv.lock, pylock.toml or requirements.txt."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from raybundle.environment.requirements_file import read_requirements
+from raybundle.errors import BundleError
+from raybundle.graph.cache import identity_of, is_young
+from raybundle.graph.distributions import normalised_name
+from raybundle.model import Warning
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from pathlib import Path
+
+    from raybundle.graph.cache import ScanCache
+    from raybundle.model import Distribution
+
+_FORMAT = 1
+_UV_LOCK = 1
+"""The major version of uv.lock that is known; uv refuses another as well."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """What a lock says for one target."""
+
+    file: Path
+    pins: Mapping[str, str]
+    """Version by normalised name."""
+    sha256: str
+    """Hex, of the file and of those that it includes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Locked:
+    """One distribution of a lock."""
+
+    name: str
+    """Normalised (PEP 503)."""
+    version: str
+    hashes: tuple[str, ...] = ()
+    """`sha256:…` of each file that may be installed; empty where the lock has none."""
+
+
+def find_lock(project: Path) -> Path | None:
+    """Return the lock of a project: uv.lock, also of the workspace above, pylock.toml, requirements.txt."""
+    for directory in (project, *project.parents):
+        if (directory / "uv.lock").is_file():
+            if directory == project or _has_member(directory, project):
+                return directory / "uv.lock"
+            break
+    named = sorted(project.glob("pylock.*.toml"))
+    names = ["pylock.toml", *(each.name for each in named if len(named) == 1), "requirements.txt"]
+    return next((project / name for name in names if (project / name).is_file()), None)
+
+
+def _has_member(workspace: Path, project: Path) -> bool:
+    """Claim that `project` is a member of the uv workspace of this directory."""
+    try:
+        table = _toml(workspace / "pyproject.toml")["tool"]["uv"]["workspace"]
+    except (BundleError, KeyError, TypeError):
+        return False
+    relative = project.relative_to(workspace)
+    patterns = [str(each).rstrip("/") for each in table.get("members", ())]
+    excluded = [str(each).rstrip("/") for each in table.get("exclude", ())]
+    member = any(project in list(workspace.glob(each)) for each in patterns)
+    return bool(member and not any(relative.match(each) for each in excluded))
+
+
+def read_lock(file: Path, markers: Mapping[str, str], installed: Mapping[str, str], cache: ScanCache) -> Lock:
+    """Return what the lock pins for a target; kept until one of its files changes.
+
+    Args:
+        file: as `find_lock` gives it.
+        markers: the variables of PEP 508 markers for the target.
+        installed: versions by name; of several that a lock has for the target, the one here is taken.
+        cache: where what was read is kept.
+
+    Raises:
+        BundleError: it cannot be read.
+    """
+    name = f"lock-{_key(file, markers, installed)}"
+    known = cache.read(name)
+    if known and all(_stamp(each) == stamp for each, stamp in known["files"]):
+        return Lock(file, known["pins"], known["sha256"])
+    files = [file]
+    pins = {each.name: each.version for each in locked(file, markers, installed, files.append)}
+    identities = [(str(each), identity_of(str(each))) for each in files]
+    sha256 = hashlib.sha256(b"\0".join(each.read_bytes() for each in files)).hexdigest()
+    if not any(is_young(identity) for _, identity in identities):
+        cache.write(name, {"files": identities, "pins": pins, "sha256": sha256})
+    return Lock(file, pins, sha256)
+
+
+def _key(file: Path, markers: Mapping[str, str], installed: Mapping[str, str]) -> str:
+    text = repr([_FORMAT, str(file), sorted(markers.items()), sorted(installed.items())])
+    return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:32]
+
+
+def _stamp(file: str) -> list[int] | None:
+    try:
+        return list(identity_of(file))
+    except BundleError:
+        return None
+
+
+def locked(
+    file: Path,
+    markers: Mapping[str, str],
+    installed: Mapping[str, str],
+    include: Callable[[Path], Any] = lambda _: None,
+) -> tuple[Locked, ...]:
+    """Return what the lock has for a target; `include` hears of further files that it is made of.
+
+    Raises:
+        BundleError: it cannot be read.
+    """
+    try:
+        match file.name:
+            case "uv.lock":
+                return tuple(_of_uv_lock(_toml(file), markers, installed))
+            case "requirements.txt":
+                found = read_requirements(file, markers, include)
+                return tuple(
+                    Locked(normalised_name(name), version, hashes) for name, version, hashes in found
+                )
+            case _:
+                return tuple(_of_pylock(_toml(file), markers))
+    except (OSError, KeyError, TypeError, AttributeError, ValueError) as error:
+        raise BundleError(
+            f"cannot read the lock {file}: {error!r}", hint="make it anew with the tool that wrote it"
+        ) from error
+
+
+def _of_uv_lock(
+    document: Mapping[str, Any], markers: Mapping[str, str], installed: Mapping[str, str]
+) -> Iterator[Locked]:
+    if document.get("version") != _UV_LOCK:
+        raise ValueError(f"version {document.get('version')!r}")
+    by_name: dict[str, list[Locked]] = {}
+    for package in document.get("package", ()):
+        source = package.get("source", {})
+        if "version" in package and "registry" in source and _one_holds(package, markers):
+            files = [*package.get("wheels", ()), *([package["sdist"]] if "sdist" in package else ())]
+            hashes = tuple(each["hash"] for each in files if "hash" in each)
+            one = Locked(normalised_name(package["name"]), package["version"], hashes)
+            by_name.setdefault(one.name, []).append(one)
+    for name, several in by_name.items():
+        chosen = (
+            several if len(several) == 1 else [one for one in several if one.version == installed.get(name)]
+        )
+        yield from chosen
+
+
+def _one_holds(package: Mapping[str, Any], markers: Mapping[str, str]) -> bool:
+    texts = package.get("resolution-markers")
+    return texts is None or any(_holds(text, markers) for text in texts)
+
+
+def _of_pylock(document: Mapping[str, Any], markers: Mapping[str, str]) -> Iterator[Locked]:
+    """Yield the packages of a PEP 751 file that the target has."""
+    if not str(document.get("lock-version", "")).startswith("1."):
+        raise ValueError(f"lock-version {document.get('lock-version')!r}")
+    for package in document.get("packages", ()):
+        if "version" in package and _holds(package.get("marker"), markers):
+            files = [*package.get("wheels", ()), *([package["sdist"]] if "sdist" in package else ())]
+            hashes = tuple(
+                f"sha256:{each['hashes']['sha256']}" for each in files if "sha256" in each["hashes"]
+            )
+            yield Locked(normalised_name(package["name"]), package["version"], hashes)
+
+
+def _holds(text: str | None, markers: Mapping[str, str]) -> bool:
+    if text is None:
+        return True
+    from packaging.markers import InvalidMarker, Marker, UndefinedEnvironmentName  # noqa: PLC0415 - 30 ms
+
+    context = {**markers, "extras": set(), "dependency_groups": set(), "extra": ""}
+    try:
+        return Marker(text).evaluate(context)  # type: ignore[arg-type] # sets are PEP 751's
+    except (InvalidMarker, UndefinedEnvironmentName, TypeError) as error:
+        raise ValueError(f"marker {text!r}") from error
+
+
+def _toml(file: Path) -> dict[str, Any]:
+    if sys.version_info >= (3, 11):
+        import tomllib  # noqa: PLC0415 - 10 ms that a kept answer does not pay
+    else:
+        import tomli as tomllib  # noqa: PLC0415
+    try:
+        return tomllib.loads(file.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise BundleError(f"cannot read {file}: {error}") from error
+
+
+def differences(lock: Lock, distributions: Iterable[Distribution]) -> Iterator[Warning]:
+    """Yield one warning where distributions that travel have other versions than the lock."""
+    differing = [
+        f"{each.name} {lock.pins[each.name]} (installed: {each.version})"
+        for each in distributions
+        if each.provided_by == "bundle"
+        and each.name in lock.pins
+        and not _same(lock.pins[each.name], each.version)
+    ]
+    if differing:
+        sync = "`uv sync`" if lock.file.name == "uv.lock" else "an installation from it"
+        text = f"{lock.file.name} and the environment differ: {', '.join(sorted(differing))}"
+        yield Warning(text, lock.file, None, f"{sync} makes them equal")
+
+
+def _same(one: str, other: str) -> bool:
+    if one == other:
+        return True
+    from packaging.version import InvalidVersion, Version  # noqa: PLC0415 - as above
+
+    try:
+        return Version(one) == Version(other)
+    except InvalidVersion:
+        return False

@@ -1,0 +1,131 @@
+"""Refuses native files that do not load where a bundle runs."""
+
+from __future__ import annotations
+
+import re
+import struct
+from typing import TYPE_CHECKING
+
+from raybundle.errors import RefusedFileError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from raybundle.environment.target import TargetTag
+    from raybundle.model import CollectedFile, Distribution
+
+NATIVE = (".so", ".pyd")
+HEAD = 4096
+"""Bytes from the start of a file that hold the headers that are looked into."""
+
+_TAGGED = re.compile(
+    r"(?P<stem>[^.]+)\.(?:cpython-|cp)(?P<digits>\d{2,})(?P<flags>[a-z]*)(?P<rest>-[^.]*)?\.\w+"
+)
+_ELF = {3: "i686", 22: "s390x", 40: "armv7l", 62: "x86_64", 183: "aarch64", 243: "riscv64"}
+"""`e_machine` of the ELF header (elf.h)."""
+_MACH = {0x01000007: "x86_64", 0x0100000C: "aarch64"}
+"""`cputype` of the Mach-O header (mach/machine.h)."""
+_PE = {0x014C: "i686", 0x8664: "x86_64", 0xAA64: "aarch64"}
+"""`Machine` of the COFF header (PE format of Microsoft)."""
+_SYSTEMS = {"linux": "Linux", "macosx": "macOS", "win": "Windows"}
+
+Built = tuple[str, str]
+"""System and machine."""
+
+
+def check_native(files: Iterable[tuple[str, bytes]], tag: TargetTag) -> None:
+    """Refuse extension modules and libraries that do not load on the target.
+
+    One for another target may lie beside one of the same module that loads.
+
+    Args:
+        files: name and first `HEAD` bytes of each.
+        tag: the target.
+
+    Raises:
+        RefusedFileError: there are such files; all of them are named.
+    """
+    found = {name: _fault(name, head, tag) for name, head in files}
+    loading = {_module(name) for name, fault in found.items() if fault is None}
+    faults = [f"{name} is {fault}" for name, fault in sorted(found.items()) if fault]
+    faults = [each for each in faults if _module(each.partition(" is ")[0]) not in loading]
+    if faults:
+        raise RefusedFileError(
+            f"the bundle is for {tag}, where these files do not load:\n" + "\n".join(faults),
+            hint="build them for that target and put them beside these, or `exclude` them",
+        )
+
+
+def native_files(files: Iterable[CollectedFile]) -> Iterator[tuple[str, bytes]]:
+    """Yield the native ones among the files of a bundle."""
+    for each in files:
+        if each.path.endswith(NATIVE):
+            yield each.path, each.data[:HEAD]
+
+
+def installed_native_files(
+    distributions: Iterable[Distribution], sites: Iterable[str]
+) -> Iterator[tuple[str, bytes]]:
+    """Yield the native files, as RECORD lists them, of distributions that travel from these directories."""
+    here = set(sites)
+    for each in distributions:
+        if each.provided_by == "bundle" and each.metadata and str(each.metadata.parent) in here:
+            for file in _recorded(each.metadata):
+                with file.open("rb") as stream:
+                    yield str(file), stream.read(HEAD)
+
+
+def _recorded(metadata: Path) -> Iterator[Path]:
+    try:
+        lines = (metadata / "RECORD").read_text("utf-8").splitlines()
+    except OSError:
+        return
+    for line in lines:
+        name = line.rsplit(",", 2)[0].strip('"')
+        if name.endswith(NATIVE) and (metadata.parent / name).is_file():
+            yield metadata.parent / name
+
+
+def _module(name: str) -> str:
+    directory, _, base = name.rpartition("/")
+    return f"{directory}/{base.partition('.')[0]}"
+
+
+def _fault(name: str, head: bytes, tag: TargetTag) -> str | None:
+    """Return for what else a file is built, or None where it loads as far as can be seen."""
+    named = _TAGGED.fullmatch(name.rpartition("/")[2])
+    if named and f"{named['digits'][0]}.{named['digits'][1:]}" != tag.minor:
+        return f"built for CPython {named['digits'][0]}.{named['digits'][1:]}"
+    wanted = (tag.platform.system, tag.platform.machine)
+    built = built_for(head)
+    if built and wanted not in built:
+        return "built for " + " and ".join(f"{_SYSTEMS[system]} on {machine}" for system, machine in built)
+    if named and named["flags"]:
+        return f"built for a CPython with the flags {named['flags']}"
+    return None
+
+
+def built_for(head: bytes) -> tuple[Built, ...]:
+    """Return the systems and machines of a library by its header; none if it has none that is known."""
+    try:
+        if head.startswith(b"\x7fELF"):
+            (machine,) = struct.unpack_from("<H" if head[5] == 1 else ">H", head, 18)
+            return (("linux", _ELF.get(machine, f"machine {machine}")),)
+        if head[:4] in {b"\xcf\xfa\xed\xfe", b"\xce\xfa\xed\xfe"}:
+            return (_mach(struct.unpack_from("<I", head, 4)[0]),)
+        if head.startswith(b"\xca\xfe\xba\xbe"):  # several in one file
+            (count,) = struct.unpack_from(">I", head, 4)
+            kinds = (struct.unpack_from(">I", head, 8 + 20 * index)[0] for index in range(count))
+            return tuple(map(_mach, kinds))
+        if head.startswith(b"MZ"):
+            (offset,) = struct.unpack_from("<I", head, 0x3C)
+            (machine,) = struct.unpack_from("<H", head, offset + 4)
+            return (("win", _PE.get(machine, f"machine {machine}")),)
+    except (struct.error, IndexError):
+        return ()
+    return ()
+
+
+def _mach(kind: int) -> Built:
+    return "macosx", _MACH.get(kind, f"machine {kind}")

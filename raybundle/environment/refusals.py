@@ -1,0 +1,73 @@
+"""Says of each distribution why uv has no wheel of it for the target, and which versions have one."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from raybundle.environment.fetch import environ_of, options_of
+from raybundle.environment.order import HINT_WHEEL
+from raybundle.environment.uv import NoSolutionError, run_uv
+from raybundle.errors import BundleError
+
+if TYPE_CHECKING:
+    from raybundle.environment.fetch import Workshop
+    from raybundle.environment.order import Order
+
+_NO_VERSION = "there is no version of"
+_AT_ONCE = 4
+"""Runs of uv that ask for one distribution each; most answers are in its cache by now."""
+
+
+def explain(order: Order, workshop: Workshop, whole: NoSolutionError) -> BundleError:
+    """Return the error that names every distribution without a wheel; `whole` is what uv says of all."""
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        found = pool.map(lambda each: _refusal(each, order, workshop), order.requirements)
+        refused = [text for text in found if text is not None]
+    if not refused:
+        return BundleError(
+            f"the versions at hand do not go together on {order.tag}: {whole}",
+            hint="install versions that do, or write a lock that holds for the target",
+        )
+    return BundleError(
+        f"no wheel for {order.tag} exists of:\n" + "\n".join(refused),
+        hint=f"install a version that has one, also here; or {HINT_WHEEL}",
+    )
+
+
+def _refusal(requirement: str, order: Order, workshop: Workshop) -> str | None:
+    reason = _reason(requirement, order, workshop)
+    if reason is None:
+        return None
+    name, exact, version = requirement.partition("==")
+    if not exact:
+        return f"{requirement}: {reason}"
+    newest = _newest(name, order, workshop)
+    if newest:
+        unknown = "no index has this version" if _NO_VERSION in reason else "only sources, or for others"
+        return f"{name} {version}: {unknown}; {newest} is the newest that has one"
+    if _NO_VERSION in reason:
+        return f"{name} {version}: no index has this version, and no version has a wheel"
+    return f"{name} {version}, and of no other version: {reason}"
+
+
+def _reason(requirement: str, order: Order, workshop: Workshop) -> str | None:
+    try:
+        _ask(requirement, order, workshop)
+    except NoSolutionError as error:
+        return str(error)
+    return None
+
+
+def _newest(name: str, order: Order, workshop: Workshop) -> str | None:
+    try:
+        return _ask(name, order, workshop).strip().partition("==")[2] or None
+    except NoSolutionError:
+        return None
+
+
+def _ask(requirement: str, order: Order, workshop: Workshop) -> str:
+    words = ["pip", "compile", "-", "--no-deps", *options_of(order), "--python", workshop.python]
+    return run_uv(
+        [*words, "--no-header", "--no-annotate"], environ_of(order, workshop), workshop.project, requirement
+    )

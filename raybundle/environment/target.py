@@ -1,0 +1,82 @@
+"""Says for which Python and platform a bundle is, where that is not the environment at hand."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from raybundle.environment.platforms import Platform, parse_platform, platform_of
+from raybundle.errors import UsageError
+from raybundle.graph.interpreter import MINOR
+
+if TYPE_CHECKING:
+    from raybundle.model import Interpreter
+
+
+@dataclass(frozen=True, slots=True)
+class TargetTag:
+    """The Python of the nodes."""
+
+    implementation: str
+    minor: str
+    """Such as `3.11`."""
+    platform: Platform
+
+    def __str__(self) -> str:
+        return f"Python {self.minor} on {self.platform.sysconfig}"
+
+
+def target_of(
+    python: str | None, platform: str | None, interpreter: Interpreter, cluster: TargetTag | None = None
+) -> TargetTag | None:
+    """Return the Python of the nodes where it is another than `interpreter`, else None.
+
+    Args:
+        python: as the setting has it; a path, and nothing, mean the version of `interpreter`.
+        platform: as the setting has it; nothing means this machine's.
+        interpreter: the one against which the graph is resolved.
+        cluster: what a cluster says of itself; a setting that is there counts instead.
+
+    Raises:
+        UsageError: there is no such platform, or no wheels for such an interpreter can be asked for.
+    """
+    here = platform_of(interpreter)
+    usual = replace(here, floor=None) if here.system == "linux" else here
+    minor = python if python and MINOR.fullmatch(python) else None
+    tag = TargetTag(
+        interpreter.implementation,
+        minor or (cluster.minor if cluster and not python else minor_of(interpreter)),
+        parse_platform(platform) if platform else (cluster.platform if cluster else usual),
+    )
+    if tag.minor == minor_of(interpreter) and tag.platform.runs_files_of(here):
+        return None
+    if tag.implementation != "cpython":
+        raise UsageError(
+            f"{interpreter.executable} is {tag.implementation}, and only CPython has wheels for {tag}",
+            hint="resolve against a CPython environment, or build on a machine like the nodes",
+        )
+    return tag
+
+
+def minor_of(interpreter: Interpreter) -> str:
+    """Return such as `3.11`."""
+    return "{}.{}".format(*interpreter.version)
+
+
+def as_on_target(interpreter: Interpreter, tag: TargetTag) -> Interpreter:
+    """Return `interpreter` with the version, ABI and platform of the nodes; its paths stay those here.
+
+    So conditions on imports, markers and the manifest are those of the nodes, and files are found here. The
+    micro version of another minor is taken for 0, as uv does. An extension for the nodes is found before one
+    for this machine.
+    """
+    major, minor = map(int, tag.minor.split("."))
+    abi = tag.platform.soabi(tag.minor)
+    extension = f".{abi}.pyd" if tag.platform.system == "win" else f".{abi}.so"
+    return replace(
+        interpreter,
+        version=interpreter.version if tag.minor == minor_of(interpreter) else (major, minor, 0),
+        abi=abi,
+        platform=tag.platform.sysconfig,
+        suffixes=(extension, *(each for each in interpreter.suffixes if each != extension)),
+    )

@@ -1,0 +1,95 @@
+"""Finds uv and runs it."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from typing import TYPE_CHECKING
+
+from raybundle.errors import BundleError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+_UNSATISFIABLE = "No solution found"
+"""How uv begins where it has seen all indexes, and what is asked for is not there."""
+_HASHES = "Hash mismatch"
+
+
+class NoSolutionError(BundleError):
+    """What is asked for does not exist, or contradicts itself; the message is uv's reason."""
+
+
+def find_uv(environ: Mapping[str, str]) -> str:
+    """Return the path of uv: of the package beside us, else on PATH.
+
+    Raises:
+        UsageError: there is none.
+    """
+    try:
+        from uv import find_uv_bin  # noqa: PLC0415 - it is an extra
+
+        return str(find_uv_bin())
+    except (ImportError, FileNotFoundError):
+        found = shutil.which("uv", path=environ.get("PATH"))
+    if found is None:
+        raise UsageError(
+            "a bundle for another Python or platform needs uv, which is not installed",
+            hint="pip install 'raybundle[uv]'",
+        )
+    return found
+
+
+def run_uv(words: Sequence[str], environ: Mapping[str, str], project: Path, given: str = "") -> str:
+    """Return what `uv WORDS` prints; it reads `given`, and in `project` the configuration of uv.
+
+    Raises:
+        NoSolutionError: distributions do not exist, or do not go together.
+        BundleError: an index cannot be reached, or anything else that uv says.
+        UsageError: there is no uv.
+    """
+    try:
+        done = subprocess.run(
+            [find_uv(environ), *words, "--no-progress", "--color", "never"],
+            env=dict(environ),
+            cwd=project,
+            input=given,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            check=False,
+        )
+    except OSError as error:
+        raise BundleError(f"cannot run uv: {error}", hint="pip install 'raybundle[uv]'") from error
+    if done.returncode:
+        raise _error(done.stderr)
+    return done.stdout
+
+
+def _error(said: str) -> BundleError:
+    if _UNSATISFIABLE in said:
+        return NoSolutionError(_reason(said))
+    lines = [line.strip() for line in said.splitlines() if line.strip() and not line.startswith("warning")]
+    first = next((line for line in lines if line.startswith("error: ")), lines[0] if lines else "it ended")
+    text = first.removeprefix("error: ")
+    if len(lines) > 1 and lines[-1] != first:
+        text += f": {lines[-1].removeprefix('cause: ')}"
+    if _HASHES in said:
+        return BundleError(
+            f"a file of an index is not what was asked for: {text}",
+            hint="was it replaced there? Make the lock anew, or remove the file from the caches",
+        )
+    return BundleError(
+        f"uv cannot get the distributions: {text}",
+        hint="index, credentials and network are those of uv's configuration, else of pip's",
+    )
+
+
+def _reason(said: str) -> str:
+    """Return why there is no solution, on one line: the cause, and the hint if it says which wheels exist."""
+    cause = re.search(r"cause: (.*?)(?:\n\s*\n|\Z)", said, re.DOTALL)
+    hint = re.search(r"hint: (You require .*?)(?:\n\s*\n|\Z)", said, re.DOTALL)
+    texts = [" ".join(found[1].split()) for found in (cause, hint) if found]
+    return "; ".join(texts) or " ".join(said.split())
