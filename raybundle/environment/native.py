@@ -103,6 +103,8 @@ def _fault(name: str, head: bytes, tag: TargetTag) -> str | None:
         return "built for " + " and ".join(f"{_SYSTEMS[system]} on {machine}" for system, machine in built)
     if named and named["flags"]:
         return f"built for a CPython with the flags {named['flags']}"
+    if named and named["rest"] and not tag.platform.soabi(tag.minor).endswith(named["rest"]):
+        return f"built for {named['rest'].removeprefix('-')}"
     return None
 
 

@@ -33,7 +33,7 @@ def find_uv(environ: Mapping[str, str]) -> str:
 
         return str(find_uv_bin())
     except (ImportError, FileNotFoundError):
-        found = shutil.which("uv", path=environ.get("PATH"))
+        found = shutil.which("uv", path=environ.get("PATH", ""))
     if found is None:
         raise UsageError(
             "a bundle for another Python or platform needs uv, which is not installed",

@@ -1,0 +1,82 @@
+"""A user whose environment is not the nodes': what is installed there, wheels beside it, and no network."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from raybundle.environment.equip import equip
+from raybundle.environment.target import as_on_target, target_of
+from raybundle.graph.cache import ScanCache
+from raybundle.model import Distribution
+from tests.support.graphs import INTERPRETER, graph
+from tests.support.wheels import install_wheel, make_wheel
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from raybundle.model import Resolution
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """A CPython 3.11.7 on Linux, in name; uv sees the wheels of `links` and nothing else."""
+
+    directory: Path
+
+    @property
+    def site(self) -> Path:
+        """What is installed."""
+        return self.directory / "site"
+
+    @property
+    def links(self) -> Path:
+        """Wheels that uv finds."""
+        return self.directory / "links"
+
+    @property
+    def project(self) -> Path:
+        """May hold a lock."""
+        return self.directory / "project"
+
+    @property
+    def environ(self) -> dict[str, str]:
+        """Variables that keep uv offline."""
+        kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+        own = {"UV_OFFLINE": "1", "UV_NO_INDEX": "1", "UV_FIND_LINKS": str(self.links)}
+        return {**kept, **own, "UV_CACHE_DIR": str(self.directory / "uv")}
+
+    def install(self, name: str, tag: str = "py3-none-any", *, requires: Sequence[str] = ()) -> Distribution:
+        """Installs a distribution, and offers a wheel of it for the nodes where `tag` is for all."""
+        wheel = make_wheel(
+            self.links if tag == "py3-none-any" else self.directory, name, tag, requires=requires
+        )
+        project, _, version = name.partition("-")
+        return Distribution(project, version, "bundle", 1, metadata=install_wheel(self.site, wheel))
+
+    def equipped(
+        self,
+        *distributions: Distribution,
+        python: str | None = None,
+        platform: str | None = None,
+        **environ: str,
+    ) -> Resolution:
+        """Returns the resolution of a job that needs these, as it travels; an empty variable is none."""
+        self.project.mkdir(exist_ok=True)
+        here = replace(INTERPRETER, executable=sys.executable, site=(str(self.site),))
+        tag = target_of(python, platform, here)
+        resolution = graph(
+            project=self.project,
+            interpreter=here if tag is None else as_on_target(here, tag),
+            distributions=distributions,
+        )
+        variables = {name: value for name, value in {**self.environ, **environ}.items() if value}
+        return equip(resolution, tag, variables, ScanCache(self.directory / "cache"))
+
+
+def versions(resolution: Resolution) -> dict[str, str]:
+    """Returns the versions by name of what travels."""
+    return {each.name: each.version for each in resolution.distributions if each.provided_by == "bundle"}

@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import pytest
+
+from raybundle.environment.native import check_native
+from raybundle.environment.platforms import parse_platform
+from raybundle.environment.target import TargetTag
+from raybundle.errors import RefusedFileError
+from tests.support.wheels import elf, mach_o, portable_executable, universal
+
+LINUX = TargetTag("cpython", "3.11", parse_platform("linux"))
+MACOS = TargetTag("cpython", "3.11", parse_platform("macos"))
+WINDOWS = TargetTag("cpython", "3.11", parse_platform("windows"))
+X86, ARM = 0x01000007, 0x0100000C
+
+
+@pytest.mark.parametrize(
+    ("name", "head", "tag"),
+    [
+        ("a.cpython-311-x86_64-linux-gnu.so", elf(), LINUX),
+        ("a.abi3.so", elf(), LINUX),
+        ("a.so", elf(), LINUX),
+        ("a.cpython-311-darwin.so", mach_o(), MACOS),
+        ("a.abi3.so", universal(X86, ARM), MACOS),
+        ("a.cp311-win_amd64.pyd", portable_executable(), WINDOWS),
+        ("a.so", b"INPUT(libm.so.6)", LINUX),
+        ("a.so", b"", LINUX),
+        ("a.so", b"MZ", LINUX),
+    ],
+)
+def test_what_loads_or_says_nothing_is_taken(name: str, head: bytes, tag: TargetTag) -> None:
+    check_native([(f"project/{name}", head)], tag)
+
+
+@pytest.mark.parametrize(
+    ("name", "head", "tag", "built"),
+    [
+        ("a.cpython-312-x86_64-linux-gnu.so", elf(), LINUX, "CPython 3.12"),
+        ("a.cpython-310-darwin.so", mach_o(), LINUX, "CPython 3.10"),
+        ("a.cp312-win_amd64.pyd", portable_executable(), WINDOWS, "CPython 3.12"),
+        ("a.cpython-311-darwin.so", mach_o(), LINUX, "macOS on aarch64"),
+        ("a.cpython-311-darwin.so", b"", LINUX, "darwin"),
+        ("a.abi3.so", elf(183), LINUX, "Linux on aarch64"),
+        ("a.so", universal(X86), MACOS, "macOS on x86_64"),
+        ("a.pyd", portable_executable(0xAA64), WINDOWS, "Windows on aarch64"),
+        ("a.cpython-311d-x86_64-linux-gnu.so", elf(), LINUX, "a CPython with the flags d"),
+    ],
+)
+def test_what_does_not_load_is_refused_with_what_it_is_for(
+    name: str, head: bytes, tag: TargetTag, built: str
+) -> None:
+    with pytest.raises(RefusedFileError, match=f"project/{name} is built for {built}"):
+        check_native([(f"project/{name}", head)], tag)
+
+
+def test_all_files_that_do_not_load_are_named_at_once() -> None:
+    with pytest.raises(RefusedFileError, match=r"(?s)Python 3.11 on linux-x86_64.*a\.so is.*b\.so is"):
+        check_native([("project/b.so", mach_o()), ("project/a.so", mach_o())], LINUX)
+
+
+def test_one_for_another_python_may_lie_beside_one_that_loads() -> None:
+    names = ("p/a.cpython-312-x86_64-linux-gnu.so", "p/a.cpython-311-x86_64-linux-gnu.so")
+
+    check_native([(name, elf()) for name in names], LINUX)
+
+
+def test_one_that_loads_elsewhere_excuses_nothing() -> None:
+    names = ("p/a.cpython-312-x86_64-linux-gnu.so", "q/a.cpython-311-x86_64-linux-gnu.so")
+
+    with pytest.raises(RefusedFileError, match="p/a"):
+        check_native([(name, elf()) for name in names], LINUX)

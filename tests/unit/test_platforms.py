@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from raybundle.environment.platforms import Platform, parse_platform
+from raybundle.environment.target import TargetTag, as_on_target, target_of
+from raybundle.errors import UsageError
+from raybundle.graph.conditions import environment_of
+from tests.support.graphs import INTERPRETER
+
+LINUX = Platform("linux", "x86_64", "gnu")
+MACOS = replace(INTERPRETER, abi="cpython-311-darwin", platform="macosx-11.0-arm64")
+
+
+@pytest.mark.parametrize(
+    ("name", "sysconfig", "uv"),
+    [
+        ("linux", "linux-x86_64", "x86_64-unknown-linux-gnu"),
+        ("x86_64-manylinux_2_28", "linux-x86_64", "x86_64-manylinux_2_28"),
+        ("x86_64-manylinux_2_30", "linux-x86_64", "x86_64-manylinux_2_28"),
+        ("x86_64-manylinux_2_5", "linux-x86_64", "x86_64-unknown-linux-gnu"),
+        ("aarch64-manylinux2014", "linux-aarch64", "aarch64-manylinux_2_17"),
+        ("aarch64-unknown-linux-musl", "linux-aarch64", "aarch64-unknown-linux-musl"),
+        ("linux-aarch64", "linux-aarch64", "aarch64-unknown-linux-gnu"),
+        ("riscv64-unknown-linux", "linux-riscv64", "riscv64-unknown-linux"),
+        ("macos", "macosx-13.0-arm64", "aarch64-apple-darwin"),
+        ("x86_64-apple-darwin", "macosx-13.0-x86_64", "x86_64-apple-darwin"),
+        ("macosx-11.0-arm64", "macosx-11.0-arm64", "aarch64-apple-darwin"),
+        ("windows", "win-amd64", "x86_64-pc-windows-msvc"),
+        ("win-arm64", "win-arm64", "aarch64-pc-windows-msvc"),
+        ("win32", "win32", "i686-pc-windows-msvc"),
+    ],
+)
+def test_a_platform_has_the_names_of_uv_and_of_sysconfig(name: str, sysconfig: str, uv: str) -> None:
+    found = parse_platform(name)
+
+    assert (found.sysconfig, found.uv) == (sysconfig, uv)
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"), [("linnux", "did you mean `linux`?"), ("q", "such as linux, macos")]
+)
+def test_a_name_of_no_platform_is_refused_with_the_nearest(name: str, hint: str) -> None:
+    with pytest.raises(UsageError, match=name) as caught:
+        parse_platform(name)
+
+    assert str(caught.value.hint).startswith(hint)
+
+
+@pytest.mark.parametrize(
+    ("name", "abi"),
+    [
+        ("linux", "cpython-311-x86_64-linux-gnu"),
+        ("aarch64-unknown-linux-musl", "cpython-311-aarch64-linux-musl"),
+        ("linux-armv7l", "cpython-311-arm-linux-gnueabihf"),
+        ("linux-i686", "cpython-311-i386-linux-gnu"),
+        ("macos", "cpython-311-darwin"),
+        ("windows", "cp311-win_amd64"),
+    ],
+)
+def test_extensions_have_the_tag_of_their_platform(name: str, abi: str) -> None:
+    assert parse_platform(name).soabi("3.11") == abi
+
+
+@pytest.mark.parametrize(
+    ("target", "runs"),
+    [
+        ("linux", True),
+        ("x86_64-manylinux_2_40", True),
+        ("x86_64-manylinux_2_17", False),
+        ("linux-aarch64", False),
+    ],
+)
+def test_files_of_a_newer_glibc_are_not_those_of_an_older(target: str, runs: bool) -> None:
+    assert parse_platform(target).runs_files_of(replace(LINUX, floor=(2, 36))) is runs
+
+
+@pytest.mark.parametrize(
+    ("python", "platform", "expected"),
+    [
+        (None, None, None),
+        ("3.11", None, None),
+        ("/usr/bin/python3.11", None, None),
+        (None, "linux", None),
+        (None, "linux-x86_64", None),
+        ("3.12", None, "Python 3.12 on linux-x86_64"),
+        ("3.12", "linux", "Python 3.12 on linux-x86_64"),
+        (None, "macos", "Python 3.11 on macosx-13.0-arm64"),
+        ("3.10", "windows", "Python 3.10 on win-amd64"),
+    ],
+)
+def test_only_another_minor_or_platform_is_another_target(
+    python: str | None, platform: str | None, expected: str | None
+) -> None:
+    tag = target_of(python, platform, INTERPRETER)
+
+    assert (tag and str(tag)) == expected
+
+
+def test_what_the_cluster_says_counts_where_no_setting_does() -> None:
+    cluster = TargetTag("cpython", "3.12", parse_platform("linux-aarch64"))
+
+    assert target_of(None, None, INTERPRETER, cluster) == cluster
+    assert target_of("3.11", "linux", INTERPRETER, cluster) is None
+    assert target_of(None, None, INTERPRETER, TargetTag("cpython", "3.11", LINUX)) is None
+
+
+def test_pypy_has_no_other_target() -> None:
+    with pytest.raises(UsageError, match="only CPython"):
+        target_of("3.10", None, replace(INTERPRETER, implementation="pypy"))
+
+
+def test_an_interpreter_as_on_the_target_answers_for_it_and_finds_files_here() -> None:
+    there = as_on_target(INTERPRETER, TargetTag("cpython", "3.10", parse_platform("windows")))
+
+    assert (there.version, there.abi, there.platform) == ((3, 10, 0), "cp310-win_amd64", "win-amd64")
+    assert (there.path, there.suffixes) == (INTERPRETER.path, (".cp310-win_amd64.pyd", ".py"))
+    asked = environment_of(there)
+    assert (asked.sys_platform, asked.machine, asked.system) == ("win32", "AMD64", "Windows")
+
+
+def test_another_platform_of_the_same_minor_keeps_the_micro_version() -> None:
+    there = as_on_target(MACOS, TargetTag("cpython", "3.11", LINUX))
+
+    assert (there.version, there.platform) == ((3, 11, 7), "linux-x86_64")
