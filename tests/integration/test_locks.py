@@ -1,0 +1,249 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from raybundle.environment import locks
+from raybundle.environment.locks import Locked, find_lock, locked, read_lock
+from raybundle.errors import BundleError
+from raybundle.graph.cache import ScanCache
+from raybundle.graph.distributions import marker_environment
+from tests.support.client import Client, versions
+from tests.support.graphs import INTERPRETER
+from tests.support.wheels import make_wheel, sha256_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MARKERS = marker_environment(INTERPRETER)
+"""Python 3.11 on Linux."""
+A, B = "a" * 64, "b" * 64
+
+UV_LOCK = f"""
+version = 1
+revision = 3
+resolution-markers = ["python_full_version >= '3.12'", "python_full_version < '3.12'"]
+
+[[package]]
+name = "app"
+version = "0.1"
+source = {{ editable = "." }}
+
+[[package]]
+name = "mine"
+version = "1.0"
+source = {{ git = "https://git.example/mine.git" }}
+
+[[package]]
+name = "alpha"
+version = "1.0"
+source = {{ registry = "https://index.example/simple" }}
+sdist = {{ url = "https://index.example/alpha.tar.gz", hash = "sha256:{A}", size = 1 }}
+wheels = [{{ url = "https://index.example/alpha.whl", hash = "sha256:{B}", size = 1 }}]
+
+[[package]]
+name = "forked"
+version = "2.0"
+source = {{ registry = "https://index.example/simple" }}
+resolution-markers = ["python_full_version >= '3.12'"]
+
+[[package]]
+name = "forked"
+version = "1.0"
+source = {{ registry = "https://index.example/simple" }}
+resolution-markers = ["python_full_version < '3.12'"]
+
+[[package]]
+name = "by-extra"
+version = "1.0"
+source = {{ registry = "https://index.example/simple" }}
+
+[[package]]
+name = "by-extra"
+version = "2.0"
+source = {{ registry = "https://other.example/simple" }}
+"""
+
+PYLOCK = f"""
+lock-version = "1.0"
+created-by = "us"
+
+[[packages]]
+name = "alpha"
+version = "1.0"
+wheels = [{{ url = "https://index.example/alpha.whl", hashes = {{ sha256 = "{B}" }} }}]
+
+[[packages]]
+name = "elsewhere"
+version = "1.0"
+marker = "sys_platform == 'win32'"
+
+[[packages]]
+name = "directory"
+directory = {{ path = "." }}
+"""
+
+REQUIREMENTS = f"""
+# a comment
+-r more/base.txt
+--index-url https://index.example/simple
+Alpha[fast]==1.0 ; python_version < "3.12" \\
+    --hash=sha256:{A} \\
+    --hash=sha256:{B}  # two
+elsewhere==1.0; sys_platform == "win32"
+open>=2
+wild==1.*
+-e .
+./local
+"""
+
+
+def written(directory: Path, name: str, text: str) -> Path:
+    file = directory / name
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text)
+    return file
+
+
+def test_a_uv_lock_gives_what_the_target_has_with_its_hashes(tmp_path: Path) -> None:
+    found = locked(written(tmp_path, "uv.lock", UV_LOCK), MARKERS, {"by-extra": "2.0"})
+
+    expected = (
+        Locked("alpha", "1.0", (f"sha256:{B}", f"sha256:{A}")),
+        Locked("forked", "1.0"),
+        Locked("by-extra", "2.0"),
+    )
+    assert found == expected
+
+
+def test_of_several_versions_that_a_lock_has_for_one_target_none_is_guessed(tmp_path: Path) -> None:
+    found = locked(written(tmp_path, "uv.lock", UV_LOCK), MARKERS, {"by-extra": "3.0"})
+
+    assert [each.name for each in found] == ["alpha", "forked"]
+
+
+def test_a_pylock_gives_what_the_target_has(tmp_path: Path) -> None:
+    found = locked(written(tmp_path, "pylock.toml", PYLOCK), MARKERS, {})
+
+    assert found == (Locked("alpha", "1.0", (f"sha256:{B}",)),)
+
+
+def test_requirements_give_their_exact_pins_and_those_of_the_files_they_name(tmp_path: Path) -> None:
+    written(tmp_path, "more/base.txt", "-r ../requirements.txt\nBase.Name===1.0")
+    found = locked(written(tmp_path, "requirements.txt", REQUIREMENTS), MARKERS, {})
+
+    assert found == (Locked("base-name", "1.0"), Locked("alpha", "1.0", (f"sha256:{A}", f"sha256:{B}")))
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("uv.lock", "version = 2"),
+        ("uv.lock", "version = 1\n[[package]]\nname = 'a'\nversion = '1'\nsource = 3"),
+        ("uv.lock", "not toml"),
+        ("pylock.toml", "lock-version = '2.0'"),
+        ("pylock.toml", "lock-version = '1.0'\n[[packages]]\nname = 'a'\nversion = '1'\nmarker = '?'"),
+        ("requirements.txt", "-r missing.txt"),
+    ],
+)
+def test_a_lock_that_cannot_be_read_is_named(tmp_path: Path, name: str, text: str) -> None:
+    with pytest.raises(BundleError, match=name):
+        locked(written(tmp_path, name, text), MARKERS, {})
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (["uv.lock", "pylock.toml", "requirements.txt"], "uv.lock"),
+        (["pylock.toml", "requirements.txt"], "pylock.toml"),
+        (["pylock.dev.toml", "requirements.txt"], "pylock.dev.toml"),
+        (["pylock.dev.toml", "pylock.ci.toml", "requirements.txt"], "requirements.txt"),
+        ([], None),
+    ],
+)
+def test_the_first_of_the_locks_counts(tmp_path: Path, names: list[str], expected: str | None) -> None:
+    for name in names:
+        written(tmp_path, name, "")
+
+    found = find_lock(tmp_path)
+
+    assert (found and found.name) == expected
+
+
+@pytest.mark.parametrize(
+    ("member", "found"), [("packages/one", True), ("other", False), ("packages/no", False)]
+)
+def test_the_lock_of_a_workspace_counts_for_its_members(tmp_path: Path, member: str, found: bool) -> None:
+    table = '[tool.uv.workspace]\nmembers = ["packages/*"]\nexclude = ["packages/no"]\n'
+    written(tmp_path, "pyproject.toml", table)
+    lock = written(tmp_path, "uv.lock", "")
+    project = written(tmp_path, f"{member}/pyproject.toml", "").parent
+
+    assert find_lock(project) == (lock if found else None)
+
+
+def test_a_lock_is_read_again_when_it_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("raybundle.graph.cache.YOUNG", -1)  # as if it were written long ago
+    cache = ScanCache(tmp_path / "cache")
+    written(tmp_path, "more.txt", "beta==1.0")
+    file = written(tmp_path, "requirements.txt", "alpha==1.0\n-r more.txt")
+    first = read_lock(file, MARKERS, {}, cache)
+    with monkeypatch.context() as patched:
+        patched.setattr(locks, "locked", None)
+        kept = read_lock(file, MARKERS, {}, cache)
+    written(tmp_path, "more.txt", "beta==2.0.1")
+
+    assert first.pins == {"alpha": "1.0", "beta": "1.0"}
+    assert kept == first
+    assert read_lock(file, MARKERS, {}, cache).pins == {"alpha": "1.0", "beta": "2.0.1"}
+
+
+def test_a_lock_that_has_just_changed_is_not_kept(tmp_path: Path) -> None:
+    file = written(tmp_path, "requirements.txt", "alpha==1.0")
+
+    read_lock(file, MARKERS, {}, ScanCache(tmp_path / "cache"))
+
+    assert not (tmp_path / "cache").exists()
+
+
+@pytest.fixture
+def client(tmp_path: Path) -> Client:
+    for name in ("site", "links"):
+        (tmp_path / name).mkdir()
+    return Client(tmp_path)
+
+
+def test_a_difference_to_the_environment_is_one_warning_about_what_travels(client: Client) -> None:
+    travelling = [client.install(name) for name in ("alpha-1.0", "beta-1.0", "same-1.0")]
+    file = written(client.project, "requirements.txt", "alpha==1.1\nbeta==1.2\nsame==1.0.0\nunused==3")
+
+    found = client.equipped(*travelling)
+
+    expected = (
+        "requirements.txt and the environment differ: alpha 1.1 (installed: 1.0), beta 1.2 (installed: 1.0)"
+    )
+    assert [(each.text, each.file) for each in found.warnings] == [(expected, file)]
+    assert versions(found) == {"alpha": "1.0", "beta": "1.0", "same": "1.0"}
+
+
+def test_for_another_platform_the_lock_decides_versions_and_the_graph_what_travels(client: Client) -> None:
+    alpha = client.install("alpha-1.0", requires=["beta"])
+    for name in ("alpha-1.1", "beta-1.0", "beta-2.0", "unused-3"):
+        make_wheel(client.links, name, requires=["beta"] if name == "alpha-1.1" else [])
+    written(client.project, "requirements.txt", "alpha==1.1\nbeta==1.0\nunused==3")
+
+    assert versions(client.equipped(alpha, python="3.12")) == {"alpha": "1.1", "beta": "1.0"}
+
+
+def test_a_file_with_another_hash_than_the_lock_has_is_refused(client: Client) -> None:
+    alpha = client.install("alpha-1.0")
+    right = sha256_of(client.links / "alpha-1.0-py3-none-any.whl")
+    written(client.project, "requirements.txt", f"alpha==1.0 --hash=sha256:{right}")
+    assert versions(client.equipped(alpha, python="3.12")) == {"alpha": "1.0"}
+    written(client.project, "requirements.txt", f"alpha==1.0 --hash=sha256:{A}")
+
+    with pytest.raises(
+        BundleError, match=r"no file of the index has a hash that the lock has, of: alpha 1\.0"
+    ):
+        client.equipped(alpha, python="3.12")
