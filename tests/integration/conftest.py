@@ -19,12 +19,13 @@ from raybundle.graph.cache import ScanCache
 from raybundle.store import open_store
 from raybundle.store.layout import STORE_KEY
 from tests.support.nodes import Nodes, require_namespaces
+from tests.support.proxy import Proxy
 from tests.support.s3_server import S3Server, s3_server
 from tests.support.token_cluster import TokenCluster, token_cluster
 from tests.support.workplace import Workplace, make_workplace
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from raybundle.cluster.nodes import ClusterDescription
@@ -50,6 +51,12 @@ class ThreeNodes:
     """Ray's name of it."""
     description: ClusterDescription
     """What a look at its nodes has found."""
+    proxy: Proxy
+    """Between the nodes and the S3 server: it knows what each node has fetched."""
+    shared: Path
+    """What users keep below ~/.cache, where a test does not need it empty."""
+    store: str
+    """A store for jobs of which several need the same layers."""
 
     def introduce(self, work: Workplace) -> None:
         """Spares the user of a workplace the look at the nodes: it was taken, and takes seconds."""
@@ -58,6 +65,16 @@ class ThreeNodes:
             cache_directory(work.environ), self.nodes.address, self.session, store.node_url(STORE_KEY)
         )
         remember(file, self.description)
+
+    @property
+    def shared_environ(self) -> Mapping[str, str]:
+        """The environment of users of one store who describe each distribution once."""
+        return {
+            **self.s3.environ,
+            "RAYBUNDLE_ADDRESS": self.nodes.address,
+            "RAYBUNDLE_STORE": self.store,
+            "XDG_CACHE_HOME": str(self.shared),
+        }
 
     def workplace(self, directory: Path, project: str | None = None) -> Workplace:
         """Returns a copy of a project whose user has this cluster and a fresh store configured."""
@@ -78,14 +95,15 @@ def three_nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ThreeNodes
     require_namespaces()
     with Nodes() as nodes:
         bridge = nodes.network()
-        with s3_server(ip=bridge) as server:
-            nodes.start_ray(server.environ)
+        with s3_server(ip=bridge) as server, Proxy(server.endpoint, host=bridge) as proxy:
+            nodes.start_ray({**server.environ, "AWS_ENDPOINT_URL": proxy.address})
             store = open_store(server.prefix(), server.environ)
             with contextlib.closing(JobsClient(make_access(nodes.address, {}))) as client:
                 found = describe_cluster(client, store, tmp_path_factory.mktemp("cluster"))
                 assert found is not None
                 assert [node.store for node in found.nodes] == [None, None, None]
-                yield ThreeNodes(nodes, server, client.session(), found)
+                shared = tmp_path_factory.mktemp("shared")
+                yield ThreeNodes(nodes, server, client.session(), found, proxy, shared, server.prefix())
 
 
 @dataclass(frozen=True, slots=True)

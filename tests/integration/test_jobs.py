@@ -1,8 +1,10 @@
-"""Twelve jobs as users have them: what they import is resolved, little else is, and they run as bundles."""
+"""Twelve jobs as users have them: what they import is resolved, little else is, and they run as bundles.
+
+What is installed for them travels with them: the nodes have nothing but Ray.
+"""
 
 from __future__ import annotations
 
-import os
 import shutil
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -12,7 +14,7 @@ import pytest
 
 from tests.integration.conftest import REPORT
 from tests.support.jobs import JOBS, Desk, Job, Outcome, make_desk, table
-from tests.support.nodes import node_environment
+from tests.support.users import require_distributions
 
 if TYPE_CHECKING:
     import subprocess
@@ -57,19 +59,8 @@ def courses(
     request.config.stash[REPORT] = table(done) if done else []
 
 
-def require_distributions() -> None:
-    """Skips where the nodes' environment was made without what the jobs import; in CI that is a failure."""
-    if any(node_environment().glob("lib/python3*/site-packages/django")):
-        return
-    reason = "the nodes' environment lacks the dependency group `jobs`; scripts/test makes one that has it"
-    if os.environ.get("CI"):
-        pytest.fail(reason)
-    pytest.skip(reason)
-
-
 def run_course(job: Job, directory: Path, three_nodes: ThreeNodes) -> Course:
-    environ = {"RAYBUNDLE_ADDRESS": three_nodes.nodes.address, "RAYBUNDLE_STORE": three_nodes.s3.prefix()}
-    desk = make_desk(job, directory, **three_nodes.s3.environ, **environ)
+    desk = make_desk(job, directory, **three_nodes.shared_environ)
     three_nodes.introduce(desk.work)
     outcome = Outcome(job, desk.imported(), desk.resolved())
     return Course(outcome, run_without_source(desk))

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.support.nodes import REPOSITORY, node_environment
+from tests.support.nodes import REPOSITORY
+from tests.support.users import user_environment
 from tests.support.workplace import Workplace, make_workplace
 
 if TYPE_CHECKING:
@@ -155,7 +156,7 @@ def make_desk(job: Job, directory: Path, **environ: str) -> Desk:
     """Copies the job; one that is installed gets an environment of its own, made by uv."""
     work = make_workplace(directory / job.name, job.name, **environ)
     base = work.directory.resolve()
-    python = _without_spaces(node_environment(), directory) / "bin" / "python"
+    python = _without_spaces(user_environment(), directory) / "bin" / "python"
     if job.installs:
         python = make_environment(directory / f"{job.name}-env", [base / each for each in job.installs])
     return Desk(job, work, base, python)
@@ -165,7 +166,7 @@ def _without_spaces(environment: Path, directory: Path) -> Path:
     """Returns a path of the environment that Ray itself starts from: it splits commands at spaces."""
     if " " not in str(environment):
         return environment
-    link = directory / "nodes"
+    link = directory / "user"
     with contextlib.suppress(FileExistsError):  # another job's thread was first
         link.symlink_to(environment)
     return link

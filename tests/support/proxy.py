@@ -106,6 +106,8 @@ class Proxy:
         self.requests: list[Request] = []
         self.headers: list[dict[str, str]] = []
         """Of the requests, in their order; names in lower case."""
+        self.peers: list[str] = []
+        """The addresses that the requests came from, in their order."""
         self.closed: list[int] = []
         """The codes by which log websockets were closed so far."""
 
@@ -196,6 +198,7 @@ class Proxy:
     async def _converse(self, client: Stream) -> None:
         while (request := await client.read_head()) is not None:
             self.requests.append(Request(time.monotonic(), *request.words))
+            self.peers.append(client.peer)
             self.headers.append(request.headers)
             if not await self._answer(request, client):
                 return

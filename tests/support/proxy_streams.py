@@ -43,6 +43,12 @@ class Stream:
         self.reader = reader
         self._writer = writer
 
+    @property
+    def peer(self) -> str:
+        """The address of the other end; empty where it has hung up already."""
+        address = self._writer.get_extra_info("peername")
+        return address[0] if address else ""
+
     async def write(self, data: bytes) -> None:
         self._writer.write(data)
         await self._writer.drain()

@@ -1,0 +1,162 @@
+"""What changes, comes at once, is killed, full or evicted while layers reach three nodes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import uuid
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.support.layers import StoredLayers, fetches, inside, kill_while_materialising, torn, unpacked
+from tests.support.own_wheels import install, make_seasons, make_small_environment, make_tally
+from tests.support.workplace import reports
+
+if TYPE_CHECKING:
+    import subprocess
+    from pathlib import Path
+
+    from tests.integration.conftest import ThreeNodes
+    from tests.support.workplace import Workplace
+
+pytestmark = pytest.mark.nodes
+
+NODES = ["n0", "n1", "n2"]
+CACHE = "/tmp/raybundle-0"
+RAYS = "/tmp/ray/session_latest/runtime_resources/py_modules_files"
+LARGE = 120_000_000
+"""Bytes of a layer that takes a node long enough to be killed or filled meanwhile."""
+
+
+class Own:
+    """A user whose distributions are wheels of their own, in a store of their own: every node is cold."""
+
+    def __init__(self, three_nodes: ThreeNodes, directory: Path, size: int = 16) -> None:
+        self.nodes = three_nodes.nodes
+        self.proxy = three_nodes.proxy
+        self.work: Workplace = three_nodes.workplace(directory / "work", "layers_own")
+        self.layers = StoredLayers(three_nodes.s3, self.work.environ["RAYBUNDLE_STORE"])
+        self.wheels = directory
+        wheels = make_tally(directory, os.urandom(size)), make_seasons(directory, "1.0", "winter")
+        self.python = make_small_environment(directory / "env", *wheels)
+
+    def submit(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return self.work.raybundle("--json", *self.words(*arguments))
+
+    def words(self, *arguments: str) -> tuple[str, ...]:
+        return ("submit", "--python", str(self.python), "job.py", *arguments)
+
+    def fetched(self) -> dict[tuple[str, str], int]:
+        names = self.layers.names
+        counts = fetches(self.proxy, self.nodes)
+        return {key: count for key, count in counts.items() if key[1] in names}
+
+
+def report_of(done: subprocess.CompletedProcess[str]) -> Any:
+    assert done.returncode == 0, done.stderr
+    [report] = reports(done.stderr)
+    return report
+
+
+def test_an_extension_in_c_of_the_users_own_runs_and_a_bumped_dependency_travels_alone(
+    three_nodes: ThreeNodes, tmp_path: Path
+) -> None:
+    own = Own(three_nodes, tmp_path)
+    first = report_of(own.submit())
+    before = own.layers.names
+
+    install(own.python, make_seasons(own.wheels, "2.0", "spring"))
+    second = report_of(own.submit())
+
+    assert [node["host"] for node in first["nodes"]] == NODES
+    assert answers(first) == [[42, "winter"]] * 4
+    assert answers(second) == [[42, "spring"]] * 4
+    [added] = own.layers.names - before
+    assert own.layers.document("tally")["digest"] in before
+    everything = {(node, name): 1 for node in NODES for name in (*before, added)}
+    assert own.fetched() == everything
+
+
+def answers(report: Any) -> list[list[Any]]:
+    return [[each["sum"], each["season"]] for each in (report["driver"], *report["nodes"])]
+
+
+def test_twenty_actors_at_once_on_a_cold_node_fetch_and_unpack_each_layer_once(
+    three_nodes: ThreeNodes, tmp_path: Path
+) -> None:
+    own = Own(three_nodes, tmp_path, size=5_000_000)
+
+    actors = report_of(own.submit("actors"))
+
+    assert [actor["host"] for actor in actors] == ["n1"] * 20
+    assert len({actor["inode"] for actor in actors}) == 1
+    expected = {(node, name): 1 for node in ("n0", "n1") for name in own.layers.names}
+    assert own.fetched() == expected
+    document = own.layers.document("tally")
+    [directory] = unpacked(three_nodes.nodes, "n1", document["digest"])
+    assert torn(directory, document) == []
+
+
+def test_after_a_worker_was_killed_while_materialising_the_job_runs_and_nothing_is_torn(
+    three_nodes: ThreeNodes, tmp_path: Path
+) -> None:
+    own = Own(three_nodes, tmp_path, size=LARGE)
+    built = own.work.raybundle("build", "--python", str(own.python), "job.py")
+    assert built.returncode == 0, built.stderr
+    document = own.layers.document("tally")
+    with own.work.started(*own.words()) as running:
+        begun = kill_while_materialising(three_nodes.nodes, "n1", document["digest"])
+        running.process.send_signal(signal.SIGTERM)  # stops the job: Ray may take a minute to try again
+        running.process.wait(60)
+    assert [each for each in begun if torn(each, document) == []] == []
+
+    report = report_of(own.work.raybundle("--json", "run", built.stdout.strip()))
+
+    assert [node["sum"] for node in report["nodes"]] == [42] * 3
+    for node in NODES:
+        [directory] = unpacked(three_nodes.nodes, node, document["digest"])
+        assert torn(directory, document) == []
+
+
+def test_a_full_disk_stops_the_job_with_one_line_and_leaves_no_half_layer(
+    three_nodes: ThreeNodes, tmp_path: Path
+) -> None:
+    own = Own(three_nodes, tmp_path, size=LARGE)
+    small = f"mkdir -p -m 700 {CACHE} && mount -t tmpfs -o size=40m,mode=700 tmpfs {CACHE}"
+    three_nodes.nodes.run("n0", ["sh", "-c", small])
+    try:
+        done = own.submit()
+        left = unpacked(three_nodes.nodes, "n0", own.layers.document("tally")["digest"])
+    finally:
+        three_nodes.nodes.run("n0", ["umount", "-l", CACHE])
+
+    assert done.returncode == 22, done.stderr
+    assert reports(done.stderr) == []
+    [line] = [line for line in done.stderr.splitlines() if line.startswith("error: raybundle: boot failed: ")]
+    assert f"node n0 ({three_nodes.nodes.node('n0').address})" in line
+    assert "No space left on device" in line
+    assert left == []
+    assert report_of(own.submit())["driver"]["sum"] == 42
+
+
+def test_a_running_job_goes_on_when_ray_evicts_what_the_layers_came_from(
+    three_nodes: ThreeNodes, tmp_path: Path
+) -> None:
+    own = Own(three_nodes, tmp_path)
+    word = f"/tmp/{uuid.uuid4().hex}"
+    with own.work.started(*own.words("stay", word)) as running:
+        running.wait_for("WAITING")
+        for node in NODES:
+            for name in own.layers.names:
+                evict = f"find {RAYS} -name {name}.zip* -printf '%h\\n' | sort -u | xargs rm -rv"
+                assert name in three_nodes.nodes.run(node, ["sh", "-c", evict]).stdout
+        inside(three_nodes.nodes, "n0", word).touch()
+        code, log, errors = running.end()
+
+    assert code == 0, errors
+    before, after = reports(log.decode())
+    assert [node["host"] for node in before["nodes"]] == NODES
+    assert after["driver"] == "3 winter"
+    assert after["nodes"] == ["3 winter"] * 3
+    assert [actor["sum"] for actor in after["actors"]] == [42, 42]

@@ -1,0 +1,42 @@
+"""What users of the tests have installed, which no node has."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+VERSIONS = (
+    "import importlib.metadata as m, json, sys; print(json.dumps({n: m.version(n) for n in sys.argv[1:]}))"
+)
+
+
+def user_environment() -> Path:
+    """The groups `jobs` and `layers`. RAYBUNDLE_TEST_USER_ENV names it, else it is our own."""
+    return Path(os.environ.get("RAYBUNDLE_TEST_USER_ENV", sys.prefix))
+
+
+def user_python() -> Path:
+    """The interpreter of those who submit."""
+    return user_environment() / "bin" / "python"
+
+
+def installed_versions(python: Path, *names: str) -> dict[str, str]:
+    """Asks an interpreter for the versions of distributions."""
+    done = subprocess.run([python, "-c", VERSIONS, *names], check=True, capture_output=True, text=True)
+    versions: dict[str, str] = json.loads(done.stdout)
+    return versions
+
+
+def require_distributions() -> None:
+    """Skips where users have nothing of what their jobs import; in CI that is a failure."""
+    import pytest  # noqa: PLC0415 - tests/support/jobs.py is used without it
+
+    if any(user_environment().glob("lib/python3*/site-packages/azure/storage/blob")):
+        return
+    reason = "no environment has the dependency groups `jobs` and `layers`; scripts/test makes one"
+    if os.environ.get("CI"):
+        pytest.fail(reason)
+    pytest.skip(reason)
