@@ -25,7 +25,7 @@ from tests.support.token_cluster import TokenCluster, token_cluster
 from tests.support.workplace import Workplace, make_workplace
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
     from pathlib import Path
 
     from raybundle.cluster.nodes import ClusterDescription
@@ -67,7 +67,7 @@ class ThreeNodes:
         remember(file, self.description)
 
     @property
-    def shared_environ(self) -> Mapping[str, str]:
+    def shared_environ(self) -> dict[str, str]:
         """The environment of users of one store who describe each distribution once."""
         return {
             **self.s3.environ,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import uuid
 from typing import TYPE_CHECKING, Any
@@ -11,14 +10,13 @@ import pytest
 
 from tests.support.layers import StoredLayers, fetches, inside, kill_while_materialising, torn, unpacked
 from tests.support.own_wheels import install, make_seasons, make_small_environment, make_tally
-from tests.support.workplace import reports
+from tests.support.workplace import make_workplace, reports
 
 if TYPE_CHECKING:
     import subprocess
     from pathlib import Path
 
     from tests.integration.conftest import ThreeNodes
-    from tests.support.workplace import Workplace
 
 pytestmark = pytest.mark.nodes
 
@@ -30,16 +28,32 @@ LARGE = 120_000_000
 
 
 class Own:
-    """A user whose distributions are wheels of their own, in a store of their own: every node is cold."""
+    """A user whose distributions are wheels that nobody else has: every node is cold."""
 
-    def __init__(self, three_nodes: ThreeNodes, directory: Path, size: int = 16) -> None:
+    def __init__(
+        self, three_nodes: ThreeNodes, directory: Path, *, size: int = 16, store: str | None = None
+    ) -> None:
         self.nodes = three_nodes.nodes
         self.proxy = three_nodes.proxy
-        self.work: Workplace = three_nodes.workplace(directory / "work", "layers_own")
-        self.layers = StoredLayers(three_nodes.s3, self.work.environ["RAYBUNDLE_STORE"])
+        environ = three_nodes.shared_environ | ({"RAYBUNDLE_STORE": store} if store else {})
+        self.work = make_workplace(directory / "work", "layers_own", **environ)
+        self.layers = StoredLayers(three_nodes.s3, environ["RAYBUNDLE_STORE"])
+        self.others = self.layers.names
         self.wheels = directory
-        wheels = make_tally(directory, os.urandom(size)), make_seasons(directory, "1.0", "winter")
+        wheels = make_tally(directory, size), make_seasons(directory, "1.0", "winter")
         self.python = make_small_environment(directory / "env", *wheels)
+
+    @property
+    def names(self) -> set[str]:
+        """The archives that this user has added to the store."""
+        return self.layers.names - self.others
+
+    def digest(self, name: str) -> str:
+        """The digest of a layer of theirs."""
+        return str(self.document(name)["digest"])
+
+    def document(self, name: str) -> dict[str, Any]:
+        return self.layers.document(name, self.names)
 
     def submit(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return self.work.raybundle("--json", *self.words(*arguments))
@@ -48,7 +62,7 @@ class Own:
         return ("submit", "--python", str(self.python), "job.py", *arguments)
 
     def fetched(self) -> dict[tuple[str, str], int]:
-        names = self.layers.names
+        names = self.names
         counts = fetches(self.proxy, self.nodes)
         return {key: count for key, count in counts.items() if key[1] in names}
 
@@ -64,7 +78,7 @@ def test_an_extension_in_c_of_the_users_own_runs_and_a_bumped_dependency_travels
 ) -> None:
     own = Own(three_nodes, tmp_path)
     first = report_of(own.submit())
-    before = own.layers.names
+    before = own.names
 
     install(own.python, make_seasons(own.wheels, "2.0", "spring"))
     second = report_of(own.submit())
@@ -72,8 +86,8 @@ def test_an_extension_in_c_of_the_users_own_runs_and_a_bumped_dependency_travels
     assert [node["host"] for node in first["nodes"]] == NODES
     assert answers(first) == [[42, "winter"]] * 4
     assert answers(second) == [[42, "spring"]] * 4
-    [added] = own.layers.names - before
-    assert own.layers.document("tally")["digest"] in before
+    [added] = own.names - before
+    assert own.digest("tally") in before
     everything = {(node, name): 1 for node in NODES for name in (*before, added)}
     assert own.fetched() == everything
 
@@ -91,9 +105,9 @@ def test_twenty_actors_at_once_on_a_cold_node_fetch_and_unpack_each_layer_once(
 
     assert [actor["host"] for actor in actors] == ["n1"] * 20
     assert len({actor["inode"] for actor in actors}) == 1
-    expected = {(node, name): 1 for node in ("n0", "n1") for name in own.layers.names}
+    expected = {(node, name): 1 for node in ("n0", "n1") for name in own.names}
     assert own.fetched() == expected
-    document = own.layers.document("tally")
+    document = own.document("tally")
     [directory] = unpacked(three_nodes.nodes, "n1", document["digest"])
     assert torn(directory, document) == []
 
@@ -104,7 +118,7 @@ def test_after_a_worker_was_killed_while_materialising_the_job_runs_and_nothing_
     own = Own(three_nodes, tmp_path, size=LARGE)
     built = own.work.raybundle("build", "--python", str(own.python), "job.py")
     assert built.returncode == 0, built.stderr
-    document = own.layers.document("tally")
+    document = own.document("tally")
     with own.work.started(*own.words()) as running:
         begun = kill_while_materialising(three_nodes.nodes, "n1", document["digest"])
         running.process.send_signal(signal.SIGTERM)  # stops the job: Ray may take a minute to try again
@@ -127,7 +141,7 @@ def test_a_full_disk_stops_the_job_with_one_line_and_leaves_no_half_layer(
     three_nodes.nodes.run("n0", ["sh", "-c", small])
     try:
         done = own.submit()
-        left = unpacked(three_nodes.nodes, "n0", own.layers.document("tally")["digest"])
+        left = unpacked(three_nodes.nodes, "n0", own.digest("tally"))
     finally:
         three_nodes.nodes.run("n0", ["umount", "-l", CACHE])
 
@@ -148,7 +162,7 @@ def test_a_running_job_goes_on_when_ray_evicts_what_the_layers_came_from(
     with own.work.started(*own.words("stay", word)) as running:
         running.wait_for("WAITING")
         for node in NODES:
-            for name in own.layers.names:
+            for name in own.names:
                 evict = f"find {RAYS} -name {name}.zip* -printf '%h\\n' | sort -u | xargs rm -rv"
                 assert name in three_nodes.nodes.run(node, ["sh", "-c", evict]).stdout
         inside(three_nodes.nodes, "n0", word).touch()
@@ -160,3 +174,23 @@ def test_a_running_job_goes_on_when_ray_evicts_what_the_layers_came_from(
     assert after["driver"] == "3 winter"
     assert after["nodes"] == ["3 winter"] * 3
     assert [actor["sum"] for actor in after["actors"]] == [42, 42]
+
+
+def test_a_node_without_boto3_is_named_and_its_layers_come_through_the_jobs_api(
+    three_nodes: ThreeNodes, tmp_path: Path
+) -> None:
+    own = Own(three_nodes, tmp_path, store=three_nodes.s3.prefix())  # the nodes are asked anew
+    show = "import boto3; print(boto3.__path__[0])"
+    python = str(three_nodes.nodes.python)
+    hidden = three_nodes.nodes.run("n2", [python, "-c", show]).stdout.strip()
+    three_nodes.nodes.run("n2", ["mount", "-t", "tmpfs", "tmpfs", hidden])
+    try:
+        done = own.submit()
+    finally:
+        three_nodes.nodes.run("n2", ["umount", "-l", hidden])
+
+    report = report_of(done)
+    [warning] = [line for line in done.stderr.splitlines() if "n2" in line and line.startswith("warning")]
+    assert "boto3" in warning
+    assert answers(report) == [[42, "winter"]] * 4
+    assert own.fetched() == {}

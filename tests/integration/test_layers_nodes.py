@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import shutil
+import os
 import subprocess
 import sys
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -18,6 +18,7 @@ from tests.support.users import (
     require_distributions,
     user_python,
 )
+from tests.support.wheels import find_uv
 from tests.support.workplace import make_workplace, reports
 
 if TYPE_CHECKING:
@@ -174,12 +175,12 @@ def find_python_312() -> str:
     """Returns a Python 3.12 that runs; skips the test where the cluster has it too or nobody has."""
     if sys.version_info[:2] == (3, 12):
         pytest.skip("the nodes have Python 3.12 themselves")
-    ask = "import sys; print(sys.executable, *sys.version_info[:2])"
-    name = shutil.which("python3.12") or "false"
-    done = subprocess.run([name, "-c", ask], capture_output=True, text=True, check=False)
-    if not done.stdout.endswith(" 3 12\n"):
-        pytest.skip("no Python 3.12 is on PATH: a client of another minor is not shown on real nodes")
-    return done.stdout.split()[0]
+    found = [Path(each, "python3.12") for each in os.get_exec_path()]
+    found += Path.home().glob(".pyenv/versions/3.12*/bin/python3.12")
+    for python in filter(Path.exists, found):  # a shim of pyenv may lead nowhere
+        if subprocess.run([python, "-c", ""], capture_output=True, check=False).returncode == 0:
+            return str(python)
+    pytest.skip("there is no Python 3.12: a client of another minor is not shown on real nodes")
 
 
 def test_a_client_with_python_312_brings_wheels_that_the_older_nodes_run(
@@ -202,6 +203,5 @@ def make_environment(base: str, directory: Path, *names: str) -> Path:
     """Returns the interpreter of a new environment with distributions of the registry."""
     subprocess.run([base, "-m", "venv", "--without-pip", str(directory)], check=True)
     python = directory / "bin" / "python"
-    uv = shutil.which("uv", path=str(Path(sys.executable).parent)) or "uv"
-    subprocess.run([uv, "pip", "install", "-q", "--python", str(python), *names], check=True)
+    subprocess.run([find_uv(), "pip", "install", "-q", "--python", str(python), *names], check=True)
     return python

@@ -42,9 +42,9 @@ class StoredLayers:
         prefix = f"{self.store.removeprefix(f's3://{self.server.bucket}/')}/layers/"
         return {item.key.removeprefix(prefix).removesuffix(".zip") for item in self._bucket(prefix)}
 
-    def document(self, name: str) -> dict[str, Any]:
-        """Returns the document of a distribution's layer."""
-        for archive in (self._document(each) for each in self.names if "-" not in each):
+    def document(self, name: str, among: Iterable[str]) -> dict[str, Any]:
+        """Returns the document of a distribution's layer, which is among some archives."""
+        for archive in (self._document(each) for each in among if "-" not in each):
             if archive["name"] == name:
                 return archive
         raise AssertionError(f"no layer of {name} in {self.store}")

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import os
 import shutil
 import subprocess
 import sys
 import sysconfig
+import uuid
 import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -61,8 +63,8 @@ def _digest(data: bytes) -> str:
     return base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=").decode()
 
 
-def make_tally(directory: Path, extra: bytes = b"") -> Path:
-    """Compiles an extension in C and returns a wheel of it; `extra` makes its layer unlike others."""
+def make_tally(directory: Path, size: int = 16) -> Path:
+    """Compiles an extension in C and returns a wheel of it, with `size` random bytes: no other is like it."""
     source = directory / "tally.c"
     source.write_text(TALLY)
     suffix = sysconfig.get_config_var("EXT_SUFFIX")
@@ -72,14 +74,14 @@ def make_tally(directory: Path, extra: bytes = b"") -> Path:
     files = {
         "tally/__init__.py": b"from tally._add import add as add\n",
         f"tally/_add{suffix}": (directory / f"_add{suffix}").read_bytes(),
-        "tally/data.bin": extra,
+        "tally/data.bin": os.urandom(size),
     }
     return make_wheel(directory, "tally", "1.0", files, native_tag())
 
 
 def make_seasons(directory: Path, version: str, season: str) -> Path:
-    """Returns a wheel of a distribution in plain Python."""
-    code = f"def now():\n    return {season!r}\n".encode()
+    """Returns a wheel of a distribution in plain Python; no other is like it."""
+    code = f"def now():\n    return {season!r}\n\n\nMARK = {uuid.uuid4().hex!r}\n".encode()
     return make_wheel(directory, "seasons", version, {"seasons.py": code})
 
 
@@ -93,6 +95,10 @@ def make_small_environment(directory: Path, *wheels: Path) -> Path:
 
 def install(python: Path, *wheels: Path) -> None:
     """Installs wheels as users do, in place of other versions of the same."""
-    uv = shutil.which("uv", path=str(Path(sys.executable).parent)) or "uv"
     words = ["pip", "install", "-q", "--offline", "--no-index", "--no-deps", "--python", str(python)]
-    subprocess.run([uv, *words, *map(str, wheels)], check=True)
+    subprocess.run([find_uv(), *words, *map(str, wheels)], check=True)
+
+
+def find_uv() -> str:
+    """Returns the program: beside the interpreter, else on PATH."""
+    return shutil.which("uv", path=str(Path(sys.executable).parent)) or "uv"
