@@ -15,18 +15,26 @@ import boot_cost
 import graph_cost
 import help_cost
 import large_tree
+import layer_cost
 import log_latency
 import trivial_job
+import uv_cost
 
 from raybundle.cluster import local
 
 NAMES = ("help", "resolve", "graph", "boot", "job", "log")
+ON_REQUEST = ("layers", "uv")
+"""They take minutes and gigabytes, need root or the package index."""
 
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
-    parser.add_argument("--only", choices=NAMES, action="append", help="again for more than one")
+    parser.add_argument("--only", choices=NAMES + ON_REQUEST, action="append", help="again for more than one")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--environment", type=Path, help="for `layers`: has pandas and scikit-learn")
+    parser.add_argument(
+        "--node-environment", type=Path, help="for `layers` and `uv`: has Ray, boto3, smart_open"
+    )
     parser.add_argument("--output", type=Path, help="JSON file to write")
     return parser.parse_args()
 
@@ -38,7 +46,8 @@ def own_environment(work: Path) -> dict[str, str]:
     return {**kept, **folders}
 
 
-def measure(names: tuple[str, ...], work: Path, rounds: int) -> dict[str, dict[str, Any]]:
+def measure(options: argparse.Namespace, work: Path) -> dict[str, dict[str, Any]]:
+    names, rounds = tuple(options.only or NAMES), options.rounds
     environ = own_environment(work)
     os.environ.clear()
     os.environ.update(environ)
@@ -49,6 +58,11 @@ def measure(names: tuple[str, ...], work: Path, rounds: int) -> dict[str, dict[s
         results["resolve"] = large_tree.measure(work, environ, rounds)
     if "graph" in names:
         results["graph"] = graph_cost.measure(work, environ, rounds)
+    if "layers" in names:
+        given = options.environment, options.node_environment
+        results["layers"] = layer_cost.measure(environ, rounds, *given)
+    if "uv" in names:
+        results["uv"] = uv_cost.measure(environ, options.node_environment)
     if not {"boot", "job", "log"}.isdisjoint(names):
         try:
             address = local.up(sys.executable).address
@@ -76,7 +90,7 @@ def main() -> None:
     options = arguments()
     before = machine()
     with tempfile.TemporaryDirectory(prefix="rb-bench-") as work:
-        results = measure(tuple(options.only or NAMES), Path(work), options.rounds)
+        results = measure(options, Path(work))
     after = machine()
     for name, figures in results.items():
         print(name)

@@ -1,0 +1,232 @@
+"""What dependencies cost that travel as layers: a node's first set-up and first import, and the next submits.
+
+Needs root: the jobs run on one Ray node with its own network and its own /tmp, on the disk, so that a cold
+cache is this node's and nobody else's (tests/support/nodes.py). Plain Ray gets the same files of the same
+distributions as `py_modules`: one package for each, stored and not deflated, as Ray packs directories itself.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+import tempfile
+import time
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from first_line import EMPTY, IMPORTING, Job, Ran, plain, run, wait
+from large_tree import BODY
+from measure import median, timed
+from user_environment import Environment, make_environment
+
+from raybundle.cluster.access import make_access
+from raybundle.cluster.jobs import JobsClient
+from raybundle.store import open_store
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(REPOSITORY))
+
+from tests.support.nodes import Nodes, node_environment  # noqa: E402 - found by the line above
+from tests.support.s3_server import S3Server, s3_server  # noqa: E402 - as above
+
+NODE_CACHE = f"/tmp/raybundle-{os.getuid()}"
+MODULES = 30
+"""Of the project whose one line is edited."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """One node, its S3 server, the user's environment and where things are put."""
+
+    nodes: Nodes
+    server: S3Server
+    client: JobsClient
+    user: Environment
+    work: Path
+    environ: Mapping[str, str]
+
+    def run(self, job: Job) -> Ran:
+        """Returns how long a job took that must succeed."""
+        return run(self.client, job)
+
+    def raybundle(self, *words: str, store: str, cwd: Path) -> Any:
+        """Returns the document that a command of ours prints."""
+        command = [sys.executable, "-m", "raybundle", "--json", "--store", store, *words]
+        return json.loads(timed(command, self.environ, cwd).stdout)
+
+    def forget(self) -> None:
+        """Empties the cache of raybundle on the node."""
+        self.nodes.run("n0", ["sh", "-c", f"rm -rf {NODE_CACHE}/*"])
+
+
+@contextmanager
+def bench(work: Path, environ: Mapping[str, str], user: Environment, node_env: Path) -> Iterator[Bench]:
+    """Runs a node whose Ray directory and cache of ours lie on the disk, as on a real one."""
+    with ExitStack() as running:
+        nodes = running.enter_context(Nodes(1, env=node_env))
+        server = running.enter_context(s3_server(nodes.network()))
+        for directory in ("/tmp/ray", NODE_CACHE):
+            source = work / directory.removeprefix("/tmp/")
+            source.mkdir(mode=0o700)
+            nodes.run("n0", ["sh", "-c", f"mkdir -m 700 {directory} && mount --bind {source} {directory}"])
+        address = nodes.start_ray(server.environ)
+        client = JobsClient(make_access(address, {}))
+        ours = {**environ, **server.environ, "RAYBUNDLE_ADDRESS": address}
+        yield Bench(nodes, server, client, user, work, ours)
+
+
+def measure(
+    environ: Mapping[str, str], rounds: int, environment: Path | None, node_env: Path | None
+) -> dict[str, Any]:
+    if os.geteuid() != 0:
+        raise SystemExit("`layers` needs root: it makes a node with a /tmp of its own")
+    work = Path(tempfile.mkdtemp(prefix="rb-layers-", dir="/var/tmp"))  # a node does not see /tmp
+    try:
+        user = make_environment(work / "user", environment, environ)
+        with bench(work, environ, user, node_env or node_environment()) as made:
+            figures: dict[str, Any] = {
+                "unpacked_mb": round(user.bytes / 1e6),
+                "files": user.files,
+                "distributions": " ".join(user.requirements),
+            }
+            figures |= _first_use(made, rounds)
+            return figures | _submits(made, rounds)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+# First set-up and first import
+
+
+def _first_use(made: Bench, rounds: int) -> dict[str, Any]:
+    """Medians over rounds in which each way runs once: by S3 and by files, less the job without packages."""
+    _make_project(made.work / "empty", EMPTY)
+    _make_project(made.work / "project", IMPORTING)
+    found: dict[str, list[Ran]] = {}
+    loads: list[float] = []
+    for number in range(rounds + 1):
+        loads.append(round(os.getloadavg()[0], 1))
+        for name, ran in _one_round(made, number):
+            if number > 0:  # the first one warms up Ray and the page cache
+                found.setdefault(name, []).append(ran)
+    return {**_set_up_figures(found), **_import_figures(found), "load_by_round": loads[1:]}
+
+
+def _one_round(made: Bench, number: int) -> Iterator[tuple[str, Ran]]:
+    seconds = made.user.first_import(made.environ)
+    yield "pip", Ran(0.0, seconds)
+    stores = {"s3": made.server.prefix(), "file": f"file://{made.work}/store-{number}"}
+    yield "ray_empty", made.run(plain(EMPTY, env_vars={"BENCH": f"{number}"}))
+    for kind, store in stores.items():
+        yield f"ray_{kind}", made.run(_ray_job(made, store))
+    made.forget()
+    yield "ours_empty", made.run(_our_job(made, stores["s3"], "empty"))
+    for kind, store in stores.items():
+        job = _our_job(made, store, "project")
+        made.forget()
+        yield f"ours_{kind}", made.run(job)
+
+
+def _ray_job(made: Bench, url: str) -> Job:
+    """Returns a job of plain Ray; its packages have URLs that the node has not seen."""
+    store = open_store(f"{url}/packages", made.environ)
+    names = []
+    for package in made.user.packages:
+        store.put_new(package.name, package.read_bytes())
+        names.append(store.node_url(package.name))
+    return plain(IMPORTING, py_modules=names)
+
+
+def _our_job(made: Bench, store: str, project: str) -> Job:
+    words = ("build", "--python", str(made.user.python), "job.py")
+    digest = made.raybundle(*words, store=store, cwd=made.work / project)["bundle"]
+    exported = made.raybundle("export", digest, "--format", "runtime-env", store=store, cwd=made.work)
+    return Job(exported["runtime_env"], exported["entrypoint"])
+
+
+def _set_up_figures(found: Mapping[str, Sequence[Ran]]) -> dict[str, Any]:
+    figures: dict[str, Any] = {}
+    for side in ("ray", "ours"):
+        figures[f"{side}_empty_s"] = median(ran.first for ran in found[f"{side}_empty"])
+    for kind in ("s3", "file"):
+        pairs = {side: _less(found[f"{side}_{kind}"], found[f"{side}_empty"]) for side in ("ray", "ours")}
+        for side, seconds in pairs.items():
+            figures[f"{side}_{kind}_set_up_s"] = median(seconds)
+        ratios = [ours / ray for ours, ray in zip(pairs["ours"], pairs["ray"], strict=True)]
+        figures[f"{kind}_set_up_ratio"] = median(ratios)
+        figures[f"{kind}_set_up_ratios"] = [round(ratio, 2) for ratio in ratios]
+    return figures
+
+
+def _less(these: Sequence[Ran], empty: Sequence[Ran]) -> list[float]:
+    return [ran.first - without.first for ran, without in zip(these, empty, strict=True)]
+
+
+def _import_figures(found: Mapping[str, Sequence[Ran]]) -> dict[str, Any]:
+    """Seconds of the first import on a node just set up, and its ratio to an installed environment."""
+    figures = {
+        f"{name}_import_s": median(ran.imports for ran in found[name])
+        for name in ("pip", "ray_s3", "ours_s3", "ours_file")
+    }
+    pairs = zip(found["ours_s3"], found["pip"], strict=True)
+    return {**figures, "import_ratio": median(ours.imports / pip.imports for ours, pip in pairs)}
+
+
+# The next submits
+
+
+def _submits(made: Bench, rounds: int) -> dict[str, Any]:
+    """Seconds and bytes of `submit --no-wait`, with nothing changed and with one line edited."""
+    project, store = made.work / "project", made.server.prefix()
+    module = project / "features" / "module_0.py"
+    same, edited = [], []
+    for number in range(rounds + 1):
+        again = _submit(made, store, project)
+        with module.open("a") as stream:
+            stream.write(f"CHANGED = {number}\n")
+        changed = _submit(made, store, project)
+        if number > 0:  # the first one uploads everything
+            same.append(again)
+            edited.append(changed)
+    return {
+        "same_submit_s": median(took for took, _, _ in same),
+        "same_submit_cpu_s": median(cpu for _, cpu, _ in same),
+        "same_submit_bytes": max(sent for _, _, sent in same),
+        "edited_submit_s": median(took for took, _, _ in edited),
+        "edited_submit_cpu_s": median(cpu for _, cpu, _ in edited),
+        "edited_submit_bytes": max(sent for _, _, sent in edited),
+        "project_zip_bytes": _project_zip(project, made.work),
+        "submit_load": round(os.getloadavg()[0], 1),
+    }
+
+
+def _submit(made: Bench, store: str, project: Path) -> tuple[float, float, int]:
+    """Returns seconds from the command to the accepted job, seconds of CPU, and bytes sent to the store."""
+    words = ["--json", "--store", store, "submit", "--no-wait", "--python", str(made.user.python), "job.py"]
+    took = timed([sys.executable, "-m", "raybundle", *words], made.environ, project)
+    document = json.loads(took.stdout)
+    wait(made.client, document["submission_id"])
+    time.sleep(2.0)  # Ray ends the job's workers; young files are no longer distrusted
+    return took.wall, took.cpu, document["uploaded_bytes"]
+
+
+def _make_project(project: Path, job: str) -> None:
+    package = project / "features"
+    package.mkdir(parents=True)
+    (project / "pyproject.toml").write_text('[project]\nname = "bench"\nversion = "1"\n')
+    lines = "".join(f"from features import module_{number}\n" for number in range(MODULES))
+    (project / "job.py").write_text(f"{job}\n\ndef features():\n" + lines.replace("from", "    from"))
+    (package / "__init__.py").write_text("")
+    for number in range(MODULES):
+        (package / f"module_{number}.py").write_text(f'"""Module {number}."""\n{BODY}')
+
+
+def _project_zip(project: Path, work: Path) -> int:
+    return Path(shutil.make_archive(str(work / "project-zip"), "zip", project)).stat().st_size
