@@ -26,7 +26,7 @@ from raybundle.bundle.layer_files import RECORD, listed_files
 from raybundle.bundle.manifest import canonical_json, is_native
 from raybundle.errors import BundleError, RefusedFileError
 from raybundle.graph.cache import YOUNG
-from raybundle.graph.distributions import normalised_name
+from raybundle.graph.metadata import normalised_name
 from raybundle.model import Digest
 from raybundle.version import __version__
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from raybundle.environment.locks import differences, find_lock, locked, read_lock
 from raybundle.environment.order import installed_versions
-from raybundle.graph.distributions import marker_environment
+from raybundle.graph.requirements import marker_environment
 from raybundle.model import Distribution
 
 if TYPE_CHECKING:

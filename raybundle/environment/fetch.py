@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from raybundle.environment.uv import NoSolutionError, run_uv
 from raybundle.errors import BundleError
-from raybundle.graph.distributions import normalised_name
+from raybundle.graph.metadata import normalised_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

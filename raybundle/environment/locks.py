@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from raybundle.environment.requirements_file import read_requirements
 from raybundle.errors import BundleError
 from raybundle.graph.cache import identity_of, is_young
-from raybundle.graph.distributions import normalised_name
+from raybundle.graph.metadata import normalised_name
 from raybundle.model import Warning
 
 if TYPE_CHECKING:

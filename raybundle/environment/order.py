@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from raybundle.environment.wheels import find_wheel, origin_of
 from raybundle.errors import BundleError
 from raybundle.graph.cache import identity_of
-from raybundle.graph.distributions import normalised_name
+from raybundle.graph.metadata import normalised_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

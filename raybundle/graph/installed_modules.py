@@ -13,7 +13,7 @@ import time
 from typing import TYPE_CHECKING
 
 from raybundle.graph.cache import YOUNG
-from raybundle.graph.distributions import normalised_name
+from raybundle.graph.metadata import normalised_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

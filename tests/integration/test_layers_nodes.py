@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.support.layers import fetches
+from tests.support.own_wheels import find_uv
 from tests.support.users import (
     installed_versions,
     require_distributions,
     user_python,
 )
-from tests.support.wheels import find_uv
 from tests.support.workplace import make_workplace, reports
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from raybundle.environment import locks
 from raybundle.environment.locks import Locked, find_lock, locked, read_lock
 from raybundle.errors import BundleError
 from raybundle.graph.cache import ScanCache
-from raybundle.graph.distributions import marker_environment
+from raybundle.graph.requirements import marker_environment
 from tests.support.client import Client, versions
 from tests.support.graphs import INTERPRETER
 from tests.support.wheels import make_wheel, sha256_of
