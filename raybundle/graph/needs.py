@@ -111,9 +111,9 @@ class _Search:
         needs = self._closed(wanted, provided | {RAY})
         asked = [
             (name, inner, Need(f"{RAY}[{extra}]"))
-            for extra in sorted(extras)
+            for extra in sorted(extras if RAY in self.by_ray else ())
             for name, inner in self.requirements.of(RAY, extra)
-            if RAY in self.requirements.installed.by_name and name not in self.by_ray
+            if name not in self.by_ray
         ]
         for name, need in self._closed(asked, provided | self.by_ray).items():
             if name not in self.by_ray:

@@ -130,5 +130,6 @@ def _symbolic_path(
     }
     symbols += [root.symbol for entry, root in roots.items() if entry in imported]
     if layered and "layers" not in symbols:
-        symbols.insert(symbols.index(RootSymbol("stdlib")) + 1, RootSymbol("layers"))
+        after = symbols.index(RootSymbol("stdlib")) + 1 if "stdlib" in symbols else len(symbols)
+        symbols.insert(after, RootSymbol("layers"))  # the driver has removed its site-packages from the path
     return tuple(dict.fromkeys([*symbols, RootSymbol("ray")]))

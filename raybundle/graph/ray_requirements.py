@@ -12,6 +12,8 @@ from raybundle.graph.requirements import parsed
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from packaging.requirements import Requirement
+
     from raybundle.graph.metadata import Installed
 
 _EXTRAS = {f"ray.{name}": name for name in ("data", "train", "tune", "serve", "rllib")}
@@ -45,8 +47,17 @@ def find_unfit(
     for release, lines in releases.items():
         for requirement in parsed(lines):
             name = normalised_name(requirement.name)
-            if name not in versions or requirement.specifier.contains(versions[name], prereleases=True):
+            if name not in versions or _fits(requirement, versions[name]):
                 continue
             marker = requirement.marker
             if marker is None or any(marker.evaluate(each) for each in environments):
                 yield Unfit(name, versions[name], f"{name}{requirement.specifier}", release)
+
+
+def _fits(requirement: Requirement, version: str) -> bool:
+    from packaging.version import InvalidVersion, Version  # noqa: PLC0415 - as the requirement
+
+    try:
+        return requirement.specifier.contains(Version(version), prereleases=True)
+    except InvalidVersion:
+        return True  # it cannot be compared

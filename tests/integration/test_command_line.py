@@ -265,13 +265,23 @@ def test_a_manifest_that_was_changed_is_refused(tmp_path: Path) -> None:
     assert digest in done.stderr
 
 
-def test_what_this_version_cannot_do_is_refused_and_not_ignored(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("RAYBUNDLE_DEPENDENCIES", "layers"),
+        ("RAYBUNDLE_CLUSTER_PROVIDES", "torch,numpy==2.0"),
+        ("RAYBUNDLE_PLATFORM", "linux"),
+    ],
+)
+def test_what_this_version_cannot_do_is_refused_and_not_ignored(
+    tmp_path: Path, variable: str, value: str
+) -> None:
     work = make_workplace(tmp_path / "work", "plain")
 
-    done = work.raybundle("plan", "job.py", env={"RAYBUNDLE_DEPENDENCIES": "bundle"})
+    done = work.raybundle("plan", "job.py", env={variable: value})
 
     assert done.returncode == 2
-    assert "RAYBUNDLE_DEPENDENCIES" in done.stderr
+    assert variable in done.stderr
 
 
 def test_an_interpreter_that_the_project_names_is_the_target(tmp_path: Path) -> None:

@@ -226,10 +226,11 @@ def venv(work: Path) -> Path:
     return work / "venv/bin/python"
 
 
-def resolved(work: Path, venv: Path, text: str) -> Resolution:
+def resolved(work: Path, venv: Path, text: str, settings: ResolveSettings | None = None) -> Resolution:
     script = files(work / "project", "pyproject.toml", "job.py", job=text) / "job.py"
     found = describe(venv, {}, work, work / "cache")
-    resolution = resolve(ScriptTarget(script), ResolveSettings(), found, work, ScanCache(work / "cache"))
+    cache = ScanCache(work / "cache")
+    resolution = resolve(ScriptTarget(script), settings or ResolveSettings(), found, work, cache)
     require_complete(resolution)
     return resolution
 
@@ -287,7 +288,7 @@ def test_links_that_an_installer_makes_of_files_it_keeps_elsewhere_stay_third_pa
     site = site_packages(venv)
     (site / "six.py").symlink_to(files(work / "store", "six.py") / "six.py")
     (site / "linked").symlink_to(files(work / "env/site-packages/linked", "__init__.py"))
-    resolution = resolved(work, venv, "import six, linked")
+    resolution = resolved(work, venv, "import six, linked", ResolveSettings(dependencies="cluster"))
 
     assert [each.name for each in resolution.modules] == ["__main__"]
 

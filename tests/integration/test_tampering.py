@@ -7,6 +7,7 @@ import re
 import shlex
 import sys
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -242,7 +243,10 @@ def test_a_distribution_that_the_bundle_names_is_importable_and_its_version_chec
         "n0", [str(three_nodes.nodes.python), "-c", "import boto3; print(boto3.__version__)"]
     ).stdout.strip()
 
-    document, stderr = submit_json(work, "submit", "jobs/job.py")
+    checked = {"RAYBUNDLE_DEPENDENCIES": "cluster"}
+    document, stderr = submit_json(
+        replace(work, environ={**work.environ, **checked}), "submit", "jobs/job.py"
+    )
 
     assert document["exit_code"] == 0, stderr
     assert f"BOTO {version}" in stderr

@@ -1,0 +1,241 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from raybundle.errors import UsageError
+from raybundle.graph.reasons import reasons_of
+from tests.support.site_packages import SitePackages, travelling
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> SitePackages:
+    return SitePackages(tmp_path)
+
+
+def test_what_is_imported_travels_with_what_it_requires_on_the_target(site: SitePackages) -> None:
+    site.install("a-1.0", requires=["b>=1", "c; sys_platform == 'win32'", "d[fast]", "e; extra == 'more'"])
+    site.install("d-1.0", requires=["f; extra == 'fast'"])
+    for wheel in ("b-1.0", "c-1.0", "e-1.0", "f-1.0", "idle-1.0"):
+        site.install(wheel)
+    found = site.resolved("import a\n")
+
+    assert travelling(found) == {"a", "b", "d", "f"}
+    assert [each.required_by for each in found.distributions] == ["", "a", "a", "d"]
+
+
+def test_what_an_import_at_the_top_level_of_a_reached_module_needs_travels_though_nothing_requires_it(
+    site: SitePackages,
+) -> None:
+    site.install(
+        "a-1.0",
+        {"a/__init__.py": "from . import (  # (all)\n    core,\n)\n", "a/core.py": "from .deep import x\n"},
+    )
+    site.write({"a/deep.py": "import os, b.part as part\n"})
+    site.install("b-1.0", {"b/__init__.py": "import c", "b/part.py": ""}, ["c"])
+    site.install("c-1.0", {"c.py": "from d import \\\n    y\n"})
+    site.install("d-1.0")
+    found = site.resolved("import a\n")
+
+    assert [(each.name, each.required_by, each.imported_by) for each in found.distributions] == [
+        ("a", "", ""),
+        ("b", "a", "a.deep"),
+        ("c", "b", ""),
+        ("d", "c", "c"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "try:\n    import b\nexcept ImportError:\n    b = None\n",
+        "def later():\n    import b\n",
+        "if False:\n    import b\n",
+        '"""Usage:\n\nimport b\nfrom b import x\n"""\n',
+        "X = '''\nimport b\n'''\n",
+        "important = 1\n",
+        "# import b\n",
+        "this is no Python\nimport b\n",
+    ],
+)
+def test_what_a_run_may_do_without_is_not_taken(site: SitePackages, source: str) -> None:
+    site.install("a-1.0", {"a.py": source})
+    site.install("b-1.0")
+
+    assert travelling(site.resolved("import a\n")) == {"a"}
+
+
+def test_an_import_in_a_text_does_not_hide_a_later_one_that_is_none(site: SitePackages) -> None:
+    site.install("a-1.0", {"a.py": '"""\nimport b\n"""\nimport b\n'})
+    site.install("b-1.0")
+
+    assert travelling(site.resolved("import a\n")) == {"a", "b"}
+
+
+def test_modules_that_nothing_reaches_take_nothing(site: SitePackages) -> None:
+    files = {"a/__init__.py": "", "a/torch.py": "import torch\n", "a/tests/__init__.py": "import torch\n"}
+    site.install("a-1.0", files)
+    site.install("torch-2.0")
+
+    assert travelling(site.resolved("import a\n")) == {"a"}
+    assert travelling(site.resolved("from a import torch\n")) == {"a", "torch"}
+
+
+def test_a_namespace_of_several_distributions_takes_those_that_are_imported(site: SitePackages) -> None:
+    site.install("google_one-1.0", {"google/one/__init__.py": "import google.two\n"})
+    site.install("google_two-1.0", {"google/two.py": ""})
+    site.install("google_three-1.0", {"google/three.py": ""})
+
+    assert travelling(site.resolved("from google import one\n")) == {"google-one", "google-two"}
+
+
+def test_what_only_the_cluster_s_distributions_require_is_the_cluster_s(site: SitePackages) -> None:
+    site.install("torch-2.0", requires=["nvidia", "numpy"])
+    site.install("pandas-2.0", {"pandas.py": "import torch\n"}, ["numpy"])
+    site.install("nvidia-1.0", {"nvidia.py": "import undeclared\n"})
+    site.install("undeclared-1.0")
+    site.install("numpy-2.0")
+    (site.directory / "torch.py").write_text("import nvidia\n")
+    found = site.resolved("import torch, pandas\n", cluster_provides=("torch", "unused"))
+
+    assert travelling(found) == {"pandas", "numpy"}
+    assert {each.name for each in found.distributions if each.provided_by == "cluster"} == {
+        "torch",
+        "nvidia",
+        "undeclared",
+    }
+
+
+def test_nothing_travels_where_the_cluster_brings_the_dependencies(site: SitePackages) -> None:
+    site.install("a-1.0", requires=["b"])
+    site.install("b-1.0")
+    found = site.resolved("import a\n", dependencies="cluster")
+
+    assert {each.name: each.provided_by for each in found.distributions} == {"a": "cluster", "b": "cluster"}
+    assert found.path == ("project:.", "stdlib", "ray")
+    assert [each.metadata for each in found.distributions] == [None, None]
+
+
+@pytest.mark.parametrize(
+    ("edit", "path"),
+    [
+        ("append(X)", ("project:.", "stdlib", "layers", "root:1", "ray")),
+        ("insert(2, X)", ("project:.", "stdlib", "root:1", "layers", "ray")),
+        ("insert(0, X)", ("root:1", "project:.", "stdlib", "layers", "ray")),
+    ],
+)
+def test_what_travels_stands_where_the_driver_has_its_site_packages(
+    site: SitePackages, edit: str, path: tuple[str, ...]
+) -> None:
+    metadata = site.install("a-1.0")
+    (site.work / "beside").mkdir()
+    (site.work / "beside" / "mine.py").touch()
+    found = site.resolved(f"import sys\nX = {str(site.work / 'beside')!r}\nsys.path.{edit}\nimport a, mine\n")
+
+    assert found.path == path
+    assert [each.metadata for each in found.distributions] == [metadata]
+
+
+RAY = [
+    "click>=7",
+    "protobuf>=3.20.3",
+    "requests; extra == 'default'",
+    "numpy; extra == 'data'",
+    "pyarrow>=9; extra == 'data'",
+    "requests; extra == 'data'",
+]
+
+
+def test_ray_stays_and_what_both_need_travels_with_the_job(site: SitePackages) -> None:
+    site.install("ray-2.60.0", requires=RAY)
+    site.install("mine-1.0", requires=["protobuf", "ray"])
+    for wheel in ("click-8.1", "protobuf-6.0", "requests-2.0"):
+        site.install(wheel)
+    found = site.resolved("import ray, mine\n")
+
+    assert {each.name: each.provided_by for each in found.distributions} == {
+        "click": "ray",
+        "mine": "bundle",
+        "protobuf": "bundle",
+        "ray": "ray",
+    }
+
+
+def test_what_a_part_of_ray_needs_travels_unless_ray_itself_brings_it(site: SitePackages) -> None:
+    site.install("ray-2.60.0", {"ray/__init__.py": "", "ray/data/__init__.py": "import pandas\n"}, RAY)
+    site.install("pyarrow-20.0", requires=["click"])
+    for wheel in ("click-8.1", "protobuf-6.0", "requests-2.0", "numpy-2.0", "pandas-2.0"):
+        site.install(wheel)
+    found = site.resolved("import ray.data\n")
+
+    assert travelling(found) == {"numpy", "pyarrow"}
+    assert reasons_of(found)["numpy"].by == "ray[data]"
+
+
+def test_an_editable_requirement_stays_and_what_it_requires_travels(site: SitePackages) -> None:
+    site.install("a-1.0", requires=["mine"])
+    mine = site.install("mine-1.0", {}, ["b"])
+    (mine / "direct_url.json").write_text('{"url": "file:///mine", "dir_info": {"editable": true}}')
+    site.install("b-1.0")
+    found = site.resolved("import a\n")
+
+    assert travelling(found) == {"a", "b"}
+    assert [each.text for each in found.warnings] == [
+        "mine, which a requires, is editable: only what first-party code imports of it travels"
+    ]
+
+
+@pytest.mark.parametrize("named", ["scikit_learn", "Scikit.Learn", "sklearn", "sklearn.tree"])
+def test_include_names_a_distribution_or_one_of_its_modules(site: SitePackages, named: str) -> None:
+    files = {"sklearn/__init__.py": "import lib\n", "sklearn/tree.py": ""}
+    site.install("scikit_learn-1.0", files)
+    site.install("lib-1.0")
+    found = site.resolved("", include=(named,))
+
+    assert travelling(found) == {"scikit-learn", "lib"}
+    assert reasons_of(found)["scikit-learn"].why == "declared"
+    assert found.warnings == ()
+
+
+def test_a_file_of_the_project_comes_before_a_distribution_of_its_name(site: SitePackages) -> None:
+    site.install("conf-1.0")
+    (site.work / "project" / "conf").mkdir(parents=True)
+    (site.work / "project" / "conf" / "a.txt").touch()
+    found = site.resolved("", include=("conf", "nothing"))
+
+    assert [each.path for each in found.data] == ["project/conf/a.txt"]
+    assert [each.text for each in found.warnings] == ["`nothing` in `include` matches no file"]
+    assert found.distributions == ()
+
+
+def test_a_comment_declares_a_distribution_by_its_module(site: SitePackages) -> None:
+    site.install("pyarrow-20.0")
+    found = site.resolved("X = 1  # raybundle: include=pyarrow\n")
+
+    assert travelling(found) == {"pyarrow"}
+    assert (reasons_of(found)["pyarrow"].why, reasons_of(found)["pyarrow"].line) == ("declared", 1)
+
+
+def test_what_is_installed_and_could_be_used_is_listed_with_its_user(site: SitePackages) -> None:
+    requires = ["b; extra == 'fast'", "c; extra == 'test'", "d; extra == 'all'", "e; extra == 'x'", "d"]
+    site.install("a-1.0", requires=requires)
+    for wheel in ("b-3.0", "c-1.0", "d-1.0"):
+        site.install(wheel)
+    found = site.resolved("import a\n")
+
+    (optional,) = found.optional
+    assert (optional.name, optional.version, optional.required_by) == ("b", "3.0", "a[fast]")
+
+
+@pytest.mark.parametrize(("named", "meant"), [("scikit-lern", "scikit-learn"), ("sklearn", "scikit-learn")])
+def test_a_slip_in_cluster_provides_is_refused(site: SitePackages, named: str, meant: str) -> None:
+    site.install("scikit_learn-1.0", {"sklearn.py": ""})
+
+    with pytest.raises(UsageError, match=named) as raised:
+        site.resolved("import sklearn\n", cluster_provides=(named,))
+
+    assert raised.value.hint == f"did you mean `{meant}`?"
