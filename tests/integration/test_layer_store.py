@@ -1,0 +1,160 @@
+"""Bundles with layers in a store: each layer is sent once, what is there is checked, all is found again."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import zipfile
+from typing import TYPE_CHECKING
+
+import pytest
+
+from raybundle.errors import BundleError, DigestMismatchError, ObjectMissingError
+from raybundle.pipeline import Plan, build, find_bundle
+from raybundle.store import Store, open_store
+from raybundle.store.layout import delivery_key, layer_key
+from tests.support.installed import install
+from tests.support.layered import plan_with
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from raybundle.model import Distribution
+    from raybundle.submission import Stored
+    from tests.support.s3_server import S3Server
+
+LARGE = b"#" * (1 << 20)
+
+
+@pytest.fixture(params=["local", "s3"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+    if request.param == "local":
+        return open_store(str(tmp_path / "store"), {})
+    server: S3Server = request.getfixturevalue("s3")
+    return open_store(server.prefix(), server.environ)
+
+
+@pytest.fixture
+def three(tmp_path: Path) -> list[Distribution]:
+    """The last one is absent: installed, and no part of the bundle."""
+    install(tmp_path / "site", "extra", {"extra/__init__.py": b"", "extra/deep/__init__.py": b""})
+    return [
+        install(tmp_path / "site", "big", {"big/__init__.py": LARGE}),
+        install(tmp_path / "site", "small", {"small.py": b"value = 1\n"}),
+    ]
+
+
+def planned(tmp_path: Path, distributions: Sequence[Distribution], cache: str = "cache") -> Plan:
+    return plan_with(tmp_path, distributions, cache, sites=[tmp_path / "site"])
+
+
+def put(plan: Plan, store: Store) -> Stored:
+    return build(plan, store, b"{}")
+
+
+def test_the_same_bundle_is_sent_once_and_found_as_it_was_built(
+    tmp_path: Path, three: list[Distribution], store: Store
+) -> None:
+    first = put(planned(tmp_path, three), store)
+    objects = sum(store.size(key) or 0 for key in store.keys("") if key != "store.json")
+    second = put(planned(tmp_path, three), store)
+    found = find_bundle(store, first.digest)
+
+    assert first.uploaded_bytes == objects
+    assert second.uploaded_bytes == 0
+    assert [key.count("-") for key in first.layer_keys] == [0, 3, 0]  # big, its byte-code, small
+    assert (found.layer_keys, found.delivery) == (first.layer_keys, first.delivery)
+    assert (second.layer_keys, second.delivery) == (first.layer_keys, first.delivery)
+
+
+def test_the_delivery_is_in_the_archive_and_beside_it_and_says_what_is_absent(
+    tmp_path: Path, three: list[Distribution], store: Store
+) -> None:
+    stored = put(planned(tmp_path, three), store)
+    beside = store.get(delivery_key(stored.archive_key))
+    with zipfile.ZipFile(io.BytesIO(store.get(stored.archive_key))) as archive:
+        inside = archive.read(".raybundle/delivery.json")
+    big = stored.manifest.layers[0].digest.removeprefix("sha256:")
+
+    assert inside == beside
+    assert stored.delivery == hashlib.sha256(beside).hexdigest()
+    assert json.loads(beside) == {
+        "absent": {"extra": "extra 1.0"},
+        "byte_code": {big: stored.layer_keys[1].removeprefix(f"layers/{big}-").removesuffix(".zip")},
+        "format": 1,
+    }
+
+
+def test_a_changed_distribution_is_sent_alone(
+    tmp_path: Path, three: list[Distribution], store: Store
+) -> None:
+    before = put(planned(tmp_path, three), store)
+    bumped = install(tmp_path / "site", "small", {"small.py": b"value = 2\n"}, version="2.0")
+    after = put(planned(tmp_path, [three[0], bumped]), store)
+    new = set(store.keys("layers/")) - set(before.layer_keys)
+
+    assert new == {layer_key(after.manifest.layers[1].digest)}
+
+
+def test_another_machine_verifies_what_is_there_and_sends_nothing(
+    tmp_path: Path, three: list[Distribution], store: Store
+) -> None:
+    put(planned(tmp_path, three), store)
+
+    assert put(planned(tmp_path, three, "other"), store).uploaded_bytes == 0
+
+
+def test_an_object_that_is_not_what_its_name_says_is_refused(
+    tmp_path: Path, three: list[Distribution], store: Store
+) -> None:
+    plan = planned(tmp_path, three)
+    key = layer_key(plan.layers[1].digest)
+    store.put_new(key, b"poison")
+
+    with pytest.raises(DigestMismatchError, match=key):
+        put(plan, store)
+
+
+def test_what_was_sent_before_a_failure_is_not_sent_again(
+    tmp_path: Path, three: list[Distribution], store: Store
+) -> None:
+    plan = planned(tmp_path, three)
+    source = tmp_path / "site/small.py"
+    source.write_bytes(b"value = 3\n")
+    with pytest.raises(BundleError, match="changed while it was being bundled"):
+        put(plan, store)
+    sent = store.keys("layers/")
+    assert not store.keys("bundles/")
+    source.write_bytes(b"value = 1\n")
+    progress: list[tuple[int, int]] = []
+    build(plan, store, b"{}", lambda done, total: progress.append((done, total)))
+
+    assert set(sent) < set(store.keys("layers/"))
+    assert progress[-1] == (progress[-1][1],) * 2
+    assert progress[-1][1] < sum(layer.bytes for layer in plan.layers) + len(LARGE)
+    assert not list((tmp_path / "cache/raybundle/incoming").iterdir())
+
+
+def test_a_layer_that_the_store_lost_is_named(tmp_path: Path, three: list[Distribution]) -> None:
+    store = open_store(str(tmp_path / "store"), {})
+    stored = put(planned(tmp_path, three), store)
+    lost = layer_key(stored.manifest.layers[1].digest)
+    (tmp_path / "store" / lost).unlink()
+
+    with pytest.raises(ObjectMissingError, match=f"small 1.0.*{lost}"):
+        find_bundle(store, stored.digest)
+
+
+def test_an_object_of_another_size_than_the_one_that_was_sent_is_verified_again(
+    tmp_path: Path, three: list[Distribution]
+) -> None:
+    store = open_store(str(tmp_path / "store"), {})
+    plan = planned(tmp_path, three)
+    stored = put(plan, store)
+    file = tmp_path / "store" / stored.layer_keys[0]
+    file.write_bytes(file.read_bytes()[:-1])
+
+    with pytest.raises(DigestMismatchError, match=stored.layer_keys[0]):
+        put(plan, store)

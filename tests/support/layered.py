@@ -1,0 +1,56 @@
+"""A planned bundle with layers, of distributions that a test has installed itself."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from raybundle import pipeline
+from raybundle.bundle.layers import describe_layers
+from raybundle.bundle.manifest import digest_of, format_manifest, make_manifest
+from raybundle.config import load_settings
+from raybundle.model import RootSymbol, ScriptTarget
+from tests.support.small_project import tree
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from raybundle.model import Distribution
+
+
+def plan_with(
+    work: Path, distributions: Sequence[Distribution], cache: str = "cache", sites: Sequence[Path] = ()
+) -> pipeline.Plan:
+    """Returns the plan of a small driver that needs `distributions`.
+
+    Args:
+        work: where the project is made.
+        distributions: that travel, or not.
+        cache: name of the cache directory; another one is another machine.
+        sites: the interpreter's site directories.
+    """
+    project = tree(work / "project", {"job.py": "print(1)\n"})
+    environ = {"PATH": os.environ["PATH"], "HOME": str(work), "XDG_CACHE_HOME": str(work / cache)}
+    settings = load_settings({"python": sys.executable}, environ, project)
+    target = ScriptTarget(project / "job.py")
+    planned = pipeline.plan(pipeline.Request(target, settings, project, project, environ))
+    resolution = replace(
+        planned.resolution,
+        distributions=tuple(distributions),
+        path=(*planned.resolution.path[:-1], RootSymbol("layers"), planned.resolution.path[-1]),
+        interpreter=replace(planned.resolution.interpreter, site=tuple(map(str, sites))),
+    )
+    layers = describe_layers(distributions, resolution.interpreter, planned.cache)
+    manifest = make_manifest(resolution, planned.files, layers)
+    data = format_manifest(manifest)
+    return replace(
+        planned,
+        resolution=resolution,
+        layers=layers,
+        manifest=manifest,
+        manifest_bytes=data,
+        digest=digest_of(data),
+    )
