@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import json
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -13,6 +15,7 @@ from raybundle.cluster.relay import Relay
 from raybundle.errors import BundleError, ClusterError, ObjectMissingError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from raybundle.bundle.manifest import Manifest, PythonTag
@@ -24,6 +27,10 @@ MOST_RELAYED = 2 << 30
 """Bytes of all archives of a bundle that are relayed: they lie in the memory of the cluster's head."""
 READERS = 8
 """Requests to a store at once."""
+SLOW = ("s3://", "gs://", "azure://", "abfss://")
+"""Stores for which Ray makes a client anew for each archive: 0.2 s, where a package takes 0.01 s."""
+SMALL = 1 << 20
+"""Bytes up to which a layer is relayed also where nodes read the store; the head keeps it in memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,26 +86,57 @@ def deliver(archives: Archives, manifest: Manifest, store: Store, cluster: Clust
         ClusterError: the archives are too large to be relayed, or the cluster refuses them.
         StoreError: the store has them not, or cannot be reached.
     """
-    found = _direct(archives, store, cluster)
-    if found is None:
+    urls = _direct(archives, store, cluster)
+    if urls is None:
         return _relay(archives, store, cluster, f"its nodes cannot read {store.url}")
     cluster = cluster if cluster.survey else begin_survey(cluster, store)
     description = cluster.survey and cluster.survey.result()
-    if not description:
-        return found
-    require_python(description, manifest)
-    if not description.blind:
-        return found
-    why = _why_blind(description, store)
-    cluster.client.notify(f"warning: {why}: relaying the bundle through the cluster's head")
-    return _relay(archives, store, cluster, why)
+    if description:
+        require_python(description, manifest)
+    if description and description.blind:
+        why = _why_blind(description, store)
+        cluster.client.notify(f"warning: {why}: relaying the bundle through the cluster's head")
+        return _relay(archives, store, cluster, why)
+    small = _relay_small(archives, store, cluster) if urls[archives.bundle].startswith(SLOW) else {}
+    layers = (url for key in archives.layers for url in small.get(key, (urls[key],)))
+    return Delivered(urls[archives.bundle], tuple(layers))
 
 
-def _direct(archives: Archives, store: Store, cluster: Cluster) -> Delivered | None:
-    """Returns the URLs of the store's own objects, where nodes may be able to read them."""
-    urls = [store.node_url(key) for key in (archives.bundle, *archives.layers)]
-    known = [url for url in urls if url is not None and url.startswith("file://") == cluster.shares_disk]
-    return Delivered(known[0], tuple(known[1:])) if len(known) == len(urls) else None
+def _direct(archives: Archives, store: Store, cluster: Cluster) -> dict[str, str] | None:
+    """Returns by key the URLs of the store's own objects, where nodes may be able to read them."""
+    keys = (archives.bundle, *archives.layers)
+    urls = {key: url for key in keys if (url := store.node_url(key)) is not None}
+    readable = (url.startswith("file://") == cluster.shares_disk for url in urls.values())
+    return urls if len(urls) == len(set(keys)) and all(readable) else None
+
+
+def _relay_small(archives: Archives, store: Store, cluster: Cluster) -> dict[str, tuple[str, ...]]:
+    """Returns the URLs of those layers that come sooner from the cluster's head than from the store."""
+    sizes = _kept_sizes(archives.layers, store, cluster.cache)
+    small = [(key, size) for key, size in sizes.items() if size <= SMALL]
+    return Relay(cluster.client, store, cluster.cache).send_layers(small) if small else {}
+
+
+def _kept_sizes(keys: Sequence[str], store: Store, cache: Path | None) -> dict[str, int]:
+    """Returns the bytes of those objects that the store has; what was asked once is not asked again."""
+    file = None if cache is None else cache / "sizes" / hashlib.sha256(store.url.encode()).hexdigest()
+    known: dict[str, int] = {}
+    if file is not None:
+        with contextlib.suppress(OSError, ValueError, TypeError):
+            known = {str(key): int(size) for key, size in json.loads(file.read_text("utf-8")).items()}
+    new = [key for key in keys if key not in known]
+    if new:
+        known.update((key, size) for key, size in _sizes(new, store).items() if size is not None)
+        if file is not None:
+            with contextlib.suppress(OSError):
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_text(json.dumps(known), "utf-8")
+    return {key: known[key] for key in keys if key in known}
+
+
+def _sizes(keys: Sequence[str], store: Store) -> dict[str, int | None]:
+    with ThreadPoolExecutor(READERS) as pool:
+        return dict(zip(keys, pool.map(store.size, keys), strict=True))
 
 
 def _why_blind(description: ClusterDescription, store: Store) -> str:
@@ -108,15 +146,13 @@ def _why_blind(description: ClusterDescription, store: Store) -> str:
 
 
 def _relay(archives: Archives, store: Store, cluster: Cluster, why: str) -> Delivered:
-    with ThreadPoolExecutor(READERS) as pool:
-        sizes = list(pool.map(store.size, archives.layers))
-    missing = [key for key, size in zip(archives.layers, sizes, strict=True) if size is None]
-    if missing:
+    sizes = _sizes(archives.layers, store)
+    if missing := [key for key, size in sizes.items() if size is None]:
         raise ObjectMissingError(
             f"layers are missing in {store.url}: {', '.join(missing)}",
             hint="build the bundle again from its sources",
         )
-    known = [(key, size) for key, size in zip(archives.layers, sizes, strict=True) if size is not None]
+    known = [(key, size) for key, size in sizes.items() if size is not None]
     total = sum(size for _, size in known)
     if total > MOST_RELAYED:
         raise ClusterError(
@@ -126,7 +162,9 @@ def _relay(archives: Archives, store: Store, cluster: Cluster, why: str) -> Deli
             "credentials), or let the cluster provide the largest distributions (`cluster-provides`)",
         )
     relay = Relay(cluster.client, store, cluster.cache)
-    return Delivered(relay.send_bundle(archives.bundle), relay.send_layers(known) if known else ())
+    bundle = relay.send_bundle(archives.bundle)
+    layers = relay.send_layers(known) if known else {}
+    return Delivered(bundle, tuple(url for key in archives.layers for url in layers[key]))
 
 
 def require_python(description: ClusterDescription, manifest: Manifest) -> None:

@@ -58,8 +58,8 @@ class Relay:
             send_package(self._client, Package(name, self._store.get(key)))
         return f"gcs://{name}"
 
-    def send_layers(self, archives: Sequence[tuple[str, int]]) -> tuple[str, ...]:
-        """Returns the URLs of the packages that hold these archives, once the cluster has all of them.
+    def send_layers(self, archives: Sequence[tuple[str, int]]) -> dict[str, tuple[str, ...]]:
+        """Returns by key the URLs of the packages that hold an archive, once the cluster has all of them.
 
         Args:
             archives: key and bytes of each.
@@ -81,7 +81,7 @@ class Relay:
                 names[archive] = list(self._send_archive(archive[0], connections))
         for archive in absent:
             self._remember(*archive, names[archive])
-        return tuple(dict.fromkeys(f"gcs://{name}" for each in archives for name in names[each]))
+        return {archive[0]: tuple(f"gcs://{name}" for name in names[archive]) for archive in archives}
 
     def _send_archive(self, key: str, connections: _Connections) -> Iterator[str]:
         for package in packages_of(key, self._store.get(key)):

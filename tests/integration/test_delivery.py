@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import re
 from dataclasses import dataclass
@@ -17,10 +18,16 @@ from raybundle.cluster.access import make_access
 from raybundle.cluster.jobs import JobsClient
 from raybundle.cluster.packages import packages_of
 from raybundle.delivery import Archives, Cluster, deliver
-from raybundle.errors import BundleError, ClusterError, DigestMismatchError, ObjectMissingError
+from raybundle.errors import (
+    BundleError,
+    ClusterError,
+    DigestMismatchError,
+    JobStartError,
+    ObjectMissingError,
+)
 from raybundle.model import ArchivePath, Digest, RootSymbol
 from raybundle.store.local import LocalStore
-from raybundle.submission import JobOptions, Stored, prepare_run, submit
+from raybundle.submission import JobOptions, Stored, prepare_run, submit, wait
 from tests.support.fake_dashboard import FakeDashboard
 from tests.support.layer_archives import make_layer
 
@@ -230,11 +237,17 @@ def test_two_submissions_have_one_runtime_env_byte_for_byte(scene: Scene) -> Non
 
 def test_what_all_nodes_read_is_theirs_to_fetch_and_they_are_asked_once(readable: Scene) -> None:
     readable.nodes({}, {"address": "10.0.0.3"})
-    expected = delivery.Delivered(f"s3://bucket/{BUNDLE}", tuple(f"s3://bucket/{k}" for k in ARCHIVES.layers))
+    _, key, archive = make_layer("large", {"large.bin": b"x" * (2 << 20)})
+    readable.store.put_new(key, archive)
+    archives = Archives(BUNDLE, (ARCHIVES.layers[0], key, ARCHIVES.layers[1]))
 
-    assert readable.deliver() == expected
-    assert readable.deliver() == expected
+    found = [deliver(archives, MANIFEST, readable.store, readable.cluster) for _ in range(2)]
 
+    assert found[0] == found[1]
+    assert found[0].bundle == f"s3://bucket/{BUNDLE}"
+    [small, large, _] = found[0].layers
+    assert large == f"s3://bucket/{key}"
+    assert readable.dashboard.packages[small.removeprefix("gcs://")] == LAYERS[0][2]
     [probe] = readable.dashboard.submitted
     assert probe["entrypoint"].endswith(" raybundle_probe.py s3://bucket/store.json")
     assert "warning" not in " ".join(readable.said)
@@ -280,3 +293,30 @@ def test_a_look_at_the_nodes_that_fails_is_a_warning(readable: Scene, status: st
 
     assert readable.deliver().bundle == f"s3://bucket/{BUNDLE}"
     assert [text for text in readable.said if text.startswith("warning: could not look at the nodes")]
+
+
+@pytest.mark.parametrize(("damage", "found"), [("cut", "no archive of it"), ("gone", "no such object")])
+def test_a_layer_that_no_node_could_fetch_is_named_with_its_distribution(
+    scene: Scene, damage: str, found: str
+) -> None:
+    data = b"the bundle"
+    key = f"bundles/{'ab' * 32}/{'cd' * 32}-{hashlib.sha256(data).hexdigest()}.zip"
+    scene.store.put_new(key, data)
+    stored = Stored(Digest(f"sha256:{'ab' * 32}"), MANIFEST, key, "cd" * 32, 0, ARCHIVES.layers)
+    run = prepare_run(stored, scene.cluster, JobOptions())
+    submission = submit(run, stored, scene.store, scene.cluster, JobOptions())
+    layer = scene.directory / "store" / ARCHIVES.layers[1]
+    if damage == "gone":
+        layer.unlink()
+    else:
+        layer.write_bytes(layer.read_bytes()[:50])
+    scene.dashboard.jobs[run.id].update(
+        status="FAILED", error_type="RUNTIME_ENV_SETUP_FAILURE", message="zipfile.BadZipFile on node 10.0.0.7"
+    )
+
+    ended = wait(submission, lambda _piece: None, lambda _ended: 22)
+
+    assert isinstance(ended.error, JobStartError)
+    assert f"bundle {stored.digest}: node 10.0.0.7: layer two 1: file {scene.store.url}/" in str(ended.error)
+    assert ARCHIVES.layers[1] in str(ended.error)
+    assert found in str(ended.error)

@@ -14,9 +14,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from raybundle.cluster import relay
+from raybundle.cluster.packages import packages_of
+from raybundle.store.local import LocalStore
+from tests.support.layers import make_layer
 from tests.support.workplace import Workplace, reports
 
 if TYPE_CHECKING:
+    from raybundle.cluster.jobs import JobsClient
     from tests.integration.conftest import Embedded
 
 pytestmark = pytest.mark.ray
@@ -275,3 +280,31 @@ def test_a_job_writes_to_its_working_directory_and_never_imports_from_it(
     assert done.returncode == 0, done.stdout + done.stderr
     assert "HELPER verified True" in done.stdout
     assert "NOT written" in done.stdout
+
+
+def test_what_is_relayed_arrives_in_whole_and_in_parts(
+    client: JobsClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(relay, "packages_of", lambda key, archive: packages_of(key, archive, 50_000))
+    store = LocalStore(tmp_path / "store")
+    layers = [make_layer("big", {"data.bin": os.urandom(80_000)}), make_layer("small", {"s.py": b""})]
+    for _, key, archive in layers:
+        store.put_new(key, archive)
+    (_, big, _), (_, small, _) = layers
+
+    urls = relay.Relay(client, store, None).send_layers([(key, len(archive)) for _, key, archive in layers])
+
+    modules = [url for key in (big, small) for url in urls[key]]
+    shown = "echo $PYTHONPATH | tr : '\\n' | while read d; do ls $d; done"
+    name = f"parts-{tmp_path.name}"
+    client.submit(name, {"entrypoint": shown, "runtime_env": {"py_modules": modules}})
+    while not client.info(name).ended:
+        time.sleep(0.1)
+    stem, other = big[7:-4], small[7:-4]
+    expected = [f"{stem}.json", f"{stem}.zip.000", f"{stem}.json", f"{stem}.zip.001"]
+    lines = client.logs(name).splitlines()
+    assert [line for line in lines if line.startswith((stem, other))] == [
+        *expected,
+        f"{other}.json",
+        f"{other}.zip",
+    ]
