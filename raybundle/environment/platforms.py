@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from raybundle.errors import UsageError
@@ -142,13 +142,21 @@ def _of_uv(machine: str, kind: str, glibc: str | None) -> Platform:
     return Platform("linux", machine, libc, _version(glibc.replace("_", ".")) if glibc else None)
 
 
+def described_platform(name: str, abi: str) -> Platform:
+    """Return the platform of which an interpreter says `sysconfig.get_platform()` and `SOABI`.
+
+    Raises:
+        UsageError: it is none for which there are wheels.
+    """
+    found = parse_platform(name)
+    return replace(found, libc="musl") if "musl" in abi else found
+
+
 def platform_of(interpreter: Interpreter) -> Platform:
     """Return the platform of an interpreter of this machine, with its glibc."""
-    found = parse_platform(interpreter.platform)
-    if found.system == "linux":
-        if "musl" in interpreter.abi:
-            return Platform("linux", found.machine, "musl")
-        return Platform("linux", found.machine, "gnu", _own_glibc())
+    found = described_platform(interpreter.platform, interpreter.abi)
+    if found.libc == "gnu":
+        return replace(found, floor=_own_glibc())
     if found.machine == "universal2":
         machine = os.uname().machine
         return Platform("macosx", _MACHINES.get(machine, machine), "", found.floor)

@@ -29,7 +29,7 @@ def request(project: Path, cluster: TargetTag | None = None, **settings: str) ->
 
 
 def planned(project: Path, **settings: str) -> Plan:
-    return plan(request(project, **settings))
+    return plan(request(project, None, **settings))
 
 
 def modules(found: Plan) -> list[str]:
