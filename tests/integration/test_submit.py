@@ -17,7 +17,7 @@ import pytest
 from raybundle.cluster import relay
 from raybundle.cluster.packages import packages_of
 from raybundle.store.local import LocalStore
-from tests.support.layers import make_layer
+from tests.support.layer_archives import make_layer
 from tests.support.workplace import Workplace, reports
 
 if TYPE_CHECKING:
