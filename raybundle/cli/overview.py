@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 FEW = 12
 """Files that are listed one by one; of more, the packages are."""
 
+DISTRIBUTIONS = 48
+"""Distributions that are listed one by one."""
+
 SHOWN = 5
 """Lines of each sort in the text; markdown has twice as many, `--json` all."""
 
@@ -247,6 +250,7 @@ def markdown_lines(overview: Overview) -> Iterator[str]:
             for each in resolution.distributions
             if each.modules or each.provided_by != "ray"
         ],
+        DISTRIBUTIONS,
     )
     yield from _bullets(
         "Installed and not taken", [" ".join(each.split()) for each in _optional_lines(resolution)]
@@ -262,16 +266,16 @@ def _warning_text(each: Warning, resolution: Resolution) -> str:
     return f"{place}{each.text}"
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> Iterator[str]:
+def _table(head: Sequence[str], rows: Sequence[Sequence[object]], shown: int = 2 * SHOWN) -> Iterator[str]:
     if not rows:
         return
     yield ""
     yield f"| {' | '.join(head)} |"
     yield f"|{' --- |' * len(head)}"
-    for row in rows[: 2 * SHOWN]:
+    for row in rows[:shown]:
         yield f"| {' | '.join(str(cell).replace('|', chr(92) + '|') for cell in row)} |"
-    if len(rows) > 2 * SHOWN:
-        yield f"\nand {len(rows) - 2 * SHOWN:,} more"
+    if len(rows) > shown:
+        yield f"\nand {len(rows) - shown:,} more"
 
 
 def _bullets(title: str, lines: Sequence[str]) -> Iterator[str]:

@@ -140,6 +140,16 @@ def test_a_distribution_that_is_not_imported_is_explained_by_what_requires_it(
     assert document["chain"][0]["imported"] == "jsonschema"
 
 
+def test_a_module_of_a_distribution_that_travels_is_in_with_all_of_it(ask: Ask, tmp_path: Path) -> None:
+    (tmp_path / "p/job.py").write_text("import jsonschema\n")
+
+    imported, required = ask("why", "job.py", "jsonschema.cli"), ask("why", "job.py", "attr.converters")
+
+    assert imported.out.splitlines()[0].endswith(" is needed; it comes from the bundle")
+    assert required.out.splitlines()[1] == "attrs is required by jsonschema"
+    assert (imported.code, required.code) == (0, 0)
+
+
 @pytest.mark.parametrize(
     ("word", "why", "says"),
     [
