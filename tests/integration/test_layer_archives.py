@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import subprocess
 import sys
@@ -127,6 +128,23 @@ def test_an_archive_that_was_changed_anywhere_is_refused(
             check_archive(bad, layer.digest[7:], "layers/a.zip")
     with pytest.raises(DigestMismatchError):
         check_archive(data, other, "layers/a.zip")
+
+
+def test_a_well_made_archive_with_another_file_in_it_is_refused(
+    layer: Layer, own_cache: ScanCache, tmp_path: Path
+) -> None:
+    document = kept_document(layer.digest, own_cache)
+    poison = b"value = 6\n"
+    members = [
+        replace(each, source=poison, size=len(poison), sha256=hashlib.sha256(poison).hexdigest())
+        if each.path == "pkg/__init__.py"
+        else each
+        for each in layer_members(document, tmp_path / "site")
+    ]
+    write_archive(tmp_path / "a.zip", layer.digest[7:], document.format(), members, layer.bytes)
+
+    with pytest.raises(DigestMismatchError, match=r"pkg/__init__\.py in layers/a\.zip"):
+        check_archive((tmp_path / "a.zip").read_bytes(), layer.digest[7:], "layers/a.zip")
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from raybundle.errors import BundleError, DigestMismatchError, ObjectMissingErro
 from raybundle.pipeline import Plan, build, find_bundle
 from raybundle.store import Store, open_store
 from raybundle.store.layout import delivery_key, layer_key
+from raybundle.store.local import LocalStore
 from tests.support.installed import install
 from tests.support.layered import plan_with
 
@@ -85,6 +86,30 @@ def test_the_delivery_is_in_the_archive_and_beside_it_and_says_what_is_absent(
         "byte_code": {big: stored.layer_keys[1].removeprefix(f"layers/{big}-").removesuffix(".zip")},
         "format": 1,
     }
+
+
+class Watched(LocalStore):
+    """A local store that notes what is read from it."""
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(directory)
+        self.read: list[str] = []
+
+    def get(self, key: str) -> bytes:
+        self.read.append(key)
+        return super().get(key)
+
+
+def test_what_this_machine_has_sent_or_verified_is_not_read_again(
+    tmp_path: Path, three: list[Distribution]
+) -> None:
+    seen = []
+    for cache in ("cache", "cache", "other", "other"):
+        store = Watched(tmp_path / "store")
+        keys = put(planned(tmp_path, three, cache), store).layer_keys
+        seen.append(sorted(key for key in store.read if key.startswith("layers/")))
+
+    assert seen == [[], [], sorted(keys), []]
 
 
 def test_a_changed_distribution_is_sent_alone(

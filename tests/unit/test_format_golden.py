@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from raybundle.bundle.layer_description import with_record
+from raybundle.bundle.layer_document import LayerDocument, LayerFile
 from raybundle.bundle.manifest import (
     Manifest,
     ManifestFile,
@@ -52,6 +54,19 @@ EXAMPLE = Manifest(
     provided=(Provided("numpy", "2.4.1"),),
 )
 EXAMPLE_DIGEST = "sha256:c40dc9fc20a05e69e07a5737c9d356d4e92aa720b6fce17e753d1c0bc117933e"
+
+LAYER = LayerDocument(
+    "six",
+    "1.17.0",
+    with_record(
+        [
+            LayerFile("six-1.17.0.dist-info/METADATA", False, 4, hashlib.sha256(b"Name").hexdigest()),  # noqa: FBT003
+            LayerFile("six,too.py", True, 0, hashlib.sha256(b"").hexdigest()),  # noqa: FBT003
+        ],
+        "six-1.17.0.dist-info/RECORD",
+    ),
+)
+LAYER_DIGEST = "sha256:00a88f4d9b6f325dde1269ba593f6c2043637311e3a55072c3d410e1e87ba9e6"
 
 LAST_PATH = "root-1/greeting/gr\u00fc\u00dfe.txt".encode()
 """What is put in its place stays in order."""
@@ -136,3 +151,10 @@ def test_the_digest_of_a_boot_is_over_its_names_and_contents() -> None:
     listing = "".join(f"{hashlib.sha256(boot[name]).hexdigest()}  {name}\n" for name in ("a.py", "b.py"))
 
     assert boot_digest(boot) == hashlib.sha256(listing.encode()).hexdigest()
+
+
+def test_the_digest_of_a_layer_is_what_it_was() -> None:
+    assert LAYER.record().decode().splitlines()[0] == (
+        '"six,too.py",sha256=47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU,0'
+    )
+    assert LAYER.digest() == LAYER_DIGEST
