@@ -141,16 +141,6 @@ def test_a_layer_in_parts_is_read_as_one(tmp_path: Path, this_python: Path) -> N
     assert last_json(node.driver(this_python, "job.py")) == 1
 
 
-def spoil_member(place: Path, layer: HandMade, ending: str) -> None:
-    """Changes the last byte but 60 of a file, in the middle of what it holds."""
-    [file] = [
-        file for file in place.iterdir() if file.name.endswith(ending) and file.name.startswith(layer.hex)
-    ]
-    data = bytearray(file.read_bytes())
-    data[len(data) // 3] ^= 1
-    file.write_bytes(data)
-
-
 @pytest.mark.parametrize("ending", ["document", "content", "listing", "byte-code", "delivery", "missing"])
 def test_what_is_not_as_the_submission_named_it_runs_nothing_and_leaves_nothing(
     tmp_path: Path, this_python: Path, ending: str
@@ -379,20 +369,3 @@ def test_the_native_files_of_another_platform_are_refused_before_anything_is_unp
         done = deliver(node, [layer]).driver(this_python, "job.py")
         assert (done.returncode, done.stdout) == ((78, "") if expected else (0, "RAN\n")), done.stderr
         assert expected in done.stderr
-
-
-def test_a_tasks_own_py_modules_are_refused(tmp_path: Path, this_python: Path) -> None:
-    node = on_node(tmp_path, this_python, "print('RAN')\n", [package("mine")])
-    own = tmp_path / "py_modules_files" / "own"
-    (own / "theirs").mkdir(parents=True)
-
-    done = node.driver(this_python, "job.py")
-    with_own = node.run(
-        this_python,
-        "job.py",
-        env={"PYTHONPATH": f"{own}:{node.scratch}", "RAY_JOB_CONFIG_JSON_ENV_VAR": "{}"},
-    )
-
-    assert done.stdout == "RAN\n"
-    assert (with_own.returncode, with_own.stdout) == (78, "")
-    assert "py_modules cannot be combined with a bundle" in with_own.stderr

@@ -131,9 +131,14 @@ def test_an_archive_has_the_members_that_the_specification_names() -> None:
         times = {info.date_time for info in members.infolist()}
     assert found == {
         ".raybundle/manifest.json": 0o100644,
+        ".raybundle/raybundle_absent.py": 0o100644,
         ".raybundle/raybundle_boot.py": 0o100644,
+        ".raybundle/raybundle_environment.py": 0o100644,
+        ".raybundle/raybundle_evict.py": 0o100644,
+        ".raybundle/raybundle_layers.py": 0o100644,
         ".raybundle/raybundle_links.py": 0o100644,
         ".raybundle/raybundle_materialise.py": 0o100644,
+        ".raybundle/raybundle_parallel.py": 0o100644,
         ".raybundle/raybundle_path.py": 0o100644,
         ".raybundle/root-1/greeting/__init__.py": 0o100644,
         ".raybundle/root-1/greeting/gr\u00fc\u00dfe.txt": 0o100644,
