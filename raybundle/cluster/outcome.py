@@ -115,7 +115,8 @@ def boot_line(info: JobInfo, log_end: str = "") -> str | None:
     node = _unbooted_node(info, log_end)
     return node and (
         f"raybundle: boot failed: bundle {info.metadata.get('raybundle')}: node {node}: "
-        "file sitecustomize.py: expected the boot, found another or none"
+        "file sitecustomize.py: expected the boot, found another or none (none has a task or an actor "
+        "with a working_dir of its own)"
     )
 
 
