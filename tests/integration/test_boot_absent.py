@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from tests.support.booting import Unpacked
 
-ABSENT = {"pyarrow": "pyarrow 21.0.0", "google": "protobuf 6.1"}
+ABSENT = {"pyarrow": "pyarrow 21.0.0", "google": "protobuf 6.1", "virtual": "virtual 1"}
 
 
 @pytest.fixture(scope="module", params=["3.10", "3.11", "3.12", "3.13"])

@@ -141,30 +141,36 @@ def test_a_layer_in_parts_is_read_as_one(tmp_path: Path, this_python: Path) -> N
     assert last_json(node.driver(this_python, "job.py")) == 1
 
 
-@pytest.mark.parametrize("ending", ["document", "content", "listing", "byte-code", "delivery", "missing"])
+@pytest.mark.parametrize(
+    "damage", ["document", "content", "cut", "listing", "byte-code", "delivery", "missing"]
+)
 def test_what_is_not_as_the_submission_named_it_runs_nothing_and_leaves_nothing(
-    tmp_path: Path, this_python: Path, ending: str
+    tmp_path: Path, this_python: Path, damage: str
 ) -> None:
-    text = f"X = {os.urandom(2000).hex()!r}\n"
-    layer = with_byte_code(make_layer("mine", {"mine.py": text}), this_python, {"mine.py": text})
-    node = on_node(tmp_path, this_python, "print('RAN')\n", [layer, package("other")])
+    mine, planted = {"mine.py": "X = 1\n"}, {"mine.py": "print('PLANTED')\n"}
+    layer = with_byte_code(make_layer("mine", mine), this_python, mine)
+    other = with_byte_code(make_layer("mine", planted), this_python, planted)
+    node = on_node(tmp_path, this_python, "import mine\nprint('RAN')\n", [layer, package("other")])
     place = tmp_path / "py_modules_files" / layer.hex[:16]
-    if ending == "delivery":
-        (node.scratch / ".raybundle" / "delivery.json").write_text("{}")
-    elif ending == "missing":
+    plain, compiled = layer.hex, f"{layer.hex}-{layer.byte_code}"
+    replaced = {
+        "document": {f"{plain}.json": f"{other.hex}.json", f"{plain}.zip": f"{other.hex}.zip"},
+        "content": {f"{plain}.zip": f"{other.hex}.zip"},
+        "listing": {f"{compiled}.json": f"{other.hex}-{other.byte_code}.json"},
+        "byte-code": {f"{compiled}.zip": f"{other.hex}-{other.byte_code}.zip"},
+    }
+    for name, source in replaced.get(damage, {}).items():
+        (place / name).write_bytes(other.members[source])
+    if damage == "delivery":
+        (node.scratch / ".raybundle" / "delivery.json").write_text('{"format":1}')
+    elif damage == "missing":
         shutil.rmtree(place)
-    else:
-        assert layer.byte_code
-        name = f"{layer.hex}.json" if ending == "document" else f"{layer.hex}.zip"
-        name = name if ending in ("document", "content") else name.replace(".", f"-{layer.byte_code}.")
-        name = name.replace(".zip", ".json") if ending == "listing" else name
-        data = bytearray((place / name).read_bytes())
-        data[len(data) // 3] ^= 1
-        (place / name).write_bytes(data)
+    elif damage == "cut":
+        (place / f"{plain}.zip").write_bytes(layer.members[f"{plain}.zip"][:-30])
 
     done = node.driver(this_python, "job.py")
 
-    assert (done.returncode, done.stdout) == (78, "")
+    assert (done.returncode, done.stdout) == (78, ""), done.stderr
     assert done.stderr.count("\n") == 1
     assert "expected" in done.stderr
     assert "found" in done.stderr
