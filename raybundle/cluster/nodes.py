@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from raybundle.cluster.jobs import JobsClient
 from raybundle.cluster.packages import Package, package_name
 from raybundle.cluster.relay import send_package
-from raybundle.cluster.stopping import delete_for_good
+from raybundle.cluster.stopping import delete_for_good, stop_and_wait
 from raybundle.errors import ClusterError, JobError, RaybundleError
 from raybundle.store import layout
 
@@ -41,8 +41,17 @@ KEPT, KEPT_WITH_FAULTS = 24 * 3600.0, 600.0
 """Seconds for which a look is believed: nodes come and go, and a fault may be mended at any time."""
 MARK = "RAYBUNDLE-NODE "
 """Stands before a node's line in the log; as in `raybundle.node.raybundle_probe`."""
-_SITE = "import os, sys\nos.environ.setdefault('RAYBUNDLE_PYTHON', sys.executable)\n"
-"""Tells the entrypoint, in the supervisor, which interpreter runs Ray: `python` is often another."""
+_SITE = """\
+import importlib.machinery, importlib.util, os, sys
+os.environ.setdefault("RAYBUNDLE_PYTHON", sys.executable)
+_here = os.path.dirname(os.path.abspath(__file__))
+_path = [entry for entry in sys.path if os.path.abspath(entry) != _here]
+_spec = importlib.machinery.PathFinder.find_spec("sitecustomize", _path)
+if _spec and _spec.loader:
+    _spec.loader.exec_module(importlib.util.module_from_spec(_spec))
+"""
+"""Tells the entrypoint which interpreter runs Ray: `python` is often another. The node's own still runs: it
+may be what leads to the store."""
 _ENTRYPOINT = 'exec "${RAYBUNDLE_PYTHON:-python}" raybundle_probe.py'
 _TIME = (1980, 1, 1, 0, 0, 0)
 
@@ -170,7 +179,10 @@ def _ask(client: JobsClient, url: str | None) -> ClusterDescription:
         log = _log_of(client, name)
     finally:
         # Not a daemon: the job leaves no trace, though Ray takes 2 s to let go of one that ended.
-        threading.Thread(target=_remove, args=(client.access, name), name="survey-end").start()
+        removal = threading.Thread(
+            target=_remove, args=(client.access, name), name="survey-end", daemon=False
+        )
+        removal.start()
     nodes = tuple(sorted(_nodes(client, log), key=lambda node: node.address))
     if not nodes:
         raise ClusterError("no node answered")
@@ -204,7 +216,7 @@ def _remove(access: Access, name: str) -> None:
     client = JobsClient(access)
     with contextlib.suppress(ClusterError, JobError), contextlib.closing(client):
         if not client.info(name).ended:
-            client.stop(name)
+            stop_and_wait(client, name)
         delete_for_good(client, name)
 
 
