@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +15,10 @@ from raybundle.model import Distribution
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from raybundle.environment.fetch import Row
+    from raybundle.environment.fetched import Row
+    from raybundle.environment.indexes import Indexes
     from raybundle.environment.locks import Lock
+    from raybundle.environment.order import Order
     from raybundle.environment.target import TargetTag
     from raybundle.graph.cache import ScanCache
     from raybundle.model import CollectedFile, Resolution
@@ -42,31 +44,56 @@ def equip(
     """
     if not any(each.provided_by == "bundle" for each in resolution.distributions):
         return resolution
-    installed = installed_versions(resolution.interpreter.site)
-    lock = _lock(resolution, installed, cache)
-    warnings = tuple(differences(lock, resolution.distributions)) if lock else ()
-    resolution = replace(resolution, warnings=(*resolution.warnings, *warnings))
+    versions = _versions(resolution, cache)
+    if versions.lock is not None:
+        differing = differences(versions.lock, resolution.distributions)
+        resolution = replace(resolution, warnings=(*resolution.warnings, *differing))
     if tag is None:
         return resolution
     from raybundle.environment.indexes import indexes_of  # noqa: PLC0415 - most bundles are for here
     from raybundle.environment.order import make_order  # noqa: PLC0415 - as above
 
     indexes = indexes_of(resolution.project, environ)
-    order = make_order(resolution, tag, lock, indexes, installed)
+    order = make_order(resolution, tag, versions.lock, indexes, versions.installed)
     name = f"environment-{order.key[:32]}"
     known = _known(cache.read(name))
     if known is None:
-        from raybundle.environment.fetch import Workshop, fetch  # noqa: PLC0415 - a warm start runs no uv
-
-        workshop = Workshop(
-            resolution.interpreter.executable,
-            indexes.environ,
-            resolution.project,
-            cache.directory / DIRECTORY,
-        )
-        known = fetch(order, _hashes(lock, resolution, installed), workshop)
+        known = _fetched(resolution, order, versions, indexes, cache)
         cache.write(name, {"directory": str(known[0]), "rows": known[1]})
     return replace(resolution, distributions=_distributions(resolution, *known))
+
+
+@dataclass(frozen=True, slots=True)
+class _Versions:
+    """Which versions there are to choose from."""
+
+    installed: Mapping[str, str]
+    lock: Lock | None
+
+
+def _versions(resolution: Resolution, cache: ScanCache) -> _Versions:
+    installed = installed_versions(resolution.interpreter.site)
+    file = find_lock(resolution.project)
+    if file is None:
+        return _Versions(installed, None)
+    markers = marker_environment(resolution.interpreter)
+    return _Versions(installed, read_lock(file, markers, installed, cache))
+
+
+def _fetched(
+    resolution: Resolution, order: Order, versions: _Versions, indexes: Indexes, cache: ScanCache
+) -> tuple[Path, list[Row]]:
+    """Return the directory of what was fetched, and what it holds."""
+    # A warm start runs no uv and parses no requirements.
+    from raybundle.environment.fetch import Workshop, fetch  # noqa: PLC0415 - as said
+    from raybundle.environment.fetched import refuse_unfit, rows_of  # noqa: PLC0415 - as said
+
+    python, kept = resolution.interpreter.executable, cache.directory / DIRECTORY
+    workshop = Workshop(python, indexes.environ, resolution.project, kept)
+    directory = fetch(order, _hashes(versions, resolution), workshop)
+    rows = rows_of(directory, resolution)
+    refuse_unfit(rows, resolution)
+    return directory, rows
 
 
 def refuse_foreign(resolution: Resolution, files: Iterable[CollectedFile], tag: TargetTag) -> None:
@@ -81,21 +108,13 @@ def refuse_foreign(resolution: Resolution, files: Iterable[CollectedFile], tag: 
     check_native([*native_files(files), *installed], tag)
 
 
-def _lock(resolution: Resolution, installed: Mapping[str, str], cache: ScanCache) -> Lock | None:
-    file = find_lock(resolution.project)
-    if file is None:
-        return None
-    return read_lock(file, marker_environment(resolution.interpreter), installed, cache)
-
-
-def _hashes(
-    lock: Lock | None, resolution: Resolution, installed: Mapping[str, str]
-) -> dict[str, tuple[str, ...]]:
+def _hashes(versions: _Versions, resolution: Resolution) -> dict[str, tuple[str, ...]]:
     """Return the hashes that the lock has, by name; they are read only where something is fetched."""
-    if lock is None:
+    if versions.lock is None:
         return {}
-    entries = locked(lock.file, marker_environment(resolution.interpreter), installed)
-    return {each.name: each.hashes for each in entries}
+    entries = locked(versions.lock.file, marker_environment(resolution.interpreter))
+    pins = versions.lock.pins
+    return {each.name: each.hashes for each in entries if pins.get(each.name) == each.version}
 
 
 def _known(document: Mapping[str, Any]) -> tuple[Path, list[Row]] | None:
@@ -103,8 +122,8 @@ def _known(document: Mapping[str, Any]) -> tuple[Path, list[Row]] | None:
     try:
         directory = Path(document["directory"])
         rows = [
-            (str(name), str(version), str(folder), int(size))
-            for name, version, folder, size in document["rows"]
+            (str(name), str(version), str(folder), int(size), str(by))
+            for name, version, folder, size, by in document["rows"]
         ]
         os.utime(directory)  # the ones used longest ago make room
     except (OSError, KeyError, TypeError, ValueError):
@@ -116,8 +135,8 @@ def _distributions(resolution: Resolution, directory: Path, rows: Iterable[Row])
     """Return what the cluster has and what was fetched, by name."""
     local = {each.name: each for each in resolution.distributions}
     found = {each.name: each for each in resolution.distributions if each.provided_by != "bundle"}
-    for name, version, folder, size in rows:
-        one = local.get(name) or Distribution(name, version, "bundle", size)
+    for name, version, folder, size, by in rows:
+        one = local.get(name) or Distribution(name, version, "bundle", size, required_by=by)
         found[name] = replace(
             one, version=version, provided_by="bundle", bytes=size, metadata=directory / folder
         )

@@ -84,21 +84,32 @@ def read_lock(file: Path, markers: Mapping[str, str], installed: Mapping[str, st
     Raises:
         BundleError: it cannot be read.
     """
-    name = f"lock-{_key(file, markers, installed)}"
+    name = f"lock-{_key(file, markers)}"
     known = cache.read(name)
-    if known and all(_stamp(each) == stamp for each, stamp in known["files"]):
-        return Lock(file, known["pins"], known["sha256"])
-    files = [file]
-    pins = {each.name: each.version for each in locked(file, markers, installed, files.append)}
-    identities = [(str(each), identity_of(str(each))) for each in files]
-    sha256 = hashlib.sha256(b"\0".join(each.read_bytes() for each in files)).hexdigest()
-    if not any(is_young(identity) for _, identity in identities):
-        cache.write(name, {"files": identities, "pins": pins, "sha256": sha256})
-    return Lock(file, pins, sha256)
+    if not known or any(_stamp(each) != stamp for each, stamp in known["files"]):
+        files = [file]
+        versions: dict[str, list[str]] = {}
+        for each in locked(file, markers, files.append):
+            versions.setdefault(each.name, []).append(each.version)
+        identities = [(str(each), identity_of(str(each))) for each in files]
+        sha256 = hashlib.sha256(b"\0".join(each.read_bytes() for each in files)).hexdigest()
+        known = {"files": identities, "versions": versions, "sha256": sha256}
+        if not any(is_young(identity) for _, identity in identities):
+            cache.write(name, known)
+    return Lock(file, _pins(known["versions"], installed), known["sha256"])
 
 
-def _key(file: Path, markers: Mapping[str, str], installed: Mapping[str, str]) -> str:
-    text = repr([_FORMAT, str(file), sorted(markers.items()), sorted(installed.items())])
+def _pins(versions: Mapping[str, list[str]], installed: Mapping[str, str]) -> dict[str, str]:
+    """Return one version by name; of several that differ, the installed one or none."""
+    chosen = {
+        name: several[0] if len(set(several)) == 1 else installed.get(name, "")
+        for name, several in versions.items()
+    }
+    return {name: version for name, version in chosen.items() if version in versions[name]}
+
+
+def _key(file: Path, markers: Mapping[str, str]) -> str:
+    text = repr([_FORMAT, str(file), sorted(markers.items())])
     return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:32]
 
 
@@ -110,12 +121,11 @@ def _stamp(file: str) -> list[int] | None:
 
 
 def locked(
-    file: Path,
-    markers: Mapping[str, str],
-    installed: Mapping[str, str],
-    include: Callable[[Path], Any] = lambda _: None,
+    file: Path, markers: Mapping[str, str], include: Callable[[Path], Any] = lambda _: None
 ) -> tuple[Locked, ...]:
     """Return what the lock has for a target; `include` hears of further files that it is made of.
+
+    Of one distribution there may be several versions, where more than the target decides.
 
     Raises:
         BundleError: it cannot be read.
@@ -123,7 +133,7 @@ def locked(
     try:
         match file.name:
             case "uv.lock":
-                return tuple(_of_uv_lock(_toml(file), markers, installed))
+                return tuple(_of_uv_lock(_toml(file), markers))
             case "requirements.txt":
                 found = read_requirements(file, markers, include)
                 return tuple(
@@ -137,24 +147,15 @@ def locked(
         ) from error
 
 
-def _of_uv_lock(
-    document: Mapping[str, Any], markers: Mapping[str, str], installed: Mapping[str, str]
-) -> Iterator[Locked]:
+def _of_uv_lock(document: Mapping[str, Any], markers: Mapping[str, str]) -> Iterator[Locked]:
     if document.get("version") != _UV_LOCK:
         raise ValueError(f"version {document.get('version')!r}")
-    by_name: dict[str, list[Locked]] = {}
     for package in document.get("package", ()):
         source = package.get("source", {})
         if "version" in package and "registry" in source and _one_holds(package, markers):
             files = [*package.get("wheels", ()), *([package["sdist"]] if "sdist" in package else ())]
             hashes = tuple(each["hash"] for each in files if "hash" in each)
-            one = Locked(normalised_name(package["name"]), package["version"], hashes)
-            by_name.setdefault(one.name, []).append(one)
-    for name, several in by_name.items():
-        chosen = (
-            several if len(several) == 1 else [one for one in several if one.version == installed.get(name)]
-        )
-        yield from chosen
+            yield Locked(normalised_name(package["name"]), package["version"], hashes)
 
 
 def _one_holds(package: Mapping[str, Any], markers: Mapping[str, str]) -> bool:

@@ -7,16 +7,16 @@ import json
 import os
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from raybundle.environment.wheels import find_wheel, origin_of
+from raybundle.environment.wheels import find_wheel
 from raybundle.errors import BundleError
 from raybundle.graph.cache import identity_of
 from raybundle.graph.metadata import normalised_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-    from pathlib import Path
+    from collections.abc import Iterable, Iterator, Mapping
 
     from raybundle.environment.indexes import Indexes
     from raybundle.environment.locks import Lock
@@ -79,8 +79,7 @@ def make_order(
     constraints = tuple(
         f"{name}=={number}" for name, number in sorted(others.items()) if _VERSION.fullmatch(number)
     )
-    cluster = {each.name for each in resolution.distributions if each.provided_by == "cluster"}
-    elsewhere = tuple(sorted({"ray", *cluster} - names))
+    elsewhere = tuple(sorted({"ray", *_elsewhere(resolution)} - names))
     version = ".".join(map(str, resolution.interpreter.version))
     stamps = [(str(file), identity_of(str(file))) for file in wheels.values()]
     said = [_FORMAT, tag.platform.uv, tag.platform.variables, version, requirements, constraints, elsewhere]
@@ -90,25 +89,27 @@ def make_order(
     )
 
 
+def _elsewhere(resolution: Resolution) -> Iterator[str]:
+    """Yield what no index is asked for: what the cluster has, and what is ours, whatever an index has."""
+    yield from (each.name for each in resolution.distributions if each.provided_by == "cluster")
+    for _, metadata in resolution.interpreter.projects:
+        yield normalised_name(Path(metadata).name.removesuffix(".dist-info").rpartition("-")[0])
+
+
 def _local_wheels(
     needed: Iterable[Distribution], pins: Mapping[str, str], links: tuple[Path, ...], tag: TargetTag
 ) -> tuple[dict[str, Path], list[str]]:
     """Return wheels by name for what was installed from no index, and a line for each that has none."""
     wheels, refused = {}, []
     for each in needed:
-        origin = None if each.name in pins else origin_of(each)
-        if origin is None:
+        if each.name in pins or not each.origin:
             continue
-        wheel = find_wheel(each.name, each.version, origin, links, tag)
+        wheel = find_wheel(each, links, tag)
         if wheel is None:
-            refused.append(f"{each.name} {each.version}, which was installed from {_without_login(origin)}")
+            refused.append(f"{each.name} {each.version}, which was installed from {each.origin}")
         else:
             wheels[each.name] = wheel
     return wheels, refused
-
-
-def _without_login(url: str) -> str:
-    return re.sub(r"(?<=//)[^/@]*@", "", url.partition("?")[0].partition("#")[0])
 
 
 def installed_versions(sites: Iterable[str]) -> dict[str, str]:

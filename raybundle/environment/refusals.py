@@ -42,13 +42,10 @@ def _refusal(requirement: str, order: Order, workshop: Workshop) -> str | None:
     name, exact, version = requirement.partition("==")
     if not exact:
         return f"{requirement}: {reason}"
+    unknown = ", which no index has" if _NO_VERSION in reason else ""
     newest = _newest(name, order, workshop)
-    if newest:
-        unknown = "no index has this version" if _NO_VERSION in reason else "only sources, or for others"
-        return f"{name} {version}: {unknown}; {newest} is the newest that has one"
-    if _NO_VERSION in reason:
-        return f"{name} {version}: no index has this version, and no version has a wheel"
-    return f"{name} {version}, and of no other version: {reason}"
+    others = f"; the newest version that has one is {newest}" if newest else "; no other version has one"
+    return f"{name} {version}{unknown}{others}"
 
 
 def _reason(requirement: str, order: Order, workshop: Workshop) -> str | None:

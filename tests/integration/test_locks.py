@@ -107,31 +107,37 @@ def written(directory: Path, name: str, text: str) -> Path:
 
 
 def test_a_uv_lock_gives_what_the_target_has_with_its_hashes(tmp_path: Path) -> None:
-    found = locked(written(tmp_path, "uv.lock", UV_LOCK), MARKERS, {"by-extra": "2.0"})
+    found = locked(written(tmp_path, "uv.lock", UV_LOCK), MARKERS)
 
     expected = (
         Locked("alpha", "1.0", (f"sha256:{B}", f"sha256:{A}")),
         Locked("forked", "1.0"),
+        Locked("by-extra", "1.0"),
         Locked("by-extra", "2.0"),
     )
     assert found == expected
 
 
-def test_of_several_versions_that_a_lock_has_for_one_target_none_is_guessed(tmp_path: Path) -> None:
-    found = locked(written(tmp_path, "uv.lock", UV_LOCK), MARKERS, {"by-extra": "3.0"})
+@pytest.mark.parametrize(("installed", "more"), [("2.0", {"by-extra": "2.0"}), ("3.0", {})])
+def test_of_several_versions_that_a_lock_has_for_one_target_the_installed_one_counts_or_none(
+    tmp_path: Path, installed: str, more: dict[str, str]
+) -> None:
+    file = written(tmp_path, "uv.lock", UV_LOCK)
 
-    assert [each.name for each in found] == ["alpha", "forked"]
+    found = read_lock(file, MARKERS, {"by-extra": installed}, ScanCache(tmp_path / "cache"))
+
+    assert found.pins == {"alpha": "1.0", "forked": "1.0", **more}
 
 
 def test_a_pylock_gives_what_the_target_has(tmp_path: Path) -> None:
-    found = locked(written(tmp_path, "pylock.toml", PYLOCK), MARKERS, {})
+    found = locked(written(tmp_path, "pylock.toml", PYLOCK), MARKERS)
 
     assert found == (Locked("alpha", "1.0", (f"sha256:{B}",)),)
 
 
 def test_requirements_give_their_exact_pins_and_those_of_the_files_they_name(tmp_path: Path) -> None:
     written(tmp_path, "more/base.txt", "-r ../requirements.txt\nBase.Name===1.0")
-    found = locked(written(tmp_path, "requirements.txt", REQUIREMENTS), MARKERS, {})
+    found = locked(written(tmp_path, "requirements.txt", REQUIREMENTS), MARKERS)
 
     assert found == (Locked("base-name", "1.0"), Locked("alpha", "1.0", (f"sha256:{A}", f"sha256:{B}")))
 
@@ -149,7 +155,7 @@ def test_requirements_give_their_exact_pins_and_those_of_the_files_they_name(tmp
 )
 def test_a_lock_that_cannot_be_read_is_named(tmp_path: Path, name: str, text: str) -> None:
     with pytest.raises(BundleError, match=name):
-        locked(written(tmp_path, name, text), MARKERS, {})
+        locked(written(tmp_path, name, text), MARKERS)
 
 
 @pytest.mark.parametrize(

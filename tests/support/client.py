@@ -15,7 +15,7 @@ from tests.support.graphs import INTERPRETER, graph
 from tests.support.wheels import install_wheel, make_wheel
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from raybundle.model import Resolution
@@ -62,18 +62,19 @@ class Client:
         *distributions: Distribution,
         python: str | None = None,
         platform: str | None = None,
-        **environ: str,
+        editable: tuple[tuple[str, str], ...] = (),
+        environ: Mapping[str, str] | None = None,
     ) -> Resolution:
         """Returns the resolution of a job that needs these, as it travels; an empty variable is none."""
         self.project.mkdir(exist_ok=True)
-        here = replace(INTERPRETER, executable=sys.executable, site=(str(self.site),))
+        here = replace(INTERPRETER, executable=sys.executable, site=(str(self.site),), projects=editable)
         tag = target_of(python, platform, here)
         resolution = graph(
             project=self.project,
             interpreter=here if tag is None else as_on_target(here, tag),
             distributions=distributions,
         )
-        variables = {name: value for name, value in {**self.environ, **environ}.items() if value}
+        variables = {name: value for name, value in {**self.environ, **(environ or {})}.items() if value}
         return equip(resolution, tag, variables, ScanCache(self.directory / "cache"))
 
 
