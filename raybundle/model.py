@@ -148,6 +148,8 @@ class Interpreter:
     """Directory and `.dist-info` of each distribution that is installed as editable (PEP 610)."""
     safe_path: bool = False
     """Neither a script's directory nor the current one is put on the path (`-P`, `-I`, PYTHONSAFEPATH)."""
+    executable_differs: bool = False
+    """`executable` has another minor than `version`, which is the nodes': it makes no byte-code for them."""
 
 
 @dataclass(frozen=True, slots=True)

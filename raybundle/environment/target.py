@@ -78,5 +78,6 @@ def as_on_target(interpreter: Interpreter, tag: TargetTag) -> Interpreter:
         version=interpreter.version if tag.minor == minor_of(interpreter) else (major, minor, 0),
         abi=abi,
         platform=tag.platform.sysconfig,
+        executable_differs=tag.minor != minor_of(interpreter),
         suffixes=(extension, *(each for each in interpreter.suffixes if each != extension)),
     )

@@ -117,6 +117,7 @@ def test_an_interpreter_as_on_the_target_answers_for_it_and_finds_files_here() -
 
     assert (there.version, there.abi, there.platform) == ((3, 10, 0), "cp310-win_amd64", "win-amd64")
     assert (there.path, there.suffixes) == (INTERPRETER.path, (".cp310-win_amd64.pyd", ".py"))
+    assert there.executable_differs
     asked = environment_of(there)
     assert (asked.sys_platform, asked.machine, asked.system) == ("win32", "AMD64", "Windows")
 
@@ -125,3 +126,4 @@ def test_another_platform_of_the_same_minor_keeps_the_micro_version() -> None:
     there = as_on_target(MACOS, TargetTag("cpython", "3.11", LINUX))
 
     assert (there.version, there.platform) == ((3, 11, 7), "linux-x86_64")
+    assert not there.executable_differs
