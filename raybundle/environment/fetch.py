@@ -25,9 +25,6 @@ KEPT = 8
 _LINE = re.compile(r"^(?P<name>[\w.-]+)(?:\[[^\]]*\])?\s*(?:==(?P<version>[^\s;]+)|@\s*\S+)")
 _HASH = re.compile(r"--hash=(sha256:[0-9a-f]{64})")
 
-Row = tuple[str, str, str, int]
-"""Normalised name, version, name of the metadata's directory, and bytes of a distribution."""
-
 
 @dataclass(frozen=True, slots=True)
 class Workshop:
@@ -52,8 +49,8 @@ def environ_of(order: Order, workshop: Workshop) -> dict[str, str]:
     return {**workshop.environ, **order.tag.platform.variables}
 
 
-def fetch(order: Order, hashes: Mapping[str, tuple[str, ...]], workshop: Workshop) -> tuple[Path, list[Row]]:
-    """Return the directory that holds what was ordered, as a site-packages directory would, and what it is.
+def fetch(order: Order, hashes: Mapping[str, tuple[str, ...]], workshop: Workshop) -> Path:
+    """Return the directory that holds what was ordered, as a site-packages directory would.
 
     Args:
         order: what to get.
@@ -70,7 +67,7 @@ def fetch(order: Order, hashes: Mapping[str, tuple[str, ...]], workshop: Worksho
     if not directory.is_dir():
         _install(order, resolved, directory, workshop)
         make_room(workshop.directory, directory)
-    return directory, rows_of(directory)
+    return directory
 
 
 def _compiled(order: Order, workshop: Workshop) -> str:
@@ -160,25 +157,6 @@ def _metadata_below(prefix: Path) -> Iterator[Path]:
         "lib/*/*/*.dist-info",
     ):
         yield from prefix.glob(pattern)
-
-
-def rows_of(directory: Path) -> list[Row]:
-    """Return what a site-packages directory holds, by name."""
-    found = []
-    for metadata in sorted(directory.glob("*.dist-info")):
-        project, _, version = metadata.name.removesuffix(".dist-info").rpartition("-")
-        found.append((normalised_name(project), version, metadata.name, _size(metadata)))
-    return found
-
-
-def _size(metadata: Path) -> int:
-    """Return the bytes of the files as RECORD has them."""
-    try:
-        lines = (metadata / "RECORD").read_text("utf-8").splitlines()
-    except OSError:
-        return 0
-    sizes = (line.rpartition(",")[2] for line in lines)
-    return sum(int(size) for size in sizes if size.isdigit())
 
 
 def make_room(directory: Path, used: Path) -> None:

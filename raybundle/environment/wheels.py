@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import urllib.parse
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,41 +15,22 @@ if TYPE_CHECKING:
 _ABI3 = "abi3"
 
 
-def origin_of(distribution: Distribution) -> str | None:
-    """Return the URL from which it was installed, if that was no index (PEP 610)."""
-    if distribution.metadata is None:
-        return None
-    try:
-        document = json.loads((distribution.metadata / "direct_url.json").read_bytes())
-        return str(document["url"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-
-
-def find_wheel(name: str, version: str, origin: str, links: Iterable[Path], tag: TargetTag) -> Path | None:
-    """Return a wheel of this version that the target takes: where it was installed from, or in `links`.
-
-    Args:
-        name: normalised.
-        version: as its metadata has it.
-        origin: the URL from which it was installed.
-        links: directories with wheels.
-        tag: the target.
-    """
+def find_wheel(distribution: Distribution, links: Iterable[Path], tag: TargetTag) -> Path | None:
+    """Return a wheel of this version that the target takes: where it was installed from, or in `links`."""
     from packaging.utils import (  # noqa: PLC0415 - 30 ms, and only for what is from no index
         InvalidWheelFilename,
         parse_wheel_filename,
     )
     from packaging.version import InvalidVersion, Version  # noqa: PLC0415 - as above
 
-    for file in sorted(_wheels(origin, links)):
+    for file in sorted(_wheels(distribution.origin, links)):
         try:
             found, number, _, tags = parse_wheel_filename(file.name)
-            wanted = Version(version)
+            wanted = Version(distribution.version)
         except (InvalidWheelFilename, InvalidVersion):
             continue
         fits = any(_takes(tag, each.interpreter, each.abi, each.platform) for each in tags)
-        if fits and found == name and number == wanted:
+        if fits and found == distribution.name and number == wanted:
             return file.resolve()
     return None
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.booting import find_base, last_json, make_interpreter, unpack
-from tests.support.layers import deliver
+from tests.support.unpacked_layers import deliver
 
 if TYPE_CHECKING:
     from pathlib import Path

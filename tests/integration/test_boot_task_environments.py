@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.booting import install, last_json, make_interpreter, unpack
-from tests.support.layers import HandMade, deliver, make_layer
+from tests.support.unpacked_layers import HandMade, deliver, make_layer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
