@@ -270,7 +270,6 @@ def test_a_manifest_that_was_changed_is_refused(tmp_path: Path) -> None:
     [
         ("RAYBUNDLE_DEPENDENCIES", "layers"),
         ("RAYBUNDLE_CLUSTER_PROVIDES", "torch,numpy==2.0"),
-        ("RAYBUNDLE_PLATFORM", "linux"),
     ],
 )
 def test_what_this_version_cannot_do_is_refused_and_not_ignored(
