@@ -75,7 +75,7 @@ def find_byte_code(
     kept = {each.layer: each for each in _kept(folder, tag)}
     large = [each for each in layers if each.source_bytes >= THRESHOLD and each.directory is not None]
     missing = [each for each in large if _hex(each) not in kept]
-    if missing and Path(interpreter.executable).exists():
+    if missing and not interpreter.executable_differs and Path(interpreter.executable).exists():
         kept |= {each.layer: each for each in _compile_all(missing, interpreter, cache)}
         _prune(folder)
     found = tuple(kept[_hex(each)] for each in large if _hex(each) in kept)

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -169,19 +168,16 @@ def test_a_wheel_of_ones_own_is_taken_from_find_links(client: Client) -> None:
 
 
 def from_an_url(client: Client, url: str) -> Distribution:
-    own = client.install("own-1.0", "cp311-cp311-linux_x86_64")
-    assert own.metadata is not None
-    (own.metadata / "direct_url.json").write_text(json.dumps({"url": url, "vcs_info": {"vcs": "git"}}))
-    return own
+    return replace(client.install("own-1.0", "cp311-cp311-linux_x86_64"), origin=url)
 
 
 def test_what_was_installed_from_an_url_is_never_looked_for_on_an_index(client: Client) -> None:
-    own = from_an_url(client, "https://someone:secret@git.example/own.git")
+    own = from_an_url(client, "git+https://git.example/own.git")
 
     with pytest.raises(BundleError) as caught:
         client.equipped(own, python="3.12")
 
-    assert "own 1.0, which was installed from https://git.example/own.git" in str(caught.value)
+    assert "own 1.0, which was installed from git+https://git.example/own.git" in str(caught.value)
 
 
 def test_what_was_installed_from_an_url_is_taken_from_a_local_wheel(client: Client) -> None:

@@ -182,6 +182,7 @@ def test_a_directory_inside_site_packages_is_not_first_party(work: Path, venv: P
     inside.mkdir()
     (inside / "zzmod.py").touch()
     (site_packages(venv) / "zz.pth").write_text("zzsub\n")
+    tree(site_packages(venv), {"zz-1.dist-info/RECORD": "zzsub/zzmod.py,,\n", "zz-1.dist-info/METADATA": ""})
     root = tree(work / "p", {"job.py": "import zzmod"})
 
     assert file_of(resolved(root / "job.py", python=venv), "zzmod") == ""
