@@ -139,6 +139,15 @@ def test_what_nodes_cannot_read_is_relayed_in_order_and_once(scene: Scene) -> No
     assert uploads == scene.uploads == 4
 
 
+def test_an_archive_that_was_relayed_is_not_read_again(scene: Scene) -> None:
+    first = scene.deliver()
+    for key in ARCHIVES.layers:
+        file = scene.directory / "store" / key
+        file.write_bytes(b"x" * file.stat().st_size)
+
+    assert scene.deliver() == first
+
+
 def test_a_cluster_that_forgot_a_package_gets_that_one_again(scene: Scene) -> None:
     first = scene.deliver()
     del scene.dashboard.packages[first.layers[1][6:]]
@@ -274,15 +283,21 @@ def test_what_is_too_large_to_be_relayed_is_refused_with_the_node(
 
 
 def test_nodes_with_another_python_are_refused_before_the_submission(readable: Scene) -> None:
-    arm = {"platform": "linux-aarch64", "abi": "cpython-311-aarch64-linux-gnu"}
-    readable.nodes({}, {"host": "n2", "version": "3.12.1"}, {"host": "n3", **arm})
+    musl = {"host": "n4", "address": "10.0.0.4", "abi": "cpython-311-x86_64-linux-musl"}
+    arm = {"host": "n3", "address": "10.0.0.3", "platform": "linux-aarch64"}
+    readable.nodes({"address": "10.0.0.1"}, {"host": "n2", "version": "3.12.1"}, arm, musl)
 
     with pytest.raises(BundleError) as caught:
         readable.deliver()
 
-    first, second = str(caught.value).splitlines()
+    first, second, third = str(caught.value).splitlines()
     assert first.startswith("node n2 (10.0.0.2) has cpython 3.12.1")
-    assert second.startswith("node n3 (10.0.0.2) has cpython 3.11.9 (cpython-311-aarch64-linux-gnu, linux-aa")
+    assert second.startswith(
+        "node n3 (10.0.0.3) has cpython 3.11.9 (cpython-311-x86_64-linux-gnu, linux-aarch64)"
+    )
+    assert third.startswith(
+        "node n4 (10.0.0.4) has cpython 3.11.9 (cpython-311-x86_64-linux-musl, linux-x86_64)"
+    )
     assert "the bundle is for cpython 3.11 (" in first
     assert caught.value.hint == "`--python 3.12` builds for it"
 

@@ -17,6 +17,7 @@ from tests.support.layer_archives import make_layer
 CONTENT = random.Random(7).randbytes(50_000)  # noqa: S311 - any bytes that do not compress
 _, KEY, ARCHIVE = make_layer("big", {"big/__init__.py": b"", "big/data.bin": CONTENT})
 STEM = KEY[7:-4]
+_, OTHER_KEY, OTHER_ARCHIVE = make_layer("other", {"other.py": b""})
 
 
 def test_an_archive_that_fits_is_a_package_as_it_is() -> None:
@@ -80,6 +81,7 @@ def spoil(position: int) -> bytes:
         b"",
         make_other(ARCHIVE, ".zip", ".other"),
         make_other(ARCHIVE, STEM, "0" * 64),
+        make_other(OTHER_ARCHIVE, OTHER_KEY[7:-4], STEM),
     ],
 )
 def test_a_damaged_archive_is_not_sent(damaged: bytes) -> None:
