@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from raybundle.cluster.jobs import JobsClient
+    from raybundle.cluster.jobs import JobInfo, JobsClient
 
 JOB_SECONDS = 600.0
 """After this long a job counts as hanging; a package index may be slow."""
@@ -46,7 +46,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Ran:
-    """Seconds from the submission to the driver's first line, and of its imports."""
+    """Seconds from the accepted submission to the driver's first line, and of its imports."""
 
     first: float
     imports: float = 0.0
@@ -58,22 +58,27 @@ def plain(source: str, **runtime_env: Any) -> Job:
 
 
 def run(client: JobsClient, job: Job) -> Ran:
-    """Returns how long a job took that must succeed; the cluster has the same clock as we."""
+    """Returns how long a job took that must succeed."""
     identifier = f"bench-{secrets.token_hex(6)}"
-    begin = time.time()
     client.submit(identifier, {"entrypoint": job.entrypoint, "runtime_env": dict(job.runtime_env)})
-    wait(client, identifier)
+    return ran(client, identifier)
+
+
+def ran(client: JobsClient, identifier: str) -> Ran:
+    """Returns how long an accepted job took that must succeed; the cluster has the same clock as we."""
+    info = wait(client, identifier)
     said: dict[str, Any] = {}
     for line in client.logs(identifier).splitlines():
         if line.startswith("{"):
             said.update(json.loads(line))
-    return Ran(said["first"] - begin, said.get("import", 0.0))
+    return Ran(said["first"] - (info.start_time or 0) / 1000, said.get("import", 0.0))
 
 
-def wait(client: JobsClient, identifier: str) -> None:
+def wait(client: JobsClient, identifier: str) -> JobInfo:
     deadline = time.monotonic() + JOB_SECONDS
     while not (info := client.info(identifier)).ended and time.monotonic() < deadline:
         time.sleep(0.2)
     if info.status != "SUCCEEDED":
         log = client.logs(identifier)
         raise SystemExit(f"job {identifier}: {info.status}: {info.message}\n{log}")
+    return info

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from first_line import EMPTY, IMPORTING, Job, Ran, plain, run, wait
+from first_line import EMPTY, IMPORTING, Job, Ran, plain, ran, run, wait
 from large_tree import BODY
 from measure import median, timed
 from user_environment import Environment, make_environment
@@ -34,27 +34,42 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(REPOSITORY))
 
 from tests.support.nodes import Nodes, node_environment  # noqa: E402 - found by the line above
-from tests.support.s3_server import S3Server, s3_server  # noqa: E402 - as above
+from tests.support.s3_server import s3_server  # noqa: E402 - as above
 
 NODE_CACHE = f"/tmp/raybundle-{os.getuid()}"
+NO_CACHE = {f"RAY_RUNTIME_ENV_{kind}_CACHE_SIZE_GB": "0" for kind in ("PY_MODULES", "WORKING_DIR")}
+"""Of a raylet: what no worker uses is removed at once, so the next job finds a node without it."""
+FETCHED = "find /tmp/ray/session_latest/runtime_resources/*_files -mindepth 1 -maxdepth 1 -type d"
+FORGOTTEN_SECONDS = 60.0
+"""A worker with nothing to do ends within seconds."""
 MODULES = 30
 """Of the project whose one line is edited."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """One node, its S3 server, the user's environment and where things are put."""
+    """One node, the user's environment and where things are put."""
 
     nodes: Nodes
-    server: S3Server
     client: JobsClient
     user: Environment
     work: Path
     environ: Mapping[str, str]
+    s3: str
+    """URL of a store."""
+    files: str
+    """URL of a store that is a directory."""
 
     def run(self, job: Job) -> Ran:
-        """Returns how long a job took that must succeed."""
+        """Returns how long a job took that must succeed, on a node that has nothing of it."""
+        self.forget()
         return run(self.client, job)
+
+    def submit(self, store: str, project: Path) -> Ran:
+        """Returns the same of the job that `raybundle submit` starts; its bundle is in the store."""
+        self.forget()
+        words = ("submit", "--no-wait", "--python", str(self.user.python), "job.py")
+        return ran(self.client, self.raybundle(*words, store=store, cwd=project)["submission_id"])
 
     def raybundle(self, *words: str, store: str, cwd: Path) -> Any:
         """Returns the document that a command of ours prints."""
@@ -62,7 +77,12 @@ class Bench:
         return json.loads(timed(command, self.environ, cwd).stdout)
 
     def forget(self) -> None:
-        """Empties the cache of raybundle on the node."""
+        """Waits until Ray has removed what earlier jobs made it fetch, and empties our cache on the node."""
+        deadline = time.monotonic() + FORGOTTEN_SECONDS
+        while self.nodes.run("n0", ["sh", "-c", FETCHED]).stdout.strip():
+            if time.monotonic() > deadline:
+                raise SystemExit("Ray keeps what it has fetched, although its cache has no room")
+            time.sleep(0.5)
         self.nodes.run("n0", ["sh", "-c", f"rm -rf {NODE_CACHE}/*"])
 
 
@@ -76,10 +96,10 @@ def bench(work: Path, environ: Mapping[str, str], user: Environment, node_env: P
             source = work / directory.removeprefix("/tmp/")
             source.mkdir(mode=0o700)
             nodes.run("n0", ["sh", "-c", f"mkdir -m 700 {directory} && mount --bind {source} {directory}"])
-        address = nodes.start_ray(server.environ)
+        address = nodes.start_ray({**server.environ, **NO_CACHE})
         client = JobsClient(make_access(address, {}))
         ours = {**environ, **server.environ, "RAYBUNDLE_ADDRESS": address}
-        yield Bench(nodes, server, client, user, work, ours)
+        yield Bench(nodes, client, user, work, ours, server.prefix(), f"file://{work}/store")
 
 
 def measure(
@@ -110,43 +130,41 @@ def _first_use(made: Bench, rounds: int) -> dict[str, Any]:
     _make_project(made.work / "empty", EMPTY)
     _make_project(made.work / "project", IMPORTING)
     found: dict[str, list[Ran]] = {}
-    loads: list[float] = []
+    loads: list[str] = []
     for number in range(rounds + 1):
-        loads.append(round(os.getloadavg()[0], 1))
-        for name, ran in _one_round(made, number):
+        loads.append(f"{os.getloadavg()[0]:.1f}")
+        for name, once in _one_round(made, number):
             if number > 0:  # the first one warms up Ray and the page cache
-                found.setdefault(name, []).append(ran)
-    return {**_set_up_figures(found), **_import_figures(found), "load_by_round": loads[1:]}
+                found.setdefault(name, []).append(once)
+    return {**_set_up_figures(found), **_import_figures(found), "load_by_round": " ".join(loads[1:])}
 
 
 def _one_round(made: Bench, number: int) -> Iterator[tuple[str, Ran]]:
     seconds = made.user.first_import(made.environ)
     yield "pip", Ran(0.0, seconds)
-    stores = {"s3": made.server.prefix(), "file": f"file://{made.work}/store-{number}"}
     yield "ray_empty", made.run(plain(EMPTY, env_vars={"BENCH": f"{number}"}))
-    for kind, store in stores.items():
-        yield f"ray_{kind}", made.run(_ray_job(made, store))
-    made.forget()
-    yield "ours_empty", made.run(_our_job(made, stores["s3"], "empty"))
-    for kind, store in stores.items():
-        job = _our_job(made, store, "project")
-        made.forget()
-        yield f"ours_{kind}", made.run(job)
+    yield "ray_s3", made.run(_ray_job(made, made.s3))
+    yield "ray_file", made.run(_ray_job(made, made.files))
+    yield "ours_empty", made.submit(made.s3, made.work / "empty")
+    yield "ours_s3", made.submit(made.s3, made.work / "project")
+    yield "ours_file", made.run(_exported(made, made.files, made.work / "project"))
 
 
 def _ray_job(made: Bench, url: str) -> Job:
-    """Returns a job of plain Ray; its packages have URLs that the node has not seen."""
+    """Returns a job of plain Ray, whose packages are put unless they are there."""
     store = open_store(f"{url}/packages", made.environ)
     names = []
     for package in made.user.packages:
-        store.put_new(package.name, package.read_bytes())
+        if store.size(package.name) is None:
+            store.put_new(package.name, package.read_bytes())
         names.append(store.node_url(package.name))
     return plain(IMPORTING, py_modules=names)
 
 
-def _our_job(made: Bench, store: str, project: str) -> Job:
+def _exported(made: Bench, store: str, project: Path) -> Job:
+    """Returns a job of ours whose node reads files of a local store, which `submit` would relay."""
     words = ("build", "--python", str(made.user.python), "job.py")
-    digest = made.raybundle(*words, store=store, cwd=made.work / project)["bundle"]
+    digest = made.raybundle(*words, store=store, cwd=project)["bundle"]
     exported = made.raybundle("export", digest, "--format", "runtime-env", store=store, cwd=made.work)
     return Job(exported["runtime_env"], exported["entrypoint"])
 
@@ -161,7 +179,7 @@ def _set_up_figures(found: Mapping[str, Sequence[Ran]]) -> dict[str, Any]:
             figures[f"{side}_{kind}_set_up_s"] = median(seconds)
         ratios = [ours / ray for ours, ray in zip(pairs["ours"], pairs["ray"], strict=True)]
         figures[f"{kind}_set_up_ratio"] = median(ratios)
-        figures[f"{kind}_set_up_ratios"] = [round(ratio, 2) for ratio in ratios]
+        figures[f"{kind}_set_up_ratios"] = " ".join(f"{ratio:.2f}" for ratio in ratios)
     return figures
 
 
@@ -184,7 +202,7 @@ def _import_figures(found: Mapping[str, Sequence[Ran]]) -> dict[str, Any]:
 
 def _submits(made: Bench, rounds: int) -> dict[str, Any]:
     """Seconds and bytes of `submit --no-wait`, with nothing changed and with one line edited."""
-    project, store = made.work / "project", made.server.prefix()
+    project, store = made.work / "project", made.s3
     module = project / "features" / "module_0.py"
     same, edited = [], []
     for number in range(rounds + 1):
