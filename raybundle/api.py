@@ -16,10 +16,10 @@ from raybundle.cluster.access import make_access
 from raybundle.cluster.jobs import JobsClient
 from raybundle.cluster.secrets import refuse_literals
 from raybundle.config import cache_directory, load_settings
-from raybundle.delivery import Cluster
+from raybundle.delivery import Cluster, begin_survey
 from raybundle.graph.project import find_target, project_of
 from raybundle.model import ModuleName, ModuleTarget
-from raybundle.pipeline import Request, find_bundle, open_request_store
+from raybundle.pipeline import Request, find_bundle, for_nodes, open_request_store
 from raybundle.pipeline import build as _build
 from raybundle.pipeline import plan as _plan
 from raybundle.submission import JobOptions, prepare_run, wait
@@ -104,16 +104,22 @@ def submit(
 ) -> Job:
     """Returns the job of a target after it was built, stored and submitted; arguments as for `plan`."""
     request = _request(target, module, settings)
+    cluster = None
+    if request.settings.text("address"):
+        store = open_request_store(request.settings, os.environ)
+        cluster = begin_survey(_cluster(request.settings), store)
+        request = for_nodes(request, cluster)
     planned = _plan(request)
     stored = _store(planned, request.settings)
-    return _job(stored, request.settings, arguments, planned.resolution.interpreter.executable)
+    executable = planned.resolution.interpreter.executable
+    return _job(stored, request.settings, arguments, cluster or _cluster(request.settings, executable))
 
 
 def run(ref: str, arguments: Sequence[str] = (), **settings: Any) -> Job:
     """Returns the job of a bundle of the store, named by its digest, the start of it, or a name."""
     found = _settings(settings, Path.cwd())
     stored = find_bundle(open_request_store(found, os.environ), ref)
-    return _job(stored, found, arguments, found.text("python") or sys.executable)
+    return _job(stored, found, arguments, _cluster(found, found.text("python") or sys.executable))
 
 
 def _request(target: str | Path, module: bool, settings: Mapping[str, Any]) -> Request:
@@ -132,13 +138,16 @@ def _store(planned: Plan, settings: Settings) -> Stored:
     return _build(planned, open_request_store(settings, os.environ), graph)
 
 
-def _job(stored: Stored, settings: Settings, arguments: Sequence[str], python: str) -> Job:
+def _cluster(settings: Settings, python: str = sys.executable) -> Cluster:
+    """Returns the configured cluster, else the embedded one, which is started with `python` if need be."""
     address = settings.text("address")
-    embedded = address is None
     client = JobsClient(make_access(address or local.up(python).address, os.environ))
+    return Cluster(client, address is None, cache_directory(os.environ))
+
+
+def _job(stored: Stored, settings: Settings, arguments: Sequence[str], cluster: Cluster) -> Job:
     refuse_literals(settings.table("env"))
     options = JobOptions(arguments=tuple(arguments), env=settings.table("env"))
     store = open_request_store(settings, os.environ)
-    cluster = Cluster(client, embedded, cache_directory(os.environ))
     run = prepare_run(stored, cluster, options)
     return Job(_submit(run, stored, store, cluster, options))

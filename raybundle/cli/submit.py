@@ -31,7 +31,7 @@ from raybundle.errors import (
     JobStartTimeoutError,
     UsageError,
 )
-from raybundle.pipeline import Timings, find_bundle, open_request_store
+from raybundle.pipeline import Timings, find_bundle, for_nodes, open_request_store, target_tag
 from raybundle.submission import attach, find_existing, prepare_run, submit, wait
 
 if TYPE_CHECKING:
@@ -85,11 +85,14 @@ def submit_target(arguments: argparse.Namespace, console: Console) -> int:
     options = job_options(arguments, request.settings, job_arguments, environment)
     check_connection(arguments, request.settings)
     console.warnings(environment.warnings)
-    planned = checked_plan(request, console, strict=arguments.strict)
     store = open_request_store(request.settings, os.environ)
     cluster = None
-    if request.settings.text("address"):  # its nodes are looked at while the bundle is stored
+    if request.settings.text("address"):  # a bundle is made for its nodes
         cluster = begin_survey(find_cluster(arguments, request.settings, console), store)
+        request = for_nodes(request, cluster)
+        if request.cluster is not None and (tag := target_tag(request)) is not None:
+            console.note(f"its nodes have {tag}: the bundle is for them")
+    planned = checked_plan(request, console, strict=arguments.strict)
     stored = store_plan(planned, store, console)
     console.note(
         f"bundle {stored.digest} ({len(planned.files)} files, {size_text(planned.bytes)}, "

@@ -17,7 +17,8 @@ from raybundle.cluster import relay
 from raybundle.cluster.access import make_access
 from raybundle.cluster.jobs import JobsClient
 from raybundle.cluster.packages import packages_of
-from raybundle.delivery import Archives, Cluster, deliver
+from raybundle.config import load_settings
+from raybundle.delivery import Archives, Cluster, begin_survey, deliver
 from raybundle.errors import (
     BundleError,
     ClusterError,
@@ -25,7 +26,8 @@ from raybundle.errors import (
     JobStartError,
     ObjectMissingError,
 )
-from raybundle.model import ArchivePath, Digest, RootSymbol
+from raybundle.model import ArchivePath, Digest, ModuleName, ModuleTarget, RootSymbol
+from raybundle.pipeline import Request, for_nodes
 from raybundle.store.local import LocalStore
 from raybundle.submission import JobOptions, Stored, prepare_run, submit, wait
 from tests.support.fake_dashboard import FakeDashboard
@@ -300,6 +302,23 @@ def test_nodes_with_another_python_are_refused_before_the_submission(readable: S
     )
     assert "the bundle is for cpython 3.11 (" in first
     assert caught.value.hint == "`--python 3.12` builds for it"
+
+
+@pytest.mark.parametrize(
+    ("second", "setting", "minor"),
+    [("3.12.4", {}, "3.12"), ("3.11.9", {}, None), ("3.12.4", {"python": "3.10"}, None)],
+)
+def test_a_bundle_is_made_for_nodes_that_all_have_another_python(
+    readable: Scene, second: str, setting: dict[str, str], minor: str | None
+) -> None:
+    readable.nodes({"version": "3.12.1"}, {"address": "10.0.0.3", "version": second})
+    settings = load_settings(setting, {}, readable.directory)
+    target = ModuleTarget(ModuleName("job"))
+    request = Request(target, settings, readable.directory, readable.directory, {})
+
+    found = for_nodes(request, begin_survey(readable.cluster, readable.store))
+
+    assert (found.cluster and found.cluster.minor) == minor
 
 
 @pytest.mark.parametrize("status", ["FAILED", "SUCCEEDED"])
