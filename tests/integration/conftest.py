@@ -97,13 +97,13 @@ def three_nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ThreeNodes
         bridge = nodes.network()
         with s3_server(ip=bridge) as server, Proxy(server.endpoint, host=bridge) as proxy:
             nodes.start_ray({**server.environ, "AWS_ENDPOINT_URL": proxy.address})
-            store = open_store(server.prefix(), server.environ)
+            store, shared = server.prefix(), tmp_path_factory.mktemp("shared")
             with contextlib.closing(JobsClient(make_access(nodes.address, {}))) as client:
-                found = describe_cluster(client, store, tmp_path_factory.mktemp("cluster"))
+                kept = cache_directory({"XDG_CACHE_HOME": str(shared)})
+                found = describe_cluster(client, open_store(store, server.environ), kept)
                 assert found is not None
                 assert [node.store for node in found.nodes] == [None, None, None]
-                shared = tmp_path_factory.mktemp("shared")
-                yield ThreeNodes(nodes, server, client.session(), found, proxy, shared, server.prefix())
+                yield ThreeNodes(nodes, server, client.session(), found, proxy, shared, store)
 
 
 @dataclass(frozen=True, slots=True)

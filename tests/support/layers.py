@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import json
@@ -96,24 +97,26 @@ def torn(directory: Path, document: dict[str, Any]) -> list[str]:
 
 
 def kill_while_materialising(nodes: Nodes, node: str, digest: str) -> list[Path]:
-    """Kills the workers of a node once a part of a layer is there; returns what there was."""
+    """Kills the worker of a node that has begun to unpack a layer; returns what there was of the layer."""
     deadline = time.monotonic() + PATIENCE
-    while not (found := unpacked(nodes, node, digest)):
-        assert time.monotonic() < deadline, f"{node} never began with {digest}"
+    while True:
+        found = unpacked(nodes, node, digest)
+        busy = [pid for pid in processes_in(nodes.node(node).namespace) if found and is_materialising(pid)]
+        if busy:
+            break
+        assert time.monotonic() < deadline, f"no worker of {node} was seen with {found}"
         time.sleep(0.001)
-    for pid in workers_of(nodes, node):
+    for pid in busy:
         os.kill(pid, signal.SIGKILL)
     return found
 
 
-def workers_of(nodes: Nodes, node: str) -> list[int]:
-    """The processes of a node that run, or are about to run, Ray's default worker."""
-    pids = processes_in(nodes.node(node).namespace)
-    return [pid for pid in pids if b"default_worker.py" in _command(pid)]
-
-
-def _command(pid: int) -> bytes:
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes()
-    except OSError:
-        return b""
+def is_materialising(pid: int) -> bool:
+    """Tells whether a process runs Ray's default worker and holds the lock under which layers are unpacked."""
+    with contextlib.suppress(OSError):
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")  # raylets name it within a word
+        if any(word.endswith(b"default_worker.py") for word in words):
+            return any(
+                each.readlink().name == "materialise.lock" for each in Path(f"/proc/{pid}/fd").iterdir()
+            )
+    return False

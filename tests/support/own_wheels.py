@@ -9,7 +9,6 @@ import shutil
 import subprocess
 import sys
 import sysconfig
-import uuid
 import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -63,7 +62,7 @@ def _digest(data: bytes) -> str:
     return base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=").decode()
 
 
-def make_tally(directory: Path, size: int = 16) -> Path:
+def make_tally(directory: Path, size: int) -> Path:
     """Compiles an extension in C and returns a wheel of it, with `size` random bytes: no other is like it."""
     source = directory / "tally.c"
     source.write_text(TALLY)
@@ -79,10 +78,11 @@ def make_tally(directory: Path, size: int = 16) -> Path:
     return make_wheel(directory, "tally", "1.0", files, native_tag())
 
 
-def make_seasons(directory: Path, version: str, season: str) -> Path:
-    """Returns a wheel of a distribution in plain Python; no other is like it."""
-    code = f"def now():\n    return {season!r}\n\n\nMARK = {uuid.uuid4().hex!r}\n".encode()
-    return make_wheel(directory, "seasons", version, {"seasons.py": code})
+def make_seasons(directory: Path, version: str, season: str, size: int) -> Path:
+    """Returns a wheel of a distribution in plain Python, with `size` random bytes: no other is like it."""
+    code = f"def now():\n    return {season!r}\n".encode()
+    files = {"seasons.py": code, "seasons.bin": os.urandom(size)}
+    return make_wheel(directory, "seasons", version, files)
 
 
 def make_small_environment(directory: Path, *wheels: Path) -> Path:

@@ -55,10 +55,14 @@ class Workplace:
     environ: Mapping[str, str]
 
     def raybundle(
-        self, *words: str, cwd: Path | None = None, env: Mapping[str, str] | None = None
+        self,
+        *words: str,
+        cwd: Path | None = None,
+        env: Mapping[str, str] | None = None,
+        timeout: float = TIMEOUT,
     ) -> subprocess.CompletedProcess[str]:
         """Runs the command line and returns its outcome, output as text."""
-        return self.command([sys.executable, "-m", "raybundle", *words], cwd=cwd, env=env)
+        return self.command([sys.executable, "-m", "raybundle", *words], cwd=cwd, env=env, timeout=timeout)
 
     def command(
         self,

@@ -13,18 +13,19 @@ NODES = ("n0", "n1", "n2")
 
 
 def clients():
-    import azure
-    import google.cloud
+    import azure.identity
+    import azure.storage.blob
+    import google.cloud.storage
     import google.protobuf
 
+    modules = (azure.identity, azure.storage.blob, google.cloud.storage, google.protobuf)
     bucket = storage.Client(project="none", credentials=AnonymousCredentials()).bucket("photos")
     secret = ClientSecretCredential("00000000-0000-0000-0000-000000000000", "client", "secret")
     blobs = BlobServiceClient("https://account.blob.core.windows.net", credential=secret)
     return {
         "host": socket.gethostname(),
         "urls": [bucket.path, blobs.get_container_client("photos").url],
-        "paths": [*google.cloud.__path__, *azure.__path__],
-        "protobuf": google.protobuf.__file__,
+        "files": [module.__file__ for module in modules],
     }
 
 
