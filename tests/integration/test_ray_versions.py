@@ -88,6 +88,8 @@ def look(head: RayHead, s3: S3Server, store: str, directory: Path) -> Seen:
     work = make_workplace(directory, "ray_versions", **s3.environ)
     done = work.raybundle("--json", "--address", head.address, "--store", store, "submit", "jobs/job.py")
     assert done.returncode == 0, done.stdout + done.stderr
+    assert "warning: could not look at the nodes" not in done.stderr
+    assert "looking at the nodes" in done.stderr
     [tables] = reports(done.stderr)
     return Seen(head.version, json.loads(done.stdout)["bundle"], tables)
 
