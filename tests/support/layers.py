@@ -112,7 +112,7 @@ def kill_while_materialising(nodes: Nodes, node: str, digest: str) -> list[Path]
 
 
 def is_materialising(pid: int) -> bool:
-    """Tells whether a process runs Ray's default worker and holds the lock under which layers are unpacked."""
+    """Tells whether a process is a worker of Ray that waits for, or holds, the lock of unpacking."""
     with contextlib.suppress(OSError):
         words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")  # raylets name it within a word
         if any(word.endswith(b"default_worker.py") for word in words):
