@@ -22,7 +22,7 @@ from raybundle.bundle.layer_document import (
     is_compiled,
     parse_document,
 )
-from raybundle.bundle.layer_files import RECORD, listed_files
+from raybundle.bundle.layer_files import RECORD, listed_files, start_up_files
 from raybundle.bundle.manifest import canonical_json, is_native
 from raybundle.errors import BundleError, RefusedFileError
 from raybundle.graph.cache import YOUNG
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from raybundle.graph.cache import ScanCache
     from raybundle.model import Distribution
 
-_FORMAT = 1
+_FORMAT = 2
 """Of what is kept here; another number is another way to describe."""
 _FOLDER = "layers"
 """Of the cache: descriptions by `.dist-info` directory, documents by digest."""
@@ -72,6 +72,8 @@ class Description:
     source_bytes: int
     """Of the Python sources whose byte-code may travel."""
     differing: tuple[Differing, ...]
+    start_up: tuple[str, ...]
+    """Its `.pth` files, which do not travel."""
 
 
 def describe(distribution: Distribution, cache: ScanCache) -> Description:
@@ -120,6 +122,7 @@ def _description(distribution: Distribution, site: str, answer: Mapping[str, Any
         answer["bytes"],
         answer["source_bytes"],
         tuple(Differing(path, tuple(owners)) for path, owners in answer["differing"]),
+        tuple(answer["start_up"]),
     )
 
 
@@ -191,6 +194,7 @@ def _described(
         "bytes": sum(file.size for file in files),
         "source_bytes": sum(file.size for file in files if is_compiled(file.path)),
         "differing": differing,
+        "start_up": start_up_files(distribution.metadata),
     }
 
 

@@ -10,9 +10,10 @@ import unicodedata
 from typing import TYPE_CHECKING
 
 from raybundle.errors import RefusedFileError
+from raybundle.graph.metadata import normalised_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
     from pathlib import Path
 
 RECORD = "RECORD"
@@ -23,6 +24,13 @@ _LEFTOVER = re.compile(r"INSTALLER|REQUESTED|direct_url\.json|uv_[^/]*\.json")
 _SCRIPTS = frozenset({"bin", "Scripts"})
 """Folders of scripts; beside the packages where an installer was given a directory (`--target`)."""
 _DRIVE = re.compile(r"[A-Za-z]:")
+_CACHE = "__pycache__"
+_HARMLESS = frozenset({"distutils-precedence.pth", "a1_coverage.pth"})
+"""Of setuptools, for builds by old `setup.py`; of coverage, for processes that are to be measured."""
+_NAMESPACE = re.compile(r"import sys, types, os;.*sitedir'\], \*\(.*")
+"""A line of an `-nspkg.pth` of setuptools: on a node all layers are one directory, which serves as well."""
+_SHOWN = 3
+"""Files that a message names; a distribution without sources has hundreds."""
 
 
 def listed_files(metadata: Path) -> dict[str, str]:
@@ -31,11 +39,43 @@ def listed_files(metadata: Path) -> dict[str, str]:
     A hash is `sha256=…` in base64 as RECORD has it, or empty. RECORD itself is in it, without one.
 
     Raises:
-        RefusedFileError: RECORD is missing, or has lines that cannot be understood.
+        RefusedFileError: RECORD is missing, or has lines that cannot be understood, or lists modules of which
+            there is byte-code alone.
     """
     listed = dict(_rows(metadata / RECORD))
     listed[f"{metadata.name}/{RECORD}"] = ""
-    return {path: digest for path, digest in listed.items() if _travels(path, metadata.name, listed)}
+    travelling = {path: digest for path, digest in listed.items() if _travels(path, metadata.name, listed)}
+    _refuse_byte_code(travelling, metadata)
+    return {path: digest for path, digest in travelling.items() if not path.endswith(".pyc")}
+
+
+def _refuse_byte_code(paths: Collection[str], metadata: Path) -> None:
+    """Refuses byte-code that is no copy of a source: a node believes only what it can compile itself."""
+    alone = sorted(path for path in paths if path.endswith(".pyc") and path[:-1] not in paths)
+    if alone:
+        more = f" and {len(alone) - _SHOWN} more" if len(alone) > _SHOWN else ""
+        name, _, version = metadata.name.removesuffix(".dist-info").rpartition("-")
+        raise RefusedFileError(
+            f"{normalised_name(name)} {version}: "
+            f"{', '.join(alone[:_SHOWN])}{more}: byte-code without a source",
+            hint="install it on the nodes, and name it in `cluster-provides`",
+        )
+
+
+def start_up_files(metadata: Path) -> list[str]:
+    """Returns the `.pth` files of a distribution that may do something at home which a node does not."""
+    listed = dict(_rows(metadata / RECORD))
+    found = (path for path in listed if path.endswith(".pth") and "/" not in path and path not in _HARMLESS)
+    return sorted(path for path in found if _does_something(metadata.with_name(path)))
+
+
+def _does_something(file: Path) -> bool:
+    try:
+        lines = file.read_text("utf-8", errors="replace").splitlines()
+    except OSError:
+        return False  # and so at home
+    said = [line for line in lines if line.strip() and not line.startswith("#")]
+    return not all(file.name.endswith("-nspkg.pth") and _NAMESPACE.fullmatch(line) for line in said)
 
 
 def _rows(record: Path) -> Iterator[tuple[str, str]]:
@@ -78,7 +118,7 @@ def _normalised(row: list[str], place: str) -> str | None:
 
 def _travels(path: str, metadata: str, listed: dict[str, str]) -> bool:
     head, _, rest = path.partition("/")
-    if path.endswith(".pyc") or "__pycache__" in path.split("/"):
+    if _CACHE in path.split("/"):
         return False
     if not rest:  # where `site` would carry them out; deeper ones are data, such as weights of a model
         return not path.endswith(".pth")

@@ -58,15 +58,23 @@ def describe_layers(
             try:
                 found.append(describe(each, cache))
             except RefusedFileError as error:
-                refused.append((each, str(error)))
+                refused.append((each, error))
     if refused:
-        names = " ".join(f"{each.name}=={each.version}" for each, _ in refused)
         raise RefusedFileError(
-            "cannot take " + "\n            ".join(text for _, text in refused),
-            hint=f"reinstall what is named: pip install --force-reinstall --no-deps {names} (with uv: "
-            "--reinstall --link-mode copy); or name it in `cluster-provides`",
+            "cannot take " + "\n            ".join(str(error) for _, error in refused), hint=_mend(refused)
         )
     return tuple(_settled(found, interpreter.site, cache))
+
+
+def _mend(refused: Sequence[tuple[Distribution, RefusedFileError]]) -> str | None:
+    """Returns what to do; to install again what is as its author made it is of no use."""
+    names = " ".join(f"{each.name}=={each.version}" for each, error in refused if error.hint is None)
+    if not names:
+        return refused[0][1].hint
+    return (
+        f"reinstall what is named: pip install --force-reinstall --no-deps {names} (with uv: "
+        "--reinstall --link-mode copy); or name it in `cluster-provides`"
+    )
 
 
 def _settled(found: Sequence[Description], sites: Sequence[str], cache: ScanCache) -> Iterator[Layer]:
@@ -93,6 +101,7 @@ def _settled(found: Sequence[Description], sites: Sequence[str], cache: ScanCach
                 )
             ),
             *_shadowed_warnings(each, elsewhere.get(each.name, {})),
+            *_start_up_warnings(each),
         )
         yield replace(layer, warnings=warnings)
 
@@ -139,6 +148,16 @@ def _shadowed_warnings(each: Description, shadowed: dict[str, str]) -> Iterator[
     for site in sorted(set(shadowed.values())):
         paths = [path for path, earlier in shadowed.items() if earlier == site]
         yield from _warnings(each, paths, f"is also in {site}, which comes first, and travels from there")
+
+
+def _start_up_warnings(each: Description) -> Iterator[Warning]:
+    if each.start_up:
+        yield Warning(
+            f"{', '.join(each.start_up)} of {each.name} {each.version} is left out: "
+            "what it does at start-up, a node does not",
+            file=Path(each.site, each.start_up[0]),
+            hint=f"if the job needs it, install {each.name} on the nodes and name it in `cluster-provides`",
+        )
 
 
 def _warnings(each: Description, paths: Sequence[str], what: str) -> Iterator[Warning]:

@@ -57,8 +57,8 @@ def test_what_an_installer_adds_does_not_travel(site: Path, ours: Interpreter, o
         "pkg-1.0.dist-info/direct_url.json": b'{"url": "https://user:password@host/"}',
         "pkg-1.0.dist-info/uv_cache.json": b"{}",
         "pkg/__pycache__/__init__.cpython-311.pyc": b"byte-code",
-        "pkg/legacy.pyc": b"byte-code",
-        "pkg.pth": b"import pkg",
+        "pkg/__init__.pyc": b"byte-code",
+        "pkg.pth": b"# import pkg",
         "bin/tool": b"#!/bin/sh",
         "pkg/weights.pth": b"data, and not for `site`",
     }
