@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import struct
 import zipfile
 import zlib
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from raybundle.bundle.pack import member_info
 from raybundle.errors import BundleError, DigestMismatchError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator
 
     from raybundle.bundle.layer_document import LayerDocument
 
@@ -24,6 +25,17 @@ COMPRESSION_LEVEL = 2
 """Of deflate: level 6 takes three times as long for a tenth less (docs/decisions/010-layers.md)."""
 CHUNK = 1 << 20
 """Bytes that are read at once."""
+_NO_ARCHIVE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    EOFError,
+    ValueError,
+    LookupError,
+    TypeError,
+    RuntimeError,  # encrypted, or of a later version of the format
+)
+"""What damaged or foreign data raises."""
 _LARGE = 1 << 30
 """Bytes from which a member might not fit into 32 bits once it is packed with all that zip adds."""
 
@@ -113,13 +125,14 @@ def check_archive(data: bytes, name: str, where: str) -> None:
         with zipfile.ZipFile(io.BytesIO(data)) as outer:
             if outer.namelist() != [f"{name}.json", f"{name}.zip"]:
                 raise _mismatch(where, expected, f"an archive of {', '.join(outer.namelist()[:3])}")
+            _check_packing(outer, (zipfile.ZIP_STORED,))
             document = outer.read(f"{name}.json")
             found = hashlib.sha256(document).hexdigest()
             if found != expected:
                 raise _mismatch(where, expected, found)
             content = outer.read(f"{name}.zip")
         _check_content(content, json.loads(document)["files"], where)
-    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, LookupError, TypeError) as error:
+    except _NO_ARCHIVE as error:
         raise _mismatch(where, expected, f"no archive of a layer ({error})") from error
 
 
@@ -127,14 +140,22 @@ def _check_content(content: bytes, files: list[dict[str, Any]], where: str) -> N
     with zipfile.ZipFile(io.BytesIO(content)) as inner:
         if inner.namelist() != [checked_path(file["path"]) for file in files]:
             raise ValueError("its files are not those of its document")
-        for file in files:
+        _check_packing(inner, (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED))
+        for member, file in zip(inner.infolist(), files, strict=True):
             found, size = hashlib.sha256(), 0
-            with inner.open(file["path"]) as stream:
-                while data := stream.read(CHUNK):
+            with inner.open(member) as stream:
+                while size <= file["size"] and (data := stream.read(CHUNK)):
                     found.update(data)
                     size += len(data)
             if (found.hexdigest(), size) != (file["sha256"], file["size"]):
                 raise _mismatch(f"{file['path']} in {where}", file["sha256"], found.hexdigest())
+
+
+def _check_packing(archive: zipfile.ZipFile, known: Collection[int]) -> None:
+    """Checks that members are packed as here: the reader takes what is inflated in pieces."""
+    for member in archive.infolist():
+        if member.compress_type not in known:
+            raise ValueError(f"{member.filename} is packed in another way")
 
 
 def _mismatch(where: str, expected: str, found: str) -> DigestMismatchError:

@@ -5,15 +5,18 @@ from __future__ import annotations
 import base64
 import csv
 import io
+import itertools
 import json
+import re
 import unicodedata
+from bisect import bisect_left
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from raybundle.bundle.manifest import FORMAT, canonical_json, digest_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from raybundle.model import Digest
 
@@ -63,6 +66,7 @@ class LayerDocument:
 
 RECORD_END = ".dist-info/RECORD"
 _TESTS = frozenset({"test", "tests"})
+_HASH = re.compile("[0-9a-f]{64}")
 
 
 def is_compiled(path: str) -> bool:
@@ -100,14 +104,28 @@ def parse_document(data: bytes) -> LayerDocument:
         raise ValueError(f"not a layer document: {error!r}") from error
     if found.format() != data:
         raise ValueError("a layer document that is not canonical or has unknown keys")
+    _check_order([each.path for each in files])
     return found
+
+
+def _check_order(paths: Sequence[str]) -> None:
+    """Checks that each path stands once, in its place, and can be there beside the others."""
+    for path, following in itertools.pairwise(paths):
+        if path >= following:
+            raise ValueError(f"{path} stands before {following}")
+    for path in paths:
+        within = bisect_left(paths, f"{path}/")
+        if within < len(paths) and paths[within].startswith(f"{path}/"):
+            raise ValueError(f"{path} is a file and a folder")
 
 
 def _parse_file(document: dict[str, Any]) -> LayerFile:
     executable, size = document["executable"], document["size"]
     if type(executable) is not bool or type(size) is not int:
         raise ValueError(f"executable {executable!r}, size {size!r}")
-    return LayerFile(checked_path(document["path"]), executable, size, str(document["sha256"]))
+    if size < 0 or not _HASH.fullmatch(document["sha256"]):
+        raise ValueError(f"size {size}, sha256 {document['sha256']!r}")
+    return LayerFile(checked_path(document["path"]), executable, size, document["sha256"])
 
 
 def checked_path(path: Any) -> str:
