@@ -9,10 +9,13 @@ cache tag and magic number, for each file that compiles a line with `path` and `
 
 from __future__ import annotations
 
+import sys
+
+sys.path.pop(0)  # our own directory, in which modules have names like those of the standard library
+
 import hashlib
 import json
 import os
-import sys
 from importlib import _bootstrap_external
 from importlib.util import MAGIC_NUMBER, source_hash
 

@@ -39,8 +39,8 @@ PROCESSES = 2
 """That compile at the same time."""
 _FOLDER = "byte-code"
 _COMPILE = Path(__file__).with_name("_compile.py")
-_OPTIONS = ("-I", "-S", "-B", "-W", "ignore")
-"""Of the target interpreter: it runs nothing but that file, and nothing of its environment."""
+_OPTIONS = ("-s", "-S", "-B", "-W", "ignore")
+"""Of the target interpreter: it runs nothing but that file. With `-I`, Python 3.10 orders sets at random."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,16 +91,21 @@ def cache_tag(interpreter: Interpreter) -> str:
 
 
 def _kept(folder: Path, tag: str) -> Iterator[ByteCode]:
-    """Yields what is kept for one kind of interpreter; a file that others could write is not believed."""
-    if not folder.is_dir():
-        return
+    """Yields what is kept for one kind of interpreter, the newest last.
+
+    Of two archives of one layer it is so always the same that travels. A file that others could write is not
+    believed.
+    """
     pattern = re.compile(rf"([0-9a-f]{{64}})-{re.escape(tag)}-([0-9a-f]{{64}})\.zip")
-    for entry in os.scandir(folder):
+    found = []
+    for entry in os.scandir(folder) if folder.is_dir() else ():
         match = pattern.fullmatch(entry.name)
         if match:
             status = entry.stat(follow_symlinks=False)
             if status.st_uid == os.geteuid() and not status.st_mode & OTHERS_WRITE:
-                yield ByteCode(match[1], tag, match[2], Path(entry.path))
+                found.append((status.st_mtime_ns, entry.name, match))
+    for _, name, match in sorted(found, key=lambda each: each[:2]):
+        yield ByteCode(match[1], tag, match[2], folder / name)
 
 
 def _compile_all(layers: Sequence[Layer], interpreter: Interpreter, cache: ScanCache) -> Iterator[ByteCode]:
@@ -139,7 +144,11 @@ class _Compiler:
         command = [self.interpreter.executable, *_OPTIONS, str(_COMPILE)]
         try:
             self._process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                env=_environ(),
             )
         except OSError:
             return None
@@ -157,6 +166,12 @@ class _Compiler:
         """Ends the process, if it still runs."""
         if self._process is not None and self._process.poll() is None:
             self._process.kill()
+
+
+def _environ() -> dict[str, str]:
+    """Returns our environment without what Python takes from it, and with one order of sets for all."""
+    ours = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    return {**ours, "PYTHONHASHSEED": "0"}
 
 
 def _parse(answer: bytes, layer: Layer) -> tuple[dict[str, str], list[Member]]:

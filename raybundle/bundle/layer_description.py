@@ -32,6 +32,7 @@ from raybundle.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
 
     from raybundle.graph.cache import ScanCache
     from raybundle.model import Distribution
@@ -86,8 +87,7 @@ def describe(distribution: Distribution, cache: ScanCache) -> Description:
         raise RefusedFileError(f"{distribution.name} {distribution.version}: no .dist-info directory")
     site, name = os.path.split(distribution.metadata)
     key = f"{_FOLDER}/{hashlib.sha256(f'{_FORMAT} {__version__} {site}/{name}'.encode()).hexdigest()[:32]}"
-    kept = cache.read(key)
-    known = _known(kept, site, cache)
+    known = _known(key, site, cache)
     if known is not None:
         return _description(distribution, site, known)
     listed = listed_files(distribution.metadata)
@@ -101,15 +101,28 @@ def describe(distribution: Distribution, cache: ScanCache) -> Description:
     return _description(distribution, site, answer)
 
 
-def _known(kept: Mapping[str, Any], site: str, cache: ScanCache) -> Mapping[str, Any] | None:
-    """Returns what is kept, if no file of it changed and its document is there."""
+def _known(key: str, site: str, cache: ScanCache) -> Mapping[str, Any] | None:
+    """Returns what is kept under `key`, if no file of it changed and its document is there."""
+    kept = cache.read(key)
     try:
         digest = Digest(kept["digest"])
         signature, _ = _signature(site, kept["paths"])
     except (OSError, LookupError):
         return None
-    there = os.path.exists(cache.directory / _document_name(digest))  # noqa: PTH110 - as above
-    return kept if there and signature == kept["signature"] else None
+    if signature != kept["signature"]:
+        return None
+    return (
+        kept if _touch(cache.directory / key) and _touch(cache.directory / _document_name(digest)) else None
+    )
+
+
+def _touch(file: Path) -> bool:
+    """Makes a file one of the newest, so that `_prune` leaves it; returns whether it is there."""
+    try:
+        os.utime(file)
+    except OSError:
+        return os.path.exists(file)  # noqa: PTH110 - as above
+    return True
 
 
 def _description(distribution: Distribution, site: str, answer: Mapping[str, Any]) -> Description:
@@ -292,7 +305,7 @@ def _document_name(digest: Digest) -> str:
 
 
 def _prune(cache: ScanCache) -> None:
-    """Removes what was written longest ago where there is too much; it can be computed again."""
+    """Removes what was not used for longest where there is too much; it can be computed again."""
     kept = list((cache.directory / _FOLDER).iterdir())
     if len(kept) > KEPT:
         for path in sorted(kept, key=lambda each: each.stat().st_mtime)[: -KEPT // 2]:

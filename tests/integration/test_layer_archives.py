@@ -18,7 +18,8 @@ from raybundle.bundle.layer_description import kept_document
 from raybundle.bundle.layers import Layer, describe_layers
 from raybundle.errors import BundleError, DigestMismatchError
 from raybundle.graph.cache import ScanCache
-from tests.support.installed import install, set_times
+from tests.support.booting import find_base
+from tests.support.installed import grow_old, install, set_times
 from tests.support.small_project import interpreter
 
 if TYPE_CHECKING:
@@ -220,3 +221,58 @@ def test_kept_byte_code_that_others_can_write_is_not_believed(
     found.archive.chmod(0o666)
 
     assert find_byte_code([big], replace(ours, executable="/no/such/python"), own_cache) == ()
+
+
+def test_what_a_description_found_warm_outlives_what_is_removed_behind_it(
+    tmp_path: Path, ours: Interpreter, own_cache: ScanCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, other = (install(tmp_path / "site", name, {f"{name}.py": b""}) for name in ("aa", "bb"))
+    grow_old()
+    describe_layers([first], ours, own_cache)
+    folder = tmp_path / "cache/layers"
+    for file in [*folder.iterdir(), *(folder / f"unused-{number}" for number in range(6))]:
+        file.touch()
+        set_times(file)
+    monkeypatch.setattr("raybundle.bundle.layer_description.KEPT", 8)
+    found = describe_layers([first, other], ours, own_cache)
+
+    assert not list(folder.glob("unused-*"))
+    assert kept_document(found[0].digest, own_cache).name == "aa"
+
+
+SETS = b"def f(x):\n    return x in {'one', 'two', 'three', 'four', 'five', 'six', 'seven'}\n"
+
+
+@pytest.mark.parametrize("version", ["3.10", "3.11", "3.13"])
+def test_the_same_sources_give_the_same_byte_code_each_time(
+    version: str, tmp_path: Path, ours: Interpreter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    executable = find_base(version) or pytest.skip(f"no Python {version} here")
+    major, minor = map(int, version.split("."))
+    theirs = replace(ours, executable=str(executable), version=(major, minor, 0))
+    each = install(tmp_path / "site", "big", {**SOURCES, "sets.py": SETS})
+    (tmp_path / "site/json.py").write_text("raise SystemExit('of another program')\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "site"))
+    listings: set[str] = set()
+    for number in range(3):
+        cache = ScanCache(tmp_path / f"cache-{number}")
+        listings.update(
+            found.listing for found in find_byte_code(describe_layers([each], ours, cache), theirs, cache)
+        )
+
+    assert len(listings) == 1
+
+
+@pytest.mark.parametrize("newer", [0, 1])
+def test_of_two_archives_of_one_layer_the_newer_one_is_taken(
+    newer: int, big: Layer, ours: Interpreter, own_cache: ScanCache
+) -> None:
+    (found,) = find_byte_code([big], ours, own_cache)
+    other = found.archive.with_name(found.name.replace(found.listing, "0" * 64) + ".zip")
+    other.write_bytes(found.archive.read_bytes())
+    other.chmod(0o600)
+    set_times((other, found.archive)[newer])
+    expected = (found.archive, other)[newer]
+
+    assert find_byte_code([big], ours, own_cache)[0].archive == expected
+    assert find_byte_code([big], ours, own_cache)[0].archive == expected
