@@ -327,7 +327,7 @@ def _put_layers(store: Store, planned: Plan, byte_code: Sequence[ByteCode], prog
     from raybundle.store.layer_objects import LayerSender, byte_code_objects, layer_objects
     from raybundle.store.receipts import Receipts
 
-    sender = LayerSender(store, Receipts(planned.cache, store.url), planned.cache, progress)
+    sender = LayerSender(store, Receipts(planned.cache, store.place), planned.cache, progress)
     return sender.put([*layer_objects(planned.layers, planned.cache), *byte_code_objects(byte_code)])
 
 

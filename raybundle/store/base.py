@@ -25,6 +25,10 @@ class Store(Protocol):
     def url(self) -> str:
         """Opens the same store again; never holds credentials."""
 
+    @property
+    def place(self) -> str:
+        """What tells the store from every other: the URL, and the server where that does not name it."""
+
     def get(self, key: str) -> bytes:
         """Returns the object.
 

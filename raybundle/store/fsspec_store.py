@@ -34,6 +34,11 @@ class FsspecStore:
         """As it was given; `open_store` has refused a password in it."""
         return self._url
 
+    @property
+    def place(self) -> str:
+        """The URL names it, as far as a driver tells."""
+        return self._url
+
     def get(self, key: str) -> bytes:
         """Reads the whole object into memory."""
         path = self._path(key)

@@ -7,7 +7,7 @@ import shutil
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import takewhile
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     """Takes how many bytes are done, and of how many."""
 
 LARGE_BYTES = 64 << 20
-"""From here on an object is sent in parts, from its file."""
+"""From here on an object is sent in parts, from its file, and verified alone: it is in memory twice then."""
 
 LOOKS = 16
 """Objects that are asked for at the same time; each is one small request."""
@@ -66,6 +66,8 @@ class LayerSender:
     receipts: Receipts
     cache: ScanCache
     progress: Progress | None = None
+    _one_by_one: threading.Lock = field(default_factory=threading.Lock, init=False)
+    """Held where a large object is in memory."""
 
     def put(self, objects: Sequence[LayerObject]) -> int:
         """Puts what the store has not, and returns the bytes of that.
@@ -99,7 +101,7 @@ class LayerSender:
         done, uploaded, total = 0, 0, sum(each.bytes for each in waiting)
         try:
             futures = {
-                threads.submit(self._put_one, each, sizes[each.key] is not None, scratch, stopped): each
+                threads.submit(self._put_one, each, sizes[each.key], scratch, stopped): each
                 for each in sorted(waiting, key=lambda each: -each.bytes)
             }
             for future in as_completed(futures):
@@ -112,10 +114,10 @@ class LayerSender:
             threads.shutdown(cancel_futures=True)
         return uploaded
 
-    def _put_one(self, each: LayerObject, there: bool, scratch: Path, stopped: threading.Event) -> int:
+    def _put_one(self, each: LayerObject, there: int | None, scratch: Path, stopped: threading.Event) -> int:
         """Returns the bytes that were sent: none where the object is there and is what it should be."""
-        if there:
-            self._verify(each)
+        if there is not None:
+            self._verify(each, there)
             return 0
         own = scratch / f"{each.name}.zip"
         try:
@@ -132,7 +134,7 @@ class LayerSender:
         finally:
             own.unlink(missing_ok=True)
         if not created:
-            self._verify(each)
+            self._verify(each, size)
             return 0
         self.receipts.add(each.key, size)
         return size
@@ -142,11 +144,12 @@ class LayerSender:
             return self.store.put_new_file(each.key, path)
         return self.store.put_new(each.key, path.read_bytes())
 
-    def _verify(self, each: LayerObject) -> None:
-        """Reads an object that others have put there, once."""
-        data = self.store.get(each.key)
-        check_archive(data, each.name, f"{each.key} in {self.store.url}")
-        self.receipts.add(each.key, len(data))
+    def _verify(self, each: LayerObject, size: int) -> None:
+        """Reads an object of about this size that others have put there, once."""
+        with self._one_by_one if size >= LARGE_BYTES else contextlib.nullcontext():
+            data = self.store.get(each.key)
+            check_archive(data, each.name, f"{each.key} in {self.store.url}")
+            self.receipts.add(each.key, len(data))
 
 
 def _sweep(incoming: Path) -> None:

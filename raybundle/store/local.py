@@ -45,6 +45,11 @@ class LocalStore:
         """As `file://…`, percent-encoded."""
         return self._directory.as_uri()
 
+    @property
+    def place(self) -> str:
+        """The URL names it."""
+        return self.url
+
     def get(self, key: str) -> bytes:
         """Returns the object's bytes."""
         path = self._path(key)

@@ -18,7 +18,8 @@ class Receipts:
     """What is known of one store: an object that is there already is not trusted by its name alone."""
 
     cache: ScanCache
-    url: str
+    place: str
+    """Of the store, as `Store.place` has it."""
     _known: dict[str, int] = field(init=False)
     _new: dict[str, int] = field(default_factory=dict, init=False)
 
@@ -43,4 +44,4 @@ class Receipts:
         return {key: size for key, size in self.cache.read(self._name()).items() if isinstance(size, int)}
 
     def _name(self) -> str:
-        return f"receipts/{hashlib.sha256(self.url.encode()).hexdigest()[:32]}"
+        return f"receipts/{hashlib.sha256(self.place.encode()).hexdigest()[:32]}"

@@ -74,6 +74,11 @@ class S3Store:
         """As `s3://bucket/prefix`; endpoint and credentials are the environment's."""
         return f"s3://{self._bucket}/{self._prefix}".rstrip("/")
 
+    @property
+    def place(self) -> str:
+        """The URL and the endpoint: buckets of two servers may have one name."""
+        return f"{self.url} at {self._find_access().endpoint or 'AWS'}"
+
     def get(self, key: str) -> bytes:
         """Reads the whole object into memory."""
         import obstore  # noqa: PLC0415

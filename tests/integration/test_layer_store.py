@@ -5,16 +5,19 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import threading
 import zipfile
 from typing import TYPE_CHECKING
 
 import pytest
 
 from raybundle.errors import BundleError, DigestMismatchError, ObjectMissingError
+from raybundle.graph.cache import ScanCache
 from raybundle.pipeline import Plan, build, find_bundle
-from raybundle.store import Store, open_store
+from raybundle.store import Store, layer_objects, open_store
 from raybundle.store.layout import delivery_key, layer_key
 from raybundle.store.local import LocalStore
+from raybundle.store.receipts import Receipts
 from tests.support.installed import install
 from tests.support.layered import plan_with
 
@@ -183,3 +186,57 @@ def test_an_object_of_another_size_than_the_one_that_was_sent_is_verified_again(
 
     with pytest.raises(DigestMismatchError, match=stored.layer_keys[0]):
         put(plan, store)
+
+
+class Crowded(LocalStore):
+    """A local store that notes how many objects are read at the same time."""
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(directory)
+        self.now, self.most = 0, 0
+        self.another = threading.Event()
+
+    def get(self, key: str) -> bytes:
+        if not key.startswith("layers/"):
+            return super().get(key)
+        self.now += 1
+        self.most = max(self.most, self.now)
+        if self.now > 1:
+            self.another.set()
+        self.another.wait(0.3)
+        self.now -= 1
+        return super().get(key)
+
+
+@pytest.mark.parametrize(("large", "expected"), [(1, 1), (1 << 30, 2)])
+def test_large_objects_are_verified_one_after_the_other(
+    large: int, expected: int, tmp_path: Path, three: list[Distribution], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(planned(tmp_path, three), open_store(str(tmp_path / "store"), {}))
+    monkeypatch.setattr(layer_objects, "LARGE_BYTES", large)
+    store = Crowded(tmp_path / "store")
+    put(planned(tmp_path, three, "other"), store)
+
+    assert min(store.most, 2) == expected
+
+
+def test_what_was_sent_to_one_server_is_not_known_of_another(tmp_path: Path) -> None:
+    here, there = (
+        open_store(
+            "s3://bucket/prefix",
+            {
+                "HOME": str(tmp_path),
+                "AWS_ACCESS_KEY_ID": "key",
+                "AWS_SECRET_ACCESS_KEY": "none",
+                "AWS_ENDPOINT_URL": f"http://{host}.example",
+            },
+        )
+        for host in ("one", "two")
+    )
+    receipts = Receipts(ScanCache(tmp_path), here.place)
+    receipts.add("layers/a.zip", 1)
+    receipts.save()
+
+    assert here.url == there.url
+    assert Receipts(ScanCache(tmp_path), here.place).has("layers/a.zip", 1)
+    assert not Receipts(ScanCache(tmp_path), there.place).has("layers/a.zip", 1)
