@@ -298,6 +298,8 @@ class Resolution:
     """Found by statements and imported in no traced run; None if no run is known."""
     optional: tuple[Distribution, ...] = ()
     """Installed and not taken, though a distribution that is needed can use them."""
+    mentioned: tuple[str, ...] = ()
+    """Installed distributions, by name, that third-party modules which are reached import in inner blocks."""
     obstacles: tuple[Warning, ...] = ()
     """What keeps distributions from travelling, or would break Ray: the bundle cannot be made as it is."""
 

@@ -313,9 +313,10 @@ def _delivery(planned: Plan, byte_code: Sequence[ByteCode]) -> bytes | None:
     from raybundle.graph.installed_modules import absent_modules
 
     resolution = planned.resolution
-    present = [each.name for each in resolution.distributions]
+    present = {each.name for each in resolution.distributions}
+    missed = {*(each.name for each in resolution.optional), *resolution.mentioned} - present
     return Delivery(
-        absent_modules(resolution.interpreter, present, planned.cache),
+        absent_modules(resolution.interpreter, missed, present, planned.cache),
         {each.layer: (each.tag, each.listing) for each in byte_code},
     ).format()
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from raybundle.model import Interpreter
 
 _ANSWERS_KEPT = 32
-_FORMAT = 3
+_FORMAT = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +60,8 @@ class Needed:
     distributions: tuple[Distribution, ...] = ()
     optional: tuple[Distribution, ...] = ()
     """Installed and not taken, though one of the others can use them."""
+    mentioned: tuple[str, ...] = ()
+    """Installed ones, by name, of which a module is imported in an inner block of what the job reaches."""
     unowned: tuple[str, ...] = ()
     """Imported names whose files no installed distribution lists."""
     unrecorded: tuple[str, ...] = ()
@@ -109,6 +111,7 @@ def _needed(answer: dict[str, Any]) -> Needed:
     return Needed(
         distributions=tuple(map(_distribution, answer["distributions"])),
         optional=tuple(map(_distribution, answer["optional"])),
+        mentioned=tuple(answer["mentioned"]),
         unowned=tuple(answer["unowned"]),
         unrecorded=tuple(answer["unrecorded"]),
         editable=tuple((name, by) for name, by in answer["editable"]),

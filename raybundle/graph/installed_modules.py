@@ -16,7 +16,7 @@ from raybundle.graph.cache import YOUNG
 from raybundle.graph.metadata import normalised_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from raybundle.graph.cache import ScanCache
     from raybundle.model import Interpreter
@@ -26,24 +26,29 @@ _MODULE = re.compile(rb'^"?((?:[^\W\d]\w*/)*)([^\W\d]\w*)(\.py|(?:\.[\w-]+)?\.(?
 """A module in RECORD: its folders, its name, its suffix. ASCII only, as published names are."""
 
 
-def absent_modules(interpreter: Interpreter, present: Iterable[str], cache: ScanCache) -> Mapping[str, str]:
-    """Returns `name version` of the installed distributions that are not `present`, by module.
+def absent_modules(
+    interpreter: Interpreter, missed: Collection[str], present: Iterable[str], cache: ScanCache
+) -> Mapping[str, str]:
+    """Returns `name version` of the distributions that may be `missed`, by module, as they are installed.
 
-    A module is the outermost regular package (`pyarrow`, `google.cloud.bigquery`) or a module outside of one.
-    One that a present distribution has too is left out.
+    Others are not named: what else is installed on this machine is nobody's business, and must not make
+    another archive. A module is the outermost regular package (`pyarrow`, `google.cloud.bigquery`) or a
+    module outside of one. One that a present distribution has too is left out.
 
     Args:
         interpreter: whose site directories are looked through.
+        missed: normalised names of the distributions that are looked for.
         present: normalised names of the distributions that a node has.
         cache: where the answer is kept until something is installed.
     """
+    if not missed:
+        return {}
     owners = _installed_modules(interpreter, cache)
     there = set(present)
-    found = {}
+    found: dict[str, str] = {}
     for module, distributions in owners.items():
         if there.isdisjoint(name for name, _ in distributions):
-            name, version = distributions[0]
-            found[module] = f"{name} {version}"
+            found.update((module, f"{name} {version}") for name, version in distributions if name in missed)
     return found
 
 

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 RAY = "ray"
 """Its modules need not be installed where the bundle is built, and it never travels."""
 
+_DEV_TOOLS = frozenset({"coverage", "hypothesis", "mypy", "nose", "pip", "pytest", "ruff", "sphinx"})
+"""Libraries import them in helpers of their developers; no job misses them."""
+
 
 def answer_for(wanted: Wanted, interpreter: Interpreter) -> dict[str, Any]:
     """Return the fields of `Needed` as JSON has them."""
@@ -40,6 +43,9 @@ def answer_for(wanted: Wanted, interpreter: Interpreter) -> dict[str, Any]:
     return {
         "distributions": [rows.row(name) for name in sorted(found) if name not in editable],
         "optional": [rows.optional(name, user) for name, user in sorted(search.optional().items())],
+        "mentioned": sorted(
+            set(search.walk.mentioned()) - {""} - found.keys() - search.by_ray - {RAY} - _DEV_TOOLS
+        ),
         "unowned": unowned,
         "unrecorded": sorted(left | {name for name in travelling if not found[name].is_recorded}),
         "editable": [[name, search.needs[name].by] for name in sorted(editable) if search.needs[name].by],

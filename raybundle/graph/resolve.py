@@ -169,6 +169,7 @@ def _resolution(
         shadowed=shadowed_in(closure),
         not_imported=not_imported(shown, closure) if work.settings.traced else None,
         optional=needed.optional,
+        mentioned=needed.mentioned,
         obstacles=obstacles,
     )
 

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from os.path import join
 from typing import TYPE_CHECKING, NamedTuple
 
+from raybundle.graph.names import with_ancestors
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
@@ -23,6 +25,13 @@ _STATEMENT = re.compile(
     rb"|import[ \t]+(?P<modules>(?:[^\n\\#;]|\\\r?\n)+))"
 )
 """An import in the first column. In a long string it is none, so what is found by it is looked at again."""
+
+_INNER = re.compile(
+    rb"\n[ \t]+(?:from[ \t]+(?P<base>\w[.\w]*)[ \t]+import|import)[ \t]+\(?(?P<names>[^\n\\#;)]*)"
+)
+"""An absolute one in an inner block, which may never run; of one over several lines it has the first."""
+
+_IMPORT = b"import "
 
 _COMMENT = re.compile(rb"#[^\n]*")
 
@@ -59,6 +68,8 @@ class TopLevel:
     """Distributions that are not looked into."""
     links: dict[tuple[str, str], list[Link]] = field(default_factory=dict)
     """By both distributions, the first few that were met."""
+    inner: set[str] = field(default_factory=set)
+    """Names that are imported in inner blocks, and may be modules."""
     _nodes: dict[str, _Node | None] = field(default_factory=dict)
     _listed: dict[str, tuple[dict[str, str], frozenset[str]]] = field(default_factory=dict)
     _owners: dict[str, str] = field(default_factory=dict)
@@ -77,6 +88,17 @@ class TopLevel:
                     self._look_into(name, node, owner)
         self._queue.clear()
 
+    def mentioned(self) -> Iterator[str]:
+        """Yield the installed distributions of the modules that are imported in inner blocks."""
+        for name in self.inner:
+            node, found = None, ""
+            for found in with_ancestors(name):
+                node = self._find(found)
+                if node is None or node.file:
+                    break
+            if node is not None and node.file:
+                yield self._owner(found, node)
+
     def _reach(self, name: str) -> None:
         """Queue a module and the packages around it."""
         if name not in self._reached:
@@ -88,6 +110,7 @@ class TopLevel:
 
     def _look_into(self, name: str, node: _Node, owner: str) -> None:
         source = b"\n" + _read(node.file)
+        self.inner.update(_inner_imports(source))
         package = name if node.directories else name.rpartition(".")[0]
         top = name.partition(".")[0]
         for position, imported in self._imports(source, package):
@@ -179,6 +202,20 @@ class TopLevel:
                 pass
             known = self._listed[directory] = (files, frozenset(directories))
         return known
+
+
+def _inner_imports(source: bytes) -> Iterator[str]:
+    position = source.find(_IMPORT)
+    while position != -1:  # most lines have none: a search by the pattern takes seven times as long
+        found = _INNER.match(source, source.rfind(b"\n", 0, position))
+        position = source.find(_IMPORT, position + len(_IMPORT))
+        if found is None:
+            continue
+        base = found["base"].decode() if found["base"] else ""
+        if base:
+            yield base
+        for each in _names(found["names"]):
+            yield f"{base}.{each}" if base else each
 
 
 def is_unconditional(link: Link) -> bool:

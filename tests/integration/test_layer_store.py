@@ -7,6 +7,7 @@ import io
 import json
 import threading
 import zipfile
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -42,8 +43,9 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
 
 @pytest.fixture
 def three(tmp_path: Path) -> list[Distribution]:
-    """The last one is absent: installed, and no part of the bundle."""
+    """Two that travel; installed are also one that can be used, and one that has nothing to do with them."""
     install(tmp_path / "site", "extra", {"extra/__init__.py": b"", "extra/deep/__init__.py": b""})
+    install(tmp_path / "site", "internal", {"internal.py": b""})
     return [
         install(tmp_path / "site", "big", {"big/__init__.py": LARGE}),
         install(tmp_path / "site", "small", {"small.py": b"value = 1\n"}),
@@ -51,7 +53,8 @@ def three(tmp_path: Path) -> list[Distribution]:
 
 
 def planned(tmp_path: Path, distributions: Sequence[Distribution], cache: str = "cache") -> Plan:
-    return plan_with(tmp_path, distributions, cache, sites=[tmp_path / "site"])
+    found = plan_with(tmp_path, distributions, cache, sites=[tmp_path / "site"])
+    return replace(found, resolution=replace(found.resolution, mentioned=("extra", "small")))
 
 
 def put(plan: Plan, store: Store) -> Stored:

@@ -231,6 +231,29 @@ def test_what_is_installed_and_could_be_used_is_listed_with_its_user(site: SiteP
     assert (optional.name, optional.version, optional.required_by) == ("b", "3.0", "a[fast]")
 
 
+def test_what_reached_modules_import_on_some_way_alone_is_known(site: SitePackages) -> None:
+    lazy = (
+        "import known\ntry:\n    import one.part as part, two\nexcept ImportError:\n    pass\n"
+        "def later():\n    from google.cloud import (store as s,\n        )\n"
+        "    from .near import x\n    from google.api import http_pb2\n"
+        "    import ray, pytest, json, not_there\n"
+    )
+    site.install(
+        "lib-1.0", {"lib/__init__.py": lazy, "lib/near.py": "", "lib/far.py": "if 1:\n import unread\n"}
+    )
+    site.install("known-1.0", {"known.py": "def f():\n  import known, lib\n"})
+    site.install("ray-2.60.0", {"ray/__init__.py": ""})
+    site.install("one-1.0", {"one/__init__.py": "", "one/part.py": ""})
+    site.install("cloud_store-1.0", {"google/cloud/store/__init__.py": ""})
+    site.install("apis-1.0", {"google/api/http_pb2.py": ""})
+    for wheel in ("two-1.0", "pytest-8.0", "unread-1.0", "near-1.0", "internal-1.0"):
+        site.install(wheel)
+    found = site.resolved("import lib\n")
+
+    assert travelling(found) == {"lib", "known"}
+    assert found.mentioned == ("apis", "cloud-store", "one", "two")
+
+
 @pytest.mark.parametrize(("named", "meant"), [("scikit-lern", "scikit-learn"), ("sklearn", "scikit-learn")])
 def test_a_slip_in_cluster_provides_is_refused(site: SitePackages, named: str, meant: str) -> None:
     site.install("scikit_learn-1.0", {"sklearn.py": ""})
