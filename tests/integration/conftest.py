@@ -35,6 +35,10 @@ REPORT = pytest.StashKey[list[str]]()
 """Lines that a test wants shown at the end, whether it passed or not."""
 
 
+MANY_AT_ONCE = {"RAY_worker_maximum_startup_concurrency": "20"}
+"""Lets nodes with one CPU start workers at once as larger ones do, also beside one that never comes up."""
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Shows what tests have measured."""
     for line in config.stash.get(REPORT, []):
@@ -96,7 +100,7 @@ def three_nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ThreeNodes
     with Nodes() as nodes:
         bridge = nodes.network()
         with s3_server(ip=bridge) as server, Proxy(server.endpoint, host=bridge) as proxy:
-            nodes.start_ray({**server.environ, "AWS_ENDPOINT_URL": proxy.address})
+            nodes.start_ray({**server.environ, "AWS_ENDPOINT_URL": proxy.address, **MANY_AT_ONCE})
             store, shared = server.prefix(), tmp_path_factory.mktemp("shared")
             with contextlib.closing(JobsClient(make_access(nodes.address, {}))) as client:
                 kept = cache_directory({"XDG_CACHE_HOME": str(shared)})

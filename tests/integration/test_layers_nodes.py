@@ -188,10 +188,11 @@ def find_python_312() -> str:
 def test_a_client_with_python_312_brings_wheels_that_the_older_nodes_run(
     three_nodes: ThreeNodes, tmp_path: Path
 ) -> None:
-    python = make_environment(find_python_312(), tmp_path / "env", "humanize", "markupsafe")
+    environment = tmp_path / "env"
+    python = make_environment(find_python_312(), environment, "humanize", "markupsafe")
     work = make_workplace(tmp_path / "work", "layers_other_minor", **three_nodes.shared_environ)
 
-    done = work.raybundle("--json", "submit", "--python", str(python), "job.py")
+    done = work.raybundle("--json", "submit", "job.py", env={"VIRTUAL_ENV": str(environment)})
 
     assert done.returncode == 0, done.stderr
     [report] = reports(done.stderr)
