@@ -114,11 +114,12 @@ def _take(stub: Any, tree: str) -> Record | None:
     if os.path.exists(f"{tree}/record"):
         record = _read_record(f"{tree}/record")
         environment = record.get("environment")
-        if environment:
+        submitted = record.get("delivery") == os.environ.get("RAYBUNDLE_DELIVERY")
+        if environment and submitted:
             environment = f"{stub.PRIVATE}/environments/{environment}"
             if os.path.isdir(os.path.dirname(environment)):
                 held.append(_lock(environment))
-        if not environment or os.path.isdir(environment):
+        if submitted and (not environment or os.path.isdir(environment)):
             record["environment"] = environment
             _held.extend(held)
             return record

@@ -1,7 +1,8 @@
 """Makes the environment of a bundle: one directory that holds the files of all its layers, as site-packages.
 
 The files are hard links to the unpacked layers, so bundles share what they have in common. Of two layers with
-one path, the first by name has it: deterministic, where an installer would leave it to the order of its work.
+one path, the first by digest has it: an environment is made of its layers alone, whatever a manifest calls
+them, where an installer would leave it to the order of its work.
 """
 
 from __future__ import annotations
@@ -23,14 +24,19 @@ def make_environment(layers: Sequence[str], environment: str) -> None:
     """Makes the directory `environment`, and beside it the list of its layers with their sizes.
 
     Args:
-        layers: the unpacked layers, absolute, in the order of the manifest.
+        layers: the unpacked layers, absolute, in any order.
         environment: absolute path; not there yet.
+
+    Raises:
+        RuntimeError: one layer has a file where another has a directory.
     """
     partial = f"{environment}.partial"
     os.makedirs(partial, 0o700)
     made = [partial]
     with open(f"{environment}.layers", "w", encoding="utf-8") as stream:
-        stream.writelines(f"{_merge(layer, partial, made)} {os.path.basename(layer)}\n" for layer in layers)
+        stream.writelines(
+            f"{_merge(layer, partial, made)} {os.path.basename(layer)}\n" for layer in sorted(layers)
+        )
     for directory in made:
         os.chmod(directory, 0o500)
     os.rename(partial, environment)
@@ -51,7 +57,8 @@ def _merge(source: str, target: str, made: list[str]) -> int:
     for name in folders:
         if name == BYTE_CODE:
             total += _merge_byte_code(f"{source}/{name}", f"{target}/{name}", linked, made)
-        elif _make_directory(f"{target}/{name}", made):
+        else:
+            _make_directory(f"{target}/{name}", made)
             total += _merge(f"{source}/{name}", f"{target}/{name}", made)
     return total
 
@@ -67,20 +74,26 @@ def _merge_byte_code(source: str, target: str, linked: set[str], made: list[str]
     return total
 
 
-def _make_directory(path: str, made: list[str]) -> bool:
-    """Claims that `path` is a directory now; where another layer has a file, it is not."""
+def _make_directory(path: str, made: list[str]) -> None:
     try:
         os.mkdir(path, 0o700)
     except FileExistsError:
-        return os.path.isdir(path)
-    made.append(path)
-    return True
+        if not os.path.isdir(path):
+            raise RuntimeError(
+                f"file {path}: expected a directory, found the file of another layer"
+            ) from None
+    else:
+        made.append(path)
 
 
 def _link(source: str, target: str) -> bool:
     try:
         os.link(source, target)
     except FileExistsError:
+        if os.path.isdir(target):
+            raise RuntimeError(
+                f"file {target}: expected a file, found the directory of another layer"
+            ) from None
         return False
     except OSError as error:
         if error.errno not in CANNOT_LINK:

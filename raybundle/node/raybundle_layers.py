@@ -35,6 +35,28 @@ TEST_FOLDERS = frozenset({"test", "tests"})
 """Modules below them are compiled when somebody imports them: hardly anybody does, and they are many."""
 
 
+DAMAGED = (zipfile.BadZipFile, OSError, EOFError, ValueError, NotImplementedError, struct.error)
+"""What `zipfile` raises for a file that is none, or whose directory is not what it was."""
+
+
+class Layer:
+    """A layer of the manifest, and where it stands on this node."""
+
+    def __init__(self, private: str, entry: dict[str, str], delivery: dict[str, Any]) -> None:
+        """Takes what a manifest and a checked delivery say of it; `private` is the cache.
+
+        Byte-code is part of the directory's name: a node takes none that a submission has not named, though
+        another one did before.
+        """
+        self.title = f"{entry['name']} {entry['version']}"
+        self.digest = entry["digest"].partition(":")[2]
+        tag = f"{sys.implementation.cache_tag}-"
+        delivered: str = delivery.get("byte_code", {}).get(self.digest, "")
+        self.listing = delivered.removeprefix(tag) if delivered.startswith(tag) else ""
+        name = f"{self.digest}-{tag}{self.listing}".removesuffix("-")
+        self.directory = f"{private}/layers/{name}"
+
+
 class Content(RawIOBase):
     """A zip file that Ray has unpacked whole, or in parts that end in `.000`, `.001` and so on."""
 
@@ -101,13 +123,11 @@ def _parts_of(file: str) -> Iterator[str]:
 class Missing:
     """The layers that this node does not have yet; a context that holds their sources open."""
 
-    def __init__(self, private: str, layers: Collection[str], delivery: dict[str, Any]) -> None:
+    def __init__(self, layers: Collection[Layer]) -> None:
         """Reads and checks all documents and listings.
 
         Args:
-            private: the cache.
-            layers: hex digests.
-            delivery: the checked delivery of the bundle.
+            layers: those of the manifest that are not on this node.
 
         Raises:
             RuntimeError: a layer is not there, or is not what its digest says.
@@ -115,10 +135,9 @@ class Missing:
         self.layers = layers
         self.opened: list[Content] = []
         self.jobs: list[Job] = []
-        self.partial = [f"{directory_of(private, layer)}.partial" for layer in layers]
         places = _places() if layers else {}
-        for layer, partial in zip(layers, self.partial, strict=True):
-            self._add(layer, partial, places, delivery.get("byte_code", {}).get(layer))
+        for layer in layers:
+            self._add(layer, places)
 
     def __enter__(self) -> Missing:  # noqa: PYI034 - `Self` is younger than Python 3.10
         return self
@@ -132,20 +151,31 @@ class Missing:
         """The bytes of their files."""
         return sum(job[2] for job in self.jobs)
 
-    def _add(self, layer: str, partial: str, places: dict[str, str], delivered: str | None) -> None:
-        document, content = self._open(layer, layer, places)
-        tag = f"{sys.implementation.cache_tag}-"
-        byte_code = f"{layer}-{delivered}" if delivered and delivered.startswith(tag) else None
-        compiled = None
-        if byte_code and f"{byte_code}.json" in places:
-            compiled, compiled_content = self._open(byte_code, (delivered or "").removeprefix(tag), places)
-            if compiled["layer"] != layer:
-                raise RuntimeError(f"file {byte_code}.json: expected {layer}, found {compiled['layer']}")
-            if compiled["magic"] != importlib.util.MAGIC_NUMBER.hex():
-                compiled = None
-        self._plan(document, content, partial, compile_all=compiled is None, byte_code=False)
-        if compiled:
-            self._plan(compiled, compiled_content, partial, compile_all=False, byte_code=True)
+    @property
+    def partial(self) -> list[str]:
+        """Where they are unpacked before all of them are right."""
+        return [f"{layer.directory}.partial" for layer in self.layers]
+
+    def _add(self, layer: Layer, places: dict[str, str]) -> None:
+        document, content = self._open(layer.digest, layer.digest, places)
+        found = f"{document['name']} {document['version']}"
+        if found != layer.title:
+            raise RuntimeError(f"file {layer.digest}.json: expected {layer.title}, found {found}")
+        partial = f"{layer.directory}.partial"
+        byte_code = self._byte_code(layer, places)
+        self._plan(document, content, partial, compile_all=byte_code is None, byte_code=False)
+        if byte_code:
+            self._plan(*byte_code, partial, compile_all=False, byte_code=True)
+
+    def _byte_code(self, layer: Layer, places: dict[str, str]) -> tuple[dict[str, Any], Content] | None:
+        """Returns the listing of a layer's byte-code and its content, where this interpreter can use it."""
+        name = f"{layer.digest}-{sys.implementation.cache_tag}-{layer.listing}"
+        if not layer.listing or f"{name}.json" not in places:
+            return None
+        listing, content = self._open(name, layer.listing, places)
+        if listing["layer"] != layer.digest:
+            raise RuntimeError(f"file {name}.json: expected {layer.digest}, found {listing['layer']}")
+        return (listing, content) if listing["magic"] == importlib.util.MAGIC_NUMBER.hex() else None
 
     def _open(self, name: str, digest: str, places: dict[str, str]) -> tuple[dict[str, Any], Content]:
         if f"{name}.json" not in places:
@@ -171,7 +201,7 @@ class Missing:
         try:
             members = {each.filename: each for each in zipfile.ZipFile(reader).infolist()}
             reader.detach()  # else it closes the content when it is dropped
-        except (zipfile.BadZipFile, OSError) as error:
+        except DAMAGED as error:
             raise RuntimeError(f"file {content.file}: expected a zip file, found {error}") from error
         for file in document["files"]:
             path = file["path"]
@@ -182,11 +212,6 @@ class Missing:
             mode = 0o500 if file.get("executable") else 0o400
             expected = (mode, file["size"], file["sha256"])
             self.jobs.append((f"{partial}/{path}", *expected, content, members[path], to_compile))
-
-
-def directory_of(private: str, layer: str) -> str:
-    """Returns where the layer with this hex digest stands unpacked, for this interpreter."""
-    return f"{private}/layers/{layer}-{sys.implementation.cache_tag}"
 
 
 def _places() -> dict[str, str]:
@@ -245,7 +270,9 @@ def _write(job: Job) -> None:
     with open(descriptor, "wb", buffering=0) as stream:
         for data in _inflated(content, member, size):
             digest.update(data)
-            stream.write(data)
+            rest = memoryview(data)
+            while rest:  # a disk that is nearly full takes a part of it, and only the next write is an error
+                rest = rest[stream.write(rest) :]
             if to_compile:
                 kept.append(data)
     if digest.hexdigest() != expected:
@@ -266,10 +293,11 @@ def _inflated(content: Content, member: zipfile.ZipInfo, size: int) -> Iterator[
     end = place + member.compress_size
     inflate = _Stored() if member.compress_type == zipfile.ZIP_STORED else zlib.decompressobj(-zlib.MAX_WBITS)
     total = 0
-    while place < end:
+    while place < end and total <= size:
         data = content.read_at(place, min(CHUNK, end - place))
         place += CHUNK
-        while data and total <= size:
+        owes = True
+        while owes and total <= size:
             try:
                 inflated = inflate.decompress(data, CHUNK)
             except zlib.error as error:
@@ -277,6 +305,7 @@ def _inflated(content: Content, member: zipfile.ZipInfo, size: int) -> Iterator[
                     f"file {member.filename} in {content.file}: expected deflated bytes, found {error}"
                 ) from error
             data = inflate.unconsumed_tail
+            owes = bool(data) or len(inflated) == CHUNK  # also where all of the input is consumed
             total += len(inflated)
             yield inflated
 

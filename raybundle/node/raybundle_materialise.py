@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from hashlib import sha256
 from importlib import _bootstrap_external as import_system
 
@@ -71,37 +70,44 @@ def _make_all(stub: Any, tree: str) -> None:
     archive = os.environ["RAYBUNDLE_SCRATCH"]
     manifest = _read_manifest(archive)
     stub.load("raybundle_boot").check_python(_python(manifest))
-    layers = [each["digest"].partition(":")[2] for each in manifest["layers"]]
     delivery = _read_delivery(archive) if "RAYBUNDLE_DELIVERY" in os.environ else {}
-    room = None if os.path.exists(f"{tree}/record") else _size(manifest)
-    if layers:
-        _make_environment(stub, layers, delivery, (tree, room or 0))
+    layers = [
+        stub.load("raybundle_layers").Layer(stub.PRIVATE, each, delivery) for each in manifest["layers"]
+    ]
+    environment = _environment_key(layers) if layers else None
+    room = 0 if os.path.exists(f"{tree}/record") else _size(manifest)
+    if environment:
+        _make_environment(stub, layers, environment, (tree, room))
     else:
-        stub.load("raybundle_evict").make_room(stub.PRIVATE, room or 0, [tree])
-    if room is not None:
-        environment = _environment_key(layers) if layers else None
+        stub.load("raybundle_evict").make_room(stub.PRIVATE, room, [tree])
+    if not os.path.exists(f"{tree}/record"):
         _make_tree(manifest, archive, f"{tree}.partial", _record(manifest, environment))
         _write_absent(f"{tree}.partial/absent", delivery.get("absent", {}))
         os.rename(f"{tree}.partial", tree)
+    else:  # from a submission with another delivery, or its environment is gone
+        _write_absent(f"{tree}/absent.new", delivery.get("absent", {}))
+        os.replace(f"{tree}/absent.new", f"{tree}/absent")
+        _write_record(f"{tree}/record.new", _record(manifest, environment))
+        os.replace(f"{tree}/record.new", f"{tree}/record")
 
 
-def _make_environment(stub: Any, layers: list[str], delivery: dict[str, Any], tree: tuple[str, int]) -> None:
+def _make_environment(stub: Any, layers: list[Any], key: str, tree: tuple[str, int]) -> None:
     """Makes the layers that are missing, then the environment; before that, room for them and the tree."""
     module = stub.load("raybundle_layers")
-    environment = f"{stub.PRIVATE}/environments/{_environment_key(layers)}"
-    directories = [module.directory_of(stub.PRIVATE, layer) for layer in layers]
-    absent = [layer for layer, place in zip(layers, directories, strict=True) if not os.path.exists(place)]
-    with module.Missing(stub.PRIVATE, absent, delivery) as missing:
-        keep = (tree[0], environment, *directories)
+    environment = f"{stub.PRIVATE}/environments/{key}"
+    with module.Missing([each for each in layers if not os.path.exists(each.directory)]) as missing:
+        keep = (tree[0], environment, *(each.directory for each in layers))
         stub.load("raybundle_evict").make_room(stub.PRIVATE, tree[1] + missing.bytes, keep)
         module.unpack(stub, missing)
     if not os.path.exists(environment):
+        directories = [each.directory for each in layers]
         stub.load("raybundle_environment").make_environment(directories, environment)
 
 
-def _environment_key(layers: list[str]) -> str:
-    lines = "".join(f"{line}\n" for line in (sys.implementation.cache_tag, *sorted(layers)))
-    return sha256(lines.encode()).hexdigest()
+def _environment_key(layers: list[Any]) -> str:
+    """Returns the name of an environment: a digest of the names of its layers' directories."""
+    lines = sorted(f"{os.path.basename(each.directory)}\n" for each in layers)
+    return sha256("".join(lines).encode()).hexdigest()
 
 
 def _make_private(stub: Any) -> None:
@@ -194,7 +200,11 @@ def _make_tree(manifest: Manifest, archive: str, partial: str, record: Iterator[
     for directory, _, _ in os.walk(partial):
         os.chmod(directory, 0o500)
     os.chmod(partial, 0o700)
-    with open(f"{partial}/record", "w", encoding="utf-8") as stream:
+    _write_record(f"{partial}/record", record)
+
+
+def _write_record(file: str, record: Iterator[str]) -> None:
+    with open(file, "w", encoding="utf-8") as stream:
         stream.writelines(f"{line}\n" for line in record)
 
 
@@ -234,6 +244,8 @@ def _record(manifest: Manifest, environment: str | None) -> Iterator[str]:
     yield from (f"{name} {value}" for name, value in _python(manifest).items())
     if environment:
         yield f"environment {environment}"
+    if "RAYBUNDLE_DELIVERY" in os.environ:
+        yield f"delivery {os.environ['RAYBUNDLE_DELIVERY']}"
     yield from (f"path {symbol}" for symbol in manifest["path"])
     yield from (f"provided {item['name']} {item['version']}" for item in manifest["provided"])
     yield f"bytes {_size(manifest)}"

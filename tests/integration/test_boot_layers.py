@@ -206,14 +206,17 @@ def test_a_path_that_no_layer_may_have_is_refused(
     assert left_in(node) == []
 
 
-def test_of_two_layers_with_one_file_the_first_by_name_has_it_with_its_own_byte_code(
+def test_of_two_layers_with_one_file_the_first_by_digest_has_it_with_its_own_byte_code(
     tmp_path: Path, this_python: Path
 ) -> None:
     text, other = "raise ValueError(\n", "X = 'second'\n"
-    first = make_layer(
-        "a-first", {"same/__init__.py": "X = 'first'\n", "same/broken.py": text, "clash": "file"}
+    first = make_layer("f", {"same/__init__.py": "X = 'first'\n", "same/broken.py": text})
+    second = next(
+        layer
+        for number in range(99)
+        if (layer := make_layer(f"a{number}", {"same/__init__.py": other, "same/broken.py": other})).hex
+        > first.hex
     )
-    second = make_layer("b-second", {"same/__init__.py": other, "same/broken.py": other, "clash/x.py": other})
     script = "import same\nprint(same.X)\ntry: import same.broken\nexcept SyntaxError: print('its own')\n"
     node = on_node(tmp_path, this_python, script, [second, first])
 

@@ -1,0 +1,121 @@
+"""The boot with layers that are odd, damaged, or come from another submission."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from raybundle.bundle.manifest import LayerEntry
+from raybundle.node import raybundle_layers
+from tests.support.booting import make_interpreter
+from tests.support.unpacked_layers import HandMade, make_layer, with_byte_code
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.support.booting import Unpacked
+
+from tests.integration.test_boot_layers import left_in, on_node
+
+
+@pytest.fixture(scope="module")
+def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An interpreter of the version of the tests."""
+    return make_interpreter(tmp_path_factory.mktemp("python") / "env", sys.executable)
+
+
+def refused(node: Unpacked, python: Path) -> str:
+    """Returns the one line with which a driver has refused to run."""
+    done = node.driver(python, "job.py")
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (78, "", 1)
+    return done.stderr
+
+
+@pytest.mark.parametrize("odd", [0, 7, 258, 4095])
+def test_what_deflates_to_almost_nothing_comes_out_whole(tmp_path: Path, python: Path, odd: int) -> None:
+    size = 2 * raybundle_layers.CHUNK + odd
+    layer = make_layer("zeros", {"zeros.bin": bytes(size), "zeros.py": ""})
+    script = "import os, zeros; print(os.path.getsize(os.path.dirname(zeros.__file__) + '/zeros.bin'))\n"
+
+    done = on_node(tmp_path, python, script, [layer]).driver(python, "job.py")
+
+    assert done.stdout == f"{size}\n", done.stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small disk")
+def test_a_disk_that_takes_a_part_of_a_file_is_full(tmp_path: Path, python: Path) -> None:
+    layer = make_layer("big", {"big.bin": bytes(3_900_000)})
+    (tmp_path / "cache").mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", tmp_path / "cache"], check=True)
+    try:
+        node = on_node(tmp_path, python, "print('RAN')\n", [layer])
+
+        assert "No space left on device" in refused(node, python)
+        assert left_in(node) == []
+    finally:
+        subprocess.run(["umount", tmp_path / "cache"], check=True)
+
+
+def test_a_layer_under_another_name_is_refused(tmp_path: Path, python: Path) -> None:
+    layer = make_layer("honest", {"honest.py": ""})
+    renamed = replace(layer, entry=LayerEntry("other", "1.0", layer.entry.digest))
+
+    line = refused(on_node(tmp_path, python, "print('RAN')\n", [renamed]), python)
+
+    assert "expected other 1.0, found honest 1.0" in line
+
+
+def test_a_file_where_another_layer_has_a_directory_is_refused(tmp_path: Path, python: Path) -> None:
+    layers = [make_layer("one", {"clash": "file"}), make_layer("two", {"clash/x.py": ""})]
+
+    line = refused(on_node(tmp_path, python, "print('RAN')\n", layers), python)
+
+    assert "/clash: expected a " in line
+    assert "of another layer" in line
+
+
+def test_a_directory_of_an_archive_that_is_damaged_is_named(tmp_path: Path, python: Path) -> None:
+    layer = make_layer("bad", {"bad.py": "", "b\u00e4d.txt": ""})
+    [name] = [name for name in layer.members if name.endswith(".zip")]
+    content = layer.members[name]
+    start = content.rindex("b\u00e4d.txt".encode())
+    broken = content[:start] + b"b\xff\xff" + content[start + 3 :]
+    node = on_node(
+        tmp_path, python, "print('RAN')\n", [replace(layer, members={**layer.members, name: broken})]
+    )
+
+    line = refused(node, python)
+
+    assert f"{name}: expected a zip file, found " in line
+
+
+def test_byte_code_that_this_submission_has_not_named_does_not_run(tmp_path: Path, python: Path) -> None:
+    plain = make_layer("mine", {"mine.py": "print('source')\n"})
+    poisoned = with_byte_code(plain, python, {"mine.py": "print('another submission')\n"})
+    (tmp_path / "job1").mkdir()
+    first = on_node(tmp_path / "job1", python, "import mine\n", [poisoned])
+    assert first.driver(python, "job.py").stdout == "another submission\n"
+
+    again = resubmitted(first, plain)
+
+    assert again.driver(python, "job.py").stdout == "source\n"
+    assert first.driver(python, "job.py").stdout == "another submission\n"
+
+
+def resubmitted(node: Unpacked, layer: HandMade) -> Unpacked:
+    """Returns the node with the same bundle, submitted with a delivery that names no byte-code."""
+    delivery = json.dumps({"absent": {}, "byte_code": {}, "format": 1}, separators=(",", ":")).encode()
+    scratch = node.scratch.parent / "again"
+    subprocess.run(["cp", "-r", node.scratch, scratch], check=True)
+    (scratch / ".raybundle" / "delivery.json").write_bytes(delivery)
+    places = node.environ["PYTHONPATH"].replace(str(node.scratch), str(scratch))
+    assert layer.hex[:16] in places
+    changed = {"PYTHONPATH": places, "RAYBUNDLE_DELIVERY": hashlib.sha256(delivery).hexdigest()}
+    return replace(node, scratch=scratch, environ={**node.environ, **changed})
