@@ -38,6 +38,9 @@ BLOCK = 1 << 16
 _TAG = re.compile(r"<(?:style|script)\b.*?</(?:style|script)>|</?[a-z!][^>]*>", re.DOTALL | re.IGNORECASE)
 """Of an HTML page, by which a proxy says what is wrong."""
 
+_JITTER = random.SystemRandom()
+"""Of our own: the random numbers of who uses this library stay what its seed makes them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -187,7 +190,7 @@ class _Outage:
 
     def wait(self, fault: ClusterError) -> bool:
         """Waits before another try; false where there shall be none."""
-        delay = self._delay * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
+        delay = self._delay * _JITTER.uniform(0.5, 1.0)
         if time.monotonic() + delay > self._deadline:
             return False
         if not self._said:

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import os
+import random
 import shlex
 import signal
 import subprocess
 import sys
 import threading
 import time
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
 
+from raybundle.cluster.access import make_access
+from raybundle.cluster.jobs import JobsClient
+from raybundle.errors import ClusterError
 from tests.support.fake_dashboard import Exchange, FakeDashboard
 from tests.support.workplace import make_workplace
 
@@ -228,6 +233,15 @@ def test_a_terminal_that_is_gone_does_not_change_how_the_job_ended(
     done = work.command(["sh", "-c", f"{shlex.quote(sys.executable)} -m raybundle attach x {redirection}"])
 
     assert done.returncode == 20, done.stderr
+
+
+def test_a_wait_for_another_try_leaves_the_random_numbers_of_its_program_as_they_are() -> None:
+    state = random.getstate()
+
+    with closing(JobsClient(make_access("http://127.0.0.1:9", {}))) as client, pytest.raises(ClusterError):
+        client.find("some-job", 0.5)
+
+    assert random.getstate() == state
 
 
 def test_options_that_would_be_without_effect_are_refused(work: Workplace) -> None:
