@@ -134,7 +134,7 @@ class Missing:
         """
         self.layers = layers
         self.opened: list[Content] = []
-        self.jobs: list[Job] = []
+        self.jobs: dict[str, list[Job]] = {}
         places = _places() if layers else {}
         for layer in layers:
             self._add(layer, places)
@@ -149,12 +149,7 @@ class Missing:
     @property
     def bytes(self) -> int:
         """The bytes of their files."""
-        return sum(job[2] for job in self.jobs)
-
-    @property
-    def partial(self) -> list[str]:
-        """Where they are unpacked before all of them are right."""
-        return [f"{layer.directory}.partial" for layer in self.layers]
+        return sum(job[2] for jobs in self.jobs.values() for job in jobs)
 
     def _add(self, layer: Layer, places: dict[str, str]) -> None:
         document, content = self._open(layer.digest, layer.digest, places)
@@ -211,7 +206,8 @@ class Missing:
             to_compile = compile_all and path.endswith(".py") and TEST_FOLDERS.isdisjoint(path.split("/"))
             mode = 0o500 if file.get("executable") else 0o400
             expected = (mode, file["size"], file["sha256"])
-            self.jobs.append((f"{partial}/{path}", *expected, content, members[path], to_compile))
+            job = (f"{partial}/{path}", *expected, content, members[path], to_compile)
+            self.jobs.setdefault(partial, []).append(job)
 
 
 def _places() -> dict[str, str]:
@@ -239,18 +235,22 @@ def _check_path(file: str, path: str, *, byte_code: bool) -> None:
 
 
 def unpack(stub: Any, missing: Missing) -> None:
-    """Unpacks and verifies all files, and gives the layers their names once all of them are right.
+    """Unpacks and verifies one layer after the other, the largest first.
+
+    Each has its name as soon as all of its files are right: Ray kills a worker that has not come up within
+    60 s (`worker_register_timeout_seconds`), and the next one goes on from there.
 
     Raises:
         RuntimeError: a file is not what its document says.
         OSError: it cannot be written.
     """
-    directories = {os.path.dirname(job[0]) for job in missing.jobs}
-    directories.update(f"{os.path.dirname(job[0])}/__pycache__" for job in missing.jobs if job[6])
-    for directory in {*missing.partial, *directories}:
-        os.makedirs(directory, 0o700, exist_ok=True)
-    stub.load("raybundle_parallel").run(_write, missing.jobs, _cost)
-    for partial in missing.partial:
+    ordered = sorted(missing.jobs.items(), key=lambda each: sum(map(_cost, each[1])), reverse=True)
+    for partial, jobs in ordered:
+        directories = {os.path.dirname(job[0]) for job in jobs}
+        directories.update(f"{os.path.dirname(job[0])}/__pycache__" for job in jobs if job[6])
+        for directory in {partial, *directories}:
+            os.makedirs(directory, 0o700, exist_ok=True)
+        stub.load("raybundle_parallel").run(_write, jobs, _cost)
         for directory, _, _ in os.walk(partial):
             os.chmod(directory, 0o500)
         os.rename(partial, partial.removesuffix(".partial"))

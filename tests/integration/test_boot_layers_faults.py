@@ -63,6 +63,19 @@ def test_a_disk_that_takes_a_part_of_a_file_is_full(tmp_path: Path, python: Path
         subprocess.run(["umount", tmp_path / "cache"], check=True)
 
 
+def test_a_layer_that_is_whole_stays_where_the_next_one_is_not(tmp_path: Path, python: Path) -> None:
+    large = make_layer("large", {"large.bin": os.urandom(1 << 20)})
+    small = make_layer("small", {"small.py": "X = 1\n"})
+    wrong = {name: small.members[name] for name in small.members if name.endswith(".json")}
+    other = make_layer("small", {"small.py": "X = 2\n"}).members.items()
+    wrong |= {f"{small.hex}.zip": data for name, data in other if name.endswith(".zip")}
+    node = on_node(tmp_path, python, "print('RAN')\n", [large, replace(small, members=wrong)])
+
+    assert "small.py" in refused(node, python)
+    [kept] = left_in(node)
+    assert kept.startswith(large.hex)
+
+
 def test_a_layer_under_another_name_is_refused(tmp_path: Path, python: Path) -> None:
     layer = make_layer("honest", {"honest.py": ""})
     renamed = replace(layer, entry=LayerEntry("other", "1.0", layer.entry.digest))
