@@ -59,8 +59,8 @@ def test_a_runtime_env_of_ray_is_merged_into_the_bundle(embedded: Embedded, tmp_
 
     assert done.returncode == 0, done.stderr
     [[driver, task, files]] = reports(done.stdout)
-    # The Python is that of an environment that Ray made; what the bundle does not name is not on its path.
-    assert driver == task == ["shared", "high", None, True]
+    # The Python is that of an environment that Ray made; what was asked for there comes on top of the bundle.
+    assert driver == task == ["shared", "high", "extra", True]
     assert {"jobs", "shared.py"} <= set(files)
     assert "--include" in done.stderr
     assert "Ray sets up `pip`" in done.stderr
