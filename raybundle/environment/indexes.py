@@ -106,15 +106,19 @@ def _of_pip(texts: Iterable[str], environ: Mapping[str, str]) -> dict[str, str]:
         except configparser.Error:
             continue
         for section in ("global", "install"):
-            for key in _FROM_PIP:
+            for key in (*_FROM_PIP, "no-index"):
                 if parser.has_option(section, key):
                     found[key] = parser.get(section, key)
+    no_index = environ.get("PIP_NO_INDEX") or found.pop("no-index", "")
     for key in _FROM_PIP:
         found[key] = environ.get("PIP_" + key.upper().replace("-", "_")) or found.get(key, "")
     joined = {"index-url": " ", "extra-index-url": " ", "find-links": ","}
     variables = {
         _FROM_PIP[key]: joined[key].join(value.split()) for key, value in found.items() if value.strip()
     }
+    if no_index.lower() in {"1", "true", "yes", "on"}:
+        variables = {name: variables[name] for name in ("UV_FIND_LINKS",) if name in variables}
+        variables["UV_NO_INDEX"] = "1"  # else uv would ask its own default for what is nobody else's business
     if "UV_INDEX" in variables:
         variables["UV_INDEX_STRATEGY"] = environ.get("UV_INDEX_STRATEGY", _AS_PIP)
     return variables

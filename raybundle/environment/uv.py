@@ -50,9 +50,11 @@ def run_uv(words: Sequence[str], environ: Mapping[str, str], project: Path, give
         BundleError: an index cannot be reached, or anything else that uv says.
         UsageError: there is no uv.
     """
+    # `uv pip compile` asked its default index in spite of the variable (measured): the option it heeds.
+    offline = ["--no-index"] if environ.get("UV_NO_INDEX") else []
     try:
         done = subprocess.run(
-            [find_uv(environ), *words, "--no-progress", "--color", "never"],
+            [find_uv(environ), *words, *offline, "--no-progress", "--color", "never"],
             env=dict(environ),
             cwd=project,
             input=given,

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _STATEMENT = re.compile(
     rb"\n(?:from[ \t]+(?P<base>[.\w]+)[ \t]+import[ \t]*"
-    rb"(?:\((?P<listed>(?:[^()#]|#[^\n]*)*)\)|(?P<names>(?:[^\n\\(#;]|\\\r?\n)*))"
+    rb"(?:\((?P<listed>(?:[^()#]|#[^\n]*\n)*)\)|(?P<names>(?:[^\n\\(#;]|\\\r?\n)*))"
     rb"|import[ \t]+(?P<modules>(?:[^\n\\#;]|\\\r?\n)+))"
 )
 """An import in the first column. In a long string it is none, so what is found by it is looked at again."""

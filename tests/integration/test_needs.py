@@ -262,3 +262,10 @@ def test_a_slip_in_cluster_provides_is_refused(site: SitePackages, named: str, m
         site.resolved("import sklearn\n", cluster_provides=(named,))
 
     assert raised.value.hint == f"did you mean `{meant}`?"
+
+
+def test_a_template_that_looks_like_an_import_without_end_costs_nothing(site: SitePackages) -> None:
+    template = "from x import (\n" + "    # (one more line\n" * 200 + "(\n"
+    site.install("a-1.0", {"a.py": f'T = """\n{template}"""\n'})
+
+    assert travelling(site.resolved("import a\n")) == {"a"}

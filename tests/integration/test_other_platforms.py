@@ -270,6 +270,19 @@ def test_wheels_come_from_where_pip_looks_where_uv_is_told_nothing(client: Clien
         client.equipped(alpha, python="3.12", environ={**told, "PIP_CONFIG_FILE": str(file)})
 
 
+def test_who_tells_pip_to_ask_no_index_asks_none(client: Client) -> None:
+    make_wheel(client.links, "alpha-1.0")
+    file = client.directory / "pip.conf"
+    dead = "http://127.0.0.1:9/simple"
+    file.write_text(f"[global]\nindex-url = {dead}\nno-index = true\nfind-links = {client.links}\n")
+    told = {"UV_FIND_LINKS": "", "UV_NO_INDEX": "", "UV_OFFLINE": "", "UV_HTTP_RETRIES": "0"}
+
+    alpha = client.install("alpha-1.0")
+    equipped = client.equipped(alpha, python="3.12", environ={**told, "PIP_CONFIG_FILE": str(file)})
+
+    assert [each.name for each in equipped.distributions] == ["alpha"]
+
+
 def test_from_a_registry_come_the_files_of_a_mac(client: Client) -> None:
     markupsafe = Distribution("markupsafe", "3.0.2", "bundle", 1)
     online = {**os.environ, "UV_OFFLINE": "", "UV_NO_INDEX": "", "UV_FIND_LINKS": ""}

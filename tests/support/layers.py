@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from tests.support.proxy import Proxy
     from tests.support.s3_server import S3Server
 
-PATIENCE = 60.0
+PATIENCE = 150.0
 """Seconds until something that should happen on a node counts as missing."""
 
 
