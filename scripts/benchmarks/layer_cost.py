@@ -42,6 +42,8 @@ NO_CACHE = {f"RAY_RUNTIME_ENV_{kind}_CACHE_SIZE_GB": "0" for kind in ("PY_MODULE
 FETCHED = "find /tmp/ray/session_latest/runtime_resources/*_files -mindepth 1 -maxdepth 1 -type d"
 FORGOTTEN_SECONDS = 60.0
 """A worker with nothing to do ends within seconds."""
+SETTLED_SECONDS = 2.0
+"""In which the workers of the job before end, too."""
 MODULES = 30
 """Of the project whose one line is edited."""
 
@@ -84,6 +86,8 @@ class Bench:
                 raise SystemExit("Ray keeps what it has fetched, although its cache has no room")
             time.sleep(0.5)
         self.nodes.run("n0", ["sh", "-c", f"rm -rf {NODE_CACHE}/*"])
+        os.sync()  # what was removed and written before would slow down whoever comes next
+        time.sleep(SETTLED_SECONDS)
 
 
 @contextmanager
