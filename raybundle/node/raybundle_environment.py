@@ -13,18 +13,22 @@ import shutil
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping
 
 CANNOT_LINK = (errno.EXDEV, errno.EMLINK, errno.EPERM)
 """Another file system, too many links to one file, links not allowed: then the file is copied."""
 BYTE_CODE = "__pycache__"
 
 
-def make_environment(layers: Sequence[str], environment: str) -> None:
+class Clash(Exception):  # noqa: N818 - it never leaves this file
+    """One layer has a file where another has a directory; holds the path in the environment."""
+
+
+def make_environment(layers: Mapping[str, str], environment: str) -> None:
     """Makes the directory `environment`, and beside it the list of its layers with their sizes.
 
     Args:
-        layers: the unpacked layers, absolute, in any order.
+        layers: name and version of each by its unpacked directory, absolute, in any order.
         environment: absolute path; not there yet.
 
     Raises:
@@ -33,13 +37,29 @@ def make_environment(layers: Sequence[str], environment: str) -> None:
     partial = f"{environment}.partial"
     os.makedirs(partial, 0o700)
     made = [partial]
+    lines = [f"{_add(layer, partial, made, layers)} {os.path.basename(layer)}\n" for layer in sorted(layers)]
     with open(f"{environment}.layers", "w", encoding="utf-8") as stream:
-        stream.writelines(
-            f"{_merge(layer, partial, made)} {os.path.basename(layer)}\n" for layer in sorted(layers)
-        )
+        stream.writelines(lines)
     for directory in made:
         os.chmod(directory, 0o500)
     os.rename(partial, environment)
+
+
+def _add(layer: str, partial: str, made: list[str], layers: Mapping[str, str]) -> int:
+    """Merges a layer into what those before it made, and returns its bytes."""
+    try:
+        return _merge(layer, partial, made)
+    except Clash as clash:
+        raise RuntimeError(_explain(str(clash)[len(partial) + 1 :], layer, layers)) from None
+
+
+def _explain(path: str, second: str, layers: Mapping[str, str]) -> str:
+    """Returns which two distributions have a file and a directory in one place."""
+    first = next(layer for layer in sorted(layers) if os.path.lexists(f"{layer}/{path}"))
+    expected, found = (
+        ("a directory", "a file") if os.path.isdir(f"{first}/{path}") else ("a file", "a directory")
+    )
+    return f"file {path}: expected {expected} as in {layers[first]}, found {found} in {layers[second]}"
 
 
 def _merge(source: str, target: str, made: list[str]) -> int:
@@ -79,9 +99,7 @@ def _make_directory(path: str, made: list[str]) -> None:
         os.mkdir(path, 0o700)
     except FileExistsError:
         if not os.path.isdir(path):
-            raise RuntimeError(
-                f"file {path}: expected a directory, found the file of another layer"
-            ) from None
+            raise Clash(path) from None
     else:
         made.append(path)
 
@@ -91,9 +109,7 @@ def _link(source: str, target: str) -> bool:
         os.link(source, target)
     except FileExistsError:
         if os.path.isdir(target):
-            raise RuntimeError(
-                f"file {target}: expected a file, found the directory of another layer"
-            ) from None
+            raise Clash(target) from None
         return False
     except OSError as error:
         if error.errno not in CANNOT_LINK:

@@ -100,8 +100,8 @@ def _make_environment(stub: Any, layers: list[Any], key: str, tree: tuple[str, i
         stub.load("raybundle_evict").make_room(stub.PRIVATE, tree[1] + missing.bytes, keep)
         module.unpack(stub, missing)
     if not os.path.exists(environment):
-        directories = [each.directory for each in layers]
-        stub.load("raybundle_environment").make_environment(directories, environment)
+        titles = {each.directory: each.title for each in layers}
+        stub.load("raybundle_environment").make_environment(titles, environment)
 
 
 def _environment_key(layers: list[Any]) -> str:

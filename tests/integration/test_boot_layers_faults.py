@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -86,12 +87,19 @@ def test_a_layer_under_another_name_is_refused(tmp_path: Path, python: Path) -> 
 
 
 def test_a_file_where_another_layer_has_a_directory_is_refused(tmp_path: Path, python: Path) -> None:
-    layers = [make_layer("one", {"clash": "file"}), make_layer("two", {"clash/x.py": ""})]
+    layers = [
+        make_layer("one", {"pkg/clash": "file"}),
+        make_layer("two", {"pkg/clash/x.py": ""}),
+        make_layer("three", {"pkg/other.py": ""}),
+    ]
+    node = on_node(tmp_path, python, "print('RAN')\n", layers)
 
-    line = refused(on_node(tmp_path, python, "print('RAN')\n", layers), python)
+    line = refused(node, python)
 
-    assert "/clash: expected a " in line
-    assert "of another layer" in line
+    assert re.search("file pkg/clash: expected (a file|a directory) as in (one|two) 1.0, found ", line)
+    assert "a file in one 1.0" in line.replace(" as in ", " in ")
+    assert "a directory in two 1.0" in line.replace(" as in ", " in ")
+    assert [entry.name for entry in (node.private / "environments").iterdir()] == []
 
 
 def test_a_directory_of_an_archive_that_is_damaged_is_named(tmp_path: Path, python: Path) -> None:
