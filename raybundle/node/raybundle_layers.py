@@ -33,8 +33,6 @@ CHUNK = 4 << 20
 """Bytes of a member that are inflated, hashed and written at a time."""
 TEST_FOLDERS = frozenset({"test", "tests"})
 """Modules below them are compiled when somebody imports them: hardly anybody does, and they are many."""
-
-
 DAMAGED = (zipfile.BadZipFile, OSError, EOFError, ValueError, NotImplementedError, struct.error)
 """What `zipfile` raises for a file that is none, or whose directory is not what it was."""
 
@@ -197,7 +195,8 @@ class Missing:
             members = {each.filename: each for each in zipfile.ZipFile(reader).infolist()}
             reader.detach()  # else it closes the content when it is dropped
         except DAMAGED as error:
-            raise RuntimeError(f"file {content.file}: expected a zip file, found {error}") from error
+            found = str(error) or type(error).__name__
+            raise RuntimeError(f"file {content.file}: expected a zip file, found {found}") from error
         for file in document["files"]:
             path = file["path"]
             _check_path(content.file, path, byte_code=byte_code)
@@ -295,7 +294,7 @@ def _inflated(content: Content, member: zipfile.ZipInfo, size: int) -> Iterator[
     total = 0
     while place < end and total <= size:
         data = content.read_at(place, min(CHUNK, end - place))
-        place += CHUNK
+        place = place + CHUNK if data else end  # a size that is wrong may lie far behind the archive's end
         owes = True
         while owes and total <= size:
             try:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import re
 import subprocess
 import sys
+import zipfile
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -115,6 +117,20 @@ def test_a_directory_of_an_archive_that_is_damaged_is_named(tmp_path: Path, pyth
     line = refused(node, python)
 
     assert f"{name}: expected a zip file, found " in line
+
+
+def test_a_member_that_claims_more_than_the_archive_has_is_refused(tmp_path: Path, python: Path) -> None:
+    layer = make_layer("bad", {"bad.bin": bytes(5000)})
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        archive.writestr("bad.bin", b"less")
+        archive.infolist()[0].compress_size = 1 << 62
+    members = {**layer.members, f"{layer.hex}.zip": content.getvalue()}
+
+    line = refused(on_node(tmp_path, python, "print('RAN')\n", [replace(layer, members=members)]), python)
+
+    assert f"file bad.bin in {tmp_path}" in line
+    assert "expected sha256" in line
 
 
 def test_byte_code_that_this_submission_has_not_named_does_not_run(tmp_path: Path, python: Path) -> None:
