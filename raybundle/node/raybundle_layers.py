@@ -205,7 +205,7 @@ class Missing:
             to_compile = compile_all and path.endswith(".py") and TEST_FOLDERS.isdisjoint(path.split("/"))
             mode = 0o500 if file.get("executable") else 0o400
             expected = (mode, file["size"], file["sha256"])
-            job = (f"{partial}/{path}", *expected, content, members[path], to_compile)
+            job = (f"{partial}/{_on_disk(path)}", *expected, content, members[path], to_compile)
             self.jobs.setdefault(partial, []).append(job)
 
 
@@ -231,6 +231,11 @@ def _check_path(file: str, path: str, *, byte_code: bool) -> None:
     if byte_code != is_byte_code or (byte_code and (parts[-2:-1] != ["__pycache__"] or path[-4:] != ".pyc")):
         expected = "byte-code alone" if byte_code else "no byte-code"
         raise RuntimeError(f"file {file}: expected {expected}, found {path}")
+
+
+def _on_disk(path: str) -> str:
+    """Returns how this process names a path that is UTF-8 on the disk: other processes have other locales."""
+    return os.fsdecode(path.encode())
 
 
 def unpack(stub: Any, missing: Missing) -> None:

@@ -133,6 +133,17 @@ def test_a_member_that_claims_more_than_the_archive_has_is_refused(tmp_path: Pat
     assert "expected sha256" in line
 
 
+def test_paths_are_utf_8_on_disk_whatever_the_locale_of_the_process(tmp_path: Path, python: Path) -> None:
+    layer = make_layer("named", {"named/__init__.py": "", "named/\u00fc.txt": "text"})
+    script = "import named, os; print(os.listdir(os.path.dirname(os.fsencode(named.__file__))))\n"
+    node = on_node(tmp_path, python, script, [layer])
+    ascii_only = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+
+    done = node.run(python, "job.py", env={**ascii_only, "RAY_JOB_CONFIG_JSON_ENV_VAR": "{}"})
+
+    assert str("\u00fc.txt".encode()) in done.stdout, done.stderr
+
+
 def test_byte_code_that_this_submission_has_not_named_does_not_run(tmp_path: Path, python: Path) -> None:
     plain = make_layer("mine", {"mine.py": "print('source')\n"})
     poisoned = with_byte_code(plain, python, {"mine.py": "print('another submission')\n"})
