@@ -1,12 +1,13 @@
 """Does work on many files with all processors: in forked processes, because compiling holds the interpreter.
 
 The boot runs before anything else has started a thread, so a fork is safe here. The children have the
-parent's locks: where the parent is killed, nobody else begins before they have ended.
+parent's locks: where the parent is killed, nobody else begins before they have ended, so they end at once.
 """
 
 from __future__ import annotations
 
 import os
+import signal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,6 +18,8 @@ MOST_PROCESSES = 8
 """More of them wait for the disk, and for memory, on the nodes that we have measured."""
 WORTH_IT = 0.1
 """Seconds of work below which a process of its own costs more than it saves."""
+WATCH = 0.1
+"""Seconds after which a process looks again whether its parent lives."""
 
 
 def run(work: Callable[[Any], None], jobs: Sequence[Any], cost: Callable[[Any], float]) -> None:
@@ -53,12 +56,14 @@ def _processors() -> int:
 def _start(work: Callable[[Any], None], jobs: Sequence[Any]) -> tuple[int, int]:
     """Returns the process that does these jobs, and where it answers."""
     reading, writing = os.pipe()
+    parent = os.getpid()
     process = os.fork()
     if process:
         os.close(writing)
         return process, reading
     answer = "file of a layer: expected to be written, found its process interrupted"
     try:
+        _end_with(parent)
         for job in jobs:
             work(job)
         answer = "done"
@@ -71,6 +76,17 @@ def _start(work: Callable[[Any], None], jobs: Sequence[Any]) -> tuple[int, int]:
     finally:
         os.write(writing, answer.encode(errors="backslashreplace"))
         os._exit(0)
+
+
+def _end_with(parent: int) -> None:
+    """Ends this process soon after its parent, in the midst of a large file too."""
+
+    def look(*_: object) -> None:
+        if os.getppid() != parent:
+            os._exit(1)
+
+    signal.signal(signal.SIGALRM, look)
+    signal.setitimer(signal.ITIMER_REAL, WATCH, WATCH)
 
 
 def _finish(process: int, reading: int) -> str:

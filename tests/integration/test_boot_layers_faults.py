@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import io
 import json
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from raybundle.bundle.manifest import LayerEntry
-from raybundle.node import raybundle_layers
+from raybundle.node import raybundle_layers, raybundle_parallel
 from tests.support.booting import make_interpreter
 from tests.support.unpacked_layers import HandMade, make_layer, with_byte_code
 
@@ -142,6 +143,26 @@ def test_paths_are_utf_8_on_disk_whatever_the_locale_of_the_process(tmp_path: Pa
     done = node.run(python, "job.py", env={**ascii_only, "RAY_JOB_CONFIG_JSON_ENV_VAR": "{}"})
 
     assert str("\u00fc.txt".encode()) in done.stdout, done.stderr
+
+
+def test_what_a_killed_process_has_started_ends_before_its_work_is_done(tmp_path: Path, python: Path) -> None:
+    number = 600
+    slow = "".join(f"X{n} = {{'a': [{n}, (1, 2)]}}\n" for n in range(400))
+    layer = make_layer("big", {f"big/m{n}.py": slow for n in range(number)})
+    node = on_node(tmp_path, python, "print('RAN')\n", [layer])
+    environ = {**node.environ, "RAY_JOB_CONFIG_JSON_ENV_VAR": "{}"}
+    process = subprocess.Popen([python, "job.py"], cwd=node.scratch, env=environ)
+    while not list(node.private.glob("layers/*.partial/big/__pycache__/*.pyc")):
+        assert process.poll() is None
+    process.kill()
+    process.wait()
+
+    with (node.private / "materialise.lock").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # until the last of them has ended
+
+        written = list(node.private.glob("layers/*.partial/big/__pycache__/*.pyc"))
+    share = number // min(raybundle_parallel.MOST_PROCESSES, len(os.sched_getaffinity(0)))
+    assert len(written) < share, f"{len(written)} of {number}"
 
 
 def test_byte_code_that_this_submission_has_not_named_does_not_run(tmp_path: Path, python: Path) -> None:
