@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import shutil
 import sys
 import tempfile
 import time
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,13 +38,6 @@ from tests.support.nodes import Nodes, node_environment  # noqa: E402 - found by
 from tests.support.s3_server import s3_server  # noqa: E402 - as above
 
 NODE_CACHE = f"/tmp/raybundle-{os.getuid()}"
-NO_CACHE = {f"RAY_RUNTIME_ENV_{kind}_CACHE_SIZE_GB": "0" for kind in ("PY_MODULES", "WORKING_DIR")}
-"""Of a raylet: what no worker uses is removed at once, so the next job finds a node without it."""
-FETCHED = "find /tmp/ray/session_latest/runtime_resources/*_files -mindepth 1 -maxdepth 1 -type d"
-FORGOTTEN_SECONDS = 60.0
-"""A worker with nothing to do ends within seconds."""
-SETTLED_SECONDS = 2.0
-"""In which the workers of the job before end, too."""
 MODULES = 30
 """Of the project whose one line is edited."""
 
@@ -63,13 +57,11 @@ class Bench:
     """URL of a store that is a directory."""
 
     def run(self, job: Job) -> Ran:
-        """Returns how long a job took that must succeed, on a node that has nothing of it."""
-        self.forget()
+        """Returns how long a job took that must succeed."""
         return run(self.client, job)
 
     def submit(self, store: str, project: Path) -> Ran:
-        """Returns the same of the job that `raybundle submit` starts; its bundle is in the store."""
-        self.forget()
+        """Returns the same of the job that `raybundle submit` starts."""
         words = ("submit", "--no-wait", "--python", str(self.user.python), "job.py")
         return ran(self.client, self.raybundle(*words, store=store, cwd=project)["submission_id"])
 
@@ -79,28 +71,22 @@ class Bench:
         return json.loads(timed(command, self.environ, cwd).stdout)
 
     def forget(self) -> None:
-        """Waits until Ray has removed what earlier jobs made it fetch, and empties our cache on the node."""
-        deadline = time.monotonic() + FORGOTTEN_SECONDS
-        while self.nodes.run("n0", ["sh", "-c", FETCHED], check=False).stdout.strip():
-            if time.monotonic() > deadline:
-                raise SystemExit("Ray keeps what it has fetched, although its cache has no room")
-            time.sleep(0.5)
-        self.nodes.run("n0", ["sh", "-c", f"rm -rf {NODE_CACHE}/*"])
-        os.sync()  # what was removed and written before would slow down whoever comes next
-        time.sleep(SETTLED_SECONDS)
+        """Makes the node's cache of ours empty; nothing is removed, for the disk would be busy with that."""
+        aside = "aside=$(mktemp -d .aside-XXXX) && mv [a-z]* $aside"
+        self.nodes.run("n0", ["sh", "-c", f"cd {NODE_CACHE} && {aside}"])
 
 
 @contextmanager
 def bench(work: Path, environ: Mapping[str, str], user: Environment, node_env: Path) -> Iterator[Bench]:
-    """Runs a node whose Ray directory and cache of ours lie on the disk, as on a real one."""
+    """Runs a new node whose Ray directory and cache of ours lie on the disk, as on a real one."""
     with ExitStack() as running:
         nodes = running.enter_context(Nodes(1, env=node_env))
         server = running.enter_context(s3_server(nodes.network()))
         for directory in ("/tmp/ray", NODE_CACHE):
             source = work / directory.removeprefix("/tmp/")
-            source.mkdir(mode=0o700)
+            source.mkdir(mode=0o700, parents=True)
             nodes.run("n0", ["sh", "-c", f"mkdir -m 700 {directory} && mount --bind {source} {directory}"])
-        address = nodes.start_ray({**server.environ, **NO_CACHE})
+        address = nodes.start_ray(server.environ)
         client = JobsClient(make_access(address, {}))
         ours = {**environ, **server.environ, "RAYBUNDLE_ADDRESS": address}
         yield Bench(nodes, client, user, work, ours, server.prefix(), f"file://{work}/store")
@@ -114,14 +100,20 @@ def measure(
     work = Path(tempfile.mkdtemp(prefix="rb-layers-", dir="/var/tmp"))  # a node does not see /tmp
     try:
         user = make_environment(work / "user", environment, environ)
-        with bench(work, environ, user, node_env or node_environment()) as made:
-            figures: dict[str, Any] = {
+        _make_project(work / "empty", EMPTY)
+        _make_project(work / "project", IMPORTING)
+        found = _Rounds()
+        for number in range(rounds):
+            with bench(work / f"{number}", environ, user, node_env or node_environment()) as made:
+                found.add(made, ours_first=number % 2 == 1)
+        with bench(work / "submits", environ, user, node_env or node_environment()) as made:
+            return {
                 "unpacked_mb": round(user.bytes / 1e6),
                 "files": user.files,
                 "distributions": " ".join(user.requirements),
+                **found.figures(),
+                **_submits(made, rounds),
             }
-            figures |= _first_use(made, rounds)
-            return figures | _submits(made, rounds)
     finally:
         shutil.rmtree(work, ignore_errors=True)
 
@@ -129,29 +121,50 @@ def measure(
 # First set-up and first import
 
 
-def _first_use(made: Bench, rounds: int) -> dict[str, Any]:
-    """Medians over rounds in which each way runs once: by S3 and by files, less the job without packages."""
-    _make_project(made.work / "empty", EMPTY)
-    _make_project(made.work / "project", IMPORTING)
-    found: dict[str, list[Ran]] = {}
-    loads: list[str] = []
-    for number in range(rounds + 1):
-        loads.append(f"{os.getloadavg()[0]:.1f}")
-        for name, once in _one_round(made, number):
-            if number > 0:  # the first one warms up Ray and the page cache
-                found.setdefault(name, []).append(once)
-    return {**_set_up_figures(found), **_import_figures(found), "load_by_round": " ".join(loads[1:])}
+@dataclass(slots=True)
+class _Rounds:
+    """What jobs took, by their kind; each round has a node of its own, on which each kind runs once."""
+
+    found: dict[str, list[Ran]] = field(default_factory=dict)
+    loads: list[str] = field(default_factory=list)
+
+    def add(self, made: Bench, *, ours_first: bool) -> None:
+        self.loads.append(f"{os.getloadavg()[0]:.1f}")
+        self._keep("pip", Ran(0.0, made.user.first_import(made.environ)))
+        made.run(_warming(made))
+        self._keep("ray_empty", made.run(plain(EMPTY, env_vars={"BENCH": secrets.token_hex(4)})))
+        sides = [self._add_ray, self._add_ours]
+        for side in reversed(sides) if ours_first else sides:
+            side(made)
+
+    def _add_ray(self, made: Bench) -> None:
+        self._keep("ray_s3", made.run(_ray_job(made, made.s3)))
+        self._keep("ray_file", made.run(_ray_job(made, made.files)))
+
+    def _add_ours(self, made: Bench) -> None:
+        project = made.work.parent / "project"
+        made.raybundle("build", "--python", str(made.user.python), "job.py", store=made.s3, cwd=project)
+        self._keep("ours_empty", made.submit(made.s3, made.work.parent / "empty"))
+        made.forget()
+        self._keep("ours_s3", made.submit(made.s3, project))
+        exported = _exported(made, made.files, project)
+        made.forget()
+        self._keep("ours_file", made.run(exported))
+
+    def _keep(self, kind: str, once: Ran) -> None:
+        self.found.setdefault(kind, []).append(once)
+
+    def figures(self) -> dict[str, Any]:
+        loads = {"load_by_round": " ".join(self.loads)}
+        return {**_set_up_figures(self.found), **_import_figures(self.found), **loads}
 
 
-def _one_round(made: Bench, number: int) -> Iterator[tuple[str, Ran]]:
-    seconds = made.user.first_import(made.environ)
-    yield "pip", Ran(0.0, seconds)
-    yield "ray_empty", made.run(plain(EMPTY, env_vars={"BENCH": f"{number}"}))
-    yield "ray_s3", made.run(_ray_job(made, made.s3))
-    yield "ray_file", made.run(_ray_job(made, made.files))
-    yield "ours_empty", made.submit(made.s3, made.work / "empty")
-    yield "ours_s3", made.submit(made.s3, made.work / "project")
-    yield "ours_file", made.run(_exported(made, made.files, made.work / "project"))
+def _warming(made: Bench) -> Job:
+    """Returns a job after which Ray has started all it needs, and has loaded what reads S3."""
+    store = open_store(f"{made.s3}/warming", made.environ)
+    smallest = min(made.user.packages, key=lambda package: package.stat().st_size)
+    store.put_new(smallest.name, smallest.read_bytes())
+    return plain(EMPTY, py_modules=[store.node_url(smallest.name)])
 
 
 def _ray_job(made: Bench, url: str) -> Job:
@@ -206,7 +219,7 @@ def _import_figures(found: Mapping[str, Sequence[Ran]]) -> dict[str, Any]:
 
 def _submits(made: Bench, rounds: int) -> dict[str, Any]:
     """Seconds and bytes of `submit --no-wait`, with nothing changed and with one line edited."""
-    project, store = made.work / "project", made.s3
+    project, store = made.work.parent / "project", made.s3
     module = project / "features" / "module_0.py"
     same, edited = [], []
     for number in range(rounds + 1):

@@ -1,4 +1,4 @@
-"""What plain Ray takes for `runtime_env={"uv": [...]}`: with nothing cached, with uv's cache, with all there.
+"""What plain Ray takes for `runtime_env={"uv": [...]}`: as it comes, with a cache of uv's, with all there.
 
 The node must reach a package index, so it is one on loopback; it has a home of its own, with no cache of uv.
 """
@@ -25,6 +25,15 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from tests.support.ray_head import THIS_PYTHON, ray_head
 
+WITH_CACHE: dict[str, list[str]] = {"uv_pip_install_options": []}
+"""Without it Ray tells uv to use no cache of its own."""
+JOBS: tuple[tuple[str, Any], ...] = (
+    ("as_it_comes", [*WANTED]),
+    ("cache_empty", {"packages": [*WANTED[::-1]], **WITH_CACHE}),
+    ("cache_full", {"packages": [*WANTED], **WITH_CACHE}),  # another order is another environment to Ray
+    ("environment_there", [*WANTED]),
+)
+
 
 def measure(environ: Mapping[str, str], node_env: Path | None) -> dict[str, Any]:
     """Seconds to the driver's first line, less those of an empty job; each once, since the index decides."""
@@ -33,13 +42,9 @@ def measure(environ: Mapping[str, str], node_env: Path | None) -> dict[str, Any]
         run(client, plain(EMPTY))  # warms up Ray
         empty = run(client, plain(EMPTY, env_vars={"BENCH": "1"}))
         figures: dict[str, Any] = {"empty_s": round(empty.first, 2)}
-        for name, packages in (
-            ("nothing_cached", WANTED),
-            ("uv_cache_warm", WANTED[::-1]),  # another environment to Ray, the same files to uv
-            ("environment_there", WANTED),
-        ):
+        for name, wanted in JOBS:
             figures[f"{name}_load"] = round(os.getloadavg()[0], 1)
-            ran = run(client, plain(IMPORTING, uv=list(packages)))
+            ran = run(client, plain(IMPORTING, uv=wanted))
             figures[f"{name}_set_up_s"] = round(ran.first - empty.first, 2)
             figures[f"{name}_import_s"] = round(ran.imports, 2)
     return {**figures, **_uv_alone(environ)}
