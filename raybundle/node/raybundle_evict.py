@@ -129,7 +129,7 @@ def _remove_orphans(private: str, keep: Collection[str]) -> None:
     for path in _entries(f"{private}/environments"):
         used.update(_layers_of(path))
     for path in list(_entries(f"{private}/layers")):
-        if path not in used:
+        if path.removesuffix(".partial") not in used:
             _remove_at_once(path)
 
 
@@ -148,9 +148,15 @@ def remove_tree(tree: str) -> None:
     shutil.rmtree(tree, ignore_errors=True)
 
 
-def remove_leftovers(private: str) -> None:
-    """Removes what processes left that were killed while they held the lock, or that failed."""
+def remove_leftovers(private: str, *, also_layers: bool) -> None:
+    """Removes what processes left that were killed while they held the lock, or that failed.
+
+    Args:
+        private: the cache.
+        also_layers: those begun too; else the next process goes on with them.
+    """
     for parent in ("trees", "boot", "layers", "environments"):
         for entry in list(os.scandir(f"{private}/{parent}")):
-            if entry.name.endswith((".partial", ".evicted")):
+            begun = entry.name.endswith(".partial") and (also_layers or parent != "layers")
+            if begun or entry.name.endswith(".evicted"):
                 remove_tree(entry.path)

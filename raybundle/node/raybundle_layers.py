@@ -241,8 +241,9 @@ def _on_disk(path: str) -> str:
 def unpack(stub: Any, missing: Missing) -> None:
     """Unpacks and verifies one layer after the other, the largest first.
 
-    Each has its name as soon as all of its files are right: Ray kills a worker that has not come up within
-    60 s (`worker_register_timeout_seconds`), and the next one goes on from there.
+    Each has its name as soon as all of its files are right. Ray kills a worker that has not come up within
+    60 s (`worker_register_timeout_seconds`): the next one goes on with the layers and the files that are
+    missing, so that the largest layer is unpacked in the end, however slow the disk.
 
     Raises:
         RuntimeError: a file is not what its document says.
@@ -252,6 +253,8 @@ def unpack(stub: Any, missing: Missing) -> None:
     for partial, jobs in ordered:
         directories = {os.path.dirname(job[0]) for job in jobs}
         directories.update(f"{os.path.dirname(job[0])}/__pycache__" for job in jobs if job[6])
+        for directory, _, _ in os.walk(partial):
+            os.chmod(directory, 0o700)  # a process that was killed may have closed it already
         for directory in {partial, *directories}:
             os.makedirs(directory, 0o700, exist_ok=True)
         stub.load("raybundle_parallel").run(_write, jobs, _cost)
@@ -268,8 +271,32 @@ def _cost(job: Job) -> float:
 
 def _write(job: Job) -> None:
     """Writes one file, and its byte-code if that is to be made here; a wrong one is an error."""
-    target, mode, size, expected, content, member, to_compile = job
-    digest, kept = sha256(), []
+    target, to_compile = job[0], job[6]
+    if not _is_whole(target, job[3]):
+        _inflate(job)
+    if to_compile:
+        with open(target, "rb") as stream:
+            _compile(stream.read(), target)
+
+
+def _is_whole(file: str, expected: str) -> bool:
+    """Claims that a killed process has left a file with the SHA-256 `expected`; another file is removed."""
+    digest = sha256()
+    try:
+        with open(file, "rb", buffering=0) as stream:
+            while data := stream.read(CHUNK):
+                digest.update(data)
+    except FileNotFoundError:
+        return False
+    if digest.hexdigest() == expected:
+        return True
+    os.unlink(file)
+    return False
+
+
+def _inflate(job: Job) -> None:
+    target, mode, size, expected, content, member, _ = job
+    digest = sha256()
     descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     with open(descriptor, "wb", buffering=0) as stream:
         for data in _inflated(content, member, size):
@@ -277,15 +304,11 @@ def _write(job: Job) -> None:
             rest = memoryview(data)
             while rest:  # a disk that is nearly full takes a part of it, and only the next write is an error
                 rest = rest[stream.write(rest) :]
-            if to_compile:
-                kept.append(data)
     if digest.hexdigest() != expected:
         raise RuntimeError(
             f"file {member.filename} in {content.file}: expected sha256 {expected}, "
             f"found {digest.hexdigest()}"
         )
-    if to_compile:
-        _compile(b"".join(kept), target)
 
 
 def _inflated(content: Content, member: zipfile.ZipInfo, size: int) -> Iterator[bytes]:
@@ -336,5 +359,8 @@ def _compile(data: bytes, target: str) -> None:
     byte_code = import_system._code_to_hash_pyc(  # type: ignore[attr-defined]
         code, importlib.util.source_hash(data), checked=False
     )
-    with open(import_system.cache_from_source(target, optimization=""), "wb") as stream:
+    file = import_system.cache_from_source(target, optimization="")
+    if os.path.lexists(file):  # of a process that was killed
+        os.unlink(file)
+    with open(file, "wb") as stream:
         stream.write(byte_code)

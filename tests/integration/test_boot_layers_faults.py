@@ -165,6 +165,34 @@ def test_what_a_killed_process_has_started_ends_before_its_work_is_done(tmp_path
     assert len(written) < share, f"{len(written)} of {number}"
 
 
+def test_the_next_process_keeps_the_files_that_a_killed_one_has_written_whole(
+    tmp_path: Path, python: Path
+) -> None:
+    right = {"__init__.py": "X = 1\n", "torn.py": "Y = 2\n", "whole.bin": "data"}
+    layer = make_layer("big", {f"big/{name}": text for name, text in right.items()})
+    script = "import big, big.torn; print(big.X, big.torn.Y, 'cached' if big.__cached__ else '')\n"
+    node = on_node(tmp_path, python, script, [layer])
+    tag = sys.implementation.cache_tag
+    begun = node.private / "layers" / f"{layer.hex}-{tag}.partial" / "big"
+    begun.mkdir(parents=True)
+    for directory in (node.private, node.private / "layers"):
+        directory.chmod(0o700)
+    for name, text in {**right, "torn.py": "Y = "}.items():
+        (begun / name).write_text(text)
+        (begun / name).chmod(0o400)
+    (begun / "__pycache__").mkdir()
+    (begun / "__pycache__" / f"__init__.{tag}.pyc").write_bytes(b"torn")
+    kept = (begun / "whole.bin").stat()
+    begun.chmod(0o500)
+
+    done = node.driver(python, "job.py")
+
+    assert done.stdout == "1 2 cached\n", done.stderr
+    [unpacked] = (node.private / "layers").iterdir()
+    again = (unpacked / "big" / "whole.bin").stat()
+    assert (again.st_ino, again.st_mtime_ns) == (kept.st_ino, kept.st_mtime_ns)
+
+
 def test_byte_code_that_this_submission_has_not_named_does_not_run(tmp_path: Path, python: Path) -> None:
     plain = make_layer("mine", {"mine.py": "print('source')\n"})
     poisoned = with_byte_code(plain, python, {"mine.py": "print('another submission')\n"})
