@@ -20,9 +20,11 @@ if TYPE_CHECKING:
     from raybundle.graph.cache import ScanCache
     from raybundle.model import Distribution
 
-_FORMAT = 1
+_FORMAT = 2
 _UV_LOCK = 1
 """The major version of uv.lock that is known; uv refuses another as well."""
+_ELSEWHERE = frozenset({"vcs", "directory", "archive"})
+"""Keys of a package of pylock.toml that is not from an index (PEP 751)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,8 @@ class Lock:
     """Version by normalised name."""
     sha256: str
     """Hex, of the file and of those that it includes."""
+    indexed: frozenset[str]
+    """Normalised names of the pins of which the lock knows that an index has them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +49,8 @@ class Locked:
     version: str
     hashes: tuple[str, ...] = ()
     """`sha256:…` of each file that may be installed; empty where the lock has none."""
+    is_indexed: bool = True
+    """An index has it, or a hash says which file is meant; a bare version does not say where it is from."""
 
 
 def find_lock(project: Path) -> Path | None:
@@ -89,14 +95,17 @@ def read_lock(file: Path, markers: Mapping[str, str], installed: Mapping[str, st
     if not known or any(_stamp(each) != stamp for each, stamp in known["files"]):
         files = [file]
         versions: dict[str, list[str]] = {}
+        indexed = set()
         for each in locked(file, markers, files.append):
             versions.setdefault(each.name, []).append(each.version)
+            indexed.update([each.name] if each.is_indexed else [])
         identities = [(str(each), identity_of(str(each))) for each in files]
         sha256 = hashlib.sha256(b"\0".join(each.read_bytes() for each in files)).hexdigest()
-        known = {"files": identities, "versions": versions, "sha256": sha256}
+        known = {"files": identities, "versions": versions, "sha256": sha256, "indexed": sorted(indexed)}
         if not any(is_young(identity) for _, identity in identities):
             cache.write(name, known)
-    return Lock(file, _pins(known["versions"], installed), known["sha256"])
+    pins = _pins(known["versions"], installed)
+    return Lock(file, pins, known["sha256"], frozenset(known["indexed"]))
 
 
 def _pins(versions: Mapping[str, list[str]], installed: Mapping[str, str]) -> dict[str, str]:
@@ -137,7 +146,8 @@ def locked(
             case "requirements.txt":
                 found = read_requirements(file, markers, include)
                 return tuple(
-                    Locked(normalised_name(name), version, hashes) for name, version, hashes in found
+                    Locked(normalised_name(name), version, hashes, is_indexed=bool(hashes))
+                    for name, version, hashes in found
                 )
             case _:
                 return tuple(_of_pylock(_toml(file), markers))
@@ -164,11 +174,13 @@ def _one_holds(package: Mapping[str, Any], markers: Mapping[str, str]) -> bool:
 
 
 def _of_pylock(document: Mapping[str, Any], markers: Mapping[str, str]) -> Iterator[Locked]:
-    """Yield the packages of a PEP 751 file that the target has."""
+    """Yield the packages of a PEP 751 file that the target has from an index."""
     if not str(document.get("lock-version", "")).startswith("1."):
         raise ValueError(f"lock-version {document.get('lock-version')!r}")
     for package in document.get("packages", ()):
-        if "version" in package and _holds(package.get("marker"), markers):
+        if "version" not in package or not _ELSEWHERE.isdisjoint(package):
+            continue
+        if _holds(package.get("marker"), markers):
             files = [*package.get("wheels", ()), *([package["sdist"]] if "sdist" in package else ())]
             hashes = tuple(
                 f"sha256:{each['hashes']['sha256']}" for each in files if "sha256" in each["hashes"]

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -64,7 +64,12 @@ def make_order(
     """
     needed = [each for each in resolution.distributions if each.provided_by == "bundle"]
     pins = dict(lock.pins) if lock else {}
-    wheels, refused = _local_wheels(needed, pins, indexes.links, tag)
+    unindexed = [
+        replace(each, version=pins.get(each.name, each.version))
+        for each in needed
+        if each.origin and not (lock and each.name in lock.indexed)
+    ]
+    wheels, refused = _local_wheels(unindexed, indexes.links, tag)
     if refused:
         lines = "\n".join(refused)
         raise BundleError(f"no wheel for {tag} is known of:\n{lines}", hint=HINT_WHEEL)
@@ -97,13 +102,11 @@ def _elsewhere(resolution: Resolution) -> Iterator[str]:
 
 
 def _local_wheels(
-    needed: Iterable[Distribution], pins: Mapping[str, str], links: tuple[Path, ...], tag: TargetTag
+    needed: Iterable[Distribution], links: tuple[Path, ...], tag: TargetTag
 ) -> tuple[dict[str, Path], list[str]]:
     """Return wheels by name for what was installed from no index, and a line for each that has none."""
     wheels, refused = {}, []
     for each in needed:
-        if each.name in pins or not each.origin:
-            continue
         wheel = find_wheel(each, links, tag)
         if wheel is None:
             refused.append(f"{each.name} {each.version}, which was installed from {each.origin}")

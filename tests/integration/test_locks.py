@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -82,6 +83,11 @@ marker = "sys_platform == 'win32'"
 [[packages]]
 name = "directory"
 directory = {{ path = "." }}
+
+[[packages]]
+name = "cloned"
+version = "1.0"
+vcs = {{ type = "git", url = "https://git.example/cloned.git", commit-id = "{A[:40]}" }}
 """
 
 REQUIREMENTS = f"""
@@ -139,7 +145,8 @@ def test_requirements_give_their_exact_pins_and_those_of_the_files_they_name(tmp
     written(tmp_path, "more/base.txt", "-r ../requirements.txt\nBase.Name===1.0")
     found = locked(written(tmp_path, "requirements.txt", REQUIREMENTS), MARKERS)
 
-    assert found == (Locked("base-name", "1.0"), Locked("alpha", "1.0", (f"sha256:{A}", f"sha256:{B}")))
+    alpha = Locked("alpha", "1.0", (f"sha256:{A}", f"sha256:{B}"))
+    assert found == (Locked("base-name", "1.0", is_indexed=False), alpha)
 
 
 @pytest.mark.parametrize(
@@ -253,3 +260,33 @@ def test_a_file_with_another_hash_than_the_lock_has_is_refused(client: Client) -
         BundleError, match=r"no file of the index has a hash that the lock has, of: alpha 1\.0"
     ):
         client.equipped(alpha, python="3.12")
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("requirements.txt", "own==1.0"),
+        (
+            "pylock.toml",
+            "lock-version = '1.0'\n[[packages]]\nname = 'own'\nversion = '1.0'\nvcs = {type = 'git'}",
+        ),
+    ],
+)
+def test_a_version_in_a_lock_does_not_send_what_came_from_no_index_to_one(
+    client: Client, name: str, text: str
+) -> None:
+    own = replace(client.install("own-1.0"), origin="git+https://git.example/own.git")
+    wheel = client.links / "own-1.0-py3-none-any.whl"
+    wheel.rename(client.directory / wheel.name)
+    written(client.project, name, text)
+
+    with pytest.raises(BundleError, match=r"is known of:\nown 1\.0, which was installed from git"):
+        client.equipped(own, python="3.12")
+
+
+def test_what_came_from_no_index_is_asked_from_one_where_the_lock_has_its_hash(client: Client) -> None:
+    own = replace(client.install("own-1.0"), origin="https://files.example/own-1.0.tar.gz")
+    digest = sha256_of(client.links / "own-1.0-py3-none-any.whl")
+    written(client.project, "requirements.txt", f"own==1.0 --hash=sha256:{digest}")
+
+    assert versions(client.equipped(own, python="3.12")) == {"own": "1.0"}
