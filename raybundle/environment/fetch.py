@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from raybundle.environment.order import no_wheels
 from raybundle.environment.uv import NoSolutionError, run_uv
 from raybundle.errors import BundleError
 from raybundle.graph.metadata import normalised_name
@@ -61,7 +62,9 @@ def fetch(order: Order, hashes: Mapping[str, tuple[str, ...]], workshop: Worksho
         BundleError: there are no such wheels, an index cannot be reached, or files are not those of the lock.
         UsageError: there is no uv.
     """
-    resolved = _with_hashes(_compiled(order, workshop), hashes)
+    compiled = _compiled(order, workshop)
+    _refuse_indexed(compiled, order)
+    resolved = _with_hashes(compiled, hashes)
     text = "\n".join([*options_of(order), *map(str, order.tag.platform.variables.items()), resolved])
     directory = workshop.directory / hashlib.sha256(text.encode()).hexdigest()[:32]
     if not directory.is_dir():
@@ -102,6 +105,15 @@ def _compiled(order: Order, workshop: Workshop) -> str:
             from raybundle.environment.refusals import explain  # noqa: PLC0415 - only where it fails
 
             raise explain(order, workshop, error) from error
+
+
+def _refuse_indexed(compiled: str, order: Order) -> None:
+    """Refuse what came from an index, where what is installed of it here came from none."""
+    lines = dict(order.unindexed)
+    named = [found for found in map(_LINE.match, compiled.splitlines()) if found and found["version"]]
+    refused = [lines[name] for name in (normalised_name(each["name"]) for each in named) if name in lines]
+    if refused:
+        raise no_wheels(order.tag, refused)
 
 
 def _with_hashes(compiled: str, hashes: Mapping[str, tuple[str, ...]]) -> str:

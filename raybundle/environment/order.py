@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 from raybundle.environment.wheels import find_wheel
 from raybundle.errors import BundleError
 from raybundle.graph.cache import identity_of
-from raybundle.graph.metadata import normalised_name
+from raybundle.graph.metadata import Installed, normalised_name
+from raybundle.model import Distribution
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from raybundle.environment.indexes import Indexes
     from raybundle.environment.locks import Lock
     from raybundle.environment.target import TargetTag
-    from raybundle.model import Distribution, Resolution
+    from raybundle.model import Resolution
 
 _FORMAT = 1
 _VERSION = re.compile(r"[0-9][0-9A-Za-z.!+_-]*")
@@ -40,9 +41,11 @@ class Order:
     requirements: tuple[str, ...]
     """One per distribution that travels, with its exact version or the file of its wheel."""
     constraints: tuple[str, ...]
-    """Versions for what only the target requires."""
+    """Versions, or wheels, for what only the target requires."""
     elsewhere: tuple[str, ...]
     """Normalised names of what the cluster brings."""
+    unindexed: tuple[tuple[str, str], ...]
+    """Name, and a line for an error, of what is installed from no index and has no wheel for the target."""
     key: str
     """Hex; another one where anything changed that has a say."""
 
@@ -63,35 +66,33 @@ def make_order(
         BundleError: distributions are from no index, and there is no wheel of them; all are named.
     """
     needed = [each for each in resolution.distributions if each.provided_by == "bundle"]
-    pins = dict(lock.pins) if lock else {}
-    unindexed = [
-        replace(each, version=pins.get(each.name, each.version))
-        for each in needed
-        if each.origin and not (lock and each.name in lock.indexed)
-    ]
-    wheels, refused = _local_wheels(unindexed, indexes.links, tag)
-    if refused:
-        lines = "\n".join(refused)
-        raise BundleError(f"no wheel for {tag} is known of:\n{lines}", hint=HINT_WHEEL)
     names = {each.name for each in needed}
+    pins = dict(lock.pins) if lock else {}
+    elsewhere = tuple(sorted({"ray", *_elsewhere(resolution)} - names))
+    skipped = frozenset(elsewhere) | (lock.indexed if lock else frozenset())
+    wheels, lacking = _local_wheels(_unindexed(resolution, pins, skipped), indexes.links, tag)
+    refused = [line for name, line in lacking.items() if name in names]
+    if refused:
+        raise no_wheels(tag, refused)
     requirements = tuple(
-        f"{each.name} @ {wheels[each.name].as_uri()}"
-        if each.name in wheels
-        else f"{each.name}=={pins.get(each.name, each.version)}"
-        for each in needed
+        _requirement(each.name, pins.get(each.name, each.version), wheels) for each in needed
     )
     others = {name: number for name, number in {**installed, **pins}.items() if name not in names}
     constraints = tuple(
-        f"{name}=={number}" for name, number in sorted(others.items()) if _VERSION.fullmatch(number)
+        _requirement(name, number, wheels)
+        for name, number in sorted(others.items())
+        if _VERSION.fullmatch(number)
     )
-    elsewhere = tuple(sorted({"ray", *_elsewhere(resolution)} - names))
     version = ".".join(map(str, resolution.interpreter.version))
     stamps = [(str(file), identity_of(str(file))) for file in wheels.values()]
     said = [_FORMAT, tag.platform.uv, tag.platform.variables, version, requirements, constraints, elsewhere]
-    text = json.dumps([said, stamps, indexes.stamp, lock.sha256 if lock else None])
-    return Order(
-        tag, version, requirements, constraints, elsewhere, hashlib.sha256(text.encode()).hexdigest()
-    )
+    text = json.dumps([said, lacking, stamps, indexes.stamp, lock.sha256 if lock else None])
+    key = hashlib.sha256(text.encode()).hexdigest()
+    return Order(tag, version, requirements, constraints, elsewhere, tuple(lacking.items()), key)
+
+
+def _requirement(name: str, version: str, wheels: Mapping[str, Path]) -> str:
+    return f"{name} @ {wheels[name].as_uri()}" if name in wheels else f"{name}=={version}"
 
 
 def _elsewhere(resolution: Resolution) -> Iterator[str]:
@@ -101,18 +102,37 @@ def _elsewhere(resolution: Resolution) -> Iterator[str]:
         yield normalised_name(Path(metadata).name.removesuffix(".dist-info").rpartition("-")[0])
 
 
+def _unindexed(
+    resolution: Resolution, pins: Mapping[str, str], skipped: frozenset[str]
+) -> Iterator[Distribution]:
+    """Yield what was installed from no index: what travels, and what only the target may require."""
+    found = {
+        name: Distribution(name, each.version, "bundle", 0, origin=each.origin()[0])
+        for name, each in Installed(resolution.interpreter.site).by_name.items()
+    }
+    found |= {each.name: each for each in resolution.distributions if each.provided_by == "bundle"}
+    for name, one in sorted(found.items()):
+        if one.origin and name not in skipped:
+            yield replace(one, version=pins.get(name, one.version))
+
+
 def _local_wheels(
-    needed: Iterable[Distribution], links: tuple[Path, ...], tag: TargetTag
-) -> tuple[dict[str, Path], list[str]]:
+    unindexed: Iterable[Distribution], links: tuple[Path, ...], tag: TargetTag
+) -> tuple[dict[str, Path], dict[str, str]]:
     """Return wheels by name for what was installed from no index, and a line for each that has none."""
-    wheels, refused = {}, []
-    for each in needed:
+    wheels, lacking = {}, {}
+    for each in unindexed:
         wheel = find_wheel(each, links, tag)
         if wheel is None:
-            refused.append(f"{each.name} {each.version}, which was installed from {each.origin}")
+            lacking[each.name] = f"{each.name} {each.version}, which was installed from {each.origin}"
         else:
             wheels[each.name] = wheel
-    return wheels, refused
+    return wheels, lacking
+
+
+def no_wheels(tag: TargetTag, lines: Iterable[str]) -> BundleError:
+    """Return the error about distributions that were installed from no index."""
+    return BundleError(f"no wheel for {tag} is known of:\n" + "\n".join(lines), hint=HINT_WHEEL)
 
 
 def installed_versions(sites: Iterable[str]) -> dict[str, str]:

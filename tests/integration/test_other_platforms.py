@@ -294,3 +294,32 @@ def test_from_a_registry_come_the_files_of_a_mac(client: Client) -> None:
     names = {each.name for each in (metadata.parent / "markupsafe").glob("*.so")}
     assert names == {"_speedups.cpython-312-darwin.so"}
     assert found.interpreter.platform == "macosx-13.0-arm64"
+
+
+def needing_ones_own_there(client: Client) -> Distribution:
+    """A distribution that needs another one on the target alone, which was installed from a repository."""
+    alpha = client.install("alpha-1.0", requires=["own; python_version > '3.11'"])
+    client.install("own-1.0", "cp311-cp311-linux_x86_64")
+    url = '{"url": "https://git.example/own.git", "vcs_info": {"vcs": "git", "commit_id": "abc"}}'
+    (client.site / "own-1.0.dist-info/direct_url.json").write_text(url)
+    return alpha
+
+
+def test_what_only_the_target_requires_comes_from_no_index_either_if_it_came_from_none(
+    client: Client,
+) -> None:
+    alpha = needing_ones_own_there(client)
+    index = client.directory / "index/own"
+    name = make_wheel(index, "own-1.0").name
+    (index / "index.html").write_text(f"<a href='{name}'>{name}</a>")
+    online = {"UV_NO_INDEX": "", "UV_DEFAULT_INDEX": index.parent.as_uri()}
+
+    with pytest.raises(BundleError, match=r"of:\nown 1\.0, which was installed from git\+https://git\.ex"):
+        client.equipped(alpha, python="3.12", environ=online)
+
+
+def test_what_only_the_target_requires_is_a_wheel_of_ones_own_where_there_is_one(client: Client) -> None:
+    alpha = needing_ones_own_there(client)
+    make_wheel(client.links, "own-1.0")
+
+    assert versions(client.equipped(alpha, python="3.12")) == {"alpha": "1.0", "own": "1.0"}
