@@ -118,7 +118,7 @@ def _hashes(versions: _Versions, resolution: Resolution) -> dict[str, tuple[str,
 
 
 def _known(document: Mapping[str, Any]) -> tuple[Path, list[Row]] | None:
-    """Return what was fetched before, if it is still there."""
+    """Return what was fetched before, if all of it is still there."""
     try:
         directory = Path(document["directory"])
         rows = [
@@ -128,7 +128,7 @@ def _known(document: Mapping[str, Any]) -> tuple[Path, list[Row]] | None:
         os.utime(directory)  # the ones used longest ago make room
     except (OSError, KeyError, TypeError, ValueError):
         return None
-    return directory, rows
+    return (directory, rows) if all((directory / each[2] / "RECORD").is_file() for each in rows) else None
 
 
 def _distributions(resolution: Resolution, directory: Path, rows: Iterable[Row]) -> tuple[Distribution, ...]:

@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import tempfile
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 
 KEPT = 8
 """Directories of distributions in the cache; the ones used longest ago make room."""
+ABANDONED = 86_400
+"""Seconds after which nobody is at work in a directory that is not yet whole."""
+_PARTIAL, _DOOMED = ".partial-", ".removed-"
 _LINE = re.compile(r"^(?P<name>[\w.-]+)(?:\[[^\]]*\])?\s*(?:==(?P<version>[^\s;]+)|@\s*\S+)")
 _HASH = re.compile(r"--hash=(sha256:[0-9a-f]{64})")
 
@@ -67,7 +71,8 @@ def fetch(order: Order, hashes: Mapping[str, tuple[str, ...]], workshop: Worksho
     resolved = _with_hashes(compiled, hashes)
     text = "\n".join([*options_of(order), *map(str, order.tag.platform.variables.items()), resolved])
     directory = workshop.directory / hashlib.sha256(text.encode()).hexdigest()[:32]
-    if not directory.is_dir():
+    if not _is_whole(directory, resolved):
+        discard(directory)
         _install(order, resolved, directory, workshop)
         make_room(workshop.directory, directory)
     return directory
@@ -137,10 +142,17 @@ def _with_hashes(compiled: str, hashes: Mapping[str, tuple[str, ...]]) -> str:
     return "\n".join(lines)
 
 
+def _is_whole(directory: Path, resolved: str) -> bool:
+    records = directory.glob("*.dist-info/RECORD")
+    found = {each.parent.name.removesuffix(".dist-info").rpartition("-")[0] for each in records}
+    needed = {named["name"] for named in map(_LINE.match, resolved.splitlines()) if named}
+    return set(map(normalised_name, needed)) <= set(map(normalised_name, found))
+
+
 def _install(order: Order, resolved: str, directory: Path, workshop: Workshop) -> None:
     """Make `directory` as a whole or not at all."""
     workshop.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with tempfile.TemporaryDirectory(prefix=".partial-", dir=workshop.directory) as partial:
+    with tempfile.TemporaryDirectory(prefix=_PARTIAL, dir=workshop.directory) as partial:
         requirements = Path(partial, "requirements.txt")
         requirements.write_text(resolved, "utf-8")
         prefix = Path(partial, "prefix")
@@ -177,6 +189,25 @@ def make_room(directory: Path, used: Path) -> None:
         os.utime(used)
         kept = [each for each in directory.iterdir() if not each.name.startswith(".")]
         for old in sorted(kept, key=lambda each: -each.stat().st_mtime_ns)[KEPT:]:
-            shutil.rmtree(old, ignore_errors=True)
+            discard(old)
+        for left in _left_behind(directory):
+            shutil.rmtree(left, ignore_errors=True)
     except OSError:
         return  # another run makes room at the same time
+
+
+def discard(directory: Path) -> None:
+    """Remove a directory, if it is there; one half of it never has its name."""
+    doomed = directory.with_name(f"{_DOOMED}{directory.name}-{os.getpid()}")
+    try:
+        directory.rename(doomed)
+    except FileNotFoundError:
+        return
+    shutil.rmtree(doomed, ignore_errors=True)
+
+
+def _left_behind(directory: Path) -> Iterator[Path]:
+    """Yield what runs that were killed had begun to remove or to make."""
+    yield from directory.glob(f"{_DOOMED}*")
+    old = time.time() - ABANDONED
+    yield from (each for each in directory.glob(f"{_PARTIAL}*") if each.stat().st_mtime < old)
