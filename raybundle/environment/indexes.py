@@ -49,8 +49,15 @@ def indexes_of(project: Path, environ: Mapping[str, str]) -> Indexes:
     deciding = sorted(
         each for each in used.items() if each[0].startswith(_DECIDING) and each[0] not in _IRRELEVANT
     )
-    stamp = hashlib.sha256(json.dumps([deciding, list(_uv_parts(texts))]).encode()).hexdigest()
-    return Indexes(used, tuple(_links(project, texts, used)), stamp)
+    links = tuple(_links(project, texts, used))
+    said = [deciding, list(_uv_parts(texts)), sorted(map(_wheels_in, links))]
+    return Indexes(used, links, hashlib.sha256(json.dumps(said).encode()).hexdigest())
+
+
+def _wheels_in(directory: Path) -> list[tuple[str, int, int]]:
+    """Return name, size and mtime of each wheel: one may be built again under the same name."""
+    found = [(each.name, each.stat()) for each in directory.glob("*.whl") if each.is_file()]
+    return sorted((name, status.st_size, status.st_mtime_ns) for name, status in found)
 
 
 def _uv_files(project: Path, environ: Mapping[str, str]) -> Iterator[Path]:

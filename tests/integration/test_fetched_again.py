@@ -60,3 +60,16 @@ make_room(Path(sys.argv[1]), Path(sys.argv[1], sys.argv[2]))
     fetch.make_room(kept, kept / str(fetch.KEPT))
     left = [".partial-now", *(str(number) for number in range(1, fetch.KEPT + 1))]
     assert sorted(each.name for each in kept.iterdir()) == left
+
+
+def test_a_wheel_that_was_built_again_is_fetched_again(client: Client) -> None:
+    alpha = client.install("alpha-1.0")
+    first = client.equipped(alpha, python="3.12").distributions[0].metadata
+    make_wheel(client.links, "alpha-1.0", files={"alpha.py": b"built = 'again'"})
+
+    second = client.equipped(alpha, python="3.12").distributions[0].metadata
+
+    assert first is not None
+    assert second is not None
+    assert (second.parent / "alpha.py").read_text() == "built = 'again'"
+    assert first != second
