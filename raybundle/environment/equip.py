@@ -53,7 +53,8 @@ def equip(
     from raybundle.environment.indexes import indexes_of  # noqa: PLC0415 - most bundles are for here
     from raybundle.environment.order import make_order  # noqa: PLC0415 - as above
 
-    indexes = indexes_of(resolution.project, environ)
+    prefix = Path(resolution.interpreter.executable).parent.parent
+    indexes = indexes_of(resolution.project, prefix, environ)
     order = make_order(resolution, tag, versions.lock, indexes, versions.installed)
     name = f"environment-{order.key[:32]}"
     known = _known(cache.read(name))

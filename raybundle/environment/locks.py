@@ -65,10 +65,15 @@ def find_lock(project: Path) -> Path | None:
     return next((project / name for name in names if (project / name).is_file()), None)
 
 
+def workspace_of(project: Path) -> Path | None:
+    """Return the directory of the uv workspace above that `project` is a member of."""
+    return next((each for each in project.parents if _has_member(each, project)), None)
+
+
 def _has_member(workspace: Path, project: Path) -> bool:
     """Claim that `project` is a member of the uv workspace of this directory."""
     try:
-        table = _toml(workspace / "pyproject.toml")["tool"]["uv"]["workspace"]
+        table = parse_toml(workspace / "pyproject.toml")["tool"]["uv"]["workspace"]
     except (BundleError, KeyError, TypeError):
         return False
     relative = project.relative_to(workspace)
@@ -142,7 +147,7 @@ def locked(
     try:
         match file.name:
             case "uv.lock":
-                return tuple(_of_uv_lock(_toml(file), markers))
+                return tuple(_of_uv_lock(parse_toml(file), markers))
             case "requirements.txt":
                 found = read_requirements(file, markers, include)
                 return tuple(
@@ -150,7 +155,7 @@ def locked(
                     for name, version, hashes in found
                 )
             case _:
-                return tuple(_of_pylock(_toml(file), markers))
+                return tuple(_of_pylock(parse_toml(file), markers))
     except (OSError, KeyError, TypeError, AttributeError, ValueError) as error:
         raise BundleError(
             f"cannot read the lock {file}: {error!r}", hint="make it anew with the tool that wrote it"
@@ -200,7 +205,12 @@ def _holds(text: str | None, markers: Mapping[str, str]) -> bool:
         raise ValueError(f"marker {text!r}") from error
 
 
-def _toml(file: Path) -> dict[str, Any]:
+def parse_toml(file: Path) -> dict[str, Any]:
+    """Return what a file says.
+
+    Raises:
+        BundleError: it cannot be read, or is no TOML.
+    """
     if sys.version_info >= (3, 11):
         import tomllib  # noqa: PLC0415 - 10 ms that a kept answer does not pay
     else:

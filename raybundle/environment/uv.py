@@ -18,6 +18,11 @@ _UNSATISFIABLE = "No solution found"
 _HASHES = "Hash mismatch"
 
 
+def is_true(text: str) -> bool:
+    """Claim that the value of a variable means yes, to uv as to pip."""
+    return text.strip().lower() in {"1", "true", "t", "yes", "y", "on"}
+
+
 class NoSolutionError(BundleError):
     """What is asked for does not exist, or contradicts itself; the message is uv's reason."""
 
@@ -51,7 +56,7 @@ def run_uv(words: Sequence[str], environ: Mapping[str, str], project: Path, give
         UsageError: there is no uv.
     """
     # `uv pip compile` asked its default index in spite of the variable (measured): the option it heeds.
-    offline = ["--no-index"] if environ.get("UV_NO_INDEX") else []
+    offline = ["--no-index"] if is_true(environ.get("UV_NO_INDEX", "")) else []
     try:
         done = subprocess.run(
             [find_uv(environ), *words, *offline, "--no-progress", "--color", "never"],
