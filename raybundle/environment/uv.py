@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 _UNSATISFIABLE = "No solution found"
 """How uv begins where it has seen all indexes, and what is asked for is not there."""
 _HASHES = "Hash mismatch"
+_LOGIN = re.compile(r"(?<!file)://[^\s'\"`]*@")
+"""User and password of a URL; up to the last `@`, for one with a slash in its password."""
+_ADVICE = ("warning", "For more information")
 
 
 def is_true(text: str) -> bool:
@@ -71,14 +74,14 @@ def run_uv(words: Sequence[str], environ: Mapping[str, str], project: Path, give
     except OSError as error:
         raise BundleError(f"cannot run uv: {error}", hint="pip install 'raybundle[uv]'") from error
     if done.returncode:
-        raise _error(done.stderr)
+        raise _error(_LOGIN.sub("://****@", done.stderr))  # it shows an index as it was told, if it is no URL
     return done.stdout
 
 
 def _error(said: str) -> BundleError:
     if _UNSATISFIABLE in said:
         return NoSolutionError(_reason(said))
-    lines = [line.strip() for line in said.splitlines() if line.strip() and not line.startswith("warning")]
+    lines = [line.strip() for line in said.splitlines() if line.strip() and not line.startswith(_ADVICE)]
     first = next((line for line in lines if line.startswith("error: ")), lines[0] if lines else "it ended")
     text = first.removeprefix("error: ")
     if len(lines) > 1 and lines[-1] != first:

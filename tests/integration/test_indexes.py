@@ -11,6 +11,7 @@ import pytest
 
 from raybundle.environment.indexes import indexes_of
 from raybundle.environment.pip_configuration import PipPlaces, pip_files, pip_variables
+from raybundle.environment.uv import run_uv
 from raybundle.errors import BundleError
 from tests.support.own_wheels import find_uv
 
@@ -220,3 +221,12 @@ def test_a_configuration_that_pip_cannot_read_is_named_without_its_text(tree: Pa
         pip_variables(places(tree))
 
     assert SECRET not in f"{caught.value}{caught.value.hint}{caught.value.__cause__}"
+
+
+@pytest.mark.parametrize("url", [f"http://me:{SECRET}@h:port/x", f"name=http://me:{SECRET}/@[h"])
+def test_a_password_in_an_index_is_not_in_an_error(tree: Path, url: str) -> None:
+    with pytest.raises(BundleError) as caught:
+        run_uv(["pip", "compile", "-"], {"HOME": str(tree), "UV_INDEX": url}, tree, "alpha")
+
+    assert "invalid value" in str(caught.value)
+    assert SECRET not in f"{caught.value}{caught.value.hint}"
