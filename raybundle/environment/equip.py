@@ -90,7 +90,7 @@ def _fetched(
     from raybundle.environment.fetched import refuse_unfit, rows_of  # noqa: PLC0415 - as said
 
     python, kept = resolution.interpreter.executable, cache.directory / DIRECTORY
-    workshop = Workshop(python, indexes.environ, resolution.project, kept)
+    workshop = Workshop(python, indexes.environ, resolution.project, kept, indexes.pinned)
     directory = fetch(order, _hashes(versions, resolution), workshop)
     rows = rows_of(directory, resolution)
     refuse_unfit(rows, resolution)

@@ -18,9 +18,10 @@ from raybundle.errors import BundleError
 from raybundle.graph.metadata import normalised_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from raybundle.environment.order import Order
+    from raybundle.environment.pinned_indexes import PinnedIndexes
 
 KEPT = 8
 """Directories of distributions in the cache; the ones used longest ago make room."""
@@ -41,6 +42,8 @@ class Workshop:
     project: Path
     directory: Path
     """Where what was fetched is kept."""
+    pinned: PinnedIndexes
+    """What comes from one certain index."""
 
 
 def options_of(order: Order) -> tuple[str, ...]:
@@ -66,11 +69,11 @@ def fetch(order: Order, hashes: Mapping[str, tuple[str, ...]], workshop: Worksho
         BundleError: there are no such wheels, an index cannot be reached, or files are not those of the lock.
         UsageError: there is no uv.
     """
-    compiled = _compiled(order, workshop)
-    _refuse_indexed(compiled, order)
-    resolved = _with_hashes(compiled, hashes)
-    text = "\n".join([*options_of(order), *map(str, order.tag.platform.variables.items()), resolved])
-    directory = workshop.directory / hashlib.sha256(text.encode()).hexdigest()[:32]
+    text = _compiled(order, workshop)
+    _refuse_indexed(text, order)
+    resolved = _with_hashes(text, hashes)
+    named = "\n".join([*options_of(order), *map(str, order.tag.platform.variables.items()), resolved])
+    directory = workshop.directory / hashlib.sha256(named.encode()).hexdigest()[:32]
     if not _is_whole(directory, resolved):
         discard(directory)
         _install(order, resolved, directory, workshop)
@@ -87,29 +90,46 @@ def _compiled(order: Order, workshop: Workshop) -> str:
         overrides.write_text(
             "".join(f"{name}; sys_platform == 'never'\n" for name in order.elsewhere), "utf-8"
         )
+        files = ("--constraints", str(constraints), "--overrides", str(overrides))
         try:
-            return run_uv(
-                [
-                    *(
-                        "pip",
-                        "compile",
-                        "-",
-                        *options_of(order),
-                        "--generate-hashes",
-                        "--python",
-                        workshop.python,
-                    ),
-                    *("--no-header", "--no-annotate", "--constraints", str(constraints)),
-                    *("--overrides", str(overrides)),
-                ],
-                environ_of(order, workshop),
-                workshop.project,
-                "\n".join(order.requirements),
-            )
+            return compiled(order.requirements, ["--generate-hashes", *files], order, workshop)
         except NoSolutionError as error:
             from raybundle.environment.refusals import explain  # noqa: PLC0415 - only where it fails
 
             raise explain(order, workshop, error) from error
+
+
+def compiled(requirements: Sequence[str], words: Sequence[str], order: Order, workshop: Workshop) -> str:
+    """Return requirements with exact versions, for the target alone.
+
+    Args:
+        requirements: what is asked for.
+        words: further options for uv.
+        order: says for which target.
+        workshop: with what.
+
+    Raises:
+        NoSolutionError: there are no such wheels.
+    """
+    own, others = workshop.pinned.split(requirements)
+    with tempfile.TemporaryDirectory(prefix="raybundle-") as directory:
+        sources = ["-", *_project_file(own, Path(directory), workshop)]
+        plain = ("--no-header", "--no-annotate", "--python", workshop.python)
+        return run_uv(
+            ["pip", "compile", *sources, *options_of(order), *plain, *words],
+            environ_of(order, workshop),
+            workshop.project,
+            "\n".join(others),
+        )
+
+
+def _project_file(own: Sequence[str], directory: Path, workshop: Workshop) -> list[str]:
+    """Return the path of a written pyproject.toml; none where nothing has an index of its own."""
+    if not own:
+        return []
+    file = directory / "pyproject.toml"
+    file.write_text(workshop.pinned.project_file(own), "utf-8")
+    return [str(file)]
 
 
 def _refuse_indexed(compiled: str, order: Order) -> None:
@@ -153,13 +173,17 @@ def _install(order: Order, resolved: str, directory: Path, workshop: Workshop) -
     """Make `directory` as a whole or not at all."""
     workshop.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     with tempfile.TemporaryDirectory(prefix=_PARTIAL, dir=workshop.directory) as partial:
-        requirements = Path(partial, "requirements.txt")
-        requirements.write_text(resolved, "utf-8")
+        requirements, constraints = Path(partial, "requirements.txt"), Path(partial, "constraints.txt")
+        own, others = workshop.pinned.split(resolved.splitlines())
+        requirements.write_text("\n".join(others), "utf-8")
+        constraints.write_text("\n".join(own), "utf-8")  # with the hashes, which a pyproject.toml cannot have
+        given = [str(requirements), *_project_file([_bare(each) for each in own], Path(partial), workshop)]
         prefix = Path(partial, "prefix")
         # With --prefix, scripts lie beside the site-packages directory; --target would put them into it.
         run_uv(
             [
-                *("pip", "install", "--prefix", str(prefix), "--requirements", str(requirements)),
+                *("pip", "install", "--prefix", str(prefix), "--constraints", str(constraints)),
+                *(word for file in given for word in ("--requirements", file)),
                 *(*options_of(order), "--python", workshop.python),
                 *("--require-hashes", "--no-deps", "--no-compile-bytecode"),
             ],
@@ -172,6 +196,10 @@ def _install(order: Order, resolved: str, directory: Path, workshop: Workshop) -
         except OSError:
             if not directory.is_dir():  # else another run was quicker
                 raise
+
+
+def _bare(line: str) -> str:
+    return line.partition(" --hash=")[0]
 
 
 def _metadata_below(prefix: Path) -> Iterator[Path]:

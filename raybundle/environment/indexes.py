@@ -8,8 +8,9 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from raybundle.environment.pinned_indexes import PinnedIndexes, pinned_indexes
 from raybundle.environment.pip_configuration import PipPlaces, pip_variables
-from raybundle.environment.uv_configuration import local_directory, uv_files
+from raybundle.environment.uv_configuration import local_directory, project_directories, uv_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -34,6 +35,8 @@ class Indexes:
     """For uv."""
     links: tuple[Path, ...]
     """Directories that are looked through for wheels."""
+    pinned: PinnedIndexes
+    """What comes from one certain index."""
     stamp: str
     """Hex; another one where anything that was asked changed."""
 
@@ -56,10 +59,11 @@ def indexes_of(project: Path, prefix: Path, environ: Mapping[str, str]) -> Index
     deciding = sorted(
         each for each in used.items() if each[0].startswith(_DECIDING) and each[0] not in _IRRELEVANT
     )
-    told = [(str(each.directory), each.table) for each in files]
+    pinned = pinned_indexes(project_directories(project))
+    told = [*((str(each.directory), each.table) for each in files), pinned.sources, pinned.indexes]
     said = [deciding, told, sorted(map(_wheels_in, links))]
     stamp = hashlib.sha256(json.dumps(said, default=str).encode()).hexdigest()
-    return Indexes(used, links, stamp)
+    return Indexes(used, links, pinned, stamp)
 
 
 def _of_pip(files: list[UvFile], places: PipPlaces) -> dict[str, str]:

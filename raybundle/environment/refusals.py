@@ -5,9 +5,9 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from raybundle.environment.fetch import environ_of, options_of
+from raybundle.environment.fetch import compiled
 from raybundle.environment.order import HINT_WHEEL
-from raybundle.environment.uv import NoSolutionError, run_uv
+from raybundle.environment.uv import NoSolutionError
 from raybundle.errors import BundleError
 
 if TYPE_CHECKING:
@@ -64,7 +64,4 @@ def _newest(name: str, order: Order, workshop: Workshop) -> str | None:
 
 
 def _ask(requirement: str, order: Order, workshop: Workshop) -> str:
-    words = ["pip", "compile", "-", "--no-deps", *options_of(order), "--python", workshop.python]
-    return run_uv(
-        [*words, "--no-header", "--no-annotate"], environ_of(order, workshop), workshop.project, requirement
-    )
+    return compiled([requirement], ["--no-deps"], order, workshop)

@@ -65,13 +65,19 @@ def uv_files(project: Path, environ: Mapping[str, str]) -> list[UvFile]:
 
 def _of_project(project: Path) -> Iterator[UvFile]:
     """Yield the first file upwards: from the workspace, if the project is a member of one."""
-    own = next((each for each in (project, *project.parents) if (each / "pyproject.toml").is_file()), project)
-    start = workspace_of(own) or project
+    start = ([project, *project_directories(project)])[-1]
     for directory in (start, *start.parents):
         found = [*_read(directory / "uv.toml"), *_read_pyproject(directory / "pyproject.toml")]
         if found:
             yield found[0]
             return
+
+
+def project_directories(project: Path) -> list[Path]:
+    """Return the directory of the project's pyproject.toml, and that of the workspace it is a member of."""
+    upwards = (project, *project.parents)
+    own = [each for each in upwards if (each / "pyproject.toml").is_file()][:1]
+    return [*own, *(found for found in map(workspace_of, own) if found)]
 
 
 def _of_all(environ: Mapping[str, str]) -> Iterator[UvFile]:
@@ -82,20 +88,21 @@ def _of_all(environ: Mapping[str, str]) -> Iterator[UvFile]:
 
 def _read(file: Path) -> Iterator[UvFile]:
     if file.is_file():
-        yield UvFile(file.parent, _parsed(file))
+        yield UvFile(file.parent, parsed_or_empty(file))
 
 
 def _read_pyproject(file: Path) -> Iterator[UvFile]:
-    table = _parsed(file).get("tool", {}).get("uv") if file.is_file() else None
+    table = parsed_or_empty(file).get("tool", {}).get("uv") if file.is_file() else None
     if table is not None:
         yield UvFile(file.parent, table)
 
 
-def _parsed(file: Path) -> dict[str, Any]:
+def parsed_or_empty(file: Path) -> dict[str, Any]:
+    """Return what a file says; uv says what is wrong with one that cannot be read."""
     try:
         return parse_toml(file)
     except BundleError:
-        return {}  # uv says what is wrong with it
+        return {}
 
 
 def local_directory(item: str, base: Path) -> Iterator[Path]:
