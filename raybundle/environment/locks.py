@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 _FORMAT = 2
 _UV_LOCK = 1
 """The major version of uv.lock that is known; uv refuses another as well."""
+_REMOTE = ("https://", "http://")
+"""Starts of a registry in uv.lock that is no directory of wheels."""
 _ELSEWHERE = frozenset({"vcs", "directory", "archive"})
 """Keys of a package of pylock.toml that is not from an index (PEP 751)."""
 
@@ -170,7 +172,8 @@ def _of_uv_lock(document: Mapping[str, Any], markers: Mapping[str, str]) -> Iter
         if "version" in package and "registry" in source and _one_holds(package, markers):
             files = [*package.get("wheels", ()), *([package["sdist"]] if "sdist" in package else ())]
             hashes = tuple(each["hash"] for each in files if "hash" in each)
-            yield Locked(normalised_name(package["name"]), package["version"], hashes)
+            name, remote = normalised_name(package["name"]), source["registry"].startswith(_REMOTE)
+            yield Locked(name, package["version"], hashes, is_indexed=remote or bool(hashes))
 
 
 def _one_holds(package: Mapping[str, Any], markers: Mapping[str, str]) -> bool:

@@ -290,3 +290,11 @@ def test_what_came_from_no_index_is_asked_from_one_where_the_lock_has_its_hash(c
     written(client.project, "requirements.txt", f"own==1.0 --hash=sha256:{digest}")
 
     assert versions(client.equipped(own, python="3.12")) == {"own": "1.0"}
+
+
+def test_what_a_uv_lock_has_from_a_directory_is_asked_from_no_index(tmp_path: Path) -> None:
+    text = UV_LOCK.replace("https://other.example/simple", "../wheels")
+
+    found = locked(written(tmp_path, "uv.lock", text), MARKERS)
+
+    assert [(each.name, each.version) for each in found if not each.is_indexed] == [("by-extra", "2.0")]
