@@ -16,14 +16,14 @@ _ABI3 = "abi3"
 
 
 def find_wheel(distribution: Distribution, links: Iterable[Path], tag: TargetTag) -> Path | None:
-    """Return a wheel of this version that the target takes: where it was installed from, or in `links`."""
+    """Return a wheel of this version that the target takes: the one that is installed, or one in `links`."""
     from packaging.utils import (  # noqa: PLC0415 - 30 ms, and only for what is from no index
         InvalidWheelFilename,
         parse_wheel_filename,
     )
     from packaging.version import InvalidVersion, Version  # noqa: PLC0415 - as above
 
-    for file in sorted(_wheels(distribution.origin, links)):
+    for file in _wheels(distribution.origin, links):
         try:
             found, number, _, tags = parse_wheel_filename(file.name)
             wanted = Version(distribution.version)
@@ -41,7 +41,7 @@ def _wheels(origin: str, links: Iterable[Path]) -> Iterator[Path]:
     if url.scheme == "file" and file.suffix == ".whl" and file.is_file():
         yield file
     for directory in links:
-        yield from directory.glob("*.whl")
+        yield from sorted(directory.glob("*.whl"))
 
 
 def _takes(tag: TargetTag, interpreter: str, abi: str, platform: str) -> bool:
@@ -50,7 +50,8 @@ def _takes(tag: TargetTag, interpreter: str, abi: str, platform: str) -> bool:
     if abi == "none":
         python = interpreter in {"py3", f"py{digits}", f"cp{digits}"}
     elif abi == _ABI3:
-        python = interpreter.startswith("cp3") and int(interpreter[3:]) <= int(digits[1:])
+        minor = interpreter.removeprefix("cp3")
+        python = minor.isdigit() and int(minor) <= int(digits[1:])
     else:
         python = abi == f"cp{digits}"
     return python and (platform == "any" or _is_for(tag, platform))

@@ -323,3 +323,14 @@ def test_what_only_the_target_requires_is_a_wheel_of_ones_own_where_there_is_one
     make_wheel(client.links, "own-1.0")
 
     assert versions(client.equipped(alpha, python="3.12")) == {"alpha": "1.0", "own": "1.0"}
+
+
+def test_the_wheel_that_is_installed_counts_before_others_of_its_version(client: Client) -> None:
+    wheel = make_wheel(client.directory / "zzz", "own-1.0", files={"own.py": b"of = 'installed'"})
+    make_wheel(client.links, "own-1.0", files={"own.py": b"of = 'another'"})
+    own = replace(client.install("own-1.0", "cp311-cp311-linux_x86_64"), origin=wheel.as_uri())
+
+    found = client.equipped(own, python="3.12").distributions[0].metadata
+
+    assert found is not None
+    assert (found.parent / "own.py").read_text() == "of = 'installed'"
