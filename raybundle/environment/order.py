@@ -86,9 +86,17 @@ def make_order(
     version = ".".join(map(str, resolution.interpreter.version))
     stamps = [(str(file), identity_of(str(file))) for file in wheels.values()]
     said = [_FORMAT, tag.platform.uv, tag.platform.variables, version, requirements, constraints, elsewhere]
-    text = json.dumps([said, lacking, stamps, indexes.stamp, lock.sha256 if lock else None])
+    text = json.dumps(
+        [said, lacking, stamps, _parts_of_ray(resolution), indexes.stamp, lock.sha256 if lock else None]
+    )
     key = hashlib.sha256(text.encode()).hexdigest()
     return Order(tag, version, requirements, constraints, elsewhere, tuple(lacking.items()), key)
+
+
+def _parts_of_ray(resolution: Resolution) -> list[str]:
+    """Return such as `ray.serve`: what is fetched is held against the requirements of those that are used."""
+    modules = (module for each in resolution.distributions for module in each.modules)
+    return sorted({".".join(module.split(".")[:2]) for module in modules if module.startswith("ray.")})
 
 
 def _requirement(name: str, version: str, wheels: Mapping[str, Path]) -> str:

@@ -334,3 +334,16 @@ def test_the_wheel_that_is_installed_counts_before_others_of_its_version(client:
 
     assert found is not None
     assert (found.parent / "own.py").read_text() == "of = 'installed'"
+
+
+def test_what_was_fetched_for_one_job_is_held_against_the_parts_of_ray_that_another_uses(
+    client: Client,
+) -> None:
+    client.install("ray-2.60.0", requires=["alpha<2; extra == 'serve'"])
+    alpha = client.install("alpha-2.0")
+    ray = Distribution("ray", "2.60.0", "ray", 1)
+    serving = replace(ray, modules=(ModuleName("ray.serve"),))
+
+    assert versions(client.equipped(alpha, ray, python="3.12")) == {"alpha": "2.0"}
+    with pytest.raises(BundleError, match=r"alpha 2\.0: Ray 2\.60\.0 requires alpha<2"):
+        client.equipped(alpha, serving, python="3.12")
