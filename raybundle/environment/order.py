@@ -117,6 +117,7 @@ def _unindexed(
     found = {
         name: Distribution(name, each.version, "bundle", 0, origin=each.origin()[0])
         for name, each in Installed(resolution.interpreter.site).by_name.items()
+        if os.path.exists(f"{each.directory}/direct_url.json")  # noqa: PTH110 - of 200, a few have it
     }
     found |= {each.name: each for each in resolution.distributions if each.provided_by == "bundle"}
     for name, one in sorted(found.items()):
