@@ -113,9 +113,11 @@ def _hashes(versions: _Versions, resolution: Resolution) -> dict[str, tuple[str,
     """Return the hashes that the lock has, by name; they are read only where something is fetched."""
     if versions.lock is None:
         return {}
-    entries = locked(versions.lock.file, marker_environment(resolution.interpreter))
-    pins = versions.lock.pins
-    return {each.name: each.hashes for each in entries if pins.get(each.name) == each.version}
+    found: dict[str, tuple[str, ...]] = {}
+    for each in locked(versions.lock.file, marker_environment(resolution.interpreter)):
+        if versions.lock.pins.get(each.name) == each.version:
+            found[each.name] = (*found.get(each.name, ()), *each.hashes)
+    return found
 
 
 def _known(document: Mapping[str, Any]) -> tuple[Path, list[Row]] | None:

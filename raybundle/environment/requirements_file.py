@@ -31,7 +31,7 @@ def read_requirements(
 def _read(
     file: Path, markers: Mapping[str, str], include: Callable[[Path], object], seen: set[Path]
 ) -> Iterator[Pin]:
-    text = file.read_text("utf-8").replace("\\\n", " ")
+    text = file.read_text("utf-8-sig").replace("\\\n", " ")
     for raw in text.splitlines():
         line = _COMMENT.sub("", raw).strip()
         named = _INCLUDE.fullmatch(line)

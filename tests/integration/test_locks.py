@@ -298,3 +298,18 @@ def test_what_a_uv_lock_has_from_a_directory_is_asked_from_no_index(tmp_path: Pa
     found = locked(written(tmp_path, "uv.lock", text), MARKERS)
 
     assert [(each.name, each.version) for each in found if not each.is_indexed] == [("by-extra", "2.0")]
+
+
+def test_a_pin_that_stands_twice_has_its_hashes_though_one_of_them_has_none(client: Client) -> None:
+    alpha = client.install("alpha-1.0")
+    written(client.project, "more.txt", "alpha==1.0")
+    written(client.project, "requirements.txt", f"alpha==1.0 --hash=sha256:{A}\n-r more.txt")
+
+    with pytest.raises(BundleError, match="no file of the index has a hash that the lock has"):
+        client.equipped(alpha, python="3.12")
+
+
+def test_the_first_pin_of_a_file_with_a_byte_order_mark_counts(tmp_path: Path) -> None:
+    file = written(tmp_path, "requirements.txt", "\ufeffalpha==1.0\nbeta==2.0")
+
+    assert [each.name for each in locked(file, MARKERS)] == ["alpha", "beta"]
