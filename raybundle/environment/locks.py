@@ -74,15 +74,15 @@ def workspace_of(project: Path) -> Path | None:
 
 def _has_member(workspace: Path, project: Path) -> bool:
     """Claim that `project` is a member of the uv workspace of this directory."""
+    relative = project.relative_to(workspace)
     try:
         table = parse_toml(workspace / "pyproject.toml")["tool"]["uv"]["workspace"]
-    except (BundleError, KeyError, TypeError):
-        return False
-    relative = project.relative_to(workspace)
-    patterns = [str(each).rstrip("/") for each in table.get("members", ())]
-    excluded = [str(each).rstrip("/") for each in table.get("exclude", ())]
-    member = any(project in list(workspace.glob(each)) for each in patterns)
-    return bool(member and not any(relative.match(each) for each in excluded))
+        patterns = [str(each).rstrip("/") for each in table.get("members", ())]
+        excluded = [str(each).rstrip("/") for each in table.get("exclude", ())]
+        member = any(project in list(workspace.glob(each)) for each in patterns)
+        return member and not any(relative.match(each) for each in excluded)
+    except (BundleError, KeyError, TypeError, ValueError, NotImplementedError):
+        return False  # there is none, or one that uv refuses
 
 
 def read_lock(file: Path, markers: Mapping[str, str], installed: Mapping[str, str], cache: ScanCache) -> Lock:

@@ -196,6 +196,13 @@ def test_the_lock_of_a_workspace_counts_for_its_members(tmp_path: Path, member: 
     assert find_lock(project) == (lock if found else None)
 
 
+def test_a_workspace_above_that_uv_would_refuse_has_no_members(tmp_path: Path) -> None:
+    written(tmp_path, "pyproject.toml", "[tool.uv.workspace]\nmembers = ['/packages/*']\n")
+    written(tmp_path, "uv.lock", "")
+
+    assert find_lock(written(tmp_path, "packages/one/pyproject.toml", "").parent) is None
+
+
 def test_a_lock_is_read_again_when_it_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("raybundle.graph.cache.YOUNG", -1)  # as if it were written long ago
     cache = ScanCache(tmp_path / "cache")
