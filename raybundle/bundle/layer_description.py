@@ -23,7 +23,8 @@ from raybundle.bundle.layer_document import (
     parse_document,
 )
 from raybundle.bundle.layer_files import RECORD, listed_files, start_up_files
-from raybundle.bundle.manifest import canonical_json, is_native
+from raybundle.bundle.manifest import canonical_json
+from raybundle.bundle.manifest_rules import is_native
 from raybundle.errors import BundleError, RefusedFileError
 from raybundle.graph.cache import YOUNG
 from raybundle.graph.metadata import normalised_name

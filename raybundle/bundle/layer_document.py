@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from raybundle.bundle.manifest import FORMAT, canonical_json, digest_of
+from raybundle.bundle.manifest_rules import LARGEST
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -123,7 +124,7 @@ def _parse_file(document: dict[str, Any]) -> LayerFile:
     executable, size = document["executable"], document["size"]
     if type(executable) is not bool or type(size) is not int:
         raise ValueError(f"executable {executable!r}, size {size!r}")
-    if size < 0 or not _HASH.fullmatch(document["sha256"]):
+    if not 0 <= size <= LARGEST or not _HASH.fullmatch(document["sha256"]):
         raise ValueError(f"size {size}, sha256 {document['sha256']!r}")
     return LayerFile(checked_path(document["path"]), executable, size, document["sha256"])
 

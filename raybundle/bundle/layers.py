@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from raybundle.bundle.layer_description import describe, keep_document, kept_document, with_record
-from raybundle.bundle.manifest import is_native
+from raybundle.bundle.manifest_rules import is_native
 from raybundle.errors import RefusedFileError
 from raybundle.model import Warning
 

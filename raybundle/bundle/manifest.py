@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from raybundle.bundle.manifest_rules import broken_rules, is_native
 from raybundle.errors import BundleError, DigestMismatchError
 from raybundle.graph.exhaustive import assert_never
 from raybundle.model import (
@@ -29,11 +29,9 @@ if TYPE_CHECKING:
     from raybundle.model import CollectedFile, Resolution
 
 FORMAT = 1
-_NATIVE = re.compile(r".*\.(so(\.[0-9.]+)?|pyd|dylib)", re.DOTALL)
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _HEX = re.compile(r"[0-9a-f]{64}")
-_FOLDER = re.compile(r"project|root-[1-9][0-9]*")
-_SYMBOL = re.compile(r"stdlib|layers|ray|project:[^/\\][^\\]*|root:[1-9][0-9]*(:[^/\\][^\\]*)?")
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,11 +100,15 @@ class Manifest:
 def make_manifest(
     resolution: Resolution, files: Sequence[CollectedFile], layers: Sequence[Layer] = ()
 ) -> Manifest:
-    """Returns the manifest of the collected files and the layers of a resolution."""
+    """Returns the manifest of the collected files and the layers of a resolution.
+
+    Raises:
+        BundleError: it would be one that no reader takes.
+    """
     interpreter = resolution.interpreter
     major, minor, _ = interpreter.version
     native = any(is_native(file.path) for file in files) or any(each.native for each in layers)
-    return Manifest(
+    manifest = Manifest(
         target=_entry(resolution),
         python=PythonTag(
             implementation=interpreter.implementation,
@@ -125,6 +127,13 @@ def make_manifest(
             LayerEntry(each.name, each.version, each.digest) for each in sorted(layers, key=lambda e: e.name)
         ),
     )
+    faults = _faults(manifest)
+    if faults:
+        raise BundleError(
+            "no reader would take this bundle: " + "; ".join(faults),
+            hint="docs/format.md, sections 2 to 4, say what may be in one",
+        )
+    return manifest
 
 
 def _entry(resolution: Resolution) -> ScriptEntry | ModuleEntry:
@@ -138,11 +147,6 @@ def _entry(resolution: Resolution) -> ScriptEntry | ModuleEntry:
             return ScriptEntry(script.path)
         case other:
             return assert_never(other)
-
-
-def is_native(path: str) -> bool:
-    """Returns whether a file of this name runs on one platform only: an extension or a library."""
-    return _NATIVE.fullmatch(path) is not None
 
 
 def directory_symbol(path: ArchivePath) -> RootSymbol:
@@ -238,10 +242,9 @@ def _parse_document(document: dict[str, Any]) -> Manifest:
         python=PythonTag(
             _text(python["implementation"]),
             _text(python["minor"]),
-            _text(python.get("abi", "")) or None,
-            _text(python.get("platform", "")) or None,
+            *(_text(python[name]) if name in python else None for name in ("abi", "platform")),
         ),
-        path=tuple(_symbol(symbol) for symbol in document["path"]),
+        path=tuple(RootSymbol(_text(symbol)) for symbol in document["path"]),
         files=tuple(map(_parse_file, document["files"])),
         provided=tuple(Provided(_text(p["name"]), _text(p["version"])) for p in document["provided"]),
         layers=tuple(
@@ -249,43 +252,32 @@ def _parse_document(document: dict[str, Any]) -> Manifest:
             for e in document["layers"]
         ),
     )
-    _check_files(manifest)
-    _check_layers(manifest)
+    faults = _faults(manifest)
+    if faults:
+        raise ValueError("; ".join(faults))
     return manifest
+
+
+def _faults(manifest: Manifest) -> list[str]:
+    match manifest.target:
+        case ScriptEntry(path=path):
+            return broken_rules(manifest, script=path, module=None)
+        case ModuleEntry(name=name):
+            return broken_rules(manifest, script=None, module=name)
 
 
 def _parse_file(document: dict[str, Any]) -> ManifestFile:
     executable, size, sha256 = document["executable"], document["size"], document["sha256"]
-    if type(executable) is not bool or type(size) is not int or size < 0:
+    if type(executable) is not bool or type(size) is not int:
         raise ValueError(f"executable {executable!r}, size {size!r}")
     if not _HEX.fullmatch(sha256):
         raise ValueError(f"sha256 {sha256!r}")
-    return ManifestFile(_archive_path(document["path"]), executable, size, sha256)
-
-
-def _check_files(manifest: Manifest) -> None:
-    """Refuses files that would overwrite each other on some node, and a target that is not there."""
-    folded = [file.path.casefold() for file in manifest.files]
-    taken = set(folded)
-    folders = {path[:i] for path in folded for i, character in enumerate(path) if character == "/"}
-    if len(taken) != len(folded) or taken & folders:
-        raise ValueError("two files have one path")
-    target = manifest.target
-    if isinstance(target, ScriptEntry) and target.path not in {file.path for file in manifest.files}:
-        raise ValueError(f"the target {target.path!r} is not among the files")
-
-
-def _check_layers(manifest: Manifest) -> None:
-    names = [layer.name for layer in manifest.layers]
-    if len(set(names)) != len(names) or {each.name for each in manifest.provided} & set(names):
-        raise ValueError("a distribution stands twice among layers and provided ones")
-    if bool(names) != ("layers" in manifest.path):
-        raise ValueError("`layers` stands on the path where there are layers, and only there")
+    return ManifestFile(ArchivePath(_text(document["path"])), executable, size, sha256)
 
 
 def _parse_target(document: dict[str, str]) -> ScriptEntry | ModuleEntry:
     if "script" in document:
-        return ScriptEntry(_archive_path(document["script"]))
+        return ScriptEntry(ArchivePath(_text(document["script"])))
     return ModuleEntry(_text(document["module"]))
 
 
@@ -298,30 +290,9 @@ def _target_document(target: ScriptEntry | ModuleEntry) -> dict[str, str]:
 
 
 def _text(value: Any) -> str:
-    if not isinstance(value, str) or any(unicodedata.category(character) == "Cc" for character in value):
+    if not isinstance(value, str) or _CONTROL.search(value):
         raise ValueError(f"{value!r} is no line of text")
     return value
-
-
-def _symbol(value: Any) -> RootSymbol:
-    """Returns `value`, checked again: a symbol becomes a directory on `sys.path` of every node."""
-    text = _text(value)
-    below = text.partition(":")[2].split(":", 1)[-1]
-    if not _SYMBOL.fullmatch(text) or any(part in ("", "..") for part in below.split("/") if below):
-        raise ValueError(f"symbol {text!r}")
-    return RootSymbol(text)
-
-
-def _archive_path(value: Any) -> ArchivePath:
-    """Returns `value`, checked again: a manifest may come from anywhere and its paths are written to disk."""
-    text = _text(value)
-    folder, *parts = text.split("/")
-    plain = bool(parts) and all(part not in ("", ".", "..") for part in parts)
-    if not plain or not _FOLDER.fullmatch(folder) or "\\" in text:
-        raise ValueError(f"path {text!r} does not lie below `project` or a root")
-    if unicodedata.normalize("NFC", text) != text:
-        raise ValueError(f"path {text!r} is not in NFC")
-    return ArchivePath(text)
 
 
 def _without_none(**values: str | None) -> dict[str, str]:

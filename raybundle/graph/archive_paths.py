@@ -11,7 +11,9 @@ from raybundle.model import ArchivePath
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+"""Categories Cc, Zl and Zp, and what turns the direction of the text around it: a name with one of them looks
+like another. Joiners and marks are left, which names in some languages and emoji need."""
 _SURROGATE = re.compile("[\ud800-\udfff]")
 """How Python hands out bytes of a file name that are not UTF-8 (PEP 383)."""
 
@@ -20,9 +22,10 @@ def archive_path(text: str) -> ArchivePath:
     """Return `text` as a path inside an archive.
 
     Raises:
-        RefusedFileError: it is not a relative POSIX path in NFC, or has `..` or control characters.
+        RefusedFileError: it is not a relative POSIX path in NFC, or has `..`, a backslash or characters that
+            are not seen.
     """
-    fault = _fault(text)
+    fault = path_fault(text)
     if fault:
         raise RefusedFileError(f"file name {text!r} {fault}", hint="rename the file, or `exclude` it")
     return ArchivePath(text)
@@ -43,19 +46,24 @@ def refuse_case_collisions(paths: Iterable[str]) -> None:
     Raises:
         RefusedFileError: lists every such pair.
     """
-    seen: dict[str, str] = {}
-    clashes = []
-    for path in sorted(set(paths)):
-        for known in _prefixes(path):
-            other = seen.setdefault(known.casefold(), known)
-            clash = f"`{other}` and `{known}`"
-            if other != known and clash not in clashes:
-                clashes.append(clash)
+    clashes = case_collisions(paths)
     if clashes:
         raise RefusedFileError(
             "paths differ only in case: " + "; ".join(clashes),
             hint="rename one of each pair, or `exclude` it",
         )
+
+
+def case_collisions(paths: Iterable[str]) -> list[str]:
+    """Return the pairs of paths, and of folders of them, that differ only in case."""
+    seen: dict[str, str] = {}
+    clashes: dict[str, None] = {}
+    for path in sorted(set(paths)):
+        for known in _prefixes(path):
+            other = seen.setdefault(known.casefold(), known)
+            if other != known:
+                clashes[f"`{other}` and `{known}`"] = None
+    return list(clashes)
 
 
 def refuse_composed_twins(files: Iterable[str]) -> None:
@@ -85,13 +93,16 @@ def _prefixes(path: str) -> Iterable[str]:
     yield path
 
 
-def _fault(text: str) -> str | None:
+def path_fault(text: str) -> str | None:
+    """Return why no file of a bundle may have this path, or None if one may."""
     if _CONTROL.search(text):
         return "has control characters"
     if _SURROGATE.search(text):
         return "is not valid UTF-8"
     if text != normalised(text):
         return "is not in Unicode normal form C"
+    if "\\" in text:
+        return "has a backslash"
     if any(part in {"", ".", ".."} for part in text.split("/")):
         return "is not a plain relative path"
     return None

@@ -33,6 +33,7 @@ def document(*rows: dict[str, Any]) -> bytes:
         ([row("a"), row("a", 2)], "a stands before a"),
         ([row("a"), row("a-b"), row("a/b")], "a is a file and a folder"),
         ([row("a", -1)], "size -1"),
+        ([row("a", 2**53)], "size 9007199254740992"),
         ([row("a", sha256="AB" * 32)], "sha256 'AB"),
         ([row("a", sha256="ab" * 31)], "sha256 'ab"),
     ],
