@@ -12,7 +12,7 @@ from raybundle.errors import RefusedFileError
 from raybundle.model import Warning
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from raybundle.bundle.layer_description import Description
     from raybundle.graph.cache import ScanCache
@@ -49,8 +49,8 @@ def describe_layers(
     """Returns the layers of the distributions that travel with the bundle, sorted by name.
 
     Raises:
-        RefusedFileError: files that RECORD lists are missing or lead elsewhere, or it cannot be read; all
-            distributions of which that is true are named.
+        RefusedFileError: files that RECORD lists are missing or lead elsewhere, or it cannot be read, or one
+            is where another distribution has a folder; all distributions of which that is true are named.
     """
     found, refused = [], []
     for each in sorted(distributions, key=lambda each: each.name):
@@ -116,14 +116,36 @@ def _shadowed(
     if len({each.site for each in found}) < 2:  # noqa: PLR2004 - one directory holds one file of a name
         return {}
     places = {site: number for number, site in enumerate(sites)}
-    first: dict[str, tuple[str, str]] = {}
+    first: dict[str, tuple[Description, str]] = {}
     shadowed: dict[str, dict[str, str]] = {}
     for each in sorted(found, key=lambda each: places.get(each.site, len(places))):
         for file in kept_document(each.digest, cache).files:
-            site, sha256 = first.setdefault(file.path, (each.site, file.sha256))
-            if site != each.site and sha256 != file.sha256:
-                shadowed.setdefault(each.name, {})[file.path] = site
+            owner, sha256 = first.setdefault(file.path, (each, file.sha256))
+            if owner.site != each.site and sha256 != file.sha256:
+                shadowed.setdefault(each.name, {})[file.path] = owner.site
+    _refuse_clashes({path: owner for path, (owner, _) in first.items()})
     return shadowed
+
+
+def _refuse_clashes(owners: Mapping[str, Description]) -> None:
+    """Refuses a file of one distribution where another has a folder, as every node would."""
+    folders = {path[:i]: path for path in owners for i, character in enumerate(path) if character == "/"}
+    clashes = [
+        f"{path}: a file of {_titled(owners[path])} in {owners[path].site}, and a folder of "
+        f"{_titled(owners[folders[path]])} in {owners[folders[path]].site}"
+        for path in sorted(folders.keys() & owners.keys())
+    ]
+    if clashes:
+        more = [f"and {len(clashes) - _SHOWN} more"] if len(clashes) > _SHOWN else []
+        raise RefusedFileError(
+            "cannot take " + "\n            ".join([*clashes[:_SHOWN], *more]),
+            hint="on a node all distributions are in one directory: uninstall one of them, or name it in "
+            "`cluster-provides`",
+        )
+
+
+def _titled(each: Description) -> str:
+    return f"{each.name} {each.version}"
 
 
 def _without(each: Description, dropped: set[str], cache: ScanCache) -> Layer:

@@ -217,6 +217,24 @@ def test_of_two_site_directories_the_first_one_wins_as_on_the_path(
     assert "comes first" in layers[0].warnings[0].text
 
 
+def test_a_file_where_another_distribution_has_a_folder_is_refused_with_both_named(
+    tmp_path: Path, ours: Interpreter, own_cache: ScanCache
+) -> None:
+    sites = [tmp_path / "user", tmp_path / "system"]
+    both = [
+        install(sites[0], "flat", {"ns/data": b"a file"}),
+        install(sites[1], "deep", {"ns/data/one.txt": b"", "ns/data/two.txt": b""}),
+    ]
+
+    with pytest.raises(RefusedFileError) as refused:
+        describe_layers(both, replace(ours, site=tuple(map(str, sites))), own_cache)
+
+    assert str(refused.value) == (
+        f"cannot take ns/data: a file of flat 1.0 in {sites[0]}, and a folder of deep 1.0 in {sites[1]}"
+    )
+    assert "`cluster-provides`" in str(refused.value.hint)
+
+
 def test_a_second_look_reads_nothing_and_sees_an_edit_in_place(
     site: Path, ours: Interpreter, own_cache: ScanCache
 ) -> None:
