@@ -221,7 +221,7 @@ def _path(record: Record, tree: str, library: list[str], fixed: tuple[str, str],
     path: list[str] = []
     before = "layers" if "layers" in record["path"] else "ray"
     for symbol in record["path"]:
-        root, _, rest = symbol.partition(":")
+        root, _, rest = os.fsdecode(symbol.encode()).partition(":")  # names on the disk are UTF-8
         if own and symbol == before:
             path.append(own)
         if symbol == "stdlib":

@@ -184,8 +184,8 @@ def _make_tree(manifest: Manifest, archive: str, partial: str, record: Iterator[
     os.makedirs(f"{partial}/project", 0o700)
     made: set[str] = set()
     for file in manifest["files"]:
-        data = _verified(file, f"{archive}/{member_name(file['path'])}")
-        target = f"{partial}/{file['path']}"
+        data = _verified(file, _source(archive, file["path"]))
+        target = f"{partial}/{_on_disk(file['path'])}"
         directory = os.path.dirname(target)
         if directory not in made:
             os.makedirs(directory, 0o700, exist_ok=True)
@@ -201,6 +201,18 @@ def _make_tree(manifest: Manifest, archive: str, partial: str, record: Iterator[
         os.chmod(directory, 0o500)
     os.chmod(partial, 0o700)
     _write_record(f"{partial}/record", record)
+
+
+def _source(archive: str, path: str) -> str:
+    """Returns where Ray has unpacked a file: under its name in UTF-8, or in the locale of Ray's agent."""
+    name = member_name(path)
+    named = f"{archive}/{_on_disk(name)}", f"{archive}/{name}"
+    return next(filter(os.path.exists, named), named[0])
+
+
+def _on_disk(path: str) -> str:
+    """Returns how this process names a path that is UTF-8 on the disk: other processes have other locales."""
+    return os.fsdecode(path.encode())
 
 
 def _write_record(file: str, record: Iterator[str]) -> None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.booting import PRIVATE, find_base, last_json, make_interpreter, unpack
+from tests.support.booting import PRIVATE, find_base, last_json, make_interpreter, unpack, with_cache_at
 
 if TYPE_CHECKING:
     from tests.support.booting import Unpacked
@@ -364,3 +364,23 @@ def boot_of(node: Unpacked) -> str:
             for name in BOOT_FILES
         }
     )
+
+
+def test_paths_are_utf_8_on_disk_whatever_the_locale_of_the_process(tmp_path: Path) -> None:
+    python = make_interpreter(tmp_path / "env", sys.executable)
+    script = (
+        "import near, os\n"
+        "folder = os.path.dirname(os.fsencode(near.__file__))\n"
+        "text = open(folder + b'/\\xc3\\xbc.txt').read()\n"
+        "print(os.path.basename(folder), sorted(os.listdir(folder)), text)\n"
+    )
+    folder = "gr\u00f6\u00dfe"
+    more = {f"{folder}/near.py": "", f"{folder}/\u00fc.txt": "text"}
+    path = ("project:.", f"project:{folder}", "stdlib", "ray")
+    node = with_cache_at(unpack(tmp_path, files(script, **more), path=path), tmp_path)
+    ascii_only = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+
+    done = node.run(python, "job.py", env={**ascii_only, "RAY_JOB_CONFIG_JSON_ENV_VAR": "{}"})
+
+    names = [b"__pycache__", b"near.py", "\u00fc.txt".encode()]
+    assert done.stdout == f"{folder.encode()} {names} text\n", done.stderr
