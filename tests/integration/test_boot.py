@@ -383,4 +383,4 @@ def test_paths_are_utf_8_on_disk_whatever_the_locale_of_the_process(tmp_path: Pa
     done = node.run(python, "job.py", env={**ascii_only, "RAY_JOB_CONFIG_JSON_ENV_VAR": "{}"})
 
     names = [b"__pycache__", b"near.py", "\u00fc.txt".encode()]
-    assert done.stdout == f"{folder.encode()} {names} text\n", done.stderr
+    assert done.stdout == f"{folder.encode()!r} {names} text\n", done.stderr
