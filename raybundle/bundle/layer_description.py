@@ -22,7 +22,7 @@ from raybundle.bundle.layer_document import (
     is_compiled,
     parse_document,
 )
-from raybundle.bundle.layer_files import RECORD, listed_files, start_up_files
+from raybundle.bundle.layer_files import RECORD, is_for_one_platform, listed_files, start_up_files
 from raybundle.bundle.manifest import canonical_json
 from raybundle.bundle.manifest_rules import is_native
 from raybundle.errors import BundleError, RefusedFileError
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from raybundle.graph.cache import ScanCache
     from raybundle.model import Distribution
 
-_FORMAT = 2
+_FORMAT = 3
 """Of what is kept here; another number is another way to describe."""
 _FOLDER = "layers"
 """Of the cache: descriptions by `.dist-info` directory, documents by digest."""
@@ -204,7 +204,7 @@ def _described(
         if not _is_as_recorded(f"{site}/{file.path}", file.sha256, listed[file.path])
     ]
     return files, {
-        "native": any(is_native(file.path) for file in files),
+        "native": any(is_native(file.path) for file in files) or is_for_one_platform(distribution.metadata),
         "bytes": sum(file.size for file in files),
         "source_bytes": sum(file.size for file in files if is_compiled(file.path)),
         "differing": differing,

@@ -23,6 +23,7 @@ _LEFTOVER = re.compile(r"INSTALLER|REQUESTED|direct_url\.json|uv_[^/]*\.json")
 """What installers leave in `.dist-info`: how a distribution came here, not what it is."""
 _SCRIPTS = frozenset({"bin", "Scripts"})
 """Folders of scripts; beside the packages where an installer was given a directory (`--target`)."""
+_TAG = re.compile(r"^Tag:[ \t]*(\S+)", re.MULTILINE)
 _DRIVE = re.compile(r"[A-Za-z]:")
 _CACHE = "__pycache__"
 _HARMLESS = frozenset({"distutils-precedence.pth", "a1_coverage.pth"})
@@ -60,6 +61,18 @@ def _refuse_byte_code(paths: Collection[str], metadata: Path) -> None:
             f"{', '.join(alone[:_SHOWN])}{more}: byte-code without a source",
             hint="install it on the nodes, and name it in `cluster-provides`",
         )
+
+
+def is_for_one_platform(metadata: Path) -> bool:
+    """Returns whether a wheel says so by its tags: one that brings programs need have no library.
+
+    https://packaging.python.org/en/latest/specifications/platform-compatibility-tags/
+    """
+    try:
+        tags = _TAG.findall((metadata / "WHEEL").read_text("utf-8", errors="replace"))
+    except OSError:
+        return False
+    return bool(tags) and not any(tag.endswith("-any") for tag in tags)
 
 
 def start_up_files(metadata: Path) -> list[str]:

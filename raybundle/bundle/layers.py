@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from raybundle.bundle.layer_description import describe, keep_document, kept_document, with_record
-from raybundle.bundle.manifest_rules import is_native
 from raybundle.errors import RefusedFileError
 from raybundle.model import Warning
 
@@ -32,7 +31,7 @@ class Layer:
     digest: Digest
     """SHA-256 of the canonical layer document, which lists its files."""
     native: bool
-    """Holds files that run on one platform only."""
+    """Holds files that run on one platform only, or is of a wheel for one."""
     bytes: int
     """Size of its files together."""
     directory: Path | None = None
@@ -161,7 +160,6 @@ def _without(each: Description, dropped: set[str], cache: ScanCache) -> Layer:
     return replace(
         layer,
         digest=keep_document(replace(document, files=files), cache),
-        native=any(is_native(file.path) for file in files),
         bytes=sum(file.size for file in files),
     )
 

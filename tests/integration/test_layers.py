@@ -203,6 +203,24 @@ def test_a_file_that_another_wrote_over_travels_with_that_one_alone(
     assert "shared/__init__.py" in paths(one(first, ours, own_cache), own_cache)
 
 
+@pytest.mark.parametrize(
+    ("tags", "native"),
+    [
+        (["py3-none-manylinux2014_x86_64"], True),
+        (["py3-none-macosx_11_0_arm64", "py3-none-macosx_10_9_x86_64"], True),
+        (["py2-none-any", "py3-none-any"], False),
+        ([], False),
+    ],
+)
+def test_a_wheel_of_one_platform_is_native_whatever_its_files_are_called(
+    site: Path, ours: Interpreter, own_cache: ScanCache, tags: list[str], native: bool
+) -> None:
+    wheel = "Wheel-Version: 1.0\n" + "".join(f"Tag: {tag}\n" for tag in tags)
+    each = install(site, "pkg", {**PACKAGE, "pkg/driver": b"", "pkg-1.0.dist-info/WHEEL": wheel.encode()})
+
+    assert one(each, ours, own_cache).native == native
+
+
 def test_of_two_site_directories_the_first_one_wins_as_on_the_path(
     tmp_path: Path, ours: Interpreter, own_cache: ScanCache
 ) -> None:
