@@ -54,7 +54,7 @@ def materialise(stub: Any, tree: str, take: Callable[[Any, str], Any]) -> Any:
             message = f"file {error.filename or tree}: {_explain(error, stub.PRIVATE)}"
             evict.remove_leftovers(stub.PRIVATE, also_layers=True)
             raise RuntimeError(message) from error
-        except RuntimeError:
+        except Exception:  # also of a manifest that no writer makes
             evict.remove_leftovers(stub.PRIVATE, also_layers=True)
             raise
     return taken

@@ -134,6 +134,28 @@ def test_a_member_that_claims_more_than_the_archive_has_is_refused(tmp_path: Pat
     assert "expected sha256" in line
 
 
+@pytest.mark.parametrize(
+    ("found", "replaced_by"),
+    [
+        pytest.param('"provided":[]', '"provided":[null]', id="another type"),
+        pytest.param("project/pkg/__init__.py", "project/pkg\\u0000", id="a path that no disk has"),
+        pytest.param("project/pkg/__init__.py", "project/pkg\\ud800", id="a path that is not Unicode"),
+        pytest.param('"executable"', '"e"', id="other keys"),
+    ],
+)
+def test_a_manifest_that_no_writer_makes_leaves_nothing_in_the_cache(
+    tmp_path: Path, python: Path, found: str, replaced_by: str
+) -> None:
+    node = on_node(tmp_path, python, "print('RAN')\n", [make_layer("small", {"small.py": ""})])
+    file = node.scratch / ".raybundle/manifest.json"
+    file.write_text(file.read_text().replace(found, replaced_by))
+    digest = f"sha256:{hashlib.sha256(file.read_bytes()).hexdigest()}"
+    node = replace(node, environ={**node.environ, "RAYBUNDLE_DIGEST": digest})
+
+    assert f"boot failed: bundle {digest}" in refused(node, python)
+    assert [name for name in left_in(node) if name.endswith(".partial")] == []
+
+
 def test_paths_are_utf_8_on_disk_whatever_the_locale_of_the_process(tmp_path: Path, python: Path) -> None:
     layer = make_layer("named", {"named/__init__.py": "", "named/\u00fc.txt": "text"})
     script = "import named, os; print(os.listdir(os.path.dirname(os.fsencode(named.__file__))))\n"
