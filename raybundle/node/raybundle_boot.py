@@ -203,7 +203,8 @@ def _warn() -> None:
 def _link(stub: Any, sites: list[str], what: list[str]) -> str:
     import _imp  # a hash without the cost of `hashlib`
 
-    described = "\n".join([sys.implementation.cache_tag, *sites, "", *what])
+    # Another boot may understand `what` otherwise.
+    described = "\n".join([os.environ["RAYBUNDLE_BOOT"], sys.implementation.cache_tag, *sites, "", *what])
     state = "\n".join([described, *(str(os.stat(site).st_mtime_ns) for site in sites)])
     name = _imp.source_hash(1, described.encode()).hex()
     link, wanted = f"{stub.PRIVATE}/links/{name}", f".{name}-{_imp.source_hash(1, state.encode()).hex()}"

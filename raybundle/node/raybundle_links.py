@@ -1,7 +1,8 @@
-"""Makes the directory of links by which a job sees Ray, what Ray requires, and nothing else of the node.
+"""Makes the directory of links by which a job sees Ray, what the cluster provides, and what these require.
 
-The node's site-packages never come on the path. Which files belong to which distribution is read from their
-RECORD files; a directory that several distributions share (`google`) is made anew and its parts are linked.
+Nothing else of the node can be imported: its site-packages never come on the path. Which files belong to
+which distribution is read from their RECORD files; a directory that several distributions share (`google`) is
+made anew and its parts are linked.
 Runs when the node's installation changed, so it may import what it needs of the standard library.
 """
 
@@ -122,14 +123,14 @@ def _installed(sites: list[str]) -> dict[str, Installed]:
 
 
 def _provided(installed: dict[str, Installed], provided: list[list[str]], sites: list[str]) -> set[str]:
-    """Returns the names of Ray, of the provided distributions, and of what Ray requires and is installed."""
+    """Returns the names of Ray, of the provided distributions, and of what they require and is installed."""
     if "ray" not in installed:
         raise RuntimeError(f"file {', '.join(sites)}: expected distribution ray, found none")
     for name, version in provided:
         found = installed[name].version if name in installed else "none"
         if found != version:
             raise RuntimeError(f"file {name}.dist-info: expected {name} {version}, found {name} {found}")
-    return {name for name, _ in provided} | _closure(installed, [("ray", RAY_EXTRAS)])
+    return _closure(installed, [("ray", RAY_EXTRAS), *((name, ()) for name, _ in provided)])
 
 
 def _closure(installed: dict[str, Installed], wanted: list[tuple[str, tuple[str, ...]]]) -> set[str]:

@@ -15,7 +15,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.booting import PRIVATE, find_base, last_json, make_interpreter, unpack, with_cache_at
+from tests.support.booting import (
+    PRIVATE,
+    find_base,
+    install,
+    last_json,
+    make_interpreter,
+    unpack,
+    with_cache_at,
+)
 
 if TYPE_CHECKING:
     from tests.support.booting import Unpacked
@@ -244,6 +252,22 @@ def test_what_the_cluster_provides_is_linked_and_its_version_checked(
 
     assert (done.returncode, done.stdout) == ((0, "1.5\n") if expected is None else (78, ""))
     assert (expected or "") in done.stderr
+
+
+def test_what_the_cluster_provides_has_what_it_requires_on_the_node_and_nothing_else_comes_with_it(
+    tmp_path: Path,
+) -> None:
+    python = make_interpreter(tmp_path / "env", sys.executable)
+    [site] = (tmp_path / "env").glob("lib/python3*/site-packages")
+    install(site, "given", "2.0", "Requires-Dist: inner; sys_platform == 'linux'\nRequires-Dist: gone\n")
+    install(site, "inner", "1.0", "Requires-Dist: inmost>=1\nRequires-Dist: extra-only; extra == 'more'\n")
+    install(site, "inmost", "1.0")
+    script = IMPORTS.replace("'helper'", "'given', 'inner', 'inmost'")
+    node = unpack(tmp_path, files(script), provided=[("given", "2.0")])
+
+    found, _, _ = last_json(node.driver(python, "job.py"))
+
+    assert found == ["ray", "needed", "given", "inner", "inmost"]
 
 
 def test_an_upgrade_on_the_node_is_noticed(tmp_path: Path) -> None:
