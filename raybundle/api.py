@@ -17,9 +17,10 @@ from raybundle.cluster.jobs import JobsClient
 from raybundle.cluster.secrets import refuse_literals
 from raybundle.config import cache_directory, load_settings
 from raybundle.delivery import Cluster, begin_survey
+from raybundle.destination import for_nodes
 from raybundle.graph.project import find_target, project_of
 from raybundle.model import ModuleName, ModuleTarget
-from raybundle.pipeline import Request, find_bundle, for_nodes, open_request_store
+from raybundle.pipeline import Request, find_bundle, open_request_store
 from raybundle.pipeline import build as _build
 from raybundle.pipeline import plan as _plan
 from raybundle.submission import JobOptions, prepare_run, wait

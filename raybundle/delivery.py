@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from raybundle.cluster.nodes import Survey
 from raybundle.cluster.packages import damage_of
 from raybundle.cluster.relay import Relay
+from raybundle.environment.platforms import described_platform
 from raybundle.errors import BundleError, ClusterError, ObjectMissingError
 
 if TYPE_CHECKING:
@@ -181,19 +182,23 @@ def require_python(description: ClusterDescription, manifest: Manifest) -> None:
     ]
     if lines:
         other = next(node for node in description.nodes if not _runs(node, wanted))
-        raise BundleError(
-            "\n".join(lines),
-            hint=f"`--python {other.minor}` builds for it"
-            + ("" if wanted.platform in (None, other.platform) else f", `--platform {other.platform}` too"),
-        )
+        platform = "" if _loads(other, wanted) else f", `--platform {other.native.setting}` too"
+        raise BundleError("\n".join(lines), hint=f"`--python {other.minor}` builds for it{platform}")
 
 
 def _runs(node: NodeDescription, wanted: PythonTag) -> bool:
     return (
         (node.implementation, node.minor) == (wanted.implementation, wanted.minor)
         and wanted.abi in (None, node.abi)
-        and wanted.platform in (None, node.platform)
+        and _loads(node, wanted)
     )
+
+
+def _loads(node: NodeDescription, wanted: PythonTag) -> bool:
+    """Claims that a node is of the platform of a bundle, if that has one, and no older macOS."""
+    if wanted.platform is None:
+        return True
+    return node.native.runs_files_of(described_platform(wanted.platform, wanted.abi or ""))
 
 
 def _python_of(node: NodeDescription, wanted: PythonTag) -> str:

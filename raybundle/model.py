@@ -125,7 +125,7 @@ class Interpreter:
     abi: str
     """`SOABI`, such as `cpython-311-x86_64-linux-gnu`."""
     platform: str
-    """`sysconfig.get_platform()`, such as `linux-x86_64`."""
+    """`sysconfig.get_platform()`, such as `linux-x86_64`, with the machine for `universal2`."""
     path: tuple[str, ...]
     """`sys.path` without a script's directory: PYTHONPATH, standard library, site-packages, `.pth` roots.
 

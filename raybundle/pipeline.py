@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from raybundle.bundle.manifest import Manifest
     from raybundle.bundle.pack import Archive
     from raybundle.config import Settings
-    from raybundle.delivery import Cluster
     from raybundle.environment.target import TargetTag
     from raybundle.graph.cache import ScanCache
     from raybundle.graph.traced import Traced
@@ -199,25 +198,6 @@ def target_tag(request: Request) -> TargetTag | None:
     if not (python or platform or request.cluster):
         return None
     return target_of(python, platform, target_interpreter(request), request.cluster)
-
-
-def for_nodes(request: Request, cluster: Cluster) -> Request:
-    """Returns the request for the Python that all nodes of a cluster have, where one looks at them.
-
-    What the settings say counts; nodes that differ among each other are refused when the bundle is delivered.
-    """
-    set_by_hand = request.settings.text("python") or request.settings.text("platform")
-    found = None if set_by_hand or cluster.survey is None else cluster.survey.result()
-    if found is None:
-        return request
-    from raybundle.environment.platforms import described_platform
-    from raybundle.environment.target import TargetTag
-
-    kinds = {(node.implementation, node.minor, node.platform, node.abi) for node in found.nodes}
-    if len(kinds) != 1:
-        return request
-    implementation, minor, platform, abi = kinds.pop()
-    return replace(request, cluster=TargetTag(implementation, minor, described_platform(platform, abi)))
 
 
 def target_interpreter(request: Request) -> Interpreter:

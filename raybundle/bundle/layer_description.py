@@ -24,8 +24,8 @@ from raybundle.bundle.layer_document import (
 )
 from raybundle.bundle.layer_files import RECORD, is_for_one_platform, listed_files, start_up_files
 from raybundle.bundle.manifest import canonical_json
-from raybundle.bundle.manifest_rules import is_native
 from raybundle.errors import BundleError, RefusedFileError
+from raybundle.graph.archive_paths import is_native
 from raybundle.graph.cache import YOUNG
 from raybundle.graph.metadata import normalised_name
 from raybundle.model import Digest

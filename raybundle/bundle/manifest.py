@@ -8,8 +8,9 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from raybundle.bundle.manifest_rules import broken_rules, is_native
+from raybundle.bundle.manifest_rules import broken_rules
 from raybundle.errors import BundleError, DigestMismatchError
+from raybundle.graph.archive_paths import is_native
 from raybundle.graph.exhaustive import assert_never
 from raybundle.model import (
     ArchivePath,

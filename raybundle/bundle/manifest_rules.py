@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from raybundle.graph.archive_paths import case_collisions, path_fault
+from raybundle.graph.archive_paths import case_collisions, is_native, path_fault
 from raybundle.graph.metadata import normalised_name
 
 if TYPE_CHECKING:
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 LARGEST = 2**53 - 1
 """The largest integer that every reader of JSON keeps exactly (RFC 8259, section 6)."""
-_NATIVE = re.compile(r".*\.(so(\.[0-9.]+)?|pyd|dylib)", re.DOTALL)
 _FOLDER = re.compile(r"(?:project|root-(?P<root>[1-9][0-9]*))/.*", re.DOTALL)
 _SYMBOL = re.compile(
     r"stdlib|layers|ray|project:(?P<inside>.+)|root:(?P<root>[1-9][0-9]*)(:(?P<below>.+))?", re.DOTALL
@@ -39,11 +38,6 @@ def broken_rules(manifest: Manifest, *, script: str | None, module: str | None) 
         *(f"size {file.size} of {file.path!r}" for file in manifest.files if not 0 <= file.size <= LARGEST),
         *_distribution_faults(manifest),
     ]
-
-
-def is_native(path: str) -> bool:
-    """Returns whether a file of this name runs on one platform only: an extension or a library."""
-    return _NATIVE.fullmatch(path) is not None
 
 
 def _target_faults(script: str | None, module: str | None, files: Sequence[str]) -> Iterator[str]:

@@ -23,6 +23,7 @@ from raybundle.cli.request import (
     settings_of,
 )
 from raybundle.delivery import begin_survey
+from raybundle.destination import for_nodes
 from raybundle.errors import (
     JobError,
     JobFailedError,
@@ -31,7 +32,7 @@ from raybundle.errors import (
     JobStartTimeoutError,
     UsageError,
 )
-from raybundle.pipeline import Timings, find_bundle, for_nodes, open_request_store, target_tag
+from raybundle.pipeline import Timings, find_bundle, open_request_store, target_tag
 from raybundle.submission import attach, find_existing, prepare_run, submit, wait
 
 if TYPE_CHECKING:

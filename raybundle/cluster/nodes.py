@@ -19,6 +19,7 @@ from raybundle.cluster.jobs import JobsClient
 from raybundle.cluster.packages import Package, package_name
 from raybundle.cluster.relay import send_package
 from raybundle.cluster.stopping import delete_for_good, stop_and_wait
+from raybundle.environment.platforms import described_platform
 from raybundle.errors import ClusterError, JobError, RaybundleError
 from raybundle.store import layout
 
@@ -27,9 +28,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from raybundle.cluster.access import Access
+    from raybundle.environment.platforms import Platform
     from raybundle.store.base import Store
 
-FORMAT = 1
+FORMAT = 2
 """Of what is kept of a look at the nodes."""
 PREFIX = "raybundle-probe-"
 """Of the ids of our jobs."""
@@ -69,8 +71,10 @@ class NodeDescription:
     """SOABI, such as `cpython-311-x86_64-linux-gnu`."""
     platform: str
     """`sysconfig.get_platform()`, such as `linux-x86_64`."""
-    libc: str
-    """Such as `glibc 2.36`."""
+    machine: str
+    """As the system names it, such as `x86_64`."""
+    system: str
+    """What native files need a version of: such as `glibc 2.36`, `macOS 14.5`; empty where nobody knows."""
     ray: str
     free: int
     """Bytes free in /tmp."""
@@ -81,6 +85,15 @@ class NodeDescription:
     def minor(self) -> str:
         """Python's version as a manifest has it."""
         return ".".join(self.version.split(".")[:2])
+
+    @property
+    def native(self) -> Platform:
+        """What native files run there.
+
+        Raises:
+            UsageError: its interpreter names a platform for which there are no wheels.
+        """
+        return described_platform(self.platform, self.abi, self.machine, self.system)
 
     @property
     def name(self) -> str:

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from raybundle.environment.locks import differences, find_lock, locked, read_lock
+from raybundle.environment.oldest import runs_on
 from raybundle.environment.order import installed_versions
 from raybundle.graph.requirements import marker_environment
 from raybundle.model import Distribution
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from raybundle.environment.fetched import Row
     from raybundle.environment.indexes import Indexes
@@ -34,7 +35,8 @@ def equip(
 
     Args:
         resolution: its interpreter is as on the target.
-        tag: the target, where it is not the environment at hand; None changes no distribution.
+        tag: the target, where it is not the environment at hand; None changes no distribution. One that is
+            only older changes those that need a newer libc or macOS.
         environ: with the configuration of uv and pip.
         cache: where what was fetched is kept; the same order starts no uv again.
 
@@ -50,6 +52,34 @@ def equip(
         resolution = replace(resolution, warnings=(*resolution.warnings, *differing))
     if tag is None:
         return resolution
+    staying = _running(resolution, tag)
+    changed = replace(resolution, distributions=tuple(_others(resolution, staying)))
+    if not any(each.provided_by == "bundle" for each in changed.distributions):
+        return resolution
+    found = {each.name: each for each in _exchanged(changed, tag, versions, environ, cache)}
+    found.update(staying)
+    return replace(resolution, distributions=tuple(found[name] for name in sorted(found)))
+
+
+def _running(resolution: Resolution, tag: TargetTag) -> dict[str, Distribution]:
+    """Return by name what travels as it is installed, for it runs on nodes that are only older."""
+    if not tag.alike:
+        return {}
+    return {
+        each.name: each
+        for each in resolution.distributions
+        if each.provided_by == "bundle" and (each.metadata is None or runs_on(each.metadata, tag.platform))
+    }
+
+
+def _others(resolution: Resolution, staying: Mapping[str, Distribution]) -> Iterator[Distribution]:
+    return (each for each in resolution.distributions if each.name not in staying)
+
+
+def _exchanged(
+    resolution: Resolution, tag: TargetTag, versions: _Versions, environ: Mapping[str, str], cache: ScanCache
+) -> tuple[Distribution, ...]:
+    """Return the distributions of a resolution, with files of the target for those that travel."""
     from raybundle.environment.indexes import indexes_of  # noqa: PLC0415 - most bundles are for here
     from raybundle.environment.order import make_order  # noqa: PLC0415 - as above
 
@@ -61,7 +91,7 @@ def equip(
     if known is None:
         known = _fetched(resolution, order, versions, indexes, cache)
         cache.write(name, {"directory": str(known[0]), "rows": known[1]})
-    return replace(resolution, distributions=_distributions(resolution, *known))
+    return _distributions(resolution, *known)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,12 +117,13 @@ def _fetched(
     """Return the directory of what was fetched, and what it holds."""
     # A warm start runs no uv and parses no requirements.
     from raybundle.environment.fetch import Workshop, fetch  # noqa: PLC0415 - as said
-    from raybundle.environment.fetched import refuse_unfit, rows_of  # noqa: PLC0415 - as said
+    from raybundle.environment.fetched import refuse_newer, refuse_unfit, rows_of  # noqa: PLC0415 - as said
 
     python, kept = resolution.interpreter.executable, cache.directory / DIRECTORY
     workshop = Workshop(python, indexes.environ, resolution.project, kept, indexes.pinned)
     directory = fetch(order, _hashes(versions, resolution), workshop)
     rows = rows_of(directory, resolution)
+    refuse_newer(directory, rows, order.tag)
     refuse_unfit(rows, resolution)
     return directory, rows
 
@@ -106,7 +137,7 @@ def refuse_foreign(resolution: Resolution, files: Iterable[CollectedFile], tag: 
     from raybundle.environment.native import check_native, installed_native_files, native_files  # noqa: PLC0415
 
     installed = installed_native_files(resolution.distributions, resolution.interpreter.site)
-    check_native([*native_files(files), *installed], tag)
+    check_native([*native_files(files), *(() if tag.alike else installed)], tag)
 
 
 def _hashes(versions: _Versions, resolution: Resolution) -> dict[str, tuple[str, ...]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from raybundle.environment.oldest import runs_on
 from raybundle.errors import BundleError
 from raybundle.graph.metadata import Installed
 from raybundle.graph.ray_requirements import extras_in_use, find_unfit
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
+    from raybundle.environment.target import TargetTag
     from raybundle.model import Resolution
 
 Row = tuple[str, str, str, int, str]
@@ -31,6 +33,24 @@ def rows_of(directory: Path, resolution: Resolution) -> list[Row]:
         (name, each.version, each.directory.name, each.size(), required.get(name, ""))
         for name, each in sorted(installed.by_name.items())
     ]
+
+
+def refuse_newer(directory: Path, rows: Iterable[Row], tag: TargetTag) -> None:
+    """Refuse files that need a newer libc than the nodes have: a local wheel's `linux_x86_64` names none.
+
+    Raises:
+        BundleError: there are some; all of them are named.
+    """
+    newer = [
+        f"{name} {version}"
+        for name, version, folder, *_ in rows
+        if not runs_on(directory / folder, tag.platform)
+    ]
+    if newer:
+        raise BundleError(
+            f"wheels need a newer libc than {tag} has, of: {', '.join(newer)}",
+            hint="build them on a machine like the nodes, such as a container of their image",
+        )
 
 
 def refuse_unfit(rows: Iterable[Row], resolution: Resolution) -> None:

@@ -6,16 +6,16 @@ import re
 import struct
 from typing import TYPE_CHECKING
 
+from raybundle.environment.oldest import native_below, oldest_of_library
 from raybundle.errors import RefusedFileError
+from raybundle.graph.archive_paths import is_native
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from pathlib import Path
 
     from raybundle.environment.target import TargetTag
     from raybundle.model import CollectedFile, Distribution
 
-NATIVE = (".so", ".pyd")
 HEAD = 4096
 """Bytes from the start of a file that hold the headers that are looked into."""
 
@@ -40,7 +40,7 @@ def check_native(files: Iterable[tuple[str, bytes]], tag: TargetTag) -> None:
     One for another target may lie beside one of the same module that loads.
 
     Args:
-        files: name and first `HEAD` bytes of each.
+        files: name and content of each, or its first `HEAD` bytes: by them, no newer glibc is found.
         tag: the target.
 
     Raises:
@@ -60,8 +60,8 @@ def check_native(files: Iterable[tuple[str, bytes]], tag: TargetTag) -> None:
 def native_files(files: Iterable[CollectedFile]) -> Iterator[tuple[str, bytes]]:
     """Yield the native ones among the files of a bundle."""
     for each in files:
-        if each.path.endswith(NATIVE):
-            yield each.path, each.data[:HEAD]
+        if is_native(each.path):
+            yield each.path, each.data
 
 
 def installed_native_files(
@@ -71,20 +71,9 @@ def installed_native_files(
     here = set(sites)
     for each in distributions:
         if each.provided_by == "bundle" and each.metadata and str(each.metadata.parent) in here:
-            for file in _recorded(each.metadata):
+            for file in native_below(each.metadata):
                 with file.open("rb") as stream:
                     yield str(file), stream.read(HEAD)
-
-
-def _recorded(metadata: Path) -> Iterator[Path]:
-    try:
-        lines = (metadata / "RECORD").read_text("utf-8").splitlines()
-    except OSError:
-        return
-    for line in lines:
-        name = line.rsplit(",", 2)[0].strip('"')
-        if name.endswith(NATIVE) and (metadata.parent / name).is_file():
-            yield metadata.parent / name
 
 
 def _module(name: str) -> str:
@@ -105,6 +94,9 @@ def _fault(name: str, head: bytes, tag: TargetTag) -> str | None:
         return f"built for a CPython with the flags {named['flags']}"
     if named and named["rest"] and not tag.platform.soabi(tag.minor).endswith(named["rest"]):
         return f"built for {named['rest'].removeprefix('-')}"
+    floor = tag.platform.floor if tag.platform.libc == "gnu" else None
+    if floor is not None and (oldest := oldest_of_library(head)) > floor:
+        return "built for glibc {}.{}".format(*oldest)
     return None
 
 

@@ -85,7 +85,8 @@ def make_order(
     )
     version = ".".join(map(str, resolution.interpreter.version))
     stamps = [(str(file), identity_of(str(file))) for file in wheels.values()]
-    said = [_FORMAT, tag.platform.uv, tag.platform.variables, version, requirements, constraints, elsewhere]
+    platform = [tag.platform.uv, tag.platform.variables, tag.platform.floor]
+    said = [_FORMAT, platform, version, requirements, constraints, elsewhere]
     text = json.dumps(
         [said, lacking, stamps, _parts_of_ray(resolution), indexes.stamp, lock.sha256 if lock else None]
     )

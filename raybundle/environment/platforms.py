@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 from dataclasses import dataclass, replace
@@ -11,7 +10,12 @@ from typing import TYPE_CHECKING, Literal
 from raybundle.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from raybundle.model import Interpreter
+
+UNIVERSAL = "universal2"
+"""In place of the machine, where an interpreter of macOS runs on both of Apple's."""
 
 System = Literal["linux", "macosx", "win"]
 Version = tuple[int, int]
@@ -34,6 +38,10 @@ _SYSCONFIG = re.compile(
 
 _GLIBC = ((2, 17), (2, 28), *((2, minor) for minor in range(31, 41)))
 """The oldest glibc that uv can be asked for (`--python-platform`, 0.13)."""
+_GLIBC_MACHINES = ("x86_64", "aarch64")
+"""For which uv can be asked so."""
+_RELEASE = re.compile(r"(?P<kind>glibc|musl|macOS) (?P<major>\d+)(?:\.(?P<minor>\d+))?")
+_KINDS = {"gnu": "glibc", "musl": "musl", "": "macOS"}
 _MACOS = (13, 0)
 """The oldest macOS that uv asks of a wheel where MACOSX_DEPLOYMENT_TARGET is not set."""
 _WINDOWS = {"x86_64": "win-amd64", "aarch64": "win-arm64", "i686": "win32"}
@@ -52,7 +60,7 @@ class Platform:
     """As Linux names it: `x86_64`, `aarch64`."""
     libc: Literal["gnu", "musl", ""] = ""
     floor: Version | None = None
-    """The oldest glibc or macOS that is meant; None for the usual one."""
+    """The oldest libc or macOS that is meant; None for the usual one."""
 
     @property
     def sysconfig(self) -> str:
@@ -67,6 +75,13 @@ class Platform:
                 return f"linux-{self.machine}"
 
     @property
+    def setting(self) -> str:
+        """The name by which the setting `platform` takes it."""
+        if self.system == "linux" and (self.libc == "musl" or self.machine in _GLIBC_MACHINES):
+            return self.uv
+        return self.sysconfig
+
+    @property
     def uv(self) -> str:
         """What `uv --python-platform` calls it; a glibc that uv does not know becomes the next older one."""
         match self.system, self.libc:
@@ -77,9 +92,9 @@ class Platform:
             case _, "musl":
                 return f"{self.machine}-unknown-linux-musl"
             case _:
-                older = [each for each in _GLIBC if self.floor is not None and each <= self.floor]
-                if older:
-                    return f"{self.machine}-manylinux_{older[-1][0]}_{older[-1][1]}"
+                if self.floor is not None and self.machine in _GLIBC_MACHINES:
+                    older = max((each for each in _GLIBC if each <= self.floor), default=_GLIBC[0])
+                    return f"{self.machine}-manylinux_{older[0]}_{older[1]}"
                 return f"{self.machine}-unknown-linux" + ("" if self.machine == "riscv64" else "-gnu")
 
     @property
@@ -103,7 +118,8 @@ class Platform:
 
     def runs_files_of(self, other: Platform) -> bool:
         """Claim that native files that run on `other` run here."""
-        same = (self.system, self.machine, self.libc) == (other.system, other.machine, other.libc)
+        same = (self.system, self.libc) == (other.system, other.libc)
+        same = same and other.machine in (self.machine, UNIVERSAL)
         return same and (self.floor is None or other.floor is None or other.floor <= self.floor)
 
 
@@ -111,14 +127,29 @@ def parse_platform(name: str) -> Platform:
     """Return the platform that `name` means, as uv (`aarch64-manylinux_2_28`) or sysconfig spells it.
 
     Raises:
-        UsageError: there is none.
+        UsageError: there is none, or no wheels can be asked for.
     """
-    name = name.strip()
+    found = _parse(name.strip())
+    if found.machine == UNIVERSAL:
+        names = " or ".join(replace(found, machine=each).sysconfig for each in ("aarch64", "x86_64"))
+        raise UsageError(f"platform `{name}`: of which machine?", hint=f"give {names}")
+    if found.libc == "gnu" and found.floor is not None and found.floor < _GLIBC[0]:
+        oldest = "{}.{}".format(*_GLIBC[0])
+        raise UsageError(
+            f"platform `{name}`: no wheels for a glibc older than {oldest} can be asked for",
+            hint=f"give {replace(found, floor=_GLIBC[0]).uv}, or a newer one",
+        )
+    return found
+
+
+def _parse(name: str) -> Platform:
     known = _UV.fullmatch(ALIASES.get(name, name))
     if known:
         return _of_uv(known["machine"], known["kind"], known["glibc"] or (known["year"] and "2_17"))
     known = _SYSCONFIG.fullmatch(name)
     if known is None:
+        import difflib  # noqa: PLC0415 - 2 ms, and only for a slip
+
         close = difflib.get_close_matches(name, _KNOWN, n=1)
         hint = f"did you mean `{close[0]}`?" if close else f"such as {', '.join(_KNOWN)}"
         raise UsageError(f"there is no platform `{name}`", hint=hint)
@@ -142,33 +173,51 @@ def _of_uv(machine: str, kind: str, glibc: str | None) -> Platform:
     return Platform("linux", machine, libc, _version(glibc.replace("_", ".")) if glibc else None)
 
 
-def described_platform(name: str, abi: str) -> Platform:
-    """Return the platform of which an interpreter says `sysconfig.get_platform()` and `SOABI`.
+def described_platform(name: str, abi: str, machine: str = "", release: str = "") -> Platform:
+    """Return the platform that an interpreter and its system describe.
+
+    Args:
+        name: `sysconfig.get_platform()`.
+        abi: `SOABI`.
+        machine: as the system names it, which says what a `universal2` interpreter runs on.
+        release: of libc or macOS, such as `glibc 2.36` or `macOS 14.5`, where it is known.
 
     Raises:
         UsageError: it is none for which there are wheels.
     """
-    found = parse_platform(name)
-    return replace(found, libc="musl") if "musl" in abi else found
+    found = _parse(name)
+    if "musl" in abi:
+        found = replace(found, libc="musl")
+    if found.machine == UNIVERSAL and machine:
+        found = replace(found, machine=_MACHINES.get(machine, machine))
+    known = _RELEASE.match(release)
+    if found.system == "win" or known is None or known["kind"] != _KINDS[found.libc]:
+        return found
+    return replace(found, floor=(int(known["major"]), int(known["minor"] or 0)))
+
+
+def common_platform(platforms: Iterable[Platform]) -> Platform | None:
+    """Return the platform whose files run on all of these, if they differ in libc's or macOS' age alone."""
+    found = list(platforms)
+    kinds = {replace(each, floor=None) for each in found}
+    if len(kinds) != 1:
+        return None
+    return replace(kinds.pop(), floor=min((each.floor for each in found if each.floor), default=None))
 
 
 def platform_of(interpreter: Interpreter) -> Platform:
-    """Return the platform of an interpreter of this machine, with its glibc."""
-    found = described_platform(interpreter.platform, interpreter.abi)
-    if found.libc == "gnu":
-        return replace(found, floor=_own_glibc())
-    if found.machine == "universal2":
-        machine = os.uname().machine
-        return Platform("macosx", _MACHINES.get(machine, machine), "", found.floor)
-    return found
+    """Return the platform of an interpreter of this machine; what is installed may need its libc or macOS."""
+    return described_platform(interpreter.platform, interpreter.abi, os.uname().machine, own_release())
 
 
-def _own_glibc() -> Version | None:
+def own_release() -> str:
+    """Return the glibc or the macOS of this machine, such as `glibc 2.36`; empty for others."""
     try:
-        text = os.confstr("CS_GNU_LIBC_VERSION") or ""
-        return _version(text.rpartition(" ")[2])
+        return os.confstr("CS_GNU_LIBC_VERSION") or ""
     except (AttributeError, OSError, ValueError):
-        return None
+        import platform  # noqa: PLC0415 - 5 ms, and only on macOS
+
+        return f"macOS {platform.mac_ver()[0]}"
 
 
 def _version(text: str) -> Version:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from raybundle.environment.platforms import Platform, parse_platform, platform_of
+from raybundle.environment.platforms import Platform, described_platform, parse_platform, platform_of
 from raybundle.errors import UsageError
 from raybundle.graph.interpreter import MINOR
 
@@ -21,9 +22,14 @@ class TargetTag:
     minor: str
     """Such as `3.11`."""
     platform: Platform
+    alike: bool = False
+    """Only libc or macOS are older than here: what is installed runs there, unless it needs a newer one."""
 
     def __str__(self) -> str:
-        return f"Python {self.minor} on {self.platform.sysconfig}"
+        floor = self.platform.floor if self.platform.system == "linux" else None
+        libc = "musl" if self.platform.libc == "musl" else "glibc"
+        text = f"Python {self.minor} on {self.platform.sysconfig}"
+        return text if floor is None else f"{text} with {libc} {floor[0]}.{floor[1]}"
 
 
 def target_of(
@@ -41,15 +47,16 @@ def target_of(
         UsageError: there is no such platform, or no wheels for such an interpreter can be asked for.
     """
     here = platform_of(interpreter)
-    usual = replace(here, floor=None) if here.system == "linux" else here
-    minor = python if python and MINOR.fullmatch(python) else None
-    tag = TargetTag(
-        interpreter.implementation,
-        minor or (cluster.minor if cluster and not python else minor_of(interpreter)),
-        parse_platform(platform) if platform else (cluster.platform if cluster else usual),
-    )
-    if tag.minor == minor_of(interpreter) and tag.platform.runs_files_of(here):
+    own = minor_of(interpreter)
+    minor = cluster.minor if cluster and not python else own
+    if python and MINOR.fullmatch(python):
+        minor = python
+    there = parse_platform(platform) if platform else cluster.platform if cluster else None
+    if minor == own and (there is None or there.runs_files_of(here)):
         return None
+    usual = described_platform(interpreter.platform, interpreter.abi, os.uname().machine)
+    alike = minor == own and there is not None and there.runs_files_of(replace(here, floor=None))
+    tag = TargetTag(interpreter.implementation, minor, there or usual, alike)
     if tag.implementation != "cpython":
         raise UsageError(
             f"{interpreter.executable} is {tag.implementation}, and only CPython has wheels for {tag}",
@@ -70,6 +77,8 @@ def as_on_target(interpreter: Interpreter, tag: TargetTag) -> Interpreter:
     micro version of another minor is taken for 0, as uv does. An extension for the nodes is found before one
     for this machine.
     """
+    if tag.alike:
+        return replace(interpreter, platform=tag.platform.sysconfig)
     major, minor = map(int, tag.minor.split("."))
     abi = tag.platform.soabi(tag.minor)
     extension = f".{abi}.pyd" if tag.platform.system == "win" else f".{abi}.so"

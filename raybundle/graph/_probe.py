@@ -167,7 +167,8 @@ sys.stdout.write(
             "implementation": sys.implementation.name,
             "version": list(sys.version_info[:3]),
             "abi": sysconfig.get_config_var("SOABI") or "",
-            "platform": sysconfig.get_platform(),
+            # `universal2` is for two machines, and what is installed may be for this one alone.
+            "platform": sysconfig.get_platform().replace("universal2", os.uname().machine),
             "path": sys.path,
             "stdlib": list(standard_library()),
             "site": list(site_directories()),

@@ -14,8 +14,14 @@ if TYPE_CHECKING:
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 """Categories Cc, Zl and Zp, and what turns the direction of the text around it: a name with one of them looks
 like another. Joiners and marks are left, which names in some languages and emoji need."""
+_NATIVE = re.compile(r".*\.(so(\.[0-9.]+)?|pyd|dylib)", re.DOTALL)
 _SURROGATE = re.compile("[\ud800-\udfff]")
 """How Python hands out bytes of a file name that are not UTF-8 (PEP 383)."""
+
+
+def is_native(path: str) -> bool:
+    """Return whether a file of this name runs on one platform only: an extension or a library."""
+    return _NATIVE.fullmatch(path) is not None
 
 
 def archive_path(text: str) -> ArchivePath:

@@ -61,11 +61,19 @@ def describe(url: str) -> dict[str, Any]:
         "version": platform.python_version(),
         "abi": sysconfig.get_config_var("SOABI") or "",
         "platform": sysconfig.get_platform(),
-        "libc": " ".join(platform.libc_ver()).strip(),
+        "machine": os.uname().machine,
+        "system": system_release(platform.libc_ver(), platform.mac_ver()[0]),
         "ray": ray.__version__,
         "free": shutil.disk_usage("/tmp").free,
         "store": fault_of_store(url) if url else None,
     }
+
+
+def system_release(libc: tuple[str, str], macos: str) -> str:
+    """Return what native files need a version of: `glibc 2.36`, `macOS 14.5`; empty if nobody knows."""
+    if macos.startswith("10.16"):  # any since 11, to a Python that was built for older ones
+        return ""
+    return f"macOS {macos}" if macos else " ".join(libc).strip()
 
 
 def fault_of_store(url: str) -> str | None:

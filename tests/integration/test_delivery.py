@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -19,6 +19,9 @@ from raybundle.cluster.jobs import JobsClient
 from raybundle.cluster.packages import packages_of
 from raybundle.config import load_settings
 from raybundle.delivery import Archives, Cluster, begin_survey, deliver
+from raybundle.destination import for_nodes
+from raybundle.environment.platforms import Platform
+from raybundle.environment.target import TargetTag
 from raybundle.errors import (
     BundleError,
     ClusterError,
@@ -27,7 +30,7 @@ from raybundle.errors import (
     ObjectMissingError,
 )
 from raybundle.model import ArchivePath, Digest, ModuleName, ModuleTarget, RootSymbol
-from raybundle.pipeline import Request, for_nodes
+from raybundle.pipeline import Request
 from raybundle.store.local import LocalStore
 from raybundle.submission import JobOptions, Stored, prepare_run, submit, wait
 from tests.support.fake_dashboard import FakeDashboard
@@ -57,7 +60,8 @@ NODE: dict[str, Any] = {
     "version": "3.11.9",
     "abi": "cpython-311-x86_64-linux-gnu",
     "platform": "linux-x86_64",
-    "libc": "glibc 2.36",
+    "machine": "x86_64",
+    "system": "glibc 2.36",
     "ray": "2.60.0",
     "free": 10**9,
     "store": None,
@@ -304,21 +308,52 @@ def test_nodes_with_another_python_are_refused_before_the_submission(readable: S
     assert caught.value.hint == "`--python 3.12` builds for it"
 
 
-@pytest.mark.parametrize(
-    ("second", "setting", "minor"),
-    [("3.12.4", {}, "3.12"), ("3.11.9", {}, None), ("3.12.4", {"python": "3.10"}, None)],
-)
+def for_its_nodes(scene: Scene, setting: dict[str, str], *nodes: dict[str, Any]) -> TargetTag | None:
+    """Returns what a bundle for these nodes is for, as far as they decide."""
+    scene.nodes(*nodes)
+    settings = load_settings(setting, {}, scene.directory)
+    request = Request(ModuleTarget(ModuleName("job")), settings, scene.directory, scene.directory, {})
+    return for_nodes(request, begin_survey(scene.cluster, scene.store)).cluster
+
+
+@pytest.mark.parametrize(("second", "minor"), [("3.12.4", "3.12"), ("3.11.9", None)])
 def test_a_bundle_is_made_for_nodes_that_all_have_another_python(
-    readable: Scene, second: str, setting: dict[str, str], minor: str | None
+    readable: Scene, second: str, minor: str | None
 ) -> None:
-    readable.nodes({"version": "3.12.1"}, {"address": "10.0.0.3", "version": second})
-    settings = load_settings(setting, {}, readable.directory)
-    target = ModuleTarget(ModuleName("job"))
-    request = Request(target, settings, readable.directory, readable.directory, {})
+    other = {"address": "10.0.0.3", "version": second}
+    found = for_its_nodes(readable, {}, {"version": "3.12.1"}, other)
 
-    found = for_nodes(request, begin_survey(readable.cluster, readable.store))
+    assert (found and found.minor) == minor
 
-    assert (found.cluster and found.cluster.minor) == minor
+
+def test_a_bundle_is_made_for_the_oldest_glibc_of_the_nodes_whatever_python_is_set(readable: Scene) -> None:
+    older = {"address": "10.0.0.3", "system": "glibc 2.31", "version": "3.11.2"}
+    setting = {"python": "3.11"}
+
+    assert for_its_nodes(readable, setting, {}, older) == TargetTag(
+        "cpython", "3.11", Platform("linux", "x86_64", "gnu", (2, 31))
+    )
+
+
+def test_settings_for_both_leave_nothing_to_the_nodes(readable: Scene) -> None:
+    assert for_its_nodes(readable, {"python": "3.11", "platform": "linux"}, {}) is None
+
+
+def test_nodes_of_a_mac_run_what_is_for_their_machine_and_for_no_newer_system(readable: Scene) -> None:
+    mac = {"abi": "cpython-311-darwin", "platform": "macosx-10.9-universal2", "machine": "arm64"}
+    intel = {"host": "n2", "address": "10.0.0.3", "machine": "x86_64", "system": "macOS 14.5"}
+    old = {"host": "n3", "address": "10.0.0.4", "system": "macOS 11.7"}
+    readable.nodes({**mac, "system": "macOS 14.5"}, {**mac, **intel}, {**mac, **old})
+    python = PythonTag("cpython", "3.11", "cpython-311-darwin", "macosx-13.0-arm64")
+
+    with pytest.raises(BundleError) as caught:
+        deliver(ARCHIVES, replace(MANIFEST, python=python), readable.store, readable.cluster)
+
+    assert [line.partition(" has ")[0] for line in str(caught.value).splitlines()] == [
+        "node n2 (10.0.0.3)",
+        "node n3 (10.0.0.4)",
+    ]
+    assert caught.value.hint == "`--python 3.11` builds for it, `--platform macosx-14.5-x86_64` too"
 
 
 @pytest.mark.parametrize("status", ["FAILED", "SUCCEEDED"])

@@ -1,21 +1,20 @@
 from __future__ import annotations
 
+import os
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from raybundle.config import load_settings
-from raybundle.environment.platforms import parse_platform
+from raybundle.environment.platforms import Platform, parse_platform
 from raybundle.environment.target import TargetTag
 from raybundle.errors import RefusedFileError, UnresolvedImportError, UsageError
+from raybundle.graph.interpreter import describe
 from raybundle.model import ScriptTarget
 from raybundle.pipeline import Plan, Request, plan, target_interpreter
 from tests.support.small_project import tree
 from tests.support.wheels import elf
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 HERE = "{}.{}".format(*sys.version_info)
 OTHER = "3.12" if HERE != "3.12" else "3.11"
@@ -123,6 +122,26 @@ def test_what_a_cluster_says_of_itself_is_taken_where_nothing_is_set(tmp_path: P
 
     assert plan(request(project, cluster)).manifest.python.minor == OTHER
     assert plan(request(project, cluster, python=HERE)).manifest.python.minor == HERE
+
+
+def test_extensions_of_the_project_that_need_a_newer_libc_than_the_nodes_have_are_named(
+    tmp_path: Path,
+) -> None:
+    project = tree(tmp_path / "project", {"job.py": "import fast", "fast.so": ""})
+    nodes = TargetTag("cpython", HERE, Platform("linux", "x86_64", "gnu", (2, 17)))
+    (project / "fast.so").write_bytes(elf() + b"\0GLIBC_2.17\0")
+    assert plan(request(project, nodes)).manifest == planned(project).manifest
+    (project / "fast.so").write_bytes(elf() + b"\0GLIBC_2.29\0")
+
+    with pytest.raises(RefusedFileError, match=r"project/fast\.so is built for glibc 2\.29"):
+        plan(request(project, nodes))
+
+
+def test_an_interpreter_for_both_machines_of_a_mac_is_here_for_this_one(tmp_path: Path) -> None:
+    environ = {"_PYTHON_HOST_PLATFORM": "macosx-10.9-universal2"}  # what `sysconfig.get_platform()` says then
+    found = describe(Path(sys.executable), environ, tmp_path, tmp_path / "cache")
+
+    assert found.platform == f"macosx-10.9-{os.uname().machine}"
 
 
 def test_a_platform_that_does_not_exist_is_refused(tmp_path: Path) -> None:

@@ -22,9 +22,9 @@ from raybundle.bundle.manifest import (
     format_manifest,
     parse_manifest,
 )
-from raybundle.bundle.manifest_rules import is_native
 from raybundle.bundle.pack import pack
 from raybundle.errors import BundleError
+from raybundle.graph.archive_paths import is_native
 from raybundle.model import ArchivePath, CollectedFile, RootSymbol
 
 if TYPE_CHECKING:

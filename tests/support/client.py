@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from raybundle.environment.target import TargetTag
     from raybundle.model import Resolution
 
 
@@ -49,10 +50,17 @@ class Client:
         own = {"UV_OFFLINE": "1", "UV_NO_INDEX": "1", "UV_FIND_LINKS": str(self.links)}
         return {**kept, **own, "UV_CACHE_DIR": str(self.directory / "uv")}
 
-    def install(self, name: str, tag: str = "py3-none-any", *, requires: Sequence[str] = ()) -> Distribution:
+    def install(
+        self,
+        name: str,
+        tag: str = "py3-none-any",
+        *,
+        requires: Sequence[str] = (),
+        files: Mapping[str, bytes] | None = None,
+    ) -> Distribution:
         """Installs a distribution, and offers a wheel of it for the nodes where `tag` is for all."""
         wheel = make_wheel(
-            self.links if tag == "py3-none-any" else self.directory, name, tag, requires=requires
+            self.links if tag == "py3-none-any" else self.directory, name, tag, requires=requires, files=files
         )
         project, _, version = name.partition("-")
         return Distribution(project, version, "bundle", 1, metadata=install_wheel(self.site, wheel))
@@ -64,11 +72,12 @@ class Client:
         platform: str | None = None,
         editable: tuple[tuple[str, str], ...] = (),
         environ: Mapping[str, str] | None = None,
+        cluster: TargetTag | None = None,
     ) -> Resolution:
         """Returns the resolution of a job that needs these, as it travels; an empty variable is none."""
         self.project.mkdir(exist_ok=True)
         here = replace(INTERPRETER, executable=sys.executable, site=(str(self.site),), projects=editable)
-        tag = target_of(python, platform, here)
+        tag = target_of(python, platform, here, cluster)
         resolution = graph(
             project=self.project,
             interpreter=here if tag is None else as_on_target(here, tag),

@@ -9,6 +9,7 @@ from raybundle.errors import RefusedFileError
 from tests.support.wheels import elf, mach_o, portable_executable, universal
 
 LINUX = TargetTag("cpython", "3.11", parse_platform("linux"))
+OLD_LINUX = TargetTag("cpython", "3.11", parse_platform("x86_64-manylinux_2_28"))
 MACOS = TargetTag("cpython", "3.11", parse_platform("macos"))
 WINDOWS = TargetTag("cpython", "3.11", parse_platform("windows"))
 X86, ARM = 0x01000007, 0x0100000C
@@ -26,6 +27,8 @@ X86, ARM = 0x01000007, 0x0100000C
         ("a.so", b"INPUT(libm.so.6)", LINUX),
         ("a.so", b"", LINUX),
         ("a.so", b"MZ", LINUX),
+        ("a.so", elf() + b"\0GLIBC_2.17\0GLIBC_2.2.5\0GLIBC_PRIVATE\0", OLD_LINUX),
+        ("a.so", elf() + b"\0GLIBC_2.38\0", LINUX),
     ],
 )
 def test_what_loads_or_says_nothing_is_taken(name: str, head: bytes, tag: TargetTag) -> None:
@@ -43,6 +46,8 @@ def test_what_loads_or_says_nothing_is_taken(name: str, head: bytes, tag: Target
         ("a.abi3.so", elf(183), LINUX, "Linux on aarch64"),
         ("a.so", universal(X86), MACOS, "macOS on x86_64"),
         ("a.pyd", portable_executable(0xAA64), WINDOWS, "Windows on aarch64"),
+        ("a.so", elf() + b"\0GLIBC_2.38\0GLIBC_2.4\0", OLD_LINUX, r"glibc 2\.38"),
+        ("a.so.1.2", elf() + b"\0GLIBC_ABI_DT_RELR\0GLIBC_2.4\0", OLD_LINUX, r"glibc 2\.36"),
         ("a.cpython-311d-x86_64-linux-gnu.so", elf(), LINUX, "a CPython with the flags d"),
     ],
 )

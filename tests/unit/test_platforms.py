@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from raybundle.environment.platforms import Platform, parse_platform
+from raybundle.environment import platforms
+from raybundle.environment.platforms import Platform, common_platform, described_platform, parse_platform
 from raybundle.environment.target import TargetTag, as_on_target, target_of
 from raybundle.errors import UsageError
 from raybundle.graph.conditions import environment_of
@@ -20,7 +21,6 @@ MACOS = replace(INTERPRETER, abi="cpython-311-darwin", platform="macosx-11.0-arm
         ("linux", "linux-x86_64", "x86_64-unknown-linux-gnu"),
         ("x86_64-manylinux_2_28", "linux-x86_64", "x86_64-manylinux_2_28"),
         ("x86_64-manylinux_2_30", "linux-x86_64", "x86_64-manylinux_2_28"),
-        ("x86_64-manylinux_2_5", "linux-x86_64", "x86_64-unknown-linux-gnu"),
         ("aarch64-manylinux2014", "linux-aarch64", "aarch64-manylinux_2_17"),
         ("aarch64-unknown-linux-musl", "linux-aarch64", "aarch64-unknown-linux-musl"),
         ("linux-aarch64", "linux-aarch64", "aarch64-unknown-linux-gnu"),
@@ -47,6 +47,69 @@ def test_a_name_of_no_platform_is_refused_with_the_nearest(name: str, hint: str)
         parse_platform(name)
 
     assert str(caught.value.hint).startswith(hint)
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("x86_64-manylinux_2_5", r"glibc older than 2\.17"),
+        ("macosx-10.9-universal2", "of which machine"),
+    ],
+)
+def test_what_no_wheels_can_be_asked_for_is_refused(name: str, reason: str) -> None:
+    with pytest.raises(UsageError, match=reason):
+        parse_platform(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "abi", "machine", "release", "sysconfig", "floor"),
+    [
+        ("linux-x86_64", "cpython-311-x86_64-linux-gnu", "x86_64", "glibc 2.36", "linux-x86_64", (2, 36)),
+        (
+            "linux-x86_64",
+            "cpython-311-x86_64-linux-gnu",
+            "x86_64",
+            "glibc 2.36.9000",
+            "linux-x86_64",
+            (2, 36),
+        ),
+        ("linux-x86_64", "cpython-311-x86_64-linux-gnu", "x86_64", "", "linux-x86_64", None),
+        ("linux-x86_64", "cpython-311-x86_64-linux-musl", "x86_64", "musl 1.2.5", "linux-x86_64", (1, 2)),
+        ("macosx-10.9-universal2", "cpython-311-darwin", "arm64", "macOS 14.5", "macosx-14.5-arm64", (14, 5)),
+        ("macosx-10.9-universal2", "cpython-311-darwin", "x86_64", "", "macosx-10.9-x86_64", (10, 9)),
+        ("macosx-11.0-arm64", "cpython-311-darwin", "arm64", "macOS 14", "macosx-14.0-arm64", (14, 0)),
+    ],
+)
+def test_a_node_is_what_its_interpreter_and_its_system_say(  # noqa: PLR0917 - a row of a table
+    name: str, abi: str, machine: str, release: str, sysconfig: str, floor: tuple[int, int] | None
+) -> None:
+    found = described_platform(name, abi, machine, release)
+
+    assert (found.sysconfig, found.floor) == (sysconfig, floor)
+    assert parse_platform(found.setting).sysconfig == sysconfig
+
+
+def test_of_nodes_with_several_glibcs_the_oldest_counts() -> None:
+    nodes = [replace(LINUX, floor=floor) for floor in ((2, 36), (2, 28), None, (2, 31))]
+
+    assert common_platform(nodes) == replace(LINUX, floor=(2, 28))
+    assert common_platform([*nodes, replace(LINUX, libc="musl")]) is None
+
+
+@pytest.mark.parametrize(
+    ("bundle", "node", "runs"),
+    [
+        ("macosx-11.0-arm64", Platform("macosx", "aarch64", "", (14, 0)), True),
+        ("macosx-14.0-arm64", Platform("macosx", "aarch64", "", (13, 6)), False),
+        ("macosx-11.0-x86_64", Platform("macosx", "aarch64", "", (14, 0)), False),
+        ("macosx-10.9-universal2", Platform("macosx", "aarch64", "", (14, 0)), True),
+        ("linux-x86_64", Platform("macosx", "x86_64", "", (14, 0)), False),
+    ],
+)
+def test_a_mac_runs_what_is_for_its_machine_and_for_no_newer_system(
+    bundle: str, node: Platform, runs: bool
+) -> None:
+    assert node.runs_files_of(described_platform(bundle, "cpython-311-darwin")) is runs
 
 
 @pytest.mark.parametrize(
@@ -105,6 +168,19 @@ def test_what_the_cluster_says_counts_where_no_setting_does() -> None:
     assert target_of(None, None, INTERPRETER, cluster) == cluster
     assert target_of("3.11", "linux", INTERPRETER, cluster) is None
     assert target_of(None, None, INTERPRETER, TargetTag("cpython", "3.11", LINUX)) is None
+
+
+def test_nodes_with_an_older_glibc_are_another_target_that_is_much_like_here(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(platforms, "own_release", lambda: "glibc 2.36")
+    older, newer = (TargetTag("cpython", "3.11", replace(LINUX, floor=each)) for each in ((2, 28), (2, 39)))
+
+    assert target_of(None, None, INTERPRETER, older) == replace(older, alike=True)
+    assert str(older) == "Python 3.11 on linux-x86_64 with glibc 2.28"
+    assert target_of(None, None, INTERPRETER, newer) is None
+    other = target_of("3.12", None, INTERPRETER, older)
+    assert other == TargetTag("cpython", "3.12", older.platform)
 
 
 def test_pypy_has_no_other_target() -> None:
