@@ -17,7 +17,7 @@ from raybundle.cluster.jobs import JobsClient
 from raybundle.cluster.secrets import refuse_literals
 from raybundle.config import cache_directory, load_settings
 from raybundle.delivery import Cluster, begin_survey
-from raybundle.destination import for_nodes
+from raybundle.destination import for_nodes, require_embedded, require_embedded_for
 from raybundle.graph.project import find_target, project_of
 from raybundle.model import ModuleName, ModuleTarget
 from raybundle.pipeline import Request, find_bundle, open_request_store
@@ -110,6 +110,8 @@ def submit(
         store = open_request_store(request.settings, os.environ)
         cluster = begin_survey(_cluster(request.settings), store)
         request = for_nodes(request, cluster)
+    else:
+        require_embedded(request)
     planned = _plan(request)
     stored = _store(planned, request.settings)
     executable = planned.resolution.interpreter.executable
@@ -120,7 +122,10 @@ def run(ref: str, arguments: Sequence[str] = (), **settings: Any) -> Job:
     """Returns the job of a bundle of the store, named by its digest, the start of it, or a name."""
     found = _settings(settings, Path.cwd())
     stored = find_bundle(open_request_store(found, os.environ), ref)
-    return _job(stored, found, arguments, _cluster(found, found.text("python") or sys.executable))
+    python = found.text("python")
+    if not found.text("address"):
+        python = require_embedded_for(stored.manifest.python, python, os.environ)
+    return _job(stored, found, arguments, _cluster(found, python or sys.executable))
 
 
 def _request(target: str | Path, module: bool, settings: Mapping[str, Any]) -> Request:

@@ -23,7 +23,7 @@ from raybundle.cli.request import (
     settings_of,
 )
 from raybundle.delivery import begin_survey
-from raybundle.destination import for_nodes
+from raybundle.destination import for_nodes, require_embedded, require_embedded_for
 from raybundle.errors import (
     JobError,
     JobFailedError,
@@ -93,6 +93,8 @@ def submit_target(arguments: argparse.Namespace, console: Console) -> int:
         request = for_nodes(request, cluster)
         if request.cluster is not None and (tag := target_tag(request)) is not None:
             console.note(f"its nodes have {tag}: the bundle is for them")
+    else:
+        require_embedded(request)
     planned = checked_plan(request, console, strict=arguments.strict)
     stored = store_plan(planned, store, console)
     console.note(
@@ -132,7 +134,10 @@ def run_bundle(arguments: argparse.Namespace, console: Console) -> int:
         "uploaded_bytes": 0,
         "warnings": [],
     }
-    cluster = find_cluster(arguments, settings, console, settings.text("python"))
+    python = settings.text("python")
+    if not settings.text("address"):
+        python = require_embedded_for(stored.manifest.python, python, os.environ)
+    cluster = find_cluster(arguments, settings, console, python)
     return _submit(_Order(stored, store, cluster, timings, details, arguments, console), options)
 
 

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from raybundle.cluster.access import make_access
 from raybundle.cluster.processes import Process, end_family, find_family, find_process
 from raybundle.errors import ClusterError
+from raybundle.graph.interpreter import MINOR
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -53,7 +54,7 @@ machine's address and Ray listens to the network (`get_node_ip_address` in ray/_
 PROBE = """
 import importlib.metadata, importlib.util, json, sys
 import aiohttp, ray._version
-print(json.dumps([sys.executable, sys.prefix, ray._version.version]))
+print(json.dumps([sys.executable, sys.prefix, ray._version.version, "%d.%d" % sys.version_info[:2]]))
 """
 
 
@@ -92,12 +93,18 @@ class RayInterpreter:
     executable: Path
     prefix: Path
     ray_version: str
+    minor: str
+    """Of Python, such as `3.12`."""
 
 
 def up(python: str, options: LocalOptions | None = None) -> LocalCluster:
     """Returns the running cluster, or starts one; of many parallel callers one starts it.
 
     A running cluster is kept whatever interpreter and options it was started with: jobs may run on it.
+
+    Args:
+        python: path of an interpreter, or a version such as `3.12`.
+        options: what it offers.
 
     Raises:
         ClusterError: Ray is not there or does not come up.
@@ -113,6 +120,18 @@ def up(python: str, options: LocalOptions | None = None) -> LocalCluster:
         except BaseException:
             _remove()
             raise
+
+
+def interpreter(python: str) -> str:
+    """Returns the interpreter of the embedded cluster: the running one's, else that which `up` would take.
+
+    Raises:
+        ClusterError: neither `python` nor ours has Ray.
+    """
+    cluster = _read()
+    if cluster is not None and find_process(cluster.processes[0].pid) == cluster.processes[0]:
+        return cluster.python
+    return str(_find_ray(python).executable)
 
 
 def down() -> bool:
@@ -187,12 +206,29 @@ def _remove() -> bool:
 
 def _find_ray(python: str) -> RayInterpreter:
     """Returns the interpreter if it has Ray, else our own: `raybundle[ray]` brings one to any project."""
+    if MINOR.fullmatch(python):
+        return _find_version(python)
     try:
         return _ask(python)
     except ClusterError:
         with contextlib.suppress(ClusterError):
             return _ask(sys.executable)
         raise
+
+
+def _find_version(version: str) -> RayInterpreter:
+    """Returns the first that has Ray: the active environment's, our own, `python3.N` on PATH."""
+    active = os.environ.get("VIRTUAL_ENV")
+    candidates = (active and f"{active}/bin/python", sys.executable, shutil.which(f"python{version}"))
+    for candidate in filter(None, candidates):
+        with contextlib.suppress(ClusterError):
+            found = _ask(candidate)
+            if found.minor == version:
+                return found
+    raise ClusterError(
+        f"no Python {version} with Ray is here for the embedded cluster",
+        hint=f"install 'raybundle[ray]' for a `python{version}` on PATH, or name a cluster with --address",
+    )
 
 
 def _ask(python: str) -> RayInterpreter:
@@ -209,8 +245,8 @@ def _ask(python: str) -> RayInterpreter:
             f"`{python}` cannot start the embedded cluster: {reason}",
             hint="pip install 'raybundle[ray]' for this interpreter, or name a cluster with --address",
         )
-    executable, prefix, version = json.loads(done.stdout)
-    return RayInterpreter(Path(executable), Path(prefix), version)
+    executable, prefix, version, minor = json.loads(done.stdout)
+    return RayInterpreter(Path(executable), Path(prefix), version, minor)
 
 
 def _start(interpreter: RayInterpreter, options: LocalOptions) -> LocalCluster:

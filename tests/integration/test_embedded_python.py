@@ -1,0 +1,103 @@
+"""The embedded cluster runs on one Python of this machine; a bundle for another is refused at once."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from raybundle.bundle.manifest import PythonTag
+from raybundle.cli.main import main
+from raybundle.cluster import local
+from raybundle.cluster.processes import find_process
+from raybundle.config import load_settings
+from raybundle.destination import require_embedded, require_embedded_for
+from raybundle.errors import BundleError, ClusterError
+from raybundle.model import ScriptTarget
+from raybundle.pipeline import Request
+from tests.support.booting import find_base
+from tests.support.small_project import tree
+
+HERE = "{}.{}".format(*sys.version_info)
+OTHER = "3.12" if HERE != "3.12" else "3.11"
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project whose user has our environment, and no cluster."""
+    for name in ("RAYBUNDLE_ADDRESS", "RAY_API_SERVER_ADDRESS", "RAY_ADDRESS", "RAYBUNDLE_STORE"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in (("LOCAL_STATE", "state"), ("STORE", "store")):
+        monkeypatch.setenv(f"RAYBUNDLE_{name}", str(tmp_path / value))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("VIRTUAL_ENV", sys.prefix)
+    directory = tree(tmp_path / "project", {"job.py": "pass", "pyproject.toml": ""})
+    monkeypatch.chdir(directory)
+    return directory
+
+
+def pretend_running(python: str) -> None:
+    """Records a cluster of this interpreter whose leader lives."""
+    ours = find_process(os.getpid())
+    assert ours is not None
+    local._write(local.LocalCluster("http://127.0.0.1:1", python, "2.60.0", "/nowhere", (ours,)))
+
+
+def request(project: Path, **settings: str) -> Request:
+    found = load_settings(settings, {}, project)
+    return Request(ScriptTarget(project / "job.py"), found, project, project, os.environ)
+
+
+@pytest.mark.parametrize(
+    ("setting", "wanted"),
+    [(("--python", OTHER), f"Python {OTHER} on"), (("--platform", "linux-s390x"), "on linux-s390x")],
+)
+def test_what_the_embedded_cluster_cannot_run_is_refused_before_it_is_built(
+    project: Path, setting: tuple[str, ...], wanted: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    code = main(["submit", *setting, "job.py"])
+
+    said = capfd.readouterr().err
+    assert (code, (project.parent / "store").exists()) == (3, False)
+    assert f"the embedded cluster runs Python {HERE} on" in said
+    assert wanted in said
+    assert f"without `{setting[0]}`" in said
+
+
+def test_what_the_embedded_cluster_runs_is_not_refused(project: Path) -> None:
+    require_embedded(request(project))
+    require_embedded(request(project, python=HERE, platform="x86_64-manylinux_2_17"))
+
+
+def test_a_cluster_that_runs_on_another_python_than_the_environment_is_named(project: Path) -> None:
+    other = find_base(OTHER) or pytest.skip(f"no Python {OTHER} here")
+    pretend_running(other)
+
+    with pytest.raises(BundleError, match=f"runs Python {OTHER} on .*{other}.* for Python {HERE}") as caught:
+        require_embedded(request(project))
+
+    assert "raybundle local down" in str(caught.value.hint)
+
+
+@pytest.mark.usefixtures("project")
+def test_a_bundle_of_the_store_starts_a_cluster_of_its_own_version_or_none() -> None:
+    native = ("cpython-311-darwin", "macosx-11.0-arm64")
+
+    assert Path(require_embedded_for(PythonTag("cpython", HERE), None, os.environ)).samefile(sys.executable)
+    with pytest.raises(ClusterError, match=r"no Python 3\.98 with Ray"):
+        require_embedded_for(PythonTag("cpython", "3.98"), None, os.environ)
+    with pytest.raises(BundleError, match=f"runs Python {HERE} .* for Python 3.98"):
+        require_embedded_for(PythonTag("cpython", "3.98"), sys.executable, os.environ)
+    with pytest.raises(BundleError, match=r"for Python .* on macosx-11\.0-arm64"):
+        require_embedded_for(PythonTag("cpython", HERE, *native), None, os.environ)
+
+
+def test_a_version_names_an_interpreter_of_that_version_that_has_ray(project: Path) -> None:
+    assert Path(local.interpreter(HERE)).samefile(sys.executable)
+    with pytest.raises(ClusterError, match=r"no Python 3\.98 with Ray") as caught:
+        local.interpreter("3.98")
+
+    assert "--address" in str(caught.value.hint)
+    assert not (project.parent / "state" / "cluster.json").exists()
