@@ -179,6 +179,8 @@ def _install(order: Order, resolved: str, directory: Path, workshop: Workshop) -
         constraints.write_text("\n".join(own), "utf-8")  # with the hashes, which a pyproject.toml cannot have
         given = [str(requirements), *_project_file([_bare(each) for each in own], Path(partial), workshop)]
         prefix = Path(partial, "prefix")
+        (prefix / "lib").mkdir(parents=True)
+        (prefix / "lib64").symlink_to("lib")  # as in a venv: Fedora's Python has native files there
         # With --prefix, scripts lie beside the site-packages directory; --target would put them into it.
         run_uv(
             [

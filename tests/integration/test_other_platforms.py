@@ -14,11 +14,20 @@ from raybundle.environment.platforms import parse_platform
 from raybundle.environment.target import TargetTag
 from raybundle.errors import BundleError, RefusedFileError, UsageError
 from raybundle.model import Distribution, ModuleName
+from tests.support.booting import make_interpreter
 from tests.support.client import Client, versions
 from tests.support.wheels import elf, install_wheel, make_wheel
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+LIB64 = """
+import sysconfig
+for scheme in sysconfig._INSTALL_SCHEMES.values():
+    scheme["platlib"] = scheme["platlib"].replace("{platlibdir}", "lib64")
+"""
+"""As Fedora has it."""
 
 
 @pytest.fixture
@@ -281,6 +290,23 @@ def test_who_tells_pip_to_ask_no_index_asks_none(client: Client) -> None:
     equipped = client.equipped(alpha, python="3.12", environ={**told, "PIP_CONFIG_FILE": str(file)})
 
     assert [each.name for each in equipped.distributions] == ["alpha"]
+
+
+def test_what_is_fetched_is_whole_where_an_interpreter_keeps_native_files_elsewhere(client: Client) -> None:
+    python = make_interpreter(client.directory / "fedora", sys.executable)
+    [site] = (client.directory / "fedora").glob("lib/python3*/site-packages")
+    (site / "sitecustomize.py").write_text(LIB64)
+    pure = client.install("pure-1.0")
+    for name in ("native-1.0", "other-1.0"):
+        make_wheel(
+            client.links, name, "cp312-cp312-linux_x86_64", files={f"{name[:5]}.so": elf()}, pure=False
+        )
+    needed = [pure, *(Distribution(name, "1.0", "bundle", 1) for name in ("native", "other"))]
+
+    for some in (needed, needed[1:]):
+        found = client.equipped(*some, python="3.12", executable=str(python))
+
+        assert versions(found) == {each.name: "1.0" for each in some}
 
 
 def test_from_a_registry_come_the_files_of_a_mac(client: Client) -> None:

@@ -73,10 +73,11 @@ class Client:
         editable: tuple[tuple[str, str], ...] = (),
         environ: Mapping[str, str] | None = None,
         cluster: TargetTag | None = None,
+        executable: str = sys.executable,
     ) -> Resolution:
         """Returns the resolution of a job that needs these, as it travels; an empty variable is none."""
         self.project.mkdir(exist_ok=True)
-        here = replace(INTERPRETER, executable=sys.executable, site=(str(self.site),), projects=editable)
+        here = replace(INTERPRETER, executable=executable, site=(str(self.site),), projects=editable)
         tag = target_of(python, platform, here, cluster)
         resolution = graph(
             project=self.project,

@@ -20,6 +20,7 @@ def make_wheel(
     *,
     requires: Sequence[str] = (),
     files: Mapping[str, bytes] | None = None,
+    pure: bool = True,
 ) -> Path:
     """Writes a wheel of `name`, such as `alpha-1.0`, and returns its path; by default it has one module."""
     directory.mkdir(parents=True, exist_ok=True)
@@ -29,7 +30,7 @@ def make_wheel(
     content = {
         **(files or {f"{project}.py": f"version = {version!r}\n".encode()}),
         f"{info}/METADATA": "\n".join(["Metadata-Version: 2.1", *lines, ""]).encode(),
-        f"{info}/WHEEL": f"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: {tag}\n".encode(),
+        f"{info}/WHEEL": f"Wheel-Version: 1.0\nRoot-Is-Purelib: {str(pure).lower()}\nTag: {tag}\n".encode(),
     }
     record = "".join(f"{path},sha256={_record_hash(data)},{len(data)}\n" for path, data in content.items())
     file = directory / f"{name}-{tag}.whl"
