@@ -128,7 +128,7 @@ def _build() -> tuple[ArgumentParser, dict[str, ArgumentParser]]:
     _add_cluster_commands(add)
     local = add("local", "Start, stop or show the embedded single-machine cluster.")
     local.add_argument("action", choices=["up", "down", "status"])
-    local.add_argument("--python", help="interpreter that has Ray")
+    local.add_argument("--python", help="interpreter that has Ray: a path, or a version such as 3.12")
     local.add_argument("--num-cpus", type=int)
     local.add_argument("--object-store-memory", type=int, metavar="BYTES")
     config = add("config", "Show every setting, its value and where it comes from.")

@@ -30,6 +30,9 @@ _PE = {0x014C: "i686", 0x8664: "x86_64", 0xAA64: "aarch64"}
 """`Machine` of the COFF header (PE format of Microsoft)."""
 _SYSTEMS = {"linux": "Linux", "macosx": "macOS", "win": "Windows"}
 
+_NEVER = 9
+"""The turn of a file that Python does not try: more than it has suffixes of extensions."""
+
 Built = tuple[str, str]
 """System and machine."""
 
@@ -37,7 +40,7 @@ Built = tuple[str, str]
 def check_native(files: Iterable[tuple[str, bytes]], tag: TargetTag) -> None:
     """Refuse extension modules and libraries that do not load on the target.
 
-    One for another target may lie beside one of the same module that loads.
+    One for another target may lie beside one of the same module that loads, if Python tries that one first.
 
     Args:
         files: name and content of each, or its first `HEAD` bytes: by them, no newer glibc is found.
@@ -47,9 +50,14 @@ def check_native(files: Iterable[tuple[str, bytes]], tag: TargetTag) -> None:
         RefusedFileError: there are such files; all of them are named.
     """
     found = {name: _fault(name, head, tag) for name, head in files}
-    loading = {_module(name) for name, fault in found.items() if fault is None}
-    faults = [f"{name} is {fault}" for name, fault in sorted(found.items()) if fault]
-    faults = [each for each in faults if _module(each.partition(" is ")[0]) not in loading]
+    loading: dict[str, int] = {}
+    for name in (name for name, fault in found.items() if fault is None):
+        loading[_module(name)] = min(_turn(name, tag), loading.get(_module(name), _NEVER))
+    faults = [
+        f"{name} is {fault}"
+        for name, fault in sorted(found.items())
+        if fault and _turn(name, tag) < loading.get(_module(name), _NEVER + 1)
+    ]
     if faults:
         raise RefusedFileError(
             f"the bundle is for {tag}, where these files do not load:\n" + "\n".join(faults),
@@ -74,6 +82,14 @@ def installed_native_files(
             for file in native_below(each.metadata):
                 with file.open("rb") as stream:
                     yield str(file), stream.read(HEAD)
+
+
+def _turn(name: str, tag: TargetTag) -> int:
+    """Return as which of the files of a module Python tries one with this name: the first is 0."""
+    kind = ".pyd" if tag.platform.system == "win" else ".so"
+    suffixes = [f".{tag.platform.soabi(tag.minor)}{kind}", f".abi3{kind}", kind]
+    suffix = "".join(name.rpartition("/")[2].partition(".")[1:])
+    return suffixes.index(suffix) if suffix in suffixes else _NEVER
 
 
 def _module(name: str) -> str:

@@ -69,6 +69,22 @@ def test_one_for_another_python_may_lie_beside_one_that_loads() -> None:
     check_native([(name, elf()) for name in names], LINUX)
 
 
+@pytest.mark.parametrize("names", [("a.so", "a.abi3.so"), ("a.abi3.so", "a.cpython-311-x86_64-linux-gnu.so")])
+def test_one_that_loads_excuses_none_that_python_takes_before_it(names: tuple[str, str]) -> None:
+    loads, first = names
+
+    with pytest.raises(RefusedFileError, match=f"p/{first} is built for Linux on aarch64"):
+        check_native([(f"p/{loads}", elf()), (f"p/{first}", elf(183))], LINUX)
+    check_native([(f"p/{first}", elf()), (f"p/{loads}", elf(183))], LINUX)
+
+
+def test_one_that_loads_excuses_none_whose_name_says_is() -> None:
+    files = [("p/a.so", elf()), ("p/a is b.so", elf(183))]
+
+    with pytest.raises(RefusedFileError, match=r"p/a is b\.so is built for Linux on aarch64"):
+        check_native(files, LINUX)
+
+
 def test_one_that_loads_elsewhere_excuses_nothing() -> None:
     names = ("p/a.cpython-312-x86_64-linux-gnu.so", "q/a.cpython-311-x86_64-linux-gnu.so")
 
