@@ -29,10 +29,7 @@ def for_nodes(request: Request, cluster: Cluster) -> Request:
     Of several glibcs, or versions of macOS, the oldest counts. What the settings say counts before that;
     nodes that differ otherwise are refused when the bundle is delivered.
     """
-    settings = request.settings
-    if cluster.survey is None or (settings.text("python") and settings.text("platform")):
-        return request
-    found = cluster.survey.result()
+    found = None if cluster.survey is None else cluster.survey.result()
     nodes = () if found is None else found.nodes
     kinds = {(node.implementation, node.minor, node.abi) for node in nodes}
     platform = common_platform(node.native for node in nodes)

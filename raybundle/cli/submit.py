@@ -91,7 +91,8 @@ def submit_target(arguments: argparse.Namespace, console: Console) -> int:
     if request.settings.text("address"):  # a bundle is made for its nodes
         cluster = begin_survey(find_cluster(arguments, request.settings, console), store)
         request = for_nodes(request, cluster)
-        if request.cluster is not None and (tag := target_tag(request)) is not None:
+        tag = target_tag(request)
+        if tag is not None and replace(tag, alike=False) == request.cluster:
             console.note(f"its nodes have {tag}: the bundle is for them")
     else:
         require_embedded(request)

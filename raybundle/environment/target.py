@@ -41,7 +41,7 @@ def target_of(
         python: as the setting has it; a path, and nothing, mean the version of `interpreter`.
         platform: as the setting has it; nothing means this machine's.
         interpreter: the one against which the graph is resolved.
-        cluster: what a cluster says of itself; a setting that is there counts instead.
+        cluster: what a cluster says of itself; a setting counts before it, as far as it says something.
 
     Raises:
         UsageError: there is no such platform, or no wheels for such an interpreter can be asked for.
@@ -51,7 +51,9 @@ def target_of(
     minor = cluster.minor if cluster and not python else own
     if python and MINOR.fullmatch(python):
         minor = python
-    there = parse_platform(platform) if platform else cluster.platform if cluster else None
+    there = parse_platform(platform) if platform else None
+    if cluster and there in (None, replace(cluster.platform, floor=None)):  # what is set says no age
+        there = cluster.platform
     if minor == own and (there is None or there.runs_files_of(here)):
         return None
     usual = described_platform(interpreter.platform, interpreter.abi, os.uname().machine)

@@ -326,17 +326,13 @@ def test_a_bundle_is_made_for_nodes_that_all_have_another_python(
     assert (found and found.minor) == minor
 
 
-def test_a_bundle_is_made_for_the_oldest_glibc_of_the_nodes_whatever_python_is_set(readable: Scene) -> None:
+def test_a_bundle_is_made_for_the_oldest_glibc_of_the_nodes_whatever_is_set(readable: Scene) -> None:
     older = {"address": "10.0.0.3", "system": "glibc 2.31", "version": "3.11.2"}
-    setting = {"python": "3.11"}
+    setting = {"python": "3.11", "platform": "linux"}
 
     assert for_its_nodes(readable, setting, {}, older) == TargetTag(
         "cpython", "3.11", Platform("linux", "x86_64", "gnu", (2, 31))
     )
-
-
-def test_settings_for_both_leave_nothing_to_the_nodes(readable: Scene) -> None:
-    assert for_its_nodes(readable, {"python": "3.11", "platform": "linux"}, {}) is None
 
 
 def test_nodes_of_a_mac_run_what_is_for_their_machine_and_for_no_newer_system(readable: Scene) -> None:

@@ -179,6 +179,8 @@ def test_nodes_with_an_older_glibc_are_another_target_that_is_much_like_here(
     assert target_of(None, None, INTERPRETER, older) == replace(older, alike=True)
     assert str(older) == "Python 3.11 on linux-x86_64 with glibc 2.28"
     assert target_of(None, None, INTERPRETER, newer) is None
+    assert target_of("3.11", "linux", INTERPRETER, older) == replace(older, alike=True)
+    assert target_of(None, "x86_64-manylinux_2_40", INTERPRETER, older) is None
     other = target_of("3.12", None, INTERPRETER, older)
     assert other == TargetTag("cpython", "3.12", older.platform)
 
