@@ -35,6 +35,9 @@ READY_SECONDS = 30.0
 PORTS = range(20_000, 22_700)
 """SeaweedFS also listens at each port + 10,000; both stay below the ports of connections (32,768 up)."""
 
+MEMORY = "512MiB"
+"""What the server may hold before it takes pains to hold less: 120 MB first, 400 MB after large objects."""
+
 TRIES = 5
 """Starts until one meets no port that another process has just taken."""
 
@@ -101,7 +104,7 @@ def s3_server(ip: str = "127.0.0.1") -> Iterator[S3Server]:
 
 
 def _start(command: list[str], log: Path) -> subprocess.Popen[bytes]:
-    environ = os.environ | {"GOMEMLIMIT": "256MiB", "GOGC": "50"}
+    environ = os.environ | {"GOMEMLIMIT": MEMORY}
     with log.open("wb") as stream:
         return subprocess.Popen(command, stdout=stream, stderr=subprocess.STDOUT, env=environ)
 
