@@ -46,15 +46,27 @@ def work(embedded: Embedded, tmp_path: Path) -> Workplace:
     ],
 )
 def test_a_driver_that_ends(  # noqa: PLR0917 - a table
-    work: Workplace, kind: str, words: list[str], expected: int, own: int, said: str
+    work: Workplace, tmp_path: Path, words: list[str], expected: int, own: int, said: str
 ) -> None:
-    done = work.raybundle("--json", "submit", "--exit-code", kind, "job.py", *words)
+    name = f"ended-{tmp_path.name}"
+    submitted = work.raybundle(
+        *("--json", "submit", "--exit-code", "status", "--submission-id", name, "job.py"), *words
+    )
+    attached = work.raybundle("--json", "attach", "--exit-code", "job", name)
 
-    document = json.loads(done.stdout)
-    assert done.returncode == (own if kind == "job" else expected), done.stderr
-    assert document["exit_code"] == done.returncode
-    assert said in done.stderr
-    assert said in (document["error"] or "")
+    for done, code in ((submitted, expected), (attached, own)):
+        document = json.loads(done.stdout)
+        assert done.returncode == code, done.stderr
+        assert document["exit_code"] == code
+        assert said in done.stderr
+        assert said in (document["error"] or "")
+
+
+def test_a_driver_that_ends_with_a_code_of_its_own_gives_it_to_who_submits(work: Workplace) -> None:
+    done = work.raybundle("--json", "submit", "--exit-code", "job", "job.py", "code", "7")
+
+    assert done.returncode == 7, done.stderr
+    assert json.loads(done.stdout)["exit_code"] == 7
 
 
 def test_a_job_that_another_client_stops(work: Workplace, kind: str, tmp_path: Path) -> None:
