@@ -6,6 +6,7 @@ What is installed for them travels with them: the nodes have nothing but Ray.
 from __future__ import annotations
 
 import shutil
+import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -51,18 +52,22 @@ def courses(
     with ThreadPoolExecutor(AT_ONCE) as pool:
         started: dict[str, Future[Course]] = {}
         for job in JOBS:
-            started[job.name] = pool.submit(run_course, job, directory, three_nodes)
+            observed = threading.Event()
+            started[job.name] = pool.submit(run_course, job, directory, three_nodes, observed)
             if job.starts_ray:
-                started[job.name].exception()  # it needs the machine for itself
+                observed.wait()  # a Ray that starts needs the machine for itself
         yield started
     done = [each.result().outcome for each in started.values() if not each.exception()]
     request.config.stash[REPORT] = table(done) if done else []
 
 
-def run_course(job: Job, directory: Path, three_nodes: ThreeNodes) -> Course:
-    desk = make_desk(job, directory, **three_nodes.shared_environ)
-    outcome = Outcome(job, desk.imported(), desk.resolved())
-    return Course(outcome, run_without_source(desk))
+def run_course(job: Job, directory: Path, three_nodes: ThreeNodes, observed: threading.Event) -> Course:
+    try:
+        desk = make_desk(job, directory, **three_nodes.shared_environ)
+        imported = desk.imported()
+    finally:
+        observed.set()
+    return Course(Outcome(job, imported, desk.resolved()), run_without_source(desk))
 
 
 def run_without_source(desk: Desk) -> subprocess.CompletedProcess[str]:
