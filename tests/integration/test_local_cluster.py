@@ -92,14 +92,26 @@ def listening_addresses(pids: set[int]) -> set[str]:
     return {str(getattr(address, "ipv4_mapped", None) or address) for address in found}
 
 
-def test_of_twenty_parallel_ups_one_starts_the_cluster(state: Path) -> None:
+def test_of_twenty_parallel_ups_one_starts_a_cluster_which_survives_it_and_listens_to_this_machine_alone(
+    state: Path,
+) -> None:
     callers = [start_up(state) for _ in range(20)]
     addresses = {caller.communicate(timeout=120)[0] for caller in callers}
     leaders = [entry for entry in read_table().values() if leads(entry.process.pid, entry.session, state)]
+    cluster = local.status()
 
-    assert len(addresses) == 1
-    assert addresses == {f"{local.up(sys.executable).address}\n"}
+    assert cluster is not None
+    assert addresses == {f"{cluster.address}\n"}
+    assert local.up(sys.executable) == cluster
     assert len(leaders) == 1
+    assert os.getpgid(cluster.pids[0]) != os.getpgid(0)
+    assert Path(cluster.temp_dir).stat().st_mode & 0o777 == 0o700
+    assert run_job(cluster, "python -c 'import ray; ray.init(); print(6 * 7)'", until={"SUCCEEDED"}).endswith(
+        "42\n"
+    )
+    listening = listening_addresses({process.pid for process in living(cluster)})
+    assert listening
+    assert listening <= {"127.0.0.1", "::1"}
 
 
 def leads(pid: int, session: int, state: Path) -> bool:
@@ -108,24 +120,6 @@ def leads(pid: int, session: int, state: Path) -> bool:
         return pid == session and Path(f"/proc/{pid}/fd/1").readlink() == state / "ray.log"
     except OSError:
         return False
-
-
-def test_a_cluster_survives_the_group_of_the_process_that_started_it_and_listens_to_this_machine_alone(
-    state: Path,
-) -> None:
-    caller = start_up(state)
-    caller.communicate(timeout=120)
-    cluster = local.status()
-
-    assert cluster is not None
-    assert os.getpgid(cluster.pids[0]) != os.getpgid(0)
-    assert Path(cluster.temp_dir).stat().st_mode & 0o777 == 0o700
-    assert run_job(cluster, "python -c 'import ray; ray.init(); print(6 * 7)'", until={"SUCCEEDED"}).endswith(
-        "42\n"
-    )
-    addresses = listening_addresses({process.pid for process in living(cluster)})
-    assert addresses
-    assert addresses <= {"127.0.0.1", "::1"}
 
 
 def test_down_ends_exactly_what_up_started(
