@@ -140,22 +140,23 @@ def project_source(project: Path) -> str:
 
 def user_file(environ: Mapping[str, str]) -> Path:
     """Returns the path of the user's own configuration file."""
-    base = environ.get("XDG_CONFIG_HOME") or str(Path(environ.get("HOME", "~")).expanduser() / ".config")
-    return Path(base) / "raybundle" / "config.toml"
+    return _base(environ, "XDG_CONFIG_HOME", ".config") / "raybundle" / "config.toml"
 
 
 def default_store(environ: Mapping[str, str]) -> str:
     """Returns the local directory that is the store where none is configured."""
-    base = environ.get("XDG_DATA_HOME") or str(
-        Path(environ.get("HOME", "~")).expanduser() / ".local" / "share"
-    )
-    return str(Path(base) / "raybundle" / "store")
+    return str(_base(environ, "XDG_DATA_HOME", ".local/share") / "raybundle" / "store")
 
 
 def cache_directory(environ: Mapping[str, str]) -> Path:
     """Returns where what can be computed again is kept."""
-    base = environ.get("XDG_CACHE_HOME") or str(Path(environ.get("HOME", "~")).expanduser() / ".cache")
-    return Path(base) / "raybundle"
+    return _base(environ, "XDG_CACHE_HOME", ".cache") / "raybundle"
+
+
+def _base(environ: Mapping[str, str], variable: str, default: str) -> Path:
+    """Returns a directory of the user; a relative one is no setting (XDG Base Directory Specification)."""
+    named = environ.get(variable, "")
+    return Path(named) if named.startswith("/") else Path(environ.get("HOME", "~")).expanduser() / default
 
 
 def _layers(

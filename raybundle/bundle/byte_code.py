@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import json
@@ -15,7 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from raybundle.bundle.layer_archive import Member, write_archive
+from raybundle.bundle.layer_archive import Member, unwritable, write_archive
 from raybundle.bundle.layer_description import kept_document
 from raybundle.bundle.layer_document import is_compiled
 from raybundle.bundle.manifest import FORMAT, canonical_json
@@ -202,14 +203,17 @@ def _write(layer: str, head: dict[str, str], members: list[Member], folder: Path
     listing = canonical_json({"files": files, "format": FORMAT, "layer": layer, "magic": head["magic"]})
     found = ByteCode(layer, head["tag"], hashlib.sha256(listing).hexdigest(), folder)
     found = replace(found, archive=folder / f"{found.name}.zip")
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     partial = folder / f".{os.getpid()}-{secrets.token_hex(8)}"
     try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         partial.touch(mode=0o600)
         write_archive(partial, found.name, listing, members, sum(each.size for each in members))
         partial.replace(found.archive)
+    except OSError as error:
+        raise unwritable(found.name, folder, error) from error
     finally:
-        partial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            partial.unlink()
     return found
 
 

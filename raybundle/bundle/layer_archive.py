@@ -80,6 +80,14 @@ def write_archive(target: Path, name: str, document: bytes, members: Iterable[Me
                 _write(inner, member)
 
 
+def unwritable(name: str, folder: Path, error: OSError) -> BundleError:
+    """Returns the error about an archive that cannot be written into a folder of the cache."""
+    return BundleError(
+        f"cannot pack {name} in {folder}: {error.strerror}",
+        hint="make room there, or set XDG_CACHE_HOME to a directory elsewhere",
+    )
+
+
 def _content(stream: Any) -> zipfile.ZipFile:
     """Returns a zip that is written into another one as it comes, so that it lies nowhere by itself."""
     return zipfile.ZipFile(stream, "w", compresslevel=COMPRESSION_LEVEL)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import json
 import os
@@ -294,10 +295,11 @@ def kept_document(digest: Digest, cache: ScanCache) -> LayerDocument:
             return found
     except ValueError:
         pass
-    (cache.directory / name).unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        (cache.directory / name).unlink()
     raise BundleError(
         f"{cache.directory / name} does not say what layer {digest} holds",
-        hint="run the command again; XDG_CACHE_HOME names a directory that this user can write",
+        hint="run the command again, with XDG_CACHE_HOME set to a directory that can be written",
     )
 
 
@@ -307,7 +309,10 @@ def _document_name(digest: Digest) -> str:
 
 def _prune(cache: ScanCache) -> None:
     """Removes what was not used for longest where there is too much; it can be computed again."""
-    kept = list((cache.directory / _FOLDER).iterdir())
+    folder = cache.directory / _FOLDER
+    if not folder.is_dir():  # nothing can be kept there: `plan` does without, `kept_document` says so
+        return
+    kept = list(folder.iterdir())
     if len(kept) > KEPT:
         for path in sorted(kept, key=lambda each: each.stat().st_mtime)[: -KEPT // 2]:
             path.unlink(missing_ok=True)

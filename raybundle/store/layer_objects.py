@@ -9,10 +9,11 @@ import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from itertools import takewhile
+from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from raybundle.bundle.layer_archive import check_archive, layer_members, write_archive
+from raybundle.bundle.layer_archive import check_archive, layer_members, unwritable, write_archive
 from raybundle.bundle.layer_description import kept_document
 from raybundle.errors import BundleError, ObjectMissingError
 from raybundle.model import Digest
@@ -20,7 +21,6 @@ from raybundle.store.layout import byte_code_key, layer_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
-    from pathlib import Path
 
     from raybundle.bundle.byte_code import ByteCode
     from raybundle.bundle.layers import Layer
@@ -84,11 +84,15 @@ class LayerSender:
         if not waiting:
             return 0
         incoming = self.cache.directory / "incoming"
-        incoming.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _sweep(incoming)
         try:
-            with TemporaryDirectory(dir=incoming) as scratch:
-                return self._put_all(waiting, sizes, incoming / scratch)
+            incoming.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _sweep(incoming)
+            scratch = TemporaryDirectory(dir=incoming)
+        except OSError as error:
+            raise unwritable("layers", incoming, error) from error
+        try:
+            with scratch:
+                return self._put_all(waiting, sizes, Path(scratch.name))
         finally:
             self.receipts.save()
 
@@ -127,10 +131,7 @@ class LayerSender:
             size = path.stat().st_size
             created = self._send(each, path, size)
         except OSError as error:
-            raise BundleError(
-                f"cannot pack {each.name} in {scratch.parent}: {error.strerror}",
-                hint="make room there, or set XDG_CACHE_HOME to a directory elsewhere",
-            ) from error
+            raise unwritable(each.name, scratch.parent, error) from error
         finally:
             own.unlink(missing_ok=True)
         if not created:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import re
 import threading
 import zipfile
 from dataclasses import replace
@@ -19,7 +20,7 @@ from raybundle.store import Store, layer_objects, open_store
 from raybundle.store.layout import delivery_key, layer_key
 from raybundle.store.local import LocalStore
 from raybundle.store.receipts import Receipts
-from tests.support.installed import install
+from tests.support.installed import grow_old, install
 from tests.support.layered import plan_with
 
 if TYPE_CHECKING:
@@ -189,6 +190,30 @@ def test_an_object_of_another_size_than_the_one_that_was_sent_is_verified_again(
 
     with pytest.raises(DigestMismatchError, match=stored.layer_keys[0]):
         put(plan, store)
+
+
+def test_a_cache_directory_that_cannot_be_written_is_named_where_a_build_needs_it(
+    tmp_path: Path, three: list[Distribution]
+) -> None:
+    grow_old()
+    (tmp_path / "cache").write_text("no directory")
+    plan = planned(tmp_path, three)
+
+    with pytest.raises(BundleError, match=re.escape(str(tmp_path / "cache"))) as caught:
+        put(plan, open_store(str(tmp_path / "store"), {}))
+    assert "XDG_CACHE_HOME" in str(caught.value.hint)
+
+
+@pytest.mark.parametrize("folder", ["incoming", "byte-code"])
+def test_a_folder_of_the_cache_that_cannot_be_written_is_named(
+    folder: str, tmp_path: Path, three: list[Distribution]
+) -> None:
+    plan = planned(tmp_path, three)
+    (tmp_path / "cache/raybundle" / folder).write_text("no directory")
+
+    with pytest.raises(BundleError, match=rf"raybundle/{folder}.*: \w+") as caught:
+        put(plan, open_store(str(tmp_path / "store"), {}))
+    assert "XDG_CACHE_HOME" in str(caught.value.hint)
 
 
 class Crowded(LocalStore):
