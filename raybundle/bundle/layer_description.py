@@ -23,7 +23,13 @@ from raybundle.bundle.layer_document import (
     is_compiled,
     parse_document,
 )
-from raybundle.bundle.layer_files import RECORD, is_for_one_platform, listed_files, start_up_files
+from raybundle.bundle.layer_files import (
+    RECORD,
+    is_for_one_platform,
+    listed_files,
+    outside_files,
+    start_up_files,
+)
 from raybundle.bundle.manifest import canonical_json
 from raybundle.errors import BundleError, RefusedFileError
 from raybundle.graph.archive_paths import is_native
@@ -39,7 +45,7 @@ if TYPE_CHECKING:
     from raybundle.graph.cache import ScanCache
     from raybundle.model import Distribution
 
-_FORMAT = 3
+_FORMAT = 4
 """Of what is kept here; another number is another way to describe."""
 _FOLDER = "layers"
 """Of the cache: descriptions by `.dist-info` directory, documents by digest."""
@@ -77,6 +83,8 @@ class Description:
     differing: tuple[Differing, ...]
     start_up: tuple[str, ...]
     """Its `.pth` files, which do not travel."""
+    outside: tuple[str, ...]
+    """Its files elsewhere, which do not travel either."""
 
 
 def describe(distribution: Distribution, cache: ScanCache) -> Description:
@@ -138,6 +146,7 @@ def _description(distribution: Distribution, site: str, answer: Mapping[str, Any
         answer["source_bytes"],
         tuple(Differing(path, tuple(owners)) for path, owners in answer["differing"]),
         tuple(answer["start_up"]),
+        tuple(answer["outside"]),
     )
 
 
@@ -210,6 +219,7 @@ def _described(
         "source_bytes": sum(file.size for file in files if is_compiled(file.path)),
         "differing": differing,
         "start_up": start_up_files(distribution.metadata),
+        "outside": outside_files(distribution.metadata),
     }
 
 

@@ -23,6 +23,11 @@ _LEFTOVER = re.compile(r"INSTALLER|REQUESTED|direct_url\.json|uv_[^/]*\.json")
 """What installers leave in `.dist-info`: how a distribution came here, not what it is."""
 _SCRIPTS = frozenset({"bin", "Scripts"})
 """Folders of scripts; beside the packages where an installer was given a directory (`--target`)."""
+_FOR_PEOPLE = _SCRIPTS | {
+    *("include", "man", "doc", "docs", "info", "licenses", "jupyter", "applications", "icons", "metainfo"),
+    *("bash-completion", "bash_completion.d", "zsh", "fish"),
+}
+"""Folders outside of the site directory whose files no job reads."""
 _TAG = re.compile(r"^Tag:[ \t]*(\S+)", re.MULTILINE)
 _DRIVE = re.compile(r"[A-Za-z]:")
 _CACHE = "__pycache__"
@@ -82,6 +87,22 @@ def start_up_files(metadata: Path) -> list[str]:
     return sorted(path for path in found if _does_something(metadata.with_name(path)))
 
 
+def outside_files(metadata: Path) -> list[str]:
+    """Returns the files of a distribution elsewhere than below its site directory, as RECORD spells them.
+
+    Scripts, byte-code, headers, manuals and what desktops, shells and Jupyter look for are no part of a run.
+    """
+    found = (
+        row[0].replace("\\", "/") for row, place in _parsed(metadata / RECORD) if not _normalised(row, place)
+    )
+    return sorted(path for path in found if not _is_for_people(path))
+
+
+def _is_for_people(path: str) -> bool:
+    folders = path.split("/")[:-1]
+    return path.endswith(".pyc") or not _FOR_PEOPLE.isdisjoint(folders)
+
+
 def _does_something(file: Path) -> bool:
     try:
         lines = file.read_text("utf-8", errors="replace").splitlines()
@@ -93,13 +114,17 @@ def _does_something(file: Path) -> bool:
 
 def _rows(record: Path) -> Iterator[tuple[str, str]]:
     """Yields path and hash of each file that lies below the site directory."""
+    for row, place in _parsed(record):
+        path = _normalised(row, place)
+        if path is not None:
+            yield path, row[1]
+
+
+def _parsed(record: Path) -> Iterator[tuple[list[str], str]]:
+    """Yields the rows that are not empty, and where each stands."""
     reader = csv.reader(io.StringIO(_read(record), newline=""), strict=True)
     try:
-        for row in reader:
-            if row:
-                path = _normalised(row, f"{record}:{reader.line_num}")
-                if path is not None:
-                    yield path, row[1]
+        yield from ((row, f"{record}:{reader.line_num}") for row in reader if row)
     except csv.Error as error:
         raise RefusedFileError(f"{record}:{reader.line_num}: {error}") from error
 

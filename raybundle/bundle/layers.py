@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os.path
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -100,7 +101,8 @@ def _settled(found: Sequence[Description], sites: Sequence[str], cache: ScanCach
                 )
             ),
             *_shadowed_warnings(each, elsewhere.get(each.name, {})),
-            *_start_up_warnings(each),
+            *_left_warnings(each, each.start_up, "is left out: what it does at start-up, a node does not"),
+            *_left_warnings(each, each.outside, "lies outside of site-packages and is left out"),
         )
         yield replace(layer, warnings=warnings)
 
@@ -170,12 +172,12 @@ def _shadowed_warnings(each: Description, shadowed: dict[str, str]) -> Iterator[
         yield from _warnings(each, paths, f"is also in {site}, which comes first, and travels from there")
 
 
-def _start_up_warnings(each: Description) -> Iterator[Warning]:
-    if each.start_up:
+def _left_warnings(each: Description, paths: Sequence[str], what: str) -> Iterator[Warning]:
+    """Yields one warning about files that do not travel, if there are any."""
+    if paths:
         yield Warning(
-            f"{', '.join(each.start_up)} of {each.name} {each.version} is left out: "
-            "what it does at start-up, a node does not",
-            file=Path(each.site, each.start_up[0]),
+            f"{_some(paths)} of {each.name} {each.version} {what}",
+            file=Path(os.path.normpath(f"{each.site}/{paths[0]}")),
             hint=f"if the job needs it, install {each.name} on the nodes and name it in `cluster-provides`",
         )
 
@@ -184,9 +186,13 @@ def _warnings(each: Description, paths: Sequence[str], what: str) -> Iterator[Wa
     """Yields one warning about files of a distribution, if there are any."""
     if not paths:
         return
-    more = f" and {len(paths) - _SHOWN} more" if len(paths) > _SHOWN else ""
     yield Warning(
-        f"{', '.join(sorted(paths)[:_SHOWN])}{more} of {each.name} {each.version} {what}",
+        f"{_some(sorted(paths))} of {each.name} {each.version} {what}",
         file=Path(each.site, min(paths)),
         hint=f"reinstall it: pip install --force-reinstall --no-deps {each.name}=={each.version}",
     )
+
+
+def _some(paths: Sequence[str]) -> str:
+    more = f" and {len(paths) - _SHOWN} more" if len(paths) > _SHOWN else ""
+    return ", ".join(paths[:_SHOWN]) + more
