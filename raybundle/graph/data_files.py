@@ -111,9 +111,21 @@ def included(project: Path, patterns: Iterable[str]) -> tuple[list[Candidate], l
         files = sorted(_files_of(project, pattern))
         candidates += [Candidate(file, str(project), f"include {pattern}") for file in files]
         if not files:
-            text = f"`{pattern}` in `include` matches no file"
-            warnings.append(Warning(text, None, None, f"write it relative to {project}"))
+            warnings.append(_nothing(pattern, project))
     return candidates, warnings
+
+
+def _nothing(pattern: str, project: Path) -> Warning:
+    """Return the warning about an entry of `include` that stands for nothing; it may mean a distribution."""
+    text, hint = f"`{pattern}` in `include` matches no file", f"write it relative to {project}"
+    if "/" in pattern or "*" in pattern:
+        return Warning(text, None, None, hint)
+    return Warning(
+        f"{text} and no installed distribution",
+        None,
+        None,
+        f"{hint}; a distribution by its name alone, without version and extras, and install it here",
+    )
 
 
 def _files_of(project: Path, pattern: str) -> Iterator[str]:

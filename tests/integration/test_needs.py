@@ -208,8 +208,19 @@ def test_a_file_of_the_project_comes_before_a_distribution_of_its_name(site: Sit
     found = site.resolved("", include=("conf", "nothing"))
 
     assert [each.path for each in found.data] == ["project/conf/a.txt"]
-    assert [each.text for each in found.warnings] == ["`nothing` in `include` matches no file"]
+    assert [each.text for each in found.warnings] == [
+        "`nothing` in `include` matches no file and no installed distribution"
+    ]
     assert found.distributions == ()
+
+
+@pytest.mark.parametrize("named", ["lib[fast]", "lib>=1", "lip"])
+def test_what_names_no_distribution_is_told_how_one_is_named(site: SitePackages, named: str) -> None:
+    site.install("lib-1.0")
+    [warning] = site.resolved("", include=(named,)).warnings
+
+    assert warning.text == f"`{named}` in `include` matches no file and no installed distribution"
+    assert "name alone" in str(warning.hint)
 
 
 def test_a_comment_declares_a_distribution_by_its_module(site: SitePackages) -> None:
