@@ -49,6 +49,8 @@ def listed_files(metadata: Path) -> dict[str, str]:
             there is byte-code alone.
     """
     listed = dict(_rows(metadata / RECORD))
+    if not listed:
+        raise RefusedFileError(f"{metadata / RECORD}: it lists no file")
     listed[f"{metadata.name}/{RECORD}"] = ""
     travelling = {path: digest for path, digest in listed.items() if _travels(path, metadata.name, listed)}
     _refuse_byte_code(travelling, metadata)

@@ -143,6 +143,14 @@ def test_a_line_of_record_that_makes_no_sense_is_named(
         one(each, ours, own_cache)
 
 
+def test_a_record_that_was_emptied_is_named(site: Path, ours: Interpreter, own_cache: ScanCache) -> None:
+    each = install(site, "pkg", PACKAGE)
+    (site / "pkg-1.0.dist-info/RECORD").write_bytes(b"")
+
+    with pytest.raises(RefusedFileError, match=r"pkg-1\.0\.dist-info/RECORD: it lists no file"):
+        one(each, ours, own_cache)
+
+
 def test_a_link_counts_as_what_it_leads_to_if_that_is_inside(
     site: Path, ours: Interpreter, own_cache: ScanCache
 ) -> None:
