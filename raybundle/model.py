@@ -150,6 +150,8 @@ class Interpreter:
     """Neither a script's directory nor the current one is put on the path (`-P`, `-I`, PYTHONSAFEPATH)."""
     executable_differs: bool = False
     """`executable` has another minor than `version`, which is the nodes': it makes no byte-code for them."""
+    installed_differ: bool = False
+    """What is installed is not what travels: the nodes get distributions of their own."""
 
 
 @dataclass(frozen=True, slots=True)

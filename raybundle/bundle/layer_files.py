@@ -45,8 +45,8 @@ def listed_files(metadata: Path) -> dict[str, str]:
     A hash is `sha256=…` in base64 as RECORD has it, or empty. RECORD itself is in it, without one.
 
     Raises:
-        RefusedFileError: RECORD is missing, or has lines that cannot be understood, or lists modules of which
-            there is byte-code alone.
+        RefusedFileError: RECORD is missing or empty, or has lines that cannot be understood, or lists
+            modules of which there is byte-code alone.
     """
     listed = dict(_rows(metadata / RECORD))
     if not listed:

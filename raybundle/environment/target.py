@@ -90,5 +90,6 @@ def as_on_target(interpreter: Interpreter, tag: TargetTag) -> Interpreter:
         abi=abi,
         platform=tag.platform.sysconfig,
         executable_differs=tag.minor != minor_of(interpreter),
+        installed_differ=True,
         suffixes=(extension, *(each for each in interpreter.suffixes if each != extension)),
     )

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from raybundle.model import Interpreter
 
 _ANSWERS_KEPT = 32
-_FORMAT = 4
+_FORMAT = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +54,17 @@ class Unfit:
 
 
 @dataclass(frozen=True, slots=True)
+class Unmet:
+    """What a distribution that travels requires, and the environment has not."""
+
+    by: str
+    requirement: str
+    """Such as `numpy>=2`, without where it may be had."""
+    version: str
+    """That is installed instead; empty if none is."""
+
+
+@dataclass(frozen=True, slots=True)
 class Needed:
     """The distributions that a bundle needs, and what is wrong with them."""
 
@@ -69,6 +80,7 @@ class Needed:
     editable: tuple[tuple[str, str], ...] = ()
     """Distributions that are installed as editable and which others require: both names."""
     unfit: tuple[Unfit, ...] = ()
+    unmet: tuple[Unmet, ...] = ()
 
 
 def find_distributions(wanted: Wanted, interpreter: Interpreter, cache: ScanCache) -> Needed:
@@ -116,6 +128,7 @@ def _needed(answer: dict[str, Any]) -> Needed:
         unrecorded=tuple(answer["unrecorded"]),
         editable=tuple((name, by) for name, by in answer["editable"]),
         unfit=tuple(Unfit(**row) for row in answer["unfit"]),
+        unmet=tuple(Unmet(*row) for row in answer["unmet"]),
     )
 
 

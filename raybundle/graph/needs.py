@@ -53,6 +53,12 @@ def answer_for(wanted: Wanted, interpreter: Interpreter) -> dict[str, Any]:
             asdict(each)
             for each in find_unfit(travelling, installed, search.requirements.environment, extras)
         ],
+        "unmet": [
+            (name, requirement, version)
+            for name in sorted(travelling)
+            for other, requirement, version in search.requirements.unmet(name)
+            if other != RAY and other not in wanted.cluster_provides
+        ],
     }
 
 

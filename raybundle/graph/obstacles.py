@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
-    from raybundle.graph.distributions import Needed, Unfit, Wanted
+    from raybundle.graph.distributions import Needed, Unfit, Unmet, Wanted
     from raybundle.model import Distribution, Edge, Interpreter
 
 _SIMILAR = 0.8
@@ -59,6 +59,8 @@ def find_obstacles(
         else:
             obstacles.append(_unrecorded(each, places, interpreter))
     warnings += [_editable(name, by) for name, by in needed.editable]
+    if needed.unmet and not interpreter.installed_differ:  # else it comes from an index, if it exists
+        warnings.append(_unmet(needed.unmet))
     obstacles += map(_unfit, needed.unfit)
     return tuple(warnings), tuple(obstacles)
 
@@ -101,6 +103,16 @@ def _first(edges: Iterable[Edge]) -> tuple[Path, int] | tuple[None, None]:
 def _editable(name: str, by: str) -> Warning:
     text = f"{name}, which {by} requires, is editable: only what first-party code imports of it travels"
     return Warning(text, None, None, f"install {name} as a wheel if {by} imports it")
+
+
+def _unmet(unmet: Iterable[Unmet]) -> Warning:
+    """Return the one warning about them: an environment that was made with `--no-deps` has many."""
+    has = (
+        f"{each.by} requires {each.requirement} ({f'{each.version} is' if each.version else 'not'} installed)"
+        for each in unmet
+    )
+    text = f"the environment lacks requirements, and so does the bundle: {', '.join(has)}"
+    return Warning(text, None, None, "install them where the bundle is built, if the job needs them")
 
 
 def _unfit(each: Unfit) -> Warning:

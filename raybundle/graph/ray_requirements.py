@@ -7,12 +7,10 @@ from typing import TYPE_CHECKING
 from raybundle.graph.distributions import Unfit
 from raybundle.graph.metadata import normalised_name
 from raybundle.graph.ray_ranges import RANGES
-from raybundle.graph.requirements import parsed
+from raybundle.graph.requirements import fits, parsed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
-
-    from packaging.requirements import Requirement
 
     from raybundle.graph.metadata import Installed
 
@@ -47,17 +45,8 @@ def find_unfit(
     for release, lines in releases.items():
         for requirement in parsed(lines):
             name = normalised_name(requirement.name)
-            if name not in versions or _fits(requirement, versions[name]):
+            if name not in versions or fits(requirement, versions[name]):
                 continue
             marker = requirement.marker
             if marker is None or any(marker.evaluate(each) for each in environments):
                 yield Unfit(name, versions[name], f"{name}{requirement.specifier}", release)
-
-
-def _fits(requirement: Requirement, version: str) -> bool:
-    from packaging.version import InvalidVersion, Version  # noqa: PLC0415 - as the requirement
-
-    try:
-        return requirement.specifier.contains(Version(version), prereleases=True)
-    except InvalidVersion:
-        return True  # it cannot be compared

@@ -89,6 +89,19 @@ class Requirements:
             if requirement.marker is None or requirement.marker.evaluate(environment):
                 yield from ((normalised_name(requirement.name), each) for each in ("", *requirement.extras))
 
+    def unmet(self, name: str) -> Iterator[tuple[str, str, str]]:
+        """Yield what a distribution requires and has not: name, requirement, and the version that it has."""
+        environment = {**self.environment, "extra": ""}
+        for requirement in self._all(name):
+            other = normalised_name(requirement.name)
+            found = self.installed.by_name.get(other)
+            if requirement.marker is not None and not requirement.marker.evaluate(environment):
+                continue
+            if found is None:
+                yield other, f"{other}{requirement.specifier}", ""
+            elif not found.origin()[1] and not fits(requirement, found.version):
+                yield other, f"{other}{requirement.specifier}", found.version
+
     def _all(self, name: str) -> list[Requirement]:
         if name not in self._parsed:
             self._parsed[name] = list(parsed(self.installed.by_name[name].requires()))
@@ -128,6 +141,16 @@ def _parsed(line: str) -> Requirement | None:
         return Requirement(line)
     except InvalidRequirement:
         return None
+
+
+def fits(requirement: Requirement, version: str) -> bool:
+    """Return whether a version is what a requirement asks for, or cannot be compared."""
+    from packaging.version import InvalidVersion, Version  # noqa: PLC0415 - as the requirement
+
+    try:
+        return requirement.specifier.contains(Version(version), prereleases=True)
+    except InvalidVersion:
+        return True
 
 
 def marker_environment(interpreter: Interpreter) -> dict[str, str]:

@@ -4,12 +4,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from raybundle.environment.platforms import parse_platform
+from raybundle.environment.target import TargetTag, as_on_target
 from raybundle.errors import BundleError, UnresolvedImportError
 from raybundle.graph.resolve import require_complete
 from tests.support.site_packages import SitePackages, travelling
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from raybundle.model import Interpreter
 
 
 @pytest.fixture
@@ -93,6 +97,39 @@ def test_ray_may_be_there_in_any_way(site: SitePackages) -> None:
     found = site.resolved("import ray, ray.data\n")
 
     assert found.obstacles == found.warnings == ()
+
+
+def needing_more(site: SitePackages) -> SitePackages:
+    """A site with a distribution that needs others, of which some are missing, too old, or not asked for."""
+    wanted = ["b>=2", "gone @ https://user:token@host/gone.whl", "d; python_version<'3'", "e; extra=='x'"]
+    site.install("a-1.0", requires=[*wanted, "c>3", "ray>9"])
+    site.install("b-1.0", requires=["c", "lost~=1.0"])
+    site.install("c-1.0")
+    return site
+
+
+def test_requirements_that_are_not_met_are_one_warning(site: SitePackages) -> None:
+    found = needing_more(site).resolved("import a\n", cluster_provides=("c",))
+    expected = (
+        "the environment lacks requirements, and so does the bundle: a requires b>=2 (1.0 is installed), "
+        "a requires gone (not installed), b requires lost~=1.0 (not installed)"
+    )
+
+    assert [each.text for each in found.warnings] == [expected]
+
+
+class Elsewhere(SitePackages):
+    """What is installed here, for a bundle that other nodes are to run."""
+
+    @property
+    def interpreter(self) -> Interpreter:
+        return as_on_target(super().interpreter, TargetTag("cpython", "3.12", parse_platform("linux")))
+
+
+def test_for_other_nodes_it_is_the_index_that_meets_requirements(tmp_path: Path) -> None:
+    found = needing_more(Elsewhere(tmp_path)).resolved("import a\n", cluster_provides=("c",))
+
+    assert found.warnings == ()
 
 
 def test_a_version_that_the_installed_ray_does_not_take_is_refused(site: SitePackages) -> None:
