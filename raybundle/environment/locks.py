@@ -158,10 +158,15 @@ def locked(
                 )
             case _:
                 return tuple(_of_pylock(parse_toml(file), markers))
-    except (OSError, KeyError, TypeError, AttributeError, ValueError) as error:
-        raise BundleError(
-            f"cannot read the lock {file}: {error!r}", hint="make it anew with the tool that wrote it"
-        ) from error
+    except OSError as error:
+        raise _unreadable(file, f"{error.filename}: {error.strerror}") from error
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise _unreadable(file, repr(error)) from error
+
+
+def _unreadable(file: Path, why: object) -> BundleError:
+    hint = "mend it, or make it anew with the tool that wrote it"
+    return BundleError(f"cannot read the lock {file}: {why}", hint=hint)
 
 
 def _of_uv_lock(document: Mapping[str, Any], markers: Mapping[str, str]) -> Iterator[Locked]:
@@ -221,7 +226,7 @@ def parse_toml(file: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(file.read_text("utf-8"))
     except (OSError, ValueError) as error:
-        raise BundleError(f"cannot read {file}: {error}") from error
+        raise _unreadable(file, error) from error
 
 
 def differences(lock: Lock, distributions: Iterable[Distribution]) -> Iterator[Warning]:

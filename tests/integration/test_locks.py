@@ -161,8 +161,14 @@ def test_requirements_give_their_exact_pins_and_those_of_the_files_they_name(tmp
     ],
 )
 def test_a_lock_that_cannot_be_read_is_named(tmp_path: Path, name: str, text: str) -> None:
-    with pytest.raises(BundleError, match=name):
+    with pytest.raises(BundleError, match=rf"cannot read the lock \S+/{name}: ") as caught:
         locked(written(tmp_path, name, text), MARKERS)
+    assert caught.value.hint
+
+
+def test_requirements_that_are_not_there_are_named(tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match=r"requirements\.txt: \S+/missing\.txt: No such file"):
+        locked(written(tmp_path, "requirements.txt", "-r missing.txt"), MARKERS)
 
 
 @pytest.mark.parametrize(
