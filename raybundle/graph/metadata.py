@@ -99,6 +99,11 @@ class Metadata:
             if field_name.lower() == "requires-dist":
                 yield value.strip()
 
+    def groups(self) -> list[str]:
+        """Return the groups of its entry points: whom it has plugins for."""
+        text = _read(self.directory / "entry_points.txt").decode("utf-8", "replace")
+        return [line.strip()[1:-1].strip() for line in text.splitlines() if line.lstrip().startswith("[")]
+
     def origin(self) -> tuple[str, bool]:
         """Return where it was installed from, if not from an index, and whether it is editable (PEP 610)."""
         try:

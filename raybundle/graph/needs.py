@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from raybundle.graph.metadata import Installed
+from raybundle.graph.metadata import Installed, normalised_name
 from raybundle.graph.ray_requirements import extras_in_use, find_unfit
 from raybundle.graph.requirements import Need, Requirements, marker_environment
 from raybundle.graph.top_level import TopLevel, is_unconditional
@@ -164,14 +164,31 @@ class _Search:
         return "ray" if name in self.by_ray else "cluster"
 
     def optional(self) -> dict[str, str]:
-        """Return what is installed and not taken, by name: the distribution and extra that would use it."""
-        users: dict[str, str] = {}
+        """Return what is installed and not taken, by name: the distribution that would use it, and how."""
+        users = dict(self._plugins())
         for user in sorted(self.needs, key=lambda name: (self.needs[name].by, name)):
             if self.provider(user) != "ray":
                 for name, extra in self.requirements.optional(user):
                     if name in self.requirements.installed.by_name and name not in self.by_ray:
                         users.setdefault(name, f"{user}[{extra}]")
         return {name: user for name, user in users.items() if name not in self.needs}
+
+    def _plugins(self) -> Iterator[tuple[str, str]]:
+        """Yield what has entry points for a distribution that is needed, and which: `sqlalchemy.dialects`.
+
+        A group begins with the name of whom it is for; without its plugins a distribution works otherwise.
+        """
+        users = [name for name in sorted(self.needs) if self.provider(name) != "ray"]
+        for name, found in sorted(self.requirements.installed.by_name.items()):
+            if name not in self.needs and name not in self.by_ray:
+                for group in found.groups():
+                    user = next((each for each in users if _is_for(group, each)), None)
+                    if user is not None and not found.origin()[1]:
+                        yield name, f"{user} ({group})"
+
+
+def _is_for(group: str, user: str) -> bool:
+    return f"{normalised_name(group)}-".startswith(f"{user}-")
 
 
 @dataclass(frozen=True, slots=True)

@@ -242,6 +242,22 @@ def test_what_is_installed_and_could_be_used_is_listed_with_its_user(site: SiteP
     assert (optional.name, optional.version, optional.required_by) == ("b", "3.0", "a[fast]")
 
 
+def test_a_plugin_of_what_is_needed_is_listed_with_the_group_of_its_entry_points(site: SitePackages) -> None:
+    site.install("sqlalchemy-2.0")
+    for name, group in [
+        ("snow", "sqlalchemy.dialects"),
+        ("other", "sqlalchemist.x"),
+        ("tool", "console_scripts"),
+    ]:
+        folder = site.install(f"{name}-1.0")
+        (folder / "entry_points.txt").write_text(f"# comment\n[ {group} ]\n{name} = {name}:main\n")
+    found = site.resolved("import sqlalchemy\n")
+
+    assert [(each.name, each.required_by) for each in found.optional] == [
+        ("snow", "sqlalchemy (sqlalchemy.dialects)")
+    ]
+
+
 def test_what_reached_modules_import_on_some_way_alone_is_known(site: SitePackages) -> None:
     lazy = (
         "import known\ntry:\n    import one.part as part, two\nexcept ImportError:\n    pass\n"
