@@ -154,7 +154,10 @@ def fits(requirement: Requirement, version: str) -> bool:
 
 
 def marker_environment(interpreter: Interpreter) -> dict[str, str]:
-    """Return the variables of PEP 508 markers for the target."""
+    """Return the variables of PEP 508 markers for the target.
+
+    The nodes' kernel is not known; packaging before 26 compares its release as a version, and needs one.
+    """
     target = environment_of(interpreter)
     full = ".".join(map(str, target.version))
     names: dict[str, Any] = {"cpython": "CPython", "pypy": "PyPy"}
@@ -164,9 +167,9 @@ def marker_environment(interpreter: Interpreter) -> dict[str, str]:
         "os_name": target.os_name,
         "platform_machine": target.machine,
         "platform_python_implementation": names.get(target.implementation, target.implementation),
-        "platform_release": "",
+        "platform_release": "0",
         "platform_system": target.system,
-        "platform_version": "",
+        "platform_version": "0",
         "python_full_version": full,
         "python_version": ".".join(map(str, target.version[:2])),
         "sys_platform": target.sys_platform,
