@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 _SIMILAR = 0.8
 """Of `difflib.SequenceMatcher.ratio`, between names of which one may be meant for the other."""
+_SHOWN = 5
+"""Requirements that a warning names."""
 
 
 def refuse_misnamed(wanted: Wanted, needed: Needed) -> None:
@@ -107,11 +109,12 @@ def _editable(name: str, by: str) -> Warning:
 
 def _unmet(unmet: Iterable[Unmet]) -> Warning:
     """Return the one warning about them: an environment that was made with `--no-deps` has many."""
-    has = (
+    has = [
         f"{each.by} requires {each.requirement} ({f'{each.version} is' if each.version else 'not'} installed)"
         for each in unmet
-    )
-    text = f"the environment lacks requirements, and so does the bundle: {', '.join(has)}"
+    ]
+    more = f" and {len(has) - _SHOWN} more" if len(has) > _SHOWN else ""
+    text = f"the environment lacks requirements, and so does the bundle: {', '.join(has[:_SHOWN])}{more}"
     return Warning(text, None, None, "install them where the bundle is built, if the job needs them")
 
 
