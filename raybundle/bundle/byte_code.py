@@ -221,12 +221,21 @@ def _prune(folder: Path) -> None:
     """Removes the archives that were not used for longest where there are too many bytes of them."""
     if not folder.is_dir():
         return
-    status = sorted(((each.stat(), each) for each in folder.iterdir()), key=lambda each: -each[0].st_mtime)
     room = KEPT_BYTES
-    for each, path in status:
+    for each, path in sorted(_there(folder), key=lambda each: -each[0].st_mtime):
         room -= each.st_size
         if room < 0:
             path.unlink(missing_ok=True)
+
+
+def _there(folder: Path) -> Iterator[tuple[os.stat_result, Path]]:
+    """Yields what is in a folder, without what another process takes away or renames meanwhile."""
+    for each in folder.iterdir():
+        try:
+            status = each.stat()
+        except FileNotFoundError:
+            continue
+        yield status, each
 
 
 def _hex(layer: Layer) -> str:

@@ -324,5 +324,12 @@ def _prune(cache: ScanCache) -> None:
         return
     kept = list(folder.iterdir())
     if len(kept) > KEPT:
-        for path in sorted(kept, key=lambda each: each.stat().st_mtime)[: -KEPT // 2]:
+        for path in sorted(kept, key=_last_used)[: -KEPT // 2]:
             path.unlink(missing_ok=True)
+
+
+def _last_used(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:  # another process has removed it
+        return 0

@@ -223,6 +223,16 @@ def test_kept_byte_code_that_others_can_write_is_not_believed(
     assert find_byte_code([big], replace(ours, executable="/no/such/python"), own_cache) == ()
 
 
+def test_what_another_process_takes_away_from_the_kept_byte_code_disturbs_nobody(
+    big: Layer, ours: Interpreter, own_cache: ScanCache
+) -> None:
+    folder = own_cache.directory / "byte-code"
+    folder.mkdir(parents=True)
+    (folder / ".1-partial").symlink_to("nowhere")
+
+    assert [each.layer for each in find_byte_code([big], ours, own_cache)] == [big.digest[7:]]
+
+
 def test_what_a_description_found_warm_outlives_what_is_removed_behind_it(
     tmp_path: Path, ours: Interpreter, own_cache: ScanCache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -233,6 +243,7 @@ def test_what_a_description_found_warm_outlives_what_is_removed_behind_it(
     for file in [*folder.iterdir(), *(folder / f"unused-{number}" for number in range(6))]:
         file.touch()
         set_times(file)
+    (folder / "unused-gone").symlink_to("nowhere")  # as what another process removes meanwhile
     monkeypatch.setattr("raybundle.bundle.layer_description.KEPT", 8)
     found = describe_layers([first, other], ours, own_cache)
 
