@@ -81,6 +81,8 @@ class Needed:
     """Distributions that are installed as editable and which others require: both names."""
     unfit: tuple[Unfit, ...] = ()
     unmet: tuple[Unmet, ...] = ()
+    exposed: tuple[tuple[str, str], ...] = ()
+    """Distributions whose metadata has credentials, and what they require with them: both names."""
 
 
 def find_distributions(wanted: Wanted, interpreter: Interpreter, cache: ScanCache) -> Needed:
@@ -129,6 +131,7 @@ def _needed(answer: dict[str, Any]) -> Needed:
         editable=tuple((name, by) for name, by in answer["editable"]),
         unfit=tuple(Unfit(**row) for row in answer["unfit"]),
         unmet=tuple(Unmet(*row) for row in answer["unmet"]),
+        exposed=tuple((name, other) for name, other in answer["exposed"]),
     )
 
 

@@ -125,6 +125,12 @@ def without_credentials(url: str) -> str:
     return urllib.parse.urlunsplit((parts.scheme, kept, parts.path, "", ""))
 
 
+def has_credentials(url: str) -> bool:
+    """Return whether a URL names a user or a password, and not a variable that holds them."""
+    login = url.partition("://")[2].partition("/")[0].rpartition("@")[0]
+    return bool(login) and login not in _HARMLESS_USERS and "${" not in login
+
+
 def _legacy_requirements(text: str) -> Iterator[str]:
     conditions: list[str] = []
     for line in filter(None, map(str.strip, text.splitlines())):

@@ -53,6 +53,9 @@ def answer_for(wanted: Wanted, interpreter: Interpreter) -> dict[str, Any]:
             asdict(each)
             for each in find_unfit(travelling, installed, search.requirements.environment, extras)
         ],
+        "exposed": [
+            (name, other) for name in sorted(travelling) for other in search.requirements.exposed(name)
+        ],
         "unmet": [
             (name, requirement, version)
             for name in sorted(travelling)

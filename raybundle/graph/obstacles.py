@@ -61,6 +61,7 @@ def find_obstacles(
         else:
             obstacles.append(_unrecorded(each, places, interpreter))
     warnings += [_editable(name, by) for name, by in needed.editable]
+    warnings += [_exposed(name, other) for name, other in needed.exposed]
     if needed.unmet and not interpreter.installed_differ:  # else it comes from an index, if it exists
         warnings.append(_unmet(needed.unmet))
     obstacles += map(_unfit, needed.unfit)
@@ -105,6 +106,12 @@ def _first(edges: Iterable[Edge]) -> tuple[Path, int] | tuple[None, None]:
 def _editable(name: str, by: str) -> Warning:
     text = f"{name}, which {by} requires, is editable: only what first-party code imports of it travels"
     return Warning(text, None, None, f"install {name} as a wheel if {by} imports it")
+
+
+def _exposed(name: str, other: str) -> Warning:
+    text = f"METADATA of {name} travels, and has credentials in the URL of {other}, which it requires"
+    hint = f"revoke them, and build {name} with a requirement that has none"
+    return Warning(text, None, None, hint)
 
 
 def _unmet(unmet: Iterable[Unmet]) -> Warning:

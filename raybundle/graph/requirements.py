@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from raybundle.graph.conditions import environment_of
-from raybundle.graph.metadata import normalised_name
+from raybundle.graph.metadata import has_credentials, normalised_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -101,6 +101,12 @@ class Requirements:
                 yield other, f"{other}{requirement.specifier}", ""
             elif not found.origin()[1] and not fits(requirement, found.version):
                 yield other, f"{other}{requirement.specifier}", found.version
+
+    def exposed(self, name: str) -> Iterator[str]:
+        """Yield what a distribution requires by a URL that has credentials in it."""
+        for requirement in self._all(name):
+            if requirement.url and has_credentials(requirement.url):
+                yield normalised_name(requirement.name)
 
     def _all(self, name: str) -> list[Requirement]:
         if name not in self._parsed:

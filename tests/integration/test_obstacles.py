@@ -101,7 +101,7 @@ def test_ray_may_be_there_in_any_way(site: SitePackages) -> None:
 
 def needing_more(site: SitePackages) -> SitePackages:
     """A site with a distribution that needs others, of which some are missing, too old, or not asked for."""
-    wanted = ["b>=2", "gone @ https://user:token@host/gone.whl", "d; python_version<'3'", "e; extra=='x'"]
+    wanted = ["b>=2", "gone @ https://host/gone.whl", "d; python_version<'3'", "e; extra=='x'"]
     site.install("a-1.0", requires=[*wanted, "c>3", "ray>9"])
     site.install("b-1.0", requires=["c", "lost~=1.0"])
     site.install("c-1.0")
@@ -203,3 +203,14 @@ def test_where_a_distribution_is_from_is_on_record_without_credentials(
     (site.install("a-1.0") / "direct_url.json").write_text(document)
 
     assert [each.origin for each in site.resolved("import a\n").distributions] == [origin]
+
+
+def test_credentials_in_the_metadata_of_what_travels_are_spoken_of_and_not_shown(site: SitePackages) -> None:
+    login = {"b": "user:token@", "c": "token@", "d": "git@", "e": "${TOKEN}@", "f": ""}
+    site.install("a-1.0", requires=[f"{name} @ git+https://{each}host/x.git" for name, each in login.items()])
+    for name in login:
+        site.install(f"{name}-1.0")
+    found = site.resolved("import a\n")
+
+    text = "METADATA of a travels, and has credentials in the URL of {}, which it requires"
+    assert [each.text for each in found.warnings] == [text.format("b"), text.format("c")]
