@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from raybundle.model import Interpreter
 
 _ANSWERS_KEPT = 32
-_FORMAT = 6
+_FORMAT = 7
 
 
 @dataclass(frozen=True, slots=True)
