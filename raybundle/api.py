@@ -15,7 +15,7 @@ from raybundle.cluster import local
 from raybundle.cluster.access import make_access
 from raybundle.cluster.jobs import JobsClient
 from raybundle.cluster.secrets import refuse_literals
-from raybundle.config import cache_directory, load_settings
+from raybundle.config import cache_directory, dashboard_address, load_settings
 from raybundle.delivery import Cluster, begin_survey
 from raybundle.destination import for_nodes, require_embedded, require_embedded_for
 from raybundle.graph.project import find_target, project_of
@@ -106,7 +106,7 @@ def submit(
     """Returns the job of a target after it was built, stored and submitted; arguments as for `plan`."""
     request = _request(target, module, settings)
     cluster = None
-    if request.settings.text("address"):
+    if dashboard_address(request.settings, os.environ):
         store = open_request_store(request.settings, os.environ)
         cluster = begin_survey(_cluster(request.settings), store)
         request = for_nodes(request, cluster)
@@ -146,7 +146,7 @@ def _store(planned: Plan, settings: Settings) -> Stored:
 
 def _cluster(settings: Settings, python: str = sys.executable) -> Cluster:
     """Returns the configured cluster, else the embedded one, which is started with `python` if need be."""
-    address = settings.text("address")
+    address = dashboard_address(settings, os.environ)
     client = JobsClient(make_access(address or local.up(python).address, os.environ))
     return Cluster(client, address is None, cache_directory(os.environ))
 

@@ -133,6 +133,23 @@ def load_settings(
     return Settings(found)
 
 
+def dashboard_address(settings: Settings, environ: Mapping[str, str]) -> str | None:
+    """Returns the configured address; None means the embedded cluster.
+
+    Raises:
+        UsageError: the only address is Ray's own and no dashboard's: it is refused, not passed over.
+    """
+    address = settings.text("address")
+    other = environ.get(CLUSTER_VARIABLE, "")
+    if address is None and other not in ("", "local"):
+        raise UsageError(
+            f"{CLUSTER_VARIABLE} is {other.rpartition('@')[2]!r}, which is not the URL of a dashboard",
+            hint=f"give --address or {API_VARIABLE}, such as http://127.0.0.1:8265; "
+            f"{CLUSTER_VARIABLE}=local means the cluster on this machine",
+        )
+    return address
+
+
 def project_source(project: Path) -> str:
     """Returns how the project's own settings are named as a source."""
     return f"{project / 'pyproject.toml'} [tool.raybundle]"

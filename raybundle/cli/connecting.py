@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 from raybundle.cli.request import settings_of
 from raybundle.cluster.access import make_access
 from raybundle.cluster.jobs import JobsClient
-from raybundle.config import cache_directory
+from raybundle.config import cache_directory, dashboard_address
 from raybundle.delivery import Cluster
-from raybundle.errors import UsageError
 
 if TYPE_CHECKING:
     import argparse
@@ -22,14 +21,14 @@ if TYPE_CHECKING:
 
 def check_connection(arguments: argparse.Namespace, settings: Settings) -> None:
     """Refuses what is wrong with the options of the connection, before anything is built and stored."""
-    _access(arguments, _address(settings) or "http://127.0.0.1")
+    _access(arguments, dashboard_address(settings, os.environ) or "http://127.0.0.1")
 
 
 def find_cluster(
     arguments: argparse.Namespace, settings: Settings, console: Console, python: str | None = None
 ) -> Cluster:
     """Returns the cluster of the configured address, else the embedded one, which is started if need be."""
-    address = _address(settings)
+    address = dashboard_address(settings, os.environ)
     cache = cache_directory(os.environ)
     if address is not None:
         return Cluster(_connect(arguments, address, console), shares_disk=False, cache=cache)
@@ -41,25 +40,12 @@ def find_cluster(
 
 def find_client(arguments: argparse.Namespace, console: Console) -> JobsClient:
     """Returns a client of the configured cluster, else of the embedded one, which must be running."""
-    address = _address(settings_of(arguments))
+    address = dashboard_address(settings_of(arguments), os.environ)
     if address is None:
         from raybundle.cli.clusters import running_embedded
 
         address = running_embedded().address
     return _connect(arguments, address, console)
-
-
-def _address(settings: Settings) -> str | None:
-    """Returns the configured address; one that is Ray's and no dashboard's is refused, not passed over."""
-    address = settings.text("address")
-    other = os.environ.get("RAY_ADDRESS", "")
-    if address is None and other not in ("", "local"):
-        raise UsageError(
-            f"RAY_ADDRESS is {other.rpartition('@')[2]!r}, which is not the URL of a dashboard",
-            hint="give --address or RAY_API_SERVER_ADDRESS, such as http://127.0.0.1:8265; "
-            "RAY_ADDRESS=local means the cluster on this machine",
-        )
-    return address
 
 
 def _access(arguments: argparse.Namespace, address: str) -> Access:
