@@ -21,10 +21,10 @@ from raybundle.cluster.relay import send_package
 from raybundle.cluster.stopping import delete_for_good, stop_and_wait
 from raybundle.environment.platforms import described_platform
 from raybundle.errors import ClusterError, JobError, RaybundleError
+from raybundle.graph.cache import write_atomically
 from raybundle.store import layout
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from raybundle.cluster.access import Access
@@ -106,11 +106,20 @@ class ClusterDescription:
     """The nodes that answered, by address."""
 
     nodes: tuple[NodeDescription, ...]
+    silent: tuple[str, ...] = ()
+    """Names of the others."""
+    fault: str | None = None
+    """Why nothing is known of any node; None where something is."""
 
     @property
     def blind(self) -> tuple[NodeDescription, ...]:
         """The nodes that cannot read the store."""
         return tuple(node for node in self.nodes if node.store is not None)
+
+    @property
+    def faulty(self) -> bool:
+        """Claims that another look may find something else: what is wrong may be mended at any time."""
+        return bool(self.blind or self.silent or self.fault)
 
 
 class Survey:
@@ -138,12 +147,19 @@ class Survey:
 
     def _run(self) -> None:
         try:
-            self._found = self._look()
+            found = self._look()
+            if found is not None and found.fault is not None:
+                self._warn(found.fault)
+            else:
+                self._found = found
         except (RaybundleError, OSError, ValueError, LookupError, TypeError) as error:
-            self._client.notify(f"warning: could not look at the nodes of {self._client.address}: {error}")
+            self._warn(error)
         finally:
             self._client.close()
             self._done.set()
+
+    def _warn(self, fault: object) -> None:
+        self._client.notify(f"warning: could not look at the nodes of {self._client.address}: {fault}")
 
     def _look(self) -> ClusterDescription | None:
         url = None if self._store is None else self._store.node_url(layout.STORE_KEY)
@@ -181,7 +197,7 @@ def _ask(client: JobsClient, url: str | None) -> ClusterDescription:
     """Asks the nodes by a job, which is removed afterwards.
 
     Raises:
-        ClusterError: the job did not succeed in time, or no node answered.
+        ClusterError: the cluster refuses the job, or cannot be reached.
     """
     package = _package()
     send_package(client, package)
@@ -189,40 +205,41 @@ def _ask(client: JobsClient, url: str | None) -> ClusterDescription:
     entrypoint = _ENTRYPOINT if url is None else f"{_ENTRYPOINT} {shlex.quote(url)}"
     client.submit(name, {"entrypoint": entrypoint, "runtime_env": {"working_dir": f"gcs://{package.name}"}})
     try:
-        log = _log_of(client, name)
+        return _answer(client, name)
     finally:
         # Not a daemon: the job leaves no trace, though Ray takes 2 s to let go of one that ended.
         removal = threading.Thread(
             target=_remove, args=(client.access, name), name="survey-end", daemon=False
         )
         removal.start()
-    nodes = tuple(sorted(_nodes(client, log), key=lambda node: node.address))
-    if not nodes:
-        raise ClusterError("no node answered")
-    return ClusterDescription(nodes)
 
 
-def _log_of(client: JobsClient, name: str) -> str:
+def _answer(client: JobsClient, name: str) -> ClusterDescription:
+    """Returns what our job has found out; a fault where it did not succeed in time, or no node answered."""
     deadline = time.monotonic() + PATIENCE
     while not (info := client.info(name)).ended:
         if time.monotonic() > deadline:
-            raise ClusterError(f"no answer in {PATIENCE:.0f} s")
+            return ClusterDescription((), fault=f"no answer in {PATIENCE:.0f} s")
         time.sleep(POLL)
     log = client.logs(name)
     if info.status != "SUCCEEDED":
         last = (log.strip() or info.message.strip()).splitlines()[-1:]
-        raise ClusterError(f"job {name} is {info.status}: {' '.join(last)[:500]}")
-    return log
+        return ClusterDescription((), fault=f"job {name} is {info.status}: {' '.join(last)[:500]}")
+    return _described(client, log)
 
 
-def _nodes(client: JobsClient, log: str) -> Iterator[NodeDescription]:
+def _described(client: JobsClient, log: str) -> ClusterDescription:
+    nodes, silent = [], []
     for line in log.splitlines():
         if line.startswith(MARK):
             facts: dict[str, Any] = json.loads(line[len(MARK) :])
             if "fault" in facts:
-                client.notify(f"warning: node {facts['host']} ({facts['address']}): {facts['fault']}")
+                silent.append(f"{facts['host']} ({facts['address']})")
+                client.notify(f"warning: node {silent[-1]}: {facts['fault']}")
             else:
-                yield NodeDescription(**facts)
+                nodes.append(NodeDescription(**facts))
+    nodes.sort(key=lambda node: node.address)
+    return ClusterDescription(tuple(nodes), tuple(silent), None if nodes else "no node answered")
 
 
 def _remove(access: Access, name: str) -> None:
@@ -260,18 +277,15 @@ def _recall(file: Path) -> ClusterDescription | None:
     """Returns a look that is kept and still believed."""
     try:
         document = json.loads(file.read_text("utf-8"))
-        found = ClusterDescription(tuple(NodeDescription(**node) for node in document["nodes"]))
+        nodes = tuple(NodeDescription(**node) for node in document["nodes"])
+        found = ClusterDescription(nodes, tuple(document["silent"]), document["fault"])
         age, known = time.time() - document["time"], document["format"] == FORMAT
     except (OSError, ValueError, LookupError, TypeError):
         return None
-    return found if known and 0 <= age < (KEPT_WITH_FAULTS if found.blind else KEPT) else None
+    return found if known and 0 <= age < (KEPT_WITH_FAULTS if found.faulty else KEPT) else None
 
 
 def remember(file: Path, found: ClusterDescription) -> None:
     """Keeps what a look has found."""
-    document = {"format": FORMAT, "time": time.time(), "nodes": [asdict(node) for node in found.nodes]}
-    with contextlib.suppress(OSError):
-        file.parent.mkdir(parents=True, exist_ok=True)
-        young = file.with_suffix(f".{secrets.token_hex(4)}")
-        young.write_text(json.dumps(document), "utf-8")
-        young.replace(file)
+    document = {"format": FORMAT, "time": time.time(), **asdict(found)}
+    write_atomically(file, json.dumps(document).encode())

@@ -16,6 +16,7 @@ from raybundle.bundle.manifest import Manifest, PythonTag, ScriptEntry
 from raybundle.cluster import relay
 from raybundle.cluster.access import make_access
 from raybundle.cluster.jobs import JobsClient
+from raybundle.cluster.nodes import KEPT_WITH_FAULTS
 from raybundle.cluster.packages import packages_of
 from raybundle.config import load_settings
 from raybundle.delivery import Archives, Cluster, begin_survey, deliver
@@ -358,6 +359,32 @@ def test_a_look_at_the_nodes_that_fails_is_a_warning(readable: Scene, status: st
 
     assert readable.deliver().bundle == f"s3://bucket/{BUNDLE}"
     assert [text for text in readable.said if text.startswith("warning: could not look at the nodes")]
+
+
+@pytest.mark.parametrize(
+    ("second", "status", "looks"),
+    [
+        ({}, "SUCCEEDED", 1),
+        ({"store": "NoCredentialsError: "}, "SUCCEEDED", 2),
+        ({"fault": "no answer in 15 s"}, "SUCCEEDED", 2),
+        ({}, "FAILED", 2),
+    ],
+)
+def test_a_look_at_the_nodes_that_found_faults_is_believed_for_a_short_while_alone(
+    readable: Scene, second: dict[str, str], status: str, looks: int
+) -> None:
+    readable.nodes({}, {"address": "10.0.0.3", "host": "n2", **second}, status=status)
+    readable.deliver()
+    said = len(readable.said)
+    readable.deliver()
+    [kept] = (readable.directory / "cache/clusters").iterdir()
+    document = json.loads(kept.read_text())
+    kept.write_text(json.dumps({**document, "time": document["time"] - KEPT_WITH_FAULTS}))
+
+    assert len(readable.dashboard.submitted) == 1
+    assert (len(readable.said) > said) == (status == "FAILED" or "store" in second)
+    readable.deliver()
+    assert len(readable.dashboard.submitted) == looks
 
 
 @pytest.mark.parametrize(("damage", "found"), [("cut", "no archive of it"), ("gone", "no such object")])
