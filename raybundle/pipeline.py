@@ -341,20 +341,10 @@ def find_bundle(store: Store, ref: str) -> Stored:
         )
     ours = boot_digest(read_boot())
     key, boot = min(archives, key=lambda archive: (archive[1] != ours, archive))
+    stored = Stored(digest, manifest, key, boot, 0)
     if not manifest.layers:
-        return Stored(digest, manifest, key, boot, 0)
-    return _with_layers(store, Stored(digest, manifest, key, boot, 0))
+        return stored
+    from raybundle.store.layer_delivery import find_layers
 
-
-def _with_layers(store: Store, stored: Stored) -> Stored:
-    """Returns a bundle of the store with what says how its layers travel."""
-    from raybundle.bundle.delivery import parse_delivery
-    from raybundle.store.layer_objects import require_objects
-
-    key = layout.delivery_key(stored.archive_key)
-    data = store.get(key)
-    delivery = parse_delivery(data, f"{key} in {store.url}")
-    keys = layout.layer_keys(stored.manifest.layers, delivery.byte_code)
-    require_objects(store, ((key, f"{layer.name} {layer.version}") for key, layer in keys))
-    digest = hashlib.sha256(data).hexdigest()
-    return replace(stored, layer_keys=tuple(key for key, _ in keys), delivery=digest)
+    found = find_layers(store, manifest.layers, key)
+    return replace(stored, layer_keys=found.keys, delivery=found.delivery, warnings=found.warnings)

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from raybundle.cluster.jobs import JobInfo, JobsClient
     from raybundle.delivery import Cluster
     from raybundle.errors import JobError
-    from raybundle.model import Digest
+    from raybundle.model import Digest, Warning
     from raybundle.runs import Run
     from raybundle.store.base import Store
 
@@ -61,6 +61,8 @@ class Stored:
     """Of the layers in the manifest's order, each followed by its byte-code where it has some."""
     delivery: str | None = None
     """Hex SHA-256 of the delivery, where there are layers."""
+    warnings: tuple[Warning, ...] = ()
+    """What the store has lost of it, and a run does without."""
 
     @property
     def archives(self) -> Archives:

@@ -74,6 +74,7 @@ def show(arguments: argparse.Namespace, console: Console) -> int:
     """Shows what is in a bundle of the store."""
     store = open_request_store(settings_of(arguments), os.environ)
     stored = find_bundle(store, arguments.ref)
+    console.warnings(stored.warnings)
     manifest = stored.manifest
     if console.json_mode:
         console.document(
@@ -103,6 +104,7 @@ def export(arguments: argparse.Namespace, console: Console) -> int:
     settings = settings_of(arguments)
     store = open_request_store(settings, os.environ)
     stored = find_bundle(store, arguments.ref)
+    console.warnings(stored.warnings)
     url = store.node_url(stored.archive_key)
     layers = [each for key in stored.layer_keys if (each := store.node_url(key)) is not None]
     if url is None:

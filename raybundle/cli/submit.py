@@ -129,11 +129,12 @@ def run_bundle(arguments: argparse.Namespace, console: Console) -> int:
     with timings.stage("resolve"):
         store = open_request_store(settings, os.environ)
         stored = find_bundle(store, ref)
+    console.warnings(stored.warnings)
     details: dict[str, Any] = {
         "files": len(stored.manifest.files),
         "bytes": sum(file.size for file in stored.manifest.files),
         "uploaded_bytes": 0,
-        "warnings": [],
+        "warnings": [warning_document(warning) for warning in stored.warnings],
     }
     python = settings.text("python")
     if not settings.text("address"):

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from raybundle.bundle.layer_archive import check_archive, layer_members, unwritable, write_archive
 from raybundle.bundle.layer_description import kept_document
-from raybundle.errors import BundleError, ObjectMissingError
+from raybundle.errors import BundleError
 from raybundle.model import Digest
 from raybundle.store.layout import byte_code_key, layer_key
 
@@ -218,19 +218,3 @@ def find_sizes(store: Store, keys: Sequence[str]) -> dict[str, int | None]:
         return {}
     with ThreadPoolExecutor(LOOKS) as threads:
         return dict(zip(keys, threads.map(store.size, keys), strict=True))
-
-
-def require_objects(store: Store, wanted: Iterable[tuple[str, str]]) -> None:
-    """Checks that objects are there: by key, and what an error calls each of them.
-
-    Raises:
-        ObjectMissingError: some are not; all of them are named.
-    """
-    named = dict(wanted)
-    sizes = find_sizes(store, list(named))
-    missing = [f"{named[key]} ({key})" for key in named if sizes[key] is None]
-    if missing:
-        raise ObjectMissingError(
-            f"{store.url} has no object of " + ", ".join(missing),
-            hint="build the bundle again from its sources",
-        )

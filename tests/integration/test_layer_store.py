@@ -179,6 +179,41 @@ def test_a_layer_that_the_store_lost_is_named(tmp_path: Path, three: list[Distri
         find_bundle(store, stored.digest)
 
 
+def test_a_run_does_without_byte_code_that_is_lost_and_reads_a_delivery_that_is_lost_from_the_archive(
+    tmp_path: Path, three: list[Distribution]
+) -> None:
+    directory = tmp_path / "store"
+    stored = put(planned(tmp_path, three), LocalStore(directory))
+    big, byte_code, small = stored.layer_keys
+    lost = [byte_code, delivery_key(stored.archive_key)]
+    for key in lost:
+        (directory / key).unlink()
+
+    found = find_bundle(LocalStore(directory), stored.digest)
+
+    assert found.layer_keys == (big, small)
+    assert found.delivery == stored.delivery
+    assert all(key in warning.text for key, warning in zip(reversed(lost), found.warnings, strict=True))
+    assert "no byte-code of big 1.0" in found.warnings[1].text
+    put(planned(tmp_path, three), LocalStore(directory))
+    assert find_bundle(LocalStore(directory), stored.digest) == replace(stored, uploaded_bytes=0)
+
+
+def test_a_delivery_is_not_read_from_an_archive_that_is_not_what_its_name_says(
+    tmp_path: Path, three: list[Distribution]
+) -> None:
+    store = LocalStore(tmp_path / "store")
+    stored = put(planned(tmp_path, three), store)
+    other = put(planned(tmp_path, three[:1]), store)
+    (tmp_path / "store" / delivery_key(stored.archive_key)).unlink()
+    file = tmp_path / "store" / stored.archive_key
+    file.chmod(0o600)
+    file.write_bytes(store.get(other.archive_key))
+
+    with pytest.raises(DigestMismatchError, match=stored.archive_key):
+        find_bundle(store, stored.digest)
+
+
 def test_an_object_of_another_size_than_the_one_that_was_sent_is_verified_again(
     tmp_path: Path, three: list[Distribution]
 ) -> None:
