@@ -8,6 +8,7 @@ import io
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -226,6 +227,37 @@ def test_byte_code_that_this_submission_has_not_named_does_not_run(tmp_path: Pat
 
     assert again.driver(python, "job.py").stdout == "source\n"
     assert first.driver(python, "job.py").stdout == "another submission\n"
+
+
+def test_a_running_job_goes_on_while_its_bundle_is_submitted_with_another_delivery(
+    tmp_path: Path, python: Path
+) -> None:
+    plain = make_layer("mine", {"mine.py": "print('source')\n"})
+    compiled = with_byte_code(plain, python, {"mine.py": "print('first submission')\n"})
+    job = (
+        "import mine, subprocess, sys\n"
+        "for _ in sys.stdin: subprocess.run([sys.executable, '-c', 'import mine'])\n"
+    )
+    first = on_node(tmp_path, python, job, [compiled])
+    again = resubmitted(first, plain)
+    environ = {**first.environ, "RAY_JOB_CONFIG_JSON_ENV_VAR": "{}"}
+    command = [str(python), "-u", "job.py"]
+    with subprocess.Popen(
+        command, cwd=first.scratch, env=environ, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as running:
+        assert running.stdin is not None
+        assert running.stdout is not None
+        assert running.stdout.readline() == "first submission\n"
+        for _ in range(2):
+            assert again.driver(python, "-c", "import mine").stdout == "source\n"
+            for place in first.environ["PYTHONPATH"].split(":")[:-1]:
+                shutil.rmtree(place, ignore_errors=True)  # Ray evicts what it has fetched
+            running.stdin.write("\n")
+            running.stdin.flush()
+            assert running.stdout.readline() == "first submission\n"
+        running.stdin.close()
+
+    assert running.returncode == 0
 
 
 def resubmitted(node: Unpacked, layer: HandMade) -> Unpacked:
