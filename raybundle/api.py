@@ -140,7 +140,7 @@ def _settings(settings: Mapping[str, Any], project: Path) -> Settings:
 
 
 def _store(planned: Plan, settings: Settings) -> Stored:
-    graph = canonical_json(graph_document(planned.resolution))
+    graph = canonical_json(graph_document(planned.resolution, planned.layers))
     return _build(planned, open_request_store(settings, os.environ), graph)
 
 

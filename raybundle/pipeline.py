@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -348,3 +349,17 @@ def find_bundle(store: Store, ref: str) -> Stored:
 
     found = find_layers(store, manifest.layers, key)
     return replace(stored, layer_keys=found.keys, delivery=found.delivery, warnings=found.warnings)
+
+
+def bytes_of(store: Store, stored: Stored) -> int:
+    """Returns the size of all files of a bundle of the store together, those of its layers too.
+
+    What layers have is not in the manifest: where the graph is lost, they are not counted.
+    """
+    size = sum(file.size for file in stored.manifest.files)
+    layers = {layer.name for layer in stored.manifest.layers}
+    if layers:
+        with suppress(ObjectMissingError, ValueError, LookupError, TypeError):
+            graph = json.loads(store.get(layout.graph_key(stored.digest)))
+            size += sum(each["bytes"] for each in graph["distributions"] if each["name"] in layers)
+    return size

@@ -5,13 +5,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from raybundle.bundle.layers import Layer
     from raybundle.model import Resolution
 
 SCHEMA_VERSION = 1
 
 
-def graph_document(resolution: Resolution) -> dict[str, Any]:
-    """Returns modules and edges with archive paths, so that it says nothing of the machine it was made on."""
+def graph_document(resolution: Resolution, layers: Iterable[Layer] = ()) -> dict[str, Any]:
+    """Returns modules and edges with archive paths, so that it says nothing of the machine it was made on.
+
+    Args:
+        resolution: of the bundle.
+        layers: of the bundle; a distribution that travels has the bytes of its layer's files.
+    """
+    sizes = {layer.name: layer.bytes for layer in layers}
     paths = {module.file: module.path for module in resolution.modules if module.file is not None}
     return {
         "schema_version": SCHEMA_VERSION,
@@ -42,6 +51,7 @@ def graph_document(resolution: Resolution) -> dict[str, Any]:
                 "version": item.version,
                 "provided_by": item.provided_by,
                 "modules": list(item.modules),
+                **({"bytes": sizes[item.name]} if item.name in sizes else {}),
                 **({"required_by": item.required_by} if item.required_by else {}),
                 **({"imported_by": item.imported_by} if item.imported_by else {}),
                 **({"origin": _origin(item.origin)} if item.origin else {}),

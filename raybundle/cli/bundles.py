@@ -15,7 +15,7 @@ from raybundle.cli.request import make_request, parse_target_alone, settings_of
 from raybundle.cluster.runtime_env import render_entrypoint, render_runtime_env
 from raybundle.cluster.secrets import refuse_literals
 from raybundle.errors import UsageError
-from raybundle.pipeline import build, find_bundle, open_request_store
+from raybundle.pipeline import build, bytes_of, find_bundle, open_request_store
 from raybundle.store.layout import record_name
 
 if TYPE_CHECKING:
@@ -63,8 +63,9 @@ def store_plan(planned: Plan, store: Store, console: Console) -> Stored:
     def progress(done: int, total: int) -> None:
         console.progress(f"layers: {size_text(done)} of {size_text(total)} in the store")
 
+    graph = canonical_json(graph_document(planned.resolution, planned.layers))
     try:
-        return build(planned, store, canonical_json(graph_document(planned.resolution)), progress)
+        return build(planned, store, graph, progress)
     finally:
         if planned.layers:
             console.progress("")
@@ -83,6 +84,7 @@ def show(arguments: argparse.Namespace, console: Console) -> int:
                 "store": store.url,
                 "manifest": json.loads(format_manifest(manifest)),
                 **manifest_document(manifest),
+                "bytes": bytes_of(store, stored),
             }
         )
         return 0

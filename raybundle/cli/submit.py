@@ -32,7 +32,7 @@ from raybundle.errors import (
     JobStartTimeoutError,
     UsageError,
 )
-from raybundle.pipeline import Timings, find_bundle, open_request_store, target_tag
+from raybundle.pipeline import Timings, bytes_of, find_bundle, open_request_store, target_tag
 from raybundle.submission import attach, find_existing, prepare_run, submit, wait
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ def run_bundle(arguments: argparse.Namespace, console: Console) -> int:
     console.warnings(stored.warnings)
     details: dict[str, Any] = {
         "files": len(stored.manifest.files),
-        "bytes": sum(file.size for file in stored.manifest.files),
+        "bytes": bytes_of(store, stored),
         "uploaded_bytes": 0,
         "warnings": [warning_document(warning) for warning in stored.warnings],
     }

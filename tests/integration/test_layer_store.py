@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from raybundle.bundle.graph_document import graph_document
+from raybundle.bundle.manifest import canonical_json
 from raybundle.errors import BundleError, DigestMismatchError, ObjectMissingError
 from raybundle.graph.cache import ScanCache
-from raybundle.pipeline import Plan, build, find_bundle
+from raybundle.pipeline import Plan, build, bytes_of, find_bundle
 from raybundle.store import Store, layer_objects, open_store
-from raybundle.store.layout import delivery_key, layer_key
+from raybundle.store.layout import delivery_key, graph_key, layer_key
 from raybundle.store.local import LocalStore
 from raybundle.store.receipts import Receipts
 from tests.support.installed import grow_old, install
@@ -212,6 +214,20 @@ def test_a_delivery_is_not_read_from_an_archive_that_is_not_what_its_name_says(
 
     with pytest.raises(DigestMismatchError, match=stored.archive_key):
         find_bundle(store, stored.digest)
+
+
+def test_the_bytes_of_a_stored_bundle_are_those_of_its_plan(
+    tmp_path: Path, three: list[Distribution]
+) -> None:
+    plan = planned(tmp_path, three)
+    store = LocalStore(tmp_path / "store")
+    build(plan, store, canonical_json(graph_document(plan.resolution, plan.layers)))
+    found = find_bundle(store, plan.digest)
+
+    assert plan.bytes > len(LARGE)
+    assert bytes_of(store, found) == plan.bytes
+    (tmp_path / "store" / graph_key(plan.digest)).unlink()
+    assert bytes_of(store, found) == sum(len(file.data) for file in plan.files)
 
 
 def test_an_object_of_another_size_than_the_one_that_was_sent_is_verified_again(
