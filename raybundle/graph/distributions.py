@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from raybundle.model import Interpreter
 
 _ANSWERS_KEPT = 32
-_FORMAT = 7
+_FORMAT = 8
 
 
 @dataclass(frozen=True, slots=True)

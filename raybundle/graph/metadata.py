@@ -76,13 +76,6 @@ class Metadata:
             if row:
                 yield row[0]
 
-    def modules(self) -> Iterator[str]:
-        """Yield the names of its top-level modules, as far as RECORD tells."""
-        for file in self.files():
-            first, _, rest = file.partition("/")
-            if rest == "__init__.py" or (not rest and first.endswith((".py", ".so"))):
-                yield first.partition(".")[0]
-
     def size(self) -> int:
         """Return the bytes of the installed files as RECORD has them."""
         sizes = (line.rpartition(b",")[2].strip(b' "') for line in self.record.splitlines())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from raybundle.graph.installed_modules import modules_in
 from raybundle.graph.metadata import Installed, normalised_name
 from raybundle.graph.ray_requirements import extras_in_use, find_unfit
 from raybundle.graph.requirements import Need, Requirements, marker_environment
@@ -90,7 +91,7 @@ def _can_be_left(name: str, modules: Iterable[str], wanted: Wanted, installed: I
 
 def _modules(names: Iterable[str], installed: Installed) -> Iterator[str]:
     for name in names:
-        yield from installed.by_name[name].modules()
+        yield from sorted(modules_in(installed.by_name[name].record))
 
 
 def _walked(interpreter: Interpreter, installed: Installed, names: Iterable[str]) -> TopLevel:

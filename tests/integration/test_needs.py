@@ -49,6 +49,13 @@ def test_what_an_import_at_the_top_level_of_a_reached_module_needs_travels_thoug
     ]
 
 
+def test_a_declared_distribution_of_a_namespace_brings_what_its_packages_import(site: SitePackages) -> None:
+    site.install("space_a-1.0", {"space/deep/a/__init__.py": "import other\n"})
+    site.install("other-1.0")
+
+    assert travelling(site.resolved("", include=("space-a",))) == {"space-a", "other"}
+
+
 @pytest.mark.parametrize(
     "source",
     [
