@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 from raybundle.cluster.jobs import JobsClient
 from raybundle.cluster.packages import Package, packages_of
 from raybundle.errors import ClusterError, ClusterUnreachableError
+from raybundle.store.layout import get_archive
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -50,12 +51,15 @@ class Relay:
     def send_bundle(self, key: str) -> str:
         """Returns the URL of a bundle's archive once the cluster has it.
 
+        A damaged one would stay there under the name of the right one.
+
         Raises:
             ClusterError: it is too large, or the cluster refuses it or cannot be reached.
+            DigestMismatchError: it is damaged.
         """
         name = f"_ray_pkg_raybundle_{key.rpartition('/')[2]}"
         if not self._client.has_package(name):
-            send_package(self._client, Package(name, self._store.get(key)))
+            send_package(self._client, Package(name, get_archive(self._store, key)))
         return f"gcs://{name}"
 
     def send_layers(self, archives: Sequence[tuple[str, int]]) -> dict[str, tuple[str, ...]]:

@@ -36,8 +36,9 @@ class FsspecStore:
 
     @property
     def place(self) -> str:
-        """The URL names it, as far as a driver tells."""
-        return self._url
+        """The URL, and where a driver tells one, the account: two may have containers of one name."""
+        account = getattr(self._files, "account_name", None)  # of adlfs
+        return f"{self._url} at {account}" if account else self._url
 
     def get(self, key: str) -> bytes:
         """Reads the whole object into memory."""

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 from raybundle.bundle.delivery import parse_delivery
 from raybundle.bundle.pack import OWN
-from raybundle.errors import DigestMismatchError, ObjectMissingError
+from raybundle.errors import ObjectMissingError
 from raybundle.model import Warning
 from raybundle.store.layer_objects import find_sizes
-from raybundle.store.layout import delivery_key, layer_key, layer_keys
+from raybundle.store.layout import delivery_key, get_archive, layer_key, layer_keys
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -81,11 +81,7 @@ def _read_delivery(store: Store, archive: str) -> tuple[bytes, list[Warning]]:
 
 def _delivery_in(store: Store, archive: str) -> bytes:
     """Returns the delivery in an archive that is what its name says: byte-code is trusted through it."""
-    data = store.get(archive)
-    expected, found = archive.rpartition("-")[2].removesuffix(".zip"), hashlib.sha256(data).hexdigest()
-    if found != expected:
-        raise DigestMismatchError(f"{archive} in {store.url}", expected=expected, found=found)
-    with zipfile.ZipFile(io.BytesIO(data)) as zipped:
+    with zipfile.ZipFile(io.BytesIO(get_archive(store, archive))) as zipped:
         try:
             return zipped.read(f"{OWN}/delivery.json")
         except KeyError:

@@ -17,7 +17,7 @@ from raybundle.bundle.layer_archive import check_archive, layer_members, unwrita
 from raybundle.bundle.layer_description import kept_document
 from raybundle.errors import BundleError
 from raybundle.model import Digest
-from raybundle.store.layout import byte_code_key, layer_key
+from raybundle.store.layout import byte_code_key, get_soon, layer_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -148,7 +148,7 @@ class LayerSender:
     def _verify(self, each: LayerObject, size: int) -> None:
         """Reads an object of about this size that others have put there, once."""
         with self._one_by_one if size >= LARGE_BYTES else contextlib.nullcontext():
-            data = self.store.get(each.key)
+            data = get_soon(self.store, each.key)
             check_archive(data, each.name, f"{each.key} in {self.store.url}")
             self.receipts.add(each.key, len(data))
 

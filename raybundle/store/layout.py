@@ -147,10 +147,24 @@ def put_compared(store: Store, key: str, data: bytes) -> bool:
     present = len(data) >= LARGE_BYTES and store.size(key) is not None
     if not present and store.put_new(key, data):
         return True
-    found = _get_soon(store, key)
+    found = get_soon(store, key)
     if found != data:
         raise DigestMismatchError(f"{key} in {store.url}", expected=_sha256(data), found=_sha256(found))
     return False
+
+
+def get_archive(store: Store, key: str) -> bytes:
+    """Returns a bundle's archive.
+
+    Raises:
+        DigestMismatchError: It is not what its name says.
+        ObjectMissingError: There is none.
+    """
+    data = store.get(key)
+    expected = "sha256:" + key.rpartition("-")[2].removesuffix(".zip")
+    if _sha256(data) != expected:
+        raise DigestMismatchError(f"{key} in {store.url}", expected=expected, found=_sha256(data))
+    return data
 
 
 def find_digests(store: Store, hex_prefix: str) -> list[Digest]:
@@ -198,7 +212,7 @@ def record_name(store: Store, name: str, digest: Digest) -> int:
     for version in range(first, first + NAME_TRIES):
         key = name_key(name, version)
         # Equal bytes may be our own first try; if they are another's, the version is true all the same.
-        if store.put_new(key, data) or _get_soon(store, key) == data:
+        if store.put_new(key, data) or get_soon(store, key) == data:
             return version
     raise StoreError(f"no free version of {name} in {store.url} after {NAME_TRIES} tries", hint="try again")
 
@@ -244,7 +258,7 @@ def _hint_for(name: str, versions: list[int]) -> str:
     return "`raybundle bundles` lists them; is this the right --store?"
 
 
-def _get_soon(store: Store, key: str) -> bytes:
+def get_soon(store: Store, key: str) -> bytes:
     """Returns an object that is said to exist; a conflict (409) may come before others can see it."""
     for again in range(READ_AGAIN - 1):
         with contextlib.suppress(ObjectMissingError):

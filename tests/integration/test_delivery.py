@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
     from tests.support.fake_dashboard import Exchange
 
-BUNDLE = f"bundles/{'ab' * 32}/{'cd' * 32}-{'ef' * 32}.zip"
+BUNDLE = f"bundles/{'ab' * 32}/{'cd' * 32}-{hashlib.sha256(b'the bundle').hexdigest()}.zip"
 LAYERS = [make_layer(name, {f"{name}/__init__.py": name.encode() * 300}) for name in ("one", "two", "three")]
 MANIFEST = Manifest(
     ScriptEntry(ArchivePath("project/job.py")),
@@ -361,6 +361,14 @@ def test_a_look_at_the_nodes_that_fails_is_a_warning(readable: Scene, status: st
     assert [text for text in readable.said if text.startswith("warning: could not look at the nodes")]
 
 
+def test_a_damaged_bundle_is_not_relayed(scene: Scene) -> None:
+    (scene.directory / "store" / BUNDLE).write_bytes(b"poison")
+
+    with pytest.raises(DigestMismatchError, match=re.escape(BUNDLE)):
+        scene.deliver()
+    assert scene.uploads == 0
+
+
 @pytest.mark.parametrize(
     ("second", "status", "looks"),
     [
@@ -391,10 +399,7 @@ def test_a_look_at_the_nodes_that_found_faults_is_believed_for_a_short_while_alo
 def test_a_layer_that_no_node_could_fetch_is_named_with_its_distribution(
     scene: Scene, damage: str, found: str
 ) -> None:
-    data = b"the bundle"
-    key = f"bundles/{'ab' * 32}/{'cd' * 32}-{hashlib.sha256(data).hexdigest()}.zip"
-    scene.store.put_new(key, data)
-    stored = Stored(Digest(f"sha256:{'ab' * 32}"), MANIFEST, key, "cd" * 32, 0, ARCHIVES.layers)
+    stored = Stored(Digest(f"sha256:{'ab' * 32}"), MANIFEST, BUNDLE, "cd" * 32, 0, ARCHIVES.layers)
     run = prepare_run(stored, scene.cluster, JobOptions())
     submission = submit(run, stored, scene.store, scene.cluster, JobOptions())
     layer = scene.directory / "store" / ARCHIVES.layers[1]

@@ -11,7 +11,9 @@ import zipfile
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import fsspec
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 
 from raybundle.bundle.graph_document import graph_document
 from raybundle.bundle.manifest import canonical_json
@@ -297,6 +299,53 @@ def test_large_objects_are_verified_one_after_the_other(
     put(planned(tmp_path, three, "other"), store)
 
     assert min(store.most, 2) == expected
+
+
+class Contended(LocalStore):
+    """A local store in which another client is just creating each layer: a 409, and then it is there."""
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(directory)
+        self.coming: dict[str, bytes] = {}
+
+    def put_new(self, key: str, data: bytes) -> bool:
+        if not key.startswith("layers/"):
+            return super().put_new(key, data)
+        self.coming[key] = data
+        return False
+
+    def get(self, key: str) -> bytes:
+        if key in self.coming:
+            super().put_new(key, self.coming.pop(key))
+            raise ObjectMissingError(f"no object {key} yet")
+        return super().get(key)
+
+
+def test_a_layer_that_another_client_is_just_creating_is_waited_for(
+    tmp_path: Path, three: list[Distribution]
+) -> None:
+    store = Contended(tmp_path / "store")
+
+    stored = put(planned(tmp_path, three), store)
+
+    assert set(store.keys("layers/")) == set(stored.layer_keys)
+
+
+class Accounts(MemoryFileSystem):  # type: ignore[misc]  # fsspec has no types
+    """In memory, under an account that its URLs do not name, as containers of Azure are."""
+
+    protocol = "accounts"
+    account_name = "one"
+
+
+def test_what_was_sent_to_one_account_is_not_known_of_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    fsspec.register_implementation("accounts", Accounts, clobber=True)
+    here = open_store("accounts://container/prefix", {}).place
+    monkeypatch.setattr(Accounts, "account_name", "two")
+    there = open_store("accounts://container/prefix", {})
+
+    assert here != there.place
+    assert "two" not in there.url
 
 
 def test_what_was_sent_to_one_server_is_not_known_of_another(tmp_path: Path) -> None:
