@@ -30,6 +30,8 @@ READERS = 8
 """Requests to a store at once."""
 SLOW = ("s3://", "gs://", "azure://", "abfss://")
 """Stores for which Ray makes a client anew for each archive: 0.2 s, where a package takes 0.01 s."""
+REASONS = 3
+"""For which nodes cannot read a store that are told; others may differ in no more than an address."""
 SMALL = 1 << 20
 """Bytes up to which a layer is relayed also where nodes read the store; the head keeps it in memory."""
 
@@ -141,9 +143,14 @@ def _sizes(keys: Sequence[str], store: Store) -> dict[str, int | None]:
 
 
 def _why_blind(description: ClusterDescription, store: Store) -> str:
-    first, *others = description.blind
-    more = f" (nor can {len(others)} more)" if others else ""
-    return f"node {first.name} cannot read {store.url}{more}: {first.store}"
+    """Returns a node for each reason, and how many more have it."""
+    reasons: dict[str, list[str]] = {}
+    for node in description.blind:
+        reasons.setdefault(str(node.store), []).append(node.name)
+    return "; ".join(
+        f"node {first} cannot read {store.url}{f' (nor can {len(more)} more)' if more else ''}: {why}"
+        for why, (first, *more) in list(reasons.items())[:REASONS]
+    )
 
 
 def _relay(archives: Archives, store: Store, cluster: Cluster, why: str) -> Delivered:

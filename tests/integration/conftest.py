@@ -25,7 +25,7 @@ from tests.support.token_cluster import TokenCluster, token_cluster
 from tests.support.workplace import Workplace, make_workplace
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from raybundle.cluster.nodes import ClusterDescription
@@ -35,6 +35,8 @@ REPORT = pytest.StashKey[list[str]]()
 """Lines that a test wants shown at the end, whether it passed or not."""
 
 
+CREDENTIALS = "/tmp/home/.aws/credentials"
+"""Where a node has its own keys of S3; its HOME is `/tmp/home`."""
 MANY_AT_ONCE = {"RAY_worker_maximum_startup_concurrency": "20"}
 """Lets nodes with one CPU start workers at once as larger ones do, also beside one that never comes up."""
 
@@ -93,6 +95,15 @@ class ThreeNodes:
         return work
 
 
+def give_credentials(nodes: Nodes, environ: Mapping[str, str]) -> dict[str, str]:
+    """Gives each node the keys of S3 in a file of its own, which a test may take away; returns the rest."""
+    keys = [f"{name.lower()} = {environ[name]}" for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")]
+    write = 'mkdir -p "$(dirname "$1")" && printf "%s\\n" "[default]" "$2" "$3" >"$1"'
+    for name in nodes.names:
+        nodes.run(name, ["sh", "-c", write, "sh", CREDENTIALS, *keys])
+    return {name: value for name, value in environ.items() if "KEY" not in name}
+
+
 @pytest.fixture(scope="session")
 def three_nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ThreeNodes]:
     """Three real nodes; skipped without root, and in CI a skip is a failure."""
@@ -100,7 +111,8 @@ def three_nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ThreeNodes
     with Nodes() as nodes:
         bridge = nodes.network()
         with s3_server(ip=bridge) as server, Proxy(server.endpoint, host=bridge) as proxy:
-            nodes.start_ray({**server.environ, "AWS_ENDPOINT_URL": proxy.address, **MANY_AT_ONCE})
+            environ = give_credentials(nodes, server.environ)
+            nodes.start_ray({**environ, "AWS_ENDPOINT_URL": proxy.address, **MANY_AT_ONCE})
             store, shared = server.prefix(), tmp_path_factory.mktemp("shared")
             with contextlib.closing(JobsClient(make_access(nodes.address, {}))) as client:
                 kept = cache_directory({"XDG_CACHE_HOME": str(shared)})

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from raybundle.delivery import SMALL
+from tests.integration.conftest import CREDENTIALS
 from tests.support.layers import StoredLayers, fetches, inside, kill_while_materialising, torn, unpacked
 from tests.support.own_wheels import install, make_seasons, make_small_environment, make_tally
 from tests.support.workplace import make_workplace, reports
@@ -182,21 +183,24 @@ def test_a_running_job_goes_on_when_ray_evicts_what_the_layers_came_from(
     assert [actor["sum"] for actor in after["actors"]] == [42, 42]
 
 
-def test_a_node_without_boto3_is_named_and_its_layers_come_through_the_jobs_api(
+def test_nodes_without_credentials_or_boto3_are_found_before_the_job_and_all_comes_through_the_jobs_api(
     three_nodes: ThreeNodes, tmp_path: Path
 ) -> None:
     own = Own(three_nodes, tmp_path, store=three_nodes.s3.prefix())  # the nodes are asked anew
     show = "import boto3; print(boto3.__path__[0])"
     python = str(three_nodes.nodes.python)
     hidden = three_nodes.nodes.run("n2", [python, "-c", show]).stdout.strip()
+    three_nodes.nodes.run("n1", ["mv", CREDENTIALS, f"{CREDENTIALS}.hidden"])
     three_nodes.nodes.run("n2", ["mount", "-t", "tmpfs", "tmpfs", hidden])
     try:
         done = own.submit()
     finally:
+        three_nodes.nodes.run("n1", ["mv", f"{CREDENTIALS}.hidden", CREDENTIALS])
         three_nodes.nodes.run("n2", ["umount", "-l", hidden])
 
     report = report_of(done)
-    [warning] = [line for line in done.stderr.splitlines() if "n2" in line and line.startswith("warning")]
-    assert "boto3" in warning
+    [warning] = [line for line in done.stderr.splitlines() if line.startswith("warning: node")]
+    for words in ("node n1 ", "no credentials: ", "node n2 ", "boto3"):
+        assert words in warning
     assert answers(report) == [[42, "winter"]] * 4
     assert own.fetched() == {}

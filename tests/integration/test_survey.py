@@ -1,0 +1,182 @@
+"""A look at the nodes: what it finds, how long that is believed, and what becomes of the bundle."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from raybundle import delivery
+from raybundle.bundle.manifest import PythonTag
+from raybundle.cluster.nodes import KEPT_WITH_FAULTS
+from raybundle.config import load_settings
+from raybundle.delivery import Archives, begin_survey, deliver
+from raybundle.destination import for_nodes
+from raybundle.environment.platforms import Platform
+from raybundle.environment.target import TargetTag
+from raybundle.errors import BundleError, ClusterError
+from raybundle.model import ModuleName, ModuleTarget
+from raybundle.pipeline import Request
+from raybundle.store.local import LocalStore
+from tests.support.delivery_scene import ARCHIVES, BUNDLE, LAYERS, MANIFEST, NodesReadIt, Scene, made
+from tests.support.layer_archives import make_layer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Iterator[Scene]:
+    with made(tmp_path, LocalStore(tmp_path / "store")) as scene:
+        yield scene
+
+
+@pytest.fixture
+def readable(tmp_path: Path) -> Iterator[Scene]:
+    """The same with a store that nodes may be able to read."""
+    with made(tmp_path, NodesReadIt(tmp_path / "store")) as scene:
+        yield scene
+
+
+def test_what_all_nodes_read_is_theirs_to_fetch_and_they_are_asked_once(readable: Scene) -> None:
+    readable.nodes({}, {"address": "10.0.0.3"})
+    _, key, archive = make_layer("large", {"large.bin": b"x" * (2 << 20)})
+    readable.store.put_new(key, archive)
+    archives = Archives(BUNDLE, (ARCHIVES.layers[0], key, ARCHIVES.layers[1]))
+
+    found = [deliver(archives, MANIFEST, readable.store, readable.cluster) for _ in range(2)]
+
+    assert found[0] == found[1]
+    assert found[0].bundle == f"s3://bucket/{BUNDLE}"
+    [small, large, _] = found[0].layers
+    assert large == f"s3://bucket/{key}"
+    assert readable.dashboard.packages[small.removeprefix("gcs://")] == LAYERS[0][2]
+    [probe] = readable.dashboard.submitted
+    assert probe["entrypoint"].endswith(" raybundle_probe.py s3://bucket/store.json")
+    assert "warning" not in " ".join(readable.said)
+
+
+def test_where_a_node_cannot_read_the_store_all_is_relayed_and_the_node_is_named(readable: Scene) -> None:
+    missing = {"store": "ImportError: no boto3"}
+    refused = {"address": "10.0.0.4", "host": "n3", "store": "no credentials: ClientError: Forbidden"}
+    readable.nodes({}, {"address": "10.0.0.3", "host": "n2", **missing}, refused, {"address": "9", **missing})
+
+    found = readable.deliver()
+
+    assert all(url.startswith("gcs://") for url in (found.bundle, *found.layers))
+    [warning] = [text for text in readable.said if text.startswith("warning")]
+    [first, second, _] = warning.replace(": relaying", "; relaying").split("; ")
+    cannot = f"cannot read {readable.store.url}"
+    assert first == f"warning: node n2 (10.0.0.3) {cannot} (nor can 1 more): {missing['store']}"
+    assert second == f"node n3 (10.0.0.4) {cannot}: {refused['store']}"
+
+
+def test_what_is_too_large_to_be_relayed_is_refused_with_the_node(
+    readable: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delivery, "MOST_RELAYED", 1000)
+    readable.nodes({"store": "NoCredentialsError: "})
+
+    with pytest.raises(ClusterError, match=r"node n1 \(10\.0\.0\.2\) cannot read .*: NoCredentialsError"):
+        readable.deliver()
+
+
+def test_nodes_with_another_python_are_refused_before_the_submission(readable: Scene) -> None:
+    musl = {"host": "n4", "address": "10.0.0.4", "abi": "cpython-311-x86_64-linux-musl"}
+    arm = {"host": "n3", "address": "10.0.0.3", "platform": "linux-aarch64"}
+    readable.nodes({"address": "10.0.0.1"}, {"host": "n2", "version": "3.12.1"}, arm, musl)
+
+    with pytest.raises(BundleError) as caught:
+        readable.deliver()
+
+    first, second, third = str(caught.value).splitlines()
+    assert first.startswith("node n2 (10.0.0.2) has cpython 3.12.1")
+    assert second.startswith(
+        "node n3 (10.0.0.3) has cpython 3.11.9 (cpython-311-x86_64-linux-gnu, linux-aarch64)"
+    )
+    assert third.startswith(
+        "node n4 (10.0.0.4) has cpython 3.11.9 (cpython-311-x86_64-linux-musl, linux-x86_64)"
+    )
+    assert "the bundle is for cpython 3.11 (" in first
+    assert caught.value.hint == "`--python 3.12` builds for it"
+
+
+def for_its_nodes(scene: Scene, setting: dict[str, str], *nodes: dict[str, Any]) -> TargetTag | None:
+    """Returns what a bundle for these nodes is for, as far as they decide."""
+    scene.nodes(*nodes)
+    settings = load_settings(setting, {}, scene.directory)
+    request = Request(ModuleTarget(ModuleName("job")), settings, scene.directory, scene.directory, {})
+    return for_nodes(request, begin_survey(scene.cluster, scene.store)).cluster
+
+
+@pytest.mark.parametrize(("second", "minor"), [("3.12.4", "3.12"), ("3.11.9", None)])
+def test_a_bundle_is_made_for_nodes_that_all_have_another_python(
+    readable: Scene, second: str, minor: str | None
+) -> None:
+    other = {"address": "10.0.0.3", "version": second}
+    found = for_its_nodes(readable, {}, {"version": "3.12.1"}, other)
+
+    assert (found and found.minor) == minor
+
+
+def test_a_bundle_is_made_for_the_oldest_glibc_of_the_nodes_whatever_is_set(readable: Scene) -> None:
+    older = {"address": "10.0.0.3", "system": "glibc 2.31", "version": "3.11.2"}
+    setting = {"python": "3.11", "platform": "linux"}
+
+    assert for_its_nodes(readable, setting, {}, older) == TargetTag(
+        "cpython", "3.11", Platform("linux", "x86_64", "gnu", (2, 31))
+    )
+
+
+def test_nodes_of_a_mac_run_what_is_for_their_machine_and_for_no_newer_system(readable: Scene) -> None:
+    mac = {"abi": "cpython-311-darwin", "platform": "macosx-10.9-universal2", "machine": "arm64"}
+    intel = {"host": "n2", "address": "10.0.0.3", "machine": "x86_64", "system": "macOS 14.5"}
+    old = {"host": "n3", "address": "10.0.0.4", "system": "macOS 11.7"}
+    readable.nodes({**mac, "system": "macOS 14.5"}, {**mac, **intel}, {**mac, **old})
+    python = PythonTag("cpython", "3.11", "cpython-311-darwin", "macosx-13.0-arm64")
+
+    with pytest.raises(BundleError) as caught:
+        deliver(ARCHIVES, replace(MANIFEST, python=python), readable.store, readable.cluster)
+
+    assert [line.partition(" has ")[0] for line in str(caught.value).splitlines()] == [
+        "node n2 (10.0.0.3)",
+        "node n3 (10.0.0.4)",
+    ]
+    assert caught.value.hint == "`--python 3.11` builds for it, `--platform macosx-14.5-x86_64` too"
+
+
+@pytest.mark.parametrize("status", ["FAILED", "SUCCEEDED"])
+def test_a_look_at_the_nodes_that_fails_is_a_warning(readable: Scene, status: str) -> None:
+    readable.nodes(status=status)
+
+    assert readable.deliver().bundle == f"s3://bucket/{BUNDLE}"
+    assert [text for text in readable.said if text.startswith("warning: could not look at the nodes")]
+
+
+@pytest.mark.parametrize(
+    ("second", "status", "looks"),
+    [
+        ({}, "SUCCEEDED", 1),
+        ({"store": "NoCredentialsError: "}, "SUCCEEDED", 2),
+        ({"fault": "no answer in 15 s"}, "SUCCEEDED", 2),
+        ({}, "FAILED", 2),
+    ],
+)
+def test_a_look_at_the_nodes_that_found_faults_is_believed_for_a_short_while_alone(
+    readable: Scene, second: dict[str, str], status: str, looks: int
+) -> None:
+    readable.nodes({}, {"address": "10.0.0.3", "host": "n2", **second}, status=status)
+    readable.deliver()
+    said = len(readable.said)
+    readable.deliver()
+    [kept] = (readable.directory / "cache/clusters").iterdir()
+    document = json.loads(kept.read_text())
+    kept.write_text(json.dumps({**document, "time": document["time"] - KEPT_WITH_FAULTS}))
+
+    assert len(readable.dashboard.submitted) == 1
+    assert (len(readable.said) > said) == (status == "FAILED" or "store" in second)
+    readable.deliver()
+    assert len(readable.dashboard.submitted) == looks
