@@ -31,7 +31,7 @@ READERS = 8
 SLOW = ("s3://", "gs://", "azure://", "abfss://")
 """Stores for which Ray makes a client anew for each archive: 0.2 s, where a package takes 0.01 s."""
 REASONS = 3
-"""For which nodes cannot read a store that are told; others may differ in no more than an address."""
+"""Why nodes cannot read a store, at most; more of them differ in no more than an address."""
 SMALL = 1 << 20
 """Bytes up to which a layer is relayed also where nodes read the store; the head keeps it in memory."""
 
@@ -74,11 +74,16 @@ class Damage:
 
 
 def begin_survey(cluster: Cluster, store: Store) -> Cluster:
-    """Returns the cluster with a look at its nodes under way, if they would read the store themselves."""
+    """Returns the cluster with a look at its nodes under way: what they are, and whether they read the store.
+
+    Where everything is relayed anyway, one on a loopback address is not looked at: it is most often a cluster
+    on this machine, with this Python, and a look takes longer than a small job.
+    """
     url = store.node_url("store.json")
-    if cluster.shares_disk or cluster.cache is None or url is None or url.startswith("file://"):
+    relayed = url is None or url.startswith("file://")
+    if cluster.shares_disk or cluster.cache is None or (relayed and cluster.client.access.is_loopback):
         return cluster
-    return replace(cluster, survey=Survey(cluster.client, store, cluster.cache))
+    return replace(cluster, survey=Survey(cluster.client, None if relayed else store, cluster.cache))
 
 
 def deliver(archives: Archives, manifest: Manifest, store: Store, cluster: Cluster) -> Delivered:
@@ -89,13 +94,13 @@ def deliver(archives: Archives, manifest: Manifest, store: Store, cluster: Clust
         ClusterError: the archives are too large to be relayed, or the cluster refuses them.
         StoreError: the store has them not, or cannot be reached.
     """
-    urls = _direct(archives, store, cluster)
-    if urls is None:
-        return _relay(archives, store, cluster, f"its nodes cannot read {store.url}")
     cluster = cluster if cluster.survey else begin_survey(cluster, store)
     description = cluster.survey and cluster.survey.result()
     if description:
         require_python(description, manifest)
+    urls = _direct(archives, store, cluster)
+    if urls is None:
+        return _relay(archives, store, cluster, f"its nodes cannot read {store.url}")
     if description and description.blind:
         why = _why_blind(description, store)
         cluster.client.notify(f"warning: {why}: relaying the bundle through the cluster's head")

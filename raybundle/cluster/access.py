@@ -46,8 +46,12 @@ class Access:
     @property
     def exposes_token(self) -> bool:
         """Whether credentials travel in the clear over a network."""
-        parts = urlsplit(self.address)
-        return parts.scheme == "http" and not _is_loopback(parts.hostname or "") and self.has_credentials
+        return urlsplit(self.address).scheme == "http" and not self.is_loopback and self.has_credentials
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether the address is this machine's alone: of a cluster on it, or of a tunnel."""
+        return _is_loopback(urlsplit(self.address).hostname or "")
 
     @property
     def has_credentials(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,8 @@ import pytest
 
 from raybundle import delivery
 from raybundle.bundle.manifest import PythonTag
+from raybundle.cluster.access import make_access
+from raybundle.cluster.jobs import JobsClient
 from raybundle.cluster.nodes import KEPT_WITH_FAULTS
 from raybundle.config import load_settings
 from raybundle.delivery import Archives, begin_survey, deliver
@@ -102,6 +105,27 @@ def test_nodes_with_another_python_are_refused_before_the_submission(readable: S
     )
     assert "the bundle is for cpython 3.11 (" in first
     assert caught.value.hint == "`--python 3.12` builds for it"
+
+
+def test_nodes_that_read_no_store_are_asked_for_their_python_unless_the_address_is_a_loopback_one(
+    scene: Scene,
+) -> None:
+    scene.nodes({"version": "3.12.1"})
+    scene.deliver()
+    address = scene.dashboard.address.replace(
+        "127.0.0.1",
+        "0.0.0.0",  # noqa: S104 - leads to this machine too, and is not said to be a loopback address
+    )
+    asked = scene.dashboard.submitted[:]
+    with contextlib.closing(JobsClient(make_access(address, {}), scene.said.append)) as client:
+        scene.cluster = replace(scene.cluster, client=client)
+        with pytest.raises(BundleError, match=r"node n1 \(10\.0\.0\.2\) has cpython 3\.12\.1"):
+            scene.deliver()
+
+    assert asked == []
+    assert [job["entrypoint"].rpartition(" ")[2] for job in scene.dashboard.submitted] == [
+        "raybundle_probe.py"
+    ]
 
 
 def for_its_nodes(scene: Scene, setting: dict[str, str], *nodes: dict[str, Any]) -> TargetTag | None:
