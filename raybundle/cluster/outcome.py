@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 BOOT_FAILED = re.compile(r"raybundle: boot failed: .*")
 """The one line by which the boot names bundle, node, file, expected and found."""
+_OTHER_PYTHON = re.compile(r"expected Python \S+ [0-9.]+, found \S+ ([0-9.]+)$")
+"""The end of that line where the node has another Python."""
 _NO_BOOT = re.compile(rf"^\S*sh: .*RAYBUNDLE_PYTHON: {NOT_BOOTED}$", re.MULTILINE)
 _NO_HOOK = re.compile(rf"Worker IP address: (\S+) [^\n]*setup hook method, {re.escape(READY_HOOK)} ")
 """How the driver's log names a worker that did not find the hook; Ray tries its task again, then fails."""
@@ -69,7 +71,8 @@ def job_error(info: JobInfo, log_end: str = "") -> JobError | None:
 def _failure(info: JobInfo, log_end: str) -> JobError:
     line = boot_line(info, log_end)
     if line is not None:
-        return JobStartError(line)
+        other = _OTHER_PYTHON.search(line)
+        return JobStartError(line, hint=other and f"`--python {other.group(1)}` builds for it")
     if could_not_start(info):
         kind = f" ({info.error_type})" if info.error_type else ""
         node = _named_node(info)

@@ -56,6 +56,21 @@ def test_a_failed_driver_is_told_by_its_end_and_its_last_exception(code: int, lo
     assert said in str(error)
 
 
+@pytest.mark.parametrize(
+    ("fault", "hint"),
+    [
+        ("Python cpython 3.11, found cpython 3.12", "`--python 3.12` builds for it"),
+        ("sha256 ab, found sha256 cd", None),
+    ],
+)
+def test_a_boot_on_another_python_says_how_to_build_for_it(fault: str, hint: str | None) -> None:
+    line = f"raybundle: boot failed: bundle sha256:ab: node n1: file /usr/bin/python: expected {fault}"
+    error = job_error(replace(FAILED, message=f"Driver failed. Last log lines:\n{line}\n"))
+
+    assert isinstance(error, JobStartError)
+    assert (str(error), error.hint) == (line, hint)
+
+
 def test_a_runtime_environment_that_failed_names_type_node_and_cause_and_no_frames() -> None:
     info = replace(
         FAILED, message=CONDA, driver_exit_code=None, error_type="RUNTIME_ENV_SETUP_FAILURE", node=None
