@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import hashlib
 import io
@@ -12,6 +13,7 @@ import threading
 import time
 import zipfile
 from dataclasses import asdict, dataclass
+from functools import partial
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
@@ -203,15 +205,18 @@ def _ask(client: JobsClient, url: str | None) -> ClusterDescription:
     send_package(client, package)
     name = f"{PREFIX}{secrets.token_hex(8)}"
     entrypoint = _ENTRYPOINT if url is None else f"{_ENTRYPOINT} {shlex.quote(url)}"
-    client.submit(name, {"entrypoint": entrypoint, "runtime_env": {"working_dir": f"gcs://{package.name}"}})
+    body = {"entrypoint": entrypoint, "runtime_env": {"working_dir": f"gcs://{package.name}"}}
+    removal = partial(_remove, client.access, name)
+    atexit.register(removal)  # an interrupt ends the process without this thread, which is a daemon
     try:
+        client.submit(name, body)
         return _answer(client, name)
     finally:
+        atexit.unregister(removal)
+        if not threading.main_thread().is_alive():  # it has removed the job, which therefore says nothing
+            raise SystemExit
         # Not a daemon: the job leaves no trace, though Ray takes 2 s to let go of one that ended.
-        removal = threading.Thread(
-            target=_remove, args=(client.access, name), name="survey-end", daemon=False
-        )
-        removal.start()
+        threading.Thread(target=removal, name="survey-end", daemon=False).start()
 
 
 def _answer(client: JobsClient, name: str) -> ClusterDescription:

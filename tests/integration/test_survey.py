@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
+import signal
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +27,7 @@ from raybundle.pipeline import Request
 from raybundle.store.local import LocalStore
 from tests.support.delivery_scene import ARCHIVES, BUNDLE, LAYERS, MANIFEST, NodesReadIt, Scene, made
 from tests.support.layer_archives import make_layer
+from tests.support.workplace import make_workplace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -178,6 +181,27 @@ def test_a_look_at_the_nodes_that_fails_is_a_warning(readable: Scene, status: st
 
     assert readable.deliver().bundle == f"s3://bucket/{BUNDLE}"
     assert [text for text in readable.said if text.startswith("warning: could not look at the nodes")]
+
+
+def test_a_submission_that_is_interrupted_while_it_looks_at_the_nodes_leaves_no_job_behind(
+    scene: Scene, tmp_path: Path
+) -> None:
+    address = scene.dashboard.address.replace("127.0.0.1", "0.0.0.0")  # noqa: S104 - as above
+    work = make_workplace(tmp_path / "work", "plain", RAYBUNDLE_ADDRESS=address)
+    with work.started("submit", "job.py") as running:
+        running.wait_for("looking at the nodes", running.stderr)
+        while not scene.dashboard.jobs:
+            assert running.process.poll() is None
+            time.sleep(0.02)
+        running.process.send_signal(signal.SIGINT)
+        code, _, said = running.end()
+
+    assert code == 130
+    assert len(scene.dashboard.submitted) == 1
+    assert scene.dashboard.jobs == {}
+    assert "warning" not in said
+    assert "Traceback" not in said
+    assert not list(tmp_path.glob("work-home/.cache/raybundle/clusters/*"))  # nothing was found out
 
 
 @pytest.mark.parametrize(
