@@ -27,7 +27,8 @@ CONNECTIONS = 3
 """Requests at once, and so packages in memory; http.client has one under way per connection."""
 TRIES, FIRST_DELAY = 4, 0.5
 """How often a package is sent, and seconds before the second time; they double."""
-_NAMES = re.compile(r"(_ray_pkg_raybundle_[0-9a-f]{64}\.zip\n)+")
+_NAMES = re.compile(r"(_ray_pkg_raybundle_[0-9a-f]{64}\.zip\n)+\n")
+"""An empty line ends what is noted: a note that a full disk has cut does not pass for a whole one."""
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -105,9 +106,10 @@ class Relay:
     def _remember(self, key: str, size: int, names: Sequence[str]) -> None:
         if self._names is None:
             return
+        text = "".join(f"{name}\n" for name in names) + "\n"
         with contextlib.suppress(OSError):
             self._names.mkdir(parents=True, exist_ok=True)
-            (self._names / self._note(key, size)).write_text("".join(f"{name}\n" for name in names), "ascii")
+            (self._names / self._note(key, size)).write_text(text, "ascii")
 
     def _note(self, key: str, size: int) -> str:
         return hashlib.sha256(json.dumps([self._store.url, key, size]).encode()).hexdigest()
