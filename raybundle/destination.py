@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from raybundle.cluster import local
 from raybundle.config import cache_directory
 from raybundle.environment.platforms import common_platform, described_platform, platform_of
 from raybundle.environment.target import TargetTag, minor_of
@@ -46,6 +45,8 @@ def require_embedded(request: Request) -> None:
         BundleError: it has another Python or platform than the bundle would be for.
         ClusterError: nobody here has Ray.
     """
+    from raybundle.cluster import local
+
     interpreter, tag = target_interpreter(request), target_tag(request)
     executable = local.interpreter(interpreter.executable)
     if tag is None and executable == interpreter.executable:
@@ -67,6 +68,8 @@ def require_embedded_for(python: PythonTag, chosen: str | None, environ: Mapping
         BundleError: the embedded cluster has another Python or platform.
         ClusterError: nobody here has Ray and that Python.
     """
+    from raybundle.cluster import local
+
     executable = local.interpreter(chosen or python.minor)
     there = _described(executable, environ)
     platform = (
