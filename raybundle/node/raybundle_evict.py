@@ -148,15 +148,14 @@ def remove_tree(tree: str) -> None:
     shutil.rmtree(tree, ignore_errors=True)
 
 
-def remove_leftovers(private: str, *, also_layers: bool) -> None:
+def remove_leftovers(private: str) -> None:
     """Removes what processes left that were killed while they held the lock, or that failed.
 
-    Args:
-        private: the cache.
-        also_layers: those begun too; else the next process goes on with them.
+    Layers that were begun stay: the next process that needs them goes on with them, and where room is needed
+    they go as others that no environment has links to.
     """
     for parent in ("trees", "boot", "layers", "environments"):
+        ended = (".evicted",) if parent == "layers" else (".partial", ".evicted")
         for entry in list(os.scandir(f"{private}/{parent}")):
-            begun = entry.name.endswith(".partial") and (also_layers or parent != "layers")
-            if begun or entry.name.endswith(".evicted"):
+            if entry.name.endswith(ended):
                 remove_tree(entry.path)

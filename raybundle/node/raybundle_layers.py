@@ -146,8 +146,9 @@ class Missing:
 
     @property
     def bytes(self) -> int:
-        """The bytes of their files."""
-        return sum(job[2] for jobs in self.jobs.values() for job in jobs)
+        """The bytes of their files, without those that a killed process has left."""
+        all_jobs = (job for jobs in self.jobs.values() for job in jobs)
+        return sum(job[2] for job in all_jobs if not os.path.lexists(job[0]))
 
     def _add(self, layer: Layer, places: dict[str, str]) -> None:
         document, content = self._open(layer.digest, layer.digest, places)
@@ -243,7 +244,8 @@ def unpack(stub: Any, missing: Missing) -> None:
 
     Each has its name as soon as all of its files are right. Ray kills a worker that has not come up within
     60 s (`worker_register_timeout_seconds`): the next one goes on with the layers and the files that are
-    missing, so that the largest layer is unpacked in the end, however slow the disk.
+    missing, so that the largest layer is unpacked in the end, however slow the disk. A layer that is wrong
+    is removed.
 
     Raises:
         RuntimeError: a file is not what its document says.
@@ -251,16 +253,28 @@ def unpack(stub: Any, missing: Missing) -> None:
     """
     ordered = sorted(missing.jobs.items(), key=lambda each: sum(map(_cost, each[1])), reverse=True)
     for partial, jobs in ordered:
-        directories = {os.path.dirname(job[0]) for job in jobs}
-        directories.update(f"{os.path.dirname(job[0])}/__pycache__" for job in jobs if job[6])
-        for directory, _, _ in os.walk(partial):
-            os.chmod(directory, 0o700)  # a process that was killed may have closed it already
-        for directory in {partial, *directories}:
-            os.makedirs(directory, 0o700, exist_ok=True)
-        stub.load("raybundle_parallel").run(_write, jobs, _cost)
-        for directory, _, _ in os.walk(partial):
-            os.chmod(directory, 0o500)
-        os.rename(partial, partial.removesuffix(".partial"))
+        _unpack_one(stub, partial, jobs)
+
+
+def _unpack_one(stub: Any, partial: str, jobs: list[Job]) -> None:
+    try:
+        _fill(stub, partial, jobs)
+    except Exception:
+        stub.load("raybundle_evict").remove_tree(partial)
+        raise
+    os.rename(partial, partial.removesuffix(".partial"))
+
+
+def _fill(stub: Any, partial: str, jobs: list[Job]) -> None:
+    directories = {os.path.dirname(job[0]) for job in jobs}
+    directories.update(f"{os.path.dirname(job[0])}/__pycache__" for job in jobs if job[6])
+    for directory, _, _ in os.walk(partial):
+        os.chmod(directory, 0o700)  # a process that was killed may have closed it already
+    for directory in {partial, *directories}:
+        os.makedirs(directory, 0o700, exist_ok=True)
+    stub.load("raybundle_parallel").run(_write, jobs, _cost)
+    for directory, _, _ in os.walk(partial):
+        os.chmod(directory, 0o500)
 
 
 def _cost(job: Job) -> float:

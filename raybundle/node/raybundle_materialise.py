@@ -43,7 +43,7 @@ def materialise(stub: Any, tree: str, take: Callable[[Any, str], Any]) -> Any:
     evict = stub.load("raybundle_evict")
     with open(f"{stub.PRIVATE}/materialise.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        evict.remove_leftovers(stub.PRIVATE, also_layers=False)
+        evict.remove_leftovers(stub.PRIVATE)
         try:
             _install_boot(stub)
             taken = take(stub, tree)
@@ -52,10 +52,10 @@ def materialise(stub: Any, tree: str, take: Callable[[Any, str], Any]) -> Any:
                 taken = take(stub, tree)
         except OSError as error:
             message = f"file {error.filename or tree}: {_explain(error, stub.PRIVATE)}"
-            evict.remove_leftovers(stub.PRIVATE, also_layers=True)
+            evict.remove_leftovers(stub.PRIVATE)
             raise RuntimeError(message) from error
         except Exception:  # also of a manifest that no writer makes
-            evict.remove_leftovers(stub.PRIVATE, also_layers=True)
+            evict.remove_leftovers(stub.PRIVATE)
             raise
     return taken
 

@@ -195,16 +195,10 @@ def test_the_next_process_keeps_the_files_that_a_killed_one_has_written_whole(
     layer = make_layer("big", {f"big/{name}": text for name, text in right.items()})
     script = "import big, big.torn; print(big.X, big.torn.Y, 'cached' if big.__cached__ else '')\n"
     node = on_node(tmp_path, python, script, [layer])
-    tag = sys.implementation.cache_tag
-    begun = node.private / "layers" / f"{layer.hex}-{tag}.partial" / "big"
-    begun.mkdir(parents=True)
-    for directory in (node.private, node.private / "layers"):
-        directory.chmod(0o700)
-    for name, text in {**right, "torn.py": "Y = "}.items():
-        (begun / name).write_text(text)
-        (begun / name).chmod(0o400)
+    begun = begin(node, layer, {f"big/{name}": text for name, text in {**right, "torn.py": "Y = "}.items()})
+    begun = begun / "big"
     (begun / "__pycache__").mkdir()
-    (begun / "__pycache__" / f"__init__.{tag}.pyc").write_bytes(b"torn")
+    (begun / "__pycache__" / f"__init__.{sys.implementation.cache_tag}.pyc").write_bytes(b"torn")
     kept = (begun / "whole.bin").stat()
     begun.chmod(0o500)
 
@@ -214,6 +208,43 @@ def test_the_next_process_keeps_the_files_that_a_killed_one_has_written_whole(
     [unpacked] = (node.private / "layers").iterdir()
     again = (unpacked / "big" / "whole.bin").stat()
     assert (again.st_ino, again.st_mtime_ns) == (kept.st_ino, kept.st_mtime_ns)
+
+
+def test_a_job_that_fails_leaves_the_layer_that_another_has_begun(tmp_path: Path, python: Path) -> None:
+    good = make_layer("good", {"good.py": "X = 1\n"})
+    bad = make_layer("bad", {"bad.py": "X = 1\n"})
+    other = make_layer("bad", {"bad.py": "X = 2\n"})
+    damaged = {**bad.members, f"{bad.hex}.zip": other.members[f"{other.hex}.zip"]}
+    node = on_node(tmp_path, python, "print('RAN')\n", [replace(bad, members=damaged)])
+    begun = begin(node, good, {"good.py": "X ="})
+
+    assert "bad.py" in refused(node, python)
+    assert left_in(node) == [begun.name]
+
+
+def test_what_is_there_of_a_layer_needs_no_room_again(tmp_path: Path, python: Path) -> None:
+    size = 300_000
+    data = os.urandom(size)
+    layers = [make_layer("first", {"first": os.urandom(size)}), make_layer("second", {"second": data})]
+    bound = {"RAYBUNDLE_CACHE_BYTES": str(2 * size + 100_000), "RAY_JOB_CONFIG_JSON_ENV_VAR": "{}"}
+    nodes = [on_node(tmp_path / f"job-{layer.entry.name}", python, "print(1)\n", [layer]) for layer in layers]
+    assert nodes[0].run(python, "job.py", env=bound).returncode == 0
+    begin(nodes[1], layers[1], {"second": data})
+
+    assert nodes[1].run(python, "job.py", env=bound).returncode == 0
+    assert {name[:64] for name in left_in(nodes[0])} >= {layer.hex for layer in layers}
+
+
+def begin(node: Unpacked, layer: HandMade, files: dict[str, str | bytes]) -> Path:
+    """Returns the directory of a layer of which a killed process has written these files."""
+    begun = node.private / "layers" / f"{layer.hex}-{sys.implementation.cache_tag}.partial"
+    for name, content in files.items():
+        (begun / name).parent.mkdir(parents=True, exist_ok=True)
+        (begun / name).write_bytes(content if isinstance(content, bytes) else content.encode())
+        (begun / name).chmod(0o400)
+    for directory in (node.private, node.private / "layers"):
+        directory.chmod(0o700)
+    return begun
 
 
 def test_byte_code_that_this_submission_has_not_named_does_not_run(tmp_path: Path, python: Path) -> None:
