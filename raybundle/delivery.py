@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from raybundle.cluster.nodes import Survey
 from raybundle.cluster.packages import damage_of
 from raybundle.cluster.relay import Relay
-from raybundle.environment.platforms import described_platform
+from raybundle.environment.platforms import known_platform
 from raybundle.errors import BundleError, ClusterError, ObjectMissingError
 
 if TYPE_CHECKING:
@@ -194,8 +194,15 @@ def require_python(description: ClusterDescription, manifest: Manifest) -> None:
     ]
     if lines:
         other = next(node for node in description.nodes if not _runs(node, wanted))
-        platform = "" if _loads(other, wanted) else f", `--platform {other.native.setting}` too"
-        raise BundleError("\n".join(lines), hint=f"`--python {other.minor}` builds for it{platform}")
+        raise BundleError("\n".join(lines), hint=_how_to_build_for(other, wanted))
+
+
+def _how_to_build_for(node: NodeDescription, wanted: PythonTag) -> str:
+    if _loads(node, wanted):
+        return f"`--python {node.minor}` builds for it"
+    if node.native is None:
+        return "build it on a machine like the node"
+    return f"`--python {node.minor}` builds for it, `--platform {node.native.setting}` too"
 
 
 def _runs(node: NodeDescription, wanted: PythonTag) -> bool:
@@ -210,7 +217,10 @@ def _loads(node: NodeDescription, wanted: PythonTag) -> bool:
     """Claims that a node is of the platform of a bundle, if that has one, and no older macOS."""
     if wanted.platform is None:
         return True
-    return node.native.runs_files_of(described_platform(wanted.platform, wanted.abi or ""))
+    native, bundle = node.native, known_platform(wanted.platform, wanted.abi or "")
+    if native is None or bundle is None:  # nothing is known of either but its name
+        return node.platform == wanted.platform
+    return native.runs_files_of(bundle)
 
 
 def _python_of(node: NodeDescription, wanted: PythonTag) -> str:

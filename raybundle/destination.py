@@ -31,8 +31,9 @@ def for_nodes(request: Request, cluster: Cluster) -> Request:
     found = None if cluster.survey is None else cluster.survey.result()
     nodes = () if found is None else found.nodes
     kinds = {(node.implementation, node.minor, node.abi) for node in nodes}
-    platform = common_platform(node.native for node in nodes)
-    if len(kinds) != 1 or platform is None:
+    platforms = [node.native for node in nodes]
+    platform = common_platform(each for each in platforms if each is not None)
+    if None in platforms or len(kinds) != 1 or platform is None:
         return request
     implementation, minor, _ = kinds.pop()
     return replace(request, cluster=TargetTag(implementation, minor, platform))

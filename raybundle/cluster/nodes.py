@@ -21,7 +21,7 @@ from raybundle.cluster.jobs import JobsClient
 from raybundle.cluster.packages import Package, package_name
 from raybundle.cluster.relay import send_package
 from raybundle.cluster.stopping import delete_for_good, stop_and_wait
-from raybundle.environment.platforms import described_platform
+from raybundle.environment.platforms import known_platform
 from raybundle.errors import ClusterError, JobError, RaybundleError
 from raybundle.graph.cache import write_atomically
 from raybundle.store import layout
@@ -89,13 +89,9 @@ class NodeDescription:
         return ".".join(self.version.split(".")[:2])
 
     @property
-    def native(self) -> Platform:
-        """What native files run there.
-
-        Raises:
-            UsageError: its interpreter names a platform for which there are no wheels.
-        """
-        return described_platform(self.platform, self.abi, self.machine, self.system)
+    def native(self) -> Platform | None:
+        """What native files run there; None where its interpreter names a platform without wheels."""
+        return known_platform(self.platform, self.abi, self.machine, self.system)
 
     @property
     def name(self) -> str:

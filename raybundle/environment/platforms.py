@@ -33,8 +33,10 @@ _UV = re.compile(
     r"|manylinux(?P<year>2014)|manylinux_(?P<glibc>\d+_\d+))"
 )
 _SYSCONFIG = re.compile(
-    r"(?P<linux>linux)-(?P<machine>\w+)|macosx-(?P<macos>\d+\.\d+)-(?P<apple>\w+)|win-?(?P<windows>amd64|arm64|32)"
+    r"(?P<linux>linux)-(?P<machine>\w+)|macosx-(?P<macos>\d+(\.\d+)?)-(?P<apple>\w+)"
+    r"|win-?(?P<windows>amd64|arm64|32)"
 )
+"""Python of Homebrew says macOS 11 and later without a minor."""
 
 _GLIBC = ((2, 17), (2, 28), *((2, minor) for minor in range(31, 41)))
 """The oldest glibc that uv can be asked for (`--python-platform`, 0.13)."""
@@ -196,6 +198,14 @@ def described_platform(name: str, abi: str, machine: str = "", release: str = ""
     return replace(found, floor=(int(known["major"]), int(known["minor"] or 0)))
 
 
+def known_platform(name: str, abi: str, machine: str = "", release: str = "") -> Platform | None:
+    """Return what `described_platform` does, or None where there are no wheels for it."""
+    try:
+        return described_platform(name, abi, machine, release)
+    except UsageError:
+        return None
+
+
 def common_platform(platforms: Iterable[Platform]) -> Platform | None:
     """Return the platform whose files run on all of these, if they differ in libc's or macOS' age alone."""
     found = list(platforms)
@@ -221,5 +231,5 @@ def own_release() -> str:
 
 
 def _version(text: str) -> Version:
-    major, minor = map(int, text.split(".")[:2])
-    return major, minor
+    major, _, minor = text.partition(".")
+    return int(major), int(minor or 0)

@@ -175,6 +175,26 @@ def test_nodes_of_a_mac_run_what_is_for_their_machine_and_for_no_newer_system(re
     assert caught.value.hint == "`--python 3.11` builds for it, `--platform macosx-14.5-x86_64` too"
 
 
+def test_a_node_of_a_platform_without_wheels_runs_what_has_no_native_files_and_what_was_built_on_its_like(
+    readable: Scene,
+) -> None:
+    abi = "cpython-311"
+    node = {"platform": "freebsd-14.1-amd64", "abi": abi, "system": ""}
+    pure = replace(MANIFEST, python=PythonTag("cpython", "3.11"))
+    like, other = (
+        replace(MANIFEST, python=PythonTag("cpython", "3.11", abi, platform))
+        for platform in (node["platform"], "openbsd-7.5-amd64")
+    )
+
+    assert for_its_nodes(readable, {}, node) is None
+    for manifest in (pure, like):
+        deliver(ARCHIVES, manifest, readable.store, readable.cluster)
+    with pytest.raises(BundleError, match=r"node n1 .*freebsd-14\.1-amd64.* is for .*openbsd") as caught:
+        deliver(ARCHIVES, other, readable.store, readable.cluster)
+
+    assert caught.value.hint == "build it on a machine like the node"
+
+
 @pytest.mark.parametrize("status", ["FAILED", "SUCCEEDED"])
 def test_a_look_at_the_nodes_that_fails_is_a_warning(readable: Scene, status: str) -> None:
     readable.nodes(status=status)

@@ -28,6 +28,7 @@ MACOS = replace(INTERPRETER, abi="cpython-311-darwin", platform="macosx-11.0-arm
         ("macos", "macosx-13.0-arm64", "aarch64-apple-darwin"),
         ("x86_64-apple-darwin", "macosx-13.0-x86_64", "x86_64-apple-darwin"),
         ("macosx-11.0-arm64", "macosx-11.0-arm64", "aarch64-apple-darwin"),
+        ("macosx-14-arm64", "macosx-14.0-arm64", "aarch64-apple-darwin"),
         ("windows", "win-amd64", "x86_64-pc-windows-msvc"),
         ("win-arm64", "win-arm64", "aarch64-pc-windows-msvc"),
         ("win32", "win32", "i686-pc-windows-msvc"),
@@ -78,6 +79,7 @@ def test_what_no_wheels_can_be_asked_for_is_refused(name: str, reason: str) -> N
         ("macosx-10.9-universal2", "cpython-311-darwin", "arm64", "macOS 14.5", "macosx-14.5-arm64", (14, 5)),
         ("macosx-10.9-universal2", "cpython-311-darwin", "x86_64", "", "macosx-10.9-x86_64", (10, 9)),
         ("macosx-11.0-arm64", "cpython-311-darwin", "arm64", "macOS 14", "macosx-14.0-arm64", (14, 0)),
+        ("macosx-14-arm64", "cpython-311-darwin", "arm64", "macOS 14.5", "macosx-14.5-arm64", (14, 5)),
     ],
 )
 def test_a_node_is_what_its_interpreter_and_its_system_say(  # noqa: PLR0917 - a row of a table
