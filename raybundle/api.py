@@ -17,7 +17,7 @@ from raybundle.cluster.jobs import JobsClient
 from raybundle.cluster.secrets import refuse_literals
 from raybundle.config import cache_directory, dashboard_address, load_settings
 from raybundle.delivery import Cluster, begin_survey
-from raybundle.destination import for_nodes, require_embedded, require_embedded_for
+from raybundle.destination import for_nodes, require_embedded, require_embedded_for, require_embedded_platform
 from raybundle.graph.project import find_target, project_of
 from raybundle.model import ModuleName, ModuleTarget
 from raybundle.pipeline import Request, find_bundle, open_request_store
@@ -113,6 +113,8 @@ def submit(
     else:
         require_embedded(request)
     planned = _plan(request)
+    if cluster is None:
+        require_embedded_platform(request, planned.manifest.python)
     stored = _store(planned, request.settings)
     executable = planned.resolution.interpreter.executable
     return _job(stored, request.settings, arguments, cluster or _cluster(request.settings, executable))

@@ -40,21 +40,54 @@ def for_nodes(request: Request, cluster: Cluster) -> Request:
 
 
 def require_embedded(request: Request) -> None:
-    """Refuses a bundle that the embedded cluster, running or about to be started, could not run.
+    """Refuses a bundle for another Python than that of the embedded cluster, running or about to be started.
+
+    The platform counts where native files are in: `require_embedded_platform` asks once that is known.
 
     Raises:
-        BundleError: it has another Python or platform than the bundle would be for.
+        BundleError: the cluster has another Python than the bundle would be for.
         ClusterError: nobody here has Ray.
     """
+    wanted, there = _embedded(request)
+    if minor_of(there) != wanted.minor:
+        raise _other(wanted, there, _setting(request, "python"))
+
+
+def require_embedded_platform(request: Request, python: PythonTag) -> None:
+    """Refuses a bundle with native files that the embedded cluster could not load.
+
+    Args:
+        request: what the bundle was made of.
+        python: of its manifest.
+
+    Raises:
+        BundleError: the cluster has another platform.
+        ClusterError: nobody here has Ray.
+    """
+    if python.platform is None:
+        return
+    wanted, there = _embedded(request)
+    if not platform_of(there).runs_files_of(wanted.platform):
+        raise _other(wanted, there, _setting(request, "platform"))
+
+
+def _embedded(request: Request) -> tuple[TargetTag, Interpreter]:
+    """Returns what the bundle is for, and the interpreter of the embedded cluster."""
     from raybundle.cluster import local
 
     interpreter, tag = target_interpreter(request), target_tag(request)
     executable = local.interpreter(interpreter.executable)
-    if tag is None and executable == interpreter.executable:
-        return
+    same = executable == interpreter.executable
     wanted = tag or TargetTag(interpreter.implementation, minor_of(interpreter), platform_of(interpreter))
-    given = [f"`--{key}`" for key in ("python", "platform") if tag and request.settings.text(key)]
-    _require(wanted, _described(executable, request.environ), " and ".join(given))
+    return wanted, interpreter if same else _described(executable, request.environ)
+
+
+def _setting(request: Request, key: str) -> str:
+    """Returns the setting that made another target than the environment at hand; empty if none did."""
+    if key not in request.settings.found or target_tag(request) is None:
+        return ""
+    source = request.settings.found[key].source
+    return f"`--{key}`" if source == "flag" else f"`{key}` in {source}"
 
 
 def require_embedded_for(python: PythonTag, chosen: str | None, environ: Mapping[str, str]) -> str:
@@ -76,7 +109,9 @@ def require_embedded_for(python: PythonTag, chosen: str | None, environ: Mapping
     platform = (
         described_platform(python.platform, python.abi or "") if python.platform else platform_of(there)
     )
-    _require(TargetTag(python.implementation, python.minor, platform), there)
+    wanted = TargetTag(python.implementation, python.minor, platform)
+    if minor_of(there) != wanted.minor or not platform_of(there).runs_files_of(platform):
+        raise _other(wanted, there)
     return executable
 
 
@@ -84,20 +119,18 @@ def _described(executable: str, environ: Mapping[str, str]) -> Interpreter:
     return describe(Path(executable), environ, Path.cwd(), cache_directory(environ))
 
 
-def _require(wanted: TargetTag, there: Interpreter, settings: str = "") -> None:
-    """Refuses another interpreter of the embedded cluster; `settings` asked for one, where any did."""
+def _other(wanted: TargetTag, there: Interpreter, setting: str = "") -> BundleError:
+    """Returns the refusal of another interpreter; `setting` asked for one, where any did."""
     found = TargetTag(there.implementation, minor_of(there), platform_of(there))
-    if found.minor == wanted.minor and found.platform.runs_files_of(wanted.platform):
-        return
     instead = (
-        f"submit without {settings}"
-        if settings
+        f"submit without {setting}"
+        if setting
         else (
             f"start one whose Python {wanted.minor} has Ray (`raybundle local up --python PATH`, "
             "after `raybundle local down`)"
         )
     )
-    raise BundleError(
+    return BundleError(
         f"the embedded cluster runs {found} ({there.executable}), and the bundle is for {wanted}",
         hint=f"name a cluster for it with --address, or {instead}",
     )

@@ -23,7 +23,7 @@ from raybundle.cli.request import (
     settings_of,
 )
 from raybundle.delivery import begin_survey
-from raybundle.destination import for_nodes, require_embedded, require_embedded_for
+from raybundle.destination import for_nodes, require_embedded, require_embedded_for, require_embedded_platform
 from raybundle.errors import (
     JobError,
     JobFailedError,
@@ -97,6 +97,8 @@ def submit_target(arguments: argparse.Namespace, console: Console) -> int:
     else:
         require_embedded(request)
     planned = checked_plan(request, console, strict=arguments.strict)
+    if cluster is None:
+        require_embedded_platform(request, planned.manifest.python)
     stored = store_plan(planned, store, console)
     console.note(
         f"bundle {stored.digest} ({len(planned.files)} files, {size_text(planned.bytes)}, "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,11 +13,11 @@ from raybundle.bundle.manifest import PythonTag
 from raybundle.cli.main import main
 from raybundle.cluster import local
 from raybundle.cluster.processes import find_process
-from raybundle.config import load_settings
-from raybundle.destination import require_embedded, require_embedded_for
+from raybundle.config import load_settings, project_source
+from raybundle.destination import require_embedded, require_embedded_for, require_embedded_platform
 from raybundle.errors import BundleError, ClusterError
 from raybundle.model import ScriptTarget
-from raybundle.pipeline import Request
+from raybundle.pipeline import Request, plan
 from tests.support.booting import find_base
 from tests.support.small_project import tree
 
@@ -33,7 +34,8 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         monkeypatch.setenv(f"RAYBUNDLE_{name}", str(tmp_path / value))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("VIRTUAL_ENV", sys.prefix)
-    directory = tree(tmp_path / "project", {"job.py": "pass", "pyproject.toml": ""})
+    native = f"fast.cpython-{HERE.replace('.', '')}-s390x-linux-gnu.so"
+    directory = tree(tmp_path / "project", {"job.py": "pass", "native_job.py": "import fast", native: ""})
     monkeypatch.chdir(directory)
     return directory
 
@@ -51,13 +53,16 @@ def request(project: Path, **settings: str) -> Request:
 
 
 @pytest.mark.parametrize(
-    ("setting", "wanted"),
-    [(("--python", OTHER), f"Python {OTHER} on"), (("--platform", "linux-s390x"), "on linux-s390x")],
+    ("setting", "job", "wanted"),
+    [
+        (("--python", OTHER), "job.py", f"Python {OTHER} on"),
+        (("--platform", "linux-s390x"), "native_job.py", "on linux-s390x"),
+    ],
 )
-def test_what_the_embedded_cluster_cannot_run_is_refused_before_it_is_built(
-    project: Path, setting: tuple[str, ...], wanted: str, capfd: pytest.CaptureFixture[str]
+def test_what_the_embedded_cluster_cannot_run_is_refused_before_it_is_stored(
+    project: Path, setting: tuple[str, ...], job: str, wanted: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    code = main(["submit", *setting, "job.py"])
+    code = main(["submit", *setting, job])
 
     said = capfd.readouterr().err
     assert (code, (project.parent / "store").exists()) == (3, False)
@@ -69,6 +74,23 @@ def test_what_the_embedded_cluster_cannot_run_is_refused_before_it_is_built(
 def test_what_the_embedded_cluster_runs_is_not_refused(project: Path) -> None:
     require_embedded(request(project))
     require_embedded(request(project, python=HERE, platform="x86_64-manylinux_2_17"))
+
+
+def test_another_platform_counts_only_for_a_bundle_with_native_files(project: Path) -> None:
+    pure = request(project, platform="linux-s390x")
+
+    require_embedded(pure)
+    require_embedded_platform(pure, plan(pure).manifest.python)
+
+
+def test_a_setting_that_the_embedded_cluster_does_not_fulfil_is_named_with_its_file(project: Path) -> None:
+    (project / "pyproject.toml").write_text('[tool.raybundle]\nplatform = "linux-s390x"\n')
+    native = replace(request(project), target=ScriptTarget(project / "native_job.py"))
+
+    with pytest.raises(BundleError, match=r"for Python .* on linux-s390x") as caught:
+        require_embedded_platform(native, plan(native).manifest.python)
+
+    assert str(caught.value.hint).endswith(f"without `platform` in {project_source(project)}")
 
 
 def test_a_cluster_that_runs_on_another_python_than_the_environment_is_named(project: Path) -> None:
