@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from raybundle.graph.cache import ScanCache
     from raybundle.model import Distribution
 
-_FORMAT = 4
+_FORMAT = 5
 """Of what is kept here; another number is another way to describe."""
 _FOLDER = "layers"
 """Of the cache: descriptions by `.dist-info` directory, documents by digest."""
@@ -214,7 +214,7 @@ def _described(
         if not _is_as_recorded(f"{site}/{file.path}", file.sha256, listed[file.path])
     ]
     return files, {
-        "native": any(is_native(file.path) for file in files) or is_for_one_platform(distribution.metadata),
+        "native": any(map(is_native, listed)) or is_for_one_platform(distribution.metadata, listed),
         "bytes": sum(file.size for file in files),
         "source_bytes": sum(file.size for file in files if is_compiled(file.path)),
         "differing": differing,

@@ -13,7 +13,7 @@ from raybundle.errors import RefusedFileError
 from raybundle.graph.metadata import normalised_name
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterable, Iterator
     from pathlib import Path
 
 RECORD = "RECORD"
@@ -28,6 +28,12 @@ _FOR_PEOPLE = _SCRIPTS | {
     *("bash-completion", "bash_completion.d", "zsh", "fish"),
 }
 """Folders outside of the site directory whose files no job reads."""
+_MACHINE_CODE = (
+    *(b"\x7fELF", b"MZ"),
+    *(b"\xfe\xed\xfa\xce", b"\xfe\xed\xfa\xcf", b"\xce\xfa\xed\xfe", b"\xcf\xfa\xed\xfe"),
+    *(b"\xca\xfe\xba\xbe", b"\xca\xfe\xba\xbf"),
+)
+"""How programs and libraries of Linux, Windows and macOS begin; the last two hold several of macOS."""
 _TAG = re.compile(r"^Tag:[ \t]*(\S+)", re.MULTILINE)
 _DRIVE = re.compile(r"[A-Za-z]:")
 _CACHE = "__pycache__"
@@ -70,16 +76,31 @@ def _refuse_byte_code(paths: Collection[str], metadata: Path) -> None:
         )
 
 
-def is_for_one_platform(metadata: Path) -> bool:
-    """Returns whether a wheel says so by its tags: one that brings programs need have no library.
+def is_for_one_platform(metadata: Path, paths: Iterable[str]) -> bool:
+    """Returns whether a wheel says so by its tags, and some of what travels is machine code.
 
+    That need not be called a library: programs are not. But a wheel whose programs all lie where no job looks
+    for them has such tags too, and so has what was built here without its optional extension.
     https://packaging.python.org/en/latest/specifications/platform-compatibility-tags/
+
+    Raises:
+        RefusedFileError: a file cannot be read.
     """
     try:
         tags = _TAG.findall((metadata / "WHEEL").read_text("utf-8", errors="replace"))
     except OSError:
         return False
-    return bool(tags) and not any(tag.endswith("-any") for tag in tags)
+    if not tags or any(tag.endswith("-any") for tag in tags):
+        return False
+    return any(_is_machine_code(metadata.parent / path) for path in paths)
+
+
+def _is_machine_code(file: Path) -> bool:
+    try:
+        with file.open("rb", buffering=0) as stream:
+            return stream.read(4).startswith(_MACHINE_CODE)
+    except OSError as error:
+        raise RefusedFileError(f"{file}: {error.strerror}") from error
 
 
 def start_up_files(metadata: Path) -> list[str]:

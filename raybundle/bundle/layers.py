@@ -32,7 +32,7 @@ class Layer:
     digest: Digest
     """SHA-256 of the canonical layer document, which lists its files."""
     native: bool
-    """Holds files that run on one platform only, or is of a wheel for one."""
+    """Holds files that run on one platform only, or is of a wheel for one and has machine code."""
     bytes: int
     """Size of its files together."""
     directory: Path | None = None

@@ -220,11 +220,32 @@ def test_a_file_that_another_wrote_over_travels_with_that_one_alone(
         ([], False),
     ],
 )
-def test_a_wheel_of_one_platform_is_native_whatever_its_files_are_called(
+def test_machine_code_of_a_wheel_of_one_platform_is_native_whatever_it_is_called(
     site: Path, ours: Interpreter, own_cache: ScanCache, tags: list[str], native: bool
 ) -> None:
     wheel = "Wheel-Version: 1.0\n" + "".join(f"Tag: {tag}\n" for tag in tags)
-    each = install(site, "pkg", {**PACKAGE, "pkg/driver": b"", "pkg-1.0.dist-info/WHEEL": wheel.encode()})
+    files = {**PACKAGE, "pkg/driver": b"\x7fELF\x02", "pkg-1.0.dist-info/WHEEL": wheel.encode()}
+    each = install(site, "pkg", files)
+
+    assert one(each, ours, own_cache).native == native
+
+
+@pytest.mark.parametrize(
+    ("start", "native"),
+    [
+        (b"\xcf\xfa\xed\xfe", True),
+        (b"\xca\xfe\xba\xbe", True),
+        (b"MZ\x90\x00", True),
+        (b"#!/bin/sh\n", False),
+        (b"", False),
+    ],
+)
+def test_a_wheel_of_one_platform_of_which_no_machine_code_travels_runs_on_any(
+    site: Path, ours: Interpreter, own_cache: ScanCache, start: bytes, native: bool
+) -> None:
+    wheel = b"Wheel-Version: 1.0\nTag: py3-none-manylinux_2_17_x86_64\n"
+    program = {"bin/driver": b"\x7fELF\x02", "pkg/driver": start}
+    each = install(site, "pkg", {**PACKAGE, **program, "pkg-1.0.dist-info/WHEEL": wheel})
 
     assert one(each, ours, own_cache).native == native
 
