@@ -160,6 +160,8 @@ def locked(
                 return tuple(_of_pylock(parse_toml(file), markers))
     except OSError as error:
         raise _unreadable(file, f"{error.filename}: {error.strerror}") from error
+    except UnicodeDecodeError as error:  # its `repr` has the whole file, with the passwords of its URLs
+        raise _unreadable(file, f"not UTF-8 at byte {error.start}") from None
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise _unreadable(file, repr(error)) from error
 

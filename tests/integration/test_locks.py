@@ -166,6 +166,18 @@ def test_a_lock_that_cannot_be_read_is_named(tmp_path: Path, name: str, text: st
     assert caught.value.hint
 
 
+@pytest.mark.parametrize(("encoding", "byte"), [("latin-1", 43), ("utf-16", 0)])
+def test_a_lock_that_is_not_utf_8_is_refused_without_a_word_of_its_passwords(
+    tmp_path: Path, encoding: str, byte: int
+) -> None:
+    file = tmp_path / "requirements.txt"
+    file.write_bytes("--index-url https://u:s3cret@h.example/pfad\u00e4\n".encode(encoding))
+
+    with pytest.raises(BundleError, match=rf"requirements\.txt: not UTF-8 at byte {byte}$") as caught:
+        locked(file, MARKERS)
+    assert "s3cret" not in f"{caught.value!r}{caught.value.hint}{caught.value.__cause__!r}"
+
+
 def test_requirements_that_are_not_there_are_named(tmp_path: Path) -> None:
     with pytest.raises(BundleError, match=r"requirements\.txt: \S+/missing\.txt: No such file"):
         locked(written(tmp_path, "requirements.txt", "-r missing.txt"), MARKERS)
