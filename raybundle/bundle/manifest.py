@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 FORMAT = 1
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _HEX = re.compile(r"[0-9a-f]{64}")
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +108,11 @@ def make_manifest(
     interpreter = resolution.interpreter
     major, minor, _ = interpreter.version
     native = any(is_native(file.path) for file in files) or any(each.native for each in layers)
+    if native and not interpreter.abi:
+        raise BundleError(
+            f"native files travel, and this Python has no SOABI to compare with: {interpreter.executable}",
+            hint="name another Python with --python, or `exclude` the files",
+        )
     manifest = Manifest(
         target=_entry(resolution),
         python=PythonTag(
@@ -291,8 +295,8 @@ def _target_document(target: ScriptEntry | ModuleEntry) -> dict[str, str]:
 
 
 def _text(value: Any) -> str:
-    if not isinstance(value, str) or _CONTROL.search(value):
-        raise ValueError(f"{value!r} is no line of text")
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is no text")
     return value
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from raybundle.graph.archive_paths import case_collisions, is_native, path_fault
@@ -25,12 +26,14 @@ _MODULE = re.compile(r"[^\s./\\-][^\s./\\]*(\.[^\s./\\]+)*")
 """What `python -m` takes: `my-job` is a name for it too, and `-c` is another option."""
 _WORD = re.compile(r"\S+")
 _NAME = re.compile(r"[^\s/\\]+")
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
 def broken_rules(manifest: Manifest, *, script: str | None, module: str | None) -> list[str]:
     """Returns what the format forbids in a manifest, whose target is `script` or `module`."""
     files = [file.path for file in manifest.files]
     return [
+        *(f"{text!r} is no line of text" for text in _texts(manifest, module) if _CONTROL.search(text)),
         *_target_faults(script, module, files),
         *_python_faults(manifest.python, files),
         *_path_faults(manifest.path, files, layered=bool(manifest.layers)),
@@ -38,6 +41,20 @@ def broken_rules(manifest: Manifest, *, script: str | None, module: str | None) 
         *(f"size {file.size} of {file.path!r}" for file in manifest.files if not 0 <= file.size <= LARGEST),
         *_distribution_faults(manifest),
     ]
+
+
+def _texts(manifest: Manifest, module: str | None) -> Iterator[str]:
+    """Yields all texts but the paths of files, which have stricter rules."""
+    python = manifest.python
+    yield from filter(None, (module, python.implementation, python.minor, python.abi, python.platform))
+    yield from manifest.path
+    yield from chain.from_iterable(_named(manifest))
+
+
+def _named(manifest: Manifest) -> list[tuple[str, str]]:
+    """Returns names and versions of all distributions."""
+    travelling = [(each.name, each.version) for each in manifest.layers]
+    return travelling + [(each.name, each.version) for each in manifest.provided]
 
 
 def _target_faults(script: str | None, module: str | None, files: Sequence[str]) -> Iterator[str]:
@@ -96,8 +113,7 @@ def _file_faults(files: Sequence[str]) -> Iterator[str]:
 
 
 def _distribution_faults(manifest: Manifest) -> Iterator[str]:
-    named = [(each.name, each.version) for each in manifest.layers]
-    named += [(each.name, each.version) for each in manifest.provided]
+    named = _named(manifest)
     for name, version in named:
         if not _NAME.fullmatch(name) or name != normalised_name(name):
             yield f"{name!r} is no normalised name of a distribution"

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from raybundle.bundle.manifest import canonical_json, digest_of, format_manifest, parse_manifest
+from raybundle.bundle.manifest import (
+    canonical_json,
+    digest_of,
+    format_manifest,
+    make_manifest,
+    parse_manifest,
+)
 from raybundle.errors import BundleError, RefusedFileError
 from raybundle.graph.archive_paths import archive_path
+from raybundle.model import ArchivePath, CollectedFile, Distribution, ModuleName, ModuleTarget
+from tests.support.graphs import INTERPRETER, graph
 
 if TYPE_CHECKING:
     from raybundle.bundle.manifest import Manifest
@@ -186,3 +195,26 @@ def test_names_with_joiners_are_names() -> None:
     path = "project/\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645 \U0001f469\u200d\U0001f52c.txt"
 
     assert archive_path(path) in {file.path for file in read(path).files}
+
+
+def test_a_writer_refuses_texts_of_more_than_a_line_as_a_reader_does() -> None:
+    numpy = Distribution("numpy", "1\x7f2", "cluster", bytes=0)
+    resolution = graph(distributions=(numpy,), target=ModuleTarget(ModuleName("a\x7fb")))
+
+    with pytest.raises(BundleError, match=r"'a\\x7fb' is no line of text; '1\\x7f2' is no line of text"):
+        make_manifest(resolution, [])
+    with pytest.raises(BundleError, match=r"a\\+x7fb' is no line of text"):
+        read(target={"module": "a\x7fb"})
+
+
+def test_a_python_without_soabi_makes_no_bundle_with_native_files() -> None:
+    files = [
+        CollectedFile(ArchivePath(path), executable=False, data=b"", sha256="0" * 64)
+        for path in ("project/job.py", "project/x.so")
+    ]
+    resolution = graph(interpreter=replace(INTERPRETER, abi=""))
+
+    with pytest.raises(BundleError, match=r"this Python has no SOABI .*: /python") as caught:
+        make_manifest(resolution, files)
+    assert "--python" in str(caught.value.hint)
+    assert make_manifest(resolution, files[:1]).python.abi is None
