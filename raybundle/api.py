@@ -123,9 +123,10 @@ def submit(
 def run(ref: str, arguments: Sequence[str] = (), **settings: Any) -> Job:
     """Returns the job of a bundle of the store, named by its digest, the start of it, or a name."""
     found = _settings(settings, Path.cwd())
+    address = dashboard_address(found, os.environ)
     stored = find_bundle(open_request_store(found, os.environ), ref)
     python = found.text("python")
-    if not found.text("address"):
+    if not address:
         python = require_embedded_for(stored.manifest.python, python, os.environ)
     return _job(stored, found, arguments, _cluster(found, python or sys.executable))
 

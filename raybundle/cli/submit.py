@@ -22,6 +22,7 @@ from raybundle.cli.request import (
     refuse_unheeded,
     settings_of,
 )
+from raybundle.config import dashboard_address
 from raybundle.delivery import begin_survey
 from raybundle.destination import for_nodes, require_embedded, require_embedded_for, require_embedded_platform
 from raybundle.errors import (
@@ -88,7 +89,7 @@ def submit_target(arguments: argparse.Namespace, console: Console) -> int:
     console.warnings(environment.warnings)
     store = open_request_store(request.settings, os.environ)
     cluster = None
-    if request.settings.text("address"):  # a bundle is made for its nodes
+    if dashboard_address(request.settings, os.environ):  # a bundle is made for its nodes
         cluster = begin_survey(find_cluster(arguments, request.settings, console), store)
         request = for_nodes(request, cluster)
         tag = target_tag(request)
@@ -127,6 +128,7 @@ def run_bundle(arguments: argparse.Namespace, console: Console) -> int:
     ref, *job_arguments = arguments.rest[arguments.rest[0] == "--" :] or [""]
     settings = settings_of(arguments)
     options = job_options(arguments, settings, job_arguments)
+    check_connection(arguments, settings)
     timings = Timings()
     with timings.stage("resolve"):
         store = open_request_store(settings, os.environ)
@@ -139,7 +141,7 @@ def run_bundle(arguments: argparse.Namespace, console: Console) -> int:
         "warnings": [warning_document(warning) for warning in stored.warnings],
     }
     python = settings.text("python")
-    if not settings.text("address"):
+    if not dashboard_address(settings, os.environ):
         python = require_embedded_for(stored.manifest.python, python, os.environ)
     cluster = find_cluster(arguments, settings, console, python)
     return _submit(_Order(stored, store, cluster, timings, details, arguments, console), options)

@@ -27,13 +27,18 @@ def test_the_library_refuses_an_address_of_ray_that_is_no_dashboard_before_anyth
 
     with pytest.raises(UsageError, match=f"RAY_ADDRESS is '{address}'"):
         raybundle.submit(tmp_path / "job.py")
+    with pytest.raises(UsageError, match=f"RAY_ADDRESS is '{address}'"):
+        raybundle.run("a-name")
     assert not (tmp_path / ".local").exists()
 
 
-def test_the_command_line_refuses_an_address_of_ray_that_is_no_dashboard(tmp_path: Path) -> None:
+@pytest.mark.parametrize("words", [("submit", "job.py"), ("run", "a-name")])
+def test_the_command_line_refuses_an_address_of_ray_that_is_no_dashboard(
+    tmp_path: Path, words: tuple[str, str]
+) -> None:
     work = make_workplace(tmp_path / "work", "plain", RAY_ADDRESS="user:secret@host:6379")
 
-    done = work.raybundle("submit", "job.py")
+    done = work.raybundle(*words)
 
     assert done.returncode == 2
     assert "RAY_ADDRESS is 'host:6379'" in done.stderr
