@@ -13,7 +13,7 @@ from raybundle.bundle.collect import collect
 from raybundle.bundle.manifest import digest_of, format_manifest, make_manifest, parse_manifest
 from raybundle.bundle.pack import boot_digest, pack, read_boot
 from raybundle.config import cache_directory, default_store
-from raybundle.errors import ObjectMissingError
+from raybundle.errors import ObjectMissingError, StoreError
 from raybundle.store import layout, open_store
 from raybundle.submission import Stored
 
@@ -354,12 +354,12 @@ def find_bundle(store: Store, ref: str) -> Stored:
 def bytes_of(store: Store, stored: Stored) -> int:
     """Returns the size of all files of a bundle of the store together, those of its layers too.
 
-    What layers have is not in the manifest: where the graph is lost, they are not counted.
+    What layers have is not in the manifest: where the graph cannot be read, they are not counted.
     """
     size = sum(file.size for file in stored.manifest.files)
     layers = {layer.name for layer in stored.manifest.layers}
     if layers:
-        with suppress(ObjectMissingError, ValueError, LookupError, TypeError):
+        with suppress(StoreError, ValueError, LookupError, TypeError):
             graph = json.loads(store.get(layout.graph_key(stored.digest)))
             size += sum(each["bytes"] for each in graph["distributions"] if each["name"] in layers)
     return size

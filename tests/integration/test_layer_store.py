@@ -17,7 +17,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 
 from raybundle.bundle.graph_document import graph_document
 from raybundle.bundle.manifest import canonical_json
-from raybundle.errors import BundleError, DigestMismatchError, ObjectMissingError
+from raybundle.errors import BundleError, DigestMismatchError, ObjectMissingError, StoreAccessError
 from raybundle.graph.cache import ScanCache
 from raybundle.pipeline import Plan, build, bytes_of, find_bundle
 from raybundle.store import Store, layer_objects, open_store
@@ -218,6 +218,15 @@ def test_a_delivery_is_not_read_from_an_archive_that_is_not_what_its_name_says(
         find_bundle(store, stored.digest)
 
 
+class GraphsRefused(LocalStore):
+    """A store that lets its user read all but graphs."""
+
+    def get(self, key: str) -> bytes:
+        if key.endswith("graph.json"):
+            raise StoreAccessError("403")
+        return super().get(key)
+
+
 def test_the_bytes_of_a_stored_bundle_are_those_of_its_plan(
     tmp_path: Path, three: list[Distribution]
 ) -> None:
@@ -228,6 +237,7 @@ def test_the_bytes_of_a_stored_bundle_are_those_of_its_plan(
 
     assert plan.bytes > len(LARGE)
     assert bytes_of(store, found) == plan.bytes
+    assert bytes_of(GraphsRefused(tmp_path / "store"), found) == sum(len(file.data) for file in plan.files)
     (tmp_path / "store" / graph_key(plan.digest)).unlink()
     assert bytes_of(store, found) == sum(len(file.data) for file in plan.files)
 
