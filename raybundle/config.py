@@ -6,14 +6,15 @@ import difflib
 import re
 import sys
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from raybundle.directories import user_directory
 from raybundle.errors import UsageError
 from raybundle.model import FOUND_BY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
 
 Kind = Literal["text", "list", "table", "switches"]
 
@@ -157,23 +158,17 @@ def project_source(project: Path) -> str:
 
 def user_file(environ: Mapping[str, str]) -> Path:
     """Returns the path of the user's own configuration file."""
-    return _base(environ, "XDG_CONFIG_HOME", ".config") / "raybundle" / "config.toml"
+    return user_directory(environ, "XDG_CONFIG_HOME", ".config") / "raybundle" / "config.toml"
 
 
 def default_store(environ: Mapping[str, str]) -> str:
     """Returns the local directory that is the store where none is configured."""
-    return str(_base(environ, "XDG_DATA_HOME", ".local/share") / "raybundle" / "store")
+    return str(user_directory(environ, "XDG_DATA_HOME", ".local/share") / "raybundle" / "store")
 
 
 def cache_directory(environ: Mapping[str, str]) -> Path:
     """Returns where what can be computed again is kept."""
-    return _base(environ, "XDG_CACHE_HOME", ".cache") / "raybundle"
-
-
-def _base(environ: Mapping[str, str], variable: str, default: str) -> Path:
-    """Returns a directory of the user; a relative one is no setting (XDG Base Directory Specification)."""
-    named = environ.get(variable, "")
-    return Path(named) if named.startswith("/") else Path(environ.get("HOME", "~")).expanduser() / default
+    return user_directory(environ, "XDG_CACHE_HOME", ".cache") / "raybundle"
 
 
 def _layers(

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from raybundle.cluster.access import make_access
 from raybundle.cluster.processes import Process, end_family, find_family, find_process
+from raybundle.directories import user_directory
 from raybundle.errors import ClusterError
 from raybundle.graph.interpreter import MINOR
 
@@ -153,8 +154,8 @@ def status() -> LocalCluster | None:
 
 def state_directory() -> Path:
     """Returns where the cluster is recorded and logs; made on demand, private."""
-    base = os.environ.get("XDG_STATE_HOME") or Path("~/.local/state").expanduser()
-    directory = Path(os.environ.get("RAYBUNDLE_LOCAL_STATE") or Path(base, "raybundle", "local"))
+    base = user_directory(os.environ, "XDG_STATE_HOME", ".local/state")
+    directory = Path(os.environ.get("RAYBUNDLE_LOCAL_STATE") or base / "raybundle" / "local")
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     return directory
 

@@ -123,3 +123,13 @@ def test_a_version_names_an_interpreter_of_that_version_that_has_ray(project: Pa
 
     assert "--address" in str(caught.value.hint)
     assert not (project.parent / "state" / "cluster.json").exists()
+
+
+def test_a_relative_directory_of_the_user_is_no_place_for_the_cluster(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("RAYBUNDLE_LOCAL_STATE")
+    monkeypatch.setenv("XDG_STATE_HOME", "here")
+    monkeypatch.setenv("HOME", str(project.parent))
+
+    assert local.state_directory() == project.parent / ".local/state/raybundle/local"
