@@ -218,9 +218,9 @@ def _find_ray(python: str) -> RayInterpreter:
 
 
 def _find_version(version: str) -> RayInterpreter:
-    """Returns the first that has Ray: the active environment's, our own, `python3.N` on PATH."""
-    active = os.environ.get("VIRTUAL_ENV")
-    candidates = (active and f"{active}/bin/python", sys.executable, shutil.which(f"python{version}"))
+    """Returns the first that has Ray: the active environment's, that of `.venv`, our own, the one on PATH."""
+    active, own = os.environ.get("VIRTUAL_ENV"), str(Path.cwd() / ".venv/bin/python")
+    candidates = (active and f"{active}/bin/python", own, sys.executable, shutil.which(f"python{version}"))
     for candidate in filter(None, candidates):
         with contextlib.suppress(ClusterError):
             found = _ask(candidate)

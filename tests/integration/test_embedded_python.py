@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from dataclasses import replace
@@ -123,6 +124,15 @@ def test_a_version_names_an_interpreter_of_that_version_that_has_ray(project: Pa
 
     assert "--address" in str(caught.value.hint)
     assert not (project.parent / "state" / "cluster.json").exists()
+
+
+def test_a_version_is_also_looked_for_in_the_environment_beside_the_project(project: Path) -> None:
+    python = project / ".venv/bin/python"
+    answer = json.dumps([str(python), str(project / ".venv"), "2.60.0", "3.98"])
+    tree(project, {".venv/bin/python": f"#!/bin/sh\necho '{answer}'\n"})
+    python.chmod(0o755)
+
+    assert local.interpreter("3.98") == str(python)
 
 
 def test_a_relative_directory_of_the_user_is_no_place_for_the_cluster(
