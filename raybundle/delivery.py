@@ -127,7 +127,7 @@ def _relay_small(archives: Archives, store: Store, cluster: Cluster) -> dict[str
 
 def _kept_sizes(keys: Sequence[str], store: Store, cache: Path | None) -> dict[str, int]:
     """Returns the bytes of those objects that the store has; what was asked once is not asked again."""
-    file = None if cache is None else cache / "sizes" / hashlib.sha256(store.url.encode()).hexdigest()
+    file = None if cache is None else cache / "sizes" / hashlib.sha256(store.place.encode()).hexdigest()
     known: dict[str, int] = {}
     if file is not None:
         with contextlib.suppress(OSError, ValueError, TypeError):

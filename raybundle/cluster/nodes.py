@@ -165,7 +165,8 @@ class Survey:
             session = self._client.session()
         except ClusterError:  # the submission meets the same, and says so
             return None
-        kept = kept_file(self._cache, self._client.address, session, url)
+        place = None if self._store is None else self._store.place
+        kept = kept_file(self._cache, self._client.address, session, place)
         known = _recall(kept)
         if known is not None:
             return known
@@ -261,16 +262,16 @@ def _package() -> Package:
     return Package(package_name(buffer.getvalue()), buffer.getvalue())
 
 
-def kept_file(cache: Path, address: str, session: str, url: str | None) -> Path:
+def kept_file(cache: Path, address: str, session: str, place: str | None) -> Path:
     """Returns where a look at the nodes is kept.
 
     Args:
         cache: directory of all that can be found out again.
         address: of the cluster.
         session: of the cluster.
-        url: of the object that the nodes were asked to read; None where they were not.
+        place: of the store that the nodes were asked to read; None where they were not.
     """
-    name = hashlib.sha256(json.dumps([address, session, url]).encode()).hexdigest()
+    name = hashlib.sha256(json.dumps([address, session, place]).encode()).hexdigest()
     return cache / "clusters" / f"{name}.json"
 
 

@@ -112,7 +112,7 @@ class Relay:
             (self._names / self._note(key, size)).write_text(text, "ascii")
 
     def _note(self, key: str, size: int) -> str:
-        return hashlib.sha256(json.dumps([self._store.url, key, size]).encode()).hexdigest()
+        return hashlib.sha256(json.dumps([self._store.place, key, size]).encode()).hexdigest()
 
 
 def send_package(client: JobsClient, package: Package) -> None:

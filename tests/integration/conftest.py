@@ -17,7 +17,6 @@ from raybundle.cluster.nodes import describe_cluster, kept_file, remember
 from raybundle.config import cache_directory
 from raybundle.graph.cache import ScanCache
 from raybundle.store import open_store
-from raybundle.store.layout import STORE_KEY
 from tests.support.nodes import Nodes, require_namespaces
 from tests.support.proxy import Proxy
 from tests.support.s3_server import S3Server, s3_server
@@ -67,9 +66,7 @@ class ThreeNodes:
     def introduce(self, work: Workplace) -> None:
         """Spares the user of a workplace the look at the nodes: it was taken, and takes seconds."""
         store = open_store(work.environ["RAYBUNDLE_STORE"], work.environ)
-        file = kept_file(
-            cache_directory(work.environ), self.nodes.address, self.session, store.node_url(STORE_KEY)
-        )
+        file = kept_file(cache_directory(work.environ), self.nodes.address, self.session, store.place)
         remember(file, self.description)
 
     @property

@@ -21,7 +21,7 @@ from raybundle.delivery import Archives, begin_survey, deliver
 from raybundle.destination import for_nodes
 from raybundle.environment.platforms import Platform
 from raybundle.environment.target import TargetTag
-from raybundle.errors import BundleError, ClusterError
+from raybundle.errors import BundleError, ClusterError, DigestMismatchError
 from raybundle.model import ModuleName, ModuleTarget
 from raybundle.pipeline import Request
 from raybundle.store.local import LocalStore
@@ -63,6 +63,33 @@ def test_what_all_nodes_read_is_theirs_to_fetch_and_they_are_asked_once(readable
     [probe] = readable.dashboard.submitted
     assert probe["entrypoint"].endswith(" raybundle_probe.py s3://bucket/store.json")
     assert "warning" not in " ".join(readable.said)
+
+
+class OfAccount(NodesReadIt):
+    """A store whose URL does not say of which account it is."""
+
+    url = "azure://container"
+
+    @property
+    def place(self) -> str:
+        return f"{self.url} at {self._directory}"
+
+
+def test_nothing_that_is_known_of_one_account_is_believed_of_another(tmp_path: Path) -> None:
+    _, key, archive = LAYERS[0]
+    archives = Archives(BUNDLE, (key,))
+    larger, damaged = OfAccount(tmp_path / "larger"), OfAccount(tmp_path / "damaged")
+    for store, data in ((larger, b"x" * (2 << 20)), (damaged, b"x" * len(archive))):
+        store.put_new(key, data)
+
+    with made(tmp_path, OfAccount(tmp_path / "first")) as scene:
+        scene.nodes({})
+        found = [deliver(archives, MANIFEST, store, scene.cluster) for store in (scene.store, larger)]
+        with pytest.raises(DigestMismatchError):
+            deliver(archives, MANIFEST, damaged, scene.cluster)
+
+    assert [each.layers[0].partition(":")[0] for each in found] == ["gcs", "s3"]
+    assert len(scene.dashboard.submitted) == 3
 
 
 def test_where_a_node_cannot_read_the_store_all_is_relayed_and_the_node_is_named(readable: Scene) -> None:
