@@ -16,8 +16,12 @@ if TYPE_CHECKING:
 _UNSATISFIABLE = "No solution found"
 """How uv begins where it has seen all indexes, and what is asked for is not there."""
 _HASHES = "Hash mismatch"
-_LOGIN = re.compile(r"(?<!file)://[^\s'\"`]*@")
-"""User and password of a URL; up to the last `@`, for one with a slash in its password."""
+_LOGIN = re.compile(
+    r"""(?P<scheme>(?<!file)://)[^\s'"`]*@
+      | (?<![^\s'"`]) (?![^\s'"`]*://) [^\s'"`]+:[^\s'"`]*@""",
+    re.VERBOSE,
+)
+"""User and password of a URL, also of one that lacks slashes; up to the last `@`: a password may have one."""
 _ADVICE = ("warning", "For more information")
 
 
@@ -74,7 +78,8 @@ def run_uv(words: Sequence[str], environ: Mapping[str, str], project: Path, give
     except OSError as error:
         raise BundleError(f"cannot run uv: {error}", hint="pip install 'raybundle[uv]'") from error
     if done.returncode:
-        raise _error(_LOGIN.sub("://****@", done.stderr))  # it shows an index as it was told, if it is no URL
+        # What is no URL to uv, it shows as it was told.
+        raise _error(_LOGIN.sub(r"\g<scheme>****@", done.stderr))
     return done.stdout
 
 

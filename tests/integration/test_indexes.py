@@ -223,7 +223,15 @@ def test_a_configuration_that_pip_cannot_read_is_named_without_its_text(tree: Pa
     assert SECRET not in f"{caught.value}{caught.value.hint}{caught.value.__cause__}"
 
 
-@pytest.mark.parametrize("url", [f"http://me:{SECRET}@h:port/x", f"name=http://me:{SECRET}/@[h"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"http://me:{SECRET}@h:port/x",
+        f"name=http://me:{SECRET}/@[h",
+        f"https:/me:{SECRET}@h:port",
+        f"name=https:me:{SECRET}@h:port",
+    ],
+)
 def test_a_password_in_an_index_is_not_in_an_error(tree: Path, url: str) -> None:
     with pytest.raises(BundleError) as caught:
         run_uv(["pip", "compile", "-"], {"HOME": str(tree), "UV_INDEX": url}, tree, "alpha")
