@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from raybundle.environment.locks import differences, find_lock, locked, read_lock
+from raybundle.environment.locks import as_installed, differences, find_lock, locked, read_lock
 from raybundle.environment.oldest import runs_on
-from raybundle.environment.order import installed_versions
+from raybundle.environment.order import Versions, installed_versions, make_order
 from raybundle.graph.requirements import marker_environment
 from raybundle.model import Distribution
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Mapping
 
     from raybundle.environment.fetched import Row
     from raybundle.environment.indexes import Indexes
-    from raybundle.environment.locks import Lock
     from raybundle.environment.order import Order
     from raybundle.environment.target import TargetTag
     from raybundle.graph.cache import ScanCache
@@ -52,67 +51,53 @@ def equip(
         resolution = replace(resolution, warnings=(*resolution.warnings, *differing))
     if tag is None:
         return resolution
+    if tag.alike and versions.lock is not None:  # what is fetched must go with what stays
+        versions = replace(versions, lock=as_installed(versions.lock, versions.installed))
     staying = _running(resolution, tag)
-    changed = replace(resolution, distributions=tuple(_others(resolution, staying)))
-    if not any(each.provided_by == "bundle" for each in changed.distributions):
+    if all(each.name in staying for each in resolution.distributions if each.provided_by == "bundle"):
         return resolution
-    found = {each.name: each for each in _exchanged(changed, tag, versions, environ, cache)}
-    found.update(staying)
-    return replace(resolution, distributions=tuple(found[name] for name in sorted(found)))
-
-
-def _running(resolution: Resolution, tag: TargetTag) -> dict[str, Distribution]:
-    """Return by name what travels as it is installed, for it runs on nodes that are only older."""
-    if not tag.alike:
-        return {}
-    return {
-        each.name: each
-        for each in resolution.distributions
-        if each.provided_by == "bundle" and (each.metadata is None or runs_on(each.metadata, tag.platform))
-    }
-
-
-def _others(resolution: Resolution, staying: Mapping[str, Distribution]) -> Iterator[Distribution]:
-    return (each for each in resolution.distributions if each.name not in staying)
-
-
-def _exchanged(
-    resolution: Resolution, tag: TargetTag, versions: _Versions, environ: Mapping[str, str], cache: ScanCache
-) -> tuple[Distribution, ...]:
-    """Return the distributions of a resolution, with files of the target for those that travel."""
     from raybundle.environment.indexes import indexes_of  # noqa: PLC0415 - most bundles are for here
-    from raybundle.environment.order import make_order  # noqa: PLC0415 - as above
 
     prefix = Path(resolution.interpreter.executable).parent.parent
     indexes = indexes_of(resolution.project, prefix, environ)
-    order = make_order(resolution, tag, versions.lock, indexes, versions.installed)
+    order = make_order(resolution, tag, versions, indexes, staying)
+    return replace(resolution, distributions=_exchanged(resolution, order, versions, indexes, cache))
+
+
+def _running(resolution: Resolution, tag: TargetTag) -> frozenset[str]:
+    """Return the names of what travels as it is installed, for it runs on nodes that are only older."""
+    if not tag.alike:
+        return frozenset()
+    return frozenset(
+        each.name
+        for each in resolution.distributions
+        if each.provided_by == "bundle" and (each.metadata is None or runs_on(each.metadata, tag.platform))
+    )
+
+
+def _exchanged(
+    resolution: Resolution, order: Order, versions: Versions, indexes: Indexes, cache: ScanCache
+) -> tuple[Distribution, ...]:
+    """Return the distributions of a resolution, with files of the target for those that are ordered."""
     name = f"environment-{order.key[:32]}"
     known = _known(cache.read(name))
     if known is None:
         known = _fetched(resolution, order, versions, indexes, cache)
         cache.write(name, {"directory": str(known[0]), "rows": known[1]})
-    return _distributions(resolution, *known)
+    return _distributions(resolution, order, *known)
 
 
-@dataclass(frozen=True, slots=True)
-class _Versions:
-    """Which versions there are to choose from."""
-
-    installed: Mapping[str, str]
-    lock: Lock | None
-
-
-def _versions(resolution: Resolution, cache: ScanCache) -> _Versions:
+def _versions(resolution: Resolution, cache: ScanCache) -> Versions:
     installed = installed_versions(resolution.interpreter.site)
     file = find_lock(resolution.project)
     if file is None:
-        return _Versions(installed, None)
+        return Versions(installed, None)
     markers = marker_environment(resolution.interpreter)
-    return _Versions(installed, read_lock(file, markers, installed, cache))
+    return Versions(installed, read_lock(file, markers, installed, cache))
 
 
 def _fetched(
-    resolution: Resolution, order: Order, versions: _Versions, indexes: Indexes, cache: ScanCache
+    resolution: Resolution, order: Order, versions: Versions, indexes: Indexes, cache: ScanCache
 ) -> tuple[Path, list[Row]]:
     """Return the directory of what was fetched, and what it holds."""
     # A warm start runs no uv and parses no requirements.
@@ -140,7 +125,7 @@ def refuse_foreign(resolution: Resolution, files: Iterable[CollectedFile], tag: 
     check_native([*native_files(files), *(() if tag.alike else installed)], tag)
 
 
-def _hashes(versions: _Versions, resolution: Resolution) -> dict[str, tuple[str, ...]]:
+def _hashes(versions: Versions, resolution: Resolution) -> dict[str, tuple[str, ...]]:
     """Return the hashes that the lock has, by name; they are read only where something is fetched."""
     if versions.lock is None:
         return {}
@@ -165,10 +150,16 @@ def _known(document: Mapping[str, Any]) -> tuple[Path, list[Row]] | None:
     return (directory, rows) if all((directory / each[2] / "RECORD").is_file() for each in rows) else None
 
 
-def _distributions(resolution: Resolution, directory: Path, rows: Iterable[Row]) -> tuple[Distribution, ...]:
-    """Return what the cluster has and what was fetched, by name."""
+def _distributions(
+    resolution: Resolution, order: Order, directory: Path, rows: Iterable[Row]
+) -> tuple[Distribution, ...]:
+    """Return what the cluster has, what travels as it is installed, and what was fetched, by name."""
     local = {each.name: each for each in resolution.distributions}
-    found = {each.name: each for each in resolution.distributions if each.provided_by != "bundle"}
+    found = {
+        each.name: each
+        for each in resolution.distributions
+        if each.provided_by != "bundle" or each.name in order.elsewhere
+    }
     for name, version, folder, size, by in rows:
         one = local.get(name) or Distribution(name, version, "bundle", size, required_by=by)
         found[name] = replace(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from raybundle.environment.requirements_file import read_requirements
@@ -229,6 +229,16 @@ def parse_toml(file: Path) -> dict[str, Any]:
         return tomllib.loads(file.read_text("utf-8"))
     except (OSError, ValueError) as error:
         raise _unreadable(file, error) from error
+
+
+def as_installed(lock: Lock, installed: Mapping[str, str]) -> Lock:
+    """Return the lock without its pins of what is installed in another version."""
+    pins = {
+        name: version
+        for name, version in lock.pins.items()
+        if name not in installed or _same(version, installed[name])
+    }
+    return replace(lock, pins=pins, indexed=lock.indexed & pins.keys())
 
 
 def differences(lock: Lock, distributions: Iterable[Distribution]) -> Iterator[Warning]:

@@ -17,7 +17,7 @@ from raybundle.graph.metadata import Installed, normalised_name
 from raybundle.model import Distribution
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from raybundle.environment.indexes import Indexes
     from raybundle.environment.locks import Lock
@@ -32,6 +32,16 @@ HINT_WHEEL = (
 
 
 @dataclass(frozen=True, slots=True)
+class Versions:
+    """Which versions there are to choose from."""
+
+    installed: Mapping[str, str]
+    """By normalised name."""
+    lock: Lock | None
+    """Of the project; its versions count first."""
+
+
+@dataclass(frozen=True, slots=True)
 class Order:
     """What uv is asked for; it prints the same for the same order."""
 
@@ -43,7 +53,7 @@ class Order:
     constraints: tuple[str, ...]
     """Versions, or wheels, for what only the target requires."""
     elsewhere: tuple[str, ...]
-    """Normalised names of what the cluster brings."""
+    """Normalised names of what is not asked for: the cluster brings it, or it travels as it is installed."""
     unindexed: tuple[tuple[str, str], ...]
     """Name, and a line for an error, of what is installed from no index and has no wheel for the target."""
     key: str
@@ -51,24 +61,26 @@ class Order:
 
 
 def make_order(
-    resolution: Resolution, tag: TargetTag, lock: Lock | None, indexes: Indexes, installed: Mapping[str, str]
+    resolution: Resolution, tag: TargetTag, versions: Versions, indexes: Indexes, staying: Collection[str]
 ) -> Order:
     """Return what is asked for: the versions of the lock, else those that are installed.
 
     Args:
         resolution: its interpreter is as on the target.
         tag: the target.
-        lock: of the project.
+        versions: to choose from.
         indexes: where wheels are looked for.
-        installed: versions by name.
+        staying: names of what travels as it is installed.
 
     Raises:
         BundleError: distributions are from no index, and there is no wheel of them; all are named.
     """
-    needed = [each for each in resolution.distributions if each.provided_by == "bundle"]
-    names = {each.name for each in needed}
+    needed = [
+        each for each in resolution.distributions if each.provided_by == "bundle" and each.name not in staying
+    ]
+    names, lock = {each.name for each in needed}, versions.lock
     pins = dict(lock.pins) if lock else {}
-    elsewhere = tuple(sorted({"ray", *_elsewhere(resolution)} - names))
+    elsewhere = tuple(sorted({"ray", *staying, *_elsewhere(resolution)} - names))
     skipped = frozenset(elsewhere) | (lock.indexed if lock else frozenset())
     wheels, lacking = _local_wheels(_unindexed(resolution, pins, skipped), indexes.links, tag)
     refused = [line for name, line in lacking.items() if name in names]
@@ -77,21 +89,21 @@ def make_order(
     requirements = tuple(
         _requirement(each.name, pins.get(each.name, each.version), wheels) for each in needed
     )
-    others = {name: number for name, number in {**installed, **pins}.items() if name not in names}
+    others = {name: number for name, number in {**versions.installed, **pins}.items() if name not in names}
     constraints = tuple(
         _requirement(name, number, wheels)
         for name, number in sorted(others.items())
         if _VERSION.fullmatch(number)
     )
-    version = ".".join(map(str, resolution.interpreter.version))
+    python = ".".join(map(str, resolution.interpreter.version))
     stamps = [(str(file), identity_of(str(file))) for file in wheels.values()]
     platform = [tag.platform.uv, tag.platform.variables, tag.platform.floor]
-    said = [_FORMAT, platform, version, requirements, constraints, elsewhere]
+    said = [_FORMAT, platform, python, requirements, constraints, elsewhere]
     text = json.dumps(
         [said, lacking, stamps, _parts_of_ray(resolution), indexes.stamp, lock.sha256 if lock else None]
     )
     key = hashlib.sha256(text.encode()).hexdigest()
-    return Order(tag, version, requirements, constraints, elsewhere, tuple(lacking.items()), key)
+    return Order(tag, python, requirements, constraints, elsewhere, tuple(lacking.items()), key)
 
 
 def _parts_of_ray(resolution: Resolution) -> list[str]:
