@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from raybundle.environment.order import no_wheels
+from raybundle.environment.pinned_indexes import name_of
 from raybundle.environment.uv import NoSolutionError, run_uv
 from raybundle.errors import BundleError
 from raybundle.graph.metadata import normalised_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from raybundle.environment.order import Order
     from raybundle.environment.pinned_indexes import PinnedIndexes
@@ -69,7 +70,9 @@ def fetch(order: Order, hashes: Mapping[str, tuple[str, ...]], workshop: Worksho
         BundleError: there are no such wheels, an index cannot be reached, or files are not those of the lock.
         UsageError: there is no uv.
     """
+    workshop.pinned.refuse_unclear(_names_of(order.requirements))
     text = _compiled(order, workshop)
+    workshop.pinned.refuse_unclear(_names_of(text.splitlines()))
     _refuse_indexed(text, order)
     resolved = _with_hashes(text, hashes)
     named = "\n".join([*options_of(order), *map(str, order.tag.platform.variables.items()), resolved])
@@ -79,6 +82,11 @@ def fetch(order: Order, hashes: Mapping[str, tuple[str, ...]], workshop: Worksho
         _install(order, resolved, directory, workshop)
         make_room(workshop.directory, directory)
     return directory
+
+
+def _names_of(requirements: Iterable[str]) -> set[str]:
+    """Return the normalised names of what an index is asked for."""
+    return {name_of(each) for each in requirements if " @ " not in each}
 
 
 def _compiled(order: Order, workshop: Workshop) -> str:

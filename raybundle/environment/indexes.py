@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from raybundle.environment.uv_configuration import UvFile
 
 _INDEXES = ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_INDEX", "UV_EXTRA_INDEX_URL", "UV_NO_INDEX")
+_NAMING = ("UV_DEFAULT_INDEX", "UV_INDEX")
+"""Variables in which an index may have a name, as `name=https://…`."""
+_NAME = re.compile(r"(?:^|\s)([\w.-]+)=")
 _LINKS = "UV_FIND_LINKS"
 _DECIDING = ("UV_", "PIP_")
 """Starts of the variables that may change an answer of uv."""
@@ -59,8 +63,10 @@ def indexes_of(project: Path, prefix: Path, environ: Mapping[str, str]) -> Index
     deciding = sorted(
         each for each in used.items() if each[0].startswith(_DECIDING) and each[0] not in _IRRELEVANT
     )
-    pinned = pinned_indexes(project_directories(project))
-    told = [*((str(each.directory), each.table) for each in files), pinned.sources, pinned.indexes]
+    named = [name for each in _NAMING for name in _NAME.findall(used.get(each, ""))]
+    pinned = pinned_indexes(project_directories(project), named)
+    of_project = (pinned.sources, pinned.indexes, pinned.unclear)
+    told = [*((str(each.directory), each.table) for each in files), *of_project]
     said = [deciding, told, sorted(map(_wheels_in, links))]
     stamp = hashlib.sha256(json.dumps(said, default=str).encode()).hexdigest()
     return Indexes(used, links, pinned, stamp)

@@ -54,7 +54,24 @@ def offer(client: Client, index: str, name: str, text: str, tag: str = "py3-none
     (directory / "index.html").write_text(f"<a href='{wheel}'>{wheel}</a>")
 
 
-def test_of_two_indexes_with_one_name_the_one_that_the_project_names_counts(client: Client) -> None:
+def source(client: Client, text: str) -> None:
+    """Has the project take the distribution from elsewhere than `{ index = "ours" }`."""
+    (client.project / "pyproject.toml").write_text(PROJECT.replace('{ index = "ours" }', text))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{ index = "ours" }',
+        '{ index = "ours", group = "prod" }',
+        """[{ index = "ours", extra = "a", marker = "python_version < '3.12'" },
+        { index = "ours", extra = "b", marker = "python_version >= '3.12'" }]""",
+    ],
+)
+def test_of_two_indexes_with_one_name_the_one_that_the_project_names_counts(
+    client: Client, text: str
+) -> None:
+    source(client, text)
     for index in ("ours", "everybody"):
         offer(client, index, "my_own-1.0", f"of = '{index}'")
     offer(client, "everybody", "alpha-1.0", "")
@@ -65,6 +82,38 @@ def test_of_two_indexes_with_one_name_the_one_that_the_project_names_counts(clie
 
     assert versions(found) == {"alpha": "1.0", "my-own": "1.0"}
     metadata = found.distributions[1].metadata
+    assert metadata is not None
+    assert (metadata.parent / "my_own.py").read_text() == "of = 'ours'"
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ('{ index = "our" }', r"no index is declared as `our`"),
+        (
+            '[{ index = "ours", extra = "a" }, { index = "everybody", extra = "b" }]',
+            r"`everybody` or `ours`, by extra or group",
+        ),
+    ],
+)
+def test_where_it_is_unclear_which_index_is_meant_none_is_asked(client: Client, text: str, why: str) -> None:
+    source(client, text)
+    offer(client, "everybody", "my_own-1.0", "")
+    own = replace(client.install("my_own-1.0"), name="my-own")
+
+    with pytest.raises(BundleError, match=rf"from which index .*:\nmy-own: {why}"):
+        client.equipped(own, python="3.12", environ=ONLINE)
+
+
+def test_an_index_may_have_its_name_in_the_environment(client: Client) -> None:
+    source(client, '{ index = "our" }')
+    for index in ("ours", "everybody"):
+        offer(client, index, "my_own-1.0", f"of = '{index}'")
+    own = replace(client.install("my_own-1.0"), name="my-own")
+    named = {"UV_INDEX": f"our={(client.directory / 'ours').as_uri()}"}
+
+    metadata = client.equipped(own, python="3.12", environ={**ONLINE, **named}).distributions[0].metadata
+
     assert metadata is not None
     assert (metadata.parent / "my_own.py").read_text() == "of = 'ours'"
 
@@ -92,8 +141,13 @@ def test_sources_of_the_project_count_before_those_of_its_workspace(tmp_path: Pa
 
     found = pinned_indexes([tmp_path / name for name in texts])
 
-    assert found.sources == {"a": [{"index": "x"}], "c": [{"index": "y", "marker": "'a' < 'b'"}]}
-    assert found.split(["a==1", "c @ file:///c.whl", "d==2"]) == (["a==1"], ["c @ file:///c.whl", "d==2"])
+    assert found.sources == {
+        "a": [{"index": "x"}],
+        "c": [{"index": "y", "marker": "'a' < 'b'"}],
+        "d": [{"index": "x"}],
+    }
+    assert found.unclear == {"e": "no index is declared as `absent`"}
+    assert found.split(["a==1", "c @ file:///c.whl", "f==2"]) == (["a==1"], ["c @ file:///c.whl", "f==2"])
     assert found.indexes["x"]["url"] == (tmp_path / "ws/member/wheels").as_uri()
 
 
