@@ -98,13 +98,30 @@ def _compiled(order: Order, workshop: Workshop) -> str:
         overrides.write_text(
             "".join(f"{name}; sys_platform == 'never'\n" for name in order.elsewhere), "utf-8"
         )
-        files = ("--constraints", str(constraints), "--overrides", str(overrides))
+        words = ["--generate-hashes", "--constraints", str(constraints), "--overrides", str(overrides)]
         try:
-            return compiled(order.requirements, ["--generate-hashes", *files], order, workshop)
+            return _with_indexes(order.requirements, words, order, workshop)
         except NoSolutionError as error:
             from raybundle.environment.refusals import explain  # noqa: PLC0415 - only where it fails
 
             raise explain(order, workshop, error) from error
+
+
+def _with_indexes(requirements: Sequence[str], words: Sequence[str], order: Order, workshop: Workshop) -> str:
+    """Return the requirements with exact versions, each from its own index.
+
+    uv heeds the index of what it is asked for itself, and asks any for what only others require (measured).
+    So what has one and turns up in the answer, or in the reason why there is none, is asked for as well.
+    """
+    asked = set(map(name_of, requirements))
+    try:
+        text = compiled(requirements, words, order, workshop)
+        more = workshop.pinned.sources.keys() & _names_of(text.splitlines()) - asked
+    except NoSolutionError as error:
+        more = workshop.pinned.named_in(str(error)) - asked
+        if not more:
+            raise
+    return _with_indexes([*requirements, *sorted(more)], words, order, workshop) if more else text
 
 
 def compiled(requirements: Sequence[str], words: Sequence[str], order: Order, workshop: Workshop) -> str:

@@ -55,6 +55,10 @@ class PinnedIndexes:
     def _is_own(self, requirement: str) -> bool:
         return " @ " not in requirement and name_of(requirement) in self.sources
 
+    def named_in(self, text: str) -> set[str]:
+        """Return the normalised names in a text of what has an index of its own."""
+        return {normalised_name(each.strip(".-_")) for each in _NAME.findall(text)} & self.sources.keys()
+
     def project_file(self, requirements: Iterable[str]) -> str:
         """Return a pyproject.toml that requires these, each from its index."""
         names = {name_of(each): each for each in requirements}

@@ -14,6 +14,7 @@ from tests.support.client import Client, versions
 from tests.support.wheels import make_wheel
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 if sys.version_info >= (3, 11):
@@ -46,11 +47,19 @@ def client(tmp_path: Path) -> Client:
     return Client(tmp_path)
 
 
-def offer(client: Client, index: str, name: str, text: str, tag: str = "py3-none-any") -> None:
+def offer(
+    client: Client,
+    index: str,
+    name: str,
+    text: str,
+    tag: str = "py3-none-any",
+    *,
+    requires: Sequence[str] = (),
+) -> None:
     """Puts a wheel into an index, with one module that holds `text`."""
     project = name.partition("-")[0]
     directory = client.directory / index / project.replace("_", "-")
-    wheel = make_wheel(directory, name, tag, files={f"{project}.py": text.encode()}).name
+    wheel = make_wheel(directory, name, tag, files={f"{project}.py": text.encode()}, requires=requires).name
     (directory / "index.html").write_text(f"<a href='{wheel}'>{wheel}</a>")
 
 
@@ -84,6 +93,38 @@ def test_of_two_indexes_with_one_name_the_one_that_the_project_names_counts(
     metadata = found.distributions[1].metadata
     assert metadata is not None
     assert (metadata.parent / "my_own.py").read_text() == "of = 'ours'"
+
+
+@pytest.mark.parametrize("indexes", [["ours", "everybody"], ["ours"]])
+def test_what_only_the_target_requires_comes_from_the_index_that_the_project_names_too(
+    client: Client, indexes: list[str]
+) -> None:
+    for index in indexes:
+        offer(client, index, "my_own-1.0", f"of = '{index}'", requires=["beta"])
+    requires = ["my-own; python_version >= '3.12'"]
+    offer(client, "everybody", "alpha-1.0", "", requires=requires)
+    offer(client, "everybody", "beta-1.0", "")
+    alpha = client.install("alpha-1.0", requires=requires)
+
+    found = client.equipped(alpha, python="3.12", environ=ONLINE)
+
+    assert versions(found) == {"alpha": "1.0", "beta": "1.0", "my-own": "1.0"}
+    metadata = found.distributions[2].metadata
+    assert metadata is not None
+    assert (metadata.parent / "my_own.py").read_text() == "of = 'ours'"
+
+
+def test_what_only_the_target_requires_is_refused_where_the_named_index_has_no_such_version(
+    client: Client,
+) -> None:
+    offer(client, "ours", "my_own-1.0", "")
+    offer(client, "everybody", "my_own-2.0", "")
+    requires = ["my-own>1; python_version >= '3.12'"]
+    offer(client, "everybody", "alpha-1.0", "", requires=requires)
+    alpha = client.install("alpha-1.0", requires=requires)
+
+    with pytest.raises(BundleError, match=r"do not go together .* my-own"):
+        client.equipped(alpha, python="3.12", environ=ONLINE)
 
 
 @pytest.mark.parametrize(
