@@ -38,7 +38,7 @@ from raybundle.graph.driver import (
 from raybundle.graph.driver_path import declared_roots
 from raybundle.graph.entry_points import EntryPoints, own_metadata
 from raybundle.graph.generated import Generated, relocated
-from raybundle.graph.notices import of_shadowed_library, shadowed_in
+from raybundle.graph.notices import of_hidden_in_project, of_shadowed_library, shadowed_in
 from raybundle.graph.obstacles import find_obstacles, refuse_misnamed
 from raybundle.graph.parallel import scan_ahead
 from raybundle.graph.placement import place
@@ -201,7 +201,7 @@ def _work(
     )
 
 
-def _closure(work: _Work, names: Iterable[str], plain: Iterable[Candidate], shown: Usable) -> Closure:
+def _closure(work: _Work, names: list[str], plain: Iterable[Candidate], shown: Usable) -> Closure:
     start = replace(
         work.start,
         implied=(
@@ -211,6 +211,7 @@ def _closure(work: _Work, names: Iterable[str], plain: Iterable[Candidate], show
         configs=tuple(sorted(each.file for each in plain if is_config(os.path.basename(each.file)))),
         traced=shown.modules,
     )
+    start = replace(start, unsure=frozenset(name for name in names if work.finder.is_added(name)))
     sources = _sources(work)
     try:
         scan_ahead(start, work.finder, work.scanner, sources.widening, work.settings.rules_off)
@@ -239,6 +240,7 @@ def _left_behind(work: _Work, closure: Closure) -> Iterator[Warning]:
     yield from of_options(work.target)
     yield from of_safe_path(work.start, work.finder)
     yield from of_link(work.target, work.start, work.finder, work.cwd)
+    yield from of_hidden_in_project(work.finder, closure)
     yield from of_shadowed_library(work.finder, {*closure.reached, Path(work.start.found.file).stem})
 
 

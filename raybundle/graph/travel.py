@@ -36,9 +36,11 @@ _LINK_TREE = "/build/__editable__."
 
 def split_modules(candidates: Iterable[Candidate], finder: Finder) -> tuple[list[str], list[Candidate]]:
     """Return the names of included modules, and the included files that are none."""
+    own = [entry for entry in finder.path if entry not in finder.added and finder.is_first_party(entry)]
+    entries = [*own, *sorted(finder.added, key=len, reverse=True)]
     names, plain = [], []
     for each in candidates:
-        name = _module_name(each.file, finder) if each.file.endswith(".py") else None
+        name = _module_name(each.file, finder, entries) if each.file.endswith(".py") else None
         if name is None:
             plain.append(each)
         else:
@@ -46,9 +48,9 @@ def split_modules(candidates: Iterable[Candidate], finder: Finder) -> tuple[list
     return names, plain
 
 
-def _module_name(file: str, finder: Finder) -> str | None:
-    for entry in finder.path:
-        if finder.is_first_party(entry) and file.startswith(f"{entry}/"):
+def _module_name(file: str, finder: Finder, entries: Iterable[str]) -> str | None:
+    for entry in entries:
+        if file.startswith(f"{entry}/"):
             relative = file[len(entry) + 1 :].removesuffix(".py").removesuffix("/__init__")
             name = relative.replace("/", ".")
             found = finder.find(name)
