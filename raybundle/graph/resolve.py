@@ -36,6 +36,7 @@ from raybundle.graph.driver import (
     of_safe_path,
 )
 from raybundle.graph.driver_path import declared_roots
+from raybundle.graph.elsewhere import hints_for
 from raybundle.graph.entry_points import EntryPoints, own_metadata
 from raybundle.graph.generated import Generated, relocated
 from raybundle.graph.notices import of_hidden_in_project, of_shadowed_library, shadowed_in
@@ -61,6 +62,7 @@ if TYPE_CHECKING:
     from raybundle.graph.closure import Closure
     from raybundle.graph.data_files import Candidate
     from raybundle.graph.declared import Declared
+    from raybundle.graph.elsewhere import Remedy
     from raybundle.graph.facts import Facts
     from raybundle.graph.find import Finder, FirstParty
     from raybundle.graph.start import Start
@@ -267,8 +269,12 @@ def finder_of(resolution: Resolution, roots: Iterable[str], cwd: Path) -> Finder
     return find_start(path, interpreter, made_script(target, project, interpreter))[0]
 
 
-def require_complete(resolution: Resolution) -> None:
+def require_complete(resolution: Resolution, remedy: Remedy | None = None) -> None:
     """Refuse a resolution in which imports resolve nowhere, or of which distributions cannot travel.
+
+    Args:
+        resolution: what is to be complete.
+        remedy: roots with which more imports resolve, for the hint.
 
     Raises:
         UnresolvedImportError: lists all of them with file and line.
@@ -287,11 +293,7 @@ def require_complete(resolution: Resolution) -> None:
     ]
     hints = list(dict.fromkeys(each.hint for each in obstacles if each.hint))
     if missing:
-        first = missing[0].name.partition(".")[0] or missing[0].name
-        where = (
-            f"add the folder that holds `{first}` to `roots` in [tool.raybundle], or install its distribution"
-        )
-        hints.insert(0, f"{where} into the environment of {resolution.interpreter.executable}")
+        hints[:0] = hints_for(resolution, remedy)
     if lines:
         kind = UnresolvedImportError if missing else BundleError
         raise kind("\n".join(lines), hint="\n".join(hints))
