@@ -84,8 +84,7 @@ def follow(start: Start, finder: Finder, sources: Sources, rules_off: Collection
         walk.reach(_Place(start.name, start.found.file, 1, "import"), parent)
     for name, rule in start.implied:
         if rule not in rules_off:
-            optional = name in start.unsure
-            walk.reach(_Place(start.name, start.found.file, 1, rule, optional), name)
+            walk.reach(_Place(start.name, start.found.file, 1, rule, name in start.unsure), name)
     walk.run()
     walk.add(start.traced)
     return Closure(
@@ -317,12 +316,8 @@ class _Walk:
         return name if found.is_package else name.rpartition(".")[0]
 
     def _is_optional(self, importer: str, each: Import, package: str | None) -> bool:
-        if importer in self.start.unsure:
-            return True
-        if each.only and each.only not in {
-            "main" if importer == self.start.name else "imported",
-            "packaged" if package else "bare",
-        }:
+        ways = {"main" if importer == self.start.name else "imported", "packaged" if package else "bare"}
+        if importer in self.start.unsure or (each.only and each.only not in ways):
             return True
         if each.optional or not each.instead_of:
             return each.optional

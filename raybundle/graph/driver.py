@@ -81,7 +81,7 @@ def find_start(path: DriverPath, interpreter: Interpreter, made: Generated | Non
 
     def after(some: tuple[Edit, ...]) -> Finder:
         own = path.on(interpreter, Edits(some))
-        added = {entry: source for entry, source in roots.items() if entry not in own}
+        added = {entry: source for entry, source in roots.items() if os.path.realpath(entry) not in own}
         return Finder((*own, *added), interpreter, directories, added)
 
     finder = after(())

@@ -298,8 +298,8 @@ class Finder:
         for position, (_, directory) in enumerate(places):
             if position:
                 other = self._in_directory(directory, tail)
-                if other:
-                    yield other.path
+                if other and os.path.realpath(other.path) != os.path.realpath(found.path):
+                    yield other.path  # else a link leads to it
             elif found.is_package and tail + ".py" in self.directories.list(directory).files:
                 yield join(directory, tail + ".py")
 

@@ -50,6 +50,8 @@ _REWRITTEN = tuple(f"{each}.sources" for each in _HATCH)
 def project_roots(project: str, directories: Directories) -> dict[str, str]:
     """Return the folders of a project in which its code is looked for, and what says so of each.
 
+    They are named by their place in the project, also where that is a link.
+
     The root comes first, as under Ray, which puts the working directory on the path; then the folders of the
     project's own settings or `src/`, then those of the members of its workspace.
 
@@ -77,10 +79,10 @@ def _roots_of(folder: str, project: str, directories: Directories) -> Iterator[t
     for name, source in named:
         root = os.path.normpath(join(folder, name))
         if root.startswith(f"{project}{os.sep}") and _is_directory(root, directories):
-            yield os.path.realpath(root), source
+            yield root, source
     source_folder = join(folder, "src")
     if _is_directory(source_folder, directories) and _is_layout(source_folder, directories):
-        yield os.path.realpath(source_folder), f"{before}src/"
+        yield source_folder, f"{before}src/"
 
 
 def _is_layout(folder: str, directories: Directories) -> bool:
@@ -173,7 +175,7 @@ def _members(project: str, settings: dict[str, Any], directories: Directories) -
             shown = os.path.relpath(folder, project)
             named = "pyproject.toml" in directories.list(folder).files
             if named and not any(fnmatchcase(shown, each.rstrip("/")) for each in excluded):
-                yield os.path.realpath(folder)
+                yield folder
 
 
 def _member_patterns(settings: dict[str, Any]) -> list[str]:

@@ -39,6 +39,7 @@ from raybundle.graph.driver_path import declared_roots
 from raybundle.graph.elsewhere import hints_for
 from raybundle.graph.entry_points import EntryPoints, own_metadata
 from raybundle.graph.generated import Generated, relocated
+from raybundle.graph.git_ignored import repository_of
 from raybundle.graph.notices import of_hidden_in_project, of_shadowed_library, shadowed_in
 from raybundle.graph.obstacles import find_obstacles, refuse_misnamed
 from raybundle.graph.parallel import scan_ahead
@@ -253,6 +254,8 @@ def _note(work: _Work, asked: Iterable[str], record: Consulted) -> None:
     record.ask([*asked, *work.scanner.refused, *work.entry_points.asked])
     record.list(work.finder.directories.known, work.interpreter.site)
     record.follow(work.entry_points.followed)
+    top = repository_of(str(work.project))
+    record.follow([f"{top}/.git"] if top else ())  # links are followed in it
     record.follow(each for entry in work.finder.path for each in no_directories(entry))
 
 

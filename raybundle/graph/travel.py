@@ -17,6 +17,7 @@ from raybundle.graph.data_files import (
     without_excluded,
 )
 from raybundle.graph.find import Finder, FirstParty, Namespace
+from raybundle.graph.git_ignored import repository_of
 from raybundle.graph.ray_names import refuse_shadows_of_ray
 
 if TYPE_CHECKING:
@@ -97,9 +98,11 @@ def refuse(placement: Placement, finder: Finder, project: Path) -> None:
     modules = [str(each.file) for each in placement.modules if each.file]
     files = [*modules, *(str(each.file) for each in placement.data)]
     files = [each for each in files if _LINK_TREE not in each]
-    allowed = {str(project), *(str(root.directory) for root in placement.roots)}
+    allowed = {str(root.directory) for root in placement.roots}
     allowed.update(entry for entry in finder.path if finder.is_first_party(entry))
-    refuse_escaping_links(files, allowed, finder.directories)
+    allowed.difference_update(finder.added)  # they lie in the project, if no link leads out of it
+    allowed |= {str(project), repository_of(str(project)) or str(project)}
+    refuse_escaping_links(files, allowed, finder.directories, project)
     paths = [each.path for each in placement.modules if each.path]
     refuse_case_collisions([*paths, *(each.path for each in placement.data)])
     refuse_shadows_of_ray(_top_level_files(placement, finder))
