@@ -160,6 +160,8 @@ class Root:
 
     symbol: RootSymbol
     directory: Path
+    source: str = ""
+    """What says that it is a root, where neither the interpreter nor `roots` does: `pyproject.toml: …`."""
 
 
 @dataclass(frozen=True, slots=True)

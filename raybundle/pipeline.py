@@ -13,7 +13,7 @@ from raybundle.bundle.collect import collect
 from raybundle.bundle.manifest import digest_of, format_manifest, make_manifest, parse_manifest
 from raybundle.bundle.pack import boot_digest, pack, read_boot
 from raybundle.config import cache_directory, default_store
-from raybundle.errors import ObjectMissingError, StoreError
+from raybundle.errors import ObjectMissingError, RaybundleError, StoreError
 from raybundle.store import layout, open_store
 from raybundle.submission import Stored
 
@@ -28,10 +28,15 @@ if TYPE_CHECKING:
     from raybundle.config import Settings
     from raybundle.environment.target import TargetTag
     from raybundle.graph.cache import ScanCache
+    from raybundle.graph.elsewhere import Remedy
     from raybundle.graph.traced import Traced
     from raybundle.model import CollectedFile, Digest, Interpreter, Resolution, Target
     from raybundle.store.base import Store
     from raybundle.store.layer_objects import Progress
+
+
+_ROUNDS = 3
+"""How often folders are looked for in which a missing module is, and what that one misses in turn."""
 
 
 @dataclass(slots=True)
@@ -138,8 +143,31 @@ def resolve_target(request: Request) -> Resolution:
     if resolution.missing or resolution.obstacles:
         from raybundle.graph.resolve import require_complete
 
-        require_complete(resolution)
+        require_complete(resolution, _remedy(request, resolution))
     return resolution
+
+
+def _remedy(request: Request, resolution: Resolution) -> Remedy | None:
+    """Returns roots with which more imports resolve: they are tried, and so is what those lead to."""
+    from raybundle.graph.elsewhere import Remedy, find_roots
+
+    declared = [each for each in request.settings.items("roots") if each != str(request.project)]
+    missing = {each.name for each in resolution.missing}
+    places, tried = [], None
+    for _ in range(_ROUNDS):
+        found = find_roots(resolution)
+        if not found:
+            break
+        places += found
+        roots = tuple(dict.fromkeys([*declared, *(each.root for each in places)]))
+        settings = request.settings.extended("roots", [each.root for each in places], "hint")
+        try:
+            resolution = resolve_with(replace(request, settings=settings), recorded(request))
+        except RaybundleError:  # what they lead to cannot travel: they are no remedy
+            break
+        left = {each.name for each in resolution.missing}
+        tried = Remedy(roots, tuple(places), frozenset(missing - left))
+    return tried
 
 
 def resolve_as_is(request: Request) -> Resolution:

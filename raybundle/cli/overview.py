@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from raybundle.graph.reasons import Reason
     from raybundle.graph.sizes import Part, Widening
-    from raybundle.model import Missing, Resolution, Warning
+    from raybundle.model import Missing, Resolution, Root, Warning
     from raybundle.pipeline import Plan
 
 FEW = 12
@@ -50,10 +50,9 @@ def text_lines(overview: Overview) -> Iterator[str]:
     yield f"python   {planned.manifest.python.implementation} {planned.manifest.python.minor}"
     yield f"files    {_files_text(planned)}"
     yield f"path     {'  '.join(resolution.path)}"
-    directories = {str(root.symbol): str(root.directory) for root in resolution.roots}
+    places = {str(root.symbol): _place_text(root) for root in resolution.roots}
     yield from _section(
-        "roots",
-        [f"{_part_text(part.root, part)}  {directories.get(part.root, '')}" for part in overview.roots],
+        "roots", [f"{_part_text(part.root, part)}  {places.get(part.root, '')}" for part in overview.roots]
     )
     yield from _content_lines(overview)
     if resolution.not_imported is not None:
@@ -96,6 +95,10 @@ def _travelling_text(resolution: Resolution) -> str:
 def _part_text(name: str, part: Part) -> str:
     data = f", {counted(part.data, 'data file')}" if part.data else ""
     return f"{name:<28} {size_text(part.bytes):>10}  {counted(part.modules, 'module')}{data}"
+
+
+def _place_text(root: Root) -> str:
+    return f"{root.directory}  (from {root.source})" if root.source else str(root.directory)
 
 
 def _content_lines(overview: Overview) -> Iterator[str]:

@@ -171,6 +171,7 @@ def _add_resolve(parser: ArgumentParser, *, runs: bool = False) -> None:
     group.add_argument("--python", help="target interpreter: a path, or the nodes' version such as 3.12")
     group.add_argument("--platform", help="the nodes' platform, such as linux or aarch64-manylinux_2_28")
     group.add_argument("--root", dest="roots", action="append", metavar="DIR", help="one more source root")
+    group.add_argument("--working-dir", metavar="DIR", help="the project; the target is looked up there")
     group.add_argument("--include", action="append", metavar="GLOB", help="files that travel as well")
     group.add_argument("--exclude", action="append", metavar="GLOB", help="data files that do not travel")
     group.add_argument("--strict", action="store_true", help="warnings are errors")
@@ -217,7 +218,6 @@ def _add_ray_environment(parser: ArgumentParser) -> None:
     group = parser.add_argument_group("a runtime_env of Ray, merged into the bundle (docs/ray-job.md)")
     group.add_argument("--runtime-env", metavar="FILE", help="YAML file")
     group.add_argument("--runtime-env-json", metavar="JSON")
-    group.add_argument("--working-dir", metavar="DIR", help="the project; the target is looked up there")
 
 
 def _add_wait(parser: ArgumentParser, on_interrupt: str) -> None:

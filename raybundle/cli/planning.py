@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from raybundle.cli.documents import plan_document
 from raybundle.cli.overview import Overview, markdown_lines, text_lines
-from raybundle.cli.request import make_request, parse_target_alone
+from raybundle.cli.request import environment_of, make_request, parse_target_alone
 from raybundle.errors import BundleError, UsageError
 from raybundle.pipeline import plan
 
@@ -21,8 +21,10 @@ if TYPE_CHECKING:
 def plan_target(arguments: argparse.Namespace, console: Console) -> int:
     """Shows the bundle of a target, which is not stored."""
     form = form_of(arguments, console)
-    target = parse_target_alone(arguments.rest)
-    request = make_request(arguments, target)
+    environment = environment_of(arguments)
+    target = parse_target_alone(arguments.rest, environment.project)
+    request = make_request(arguments, target, environment)
+    console.warnings(environment.warnings)
     overview = _overview(checked_plan(request, console, strict=arguments.strict), request)
     if form == "json":
         console.document(plan_document(overview))

@@ -69,13 +69,15 @@ def _parse_words(
     raise AssertionError(words)
 
 
-def parse_target_alone(words: Sequence[str]) -> Target:
+def parse_target_alone(words: Sequence[str], base: Path | None = None) -> Target:
     """Returns the target of a command that runs nothing, and so takes no arguments for it.
+
+    `base` is as for `parse_target`.
 
     Raises:
         UsageError: there is no target, or more than that.
     """
-    target, rest = parse_target(words)
+    target, rest = parse_target(words, base)
     if rest:
         raise UsageError(f"`{rest[0]}` stands after the target", hint="options stand before the target")
     return target
@@ -157,10 +159,10 @@ def limits_of(arguments: argparse.Namespace) -> Limits:
 
 
 def environment_of(arguments: argparse.Namespace) -> RayEnvironment:
-    """Returns what the options of `ray job submit` say of the runtime_env."""
-    return read_ray_environment(
-        arguments.runtime_env, arguments.runtime_env_json, arguments.working_dir, Path.cwd()
-    )
+    """Returns what the options of `ray job submit` say of the runtime_env; only `submit` has all of them."""
+    given = vars(arguments)
+    file, text = given.get("runtime_env"), given.get("runtime_env_json")
+    return read_ray_environment(file, text, arguments.working_dir, Path.cwd())
 
 
 def job_options(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from raybundle.cli.documents import traced_document, traced_edges, warning_document
 from raybundle.cli.overview import trace_line
-from raybundle.cli.request import make_request, parse_target
+from raybundle.cli.request import environment_of, make_request, parse_target
 from raybundle.errors import BundleError
 from raybundle.pipeline import Tracing, observe_target, recorded, resolve_with
 
@@ -23,8 +23,9 @@ def trace_target(arguments: argparse.Namespace, console: Console) -> int:
     from raybundle.graph import trace_lock
     from raybundle.graph.traced import LOCK
 
-    target, words = parse_target(arguments.rest)
-    request = make_request(arguments, target)
+    environment = environment_of(arguments)
+    target, words = parse_target(arguments.rest, environment.project)
+    request = make_request(arguments, target, environment)
     entries = trace_lock.read_entries(request.project)
     known = recorded(request) if arguments.keep else None
     seen, code = observe_target(request, Tracing(words, as_main=True))

@@ -198,7 +198,7 @@ def main() -> None:
     for size in sizes:
         lists.append(words[:size])
         words = words[size:]
-    first, declared, roots, installed = lists
+    first, declared, roots, installed, added = lists
     import atexit  # noqa: PLC0415 - built in
 
     observer = Observer(log, roots, list(skipped_directories(installed, roots)))
@@ -206,6 +206,7 @@ def main() -> None:
     sys.orig_argv[:] = [sys.executable, *(["-m", target] if kind == "module" else [shown]), *words]
     extra = [] if getattr(sys.flags, "safe_path", False) else first
     sys.path[:] = [*extra, *(each for each in declared if each not in sys.path), *sys.path]
+    sys.path += [each for each in added if each not in sys.path]
     atexit.register(observer.finish)  # the last to be called
     sys.addaudithook(observer.hear)
     sys.meta_path.insert(0, observer)

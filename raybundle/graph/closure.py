@@ -84,7 +84,7 @@ def follow(start: Start, finder: Finder, sources: Sources, rules_off: Collection
         walk.reach(_Place(start.name, start.found.file, 1, "import"), parent)
     for name, rule in start.implied:
         if rule not in rules_off:
-            walk.reach(_Place(start.name, start.found.file, 1, rule), name)
+            walk.reach(_Place(start.name, start.found.file, 1, rule, name in start.unsure), name)
     walk.run()
     walk.add(start.traced)
     return Closure(
@@ -169,7 +169,7 @@ class _Walk:
         if isinstance(found, FirstParty):
             understood = self.start.understood if found.file == self.start.found.file else ()
             self.warnings.update(of_module(name, found, facts, understood))
-            if name in self.unparsed:
+            if name in self.unparsed and name not in self.start.unsure:
                 self.warnings.add(of_unparsed(self.unparsed[name], found.file))
             for each in facts.unknown if facts else ():
                 self.unknown.add(
@@ -316,10 +316,8 @@ class _Walk:
         return name if found.is_package else name.rpartition(".")[0]
 
     def _is_optional(self, importer: str, each: Import, package: str | None) -> bool:
-        if each.only and each.only not in {
-            "main" if importer == self.start.name else "imported",
-            "packaged" if package else "bare",
-        }:
+        ways = {"main" if importer == self.start.name else "imported", "packaged" if package else "bare"}
+        if importer in self.start.unsure or (each.only and each.only not in ways):
             return True
         if each.optional or not each.instead_of:
             return each.optional

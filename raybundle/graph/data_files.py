@@ -1,7 +1,7 @@
 """Finds the files that travel without being modules: data of reached packages, and what `include` names."""
 
 # Why strings: paths here are the strings that `sys.path` holds; pathlib would cost ten times as much.
-# ruff: noqa: PTH116, PTH118
+# ruff: noqa: PTH113, PTH116, PTH118, PTH120
 
 from __future__ import annotations
 
@@ -233,24 +233,37 @@ def fault_of(file: str) -> str | None:
     )
 
 
-def refuse_escaping_links(files: Iterable[str], allowed: Iterable[str], directories: Directories) -> None:
-    """Refuse files that symbolic links take out of every allowed directory.
+def refuse_escaping_links(
+    files: Iterable[str], allowed: Iterable[str], directories: Directories, project: Path
+) -> None:
+    """Refuse files that symbolic links take out of every allowed directory, or into git's own records.
 
     Raises:
         RefusedFileError: lists all of them.
     """
     allowed = [f"{directory.rstrip('/')}/" for directory in allowed]
-    escaping = []
+    escaping, roots = [], set()
     for file in sorted(set(files)):
         if _is_linked(file, allowed, directories):
             real = os.path.realpath(file)
-            if not real.startswith(tuple(allowed)):
+            of_git = f"{os.sep}.git{os.sep}" in real
+            if of_git or not real.startswith(tuple(allowed)):
                 escaping.append(f"{file} -> {real}")
+                roots |= set() if of_git else {f"`{os.path.relpath(_root_of(real), project)}`"}
     if escaping:
+        others = f", or add {' and '.join(sorted(roots))} to `roots` in [tool.raybundle]" if roots else ""
         raise RefusedFileError(
-            "symbolic links lead out of every root: " + ", ".join(escaping),
-            hint="copy the file, or declare the directory it lies in as one of `roots`",
+            "symbolic links lead out of the project, its repository and every root: " + ", ".join(escaping),
+            hint=f"copy the file{others}",
         )
+
+
+def _root_of(file: str) -> str:
+    """Return the directory that holds `file`, or the package that it is in."""
+    directory = os.path.dirname(file)
+    while os.path.isfile(join(directory, "__init__.py")):
+        directory = os.path.dirname(directory)
+    return directory
 
 
 def _is_linked(file: str, allowed: list[str], directories: Directories) -> bool:

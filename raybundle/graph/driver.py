@@ -15,8 +15,9 @@ from raybundle.graph.console_script import console_script
 from raybundle.graph.driver_path import driver_path
 from raybundle.graph.edit_order import refuse_early_imports
 from raybundle.graph.exhaustive import assert_never
-from raybundle.graph.find import Finder, FirstParty, Namespace
+from raybundle.graph.find import Directories, Finder, FirstParty, Namespace
 from raybundle.graph.interpreter import PATH_OPTIONS
+from raybundle.graph.layout import project_roots
 from raybundle.graph.notebook import notebook_script
 from raybundle.graph.path_edits import Edits, evaluate
 from raybundle.graph.project import first_directory
@@ -75,7 +76,15 @@ class DriverPath:
 
 def find_start(path: DriverPath, interpreter: Interpreter, made: Generated | None) -> tuple[Finder, Start]:
     """Return the finder for the driver's path, its own edits applied, and the driver itself."""
-    finder = Finder(path.on(interpreter, Edits()), interpreter)
+    directories = Directories()
+    roots = {} if interpreter.safe_path else project_roots(str(path.project), directories)
+
+    def after(some: tuple[Edit, ...]) -> Finder:
+        own = path.on(interpreter, Edits(some))
+        added = {entry: source for entry, source in roots.items() if os.path.realpath(entry) not in own}
+        return Finder((*own, *added), interpreter, directories, added)
+
+    finder = after(())
     name, found = _find_driver(path.target, finder, made)
     # A notebook runs in its own directory.
     cwd = Path(found.entry) if isinstance(path.target, NotebookTarget) else path.cwd
@@ -83,9 +92,6 @@ def find_start(path: DriverPath, interpreter: Interpreter, made: Generated | Non
     if tree is None:
         return finder, Start(name, found)
     edits = evaluate(tree, _name_of(path.target, found), str(cwd))
-
-    def after(some: tuple[Edit, ...]) -> Finder:
-        return Finder(path.on(interpreter, Edits(some)), interpreter, finder.directories)
 
     def where(line: int) -> str:
         return f"{made.origin}:{made.lines[line - 1]}" if made else f"{found.file}:{line}"

@@ -48,11 +48,13 @@ def driver_path(
     return tuple(dict.fromkeys(entry if entry in own else os.path.realpath(entry) for entry in path))
 
 
-def name_roots(project: Path, entries: Iterable[str]) -> dict[str, Root]:
+def name_roots(
+    project: Path, entries: Iterable[str], sources: Mapping[str, str] | None = None
+) -> dict[str, Root]:
     """Return the root of each of `entries`, which are real paths in path order.
 
     A root inside the project is `project:<path>`; others are `root:1`, `root:2`, … in path order, and one
-    inside another of them is `root:1:<path>`.
+    inside another of them is `root:1:<path>`. `sources` says of some why they are roots.
     """
     entries = list(entries)
     outside = [entry for entry in entries if _relative(entry, str(project)) is None]
@@ -67,7 +69,7 @@ def name_roots(project: Path, entries: Iterable[str]) -> dict[str, Root]:
             number = numbers.setdefault(owner, len(numbers) + 1)
             inner = _relative(entry, owner)
             symbol = f"root:{number}" if inner == "." else f"root:{number}:{inner}"
-        roots[entry] = Root(RootSymbol(normalised(symbol)), Path(entry))
+        roots[entry] = Root(RootSymbol(normalised(symbol)), Path(entry), (sources or {}).get(entry, ""))
     return roots
 
 

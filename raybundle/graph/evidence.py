@@ -1,18 +1,16 @@
 """Gathers from the disk what can explain why a module is not in; nothing of the user's is imported or run."""
 
 # Why strings: paths here are the strings that `sys.path` holds; pathlib would cost ten times as much.
-# ruff: noqa: PTH113, PTH118
-
 from __future__ import annotations
 
 import os
 from difflib import get_close_matches
-from os.path import join
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from raybundle.graph.absence import Evidence
 from raybundle.graph.conditions import environment_of
+from raybundle.graph.elsewhere import elsewhere
 from raybundle.graph.find import Finder, FirstParty, Missing, Namespace, StandardLibrary, ThirdParty
 from raybundle.graph.mentions import in_order, mentions
 from raybundle.graph.metadata import Installed
@@ -24,11 +22,6 @@ if TYPE_CHECKING:
     from raybundle.graph.mentions import Mention
     from raybundle.graph.metadata import Metadata
     from raybundle.model import Edge, Module, Resolution
-
-_DIRECTORIES = 20_000
-"""Directories of the project that are looked into for a file of the right name; a second or so."""
-
-_NOT_OURS = ("__pycache__", "node_modules", "site-packages")
 
 
 def gather(
@@ -44,16 +37,16 @@ def gather(
     """
     found = finder.find(name)
     absent = isinstance(found, (Missing, StandardLibrary))
-    elsewhere = tuple(_elsewhere(resolution.project, name)) if isinstance(found, Missing) else ()
-    roots = tuple((root, file) for root, file in elsewhere if not _is_package(resolution.project / root))
+    places = tuple(elsewhere(resolution.project, {name})) if isinstance(found, Missing) else ()
+    roots = [each for each in places if not _is_package(resolution.project / each.root)]
     siblings = {*_siblings(name, finder)} if isinstance(found, Missing) else set()
-    siblings.update(_names_of((str(file) for _, file in elsewhere), finder))
+    siblings.update(_names_of((str(each.file) for each in places), finder))
     return Evidence(
         found=found,
         mentions=in_order(_mentions(resolution, name)),
         with_all_rules=with_all_rules,
         hidden=tuple(_hidden(name, finder)) if absent else (),
-        elsewhere=roots,
+        elsewhere=tuple((each.root, each.file) for each in roots),
         siblings=tuple(sorted(siblings)),
         owner=_owner(found, finder),
     )
@@ -108,34 +101,6 @@ def _taken(name: str, entry: str, finder: Finder) -> str:
             case _:
                 continue
     return "another file"
-
-
-def _elsewhere(project: Path, name: str) -> Iterator[tuple[str, Path]]:
-    """Yield the files of the project that are called as the module, and the root that would make them it."""
-    *parents, tail = name.split(".")
-    below = os.sep + join(*parents) if parents else ""
-    for directory, names, files in _walk(str(project)):
-        if not (directory + os.sep).endswith(below + os.sep):
-            continue
-        root = directory[: len(directory) - len(below)]
-        relative = os.path.relpath(root, project).replace(os.sep, "/")
-        if not root.startswith(str(project)):
-            continue
-        if f"{tail}.py" in files:
-            yield relative, Path(directory, f"{tail}.py")
-        elif tail in names and os.path.isfile(join(directory, tail, "__init__.py")):
-            yield relative, Path(directory, tail, "__init__.py")
-
-
-def _walk(project: str) -> Iterator[tuple[str, list[str], list[str]]]:
-    for number, (directory, names, files) in enumerate(os.walk(project)):
-        if number == _DIRECTORIES:
-            return
-        names[:] = sorted(each for each in names if not each.startswith(".") and each not in _NOT_OURS)
-        if "pyvenv.cfg" in files:
-            names.clear()
-            continue
-        yield directory, names, files
 
 
 def _is_package(directory: Path) -> bool:

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 
 from raybundle.errors import BundleError, RefusedFileError
 from raybundle.graph.cache import read_noted
+from raybundle.graph.ray_names import RAY_NAMES, RAY_TRIES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from raybundle.graph.cache import Identity
     from raybundle.model import Interpreter
@@ -126,6 +127,11 @@ class Finder:
     path: tuple[str, ...]
     interpreter: Interpreter
     directories: Directories = field(default_factory=Directories)
+    added: Mapping[str, str] = field(default_factory=dict)
+    """Entries of `path` that are on no Python's own path, and what says of each that it is a root.
+
+    They are asked where everything else has nothing: what Python finds without them stays as it is.
+    """
     _found: dict[str, Found] = field(default_factory=dict)
     _extends: dict[str, bool] = field(default_factory=dict)
     _stdlib: frozenset[str] = field(init=False)
@@ -180,10 +186,42 @@ class Finder:
     def _find_top(self, name: str) -> Found:
         if name in self.interpreter.builtin_names or name == "__main__":
             return StandardLibrary()  # in `sys.modules` before any path is asked
-        found = self._or_editable(name, self._search([(each, each) for each in self.path], name))
+        own = [(each, each) for each in self.path if each not in self.added]
+        found = self._or_editable(name, self._search(own, name))
         if isinstance(found, Missing) and name in self.interpreter.stdlib_names:
             return StandardLibrary()  # of another platform
-        return found
+        return self._or_added(name, found) if self.added else found
+
+    def _or_added(self, name: str, found: Found) -> Found:
+        """Ask the roots that are added: for what is missing, and for further parts of a namespace.
+
+        A folder without Python in it is no part: jobs write `wandb/`, `data/` and the like into a project.
+        """
+        match found:
+            case Missing() if name not in RAY_NAMES | RAY_TRIES:  # Ray brings them, installed here or not
+                return self._search([(each, each) for each in self.added if self._holds(each, name)], name)
+            case Namespace(portions=portions):
+                more = [each for each in self.added if self._holds(each, name)]
+                more = [each for each in more if self._in_directory(each, name) is None]
+                return self._namespace((*portions, *((each, join(each, name)) for each in more)))
+            case _:
+                return found
+
+    def _holds(self, entry: str, name: str) -> bool:
+        if self._in_directory(entry, name):
+            return True
+        inside = name in self.directories.list(entry).directories
+        return inside and holds_modules(join(entry, name), self.directories)
+
+    def is_added(self, name: str) -> bool:
+        """Claims that only an added root has the module `name`."""
+        found = self.find(name)
+        return isinstance(found, FirstParty) and found.entry in self.added
+
+    def in_added(self, name: str) -> str | None:
+        """Return the file of an added root that `name` would be if Python did not find it elsewhere."""
+        found = (self._in_directory(each, name) for each in self.added)
+        return next((each.path for each in found if each), None)
 
     def _find_third_party(self, parent: ThirdParty, tail: str) -> ThirdParty:
         """A submodule that is no file may be made by its package (`six.moves`): the package stands for it."""
@@ -260,8 +298,8 @@ class Finder:
         for position, (_, directory) in enumerate(places):
             if position:
                 other = self._in_directory(directory, tail)
-                if other:
-                    yield other.path
+                if other and os.path.realpath(other.path) != os.path.realpath(found.path):
+                    yield other.path  # else a link leads to it
             elif found.is_package and tail + ".py" in self.directories.list(directory).files:
                 yield join(directory, tail + ".py")
 
@@ -314,6 +352,15 @@ class Finder:
         parent = name.rpartition(".")[0]  # setuptools' finder also answers for what is in a mapped directory
         locations = [location for known, location in self.interpreter.editables if known == parent]
         return self._search([(_entry_of(parent, each), each) for each in locations], name)
+
+
+def holds_modules(directory: str, directories: Directories, depth: int = 2) -> bool:
+    """Claims that Python code is in `directory`, or at most `depth` folders down where imports lead."""
+    listing = directories.list(directory)
+    if any(name.endswith((".py", ".so", ".pyd")) for name in listing.files):
+        return True
+    names = sorted(each for each in listing.directories if each.isidentifier() and each != "__pycache__")
+    return depth > 0 and any(holds_modules(join(directory, each), directories, depth - 1) for each in names)
 
 
 def _search_path(found: Found) -> Iterable[str]:

@@ -38,6 +38,11 @@ def git_ignored(files: Iterable[Path], environ: Mapping[str, str]) -> tuple[Path
     return tuple(file for file, name in real.items() if os.fsencode(name) in ignored)
 
 
+def repository_of(directory: str) -> str | None:
+    """Return the git working tree that holds `directory`, if there is one."""
+    return _top(directory, {})
+
+
 def _top(directory: str, known: dict[str, str | None]) -> str | None:
     """Return the nearest directory that is a git working tree, itself or above."""
     if directory not in known:

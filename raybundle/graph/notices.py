@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from raybundle.graph.find import FirstParty
+from raybundle.graph.find import FirstParty, ThirdParty
+from raybundle.graph.ray_names import RAY_NAMES
 from raybundle.model import ModuleName, Shadowed, Warning
 
 if TYPE_CHECKING:
@@ -73,6 +74,18 @@ def of_shadowed_library(finder: Finder, reached: Collection[str]) -> Iterator[Wa
                     f"{file} has the name of a module of the standard library, hides it here and stays behind"
                 )
                 yield Warning(text, Path(entry, file), None, hint)
+
+
+def of_hidden_in_project(finder: Finder, closure: Closure) -> Iterator[Warning]:
+    """Yield a warning for each distribution's module that plain Ray would take from the project instead.
+
+    Ray puts the working directory before site-packages; Python, run here, does not.
+    """
+    for name in sorted({each.partition(".")[0] for each in closure.third_party} - RAY_NAMES):
+        found, other = finder.find(name), finder.in_added(name)
+        if other is not None and isinstance(found, ThirdParty):
+            text = f"`{name}` is {found.file}, as Python takes it here; plain Ray would take {other}"
+            yield Warning(text, Path(other), None, "rename the one of the project")
 
 
 def shadowed_in(closure: Closure) -> tuple[Shadowed, ...]:

@@ -46,7 +46,7 @@ def place(
     """
     data = list(data)
     entries = _entries(closure, data, finder)
-    roots = name_roots(project, entries)
+    roots = name_roots(project, entries, finder.added)
     found_by = _found_by(closure)
     modules = [
         _module(each, roots, project, found_by.get(name, "static"))

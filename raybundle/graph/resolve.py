@@ -36,9 +36,11 @@ from raybundle.graph.driver import (
     of_safe_path,
 )
 from raybundle.graph.driver_path import declared_roots
+from raybundle.graph.elsewhere import hints_for
 from raybundle.graph.entry_points import EntryPoints, own_metadata
 from raybundle.graph.generated import Generated, relocated
-from raybundle.graph.notices import of_shadowed_library, shadowed_in
+from raybundle.graph.git_ignored import repository_of
+from raybundle.graph.notices import of_hidden_in_project, of_shadowed_library, shadowed_in
 from raybundle.graph.obstacles import find_obstacles, refuse_misnamed
 from raybundle.graph.parallel import scan_ahead
 from raybundle.graph.placement import place
@@ -61,6 +63,7 @@ if TYPE_CHECKING:
     from raybundle.graph.closure import Closure
     from raybundle.graph.data_files import Candidate
     from raybundle.graph.declared import Declared
+    from raybundle.graph.elsewhere import Remedy
     from raybundle.graph.facts import Facts
     from raybundle.graph.find import Finder, FirstParty
     from raybundle.graph.start import Start
@@ -201,7 +204,7 @@ def _work(
     )
 
 
-def _closure(work: _Work, names: Iterable[str], plain: Iterable[Candidate], shown: Usable) -> Closure:
+def _closure(work: _Work, names: list[str], plain: Iterable[Candidate], shown: Usable) -> Closure:
     start = replace(
         work.start,
         implied=(
@@ -211,6 +214,7 @@ def _closure(work: _Work, names: Iterable[str], plain: Iterable[Candidate], show
         configs=tuple(sorted(each.file for each in plain if is_config(os.path.basename(each.file)))),
         traced=shown.modules,
     )
+    start = replace(start, unsure=frozenset(name for name in names if work.finder.is_added(name)))
     sources = _sources(work)
     try:
         scan_ahead(start, work.finder, work.scanner, sources.widening, work.settings.rules_off)
@@ -239,6 +243,7 @@ def _left_behind(work: _Work, closure: Closure) -> Iterator[Warning]:
     yield from of_options(work.target)
     yield from of_safe_path(work.start, work.finder)
     yield from of_link(work.target, work.start, work.finder, work.cwd)
+    yield from of_hidden_in_project(work.finder, closure)
     yield from of_shadowed_library(work.finder, {*closure.reached, Path(work.start.found.file).stem})
 
 
@@ -249,6 +254,8 @@ def _note(work: _Work, asked: Iterable[str], record: Consulted) -> None:
     record.ask([*asked, *work.scanner.refused, *work.entry_points.asked])
     record.list(work.finder.directories.known, work.interpreter.site)
     record.follow(work.entry_points.followed)
+    top = repository_of(str(work.project))
+    record.follow([f"{top}/.git"] if top else ())  # links are followed in it
     record.follow(each for entry in work.finder.path for each in no_directories(entry))
 
 
@@ -265,8 +272,12 @@ def finder_of(resolution: Resolution, roots: Iterable[str], cwd: Path) -> Finder
     return find_start(path, interpreter, made_script(target, project, interpreter))[0]
 
 
-def require_complete(resolution: Resolution) -> None:
+def require_complete(resolution: Resolution, remedy: Remedy | None = None) -> None:
     """Refuse a resolution in which imports resolve nowhere, or of which distributions cannot travel.
+
+    Args:
+        resolution: what is to be complete.
+        remedy: roots with which more imports resolve, for the hint.
 
     Raises:
         UnresolvedImportError: lists all of them with file and line.
@@ -285,11 +296,7 @@ def require_complete(resolution: Resolution) -> None:
     ]
     hints = list(dict.fromkeys(each.hint for each in obstacles if each.hint))
     if missing:
-        first = missing[0].name.partition(".")[0] or missing[0].name
-        where = (
-            f"add the folder that holds `{first}` to `roots` in [tool.raybundle], or install its distribution"
-        )
-        hints.insert(0, f"{where} into the environment of {resolution.interpreter.executable}")
+        hints[:0] = hints_for(resolution, remedy)
     if lines:
         kind = UnresolvedImportError if missing else BundleError
         raise kind("\n".join(lines), hint="\n".join(hints))

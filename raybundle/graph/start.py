@@ -21,6 +21,8 @@ class Start:
     """Lines whose edits of `sys.path` are already part of the finder's path."""
     implied: tuple[tuple[str, Rule], ...] = ()
     """Modules that no source imports: those of Python's start-up, and included ones."""
+    unsure: frozenset[str] = frozenset()
+    """Those of `implied` that may be scripts: where they lie is on no Python's own path."""
     configs: tuple[str, ...] = ()
     """Configuration files that travel because they are included."""
     followed: tuple[str, ...] = ()

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 from raybundle.errors import BundleError, UsageError
 from raybundle.graph.driver_path import declared_roots
 from raybundle.graph.exhaustive import assert_never
+from raybundle.graph.find import Directories
+from raybundle.graph.layout import project_roots
 from raybundle.graph.project import first_directory
 from raybundle.graph.traced import DRIVER, Traced, TracedFile, TracedModule
 from raybundle.model import (
@@ -96,7 +98,14 @@ def _command(run: Run, interpreter: Interpreter, log: str) -> list[str]:
     first_entry = first_directory(run.target, run.project, run.cwd, safe_path=interpreter.safe_path)
     first = [] if first_entry is None else [str(first_entry)]
     roots = list(dict.fromkeys(map(os.path.realpath, [str(run.project), *first, *declared, *own])))
-    lists = [first, list(declared), roots, installed]
+    added = _added_roots(run, interpreter)
+    lists = [
+        first,
+        list(declared),
+        [*roots, *(each for each in added if each not in roots)],
+        installed,
+        added,
+    ]
     run_name = DRIVER if run.as_main else _BODY
     sizes = ",".join(str(len(each)) for each in lists)
     words = [word for each in lists for word in each]
@@ -112,6 +121,10 @@ def _command(run: Run, interpreter: Interpreter, log: str) -> list[str]:
         *words,
         *run.arguments,
     ]
+
+
+def _added_roots(run: Run, interpreter: Interpreter) -> list[str]:
+    return [] if interpreter.safe_path else list(project_roots(str(run.project), Directories()))
 
 
 def _run(command: list[str], run: Run) -> int:

@@ -17,6 +17,7 @@ from raybundle.graph.data_files import (
     without_excluded,
 )
 from raybundle.graph.find import Finder, FirstParty, Namespace
+from raybundle.graph.git_ignored import repository_of
 from raybundle.graph.ray_names import refuse_shadows_of_ray
 
 if TYPE_CHECKING:
@@ -36,9 +37,11 @@ _LINK_TREE = "/build/__editable__."
 
 def split_modules(candidates: Iterable[Candidate], finder: Finder) -> tuple[list[str], list[Candidate]]:
     """Return the names of included modules, and the included files that are none."""
+    own = [entry for entry in finder.path if entry not in finder.added and finder.is_first_party(entry)]
+    entries = [*own, *sorted(finder.added, key=len, reverse=True)]
     names, plain = [], []
     for each in candidates:
-        name = _module_name(each.file, finder) if each.file.endswith(".py") else None
+        name = _module_name(each.file, finder, entries) if each.file.endswith(".py") else None
         if name is None:
             plain.append(each)
         else:
@@ -46,9 +49,9 @@ def split_modules(candidates: Iterable[Candidate], finder: Finder) -> tuple[list
     return names, plain
 
 
-def _module_name(file: str, finder: Finder) -> str | None:
-    for entry in finder.path:
-        if finder.is_first_party(entry) and file.startswith(f"{entry}/"):
+def _module_name(file: str, finder: Finder, entries: Iterable[str]) -> str | None:
+    for entry in entries:
+        if file.startswith(f"{entry}/"):
             relative = file[len(entry) + 1 :].removesuffix(".py").removesuffix("/__init__")
             name = relative.replace("/", ".")
             found = finder.find(name)
@@ -95,9 +98,11 @@ def refuse(placement: Placement, finder: Finder, project: Path) -> None:
     modules = [str(each.file) for each in placement.modules if each.file]
     files = [*modules, *(str(each.file) for each in placement.data)]
     files = [each for each in files if _LINK_TREE not in each]
-    allowed = {str(project), *(str(root.directory) for root in placement.roots)}
+    allowed = {str(root.directory) for root in placement.roots}
     allowed.update(entry for entry in finder.path if finder.is_first_party(entry))
-    refuse_escaping_links(files, allowed, finder.directories)
+    allowed.difference_update(finder.added)  # they lie in the project, if no link leads out of it
+    allowed |= {str(project), repository_of(str(project)) or str(project)}
+    refuse_escaping_links(files, allowed, finder.directories, project)
     paths = [each.path for each in placement.modules if each.path]
     refuse_case_collisions([*paths, *(each.path for each in placement.data)])
     refuse_shadows_of_ray(_top_level_files(placement, finder))

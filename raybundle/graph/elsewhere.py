@@ -1,0 +1,158 @@
+"""Finds the folders that would make a missing module importable if they were roots."""
+
+# Why strings: paths here are the strings that `sys.path` holds; pathlib would cost ten times as much.
+# ruff: noqa: PTH113, PTH118
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from os.path import join
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from raybundle.graph.find import Directories, Finder, FirstParty, Namespace, holds_modules
+from raybundle.graph.git_ignored import git_ignored, repository_of
+from raybundle.graph.ray_names import RAY_NAMES, RAY_TRIES
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator, Sequence
+
+    from raybundle.model import Resolution
+
+_DIRECTORIES = 20_000
+"""Directories that are looked into for a file of the right name; a second or so."""
+
+_NOT_OURS = ("__pycache__", "node_modules", "site-packages")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A file that would be a module, or a folder that would be a namespace package."""
+
+    name: str
+    root: str
+    """Relative to the project; with `..` where only its repository has it."""
+    file: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Remedy:
+    """A value of `roots` with which imports resolve that do not resolve now."""
+
+    roots: tuple[str, ...]
+    places: tuple[Place, ...]
+    """What the new ones among `roots` hold."""
+    settled: frozenset[str] = frozenset()
+    """Names that resolve with `roots`."""
+
+
+def elsewhere(project: Path, names: Collection[str]) -> Iterator[Place]:
+    """Yield the places of `names` in the project; of those that it does not have, in its repository.
+
+    Folders of environments and of other tools are not looked into, nor is what git ignores taken.
+    """
+    found = _not_ignored(_places(str(project), str(project), names))
+    yield from found
+    top = repository_of(str(project))
+    left = set(names) - {each.name for each in found}
+    if left and top is not None and top != str(project):
+        yield from _not_ignored(_places(top, str(project), left))
+
+
+def _not_ignored(places: Iterable[Place]) -> list[Place]:
+    places = list(places)
+    ignored = set(git_ignored((each.file for each in places), os.environ) or ()) if places else set()
+    return [each for each in places if each.file not in ignored]
+
+
+def _places(top: str, project: str, names: Collection[str]) -> Iterator[Place]:
+    directories = Directories()
+    wanted = [(name, *name.rpartition(".")[::2]) for name in sorted(names)]
+    for directory, below, files in _walk(top):
+        for name, parent, tail in wanted:
+            inside = os.sep + parent.replace(".", os.sep) if parent else ""
+            if not directory.endswith(inside) or len(directory) - len(inside) < len(top):
+                continue
+            root = os.path.relpath(directory[: len(directory) - len(inside)], project).replace(os.sep, "/")
+            if f"{tail}.py" in files:
+                yield Place(name, root, Path(directory, f"{tail}.py"))
+            elif tail not in below:
+                continue
+            elif os.path.isfile(join(directory, tail, "__init__.py")):
+                yield Place(name, root, Path(directory, tail, "__init__.py"))
+            elif holds_modules(join(directory, tail), directories):
+                yield Place(name, root, Path(directory, tail))
+
+
+def _walk(top: str) -> Iterator[tuple[str, list[str], list[str]]]:
+    for number, (directory, names, files) in enumerate(os.walk(top)):
+        if number == _DIRECTORIES:
+            return
+        names[:] = sorted(each for each in names if not each.startswith(".") and each not in _NOT_OURS)
+        if "pyvenv.cfg" in files:
+            names.clear()
+            continue
+        yield directory, names, files
+
+
+def find_roots(resolution: Resolution) -> list[Place]:
+    """Return places of the missing imports of a resolution, in as few roots as can be."""
+    project, interpreter = resolution.project, resolution.interpreter
+    names = {str(each.name) for each in resolution.missing}
+    by_root: dict[str, list[Place]] = {}
+    for place in elsewhere(project, names):
+        finder = Finder((os.path.normpath(join(project, place.root)),), interpreter)
+        if isinstance(finder.find(place.name), (FirstParty, Namespace)):
+            by_root.setdefault(place.root, []).append(place)
+    chosen: list[Place] = []
+    while by_root:
+        root = min(
+            by_root,
+            key=lambda each: (-len(by_root[each]), *_oddness(project, each, interpreter.stdlib_names)),
+        )
+        chosen += by_root.pop(root)
+        known = {each.name for each in chosen}
+        rest = {
+            each: [place for place in places if place.name not in known] for each, places in by_root.items()
+        }
+        by_root = {each: places for each, places in rest.items() if places}
+    return chosen
+
+
+def _oddness(project: Path, root: str, library: frozenset[str]) -> tuple[int, int, str]:
+    """Return a key that puts folders last that would hide what Python and Ray import, or are packages."""
+    inside = {each.removesuffix(".py") for each in os.listdir(project / root)}  # noqa: PTH208 - names alone
+    odd = 2 * bool(inside & (library | RAY_NAMES | RAY_TRIES)) + ("__init__" in inside)
+    return odd, root.count("/"), root
+
+
+def hints_for(resolution: Resolution, remedy: Remedy | None) -> list[str]:
+    """Return what to do about the missing imports of a resolution."""
+    settled = remedy.settled if remedy else frozenset()
+    hints = [_roots_hint(remedy, resolution.project)] if remedy and settled else []
+    left = [each.name for each in resolution.missing if each.name not in settled]
+    if left:
+        first = left[0].partition(".")[0] or left[0]
+        where = (
+            f"add the folder that holds `{first}` to `roots` in [tool.raybundle], or install its distribution"
+        )
+        hints.append(f"{where} into the environment of {resolution.interpreter.executable}")
+    return hints
+
+
+def _roots_hint(remedy: Remedy, project: Path) -> str:
+    roots = json.dumps(list(remedy.roots), ensure_ascii=False)
+    there = dict.fromkeys(_shown(each, project) for each in remedy.places)
+    return f"`roots = {roots}` in [tool.raybundle]: {_and(list(there))} there"
+
+
+def _shown(place: Place, project: Path) -> str:
+    file = place.file.parent if place.file.name == "__init__.py" else place.file
+    return os.path.relpath(file, project)
+
+
+def _and(words: Sequence[str], shown: int = 3) -> str:
+    *others, last = words if len(words) <= shown else [*words[:shown], f"{len(words) - shown} more"]
+    return f"{', '.join(others)} and {last} are" if others else f"{last} is"

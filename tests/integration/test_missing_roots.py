@@ -1,0 +1,148 @@
+"""A module in a folder that nobody declared: the error names it, and following the hint settles it."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.small_project import tree
+from tests.support.workplace import Workplace, make_workplace
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def work(tmp_path: Path) -> Workplace:
+    return make_workplace(tmp_path / "work")
+
+
+def git(directory: Path, *words: str) -> None:
+    subprocess.run(["git", "-C", directory, *words], check=True, capture_output=True)
+
+
+def refused(work: Workplace, project: Path, script: str) -> str:
+    """Builds what cannot be built, and returns what is said."""
+    done = work.raybundle("build", script, cwd=project)
+    assert done.returncode == 3, done.stdout + done.stderr
+    return done.stderr
+
+
+def follow(hint: str, project: Path) -> list[str]:
+    """Writes what a hint says into the settings of a project, and returns the roots."""
+    [line] = re.findall(r"`(roots = \[.*\])` in \[tool.raybundle\]", hint)
+    kept = [each for each in (project / "pyproject.toml").read_text().splitlines() if "roots =" not in each]
+    settings = [each for each in kept if each != "[tool.raybundle]"]
+    (project / "pyproject.toml").write_text("\n".join([*settings, "[tool.raybundle]", line, ""]))
+    return list(json.loads(line.removeprefix("roots = ")))
+
+
+def modules(work: Workplace, project: Path, script: str) -> set[str]:
+    """Plans with warnings as errors, and returns the names of the modules."""
+    done = work.raybundle("--json", "plan", "--strict", script, cwd=project)
+    assert done.returncode == 0, done.stderr
+    return {each["name"] for each in json.loads(done.stdout)["modules"]}
+
+
+def test_the_folder_of_a_package_is_named(work: Workplace) -> None:
+    files = {"jobs/train.py": "import helpers.gpu\nfrom helpers import cpu\n"}
+    project = tree(work.directory / "p", {**files, "libs/helpers/gpu.py": "", "libs/helpers/cpu.py": ""})
+    (project / "libs/helpers/__init__.py").touch()
+
+    said = refused(work, project, "jobs/train.py")
+
+    assert "cannot find `helpers.gpu`, imported at jobs/train.py:1" in said
+    assert 'hint: `roots = ["libs"]` in [tool.raybundle]: libs/helpers' in said
+    assert "install its distribution" not in said
+    assert follow(said, project) == ["libs"]
+    assert {"helpers.gpu", "helpers.cpu"} < modules(work, project, "jobs/train.py")
+
+
+def test_folders_of_a_module_and_of_a_namespace_package_are_named_beside_those_declared(
+    work: Workplace,
+) -> None:
+    files = {
+        "pyproject.toml": '[tool.raybundle]\nroots = ["known"]\n',
+        "job.py": "import known_one\nimport flags\nfrom acme.core import Core\n",
+        "known/known_one.py": "",
+        "third_party/py/flags.py": "",
+        "python/acme/core/__init__.py": "Core = 1\n",
+        ".venv/lib/flags.py": "",
+        "environment/pyvenv.cfg": "",
+        "environment/flags.py": "",
+        "artifacts/flags.py": "",
+        ".gitignore": "artifacts/\n",
+    }
+    project = tree(work.directory / "p", files)
+    git(project, "init", "--quiet")
+
+    roots = follow(refused(work, project, "job.py"), project)
+
+    assert roots[0] == "known"
+    assert sorted(roots[1:]) == ["python", "third_party/py"]
+    assert {"known_one", "flags", "acme.core"} < modules(work, project, "job.py")
+
+
+def test_folders_of_what_those_modules_miss_in_turn_are_named_too(work: Workplace) -> None:
+    files = {"job.py": "import one\n", "libs/one.py": "import two\n", "more/two.py": ""}
+    project = tree(work.directory / "p", files)
+
+    assert follow(refused(work, project, "job.py"), project) == ["libs", "more"]
+    assert {"one", "two"} < modules(work, project, "job.py")
+
+
+def test_a_folder_above_a_nested_project_is_named(work: Workplace) -> None:
+    files = {"scripts/job.py": "import tools\nimport shared\n", "tools/__init__.py": "", "libs/shared.py": ""}
+    repository = tree(work.directory / "p", {**files, "scripts/pyproject.toml": ""})
+    git(repository, "init", "--quiet")
+
+    said = refused(work, repository, "scripts/job.py")
+
+    assert sorted(follow(said, repository / "scripts")) == ["..", "../libs"]
+    assert {"tools", "shared"} < modules(work, repository, "scripts/job.py")
+
+
+def test_the_folder_that_has_most_of_them_is_named(work: Workplace) -> None:
+    files = {
+        "job.py": "import one\nimport two\n",
+        "a/one.py": "",
+        "b/one.py": "",
+        "b/two.py": "",
+        "c/two.py": "",
+    }
+    project = tree(work.directory / "p", files)
+
+    assert follow(refused(work, project, "job.py"), project) == ["b"]
+    assert {"one", "two"} < modules(work, project, "job.py")
+
+
+def test_a_folder_that_does_not_help_is_not_named(work: Workplace) -> None:
+    files = {"job.py": "import helper\n", "libs/helper.py": "import click\n", "libs/click.py": ""}
+    project = tree(work.directory / "p", files)
+
+    said = refused(work, project, "job.py")
+
+    assert "roots = [" not in said
+    assert "add the folder that holds `helper` to `roots`" in said
+
+
+def test_what_is_nowhere_has_a_hint_of_its_own(work: Workplace) -> None:
+    project = tree(work.directory / "p", {"job.py": "import helper\nimport nowhere\n", "libs/helper.py": ""})
+
+    said = refused(work, project, "job.py")
+
+    assert '`roots = ["libs"]` in [tool.raybundle]: libs/helper.py is there' in said
+    assert "add the folder that holds `nowhere` to `roots` in [tool.raybundle], or install" in said
+    follow(said, project)
+    assert "cannot find `helper`" not in refused(work, project, "job.py")
+
+
+def test_a_module_of_a_package_that_is_found_has_no_other_folder(work: Workplace) -> None:
+    files = {"job.py": "import pkg.absent\n", "pkg/__init__.py": "", "libs/pkg/absent.py": ""}
+    project = tree(work.directory / "p", files)
+
+    assert "roots = [" not in refused(work, project, "job.py")

@@ -1,0 +1,55 @@
+"""`--working-dir` of the commands that run no job: what they say is what `submit --working-dir` does."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.small_project import tree
+from tests.support.workplace import make_workplace
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.support.workplace import Workplace
+
+
+@pytest.fixture
+def work(tmp_path: Path) -> Workplace:
+    """A user who stands beside a project, which has a module of a script's and one of its own."""
+    made = make_workplace(tmp_path / "work")
+    files = {"jobs/job.py": "import near\nimport shared\n", "jobs/near.py": "", "shared.py": "NAME = 1\n"}
+    tree(made.directory / "wd", {**files, "app/__main__.py": "import shared\n"})
+    return made
+
+
+@pytest.mark.parametrize("words", [("jobs/job.py",), ("--", "python", "jobs/job.py"), ("-m", "app")])
+def test_plan_and_build_take_the_project_from_elsewhere(work: Workplace, words: tuple[str, ...]) -> None:
+    planned = work.raybundle("--json", "plan", "--working-dir", "wd", *words)
+    built = work.raybundle("--quiet", "build", "--working-dir", "wd", *words)
+    there = work.raybundle("--quiet", "build", "--root", ".", *words, cwd=work.directory / "wd")
+
+    assert planned.returncode == built.returncode == 0, planned.stderr + built.stderr
+    plan = json.loads(planned.stdout)
+    assert "project:." in plan["sys_path"]
+    assert {str(work.directory / "wd/shared.py")} < {each["file"] for each in plan["modules"]}
+    assert plan["bundle"] == built.stdout.strip() == there.stdout.strip()
+
+
+def test_why_and_trace_take_the_project_from_elsewhere(work: Workplace) -> None:
+    why = work.raybundle("why", "--working-dir", "wd", "jobs/job.py", "shared")
+    traced = work.raybundle("trace", "--working-dir", "wd", "jobs/job.py")
+
+    assert why.returncode == traced.returncode == 0, why.stderr + traced.stderr
+    assert "__main__ imports shared (static)" in why.stdout
+    assert (work.directory / "wd/raybundle-trace.json").is_file()
+
+
+@pytest.mark.parametrize("command", ["plan", "build", "trace"])
+def test_a_working_directory_that_is_not_there_is_refused(work: Workplace, command: str) -> None:
+    done = work.raybundle(command, "--working-dir", "absent", "jobs/job.py")
+
+    assert done.returncode == 2
+    assert "--working-dir: `working_dir` absent does not exist" in done.stderr
