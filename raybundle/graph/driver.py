@@ -18,9 +18,9 @@ from raybundle.graph.exhaustive import assert_never
 from raybundle.graph.find import Finder, FirstParty, Namespace
 from raybundle.graph.interpreter import PATH_OPTIONS
 from raybundle.graph.notebook import notebook_script
+from raybundle.graph.parsing import parse
 from raybundle.graph.path_edits import Edits, evaluate
 from raybundle.graph.project import first_directory
-from raybundle.graph.scan import parse
 from raybundle.graph.start import Start
 from raybundle.model import (
     ConsoleScriptTarget,

@@ -7,9 +7,9 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
-    from raybundle.model import Rule
+    from raybundle.model import Deferred, Rule
 
-FACTS_FORMAT = 4
+FACTS_FORMAT = 5
 """Raised whenever the scanner learns something, so that facts of an older one are not believed."""
 
 
@@ -35,6 +35,8 @@ class Import:
     """Imports whose failure leads here (`except ImportError: import b`)."""
     only: Mode = ""
     """How the module must run for the import to be executed."""
+    deferred: Deferred = ""
+    """Why it may not run when the module loads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,5 +114,6 @@ def _import(  # noqa: PLR0913, PLR0917 - the fields of one stored row
     optional: bool,
     instead_of: list[str],
     only: Mode,
+    deferred: Deferred,
 ) -> Import:
-    return Import(name, line, tuple(names), rule, optional, tuple(instead_of), only)
+    return Import(name, line, tuple(names), rule, optional, tuple(instead_of), only, deferred)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from raybundle.errors import BundleError
 from raybundle.graph.conditions import decide
-from raybundle.graph.scan import parse
+from raybundle.graph.parsing import parse
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
