@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from raybundle.errors import BundleError
 from raybundle.graph.conditions import decide
+from raybundle.graph.constants import with_constants
 from raybundle.graph.parsing import parse
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def mentions(module: Module, source: bytes, name: str, environment: Environment)
         return
     package = _package_of(module)
     ignored = {number for number, line in enumerate(source.splitlines(), 1) if _IGNORE.search(line)}
-    for node, left_out in _nodes(tree, environment):
+    for node, left_out in _nodes(tree, with_constants(tree, source, environment)):
         lines = range(node.lineno, (node.end_lineno or node.lineno) + 1)
         why: _Left = ("ignored", "") if not ignored.isdisjoint(lines) else left_out
         if isinstance(node, ast.Constant):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from raybundle.graph.comments import read_comments
 from raybundle.graph.conditions import decide, may_ask_for_module
+from raybundle.graph.constants import with_constants
 from raybundle.graph.dynamic import Calls, DynamicImports, may_be_passed_on
 from raybundle.graph.exports import exported, path_edits
 from raybundle.graph.facts import Facts, Import
@@ -80,7 +81,9 @@ def scan(source: bytes, file: str, environment: Environment) -> Facts:
     tree = parse(source, file)
     is_package = file.endswith(("__init__.py", "__init__.pyi"))
     comments = read_comments(source)
-    walk = _Walk(environment, dotted_literals(source), may_ask_for_module(source))
+    walk = _Walk(
+        with_constants(tree, source, environment), dotted_literals(source), may_ask_for_module(source)
+    )
     walk.run(tree)
     dynamic = DynamicImports(walk.calls, Names(tree, walk.calls.bindings, is_package))
     dynamic.run()

@@ -283,3 +283,12 @@ def test_a_source_that_is_not_python_stops_only_what_must_load_it(
         assert [each.text.partition(":")[0] for each in resolved(root).warnings] == [
             f"cannot parse {root}/broken.py"
         ]
+
+
+def test_a_platform_in_a_variable_is_decided(work: Path) -> None:
+    root = Path(shutil.copytree(PROJECTS / "field_platform_in_a_variable", work / "p"))
+    resolution = resolved(root)
+
+    require_complete(resolution)
+    assert absent(resolution) == {("never_installed_plotlib", "function", "job.py:18")}
+    assert "AppKit" not in resolution.warnings[0].text
