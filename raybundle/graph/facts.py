@@ -7,6 +7,8 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from raybundle.model import Deferred, Rule
 
 FACTS_FORMAT = 5
@@ -54,9 +56,9 @@ class Remark:
     """Something in a source that the user should hear of."""
 
     line: int
-    kind: Literal["runtime-env", "installer", "comment"]
+    kind: Literal["runtime-env", "installer", "comment", "no-effect"]
     text: str
-    """The field of a runtime_env, or the comment that is not understood."""
+    """The field of a runtime_env, or the comment that is not understood or has no effect."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,15 @@ class Facts:
     path_edits: tuple[int, ...] = ()
     """Lines that change `sys.path`."""
     remarks: tuple[Remark, ...] = ()
+
+
+def in_order(imports: Iterable[Import]) -> tuple[Import, ...]:
+    """Return imports by line, each once."""
+    return tuple(sorted(set(imports), key=_import_order))
+
+
+def _import_order(each: Import) -> tuple[int, str, tuple[str, ...], str, bool, str]:
+    return (each.line, each.name, each.names, each.rule, each.optional, each.deferred)
 
 
 _IMPORT_ROW = attrgetter(*(each.name for each in fields(Import)))

@@ -7,12 +7,12 @@ import hashlib
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from raybundle.graph.comments import read_comments
+from raybundle.graph.comments import with_comments
 from raybundle.graph.conditions import decide, may_ask_for_module
 from raybundle.graph.constants import with_constants
 from raybundle.graph.dynamic import Calls, DynamicImports, may_be_passed_on
 from raybundle.graph.exports import exported, path_edits
-from raybundle.graph.facts import Facts, Import
+from raybundle.graph.facts import Facts, Import, in_order
 from raybundle.graph.guards import (
     PLAIN,
     Guard,
@@ -80,7 +80,6 @@ def scan(source: bytes, file: str, environment: Environment) -> Facts:
     """
     tree = parse(source, file)
     is_package = file.endswith(("__init__.py", "__init__.pyi"))
-    comments = read_comments(source)
     walk = _Walk(
         with_constants(tree, source, environment), dotted_literals(source), may_ask_for_module(source)
     )
@@ -95,35 +94,22 @@ def scan(source: bytes, file: str, environment: Environment) -> Facts:
     imports = [*walk.imports, *walk.submodules(), *dynamic.found, *tables]
     servers = server_lines(tree) if walk.strings else set()
     imports += walk.named_in_strings({(each.line, each.name) for each in (*dynamic.found, *tables)}, servers)
-    ignored = comments.ignored
-    return Facts(
+    found = Facts(
         sha256=hashlib.sha256(source).hexdigest(),
-        imports=_sorted_once([*(each for each in imports if each.line not in ignored), *comments.included]),
+        imports=in_order(imports),
         exports=tuple(sorted(exported(walk.exports, walk.calls))),
-        unknown=tuple(
-            sorted({each for each in dynamic.unknown if each.line not in ignored}, key=_unknown_order)
-        ),
-        path_edits=tuple(sorted(path_edits(source, walk.path_targets, dynamic) - ignored)),
-        remarks=(
-            *comments.remarks,
-            *(each for each in runtime_envs(source, tree) if each.line not in ignored),
-        ),
+        unknown=tuple(sorted(set(dynamic.unknown), key=_unknown_order)),
+        path_edits=tuple(sorted(path_edits(source, walk.path_targets, dynamic))),
+        remarks=tuple(runtime_envs(source, tree)),
     )
+    return with_comments(found, source)
 
 
 def scan_config(source: bytes) -> Facts:
     """Return the dotted names in a configuration file; one that is too large is data and names nothing."""
     found = dotted_names(source) if len(source) <= CONFIG_LIMIT else []
-    imports = _sorted_once(Import(name, line, (), "config-file") for line, name in found)
+    imports = in_order(Import(name, line, (), "config-file") for line, name in found)
     return Facts(hashlib.sha256(source).hexdigest(), imports)
-
-
-def _sorted_once(imports: Iterable[Import]) -> tuple[Import, ...]:
-    return tuple(sorted(set(imports), key=_import_order))
-
-
-def _import_order(each: Import) -> tuple[int, str, tuple[str, ...], str, bool]:
-    return (each.line, each.name, each.names, each.rule, each.optional)
 
 
 def _unknown_order(each: Unknown) -> tuple[int, str]:

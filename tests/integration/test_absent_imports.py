@@ -292,3 +292,22 @@ def test_a_platform_in_a_variable_is_decided(work: Path) -> None:
     require_complete(resolution)
     assert absent(resolution) == {("never_installed_plotlib", "function", "job.py:18")}
     assert "AppKit" not in resolution.warnings[0].text
+
+
+def test_a_comment_at_the_end_of_a_long_statement_settles_it(work: Path) -> None:
+    root = Path(shutil.copytree(PROJECTS / "field_comment_on_long_statements", work / "p"))
+    resolution = resolved(root)
+
+    assert (resolution.absent, resolution.warnings) == ((), ())
+
+
+def test_a_comment_that_does_nothing_is_a_warning_and_its_hint_settles_it(work: Path) -> None:
+    root = tree(work / "p", {"job.py": "def f():  # raybundle: ignore\n    import absent_a\n"})
+    [first, second] = resolved(root).warnings
+
+    assert (first.text, first.line) == ("`# raybundle: ignore` has no effect here", 1)
+    assert first.hint == "put it at the end of the statement it is meant for; for a block, into each statement"
+    assert "absent_a" in second.text
+
+    tree(root, {"job.py": "def f():\n    import absent_a  # raybundle: ignore\n"})
+    assert resolved(root).warnings == ()
