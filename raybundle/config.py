@@ -29,6 +29,7 @@ KEYS: dict[str, Kind] = {
     "allow-secrets": "list",
     "dependencies": "text",
     "cluster-provides": "list",
+    "optional": "list",
     "env": "table",
     "python": "text",
     "platform": "text",
@@ -270,6 +271,12 @@ def _refuse_unsupported(found: Mapping[str, Setting]) -> None:
             f"`dependencies` is {found['dependencies'].value!r} in {found['dependencies'].source}",
             hint=f"write {' or '.join(map(repr, BRINGS))}",
         )
+    for name in found["optional"].value if "optional" in found else ():
+        if not all(part.isidentifier() for part in name.split(".")):
+            raise UsageError(
+                f"{name!r} in `optional` of {found['optional'].source} is not the name of a module",
+                hint='write names as imports have them, such as "megatron" or "megatron.core"',
+            )
     for name in found["cluster-provides"].value if "cluster-provides" in found else ():
         if not _DISTRIBUTION.fullmatch(name):
             source = found["cluster-provides"].source

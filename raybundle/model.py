@@ -59,6 +59,9 @@ FOUND_BY: Mapping[Rule, FoundBy] = {
     "trace": "traced",
 }
 
+Deferred = Literal["", "function", "branch"]
+"""Why a statement may not run when its module loads: in a function, or under a test that nothing decides."""
+
 WIDENING: frozenset[Rule] = frozenset(
     ["string", "prefix", "walk", "lazy-table", "config-file", "entry-point", "django-app"]
 )
@@ -175,6 +178,7 @@ class Edge:
     rule: Rule
     optional: bool = False
     """Guarded by `try/except ImportError` or `suppress(ImportError)`."""
+    deferred: Deferred = ""
 
     @property
     def found_by(self) -> FoundBy:
@@ -237,12 +241,31 @@ class Distribution:
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """An import that resolves nowhere and is not optional."""
+    """An import that resolves nowhere."""
 
     name: ModuleName
     importer: ModuleName
     file: Path
     line: int
+
+
+AbsentKind = Literal["function", "optional", "guessed"]
+"""Where the way to an import that may never run leads through, the likeliest to run first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """Imports under one name that resolve nowhere, and that loading the driver does not run."""
+
+    name: str
+    """What is not there: the top-level name, or what the places share below a package that is there."""
+    kind: AbsentKind
+    count: int
+    """Places that import it in this way."""
+    files: tuple[Path, ...]
+    """The shortest chain from the driver: the last of its places has the import."""
+    lines: tuple[str, ...]
+    """The line in each of `files`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,9 +316,12 @@ class Resolution:
     data: tuple[DataFile, ...]
     distributions: tuple[Distribution, ...]
     missing: tuple[Missing, ...]
+    """Imports that resolve nowhere, and run while modules load from the driver."""
     warnings: tuple[Warning, ...]
     not_found: tuple[Missing, ...] = ()
-    """Optional imports that resolve nowhere."""
+    """Optional imports that resolve nowhere, and those that a setting or a run has settled."""
+    absent: tuple[Absent, ...] = ()
+    """The other imports that resolve nowhere: they may never run."""
     unknown: tuple[Unknown, ...] = ()
     shadowed: tuple[Shadowed, ...] = ()
     not_imported: tuple[ModuleName, ...] | None = None

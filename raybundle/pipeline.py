@@ -208,6 +208,7 @@ def resolve_with(request: Request, traced: Traced | None) -> Resolution:
             traced=traced,
             dependencies="cluster" if settings.text("dependencies") == "cluster" else "bundle",
             cluster_provides=tuple(map(normalised_name, settings.items("cluster-provides"))),
+            optional=settings.items("optional"),
         ),
         interpreter if tag is None else as_on_target(interpreter, tag),
         request.cwd,

@@ -58,6 +58,7 @@ def plan_document(overview: Overview) -> dict[str, Any]:
         ],
         "missing": [_missing(each) for each in resolution.missing],
         "not_found": [_missing(each) for each in resolution.not_found],
+        "absent": absent_imports(resolution),
         "shadowed": [
             {"name": each.name, "file": str(each.file), "others": [str(other) for other in each.others]}
             for each in resolution.shadowed
@@ -128,6 +129,22 @@ def _widening(each: Widening) -> dict[str, Any]:
 
 def _missing(each: Missing) -> dict[str, Any]:
     return {"name": each.name, "importer": each.importer, "file": str(each.file), "line": each.line}
+
+
+def absent_imports(resolution: Resolution) -> list[dict[str, Any]]:
+    """Returns the groups of imports that resolve nowhere and may never run."""
+    return [
+        {
+            "name": each.name,
+            "kind": each.kind,
+            "count": each.count,
+            "chain": [
+                {"file": str(file), "line": int(line)}
+                for file, line in zip(each.files, each.lines, strict=True)
+            ],
+        }
+        for each in resolution.absent
+    ]
 
 
 def _modules(planned: Plan) -> list[dict[str, Any]]:

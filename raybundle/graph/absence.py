@@ -8,6 +8,7 @@ from difflib import get_close_matches
 from itertools import takewhile
 from typing import TYPE_CHECKING, Literal
 
+from raybundle.graph.absent import hint_of_absent
 from raybundle.graph.find import FirstParty, Missing, Namespace, StandardLibrary, ThirdParty
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ Why = Literal[
     "type-checking",
     "condition",
     "optional",
+    "absent",
     "unknown-name",
     "string",
     "not-imported",
@@ -94,7 +96,17 @@ def absence(resolution: Resolution, name: str, evidence: Evidence) -> Absence:
     if tried:
         reason = f"`{name}` is imported at {_places(tried)}, optionally, and was found nowhere on the path"
         return Absence("optional", reason, _how_to_find(name, resolution, evidence, similar), similar)
-    return _not_imported(name, resolution, evidence, similar)
+    return _may_never_run(name, resolution, similar) or _not_imported(name, resolution, evidence, similar)
+
+
+def _may_never_run(name: str, resolution: Resolution, similar: tuple[str, ...]) -> Absence | None:
+    """Return the reason for what only imports ask for that loading the driver does not run."""
+    group = next((each for each in resolution.absent if f"{name}.".startswith(f"{each.name}.")), None)
+    if group is None:
+        return None
+    places = " > ".join(f"{file}:{line}" for file, line in zip(group.files, group.lines, strict=True))
+    reason = f"`{group.name}` was found nowhere on the path; what imports it may never run: {places}"
+    return Absence("absent", reason, hint_of_absent([group.name]), similar)
 
 
 def _not_imported(name: str, resolution: Resolution, evidence: Evidence, similar: tuple[str, ...]) -> Absence:

@@ -28,6 +28,7 @@ ROWS: dict[str, type[Any]] = {
     "missing": model.Missing,
     "warnings": model.Warning,
     "not_found": model.Missing,
+    "absent": model.Absent,
     "unknown": model.Unknown,
     "shadowed": model.Shadowed,
     "optional": model.Distribution,

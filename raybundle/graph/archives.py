@@ -59,7 +59,7 @@ def no_directories(entry: str) -> Iterator[str]:
 
 def _wanted(closure: Closure) -> set[str]:
     names = [*closure.reached, *closure.third_party]
-    names += [each.name for each in (*closure.missing, *closure.not_found)]
+    names += [each.imported for each in closure.misses]
     return {name.partition(".")[0] for name in names}
 
 

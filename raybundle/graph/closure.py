@@ -16,17 +16,17 @@ from raybundle.graph.names import absolute, with_ancestors
 from raybundle.graph.notices import of_module, of_unparsed, unknown_import
 from raybundle.graph.tables import STUB
 from raybundle.graph.texts import ANY
-from raybundle.model import WIDENING, Edge, Missing, ModuleName, Unknown
+from raybundle.model import Edge, ModuleName, Unknown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
     from raybundle.graph.facts import Facts, Import
     from raybundle.graph.find import Finder, Found
     from raybundle.graph.start import Start
     from raybundle.graph.traced import TracedModule
     from raybundle.graph.widen import Widening
-    from raybundle.model import Rule, Warning
+    from raybundle.model import Deferred, Rule, Warning
 
 PROVIDED_BY_CLUSTER = frozenset({"ray"})
 """Top-level names that need not be installed where the bundle is built."""
@@ -54,12 +54,14 @@ class Closure:
     third_party: dict[str, str]
     """Imported name and the file that it comes from."""
     edges: tuple[Edge, ...]
-    missing: tuple[Missing, ...]
+    misses: tuple[Edge, ...]
+    """Imports that resolve nowhere."""
     warnings: tuple[Warning, ...]
-    not_found: tuple[Missing, ...]
     unknown: tuple[Unknown, ...]
     consults_metadata: bool
     """Something reached asks `importlib.metadata` for distributions or entry points."""
+    unparsed: Mapping[str, BundleError]
+    """Modules whose source is not Python."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,17 +93,13 @@ def follow(start: Start, finder: Finder, sources: Sources, rules_off: Collection
         start.name,
         walk.reached,
         walk.third_party,
-        tuple(walk.sorted_edges()),
-        _in_order(walk.missing),
+        tuple(walk.ordered(walk.edges)),
+        tuple(walk.ordered(walk.misses)),
         tuple(sorted(walk.warnings, key=lambda each: (str(each.file), each.line or 0, each.text))),
-        _in_order(walk.not_found),
         tuple(sorted(walk.unknown, key=lambda each: (str(each.file), each.line, each.text))),
         walk.consults_metadata,
+        walk.unparsed,
     )
-
-
-def _in_order(missing: Iterable[Missing]) -> tuple[Missing, ...]:
-    return tuple(sorted(missing, key=lambda each: (str(each.file), each.line, each.name, each.importer)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +109,11 @@ class _Place:
     line: int
     rule: Rule
     optional: bool = False
+    deferred: Deferred = ""
+
+
+_Row = tuple[str, str, str, int, "Rule", bool, "Deferred"]
+"""The fields of an edge, before its file is a path."""
 
 
 @dataclass(slots=True)
@@ -122,9 +125,8 @@ class _Walk:
     reached: dict[str, Reached] = field(default_factory=dict)
     facts: dict[str, Facts] = field(default_factory=dict)
     third_party: dict[str, str] = field(default_factory=dict)
-    edges: set[tuple[str, str, str, int, Rule, bool]] = field(default_factory=set)
-    missing: set[Missing] = field(default_factory=set)
-    not_found: set[Missing] = field(default_factory=set)
+    edges: set[_Row] = field(default_factory=set)
+    misses: set[_Row] = field(default_factory=set)
     unknown: set[Unknown] = field(default_factory=set)
     warnings: set[Warning] = field(default_factory=set)
     queue: list[str] = field(default_factory=list)
@@ -177,7 +179,7 @@ class _Walk:
                 )
 
     def _facts_of(self, name: str, found: FirstParty | Namespace) -> Facts | None:
-        """Facts, if there are any; a source that cannot be parsed is an error only where it must load."""
+        """Facts, if there are any; whether a source that cannot be parsed must load is known at the end."""
         source = self._source_of(found) if isinstance(found, FirstParty) else None
         if source is None:
             return None
@@ -215,8 +217,6 @@ class _Walk:
         match found:
             case FirstParty():
                 self.take(name, found)
-                if name in self.unparsed and not place.optional and place.rule not in WIDENING:
-                    raise self.unparsed[name]
             case Namespace(first_party=first_party):
                 if not first_party:
                     return
@@ -230,24 +230,23 @@ class _Walk:
         self._edge(place, name)
 
     def _edge(self, place: _Place, name: str) -> None:
-        self.edges.add((place.importer, name, place.file, place.line, place.rule, place.optional))
+        self.edges.add(_row(place, name))
 
-    def sorted_edges(self) -> Iterator[Edge]:
-        """Yield the edges by importer, imported, file and line."""
+    def ordered(self, rows: Collection[_Row]) -> Iterator[Edge]:
+        """Yield edges by importer, imported, file and line."""
         readers = self._readers()
         files: dict[str, Path] = {}
-        named = [(readers.get(each[0], each[0]), *each[1:]) for each in self.edges]
-        for importer, imported, file, line, rule, optional in sorted(named):
+        named = [(readers.get(each[0], each[0]), *each[1:]) for each in rows]
+        for importer, imported, file, line, rule, optional, deferred in sorted(named):
             path = files.get(file) or files.setdefault(file, Path(file))
-            yield Edge(ModuleName(importer), ModuleName(imported), path, line, rule, optional)
+            yield Edge(ModuleName(importer), ModuleName(imported), path, line, rule, optional, deferred)
 
     def _miss(self, place: _Place, name: str) -> None:
         if name.partition(".")[0] in PROVIDED_BY_CLUSTER:
             return
         if place.optional:
             self._edge(place, name)
-        among = self.not_found if place.optional else self.missing
-        among.add(Missing(ModuleName(name), ModuleName(place.importer), Path(place.file), place.line))
+        self.misses.add(_row(place, name))
 
     def _readers(self) -> dict[str, str]:
         """Return by directory the module that stands for it where a configuration file names something."""
@@ -272,7 +271,8 @@ class _Walk:
         for each in facts.imports:
             if each.rule in self.rules_off:
                 continue
-            place = _Place(name, found.file, each.line, each.rule, self._is_optional(name, each, package))
+            optional = self._is_optional(name, each, package)
+            place = _Place(name, found.file, each.line, each.rule, optional, each.deferred)
             match each.rule:
                 case "attribute":
                     self._attributes(place, absolute(each.name, package), each.names)
@@ -386,6 +386,10 @@ class _Walk:
             found = self.finder.find(base)
             if isinstance(found, FirstParty) or (isinstance(found, Namespace) and found.first_party):
                 self.reach(place, base)
+
+
+def _row(place: _Place, name: str) -> _Row:
+    return (place.importer, name, place.file, place.line, place.rule, place.optional, place.deferred)
 
 
 def _directory(file: str) -> str:

@@ -5,16 +5,28 @@ from __future__ import annotations
 import ast
 import operator
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from raybundle.graph.facts import Mode
     from raybundle.model import Interpreter
 
-_UNKNOWN = object()
+UNKNOWN = object()
+"""Value of what more than version and platform decides."""
+QUESTIONS = (
+    "sys.version_info",
+    "sys.version_info.major",
+    "sys.version_info.minor",
+    "sys.version_info.micro",
+    "sys.platform",
+    "sys.implementation.name",
+    "os.name",
+    "platform.system()",
+)
+"""What a source asks the target for."""
 _COMPARE: dict[type[ast.cmpop], Callable[[Any, Any], bool]] = {
     ast.Eq: operator.eq,
     ast.NotEq: operator.ne,
@@ -44,6 +56,8 @@ class Environment:
     machine: str
     """`platform.machine()`, such as `x86_64`."""
     implementation: str
+    constants: Mapping[str, Any] = field(default_factory=dict)
+    """Variables of the source that hold such an answer, and other names of the questions."""
 
     @property
     def version_info(self) -> tuple[int | str, ...]:
@@ -85,8 +99,8 @@ def decide(test: ast.expr, environment: Environment) -> bool | None:
         case ast.BoolOp(op=op, values=values):
             return _all_or_any(isinstance(op, ast.And), [decide(each, environment) for each in values])
         case _:
-            value = _value(test, environment)
-            return None if value is _UNKNOWN else bool(value)
+            value = value_of(test, environment)
+            return None if value is UNKNOWN else bool(value)
 
 
 def mode_of(test: ast.expr) -> tuple[Mode, Mode]:
@@ -131,30 +145,39 @@ def _all_or_any(conjunction: bool, parts: list[bool | None]) -> bool | None:
     return None if None in parts else conjunction
 
 
-def _value(node: ast.expr, environment: Environment) -> Any:
+def value_of(node: ast.expr, environment: Environment) -> Any:
+    """Return what `node` is on the target, or UNKNOWN."""
     match node:
         case ast.Constant(value=value):
             return value
-        case ast.Tuple(elts=elements) | ast.List(elts=elements):
-            values = [_value(each, environment) for each in elements]
-            if _UNKNOWN in values:
-                return _UNKNOWN
-            return values if isinstance(node, ast.List) else tuple(values)
-        case ast.Set(elts=elements):
-            return _set([_value(each, environment) for each in elements])
+        case ast.Tuple(elts=elements) | ast.List(elts=elements) | ast.Set(elts=elements):
+            return _collection(node, [value_of(each, environment) for each in elements])
         case ast.NamedExpr(value=value):
-            return _value(value, environment)
+            return value_of(value, environment)
         case ast.Name(id="TYPE_CHECKING") | ast.Attribute(attr="TYPE_CHECKING"):
             return False
+        case ast.BoolOp() | ast.UnaryOp(op=ast.Not()) | ast.IfExp():
+            return _chosen(node, environment)
         case ast.Subscript():
             return _subscript(node, environment)
         case ast.Compare(left=left, ops=ops, comparators=comparators):
-            values = [_value(each, environment) for each in (left, *comparators)]
+            values = [value_of(each, environment) for each in (left, *comparators)]
             return _chain(values, [type(op) for op in ops])
-        case ast.Call(func=ast.Attribute(value=text, attr="startswith"), args=[prefix], keywords=[]):
-            return _starts_with(_value(text, environment), _value(prefix, environment))
+        case ast.Call(func=ast.Attribute(value=text, attr="startswith" | "lower" | "upper" as method)):
+            return _of_text(method, value_of(text, environment), node, environment)
         case _:
-            return _named(_text(node), environment)
+            name = _text(node)
+            constants = environment.constants
+            return constants[name] if name in constants else _named(name, environment)
+
+
+def _chosen(node: ast.BoolOp | ast.UnaryOp | ast.IfExp, environment: Environment) -> Any:
+    holds = decide(node.test if isinstance(node, ast.IfExp) else node, environment)
+    if holds is None:
+        return UNKNOWN
+    if isinstance(node, ast.IfExp):
+        return value_of(node.body if holds else node.orelse, environment)
+    return holds
 
 
 def _text(node: ast.expr) -> str:
@@ -178,7 +201,7 @@ def _named(text: str, environment: Environment) -> Any:
         case "os.name":
             return environment.os_name
         case "platform.system()":
-            return environment.system or _UNKNOWN
+            return environment.system or UNKNOWN
         case "sys.implementation.name":
             return environment.implementation
         case "sys.version_info.major":
@@ -188,16 +211,16 @@ def _named(text: str, environment: Environment) -> Any:
         case "sys.version_info.micro":
             return environment.version[2]
         case _:
-            return _UNKNOWN
+            return UNKNOWN
 
 
 def _subscript(node: ast.Subscript, environment: Environment) -> Any:
-    value = _value(node.value, environment)
+    value = value_of(node.value, environment)
     try:
         index = ast.literal_eval(node.slice) if not isinstance(node.slice, ast.Slice) else _slice(node.slice)
         return value[index]
     except (TypeError, ValueError, IndexError):
-        return _UNKNOWN
+        return UNKNOWN
 
 
 def _slice(node: ast.Slice) -> slice:
@@ -205,11 +228,19 @@ def _slice(node: ast.Slice) -> slice:
     return slice(*parts)
 
 
-def _set(values: list[Any]) -> Any:
+def _collection(node: ast.expr, values: list[Any]) -> Any:
+    if UNKNOWN in values:
+        return UNKNOWN
     try:
-        return _UNKNOWN if _UNKNOWN in values else frozenset(values)
+        match node:
+            case ast.Tuple():
+                return tuple(values)
+            case ast.Set():
+                return frozenset(values)
+            case _:
+                return values
     except TypeError:
-        return _UNKNOWN
+        return UNKNOWN
 
 
 def _chain(values: list[Any], operators: list[type[ast.cmpop]]) -> Any:
@@ -218,21 +249,29 @@ def _chain(values: list[Any], operators: list[type[ast.cmpop]]) -> Any:
     parts = [_compare(left, op, right) for left, op, right in pairs]
     if len(parts) == 1:
         return parts[0]
-    known = [None if part is _UNKNOWN else bool(part) for part in parts]
+    known = [None if part is UNKNOWN else bool(part) for part in parts]
     decided = _all_or_any(conjunction=True, parts=known)
-    return _UNKNOWN if decided is None else decided
+    return UNKNOWN if decided is None else decided
 
 
 def _compare(left: Any, op: type[ast.cmpop], right: Any) -> Any:
-    if _UNKNOWN in (left, right) or op not in _COMPARE:
-        return _UNKNOWN
+    if UNKNOWN in (left, right) or op not in _COMPARE:
+        return UNKNOWN
     try:
         return _COMPARE[op](left, right)
     except TypeError:
-        return _UNKNOWN
+        return UNKNOWN
 
 
-def _starts_with(text: Any, prefix: Any) -> Any:
-    if isinstance(text, str) and isinstance(prefix, (str, tuple)):
-        return text.startswith(prefix)
-    return _UNKNOWN
+def _of_text(method: str, text: Any, call: ast.Call, environment: Environment) -> Any:
+    arguments = [value_of(each, environment) for each in call.args]
+    if (
+        not isinstance(text, str)
+        or call.keywords
+        or not all(isinstance(each, (str, tuple)) for each in arguments)
+    ):
+        return UNKNOWN
+    try:
+        return getattr(text, method)(*arguments)
+    except TypeError:
+        return UNKNOWN

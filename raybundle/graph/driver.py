@@ -19,9 +19,9 @@ from raybundle.graph.find import Directories, Finder, FirstParty, Namespace
 from raybundle.graph.interpreter import PATH_OPTIONS
 from raybundle.graph.layout import project_roots
 from raybundle.graph.notebook import notebook_script
+from raybundle.graph.parsing import parse
 from raybundle.graph.path_edits import Edits, evaluate
 from raybundle.graph.project import first_directory
-from raybundle.graph.scan import parse
 from raybundle.graph.start import Start
 from raybundle.model import (
     ConsoleScriptTarget,

@@ -8,11 +8,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from raybundle.graph.facts import Import, Unknown
+from raybundle.graph.guards import PLAIN, in_branch
 from raybundle.graph.texts import ANY, Names, Text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from raybundle.graph.guards import Guard
     from raybundle.model import Rule
 
 _IMPORTERS = frozenset(
@@ -88,16 +90,16 @@ class Calls:
     """The calls of one file, and what the names in them stand for."""
 
     bindings: dict[str, set[str]] = field(default_factory=dict)
-    seen: list[tuple[ast.Call, bool]] = field(default_factory=list)
+    seen: list[tuple[ast.Call, Guard]] = field(default_factory=list)
 
     def bind(self, name: str, target: str) -> None:
         """Note that an import binds `name` to the dotted `target`."""
         self.bindings.setdefault(name, set()).add(target)
 
-    def add(self, call: ast.Call, *, optional: bool) -> None:
+    def add(self, call: ast.Call, guard: Guard) -> None:
         """Keep `call` until all bindings of the file are known, if it may be of interest."""
         if not isinstance(call.func, ast.Attribute) or call.func.attr in _LAST_NAMES:
-            self.seen.append((call, optional))
+            self.seen.append((call, guard))
 
     def qualified(self, function: ast.expr) -> set[str]:
         """Return the dotted names that `function` may stand for."""
@@ -114,12 +116,12 @@ class Calls:
                 bases = set()
         return {".".join([base, *names]) for base in bases}
 
-    def with_meaning(self) -> Iterator[tuple[ast.Call, bool]]:
+    def with_meaning(self) -> Iterator[tuple[ast.Call, Guard]]:
         """Yield the calls but those of a name that nothing imports: most of them."""
-        for call, optional in self.seen:
+        for call, guard in self.seen:
             function = call.func
             if not isinstance(function, ast.Name) or function.id in self.bindings or function.id in _BUILTINS:
-                yield call, optional
+                yield call, guard
 
     def path_edits(self) -> Iterator[int]:
         """Yield the lines of calls that change `sys.path`."""
@@ -139,15 +141,15 @@ class DynamicImports:
 
     def run(self) -> None:
         """Fill `found` and `unknown`."""
-        for call, optional in self.calls.with_meaning():
+        for call, guard in self.calls.with_meaning():
             names = self.calls.qualified(call.func)
             walks = names & _WALKS.keys()
             if not names.isdisjoint(_IMPORTERS):
-                self._importer(call, optional)
+                self._importer(call, guard)
             elif not names.isdisjoint(_LOADERS):
                 self.unknown.append(Unknown(call.lineno, ast.unparse(call)))
             elif not names.isdisjoint(_EXECUTES):
-                self._execute(call)
+                self._execute(call, guard)
             elif _LOOKS in names:
                 self._look(call)
             elif walks:
@@ -155,20 +157,21 @@ class DynamicImports:
             elif names.intersection(_ENTRY_POINTS) or _is_plugin_manager(call):
                 self._entry_points(call)
             elif any(name.startswith(_RESOURCES) for name in names):
-                self._resource(call)
+                self._resource(call, guard)
 
     def follow_aliases(self) -> None:
         """Look at importers that are not called where they are named: `im = import_module`, `map(…)`."""
         placed = {id(call.func) for call, _ in self.calls.seen}
+        guards = {id(call): guard for call, guard in self.calls.seen}
         for node in ast.walk(self.names.tree):
             match node:
                 case ast.Call(func=ast.Name(id=name)) if self._is_alias(name):
-                    self._importer(node, optional=False)
+                    self._importer(node, guards.get(id(node), PLAIN))
                 case ast.Call(func=ast.Name(id="map"), args=[function, values]) if self._is_importer(
                     function
                 ):
                     placed.add(id(function))
-                    self._take(self.names.items(values), node, values)
+                    self._take(self.names.items(values), node, values, guards.get(id(node), PLAIN))
                 case ast.Assign(targets=[ast.Name()], value=value):
                     placed.add(id(value))
                 case ast.Name(ctx=ast.Load()) | ast.Attribute(ctx=ast.Load()):
@@ -186,37 +189,36 @@ class DynamicImports:
         names = self.calls.qualified(node) if isinstance(node, (ast.Name, ast.Attribute)) else set()
         return not names.isdisjoint(_IMPORTERS)
 
-    def _importer(self, call: ast.Call, optional: bool) -> None:
+    def _importer(self, call: ast.Call, guard: Guard) -> None:
         argument = next(filter(None, (_argument(call, 0, keyword) for keyword in _NAME_KEYWORDS)), None)
-        self._take(self.names.texts(argument), call, argument, optional=optional)
+        self._take(self.names.texts(argument), call, argument, guard)
 
-    def _take(
-        self, texts: Iterable[Text], call: ast.Call, argument: ast.expr | None, *, optional: bool = False
-    ) -> None:
+    def _take(self, found: Iterable[Text], call: ast.Call, argument: ast.expr | None, guard: Guard) -> None:
+        texts = list(found)
         level = _level(call)
+        under = guard if len(texts) == 1 else in_branch(guard)  # of several names, one may be meant
         for text in texts:
             for name in [ANY] if level is None else self._absolute(text, call):
                 if _is_known(name):
                     rule: Rule = "prefix" if ANY in name else "import-module"
                     members = self._members(call) if rule == "import-module" else ()
-                    self.found.append(Import("." * (level or 0) + name, call.lineno, members, rule, optional))
+                    self.found.append(_guarded("." * (level or 0) + name, call, members, rule, under))
                 elif not self._settled(argument):
                     self.unknown.append(Unknown(call.lineno, ast.unparse(call), name))
 
-    def _execute(self, call: ast.Call) -> None:
+    def _execute(self, call: ast.Call, guard: Guard) -> None:
         """`exec` of a literal imports what is in it; of a file's text, nobody knows."""
         match call.args:
             case [ast.Constant(value=str(text)), *_] if "import" in text:
                 for node in _statements(text):
                     if isinstance(node, ast.Import):
                         self.found += [
-                            Import(each.name, call.lineno, (), "import-module") for each in node.names
+                            _guarded(each.name, call, (), "import-module", guard) for each in node.names
                         ]
                     elif isinstance(node, ast.ImportFrom) and node.module:
                         names = tuple(each.name for each in node.names)
-                        self.found.append(
-                            Import("." * node.level + node.module, call.lineno, names, "import-module")
-                        )
+                        module = "." * node.level + node.module
+                        self.found.append(_guarded(module, call, names, "import-module", guard))
             case [code, *_] if any(
                 isinstance(each, ast.Call) and _last_name(each) in _READS for each in ast.walk(code)
             ):
@@ -310,12 +312,16 @@ class DynamicImports:
         for group in groups:
             self.found.append(Import(group.value, call.lineno, (), "entry-point"))
 
-    def _resource(self, call: ast.Call) -> None:
+    def _resource(self, call: ast.Call, guard: Guard) -> None:
         for text in self.names.texts(_argument(call, 0, "package") or _argument(call, 0, "anchor")):
             if text.own and not text.value:
-                self.found.append(Import(".", call.lineno, (), "resource"))
+                self.found.append(_guarded(".", call, (), "resource", guard))
             elif text.whole and text.value.replace(".", "").isidentifier():
-                self.found.append(Import(text.value, call.lineno, (), "resource"))
+                self.found.append(_guarded(text.value, call, (), "resource", guard))
+
+
+def _guarded(name: str, call: ast.Call, names: tuple[str, ...], rule: Rule, guard: Guard) -> Import:
+    return Import(name, call.lineno, names, rule, optional=guard.optional, deferred=guard.deferred)
 
 
 def may_be_passed_on(source: bytes, calls: Calls) -> bool:

@@ -12,6 +12,7 @@ from os.path import join
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from raybundle.graph.absent import hint_of_missing
 from raybundle.graph.find import Directories, Finder, FirstParty, Namespace, holds_modules
 from raybundle.graph.git_ignored import git_ignored, repository_of
 from raybundle.graph.ray_names import RAY_NAMES, RAY_TRIES
@@ -132,13 +133,9 @@ def hints_for(resolution: Resolution, remedy: Remedy | None) -> list[str]:
     """Return what to do about the missing imports of a resolution."""
     settled = remedy.settled if remedy else frozenset()
     hints = [_roots_hint(remedy, resolution.project)] if remedy and settled else []
-    left = [each.name for each in resolution.missing if each.name not in settled]
+    left = [each for each in resolution.missing if each.name not in settled]
     if left:
-        first = left[0].partition(".")[0] or left[0]
-        where = (
-            f"add the folder that holds `{first}` to `roots` in [tool.raybundle], or install its distribution"
-        )
-        hints.append(f"{where} into the environment of {resolution.interpreter.executable}")
+        hints.append(hint_of_missing(left[0], resolution.interpreter))
     return hints
 
 

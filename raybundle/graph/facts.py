@@ -7,9 +7,11 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
-    from raybundle.model import Rule
+    from collections.abc import Iterable
 
-FACTS_FORMAT = 4
+    from raybundle.model import Deferred, Rule
+
+FACTS_FORMAT = 5
 """Raised whenever the scanner learns something, so that facts of an older one are not believed."""
 
 
@@ -35,6 +37,8 @@ class Import:
     """Imports whose failure leads here (`except ImportError: import b`)."""
     only: Mode = ""
     """How the module must run for the import to be executed."""
+    deferred: Deferred = ""
+    """Why it may not run when the module loads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +56,9 @@ class Remark:
     """Something in a source that the user should hear of."""
 
     line: int
-    kind: Literal["runtime-env", "installer", "comment"]
+    kind: Literal["runtime-env", "installer", "comment", "no-effect"]
     text: str
-    """The field of a runtime_env, or the comment that is not understood."""
+    """The field of a runtime_env, or the comment that is not understood or has no effect."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +73,15 @@ class Facts:
     path_edits: tuple[int, ...] = ()
     """Lines that change `sys.path`."""
     remarks: tuple[Remark, ...] = ()
+
+
+def in_order(imports: Iterable[Import]) -> tuple[Import, ...]:
+    """Return imports by line, each once."""
+    return tuple(sorted(set(imports), key=_import_order))
+
+
+def _import_order(each: Import) -> tuple[int, str, tuple[str, ...], str, bool, str]:
+    return (each.line, each.name, each.names, each.rule, each.optional, each.deferred)
 
 
 _IMPORT_ROW = attrgetter(*(each.name for each in fields(Import)))
@@ -112,5 +125,6 @@ def _import(  # noqa: PLR0913, PLR0917 - the fields of one stored row
     optional: bool,
     instead_of: list[str],
     only: Mode,
+    deferred: Deferred,
 ) -> Import:
-    return Import(name, line, tuple(names), rule, optional, tuple(instead_of), only)
+    return Import(name, line, tuple(names), rule, optional, tuple(instead_of), only, deferred)

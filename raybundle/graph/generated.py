@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from raybundle.model import Edge, Missing, Module, Resolution, Unknown, Warning
+    from raybundle.model import Absent, Edge, Missing, Module, Resolution, Unknown, Warning
 
     Placed = TypeVar("Placed", Edge, Missing, Unknown, Warning)
 
@@ -34,6 +34,7 @@ def relocated(resolution: Resolution, made: Generated) -> Resolution:
         edges=tuple(_placed(each, made) for each in resolution.edges),
         missing=tuple(_placed(each, made) for each in resolution.missing),
         not_found=tuple(_placed(each, made) for each in resolution.not_found),
+        absent=tuple(_absent(each, made) for each in resolution.absent),
         unknown=tuple(_placed(each, made) for each in resolution.unknown),
         warnings=(*made.warnings, *(_placed(each, made) for each in resolution.warnings)),
     )
@@ -41,6 +42,14 @@ def relocated(resolution: Resolution, made: Generated) -> Resolution:
 
 def _module(module: Module, made: Generated) -> Module:
     return replace(module, file=made.origin, content=made.content) if module.file == made.file else module
+
+
+def _absent(group: Absent, made: Generated) -> Absent:
+    places = [
+        (made.origin, str(made.lines[int(line) - 1])) if file == made.file else (file, line)
+        for file, line in zip(group.files, group.lines, strict=True)
+    ]
+    return replace(group, files=tuple(file for file, _ in places), lines=tuple(line for _, line in places))
 
 
 def _placed(value: Placed, made: Generated) -> Placed:

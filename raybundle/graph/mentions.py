@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from raybundle.errors import BundleError
+from raybundle.graph.comments import MARK, read_comments
 from raybundle.graph.conditions import decide
-from raybundle.graph.scan import parse
+from raybundle.graph.constants import with_constants
+from raybundle.graph.parsing import parse
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -23,8 +25,6 @@ if TYPE_CHECKING:
 
 How = Literal["type-checking", "condition", "ignored", "string"]
 """Left out under `TYPE_CHECKING`, under another test, by `# raybundle: ignore`; or no import at all."""
-
-_IGNORE = re.compile(rb"#\s*raybundle:\s*ignore\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Mention:
 
 def mentions(module: Module, source: bytes, name: str, environment: Environment) -> Iterator[Mention]:
     """Yield where `source` names the module `name`, by line."""
-    named = name.rpartition(".")[2].encode() in source or _IGNORE.search(source)
+    named = name.rpartition(".")[2].encode() in source or MARK in source
     if module.file is None or not named:
         return
     try:
@@ -49,10 +49,9 @@ def mentions(module: Module, source: bytes, name: str, environment: Environment)
     except BundleError:
         return
     package = _package_of(module)
-    ignored = {number for number, line in enumerate(source.splitlines(), 1) if _IGNORE.search(line)}
-    for node, left_out in _nodes(tree, environment):
-        lines = range(node.lineno, (node.end_lineno or node.lineno) + 1)
-        why: _Left = ("ignored", "") if not ignored.isdisjoint(lines) else left_out
+    ignored = read_comments(source).ignored
+    for node, left_out in _nodes(tree, with_constants(tree, source, environment)):
+        why: _Left = ("ignored", "") if node.lineno in ignored else left_out
         if isinstance(node, ast.Constant):
             if _means(str(node.value), name, strictly=why is None):
                 how, text = why or ("string", str(node.value))

@@ -124,5 +124,8 @@ def _of_remark(file: Path, remark: Remark) -> Warning:
             remark.line,
             "install it where the bundle is built instead: what the code imports travels",
         )
+    if remark.kind == "no-effect":
+        hint = "put it at the end of the statement it is meant for; for a block, into each statement"
+        return Warning(f"`{remark.text}` has no effect here", file, remark.line, hint)
     hint = "known are `# raybundle: ignore` and `# raybundle: include=pkg.mod, pkg.plugins.*`"
     return Warning(f"cannot understand the comment `{remark.text}`", file, remark.line, hint)

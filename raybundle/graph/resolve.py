@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from raybundle.errors import BundleError, UnresolvedImportError
+from raybundle.graph.absent import sort_misses, with_warning
 from raybundle.graph.archive_paths import refuse_composed_twins
 from raybundle.graph.archives import archives_on, no_directories, split_archive
 from raybundle.graph.cache import Scanner
@@ -36,6 +37,7 @@ from raybundle.graph.driver import (
     of_safe_path,
 )
 from raybundle.graph.driver_path import declared_roots
+from raybundle.graph.eager import EAGER, loading_of, refuse_unparsed
 from raybundle.graph.elsewhere import hints_for
 from raybundle.graph.entry_points import EntryPoints, own_metadata
 from raybundle.graph.generated import Generated, relocated
@@ -63,6 +65,7 @@ if TYPE_CHECKING:
     from raybundle.graph.closure import Closure
     from raybundle.graph.data_files import Candidate
     from raybundle.graph.declared import Declared
+    from raybundle.graph.eager import Loading
     from raybundle.graph.elsewhere import Remedy
     from raybundle.graph.facts import Facts
     from raybundle.graph.find import Finder, FirstParty
@@ -133,7 +136,7 @@ def resolve_recorded(
     _note(work, [str(each.file) for each in left_out], record)
     record.carry(each.file for each in data if each.of_package)
     return Recorded(
-        resolution if work.made is None else relocated(resolution, work.made),
+        with_warning(resolution if work.made is None else relocated(resolution, work.made)),
         record,
         work.cwd if work.start.depends_on_cwd else None,
         complete=_is_complete(work),
@@ -143,7 +146,10 @@ def resolve_recorded(
 def _resolution(
     work: _Work, closure: Closure, data: list[Candidate], shown: Usable, warnings: Iterable[Warning]
 ) -> Resolution:
-    wanted = _wanted(work, closure)
+    loading = loading_of(closure)
+    refuse_unparsed(closure, loading)
+    unresolved = sort_misses(closure, loading, work.finder, work.settings)
+    wanted = _wanted(work, closure, loading)
     needed = find_distributions(wanted, work.interpreter, work.scanner.cache)
     refuse_misnamed(wanted, needed)
     of_needed, obstacles = find_obstacles(wanted, needed, closure.edges, work.interpreter)
@@ -160,14 +166,15 @@ def _resolution(
         edges=closure.edges,
         data=placement.data,
         distributions=needed.distributions,
-        missing=closure.missing,
+        missing=unresolved.missing,
         warnings=(
             *with_runs(closure, shown),
             *warnings,
             *_left_behind(work, closure),
             *of_needed,
         ),
-        not_found=closure.not_found,
+        not_found=unresolved.not_found,
+        absent=unresolved.absent,
         unknown=closure.unknown,
         shadowed=shadowed_in(closure),
         not_imported=not_imported(shown, closure) if work.settings.traced else None,
@@ -177,11 +184,10 @@ def _resolution(
     )
 
 
-def _wanted(work: _Work, closure: Closure) -> Wanted:
-    needed = {str(each.imported) for each in closure.edges if not each.optional}
+def _wanted(work: _Work, closure: Closure, loading: Loading) -> Wanted:
     return Wanted(
         closure.third_party,
-        frozenset(closure.third_party) - needed,
+        frozenset(name for name in closure.third_party if loading.sureness.get(name) != EAGER),
         work.declared.distributions,
         work.settings.dependencies,
         work.settings.cluster_provides,

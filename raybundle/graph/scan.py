@@ -4,17 +4,28 @@ from __future__ import annotations
 
 import ast
 import hashlib
-import warnings
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from raybundle.errors import BundleError
-from raybundle.graph.comments import read_comments
-from raybundle.graph.conditions import asks_for_module, decide, may_ask_for_module, mode_of
+from raybundle.graph.comments import with_comments
+from raybundle.graph.conditions import decide, may_ask_for_module
+from raybundle.graph.constants import with_constants
 from raybundle.graph.dynamic import Calls, DynamicImports, may_be_passed_on
 from raybundle.graph.exports import exported, path_edits
-from raybundle.graph.facts import Facts, Import
+from raybundle.graph.facts import Facts, Import, in_order
+from raybundle.graph.guards import (
+    PLAIN,
+    Guard,
+    branches_of,
+    catches,
+    gives_up,
+    in_branch,
+    in_function,
+    suppresses,
+    tried_in,
+)
 from raybundle.graph.lint import runtime_envs
+from raybundle.graph.parsing import parse
 from raybundle.graph.strings import CONFIG_LIMIT, dotted_literals, dotted_names
 from raybundle.graph.tables import lazy_tables, may_be_lazy, server_lines, settings_lists
 from raybundle.graph.texts import Names
@@ -23,10 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
 
     from raybundle.graph.conditions import Environment
-    from raybundle.graph.facts import Mode, Unknown
-
-_FORGIVING = frozenset({"ImportError", "ModuleNotFoundError", "Exception", "BaseException"})
-"""Handlers that catch a failing import."""
+    from raybundle.graph.facts import Unknown
 
 _CHAIN_LIMIT = 6
 """Attributes kept of one chain; deeper packages are not reached as attributes."""
@@ -64,36 +72,6 @@ _CODE_FIELDS = {
 } | {ast.arguments: ("kw_defaults", "defaults")}  # the others hold annotations only
 
 
-@dataclass(frozen=True, slots=True)
-class Guard:
-    """What stands around a statement and forgives a failing import."""
-
-    optional: bool = False
-    instead_of: tuple[str, ...] = ()
-    only: Mode = ""
-
-
-def parse(source: bytes, file: str) -> ast.Module:
-    """Return the syntax tree; byte-order marks and coding cookies are honoured (PEP 263).
-
-    Raises:
-        BundleError: the source is no Python, with file and line.
-    """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # invalid escapes are the user's to hear of elsewhere
-            return ast.parse(source, file)
-    except SyntaxError as error:
-        place = f"{file}:{error.lineno}" if error.lineno else file
-        raise BundleError(
-            f"cannot parse {place}: {error.msg}", hint="mend the file, or do not import it"
-        ) from error
-    except (ValueError, RecursionError, MemoryError) as error:
-        raise BundleError(
-            f"cannot parse {file}: {error}", hint="mend the file, or do not import it"
-        ) from error
-
-
 def scan(source: bytes, file: str, environment: Environment) -> Facts:
     """Return what `source` imports on the target that `environment` describes.
 
@@ -102,8 +80,9 @@ def scan(source: bytes, file: str, environment: Environment) -> Facts:
     """
     tree = parse(source, file)
     is_package = file.endswith(("__init__.py", "__init__.pyi"))
-    comments = read_comments(source)
-    walk = _Walk(environment, dotted_literals(source), may_ask_for_module(source))
+    walk = _Walk(
+        with_constants(tree, source, environment), dotted_literals(source), may_ask_for_module(source)
+    )
     walk.run(tree)
     dynamic = DynamicImports(walk.calls, Names(tree, walk.calls.bindings, is_package))
     dynamic.run()
@@ -115,35 +94,22 @@ def scan(source: bytes, file: str, environment: Environment) -> Facts:
     imports = [*walk.imports, *walk.submodules(), *dynamic.found, *tables]
     servers = server_lines(tree) if walk.strings else set()
     imports += walk.named_in_strings({(each.line, each.name) for each in (*dynamic.found, *tables)}, servers)
-    ignored = comments.ignored
-    return Facts(
+    found = Facts(
         sha256=hashlib.sha256(source).hexdigest(),
-        imports=_sorted_once([*(each for each in imports if each.line not in ignored), *comments.included]),
+        imports=in_order(imports),
         exports=tuple(sorted(exported(walk.exports, walk.calls))),
-        unknown=tuple(
-            sorted({each for each in dynamic.unknown if each.line not in ignored}, key=_unknown_order)
-        ),
-        path_edits=tuple(sorted(path_edits(source, walk.path_targets, dynamic) - ignored)),
-        remarks=(
-            *comments.remarks,
-            *(each for each in runtime_envs(source, tree) if each.line not in ignored),
-        ),
+        unknown=tuple(sorted(set(dynamic.unknown), key=_unknown_order)),
+        path_edits=tuple(sorted(path_edits(source, walk.path_targets, dynamic))),
+        remarks=tuple(runtime_envs(source, tree)),
     )
+    return with_comments(found, source)
 
 
 def scan_config(source: bytes) -> Facts:
     """Return the dotted names in a configuration file; one that is too large is data and names nothing."""
     found = dotted_names(source) if len(source) <= CONFIG_LIMIT else []
-    imports = _sorted_once(Import(name, line, (), "config-file") for line, name in found)
+    imports = in_order(Import(name, line, (), "config-file") for line, name in found)
     return Facts(hashlib.sha256(source).hexdigest(), imports)
-
-
-def _sorted_once(imports: Iterable[Import]) -> tuple[Import, ...]:
-    return tuple(sorted(set(imports), key=_import_order))
-
-
-def _import_order(each: Import) -> tuple[int, str, tuple[str, ...], str, bool]:
-    return (each.line, each.name, each.names, each.rule, each.optional)
 
 
 def _unknown_order(each: Unknown) -> tuple[int, str]:
@@ -168,19 +134,19 @@ class _Walk:
     calls: Calls = field(default_factory=Calls)
     stack: list[ast.AST] = field(default_factory=list)
     """Nodes under the guard of the present sweep."""
-    guarded: list[tuple[list[Any], Guard]] = field(default_factory=list)
+    guarded: dict[Guard, list[Any]] = field(default_factory=dict)
     """Nodes that stand under other guards, for later sweeps."""
 
     def run(self, tree: ast.Module) -> None:
-        self.guarded.append(([tree], Guard()))
+        self.guarded[PLAIN] = [tree]
         while self.guarded:
-            self.stack, guard = self.guarded.pop()
+            guard, self.stack = self.guarded.popitem()
             self._sweep(guard)
 
     def _sweep(self, guard: Guard) -> None:
         """Visit what is on the stack; most of the time of a cold start is spent in this loop."""
-        stack, visitors = self.stack, _VISITORS_OF_STRINGS if self.literals else _VISITORS
-        inner = _INNER | visitors.keys()
+        stack = self.stack
+        visitors, inner = (_VISITORS_OF_STRINGS, _WITH_STRINGS) if self.literals else (_VISITORS, _INNER)
         while stack:
             node = stack.pop()
             kind = type(node)
@@ -221,56 +187,97 @@ class _Walk:
 
     def _request(self, name: str, line: int, names: tuple[str, ...], guard: Guard) -> None:
         self.imports.append(
-            Import(name, line, names, optional=guard.optional, instead_of=guard.instead_of, only=guard.only)
+            Import(name, line, names, "import", guard.optional, guard.instead_of, guard.only, guard.deferred)
         )
+
+    def _later(self, nodes: Iterable[ast.AST], guard: Guard) -> None:
+        self.guarded.setdefault(guard, []).extend(nodes)
 
     def visit_if(self, node: ast.If, guard: Guard) -> bool:
         holds = decide(node.test, self.environment)
         self.stack.append(node.test)
-        body, orelse = mode_of(node.test) if holds is None else ("", "")
-        if holds is None and self.may_ask and asks_for_module(node.test):
-            self.guarded.append((node.body, replace(guard, optional=True)))
-        elif holds is not False:
-            self._later(node.body, guard, body)
-        if holds is not True:
-            self._later(node.orelse, guard, orelse)
+        if holds is not None:
+            self.stack += node.body if holds else node.orelse
+            return False
+        under = branches_of(node.test, guard, may_ask=self.may_ask)
+        for nodes, inner in zip((node.body, node.orelse), under, strict=True):
+            if inner is guard:
+                self.stack += nodes
+            else:
+                self._later(nodes, inner)
         return False
 
-    def _later(self, nodes: list[ast.stmt], guard: Guard, only: Mode) -> None:
-        if only:
-            self.guarded.append((nodes, replace(guard, only=only)))
-        else:
-            self.stack += nodes
+    def visit_branches(self, node: ast.While | ast.IfExp, guard: Guard) -> bool:
+        """`while` and `a if b else c`: what is not certain to run is looked at as a branch."""
+        if guard.deferred:
+            return True
+        holds = decide(node.test, self.environment)
+        self.stack.append(node.test)
+        for part, runs in ((node.body, holds), (node.orelse, None if holds is None else not holds)):
+            nodes = part if isinstance(part, list) else [part]
+            if runs:
+                self.stack += nodes
+            elif runs is None:
+                self._later(nodes, in_branch(guard))
+        return False
+
+    def visit_alternatives(self, node: ast.BoolOp, guard: Guard) -> bool:
+        """`a and b`: only the first is certain to be evaluated."""
+        if guard.deferred:
+            return True
+        self.stack.append(node.values[0])
+        self._later(node.values[1:], in_branch(guard))
+        return False
+
+    def visit_match(self, node: ast.Match, guard: Guard) -> bool:
+        if guard.deferred:
+            return True
+        self.stack.append(node.subject)
+        self._later(node.cases, in_branch(guard))
+        return False
 
     def visit_try(self, node: ast.Try, guard: Guard) -> bool:
-        forgiving = [each for each in node.handlers if _catches_import_error(each.type)]
-        if not forgiving:
-            return True
-        tried = tuple(_imported_in(node.body))
-        self.guarded.append((node.body, replace(guard, optional=True)))
+        catching = [each for each in node.handlers if catches(each)]
+        tried = tuple(tried_in(node.body)) if catching else ()
         for handler in node.handlers:
-            inner = replace(guard, instead_of=(*guard.instead_of, *tried)) if handler in forgiving else guard
-            self.guarded.append((handler.body, inner))
-        self.guarded.append((node.orelse, replace(guard, optional=guard.optional or bool(tried))))
+            instead = replace(guard, instead_of=(*guard.instead_of, *tried))
+            self._later(handler.body, instead if tried and handler in catching else in_branch(guard))
         self.stack += node.finalbody
+        if not catching:
+            self.stack += [*node.body, *node.orelse]
+            return False
+        if all(map(gives_up, catching)):
+            self._later([*node.body, *node.orelse], in_branch(guard))
+            return False
+        self._later(node.body, replace(guard, optional=True))
+        self._later(node.orelse, replace(guard, optional=guard.optional or bool(tried)))
         return False
 
     def visit_with(self, node: ast.With | ast.AsyncWith, guard: Guard) -> bool:
-        if not any(_suppresses_import_error(item.context_expr) for item in node.items):
+        if not any(suppresses(item.context_expr) for item in node.items):
             return True
-        self.guarded.append((node.body, replace(guard, optional=True)))
+        self._later(node.body, replace(guard, optional=True))
         return False
 
     def visit_function(self, node: ast.FunctionDef | ast.AsyncFunctionDef, guard: Guard) -> bool:
         """A guard around a definition is not one around its calls; a handler that has not run made none."""
-        if not guard.optional:
+        inner = in_function(guard)
+        if inner is guard:
             return True
-        self.guarded.append((node.body, replace(guard, optional=False)))
+        self._later(node.body, inner)
         self.stack += [*node.decorator_list, node.args]
         return False
 
+    def visit_lambda(self, node: ast.Lambda, guard: Guard) -> bool:
+        inner = in_function(guard)
+        if inner is guard:
+            return True
+        self._later([node.body], inner)
+        self.stack.append(node.args)
+        return False
+
     def visit_call(self, node: ast.Call, guard: Guard) -> bool:
-        self.calls.add(node, optional=guard.optional)
+        self.calls.add(node, guard)
         match node:
             case ast.Call(
                 func=ast.Attribute(value=ast.Name(id="__all__"), attr="append" | "insert"), args=values
@@ -344,6 +351,11 @@ _VISITORS: dict[type[ast.AST], Callable[[_Walk, Any, Guard], bool]] = {
     getattr(ast, "TryStar", ast.Try): _Walk.visit_try,  # Python 3.11, same fields
     ast.With: _Walk.visit_with,
     ast.AsyncWith: _Walk.visit_with,
+    ast.While: _Walk.visit_branches,
+    ast.IfExp: _Walk.visit_branches,
+    ast.BoolOp: _Walk.visit_alternatives,
+    ast.Match: _Walk.visit_match,
+    ast.Lambda: _Walk.visit_lambda,
     ast.FunctionDef: _Walk.visit_function,
     ast.AsyncFunctionDef: _Walk.visit_function,
     ast.Call: _Walk.visit_call,
@@ -362,6 +374,7 @@ _VISITORS_OF_STRINGS: dict[type[ast.AST], Callable[[_Walk, Any, Guard], bool]] =
 """The same for the few sources that have strings of interest: most nodes are constants."""
 
 _INNER = _VISITORS.keys() | {kind for kind, names in _CODE_FIELDS.items() if names}  # no names, no constants
+_WITH_STRINGS = _INNER | _VISITORS_OF_STRINGS.keys()
 
 
 def _bound(alias: ast.alias) -> str:
@@ -370,31 +383,3 @@ def _bound(alias: ast.alias) -> str:
 
 def _member(module: str, name: str) -> str:
     return f"{module}{name}" if module.endswith(".") else f"{module}.{name}"
-
-
-def _imported_in(body: list[ast.stmt]) -> Iterable[str]:
-    for statement in body:
-        if isinstance(statement, ast.Import):
-            yield from (alias.name for alias in statement.names)
-        elif isinstance(statement, ast.ImportFrom):
-            yield "." * statement.level + (statement.module or "")
-
-
-def _catches_import_error(node: ast.expr | None) -> bool:
-    match node:
-        case None:
-            return True
-        case ast.Tuple(elts=elements):
-            return any(_catches_import_error(each) for each in elements)
-        case ast.Name(id=name) | ast.Attribute(attr=name):
-            return name in _FORGIVING
-        case _:
-            return False
-
-
-def _suppresses_import_error(node: ast.expr) -> bool:
-    match node:
-        case ast.Call(func=ast.Name(id="suppress") | ast.Attribute(attr="suppress"), args=arguments):
-            return any(_catches_import_error(each) for each in arguments)
-        case _:
-            return False

@@ -28,3 +28,5 @@ class ResolveSettings:
     """Who brings distributions to the nodes where `cluster_provides` says nothing."""
     cluster_provides: tuple[str, ...] = ()
     """Distributions that the cluster has, normalised (PEP 503)."""
+    optional: tuple[str, ...] = ()
+    """Modules, by dotted name, without which the job runs where they resolve nowhere."""

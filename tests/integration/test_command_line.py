@@ -32,7 +32,7 @@ def test_plan_names_what_would_travel_and_uploads_nothing(tmp_path: Path) -> Non
     plan = json.loads(done.stdout)
     assert set(plan) >= {
         *("schema_version", "bundle", "target", "sys_path", "modules", "files", "distributions"),
-        *("missing", "warnings"),
+        *("missing", "absent", "warnings"),
     }
     assert [module["name"] for module in plan["modules"]] == ["__main__", "pkg", "pkg.data"]
     assert set(plan["modules"][0]) == {"name", "file", "root", "kind", "found_by", "bytes"}

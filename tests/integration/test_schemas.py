@@ -41,6 +41,7 @@ from pkg import part
 
 def load(name):
     import websocket
+    import installed_nowhere
     return importlib.import_module(name)
 
 

@@ -73,7 +73,7 @@ def test_the_order_of_discovery_leaves_no_trace(
     shuffled = {name: shuffler.sample(found, len(found)) for name, found in graph.items()}
     one, other = closure_of(graph), closure_of(shuffled)
 
-    assert (one.edges, one.missing, one.warnings) == (other.edges, other.missing, other.warnings)
+    assert (one.edges, one.misses, one.warnings) == (other.edges, other.misses, other.warnings)
     assert dict(sorted(one.reached.items())) == dict(sorted(other.reached.items()))
 
 

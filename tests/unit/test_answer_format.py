@@ -10,6 +10,7 @@ import pytest
 from raybundle.graph import answer_format
 from raybundle.graph.answer_format import GIVEN, ROWS, CannotKeepError, from_document, to_document
 from raybundle.model import (
+    Absent,
     ArchivePath,
     DataFile,
     Distribution,
@@ -47,6 +48,7 @@ FOUND: dict[str, Any] = {
     "missing": (Missing(NAME, NAME, FILE, 3),),
     "warnings": (Warning("odd", FILE, 2, "mend it"), Warning("odd")),
     "not_found": (),
+    "absent": (Absent("h", "optional", 2, (FILE, Path("/p/c.py")), ("1", "12")),),
     "unknown": (Unknown(NAME, FILE, 4, "f(x)", "a.*"),),
     "shadowed": (Shadowed(NAME, FILE, (Path("/q/a.py"),)), Shadowed(NAME, FILE, ())),
 }

@@ -23,7 +23,10 @@ def names_of(source: str, *, file: str = "job.py") -> list[str]:
 
 
 def test_an_import_is_found_at_any_depth_with_its_line() -> None:
-    expected = [Import("a.b", 3), Import("c", 4, ("d", "e"))]
+    expected = [
+        Import("a.b", 3, deferred="function"),
+        Import("c", 4, ("d", "e"), deferred="function"),
+    ]
 
     assert imports_of("class K:\n  def f(self):\n    import a.b\n    from c import d, e\n") == expected
 
@@ -65,7 +68,7 @@ def test_a_fallback_names_what_it_stands_in_for() -> None:
 def test_a_function_defined_under_a_guard_is_not_guarded_when_called() -> None:
     source = "try:\n  def f():\n    import a\nexcept ImportError:\n  pass"
 
-    assert imports_of(source) == [Import("a", 3)]
+    assert imports_of(source) == [Import("a", 3, deferred="function")]
 
 
 @pytest.mark.parametrize(
@@ -366,14 +369,14 @@ def test_code_that_no_name_stands_for_is_unknown(source: str) -> None:
     [
         (
             "from importlib.util import find_spec\nif find_spec('a'):\n  import a",
-            Import("a", 3, optional=True),
+            Import("a", 3, optional=True, deferred="branch"),
         ),
         ("try:\n  import b\nexcept ImportError:\n  pass\nelse:\n  import a", Import("a", 6, optional=True)),
         ("if __name__ == '__main__':\n  import a", Import("a", 2, only="main")),
         ("if not __package__:\n  import a", Import("a", 2, only="bare")),
         (
             "try:\n  import b\nexcept ImportError:\n  def f():\n    import a",
-            Import("a", 5, instead_of=("b",)),
+            Import("a", 5, instead_of=("b",), deferred="function"),
         ),
     ],
 )

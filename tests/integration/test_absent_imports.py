@@ -1,0 +1,313 @@
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from raybundle.errors import BundleError, UnresolvedImportError
+from raybundle.graph.cache import ScanCache
+from raybundle.graph.resolve import ResolveSettings, require_complete, resolve
+from raybundle.model import Resolution, ScriptTarget
+from tests.support.small_project import interpreter, tree
+
+PROJECTS = Path(__file__).parent.parent / "projects"
+
+Found = set[tuple[str, str, str]]
+
+FAST = "try:\n  import fast\nexcept ImportError:\n  fast = None\n"
+KERNELS = {"accel/__init__.py": "from .kernels import k", "accel/kernels.py": "import absent_triton\nk = 1"}
+
+
+@pytest.fixture
+def work(tmp_path: Path) -> Path:
+    return tmp_path.resolve()
+
+
+def resolved(root: Path, settings: ResolveSettings | None = None, script: str = "job.py") -> Resolution:
+    kept = ScanCache(root.parent / "cache")
+    return resolve(
+        ScriptTarget(root / script), settings or ResolveSettings(), interpreter(root.parent), root, kept
+    )
+
+
+def absent(resolution: Resolution) -> Found:
+    """Returns name, kind and place of each group."""
+    return {(each.name, each.kind, f"{each.files[-1].name}:{each.lines[-1]}") for each in resolution.absent}
+
+
+def missing(resolution: Resolution) -> list[str]:
+    return [f"{each.name} {each.file.name}:{each.line}" for each in resolution.missing]
+
+
+@pytest.mark.parametrize(
+    ("project", "expected"),
+    [
+        ("behind_optional", {("absent_cuda", "optional", "fast.py:1")}),
+        ("in_a_function", {("absent_hub", "function", "job.py:6")}),
+        ("in_a_guess", {("absent_cuda", "guessed", "gpu.py:1")}),
+    ],
+)
+def test_an_import_that_may_never_run_is_no_error(work: Path, project: str, expected: Found) -> None:
+    root = Path(shutil.copytree(PROJECTS / f"field_absent_{project}", work / "p"))
+    resolution = resolved(root)
+
+    require_complete(resolution)
+    assert absent(resolution) == expected
+    assert len(resolution.warnings) == 1
+
+
+def test_guards_that_nothing_decides_make_imports_optional(work: Path) -> None:
+    root = Path(shutil.copytree(PROJECTS / "field_guards_of_absent_modules", work / "p"))
+    resolution = resolved(root)
+
+    require_complete(resolution)
+    assert absent(resolution) == {
+        ("absent_engine", "function", "job.py:16"),
+        ("absent_engine", "optional", "job.py:11"),
+        ("absent_hub", "optional", "job.py:22"),
+    }
+    assert [each.name for each in resolution.not_found] == ["absent_engine"]
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        (
+            {
+                "job.py": "from contextlib import suppress\nwith suppress(ImportError):\n  import accel",
+                **KERNELS,
+            },
+            {("absent_triton", "optional", "kernels.py:1")},
+        ),
+        (
+            {
+                "job.py": "try:\n  from gpu.ops import run\nexcept (ImportError, OSError):\n  run = None",
+                "gpu/__init__.py": "",
+                "gpu/ops.py": "from .ext import x\nrun = 1",
+            },
+            {("gpu.ext", "optional", "ops.py:1")},
+        ),
+        (
+            {
+                "job.py": "def tpu():\n  from trainers.tpu import go\n  go()",
+                "trainers/__init__.py": "",
+                "trainers/tpu.py": "import absent_xla\nfrom trainers.more import x",
+                "trainers/more.py": "import absent_xla",
+            },
+            {("absent_xla", "function", "tpu.py:1")},
+        ),
+        (
+            {
+                "job.py": "load = lambda: __import__('absent_x')\n"
+                "class A:\n  async def f(self):\n    import absent_y"
+            },
+            {("absent_x", "function", "job.py:1"), ("absent_y", "function", "job.py:4")},
+        ),
+        (
+            {
+                "job.py": "import pkgutil, plugins\n"
+                "for each in pkgutil.iter_modules(plugins.__path__): print(each)",
+                "plugins/__init__.py": "",
+                "plugins/gpu.py": "import absent_cuda",
+            },
+            {("absent_cuda", "guessed", "gpu.py:1")},
+        ),
+        (
+            {
+                "job.py": "import models",
+                "models/__init__.py": "_LAZY = {'Net': 'net'}\ndef __getattr__(name): ...",
+                "models/net.py": "import absent_jax",
+            },
+            {("absent_jax", "guessed", "net.py:1")},
+        ),
+        (
+            {
+                "job.py": "import os\nx = 1 if os.getenv('A') else __import__('absent_a')\n"
+                "while os.getenv('B'):\n  import absent_b\nmatch x:\n  case 2:\n    import absent_c\n"
+                "os.getenv('D') and __import__('absent_d')"
+            },
+            {
+                ("absent_a", "optional", "job.py:2"),
+                ("absent_b", "optional", "job.py:4"),
+                ("absent_c", "optional", "job.py:7"),
+                ("absent_d", "optional", "job.py:8"),
+            },
+        ),
+        (
+            {
+                "job.py": "import sys\nimport importlib\nname = {'a': 'json', 'b': 'absent_b'}[sys.argv[1]]\n"
+                "importlib.import_module(name)"
+            },
+            {("absent_b", "optional", "job.py:4")},
+        ),
+        (
+            {
+                "job.py": "try:\n  import absent_a\n"
+                "except ImportError as e:\n  raise RuntimeError('pip install') from e"
+            },
+            {("absent_a", "optional", "job.py:2")},
+        ),
+        (
+            {"job.py": "import json\ntry:\n  json.x\nexcept AttributeError:\n  import absent_a"},
+            {("absent_a", "optional", "job.py:5")},
+        ),
+        (
+            {"job.py": "import pkg\nprint(pkg.gpu)", "pkg/__init__.py": "", "pkg/gpu.py": "import absent_a"},
+            {("absent_a", "guessed", "gpu.py:1")},
+        ),
+    ],
+)
+def test_other_ways_that_may_never_be_taken(work: Path, files: dict[str, str], expected: Found) -> None:
+    resolution = resolved(tree(work / "p", files))
+
+    require_complete(resolution)
+    assert absent(resolution) == expected
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("class A:\n  import absent_a", ["absent_a job.py:2"]),
+        (
+            "@__import__('absent_a').wrap\ndef f(x=__import__('absent_b')): ...",
+            ["absent_a job.py:1", "absent_b job.py:2"],
+        ),
+        ("f = lambda x=__import__('absent_a'): x", ["absent_a job.py:1"]),
+        ("if __name__ == '__main__':\n  import absent_a", ["absent_a job.py:2"]),
+        ("try:\n  import absent_a\nfinally:\n  import absent_b", ["absent_a job.py:2", "absent_b job.py:4"]),
+        ("try:\n  import absent_a\nexcept ValueError:\n  pass", ["absent_a job.py:2"]),
+        (
+            "import sys\nif sys.version_info > (3,):\n  import absent_a\nelse:\n  import absent_b",
+            ["absent_a job.py:3"],
+        ),
+        ("for x in 1, 2:\n  import absent_a", ["absent_a job.py:2"]),
+        ("[__import__('absent_a') for x in (1, 2)]", ["absent_a job.py:1"]),
+        ("import other", ["absent_a other.py:1"]),
+        ("import deep.er", ["absent_b __init__.py:1"]),
+        (
+            "import absent_x  # raybundle: include=nowhere.at.all",
+            ["absent_x job.py:1", "nowhere.at.all job.py:1"],
+        ),
+    ],
+)
+def test_what_runs_as_modules_load_must_be_there(work: Path, source: str, expected: list[str]) -> None:
+    files = {
+        "job.py": source,
+        "other.py": "import absent_a",
+        "deep/__init__.py": "import absent_b",
+        "deep/er.py": "",
+    }
+    resolution = resolved(tree(work / "p", files))
+
+    assert missing(resolution) == expected
+    assert absent(resolution) == set()
+    with pytest.raises(UnresolvedImportError, match="absent_"):
+        require_complete(resolution)
+
+
+def test_a_module_that_loads_at_once_and_by_a_function_is_no_guess(work: Path) -> None:
+    files = {"job.py": "def f():\n  import a\nimport b\nf()", "b.py": "import a", "a.py": "import absent_a"}
+    resolution = resolved(tree(work / "p", files))
+
+    assert missing(resolution) == ["absent_a a.py:1"]
+
+
+def test_the_shortest_of_the_surest_chains_is_shown(work: Path) -> None:
+    files = {
+        "job.py": "try:\n  import c\nexcept ImportError: pass\nimport a\n",
+        "a.py": "import b",
+        "b.py": "def f():\n  import c",
+        "c.py": "import absent_a",
+    }
+    [found] = resolved(tree(work / "p", files)).absent
+
+    assert [f"{file.name}:{line}" for file, line in zip(found.files, found.lines, strict=True)] == [
+        "job.py:4",
+        "a.py:1",
+        "b.py:2",
+        "c.py:1",
+    ]
+
+
+def test_there_is_one_warning_of_ten_lines_at_most(work: Path) -> None:
+    functions = "".join(f"  import absent_{number}.sub\n" for number in range(20))
+    files = {"job.py": f"def f():\n{functions}  import absent_3\n{FAST}", "fast.py": "import absent_99"}
+    [warning] = resolved(tree(work / "p", files)).warnings
+    lines = warning.text.splitlines()
+
+    assert lines[1] == "  in functions: `absent_3` (2 places) at job.py:5"
+    assert lines[-1] == "  and 14 more: 13 in functions, 1 optional"
+    assert len(lines) + 1 <= 10
+
+
+@pytest.mark.parametrize("name", ["absent_hub", "absent_hub.client"])
+def test_optional_settles_what_may_never_run(work: Path, name: str) -> None:
+    root = Path(shutil.copytree(PROJECTS / "field_absent_in_a_function", work / "p"))
+    resolution = resolved(root, ResolveSettings(optional=(name,)))
+
+    assert (resolution.absent, resolution.warnings) == ((), ())
+    assert [each.name for each in resolution.not_found] == ["absent_hub.client"]
+
+
+def test_optional_settles_what_would_stop_the_job(work: Path) -> None:
+    root = tree(work / "p", {"job.py": "import absent_a.b"})
+
+    assert missing(resolved(root)) == ["absent_a.b job.py:1"]
+    require_complete(resolved(root, ResolveSettings(optional=("absent_a",))))
+
+
+def test_optional_says_nothing_of_another_name(work: Path) -> None:
+    root = tree(work / "p", {"job.py": "import absent_ab"})
+
+    assert missing(resolved(root, ResolveSettings(optional=("absent_a",)))) == ["absent_ab job.py:1"]
+
+
+@pytest.mark.parametrize(
+    ("source", "refused"),
+    [
+        ("import broken", True),
+        ("def f():\n  import broken", False),
+        ("import os\nif os.getenv('A'):\n  import broken", False),
+    ],
+)
+def test_a_source_that_is_not_python_stops_only_what_must_load_it(
+    work: Path, source: str, refused: bool
+) -> None:
+    root = tree(work / "p", {"job.py": source, "broken.py": "print 'old'"})
+
+    if refused:
+        with pytest.raises(BundleError, match=r"cannot parse .*broken\.py:1"):
+            resolved(root)
+    else:
+        assert [each.text.partition(":")[0] for each in resolved(root).warnings] == [
+            f"cannot parse {root}/broken.py"
+        ]
+
+
+def test_a_platform_in_a_variable_is_decided(work: Path) -> None:
+    root = Path(shutil.copytree(PROJECTS / "field_platform_in_a_variable", work / "p"))
+    resolution = resolved(root)
+
+    require_complete(resolution)
+    assert absent(resolution) == {("never_installed_plotlib", "function", "job.py:18")}
+    assert "AppKit" not in resolution.warnings[0].text
+
+
+def test_a_comment_at_the_end_of_a_long_statement_settles_it(work: Path) -> None:
+    root = Path(shutil.copytree(PROJECTS / "field_comment_on_long_statements", work / "p"))
+    resolution = resolved(root)
+
+    assert (resolution.absent, resolution.warnings) == ((), ())
+
+
+def test_a_comment_that_does_nothing_is_a_warning_and_its_hint_settles_it(work: Path) -> None:
+    root = tree(work / "p", {"job.py": "def f():  # raybundle: ignore\n    import absent_a\n"})
+    [first, second] = resolved(root).warnings
+
+    assert (first.text, first.line) == ("`# raybundle: ignore` has no effect here", 1)
+    assert first.hint == "put it at the end of the statement it is meant for; for a block, into each statement"
+    assert "absent_a" in second.text
+
+    tree(root, {"job.py": "def f():\n    import absent_a  # raybundle: ignore\n"})
+    assert resolved(root).warnings == ()
