@@ -21,7 +21,7 @@ from io import BufferedReader, RawIOBase
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterable, Iterator
     from typing import Any
 
     Job = tuple[str, int, int, str, "Content", zipfile.ZipInfo, bool]
@@ -56,22 +56,24 @@ class Layer:
 
 
 class Content(RawIOBase):
-    """A zip file that Ray has unpacked whole, or in parts that end in `.000`, `.001` and so on."""
+    """A zip file that Ray has unpacked: whole, or in parts, each of which may be in another directory."""
 
-    def __init__(self, directory: str, name: str) -> None:
-        """Opens the file `name`, or its parts, in `directory`; a file that is not there is one error."""
-        self.file = f"{directory}/{name}"
+    def __init__(self, file: str, files: Iterable[str]) -> None:
+        """Opens `files`, which together are `file`."""
+        self.file = file
         self._parts: list[tuple[int, int, int]] = []
         self._place = 0
         self._size = 0
-        files = [self.file] if os.path.exists(self.file) else list(_parts_of(self.file))
-        if not files:
-            raise RuntimeError(f"file {self.file}: expected a file, found none")
-        for file in files:
-            descriptor = os.open(file, os.O_RDONLY)
+        for each in files:
+            descriptor = os.open(each, os.O_RDONLY)
             size = os.fstat(descriptor).st_size
             self._parts.append((self._size, size, descriptor))
             self._size += size
+
+    @property
+    def parts(self) -> int:
+        """How many files it is in."""
+        return len(self._parts)
 
     def read_at(self, place: int, size: int) -> bytes:
         """Returns up to `size` bytes from `place`; threads and processes may share the file."""
@@ -111,11 +113,17 @@ class Content(RawIOBase):
         super().close()
 
 
-def _parts_of(file: str) -> Iterator[str]:
-    number = 0
-    while os.path.exists(part := f"{file}.{number:03}"):
-        yield part
-        number += 1
+def _files_of(name: str, places: dict[str, str]) -> list[str]:
+    """Returns the file `name`, or its parts in order; Ray unpacks each into a directory of its own."""
+    if name in places:
+        return [f"{places[name]}/{name}"]
+    parts = sorted(each for each in places if each.startswith(f"{name}.") and each[-3:].isdecimal())
+    for number, part in enumerate(parts or [""]):
+        wanted = f"{name}.{number:03}" if parts else name
+        if part != wanted:
+            where = ", ".join(dict.fromkeys(places.values()))
+            raise RuntimeError(f"file {wanted}: expected a file in {where}, found none")
+    return [f"{places[part]}/{part}" for part in parts]
 
 
 class Missing:
@@ -184,8 +192,8 @@ class Missing:
         document: dict[str, Any] = json.loads(data)
         if document["format"] != 1:
             raise RuntimeError(f"file {file}: expected format 1, found format {document['format']}")
-        directory = places.get(f"{name}.zip") or places.get(f"{name}.zip.000") or os.path.dirname(file)
-        self.opened.append(Content(directory, f"{name}.zip"))
+        files = _files_of(f"{name}.zip", places)
+        self.opened.append(Content(f"{file.removesuffix('.json')}.zip", files))
         return document, self.opened[-1]
 
     def _plan(
@@ -196,8 +204,7 @@ class Missing:
             members = {each.filename: each for each in zipfile.ZipFile(reader).infolist()}
             reader.detach()  # else it closes the content when it is dropped
         except DAMAGED as error:
-            found = str(error) or type(error).__name__
-            raise RuntimeError(f"file {content.file}: expected a zip file, found {found}") from error
+            raise RuntimeError(_explain(error, content)) from error
         for file in document["files"]:
             path = file["path"]
             _check_path(content.file, path, byte_code=byte_code)
@@ -208,6 +215,17 @@ class Missing:
             expected = (mode, file["size"], file["sha256"])
             job = (f"{partial}/{_on_disk(path)}", *expected, content, members[path], to_compile)
             self.jobs.setdefault(partial, []).append(job)
+
+
+def _explain(error: Exception, content: Content) -> str:
+    """Returns what is wrong with a zip file; the last part has its list of members."""
+    found = str(error) or type(error).__name__
+    if content.parts == 1:
+        return f"file {content.file}: expected a zip file, found {found}"
+    following = f"{content.file}.{content.parts:03}"
+    return (
+        f"file {following}: expected it, or a zip file in the {content.parts} parts before it, found {found}"
+    )
 
 
 def _places() -> dict[str, str]:

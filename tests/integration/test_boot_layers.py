@@ -127,18 +127,31 @@ def test_byte_code_that_travels_is_used_and_what_has_none_is_compiled(tmp_path: 
     assert "__init__.py" in tests
 
 
-def test_a_layer_in_parts_is_read_as_one(tmp_path: Path, this_python: Path) -> None:
-    layer = make_layer("parted", {"parted.py": "X = 1\n", "data.bin": os.urandom(50_000)})
-    whole = layer.members[f"{layer.hex}.zip"]
-    cuts = {
-        f"{layer.hex}.zip.{n:03}": whole[n * 7000 : (n + 1) * 7000] for n in range(len(whole) // 7000 + 1)
-    }
-    members = {f"{layer.hex}.json": layer.members[f"{layer.hex}.json"], **cuts}
-    node = on_node(
-        tmp_path, this_python, "import parted; print(parted.X)\n", [HandMade(layer.entry, members)]
+def test_layers_in_parts_are_read_as_wholes_wherever_the_parts_are(tmp_path: Path, this_python: Path) -> None:
+    files = {"parted.py": "X = 1\n"}
+    first = with_byte_code(
+        make_layer("parted", {**files, "data.bin": os.urandom(50_000)}), this_python, files
     )
+    second = make_layer("another", {"another.py": "Y = 2\n", "other.bin": os.urandom(9_000)})
+    script = "import another, parted; print([parted.X, another.Y])\n"
+    node = on_node(tmp_path, this_python, script, [first.in_parts(3_000), second.in_parts(8_000)])
 
-    assert last_json(node.driver(this_python, "job.py")) == 1
+    assert last_json(node.driver(this_python, "job.py")) == [1, 2]
+
+
+@pytest.mark.parametrize("number", [0, 2, 4])
+def test_a_part_that_is_missing_is_named_in_one_line(tmp_path: Path, this_python: Path, number: int) -> None:
+    layer = make_layer("parted", {"parted.py": "X = 1\n", "data.bin": os.urandom(9_500)}).in_parts(2_000)
+    parts = [name for name in layer.members if name[-3:].isdecimal()]
+    node = on_node(tmp_path, this_python, "print('RAN')\n", [layer])
+    shutil.rmtree(tmp_path / "py_modules_files" / parts[number])
+
+    done = node.driver(this_python, "job.py")
+
+    assert (len(parts), done.returncode, done.stdout) == (5, 78, "")
+    assert done.stderr.count("\n") == 1
+    assert f"{parts[number]}: expected " in done.stderr
+    assert ", found " in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.support.layers import fetches
-from tests.support.own_wheels import find_uv
+from tests.support.own_wheels import find_uv, make_small_environment, make_wheel
 from tests.support.users import (
     installed_versions,
     require_distributions,
@@ -44,6 +45,21 @@ AT_ONCE = 2
 
 LONG = 300.0
 """Seconds until the first submission of 400 MB counts as hanging; three nodes share this machine."""
+
+HEAVY = """
+import hashlib, json, pathlib, socket
+import heavy, ray
+
+def here():
+    data = pathlib.Path(heavy.__file__).with_suffix(".bin").read_bytes()
+    return socket.gethostname(), hashlib.sha256(data).hexdigest()
+
+ray.init(log_to_driver=False)
+task = ray.remote(num_cpus=0)(here)
+nodes = ray.get([task.options(resources={node: 1}).remote() for node in ("n0", "n1", "n2")])
+print("REPORT " + json.dumps([here(), *nodes]))
+"""
+"""A job that shows what the driver and each node have of a distribution with 100 MiB of data."""
 
 ENVIRONMENTS = "/tmp/raybundle-0/environments/"
 RAYS = "/tmp/ray/session_latest/runtime_resources/py_modules_files"
@@ -181,6 +197,25 @@ def test_no_node_fetches_a_layer_twice_whichever_jobs_need_it(three_nodes: Three
     assert {node for node, _ in counts} == set(NODES)
     raylets = {node.name: node.raylets for node in three_nodes.nodes.bed.nodes}  # each fetches for itself
     assert {key: count for key, count in counts.items() if count > raylets[key[0]]} == {}
+
+
+def test_a_layer_that_is_relayed_in_parts_is_imported_on_every_node(
+    three_nodes: ThreeNodes, tmp_path: Path
+) -> None:
+    data = os.urandom(100 << 20)  # more than fits into one package
+    (tmp_path / "wheels").mkdir()
+    files = {"heavy.py": b"", "heavy.bin": data}
+    python = make_small_environment(tmp_path / "env", make_wheel(tmp_path / "wheels", "heavy", "1.0", files))
+    environ = {**three_nodes.shared_environ, "RAYBUNDLE_STORE": str(tmp_path / "store")}
+    work = make_workplace(tmp_path / "work", **environ)
+    (work.directory / "job.py").write_text(HEAVY)
+
+    done = work.raybundle("submit", "--python", str(python), "job.py")
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "relaying 1 layer archives (104.9 MB)" in done.stderr
+    digest = hashlib.sha256(data).hexdigest()
+    assert reports(done.stdout) == [[[node, digest] for node in ("n0", "n0", "n1", "n2")]]
 
 
 def find_python_312() -> str:

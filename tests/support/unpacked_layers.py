@@ -42,13 +42,31 @@ class HandMade:
         """The digest without `sha256:`."""
         return self.entry.digest.removeprefix("sha256:")
 
-    def unpack(self, directory: Path) -> Path:
-        """Returns the directory in which Ray leaves its archives."""
-        place = directory / "py_modules_files" / self.hex[:16]
+    def unpack(self, directory: Path) -> list[Path]:
+        """Returns the directories in which Ray leaves its archives: each part has one, with its document."""
+        whole = [name for name in self.members if name.endswith(".zip")]
+        documents = [f"{name.removesuffix('.zip')}.json" for name in whole]
+        packages = {self.hex[:16]: [*documents, *whole]} if whole else {}
+        for name in self.members:
+            if name[-3:].isdecimal():
+                packages[name] = [f"{name[:-8]}.json", name]
+        return [self._unpack_one(directory / "py_modules_files" / each, packages[each]) for each in packages]
+
+    def _unpack_one(self, place: Path, names: Sequence[str]) -> Path:
         place.mkdir(parents=True)
-        for name, data in self.members.items():
-            (place / name).write_bytes(data)
+        for name in names:
+            (place / name).write_bytes(self.members[name])
         return place
+
+    def in_parts(self, size: int) -> HandMade:
+        """Returns it with each archive cut into parts of `size` bytes, as those of more than 90 MiB are."""
+        members: dict[str, bytes] = {}
+        for name, data in self.members.items():
+            step = size if name.endswith(".zip") else len(data)
+            for number, start in enumerate(range(0, len(data), step)):
+                part = f"{name}.{number:03}" if name.endswith(".zip") else name
+                members[part] = data[start : start + step]
+        return replace(self, members=members)
 
 
 def make_layer(name: str, files: Mapping[str, str | bytes], executables: Sequence[str] = ()) -> HandMade:
@@ -111,7 +129,7 @@ def deliver(node: Unpacked, layers: Sequence[HandMade], absent: Mapping[str, str
     byte_code = {layer.hex: layer.byte_code for layer in layers if layer.byte_code}
     delivery = canonical({"absent": absent or {}, "byte_code": byte_code, "format": 1})
     (node.scratch / ".raybundle" / "delivery.json").write_bytes(delivery)
-    places = [str(layer.unpack(node.scratch.parent)) for layer in layers]
+    places = [str(place) for layer in layers for place in layer.unpack(node.scratch.parent)]
     environ = {
         **node.environ,
         "PYTHONPATH": ":".join([*places, str(node.scratch)]),
