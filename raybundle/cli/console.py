@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 SCHEMA_VERSION = 1
 """Of the documents that `--json` prints."""
 _RED, _YELLOW, _RESET = "\033[31m", "\033[33m", "\033[0m"
+PLACES = 5
+"""Further places of a warning that are named; `--json` has all."""
 _CLEAR = "\033[K"
 """Clears a terminal's line from the cursor on."""
 
@@ -76,14 +78,16 @@ class Console:
             _write(sys.stderr, text)
 
     def warnings(self, warnings: Iterable[Warning]) -> None:
-        """Writes warnings, each with its place and what settles it."""
-        for warning in warnings:
-            place = f"{warning.file}:{warning.line}: " if warning.file and warning.line else ""
-            if warning.file and not warning.line and str(warning.file) not in warning.text:
-                place = f"{warning.file}: "
-            self.note(f"{self._paint('warning', _YELLOW)}: {place}{warning.text}")
-            if warning.hint:
-                self.note(f"  hint: {warning.hint}")
+        """Writes warnings, each with its place; those that one hint settles are one with many places."""
+        for first, *others in alike(warnings):
+            named = first.file is None or (not first.line and str(first.file) in first.text)
+            place = "" if named else f"{_place(first)}: "
+            self.note(f"{self._paint('warning', _YELLOW)}: {place}{first.text}")
+            if others:
+                more = f" and {len(others) - PLACES} more places" if len(others) > PLACES else ""
+                self.note(f"  also at {', '.join(map(_place, others[:PLACES]))}{more}")
+            if first.hint:
+                self.note(f"  hint: {first.hint}")
 
     def error(self, error: RaybundleError) -> None:
         """Writes what went wrong, and what to do next."""
@@ -92,6 +96,19 @@ class Console:
 
     def _paint(self, word: str, color: str) -> str:
         return f"{color}{word}{_RESET}" if self._color else word
+
+
+def alike(warnings: Iterable[Warning]) -> list[list[Warning]]:
+    """Returns warnings by the hint that settles them; one without a hint or a line is alone."""
+    groups: dict[object, list[Warning]] = {}
+    for each in warnings:
+        key = each.hint if each.hint and each.line else id(each)
+        groups.setdefault(key, []).append(each)
+    return list(groups.values())
+
+
+def _place(warning: Warning) -> str:
+    return f"{warning.file}:{warning.line}" if warning.line else str(warning.file)
 
 
 def _write(stream: TextIO | None, text: str | bytes) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from raybundle.cli.console import PLACES, alike
 from raybundle.cli.documents import target_text
 from raybundle.graph.exhaustive import assert_never
 from raybundle.graph.reasons import reasons_of
@@ -261,12 +262,17 @@ def markdown_lines(overview: Overview) -> Iterator[str]:
     yield from _bullets("Optional, not found", _not_found_lines(resolution))
     yield from _bullets("More than one file", _shadowed_lines(resolution))
     yield from _bullets("Ignored by git, yet included", _ignored_lines(overview))
-    yield from _bullets("Warnings", [_warning_text(each, resolution) for each in resolution.warnings])
+    yield from _bullets("Warnings", [_warning_text(each, resolution) for each in alike(resolution.warnings)])
 
 
-def _warning_text(each: Warning, resolution: Resolution) -> str:
-    place = f"{shown(each.file, resolution)}:{each.line}: " if each.file and each.line else ""
-    return f"{place}{each.text}"
+def _warning_text(group: Sequence[Warning], resolution: Resolution) -> str:
+    """Returns a warning after its place, and the places of others like it."""
+    places = [f"{shown(each.file, resolution)}:{each.line}" for each in group if each.file and each.line]
+    text = "".join([*(f"{place}: " for place in places[:1]), group[0].text])
+    if len(places) == 1 or not places:
+        return text
+    more = f" and {len(places) - PLACES - 1} more places" if len(places) > PLACES + 1 else ""
+    return f"{text} (also at {', '.join(places[1 : PLACES + 1])}{more})"
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[object]], shown: int = 2 * SHOWN) -> Iterator[str]:

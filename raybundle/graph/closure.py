@@ -28,8 +28,9 @@ if TYPE_CHECKING:
     from raybundle.graph.widen import Widening
     from raybundle.model import Deferred, Rule, Warning
 
-PROVIDED_BY_CLUSTER = frozenset({"ray"})
-"""Top-level names that need not be installed where the bundle is built."""
+PROVIDED_BY_CLUSTER = frozenset({"ray", "psutil", "colorama"})
+"""Top-level names that need not be installed where the bundle is built: Ray, and what its wheel has in
+`ray/thirdparty_files`, which `import ray` puts first on the path."""
 
 
 _METADATA = ("importlib.metadata", "importlib_metadata", "pkg_resources", "stevedore", "pluggy")

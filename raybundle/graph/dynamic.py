@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from raybundle.graph.facts import Import, Unknown
 from raybundle.graph.guards import PLAIN, in_branch
-from raybundle.graph.texts import ANY, Names, Text
+from raybundle.graph.texts import ANY, ONE_LEVEL, Names, Text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -201,7 +201,8 @@ class DynamicImports:
             for name in [ANY] if level is None else self._absolute(text, call):
                 if _is_known(name):
                     rule: Rule = "prefix" if ANY in name else "import-module"
-                    members = self._members(call) if rule == "import-module" else ()
+                    is_prefix = rule == "prefix"
+                    members = self._parts(call, argument) if is_prefix else self._members(call)
                     self.found.append(_guarded("." * (level or 0) + name, call, members, rule, under))
                 elif not self._settled(argument):
                     self.unknown.append(Unknown(call.lineno, ast.unparse(call), name))
@@ -246,6 +247,19 @@ class DynamicImports:
                     yield text.value
                 else:
                     yield _join(package.value, text.value) if package.whole and not package.own else ANY
+
+    def _parts(self, call: ast.Call, argument: ast.expr | None) -> tuple[str, ...]:
+        """Return how deep an unknown part reaches: the attribute of `__getattr__` has no dot (PEP 562)."""
+        for each in self.names.tree.body:
+            match each:
+                case ast.FunctionDef(name="__getattr__", args=ast.arguments(args=[ast.arg(arg=attribute)])):
+                    inside = each.lineno <= call.lineno <= (each.end_lineno or each.lineno)
+                    names = ast.walk(argument) if inside and argument else ()
+                    if any(isinstance(node, ast.Name) and node.id == attribute for node in names):
+                        return (ONE_LEVEL,)
+                case _:
+                    continue
+        return ()
 
     def _members(self, call: ast.Call) -> tuple[str, ...]:
         """`fromlist` of `__import__`."""

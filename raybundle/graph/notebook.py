@@ -23,6 +23,8 @@ CELL_MARK = "# %%"
 """Stands before each cell of the script: a comment that editors know, and the same for any cell."""
 _PYTHON_BODIES = frozenset({"time", "capture", "prun"})
 """Cell magics whose cell is Python that runs once, in the notebook's own names."""
+_WITHOUT_EFFECT = re.compile(r"%%?(time|prun)\b|%(matplotlib|autoreload|config)\b|%load_ext autoreload\b")
+"""Magics that change nothing of what the code does: times, pictures in the page, modules loaded again."""
 _MAGIC = re.compile(
     r"[ \t]*(?P<magic>%%?[ \t]*\w+|!!?[ \t]*\S+|\?{1,2}\S*|[%\w.*]+\?{1,2}(?=\s*$))(?P<rest>.*)"
 )
@@ -161,7 +163,8 @@ def _plain(file: Path, cell: _Cell, noted: list[Warning]) -> Iterable[_Line]:
         if name not in _PYTHON_BODIES:
             noted.append(_left_out(file, cell, first, f"the cell `%%{name}`"))
             return []
-        noted.append(_left_out(file, cell, first, f"`%%{name}`"))
+        if not _WITHOUT_EFFECT.match(first.text):
+            noted.append(_left_out(file, cell, first, f"`%%{name}`"))
     if _is_python(lines):
         return lines if any(line.text.strip() for line in lines) else []
     return list(_without_magics(file, cell, lines, noted))
@@ -198,7 +201,8 @@ def _without_magics(file: Path, cell: _Cell, lines: Iterable[_Line], noted: list
         elif state.begins_statement() and (found := _magic(file, cell, line)):
             goes_on = line.text.endswith("\\")
             indent = line.text[: len(line.text) - len(line.text.lstrip())]
-            noted.append(_left_out(file, cell, line, f"`{found['magic']}`"))
+            if not _WITHOUT_EFFECT.match(line.text.strip()):
+                noted.append(_left_out(file, cell, line, f"`{found['magic']}`"))
             timed = found["magic"].replace(" ", "") == "%time" and found["rest"].strip()
             yield _Line(f"{indent}{timed or 'pass'}", line.place, line.number)
         else:

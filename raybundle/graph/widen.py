@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from raybundle.graph.find import FirstParty, Namespace, ThirdParty
-from raybundle.graph.texts import ANY
+from raybundle.graph.texts import ANY, ONE_LEVEL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -51,7 +51,7 @@ class Widening:
         """Yield the modules that `each` may import; `base` is its name, made absolute."""
         match each.rule:
             case "prefix" | "comment":
-                yield from self._matching(base)
+                yield from self._matching(base, deep=ONE_LEVEL not in each.names)
             case "walk":
                 yield from self._walked(base, deep="deep" in each.names)
             case "lazy-table":
@@ -64,15 +64,16 @@ class Widening:
             case _:
                 yield from self._named(base, listed=each.names == ("setting",))
 
-    def _matching(self, pattern: str) -> Iterator[str]:
+    def _matching(self, pattern: str, *, deep: bool) -> Iterator[str]:
         start, unknown, _ = pattern.partition(ANY)
         parent = start.rpartition(".")[0]
         if not unknown:
             yield pattern
             return
         yield parent
-        expression = re.compile(".+".join(map(re.escape, pattern.split(ANY))))
-        for name in self._below(parent, _DEEPEST):
+        part, depth = (".+", _DEEPEST) if deep else (r"[^.]+", pattern.count(".") - parent.count("."))
+        expression = re.compile(part.join(map(re.escape, pattern.split(ANY))))
+        for name in self._below(parent, depth):
             if expression.fullmatch(name) and isinstance(self.finder.find(name), FirstParty):
                 yield name
 

@@ -306,7 +306,9 @@ def test_a_comment_that_does_nothing_is_a_warning_and_its_hint_settles_it(work: 
     [first, second] = resolved(root).warnings
 
     assert (first.text, first.line) == ("`# raybundle: ignore` has no effect here", 1)
-    assert first.hint == "put it at the end of the statement it is meant for; for a block, into each statement"
+    assert (
+        first.hint == "put it at the end of the statement it is meant for; for a block, into each statement"
+    )
     assert "absent_a" in second.text
 
     tree(root, {"job.py": "def f():\n    import absent_a  # raybundle: ignore\n"})

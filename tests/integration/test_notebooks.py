@@ -78,7 +78,7 @@ def test_outputs_and_texts_do_not_change_the_script(work: Path) -> None:
     assert before == after
 
 
-def test_magics_become_pass_and_each_is_a_warning_with_its_place(work: Path) -> None:
+def test_magics_become_pass_and_each_that_would_do_something_is_a_warning_with_its_place(work: Path) -> None:
     cell = """%load_ext autoreload
 if True:
     %matplotlib inline
@@ -101,11 +101,8 @@ print(repr(text), rest, size)
 
     assert run_script(file) == "'\\n%s and\\n!this stay\\n' 1 19\n"
     assert [each.text.partition(" is left out")[0] for each in made.warnings] == [
-        "code cell 2, line 1: `%load_ext`",
-        "code cell 2, line 3: `%matplotlib`",
         "code cell 2, line 8: `!pip`",
         "code cell 2, line 14: `str.join?`",
-        "code cell 2, line 15: `%time`",
     ]
     lines = file.read_text().splitlines()
     assert all(each.text.split("`")[1] in lines[(each.line or 0) - 1] for each in made.warnings)
@@ -116,7 +113,6 @@ print(repr(text), rest, size)
     [
         ("%%bash\nls", ""),
         ("\n%%writefile x.py\nimport gone", ""),
-        ("%%time\nx = 1", "# %%\nx = 1\n"),
         ("%%capture out\n%load_ext x\nx = 1", "# %%\npass\nx = 1\n"),
     ],
 )
@@ -127,6 +123,16 @@ def test_cells_of_other_languages_are_left_out_and_timed_ones_are_not(
 
     assert script_of(file) == script
     assert notebook_script(file).warnings[0].text.startswith("code cell 1, line ")
+
+
+@pytest.mark.parametrize(
+    "cell", ["%%time\nx = 1", "%%prun -l 5\nx = 1", "%config A.b = 1\nx = 1", "%time x = 1"]
+)
+def test_magics_that_change_nothing_of_a_job_are_left_out_without_a_warning(work: Path, cell: str) -> None:
+    file = notebook(work, cell)
+
+    assert "x = 1" in script_of(file)
+    assert notebook_script(file).warnings == ()
 
 
 @pytest.mark.parametrize(

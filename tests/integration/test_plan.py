@@ -106,3 +106,20 @@ def test_asking_git_runs_no_program_that_the_repository_names(tmp_path: Path) ->
 
     assert git_ignored([tmp_path / "a.py"], os.environ) == (tmp_path / "a.py",)
     assert not (tmp_path / "ran").exists()
+
+
+def test_warnings_that_one_hint_settles_are_one_with_all_their_places(tmp_path: Path) -> None:
+    work = make_workplace(tmp_path / "work")
+    lines = "import importlib, sys\n" + "importlib.import_module(sys.argv[1])\n" * 8
+    (work.directory / "job.py").write_text(lines)
+
+    done = work.raybundle("plan", "job.py")
+    markdown = work.raybundle("plan", "--format", "markdown", "job.py")
+    document = json.loads(work.raybundle("plan", "--format", "json", "job.py").stdout)
+
+    told = done.stderr.splitlines()
+    assert done.stderr.count("warning: ") == 1
+    assert told[1].startswith(f"  also at {work.directory}/job.py:3, ")
+    assert told[1].endswith(" and 2 more places")
+    assert "(also at job.py:3, job.py:4, job.py:5, job.py:6, job.py:7 and 2 more places)" in markdown.stdout
+    assert [each["line"] for each in document["warnings"]] == [2, 3, 4, 5, 6, 7, 8, 9]

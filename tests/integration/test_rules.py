@@ -235,3 +235,44 @@ def test_what_is_only_asked_for_is_no_distribution_that_the_job_needs(work: Path
 
     assert names(resolution) == {"ours"}
     assert resolution.distributions == ()
+
+
+def write(project: Path, files: dict[str, str]) -> Path:
+    for name, text in files.items():
+        file = project / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+    return project
+
+
+def test_the_attribute_that_a_package_is_asked_for_names_no_deeper_module(work: Path) -> None:
+    lazy = (
+        "import importlib\ndef __getattr__(name):\n    return importlib.import_module(f'{__name__}.{name}')\n"
+    )
+    files = {
+        "job.py": "import pkg\npkg.client.N\n",
+        "pkg/__init__.py": lazy,
+        "pkg/client/__init__.py": "N = 1\n",
+    }
+    below = {"pkg/client/deep.py": "", "pkg/tools/test_it.py": "", "pkg/flat.py": ""}
+    project = write(work / "project", {**files, **below})
+
+    assert names(resolved(project)) == {"pkg", "pkg.client", "pkg.flat"}
+    assert really_imported(project) <= names(resolved(project))
+
+
+def test_another_function_may_ask_for_a_module_at_any_depth(work: Path) -> None:
+    lazy = "import importlib\ndef load(name):\n    return importlib.import_module(f'{__name__}.{name}')\n"
+    files = {"job.py": "import pkg\npkg.load('client.deep')\n", "pkg/__init__.py": lazy}
+    project = write(work / "project", {**files, "pkg/client/__init__.py": "", "pkg/client/deep.py": ""})
+
+    assert names(resolved(project)) == {"pkg", "pkg.client", "pkg.client.deep"}
+
+
+def test_what_the_wheel_of_ray_brings_needs_no_distribution(work: Path) -> None:
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", work / "venv"], check=True)
+    project = write(work / "project", {"job.py": "import ray\nimport psutil\nfrom colorama import Fore\n"})
+
+    resolution = resolved(project, str(work / "venv/bin/python"))
+
+    assert (resolution.missing, resolution.warnings) == ((), ())
