@@ -70,6 +70,11 @@ CARRIED_OUT: list[tuple[str, Run]] = [
         Run(("job.py", "a  b", "c $HOME", "d e", "")),
     ),
     ('"SEED=1 python -m pkg.mod"', Run(("-m", "pkg.mod"), env=(("SEED", "1"),))),
+    (
+        '"PROMPT=python SEED=1 uv run job.py"',
+        Run(("job.py",), env=(("PROMPT", "python"), ("SEED", "1")), notes=(environment("uv run"),)),
+    ),
+    ("PROMPT='use python 3' python job.py", Run(("job.py",), env=(("PROMPT", "use python 3"),))),
     ("SEED=1 python job.py", Run(("job.py",), env=(("SEED", "1"),))),
     ("SEED='a b' LR= python job.py", Run(("job.py",), env=(("SEED", "a b"), ("LR", "")))),
     ("env SEED=1 python job.py", Run(("job.py",), env=(("SEED", "1"),))),

@@ -33,7 +33,7 @@ def classify(words: Sequence[str], here: Surroundings, *, pasted: bool) -> Outco
     first = words[0]
     if first.startswith("-") or (not pasted and _is_target(first, here)):
         return _target(tuple(words), here)
-    if _is_line(first, here):
+    if _is_line(first, here, alone=len(words) == 1):
         outcome = scripts.read_line(first, here, command)
         return outcome if isinstance(outcome, Answer) or len(words) == 1 else _longer(outcome, words[1:])
     return command(tuple(words), here)
@@ -99,12 +99,11 @@ def _is_target(first: str, here: Surroundings) -> bool:
     return here.exists(first) or here.is_script(first)
 
 
-def _is_line(word: str, here: Surroundings) -> bool:
-    """Claims that one word is a whole command line; the name of a file may have blanks too."""
+def _is_line(word: str, here: Surroundings, *, alone: bool) -> bool:
+    """Claims that one word is a whole command line; names of files and values of variables have blanks too."""
     if here.exists(word) or not re.search(r"\s", word.strip()):
         return False
-    assignment = _ASSIGNMENT.fullmatch(word)
-    return assignment is None or re.search(r"\s(\S*/)?(python|uv|env|bash|sh)\S*\s", word) is not None
+    return alone or _ASSIGNMENT.fullmatch(word) is None
 
 
 def _longer(run: Run, arguments: Sequence[str]) -> Run:
