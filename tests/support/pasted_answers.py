@@ -6,6 +6,16 @@ from tests.support.pasted import CHANGED, PROJECT, THERE, advice, in_shell, modu
 
 ANSWERED: list[tuple[str, str, str]] = [
     (
+        '"nohup python job.py > log.txt 2>&1 < /dev/null &"',
+        "`&` leaves a shell's command running; `--no-wait` leaves a job running",
+        advice("`raybundle logs ID` shows its log", typing("raybundle submit --no-wait job.py")),
+    ),
+    (
+        "python -m pip install rich",
+        "an installation on one node would be lost: the bundle takes what the job imports from here",
+        advice("install it here, and submit the job", typing("python -m pip install rich")),
+    ),
+    (
         '"python prepare.py && python job.py"',
         f"`&&` needs a shell{PROJECT}",
         advice(
@@ -124,7 +134,7 @@ ANSWERED: list[tuple[str, str, str]] = [
             typing('raybundle submit --python "$(uv python find --script pep.py)" pep.py'),
         ),
     ),
-    ("uv sync", "`uv sync` runs no job", advice("name the script that is the job")),
+    ("uv build", "`uv build` runs no job", advice("name the script that is the job")),
     (
         "hatch run test:python job.py",
         "`hatch run test:` names an environment of this machine, which the bundle has to be built from",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
@@ -55,6 +56,9 @@ def _program(words: tuple[str, ...], here: Surroundings) -> Outcome:
         return Run(())
     first, *rest = words
     name = PurePath(first).name
+    if scripts.installs((name, *rest)):
+        text = "an installation on one node would be lost: the bundle takes what the job imports from here"
+        return Answer(text, before=(shlex.join(words),), hint="install it here, and submit the job")
     if _PYTHON.fullmatch(name):
         outcome = _python(rest, here)
         return (
@@ -100,7 +104,7 @@ def _is_target(first: str, here: Surroundings) -> bool:
 
 
 def _is_line(word: str, here: Surroundings, *, alone: bool) -> bool:
-    """Claims that one word is a whole command line; names of files and values of variables have blanks too."""
+    """Claims that one word is a whole command line; file names and values of variables have blanks too."""
     if here.exists(word) or not re.search(r"\s", word.strip()):
         return False
     return alone or _ASSIGNMENT.fullmatch(word) is None

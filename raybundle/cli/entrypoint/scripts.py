@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 SHELLS = frozenset(["sh", "bash", "dash", "zsh", "ksh", "source", ".", "cd"])
 _SHEBANG = re.compile(r"#!\s*\S*/(env\s+(-\S+\s+)*)?(sh|bash|dash|zsh|ksh)\b")
 _REDIRECTED = re.compile(
-    r"(?s)(.*?)\s*(?:(?:\d*>>?|&>)\s*&?(?P<file>[^\s&|]+)\s*|\d>&\d\s*)+(?P<background>&?)$"
+    r"(?s)(.*?)\s*(?:(?:\d*>>?|&>)\s*&?(?P<file>[^\s&|]+)\s*|\d>&\d\s*|<\s*/dev/null\s*)+(?P<background>&?)$"
 )
 _PIPED = re.compile(r"(?s)(.*?)\s*(?:2>&1\s*)?\|\s*tee\s+(?:-a\s+)?(\S+)$")
 _FROM_FILE = re.compile(r"(?s)(.*?python\S*)\s+-?\s*<\s*(\S+\.py)$")
@@ -109,7 +109,7 @@ def _plain(commands: Sequence[Simple], here: Surroundings, command: Command, tex
             if not all(found):
                 return None
             env += [(pair[1], pair[2]) for pair in found if pair]
-        elif _activates(each.words) or _installs(each.words):
+        elif _activates(each.words) or installs(each.words):
             before.append(each.text)
         elif each.words[0] in {"cd", "echo", "mkdir", "sleep", "rm", "cp", "mv", "ls", "cat"}:
             return None
@@ -136,7 +136,7 @@ def _activates(words: tuple[str, ...]) -> bool:
     }
 
 
-def _installs(words: tuple[str, ...]) -> bool:
+def installs(words: tuple[str, ...]) -> bool:
     """Claims that a command installs distributions: the user does that here, and the bundle takes them."""
     installers = {"pip", "pip3", "uv", "python", "python3"}
     return words[:2] == ("uv", "sync") or (words[0] in installers and "install" in words[:4])
