@@ -11,7 +11,7 @@ from raybundle.bundle.manifest import canonical_json, format_manifest
 from raybundle.cli.documents import manifest_document, warning_document
 from raybundle.cli.overview import size_text
 from raybundle.cli.planning import checked_plan
-from raybundle.cli.request import environment_of, make_request, parse_target_alone, settings_of
+from raybundle.cli.request import environment_of, make_request, read_command, settings_of
 from raybundle.cluster.runtime_env import render_entrypoint, render_runtime_env
 from raybundle.cluster.secrets import refuse_literals
 from raybundle.errors import UsageError
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 def build_target(arguments: argparse.Namespace, console: Console) -> int:
     """Builds a bundle into the store and prints its digest."""
     environment = environment_of(arguments)
-    target = parse_target_alone(arguments.rest, environment.project)
-    request = make_request(arguments, target, environment)
+    command = read_command(arguments, console, environment.project, runs=False)
+    request = make_request(arguments, command, environment)
     console.warnings(environment.warnings)
     planned = checked_plan(request, console, strict=arguments.strict)
     store = open_request_store(request.settings, os.environ)

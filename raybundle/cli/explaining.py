@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from raybundle.cli.documents import absent_document, present_document
 from raybundle.cli.overview import counted
 from raybundle.cli.planning import form_of
-from raybundle.cli.request import environment_of, make_request, parse_target
+from raybundle.cli.request import environment_of, make_request, read_command
 from raybundle.errors import BundleError, UsageError
 from raybundle.graph.absence import absence
 from raybundle.graph.dot import dot
@@ -43,11 +43,13 @@ def explain(arguments: argparse.Namespace, console: Console) -> int:
         words = ["-m", *words]
     if not words:
         raise UsageError("`why` takes a target and a module")
+    arguments.rest = ["--", *words] if arguments.pasted else words
     environment = environment_of(arguments)
-    target, rest = parse_target(words, environment.project)
-    if rest:
-        raise UsageError(f"`why` takes a target and one module, and has also {', '.join(rest)}")
-    request = make_request(arguments, target, environment)
+    command = read_command(arguments, console, environment.project)
+    if command.arguments and not arguments.pasted and len(words) > 1:
+        more = ", ".join(command.arguments)
+        raise UsageError(f"`why` takes a target and one module, and has also {more}")
+    request = make_request(arguments, command, environment)
     resolution = resolve_as_is(request)
     file = _file(word, request)
     subject = _whole(identify(resolution, word, file), resolution, request)

@@ -23,16 +23,19 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     Exits with 2 and a usage line where the words are off, as argparse does.
     """
     parser, commands = _build()
-    words, rest = list(argv), list[str]()
+    words, rest, pasted = list(argv), list[str](), False
     command = _first_word(parser, words, 0)
     if command is not None and words[command] in WITH_ARGUMENTS:
         target = _first_word(commands[words[command]], words, command + 1, stops=("-m", "--"))
         if target is not None:
             words, rest = words[:target], words[target:]
-    elif command is not None and words[command] == "why" and "--" not in words:
-        words = _options_first(commands["why"], words, command + 1)
+    elif command is not None and words[command] == "why":
+        pasted = "--" in words
+        words = words if pasted else _options_first(commands["why"], words, command + 1)
     arguments = parser.parse_args(words)
     arguments.rest = rest
+    arguments.pasted = pasted
+    arguments.has_options = len(words) > 1
     return arguments
 
 
@@ -88,10 +91,18 @@ def _build() -> tuple[ArgumentParser, dict[str, ArgumentParser]]:
         "submit [options] TARGET [ARGS…] | submit [options] -m MODULE [ARGS…] | submit [options] -- python …",
     )
     _add_resolve(submit)
-    plan = add("plan", "Show what would be built, and upload nothing.", "plan [options] TARGET")
+    plan = add(
+        "plan",
+        "Show what would be built, and upload nothing.",
+        "plan [options] TARGET | plan [options] -- python …",
+    )
     _add_resolve(plan)
     plan.add_argument("--format", choices=["text", "json", "markdown"], help="`json` is as --json")
-    build = add("build", "Build into the store without a run.", "build [options] TARGET")
+    build = add(
+        "build",
+        "Build into the store without a run.",
+        "build [options] TARGET | build [options] -- python …",
+    )
     _add_resolve(build)
     build.add_argument("--name", help="record the bundle as the next version under this name")
     why = add(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from raybundle.cli.documents import plan_document
 from raybundle.cli.overview import Overview, markdown_lines, text_lines
-from raybundle.cli.request import environment_of, make_request, parse_target_alone
+from raybundle.cli.request import environment_of, make_request, read_command
 from raybundle.errors import BundleError, UsageError
 from raybundle.pipeline import plan
 
@@ -22,8 +22,8 @@ def plan_target(arguments: argparse.Namespace, console: Console) -> int:
     """Shows the bundle of a target, which is not stored."""
     form = form_of(arguments, console)
     environment = environment_of(arguments)
-    target = parse_target_alone(arguments.rest, environment.project)
-    request = make_request(arguments, target, environment)
+    command = read_command(arguments, console, environment.project, runs=False)
+    request = make_request(arguments, command, environment)
     console.warnings(environment.warnings)
     overview = _overview(checked_plan(request, console, strict=arguments.strict), request)
     if form == "json":

@@ -17,7 +17,6 @@ _WARNED = "bdvWX"
 """The job runs without them, and a warning says so."""
 _WITH_VALUE = "cmWX"
 _REFUSED = {
-    "c": "write the code into a file",
     "S": "the boot is imported by `site`, and without it no job has the bundle's path",
     "O": "give `--env PYTHONOPTIMIZE=1`: tasks have it then too",
     "x": "remove the first line of the script",
@@ -31,7 +30,7 @@ _REFUSED = {
 
 
 def read_python_options(words: Sequence[str]) -> tuple[tuple[str, ...], list[str]]:
-    """Returns options, one word each, and the rest: `-m NAME ARGS…` or `SCRIPT ARGS…`.
+    """Returns options, one word each, and the rest: `-m NAME ARGS…`, `-c CODE ARGS…` or `SCRIPT ARGS…`.
 
     Args:
         words: that stand after `python`.
@@ -47,8 +46,8 @@ def read_python_options(words: Sequence[str]) -> tuple[tuple[str, ...], list[str
             _value(word, rest)
             continue
         for letter, value in _letters(word, rest):
-            if letter == "m":
-                return tuple(options), ["-m", value, *rest]
+            if letter in {"m", "c"}:
+                return tuple(options), [f"-{letter}", value, *rest]
             options += _kept(letter, value)
     if rest[:1] == ["-"]:
         raise UsageError("`python -` reads its script from a terminal", hint="write the code into a file")

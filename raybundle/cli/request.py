@@ -5,15 +5,19 @@ from __future__ import annotations
 import json
 import os
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from raybundle.cli.python_options import read_python_options
+from raybundle.cli.entrypoint.classify import classify
+from raybundle.cli.entrypoint.model import Answer, Run
+from raybundle.cli.entrypoint.surroundings import surroundings
 from raybundle.cli.ray_environment import read_ray_environment
 from raybundle.cluster.follow import Limits
 from raybundle.cluster.secrets import parse_secrets, refuse_literals
 from raybundle.config import load_settings
 from raybundle.errors import UsageError
+from raybundle.graph.exhaustive import assert_never
 from raybundle.graph.project import find_target, project_of
 from raybundle.model import ModuleName, ModuleTarget
 from raybundle.pipeline import Request, Tracing
@@ -23,35 +27,57 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Mapping, Sequence
 
+    from raybundle.cli.console import Console
     from raybundle.cli.ray_environment import RayEnvironment
     from raybundle.config import Settings
     from raybundle.model import Target
 
-_PYTHON = re.compile(r"python(3(\.\d+)?)?")
+_LITERAL = re.compile(r"""\b([A-Za-z_]\w*)=([^\s'"]+)""")
+"""A value in a shell line: an answer does not show what looks like a secret."""
 _IDENTIFIER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _RESOURCES = ("entrypoint_num_cpus", "entrypoint_num_gpus", "entrypoint_memory")
 
 
+@dataclass(frozen=True, slots=True)
+class Command:
+    """What the words of a command line run."""
+
+    target: Target
+    arguments: tuple[str, ...] = ()
+    env: tuple[tuple[str, str], ...] = ()
+    """Environment variables that stand before the program, as in `SEED=1 python job.py`."""
+    notes: tuple[str, ...] = ()
+
+
 def parse_target(words: Sequence[str], base: Path | None = None) -> tuple[Target, tuple[str, ...]]:
-    """Returns target and arguments of `TARGET ARGS…`, `-m MODULE ARGS…` or `-- python … job.py ARGS…`.
+    """Returns target and arguments of a command line, as `parse_command` reads it."""
+    command = parse_command(words, base)
+    return command.target, command.arguments
+
+
+def parse_command(words: Sequence[str], base: Path | None = None, typed: str = "raybundle submit") -> Command:
+    """Returns what `TARGET ARGS…`, `-m MODULE ARGS…` or a pasted `-- python … job.py ARGS…` runs.
 
     Args:
         words: of the command line.
         base: where a relative script is looked up before the current directory.
+        typed: what stands before them, for the line that an error names.
 
     Raises:
-        UsageError: there is no target, none of that name, or an option of Python that a job cannot have.
+        UsageError: there is no target, none of that name, or something that a job cannot have; the hint
+            names the line to type instead.
     """
-    match list(words):
-        case ["--", interpreter, *rest] if _PYTHON.fullmatch(Path(interpreter).name):
-            options, rest = read_python_options(rest)
-            return _parse_words(rest, base, options)
-        case ["--", first, *_] if not first.endswith(".py"):
-            raise UsageError(f"`{first}` is not Python", hint="after `--` comes `python job.py ARGS…`")
-        case ["--", *rest]:
-            return _parse_words(rest, base, ())
-        case rest:
-            return _parse_words(rest, base, ())
+    pasted = list(words[:1]) == ["--"]
+    match classify(words[pasted:], surroundings(base), pasted=pasted):
+        case Answer() as answer:
+            code = answer.driver.code if answer.driver else ""
+            refuse_literals({**dict(answer.env), **dict(_LITERAL.findall(code))})
+            raise UsageError(answer.text, hint=answer.advice(typed) or None)
+        case Run() as run:
+            target, arguments = _parse_words(list(run.words), base, run.options)
+            return Command(target, arguments, run.env, run.notes)
+        case other:
+            return assert_never(other)
 
 
 def _parse_words(
@@ -69,53 +95,67 @@ def _parse_words(
     raise AssertionError(words)
 
 
-def parse_target_alone(words: Sequence[str], base: Path | None = None) -> Target:
-    """Returns the target of a command that runs nothing, and so takes no arguments for it.
+def read_command(
+    arguments: argparse.Namespace, console: Console, base: Path | None = None, *, runs: bool = True
+) -> Command:
+    """Returns what the words of a command run, once its notes were shown.
 
-    `base` is as for `parse_target`.
+    Args:
+        arguments: of the command line.
+        console: where the notes go.
+        base: where a relative script is looked up before the current directory.
+        runs: the command runs the target. One that does not takes no arguments for it, but in a command line
+            that was pasted whole.
 
     Raises:
         UsageError: there is no target, or more than that.
     """
-    target, rest = parse_target(words, base)
-    if rest:
-        raise UsageError(f"`{rest[0]}` stands after the target", hint="options stand before the target")
-    return target
+    words = arguments.rest
+    command = parse_command(words, base, typed_of(arguments))
+    if not runs and command.arguments and words[0] != "--" and len(words) > 1:
+        raise UsageError(
+            f"`{command.arguments[0]}` stands after the target",
+            hint="options stand before the target; a command line with arguments stands after `--`",
+        )
+    for note in command.notes:
+        console.note(note)
+    return command
+
+
+def typed_of(arguments: argparse.Namespace) -> str:
+    """Returns how the line begins that an answer names; `…` stands for the options, which may be secret."""
+    return f"raybundle {arguments.command} …" if arguments.has_options else f"raybundle {arguments.command}"
 
 
 def make_request(
-    arguments: argparse.Namespace, target: Target, environment: RayEnvironment | None = None
+    arguments: argparse.Namespace, command: Command, environment: RayEnvironment | None = None
 ) -> Request:
     """Returns what a command is to build, with all its settings."""
-    cwd = Path.cwd()
+    target, cwd = command.target, Path.cwd()
     if environment is None or environment.project is None:
         project = project_of(target, cwd)
     else:
         project = cwd = environment.project
-    settings = settings_of(arguments, project)
+    settings = settings_of(arguments, project, command.env)
     if environment is not None:
         settings = settings.extended("roots", environment.roots, "--runtime-env")
-    return Request(target, settings, project, cwd, os.environ, _tracing(arguments, environment))
+    tracing = Tracing(command.arguments) if arguments.trace else None
+    return Request(target, settings, project, cwd, os.environ, tracing)
 
 
-def _tracing(arguments: argparse.Namespace, environment: RayEnvironment | None) -> Tracing | None:
-    """Returns how `--trace` runs the target: with the job's arguments, where the command has them."""
-    if not arguments.trace:
-        return None
-    if not arguments.rest:  # the words of `why` hold no arguments
-        return Tracing()
-    _, words = parse_target(arguments.rest, environment.project if environment else None)
-    return Tracing(words)
+def settings_of(
+    arguments: argparse.Namespace, project: Path | None = None, env: Sequence[tuple[str, str]] = ()
+) -> Settings:
+    """Returns the settings of a command; `project` is looked for from the current directory if absent.
 
-
-def settings_of(arguments: argparse.Namespace, project: Path | None = None) -> Settings:
-    """Returns the settings of a command; `project` is looked for from the current directory if absent."""
+    Variables of the command line itself, `env`, come before those of `--env`, as in a shell.
+    """
     given = vars(arguments)
     flags = {
         key: given.get(key)
         for key in ("store", "address", "name", "roots", "include", "exclude", "python", "platform")
     }
-    flags["env"] = parse_env(given.get("env") or (), os.environ)
+    flags["env"] = {**parse_env(given.get("env") or (), os.environ), **dict(env)}
     directory = project or project_of(ModuleTarget(ModuleName("")), Path.cwd())
     return load_settings(flags, os.environ, directory, given.get("profile"))
 

@@ -18,7 +18,7 @@ from raybundle.cli.request import (
     job_options,
     limits_of,
     make_request,
-    parse_target,
+    read_command,
     refuse_unheeded,
     settings_of,
 )
@@ -82,9 +82,9 @@ def submit_target(arguments: argparse.Namespace, console: Console) -> int:
     """Resolves, builds, uploads, submits and follows a target."""
     refuse_unheeded(arguments)
     environment = environment_of(arguments)
-    target, job_arguments = parse_target(arguments.rest, environment.project)
-    request = make_request(arguments, target, environment)
-    options = job_options(arguments, request.settings, job_arguments, environment)
+    command = read_command(arguments, console, environment.project)
+    request = make_request(arguments, command, environment)
+    options = job_options(arguments, request.settings, command.arguments, environment)
     check_connection(arguments, request.settings)
     console.warnings(environment.warnings)
     store = open_request_store(request.settings, os.environ)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from raybundle.cli.documents import traced_document, traced_edges, warning_document
 from raybundle.cli.overview import trace_line
-from raybundle.cli.request import environment_of, make_request, parse_target
+from raybundle.cli.request import environment_of, make_request, read_command
 from raybundle.errors import BundleError
 from raybundle.pipeline import Tracing, observe_target, recorded, resolve_with
 
@@ -24,11 +24,12 @@ def trace_target(arguments: argparse.Namespace, console: Console) -> int:
     from raybundle.graph.traced import LOCK
 
     environment = environment_of(arguments)
-    target, words = parse_target(arguments.rest, environment.project)
-    request = make_request(arguments, target, environment)
+    command = read_command(arguments, console, environment.project)
+    target = command.target
+    request = make_request(arguments, command, environment)
     entries = trace_lock.read_entries(request.project)
     known = recorded(request) if arguments.keep else None
-    seen, code = observe_target(request, Tracing(words, as_main=True))
+    seen, code = observe_target(request, Tracing(command.arguments, as_main=True))
     resolution = resolve_with(request, seen if known is None else known.continued(seen))
     console.warnings(resolution.warnings)
     if arguments.strict and resolution.warnings:

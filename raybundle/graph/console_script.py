@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from raybundle.errors import UsageError
 from raybundle.graph.generated import Generated
+from raybundle.graph.nearest import nearest
+from raybundle.graph.stand_in import advice, driver_name, function_code, program_code
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,11 +43,7 @@ def console_script(name: str, project: Path, interpreter: Interpreter) -> Genera
     """
     entry = next(_entries(name, project, interpreter), None)
     if entry is None:
-        raise UsageError(
-            f"the target {name} does not exist: it is no file, no directory with a `__main__.py`, "
-            f"and no script of the project {project}",
-            hint="name a file, or a script of [project.scripts] in pyproject.toml",
-        )
+        raise _not_of_project(name, project, interpreter)
     found = _REFERENCE.fullmatch(entry.reference)
     if found is None:
         raise UsageError(
@@ -60,6 +59,37 @@ def console_script(name: str, project: Path, interpreter: Interpreter) -> Genera
     ]
     content = "".join(f"{line}\n" for line in lines).encode()
     return Generated(project / DIRECTORY / name, content, entry.file, (entry.line,) * len(lines))
+
+
+def _not_of_project(name: str, project: Path, interpreter: Interpreter) -> UsageError:
+    """Return the error that tells how to run a program of another distribution, or of the nodes."""
+    for file in _entry_points(interpreter):
+        found = _REFERENCE.fullmatch(_installed(file).get(name, ""))
+        if found:
+            owner = file.parent.name.removesuffix(".dist-info").partition("-")[0]
+            text = f"`{name}` is a program of {owner}, and a bundle runs a script of the project"
+            return UsageError(text, hint=advice(name, driver_name(name), function_code(*found.groups())))
+    if shutil.which(name):
+        text = f"`{name}` is a program of this machine, and a bundle runs a script of the project"
+        return UsageError(text, hint=advice(name, driver_name(name), program_code(name)))
+    return UsageError(
+        f"the target {name} does not exist: it is no file, no directory with a `__main__.py`, "
+        f"and no script of the project {project}",
+        hint=f"name a file, or a script of [project.scripts] in pyproject.toml{nearest(name, Path())}",
+    )
+
+
+def _entry_points(interpreter: Interpreter) -> Iterator[Path]:
+    for directory in interpreter.site:
+        yield from sorted(Path(directory).glob("*.dist-info/entry_points.txt"))
+
+
+def declares_script(name: str, project: Path) -> bool:
+    """Claim that pyproject.toml of the project declares a console script of this name."""
+    try:
+        return name in _declared(project / "pyproject.toml")
+    except UsageError:  # it is told when the script is made
+        return False
 
 
 def _entries(name: str, project: Path, interpreter: Interpreter) -> Iterator[_Entry]:

@@ -9,19 +9,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from raybundle.errors import BundleError
+from raybundle.errors import BundleError, UsageError
 from raybundle.graph.cache import read_noted
 from raybundle.graph.console_script import console_script
 from raybundle.graph.driver_path import driver_path
 from raybundle.graph.edit_order import refuse_early_imports
 from raybundle.graph.exhaustive import assert_never
-from raybundle.graph.find import Directories, Finder, FirstParty, Namespace
+from raybundle.graph.find import Directories, Finder, FirstParty, Namespace, StandardLibrary, ThirdParty
 from raybundle.graph.interpreter import PATH_OPTIONS
 from raybundle.graph.layout import project_roots
 from raybundle.graph.notebook import notebook_script
 from raybundle.graph.parsing import parse
 from raybundle.graph.path_edits import Edits, evaluate
 from raybundle.graph.project import first_directory
+from raybundle.graph.stand_in import advice, driver_name, module_code
 from raybundle.graph.start import Start
 from raybundle.model import (
     ConsoleScriptTarget,
@@ -166,6 +167,11 @@ def _find_module(name: str, finder: Finder) -> tuple[str, FirstParty]:
             return _find_module(f"{name}.__main__", finder)
         case FirstParty() as found if not found.is_extension:
             return name, found
+        case ThirdParty() | StandardLibrary():
+            raise UsageError(
+                f"`-m {name}` is no module of this project, and a bundle runs a script of the project",
+                hint=advice(f"-m {name}", driver_name(name), module_code(name)),
+            )
         case _:
             raise BundleError(
                 f"`-m {name}` is no module of this project",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from raybundle.errors import UsageError
 from raybundle.graph.console_script import DIRECTORY
 from raybundle.graph.exhaustive import assert_never
+from raybundle.graph.nearest import nearest
 from raybundle.model import (
     ConsoleScriptTarget,
     DirectoryTarget,
@@ -43,7 +44,8 @@ def find_target(name: str, base: Path | None = None, options: tuple[str, ...] = 
     if _is_command(name):
         return ConsoleScriptTarget(name, options)
     if not path.is_dir():
-        raise UsageError(f"the target {name} does not exist", hint="name the script that is the driver")
+        hint = f"name the script that is the driver{nearest(name, base or Path())}"
+        raise UsageError(f"the target {name} does not exist", hint=hint)
     hint = "name the script that is the driver, or write `__main__.py` in the directory"
     raise UsageError(f"the target {name} is a directory without `__main__.py`", hint=hint)
 

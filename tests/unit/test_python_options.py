@@ -12,6 +12,7 @@ from raybundle.errors import UsageError
         ("job.py -u x", [], ["job.py", "-u", "x"]),
         ("-u job.py", [], ["job.py"]),
         ("-uIm pkg -E", ["-I"], ["-m", "pkg", "-E"]),
+        ("-uc pass -m", [], ["-c", "pass", "-m"]),
         ("-mpkg.mod x", [], ["-m", "pkg.mod", "x"]),
         ("-P -sE job.py", ["-P", "-s", "-E"], ["job.py"]),
         ("-W error -Wignore::X -X dev job.py", ["-Werror", "-Wignore::X", "-Xdev"], ["job.py"]),
@@ -28,7 +29,6 @@ def test_options_of_python_end_where_its_target_begins(
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["-c", "pass"], "`-c` of Python cannot be carried out"),
         (["-uS", "job.py"], "`-S` of Python cannot be carried out"),
         (["-OO", "job.py"], "`-O` of Python cannot be carried out"),
         (["-Z", "job.py"], "`-Z` of Python cannot be carried out"),

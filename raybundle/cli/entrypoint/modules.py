@@ -1,0 +1,45 @@
+"""`python -m MODULE`: the project's modules run; those of Python and known tools are answered."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from raybundle.cli.entrypoint.launchers import module_driver
+from raybundle.cli.entrypoint.model import Answer, Run
+
+if TYPE_CHECKING:
+    from raybundle.cli.entrypoint.model import Outcome, Surroundings
+
+_RUNNERS = frozenset(["torch", "accelerate", "deepspeed", "horovod", "pytest", "coverage", "streamlit"])
+"""Top-level names of distributions whose module runs files that its arguments name."""
+_DEBUGGERS = frozenset(["pdb", "ipdb", "pudb", "debugpy"])
+
+
+def module_run(
+    module: str, arguments: tuple[str, ...], options: tuple[str, ...], here: Surroundings
+) -> Outcome:
+    """Returns what `python OPTIONS -m MODULE ARGS…` runs."""
+    top = module.partition(".")[0]
+    words = ("-m", module, *arguments)
+    if any(here.include(f"{root}{top}{suffix}") for root in ("", "src/") for suffix in ("", ".py")):
+        return Run(words, options)
+    if module == "runpy" and arguments:
+        return Run(("-m", *arguments), options)
+    if top in _DEBUGGERS:
+        return _debugger(module, arguments)
+    if top in sys.stdlib_module_names:
+        text = f"`-m {module}` is a module of Python, and a bundle runs a script of the project"
+        return module_driver(module, arguments, here, text)
+    if top in _RUNNERS:
+        text = f"`-m {module}` is a module of another distribution, and a bundle runs a script of the project"
+        return module_driver(module, arguments, here, text)
+    return Run(words, options)
+
+
+def _debugger(module: str, arguments: tuple[str, ...]) -> Answer:
+    """Returns the answer to a debugger: `python -m pdb -c continue job.py ARGS…` has the script inside."""
+    place = next((index for index, word in enumerate(arguments) if word.endswith(".py")), None)
+    text = f"a job has no terminal for `{module}`"
+    hint = "Ray has a debugger of its own: `breakpoint()` in the code, and `ray debug`"
+    return Answer(text, () if place is None else arguments[place:], hint=hint)
