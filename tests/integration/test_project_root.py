@@ -260,3 +260,15 @@ def test_a_traced_run_has_the_roots_of_the_job(work: Path) -> None:
 
     assert code == 0
     assert {"tools", "own"} <= {each.name for each in traced.modules}
+
+
+def test_metadata_that_an_earlier_install_left_at_the_root_is_not_taken(work: Path) -> None:
+    files = {"scripts/job.py": "import importlib.metadata\nimport tools\n", "tools.py": ""}
+    project = tree(
+        work / "p", {**files, "own.egg-info/PKG-INFO": "Metadata-Version: 2.1\nName: own\nVersion: 0\n"}
+    )
+
+    resolution = run(project / "scripts/job.py")
+
+    assert names(resolution) == {"__main__", "tools"}
+    assert not resolution.data
