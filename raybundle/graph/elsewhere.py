@@ -20,10 +20,13 @@ from raybundle.graph.ray_names import RAY_NAMES, RAY_TRIES
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
 
-    from raybundle.model import Resolution
+    from raybundle.model import Interpreter, Resolution
 
 _DIRECTORIES = 20_000
 """Directories that are looked into for a file of the right name; a second or so."""
+
+_HIDES = 2
+"""Oddness of a folder that would hide modules of Python or Ray."""
 
 _NOT_OURS = ("__pycache__", "node_modules", "site-packages")
 
@@ -54,6 +57,8 @@ def elsewhere(project: Path, names: Collection[str]) -> Iterator[Place]:
 
     Folders of environments and of other tools are not looked into, nor is what git ignores taken.
     """
+    if not names:
+        return
     found = _not_ignored(_places(str(project), str(project), names))
     yield from found
     top = repository_of(str(project))
@@ -98,10 +103,8 @@ def _walk(top: str) -> Iterator[tuple[str, list[str], list[str]]]:
         yield directory, names, files
 
 
-def find_roots(resolution: Resolution) -> list[Place]:
-    """Return places of the missing imports of a resolution, in as few roots as can be."""
-    project, interpreter = resolution.project, resolution.interpreter
-    names = {str(each.name) for each in resolution.missing}
+def find_roots(project: Path, interpreter: Interpreter, names: Collection[str]) -> list[Place]:
+    """Return places of the modules `names` in the project, in as few roots as can be."""
     by_root: dict[str, list[Place]] = {}
     for place in elsewhere(project, names):
         finder = Finder((os.path.normpath(join(project, place.root)),), interpreter)
@@ -125,21 +128,39 @@ def find_roots(resolution: Resolution) -> list[Place]:
 def _oddness(project: Path, root: str, library: frozenset[str]) -> tuple[int, int, str]:
     """Return a key that puts folders last that would hide what Python and Ray import, or are packages."""
     inside = {each.removesuffix(".py") for each in os.listdir(project / root)}  # noqa: PTH208 - names alone
-    odd = 2 * bool(inside & (library | RAY_NAMES | RAY_TRIES)) + ("__init__" in inside)
+    odd = _HIDES * bool(inside & (library | RAY_NAMES | RAY_TRIES)) + ("__init__" in inside)
     return odd, root.count("/"), root
+
+
+def remedy_of_absent(resolution: Resolution, declared: Iterable[str]) -> Remedy | None:
+    """Return roots that have what functions import and the path does not have, untried.
+
+    Folders are left out that would hide what Python or Ray import.
+    """
+    interpreter, project = resolution.interpreter, resolution.project
+    names = {each.name for each in resolution.absent if each.kind == "function" and "." not in each.name}
+    places = [
+        each
+        for each in find_roots(project, interpreter, names)
+        if _oddness(project, each.root, interpreter.stdlib_names)[0] < _HIDES
+    ]
+    roots = (*(each for each in declared if each != str(project)), *(each.root for each in places))
+    found = frozenset(each.name for each in places)
+    return Remedy(tuple(dict.fromkeys(roots)), tuple(places), found) if places else None
 
 
 def hints_for(resolution: Resolution, remedy: Remedy | None) -> list[str]:
     """Return what to do about the missing imports of a resolution."""
     settled = remedy.settled if remedy else frozenset()
-    hints = [_roots_hint(remedy, resolution.project)] if remedy and settled else []
+    hints = [roots_hint(remedy, resolution.project)] if remedy and settled else []
     left = [each for each in resolution.missing if each.name not in settled]
     if left:
         hints.append(hint_of_missing(left[0], resolution.interpreter))
     return hints
 
 
-def _roots_hint(remedy: Remedy, project: Path) -> str:
+def roots_hint(remedy: Remedy, project: Path) -> str:
+    """Return the setting to write, and what is there."""
     roots = json.dumps(list(remedy.roots), ensure_ascii=False)
     there = dict.fromkeys(_shown(each, project) for each in remedy.places)
     return f"`roots = {roots}` in [tool.raybundle]: {_and(list(there))} there"

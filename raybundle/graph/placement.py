@@ -63,7 +63,7 @@ def place(
 
 
 def _entries(closure: Closure, data: Iterable[Candidate], finder: Finder) -> list[str]:
-    """Return the entries that hold something: those of Python's path, of editable finders, and added roots."""
+    """Return the entries that hold something: Python's path, editable finders, added roots."""
     held = {each.found.entry for each in closure.reached.values() if isinstance(each.found, FirstParty)}
     held |= {each.entry for each in data if each.of_package}
     ordered = [entry for entry in finder.path if entry in held]

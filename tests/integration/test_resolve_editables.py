@@ -186,6 +186,6 @@ def test_the_project_s_root_comes_after_what_an_editable_finder_maps(venv: Path,
     script = ScriptTarget(work / "project/scripts/job.py")
     resolution = resolve(script, ResolveSettings(include=("outside",)), found, work / "project", cache)
 
-    files = {module.name: module.path for module in resolution.modules}
+    files = {str(module.name): module.path for module in resolution.modules}
     assert files["outside"] == "project/libs/outside/__init__.py"
     assert resolution.path == ("project:scripts", "stdlib", "project:libs", "project:.", "ray")
