@@ -100,10 +100,10 @@ def test_a_folder_above_a_nested_project_is_named(work: Workplace) -> None:
     repository = tree(work.directory / "p", {**files, "scripts/pyproject.toml": ""})
     git(repository, "init", "--quiet")
 
-    said = refused(work, repository, "scripts/job.py")
+    said = refused(work, repository / "scripts", "job.py")
 
     assert sorted(follow(said, repository / "scripts")) == ["..", "../libs"]
-    assert {"tools", "shared"} < modules(work, repository, "scripts/job.py")
+    assert {"tools", "shared"} < modules(work, repository / "scripts", "job.py")
 
 
 def test_the_folder_that_has_most_of_them_is_named(work: Workplace) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from raybundle.graph.answers import answer
 from raybundle.graph.cache import ScanCache
 from raybundle.graph.interpreter import describe
 from raybundle.graph.resolve import ResolveSettings, require_complete, resolve
@@ -238,15 +239,36 @@ def test_an_included_script_that_imports_its_neighbour_is_not_refused(work: Path
     assert not resolution.warnings
 
 
-def test_a_nested_project_of_the_scripts_is_the_project(work: Path) -> None:
-    project = tree(
-        work / "p", {"scripts/pyproject.toml": "", "scripts/jobs/job.py": "import tools\n", "tools.py": ""}
-    )
+def placed(script: Path, cwd: Path, settings: ResolveSettings | None = None) -> list[str]:
+    found, cache = interpreter(cwd), ScanCache(script.parent / "cache")
+    resolution = answer(ScriptTarget(script), settings or ResolveSettings(), found, cwd, cache)
+    return [str(each.path) for each in resolution.modules if each.path]
 
-    resolution = run(project / "scripts/jobs/job.py")
 
-    assert resolution.project == project / "scripts"
-    assert [each.name for each in resolution.missing] == ["tools"]
+def test_a_nested_project_sees_the_outer_one_where_the_command_is_given_there(work: Path) -> None:
+    files = {"scripts/pyproject.toml": "", "scripts/jobs/job.py": "import tools\n", "tools.py": ""}
+    project = tree(work / "p", files)
+    script = project / "scripts/jobs/job.py"
+
+    assert run(script).project == project / "scripts"
+    assert placed(script, project) == ["project/jobs/job.py", "root-1/tools.py"]
+    assert placed(script, project / "scripts") == ["project/jobs/job.py"]
+    assert placed(script, work) == ["project/jobs/job.py"]
+
+
+def test_without_any_mark_of_a_project_the_current_directory_is_a_root(work: Path) -> None:
+    for name, text in {
+        "p/scripts/job.py": "import tools\n",
+        "p/tools.py": "",
+        "tools/__init__.py": "",
+    }.items():
+        (work / name).parent.mkdir(parents=True, exist_ok=True)
+        (work / name).write_text(text)
+    script = work / "p/scripts/job.py"
+
+    assert placed(script, work / "p/scripts") == ["project/job.py"]
+    assert placed(script, work / "p") == ["project/job.py", "root-1/tools.py"]
+    assert placed(script, work) == ["project/job.py", "root-1/tools/__init__.py"]
 
 
 def test_a_traced_run_has_the_roots_of_the_job(work: Path) -> None:
