@@ -150,7 +150,23 @@ def test_an_installed_module_stays_and_a_warning_names_the_one_at_the_root(
     assert names(before) == names(after) == {"__main__"}
     assert before.path == after.path
     taken, other = site_packages(bare_venv) / "tools.py", project / "tools/__init__.py"
-    assert f"`tools` is {taken}, as Python takes it here; plain Ray would take {other}" in texts(before)
+    assert f"`tools` is {taken}, as Python takes it here, and not {other}" in texts(before)
+    assert not after.warnings
+
+
+def test_a_copy_of_the_project_that_is_installed_is_warned_of_until_it_is_editable(
+    work: Path, bare_venv: Path
+) -> None:
+    project = tree(work / "p", {"scripts/job.py": "import own\n", "src/own/__init__.py": ""})
+    shutil.copytree(project / "src/own", site_packages(bare_venv) / "own")
+
+    before = in_venv(project / "scripts/job.py", bare_venv)
+    shutil.rmtree(site_packages(bare_venv) / "own")
+    (site_packages(bare_venv) / "own.pth").write_text(f"{project}/src\n")
+    after = in_venv(project / "scripts/job.py", bare_venv)
+
+    assert f"{project}/src/own/__init__.py" in "".join(texts(before))
+    assert names(after) == {"__main__", "own"}
     assert not after.warnings
 
 
