@@ -124,11 +124,9 @@ def _command(run: Run, interpreter: Interpreter, log: str) -> list[str]:
 
 
 def _added_roots(run: Run, interpreter: Interpreter) -> list[str]:
-    return (
-        []
-        if interpreter.safe_path
-        else list(added_roots(str(run.project), str(run.cwd.resolve()), Directories()))
-    )
+    if interpreter.safe_path:
+        return []
+    return list(added_roots(str(run.project), str(run.cwd.resolve()), Directories()))
 
 
 def _run(command: list[str], run: Run) -> int:
