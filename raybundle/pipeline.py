@@ -155,7 +155,8 @@ def _remedy(request: Request, resolution: Resolution) -> Remedy | None:
     missing = {each.name for each in resolution.missing}
     places, tried = [], None
     for _ in range(_ROUNDS):
-        found = find_roots(resolution)
+        names = {str(each.name) for each in resolution.missing}
+        found = find_roots(resolution.project, resolution.interpreter, names)
         if not found:
             break
         places += found

@@ -12,7 +12,7 @@ from raybundle.graph.names import with_ancestors
 from raybundle.model import Absent, Missing, Warning
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator
     from pathlib import Path
 
     from raybundle.graph.closure import Closure
@@ -85,8 +85,11 @@ def _in_order(misses: Iterable[Edge]) -> tuple[Missing, ...]:
     return tuple(sorted(found, key=lambda each: (str(each.file), each.line, each.name, each.importer)))
 
 
-def with_warning(resolution: Resolution) -> Resolution:
-    """Return a resolution with one warning about all imports that resolve nowhere and may never run."""
+def with_warning(resolution: Resolution, hint: str = "", hinted: Collection[str] = ()) -> Resolution:
+    """Return a resolution with one warning about all imports that resolve nowhere and may never run.
+
+    `hint` settles those that are named in `hinted`.
+    """
     if not resolution.absent:
         return resolution
     ordered = sorted(resolution.absent, key=lambda each: (_KINDS.index(each.kind), -each.count, each.name))
@@ -94,7 +97,9 @@ def with_warning(resolution: Resolution) -> Resolution:
     if ordered[SHOWN:]:
         lines.append(f"and {len(ordered) - SHOWN} more: {', '.join(_left(ordered[SHOWN:]))}")
     text = "\n  ".join(["imports that resolve nowhere and may never run", *lines])
-    warning = Warning(text, None, None, hint_of_absent(each.name for each in ordered))
+    left = [each.name for each in ordered if each.name not in hinted]
+    hints = [each for each in (hint, hint_of_absent(left) if left else "") if each]
+    warning = Warning(text, None, None, "; ".join(hints))
     return replace(resolution, warnings=(*resolution.warnings, warning))
 
 

@@ -91,7 +91,7 @@ def _key(question: Question) -> str:
         sys.byteorder,
         [os.geteuid(), os.getegid(), *os.getgroups()],  # they decide what can be read
         repr(question.target),
-        [str(project), str(question.cwd) if isinstance(question.target, ModuleTarget) else ""],
+        [str(project), str(question.cwd) if _counts(question.cwd, question.target, project) else ""],
         [[each.name, _plain(getattr(settings, each.name))] for each in fields(settings)],
         [[each.name, _plain(getattr(interpreter, each.name))] for each in fields(interpreter)],
         [_real(each) for each in (*interpreter.path, *(str(project / root) for root in settings.roots))],
@@ -99,6 +99,11 @@ def _key(question: Question) -> str:
         _matched(project, settings.include),
     ]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
+
+
+def _counts(cwd: Path, target: Target, project: Path) -> bool:
+    """Claims that the current directory may be on the path: as that of `-m`, or as one above the project."""
+    return isinstance(target, ModuleTarget) or (cwd != project and project.is_relative_to(cwd))
 
 
 def _plain(value: Any) -> Any:

@@ -17,7 +17,7 @@ from raybundle.graph.edit_order import refuse_early_imports
 from raybundle.graph.exhaustive import assert_never
 from raybundle.graph.find import Directories, Finder, FirstParty, Namespace, StandardLibrary, ThirdParty
 from raybundle.graph.interpreter import PATH_OPTIONS
-from raybundle.graph.layout import project_roots
+from raybundle.graph.layout import added_roots
 from raybundle.graph.notebook import notebook_script
 from raybundle.graph.parsing import parse
 from raybundle.graph.path_edits import Edits, evaluate
@@ -78,7 +78,7 @@ class DriverPath:
 def find_start(path: DriverPath, interpreter: Interpreter, made: Generated | None) -> tuple[Finder, Start]:
     """Return the finder for the driver's path, its own edits applied, and the driver itself."""
     directories = Directories()
-    roots = {} if interpreter.safe_path else project_roots(str(path.project), directories)
+    roots = {} if interpreter.safe_path else added_roots(str(path.project), str(path.cwd), directories)
 
     def after(some: tuple[Edit, ...]) -> Finder:
         own = path.on(interpreter, Edits(some))

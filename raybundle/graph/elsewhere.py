@@ -20,10 +20,16 @@ from raybundle.graph.ray_names import RAY_NAMES, RAY_TRIES
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
 
-    from raybundle.model import Resolution
+    from raybundle.model import Interpreter, Resolution
 
 _DIRECTORIES = 20_000
 """Directories that are looked into for a file of the right name; a second or so."""
+
+_FEW = 2_000
+"""The same, where the job may do without it."""
+
+_HIDES = 2
+"""Oddness of a folder that would hide modules of Python or Ray."""
 
 _NOT_OURS = ("__pycache__", "node_modules", "site-packages")
 
@@ -49,17 +55,20 @@ class Remedy:
     """Names that resolve with `roots`."""
 
 
-def elsewhere(project: Path, names: Collection[str]) -> Iterator[Place]:
+def elsewhere(project: Path, names: Collection[str], most: int = _DIRECTORIES) -> Iterator[Place]:
     """Yield the places of `names` in the project; of those that it does not have, in its repository.
 
-    Folders of environments and of other tools are not looked into, nor is what git ignores taken.
+    Folders of environments and of other tools are not looked into, nor is what git ignores taken. Of each
+    of the two, at most `most` directories are looked into.
     """
-    found = _not_ignored(_places(str(project), str(project), names))
+    if not names:
+        return
+    found = _not_ignored(_places(str(project), str(project), names, most))
     yield from found
     top = repository_of(str(project))
     left = set(names) - {each.name for each in found}
     if left and top is not None and top != str(project):
-        yield from _not_ignored(_places(top, str(project), left))
+        yield from _not_ignored(_places(top, str(project), left, most))
 
 
 def _not_ignored(places: Iterable[Place]) -> list[Place]:
@@ -68,10 +77,10 @@ def _not_ignored(places: Iterable[Place]) -> list[Place]:
     return [each for each in places if each.file not in ignored]
 
 
-def _places(top: str, project: str, names: Collection[str]) -> Iterator[Place]:
+def _places(top: str, project: str, names: Collection[str], most: int) -> Iterator[Place]:
     directories = Directories()
     wanted = [(name, *name.rpartition(".")[::2]) for name in sorted(names)]
-    for directory, below, files in _walk(top):
+    for directory, below, files in _walk(top, most):
         for name, parent, tail in wanted:
             inside = os.sep + parent.replace(".", os.sep) if parent else ""
             if not directory.endswith(inside) or len(directory) - len(inside) < len(top):
@@ -87,9 +96,9 @@ def _places(top: str, project: str, names: Collection[str]) -> Iterator[Place]:
                 yield Place(name, root, Path(directory, tail))
 
 
-def _walk(top: str) -> Iterator[tuple[str, list[str], list[str]]]:
+def _walk(top: str, most: int) -> Iterator[tuple[str, list[str], list[str]]]:
     for number, (directory, names, files) in enumerate(os.walk(top)):
-        if number == _DIRECTORIES:
+        if number == most:
             return
         names[:] = sorted(each for each in names if not each.startswith(".") and each not in _NOT_OURS)
         if "pyvenv.cfg" in files:
@@ -98,12 +107,12 @@ def _walk(top: str) -> Iterator[tuple[str, list[str], list[str]]]:
         yield directory, names, files
 
 
-def find_roots(resolution: Resolution) -> list[Place]:
-    """Return places of the missing imports of a resolution, in as few roots as can be."""
-    project, interpreter = resolution.project, resolution.interpreter
-    names = {str(each.name) for each in resolution.missing}
+def find_roots(
+    project: Path, interpreter: Interpreter, names: Collection[str], most: int = _DIRECTORIES
+) -> list[Place]:
+    """Return places of the modules `names` in the project, in as few roots as can be."""
     by_root: dict[str, list[Place]] = {}
-    for place in elsewhere(project, names):
+    for place in elsewhere(project, names, most):
         finder = Finder((os.path.normpath(join(project, place.root)),), interpreter)
         if isinstance(finder.find(place.name), (FirstParty, Namespace)):
             by_root.setdefault(place.root, []).append(place)
@@ -124,22 +133,41 @@ def find_roots(resolution: Resolution) -> list[Place]:
 
 def _oddness(project: Path, root: str, library: frozenset[str]) -> tuple[int, int, str]:
     """Return a key that puts folders last that would hide what Python and Ray import, or are packages."""
-    inside = {each.removesuffix(".py") for each in os.listdir(project / root)}  # noqa: PTH208 - names alone
-    odd = 2 * bool(inside & (library | RAY_NAMES | RAY_TRIES)) + ("__init__" in inside)
+    listing = Directories().list(str(project / root))
+    inside = {each.removesuffix(".py") for each in listing.files | listing.directories}
+    odd = _HIDES * bool(inside & (library | RAY_NAMES | RAY_TRIES)) + ("__init__" in inside)
     return odd, root.count("/"), root
+
+
+def remedy_of_absent(resolution: Resolution, declared: Iterable[str]) -> Remedy | None:
+    """Return roots that have what functions import and the path does not have, untried.
+
+    Folders are left out that would hide what Python or Ray import.
+    """
+    interpreter, project = resolution.interpreter, resolution.project
+    names = {each.name for each in resolution.absent if each.kind == "function" and "." not in each.name}
+    places = [
+        each
+        for each in find_roots(project, interpreter, names, _FEW)
+        if _oddness(project, each.root, interpreter.stdlib_names)[0] < _HIDES
+    ]
+    roots = (*(each for each in declared if each != str(project)), *(each.root for each in places))
+    found = frozenset(each.name for each in places)
+    return Remedy(tuple(dict.fromkeys(roots)), tuple(places), found) if places else None
 
 
 def hints_for(resolution: Resolution, remedy: Remedy | None) -> list[str]:
     """Return what to do about the missing imports of a resolution."""
     settled = remedy.settled if remedy else frozenset()
-    hints = [_roots_hint(remedy, resolution.project)] if remedy and settled else []
+    hints = [roots_hint(remedy, resolution.project)] if remedy and settled else []
     left = [each for each in resolution.missing if each.name not in settled]
     if left:
         hints.append(hint_of_missing(left[0], resolution.interpreter))
     return hints
 
 
-def _roots_hint(remedy: Remedy, project: Path) -> str:
+def roots_hint(remedy: Remedy, project: Path) -> str:
+    """Return the setting to write, and what is there."""
     roots = json.dumps(list(remedy.roots), ensure_ascii=False)
     there = dict.fromkeys(_shown(each, project) for each in remedy.places)
     return f"`roots = {roots}` in [tool.raybundle]: {_and(list(there))} there"

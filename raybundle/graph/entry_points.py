@@ -70,9 +70,8 @@ class EntryPoints:
     def described(self) -> list[Described]:
         """Every distribution on the path, in its order."""
         if self._described is None:
-            self._described = [
-                each for entry in self.finder.path for each in _described_in(entry, self.finder)
-            ]
+            own = [entry for entry in self.finder.path if entry not in self.finder.added]
+            self._described = [each for entry in own for each in _described_in(entry, self.finder)]
             self.followed += [each.source for each in self._described if each.source]
             self.asked += [f"{each.directory}/{name}" for each in self._described for name in _FILES]
         return self._described

@@ -47,6 +47,24 @@ _REWRITTEN = tuple(f"{each}.sources" for each in _HATCH)
 """Settings that map a folder to what it is called where it is installed."""
 
 
+def added_roots(project: str, cwd: str, directories: Directories) -> dict[str, str]:
+    """Return the roots that Python does not have: those of the project, and perhaps the current directory.
+
+    A command that is given above the project, where another project begins or where nothing marks the inner
+    one, means that directory: `--working-dir .` of Ray would have it on the path.
+    """
+    roots = project_roots(project, directories)
+    above = project.startswith(cwd.rstrip(os.sep) + os.sep)
+    if above and (_is_marked(cwd, directories) or not _is_marked(project, directories)):
+        roots.setdefault(cwd, "the current directory")
+    return roots
+
+
+def _is_marked(folder: str, directories: Directories) -> bool:
+    listing = directories.list(folder)
+    return bool({"pyproject.toml", ".git"} & (listing.files | listing.directories))
+
+
 def project_roots(project: str, directories: Directories) -> dict[str, str]:
     """Return the folders of a project in which its code is looked for, and what says so of each.
 

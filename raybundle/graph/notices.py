@@ -77,15 +77,18 @@ def of_shadowed_library(finder: Finder, reached: Collection[str]) -> Iterator[Wa
 
 
 def of_hidden_in_project(finder: Finder, closure: Closure) -> Iterator[Warning]:
-    """Yield a warning for each distribution's module that plain Ray would take from the project instead.
+    """Yield a warning for each distribution's module of which the project has one too.
 
-    Ray puts the working directory before site-packages; Python, run here, does not.
+    Python, run here, does not take that one; Ray does, which puts the working directory before site-packages.
     """
     for name in sorted({each.partition(".")[0] for each in closure.third_party} - RAY_NAMES):
         found, other = finder.find(name), finder.in_added(name)
         if other is not None and isinstance(found, ThirdParty):
-            text = f"`{name}` is {found.file}, as Python takes it here; plain Ray would take {other}"
-            yield Warning(text, Path(other), None, "rename the one of the project")
+            text = f"`{name}` is {found.file}, as Python takes it here, and not {other}"
+            hint = (
+                "if it is the same code, install the project as editable; else rename the one of the project"
+            )
+            yield Warning(text, Path(other), None, hint)
 
 
 def shadowed_in(closure: Closure) -> tuple[Shadowed, ...]:

@@ -63,11 +63,12 @@ def place(
 
 
 def _entries(closure: Closure, data: Iterable[Candidate], finder: Finder) -> list[str]:
-    """Return, in path order, the entries that hold something; editable finders come after the path."""
+    """Return the entries that hold something: Python's path, editable finders, added roots."""
     held = {each.found.entry for each in closure.reached.values() if isinstance(each.found, FirstParty)}
     held |= {each.entry for each in data if each.of_package}
     ordered = [entry for entry in finder.path if entry in held]
-    return ordered + sorted(held.difference(ordered))
+    own = [entry for entry in ordered if entry not in finder.added]
+    return own + sorted(held.difference(ordered)) + ordered[len(own) :]
 
 
 def _found_by(closure: Closure) -> dict[str, FoundBy]:
@@ -117,6 +118,8 @@ def _symbolic_path(
     stdlib, site = frozenset(finder.interpreter.stdlib), frozenset(finder.interpreter.site)
     symbols: list[RootSymbol] = []
     for entry in finder.path:
+        if entry in finder.added:
+            continue
         if entry in stdlib and finder.directories.list(entry).files:
             symbols.append(RootSymbol("stdlib"))
         elif entry in roots:
@@ -128,7 +131,7 @@ def _symbolic_path(
         for name, each in closure.reached.items()
         if name != "__main__" and isinstance(each.found, FirstParty)
     }
-    symbols += [root.symbol for entry, root in roots.items() if entry in imported]
+    symbols += [root.symbol for entry, root in roots.items() if entry in {*imported, *finder.added}]
     if layered and "layers" not in symbols:
         after = symbols.index(RootSymbol("stdlib")) + 1 if "stdlib" in symbols else len(symbols)
         symbols.insert(after, RootSymbol("layers"))  # the driver has removed its site-packages from the path

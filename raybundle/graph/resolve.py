@@ -38,7 +38,7 @@ from raybundle.graph.driver import (
 )
 from raybundle.graph.driver_path import declared_roots
 from raybundle.graph.eager import EAGER, loading_of, refuse_unparsed
-from raybundle.graph.elsewhere import hints_for
+from raybundle.graph.elsewhere import hints_for, remedy_of_absent, roots_hint
 from raybundle.graph.entry_points import EntryPoints, own_metadata
 from raybundle.graph.generated import Generated, relocated
 from raybundle.graph.git_ignored import repository_of
@@ -135,8 +135,14 @@ def resolve_recorded(
     resolution = _resolution(work, closure, data, shown, [*warnings, *left_out])
     _note(work, [str(each.file) for each in left_out], record)
     record.carry(each.file for each in data if each.of_package)
+    remedy = remedy_of_absent(resolution, settings.roots)
+    hint = roots_hint(remedy, work.project) if remedy else ""
     return Recorded(
-        with_warning(resolution if work.made is None else relocated(resolution, work.made)),
+        with_warning(
+            resolution if work.made is None else relocated(resolution, work.made),
+            hint,
+            remedy.settled if remedy else (),
+        ),
         record,
         work.cwd if work.start.depends_on_cwd else None,
         complete=_is_complete(work),

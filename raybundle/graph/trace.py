@@ -17,7 +17,7 @@ from raybundle.errors import BundleError, UsageError
 from raybundle.graph.driver_path import declared_roots
 from raybundle.graph.exhaustive import assert_never
 from raybundle.graph.find import Directories
-from raybundle.graph.layout import project_roots
+from raybundle.graph.layout import added_roots
 from raybundle.graph.project import first_directory
 from raybundle.graph.traced import DRIVER, Traced, TracedFile, TracedModule
 from raybundle.model import (
@@ -124,7 +124,9 @@ def _command(run: Run, interpreter: Interpreter, log: str) -> list[str]:
 
 
 def _added_roots(run: Run, interpreter: Interpreter) -> list[str]:
-    return [] if interpreter.safe_path else list(project_roots(str(run.project), Directories()))
+    if interpreter.safe_path:
+        return []
+    return list(added_roots(str(run.project), str(run.cwd.resolve()), Directories()))
 
 
 def _run(command: list[str], run: Run) -> int:

@@ -34,7 +34,7 @@ def refused(work: Workplace, project: Path, script: str) -> str:
 
 def follow(hint: str, project: Path) -> list[str]:
     """Writes what a hint says into the settings of a project, and returns the roots."""
-    [line] = re.findall(r"`(roots = \[.*\])` in \[tool.raybundle\]", hint)
+    [line] = re.findall(r"`(roots = \[[^]]*\])` in \[tool.raybundle\]", hint)
     kept = [each for each in (project / "pyproject.toml").read_text().splitlines() if "roots =" not in each]
     settings = [each for each in kept if each != "[tool.raybundle]"]
     (project / "pyproject.toml").write_text("\n".join([*settings, "[tool.raybundle]", line, ""]))
@@ -100,10 +100,10 @@ def test_a_folder_above_a_nested_project_is_named(work: Workplace) -> None:
     repository = tree(work.directory / "p", {**files, "scripts/pyproject.toml": ""})
     git(repository, "init", "--quiet")
 
-    said = refused(work, repository, "scripts/job.py")
+    said = refused(work, repository / "scripts", "job.py")
 
     assert sorted(follow(said, repository / "scripts")) == ["..", "../libs"]
-    assert {"tools", "shared"} < modules(work, repository, "scripts/job.py")
+    assert {"tools", "shared"} < modules(work, repository / "scripts", "job.py")
 
 
 def test_the_folder_that_has_most_of_them_is_named(work: Workplace) -> None:
@@ -146,3 +146,36 @@ def test_a_module_of_a_package_that_is_found_has_no_other_folder(work: Workplace
     project = tree(work.directory / "p", files)
 
     assert "roots = [" not in refused(work, project, "job.py")
+
+
+def test_the_warning_about_what_functions_import_names_its_folder(work: Workplace) -> None:
+    files = {
+        "pyproject.toml": '[tool.raybundle]\nroots = ["known"]\n',
+        "job.py": "def later():\n    import helper\n    import nowhere\n    import pkg.absent\nimport pkg\n",
+        "libs/helper.py": "",
+        "libs/pkg/absent.py": "",
+        "pkg/__init__.py": "",
+        "known/one.py": "",
+        "hiding/nowhere.py": "",
+        "hiding/types.py": "",
+    }
+    project = tree(work.directory / "p", files)
+
+    done = work.raybundle("plan", "job.py", cwd=project)
+    assert follow(done.stderr, project) == ["known", "libs"]
+    after = work.raybundle("--json", "plan", "job.py", cwd=project)
+
+    assert done.returncode == after.returncode == 0, done.stderr + after.stderr
+    assert "libs/helper.py is there; if the job does without them" in done.stderr
+    assert 'optional = ["nowhere", "pkg.absent"]' in done.stderr
+    assert "helper" in {each["name"] for each in json.loads(after.stdout)["modules"]}
+    assert "roots = [" not in after.stderr
+
+
+def test_the_warning_ends_with_its_hint(work: Workplace) -> None:
+    files = {"job.py": "def later():\n    import helper\n", "libs/helper.py": ""}
+    project = tree(work.directory / "p", files)
+
+    follow(work.raybundle("plan", "job.py", cwd=project).stderr, project)
+
+    assert modules(work, project, "job.py") == {"__main__", "helper"}

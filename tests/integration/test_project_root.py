@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from raybundle.graph.answers import answer
 from raybundle.graph.cache import ScanCache
 from raybundle.graph.interpreter import describe
 from raybundle.graph.resolve import ResolveSettings, require_complete, resolve
@@ -149,7 +150,23 @@ def test_an_installed_module_stays_and_a_warning_names_the_one_at_the_root(
     assert names(before) == names(after) == {"__main__"}
     assert before.path == after.path
     taken, other = site_packages(bare_venv) / "tools.py", project / "tools/__init__.py"
-    assert f"`tools` is {taken}, as Python takes it here; plain Ray would take {other}" in texts(before)
+    assert f"`tools` is {taken}, as Python takes it here, and not {other}" in texts(before)
+    assert not after.warnings
+
+
+def test_a_copy_of_the_project_that_is_installed_is_warned_of_until_it_is_editable(
+    work: Path, bare_venv: Path
+) -> None:
+    project = tree(work / "p", {"scripts/job.py": "import own\n", "src/own/__init__.py": ""})
+    shutil.copytree(project / "src/own", site_packages(bare_venv) / "own")
+
+    before = in_venv(project / "scripts/job.py", bare_venv)
+    shutil.rmtree(site_packages(bare_venv) / "own")
+    (site_packages(bare_venv) / "own.pth").write_text(f"{project}/src\n")
+    after = in_venv(project / "scripts/job.py", bare_venv)
+
+    assert f"{project}/src/own/__init__.py" in "".join(texts(before))
+    assert names(after) == {"__main__", "own"}
     assert not after.warnings
 
 
@@ -238,15 +255,36 @@ def test_an_included_script_that_imports_its_neighbour_is_not_refused(work: Path
     assert not resolution.warnings
 
 
-def test_a_nested_project_of_the_scripts_is_the_project(work: Path) -> None:
-    project = tree(
-        work / "p", {"scripts/pyproject.toml": "", "scripts/jobs/job.py": "import tools\n", "tools.py": ""}
-    )
+def placed(script: Path, cwd: Path, settings: ResolveSettings | None = None) -> list[str]:
+    found, cache = interpreter(cwd), ScanCache(script.parent / "cache")
+    resolution = answer(ScriptTarget(script), settings or ResolveSettings(), found, cwd, cache)
+    return [str(each.path) for each in resolution.modules if each.path]
 
-    resolution = run(project / "scripts/jobs/job.py")
 
-    assert resolution.project == project / "scripts"
-    assert [each.name for each in resolution.missing] == ["tools"]
+def test_a_nested_project_sees_the_outer_one_where_the_command_is_given_there(work: Path) -> None:
+    files = {"scripts/pyproject.toml": "", "scripts/jobs/job.py": "import tools\n", "tools.py": ""}
+    project = tree(work / "p", files)
+    script = project / "scripts/jobs/job.py"
+
+    assert run(script).project == project / "scripts"
+    assert placed(script, project) == ["project/jobs/job.py", "root-1/tools.py"]
+    assert placed(script, project / "scripts") == ["project/jobs/job.py"]
+    assert placed(script, work) == ["project/jobs/job.py"]
+
+
+def test_without_any_mark_of_a_project_the_current_directory_is_a_root(work: Path) -> None:
+    for name, text in {
+        "p/scripts/job.py": "import tools\n",
+        "p/tools.py": "",
+        "tools/__init__.py": "",
+    }.items():
+        (work / name).parent.mkdir(parents=True, exist_ok=True)
+        (work / name).write_text(text)
+    script = work / "p/scripts/job.py"
+
+    assert placed(script, work / "p/scripts") == ["project/job.py"]
+    assert placed(script, work / "p") == ["project/job.py", "root-1/tools.py"]
+    assert placed(script, work) == ["project/job.py", "root-1/tools/__init__.py"]
 
 
 def test_a_traced_run_has_the_roots_of_the_job(work: Path) -> None:
@@ -260,3 +298,15 @@ def test_a_traced_run_has_the_roots_of_the_job(work: Path) -> None:
 
     assert code == 0
     assert {"tools", "own"} <= {each.name for each in traced.modules}
+
+
+def test_metadata_that_an_earlier_install_left_at_the_root_is_not_taken(work: Path) -> None:
+    files = {"scripts/job.py": "import importlib.metadata\nimport tools\n", "tools.py": ""}
+    project = tree(
+        work / "p", {**files, "own.egg-info/PKG-INFO": "Metadata-Version: 2.1\nName: own\nVersion: 0\n"}
+    )
+
+    resolution = run(project / "scripts/job.py")
+
+    assert names(resolution) == {"__main__", "tools"}
+    assert not resolution.data

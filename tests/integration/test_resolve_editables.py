@@ -168,3 +168,24 @@ def test_a_minor_version_is_looked_up_on_path(work: Path) -> None:
     assert find_interpreter("3.12", work, {"PATH": str(work)}) == work / "python3.12"
     with pytest.raises(UsageError, match=r"`3\.13`"):
         find_interpreter("3.13", work, {"PATH": str(work)})
+
+
+def test_the_project_s_root_comes_after_what_an_editable_finder_maps(venv: Path, work: Path) -> None:
+    package(work / "project/libs/outside", __init__="", module="")
+    package(work / "project/outside", __init__="")
+    package(work / "project/scripts", job="import outside.module\nimport at_the_root\n")
+    (work / "project/at_the_root.py").touch()
+    (work / "project/pyproject.toml").touch()
+    mapping = {"outside": str(work / "project/libs/outside")}
+    (site_packages(venv) / "__editable___outside_1_finder.py").write_text(FINDER.format(mapping=mapping))
+    text = "import __editable___outside_1_finder; __editable___outside_1_finder.install()\n"
+    (site_packages(venv) / "__editable__.outside-1.pth").write_text(text)
+
+    found = describe(venv, {}, work, work / "cache")
+    cache = ScanCache(work / "cache")
+    script = ScriptTarget(work / "project/scripts/job.py")
+    resolution = resolve(script, ResolveSettings(include=("outside",)), found, work / "project", cache)
+
+    files = {str(module.name): module.path for module in resolution.modules}
+    assert files["outside"] == "project/libs/outside/__init__.py"
+    assert resolution.path == ("project:scripts", "stdlib", "project:libs", "project:.", "ray")
