@@ -71,7 +71,8 @@ def project_roots(project: str, directories: Directories) -> dict[str, str]:
     They are named by their place in the project, also where that is a link.
 
     The root comes first, as under Ray, which puts the working directory on the path; then the folders of the
-    project's own settings or `src/`, then those of the members of its workspace.
+    project's own settings or `src/`, then those of the members of its workspace, and of the projects that it
+    requires by their path.
 
     Args:
         project: an absolute path without symbolic links.
@@ -79,8 +80,10 @@ def project_roots(project: str, directories: Directories) -> dict[str, str]:
     """
     found = {project: PROJECT_ROOT}
     settings = _settings(project, directories)
-    for folder in (project, *_members(project, settings, directories)):
-        found.setdefault(folder, f"workspace of pyproject.toml: {os.path.relpath(folder, project)}")
+    parts = dict.fromkeys(_members(project, settings, directories), "workspace of")
+    parts |= {each: "required by" for each in _required(project, settings, directories) if each not in parts}
+    for folder, why in {project: "", **parts}.items():
+        found.setdefault(folder, f"{why} pyproject.toml: {os.path.relpath(folder, project)}")
         for root, source in _roots_of(folder, project, directories):
             found.setdefault(root, source)
     return found
@@ -96,7 +99,8 @@ def _roots_of(folder: str, project: str, directories: Directories) -> Iterator[t
     ]
     for name, source in named:
         root = os.path.normpath(join(folder, name))
-        if root.startswith(f"{project}{os.sep}") and _is_directory(root, directories):
+        inside = root.startswith((f"{project}{os.sep}", f"{folder}{os.sep}"))
+        if inside and _is_directory(root, directories):
             yield root, source
     source_folder = join(folder, "src")
     if _is_directory(source_folder, directories) and _is_layout(source_folder, directories):
@@ -193,6 +197,19 @@ def _members(project: str, settings: dict[str, Any], directories: Directories) -
             shown = os.path.relpath(folder, project)
             named = "pyproject.toml" in directories.list(folder).files
             if named and not any(fnmatchcase(shown, each.rstrip("/")) for each in excluded):
+                yield folder
+
+
+def _required(project: str, settings: dict[str, Any], directories: Directories) -> Iterator[str]:
+    """Yield the folders of projects that are required by their path, also beside this one (uv, Poetry)."""
+    groups = _at(settings, "tool.poetry.group")
+    tables = [_at(settings, key) for key in ("tool.uv.sources", "tool.poetry.dependencies")]
+    tables += [_at(each, "dependencies") for each in (groups.values() if isinstance(groups, dict) else ())]
+    values = [value for table in tables if isinstance(table, dict) for value in table.values()]
+    for each in (one for value in values for one in (value if isinstance(value, list) else [value])):
+        for path in _texts([_at(each, "path")]):
+            folder = os.path.normpath(join(project, path))
+            if folder != project and _is_directory(folder, directories):
                 yield folder
 
 

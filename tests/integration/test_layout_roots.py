@@ -223,3 +223,40 @@ def test_a_package_that_the_settings_call_otherwise_is_not_taken_for_one(work: P
     )
 
     assert [each.name for each in run(project).missing] == ["renamed"]
+
+
+BY_PATH = """[tool.uv.sources]
+gym-kit = { path = "./gym-kit", editable = true }
+libs = [{ path = "../libs" }]
+"""
+BY_PATH_IN_POETRY = """[tool.poetry.dependencies]
+gym-kit = { path = "gym-kit", develop = true }
+python = "^3.10"
+[tool.poetry.group.dev.dependencies]
+libs = { path = "../libs" }
+"""
+
+
+@pytest.mark.parametrize("settings", [BY_PATH, BY_PATH_IN_POETRY], ids=["uv", "poetry"])
+def test_projects_that_are_required_by_their_path_are_roots_with_their_own_layout(
+    work: Path, settings: str
+) -> None:
+    files = {
+        "pyproject.toml": settings,
+        "job.py": "import gymkit\nimport shared.part\n",
+        "gym-kit/gymkit.py": "",
+    }
+    project = tree(work / "repository/p", files)
+    tree(work / "repository/libs", {"pyproject.toml": "", "src/shared/part.py": ""})
+
+    resolution = run(project)
+
+    assert placed(resolution) == {
+        "gymkit": "project/gym-kit/gymkit.py",
+        "shared": "None",
+        "shared.part": "root-1/shared/part.py",
+    }
+    assert sources(resolution) == {
+        "project:gym-kit": "required by pyproject.toml: gym-kit",
+        "root:1": "../libs/src/",
+    }
