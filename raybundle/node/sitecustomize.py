@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 BOOT_FAILED = 78
 """Exit code of a process whose boot failed; EX_CONFIG of sysexits.h."""
 RAY_WORKER = "/ray/_private/workers/default_worker.py"
-"""What a raylet starts, with a fresh environment: nothing of a booted process is in it."""
+"""What a raylet starts."""
 PRIVATE = f"/tmp/raybundle-{os.getuid()}"
 _HERE = os.path.dirname(os.path.abspath(__file__))
 _LIBRARY = os.path.dirname(os.__file__)
@@ -32,12 +32,20 @@ def is_library(path: str) -> bool:
 
 
 def role() -> str:
-    """Returns `worker`, `driver` or `child`; the job's supervisor is a worker to Ray, and to us."""
+    """Returns `worker`, `driver` or `child`; the job's supervisor is a worker to Ray, and to us.
+
+    Variables alone do not say it: `env_vars` of a task may be a copy of the driver's environment.
+    """
+    if sys.argv[0].endswith(RAY_WORKER):
+        return "worker"
     if "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ and "RAYBUNDLE_DRIVER" not in os.environ:
         return "driver"
-    if "RAYBUNDLE_BOOTED" not in os.environ and sys.argv[0].endswith(RAY_WORKER):
-        return "worker"
     return "child"
+
+
+def inherited() -> bool:
+    """Claims that the environment comes from a booted process, and that Ray has not started this one."""
+    return "RAYBUNDLE_BOOTED" in os.environ and role() != "worker"
 
 
 def is_installer() -> bool:
@@ -45,9 +53,13 @@ def is_installer() -> bool:
 
     Ray's agent runs them with the job's variables and, where a runtime_env has `env_vars`, with its working
     directory on PYTHONPATH: the two share a dict (ray/_private/runtime_env/agent/runtime_env_agent.py).
+    These `env_vars` may be a copy of a driver's environment; the current directory is Ray's in any case
+    (`exec_cwd` in ray/_private/runtime_env/pip.py and uv.py).
     """
     made = "/runtime_resources/" in sys.prefix
-    return made and "RAYBUNDLE_BOOTED" not in os.environ and role() == "child"
+    if "RAYBUNDLE_BOOTED" in os.environ or role() != "child":
+        return made and os.getcwd().endswith("/exec_cwd")
+    return made
 
 
 def node() -> str:
@@ -149,7 +161,7 @@ def _stop(error: object) -> None:
     if role() != "worker":
         os._exit(BOOT_FAILED)
     module = type(sys)("raybundle_boot")
-    module.__dict__["ready"] = lambda: _refuse_tasks(line)
+    module.__dict__["ready"] = lambda *_: _refuse_tasks(line)
     sys.modules["raybundle_boot"] = module
 
 
@@ -173,11 +185,11 @@ def _start() -> None:
 
 def _step_aside() -> None:
     """Takes the job out of this process and of its children: they are to see the environment alone."""
-    for name in ("RAYBUNDLE_DIGEST", "RAYBUNDLE_BOOT"):
-        del os.environ[name]
-    rest = [entry for entry in os.environ.get("PYTHONPATH", "").split(":") if entry not in ("", _HERE)]
+    boot = f"{PRIVATE}/boot/{os.environ.pop('RAYBUNDLE_BOOT')}"
+    del os.environ["RAYBUNDLE_DIGEST"]
+    rest = [entry for entry in os.environ.get("PYTHONPATH", "").split(":") if entry not in ("", _HERE, boot)]
     os.environ["PYTHONPATH"] = ":".join(rest)
-    sys.path[:] = [entry for entry in sys.path if entry != _HERE]
+    sys.path[:] = [entry for entry in sys.path if entry not in (_HERE, boot)]
 
 
 if "RAYBUNDLE_DIGEST" in os.environ and "RAYBUNDLE_BOOT" in os.environ:
