@@ -1,4 +1,4 @@
-"""Finds in a source what a literal `runtime_env` asks for and a bundle does not have, or has in its own way."""
+"""Finds in a source what a literal `runtime_env` asks for and a bundle does not have or does otherwise."""
 
 from __future__ import annotations
 
@@ -37,6 +37,7 @@ def runtime_envs(source: bytes, tree: ast.Module) -> list[Remark]:
 
 
 def _remarks(key: str, asked: ast.expr, *, in_init: bool) -> Iterator[Remark]:
+    """Yield what to say of one field; what only the run knows of `ray.init`, it checks itself."""
     line = asked.lineno
     if isinstance(asked, ast.Constant) and asked.value is None:
         return
@@ -45,11 +46,8 @@ def _remarks(key: str, asked: ast.expr, *, in_init: bool) -> Iterator[Remark]:
     elif not in_init or key == "py_executable":
         if key in _LEAVES:
             yield Remark(line, "runtime-env", key)
-    elif key == "py_modules":
-        if not isinstance(asked, ast.List | ast.Tuple):
-            yield Remark(line, "runtime-env", key)
-        elif asked.elts:
-            yield Remark(line, "py-modules", key)
+    elif key == "py_modules" and isinstance(asked, ast.List | ast.Tuple) and asked.elts:
+        yield Remark(line, "py-modules", key)
     elif key == "working_dir" and isinstance(asked, ast.Constant) and asked.value not in _HERE:
         yield Remark(line, "working-dir", str(asked.value))
 

@@ -43,7 +43,7 @@ def start(stub: Any, original: list[str]) -> None:
     _stub.append(stub)
     digest = os.environ["RAYBUNDLE_DIGEST"].partition(":")[2]
     tree = f"{stub.PRIVATE}/trees/{digest}"
-    _find_layers(stub, os.environ["RAYBUNDLE_SCRATCH"])
+    _find_layers(os.environ["RAYBUNDLE_SCRATCH"])
     record = _hold(stub, tree)
     check_python(record)
     links, own = _links(stub, record, original)
@@ -53,7 +53,7 @@ def start(stub: Any, original: list[str]) -> None:
     path = _added_by_the_job(stub, scratch) + _path(record, tree, library, fixed, own)
     if "RAYBUNDLE_SECRETS" in os.environ:
         lines = os.environ["RAYBUNDLE_SECRETS"].split("\n")
-        secrets.update(stub.load("raybundle_secrets").set_secrets(lines, inherited=stub.inherited()))
+        secrets.update(stub.load("raybundle_secrets").set_secrets(lines))
     role = stub.role()
     _set_environment(stub)
     module = stub.load("raybundle_path")
@@ -112,14 +112,14 @@ def _join_init(role: str) -> None:
     environ["RAY_ENABLE_UV_RUN_RUNTIME_ENV"] = "0"
 
 
-def _find_layers(stub: Any, scratch: str) -> None:
+def _find_layers(scratch: str) -> None:
     """Notes where Ray has put layers, for this process and for its children, in RAYBUNDLE_LAYERS.
 
     Ray starts a process with its `py_modules` on PYTHONPATH, before the working directory. Where a task has
     some of its own, they stand there in place of the bundle's.
     """
     entries = os.environ.get("PYTHONPATH", "").split(":")
-    if stub.inherited() or scratch not in entries:
+    if "RAYBUNDLE_BOOTED" in os.environ or scratch not in entries:
         return
     ours = []
     for entry in entries[: entries.index(scratch)]:
@@ -284,9 +284,9 @@ def _path(record: Record, tree: str, library: list[str], fixed: tuple[str, str],
 def _added_by_the_job(stub: Any, scratch: str) -> list[str]:
     """Returns what a process of the job has put on the PYTHONPATH of this child of its.
 
-    What the node has there is not for the job.
+    What the node has there is not for the job: only a child of a booted process has RAYBUNDLE_BOOTED.
     """
-    if not stub.inherited():
+    if "RAYBUNDLE_BOOTED" not in os.environ:
         return []
     ours = (scratch, f"{stub.PRIVATE}/boot/{os.environ['RAYBUNDLE_BOOT']}")
     return [entry for entry in os.environ.get("PYTHONPATH", "").split(":") if entry and entry not in ours]

@@ -10,7 +10,7 @@ LONGEST_SECRET = (128 << 10) - 1
 """Bytes of `NAME=value`: with a longer one in its environment no process can be started (execve(2))."""
 
 
-def set_secrets(lines: list[str], *, inherited: bool) -> dict[str, str]:
+def set_secrets(lines: list[str]) -> dict[str, str]:
     """Puts the value of each secret in the place of its reference; returns the values by name.
 
     Ray sets the job's variables over those of the node, and a task's own over the job's. So a variable that
@@ -20,8 +20,11 @@ def set_secrets(lines: list[str], *, inherited: bool) -> dict[str, str]:
     found = {}
     for line in lines:
         name, _, reference = line.partition(" ")
-        own = reference == f"env:{name}"
-        if (own and not inherited) or (not own and os.environ.get(name) == WAITING + reference):
+        if reference == f"env:{name}":
+            waits = "RAYBUNDLE_BOOTED" not in os.environ
+        else:
+            waits = os.environ.get(name) == WAITING + reference
+        if waits:
             scheme, _, place = reference.partition(":")
             value = _read_variable(name, place) if scheme == "env" else _read_secret(name, place)
             os.environb[name.encode()] = value

@@ -21,6 +21,8 @@ BOOT_FAILED = 78
 RAY_WORKER = "/ray/_private/workers/default_worker.py"
 """What a raylet starts."""
 PRIVATE = f"/tmp/raybundle-{os.getuid()}"
+OF_A_PROCESS = ("RAYBUNDLE_BOOTED", "RAYBUNDLE_DRIVER", "RAYBUNDLE_LAYERS", "RAYBUNDLE_SCRATCH")
+"""Variables by which a booted process tells its children of itself."""
 _HERE = os.path.dirname(os.path.abspath(__file__))
 _LIBRARY = os.path.dirname(os.__file__)
 
@@ -43,22 +45,17 @@ def role() -> str:
     return "child"
 
 
-def inherited() -> bool:
-    """Claims that the environment comes from a booted process, and that Ray has not started this one."""
-    return "RAYBUNDLE_BOOTED" in os.environ and role() != "worker"
-
-
 def is_installer() -> bool:
     """Claims that this is pip or uv making the environment of the job, and no process of the job itself.
 
     Ray's agent runs them with the job's variables and, where a runtime_env has `env_vars`, with its working
     directory on PYTHONPATH: the two share a dict (ray/_private/runtime_env/agent/runtime_env_agent.py).
-    These `env_vars` may be a copy of a driver's environment; the current directory is Ray's in any case
-    (`exec_cwd` in ray/_private/runtime_env/pip.py and uv.py).
+    These `env_vars` may be a copy of a driver's environment; the current directory is Ray's in any case,
+    `exec_cwd` (ray/_private/runtime_env/pip.py and uv.py).
     """
     made = "/runtime_resources/" in sys.prefix
     if "RAYBUNDLE_BOOTED" in os.environ or role() != "child":
-        return made and os.getcwd().endswith("/exec_cwd")
+        return made and os.path.isdir("../exec_cwd")
     return made
 
 
@@ -170,6 +167,9 @@ def _start() -> None:
     # First of all: nothing of the job's working directory is imported from here on, also by ourselves.
     sys.path[:] = filter(is_library, original)
     if os.path.isdir(f"{_HERE}/.raybundle"):
+        if role() == "worker":  # it has them from `env_vars` that are a copy of a driver's environment
+            for name in OF_A_PROCESS:
+                os.environ.pop(name, None)
         os.environ["RAYBUNDLE_SCRATCH"] = _HERE
     os.environ["RAYBUNDLE_PYTHON"] = sys.executable
     os.environ["RAYBUNDLE_TREE"] = f"{PRIVATE}/trees/{os.environ['RAYBUNDLE_DIGEST'].partition(':')[2]}"

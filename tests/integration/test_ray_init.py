@@ -93,6 +93,7 @@ def test_tasks_and_actors_stay_in_the_bundle(driven: Driven, name: str) -> None:
     for worker in driven.rounds[name]:
         assert worker["checked"]
         assert (worker["bundle"], worker["path"]) == (plain["bundle"], plain["path"])
+        assert "/environments/" in worker["layer"]
 
 
 @pytest.mark.parametrize(
@@ -244,7 +245,9 @@ def test_following_the_hints_about_code_from_elsewhere_settles_them(driven: Driv
     job.write_text(ELSEWHERE.replace(', "py_modules": ["vendor/extra"]', ""))
     project.write_text("[tool.raybundle]\nroots = ['vendor']\n")
     warned = work.raybundle("build", "--strict", "job.py")
-    job.write_text(job.read_text().replace("/opt/code", "."))
+    job.write_text(job.read_text().replace('"/opt/code"', "os.path.dirname(os.__file__)"))
+    failed = work.raybundle("submit", "--strict", "job.py")
+    job.write_text(job.read_text().replace("os.path.dirname(os.__file__)", '"."'))
     done = work.raybundle("submit", "--strict", "job.py")
 
     assert refused.returncode == warned.returncode == 3
@@ -253,6 +256,8 @@ def test_following_the_hints_about_code_from_elsewhere_settles_them(driven: Driv
     assert "in `roots` of [tool.raybundle]" in refused.stderr
     assert "job.py:5: `working_dir` '/opt/code' of `ray.init`" in warned.stderr
     assert "or write '.'" in warned.stderr
+    assert failed.returncode == 20
+    assert f"raybundle: `working_dir` {Path(os.__file__).parent} of ray.init" in failed.stderr
     assert done.returncode == 0, done.stdout + done.stderr
     assert "REPORT extra" in done.stdout.splitlines()
     assert "warning" not in done.stderr

@@ -53,6 +53,7 @@ def test_a_literal_working_dir_of_ray_init_that_is_not_the_project_is_a_remark(
         "'worker_process_setup_hook': 'pkg.setup.configure'",
         "'env_vars': dict(os.environ), 'excludes': ['*.bin'], 'config': {'setup_timeout_seconds': 9}",
         "'py_modules': []",
+        "'py_modules': found()",
         "**shared",
     ],
 )
@@ -60,9 +61,8 @@ def test_what_a_bundle_combines_with_ray_init_is_no_remark(fields: str) -> None:
     assert remarks(f"ray.init(runtime_env={{{fields}}})") == []
 
 
-def test_literal_py_modules_of_ray_init_are_refused_and_computed_ones_are_a_remark() -> None:
+def test_literal_py_modules_of_ray_init_are_a_remark_of_their_own() -> None:
     assert remarks("ray.init(runtime_env={'py_modules': ['lib']})") == [("py-modules", "py_modules")]
-    assert remarks("ray.init(runtime_env={'py_modules': found()})") == [("runtime-env", "py_modules")]
     assert remarks("ray.init(runtime_env={'py_modules': ['lib']})  # raybundle: ignore") == []
 
 

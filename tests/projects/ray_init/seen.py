@@ -4,6 +4,7 @@ import logging
 import os
 import sys
 
+import iniconfig
 import ray
 
 import lib.inner
@@ -20,6 +21,7 @@ def seen():
         "path": list(sys.path),
         "hook": os.environ.get("__RAY_WORKER_PROCESS_SETUP_HOOK_ENV_VAR", ""),
         "checked": boot is not None and "/trees/" in lib.inner.__file__,
+        "layer": iniconfig.__file__,
         "cwd": os.getcwd(),
         "values": open("values.txt").read() if os.path.exists("values.txt") else None,
         "handlers": [type(each.formatter).__name__ for each in logging.getLogger().handlers],
