@@ -16,11 +16,15 @@ from raybundle.model import Warning
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from raybundle.model import Resolution
+
 MERGED = ("env_vars", "excludes", "py_modules", "working_dir")
 """Keys that the bundle takes up; `excludes` says what Ray need not upload, and a bundle has none of it."""
 INSTALLED = ("conda", "pip", "uv")
 """Keys by which Ray makes an environment; it takes one of them (ray/runtime_env/runtime_env.py)."""
-SILENT = ("_nsight", "_rocprof_sys", "config", "nsight", "rocprof_sys")
+HOOK = "worker_process_setup_hook"
+"""Ray calls it in each worker, after the bundle's own."""
+SILENT = ("_nsight", "_rocprof_sys", "config", "nsight", "rocprof_sys", HOOK)
 """Keys that change nothing of what can be imported."""
 _BESIDE = "Ray does not take it beside a `working_dir`, and that is how a bundle reaches the nodes"
 _INTERNAL = "Ray sets it itself"
@@ -32,10 +36,6 @@ REFUSED = {
     "py_executable": (
         "a bundle runs on the interpreter that runs Ray, and checks its version",
         "`--python` says for which interpreter to build",
-    ),
-    "worker_process_setup_hook": (
-        "the bundle's own stands there: it keeps tasks from a worker that was not checked",
-        "call yours at the start of the tasks, or where their module is imported",
     ),
     "_inject_current_ray": (_INTERNAL, None),
     "_ray_commit": (_INTERNAL, None),
@@ -165,6 +165,25 @@ def read_ray_environment(
         passed={name: value for name, value in passed.items() if value},
         warnings=_warnings(keys, passed),
     )
+
+
+def check_hook(environment: RayEnvironment, resolution: Resolution) -> None:
+    """Refuses a `worker_process_setup_hook` that no worker could import.
+
+    Raises:
+        UsageError: its module is not in the bundle.
+    """
+    name = environment.passed.get(HOOK)
+    module = str(name).rpartition(".")[0]
+    names = {str(each.name) for each in resolution.modules}
+    owned_by_others = {
+        str(each).partition(".")[0] for one in resolution.distributions for each in one.modules
+    }
+    if name is not None and module not in names and module.partition(".")[0] not in owned_by_others:
+        raise UsageError(
+            f"`{HOOK}` {name}: `{module}` is not in the bundle",
+            hint=f"write `# raybundle: include={module}` in the driver, or import it there",
+        )
 
 
 def _read(runtime_env: str | None, text: str | None, cwd: Path) -> tuple[_Source, dict[Any, Any]]:
@@ -334,6 +353,8 @@ def _problem(name: str, value: Any) -> tuple[str, str] | None:
         return "has no list of requirements", "give a list, a requirements file, or a mapping with `packages`"
     if name == "conda" and not isinstance(value, (dict, str)):
         return f"is {_kind(value)}", "give the name of an environment, its YAML file, or what stands in it"
+    if name == HOOK and not (isinstance(value, str) and re.fullmatch(r"\w+(\.\w+)+", value)):
+        return "is not the name of a function", "write it like package.module.function"
     if name == "config" and not isinstance(value, dict):
         return f"must be a mapping, and is {_kind(value)}", "such as setup_timeout_seconds: 600"
     return None

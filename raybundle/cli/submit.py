@@ -13,6 +13,7 @@ from raybundle.cli.interrupts import on_interrupt
 from raybundle.cli.log_output import log_output
 from raybundle.cli.overview import size_text
 from raybundle.cli.planning import checked_plan
+from raybundle.cli.ray_environment import check_hook
 from raybundle.cli.request import (
     environment_of,
     job_options,
@@ -98,6 +99,7 @@ def submit_target(arguments: argparse.Namespace, console: Console) -> int:
     else:
         require_embedded(request)
     planned = checked_plan(request, console, strict=arguments.strict)
+    check_hook(environment, planned.resolution)
     if cluster is None:
         require_embedded_platform(request, planned.manifest.python)
     stored = store_plan(planned, store, console)

@@ -20,6 +20,8 @@ NOT_BOOTED = "the boot did not run on this node"
 """What the shell says, and ends with, where the supervisor has not been through the boot."""
 RESERVED = ("PYTHONPATH", "PYTHONSAFEPATH", "PYTHONHOME", "PYTHONPYCACHEPREFIX")
 """Environment variables that would change the path that the bundle fixes."""
+HOOK = "RAYBUNDLE_HOOK"
+"""Names the hook of the user's runtime_env; the bundle's own runs it in a worker that was checked."""
 SECRETS = "RAYBUNDLE_SECRETS"
 """Lists the references of all secrets for the boot: lines `NAME REFERENCE`, sorted."""
 WAITING = "raybundle-secret "
@@ -66,6 +68,8 @@ def render_runtime_env(  # noqa: PLR0913 - all that a runtime_env is made of
                 hint="add directories with `roots` instead: they are part of the bundle's path",
             )
     own = {"RAYBUNDLE_BOOT": boot, "RAYBUNDLE_DIGEST": digest}
+    if "worker_process_setup_hook" in below:
+        own[HOOK] = below["worker_process_setup_hook"]
     if delivery is not None:
         own["RAYBUNDLE_DELIVERY"] = delivery
     return {

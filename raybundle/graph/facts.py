@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from raybundle.model import Deferred, Rule
 
-FACTS_FORMAT = 6
+FACTS_FORMAT = 7
 """Raised whenever the scanner learns something, so that facts of an older one are not believed."""
 
 
@@ -56,9 +56,9 @@ class Remark:
     """Something in a source that the user should hear of."""
 
     line: int
-    kind: Literal["runtime-env", "installer", "comment", "no-effect"]
+    kind: Literal["runtime-env", "py-modules", "working-dir", "installer", "comment", "no-effect"]
     text: str
-    """The field of a runtime_env, or the comment that is not understood or has no effect."""
+    """The field of a runtime_env, the `working_dir` of `ray.init`, or the comment without effect."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,7 @@ def relocated(resolution: Resolution, made: Generated) -> Resolution:
         absent=tuple(_absent(each, made) for each in resolution.absent),
         unknown=tuple(_placed(each, made) for each in resolution.unknown),
         warnings=(*made.warnings, *(_placed(each, made) for each in resolution.warnings)),
+        obstacles=tuple(_placed(each, made) for each in resolution.obstacles),
     )
 
 

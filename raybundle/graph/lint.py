@@ -1,4 +1,4 @@
-"""Finds in a source what takes tasks out of the bundle, or adds to it: a `runtime_env` of their own."""
+"""Finds in a source what a literal `runtime_env` asks for and a bundle does not have or does otherwise."""
 
 from __future__ import annotations
 
@@ -10,70 +10,113 @@ from raybundle.graph.facts import Remark
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_LEAVES = frozenset({"working_dir", "py_modules", "py_executable", "worker_process_setup_hook"})
-"""Fields of a runtime_env that replace the code, the interpreter or the hook of the job."""
+_LEAVES = frozenset({"working_dir", "py_modules", "py_executable"})
+"""Fields of a runtime_env that replace the code or the interpreter of the job."""
 
 _INSTALLS = frozenset({"pip", "uv", "conda"})
 """Fields by which Ray makes an environment on the node."""
 
 _ENVIRONMENT = "runtime_env"
 
+_HERE = frozenset({".", "./", ""})
+"""A `working_dir` that is the project: tasks have it anyhow."""
+
 
 def runtime_envs(source: bytes, tree: ast.Module) -> list[Remark]:
     """Return a remark for each field of a literal `runtime_env` that leaves the bundle or adds to it."""
     if _ENVIRONMENT.encode() not in source:
         return []
-    literals = {id(value): value for value in _literals(tree)}
-    return [
-        Remark(line, "runtime-env" if key in _LEAVES else "installer", key)
-        for value in literals.values()
-        for key, line in _fields(value)
-        if key in _LEAVES | _INSTALLS
+    found = {(id(value), in_init): value for value, in_init in _literals(tree)}
+    remarks = [
+        remark
+        for (_, in_init), value in found.items()
+        for key, asked in _fields(value)
+        for remark in _remarks(key, asked, in_init=in_init)
     ]
+    return list(dict.fromkeys(remarks))
 
 
-def _literals(tree: ast.Module) -> Iterator[ast.expr]:
-    """Yield what `runtime_env=` is given anywhere, or what is assigned to the name that it is given."""
-    given: set[str] = {_ENVIRONMENT}
+def _remarks(key: str, asked: ast.expr, *, in_init: bool) -> Iterator[Remark]:
+    """Yield what to say of one field; what only the run knows of `ray.init`, it checks itself."""
+    line = asked.lineno
+    if isinstance(asked, ast.Constant) and asked.value is None:
+        return
+    if key in _INSTALLS:
+        yield Remark(line, "installer", key)
+    elif not in_init or key == "py_executable":
+        if key in _LEAVES:
+            yield Remark(line, "runtime-env", key)
+    elif key == "py_modules" and isinstance(asked, ast.List | ast.Tuple) and asked.elts:
+        yield Remark(line, "py-modules", key)
+    elif key == "working_dir" and isinstance(asked, ast.Constant) and asked.value not in _HERE:
+        yield Remark(line, "working-dir", str(asked.value))
+
+
+def _literals(tree: ast.Module) -> Iterator[tuple[ast.expr, bool]]:
+    """Yield what `runtime_env=` is given anywhere, or what is assigned to the name that it is given.
+
+    Yields:
+        The expression, and whether it is given to `ray.init`: only there, the bundle is combined with it.
+    """
+    named: set[tuple[str, bool]] = set()
+    for value, in_init in _given(tree):
+        if isinstance(value, ast.Name):
+            named.add((value.id, in_init))
+        else:
+            yield value, in_init
+    if not any(name == _ENVIRONMENT for name, _ in named):
+        named.add((_ENVIRONMENT, True))
+    for name, in_init in sorted(named):
+        yield from ((value, in_init) for value in _assigned(tree, name))
+
+
+def _given(tree: ast.Module) -> Iterator[tuple[ast.expr, bool]]:
     for node in ast.walk(tree):
         match node:
-            case ast.keyword(arg="runtime_env", value=ast.Name(id=name)):
-                given.add(name)
-            case ast.keyword(arg="runtime_env", value=value):
-                yield value
+            case ast.Call(func=function, keywords=keywords):
+                yield from ((each.value, _is_init(function)) for each in keywords if each.arg == _ENVIRONMENT)
             case ast.Dict(keys=keys, values=values):
-                yield from (
-                    value
-                    for key, value in zip(keys, values, strict=True)
-                    if isinstance(key, ast.Constant) and key.value == _ENVIRONMENT
-                )
+                for key, value in zip(keys, values, strict=True):
+                    if isinstance(key, ast.Constant) and key.value == _ENVIRONMENT:
+                        yield value, False
             case _:
                 continue
+
+
+def _is_init(function: ast.expr) -> bool:
+    match function:
+        case ast.Name(id="init") | ast.Attribute(attr="init"):
+            return True
+        case _:
+            return False
+
+
+def _assigned(tree: ast.Module, given: str) -> Iterator[ast.expr]:
     for node in ast.walk(tree):
         match node:
-            case ast.Assign(targets=[ast.Name(id=name)], value=value) if name in given:
+            case ast.Assign(targets=[ast.Name(id=name)], value=value) if name == given:
                 yield value
-            case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value) if name in given:
+            case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value) if name == given:
                 yield value
             case ast.Assign(
                 targets=[ast.Subscript(value=ast.Name(id=name), slice=ast.Constant(value=str(key)))]
-            ) if name in given:
+            ) if name == given:
                 yield ast.Dict([ast.Constant(key, lineno=node.lineno)], [node.value])
             case _:
                 continue
 
 
-def _fields(value: ast.expr) -> Iterator[tuple[str, int]]:
+def _fields(value: ast.expr) -> Iterator[tuple[str, ast.expr]]:
     match value:
-        case ast.Dict(keys=keys):
+        case ast.Dict(keys=keys, values=values):
             yield from (
-                (key.value, key.lineno)
-                for key in keys
+                (key.value, each)
+                for key, each in zip(keys, values, strict=True)
                 if isinstance(key, ast.Constant) and isinstance(key.value, str)
             )
         case ast.Call(
             func=ast.Name(id="dict" | "RuntimeEnv") | ast.Attribute(attr="RuntimeEnv"), keywords=keywords
         ):
-            yield from ((each.arg, each.value.lineno) for each in keywords if each.arg)
+            yield from ((each.arg, each.value) for each in keywords if each.arg)
         case _:
             return

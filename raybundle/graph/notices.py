@@ -22,10 +22,14 @@ _LEAVE_OUT = {
     "py_modules": "leave it out: it hides the layers from that worker and is not on its path; "
     "`roots` in [tool.raybundle] takes modules from elsewhere along",
     "py_executable": "leave it out: `--python` says for which interpreter to build",
-    "worker_process_setup_hook": "leave it out: without the bundle's own, workers are not checked; "
-    "call yours at the start of the tasks",
 }
 """What to do instead, by field of a runtime_env."""
+PY_MODULES = "`py_modules` in the runtime_env of `ray.init` cannot be combined with a bundle"
+"""Refused in the driver: Ray would replace the layers with them."""
+_PY_MODULES_HINT = (
+    "leave `py_modules` out: modules that the code imports travel already; name the directory that holds "
+    "others in `roots` of [tool.raybundle]"
+)
 
 
 def of_module(
@@ -51,6 +55,12 @@ def of_module(
         if line not in understood:
             hint = "declare the directory in `roots` of [tool.raybundle]"
             yield Warning("cannot evaluate this change of `sys.path`", file, line, hint)
+
+
+def refused_in(file: str, facts: Facts) -> tuple[Warning, ...]:
+    """Return what in a driver keeps its bundle from being made."""
+    lines = [remark.line for remark in facts.remarks if remark.kind == "py-modules"]
+    return tuple(Warning(PY_MODULES, Path(file), line, _PY_MODULES_HINT) for line in lines)
 
 
 def of_unparsed(error: BundleError, file: str) -> Warning:
@@ -118,6 +128,17 @@ def _of_remark(file: Path, remark: Remark) -> Warning:
             file,
             remark.line,
             _LEAVE_OUT.get(remark.text, "leave it out: the bundle has the code already"),
+        )
+    if remark.kind == "py-modules":
+        return Warning(PY_MODULES, file, remark.line, _PY_MODULES_HINT)
+    if remark.kind == "working-dir":
+        return Warning(
+            f"`working_dir` {remark.text!r} of `ray.init`: tasks have the files of the bundle alone, and "
+            "start there only if it is a directory of the bundle",
+            file,
+            remark.line,
+            "leave it out, or write '.', and name what else tasks need in `roots` or `include` of "
+            "[tool.raybundle]",
         )
     if remark.kind == "installer":
         return Warning(

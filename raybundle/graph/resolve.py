@@ -42,7 +42,13 @@ from raybundle.graph.elsewhere import hints_for, remedy_of_absent, roots_hint
 from raybundle.graph.entry_points import EntryPoints, own_metadata
 from raybundle.graph.generated import Generated, relocated
 from raybundle.graph.git_ignored import repository_of
-from raybundle.graph.notices import of_hidden_in_project, of_shadowed_library, shadowed_in
+from raybundle.graph.notices import (
+    PY_MODULES,
+    of_hidden_in_project,
+    of_shadowed_library,
+    refused_in,
+    shadowed_in,
+)
 from raybundle.graph.obstacles import find_obstacles, refuse_misnamed
 from raybundle.graph.parallel import scan_ahead
 from raybundle.graph.placement import place
@@ -186,8 +192,13 @@ def _resolution(
         not_imported=not_imported(shown, closure) if work.settings.traced else None,
         optional=needed.optional,
         mentioned=needed.mentioned,
-        obstacles=obstacles,
+        obstacles=(*obstacles, *_refused(work)),
     )
+
+
+def _refused(work: _Work) -> tuple[Warning, ...]:
+    file = work.start.found.file
+    return refused_in(file, _facts_of(work.scanner, work.made)(file))
 
 
 def _wanted(work: _Work, closure: Closure, loading: Loading) -> Wanted:
@@ -301,7 +312,8 @@ def require_complete(resolution: Resolution, remedy: Remedy | None = None) -> No
         for each in missing
     ]
     lines += [
-        f"{each.text}, imported at {_shown(each.file, resolution.project)}:{each.line}"
+        f"{each.text}, {'given' if each.text == PY_MODULES else 'imported'} at "
+        f"{_shown(each.file, resolution.project)}:{each.line}"
         if each.file
         else each.text
         for each in obstacles

@@ -17,16 +17,20 @@ if TYPE_CHECKING:
 
 _held: list[int] = []
 """Descriptors that stay open while this process lives: a shared lock on the tree in use."""
+_stub: list[Any] = []
+"""The module `sitecustomize`; a user's own may take its place in `sys.modules`."""
+_job: list[str] = []
+"""The job's configuration as the supervisor has passed it, whatever becomes of the variable."""
+secrets: dict[str, str] = {}
+"""Value of each secret by its name, as this process started with it."""
 _held_back: list[str] = []
 """Warnings that wait until Ray shows them to the user: what a worker says while it starts is not."""
-WAITING = "raybundle-secret "
-"""Stands before the reference in the variable of a secret that is not found yet."""
 OWN_ENVIRONMENT = "/runtime_resources/"
 """Part of the prefix of an environment that Ray has made for `pip` or `uv` of a runtime_env."""
+MERGE = "raybundle_boot.merge"
+"""Ray calls it in `ray.init`, by this name in RAY_RUNTIME_ENV_HOOK."""
 HEX_DIGITS = 64
 """Of a SHA-256."""
-LONGEST_SECRET = (128 << 10) - 1
-"""Bytes of `NAME=value`: with a longer one in its environment no process can be started (execve(2))."""
 
 
 def start(stub: Any, original: list[str]) -> None:
@@ -36,6 +40,7 @@ def start(stub: Any, original: list[str]) -> None:
         stub: the module `sitecustomize`, for its role, `load` and `read_boot`.
         original: `sys.path` as Python made it.
     """
+    _stub.append(stub)
     digest = os.environ["RAYBUNDLE_DIGEST"].partition(":")[2]
     tree = f"{stub.PRIVATE}/trees/{digest}"
     _find_layers(os.environ["RAYBUNDLE_SCRATCH"])
@@ -47,13 +52,15 @@ def start(stub: Any, original: list[str]) -> None:
     scratch = os.environ["RAYBUNDLE_SCRATCH"]
     path = _added_by_the_job(stub, scratch) + _path(record, tree, library, fixed, own)
     if "RAYBUNDLE_SECRETS" in os.environ:
-        _set_secrets(os.environ["RAYBUNDLE_SECRETS"].split("\n"))
+        lines = os.environ["RAYBUNDLE_SECRETS"].split("\n")
+        secrets.update(stub.load("raybundle_secrets").set_secrets(lines))
+    role = stub.role()
     _set_environment(stub)
     module = stub.load("raybundle_path")
     _set_finders(stub, module, tree, scratch)
     module.Path.tree, module.Path.scratch, module.Path.fixed = tree, scratch, fixed
     sys.path = module.Path(path)
-    role = stub.role()
+    _join_init(role)
     if own:
         _held_back.append(_describe(own))
     if role == "driver":
@@ -63,11 +70,46 @@ def start(stub: Any, original: list[str]) -> None:
     _expect_first_entry(role, path, module.AtFirstImport)
 
 
-def ready() -> None:
-    """Runs in each worker once Ray has connected it: a worker that was never booted fails to find it."""
+def ready(theirs: bytes = b"") -> None:
+    """Runs in each worker once Ray has connected it: a worker that was never booted fails to find it.
+
+    Args:
+        theirs: pickle of the driver's own hook.
+    """
     if isinstance(sys.path, sys.modules["raybundle_path"].Path):
         sys.path[:] = sys.path.planned
     _warn()
+    if theirs or "RAYBUNDLE_HOOK" in os.environ or "RAYBUNDLE_START" in os.environ:
+        _stub[0].load("raybundle_init").begin(theirs)
+
+
+def merge(runtime_env: Any) -> Any:
+    """Returns the runtime_env with which `ray.init` goes on; another hook of Ray's goes first."""
+    if other := os.environ.get("RAYBUNDLE_OTHER_MERGE"):
+        module, _, name = other.rpartition(".")
+        runtime_env = getattr(__import__(module, fromlist=[name]), name)(runtime_env)
+    text = os.environ.get("RAY_JOB_CONFIG_JSON_ENV_VAR") or (_job[0] if _job else None)
+    return _stub[0].load("raybundle_init").merge(runtime_env, text, sys.modules[__name__])
+
+
+def _join_init(role: str) -> None:
+    """Lets `ray.init` of a driver, and of its children, combine a runtime_env with that of the job.
+
+    With `uv run` among its ancestors, Ray would put `uv` in the place of the interpreter and not ask us.
+    """
+    environ = os.environ
+    if "RAY_JOB_CONFIG_JSON_ENV_VAR" not in environ:
+        return
+    if role == "worker":  # it has a copy of the driver's environment; its children are no drivers
+        environ["RAYBUNDLE_DRIVER"] = "0"
+        return
+    _job.append(environ["RAY_JOB_CONFIG_JSON_ENV_VAR"])
+    other = environ.get("RAY_RUNTIME_ENV_HOOK")
+    if other and other != MERGE:
+        environ["RAYBUNDLE_OTHER_MERGE"] = other
+    environ["RAY_RUNTIME_ENV_HOOK"] = MERGE
+    environ["RAY_OVERRIDE_JOB_RUNTIME_ENV"] = "1"
+    environ["RAY_ENABLE_UV_RUN_RUNTIME_ENV"] = "0"
 
 
 def _find_layers(scratch: str) -> None:
@@ -248,60 +290,6 @@ def _added_by_the_job(stub: Any, scratch: str) -> list[str]:
         return []
     ours = (scratch, f"{stub.PRIVATE}/boot/{os.environ['RAYBUNDLE_BOOT']}")
     return [entry for entry in os.environ.get("PYTHONPATH", "").split(":") if entry and entry not in ours]
-
-
-def _set_secrets(lines: list[str]) -> None:
-    """Puts the value of each secret in the place of its reference.
-
-    Ray sets the job's variables over those of the node, and a task's own over the job's. So a variable that
-    holds its reference waits for the secret; one that holds anything else has it from its parent process, or
-    from the task. A secret that the node has under its own name (`env:NAME`) needs no more than to be there.
-    """
-    for line in lines:
-        name, _, reference = line.partition(" ")
-        if reference == f"env:{name}":
-            waits = "RAYBUNDLE_BOOTED" not in os.environ
-        else:
-            waits = os.environ.get(name) == WAITING + reference
-        if waits:
-            scheme, _, place = reference.partition(":")
-            value = _read_variable(name, place) if scheme == "env" else _read_secret(name, place)
-            os.environb[name.encode()] = value
-
-
-def _read_variable(name: str, variable: str) -> bytes:
-    if variable not in os.environ:
-        raise RuntimeError(f"variable {variable}: expected the secret {name}, found none")
-    return os.environb[variable.encode()]
-
-
-def _read_secret(name: str, file: str) -> bytes:
-    """Returns what `file` holds, without one newline at its end; nothing of it gets into an error."""
-    try:
-        # A pipe that nobody writes to is empty then, and does not hang the job.
-        with open(file, "rb", opener=lambda path, flags: os.open(path, flags | os.O_NONBLOCK)) as stream:
-            data = (stream.read(LONGEST_SECRET + 2) or b"").removesuffix(b"\n")
-        found = _fault(data, LONGEST_SECRET - len(name) - 1)
-    except OSError as error:
-        found = "none" if isinstance(error, FileNotFoundError) else str(error.strerror)
-    if found:
-        raise RuntimeError(f"file {file}: expected the secret {name}, found {found}")
-    return data
-
-
-def _fault(data: bytes, longest: int) -> str:
-    """Returns why no environment variable can hold `data`; empty if one can."""
-    if not data:
-        return "nothing in it"
-    if len(data) > longest:
-        return f"more than {longest} bytes"
-    if b"\0" in data:
-        return "a NUL byte"
-    try:
-        data.decode()
-    except UnicodeDecodeError:
-        return "bytes that are not UTF-8"
-    return ""
 
 
 def _set_environment(stub: Any) -> None:

@@ -19,8 +19,10 @@ if TYPE_CHECKING:
 BOOT_FAILED = 78
 """Exit code of a process whose boot failed; EX_CONFIG of sysexits.h."""
 RAY_WORKER = "/ray/_private/workers/default_worker.py"
-"""What a raylet starts, with a fresh environment: nothing of a booted process is in it."""
+"""What a raylet starts."""
 PRIVATE = f"/tmp/raybundle-{os.getuid()}"
+OF_A_PROCESS = ("RAYBUNDLE_BOOTED", "RAYBUNDLE_DRIVER", "RAYBUNDLE_LAYERS", "RAYBUNDLE_SCRATCH")
+"""Variables by which a booted process tells its children of itself."""
 _HERE = os.path.dirname(os.path.abspath(__file__))
 _LIBRARY = os.path.dirname(os.__file__)
 
@@ -32,11 +34,14 @@ def is_library(path: str) -> bool:
 
 
 def role() -> str:
-    """Returns `worker`, `driver` or `child`; the job's supervisor is a worker to Ray, and to us."""
+    """Returns `worker`, `driver` or `child`; the job's supervisor is a worker to Ray, and to us.
+
+    Variables alone do not say it: `env_vars` of a task may be a copy of the driver's environment.
+    """
+    if sys.argv[0].endswith(RAY_WORKER):
+        return "worker"
     if "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ and "RAYBUNDLE_DRIVER" not in os.environ:
         return "driver"
-    if "RAYBUNDLE_BOOTED" not in os.environ and sys.argv[0].endswith(RAY_WORKER):
-        return "worker"
     return "child"
 
 
@@ -45,9 +50,13 @@ def is_installer() -> bool:
 
     Ray's agent runs them with the job's variables and, where a runtime_env has `env_vars`, with its working
     directory on PYTHONPATH: the two share a dict (ray/_private/runtime_env/agent/runtime_env_agent.py).
+    These `env_vars` may be a copy of a driver's environment; the current directory is Ray's in any case,
+    `exec_cwd` (ray/_private/runtime_env/pip.py and uv.py).
     """
     made = "/runtime_resources/" in sys.prefix
-    return made and "RAYBUNDLE_BOOTED" not in os.environ and role() == "child"
+    if "RAYBUNDLE_BOOTED" in os.environ or role() != "child":
+        return made and os.path.isdir("../exec_cwd")
+    return made
 
 
 def node() -> str:
@@ -149,7 +158,7 @@ def _stop(error: object) -> None:
     if role() != "worker":
         os._exit(BOOT_FAILED)
     module = type(sys)("raybundle_boot")
-    module.__dict__["ready"] = lambda: _refuse_tasks(line)
+    module.__dict__["ready"] = lambda *_: _refuse_tasks(line)
     sys.modules["raybundle_boot"] = module
 
 
@@ -158,6 +167,9 @@ def _start() -> None:
     # First of all: nothing of the job's working directory is imported from here on, also by ourselves.
     sys.path[:] = filter(is_library, original)
     if os.path.isdir(f"{_HERE}/.raybundle"):
+        if role() == "worker":  # it has them from `env_vars` that are a copy of a driver's environment
+            for name in OF_A_PROCESS:
+                os.environ.pop(name, None)
         os.environ["RAYBUNDLE_SCRATCH"] = _HERE
     os.environ["RAYBUNDLE_PYTHON"] = sys.executable
     os.environ["RAYBUNDLE_TREE"] = f"{PRIVATE}/trees/{os.environ['RAYBUNDLE_DIGEST'].partition(':')[2]}"
@@ -173,11 +185,11 @@ def _start() -> None:
 
 def _step_aside() -> None:
     """Takes the job out of this process and of its children: they are to see the environment alone."""
-    for name in ("RAYBUNDLE_DIGEST", "RAYBUNDLE_BOOT"):
-        del os.environ[name]
-    rest = [entry for entry in os.environ.get("PYTHONPATH", "").split(":") if entry not in ("", _HERE)]
+    boot = f"{PRIVATE}/boot/{os.environ.pop('RAYBUNDLE_BOOT')}"
+    del os.environ["RAYBUNDLE_DIGEST"]
+    rest = [entry for entry in os.environ.get("PYTHONPATH", "").split(":") if entry not in ("", _HERE, boot)]
     os.environ["PYTHONPATH"] = ":".join(rest)
-    sys.path[:] = [entry for entry in sys.path if entry != _HERE]
+    sys.path[:] = [entry for entry in sys.path if entry not in (_HERE, boot)]
 
 
 if "RAYBUNDLE_DIGEST" in os.environ and "RAYBUNDLE_BOOT" in os.environ:

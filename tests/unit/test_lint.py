@@ -10,21 +10,63 @@ from raybundle.graph.scan import scan
 LINUX = Environment((3, 11, 7), "linux", "x86_64", "cpython")
 
 
+def remarks(source: str) -> list[tuple[str, str]]:
+    return [(each.kind, each.text) for each in scan(source.encode(), "job.py", LINUX).remarks]
+
+
 @pytest.mark.parametrize(
     "source",
     [
-        "ray.init(runtime_env={'working_dir': '.'})",
-        "ray.init(runtime_env=RuntimeEnv(working_dir='.'))",
         "E = {'working_dir': '.'}; f.options(runtime_env=E)",
         "@ray.remote(runtime_env=dict(working_dir='.'))\ndef f(): ...",
-        "runtime_env = {}; runtime_env['working_dir'] = '.'",
+        "f.options(**{'runtime_env': {'working_dir': '.'}})",
+        "runtime_env = {}; runtime_env['working_dir'] = '.'; f.options(runtime_env=runtime_env)",
     ],
 )
-def test_a_runtime_env_with_code_of_its_own_is_a_remark(source: str) -> None:
-    assert [each.text for each in scan(source.encode(), "job.py", LINUX).remarks] == ["working_dir"]
+def test_a_runtime_env_of_a_task_with_code_of_its_own_is_a_remark(source: str) -> None:
+    assert remarks(source) == [("runtime-env", "working_dir")]
 
 
-@pytest.mark.parametrize("field", ["working_dir", "py_modules", "py_executable", "worker_process_setup_hook"])
+@pytest.mark.parametrize("place", ["s3://bucket/code.zip", "/opt/code", "../other", "src"])
+@pytest.mark.parametrize(
+    "source",
+    [
+        "ray.init(runtime_env={'working_dir': PLACE})",
+        "ray.init(runtime_env=RuntimeEnv(working_dir=PLACE))",
+        "from ray import init\nENV = {}\nENV['working_dir'] = PLACE\ninit(runtime_env=ENV)",
+        "runtime_env: dict = {'working_dir': PLACE}",
+    ],
+)
+def test_a_literal_working_dir_of_ray_init_that_is_not_the_project_is_a_remark(
+    source: str, place: str
+) -> None:
+    assert remarks(source.replace("PLACE", repr(place))) == [("working-dir", place)]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        "'working_dir': '.'",
+        "'working_dir': os.getcwd()",
+        "'working_dir': None",
+        "'worker_process_setup_hook': configure",
+        "'worker_process_setup_hook': 'pkg.setup.configure'",
+        "'env_vars': dict(os.environ), 'excludes': ['*.bin'], 'config': {'setup_timeout_seconds': 9}",
+        "'py_modules': []",
+        "'py_modules': found()",
+        "**shared",
+    ],
+)
+def test_what_a_bundle_combines_with_ray_init_is_no_remark(fields: str) -> None:
+    assert remarks(f"ray.init(runtime_env={{{fields}}})") == []
+
+
+def test_literal_py_modules_of_ray_init_are_a_remark_of_their_own() -> None:
+    assert remarks("ray.init(runtime_env={'py_modules': ['lib']})") == [("py-modules", "py_modules")]
+    assert remarks("ray.init(runtime_env={'py_modules': ['lib']})  # raybundle: ignore") == []
+
+
+@pytest.mark.parametrize("field", ["working_dir", "py_modules", "py_executable"])
 @pytest.mark.parametrize("given", ["@ray.remote({})\nclass A: ...", "A.options({}).remote()"])
 def test_a_task_that_leaves_the_bundle_is_a_remark_with_its_line(given: str, field: str) -> None:
     source = given.replace("{}", f"runtime_env={{'env_vars': {{'A': '1'}}, '{field}': x}}")

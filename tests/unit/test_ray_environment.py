@@ -5,7 +5,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from raybundle.cli.ray_environment import KNOWN, REFUSED, RayEnvironment, read_ray_environment
+from raybundle.cli.ray_environment import (
+    HOOK,
+    KNOWN,
+    REFUSED,
+    RayEnvironment,
+    read_ray_environment,
+)
 from raybundle.errors import UsageError
 
 if TYPE_CHECKING:
@@ -223,6 +229,8 @@ def test_files_of_requirements_are_read_here_because_the_cluster_has_none(tmp_pa
         ({"env_vars": "A=1"}, "`env_vars` must be a mapping, and is text"),
         ({"py_modules": "pkg"}, "`py_modules` must be a list, and is text"),
         ({"working_dir": 1}, "`working_dir` must be text, and is a number"),
+        ({HOOK: "configure"}, f"`{HOOK}` is not the name of a function"),
+        ({HOOK: ["pkg.configure"]}, f"`{HOOK}` is not the name of a function"),
     ],
 )
 def test_what_ray_would_not_take_is_refused_here(tmp_path: Path, value: object, reason: str) -> None:
@@ -245,6 +253,10 @@ def test_settings_of_ray_and_its_profilers_are_passed_silently(tmp_path: Path) -
     }
 
     assert read(tmp_path, value) == RayEnvironment(passed=value)
+
+
+def test_the_hook_of_workers_is_passed_by_its_name(tmp_path: Path) -> None:
+    assert read(tmp_path, {HOOK: "pkg.setup.configure"}).passed == {HOOK: "pkg.setup.configure"}
 
 
 @pytest.mark.parametrize("key", REFUSED)

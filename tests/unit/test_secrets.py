@@ -9,7 +9,7 @@ from raybundle.cluster.runtime_env import SECRETS, WAITING, render_runtime_env
 from raybundle.cluster.secrets import parse_secrets, refuse_literals
 from raybundle.errors import UsageError
 from raybundle.model import Digest
-from raybundle.node import raybundle_boot
+from raybundle.node import raybundle_secrets
 
 HEX = "0123456789abcdef" * 4
 DIGEST = Digest(f"sha256:{HEX}")
@@ -184,7 +184,7 @@ def test_a_runtime_env_has_the_references_in_one_order() -> None:
 
 
 def test_the_boot_and_the_client_write_references_alike() -> None:
-    assert raybundle_boot.WAITING == WAITING
+    assert raybundle_secrets.WAITING == WAITING
 
 
 @pytest.mark.parametrize(
