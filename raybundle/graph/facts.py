@@ -73,6 +73,8 @@ class Facts:
     path_edits: tuple[int, ...] = ()
     """Lines that change `sys.path`."""
     remarks: tuple[Remark, ...] = ()
+    configs: tuple[str, ...] = ()
+    """Names of configuration files that it has in strings; `*.yaml` for any with that suffix."""
 
 
 def in_order(imports: Iterable[Import]) -> tuple[Import, ...]:
@@ -97,6 +99,7 @@ def to_json(facts: Facts) -> list[Any]:
         list(map(_UNKNOWN_ROW, facts.unknown)),
         facts.path_edits,
         [astuple(each) for each in facts.remarks],
+        facts.configs,
     ]
 
 
@@ -106,7 +109,7 @@ def from_json(value: list[Any]) -> Facts:
     Raises:
         TypeError, ValueError, IndexError: the value has another shape.
     """
-    sha256, imports, exports, unknown, path_edits, remarks = value
+    sha256, imports, exports, unknown, path_edits, remarks, configs = value
     return Facts(
         sha256,
         tuple(_import(*each) for each in imports),
@@ -114,6 +117,7 @@ def from_json(value: list[Any]) -> Facts:
         tuple(Unknown(*each) for each in unknown),
         tuple(path_edits),
         tuple(Remark(*each) for each in remarks),
+        tuple(configs),
     )
 
 

@@ -320,7 +320,7 @@ def _sources(work: _Work) -> Sources:
         return (file for file in files if is_config(os.path.basename(file)))
 
     widening = Widening(finder, scanner.mentions, work.entry_points.values)
-    return Sources(_facts_of(scanner, work.made), scanner.config, configs_beside, widening)
+    return Sources(_facts_of(scanner, work.made), scanner.config, configs_beside, widening, scanner.quotes)
 
 
 def _shown(file: Path, project: Path) -> str:
