@@ -66,6 +66,8 @@ class Request:
     environ: Mapping[str, str]
     tracing: Tracing | None = None
     """How the target is run before it is resolved; None runs nothing."""
+    set_up: tuple[str, ...] = ()
+    """Distributions that Ray installs on the nodes for this job, normalised: `pip`, `uv`, `conda`."""
     cluster: TargetTag | None = None
     """What the cluster says that it runs; the settings `python` and `platform` count before it."""
 
@@ -208,6 +210,7 @@ def resolve_with(request: Request, traced: Traced | None) -> Resolution:
             traced=traced,
             dependencies="cluster" if settings.text("dependencies") == "cluster" else "bundle",
             cluster_provides=tuple(map(normalised_name, settings.items("cluster-provides"))),
+            set_up=request.set_up,
             optional=settings.items("optional"),
         ),
         interpreter if tag is None else as_on_target(interpreter, tag),

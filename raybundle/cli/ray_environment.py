@@ -14,7 +14,7 @@ from raybundle.errors import UsageError
 from raybundle.model import Warning
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 MERGED = ("env_vars", "excludes", "py_modules", "working_dir")
 """Keys that the bundle takes up; `excludes` says what Ray need not upload, and a bundle has none of it."""
@@ -77,6 +77,26 @@ class RayEnvironment:
     passed: Mapping[str, Any] = field(default_factory=dict)
     """Keys that go into the job's runtime_env as they are; what files they named has been read."""
     warnings: tuple[Warning, ...] = ()
+
+    @property
+    def set_up(self) -> tuple[str, ...]:
+        """The distributions that `pip`, `uv` or `conda` name, normalised."""
+        from raybundle.graph.lint import requirement_names
+
+        lines = [line for name in INSTALLED for line in _listed(self.passed.get(name))]
+        return tuple(sorted(set(requirement_names(lines))))
+
+
+def _listed(value: Any) -> Iterator[str]:
+    """Yields the requirements in the value of `pip`, `uv` or `conda`."""
+    match value:
+        case [*items]:
+            for item in items:
+                yield from [item] if isinstance(item, str) else _listed(item)
+        case {"packages": items} | {"dependencies": items} | {"pip": items}:
+            yield from _listed(items)
+        case _:
+            return
 
 
 @dataclass(frozen=True, slots=True)

@@ -95,7 +95,8 @@ def make_request(
     settings = settings_of(arguments, project)
     if environment is not None:
         settings = settings.extended("roots", environment.roots, "--runtime-env")
-    return Request(target, settings, project, cwd, os.environ, _tracing(arguments, environment))
+    set_up = environment.set_up if environment else ()
+    return Request(target, settings, project, cwd, os.environ, _tracing(arguments, environment), set_up)
 
 
 def _tracing(arguments: argparse.Namespace, environment: RayEnvironment | None) -> Tracing | None:

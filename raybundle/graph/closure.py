@@ -66,6 +66,8 @@ class Closure:
     """Something reached asks `importlib.metadata` for distributions or entry points."""
     unparsed: Mapping[str, BundleError]
     """Modules whose source is not Python."""
+    installs: frozenset[str]
+    """Distributions that a runtime_env in a source installs, normalised."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +108,7 @@ def follow(start: Start, finder: Finder, sources: Sources, rules_off: Collection
         tuple(sorted(walk.unknown, key=lambda each: (str(each.file), each.line, each.text))),
         walk.consults_metadata,
         walk.unparsed,
+        frozenset(name for facts in walk.facts.values() for name in facts.installs),
     )
 
 

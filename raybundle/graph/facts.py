@@ -75,6 +75,8 @@ class Facts:
     remarks: tuple[Remark, ...] = ()
     configs: tuple[str, ...] = ()
     """Names of configuration files that it has in strings; `*.yaml` for any with that suffix."""
+    installs: tuple[str, ...] = ()
+    """Distributions that a literal `runtime_env` in it installs, normalised."""
 
 
 def in_order(imports: Iterable[Import]) -> tuple[Import, ...]:
@@ -100,6 +102,7 @@ def to_json(facts: Facts) -> list[Any]:
         facts.path_edits,
         [astuple(each) for each in facts.remarks],
         facts.configs,
+        facts.installs,
     ]
 
 
@@ -109,7 +112,7 @@ def from_json(value: list[Any]) -> Facts:
     Raises:
         TypeError, ValueError, IndexError: the value has another shape.
     """
-    sha256, imports, exports, unknown, path_edits, remarks, configs = value
+    sha256, imports, exports, unknown, path_edits, remarks, configs, installs = value
     return Facts(
         sha256,
         tuple(_import(*each) for each in imports),
@@ -118,6 +121,7 @@ def from_json(value: list[Any]) -> Facts:
         tuple(path_edits),
         tuple(Remark(*each) for each in remarks),
         tuple(configs),
+        tuple(installs),
     )
 
 

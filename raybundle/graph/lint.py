@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ast
+import re
 from typing import TYPE_CHECKING
 
 from raybundle.graph.facts import Remark
+from raybundle.graph.metadata import normalised_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 _LEAVES = frozenset({"working_dir", "py_modules", "py_executable", "worker_process_setup_hook"})
 """Fields of a runtime_env that replace the code, the interpreter or the hook of the job."""
@@ -17,6 +19,8 @@ _INSTALLS = frozenset({"pip", "uv", "conda"})
 """Fields by which Ray makes an environment on the node."""
 
 _ENVIRONMENT = "runtime_env"
+_REQUIREMENT = re.compile(r"\s*([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)\s*(?:$|[\[<>=!~;@#\s])")
+"""Of a line of a requirements file (PEP 508); `-r` and URLs have no name."""
 
 
 def runtime_envs(source: bytes, tree: ast.Module) -> list[Remark]:
@@ -30,6 +34,46 @@ def runtime_envs(source: bytes, tree: ast.Module) -> list[Remark]:
         for key, line in _fields(value)
         if key in _LEAVES | _INSTALLS
     ]
+
+
+def installed_by(source: bytes, tree: ast.Module) -> tuple[str, ...]:
+    """Return the distributions that `pip` and `uv` of literal runtime_envs list, normalised."""
+    if _ENVIRONMENT.encode() not in source:
+        return ()
+    found: set[str] = set()
+    for value in _literals(tree):
+        for key, listed in _values(value):
+            if key in _INSTALLS:
+                found.update(requirement_names(_texts(listed)))
+    return tuple(sorted(found))
+
+
+def requirement_names(lines: Iterable[str]) -> Iterator[str]:
+    """Yield the normalised names of requirements; options and what has no name are left out."""
+    for line in lines:
+        match = _REQUIREMENT.match(line)
+        if match:
+            yield normalised_name(match[1])
+
+
+def _texts(node: ast.expr) -> Iterator[str]:
+    return (
+        each.value
+        for each in ast.walk(node)
+        if isinstance(each, ast.Constant) and isinstance(each.value, str)
+    )
+
+
+def _values(value: ast.expr) -> Iterator[tuple[str, ast.expr]]:
+    match value:
+        case ast.Dict(keys=keys, values=values):
+            for key, each in zip(keys, values, strict=True):
+                if isinstance(key, ast.Constant) and isinstance(key.value, str):
+                    yield key.value, each
+        case ast.Call(keywords=keywords):
+            yield from ((each.arg, each.value) for each in keywords if each.arg)
+        case _:
+            return
 
 
 def _literals(tree: ast.Module) -> Iterator[ast.expr]:

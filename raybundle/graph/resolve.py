@@ -43,7 +43,7 @@ from raybundle.graph.entry_points import EntryPoints, own_metadata
 from raybundle.graph.generated import Generated, relocated
 from raybundle.graph.git_ignored import repository_of
 from raybundle.graph.notices import of_hidden_in_project, of_shadowed_library, shadowed_in
-from raybundle.graph.obstacles import find_obstacles, refuse_misnamed
+from raybundle.graph.obstacles import find_obstacles, refuse_misnamed, with_provided
 from raybundle.graph.parallel import scan_ahead
 from raybundle.graph.placement import place
 from raybundle.graph.project import project_of
@@ -148,10 +148,11 @@ def _resolution(
 ) -> Resolution:
     loading = loading_of(closure)
     refuse_unparsed(closure, loading)
-    unresolved = sort_misses(closure, loading, work.finder, work.settings)
+    unresolved = sort_misses(closure, loading, work.finder, work.settings, shown)
     wanted = _wanted(work, closure, loading)
     needed = find_distributions(wanted, work.interpreter, work.scanner.cache)
-    refuse_misnamed(wanted, needed)
+    known = with_provided(needed.distributions, unresolved.on_nodes)
+    refuse_misnamed(wanted, needed, unresolved.on_nodes, work.interpreter)
     of_needed, obstacles = find_obstacles(wanted, needed, closure.edges, work.interpreter)
     layered = any(each.provided_by == "bundle" for each in needed.distributions)
     placement = place(closure, data, work.finder, work.project, layered=layered)
@@ -163,9 +164,9 @@ def _resolution(
         path=placement.path,
         roots=placement.roots,
         modules=placement.modules,
-        edges=closure.edges,
+        edges=(*closure.edges, *(each for found in unresolved.on_nodes.values() for each in found)),
         data=placement.data,
-        distributions=needed.distributions,
+        distributions=known,
         missing=unresolved.missing,
         warnings=(
             *with_runs(closure, shown),

@@ -74,7 +74,7 @@ def observe(run: Run, interpreter: Interpreter) -> tuple[Traced, int]:
     installed = tuple(f"{directory}/" for directory in interpreter.site)
     # What Ray itself imports is the cluster's own.
     records = [each for each in records if not ("ray" in each[-1] and each[-4].startswith(installed))]
-    return Traced(*_read(records, run), warnings), code
+    return Traced(*_read(records, run), warnings, succeeded=code == 0), code
 
 
 def _command(run: Run, interpreter: Interpreter, log: str) -> list[str]:
