@@ -44,8 +44,8 @@ REFUSED = {
 """Keys that are not carried out: why, and what to do instead."""
 SET_UP = "Ray sets up `{name}` on each node as the job starts; the bundle's digest does not cover it"
 IMPORTABLE = (
-    "the job can import from it the distributions that its code imports and that are installed here too; "
-    "another version there stops the job, and the rest is not on its path"
+    "the job can import what that installs and what it requires; both come before what the bundle brings. "
+    "What is installed where the bundle is built needs none of it: it travels"
 )
 KNOWN = (*MERGED, *INSTALLED, *SILENT, *REFUSED)
 

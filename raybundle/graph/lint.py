@@ -20,7 +20,9 @@ _INSTALLS = frozenset({"pip", "uv", "conda"})
 
 _ENVIRONMENT = "runtime_env"
 _REQUIREMENT = re.compile(r"\s*([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)\s*(?:$|[\[<>=!~;@#\s])")
-"""Of a line of a requirements file (PEP 508); `-r` and URLs have no name."""
+"""Of a line of a requirements file (PEP 508)."""
+_WHEEL = re.compile(r"(?:^|/)([A-Za-z0-9][A-Za-z0-9._]*)-[^/\s]*\.whl\b")
+"""A file or URL says its name in that of its wheel (PEP 427)."""
 
 
 def runtime_envs(source: bytes, tree: ast.Module) -> list[Remark]:
@@ -51,7 +53,7 @@ def installed_by(source: bytes, tree: ast.Module) -> tuple[str, ...]:
 def requirement_names(lines: Iterable[str]) -> Iterator[str]:
     """Yield the normalised names of requirements; options and what has no name are left out."""
     for line in lines:
-        match = _REQUIREMENT.match(line)
+        match = _REQUIREMENT.match(line) or _WHEEL.search(line)
         if match:
             yield normalised_name(match[1])
 
