@@ -143,6 +143,11 @@ def make_entry(traced: Traced, resolution: Resolution) -> Entry:
     return {**entry, "absent": absent} if absent else entry
 
 
+def is_empty(entry: Entry) -> bool:
+    """Return whether an entry says nothing but that there is a target."""
+    return len(entry["modules"]) == 1 and not entry["third_party"] and not entry["files"]
+
+
 def _absent(resolution: Resolution, driver: Module) -> dict[str, list[str]]:
     """Return by importer what resolves nowhere: the run has ended well without it."""
     found: dict[str, set[str]] = {}
