@@ -319,8 +319,9 @@ def _byte_code(planned: Plan) -> tuple[ByteCode, ...]:
 
 
 def _delivery(planned: Plan, byte_code: Sequence[ByteCode]) -> bytes | None:
-    """Returns how the layers of a bundle travel, and what does not; None where there are none."""
-    if not planned.layers:
+    """Returns how the layers of a bundle travel, and what is absent; None where there is nothing to say."""
+    nowhere = {each.name: "" for each in planned.resolution.absent if not each.name.startswith(".")}
+    if not planned.layers and not nowhere:
         return None
     from raybundle.bundle.delivery import Delivery
     from raybundle.graph.installed_modules import absent_modules
@@ -329,7 +330,7 @@ def _delivery(planned: Plan, byte_code: Sequence[ByteCode]) -> bytes | None:
     present = {each.name for each in resolution.distributions}
     missed = {*(each.name for each in resolution.optional), *resolution.mentioned} - present
     return Delivery(
-        absent_modules(resolution.interpreter, missed, present, planned.cache),
+        {**absent_modules(resolution.interpreter, missed, present, planned.cache), **nowhere},
         {each.layer: (each.tag, each.listing) for each in byte_code},
     ).format()
 
