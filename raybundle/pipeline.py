@@ -66,6 +66,8 @@ class Request:
     environ: Mapping[str, str]
     tracing: Tracing | None = None
     """How the target is run before it is resolved; None runs nothing."""
+    set_up: tuple[str, ...] = ()
+    """Distributions that Ray installs on the nodes for this job, normalised: `pip`, `uv`, `conda`."""
     cluster: TargetTag | None = None
     """What the cluster says that it runs; the settings `python` and `platform` count before it."""
 
@@ -209,6 +211,7 @@ def resolve_with(request: Request, traced: Traced | None) -> Resolution:
             traced=traced,
             dependencies="cluster" if settings.text("dependencies") == "cluster" else "bundle",
             cluster_provides=tuple(map(normalised_name, settings.items("cluster-provides"))),
+            set_up=request.set_up,
             optional=settings.items("optional"),
         ),
         interpreter if tag is None else as_on_target(interpreter, tag),
@@ -317,8 +320,9 @@ def _byte_code(planned: Plan) -> tuple[ByteCode, ...]:
 
 
 def _delivery(planned: Plan, byte_code: Sequence[ByteCode]) -> bytes | None:
-    """Returns how the layers of a bundle travel, and what does not; None where there are none."""
-    if not planned.layers:
+    """Returns how the layers of a bundle travel, and what is absent; None where there is nothing to say."""
+    nowhere = {each.name: "" for each in planned.resolution.absent if not each.name.startswith(".")}
+    if not planned.layers and not nowhere:
         return None
     from raybundle.bundle.delivery import Delivery
     from raybundle.graph.installed_modules import absent_modules
@@ -327,7 +331,7 @@ def _delivery(planned: Plan, byte_code: Sequence[ByteCode]) -> bytes | None:
     present = {each.name for each in resolution.distributions}
     missed = {*(each.name for each in resolution.optional), *resolution.mentioned} - present
     return Delivery(
-        absent_modules(resolution.interpreter, missed, present, planned.cache),
+        {**absent_modules(resolution.interpreter, missed, present, planned.cache), **nowhere},
         {each.layer: (each.tag, each.listing) for each in byte_code},
     ).format()
 

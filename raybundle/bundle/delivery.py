@@ -22,7 +22,7 @@ class Delivery:
     """What the archive of a bundle with layers says of them."""
 
     absent: Mapping[str, str]
-    """`name version` of an installed distribution that is no layer, by module."""
+    """`name version` of an installed distribution that is no layer, by module; empty of what is nowhere."""
     byte_code: Mapping[str, tuple[str, str]]
     """Cache tag and listing (hex), by layer (hex)."""
 

@@ -46,10 +46,11 @@ class ManifestFile:
 
 @dataclass(frozen=True, slots=True)
 class Provided:
-    """A distribution that the cluster must provide in exactly this version."""
+    """A distribution that the cluster must provide."""
 
     name: str
-    version: str
+    version: str = ""
+    """Exactly this one; empty for any, of what is not installed where the bundle is built."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +186,8 @@ def format_manifest(manifest: Manifest) -> bytes:
             for layer in sorted(manifest.layers, key=lambda each: each.name)
         ],
         "provided": [
-            {"name": p.name, "version": p.version} for p in sorted(manifest.provided, key=lambda p: p.name)
+            {"name": p.name, **({"version": p.version} if p.version else {})}
+            for p in sorted(manifest.provided, key=lambda p: p.name)
         ],
     }
     return canonical_json(document)
@@ -251,7 +253,7 @@ def _parse_document(document: dict[str, Any]) -> Manifest:
         ),
         path=tuple(RootSymbol(_text(symbol)) for symbol in document["path"]),
         files=tuple(map(_parse_file, document["files"])),
-        provided=tuple(Provided(_text(p["name"]), _text(p["version"])) for p in document["provided"]),
+        provided=tuple(Provided(_text(p["name"]), _text(p.get("version", ""))) for p in document["provided"]),
         layers=tuple(
             LayerEntry(_text(e["name"]), _text(e["version"]), parse_digest(e["digest"]))
             for e in document["layers"]

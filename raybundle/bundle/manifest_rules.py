@@ -26,6 +26,8 @@ _MODULE = re.compile(r"[^\s./\\-][^\s./\\]*(\.[^\s./\\]+)*")
 """What `python -m` takes: `my-job` is a name for it too, and `-c` is another option."""
 _WORD = re.compile(r"\S+")
 _NAME = re.compile(r"[^\s/\\]+")
+_ANY = "any"
+"""Stands for the version of what the cluster may have in any."""
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
@@ -54,7 +56,7 @@ def _texts(manifest: Manifest, module: str | None) -> Iterator[str]:
 def _named(manifest: Manifest) -> list[tuple[str, str]]:
     """Returns names and versions of all distributions."""
     travelling = [(each.name, each.version) for each in manifest.layers]
-    return travelling + [(each.name, each.version) for each in manifest.provided]
+    return travelling + [(each.name, each.version or _ANY) for each in manifest.provided]
 
 
 def _target_faults(script: str | None, module: str | None, files: Sequence[str]) -> Iterator[str]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from raybundle.bundle.graph_document import graph_document
 from raybundle.bundle.manifest import canonical_json, format_manifest
 from raybundle.cli.documents import manifest_document, warning_document
-from raybundle.cli.overview import size_text
+from raybundle.cli.overview import ANY, size_text
 from raybundle.cli.planning import checked_plan
 from raybundle.cli.request import environment_of, make_request, read_command, settings_of
 from raybundle.cluster.runtime_env import render_entrypoint, render_runtime_env
@@ -99,7 +99,7 @@ def show(arguments: argparse.Namespace, console: Console) -> int:
         mode = "x" if file.executable else "-"
         console.data(f"  {mode} {file.size:>9} {file.sha256[:12]} {file.path}")
     for item in manifest.provided:
-        console.data(f"  cluster provides {item.name} {item.version}")
+        console.data(f"  cluster provides {item.name} {item.version or ANY}")
     return 0
 
 

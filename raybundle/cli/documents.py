@@ -242,7 +242,7 @@ def manifest_document(manifest: Manifest) -> dict[str, Any]:
         "bytes": sum(file.size for file in manifest.files),
         "path": list(manifest.path),
         "python": f"{manifest.python.implementation} {manifest.python.minor}",
-        "provided": [f"{item.name} {item.version}" for item in manifest.provided],
+        "provided": [f"{item.name} {item.version}".rstrip() for item in manifest.provided],
     }
 
 

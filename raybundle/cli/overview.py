@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from raybundle.graph.reasons import Reason
     from raybundle.graph.sizes import Part, Widening
-    from raybundle.model import Missing, Resolution, Root, Warning
+    from raybundle.model import Distribution, Missing, Resolution, Root, Warning
     from raybundle.pipeline import Plan
 
 FEW = 12
@@ -25,6 +25,9 @@ FEW = 12
 
 DISTRIBUTIONS = 48
 """Distributions that are listed one by one."""
+
+ANY = "(any)"
+"""The version of a distribution that is not installed here: whichever the nodes have."""
 
 SHOWN = 5
 """Lines of each sort in the text; markdown has twice as many, `--json` all."""
@@ -126,7 +129,7 @@ def _distribution_lines(resolution: Resolution) -> list[str]:
     others = [each for each in resolution.distributions if each.provided_by != "ray"]
     ordered = sorted(others, key=lambda each: (each.provided_by, -each.bytes, each.name))
     lines = [
-        f"{f'{each.name} {each.version}':<28} {size_text(each.bytes):>10}  {each.provided_by:<7}  "
+        f"{f'{each.name} {each.version or ANY}':<28} {_size_of(each):>10}  {each.provided_by:<7}  "
         + reason_text(reasons[each.name], resolution)
         + (f", from {each.origin}" if each.origin else "")
         for each in ordered
@@ -137,6 +140,10 @@ def _distribution_lines(resolution: Resolution) -> list[str]:
         words = [*asked, *([counted(required, "that they require", "that they require")] if required else [])]
         lines.append(f"with Ray: {', '.join(words)}")
     return lines
+
+
+def _size_of(each: Distribution) -> str:
+    return size_text(each.bytes) if each.version else ""
 
 
 def reason_text(reason: Reason, resolution: Resolution) -> str:
@@ -246,8 +253,8 @@ def markdown_lines(overview: Overview) -> Iterator[str]:
         [
             (
                 each.name,
-                each.version,
-                size_text(each.bytes),
+                each.version or ANY,
+                _size_of(each),
                 each.provided_by,
                 reason_text(reasons[each.name], resolution),
             )

@@ -14,7 +14,7 @@ from raybundle.errors import UsageError
 from raybundle.model import Warning
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from raybundle.model import Resolution
 
@@ -44,8 +44,8 @@ REFUSED = {
 """Keys that are not carried out: why, and what to do instead."""
 SET_UP = "Ray sets up `{name}` on each node as the job starts; the bundle's digest does not cover it"
 IMPORTABLE = (
-    "the job can import from it the distributions that its code imports and that are installed here too; "
-    "another version there stops the job, and the rest is not on its path"
+    "the job can import what that installs and what it requires; both come before what the bundle brings. "
+    "What is installed where the bundle is built needs none of it: it travels"
 )
 KNOWN = (*MERGED, *INSTALLED, *SILENT, *REFUSED)
 
@@ -77,6 +77,26 @@ class RayEnvironment:
     passed: Mapping[str, Any] = field(default_factory=dict)
     """Keys that go into the job's runtime_env as they are; what files they named has been read."""
     warnings: tuple[Warning, ...] = ()
+
+    @property
+    def set_up(self) -> tuple[str, ...]:
+        """The distributions that `pip`, `uv` or `conda` name, normalised."""
+        from raybundle.graph.lint import requirement_names
+
+        lines = [line for name in INSTALLED for line in _listed(self.passed.get(name))]
+        return tuple(sorted(set(requirement_names(lines))))
+
+
+def _listed(value: Any) -> Iterator[str]:
+    """Yields the requirements in the value of `pip`, `uv` or `conda`."""
+    match value:
+        case [*items]:
+            for item in items:
+                yield from [item] if isinstance(item, str) else _listed(item)
+        case {"packages": items} | {"dependencies": items} | {"pip": items}:
+            yield from _listed(items)
+        case _:
+            return
 
 
 @dataclass(frozen=True, slots=True)

@@ -140,7 +140,8 @@ def make_request(
     if environment is not None:
         settings = settings.extended("roots", environment.roots, "--runtime-env")
     tracing = Tracing(command.arguments) if arguments.trace else None
-    return Request(target, settings, project, cwd, os.environ, tracing)
+    set_up = environment.set_up if environment else ()
+    return Request(target, settings, project, cwd, os.environ, tracing, set_up)
 
 
 def settings_of(

@@ -36,6 +36,11 @@ def trace_target(arguments: argparse.Namespace, console: Console) -> int:
         raise BundleError(f"{len(resolution.warnings)} warnings, and --strict makes them errors")
     key = trace_lock.target_key(target, request.project)
     entry = trace_lock.make_entry(seen, resolution)
+    if code != 0 and trace_lock.is_empty(entry):
+        raise BundleError(
+            f"the target ended with exit code {code} before it imported anything: {LOCK} is as it was",
+            hint="what it wrote is above; trace a run that succeeds",
+        )
     entries[key] = trace_lock.joined(entries.get(key) if arguments.keep else None, entry)
     written = trace_lock.write_lock(request.project, entries)
     if console.json_mode:

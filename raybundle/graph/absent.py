@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from raybundle.graph.eager import EAGER
 from raybundle.graph.find import Missing as NotFound
 from raybundle.graph.names import with_ancestors
+from raybundle.graph.settle import Settling
 from raybundle.model import Absent, Missing, Warning
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from raybundle.graph.eager import Loading
     from raybundle.graph.find import Finder
     from raybundle.graph.settings import ResolveSettings
+    from raybundle.graph.traced import Usable
     from raybundle.model import AbsentKind, Edge, Interpreter, Resolution
 
 _KINDS: tuple[AbsentKind, ...] = ("function", "optional", "guessed")
@@ -41,27 +43,28 @@ class Unresolved:
     """May never run."""
     not_found: tuple[Missing, ...]
     """Optional by themselves, or settled."""
+    on_nodes: dict[str, list[Edge]]
+    """Settled by what the nodes have: by name in `cluster-provides`."""
 
 
-def sort_misses(closure: Closure, loading: Loading, finder: Finder, settings: ResolveSettings) -> Unresolved:
+def sort_misses(
+    closure: Closure, loading: Loading, finder: Finder, settings: ResolveSettings, shown: Usable
+) -> Unresolved:
     """Return the imports of `closure` that resolve nowhere, by what follows from each."""
     missing, not_found = [], []
     groups: defaultdict[tuple[int, str], list[Edge]] = defaultdict(list)
+    labels = {miss.imported: _label(miss.imported, finder) for miss in closure.misses}
+    settling = Settling(settings, shown, set(labels.values()), closure.installs)
     for miss in closure.misses:
-        sureness = loading.of(miss)
-        if miss.optional or is_among(miss.imported, settings.optional):
+        label, sureness = labels[miss.imported], loading.of(miss)
+        if settling.settles(miss, label, sureness) or miss.optional:
             not_found.append(miss)
         elif sureness == EAGER or miss.rule == "comment":
             missing.append(miss)
         else:
-            groups[sureness, _label(miss.imported, finder)].append(miss)
+            groups[sureness, label].append(miss)
     absent = tuple(_group(name, kind, groups[kind, name], loading) for kind, name in sorted(groups))
-    return Unresolved(_in_order(missing), absent, _in_order(not_found))
-
-
-def is_among(name: str, names: Iterable[str]) -> bool:
-    """Return whether `names` has a module or a package around it."""
-    return any(f"{name}.".startswith(f"{each}.") for each in names)
+    return Unresolved(_in_order(missing), absent, _in_order(not_found), settling.on_nodes)
 
 
 def _label(name: str, finder: Finder) -> str:

@@ -148,6 +148,10 @@ class Scanner:
         """Return whether the source of `file` has `word`."""
         return re.search(rb"\b" + re.escape(word.encode()) + rb"\b", self.read(file)) is not None
 
+    def quotes(self, file: str, word: str) -> bool:
+        """Return whether the source of `file` has `word` in quotes."""
+        return re.search(rb"['\"]" + re.escape(word.encode()) + rb"['\"]", self.read(file)) is not None
+
     def _facts(self, file: str, scanned: Callable[[bytes], Facts]) -> Facts:
         try:
             facts = self._ready.get(file) or self.remembered(file) or self._scanned(file, scanned)

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from raybundle.errors import BundleError, RefusedFileError
+from raybundle.graph.config_files import ConfigFiles
+from raybundle.graph.edges import directory_of, ordered
 from raybundle.graph.exhaustive import assert_never
 from raybundle.graph.exports import COMPUTED, ELSEWHERE
 from raybundle.graph.find import FirstParty, Namespace, StandardLibrary, ThirdParty
@@ -16,17 +18,18 @@ from raybundle.graph.names import absolute, with_ancestors
 from raybundle.graph.notices import of_module, of_unparsed, unknown_import
 from raybundle.graph.tables import STUB
 from raybundle.graph.texts import ANY
-from raybundle.model import Edge, ModuleName, Unknown
+from raybundle.model import ModuleName, Unknown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
+    from raybundle.graph.edges import Row
     from raybundle.graph.facts import Facts, Import
     from raybundle.graph.find import Finder, Found
     from raybundle.graph.start import Start
     from raybundle.graph.traced import TracedModule
     from raybundle.graph.widen import Widening
-    from raybundle.model import Deferred, Rule, Warning
+    from raybundle.model import Deferred, Edge, Rule, Warning
 
 PROVIDED_BY_CLUSTER = frozenset({"ray", "psutil", "colorama"})
 """Top-level names that need not be installed where the bundle is built: Ray, and what its wheel has in
@@ -63,6 +66,8 @@ class Closure:
     """Something reached asks `importlib.metadata` for distributions or entry points."""
     unparsed: Mapping[str, BundleError]
     """Modules whose source is not Python."""
+    installs: frozenset[str]
+    """Distributions that a runtime_env in a source installs, normalised."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +79,13 @@ class Sources:
     configs_beside: Callable[[FirstParty], Iterable[str]]
     """The configuration files in the directory of a module, and in those below its package that hold data."""
     widening: Widening
+    quotes: Callable[[str, str], bool]
+    """Whether the source of a file has a word in quotes."""
 
 
 def follow(start: Start, finder: Finder, sources: Sources, rules_off: Collection[str] = ()) -> Closure:
     """Return what `start` reaches; `rules_off` are rules that count for nothing."""
-    walk = _Walk(start, finder, sources, frozenset(rules_off))
+    walk = _Walk(start, finder, sources, frozenset(rules_off), ConfigFiles(sources.quotes))
     walk.take(start.name, start.found)
     if start.name in walk.unparsed:
         raise walk.unparsed[start.name]
@@ -90,16 +97,18 @@ def follow(start: Start, finder: Finder, sources: Sources, rules_off: Collection
             walk.reach(_Place(start.name, start.found.file, 1, rule, name in start.unsure), name)
     walk.run()
     walk.add(start.traced)
+    found = {name: each.found for name, each in walk.reached.items()}
     return Closure(
         start.name,
         walk.reached,
         walk.third_party,
-        tuple(walk.ordered(walk.edges)),
-        tuple(walk.ordered(walk.misses)),
+        tuple(ordered(walk.edges, found)),
+        tuple(ordered(walk.misses, found)),
         tuple(sorted(walk.warnings, key=lambda each: (str(each.file), each.line or 0, each.text))),
         tuple(sorted(walk.unknown, key=lambda each: (str(each.file), each.line, each.text))),
         walk.consults_metadata,
         walk.unparsed,
+        frozenset(name for facts in walk.facts.values() for name in facts.installs),
     )
 
 
@@ -113,21 +122,18 @@ class _Place:
     deferred: Deferred = ""
 
 
-_Row = tuple[str, str, str, int, "Rule", bool, "Deferred"]
-"""The fields of an edge, before its file is a path."""
-
-
 @dataclass(slots=True)
 class _Walk:
     start: Start
     finder: Finder
     sources: Sources
     rules_off: frozenset[str]
+    config_files: ConfigFiles
     reached: dict[str, Reached] = field(default_factory=dict)
     facts: dict[str, Facts] = field(default_factory=dict)
     third_party: dict[str, str] = field(default_factory=dict)
-    edges: set[_Row] = field(default_factory=set)
-    misses: set[_Row] = field(default_factory=set)
+    edges: set[Row] = field(default_factory=set)
+    misses: set[Row] = field(default_factory=set)
     unknown: set[Unknown] = field(default_factory=set)
     warnings: set[Warning] = field(default_factory=set)
     queue: list[str] = field(default_factory=list)
@@ -144,8 +150,10 @@ class _Walk:
             found = self.reached[name].found
             if isinstance(found, FirstParty):
                 self._follow(name, found, self.facts[name])
-                for config in self.sources.configs_beside(found):
-                    self._config(config, found.file)
+                self._configs_beside(name, found)
+            if not self.queue:
+                for config, beside in self.config_files.read():
+                    self._config(config, beside)
 
     def add(self, traced: Iterable[TracedModule]) -> None:
         """Reach what runs have shown and statements do not; what each leads to before the next."""
@@ -169,6 +177,8 @@ class _Walk:
         if facts is not None:
             self.facts[name] = facts
             self.queue.append(name)
+        if facts is not None and isinstance(found, FirstParty):
+            self.config_files.meet(found, facts)
         if isinstance(found, FirstParty):
             understood = self.start.understood if found.file == self.start.found.file else ()
             self.warnings.update(of_module(name, found, facts, understood))
@@ -233,15 +243,6 @@ class _Walk:
     def _edge(self, place: _Place, name: str) -> None:
         self.edges.add(_row(place, name))
 
-    def ordered(self, rows: Collection[_Row]) -> Iterator[Edge]:
-        """Yield edges by importer, imported, file and line."""
-        readers = self._readers()
-        files: dict[str, Path] = {}
-        named = [(readers.get(each[0], each[0]), *each[1:]) for each in rows]
-        for importer, imported, file, line, rule, optional, deferred in sorted(named):
-            path = files.get(file) or files.setdefault(file, Path(file))
-            yield Edge(ModuleName(importer), ModuleName(imported), path, line, rule, optional, deferred)
-
     def _miss(self, place: _Place, name: str) -> None:
         if name.partition(".")[0] in PROVIDED_BY_CLUSTER:
             return
@@ -249,14 +250,13 @@ class _Walk:
             self._edge(place, name)
         self.misses.add(_row(place, name))
 
-    def _readers(self) -> dict[str, str]:
-        """Return by directory the module that stands for it where a configuration file names something."""
-        readers: dict[str, str] = {}
-        for name, reached in self.reached.items():
-            if isinstance(reached.found, FirstParty):
-                directory = _directory(reached.found.file)
-                readers[directory] = min(name, readers.get(directory, name))
-        return readers
+    def _configs_beside(self, name: str, found: FirstParty) -> None:
+        of_package = found.is_package or "." in name
+        for config in self.sources.configs_beside(found):
+            if of_package:
+                self._config(config, found.file)
+            else:
+                self.config_files.waiting.setdefault(config, found.file)
 
     def _config(self, file: str, beside: str) -> None:
         """Follow the names in a configuration file; whoever reads it is known at the end."""
@@ -265,7 +265,7 @@ class _Walk:
         self.configs[file] = beside
         for each in self.sources.config_of(file).imports:
             for name in self.sources.widening.names(each, each.name):
-                self.reach(_Place(_directory(beside), file, each.line, "config-file"), name)
+                self.reach(_Place(directory_of(beside), file, each.line, "config-file"), name)
 
     def _follow(self, name: str, found: FirstParty, facts: Facts) -> None:
         package = self._package_of(name, found)
@@ -389,13 +389,8 @@ class _Walk:
                 self.reach(place, base)
 
 
-def _row(place: _Place, name: str) -> _Row:
+def _row(place: _Place, name: str) -> Row:
     return (place.importer, name, place.file, place.line, place.rule, place.optional, place.deferred)
-
-
-def _directory(file: str) -> str:
-    """Return the directory of `file`, spelt as no module's name is."""
-    return file[: file.rindex(sep) + 1]
 
 
 def _is_source(found: FirstParty) -> bool:

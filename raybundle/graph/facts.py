@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from raybundle.model import Deferred, Rule
 
-FACTS_FORMAT = 7
+FACTS_FORMAT = 8
 """Raised whenever the scanner learns something, so that facts of an older one are not believed."""
 
 
@@ -73,6 +73,10 @@ class Facts:
     path_edits: tuple[int, ...] = ()
     """Lines that change `sys.path`."""
     remarks: tuple[Remark, ...] = ()
+    configs: tuple[str, ...] = ()
+    """Names of configuration files that it has in strings; `*.yaml` for any with that suffix."""
+    installs: tuple[str, ...] = ()
+    """Distributions that a literal `runtime_env` in it installs, normalised."""
 
 
 def in_order(imports: Iterable[Import]) -> tuple[Import, ...]:
@@ -97,6 +101,8 @@ def to_json(facts: Facts) -> list[Any]:
         list(map(_UNKNOWN_ROW, facts.unknown)),
         facts.path_edits,
         [astuple(each) for each in facts.remarks],
+        facts.configs,
+        facts.installs,
     ]
 
 
@@ -106,7 +112,7 @@ def from_json(value: list[Any]) -> Facts:
     Raises:
         TypeError, ValueError, IndexError: the value has another shape.
     """
-    sha256, imports, exports, unknown, path_edits, remarks = value
+    sha256, imports, exports, unknown, path_edits, remarks, configs, installs = value
     return Facts(
         sha256,
         tuple(_import(*each) for each in imports),
@@ -114,6 +120,8 @@ def from_json(value: list[Any]) -> Facts:
         tuple(Unknown(*each) for each in unknown),
         tuple(path_edits),
         tuple(Remark(*each) for each in remarks),
+        tuple(configs),
+        tuple(installs),
     )
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ast
+import re
 from typing import TYPE_CHECKING
 
 from raybundle.graph.facts import Remark
+from raybundle.graph.metadata import normalised_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 _LEAVES = frozenset({"working_dir", "py_modules", "py_executable"})
 """Fields of a runtime_env that replace the code or the interpreter of the job."""
@@ -17,6 +19,10 @@ _INSTALLS = frozenset({"pip", "uv", "conda"})
 """Fields by which Ray makes an environment on the node."""
 
 _ENVIRONMENT = "runtime_env"
+_REQUIREMENT = re.compile(r"\s*([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)\s*(?:$|[\[<>=!~;@#\s])")
+"""Of a line of a requirements file (PEP 508)."""
+_WHEEL = re.compile(r"(?:^|/)([A-Za-z0-9][A-Za-z0-9._]*)-[^/\s]*\.whl\b")
+"""A file or URL says its name in that of its wheel (PEP 427)."""
 
 _HERE = frozenset({".", "./", ""})
 """A `working_dir` that is the project: tasks have it anyhow."""
@@ -34,6 +40,34 @@ def runtime_envs(source: bytes, tree: ast.Module) -> list[Remark]:
         for remark in _remarks(key, asked, in_init=in_init)
     ]
     return list(dict.fromkeys(remarks))
+
+
+def installed_by(source: bytes, tree: ast.Module) -> tuple[str, ...]:
+    """Return the distributions that `pip` and `uv` of literal runtime_envs list, normalised."""
+    if _ENVIRONMENT.encode() not in source:
+        return ()
+    found: set[str] = set()
+    for value, _ in _literals(tree):
+        for key, listed in _fields(value):
+            if key in _INSTALLS:
+                found.update(requirement_names(_texts(listed)))
+    return tuple(sorted(found))
+
+
+def requirement_names(lines: Iterable[str]) -> Iterator[str]:
+    """Yield the normalised names of requirements; options and what has no name are left out."""
+    for line in lines:
+        match = _REQUIREMENT.match(line) or _WHEEL.search(line)
+        if match:
+            yield normalised_name(match[1])
+
+
+def _texts(node: ast.expr) -> Iterator[str]:
+    return (
+        each.value
+        for each in ast.walk(node)
+        if isinstance(each, ast.Constant) and isinstance(each.value, str)
+    )
 
 
 def _remarks(key: str, asked: ast.expr, *, in_init: bool) -> Iterator[Remark]:

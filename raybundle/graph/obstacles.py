@@ -7,14 +7,15 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from raybundle.errors import UsageError
-from raybundle.model import Warning
+from raybundle.graph.metadata import Installed
+from raybundle.model import Distribution, Warning
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
     from pathlib import Path
 
     from raybundle.graph.distributions import Needed, Unfit, Unmet, Wanted
-    from raybundle.model import Distribution, Edge, Interpreter
+    from raybundle.model import Edge, Interpreter
 
 _SIMILAR = 0.8
 """Of `difflib.SequenceMatcher.ratio`, between names of which one may be meant for the other."""
@@ -22,16 +23,32 @@ _SHOWN = 5
 """Requirements that a warning names."""
 
 
-def refuse_misnamed(wanted: Wanted, needed: Needed) -> None:
+def with_provided(
+    needed: Iterable[Distribution], on_nodes: Mapping[str, list[Edge]]
+) -> tuple[Distribution, ...]:
+    """Return the distributions that are needed, with those that only the nodes have, by name."""
+    found = {each.name: each for each in needed}
+    for name, edges in on_nodes.items():
+        modules = tuple(sorted({each.imported for each in edges}))
+        found.setdefault(name, Distribution(name, "", "cluster", 0, modules))
+    return tuple(found[name] for name in sorted(found))
+
+
+def refuse_misnamed(
+    wanted: Wanted, needed: Needed, on_nodes: Collection[str], interpreter: Interpreter
+) -> None:
     """Refuse names in `cluster-provides` that look like a slip for a distribution that would travel.
 
     Raises:
         UsageError: names it, and the one that may be meant.
     """
-    names = {each.name for each in needed.distributions}
+    names = {each.name for each in needed.distributions}.union(on_nodes)
+    if names.issuperset(wanted.cluster_provides):
+        return
+    names |= Installed(interpreter.site).by_name.keys()
     owners = {str(name): each.name for each in needed.distributions for name in each.modules}
     for name in wanted.cluster_provides:
-        close = get_close_matches(name, sorted(names), 1, _SIMILAR)
+        close = get_close_matches(name, sorted(each.name for each in needed.distributions), 1, _SIMILAR)
         meant = owners.get(name.replace("-", "_")) or (close[0] if close else None)
         if name not in names and meant:
             raise UsageError(

@@ -49,7 +49,7 @@ from raybundle.graph.notices import (
     refused_in,
     shadowed_in,
 )
-from raybundle.graph.obstacles import find_obstacles, refuse_misnamed
+from raybundle.graph.obstacles import find_obstacles, refuse_misnamed, with_provided
 from raybundle.graph.parallel import scan_ahead
 from raybundle.graph.placement import place
 from raybundle.graph.project import project_of
@@ -160,10 +160,11 @@ def _resolution(
 ) -> Resolution:
     loading = loading_of(closure)
     refuse_unparsed(closure, loading)
-    unresolved = sort_misses(closure, loading, work.finder, work.settings)
+    unresolved = sort_misses(closure, loading, work.finder, work.settings, shown)
     wanted = _wanted(work, closure, loading)
     needed = find_distributions(wanted, work.interpreter, work.scanner.cache)
-    refuse_misnamed(wanted, needed)
+    known = with_provided(needed.distributions, unresolved.on_nodes)
+    refuse_misnamed(wanted, needed, unresolved.on_nodes, work.interpreter)
     of_needed, obstacles = find_obstacles(wanted, needed, closure.edges, work.interpreter)
     layered = any(each.provided_by == "bundle" for each in needed.distributions)
     placement = place(closure, data, work.finder, work.project, layered=layered)
@@ -175,9 +176,9 @@ def _resolution(
         path=placement.path,
         roots=placement.roots,
         modules=placement.modules,
-        edges=closure.edges,
+        edges=(*closure.edges, *(each for found in unresolved.on_nodes.values() for each in found)),
         data=placement.data,
-        distributions=needed.distributions,
+        distributions=known,
         missing=unresolved.missing,
         warnings=(
             *with_runs(closure, shown),
@@ -338,7 +339,7 @@ def _sources(work: _Work) -> Sources:
         return (file for file in files if is_config(os.path.basename(file)))
 
     widening = Widening(finder, scanner.mentions, work.entry_points.values)
-    return Sources(_facts_of(scanner, work.made), scanner.config, configs_beside, widening)
+    return Sources(_facts_of(scanner, work.made), scanner.config, configs_beside, widening, scanner.quotes)
 
 
 def _shown(file: Path, project: Path) -> str:

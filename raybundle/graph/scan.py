@@ -24,9 +24,9 @@ from raybundle.graph.guards import (
     suppresses,
     tried_in,
 )
-from raybundle.graph.lint import runtime_envs
+from raybundle.graph.lint import installed_by, runtime_envs
 from raybundle.graph.parsing import parse
-from raybundle.graph.strings import CONFIG_LIMIT, dotted_literals, dotted_names
+from raybundle.graph.strings import CONFIG_LIMIT, config_names, dotted_literals, dotted_names
 from raybundle.graph.tables import lazy_tables, may_be_lazy, server_lines, settings_lists
 from raybundle.graph.texts import Names
 
@@ -101,6 +101,8 @@ def scan(source: bytes, file: str, environment: Environment) -> Facts:
         unknown=tuple(sorted(set(dynamic.unknown), key=_unknown_order)),
         path_edits=tuple(sorted(path_edits(source, walk.path_targets, dynamic))),
         remarks=tuple(runtime_envs(source, tree)),
+        configs=config_names(source),
+        installs=installed_by(source, tree),
     )
     return with_comments(found, source)
 

@@ -28,5 +28,7 @@ class ResolveSettings:
     """Who brings distributions to the nodes where `cluster_provides` says nothing."""
     cluster_provides: tuple[str, ...] = ()
     """Distributions that the cluster has, normalised (PEP 503)."""
+    set_up: tuple[str, ...] = ()
+    """Distributions that Ray installs on the nodes for the whole job, normalised."""
     optional: tuple[str, ...] = ()
     """Modules, by dotted name, without which the job runs where they resolve nowhere."""

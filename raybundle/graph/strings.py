@@ -14,6 +14,9 @@ _LITERAL = re.compile(rb"(['\"])(?:" + _NO_PREFIX + rb"|" + _RAW + rb")(" + _DOT
 _IN_CONFIG = re.compile(rb"(?<![\w./:@%{-])(" + _DOTTED + rb")(?![\w./@%(-])")
 
 CONFIG_SUFFIXES = (".yaml", ".yml", ".json", ".toml", ".ini", ".cfg")
+_NAMED_CONFIG = re.compile(rb"([\w.*?\[\]-]*)\.(y\*ml|ya?ml|json|toml|ini|cfg)['\"]")
+"""At the end of a string: the name of a configuration file, or a pattern for it."""
+_YAML = {"y*ml": ("yaml", "yml")}
 CONFIG_LIMIT = 64 * 1024
 """Bytes; a larger file is data and no configuration."""
 
@@ -37,6 +40,16 @@ _OF_TOOLS = frozenset(
 def is_config(name: str) -> bool:
     """Return whether a file of this name is configuration that a program may read at run time."""
     return name.endswith(CONFIG_SUFFIXES) and name not in _OF_TOOLS and not name.startswith(".")
+
+
+def config_names(source: bytes) -> tuple[str, ...]:
+    """Return the names of configuration files in strings; `*.yaml` where only the suffix is known."""
+    found = set()
+    for stem, suffix in _NAMED_CONFIG.findall(source):
+        known = bool(re.fullmatch(rb"[\w.-]+", stem))
+        for each in _YAML.get(suffix.decode(), (suffix.decode(),)):
+            found.add(f"{stem.decode(errors='replace') if known else '*'}.{each}")
+    return tuple(sorted(found))
 
 
 def dotted_literals(source: bytes) -> frozenset[str]:

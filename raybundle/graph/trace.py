@@ -74,7 +74,7 @@ def observe(run: Run, interpreter: Interpreter) -> tuple[Traced, int]:
     installed = tuple(f"{directory}/" for directory in interpreter.site)
     # What Ray itself imports is the cluster's own.
     records = [each for each in records if not ("ray" in each[-1] and each[-4].startswith(installed))]
-    return Traced(*_read(records, run), warnings), code
+    return Traced(*_read(records, run), warnings, succeeded=code == 0), code
 
 
 def _command(run: Run, interpreter: Interpreter, log: str) -> list[str]:
@@ -134,7 +134,7 @@ def _run(command: list[str], run: Run) -> int:
     sys.stderr.flush()
     try:
         process = subprocess.Popen(
-            command, cwd=run.cwd, env=dict(run.environ), stdout=sys.stderr.fileno(), start_new_session=True
+            command, cwd=run.cwd, env=_environ(run), stdout=sys.stderr.fileno(), start_new_session=True
         )
     except OSError as error:
         raise BundleError(f"{command[0]} cannot be started: {error.strerror}") from error
@@ -143,6 +143,13 @@ def _run(command: list[str], run: Run) -> int:
     except BaseException:
         _end(process)
         raise
+
+
+def _environ(run: Run) -> dict[str, str]:
+    """Processes that the run starts have the declared roots, as on a node: workers of a local Ray, too."""
+    declared = declared_roots(run.project, run.roots)
+    entries = [*declared, *filter(None, [run.environ.get("PYTHONPATH")])]
+    return {**run.environ, **({"PYTHONPATH": os.pathsep.join(entries)} if declared else {})}
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

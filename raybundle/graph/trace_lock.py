@@ -108,7 +108,8 @@ def _traced(entry: Entry) -> Traced:
     files = [
         TracedFile(str(path), str(row["importer"]), int(row["line"])) for path, row in entry["files"].items()
     ]
-    return Traced(tuple(modules), tuple(files))
+    without = {(str(who), str(name)) for who, names in entry.get("absent", {}).items() for name in names}
+    return Traced(tuple(modules), tuple(files), without=frozenset(without))
 
 
 def _module(name: str, row: Mapping[str, Any], own: Mapping[str, Any]) -> TracedModule:
@@ -137,7 +138,23 @@ def make_entry(traced: Traced, resolution: Resolution) -> Entry:
         if each.file in paths
     }
     python = [minor(resolution.interpreter)]
-    return {"python": python, "modules": modules, "third_party": third_party, "files": files}
+    entry = {"python": python, "modules": modules, "third_party": third_party, "files": files}
+    absent = _absent(resolution, driver) if traced.succeeded else {}
+    return {**entry, "absent": absent} if absent else entry
+
+
+def is_empty(entry: Entry) -> bool:
+    """Return whether an entry says nothing but that there is a target."""
+    return len(entry["modules"]) == 1 and not entry["third_party"] and not entry["files"]
+
+
+def _absent(resolution: Resolution, driver: Module) -> dict[str, list[str]]:
+    """Return by importer what resolves nowhere: the run has ended well without it."""
+    found: dict[str, set[str]] = {}
+    for each in resolution.not_found:
+        importer = DRIVER if each.importer == driver.name else str(each.importer)
+        found.setdefault(importer, set()).add(str(each.name))
+    return {importer: sorted(names) for importer, names in sorted(found.items())}
 
 
 def _driver(resolution: Resolution, own: Mapping[str, Module]) -> str:
@@ -166,7 +183,8 @@ def joined(before: Entry | None, now: Entry) -> Entry:
         return now
     tables = {key: {**before[key], **now[key]} for key in ("modules", "third_party", "files")}
     versions = sorted({*before["python"], *now["python"]}, key=lambda text: [*map(int, text.split("."))])
-    return {"python": versions, **tables}
+    absent = {**before.get("absent", {}), **now.get("absent", {})}
+    return {"python": versions, **tables, **({"absent": absent} if absent else {})}
 
 
 def write_lock(project: Path, entries: Mapping[str, Entry]) -> bool:

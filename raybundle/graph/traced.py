@@ -63,6 +63,10 @@ class Traced:
     modules: tuple[TracedModule, ...] = ()
     files: tuple[TracedFile, ...] = ()
     warnings: tuple[Warning, ...] = ()
+    succeeded: bool = False
+    """A run of now ended with exit code 0."""
+    without: frozenset[tuple[str, str]] = frozenset()
+    """Importer and name of imports that resolve nowhere, without which recorded runs have succeeded."""
 
     def joined(self, newer: Traced) -> Traced:
         """Return both; what both have is as the newer has it."""
@@ -72,6 +76,8 @@ class Traced:
             tuple(modules.values()),
             tuple(files.values()),
             tuple(dict.fromkeys([*self.warnings, *newer.warnings])),
+            self.succeeded or newer.succeeded,
+            self.without | newer.without,
         )
 
     def continued(self, newer: Traced) -> Traced:
@@ -95,6 +101,13 @@ class Usable:
     project: str = ""
     runners: frozenset[str] = frozenset()
     """Modules that ran a file as code without a name."""
+    succeeded: bool = False
+    without: frozenset[tuple[str, str]] = frozenset()
+    """As `Traced` has them; the driver has its own name here."""
+
+    def did_without(self, importer: str, name: str) -> bool:
+        """Return whether a run succeeded without an import that resolves nowhere."""
+        return (importer, name) in self.without or (self.succeeded and name not in self.names)
 
 
 def usable(traced: Traced, finder: Finder, driver: str, project: Path) -> Usable:
@@ -116,6 +129,8 @@ def usable(traced: Traced, finder: Finder, driver: str, project: Path) -> Usable
             for each in traced.files
             if each.file.endswith(".py")
         ),
+        traced.succeeded,
+        frozenset((driver if importer == DRIVER else importer, name) for importer, name in traced.without),
     )
 
 

@@ -19,21 +19,34 @@ _known: dict[str, dict[str, str]] = {}
 def explain(name: str, tree: str) -> str | None:
     """Returns why the module `name` is not there, and what to do; None where nothing is known of it."""
     bundle = os.environ.get("RAYBUNDLE_DIGEST", "this bundle")
-    return _first_party(name, tree, bundle) or _absent(name, tree, bundle) or _of_the_node(name, bundle)
+    listed = _listed(name, tree)
+    if listed is not None and not listed[1]:
+        return (
+            f"It resolved nowhere when bundle {bundle} was built. Install its distribution there and build "
+            f"again; if the nodes have it, name it in `cluster-provides` {SETTING}."
+        )
+    return _first_party(name, tree, bundle) or _absent(listed, bundle) or _of_the_node(name, bundle)
 
 
-def _absent(name: str, tree: str, bundle: str) -> str | None:
+def _listed(name: str, tree: str) -> tuple[str, str] | None:
+    """Returns the module or its package that the bundle knows to be absent, and the distribution that has it.
+
+    That is empty where the module was absent when the bundle was built.
+    """
     if tree not in _known:
         with open(f"{tree}/absent", encoding="utf-8") as stream:
             _known[tree] = dict(line.rstrip("\n").split(" ", 1) for line in stream)
-    for module in _prefixes(name):
-        if module in _known[tree]:
-            distribution = _known[tree][module]
-            return (
-                f"{distribution} was installed where bundle {bundle} was built, and is not in it: nothing "
-                f'that was resolved needs it. `include = ["{module}"]` {SETTING} takes it along; where the '
-                f'cluster has it, `cluster-provides = ["{distribution.partition(" ")[0]}"]` makes it visible.'
-            )
+    return next(((each, _known[tree][each]) for each in _prefixes(name) if each in _known[tree]), None)
+
+
+def _absent(listed: tuple[str, str] | None, bundle: str) -> str | None:
+    if listed is not None:
+        module, distribution = listed
+        return (
+            f"{distribution} was installed where bundle {bundle} was built, and is not in it: nothing "
+            f'that was resolved needs it. `include = ["{module}"]` {SETTING} takes it along; where the '
+            f'cluster has it, `cluster-provides = ["{distribution.partition(" ")[0]}"]` makes it visible.'
+        )
     return None
 
 

@@ -46,6 +46,10 @@ class Installed:
             if row and not row[0].startswith(("../", "/")) and not row[0].endswith(".pth"):
                 yield row[0]
 
+    def modules(self) -> set[str]:
+        """Returns the names of its top-level modules, as far as its files tell."""
+        return {re.sub(r"\.(py|so|pyd|.*\.so)$", "", file.split("/")[0]) for file in self.files()}
+
     def requirements(self, extras: tuple[str, ...]) -> Iterator[tuple[str, tuple[str, ...]]]:
         """Yields name and extras of what it requires, with the given extras of its own."""
         for line in _lines(f"{self.site}/{self.folder}/METADATA"):
@@ -73,7 +77,8 @@ def make_links(link: str, wanted: str, sites: list[str], provided: list[str]) ->
         link: absolute path of the symbolic link that stands on `sys.path`.
         wanted: name of the directory for this state of the node.
         sites: the node's site-packages directories, in the order of its path.
-        provided: `name version` of each distribution that the cluster must provide; or the prefix of an
+        provided: `name version` of each distribution that the cluster must provide, or `name` if any version
+            will do, also of a module at the top of one; or the prefix of an
             environment of the job's own, to link what `pip` or `uv` installed there and not Ray.
 
     Raises:
@@ -126,11 +131,26 @@ def _provided(installed: dict[str, Installed], provided: list[list[str]], sites:
     """Returns the names of Ray, of the provided distributions, and of what they require and is installed."""
     if "ray" not in installed:
         raise RuntimeError(f"file {', '.join(sites)}: expected distribution ray, found none")
-    for name, version in provided:
+    names: list[str] = []
+    for name, *versions in provided:
+        if not versions:
+            names += _any_version(name, installed)
+            continue
         found = installed[name].version if name in installed else "none"
-        if found != version:
-            raise RuntimeError(f"file {name}.dist-info: expected {name} {version}, found {name} {found}")
-    return _closure(installed, [("ray", RAY_EXTRAS), *((name, ()) for name, _ in provided)])
+        if found != versions[0]:
+            raise RuntimeError(f"file {name}.dist-info: expected {name} {versions[0]}, found {name} {found}")
+        names.append(name)
+    return _closure(installed, [("ray", RAY_EXTRAS), *((name, ()) for name in names)])
+
+
+def _any_version(name: str, installed: dict[str, Installed]) -> list[str]:
+    """Returns the distribution of that name, else those that have the top-level module of that name."""
+    if name in installed:
+        return [name]
+    owners = [each.name for each in installed.values() if name in map(normalise, each.modules())]
+    if not owners:
+        raise RuntimeError(f"file {name}.dist-info: expected {name} in any version, found none")
+    return owners
 
 
 def _closure(installed: dict[str, Installed], wanted: list[tuple[str, tuple[str, ...]]]) -> set[str]:

@@ -259,7 +259,9 @@ def _record(manifest: Manifest, environment: str | None) -> Iterator[str]:
     if "RAYBUNDLE_DELIVERY" in os.environ:
         yield f"delivery {os.environ['RAYBUNDLE_DELIVERY']}"
     yield from (f"path {symbol}" for symbol in manifest["path"])
-    yield from (f"provided {item['name']} {item['version']}" for item in manifest["provided"])
+    yield from (
+        f"provided {item['name']} {item.get('version', '')}".rstrip() for item in manifest["provided"]
+    )
     yield f"bytes {_size(manifest)}"
     if any(_is_sitecustomize(file["path"], manifest["path"]) for file in manifest["files"]):
         yield "sitecustomize yes"

@@ -313,3 +313,54 @@ def test_a_comment_that_does_nothing_is_a_warning_and_its_hint_settles_it(work: 
 
     tree(root, {"job.py": "def f():\n    import absent_a  # raybundle: ignore\n"})
     assert resolved(root).warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("imported", "name"),
+    [
+        ("megatron.core", "megatron-core"),
+        ("flash_attn", "flash-attn"),
+        ("absent_a", "absent-a"),
+        ("google.cloud.absent", "google-cloud-absent"),
+    ],
+)
+def test_cluster_provides_settles_what_only_the_nodes_have(work: Path, imported: str, name: str) -> None:
+    root = tree(work / "p", {"job.py": f"import {imported}\ndef f():\n  import {imported}.more"})
+    resolution = resolved(root, ResolveSettings(cluster_provides=(name,)))
+
+    require_complete(resolution)
+    assert (resolution.absent, resolution.warnings) == ((), ())
+    [found] = resolution.distributions
+    assert (found.name, found.version, found.provided_by) == (name, "", "cluster")
+
+
+def test_cluster_provides_settles_no_other_name(work: Path) -> None:
+    root = tree(work / "p", {"job.py": "import absent_a\nimport absent_a_more"})
+    resolution = resolved(root, ResolveSettings(cluster_provides=("absent-a-more", "unneeded")))
+
+    assert missing(resolution) == ["absent_a job.py:1"]
+    assert [each.name for each in resolution.distributions] == ["absent-a-more"]
+
+
+def test_what_ray_installs_for_the_job_settles_its_import(work: Path) -> None:
+    root = tree(work / "p", {"job.py": "import absent_a\nimport absent_b"})
+
+    assert missing(resolved(root, ResolveSettings(set_up=("absent-a",)))) == ["absent_b job.py:2"]
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        '{"pip": ["absent-a==1.0"]}',
+        '{"uv": {"packages": ["absent_a[x]>=1"]}}',
+        'RuntimeEnv(pip=["absent.a"])',
+    ],
+)
+def test_what_a_task_installs_settles_imports_in_functions(work: Path, environment: str) -> None:
+    source = f"import ray\nENV = {environment}\n@ray.remote(runtime_env=ENV)\ndef f():\n  import absent_a\n"
+    resolution = resolved(tree(work / "p", {"job.py": source}))
+
+    assert resolution.absent == ()
+    assert missing(resolved(tree(work / "p", {"job.py": f"{source}import absent_a"}))) == [
+        "absent_a job.py:6"
+    ]

@@ -240,10 +240,11 @@ def test_a_bundle_for_another_python_stops_with_one_line(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("provided", "expected"),
     [(("stray", "1.5"), None), (("stray", "1.6"), "expected stray 1.6, found stray 1.5"),
-     (("absent", "1"), "expected absent 1, found absent none")],
+     (("absent", "1"), "expected absent 1, found absent none"), (("stray",), None),
+     (("absent",), "expected absent in any version, found none")],
 )  # fmt: skip
 def test_what_the_cluster_provides_is_linked_and_its_version_checked(
-    tmp_path: Path, provided: tuple[str, str], expected: str | None
+    tmp_path: Path, provided: tuple[str, ...], expected: str | None
 ) -> None:
     python = make_interpreter(tmp_path / "env", sys.executable)
     node = unpack(tmp_path, files("import stray; print(stray.VERSION)\n"), provided=[provided])
@@ -268,6 +269,28 @@ def test_what_the_cluster_provides_has_what_it_requires_on_the_node_and_nothing_
     found, _, _ = last_json(node.driver(python, "job.py"))
 
     assert found == ["ray", "needed", "given", "inner", "inmost"]
+
+
+@pytest.mark.parametrize("name", ["scikit-given", "sk-given", "sk-single", "sk-native"])
+def test_what_only_the_node_has_is_linked_by_its_own_name_or_that_of_its_module(
+    tmp_path: Path, name: str
+) -> None:
+    python = make_interpreter(tmp_path / "env", sys.executable)
+    [site] = (tmp_path / "env").glob("lib/python3*/site-packages")
+    install(site, "scikit_given", "2.0", "Requires-Dist: inner\n")
+    install(site, "inner", "1.0")
+    modules = ["sk_given/__init__.py", "sk_single.py", "sk_native.cpython-311-x86_64-linux-gnu.so"]
+    for module in modules:
+        (site / module).parent.mkdir(exist_ok=True)
+        (site / module).touch()
+    with (site / "scikit_given-2.0.dist-info/RECORD").open("a") as record:
+        record.writelines(f"{module},,\n" for module in modules)
+    script = IMPORTS.replace("'helper'", "'sk_given', 'sk_single', 'inner'")
+    node = unpack(tmp_path, files(script), provided=[(name,)])
+
+    found, _, _ = last_json(node.driver(python, "job.py"))
+
+    assert found == ["ray", "needed", "sk_given", "sk_single", "inner"]
 
 
 def test_an_upgrade_on_the_node_is_noticed(tmp_path: Path) -> None:

@@ -17,7 +17,13 @@ if TYPE_CHECKING:
 
     from tests.support.booting import Unpacked
 
-ABSENT = {"pyarrow": "pyarrow 21.0.0", "google": "protobuf 6.1", "virtual": "virtual 1"}
+ABSENT = {
+    "pyarrow": "pyarrow 21.0.0",
+    "google": "protobuf 6.1",
+    "virtual": "virtual 1",
+    "absent_hub": "",
+    "pkg.gone": "",
+}
 
 
 @pytest.fixture(scope="module", params=["3.10", "3.11", "3.12", "3.13"])
@@ -43,6 +49,9 @@ def on_node(tmp_path: Path, python: Path, script: str) -> Unpacked:
             ["nothing that was resolved imports it", '`include = ["pkg/later.py"]`', "why TARGET pkg.later"],
         ),
         ("stray", ["installed on this node", "cluster-provides"]),
+        ("absent_hub", ["resolved nowhere when bundle", "cluster-provides"]),
+        ("absent_hub.client", ["resolved nowhere when bundle"]),
+        ("pkg.gone", ["resolved nowhere when bundle"]),
         ("unheard_of", []),
     ],
 )
@@ -53,7 +62,7 @@ def test_a_module_that_is_missing_is_explained(
 
     done = node.driver(python, "job.py")
 
-    top = module.partition(".")[0] if module.startswith("google") else module
+    top = module.partition(".")[0] if module.startswith(("google", "absent_hub")) else module
     [_, _, said] = done.stderr.partition("ModuleNotFoundError: ")
     assert said.startswith(f"No module named '{top}'\n")
     assert [word for word in words if word not in said] == []

@@ -64,3 +64,22 @@ def test_a_runtime_env_of_ray_is_merged_into_the_bundle(embedded: Embedded, tmp_
     assert {"jobs", "shared.py"} <= set(files)
     assert "--include" in done.stderr
     assert "Ray sets up `pip`" in done.stderr
+
+
+@pytest.mark.parametrize(("installer", "comment"), [("pip", ""), ("uv", "  # raybundle: ignore")])
+def test_what_ray_installs_need_not_be_installed_here(
+    embedded: Embedded, tmp_path: Path, installer: str, comment: str
+) -> None:
+    work = embedded.workplace(tmp_path / "work")
+    statement = f"import extra_pkg{comment}"
+    (work.directory / "job.py").write_text(
+        f"import ray\n{statement}\n@ray.remote\ndef f():\n    {statement}\n    return extra_pkg.NAME\n"
+        "print([extra_pkg.NAME, ray.get(f.remote())])\n"
+    )
+    (work.directory / "requirements.txt").write_text(f"{make_wheel(tmp_path)}\n")
+    runtime_env = json.dumps({installer: "requirements.txt"})
+
+    done = work.raybundle("submit", "--runtime-env-json", runtime_env, "--", "python", "job.py")
+
+    assert done.returncode == 0, done.stderr
+    assert "['extra', 'extra']" in done.stdout

@@ -58,7 +58,8 @@ def closure_of(graph: Mapping[str, list[Import]]) -> Closure:
     facts = {f"/r/{name}.py": Facts(name, tuple(found)) for name, found in graph.items()}
     start = Start("__main__", FirstParty("/r", f"/r/{MODULES[0]}.py", is_package=False))
     widening = Widening(finder, lambda *_: False, lambda _: ())
-    return follow(start, finder, Sources(facts.__getitem__, facts.__getitem__, lambda _: (), widening))
+    sources = Sources(facts.__getitem__, facts.__getitem__, lambda _: (), widening, lambda *_: False)
+    return follow(start, finder, sources)
 
 
 @given(

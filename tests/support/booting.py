@@ -73,7 +73,7 @@ def unpack(
     *,
     python: str | None = None,
     path: Sequence[str] = ("project:.", "stdlib", "ray"),
-    provided: Sequence[tuple[str, str]] = (),
+    provided: Sequence[tuple[str, ...]] = (),
     layers: Sequence[LayerEntry] = (),
     native: tuple[str, str] | None = None,
 ) -> Unpacked:

@@ -79,9 +79,14 @@ NATIVE = replace(
 )
 NATIVE_DIGEST = "sha256:ea03c32a382a3c6c4386a6e65185d8532e8ee89282db4523fab77551e13d3cd2"
 
+ANY_VERSION = replace(EXAMPLE, provided=(Provided("megatron-core"), Provided("numpy", "2.4.1")))
+ANY_VERSION_DIGEST = "sha256:274a3e7d6d20d27cefc6044395515160289ee0d2c11b6a828708a8c14f2c38cb"
+
 
 @pytest.mark.parametrize(
-    ("manifest", "digest"), [(EXAMPLE, EXAMPLE_DIGEST), (NATIVE, NATIVE_DIGEST)], ids=["script", "module"]
+    ("manifest", "digest"),
+    [(EXAMPLE, EXAMPLE_DIGEST), (NATIVE, NATIVE_DIGEST), (ANY_VERSION, ANY_VERSION_DIGEST)],
+    ids=["script", "module", "any version"],
 )
 def test_a_digest_of_format_1_never_changes(manifest: Manifest, digest: str) -> None:
     data = format_manifest(manifest)

@@ -112,6 +112,7 @@ def test_the_symbols_of_a_resolution_are_read(symbol: str) -> None:
         ([layer("a")], [provided("a")], "'a' stands twice"),
         ([], [provided("numpy 9")], "'numpy 9' is no normalised name"),
         ([], [provided("numpy", "1 ")], "'1 ' is no version of numpy"),
+        ([], [provided("numpy", "")], "not canonical"),
         ([], [provided("numpy"), provided("numpy", "2")], "'numpy' stands twice"),
         ([], [provided("ray")], "`ray` is named"),
     ],

@@ -199,7 +199,7 @@ def test_what_ray_sets_up_is_passed_with_a_warning(tmp_path: Path, key: str, val
     assert found.passed == {key: value}
     assert len(found.warnings) == 1
     assert f"Ray sets up `{key}` on each node" in found.warnings[0].text
-    assert "the rest is not on its path" in str(found.warnings[0].hint)
+    assert "the job can import what that installs" in str(found.warnings[0].hint)
 
 
 def test_files_of_requirements_are_read_here_because_the_cluster_has_none(tmp_path: Path) -> None:
@@ -326,3 +326,34 @@ def test_json_that_is_no_runtime_env_is_refused_without_its_text(
         read_ray_environment(None, text, None, tmp_path)
 
     assert str(caught.value) == f"--runtime-env-json: {reason}"
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (
+            {"pip": ["pyjokes==0.8.3", "Absent_A[x]>=1; python_version > '3'", "-r other.txt"]},
+            ("absent-a", "pyjokes"),
+        ),
+        ({"pip": "requirements.txt"}, ("pyjokes", "six")),
+        (
+            {"uv": {"packages": ["pyjokes @ https://h/pyjokes.whl", "# six", "six.two~=1"]}},
+            ("pyjokes", "six-two"),
+        ),
+        (
+            {"pip": ["/w/extra_pkg-1.0-py3-none-any.whl", "https://h/w/other-2-py3-none-any.whl"]},
+            ("extra-pkg", "other"),
+        ),
+        (
+            {"conda": {"dependencies": ["python=3.11", "numpy=2", {"pip": ["pyjokes"]}]}},
+            ("numpy", "pyjokes", "python"),
+        ),
+        ({"conda": "an-environment"}, ()),
+    ],
+)
+def test_what_ray_installs_is_known_by_name(
+    tmp_path: Path, value: dict[str, object], expected: tuple[str, ...]
+) -> None:
+    (tmp_path / "requirements.txt").write_text("pyjokes==0.8.3  # jokes\n\nsix\n--pre\n")
+
+    assert read(tmp_path, value).set_up == expected

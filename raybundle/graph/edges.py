@@ -1,0 +1,44 @@
+"""Turns the imports that a walk has met into edges, in an order that does not depend on the walk."""
+
+from __future__ import annotations
+
+from os import sep
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from raybundle.graph.find import FirstParty
+from raybundle.model import Edge, ModuleName
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping
+
+    from raybundle.graph.find import Namespace
+    from raybundle.model import Deferred, Rule
+
+    Row = tuple[str, str, str, int, Rule, bool, Deferred]
+    """The fields of an edge, before its file is a path; a configuration file's importer is its directory."""
+
+
+def directory_of(file: str) -> str:
+    """Return the directory of `file`, spelt as no module's name is."""
+    return file[: file.rindex(sep) + 1]
+
+
+def ordered(rows: Collection[Row], found: Mapping[str, FirstParty | Namespace]) -> Iterator[Edge]:
+    """Yield edges by importer, imported, file and line; `found` are the modules that were reached."""
+    readers = _readers(found)
+    files: dict[str, Path] = {}
+    named = [(readers.get(each[0], each[0]), *each[1:]) for each in rows]
+    for importer, imported, file, line, rule, optional, deferred in sorted(named):
+        path = files.get(file) or files.setdefault(file, Path(file))
+        yield Edge(ModuleName(importer), ModuleName(imported), path, line, rule, optional, deferred)
+
+
+def _readers(found: Mapping[str, FirstParty | Namespace]) -> dict[str, str]:
+    """Return by directory the module that stands for it where a configuration file names something."""
+    readers: dict[str, str] = {}
+    for name, each in found.items():
+        if isinstance(each, FirstParty):
+            directory = directory_of(each.file)
+            readers[directory] = min(name, readers.get(directory, name))
+    return readers

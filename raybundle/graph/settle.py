@@ -1,0 +1,61 @@
+"""Tells what settles an import that resolves nowhere: a setting, what the nodes get, or a run without it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from raybundle.graph.eager import EAGER
+from raybundle.graph.metadata import normalised_name
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+
+    from raybundle.graph.settings import ResolveSettings
+    from raybundle.graph.traced import Usable
+    from raybundle.model import Edge
+
+
+@dataclass(slots=True)
+class Settling:
+    """What settles imports; those that the nodes have are collected."""
+
+    settings: ResolveSettings
+    shown: Usable
+    labels: Collection[str]
+    """All that is absent."""
+    literal: Collection[str] = ()
+    """Distributions that a runtime_env in the code installs, for tasks and actors."""
+    on_nodes: dict[str, list[Edge]] = field(default_factory=dict)
+    """By name in `cluster-provides`, the imports that it settles."""
+
+    def settles(self, miss: Edge, label: str, sureness: int) -> bool:
+        """Return whether the import `miss` of what is absent as `label` is settled."""
+        provided = self._named(self.settings.cluster_provides, label)
+        for name in provided:
+            self.on_nodes.setdefault(name, []).append(miss)
+        return bool(
+            provided
+            or is_among(miss.imported, self.settings.optional)
+            or self._named(self.settings.set_up, label)
+            or (sureness > EAGER and self._named(self.literal, label))
+            or self.shown.did_without(miss.importer, miss.imported)
+        )
+
+    def _named(self, names: Iterable[str], label: str) -> list[str]:
+        """Return the distributions that bring `label`; of one that is absent by its own name, only that."""
+        exact = {normalised_name(each) for each in self.labels} - {normalised_name(label)}
+        return [each for each in names if brings(each, label) and each not in exact]
+
+
+def brings(distribution: str, module: str) -> bool:
+    """Return whether the name of a distribution that is not installed says that it has a module.
+
+    `flash-attn` has `flash_attn`, and `megatron-core` has `megatron`; of others their names do not tell.
+    """
+    return f"{distribution}-".startswith(f"{normalised_name(module)}-")
+
+
+def is_among(name: str, names: Iterable[str]) -> bool:
+    """Return whether `names` has a module or a package around it."""
+    return any(f"{name}.".startswith(f"{each}.") for each in names)
