@@ -169,12 +169,12 @@ def _find_module(name: str, finder: Finder) -> tuple[str, FirstParty]:
             return name, found
         case ThirdParty() | StandardLibrary():
             raise UsageError(
-                f"`-m {name}` is no module of this project, and a bundle runs a script of the project",
+                f"`-m {name}` is not a module of this project, and a bundle runs a script of the project",
                 hint=advice(f"-m {name}", driver_name(name), module_code(name)),
             )
         case _:
             raise BundleError(
-                f"`-m {name}` is no module of this project",
+                f"`-m {name}` is not a module of this project",
                 hint="run it from the folder that holds it, or add that to `roots` in [tool.raybundle]",
             )
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from raybundle.errors import BundleError, RefusedFileError, UnresolvedImportError, UsageError
+from raybundle.errors import BundleError, RaybundleError, RefusedFileError, UnresolvedImportError, UsageError
 from raybundle.graph import cache
 from raybundle.graph.cache import ScanCache
 from raybundle.graph.interpreter import describe
@@ -241,7 +241,7 @@ def test_a_module_target_that_is_not_first_party_is_refused(work: Path, name: st
     root = tree(work / "p", {"job.py": ""})
     target = ModuleTarget(ModuleName(name))
 
-    with pytest.raises(BundleError, match=f"`-m {name}`"):
+    with pytest.raises(RaybundleError, match=f"`-m {name}` is not a module of this project"):
         resolve(target, ResolveSettings(), interpreter(work), root, ScanCache(work / "cache"))
 
 
