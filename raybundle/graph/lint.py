@@ -42,9 +42,9 @@ def runtime_envs(source: bytes, tree: ast.Module) -> list[Remark]:
     return list(dict.fromkeys(remarks))
 
 
-def installed_by(source: bytes, tree: ast.Module) -> tuple[str, ...]:
+def installed_by(remarks: Iterable[Remark], tree: ast.Module) -> tuple[str, ...]:
     """Return the distributions that `pip` and `uv` of literal runtime_envs list, normalised."""
-    if _ENVIRONMENT.encode() not in source:
+    if not any(each.kind == "installer" for each in remarks):
         return ()
     found: set[str] = set()
     for value, _ in _literals(tree):

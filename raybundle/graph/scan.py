@@ -100,9 +100,9 @@ def scan(source: bytes, file: str, environment: Environment) -> Facts:
         exports=tuple(sorted(exported(walk.exports, walk.calls))),
         unknown=tuple(sorted(set(dynamic.unknown), key=_unknown_order)),
         path_edits=tuple(sorted(path_edits(source, walk.path_targets, dynamic))),
-        remarks=tuple(runtime_envs(source, tree)),
+        remarks=(remarks := tuple(runtime_envs(source, tree))),
         configs=config_names(source),
-        installs=installed_by(source, tree),
+        installs=installed_by(remarks, tree),
     )
     return with_comments(found, source)
 

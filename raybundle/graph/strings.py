@@ -14,8 +14,11 @@ _LITERAL = re.compile(rb"(['\"])(?:" + _NO_PREFIX + rb"|" + _RAW + rb")(" + _DOT
 _IN_CONFIG = re.compile(rb"(?<![\w./:@%{-])(" + _DOTTED + rb")(?![\w./@%(-])")
 
 CONFIG_SUFFIXES = (".yaml", ".yml", ".json", ".toml", ".ini", ".cfg")
-_NAMED_CONFIG = re.compile(rb"([\w.*?\[\]-]*)\.(y\*ml|ya?ml|json|toml|ini|cfg)['\"]")
-"""At the end of a string: the name of a configuration file, or a pattern for it."""
+_NAMED_CONFIG = re.compile(rb"\.(y\*ml|ya?ml|json|toml|ini|cfg)['\"]")
+"""At the end of a string: the suffix of a configuration file. It begins with the dot, to be found quickly."""
+_STEM = re.compile(rb"[\w.*?\[\]-]*\Z")
+_KNOWN = re.compile(r"[\w.-]+")
+_LONGEST_STEM = 100
 _YAML = {"y*ml": ("yaml", "yml")}
 CONFIG_LIMIT = 64 * 1024
 """Bytes; a larger file is data and no configuration."""
@@ -45,10 +48,11 @@ def is_config(name: str) -> bool:
 def config_names(source: bytes) -> tuple[str, ...]:
     """Return the names of configuration files in strings; `*.yaml` where only the suffix is known."""
     found = set()
-    for stem, suffix in _NAMED_CONFIG.findall(source):
-        known = bool(re.fullmatch(rb"[\w.-]+", stem))
-        for each in _YAML.get(suffix.decode(), (suffix.decode(),)):
-            found.add(f"{stem.decode(errors='replace') if known else '*'}.{each}")
+    for match in _NAMED_CONFIG.finditer(source):
+        before = _STEM.search(source, max(0, match.start() - _LONGEST_STEM), match.start())
+        stem, suffix = before[0].decode(errors="replace") if before else "", match[1].decode()
+        for each in _YAML.get(suffix, (suffix,)):
+            found.add(f"{stem if _KNOWN.fullmatch(stem) else '*'}.{each}")
     return tuple(sorted(found))
 
 
