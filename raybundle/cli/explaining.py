@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from raybundle.cli.documents import absent_document, present_document
-from raybundle.cli.overview import counted
+from raybundle.cli.overview import ANY, counted
 from raybundle.cli.planning import form_of
 from raybundle.cli.request import environment_of, make_request, read_command
 from raybundle.errors import BundleError, UsageError
@@ -143,7 +143,7 @@ def _lines(subject: Subject, resolution: Resolution, users: tuple[Distribution, 
         yield f"{subject.data.path} travels: {subject.data.reason}"
     if subject.distribution:
         each = subject.distribution
-        yield f"{each.name} {each.version} is needed; it comes from {_PROVIDERS[each.provided_by]}"
+        yield f"{each.name} {each.version or ANY} is needed; it comes from {_PROVIDERS[each.provided_by]}"
         if users:
             how = f"imported by {each.imported_by} of" if each.imported_by else "required by"
             yield f"{each.name} is {how} {', for '.join(other.name for other in users)}"

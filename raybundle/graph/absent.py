@@ -57,6 +57,8 @@ def sort_misses(
     settling = Settling(settings, shown, set(labels.values()), closure.installs)
     for miss in closure.misses:
         label, sureness = labels[miss.imported], loading.of(miss)
+        if settling.is_on_nodes(miss, label):
+            continue
         if settling.settles(miss, label, sureness) or miss.optional:
             not_found.append(miss)
         elif sureness == EAGER or miss.rule == "comment":

@@ -29,14 +29,17 @@ class Settling:
     on_nodes: dict[str, list[Edge]] = field(default_factory=dict)
     """By name in `cluster-provides`, the imports that it settles."""
 
-    def settles(self, miss: Edge, label: str, sureness: int) -> bool:
-        """Return whether the import `miss` of what is absent as `label` is settled."""
+    def is_on_nodes(self, miss: Edge, label: str) -> bool:
+        """Return whether the nodes have what is absent as `label`, and note what imports it."""
         provided = self._named(self.settings.cluster_provides, label)
         for name in provided:
             self.on_nodes.setdefault(name, []).append(miss)
+        return bool(provided)
+
+    def settles(self, miss: Edge, label: str, sureness: int) -> bool:
+        """Return whether the import `miss` of what is absent as `label` is settled in another way."""
         return bool(
-            provided
-            or is_among(miss.imported, self.settings.optional)
+            is_among(miss.imported, self.settings.optional)
             or self._named(self.settings.set_up, label)
             or (sureness > EAGER and self._named(self.literal, label))
             or self.shown.did_without(miss.importer, miss.imported)

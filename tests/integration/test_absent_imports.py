@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from raybundle.errors import BundleError, UnresolvedImportError
+from raybundle.graph.absence import Evidence, absence
 from raybundle.graph.cache import ScanCache
+from raybundle.graph.find import Missing as NotFound
 from raybundle.graph.resolve import ResolveSettings, require_complete, resolve
 from raybundle.model import Resolution, ScriptTarget
 from tests.support.small_project import interpreter, tree
@@ -330,6 +333,7 @@ def test_cluster_provides_settles_what_only_the_nodes_have(work: Path, imported:
 
     require_complete(resolution)
     assert (resolution.absent, resolution.warnings) == ((), ())
+    assert resolution.not_found == ()
     [found] = resolution.distributions
     assert (found.name, found.version, found.provided_by) == (name, "", "cluster")
 
@@ -364,3 +368,32 @@ def test_what_a_task_installs_settles_imports_in_functions(work: Path, environme
     assert missing(resolved(tree(work / "p", {"job.py": f"{source}import absent_a"}))) == [
         "absent_a job.py:6"
     ]
+
+
+@pytest.mark.parametrize("name", ["absent_hub", "absent_hub.client", "absent_hub.client.patch"])
+def test_why_says_where_what_may_never_run_is_imported(work: Path, name: str) -> None:
+    root = Path(shutil.copytree(PROJECTS / "field_absent_in_a_function", work / "p"))
+    found = absence(resolved(root), name, Evidence(NotFound()))
+
+    assert found.why == "absent"
+    assert found.reason.endswith(f"{root}/job.py:6")
+    assert '`optional = ["absent_hub"]`' in (found.hint or "")
+
+
+def test_a_distribution_without_record_that_only_a_function_imports_is_left_out(work: Path) -> None:
+    site = work / "site"
+    tree(
+        site,
+        {"unlisted/__init__.py": "", "unlisted-1.0.dist-info/METADATA": "Name: unlisted\nVersion: 1.0\n"},
+    )
+    settings = ResolveSettings()
+    python = replace(interpreter(work), path=(*interpreter(work).path, str(site)), site=(str(site),))
+
+    def obstacles(source: str) -> tuple[bool, bool]:
+        root = tree(work / "p", {"job.py": source})
+        kept = ScanCache(work / "cache")
+        found = resolve(ScriptTarget(root / "job.py"), settings, python, root, kept)
+        return bool(found.obstacles), any("unlisted" in each.text for each in found.warnings)
+
+    assert obstacles("import unlisted") == (True, False)
+    assert obstacles("def f():\n  import unlisted") == (False, True)
