@@ -74,16 +74,20 @@ class DriverPath:
         first = first_directory(self.target, self.project, self.cwd, safe_path=interpreter.safe_path)
         return driver_path(first, self.declared, interpreter, edits.edits)
 
+    def finder(self, interpreter: Interpreter, edits: Edits, directories: Directories) -> Finder:
+        """Return the finder for that path, with the roots of the project that are on none of Python's."""
+        roots = {} if interpreter.safe_path else added_roots(str(self.project), str(self.cwd), directories)
+        own = self.on(interpreter, edits)
+        added = {entry: source for entry, source in roots.items() if os.path.realpath(entry) not in own}
+        return Finder((*own, *added), interpreter, directories, added)
+
 
 def find_start(path: DriverPath, interpreter: Interpreter, made: Generated | None) -> tuple[Finder, Start]:
     """Return the finder for the driver's path, its own edits applied, and the driver itself."""
     directories = Directories()
-    roots = {} if interpreter.safe_path else added_roots(str(path.project), str(path.cwd), directories)
 
     def after(some: tuple[Edit, ...]) -> Finder:
-        own = path.on(interpreter, Edits(some))
-        added = {entry: source for entry, source in roots.items() if os.path.realpath(entry) not in own}
-        return Finder((*own, *added), interpreter, directories, added)
+        return path.finder(interpreter, Edits(some), directories)
 
     finder = after(())
     name, found = _find_driver(path.target, finder, made)
@@ -100,7 +104,13 @@ def find_start(path: DriverPath, interpreter: Interpreter, made: Generated | Non
     refuse_early_imports(tree, where, edits.edits, after)
     links = (*edits.followed, *(each.directory for each in edits.edits))
     return after(edits.edits), Start(
-        name, found, edits.lines, followed=links, depends_on_cwd=True, reads_files=edits.reads_files
+        name,
+        found,
+        edits.edits,
+        edits.lines,
+        followed=links,
+        depends_on_cwd=True,
+        reads_files=edits.reads_files,
     )
 
 

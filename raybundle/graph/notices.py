@@ -32,10 +32,8 @@ _PY_MODULES_HINT = (
 )
 
 
-def of_module(
-    name: str, found: FirstParty, facts: Facts | None, understood: Collection[int]
-) -> Iterator[Warning]:
-    """Yield the warnings about one module; at the lines `understood` the edits of `sys.path` are known."""
+def of_module(name: str, found: FirstParty, facts: Facts | None) -> Iterator[Warning]:
+    """Yield the warnings about one module."""
     file = Path(found.file)
     for other in found.shadowed:
         yield Warning(f"`{name}` is {file}, which hides {other}", file, None, "rename one of them")
@@ -51,10 +49,6 @@ def of_module(
         yield unknown_import(file, each.line, each.text)
     for remark in facts.remarks:
         yield _of_remark(file, remark)
-    for line in facts.path_edits:
-        if line not in understood:
-            hint = "declare the directory in `roots` of [tool.raybundle]"
-            yield Warning("cannot evaluate this change of `sys.path`", file, line, hint)
 
 
 def refused_in(file: str, facts: Facts) -> tuple[Warning, ...]:

@@ -51,18 +51,17 @@ from raybundle.graph.notices import (
 )
 from raybundle.graph.obstacles import find_obstacles, refuse_misnamed, with_provided
 from raybundle.graph.parallel import scan_ahead
+from raybundle.graph.path_edits import Edits
 from raybundle.graph.placement import place
 from raybundle.graph.project import project_of
+from raybundle.graph.rewiring import Rewired, Rewiring
 from raybundle.graph.scan import scan
 from raybundle.graph.settings import ResolveSettings
 from raybundle.graph.strings import is_config
 from raybundle.graph.traced import Usable, data_of_runs, not_imported, usable, with_runs
 from raybundle.graph.travel import data_of, refuse, split_modules
 from raybundle.graph.widen import Widening
-from raybundle.model import (
-    Resolution,
-    Warning,
-)
+from raybundle.model import NotebookTarget, Resolution
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -76,10 +75,13 @@ if TYPE_CHECKING:
     from raybundle.graph.facts import Facts
     from raybundle.graph.find import Finder, FirstParty
     from raybundle.graph.start import Start
-    from raybundle.model import Interpreter, Target
+    from raybundle.model import Interpreter, Target, Warning
 
 
 __all__ = ["Recorded", "ResolveSettings", "finder_of", "require_complete", "resolve", "resolve_recorded"]
+
+_ROUNDS = 8
+"""Walks at most: a module that is found by an edit of another may edit the path as well."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +106,7 @@ class _Work:
     cwd: Path
     interpreter: Interpreter
     made: Generated | None
+    path: DriverPath
     finder: Finder
     start: Start
     scanner: Scanner
@@ -132,14 +135,12 @@ def resolve_recorded(
     work = _work(target, settings, interpreter, cwd, cache)
     record.follow(work.start.followed)
     wanted, warnings = included(work.project, work.declared.patterns)
-    names, plain = split_modules(without_excluded(wanted, work.project, settings.exclude), work.finder)
-    shown = (
-        usable(settings.traced, work.finder, work.start.name, work.project) if settings.traced else Usable()
-    )
-    closure = _closure(work, [*names, *work.declared.modules], plain, shown)
-    data, left_out = _data(work, closure, plain, shown)
-    resolution = _resolution(work, closure, data, shown, [*warnings, *left_out])
+    walk = _walk_until_settled(work, without_excluded(wanted, work.project, settings.exclude))
+    work, closure = walk.work, walk.closure
+    data, left_out = _data(work, closure, walk.plain, walk.shown)
+    resolution = _resolution(work, closure, data, walk.shown, [*warnings, *left_out, *walk.warnings])
     _note(work, [str(each.file) for each in left_out], record)
+    record.follow(walk.followed)
     record.carry(each.file for each in data if each.of_package)
     remedy = remedy_of_absent(resolution, settings.roots)
     hint = roots_hint(remedy, work.project) if remedy else ""
@@ -150,9 +151,52 @@ def resolve_recorded(
             remedy.settled if remedy else (),
         ),
         record,
-        work.cwd if work.start.depends_on_cwd else None,
+        work.cwd if work.start.depends_on_cwd or walk.followed else None,
         complete=_is_complete(work),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Walk:
+    """A walk that counts with all that the modules it reaches do to the import system."""
+
+    work: _Work
+    closure: Closure
+    plain: list[Candidate]
+    shown: Usable
+    warnings: tuple[Warning, ...]
+    followed: list[str]
+    """Paths whose links had a say in the edits of `sys.path`."""
+
+
+def _walk_until_settled(work: _Work, wanted: list[Candidate]) -> _Walk:
+    """Walk again where modules edit `sys.path`, `__path__` or `sys.modules`, until nothing new is found."""
+    cwd = work.start.found.entry if isinstance(work.target, NotebookTarget) else str(work.cwd)
+    rewiring = Rewiring(
+        work.start, work.project, cwd, _facts_of(work.scanner, work.made), _source_of(work.scanner, work.made)
+    )
+    known, settings = Rewired(), work.settings
+    for _ in range(_ROUNDS):
+        names, plain = split_modules(wanted, work.finder)
+        shown = (
+            usable(settings.traced, work.finder, work.start.name, work.project)
+            if settings.traced
+            else Usable()
+        )
+        closure = _closure(work, [*names, *work.declared.modules], plain, shown)
+        found = rewiring.of(closure, work.finder)
+        if found == known:
+            break
+        work, known = _rewired(work, found), found
+    warnings = tuple(rewiring.warnings(closure, work.finder))
+    return _Walk(work, closure, plain, shown, warnings, rewiring.followed(closure))
+
+
+def _rewired(work: _Work, found: Rewired) -> _Work:
+    edits = Edits((*work.start.edits, *found.edits))
+    finder = work.path.finder(work.interpreter, edits, work.finder.directories)
+    finder = replace(finder, packages=found.packages, aliases=found.aliases)
+    return replace(work, finder=finder, entry_points=EntryPoints(finder))
 
 
 def _resolution(
@@ -224,7 +268,18 @@ def _work(
     entry_points = EntryPoints(finder)
     declared = read_declarations(settings.include, project, finder)
     return _Work(
-        target, settings, project, cwd, interpreter, made, finder, start, scanner, entry_points, declared
+        target,
+        settings,
+        project,
+        cwd,
+        interpreter,
+        made,
+        path,
+        finder,
+        start,
+        scanner,
+        entry_points,
+        declared,
     )
 
 
@@ -352,3 +407,7 @@ def _facts_of(scanner: Scanner, made: Generated | None) -> Callable[[str], Facts
     return lambda file: (
         scan(made.content, file, scanner.environment) if file == str(made.file) else scanner.facts(file)
     )
+
+
+def _source_of(scanner: Scanner, made: Generated | None) -> Callable[[str], bytes]:
+    return lambda file: made.content if made is not None and file == str(made.file) else scanner.read(file)
