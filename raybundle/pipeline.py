@@ -121,7 +121,8 @@ def plan(request: Request) -> Plan:
         if tag is not None:
             refuse_foreign(resolution, files, tag)
         unused = refuse_secrets(resolution, files, request.settings.items("allow-secrets"), cache)
-        layers = describe_layers(resolution.distributions, resolution.interpreter, cache)
+        exclude = request.settings.items("exclude")
+        layers = describe_layers(resolution.distributions, resolution.interpreter, cache, exclude)
         odd = [warning for layer in layers for warning in layer.warnings]
         resolution = replace(resolution, warnings=(*resolution.warnings, *unused, *odd))
         manifest = make_manifest(resolution, files, layers)

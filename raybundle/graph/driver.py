@@ -199,7 +199,7 @@ def of_options(target: Target) -> Iterator[Warning]:
     """Yield a warning for each option of Python that the job runs without."""
     for option in target.options:
         if option not in PATH_OPTIONS:
-            hint = "set the variable that does the same with --env, such as PYTHONWARNINGS"
+            hint = "leave it out, and set the variable that does the same with --env, such as PYTHONWARNINGS"
             yield Warning(f"the job's driver runs without the option `{option}` of Python", None, None, hint)
 
 

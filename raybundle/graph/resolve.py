@@ -57,6 +57,7 @@ from raybundle.graph.project import project_of
 from raybundle.graph.rewiring import Rewired, Rewiring
 from raybundle.graph.scan import scan
 from raybundle.graph.settings import ResolveSettings
+from raybundle.graph.settled import unsettled
 from raybundle.graph.strings import is_config
 from raybundle.graph.traced import Usable, data_of_runs, not_imported, usable, with_runs
 from raybundle.graph.travel import data_of, refuse, split_modules
@@ -135,10 +136,11 @@ def resolve_recorded(
     work = _work(target, settings, interpreter, cwd, cache)
     record.follow(work.start.followed)
     wanted, warnings = included(work.project, work.declared.patterns)
-    walk = _walk_until_settled(work, without_excluded(wanted, work.project, settings.exclude))
-    work, closure = walk.work, walk.closure
-    data, left_out = _data(work, closure, walk.plain, walk.shown)
-    resolution = _resolution(work, closure, data, walk.shown, [*warnings, *left_out, *walk.warnings])
+    wanted = without_excluded(wanted, work.project, settings.exclude)
+    walk = _walk_until_settled(work, wanted)
+    work = walk.work
+    data, left_out = _data(work, walk.closure, walk.plain, walk.shown)
+    resolution = _resolution(walk, data, [*warnings, *left_out, *walk.warnings])
     _note(work, [str(each.file) for each in left_out], record)
     record.follow(walk.followed)
     record.carry(each.file for each in data if each.of_package)
@@ -162,7 +164,10 @@ class _Walk:
 
     work: _Work
     closure: Closure
+    included: frozenset[str]
+    """Files that `include` names."""
     plain: list[Candidate]
+    """Those of them that are no modules."""
     shown: Usable
     warnings: tuple[Warning, ...]
     followed: list[str]
@@ -189,7 +194,8 @@ def _walk_until_settled(work: _Work, wanted: list[Candidate]) -> _Walk:
             break
         work, known = _rewired(work, found), found
     warnings = tuple(rewiring.warnings(closure, work.finder))
-    return _Walk(work, closure, plain, shown, warnings, rewiring.followed(closure))
+    included_files = frozenset(each.file for each in wanted)
+    return _Walk(work, closure, included_files, plain, shown, warnings, rewiring.followed(closure))
 
 
 def _rewired(work: _Work, found: Rewired) -> _Work:
@@ -199,9 +205,8 @@ def _rewired(work: _Work, found: Rewired) -> _Work:
     return replace(work, finder=finder, entry_points=EntryPoints(finder))
 
 
-def _resolution(
-    work: _Work, closure: Closure, data: list[Candidate], shown: Usable, warnings: Iterable[Warning]
-) -> Resolution:
+def _resolution(walk: _Walk, data: list[Candidate], warnings: Iterable[Warning]) -> Resolution:
+    work, closure, shown = walk.work, walk.closure, walk.shown
     loading = loading_of(closure)
     refuse_unparsed(closure, loading)
     unresolved = sort_misses(closure, loading, work.finder, work.settings, shown)
@@ -225,7 +230,7 @@ def _resolution(
         distributions=known,
         missing=unresolved.missing,
         warnings=(
-            *with_runs(closure, shown),
+            *unsettled(with_runs(closure, shown), closure, walk.included, shown.names),
             *warnings,
             *_left_behind(work, closure),
             *of_needed,
@@ -318,7 +323,7 @@ def _data(
 
 
 def _left_behind(work: _Work, closure: Closure) -> Iterator[Warning]:
-    yield from archives_on(work.finder, closure)
+    yield from archives_on(work.finder, closure, [os.path.realpath(each) for each in work.path.declared])
     yield from of_options(work.target)
     yield from of_safe_path(work.start, work.finder)
     yield from of_link(work.target, work.start, work.finder, work.cwd)

@@ -87,7 +87,9 @@ class Rewiring:
             for line in (line for line in facts.path_edits if line not in understood):
                 yield from self._of_path_edit(each.file, line, found, finder)
             for line in sorted(set(found.doubtful) & set(facts.rewires)):
-                hint = f"`include` the modules that it adds, or end this with {_IGNORE}"
+                hint = (
+                    f"name the files of the modules that it adds in `include`; then end this with {_IGNORE}"
+                )
                 yield Warning("cannot evaluate this change of `__path__`", Path(each.file), line, hint)
             for place in self._outside(name, found, finder):
                 text = f"`__path__` of `{name}` has {place}, which lies outside of its root"

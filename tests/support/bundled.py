@@ -19,6 +19,8 @@ from raybundle.store.local import LocalStore
 from tests.support.booting import Unpacked, make_interpreter, with_cache_at
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from raybundle.errors import RaybundleError
 
 
@@ -36,12 +38,13 @@ class Bundler:
     work: Path
     python: Path = Path(sys.executable)
 
-    def plan(self, target: str = "job.py", **given: Any) -> pipeline.Plan:
+    def plan(self, target: str = "job.py", options: Sequence[str] = (), **given: Any) -> pipeline.Plan:
         """Returns the plan of a target, resolved with its pyproject.toml and the settings `given`."""
         own = {"PATH": os.environ["PATH"], "HOME": str(self.work), "XDG_CACHE_HOME": str(self.work / "cache")}
         settings = load_settings({"python": str(self.python), **given}, own, self.project)
         kind = NotebookTarget if target.endswith(".ipynb") else ScriptTarget
-        request = pipeline.Request(kind(self.project / target), settings, self.project, self.project, own)
+        made = kind(self.project / target, tuple(options))
+        request = pipeline.Request(made, settings, self.project, self.project, own)
         return pipeline.plan(request)
 
     def told(self, target: str = "job.py", **given: Any) -> list[str]:
