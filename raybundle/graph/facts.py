@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from raybundle.model import Deferred, Rule
 
-FACTS_FORMAT = 8
+FACTS_FORMAT = 9
 """Raised whenever the scanner learns something, so that facts of an older one are not believed."""
 
 
