@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 from raybundle.errors import BundleError, UsageError
 from raybundle.graph.cache import read_noted
 from raybundle.graph.console_script import console_script
+from raybundle.graph.directories import Directories
 from raybundle.graph.driver_path import driver_path
 from raybundle.graph.edit_order import refuse_early_imports
 from raybundle.graph.exhaustive import assert_never
-from raybundle.graph.find import Directories, Finder, FirstParty, Namespace, StandardLibrary, ThirdParty
+from raybundle.graph.find import Finder, FirstParty, Namespace, StandardLibrary, ThirdParty
 from raybundle.graph.interpreter import PATH_OPTIONS
 from raybundle.graph.layout import added_roots
 from raybundle.graph.notebook import notebook_script

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 
 from raybundle.errors import BundleError, RefusedFileError
 from raybundle.graph.cache import read_noted
+from raybundle.graph.directories import Directories
 from raybundle.graph.names import with_ancestors
 from raybundle.graph.ray_names import RAY_NAMES, RAY_TRIES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from raybundle.graph.cache import Identity
     from raybundle.model import Interpreter
 
 
@@ -65,53 +65,6 @@ class Missing:
 
 
 Found = FirstParty | Namespace | StandardLibrary | ThirdParty | Missing
-
-
-@dataclass(frozen=True, slots=True)
-class Listing:
-    """What one directory holds: only what Python or the bundle can use."""
-
-    files: frozenset[str] = frozenset()
-    directories: frozenset[str] = frozenset()
-    links: frozenset[str] = frozenset()
-    """Those of the two that are symbolic links."""
-
-
-@dataclass(slots=True)
-class Directories:
-    """Directory listings, each read once; a directory that cannot be read is empty, as it is to Python."""
-
-    known: dict[str, Listing] = field(default_factory=dict)
-    read: dict[str, tuple[Identity, str]] = field(default_factory=dict)
-    """Files that were read: the identity that each had before, and SHA-256 of what was read."""
-
-    def list(self, directory: str) -> Listing:
-        """Return what `directory` holds."""
-        listing = self.known.get(directory)
-        if listing is None:
-            listing = self.known[directory] = _read(directory)
-        return listing
-
-
-def _read(directory: str) -> Listing:
-    try:
-        with os.scandir(directory) as entries:
-            found = [(entry.name, _kind(entry), entry.is_symlink()) for entry in entries]
-    except OSError:
-        return Listing()
-    return Listing(
-        frozenset(name for name, kind, _ in found if kind == "file"),
-        frozenset(name for name, kind, _ in found if kind == "directory"),
-        frozenset(name for name, _, is_link in found if is_link),
-    )
-
-
-def _kind(entry: os.DirEntry[str]) -> str | None:
-    """Return `file`, `directory`, or None for what is neither: a pipe, or a link that loops."""
-    try:
-        return "file" if entry.is_file() else "directory" if entry.is_dir() else None
-    except OSError:
-        return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ import os
 from os.path import join
 from typing import TYPE_CHECKING
 
-from raybundle.graph.find import Directories
+from raybundle.graph.directories import Directories
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
