@@ -83,6 +83,14 @@ CASES = {
         '`include = ["src/foo.py"]`',
         setting(roots=["src"], include=["src/foo.py"]),
     ),
+    "a module that was nowhere, in a function": Case(
+        {
+            "job.py": "def load():\n    import pkg.gone\n\n    return pkg.gone.NAME\n\n\nprint(load())\n",
+            "pkg/__init__.py": "",
+        },
+        "resolved nowhere when bundle",
+        lambda project: (project / "pkg" / "gone.py").write_text(DONE),
+    ),
     "a module that was nowhere": Case(
         {
             "job.py": "try:\n    import gone\nexcept ImportError:\n    pass\n" + loading("go", "ne"),

@@ -283,9 +283,32 @@ ROWS = {
         {"job.py": "print('done')  # raybundle: ignor\n"},
         change("job.py", "ignor\n", "ignore\n"),
     ),
+    "a comment without effect": Row(
+        "has no effect here",
+        "put it at the end of the statement it is meant for",
+        {
+            "job.py": "import importlib\n\nname = ''.join(['js', 'on'])\n# raybundle: ignore\n"
+            "importlib.import_module(name)  # raybundle: ignore\nprint('done')\n"
+        },
+        change("job.py", "\n# raybundle: ignore\n", "\n"),
+    ),
+    "an import that may never run": Row(
+        "imports that resolve nowhere and may never run",
+        '`optional = ["nowhere"]`',
+        {"job.py": "def never():\n    import nowhere\n\n\nprint('done')\n"},
+        setting(optional=["nowhere"]),
+    ),
+    "a file of the project beside a distribution": Row(
+        "as Python takes it here; plain Ray would take",
+        "rename the one of the project",
+        {"scripts/job.py": "import thing\n\nprint(thing.NAME)\n", "thing.py": "NAME = 'other'\n"},
+        rename("thing.py", "other.py"),
+        target="scripts/job.py",
+        site=lambda site: install(site, "thing", THING),
+    ),
     "an edit of sys.path by the environment": Row(
         "cannot find `helper`",
-        "`roots` in [tool.raybundle]",
+        '`roots = ["tools"]` in [tool.raybundle]',
         BY_ENVIRONMENT,
         both(setting(roots=["tools"]), ignore("job.py", "'/tools'))")),
     ),
@@ -296,7 +319,7 @@ ROWS = {
         ignore("job.py", "os.environ.get('TOOLS', ''))"),
     ),
     "an edit of sys.path in a function": Row(
-        "cannot find `helper`", "`roots`", IN_A_FUNCTION, setting(roots=["lib/vendor"])
+        "cannot find `helper`", '`roots = ["lib/vendor"]`', IN_A_FUNCTION, setting(roots=["lib/vendor"])
     ),
     "an edit of sys.path in a function, for a later import": Row(
         "only the run knows whether `sys.path` gets",
@@ -390,8 +413,8 @@ ROWS = {
     "a magic": Row(
         "only a notebook understands it",
         "remove it",
-        {"job.ipynb": cells("%matplotlib inline", "print('done')")},
-        change("job.ipynb", '"%matplotlib inline"', '""'),
+        {"job.ipynb": cells("%pip install thing", "print('done')")},
+        change("job.ipynb", '"%pip install thing"', '""'),
         target="job.ipynb",
     ),
     "get_ipython in a notebook": Row(
