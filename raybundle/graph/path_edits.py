@@ -331,7 +331,10 @@ class Statements:
             case ast.Compare(
                 left=ast.Name(id="__name__"), ops=[ast.Eq()], comparators=[ast.Constant(value=name)]
             ):
-                self.run(body if name == self.scope.names.get("__name__") else otherwise)
+                runs = name == self.scope.names.get("__name__")
+                skipped = otherwise if runs else body
+                self.lines |= {getattr(each, "lineno", 0) for one in skipped for each in ast.walk(one)}
+                self.run(body if runs else otherwise)
             case _:
                 raise CannotEvaluateError
 

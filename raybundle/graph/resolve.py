@@ -40,7 +40,7 @@ from raybundle.graph.driver_path import declared_roots
 from raybundle.graph.eager import EAGER, loading_of, refuse_unparsed
 from raybundle.graph.elsewhere import hints_for, remedy_of_absent, roots_hint
 from raybundle.graph.entry_points import EntryPoints, own_metadata
-from raybundle.graph.generated import Generated, relocated
+from raybundle.graph.generated import Generated, facts_of, relocated, source_of
 from raybundle.graph.git_ignored import repository_of
 from raybundle.graph.notices import (
     PY_MODULES,
@@ -55,7 +55,6 @@ from raybundle.graph.path_edits import Edits
 from raybundle.graph.placement import place
 from raybundle.graph.project import project_of
 from raybundle.graph.rewiring import Rewired, Rewiring
-from raybundle.graph.scan import scan
 from raybundle.graph.settings import ResolveSettings
 from raybundle.graph.settled import unsettled
 from raybundle.graph.strings import is_config
@@ -65,7 +64,7 @@ from raybundle.graph.widen import Widening
 from raybundle.model import NotebookTarget, Resolution
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
 
     from raybundle.graph.cache import ScanCache
     from raybundle.graph.closure import Closure
@@ -73,7 +72,6 @@ if TYPE_CHECKING:
     from raybundle.graph.declared import Declared
     from raybundle.graph.eager import Loading
     from raybundle.graph.elsewhere import Remedy
-    from raybundle.graph.facts import Facts
     from raybundle.graph.find import Finder, FirstParty
     from raybundle.graph.start import Start
     from raybundle.model import Interpreter, Target, Warning
@@ -178,7 +176,7 @@ def _walk_until_settled(work: _Work, wanted: list[Candidate]) -> _Walk:
     """Walk again where modules edit `sys.path`, `__path__` or `sys.modules`, until nothing new is found."""
     cwd = work.start.found.entry if isinstance(work.target, NotebookTarget) else str(work.cwd)
     rewiring = Rewiring(
-        work.start, work.project, cwd, _facts_of(work.scanner, work.made), _source_of(work.scanner, work.made)
+        work.start, work.project, cwd, facts_of(work.scanner, work.made), source_of(work.scanner, work.made)
     )
     known, settings = Rewired(), work.settings
     for _ in range(_ROUNDS):
@@ -248,7 +246,7 @@ def _resolution(walk: _Walk, data: list[Candidate], warnings: Iterable[Warning])
 
 def _refused(work: _Work) -> tuple[Warning, ...]:
     file = work.start.found.file
-    return refused_in(file, _facts_of(work.scanner, work.made)(file))
+    return refused_in(file, facts_of(work.scanner, work.made)(file))
 
 
 def _wanted(work: _Work, closure: Closure, loading: Loading) -> Wanted:
@@ -399,20 +397,8 @@ def _sources(work: _Work) -> Sources:
         return (file for file in files if is_config(os.path.basename(file)))
 
     widening = Widening(finder, scanner.mentions, work.entry_points.values)
-    return Sources(_facts_of(scanner, work.made), scanner.config, configs_beside, widening, scanner.quotes)
+    return Sources(facts_of(scanner, work.made), scanner.config, configs_beside, widening, scanner.quotes)
 
 
 def _shown(file: Path, project: Path) -> str:
     return str(file.relative_to(project) if file.is_relative_to(project) else file)
-
-
-def _facts_of(scanner: Scanner, made: Generated | None) -> Callable[[str], Facts]:
-    if made is None:
-        return scanner.facts
-    return lambda file: (
-        scan(made.content, file, scanner.environment) if file == str(made.file) else scanner.facts(file)
-    )
-
-
-def _source_of(scanner: Scanner, made: Generated | None) -> Callable[[str], bytes]:
-    return lambda file: made.content if made is not None and file == str(made.file) else scanner.read(file)

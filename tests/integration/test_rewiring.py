@@ -44,6 +44,14 @@ PATH_EDITS = {
     },
 }
 
+PATH_EDITS["an edit for when the module is run itself"] = {
+    "job.py": "import lib\n\nprint(lib.NAME)\n",
+    "lib/__init__.py": "import os, sys\n\nif __name__ == '__main__':\n"
+    "    sys.path.insert(0, os.path.join(os.path.dirname(__file__), 'tests'))\n    import helper\n\n"
+    "NAME = 'lib'\n",
+    "lib/tests/helper.py": "",
+}
+
 OWN_PATHS = {
     "a folder beside": {
         "job.py": "import sdk.azure\nfrom sdk import aws\n\nprint(sdk.azure.NAME, aws.NAME)\n",
