@@ -332,7 +332,7 @@ class Statements:
                 left=ast.Name(id="__name__"), ops=[ast.Eq()], comparators=[ast.Constant(value=name)]
             ):
                 runs = name == self.scope.names.get("__name__")
-                skipped = otherwise if runs else body
+                skipped = otherwise if runs else body if name == "__main__" else []
                 self.lines |= {getattr(each, "lineno", 0) for one in skipped for each in ast.walk(one)}
                 self.run(body if runs else otherwise)
             case _:

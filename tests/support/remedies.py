@@ -131,6 +131,7 @@ BROKEN = {
 }
 OWN_NUMBERS = {"job.py": "print('done')\n", "numbers.py": "X = 1\n"}
 RUNTIME_ENV = "OPTIONS = {'runtime_env': {'py_modules': ['x'], 'env_vars': {}}}\nprint('done')\n"
+RAY_INIT = "import ray\n\n\ndef main():\n    ray.init(runtime_env=dict({}))\n\n\nprint('done')\n"
 BY_ENVIRONMENT = {
     "job.py": HEAD + "sys.path.append(os.environ.get('TOOLS', HERE + '/tools'))\n"
     "import helper\n\nprint(helper.NAME)\n",
@@ -271,6 +272,24 @@ ROWS = {
         {"job.py": RUNTIME_ENV},
         change("job.py", "'py_modules': ['x'], ", ""),
     ),
+    "a working_dir of ray.init": Row(
+        "of `ray.init`: tasks have the files of the bundle alone",
+        "leave it out",
+        {"job.py": RAY_INIT.format("working_dir='data'"), "data/a.txt": ""},
+        change("job.py", "working_dir='data'", ""),
+    ),
+    "a working_dir of ray.init whose files are included": Row(
+        "of `ray.init`: tasks have the files of the bundle alone",
+        "`include`",
+        {"job.py": RAY_INIT.format("working_dir='data'"), "data/a.txt": ""},
+        both(setting(include=["data"]), change("job.py", "'data'", "'.'")),
+    ),
+    "py_modules of ray.init": Row(
+        "cannot be combined with a bundle",
+        "leave `py_modules` out",
+        {"job.py": RAY_INIT.format("py_modules=['lib']"), "lib/a.py": ""},
+        change("job.py", "py_modules=['lib']", ""),
+    ),
     "an installer in a runtime_env": Row(
         "in a runtime_env: Ray sets it up on each node",
         "install it where the bundle is built",
@@ -299,7 +318,7 @@ ROWS = {
         setting(optional=["nowhere"]),
     ),
     "a file of the project beside a distribution": Row(
-        "as Python takes it here; plain Ray would take",
+        "as Python takes it here, and not",
         "rename the one of the project",
         {"scripts/job.py": "import thing\n\nprint(thing.NAME)\n", "thing.py": "NAME = 'other'\n"},
         rename("thing.py", "other.py"),
