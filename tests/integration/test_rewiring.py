@@ -129,6 +129,14 @@ def test_what_runs_here_runs_from_the_bundle_without_a_word(tmp_path: Path, kind
     assert (said, done.stdout, done.returncode) == ([], bundler.here(), 0), done.stderr
 
 
+@pytest.mark.parametrize("kind", PROJECTS)
+def test_a_traced_run_adds_no_word_and_no_file(tmp_path: Path, kind: str) -> None:
+    bundler = Bundler(tree(tmp_path / "project", PROJECTS[kind]), tmp_path)
+    plain, traced = bundler.plan(), bundler.plan(traced=True)
+
+    assert (traced.resolution.warnings, traced.digest) == ((), plain.digest)
+
+
 def namespace(how: str, *, nested: str = "") -> dict[str, str]:
     """A namespace package over two roots, whose packages say so in the old ways."""
     files = {"pyproject.toml": '[tool.raybundle]\nroots = ["left", "right"]\n'}

@@ -38,13 +38,16 @@ class Bundler:
     work: Path
     python: Path = Path(sys.executable)
 
-    def plan(self, target: str = "job.py", options: Sequence[str] = (), **given: Any) -> pipeline.Plan:
+    def plan(
+        self, target: str = "job.py", options: Sequence[str] = (), *, traced: bool = False, **given: Any
+    ) -> pipeline.Plan:
         """Returns the plan of a target, resolved with its pyproject.toml and the settings `given`."""
         own = {"PATH": os.environ["PATH"], "HOME": str(self.work), "XDG_CACHE_HOME": str(self.work / "cache")}
         settings = load_settings({"python": str(self.python), **given}, own, self.project)
         kind = NotebookTarget if target.endswith(".ipynb") else ScriptTarget
         made = kind(self.project / target, tuple(options))
-        request = pipeline.Request(made, settings, self.project, self.project, own)
+        tracing = pipeline.Tracing(as_main=True) if traced else None
+        request = pipeline.Request(made, settings, self.project, self.project, own, tracing)
         return pipeline.plan(request)
 
     def told(self, target: str = "job.py", **given: Any) -> list[str]:
