@@ -42,9 +42,10 @@ def left_modules(resolution: Resolution) -> Mapping[str, str]:
         if _may_be_a_root(directory, roots, directories):
             for name, file in _top_level(directory, directories):
                 left.setdefault(name, f"{_relative(join(directory, file), project)}\t{folder}")
-    for each in (*resolution.absent, *resolution.not_found):
-        if not each.name.startswith("."):
-            left.setdefault(each.name, "")
+    nowhere = [*(each.name for each in resolution.absent), *(each.name for each in resolution.not_found)]
+    for name in nowhere:
+        if not name.startswith("."):
+            left.setdefault(name, "")
     kept = [name for name, value in left.items() if name not in taken and "\n" not in value]
     return {name: left[name] for name in kept[:MOST]}
 
