@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from raybundle.bundle.layer_description import describe, keep_document, kept_document, with_record
 from raybundle.errors import RefusedFileError
-from raybundle.graph.data_files import path_expression
 from raybundle.model import Warning
 
 if TYPE_CHECKING:
@@ -79,6 +78,8 @@ def describe_layers(
 
 def _with_what_is_left(layer: Layer, each: Description, exclude: Iterable[str]) -> Layer:
     """Returns a layer with a warning about the files that do not travel, unless all of them are excluded."""
+    from raybundle.graph.data_files import path_expression  # noqa: PLC0415 - a warm start needs none of it
+
     expressions = [path_expression(pattern) for pattern in exclude]
 
     def counted(paths: Sequence[str]) -> list[str]:

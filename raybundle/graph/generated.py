@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
-from raybundle.graph.scan import scan
-
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
@@ -69,6 +67,8 @@ def facts_of(scanner: Scanner, made: Generated | None) -> Callable[[str], Facts]
     """Return what gives the facts of a file; those of a made script from its content."""
     if made is None:
         return scanner.facts
+    from raybundle.graph.scan import scan  # noqa: PLC0415 - a warm start scans nothing
+
     return lambda file: (
         scan(made.content, file, scanner.environment) if file == str(made.file) else scanner.facts(file)
     )
