@@ -121,7 +121,8 @@ def plan(request: Request) -> Plan:
         if tag is not None:
             refuse_foreign(resolution, files, tag)
         unused = refuse_secrets(resolution, files, request.settings.items("allow-secrets"), cache)
-        layers = describe_layers(resolution.distributions, resolution.interpreter, cache)
+        exclude = request.settings.items("exclude")
+        layers = describe_layers(resolution.distributions, resolution.interpreter, cache, exclude)
         odd = [warning for layer in layers for warning in layer.warnings]
         resolution = replace(resolution, warnings=(*resolution.warnings, *unused, *odd))
         manifest = make_manifest(resolution, files, layers)
@@ -320,20 +321,23 @@ def _byte_code(planned: Plan) -> tuple[ByteCode, ...]:
 
 
 def _delivery(planned: Plan, byte_code: Sequence[ByteCode]) -> bytes | None:
-    """Returns how the layers of a bundle travel, and what is absent; None where there is nothing to say."""
-    nowhere = {each.name: "" for each in planned.resolution.absent if not each.name.startswith(".")}
-    if not planned.layers and not nowhere:
-        return None
-    from raybundle.bundle.delivery import Delivery
-    from raybundle.graph.installed_modules import absent_modules
+    """Returns how the layers of a bundle travel, and what does not; None where there is nothing to say."""
+    from raybundle.graph.left_modules import left_modules
 
     resolution = planned.resolution
-    present = {each.name for each in resolution.distributions}
-    missed = {*(each.name for each in resolution.optional), *resolution.mentioned} - present
-    return Delivery(
-        {**absent_modules(resolution.interpreter, missed, present, planned.cache), **nowhere},
-        {each.layer: (each.tag, each.listing) for each in byte_code},
-    ).format()
+    absent = dict(left_modules(resolution))
+    if not (planned.layers or absent):
+        return None
+    from raybundle.bundle.delivery import Delivery
+
+    if planned.layers:
+        from raybundle.graph.installed_modules import absent_modules
+
+        present = {each.name for each in resolution.distributions}
+        missed = {*(each.name for each in resolution.optional), *resolution.mentioned} - present
+        absent |= absent_modules(resolution.interpreter, missed, present, planned.cache)
+    byte_code_of = {each.layer: (each.tag, each.listing) for each in byte_code}
+    return Delivery(absent, byte_code_of).format()
 
 
 def _put_layers(store: Store, planned: Plan, byte_code: Sequence[ByteCode], progress: Progress | None) -> int:
@@ -377,9 +381,10 @@ def find_bundle(store: Store, ref: str) -> Stored:
     ours = boot_digest(read_boot())
     key, boot = min(archives, key=lambda archive: (archive[1] != ours, archive))
     stored = Stored(digest, manifest, key, boot, 0)
+    from raybundle.store.layer_delivery import find_layers, find_plain_delivery
+
     if not manifest.layers:
-        return stored
-    from raybundle.store.layer_delivery import find_layers
+        return replace(stored, delivery=find_plain_delivery(store, key))
 
     found = find_layers(store, manifest.layers, key)
     return replace(stored, layer_keys=found.keys, delivery=found.delivery, warnings=found.warnings)

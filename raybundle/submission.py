@@ -60,7 +60,7 @@ class Stored:
     layer_keys: tuple[str, ...] = ()
     """Of the layers in the manifest's order, each followed by its byte-code where it has some."""
     delivery: str | None = None
-    """Hex SHA-256 of the delivery, where there are layers."""
+    """Hex SHA-256 of the delivery, if the bundle has one."""
     warnings: tuple[Warning, ...] = ()
     """What the store has lost of it, and a run does without."""
 

@@ -19,10 +19,11 @@ _BYTE_CODE = re.compile(r"([a-z0-9-]{1,64})-([0-9a-f]{64})")
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """What the archive of a bundle with layers says of them."""
+    """What the archive of a bundle says of its layers, and of what is in none."""
 
     absent: Mapping[str, str]
-    """`name version` of an installed distribution that is no layer, by module; empty of what is nowhere."""
+    """By module, `name version` of an installed distribution that is no layer, or where the project has it
+    (`graph.left_modules`); empty of what is nowhere."""
     byte_code: Mapping[str, tuple[str, str]]
     """Cache tag and listing (hex), by layer (hex)."""
 

@@ -44,9 +44,18 @@ class Layer:
 
 
 def describe_layers(
-    distributions: Iterable[Distribution], interpreter: Interpreter, cache: ScanCache
+    distributions: Iterable[Distribution],
+    interpreter: Interpreter,
+    cache: ScanCache,
+    exclude: Iterable[str] = (),
 ) -> tuple[Layer, ...]:
     """Returns the layers of the distributions that travel with the bundle, sorted by name.
+
+    Args:
+        distributions: all that the job needs.
+        interpreter: in whose environment they are installed.
+        cache: where descriptions are kept.
+        exclude: patterns; no warning is given about a file that is left out and that one of them names.
 
     Raises:
         RefusedFileError: files that RECORD lists are missing or lead elsewhere, or it cannot be read, or one
@@ -63,7 +72,26 @@ def describe_layers(
         raise RefusedFileError(
             "cannot take " + "\n            ".join(str(error) for _, error in refused), hint=_mend(refused)
         )
-    return tuple(_settled(found, interpreter.site, cache))
+    layers = _settled(found, interpreter.site, cache)
+    return tuple(_with_what_is_left(layer, each, exclude) for layer, each in zip(layers, found, strict=True))
+
+
+def _with_what_is_left(layer: Layer, each: Description, exclude: Iterable[str]) -> Layer:
+    """Returns a layer with a warning about the files that do not travel, unless all of them are excluded."""
+    from raybundle.graph.data_files import path_expression  # noqa: PLC0415 - a warm start needs none of it
+
+    expressions = [path_expression(pattern) for pattern in exclude]
+
+    def counted(paths: Sequence[str]) -> list[str]:
+        return [path for path in paths if not any(pattern.match(path) for pattern in expressions)]
+
+    warnings = (
+        *_left_warnings(
+            each, counted(each.start_up), "is left out: what it does at start-up, a node does not"
+        ),
+        *_left_warnings(each, counted(each.outside), "lies outside of site-packages and is left out"),
+    )
+    return replace(layer, warnings=(*layer.warnings, *warnings))
 
 
 def _mend(refused: Sequence[tuple[Distribution, RefusedFileError]]) -> str | None:
@@ -101,8 +129,6 @@ def _settled(found: Sequence[Description], sites: Sequence[str], cache: ScanCach
                 )
             ),
             *_shadowed_warnings(each, elsewhere.get(each.name, {})),
-            *_left_warnings(each, each.start_up, "is left out: what it does at start-up, a node does not"),
-            *_left_warnings(each, each.outside, "lies outside of site-packages and is left out"),
         )
         yield replace(layer, warnings=warnings)
 
@@ -178,7 +204,8 @@ def _left_warnings(each: Description, paths: Sequence[str], what: str) -> Iterat
         yield Warning(
             f"{_some(paths)} of {each.name} {each.version} {what}",
             file=Path(os.path.normpath(f"{each.site}/{paths[0]}")),
-            hint=f"if the job needs it, install {each.name} on the nodes and name it in `cluster-provides`",
+            hint=f"if the job needs it, install {each.name} on the nodes and name it in `cluster-provides`; "
+            f"else name {_some(paths)} in `exclude`",
         )
 
 

@@ -42,8 +42,11 @@ _TRACEBACK = "Traceback (most recent call last):"
 _RAISED = re.compile(r"^[A-Za-z_][\w.]*(?:: .*)?$", re.MULTILINE)
 """The line below a traceback's frames."""
 _FRAME = re.compile(
-    r'^ +File "(?:/tmp/raybundle-\d+/trees/[0-9a-f]{64}/(?:project/)?)?([^"]+)", line (\d+)', re.MULTILINE
+    r'^ +File "(/\S*/raybundle-\d+/trees/[0-9a-f]{64}/(?:project/)?)?([^"]+)", line (\d+)', re.MULTILINE
 )
+"""Where the bundle's own files are, if there; then the rest of the path, and the line."""
+_REMEDY = re.compile(r"\n(.*\[tool\.raybundle\].*)")
+"""The line below an import that failed, by which the node says what takes the module along."""
 _OUT_OF_MEMORY = re.compile(r"^ray\.exceptions\.OutOfMemoryError", re.MULTILINE)
 _NODE = re.compile(r"(?:\[Node |ip=|node_ip[^0-9]{1,4}|on node |Worker IP address: )([0-9.]{7,15})")
 LINES, LONGEST = 12, 4000
@@ -80,7 +83,8 @@ def _failure(info: JobInfo, log_end: str) -> JobError:
         return JobStartError(
             f"job {info.submission_id} could not start{place}{kind}: {_lines_that_matter(info.message)}"
         )
-    return JobFailedError(f"job {info.submission_id} failed: {_how(info)}{_why(log_end)}")
+    text = f"job {info.submission_id} failed: {_how(info)}{_why(log_end)}"
+    return JobFailedError(text, hint=_remedy(log_end))
 
 
 def _how(info: JobInfo) -> str:
@@ -103,11 +107,20 @@ def _why(log_end: str) -> str:
     raised = _RAISED.search(log_end, start) if start >= 0 else None
     if raised is not None:
         frames = _FRAME.findall(log_end, start, raised.start())
-        place = f" at {frames[-1][0]}:{frames[-1][1]}" if frames else ""
+        own = [frame for frame in frames if frame[0]] or frames
+        place = f" at {own[-1][1]}:{own[-1][2]}" if own else ""
         words = f": {raised.group()[:300]}{place}"
     if _OUT_OF_MEMORY.search(log_end):
         words += "; Ray killed a task because its node ran out of memory"
     return words
+
+
+def _remedy(log_end: str) -> str | None:
+    """Returns what the node said of the import by which the driver failed, if it did."""
+    start = log_end.rfind(_TRACEBACK)
+    raised = _RAISED.search(log_end, start) if start >= 0 else None
+    found = _REMEDY.match(log_end, raised.end()) if raised is not None else None
+    return found and found[1].strip()
 
 
 def boot_line(info: JobInfo, log_end: str = "") -> str | None:

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from raybundle.errors import BundleError
-from raybundle.graph.find import FirstParty, ThirdParty
+from raybundle.graph.find import FirstParty, Missing, ThirdParty
 from raybundle.model import Warning
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from raybundle.graph.closure import Closure
     from raybundle.graph.find import Finder
@@ -22,8 +22,14 @@ if TYPE_CHECKING:
 _HINT = "unpack it and declare the directory in `roots` of [tool.raybundle]"
 
 
-def archives_on(finder: Finder, closure: Closure) -> list[Warning]:
-    """Return a warning for each archive on the path.
+def archives_on(finder: Finder, closure: Closure, declared: Collection[str]) -> list[Warning]:
+    """Return a warning for each archive on the path that holds what is found nowhere else.
+
+    Args:
+        finder: for the path of the driver.
+        closure: what it reaches.
+        declared: the roots that the configuration declares: an archive that was unpacked into one of them is
+            not asked for what that root has.
 
     Raises:
         BundleError: Python would take a module from an archive.
@@ -34,11 +40,14 @@ def archives_on(finder: Finder, closure: Closure) -> list[Warning]:
         if archive is None or entry in finder.interpreter.stdlib:
             continue
         names = _top_level_names(archive, inner)
-        needed = sorted(each for each in names & _wanted(closure) if _is_first(position, each, finder))
+        needed = sorted(
+            each for each in names & _wanted(closure) if _is_first(position, each, finder, declared)
+        )
         if needed:
             raise BundleError(f"`{needed[0]}` is in the archive {entry}, which cannot travel", hint=_HINT)
-        text = f"{entry} on the path is an archive: modules in it are not looked for"
-        warnings.append(Warning(text, archive, None, _HINT))
+        if any(isinstance(finder.find(name), Missing) for name in names):
+            text = f"{entry} on the path is an archive: modules in it are not looked for"
+            warnings.append(Warning(text, archive, None, _HINT))
     return warnings
 
 
@@ -63,9 +72,11 @@ def _wanted(closure: Closure) -> set[str]:
     return {name.partition(".")[0] for name in names}
 
 
-def _is_first(position: int, name: str, finder: Finder) -> bool:
+def _is_first(position: int, name: str, finder: Finder, declared: Collection[str]) -> bool:
     """Claims that Python would ask the archive at `position` before the place where `name` was found."""
     match finder.find(name):
+        case FirstParty(entry=entry) if entry in declared:
+            return False
         case FirstParty(entry=entry) | ThirdParty(entry=entry) if entry in finder.path:
             return position < finder.path.index(entry)
         case _:

@@ -180,8 +180,7 @@ class _Walk:
         if facts is not None and isinstance(found, FirstParty):
             self.config_files.meet(found, facts)
         if isinstance(found, FirstParty):
-            understood = self.start.understood if found.file == self.start.found.file else ()
-            self.warnings.update(of_module(name, found, facts, understood))
+            self.warnings.update(of_module(name, found, facts))
             if name in self.unparsed and name not in self.start.unsure:
                 self.warnings.add(of_unparsed(self.unparsed[name], found.file))
             for each in facts.unknown if facts else ():
@@ -212,7 +211,16 @@ class _Walk:
         return f"{directory}/{beside}" if there else None
 
     def reach(self, place: _Place, name: str) -> Found:
-        """Import `name` and its ancestors as Python would; return where `name` was found."""
+        """Import `name`, and what it stands for in `sys.modules`; return where it was found."""
+        other = self.finder.stands_for(name)
+        found = self._reach(place, name, may_be_missing=other is not None)
+        if other is None:
+            return found
+        there = self._reach(place, other)
+        return there if isinstance(found, NotFound) else found
+
+    def _reach(self, place: _Place, name: str, *, may_be_missing: bool = False) -> Found:
+        """Import `name` and its ancestors as Python would."""
         found = self.finder.find(name)
         if isinstance(found, StandardLibrary):
             return found
@@ -220,7 +228,7 @@ class _Walk:
             part = self.finder.find(ancestor)
             if not isinstance(part, NotFound) and ancestor != place.importer:
                 self._record(place, ancestor, part)
-        if isinstance(found, NotFound):
+        if isinstance(found, NotFound) and not may_be_missing:
             self._miss(place, name)
         return found
 
@@ -332,11 +340,13 @@ class _Walk:
             return
         if base.startswith(_METADATA) or (base == "importlib" and "metadata" in each.names):
             self.consults_metadata = True
-        found = self.reach(place, base)
-        if isinstance(found, ThirdParty):
-            self._third_party_members(place, base, found, each.names)
-        elif each.names and isinstance(found, (FirstParty, Namespace)):
-            self._members(place, base, found, each.names)
+        self.reach(place, base)
+        for name in filter(None, (base, self.finder.stands_for(base))):
+            found = self.finder.find(name)
+            if isinstance(found, ThirdParty):
+                self._third_party_members(place, name, found, each.names)
+            elif each.names and isinstance(found, (FirstParty, Namespace)):
+                self._members(place, name, found, each.names)
 
     def _third_party_members(
         self, place: _Place, base: str, found: ThirdParty, names: tuple[str, ...]
@@ -379,6 +389,7 @@ class _Walk:
         return names
 
     def _attributes(self, place: _Place, base: str | None, names: tuple[str, ...]) -> None:
+        base = (self.finder.stands_for(base) or base) if base else None
         found = self.finder.find(base) if base else NotFound()
         for name in names:
             if base is None or not isinstance(found, (FirstParty, Namespace)):

@@ -98,12 +98,13 @@ def with_comments(facts: Facts, source: bytes) -> Facts:
     comments = read_comments(source)
     ignored = comments.ignored
     found: list[Import | Unknown | Remark] = [*facts.imports, *facts.unknown, *facts.remarks]
-    followed = {*facts.path_edits, *(each.line for each in found)}
+    followed = {*facts.path_edits, *facts.rewires, *(each.line for each in found)}
     return replace(
         facts,
         imports=in_order([*comments.kept(facts.imports), *comments.included]),
         unknown=tuple(each for each in facts.unknown if each.line not in ignored),
         path_edits=tuple(line for line in facts.path_edits if line not in ignored),
+        rewires=tuple(line for line in facts.rewires if line not in ignored),
         remarks=(
             *comments.remarks,
             *comments.without_effect(followed),

@@ -17,7 +17,7 @@ from raybundle.graph.cache import Identity, is_young
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from raybundle.graph.find import Listing
+    from raybundle.graph.directories import Listing
 
     Row = list[Any]
     Content = Callable[[str], str]
@@ -144,7 +144,7 @@ def _verdict_on(file: str) -> str:
 
 
 def _digest_of_directory(directory: str) -> str:
-    from raybundle.graph.find import Directories  # noqa: PLC0415 - an answer that nothing touched needs none
+    from raybundle.graph.directories import Directories  # noqa: PLC0415 - an answer that nothing touched needs none
 
     return digest_of(Directories().list(directory))
 

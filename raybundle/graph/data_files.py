@@ -19,7 +19,7 @@ from raybundle.model import Warning
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from raybundle.graph.find import Directories
+    from raybundle.graph.directories import Directories
 
 SIZE_LIMIT = 10 * 1024 * 1024
 """Bytes; a larger file in a package travels only if `include` names it."""

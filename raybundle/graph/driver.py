@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 from raybundle.errors import BundleError, UsageError
 from raybundle.graph.cache import read_noted
 from raybundle.graph.console_script import console_script
+from raybundle.graph.directories import Directories
 from raybundle.graph.driver_path import driver_path
 from raybundle.graph.edit_order import refuse_early_imports
 from raybundle.graph.exhaustive import assert_never
-from raybundle.graph.find import Directories, Finder, FirstParty, Namespace, StandardLibrary, ThirdParty
+from raybundle.graph.find import Finder, FirstParty, Namespace, StandardLibrary, ThirdParty
 from raybundle.graph.interpreter import PATH_OPTIONS
 from raybundle.graph.layout import added_roots
 from raybundle.graph.notebook import notebook_script
@@ -74,16 +75,20 @@ class DriverPath:
         first = first_directory(self.target, self.project, self.cwd, safe_path=interpreter.safe_path)
         return driver_path(first, self.declared, interpreter, edits.edits)
 
+    def finder(self, interpreter: Interpreter, edits: Edits, directories: Directories) -> Finder:
+        """Return the finder for that path, with the roots of the project that are on none of Python's."""
+        roots = {} if interpreter.safe_path else added_roots(str(self.project), str(self.cwd), directories)
+        own = self.on(interpreter, edits)
+        added = {entry: source for entry, source in roots.items() if os.path.realpath(entry) not in own}
+        return Finder((*own, *added), interpreter, directories, added)
+
 
 def find_start(path: DriverPath, interpreter: Interpreter, made: Generated | None) -> tuple[Finder, Start]:
     """Return the finder for the driver's path, its own edits applied, and the driver itself."""
     directories = Directories()
-    roots = {} if interpreter.safe_path else added_roots(str(path.project), str(path.cwd), directories)
 
     def after(some: tuple[Edit, ...]) -> Finder:
-        own = path.on(interpreter, Edits(some))
-        added = {entry: source for entry, source in roots.items() if os.path.realpath(entry) not in own}
-        return Finder((*own, *added), interpreter, directories, added)
+        return path.finder(interpreter, Edits(some), directories)
 
     finder = after(())
     name, found = _find_driver(path.target, finder, made)
@@ -100,7 +105,13 @@ def find_start(path: DriverPath, interpreter: Interpreter, made: Generated | Non
     refuse_early_imports(tree, where, edits.edits, after)
     links = (*edits.followed, *(each.directory for each in edits.edits))
     return after(edits.edits), Start(
-        name, found, edits.lines, followed=links, depends_on_cwd=True, reads_files=edits.reads_files
+        name,
+        found,
+        edits.edits,
+        edits.lines,
+        followed=links,
+        depends_on_cwd=True,
+        reads_files=edits.reads_files,
     )
 
 
@@ -189,7 +200,7 @@ def of_options(target: Target) -> Iterator[Warning]:
     """Yield a warning for each option of Python that the job runs without."""
     for option in target.options:
         if option not in PATH_OPTIONS:
-            hint = "set the variable that does the same with --env, such as PYTHONWARNINGS"
+            hint = "leave it out, and set the variable that does the same with --env, such as PYTHONWARNINGS"
             yield Warning(f"the job's driver runs without the option `{option}` of Python", None, None, hint)
 
 

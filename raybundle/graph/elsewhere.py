@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from raybundle.graph.absent import hint_of_missing
-from raybundle.graph.find import Directories, Finder, FirstParty, Namespace, holds_modules
+from raybundle.graph.directories import Directories
+from raybundle.graph.find import Finder, FirstParty, Namespace, holds_modules
 from raybundle.graph.git_ignored import git_ignored, repository_of
 from raybundle.graph.ray_names import RAY_NAMES, RAY_TRIES
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from raybundle.model import Deferred, Rule
 
-FACTS_FORMAT = 8
+FACTS_FORMAT = 9
 """Raised whenever the scanner learns something, so that facts of an older one are not believed."""
 
 
@@ -77,6 +77,8 @@ class Facts:
     """Names of configuration files that it has in strings; `*.yaml` for any with that suffix."""
     installs: tuple[str, ...] = ()
     """Distributions that a literal `runtime_env` in it installs, normalised."""
+    rewires: tuple[int, ...] = ()
+    """Lines that may change `__path__` or `sys.modules`."""
 
 
 def in_order(imports: Iterable[Import]) -> tuple[Import, ...]:
@@ -103,6 +105,7 @@ def to_json(facts: Facts) -> list[Any]:
         [astuple(each) for each in facts.remarks],
         facts.configs,
         facts.installs,
+        facts.rewires,
     ]
 
 
@@ -112,7 +115,7 @@ def from_json(value: list[Any]) -> Facts:
     Raises:
         TypeError, ValueError, IndexError: the value has another shape.
     """
-    sha256, imports, exports, unknown, path_edits, remarks, configs, installs = value
+    sha256, imports, exports, unknown, path_edits, remarks, configs, installs, rewires = value
     return Facts(
         sha256,
         tuple(_import(*each) for each in imports),
@@ -122,6 +125,7 @@ def from_json(value: list[Any]) -> Facts:
         tuple(Remark(*each) for each in remarks),
         tuple(configs),
         tuple(installs),
+        tuple(rewires),
     )
 
 

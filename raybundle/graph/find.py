@@ -6,18 +6,19 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from os.path import join
 from typing import TYPE_CHECKING
 
 from raybundle.errors import BundleError, RefusedFileError
 from raybundle.graph.cache import read_noted
+from raybundle.graph.directories import Directories
+from raybundle.graph.names import with_ancestors
 from raybundle.graph.ray_names import RAY_NAMES, RAY_TRIES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from raybundle.graph.cache import Identity
     from raybundle.model import Interpreter
 
 
@@ -67,53 +68,6 @@ Found = FirstParty | Namespace | StandardLibrary | ThirdParty | Missing
 
 
 @dataclass(frozen=True, slots=True)
-class Listing:
-    """What one directory holds: only what Python or the bundle can use."""
-
-    files: frozenset[str] = frozenset()
-    directories: frozenset[str] = frozenset()
-    links: frozenset[str] = frozenset()
-    """Those of the two that are symbolic links."""
-
-
-@dataclass(slots=True)
-class Directories:
-    """Directory listings, each read once; a directory that cannot be read is empty, as it is to Python."""
-
-    known: dict[str, Listing] = field(default_factory=dict)
-    read: dict[str, tuple[Identity, str]] = field(default_factory=dict)
-    """Files that were read: the identity that each had before, and SHA-256 of what was read."""
-
-    def list(self, directory: str) -> Listing:
-        """Return what `directory` holds."""
-        listing = self.known.get(directory)
-        if listing is None:
-            listing = self.known[directory] = _read(directory)
-        return listing
-
-
-def _read(directory: str) -> Listing:
-    try:
-        with os.scandir(directory) as entries:
-            found = [(entry.name, _kind(entry), entry.is_symlink()) for entry in entries]
-    except OSError:
-        return Listing()
-    return Listing(
-        frozenset(name for name, kind, _ in found if kind == "file"),
-        frozenset(name for name, kind, _ in found if kind == "directory"),
-        frozenset(name for name, _, is_link in found if is_link),
-    )
-
-
-def _kind(entry: os.DirEntry[str]) -> str | None:
-    """Return `file`, `directory`, or None for what is neither: a pipe, or a link that loops."""
-    try:
-        return "file" if entry.is_file() else "directory" if entry.is_dir() else None
-    except OSError:
-        return None
-
-
-@dataclass(frozen=True, slots=True)
 class _File:
     path: str
     suffix: str
@@ -132,6 +86,10 @@ class Finder:
 
     They are asked where everything else has nothing: what Python finds without them stays as it is.
     """
+    packages: Mapping[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)
+    """Where packages look that change their `__path__`: entry of the path, and directory."""
+    aliases: Mapping[str, tuple[str, bool]] = field(default_factory=dict)
+    """What names stand for that code puts into `sys.modules`, and whether they are that module itself."""
     _found: dict[str, Found] = field(default_factory=dict)
     _extends: dict[str, bool] = field(default_factory=dict)
     _stdlib: frozenset[str] = field(init=False)
@@ -151,9 +109,37 @@ class Finder:
     def submodules(self, name: str) -> Iterator[str]:
         """Yield the names of the modules and packages directly under package `name`, sorted."""
         names = set()
-        for directory in _search_path(self.find(name)):
+        places = self.packages.get(name)
+        for directory in [each for _, each in places] if places else _search_path(self.find(name)):
             names |= self._members(directory)
         yield from sorted(f"{name}.{each}" for each in names)
+
+    def stands_for(self, name: str) -> str | None:
+        """Return the module that `name` means because code puts it, or its package, into `sys.modules`."""
+        seen, other = {name}, self._alias(name)
+        while other is not None and other not in seen:
+            if not isinstance(self.find(other), Missing):
+                return other
+            seen.add(other)
+            other = self._alias(other)
+        return None
+
+    def _alias(self, name: str) -> str | None:
+        for ancestor in reversed([*with_ancestors(name)]):
+            if ancestor in self.aliases:
+                target, is_module = self.aliases[ancestor]
+                return target + name[len(ancestor) :] if is_module else target
+        return None
+
+    def portions(self, name: str) -> tuple[tuple[str, str], ...]:
+        """Return entry and directory of each place beside its own in which a first-party package looks."""
+        found = self.find(name)
+        if not isinstance(found, FirstParty):
+            return ()
+        own, places = os.path.dirname(found.file), list(self.packages.get(name, ()))
+        if found.is_package and self._extends_its_path(found.file):
+            places += [(each, join(each, *name.split("."))) for each in self.path]
+        return tuple((entry, each) for entry, each in places if each != own and self.is_first_party(entry))
 
     def is_first_party(self, entry: str) -> bool:
         """Return whether `entry` of the path is neither the standard library nor site-packages."""
@@ -172,16 +158,25 @@ class Finder:
         match found:
             case StandardLibrary() | Missing():
                 return found
+            case ThirdParty(file=file, is_package=True) if self._extends_its_path(file):
+                other = self._on_the_whole_path(parent, name)
+                return self._find_third_party(found, tail) if isinstance(other, Missing) else other
             case ThirdParty():
                 return self._find_third_party(found, tail)
             case FirstParty(entry=entry, file=file, is_package=is_package):
-                places = [(entry, os.path.dirname(file))] if is_package else []
+                places = self.packages.get(parent) or ([(entry, os.path.dirname(file))] if is_package else [])
                 own = self._or_editable(name, self._search(places, name))
+                if isinstance(own, FirstParty) and parent in self.packages:
+                    return replace(own, shadowed=())  # the package itself says which comes first
                 if isinstance(own, Missing) and is_package and self._extends_its_path(file):
-                    return self._search([(each, join(each, *parent.split("."))) for each in self.path], name)
+                    return self._on_the_whole_path(parent, name)
                 return own
             case Namespace(portions=portions):
                 return self._or_editable(name, self._search(portions, name))
+
+    def _on_the_whole_path(self, package: str, name: str) -> Found:
+        """Find a module of a package that `pkgutil` or `pkg_resources` extends over the whole path."""
+        return self._search([(each, join(each, *package.split("."))) for each in self.path], name)
 
     def _find_top(self, name: str) -> Found:
         if name in self.interpreter.builtin_names or name == "__main__":
@@ -298,7 +293,9 @@ class Finder:
         for position, (_, directory) in enumerate(places):
             if position:
                 other = self._in_directory(directory, tail)
-                if other and os.path.realpath(other.path) != os.path.realpath(found.path):
+                if other is None or (other.is_package and self._extends_its_path(found.path)):
+                    continue
+                if os.path.realpath(other.path) != os.path.realpath(found.path):
                     yield other.path  # else a link leads to it
             elif found.is_package and tail + ".py" in self.directories.list(directory).files:
                 yield join(directory, tail + ".py")

@@ -6,8 +6,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
+    from raybundle.graph.cache import Scanner
+    from raybundle.graph.facts import Facts
     from raybundle.model import Absent, Edge, Missing, Module, Resolution, Unknown, Warning
 
     Placed = TypeVar("Placed", Edge, Missing, Unknown, Warning)
@@ -58,3 +61,19 @@ def _placed(value: Placed, made: Generated) -> Placed:
         return value
     line = made.lines[value.line - 1] if value.line else value.line
     return replace(value, file=made.origin, line=line)
+
+
+def facts_of(scanner: Scanner, made: Generated | None) -> Callable[[str], Facts]:
+    """Return what gives the facts of a file; those of a made script from its content."""
+    if made is None:
+        return scanner.facts
+    from raybundle.graph.scan import scan  # noqa: PLC0415 - a warm start scans nothing
+
+    return lambda file: (
+        scan(made.content, file, scanner.environment) if file == str(made.file) else scanner.facts(file)
+    )
+
+
+def source_of(scanner: Scanner, made: Generated | None) -> Callable[[str], bytes]:
+    """Return what gives the bytes of a file, or those of a made script."""
+    return lambda file: made.content if made is not None and file == str(made.file) else scanner.read(file)

@@ -18,7 +18,7 @@ from raybundle.graph.find import holds_modules
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from raybundle.graph.find import Directories
+    from raybundle.graph.directories import Directories
 
 PROJECT_ROOT = "the project's root"
 """What is said of the root that every project has."""

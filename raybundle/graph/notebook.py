@@ -32,7 +32,7 @@ _TAKES_OUTPUT = re.compile(r"[ \t]*[\w.,\[\]'\"() \t]+?=[ \t]*(?P<magic>!|%[ \t]
 _QUOTES = re.compile(r"\"\"\"|'''|[\"']")
 _DEPTH = {"(": 1, "[": 1, "{": 1, ")": -1, "]": -1, "}": -1}
 _ONLY_THERE = {
-    "get_ipython": "leave it out, or ask for it in a `try`",
+    "get_ipython": "leave it out, or ask for it in a `try` with `except NameError`",
     "display": "`from IPython.display import display`, or `print`",
 }
 
@@ -283,7 +283,12 @@ def _check(file: Path, lines: list[tuple[int, _Line]]) -> ast.Module:
 
 def _only_there(tree: ast.Module, file: Path, placed: list[tuple[int, _Line]]) -> Iterator[Warning]:
     """Yield a warning for the first use of each name that a notebook has and a script has not."""
-    names = [node for node in ast.walk(tree) if isinstance(node, ast.Name) and node.id in _ONLY_THERE]
+    asked = {id(each) for node in ast.walk(tree) for each in _asked_for(node)}
+    names = [
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Name) and node.id in _ONLY_THERE and id(node) not in asked
+    ]
     own = {node.id for node in names if not isinstance(node.ctx, ast.Load)}
     own.update(
         alias.asname or alias.name
@@ -298,3 +303,33 @@ def _only_there(tree: ast.Module, file: Path, placed: list[tuple[int, _Line]]) -
             number, line = placed[min(lines) - 1]
             text = f"code cell {number}, line {line.number}: there is no `{name}` in a job"
             yield Warning(text, file, line.place, hint)
+
+
+def _asked_for(node: ast.AST) -> Iterator[ast.AST]:
+    """Yield what runs only where a name is there, or does no harm where it is not."""
+    match node:
+        case ast.Try(body=body, handlers=handlers) if any(
+            _catches_name_error(each.type) for each in handlers
+        ):
+            yield from (each for statement in body for each in ast.walk(statement))
+        case ast.If(test=ast.Compare(left=ast.Constant(value=str(name)), ops=[ast.In()]), body=body):
+            yield from (
+                each
+                for statement in body
+                for each in ast.walk(statement)
+                if isinstance(each, ast.Name) and each.id == name
+            )
+        case _:
+            return
+
+
+def _catches_name_error(node: ast.expr | None) -> bool:
+    match node:
+        case None:
+            return True
+        case ast.Tuple(elts=elements):
+            return any(_catches_name_error(each) for each in elements)
+        case ast.Name(id=name):
+            return name in {"NameError", "Exception", "BaseException"}
+        case _:
+            return False

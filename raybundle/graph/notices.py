@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from raybundle.graph.facts import Facts, Remark
     from raybundle.graph.find import Finder
 
+HIDES = ", which hides "
+"""In the warning about a module that two files could be."""
+UNKNOWN_INSIDE = "its imports are not known"
+"""The end of the warning about a module that has no source."""
 _LEAVE_OUT = {
     "working_dir": "leave it out: a worker with another one is not checked, and each of its tasks fails",
     "py_modules": "leave it out: it hides the layers from that worker and is not on its path; "
@@ -30,31 +34,27 @@ _PY_MODULES_HINT = (
     "leave `py_modules` out: modules that the code imports travel already; name the directory that holds "
     "others in `roots` of [tool.raybundle]"
 )
+_IN_INCLUDE = "name its file and those of what it imports in `include` of [tool.raybundle], or use --trace"
 
 
-def of_module(
-    name: str, found: FirstParty, facts: Facts | None, understood: Collection[int]
-) -> Iterator[Warning]:
-    """Yield the warnings about one module; at the lines `understood` the edits of `sys.path` are known."""
+def of_module(name: str, found: FirstParty, facts: Facts | None) -> Iterator[Warning]:
+    """Yield the warnings about one module."""
     file = Path(found.file)
     for other in found.shadowed:
-        yield Warning(f"`{name}` is {file}, which hides {other}", file, None, "rename one of them")
+        hint = "rename one of them; or name the file that is meant in `include` of [tool.raybundle]"
+        yield Warning(f"`{name}` is {file}{HIDES}{other}", file, None, hint)
     if facts is None:
         if found.is_extension:
-            hint = "name the files of what it imports in `include` of [tool.raybundle]"
-            yield Warning(f"`{name}` is an extension module: its imports are not known", file, None, hint)
+            hint = _IN_INCLUDE
+            yield Warning(f"`{name}` is an extension module: {UNKNOWN_INSIDE}", file, None, hint)
         elif found.file.endswith(".pyc"):
-            text = f"`{name}` is byte-code without source: its imports are not known"
-            yield Warning(text, file, None, "bundle its source")
+            text = f"`{name}` is byte-code without source: {UNKNOWN_INSIDE}"
+            yield Warning(text, file, None, f"bundle its source; or {_IN_INCLUDE}")
         return
     for each in facts.unknown:
         yield unknown_import(file, each.line, each.text)
     for remark in facts.remarks:
         yield _of_remark(file, remark)
-    for line in facts.path_edits:
-        if line not in understood:
-            hint = "declare the directory in `roots` of [tool.raybundle]"
-            yield Warning("cannot evaluate this change of `sys.path`", file, line, hint)
 
 
 def refused_in(file: str, facts: Facts) -> tuple[Warning, ...]:

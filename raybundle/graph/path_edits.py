@@ -1,4 +1,4 @@
-"""Evaluates the edits of `sys.path` at the top of a driver from its tree; nothing of the user's runs."""
+"""Evaluates the edits of `sys.path` in a module from its tree; nothing of the user's runs."""
 
 # Why strings: paths here are the strings that `sys.path` holds; pathlib would cost ten times as much.
 # ruff: noqa: PTH110, PTH112, PTH118, PTH208
@@ -35,7 +35,7 @@ class Absence:
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """One directory that the driver puts on `sys.path`."""
+    """One directory that a module puts on `sys.path`."""
 
     directory: str
     """Absolute, and as Python would compare it: links and `..` are still in it."""
@@ -49,7 +49,7 @@ class Edit:
 
 @dataclass(frozen=True, slots=True)
 class Edits:
-    """What the driver does to `sys.path`, in order."""
+    """What a module does to `sys.path`, in order."""
 
     edits: tuple[Edit, ...] = ()
     lines: frozenset[int] = frozenset()
@@ -58,20 +58,43 @@ class Edits:
     """Paths whose symbolic links were resolved on the way."""
     reads_files: bool = False
     """`.pth` files had a say."""
+    possible: frozenset[tuple[int, str]] = frozenset()
+    """Lines that may run or not, in functions and branches, and the directories that they would add."""
 
 
 def evaluate(tree: ast.Module, file: str, cwd: str) -> Edits:
-    """Return the edits at the top level of `tree`, the source of `file`, run in directory `cwd`."""
+    """Return the edits at the top level of `tree`, the driver's, run as `file` in directory `cwd`."""
     scope = Scope(cwd, {"__file__": file, "__name__": "__main__"})
-    driver = _Driver(scope, _changed_anywhere(tree))
-    driver.run(tree.body)
+    statements = Statements(scope, changed_anywhere(tree))
+    statements.run(tree.body)
+    return edits_of(tree, statements)
+
+
+def edits_of(tree: ast.Module, run: Statements) -> Edits:
+    """Return what the statements of `tree` did to `sys.path`, which have been `run`."""
     names = {getattr(each, "attr", getattr(each, "name", None)) for each in ast.walk(tree)}
+    understood = frozenset(run.lines - run.doubted)
     return Edits(
-        tuple(driver.edits),
-        frozenset(driver.lines - driver.doubted),
-        tuple(scope.followed),
+        tuple(run.edits),
+        understood,
+        tuple(run.scope.followed),
         reads_files="addsitedir" in names,
+        possible=frozenset(each for each in _possible(tree, run) if each[0] not in understood),
     )
+
+
+def _possible(tree: ast.Module, run: Statements) -> Iterator[tuple[int, str]]:
+    """Yield line and directory of the edits in each function and branch, as if it ran at the end."""
+    for node in ast.walk(tree):
+        bodies = [getattr(node, name, []) for name in ("body", "orelse") if node is not tree]
+        scope = Scope(run.scope.cwd, dict(run.scope.names), dict(run.scope.modules))
+        for each in ast.walk(node.args) if isinstance(node, ast.FunctionDef) else ():
+            if isinstance(each, ast.arg):
+                scope.unbind(each.arg)
+        for body in (each for each in bodies if isinstance(each, list)):
+            inner = Statements(scope, run.volatile)
+            inner.run(body)
+            yield from ((edit.line, edit.directory) for edit in inner.edits)
 
 
 def edited(path: Sequence[str], edits: Iterable[Edit]) -> list[str]:
@@ -92,7 +115,7 @@ def edited(path: Sequence[str], edits: Iterable[Edit]) -> list[str]:
     return list(dict.fromkeys(result))
 
 
-def _changed_anywhere(tree: ast.Module) -> frozenset[str]:
+def changed_anywhere(tree: ast.Module) -> frozenset[str]:
     """Return the names that functions (`global`) and expressions (`:=`) may change at any time."""
     names: set[str] = set()
     for node in ast.walk(tree):
@@ -103,16 +126,18 @@ def _changed_anywhere(tree: ast.Module) -> frozenset[str]:
     return frozenset(names)
 
 
-def _nodes_of(statement: ast.AST) -> Iterator[ast.AST]:
+def nodes_of(statement: ast.AST) -> Iterator[ast.AST]:
     """Yield what runs with `statement`: not the bodies of the functions and classes it defines."""
     yield statement
     if not isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)):
         for child in ast.iter_child_nodes(statement):
-            yield from _nodes_of(child)
+            yield from nodes_of(child)
 
 
 @dataclass(slots=True)
-class _Driver:
+class Statements:
+    """The statements of a module as they run, for their effect on `sys.path`."""
+
     scope: Scope
     volatile: frozenset[str] = frozenset()
     """Names that may change at any time."""
@@ -125,7 +150,7 @@ class _Driver:
     numbers: Iterator[int] = field(default_factory=count)
 
     def run(self, body: Iterable[ast.stmt]) -> bool:
-        """Run statements; return whether each was an assignment that was understood."""
+        """Run a body; return whether each statement of it was an assignment that was understood."""
         assigned = True
         for statement in body:
             assigned = assigned and isinstance(statement, (ast.Assign, ast.AnnAssign, ast.AugAssign))
@@ -139,7 +164,7 @@ class _Driver:
     def _forget(self, *statements: ast.AST) -> None:
         """Doubt the names that `statements` bind, and the directory if they may change it."""
         for statement in statements:
-            for node in _nodes_of(statement):
+            for node in nodes_of(statement):
                 match node:
                     case ast.Name(id=name, ctx=ast.Store() | ast.Del()):
                         self.scope.unbind(name)
@@ -177,8 +202,8 @@ class _Driver:
                 self._call(call)
             case ast.If(test=test, body=body, orelse=otherwise):
                 self._if(test, body, otherwise)
-            case ast.For(target=ast.Name(id=name), iter=values, body=body, orelse=[]):
-                self._for(name, values, body)
+            case ast.For(target=target, iter=values, body=body, orelse=[]):
+                self._for(target, values, body)
             case ast.Try(body=body, handlers=handlers, orelse=otherwise, finalbody=final):
                 if not self.run(body):
                     self._forget(*handlers)
@@ -306,17 +331,32 @@ class _Driver:
             case ast.Compare(
                 left=ast.Name(id="__name__"), ops=[ast.Eq()], comparators=[ast.Constant(value=name)]
             ):
-                self.run(body if name == "__main__" else otherwise)
+                runs = name == self.scope.names.get("__name__")
+                skipped = otherwise if runs else body if name == "__main__" else []
+                self.lines |= {getattr(each, "lineno", 0) for one in skipped for each in ast.walk(one)}
+                self.run(body if runs else otherwise)
             case _:
                 raise CannotEvaluateError
 
-    def _for(self, name: str, values: ast.expr, body: list[ast.stmt]) -> None:
-        directories = self.scope.list_of(values)
-        if any(isinstance(each, (ast.Break, ast.Continue)) for one in body for each in _nodes_of(one)):
+    def _for(self, target: ast.expr, values: ast.expr, body: list[ast.stmt]) -> None:
+        rounds = self.scope.list_of(values)
+        if any(isinstance(each, (ast.Break, ast.Continue)) for one in body for each in nodes_of(one)):
             raise CannotEvaluateError
-        for each in directories:
-            self.scope.names[name] = each
+        for each in rounds:
+            self._bind(target, each)
             self.run(body)
+
+    def _bind(self, target: ast.expr, value: Value) -> None:
+        """Give a loop's names the values of one round."""
+        match target, value:
+            case ast.Name(id=name), _:
+                self.scope.unbind(name)
+                self.scope.names[name] = value
+            case ast.Tuple(elts=names), list() if len(names) == len(value):
+                for each, part in zip(names, value, strict=True):
+                    self._bind(each, part)
+            case _:
+                raise CannotEvaluateError
 
     def _extend(self, directories: Value, line: int) -> None:
         if not isinstance(directories, list):

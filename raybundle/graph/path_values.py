@@ -1,4 +1,4 @@
-"""Evaluates the expressions by which a driver names directories; nothing of the user's runs."""
+"""Evaluates the expressions by which a module names directories and modules; nothing of the user's runs."""
 
 # Why strings: paths here are the strings that `sys.path` holds; pathlib would cost ten times as much.
 # ruff: noqa: PTH117, PTH118, PTH120
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Union
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-Value = Union[str, int, PurePath, "list[Value]"]
+Value = Union[str, int, PurePath, "list[Value]", "dict[str, Value]"]
 
 
 class CannotEvaluateError(Exception):
@@ -23,7 +23,7 @@ class CannotEvaluateError(Exception):
 
 @dataclass(slots=True)
 class Scope:
-    """What is known of the names of a driver at one point of its run."""
+    """What is known of the names of a module at one point of its run."""
 
     cwd: str | None
     """None after a change of directory that cannot be evaluated."""
@@ -63,11 +63,15 @@ class Scope:
         while isinstance(node, ast.Attribute):
             names.insert(0, node.attr)
             node = node.value
-        if not isinstance(node, ast.Name):
-            return ""
-        return ".".join([self.modules.get(node.id, node.id), *names])
+        match node:
+            case ast.Name(id=name):
+                return ".".join([self.modules.get(name, name), *names])
+            case ast.Call(func=ast.Name(id="__import__"), args=[ast.Constant(value=str(name))]):
+                return ".".join([name.partition(".")[0], *names])
+            case _:
+                return ""
 
-    def value(self, node: ast.expr) -> Value:  # noqa: C901 - one case per form of expression
+    def value(self, node: ast.expr) -> Value:  # noqa: C901, PLR0912 - one case per form of expression
         """Return what `node` evaluates to.
 
         Raises:
@@ -81,7 +85,10 @@ class Scope:
             case ast.Name(id=name) if name in self.names:
                 return self.names[name]
             case ast.List(elts=elements) | ast.Tuple(elts=elements):
-                return [self.value(each) for each in elements]
+                return [value for each in elements for value in self._element(each)]
+            case ast.Dict(keys=keys, values=values) if None not in keys:
+                pairs = zip(keys, values, strict=True)
+                return {str(self.value(key)): self.value(value) for key, value in pairs if key is not None}
             case ast.JoinedStr(values=parts):
                 return "".join(str(self.value(each)) for each in parts)
             case ast.FormattedValue(value=value, conversion=-1, format_spec=None):
@@ -92,10 +99,15 @@ class Scope:
                 return self._attribute(node)
             case ast.Subscript(value=ast.Attribute(value=path, attr="parents"), slice=index):
                 return _parent_at(self._path(path), self.value(index))
+            case ast.Subscript(value=values, slice=index):
+                return _item_at(self.list_of(values), self.value(index))
             case ast.Call(func=function, args=arguments, keywords=[]):
                 return self._function(function, [self.value(each) for each in arguments])
             case _:
                 raise CannotEvaluateError
+
+    def _element(self, node: ast.expr) -> list[Value]:
+        return self.list_of(node.value) if isinstance(node, ast.Starred) else [self.value(node)]
 
     def _attribute(self, node: ast.Attribute) -> Value:
         constants = {"os.pardir": os.pardir, "os.curdir": os.curdir, "os.sep": os.sep, "os.path.sep": os.sep}
@@ -107,7 +119,14 @@ class Scope:
         raise CannotEvaluateError
 
     def _function(self, function: ast.expr, arguments: list[Value]) -> Value:
-        known = self._known_functions().get(self.dotted(function))
+        match self.dotted(function), function, arguments:
+            # The finder knows where else such a package looks.
+            case "list" | "tuple" | "pkgutil.extend_path", _, [list() as values, *_]:
+                return list(values)
+            case _, ast.Attribute(value=table, attr="items"), []:
+                return _items_of(self.value(table))
+            case dotted, _, _:
+                known = self._known_functions().get(dotted)
         if known is None and isinstance(function, ast.Attribute):
             return self._method(self._path(function.value), function.attr, arguments)
         if known is None or not all(isinstance(each, (str, PurePath)) for each in arguments):
@@ -179,6 +198,18 @@ def _combined(op: ast.operator, left: Value, right: Value) -> Value:
             return left + right
         case _:
             raise CannotEvaluateError
+
+
+def _items_of(value: Value) -> list[Value]:
+    if not isinstance(value, dict):
+        raise CannotEvaluateError
+    return [[key, each] for key, each in value.items()]
+
+
+def _item_at(values: list[Value], index: Value) -> Value:
+    if not isinstance(index, int) or not -len(values) <= index < len(values):
+        raise CannotEvaluateError
+    return values[index]
 
 
 def _parent_at(path: PurePath, index: Value) -> PurePath:

@@ -40,7 +40,7 @@ from raybundle.graph.driver_path import declared_roots
 from raybundle.graph.eager import EAGER, loading_of, refuse_unparsed
 from raybundle.graph.elsewhere import hints_for, remedy_of_absent, roots_hint
 from raybundle.graph.entry_points import EntryPoints, own_metadata
-from raybundle.graph.generated import Generated, relocated
+from raybundle.graph.generated import Generated, facts_of, relocated, source_of
 from raybundle.graph.git_ignored import repository_of
 from raybundle.graph.notices import (
     PY_MODULES,
@@ -51,21 +51,20 @@ from raybundle.graph.notices import (
 )
 from raybundle.graph.obstacles import find_obstacles, refuse_misnamed, with_provided
 from raybundle.graph.parallel import scan_ahead
+from raybundle.graph.path_edits import Edits
 from raybundle.graph.placement import place
 from raybundle.graph.project import project_of
-from raybundle.graph.scan import scan
+from raybundle.graph.rewiring import Rewired, Rewiring
 from raybundle.graph.settings import ResolveSettings
+from raybundle.graph.settled import unsettled
 from raybundle.graph.strings import is_config
 from raybundle.graph.traced import Usable, data_of_runs, not_imported, usable, with_runs
 from raybundle.graph.travel import data_of, refuse, split_modules
 from raybundle.graph.widen import Widening
-from raybundle.model import (
-    Resolution,
-    Warning,
-)
+from raybundle.model import NotebookTarget, Resolution
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
 
     from raybundle.graph.cache import ScanCache
     from raybundle.graph.closure import Closure
@@ -73,13 +72,15 @@ if TYPE_CHECKING:
     from raybundle.graph.declared import Declared
     from raybundle.graph.eager import Loading
     from raybundle.graph.elsewhere import Remedy
-    from raybundle.graph.facts import Facts
     from raybundle.graph.find import Finder, FirstParty
     from raybundle.graph.start import Start
-    from raybundle.model import Interpreter, Target
+    from raybundle.model import Interpreter, Target, Warning
 
 
 __all__ = ["Recorded", "ResolveSettings", "finder_of", "require_complete", "resolve", "resolve_recorded"]
+
+_ROUNDS = 8
+"""Walks at most: a module that is found by an edit of another may edit the path as well."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +105,7 @@ class _Work:
     cwd: Path
     interpreter: Interpreter
     made: Generated | None
+    path: DriverPath
     finder: Finder
     start: Start
     scanner: Scanner
@@ -132,14 +134,13 @@ def resolve_recorded(
     work = _work(target, settings, interpreter, cwd, cache)
     record.follow(work.start.followed)
     wanted, warnings = included(work.project, work.declared.patterns)
-    names, plain = split_modules(without_excluded(wanted, work.project, settings.exclude), work.finder)
-    shown = (
-        usable(settings.traced, work.finder, work.start.name, work.project) if settings.traced else Usable()
-    )
-    closure = _closure(work, [*names, *work.declared.modules], plain, shown)
-    data, left_out = _data(work, closure, plain, shown)
-    resolution = _resolution(work, closure, data, shown, [*warnings, *left_out])
+    wanted = without_excluded(wanted, work.project, settings.exclude)
+    walk = _walk_until_settled(work, wanted)
+    work = walk.work
+    data, left_out = _data(work, walk.closure, walk.plain, walk.shown)
+    resolution = _resolution(walk, data, [*warnings, *left_out, *walk.warnings])
     _note(work, [str(each.file) for each in left_out], record)
+    record.follow(walk.followed)
     record.carry(each.file for each in data if each.of_package)
     remedy = remedy_of_absent(resolution, settings.roots)
     hint = roots_hint(remedy, work.project) if remedy else ""
@@ -150,14 +151,60 @@ def resolve_recorded(
             remedy.settled if remedy else (),
         ),
         record,
-        work.cwd if work.start.depends_on_cwd else None,
+        work.cwd if work.start.depends_on_cwd or walk.followed else None,
         complete=_is_complete(work),
     )
 
 
-def _resolution(
-    work: _Work, closure: Closure, data: list[Candidate], shown: Usable, warnings: Iterable[Warning]
-) -> Resolution:
+@dataclass(frozen=True, slots=True)
+class _Walk:
+    """A walk that counts with all that the modules it reaches do to the import system."""
+
+    work: _Work
+    closure: Closure
+    included: frozenset[str]
+    """Files that `include` names."""
+    plain: list[Candidate]
+    """Those of them that are no modules."""
+    shown: Usable
+    warnings: tuple[Warning, ...]
+    followed: list[str]
+    """Paths whose links had a say in the edits of `sys.path`."""
+
+
+def _walk_until_settled(work: _Work, wanted: list[Candidate]) -> _Walk:
+    """Walk again where modules edit `sys.path`, `__path__` or `sys.modules`, until nothing new is found."""
+    cwd = work.start.found.entry if isinstance(work.target, NotebookTarget) else str(work.cwd)
+    rewiring = Rewiring(
+        work.start, work.project, cwd, facts_of(work.scanner, work.made), source_of(work.scanner, work.made)
+    )
+    known, settings = Rewired(), work.settings
+    for _ in range(_ROUNDS):
+        names, plain = split_modules(wanted, work.finder)
+        shown = (
+            usable(settings.traced, work.finder, work.start.name, work.project)
+            if settings.traced
+            else Usable()
+        )
+        closure = _closure(work, [*names, *work.declared.modules], plain, shown)
+        found = rewiring.of(closure, work.finder)
+        if found == known:
+            break
+        work, known = _rewired(work, found), found
+    warnings = tuple(rewiring.warnings(closure, work.finder))
+    included_files = frozenset(each.file for each in wanted)
+    return _Walk(work, closure, included_files, plain, shown, warnings, rewiring.followed(closure))
+
+
+def _rewired(work: _Work, found: Rewired) -> _Work:
+    edits = Edits((*work.start.edits, *found.edits))
+    finder = work.path.finder(work.interpreter, edits, work.finder.directories)
+    finder = replace(finder, packages=found.packages, aliases=found.aliases)
+    return replace(work, finder=finder, entry_points=EntryPoints(finder))
+
+
+def _resolution(walk: _Walk, data: list[Candidate], warnings: Iterable[Warning]) -> Resolution:
+    work, closure, shown = walk.work, walk.closure, walk.shown
     loading = loading_of(closure)
     refuse_unparsed(closure, loading)
     unresolved = sort_misses(closure, loading, work.finder, work.settings, shown)
@@ -181,7 +228,7 @@ def _resolution(
         distributions=known,
         missing=unresolved.missing,
         warnings=(
-            *with_runs(closure, shown),
+            *unsettled(with_runs(closure, shown), closure, walk.included, shown.names),
             *warnings,
             *_left_behind(work, closure),
             *of_needed,
@@ -199,7 +246,7 @@ def _resolution(
 
 def _refused(work: _Work) -> tuple[Warning, ...]:
     file = work.start.found.file
-    return refused_in(file, _facts_of(work.scanner, work.made)(file))
+    return refused_in(file, facts_of(work.scanner, work.made)(file))
 
 
 def _wanted(work: _Work, closure: Closure, loading: Loading) -> Wanted:
@@ -224,7 +271,18 @@ def _work(
     entry_points = EntryPoints(finder)
     declared = read_declarations(settings.include, project, finder)
     return _Work(
-        target, settings, project, cwd, interpreter, made, finder, start, scanner, entry_points, declared
+        target,
+        settings,
+        project,
+        cwd,
+        interpreter,
+        made,
+        path,
+        finder,
+        start,
+        scanner,
+        entry_points,
+        declared,
     )
 
 
@@ -263,7 +321,7 @@ def _data(
 
 
 def _left_behind(work: _Work, closure: Closure) -> Iterator[Warning]:
-    yield from archives_on(work.finder, closure)
+    yield from archives_on(work.finder, closure, [os.path.realpath(each) for each in work.path.declared])
     yield from of_options(work.target)
     yield from of_safe_path(work.start, work.finder)
     yield from of_link(work.target, work.start, work.finder, work.cwd)
@@ -339,16 +397,8 @@ def _sources(work: _Work) -> Sources:
         return (file for file in files if is_config(os.path.basename(file)))
 
     widening = Widening(finder, scanner.mentions, work.entry_points.values)
-    return Sources(_facts_of(scanner, work.made), scanner.config, configs_beside, widening, scanner.quotes)
+    return Sources(facts_of(scanner, work.made), scanner.config, configs_beside, widening, scanner.quotes)
 
 
 def _shown(file: Path, project: Path) -> str:
     return str(file.relative_to(project) if file.is_relative_to(project) else file)
-
-
-def _facts_of(scanner: Scanner, made: Generated | None) -> Callable[[str], Facts]:
-    if made is None:
-        return scanner.facts
-    return lambda file: (
-        scan(made.content, file, scanner.environment) if file == str(made.file) else scanner.facts(file)
-    )

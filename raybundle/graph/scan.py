@@ -25,6 +25,7 @@ from raybundle.graph.guards import (
     tried_in,
 )
 from raybundle.graph.lint import installed_by, runtime_envs
+from raybundle.graph.loading import rewiring_lines
 from raybundle.graph.parsing import parse
 from raybundle.graph.strings import CONFIG_LIMIT, config_names, dotted_literals, dotted_names
 from raybundle.graph.tables import lazy_tables, may_be_lazy, server_lines, settings_lists
@@ -103,6 +104,7 @@ def scan(source: bytes, file: str, environment: Environment) -> Facts:
         remarks=(remarks := tuple(runtime_envs(source, tree))),
         configs=config_names(source),
         installs=installed_by(remarks, tree),
+        rewires=tuple(sorted(rewiring_lines(source))),
     )
     return with_comments(found, source)
 

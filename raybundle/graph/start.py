@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from raybundle.graph.find import FirstParty
+    from raybundle.graph.path_edits import Edit
     from raybundle.graph.traced import TracedModule
     from raybundle.model import Rule
 
@@ -17,6 +18,8 @@ class Start:
 
     name: str
     found: FirstParty
+    edits: tuple[Edit, ...] = ()
+    """The driver's own, of `sys.path`."""
     understood: frozenset[int] = frozenset()
     """Lines whose edits of `sys.path` are already part of the finder's path."""
     implied: tuple[tuple[str, Rule], ...] = ()

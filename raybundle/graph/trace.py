@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from raybundle.errors import BundleError, UsageError
+from raybundle.graph.directories import Directories
 from raybundle.graph.driver_path import declared_roots
 from raybundle.graph.exhaustive import assert_never
-from raybundle.graph.find import Directories
 from raybundle.graph.layout import added_roots
 from raybundle.graph.project import first_directory
 from raybundle.graph.traced import DRIVER, Traced, TracedFile, TracedModule

@@ -1,11 +1,12 @@
 """Decides what travels besides the modules that were reached, and refuses what must not."""
 
 # Why strings: paths here are the strings that `sys.path` holds; pathlib would cost ten times as much.
-# ruff: noqa: PTH120
+# ruff: noqa: PTH118, PTH120
 
 from __future__ import annotations
 
 import os
+from os.path import join
 from typing import TYPE_CHECKING
 
 from raybundle.graph.archive_paths import refuse_case_collisions
@@ -76,12 +77,28 @@ def data_of(
             case FirstParty(entry=entry, file=file, is_package=True):
                 directory = os.path.dirname(file)
                 candidates += package_data(name, directory, entry, finder.directories)
+                for other, place in finder.portions(name):
+                    if place in holding:
+                        candidates += package_data(name, place, other, finder.directories)
             case Namespace(portions=portions) if name in read or any(each in holding for _, each in portions):
                 candidates += _namespace_data(name, portions, finder, project)
+    candidates += _initialisers(closure, finder)
     named = {each.file for each in plain}
     candidates = [each for each in candidates if each.file not in named]
     kept, warnings = within_limit(without_excluded(candidates, project, settings.exclude))
     return kept + plain, warnings
+
+
+def _initialisers(closure: Closure, finder: Finder) -> Iterator[Candidate]:
+    """Yield the `__init__` of each further portion of a package: `pkg_resources` looks for it on a node."""
+    found = [each.found for each in closure.reached.values()]
+    files = [each.file for each in found if isinstance(each, FirstParty)]
+    for name in closure.reached:
+        for entry, place in finder.portions(name):
+            below = any(each.startswith(f"{place}/") for each in files)
+            if below and "__init__.py" in finder.directories.list(place).files:
+                reason = f"further portion of package {name}"
+                yield Candidate(join(place, "__init__.py"), entry, reason, of_package=True)
 
 
 def _namespace_data(

@@ -22,8 +22,9 @@ def explain(name: str, tree: str) -> str | None:
     listed = _listed(name, tree)
     if listed is not None and not listed[1]:
         return (
-            f"It resolved nowhere when bundle {bundle} was built. Install its distribution there and build "
-            f"again; if the nodes have it, name it in `cluster-provides` {SETTING}."
+            f"It resolved nowhere when bundle {bundle} was built. Install its distribution there, or add the "
+            f"folder that holds it to `roots`, and build again; if the nodes have it, name it in "
+            f"`cluster-provides` {SETTING}."
         )
     return _first_party(name, tree, bundle) or _absent(listed, bundle) or _of_the_node(name, bundle)
 
@@ -42,12 +43,30 @@ def _listed(name: str, tree: str) -> tuple[str, str] | None:
 def _absent(listed: tuple[str, str] | None, bundle: str) -> str | None:
     if listed is not None:
         module, distribution = listed
+        if distribution.startswith(("./", "../")):
+            return _of_the_project(module, distribution, bundle)
         return (
             f"{distribution} was installed where bundle {bundle} was built, and is not in it: nothing "
             f'that was resolved needs it. `include = ["{module}"]` {SETTING} takes it along; where the '
             f'cluster has it, `cluster-provides = ["{distribution.partition(" ")[0]}"]` makes it visible.'
         )
     return None
+
+
+def _of_the_project(name: str, known: str, bundle: str) -> str:
+    """Explains a top-level name that the project has."""
+    file, _, root = known.partition("\t")
+    file = file.removeprefix("./")
+    if file.startswith("../"):
+        setting = "The"
+    elif root:
+        setting = f'`roots = ["{root}"]` with `include = ["{file}"]` {SETTING}, or with the'
+    else:
+        setting = f'`include = ["{file}"]` {SETTING}, or the'
+    return (
+        f"The project has it as {file}, and it is not in bundle {bundle}: nothing that was resolved imports "
+        f"it. {setting} comment `# raybundle: include={name}` where it is imported, takes it along."
+    )
 
 
 def _prefixes(name: str) -> Iterator[str]:

@@ -61,6 +61,14 @@ def find_layers(store: Store, layers: Sequence[LayerEntry], archive: str) -> Fou
     return FoundLayers(keys, hashlib.sha256(data).hexdigest(), tuple(warnings))
 
 
+def find_plain_delivery(store: Store, archive: str) -> str | None:
+    """Returns the hex SHA-256 of the delivery of a bundle without layers; None if it has none, or lost it."""
+    try:
+        return hashlib.sha256(store.get(delivery_key(archive))).hexdigest()
+    except ObjectMissingError:
+        return None
+
+
 def _require_layers(store: Store, lost: Sequence[tuple[str, LayerEntry]]) -> None:
     if lost:
         raise ObjectMissingError(

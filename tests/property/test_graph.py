@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from raybundle.graph.cache import ScanCache
 from raybundle.graph.closure import Closure, Sources, follow
+from raybundle.graph.directories import Directories, Listing
 from raybundle.graph.facts import Facts, Import
-from raybundle.graph.find import Directories, Finder, FirstParty, Listing
+from raybundle.graph.find import Finder, FirstParty
 from raybundle.graph.interpreter import describe
 from raybundle.graph.path_edits import Edit, edited
 from raybundle.graph.resolve import ResolveSettings, resolve

@@ -6,11 +6,10 @@ from posixpath import dirname
 import pytest
 
 from raybundle.errors import BundleError
+from raybundle.graph.directories import Directories, Listing
 from raybundle.graph.find import (
-    Directories,
     Finder,
     FirstParty,
-    Listing,
     Missing,
     Namespace,
     StandardLibrary,

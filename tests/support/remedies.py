@@ -1,0 +1,487 @@
+"""The catalogue of warnings: for each kind a project that shows it, and what its hint says to do about it."""
+
+from __future__ import annotations
+
+import json
+import py_compile
+import shutil
+import sysconfig
+import zipfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tests.support.installed import install
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+HEAD = "import os, sys\n\nHERE = os.path.dirname(os.path.abspath(__file__))\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One warning, and one way to settle it."""
+
+    says: str
+    """Literal words of its text, which no other kind has."""
+    hint: str
+    """Words of its hint that name this way."""
+    files: Mapping[str, str]
+    remedy: Callable[[Path], Any]
+    """Does to the project what the hint says."""
+    make: Callable[[Path], Any] = field(default=lambda _: None)
+    """Makes what is no text, before."""
+    target: str = "job.py"
+    given: Mapping[str, Any] = field(default_factory=dict)
+    """Settings and options before the remedy."""
+    given_after: Mapping[str, Any] | None = None
+    site: Callable[[Path], Any] | None = None
+    """Installs distributions into a site directory: the row needs an environment of its own."""
+    prints: str = "done\n"
+
+
+def change(file: str, old: str, new: str) -> Callable[[Path], Any]:
+    """Returns what replaces a text in a file of the project."""
+
+    def remedy(project: Path) -> None:
+        text = (project / file).read_text()
+        assert old in text
+        (project / file).write_text(text.replace(old, new))
+
+    return remedy
+
+
+def setting(**values: Any) -> Callable[[Path], Any]:
+    """Returns what writes settings into pyproject.toml."""
+    lines = [f"{key.replace('_', '-')} = {json.dumps(value)}\n" for key, value in values.items()]
+    return lambda project: (project / "pyproject.toml").write_text("[tool.raybundle]\n" + "".join(lines))
+
+
+def rename(old: str, new: str) -> Callable[[Path], Any]:
+    """Returns what renames a file of the project."""
+    return lambda project: (project / old).rename(project / new)
+
+
+def both(*remedies: Callable[[Path], Any]) -> Callable[[Path], Any]:
+    """Returns what does all of them."""
+    return lambda project: [each(project) for each in remedies]
+
+
+def ignore(file: str, line: str) -> Callable[[Path], Any]:
+    """Returns what adds the comment to a line of a file."""
+    return change(file, line, f"{line}  # raybundle: ignore")
+
+
+def cells(*sources: str) -> str:
+    """Returns the text of a notebook."""
+    made: list[dict[str, Any]] = [
+        {"cell_type": "code", "metadata": {}, "outputs": [], "execution_count": None, "source": each}
+        for each in sources
+    ]
+    return json.dumps({"cells": made, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}, indent=1)
+
+
+def an_extension(project: Path) -> None:
+    """Takes one from the standard library: what it imports is in no source."""
+    [file] = Path(sysconfig.__file__).parent.glob("lib-dynload/_heapq.*.so")
+    shutil.copy(file, project / "pkg" / file.name)
+
+
+def byte_code(project: Path) -> None:
+    """Leaves byte-code without its source."""
+    source = project / "pkg" / "closed.py"
+    source.write_text("NAME = 'done'\n")
+    py_compile.compile(str(source), str(source.with_suffix(".pyc")))
+    source.unlink()
+
+
+def an_archive(project: Path) -> None:
+    """Writes a zip of one module."""
+    with zipfile.ZipFile(project / "deps.zip", "w") as archive:
+        archive.writestr("packed.py", "NAME = 'done'\n")
+
+
+def unpack(project: Path) -> None:
+    """Unpacks it beside."""
+    with zipfile.ZipFile(project / "deps.zip") as archive:
+        archive.extractall(project / "deps")
+
+
+def a_large_file(project: Path) -> None:
+    """Writes package data beyond the limit."""
+    (project / "pkg" / "large.bin").write_bytes(bytes(11 << 20))
+
+
+PLUGIN = {
+    "job.py": "import importlib\n\nname = '.'.join(['plug', 'one'])\n"
+    "print(importlib.import_module(name).NAME)\n",
+    "plug/one.py": "NAME = 'done'\n",
+}
+BY_FILE = {
+    "job.py": HEAD
+    + "import importlib.util\n\nplace = os.path.join(HERE, 'plugins', '-'.join(['a', 'b.py']))\n"
+    "spec = importlib.util.spec_from_file_location('a_b', place)\n"
+    "module = importlib.util.module_from_spec(spec)\nspec.loader.exec_module(module)\nprint(module.NAME)\n",
+    "plugins/a-b.py": "NAME = 'done'\n",
+}
+BROKEN = {
+    "job.py": "try:\n    import broken\nexcept (ImportError, SyntaxError):\n    pass\nprint('done')\n",
+    "broken.py": "def (:\n",
+}
+OWN_NUMBERS = {"job.py": "print('done')\n", "numbers.py": "X = 1\n"}
+RUNTIME_ENV = "OPTIONS = {'runtime_env': {'py_modules': ['x'], 'env_vars': {}}}\nprint('done')\n"
+RAY_INIT = "import ray\n\n\ndef main():\n    ray.init(runtime_env=dict({}))\n\n\nprint('done')\n"
+BY_ENVIRONMENT = {
+    "job.py": HEAD + "sys.path.append(os.environ.get('TOOLS', HERE + '/tools'))\n"
+    "import helper\n\nprint(helper.NAME)\n",
+    "tools/helper.py": "NAME = 'done'\n",
+}
+IN_A_FUNCTION = {
+    "job.py": "import lib\n\nlib.prepare()\nimport helper\n\nprint(helper.NAME)\n",
+    "lib/__init__.py": "import os\nimport sys\n\nHERE = os.path.dirname(__file__)\n\n\n"
+    "def prepare(more=False):\n    sys.path.insert(0, os.path.join(HERE, 'vendor'))\n",
+    "lib/vendor/helper.py": "NAME = 'done'\n",
+}
+TRIED = "try:\n    import sdk.azure as azure\nexcept ImportError:\n    azure = None\nprint(azure.NAME)\n"
+OWN_PATH = {
+    "job.py": TRIED,
+    "sdk/__init__.py": HEAD + "__path__.append(os.environ.get('MORE', HERE + '/../providers'))\n",
+    "providers/azure.py": "NAME = 'done'\n",
+}
+AWAY = {
+    "job.py": TRIED,
+    "sdk/__init__.py": HEAD + "__path__.append(os.path.join(HERE, '../../away'))\n",
+    "../away/azure.py": "NAME = 'done'\n",
+}
+USES_A_SITE = {"job.py": "import thing\n\nprint(thing.NAME)\n"}
+THING = {"thing/__init__.py": b"NAME = 'done'\n"}
+
+
+def with_pth(site: Path) -> None:
+    """Installs a distribution that runs something at start-up."""
+    install(site, "thing", {**THING, "thing-start.pth": b"import thing\n"})
+
+
+def with_share(site: Path) -> None:
+    """Installs one with a file outside of site-packages."""
+    install(site, "thing", {**THING, "../../../share/thing/data.txt": b"x"})
+
+
+def edited(site: Path) -> None:
+    """Installs one, and changes what it has."""
+    install(site, "thing", THING)
+    (site / "thing" / "__init__.py").write_bytes(b"NAME = 'done'\n# changed\n")
+
+
+def requiring(site: Path) -> None:
+    """Installs one without what it requires."""
+    install(site, "thing", THING)
+    metadata = site / "thing-1.0.dist-info" / "METADATA"
+    metadata.write_text(f"{metadata.read_text()}Requires-Dist: other>=1\n")
+    record = metadata.with_name("RECORD")
+    lines = [line for line in record.read_text().splitlines() if "METADATA" not in line]
+    record.write_text("\n".join([*lines, f"{metadata.parent.name}/METADATA,,", ""]))
+
+
+def site_of(project: Path) -> Path:
+    """Returns the site directory of the environment beside the project."""
+    [site] = (project.parent / "env").glob("lib/python3*/site-packages")
+    return site
+
+
+ROWS = {
+    "two files for one module": Row(
+        ", which hides ",
+        "rename",
+        {"job.py": "import m\n\nprint(m.NAME)\n", "m.py": "", "m/__init__.py": "NAME = 'done'\n"},
+        rename("m.py", "other.py"),
+    ),
+    "two files for one module, of which one is named": Row(
+        ", which hides ",
+        "name the file that is meant in `include`",
+        {"job.py": "import m\n\nprint(m.NAME)\n", "m.py": "", "m/__init__.py": "NAME = 'done'\n"},
+        setting(include=["m/__init__.py"]),
+    ),
+    "an extension module": Row(
+        "is an extension module: ",
+        "name its file and those of what it imports in `include`",
+        {"job.py": "import pkg._heapq\n\nprint('done')\n", "pkg/__init__.py": ""},
+        setting(include=["pkg/_heapq.*.so"]),
+        an_extension,
+    ),
+    "byte-code": Row(
+        "is byte-code without source: ",
+        "name its file",
+        {"job.py": "import pkg.closed\n\nprint(pkg.closed.NAME)\n", "pkg/__init__.py": ""},
+        setting(include=["pkg/closed.pyc"]),
+        byte_code,
+    ),
+    "byte-code whose source is there again": Row(
+        "is byte-code without source: ",
+        "bundle its source",
+        {"job.py": "import pkg.closed\n\nprint(pkg.closed.NAME)\n", "pkg/__init__.py": ""},
+        lambda project: (project / "pkg" / "closed.py").write_text("NAME = 'done'\n"),
+        byte_code,
+    ),
+    "a computed name, by include": Row(
+        "cannot know what `", "`include`", PLUGIN, setting(include=["plug/*.py"])
+    ),
+    "a computed name, by a comment": Row(
+        "cannot know what `",
+        "`# raybundle: include=pkg.mod` there",
+        PLUGIN,
+        change("job.py", ".NAME)", ".NAME)  # raybundle: include=plug.one"),
+    ),
+    "a computed name that is none of ours": Row(
+        "cannot know what `",
+        "else `# raybundle: ignore`",
+        {
+            "job.py": "import importlib\n\nname = ''.join(['js', 'on'])\n"
+            "print(importlib.import_module(name).dumps('done')[1:-1])\n"
+        },
+        ignore("job.py", "print(importlib.import_module(name).dumps('done')[1:-1])"),
+    ),
+    "a file run by its path, by include": Row(
+        "cannot know what `", "`include`", BY_FILE, setting(include=["plugins"])
+    ),
+    "a broken file that is optional": Row(
+        "; it travels as it is", "do not import it", BROKEN, ignore("job.py", "import broken")
+    ),
+    "a broken file that is mended": Row(
+        "; it travels as it is",
+        "mend the file",
+        BROKEN,
+        lambda project: (project / "broken.py").write_text(""),
+    ),
+    "a name of the standard library": Row(
+        "has the name of a module of the standard library",
+        "rename it",
+        OWN_NUMBERS,
+        rename("numbers.py", "own.py"),
+    ),
+    "a name of the standard library, meant so": Row(
+        "has the name of a module of the standard library",
+        "`include` it",
+        OWN_NUMBERS,
+        setting(include=["numbers.py"]),
+    ),
+    "a runtime_env that leaves the bundle": Row(
+        "in a runtime_env takes what it is given to out of the bundle",
+        "leave it out",
+        {"job.py": RUNTIME_ENV},
+        change("job.py", "'py_modules': ['x'], ", ""),
+    ),
+    "a working_dir of ray.init": Row(
+        "of `ray.init`: tasks have the files of the bundle alone",
+        "leave it out",
+        {"job.py": RAY_INIT.format("working_dir='data'"), "data/a.txt": ""},
+        change("job.py", "working_dir='data'", ""),
+    ),
+    "a working_dir of ray.init whose files are included": Row(
+        "of `ray.init`: tasks have the files of the bundle alone",
+        "`include`",
+        {"job.py": RAY_INIT.format("working_dir='data'"), "data/a.txt": ""},
+        both(setting(include=["data"]), change("job.py", "'data'", "'.'")),
+    ),
+    "py_modules of ray.init": Row(
+        "cannot be combined with a bundle",
+        "leave `py_modules` out",
+        {"job.py": RAY_INIT.format("py_modules=['lib']"), "lib/a.py": ""},
+        change("job.py", "py_modules=['lib']", ""),
+    ),
+    "an installer in a runtime_env": Row(
+        "in a runtime_env: Ray sets it up on each node",
+        "install it where the bundle is built",
+        {"job.py": RUNTIME_ENV.replace("'py_modules'", "'pip'")},
+        change("job.py", "'pip': ['x'], ", ""),
+    ),
+    "a comment that is misspelt": Row(
+        "cannot understand the comment",
+        "`# raybundle: ignore`",
+        {"job.py": "print('done')  # raybundle: ignor\n"},
+        change("job.py", "ignor\n", "ignore\n"),
+    ),
+    "a comment without effect": Row(
+        "has no effect here",
+        "put it at the end of the statement it is meant for",
+        {
+            "job.py": "import importlib\n\nname = ''.join(['js', 'on'])\n# raybundle: ignore\n"
+            "importlib.import_module(name)  # raybundle: ignore\nprint('done')\n"
+        },
+        change("job.py", "\n# raybundle: ignore\n", "\n"),
+    ),
+    "an import that may never run": Row(
+        "imports that resolve nowhere and may never run",
+        '`optional = ["nowhere"]`',
+        {"job.py": "def never():\n    import nowhere\n\n\nprint('done')\n"},
+        setting(optional=["nowhere"]),
+    ),
+    "a file of the project beside a distribution": Row(
+        "as Python takes it here, and not",
+        "rename the one of the project",
+        {"scripts/job.py": "import thing\n\nprint(thing.NAME)\n", "thing.py": "NAME = 'other'\n"},
+        rename("thing.py", "other.py"),
+        target="scripts/job.py",
+        site=lambda site: install(site, "thing", THING),
+    ),
+    "an edit of sys.path by the environment": Row(
+        "cannot find `helper`",
+        '`roots = ["tools"]` in [tool.raybundle]',
+        BY_ENVIRONMENT,
+        both(setting(roots=["tools"]), ignore("job.py", "'/tools'))")),
+    ),
+    "an edit of sys.path that adds nothing of ours": Row(
+        "cannot evaluate this change of `sys.path`",
+        "end this with `# raybundle: ignore`",
+        {"job.py": HEAD + "sys.path.append(os.environ.get('TOOLS', ''))\nprint('done')\n"},
+        ignore("job.py", "os.environ.get('TOOLS', ''))"),
+    ),
+    "an edit of sys.path in a function": Row(
+        "cannot find `helper`", '`roots = ["lib/vendor"]`', IN_A_FUNCTION, setting(roots=["lib/vendor"])
+    ),
+    "an edit of sys.path in a function, for a later import": Row(
+        "only the run knows whether `sys.path` gets",
+        "add `lib/vendor` to `roots`",
+        {
+            **IN_A_FUNCTION,
+            "job.py": "import lib\n\nlib.prepare()\ntry:\n    import helper\n"
+            "except ImportError:\n    helper = None\nprint(helper.NAME)\n",
+        },
+        setting(roots=["lib/vendor"]),
+    ),
+    "a __path__ by the environment": Row(
+        "cannot evaluate this change of `__path__`",
+        "`include`; then end this with `# raybundle: ignore`",
+        OWN_PATH,
+        both(setting(include=["providers/azure.py"]), ignore("sdk/__init__.py", "'/../providers'))")),
+    ),
+    "a __path__ that leads out": Row(
+        "which lies outside of its root",
+        "move the directory into the root",
+        AWAY,
+        both(
+            lambda project: (project.parent / "away").rename(project / "away"),
+            change("sdk/__init__.py", "../../away", "../away"),
+        ),
+    ),
+    "an option of Python": Row(
+        "the job's driver runs without the option",
+        "leave it out",
+        {"job.py": "print('done')\n"},
+        lambda _: None,
+        given={"options": ["-Werror"]},
+        given_after={},
+    ),
+    "an archive on the path": Row(
+        "on the path is an archive: modules in it are not looked for",
+        "unpack it and declare the directory in `roots`",
+        {"job.py": HEAD + "sys.path.append(os.path.join(HERE, 'deps.zip'))\nprint('done')\n"},
+        both(unpack, setting(roots=["deps"])),
+        an_archive,
+    ),
+    "an archive that has what is imported": Row(
+        "is in the archive",
+        "unpack it and declare the directory in `roots`",
+        {
+            "job.py": HEAD
+            + "sys.path.insert(0, os.path.join(HERE, 'deps.zip'))\nimport packed\n\nprint(packed.NAME)\n"
+        },
+        both(unpack, setting(roots=["deps"])),
+        an_archive,
+    ),
+    "a pattern that matches nothing": Row(
+        "in `include` matches no file",
+        "write it relative to",
+        {
+            "job.py": "print(open('data/a.csv').read())\n",
+            "data/a.csv": "done",
+            "pyproject.toml": '[tool.raybundle]\ninclude = ["project/data/*.csv"]\n',
+        },
+        setting(include=["data/*.csv"]),
+    ),
+    "a distribution that is not installed": Row(
+        "and no installed distribution",
+        "install it here",
+        {
+            **USES_A_SITE,
+            "job.py": "print('done')\n",
+            "pyproject.toml": '[tool.raybundle]\ninclude = ["other"]\n',
+        },
+        lambda project: install(site_of(project), "other", {"other.py": b""}),
+        site=lambda site: install(site, "thing", THING),
+    ),
+    "large data that is needed": Row(
+        "is left out:",
+        "in `include`",
+        {
+            "job.py": "import os, pkg\n\nplace = os.path.join(os.path.dirname(pkg.__file__), 'large.bin')\n"
+            "print('done' if os.path.exists(place) else 'none')\n",
+            "pkg/__init__.py": "",
+        },
+        setting(include=["pkg/large.bin"]),
+        a_large_file,
+    ),
+    "large data that is not needed": Row(
+        "is left out:",
+        "in `exclude` if it does not",
+        {"job.py": "import pkg\n\nprint('done')\n", "pkg/__init__.py": ""},
+        setting(exclude=["pkg/large.bin"]),
+        a_large_file,
+    ),
+    "a magic": Row(
+        "only a notebook understands it",
+        "remove it",
+        {"job.ipynb": cells("%pip install thing", "print('done')")},
+        change("job.ipynb", '"%pip install thing"', '""'),
+        target="job.ipynb",
+    ),
+    "get_ipython in a notebook": Row(
+        "there is no `",
+        "`except NameError`",
+        {"job.ipynb": cells("shell = get_ipython()\nprint('done')")},
+        change(
+            "job.ipynb",
+            "shell = get_ipython()\\n",
+            "try:\\n    get_ipython()\\nexcept NameError:\\n    pass\\n",
+        ),
+        target="job.ipynb",
+    ),
+    "an allowance that allows nothing": Row(
+        "allows nothing",
+        "remove it",
+        {
+            "job.py": "print('done')\n",
+            "pyproject.toml": '[tool.raybundle]\nallow-secrets = ["job.py:aws-access-token"]\n',
+        },
+        setting(),
+    ),
+    "what a distribution does at start-up": Row(
+        "what it does at start-up, a node does not",
+        "else name thing-start.pth in `exclude`",
+        USES_A_SITE,
+        setting(exclude=["thing-start.pth"]),
+        site=with_pth,
+    ),
+    "files outside of site-packages": Row(
+        "lies outside of site-packages and is left out",
+        "else name ../../../share/thing/data.txt in `exclude`",
+        USES_A_SITE,
+        setting(exclude=["../../../share/thing/data.txt"]),
+        site=with_share,
+    ),
+    "a distribution that was edited": Row(
+        "is not what RECORD says: it travels as it is",
+        "reinstall it",
+        USES_A_SITE,
+        lambda project: install(site_of(project), "thing", THING),
+        site=edited,
+    ),
+    "a requirement that is not installed": Row(
+        "the environment lacks requirements",
+        "install them where the bundle is built",
+        USES_A_SITE,
+        lambda project: install(site_of(project), "other", {"other.py": b""}),
+        site=requiring,
+    ),
+}
