@@ -238,14 +238,17 @@ def _mode(file: dict[str, Any]) -> int:
 def _write_anew(file: dict[str, Any], data: bytes, target: str) -> None:
     """Puts a new file in the place of a changed one, and its byte-code beside it."""
     directory = os.path.dirname(target)
-    os.makedirs(directory, 0o700, exist_ok=True)
-    os.chmod(directory, 0o700)
+    folders = [directory, f"{directory}/__pycache__"][: 1 + target.endswith(".py")]
+    for folder in folders:
+        os.makedirs(folder, 0o700, exist_ok=True)
+        os.chmod(folder, 0o700)
     with open(os.open(f"{target}.new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _mode(file)), "wb") as stream:
         stream.write(data)
     os.replace(f"{target}.new", target)
     if target.endswith(".py"):
         _compile(data, target, target)
-    os.chmod(directory, 0o500)
+    for folder in folders:
+        os.chmod(folder, 0o500)
 
 
 def _source(archive: str, path: str) -> str:
