@@ -23,7 +23,7 @@ INHERITED = ("RAY_", "HOME", "PATH", "LANG", "LC_", "TMPDIR", "LD_LIBRARY_PATH",
 
 
 def make(stub: Any, scratch: str, tree: str, about: list[str]) -> int:
-    """Makes `scratch` unless another process has made it, and returns the descriptor of a shared lock on it.
+    """Makes `scratch` unless another process makes it, and returns the descriptor of a shared lock on it.
 
     Args:
         stub: the module `sitecustomize`.
@@ -34,21 +34,19 @@ def make(stub: Any, scratch: str, tree: str, about: list[str]) -> int:
     Raises:
         RuntimeError: it cannot be made.
     """
+    jobs = os.path.dirname(scratch)
     try:
-        os.makedirs(os.path.dirname(scratch), 0o700, exist_ok=True)
-        flags = os.O_RDWR | os.O_CREAT
-        descriptor: int = stub.load("raybundle_scratch").lock(f"{scratch}.lock", flags, exclusive=True)
-        try:
+        os.makedirs(jobs, 0o700, exist_ok=True)
+        # Shared from the start: who waits for it alone would wait for the whole life of the others.
+        held: int = stub.load("raybundle_scratch").lock(f"{scratch}.lock", os.O_RDWR | os.O_CREAT)
+        with open(f"{jobs}/making", "w") as making:
+            fcntl.flock(making, fcntl.LOCK_EX)
             _make_locked(stub, scratch, tree, about)
-            fcntl.flock(descriptor, fcntl.LOCK_SH)
-        except BaseException:
-            os.close(descriptor)
-            raise
     except OSError as error:
         status = os.statvfs(stub.PRIVATE)
         free = f"{status.f_bavail * status.f_frsize >> 20} MiB are free in {stub.PRIVATE}"
         raise RuntimeError(f"file {error.filename or scratch}: {error.strerror} ({free})") from error
-    return descriptor
+    return held
 
 
 def _make_locked(stub: Any, scratch: str, tree: str, about: list[str]) -> None:

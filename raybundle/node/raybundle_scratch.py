@@ -111,13 +111,13 @@ def _hold(scratch: str) -> bool:
     return False
 
 
-def lock(file: str, flags: int, *, exclusive: bool = False) -> int:
-    """Returns the descriptor of a lock on `file`, and not on one of that name that was removed meanwhile."""
+def lock(file: str, flags: int) -> int:
+    """Returns the descriptor of a shared lock on `file`, and not on one that was removed meanwhile."""
     import fcntl
 
     while True:
         descriptor = os.open(file, flags, 0o600)
-        fcntl.flock(descriptor, fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH)
+        fcntl.flock(descriptor, fcntl.LOCK_SH)
         try:
             if os.path.samestat(os.fstat(descriptor), os.stat(file)):
                 return descriptor

@@ -42,7 +42,7 @@ def on_node(directory: Path, script: str, files: Mapping[str, str] | None = None
 
 
 def left_in(node: Unpacked) -> list[str]:
-    return sorted(entry.name for entry in (node.private / "jobs").iterdir())
+    return sorted(entry.name for entry in (node.private / "jobs").iterdir() if entry.name != "making")
 
 
 def wait_until_empty(node: Unpacked) -> None:
@@ -202,6 +202,30 @@ def test_the_drivers_of_one_entrypoint_share_a_scratch(tmp_path: Path, python: P
     )
 
     assert [len(line.split(",")) for line in said.splitlines()] == [1, 2]
+    wait_until_empty(node)
+
+
+MEET = """
+import os, time
+open(f"{os.getpid()}.here", "w").close()
+deadline = time.monotonic() + 30
+while time.monotonic() < deadline and len([name for name in os.listdir() if name.endswith(".here")]) < 8:
+    time.sleep(0.02)
+print(os.getcwd())
+"""
+
+
+def test_processes_of_a_job_that_start_at_once_make_one_scratch(tmp_path: Path, python: Path) -> None:
+    node = on_node(tmp_path, MEET)
+    environ = {**node.environ, **DRIVER, "PYTHON": str(python)}
+    shell = "$PYTHON job.py & " * 8 + "wait"
+
+    said = subprocess.check_output(
+        ["sh", "-c", shell], cwd=node.scratch, env=environ, text=True, start_new_session=True
+    )
+
+    assert len(said.splitlines()) == 8
+    assert len(set(said.splitlines())) == 1
     wait_until_empty(node)
 
 
