@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.bed import processes_in
-from tests.support.nodes import Nodes, require_namespaces
+from tests.support.nodes import GCS_PORT, Nodes, require_namespaces
 from tests.support.workplace import make_workplace, reports
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ OUTSIDE = """
 import json, os, sys, time
 import ray
 
-ray.init(address="auto", runtime_env=json.loads(sys.argv[1]), log_to_driver=False)
+ray.init(runtime_env=json.loads(sys.argv[1]), log_to_driver=False)
 
 @ray.remote(num_cpus=0, max_calls=1, resources={"n1": 1})
 def look():
@@ -111,8 +111,10 @@ def test_tasks_of_a_driver_outside_the_jobs_api_share_a_scratch_of_their_own(
     work, nodes = three_nodes.workplace(tmp_path / "work", "scratch_nodes"), three_nodes.nodes
     digest = work.build("job.py")
     exported = work.raybundle("export", "--format", "runtime-env", "--cwd", "made", digest)
+    gcs = {"RAY_ADDRESS": f"{nodes.node('n0').address}:{GCS_PORT}"}
+    command = [str(nodes.python), "-c", OUTSIDE, exported.stdout]
 
-    done = [nodes.run("n0", [str(nodes.python), "-c", OUTSIDE, exported.stdout]) for _ in range(2)]
+    done = [nodes.run("n0", command, env=gcs) for _ in range(2)]
 
     for each in done:
         [first, second] = reports(each.stdout)
@@ -163,14 +165,14 @@ def test_a_job_leaves_nothing_on_a_node_whose_raylet_or_whose_every_process_is_k
     two_nodes: tuple[Nodes, Workplace],
 ) -> None:
     nodes, work = two_nodes
-    with work.started("submit", "job.py", "600", "n1") as running:
+    with work.started("submit", "--submission-id", "first", "job.py", "600", "n1") as running:
         running.wait_for("FILLED n0 n1")
         [raylet] = find(nodes, "n1", "/raylet/raylet")
         os.kill(raylet, signal.SIGKILL)
         wait_until_empty(nodes, "n1")
         nodes.start_again("n1", {"n1": 100})
 
-    with work.started("submit", "job.py", "600", "n1") as running:
+    with work.started("submit", "--submission-id", "second", "job.py", "600", "n1") as running:
         running.wait_for("FILLED n0 n1")
         end_all_but_the_holder(nodes, "n1")
         left = left_on(nodes, "n1")
@@ -179,7 +181,10 @@ def test_a_job_leaves_nothing_on_a_node_whose_raylet_or_whose_every_process_is_k
 
     assert len(left) == 3  # the directory, and beside it a lock and a record
     assert "FILLED n0 n1" in after.stdout, after.stderr
-    wait_until_empty(nodes, "n0", "n1")
+    wait_until_empty(nodes, "n1")
+    for name in ("first", "second"):
+        assert work.raybundle("stop", name).stdout == "STOPPED\n"
+    wait_until_empty(nodes, "n0")
 
 
 def find(nodes: Nodes, node: str, text: str) -> list[int]:
