@@ -18,7 +18,7 @@ from raybundle.cluster.secrets import refuse_literals
 from raybundle.config import cache_directory, dashboard_address, load_settings
 from raybundle.delivery import Cluster, begin_survey
 from raybundle.destination import for_nodes, require_embedded, require_embedded_for, require_embedded_platform
-from raybundle.graph.project import find_target, project_of
+from raybundle.graph.project import find_target, parse_directory, project_of, start_directory
 from raybundle.model import ModuleName, ModuleTarget
 from raybundle.pipeline import Request, find_bundle, open_request_store
 from raybundle.pipeline import build as _build
@@ -101,10 +101,20 @@ def build(target: str | Path, *, module: bool = False, **settings: Any) -> Store
 
 
 def submit(
-    target: str | Path, arguments: Sequence[str] = (), *, module: bool = False, **settings: Any
+    target: str | Path,
+    arguments: Sequence[str] = (),
+    *,
+    module: bool = False,
+    cwd: str | None = None,
+    **settings: Any,
 ) -> Job:
-    """Returns the job of a target after it was built, stored and submitted; arguments as for `plan`."""
+    """Returns the job of a target after it was built, stored and submitted; arguments as for `plan`.
+
+    It starts in `cwd`, relative to the project; by default where this process is.
+    """
     request = _request(target, module, settings)
+    here = start_directory(request.target, request.project, request.cwd)
+    start = here if cwd is None else parse_directory(cwd)
     cluster = None
     if dashboard_address(request.settings, os.environ):
         store = open_request_store(request.settings, os.environ)
@@ -117,18 +127,23 @@ def submit(
         require_embedded_platform(request, planned.manifest.python)
     stored = _store(planned, request.settings)
     executable = planned.resolution.interpreter.executable
-    return _job(stored, request.settings, arguments, cluster or _cluster(request.settings, executable))
+    cluster = cluster or _cluster(request.settings, executable)
+    return _job(stored, request.settings, arguments, cluster, start)
 
 
-def run(ref: str, arguments: Sequence[str] = (), **settings: Any) -> Job:
-    """Returns the job of a bundle of the store, named by its digest, the start of it, or a name."""
+def run(ref: str, arguments: Sequence[str] = (), *, cwd: str = "", **settings: Any) -> Job:
+    """Returns the job of a bundle of the store, named by its digest, the start of it, or a name.
+
+    It starts in `cwd`, relative to the project.
+    """
     found = _settings(settings, Path.cwd())
     address = dashboard_address(found, os.environ)
     stored = find_bundle(open_request_store(found, os.environ), ref)
     python = found.text("python")
     if not address:
         python = require_embedded_for(stored.manifest.python, python, os.environ)
-    return _job(stored, found, arguments, _cluster(found, python or sys.executable))
+    start = parse_directory(cwd)
+    return _job(stored, found, arguments, _cluster(found, python or sys.executable), start)
 
 
 def _request(target: str | Path, module: bool, settings: Mapping[str, Any]) -> Request:
@@ -154,9 +169,9 @@ def _cluster(settings: Settings, python: str = sys.executable) -> Cluster:
     return Cluster(client, address is None, cache_directory(os.environ))
 
 
-def _job(stored: Stored, settings: Settings, arguments: Sequence[str], cluster: Cluster) -> Job:
+def _job(stored: Stored, settings: Settings, arguments: Sequence[str], cluster: Cluster, start: str) -> Job:
     refuse_literals(settings.table("env"))
-    options = JobOptions(arguments=tuple(arguments), env=settings.table("env"))
+    options = JobOptions(arguments=tuple(arguments), env=settings.table("env"), cwd=start)
     store = open_request_store(settings, os.environ)
     run = prepare_run(stored, cluster, options)
     return Job(_submit(run, stored, store, cluster, options))

@@ -34,15 +34,23 @@ class Run:
     address: str
     started: datetime
     """In UTC."""
+    cwd: str = ""
+    """Where it starts, relative to the project; empty for its root."""
 
 
-def new_run(
-    bundle: Digest, arguments: Sequence[str], env: Mapping[str, str], address: str, submission_id: str | None
+def new_run(  # noqa: PLR0913 - all that a run is made of
+    bundle: Digest,
+    arguments: Sequence[str],
+    env: Mapping[str, str],
+    address: str,
+    submission_id: str | None = None,
+    *,
+    cwd: str = "",
 ) -> Run:
     """Returns a run that starts now, under the id given or a new one."""
     started = datetime.now(timezone.utc)
     fresh = f"rb-{started:%Y%m%d-%H%M%S}-{secrets.token_hex(4)}"
-    return Run(submission_id or fresh, bundle, tuple(arguments), dict(env), address, started)
+    return Run(submission_id or fresh, bundle, tuple(arguments), dict(env), address, started, cwd)
 
 
 def record_start(store: Store, run: Run) -> None:
@@ -87,6 +95,7 @@ def _document(run: Run) -> dict[str, Any]:
         "arguments": list(run.arguments),
         "env": dict(run.env),
         "address": run.address,
+        "cwd": run.cwd or ".",
         "started": run.started.isoformat(timespec="seconds"),
         "raybundle": __version__,
     }

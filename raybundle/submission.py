@@ -85,6 +85,8 @@ class JobOptions:
     """References to secrets by environment variable; the nodes resolve them."""
     runtime_env: Mapping[str, Any] | None = None
     """More keys of the `runtime_env`, such as `pip`."""
+    cwd: str = ""
+    """Where the job starts, relative to the project; empty for its root."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +120,7 @@ def prepare_run(stored: Stored, cluster: Cluster, options: JobOptions) -> Run:
     chosen = options.submission_id
     if chosen is not None and options.if_exists == "new":
         chosen = _free_id(cluster.client, chosen)
-    return new_run(stored.digest, options.arguments, env, address, chosen)
+    return new_run(stored.digest, options.arguments, env, address, chosen, cwd=options.cwd)
 
 
 def _free_id(client: JobsClient, wanted: str) -> str:
@@ -169,6 +171,7 @@ def submit(run: Run, stored: Stored, store: Store, cluster: Cluster, options: Jo
         passed=options.runtime_env,
         layers=delivered.layers,
         delivery=stored.delivery,
+        cwd=run.cwd,
     )
     record_start(store, run)
     submitted = time.monotonic()

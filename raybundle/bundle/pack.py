@@ -24,12 +24,15 @@ BOOT_FILES = (
     "raybundle_boot.py",
     "raybundle_environment.py",
     "raybundle_evict.py",
+    "raybundle_fill.py",
     "raybundle_init.py",
     "raybundle_layers.py",
     "raybundle_links.py",
     "raybundle_materialise.py",
     "raybundle_parallel.py",
     "raybundle_path.py",
+    "raybundle_reaper.py",
+    "raybundle_scratch.py",
     "raybundle_secrets.py",
 )
 """What travels of `raybundle.node`; the first stands at the top, where Python looks for it."""

@@ -11,7 +11,7 @@ from raybundle.bundle.manifest import canonical_json, format_manifest
 from raybundle.cli.documents import manifest_document, warning_document
 from raybundle.cli.overview import ANY, size_text
 from raybundle.cli.planning import checked_plan
-from raybundle.cli.request import environment_of, make_request, read_command, settings_of
+from raybundle.cli.request import environment_of, make_request, read_command, settings_of, start_of
 from raybundle.cluster.runtime_env import render_entrypoint, render_runtime_env
 from raybundle.cluster.secrets import refuse_literals
 from raybundle.errors import UsageError
@@ -118,7 +118,13 @@ def export(arguments: argparse.Namespace, console: Console) -> int:
         )
     refuse_literals(settings.table("env"))
     runtime_env = render_runtime_env(
-        stored.digest, stored.boot, url, settings.table("env"), layers=layers, delivery=stored.delivery
+        stored.digest,
+        stored.boot,
+        url,
+        settings.table("env"),
+        layers=layers,
+        delivery=stored.delivery,
+        cwd=start_of(arguments),
     )
     entrypoint = render_entrypoint(stored.manifest, ())
     if console.json_mode:

@@ -128,6 +128,7 @@ def _build() -> tuple[ArgumentParser, dict[str, ArgumentParser]]:
     run = add("run", "Submit a bundle that is in the store.", "run [options] REF [ARGS…]")
     for command in (submit, run):
         _add_job(command)
+        _add_start(command)
         _add_wait(command, on_interrupt="ask")
         _add_log(command)
         _add_connection(command)
@@ -136,6 +137,7 @@ def _build() -> tuple[ArgumentParser, dict[str, ArgumentParser]]:
     export = add("export", "Print what plain Ray needs to run a bundle.")
     export.add_argument("ref", metavar="REF")
     export.add_argument("--format", choices=["runtime-env"], required=True)
+    _add_start(export)
     _add_cluster_commands(add)
     local = add("local", "Start, stop or show the embedded single-machine cluster.")
     local.add_argument("action", choices=["up", "down", "status"])
@@ -223,6 +225,12 @@ def _add_job(parser: ArgumentParser) -> None:
     group.add_argument("--entrypoint-resources", metavar="JSON", help="custom resources of the driver")
     group.add_argument("--entrypoint-label-selector", metavar="JSON", help="labels of the driver's node")
     group.add_argument("--no-wait", action="store_true", help="return once the job is accepted")
+
+
+def _add_start(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--cwd", metavar="DIR", help="where the job starts, relative to the project's root (docs/targets.md)"
+    )
 
 
 def _add_ray_environment(parser: ArgumentParser) -> None:

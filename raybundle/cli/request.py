@@ -18,7 +18,7 @@ from raybundle.cluster.secrets import parse_secrets, refuse_literals
 from raybundle.config import load_settings
 from raybundle.errors import UsageError
 from raybundle.graph.exhaustive import assert_never
-from raybundle.graph.project import find_target, project_of
+from raybundle.graph.project import find_target, parse_directory, project_of, start_directory
 from raybundle.model import ModuleName, ModuleTarget
 from raybundle.pipeline import Request, Tracing
 from raybundle.submission import JobOptions
@@ -192,6 +192,13 @@ def refuse_unheeded(arguments: argparse.Namespace) -> None:
     unheeded = [name for name, there in given.items() if there]
     if arguments.no_wait and unheeded:
         raise UsageError(f"{', '.join(unheeded)}: nobody waits for the job with --no-wait")
+
+
+def start_of(arguments: argparse.Namespace, request: Request | None = None) -> str:
+    """Returns where the job starts, relative to the project: by `--cwd`, else where the command is given."""
+    if arguments.cwd is not None:
+        return parse_directory(arguments.cwd)
+    return "" if request is None else start_directory(request.target, request.project, request.cwd)
 
 
 def limits_of(arguments: argparse.Namespace) -> Limits:

@@ -22,6 +22,7 @@ from raybundle.cli.request import (
     read_command,
     refuse_unheeded,
     settings_of,
+    start_of,
 )
 from raybundle.config import dashboard_address
 from raybundle.delivery import begin_survey
@@ -86,6 +87,7 @@ def submit_target(arguments: argparse.Namespace, console: Console) -> int:
     command = read_command(arguments, console, environment.project)
     request = make_request(arguments, command, environment)
     options = job_options(arguments, request.settings, command.arguments, environment)
+    options = replace(options, cwd=start_of(arguments, request))
     check_connection(arguments, request.settings)
     console.warnings(environment.warnings)
     store = open_request_store(request.settings, os.environ)
@@ -129,7 +131,7 @@ def run_bundle(arguments: argparse.Namespace, console: Console) -> int:
     refuse_unheeded(arguments)
     ref, *job_arguments = arguments.rest[arguments.rest[0] == "--" :] or [""]
     settings = settings_of(arguments)
-    options = job_options(arguments, settings, job_arguments)
+    options = replace(job_options(arguments, settings, job_arguments), cwd=start_of(arguments))
     check_connection(arguments, settings)
     timings = Timings()
     with timings.stage("resolve"):

@@ -38,6 +38,7 @@ def render_runtime_env(  # noqa: PLR0913 - all that a runtime_env is made of
     passed: Mapping[str, Any] | None = None,
     layers: Sequence[str] = (),
     delivery: str | None = None,
+    cwd: str = "",
 ) -> dict[str, Any]:
     """Returns the `runtime_env` of a bundle; the same for every run of it, so that Ray's caches hold.
 
@@ -50,6 +51,7 @@ def render_runtime_env(  # noqa: PLR0913 - all that a runtime_env is made of
         passed: keys of a `runtime_env` of the user; what the bundle sets, and `env`, comes before them.
         layers: URLs of what holds the layers, in order.
         delivery: hex SHA-256 of the archive's `delivery.json`, where it has one.
+        cwd: where the job starts, relative to the project; empty for its root.
 
     Raises:
         UsageError: a variable is owned by the bundle, or set in two ways; `passed` has modules of its own.
@@ -72,6 +74,8 @@ def render_runtime_env(  # noqa: PLR0913 - all that a runtime_env is made of
         own[HOOK] = below["worker_process_setup_hook"]
     if delivery is not None:
         own["RAYBUNDLE_DELIVERY"] = delivery
+    if cwd:
+        own["RAYBUNDLE_CWD"] = cwd
     return {
         **below,
         "working_dir": url,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import posixpath
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from raybundle.errors import UsageError
+from raybundle.graph.archive_paths import normalised
 from raybundle.graph.console_script import DIRECTORY
 from raybundle.graph.exhaustive import assert_never
 from raybundle.graph.nearest import nearest
@@ -91,6 +93,36 @@ def project_of(target: Target, cwd: Path) -> Path:
             return find_project(cwd)
         case other:
             return assert_never(other)
+
+
+def start_directory(target: Target, project: Path, cwd: Path) -> str:
+    """Return where a job starts, relative to the project; empty for its root.
+
+    That is where the command is given, as for `python`; a kernel runs in the directory of its notebook. A
+    directory outside the project has no counterpart on a node.
+    """
+    start = target.path.parent if isinstance(target, NotebookTarget) else cwd
+    try:
+        below = start.relative_to(project.resolve())
+    except ValueError:
+        return ""
+    return parse_directory(below.as_posix())
+
+
+def parse_directory(text: str) -> str:
+    """Return a directory of the project as the nodes name it: relative, in NFC, empty for the root.
+
+    Raises:
+        UsageError: it is not below the project, or cannot travel.
+    """
+    path = normalised(posixpath.normpath(text or "."))
+    if path.startswith(("/", "../")) or path == "..":
+        raise UsageError(
+            f"the directory {text} is not below the project", hint="name it relative to the project's root"
+        )
+    if not path.isprintable():  # also where a name is not UTF-8
+        raise UsageError(f"the directory {text!r} cannot travel", hint="`--cwd .` starts in the root")
+    return "" if path == "." else path
 
 
 def first_directory(target: Target, project: Path, cwd: Path, *, safe_path: bool) -> Path | None:

@@ -11,6 +11,7 @@ import sys
 
 TYPE_CHECKING = False  # `typing` costs 5 ms in every process
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     Record = dict[str, Any]
@@ -19,6 +20,8 @@ _held: list[int] = []
 """Descriptors that stay open while this process lives: a shared lock on the tree in use."""
 _stub: list[Any] = []
 """The module `sitecustomize`; a user's own may take its place in `sys.modules`."""
+_places: list[tuple[str, str, str]] = []
+"""The tree, the archive and the links, for a worker that learns of its job when it is ready."""
 _job: list[str] = []
 """The job's configuration as the supervisor has passed it, whatever becomes of the variable."""
 secrets: dict[str, str] = {}
@@ -43,28 +46,33 @@ def start(stub: Any, original: list[str]) -> None:
     _stub.append(stub)
     digest = os.environ["RAYBUNDLE_DIGEST"].partition(":")[2]
     tree = f"{stub.PRIVATE}/trees/{digest}"
-    _find_layers(os.environ["RAYBUNDLE_SCRATCH"])
+    archive, role = os.environ["RAYBUNDLE_ARCHIVE"], stub.role()
+    _find_layers(archive)
     record = _hold(stub, tree)
     check_python(record)
     links, own = _links(stub, record, original)
     library = sys.path[:]
     fixed = (f"{links}/ray/thirdparty_files", links)
-    scratch = os.environ["RAYBUNDLE_SCRATCH"]
-    path = _added_by_the_job(stub, scratch) + _path(record, tree, library, fixed, own)
+    path = _added_by_the_job(stub, archive) + _path(record, tree, library, fixed, own)
     if "RAYBUNDLE_SECRETS" in os.environ:
         lines = os.environ["RAYBUNDLE_SECRETS"].split("\n")
         secrets.update(stub.load("raybundle_secrets").set_secrets(lines))
-    role = stub.role()
     _set_environment(stub)
     module = stub.load("raybundle_path")
-    _set_finders(stub, module, tree, scratch)
-    module.Path.tree, module.Path.scratch, module.Path.fixed = tree, scratch, fixed
-    sys.path = module.Path(path)
-    _join_init(role)
+    _set_finders(stub, module, tree)
+    module.Path.tree, module.Path.places, module.Path.fixed = tree, (archive,), fixed
     if own:
         _held_back.append(_describe(own))
+    scratch = stub.load("raybundle_scratch").find(stub.PRIVATE, role)
+    if scratch:
+        module.Path.places = (archive, scratch, os.path.realpath(scratch))
+    sys.path = module.Path(path)
+    _join_init(role)
     if role == "driver":
-        _run_verified(module.verified(os.path.abspath(sys.argv[0]), tree, scratch))
+        _run_verified(module.verified)
+    if scratch:
+        stub.load("raybundle_scratch").enter(stub, role, scratch, (tree, archive, links))
+    _places.append((tree, archive, links))
     if record.get("sitecustomize"):
         _chain()
     _expect_first_entry(role, path, module.AtFirstImport)
@@ -76,8 +84,14 @@ def ready(theirs: bytes = b"") -> None:
     Args:
         theirs: pickle of the driver's own hook.
     """
-    if isinstance(sys.path, sys.modules["raybundle_path"].Path):
+    module = sys.modules["raybundle_path"]
+    if isinstance(sys.path, module.Path):
         sys.path[:] = sys.path.planned
+    if "RAYBUNDLE_SCRATCH" not in os.environ:
+        late = _stub[0].load("raybundle_scratch")
+        scratch = f"{_stub[0].PRIVATE}/jobs/{late.find_late()}"
+        module.Path.places += (scratch, os.path.realpath(scratch))
+        late.enter(_stub[0], "worker", scratch, _places[0])
     _warn()
     if theirs or "RAYBUNDLE_HOOK" in os.environ or "RAYBUNDLE_START" in os.environ:
         _stub[0].load("raybundle_init").begin(theirs)
@@ -112,17 +126,17 @@ def _join_init(role: str) -> None:
     environ["RAY_ENABLE_UV_RUN_RUNTIME_ENV"] = "0"
 
 
-def _find_layers(scratch: str) -> None:
+def _find_layers(archive: str) -> None:
     """Notes where Ray has put layers, for this process and for its children, in RAYBUNDLE_LAYERS.
 
     Ray starts a process with its `py_modules` on PYTHONPATH, before the working directory. Where a task has
     some of its own, they stand there in place of the bundle's.
     """
     entries = os.environ.get("PYTHONPATH", "").split(":")
-    if "RAYBUNDLE_BOOTED" in os.environ or scratch not in entries:
+    if "RAYBUNDLE_BOOTED" in os.environ or archive not in entries:
         return
     ours = []
-    for entry in entries[: entries.index(scratch)]:
+    for entry in entries[: entries.index(archive)]:
         names = os.listdir(entry) if os.path.isdir(entry) else []
         if any(_is_of_a_layer(name) for name in names):
             ours.append(entry)
@@ -281,14 +295,14 @@ def _path(record: Record, tree: str, library: list[str], fixed: tuple[str, str],
     return path
 
 
-def _added_by_the_job(stub: Any, scratch: str) -> list[str]:
+def _added_by_the_job(stub: Any, archive: str) -> list[str]:
     """Returns what a process of the job has put on the PYTHONPATH of this child of its.
 
     What the node has there is not for the job: only a child of a booted process has RAYBUNDLE_BOOTED.
     """
     if "RAYBUNDLE_BOOTED" not in os.environ:
         return []
-    ours = (scratch, f"{stub.PRIVATE}/boot/{os.environ['RAYBUNDLE_BOOT']}")
+    ours = (archive, f"{stub.PRIVATE}/boot/{os.environ['RAYBUNDLE_BOOT']}")
     return [entry for entry in os.environ.get("PYTHONPATH", "").split(":") if entry and entry not in ours]
 
 
@@ -299,15 +313,15 @@ def _set_environment(stub: Any) -> None:
     make it again: without any, they would run on the node's site-packages.
     """
     environ = os.environ
-    boot, scratch = f"{stub.PRIVATE}/boot/{environ['RAYBUNDLE_BOOT']}", environ["RAYBUNDLE_SCRATCH"]
-    environ["PYTHONPATH"] = ":".join([boot, scratch, *_added_by_the_job(stub, scratch)])
+    boot, archive = f"{stub.PRIVATE}/boot/{environ['RAYBUNDLE_BOOT']}", environ["RAYBUNDLE_ARCHIVE"]
+    environ["PYTHONPATH"] = ":".join([boot, archive, *_added_by_the_job(stub, archive)])
     environ["RAYBUNDLE_BOOTED"] = "1"
     binaries = os.path.dirname(sys.executable)
     if environ.get("PATH", "").split(":")[0] != binaries:
         environ["PATH"] = f"{binaries}:{environ.get('PATH', os.defpath)}"
 
 
-def _set_finders(stub: Any, module: Any, tree: str, scratch: str) -> None:
+def _set_finders(stub: Any, module: Any, tree: str) -> None:
     """Resets what finds modules, and drops the modules that the node's `.pth` files imported."""
     external: Any = sys.modules["_frozen_importlib_external"]
     builtin: Any = sys.modules["_frozen_importlib"]
@@ -319,7 +333,7 @@ def _set_finders(stub: Any, module: Any, tree: str, scratch: str) -> None:
     ]
     sys.path_importer_cache.clear()
     files = external.FileFinder.path_hook(*external._get_supported_file_loaders())
-    through = module.see_through(files, tree, scratch)
+    through = module.see_through(files)
     sys.path_hooks[:] = [through, sys.modules["zipimport"].zipimporter, files]
     for name, loaded in list(sys.modules.items()):
         if not name.startswith(("__main__", "sitecustomize", "raybundle_")) and _is_foreign(stub, loaded):
@@ -348,19 +362,25 @@ def _expect_first_entry(role: str, path: list[str], at_first_import: Any) -> Non
         return
     if role == "worker" or (role == "driver" and sys.argv[0] == "-m"):
         sys.meta_path.insert(0, at_first_import(path))
-    elif sys.argv[0] and os.path.dirname(os.path.realpath(sys.argv[0])) == path[0]:
+    elif os.path.exists(sys.argv[0]) and os.path.dirname(os.path.realpath(sys.argv[0])) == path[0]:
         del sys.path[0]  # Python is about to insert it
 
 
-def _run_verified(script: str | None) -> None:
+def _run_verified(verified: Callable[[str], str | None]) -> None:
     """Starts the driver again from the verified copy of its script, if it runs that of the working directory.
 
     `python job.py` in a job of plain Ray does that. Only the driver is, and before it ran anything: its flags
-    are its own, and no `multiprocessing` parent waits for it.
+    are its own, and no `multiprocessing` parent waits for it. Of a relative script that has no such copy the
+    path is made absolute: the driver is about to go to the job's own directory.
     """
-    if sys.argv[0] and script and os.path.isfile(script):
+    given = sys.argv[0]
+    script = os.path.abspath(given)
+    copy = verified(script)
+    if copy is None or not os.path.isfile(copy):
+        copy = script if not os.path.isabs(given) and os.path.exists(script) else ""
+    if given and copy:
         flags = sys.orig_argv[1 : len(sys.orig_argv) - len(sys.argv)]
-        words = [sys.executable, *flags, script, *sys.argv[1:]]
+        words = [sys.executable, *flags, copy, *sys.argv[1:]]
         os.execv(sys.executable, words)  # noqa: S606 - the interpreter that runs this
     os.environ["RAYBUNDLE_DRIVER"] = str(os.getpid())
     _warn()

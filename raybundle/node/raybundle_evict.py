@@ -59,13 +59,17 @@ def _free(private: str) -> int:
 
 
 def _used(private: str) -> int:
-    """Returns the bytes of all trees and layers; what an environment links to counts once."""
+    """Returns the bytes of all trees, layers and scratches; what an environment links to counts once.
+
+    Of a scratch only what it was filled with counts: what a job writes is its own, and goes with it.
+    """
     trees = sum(_recorded_bytes(path) for path in _entries(f"{private}/trees"))
     layers: dict[str, int] = {}
     for path in _entries(f"{private}/environments"):
         layers.update(_layers_of(path))
     orphans = [path for path in _entries(f"{private}/layers") if path not in layers]
-    return trees + sum(layers.values()) + sum(map(_bytes_below, orphans))
+    scratches = sum(_copied_bytes(path) for path in _entries(f"{private}/jobs"))
+    return trees + sum(layers.values()) + sum(map(_bytes_below, orphans)) + scratches
 
 
 def _entries(parent: str) -> Iterator[str]:
@@ -74,8 +78,16 @@ def _entries(parent: str) -> Iterator[str]:
 
 
 def _recorded_bytes(tree: str) -> int:
+    return _bytes_in(f"{tree}/record")
+
+
+def _copied_bytes(scratch: str) -> int:
+    return _bytes_in(f"{scratch}.job")
+
+
+def _bytes_in(record: str) -> int:
     try:
-        with open(f"{tree}/record", encoding="utf-8") as stream:
+        with open(record, encoding="utf-8", errors="surrogateescape") as stream:
             return next((int(line[6:]) for line in stream if line.startswith("bytes ")), 0)
     except OSError as error:
         if error.errno not in (errno.ENOENT, errno.ENOTDIR):

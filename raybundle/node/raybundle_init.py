@@ -23,7 +23,7 @@ HOOK = "worker_process_setup_hook"
 HOOK_VARIABLE = "__RAY_WORKER_PROCESS_SETUP_HOOK_ENV_VAR"
 """Where Ray keeps the hook in a worker; it refuses a runtime_env that sets it (ray_constants.py)."""
 START = "RAYBUNDLE_START"
-"""The directory of the project in which workers start, if it is not the root."""
+"""The directory of the project in which workers start, if it is not that in which the job does."""
 SUBMITTED_HOOK = "RAYBUNDLE_HOOK"
 """The hook of the submitted runtime_env, by its name."""
 SEARCHED = ("PYTHONPATH", "PYTHONHOME", "PYTHONSAFEPATH", "PYTHONPYCACHEPREFIX")
@@ -95,16 +95,18 @@ def _after(ready: Callable[..., None], hook: Any) -> Any:
 
 
 def _start_of(asked: Any, job: str) -> str:
-    """Returns the directory that a `working_dir` means, relative to the project; empty if it is its root."""
+    """Returns the directory that a `working_dir` means, relative to the project; empty for the job's own."""
     if asked == job:
         return ""
     inside = _inside(asked)
+    if inside == os.environ.get("RAYBUNDLE_CWD", "."):
+        return ""
     if inside is None or not os.path.isdir(f"{_tree()}/{inside}"):
         raise RuntimeError(
             f"raybundle: `working_dir` {asked} of ray.init is not a directory of the bundle, and tasks have "
             "nothing else: leave it out, and name what they need in `roots` or `include` of [tool.raybundle]"
         )
-    return "" if inside == "." else inside
+    return inside
 
 
 def _check_modules(asked: Any, job: Any) -> None:

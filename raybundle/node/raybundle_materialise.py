@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     Manifest = dict[str, Any]
 
-FOLDERS = ("trees", "boot", "links", "layers", "environments")
+FOLDERS = ("trees", "boot", "links", "layers", "environments", "jobs")
 """What the cache has in it; each is ours alone."""
 
 
@@ -67,7 +67,7 @@ def _explain(error: OSError, private: str) -> str:
 
 def _make_all(stub: Any, tree: str) -> None:
     """Makes what is not there of layers, environment and tree, in this order."""
-    archive = os.environ["RAYBUNDLE_SCRATCH"]
+    archive = os.environ["RAYBUNDLE_ARCHIVE"]
     manifest = _read_manifest(archive)
     stub.load("raybundle_boot").check_python(_python(manifest))
     delivery = _read_delivery(archive) if "RAYBUNDLE_DELIVERY" in os.environ else {}
@@ -83,6 +83,8 @@ def _make_all(stub: Any, tree: str) -> None:
     if not os.path.exists(f"{tree}/record"):
         _make_tree(manifest, archive, f"{tree}.partial", _record(manifest, environment))
         _write_absent(f"{tree}.partial/absent", delivery.get("absent", {}))
+        paths = [_on_disk(file["path"]) for file in manifest["files"]]
+        stub.load("raybundle_fill").record_files(f"{tree}.partial", paths, f"{tree}.partial/files")
         os.rename(f"{tree}.partial", tree)
     else:  # from a submission with another delivery, or its environment is gone
         _write_absent(f"{tree}/absent.new", delivery.get("absent", {}))
@@ -190,9 +192,7 @@ def _make_tree(manifest: Manifest, archive: str, partial: str, record: Iterator[
         if directory not in made:
             os.makedirs(directory, 0o700, exist_ok=True)
             made.add(directory)
-        descriptor = os.open(
-            target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o500 if file["executable"] else 0o400
-        )
+        descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _mode(file))
         with open(descriptor, "wb") as stream:
             stream.write(data)
         if target.endswith(".py"):
@@ -201,6 +201,54 @@ def _make_tree(manifest: Manifest, archive: str, partial: str, record: Iterator[
         os.chmod(directory, 0o500)
     os.chmod(partial, 0o700)
     _write_record(f"{partial}/record", record)
+
+
+def restore(stub: Any, tree: str) -> None:
+    """Writes those files of a tree anew that are not what the manifest says: somebody has changed them.
+
+    Raises:
+        RuntimeError: what Ray has unpacked is not what the manifest says either.
+    """
+    import fcntl
+
+    archive = os.environ["RAYBUNDLE_ARCHIVE"]
+    manifest = _read_manifest(archive)
+    with open(f"{stub.PRIVATE}/materialise.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for file in manifest["files"]:
+            target = f"{tree}/{_on_disk(file['path'])}"
+            if not _is_right(file, target):
+                _write_anew(file, _verified(file, _source(archive, file["path"])), target)
+        paths = [_on_disk(file["path"]) for file in manifest["files"]]
+        stub.load("raybundle_fill").record_files(tree, paths, f"{tree}/files.new")
+        os.replace(f"{tree}/files.new", f"{tree}/files")
+
+
+def _is_right(file: dict[str, Any], target: str) -> bool:
+    if os.path.islink(target) or not os.path.isfile(target):
+        return False
+    os.chmod(target, _mode(file))
+    return sha256(_read(target)).hexdigest() == str(file["sha256"])
+
+
+def _mode(file: dict[str, Any]) -> int:
+    return 0o500 if file["executable"] else 0o400
+
+
+def _write_anew(file: dict[str, Any], data: bytes, target: str) -> None:
+    """Puts a new file in the place of a changed one, and its byte-code beside it."""
+    directory = os.path.dirname(target)
+    folders = [directory, f"{directory}/__pycache__"][: 1 + target.endswith(".py")]
+    for folder in folders:
+        os.makedirs(folder, 0o700, exist_ok=True)
+        os.chmod(folder, 0o700)
+    with open(os.open(f"{target}.new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _mode(file)), "wb") as stream:
+        stream.write(data)
+    os.replace(f"{target}.new", target)
+    if target.endswith(".py"):
+        _compile(data, target, target)
+    for folder in folders:
+        os.chmod(folder, 0o500)
 
 
 def _source(archive: str, path: str) -> str:

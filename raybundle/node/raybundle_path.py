@@ -22,7 +22,8 @@ class Path(list[str]):
 
     __slots__ = ("_all", "_travels", "planned")
     tree = ""
-    scratch = ""
+    places: tuple[str, ...] = ()
+    """The working directories that hold what the tree holds: the job's scratch, and Ray's own."""
     fixed: tuple[str, ...] = ()
     """Entries with a fixed place: `import ray` puts one of them first."""
 
@@ -96,7 +97,7 @@ class Path(list[str]):
         if not isinstance(entry, str) or entry == "":
             return entry
         path = os.path.normpath(os.path.abspath(entry))
-        return verified(path, self.tree, self.scratch) or (path if path in self else entry)
+        return verified(path) or (path if path in self else entry)
 
 
 class AtFirstImport:
@@ -146,22 +147,23 @@ class Explaining:
     find_spec.__code__ = find_spec.__code__.replace(co_filename="<frozen importlib._bootstrap>")
 
 
-def verified(path: str, tree: str, scratch: str) -> str | None:
-    """Returns what stands in the tree for a path in the working directory; None for a path elsewhere."""
-    if path == scratch or path.startswith(f"{scratch}/"):
-        return f"{tree}/project{path[len(scratch) :]}"
+def verified(path: str) -> str | None:
+    """Returns what stands in the tree for a path in a working directory; None for a path elsewhere."""
+    for place in Path.places:
+        if path == place or path.startswith(f"{place}/"):
+            return f"{Path.tree}/project{path[len(place) :]}"
     return None
 
 
-def see_through(file_finder: Callable[[str], Any], tree: str, scratch: str) -> Callable[[str], Any]:
-    """Returns a path hook that sees through the working directory to the verified tree.
+def see_through(file_finder: Callable[[str], Any]) -> Callable[[str], Any]:
+    """Returns a path hook that sees through a working directory to the verified tree.
 
-    Modules are never imported from the working directory, whatever puts it on the path: `python -m`, `-c`,
+    Modules are never imported from a working directory, whatever puts it on the path: `python -m`, `-c`,
     a script that lies there.
     """
 
     def hook(entry: str) -> Any:
-        there = verified(os.path.normpath(os.path.abspath(entry)), tree, scratch)
+        there = verified(os.path.normpath(os.path.abspath(entry)))
         if there is None or not os.path.isdir(entry):
             raise ImportError
         return file_finder(there) if os.path.isdir(there) else Nothing

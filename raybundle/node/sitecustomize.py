@@ -21,7 +21,13 @@ BOOT_FAILED = 78
 RAY_WORKER = "/ray/_private/workers/default_worker.py"
 """What a raylet starts."""
 PRIVATE = f"/tmp/raybundle-{os.getuid()}"
-OF_A_PROCESS = ("RAYBUNDLE_BOOTED", "RAYBUNDLE_DRIVER", "RAYBUNDLE_LAYERS", "RAYBUNDLE_SCRATCH")
+OF_A_PROCESS = (
+    "RAYBUNDLE_ARCHIVE",
+    "RAYBUNDLE_BOOTED",
+    "RAYBUNDLE_DRIVER",
+    "RAYBUNDLE_LAYERS",
+    "RAYBUNDLE_SCRATCH",
+)
 """Variables by which a booted process tells its children of itself."""
 _HERE = os.path.dirname(os.path.abspath(__file__))
 _LIBRARY = os.path.dirname(os.__file__)
@@ -89,7 +95,7 @@ def load(name: str) -> ModuleType:
             loader: Any = type(__spec__.loader)  # Python's own for source files, with its byte-code
             code: Any = loader(name, cached).get_code(name)
         else:
-            module.__file__ = f"{os.environ['RAYBUNDLE_SCRATCH']}/.raybundle/{name}.py"
+            module.__file__ = f"{os.environ['RAYBUNDLE_ARCHIVE']}/.raybundle/{name}.py"
             code = compile(read_boot()[f"{name}.py"], module.__file__, "exec")
         exec(code, module.__dict__)  # noqa: S102 - verified above, or private
         sys.modules[name] = module
@@ -104,7 +110,7 @@ def read_boot() -> dict[str, bytes]:
     """
     from hashlib import sha256
 
-    archive = os.environ["RAYBUNDLE_SCRATCH"]
+    archive = os.environ["RAYBUNDLE_ARCHIVE"]
     own = f"{archive}/.raybundle"
     files = {"sitecustomize.py": _read(f"{archive}/sitecustomize.py")}
     for name in os.listdir(own):
@@ -170,7 +176,7 @@ def _start() -> None:
         if role() == "worker":  # it has them from `env_vars` that are a copy of a driver's environment
             for name in OF_A_PROCESS:
                 os.environ.pop(name, None)
-        os.environ["RAYBUNDLE_SCRATCH"] = _HERE
+        os.environ["RAYBUNDLE_ARCHIVE"] = _HERE
     os.environ["RAYBUNDLE_PYTHON"] = sys.executable
     os.environ["RAYBUNDLE_TREE"] = f"{PRIVATE}/trees/{os.environ['RAYBUNDLE_DIGEST'].partition(':')[2]}"
     # Byte-code comes from beside its source, of which only we write, and from nowhere else.

@@ -343,7 +343,7 @@ def test_a_warm_boot_loads_nothing_that_costs(tmp_path: Path) -> None:
 
     with_boot = node.run(python, "-c", loaded).stdout
 
-    ours = {"sitecustomize", "raybundle_boot", "raybundle_path", "fcntl", "__future__"}
+    ours = {"sitecustomize", "raybundle_boot", "raybundle_path", "raybundle_scratch", "fcntl", "__future__"}
     assert set(with_boot.split()) - set(without.split()) <= ours
 
 

@@ -122,6 +122,21 @@ def test_on_the_oldest_ray_each_process_has_the_path_of_the_driver_without_the_n
     assert {"app.core", "appended", "late", "shared", "shared.right"} <= set(table["modules"])
 
 
+def test_on_the_oldest_ray_each_run_has_a_directory_that_its_processes_share(
+    old_ray: OldRay, tmp_path: Path
+) -> None:
+    work = old_ray.workplace(tmp_path / "work", "scratch_nodes")
+    (work.directory / "experiments").mkdir()
+
+    done = [work.raybundle("submit", "../job.py", cwd=work.directory / "experiments") for _ in range(2)]
+
+    for each in done:
+        assert each.returncode == 0, each.stdout + each.stderr
+        [[first, *others]] = reports(each.stdout)
+        assert first[1:] == ["experiments", [], 1]
+        assert [other[1:] for other in others] == [["experiments", ["counts.db"], n] for n in (2, 3, 4)]
+
+
 def test_on_the_oldest_ray_the_embedded_cluster_is_known_to_be_running(
     old_ray: OldRay, tmp_path: Path
 ) -> None:

@@ -60,6 +60,7 @@ class Unpacked:
             text=True,
             check=False,
             timeout=60,
+            start_new_session=True,  # as the supervisor does with the driver
         )
 
     def driver(self, python: Path, *words: str) -> subprocess.CompletedProcess[str]:

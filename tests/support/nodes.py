@@ -207,6 +207,13 @@ class Nodes:
             self._start_raylet(node, resources, head=False)
             self._wait_until_alive(before + 1)
 
+    def start_again(self, node: str, resources: Mapping[str, float]) -> None:
+        """Starts a raylet on a node whose own was killed; the cluster may not have noticed that yet."""
+        with self._locked():
+            self._children = [child for child in self._children if child.poll() is None]
+            self._start_raylet(node, resources, head=False)
+            self._wait_until_alive(len(self.names))
+
     # Use
 
     def command(self, node: str, argv: Sequence[str]) -> list[str]:

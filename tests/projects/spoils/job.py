@@ -7,7 +7,7 @@ from pathlib import Path
 import helper
 import ray
 
-scratch, tree = Path(os.environ["RAYBUNDLE_SCRATCH"]), Path(os.environ["RAYBUNDLE_TREE"])
+scratch, tree = Path(os.environ["RAYBUNDLE_ARCHIVE"]), Path(os.environ["RAYBUNDLE_TREE"])
 match sys.argv[1]:
     case "file":
         (tree / "record").unlink()  # so that the tree is made again, from what lies here

@@ -1,0 +1,225 @@
+"""Makes a job's scratch on this node from the verified tree, once per job, and starts its reaper."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sys
+from contextlib import contextmanager
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from typing import Any
+
+LARGE = 16 << 20
+"""Bytes from which a file is not copied for each job, where that protects the verified one."""
+CHUNK = 1 << 20
+"""Bytes that are copied at a time."""
+FICLONE = 0x40049409
+"""Lets two files share their blocks until one of them is written to: `ioctl_ficlone(2)`."""
+INHERITED = ("RAY_", "HOME", "PATH", "LANG", "LC_", "TMPDIR", "LD_LIBRARY_PATH", "SSL_")
+"""Starts of the variables that a reaper needs to ask Ray about the job; others may be secrets."""
+
+
+def make(stub: Any, scratch: str, tree: str, about: list[str]) -> int:
+    """Makes `scratch` unless another process makes it, and returns the descriptor of a shared lock on it.
+
+    Args:
+        stub: the module `sitecustomize`.
+        scratch: absolute path.
+        tree: the verified tree.
+        about: what the reaper is told of the job.
+
+    Raises:
+        RuntimeError: it cannot be made.
+    """
+    jobs = os.path.dirname(scratch)
+    try:
+        os.makedirs(jobs, 0o700, exist_ok=True)
+        # Shared from the start: who waits for it alone would wait for the whole life of the others.
+        held: int = stub.load("raybundle_scratch").lock(f"{scratch}.lock", os.O_RDWR | os.O_CREAT)
+        with open(f"{jobs}/making", "w") as making:
+            fcntl.flock(making, fcntl.LOCK_EX)
+            _make_locked(stub, scratch, tree, about)
+    except OSError as error:
+        status = os.statvfs(stub.PRIVATE)
+        free = f"{status.f_bavail * status.f_frsize >> 20} MiB are free in {stub.PRIVATE}"
+        raise RuntimeError(f"file {error.filename or scratch}: {error.strerror} ({free})") from error
+    return held
+
+
+def _make_locked(stub: Any, scratch: str, tree: str, about: list[str]) -> None:
+    if os.path.isdir(scratch):
+        return
+    for job in _without_reaper(os.path.dirname(scratch)):
+        _start_reaper(stub, job)
+    with open(f"{scratch}.job", "w", encoding="utf-8", errors="surrogateescape") as stream:
+        stream.writelines(f"{line}\n" for line in [*about, *_machine()])
+    _start_reaper(stub, f"{scratch}.job")
+    partial = f"{scratch}.partial"
+    if os.path.lexists(partial):  # of a process that was killed
+        stub.load("raybundle_evict").remove_tree(partial)
+    os.mkdir(partial, 0o700)
+    files = read_files(tree)
+    if files is None or not all(is_unchanged(*each) for each in files.items()):
+        stub.load("raybundle_materialise").restore(stub, tree)
+        files = read_files(tree)
+    copied = Filler(f"{tree}/project", partial).fill(files or ())
+    with open(f"{scratch}.job", "a", encoding="utf-8") as stream:
+        stream.write(f"bytes {copied}\n")
+    os.rename(partial, scratch)
+
+
+class Filler:
+    """Fills a directory with the files of a tree, as a checkout has them: its user may write to them."""
+
+    def __init__(self, source: str, target: str) -> None:
+        """Takes the project in a verified tree, and an empty directory."""
+        self._source, self._target = source, target
+        self._made = {target}
+        self._clones = True
+        self._links = os.geteuid() != 0
+
+    def fill(self, files: Iterable[str]) -> int:
+        """Makes those of these files that are in the project, and returns the bytes copied."""
+        start = f"{self._source}/"
+        return sum(self._make(each, each[len(start) :]) for each in files if each.startswith(start))
+
+    def _make(self, source: str, path: str) -> int:
+        """Clones, links or copies a file, and returns the bytes copied.
+
+        A link is to the verified file, to which nobody may write; but root can, and so gets none.
+        """
+        target = f"{self._target}/{path}"
+        directory = os.path.dirname(target)
+        if directory not in self._made:
+            os.makedirs(directory, exist_ok=True)
+            self._made.add(directory)
+        status = os.stat(source)
+        large = status.st_size >= LARGE
+        if large and self._clones and self._clone(source, target, status):
+            return 0
+        if large and self._links:
+            os.link(source, target)
+            return 0
+        with _both(source, target, status) as (read, written):
+            return _copy(read, written)
+
+    def _clone(self, source: str, target: str, status: os.stat_result) -> bool:
+        with _both(source, target, status) as (read, written):
+            try:
+                fcntl.ioctl(written, FICLONE, read)
+            except OSError:  # the file system has none, and is asked once
+                self._clones = False
+                os.unlink(target)
+        return self._clones
+
+
+@contextmanager
+def _both(source: str, target: str, status: os.stat_result) -> Iterator[tuple[int, int]]:
+    """Opens a file and a new one, which is executable where the first is."""
+    read = os.open(source, os.O_RDONLY)
+    try:
+        mode = 0o777 if status.st_mode & 0o100 else 0o666
+        written = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+        try:
+            yield read, written
+        finally:
+            os.close(written)
+    finally:
+        os.close(read)
+
+
+def _copy(source: int, target: int) -> int:
+    copied = 0
+    while data := memoryview(os.read(source, CHUNK)):
+        while data:  # a disk that is nearly full takes a part of it
+            done = os.write(target, data)
+            copied, data = copied + done, data[done:]
+    return copied
+
+
+def is_unchanged(file: str, recorded: str) -> bool:
+    """Claims that a verified file is as it was recorded: nobody has written to it, not even root."""
+    try:
+        return _describe(os.lstat(file)) == recorded
+    except OSError:
+        return False
+
+
+def _describe(status: os.stat_result) -> str:
+    """Returns by what a change is noticed; a link to a large file changes its ctime."""
+    changed = 0 if status.st_size >= LARGE else status.st_ctime_ns
+    return f"{status.st_size} {status.st_mtime_ns} {changed} {status.st_ino} {status.st_mode:o}"
+
+
+def record_files(tree: str, paths: Iterable[str], file: str) -> None:
+    """Writes the state of the files of a tree to `file`, in lines."""
+    with open(file, "w", encoding=sys.getfilesystemencoding(), errors="surrogateescape") as stream:
+        stream.writelines(f"{_describe(os.lstat(f'{tree}/{path}'))} {path}\n" for path in paths)
+
+
+def read_files(tree: str) -> dict[str, str] | None:
+    """Returns the recorded state of each file of a tree, by its absolute path; an older boot has none."""
+    file, encoding = f"{tree}/files", sys.getfilesystemencoding()
+    if not os.path.exists(file):
+        return None
+    with open(file, encoding=encoding, errors="surrogateescape") as stream:
+        lines = (line.rstrip("\n").split(" ", 5) for line in stream)
+        return {f"{tree}/{words[5]}": " ".join(words[:5]) for words in lines}
+
+
+def _machine() -> Iterator[str]:
+    """Yields what the pid of a process is the pid in: a start of this machine, and a namespace."""
+    try:
+        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as stream:
+            yield f"machine {stream.read().strip()}"
+        yield f"pids {os.readlink('/proc/self/ns/pid')}"
+    except OSError:
+        return
+
+
+def _without_reaper(jobs: str) -> list[str]:
+    """Returns the jobs here that have lost their reaper: it was killed with all else on the node."""
+    return [each.path for each in os.scandir(jobs) if each.name.endswith(".job") and _is_free(each.path)]
+
+
+def _is_free(file: str) -> bool:
+    """Claims that no reaper is at work for a job."""
+    try:
+        with open(file, "rb") as stream:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, FileNotFoundError):
+        return False
+    return True
+
+
+def _start_reaper(stub: Any, job: str) -> None:
+    """Starts a process that nobody waits for, with nothing open that anybody waits for."""
+    program = f"{stub.PRIVATE}/boot/{os.environ['RAYBUNDLE_BOOT']}/raybundle_reaper.py"
+    environ = {name: value for name, value in os.environ.items() if name.startswith(INHERITED)}
+    child = os.fork()
+    if child == 0:
+        try:
+            os.setsid()
+            if os.fork() == 0:
+                os.chdir("/")
+                _close_all()
+                words = [sys.executable, "-I", "-S", program, job]
+                os.execve(sys.executable, words, environ)  # noqa: S606 - the interpreter that runs this
+        finally:
+            os._exit(0)
+    os.waitpid(child, 0)
+
+
+def _close_all() -> None:
+    null = os.open(os.devnull, os.O_RDWR)
+    for descriptor in range(3):
+        os.dup2(null, descriptor)
+    for name in os.listdir("/dev/fd"):
+        if int(name) > 2:  # noqa: PLR2004 - stderr is the last that stays
+            try:
+                os.close(int(name))
+            except OSError:  # that of the listing
+                pass
