@@ -54,7 +54,6 @@ def main(job: str) -> None:
             answered = time.monotonic()
         if state == OVER or time.monotonic() - answered > PATIENCE:
             if _remove(scratch):
-                os.unlink(job)
                 return
             tries += os.path.lexists(scratch)
 
@@ -149,7 +148,7 @@ def answer(ray: str, gcs: str, kind: str, name: str) -> State:
 
 
 def _remove(scratch: str) -> bool:
-    """Removes a scratch and its lock unless a process has come; claims that they are gone."""
+    """Removes a scratch with what is beside it unless a process has come; claims that it is gone."""
     import shutil
 
     with open(f"{scratch}.lock", "a") as stream:
@@ -165,6 +164,7 @@ def _remove(scratch: str) -> bool:
             shutil.rmtree(directory, ignore_errors=True)
         if os.path.lexists(scratch):
             return False
+        os.unlink(f"{scratch}.job")  # before the lock: who makes a scratch of this name again writes its own
         os.unlink(f"{scratch}.lock")
         return True
 

@@ -400,7 +400,7 @@ def test_a_disk_that_is_full_stops_the_job_with_one_line(tmp_path: Path, python:
         assert "MiB are free in" in done.stderr
         wait_until_empty(node)
     finally:
-        subprocess.run(["umount", tmp_path / "cache"], check=True)
+        subprocess.run(["umount", "--lazy", tmp_path / "cache"], check=True)
 
 
 def test_what_a_scratch_was_filled_with_counts_for_the_bound_of_the_cache(
