@@ -34,8 +34,10 @@ print(local.up({python!r}, local.LocalOptions(1, 100_000_000)).address)
 
 @pytest.fixture
 def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A state directory of its own; whatever runs from it is ended."""
+    """A state directory and a home of its own, without a token of Ray; whatever runs from it is ended."""
     monkeypatch.setenv("RAYBUNDLE_LOCAL_STATE", str(tmp_path / "state"))
+    (tmp_path / "home").mkdir()
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
     yield tmp_path / "state"
     local.down()
 
