@@ -266,6 +266,8 @@ class Absent:
     """The shortest chain from the driver: the last of its places has the import."""
     lines: tuple[str, ...]
     """The line in each of `files`."""
+    names: tuple[str, ...]
+    """The modules below `name`, or itself, that the places import."""
 
 
 @dataclass(frozen=True, slots=True)

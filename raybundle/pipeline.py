@@ -158,8 +158,7 @@ def _remedy(request: Request, resolution: Resolution) -> Remedy | None:
     missing = {each.name for each in resolution.missing}
     places, tried = [], None
     for _ in range(_ROUNDS):
-        names = {str(each.name) for each in resolution.missing}
-        found = find_roots(resolution.project, resolution.interpreter, names)
+        found = find_roots(resolution)
         if not found:
             break
         places += found

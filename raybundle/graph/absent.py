@@ -78,7 +78,8 @@ def _group(name: str, sureness: int, misses: list[Edge], loading: Loading) -> Ab
     chain = min(map(loading.chain, misses), key=_by_length)
     places = {(each.file, each.line) for each in misses}
     files, lines = tuple(each.file for each in chain), tuple(str(each.line) for each in chain)
-    return Absent(name, _KINDS[sureness - 1], len(places), files, lines)
+    names = tuple(sorted({each.imported for each in misses}))
+    return Absent(name, _KINDS[sureness - 1], len(places), files, lines, names)
 
 
 def _by_length(chain: tuple[Edge, ...]) -> tuple[int, list[tuple[str, int]]]:

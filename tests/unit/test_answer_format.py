@@ -48,7 +48,7 @@ FOUND: dict[str, Any] = {
     "missing": (Missing(NAME, NAME, FILE, 3),),
     "warnings": (Warning("odd", FILE, 2, "mend it"), Warning("odd")),
     "not_found": (),
-    "absent": (Absent("h", "optional", 2, (FILE, Path("/p/c.py")), ("1", "12")),),
+    "absent": (Absent("h", "optional", 2, (FILE, Path("/p/c.py")), ("1", "12"), ("h.i",)),),
     "unknown": (Unknown(NAME, FILE, 4, "f(x)", "a.*"),),
     "shadowed": (Shadowed(NAME, FILE, (Path("/q/a.py"),)), Shadowed(NAME, FILE, ())),
 }
