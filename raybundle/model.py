@@ -247,6 +247,8 @@ class Missing:
     importer: ModuleName
     file: Path
     line: int
+    absent: ModuleName
+    """What is not there: the highest package of `name` that is absent, or itself."""
 
 
 AbsentKind = Literal["function", "optional", "guessed"]

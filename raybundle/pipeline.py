@@ -144,7 +144,7 @@ def resolve_target(request: Request) -> Resolution:
     """
     resolution = resolve_as_is(request)
     if resolution.missing or resolution.obstacles:
-        from raybundle.graph.resolve import require_complete
+        from raybundle.graph.complete import require_complete
 
         require_complete(resolution, _remedy(request, resolution))
     return resolution

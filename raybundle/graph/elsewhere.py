@@ -13,7 +13,6 @@ from os.path import join
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from raybundle.graph.absent import hint_of_missing
 from raybundle.graph.directories import Directories
 from raybundle.graph.find import Finder, FirstParty, Missing, Namespace, holds_modules
 from raybundle.graph.git_ignored import git_ignored, repository_of
@@ -235,16 +234,6 @@ def remedy_of_absent(resolution: Resolution, declared: Iterable[str]) -> Remedy 
     roots = (*(each for each in declared if each != str(project)), *(each.root for each in places))
     found = frozenset(each.name for each in places)
     return Remedy(tuple(dict.fromkeys(roots)), tuple(places), found) if places else None
-
-
-def hints_for(resolution: Resolution, remedy: Remedy | None) -> list[str]:
-    """Return what to do about the missing imports of a resolution."""
-    settled = remedy.settled if remedy else frozenset()
-    hints = [roots_hint(remedy, resolution.project)] if remedy and settled else []
-    left = [each for each in resolution.missing if each.name not in settled]
-    if left:
-        hints.append(hint_of_missing(left[0], resolution.interpreter))
-    return hints
 
 
 def roots_hint(remedy: Remedy, project: Path) -> str:
