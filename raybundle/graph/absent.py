@@ -60,7 +60,8 @@ def sort_misses(
     missing, not_found = [], []
     groups: defaultdict[tuple[int, str], list[Edge]] = defaultdict(list)
     labels = {miss.imported: _label(miss.imported, finder) for miss in closure.misses}
-    settling = Settling(settings, shown, set(labels.values()), closure.installs)
+    site = finder.interpreter.site
+    settling = Settling(settings, shown, set(labels.values()), closure.installs, site)
     for miss in closure.misses:
         label, sureness = labels[miss.imported], loading.of(miss)
         if settling.is_on_nodes(miss, label):
