@@ -247,6 +247,8 @@ class Missing:
     importer: ModuleName
     file: Path
     line: int
+    absent: ModuleName
+    """What is not there: the highest package of `name` that is absent, or itself."""
 
 
 AbsentKind = Literal["function", "optional", "guessed"]
@@ -266,6 +268,8 @@ class Absent:
     """The shortest chain from the driver: the last of its places has the import."""
     lines: tuple[str, ...]
     """The line in each of `files`."""
+    names: tuple[str, ...]
+    """The modules below `name`, or itself, that the places import."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -144,7 +144,7 @@ def resolve_target(request: Request) -> Resolution:
     """
     resolution = resolve_as_is(request)
     if resolution.missing or resolution.obstacles:
-        from raybundle.graph.resolve import require_complete
+        from raybundle.graph.complete import require_complete
 
         require_complete(resolution, _remedy(request, resolution))
     return resolution
@@ -158,8 +158,7 @@ def _remedy(request: Request, resolution: Resolution) -> Remedy | None:
     missing = {each.name for each in resolution.missing}
     places, tried = [], None
     for _ in range(_ROUNDS):
-        names = {str(each.name) for each in resolution.missing}
-        found = find_roots(resolution.project, resolution.interpreter, names)
+        found = find_roots(resolution)
         if not found:
             break
         places += found

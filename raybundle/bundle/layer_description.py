@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from raybundle.graph.cache import ScanCache
     from raybundle.model import Distribution
 
-_FORMAT = 5
+_FORMAT = 6
 """Of what is kept here; another number is another way to describe."""
 _FOLDER = "layers"
 """Of the cache: descriptions by `.dist-info` directory, documents by digest."""

@@ -28,6 +28,12 @@ _FOR_PEOPLE = _SCRIPTS | {
     *("bash-completion", "bash_completion.d", "zsh", "fish"),
 }
 """Folders outside of the site directory whose files no job reads."""
+_TO_READ = re.compile(
+    r"([a-z_-]*licen[cs]es?|copying|copyright|notices?|authors|readme|changelog|changes)"
+    r"([-_.](apache|mit|bsd|l?gpl)[-.0-9]*)?(\.(txt|md|rst|html))?",
+    re.IGNORECASE,
+)
+"""Files outside of the site directory that no job reads."""
 _MACHINE_CODE = (
     *(b"\x7fELF", b"MZ"),
     *(b"\xfe\xed\xfa\xce", b"\xfe\xed\xfa\xcf", b"\xce\xfa\xed\xfe", b"\xcf\xfa\xed\xfe"),
@@ -113,7 +119,8 @@ def start_up_files(metadata: Path) -> list[str]:
 def outside_files(metadata: Path) -> list[str]:
     """Returns the files of a distribution elsewhere than below its site directory, as RECORD spells them.
 
-    Scripts, byte-code, headers, manuals and what desktops, shells and Jupyter look for are no part of a run.
+    Scripts, byte-code, headers, manuals, licences, and what desktops, shells and Jupyter look for are no
+    part of a run.
     """
     found = (
         row[0].replace("\\", "/") for row, place in _parsed(metadata / RECORD) if not _normalised(row, place)
@@ -122,8 +129,8 @@ def outside_files(metadata: Path) -> list[str]:
 
 
 def _is_for_people(path: str) -> bool:
-    folders = path.split("/")[:-1]
-    return path.endswith(".pyc") or not _FOR_PEOPLE.isdisjoint(folders)
+    *folders, name = path.split("/")
+    return path.endswith(".pyc") or not _FOR_PEOPLE.isdisjoint(folders) or bool(_TO_READ.fullmatch(name))
 
 
 def _does_something(file: Path) -> bool:

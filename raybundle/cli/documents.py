@@ -138,6 +138,7 @@ def absent_imports(resolution: Resolution) -> list[dict[str, Any]]:
             "name": each.name,
             "kind": each.kind,
             "count": each.count,
+            "imported": list(each.names),
             "chain": [
                 {"file": str(file), "line": int(line)}
                 for file, line in zip(each.files, each.lines, strict=True)

@@ -132,7 +132,6 @@ def _build() -> tuple[ArgumentParser, dict[str, ArgumentParser]]:
         _add_wait(command, on_interrupt="ask")
         _add_log(command)
         _add_connection(command)
-    _add_ray_environment(submit)
     add("show", "Look into a bundle.").add_argument("ref", metavar="REF")
     export = add("export", "Print what plain Ray needs to run a bundle.")
     export.add_argument("ref", metavar="REF")
@@ -194,6 +193,7 @@ def _add_resolve(parser: ArgumentParser, *, runs: bool = False) -> None:
         group.add_argument(
             "--trace", action="store_true", help="run the target's module body here, and add what it imports"
         )
+    _add_ray_environment(parser)
 
 
 def _add_job(parser: ArgumentParser) -> None:

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from raybundle.cli.console import Console
     from raybundle.model import Resolution
 
+_USAGE = 2
+"""How Python, argparse and click end where the command line is wrong."""
+
 
 def trace_target(arguments: argparse.Namespace, console: Console) -> int:
     """Runs a target as Python does, and writes what it imported into the lock file of its project."""
@@ -36,11 +39,8 @@ def trace_target(arguments: argparse.Namespace, console: Console) -> int:
         raise BundleError(f"{len(resolution.warnings)} warnings, and --strict makes them errors")
     key = trace_lock.target_key(target, request.project)
     entry = trace_lock.make_entry(seen, resolution)
-    if code != 0 and trace_lock.is_empty(entry):
-        raise BundleError(
-            f"the target ended with exit code {code} before it imported anything: {LOCK} is as it was",
-            hint="what it wrote is above; trace a run that succeeds",
-        )
+    if code != 0:
+        _refuse_useless(code, resolution, empty=trace_lock.is_empty(entry))
     entries[key] = trace_lock.joined(entries.get(key) if arguments.keep else None, entry)
     written = trace_lock.write_lock(request.project, entries)
     if console.json_mode:
@@ -59,6 +59,22 @@ def trace_target(arguments: argparse.Namespace, console: Console) -> int:
     else:
         _print(f"{LOCK}: {key}", resolution, console)
     return 0
+
+
+def _refuse_useless(code: int, resolution: Resolution, *, empty: bool) -> None:
+    """Refuses to record a failed run that has shown nothing."""
+    from raybundle.graph.traced import LOCK
+
+    if empty:
+        raise BundleError(
+            f"the target ended with exit code {code} before it imported anything: {LOCK} is as it was",
+            hint="what it wrote is above; trace a run that succeeds",
+        )
+    if code == _USAGE and not traced_edges(resolution):
+        raise BundleError(
+            f"the target ended with exit code {code}, as for a wrong command line: {LOCK} is as it was",
+            hint="what it wrote is above; arguments follow the target: `raybundle trace job.py --epochs 2`",
+        )
 
 
 def _print(what: str, resolution: Resolution, console: Console) -> None:

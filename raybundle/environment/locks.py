@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from raybundle.model import Distribution
 
 _FORMAT = 2
+_SHOWN = 5
+"""Distributions that a warning names."""
 _UV_LOCK = 1
 """The major version of uv.lock that is known; uv refuses another as well."""
 _REMOTE = ("https://", "http://")
@@ -252,7 +254,9 @@ def differences(lock: Lock, distributions: Iterable[Distribution]) -> Iterator[W
     ]
     if differing:
         sync = "`uv sync`" if lock.file.name == "uv.lock" else "an installation from it"
-        text = f"{lock.file.name} and the environment differ: {', '.join(sorted(differing))}"
+        shown = sorted(differing)[:_SHOWN]
+        more = f" and {len(differing) - _SHOWN} more" if len(differing) > _SHOWN else ""
+        text = f"{lock.file.name} and the environment differ: {', '.join(shown)}{more}"
         yield Warning(text, lock.file, None, f"{sync} makes them equal")
 
 

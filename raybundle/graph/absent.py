@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from raybundle.graph.eager import EAGER
 from raybundle.graph.find import Missing as NotFound
+from raybundle.graph.metadata import normalised_name
 from raybundle.graph.names import with_ancestors
 from raybundle.graph.settle import Settling
-from raybundle.model import Absent, Missing, Warning
+from raybundle.model import Absent, Missing, ModuleName, Warning
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator, Mapping
     from pathlib import Path
 
     from raybundle.graph.closure import Closure
@@ -27,10 +29,14 @@ _KINDS: tuple[AbsentKind, ...] = ("function", "optional", "guessed")
 """By how surely they run; the first is for `eager.FUNCTION`."""
 _WORDS: dict[AbsentKind, str] = {"function": "in functions", "optional": "optional", "guessed": "guessed"}
 
-SHOWN = 7
-"""Names in the text of the warning; `--json` has all."""
+_DETAILED = 2
+"""Names of each kind with their places in the text of the warning; `--json` has all."""
+_NAMED = 3
+"""Further names of each kind in it."""
 _STEPS = 3
 """Places of a chain that the text shows."""
+_LISTED = 60
+"""Names in a hint; of more, it says where they are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +60,8 @@ def sort_misses(
     missing, not_found = [], []
     groups: defaultdict[tuple[int, str], list[Edge]] = defaultdict(list)
     labels = {miss.imported: _label(miss.imported, finder) for miss in closure.misses}
-    settling = Settling(settings, shown, set(labels.values()), closure.installs)
+    site = finder.interpreter.site
+    settling = Settling(settings, shown, set(labels.values()), closure.installs, site)
     for miss in closure.misses:
         label, sureness = labels[miss.imported], loading.of(miss)
         if settling.is_on_nodes(miss, label):
@@ -66,11 +73,13 @@ def sort_misses(
         else:
             groups[sureness, label].append(miss)
     absent = tuple(_group(name, kind, groups[kind, name], loading) for kind, name in sorted(groups))
-    return Unresolved(_in_order(missing), absent, _in_order(not_found), settling.on_nodes)
+    return Unresolved(_in_order(missing, labels), absent, _in_order(not_found, labels), settling.on_nodes)
 
 
 def _label(name: str, finder: Finder) -> str:
-    """Return the highest package that is not there."""
+    """Return the highest package that is not there; of a relative import that leads out, itself."""
+    if name.startswith("."):
+        return name
     return next((each for each in with_ancestors(name) if isinstance(finder.find(each), NotFound)), name)
 
 
@@ -78,15 +87,19 @@ def _group(name: str, sureness: int, misses: list[Edge], loading: Loading) -> Ab
     chain = min(map(loading.chain, misses), key=_by_length)
     places = {(each.file, each.line) for each in misses}
     files, lines = tuple(each.file for each in chain), tuple(str(each.line) for each in chain)
-    return Absent(name, _KINDS[sureness - 1], len(places), files, lines)
+    names = tuple(sorted({each.imported for each in misses}))
+    return Absent(name, _KINDS[sureness - 1], len(places), files, lines, names)
 
 
 def _by_length(chain: tuple[Edge, ...]) -> tuple[int, list[tuple[str, int]]]:
     return len(chain), [(str(each.file), each.line) for each in chain]
 
 
-def _in_order(misses: Iterable[Edge]) -> tuple[Missing, ...]:
-    found = {Missing(each.imported, each.importer, each.file, each.line) for each in misses}
+def _in_order(misses: Iterable[Edge], labels: Mapping[ModuleName, str]) -> tuple[Missing, ...]:
+    found = {
+        Missing(each.imported, each.importer, each.file, each.line, ModuleName(labels[each.imported]))
+        for each in misses
+    }
     return tuple(sorted(found, key=lambda each: (str(each.file), each.line, each.name, each.importer)))
 
 
@@ -97,50 +110,78 @@ def with_warning(resolution: Resolution, hint: str = "", hinted: Collection[str]
     """
     if not resolution.absent:
         return resolution
-    ordered = sorted(resolution.absent, key=lambda each: (_KINDS.index(each.kind), -each.count, each.name))
-    lines = [f"{_WORDS[each.kind]}: {_line(each, resolution.project)}" for each in ordered[:SHOWN]]
-    if ordered[SHOWN:]:
-        lines.append(f"and {len(ordered) - SHOWN} more: {', '.join(_left(ordered[SHOWN:]))}")
+    lines = [line for kind in _KINDS for line in _lines(resolution, kind)]
     text = "\n  ".join(["imports that resolve nowhere and may never run", *lines])
-    left = [each.name for each in ordered if each.name not in hinted]
+    left = [each.name for each in resolution.absent if each.name not in hinted]
     hints = [each for each in (hint, hint_of_absent(left) if left else "") if each]
     warning = Warning(text, None, None, "; ".join(hints))
     return replace(resolution, warnings=(*resolution.warnings, warning))
 
 
-def _line(each: Absent, project: Path) -> str:
+def _lines(resolution: Resolution, kind: AbsentKind) -> Iterator[str]:
+    """Yield the line about imports of one kind, if there are any; what most places import comes first."""
+    groups = sorted(
+        (each for each in resolution.absent if each.kind == kind), key=lambda each: (-each.count, each.name)
+    )
+    words = [_detailed(each, resolution.project) for each in groups[:_DETAILED]]
+    words += [f"`{each.name}`" for each in groups[_DETAILED : _DETAILED + _NAMED]]
+    more = len(groups) - len(words)
+    if words:
+        yield f"{_WORDS[kind]}: {', '.join(words)}{f' and {more} more' if more else ''}"
+
+
+def _detailed(each: Absent, project: Path) -> str:
     places = [f"{_shown(file, project)}:{line}" for file, line in zip(each.files, each.lines, strict=True)]
     if len(places) > _STEPS:
         places = [places[0], "…", *places[1 - _STEPS :]]
-    count = f" ({each.count} places)" if each.count > 1 else ""
-    return f"`{each.name}`{count} at {' > '.join(places)}"
-
-
-def _left(groups: Iterable[Absent]) -> Iterator[str]:
-    counts: defaultdict[AbsentKind, int] = defaultdict(int)
-    for each in groups:
-        counts[each.kind] += 1
-    yield from (f"{counts[kind]} {_WORDS[kind]}" for kind in _KINDS if counts[kind])
+    count = f"{each.count} places, first " if each.count > 1 else ""
+    return f"`{each.name}` ({count}at {' > '.join(places)})"
 
 
 def hint_of_absent(names: Iterable[str]) -> str:
-    """Return what settles imports that may never run."""
-    quoted = list(dict.fromkeys(f'"{each}"' for each in names))
-    shown = ", ".join([*quoted[:2], *(["…"] if quoted[2:] else [])])
-    return (
-        f"if the job does without them, `optional = [{shown}]` in [tool.raybundle]; else install them here, "
-        "or name what the nodes have in `cluster-provides`"
-    )
+    """Return what settles imports that may never run: the setting is whole, to be pasted."""
+    known = set(names)
+    named = sorted(each for each in known if not each.startswith("."))
+    hints = []
+    if len(named) > _LISTED:
+        hints.append(
+            f"write those of the {len(named)} names that the job does without into `optional` in "
+            "[tool.raybundle] (`plan --json` lists all in `absent`); install the others here, or name what "
+            "the nodes have in `cluster-provides`"
+        )
+    elif named:
+        hints.append(
+            f"if the job does without them, `optional = {_listed(named)}` in [tool.raybundle]; else install "
+            "them here, or name what the nodes have in `cluster-provides`"
+        )
+    if len(named) < len(known):
+        hints.append("end a relative import that leads out of its package with `# raybundle: ignore`")
+    return "; ".join(hints)
 
 
-def hint_of_missing(missing: Missing, interpreter: Interpreter) -> str:
-    """Return what settles an import that stops the job, the likeliest first."""
-    name = missing.name.partition(".")[0] or missing.name
+def _listed(names: Iterable[str]) -> str:
+    return json.dumps(sorted(names), ensure_ascii=False)
+
+
+def hint_of_missing(missing: Collection[Missing], interpreter: Interpreter) -> str:
+    """Return what settles imports that stop the job, the likeliest first."""
+    absent = sorted({each.absent for each in missing if not each.absent.startswith(".")})
+    names = absent or [next(iter(missing)).name]
+    whole = len(names) <= _LISTED
+    optional = f"optional = {_listed(names)}" if whole else "optional"
+    provided = f"cluster-provides = {_listed(map(normalised_name, names))}" if whole else "cluster-provides"
+    if len(names) == 1:
+        return (
+            f"add the folder that holds `{names[0].partition('.')[0]}` to `roots` in [tool.raybundle], or "
+            f"install its distribution into the environment of {interpreter.executable}; if the job does "
+            f"without it, put `try/except ImportError` around the import, or add `{optional}`; if only the "
+            f"nodes have it, add `{provided}`"
+        )
     return (
-        f"add the folder that holds `{name}` to `roots` in [tool.raybundle], or install its distribution "
-        f"into the environment of {interpreter.executable}; if the job does without it, put "
-        f'`try/except ImportError` around the import, or add `optional = ["{name}"]`; if only the nodes have '
-        "it, name its distribution in `cluster-provides`"
+        "add the folders that hold those of the project to `roots` in [tool.raybundle], or install the "
+        f"distributions of the others into the environment of {interpreter.executable}; if the job does "
+        f"without them, put `try/except ImportError` around the imports, or add `{optional}`; if only the "
+        f"nodes have them, add `{provided}`"
     )
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from raybundle.errors import BundleError, RefusedFileError
 from raybundle.graph.config_files import ConfigFiles
-from raybundle.graph.edges import directory_of, ordered
+from raybundle.graph.edges import Place, directory_of, ordered
 from raybundle.graph.exhaustive import assert_never
 from raybundle.graph.exports import COMPUTED, ELSEWHERE
 from raybundle.graph.find import FirstParty, Namespace, StandardLibrary, ThirdParty
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from raybundle.graph.start import Start
     from raybundle.graph.traced import TracedModule
     from raybundle.graph.widen import Widening
-    from raybundle.model import Deferred, Edge, Rule, Warning
+    from raybundle.model import Edge, Warning
 
 PROVIDED_BY_CLUSTER = frozenset({"ray", "psutil", "colorama"})
 """Top-level names that need not be installed where the bundle is built: Ray, and what its wheel has in
@@ -91,10 +91,10 @@ def follow(start: Start, finder: Finder, sources: Sources, rules_off: Collection
         raise walk.unparsed[start.name]
     parent = start.name.rpartition(".")[0]
     if parent:
-        walk.reach(_Place(start.name, start.found.file, 1, "import"), parent)
+        walk.reach(Place(start.name, start.found.file, 1, "import"), parent)
     for name, rule in start.implied:
         if rule not in rules_off:
-            walk.reach(_Place(start.name, start.found.file, 1, rule, name in start.unsure), name)
+            walk.reach(Place(start.name, start.found.file, 1, rule, name in start.unsure), name)
     walk.run()
     walk.add(start.traced)
     found = {name: each.found for name, each in walk.reached.items()}
@@ -110,16 +110,6 @@ def follow(start: Start, finder: Finder, sources: Sources, rules_off: Collection
         walk.unparsed,
         frozenset(name for facts in walk.facts.values() for name in facts.installs),
     )
-
-
-@dataclass(frozen=True, slots=True)
-class _Place:
-    importer: str
-    file: str
-    line: int
-    rule: Rule
-    optional: bool = False
-    deferred: Deferred = ""
 
 
 @dataclass(slots=True)
@@ -163,7 +153,7 @@ class _Walk:
             importer = self.reached.get(each.importer, self.reached[self.start.name])
             line = each.line if importer.name == each.importer else 1
             if isinstance(importer.found, FirstParty):
-                self.reach(_Place(importer.name, importer.found.file, line, "trace"), each.name)
+                self.reach(Place(importer.name, importer.found.file, line, "trace"), each.name)
             self.run()
             left.remove(each)
 
@@ -210,7 +200,7 @@ class _Walk:
         there = found.is_extension and beside in self.finder.directories.list(directory).files
         return f"{directory}/{beside}" if there else None
 
-    def reach(self, place: _Place, name: str) -> Found:
+    def reach(self, place: Place, name: str) -> Found:
         """Import `name`, and what it stands for in `sys.modules`; return where it was found."""
         other = self.finder.stands_for(name)
         found = self._reach(place, name, may_be_missing=other is not None)
@@ -219,7 +209,7 @@ class _Walk:
         there = self._reach(place, other)
         return there if isinstance(found, NotFound) else found
 
-    def _reach(self, place: _Place, name: str, *, may_be_missing: bool = False) -> Found:
+    def _reach(self, place: Place, name: str, *, may_be_missing: bool = False) -> Found:
         """Import `name` and its ancestors as Python would."""
         found = self.finder.find(name)
         if isinstance(found, StandardLibrary):
@@ -232,7 +222,7 @@ class _Walk:
             self._miss(place, name)
         return found
 
-    def _record(self, place: _Place, name: str, found: Found) -> None:
+    def _record(self, place: Place, name: str, found: Found) -> None:
         match found:
             case FirstParty():
                 self.take(name, found)
@@ -248,15 +238,15 @@ class _Walk:
                 assert_never(other)
         self._edge(place, name)
 
-    def _edge(self, place: _Place, name: str) -> None:
-        self.edges.add(_row(place, name))
+    def _edge(self, place: Place, name: str) -> None:
+        self.edges.add(place.row(name))
 
-    def _miss(self, place: _Place, name: str) -> None:
+    def _miss(self, place: Place, name: str) -> None:
         if name.partition(".")[0] in PROVIDED_BY_CLUSTER:
             return
         if place.optional:
             self._edge(place, name)
-        self.misses.add(_row(place, name))
+        self.misses.add(place.row(name))
 
     def _configs_beside(self, name: str, found: FirstParty) -> None:
         of_package = found.is_package or "." in name
@@ -273,7 +263,7 @@ class _Walk:
         self.configs[file] = beside
         for each in self.sources.config_of(file).imports:
             for name in self.sources.widening.names(each, each.name):
-                self.reach(_Place(directory_of(beside), file, each.line, "config-file"), name)
+                self.reach(Place(directory_of(beside), file, each.line, "config-file"), name)
 
     def _follow(self, name: str, found: FirstParty, facts: Facts) -> None:
         package = self._package_of(name, found)
@@ -281,7 +271,7 @@ class _Walk:
             if each.rule in self.rules_off:
                 continue
             optional = self._is_optional(name, each, package)
-            place = _Place(name, found.file, each.line, each.rule, optional, each.deferred)
+            place = Place(name, found.file, each.line, each.rule, optional, each.deferred)
             match each.rule:
                 case "attribute":
                     self._attributes(place, absolute(each.name, package), each.names)
@@ -294,7 +284,7 @@ class _Walk:
                 case _:
                     self._widen(place, each, package)
 
-    def _widen(self, place: _Place, each: Import, package: str | None) -> None:
+    def _widen(self, place: Place, each: Import, package: str | None) -> None:
         base = absolute(each.name, package)
         if base is None:
             self._note_unknown(place, f"{each.rule} {each.name}", ANY)
@@ -306,7 +296,7 @@ class _Walk:
             for name in self.sources.widening.names(each, base):
                 self.reach(place, name)
 
-    def _stub(self, place: _Place, package: str | None) -> None:
+    def _stub(self, place: Place, package: str | None) -> None:
         """Follow the imports of the type stub beside a file (`lazy_loader.attach_stub`)."""
         directory, _, name = f"{place.file}i".rpartition(sep)
         if name in self.finder.directories.list(directory).files:
@@ -314,7 +304,7 @@ class _Walk:
                 if each.rule == "import":
                     self._import(place, each, package)
 
-    def _note_unknown(self, place: _Place, text: str, pattern: str) -> None:
+    def _note_unknown(self, place: Place, text: str, pattern: str) -> None:
         self.unknown.add(Unknown(ModuleName(place.importer), Path(place.file), place.line, text, pattern))
         self.warnings.add(unknown_import(Path(place.file), place.line, text))
 
@@ -333,7 +323,7 @@ class _Walk:
         names = (absolute(name, package) for name in each.instead_of)
         return all(name and not isinstance(self.finder.find(name), NotFound) for name in names)
 
-    def _import(self, place: _Place, each: Import, package: str | None) -> None:
+    def _import(self, place: Place, each: Import, package: str | None) -> None:
         base = absolute(each.name, package)
         if base is None:
             self._miss(place, each.name + (each.names[0] if each.name.endswith(".") else ""))
@@ -349,7 +339,7 @@ class _Walk:
                 self._members(place, name, found, each.names)
 
     def _third_party_members(
-        self, place: _Place, base: str, found: ThirdParty, names: tuple[str, ...]
+        self, place: Place, base: str, found: ThirdParty, names: tuple[str, ...]
     ) -> None:
         """`from base import names`: what submodules of a distribution need is needed too."""
         for name in names:
@@ -358,7 +348,7 @@ class _Walk:
                 self._record(place, f"{base}.{name}", member)
 
     def _members(
-        self, place: _Place, base: str, found: FirstParty | Namespace, names: tuple[str, ...]
+        self, place: Place, base: str, found: FirstParty | Namespace, names: tuple[str, ...]
     ) -> None:
         """`from base import names`: those that are submodules; a namespace package has nothing else."""
         if names == ("*",):
@@ -388,7 +378,7 @@ class _Walk:
                 names.add(each)
         return names
 
-    def _attributes(self, place: _Place, base: str | None, names: tuple[str, ...]) -> None:
+    def _attributes(self, place: Place, base: str | None, names: tuple[str, ...]) -> None:
         base = (self.finder.stands_for(base) or base) if base else None
         found = self.finder.find(base) if base else NotFound()
         for name in names:
@@ -398,10 +388,6 @@ class _Walk:
             found = self.finder.find(base)
             if isinstance(found, FirstParty) or (isinstance(found, Namespace) and found.first_party):
                 self.reach(place, base)
-
-
-def _row(place: _Place, name: str) -> Row:
-    return (place.importer, name, place.file, place.line, place.rule, place.optional, place.deferred)
 
 
 def _is_source(found: FirstParty) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from os import sep
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +18,22 @@ if TYPE_CHECKING:
 
     Row = tuple[str, str, str, int, Rule, bool, Deferred]
     """The fields of an edge, before its file is a path; a configuration file's importer is its directory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where something is imported, by which rule."""
+
+    importer: str
+    file: str
+    line: int
+    rule: Rule
+    optional: bool = False
+    deferred: Deferred = ""
+
+    def row(self, imported: str) -> Row:
+        """Return the edge from here to what is imported."""
+        return (self.importer, imported, self.file, self.line, self.rule, self.optional, self.deferred)
 
 
 def directory_of(file: str) -> str:

@@ -7,30 +7,28 @@ from __future__ import annotations
 
 import json
 import os
+from collections import defaultdict
 from dataclasses import dataclass
 from os.path import join
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from raybundle.graph.absent import hint_of_missing
 from raybundle.graph.directories import Directories
-from raybundle.graph.find import Finder, FirstParty, Namespace, holds_modules
+from raybundle.graph.find import Finder, FirstParty, Missing, Namespace, holds_modules
 from raybundle.graph.git_ignored import git_ignored, repository_of
+from raybundle.graph.names import with_ancestors
 from raybundle.graph.ray_names import RAY_NAMES, RAY_TRIES
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
 
-    from raybundle.model import Interpreter, Resolution
+    from raybundle.model import Resolution
 
 _DIRECTORIES = 20_000
 """Directories that are looked into for a file of the right name; a second or so."""
 
 _FEW = 2_000
 """The same, where the job may do without it."""
-
-_HIDES = 2
-"""Oddness of a folder that would hide modules of Python or Ray."""
 
 _NOT_OURS = ("__pycache__", "node_modules", "site-packages")
 
@@ -108,21 +106,52 @@ def _walk(top: str, most: int) -> Iterator[tuple[str, list[str], list[str]]]:
         yield directory, names, files
 
 
-def find_roots(
-    project: Path, interpreter: Interpreter, names: Collection[str], most: int = _DIRECTORIES
-) -> list[Place]:
-    """Return places of the modules `names` in the project, in as few roots as can be."""
+def find_roots(resolution: Resolution) -> list[Place]:
+    """Return places of the missing modules in the project, in as few roots as can be.
+
+    A folder in a regular package is a root only if it alone has the module, and nothing imports that by the
+    name that it has in the package.
+    """
+    names = {str(each.name) for each in resolution.missing}
     by_root: dict[str, list[Place]] = {}
-    for place in elsewhere(project, names, most):
-        finder = Finder((os.path.normpath(join(project, place.root)),), interpreter)
-        if isinstance(finder.find(place.name), (FirstParty, Namespace)):
+    for place in elsewhere(resolution.project, names):
+        if _is_there(resolution, place):
             by_root.setdefault(place.root, []).append(place)
+    by_root = {each: places for each, places in by_root.items() if not hides_imports(resolution, each)}
+    return _fewest(resolution, _outside_of_packages(resolution, by_root))
+
+
+def _finder(resolution: Resolution, root: str) -> Finder:
+    return Finder((os.path.normpath(join(resolution.project, root)),), resolution.interpreter)
+
+
+def _is_there(resolution: Resolution, place: Place) -> bool:
+    """Return whether its root has the module; of a namespace package also what is imported below it."""
+    finder = _finder(resolution, place.root)
+    found = finder.find(place.name)
+    below = (name for name in _unresolved(resolution) if name.startswith(f"{place.name}."))
+    return isinstance(found, FirstParty) or (
+        isinstance(found, Namespace) and not any(isinstance(finder.find(name), Missing) for name in below)
+    )
+
+
+def _outside_of_packages(resolution: Resolution, by_root: dict[str, list[Place]]) -> dict[str, list[Place]]:
+    inside = {each for each in by_root if is_in_package(resolution.project, each)}
+    found = {place.name for each, places in by_root.items() if each not in inside for place in places}
+    reached = {each.file for each in resolution.modules}
+    kept = {
+        each: [place for place in places if place.name not in found and place.file not in reached]
+        if each in inside
+        else places
+        for each, places in by_root.items()
+    }
+    return {each: places for each, places in kept.items() if places}
+
+
+def _fewest(resolution: Resolution, by_root: dict[str, list[Place]]) -> list[Place]:
     chosen: list[Place] = []
     while by_root:
-        root = min(
-            by_root,
-            key=lambda each: (-len(by_root[each]), *_oddness(project, each, interpreter.stdlib_names)),
-        )
+        root = min(by_root, key=lambda each: (-len(by_root[each]), *_oddness(resolution, each)))
         chosen += by_root.pop(root)
         known = {each.name for each in chosen}
         rest = {
@@ -132,39 +161,79 @@ def find_roots(
     return chosen
 
 
-def _oddness(project: Path, root: str, library: frozenset[str]) -> tuple[int, int, str]:
-    """Return a key that puts folders last that would hide what Python and Ray import, or are packages."""
-    listing = Directories().list(str(project / root))
+def is_in_package(project: Path, root: str) -> bool:
+    """Return whether a folder, relative to the project, is a regular package or inside one."""
+    directory = os.path.normpath(join(project, root))
+    while not project.is_relative_to(directory):
+        if os.path.isfile(join(directory, "__init__.py")):
+            return True
+        directory = directory.rpartition(os.sep)[0]
+    return False
+
+
+def is_remedy(resolution: Resolution, place: Place) -> bool:
+    """Return whether its root, added to the path, has the module and does no harm."""
+    return (
+        _is_there(resolution, place)
+        and not is_in_package(resolution.project, place.root)
+        and not hides_imports(resolution, place.root)
+    )
+
+
+def hides_imports(resolution: Resolution, root: str) -> bool:
+    """Return whether a folder, as a root, would stand in for packages that the job imports.
+
+    A helper of a project often has the name of the library that it is for: `utils/vllm` has no `vllm.engine`.
+    """
+    finder = _finder(resolution, root)
+    third_party = {name.partition(".")[0] for each in resolution.distributions for name in each.modules}
+    if any(isinstance(finder.find(name), FirstParty) for name in third_party):
+        return True
+    return any(
+        isinstance(finder.find(name), Missing)
+        and any(isinstance(finder.find(each), FirstParty) for each in with_ancestors(name))
+        for name in _unresolved(resolution)
+    )
+
+
+def _unresolved(resolution: Resolution) -> set[str]:
+    names = {str(each.name) for each in (*resolution.missing, *resolution.not_found)}
+    names.update(name for each in resolution.absent for name in each.names)
+    return {name for name in names if not name.startswith(".")}
+
+
+def _oddness(resolution: Resolution, root: str) -> tuple[int, int, str]:
+    """Return a key that puts folders last that would hide what Python and Ray import."""
+    listing = Directories().list(str(resolution.project / root))
     inside = {each.removesuffix(".py") for each in listing.files | listing.directories}
-    odd = _HIDES * bool(inside & (library | RAY_NAMES | RAY_TRIES)) + ("__init__" in inside)
-    return odd, root.count("/"), root
+    hidden = resolution.interpreter.stdlib_names | RAY_NAMES | RAY_TRIES
+    return int(not inside.isdisjoint(hidden)), root.count("/"), root
 
 
 def remedy_of_absent(resolution: Resolution, declared: Iterable[str]) -> Remedy | None:
     """Return roots that have what functions import and the path does not have, untried.
 
-    Folders are left out that would hide what Python or Ray import.
+    They have all that is imported of it. Folders of packages are left out, and those that would hide what
+    Python, Ray or the job import.
     """
-    interpreter, project = resolution.interpreter, resolution.project
+    project, imported = resolution.project, defaultdict[str, set[str]](set)
+    for each in resolution.absent:
+        imported[each.name].update(each.names)
     names = {each.name for each in resolution.absent if each.kind == "function" and "." not in each.name}
-    places = [
-        each
-        for each in find_roots(project, interpreter, names, _FEW)
-        if _oddness(project, each.root, interpreter.stdlib_names)[0] < _HIDES
-    ]
+    by_root: dict[str, list[Place]] = {}
+    for place in elsewhere(project, names, _FEW):
+        find = _finder(resolution, place.root).find
+        if (
+            all(isinstance(find(name), FirstParty) for name in imported[place.name])
+            and not is_in_package(project, place.root)
+            and not _oddness(resolution, place.root)[0]
+            and not hides_imports(resolution, place.root)
+        ):
+            by_root.setdefault(place.root, []).append(place)
+    places = _fewest(resolution, by_root)
     roots = (*(each for each in declared if each != str(project)), *(each.root for each in places))
     found = frozenset(each.name for each in places)
     return Remedy(tuple(dict.fromkeys(roots)), tuple(places), found) if places else None
-
-
-def hints_for(resolution: Resolution, remedy: Remedy | None) -> list[str]:
-    """Return what to do about the missing imports of a resolution."""
-    settled = remedy.settled if remedy else frozenset()
-    hints = [roots_hint(remedy, resolution.project)] if remedy and settled else []
-    left = [each for each in resolution.missing if each.name not in settled]
-    if left:
-        hints.append(hint_of_missing(left[0], resolution.interpreter))
-    return hints
 
 
 def roots_hint(remedy: Remedy, project: Path) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from raybundle.graph.absence import Evidence
 from raybundle.graph.conditions import environment_of
-from raybundle.graph.elsewhere import elsewhere
+from raybundle.graph.elsewhere import elsewhere, is_remedy
 from raybundle.graph.find import Finder, FirstParty, Missing, Namespace, StandardLibrary, ThirdParty
 from raybundle.graph.mentions import in_order, mentions
 from raybundle.graph.metadata import Installed
@@ -38,7 +38,7 @@ def gather(
     found = finder.find(name)
     absent = isinstance(found, (Missing, StandardLibrary))
     places = tuple(elsewhere(resolution.project, {name})) if isinstance(found, Missing) else ()
-    roots = [each for each in places if not _is_package(resolution.project / each.root)]
+    roots = [each for each in places if is_remedy(resolution, each)]
     siblings = {*_siblings(name, finder)} if isinstance(found, Missing) else set()
     siblings.update(_names_of((str(each.file) for each in places), finder))
     return Evidence(
@@ -101,10 +101,6 @@ def _taken(name: str, entry: str, finder: Finder) -> str:
             case _:
                 continue
     return "another file"
-
-
-def _is_package(directory: Path) -> bool:
-    return (directory / "__init__.py").is_file()
 
 
 def name_under(file: str, finder: Finder) -> tuple[str, str] | None:

@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from raybundle.errors import BundleError, UnresolvedImportError
 from raybundle.graph.absent import sort_misses, with_warning
 from raybundle.graph.archive_paths import refuse_composed_twins
 from raybundle.graph.archives import archives_on, no_directories, split_archive
@@ -38,12 +37,11 @@ from raybundle.graph.driver import (
 )
 from raybundle.graph.driver_path import declared_roots
 from raybundle.graph.eager import EAGER, loading_of, refuse_unparsed
-from raybundle.graph.elsewhere import hints_for, remedy_of_absent, roots_hint
+from raybundle.graph.elsewhere import remedy_of_absent, roots_hint
 from raybundle.graph.entry_points import EntryPoints, own_metadata
 from raybundle.graph.generated import Generated, facts_of, relocated, source_of
 from raybundle.graph.git_ignored import repository_of
 from raybundle.graph.notices import (
-    PY_MODULES,
     of_hidden_in_project,
     of_shadowed_library,
     refused_in,
@@ -71,13 +69,12 @@ if TYPE_CHECKING:
     from raybundle.graph.data_files import Candidate
     from raybundle.graph.declared import Declared
     from raybundle.graph.eager import Loading
-    from raybundle.graph.elsewhere import Remedy
     from raybundle.graph.find import Finder, FirstParty
     from raybundle.graph.start import Start
     from raybundle.model import Interpreter, Target, Warning
 
 
-__all__ = ["Recorded", "ResolveSettings", "finder_of", "require_complete", "resolve", "resolve_recorded"]
+__all__ = ["Recorded", "ResolveSettings", "finder_of", "resolve", "resolve_recorded"]
 
 _ROUNDS = 8
 """Walks at most: a module that is found by an edit of another may edit the path as well."""
@@ -354,37 +351,6 @@ def finder_of(resolution: Resolution, roots: Iterable[str], cwd: Path) -> Finder
     return find_start(path, interpreter, made_script(target, project, interpreter))[0]
 
 
-def require_complete(resolution: Resolution, remedy: Remedy | None = None) -> None:
-    """Refuse a resolution in which imports resolve nowhere, or of which distributions cannot travel.
-
-    Args:
-        resolution: what is to be complete.
-        remedy: roots with which more imports resolve, for the hint.
-
-    Raises:
-        UnresolvedImportError: lists all of them with file and line.
-        BundleError: the same, where no import is among them.
-    """
-    missing, obstacles = resolution.missing, resolution.obstacles
-    lines = [
-        f"cannot find `{each.name}`, imported at {_shown(each.file, resolution.project)}:{each.line}"
-        for each in missing
-    ]
-    lines += [
-        f"{each.text}, {'given' if each.text == PY_MODULES else 'imported'} at "
-        f"{_shown(each.file, resolution.project)}:{each.line}"
-        if each.file
-        else each.text
-        for each in obstacles
-    ]
-    hints = list(dict.fromkeys(each.hint for each in obstacles if each.hint))
-    if missing:
-        hints[:0] = hints_for(resolution, remedy)
-    if lines:
-        kind = UnresolvedImportError if missing else BundleError
-        raise kind("\n".join(lines), hint="\n".join(hints))
-
-
 def _sources(work: _Work) -> Sources:
     finder, scanner = work.finder, work.scanner
 
@@ -398,7 +364,3 @@ def _sources(work: _Work) -> Sources:
 
     widening = Widening(finder, scanner.mentions, work.entry_points.values)
     return Sources(facts_of(scanner, work.made), scanner.config, configs_beside, widening, scanner.quotes)
-
-
-def _shown(file: Path, project: Path) -> str:
-    return str(file.relative_to(project) if file.is_relative_to(project) else file)

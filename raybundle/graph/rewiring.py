@@ -108,8 +108,8 @@ class Rewiring:
             yield Warning(text, Path(file), line, hint)
         elif not possible:
             hint = (
-                "if it adds a directory of this project, add that to `roots` in [tool.raybundle]; "
-                f"then end this with {_IGNORE}"
+                "if it adds a directory of this project, add that to `roots` in [tool.raybundle]; then, or "
+                f"if it adds none, end this with {_IGNORE}"
             )
             yield Warning("cannot evaluate this change of `sys.path`", Path(file), line, hint)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from raybundle.graph.eager import EAGER
-from raybundle.graph.metadata import normalised_name
+from raybundle.graph.metadata import Installed, normalised_name
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -26,12 +26,14 @@ class Settling:
     """All that is absent."""
     literal: Collection[str] = ()
     """Distributions that a runtime_env in the code installs, for tasks and actors."""
+    site: tuple[str, ...] = ()
+    """The site-packages directories."""
     on_nodes: dict[str, list[Edge]] = field(default_factory=dict)
     """By name in `cluster-provides`, the imports that it settles."""
 
     def is_on_nodes(self, miss: Edge, label: str) -> bool:
         """Return whether the nodes have what is absent as `label`, and note what imports it."""
-        provided = self._named(self.settings.cluster_provides, label)
+        provided = self._named(self.settings.cluster_provides, label) or self._around(label)
         for name in provided:
             self.on_nodes.setdefault(name, []).append(miss)
         return bool(provided)
@@ -49,6 +51,13 @@ class Settling:
         """Return the distributions that bring `label`; of one that is absent by its own name, only that."""
         exact = {normalised_name(each) for each in self.labels} - {normalised_name(label)}
         return [each for each in names if brings(each, label) and each not in exact]
+
+    def _around(self, label: str) -> list[str]:
+        """Return the distributions, not installed here, that are named like a package around `label`."""
+        module = f"{normalised_name(label)}-"
+        names = [each for each in self.settings.cluster_provides if module.startswith(f"{each}-")]
+        installed = Installed(self.site).by_name if names else {}
+        return [each for each in names if each not in installed]
 
 
 def brings(distribution: str, module: str) -> bool:

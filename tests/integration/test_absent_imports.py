@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -9,8 +11,9 @@ import pytest
 from raybundle.errors import BundleError, UnresolvedImportError
 from raybundle.graph.absence import Evidence, absence
 from raybundle.graph.cache import ScanCache
+from raybundle.graph.complete import require_complete
 from raybundle.graph.find import Missing as NotFound
-from raybundle.graph.resolve import ResolveSettings, require_complete, resolve
+from raybundle.graph.resolve import ResolveSettings, resolve
 from raybundle.model import Resolution, ScriptTarget
 from tests.support.small_project import interpreter, tree
 
@@ -233,15 +236,68 @@ def test_the_shortest_of_the_surest_chains_is_shown(work: Path) -> None:
     ]
 
 
-def test_there_is_one_warning_of_ten_lines_at_most(work: Path) -> None:
+def test_there_is_one_warning_with_a_line_for_each_way(work: Path) -> None:
     functions = "".join(f"  import absent_{number}.sub\n" for number in range(20))
     files = {"job.py": f"def f():\n{functions}  import absent_3\n{FAST}", "fast.py": "import absent_99"}
     [warning] = resolved(tree(work / "p", files)).warnings
-    lines = warning.text.splitlines()
 
-    assert lines[1] == "  in functions: `absent_3` (2 places) at job.py:5"
-    assert lines[-1] == "  and 14 more: 13 in functions, 1 optional"
-    assert len(lines) + 1 <= 10
+    assert warning.text.splitlines() == [
+        "imports that resolve nowhere and may never run",
+        (
+            "  in functions: `absent_3` (2 places, first at job.py:5), `absent_0` (at job.py:2), `absent_1`, "
+            "`absent_10`, `absent_11` and 15 more"
+        ),
+        "  optional: `absent_99` (at job.py:24 > fast.py:1)",
+    ]
+
+
+@pytest.mark.parametrize("number", [20, 61])
+def test_the_hint_of_the_warning_settles_all_of_them(work: Path, number: int) -> None:
+    functions = "".join(f"  import absent_{each}.sub\n" for each in range(number))
+    root = tree(work / "p", {"job.py": f"def f():\n{functions}"})
+    found = resolved(root)
+    [warning] = found.warnings
+
+    pasted = re.findall(r"`optional = (\[[^]]*\])`", warning.hint or "")
+    listed = tuple(json.loads(pasted[0])) if pasted else tuple(each.name for each in found.absent)
+
+    assert bool(pasted) == (number == 20)
+    assert pasted or "`plan --json` lists all in `absent`" in (warning.hint or "")
+    assert resolved(root, ResolveSettings(optional=listed)).warnings == ()
+
+
+def test_the_hint_about_a_relative_import_that_leads_out_settles_it(work: Path) -> None:
+    root = tree(work / "p", {"job.py": "def f():\n  from ..up import x\n  import absent_a\n"})
+    hint = resolved(root).warnings[0].hint or ""
+
+    assert '`optional = ["absent_a"]`' in hint
+    assert "with `# raybundle: ignore`" in hint
+    tree(root, {"job.py": "def f():\n  from ..up import x  # raybundle: ignore\n  import absent_a\n"})
+    assert resolved(root, ResolveSettings(optional=("absent_a",))).warnings == ()
+
+
+def test_the_error_has_a_line_for_each_package_that_is_absent(work: Path) -> None:
+    files = {
+        "job.py": "import absent_a.core\nimport absent_b\nimport absent_a.more, pkg.one\nimport pkg.two\n",
+        "pkg/__init__.py": "import absent_a\n",
+    }
+    root = tree(work / "p", files)
+    with pytest.raises(UnresolvedImportError) as error:
+        require_complete(resolved(root))
+
+    assert str(error.value).splitlines() == [
+        "cannot find `absent_a.core`, imported at job.py:1 and 2 more places",
+        "cannot find `absent_b`, imported at job.py:2",
+        "cannot find `pkg.one`, imported at job.py:3",
+        "cannot find `pkg.two`, imported at job.py:4",
+    ]
+    hint = error.value.hint or ""
+    optional, provided = (
+        tuple(json.loads(re.findall(rf"`{setting} = (\[[^]]*\])`", hint)[0]))
+        for setting in ("optional", "cluster-provides")
+    )
+    require_complete(resolved(root, ResolveSettings(optional=optional)))
+    require_complete(resolved(root, ResolveSettings(cluster_provides=provided)))
 
 
 @pytest.mark.parametrize("name", ["absent_hub", "absent_hub.client"])

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from raybundle.graph.cache import ScanCache
-from raybundle.graph.resolve import ResolveSettings, require_complete, resolve
+from raybundle.graph.complete import require_complete
+from raybundle.graph.resolve import ResolveSettings, resolve
 from raybundle.model import Resolution, ScriptTarget
 from tests.support.small_project import interpreter, tree
 

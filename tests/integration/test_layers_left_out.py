@@ -80,11 +80,13 @@ def test_a_namespace_file_that_does_something_else_is_spoken_of(tmp_path: Path) 
 
 def test_files_outside_of_site_packages_that_a_job_could_need_are_said_to_be_left_out(tmp_path: Path) -> None:
     rows = [
-        *("../../libomp.so,,", "../../../share/odd/grid.bin,,", "/etc/passwd,,"),
+        *("../../libomp.so,,", "/etc/passwd,,"),
         *("../../../bin/odd,,", "../../../share/man/man1/odd.1,,", "/cache/odd.cpython-311.pyc,,"),
+        *("../../../LICENSE,,", "../../../THIRD_PARTY_LICENSES,,", "../../share/odd/Notice.txt,,"),
+        *("../../../LICENSE-MIT,,", "../../../COPYING,,", "../../../share/odd/license.key,,"),
         "../../../etc/jupyter/odd.json,,",
     ]
     each = install(tmp_path / "site", "odd", {"odd.py": b""}, rows=rows)
-    expected = "../../../share/odd/grid.bin, ../../libomp.so, /etc/passwd"
+    expected = "../../../share/odd/license.key, ../../libomp.so, /etc/passwd"
 
     assert texts([each], tmp_path) == [f"{expected} of odd 1.0 lies outside of site-packages and is left out"]

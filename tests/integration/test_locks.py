@@ -265,6 +265,17 @@ def test_a_difference_to_the_environment_is_one_warning_about_what_travels(clien
     assert versions(found) == {"alpha": "1.0", "beta": "1.0", "same": "1.0"}
 
 
+def test_many_differences_are_counted(client: Client) -> None:
+    names = [f"pkg{number}" for number in range(7)]
+    travelling = [client.install(f"{name}-1.0") for name in names]
+    written(client.project, "requirements.txt", "".join(f"{name}==2.0\n" for name in names))
+
+    [warning] = client.equipped(*travelling).warnings
+
+    shown = ", ".join(f"{name} 2.0 (installed: 1.0)" for name in names[:5])
+    assert warning.text == f"requirements.txt and the environment differ: {shown} and 2 more"
+
+
 def test_for_another_platform_the_lock_decides_versions_and_the_graph_what_travels(client: Client) -> None:
     alpha = client.install("alpha-1.0", requires=["beta"])
     for name in ("alpha-1.1", "beta-1.0", "beta-2.0", "unused-3"):

@@ -172,6 +172,79 @@ def test_the_warning_about_what_functions_import_names_its_folder(work: Workplac
     assert "roots = [" not in after.stderr
 
 
+HELPERS = {
+    "in a package": {"pkg/utils/__init__.py": "", "pkg/utils/vllm/__init__.py": "PATCH = 1\n"},
+    "in a folder of a package": {"pkg/third_party/vllm/__init__.py": "PATCH = 1\n"},
+    "beside it": {"patches/vllm/__init__.py": "PATCH = 1\n"},
+    "a module": {"patches/vllm.py": "PATCH = 1\n"},
+    "with a part": {"patches/vllm/__init__.py": "", "patches/vllm/engine/__init__.py": ""},
+    "scripts": {"examples/vllm/serve.py": ""},
+}
+IMPORTS = "import vllm\nimport vllm.engine.arg_utils\n"
+
+
+@pytest.mark.parametrize("files", HELPERS.values(), ids=[*HELPERS])
+@pytest.mark.parametrize("indent", ["", "    "], ids=["error", "warning"])
+def test_a_helper_with_the_name_of_a_library_is_no_root(
+    work: Workplace, files: dict[str, str], indent: str
+) -> None:
+    lines = "".join(f"{indent}{line}\n" for line in IMPORTS.splitlines())
+    run = f"import pkg.other\ndef go():\n    pass\n{lines}"
+    project = tree(
+        work.directory / "p",
+        {"job.py": "import pkg.run\n", "pkg/__init__.py": "", "pkg/run.py": run, **files},
+    )
+    (project / "pkg/other.py").touch()
+
+    done = work.raybundle("plan", "job.py", cwd=project)
+    why = work.raybundle("why", "job.py", "vllm", cwd=project)
+
+    assert done.returncode == (0 if indent else 3)
+    assert "vllm" in done.stderr
+    assert "roots = [" not in done.stderr
+    assert "roots = [" not in why.stdout + why.stderr
+
+
+@pytest.mark.parametrize(
+    "source", ["def go():\n    import vllm\n", "import vllm\n"], ids=["warning", "error"]
+)
+def test_a_helper_that_its_package_imports_is_no_root_for_the_bare_name(work: Workplace, source: str) -> None:
+    files = {
+        "job.py": f"import pkg.utils.vllm\n{source}",
+        "pkg/__init__.py": "",
+        "pkg/utils/__init__.py": "",
+        "pkg/utils/vllm/__init__.py": "",
+    }
+    project = tree(work.directory / "p", files)
+
+    assert "roots = [" not in work.raybundle("plan", "job.py", cwd=project).stderr
+
+
+def test_a_folder_beside_a_package_is_named_before_one_in_it(work: Workplace) -> None:
+    files = {
+        "job.py": "import pkg\nimport one\nimport two\n",
+        "pkg/__init__.py": "",
+        "pkg/one.py": "",
+        "pkg/two.py": "",
+        "libs/one.py": "",
+    }
+    project = tree(work.directory / "p", files)
+
+    assert follow(refused(work, project, "job.py"), project) == ["libs", "pkg"]
+    assert work.raybundle("plan", "job.py", cwd=project).returncode == 0
+
+
+def test_a_library_that_only_functions_import_is_found_whole_in_a_folder(work: Workplace) -> None:
+    source = "def go():\n    from helpers.deep.one import x\n    import helpers\n"
+    files = {"job.py": source, "libs/helpers/__init__.py": "", "libs/helpers/deep/one.py": "x = 1\n"}
+    project = tree(work.directory / "p", files)
+
+    said = work.raybundle("plan", "job.py", cwd=project).stderr
+
+    assert follow(said, project) == ["libs"]
+    assert {"helpers", "helpers.deep.one"} < modules(work, project, "job.py")
+
+
 def test_the_warning_ends_with_its_hint(work: Workplace) -> None:
     files = {"job.py": "def later():\n    import helper\n", "libs/helper.py": ""}
     project = tree(work.directory / "p", files)

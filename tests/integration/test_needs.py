@@ -4,7 +4,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from raybundle.errors import UsageError
+from raybundle.errors import UnresolvedImportError, UsageError
+from raybundle.graph.complete import require_complete
+from raybundle.graph.metadata import normalised_name
 from raybundle.graph.reasons import reasons_of
 from tests.support.site_packages import SitePackages, travelling
 
@@ -296,6 +298,35 @@ def test_a_slip_in_cluster_provides_is_refused(site: SitePackages, named: str, m
         site.resolved("import sklearn\n", cluster_provides=(named,))
 
     assert raised.value.hint == f"did you mean `{meant}`?"
+
+
+@pytest.mark.parametrize(
+    "given", ["", "opentelemetry-exporter-otlp", "opentelemetry.exporter.otlp.proto.grpc"]
+)
+def test_a_part_of_a_namespace_is_named_as_its_distribution_or_what_requires_it(
+    site: SitePackages, given: str
+) -> None:
+    parts = {f"opentelemetry/{each}/__init__.py": "" for each in ("exporter/otlp/proto/common", "sdk")}
+    site.install("opentelemetry_exporter_otlp_proto_common-1.0", parts)
+    proto = "import opentelemetry.exporter.otlp.proto"
+    job = f"{proto}.common\n{proto}.grpc.exporter\n"
+    with pytest.raises(UnresolvedImportError) as raised:
+        require_complete(site.resolved(job))
+    hinted = '`cluster-provides = ["opentelemetry-exporter-otlp-proto-grpc"]`'
+    assert hinted in (raised.value.hint or "")
+
+    name = normalised_name(given) or "opentelemetry-exporter-otlp-proto-grpc"
+    resolution = site.resolved(job, cluster_provides=(name,))
+
+    require_complete(resolution)
+    assert [each.name for each in resolution.distributions if each.provided_by == "cluster"] == [name]
+
+
+def test_a_distribution_that_is_here_without_a_module_does_not_settle_it(site: SitePackages) -> None:
+    site.install("tools-1.0", {"tools/core/__init__.py": ""})
+    resolution = site.resolved("import tools.absent\n", cluster_provides=("tools",))
+
+    assert [each.name for each in resolution.missing] == ["tools.absent"]
 
 
 def test_a_template_that_looks_like_an_import_without_end_costs_nothing(site: SitePackages) -> None:

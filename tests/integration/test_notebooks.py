@@ -13,9 +13,10 @@ import pytest
 
 from raybundle.errors import BundleError, UnresolvedImportError
 from raybundle.graph.cache import ScanCache
+from raybundle.graph.complete import require_complete
 from raybundle.graph.interpreter import describe
 from raybundle.graph.notebook import notebook_script
-from raybundle.graph.resolve import ResolveSettings, require_complete, resolve
+from raybundle.graph.resolve import ResolveSettings, resolve
 from raybundle.model import NotebookTarget
 
 if TYPE_CHECKING:

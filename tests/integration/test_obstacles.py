@@ -7,7 +7,7 @@ import pytest
 from raybundle.environment.platforms import parse_platform
 from raybundle.environment.target import TargetTag, as_on_target
 from raybundle.errors import BundleError, UnresolvedImportError
-from raybundle.graph.resolve import require_complete
+from raybundle.graph.complete import require_complete
 from tests.support.site_packages import SitePackages, travelling
 
 if TYPE_CHECKING:

@@ -12,8 +12,9 @@ import pytest
 
 from raybundle.graph.answers import answer
 from raybundle.graph.cache import ScanCache
+from raybundle.graph.complete import require_complete
 from raybundle.graph.interpreter import describe
-from raybundle.graph.resolve import ResolveSettings, require_complete, resolve
+from raybundle.graph.resolve import ResolveSettings, resolve
 from raybundle.graph.trace import Run, observe
 from raybundle.model import ModuleName, ModuleTarget, Resolution, ScriptTarget
 from tests.support.small_project import interpreter, tree

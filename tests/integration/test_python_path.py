@@ -13,8 +13,9 @@ import pytest
 
 from raybundle.errors import BundleError
 from raybundle.graph.cache import YOUNG, ScanCache
+from raybundle.graph.complete import require_complete
 from raybundle.graph.interpreter import describe
-from raybundle.graph.resolve import ResolveSettings, require_complete, resolve
+from raybundle.graph.resolve import ResolveSettings, resolve
 from raybundle.model import Resolution, ScriptTarget
 
 SHOW = "\nimport sys\nprint(sys.modules['m'].__file__)\n"

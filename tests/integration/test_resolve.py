@@ -14,8 +14,9 @@ import pytest
 from raybundle.errors import BundleError, RaybundleError, RefusedFileError, UnresolvedImportError, UsageError
 from raybundle.graph import cache
 from raybundle.graph.cache import ScanCache
+from raybundle.graph.complete import require_complete
 from raybundle.graph.interpreter import describe
-from raybundle.graph.resolve import ResolveSettings, require_complete, resolve
+from raybundle.graph.resolve import ResolveSettings, resolve
 from raybundle.graph.why import shortest_chain
 from raybundle.model import ModuleName, ModuleTarget, Resolution, ScriptTarget
 from tests.support.small_project import interpreter, tree

@@ -15,8 +15,9 @@ import pytest
 from raybundle.bundle.collect import collect
 from raybundle.errors import BundleError, UnresolvedImportError
 from raybundle.graph.cache import ScanCache
+from raybundle.graph.complete import require_complete
 from raybundle.graph.interpreter import describe
-from raybundle.graph.resolve import ResolveSettings, require_complete, resolve
+from raybundle.graph.resolve import ResolveSettings, resolve
 from raybundle.model import Resolution, Rule, ScriptTarget
 
 PROJECTS = Path(__file__).parent.parent / "projects"

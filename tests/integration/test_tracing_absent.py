@@ -90,6 +90,31 @@ def test_a_run_that_failed_before_it_imported_anything_writes_nothing(tmp_path: 
     assert not (work.directory / LOCK).exists()
 
 
+def test_a_run_with_a_wrong_command_line_writes_nothing_and_its_hint_settles_it(tmp_path: Path) -> None:
+    source = (
+        "import argparse, parts\nparser = argparse.ArgumentParser()\n"
+        "parser.add_argument('--epochs', type=int, required=True)\nparser.parse_args()\nparts.go(False)\n"
+    )
+    work = place(tmp_path, **{"job.py": source})
+
+    done = work.raybundle("trace", "job.py")
+
+    assert done.returncode == 3
+    assert "the following arguments are required: --epochs" in done.stderr
+    assert "as for a wrong command line" in done.stderr
+    assert not (work.directory / LOCK).exists()
+    assert work.raybundle("trace", "job.py", "--epochs", "2").returncode == 0
+    assert (work.directory / LOCK).exists()
+
+
+def test_what_a_run_with_exit_code_2_has_shown_is_recorded(tmp_path: Path) -> None:
+    source = "import importlib, sys\nimportlib.import_module('parts'[:99])\nsys.exit(2)\n"
+    work = place(tmp_path, **{"job.py": source})
+
+    assert work.raybundle("trace", "job.py").returncode == 0
+    assert (work.directory / LOCK).exists()
+
+
 @pytest.mark.ray
 def test_tasks_on_a_local_ray_find_the_declared_roots(tmp_path: Path) -> None:
     source = (

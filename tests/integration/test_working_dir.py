@@ -1,4 +1,4 @@
-"""`--working-dir` of the commands that run no job: what they say is what `submit --working-dir` does."""
+"""`--working-dir` and `--runtime-env` of the commands that run no job: as `submit` takes them."""
 
 from __future__ import annotations
 
@@ -53,3 +53,35 @@ def test_a_working_directory_that_is_not_there_is_refused(work: Workplace, comma
 
     assert done.returncode == 2
     assert "--working-dir: `working_dir` absent does not exist" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("command", "key"),
+    [("plan", "pip"), ("build", "uv"), ("plan", "conda"), ("why", "pip"), ("trace", "uv")],
+)
+def test_what_a_runtime_env_installs_settles_imports(work: Workplace, command: str, key: str) -> None:
+    asked = {"dependencies": ["absent-a=1"]} if key == "conda" else ["absent-a==1.0"]
+    text = json.dumps({key: asked})
+    source = "import near\ndef f():\n    import absent_a\n"
+    tree(work.directory, {"job.py": source, "near.py": "", "env.yaml": text})
+    words = ("job.py", "near") if command == "why" else ("job.py",)
+
+    without = work.raybundle(command, *words)
+    given = work.raybundle(command, "--runtime-env-json", text, *words)
+    read = work.raybundle(command, "--runtime-env", "env.yaml", *words)
+
+    assert without.returncode == given.returncode == read.returncode == 0, given.stderr + read.stderr
+    assert "absent_a" not in given.stderr + read.stderr
+    assert ("absent_a" in without.stderr) == (command in ("plan", "build"))
+
+
+@pytest.mark.parametrize("command", ["plan", "build"])
+def test_what_a_runtime_env_installs_settles_an_error(work: Workplace, command: str) -> None:
+    tree(work.directory, {"job.py": "import absent_a\n"})
+
+    assert work.raybundle(command, "job.py").returncode == 3
+    done = work.raybundle(command, "--runtime-env-json", '{"pip": ["absent-a"]}', "job.py")
+    other = work.raybundle(command, "--runtime-env-json", '{"pip": ["absent-b"]}', "job.py")
+
+    assert done.returncode == 0, done.stderr
+    assert other.returncode == 3

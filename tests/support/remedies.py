@@ -337,6 +337,15 @@ ROWS = {
         {"job.py": HEAD + "sys.path.append(os.environ.get('TOOLS', ''))\nprint('done')\n"},
         ignore("job.py", "os.environ.get('TOOLS', ''))"),
     ),
+    "an edit of sys.path in a function that adds what it is given": Row(
+        "cannot evaluate this change of `sys.path`",
+        "end this with `# raybundle: ignore`",
+        {
+            "job.py": "import lib\n\nprint('done')\n",
+            "lib/__init__.py": "import sys\n\n\ndef load(app_path):\n    sys.path.insert(0, str(app_path))\n",
+        },
+        ignore("lib/__init__.py", "str(app_path))"),
+    ),
     "an edit of sys.path in a function": Row(
         "cannot find `helper`", '`roots = ["lib/vendor"]`', IN_A_FUNCTION, setting(roots=["lib/vendor"])
     ),

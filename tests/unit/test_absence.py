@@ -23,7 +23,7 @@ def unknown(pattern: str, importer: str = "loader", line: int = 31) -> Unknown:
 
 
 def missing(name: str) -> MissingImport:
-    return MissingImport(ModuleName(name), ModuleName("loader"), LOADER, 4)
+    return MissingImport(ModuleName(name), ModuleName("loader"), LOADER, 4, ModuleName(name))
 
 
 @pytest.mark.parametrize("pattern", ["pkg.steps.*", "*.clean", "pkg.*.clean", "*steps*"])

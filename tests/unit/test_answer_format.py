@@ -45,10 +45,10 @@ FOUND: dict[str, Any] = {
     "optional": (Distribution("f", "2", "bundle", 3, required_by="d[x]"),),
     "mentioned": ("g",),
     "obstacles": (Warning("odd", FILE, 2, "mend it"),),
-    "missing": (Missing(NAME, NAME, FILE, 3),),
+    "missing": (Missing(NAME, NAME, FILE, 3, NAME),),
     "warnings": (Warning("odd", FILE, 2, "mend it"), Warning("odd")),
     "not_found": (),
-    "absent": (Absent("h", "optional", 2, (FILE, Path("/p/c.py")), ("1", "12")),),
+    "absent": (Absent("h", "optional", 2, (FILE, Path("/p/c.py")), ("1", "12"), ("h.i",)),),
     "unknown": (Unknown(NAME, FILE, 4, "f(x)", "a.*"),),
     "shadowed": (Shadowed(NAME, FILE, (Path("/q/a.py"),)), Shadowed(NAME, FILE, ())),
 }
@@ -70,7 +70,7 @@ def test_every_field_of_a_resolution_has_a_form() -> None:
 
 
 def test_what_has_no_form_is_not_kept() -> None:
-    odd: Any = Missing(NAME, NAME, FILE, -1)
+    odd: Any = Missing(NAME, NAME, FILE, -1, NAME)
 
     with pytest.raises(CannotKeepError):
         to_document(Resolution(**HERE, **{**FOUND, "missing": (odd,)}))
