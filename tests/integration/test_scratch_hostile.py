@@ -1,0 +1,144 @@
+"""What a job makes of its own scratch, and that its removal touches nothing else."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from raybundle.node import raybundle_reaper
+from tests.integration.test_scratch import PATIENCE, on_node, reapers, wait_until_empty
+from tests.support.booting import make_interpreter
+
+if TYPE_CHECKING:
+    from tests.support.booting import Unpacked
+
+
+@pytest.fixture(scope="module")
+def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An interpreter of the version of the tests."""
+    return make_interpreter(tmp_path_factory.mktemp("python") / "env", sys.executable)
+
+
+AWAY = """
+import os, shutil, sys
+scratch = os.environ["RAYBUNDLE_SCRATCH"]
+os.chdir("/")
+shutil.rmtree(scratch)
+os.symlink(sys.argv[1], scratch)
+"""
+
+
+def test_a_scratch_that_became_a_link_goes_and_what_it_leads_to_stays_as_it_is(
+    tmp_path: Path, python: Path
+) -> None:
+    outside = tmp_path / "outside"
+    (outside / "folder").mkdir(parents=True)
+    (outside / "folder/kept.txt").write_text("kept")
+    (outside / "folder").chmod(0o755)
+    node = on_node(tmp_path, AWAY)
+
+    done = node.driver(python, "job.py", str(outside))
+
+    assert done.returncode == 0, done.stderr
+    wait_until_empty(node)
+    assert (outside / "folder/kept.txt").read_text() == "kept"
+    assert (outside / "folder").stat().st_mode & 0o777 == 0o755
+
+
+MOUNT = """
+import os, subprocess, sys
+os.makedirs("a/data")
+subprocess.check_call(["mount", "--bind", sys.argv[1], "a/data"])
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount")
+def test_what_is_mounted_in_a_scratch_is_not_removed_with_it(tmp_path: Path, python: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "kept.txt").write_text("kept")
+    outside.chmod(0o755)
+    node = on_node(tmp_path, MOUNT, {"project/other/x.txt": ""})
+
+    done = node.driver(python, "job.py", str(outside))
+    try:
+        wait_until_ended(node)
+        left = [path.name for path in (node.private / "jobs").rglob("*.txt")]
+    finally:
+        subprocess.run(["umount", *mounts_below(tmp_path)], check=True)
+    node.driver(python, "-c", "")  # the next job
+
+    assert done.returncode == 0, done.stderr
+    assert left == ["kept.txt"]
+    assert (outside / "kept.txt").read_text() == "kept"
+    assert outside.stat().st_mode & 0o777 == 0o755
+    wait_until_empty(node)
+
+
+def wait_until_ended(node: Unpacked) -> None:
+    """Waits until no reaper is at work."""
+    deadline = time.monotonic() + PATIENCE
+    while reapers(node):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def mounts_below(directory: Path) -> list[str]:
+    points = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
+    return [point for point in points if point.startswith(f"{directory}/")]
+
+
+DEEP = """
+import os
+for _ in range(2000):
+    os.mkdir("d")
+    os.chdir("d")
+"""
+
+
+def test_folders_are_removed_however_deep_they_are(tmp_path: Path, python: Path) -> None:
+    node = on_node(tmp_path, DEEP)
+
+    done = node.driver(python, "job.py")
+
+    try:
+        assert done.returncode == 0, done.stderr
+        wait_until_empty(node)
+    finally:
+        subprocess.run(["rm", "-rf", node.private / "jobs"], check=True)  # pytest is not able to
+
+
+KNOWN = f"""
+import runpy, sys, time
+reaper = runpy.run_path({raybundle_reaper.__file__!r})
+reaper["main"].__globals__["PATIENCE"] = 5.0
+print(1, flush=True)
+reaper["main"](sys.argv[1])
+print(time.monotonic())
+"""
+
+
+def test_a_reaper_is_patient_from_when_the_last_process_has_left(tmp_path: Path) -> None:
+    jobs = tmp_path / "jobs"
+    (jobs / "a").mkdir(parents=True)
+    (jobs / "a.job").write_text("gcs 127.0.0.1:1\nsubmission x\nray /nowhere\n")  # nobody answers
+    with (jobs / "a.lock").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_SH)
+        words = [sys.executable, "-c", KNOWN, str(jobs / "a.job")]
+        with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as reaper:
+            assert reaper.stdout is not None
+            reaper.stdout.readline()
+            time.sleep(6)  # longer than its patience
+            left = time.monotonic()
+            fcntl.flock(held, fcntl.LOCK_UN)
+            removed = float(reaper.stdout.readline())
+
+    assert removed - left >= 5
+    assert list(jobs.iterdir()) == []
