@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
+import re
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from raybundle.node import raybundle_reaper
-from tests.integration.test_scratch import PATIENCE, on_node, reapers, wait_until_empty
-from tests.support.booting import make_interpreter
+from tests.integration.test_scratch import DRIVER, PATIENCE, on_node, reapers, wait_until_empty
+from tests.support.booting import last_json, make_interpreter
 
 if TYPE_CHECKING:
     from tests.support.booting import Unpacked
@@ -142,3 +145,25 @@ def test_a_reaper_is_patient_from_when_the_last_process_has_left(tmp_path: Path)
 
     assert removed - left >= 5
     assert list(jobs.iterdir()) == []
+
+
+WHERE = "import json, os; print(json.dumps([os.getcwd(), __file__]))\n"
+
+
+def test_a_job_finds_its_scratch_where_ray_has_a_link_on_the_way_to_its_own_directory(
+    tmp_path: Path, python: Path
+) -> None:
+    node = on_node(tmp_path, WHERE, {"project/sub/x.txt": ""})
+    (tmp_path / "link").symlink_to(tmp_path / "job")
+    scratch = tmp_path / "link/scratch"
+    node = replace(node, scratch=scratch, environ={**node.environ, "PYTHONPATH": str(scratch)})
+
+    first = last_json(node.driver(python, "job.py"))
+    below = subprocess.check_output(
+        [python, "../job.py"], cwd=scratch / "sub", env={**node.environ, **DRIVER}, start_new_session=True
+    )
+
+    for (where, file), expected in ((first, ""), (json.loads(below), "/sub")):
+        assert re.fullmatch(f"{node.private}/jobs/[0-9a-f]+{expected}", where)
+        assert file == str(node.tree / "project/job.py")
+    wait_until_empty(node)
