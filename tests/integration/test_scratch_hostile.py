@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from raybundle.node import raybundle_reaper
-from tests.integration.test_scratch import DRIVER, PATIENCE, on_node, reapers, wait_until_empty
+from tests.integration.test_scratch import DRIVER, PATIENCE, on_node, reapers, start, wait_until_empty
 from tests.support.booting import last_json, make_interpreter
 
 if TYPE_CHECKING:
@@ -166,4 +166,49 @@ def test_a_job_finds_its_scratch_where_ray_has_a_link_on_the_way_to_its_own_dire
     for (where, file), expected in ((first, ""), (json.loads(below), "/sub")):
         assert re.fullmatch(f"{node.private}/jobs/[0-9a-f]+{expected}", where)
         assert file == str(node.tree / "project/job.py")
+    wait_until_empty(node)
+
+
+OUTER = """
+import json, os
+for name in ("job.py", "data.txt"):
+    open(name, "w").write("print('changed')")
+print(json.dumps([os.getcwd(), os.environ["RAYBUNDLE_JOB"]]), flush=True)
+input()
+"""
+SUPERVISOR = """
+import json, os, subprocess, sys
+words, variables = [sys.executable, "inner.py"], {**os.environ, "RAY_JOB_CONFIG_JSON_ENV_VAR": "{}"}
+read = subprocess.check_output(["sh", "-c", "cat data.txt"], text=True)
+inner = json.loads(subprocess.check_output(words, env=variables, start_new_session=True))
+print(json.dumps([read, *inner]))
+"""
+READY = """
+import json, os, sys
+where = os.getcwd()
+sys.modules["raybundle_boot"].ready()
+print(json.dumps([where, os.getcwd()]))
+"""
+
+
+def test_a_job_submitted_with_the_runtime_env_of_another_one_stays_out_of_its_scratch(
+    tmp_path: Path, python: Path
+) -> None:
+    inner = "import json, os; print(json.dumps([os.getcwd(), __file__, open('data.txt').read()]))\n"
+    node = on_node(tmp_path, OUTER, {"project/inner.py": inner, "project/data.txt": "as built"})
+    outer = start(node, python)
+    [scratch, job] = json.loads(outer.said)
+    place = tmp_path / "ray/_private/workers/default_worker.py"
+    place.parent.mkdir(parents=True)
+    passed = {"RAYBUNDLE_JOB": job, "RAY_worker_niceness": "0"}
+
+    place.write_text(SUPERVISOR)
+    [read, where, file, data] = last_json(node.run(python, str(place), env=passed))
+    place.write_text(READY)
+    [before, after] = last_json(node.run(python, str(place), env=passed))
+    outer.end()
+
+    assert (read, data, file) == ("as built", "as built", str(node.tree / "project/inner.py"))
+    assert where != scratch
+    assert (before, after) == (str(node.scratch), scratch)
     wait_until_empty(node)
