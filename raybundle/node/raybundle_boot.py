@@ -60,19 +60,19 @@ def start(stub: Any, original: list[str]) -> None:
     _set_environment(stub)
     module = stub.load("raybundle_path")
     _set_finders(stub, module, tree)
-    module.Path.tree, module.Path.places, module.Path.fixed = tree, (archive,), fixed
+    _places.append((tree, os.path.realpath(archive), links))  # a link may be on the way: `--temp-dir` of Ray
+    module.Path.tree, module.Path.places, module.Path.fixed = tree, (archive, _places[0][1]), fixed
     if own:
         _held_back.append(_describe(own))
     scratch = stub.load("raybundle_scratch").find(stub.PRIVATE, role)
     if scratch:
-        module.Path.places = (archive, scratch, os.path.realpath(scratch))
+        module.Path.places += (scratch, os.path.realpath(scratch))
     sys.path = module.Path(path)
     _join_init(role)
     if role == "driver":
         _run_verified(module.verified)
     if scratch:
-        stub.load("raybundle_scratch").enter(stub, role, scratch, (tree, archive, links))
-    _places.append((tree, archive, links))
+        stub.load("raybundle_scratch").enter(stub, role, scratch, _places[0])
     if record.get("sitecustomize"):
         _chain()
     _expect_first_entry(role, path, module.AtFirstImport)

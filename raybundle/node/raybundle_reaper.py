@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import stat
 import sys
 import time
 
@@ -46,22 +47,29 @@ def main(job: str) -> None:
     delay, longest = DELAYS["leader" if "leader" in about else "raylet"]
     scratch, answered, tries = job.removesuffix(".job"), time.monotonic(), 0
     while tries < TRIES:
-        _wait_until_free(f"{scratch}.lock")
+        if _wait_until_free(f"{scratch}.lock"):
+            answered = time.monotonic()
         time.sleep(delay)
         delay = min(2 * delay, longest)
         state = find_state(about)
         if state != UNKNOWN:
             answered = time.monotonic()
         if state == OVER or time.monotonic() - answered > PATIENCE:
-            if _remove(scratch):
+            removed = _remove(job)
+            if removed:
                 return
-            tries += os.path.lexists(scratch)
+            tries += removed is False
 
 
-def _wait_until_free(lock: str) -> None:
-    """Returns once no process of the job is left, though another may come."""
+def _wait_until_free(lock: str) -> bool:
+    """Returns once no process of the job is left, though another may come; claims that there was one."""
     with open(lock, "a") as stream:
-        fcntl.flock(stream, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            fcntl.flock(stream, fcntl.LOCK_EX)
+            return True
+    return False
 
 
 def find_state(about: dict[str, str]) -> State:
@@ -147,35 +155,77 @@ def answer(ray: str, gcs: str, kind: str, name: str) -> State:
     return ALIVE if any(not job.is_dead for job in jobs.values()) else OVER
 
 
-def _remove(scratch: str) -> bool:
-    """Removes a scratch with what is beside it unless a process has come; claims that it is gone."""
-    import shutil
+def _remove(job: str) -> bool | None:
+    """Removes all that there is of a job unless a process of it has come, which is None.
 
+    Returns:
+        Whether it is gone.
+    """
+    scratch = job.removesuffix(".job")
     with open(f"{scratch}.lock", "a") as stream:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
+            return None
+        if not _discard([scratch, f"{scratch}.partial"], f"{scratch}.removed"):
             return False
-        for directory in (scratch, f"{scratch}.partial"):
-            _open_up(directory)
-            for folder, names, _ in os.walk(directory):
-                for name in names:
-                    _open_up(f"{folder}/{name}")
-            shutil.rmtree(directory, ignore_errors=True)
-        if os.path.lexists(scratch):
-            return False
-        os.unlink(f"{scratch}.job")  # before the lock: who makes a scratch of this name again writes its own
+        os.unlink(job)  # before the lock: who waits for that makes the scratch anew, with a record of its own
         os.unlink(f"{scratch}.lock")
         return True
 
 
-def _open_up(folder: str) -> None:
-    """Lets a folder be read and emptied, whatever the job has made of it; not one that a link leads to."""
+def _discard(paths: list[str], top: str) -> bool:
+    """Removes directories by way of `top`, and claims that nothing of them is left.
+
+    Each folder is moved to `top` before it is read. So none is too deep, and a mount, which cannot be moved,
+    is never entered: what it leads to is not the job's. A link is removed and never followed.
+    """
+    os.makedirs(top, 0o700, exist_ok=True)
+    device, folders = os.lstat(top).st_dev, [top]
+    for path in paths:
+        _take(path, top, device, folders)
+    for folder in folders:  # grows
+        for path in _list(folder):
+            _take(path, top, device, folders)
+    for folder in reversed(folders):
+        _remove_empty(folder)
+    return not any(map(os.path.lexists, [*paths, top]))
+
+
+def _list(folder: str) -> list[str]:
     try:
-        if not os.path.islink(folder):
-            os.chmod(folder, 0o700)
+        return [f"{folder}/{name}" for name in os.listdir(folder)]
+    except OSError:  # a program that outlives the job has removed it
+        return []
+
+
+def _remove_empty(folder: str) -> None:
+    try:
+        os.rmdir(folder)
+    except OSError:  # something resists
+        pass
+
+
+def _take(path: str, top: str, device: int, folders: list[str]) -> None:
+    """Removes a file, or moves a folder to `top` and adds it to `folders`; what resists stays."""
+    try:
+        status = os.lstat(path)
+        if not stat.S_ISDIR(status.st_mode):
+            os.unlink(path)
+        elif status.st_dev == device:
+            folders.append(_move(path, f"{top}/{os.getpid()}-{len(folders)}"))
     except OSError:
         pass
+
+
+def _move(folder: str, target: str) -> str:
+    try:
+        os.rename(folder, target)
+    except PermissionError:  # to move it is to write to it
+        os.chmod(folder, 0o700)
+        os.rename(folder, target)
+    os.chmod(target, 0o700)
+    return target
 
 
 if __name__ == "__main__":

@@ -18,6 +18,9 @@ CONFIG = "RAY_JOB_CONFIG_JSON_ENV_VAR"
 """Holds what `ray.init` of the driver passes to each worker of the job."""
 JOB = "RAYBUNDLE_JOB"
 """Names the job to its workers: the name of its scratch, a space, its submission id."""
+MAY_SUPERVISE = "RAY_worker_niceness"
+"""Ray sets it for a supervisor (ray/dashboard/modules/job/job_manager.py); where the entrypoint asks for
+resources, it sets it for the job's workers as well."""
 _held: list[int] = []
 """Descriptors that stay open while this process lives: a shared lock on the scratch."""
 
@@ -25,14 +28,15 @@ _held: list[int] = []
 def find(private: str, role: str) -> str:
     """Returns the absolute path of the job's scratch; empty for a process that has none, or not yet.
 
-    The supervisor has none: to Ray, it is a worker of another job. A worker of a driver outside the Jobs API
-    learns of its job when it is ready.
+    The supervisor has none: to Ray, it is a worker of another job. If that is where the job was submitted,
+    with its own runtime_env, the supervisor has the other job's name. So a worker that may be one learns of
+    its job when it is ready; and so does a worker of a driver outside the Jobs API.
     """
     jobs = f"{private}/jobs"
     if role == "driver":
         return f"{jobs}/{_name_job()}"
     if role == "worker":
-        name = os.environ.get(JOB, "").partition(" ")[0]
+        name = "" if MAY_SUPERVISE in os.environ else os.environ.get(JOB, "").partition(" ")[0]
         os.environ.pop("RAYBUNDLE_SCRATCH", None)  # it may be in a copy of another process' environment
     else:
         name = os.environ.get("RAYBUNDLE_SCRATCH", "").removeprefix(f"{jobs}/")
@@ -40,9 +44,9 @@ def find(private: str, role: str) -> str:
 
 
 def find_late() -> str:
-    """Returns the name of the scratch of a worker to which no driver of ours has named the job."""
-    job = os.environ.get("RAY_JOB_ID", "")
-    return _digest("", job, _option("--session-name"), _option("--gcs-address"))
+    """Returns the name of the scratch of a worker that is ready; a driver of ours may have named it."""
+    name, job = os.environ.get(JOB, "").partition(" ")[0], os.environ.get("RAY_JOB_ID", "")
+    return name or _digest("", job, _option("--session-name"), _option("--gcs-address"))
 
 
 def _name_job() -> str:
