@@ -179,6 +179,11 @@ ANSWERED: list[tuple[str, str, str]] = [
             typing("raybundle submit --env SEED=3 scripts/train.py --lr 1"),
         ),
     ),
+    (
+        "bash stay.sh --epochs 2",
+        f"stay.sh is a script of a shell{PROJECT}",
+        advice(typing("raybundle submit job.py --lr 1 --epochs 2")),
+    ),
     ("./start", f"./start is a script of a shell{PROJECT}", advice(typing("raybundle submit job.py --fast"))),
     (
         "both.sh 3",
