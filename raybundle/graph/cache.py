@@ -9,7 +9,6 @@ import gc
 import hashlib
 import json
 import os
-import re
 import sys
 import time
 import zlib
@@ -143,14 +142,6 @@ class Scanner:
         except RefusedFileError:
             self.refused.add(file)
             return Facts("")
-
-    def mentions(self, file: str, word: str) -> bool:
-        """Return whether the source of `file` has `word`."""
-        return re.search(rb"\b" + re.escape(word.encode()) + rb"\b", self.read(file)) is not None
-
-    def quotes(self, file: str, word: str) -> bool:
-        """Return whether the source of `file` has `word` in quotes."""
-        return re.search(rb"['\"]" + re.escape(word.encode()) + rb"['\"]", self.read(file)) is not None
 
     def _facts(self, file: str, scanned: Callable[[bytes], Facts]) -> Facts:
         try:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from raybundle.graph.facts import Import, Unknown
-from raybundle.graph.guards import PLAIN, in_branch
+from raybundle.graph.guards import in_branch
 from raybundle.graph.texts import ANY, ONE_LEVEL, Names, Text
 
 if TYPE_CHECKING:
@@ -165,13 +165,15 @@ class DynamicImports:
         guards = {id(call): guard for call, guard in self.calls.seen}
         for node in ast.walk(self.names.tree):
             match node:
+                case ast.Call(func=ast.Name() | ast.Attribute() as function) if id(node) not in guards:
+                    placed.add(id(function))  # in a branch that the target never takes
                 case ast.Call(func=ast.Name(id=name)) if self._is_alias(name):
-                    self._importer(node, guards.get(id(node), PLAIN))
+                    self._importer(node, guards[id(node)])
                 case ast.Call(func=ast.Name(id="map"), args=[function, values]) if self._is_importer(
                     function
                 ):
                     placed.add(id(function))
-                    self._take(self.names.items(values), node, values, guards.get(id(node), PLAIN))
+                    self._take(self.names.items(values), node, values, guards[id(node)])
                 case ast.Assign(targets=[ast.Name()], value=value):
                     placed.add(id(value))
                 case ast.Name(ctx=ast.Load()) | ast.Attribute(ctx=ast.Load()):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
@@ -77,3 +78,17 @@ def facts_of(scanner: Scanner, made: Generated | None) -> Callable[[str], Facts]
 def source_of(scanner: Scanner, made: Generated | None) -> Callable[[str], bytes]:
     """Return what gives the bytes of a file, or those of a made script."""
     return lambda file: made.content if made is not None and file == str(made.file) else scanner.read(file)
+
+
+def mentions_of(scanner: Scanner, made: Generated | None) -> Callable[[str, str], bool]:
+    """Return what claims that the source of a file has a word."""
+    source = source_of(scanner, made)
+    return lambda file, word: re.search(rb"\b" + re.escape(word.encode()) + rb"\b", source(file)) is not None
+
+
+def quotes_of(scanner: Scanner, made: Generated | None) -> Callable[[str, str], bool]:
+    """Return what claims that the source of a file has a word in quotes."""
+    source = source_of(scanner, made)
+    return lambda file, word: (
+        re.search(rb"['\"]" + re.escape(word.encode()) + rb"['\"]", source(file)) is not None
+    )

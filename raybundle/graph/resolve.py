@@ -39,7 +39,7 @@ from raybundle.graph.driver_path import declared_roots
 from raybundle.graph.eager import EAGER, loading_of, refuse_unparsed
 from raybundle.graph.elsewhere import remedy_of_absent, roots_hint
 from raybundle.graph.entry_points import EntryPoints, own_metadata
-from raybundle.graph.generated import Generated, facts_of, relocated, source_of
+from raybundle.graph.generated import Generated, facts_of, mentions_of, quotes_of, relocated, source_of
 from raybundle.graph.git_ignored import repository_of
 from raybundle.graph.notices import (
     of_hidden_in_project,
@@ -362,5 +362,8 @@ def _sources(work: _Work) -> Sources:
             files = (f"{directory}/{name}" for name in finder.directories.list(directory).files)
         return (file for file in files if is_config(os.path.basename(file)))
 
-    widening = Widening(finder, scanner.mentions, work.entry_points.values)
-    return Sources(facts_of(scanner, work.made), scanner.config, configs_beside, widening, scanner.quotes)
+    made = work.made
+    widening = Widening(finder, mentions_of(scanner, made), work.entry_points.values)
+    return Sources(
+        facts_of(scanner, made), scanner.config, configs_beside, widening, quotes_of(scanner, made)
+    )

@@ -190,6 +190,17 @@ def test_names_that_only_a_notebook_has_are_warnings(work: Path) -> None:
     assert own.warnings == ()
 
 
+def test_a_configuration_file_beside_a_notebook_names_modules_if_a_cell_reads_it(work: Path) -> None:
+    (work / "pkg").mkdir()
+    for name in ("__init__", "named", "other"):
+        (work / f"pkg/{name}.py").touch()
+    (work / "train.yaml").write_text("model: pkg.named\n")
+    (work / "serve.yaml").write_text("model: pkg.other\n")
+    resolution = resolved(notebook(work, "import pkg\nload(config_name='train')"))
+
+    assert [each.name for each in resolution.modules] == ["__main__", "pkg", "pkg.named"]
+
+
 def test_edges_warnings_and_missing_imports_name_the_line_of_the_notebook(work: Path) -> None:
     (work / "nb").mkdir()
     (work / "src").mkdir()

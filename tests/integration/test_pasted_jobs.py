@@ -44,6 +44,10 @@ def answer(work: Workplace, *words: str) -> str:
         ('"python prepare.py && python job.py"', {"prepare.py", "job.py", "beside.py"}),
         ('"cd scripts && python train.py --lr 1"', {"scripts/train.py", "scripts/beside.py"}),
         ("both.sh 3", {"both.sh", "prepare.py", "job.py", "beside.py"}),
+        ("bash jobs/here.sh", {"jobs/here.sh", "jobs/own.py", "jobs/beside_own.py"}),
+        ("jobs/up.sh 3", {"jobs/up.sh", "scripts/train.py", "scripts/beside.py"}),
+        ('"python $PWD/job.py"', {"job.py", "beside.py"}),
+        ('"python ${ROOT:-.}/job.py"', {"job.py", "beside.py"}),
         ("PYTHONPATH=scripts python -P job.py", {"job.py", "scripts/beside.py"}),
         ("python -m pytest tests/test_x.py::TestX", {"tests/__init__.py", "tests/test_x.py", "beside.py"}),
         ("python -m coverage run scripts/train.py x", {"scripts/train.py", "scripts/beside.py"}),
@@ -75,7 +79,7 @@ def test_a_driver_beside_its_script_belongs_to_the_project_of_the_command(work: 
 
 OTHERS = [
     ("markdown-it x.md", "`markdown-it` is a program of markdown_it_py", "markdown-it-py"),
-    ("python -m markdown_it.cli.parse x.md", "`-m markdown_it.cli.parse` is no module", "markdown-it-py"),
+    ("python -m markdown_it.cli.parse x.md", "`-m markdown_it.cli.parse` is not a module", "markdown-it-py"),
     ("echo two words", "`echo` is a program of this machine", None),
 ]
 
@@ -142,6 +146,8 @@ def test_pasted_lines_run_on_a_cluster(embedded: Embedded, tmp_path: Path) -> No
 ANSWERS = [
     ('"cd scripts && SEED=2 python train.py \\"a  b\\" | cat"', [["scripts", "2", ["a  b"]]]),
     ("both.sh 3", [["top", None, []], ["top", None, ["3"]]]),
+    ("bash jobs/here.sh", [["jobs", None, []]]),
+    ("jobs/up.sh 3", [["scripts", None, ["3"]]]),
     ("python -m coverage run scripts/train.py x", [["scripts", None, ["x"]]]),
     ("python -m cProfile scripts/train.py x", [["scripts", None, ["x"]]]),
     ("PYTHONPATH=scripts python -m pkg.mod y", [["top", None, ["y"]]]),

@@ -35,6 +35,11 @@ FILES = {
     "run.sh": "#!/usr/bin/env bash\nset -euo pipefail\n# the sweep\nsource .venv/bin/activate\n"
     'export SEED=3\n\npython scripts/train.py --lr 1 \\\n  "$@"\n',
     "both.sh": "#!/bin/sh\npython prepare.py\npython job.py $1\n",
+    "stay.sh": '#!/bin/bash\nset -e\ncd "$(dirname "$0")" || exit 1\npython job.py --lr 1 "$@"\n',
+    "jobs/here.sh": '#!/bin/bash\nDIR="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"\npython "$DIR/own.py"\n',
+    "jobs/up.sh": '#!/bin/bash\ncd "$(dirname "$0")/.."\npython scripts/train.py $1\n',
+    "jobs/own.py": _JOB.replace("import beside", "import beside_own as beside"),
+    "jobs/beside_own.py": 'NAME = "jobs"\n',
     "start": "#!/bin/bash\nexec python job.py --fast\n",
     "pep.py": '# /// script\n# dependencies = ["rich"]\n# ///\nimport rich\n',
     "serve.yaml": "applications:\n"

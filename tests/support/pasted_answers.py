@@ -179,6 +179,21 @@ ANSWERED: list[tuple[str, str, str]] = [
             typing("raybundle submit --env SEED=3 scripts/train.py --lr 1"),
         ),
     ),
+    (
+        "bash stay.sh --epochs 2",
+        f"stay.sh is a script of a shell{PROJECT}",
+        advice(typing("raybundle submit job.py --lr 1 --epochs 2")),
+    ),
+    (
+        "python -m pkg/mod.py --x 1",
+        "`-m` takes the name of a module, not its file",
+        advice(typing("raybundle submit -m pkg.mod --x 1")),
+    ),
+    (
+        "python -m pkg.mod.py",
+        "`-m` takes the name of a module, not its file",
+        advice(typing("raybundle submit -m pkg.mod")),
+    ),
     ("./start", f"./start is a script of a shell{PROJECT}", advice(typing("raybundle submit job.py --fast"))),
     (
         "both.sh 3",

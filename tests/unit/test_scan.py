@@ -90,6 +90,20 @@ def test_a_branch_that_the_target_never_takes_is_left_out(test: str) -> None:
     assert names_of(f"if {test}:\n  import never\nelse:\n  import always") == ["always"]
 
 
+@pytest.mark.parametrize(
+    "source",
+    [
+        "x = __import__('gone') if sys.platform == 'win32' else None",
+        "if sys.platform == 'win32':\n    importlib.import_module('gone')\n    importlib.import_module(name)",
+        "if sys.platform == 'win32':\n    load = importlib.import_module\n    load('gone')",
+    ],
+)
+def test_a_dynamic_import_in_a_branch_that_the_target_never_takes_is_left_out(source: str) -> None:
+    facts = scan(f"import importlib, sys\n{source}\n".encode(), "job.py", LINUX)
+
+    assert ({each.name for each in facts.imports}, facts.unknown) == ({"importlib", "sys"}, ())
+
+
 def test_a_branch_that_cannot_be_decided_is_taken_on_both_sides() -> None:
     assert names_of("if flag and sys.platform == 'linux':\n  import a\nelse:\n  import b") == ["a", "b"]
 

@@ -20,6 +20,9 @@ def module_run(
     module: str, arguments: tuple[str, ...], options: tuple[str, ...], here: Surroundings
 ) -> Outcome:
     """Returns what `python OPTIONS -m MODULE ARGS…` runs."""
+    name = module.removesuffix(".py").replace("/", ".").strip(".")
+    if name != module and here.include(name):
+        return Answer("`-m` takes the name of a module, not its file", ("-m", name, *arguments))
     top = module.partition(".")[0]
     words = ("-m", module, *arguments)
     if any(here.include(f"{root}{top}{suffix}") for root in ("", "src/") for suffix in ("", ".py")):

@@ -26,6 +26,12 @@ _REDIRECTED = re.compile(
 )
 _PIPED = re.compile(r"(?s)(.*?)\s*(?:2>&1\s*)?\|\s*tee\s+(?:-a\s+)?(\S+)$")
 _FROM_FILE = re.compile(r"(?s)(.*?python\S*)\s+-?\s*<\s*(\S+\.py)$")
+_STAYS = re.compile(r"cd \$\(dirname (-- )?(\$0|\$\{?BASH_SOURCE(\[0\])?\}?)\)( \|\| (exit|return)( \d+)?)?")
+"""`cd "$(dirname "$0")"`: a script that begins so stays where it is if it is run from its own directory."""
+_COMMENT = re.compile(r"(?m)^\s*#.*$")
+_EXPANSION = re.compile(r"""(?:\$\{[^{}]*\}|\$\w+|\)|`)["']*/""")
+"""The end of what a shell puts a directory in place of: `$DIR/`, `${DIR:-.}/`, `$(dirname "$0")/`."""
+_FILE = re.compile(r"(?:[\w.@+-]+/)*[\w@+-][\w.@+-]*\.\w+")
 _ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)=(.*)", re.ASCII | re.DOTALL)
 
 
@@ -55,7 +61,18 @@ def _whole(text: str, commands: Sequence[Simple], here: Surroundings) -> Answer:
     syntax = next((each.syntax for each in commands if each.syntax), commands[0].end)
     what = "a backtick" if syntax == "`" else "a line end" if syntax == "\n" else f"`{syntax.strip()}`"
     why = f"{what} needs a shell, and a bundle runs a script of the project"
-    return shell_driver(text, _named(commands), here, why)
+    return shell_driver(text, [*_named(commands), *_files(text)], here, why)
+
+
+def _files(text: str, folder: str = "") -> list[str]:
+    """Returns the words of a shell text that look like files, less the directories that only a shell knows.
+
+    Args:
+        text: of a line or of a script.
+        folder: of the script. Most scripts mean the current directory or their own.
+    """
+    words = _FILE.findall(_EXPANSION.sub(" ", _COMMENT.sub("", text)))
+    return [*words, *(str(PurePath(folder, word)) for word in words if folder)]
 
 
 def _named(commands: Sequence[Simple]) -> list[str]:
@@ -173,7 +190,10 @@ def shell_script(name: str, arguments: tuple[str, ...], here: Surroundings, comm
     text = here.text(name)
     if text is None:
         return Answer(f"there is no shell script {name}", hint="name the script that is the job")
+    folder = str(PurePath(name).parent)
     commands = split_commands(text, arguments)
+    if folder == ".":
+        commands = [each for each in commands if not _STAYS.fullmatch(" ".join(each.words))]
     why = f"{name} is a script of a shell, and a bundle runs a script of the project"
     found = _plain(commands, here, command, why)
     if found is not None:
@@ -181,4 +201,5 @@ def shell_script(name: str, arguments: tuple[str, ...], here: Surroundings, comm
     shebang = _SHEBANG.match(text)
     program = shebang[3] if shebang else "sh"
     line = shlex.join((program, name, *arguments))
-    return shell_driver(line, [name, *_named(commands)], here, f"{why}; it does more than start one")
+    named = [name, *_named(commands), *_files(text, folder)]
+    return shell_driver(line, named, here, f"{why}; it does more than start one")
