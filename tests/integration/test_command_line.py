@@ -130,7 +130,7 @@ def test_missing_imports_are_one_error_with_all_places(tmp_path: Path) -> None:
     [
         (["submit", "no-such.py"], "no-such.py"),
         (["submit"], "no target"),
-        (["submit", "--", "bash", "-c", "true"], "bash"),
+        (["submit", "--", "bash", "-c", "true"], "`true` is a program of this machine"),
         (["build", "job.py", "--name", "late"], "--name"),
         (["submit", "--env", "NOVALUE", "job.py"], "NOVALUE"),
         (["submit", "--submission-id", "a b", "job.py"], "a b"),
