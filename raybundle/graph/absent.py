@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from raybundle.graph.eager import EAGER
 from raybundle.graph.find import Missing as NotFound
-from raybundle.graph.metadata import normalised_name
 from raybundle.graph.names import with_ancestors
 from raybundle.graph.settle import Settling
 from raybundle.model import Absent, Missing, ModuleName, Warning
@@ -169,7 +168,8 @@ def hint_of_missing(missing: Collection[Missing], interpreter: Interpreter) -> s
     names = absent or [next(iter(missing)).name]
     whole = len(names) <= _LISTED
     optional = f"optional = {_listed(names)}" if whole else "optional"
-    provided = f"cluster-provides = {_listed(map(normalised_name, names))}" if whole else "cluster-provides"
+    given = [each.replace(".", "-") for each in names if each.isascii() and not each.startswith("_")]
+    provided = f"cluster-provides = {_listed(given)}" if whole and given else "cluster-provides"
     if len(names) == 1:
         return (
             f"add the folder that holds `{names[0].partition('.')[0]}` to `roots` in [tool.raybundle], or "

@@ -13,6 +13,7 @@ from raybundle.graph.absence import Evidence, absence
 from raybundle.graph.cache import ScanCache
 from raybundle.graph.complete import require_complete
 from raybundle.graph.find import Missing as NotFound
+from raybundle.graph.metadata import normalised_name
 from raybundle.graph.resolve import ResolveSettings, resolve
 from raybundle.model import Resolution, ScriptTarget
 from tests.support.small_project import interpreter, tree
@@ -297,7 +298,8 @@ def test_the_error_has_a_line_for_each_package_that_is_absent(work: Path) -> Non
         for setting in ("optional", "cluster-provides")
     )
     require_complete(resolved(root, ResolveSettings(optional=optional)))
-    require_complete(resolved(root, ResolveSettings(cluster_provides=provided)))
+    named = tuple(map(normalised_name, provided))
+    require_complete(resolved(root, ResolveSettings(cluster_provides=named)))
 
 
 @pytest.mark.parametrize("name", ["absent_hub", "absent_hub.client"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -43,7 +44,7 @@ def test_the_hint_of_an_error_names_what_settles_it_the_likeliest_first(tmp_path
     hint = work.raybundle("plan", "job.py").stderr.partition("hint: ")[2]
 
     words = ["`roots`", "install its distribution", "`try/except ImportError`", '`optional = ["absent_a"]`']
-    places = [hint.find(word) for word in [*words, "`cluster-provides`"]]
+    places = [hint.find(word) for word in [*words, '`cluster-provides = ["absent_a"]`']]
     assert min(places) >= 0
     assert places == sorted(places)
 
@@ -74,6 +75,25 @@ def test_each_remedy_settles_the_error_and_the_warning(work: Workplace, source: 
 
     assert done.returncode == 0, done.stderr
     assert "absent_a" not in done.stderr
+
+
+def test_the_settings_that_the_hint_of_an_error_lists_can_be_pasted(tmp_path: Path) -> None:
+    work = make_workplace(tmp_path / "work")
+    tree(work.directory, {"job.py": "import _absent_a\nimport Absent_B.core\nimport absent_c\n"})
+    hint = work.raybundle("plan", "job.py").stderr.partition("hint: ")[2]
+    optional, provided = (
+        re.findall(rf"`({key} = \[[^]]*\])`", hint)[0] for key in ("optional", "cluster-provides")
+    )
+
+    tree(work.directory, {"pyproject.toml": f"[tool.raybundle]\n{provided}\n"})
+    after = work.raybundle("plan", "job.py")
+    tree(work.directory, {"pyproject.toml": f"[tool.raybundle]\n{optional}\n"})
+    done = work.raybundle("plan", "--strict", "job.py")
+
+    assert provided == 'cluster-provides = ["Absent_B", "absent_c"]'
+    assert "cannot find `_absent_a`" in after.stderr
+    assert "bsent_B" not in after.stderr + done.stderr
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("word", ["absent a", "absent-a", "a..b", ""])

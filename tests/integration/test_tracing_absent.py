@@ -22,7 +22,7 @@ FILES = {
 }
 HOOKED = (
     "import sys, types\n"
-    "sys.modules['absent_b'] = types.ModuleType('absent_b')\n"
+    "sys.modules.__setitem__('absent_b', types.ModuleType('absent_b'))\n"
     "import absent_b\n"
     "import parts\n"
 )
