@@ -36,11 +36,36 @@ def find(private: str, role: str) -> str:
     if role == "driver":
         return f"{jobs}/{_name_job()}"
     if role == "worker":
+        _check_archive(os.environ["RAYBUNDLE_ARCHIVE"])
         name = "" if MAY_SUPERVISE in os.environ else os.environ.get(JOB, "").partition(" ")[0]
         os.environ.pop("RAYBUNDLE_SCRATCH", None)  # it may be in a copy of another process' environment
     else:
         name = os.environ.get("RAYBUNDLE_SCRATCH", "").removeprefix(f"{jobs}/")
     return f"{jobs}/{name}" if name.isalnum() else ""
+
+
+def _check_archive(archive: str) -> None:
+    """Refuses a `working_dir` of another bundle: with this one's variables, this one's code would run.
+
+    Ray Serve gives one to a deployment that has `env_vars` of its own; its controller may be of an older job.
+    """
+    import json
+    from hashlib import sha256
+
+    file, expected = f"{archive}/.raybundle/manifest.json", os.environ["RAYBUNDLE_DIGEST"]
+    try:
+        with open(file, "rb") as stream:
+            data = stream.read()
+        found = f"sha256:{sha256(data).hexdigest()}"
+        if found == expected:
+            return
+        json.loads(data)
+    except (FileNotFoundError, ValueError):
+        return  # another raylet of this host unpacks it again
+    raise RuntimeError(
+        f"file {file}: expected {expected}, found {found}: this task or actor has its `working_dir` from "
+        "another job than its `env_vars`: give it the whole runtime_env of that job"
+    )
 
 
 def find_late() -> str:

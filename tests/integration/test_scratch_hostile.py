@@ -17,7 +17,7 @@ import pytest
 
 from raybundle.node import raybundle_reaper
 from tests.integration.test_scratch import DRIVER, PATIENCE, on_node, reapers, start, wait_until_empty
-from tests.support.booting import last_json, make_interpreter
+from tests.support.booting import last_json, make_interpreter, unpack, with_cache_at
 
 if TYPE_CHECKING:
     from tests.support.booting import Unpacked
@@ -212,3 +212,23 @@ def test_a_job_submitted_with_the_runtime_env_of_another_one_stays_out_of_its_sc
     assert where != scratch
     assert (before, after) == (str(node.scratch), scratch)
     wait_until_empty(node)
+
+
+def test_a_worker_with_the_archive_of_one_bundle_and_the_name_of_another_one_is_refused(
+    tmp_path: Path, python: Path
+) -> None:
+    node = on_node(tmp_path, "print(1)\n")
+    newer = with_cache_at(unpack(tmp_path / "newer", {"project/job.py": "print(2)\n"}), tmp_path / "cache")
+    node.driver(python, "job.py")
+    newer.driver(python, "job.py")
+    place = tmp_path / "ray/_private/workers/default_worker.py"
+    place.parent.mkdir(parents=True)
+    place.touch()
+    mixed = {"PYTHONPATH": str(newer.scratch)}  # Ray merges an actor's own working_dir and env_vars
+
+    own = newer.run(python, str(place))
+    done = node.run(python, str(place), env=mixed)
+
+    assert own.stderr == ""
+    assert f"{newer.scratch}/.raybundle/manifest.json: expected {node.digest}" in done.stderr
+    assert f"found {newer.digest}: " in done.stderr
