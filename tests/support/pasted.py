@@ -36,7 +36,8 @@ FILES = {
     'export SEED=3\n\npython scripts/train.py --lr 1 \\\n  "$@"\n',
     "both.sh": "#!/bin/sh\npython prepare.py\npython job.py $1\n",
     "stay.sh": '#!/bin/bash\nset -e\ncd "$(dirname "$0")" || exit 1\npython job.py --lr 1 "$@"\n',
-    "jobs/here.sh": '#!/bin/bash\nDIR="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"\npython "$DIR/own.py"\n',
+    "jobs/here.sh": '#!/bin/bash\nDIR="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"\n'
+    'python "$DIR/own.py"\n',
     "jobs/up.sh": '#!/bin/bash\ncd "$(dirname "$0")/.."\npython scripts/train.py $1\n',
     "jobs/own.py": _JOB.replace("import beside", "import beside_own as beside"),
     "jobs/beside_own.py": 'NAME = "jobs"\n',
