@@ -16,6 +16,7 @@ from raybundle.graph.cache import ScanCache, Scanner
 from raybundle.graph.conditions import environment_of
 from raybundle.graph.consulted import Consulted, unchanged
 from raybundle.graph.data_files import SIZE_LIMIT
+from raybundle.graph.generated import mentions_of
 from raybundle.graph.resolve import resolve
 from raybundle.graph.settings import ResolveSettings
 from raybundle.model import Resolution, ScriptTarget
@@ -143,7 +144,7 @@ def test_a_file_that_changes_between_two_looks_at_it_is_in_no_answer(work: Path)
     scanner = Scanner(ScanCache(work / "cache"), root, environment_of(interpreter(work)))
     scanner.facts(str(file))
     file.write_text("import c\nword = 1")
-    scanner.mentions(str(file), "word")
+    assert mentions_of(scanner, None)(str(file), "word")
     began.read(scanner.consulted)
 
     assert unchanged(began) is None

@@ -356,7 +356,10 @@ def test_facts_survive_being_stored() -> None:
             "from importlib import import_module as im; list(map(im, ['p']))",
             Import("p", 1, (), "import-module"),
         ),
-        ("import runpy; runpy.run_module('p', run_name='__main__')", Import("p", 1, (), "import-module")),
+        (
+            "import runpy; runpy.run_module('p', run_name='__main__')",
+            Import("p", 1, ("__main__",), "import-module"),
+        ),
         ("import importlib.util as u; u.find_spec('p')", Import("p", 1, (), "string")),
     ],
 )
