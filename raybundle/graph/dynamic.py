@@ -264,14 +264,12 @@ class DynamicImports:
         return ()
 
     def _members(self, call: ast.Call) -> tuple[str, ...]:
-        """`fromlist` of `__import__`."""
+        """`fromlist` of `__import__`; `runpy` runs the main module of a package."""
+        if "runpy.run_module" in self.calls.qualified(call.func):
+            return ("__main__",)
         match _argument(call, 3, "fromlist"):
             case ast.List(elts=elements) | ast.Tuple(elts=elements):
-                return tuple(
-                    each.value
-                    for each in elements
-                    if isinstance(each, ast.Constant) and isinstance(each.value, str)
-                )
+                return tuple(str(each.value) for each in elements if isinstance(each, ast.Constant))
             case _:
                 return ()
 

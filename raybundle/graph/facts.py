@@ -56,9 +56,11 @@ class Remark:
     """Something in a source that the user should hear of."""
 
     line: int
-    kind: Literal["runtime-env", "py-modules", "working-dir", "installer", "comment", "no-effect"]
+    kind: Literal[
+        "runtime-env", "py-modules", "working-dir", "installer", "own-cluster", "comment", "no-effect"
+    ]
     text: str
-    """The field of a runtime_env, the `working_dir` of `ray.init`, or the comment without effect."""
+    """The field of a runtime_env, what `ray.init` is given, or the comment without effect."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,11 @@ _LEAVES = frozenset({"working_dir", "py_modules", "py_executable"})
 _INSTALLS = frozenset({"pip", "uv", "conda"})
 """Fields by which Ray makes an environment on the node."""
 
+_OF_CLUSTERS = frozenset(
+    {"num_cpus", "num_gpus", "resources", "labels", "object_store_memory", "_system_config"}
+)
+"""What `ray.init` takes for a cluster that it starts, and refuses for one that runs (`worker.py`)."""
+
 _ENVIRONMENT = "runtime_env"
 _REQUIREMENT = re.compile(r"\s*([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)\s*(?:$|[\[<>=!~;@#\s])")
 """Of a line of a requirements file (PEP 508)."""
@@ -40,6 +45,29 @@ def runtime_envs(source: bytes, tree: ast.Module) -> list[Remark]:
         for remark in _remarks(key, asked, in_init=in_init)
     ]
     return list(dict.fromkeys(remarks))
+
+
+def own_clusters(source: bytes, tree: ast.Module) -> Iterator[Remark]:
+    """Yield a remark for each `ray.init` that says what its cluster has: a job connects to one that runs."""
+    if b"ray.init" not in source:
+        return
+    for node in ast.walk(tree):
+        match node:
+            case ast.Call(
+                func=ast.Attribute(value=ast.Name(id="ray"), attr="init"), args=args, keywords=given
+            ):
+                named = {each.arg: each.value for each in given if each.arg}
+                told = [
+                    name for name, value in named.items() if name in _OF_CLUSTERS and not _is(value, None)
+                ]
+                if told and not any(_is(each, "local") for each in (*args[:1], named.get("address"))):
+                    yield Remark(node.lineno, "own-cluster", ", ".join(told))
+            case _:
+                continue
+
+
+def _is(node: ast.expr | None, value: str | None) -> bool:
+    return isinstance(node, ast.Constant) and node.value == value
 
 
 def installed_by(remarks: Iterable[Remark], tree: ast.Module) -> tuple[str, ...]:

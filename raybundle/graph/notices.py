@@ -148,6 +148,14 @@ def _of_remark(file: Path, remark: Remark) -> Warning:
             remark.line,
             "install it where the bundle is built instead: what the code imports travels",
         )
+    if remark.kind == "own-cluster":
+        return Warning(
+            f"`{remark.text}` of `ray.init`: Ray refuses it in a job, which connects to a running cluster",
+            file,
+            remark.line,
+            "leave it out: the cluster knows what it has; or write `address='local'` if the driver starts "
+            "a cluster of its own",
+        )
     if remark.kind == "no-effect":
         hint = "put it at the end of the statement it is meant for; for a block, into each statement"
         return Warning(f"`{remark.text}` has no effect here", file, remark.line, hint)

@@ -24,7 +24,7 @@ from raybundle.graph.guards import (
     suppresses,
     tried_in,
 )
-from raybundle.graph.lint import installed_by, runtime_envs
+from raybundle.graph.lint import installed_by, own_clusters, runtime_envs
 from raybundle.graph.loading import rewiring_lines
 from raybundle.graph.parsing import parse
 from raybundle.graph.strings import CONFIG_LIMIT, config_names, dotted_literals, dotted_names
@@ -101,7 +101,7 @@ def scan(source: bytes, file: str, environment: Environment) -> Facts:
         exports=tuple(sorted(exported(walk.exports, walk.calls))),
         unknown=tuple(sorted(set(dynamic.unknown), key=_unknown_order)),
         path_edits=tuple(sorted(path_edits(source, walk.path_targets, dynamic))),
-        remarks=(remarks := tuple(runtime_envs(source, tree))),
+        remarks=(remarks := (*runtime_envs(source, tree), *own_clusters(source, tree))),
         configs=config_names(source),
         installs=installed_by(remarks, tree),
         rewires=tuple(sorted(rewiring_lines(source))),

@@ -144,7 +144,7 @@ def test_a_file_that_changes_between_two_looks_at_it_is_in_no_answer(work: Path)
     scanner = Scanner(ScanCache(work / "cache"), root, environment_of(interpreter(work)))
     scanner.facts(str(file))
     file.write_text("import c\nword = 1")
-    mentions_of(scanner, None)(str(file), "word")
+    assert mentions_of(scanner, None)(str(file), "word")
     began.read(scanner.consulted)
 
     assert unchanged(began) is None

@@ -284,6 +284,18 @@ ROWS = {
         {"job.py": RAY_INIT.format("working_dir='data'"), "data/a.txt": ""},
         both(setting(include=["data"]), change("job.py", "'data'", "'.'")),
     ),
+    "resources of a cluster given to ray.init": Row(
+        "Ray refuses it in a job",
+        "leave it out",
+        {"job.py": RAY_INIT.replace("runtime_env=dict({})", "num_cpus=2")},
+        change("job.py", "num_cpus=2", ""),
+    ),
+    "resources of a cluster that the driver starts": Row(
+        "Ray refuses it in a job",
+        "`address='local'`",
+        {"job.py": RAY_INIT.replace("runtime_env=dict({})", "num_cpus=2")},
+        change("job.py", "num_cpus=2", "address='local', num_cpus=2"),
+    ),
     "py_modules of ray.init": Row(
         "cannot be combined with a bundle",
         "leave `py_modules` out",

@@ -6,7 +6,7 @@ import pytest
 
 from raybundle.errors import BundleError
 from raybundle.graph.conditions import Environment
-from raybundle.graph.facts import Facts, Import, from_json, to_json
+from raybundle.graph.facts import Facts, Import, Remark, from_json, to_json
 from raybundle.graph.scan import scan
 
 IMPORTS = "import sys, sys as s\nfrom sys import path\np = sys.path\n"
@@ -356,7 +356,10 @@ def test_facts_survive_being_stored() -> None:
             "from importlib import import_module as im; list(map(im, ['p']))",
             Import("p", 1, (), "import-module"),
         ),
-        ("import runpy; runpy.run_module('p', run_name='__main__')", Import("p", 1, (), "import-module")),
+        (
+            "import runpy; runpy.run_module('p', run_name='__main__')",
+            Import("p", 1, ("__main__",), "import-module"),
+        ),
         ("import importlib.util as u; u.find_spec('p')", Import("p", 1, (), "string")),
     ],
 )
@@ -396,3 +399,35 @@ def test_code_that_no_name_stands_for_is_unknown(source: str) -> None:
 )
 def test_an_import_that_need_not_happen_says_when(source: str, expected: Import) -> None:
     assert expected in imports_of(source)
+
+
+@pytest.mark.parametrize(
+    ("call", "text"),
+    [
+        ("ray.init(num_cpus=4, ignore_reinit_error=True)", "num_cpus"),
+        ("ray.init('auto', num_gpus=1, resources={'n': 1})", "num_gpus, resources"),
+        (
+            "if new: ray.init(object_store_memory=10**9, labels={'a': 'b'})",
+            "object_store_memory, labels",
+        ),
+    ],
+)
+def test_what_ray_init_says_of_a_cluster_that_it_starts_is_a_remark(call: str, text: str) -> None:
+    facts = scan(f"import ray\n{call}\n".encode(), "job.py", LINUX)
+
+    assert facts.remarks == (Remark(2, "own-cluster", text),)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "ray.init(num_cpus=None)",
+        "ray.init(address='local', num_cpus=1)",
+        "ray.init('local', num_cpus=1)",
+        "ray.init(num_cpus=1)  # raybundle: ignore",
+        "ray.init(namespace='x', log_to_driver=False)",
+        "f.options(num_cpus=1).remote()",
+    ],
+)
+def test_what_a_job_may_say_to_ray_init_is_no_remark(call: str) -> None:
+    assert scan(f"import ray\n{call}\n".encode(), "job.py", LINUX).remarks == ()
