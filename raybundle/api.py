@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import os
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -112,7 +112,7 @@ def submit(
 
     It starts in `cwd`, relative to the project; by default where this process is.
     """
-    request = _request(target, module, settings)
+    request = replace(_request(target, module, settings), arguments=tuple(arguments))
     here = start_directory(request.target, request.project, request.cwd)
     start = here if cwd is None else parse_directory(cwd)
     cluster = None

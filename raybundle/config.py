@@ -42,8 +42,8 @@ PROJECT_ONLY = frozenset(["allow-secrets"])
 API_VARIABLE, CLUSTER_VARIABLE = "RAY_API_SERVER_ADDRESS", "RAY_ADDRESS"
 """Ray's own variables, asked last; the second may name what is no dashboard."""
 
-SWITCHES = frozenset([*FOUND_BY, "data"]) - {"import", "include", "comment", "trace"}
-"""What `rules` may switch: what makes one module reach another, and the data of packages."""
+SWITCHES = frozenset([*FOUND_BY, "data", "path"]) - {"import", "include", "comment", "trace"}
+"""What `rules` may switch: what makes one module reach another, the data of packages, files named by path."""
 
 BRINGS = ("bundle", "cluster")
 """What `dependencies` may be: who brings the distributions that `cluster-provides` does not name."""

@@ -68,6 +68,8 @@ class Request:
     """How the target is run before it is resolved; None runs nothing."""
     set_up: tuple[str, ...] = ()
     """Distributions that Ray installs on the nodes for this job, normalised: `pip`, `uv`, `conda`."""
+    arguments: tuple[str, ...] = ()
+    """Of the job, where they are known: files of the project that they name travel."""
     cluster: TargetTag | None = None
     """What the cluster says that it runs; the settings `python` and `platform` count before it."""
 
@@ -196,6 +198,7 @@ def resolve_with(request: Request, traced: Traced | None) -> Resolution:
     from raybundle.graph.answers import answer
     from raybundle.graph.cache import ScanCache
     from raybundle.graph.metadata import normalised_name
+    from raybundle.graph.project import named_by
     from raybundle.graph.settings import ResolveSettings
 
     settings = request.settings
@@ -212,6 +215,7 @@ def resolve_with(request: Request, traced: Traced | None) -> Resolution:
             dependencies="cluster" if settings.text("dependencies") == "cluster" else "bundle",
             cluster_provides=tuple(map(normalised_name, settings.items("cluster-provides"))),
             set_up=request.set_up,
+            arguments=named_by(request.arguments, request.project, request.cwd),
             optional=settings.items("optional"),
         ),
         interpreter if tag is None else as_on_target(interpreter, tag),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from raybundle.cli.console import PLACES, alike
 from raybundle.cli.documents import target_text
 from raybundle.graph.exhaustive import assert_never
+from raybundle.graph.named_files import is_named
 from raybundle.graph.reasons import reasons_of
 from raybundle.model import ScriptTarget
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from raybundle.graph.reasons import Reason
     from raybundle.graph.sizes import Part, Widening
-    from raybundle.model import Distribution, Missing, Resolution, Root, Warning
+    from raybundle.model import DataFile, Distribution, Missing, Resolution, Root, Warning
     from raybundle.pipeline import Plan
 
 FEW = 12
@@ -59,6 +60,11 @@ def text_lines(overview: Overview) -> Iterator[str]:
         "roots", [f"{_part_text(part.root, part)}  {places.get(part.root, '')}" for part in overview.roots]
     )
     yield from _content_lines(overview)
+    if len(planned.files) > FEW:
+        yield from _section(
+            "named by path, `# raybundle: ignore` in the line switches it off",
+            [_data_line(each, planned) for each in resolution.data if is_named(each)],
+        )
     if resolution.not_imported is not None:
         yield f"traced   {trace_line(resolution)}"
     yield from _section(
@@ -119,7 +125,12 @@ def _content_lines(overview: Overview) -> Iterator[str]:
         [f"{each.name:<28} {each.path or 'namespace'}  ({each.found_by})" for each in resolution.modules],
         2 * FEW,
     )
-    yield from _section("data", [f"{each.path}  ({each.reason})" for each in resolution.data], FEW)
+    yield from _section("data", [_data_line(each, overview.planned) for each in resolution.data], FEW)
+
+
+def _data_line(each: DataFile, planned: Plan) -> str:
+    size = next(len(file.data) for file in planned.files if file.path == each.path)
+    return f"{each.path}  {size_text(size)}  ({each.reason})"
 
 
 def _distribution_lines(resolution: Resolution) -> list[str]:

@@ -141,7 +141,7 @@ def make_request(
         settings = settings.extended("roots", environment.roots, "--runtime-env")
     tracing = Tracing(command.arguments) if arguments.trace else None
     set_up = environment.set_up if environment else ()
-    return Request(target, settings, project, cwd, os.environ, tracing, set_up)
+    return Request(target, settings, project, cwd, os.environ, tracing, set_up, command.arguments)
 
 
 def settings_of(

@@ -102,8 +102,9 @@ def _key(question: Question) -> str:
 
 
 def _counts(cwd: Path, target: Target, project: Path) -> bool:
-    """Claims that the current directory may be on the path: as that of `-m`, or as one above the project."""
-    return isinstance(target, ModuleTarget) or (cwd != project and project.is_relative_to(cwd))
+    """Claims that the current directory has a say: on the path, or where a job in the project starts."""
+    related = project.is_relative_to(cwd) or cwd.is_relative_to(project)
+    return isinstance(target, ModuleTarget) or (cwd != project and related)
 
 
 def _plain(value: Any) -> Any:

@@ -14,7 +14,7 @@ from raybundle.model import WIDENING
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
-    from raybundle.graph.facts import Facts, Unknown
+    from raybundle.graph.facts import Facts, Named, Unknown
 
 MARK = b"raybundle:"
 _COMMENT = re.compile(r"#\s*raybundle:\s*(?P<word>\w*)\s*(?:=\s*(?P<names>[^#]*))?")
@@ -97,7 +97,12 @@ def with_comments(facts: Facts, source: bytes) -> Facts:
         return facts
     comments = read_comments(source)
     ignored = comments.ignored
-    found: list[Import | Unknown | Remark] = [*facts.imports, *facts.unknown, *facts.remarks]
+    found: list[Import | Unknown | Remark | Named] = [
+        *facts.imports,
+        *facts.unknown,
+        *facts.remarks,
+        *facts.named,
+    ]
     followed = {*facts.path_edits, *facts.rewires, *(each.line for each in found)}
     return replace(
         facts,
@@ -105,6 +110,7 @@ def with_comments(facts: Facts, source: bytes) -> Facts:
         unknown=tuple(each for each in facts.unknown if each.line not in ignored),
         path_edits=tuple(line for line in facts.path_edits if line not in ignored),
         rewires=tuple(line for line in facts.rewires if line not in ignored),
+        named=tuple(each for each in facts.named if each.line not in ignored),
         remarks=(
             *comments.remarks,
             *comments.without_effect(followed),

@@ -17,13 +17,14 @@ from raybundle.errors import RefusedFileError, UsageError
 from raybundle.model import Warning
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from raybundle.graph.directories import Directories
 
 SIZE_LIMIT = 10 * 1024 * 1024
 """Bytes; a larger file in a package travels only if `include` names it."""
 
+_OF_GIT = f"{os.sep}.git{os.sep}"
 _CODE = (".py", ".pyc", ".pyo")
 _EXTENSION = re.compile(r"\.(?:cpython-|pypy|graalpy|abi3)[^.]*\.so\Z|\.pyd\Z")
 """Extension modules travel where they are imported; a plain `.so` may be a library that `ctypes` loads."""
@@ -41,6 +42,8 @@ class Candidate:
     """What travels in place of the bytes of `file`, which then need not be there."""
     of_package: bool = False
     """Travels because its package is reached, not by `include`."""
+    named: bool = False
+    """Travels because a path names it."""
 
 
 def package_data(
@@ -68,7 +71,7 @@ def _data_below(
 ) -> Iterator[Candidate]:
     listing = folder.directories.list(directory)
     for name in sorted(listing.files):
-        if not name.endswith(_CODE) and not _EXTENSION.search(name):
+        if not is_code(name):
             reason = f"data of package {folder.package}"
             yield Candidate(join(directory, name), folder.entry, reason, of_package=True)
     for name in sorted(listing.directories):
@@ -83,6 +86,11 @@ def _data_below(
             if leads_back(inside, links):
                 continue
         yield from _data_below(folder, inside, links, is_namespace)
+
+
+def is_code(file: str) -> bool:
+    """Claims that a file is a module, which travels where it is imported."""
+    return file.endswith(_CODE) or _EXTENSION.search(file) is not None
 
 
 def leads_back(link: str, left_by_links: Iterable[str]) -> bool:
@@ -225,7 +233,7 @@ def fault_of(file: str) -> str | None:
     """Return why a file of a package cannot travel."""
     size = os.stat(file).st_size
     if size > SIZE_LIMIT:
-        return f"{size:,} bytes, more than package data may have ({SIZE_LIMIT:,})"
+        return f"{size:,} bytes, more than data may have ({SIZE_LIMIT:,})"
     return (
         None
         if os.access(file, os.R_OK, effective_ids=os.access in os.supports_effective_ids)
@@ -244,18 +252,24 @@ def refuse_escaping_links(
     allowed = [f"{directory.rstrip('/')}/" for directory in allowed]
     escaping, roots = [], set()
     for file in sorted(set(files)):
-        if _is_linked(file, allowed, directories):
-            real = os.path.realpath(file)
-            of_git = f"{os.sep}.git{os.sep}" in real
-            if of_git or not real.startswith(tuple(allowed)):
-                escaping.append(f"{file} -> {real}")
-                roots |= set() if of_git else {f"`{os.path.relpath(_root_of(real), project)}`"}
+        real = leads_out(file, allowed, directories)
+        if real is not None:
+            escaping.append(f"{file} -> {real}")
+            roots |= set() if _OF_GIT in real else {f"`{os.path.relpath(_root_of(real), project)}`"}
     if escaping:
         others = f", or add {' and '.join(sorted(roots))} to `roots` in [tool.raybundle]" if roots else ""
         raise RefusedFileError(
             "symbolic links lead out of the project, its repository and every root: " + ", ".join(escaping),
             hint=f"copy the file{others}",
         )
+
+
+def leads_out(file: str, allowed: Sequence[str], directories: Directories) -> str | None:
+    """Return where a link takes `file` if that is git's own or in none of `allowed`, which end with `/`."""
+    if not _is_linked(file, allowed, directories):
+        return None
+    real = os.path.realpath(file)
+    return real if _OF_GIT in real or not real.startswith(tuple(allowed)) else None
 
 
 def _root_of(file: str) -> str:
@@ -266,7 +280,7 @@ def _root_of(file: str) -> str:
     return directory
 
 
-def _is_linked(file: str, allowed: list[str], directories: Directories) -> bool:
+def _is_linked(file: str, allowed: Sequence[str], directories: Directories) -> bool:
     """Ask the listings that are already there: a file behind no link costs no system call."""
     directory, name = os.path.split(file)
     while name and f"{directory}/{name}/" not in allowed:

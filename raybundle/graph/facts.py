@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from raybundle.model import Deferred, Rule
 
-FACTS_FORMAT = 9
+FACTS_FORMAT = 10
 """Raised whenever the scanner learns something, so that facts of an older one are not believed."""
 
 
@@ -63,6 +63,22 @@ class Remark:
     """The field of a runtime_env, what `ray.init` is given, or the comment without effect."""
 
 
+Place = Literal["here", "start"]
+"""Where a relative path begins: beside the file that has it, or where the job starts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A path that a source names."""
+
+    line: int
+    place: Place
+    path: str
+    """Relative, normalised, perhaps with `..` at its start; with `*` for what is not known."""
+    wide: bool = False
+    """It may also be a directory, whose files are meant; else it counts only as a file."""
+
+
 @dataclass(frozen=True, slots=True)
 class Facts:
     """Everything the closure needs to know about one source file."""
@@ -81,6 +97,8 @@ class Facts:
     """Distributions that a literal `runtime_env` in it installs, normalised."""
     rewires: tuple[int, ...] = ()
     """Lines that may change `__path__` or `sys.modules`."""
+    named: tuple[Named, ...] = ()
+    """Paths of files that it may read."""
 
 
 def in_order(imports: Iterable[Import]) -> tuple[Import, ...]:
@@ -108,6 +126,7 @@ def to_json(facts: Facts) -> list[Any]:
         facts.configs,
         facts.installs,
         facts.rewires,
+        [astuple(each) for each in facts.named],
     ]
 
 
@@ -117,7 +136,7 @@ def from_json(value: list[Any]) -> Facts:
     Raises:
         TypeError, ValueError, IndexError: the value has another shape.
     """
-    sha256, imports, exports, unknown, path_edits, remarks, configs, installs, rewires = value
+    sha256, imports, exports, unknown, path_edits, remarks, configs, installs, rewires, named = value
     return Facts(
         sha256,
         tuple(_import(*each) for each in imports),
@@ -128,6 +147,7 @@ def from_json(value: list[Any]) -> Facts:
         tuple(configs),
         tuple(installs),
         tuple(rewires),
+        tuple(Named(*each) for each in named),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import posixpath
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,9 +21,13 @@ from raybundle.model import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from raybundle.model import Target
 
 _SOURCES = (".py", ".pyw")
+_LONGEST = 250
+"""Characters of an argument that may name a file."""
 
 
 def find_target(name: str, base: Path | None = None, options: tuple[str, ...] = ()) -> Target:
@@ -144,3 +149,17 @@ def first_directory(target: Target, project: Path, cwd: Path, *, safe_path: bool
             return project / DIRECTORY
         case other:
             return assert_never(other)
+
+
+def named_by(words: Iterable[str], project: Path, cwd: Path) -> tuple[str, ...]:
+    """Return what of the project the arguments of a job name, absolute: `conf/a.yaml`, `--data=d.csv`."""
+    project, found = project.resolve(), dict[str, None]()
+    for word in words:
+        for text in (word, word.partition("=")[2]):
+            if text.strip("./") and len(text) < _LONGEST and "\0" not in text:
+                for base in (cwd.resolve(), project):
+                    path = os.path.normpath(base / text)
+                    if path.startswith(f"{project}/") and os.path.lexists(path):
+                        found[path] = None
+                        break
+    return tuple(found)

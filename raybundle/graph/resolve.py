@@ -1,7 +1,7 @@
 """Resolves a target: from what the user runs to the effective import graph."""
 
 # Why strings: paths here are the strings that `sys.path` holds; pathlib would cost ten times as much.
-# ruff: noqa: PTH119, PTH120
+# ruff: noqa: PTH118, PTH119, PTH120
 
 from __future__ import annotations
 
@@ -41,6 +41,7 @@ from raybundle.graph.elsewhere import remedy_of_absent, roots_hint
 from raybundle.graph.entry_points import EntryPoints, own_metadata
 from raybundle.graph.generated import Generated, facts_of, mentions_of, quotes_of, relocated, source_of
 from raybundle.graph.git_ignored import repository_of
+from raybundle.graph.named_files import Ground, NamedFiles, named_files
 from raybundle.graph.notices import (
     of_hidden_in_project,
     of_shadowed_library,
@@ -51,7 +52,7 @@ from raybundle.graph.obstacles import find_obstacles, refuse_misnamed, with_prov
 from raybundle.graph.parallel import scan_ahead
 from raybundle.graph.path_edits import Edits
 from raybundle.graph.placement import place
-from raybundle.graph.project import project_of
+from raybundle.graph.project import project_of, start_directory
 from raybundle.graph.rewiring import Rewired, Rewiring
 from raybundle.graph.settings import ResolveSettings
 from raybundle.graph.settled import unsettled
@@ -134,11 +135,11 @@ def resolve_recorded(
     wanted = without_excluded(wanted, work.project, settings.exclude)
     walk = _walk_until_settled(work, wanted)
     work = walk.work
-    data, left_out = _data(work, walk.closure, walk.plain, walk.shown)
-    resolution = _resolution(walk, data, [*warnings, *left_out, *walk.warnings])
-    _note(work, [str(each.file) for each in left_out], record)
+    data, left_out = _data(work, walk)
+    resolution = _resolution(walk, data, [*warnings, *left_out, *walk.named.warnings, *walk.warnings])
+    _note(work, [*(str(each.file) for each in left_out), *walk.named.asked], record)
     record.follow(walk.followed)
-    record.carry(each.file for each in data if each.of_package)
+    record.carry(each.file for each in data if each.of_package or each.named)
     remedy = remedy_of_absent(resolution, settings.roots)
     hint = roots_hint(remedy, work.project) if remedy else ""
     return Recorded(
@@ -167,6 +168,8 @@ class _Walk:
     warnings: tuple[Warning, ...]
     followed: list[str]
     """Paths whose links had a say in the edits of `sys.path`."""
+    named: NamedFiles
+    """Files that paths in sources and arguments name."""
 
 
 def _walk_until_settled(work: _Work, wanted: list[Candidate]) -> _Walk:
@@ -175,7 +178,7 @@ def _walk_until_settled(work: _Work, wanted: list[Candidate]) -> _Walk:
     rewiring = Rewiring(
         work.start, work.project, cwd, facts_of(work.scanner, work.made), source_of(work.scanner, work.made)
     )
-    known, settings = Rewired(), work.settings
+    known, settings, named = Rewired(), work.settings, NamedFiles()
     for _ in range(_ROUNDS):
         names, plain = split_modules(wanted, work.finder)
         shown = (
@@ -183,14 +186,38 @@ def _walk_until_settled(work: _Work, wanted: list[Candidate]) -> _Walk:
             if settings.traced
             else Usable()
         )
-        closure = _closure(work, [*names, *work.declared.modules], plain, shown)
-        found = rewiring.of(closure, work.finder)
-        if found == known:
+        closure = _closure(work, [*names, *work.declared.modules], [*plain, *named.candidates], shown)
+        found, before = rewiring.of(closure, work.finder), _configs(named.candidates)
+        named = _named(work, closure, wanted)
+        if found == known and _configs(named.candidates) == before:
             break
         work, known = _rewired(work, found), found
     warnings = tuple(rewiring.warnings(closure, work.finder))
     included_files = frozenset(each.file for each in wanted)
-    return _Walk(work, closure, included_files, plain, shown, warnings, rewiring.followed(closure))
+    return _Walk(work, closure, included_files, plain, shown, warnings, rewiring.followed(closure), named)
+
+
+def _named(work: _Work, closure: Closure, wanted: Iterable[Candidate]) -> NamedFiles:
+    """Return the files that paths name; `include` and `exclude` come before."""
+    if "path" in work.settings.rules_off:
+        return NamedFiles()
+    project, start = str(work.project), start_directory(work.target, work.project, work.cwd)
+    entries = [each for each in work.finder.path if work.finder.is_first_party(each)]
+    allowed = {*entries, project, repository_of(project) or project}.difference(work.finder.added)
+    ground = Ground(
+        project,
+        os.path.join(project, start) if start else project,
+        frozenset(entries),
+        tuple(f"{each}/" for each in sorted({*allowed, project})),
+        work.finder.directories,
+        frozenset(each.file for each in wanted),
+        work.settings.exclude,
+    )
+    return named_files(closure, work.settings.arguments, ground, facts_of(work.scanner, work.made))
+
+
+def _configs(candidates: Iterable[Candidate]) -> tuple[str, ...]:
+    return tuple(sorted(each.file for each in candidates if is_config(os.path.basename(each.file))))
 
 
 def _rewired(work: _Work, found: Rewired) -> _Work:
@@ -290,7 +317,7 @@ def _closure(work: _Work, names: list[str], plain: Iterable[Candidate], shown: U
             *((each, "start-up") for each in imported_at_start(work.finder)),
             *((each, "include") for each in names),
         ),
-        configs=tuple(sorted(each.file for each in plain if is_config(os.path.basename(each.file)))),
+        configs=_configs(plain),
         traced=shown.modules,
     )
     start = replace(start, unsure=frozenset(name for name in names if work.finder.is_added(name)))
@@ -302,15 +329,14 @@ def _closure(work: _Work, names: list[str], plain: Iterable[Candidate], shown: U
         work.scanner.save()
 
 
-def _data(
-    work: _Work, closure: Closure, plain: list[Candidate], shown: Usable
-) -> tuple[list[Candidate], list[Warning]]:
+def _data(work: _Work, walk: _Walk) -> tuple[list[Candidate], list[Warning]]:
     """Return the data that travels, and a warning for each file that is left out."""
-    data, left_out = data_of(closure, plain, work.finder, work.project, work.settings)
-    opened, too_large = within_limit(
-        without_excluded(data_of_runs(shown, closure, data), work.project, work.settings.exclude)
-    )
-    data += opened
+    closure, shown, exclude = walk.closure, walk.shown, work.settings.exclude
+    data, left_out = data_of(closure, walk.plain, work.finder, work.project, work.settings)
+    of_runs = data_of_runs(shown, closure, data)
+    opened, too_large = within_limit(without_excluded(of_runs, work.project, exclude))
+    known = {each.file for each in (*data, *opened)}
+    data += [*opened, *(each for each in walk.named.candidates if each.file not in known)]
     if closure.consults_metadata:
         data += own_metadata(work.entry_points, closure)
     refuse_composed_twins(each.file for each in data)

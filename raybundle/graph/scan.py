@@ -26,6 +26,7 @@ from raybundle.graph.guards import (
 )
 from raybundle.graph.lint import installed_by, own_clusters, runtime_envs
 from raybundle.graph.loading import rewiring_lines
+from raybundle.graph.named_paths import named_paths
 from raybundle.graph.parsing import parse
 from raybundle.graph.strings import CONFIG_LIMIT, config_names, dotted_literals, dotted_names
 from raybundle.graph.tables import lazy_tables, may_be_lazy, server_lines, settings_lists
@@ -105,6 +106,7 @@ def scan(source: bytes, file: str, environment: Environment) -> Facts:
         configs=config_names(source),
         installs=installed_by(remarks, tree),
         rewires=tuple(sorted(rewiring_lines(source))),
+        named=named_paths(tree, source, file.rpartition("/")[2]),
     )
     return with_comments(found, source)
 

@@ -21,7 +21,8 @@ class ResolveSettings:
     project: Path | None = None
     """Where the caller knows it; else it is found from the target."""
     rules_off: frozenset[str] = frozenset()
-    """Rules (`raybundle.model.Rule`) that are switched off, and `data`: the files of packages."""
+    """Rules (`raybundle.model.Rule`) that are switched off, `data` (the files of packages)
+    and `path` (files that sources and arguments name)."""
     traced: Traced | None = None
     """What runs of the target have shown."""
     dependencies: Literal["bundle", "cluster"] = "bundle"
@@ -30,5 +31,7 @@ class ResolveSettings:
     """Distributions that the cluster has, normalised (PEP 503)."""
     set_up: tuple[str, ...] = ()
     """Distributions that Ray installs on the nodes for the whole job, normalised."""
+    arguments: tuple[str, ...] = ()
+    """Paths in the arguments of the job, real and absolute, of what lies in the project."""
     optional: tuple[str, ...] = ()
     """Modules, by dotted name, without which the job runs where they resolve nowhere."""

@@ -302,3 +302,12 @@ def test_an_answer_depends_on_every_file_and_directory_that_was_asked_for(work: 
     assert under(root, cold["resolve_listed"]) == ["pkg"]
     assert set(under(root, cold["resolve_listed"])) <= set(under(root, record["directories"]))
     assert set(under(root, cold["resolve_opened"])) <= set(under(root, record["files"]))
+
+
+def test_a_kept_answer_counts_paths_from_where_the_job_starts(work: Path) -> None:
+    root = tree(work / "p", {"job.py": "open('x.json')\n", "x.json": "", "sub/x.json": ""})
+    at_root = [each.path for each in ask(root).data]
+    below = [each.path for each in ask(root, cwd=root / "sub").data]
+    again = [each.path for each in ask(root).data]
+
+    assert (at_root, below, again) == (["project/x.json"], ["project/sub/x.json"], ["project/x.json"])

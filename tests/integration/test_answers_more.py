@@ -279,3 +279,14 @@ def test_a_link_that_moves_while_its_answer_is_made_is_seen(
 
 def files_of(resolution: Resolution) -> list[str]:
     return [str(each.path) for each in resolution.modules]
+
+
+def test_files_that_a_path_names_are_seen_to_come_and_to_go(work: Path) -> None:
+    root = tree(work / "p", {"job.py": "print(open('conf/x.json').read())\n"})
+    before = [each.path for each in ask(root).data]
+    tree(root, {"conf/x.json": "{}"})
+    with_it = [each.path for each in ask(root).data]
+    (root / "conf/x.json").unlink()
+    without = [each.path for each in ask(root).data]
+
+    assert (before, with_it, without) == ([], ["project/conf/x.json"], [])

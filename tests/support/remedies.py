@@ -113,6 +113,12 @@ def a_large_file(project: Path) -> None:
     (project / "pkg" / "large.bin").write_bytes(bytes(11 << 20))
 
 
+def a_large_named_file(project: Path) -> None:
+    """Writes a file beyond the limit, in no package."""
+    (project / "data").mkdir()
+    (project / "data" / "large.bin").write_bytes(bytes(11 << 20))
+
+
 PLUGIN = {
     "job.py": "import importlib\n\nname = '.'.join(['plug', 'one'])\n"
     "print(importlib.import_module(name).NAME)\n",
@@ -154,6 +160,7 @@ AWAY = {
     "sdk/__init__.py": HEAD + "__path__.append(os.path.join(HERE, '../../away'))\n",
     "../away/azure.py": "NAME = 'done'\n",
 }
+OPENS_LARGE = {"job.py": "import os\n\nprint('done' if os.path.exists('data/large.bin') else 'none')\n"}
 USES_A_SITE = {"job.py": "import thing\n\nprint(thing.NAME)\n"}
 THING = {"thing/__init__.py": b"NAME = 'done'\n"}
 
@@ -431,6 +438,45 @@ ROWS = {
         },
         lambda project: install(site_of(project), "other", {"other.py": b""}),
         site=lambda site: install(site, "thing", THING),
+    ),
+    "a large file that a path names": Row(
+        "is left out:",
+        '`include = ["data/large.bin"]`',
+        OPENS_LARGE,
+        setting(include=["data/large.bin"]),
+        a_large_named_file,
+    ),
+    "a large file that a path names and nothing needs": Row(
+        "is left out:",
+        "else `# raybundle: ignore`",
+        OPENS_LARGE,
+        both(ignore("job.py", "'none')"), change("job.py", "'none'", "'done'")),
+        a_large_named_file,
+    ),
+    "a folder of many files that a path names": Row(
+        "is left out:",
+        '`include = ["data"]`',
+        {
+            "job.py": "import os\n\nprint('done' if len(os.listdir('data')) > 9 else 'none')\n",
+            **{f"data/{number}.txt": "" for number in range(1001)},
+        },
+        setting(include=["data"]),
+    ),
+    "a file behind a link that leads out": Row(
+        "is left out:",
+        "add `../away` to `roots`",
+        {"job.py": "print(open('data/d.csv').read())\n", "../away/d.csv": "done"},
+        setting(roots=["../away"]),
+        lambda project: (project / "data").symlink_to("../away"),
+    ),
+    "a file that a path names and that may be a secret": Row(
+        "is left out:",
+        "`--secret NAME=file:PATH` gives it to the job; else `# raybundle: ignore`",
+        {
+            "job.py": "import os\n\nprint('none' if os.path.exists('keys/id_rsa') else 'done')\n",
+            "keys/id_rsa": "",
+        },
+        ignore("job.py", "'done')"),
     ),
     "large data that is needed": Row(
         "is left out:",

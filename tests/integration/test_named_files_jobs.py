@@ -1,0 +1,139 @@
+"""Jobs read the files that they name by path, on a cluster, with their source gone."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.small_project import tree
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.integration.conftest import Embedded
+    from tests.support.workplace import Workplace
+
+IN_A_TASK = "import ray\n\n\n@ray.remote\ndef read(name):\n    return open(name).read().strip()\n\n\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A project, what is submitted, and what it prints."""
+
+    files: dict[str, str]
+    words: tuple[str, ...]
+    printed: tuple[str, ...]
+    start: str = ""
+
+
+JOBS = {
+    "literal": Job(
+        {"job.py": f"{IN_A_TASK}print('READ', ray.get(read.remote('data/d.csv')))\n", "data/d.csv": "a,b\n"},
+        ("job.py",),
+        ("READ a,b",),
+    ),
+    "argument": Job(
+        {
+            "train.py": "import argparse, json\n\nparser = argparse.ArgumentParser()\n"
+            "parser.add_argument('--config', default='conf/base.json')\n"
+            "print('CONFIG', json.load(open(parser.parse_args().config)))\n",
+            "conf/base.json": "1",
+            "conf/other.json": "2",
+        },
+        ("train.py", "--config=conf/other.json"),
+        ("CONFIG 2",),
+    ),
+    "from a directory of the project": Job(
+        {"jobs/job.py": "print('HERE', open('x.txt').read())\n", "jobs/x.txt": "below"},
+        ("job.py",),
+        ("HERE below",),
+        "jobs",
+    ),
+    "resources of a library": Job(
+        {
+            "job.py": "from pkg.reading import words\n\nprint('WORDS', words())\n",
+            "src/pkg/__init__.py": "",
+            "src/pkg/reading.py": "from pathlib import Path\n\n"
+            "RESOURCES = Path(__file__).resolve().parents[2] / 'resources'\n\n\n"
+            "def words():\n    return sorted(each.read_text() for each in RESOURCES.glob('*.txt'))\n",
+            "resources/a.txt": "a",
+            "resources/b.txt": "b",
+        },
+        ("job.py",),
+        ("WORDS ['a', 'b']",),
+    ),
+}
+
+
+def submitted(work: Workplace, job: Job, directory: Path) -> str:
+    """Builds with the arguments, removes the source, runs the bundle and returns its log."""
+    project = tree(directory, job.files)
+    words = ("--", "python", *job.words) if len(job.words) > 1 else job.words
+    built = work.raybundle("build", *words, cwd=project / job.start)
+    assert built.returncode == 0, built.stderr
+    shutil.rmtree(project)
+    start = ("--cwd", job.start) if job.start else ()
+    ran = work.raybundle("run", *start, built.stdout.strip(), *job.words[1:], cwd=work.directory)
+    assert ran.returncode == 0, ran.stderr
+    return ran.stdout
+
+
+@pytest.mark.ray
+@pytest.mark.parametrize("kind", JOBS)
+def test_a_job_reads_what_it_names(embedded: Embedded, tmp_path: Path, kind: str) -> None:
+    job = JOBS[kind]
+    log = submitted(embedded.workplace(tmp_path / "work"), job, tmp_path / "project")
+
+    assert all(line in log.splitlines() for line in job.printed)
+
+
+@pytest.mark.ray
+def test_a_job_reads_what_a_link_of_its_project_leads_to(embedded: Embedded, tmp_path: Path) -> None:
+    work = embedded.workplace(tmp_path / "work")
+    tree(tmp_path / "all/mnt", {"d.csv": "shared"})
+    (tmp_path / "all/proj").mkdir()
+    (tmp_path / "all/proj/data").symlink_to("../mnt")
+    subprocess.run(["git", "init", "--quiet", tmp_path / "all"], check=True)
+    job = Job({"job.py": "print('LINK', open('data/d.csv').read())\n"}, ("job.py",), ())
+
+    assert "LINK shared" in submitted(work, job, tmp_path / "all/proj").splitlines()
+
+
+@pytest.mark.ray
+def test_submit_takes_what_its_arguments_name(embedded: Embedded, tmp_path: Path) -> None:
+    work = embedded.workplace(tmp_path / "work")
+    project = tree(tmp_path / "project", {"job.py": "import sys\nprint('GOT', open(sys.argv[1]).read())\n"})
+    tree(project, {"prompts/hello.txt": "hello"})
+
+    done = work.raybundle("submit", "job.py", "prompts/hello.txt", cwd=project)
+
+    assert (done.returncode, "GOT hello" in done.stdout) == (0, True), done.stderr
+
+
+def test_plan_and_why_name_the_place(embedded: Embedded, tmp_path: Path) -> None:
+    work = embedded.workplace(tmp_path / "work")
+    project = tree(tmp_path / "project", JOBS["literal"].files)
+
+    plan = work.raybundle("plan", "job.py", cwd=project)
+    why = work.raybundle("why", "job.py", "data/d.csv", cwd=project)
+    document = json.loads(work.raybundle("--json", "plan", "job.py", cwd=project).stdout)
+
+    assert "project/data/d.csv  4 B  (named at job.py:9 (path))" in plan.stdout
+    assert "named at job.py:9 (path)" in why.stdout
+    assert "project/data/d.csv" in {each["path"] for each in document["files"]}
+
+
+def test_many_files_are_listed_in_a_section_of_their_own(embedded: Embedded, tmp_path: Path) -> None:
+    work = embedded.workplace(tmp_path / "work")
+    files = {f"data/{number:02}.csv": "x" for number in range(12)}
+    project = tree(tmp_path / "project", {"job.py": "import os\nprint(os.listdir('data'))\n", **files})
+
+    plan = work.raybundle("plan", "job.py", cwd=project)
+
+    assert "named by path, `# raybundle: ignore` in the line switches it off (12)" in plan.stdout
+    assert "  project/data/00.csv  1 B  (named at job.py:2 (path))" in plan.stdout
