@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from raybundle.cli.entrypoint.model import Outcome, Surroundings
 
 _PYTHON = re.compile(r"python(3(\.\d+t?)?)?")
+_PROMPT = ("$",)
+"""What stands before the command lines of a README."""
 _ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)=(.*)", re.ASCII | re.DOTALL)
 
 
@@ -29,7 +31,7 @@ def classify(words: Sequence[str], here: Surroundings, *, pasted: bool) -> Outco
         here: the directory that they are typed in.
         pasted: they stand after `--`: `python` is an interpreter then, even if a file has that name.
     """
-    if not words:
+    if not any(word.strip() for word in words):
         return Run(())
     first = words[0]
     if first.startswith("-") or (not pasted and _is_target(first, here)):
@@ -43,7 +45,7 @@ def classify(words: Sequence[str], here: Surroundings, *, pasted: bool) -> Outco
 def command(words: tuple[str, ...], here: Surroundings) -> Outcome:
     """Returns what a simple command runs: assignments, then a program and its arguments."""
     env: list[tuple[str, str]] = []
-    rest = words
+    rest = words[1:] if words[:1] == _PROMPT else words
     while rest and (found := _ASSIGNMENT.fullmatch(rest[0])):
         env.append((found[1], found[2]))
         rest = rest[1:]
