@@ -42,6 +42,11 @@ class Place:
     """Relative to the project; with `..` where only its repository has it."""
     file: Path
 
+    @property
+    def has_code(self) -> bool:
+        """Whether it is a module or a regular package."""
+        return self.file.suffix == ".py"
+
 
 @dataclass(frozen=True, slots=True)
 class Remedy:
@@ -110,12 +115,15 @@ def find_roots(resolution: Resolution) -> list[Place]:
     """Return places of the missing modules in the project, in as few roots as can be.
 
     A folder in a regular package is a root only if it alone has the module, and nothing imports that by the
-    name that it has in the package.
+    name that it has in the package. A folder that would be a namespace package counts only if no file is
+    there: `import core` means `deps/core/core.py` before the folder `deps/core`.
     """
     names = {str(each.name) for each in resolution.missing}
+    places = [each for each in elsewhere(resolution.project, names) if _is_there(resolution, each)]
+    with_code = {each.name for each in places if each.has_code}
     by_root: dict[str, list[Place]] = {}
-    for place in elsewhere(resolution.project, names):
-        if _is_there(resolution, place):
+    for place in places:
+        if place.has_code or place.name not in with_code:
             by_root.setdefault(place.root, []).append(place)
     by_root = {each: places for each, places in by_root.items() if not hides_imports(resolution, each)}
     return _fewest(resolution, _outside_of_packages(resolution, by_root))

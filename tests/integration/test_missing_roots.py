@@ -120,6 +120,14 @@ def test_the_folder_that_has_most_of_them_is_named(work: Workplace) -> None:
     assert {"one", "two"} < modules(work, project, "job.py")
 
 
+def test_the_folder_of_a_module_is_named_before_one_that_has_a_folder_of_its_name(work: Workplace) -> None:
+    files = {"run/job.py": "import core\n\nprint(core.N)\n", "deps/core/core.py": "N = 1\n"}
+    project = tree(work.directory / "p", files)
+
+    assert follow(refused(work, project, "run/job.py"), project) == ["deps/core"]
+    assert "core" in modules(work, project, "run/job.py")
+
+
 def test_a_folder_that_does_not_help_is_not_named(work: Workplace) -> None:
     files = {"job.py": "import helper\n", "libs/helper.py": "import click\n", "libs/click.py": ""}
     project = tree(work.directory / "p", files)
