@@ -22,7 +22,7 @@ from raybundle.graph.data_files import (
 )
 from raybundle.graph.find import FirstParty
 from raybundle.graph.secret_names import secret_name_rule
-from raybundle.model import Warning
+from raybundle.model import NAMED, Warning
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -30,12 +30,10 @@ if TYPE_CHECKING:
     from raybundle.graph.closure import Closure
     from raybundle.graph.directories import Directories
     from raybundle.graph.facts import Facts, Named
-    from raybundle.model import DataFile
 
 MOST_FILES, MOST_BYTES = 1000, 100 * 1024 * 1024
 """Of a directory that is named: more than that travels only by `include`."""
 
-_REASON = " (path)"
 _WILD = re.compile(r"[*?\[]")
 _NEVER = frozenset({"__pycache__", "node_modules"})
 
@@ -90,11 +88,6 @@ def named_files(
     return NamedFiles(tuple(search.found.values()), tuple(search.warnings), tuple(search.asked))
 
 
-def is_named(data: DataFile) -> bool:
-    """Claims that a file travels because a path names it."""
-    return data.reason.endswith(_REASON)
-
-
 def _folders(modules: Iterable[str]) -> frozenset[str]:
     """Return all directories that have a module in them, at any depth."""
     found: set[str] = set()
@@ -116,7 +109,7 @@ class _Origin:
 
     @property
     def reason(self) -> str:
-        return f"{self.text}{_REASON}"
+        return f"{self.text}{NAMED}"
 
     @property
     def otherwise(self) -> str:
