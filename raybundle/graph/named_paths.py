@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
-from raybundle.graph.facts import Named, Place
+from raybundle.graph.facts import ENVIRONMENT_FILE, Named, Place
 from raybundle.graph.path_edits import Statements
 from raybundle.graph.path_values import CannotEvaluateError, Scope
 
@@ -33,7 +33,7 @@ _LONGEST = 250
 
 _IN_QUOTES = re.compile(rb"(['\"])(?:[^'\"\s]*(?:/[^'\"\s]*|\.\w{1,10})|(?:(?<=/ .)|(?<=/.))\w[^'\"\s]*)\1")
 """A string that looks like a path, or that stands behind a `/`."""
-_NAMES = (b"__file__", b"config_path")
+_NAMES = (b"__file__", b"config_path", b"dotenv")
 _READING_CALL = re.compile(
     rb"\((?:(?<=open\()|(?<=Path\()|(?<=path.join\()|(?<=listdir\()|(?<=scandir\()|(?<=walk\()|(?<=glob\())"
 )
@@ -77,6 +77,9 @@ _DIRECTORIES = frozenset(
 """Options that take a directory, whatever is called."""
 _BESIDE = frozenset(["config_path", "template_folder", "static_folder"])
 """Those that count from the file that has them (hydra, Flask)."""
+_LOOK_UPWARDS = frozenset(["load_dotenv", "dotenv_values", "find_dotenv", "read_env"])
+"""Calls that look for a `.env` beside the source and above, unless they are given one."""
+_GIVEN = frozenset(["dotenv_path", "stream", "filename", "env_file"])
 _WRITES = frozenset(
     [
         *("makedirs", "mkdir", "rmtree", "remove", "unlink", "rmdir", "touch", "write_text", "write_bytes"),
@@ -279,6 +282,8 @@ class _Search:
         if dotted.startswith(("sys.path.", "site.addsitedir")):
             return
         last = getattr(node.func, "attr", getattr(node.func, "id", ""))
+        if last in _LOOK_UPWARDS and not node.args and all(each.arg not in _GIVEN for each in node.keywords):
+            self.found.add(Named(node.lineno, "here", ENVIRONMENT_FILE))
         if _is_write(node, last):
             self._note_written(node, scope)
         elif self._take(node, scope, wide=wide or last in {"Path", "joinpath"}):

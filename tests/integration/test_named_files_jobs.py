@@ -139,6 +139,10 @@ def test_many_files_are_listed_in_a_section_of_their_own(embedded: Embedded, tmp
     assert "  project/data/00.csv  1 B  (named at job.py:2 (path))" in plan.stdout
 
 
+DOTENV = (
+    "import os\n\n\ndef load_dotenv():\n    if os.path.exists('.env'):\n"
+    "        os.environ.update(line.strip().split('=') for line in open('.env'))\n"
+)
 IN_DRIVER = "print('READ', open('vsc.d/atad'[::-1]).read())\n"
 MISSES = {
     "in the driver": IN_DRIVER,
@@ -181,3 +185,19 @@ def test_a_job_that_misses_what_cannot_be_included_is_told_nothing(
     missed = work.raybundle("submit", "job.py", cwd=project)
 
     assert (missed.returncode, "hint:" in missed.stderr) == (20, False), missed.stderr
+
+
+@pytest.mark.ray
+def test_what_an_environment_file_sets_is_said_and_an_option_sets_it(
+    embedded: Embedded, tmp_path: Path
+) -> None:
+    work = embedded.workplace(tmp_path / "work")
+    source = "import os, dotenv\n\ndotenv.load_dotenv()\nprint('MODE', os.environ.get('MODE'))\n"
+    project = tree(tmp_path / "project", {"job.py": source, ".env": "MODE=batch\n", "dotenv.py": DOTENV})
+
+    without = work.raybundle("submit", "job.py", cwd=project)
+    given = work.raybundle("submit", "--env", "MODE=batch", "job.py", cwd=project)
+
+    assert ".env is left out" in without.stderr
+    assert "`--env NAME=VALUE`" in without.stderr
+    assert ("MODE None" in without.stdout, "MODE batch" in given.stdout) == (True, True)
