@@ -128,7 +128,8 @@ def submit(
     stored = _store(planned, request.settings)
     executable = planned.resolution.interpreter.executable
     cluster = cluster or _cluster(request.settings, executable)
-    return _job(stored, request.settings, arguments, cluster, start)
+    job = _job(stored, request.settings, arguments, cluster, start)
+    return replace(job, submission=replace(job.submission, project=request.project))
 
 
 def run(ref: str, arguments: Sequence[str] = (), *, cwd: str = "", **settings: Any) -> Job:

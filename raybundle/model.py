@@ -203,6 +203,10 @@ class Module:
     """What travels in place of the bytes of `file`: code cells of a notebook, a console script."""
 
 
+NAMED = " (path)"
+"""How the reason of a file ends that travels because a path names it."""
+
+
 @dataclass(frozen=True, slots=True)
 class DataFile:
     """A file that travels without being a module: package data or an `include`."""
@@ -213,6 +217,11 @@ class DataFile:
     """Such as `data of package pkg` or `include data/*.csv`."""
     content: bytes | None = None
     """What travels in place of the bytes of `file`: metadata reduced to what is the same everywhere."""
+
+    @property
+    def is_named(self) -> bool:
+        """Whether it travels because a path in a source or an argument names it."""
+        return self.reason.endswith(NAMED)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
 from raybundle.cluster.follow import Limits, follow
+from raybundle.cluster.left_files import hint_of_left_file
 from raybundle.cluster.outcome import boot_line, could_not_start, job_error
 from raybundle.cluster.runtime_env import render_entrypoint, render_runtime_env
 from raybundle.delivery import Archives, deliver, find_damage
 from raybundle.errors import (
     ClusterError,
     ClusterUnreachableError,
+    JobFailedError,
     JobLostError,
     JobStartError,
     StoreError,
@@ -27,6 +29,7 @@ from raybundle.runs import new_run, record_end, record_start
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from pathlib import Path
 
     from raybundle.bundle.manifest import Manifest
     from raybundle.cluster.jobs import JobInfo, JobsClient
@@ -100,6 +103,8 @@ class Submission:
     submitted: float
     existing: JobInfo | None = None
     """The job, where it was there before."""
+    project: Path | None = None
+    """What the bundle was made of, where that is here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,6 +313,9 @@ def wait(
         notes.append(f"the log cannot be read to its end: {followed.lost_log}")
     if info.status == "FAILED" and could_not_start(info) and boot_line(info) is None:
         why = _diagnosed(submission, info) or why
+    if isinstance(why, JobFailedError) and why.hint is None and submission.project is not None:
+        files = {file.path.removeprefix("project/") for file in submission.stored.manifest.files}
+        why.hint = hint_of_left_file(followed.log_end, submission.project, run.cwd, files)
     ended = Ended(info, why, followed.queue, followed.run, tuple(notes))
     try:
         record_end(submission.store, run, info.status, exit_code(ended), info.driver_exit_code)

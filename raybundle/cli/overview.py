@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from raybundle.cli.console import PLACES, alike
 from raybundle.cli.documents import target_text
 from raybundle.graph.exhaustive import assert_never
-from raybundle.graph.named_files import is_named
 from raybundle.graph.reasons import reasons_of
 from raybundle.model import ScriptTarget
 
@@ -63,7 +62,7 @@ def text_lines(overview: Overview) -> Iterator[str]:
     if len(planned.files) > FEW:
         yield from _section(
             "named by path, `# raybundle: ignore` in the line switches it off",
-            [_data_line(each, planned) for each in resolution.data if is_named(each)],
+            [_data_line(each, planned) for each in resolution.data if each.is_named],
         )
     if resolution.not_imported is not None:
         yield f"traced   {trace_line(resolution)}"

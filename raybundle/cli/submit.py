@@ -41,6 +41,7 @@ from raybundle.submission import attach, find_existing, prepare_run, submit, wai
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable
+    from pathlib import Path
 
     from raybundle.cli.console import Console
     from raybundle.cli.log_output import Write
@@ -66,6 +67,8 @@ class _Order:
     details: dict[str, Any]
     arguments: argparse.Namespace
     console: Console
+    project: Path | None = None
+    """What the bundle was made of, where that is here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +122,8 @@ def submit_target(arguments: argparse.Namespace, console: Console) -> int:
     if cluster is None:
         executable = planned.resolution.interpreter.executable
         cluster = find_cluster(arguments, request.settings, console, executable)
-    return _submit(_Order(stored, store, cluster, planned.timings, details, arguments, console), options)
+    order = _Order(stored, store, cluster, planned.timings, details, arguments, console, request.project)
+    return _submit(order, options)
 
 
 def run_bundle(arguments: argparse.Namespace, console: Console) -> int:
@@ -212,7 +216,7 @@ def _submission(order: _Order, options: JobOptions, run: Run, existing: JobInfo 
         order.console.note(f"Job '{run.id}' submitted successfully")
     else:
         order.console.note(f"job '{run.id}' is there already, with this bundle and these arguments")
-    return submission
+    return replace(submission, project=order.project)
 
 
 def _wait(order: _Order, submission: Submission, write: Write) -> _Outcome:

@@ -67,6 +67,10 @@ Place = Literal["here", "start"]
 """Where a relative path begins: beside the file that has it, or where the job starts."""
 
 
+ENVIRONMENT_FILE = ".env"
+"""What `load_dotenv` looks for, beside the source and above: such a path `here` stands for that."""
+
+
 @dataclass(frozen=True, slots=True)
 class Named:
     """A path that a source names."""

@@ -20,9 +20,10 @@ from raybundle.graph.data_files import (
     path_expression,
     without_excluded,
 )
+from raybundle.graph.facts import ENVIRONMENT_FILE
 from raybundle.graph.find import FirstParty
 from raybundle.graph.secret_names import secret_name_rule
-from raybundle.model import Warning
+from raybundle.model import NAMED, Warning
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -30,12 +31,11 @@ if TYPE_CHECKING:
     from raybundle.graph.closure import Closure
     from raybundle.graph.directories import Directories
     from raybundle.graph.facts import Facts, Named
-    from raybundle.model import DataFile
 
 MOST_FILES, MOST_BYTES = 1000, 100 * 1024 * 1024
 """Of a directory that is named: more than that travels only by `include`."""
 
-_REASON = " (path)"
+_SETS = "`--env NAME=VALUE` sets a variable, `--secret NAME=file:PATH` one that is secret; then"
 _WILD = re.compile(r"[*?\[]")
 _NEVER = frozenset({"__pycache__", "node_modules"})
 
@@ -90,11 +90,6 @@ def named_files(
     return NamedFiles(tuple(search.found.values()), tuple(search.warnings), tuple(search.asked))
 
 
-def is_named(data: DataFile) -> bool:
-    """Claims that a file travels because a path names it."""
-    return data.reason.endswith(_REASON)
-
-
 def _folders(modules: Iterable[str]) -> frozenset[str]:
     """Return all directories that have a module in them, at any depth."""
     found: set[str] = set()
@@ -116,7 +111,7 @@ class _Origin:
 
     @property
     def reason(self) -> str:
-        return f"{self.text}{_REASON}"
+        return f"{self.text}{NAMED}"
 
     @property
     def otherwise(self) -> str:
@@ -139,10 +134,19 @@ class _Search:
         shown = source[len(project) + 1 :] if source.startswith(f"{project}/") else source
         origin = _Origin(f"named at {shown}:{named.line}", Path(source), named.line)
         for place in [os.path.dirname(source)] if named.place == "here" else [start, project]:
+            if named.path == ENVIRONMENT_FILE and named.place == "here":
+                place = self._nearest_environment(place, self.modules[source])  # noqa: PLW2901 - as dotenv does
             path = os.path.normpath(os.path.join(place, named.path))
             inside = self._entry_of(path, self.modules[source])
             if inside is not None and self.take(path, inside, origin, wide=named.wide):
                 return
+
+    def _nearest_environment(self, directory: str, entry: str) -> str:
+        """Return the first directory with a `.env`, from `directory` up to the project's root."""
+        top = self.ground.project if directory.startswith(self.ground.project) else entry
+        while directory != top and ENVIRONMENT_FILE not in self.ground.directories.list(directory).files:
+            directory = os.path.dirname(directory)
+        return directory
 
     def _entry_of(self, path: str, entry: str) -> str | None:
         """Return what a path lies under: the project or the root of its source; else it cannot travel."""
@@ -227,21 +231,26 @@ class _Search:
     def _fault(self, file: str, entry: str) -> tuple[str, str] | None:
         """Return why a file cannot travel, and what to do."""
         rule = secret_name_rule(file[len(entry) + 1 :])
+        if rule == "env-file":
+            return "it may hold secrets, and what it sets is not set in the job", _SETS
         if rule is not None:
-            return f"its name is that of a secret ({rule})", "`--secret NAME=file:PATH` gives it to the job"
+            return (
+                f"its name is that of a secret ({rule})",
+                "`--secret NAME=file:PATH` gives it to the job; then",
+            )
         real = leads_out(file, self.ground.allowed, self.ground.directories)
         if real is not None:
             root = os.path.relpath(os.path.dirname(real), self.ground.project)
-            hint = f"copy the file, or add `{root}` to `roots` in [tool.raybundle]"
+            hint = f"copy the file, or add `{root}` to `roots` in [tool.raybundle]; else"
             return f"a symbolic link leads to {real}", hint
         text = fault_of(file)
         if text is None:
             return None
-        return text, f"`include = [{_quoted(self._shown(file))}]` in [tool.raybundle] takes it along"
+        return text, f"`include = [{_quoted(self._shown(file))}]` in [tool.raybundle] takes it along; else"
 
     def _warn(self, file: str, fault: str, hint: str, origin: _Origin) -> None:
         text = f"{self._shown(file)} is left out: {fault}"
-        self.warnings.append(Warning(text, origin.file, origin.line, f"{hint}; else {origin.otherwise}"))
+        self.warnings.append(Warning(text, origin.file, origin.line, f"{hint} {origin.otherwise}"))
 
     def _warn_of_directory(self, directory: str, origin: _Origin) -> None:
         shown = self._shown(directory)

@@ -8,12 +8,14 @@ from __future__ import annotations
 import ast
 import os
 import re
+from bisect import bisect_left
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
-from raybundle.graph.facts import Named, Place
-from raybundle.graph.path_edits import Statements, changed_anywhere
+from raybundle.graph.facts import ENVIRONMENT_FILE, Named, Place
+from raybundle.graph.path_edits import Statements
 from raybundle.graph.path_values import CannotEvaluateError, Scope
 
 if TYPE_CHECKING:
@@ -29,11 +31,18 @@ _START = "/\x02" * _DEEP
 """Stands for the directory in which the job runs."""
 _LONGEST = 250
 
-_MAY_NAME = re.compile(
-    rb"__file__|['\"][^'\"\s]*(?:/[^'\"\s]|\.\w{1,10}['\"])"
-    rb"|\b(?:open|Path|join|listdir|scandir|walk|i?glob|read_\w+|FileSystemLoader)\(\s*f?['\"]\w|config_path"
+_IN_QUOTES = re.compile(rb"(['\"])(?:[^'\"\s]*(?:/[^'\"\s]*|\.\w{1,10})|(?:(?<=/ .)|(?<=/.))\w[^'\"\s]*)\1")
+"""A string that looks like a path, or that stands behind a `/`."""
+_NAMES = (b"__file__", b"config_path", b"dotenv")
+_READING_CALL = re.compile(
+    rb"\((?:(?<=open\()|(?<=Path\()|(?<=path.join\()|(?<=listdir\()|(?<=scandir\()|(?<=walk\()|(?<=glob\())"
 )
-"""Something of this is in each source that names a file."""
+_MAKING = re.compile(
+    rb"\((?:(?<=dirs\()|(?<=mkdir\()|(?<=_text\()|(?<=_bytes\()|(?<=save\()|(?<=savefig\()|(?<=_csv\()"
+    rb"|(?<=_parquet\()|(?<=_json\()|(?<=dump\()|(?<=touch\()|(?<=Handler\())"
+)
+"""Begin with the bracket and look back from there: so the search goes from bracket to bracket."""
+_GLOBAL = re.compile(rb"global ([\w, ]+)")
 _FILE_LIKE = re.compile(r"/|\.[A-Za-z0-9_]{1,10}\Z")
 _IMPOSSIBLE = re.compile(r"[\n\r\t\0\\^$|<>\"'`,;:=]|\A[/~#@.-]*\Z|\A/")
 """Of a string that is no path relative to a directory."""
@@ -68,6 +77,9 @@ _DIRECTORIES = frozenset(
 """Options that take a directory, whatever is called."""
 _BESIDE = frozenset(["config_path", "template_folder", "static_folder"])
 """Those that count from the file that has them (hydra, Flask)."""
+_LOOK_UPWARDS = frozenset(["load_dotenv", "dotenv_values", "find_dotenv", "read_env"])
+"""Calls that look for a `.env` beside the source and above, unless they are given one."""
+_GIVEN = frozenset(["dotenv_path", "stream", "filename", "env_file"])
 _WRITES = frozenset(
     [
         *("makedirs", "mkdir", "rmtree", "remove", "unlink", "rmdir", "touch", "write_text", "write_bytes"),
@@ -87,13 +99,52 @@ _ANY = "*"
 
 def named_paths(tree: ast.Module, source: bytes, name: str) -> tuple[Named, ...]:
     """Return the paths that `source`, a file called `name`, has, by line, but for those that it writes."""
-    if not _MAY_NAME.search(source):
+    lines = _lines(source)
+    if not lines:
         return ()
-    scope = _Symbolic(_START, {"__file__": f"{_HERE}/{name}", "__name__": "__main__"})
-    search = _Search(changed_anywhere(tree))
-    search.body(tree.body, scope)
+    search = _Search(_rebound(source), lines)
+    with suppress(RecursionError):  # what nests as deep as that is made by a program, and names no file
+        search.body(tree.body, _Symbolic(_START, {"__file__": f"{_HERE}/{name}", "__name__": "__main__"}))
     found = {each for each in search.found if (each.place, each.path) not in search.written}
     return tuple(sorted(found, key=lambda each: (each.line, each.place, each.path, not each.wide)))
+
+
+def _lines(source: bytes) -> list[int]:
+    """Return the lines that may name a file, in order; only statements with one of them are looked at."""
+    places = [found.start() for form in (_IN_QUOTES, _READING_CALL) for found in form.finditer(source)]
+    places += [found.start() for name in _NAMES if name in source for found in re.finditer(name, source)]
+    if places:
+        places += [found.start() for found in _MAKING.finditer(source)]
+    lines, line, position = [], 1, 0
+    for place in sorted(places):
+        line += source.count(b"\n", position, place)
+        position = place
+        lines.append(line)
+    return lines
+
+
+def _rebound(source: bytes) -> frozenset[str]:
+    """Return the names that functions may change at any time."""
+    words = (found[1].decode(errors="replace") for found in _GLOBAL.finditer(source))
+    return frozenset(name.strip() for each in words for name in each.split(","))
+
+
+class _Run(Statements):
+    """Runs both branches of a condition, and the body of a loop: each of their paths may be read."""
+
+    def _forget(self, *statements: ast.AST) -> None:
+        for each in statements:
+            match each:
+                case ast.If(body=body, orelse=otherwise) | ast.For(body=body, orelse=otherwise):
+                    self.run([*body, *otherwise])
+                case (
+                    ast.Assign(targets=[ast.Name(id=name)])
+                    | ast.FunctionDef(name=name)
+                    | ast.ClassDef(name=name)
+                ):
+                    self.scope.unbind(name)
+                case _:
+                    continue
 
 
 @dataclass(slots=True)
@@ -168,27 +219,42 @@ _METHODS = frozenset(
 @dataclass(slots=True)
 class _Search:
     volatile: frozenset[str]
+    lines: list[int]
+    """Those that may name a file: a statement without one of them is passed over."""
     found: set[Named] = field(default_factory=set)
     written: set[tuple[Place, str]] = field(default_factory=set)
 
     def body(self, statements: list[ast.stmt], scope: Scope) -> None:
         """Look at statements, with what their names are at the end of them."""
-        Statements(scope, self.volatile).run(statements)
-        for each in statements:
+        chosen = [each for each in statements if isinstance(each, _BINDS) or self._is_of_interest(each)]
+        _Run(scope, self.volatile).run(chosen)
+        for each in chosen:
             self.visit(each, scope, wide=False)
 
+    def _is_of_interest(self, statement: ast.stmt) -> bool:
+        first = min([statement.lineno, *(each.lineno for each in getattr(statement, "decorator_list", ()))])
+        last = statement.end_lineno or first
+        match statement:
+            case ast.FunctionDef(body=[ast.Expr(value=ast.Constant()) as text, _, *_]):
+                return self._has_line(first, text.lineno - 1) or self._has_line(
+                    (text.end_lineno or 0) + 1, last
+                )
+            case _:
+                return self._has_line(first, last)
+
+    def _has_line(self, first: int, last: int) -> bool:
+        position = bisect_left(self.lines, first)
+        return position < len(self.lines) and self.lines[position] <= last
+
     def visit(self, node: ast.AST, scope: Scope, *, wide: bool) -> None:
+        """Note the paths in a node; `wide` where a directory or a name without suffix may be meant."""
         match node:
-            case ast.Expr(value=ast.Constant()) | ast.Import() | ast.ImportFrom():
+            case ast.Expr(value=ast.Constant()):
+                return
+            case ast.stmt() if not self._is_of_interest(node):
                 return
             case ast.FunctionDef() | ast.AsyncFunctionDef():
-                arguments = node.args
-                for each in (*node.decorator_list, *arguments.defaults, *filter(None, arguments.kw_defaults)):
-                    self.visit(each, scope, wide=False)
-                self.body(node.body, _inside(scope, arguments))
-            case ast.AnnAssign(value=value):
-                if value is not None:
-                    self.visit(value, scope, wide=False)
+                self._function(node, scope)
             case ast.Call():
                 self._call(node, scope, wide=wide)
             case ast.Constant(value=str()) | ast.JoinedStr() | ast.BinOp():
@@ -198,6 +264,13 @@ class _Search:
             case _:
                 for child in ast.iter_child_nodes(node):
                     self.visit(child, scope, wide=False)
+
+    def _function(self, node: ast.FunctionDef | ast.AsyncFunctionDef, scope: Scope) -> None:
+        """Annotations are passed over: they load nothing."""
+        arguments = node.args
+        for each in (*node.decorator_list, *arguments.defaults, *filter(None, arguments.kw_defaults)):
+            self.visit(each, scope, wide=False)
+        self.body(node.body, _inside(scope, arguments))
 
     def _expression(self, node: ast.expr, scope: Scope, *, wide: bool) -> None:
         if not self._take(node, scope, wide=wide) and not isinstance(node, ast.Constant):
@@ -209,6 +282,8 @@ class _Search:
         if dotted.startswith(("sys.path.", "site.addsitedir")):
             return
         last = getattr(node.func, "attr", getattr(node.func, "id", ""))
+        if last in _LOOK_UPWARDS and not node.args and all(each.arg not in _GIVEN for each in node.keywords):
+            self.found.add(Named(node.lineno, "here", ENVIRONMENT_FILE))
         if _is_write(node, last):
             self._note_written(node, scope)
         elif self._take(node, scope, wide=wide or last in {"Path", "joinpath"}):
@@ -244,6 +319,9 @@ class _Search:
         for place, path in _places(value, wide=wide):
             self.found.add(Named(node.lineno, place, path, wide=wide or place == "here"))
         return isinstance(value, (str, PurePath))
+
+
+_BINDS = (ast.Import, ast.ImportFrom, ast.Assign)
 
 
 def _inside(scope: Scope, arguments: ast.arguments) -> Scope:

@@ -214,7 +214,7 @@ def test_secrets_never_travel_by_a_path(work: Path) -> None:
 
     assert set(named(script)) == {"conf/a.json"}
     assert [each.partition("; ")[0] for each in warned(script)] == [
-        ".env is left out: its name is that of a secret (env-file)",
+        ".env is left out: it may hold secrets, and what it sets is not set in the job",
         "keys/id_rsa is left out: its name is that of a secret (private-key)",
     ]
 

@@ -137,3 +137,67 @@ def test_many_files_are_listed_in_a_section_of_their_own(embedded: Embedded, tmp
 
     assert "named by path, `# raybundle: ignore` in the line switches it off (12)" in plan.stdout
     assert "  project/data/00.csv  1 B  (named at job.py:2 (path))" in plan.stdout
+
+
+DOTENV = (
+    "import os\n\n\ndef load_dotenv():\n    if os.path.exists('.env'):\n"
+    "        os.environ.update(line.strip().split('=') for line in open('.env'))\n"
+)
+IN_DRIVER = "print('READ', open('vsc.d/atad'[::-1]).read())\n"
+MISSES = {
+    "in the driver": IN_DRIVER,
+    "in a task": f"{IN_A_TASK}print('READ', ray.get(read.remote('vsc.d/atad'[::-1])))\n",
+    "beside the source": "from pathlib import Path\n\n"
+    "print('READ', (Path(__file__).parent / 'vsc.d/atad'[::-1]).read_text())  # raybundle: ignore\n",
+}
+
+
+@pytest.mark.ray
+@pytest.mark.parametrize("kind", MISSES)
+def test_a_job_that_misses_a_file_is_told_the_line_that_takes_it_along(
+    embedded: Embedded, tmp_path: Path, kind: str
+) -> None:
+    work = embedded.workplace(tmp_path / "work")
+    project = tree(tmp_path / "project", {"job.py": MISSES[kind], "data/d.csv": "a,b"})
+
+    missed = work.raybundle("submit", "job.py", cwd=project)
+    (project / "pyproject.toml").write_text('[tool.raybundle]\ninclude = ["data/d.csv"]\n')
+    found = work.raybundle("submit", "job.py", cwd=project)
+
+    assert missed.returncode == 20, missed.stderr
+    assert missed.stderr.splitlines()[-1] == (
+        'hint: `data/d.csv` is in the project and not in the bundle: `include = ["data/d.csv"]` in '
+        "[tool.raybundle] takes it along"
+    )
+    assert (found.returncode, "READ a,b" in found.stdout) == (0, True), found.stderr
+
+
+@pytest.mark.ray
+@pytest.mark.parametrize(
+    "source", ["open('vsc.d/atad'[::-1])\n", "open('vne.'[::-1])\n"], ids=["absent", "a secret"]
+)
+def test_a_job_that_misses_what_cannot_be_included_is_told_nothing(
+    embedded: Embedded, tmp_path: Path, source: str
+) -> None:
+    work = embedded.workplace(tmp_path / "work")
+    project = tree(tmp_path / "project", {"job.py": source, ".env": "A=1\n"})
+
+    missed = work.raybundle("submit", "job.py", cwd=project)
+
+    assert (missed.returncode, "hint:" in missed.stderr) == (20, False), missed.stderr
+
+
+@pytest.mark.ray
+def test_what_an_environment_file_sets_is_said_and_an_option_sets_it(
+    embedded: Embedded, tmp_path: Path
+) -> None:
+    work = embedded.workplace(tmp_path / "work")
+    source = "import os, dotenv\n\ndotenv.load_dotenv()\nprint('MODE', os.environ.get('MODE'))\n"
+    project = tree(tmp_path / "project", {"job.py": source, ".env": "MODE=batch\n", "dotenv.py": DOTENV})
+
+    without = work.raybundle("submit", "job.py", cwd=project)
+    given = work.raybundle("submit", "--env", "MODE=batch", "job.py", cwd=project)
+
+    assert ".env is left out" in without.stderr
+    assert "`--env NAME=VALUE`" in without.stderr
+    assert ("MODE None" in without.stdout, "MODE batch" in given.stdout) == (True, True)

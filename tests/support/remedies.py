@@ -469,9 +469,21 @@ ROWS = {
         setting(roots=["../away"]),
         lambda project: (project / "data").symlink_to("../away"),
     ),
+    "an environment file": Row(
+        ".env is left out: it may hold secrets, and what it sets is not set in the job",
+        "`--env NAME=VALUE` sets a variable, `--secret NAME=file:PATH` one that is secret; "
+        "then `# raybundle: ignore`",
+        {
+            "jobs/job.py": "from dotenv import load_dotenv\n\nload_dotenv()\nprint('done')\n",
+            "jobs/dotenv.py": "def load_dotenv(): ...\n",
+            ".env": "MODE=batch\n",
+        },
+        ignore("jobs/job.py", "\nload_dotenv()"),
+        target="jobs/job.py",
+    ),
     "a file that a path names and that may be a secret": Row(
         "is left out:",
-        "`--secret NAME=file:PATH` gives it to the job; else `# raybundle: ignore`",
+        "`--secret NAME=file:PATH` gives it to the job; then `# raybundle: ignore`",
         {
             "job.py": "import os\n\nprint('none' if os.path.exists('keys/id_rsa') else 'done')\n",
             "keys/id_rsa": "",

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import pytest
 
 from raybundle.cluster.jobs import JobInfo
+from raybundle.cluster.left_files import hint_of_left_file
 from raybundle.cluster.outcome import job_error
 from raybundle.errors import JobFailedError, JobStartError, JobStoppedError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 FAILED = JobInfo("x", "FAILED", "", "Driver failed", 1, None, 1, 2, {}, "http://10.0.0.7:52365", "id")
 TREE = "/tmp/raybundle-0/trees/" + "ab" * 32
@@ -92,3 +97,33 @@ def test_a_job_without_a_node_never_ran_its_driver() -> None:
 def test_a_stopped_job_was_stopped_and_one_that_succeeded_has_no_error() -> None:
     assert isinstance(job_error(replace(FAILED, status="STOPPED")), JobStoppedError)
     assert job_error(replace(FAILED, status="SUCCEEDED")) is None
+
+
+@pytest.mark.parametrize(
+    ("missed", "start", "named"),
+    [
+        ("data/d.csv", "", "data/d.csv"),
+        ("d.csv", "data", "data/d.csv"),
+        ("data/d.csv", "jobs", "data/d.csv"),
+        (f"{TREE}/project/data/d.csv", "", "data/d.csv"),
+        ("/tmp/raybundle-0/jobs/x-1/data/d.csv", "", "data/d.csv"),
+        ("data", "", "data"),
+        ("../data/d.csv", "", None),
+        ("/elsewhere/data/d.csv", "", None),
+        ("data/other.csv", "", None),
+        ("there.csv", "", None),
+        (".env", "", None),
+    ],
+)
+def test_a_missed_file_is_looked_for_in_the_project(
+    tmp_path: Path, missed: str, start: str, named: str | None
+) -> None:
+    (tmp_path / "data").mkdir()
+    for name in ("data/d.csv", "there.csv", ".env"):
+        (tmp_path / name).touch()
+    text = f"FileNotFoundError: [Errno 2] No such file or directory: {missed!r}\n"
+    log = f"Traceback (most recent call last):\n{text}"
+
+    hint = hint_of_left_file(log, tmp_path, start, {"there.csv"})
+
+    assert (hint and hint.partition("`")[2].partition("`")[0]) == named

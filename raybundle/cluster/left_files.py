@@ -1,0 +1,50 @@
+"""Says of a job that missed a file whether its project has it, and what takes it along."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from typing import TYPE_CHECKING
+
+from raybundle.graph.secret_names import secret_name_rule
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+    from pathlib import Path
+
+_MISSED = re.compile(r"^(?:[\w.]*\.)?FileNotFoundError\b.*?: '([^'\n]+)'", re.MULTILINE)
+_OURS = re.compile(r"/raybundle-\d+/(?:trees|jobs)/[^/]+/(?:project/)?")
+"""What on a node stands before the path of a file in the project."""
+
+
+def hint_of_left_file(log_end: str, project: Path, start: str, travelled: Collection[str]) -> str | None:
+    """Return what takes the file along that a job has missed, if the project has it; else None.
+
+    Args:
+        log_end: the end of its driver's log.
+        project: where the bundle was built.
+        start: the directory in which the job started, relative to the project.
+        travelled: what of the project is in the bundle, relative to it.
+    """
+    missed = _MISSED.findall(log_end)
+    for path in _in_project(missed[-1], start) if missed else ():
+        place = project / path
+        if path not in travelled and secret_name_rule(path) is None and place.exists():
+            include = f'`include = ["{path}"]` in [tool.raybundle]'
+            return f"`{path}` is in the project and not in the bundle: {include} takes it along"
+    return None
+
+
+def _in_project(missed: str, start: str) -> Iterator[str]:
+    ours = _OURS.search(missed)
+    if ours is not None:
+        yield from _below(missed[ours.end() :])
+    elif not missed.startswith("/"):
+        yield from _below(posixpath.join(start, missed))
+        yield from _below(missed)
+
+
+def _below(path: str) -> Iterator[str]:
+    plain = posixpath.normpath(path)
+    if plain != "." and not plain.startswith("../"):
+        yield plain
