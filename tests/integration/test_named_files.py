@@ -268,3 +268,27 @@ def test_a_module_target_has_them_too(work: Path) -> None:
     found = resolve(target, ResolveSettings(), interpreter(work), top, ScanCache(work / "cache"))
 
     assert [each.path for each in found.data] == ["project/data/x.csv"]
+
+
+def test_a_loader_takes_the_templates_of_its_package(work: Path) -> None:
+    script = project("field_package_loader", work) / "job.py"
+    (script.parent / "pyproject.toml").touch()
+
+    assert [each.path for each in run(script).data] == ["project/foo/bar/templates/mail/hello.html"]
+
+
+@pytest.mark.parametrize(
+    "call", ["jinja2.loaders.PackageLoader(package_name='app')", "Loader('app.sub', 'x')"]
+)
+def test_a_loader_under_another_name_takes_them_too(work: Path, call: str) -> None:
+    source = f"import jinja2.loaders\nfrom jinja2 import PackageLoader as Loader\n{call}\n"
+    files = {
+        "app/__init__.py": "",
+        "app/templates/a.html": "",
+        "app/sub/__init__.py": "",
+        "app/sub/x/b.html": "",
+    }
+    script = tree(work / "app", {"job.py": source, **files}) / "job.py"
+
+    wanted = "project/app/sub/x/b.html" if "sub" in call else "project/app/templates/a.html"
+    assert wanted in {each.path for each in run(script).data}
