@@ -22,6 +22,7 @@ from raybundle.graph.data_files import (
 )
 from raybundle.graph.facts import ENVIRONMENT_FILE
 from raybundle.graph.find import FirstParty
+from raybundle.graph.git_ignored import repository_of
 from raybundle.graph.secret_names import secret_name_rule
 from raybundle.model import NAMED, Warning
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from raybundle.graph.closure import Closure
     from raybundle.graph.directories import Directories
     from raybundle.graph.facts import Facts, Named
+    from raybundle.graph.find import Finder
 
 MOST_FILES, MOST_BYTES = 1000, 100 * 1024 * 1024
 """Of a directory that is named: more than that travels only by `include`."""
@@ -65,6 +67,23 @@ class NamedFiles:
     warnings: tuple[Warning, ...] = ()
     asked: tuple[str, ...] = ()
     """Files of which size and mode had a say, and that stay behind."""
+
+
+def ground_of(
+    finder: Finder, project: str, start: str, wanted: Iterable[Candidate], exclude: tuple[str, ...]
+) -> Ground:
+    """Return the ground of a resolution; `start` is relative to the project, `wanted` what `include` names."""
+    entries = [each for each in finder.path if finder.is_first_party(each)]
+    own = {*entries, repository_of(project) or project}.difference(finder.added)
+    return Ground(
+        project,
+        os.path.join(project, start) if start else project,
+        frozenset(entries),
+        tuple(f"{each}/" for each in sorted({*own, project})),
+        finder.directories,
+        frozenset(each.file for each in wanted),
+        exclude,
+    )
 
 
 def named_files(

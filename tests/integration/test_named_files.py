@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import os
 import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
 
 from raybundle.graph.cache import ScanCache
+from raybundle.graph.left_behind import LeftFolder, left_behind
 from raybundle.graph.resolve import ResolveSettings, resolve
 from raybundle.model import ModuleName, ModuleTarget, ScriptTarget
 from tests.integration.test_resolve import project, run
 from tests.support.small_project import interpreter, tree
+from tests.support.workplace import make_workplace
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -292,3 +296,36 @@ def test_a_loader_under_another_name_takes_them_too(work: Path, call: str) -> No
 
     wanted = "project/app/sub/x/b.html" if "sub" in call else "project/app/templates/a.html"
     assert wanted in {each.path for each in run(script).data}
+
+
+def test_what_stays_is_added_up_by_folder(work: Path) -> None:
+    files = {
+        "job.py": "",
+        "data/a.csv": "12345",
+        "data/b/c.csv": "123",
+        "notes.txt": "1",
+        "gone.log": "1234567",
+    }
+    top = tree(work / "app", {**files, "pyproject.toml": "", ".gitignore": "*.log\n"})
+    subprocess.run(["git", "init", "--quiet", top], check=True)
+    subprocess.run(["git", "-C", top, "add", "data/a.csv"], check=True)
+
+    found = left_behind(top, {str(top / "job.py")}, os.environ)
+
+    assert found == (LeftFolder("data", 2, 8), LeftFolder(".", 3, 7))
+    assert left_behind(tree(work / "other", {}), set(), os.environ) is None
+
+
+def test_plan_says_what_stays(work: Path) -> None:
+    place = make_workplace(work / "work")
+    project = tree(place.directory / "app", {"job.py": "print(1)\n", "data/a.csv": "12345"})
+    subprocess.run(["git", "init", "--quiet", project], check=True)
+
+    text = place.raybundle("plan", "job.py", cwd=project).stdout
+    document = json.loads(place.raybundle("--json", "plan", "job.py", cwd=project).stdout)
+
+    assert "in the project and not in the bundle, `include` takes it along (2)" in text
+    assert document["left"] == [
+        {"folder": "data", "files": 1, "bytes": 5},
+        {"folder": ".", "files": 1, "bytes": 0},
+    ]
