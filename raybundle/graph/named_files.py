@@ -72,7 +72,15 @@ class NamedFiles:
 def ground_of(
     finder: Finder, project: str, start: str, wanted: Iterable[Candidate], exclude: tuple[str, ...]
 ) -> Ground:
-    """Return the ground of a resolution; `start` is relative to the project, `wanted` what `include` names."""
+    """Return the ground of a resolution.
+
+    Args:
+        finder: of the driver's path.
+        project: its root.
+        start: the directory in which the job starts, relative to it.
+        wanted: the files that `include` names.
+        exclude: patterns of what does not travel.
+    """
     entries = [each for each in finder.path if finder.is_first_party(each)]
     own = {*entries, repository_of(project) or project}.difference(finder.added)
     return Ground(
