@@ -12,8 +12,9 @@ import pytest
 from raybundle.graph.cache import ScanCache
 from raybundle.graph.left_behind import LeftFolder, left_behind
 from raybundle.graph.resolve import ResolveSettings, resolve
-from raybundle.model import ModuleName, ModuleTarget, ScriptTarget
+from raybundle.model import ModuleName, ModuleTarget, NotebookTarget, ScriptTarget
 from tests.integration.test_resolve import project, run
+from tests.support.remedies import cells
 from tests.support.small_project import interpreter, tree
 from tests.support.workplace import make_workplace
 
@@ -329,3 +330,15 @@ def test_plan_says_what_stays(work: Path) -> None:
         {"folder": "data", "files": 1, "bytes": 5},
         {"folder": ".", "files": 1, "bytes": 0},
     ]
+
+
+def test_a_notebook_names_files_from_its_own_directory(work: Path) -> None:
+    notebook = cells("x = 1", "print(open('d.csv').read())")
+    top = tree(work / "app", {"lab/n.ipynb": notebook, "lab/d.csv": "", "d.csv": ""})
+    target = NotebookTarget(top / "lab/n.ipynb")
+
+    [data] = resolve(target, ResolveSettings(), interpreter(work), top, ScanCache(work / "cache")).data
+
+    place, _, line = data.reason.removeprefix("named at ").removesuffix(" (path)").partition(":")
+    assert (data.path, place) == ("project/lab/d.csv", "lab/n.ipynb")
+    assert "d.csv" in notebook.splitlines()[int(line) - 1]
