@@ -342,3 +342,15 @@ def test_a_notebook_names_files_from_its_own_directory(work: Path) -> None:
     place, _, line = data.reason.removeprefix("named at ").removesuffix(" (path)").partition(":")
     assert (data.path, place) == ("project/lab/d.csv", "lab/n.ipynb")
     assert "d.csv" in notebook.splitlines()[int(line) - 1]
+
+
+def test_an_environment_file_is_looked_for_up_to_the_root_of_the_source(work: Path) -> None:
+    tree(work / "app", {"job.py": "import lib.inner\n"})
+    source = "from dotenv import load_dotenv\nload_dotenv()\n"
+    tree(work / "app-2", {"lib/__init__.py": "", "lib/inner.py": source})
+    settings = ResolveSettings(roots=("../app-2",))
+
+    assert [each for each in warned(work / "app/job.py", settings) if ".env" in each] == []
+    (work / "app-2/.env").touch()
+    [warning] = [each for each in warned(work / "app/job.py", settings) if ".env" in each]
+    assert warning.startswith(f"{work}/app-2/.env is left out")
