@@ -11,6 +11,7 @@ import pytest
 
 from raybundle.graph.cache import ScanCache
 from raybundle.graph.left_behind import LeftFolder, left_behind
+from raybundle.graph.project import named_by
 from raybundle.graph.resolve import ResolveSettings, resolve
 from raybundle.model import ModuleName, ModuleTarget, NotebookTarget, ScriptTarget
 from tests.integration.test_resolve import project, run
@@ -354,3 +355,21 @@ def test_an_environment_file_is_looked_for_up_to_the_root_of_the_source(work: Pa
     (work / "app-2/.env").touch()
     [warning] = [each for each in warned(work / "app/job.py", settings) if ".env" in each]
     assert warning.startswith(f"{work}/app-2/.env is left out")
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["--config", "conf/a.yaml"], ["conf/a.yaml"]),
+        (["--config=conf/a.yaml", "data"], ["conf/a.yaml", "data"]),
+        (["model.conf=conf/a.yaml"], ["conf/a.yaml"]),
+        (["a.yaml"], ["conf/a.yaml"]),
+        (["--output-dir", "runs", "--log=runs", "hydra.run.out=runs", "-o", "..", "", "/etc/hosts"], []),
+        (["--logits", "data"], ["data"]),
+    ],
+)
+def test_arguments_name_what_the_project_has(work: Path, words: list[str], expected: list[str]) -> None:
+    tree(work / "app", {"conf/a.yaml": "", "data/x": "", "runs/y": ""})
+    found = named_by(words, work / "app", work / "app/conf")
+
+    assert [each.removeprefix(f"{work}/app/") for each in found] == expected
