@@ -65,9 +65,16 @@ def plan_document(overview: Overview) -> dict[str, Any]:
         ],
         "traced": traced_document(resolution),
         "git_ignored": None if ignored is None else [str(file) for file in ignored],
+        "left": _left(overview),
         "warnings": [warning_document(warning) for warning in resolution.warnings],
         "timings": planned.timings.seconds,
     }
+
+
+def _left(overview: Overview) -> list[dict[str, Any]] | None:
+    if overview.left is None:
+        return None
+    return [{"folder": each.name, "files": each.files, "bytes": each.bytes} for each in overview.left]
 
 
 def _distributions(resolution: Resolution) -> list[dict[str, Any]]:

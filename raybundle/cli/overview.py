@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from raybundle.graph.left_behind import LeftFolder
     from raybundle.graph.reasons import Reason
     from raybundle.graph.sizes import Part, Widening
     from raybundle.model import DataFile, Distribution, Missing, Resolution, Root, Warning
@@ -43,6 +44,8 @@ class Overview:
     widenings: tuple[Widening, ...]
     git_ignored: tuple[Path, ...] | None
     """None where it is not known."""
+    left: tuple[LeftFolder, ...] | None = None
+    """What of the project does not travel; None where it is not known."""
 
 
 def text_lines(overview: Overview) -> Iterator[str]:
@@ -77,6 +80,9 @@ def text_lines(overview: Overview) -> Iterator[str]:
     yield from _section("optional, not found", _not_found_lines(resolution))
     yield from _section("more than one file", _shadowed_lines(resolution))
     yield from _section("ignored by git, yet included", _ignored_lines(overview))
+    yield from _section(
+        "in the project and not in the bundle, `include` takes it along", _left_lines(overview)
+    )
     yield f"`{_why_words(resolution)} NAME` says why something is in; `--json` has everything"
 
 
@@ -213,6 +219,13 @@ def _shadowed_lines(resolution: Resolution) -> list[str]:
 
 def _ignored_lines(overview: Overview) -> list[str]:
     return [shown(file, overview.planned.resolution) for file in overview.git_ignored or ()]
+
+
+def _left_lines(overview: Overview) -> list[str]:
+    return [
+        f"{each.name:<28} {size_text(each.bytes):>10}  {counted(each.files, 'file')}"
+        for each in overview.left or ()
+    ]
 
 
 def _why_words(resolution: Resolution) -> str:

@@ -47,17 +47,20 @@ def form_of(arguments: argparse.Namespace, console: Console) -> str:
 
 def _overview(planned: Plan, request: Request) -> Overview:
     from raybundle.graph.git_ignored import git_ignored
+    from raybundle.graph.left_behind import left_behind
     from raybundle.graph.sizes import by_package, by_root, widenings
 
     resolution = planned.resolution
     sizes = {file.path: len(file.data) for file in planned.files}
-    files = [each.file for each in resolution.modules if each.file is not None]
+    modules = [each.file for each in resolution.modules if each.file is not None]
+    files = [*modules, *(each.file for each in resolution.data)]
     return Overview(
         planned,
         by_root(resolution, sizes),
         by_package(resolution, sizes),
         widenings(resolution, sizes),
-        git_ignored([*files, *(each.file for each in resolution.data)], request.environ),
+        git_ignored(files, request.environ),
+        left_behind(resolution.project, set(map(str, files)), request.environ),
     )
 
 

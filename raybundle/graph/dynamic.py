@@ -53,7 +53,10 @@ _ENTRY_POINTS = (
     "importlib_metadata.entry_points",
     "pkg_resources.iter_entry_points",
 )
-_RESOURCES = ("importlib.resources.", "importlib_resources.", "pkgutil.get_data", "pkg_resources.resource_")
+_RESOURCES = (
+    *("importlib.resources.", "importlib_resources.", "pkgutil.get_data", "pkg_resources.resource_"),
+    *("jinja2.PackageLoader", "jinja2.loaders.PackageLoader"),
+)
 _PATH_EDITS = frozenset(
     f"sys.path.{name}" for name in ("append", "insert", "extend", "remove", "pop", "clear", "reverse")
 ) | {"site.addsitedir"}
@@ -64,22 +67,9 @@ _LAST_NAMES = frozenset(
     for name in (*_IMPORTERS, *_LOADERS, *_EXECUTES, _LOOKS, *_WALKS, *_ENTRY_POINTS, *_PATH_EDITS)
 ) | frozenset(
     [
-        "load_setuptools_entrypoints",
-        "files",
-        "path",
-        "contents",
-        "is_resource",
-        "open_text",
-        "open_binary",
-        "read_text",
-        "read_binary",
-        "as_file",
-        "get_data",
-        "resource_filename",
-        "resource_string",
-        "resource_stream",
-        "resource_exists",
-        "resource_listdir",
+        *("load_setuptools_entrypoints", "files", "path", "contents", "is_resource", "as_file", "get_data"),
+        *("open_text", "open_binary", "read_text", "read_binary", "PackageLoader"),
+        *("resource_filename", "resource_string", "resource_stream", "resource_exists", "resource_listdir"),
     ]
 )
 """Attributes that a call of interest ends with; all other calls are not kept."""
@@ -327,7 +317,9 @@ class DynamicImports:
             self.found.append(Import(group.value, call.lineno, (), "entry-point"))
 
     def _resource(self, call: ast.Call, guard: Guard) -> None:
-        for text in self.names.texts(_argument(call, 0, "package") or _argument(call, 0, "anchor")):
+        keywords = ("package", "anchor", "package_name")
+        given = next(filter(None, (_argument(call, 0, each) for each in keywords)), None)
+        for text in self.names.texts(given):
             if text.own and not text.value:
                 self.found.append(_guarded(".", call, (), "resource", guard))
             elif text.whole and text.value.replace(".", "").isidentifier():

@@ -6,13 +6,15 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
+from raybundle.model import NAMED
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from raybundle.graph.cache import Scanner
     from raybundle.graph.facts import Facts
-    from raybundle.model import Absent, Edge, Missing, Module, Resolution, Unknown, Warning
+    from raybundle.model import Absent, DataFile, Edge, Missing, Module, Resolution, Unknown, Warning
 
     Placed = TypeVar("Placed", Edge, Missing, Unknown, Warning)
 
@@ -39,6 +41,7 @@ def relocated(resolution: Resolution, made: Generated) -> Resolution:
         missing=tuple(_placed(each, made) for each in resolution.missing),
         not_found=tuple(_placed(each, made) for each in resolution.not_found),
         absent=tuple(_absent(each, made) for each in resolution.absent),
+        data=tuple(_data(each, made, resolution.project) for each in resolution.data),
         unknown=tuple(_placed(each, made) for each in resolution.unknown),
         warnings=(*made.warnings, *(_placed(each, made) for each in resolution.warnings)),
         obstacles=tuple(_placed(each, made) for each in resolution.obstacles),
@@ -47,6 +50,18 @@ def relocated(resolution: Resolution, made: Generated) -> Resolution:
 
 def _module(module: Module, made: Generated) -> Module:
     return replace(module, file=made.origin, content=made.content) if module.file == made.file else module
+
+
+def _data(data: DataFile, made: Generated, project: Path) -> DataFile:
+    """Return a file whose reason names a line of the script with that of what it was made of."""
+    if not data.is_named or not made.file.is_relative_to(project):
+        return data
+    start = f"named at {made.file.relative_to(project)}:"
+    line = data.reason.removeprefix(start).removesuffix(NAMED)
+    if not data.reason.startswith(start) or not line.isdigit():
+        return data
+    origin = made.origin.relative_to(project)
+    return replace(data, reason=f"named at {origin}:{made.lines[int(line) - 1]}{NAMED}")
 
 
 def _absent(group: Absent, made: Generated) -> Absent:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
+    from subprocess import CompletedProcess
 
 _TIMEOUT = 20
 """Seconds until git counts as not there."""
@@ -38,6 +39,20 @@ def git_ignored(files: Iterable[Path], environ: Mapping[str, str]) -> tuple[Path
     return tuple(file for file, name in real.items() if os.fsencode(name) in ignored)
 
 
+def listed_by_git(directory: str, environ: Mapping[str, str]) -> list[str] | None:
+    """Return the files below `directory`, relative to it, that git tracks or does not ignore, by name.
+
+    None where that is not known: without git, outside of a repository, or if git refuses an answer.
+    """
+    if repository_of(directory) is None:
+        return None
+    clean = {name: value for name, value in environ.items() if not name.startswith("GIT_")}
+    done = _run(directory, ["ls-files", "-z", "--cached", "--others", "--exclude-standard"], b"", clean)
+    if done is None or done.returncode != 0:
+        return None
+    return sorted({os.fsdecode(name) for name in done.stdout.split(b"\0") if name})
+
+
 def repository_of(directory: str) -> str | None:
     """Return the git working tree that holds `directory`, if there is one."""
     return _top(directory, {})
@@ -56,16 +71,23 @@ def _top(directory: str, known: dict[str, str | None]) -> str | None:
 
 def _ask(top: str, names: Iterable[str], environ: Mapping[str, str]) -> set[bytes] | None:
     """Return those of `names` that the repository at `top` ignores."""
+    asked = b"".join(os.fsencode(name) + b"\0" for name in names)
+    done = _run(top, ["check-ignore", "--stdin", "-z"], asked, environ)
+    # 0: it ignores some, 1: none
+    return set(done.stdout.split(b"\0")) if done is not None and done.returncode in {0, 1} else None
+
+
+def _run(
+    directory: str, words: list[str], asked: bytes, environ: Mapping[str, str]
+) -> CompletedProcess[bytes] | None:
+    """Return what a git command answers in `directory`, or None without git or an answer in time."""
     import subprocess  # noqa: PLC0415 - 8 ms that a project without a repository does not pay
 
-    asked = b"".join(os.fsencode(name) + b"\0" for name in names)
     # A repository may name a program as its file system monitor: reading a plan runs none.
-    command = ["git", "-C", top, "-c", "core.fsmonitor=false", "check-ignore", "--stdin", "-z"]
+    command = ["git", "-C", directory, "-c", "core.fsmonitor=false", *words]
     try:
-        done = subprocess.run(
+        return subprocess.run(
             command, input=asked, capture_output=True, check=False, env=environ, timeout=_TIMEOUT
         )
     except (OSError, subprocess.TimeoutExpired):
         return None
-    # 0: it ignores some, 1: none
-    return set(done.stdout.split(b"\0")) if done.returncode in {0, 1} else None

@@ -22,6 +22,7 @@ from raybundle.graph.data_files import (
 )
 from raybundle.graph.facts import ENVIRONMENT_FILE
 from raybundle.graph.find import FirstParty
+from raybundle.graph.git_ignored import repository_of
 from raybundle.graph.secret_names import secret_name_rule
 from raybundle.model import NAMED, Warning
 
@@ -31,9 +32,12 @@ if TYPE_CHECKING:
     from raybundle.graph.closure import Closure
     from raybundle.graph.directories import Directories
     from raybundle.graph.facts import Facts, Named
+    from raybundle.graph.find import Finder
 
 MOST_FILES, MOST_BYTES = 1000, 100 * 1024 * 1024
 """Of a directory that is named: more than that travels only by `include`."""
+MOST_SEEN = 20_000
+"""Files of a directory that are held against a pattern."""
 
 _SETS = "`--env NAME=VALUE` sets a variable, `--secret NAME=file:PATH` one that is secret; then"
 _WILD = re.compile(r"[*?\[]")
@@ -65,6 +69,31 @@ class NamedFiles:
     warnings: tuple[Warning, ...] = ()
     asked: tuple[str, ...] = ()
     """Files of which size and mode had a say, and that stay behind."""
+
+
+def ground_of(
+    finder: Finder, project: str, start: str, wanted: Iterable[Candidate], exclude: tuple[str, ...]
+) -> Ground:
+    """Return the ground of a resolution.
+
+    Args:
+        finder: of the driver's path.
+        project: its root.
+        start: the directory in which the job starts, relative to it.
+        wanted: the files that `include` names.
+        exclude: patterns of what does not travel.
+    """
+    entries = [each for each in finder.path if finder.is_first_party(each)]
+    own = {*entries, repository_of(project) or project}.difference(finder.added)
+    return Ground(
+        project,
+        os.path.join(project, start) if start else project,
+        frozenset(entries),
+        tuple(f"{each}/" for each in sorted({*own, project})),
+        finder.directories,
+        frozenset(each.file for each in wanted),
+        exclude,
+    )
 
 
 def named_files(
@@ -142,11 +171,14 @@ class _Search:
                 return
 
     def _nearest_environment(self, directory: str, entry: str) -> str:
-        """Return the first directory with a `.env`, from `directory` up to the project's root."""
-        top = self.ground.project if directory.startswith(self.ground.project) else entry
-        while directory != top and ENVIRONMENT_FILE not in self.ground.directories.list(directory).files:
-            directory = os.path.dirname(directory)
-        return directory
+        """Return the first directory with a `.env`, from `directory` up to the project or the root."""
+        project, nearest = self.ground.project, directory
+        top = project if f"{directory}/".startswith(f"{project}/") else entry
+        while ENVIRONMENT_FILE not in self.ground.directories.list(nearest).files:
+            if nearest in {top, os.path.dirname(nearest)}:
+                return directory
+            nearest = os.path.dirname(nearest)
+        return nearest
 
     def _entry_of(self, path: str, entry: str) -> str | None:
         """Return what a path lies under: the project or the root of its source; else it cannot travel."""
@@ -186,12 +218,12 @@ class _Search:
             return
         expression = path_expression(pattern) if pattern else None
         files, size = [], 0
-        for file in self._below(directory, deep=deep or "/" in pattern):
+        for number, file in enumerate(self._below(directory, deep=deep or "/" in pattern)):
             matches = expression is None or expression.match(file[len(directory) + 1 :])
             if matches and self._counts(file, entry):
                 files.append(file)
                 size += os.stat(file).st_size
-            if len(files) > MOST_FILES or size > MOST_BYTES:
+            if len(files) > MOST_FILES or size > MOST_BYTES or number > MOST_SEEN:
                 self._warn_of_directory(directory, origin)
                 return
         self._add(files, entry, origin)

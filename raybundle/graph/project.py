@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import posixpath
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
     from raybundle.model import Target
 
 _SOURCES = (".py", ".pyw")
+_WRITES = re.compile(
+    r"-{0,2}(?:[\w.]+[-_.])?(?:out|output|log|logs|logging|save|result|results|export)(?:[-_=]|\Z)"
+)
+"""An option, or the start of `key=value`, that says where the job writes."""
 _LONGEST = 250
 """Characters of an argument that may name a file."""
 
@@ -152,9 +157,16 @@ def first_directory(target: Target, project: Path, cwd: Path, *, safe_path: bool
 
 
 def named_by(words: Iterable[str], project: Path, cwd: Path) -> tuple[str, ...]:
-    """Return what of the project the arguments of a job name, absolute: `conf/a.yaml`, `--data=d.csv`."""
-    project, found = project.resolve(), dict[str, None]()
+    """Return what of the project the arguments of a job name, absolute: `conf/a.yaml`, `--data=d.csv`.
+
+    What an option names that says where to write (`--output-dir runs`) is none: it is not read.
+    """
+    project, found, before = project.resolve(), dict[str, None](), ""
     for word in words:
+        option = word if "=" in word else before
+        before = word
+        if _WRITES.match(option):
+            continue
         for text in (word, word.partition("=")[2]):
             if text.strip("./") and len(text) < _LONGEST and "\0" not in text:
                 for base in (cwd.resolve(), project):

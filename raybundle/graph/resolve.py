@@ -1,7 +1,7 @@
 """Resolves a target: from what the user runs to the effective import graph."""
 
 # Why strings: paths here are the strings that `sys.path` holds; pathlib would cost ten times as much.
-# ruff: noqa: PTH118, PTH119, PTH120
+# ruff: noqa: PTH119, PTH120
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ from raybundle.graph.elsewhere import remedy_of_absent, roots_hint
 from raybundle.graph.entry_points import EntryPoints, own_metadata
 from raybundle.graph.generated import Generated, facts_of, mentions_of, quotes_of, relocated, source_of
 from raybundle.graph.git_ignored import repository_of
-from raybundle.graph.named_files import Ground, NamedFiles, named_files
+from raybundle.graph.named_files import NamedFiles, ground_of, named_files
 from raybundle.graph.notices import (
     of_hidden_in_project,
     of_shadowed_library,
@@ -201,18 +201,8 @@ def _named(work: _Work, closure: Closure, wanted: Iterable[Candidate]) -> NamedF
     """Return the files that paths name; `include` and `exclude` come before."""
     if "path" in work.settings.rules_off:
         return NamedFiles()
-    project, start = str(work.project), start_directory(work.target, work.project, work.cwd)
-    entries = [each for each in work.finder.path if work.finder.is_first_party(each)]
-    allowed = {*entries, project, repository_of(project) or project}.difference(work.finder.added)
-    ground = Ground(
-        project,
-        os.path.join(project, start) if start else project,
-        frozenset(entries),
-        tuple(f"{each}/" for each in sorted({*allowed, project})),
-        work.finder.directories,
-        frozenset(each.file for each in wanted),
-        work.settings.exclude,
-    )
+    start = start_directory(work.target, work.project, work.cwd)
+    ground = ground_of(work.finder, str(work.project), start, wanted, work.settings.exclude)
     return named_files(closure, work.settings.arguments, ground, facts_of(work.scanner, work.made))
 
 

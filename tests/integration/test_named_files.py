@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import json
+import os
 import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
 
 from raybundle.graph.cache import ScanCache
+from raybundle.graph.left_behind import LeftFolder, left_behind
+from raybundle.graph.project import named_by
 from raybundle.graph.resolve import ResolveSettings, resolve
-from raybundle.model import ModuleName, ModuleTarget, ScriptTarget
+from raybundle.model import ModuleName, ModuleTarget, NotebookTarget, ScriptTarget
 from tests.integration.test_resolve import project, run
+from tests.support.remedies import cells
 from tests.support.small_project import interpreter, tree
+from tests.support.workplace import make_workplace
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -268,3 +274,102 @@ def test_a_module_target_has_them_too(work: Path) -> None:
     found = resolve(target, ResolveSettings(), interpreter(work), top, ScanCache(work / "cache"))
 
     assert [each.path for each in found.data] == ["project/data/x.csv"]
+
+
+def test_a_loader_takes_the_templates_of_its_package(work: Path) -> None:
+    script = project("field_package_loader", work) / "job.py"
+    (script.parent / "pyproject.toml").touch()
+
+    assert [each.path for each in run(script).data] == ["project/foo/bar/templates/mail/hello.html"]
+
+
+@pytest.mark.parametrize(
+    "call", ["jinja2.loaders.PackageLoader(package_name='app')", "Loader('app.sub', 'x')"]
+)
+def test_a_loader_under_another_name_takes_them_too(work: Path, call: str) -> None:
+    source = f"import jinja2.loaders\nfrom jinja2 import PackageLoader as Loader\n{call}\n"
+    files = {
+        "app/__init__.py": "",
+        "app/templates/a.html": "",
+        "app/sub/__init__.py": "",
+        "app/sub/x/b.html": "",
+    }
+    script = tree(work / "app", {"job.py": source, **files}) / "job.py"
+
+    wanted = "project/app/sub/x/b.html" if "sub" in call else "project/app/templates/a.html"
+    assert wanted in {each.path for each in run(script).data}
+
+
+def test_what_stays_is_added_up_by_folder(work: Path) -> None:
+    files = {
+        "job.py": "",
+        "data/a.csv": "12345",
+        "data/b/c.csv": "123",
+        "notes.txt": "1",
+        "gone.log": "1234567",
+    }
+    top = tree(work / "app", {**files, "pyproject.toml": "", ".gitignore": "*.log\n"})
+    subprocess.run(["git", "init", "--quiet", top], check=True)
+    subprocess.run(["git", "-C", top, "add", "data/a.csv"], check=True)
+
+    found = left_behind(top, {str(top / "job.py")}, os.environ)
+
+    assert found == (LeftFolder("data", 2, 8), LeftFolder(".", 3, 7))
+    assert left_behind(tree(work / "other", {}), set(), os.environ) is None
+
+
+def test_plan_says_what_stays(work: Path) -> None:
+    place = make_workplace(work / "work")
+    project = tree(place.directory / "app", {"job.py": "print(1)\n", "data/a.csv": "12345"})
+    subprocess.run(["git", "init", "--quiet", project], check=True)
+
+    text = place.raybundle("plan", "job.py", cwd=project).stdout
+    document = json.loads(place.raybundle("--json", "plan", "job.py", cwd=project).stdout)
+
+    assert "in the project and not in the bundle, `include` takes it along (2)" in text
+    assert document["left"] == [
+        {"folder": "data", "files": 1, "bytes": 5},
+        {"folder": ".", "files": 1, "bytes": 0},
+    ]
+
+
+def test_a_notebook_names_files_from_its_own_directory(work: Path) -> None:
+    notebook = cells("x = 1", "print(open('d.csv').read())")
+    top = tree(work / "app", {"lab/n.ipynb": notebook, "lab/d.csv": "", "d.csv": ""})
+    target = NotebookTarget(top / "lab/n.ipynb")
+
+    [data] = resolve(target, ResolveSettings(), interpreter(work), top, ScanCache(work / "cache")).data
+
+    place, _, line = data.reason.removeprefix("named at ").removesuffix(" (path)").partition(":")
+    assert (data.path, place) == ("project/lab/d.csv", "lab/n.ipynb")
+    assert "d.csv" in notebook.splitlines()[int(line) - 1]
+
+
+def test_an_environment_file_is_looked_for_up_to_the_root_of_the_source(work: Path) -> None:
+    tree(work / "app", {"job.py": "import lib.inner\n"})
+    source = "from dotenv import load_dotenv\nload_dotenv()\n"
+    tree(work / "app-2", {"lib/__init__.py": "", "lib/inner.py": source})
+    settings = ResolveSettings(roots=("../app-2",))
+
+    assert [each for each in warned(work / "app/job.py", settings) if ".env" in each] == []
+    (work / "app-2/.env").touch()
+    [warning] = [each for each in warned(work / "app/job.py", settings) if ".env" in each]
+    assert warning.startswith(f"{work}/app-2/.env is left out")
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["--config", "conf/a.yaml"], ["conf/a.yaml"]),
+        (["--config=conf/a.yaml", "data"], ["conf/a.yaml", "data"]),
+        (["model.conf=conf/a.yaml"], ["conf/a.yaml"]),
+        (["a.yaml"], ["conf/a.yaml"]),
+        (["--output-dir", "runs", "--log=runs", "hydra.run.out=runs", "-o", "..", "", "/etc/hosts"], []),
+        (["--logits", "data"], ["data"]),
+    ],
+)
+def test_arguments_name_what_the_project_has(work: Path, words: list[str], expected: list[str]) -> None:
+    tree(work / "app", {"conf/a.yaml": "", "data/x": "", "runs/y": ""})
+    found = named_by(words, work / "app", work / "app/conf")
+
+    assert [each.removeprefix(f"{work}/app/") for each in found] == expected
