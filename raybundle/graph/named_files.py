@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 MOST_FILES, MOST_BYTES = 1000, 100 * 1024 * 1024
 """Of a directory that is named: more than that travels only by `include`."""
 MOST_SEEN = 20_000
-"""Files of a directory that are held against a pattern."""
+"""Files of a directory that are compared with a pattern."""
 
 _SETS = "`--env NAME=VALUE` sets a variable, `--secret NAME=file:PATH` one that is secret; then"
 _WILD = re.compile(r"[*?\[]")
