@@ -17,7 +17,7 @@ from tests.support.nodes import GCS_PORT, Nodes, require_namespaces
 from tests.support.workplace import make_workplace, reports
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from tests.integration.conftest import ThreeNodes
     from tests.support.workplace import Workplace
@@ -36,10 +36,16 @@ def left_on(nodes: Nodes, node: str) -> list[str]:
     return listed + [str(process) for process in find(nodes, node, "/raybundle_reaper.py")]
 
 
-def wait_until_empty(nodes: Nodes, *names: str) -> None:
+def all_on(nodes: Nodes) -> dict[str, list[str]]:
+    """What each node has of earlier jobs: detached actors, such as those of Ray Data, outlive theirs."""
+    return {name: left_on(nodes, name) for name in NAMES}
+
+
+def wait_until_empty(nodes: Nodes, *names: str, before: Mapping[str, list[str]] | None = None) -> None:
+    """Waits until nodes have nothing of jobs, but for what was there before."""
     deadline = time.monotonic() + PATIENCE
     for name in names:
-        while left := left_on(nodes, name):
+        while left := set(left_on(nodes, name)).difference((before or {}).get(name, ())):
             assert time.monotonic() < deadline, (name, left)
             time.sleep(0.2)
 
@@ -47,7 +53,7 @@ def wait_until_empty(nodes: Nodes, *names: str) -> None:
 def test_the_same_job_twice_and_two_at_once_start_from_the_same_files(
     three_nodes: ThreeNodes, tmp_path: Path
 ) -> None:
-    work = three_nodes.workplace(tmp_path / "work", "scratch_share")
+    work, before = three_nodes.workplace(tmp_path / "work", "scratch_share"), all_on(three_nodes.nodes)
 
     alone = [work.raybundle("submit", "fit.py") for _ in range(2)]
     with ThreadPoolExecutor(2) as pool:
@@ -59,13 +65,13 @@ def test_the_same_job_twice_and_two_at_once_start_from_the_same_files(
         assert "tool says original" in done.stdout
     for done in alone:
         assert "by __file__: 0.1\n" in done.stdout
-    wait_until_empty(three_nodes.nodes, "n0", "n1", "n2")
+    wait_until_empty(three_nodes.nodes, *NAMES, before=before)
 
 
 def test_a_jobs_processes_share_the_directory_of_the_command_on_each_node(
     three_nodes: ThreeNodes, tmp_path: Path
 ) -> None:
-    work = three_nodes.workplace(tmp_path / "work", "scratch_nodes")
+    work, before = three_nodes.workplace(tmp_path / "work", "scratch_nodes"), all_on(three_nodes.nodes)
     (work.directory / "experiments/a").mkdir(parents=True)
     words = ("submit", "../../job.py", "n0", "n1", "n2")
     expected = [["n0", "experiments/a", [], 1]]
@@ -83,7 +89,7 @@ def test_a_jobs_processes_share_the_directory_of_the_command_on_each_node(
     for done in both:
         assert done.returncode == 0, done.stdout + done.stderr
         assert reports(done.stdout) == [expected]
-    wait_until_empty(three_nodes.nodes, *NAMES)
+    wait_until_empty(three_nodes.nodes, *NAMES, before=before)
 
 
 OUTSIDE = """
@@ -109,6 +115,7 @@ def test_tasks_of_a_driver_outside_the_jobs_api_share_a_scratch_of_their_own(
     three_nodes: ThreeNodes, tmp_path: Path
 ) -> None:
     work, nodes = three_nodes.workplace(tmp_path / "work", "scratch_nodes"), three_nodes.nodes
+    before = all_on(nodes)
     digest = work.build("job.py")
     exported = work.raybundle("export", "--format", "runtime-env", "--cwd", "made", digest)
     gcs = {"RAY_ADDRESS": f"{nodes.node('n0').address}:{GCS_PORT}"}
@@ -122,7 +129,7 @@ def test_tasks_of_a_driver_outside_the_jobs_api_share_a_scratch_of_their_own(
         assert first[1:] == [[], True]
         assert second == [first[0], ["mine.txt"], True]
     assert reports(done[0].stdout)[0][0] != reports(done[1].stdout)[0][0]
-    wait_until_empty(nodes, *NAMES)
+    wait_until_empty(nodes, *NAMES, before=before)
 
 
 @pytest.fixture(scope="module")
