@@ -26,6 +26,8 @@ START = "RAYBUNDLE_START"
 """The directory of the project in which workers start, if it is not that in which the job does."""
 SUBMITTED_HOOK = "RAYBUNDLE_HOOK"
 """The hook of the submitted runtime_env, by its name."""
+READY = "raybundle_boot.ready"
+"""The bundle's own hook; a job that is submitted with a part of a bundle's runtime_env has none."""
 SEARCHED = ("PYTHONPATH", "PYTHONHOME", "PYTHONSAFEPATH", "PYTHONPYCACHEPREFIX")
 """Variables that the boot sets or fixes: copies of them say nothing."""
 
@@ -50,7 +52,8 @@ def merge(merged: Mapping[str, Any] | None, text: str | None, boot: Any) -> Any:
     variables = _variables({**job["env_vars"], **asked.get("env_vars", {})}, job["env_vars"], boot.secrets)
     if start:
         variables[START] = start
-    hook = asked.get(HOOK, job[HOOK])
+    ready = job.get(HOOK, READY)
+    hook = asked.get(HOOK, ready)
     ours = {name: job[name] for name in ("working_dir", "py_modules") if name in job}
     rest = {
         name: value for name, value in {**job, **asked}.items() if name not in ("working_dir", "py_modules")
@@ -59,7 +62,7 @@ def merge(merged: Mapping[str, Any] | None, text: str | None, boot: Any) -> Any:
         **rest,
         **ours,
         "env_vars": variables,
-        HOOK: hook if hook == job[HOOK] else _after(boot.ready, hook),
+        HOOK: hook if hook == ready else _after(boot.ready, hook),
     }
 
 

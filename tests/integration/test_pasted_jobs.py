@@ -176,4 +176,4 @@ def test_tests_of_the_project_run_on_a_cluster(embedded: Embedded, tmp_path: Pat
     for typed, expected in (("python -m unittest tests.test_x", "Ran 1 test"), ("pytest tests", "1 passed")):
         line = follow(answer(work, "submit", "--", *shlex.split(typed)), work.directory)
         done = work.raybundle(*shlex.split(line)[1:])
-        assert (done.returncode, expected in done.stdout) == (0, True), done.stderr
+        assert (done.returncode, expected in done.stdout) == (0, True), done.stdout + done.stderr

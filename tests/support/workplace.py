@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 PROJECTS = Path(__file__).resolve().parents[1] / "projects"
 TIMEOUT = 300
 """Seconds until a command counts as hanging."""
-CLEARED = ("RAY_", "RAYBUNDLE_", "AWS_", "PYTHON", "XDG_", "VIRTUAL_ENV")
+CLEARED = ("RAY_", "RAYBUNDLE_", "AWS_", "PYTEST_", "PYTHON", "XDG_", "VIRTUAL_ENV")
 """Starts of the variables that would reach through to a command from whoever runs the tests."""
 
 
