@@ -45,7 +45,7 @@ _MAKING = re.compile(
 _GLOBAL = re.compile(rb"global ([\w, ]+)")
 _FILE_LIKE = re.compile(r"/|\.[A-Za-z0-9_]{1,10}\Z")
 _IMPOSSIBLE = re.compile(r"[\n\r\t\0\\^$|<>\"'`,;:=]|\A[/~#@.-]*\Z|\A/")
-"""Of a string that is no path relative to a directory."""
+"""Matches a string that is not a path relative to a directory."""
 _HOLE = re.compile(r"\{[^{}]*\}|%[-\d.]*[sdif]")
 
 _READS = frozenset(

@@ -187,7 +187,7 @@ def _is_below(path: str, directory: str) -> bool:
 
 
 def _meant(module: str, target: str, finder: Finder) -> tuple[str, bool]:
-    """Return what an entry of `sys.modules` stands for; what is no module is `module`'s own work."""
+    """Return what an entry of `sys.modules` stands for; if not a module, that is `module`."""
     is_module = bool(target) and not (
         isinstance(finder.find(target), Missing) and finder.stands_for(target) is None
     )
