@@ -10,21 +10,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from raybundle.bundle.graph_document import graph_document
-from raybundle.bundle.manifest import canonical_json
-from raybundle.cluster import local
 from raybundle.cluster.access import make_access
+from raybundle.cluster.embedded import cluster
 from raybundle.cluster.jobs import JobsClient
 from raybundle.cluster.secrets import refuse_literals
 from raybundle.config import cache_directory, dashboard_address, load_settings
-from raybundle.delivery import Cluster, begin_survey
 from raybundle.destination import for_nodes, require_embedded, require_embedded_for, require_embedded_platform
-from raybundle.graph.project import find_target, parse_directory, project_of, start_directory
+from raybundle.formats.canonical import canonical_json
 from raybundle.model import ModuleName, ModuleTarget
 from raybundle.pipeline import Request, find_bundle, open_request_store
 from raybundle.pipeline import build as _build
 from raybundle.pipeline import plan as _plan
-from raybundle.submission import JobOptions, prepare_run, wait
-from raybundle.submission import submit as _submit
+from raybundle.resolve.driver.project import find_target, parse_directory, project_of, start_directory
+from raybundle.submit.deliver import Cluster, begin_survey
+from raybundle.submit.submission import JobOptions, prepare_run, wait
+from raybundle.submit.submission import submit as _submit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from raybundle.config import Settings
     from raybundle.model import Target
     from raybundle.pipeline import Plan
-    from raybundle.submission import Stored, Submission
+    from raybundle.submit.submission import Stored, Submission
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +166,7 @@ def _store(planned: Plan, settings: Settings) -> Stored:
 def _cluster(settings: Settings, python: str = sys.executable) -> Cluster:
     """Returns the configured cluster, else the embedded one, which is started with `python` if need be."""
     address = dashboard_address(settings, os.environ)
-    client = JobsClient(make_access(address or local.up(python).address, os.environ))
+    client = JobsClient(make_access(address or cluster.up(python).address, os.environ))
     return Cluster(client, address is None, cache_directory(os.environ))
 
 

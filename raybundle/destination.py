@@ -7,19 +7,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from raybundle.config import cache_directory
-from raybundle.environment.platforms import common_platform, described_platform, platform_of
-from raybundle.environment.target import TargetTag, minor_of
 from raybundle.errors import BundleError
-from raybundle.graph.interpreter import describe
 from raybundle.pipeline import target_interpreter, target_tag
+from raybundle.resolve.interpreter.describe import describe
+from raybundle.resolve.interpreter.node_python import TargetTag, minor_of
+from raybundle.resolve.interpreter.platforms import common_platform, described_platform, platform_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from raybundle.bundle.manifest import PythonTag
-    from raybundle.delivery import Cluster
+    from raybundle.bundle.values import PythonTag
     from raybundle.model import Interpreter
     from raybundle.pipeline import Request
+    from raybundle.submit.deliver import Cluster
 
 
 def for_nodes(request: Request, cluster: Cluster) -> Request:
@@ -73,10 +73,10 @@ def require_embedded_platform(request: Request, python: PythonTag) -> None:
 
 def _embedded(request: Request) -> tuple[TargetTag, Interpreter]:
     """Returns what the bundle is for, and the interpreter of the embedded cluster."""
-    from raybundle.cluster import local
+    from raybundle.cluster.embedded import cluster
 
     interpreter, tag = target_interpreter(request), target_tag(request)
-    executable = local.interpreter(interpreter.executable)
+    executable = cluster.interpreter(interpreter.executable)
     same = executable == interpreter.executable
     wanted = tag or TargetTag(interpreter.implementation, minor_of(interpreter), platform_of(interpreter))
     return wanted, interpreter if same else _described(executable, request.environ)
@@ -102,9 +102,9 @@ def require_embedded_for(python: PythonTag, chosen: str | None, environ: Mapping
         BundleError: the embedded cluster has another Python or platform.
         ClusterError: nobody here has Ray and that Python.
     """
-    from raybundle.cluster import local
+    from raybundle.cluster.embedded import cluster
 
-    executable = local.interpreter(chosen or python.minor)
+    executable = cluster.interpreter(chosen or python.minor)
     there = _described(executable, environ)
     platform = (
         described_platform(python.platform, python.abi or "") if python.platform else platform_of(there)

@@ -10,29 +10,31 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from raybundle.bundle.collect import collect
-from raybundle.bundle.manifest import digest_of, format_manifest, make_manifest, parse_manifest
+from raybundle.bundle.manifest import format_manifest, make_manifest, parse_manifest
 from raybundle.bundle.pack import boot_digest, pack, read_boot
 from raybundle.config import cache_directory, default_store
 from raybundle.errors import ObjectMissingError, RaybundleError, StoreError
-from raybundle.store import layout, open_store
-from raybundle.submission import Stored
+from raybundle.formats.canonical import digest_of
+from raybundle.publish import layout
+from raybundle.store import open_store
+from raybundle.submit.submission import Stored
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from raybundle.bundle.byte_code import ByteCode
-    from raybundle.bundle.layers import Layer
-    from raybundle.bundle.manifest import Manifest
+    from raybundle.bundle.layers.byte_code import ByteCode
+    from raybundle.bundle.layers.layer import Layer
     from raybundle.bundle.pack import Archive
+    from raybundle.bundle.values import Manifest
+    from raybundle.cache.documents import ScanCache
     from raybundle.config import Settings
-    from raybundle.environment.target import TargetTag
-    from raybundle.graph.cache import ScanCache
-    from raybundle.graph.elsewhere import Remedy
-    from raybundle.graph.traced import Traced
     from raybundle.model import CollectedFile, Digest, Interpreter, Resolution, Target
+    from raybundle.publish.layers import Progress
+    from raybundle.resolve.interpreter.node_python import TargetTag
+    from raybundle.resolve.missing.elsewhere import Remedy
+    from raybundle.resolve.seen import Traced
     from raybundle.store.base import Store
-    from raybundle.store.layer_objects import Progress
 
 
 _ROUNDS = 3
@@ -109,9 +111,9 @@ def plan(request: Request) -> Plan:
         BundleError: imports resolve nowhere, or files must not or cannot travel.
         SecretError: files hold secrets.
     """
-    from raybundle.bundle.layers import describe_layers
-    from raybundle.bundle.secrets import refuse_secrets
-    from raybundle.environment.equip import equip, refuse_foreign
+    from raybundle.bundle.layers.describe_all import describe_layers
+    from raybundle.bundle.secrets.refuse import refuse_secrets
+    from raybundle.wheels.equip import equip, refuse_foreign
 
     timings, cache = Timings(), _scan_cache(request)
     with timings.stage("resolve"):
@@ -133,7 +135,7 @@ def plan(request: Request) -> Plan:
 
 
 def _scan_cache(request: Request) -> ScanCache:
-    from raybundle.graph.cache import ScanCache
+    from raybundle.cache.documents import ScanCache
 
     return ScanCache(cache_directory(request.environ))
 
@@ -146,7 +148,7 @@ def resolve_target(request: Request) -> Resolution:
     """
     resolution = resolve_as_is(request)
     if resolution.missing or resolution.obstacles:
-        from raybundle.graph.complete import require_complete
+        from raybundle.resolve.missing.complete import require_complete
 
         require_complete(resolution, _remedy(request, resolution))
     return resolution
@@ -154,7 +156,7 @@ def resolve_target(request: Request) -> Resolution:
 
 def _remedy(request: Request, resolution: Resolution) -> Remedy | None:
     """Returns roots with which more imports resolve: they are tried, and so is what those lead to."""
-    from raybundle.graph.elsewhere import Remedy, find_roots
+    from raybundle.resolve.missing.elsewhere import Remedy, find_roots
 
     declared = [each for each in request.settings.items("roots") if each != str(request.project)]
     missing = {each.name for each in resolution.missing}
@@ -194,12 +196,12 @@ def resolve_with(request: Request, traced: Traced | None) -> Resolution:
     Raises:
         BundleError: files must not or cannot travel.
     """
-    from raybundle.environment.target import as_on_target
-    from raybundle.graph.answers import answer
-    from raybundle.graph.cache import ScanCache
-    from raybundle.graph.metadata import normalised_name
-    from raybundle.graph.project import named_by
-    from raybundle.graph.settings import ResolveSettings
+    from raybundle.cache.documents import ScanCache
+    from raybundle.resolve.answers.answers import answer
+    from raybundle.resolve.distributions.installed import normalised_name
+    from raybundle.resolve.driver.project import named_by
+    from raybundle.resolve.interpreter.node_python import as_on_target
+    from raybundle.resolve.settings import ResolveSettings
 
     settings = request.settings
     interpreter, tag = target_interpreter(request), target_tag(request)
@@ -230,7 +232,7 @@ def target_tag(request: Request) -> TargetTag | None:
     Raises:
         UsageError: a setting names no Python or platform that a bundle can be made for.
     """
-    from raybundle.environment.target import target_of
+    from raybundle.resolve.interpreter.node_python import target_of
 
     python, platform = (request.settings.text(key) for key in ("python", "platform"))
     if not (python or platform or request.cluster):
@@ -240,7 +242,7 @@ def target_tag(request: Request) -> TargetTag | None:
 
 def target_interpreter(request: Request) -> Interpreter:
     """Returns the interpreter that a target is resolved against."""
-    from raybundle.graph.interpreter import describe, find_interpreter
+    from raybundle.resolve.interpreter.describe import describe, find_interpreter
 
     executable = find_interpreter(request.settings.text("python"), request.project, request.environ)
     cache = cache_directory(request.environ)
@@ -251,14 +253,14 @@ def recorded(request: Request) -> Traced | None:
     """Returns what the project's lock file says of the target, or None if there is none."""
     if not (request.project / "raybundle-trace.json").exists():
         return None
-    from raybundle.graph.trace_lock import read_lock
+    from raybundle.resolve.trace.lock import read_lock
 
     return read_lock(request.project, request.target, target_interpreter(request))
 
 
 def observe_target(request: Request, tracing: Tracing) -> tuple[Traced, int]:
     """Returns what a run of the target imported and opened, and its exit code; this runs the user's code."""
-    from raybundle.graph.trace import Run, observe
+    from raybundle.resolve.trace.run import Run, observe
 
     settings = request.settings
     run = Run(
@@ -318,14 +320,14 @@ def build(planned: Plan, store: Store, graph: bytes, progress: Progress | None =
 def _byte_code(planned: Plan) -> tuple[ByteCode, ...]:
     if not planned.layers:
         return ()
-    from raybundle.bundle.byte_code import find_byte_code
+    from raybundle.bundle.layers.byte_code import find_byte_code
 
     return find_byte_code(planned.layers, planned.resolution.interpreter, planned.cache)
 
 
 def _delivery(planned: Plan, byte_code: Sequence[ByteCode]) -> bytes | None:
     """Returns how the layers of a bundle travel, and what does not; None where there is nothing to say."""
-    from raybundle.graph.left_modules import left_modules
+    from raybundle.resolve.missing.left_modules import left_modules
 
     resolution = planned.resolution
     absent = dict(left_modules(resolution))
@@ -334,7 +336,7 @@ def _delivery(planned: Plan, byte_code: Sequence[ByteCode]) -> bytes | None:
     from raybundle.bundle.delivery import Delivery
 
     if planned.layers:
-        from raybundle.graph.installed_modules import absent_modules
+        from raybundle.resolve.distributions.modules import absent_modules
 
         present = {each.name for each in resolution.distributions}
         missed = {*(each.name for each in resolution.optional), *resolution.mentioned} - present
@@ -347,8 +349,8 @@ def _put_layers(store: Store, planned: Plan, byte_code: Sequence[ByteCode], prog
     """Puts layers and their byte-code, and returns the bytes of what was new."""
     if not planned.layers:
         return 0
-    from raybundle.store.layer_objects import LayerSender, byte_code_objects, layer_objects
-    from raybundle.store.receipts import Receipts
+    from raybundle.publish.layers import LayerSender, byte_code_objects, layer_objects
+    from raybundle.publish.receipts import Receipts
 
     sender = LayerSender(store, Receipts(planned.cache, store.place), planned.cache, progress)
     return sender.put([*layer_objects(planned.layers, planned.cache), *byte_code_objects(byte_code)])
@@ -384,7 +386,7 @@ def find_bundle(store: Store, ref: str) -> Stored:
     ours = boot_digest(read_boot())
     key, boot = min(archives, key=lambda archive: (archive[1] != ours, archive))
     stored = Stored(digest, manifest, key, boot, 0)
-    from raybundle.store.layer_delivery import find_layers, find_plain_delivery
+    from raybundle.publish.deliveries import find_layers, find_plain_delivery
 
     if not manifest.layers:
         return replace(stored, delivery=find_plain_delivery(store, key))

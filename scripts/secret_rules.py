@@ -1,4 +1,4 @@
-"""Writes raybundle/bundle/secret_rules.json: which rules of the scanner count, and what each needs in a file.
+"""Writes raybundle/bundle/secrets/rules.json: the scanner's rules that count, and what each needs in a file.
 
     python scripts/secret_rules.py DIRECTORY…       # ordinary code, to measure how rare a text is
 
@@ -23,7 +23,7 @@ else:
     import sre_constants as codes
     import sre_parse as parser
 
-from raybundle.bundle.secret_rules import CREDENTIAL_URI, TABLE, is_in, rule_name
+from raybundle.bundle.secrets.rules import CREDENTIAL_URI, TABLE, is_in, rule_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -8,8 +8,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from raybundle.bundle.manifest import FORMAT, canonical_json
 from raybundle.errors import BundleError
+from raybundle.formats.canonical import FORMAT, canonical_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from raybundle.bundle.layers import Layer
+    from raybundle.bundle.layers.layer import Layer
     from raybundle.model import Resolution
 
 SCHEMA_VERSION = 1

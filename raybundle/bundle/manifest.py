@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from raybundle.bundle.manifest_rules import broken_rules
+from raybundle.bundle.rules import broken_rules
+from raybundle.bundle.values import (
+    LayerEntry,
+    Manifest,
+    ManifestFile,
+    ModuleEntry,
+    Provided,
+    PythonTag,
+    ScriptEntry,
+)
 from raybundle.errors import BundleError, DigestMismatchError
-from raybundle.graph.archive_paths import is_native
-from raybundle.graph.exhaustive import assert_never
+from raybundle.exhaustive import assert_never
+from raybundle.formats.archive_paths import is_native
+from raybundle.formats.canonical import FORMAT, canonical_json, digest_of, parse_digest
 from raybundle.model import (
     ArchivePath,
     ConsoleScriptTarget,
@@ -26,76 +34,10 @@ from raybundle.model import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from raybundle.bundle.layers import Layer
+    from raybundle.bundle.layers.layer import Layer
     from raybundle.model import CollectedFile, Resolution
 
-FORMAT = 1
-_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _HEX = re.compile(r"[0-9a-f]{64}")
-
-
-@dataclass(frozen=True, slots=True)
-class ManifestFile:
-    """One file of a bundle; `size` in bytes, `sha256` in hex."""
-
-    path: ArchivePath
-    executable: bool
-    size: int
-    sha256: str
-
-
-@dataclass(frozen=True, slots=True)
-class Provided:
-    """A distribution that the cluster must provide."""
-
-    name: str
-    version: str = ""
-    """Exactly this one; empty for any, of what is not installed where the bundle is built."""
-
-
-@dataclass(frozen=True, slots=True)
-class LayerEntry:
-    """A distribution that travels: its layer is the files that the digest names."""
-
-    name: str
-    version: str
-    digest: Digest
-
-
-@dataclass(frozen=True, slots=True)
-class PythonTag:
-    """The Python that a bundle runs on; `abi` and `platform` only where native files are in."""
-
-    implementation: str
-    minor: str
-    abi: str | None = None
-    platform: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ScriptEntry:
-    """The bundle runs `python path`."""
-
-    path: ArchivePath
-
-
-@dataclass(frozen=True, slots=True)
-class ModuleEntry:
-    """The bundle runs `python -m name`."""
-
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
-class Manifest:
-    """Everything that identifies a bundle, and nothing else."""
-
-    target: ScriptEntry | ModuleEntry
-    python: PythonTag
-    path: tuple[RootSymbol, ...]
-    files: tuple[ManifestFile, ...]
-    provided: tuple[Provided, ...]
-    layers: tuple[LayerEntry, ...] = ()
 
 
 def make_manifest(
@@ -191,30 +133,6 @@ def format_manifest(manifest: Manifest) -> bytes:
         ],
     }
     return canonical_json(document)
-
-
-def canonical_json(document: Any) -> bytes:
-    """Returns UTF-8 JSON with sorted keys and no spaces: one value, one spelling."""
-    text = json.dumps(document, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return text.encode()
-
-
-def digest_of(manifest: bytes) -> Digest:
-    """Returns the digest of a bundle from the bytes of its manifest."""
-    return Digest("sha256:" + hashlib.sha256(manifest).hexdigest())
-
-
-def parse_digest(text: str) -> Digest:
-    """Returns `text` as a digest.
-
-    Raises:
-        BundleError: it is not `sha256:` and 64 lower-case hex digits.
-    """
-    if not _DIGEST.fullmatch(text):
-        raise BundleError(
-            f"not a digest: {text!r}", hint="a digest is `sha256:` and 64 lower-case hex digits"
-        )
-    return Digest(text)
 
 
 def parse_manifest(data: bytes, expected: Digest) -> Manifest:

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
-from raybundle.node.raybundle_materialise import member_name
+from raybundle.formats.deterministic_zip import member_info
+from raybundle.node.cache.raybundle_materialise import member_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -18,28 +19,27 @@ if TYPE_CHECKING:
 
 OWN = ".raybundle"
 """Folder of the archive that holds what is not a project file."""
-BOOT_FILES = (
+_SOURCES = (
     "sitecustomize.py",
     "raybundle_absent.py",
     "raybundle_boot.py",
-    "raybundle_environment.py",
-    "raybundle_evict.py",
-    "raybundle_fill.py",
+    "cache/raybundle_environment.py",
+    "cache/raybundle_evict.py",
+    "scratch/raybundle_fill.py",
     "raybundle_init.py",
-    "raybundle_layers.py",
-    "raybundle_links.py",
-    "raybundle_materialise.py",
-    "raybundle_parallel.py",
+    "cache/raybundle_layers.py",
+    "cache/raybundle_links.py",
+    "cache/raybundle_materialise.py",
+    "cache/raybundle_parallel.py",
     "raybundle_path.py",
-    "raybundle_reaper.py",
-    "raybundle_scratch.py",
+    "scratch/raybundle_reaper.py",
+    "scratch/raybundle_scratch.py",
     "raybundle_secrets.py",
 )
-"""What travels of `raybundle.node`; the first stands at the top, where Python looks for it."""
+"""What travels of `raybundle.node`."""
+BOOT_FILES = tuple(source.rpartition("/")[2] for source in _SOURCES)
+"""The names under which it travels; the first is at the top, where Python looks for it."""
 COMPRESSION_LEVEL = 6
-_TIME = (1980, 1, 1, 0, 0, 0)
-_MODES = {False: 0o100644, True: 0o100755}
-_UNIX = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,17 +70,6 @@ def pack(manifest: bytes, collected: Sequence[CollectedFile], delivery: bytes | 
     return Archive(data, hashlib.sha256(data).hexdigest(), boot_digest(boot))
 
 
-def member_info(
-    name: str, *, executable: bool = False, compression: int = zipfile.ZIP_DEFLATED
-) -> zipfile.ZipInfo:
-    """Returns what an archive says of a member: nothing of when, where or by whom it was made."""
-    info = zipfile.ZipInfo(name, _TIME)
-    info.create_system = _UNIX
-    info.external_attr = _MODES[executable] << 16
-    info.compress_type = compression
-    return info
-
-
 def _members(
     manifest: bytes, collected: Sequence[CollectedFile], boot: dict[str, bytes], delivery: bytes | None
 ) -> Iterator[tuple[str, bytes, bool]]:
@@ -95,8 +84,9 @@ def _members(
 
 def read_boot() -> dict[str, bytes]:
     """Returns the files of the boot by name."""
-    source = files("raybundle.node")
-    return {name: source.joinpath(name).read_bytes() for name in BOOT_FILES}
+    node = files("raybundle.node")
+    sources = zip(BOOT_FILES, _SOURCES, strict=True)
+    return {name: node.joinpath(source).read_bytes() for name, source in sources}
 
 
 def boot_digest(boot: dict[str, bytes]) -> str:

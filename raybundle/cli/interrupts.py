@@ -8,14 +8,14 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal
 
-from raybundle.cli.main import Terminated
+from raybundle.cli.output.console import Console
 from raybundle.cluster.stopping import wait_until_stopped
 from raybundle.errors import ClusterError, JobLostError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from raybundle.cli.console import Console
+    from raybundle.cli.output.console import Console
     from raybundle.cluster.jobs import JobsClient
 
 ON_ITS_WAY = 3.0
@@ -97,3 +97,7 @@ def _ask_to_stop(client: JobsClient, submission_id: str) -> bool:
             time.sleep(0.5)
         else:
             return True
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM arrived."""

@@ -6,7 +6,8 @@ import signal
 import sys
 from typing import TYPE_CHECKING
 
-from raybundle.cli.console import Console
+from raybundle.cli.interrupts import Terminated
+from raybundle.cli.output.console import Console
 from raybundle.cli.parser import parse
 from raybundle.errors import RaybundleError
 
@@ -17,10 +18,6 @@ if TYPE_CHECKING:
 
 INTERRUPTED = 130
 """Exit code after SIGINT; SIGTERM gives 143, as shells have it."""
-
-
-class Terminated(KeyboardInterrupt):
-    """SIGTERM arrived."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -53,10 +50,10 @@ def _terminated(_number: int, _frame: FrameType | None) -> None:
 
 
 def _run(command: str, arguments: argparse.Namespace, console: Console) -> int:
-    from raybundle.cli import bundles, clusters, jobs, planning, submit, tracing
+    from raybundle.cli.commands import bundles, clusters, jobs, plan, submit, trace
 
     files = (
-        *(planning.COMMANDS, tracing.COMMANDS, bundles.COMMANDS),
+        *(plan.COMMANDS, trace.COMMANDS, bundles.COMMANDS),
         *(submit.COMMANDS, jobs.COMMANDS, clusters.COMMANDS),
     )
     commands = {name: run for file in files for name, run in file.items()}

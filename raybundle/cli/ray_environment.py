@@ -81,7 +81,7 @@ class RayEnvironment:
     @property
     def set_up(self) -> tuple[str, ...]:
         """The distributions that `pip`, `uv` or `conda` name, normalised."""
-        from raybundle.graph.lint import requirement_names
+        from raybundle.resolve.scan.runtime_envs import requirement_names
 
         lines = [line for name in INSTALLED for line in _listed(self.passed.get(name))]
         return tuple(sorted(set(requirement_names(lines))))

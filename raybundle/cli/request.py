@@ -2,6 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from raybundle.errors import UsageError
+
+if TYPE_CHECKING:
+    import argparse
+
+    from raybundle.cli.output.console import Console
+    from raybundle.pipeline import Request
+
 import json
 import os
 import re
@@ -16,18 +26,17 @@ from raybundle.cli.ray_environment import read_ray_environment
 from raybundle.cluster.follow import Limits
 from raybundle.cluster.secrets import parse_secrets, refuse_literals
 from raybundle.config import load_settings
-from raybundle.errors import UsageError
-from raybundle.graph.exhaustive import assert_never
-from raybundle.graph.project import find_target, parse_directory, project_of, start_directory
+from raybundle.exhaustive import assert_never
 from raybundle.model import ModuleName, ModuleTarget
 from raybundle.pipeline import Request, Tracing
-from raybundle.submission import JobOptions
+from raybundle.resolve.driver.project import find_target, parse_directory, project_of, start_directory
+from raybundle.submit.submission import JobOptions
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Mapping, Sequence
 
-    from raybundle.cli.console import Console
+    from raybundle.cli.output.console import Console
     from raybundle.cli.ray_environment import RayEnvironment
     from raybundle.config import Settings
     from raybundle.model import Target
@@ -268,3 +277,14 @@ def _json_object(option: str, text: str) -> Mapping[str, Any]:
     if not isinstance(value, dict):
         raise UsageError(f"{option}: expected a JSON object, not {text}")
     return value
+
+
+def form_of(arguments: argparse.Namespace, console: Console) -> str:
+    """Returns the form of the output; `--format json` is as `--json`.
+
+    Raises:
+        UsageError: the two ask for different things.
+    """
+    if console.json_mode and arguments.format not in {None, "json"}:
+        raise UsageError(f"`--json` and `--format {arguments.format}` ask for different things")
+    return "json" if console.json_mode else arguments.format or "text"

@@ -6,7 +6,7 @@ import posixpath
 import re
 from typing import TYPE_CHECKING
 
-from raybundle.graph.secret_names import secret_name_rule
+from raybundle.resolve.files.secret_names import secret_name_rule
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator

@@ -5,13 +5,14 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING, Any
 
-from raybundle.bundle.manifest import ModuleEntry, ScriptEntry, directory_symbol
+from raybundle.bundle.manifest import directory_symbol
+from raybundle.bundle.values import ModuleEntry, ScriptEntry
 from raybundle.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from raybundle.bundle.manifest import Manifest
+    from raybundle.bundle.values import Manifest
     from raybundle.model import Digest
 
 READY_HOOK = "raybundle_boot.ready"

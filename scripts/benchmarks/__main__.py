@@ -20,7 +20,7 @@ import log_latency
 import trivial_job
 import uv_cost
 
-from raybundle.cluster import local
+from raybundle.cluster.embedded import cluster
 
 NAMES = ("help", "resolve", "graph", "boot", "job", "log")
 ON_REQUEST = ("layers", "uv")
@@ -65,7 +65,7 @@ def measure(options: argparse.Namespace, work: Path) -> dict[str, dict[str, Any]
         results["uv"] = uv_cost.measure(environ, options.node_environment)
     if not {"boot", "job", "log"}.isdisjoint(names):
         try:
-            address = local.up(sys.executable).address
+            address = cluster.up(sys.executable).address
             if "boot" in names:
                 results["boot"] = boot_cost.measure(work, environ, rounds)
             if "job" in names:
@@ -73,7 +73,7 @@ def measure(options: argparse.Namespace, work: Path) -> dict[str, dict[str, Any]
             if "log" in names:
                 results["log"] = log_latency.measure(work, environ, rounds)
         finally:
-            local.down()
+            cluster.down()
     return results
 
 

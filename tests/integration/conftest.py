@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from raybundle.bundle.secret_scan import load_scanner
+from raybundle.bundle.secrets.scan import load_scanner
+from raybundle.cache.documents import ScanCache
 from raybundle.cluster.access import make_access
 from raybundle.cluster.jobs import JobsClient
-from raybundle.cluster.nodes import describe_cluster, kept_file, remember
 from raybundle.config import cache_directory
-from raybundle.graph.cache import ScanCache
 from raybundle.store import open_store
+from raybundle.submit.survey import describe_cluster, kept_file, remember
 from tests.support.nodes import Nodes, require_namespaces
 from tests.support.proxy import Proxy
 from tests.support.s3_server import S3Server, s3_server
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from raybundle.cluster.nodes import ClusterDescription
+    from raybundle.submit.survey import ClusterDescription
 
 
 REPORT = pytest.StashKey[list[str]]()

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from raybundle.cache.documents import ScanCache
 from raybundle.errors import BundleError, UnresolvedImportError
-from raybundle.graph.absence import Evidence, absence
-from raybundle.graph.cache import ScanCache
-from raybundle.graph.complete import require_complete
-from raybundle.graph.find import Missing as NotFound
-from raybundle.graph.metadata import normalised_name
-from raybundle.graph.resolve import ResolveSettings, resolve
+from raybundle.explain.absence import Evidence, absence
 from raybundle.model import Resolution, ScriptTarget
+from raybundle.resolve.distributions.installed import normalised_name
+from raybundle.resolve.find.finder import Missing as NotFound
+from raybundle.resolve.missing.complete import require_complete
+from raybundle.resolve.resolve import ResolveSettings, resolve
 from tests.support.small_project import interpreter, tree
 
 PROJECTS = Path(__file__).parent.parent / "projects"

@@ -10,12 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from raybundle.graph import answers, cache, parallel, workers
-from raybundle.graph.answers import answer
-from raybundle.graph.cache import ScanCache
-from raybundle.graph.resolve import resolve
-from raybundle.graph.settings import ResolveSettings
+from raybundle.cache import identity
+from raybundle.cache.documents import ScanCache
 from raybundle.model import ModuleName, ModuleTarget, Resolution, ScriptTarget
+from raybundle.resolve.answers import answers
+from raybundle.resolve.answers.answers import answer
+from raybundle.resolve.resolve import resolve
+from raybundle.resolve.scan import scanner, workers
+from raybundle.resolve.settings import ResolveSettings
+from raybundle.resolve.walk import look_ahead
 from tests.support.small_project import interpreter, tree
 
 COUNTS = Path(__file__).parent.parent / "support" / "counted_plan.py"
@@ -25,7 +28,7 @@ COUNTS = Path(__file__).parent.parent / "support" / "counted_plan.py"
 def aged(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Files whose stamps are distrusted, and files whose stamps are believed."""
     if request.param == "old":
-        monkeypatch.setattr(cache, "YOUNG", 0)
+        monkeypatch.setattr(identity, "YOUNG", 0)
 
 
 @pytest.fixture
@@ -220,9 +223,9 @@ def test_what_other_code_of_raybundle_found_is_not_believed(
     root = tree(work / "p", {"job.py": "import a", "a.py": ""})
     ask(root)
     before = {each.name for each in (work / "cache").glob("[as]*-*")}
-    monkeypatch.setattr(cache, "OWN", Path(shutil.copytree(cache.OWN, work / "graph")))
-    monkeypatch.setattr(answers, "OWN", cache.OWN)
-    (work / "graph/scan.py").write_text("# learned something")
+    monkeypatch.setattr(scanner, "OWN", Path(shutil.copytree(scanner.OWN, work / "raybundle")))
+    monkeypatch.setattr(answers, "OWN", scanner.OWN)
+    (work / "raybundle/resolve/scan/scan.py").write_text("# learned something")
     ask(root)
 
     assert len({each.name for each in (work / "cache").glob("[as]*-*")} - before) == len(before) == 2
@@ -241,9 +244,9 @@ def test_parallel_and_serial_answers_are_the_same(
         work / "p", {"job.py": wide, "pkg/__init__.py": "", **modules, **leaves, "pkg/n7.py": "\xe9 = 1"}
     )
     given = (ScriptTarget(root / "job.py"), ResolveSettings(), interpreter(work), root)
-    monkeypatch.setattr(parallel, "ENOUGH", 10**9)
+    monkeypatch.setattr(look_ahead, "ENOUGH", 10**9)
     serial = resolve(*given, ScanCache(work / "one"))
-    monkeypatch.setattr(parallel, "ENOUGH", 2)
+    monkeypatch.setattr(look_ahead, "ENOUGH", 2)
     monkeypatch.setattr(workers, "processors", lambda: 3)
     if killed:
         monkeypatch.setattr(workers, "_START", "import sys; sys.stdin.readline(); sys.stdin.readline()")
@@ -259,7 +262,7 @@ def test_a_warm_plan_reads_no_directory_of_the_project_and_loads_nothing_that_sc
     cold = counted(root, "old")
     warm = counted(root, "old")
     scanning = {
-        f"raybundle.graph.{name}" for name in ("scan", "dynamic", "closure", "resolve", "find", "workers")
+        f"raybundle.resolve.{name}" for name in ("scan", "dynamic", "closure", "resolve", "find", "workers")
     }
 
     assert under(root, cold["listed"]) == ["pkg"]

@@ -9,17 +9,20 @@ from pathlib import Path
 
 import pytest
 
+from raybundle.cache import identity
+from raybundle.cache.documents import ScanCache
 from raybundle.errors import BundleError
-from raybundle.graph import answers, cache
-from raybundle.graph.answers import answer
-from raybundle.graph.cache import ScanCache, Scanner
-from raybundle.graph.conditions import environment_of
-from raybundle.graph.consulted import Consulted, unchanged
-from raybundle.graph.data_files import SIZE_LIMIT
-from raybundle.graph.generated import mentions_of
-from raybundle.graph.resolve import resolve
-from raybundle.graph.settings import ResolveSettings
 from raybundle.model import Resolution, ScriptTarget
+from raybundle.resolve.answers import answers
+from raybundle.resolve.answers.answers import answer
+from raybundle.resolve.consulted import Consulted, unchanged
+from raybundle.resolve.driver.generated import mentions_of
+from raybundle.resolve.files.data_files import SIZE_LIMIT
+from raybundle.resolve.interpreter.markers import environment_of
+from raybundle.resolve.resolve import resolve
+from raybundle.resolve.scan import scanner
+from raybundle.resolve.scan.scanner import Scanner
+from raybundle.resolve.settings import ResolveSettings
 from tests.support.small_project import interpreter, tree
 
 TRIES_X = "try:\n    import x\nexcept ImportError:\n    pass\n"
@@ -30,7 +33,7 @@ HERE = "import os, sys\nhere = os.path.dirname(os.path.abspath(__file__))\n"
 def aged(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Files whose stamps are distrusted, and files whose stamps are believed."""
     if request.param == "old":
-        monkeypatch.setattr(cache, "YOUNG", 0)
+        monkeypatch.setattr(identity, "YOUNG", 0)
 
 
 @pytest.fixture
@@ -225,12 +228,12 @@ def test_what_another_model_of_raybundle_made_is_not_believed(
     work: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     root = tree(work / "p", {"job.py": "import a", "a.py": ""})
-    own = Path(shutil.copytree(cache.OWN.parent, work / "raybundle")) / "graph"
-    monkeypatch.setattr(cache, "OWN", own)
+    own = Path(shutil.copytree(scanner.OWN, work / "raybundle"))
+    monkeypatch.setattr(scanner, "OWN", own)
     monkeypatch.setattr(answers, "OWN", own)
     ask(root)
     before = kept(root)
-    (own.parent / "model.py").write_text("# learned something")
+    (own / "model.py").write_text("# learned something")
     ask(root)
 
     assert len(kept(root) - before) == 1
@@ -247,7 +250,7 @@ def test_data_that_is_edited_asks_nothing_anew_until_it_is_too_large_to_travel(
     (root / "b.csv").write_text("1")
     given = (ScriptTarget(root / "job.py"), settings, interpreter(work), root, ScanCache(work / "cache"))
     with monkeypatch.context() as patched:
-        patched.setattr("raybundle.graph.resolve.resolve_recorded", None)
+        patched.setattr("raybundle.resolve.resolve.resolve_recorded", None)
         known = answer(*given)
     os.truncate(root / "pkg/query.sql", SIZE_LIMIT + 1)
     large = ask(root, settings)

@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from raybundle.bundle.collect import collect
+from raybundle.cache.documents import ScanCache
 from raybundle.cli.main import main
 from raybundle.errors import RefusedFileError
-from raybundle.graph.cache import ScanCache
-from raybundle.graph.interpreter import describe
-from raybundle.graph.resolve import ResolveSettings, resolve
 from raybundle.model import ScriptTarget
+from raybundle.resolve.interpreter.describe import describe
+from raybundle.resolve.resolve import ResolveSettings, resolve
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

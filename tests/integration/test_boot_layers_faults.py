@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from raybundle.bundle.manifest import LayerEntry
-from raybundle.node import raybundle_layers, raybundle_parallel
+from raybundle.bundle.values import LayerEntry
+from raybundle.node.cache import raybundle_layers, raybundle_parallel
 from tests.support.booting import make_interpreter
 from tests.support.unpacked_layers import HandMade, make_layer, with_byte_code
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from raybundle.graph.cache import ScanCache
-from raybundle.graph.complete import require_complete
-from raybundle.graph.resolve import ResolveSettings, resolve
+from raybundle.cache.documents import ScanCache
 from raybundle.model import Resolution, ScriptTarget
+from raybundle.resolve.missing.complete import require_complete
+from raybundle.resolve.resolve import ResolveSettings, resolve
 from tests.support.small_project import interpreter, tree
 
 PROJECTS = Path(__file__).parent.parent / "projects"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from raybundle.errors import UsageError
-from raybundle.graph.resolve import ResolveSettings
+from raybundle.resolve.resolve import ResolveSettings
 from tests.integration.test_resolve import run
 from tests.support.small_project import tree
 

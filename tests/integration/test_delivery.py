@@ -8,9 +8,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from raybundle.cluster import relay
-from raybundle.cluster.packages import packages_of
-from raybundle.delivery import Archives, deliver
 from raybundle.errors import (
     ClusterError,
     DigestMismatchError,
@@ -19,7 +16,10 @@ from raybundle.errors import (
 )
 from raybundle.model import Digest
 from raybundle.store.local import LocalStore
-from raybundle.submission import JobOptions, Stored, prepare_run, submit, wait
+from raybundle.submit import relay
+from raybundle.submit.deliver import Archives, deliver
+from raybundle.submit.packages import packages_of
+from raybundle.submit.submission import JobOptions, Stored, prepare_run, submit, wait
 from tests.support.delivery_scene import ARCHIVES, BUNDLE, LAYERS, MANIFEST, Scene, made
 from tests.support.layer_archives import make_layer
 

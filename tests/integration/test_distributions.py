@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from raybundle.graph import distributions
-from raybundle.graph.cache import ScanCache
-from raybundle.graph.distributions import Needed, Wanted, find_distributions
+from raybundle.cache.documents import ScanCache
+from raybundle.resolve.distributions import needed as needed_module
+from raybundle.resolve.distributions.needed import find_distributions
+from raybundle.resolve.distributions.values import Needed, Wanted
 from tests.support.small_project import interpreter
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def test_a_record_in_another_spelling_names_the_owner(tmp_path: Path, record: st
 
 
 def test_an_upgrade_that_sets_the_time_back_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(distributions, "YOUNG", -1)  # as if the first were installed long ago
+    monkeypatch.setattr(needed_module, "YOUNG", -1)  # as if the first were installed long ago
     install(tmp_path / "site", "1.0")
     os.utime(tmp_path / "site", (1, 1))
     before = versions(tmp_path)
@@ -59,7 +60,7 @@ def test_an_upgrade_that_sets_the_time_back_is_seen(tmp_path: Path, monkeypatch:
 def test_the_answer_about_a_folder_that_has_just_changed_is_not_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(distributions, "YOUNG", 10**15)
+    monkeypatch.setattr(needed_module, "YOUNG", 10**15)
     install(tmp_path / "site", "1.0")
 
     assert versions(tmp_path) == [("1.0", 3)]

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from raybundle.cache.documents import ScanCache
 from raybundle.errors import BundleError
-from raybundle.graph.cache import ScanCache
-from raybundle.graph.complete import require_complete
-from raybundle.graph.interpreter import describe
-from raybundle.graph.resolve import ResolveSettings, resolve
 from raybundle.model import ScriptTarget
+from raybundle.resolve.interpreter.describe import describe
+from raybundle.resolve.missing.complete import require_complete
+from raybundle.resolve.resolve import ResolveSettings, resolve
 
 if TYPE_CHECKING:
     from collections.abc import Callable

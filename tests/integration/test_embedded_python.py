@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from raybundle.bundle.manifest import PythonTag
+from raybundle.bundle.values import PythonTag
 from raybundle.cli.main import main
-from raybundle.cluster import local
-from raybundle.cluster.processes import find_process
+from raybundle.cluster.embedded import cluster
+from raybundle.cluster.embedded.processes import find_process
 from raybundle.config import load_settings, project_source
 from raybundle.destination import require_embedded, require_embedded_for, require_embedded_platform
 from raybundle.errors import BundleError, ClusterError
@@ -45,7 +45,7 @@ def pretend_running(python: str) -> None:
     """Records a cluster of this interpreter whose leader lives."""
     ours = find_process(os.getpid())
     assert ours is not None
-    local._write(local.LocalCluster("http://127.0.0.1:1", python, "2.60.0", "/nowhere", (ours,)))
+    cluster._write(cluster.LocalCluster("http://127.0.0.1:1", python, "2.60.0", "/nowhere", (ours,)))
 
 
 def request(project: Path, **settings: str) -> Request:
@@ -118,9 +118,9 @@ def test_a_bundle_of_the_store_starts_a_cluster_of_its_own_version_or_none() -> 
 
 
 def test_a_version_names_an_interpreter_of_that_version_that_has_ray(project: Path) -> None:
-    assert Path(local.interpreter(HERE)).samefile(sys.executable)
+    assert Path(cluster.interpreter(HERE)).samefile(sys.executable)
     with pytest.raises(ClusterError, match=r"no Python 3\.98 with Ray") as caught:
-        local.interpreter("3.98")
+        cluster.interpreter("3.98")
 
     assert "--address" in str(caught.value.hint)
     assert not (project.parent / "state" / "cluster.json").exists()
@@ -132,7 +132,7 @@ def test_a_version_is_also_looked_for_in_the_environment_beside_the_project(proj
     tree(project, {".venv/bin/python": f"#!/bin/sh\necho '{answer}'\n"})
     python.chmod(0o755)
 
-    assert local.interpreter("3.98") == str(python)
+    assert cluster.interpreter("3.98") == str(python)
 
 
 def test_a_relative_directory_of_the_user_is_no_place_for_the_cluster(
@@ -142,4 +142,4 @@ def test_a_relative_directory_of_the_user_is_no_place_for_the_cluster(
     monkeypatch.setenv("XDG_STATE_HOME", "here")
     monkeypatch.setenv("HOME", str(project.parent))
 
-    assert local.state_directory() == project.parent / ".local/state/raybundle/local"
+    assert cluster.state_directory() == project.parent / ".local/state/raybundle/local"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from raybundle.environment import fetch
+from raybundle.wheels import fetch
 from tests.support.client import Client, versions
 from tests.support.wheels import make_wheel
 
@@ -48,7 +48,7 @@ def test_making_room_leaves_no_half_directory_when_it_is_killed(tmp_path: Path) 
     code = """
 import os, shutil, signal, sys
 from pathlib import Path
-from raybundle.environment.fetch import make_room
+from raybundle.wheels.fetch import make_room
 shutil.rmtree = lambda *args, **more: os.kill(os.getpid(), signal.SIGKILL)
 make_room(Path(sys.argv[1]), Path(sys.argv[1], sys.argv[2]))
 """

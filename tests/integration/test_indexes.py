@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from raybundle.environment.indexes import indexes_of
-from raybundle.environment.pip_configuration import PipPlaces, pip_files, pip_variables
-from raybundle.environment.uv import run_uv
 from raybundle.errors import BundleError
+from raybundle.wheels.uv.indexes import indexes_of
+from raybundle.wheels.uv.pip_configuration import PipPlaces, pip_files, pip_variables
+from raybundle.wheels.uv.run import run_uv
 from tests.support.own_wheels import find_uv
 
 if TYPE_CHECKING:

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from raybundle.bundle.byte_code import THRESHOLD, find_byte_code
-from raybundle.bundle.layer_archive import check_archive, layer_members, write_archive
-from raybundle.bundle.layer_description import kept_document
-from raybundle.bundle.layers import Layer, describe_layers
+from raybundle.bundle.layers.archive import check_archive, layer_members, write_archive
+from raybundle.bundle.layers.byte_code import THRESHOLD, find_byte_code
+from raybundle.bundle.layers.describe import kept_document
+from raybundle.bundle.layers.describe_all import describe_layers
+from raybundle.cache.documents import ScanCache
 from raybundle.errors import BundleError, DigestMismatchError
-from raybundle.graph.cache import ScanCache
 from tests.support.booting import find_base
 from tests.support.installed import grow_old, install, set_times
 from tests.support.small_project import interpreter
@@ -25,6 +25,7 @@ from tests.support.small_project import interpreter
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from raybundle.bundle.layers.layer import Layer
     from raybundle.model import Interpreter
 
 PACKAGE = {
@@ -244,7 +245,7 @@ def test_what_a_description_found_warm_outlives_what_is_removed_behind_it(
         file.touch()
         set_times(file)
     (folder / "unused-gone").symlink_to("nowhere")  # as what another process removes meanwhile
-    monkeypatch.setattr("raybundle.bundle.layer_description.KEPT", 8)
+    monkeypatch.setattr("raybundle.bundle.layers.describe_all.describe.KEPT", 8)
     found = describe_layers([first, other], ours, own_cache)
 
     assert not list(folder.glob("unused-*"))

@@ -16,14 +16,15 @@ import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
 from raybundle.bundle.graph_document import graph_document
-from raybundle.bundle.manifest import canonical_json
+from raybundle.cache.documents import ScanCache
 from raybundle.errors import BundleError, DigestMismatchError, ObjectMissingError, StoreAccessError
-from raybundle.graph.cache import ScanCache
+from raybundle.formats.canonical import canonical_json
 from raybundle.pipeline import Plan, build, bytes_of, find_bundle
-from raybundle.store import Store, layer_objects, open_store
-from raybundle.store.layout import delivery_key, graph_key, layer_key
+from raybundle.publish import layers
+from raybundle.publish.layout import delivery_key, graph_key, layer_key
+from raybundle.publish.receipts import Receipts
+from raybundle.store import Store, open_store
 from raybundle.store.local import LocalStore
-from raybundle.store.receipts import Receipts
 from tests.support.installed import grow_old, install
 from tests.support.layered import plan_with
 
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from raybundle.model import Distribution
-    from raybundle.submission import Stored
+    from raybundle.submit.submission import Stored
     from tests.support.s3_server import S3Server
 
 LARGE = b"#" * (1 << 20)
@@ -304,7 +305,7 @@ def test_large_objects_are_verified_one_after_the_other(
     large: int, expected: int, tmp_path: Path, three: list[Distribution], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put(planned(tmp_path, three), open_store(str(tmp_path / "store"), {}))
-    monkeypatch.setattr(layer_objects, "LARGE_BYTES", large)
+    monkeypatch.setattr(layers, "LARGE_BYTES", large)
     store = Crowded(tmp_path / "store")
     put(planned(tmp_path, three, "other"), store)
 

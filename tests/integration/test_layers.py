@@ -12,15 +12,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from raybundle.bundle.layer_description import kept_document
-from raybundle.bundle.layers import Layer, describe_layers
+from raybundle.bundle.layers.describe import kept_document
+from raybundle.bundle.layers.describe_all import describe_layers
+from raybundle.cache.documents import ScanCache
 from raybundle.errors import RefusedFileError
-from raybundle.graph.cache import ScanCache
 from raybundle.model import Distribution
 from tests.support.installed import grow_old, in_base64, install
 from tests.support.small_project import interpreter
 
 if TYPE_CHECKING:
+    from raybundle.bundle.layers.layer import Layer
     from raybundle.model import Interpreter
 
 PACKAGE = {"pkg/__init__.py": b"value = 1\n", "pkg/data.bin": bytes(range(256))}

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from raybundle.bundle.layers import describe_layers
+from raybundle.bundle.layers.describe_all import describe_layers
+from raybundle.cache.documents import ScanCache
 from raybundle.errors import RefusedFileError
-from raybundle.graph.cache import ScanCache
 from tests.support.installed import grow_old, install
 from tests.support.small_project import interpreter
 

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from raybundle.graph.answers import answer
-from raybundle.graph.cache import ScanCache
-from raybundle.graph.resolve import ResolveSettings, resolve
+from raybundle.cache.documents import ScanCache
 from raybundle.model import Resolution, ScriptTarget
+from raybundle.resolve.answers.answers import answer
+from raybundle.resolve.resolve import ResolveSettings, resolve
 from tests.support.small_project import interpreter, tree
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from raybundle.cluster import local
-from raybundle.cluster.processes import Process, find_family, find_process, read_table
+from raybundle.cluster.embedded import cluster as local
+from raybundle.cluster.embedded.processes import Process, find_family, find_process, read_table
 from raybundle.errors import ClusterError
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 SMALL = local.LocalOptions(num_cpus=1, object_store_memory=100_000_000)
 
 UP = """
-from raybundle.cluster import local
+from raybundle.cluster.embedded import cluster as local
 print(local.up({python!r}, local.LocalOptions(1, 100_000_000)).address)
 """
 
@@ -223,7 +223,8 @@ def test_an_interpreter_without_ray_is_served_by_the_ray_beside_raybundle(state:
 
 def test_where_nobody_has_ray_the_error_says_what_to_install(state: Path, bare: str) -> None:
     up = (
-        "import sys\nfrom raybundle.cluster import local\nfrom raybundle.errors import ClusterError\n"
+        "import sys\nfrom raybundle.cluster.embedded import cluster as local\n"
+        "from raybundle.errors import ClusterError\n"
         "try: local.up(sys.executable)\nexcept ClusterError as error: print(error, error.hint)\n"
     )
     environ = {**os.environ, "PYTHONPATH": str(REPOSITORY), "RAYBUNDLE_LOCAL_STATE": str(state)}

@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from raybundle.environment import locks
-from raybundle.environment.locks import Locked, find_lock, locked, read_lock
+from raybundle.cache.documents import ScanCache
 from raybundle.errors import BundleError
-from raybundle.graph.cache import ScanCache
-from raybundle.graph.requirements import marker_environment
+from raybundle.resolve.interpreter.markers import marker_environment
+from raybundle.wheels import locks
+from raybundle.wheels.locks import Locked, find_lock, locked, read_lock
 from tests.support.client import Client, versions
 from tests.support.graphs import INTERPRETER
 from tests.support.wheels import make_wheel, sha256_of
@@ -222,7 +222,7 @@ def test_a_workspace_above_that_uv_would_refuse_has_no_members(tmp_path: Path) -
 
 
 def test_a_lock_is_read_again_when_it_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("raybundle.graph.cache.YOUNG", -1)  # as if it were written long ago
+    monkeypatch.setattr("raybundle.resolve.scan.scanner.YOUNG", -1)  # as if it were written long ago
     cache = ScanCache(tmp_path / "cache")
     written(tmp_path, "more.txt", "beta==1.0")
     file = written(tmp_path, "requirements.txt", "alpha==1.0\n-r more.txt")

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from raybundle.graph.cache import ScanCache
-from raybundle.graph.left_behind import LeftFolder, left_behind
-from raybundle.graph.project import named_by
-from raybundle.graph.resolve import ResolveSettings, resolve
+from raybundle.cache.documents import ScanCache
+from raybundle.explain.left_behind import LeftFolder, left_behind
 from raybundle.model import ModuleName, ModuleTarget, NotebookTarget, ScriptTarget
+from raybundle.resolve.driver.project import named_by
+from raybundle.resolve.resolve import ResolveSettings, resolve
 from tests.integration.test_resolve import project, run
 from tests.support.remedies import cells
 from tests.support.small_project import interpreter, tree

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from raybundle.errors import UnresolvedImportError, UsageError
-from raybundle.graph.complete import require_complete
-from raybundle.graph.metadata import normalised_name
-from raybundle.graph.reasons import reasons_of
+from raybundle.explain.reasons import reasons_of
+from raybundle.resolve.distributions.installed import normalised_name
+from raybundle.resolve.missing.complete import require_complete
 from tests.support.site_packages import SitePackages, travelling
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ import pytest
 
 from raybundle.cluster.jobs import JobInfo
 from raybundle.cluster.outcome import job_error
-from raybundle.graph.left_modules import MOST
+from raybundle.resolve.missing.left_modules import MOST
 from tests.support.bundled import Bundler
 from tests.support.installed import install
 from tests.support.remedies import both, change, setting, site_of

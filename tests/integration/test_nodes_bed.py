@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from raybundle.cluster.processes import read_table
+from raybundle.cluster.embedded.processes import read_table
 from tests.support.bed import Bed, processes_in
 from tests.support.nodes import REPOSITORY, Nodes, require_namespaces
 

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from raybundle.cache.documents import ScanCache
 from raybundle.errors import BundleError, UnresolvedImportError
-from raybundle.graph.cache import ScanCache
-from raybundle.graph.complete import require_complete
-from raybundle.graph.interpreter import describe
-from raybundle.graph.notebook import notebook_script
-from raybundle.graph.resolve import ResolveSettings, resolve
 from raybundle.model import NotebookTarget
+from raybundle.resolve.driver.notebook import notebook_script
+from raybundle.resolve.interpreter.describe import describe
+from raybundle.resolve.missing.complete import require_complete
+from raybundle.resolve.resolve import ResolveSettings, resolve
 
 if TYPE_CHECKING:
     from raybundle.model import Resolution

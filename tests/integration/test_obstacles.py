@@ -4,10 +4,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from raybundle.environment.platforms import parse_platform
-from raybundle.environment.target import TargetTag, as_on_target
 from raybundle.errors import BundleError, UnresolvedImportError
-from raybundle.graph.complete import require_complete
+from raybundle.resolve.interpreter.node_python import TargetTag, as_on_target
+from raybundle.resolve.interpreter.platforms import parse_platform
+from raybundle.resolve.missing.complete import require_complete
 from tests.support.site_packages import SitePackages, travelling
 
 if TYPE_CHECKING:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from raybundle.environment import platforms
-from raybundle.environment.platforms import Platform
-from raybundle.environment.target import TargetTag
 from raybundle.errors import BundleError
+from raybundle.resolve.interpreter import platforms
+from raybundle.resolve.interpreter.node_python import TargetTag
+from raybundle.resolve.interpreter.platforms import Platform
 from tests.support.client import Client, versions
 from tests.support.wheels import elf, make_wheel
 

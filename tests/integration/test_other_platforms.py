@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from raybundle.environment import fetch
-from raybundle.environment.equip import refuse_foreign
-from raybundle.environment.platforms import parse_platform
-from raybundle.environment.target import TargetTag
 from raybundle.errors import BundleError, RefusedFileError, UsageError
 from raybundle.model import Distribution, ModuleName
+from raybundle.resolve.interpreter.node_python import TargetTag
+from raybundle.resolve.interpreter.platforms import parse_platform
+from raybundle.wheels import fetch
+from raybundle.wheels.equip import refuse_foreign
 from tests.support.booting import make_interpreter
 from tests.support.client import Client, versions
 from tests.support.wheels import elf, install_wheel, make_wheel

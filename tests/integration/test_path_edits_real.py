@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from raybundle.graph.cache import ScanCache
-from raybundle.graph.interpreter import describe
-from raybundle.graph.resolve import ResolveSettings, resolve
+from raybundle.cache.documents import ScanCache
 from raybundle.model import ScriptTarget
+from raybundle.resolve.interpreter.describe import describe
+from raybundle.resolve.resolve import ResolveSettings, resolve
 
 FILES = ["m.py", "lib/m.py", "other/m.py", "other/deep/n.py", "site/inner/m.py"]
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from raybundle.environment.pinned_indexes import PinnedIndexes, pinned_indexes
 from raybundle.errors import BundleError
+from raybundle.wheels.uv.pinned_indexes import PinnedIndexes, pinned_indexes
 from tests.support.client import Client, versions
 from tests.support.wheels import make_wheel
 

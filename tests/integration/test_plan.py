@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from raybundle.graph.git_ignored import git_ignored
+from raybundle.resolve.files.git_ignored import git_ignored
 from tests.support.workplace import Workplace, make_workplace
 
 if TYPE_CHECKING:

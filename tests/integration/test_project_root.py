@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from raybundle.graph.answers import answer
-from raybundle.graph.cache import ScanCache
-from raybundle.graph.complete import require_complete
-from raybundle.graph.interpreter import describe
-from raybundle.graph.resolve import ResolveSettings, resolve
-from raybundle.graph.trace import Run, observe
+from raybundle.cache.documents import ScanCache
 from raybundle.model import ModuleName, ModuleTarget, Resolution, ScriptTarget
+from raybundle.resolve.answers.answers import answer
+from raybundle.resolve.interpreter.describe import describe
+from raybundle.resolve.missing.complete import require_complete
+from raybundle.resolve.resolve import ResolveSettings, resolve
+from raybundle.resolve.trace.run import Run, observe
 from tests.support.small_project import interpreter, tree
 
 PROJECTS = Path(__file__).parent.parent / "projects"

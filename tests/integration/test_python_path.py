@@ -11,12 +11,13 @@ from pathlib import Path
 
 import pytest
 
+from raybundle.cache.documents import ScanCache
+from raybundle.cache.identity import YOUNG
 from raybundle.errors import BundleError
-from raybundle.graph.cache import YOUNG, ScanCache
-from raybundle.graph.complete import require_complete
-from raybundle.graph.interpreter import describe
-from raybundle.graph.resolve import ResolveSettings, resolve
 from raybundle.model import Resolution, ScriptTarget
+from raybundle.resolve.interpreter.describe import describe
+from raybundle.resolve.missing.complete import require_complete
+from raybundle.resolve.resolve import ResolveSettings, resolve
 
 SHOW = "\nimport sys\nprint(sys.modules['m'].__file__)\n"
 
@@ -134,7 +135,9 @@ def site_packages(python: Path) -> Path:
 def test_a_kept_description_is_that_of_now(
     work: Path, venv: Path, monkeypatch: pytest.MonkeyPatch, change: str
 ) -> None:
-    monkeypatch.setattr("raybundle.graph.interpreter.YOUNG", -YOUNG)  # what was just made counts as old
+    monkeypatch.setattr(
+        "raybundle.resolve.interpreter.describe.YOUNG", -YOUNG
+    )  # what was just made counts as old
     site = site_packages(venv)
     later, environ = work / "later", {"PYTHONUSERBASE": str(work / "user"), "ADDED": str(work)}
     (site / "a.pth").write_text(f"{later}\n" if change == "directory" else "")

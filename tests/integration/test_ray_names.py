@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from raybundle.graph.ray_names import RAY_NAMES, RAY_TRIES
+from raybundle.resolve.find.ray_names import RAY_NAMES, RAY_TRIES
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import raybundle
-from raybundle.graph.notices import HIDES, PY_MODULES
+from raybundle.resolve.walk.warnings import HIDES, PY_MODULES
 from tests.support.bundled import Bundler
 from tests.support.remedies import ROWS, Row, site_of
 from tests.support.small_project import tree

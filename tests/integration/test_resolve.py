@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 
+from raybundle.cache import identity
+from raybundle.cache.documents import ScanCache
 from raybundle.errors import BundleError, RaybundleError, RefusedFileError, UnresolvedImportError, UsageError
-from raybundle.graph import cache
-from raybundle.graph.cache import ScanCache
-from raybundle.graph.complete import require_complete
-from raybundle.graph.interpreter import describe
-from raybundle.graph.resolve import ResolveSettings, resolve
-from raybundle.graph.why import shortest_chain
+from raybundle.explain.chains import shortest_chain
 from raybundle.model import ModuleName, ModuleTarget, Resolution, ScriptTarget
+from raybundle.resolve.interpreter.describe import describe
+from raybundle.resolve.missing.complete import require_complete
+from raybundle.resolve.resolve import ResolveSettings, resolve
 from tests.support.small_project import interpreter, tree
 
 PROJECTS = Path(__file__).parent.parent / "projects"
@@ -370,11 +370,11 @@ def test_a_changed_file_and_a_new_shadowing_file_are_noticed(work: Path) -> None
     assert [each.path for each in after.modules if each.name == "b"] == ["project/jobs/b.py"]
 
 
-@pytest.mark.parametrize("young", [0, cache.YOUNG])
+@pytest.mark.parametrize("young", [0, identity.YOUNG])
 def test_a_change_that_keeps_size_and_time_is_noticed(
     work: Path, monkeypatch: pytest.MonkeyPatch, young: int
 ) -> None:
-    monkeypatch.setattr(cache, "YOUNG", young)
+    monkeypatch.setattr(identity, "YOUNG", young)
     root = tree(work / "p", {"job.py": "import a", "a.py": "", "b.py": ""})
     os.utime(root / "job.py", (1, 1))
     run(root / "job.py")

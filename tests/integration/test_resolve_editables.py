@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from raybundle.cache.documents import ScanCache
 from raybundle.errors import BundleError, UsageError
-from raybundle.graph.cache import ScanCache
-from raybundle.graph.interpreter import describe, find_interpreter
-from raybundle.graph.resolve import ResolveSettings, resolve
 from raybundle.model import ScriptTarget
+from raybundle.resolve.interpreter.describe import describe, find_interpreter
+from raybundle.resolve.resolve import ResolveSettings, resolve
 
 if TYPE_CHECKING:
     from raybundle.model import Resolution

@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 
 from raybundle.bundle.collect import collect
+from raybundle.cache.documents import ScanCache
 from raybundle.errors import BundleError, UnresolvedImportError
-from raybundle.graph.cache import ScanCache
-from raybundle.graph.complete import require_complete
-from raybundle.graph.interpreter import describe
-from raybundle.graph.resolve import ResolveSettings, resolve
 from raybundle.model import Resolution, Rule, ScriptTarget
+from raybundle.resolve.interpreter.describe import describe
+from raybundle.resolve.missing.complete import require_complete
+from raybundle.resolve.resolve import ResolveSettings, resolve
 
 PROJECTS = Path(__file__).parent.parent / "projects"
 OBSERVED = """

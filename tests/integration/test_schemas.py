@@ -13,8 +13,8 @@ from jsonschema import Draft202012Validator
 from referencing import Registry
 
 from raybundle.cli import parser
-from raybundle.cli.console import SCHEMA_VERSION
-from raybundle.graph import absence
+from raybundle.cli.output.console import SCHEMA_VERSION
+from raybundle.explain import absence
 from raybundle.model import Rule
 
 if TYPE_CHECKING:

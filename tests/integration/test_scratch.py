@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from raybundle.node import raybundle_fill
+from raybundle.node.scratch import raybundle_fill
 from tests.support.booting import last_json, make_interpreter, unpack, with_cache_at
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from raybundle.node import raybundle_reaper
+from raybundle.node.scratch import raybundle_reaper
 from tests.integration.test_scratch import DRIVER, PATIENCE, on_node, reapers, start, wait_until_empty
 from tests.support.booting import last_json, make_interpreter, unpack, with_cache_at
 

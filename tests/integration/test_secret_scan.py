@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from raybundle.bundle.secret_rules import rule_name, rule_table
-from raybundle.bundle.secret_scan import LARGEST, SecretScanner, as_text, findings
+from raybundle.bundle.secrets.rules import rule_name, rule_table
+from raybundle.bundle.secrets.scan import LARGEST, SecretScanner, as_text, findings
 from raybundle.model import ArchivePath, CollectedFile
 from tests.support.planted import PLANTED, aws, github, jwt, pem, service_account, text, url
 
 if TYPE_CHECKING:
     from types import ModuleType
 
-    from raybundle.graph.cache import ScanCache
+    from raybundle.cache.documents import ScanCache
 
 BACKSLASH_N = chr(92) + "n"
 PRAGMAS = "# pragma: allowlist secret  # nosec  gitleaks:allow  betterleaks:allow  kingfisher:ignore"

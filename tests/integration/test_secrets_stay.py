@@ -12,20 +12,20 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from raybundle.bundle.secret_scan import SecretScanner
-from raybundle.bundle.secrets import parse_allowances
+from raybundle.bundle.secrets.refuse import parse_allowances
+from raybundle.bundle.secrets.scan import SecretScanner
 from raybundle.config import load_settings
 from raybundle.errors import SecretError, UsageError
-from raybundle.graph.secret_names import secret_name_rule
 from raybundle.model import ArchivePath, CollectedFile, ScriptTarget
 from raybundle.pipeline import Request, plan
+from raybundle.resolve.files.secret_names import secret_name_rule
 from tests.support.planted import PLANTED, aws, github, pem, text
 from tests.support.workplace import make_workplace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from raybundle.graph.cache import ScanCache
+    from raybundle.cache.documents import ScanCache
     from raybundle.pipeline import Plan
 
 REPOSITORY = Path(__file__).parents[2]

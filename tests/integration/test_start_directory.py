@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from raybundle.errors import UsageError
-from raybundle.graph.project import parse_directory, start_directory
 from raybundle.model import NotebookTarget, ScriptTarget
+from raybundle.resolve.driver.project import parse_directory, start_directory
 from tests.support.workplace import make_workplace
 
 if TYPE_CHECKING:

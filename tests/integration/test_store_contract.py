@@ -13,8 +13,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 
 from raybundle.errors import DigestMismatchError, ObjectMissingError, StoreError, UsageError
 from raybundle.model import Digest
-from raybundle.store import Store, open_store
-from raybundle.store.layout import (
+from raybundle.publish.layout import (
     archive_key,
     find_archives,
     find_digests,
@@ -25,6 +24,7 @@ from raybundle.store.layout import (
     put_compared,
     record_name,
 )
+from raybundle.store import Store, open_store
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from raybundle.errors import StoreAccessError, UsageError
+from raybundle.publish.layout import prepare, put_compared
 from raybundle.store import open_store
-from raybundle.store.layout import prepare, put_compared
 
 if TYPE_CHECKING:
     from collections.abc import Callable

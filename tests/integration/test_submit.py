@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from raybundle.cluster import relay
-from raybundle.cluster.packages import packages_of
 from raybundle.store.local import LocalStore
+from raybundle.submit import relay
+from raybundle.submit.packages import packages_of
 from tests.support.layer_archives import make_layer
 from tests.support.workplace import Workplace, reports
 

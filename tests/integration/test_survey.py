@@ -11,20 +11,20 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from raybundle import delivery
-from raybundle.bundle.manifest import PythonTag
+from raybundle.bundle.values import PythonTag
 from raybundle.cluster.access import make_access
 from raybundle.cluster.jobs import JobsClient
-from raybundle.cluster.nodes import KEPT_WITH_FAULTS
 from raybundle.config import load_settings
-from raybundle.delivery import Archives, begin_survey, deliver
 from raybundle.destination import for_nodes
-from raybundle.environment.platforms import Platform
-from raybundle.environment.target import TargetTag
 from raybundle.errors import BundleError, ClusterError, DigestMismatchError
 from raybundle.model import ModuleName, ModuleTarget
 from raybundle.pipeline import Request
+from raybundle.resolve.interpreter.node_python import TargetTag
+from raybundle.resolve.interpreter.platforms import Platform
 from raybundle.store.local import LocalStore
+from raybundle.submit import deliver as deliver_module
+from raybundle.submit.deliver import Archives, begin_survey, deliver
+from raybundle.submit.survey import KEPT_WITH_FAULTS
 from tests.support.delivery_scene import ARCHIVES, BUNDLE, LAYERS, MANIFEST, NodesReadIt, Scene, made
 from tests.support.layer_archives import make_layer
 from tests.support.workplace import make_workplace
@@ -110,7 +110,7 @@ def test_where_a_node_cannot_read_the_store_all_is_relayed_and_the_node_is_named
 def test_what_is_too_large_to_be_relayed_is_refused_with_the_node(
     readable: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(delivery, "MOST_RELAYED", 1000)
+    monkeypatch.setattr(deliver_module, "MOST_RELAYED", 1000)
     readable.nodes({"store": "NoCredentialsError: "})
 
     with pytest.raises(ClusterError, match=r"node n1 \(10\.0\.0\.2\) cannot read .*: NoCredentialsError"):

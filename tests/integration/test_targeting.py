@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from raybundle.config import load_settings
-from raybundle.environment.platforms import Platform, parse_platform
-from raybundle.environment.target import TargetTag
 from raybundle.errors import RefusedFileError, UnresolvedImportError, UsageError
-from raybundle.graph.interpreter import describe
 from raybundle.model import ScriptTarget
 from raybundle.pipeline import Plan, Request, plan, target_interpreter
+from raybundle.resolve.interpreter.describe import describe
+from raybundle.resolve.interpreter.node_python import TargetTag
+from raybundle.resolve.interpreter.platforms import Platform, parse_platform
 from tests.support.small_project import tree
 from tests.support.wheels import elf
 

@@ -14,14 +14,14 @@ import pytest
 
 from raybundle.bundle.collect import collect
 from raybundle.bundle.manifest import make_manifest
+from raybundle.cache.documents import ScanCache
 from raybundle.cli.request import parse_target
 from raybundle.cluster.runtime_env import render_entrypoint
 from raybundle.errors import BundleError, UsageError
-from raybundle.graph.cache import ScanCache
-from raybundle.graph.complete import require_complete
-from raybundle.graph.interpreter import describe
-from raybundle.graph.project import project_of
-from raybundle.graph.resolve import ResolveSettings, resolve
+from raybundle.resolve.driver.project import project_of
+from raybundle.resolve.interpreter.describe import describe
+from raybundle.resolve.missing.complete import require_complete
+from raybundle.resolve.resolve import ResolveSettings, resolve
 from tests.support.booting import Unpacked, find_base, make_interpreter, unpack_bundle
 
 if TYPE_CHECKING:

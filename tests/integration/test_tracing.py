@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from raybundle.cache.documents import ScanCache
 from raybundle.config import Settings
 from raybundle.errors import UsageError
-from raybundle.graph.cache import ScanCache
-from raybundle.graph.interpreter import describe
-from raybundle.graph.resolve import ResolveSettings, resolve
-from raybundle.graph.trace import Run, observe
-from raybundle.graph.traced import LOCK, Traced, TracedModule
 from raybundle.model import ModuleName, ModuleTarget, ScriptTarget
 from raybundle.pipeline import Request, Tracing, resolve_target
+from raybundle.resolve.interpreter.describe import describe
+from raybundle.resolve.resolve import ResolveSettings, resolve
+from raybundle.resolve.seen import LOCK, Traced, TracedModule
+from raybundle.resolve.trace.run import Run, observe
 from tests.integration.test_resolve import found_by, names
 from tests.support.booting import find_base
 from tests.support.small_project import tree

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 
-from raybundle.graph.cache import ScanCache
-from raybundle.graph.interpreter import describe
-from raybundle.graph.resolve import ResolveSettings, resolve
+from raybundle.cache.documents import ScanCache
 from raybundle.model import ScriptTarget
+from raybundle.resolve.interpreter.describe import describe
+from raybundle.resolve.resolve import ResolveSettings, resolve
 
 if TYPE_CHECKING:
     from raybundle.model import Interpreter, Resolution

@@ -11,21 +11,23 @@ from typing import TYPE_CHECKING
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from raybundle.graph.cache import ScanCache
-from raybundle.graph.closure import Closure, Sources, follow
-from raybundle.graph.directories import Directories, Listing
-from raybundle.graph.facts import Facts, Import
-from raybundle.graph.find import Finder, FirstParty
-from raybundle.graph.interpreter import describe
-from raybundle.graph.path_edits import Edit, edited
-from raybundle.graph.resolve import ResolveSettings, resolve
-from raybundle.graph.start import Start
-from raybundle.graph.widen import Widening
+from raybundle.cache.documents import ScanCache
 from raybundle.model import Interpreter, Resolution, ScriptTarget
+from raybundle.resolve.evaluate.path_edits import Edit, edited
+from raybundle.resolve.facts import Facts, Import
+from raybundle.resolve.find.directories import Directories, Listing
+from raybundle.resolve.find.finder import Finder, FirstParty
+from raybundle.resolve.interpreter.describe import describe
+from raybundle.resolve.resolve import ResolveSettings, resolve
+from raybundle.resolve.start import Start
+from raybundle.resolve.walk.closure import Sources, follow
+from raybundle.resolve.walk.widen import Widening
 
 if TYPE_CHECKING:
     import random
     from collections.abc import Mapping
+
+    from raybundle.resolve.walk.reached import Closure
 
 NAMES = ("a", "b", "c")
 PYTHON = Interpreter(

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from raybundle.bundle.layer_description import describe
-from raybundle.graph.cache import ScanCache
+from raybundle.bundle.layers.describe import describe
+from raybundle.cache.documents import ScanCache
 from tests.support.installed import install, set_times
 
 if TYPE_CHECKING:

@@ -11,20 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from raybundle.bundle.manifest import (
-    Manifest,
-    ManifestFile,
-    ModuleEntry,
-    Provided,
-    PythonTag,
-    ScriptEntry,
-    digest_of,
-    format_manifest,
-    parse_manifest,
-)
+from raybundle.bundle.manifest import format_manifest, parse_manifest
 from raybundle.bundle.pack import pack
+from raybundle.bundle.values import Manifest, ManifestFile, ModuleEntry, Provided, PythonTag, ScriptEntry
 from raybundle.errors import BundleError
-from raybundle.graph.archive_paths import is_native
+from raybundle.formats.archive_paths import is_native
+from raybundle.formats.canonical import digest_of
 from raybundle.model import ArchivePath, CollectedFile, RootSymbol
 
 if TYPE_CHECKING:

@@ -14,7 +14,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from raybundle.bundle.manifest import (
+from raybundle.bundle.manifest import format_manifest
+from raybundle.bundle.pack import BOOT_FILES, Archive, boot_digest, pack
+from raybundle.bundle.values import (
     LayerEntry,
     Manifest,
     ManifestFile,
@@ -22,10 +24,8 @@ from raybundle.bundle.manifest import (
     Provided,
     PythonTag,
     ScriptEntry,
-    digest_of,
-    format_manifest,
 )
-from raybundle.bundle.pack import BOOT_FILES, Archive, boot_digest, pack
+from raybundle.formats.canonical import digest_of
 from raybundle.model import ArchivePath, CollectedFile, RootSymbol
 
 if TYPE_CHECKING:

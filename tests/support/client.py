@@ -7,10 +7,10 @@ import sys
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from raybundle.environment.equip import equip
-from raybundle.environment.target import as_on_target, target_of
-from raybundle.graph.cache import ScanCache
+from raybundle.cache.documents import ScanCache
 from raybundle.model import Distribution
+from raybundle.resolve.interpreter.node_python import as_on_target, target_of
+from raybundle.wheels.equip import equip
 from tests.support.graphs import INTERPRETER, graph
 from tests.support.wheels import install_wheel, make_wheel
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from raybundle.environment.target import TargetTag
     from raybundle.model import Resolution
+    from raybundle.resolve.interpreter.node_python import TargetTag
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,9 @@ import os
 import sys
 from pathlib import Path
 
+from raybundle.cache import identity
 from raybundle.cli.main import main as command
-from raybundle.graph import answers, cache
+from raybundle.resolve.answers import answers
 
 seen: dict[str, list[str]] = {"open": [], "os.scandir": [], "os.listdir": []}
 
@@ -22,7 +23,7 @@ def note(event: str, arguments: tuple[object, ...]) -> None:
 
 def main() -> None:
     if "old" in sys.argv[2:]:
-        cache.YOUNG = 0
+        identity.YOUNG = 0
     answer, within = answers.answer, {}
 
     def bracketed(*given: object) -> object:

@@ -8,12 +8,12 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from raybundle.bundle.manifest import Manifest, PythonTag, ScriptEntry
+from raybundle.bundle.values import Manifest, PythonTag, ScriptEntry
 from raybundle.cluster.access import make_access
 from raybundle.cluster.jobs import JobsClient
-from raybundle.delivery import Archives, Cluster, Delivered, deliver
 from raybundle.model import ArchivePath, RootSymbol
 from raybundle.store.local import LocalStore
+from raybundle.submit.deliver import Archives, Cluster, Delivered, deliver
 from tests.support.fake_dashboard import FakeDashboard
 from tests.support.layer_archives import make_layer
 

@@ -7,7 +7,8 @@ import io
 import zipfile
 from typing import TYPE_CHECKING
 
-from raybundle.bundle.manifest import LayerEntry, canonical_json
+from raybundle.bundle.values import LayerEntry
+from raybundle.formats.canonical import canonical_json
 from raybundle.model import Digest
 
 if TYPE_CHECKING:

@@ -8,9 +8,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from raybundle import pipeline
-from raybundle.bundle.layers import describe_layers
-from raybundle.bundle.manifest import digest_of, format_manifest, make_manifest
+from raybundle.bundle.layers.describe_all import describe_layers
+from raybundle.bundle.manifest import format_manifest, make_manifest
 from raybundle.config import load_settings
+from raybundle.formats.canonical import digest_of
 from raybundle.model import RootSymbol, ScriptTarget
 from tests.support.small_project import tree
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from raybundle.graph.cache import ScanCache
-from raybundle.graph.resolve import ResolveSettings, resolve
+from raybundle.cache.documents import ScanCache
 from raybundle.model import Interpreter, Resolution, ScriptTarget
+from raybundle.resolve.resolve import ResolveSettings, resolve
 from tests.support.graphs import INTERPRETER
 from tests.support.small_project import tree
 

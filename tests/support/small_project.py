@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from raybundle.graph.interpreter import describe
+from raybundle.resolve.interpreter.describe import describe
 
 if TYPE_CHECKING:
     from raybundle.model import Interpreter

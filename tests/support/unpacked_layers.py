@@ -10,7 +10,7 @@ import zipfile
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from raybundle.bundle.manifest import LayerEntry
+from raybundle.bundle.values import LayerEntry
 from raybundle.model import Digest
 
 if TYPE_CHECKING:

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from raybundle.graph.absence import Evidence, absence
-from raybundle.graph.conditions import environment_of
-from raybundle.graph.find import FirstParty, Missing, Namespace, StandardLibrary, ThirdParty
-from raybundle.graph.mentions import Mention, in_order, mentions
+from raybundle.explain.absence import Evidence, absence
+from raybundle.explain.mentions import Mention, in_order, mentions
 from raybundle.model import Missing as MissingImport
 from raybundle.model import ModuleName, Unknown
+from raybundle.resolve.find.finder import FirstParty, Missing, Namespace, StandardLibrary, ThirdParty
+from raybundle.resolve.interpreter.markers import environment_of
 from tests.support.graphs import INTERPRETER, edge, graph, module
 
 THERE = FirstParty("/project", "/project/pkg/steps/clean.py", is_package=False)

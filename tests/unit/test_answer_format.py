@@ -7,8 +7,6 @@ from typing import Any
 
 import pytest
 
-from raybundle.graph import answer_format
-from raybundle.graph.answer_format import GIVEN, ROWS, CannotKeepError, from_document, to_document
 from raybundle.model import (
     Absent,
     ArchivePath,
@@ -25,6 +23,8 @@ from raybundle.model import (
     Unknown,
     Warning,
 )
+from raybundle.resolve.answers import rows
+from raybundle.resolve.answers.rows import GIVEN, ROWS, CannotKeepError, from_document, to_document
 
 NAME, FILE, SYMBOL = ModuleName("a.\xe9\udce9"), Path("/p/a b.py"), RootSymbol("project:.")
 FOUND: dict[str, Any] = {
@@ -57,7 +57,7 @@ HERE: dict[str, Any] = dict.fromkeys(GIVEN)
 
 @pytest.mark.parametrize("many", [1, 1000])
 def test_what_is_written_and_read_is_the_same_resolution(many: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(answer_format, "_MANY", many)
+    monkeypatch.setattr(rows, "_MANY", many)
     resolution = Resolution(**HERE, **FOUND)
     again = from_document(json.loads(json.dumps(to_document(resolution))), HERE)
 

@@ -4,11 +4,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from raybundle.graph.conditions import Environment
-from raybundle.graph.scan import scan
+from raybundle.resolve.interpreter.markers import Environment
+from raybundle.resolve.scan.scan import scan
 
 if TYPE_CHECKING:
-    from raybundle.graph.facts import Facts
+    from raybundle.resolve.facts import Facts
 
 LINUX = Environment((3, 11, 7), "linux", "x86_64", "cpython")
 IGNORE = "# raybundle: ignore"

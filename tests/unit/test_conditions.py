@@ -4,7 +4,8 @@ import ast
 
 import pytest
 
-from raybundle.graph.conditions import Environment, decide
+from raybundle.resolve.evaluate.conditions import decide
+from raybundle.resolve.interpreter.markers import Environment
 
 LINUX = Environment(version=(3, 11, 7), sys_platform="linux", machine="x86_64", implementation="cpython")
 

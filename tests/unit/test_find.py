@@ -6,16 +6,9 @@ from posixpath import dirname
 import pytest
 
 from raybundle.errors import BundleError
-from raybundle.graph.directories import Directories, Listing
-from raybundle.graph.find import (
-    Finder,
-    FirstParty,
-    Missing,
-    Namespace,
-    StandardLibrary,
-    ThirdParty,
-)
 from raybundle.model import Interpreter
+from raybundle.resolve.find.directories import Directories, Listing
+from raybundle.resolve.find.finder import Finder, FirstParty, Missing, Namespace, StandardLibrary, ThirdParty
 
 
 def interpreter(editables: tuple[tuple[str, str], ...] = ()) -> Interpreter:

@@ -11,21 +11,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from raybundle.bundle.layer_description import with_record
-from raybundle.bundle.layer_document import LayerDocument, LayerFile
-from raybundle.bundle.manifest import (
-    Manifest,
-    ManifestFile,
-    ModuleEntry,
-    Provided,
-    PythonTag,
-    ScriptEntry,
-    digest_of,
-    format_manifest,
-    parse_manifest,
-)
+from raybundle.bundle.layers.describe import with_record
+from raybundle.bundle.layers.document import LayerDocument, LayerFile
+from raybundle.bundle.manifest import format_manifest, parse_manifest
 from raybundle.bundle.pack import boot_digest, pack
+from raybundle.bundle.values import Manifest, ManifestFile, ModuleEntry, Provided, PythonTag, ScriptEntry
 from raybundle.errors import BundleError
+from raybundle.formats.canonical import digest_of
 from raybundle.model import ArchivePath, CollectedFile, Digest, RootSymbol
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from raybundle.graph.installed_modules import modules_in
+from raybundle.resolve.distributions.modules import modules_in
 
 
 @pytest.mark.parametrize(

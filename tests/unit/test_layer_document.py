@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from raybundle.bundle.layer_archive import check_archive
-from raybundle.bundle.layer_document import parse_document
-from raybundle.bundle.manifest import canonical_json
+from raybundle.bundle.layers.archive import check_archive
+from raybundle.bundle.layers.document import parse_document
 from raybundle.errors import DigestMismatchError
+from raybundle.formats.canonical import canonical_json
 from tests.support.layer_archives import make_layer, zipped
 
 HASH = "ab" * 32

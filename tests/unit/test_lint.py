@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from raybundle.graph.conditions import Environment
-from raybundle.graph.scan import scan
+from raybundle.resolve.interpreter.markers import Environment
+from raybundle.resolve.scan.scan import scan
 
 LINUX = Environment((3, 11, 7), "linux", "x86_64", "cpython")
 

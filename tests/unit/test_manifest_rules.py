@@ -7,20 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from raybundle.bundle.manifest import (
-    canonical_json,
-    digest_of,
-    format_manifest,
-    make_manifest,
-    parse_manifest,
-)
+from raybundle.bundle.manifest import format_manifest, make_manifest, parse_manifest
 from raybundle.errors import BundleError, RefusedFileError
-from raybundle.graph.archive_paths import archive_path
+from raybundle.formats.archive_paths import archive_path
+from raybundle.formats.canonical import canonical_json, digest_of
 from raybundle.model import ArchivePath, CollectedFile, Distribution, ModuleName, ModuleTarget
 from tests.support.graphs import INTERPRETER, graph
 
 if TYPE_CHECKING:
-    from raybundle.bundle.manifest import Manifest
+    from raybundle.bundle.values import Manifest
 
 PATH = ["project:.", "stdlib", "ray"]
 LAYERED = ["project:.", "stdlib", "layers", "ray"]

@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import pytest
 
-from raybundle.environment.native import check_native
-from raybundle.environment.platforms import parse_platform
-from raybundle.environment.target import TargetTag
 from raybundle.errors import RefusedFileError
+from raybundle.resolve.interpreter.node_python import TargetTag
+from raybundle.resolve.interpreter.platforms import parse_platform
+from raybundle.wheels.native import check_native
 from tests.support.wheels import elf, mach_o, portable_executable, universal
 
 LINUX = TargetTag("cpython", "3.11", parse_platform("linux"))

@@ -5,7 +5,7 @@ from posixpath import normpath
 
 import pytest
 
-from raybundle.graph.path_edits import Edit, edited, evaluate
+from raybundle.resolve.evaluate.path_edits import Edit, edited, evaluate
 
 FILE = "/project/jobs/job.py"
 

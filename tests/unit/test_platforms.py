@@ -4,11 +4,16 @@ from dataclasses import replace
 
 import pytest
 
-from raybundle.environment import platforms
-from raybundle.environment.platforms import Platform, common_platform, described_platform, parse_platform
-from raybundle.environment.target import TargetTag, as_on_target, target_of
 from raybundle.errors import UsageError
-from raybundle.graph.conditions import environment_of
+from raybundle.resolve.interpreter import platforms
+from raybundle.resolve.interpreter.markers import environment_of
+from raybundle.resolve.interpreter.node_python import TargetTag, as_on_target, target_of
+from raybundle.resolve.interpreter.platforms import (
+    Platform,
+    common_platform,
+    described_platform,
+    parse_platform,
+)
 from tests.support.graphs import INTERPRETER
 
 LINUX = Platform("linux", "x86_64", "gnu")

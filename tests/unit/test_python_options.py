@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from raybundle.cli.python_options import read_python_options
+from raybundle.cli.entrypoint.python_options import read_python_options
 from raybundle.errors import UsageError
 
 

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from raybundle.bundle.graph_document import graph_document
-from raybundle.cli.overview import reason_text
-from raybundle.graph.reasons import reasons_of, requiring
+from raybundle.cli.output.overview import reason_text
+from raybundle.explain.reasons import reasons_of, requiring
 from raybundle.model import Distribution, Edge, ModuleName, Resolution
 from tests.support.graphs import edge, graph
 

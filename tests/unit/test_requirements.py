@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from packaging.version import Version
 
-from raybundle.graph.requirements import marker_environment
+from raybundle.resolve.interpreter.markers import marker_environment
 from tests.support.graphs import INTERPRETER
 
 

@@ -5,9 +5,9 @@ import codecs
 import pytest
 
 from raybundle.errors import BundleError
-from raybundle.graph.conditions import Environment
-from raybundle.graph.facts import Facts, Import, Remark, from_json, to_json
-from raybundle.graph.scan import scan
+from raybundle.resolve.facts import Facts, Import, Remark, from_json, to_json
+from raybundle.resolve.interpreter.markers import Environment
+from raybundle.resolve.scan.scan import scan
 
 IMPORTS = "import sys, sys as s\nfrom sys import path\np = sys.path\n"
 LINUX = Environment((3, 11, 7), "linux", "x86_64", "cpython")

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from raybundle.graph.secret_names import is_public_pem, secret_name_rule
+from raybundle.resolve.files.secret_names import is_public_pem, secret_name_rule
 from tests.support.planted import pem
 
 SECRET = {

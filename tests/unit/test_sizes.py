@@ -3,8 +3,8 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
-from raybundle.graph.dominators import held_by_each, immediate_dominators, passed_by_all
-from raybundle.graph.sizes import by_package, by_root, widenings
+from raybundle.explain.dominators import held_by_each, immediate_dominators, passed_by_all
+from raybundle.explain.sizes import by_package, by_root, widenings
 from raybundle.model import ArchivePath, DataFile, Root, RootSymbol
 from tests.support.graphs import PROJECT, edge, graph
 

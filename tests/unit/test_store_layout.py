@@ -11,7 +11,8 @@ import pytest
 
 from raybundle.errors import UsageError
 from raybundle.model import Digest
-from raybundle.store import layout, open_store
+from raybundle.publish import layout
+from raybundle.store import open_store
 from raybundle.store.aws import find_access
 
 SOURCE = Path(__file__).resolve().parents[2]
@@ -116,7 +117,7 @@ def test_a_session_token_travels_with_its_keys() -> None:
 
 
 def test_the_layer_imports_no_client_before_a_store_is_opened() -> None:
-    code = "import sys, raybundle.store, raybundle.store.layout; print(sorted(sys.modules))"
+    code = "import sys, raybundle.store, raybundle.publish.layout; print(sorted(sys.modules))"
     loaded = subprocess.run(
         [sys.executable, "-c", code], cwd=SOURCE, capture_output=True, text=True, check=True
     ).stdout

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from raybundle.graph.dot import dot
-from raybundle.graph.why import Ways, shortest_chain, ways_to
+from raybundle.explain.chains import Ways, shortest_chain, ways_to
+from raybundle.explain.dot import dot
 from tests.support.graphs import edge, graph
 
 DIAMOND = graph("__main__ > a", "__main__ > b", "a > c", "b > c", "c > d", "d > a", "c > e")

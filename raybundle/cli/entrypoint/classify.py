@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from raybundle.cli.entrypoint import launchers, scripts, wrappers
 from raybundle.cli.entrypoint.model import Answer, Run, with_env, with_note
 from raybundle.cli.entrypoint.modules import module_run
-from raybundle.cli.python_options import read_python_options
+from raybundle.cli.entrypoint.python_options import read_python_options
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,7 +8,7 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from raybundle.cli.entrypoint.model import Answer, Driver
-from raybundle.graph.stand_in import driver_name, module_code, shell_code
+from raybundle.resolve.driver.stand_in import driver_name, module_code, shell_code
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

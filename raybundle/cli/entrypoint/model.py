@@ -6,7 +6,7 @@ import shlex
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from raybundle.graph.stand_in import shown
+from raybundle.resolve.driver.stand_in import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

@@ -6,8 +6,8 @@ import re
 from pathlib import Path
 
 from raybundle.cli.entrypoint.model import Surroundings
-from raybundle.graph.console_script import declares_script
-from raybundle.graph.project import find_project
+from raybundle.resolve.driver.console_script import declares_script
+from raybundle.resolve.driver.project import find_project
 
 _LARGEST = 65_536
 """Characters of a script that are read: none that people write by hand is longer."""

@@ -1,0 +1,1 @@
+"""Installed distributions as layers: described, named by digest, archived."""

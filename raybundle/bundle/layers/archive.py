@@ -1,0 +1,170 @@
+"""Layer archives: a document and one opaque zip of the files that it lists (docs/format.md, section 5.1)."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import struct
+import zipfile
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from raybundle.bundle.layers.document import checked_path
+from raybundle.errors import BundleError, DigestMismatchError
+from raybundle.formats.deterministic_zip import member_info
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator
+
+    from raybundle.bundle.layers.document import LayerDocument
+
+COMPRESSION_LEVEL = 2
+"""Of deflate: level 6 takes three times as long for a tenth less (docs/decisions/010-layers.md)."""
+CHUNK = 1 << 20
+"""Bytes that are read at once."""
+_NO_ARCHIVE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    EOFError,
+    ValueError,
+    LookupError,
+    TypeError,
+    RuntimeError,  # encrypted, or of a later version of the format
+)
+"""What damaged or foreign data raises."""
+_LARGE = 1 << 30
+"""Bytes from which a member might not fit into 32 bits once it is packed with all that zip adds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A file on its way into an archive; `size` and `sha256` (hex) are what it must be."""
+
+    path: str
+    executable: bool
+    size: int
+    sha256: str
+    source: Path | bytes
+
+
+def layer_members(document: LayerDocument, directory: Path) -> Iterator[Member]:
+    """Yields the files of a layer from where it is installed; its RECORD is made anew."""
+    record = document.record_path
+    for file in document.files:
+        source = document.record() if file.path == record else directory / file.path
+        yield Member(file.path, file.executable, file.size, file.sha256, source)
+
+
+def write_archive(target: Path, name: str, document: bytes, members: Iterable[Member], size: int) -> None:
+    """Writes an archive: the same arguments give the same bytes, and no file is held in memory.
+
+    Args:
+        target: the file to write.
+        name: of its two members, without `.json` and `.zip`.
+        document: what the first one holds.
+        members: what the second one holds.
+        size: of those together, in bytes.
+
+    Raises:
+        BundleError: a file is no longer what it was when it was described.
+    """
+    with zipfile.ZipFile(target, "w") as outer:
+        outer.writestr(member_info(f"{name}.json", compression=zipfile.ZIP_STORED), document)
+        info = member_info(f"{name}.zip", compression=zipfile.ZIP_STORED)
+        with outer.open(info, "w", force_zip64=size > _LARGE) as content, _content(content) as inner:
+            for member in members:
+                _write(inner, member)
+
+
+def unwritable(name: str, folder: Path, error: OSError) -> BundleError:
+    """Returns the error about an archive that cannot be written into a folder of the cache."""
+    return BundleError(
+        f"cannot pack {name} in {folder}: {error.strerror}",
+        hint="make room there, or set XDG_CACHE_HOME to a directory elsewhere",
+    )
+
+
+def _content(stream: Any) -> zipfile.ZipFile:
+    """Returns a zip that is written into another one as it comes, so that it lies nowhere by itself."""
+    return zipfile.ZipFile(stream, "w", compresslevel=COMPRESSION_LEVEL)
+
+
+def _write(inner: zipfile.ZipFile, member: Member) -> None:
+    info = member_info(member.path, executable=member.executable)
+    info._compresslevel = COMPRESSION_LEVEL  # type: ignore[attr-defined]  # noqa: SLF001 - `open` takes none
+    found, size = hashlib.sha256(), 0
+    try:
+        with (
+            _opened(member.source) as source,
+            inner.open(info, "w", force_zip64=member.size > _LARGE) as target,
+        ):
+            while data := source.read(CHUNK):
+                found.update(data)
+                size += len(data)
+                target.write(data)
+    except FileNotFoundError:
+        size = -1
+    if (size, found.hexdigest()) != (member.size, member.sha256):
+        what = member.source if isinstance(member.source, Path) else member.path
+        raise BundleError(f"{what} changed while it was being bundled", hint="run the command again")
+
+
+def _opened(source: Path | bytes) -> Any:
+    return io.BytesIO(source) if isinstance(source, bytes) else source.open("rb", buffering=0)
+
+
+def check_archive(data: bytes, name: str, where: str) -> None:
+    """Checks that an archive is what its name says: its document, and each file that this lists.
+
+    Args:
+        data: the archive.
+        name: of its members: the layer's digest in hex, or that and what names its byte-code.
+        where: how errors call it.
+
+    Raises:
+        DigestMismatchError: it is something else.
+    """
+    expected = name.rpartition("-")[2]
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as outer:
+            if outer.namelist() != [f"{name}.json", f"{name}.zip"]:
+                raise _mismatch(where, expected, f"an archive of {', '.join(outer.namelist()[:3])}")
+            _check_packing(outer, (zipfile.ZIP_STORED,))
+            document = outer.read(f"{name}.json")
+            found = hashlib.sha256(document).hexdigest()
+            if found != expected:
+                raise _mismatch(where, expected, found)
+            content = outer.read(f"{name}.zip")
+        _check_content(content, json.loads(document)["files"], where)
+    except _NO_ARCHIVE as error:
+        raise _mismatch(where, expected, f"no archive of a layer ({error})") from error
+
+
+def _check_content(content: bytes, files: list[dict[str, Any]], where: str) -> None:
+    with zipfile.ZipFile(io.BytesIO(content)) as inner:
+        if inner.namelist() != [checked_path(file["path"]) for file in files]:
+            raise ValueError("its files are not those of its document")
+        _check_packing(inner, (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED))
+        for member, file in zip(inner.infolist(), files, strict=True):
+            found, size = hashlib.sha256(), 0
+            with inner.open(member) as stream:
+                while size <= file["size"] and (data := stream.read(CHUNK)):
+                    found.update(data)
+                    size += len(data)
+            if (found.hexdigest(), size) != (file["sha256"], file["size"]):
+                raise _mismatch(f"{file['path']} in {where}", file["sha256"], found.hexdigest())
+
+
+def _check_packing(archive: zipfile.ZipFile, known: Collection[int]) -> None:
+    """Checks that members are packed as here: the reader takes what is inflated in pieces."""
+    for member in archive.infolist():
+        if member.compress_type not in known:
+            raise ValueError(f"{member.filename} is packed in another way")
+
+
+def _mismatch(where: str, expected: str, found: str) -> DigestMismatchError:
+    return DigestMismatchError(where, expected=f"sha256:{expected}", found=found)

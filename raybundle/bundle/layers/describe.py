@@ -1,0 +1,335 @@
+"""Describes one installed distribution as a layer; a warm answer asks each file for its identity alone."""
+
+# Why strings: a distribution has thousands of files; pathlib would cost ten times as much.
+# ruff: noqa: PTH123
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import hashlib
+import json
+import os
+import stat
+import time
+from array import array
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from raybundle.bundle.layers.document import (
+    LayerDocument,
+    LayerFile,
+    format_record,
+    is_compiled,
+    parse_document,
+)
+from raybundle.bundle.layers.files import (
+    RECORD,
+    is_for_one_platform,
+    listed_files,
+    outside_files,
+    start_up_files,
+)
+from raybundle.cache.identity import YOUNG
+from raybundle.errors import BundleError, RefusedFileError
+from raybundle.formats.archive_paths import is_native
+from raybundle.formats.canonical import canonical_json
+from raybundle.model import Digest
+from raybundle.resolve.distributions.installed import normalised_name
+from raybundle.version import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from raybundle.cache.documents import ScanCache
+    from raybundle.model import Distribution
+
+_FORMAT = 6
+"""Of what is kept here; another number is another way to describe."""
+_FOLDER = "layers"
+"""Of the cache: descriptions by `.dist-info` directory, documents by digest."""
+KEPT = 2000
+"""Files in that folder; the oldest go. An environment of 200 distributions has 400."""
+CHUNK = 1 << 20
+"""Bytes that are read at once."""
+_THREADS = 4
+"""Reading and hashing release the interpreter's lock; more threads than processors hide a cold disk."""
+_WORD = (1 << 64) - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Differing:
+    """A file that is not what RECORD says."""
+
+    path: str
+    owners: tuple[str, ...]
+    """Other distributions whose RECORD lists it as it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """A distribution as it is installed."""
+
+    name: str
+    version: str
+    site: str
+    """The directory that its files lie in."""
+    digest: Digest
+    native: bool
+    bytes: int
+    source_bytes: int
+    """Of the Python sources whose byte-code may travel."""
+    differing: tuple[Differing, ...]
+    start_up: tuple[str, ...]
+    """Its `.pth` files, which do not travel."""
+    outside: tuple[str, ...]
+    """Its files elsewhere, which do not travel either."""
+
+
+def describe(distribution: Distribution, cache: ScanCache) -> Description:
+    """Returns what a distribution is, from the cache where no file of it changed.
+
+    Raises:
+        RefusedFileError: its RECORD or files of it are missing or must not travel.
+    """
+    if distribution.metadata is None:
+        raise RefusedFileError(f"{distribution.name} {distribution.version}: no .dist-info directory")
+    site, name = os.path.split(distribution.metadata)
+    key = f"{_FOLDER}/{hashlib.sha256(f'{_FORMAT} {__version__} {site}/{name}'.encode()).hexdigest()[:32]}"
+    known = _known(key, site, cache)
+    if known is not None:
+        return _description(distribution, site, known)
+    listed = listed_files(distribution.metadata)
+    before, youngest = _signed(site, listed, distribution)
+    files, answer = _described(distribution, site, listed)
+    answer |= {"digest": keep_document(LayerDocument(distribution.name, distribution.version, files), cache)}
+    after, _ = _signature(site, listed)
+    if before == after and time.time_ns() - youngest > YOUNG:
+        cache.write(key, {**answer, "signature": before, "paths": list(listed)})
+        _prune(cache)
+    return _description(distribution, site, answer)
+
+
+def _known(key: str, site: str, cache: ScanCache) -> Mapping[str, Any] | None:
+    """Returns what is kept under `key`, if no file of it changed and its document is there."""
+    kept = cache.read(key)
+    try:
+        digest = Digest(kept["digest"])
+        signature, _ = _signature(site, kept["paths"])
+    except (OSError, LookupError):
+        return None
+    if signature != kept["signature"]:
+        return None
+    return (
+        kept if _touch(cache.directory / key) and _touch(cache.directory / _document_name(digest)) else None
+    )
+
+
+def _touch(file: Path) -> bool:
+    """Makes a file one of the newest, so that `_prune` leaves it; returns whether it is there."""
+    try:
+        os.utime(file)
+    except OSError:
+        return os.path.exists(file)  # noqa: PTH110 - as above
+    return True
+
+
+def _description(distribution: Distribution, site: str, answer: Mapping[str, Any]) -> Description:
+    return Description(
+        distribution.name,
+        distribution.version,
+        site,
+        Digest(answer["digest"]),
+        answer["native"],
+        answer["bytes"],
+        answer["source_bytes"],
+        tuple(Differing(path, tuple(owners)) for path, owners in answer["differing"]),
+        tuple(answer["start_up"]),
+        tuple(answer["outside"]),
+    )
+
+
+def _signature(site: str, paths: Iterable[str]) -> tuple[str, int]:
+    """Returns a hash over the identity of each file, and the latest of their times in nanoseconds."""
+    numbers = array("Q")
+    directory = os.open(site, os.O_RDONLY)
+    youngest = 0
+    try:
+        for path in paths:
+            status = os.stat(path, dir_fd=directory)
+            changed, modified = status.st_ctime_ns, status.st_mtime_ns
+            youngest = max(youngest, changed, modified)
+            numbers.extend((status.st_size, modified & _WORD, changed & _WORD, status.st_ino & _WORD))
+    finally:
+        os.close(directory)
+    return hashlib.sha256(numbers).hexdigest(), youngest
+
+
+def _signed(site: str, listed: Mapping[str, str], distribution: Distribution) -> tuple[str, int]:
+    """Returns the signature, once it is sure that all files are there and lie in the site directory."""
+    faults = list(_faults(site, listed))
+    if faults:
+        more = f" and {len(faults) - _SHOWN} more" if len(faults) > _SHOWN else ""
+        raise RefusedFileError(
+            f"{distribution.name} {distribution.version}: " + ", ".join(faults[:_SHOWN]) + more
+        )
+    return _signature(site, listed)
+
+
+_SHOWN = 3
+"""Files that a message names; a broken distribution has hundreds."""
+
+
+def _faults(site: str, paths: Iterable[str]) -> Iterator[str]:
+    inside = os.path.realpath(site) + os.sep
+    safe: dict[str, bool] = {}
+    for path in paths:
+        file = f"{site}/{path}"
+        folder = os.path.dirname(file)  # noqa: PTH120 - as above
+        try:
+            mode = os.lstat(file).st_mode
+        except OSError as error:
+            yield f"{file} is listed in RECORD, and missing ({error.strerror})"
+            continue
+        if folder not in safe:
+            safe[folder] = f"{os.path.realpath(folder)}/".startswith(inside)
+        if not safe[folder] or (stat.S_ISLNK(mode) and not os.path.realpath(file).startswith(inside)):
+            yield f"{file} is a link that leads out of {site}"
+        elif not os.path.isfile(file):  # noqa: PTH113 - as above
+            yield f"{file} is no regular file"
+
+
+def _described(
+    distribution: Distribution, site: str, listed: Mapping[str, str]
+) -> tuple[tuple[LayerFile, ...], dict[str, Any]]:
+    """Returns the files of a layer as they are, and what is kept of them."""
+    assert distribution.metadata is not None  # noqa: S101 - `describe` has asked
+    own = f"{distribution.metadata.name}/{RECORD}"
+    hashed = _hashed(site, sorted(path for path in listed if path != own))
+    files = with_record(hashed, own)
+    differing = [
+        [file.path, _owners(distribution.metadata.name, site, file)]
+        for file in hashed
+        if not _is_as_recorded(f"{site}/{file.path}", file.sha256, listed[file.path])
+    ]
+    return files, {
+        "native": any(map(is_native, listed)) or is_for_one_platform(distribution.metadata, listed),
+        "bytes": sum(file.size for file in files),
+        "source_bytes": sum(file.size for file in files if is_compiled(file.path)),
+        "differing": differing,
+        "start_up": start_up_files(distribution.metadata),
+        "outside": outside_files(distribution.metadata),
+    }
+
+
+def with_record(files: Sequence[LayerFile], own: str) -> tuple[LayerFile, ...]:
+    """Returns the files with a RECORD of exactly them, at `own`; sorted."""
+    data = format_record(files, own)
+    record = LayerFile(own, False, len(data), hashlib.sha256(data).hexdigest())  # noqa: FBT003 - as named
+    return tuple(sorted([*files, record], key=lambda file: file.path))
+
+
+def _hashed(site: str, paths: Sequence[str]) -> list[LayerFile]:
+    """Returns the files as they are on disk, in the order of `paths`."""
+    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - a warm start hashes nothing
+
+    def share(number: int) -> list[LayerFile]:
+        return [_hash(site, path) for path in paths[number::_THREADS]]
+
+    with ThreadPoolExecutor(_THREADS) as threads:
+        files = [file for each in threads.map(share, range(_THREADS)) for file in each]
+    return sorted(files, key=lambda file: file.path)
+
+
+def _hash(site: str, path: str) -> LayerFile:
+    file, size = hashlib.sha256(), 0
+    try:
+        with open(f"{site}/{path}", "rb", buffering=0) as stream:
+            mode = os.fstat(stream.fileno()).st_mode
+            while data := stream.read(CHUNK):
+                file.update(data)
+                size += len(data)
+    except OSError as error:
+        raise RefusedFileError(f"{site}/{path}: {error.strerror}") from error
+    return LayerFile(path, bool(mode & stat.S_IXUSR), size, file.hexdigest())
+
+
+def _is_as_recorded(file: str, sha256: str, recorded: str) -> bool:
+    """Returns whether a file has the hash of RECORD, which may have none, or one of another kind."""
+    algorithm, _, expected = recorded.partition("=")
+    if algorithm == "sha256":
+        return expected.rstrip("=") == _in_base64(bytes.fromhex(sha256))
+    if algorithm not in ("sha384", "sha512"):
+        return True
+    with open(file, "rb") as stream:
+        return expected.rstrip("=") == _in_base64(hashlib.new(algorithm, stream.read()).digest())
+
+
+def _in_base64(digest: bytes) -> str:
+    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+
+
+def _owners(metadata: str, site: str, file: LayerFile) -> list[str]:
+    """Returns the other distributions in `site` whose RECORD lists the file as it is."""
+    line = f"\n{file.path},sha256={_in_base64(bytes.fromhex(file.sha256))},".encode()
+    found = []
+    for name in sorted(os.listdir(site)):  # noqa: PTH208 - as above
+        if name.endswith(".dist-info") and name != metadata:
+            try:
+                with open(f"{site}/{name}/{RECORD}", "rb") as stream:
+                    if line in b"\n" + stream.read():
+                        found.append(normalised_name(name.removesuffix(".dist-info").rpartition("-")[0]))
+            except OSError:
+                continue
+    return found
+
+
+def keep_document(document: LayerDocument, cache: ScanCache) -> Digest:
+    """Keeps a layer document until it is packed, and returns its digest."""
+    digest = document.digest()
+    cache.write(_document_name(digest), json.loads(document.format()))
+    return digest
+
+
+def kept_document(digest: Digest, cache: ScanCache) -> LayerDocument:
+    """Returns a layer document that `keep_document` kept.
+
+    Raises:
+        BundleError: it is not there, or damaged.
+    """
+    name = _document_name(digest)
+    try:
+        found = parse_document(canonical_json(cache.read(name)))
+        if found.digest() == digest:
+            return found
+    except ValueError:
+        pass
+    with contextlib.suppress(OSError):
+        (cache.directory / name).unlink()
+    raise BundleError(
+        f"{cache.directory / name} does not say what layer {digest} holds",
+        hint="run the command again, with XDG_CACHE_HOME set to a directory that can be written",
+    )
+
+
+def _document_name(digest: Digest) -> str:
+    return f"{_FOLDER}/{digest.removeprefix('sha256:')}"
+
+
+def _prune(cache: ScanCache) -> None:
+    """Removes what was not used for longest where there is too much; it can be computed again."""
+    folder = cache.directory / _FOLDER
+    if not folder.is_dir():  # nothing can be kept there: `plan` does without, `kept_document` says so
+        return
+    kept = list(folder.iterdir())
+    if len(kept) > KEPT:
+        for path in sorted(kept, key=_last_used)[: -KEPT // 2]:
+            path.unlink(missing_ok=True)
+
+
+def _last_used(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:  # another process has removed it
+        return 0

@@ -1,0 +1,1 @@
+"""Refuses secrets among the files of a bundle."""

@@ -1,0 +1,152 @@
+"""Refuses secrets among the files of a bundle, by name and by content; the project may allow single ones."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from raybundle.bundle.secrets.rules import rule_table
+from raybundle.bundle.secrets.scan import SecretScanner
+from raybundle.errors import SecretError, UsageError
+from raybundle.model import Warning
+from raybundle.resolve.files.data_files import path_expression
+from raybundle.resolve.files.secret_names import NAME_RULES, is_public_pem, secret_name_rule
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from raybundle.cache.documents import ScanCache
+    from raybundle.model import ArchivePath, CollectedFile, Resolution
+
+SETTING = "allow-secrets"
+_TITLES = {"generic-credential-uri": "password in a URL", "env-file": "environment file"}
+_CAPITALS = frozenset(["api", "aws", "gcp", "hcp", "ibm", "id", "jwt", "npm", "pat", "sts", "uri", "url"])
+_SPELT = {
+    "github": "GitHub",
+    "gitlab": "GitLab",
+    "openai": "OpenAI",
+    "pypi": "PyPI",
+    "huggingface": "Hugging Face",
+}
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Fault:
+    """A secret that would travel: where, and by which rule; never the secret itself."""
+
+    path: str
+    """Relative to the project, with `..` for a file of another root."""
+    line: int
+    """From 1; 0 where the name is the fault."""
+    rule: str
+
+    def __str__(self) -> str:
+        place = f"{self.path}:{self.line}" if self.line else self.path
+        return f"{place}: {_title(self.rule)} (rule {self.rule})"
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """What the project allows: a pattern of paths, and a rule."""
+
+    pattern: str
+    rule: str
+
+    def covers(self, fault: Fault) -> bool:
+        """Claims that it allows a fault."""
+        return fault.rule == self.rule and path_expression(self.pattern).fullmatch(fault.path) is not None
+
+    def __str__(self) -> str:
+        return f"{self.pattern}:{self.rule}"
+
+
+def parse_allowances(words: Sequence[str]) -> tuple[Allowance, ...]:
+    """Returns allowances, from `path:rule`.
+
+    Raises:
+        UsageError: a word names no rule, or one that does not exist.
+    """
+    return tuple(_parse(word) for word in words)
+
+
+def _parse(word: str) -> Allowance:
+    pattern, _, rule = word.rpartition(":")
+    known = NAME_RULES | rule_table().names
+    if not pattern or "/" in rule:
+        raise UsageError(
+            f"`{word}` in `{SETTING}` names no rule", hint="write `path:rule`, as the error names them"
+        )
+    if rule not in known:
+        close = difflib.get_close_matches(rule, known, n=1)
+        hint = f"did you mean `{close[0]}`?" if close else "the error that stops a build names its rule"
+        raise UsageError(f"`{word}` in `{SETTING}` names the unknown rule `{rule}`", hint=hint)
+    return Allowance(pattern, rule)
+
+
+def refuse_secrets(
+    resolution: Resolution, files: Sequence[CollectedFile], allowed: Sequence[str], cache: ScanCache
+) -> tuple[Warning, ...]:
+    """Refuses files that hold secrets, and returns a warning for each allowance that nothing needs.
+
+    Raises:
+        SecretError: lists all secrets by place and rule, and no value.
+        UsageError: an allowance cannot be read.
+    """
+    allowances = parse_allowances(allowed)
+    faults = sorted(set(_faults(resolution, files, cache)))
+    used = {each for each in allowances if any(each.covers(fault) for fault in faults)}
+    left = [fault for fault in faults if not any(each.covers(fault) for each in used)]
+    if left:
+        raise SecretError(
+            "secrets must not travel:\n  " + "\n  ".join(map(str, left)),
+            hint="a job gets its secrets by `--secret NAME=file:PATH` or `env:NAME`; `exclude` keeps data "
+            f'out; for what is no secret: {SETTING} = ["{left[0].path}:{left[0].rule}"] in [tool.raybundle]',
+        )
+    stale = [each for each in allowances if each not in used and _is_stale(each, resolution)]
+    return tuple(Warning(f"`{each}` in `{SETTING}` allows nothing", hint="remove it") for each in stale)
+
+
+def _is_stale(allowance: Allowance, resolution: Resolution) -> bool:
+    """Claims that an unused allowance is of no use to another bundle of the project either."""
+    expression = path_expression(allowance.pattern)
+    if any(expression.fullmatch(path) for path in _shown_paths(resolution).values()):
+        return True
+    return next(resolution.project.glob(allowance.pattern), None) is None
+
+
+def _faults(resolution: Resolution, files: Sequence[CollectedFile], cache: ScanCache) -> Iterator[Fault]:
+    shown = _shown_paths(resolution)
+    scanner = SecretScanner(cache)
+    try:
+        for file, verdict in zip(files, scanner.verdicts(files), strict=True):
+            found = [Fault(shown[file.path], line, rule) for rule, line in verdict]
+            yield from found
+            named = secret_name_rule(file.path.partition("/")[2])
+            if named and all(fault.rule != named for fault in found) and not _is_certificate(file):
+                yield Fault(shown[file.path], 0, named)
+    finally:
+        scanner.save()
+
+
+def _is_certificate(file: CollectedFile) -> bool:
+    return file.path.lower().endswith(".pem") and is_public_pem(file.data)
+
+
+def _shown_paths(resolution: Resolution) -> dict[ArchivePath, str]:
+    """Returns the path of each file as errors and allowances have it, by its archive path."""
+    project = f"{resolution.project}/"
+    modules = {each.path: str(each.file) for each in resolution.modules if each.file and each.path}
+    return {
+        path: file[len(project) :] if file.startswith(project) else os.path.relpath(file, project)
+        for path, file in {**modules, **{each.path: str(each.file) for each in resolution.data}}.items()
+    }
+
+
+def _title(rule: str) -> str:
+    """Returns a rule for people: `AWS access token` for `aws-access-token`."""
+    if rule in _TITLES:
+        return _TITLES[rule]
+    words = rule.split("-")
+    return " ".join(_SPELT.get(word, word.upper() if word in _CAPITALS else word) for word in words)

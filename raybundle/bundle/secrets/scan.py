@@ -1,0 +1,176 @@
+"""Finds secrets in the bytes that travel; keeps their rules and lines by the file's digest, never a value."""
+
+from __future__ import annotations
+
+import codecs
+import hashlib
+import os
+from dataclasses import dataclass, field
+from functools import lru_cache
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+from raybundle.bundle.secrets.rules import CREDENTIAL_URI, SCHEME, rule_name, rule_table
+from raybundle.errors import BundleError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from raybundle.cache.documents import ScanCache
+    from raybundle.model import CollectedFile
+
+LARGEST = 16 * 1024 * 1024
+"""Bytes of one file that are looked at; what lies behind them is not."""
+PORTION = 8 * 1024 * 1024
+"""Bytes of files that are looked through together."""
+HEAD = 8192
+"""Bytes in which a zero makes a file binary, as git has it."""
+MOST_KEPT = 200_000
+"""Digests that the cache keeps before it starts anew with those of this bundle."""
+_FORMAT = 1
+_MARKS = {
+    codecs.BOM_UTF32_LE: "utf-32",  # before UTF-16: it starts with the same two bytes
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
+_SCANNER = "kingfisher_sdk"
+
+Verdict = tuple[tuple[str, int], ...]
+"""Rule and line (from 1) of each finding; empty for a clean file."""
+
+
+@dataclass(slots=True)
+class SecretScanner:
+    """Looks into files, asking the cache first; the first file that may hold a secret loads the scanner."""
+
+    cache: ScanCache
+    _known: dict[str, Any] = field(init=False)
+    _seen: dict[str, Any] = field(default_factory=dict, init=False)
+    _changed: bool = field(default=False, init=False)
+
+    def __post_init__(self) -> None:
+        known = self.cache.read(self._name())
+        self._known = known if _is_whole(known) else {}
+
+    def verdicts(self, files: Sequence[CollectedFile]) -> list[Verdict]:
+        """Returns what the content rules say of each file.
+
+        Raises:
+            BundleError: the scanner is not installed, or cannot be loaded.
+        """
+        unknown = {file.sha256: file.data for file in files if file.sha256 not in self._known}
+        for some in _portions(unknown):
+            self._look(some)
+        self._seen = {file.sha256: self._known[file.sha256] for file in files}
+        return [tuple((rule, line) for rule, line in self._known[file.sha256]) for file in files]
+
+    def save(self) -> None:
+        """Writes the cache, if anything in it is new."""
+        if self._changed:
+            kept = self._known if len(self._known) <= MOST_KEPT else self._seen
+            self.cache.write(self._name(), kept)
+
+    def _look(self, files: dict[str, bytes]) -> None:
+        self._changed = True
+        texts = {digest: text for digest, data in files.items() if (text := as_text(data)) is not None}
+        self._known.update(dict.fromkeys(files, ()))
+        for (digest, text), suspect in zip(
+            texts.items(), rule_table().suspects([*texts.values()]), strict=True
+        ):
+            if suspect:
+                self._known[digest] = findings(load_scanner(self.cache.directory / "secret-rules"), text)
+
+    def _name(self) -> str:
+        text = f"{_FORMAT} {LARGEST} {rule_table().sha256} {_scanner_version()}"
+        return f"secrets-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+
+
+def as_text(data: bytes) -> bytes | None:
+    """Returns what is looked at: UTF-16 and UTF-32 with a mark as UTF-8, other text as it is, no binary."""
+    data = data[:LARGEST]
+    for mark, codec in _MARKS.items():
+        if data.startswith(mark):
+            return data.decode(codec, "replace").encode("utf-8", "replace")
+    return None if b"\0" in data[:HEAD] else data
+
+
+@lru_cache(maxsize=1)
+def load_scanner(rules: Path) -> Any:
+    """Returns the scanner, which keeps its rules compiled below `rules`; it never uses the network.
+
+    Raises:
+        BundleError: it is not installed, or cannot be loaded.
+    """
+    try:
+        from kingfisher_sdk import Rules, Scanner  # noqa: PLC0415 - 0.5 s that few builds need
+    except ImportError as error:
+        raise BundleError(
+            f"cannot look for secrets: {error}", hint="install `kingfisher-secret-scanner` beside raybundle"
+        ) from error
+    # Without a policy, a comment such as `pragma: allowlist secret` allows nothing.
+    return Scanner(Rules(cache_dir=rules), base64=False, redact=True)
+
+
+def findings(scanner: Any, text: bytes) -> Verdict:
+    """Returns the findings in a text that count, by line; one for each place, by the rule that spans most."""
+    places: dict[int, tuple[int, str, int]] = {}
+    for each in scanner.scan(text):
+        rule, place = rule_name(each.rule_id), each.location
+        if rule != CREDENTIAL_URI and _counts(each, rule, text):
+            widest = (place["start_offset"] - place["end_offset"], rule, place["line"])
+            places[place["start_offset"]] = min(widest, places.get(place["start_offset"], widest))
+    found = {(rule, line) for _, rule, line in places.values()}
+    strings = {line for rule, line in found if rule.endswith("connection-string")}
+    found.update((CREDENTIAL_URI, line) for line in _credentials(scanner, text) if line not in strings)
+    return tuple(sorted(found, key=lambda each: each[::-1]))
+
+
+def _counts(finding: Any, rule: str, text: bytes) -> bool:
+    """Claims that a finding stops a build: no part of another, no placeholder, a rule that counts."""
+    return finding.visible and finding.confidence != "low" and rule_table().may_break(rule, text)
+
+
+def _credentials(scanner: Any, text: bytes) -> set[int]:
+    """Returns the lines of URLs with a password; the scanner knows few schemes, no `postgresql+psycopg2`."""
+    if not rule_table().may_break(CREDENTIAL_URI, text):
+        return set()
+    found = [
+        each for each in scanner.scan(SCHEME.sub(b"https", text)) if each.rule_id.endswith(CREDENTIAL_URI)
+    ]
+    return {each.location["line"] for each in found if _counts(each, CREDENTIAL_URI, text)}
+
+
+def _portions(files: dict[str, bytes]) -> Iterator[dict[str, bytes]]:
+    """Yields the files in portions whose words fit into memory together."""
+    some: dict[str, bytes] = {}
+    size = 0
+    for digest, data in files.items():
+        if some and size + len(data) > PORTION:
+            yield some
+            some, size = {}, 0
+        some[digest] = data
+        size += len(data)
+    if some:
+        yield some
+
+
+def _is_whole(known: dict[str, Any]) -> bool:
+    """Claims that a cache is as it was written: what it says of each file is a list of rules and lines."""
+    names = rule_table().names
+    return all(
+        isinstance(raw, list)
+        and all(isinstance(each, list) and len(each) == 2 and each[0] in names for each in raw)  # noqa: PLR2004 - rule, line
+        for raw in known.values()
+    )
+
+
+def _scanner_version() -> str:
+    """Returns the version of the installed scanner, by the name of its metadata: nothing of it is loaded."""
+    spec = find_spec(_SCANNER)
+    if spec is None or spec.origin is None:
+        return "none"
+    directory = os.path.dirname(os.path.dirname(spec.origin))  # noqa: PTH120 - a string, as `sys.path` has it
+    names = [name for name in os.listdir(directory) if name.startswith("kingfisher_secret_scanner-")]  # noqa: PTH208
+    return " ".join(sorted(names)) or "unknown"

@@ -1,0 +1,77 @@
+"""Holds what a manifest lists."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from raybundle.model import (
+        ArchivePath,
+        Digest,
+        RootSymbol,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ManifestFile:
+    """One file of a bundle; `size` in bytes, `sha256` in hex."""
+
+    path: ArchivePath
+    executable: bool
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Provided:
+    """A distribution that the cluster must provide."""
+
+    name: str
+    version: str = ""
+    """Exactly this one; empty for any, of what is not installed where the bundle is built."""
+
+
+@dataclass(frozen=True, slots=True)
+class LayerEntry:
+    """A distribution that travels: its layer is the files that the digest names."""
+
+    name: str
+    version: str
+    digest: Digest
+
+
+@dataclass(frozen=True, slots=True)
+class PythonTag:
+    """The Python that a bundle runs on; `abi` and `platform` only where native files are in."""
+
+    implementation: str
+    minor: str
+    abi: str | None = None
+    platform: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ScriptEntry:
+    """The bundle runs `python path`."""
+
+    path: ArchivePath
+
+
+@dataclass(frozen=True, slots=True)
+class ModuleEntry:
+    """The bundle runs `python -m name`."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """Everything that identifies a bundle, and nothing else."""
+
+    target: ScriptEntry | ModuleEntry
+    python: PythonTag
+    path: tuple[RootSymbol, ...]
+    files: tuple[ManifestFile, ...]
+    provided: tuple[Provided, ...]
+    layers: tuple[LayerEntry, ...] = ()

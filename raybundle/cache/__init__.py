@@ -1,0 +1,1 @@
+"""Answers that are kept between runs, and how a file is recognised."""

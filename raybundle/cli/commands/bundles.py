@@ -1,0 +1,144 @@
+"""`build`, `show` and `export`: bundles in the store."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING
+
+from raybundle.bundle.graph_document import graph_document
+from raybundle.bundle.manifest import format_manifest
+from raybundle.cli.commands.plan import checked_plan
+from raybundle.cli.output.documents import manifest_document, warning_document
+from raybundle.cli.output.overview import ANY
+from raybundle.cli.output.words import size_text
+from raybundle.cli.request import environment_of, make_request, read_command, settings_of, start_of
+from raybundle.cluster.runtime_env import render_entrypoint, render_runtime_env
+from raybundle.cluster.secrets import refuse_literals
+from raybundle.errors import UsageError
+from raybundle.formats.canonical import canonical_json
+from raybundle.pipeline import build, bytes_of, find_bundle, open_request_store
+from raybundle.publish.layout import record_name
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable
+
+    from raybundle.cli.output.console import Console
+    from raybundle.pipeline import Plan
+    from raybundle.store.base import Store
+    from raybundle.submit.submission import Stored
+
+
+def build_target(arguments: argparse.Namespace, console: Console) -> int:
+    """Builds a bundle into the store and prints its digest."""
+    environment = environment_of(arguments)
+    command = read_command(arguments, console, environment.project, runs=False)
+    request = make_request(arguments, command, environment)
+    console.warnings(environment.warnings)
+    planned = checked_plan(request, console, strict=arguments.strict)
+    store = open_request_store(request.settings, os.environ)
+    stored = store_plan(planned, store, console)
+    name = request.settings.text("name")
+    version = None if name is None else record_name(store, name, stored.digest)
+    if not console.json_mode:
+        if name is not None:
+            console.note(f"recorded as {name}@{version}")
+        console.data(stored.digest)
+        return 0
+    console.document(
+        {
+            "bundle": stored.digest,
+            "store": store.url,
+            "files": len(planned.files),
+            "bytes": planned.bytes,
+            "uploaded_bytes": stored.uploaded_bytes,
+            "timings": planned.timings.seconds,
+            "warnings": [warning_document(warning) for warning in planned.resolution.warnings],
+            **({} if name is None else {"name": name, "version": version}),
+        }
+    )
+    return 0
+
+
+def store_plan(planned: Plan, store: Store, console: Console) -> Stored:
+    """Builds a plan into the store, with its graph beside it; on a terminal it shows how far that is."""
+
+    def progress(done: int, total: int) -> None:
+        console.progress(f"layers: {size_text(done)} of {size_text(total)} in the store")
+
+    graph = canonical_json(graph_document(planned.resolution, planned.layers))
+    try:
+        return build(planned, store, graph, progress)
+    finally:
+        if planned.layers:
+            console.progress("")
+
+
+def show(arguments: argparse.Namespace, console: Console) -> int:
+    """Shows what is in a bundle of the store."""
+    store = open_request_store(settings_of(arguments), os.environ)
+    stored = find_bundle(store, arguments.ref)
+    console.warnings(stored.warnings)
+    manifest = stored.manifest
+    if console.json_mode:
+        console.document(
+            {
+                "bundle": stored.digest,
+                "store": store.url,
+                "manifest": json.loads(format_manifest(manifest)),
+                **manifest_document(manifest),
+                "bytes": bytes_of(store, stored),
+            }
+        )
+        return 0
+    summary = manifest_document(manifest)
+    console.data(f"bundle   {stored.digest}")
+    console.data(f"python   {summary['python']}")
+    console.data(f"path     {', '.join(manifest.path)}")
+    console.data(f"files    {summary['files']} ({size_text(summary['bytes'])})")
+    for file in manifest.files:
+        mode = "x" if file.executable else "-"
+        console.data(f"  {mode} {file.size:>9} {file.sha256[:12]} {file.path}")
+    for item in manifest.provided:
+        console.data(f"  cluster provides {item.name} {item.version or ANY}")
+    return 0
+
+
+def export(arguments: argparse.Namespace, console: Console) -> int:
+    """Prints the `runtime_env` of a bundle for plain Ray; its entrypoint goes to stderr."""
+    settings = settings_of(arguments)
+    store = open_request_store(settings, os.environ)
+    stored = find_bundle(store, arguments.ref)
+    console.warnings(stored.warnings)
+    url = store.node_url(stored.archive_key)
+    layers = [each for key in stored.layer_keys if (each := store.node_url(key)) is not None]
+    if url is None:
+        raise UsageError(
+            f"no node can read from {store.url}, so there is no runtime_env that names it",
+            hint="build into a store that nodes read, such as s3://bucket/prefix",
+        )
+    refuse_literals(settings.table("env"))
+    runtime_env = render_runtime_env(
+        stored.digest,
+        stored.boot,
+        url,
+        settings.table("env"),
+        layers=layers,
+        delivery=stored.delivery,
+        cwd=start_of(arguments),
+    )
+    entrypoint = render_entrypoint(stored.manifest, ())
+    if console.json_mode:
+        console.document({"bundle": stored.digest, "runtime_env": runtime_env, "entrypoint": entrypoint})
+        return 0
+    console.data(json.dumps(runtime_env))
+    console.note(f"entrypoint: {entrypoint}")
+    return 0
+
+
+COMMANDS: dict[str, Callable[[argparse.Namespace, Console], int]] = {
+    "build": build_target,
+    "show": show,
+    "export": export,
+}

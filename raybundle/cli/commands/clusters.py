@@ -1,0 +1,132 @@
+"""`local` and `config`: the embedded cluster, and where each setting comes from."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from typing import TYPE_CHECKING, Any
+
+from raybundle.cli.request import settings_of
+from raybundle.cluster.secrets import looks_secret
+from raybundle.config import KEYS, default_store
+from raybundle.errors import ClusterError
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable
+
+    from raybundle.cli.output.console import Console
+    from raybundle.cluster.embedded.cluster import LocalCluster
+    from raybundle.config import Value
+
+_USER = re.compile(r"://[^/\s]*@")
+"""User and password of a URL."""
+
+
+def embedded(console: Console, python: str | None) -> LocalCluster:
+    """Returns the embedded cluster, started if it is not running."""
+    from raybundle.cluster.embedded import cluster
+
+    running = cluster.status()
+    if running is not None:
+        return running
+    console.note("no cluster is configured: starting Ray on this machine (`raybundle local down` ends it)")
+    return cluster.up(python or sys.executable)
+
+
+def running_embedded() -> LocalCluster:
+    """Returns the embedded cluster.
+
+    Raises:
+        ClusterError: it is not running.
+    """
+    from raybundle.cluster.embedded import cluster
+
+    running = cluster.status()
+    if running is None:
+        raise ClusterError(
+            "no cluster: no address is configured, and the embedded cluster is not running",
+            hint="give --address, set RAYBUNDLE_ADDRESS, or `raybundle local up`",
+        )
+    return running
+
+
+def local(arguments: argparse.Namespace, console: Console) -> int:
+    """Starts, stops or shows the embedded cluster."""
+    from raybundle.cluster.embedded import cluster
+
+    match arguments.action:
+        case "up":
+            options = cluster.LocalOptions(arguments.num_cpus, arguments.object_store_memory)
+            _show(cluster.up(arguments.python or sys.executable, options), console)
+        case "down":
+            ended = cluster.down()
+            if console.json_mode:
+                console.document({"running": False, "ended": ended})
+            else:
+                console.note("ended" if ended else "was not running")
+        case _:
+            _show(cluster.status(), console)
+    return 0
+
+
+def _show(running: LocalCluster | None, console: Console) -> None:
+    if console.json_mode:
+        console.document(
+            {
+                "running": running is not None,
+                "address": None if running is None else running.address,
+                "pids": [] if running is None else list(running.pids),
+            }
+        )
+    else:
+        console.data("not running" if running is None else running.address)
+
+
+def config(arguments: argparse.Namespace, console: Console) -> int:
+    """Shows every setting, its value and where it comes from."""
+    settings = settings_of(arguments)
+    rows: dict[str, dict[str, Any]] = {}
+    for key in KEYS:
+        setting = settings.found.get(key)
+        value = None if setting is None else _shown(setting.value)
+        rows[key] = {"value": value, "source": "default" if setting is None else setting.source}
+    if rows["store"]["value"] is None:
+        rows["store"]["value"] = default_store(os.environ)
+    if console.json_mode:
+        console.document({"settings": rows})
+        return 0
+    for key, row in rows.items():
+        console.data(f"{key:<18} {_value_text(row['value']):<40} {row['source']}")
+    return 0
+
+
+def _shown(value: Value) -> Value:
+    """Returns a value without the credentials in it."""
+    if isinstance(value, str):
+        return _USER.sub("://", value)
+    if isinstance(value, dict):
+        return {name: _shown_item(name, item) for name, item in value.items()}
+    return value
+
+
+def _shown_item(name: str, item: str | bool) -> str:
+    if isinstance(item, bool):
+        return "on" if item else "off"
+    return "(hidden)" if looks_secret(name, item) else item
+
+
+def _value_text(value: Any) -> str:
+    match value:
+        case None:
+            return "-"
+        case dict():
+            return ", ".join(f"{name}={text}" for name, text in value.items())
+        case tuple():
+            return ", ".join(value)
+        case _:
+            return str(value)
+
+
+COMMANDS: dict[str, Callable[[argparse.Namespace, Console], int]] = {"local": local, "config": config}

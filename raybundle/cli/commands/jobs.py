@@ -1,0 +1,133 @@
+"""`list`, `status`, `logs`, `attach`, `stop` and `delete`: jobs of a cluster, whoever submitted them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from raybundle.cli.commands.connecting import find_client
+from raybundle.cli.exit_codes import exit_code
+from raybundle.cli.interrupts import on_interrupt
+from raybundle.cli.output.documents import job_document
+from raybundle.cli.output.log_output import log_output
+from raybundle.cli.request import limits_of
+from raybundle.cluster.follow import follow
+from raybundle.cluster.logs import LogReader
+from raybundle.cluster.outcome import job_error
+from raybundle.cluster.stopping import delete_for_good, stop_and_wait
+from raybundle.errors import ClusterError, JobLostError, RaybundleError, UsageError
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable
+
+    from raybundle.cli.output.console import Console
+
+
+def list_jobs(arguments: argparse.Namespace, console: Console) -> int:
+    """Lists the jobs of the cluster, the oldest first."""
+    client = find_client(arguments, console)
+    jobs = client.list()
+    if console.json_mode:
+        console.document({"address": client.address, "jobs": [job_document(job) for job in jobs]})
+    for job in [] if console.json_mode else jobs:
+        console.data(f"{job.submission_id:<32} {job.status:<10} {job.metadata.get('raybundle', '')[:19]}")
+    return 0
+
+
+def status(arguments: argparse.Namespace, console: Console) -> int:
+    """Shows a job; 1 says that the cluster does not know it, as scripts around `ray job status` expect."""
+    try:
+        info = find_client(arguments, console).info(arguments.id)
+    except JobLostError as error:
+        console.error(error)
+        return RaybundleError.exit_code
+    if console.json_mode:
+        console.document(job_document(info))
+        return 0
+    console.data(info.status)
+    if info.message:
+        console.note(info.message)
+    return 0
+
+
+def logs(arguments: argparse.Namespace, console: Console) -> int:
+    """Prints the log of a job, with `--follow` until it ends; how it ended is no matter of `logs`."""
+    client = find_client(arguments, console)
+    info = client.info(arguments.id)
+    if console.json_mode and not arguments.follow:
+        if arguments.log_file is not None or arguments.timestamps:
+            raise UsageError("--log-file and --timestamps: with --json, `logs` shows the log in its document")
+        pieces: list[bytes] = []
+        fault = LogReader(client, arguments.id, pieces.append, arguments.tail).finish(info)
+        if fault is not None:
+            raise fault
+        text = b"".join(pieces).decode("utf-8", "replace")
+        console.document({"submission_id": arguments.id, "logs": text})
+        return 0
+    with log_output(arguments, console) as write:
+        if arguments.follow:
+            fault = follow(client, arguments.id, write, last_lines=arguments.tail).lost_log
+        else:
+            fault = LogReader(client, arguments.id, write, arguments.tail).finish(info)
+    if fault is not None:
+        raise fault
+    if console.json_mode:
+        console.document(job_document(client.info(arguments.id)))
+    return 0
+
+
+def attach(arguments: argparse.Namespace, console: Console) -> int:
+    """Follows any job of the cluster to its end, and returns how it ended."""
+    client = find_client(arguments, console)
+    with (
+        log_output(arguments, console) as write,
+        on_interrupt(client, arguments.id, arguments.on_interrupt, console),
+    ):
+        followed = follow(client, arguments.id, write, limits=limits_of(arguments), last_lines=arguments.tail)
+    if followed.lost_log is not None:
+        console.warn(f"the log cannot be read to its end: {followed.lost_log}")
+    error = followed.late or job_error(followed.info, followed.log_end)
+    if error is not None:
+        console.error(error)
+    code = exit_code(followed.info, error, own=arguments.exit_code == "job")
+    if console.json_mode:
+        why = None if error is None else str(error)
+        console.document({**job_document(followed.info), "exit_code": code, "error": why})
+    return code
+
+
+def stop(arguments: argparse.Namespace, console: Console) -> int:
+    """Stops a job and waits until its status is final."""
+    client = find_client(arguments, console)
+    final = client.info(arguments.id)
+    if arguments.no_wait:
+        client.stop(arguments.id)
+    elif not final.ended:
+        final = stop_and_wait(client, arguments.id)
+        if not final.ended:
+            raise ClusterError(f"job {arguments.id} was asked to stop and is {final.status}")
+    if console.json_mode:
+        console.document({"submission_id": arguments.id, "status": final.status})
+    else:
+        console.data(final.status)
+    return 0
+
+
+def delete(arguments: argparse.Namespace, console: Console) -> int:
+    """Removes a job that has ended from the cluster's records."""
+    delete_for_good(find_client(arguments, console), arguments.id)
+    if console.json_mode:
+        console.document({"submission_id": arguments.id, "deleted": True})
+    else:
+        console.note(f"Job '{arguments.id}' deleted successfully")
+    return 0
+
+
+COMMANDS: dict[str, Callable[[argparse.Namespace, Console], int]] = {
+    "list": list_jobs,
+    "status": status,
+    "logs": logs,
+    "attach": attach,
+    "stop": stop,
+    "delete": delete,
+}

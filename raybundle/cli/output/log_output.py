@@ -1,0 +1,87 @@
+"""Where a job's log goes besides the terminal, and what is put before its lines."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from raybundle.errors import UsageError
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable, Iterator
+
+    from raybundle.cli.output.console import Console
+
+    Write = Callable[[bytes], None]
+
+
+@contextmanager
+def log_output(arguments: argparse.Namespace, console: Console) -> Iterator[Write]:
+    """Gives what takes a job's log: to stdout, with `--log-file` to a file as well, byte for byte.
+
+    Raises:
+        UsageError: the file cannot be written.
+    """
+    show = with_timestamps(console.log) if arguments.timestamps else console.log
+    if arguments.log_file is None:
+        yield show
+        return
+    try:
+        file = Path(arguments.log_file).open("wb")  # noqa: SIM115 - closed below
+    except OSError as error:
+        raise UsageError(f"cannot write --log-file {arguments.log_file}: {error.strerror}") from error
+    copy = _Copy(file, console)
+
+    def write(piece: bytes) -> None:
+        show(piece)
+        copy.write(piece)
+
+    try:
+        yield write
+    finally:
+        copy.close()
+
+
+class _Copy:
+    """A file that gets the log until it cannot take more; the job is followed all the same."""
+
+    def __init__(self, file: BinaryIO, console: Console) -> None:
+        self._file = file
+        self._console = console
+        self._broken = False
+
+    def write(self, piece: bytes) -> None:
+        if not self._broken:
+            self._try(lambda: self._file.write(piece))
+            self._try(self._file.flush)
+
+    def close(self) -> None:
+        self._try(self._file.close)
+
+    def _try(self, action: Callable[[], object]) -> None:
+        try:
+            action()
+        except OSError as error:
+            if not self._broken:
+                self._console.note(f"warning: the log in {self._file.name} is cut: {error.strerror}")
+            self._broken = True
+
+
+def with_timestamps(write: Write) -> Write:
+    """Returns what writes the time of arrival, in UTC, before each line."""
+    at_start = True
+
+    def stamped(piece: bytes) -> None:
+        nonlocal at_start
+        if not piece:
+            return
+        now = f"{datetime.now(timezone.utc).isoformat(timespec='milliseconds')[:-6]}Z ".encode()
+        ended = piece.endswith(b"\n")
+        text = piece[: len(piece) - ended].replace(b"\n", b"\n" + now) + b"\n" * ended
+        write((now if at_start else b"") + text)
+        at_start = ended
+
+    return stamped

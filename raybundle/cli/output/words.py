@@ -1,0 +1,57 @@
+"""Puts targets, sizes and counts into words."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from raybundle.exhaustive import assert_never
+from raybundle.model import (
+    ConsoleScriptTarget,
+    DirectoryTarget,
+    ModuleTarget,
+    NotebookTarget,
+    ScriptTarget,
+)
+
+if TYPE_CHECKING:
+    from raybundle.model import Resolution, Target
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from raybundle.model import Resolution
+
+
+def target_text(target: Target) -> str:
+    """Returns a target as the user would write it."""
+    match target:
+        case ScriptTarget(path=path) | DirectoryTarget(path=path) | NotebookTarget(path=path):
+            words = [str(path)]
+        case ModuleTarget(name=module):
+            words = ["-m", module]
+        case ConsoleScriptTarget(name=name):
+            words = [name]
+        case other:
+            return assert_never(other)
+    return " ".join([*target.options, *words])
+
+
+def shown(file: Path, resolution: Resolution) -> str:
+    """Returns a file relative to the project, where it is in it."""
+    return str(file.relative_to(resolution.project) if file.is_relative_to(resolution.project) else file)
+
+
+def counted(number: int, noun: str, nouns: str | None = None) -> str:
+    """Returns a number of things in words."""
+    return f"{number} {noun}" if number == 1 else f"{number:,} {nouns or noun + 's'}"
+
+
+def size_text(size: int) -> str:
+    """Returns a number of bytes for people."""
+    amount = float(size)
+    for unit in ("B", "KiB", "MiB"):
+        if amount < 1024:  # noqa: PLR2004 - a KiB
+            return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
+        amount /= 1024
+    return f"{amount:.1f} GiB"

@@ -1,0 +1,398 @@
+"""The embedded single-machine cluster: starts Ray detached, remembers it, ends exactly what it started."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import json
+import os
+import random
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from raybundle.cluster.access import make_access
+from raybundle.cluster.embedded.processes import Process, end_family, find_family, find_process
+from raybundle.directories import user_directory
+from raybundle.errors import ClusterError
+from raybundle.resolve.interpreter.describe import MINOR
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+START_TIMEOUT = 60.0
+"""Seconds until jobs can start; 13 to 16 on two cores that others use too."""
+
+POLL_INTERVAL = 0.05
+"""Seconds between two looks whether it is ready."""
+
+HEALTH_TIMEOUT = 5.0
+"""Seconds that a cluster with living processes gets to answer, more than a busy dashboard needs."""
+
+LOG_TAIL = 15
+"""Lines of Ray's output that an error shows."""
+
+LONGEST_TEMP = 22
+"""Bytes of a temp directory's parent that leave room for Ray's socket paths (107 bytes, unix(7))."""
+
+PORTS = range(20_000, 32_000)
+"""Below the ports that Linux gives to outgoing connections, so that none is taken between choice and use."""
+
+PORT_ARGUMENTS = ("--port", "--dashboard-port", "--dashboard-agent-listen-port", "--ray-client-server-port")
+"""The ports that Ray fixes by default, so that two clusters would clash; it finds the others itself."""
+
+RAY_ENVIRONMENT = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+"""The second keeps Ray on loopback on Linux too: without it `--node-ip-address 127.0.0.1` is turned into the
+machine's address and Ray listens to the network (`get_node_ip_address` in ray/_private/services.py)."""
+
+PROBE = """
+import importlib.metadata, importlib.util, json, sys
+import aiohttp, ray._version
+print(json.dumps([sys.executable, sys.prefix, ray._version.version, "%d.%d" % sys.version_info[:2]]))
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class LocalOptions:
+    """What the cluster offers; None leaves it to Ray."""
+
+    num_cpus: int | None = None
+    object_store_memory: int | None = None
+    """Bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class LocalCluster:
+    """The embedded cluster, as recorded when it came up."""
+
+    address: str
+    """`http://127.0.0.1:PORT`, its Jobs API."""
+    python: str
+    """The interpreter that runs it."""
+    ray_version: str
+    temp_dir: str
+    processes: tuple[Process, ...]
+    """The leader of its session first."""
+
+    @property
+    def pids(self) -> tuple[int, ...]:
+        """The processes that were there when the cluster came up, the leader first."""
+        return tuple(process.pid for process in self.processes)
+
+
+@dataclass(frozen=True, slots=True)
+class RayInterpreter:
+    """An interpreter that can start Ray, as it describes itself."""
+
+    executable: Path
+    prefix: Path
+    ray_version: str
+    minor: str
+    """Of Python, such as `3.12`."""
+
+
+def up(python: str, options: LocalOptions | None = None) -> LocalCluster:
+    """Returns the running cluster, or starts one; of many parallel callers one starts it.
+
+    A running cluster is kept whatever interpreter and options it was started with: jobs may run on it.
+
+    Args:
+        python: path of an interpreter, or a version such as `3.12`.
+        options: what it offers.
+
+    Raises:
+        ClusterError: Ray is not there or does not come up.
+    """
+    if running := status():
+        return running
+    with _locked():
+        if running := status():
+            return running
+        _remove()
+        try:
+            return _start(_find_ray(python), options or LocalOptions())
+        except BaseException:
+            _remove()
+            raise
+
+
+def interpreter(python: str) -> str:
+    """Returns the interpreter of the embedded cluster: the running one's, else that which `up` would take.
+
+    Raises:
+        ClusterError: neither `python` nor ours has Ray.
+    """
+    cluster = _read()
+    if cluster is not None and find_process(cluster.processes[0].pid) == cluster.processes[0]:
+        return cluster.python
+    return str(_find_ray(python).executable)
+
+
+def down() -> bool:
+    """Ends the processes that `up` started and removes their files; false when none ran."""
+    with _locked():
+        return _remove()
+
+
+def status() -> LocalCluster | None:
+    """Returns the recorded cluster if its leader lives and its API answers."""
+    cluster = _read()
+    if cluster is None or find_process(cluster.processes[0].pid) != cluster.processes[0]:
+        return None
+    return cluster if _answers(cluster.address) else None
+
+
+# State
+
+
+def state_directory() -> Path:
+    """Returns where the cluster is recorded and logs; made on demand, private."""
+    base = user_directory(os.environ, "XDG_STATE_HOME", ".local/state")
+    directory = Path(os.environ.get("RAYBUNDLE_LOCAL_STATE") or base / "raybundle" / "local")
+    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return directory
+
+
+@contextlib.contextmanager
+def _locked() -> Iterator[None]:
+    """One change at a time; the kernel lets go when the holder dies."""
+    with (state_directory() / "lock").open("w", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _record() -> Path:
+    return state_directory() / "cluster.json"
+
+
+def _log() -> Path:
+    return state_directory() / "ray.log"
+
+
+def _read() -> LocalCluster | None:
+    try:
+        data = json.loads(_record().read_text(encoding="utf-8"))
+        processes = tuple(Process(**process) for process in data.pop("processes"))
+        return LocalCluster(**data, processes=processes)
+    except (FileNotFoundError, ValueError, TypeError, KeyError):
+        return None
+
+
+def _write(cluster: LocalCluster) -> None:
+    young = _record().with_suffix(".new")
+    young.write_text(json.dumps(asdict(cluster)), encoding="utf-8")
+    young.replace(_record())
+
+
+def _remove() -> bool:
+    """Ends and forgets the recorded cluster, whatever is left of it."""
+    cluster = _read()
+    if cluster is None:
+        return False
+    ended = end_family(cluster.processes)
+    shutil.rmtree(cluster.temp_dir, ignore_errors=True)
+    _record().unlink()
+    return ended > 0
+
+
+# Start
+
+
+def _find_ray(python: str) -> RayInterpreter:
+    """Returns the interpreter if it has Ray, else our own: `raybundle[ray]` brings one to any project."""
+    if MINOR.fullmatch(python):
+        return _find_version(python)
+    try:
+        return _ask(python)
+    except ClusterError:
+        with contextlib.suppress(ClusterError):
+            return _ask(sys.executable)
+        raise
+
+
+def _find_version(version: str) -> RayInterpreter:
+    """Returns the first that has Ray: the active environment's, that of `.venv`, our own, the one on PATH."""
+    active, own = os.environ.get("VIRTUAL_ENV"), str(Path.cwd() / ".venv/bin/python")
+    candidates = (active and f"{active}/bin/python", own, sys.executable, shutil.which(f"python{version}"))
+    for candidate in filter(None, candidates):
+        with contextlib.suppress(ClusterError):
+            found = _ask(candidate)
+            if found.minor == version:
+                return found
+    raise ClusterError(
+        f"no Python {version} with Ray is here for the embedded cluster",
+        hint=f"install 'raybundle[ray]' for a `python{version}` on PATH, or name a cluster with --address",
+    )
+
+
+def _ask(python: str) -> RayInterpreter:
+    """Asks the interpreter for itself and its Ray, in 0.1 s: `import ray` itself would cost one."""
+    try:
+        done = subprocess.run(
+            [python, "-c", PROBE], env=_environment(Path(python)), capture_output=True, text=True, check=False
+        )
+    except OSError as error:
+        raise ClusterError(f"cannot run the interpreter `{python}`: {error.strerror}") from error
+    if done.returncode != 0:
+        reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
+        raise ClusterError(
+            f"`{python}` cannot start the embedded cluster: {reason}",
+            hint="pip install 'raybundle[ray]' for this interpreter, or name a cluster with --address",
+        )
+    executable, prefix, version, minor = json.loads(done.stdout)
+    return RayInterpreter(Path(executable), Path(prefix), version, minor)
+
+
+def _start(interpreter: RayInterpreter, options: LocalOptions) -> LocalCluster:
+    temp_dir = _make_temp_dir()
+    ports = choose_ports(len(PORT_ARGUMENTS))
+    executable = _without_spaces(interpreter, temp_dir)
+    command = [str(executable), "-m", "ray.scripts.scripts", "start", *_arguments(temp_dir, ports, options)]
+    with _held_back(command, executable, temp_dir) as child:
+        leader = find_process(child.pid)
+        if leader is None:
+            raise ClusterError("the embedded cluster ended before it started")
+        address = f"http://127.0.0.1:{ports[1]}"
+        python = str(interpreter.executable)
+        cluster = LocalCluster(address, python, interpreter.ray_version, str(temp_dir), (leader,))
+        _write(cluster)
+    _wait_until_ready(cluster, child)
+    others = sorted(find_family([leader]) - {leader}, key=lambda process: process.pid)
+    cluster = replace(cluster, processes=(leader, *others))
+    _write(cluster)
+    return cluster
+
+
+def _make_temp_dir() -> Path:
+    """Makes a private directory; Ray opens its own, one below, to every user of the machine (mode 0777)."""
+    system = tempfile.gettempdir()
+    parent = system if len(os.fsencode(system)) <= LONGEST_TEMP else "/tmp"  # noqa: S108 - the short one
+    return Path(tempfile.mkdtemp(prefix="rb-", dir=parent))
+
+
+def _without_spaces(interpreter: RayInterpreter, temp_dir: Path) -> Path:
+    """Returns the interpreter by a path without spaces: Ray 2.60's LD_PRELOAD and `bash -c` split there."""
+    executable, prefix = interpreter.executable, interpreter.prefix
+    if not any(character.isspace() for character in str(prefix)) or prefix not in executable.parents:
+        return executable
+    link = temp_dir / "env"
+    link.symlink_to(prefix, target_is_directory=True)
+    return link / executable.relative_to(prefix)
+
+
+def choose_ports(count: int) -> list[int]:
+    """Returns ports on which nothing listens; all are held until all are found."""
+    with contextlib.ExitStack() as held:
+        ports: list[int] = []
+        for port in random.sample(PORTS, len(PORTS)):
+            listener = held.enter_context(socket.socket())
+            try:
+                listener.bind(("127.0.0.1", port))
+            except OSError as error:
+                if error.errno != errno.EADDRINUSE:
+                    raise
+                continue
+            ports.append(port)
+            if len(ports) == count:
+                return ports
+    raise ClusterError(f"no {count} free ports in {PORTS.start}-{PORTS.stop - 1}")
+
+
+def _arguments(temp_dir: Path, ports: list[int], options: LocalOptions) -> list[str]:
+    arguments = [
+        "--head",
+        "--block",
+        "--disable-usage-stats",
+        "--no-monitor",
+        f"--temp-dir={temp_dir / 'ray'}",
+    ]
+    arguments += ["--node-ip-address=127.0.0.1", "--dashboard-host=127.0.0.1"]
+    arguments += [f"{name}={port}" for name, port in zip(PORT_ARGUMENTS, ports, strict=True)]
+    if options.num_cpus is not None:
+        arguments.append(f"--num-cpus={options.num_cpus}")
+    if options.object_store_memory is not None:
+        arguments.append(f"--object-store-memory={options.object_store_memory}")
+    return arguments
+
+
+def _environment(python: Path) -> dict[str, str]:
+    """Ours without what would lead Ray or the jobs' Python elsewhere; a job's `python` is Ray's."""
+    foreign = ("RAY_ADDRESS", "RAY_API_SERVER_ADDRESS", "PYTHONPATH", "PYTHONHOME")
+    kept: Mapping[str, str] = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in foreign and not name.startswith(("RAYBUNDLE_", "RAY_JOB_"))
+    }
+    path = os.pathsep.join([str(python.parent), kept.get("PATH", os.defpath)])
+    return {**kept, "PATH": path, **RAY_ENVIRONMENT}
+
+
+@contextlib.contextmanager
+def _held_back(command: list[str], python: Path, cwd: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Starts a command in its own session; it waits for the block's end and never runs if we die in it."""
+    gate = ["sh", "-c", 'read go && exec "$@" </dev/null', "sh"]
+    with _log().open("wb") as log:
+        child = subprocess.Popen(
+            [*gate, *command],
+            env=_environment(python),
+            cwd=cwd,
+            stdin=subprocess.PIPE,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    with child.stdin or contextlib.nullcontext() as gate_pipe:
+        yield child
+        if gate_pipe:
+            gate_pipe.write(b"go\n")
+
+
+def _wait_until_ready(cluster: LocalCluster, child: subprocess.Popen[bytes]) -> None:
+    """Waits for the node itself: the API answers seconds before it, and also where it never comes up."""
+    deadline = time.monotonic() + START_TIMEOUT
+    while not _has_node(cluster.address):
+        if child.poll() is not None:
+            raise ClusterError(f"the embedded cluster ended while it started:\n{_log_tail()}")
+        if time.monotonic() > deadline:
+            raise ClusterError(f"the embedded cluster is silent after {START_TIMEOUT:.0f} s:\n{_log_tail()}")
+        time.sleep(POLL_INTERVAL)
+    child.returncode = 0  # it outlives us: nobody waits for it, and Popen shall not complain
+
+
+def _log_tail() -> str:
+    lines = _log().read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    return "\n".join(lines[-LOG_TAIL:])
+
+
+def _answers(address: str) -> bool:
+    return _get(address, "/api/version") is not None
+
+
+def _has_node(address: str) -> bool:
+    nodes = _get(address, "/nodes?view=summary") or {}
+    return any(node["raylet"].get("state") == "ALIVE" for node in nodes.get("data", {}).get("summary", ()))
+
+
+def _get(address: str, path: str) -> Any:
+    """Returns the JSON that the dashboard answers; None while it does not."""
+    from http.client import HTTPConnection, HTTPException  # noqa: PLC0415 - 10 ms that only this needs
+
+    connection = HTTPConnection(address.removeprefix("http://"), timeout=HEALTH_TIMEOUT)
+    try:
+        # Ray before 2.52 answers a request without an agent with HTTP 500; 2.60 asks for a token where it
+        # finds one in our home.
+        headers = {"User-Agent": "raybundle", **make_access(address, os.environ).headers}
+        connection.request("GET", path, headers=headers)
+        response = connection.getresponse()
+        return json.load(response) if response.status == 200 else None  # noqa: PLR2004
+    except (OSError, HTTPException, ValueError):
+        return None
+    finally:
+        connection.close()

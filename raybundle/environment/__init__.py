@@ -1,1 +1,0 @@
-"""The environment of the nodes where it is not the one at hand: its tag, its distributions, and locks."""

@@ -1,0 +1,301 @@
+"""Explains why a module is not in: decides on what was gathered which reason is the nearest."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from difflib import get_close_matches
+from itertools import takewhile
+from typing import TYPE_CHECKING, Literal
+
+from raybundle.resolve.find.finder import FirstParty, Missing, Namespace, StandardLibrary, ThirdParty
+from raybundle.resolve.missing.absent import hint_of_absent
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from raybundle.explain.mentions import Mention
+    from raybundle.model import Edge, Resolution, Unknown
+    from raybundle.model import Missing as MissingImport
+    from raybundle.resolve.find.finder import Found
+
+Why = Literal[
+    "missing",
+    "rule-off",
+    "ignored",
+    "type-checking",
+    "condition",
+    "optional",
+    "absent",
+    "unknown-name",
+    "string",
+    "not-imported",
+    "third-party",
+    "standard-library",
+    "shadowed",
+    "not-on-path",
+    "misspelt",
+    "excluded",
+    "left-out",
+    "no-package",
+    "nowhere",
+]
+
+NEAREST = 3
+"""Places and names that are shown of each sort."""
+
+_SIMILAR = 0.7
+"""Of `difflib.SequenceMatcher.ratio`, between names that may have been mistaken for each other."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What was looked up about a module that is not in."""
+
+    found: Found
+    """What Python would find."""
+    mentions: tuple[Mention, ...] = ()
+    """Where reached files name it, those first that say most."""
+    with_all_rules: tuple[Edge, ...] = ()
+    """The chain to it if no rule were switched off."""
+    hidden: tuple[tuple[Path, str], ...] = ()
+    """Files further on the path that would be it, and what Python takes before them."""
+    elsewhere: tuple[tuple[str, Path], ...] = ()
+    """Files in the project that would be it under another root: the root, relative to the project."""
+    siblings: tuple[str, ...] = ()
+    """Names that do exist where it was looked for."""
+    owner: tuple[str, str] | None = None
+    """Name and version of the installed distribution that it belongs to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Absence:
+    """Why something is not in."""
+
+    why: Why
+    reason: str
+    hint: str | None = None
+    similar: tuple[str, ...] = ()
+    """Names that may have been meant, the likeliest first."""
+
+
+def absence(resolution: Resolution, name: str, evidence: Evidence) -> Absence:
+    """Return the nearest reason why the module `name` is not in."""
+    similar = similar_names(name, resolution, evidence.siblings)
+    failed = _imported(resolution.missing, name)
+    tried = _imported(resolution.not_found, name)
+    left_out = next((each for each in evidence.mentions if each.how != "string"), None)
+    if failed:
+        reason = f"`{name}` is imported at {_places(failed)} but was found nowhere on the path"
+        return Absence("missing", reason, _how_to_find(name, resolution, evidence, similar), similar)
+    if evidence.with_all_rules:
+        return _switched_off(name, evidence.with_all_rules)
+    if left_out:
+        return _left_out(name, left_out)
+    if tried:
+        reason = f"`{name}` is imported at {_places(tried)}, optionally, and was found nowhere on the path"
+        return Absence("optional", reason, _how_to_find(name, resolution, evidence, similar), similar)
+    return _may_never_run(name, resolution, similar) or _not_imported(name, resolution, evidence, similar)
+
+
+def _may_never_run(name: str, resolution: Resolution, similar: tuple[str, ...]) -> Absence | None:
+    """Return the reason for what only imports ask for that loading the driver does not run."""
+    group = next((each for each in resolution.absent if f"{name}.".startswith(f"{each.name}.")), None)
+    if group is None:
+        return None
+    places = " > ".join(f"{file}:{line}" for file, line in zip(group.files, group.lines, strict=True))
+    reason = f"`{group.name}` was found nowhere on the path; what imports it may never run: {places}"
+    return Absence("absent", reason, hint_of_absent([group.name]), similar)
+
+
+def _not_imported(name: str, resolution: Resolution, evidence: Evidence, similar: tuple[str, ...]) -> Absence:
+    match evidence.found:
+        case StandardLibrary():
+            if evidence.hidden:
+                return _hidden(name, evidence.hidden[0])
+            return Absence("standard-library", f"`{name}` belongs to the standard library: it never travels")
+        case FirstParty(file=file):
+            return _not_reached(name, file, resolution, evidence)
+        case Namespace(portions=portions):
+            return _not_reached(name, portions[0][1], resolution, evidence)
+        case ThirdParty(file=file):
+            return _unless_guessed(_not_taken(name, file, resolution, evidence), name, resolution)
+        case Missing():
+            return _not_found(name, resolution, evidence, similar)
+
+
+def _not_taken(name: str, file: str, resolution: Resolution, evidence: Evidence) -> Absence:
+    """Say of which distribution a module is that stays behind, who could use it, and how it comes along."""
+    if evidence.owner is None:
+        reason = f"`{name}` is third-party ({file}), and nothing that the driver reaches imports it"
+        return Absence("third-party", reason)
+    distribution, version = evidence.owner
+    user = next((each.required_by for each in resolution.optional if each.name == distribution), "")
+    reason = (
+        f"`{name}` is of {distribution} {version}, which is installed and not taken: nothing that the driver "
+        "reaches imports it" + (f", though {user} could use it" if user else "")
+    )
+    return Absence("third-party", reason, f"name `{distribution}` in `include` if the job needs it")
+
+
+def _imported(imports: Iterable[MissingImport], name: str) -> list[MissingImport]:
+    return [each for each in imports if each.name == name or each.name.startswith(f"{name}.")]
+
+
+def _places(places: Iterable[MissingImport | Mention]) -> str:
+    known = list(dict.fromkeys(f"{each.file}:{each.line}" for each in places))
+    more = f" and {len(known) - NEAREST} more places" if len(known) > NEAREST else ""
+    return ", ".join(known[:NEAREST]) + more
+
+
+def _how_to_find(name: str, resolution: Resolution, evidence: Evidence, similar: tuple[str, ...]) -> str:
+    if evidence.elsewhere:
+        return _declare_root(evidence)
+    if similar:
+        return f"did you mean `{similar[0]}`?"
+    return (
+        f"if it is third-party, its distribution is not installed in the environment of "
+        f"{resolution.interpreter.executable}; if it is yours, add the folder that holds "
+        f"`{name.partition('.')[0]}` to `roots` in [tool.raybundle]"
+    )
+
+
+def _declare_root(evidence: Evidence) -> str:
+    roots = list(dict.fromkeys(f'"{root}"' for root, _ in evidence.elsewhere))
+    return f"declare `roots = [{roots[0]}]` in [tool.raybundle]" + (
+        f", or one of {', '.join(roots[1:])}" if roots[1:] else ""
+    )
+
+
+def _switched_off(name: str, chain: tuple[Edge, ...]) -> Absence:
+    guess = next((edge for edge in reversed(chain) if edge.rule != "import"), chain[-1])
+    reason = (
+        f"{guess.file}:{guess.line} would take `{guess.imported}` by the rule `{guess.rule}`, which `rules` "
+        f"in [tool.raybundle] switches off"
+    )
+    if guess.imported != name:
+        reason += f"; that leads to `{name}`"
+    return Absence("rule-off", reason, "switch the rule on, or name the file in `include`")
+
+
+def _left_out(name: str, mention: Mention) -> Absence:
+    place = f"{mention.file}:{mention.line}"
+    declare = "if the job needs it when it runs, import it outside of the test, or name its file in `include`"
+    match mention.how:
+        case "ignored":
+            reason = f"`{name}` is named at {place}, where `# raybundle: ignore` switches it off"
+            return Absence("ignored", reason, "remove the comment if the job needs it")
+        case "type-checking":
+            reason = f"`{name}` is imported under `TYPE_CHECKING` only, at {place}: never when the job runs"
+            return Absence("type-checking", reason, declare)
+        case _:
+            reason = (
+                f"`{name}` is imported at {place} under `{mention.text}`, which does not hold on the target"
+            )
+            return Absence("condition", reason, declare)
+
+
+def _not_reached(name: str, file: str, resolution: Resolution, evidence: Evidence) -> Absence:
+    nearest = _nearest_package(name, resolution)
+    reason = (
+        f"`{nearest}` is in, but nothing that the driver reaches imports `{name}` ({file})"
+        if nearest
+        else f"nothing that the driver reaches imports `{name}` ({file})"
+    )
+    found = _unless_guessed(Absence("not-imported", reason), name, resolution)
+    if found.why == "not-imported" and evidence.mentions:
+        places = _places(evidence.mentions)
+        reason += f"; only a string at {places} names it, which is not taken for an import"
+        return Absence("string", reason, f"if it is one, name {file} in `include`, or trace")
+    return found
+
+
+def _nearest_package(name: str, resolution: Resolution) -> str:
+    names = {module.name for module in resolution.modules}
+    while name and name not in names:
+        name = name.rpartition(".")[0]
+    return name
+
+
+def _unless_guessed(otherwise: Absence, name: str, resolution: Resolution) -> Absence:
+    """Return the import whose name is computed and could be this one, if there is any; else `otherwise`."""
+    could = sorted(
+        (each for each in resolution.unknown if _could_mean(each, name)),
+        key=lambda each: (-len(each.pattern.replace("*", "")), str(each.file), each.line),
+    )
+    if could:
+        shown = "; ".join(f"`{each.text}` at {each.file}:{each.line}" for each in could[:NEAREST])
+        more = f" and {len(could) - NEAREST} more places" if len(could) > NEAREST else ""
+        reason = f"{otherwise.reason}; only {shown}{more} could mean it"
+        return Absence("unknown-name", reason, "if it does, name its file in `include`, or trace")
+    if resolution.unknown:
+        nearest = sorted(resolution.unknown, key=lambda each: _distance(each.importer, name))[:NEAREST]
+        shown = ", ".join(f"{each.file}:{each.line}" for each in nearest)
+        many = len(resolution.unknown)
+        what = "1 place imports" if many == 1 else f"{many} places import"
+        computed = (
+            f"{what} what only the running job knows (nearest: {shown}): if that is it, name its file in "
+            f"`include`, or trace"
+        )
+        hint = f"{otherwise.hint}; {computed}" if otherwise.hint else computed
+        return Absence(otherwise.why, otherwise.reason, hint)
+    return otherwise
+
+
+def _could_mean(unknown: Unknown, name: str) -> bool:
+    """Whether the known parts of a computed name fit; of a name with none that is no reason."""
+    if not unknown.pattern.strip("*."):
+        return False
+    parts = map(re.escape, unknown.pattern.split("*"))
+    return re.fullmatch(".*".join(parts), name) is not None
+
+
+def _distance(importer: str, name: str) -> tuple[int, str]:
+    """Return a key that puts modules of the nearest package first."""
+    pairs = zip(importer.split("."), name.split("."), strict=False)
+    same = len(list(takewhile(lambda pair: pair[0] == pair[1], pairs)))
+    return (-same, importer)
+
+
+def _not_found(name: str, resolution: Resolution, evidence: Evidence, similar: tuple[str, ...]) -> Absence:
+    if evidence.hidden:
+        return _hidden(name, evidence.hidden[0])
+    if evidence.elsewhere:
+        root, file = evidence.elsewhere[0]
+        reason = f"`{name}` is not on the path; {file} would be it if `{root}` were a root"
+        return Absence("not-on-path", reason, _declare_root(evidence), similar)
+    if similar:
+        reason = f"there is no `{name}` on the path or in the project"
+        return Absence("misspelt", reason, f"did you mean {_or(similar)}?", similar)
+    reason = (
+        f"there is no `{name}` on the path or in the project, and nothing that the driver reaches imports it"
+    )
+    hint = f"a third-party one would have to be installed for {resolution.interpreter.executable}"
+    return _unless_guessed(Absence("nowhere", reason, hint), name, resolution)
+
+
+def _hidden(name: str, hidden: tuple[Path, str]) -> Absence:
+    file, taken = hidden
+    reason = f"`{name}` would be {file}, but {taken} comes first on the path and hides it"
+    return Absence("shadowed", reason, "rename one of them, or change the order of `roots`")
+
+
+def _or(names: tuple[str, ...]) -> str:
+    return " or ".join(f"`{name}`" for name in names)
+
+
+def similar_names(name: str, resolution: Resolution, siblings: Iterable[str]) -> tuple[str, ...]:
+    """Return names that exist and may have been meant, the likeliest first."""
+    inside = sorted(module.name for module in resolution.modules)
+    known = sorted({*inside, *siblings, *(item.name for item in resolution.distributions)} - {name})
+    ends = [each for each in known if _ends_with(each, name) or ("." in each and _ends_with(name, each))]
+    folded = [each for each in known if each.lower() == name.lower()]
+    close = get_close_matches(
+        name, [each for each in known if "." in each or "." not in name], NEAREST, _SIMILAR
+    )
+    return tuple(dict.fromkeys([*folded, *ends, *close]))[:NEAREST]
+
+
+def _ends_with(name: str, end: str) -> bool:
+    return name.endswith(f".{end}")

@@ -1,0 +1,203 @@
+"""Explains why a module is in: the imports that lead from the driver to it."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from heapq import heappop, heappush
+from itertools import count
+from typing import TYPE_CHECKING
+
+from raybundle.explain.dominators import immediate_dominators, passed_by_all
+from raybundle.model import FOUND_BY, ModuleName, ModuleTarget
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator, Mapping
+
+    from raybundle.model import Edge, Resolution
+
+    Chain = tuple[Edge, ...]
+    _Graph = Mapping[str, list[Edge]]
+
+COUNTED = 1000
+"""Chains that are counted; in a large project there may be more of them than atoms."""
+
+_STEPS = 200_000
+"""Imports that the search for chains follows before it gives up: about a second."""
+
+_END = ""
+"""Stands behind the modules that are asked for, so that there is one."""
+
+_SUREST = {rule: position for position, rule in enumerate(FOUND_BY)}
+
+
+@dataclass(frozen=True, slots=True)
+class Ways:
+    """Every way from the driver to what was asked for."""
+
+    chains: tuple[Chain, ...]
+    """Without a module twice, the shortest first; of equal imports between two modules the surest."""
+    complete: bool
+    """There are no more chains than these."""
+    edges: tuple[Edge, ...]
+    """The imports on the way: the driver reaches each, and what was asked for is reached from it."""
+    importers: tuple[Edge, ...]
+    """Of `edges`, those that end where was asked for."""
+    gates: tuple[ModuleName, ...]
+    """The modules that every chain passes, in its order, without its ends."""
+
+
+def driver_of(resolution: Resolution) -> ModuleName:
+    """Return the name under which the driver stands in the graph."""
+    if any(module.name == "__main__" for module in resolution.modules):
+        return ModuleName("__main__")
+    if not isinstance(resolution.target, ModuleTarget):
+        return ModuleName("__main__")
+    name = resolution.target.name
+    package = ModuleName(f"{name}.__main__")
+    return package if any(module.name == package for module in resolution.modules) else name
+
+
+def shortest_chain(resolution: Resolution, name: str) -> Chain:
+    """Return the fewest imports that lead from the driver to `name`; empty if none do."""
+    return shortest_chain_to(resolution, {name})
+
+
+def shortest_chain_to(resolution: Resolution, names: Collection[str]) -> Chain:
+    """Return the fewest imports that lead from the driver to one of `names`; empty if none do."""
+    driver = driver_of(resolution)
+    outgoing = _by_importer(resolution.edges)
+    reached_by: dict[str, Edge | None] = {driver: None}
+    queue = deque[str]([driver])
+    while queue:
+        importer = queue.popleft()
+        if importer in names:
+            return _traced_back(importer, reached_by)
+        for edge in outgoing.get(importer, ()):
+            if edge.imported not in reached_by:
+                reached_by[edge.imported] = edge
+                queue.append(edge.imported)
+    return ()
+
+
+def _traced_back(name: str, reached_by: Mapping[str, Edge | None]) -> Chain:
+    chain = []
+    while edge := reached_by[name]:
+        chain.append(edge)
+        name = edge.importer
+    return tuple(reversed(chain))
+
+
+def _by_importer(edges: Iterable[Edge]) -> dict[str, list[Edge]]:
+    """Return the edges that leave each module, the surest first."""
+    outgoing: dict[str, list[Edge]] = {}
+    for edge in edges:
+        outgoing.setdefault(edge.importer, []).append(edge)
+    for leaving in outgoing.values():
+        leaving.sort(key=lambda edge: (edge.optional, _SUREST[edge.rule]))
+    return outgoing
+
+
+def ways_to(resolution: Resolution, names: Collection[str], wanted: int = COUNTED) -> Ways:
+    """Return the ways from the driver to `names`; a way ends where it first meets one of them.
+
+    Args:
+        resolution: the graph.
+        names: modules, as the edges have them.
+        wanted: chains at most.
+    """
+    driver = driver_of(resolution)
+    if driver in names:
+        return Ways(chains=(), complete=True, edges=(), importers=(), gates=())
+    edges, gates = _between(resolution.edges, driver, names)
+    outgoing = _by_importer(edges)
+    chains, complete = _chains(outgoing, driver, _distances(edges, names), wanted)
+    return Ways(
+        chains=tuple(chains),
+        complete=complete,
+        edges=edges,
+        importers=tuple(edge for edge in edges if edge.imported in names),
+        gates=gates,
+    )
+
+
+def _between(
+    edges: Iterable[Edge], driver: str, names: Collection[str]
+) -> tuple[tuple[Edge, ...], tuple[ModuleName, ...]]:
+    """Return the imports on the way from `driver` to `names`, and the modules that each way passes.
+
+    An import that leads back is on no way that passes no module twice: it leads to a module which each way
+    to it has passed, or from one that each way on will pass.
+    """
+    forward: dict[str, set[str]] = {name: {_END} for name in names}
+    backward: dict[str, set[str]] = {_END: set(names)}
+    for edge in edges:
+        if edge.importer not in names:
+            forward.setdefault(edge.importer, set()).add(edge.imported)
+            backward.setdefault(edge.imported, set()).add(edge.importer)
+    before, behind = immediate_dominators(driver, forward), immediate_dominators(_END, backward)
+    if driver not in behind:
+        return (), ()
+    kept = tuple(
+        edge
+        for edge in edges
+        if edge.importer in before
+        and edge.importer not in names
+        and edge.imported in behind
+        and edge.imported not in passed_by_all(edge.importer, before)
+        and edge.importer not in passed_by_all(edge.imported, behind)
+    )
+    gates = [ModuleName(each) for each in passed_by_all(_END, before) if each not in names]
+    return kept, tuple(reversed(gates[:-1]))
+
+
+def _distances(edges: Iterable[Edge], names: Collection[str]) -> dict[str, int]:
+    """Return how many imports each module is away from the nearest of `names`."""
+    incoming: dict[str, set[str]] = {}
+    for edge in edges:
+        incoming.setdefault(edge.imported, set()).add(edge.importer)
+    distances = dict.fromkeys(names, 0)
+    queue = deque(distances)
+    while queue:
+        imported = queue.popleft()
+        for importer in incoming.get(imported, ()):
+            if importer not in distances:
+                distances[importer] = distances[imported] + 1
+                queue.append(importer)
+    return distances
+
+
+def _chains(
+    outgoing: _Graph, driver: str, distances: Mapping[str, int], wanted: int
+) -> tuple[list[Chain], bool]:
+    """Return chains, the shortest first, and whether they are all.
+
+    Begun chains are continued in the order of the shortest length that they can still have.
+    """
+    found: list[Chain] = []
+    order = count()
+    begun: list[tuple[int, int, int, Chain]] = []
+    if driver in distances:
+        begun.append((distances[driver], 0, 0, ()))
+    steps = 0
+    while begun:
+        if len(found) == wanted or steps > _STEPS:
+            return found, False
+        *_, chain = heappop(begun)
+        name = chain[-1].imported if chain else driver
+        if distances[name] == 0:
+            found.append(chain)
+            continue
+        passed = {driver, *(edge.imported for edge in chain)}
+        for edge in _once_each(outgoing.get(name, ()), passed):
+            steps += 1
+            length = len(chain) + 1 + distances[edge.imported]
+            heappush(begun, (length, -len(chain), next(order), (*chain, edge)))
+    return found, True
+
+
+def _once_each(edges: Iterable[Edge], passed: set[str]) -> Iterator[Edge]:
+    for edge in edges:
+        if edge.imported not in passed:
+            passed.add(edge.imported)
+            yield edge

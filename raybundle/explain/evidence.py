@@ -1,0 +1,146 @@
+"""Gathers from the disk what can explain why a module is not in; nothing of the user's is imported or run."""
+
+# Why strings: paths here are the strings that `sys.path` holds; pathlib would cost ten times as much.
+from __future__ import annotations
+
+import os
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from raybundle.explain.absence import Evidence
+from raybundle.explain.mentions import in_order, mentions
+from raybundle.resolve.distributions.installed import Installed
+from raybundle.resolve.find.finder import Finder, FirstParty, Missing, Namespace, StandardLibrary, ThirdParty
+from raybundle.resolve.interpreter.markers import environment_of
+from raybundle.resolve.missing.elsewhere import elsewhere, is_remedy
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from raybundle.explain.mentions import Mention
+    from raybundle.model import Edge, Module, Resolution
+    from raybundle.resolve.distributions.installed import Metadata
+    from raybundle.resolve.find.finder import Found
+
+
+def gather(
+    resolution: Resolution, name: str, finder: Finder, with_all_rules: tuple[Edge, ...] = ()
+) -> Evidence:
+    """Return what is known of the module `name`.
+
+    Args:
+        resolution: the graph that it is not part of.
+        name: absolute and dotted.
+        finder: for the path of the driver.
+        with_all_rules: the chain to it in a resolution in which no rule is switched off.
+    """
+    found = finder.find(name)
+    absent = isinstance(found, (Missing, StandardLibrary))
+    places = tuple(elsewhere(resolution.project, {name})) if isinstance(found, Missing) else ()
+    roots = [each for each in places if is_remedy(resolution, each)]
+    siblings = {*_siblings(name, finder)} if isinstance(found, Missing) else set()
+    siblings.update(_names_of((str(each.file) for each in places), finder))
+    return Evidence(
+        found=found,
+        mentions=in_order(_mentions(resolution, name)),
+        with_all_rules=with_all_rules,
+        hidden=tuple(_hidden(name, finder)) if absent else (),
+        elsewhere=tuple((each.root, each.file) for each in roots),
+        siblings=tuple(sorted(siblings)),
+        owner=_owner(found, finder),
+    )
+
+
+def _owner(found: Found, finder: Finder) -> tuple[str, str] | None:
+    owner = owner_of(found, finder)
+    return (owner.name, owner.version) if owner else None
+
+
+def owner_of(found: Found, finder: Finder) -> Metadata | None:
+    """Return the installed distribution that a module belongs to."""
+    return Installed(finder.interpreter.site).owner(found.file) if isinstance(found, ThirdParty) else None
+
+
+def _mentions(resolution: Resolution, name: str) -> Iterator[Mention]:
+    environment = environment_of(resolution.interpreter)
+    for module in resolution.modules:
+        yield from mentions(module, _source(module), name, environment)
+
+
+def _source(module: Module) -> bytes:
+    if module.content is not None:
+        return module.content
+    if module.file is None or module.sha256 is None:
+        return b""
+    try:
+        return module.file.read_bytes()
+    except OSError:  # it was there a moment ago
+        return b""
+
+
+def _hidden(name: str, finder: Finder) -> Iterator[tuple[Path, str]]:
+    """Yield the files that would be the module if nothing stood before them on the path."""
+    for entry in finder.path:
+        alone = Finder((entry,), finder.interpreter, finder.directories)
+        found = alone.find(name)
+        if isinstance(found, (FirstParty, ThirdParty)) and found.entry == entry:
+            yield Path(found.file), _taken(name, entry, finder)
+
+
+def _taken(name: str, entry: str, finder: Finder) -> str:
+    """Return what the path has in place of the nearest ancestor of `name` under `entry`."""
+    parts = name.split(".")
+    for length in range(1, len(parts) + 1):
+        ancestor = ".".join(parts[:length])
+        match finder.find(ancestor):
+            case FirstParty(entry=other, file=file) | ThirdParty(entry=other, file=file) if other != entry:
+                return file
+            case StandardLibrary():
+                return f"`{ancestor}` of the standard library"
+            case _:
+                continue
+    return "another file"
+
+
+def name_under(file: str, finder: Finder) -> tuple[str, str] | None:
+    """Return the deepest entry of the path that holds `file`, and its dotted name there; None under none."""
+    held = [entry for entry in finder.path if file.startswith(entry.rstrip(os.sep) + os.sep)]
+    if not held:
+        return None
+    entry = max(held, key=len)
+    name = os.path.relpath(file, entry).removesuffix(".py").removesuffix(f"{os.sep}__init__")
+    return entry, name.replace(os.sep, ".")
+
+
+def _names_of(files: Iterable[str], finder: Finder) -> Iterator[str]:
+    """Yield the names under which Python does find `files`."""
+    for file in files:
+        _, name = name_under(file, finder) or ("", "")
+        found = finder.find(name) if name else Missing()
+        if isinstance(found, FirstParty) and found.file == file:
+            yield name
+
+
+def _siblings(name: str, finder: Finder) -> Iterator[str]:
+    """Yield the names where `name` would stand; a misspelt parent is taken for the one most like it."""
+    parent, _, _ = name.rpartition(".")
+    if not parent:
+        yield from _top_level(finder)
+        return
+    if isinstance(finder.find(parent), (Missing, StandardLibrary)):
+        parents = get_close_matches(parent, list(_siblings(parent, finder)), 1)
+        if not parents:
+            return
+        parent = parents[0]
+    if isinstance(finder.find(parent), (FirstParty, Namespace)):
+        yield from finder.submodules(parent)
+
+
+def _top_level(finder: Finder) -> Iterator[str]:
+    for entry in finder.path:
+        listing = finder.directories.list(entry)
+        names = {
+            file.partition(".")[0] for file in listing.files if file.endswith(finder.interpreter.suffixes)
+        }
+        yield from (each for each in names | listing.directories if each.isidentifier())

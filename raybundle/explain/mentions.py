@@ -1,0 +1,118 @@
+"""Finds where source names a module that is not imported there: under `TYPE_CHECKING`, or in a string."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from raybundle.errors import BundleError
+from raybundle.resolve.evaluate.conditions import decide
+from raybundle.resolve.evaluate.constants import with_constants
+from raybundle.resolve.scan.comments import MARK, read_comments
+from raybundle.resolve.scan.parsing import parse
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from raybundle.model import Module, ModuleName
+    from raybundle.resolve.interpreter.markers import Environment
+
+    _Left = tuple["How", str] | None
+
+How = Literal["type-checking", "condition", "ignored", "string"]
+"""Left out under `TYPE_CHECKING`, under another test, by `# raybundle: ignore`; or no import at all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mention:
+    """A place that names a module, which does not bring it in."""
+
+    importer: ModuleName
+    file: Path
+    line: int
+    how: How
+    text: str
+    """The test, or the string, as the file has it."""
+
+
+def mentions(module: Module, source: bytes, name: str, environment: Environment) -> Iterator[Mention]:
+    """Yield where `source` names the module `name`, by line."""
+    named = name.rpartition(".")[2].encode() in source or MARK in source
+    if module.file is None or not named:
+        return
+    try:
+        tree = parse(source, str(module.file))
+    except BundleError:
+        return
+    package = _package_of(module)
+    ignored = read_comments(source).ignored
+    for node, left_out in _nodes(tree, with_constants(tree, source, environment)):
+        why: _Left = ("ignored", "") if node.lineno in ignored else left_out
+        if isinstance(node, ast.Constant):
+            if _means(str(node.value), name, strictly=why is None):
+                how, text = why or ("string", str(node.value))
+                yield Mention(module.name, module.file, node.lineno, how, text)
+        elif why is not None and any(_covers(each, name) for each in _imported(node, package)):
+            yield Mention(module.name, module.file, node.lineno, *why)
+
+
+def _nodes(
+    tree: ast.Module, environment: Environment
+) -> Iterator[tuple[ast.Import | ast.ImportFrom | ast.Constant, _Left]]:
+    """Yield imports and strings in the order of the file, and why they are left out, if they are."""
+    stack: list[tuple[ast.AST, _Left]] = [(tree, None)]
+    while stack:
+        node, left_out = stack.pop()
+        if isinstance(node, (ast.Import, ast.ImportFrom)) or (
+            isinstance(node, ast.Constant) and isinstance(node.value, str)
+        ):
+            yield node, left_out
+        elif isinstance(node, ast.If) and left_out is None:
+            stack += [(each, left) for each, left in reversed(list(_branches(node, environment)))]
+        else:
+            stack += [(child, left_out) for child in reversed(list(ast.iter_child_nodes(node)))]
+
+
+def _branches(node: ast.If, environment: Environment) -> Iterator[tuple[ast.AST, _Left]]:
+    holds = decide(node.test, environment)
+    text = ast.unparse(node.test)
+    how: How = "type-checking" if "TYPE_CHECKING" in text else "condition"
+    yield node.test, None
+    yield from ((each, (how, text) if holds is False else None) for each in node.body)
+    yield from ((each, (how, f"not ({text})") if holds is True else None) for each in node.orelse)
+
+
+def _imported(node: ast.Import | ast.ImportFrom, package: str) -> Iterable[str]:
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    try:
+        base = importlib.util.resolve_name("." * node.level + (node.module or ""), package)
+    except ImportError:  # it points above the top
+        return []
+    return [base, *(f"{base}.{alias.name}" for alias in node.names)]
+
+
+def _package_of(module: Module) -> str:
+    return module.name if module.kind == "package" else module.name.rpartition(".")[0]
+
+
+def _covers(imported: str, name: str) -> bool:
+    """Whether importing `imported` brings `name`: it is that, or an ancestor of it."""
+    return f"{imported}.".startswith(f"{name}.")
+
+
+def _means(text: str, name: str, *, strictly: bool) -> bool:
+    """Whether a string names the module; a switched-off line may also only start the name."""
+    if "." in name and _covers(re.split(r"[:\s]", text, maxsplit=1)[0], name):
+        return True
+    return not strictly and text.endswith(".") and name.startswith(text)
+
+
+def in_order(found: Iterable[Mention]) -> tuple[Mention, ...]:
+    """Return mentions, those first that say most."""
+    rank: dict[How, int] = {"ignored": 0, "type-checking": 1, "condition": 2, "string": 3}
+    return tuple(sorted(found, key=lambda each: (rank[each.how], str(each.file), each.line)))

@@ -1,1 +1,0 @@
-"""The effective import graph: from a target and its interpreter to a `Resolution`."""

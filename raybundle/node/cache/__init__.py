@@ -1,0 +1,1 @@
+"""Makes and keeps what bundles run from on a node."""

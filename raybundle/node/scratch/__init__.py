@@ -1,0 +1,1 @@
+"""A job's own working directory on a node."""

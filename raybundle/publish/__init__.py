@@ -1,0 +1,1 @@
+"""What a store means: bundles, layers, names, receipts and run records."""

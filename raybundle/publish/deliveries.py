@@ -1,0 +1,98 @@
+"""Finds how the layers of a bundle in a store travel, also where what a run can do without is lost."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import zipfile
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from raybundle.bundle.delivery import parse_delivery
+from raybundle.bundle.pack import OWN
+from raybundle.errors import ObjectMissingError
+from raybundle.model import Warning
+from raybundle.publish.layers import find_sizes
+from raybundle.publish.layout import delivery_key, get_archive, layer_key, layer_keys
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from raybundle.bundle.values import LayerEntry
+    from raybundle.store.base import Store
+
+HINT = "`raybundle build` of the same sources puts it back"
+
+
+@dataclass(frozen=True, slots=True)
+class FoundLayers:
+    """How the layers of a bundle travel, as far as the store still has it."""
+
+    keys: tuple[str, ...]
+    """Of the layers, each followed by its byte-code where it has some."""
+    delivery: str
+    """Hex SHA-256 of the delivery."""
+    warnings: tuple[Warning, ...] = ()
+    """What the store has lost, and the run does without."""
+
+
+def find_layers(store: Store, layers: Sequence[LayerEntry], archive: str) -> FoundLayers:
+    """Returns how the layers of a bundle travel whose archive has the key `archive`.
+
+    A delivery that is lost is in the archive too, and byte-code that is lost is made by the nodes.
+
+    Raises:
+        ObjectMissingError: the store has lost layers; all of them are named.
+        DigestMismatchError: the delivery is only in the archive, and that is not what its name says.
+    """
+    data, warnings = _read_delivery(store, archive)
+    delivery = parse_delivery(data, f"{delivery_key(archive)} in {store.url}")
+    named = dict(layer_keys(layers, delivery.byte_code))
+    sizes = find_sizes(store, list(named))
+    lost = [(key, each) for key, each in named.items() if sizes[key] is None]
+    _require_layers(store, [(key, each) for key, each in lost if key == layer_key(each.digest)])
+    warnings += [
+        Warning(
+            f"no byte-code of {each.name} {each.version} in {store.url} ({key}): the nodes make it", hint=HINT
+        )
+        for key, each in lost
+    ]
+    keys = tuple(key for key in named if sizes[key] is not None)
+    return FoundLayers(keys, hashlib.sha256(data).hexdigest(), tuple(warnings))
+
+
+def find_plain_delivery(store: Store, archive: str) -> str | None:
+    """Returns the hex SHA-256 of the delivery of a bundle without layers; None if it has none, or lost it."""
+    try:
+        return hashlib.sha256(store.get(delivery_key(archive))).hexdigest()
+    except ObjectMissingError:
+        return None
+
+
+def _require_layers(store: Store, lost: Sequence[tuple[str, LayerEntry]]) -> None:
+    if lost:
+        raise ObjectMissingError(
+            f"{store.url} has no object of "
+            + ", ".join(f"{each.name} {each.version} ({key})" for key, each in lost),
+            hint="build the bundle again from its sources",
+        )
+
+
+def _read_delivery(store: Store, archive: str) -> tuple[bytes, list[Warning]]:
+    key = delivery_key(archive)
+    try:
+        return store.get(key), []
+    except ObjectMissingError:
+        data = _delivery_in(store, archive)
+    return data, [Warning(f"no object {key} in {store.url}: it is read from the bundle's archive", hint=HINT)]
+
+
+def _delivery_in(store: Store, archive: str) -> bytes:
+    """Returns the delivery in an archive that is what its name says: byte-code is trusted through it."""
+    with zipfile.ZipFile(io.BytesIO(get_archive(store, archive))) as zipped:
+        try:
+            return zipped.read(f"{OWN}/delivery.json")
+        except KeyError:
+            raise ObjectMissingError(
+                f"no delivery in {archive} in {store.url}", hint="build the bundle again from its sources"
+            ) from None

@@ -1,0 +1,220 @@
+"""Puts layers and their byte-code into a store: what is there is checked and not sent again."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass, field
+from itertools import takewhile
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from raybundle.bundle.layers.archive import check_archive, layer_members, unwritable, write_archive
+from raybundle.bundle.layers.describe import kept_document
+from raybundle.errors import BundleError
+from raybundle.model import Digest
+from raybundle.publish.layout import byte_code_key, get_soon, layer_key
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from raybundle.bundle.layers.byte_code import ByteCode
+    from raybundle.bundle.layers.layer import Layer
+    from raybundle.cache.documents import ScanCache
+    from raybundle.publish.receipts import Receipts
+    from raybundle.store.base import Store
+
+    Progress = Callable[[int, int], None]
+    """Takes how many bytes are done, and of how many."""
+
+LARGE_BYTES = 64 << 20
+"""From here on an object is sent in parts, from its file, and verified alone: it is in memory twice then."""
+
+LOOKS = 16
+"""Objects that are asked for at the same time; each is one small request."""
+
+UPLOADS = 4
+"""Objects that are packed and sent at the same time: packing takes a processor, sending waits."""
+
+
+LEFT_BEHIND = 86_400
+"""Seconds after which nobody packs any more into a directory of unfinished archives."""
+
+
+@dataclass(frozen=True, slots=True)
+class LayerObject:
+    """An archive that a store is to have."""
+
+    key: str
+    name: str
+    """Of its members, without `.json` and `.zip`."""
+    bytes: int
+    """Size of its files, unpacked: what there is to do."""
+    pack: Callable[[Path, Callable[[], bool]], Path]
+    """Returns its file, made at a given path unless there is one; gives up once the other one says so."""
+
+
+@dataclass(slots=True)
+class LayerSender:
+    """Sends the archives of one build."""
+
+    store: Store
+    receipts: Receipts
+    cache: ScanCache
+    progress: Progress | None = None
+    _one_by_one: threading.Lock = field(default_factory=threading.Lock, init=False)
+    """Held where a large object is in memory."""
+
+    def put(self, objects: Sequence[LayerObject]) -> int:
+        """Puts what the store has not, and returns the bytes of that.
+
+        What is sent stays sent where this is interrupted, and is not sent again.
+
+        Raises:
+            DigestMismatchError: an object that is there is not what its name says.
+            BundleError: a file is no longer what it was when it was described, or cannot be packed.
+            StoreError: the store refuses us or cannot be reached.
+        """
+        sizes = find_sizes(self.store, [each.key for each in objects])
+        waiting = [each for each in objects if not self._is_known(each, sizes[each.key])]
+        if not waiting:
+            return 0
+        incoming = self.cache.directory / "incoming"
+        try:
+            incoming.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _sweep(incoming)
+            scratch = TemporaryDirectory(dir=incoming)
+        except OSError as error:
+            raise unwritable("layers", incoming, error) from error
+        try:
+            with scratch:
+                return self._put_all(waiting, sizes, Path(scratch.name))
+        finally:
+            self.receipts.save()
+
+    def _is_known(self, each: LayerObject, size: int | None) -> bool:
+        return size is not None and self.receipts.has(each.key, size)
+
+    def _put_all(self, waiting: Sequence[LayerObject], sizes: dict[str, int | None], scratch: Path) -> int:
+        stopped = threading.Event()
+        threads = ThreadPoolExecutor(UPLOADS)
+        done, uploaded, total = 0, 0, sum(each.bytes for each in waiting)
+        try:
+            futures = {
+                threads.submit(self._put_one, each, sizes[each.key], scratch, stopped): each
+                for each in sorted(waiting, key=lambda each: -each.bytes)
+            }
+            for future in as_completed(futures):
+                uploaded += future.result()
+                done += futures[future].bytes
+                if self.progress is not None:
+                    self.progress(done, total)
+        finally:
+            stopped.set()
+            threads.shutdown(cancel_futures=True)
+        return uploaded
+
+    def _put_one(self, each: LayerObject, there: int | None, scratch: Path, stopped: threading.Event) -> int:
+        """Returns the bytes that were sent: none where the object is there and is what it should be."""
+        if there is not None:
+            self._verify(each, there)
+            return 0
+        own = scratch / f"{each.name}.zip"
+        try:
+            path = each.pack(own, stopped.is_set)
+            if stopped.is_set():  # it may have given up in the middle
+                return 0
+            size = path.stat().st_size
+            created = self._send(each, path, size)
+        except OSError as error:
+            raise unwritable(each.name, scratch.parent, error) from error
+        finally:
+            own.unlink(missing_ok=True)
+        if not created:
+            self._verify(each, size)
+            return 0
+        self.receipts.add(each.key, size)
+        return size
+
+    def _send(self, each: LayerObject, path: Path, size: int) -> bool:
+        if size >= LARGE_BYTES:
+            return self.store.put_new_file(each.key, path)
+        return self.store.put_new(each.key, path.read_bytes())
+
+    def _verify(self, each: LayerObject, size: int) -> None:
+        """Reads an object of about this size that others have put there, once."""
+        with self._one_by_one if size >= LARGE_BYTES else contextlib.nullcontext():
+            data = get_soon(self.store, each.key)
+            check_archive(data, each.name, f"{each.key} in {self.store.url}")
+            self.receipts.add(each.key, len(data))
+
+
+def _sweep(incoming: Path) -> None:
+    """Removes what processes have left behind that were killed."""
+    for each in incoming.iterdir():
+        with contextlib.suppress(OSError):
+            if time.time() - each.stat().st_mtime > LEFT_BEHIND:
+                shutil.rmtree(each)
+
+
+def layer_objects(layers: Iterable[Layer], cache: ScanCache) -> list[LayerObject]:
+    """Returns what a store must have of layers; each is packed when it is sent."""
+    return [
+        LayerObject(layer_key(each.digest), _hex(each), each.bytes, _LayerPacker(each, cache).pack)
+        for each in layers
+    ]
+
+
+def byte_code_objects(byte_code: Iterable[ByteCode]) -> list[LayerObject]:
+    """Returns what a store must have of the byte-code of layers, which is packed already."""
+    return [
+        LayerObject(
+            byte_code_key(Digest(f"sha256:{each.layer}"), each.tag, each.listing),
+            each.name,
+            each.archive.stat().st_size,
+            _KeptArchive(each).pack,
+        )
+        for each in byte_code
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class _LayerPacker:
+    layer: Layer
+    cache: ScanCache
+
+    def pack(self, path: Path, gives_up: Callable[[], bool]) -> Path:
+        """Returns `path`, once the layer is there."""
+        if self.layer.directory is None:
+            raise BundleError(f"no files of {self.layer.name} {self.layer.version} on this machine")
+        document = kept_document(self.layer.digest, self.cache)
+        members = takewhile(lambda _: not gives_up(), layer_members(document, self.layer.directory))
+        write_archive(path, _hex(self.layer), document.format(), members, self.layer.bytes)
+        return path
+
+
+@dataclass(frozen=True, slots=True)
+class _KeptArchive:
+    byte_code: ByteCode
+
+    def pack(self, _path: Path, _gives_up: Callable[[], bool]) -> Path:
+        """Returns the file, once it is sure that it is still what it was."""
+        archive = self.byte_code.archive
+        check_archive(archive.read_bytes(), self.byte_code.name, str(archive))
+        return archive
+
+
+def _hex(layer: Layer) -> str:
+    return layer.digest.removeprefix("sha256:")
+
+
+def find_sizes(store: Store, keys: Sequence[str]) -> dict[str, int | None]:
+    """Returns the bytes of objects by key, None where there is none; asks for several at a time."""
+    if not keys:
+        return {}
+    with ThreadPoolExecutor(LOOKS) as threads:
+        return dict(zip(keys, threads.map(store.size, keys), strict=True))

@@ -1,0 +1,178 @@
+"""Keeps whole resolutions between runs, and gives one again only while nothing that it depends on changed."""
+
+from __future__ import annotations
+
+import gc
+import hashlib
+import json
+import os
+import sys
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
+
+from raybundle.model import ModuleTarget, ScriptTarget
+from raybundle.resolve.answers.rows import CannotKeepError, from_document, to_document
+from raybundle.resolve.consulted import Consulted, unchanged
+from raybundle.resolve.driver.project import project_of
+from raybundle.resolve.scan.scanner import OWN, own_code
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from raybundle.cache.documents import ScanCache
+    from raybundle.model import Interpreter, Resolution, Target
+    from raybundle.resolve.settings import ResolveSettings
+
+_KEPT = 32
+"""Answers in the cache; the ones that were written longest ago make room."""
+_PREFIX = "answer-"
+_KNOWN = (ScriptTarget, ModuleTarget)
+"""Targets whose files are all on record; others are resolved each time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """All that decides an answer, apart from what is on the disk."""
+
+    target: Target
+    settings: ResolveSettings
+    interpreter: Interpreter
+    cwd: Path
+
+
+def answer(
+    target: Target, settings: ResolveSettings, interpreter: Interpreter, cwd: Path, cache: ScanCache
+) -> Resolution:
+    """Return what `resolve` returns, from the cache where everything it depends on is as it was.
+
+    Raises:
+        BundleError, RefusedFileError, UsageError: as `resolve` does.
+    """
+    if settings.traced is not None:
+        from raybundle.resolve.resolve import resolve  # noqa: PLC0415 - as below
+
+        return resolve(target, settings, interpreter, cwd, cache)
+    question = Question(target, settings, interpreter, cwd.resolve())
+    name = _PREFIX + _key(question)
+    with _uncollected():
+        known = _recall(question, name, cache)
+    if known is not None:
+        return known
+    from raybundle.resolve.resolve import resolve_recorded  # noqa: PLC0415 - a warm start parses nothing
+
+    recorded = resolve_recorded(target, settings, interpreter, cwd, cache)
+    if type(target) not in _KNOWN or not recorded.complete:
+        return recorded.resolution
+    with _uncollected():
+        _keep(recorded.resolution, recorded.consulted, recorded.cwd, name, cache)
+    return recorded.resolution
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Run the block without the cyclic garbage collector: many values are made, none is garbage."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collecting:
+            gc.enable()
+
+
+def _key(question: Question) -> str:
+    """Return a digest of the question, of what its paths and patterns mean now, and of our own code."""
+    interpreter, settings = question.interpreter, question.settings
+    project = _project(question)
+    parts = [
+        own_code(OWN),
+        sys.byteorder,
+        [os.geteuid(), os.getegid(), *os.getgroups()],  # they decide what can be read
+        repr(question.target),
+        [str(project), str(question.cwd) if _counts(question.cwd, question.target, project) else ""],
+        [[each.name, _plain(getattr(settings, each.name))] for each in fields(settings)],
+        [[each.name, _plain(getattr(interpreter, each.name))] for each in fields(interpreter)],
+        [_real(each) for each in (*interpreter.path, *(str(project / root) for root in settings.roots))],
+        _real(str(question.target.path)) if isinstance(question.target, ScriptTarget) else "",
+        _matched(project, settings.include),
+    ]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
+
+
+def _counts(cwd: Path, target: Target, project: Path) -> bool:
+    """Claims that the current directory has a say: on the path, or where a job in the project starts."""
+    related = project.is_relative_to(cwd) or cwd.is_relative_to(project)
+    return isinstance(target, ModuleTarget) or (cwd != project and related)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, (tuple, list)):
+        return [_plain(each) for each in value]
+    return sorted(map(repr, value)) if isinstance(value, frozenset) else repr(value)
+
+
+def _real(path: str) -> tuple[str, bool]:
+    return os.path.realpath(path), os.path.isdir(path)  # noqa: PTH112
+
+
+def _project(question: Question) -> Path:
+    return (question.settings.project or project_of(question.target, question.cwd)).resolve()
+
+
+def _matched(project: Path, patterns: tuple[str, ...]) -> list[list[str]]:
+    """Return the files that `include` means: patterns walk directories that nothing else asks for."""
+    if not patterns:
+        return []
+    from raybundle.resolve.files.data_files import included  # noqa: PLC0415 - most projects have no patterns
+
+    candidates, _ = included(project, patterns)
+    return [[each.file, each.reason] for each in candidates]
+
+
+def _recall(question: Question, name: str, cache: ScanCache) -> Resolution | None:
+    """Return the kept answer if everything that it depends on is as it was."""
+    document = cache.read(name)
+    try:
+        if document["cwd"] not in {None, str(question.cwd)}:
+            return None
+        record = Consulted(0, **document["consulted"])
+        fresh = unchanged(record)
+        if fresh is None:
+            return None
+        given = {
+            "target": question.target,
+            "project": _project(question),
+            "interpreter": question.interpreter,
+            "not_imported": None,
+        }
+        resolution = from_document(document["answer"], given)
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError):
+        return None
+    if _rows(fresh) != _rows(record):
+        cache.write(name, {**document, "consulted": _rows(fresh)})
+    return resolution
+
+
+def _keep(resolution: Resolution, record: Consulted, cwd: Path | None, name: str, cache: ScanCache) -> None:
+    try:
+        stored = to_document(resolution)
+    except CannotKeepError:
+        return
+    document = {"cwd": cwd and str(cwd), "consulted": _rows(record), "answer": stored}
+    cache.write(name, document)
+    _make_room(cache.directory)
+
+
+def _rows(record: Consulted) -> dict[str, Any]:
+    return {each.name: getattr(record, each.name) for each in fields(record) if each.name != "began"}
+
+
+def _make_room(directory: Path) -> None:
+    try:
+        kept = sorted(directory.glob(f"{_PREFIX}*"), key=lambda each: each.stat().st_mtime_ns)
+        for file in kept[:-_KEPT]:
+            file.unlink(missing_ok=True)
+    except OSError:
+        return  # another run makes room at the same time

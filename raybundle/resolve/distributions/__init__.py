@@ -1,0 +1,1 @@
+"""What is installed, and which of it a bundle needs."""

@@ -1,0 +1,157 @@
+"""Follows what installed distributions require, with the markers of the target."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+from raybundle.resolve.distributions.installed import has_credentials, normalised_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from packaging.requirements import Requirement
+
+    from raybundle.resolve.distributions.installed import Installed
+
+_NOT_FOR_JOBS = frozenset(
+    [
+        "ci",
+        "dev",
+        "develop",
+        "development",
+        "doc",
+        "docs",
+        "lint",
+        "mypy",
+        "pre-commit",
+        "publish",
+        "release",
+        "test",
+        "testing",
+        "tests",
+        "type",
+        "typing",
+    ]
+)
+"""Extras by which projects name what they are developed with."""
+
+
+class Need(NamedTuple):
+    """Why a distribution is needed that first-party code does not import."""
+
+    by: str = ""
+    """The distribution that needs it, with the extra of Ray where that asks for it; empty if nothing does."""
+    module: str = ""
+    """The module of `by` that imports it at its top level; empty where metadata requires it."""
+
+
+@dataclass(slots=True)
+class Requirements:
+    """What the installed distributions require; METADATA of each is read once."""
+
+    installed: Installed
+    environment: Mapping[str, str]
+    _parsed: dict[str, list[Requirement]] = field(default_factory=dict)
+
+    def closed(
+        self,
+        wanted: Iterable[tuple[str, str, Need]],
+        links: Mapping[str, Iterable[tuple[str, str]]],
+        stops: frozenset[str],
+    ) -> dict[str, Need]:
+        """Return the installed ones among `wanted` (name, extra, why), and all that they need, nearest first.
+
+        Args:
+            wanted: where to begin.
+            links: by distribution, what its modules import at their top level: distribution and module.
+            stops: distributions that are found and not followed.
+        """
+        needs: dict[str, Need] = {}
+        seen: set[tuple[str, str]] = set()
+        queue = list(wanted)
+        for name, extra, need in queue:  # it grows
+            if (name, extra) in seen or name not in self.installed.by_name:
+                continue
+            seen.add((name, extra))
+            needs.setdefault(name, need)
+            if name not in stops:
+                queue += [(other, inner, Need(name)) for other, inner in self.of(name, extra)]
+                queue += [(other, "", Need(name, module)) for other, module in links.get(name, ())]
+        return needs
+
+    def of(self, name: str, extra: str) -> Iterator[tuple[str, str]]:
+        """Yield the names and extras that an installed distribution requires with `extra`."""
+        environment = {**self.environment, "extra": extra}
+        for requirement in self._all(name):
+            if requirement.marker is None or requirement.marker.evaluate(environment):
+                yield from ((normalised_name(requirement.name), each) for each in ("", *requirement.extras))
+
+    def unmet(self, name: str) -> Iterator[tuple[str, str, str]]:
+        """Yield what a distribution requires and has not: name, requirement, and the version that it has."""
+        environment = {**self.environment, "extra": ""}
+        for requirement in self._all(name):
+            other = normalised_name(requirement.name)
+            found = self.installed.by_name.get(other)
+            if requirement.marker is not None and not requirement.marker.evaluate(environment):
+                continue
+            if found is None:
+                yield other, f"{other}{requirement.specifier}", ""
+            elif not found.origin()[1] and not fits(requirement, found.version):
+                yield other, f"{other}{requirement.specifier}", found.version
+
+    def exposed(self, name: str) -> Iterator[str]:
+        """Yield what a distribution requires by a URL that has credentials in it."""
+        for requirement in self._all(name):
+            if requirement.url and has_credentials(requirement.url):
+                yield normalised_name(requirement.name)
+
+    def _all(self, name: str) -> list[Requirement]:
+        if name not in self._parsed:
+            self._parsed[name] = list(parsed(self.installed.by_name[name].requires()))
+        return self._parsed[name]
+
+    def optional(self, name: str) -> Iterator[tuple[str, str]]:
+        """Yield the names that an installed distribution requires with extras that jobs may want."""
+        for requirement in self._all(name):
+            text = str(requirement.marker or "")
+            for extra in _extras_in(text):
+                environment = {**self.environment, "extra": extra}
+                if (
+                    extra not in _NOT_FOR_JOBS
+                    and requirement.marker
+                    and requirement.marker.evaluate(environment)
+                ):
+                    yield normalised_name(requirement.name), extra
+                    break
+
+
+def _extras_in(marker: str) -> list[str]:
+    return [part.partition('"')[0] for part in marker.split('extra == "')[1:]]
+
+
+def parsed(lines: Iterable[str]) -> Iterator[Requirement]:
+    """Yield requirements; those in the private syntax of an old distribution are none."""
+    return (each for each in map(_parsed, lines) if each is not None)
+
+
+def _parsed(line: str) -> Requirement | None:
+    from packaging.requirements import (  # noqa: PLC0415 - 30 ms, and only where nothing is cached
+        InvalidRequirement,
+        Requirement,
+    )
+
+    try:
+        return Requirement(line)
+    except InvalidRequirement:
+        return None
+
+
+def fits(requirement: Requirement, version: str) -> bool:
+    """Return whether a version is what a requirement asks for, or cannot be compared."""
+    from packaging.version import InvalidVersion, Version  # noqa: PLC0415 - as the requirement
+
+    try:
+        return requirement.specifier.contains(Version(version), prereleases=True)
+    except InvalidVersion:
+        return True

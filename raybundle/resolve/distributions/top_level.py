@@ -1,0 +1,256 @@
+"""Follows the unconditional imports of third-party modules, to find what they need and nothing declares."""
+
+# Why strings: paths here are the strings that `sys.path` holds; pathlib would cost ten times as much.
+# ruff: noqa: PTH118, PTH123
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass, field
+from os.path import join
+from typing import TYPE_CHECKING, NamedTuple
+
+from raybundle.dotted import with_ancestors
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from raybundle.model import Interpreter
+    from raybundle.resolve.distributions.installed import Installed
+
+_STATEMENT = re.compile(
+    rb"\n(?:from[ \t]+(?P<base>[.\w]+)[ \t]+import[ \t]*"
+    rb"(?:\((?P<listed>(?:[^()#]|#[^\n]*\n)*)\)|(?P<names>(?:[^\n\\(#;]|\\\r?\n)*))"
+    rb"|import[ \t]+(?P<modules>(?:[^\n\\#;]|\\\r?\n)+))"
+)
+"""An import in the first column. In a long string it is none, so what is found by it is looked at again."""
+
+_INNER = re.compile(
+    rb"\n[ \t]+(?:from[ \t]+(?P<base>\w[.\w]*)[ \t]+import|import)[ \t]+\(?(?P<names>[^\n\\#;)]*)"
+)
+"""An absolute one in an inner block, which may never run; of one over several lines it has the first."""
+
+_IMPORT = b"import "
+
+_COMMENT = re.compile(rb"#[^\n]*")
+
+_KEPT = 8
+"""Imports between two distributions that are kept, so that one in a long string does not stand for all."""
+
+
+class Link(NamedTuple):
+    """A module of one distribution imports one of another when it is imported itself."""
+
+    importer: str
+    imported: str
+    module: str
+    """The importing module."""
+    file: str
+    line: int
+
+
+class _Node(NamedTuple):
+    """A module, or a package with the directories that hold its modules."""
+
+    file: str
+    """Empty for a namespace package."""
+    directories: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class TopLevel:
+    """Walks through the modules of site-packages directories; each source is read once."""
+
+    interpreter: Interpreter
+    installed: Installed
+    stops: frozenset[str]
+    """Distributions that are not looked into."""
+    links: dict[tuple[str, str], list[Link]] = field(default_factory=dict)
+    """By both distributions, the first few that were met."""
+    inner: set[str] = field(default_factory=set)
+    """Names that are imported in inner blocks, and may be modules."""
+    _nodes: dict[str, _Node | None] = field(default_factory=dict)
+    _listed: dict[str, tuple[dict[str, str], frozenset[str]]] = field(default_factory=dict)
+    _owners: dict[str, str] = field(default_factory=dict)
+    _reached: set[str] = field(default_factory=set)
+    _queue: list[str] = field(default_factory=list)
+
+    def follow(self, names: Iterable[str]) -> None:
+        """Reach `names` and everything that importing them imports."""
+        for name in names:
+            self._reach(name)
+        for name in self._queue:  # it grows
+            node = self._find(name)
+            if node is not None and node.file.endswith(".py"):
+                owner = self._owner(name, node)
+                if owner not in self.stops:
+                    self._look_into(name, node, owner)
+        self._queue.clear()
+
+    def mentioned(self) -> Iterator[str]:
+        """Yield the installed distributions of the modules that are imported in inner blocks."""
+        for name in self.inner:
+            node, found = None, ""
+            for found in with_ancestors(name):
+                node = self._find(found)
+                if node is None or node.file:
+                    break
+            if node is not None and node.file:
+                yield self._owner(found, node)
+
+    def _reach(self, name: str) -> None:
+        """Queue a module and the packages around it."""
+        if name not in self._reached:
+            self._reached.add(name)
+            parent = name.rpartition(".")[0]
+            if parent:
+                self._reach(parent)
+            self._queue.append(name)
+
+    def _look_into(self, name: str, node: _Node, owner: str) -> None:
+        source = b"\n" + _read(node.file)
+        self.inner.update(_inner_imports(source))
+        package = name if node.directories else name.rpartition(".")[0]
+        top = name.partition(".")[0]
+        for position, imported in self._imports(source, package):
+            found = self._find(imported)
+            if found is None:
+                continue
+            self._reach(imported)
+            if found.file and (imported.partition(".")[0] != top or not self._is_whole(top)):
+                other = self._owner(imported, found)
+                known = self.links.setdefault((owner, other), []) if other and owner != other else None
+                if known is not None and len(known) < _KEPT:
+                    line = source.count(b"\n", 0, position) + 1
+                    known.append(Link(owner, other, name, node.file, line))
+
+    def _imports(self, source: bytes, package: str) -> Iterator[tuple[int, str]]:
+        """Yield where each import in the first column stands, and the modules that it may import."""
+        for found in _STATEMENT.finditer(source):
+            modules = found["modules"]
+            if modules is not None:
+                for each in _names(modules):
+                    yield found.start(), each
+                continue
+            base = _absolute(found["base"].decode(), package)
+            yield found.start(), base
+            for each in _names(found["listed"] if found["listed"] is not None else found["names"]):
+                yield found.start(), f"{base}.{each}"
+
+    def _is_whole(self, top: str) -> bool:
+        """Claims that a top-level package is no namespace: what is in it has one owner, as a rule."""
+        node = self._find(top)
+        return node is not None and node.file != ""
+
+    def _owner(self, name: str, node: _Node) -> str:
+        """Return the distribution of a module, empty if none lists it; one in a package is its package's."""
+        parent = name.rpartition(".")[0]
+        around = self._find(parent) if parent else None
+        key = parent if around and around.file and not node.directories else name
+        if key not in self._owners:
+            file = around.file if around and key == parent else node.file
+            likely = self._owners.get(parent.rpartition(".")[0] if key == parent else parent, "")
+            owner = self.installed.owner(file, likely) if file else None
+            self._owners[key] = owner.name if owner else ""
+        return self._owners[key]
+
+    def _find(self, name: str) -> _Node | None:
+        if name not in self._nodes:
+            parent, _, tail = name.rpartition(".")
+            self._nodes[name] = self._find_in(self._places(parent), tail) if tail else None
+        return self._nodes[name]
+
+    def _places(self, parent: str) -> tuple[str, ...]:
+        if not parent:
+            return self.interpreter.site
+        found = self._find(parent)
+        return found.directories if found else ()
+
+    def _find_in(self, places: tuple[str, ...], tail: str) -> _Node | None:
+        if places is self.interpreter.site and tail in self.interpreter.stdlib_names:
+            return None
+        portions = []
+        for place in places:
+            files, directories = self._list(place)
+            if tail in directories:
+                inside = join(place, tail)
+                init = self._list(inside)[0].get("__init__")
+                if init:
+                    return _Node(join(inside, init), (inside,))
+                portions.append(inside)
+            if tail in files:
+                return _Node(join(place, files[tail]))
+        return _Node("", tuple(portions)) if portions else None
+
+    def _list(self, directory: str) -> tuple[dict[str, str], frozenset[str]]:
+        """Return the modules in a directory (name: file), and its directories."""
+        known = self._listed.get(directory)
+        if known is None:
+            files: dict[str, str] = {}
+            directories = set()
+            try:
+                with os.scandir(directory) as entries:
+                    for each in entries:
+                        stem, dot, suffix = each.name.partition(".")
+                        if dot and f".{suffix}" in self.interpreter.suffixes:
+                            if suffix == "py" or stem not in files:  # the source of an extension tells more
+                                files[stem] = each.name
+                        elif not dot and each.is_dir():
+                            directories.add(each.name)
+            except OSError:
+                pass
+            known = self._listed[directory] = (files, frozenset(directories))
+        return known
+
+
+def _inner_imports(source: bytes) -> Iterator[str]:
+    position = source.find(_IMPORT)
+    while position != -1:  # most lines have none: a search by the pattern takes seven times as long
+        found = _INNER.match(source, source.rfind(b"\n", 0, position))
+        position = source.find(_IMPORT, position + len(_IMPORT))
+        if found is None:
+            continue
+        base = found["base"].decode() if found["base"] else ""
+        if base:
+            yield base
+        for each in _names(found["names"]):
+            yield f"{base}.{each}" if base else each
+
+
+def is_unconditional(link: Link) -> bool:
+    """Return whether the import stands where a run of the module always comes to: at its top level."""
+    import ast  # noqa: PLC0415 - start-up: few imports are looked at again
+
+    try:
+        body = ast.parse(_read(link.file)).body
+    except (SyntaxError, ValueError):
+        return False
+    return any(isinstance(each, (ast.Import, ast.ImportFrom)) and each.lineno == link.line for each in body)
+
+
+def _names(text: bytes) -> Iterator[str]:
+    """Yield `a` and `b.c` of `a, b.c as d`."""
+    if b"#" in text:
+        text = _COMMENT.sub(b"", text)
+    for part in text.replace(b"\\", b" ").split(b","):
+        words = part.split(None, 1)
+        if words:
+            yield words[0].decode("ascii", "replace")
+
+
+def _absolute(base: str, package: str) -> str:
+    level = len(base) - len(base.lstrip("."))
+    if level == 0:
+        return base
+    parts = package.split(".")
+    kept = parts[: len(parts) - level + 1]
+    return ".".join([*kept, *filter(None, [base[level:]])])
+
+
+def _read(file: str) -> bytes:
+    try:
+        with open(file, "rb") as stream:
+            return stream.read()
+    except OSError:
+        return b""

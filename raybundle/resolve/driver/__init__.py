@@ -1,0 +1,1 @@
+"""What the user runs: its project, its script, its path."""

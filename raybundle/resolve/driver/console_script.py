@@ -1,0 +1,138 @@
+"""Finds a console script of the project and makes the script that an installer would install for it."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from raybundle.errors import UsageError
+from raybundle.resolve.driver.generated import Generated
+from raybundle.resolve.driver.nearest import nearest
+from raybundle.resolve.driver.stand_in import advice, driver_name, function_code, program_code
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from raybundle.model import Interpreter
+
+DIRECTORY = ".raybundle/bin"
+"""Directory of the project, there only in a bundle, that stands for the environment's `bin`."""
+_REFERENCE = re.compile(r"\s*([\w.]+)\s*:\s*([\w.]+)\s*(?:\[.*\]\s*)?")
+"""`module:object`, with extras that nobody evaluates any more (entry points specification)."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    reference: str
+    file: Path
+    line: int
+
+
+def console_script(name: str, project: Path, interpreter: Interpreter) -> Generated:
+    """Return the script behind `name`: of the project's pyproject.toml, else of its editable install.
+
+    It does what the wrapper of pip and uv does. It lies in a directory of its own, which comes first on the
+    path as the environment's `bin` does; its name has no suffix, so `sys.argv[0]` ends as it does there.
+
+    Raises:
+        UsageError: the project has no such script, or none that can be run.
+    """
+    entry = next(_entries(name, project, interpreter), None)
+    if entry is None:
+        raise _not_of_project(name, project, interpreter)
+    found = _REFERENCE.fullmatch(entry.reference)
+    if found is None:
+        raise UsageError(
+            f"{entry.file}:{entry.line}: the script {name} is {entry.reference!r}, and not `module:function`",
+            hint="mend the entry",
+        )
+    module, attribute = found.groups()
+    lines = [
+        "import sys",
+        f"from {module} import {attribute.partition('.')[0]}",
+        'if __name__ == "__main__":',
+        f"    sys.exit({attribute}())",
+    ]
+    content = "".join(f"{line}\n" for line in lines).encode()
+    return Generated(project / DIRECTORY / name, content, entry.file, (entry.line,) * len(lines))
+
+
+def _not_of_project(name: str, project: Path, interpreter: Interpreter) -> UsageError:
+    """Return the error that tells how to run a program of another distribution, or of the nodes."""
+    for file in _entry_points(interpreter):
+        found = _REFERENCE.fullmatch(_installed(file).get(name, ""))
+        if found:
+            owner = file.parent.name.removesuffix(".dist-info").partition("-")[0]
+            text = f"`{name}` is a program of {owner}, and a bundle runs a script of the project"
+            return UsageError(text, hint=advice(name, driver_name(name), function_code(*found.groups())))
+    if shutil.which(name):
+        text = f"`{name}` is a program of this machine, and a bundle runs a script of the project"
+        return UsageError(text, hint=advice(name, driver_name(name), program_code(name)))
+    return UsageError(
+        f"the target {name} does not exist: it is no file, no directory with a `__main__.py`, "
+        f"and no script of the project {project}",
+        hint=f"name a file, or a script of [project.scripts] in pyproject.toml{nearest(name, Path())}",
+    )
+
+
+def _entry_points(interpreter: Interpreter) -> Iterator[Path]:
+    for directory in interpreter.site:
+        yield from sorted(Path(directory).glob("*.dist-info/entry_points.txt"))
+
+
+def declares_script(name: str, project: Path) -> bool:
+    """Claim that pyproject.toml of the project declares a console script of this name."""
+    try:
+        return name in _declared(project / "pyproject.toml")
+    except UsageError:  # it is told when the script is made
+        return False
+
+
+def _entries(name: str, project: Path, interpreter: Interpreter) -> Iterator[_Entry]:
+    declared = project / "pyproject.toml"
+    reference = _declared(declared).get(name)
+    if isinstance(reference, str):
+        yield _Entry(reference, declared, _line_of(name, declared))
+    for directory, metadata in interpreter.projects:
+        file = Path(metadata, "entry_points.txt")
+        if directory == str(project) and file.is_file():
+            reference = _installed(file).get(name)
+            if reference:
+                yield _Entry(reference, file, _line_of(name, file))
+
+
+def _declared(file: Path) -> dict[str, Any]:
+    if not file.is_file():
+        return {}
+    if sys.version_info >= (3, 11):
+        import tomllib  # noqa: PLC0415 - start-up: of no use to other targets
+    else:
+        import tomli as tomllib  # noqa: PLC0415
+    try:
+        table = tomllib.loads(file.read_text("utf-8")).get("project", {})
+        return {**table.get("gui-scripts", {}), **table.get("scripts", {})}
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise UsageError(f"cannot read the scripts of {file}: {error}") from error
+
+
+def _installed(file: Path) -> dict[str, str]:
+    import configparser  # noqa: PLC0415 - start-up: of no use to other targets
+
+    parser = configparser.ConfigParser(delimiters=("=",), interpolation=None)
+    parser.optionxform = str  # type: ignore[assignment,method-assign]
+    try:
+        parser.read_string(file.read_text("utf-8"))
+    except (OSError, ValueError, configparser.Error) as error:
+        raise UsageError(f"cannot read the scripts of {file}: {error}") from error
+    sections = [name for name in ("gui_scripts", "console_scripts") if parser.has_section(name)]
+    return {name: value for section in sections for name, value in parser.items(section)}
+
+
+def _line_of(name: str, file: Path) -> int:
+    start = re.compile(rf"""\s*["']?{re.escape(name)}["']?\s*=""")
+    lines = file.read_text("utf-8").splitlines()
+    return next((number for number, line in enumerate(lines, 1) if start.match(line)), 1)

@@ -1,0 +1,1 @@
+"""Evaluates expressions of user code without running it: conditions, names, paths."""

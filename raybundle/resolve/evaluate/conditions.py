@@ -1,0 +1,228 @@
+"""Decides `if` tests about version and platform as the target interpreter would, where that can be known."""
+
+from __future__ import annotations
+
+import ast
+import operator
+import re
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from raybundle.resolve.facts import Mode
+    from raybundle.resolve.interpreter.markers import Environment
+
+UNKNOWN = object()
+"""Value of what more than version and platform decides."""
+QUESTIONS = (
+    "sys.version_info",
+    "sys.version_info.major",
+    "sys.version_info.minor",
+    "sys.version_info.micro",
+    "sys.platform",
+    "sys.implementation.name",
+    "os.name",
+    "platform.system()",
+)
+"""What a source asks the target for."""
+_COMPARE: dict[type[ast.cmpop], Callable[[Any, Any], bool]] = {
+    ast.Eq: operator.eq,
+    ast.NotEq: operator.ne,
+    ast.Lt: operator.lt,
+    ast.LtE: operator.le,
+    ast.Gt: operator.gt,
+    ast.GtE: operator.ge,
+    ast.In: lambda left, right: left in right,
+    ast.NotIn: lambda left, right: left not in right,
+}
+_AVAILABLE = re.compile(r"find_spec|_?HAS_\w+|_?HAVE_\w+|\w+_AVAILABLE|is_\w+_(available|installed)")
+_ASKING = (b"find_spec", b"HAS_", b"HAVE_", b"_AVAILABLE", b"_available", b"_installed")
+"""One of these is part of any name that `_AVAILABLE` matches."""
+
+
+def decide(test: ast.expr, environment: Environment) -> bool | None:
+    """Return whether `test` holds on the target, or None if more than version and platform decides."""
+    match test:
+        case ast.UnaryOp(op=ast.Not(), operand=operand):
+            inner = decide(operand, environment)
+            return None if inner is None else not inner
+        case ast.BoolOp(op=op, values=values):
+            return _all_or_any(isinstance(op, ast.And), [decide(each, environment) for each in values])
+        case _:
+            value = value_of(test, environment)
+            return None if value is UNKNOWN else bool(value)
+
+
+def mode_of(test: ast.expr) -> tuple[Mode, Mode]:
+    """Return how a module must run for `test` to hold, and for it to fail; empty where it says nothing."""
+    match test:
+        case ast.UnaryOp(op=ast.Not(), operand=operand):
+            return mode_of(operand)[::-1]
+        case ast.BoolOp(op=ast.And(), values=[*values]):
+            return next((mode for mode, _ in map(mode_of, values) if mode), ""), ""
+        case ast.Compare(
+            left=ast.Name(id="__name__"), ops=[op], comparators=[ast.Constant(value="__main__")]
+        ):
+            return ("main", "imported") if isinstance(op, ast.Eq) else ("imported", "main")
+        case ast.Compare(left=ast.Name(id="__package__"), ops=[ast.Is() | ast.Eq() | ast.In()]):
+            return "bare", "packaged"
+        case ast.Compare(left=ast.Name(id="__package__"), ops=[ast.IsNot() | ast.NotEq() | ast.NotIn()]):
+            return "packaged", "bare"
+        case ast.Name(id="__package__"):
+            return "packaged", "bare"
+        case _:
+            return "", ""
+
+
+def may_ask_for_module(source: bytes) -> bool:
+    """Return whether a source has any of the words that `asks_for_module` looks for."""
+    return any(word in source for word in _ASKING)
+
+
+def asks_for_module(test: ast.expr) -> bool:
+    """Return whether `test` asks if something is installed (`find_spec`, `HAS_…`, `is_…_available()`)."""
+    return any(
+        _AVAILABLE.fullmatch(each.id if isinstance(each, ast.Name) else each.attr)
+        for each in ast.walk(test)
+        if isinstance(each, (ast.Name, ast.Attribute))
+    )
+
+
+def _all_or_any(conjunction: bool, parts: list[bool | None]) -> bool | None:
+    decisive = not conjunction
+    if decisive in parts:
+        return decisive
+    return None if None in parts else conjunction
+
+
+def value_of(node: ast.expr, environment: Environment) -> Any:
+    """Return what `node` is on the target, or UNKNOWN."""
+    match node:
+        case ast.Constant(value=value):
+            return value
+        case ast.Tuple(elts=elements) | ast.List(elts=elements) | ast.Set(elts=elements):
+            return _collection(node, [value_of(each, environment) for each in elements])
+        case ast.NamedExpr(value=value):
+            return value_of(value, environment)
+        case ast.Name(id="TYPE_CHECKING") | ast.Attribute(attr="TYPE_CHECKING"):
+            return False
+        case ast.BoolOp() | ast.UnaryOp(op=ast.Not()) | ast.IfExp():
+            return _chosen(node, environment)
+        case ast.Subscript():
+            return _subscript(node, environment)
+        case ast.Compare(left=left, ops=ops, comparators=comparators):
+            values = [value_of(each, environment) for each in (left, *comparators)]
+            return _chain(values, [type(op) for op in ops])
+        case ast.Call(func=ast.Attribute(value=text, attr="startswith" | "lower" | "upper" as method)):
+            return _of_text(method, value_of(text, environment), node, environment)
+        case _:
+            name = _text(node)
+            constants = environment.constants
+            return constants[name] if name in constants else _named(name, environment)
+
+
+def _chosen(node: ast.BoolOp | ast.UnaryOp | ast.IfExp, environment: Environment) -> Any:
+    holds = decide(node.test if isinstance(node, ast.IfExp) else node, environment)
+    if holds is None:
+        return UNKNOWN
+    if isinstance(node, ast.IfExp):
+        return value_of(node.body if holds else node.orelse, environment)
+    return holds
+
+
+def _text(node: ast.expr) -> str:
+    """Return `a.b.c` or `a.b.c()` as it is written; empty for anything else."""
+    called = isinstance(node, ast.Call) and not node.args and not node.keywords
+    base = node.func if isinstance(node, ast.Call) and called else node
+    names: list[str] = []
+    while isinstance(base, ast.Attribute):
+        names.append(base.attr)
+        base = base.value
+    text = ".".join([base.id, *reversed(names)]) if isinstance(base, ast.Name) else ""
+    return text + "()" * called
+
+
+def _named(text: str, environment: Environment) -> Any:
+    match text:
+        case "sys.version_info":
+            return environment.version_info
+        case "sys.platform":
+            return environment.sys_platform
+        case "os.name":
+            return environment.os_name
+        case "platform.system()":
+            return environment.system or UNKNOWN
+        case "sys.implementation.name":
+            return environment.implementation
+        case "sys.version_info.major":
+            return environment.version[0]
+        case "sys.version_info.minor":
+            return environment.version[1]
+        case "sys.version_info.micro":
+            return environment.version[2]
+        case _:
+            return UNKNOWN
+
+
+def _subscript(node: ast.Subscript, environment: Environment) -> Any:
+    value = value_of(node.value, environment)
+    try:
+        index = ast.literal_eval(node.slice) if not isinstance(node.slice, ast.Slice) else _slice(node.slice)
+        return value[index]
+    except (TypeError, ValueError, IndexError):
+        return UNKNOWN
+
+
+def _slice(node: ast.Slice) -> slice:
+    parts = (ast.literal_eval(each) if each else None for each in (node.lower, node.upper, node.step))
+    return slice(*parts)
+
+
+def _collection(node: ast.expr, values: list[Any]) -> Any:
+    if UNKNOWN in values:
+        return UNKNOWN
+    try:
+        match node:
+            case ast.Tuple():
+                return tuple(values)
+            case ast.Set():
+                return frozenset(values)
+            case _:
+                return values
+    except TypeError:
+        return UNKNOWN
+
+
+def _chain(values: list[Any], operators: list[type[ast.cmpop]]) -> Any:
+    """Return what `a < b < c` gives: false as soon as one part is, whatever is not known of the others."""
+    pairs = zip(values[:-1], operators, values[1:], strict=True)
+    parts = [_compare(left, op, right) for left, op, right in pairs]
+    if len(parts) == 1:
+        return parts[0]
+    known = [None if part is UNKNOWN else bool(part) for part in parts]
+    decided = _all_or_any(conjunction=True, parts=known)
+    return UNKNOWN if decided is None else decided
+
+
+def _compare(left: Any, op: type[ast.cmpop], right: Any) -> Any:
+    if UNKNOWN in (left, right) or op not in _COMPARE:
+        return UNKNOWN
+    try:
+        return _COMPARE[op](left, right)
+    except TypeError:
+        return UNKNOWN
+
+
+def _of_text(method: str, text: Any, call: ast.Call, environment: Environment) -> Any:
+    arguments = [value_of(each, environment) for each in call.args]
+    if (
+        not isinstance(text, str)
+        or call.keywords
+        or not all(isinstance(each, (str, tuple)) for each in arguments)
+    ):
+        return UNKNOWN
+    try:
+        return getattr(text, method)(*arguments)
+    except TypeError:
+        return UNKNOWN

@@ -1,0 +1,197 @@
+"""Evaluates what a module does to the import system as it loads: `sys.path`, `__path__` and `sys.modules`."""
+
+# Why strings: paths here are the strings that `sys.path` holds; pathlib would cost ten times as much.
+# ruff: noqa: PTH120
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from raybundle.dotted import absolute
+from raybundle.resolve.evaluate.path_edits import Edits, Statements, changed_anywhere, edits_of, nodes_of
+from raybundle.resolve.evaluate.path_values import CannotEvaluateError, Scope
+
+if TYPE_CHECKING:
+    from raybundle.resolve.evaluate.path_values import Value
+
+_REWIRES = re.compile(
+    rb"__path__\s*(?:=[^=]|\+=|\[)|__path__\.(?:append|insert|extend|remove)\b"
+    rb"|\bmodules\[[^\n]*\]\s*=[^=]|\bmodules\.(?:setdefault|update)\b"
+)
+_IMPORTERS = frozenset({"importlib.import_module", "import_module", "__import__"})
+_OWN_PATH = "__path__"
+_ALL = "sys.modules"
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What the import system is like once a module has loaded."""
+
+    edits: Edits = field(default_factory=Edits)
+    own_path: tuple[str, ...] | None = None
+    """The `__path__` that the module gives itself; None if it leaves it as it is."""
+    doubtful: tuple[int, ...] = ()
+    """Lines that change `__path__` in a way that only the running program knows."""
+    aliases: tuple[tuple[str, str], ...] = ()
+    """Names that the module puts into `sys.modules`, and the module that each stands for; empty if the value
+    is an object that the code makes."""
+
+
+def rewiring_lines(source: bytes) -> set[int]:
+    """Return the lines of a source that may change its `__path__`, or put something into `sys.modules`."""
+    return {source.count(b"\n", 0, found.start()) + 1 for found in _REWIRES.finditer(source)}
+
+
+def loaded(tree: ast.Module, file: str, name: str, cwd: str, *, is_package: bool) -> Loaded:
+    """Return what loading the module `name` from `file` does; nothing of it runs."""
+    directory = os.path.dirname(file)
+    scope = Scope(cwd, {"__file__": file, "__name__": name})
+    own: list[Value] = [directory]
+    if is_package:
+        scope.names[_OWN_PATH] = list(own)
+    package = name if is_package else name.rpartition(".")[0]
+    run = _Loading(scope, changed_anywhere(tree), package=package)
+    run.run(tree.body)
+    path = scope.names.get(_OWN_PATH)
+    places = tuple(os.path.normpath(str(each)) for each in path) if isinstance(path, list) else ()
+    return Loaded(
+        edits_of(tree, run),
+        places if places not in {(), (os.path.normpath(directory),)} else None,
+        tuple(sorted(run.doubtful)),
+        tuple(run.aliases.items()),
+    )
+
+
+@dataclass(slots=True)
+class _Loading(Statements):
+    package: str = ""
+    aliases: dict[str, str] = field(default_factory=dict)
+    doubtful: set[int] = field(default_factory=set)
+
+    def _run(self, statement: ast.stmt) -> None:
+        match statement:
+            case ast.ImportFrom(module=module, names=names, level=level) if level:
+                for alias in names:
+                    relative = "." * level + (f"{module}." if module else "") + alias.name
+                    whole = absolute(relative, self.package)
+                    if whole is not None:
+                        self.scope.bind_module(alias.asname or alias.name, whole)
+            case _:
+                super(_Loading, self)._run(statement)  # slots make a new class, which `super()` does not know
+
+    def _assign(self, targets: list[ast.expr], node: ast.expr) -> None:
+        match targets:
+            case [ast.Subscript(value=value, slice=key)] if self.scope.dotted(value) == _ALL:
+                self._alias(str(self.scope.value(key)), node)
+            case [ast.Subscript(value=ast.Name(id="__path__"), slice=index)]:
+                self._place(index, self.scope.value(node))
+            case [ast.Name(id=name)] if module := self._imported(node):
+                self.scope.bind_module(name, module)
+            case _:
+                super(_Loading, self)._assign(targets, node)
+
+    def _place(self, index: ast.expr, value: Value) -> None:
+        own = self._own_path()
+        match index, value:
+            case ast.Slice(lower=None, upper=None, step=None), list():
+                own[:] = value
+            case ast.Slice(lower=None | ast.Constant(value=0), upper=ast.Constant(value=0)), list():
+                own[:0] = value
+            case ast.Constant(value=int(position)), _ if position < len(own):
+                own[position] = value
+            case _:
+                raise CannotEvaluateError
+
+    def _own_path(self) -> list[Value]:
+        return self.scope.list_of(ast.Name(_OWN_PATH, ast.Load()))
+
+    def _call(self, call: ast.Call) -> None:
+        match self.scope.dotted(call.func), call.args:
+            case "__path__.append", [directory]:
+                self._own_path().append(self.scope.value(directory))
+            case "__path__.insert", [position, directory]:
+                self._own_path().insert(self.scope.integer(position), self.scope.value(directory))
+            case "__path__.extend", [directories]:
+                self._own_path().extend(self.scope.list_of(directories))
+            case "__path__.remove" | "__path__.pop" | "__path__.clear", _:
+                raise CannotEvaluateError
+            case "sys.modules.setdefault", [key, node]:
+                self._alias(str(self.scope.value(key)), node)
+            case "sys.modules.update", [ast.Dict(keys=keys, values=values)]:
+                for each, node in zip(keys, values, strict=True):
+                    if each is not None:
+                        self._alias(str(self.scope.value(each)), node)
+            case _:
+                super(_Loading, self)._call(call)
+
+    def _alias(self, name: str, node: ast.expr) -> None:
+        module = self._imported(node) or self._named(node)
+        if module != name:
+            self.aliases[name] = module
+
+    def _named(self, node: ast.expr) -> str:
+        """Return the module that a name or chain of attributes stands for, if an import binds it."""
+        base = node
+        while isinstance(base, ast.Attribute):
+            base = base.value
+        if isinstance(base, ast.Name) and base.id in self.scope.modules:
+            return self.scope.dotted(node)
+        return ""
+
+    def _imported(self, node: ast.expr) -> str:
+        """Return the module that a call of `import_module` or a look into `sys.modules` gives."""
+        match node:
+            case ast.Subscript(value=value, slice=key) if self.scope.dotted(value) == _ALL:
+                return self._text(key)
+            case ast.Call(func=function, args=[name, *package]) if self.scope.dotted(function) in _IMPORTERS:
+                own = self._text(package[0]) if package else self.package
+                return absolute(self._text(name), own) or ""
+            case _:
+                return ""
+
+    def _text(self, node: ast.expr) -> str:
+        try:
+            return str(self.scope.value(node))
+        except CannotEvaluateError:
+            return ""
+
+    def _if(self, test: ast.expr, body: list[ast.stmt], otherwise: list[ast.stmt]) -> None:
+        match test:
+            case ast.Compare(
+                left=left, ops=[ast.In() | ast.NotIn() as op], comparators=[ast.Name(id="__path__")]
+            ):
+                there = self.scope.value(left) in self._own_path()
+                self.run(body if there == isinstance(op, ast.In) else otherwise)
+            case _:
+                super(_Loading, self)._if(test, body, otherwise)
+
+    def _forget(self, *statements: ast.AST) -> None:
+        for statement in statements:
+            for node in nodes_of(statement):
+                if _changes_own_path(node):
+                    self.doubtful.add(getattr(node, "lineno", 1))
+        kept = self.scope.names.get(_OWN_PATH)
+        super(_Loading, self)._forget(*statements)
+        if kept is not None:
+            self.scope.names[_OWN_PATH] = kept
+
+
+def _changes_own_path(node: ast.AST) -> bool:
+    """Claims that `node` changes `__path__`, but for what the finder does as well: `extend_path`."""
+    match node:
+        case ast.Assign(targets=[ast.Name(id="__path__")], value=ast.Call(func=function)):
+            return "extend_path" not in ast.unparse(function)
+        case (
+            ast.Assign(targets=[ast.Name(id="__path__")])
+            | ast.AugAssign(target=ast.Name(id="__path__"))
+            | ast.Assign(targets=[ast.Subscript(value=ast.Name(id="__path__"))])
+        ):
+            return True
+        case ast.Call(func=ast.Attribute(value=ast.Name(id="__path__"), attr=name)):
+            return name in {"append", "insert", "extend", "remove", "pop", "clear"}
+        case _:
+            return False

@@ -1,0 +1,385 @@
+"""Finds the paths that a source names, as far as they can be evaluated; no disk is asked if they exist."""
+
+# Why strings: paths here are compared with those of the finder; pathlib would cost ten times as much.
+# ruff: noqa: PTH118
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+from bisect import bisect_left
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import PurePath
+from typing import TYPE_CHECKING
+
+from raybundle.resolve.evaluate.path_edits import Statements
+from raybundle.resolve.evaluate.path_values import CannotEvaluateError, Scope
+from raybundle.resolve.facts import ENVIRONMENT_FILE, Named, Place
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from raybundle.resolve.evaluate.path_values import Value
+
+_DEEP = 24
+"""Directories above a file that an expression may climb."""
+_HERE = "/\x01" * _DEEP
+"""Stands for the directory of the file."""
+_START = "/\x02" * _DEEP
+"""Stands for the directory in which the job runs."""
+_LONGEST = 250
+
+_IN_QUOTES = re.compile(rb"(['\"])(?:[^'\"\s]*(?:/[^'\"\s]*|\.\w{1,10})|(?:(?<=/ .)|(?<=/.))\w[^'\"\s]*)\1")
+"""A string that looks like a path, or that stands behind a `/`."""
+_NAMES = (b"__file__", b"config_path", b"dotenv")
+_READING_CALL = re.compile(
+    rb"\((?:(?<=open\()|(?<=Path\()|(?<=path.join\()|(?<=listdir\()|(?<=scandir\()|(?<=walk\()|(?<=glob\())"
+)
+_MAKING = re.compile(
+    rb"\((?:(?<=dirs\()|(?<=mkdir\()|(?<=_text\()|(?<=_bytes\()|(?<=save\()|(?<=savefig\()|(?<=_csv\()"
+    rb"|(?<=_parquet\()|(?<=_json\()|(?<=dump\()|(?<=touch\()|(?<=Handler\())"
+)
+"""Begin with the bracket and look back from there: so the search goes from bracket to bracket."""
+_GLOBAL = re.compile(rb"global ([\w, ]+)")
+_FILE_LIKE = re.compile(r"/|\.[A-Za-z0-9_]{1,10}\Z")
+_IMPOSSIBLE = re.compile(r"[\n\r\t\0\\^$|<>\"'`,;:=]|\A[/~#@.-]*\Z|\A/")
+"""Matches a string that is not a path relative to a directory."""
+_HOLE = re.compile(r"\{[^{}]*\}|%[-\d.]*[sdif]")
+
+_READS = frozenset(
+    [
+        *("open", "load", "loads", "safe_load", "load_all", "read", "parse", "imread", "memmap"),
+        *("Path", "PurePath", "PosixPath", "join", "joinpath", "resolve", "abspath", "absolute"),
+        *("listdir", "scandir", "walk", "glob", "iglob", "rglob", "iterdir"),
+        *("exists", "isfile", "isdir", "is_file", "is_dir", "stat", "getsize", "getmtime"),
+        *(
+            "copy",
+            "copyfile",
+            "copytree",
+            "copy2",
+            "loadtxt",
+            "genfromtxt",
+            "fromfile",
+            "CDLL",
+            "LoadLibrary",
+        ),
+        *("File", "FileType", "FileSystemLoader", "ImageFolder", "DirectoryLoader"),
+        *("bindtextdomain", "translation", "initialize_config_dir"),
+    ]
+)
+"""Calls, by their last name, whose argument may be a directory, or a file without a suffix."""
+_READ = ("read_", "load_", "open_", "from_", "scan_")
+_DIRECTORIES = frozenset(
+    ["config_path", "config_dir", "searchpath", "template_folder", "static_folder", "localedir"]
+)
+"""Options that take a directory, whatever is called."""
+_BESIDE = frozenset(["config_path", "template_folder", "static_folder"])
+"""Those that count from the file that has them (hydra, Flask)."""
+_LOOK_UPWARDS = frozenset(["load_dotenv", "dotenv_values", "find_dotenv", "read_env"])
+"""Calls that look for a `.env` beside the source and above, unless they are given one."""
+_GIVEN = frozenset(["dotenv_path", "stream", "filename", "env_file"])
+_WRITES = frozenset(
+    [
+        *("makedirs", "mkdir", "rmtree", "remove", "unlink", "rmdir", "touch", "write_text", "write_bytes"),
+        *("savefig", "save", "savetxt", "savez", "savez_compressed", "imwrite", "write_image", "dump"),
+        *("to_csv", "to_parquet", "to_json", "to_pickle", "to_excel", "to_feather", "to_hdf", "to_html"),
+        *("write_csv", "write_parquet", "write_json", "save_pretrained", "save_model"),
+        *("FileHandler", "RotatingFileHandler"),
+    ]
+)
+"""Calls that make or change the file that is their receiver or one of their arguments."""
+_WRITING = re.compile(r"[wx]b?t?\+?|[wx]\+?[bt]")
+_MODULES_WITH_OPEN = frozenset(
+    ["io", "os", "gzip", "bz2", "lzma", "codecs", "fsspec", "builtins", "aiofiles"]
+)
+_ANY = "*"
+
+
+def named_paths(tree: ast.Module, source: bytes, name: str) -> tuple[Named, ...]:
+    """Return the paths that `source`, a file called `name`, has, by line, but for those that it writes."""
+    lines = _lines(source)
+    if not lines:
+        return ()
+    search = _Search(_rebound(source), lines)
+    with suppress(RecursionError):  # what nests as deep as that is made by a program, and names no file
+        search.body(tree.body, _Symbolic(_START, {"__file__": f"{_HERE}/{name}", "__name__": "__main__"}))
+    found = {each for each in search.found if (each.place, each.path) not in search.written}
+    return tuple(sorted(found, key=lambda each: (each.line, each.place, each.path, not each.wide)))
+
+
+def _lines(source: bytes) -> list[int]:
+    """Return the lines that may name a file, in order; only statements with one of them are looked at."""
+    places = [found.start() for form in (_IN_QUOTES, _READING_CALL) for found in form.finditer(source)]
+    places += [found.start() for name in _NAMES if name in source for found in re.finditer(name, source)]
+    if places:
+        places += [found.start() for found in _MAKING.finditer(source)]
+    lines, line, position = [], 1, 0
+    for place in sorted(places):
+        line += source.count(b"\n", position, place)
+        position = place
+        lines.append(line)
+    return lines
+
+
+def _rebound(source: bytes) -> frozenset[str]:
+    """Return the names that functions may change at any time."""
+    words = (found[1].decode(errors="replace") for found in _GLOBAL.finditer(source))
+    return frozenset(name.strip() for each in words for name in each.split(","))
+
+
+class _Run(Statements):
+    """Runs both branches of a condition, and the body of a loop: each of their paths may be read."""
+
+    def _forget(self, *statements: ast.AST) -> None:
+        for each in statements:
+            match each:
+                case ast.If(body=body, orelse=otherwise) | ast.For(body=body, orelse=otherwise):
+                    self.run([*body, *otherwise])
+                case (
+                    ast.Assign(targets=[ast.Name(id=name)])
+                    | ast.FunctionDef(name=name)
+                    | ast.ClassDef(name=name)
+                ):
+                    self.scope.unbind(name)
+                case _:
+                    continue
+
+
+@dataclass(slots=True)
+class _Symbolic(Scope):
+    """Names under directories that stand for others, with `*` for what only the running program knows.
+
+    No disk is touched, and no link followed: on a node there are none.
+    """
+
+    def value(self, node: ast.expr) -> Value:
+        """Return what `node` evaluates to, as `Scope` does."""
+        match node:
+            case ast.FormattedValue(value=inner):
+                return self._text(inner)
+            case ast.BinOp(left=left, op=ast.Div() | ast.Add() | ast.Mod() as op, right=right):
+                return self._joined(node, self.value(left), op, right)
+            case ast.Call(func=ast.Attribute(value=receiver, attr=method), args=arguments) if (
+                method in _METHODS
+            ):
+                return self._called(node, receiver, method, arguments)
+            case ast.Call(func=function, args=[first, *parts]) if self.dotted(function) == "os.path.join":
+                return os.path.join(str(self.value(first)), *map(self._text, parts))
+            case _:
+                return super(_Symbolic, self).value(
+                    node
+                )  # slots make a new class, which `super()` does not know
+
+    def _joined(self, node: ast.BinOp, left: Value, op: ast.operator, right: ast.expr) -> Value:
+        match left, op:
+            case PurePath(), ast.Div():
+                return left / self._text(right)
+            case str(), ast.Add():
+                return left + self._text(right)
+            case str(), ast.Mod():
+                return left
+            case _:
+                return super(_Symbolic, self).value(node)
+
+    def _called(self, node: ast.Call, receiver: ast.expr, method: str, arguments: list[ast.expr]) -> Value:
+        match method, self.value(receiver), list(map(self._text, arguments)):
+            case "format", str(form), _:
+                return form
+            case "glob", PurePath() as path, [pattern, *_]:
+                return path / pattern
+            case "rglob", PurePath() as path, [pattern, *_]:
+                return path / "**" / pattern
+            case "joinpath", PurePath() as path, parts:
+                return path.joinpath(*parts)
+            case "with_name", PurePath() as path, [name]:
+                return path.parent / name
+            case "resolve" | "absolute" | "expanduser", PurePath() as path, _:
+                return PurePath(self._real(path)) if _HERE in str(path) else path
+            case _:
+                return super(_Symbolic, self).value(node)
+
+    def _text(self, node: ast.expr) -> str:
+        try:
+            value = self.value(node)
+        except CannotEvaluateError:
+            return _ANY
+        return str(value) if isinstance(value, (str, PurePath)) else _ANY
+
+    def _real(self, path: str | PurePath) -> str:
+        return os.path.normpath(self.absolute(path))
+
+
+_METHODS = frozenset(
+    ["format", "glob", "rglob", "joinpath", "with_name", "resolve", "absolute", "expanduser"]
+)
+
+
+@dataclass(slots=True)
+class _Search:
+    volatile: frozenset[str]
+    lines: list[int]
+    """Those that may name a file: a statement without one of them is passed over."""
+    found: set[Named] = field(default_factory=set)
+    written: set[tuple[Place, str]] = field(default_factory=set)
+
+    def body(self, statements: list[ast.stmt], scope: Scope) -> None:
+        """Look at statements, with what their names are at the end of them."""
+        chosen = [each for each in statements if isinstance(each, _BINDS) or self._is_of_interest(each)]
+        _Run(scope, self.volatile).run(chosen)
+        for each in chosen:
+            self.visit(each, scope, wide=False)
+
+    def _is_of_interest(self, statement: ast.stmt) -> bool:
+        first = min([statement.lineno, *(each.lineno for each in getattr(statement, "decorator_list", ()))])
+        last = statement.end_lineno or first
+        match statement:
+            case ast.FunctionDef(body=[ast.Expr(value=ast.Constant()) as text, _, *_]):
+                return self._has_line(first, text.lineno - 1) or self._has_line(
+                    (text.end_lineno or 0) + 1, last
+                )
+            case _:
+                return self._has_line(first, last)
+
+    def _has_line(self, first: int, last: int) -> bool:
+        position = bisect_left(self.lines, first)
+        return position < len(self.lines) and self.lines[position] <= last
+
+    def visit(self, node: ast.AST, scope: Scope, *, wide: bool) -> None:
+        """Note the paths in a node; `wide` where a directory or a name without suffix may be meant."""
+        match node:
+            case ast.Expr(value=ast.Constant()):
+                return
+            case ast.stmt() if not self._is_of_interest(node):
+                return
+            case ast.FunctionDef() | ast.AsyncFunctionDef():
+                self._function(node, scope)
+            case ast.Call():
+                self._call(node, scope, wide=wide)
+            case ast.Constant(value=str()) | ast.JoinedStr() | ast.BinOp():
+                self._expression(node, scope, wide=wide)
+            case ast.Name(ctx=ast.Load()) if wide:
+                self._take(node, scope, wide=wide)
+            case _:
+                for child in ast.iter_child_nodes(node):
+                    self.visit(child, scope, wide=False)
+
+    def _function(self, node: ast.FunctionDef | ast.AsyncFunctionDef, scope: Scope) -> None:
+        """Annotations are passed over: they load nothing."""
+        arguments = node.args
+        for each in (*node.decorator_list, *arguments.defaults, *filter(None, arguments.kw_defaults)):
+            self.visit(each, scope, wide=False)
+        self.body(node.body, _inside(scope, arguments))
+
+    def _expression(self, node: ast.expr, scope: Scope, *, wide: bool) -> None:
+        if not self._take(node, scope, wide=wide) and not isinstance(node, ast.Constant):
+            for child in ast.iter_child_nodes(node):
+                self.visit(child, scope, wide=isinstance(getattr(node, "op", None), ast.Div))
+
+    def _call(self, node: ast.Call, scope: Scope, *, wide: bool) -> None:
+        dotted = scope.dotted(node.func)
+        if dotted.startswith(("sys.path.", "site.addsitedir")):
+            return
+        last = getattr(node.func, "attr", getattr(node.func, "id", ""))
+        if last in _LOOK_UPWARDS and not node.args and all(each.arg not in _GIVEN for each in node.keywords):
+            self.found.add(Named(node.lineno, "here", ENVIRONMENT_FILE))
+        if _is_write(node, last):
+            self._note_written(node, scope)
+        elif self._take(node, scope, wide=wide or last in {"Path", "joinpath"}):
+            return
+        reads = last in _READS or last.startswith(_READ)
+        if isinstance(node.func, ast.Attribute):
+            self.visit(node.func.value, scope, wide=reads and last not in {"join", "read", "load", "loads"})
+        for each in node.args:
+            self.visit(each, scope, wide=reads)
+        for keyword in node.keywords:
+            option = keyword.arg or ""
+            self.visit(keyword.value, scope, wide=reads or option in _DIRECTORIES)
+            if option in _BESIDE:
+                self._beside(keyword.value, scope)
+
+    def _note_written(self, node: ast.Call, scope: Scope) -> None:
+        receiver = [node.func.value] if isinstance(node.func, ast.Attribute) else []
+        for each in (*receiver, *node.args, *(keyword.value for keyword in node.keywords)):
+            self.written.update(_places(_value(each, scope)))
+
+    def _beside(self, node: ast.expr, scope: Scope) -> None:
+        match _value(node, scope):
+            case str(value) if (plain := _plain(value, wide=True)) is not None:
+                self.found.add(Named(node.lineno, "here", plain, wide=True))
+            case _:
+                return
+
+    def _take(self, node: ast.expr, scope: Scope, *, wide: bool) -> bool:
+        """Note what an expression names; return whether it has a value."""
+        value = _value(node, scope)
+        if isinstance(value, PurePath):
+            wide = True
+        for place, path in _places(value, wide=wide):
+            self.found.add(Named(node.lineno, place, path, wide=wide or place == "here"))
+        return isinstance(value, (str, PurePath))
+
+
+_BINDS = (ast.Import, ast.ImportFrom, ast.Assign)
+
+
+def _inside(scope: Scope, arguments: ast.arguments) -> Scope:
+    inner = _Symbolic(scope.cwd, dict(scope.names), dict(scope.modules))
+    for each in ast.walk(arguments):
+        if isinstance(each, ast.arg):
+            inner.unbind(each.arg)
+    return inner
+
+
+def _is_write(node: ast.Call, last: str) -> bool:
+    """Claims that a call only writes: `open(p, "w")`, `p.open("w")`, `p.write_text(…)`, `frame.to_csv(p)`."""
+    if last != "open":
+        return last in _WRITES
+    given = [each.value for each in node.keywords if each.arg == "mode"]
+    modes = [*node.args[0 if _is_method(node) else 1 :][:1], *given]
+    return any(isinstance(mode, ast.Constant) and _WRITING.fullmatch(str(mode.value)) for mode in modes)
+
+
+def _is_method(node: ast.Call) -> bool:
+    """Claims that `open` is that of a path, and not that of a module: `gzip.open`."""
+    match node.func:
+        case ast.Attribute(value=ast.Name(id=name)):
+            return name not in _MODULES_WITH_OPEN
+        case other:
+            return isinstance(other, ast.Attribute)
+
+
+def _value(node: ast.expr, scope: Scope) -> Value | None:
+    try:
+        return scope.value(node)
+    except CannotEvaluateError:
+        return None
+
+
+def _places(value: Value | None, *, wide: bool = True) -> Iterator[tuple[Place, str]]:
+    """Yield from where a path leads, and the path."""
+    if not isinstance(value, (str, PurePath)):
+        return
+    text = str(value)
+    bases: tuple[tuple[Place, str], ...] = (("here", _HERE), ("start", _START))
+    for place, base in bases:
+        if text.startswith(base[:2]):
+            path = os.path.relpath(os.path.normpath(text), base)
+            if base[1] not in path and path != ".":
+                yield place, path
+            return
+    plain = _plain(text, wide=wide)
+    if plain is not None:
+        yield "start", plain
+
+
+def _plain(text: str, *, wide: bool) -> str | None:
+    """Return a string as a relative path, or None if it looks like none."""
+    if len(text) > _LONGEST or "://" in text:
+        return None
+    text = _HOLE.sub(_ANY, text)
+    if _IMPOSSIBLE.search(text) or not (wide or (_FILE_LIKE.search(text) and not text.startswith(_ANY))):
+        return None
+    path = os.path.normpath(text)
+    return path if path.strip("./*") else None

@@ -1,0 +1,400 @@
+"""Evaluates the edits of `sys.path` in a module from its tree; nothing of the user's runs."""
+
+# Why strings: paths here are the strings that `sys.path` holds; pathlib would cost ten times as much.
+# ruff: noqa: PTH110, PTH112, PTH118, PTH208
+
+from __future__ import annotations
+
+import ast
+import os
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from raybundle.resolve.evaluate.path_values import CannotEvaluateError, Scope
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from raybundle.resolve.evaluate.path_values import Value
+
+
+_KNOWN_MODULES = frozenset({"sys", "os", "pathlib", "site"})
+"""Modules whose parts may be given names: `insert = sys.path.insert`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Absence:
+    """The test `if directory not in sys.path`, made once for all edits below it."""
+
+    directory: str
+    number: int
+    """Tells one run of a test from the next, in a loop."""
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """One directory that a module puts on `sys.path`."""
+
+    directory: str
+    """Absolute, and as Python would compare it: links and `..` are still in it."""
+    index: int | None
+    """As given to `insert`; None at the end."""
+    line: int
+    unless: Absence | None = None
+    replaces: bool = False
+    """What stands at `index` goes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Edits:
+    """What a module does to `sys.path`, in order."""
+
+    edits: tuple[Edit, ...] = ()
+    lines: frozenset[int] = frozenset()
+    """Lines that were understood, also where they edit nothing."""
+    followed: tuple[str, ...] = ()
+    """Paths whose symbolic links were resolved on the way."""
+    reads_files: bool = False
+    """`.pth` files had a say."""
+    possible: frozenset[tuple[int, str]] = frozenset()
+    """Lines that may run or not, in functions and branches, and the directories that they would add."""
+
+
+def evaluate(tree: ast.Module, file: str, cwd: str) -> Edits:
+    """Return the edits at the top level of `tree`, the driver's, run as `file` in directory `cwd`."""
+    scope = Scope(cwd, {"__file__": file, "__name__": "__main__"})
+    statements = Statements(scope, changed_anywhere(tree))
+    statements.run(tree.body)
+    return edits_of(tree, statements)
+
+
+def edits_of(tree: ast.Module, run: Statements) -> Edits:
+    """Return what the statements of `tree` did to `sys.path`, which have been `run`."""
+    names = {getattr(each, "attr", getattr(each, "name", None)) for each in ast.walk(tree)}
+    understood = frozenset(run.lines - run.doubted)
+    return Edits(
+        tuple(run.edits),
+        understood,
+        tuple(run.scope.followed),
+        reads_files="addsitedir" in names,
+        possible=frozenset(each for each in _possible(tree, run) if each[0] not in understood),
+    )
+
+
+def _possible(tree: ast.Module, run: Statements) -> Iterator[tuple[int, str]]:
+    """Yield line and directory of the edits in each function and branch, as if it ran at the end."""
+    for node in ast.walk(tree):
+        bodies = [getattr(node, name, []) for name in ("body", "orelse") if node is not tree]
+        scope = Scope(run.scope.cwd, dict(run.scope.names), dict(run.scope.modules))
+        for each in ast.walk(node.args) if isinstance(node, ast.FunctionDef) else ():
+            if isinstance(each, ast.arg):
+                scope.unbind(each.arg)
+        for body in (each for each in bodies if isinstance(each, list)):
+            inner = Statements(scope, run.volatile)
+            inner.run(body)
+            yield from ((edit.line, edit.directory) for edit in inner.edits)
+
+
+def edited(path: Sequence[str], edits: Iterable[Edit]) -> list[str]:
+    """Return `path` after `edits`; of a directory that is there twice, the first counts."""
+    result = list(path)
+    absent: dict[Absence, bool] = {}
+    for edit in edits:
+        if edit.unless is not None and not absent.setdefault(
+            edit.unless, edit.unless.directory not in result
+        ):
+            continue
+        if edit.index is None:
+            result.append(edit.directory)
+        elif not edit.replaces:
+            result.insert(edit.index, edit.directory)
+        elif -len(result) <= edit.index < len(result):
+            result[edit.index] = edit.directory
+    return list(dict.fromkeys(result))
+
+
+def changed_anywhere(tree: ast.Module) -> frozenset[str]:
+    """Return the names that functions (`global`) and expressions (`:=`) may change at any time."""
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Global):
+            names.update(node.names)
+        elif isinstance(node, ast.NamedExpr):
+            names.add(node.target.id)
+    return frozenset(names)
+
+
+def nodes_of(statement: ast.AST) -> Iterator[ast.AST]:
+    """Yield what runs with `statement`: not the bodies of the functions and classes it defines."""
+    yield statement
+    if not isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)):
+        for child in ast.iter_child_nodes(statement):
+            yield from nodes_of(child)
+
+
+@dataclass(slots=True)
+class Statements:
+    """The statements of a module as they run, for their effect on `sys.path`."""
+
+    scope: Scope
+    volatile: frozenset[str] = frozenset()
+    """Names that may change at any time."""
+    edits: list[Edit] = field(default_factory=list)
+    lines: set[int] = field(default_factory=set)
+    relative: set[int] = field(default_factory=set)
+    """Lines that add a directory relative to the one the driver runs in."""
+    doubted: set[int] = field(default_factory=set)
+    unless: Absence | None = None
+    numbers: Iterator[int] = field(default_factory=count)
+
+    def run(self, body: Iterable[ast.stmt]) -> bool:
+        """Run a body; return whether each statement of it was an assignment that was understood."""
+        assigned = True
+        for statement in body:
+            assigned = assigned and isinstance(statement, (ast.Assign, ast.AnnAssign, ast.AugAssign))
+            try:
+                self._run(statement)
+            except CannotEvaluateError:
+                self._forget(statement)
+                assigned = False
+        return assigned
+
+    def _forget(self, *statements: ast.AST) -> None:
+        """Doubt the names that `statements` bind, and the directory if they may change it."""
+        for statement in statements:
+            for node in nodes_of(statement):
+                match node:
+                    case ast.Name(id=name, ctx=ast.Store() | ast.Del()):
+                        self.scope.unbind(name)
+                    case (
+                        ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name)
+                    ):
+                        self.scope.unbind(name)
+                    case ast.Call(func=function) if self.scope.dotted(function) == "os.chdir":
+                        self._change_directory(None)
+
+    def _change_directory(self, directory: str | None) -> None:
+        self.scope.cwd = directory
+        self.doubted |= self.relative  # they mean the directory at the time of each import
+
+    def _run(self, statement: ast.stmt) -> None:  # noqa: C901, PLR0912 - one case per form of statement
+        match statement:
+            case ast.Import(names=names):
+                for alias in names:
+                    bound = alias.asname or alias.name.partition(".")[0]
+                    self.scope.bind_module(bound, alias.name if alias.asname else bound)
+            case ast.ImportFrom(module=str(module), names=names, level=0):
+                for alias in names:
+                    self.scope.bind_module(alias.asname or alias.name, f"{module}.{alias.name}")
+            case ast.Assign(targets=targets, value=value):
+                self._assign(targets, value)
+            case ast.AnnAssign(target=target, value=ast.expr() as value):
+                self._assign([target], value)
+            case ast.AugAssign(target=target, op=ast.Add(), value=value) if (
+                self.scope.dotted(target) == "sys.path"
+            ):
+                self._extend(self.scope.value(value), statement.lineno)
+            case ast.AugAssign(target=ast.Name(id=name) as target, op=op, value=value):
+                self._assign([target], ast.BinOp(ast.Name(name, ast.Load()), op, value))
+            case ast.Expr(value=ast.Call() as call):
+                self._call(call)
+            case ast.If(test=test, body=body, orelse=otherwise):
+                self._if(test, body, otherwise)
+            case ast.For(target=target, iter=values, body=body, orelse=[]):
+                self._for(target, values, body)
+            case ast.Try(body=body, handlers=handlers, orelse=otherwise, finalbody=final):
+                if not self.run(body):
+                    self._forget(*handlers)
+                self.run([*otherwise, *final])
+            case ast.With(items=items, body=body):
+                self._forget(*items)
+                self.run(body)
+            case _:
+                self._forget(statement)
+
+    def _assign(self, targets: list[ast.expr], node: ast.expr) -> None:
+        match targets:
+            case [ast.Attribute() as target] if self.scope.dotted(target) == "sys.path":
+                self._rearrange(node)
+            case [ast.Subscript(value=value, slice=index)] if self.scope.dotted(value) == "sys.path":
+                self._assign_item(index, node)
+            case _ if all(isinstance(target, ast.Name) for target in targets):
+                names = [target.id for target in targets if isinstance(target, ast.Name)]
+                self._assign_names(names, node)
+            case _:
+                raise CannotEvaluateError
+
+    def _assign_names(self, names: list[str], node: ast.expr) -> None:
+        try:
+            value = self.scope.value(node)
+        except CannotEvaluateError:
+            dotted = self.scope.dotted(node)
+            if dotted.partition(".")[0] not in _KNOWN_MODULES:
+                raise
+            for name in names:
+                self.scope.bind_module(name, dotted)
+            return
+        for name in names:
+            self.scope.unbind(name)
+            if name not in self.volatile:
+                self.scope.names[name] = value
+
+    def _assign_item(self, index: ast.expr, node: ast.expr) -> None:
+        """`sys.path[:0] = […]`, `sys.path[:] = […, *sys.path]` and `sys.path[0] = …`."""
+        match index:
+            case ast.Slice(lower=None, upper=None, step=None):
+                self._rearrange(node)
+            case ast.Slice(lower=None | ast.Constant(value=0), upper=ast.Constant(value=0), step=None):
+                self._insert_all(self.scope.value(node), node.lineno)
+            case ast.Slice():
+                raise CannotEvaluateError
+            case _:
+                self._edit(self.scope.value(node), self.scope.integer(index), node.lineno, replaces=True)
+
+    def _rearrange(self, node: ast.expr) -> None:
+        """`sys.path = a + sys.path + b`, whose parts are lists, or the same written with stars."""
+        before, after = self._around(node)
+        self._insert_all(before, node.lineno)
+        self._extend(after, node.lineno)
+
+    def _around(self, node: ast.expr) -> tuple[list[Value], list[Value]]:
+        match node:
+            case ast.Attribute() | ast.Name() if self.scope.dotted(node) == "sys.path":
+                return [], []
+            case ast.Call(func=ast.Name(id="list"), args=[inner], keywords=[]):
+                return self._around(inner)
+            case ast.BinOp(left=left, op=ast.Add(), right=right) if self._mentions_path(right):
+                before, after = self._around(right)
+                return [*self.scope.list_of(left), *before], after
+            case ast.BinOp(left=left, op=ast.Add(), right=right):
+                before, after = self._around(left)
+                return before, [*after, *self.scope.list_of(right)]
+            case ast.List(elts=elements):
+                return self._around_star(elements)
+            case _:
+                raise CannotEvaluateError
+
+    def _around_star(self, elements: list[ast.expr]) -> tuple[list[Value], list[Value]]:
+        for position, each in enumerate(elements):
+            if isinstance(each, ast.Starred):
+                before, after = self._around(each.value)
+                first = [self.scope.value(other) for other in elements[:position]]
+                last = [self.scope.value(other) for other in elements[position + 1 :]]
+                return [*first, *before], [*after, *last]
+        raise CannotEvaluateError
+
+    def _mentions_path(self, node: ast.expr) -> bool:
+        return any(
+            self.scope.dotted(each) == "sys.path"
+            for each in ast.walk(node)
+            if isinstance(each, (ast.Attribute, ast.Name))
+        )
+
+    def _call(self, call: ast.Call) -> None:
+        match self.scope.dotted(call.func), call.args:
+            case "sys.path.append", [directory]:
+                self._edit(self.scope.value(directory), None, call.lineno)
+            case "site.addsitedir", [directory]:
+                self._add_site(str(self.scope.value(directory)), call.lineno)
+            case "sys.path.extend", [directories]:
+                self._extend(self.scope.value(directories), call.lineno)
+            case "sys.path.insert", [position, directory]:
+                self._edit(self.scope.value(directory), self.scope.integer(position), call.lineno)
+            case "os.chdir", [directory]:
+                self._change_directory(self.scope.absolute(str(self.scope.value(directory))))
+            case _:
+                return
+
+    def _add_site(self, directory: str, line: int) -> None:
+        """Add `directory` unless it is there, then what its `.pth` files name (`site.addpackage`)."""
+        absolute = os.path.normpath(self.scope.absolute(directory))
+        try:
+            added = [absolute, *_named_in_path_files(absolute)]
+        except OSError as error:
+            raise CannotEvaluateError from error
+        for each in added:
+            self.edits.append(Edit(each, None, line, self.unless or Absence(each, next(self.numbers))))
+        self.lines.add(line)
+
+    def _if(self, test: ast.expr, body: list[ast.stmt], otherwise: list[ast.stmt]) -> None:
+        match test:
+            case ast.Compare(left=left, ops=[ast.NotIn()], comparators=[right]) if (
+                self.scope.dotted(right) == "sys.path" and self.unless is None
+            ):
+                directory = os.path.join(self.scope.cwd or "", str(self.scope.value(left)))
+                self.unless = Absence(directory, next(self.numbers))
+                self.run(body)
+                self.unless = None
+                self._forget(*body, *otherwise)
+            case ast.Compare(
+                left=ast.Name(id="__name__"), ops=[ast.Eq()], comparators=[ast.Constant(value=name)]
+            ):
+                runs = name == self.scope.names.get("__name__")
+                skipped = otherwise if runs else body if name == "__main__" else []
+                self.lines |= {getattr(each, "lineno", 0) for one in skipped for each in ast.walk(one)}
+                self.run(body if runs else otherwise)
+            case _:
+                raise CannotEvaluateError
+
+    def _for(self, target: ast.expr, values: ast.expr, body: list[ast.stmt]) -> None:
+        rounds = self.scope.list_of(values)
+        if any(isinstance(each, (ast.Break, ast.Continue)) for one in body for each in nodes_of(one)):
+            raise CannotEvaluateError
+        for each in rounds:
+            self._bind(target, each)
+            self.run(body)
+
+    def _bind(self, target: ast.expr, value: Value) -> None:
+        """Give a loop's names the values of one round."""
+        match target, value:
+            case ast.Name(id=name), _:
+                self.scope.unbind(name)
+                self.scope.names[name] = value
+            case ast.Tuple(elts=names), list() if len(names) == len(value):
+                for each, part in zip(names, value, strict=True):
+                    self._bind(each, part)
+            case _:
+                raise CannotEvaluateError
+
+    def _extend(self, directories: Value, line: int) -> None:
+        if not isinstance(directories, list):
+            raise CannotEvaluateError
+        for each in directories:
+            self._edit(each, None, line)
+
+    def _insert_all(self, directories: Value, line: int) -> None:
+        if not isinstance(directories, list):
+            raise CannotEvaluateError
+        for position, each in enumerate(directories):
+            self._edit(each, position, line)
+
+    def _edit(self, directory: Value, index: int | None, line: int, *, replaces: bool = False) -> None:
+        """Note one edit; Python looks for modules in entries that are strings, never in a `Path`."""
+        if not isinstance(directory, str):
+            raise CannotEvaluateError
+        absolute = self.scope.absolute(directory)
+        if absolute != directory:
+            self.relative.add(line)
+        self.lines.add(line)
+        self.edits.append(Edit(absolute, index, line, self.unless, replaces))
+
+
+def _named_in_path_files(directory: str) -> Iterator[str]:
+    """Yield the directories that the `.pth` files of `directory` name, as `site.addpackage` adds them.
+
+    Raises:
+        CannotEvaluateError: a line of them runs code.
+        OSError: a file cannot be read.
+    """
+    names = sorted(os.listdir(directory)) if os.path.isdir(directory) else []
+    for name in names:
+        if name.endswith(".pth") and not name.startswith("."):
+            text = Path(directory, name).read_text("utf-8", "replace")
+            for line in text.splitlines():
+                if line.startswith(("import ", "import\t")):
+                    raise CannotEvaluateError
+                named = os.path.normpath(os.path.join(directory, line.rstrip()))
+                if line.strip() and not line.startswith("#") and os.path.exists(named):
+                    yield named

@@ -1,0 +1,50 @@
+"""Tells what `include` names: files of the project, third-party modules, or installed distributions."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from raybundle.resolve.distributions.installed import Installed, normalised_name
+from raybundle.resolve.find.finder import ThirdParty
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from raybundle.resolve.find.finder import Finder
+
+_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
+"""Of a distribution (PEP 508); all names of modules that are in use look like this too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """What the entries of `include` stand for."""
+
+    patterns: tuple[str, ...]
+    """Of files, and entries that are nothing else."""
+    modules: tuple[str, ...]
+    """Third-party ones."""
+    distributions: tuple[str, ...]
+    """Installed ones, normalised."""
+
+
+def read_declarations(include: Iterable[str], project: Path, finder: Finder) -> Declared:
+    """Return what `include` names; a file of the project comes before a module, and that before the rest."""
+    patterns, modules, distributions = [], [], []
+    installed: Installed | None = None
+    for entry in include:
+        if not _NAME.fullmatch(entry) or (project / entry).exists():
+            patterns.append(entry)
+        elif isinstance(finder.find(entry), ThirdParty):
+            modules.append(entry)
+        else:
+            installed = installed or Installed(finder.interpreter.site)
+            found = installed.by_name.get(normalised_name(entry))
+            if found is None or found.origin()[1]:  # an editable one is first-party
+                patterns.append(entry)
+            else:
+                distributions.append(found.name)
+    return Declared(tuple(patterns), tuple(modules), tuple(distributions))

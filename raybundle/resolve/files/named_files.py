@@ -1,0 +1,307 @@
+"""Finds the files that reached sources, and arguments of the job, name by their paths."""
+
+# Why strings: paths here are the strings that `sys.path` holds; pathlib would cost ten times as much.
+# ruff: noqa: PTH116, PTH118, PTH120
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from raybundle.model import NAMED, Warning
+from raybundle.resolve.facts import ENVIRONMENT_FILE
+from raybundle.resolve.files.data_files import (
+    Candidate,
+    fault_of,
+    is_code,
+    leads_back,
+    leads_out,
+    path_expression,
+    without_excluded,
+)
+from raybundle.resolve.files.git_ignored import repository_of
+from raybundle.resolve.files.secret_names import secret_name_rule
+from raybundle.resolve.find.finder import FirstParty
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from raybundle.resolve.facts import Facts, Named
+    from raybundle.resolve.find.directories import Directories
+    from raybundle.resolve.find.finder import Finder
+    from raybundle.resolve.walk.reached import Closure
+
+MOST_FILES, MOST_BYTES = 1000, 100 * 1024 * 1024
+"""Of a directory that is named: more than that travels only by `include`."""
+MOST_SEEN = 20_000
+"""Files of a directory that are compared with a pattern."""
+
+_SETS = "`--env NAME=VALUE` sets a variable, `--secret NAME=file:PATH` one that is secret; then"
+_WILD = re.compile(r"[*?\[]")
+_NEVER = frozenset({"__pycache__", "node_modules"})
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """Where paths are looked up."""
+
+    project: str
+    start: str
+    """The directory in which the job starts; the project's root where that is none of the project."""
+    path: frozenset[str]
+    """The directories in which modules are looked for."""
+    allowed: tuple[str, ...]
+    """Directories that links may lead to."""
+    directories: Directories
+    included: frozenset[str]
+    """Files that `include` names: they travel in any case."""
+    exclude: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NamedFiles:
+    """What was found."""
+
+    candidates: tuple[Candidate, ...] = ()
+    warnings: tuple[Warning, ...] = ()
+    asked: tuple[str, ...] = ()
+    """Files of which size and mode had a say, and that stay behind."""
+
+
+def ground_of(
+    finder: Finder, project: str, start: str, wanted: Iterable[Candidate], exclude: tuple[str, ...]
+) -> Ground:
+    """Return the ground of a resolution.
+
+    Args:
+        finder: of the driver's path.
+        project: its root.
+        start: the directory in which the job starts, relative to it.
+        wanted: the files that `include` names.
+        exclude: patterns of what does not travel.
+    """
+    entries = [each for each in finder.path if finder.is_first_party(each)]
+    own = {*entries, repository_of(project) or project}.difference(finder.added)
+    return Ground(
+        project,
+        os.path.join(project, start) if start else project,
+        frozenset(entries),
+        tuple(f"{each}/" for each in sorted({*own, project})),
+        finder.directories,
+        frozenset(each.file for each in wanted),
+        exclude,
+    )
+
+
+def named_files(
+    closure: Closure, arguments: Iterable[str], ground: Ground, facts_of: Callable[[str], Facts]
+) -> NamedFiles:
+    """Return the files that travel because a path names them; the first place counts for each.
+
+    Args:
+        closure: the modules; what lies in a directory that has one of them is code and no data.
+        arguments: absolute paths that the job is given.
+        ground: where paths are looked up.
+        facts_of: returns what a source says.
+    """
+    found = [(each.found, each.sha256) for _, each in sorted(closure.reached.items())]
+    sources = [(each, sha256) for each, sha256 in found if isinstance(each, FirstParty)]
+    modules = {each.file: each.entry for each, _ in sources}
+    search = _Search(ground, modules, _folders(modules))
+    for path in sorted(arguments):
+        search.take(path, ground.project, _Origin("named by an argument", None, None), wide=True)
+    for source, sha256 in sources:
+        for named in facts_of(source.file).named if sha256 is not None else ():
+            search.look_up(source.file, named)
+    return NamedFiles(tuple(search.found.values()), tuple(search.warnings), tuple(search.asked))
+
+
+def _folders(modules: Iterable[str]) -> frozenset[str]:
+    """Return all directories that have a module in them, at any depth."""
+    found: set[str] = set()
+    for file in modules:
+        directory = os.path.dirname(file)
+        while directory not in found:
+            found.add(directory)
+            directory = os.path.dirname(directory)
+    return frozenset(found)
+
+
+@dataclass(frozen=True, slots=True)
+class _Origin:
+    """What names a path."""
+
+    text: str
+    file: Path | None
+    line: int | None
+
+    @property
+    def reason(self) -> str:
+        return f"{self.text}{NAMED}"
+
+    @property
+    def otherwise(self) -> str:
+        return "`exclude` it" if self.file is None else "`# raybundle: ignore`"
+
+
+@dataclass(slots=True)
+class _Search:
+    ground: Ground
+    modules: dict[str, str]
+    """Entry of the path, by file."""
+    code: frozenset[str]
+    found: dict[str, Candidate] = field(default_factory=dict)
+    warnings: list[Warning] = field(default_factory=list)
+    asked: list[str] = field(default_factory=list)
+
+    def look_up(self, source: str, named: Named) -> None:
+        """Take what one path of a source names."""
+        project, start = self.ground.project, self.ground.start
+        shown = source[len(project) + 1 :] if source.startswith(f"{project}/") else source
+        origin = _Origin(f"named at {shown}:{named.line}", Path(source), named.line)
+        for place in [os.path.dirname(source)] if named.place == "here" else [start, project]:
+            if named.path == ENVIRONMENT_FILE and named.place == "here":
+                place = self._nearest_environment(place, self.modules[source])  # noqa: PLW2901 - as dotenv does
+            path = os.path.normpath(os.path.join(place, named.path))
+            inside = self._entry_of(path, self.modules[source])
+            if inside is not None and self.take(path, inside, origin, wide=named.wide):
+                return
+
+    def _nearest_environment(self, directory: str, entry: str) -> str:
+        """Return the first directory with a `.env`, from `directory` up to the project or the root."""
+        project, nearest = self.ground.project, directory
+        top = project if f"{directory}/".startswith(f"{project}/") else entry
+        while ENVIRONMENT_FILE not in self.ground.directories.list(nearest).files:
+            if nearest in {top, os.path.dirname(nearest)}:
+                return directory
+            nearest = os.path.dirname(nearest)
+        return nearest
+
+    def _entry_of(self, path: str, entry: str) -> str | None:
+        """Return what a path lies under: the project or the root of its source; else it cannot travel."""
+        return next((each for each in (self.ground.project, entry) if path.startswith(f"{each}/")), None)
+
+    def take(self, path: str, entry: str, origin: _Origin, *, wide: bool) -> bool:
+        """Take the files that `path` means; return whether there is something."""
+        kind = self._kind(path, entry)
+        if kind == "file":
+            self._add([path], entry, origin)
+        elif kind == "directory" and wide:
+            self._directory(path, "", entry, origin)
+        elif kind is None and _WILD.search(path[len(entry) :]):
+            self._pattern(path, entry, origin, wide=wide)
+        return kind is not None
+
+    def _kind(self, path: str, entry: str) -> str | None:
+        """Return what is at `path`, by listings from `entry` on: what is not there costs no system call."""
+        if path == entry:
+            return "directory"
+        directory, name = os.path.split(path)
+        if directory not in self.ground.directories.known and self._kind(directory, entry) != "directory":
+            return None
+        listing = self.ground.directories.list(directory)
+        return "file" if name in listing.files else "directory" if name in listing.directories else None
+
+    def _pattern(self, path: str, entry: str, origin: _Origin, *, wide: bool) -> None:
+        base, pattern = _split(path[len(entry) + 1 :])
+        base = f"{entry}/{base}".rstrip("/")
+        if self._kind(base, entry) == "directory" and (wide or base != entry):
+            self._directory(base, "" if pattern in {"*", "**", "**/*"} else pattern, entry, origin)
+
+    def _directory(self, directory: str, pattern: str, entry: str, origin: _Origin) -> None:
+        """Take the data below `directory`, or what of it has the form `pattern`; never of one with code."""
+        deep = not pattern or "**" in pattern
+        if deep and (directory in self.code or directory in self.ground.path):
+            return
+        expression = path_expression(pattern) if pattern else None
+        files, size = [], 0
+        for number, file in enumerate(self._below(directory, deep=deep or "/" in pattern)):
+            matches = expression is None or expression.match(file[len(directory) + 1 :])
+            if matches and self._counts(file, entry):
+                files.append(file)
+                size += os.stat(file).st_size
+            if len(files) > MOST_FILES or size > MOST_BYTES or number > MOST_SEEN:
+                self._warn_of_directory(directory, origin)
+                return
+        self._add(files, entry, origin)
+
+    def _below(self, directory: str, left_by_links: tuple[str, ...] = (), *, deep: bool) -> Iterator[str]:
+        listing = self.ground.directories.list(directory)
+        yield from (f"{directory}/{name}" for name in sorted(listing.files) if not name.startswith("."))
+        for name in sorted(listing.directories) if deep else ():
+            inside = f"{directory}/{name}"
+            if name.startswith(".") or name in _NEVER or inside in self.code:
+                continue
+            links = left_by_links
+            if name in listing.links:
+                links = (*left_by_links, os.path.realpath(directory))
+                if leads_back(inside, links):
+                    continue
+            yield from self._below(inside, links, deep=True)
+
+    def _add(self, files: Iterable[str], entry: str, origin: _Origin) -> None:
+        for file in files:
+            if file in self.found or not self._counts(file, entry):
+                continue
+            fault = self._fault(file, entry)
+            if fault is None:
+                self.found[file] = Candidate(file, entry, origin.reason, named=True)
+            elif file not in self.asked:
+                self.asked.append(file)
+                self._warn(file, *fault, origin)
+
+    def _counts(self, file: str, entry: str) -> bool:
+        """Claims that a file is data, and that the settings do not decide about it."""
+        if file in self.modules or file in self.ground.included or is_code(file):
+            return False
+        candidate = Candidate(file, entry, "")
+        return bool(without_excluded([candidate], Path(self.ground.project), self.ground.exclude))
+
+    def _fault(self, file: str, entry: str) -> tuple[str, str] | None:
+        """Return why a file cannot travel, and what to do."""
+        rule = secret_name_rule(file[len(entry) + 1 :])
+        if rule == "env-file":
+            return "it may hold secrets, and what it sets is not set in the job", _SETS
+        if rule is not None:
+            return (
+                f"its name is that of a secret ({rule})",
+                "`--secret NAME=file:PATH` gives it to the job; then",
+            )
+        real = leads_out(file, self.ground.allowed, self.ground.directories)
+        if real is not None:
+            root = os.path.relpath(os.path.dirname(real), self.ground.project)
+            hint = f"copy the file, or add `{root}` to `roots` in [tool.raybundle]; else"
+            return f"a symbolic link leads to {real}", hint
+        text = fault_of(file)
+        if text is None:
+            return None
+        return text, f"`include = [{_quoted(self._shown(file))}]` in [tool.raybundle] takes it along; else"
+
+    def _warn(self, file: str, fault: str, hint: str, origin: _Origin) -> None:
+        text = f"{self._shown(file)} is left out: {fault}"
+        self.warnings.append(Warning(text, origin.file, origin.line, f"{hint} {origin.otherwise}"))
+
+    def _warn_of_directory(self, directory: str, origin: _Origin) -> None:
+        shown = self._shown(directory)
+        text = f"{shown} is left out: it has more than {MOST_FILES:,} files or {MOST_BYTES:,} bytes"
+        hint = f"`include = [{_quoted(shown)}]` in [tool.raybundle] takes it along; else {origin.otherwise}"
+        if all(each.text != text for each in self.warnings):
+            self.warnings.append(Warning(text, origin.file, origin.line, hint))
+
+    def _shown(self, path: str) -> str:
+        project = self.ground.project
+        return path[len(project) + 1 :] if path.startswith(f"{project}/") else path
+
+
+def _quoted(text: str) -> str:
+    return f'"{text}"'
+
+
+def _split(path: str) -> tuple[str, str]:
+    """Return the directory before the first part of a path that is not known, and the rest."""
+    parts = path.split("/")
+    number = next(number for number, part in enumerate(parts) if _WILD.search(part))
+    return "/".join(parts[:number]), "/".join(parts[number:])

@@ -1,0 +1,1 @@
+"""Finds the file that Python would import for a name."""

@@ -1,0 +1,1 @@
+"""The Python that runs the target, and the Python of the nodes."""

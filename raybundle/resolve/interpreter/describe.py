@@ -1,0 +1,180 @@
+"""Finds the target interpreter and asks it once, in a subprocess, how it imports."""
+
+# Why strings: paths here are the strings that `sys.path` holds; pathlib would cost ten times as much.
+# ruff: noqa: PTH100, PTH116, PTH117
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from raybundle.cache.documents import write_atomically
+from raybundle.cache.identity import YOUNG
+from raybundle.errors import BundleError, UsageError
+from raybundle.model import Interpreter
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+_PROBE = Path(__file__).with_name("_probe.py")
+_DECIDING = ("PYTHONPATH", "PYTHONHOME", "PYTHONNOUSERSITE", "PYTHONUSERBASE", "PYTHONSAFEPATH", "HOME")
+"""Environment variables that change `sys.path`."""
+PATH_OPTIONS = ("-E", "-I", "-P", "-s")
+"""Options of the interpreter that change its path, and with which a job can be carried out."""
+_USAGE = 2
+"""Exit code of a Python that does not know an option; the first line names it."""
+_OF_THE_SHELL = frozenset({"_", "OLDPWD", "SHLVL"})
+MINOR = re.compile(r"3\.\d+")
+"""A version of Python, as a setting names it."""
+_PROBE_TIMEOUT = 60.0
+"""Seconds; a healthy interpreter answers in 0.05."""
+
+
+def find_interpreter(requested: str | None, project: Path, environ: Mapping[str, str]) -> Path:
+    """Return the requested interpreter, else that of VIRTUAL_ENV, else the project's .venv, else our own.
+
+    A requested version is what the nodes run: where there is an environment, the graph is resolved in it,
+    also where it has another version.
+
+    Raises:
+        UsageError: the requested one is neither a file nor a version on PATH.
+    """
+    if requested and not MINOR.fullmatch(requested):
+        return _find_requested(requested, environ)
+    active = environ.get("VIRTUAL_ENV")
+    for directory in ([Path(active)] if active else []) + [project / ".venv"]:
+        executable = directory / "bin" / "python"
+        if executable.exists():
+            return executable
+    return _find_requested(requested, environ) if requested else Path(sys.executable)
+
+
+def _find_requested(requested: str, environ: Mapping[str, str]) -> Path:
+    if requested.replace(".", "").isdigit():
+        import shutil  # noqa: PLC0415 - start-up: only for a version
+
+        found = shutil.which(f"python{requested}", path=environ.get("PATH"))
+    else:
+        found = requested if Path(requested).is_file() else None
+    if found is None:
+        raise UsageError(
+            f"cannot find the Python interpreter `{requested}`",
+            hint="give a path, or a version such as 3.12 whose `python3.12` is on PATH",
+        )
+    return Path(os.path.abspath(found))  # a venv's python is a link that must stay one
+
+
+def describe(
+    executable: Path,
+    environ: Mapping[str, str],
+    cwd: Path,
+    cache_dir: Path,
+    options: Iterable[str] = (),
+) -> Interpreter:
+    """Return what `executable` says of itself; kept in `cache_dir` until something it depends on changes.
+
+    Args:
+        executable: asked in a subprocess.
+        environ: with which the job would be started here; variables of it decide the path.
+        cwd: where it would be started.
+        cache_dir: where answers are kept.
+        options: of the interpreter; those that change its path count.
+
+    Raises:
+        BundleError: it does not start, does not answer, or does not know an option.
+    """
+    command = [str(executable), *(each for each in options if each in PATH_OPTIONS)]
+    cached = cache_dir / f"interpreter-{_key(command, environ, cwd)}.json"
+    variables = _hash_of(environ)
+    known = _read(cached, variables)
+    if known is not None:
+        return known
+    begin = time.time_ns()
+    answer = _ask(command, environ, cwd)
+    stamps = {path: _stamp(path) for path in [str(executable), *answer.pop("watched")]}
+    if not any(stamp and max(stamp[0], stamp[1]) > begin - YOUNG for stamp in stamps.values()):
+        asked = variables if answer.pop("asks_environment") else None
+        document = {"stamps": stamps, "environ": asked, "answer": answer}
+        write_atomically(cached, json.dumps(document).encode())
+    return _interpreter(answer)
+
+
+def _hash_of(environ: Mapping[str, str]) -> str:
+    """Hash all variables but those that a shell changes with each command."""
+    ours = sorted(each for each in environ.items() if each[0] not in _OF_THE_SHELL)
+    return hashlib.sha256(json.dumps(ours).encode()).hexdigest()[:16]
+
+
+def _key(command: list[str], environ: Mapping[str, str], cwd: Path) -> str:
+    deciding = [(name, environ[name]) for name in _DECIDING if name in environ]
+    relative = any(not os.path.isabs(entry) for entry in environ.get("PYTHONPATH", "/").split(os.pathsep))
+    text = json.dumps([*command, _PROBE.stat().st_mtime_ns, deciding, str(cwd) if relative else None])
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _stamp(path: str) -> list[int] | None:
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return [status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino]
+
+
+def _read(cached: Path, variables: str) -> Interpreter | None:
+    try:
+        document = json.loads(cached.read_bytes())
+        if document["environ"] not in (None, variables):
+            return None
+        if any(_stamp(path) != stamp for path, stamp in document["stamps"].items()):
+            return None
+        return _interpreter(document["answer"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def _ask(command: list[str], environ: Mapping[str, str], cwd: Path) -> dict[str, Any]:
+    import subprocess  # noqa: PLC0415 - 8 ms that a warm start has no use for
+
+    executable, words = command[0], [*command, "-B", str(_PROBE)]
+    try:
+        process = subprocess.run(
+            words, env=dict(environ), cwd=cwd, capture_output=True, check=True, timeout=_PROBE_TIMEOUT
+        )
+        printed = process.stdout[process.stdout.rindex(b'{"executable"') :].decode()
+        answer: dict[str, Any] = json.JSONDecoder().raw_decode(printed)[0]  # others print at the end as well
+    except subprocess.CalledProcessError as error:
+        said = error.stderr.decode(errors="replace").strip()
+        said = said.partition("\n")[0] if error.returncode == _USAGE else said.rpartition("\n")[2]
+        raise BundleError(
+            f"{executable} cannot describe itself: {said}", hint="raybundle needs Python 3.10 or later there"
+        ) from error
+    except (OSError, ValueError, subprocess.TimeoutExpired) as error:
+        raise BundleError(f"{executable} cannot describe itself: {error}", hint="is it a Python?") from error
+    return answer
+
+
+def _interpreter(answer: dict[str, Any]) -> Interpreter:
+    major, minor, micro = answer["version"]
+    return Interpreter(
+        executable=answer["executable"],
+        implementation=answer["implementation"],
+        version=(major, minor, micro),
+        abi=answer["abi"],
+        platform=answer["platform"],
+        path=tuple(answer["path"]),
+        stdlib=tuple(answer["stdlib"]),
+        site=tuple(answer["site"]),
+        builtin_names=frozenset(answer["builtin_names"]),
+        stdlib_names=frozenset(answer["stdlib_names"]),
+        suffixes=tuple(answer["suffixes"]),
+        editables=tuple((name, location) for name, location in answer["editables"]),
+        namespaces=tuple((name, location) for name, location in answer["namespaces"]),
+        projects=tuple((directory, metadata) for directory, metadata in answer["projects"]),
+        safe_path=answer["safe_path"],
+    )

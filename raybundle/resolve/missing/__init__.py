@@ -1,0 +1,1 @@
+"""Imports that resolve nowhere: which of them stop the job, and what settles them."""

@@ -1,0 +1,84 @@
+"""Tells how surely each module loads with the driver: at once, from a function, perhaps, or by a guess."""
+
+from __future__ import annotations
+
+from collections import defaultdict, deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from raybundle.model import WIDENING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from raybundle.errors import BundleError
+    from raybundle.model import Edge
+    from raybundle.resolve.walk.reached import Closure
+
+EAGER, FUNCTION, OPTIONAL, GUESSED = range(4)
+"""How surely something runs; of a chain, the least sure of its steps counts."""
+
+_GUESSES = WIDENING | {"attribute", "include", "comment"}
+"""Rules that make no module load by themselves."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loading:
+    """How surely each module loads, and by which import."""
+
+    sureness: dict[str, int] = field(default_factory=dict)
+    steps: dict[str, Edge | None] = field(default_factory=dict)
+    """The last import on the shortest of the surest chains; None for the driver."""
+
+    def of(self, edge: Edge) -> int:
+        """Return how surely an import runs."""
+        return max(self.sureness.get(edge.importer, GUESSED), _sureness(edge))
+
+    def chain(self, edge: Edge) -> tuple[Edge, ...]:
+        """Return the imports that lead from the driver to `edge`, with it."""
+        chain = [edge]
+        while (step := self.steps.get(chain[-1].importer)) is not None:
+            chain.append(step)
+        return tuple(reversed(chain))
+
+
+def _sureness(edge: Edge) -> int:
+    if edge.rule in _GUESSES:
+        return GUESSED
+    if edge.optional or edge.deferred == "branch":
+        return OPTIONAL
+    return FUNCTION if edge.deferred else EAGER
+
+
+def loading_of(closure: Closure) -> Loading:
+    """Return how surely each module that the driver reaches loads."""
+    edges: defaultdict[str, list[Edge]] = defaultdict(list)
+    for edge in closure.edges:
+        edges[edge.importer].append(edge)
+    loading = Loading()
+    waiting: list[deque[tuple[str, Edge | None]]] = [deque() for _ in range(GUESSED + 1)]
+    waiting[EAGER].append((closure.driver, None))
+    for sureness, queue in enumerate(waiting):
+        while queue:
+            name, step = queue.popleft()
+            if name not in loading.sureness:
+                loading.sureness[name] = sureness
+                loading.steps[name] = step
+                for edge in edges.get(name, ()):
+                    waiting[max(sureness, _sureness(edge))].append((edge.imported, edge))
+    return loading
+
+
+def refuse_unparsed(closure: Closure, loading: Loading) -> None:
+    """Refuse a source that is not Python, where it must load with the driver.
+
+    Raises:
+        BundleError: names file and line of the first.
+    """
+    for error in _must_parse(closure, loading):
+        raise error
+
+
+def _must_parse(closure: Closure, loading: Loading) -> Iterator[BundleError]:
+    names: Iterable[str] = closure.unparsed
+    return (closure.unparsed[name] for name in names if loading.sureness.get(name) == EAGER)

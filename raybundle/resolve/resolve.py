@@ -1,0 +1,383 @@
+"""Resolves a target: from what the user runs to the effective import graph."""
+
+# Why strings: paths here are the strings that `sys.path` holds; pathlib would cost ten times as much.
+# ruff: noqa: PTH119, PTH120
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from raybundle.formats.archive_paths import refuse_composed_twins
+from raybundle.model import NotebookTarget, Resolution
+from raybundle.resolve.consulted import Consulted
+from raybundle.resolve.distributions.needed import find_distributions
+from raybundle.resolve.distributions.obstacles import find_obstacles, refuse_misnamed, with_provided
+from raybundle.resolve.distributions.values import Wanted
+from raybundle.resolve.driver.driver import (
+    DriverPath,
+    find_start,
+    imported_at_start,
+    made_script,
+    of_link,
+    of_options,
+    of_safe_path,
+)
+from raybundle.resolve.driver.generated import (
+    Generated,
+    facts_of,
+    mentions_of,
+    quotes_of,
+    relocated,
+    source_of,
+)
+from raybundle.resolve.driver.path import declared_roots
+from raybundle.resolve.driver.project import project_of, start_directory
+from raybundle.resolve.evaluate.path_edits import Edits
+from raybundle.resolve.files.data_files import included, package_data, within_limit, without_excluded
+from raybundle.resolve.files.declared import read_declarations
+from raybundle.resolve.files.entry_points import EntryPoints, own_metadata
+from raybundle.resolve.files.git_ignored import repository_of
+from raybundle.resolve.files.named_files import NamedFiles, ground_of, named_files
+from raybundle.resolve.files.placement import place
+from raybundle.resolve.files.travel import data_of, refuse, split_modules
+from raybundle.resolve.interpreter.markers import environment_of
+from raybundle.resolve.missing.absent import sort_misses, with_warning
+from raybundle.resolve.missing.archives import archives_on, no_directories, split_archive
+from raybundle.resolve.missing.eager import EAGER, loading_of, refuse_unparsed
+from raybundle.resolve.missing.elsewhere import remedy_of_absent, roots_hint
+from raybundle.resolve.scan.scanner import Scanner
+from raybundle.resolve.scan.strings import is_config
+from raybundle.resolve.settings import ResolveSettings
+from raybundle.resolve.trace.join import Usable, data_of_runs, not_imported, usable, with_runs
+from raybundle.resolve.walk.closure import Sources, follow
+from raybundle.resolve.walk.look_ahead import scan_ahead
+from raybundle.resolve.walk.rewiring import Rewired, Rewiring
+from raybundle.resolve.walk.settled import unsettled
+from raybundle.resolve.walk.warnings import of_hidden_in_project, of_shadowed_library, refused_in, shadowed_in
+from raybundle.resolve.walk.widen import Widening
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from raybundle.cache.documents import ScanCache
+    from raybundle.model import Interpreter, Target, Warning
+    from raybundle.resolve.files.data_files import Candidate
+    from raybundle.resolve.files.declared import Declared
+    from raybundle.resolve.find.finder import Finder, FirstParty
+    from raybundle.resolve.missing.eager import Loading
+    from raybundle.resolve.start import Start
+    from raybundle.resolve.walk.reached import Closure
+
+
+__all__ = ["Recorded", "ResolveSettings", "finder_of", "resolve", "resolve_recorded"]
+
+_ROUNDS = 8
+"""Walks at most: a module that is found by an edit of another may edit the path as well."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """A resolution, and on what it holds."""
+
+    resolution: Resolution
+    consulted: Consulted
+    cwd: Path | None
+    """The directory in which it holds; None for any."""
+    complete: bool
+    """Everything that had a say is in `consulted`."""
+
+
+@dataclass(slots=True)
+class _Work:
+    """What one resolution is made with."""
+
+    target: Target
+    settings: ResolveSettings
+    project: Path
+    cwd: Path
+    interpreter: Interpreter
+    made: Generated | None
+    path: DriverPath
+    finder: Finder
+    start: Start
+    scanner: Scanner
+    entry_points: EntryPoints
+    declared: Declared
+
+
+def resolve(
+    target: Target, settings: ResolveSettings, interpreter: Interpreter, cwd: Path, cache: ScanCache
+) -> Resolution:
+    """Return the effective import graph of `target`; nothing of the user's is imported or run.
+
+    Raises:
+        BundleError: the target or a module cannot be used as it is.
+        RefusedFileError: files must not or cannot travel.
+        UsageError: a setting cannot be carried out.
+    """
+    return resolve_recorded(target, settings, interpreter, cwd, cache).resolution
+
+
+def resolve_recorded(
+    target: Target, settings: ResolveSettings, interpreter: Interpreter, cwd: Path, cache: ScanCache
+) -> Recorded:
+    """Return what `resolve` returns, and a record of every file and directory that had a say in it."""
+    record = Consulted(time.time_ns())
+    work = _work(target, settings, interpreter, cwd, cache)
+    record.follow(work.start.followed)
+    wanted, warnings = included(work.project, work.declared.patterns)
+    wanted = without_excluded(wanted, work.project, settings.exclude)
+    walk = _walk_until_settled(work, wanted)
+    work = walk.work
+    data, left_out = _data(work, walk)
+    resolution = _resolution(walk, data, [*warnings, *left_out, *walk.named.warnings, *walk.warnings])
+    _note(work, [*(str(each.file) for each in left_out), *walk.named.asked], record)
+    record.follow(walk.followed)
+    record.carry(each.file for each in data if each.of_package or each.named)
+    remedy = remedy_of_absent(resolution, settings.roots)
+    hint = roots_hint(remedy, work.project) if remedy else ""
+    return Recorded(
+        with_warning(
+            resolution if work.made is None else relocated(resolution, work.made),
+            hint,
+            remedy.settled if remedy else (),
+        ),
+        record,
+        work.cwd if work.start.depends_on_cwd or walk.followed else None,
+        complete=_is_complete(work),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Walk:
+    """A walk that counts with all that the modules it reaches do to the import system."""
+
+    work: _Work
+    closure: Closure
+    included: frozenset[str]
+    """Files that `include` names."""
+    plain: list[Candidate]
+    """Those of them that are no modules."""
+    shown: Usable
+    warnings: tuple[Warning, ...]
+    followed: list[str]
+    """Paths whose links had a say in the edits of `sys.path`."""
+    named: NamedFiles
+    """Files that paths in sources and arguments name."""
+
+
+def _walk_until_settled(work: _Work, wanted: list[Candidate]) -> _Walk:
+    """Walk again where modules edit `sys.path`, `__path__` or `sys.modules`, until nothing new is found."""
+    cwd = work.start.found.entry if isinstance(work.target, NotebookTarget) else str(work.cwd)
+    rewiring = Rewiring(
+        work.start, work.project, cwd, facts_of(work.scanner, work.made), source_of(work.scanner, work.made)
+    )
+    known, settings, named = Rewired(), work.settings, NamedFiles()
+    for _ in range(_ROUNDS):
+        names, plain = split_modules(wanted, work.finder)
+        shown = (
+            usable(settings.traced, work.finder, work.start.name, work.project)
+            if settings.traced
+            else Usable()
+        )
+        closure = _closure(work, [*names, *work.declared.modules], [*plain, *named.candidates], shown)
+        found, before = rewiring.of(closure, work.finder), _configs(named.candidates)
+        named = _named(work, closure, wanted)
+        if found == known and _configs(named.candidates) == before:
+            break
+        work, known = _rewired(work, found), found
+    warnings = tuple(rewiring.warnings(closure, work.finder))
+    included_files = frozenset(each.file for each in wanted)
+    return _Walk(work, closure, included_files, plain, shown, warnings, rewiring.followed(closure), named)
+
+
+def _named(work: _Work, closure: Closure, wanted: Iterable[Candidate]) -> NamedFiles:
+    """Return the files that paths name; `include` and `exclude` come before."""
+    if "path" in work.settings.rules_off:
+        return NamedFiles()
+    start = start_directory(work.target, work.project, work.cwd)
+    ground = ground_of(work.finder, str(work.project), start, wanted, work.settings.exclude)
+    return named_files(closure, work.settings.arguments, ground, facts_of(work.scanner, work.made))
+
+
+def _configs(candidates: Iterable[Candidate]) -> tuple[str, ...]:
+    return tuple(sorted(each.file for each in candidates if is_config(os.path.basename(each.file))))
+
+
+def _rewired(work: _Work, found: Rewired) -> _Work:
+    edits = Edits((*work.start.edits, *found.edits))
+    finder = work.path.finder(work.interpreter, edits, work.finder.directories)
+    finder = replace(finder, packages=found.packages, aliases=found.aliases)
+    return replace(work, finder=finder, entry_points=EntryPoints(finder))
+
+
+def _resolution(walk: _Walk, data: list[Candidate], warnings: Iterable[Warning]) -> Resolution:
+    work, closure, shown = walk.work, walk.closure, walk.shown
+    loading = loading_of(closure)
+    refuse_unparsed(closure, loading)
+    unresolved = sort_misses(closure, loading, work.finder, work.settings, shown)
+    wanted = _wanted(work, closure, loading)
+    needed = find_distributions(wanted, work.interpreter, work.scanner.cache)
+    known = with_provided(needed.distributions, unresolved.on_nodes)
+    refuse_misnamed(wanted, needed, unresolved.on_nodes, work.interpreter)
+    of_needed, obstacles = find_obstacles(wanted, needed, closure.edges, work.interpreter)
+    layered = any(each.provided_by == "bundle" for each in needed.distributions)
+    placement = place(closure, data, work.finder, work.project, layered=layered)
+    refuse(placement, work.finder, work.project)
+    return Resolution(
+        target=work.target,
+        project=work.project,
+        interpreter=work.interpreter,
+        path=placement.path,
+        roots=placement.roots,
+        modules=placement.modules,
+        edges=(*closure.edges, *(each for found in unresolved.on_nodes.values() for each in found)),
+        data=placement.data,
+        distributions=known,
+        missing=unresolved.missing,
+        warnings=(
+            *unsettled(with_runs(closure, shown), closure, walk.included, shown.names),
+            *warnings,
+            *_left_behind(work, closure),
+            *of_needed,
+        ),
+        not_found=unresolved.not_found,
+        absent=unresolved.absent,
+        unknown=closure.unknown,
+        shadowed=shadowed_in(closure),
+        not_imported=not_imported(shown, closure) if work.settings.traced else None,
+        optional=needed.optional,
+        mentioned=needed.mentioned,
+        obstacles=(*obstacles, *_refused(work)),
+    )
+
+
+def _refused(work: _Work) -> tuple[Warning, ...]:
+    file = work.start.found.file
+    return refused_in(file, facts_of(work.scanner, work.made)(file))
+
+
+def _wanted(work: _Work, closure: Closure, loading: Loading) -> Wanted:
+    return Wanted(
+        closure.third_party,
+        frozenset(name for name in closure.third_party if loading.sureness.get(name) != EAGER),
+        work.declared.distributions,
+        work.settings.dependencies,
+        work.settings.cluster_provides,
+    )
+
+
+def _work(
+    target: Target, settings: ResolveSettings, interpreter: Interpreter, cwd: Path, cache: ScanCache
+) -> _Work:
+    cwd = cwd.resolve()
+    project = (settings.project or project_of(target, cwd)).resolve()
+    made = made_script(target, project, interpreter)
+    path = DriverPath(target, project, declared_roots(project, settings.roots), cwd)
+    finder, start = find_start(path, interpreter, made)
+    scanner = Scanner(cache, project, environment_of(interpreter), finder.directories.read)
+    entry_points = EntryPoints(finder)
+    declared = read_declarations(settings.include, project, finder)
+    return _Work(
+        target,
+        settings,
+        project,
+        cwd,
+        interpreter,
+        made,
+        path,
+        finder,
+        start,
+        scanner,
+        entry_points,
+        declared,
+    )
+
+
+def _closure(work: _Work, names: list[str], plain: Iterable[Candidate], shown: Usable) -> Closure:
+    start = replace(
+        work.start,
+        implied=(
+            *((each, "start-up") for each in imported_at_start(work.finder)),
+            *((each, "include") for each in names),
+        ),
+        configs=_configs(plain),
+        traced=shown.modules,
+    )
+    start = replace(start, unsure=frozenset(name for name in names if work.finder.is_added(name)))
+    sources = _sources(work)
+    try:
+        scan_ahead(start, work.finder, work.scanner, sources.widening, work.settings.rules_off)
+        return follow(start, work.finder, sources, work.settings.rules_off)
+    finally:
+        work.scanner.save()
+
+
+def _data(work: _Work, walk: _Walk) -> tuple[list[Candidate], list[Warning]]:
+    """Return the data that travels, and a warning for each file that is left out."""
+    closure, shown, exclude = walk.closure, walk.shown, work.settings.exclude
+    data, left_out = data_of(closure, walk.plain, work.finder, work.project, work.settings)
+    of_runs = data_of_runs(shown, closure, data)
+    opened, too_large = within_limit(without_excluded(of_runs, work.project, exclude))
+    known = {each.file for each in (*data, *opened)}
+    data += [*opened, *(each for each in walk.named.candidates if each.file not in known)]
+    if closure.consults_metadata:
+        data += own_metadata(work.entry_points, closure)
+    refuse_composed_twins(each.file for each in data)
+    return data, list(dict.fromkeys([*left_out, *too_large]))
+
+
+def _left_behind(work: _Work, closure: Closure) -> Iterator[Warning]:
+    yield from archives_on(work.finder, closure, [os.path.realpath(each) for each in work.path.declared])
+    yield from of_options(work.target)
+    yield from of_safe_path(work.start, work.finder)
+    yield from of_link(work.target, work.start, work.finder, work.cwd)
+    yield from of_hidden_in_project(work.finder, closure)
+    yield from of_shadowed_library(work.finder, {*closure.reached, Path(work.start.found.file).stem})
+
+
+def _note(work: _Work, asked: Iterable[str], record: Consulted) -> None:
+    for entry in (*work.finder.path, *work.interpreter.site):
+        work.finder.directories.list(entry)
+    record.read(work.scanner.consulted)
+    record.ask([*asked, *work.scanner.refused, *work.entry_points.asked])
+    record.list(work.finder.directories.known, work.interpreter.site)
+    record.follow(work.entry_points.followed)
+    top = repository_of(str(work.project))
+    record.follow([f"{top}/.git"] if top else ())  # links are followed in it
+    record.follow(each for entry in work.finder.path for each in no_directories(entry))
+
+
+def _is_complete(work: _Work) -> bool:
+    """Claims that the record has it all: archives, `.pth` files and the files of runs are not in it."""
+    archives = any(split_archive(entry)[0] for entry in work.finder.path)
+    return not (archives or work.start.reads_files or work.made or work.settings.traced)
+
+
+def finder_of(resolution: Resolution, roots: Iterable[str], cwd: Path) -> Finder:
+    """Return what finds modules on the whole path of the driver, which a resolution does not keep."""
+    target, project, interpreter = resolution.target, resolution.project, resolution.interpreter
+    path = DriverPath(target, project, declared_roots(project, roots), cwd.resolve())
+    return find_start(path, interpreter, made_script(target, project, interpreter))[0]
+
+
+def _sources(work: _Work) -> Sources:
+    finder, scanner = work.finder, work.scanner
+
+    def configs_beside(found: FirstParty) -> Iterator[str]:
+        directory = os.path.dirname(found.file)
+        if found.is_package:
+            files = (each.file for each in package_data("", directory, "", finder.directories))
+        else:
+            files = (f"{directory}/{name}" for name in finder.directories.list(directory).files)
+        return (file for file in files if is_config(os.path.basename(file)))
+
+    made = work.made
+    widening = Widening(finder, mentions_of(scanner, made), work.entry_points.values)
+    return Sources(
+        facts_of(scanner, made), scanner.config, configs_beside, widening, quotes_of(scanner, made)
+    )

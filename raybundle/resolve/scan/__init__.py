@@ -1,0 +1,1 @@
+"""One source file at a time: bytes in, facts about its imports out."""

@@ -1,0 +1,389 @@
+"""Understands calls that import: `import_module`, walks, entry points, resources, path edits."""
+
+from __future__ import annotations
+
+import ast
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from raybundle.resolve.evaluate.name_values import ANY, ONE_LEVEL, Names, Text
+from raybundle.resolve.facts import Import, Unknown
+from raybundle.resolve.scan.guards import in_branch
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from raybundle.model import Rule
+    from raybundle.resolve.scan.guards import Guard
+
+_IMPORTERS = frozenset(
+    [
+        "importlib.import_module",
+        "importlib.__import__",
+        "__import__",
+        "builtins.__import__",
+        "lazy_loader.load",
+        "runpy.run_module",
+    ]
+)
+_NAME_KEYWORDS = ("name", "mod_name", "fullname")
+_LOADERS = frozenset(
+    [
+        "runpy.run_path",
+        "importlib.util.spec_from_file_location",
+        "importlib.machinery.SourceFileLoader",
+        "imp.load_source",
+    ]
+)
+"""Run a file by its path: a module that no name on the path stands for."""
+
+_EXECUTES = frozenset({"exec", "eval", "builtins.exec", "builtins.eval"})
+_BUILTINS = frozenset(name for name in (*_IMPORTERS, *_EXECUTES) if "." not in name)
+"""What means something without being imported."""
+
+_READS = frozenset({"open", "read", "read_text", "read_bytes", "compile"})
+
+_LOOKS = "importlib.util.find_spec"
+"""Imports the parents of what it looks for, and may find nothing."""
+
+_WALKS = {"pkgutil.iter_modules": (), "pkgutil.walk_packages": ("deep",)}
+_ENTRY_POINTS = (
+    "importlib.metadata.entry_points",
+    "importlib_metadata.entry_points",
+    "pkg_resources.iter_entry_points",
+)
+_RESOURCES = (
+    *("importlib.resources.", "importlib_resources.", "pkgutil.get_data", "pkg_resources.resource_"),
+    *("jinja2.PackageLoader", "jinja2.loaders.PackageLoader"),
+)
+_PATH_EDITS = frozenset(
+    f"sys.path.{name}" for name in ("append", "insert", "extend", "remove", "pop", "clear", "reverse")
+) | {"site.addsitedir"}
+
+
+_LAST_NAMES = frozenset(
+    name.rpartition(".")[2]
+    for name in (*_IMPORTERS, *_LOADERS, *_EXECUTES, _LOOKS, *_WALKS, *_ENTRY_POINTS, *_PATH_EDITS)
+) | frozenset(
+    [
+        *("load_setuptools_entrypoints", "files", "path", "contents", "is_resource", "as_file", "get_data"),
+        *("open_text", "open_binary", "read_text", "read_binary", "PackageLoader"),
+        *("resource_filename", "resource_string", "resource_stream", "resource_exists", "resource_listdir"),
+    ]
+)
+"""Attributes that a call of interest ends with; all other calls are not kept."""
+
+
+@dataclass(slots=True)
+class Calls:
+    """The calls of one file, and what the names in them stand for."""
+
+    bindings: dict[str, set[str]] = field(default_factory=dict)
+    seen: list[tuple[ast.Call, Guard]] = field(default_factory=list)
+
+    def bind(self, name: str, target: str) -> None:
+        """Note that an import binds `name` to the dotted `target`."""
+        self.bindings.setdefault(name, set()).add(target)
+
+    def add(self, call: ast.Call, guard: Guard) -> None:
+        """Keep `call` until all bindings of the file are known, if it may be of interest."""
+        if not isinstance(call.func, ast.Attribute) or call.func.attr in _LAST_NAMES:
+            self.seen.append((call, guard))
+
+    def qualified(self, function: ast.expr) -> set[str]:
+        """Return the dotted names that `function` may stand for."""
+        names: list[str] = []
+        while isinstance(function, ast.Attribute):
+            names.insert(0, function.attr)
+            function = function.value
+        match function:
+            case ast.Name(id=name):
+                bases = self.bindings.get(name, {name})
+            case ast.Call(func=ast.Name(id="__import__"), args=[ast.Constant(value=str(name)), *_]):
+                bases = {name}
+            case _:
+                bases = set()
+        return {".".join([base, *names]) for base in bases}
+
+    def with_meaning(self) -> Iterator[tuple[ast.Call, Guard]]:
+        """Yield the calls but those of a name that nothing imports: most of them."""
+        for call, guard in self.seen:
+            function = call.func
+            if not isinstance(function, ast.Name) or function.id in self.bindings or function.id in _BUILTINS:
+                yield call, guard
+
+    def path_edits(self) -> Iterator[int]:
+        """Yield the lines of calls that change `sys.path`."""
+        for call, _ in self.with_meaning():
+            if not self.qualified(call.func).isdisjoint(_PATH_EDITS):
+                yield call.lineno
+
+
+@dataclass(slots=True)
+class DynamicImports:
+    """What the calls of one file import, and those whose name cannot be known."""
+
+    calls: Calls
+    names: Names
+    found: list[Import] = field(default_factory=list)
+    unknown: list[Unknown] = field(default_factory=list)
+
+    def run(self) -> None:
+        """Fill `found` and `unknown`."""
+        for call, guard in self.calls.with_meaning():
+            names = self.calls.qualified(call.func)
+            walks = names & _WALKS.keys()
+            if not names.isdisjoint(_IMPORTERS):
+                self._importer(call, guard)
+            elif not names.isdisjoint(_LOADERS):
+                self.unknown.append(Unknown(call.lineno, ast.unparse(call)))
+            elif not names.isdisjoint(_EXECUTES):
+                self._execute(call, guard)
+            elif _LOOKS in names:
+                self._look(call)
+            elif walks:
+                self._walk(call, _WALKS[min(walks)])
+            elif names.intersection(_ENTRY_POINTS) or _is_plugin_manager(call):
+                self._entry_points(call)
+            elif any(name.startswith(_RESOURCES) for name in names):
+                self._resource(call, guard)
+
+    def follow_aliases(self) -> None:
+        """Look at importers that are not called where they are named: `im = import_module`, `map(…)`."""
+        placed = {id(call.func) for call, _ in self.calls.seen}
+        guards = {id(call): guard for call, guard in self.calls.seen}
+        for node in ast.walk(self.names.tree):
+            match node:
+                case ast.Call(func=ast.Name() | ast.Attribute() as function) if id(node) not in guards:
+                    placed.add(id(function))  # in a branch that the target never takes
+                case ast.Call(func=ast.Name(id=name)) if self._is_alias(name):
+                    self._importer(node, guards[id(node)])
+                case ast.Call(func=ast.Name(id="map"), args=[function, values]) if self._is_importer(
+                    function
+                ):
+                    placed.add(id(function))
+                    self._take(self.names.items(values), node, values, guards[id(node)])
+                case ast.Assign(targets=[ast.Name()], value=value):
+                    placed.add(id(value))
+                case ast.Name(ctx=ast.Load()) | ast.Attribute(ctx=ast.Load()):
+                    if id(node) not in placed and self._is_importer(node):
+                        self.unknown.append(Unknown(node.lineno, ast.unparse(node), ANY))
+                case _:
+                    continue
+
+    def _is_alias(self, name: str) -> bool:
+        if name in self.calls.bindings:
+            return False
+        return any(value is not None and self._is_importer(value) for value in self.names.bindings(name))
+
+    def _is_importer(self, node: ast.expr) -> bool:
+        names = self.calls.qualified(node) if isinstance(node, (ast.Name, ast.Attribute)) else set()
+        return not names.isdisjoint(_IMPORTERS)
+
+    def _importer(self, call: ast.Call, guard: Guard) -> None:
+        argument = next(filter(None, (_argument(call, 0, keyword) for keyword in _NAME_KEYWORDS)), None)
+        self._take(self.names.texts(argument), call, argument, guard)
+
+    def _take(self, found: Iterable[Text], call: ast.Call, argument: ast.expr | None, guard: Guard) -> None:
+        texts = list(found)
+        level = _level(call)
+        under = guard if len(texts) == 1 else in_branch(guard)  # of several names, one may be meant
+        for text in texts:
+            for name in [ANY] if level is None else self._absolute(text, call):
+                if _is_known(name):
+                    rule: Rule = "prefix" if ANY in name else "import-module"
+                    is_prefix = rule == "prefix"
+                    members = self._parts(call, argument) if is_prefix else self._members(call)
+                    self.found.append(_guarded("." * (level or 0) + name, call, members, rule, under))
+                elif not self._settled(argument):
+                    self.unknown.append(Unknown(call.lineno, ast.unparse(call), name))
+
+    def _execute(self, call: ast.Call, guard: Guard) -> None:
+        """`exec` of a literal imports what is in it; of a file's text, nobody knows."""
+        match call.args:
+            case [ast.Constant(value=str(text)), *_] if "import" in text:
+                for node in _statements(text):
+                    if isinstance(node, ast.Import):
+                        self.found += [
+                            _guarded(each.name, call, (), "import-module", guard) for each in node.names
+                        ]
+                    elif isinstance(node, ast.ImportFrom) and node.module:
+                        names = tuple(each.name for each in node.names)
+                        module = "." * node.level + node.module
+                        self.found.append(_guarded(module, call, names, "import-module", guard))
+            case [code, *_] if any(
+                isinstance(each, ast.Call) and _last_name(each) in _READS for each in ast.walk(code)
+            ):
+                self.unknown.append(Unknown(call.lineno, ast.unparse(call)))
+            case _:
+                return
+
+    def _look(self, call: ast.Call) -> None:
+        """What is only asked for makes no distribution needed; a module of ours is there as it was here."""
+        for text in self.names.texts(_argument(call, 0, "name")):
+            for name in self._absolute(text, call):
+                if _is_known(name) and ANY not in name:
+                    self.found.append(Import(name, call.lineno, (), "string"))
+
+    def _absolute(self, text: Text, call: ast.Call) -> Iterator[str]:
+        """Yield the name that `text` means; one relative to the file's own package keeps its dots."""
+        if text.own:
+            known = text.value[:1] in {"", "."}
+            yield (text.value or ".") if known else ANY
+        elif not text.value.startswith("."):
+            yield text.value or ANY
+        else:
+            for package in self.names.texts(_argument(call, 1, "package")):
+                if package == Text("", own=True):
+                    yield text.value
+                else:
+                    yield _join(package.value, text.value) if package.whole and not package.own else ANY
+
+    def _parts(self, call: ast.Call, argument: ast.expr | None) -> tuple[str, ...]:
+        """Return how deep an unknown part reaches: the attribute of `__getattr__` has no dot (PEP 562)."""
+        for each in self.names.tree.body:
+            match each:
+                case ast.FunctionDef(name="__getattr__", args=ast.arguments(args=[ast.arg(arg=attribute)])):
+                    inside = each.lineno <= call.lineno <= (each.end_lineno or each.lineno)
+                    names = ast.walk(argument) if inside and argument else ()
+                    if any(isinstance(node, ast.Name) and node.id == attribute for node in names):
+                        return (ONE_LEVEL,)
+                case _:
+                    continue
+        return ()
+
+    def _members(self, call: ast.Call) -> tuple[str, ...]:
+        """`fromlist` of `__import__`; `runpy` runs the main module of a package."""
+        if "runpy.run_module" in self.calls.qualified(call.func):
+            return ("__main__",)
+        match _argument(call, 3, "fromlist"):
+            case ast.List(elts=elements) | ast.Tuple(elts=elements):
+                return tuple(str(each.value) for each in elements if isinstance(each, ast.Constant))
+            case _:
+                return ()
+
+    def _settled(self, argument: ast.expr | None) -> bool:
+        """Whether the name comes from a walk over a package, which takes what it names by itself."""
+        base = argument
+        while isinstance(base, (ast.Attribute, ast.Subscript)):
+            base = base.value
+        values = self.names.bindings(base.id) if isinstance(base, ast.Name) else []
+        return bool(values) and all(value is not None and self._is_walk(value) for value in values)
+
+    def _is_walk(self, value: ast.expr) -> bool:
+        while isinstance(value, (ast.Attribute, ast.Starred)):
+            value = value.value
+        return isinstance(value, ast.Call) and bool(self.calls.qualified(value.func) & _WALKS.keys())
+
+    def _walk(self, call: ast.Call, depth: tuple[str, ...]) -> None:
+        walked = set(self._walked(_argument(call, 0, "path"), 0))
+        if not walked:
+            self.unknown.append(Unknown(call.lineno, ast.unparse(call), ANY))
+        for name in sorted(walked):
+            self.found.append(Import(name, call.lineno, depth, "walk"))
+
+    def _walked(self, node: ast.expr | None, depth: int) -> Iterator[str]:
+        """Yield the packages whose `__path__` or directory `node` has; `.` for that of the file itself."""
+        for each in ast.walk(node) if node is not None else ():
+            match each:
+                case ast.Name(id="__path__" | "__file__"):
+                    yield "."
+                case ast.Attribute(value=value, attr="__path__" | "__file__"):
+                    yield from self._module(value)
+                case ast.Name(id=name) if depth == 0:
+                    for bound in self.names.bindings(name):
+                        yield from self._walked(bound, 1)
+                case _:
+                    continue
+
+    def _module(self, node: ast.expr) -> Iterator[str]:
+        base = node
+        while isinstance(base, ast.Attribute):
+            base = base.value
+        if not isinstance(base, ast.Name):
+            return
+        if base.id in self.calls.bindings:
+            yield from self.calls.qualified(node)
+            return
+        for bound in self.names.bindings(base.id):
+            if isinstance(bound, ast.Call) and not self.calls.qualified(bound.func).isdisjoint(_IMPORTERS):
+                for text in self.names.texts(_argument(bound, 0, "name")):
+                    yield from (name for name in self._absolute(text, bound) if ANY not in name)
+
+    def _entry_points(self, call: ast.Call) -> None:
+        groups = self.names.texts(_argument(call, 0, "group")) if call.args or call.keywords else (Text(ANY),)
+        for group in groups:
+            self.found.append(Import(group.value, call.lineno, (), "entry-point"))
+
+    def _resource(self, call: ast.Call, guard: Guard) -> None:
+        keywords = ("package", "anchor", "package_name")
+        given = next(filter(None, (_argument(call, 0, each) for each in keywords)), None)
+        for text in self.names.texts(given):
+            if text.own and not text.value:
+                self.found.append(_guarded(".", call, (), "resource", guard))
+            elif text.whole and text.value.replace(".", "").isidentifier():
+                self.found.append(_guarded(text.value, call, (), "resource", guard))
+
+
+def _guarded(name: str, call: ast.Call, names: tuple[str, ...], rule: Rule, guard: Guard) -> Import:
+    return Import(name, call.lineno, names, rule, optional=guard.optional, deferred=guard.deferred)
+
+
+def may_be_passed_on(source: bytes, calls: Calls) -> bool:
+    """Return whether a source names an importer more often than it imports and calls it; comments count."""
+    own = [name for name, targets in calls.bindings.items() if not targets.isdisjoint(_IMPORTERS)]
+    words = {"import_module", "__import__", *own}
+    if not any(word.encode() in source for word in words):
+        return False
+    named = re.findall(rb"\b(?:" + "|".join(map(re.escape, sorted(words))).encode() + rb")\b", source)
+    return len(named) > len(own) + sum(_last_name(call) in words for call, _ in calls.seen)
+
+
+def _level(call: ast.Call) -> int | None:
+    """The fifth argument of `__import__`: how many packages up; None where it is not literal."""
+    match _argument(call, 4, "level"):
+        case None:
+            return 0
+        case ast.Constant(value=int(level)):
+            return level
+        case _:
+            return None
+
+
+def _statements(text: str) -> Iterator[ast.AST]:
+    try:
+        yield from ast.walk(ast.parse(text))
+    except (SyntaxError, ValueError):
+        return  # a format, or code for another program
+
+
+def _last_name(call: ast.Call) -> str:
+    match call.func:
+        case ast.Name(id=name) | ast.Attribute(attr=name):
+            return name
+        case _:
+            return ""
+
+
+def _is_plugin_manager(call: ast.Call) -> bool:
+    return isinstance(call.func, ast.Attribute) and call.func.attr == "load_setuptools_entrypoints"
+
+
+def _is_known(name: str) -> bool:
+    """Whether what stands before the first unknown part names a package, at least."""
+    start, unknown, _ = name.partition(ANY)
+    return bool(start) and (not unknown or "." in start)
+
+
+def _join(package: str, relative: str) -> str:
+    rest = relative.lstrip(".")
+    parts = package.split(".")
+    kept = parts[: len(parts) - (len(relative) - len(rest)) + 1]
+    return ".".join([*kept, rest] if rest else kept)
+
+
+def _argument(call: ast.Call, position: int, keyword: str) -> ast.expr | None:
+    if len(call.args) > position:
+        return call.args[position]
+    return next((each.value for each in call.keywords if each.arg == keyword), None)

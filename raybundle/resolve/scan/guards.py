@@ -1,0 +1,95 @@
+"""Tells what stands around a statement: whether it runs as its module loads, and who catches its failure."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from raybundle.resolve.evaluate.conditions import asks_for_module, mode_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from raybundle.model import Deferred
+    from raybundle.resolve.facts import Mode
+
+_FORGIVING = frozenset({"ImportError", "ModuleNotFoundError", "Exception", "BaseException"})
+"""Handlers that catch a failing import."""
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """What stands around a statement."""
+
+    optional: bool = False
+    """A failing import is caught."""
+    instead_of: tuple[str, ...] = ()
+    only: Mode = ""
+    deferred: Deferred = ""
+
+
+PLAIN = Guard()
+"""Of a statement that runs whenever its module loads."""
+
+
+def in_function(guard: Guard) -> Guard:
+    """Return the guard of the body of a function: it runs when it is called, outside of any `try`."""
+    if guard.deferred == "function" and not guard.optional:
+        return guard
+    return replace(guard, optional=False, deferred="function")
+
+
+def in_branch(guard: Guard) -> Guard:
+    """Return the guard of what only runs if something holds that cannot be decided."""
+    return guard if guard.deferred else replace(guard, deferred="branch")
+
+
+def branches_of(test: ast.expr, guard: Guard, *, may_ask: bool) -> tuple[Guard, Guard]:
+    """Return the guards of both branches of a test that cannot be decided."""
+    modes = mode_of(test)
+    if all(modes):  # `__name__ == "__main__"`: it is known of each module how it runs
+        return replace(guard, only=modes[0]), replace(guard, only=modes[1])
+    other = in_branch(guard)
+    inner = replace(other, only=modes[0]) if modes[0] else other
+    return (replace(inner, optional=True) if may_ask and asks_for_module(test) else inner), other
+
+
+def tried_in(body: list[ast.stmt]) -> Iterable[str]:
+    """Yield the modules that the statements of a `try` import."""
+    for statement in body:
+        if isinstance(statement, ast.Import):
+            yield from (alias.name for alias in statement.names)
+        elif isinstance(statement, ast.ImportFrom):
+            yield "." * statement.level + (statement.module or "")
+
+
+def catches(handler: ast.ExceptHandler) -> bool:
+    """Return whether a handler catches a failing import."""
+    return _is_import_error(handler.type)
+
+
+def gives_up(handler: ast.ExceptHandler) -> bool:
+    """Return whether a handler ends with another error: it words the failure, and forgives nothing."""
+    return isinstance(handler.body[-1], ast.Raise)
+
+
+def _is_import_error(node: ast.expr | None) -> bool:
+    match node:
+        case None:
+            return True
+        case ast.Tuple(elts=elements):
+            return any(map(_is_import_error, elements))
+        case ast.Name(id=name) | ast.Attribute(attr=name):
+            return name in _FORGIVING
+        case _:
+            return False
+
+
+def suppresses(node: ast.expr) -> bool:
+    """Return whether a context manager is `suppress` of a failing import."""
+    match node:
+        case ast.Call(func=ast.Name(id="suppress") | ast.Attribute(attr="suppress"), args=arguments):
+            return any(map(_is_import_error, arguments))
+        case _:
+            return False

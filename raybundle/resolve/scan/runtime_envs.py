@@ -1,0 +1,184 @@
+"""Finds in a source what a literal `runtime_env` asks for and a bundle does not have or does otherwise."""
+
+from __future__ import annotations
+
+import ast
+import re
+from typing import TYPE_CHECKING
+
+from raybundle.resolve.distributions.installed import normalised_name
+from raybundle.resolve.facts import Remark
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+_LEAVES = frozenset({"working_dir", "py_modules", "py_executable"})
+"""Fields of a runtime_env that replace the code or the interpreter of the job."""
+
+_INSTALLS = frozenset({"pip", "uv", "conda"})
+"""Fields by which Ray makes an environment on the node."""
+
+_OF_CLUSTERS = frozenset(
+    {"num_cpus", "num_gpus", "resources", "labels", "object_store_memory", "_system_config"}
+)
+"""What `ray.init` takes for a cluster that it starts, and refuses for one that runs (`worker.py`)."""
+
+_ENVIRONMENT = "runtime_env"
+_REQUIREMENT = re.compile(r"\s*([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)\s*(?:$|[\[<>=!~;@#\s])")
+"""Of a line of a requirements file (PEP 508)."""
+_WHEEL = re.compile(r"(?:^|/)([A-Za-z0-9][A-Za-z0-9._]*)-[^/\s]*\.whl\b")
+"""A file or URL says its name in that of its wheel (PEP 427)."""
+
+_HERE = frozenset({".", "./", ""})
+"""A `working_dir` that is the project: tasks have it anyhow."""
+
+
+def runtime_envs(source: bytes, tree: ast.Module) -> list[Remark]:
+    """Return a remark for each field of a literal `runtime_env` that leaves the bundle or adds to it."""
+    if _ENVIRONMENT.encode() not in source:
+        return []
+    found = {(id(value), in_init): value for value, in_init in _literals(tree)}
+    remarks = [
+        remark
+        for (_, in_init), value in found.items()
+        for key, asked in _fields(value)
+        for remark in _remarks(key, asked, in_init=in_init)
+    ]
+    return list(dict.fromkeys(remarks))
+
+
+def own_clusters(source: bytes, tree: ast.Module) -> Iterator[Remark]:
+    """Yield a remark for each `ray.init` that says what its cluster has: a job connects to one that runs."""
+    if b"ray.init" not in source:
+        return
+    for node in ast.walk(tree):
+        match node:
+            case ast.Call(
+                func=ast.Attribute(value=ast.Name(id="ray"), attr="init"), args=args, keywords=given
+            ):
+                named = {each.arg: each.value for each in given if each.arg}
+                told = [
+                    name for name, value in named.items() if name in _OF_CLUSTERS and not _is(value, None)
+                ]
+                if told and not any(_is(each, "local") for each in (*args[:1], named.get("address"))):
+                    yield Remark(node.lineno, "own-cluster", ", ".join(told))
+            case _:
+                continue
+
+
+def _is(node: ast.expr | None, value: str | None) -> bool:
+    return isinstance(node, ast.Constant) and node.value == value
+
+
+def installed_by(remarks: Iterable[Remark], tree: ast.Module) -> tuple[str, ...]:
+    """Return the distributions that `pip` and `uv` of literal runtime_envs list, normalised."""
+    if not any(each.kind == "installer" for each in remarks):
+        return ()
+    found: set[str] = set()
+    for value, _ in _literals(tree):
+        for key, listed in _fields(value):
+            if key in _INSTALLS:
+                found.update(requirement_names(_texts(listed)))
+    return tuple(sorted(found))
+
+
+def requirement_names(lines: Iterable[str]) -> Iterator[str]:
+    """Yield the normalised names of requirements; options and what has no name are left out."""
+    for line in lines:
+        match = _REQUIREMENT.match(line) or _WHEEL.search(line)
+        if match:
+            yield normalised_name(match[1])
+
+
+def _texts(node: ast.expr) -> Iterator[str]:
+    return (
+        each.value
+        for each in ast.walk(node)
+        if isinstance(each, ast.Constant) and isinstance(each.value, str)
+    )
+
+
+def _remarks(key: str, asked: ast.expr, *, in_init: bool) -> Iterator[Remark]:
+    """Yield what to say of one field; what only the run knows of `ray.init`, it checks itself."""
+    line = asked.lineno
+    if isinstance(asked, ast.Constant) and asked.value is None:
+        return
+    if key in _INSTALLS:
+        yield Remark(line, "installer", key)
+    elif not in_init or key == "py_executable":
+        if key in _LEAVES:
+            yield Remark(line, "runtime-env", key)
+    elif key == "py_modules" and isinstance(asked, ast.List | ast.Tuple) and asked.elts:
+        yield Remark(line, "py-modules", key)
+    elif key == "working_dir" and isinstance(asked, ast.Constant) and asked.value not in _HERE:
+        yield Remark(line, "working-dir", str(asked.value))
+
+
+def _literals(tree: ast.Module) -> Iterator[tuple[ast.expr, bool]]:
+    """Yield what `runtime_env=` is given anywhere, or what is assigned to the name that it is given.
+
+    Yields:
+        The expression, and whether it is given to `ray.init`: only there, the bundle is combined with it.
+    """
+    named: set[tuple[str, bool]] = set()
+    for value, in_init in _given(tree):
+        if isinstance(value, ast.Name):
+            named.add((value.id, in_init))
+        else:
+            yield value, in_init
+    if not any(name == _ENVIRONMENT for name, _ in named):
+        named.add((_ENVIRONMENT, True))
+    for name, in_init in sorted(named):
+        yield from ((value, in_init) for value in _assigned(tree, name))
+
+
+def _given(tree: ast.Module) -> Iterator[tuple[ast.expr, bool]]:
+    for node in ast.walk(tree):
+        match node:
+            case ast.Call(func=function, keywords=keywords):
+                yield from ((each.value, _is_init(function)) for each in keywords if each.arg == _ENVIRONMENT)
+            case ast.Dict(keys=keys, values=values):
+                for key, value in zip(keys, values, strict=True):
+                    if isinstance(key, ast.Constant) and key.value == _ENVIRONMENT:
+                        yield value, False
+            case _:
+                continue
+
+
+def _is_init(function: ast.expr) -> bool:
+    match function:
+        case ast.Name(id="init") | ast.Attribute(attr="init"):
+            return True
+        case _:
+            return False
+
+
+def _assigned(tree: ast.Module, given: str) -> Iterator[ast.expr]:
+    for node in ast.walk(tree):
+        match node:
+            case ast.Assign(targets=[ast.Name(id=name)], value=value) if name == given:
+                yield value
+            case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value) if name == given:
+                yield value
+            case ast.Assign(
+                targets=[ast.Subscript(value=ast.Name(id=name), slice=ast.Constant(value=str(key)))]
+            ) if name == given:
+                yield ast.Dict([ast.Constant(key, lineno=node.lineno)], [node.value])
+            case _:
+                continue
+
+
+def _fields(value: ast.expr) -> Iterator[tuple[str, ast.expr]]:
+    match value:
+        case ast.Dict(keys=keys, values=values):
+            yield from (
+                (key.value, each)
+                for key, each in zip(keys, values, strict=True)
+                if isinstance(key, ast.Constant) and isinstance(key.value, str)
+            )
+        case ast.Call(
+            func=ast.Name(id="dict" | "RuntimeEnv") | ast.Attribute(attr="RuntimeEnv"), keywords=keywords
+        ):
+            yield from ((each.arg, each.value) for each in keywords if each.arg)
+        case _:
+            return

@@ -1,0 +1,186 @@
+"""Keeps the facts of scanned files between runs, by file identity; a damaged cache is an empty one."""
+
+from __future__ import annotations
+
+import gc
+import hashlib
+import json
+import os
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from raybundle.cache.identity import Identity, identity_of, is_young, note_read, read_noted, read_source
+from raybundle.errors import BundleError, RefusedFileError
+from raybundle.resolve.facts import FACTS_FORMAT, Facts, from_json, to_json
+from raybundle.version import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from raybundle.cache.documents import ScanCache
+    from raybundle.resolve.interpreter.markers import Environment
+
+
+OWN = Path(__file__).parents[2]
+"""The code of raybundle."""
+_ROOMS = ["cache", "formats", "resolve"]
+"""Folders of `OWN` whose code decides an answer, beside the files above them."""
+
+
+_Found = TypeVar("_Found", "Facts", "Facts | None")
+
+
+@dataclass(slots=True)
+class Scanner:
+    """Scans files for one project and one target, asking the cache first."""
+
+    cache: ScanCache
+    project: Path
+    environment: Environment
+    consulted: dict[str, tuple[Identity, str]] = field(default_factory=dict)
+    """What an answer depends on: identity, taken before the file was read, and SHA-256 of what was read."""
+    refused: set[str] = field(default_factory=set)
+    """Files that could not be read or parsed; an answer depends on what they are."""
+    _known: dict[str, str] = field(init=False)
+    """By quoted file name: identity, age and facts as JSON, which is decoded when it is asked for."""
+    _ready: dict[str, Facts] = field(default_factory=dict, init=False)
+    _identities: dict[str, Identity] = field(default_factory=dict, init=False)
+    _changed: bool = field(default=False, init=False)
+
+    def __post_init__(self) -> None:
+        lines = self.cache.read_text(self._name()).splitlines()
+        self._known = {name: rest for name, _, rest in (line.partition("\t") for line in lines)}
+
+    def facts(self, file: str) -> Facts:
+        """Return what `file` imports.
+
+        Raises:
+            BundleError: it is no Python.
+            RefusedFileError: it cannot be read.
+        """
+        return self._facts(file, lambda source: scan_undisturbed(source, file, self.environment))
+
+    def config(self, file: str) -> Facts:
+        """Return what a configuration file names; one that cannot be read names nothing."""
+        try:
+            return self._facts(file, _scan_config)
+        except RefusedFileError:
+            self.refused.add(file)
+            return Facts("")
+
+    def _facts(self, file: str, scanned: Callable[[bytes], Facts]) -> Facts:
+        try:
+            facts = self._ready.get(file) or self.remembered(file) or self._scanned(file, scanned)
+        except BundleError:
+            self.refused.add(file)
+            raise
+        note_read(self.consulted, file, self._identities[file], facts.sha256)
+        return facts
+
+    def remembered(self, file: str) -> Facts | None:
+        """Return the facts of `file` if they are known and it did not change since.
+
+        Raises:
+            RefusedFileError: there is no such file.
+        """
+        identity = identity_of(file)
+        row = self._row(file)
+        if row is None or row[1] != "old" or row[0] != json.dumps(identity):
+            return None
+        return self._ready_with(file, identity, _decoded(row[2]))
+
+    def accept(self, file: str, identity: list[int], young: bool, facts: list[Any]) -> Facts:
+        """Take facts that another process read, and return them."""
+        size, mtime, inode, ctime = identity
+        self._keep(file, (size, mtime, inode, ctime), young, facts)
+        return self._ready_with(file, (size, mtime, inode, ctime), from_json(facts))
+
+    def _scanned(self, file: str, scanned: Callable[[bytes], Facts]) -> Facts:
+        identity = identity_of(file)
+        young = is_young(identity)
+        source = read_source(file)
+        facts = self._confirmed(file, source) or scanned(source)
+        self._keep(file, identity, young, to_json(facts))
+        return self._ready_with(file, identity, facts)
+
+    def _ready_with(self, file: str, identity: Identity, facts: _Found) -> _Found:
+        if facts is not None:
+            self._identities[file] = identity
+            self._ready[file] = facts
+        return facts
+
+    def read(self, file: str) -> bytes:
+        """Return the bytes of a file that is no module but has a say in the answer.
+
+        Raises:
+            RefusedFileError: it cannot be read.
+        """
+        return read_noted(file, self.consulted)
+
+    def _keep(self, file: str, identity: Identity, young: bool, facts: list[Any]) -> None:
+        text = json.dumps(facts, separators=(",", ":"))
+        self._known[json.dumps(file)] = f"{json.dumps(identity)}\t{'young' if young else 'old'}\t{text}"
+        self._changed = True
+
+    def save(self) -> None:
+        """Write the cache, if anything in it is new."""
+        if self._changed:
+            lines = (f"{name}\t{rest}\n" for name, rest in self._known.items())
+            self.cache.write_text(self._name(), "".join(lines))
+
+    def _confirmed(self, file: str, source: bytes) -> Facts | None:
+        """Facts about a young or moved file hold if its bytes are the same."""
+        row = self._row(file)
+        facts = _decoded(row[2]) if row else None
+        return facts if facts and facts.sha256 == hashlib.sha256(source).hexdigest() else None
+
+    def _row(self, file: str) -> list[str] | None:
+        """Identity, age and facts as they are kept."""
+        row = self._known.get(json.dumps(file), "").split("\t", 2)
+        return row if len(row) == 3 else None  # noqa: PLR2004 - as said
+
+    def _name(self) -> str:
+        text = f"{FACTS_FORMAT} {own_code(OWN)} {self.project} {self.environment}"
+        return f"scan-{hashlib.sha256(text.encode(errors='surrogateescape')).hexdigest()[:16]}"
+
+
+def own_code(directory: Path) -> str:
+    """Return the versions, and the sources of raybundle in `directory`: answers of other code do not count.
+
+    Our own Python parses. An installer may link the same sources into environments of several.
+    """
+    stamps = []
+    for place, folders, _ in os.walk(directory):
+        folders[:] = _ROOMS if place == str(directory) else sorted({*folders} - {"__pycache__"})
+        with os.scandir(place) as entries:
+            sources = [(each.name, each.stat()) for each in entries if each.name.endswith(".py")]
+        stamps.append(sorted((name, status.st_size, status.st_mtime_ns) for name, status in sources))
+    return f"{__version__} {sys.hexversion:x} {stamps}"
+
+
+def _decoded(text: str) -> Facts | None:
+    try:
+        return from_json(json.loads(text))
+    except (TypeError, ValueError, IndexError):
+        return None
+
+
+def scan_undisturbed(source: bytes, file: str, environment: Environment) -> Facts:
+    """Scan without the cyclic garbage collector: trees have no cycles, and it costs a fifth of the time."""
+    from raybundle.resolve.scan.scan import scan  # noqa: PLC0415 - a warm start parses nothing
+
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        return scan(source, file, environment)
+    finally:
+        if collecting:
+            gc.enable()
+
+
+def _scan_config(source: bytes) -> Facts:
+    from raybundle.resolve.scan.scan import scan_config  # noqa: PLC0415 - as above
+
+    return scan_config(source)

@@ -1,0 +1,110 @@
+"""Finds tables of names that frameworks import from: settings lists, Django's apps, lazy-loader tables."""
+
+from __future__ import annotations
+
+import ast
+import re
+from typing import TYPE_CHECKING
+
+from raybundle.resolve.facts import Import
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+DJANGO_APPS = "INSTALLED_APPS"
+DJANGO_ADMIN = "django.contrib.admin"
+
+_LISTS = re.compile(r"[A-Z0-9_]*(APPS|PLUGINS|MODULES|EXTENSIONS|COMPONENTS|PACKAGES|MIDDLEWARE|BACKENDS)")
+"""Names of settings whose items are modules, also where an item is a single word."""
+
+_ATTACHES = frozenset({"attach", "attach_stub", "_LazyModule", "LazyModule", "lazy_attach"})
+"""Calls that make submodules of a package appear when they are asked for (lazy_loader, transformers)."""
+
+SERVERS = frozenset({"WSGI_APPLICATION", "ASGI_APPLICATION"})
+"""Django's settings that name what a web server loads, and no job."""
+
+STUB = "*.pyi"
+"""Stands for the names that the type stub beside a package imports (lazy_loader's `attach_stub`)."""
+
+
+def settings_lists(tree: ast.Module) -> Iterator[Import]:
+    """Yield what settings at the top of a module list by name (`INSTALLED_APPS = [...]`)."""
+    for statement in tree.body:
+        match statement:
+            case (
+                ast.Assign(targets=[ast.Name(id=name)], value=value)
+                | ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value)
+                | ast.AugAssign(target=ast.Name(id=name), value=value)
+            ) if _LISTS.fullmatch(name):
+                yield from _items(name, value)
+            case _:
+                continue
+
+
+def server_lines(tree: ast.Module) -> set[int]:
+    """Return the lines of settings that only a web server reads."""
+    return {
+        statement.lineno
+        for statement in tree.body
+        if isinstance(statement, ast.Assign)
+        and any(isinstance(target, ast.Name) and target.id in SERVERS for target in statement.targets)
+    }
+
+
+def _items(setting: str, value: ast.expr) -> Iterator[Import]:
+    found = {text: line for text, line in _texts(value) if _is_name(text)}
+    for text, line in found.items():
+        if setting == DJANGO_APPS:
+            admin = ("admin",) if DJANGO_ADMIN in found else ()
+            yield Import(text, line, admin, "django-app")
+        else:
+            yield Import(text, line, ("setting",), "string")
+
+
+def may_be_lazy(source: bytes) -> bool:
+    """Return whether a source has any of the words that `lazy_tables` looks for."""
+    return b"__getattr__" in source or b"attach" in source or b"LazyModule" in source
+
+
+def lazy_tables(tree: ast.Module, *, is_package: bool) -> Iterator[Import]:
+    """Yield the names that a package with `__getattr__` or an attached loader may make of its submodules."""
+    attaching = [each for each in _calls_at_top(tree) if _last_name(each.func) in _ATTACHES]
+    for call in attaching:
+        if _last_name(call.func) == "attach_stub":
+            yield Import(".", call.lineno, (STUB,), "lazy-table")
+    getters = [each for each in tree.body if isinstance(each, ast.FunctionDef) and each.name == "__getattr__"]
+    if not attaching and not (getters and is_package):
+        return
+    by_line: dict[int, set[str]] = {}
+    for statement in tree.body:
+        for text, line in _texts(statement):
+            if statement not in getters or text.startswith("."):
+                name = text.lstrip(".")
+                if _is_name(name):
+                    by_line.setdefault(line, set()).add(name)
+    for line, names in sorted(by_line.items()):
+        yield Import(".", line, tuple(sorted(names)), "lazy-table")
+
+
+def _calls_at_top(tree: ast.Module) -> Iterator[ast.Call]:
+    for statement in tree.body:
+        if isinstance(statement, (ast.Assign, ast.Expr, ast.If, ast.Try)):
+            yield from (each for each in ast.walk(statement) if isinstance(each, ast.Call))
+
+
+def _last_name(function: ast.expr) -> str:
+    match function:
+        case ast.Name(id=name) | ast.Attribute(attr=name):
+            return name
+        case _:
+            return ""
+
+
+def _texts(node: ast.AST) -> Iterable[tuple[str, int]]:
+    for each in ast.walk(node):
+        if isinstance(each, ast.Constant) and isinstance(each.value, str):
+            yield each.value, each.lineno
+
+
+def _is_name(text: str) -> bool:
+    return text.isascii() and all(part.isidentifier() for part in text.split("."))

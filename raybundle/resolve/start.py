@@ -1,0 +1,38 @@
+"""Where a resolution begins: the driver, and what it reaches before any source is read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from raybundle.model import Rule
+    from raybundle.resolve.evaluate.path_edits import Edit
+    from raybundle.resolve.find.finder import FirstParty
+    from raybundle.resolve.seen import TracedModule
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """The driver, and what else enters the graph without an import."""
+
+    name: str
+    found: FirstParty
+    edits: tuple[Edit, ...] = ()
+    """The driver's own, of `sys.path`."""
+    understood: frozenset[int] = frozenset()
+    """Lines whose edits of `sys.path` are already part of the finder's path."""
+    implied: tuple[tuple[str, Rule], ...] = ()
+    """Modules that no source imports: those of Python's start-up, and included ones."""
+    unsure: frozenset[str] = frozenset()
+    """Those of `implied` that may be scripts: where they lie is on no Python's own path."""
+    configs: tuple[str, ...] = ()
+    """Configuration files that travel because they are included."""
+    followed: tuple[str, ...] = ()
+    """Paths whose links the driver's edits of the path resolve, and the directories that these add."""
+    depends_on_cwd: bool = False
+    """The driver edits the path, by the directory it runs in perhaps."""
+    reads_files: bool = False
+    """The driver's edits of the path depend on `.pth` files."""
+    traced: tuple[TracedModule, ...] = ()
+    """What runs have shown and the path has; those enter that nothing else reaches."""

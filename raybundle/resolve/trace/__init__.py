@@ -1,0 +1,1 @@
+"""Runs a target and records what it imports and opens."""

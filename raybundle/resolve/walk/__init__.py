@@ -1,0 +1,1 @@
+"""Follows imports from the driver until nothing new is reached."""

@@ -1,0 +1,47 @@
+"""Holds the outcome of the walk: everything that the driver can reach."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from raybundle.errors import BundleError
+    from raybundle.model import Edge, Unknown, Warning
+    from raybundle.resolve.find.finder import FirstParty, Namespace
+
+PROVIDED_BY_CLUSTER = frozenset({"ray", "psutil", "colorama"})
+"""Top-level names that need not be installed where the bundle is built: Ray, and what its wheel has in
+`ray/thirdparty_files`, which `import ray` puts first on the path."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """A first-party module, as the finder found it."""
+
+    name: str
+    found: FirstParty | Namespace
+    sha256: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Closure:
+    """Everything that the driver can reach."""
+
+    driver: str
+    reached: dict[str, Reached]
+    third_party: dict[str, str]
+    """Imported name and the file that it comes from."""
+    edges: tuple[Edge, ...]
+    misses: tuple[Edge, ...]
+    """Imports that resolve nowhere."""
+    warnings: tuple[Warning, ...]
+    unknown: tuple[Unknown, ...]
+    consults_metadata: bool
+    """Something reached asks `importlib.metadata` for distributions or entry points."""
+    unparsed: Mapping[str, BundleError]
+    """Modules whose source is not Python."""
+    installs: frozenset[str]
+    """Distributions that a runtime_env in a source installs, normalised."""

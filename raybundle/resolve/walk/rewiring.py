@@ -1,0 +1,194 @@
+"""Gathers what reached modules do to the import system as they load, and words what cannot be evaluated."""
+
+# Why strings: paths here are the strings that `sys.path` holds; pathlib would cost ten times as much.
+# ruff: noqa: PTH112
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from raybundle.model import Warning
+from raybundle.resolve.evaluate.loading import Loaded, loaded
+from raybundle.resolve.find.finder import Finder, FirstParty, Missing
+from raybundle.resolve.scan.parsing import parse
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from raybundle.resolve.evaluate.path_edits import Edit
+    from raybundle.resolve.facts import Facts
+    from raybundle.resolve.start import Start
+    from raybundle.resolve.walk.reached import Closure
+
+    _Step = tuple[int, str, Edit | None]
+
+_IGNORE = "`# raybundle: ignore` at this line"
+
+
+@dataclass(frozen=True, slots=True)
+class Rewired:
+    """How the modules of one walk change the import system: the next walk counts with it."""
+
+    edits: tuple[Edit, ...] = ()
+    """Of `sys.path`, but for those of the driver, in the order in which the modules load."""
+    packages: Mapping[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)
+    """By package that changes its `__path__`: entry of the path and directory of each place it looks in."""
+    aliases: Mapping[str, tuple[str, bool]] = field(default_factory=dict)
+    """By name in `sys.modules`: the module that it stands for, and whether it is that module itself; else it
+    is an object that the module makes."""
+
+
+@dataclass(slots=True)
+class Rewiring:
+    """Reads the modules of one walk after another.
+
+    Args:
+        start: the driver; its own edits of `sys.path` are part of the path from the start.
+        project: what the bundle is relative to.
+        cwd: the directory in which the driver runs.
+        facts_of: gives the facts of a source.
+        source_of: gives its bytes.
+    """
+
+    start: Start
+    project: Path
+    cwd: str
+    facts_of: Callable[[str], Facts]
+    source_of: Callable[[str], bytes]
+    _known: dict[tuple[str, str], Loaded] = field(default_factory=dict)
+
+    def of(self, closure: Closure, finder: Finder) -> Rewired:
+        """Return what the modules of `closure` do, whose names `finder` knows."""
+        found = {name: self._loaded(name, each) for name, each in _sources(closure)}
+        return Rewired(
+            tuple(self._edits(closure, found)),
+            {name: places for name, each in found.items() if (places := self._places(name, each, finder))},
+            {
+                alias: _meant(name, target, finder)
+                for name, each in found.items()
+                for alias, target in each.aliases
+            },
+        )
+
+    def followed(self, closure: Closure) -> list[str]:
+        """Return the paths whose links had a say, and the directories that were added."""
+        edits = [self._loaded(name, each).edits for name, each in _sources(closure)]
+        return [path for each in edits for path in (*each.followed, *(edit.directory for edit in each.edits))]
+
+    def warnings(self, closure: Closure, finder: Finder) -> Iterator[Warning]:
+        """Yield a warning for each change that only the running program knows."""
+        for name, each in _sources(closure):
+            facts, found = self.facts_of(each.file), self._loaded(name, each)
+            understood = self.start.understood if name == self.start.name else found.edits.lines
+            for line in (line for line in facts.path_edits if line not in understood):
+                yield from self._of_path_edit(each.file, line, found, finder)
+            for line in sorted(set(found.doubtful) & set(facts.rewires)):
+                hint = (
+                    f"name the files of the modules that it adds in `include`; then end this with {_IGNORE}"
+                )
+                yield Warning("cannot evaluate this change of `__path__`", Path(each.file), line, hint)
+            for place in self._outside(name, found, finder):
+                text = f"`__path__` of `{name}` has {place}, which lies outside of its root"
+                hint = "move the directory into the root of the package, or end this with "
+                line = min(facts.rewires)
+                yield Warning(text, Path(each.file), line, hint + _IGNORE)
+
+    def _of_path_edit(self, file: str, line: int, found: Loaded, finder: Finder) -> Iterator[Warning]:
+        """Yield a warning unless all that the line may add is on the path, or is not there."""
+        possible = {os.path.realpath(each) for number, each in found.edits.possible if number == line}
+        new = sorted(each for each in possible if each not in finder.path and os.path.isdir(each))
+        if new:
+            roots = " and ".join(f"`{os.path.relpath(each, self.project)}`" for each in new)
+            text = f"only the run knows whether `sys.path` gets {' and '.join(new)}"
+            hint = f"add {roots} to `roots` in [tool.raybundle], or end this with {_IGNORE}"
+            yield Warning(text, Path(file), line, hint)
+        elif not possible:
+            hint = (
+                "if it adds a directory of this project, add that to `roots` in [tool.raybundle]; then, or "
+                f"if it adds none, end this with {_IGNORE}"
+            )
+            yield Warning("cannot evaluate this change of `sys.path`", Path(file), line, hint)
+
+    def _loaded(self, name: str, found: FirstParty) -> Loaded:
+        key = (name, found.file)
+        if key not in self._known:
+            facts = self.facts_of(found.file)
+            self._known[key] = self._read(name, found) if facts.path_edits or facts.rewires else Loaded()
+        return self._known[key]
+
+    def _read(self, name: str, found: FirstParty) -> Loaded:
+        tree = parse(self.source_of(found.file), found.file)
+        own_name = "__main__" if name == self.start.name else name
+        return loaded(tree, found.file, own_name, self.cwd, is_package=found.is_package)
+
+    def _edits(self, closure: Closure, found: Mapping[str, Loaded]) -> Iterator[Edit]:
+        """Yield the edits as modules load: first what an import leads to, then the line below it."""
+        steps: dict[str, list[_Step]] = defaultdict(list)
+        for edge in closure.edges:
+            steps[edge.importer].append((edge.line, edge.imported, None))
+        for name, each in found.items():
+            if name != self.start.name:
+                counted = self.facts_of(_file(closure, name)).path_edits  # others have a comment: ignore
+                steps[name] += [(edit.line, "", edit) for edit in each.edits.edits if edit.line in counted]
+        seen: set[str] = set()
+        for first in (self.start.name, *sorted(found)):
+            stack: list[Iterator[_Step]] = [iter([(0, first, None)])]
+            while stack:
+                step = next(stack[-1], None)
+                if step is None:
+                    stack.pop()
+                elif step[2] is not None:
+                    yield step[2]
+                elif step[1] not in seen:
+                    seen.add(step[1])
+                    stack.append(iter(sorted(steps[step[1]], key=lambda each: each[:2])))
+
+    def _places(self, name: str, found: Loaded, finder: Finder) -> tuple[tuple[str, str], ...]:
+        package = finder.find(name)
+        if found.own_path is None or not isinstance(package, FirstParty):
+            return ()
+        there = {*self._outside(name, found, finder)}
+        return tuple((package.entry, each) for each in _real(package, found) if each not in there)
+
+    def _outside(self, name: str, found: Loaded, finder: Finder) -> Iterator[str]:
+        """Yield the places of a package that do not travel beside it."""
+        package = finder.find(name)
+        if found.own_path is None or not isinstance(package, FirstParty):
+            return
+        project = str(self.project)
+        root = project if _is_below(package.entry, project) else package.entry
+        yield from (
+            each for each in _real(package, found) if not _is_below(each, root) and os.path.isdir(each)
+        )
+
+
+def _sources(closure: Closure) -> Iterator[tuple[str, FirstParty]]:
+    for name, each in sorted(closure.reached.items()):
+        if isinstance(each.found, FirstParty) and each.sha256 is not None:
+            yield name, each.found
+
+
+def _file(closure: Closure, name: str) -> str:
+    found = closure.reached[name].found
+    return found.file if isinstance(found, FirstParty) else ""
+
+
+def _real(package: FirstParty, found: Loaded) -> list[str]:
+    own = os.path.dirname(package.file)  # noqa: PTH120 - as above
+    return [each if each == own else os.path.realpath(each) for each in found.own_path or ()]
+
+
+def _is_below(path: str, directory: str) -> bool:
+    return path == directory or path.startswith(f"{directory.rstrip('/')}/")
+
+
+def _meant(module: str, target: str, finder: Finder) -> tuple[str, bool]:
+    """Return what an entry of `sys.modules` stands for; if not a module, that is `module`."""
+    is_module = bool(target) and not (
+        isinstance(finder.find(target), Missing) and finder.stands_for(target) is None
+    )
+    return (target, True) if is_module else (module, False)

@@ -1,0 +1,67 @@
+"""Drops the warnings that `include` or a traced run settles: whose files are known all the same."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from raybundle.resolve.evaluate.name_values import ANY
+from raybundle.resolve.find.finder import FirstParty
+from raybundle.resolve.walk.warnings import HIDES, UNKNOWN_INSIDE
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator
+
+    from raybundle.model import Unknown, Warning
+    from raybundle.resolve.walk.reached import Closure
+
+
+def unsettled(
+    warnings: Iterable[Warning], closure: Closure, included: Collection[str], traced: Collection[str]
+) -> Iterator[Warning]:
+    """Yield the warnings about what cannot be known, but for what is declared.
+
+    Args:
+        warnings: about modules of `closure`.
+        closure: what the driver reaches.
+        included: files that `include` names.
+        traced: names of the modules that traced runs have imported.
+    """
+    imports_known = {
+        each.found.file
+        for name, each in closure.reached.items()
+        if isinstance(each.found, FirstParty) and (each.found.file in included or name in traced)
+    }
+    declared = _only_declared(closure)
+    commented = {(each.file, each.line) for each in closure.edges if each.rule == "comment"}
+    sources = any(file.endswith(".py") for file in included)
+    known = {
+        (each.file, each.line, f"cannot know what `{each.text}` imports")
+        for each in closure.unknown
+        if (each.file, each.line) in commented or _is_declared(each, declared, sources=sources)
+    }
+    for warning in warnings:
+        file = str(warning.file)
+        if (
+            (warning.file, warning.line, warning.text) in known
+            or (warning.text.endswith(UNKNOWN_INSIDE) and file in imports_known)
+            or (HIDES in warning.text and file in included)
+        ):
+            continue
+        yield warning
+
+
+def _only_declared(closure: Closure) -> set[str]:
+    """Return the modules that are in by `include` alone: somebody means an import that nobody sees."""
+    rules: dict[str, set[str]] = {}
+    for edge in closure.edges:
+        rules.setdefault(edge.imported, set()).add(edge.rule)
+    return {name for name, found in rules.items() if found == {"include"}}
+
+
+def _is_declared(unknown: Unknown, declared: Iterable[str], *, sources: bool) -> bool:
+    """Claims that a declared module may be what `unknown` imports; a file run by its path has no pattern."""
+    if not unknown.pattern:
+        return sources
+    form = re.escape(unknown.pattern).replace(re.escape(ANY), ".+")
+    return any(re.fullmatch(form, name) for name in declared)

@@ -1,0 +1,163 @@
+"""Words the warnings about single modules: what cannot be known, what hides what, what leaves the bundle."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from raybundle.model import ModuleName, Shadowed, Warning
+from raybundle.resolve.find.finder import FirstParty, ThirdParty
+from raybundle.resolve.find.ray_names import RAY_NAMES
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+
+    from raybundle.errors import BundleError
+    from raybundle.resolve.facts import Facts, Remark
+    from raybundle.resolve.find.finder import Finder
+    from raybundle.resolve.walk.reached import Closure
+
+HIDES = ", which hides "
+"""In the warning about a module that two files could be."""
+UNKNOWN_INSIDE = "its imports are not known"
+"""The end of the warning about a module that has no source."""
+_LEAVE_OUT = {
+    "working_dir": "leave it out: a worker with another one is not checked, and each of its tasks fails",
+    "py_modules": "leave it out: it hides the layers from that worker and is not on its path; "
+    "`roots` in [tool.raybundle] takes modules from elsewhere along",
+    "py_executable": "leave it out: `--python` says for which interpreter to build",
+}
+"""What to do instead, by field of a runtime_env."""
+PY_MODULES = "`py_modules` in the runtime_env of `ray.init` cannot be combined with a bundle"
+"""Refused in the driver: Ray would replace the layers with them."""
+_PY_MODULES_HINT = (
+    "leave `py_modules` out: modules that the code imports travel already; name the directory that holds "
+    "others in `roots` of [tool.raybundle]"
+)
+_IN_INCLUDE = "name its file and those of what it imports in `include` of [tool.raybundle], or use --trace"
+
+
+def of_module(name: str, found: FirstParty, facts: Facts | None) -> Iterator[Warning]:
+    """Yield the warnings about one module."""
+    file = Path(found.file)
+    for other in found.shadowed:
+        hint = "rename one of them; or name the file that is meant in `include` of [tool.raybundle]"
+        yield Warning(f"`{name}` is {file}{HIDES}{other}", file, None, hint)
+    if facts is None:
+        if found.is_extension:
+            hint = _IN_INCLUDE
+            yield Warning(f"`{name}` is an extension module: {UNKNOWN_INSIDE}", file, None, hint)
+        elif found.file.endswith(".pyc"):
+            text = f"`{name}` is byte-code without source: {UNKNOWN_INSIDE}"
+            yield Warning(text, file, None, f"bundle its source; or {_IN_INCLUDE}")
+        return
+    for each in facts.unknown:
+        yield unknown_import(file, each.line, each.text)
+    for remark in facts.remarks:
+        yield _of_remark(file, remark)
+
+
+def refused_in(file: str, facts: Facts) -> tuple[Warning, ...]:
+    """Return what in a driver keeps its bundle from being made."""
+    lines = [remark.line for remark in facts.remarks if remark.kind == "py-modules"]
+    return tuple(Warning(PY_MODULES, Path(file), line, _PY_MODULES_HINT) for line in lines)
+
+
+def of_unparsed(error: BundleError, file: str) -> Warning:
+    """Return the warning about a source that cannot be parsed, where a run may do without it."""
+    return Warning(f"{error}; it travels as it is", Path(file), None, error.hint)
+
+
+def of_shadowed_library(finder: Finder, reached: Collection[str]) -> Iterator[Warning]:
+    """Yield a warning for each file that stays behind though Python's own modules would import it.
+
+    What the standard library imports is not followed: `fractions` takes a `numbers.py` beside the driver.
+    """
+    for entry in finder.path:
+        if not finder.is_first_party(entry):
+            return
+        for file in sorted(finder.directories.list(entry).files):
+            name = file.removesuffix(".py")
+            if file.endswith(".py") and name not in reached and name in finder.shadowable:
+                hint = "rename it; or `include` it, if Python's own modules are meant to import it"
+                text = (
+                    f"{file} has the name of a module of the standard library, hides it here and stays behind"
+                )
+                yield Warning(text, Path(entry, file), None, hint)
+
+
+def of_hidden_in_project(finder: Finder, closure: Closure) -> Iterator[Warning]:
+    """Yield a warning for each distribution's module of which the project has one too.
+
+    Python, run here, does not take that one; Ray does, which puts the working directory before site-packages.
+    """
+    for name in sorted({each.partition(".")[0] for each in closure.third_party} - RAY_NAMES):
+        found, other = finder.find(name), finder.in_added(name)
+        if other is not None and isinstance(found, ThirdParty):
+            text = f"`{name}` is {found.file}, as Python takes it here, and not {other}"
+            hint = (
+                "if it is the same code, install the project as editable; else rename the one of the project"
+            )
+            yield Warning(text, Path(other), None, hint)
+
+
+def shadowed_in(closure: Closure) -> tuple[Shadowed, ...]:
+    """Return the modules of which the path holds more than one, by name."""
+    return tuple(
+        Shadowed(ModuleName(name), Path(found.file), tuple(map(Path, found.shadowed)))
+        for name, reached in sorted(closure.reached.items())
+        if isinstance(found := reached.found, FirstParty) and found.shadowed
+    )
+
+
+def unknown_import(file: Path, line: int, text: str) -> Warning:
+    """Return the warning about an import whose name only the running program knows."""
+    return Warning(
+        f"cannot know what `{text}` imports",
+        file,
+        line,
+        "if it names modules of this project: `# raybundle: include=pkg.mod` there, `include`, or --trace; "
+        "else `# raybundle: ignore`",
+    )
+
+
+def _of_remark(file: Path, remark: Remark) -> Warning:
+    if remark.kind == "runtime-env":
+        return Warning(
+            f"`{remark.text}` in a runtime_env takes what it is given to out of the bundle",
+            file,
+            remark.line,
+            _LEAVE_OUT.get(remark.text, "leave it out: the bundle has the code already"),
+        )
+    if remark.kind == "py-modules":
+        return Warning(PY_MODULES, file, remark.line, _PY_MODULES_HINT)
+    if remark.kind == "working-dir":
+        return Warning(
+            f"`working_dir` {remark.text!r} of `ray.init`: tasks have the files of the bundle alone, and "
+            "start there only if it is a directory of the bundle",
+            file,
+            remark.line,
+            "leave it out, or write '.', and name what else tasks need in `roots` or `include` of "
+            "[tool.raybundle]",
+        )
+    if remark.kind == "installer":
+        return Warning(
+            f"`{remark.text}` in a runtime_env: Ray sets it up on each node, on top of the bundle, "
+            "whose digest does not cover it",
+            file,
+            remark.line,
+            "install it where the bundle is built instead: what the code imports travels",
+        )
+    if remark.kind == "own-cluster":
+        return Warning(
+            f"`{remark.text}` of `ray.init`: Ray refuses it in a job, which connects to a running cluster",
+            file,
+            remark.line,
+            "leave it out: the cluster knows what it has; or write `address='local'` if the driver starts "
+            "a cluster of its own",
+        )
+    if remark.kind == "no-effect":
+        hint = "put it at the end of the statement it is meant for; for a block, into each statement"
+        return Warning(f"`{remark.text}` has no effect here", file, remark.line, hint)
+    hint = "known are `# raybundle: ignore` and `# raybundle: include=pkg.mod, pkg.plugins.*`"
+    return Warning(f"cannot understand the comment `{remark.text}`", file, remark.line, hint)

@@ -1,0 +1,260 @@
+"""How a bundle reaches the nodes: they fetch its archives from the store, or get them from here."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from raybundle.errors import BundleError, ClusterError, ObjectMissingError
+from raybundle.resolve.interpreter.platforms import known_platform
+from raybundle.submit.packages import damage_of
+from raybundle.submit.relay import Relay
+from raybundle.submit.survey import Survey
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from raybundle.bundle.values import Manifest, PythonTag
+    from raybundle.cluster.jobs import JobsClient
+    from raybundle.store.base import Store
+    from raybundle.submit.survey import ClusterDescription, NodeDescription
+
+MOST_RELAYED = 2 << 30
+"""Bytes of all archives of a bundle that are relayed: they lie in the memory of the cluster's head."""
+READERS = 8
+"""Requests to a store at once."""
+SLOW = ("s3://", "gs://", "azure://", "abfss://")
+"""Stores for which Ray makes a client anew for each archive: 0.2 s, where a package takes 0.01 s."""
+REASONS = 3
+"""Why nodes cannot read a store, at most; more of them differ in no more than an address."""
+SMALL = 1 << 20
+"""Bytes up to which a layer is relayed also where nodes read the store; the head keeps it in memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """Where a job goes; `shares_disk` where its one node is this machine, as with the embedded cluster."""
+
+    client: JobsClient
+    shares_disk: bool
+    cache: Path | None = None
+    """Directory of what can be found out again; None keeps nothing and asks no node."""
+    survey: Survey | None = None
+    """A look at the nodes that has begun."""
+
+
+@dataclass(frozen=True, slots=True)
+class Archives:
+    """Keys of what makes up a bundle: its own archive, and its layers' in the order of `py_modules`."""
+
+    bundle: str
+    layers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """URLs by which the nodes get a bundle."""
+
+    bundle: str
+    layers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """An archive of the store that is not what its name says."""
+
+    key: str
+    expected: str
+    found: str
+
+
+def begin_survey(cluster: Cluster, store: Store) -> Cluster:
+    """Returns the cluster with a look at its nodes under way: what they are, and whether they read the store.
+
+    Where everything is relayed anyway, one on a loopback address is not looked at: it is most often a cluster
+    on this machine, with this Python, and a look takes longer than a small job.
+    """
+    url = store.node_url("store.json")
+    relayed = url is None or url.startswith("file://")
+    if cluster.shares_disk or cluster.cache is None or (relayed and cluster.client.access.is_loopback):
+        return cluster
+    return replace(cluster, survey=Survey(cluster.client, None if relayed else store, cluster.cache))
+
+
+def deliver(archives: Archives, manifest: Manifest, store: Store, cluster: Cluster) -> Delivered:
+    """Returns the URLs by which the nodes get a bundle; what they cannot read themselves is relayed.
+
+    Raises:
+        BundleError: nodes have another Python than the bundle.
+        ClusterError: the archives are too large to be relayed, or the cluster refuses them.
+        StoreError: the store has them not, or cannot be reached.
+    """
+    cluster = cluster if cluster.survey else begin_survey(cluster, store)
+    description = cluster.survey and cluster.survey.result()
+    if description:
+        require_python(description, manifest)
+    urls = _direct(archives, store, cluster)
+    if urls is None:
+        return _relay(archives, store, cluster, f"its nodes cannot read {store.url}")
+    if description and description.blind:
+        why = _why_blind(description, store)
+        cluster.client.notify(f"warning: {why}: relaying the bundle through the cluster's head")
+        return _relay(archives, store, cluster, why)
+    small = _relay_small(archives, store, cluster) if urls[archives.bundle].startswith(SLOW) else {}
+    layers = (url for key in archives.layers for url in small.get(key, (urls[key],)))
+    return Delivered(urls[archives.bundle], tuple(layers))
+
+
+def _direct(archives: Archives, store: Store, cluster: Cluster) -> dict[str, str] | None:
+    """Returns by key the URLs of the store's own objects, where nodes may be able to read them."""
+    keys = (archives.bundle, *archives.layers)
+    urls = {key: url for key in keys if (url := store.node_url(key)) is not None}
+    readable = (url.startswith("file://") == cluster.shares_disk for url in urls.values())
+    return urls if len(urls) == len(set(keys)) and all(readable) else None
+
+
+def _relay_small(archives: Archives, store: Store, cluster: Cluster) -> dict[str, tuple[str, ...]]:
+    """Returns the URLs of those layers that come sooner from the cluster's head than from the store."""
+    sizes = _kept_sizes(archives.layers, store, cluster.cache)
+    small = [(key, size) for key, size in sizes.items() if size <= SMALL]
+    return Relay(cluster.client, store, cluster.cache).send_layers(small) if small else {}
+
+
+def _kept_sizes(keys: Sequence[str], store: Store, cache: Path | None) -> dict[str, int]:
+    """Returns the bytes of those objects that the store has; what was asked once is not asked again."""
+    file = None if cache is None else cache / "sizes" / hashlib.sha256(store.place.encode()).hexdigest()
+    known: dict[str, int] = {}
+    if file is not None:
+        with contextlib.suppress(OSError, ValueError, TypeError):
+            known = {str(key): int(size) for key, size in json.loads(file.read_text("utf-8")).items()}
+    new = [key for key in keys if key not in known]
+    if new:
+        known.update((key, size) for key, size in _sizes(new, store).items() if size is not None)
+        if file is not None:
+            with contextlib.suppress(OSError):
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_text(json.dumps(known), "utf-8")
+    return {key: known[key] for key in keys if key in known}
+
+
+def _sizes(keys: Sequence[str], store: Store) -> dict[str, int | None]:
+    with ThreadPoolExecutor(READERS) as pool:
+        return dict(zip(keys, pool.map(store.size, keys), strict=True))
+
+
+def _why_blind(description: ClusterDescription, store: Store) -> str:
+    """Returns a node for each reason, and how many more have it."""
+    reasons: dict[str, list[str]] = {}
+    for node in description.blind:
+        reasons.setdefault(str(node.store), []).append(node.name)
+    return "; ".join(
+        f"node {first} cannot read {store.url}{f' (nor can {len(more)} more)' if more else ''}: {why}"
+        for why, (first, *more) in list(reasons.items())[:REASONS]
+    )
+
+
+def _relay(archives: Archives, store: Store, cluster: Cluster, why: str) -> Delivered:
+    sizes = _sizes(archives.layers, store)
+    if missing := [key for key, size in sizes.items() if size is None]:
+        raise ObjectMissingError(
+            f"layers are missing in {store.url}: {', '.join(missing)}",
+            hint="build the bundle again from its sources",
+        )
+    known = [(key, size) for key, size in sizes.items() if size is not None]
+    total = sum(size for _, size in known)
+    if total > MOST_RELAYED:
+        raise ClusterError(
+            f"the layers are {total >> 20} MiB, and at most {MOST_RELAYED >> 20} MiB are relayed through the "
+            f"head of {cluster.client.address}: {why}",
+            hint="use a store that all nodes read (`--store s3://…`: they need boto3, smart_open and "
+            "credentials), or let the cluster provide the largest distributions (`cluster-provides`)",
+        )
+    relay = Relay(cluster.client, store, cluster.cache)
+    bundle = relay.send_bundle(archives.bundle)
+    layers = relay.send_layers(known) if known else {}
+    return Delivered(bundle, tuple(url for key in archives.layers for url in layers[key]))
+
+
+def require_python(description: ClusterDescription, manifest: Manifest) -> None:
+    """Refuses nodes that cannot run a bundle.
+
+    Raises:
+        BundleError: names all of them, with what is wanted and what they have.
+    """
+    wanted = manifest.python
+    lines = [
+        f"node {node.name} has {_python_of(node, wanted)}, and the bundle is for {_wanted(wanted)}"
+        for node in description.nodes
+        if not _runs(node, wanted)
+    ]
+    if lines:
+        other = next(node for node in description.nodes if not _runs(node, wanted))
+        raise BundleError("\n".join(lines), hint=_how_to_build_for(other, wanted))
+
+
+def _how_to_build_for(node: NodeDescription, wanted: PythonTag) -> str:
+    if _loads(node, wanted):
+        return f"`--python {node.minor}` builds for it"
+    if node.native is None:
+        return "build it on a machine like the node"
+    return f"`--python {node.minor}` builds for it, `--platform {node.native.setting}` too"
+
+
+def _runs(node: NodeDescription, wanted: PythonTag) -> bool:
+    return (
+        (node.implementation, node.minor) == (wanted.implementation, wanted.minor)
+        and wanted.abi in (None, node.abi)
+        and _loads(node, wanted)
+    )
+
+
+def _loads(node: NodeDescription, wanted: PythonTag) -> bool:
+    """Claims that a node is of the platform of a bundle, if that has one, and no older macOS."""
+    if wanted.platform is None:
+        return True
+    native, bundle = node.native, known_platform(wanted.platform, wanted.abi or "")
+    if native is None or bundle is None:  # nothing is known of either but its name
+        return node.platform == wanted.platform
+    return native.runs_files_of(bundle)
+
+
+def _python_of(node: NodeDescription, wanted: PythonTag) -> str:
+    return _words(node.implementation, node.version, node.abi if wanted.abi else "", node.platform)
+
+
+def _wanted(wanted: PythonTag) -> str:
+    return _words(wanted.implementation, wanted.minor, wanted.abi or "", wanted.platform or "any platform")
+
+
+def _words(implementation: str, version: str, abi: str, platform: str) -> str:
+    return f"{implementation} {version} ({', '.join(filter(None, [abi, platform]))})"
+
+
+def find_damage(archives: Archives, store: Store) -> Damage | None:
+    """Returns the first archive of a bundle that the store has not, or not as it was written.
+
+    Raises:
+        StoreError: the store cannot be asked.
+    """
+    expected = archives.bundle.rpartition("-")[2].removesuffix(".zip")
+    try:
+        found = hashlib.sha256(store.get(archives.bundle)).hexdigest()
+    except ObjectMissingError:
+        return Damage(archives.bundle, f"sha256 {expected}", "no such object")
+    if found != expected:
+        return Damage(archives.bundle, f"sha256 {expected}", f"sha256 {found}")
+    found_in_layers = (_damage_of_layer(key, store) for key in archives.layers)
+    return next((damage for damage in found_in_layers if damage is not None), None)
+
+
+def _damage_of_layer(key: str, store: Store) -> Damage | None:
+    try:
+        fault = damage_of(key, store.get(key))
+    except ObjectMissingError:
+        return Damage(key, "an archive", "no such object")
+    return fault and Damage(key, *fault)

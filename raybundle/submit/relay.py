@@ -1,0 +1,196 @@
+"""Relays archives of a store through the Jobs API to a cluster whose nodes cannot read them."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import re
+import time
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from http import HTTPStatus
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, TypeVar
+
+from raybundle.cluster.jobs import JobsClient
+from raybundle.errors import ClusterError, ClusterUnreachableError
+from raybundle.publish.layout import get_archive
+from raybundle.submit.packages import Package, packages_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    from raybundle.store.base import Store
+
+CONNECTIONS = 3
+"""Requests at once, and so packages in memory; http.client has one under way per connection."""
+TRIES, FIRST_DELAY = 4, 0.5
+"""How often a package is sent, and seconds before the second time; they double."""
+_NAMES = re.compile(r"(_ray_pkg_raybundle_[0-9a-f]{64}\.zip\n)+\n")
+"""An empty line ends what is noted: a note that a full disk has cut does not pass for a whole one."""
+
+A = TypeVar("A")
+B = TypeVar("B")
+
+
+class Relay:
+    """A way from a store to a cluster; what the cluster has is not sent again."""
+
+    def __init__(self, client: JobsClient, store: Store, cache: Path | None) -> None:
+        """Makes it; nothing is sent yet.
+
+        Args:
+            client: of the cluster.
+            store: that holds the archives.
+            cache: where the names of packages are kept, so that an archive need not be read for them.
+        """
+        self._client = client
+        self._store = store
+        self._names = None if cache is None else cache / "packages"
+
+    def send_bundle(self, key: str) -> str:
+        """Returns the URL of a bundle's archive once the cluster has it.
+
+        A damaged one would stay there under the name of the right one.
+
+        Raises:
+            ClusterError: it is too large, or the cluster refuses it or cannot be reached.
+            DigestMismatchError: it is damaged.
+        """
+        name = f"_ray_pkg_raybundle_{key.rpartition('/')[2]}"
+        if not self._client.has_package(name):
+            send_package(self._client, Package(name, get_archive(self._store, key)))
+        return f"gcs://{name}"
+
+    def send_layers(self, archives: Sequence[tuple[str, int]]) -> dict[str, tuple[str, ...]]:
+        """Returns by key the URLs of the packages that hold an archive, once the cluster has all of them.
+
+        Args:
+            archives: key and bytes of each.
+
+        Raises:
+            ClusterError: the cluster refuses a package or cannot be reached.
+            ObjectMissingError: the store holds no such archive.
+            DigestMismatchError: an archive is damaged.
+        """
+        names = {archive: self._recall(*archive) for archive in archives}
+        with _Connections(self._client) as connections:
+            asked = sorted({name for known in names.values() for name in known})
+            there = set(connections.those(JobsClient.has_package, asked))
+            absent = [each for each in archives if not (names[each] and there.issuperset(names[each]))]
+            if absent:
+                size = sum(bytes_ for _, bytes_ in absent) / 1e6
+                self._client.notify(f"relaying {len(absent)} layer archives ({size:.1f} MB) to the cluster")
+            for archive in absent:
+                names[archive] = list(self._send_archive(archive[0], connections))
+        for archive in absent:
+            self._remember(*archive, names[archive])
+        return {archive[0]: tuple(f"gcs://{name}" for name in names[archive]) for archive in archives}
+
+    def _send_archive(self, key: str, connections: _Connections) -> Iterator[str]:
+        for package in packages_of(key, self._store.get(key)):
+            connections.start(send_package, package)
+            yield package.name
+
+    def _recall(self, key: str, size: int) -> list[str]:
+        """Returns the names of an archive's packages, where it has been relayed from here before."""
+        if self._names is None:
+            return []
+        try:
+            text = (self._names / self._note(key, size)).read_text("ascii")
+        except (OSError, ValueError):
+            return []
+        return text.split() if _NAMES.fullmatch(text) else []
+
+    def _remember(self, key: str, size: int, names: Sequence[str]) -> None:
+        if self._names is None:
+            return
+        text = "".join(f"{name}\n" for name in names) + "\n"
+        with contextlib.suppress(OSError):
+            self._names.mkdir(parents=True, exist_ok=True)
+            (self._names / self._note(key, size)).write_text(text, "ascii")
+
+    def _note(self, key: str, size: int) -> str:
+        return hashlib.sha256(json.dumps([self._store.place, key, size]).encode()).hexdigest()
+
+
+def send_package(client: JobsClient, package: Package) -> None:
+    """Sends a package, unless the cluster has it, as often as it takes until the cluster says so.
+
+    Raises:
+        ClusterError: the cluster refuses it, cannot be reached, or has it not though it took it.
+    """
+    delay = FIRST_DELAY
+    for left in reversed(range(TRIES)):
+        try:
+            if client.has_package(package.name):
+                return
+            client.put_package(package.name, package.data)
+            if client.has_package(package.name):
+                return
+        except ClusterError as error:
+            if not (left and _may_pass(error)):
+                raise
+            client.notify(f"warning: {error}; sending {package.name} again")
+        time.sleep(delay)
+        delay *= 2
+    raise ClusterError(
+        f"the cluster at {client.address} took {package.name} {TRIES} times and does not have it",
+        hint="is the memory of its head full? A store that nodes read (`--store s3://…`) needs none of it",
+    )
+
+
+def _may_pass(error: ClusterError) -> bool:
+    server = error.status is not None and error.status >= HTTPStatus.INTERNAL_SERVER_ERROR
+    return server or isinstance(error, ClusterUnreachableError)
+
+
+class _Connections:
+    """A few clients of one cluster, each used by one thread at a time; a context manager.
+
+    At its end all that was started is done; where something failed, what has not begun never begins.
+    """
+
+    def __init__(self, client: JobsClient) -> None:
+        self._clients: SimpleQueue[JobsClient] = SimpleQueue()
+        for _ in range(CONNECTIONS):
+            self._clients.put(JobsClient(client.access, client.notify))
+        self._pool = ThreadPoolExecutor(CONNECTIONS)
+        self._running: set[Future[None]] = set()
+
+    def __enter__(self) -> _Connections:  # noqa: PYI034 - typing.Self is younger than Python 3.10
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
+        try:
+            if kind is None:
+                self._reap(0)
+        finally:
+            self._pool.shutdown(cancel_futures=True)
+            for _ in range(CONNECTIONS):
+                self._clients.get().close()
+
+    def those(self, claim: Callable[[JobsClient, A], bool], things: Sequence[A]) -> list[A]:
+        """Returns the things of which a claim holds."""
+        held = self._pool.map(lambda thing: self._with_client(claim, thing), things)
+        return [thing for thing, holds in zip(things, held, strict=True) if holds]
+
+    def start(self, action: Callable[[JobsClient, A], None], thing: A) -> None:
+        """Starts an action; waits while as many as there are connections are under way."""
+        self._reap(CONNECTIONS - 1)
+        self._running.add(self._pool.submit(self._with_client, action, thing))
+
+    def _reap(self, most: int) -> None:
+        """Waits until at most so many actions are under way; raises what one of them raised."""
+        while len(self._running) > most:
+            done, self._running = wait(self._running, return_when=FIRST_COMPLETED)
+            for each in done:
+                each.result()
+
+    def _with_client(self, action: Callable[[JobsClient, A], B], thing: A) -> B:
+        client = self._clients.get()
+        try:
+            return action(client, thing)
+        finally:
+            self._clients.put(client)

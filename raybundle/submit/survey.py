@@ -1,0 +1,293 @@
+"""What the nodes of a cluster are and whether they read the store: a job asks, once per session of it."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import hashlib
+import io
+import json
+import secrets
+import shlex
+import threading
+import time
+import zipfile
+from dataclasses import asdict, dataclass
+from functools import partial
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+from raybundle.cache.documents import write_atomically
+from raybundle.cluster.jobs import JobsClient
+from raybundle.cluster.stopping import delete_for_good, stop_and_wait
+from raybundle.errors import ClusterError, JobError, RaybundleError
+from raybundle.publish import layout
+from raybundle.resolve.interpreter.platforms import known_platform
+from raybundle.submit.packages import Package, package_name
+from raybundle.submit.relay import send_package
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from raybundle.cluster.access import Access
+    from raybundle.resolve.interpreter.platforms import Platform
+    from raybundle.store.base import Store
+
+FORMAT = 2
+"""Of what is kept of a look at the nodes."""
+PREFIX = "raybundle-probe-"
+"""Of the ids of our jobs."""
+PATIENCE = 30.0
+"""Seconds until a job that looks at the nodes is given up."""
+POLL = 0.1
+"""Seconds between two looks at it."""
+KEPT, KEPT_WITH_FAULTS = 24 * 3600.0, 600.0
+"""Seconds for which a look is believed: nodes come and go, and a fault may be mended at any time."""
+MARK = "RAYBUNDLE-NODE "
+"""Stands before a node's line in the log; as in `raybundle.node.raybundle_probe`."""
+_SITE = """\
+import importlib.machinery, importlib.util, os, sys
+os.environ.setdefault("RAYBUNDLE_PYTHON", sys.executable)
+_here = os.path.dirname(os.path.abspath(__file__))
+_path = [entry for entry in sys.path if os.path.abspath(entry) != _here]
+_spec = importlib.machinery.PathFinder.find_spec("sitecustomize", _path)
+if _spec and _spec.loader:
+    _spec.loader.exec_module(importlib.util.module_from_spec(_spec))
+"""
+"""Tells the entrypoint which interpreter runs Ray: `python` is often another. The node's own still runs: it
+may be what leads to the store."""
+_ENTRYPOINT = 'exec "${RAYBUNDLE_PYTHON:-python}" raybundle_probe.py'
+_TIME = (1980, 1, 1, 0, 0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class NodeDescription:
+    """One node, as its own Python sees it."""
+
+    address: str
+    host: str
+    implementation: str
+    version: str
+    """Of Python, such as `3.11.9`."""
+    abi: str
+    """SOABI, such as `cpython-311-x86_64-linux-gnu`."""
+    platform: str
+    """`sysconfig.get_platform()`, such as `linux-x86_64`."""
+    machine: str
+    """As the system names it, such as `x86_64`."""
+    system: str
+    """What native files need a version of: such as `glibc 2.36`, `macOS 14.5`; empty where nobody knows."""
+    ray: str
+    free: int
+    """Bytes free in /tmp."""
+    store: str | None = None
+    """Why it cannot read the store; None if it can, or was not asked."""
+
+    @property
+    def minor(self) -> str:
+        """Python's version as a manifest has it."""
+        return ".".join(self.version.split(".")[:2])
+
+    @property
+    def native(self) -> Platform | None:
+        """What native files run there; None where its interpreter names a platform without wheels."""
+        return known_platform(self.platform, self.abi, self.machine, self.system)
+
+    @property
+    def name(self) -> str:
+        """Host and address."""
+        return f"{self.host} ({self.address})"
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterDescription:
+    """The nodes that answered, by address."""
+
+    nodes: tuple[NodeDescription, ...]
+    silent: tuple[str, ...] = ()
+    """Names of the others."""
+    fault: str | None = None
+    """Why nothing is known of any node; None where something is."""
+
+    @property
+    def blind(self) -> tuple[NodeDescription, ...]:
+        """The nodes that cannot read the store."""
+        return tuple(node for node in self.nodes if node.store is not None)
+
+    @property
+    def faulty(self) -> bool:
+        """Claims that another look may find something else: what is wrong may be mended at any time."""
+        return bool(self.blind or self.silent or self.fault)
+
+
+class Survey:
+    """A look at the nodes of a cluster, which goes on beside other work."""
+
+    def __init__(self, client: JobsClient, store: Store | None, cache: Path) -> None:
+        """Begins it, unless a look of this session of the cluster is kept.
+
+        Args:
+            client: of the cluster; not used by other threads.
+            store: of which each node shall say whether it reads it; None asks nothing of a store.
+            cache: directory of what is kept.
+        """
+        self._client = JobsClient(client.access, client.notify)
+        self._store = store
+        self._cache = cache
+        self._found: ClusterDescription | None = None
+        self._done = threading.Event()
+        threading.Thread(target=self._run, name="survey", daemon=True).start()
+
+    def result(self) -> ClusterDescription | None:
+        """Returns what was found, once it was; None where the look failed, which is a warning and no more."""
+        self._done.wait()
+        return self._found
+
+    def _run(self) -> None:
+        try:
+            found = self._look()
+            if found is not None and found.fault is not None:
+                self._warn(found.fault)
+            else:
+                self._found = found
+        except (RaybundleError, OSError, ValueError, LookupError, TypeError) as error:
+            self._warn(error)
+        finally:
+            self._client.close()
+            self._done.set()
+
+    def _warn(self, fault: object) -> None:
+        self._client.notify(f"warning: could not look at the nodes of {self._client.address}: {fault}")
+
+    def _look(self) -> ClusterDescription | None:
+        url = None if self._store is None else self._store.node_url(layout.STORE_KEY)
+        try:
+            session = self._client.session()
+        except ClusterError:  # the submission meets the same, and says so
+            return None
+        place = None if self._store is None else self._store.place
+        kept = kept_file(self._cache, self._client.address, session, place)
+        known = _recall(kept)
+        if known is not None:
+            return known
+        if self._store is not None:
+            layout.prepare(self._store)  # the object that the nodes are to read
+        self._client.notify(f"looking at the nodes of {self._client.address}, once for this session of it")
+        found = _ask(self._client, url)
+        remember(kept, found)
+        return found
+
+
+def describe_cluster(client: JobsClient, store: Store | None, cache: Path) -> ClusterDescription | None:
+    """Returns what the nodes of a cluster are, from the cache if this session of it was looked at before.
+
+    Args:
+        client: of the cluster.
+        store: of which each node shall say whether it reads it; None asks nothing of a store.
+        cache: directory of what is kept.
+
+    Returns:
+        None where the look failed; a warning says why.
+    """
+    return Survey(client, store, cache).result()
+
+
+def _ask(client: JobsClient, url: str | None) -> ClusterDescription:
+    """Asks the nodes by a job, which is removed afterwards.
+
+    Raises:
+        ClusterError: the cluster refuses the job, or cannot be reached.
+    """
+    package = _package()
+    send_package(client, package)
+    name = f"{PREFIX}{secrets.token_hex(8)}"
+    entrypoint = _ENTRYPOINT if url is None else f"{_ENTRYPOINT} {shlex.quote(url)}"
+    body = {"entrypoint": entrypoint, "runtime_env": {"working_dir": f"gcs://{package.name}"}}
+    removal = partial(_remove, client.access, name)
+    atexit.register(removal)  # an interrupt ends the process without this thread, which is a daemon
+    try:
+        client.submit(name, body)
+        return _answer(client, name)
+    finally:
+        atexit.unregister(removal)
+        if not threading.main_thread().is_alive():  # it has removed the job, which therefore says nothing
+            raise SystemExit
+        # Not a daemon: the job leaves no trace, though Ray takes 2 s to let go of one that ended.
+        threading.Thread(target=removal, name="survey-end", daemon=False).start()
+
+
+def _answer(client: JobsClient, name: str) -> ClusterDescription:
+    """Returns what our job has found out; a fault where it did not succeed in time, or no node answered."""
+    deadline = time.monotonic() + PATIENCE
+    while not (info := client.info(name)).ended:
+        if time.monotonic() > deadline:
+            return ClusterDescription((), fault=f"no answer in {PATIENCE:.0f} s")
+        time.sleep(POLL)
+    log = client.logs(name)
+    if info.status != "SUCCEEDED":
+        last = (log.strip() or info.message.strip()).splitlines()[-1:]
+        return ClusterDescription((), fault=f"job {name} is {info.status}: {' '.join(last)[:500]}")
+    return _described(client, log)
+
+
+def _described(client: JobsClient, log: str) -> ClusterDescription:
+    nodes, silent = [], []
+    for line in log.splitlines():
+        if line.startswith(MARK):
+            facts: dict[str, Any] = json.loads(line[len(MARK) :])
+            if "fault" in facts:
+                silent.append(f"{facts['host']} ({facts['address']})")
+                client.notify(f"warning: node {silent[-1]}: {facts['fault']}")
+            else:
+                nodes.append(NodeDescription(**facts))
+    nodes.sort(key=lambda node: node.address)
+    return ClusterDescription(tuple(nodes), tuple(silent), None if nodes else "no node answered")
+
+
+def _remove(access: Access, name: str) -> None:
+    client = JobsClient(access)
+    with contextlib.suppress(ClusterError, JobError), contextlib.closing(client):
+        if not client.info(name).ended:
+            stop_and_wait(client, name)
+        delete_for_good(client, name)
+
+
+def _package() -> Package:
+    """Returns what the nodes are asked with; the same from all versions that ask the same."""
+    probe = files("raybundle.node").joinpath("raybundle_probe.py").read_text("utf-8")
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as zipped:
+        zipped.writestr(zipfile.ZipInfo("raybundle_probe.py", _TIME), probe)
+        zipped.writestr(zipfile.ZipInfo("sitecustomize.py", _TIME), _SITE)
+    return Package(package_name(buffer.getvalue()), buffer.getvalue())
+
+
+def kept_file(cache: Path, address: str, session: str, place: str | None) -> Path:
+    """Returns where a look at the nodes is kept.
+
+    Args:
+        cache: directory of all that can be found out again.
+        address: of the cluster.
+        session: of the cluster.
+        place: of the store that the nodes were asked to read; None where they were not.
+    """
+    name = hashlib.sha256(json.dumps([address, session, place]).encode()).hexdigest()
+    return cache / "clusters" / f"{name}.json"
+
+
+def _recall(file: Path) -> ClusterDescription | None:
+    """Returns a look that is kept and still believed."""
+    try:
+        document = json.loads(file.read_text("utf-8"))
+        nodes = tuple(NodeDescription(**node) for node in document["nodes"])
+        found = ClusterDescription(nodes, tuple(document["silent"]), document["fault"])
+        age, known = time.time() - document["time"], document["format"] == FORMAT
+    except (OSError, ValueError, LookupError, TypeError):
+        return None
+    return found if known and 0 <= age < (KEPT_WITH_FAULTS if found.faulty else KEPT) else None
+
+
+def remember(file: Path, found: ClusterDescription) -> None:
+    """Keeps what a look has found."""
+    document = {"format": FORMAT, "time": time.time(), **asdict(found)}
+    write_atomically(file, json.dumps(document).encode())

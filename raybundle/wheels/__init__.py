@@ -1,0 +1,1 @@
+"""Gets distributions for nodes whose Python or platform differs from the one at hand."""

@@ -1,0 +1,193 @@
+"""Gets the distributions of an order, once: resolves with uv, installs into a directory that is kept."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from raybundle.errors import BundleError
+from raybundle.resolve.distributions.installed import normalised_name
+from raybundle.wheels.compile import (
+    Workshop,
+    environ_of,
+    names_of,
+    options_of,
+    project_file,
+    with_indexes,
+)
+from raybundle.wheels.order import no_wheels
+from raybundle.wheels.uv.run import NoSolutionError, run_uv
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from raybundle.wheels.order import Order
+
+KEPT = 8
+"""Directories of distributions in the cache; the ones used longest ago make room."""
+ABANDONED = 86_400
+"""Seconds after which nobody is at work in a directory that is not yet whole."""
+_PARTIAL, _DOOMED = ".partial-", ".removed-"
+_LINE = re.compile(r"^(?P<name>[\w.-]+)(?:\[[^\]]*\])?\s*(?:==(?P<version>[^\s;]+)|@\s*\S+)")
+_HASH = re.compile(r"--hash=(sha256:[0-9a-f]{64})")
+
+
+def fetch(order: Order, hashes: Mapping[str, tuple[str, ...]], workshop: Workshop) -> Path:
+    """Return the directory that holds what was ordered, as a site-packages directory would.
+
+    Args:
+        order: what to get.
+        hashes: by normalised name, those that the lock has; other files are refused.
+        workshop: with what.
+
+    Raises:
+        BundleError: there are no such wheels, an index cannot be reached, or files are not those of the lock.
+        UsageError: there is no uv.
+    """
+    workshop.pinned.refuse_unclear(names_of(order.requirements))
+    text = _compiled(order, workshop)
+    workshop.pinned.refuse_unclear(names_of(text.splitlines()))
+    _refuse_indexed(text, order)
+    resolved = _with_hashes(text, hashes)
+    named = "\n".join([*options_of(order), *map(str, order.tag.platform.variables.items()), resolved])
+    directory = workshop.directory / hashlib.sha256(named.encode()).hexdigest()[:32]
+    if not _is_whole(directory, resolved):
+        discard(directory)
+        _install(order, resolved, directory, workshop)
+        make_room(workshop.directory, directory)
+    return directory
+
+
+def _compiled(order: Order, workshop: Workshop) -> str:
+    """Return the requirements with hashes, for the target alone."""
+    with tempfile.TemporaryDirectory(prefix="raybundle-") as directory:
+        constraints, overrides = Path(directory, "constraints.txt"), Path(directory, "overrides.txt")
+        constraints.write_text("\n".join(order.constraints), "utf-8")
+        # A marker that never holds drops a requirement, whoever has it (uv's documentation, overrides).
+        overrides.write_text(
+            "".join(f"{name}; sys_platform == 'never'\n" for name in order.elsewhere), "utf-8"
+        )
+        words = ["--generate-hashes", "--constraints", str(constraints), "--overrides", str(overrides)]
+        try:
+            return with_indexes(order.requirements, words, order, workshop)
+        except NoSolutionError as error:
+            from raybundle.wheels.refusals import explain  # noqa: PLC0415 - only where it fails
+
+            raise explain(order, workshop, error) from error
+
+
+def _refuse_indexed(compiled: str, order: Order) -> None:
+    """Refuse what came from an index, where what is installed of it here came from none."""
+    lines = dict(order.unindexed)
+    named = [found for found in map(_LINE.match, compiled.splitlines()) if found and found["version"]]
+    refused = [lines[name] for name in (normalised_name(each["name"]) for each in named) if name in lines]
+    if refused:
+        raise no_wheels(order.tag, refused)
+
+
+def _with_hashes(compiled: str, hashes: Mapping[str, tuple[str, ...]]) -> str:
+    """Return the requirements, one per line, with the hashes of the lock in place of those of the index."""
+    lines, refused = [], []
+    for line in compiled.replace("\\\n", " ").splitlines():
+        named = _LINE.match(line)
+        if named is None:
+            continue
+        found = _HASH.findall(line)
+        locked = hashes.get(normalised_name(named["name"]), ()) if named["version"] else ()
+        allowed = [each for each in found if each in locked] if locked else found
+        if not allowed:
+            refused.append(f"{named['name']} {named['version'] or ''}".strip())
+        lines.append(" ".join([named[0].rstrip(), *(f"--hash={each}" for each in allowed)]))
+    if refused:
+        raise BundleError(
+            f"no file of the index has a hash that the lock has, of: {', '.join(refused)}",
+            hint="was it replaced there? Make the lock anew, or name the index that the lock was made with",
+        )
+    return "\n".join(lines)
+
+
+def _is_whole(directory: Path, resolved: str) -> bool:
+    records = directory.glob("*.dist-info/RECORD")
+    found = {each.parent.name.removesuffix(".dist-info").rpartition("-")[0] for each in records}
+    needed = {named["name"] for named in map(_LINE.match, resolved.splitlines()) if named}
+    return set(map(normalised_name, needed)) <= set(map(normalised_name, found))
+
+
+def _install(order: Order, resolved: str, directory: Path, workshop: Workshop) -> None:
+    """Make `directory` as a whole or not at all."""
+    workshop.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with tempfile.TemporaryDirectory(prefix=_PARTIAL, dir=workshop.directory) as partial:
+        requirements, constraints = Path(partial, "requirements.txt"), Path(partial, "constraints.txt")
+        own, others = workshop.pinned.split(resolved.splitlines())
+        requirements.write_text("\n".join(others), "utf-8")
+        constraints.write_text("\n".join(own), "utf-8")  # with the hashes, which a pyproject.toml cannot have
+        given = [str(requirements), *project_file([_bare(each) for each in own], Path(partial), workshop)]
+        prefix = Path(partial, "prefix")
+        (prefix / "lib").mkdir(parents=True)
+        (prefix / "lib64").symlink_to("lib")  # as in a venv: Fedora's Python has native files there
+        # With --prefix, scripts lie beside the site-packages directory; --target would put them into it.
+        run_uv(
+            [
+                *("pip", "install", "--prefix", str(prefix), "--constraints", str(constraints)),
+                *(word for file in given for word in ("--requirements", file)),
+                *(*options_of(order), "--python", workshop.python),
+                *("--require-hashes", "--no-deps", "--no-compile-bytecode"),
+            ],
+            environ_of(order, workshop),
+            workshop.project,
+        )
+        site = next(each.parent for each in _metadata_below(prefix))
+        try:
+            site.rename(directory)
+        except OSError:
+            if not directory.is_dir():  # else another run was quicker
+                raise
+
+
+def _bare(line: str) -> str:
+    return line.partition(" --hash=")[0]
+
+
+def _metadata_below(prefix: Path) -> Iterator[Path]:
+    for pattern in (
+        "lib/*/site-packages/*.dist-info",
+        "Lib/site-packages/*.dist-info",
+        "lib/*/*/*.dist-info",
+    ):
+        yield from prefix.glob(pattern)
+
+
+def make_room(directory: Path, used: Path) -> None:
+    """Remove directories that were used longest ago, and note that `used` was used now."""
+    try:
+        os.utime(used)
+        kept = [each for each in directory.iterdir() if not each.name.startswith(".")]
+        for old in sorted(kept, key=lambda each: -each.stat().st_mtime_ns)[KEPT:]:
+            discard(old)
+        for left in _left_behind(directory):
+            shutil.rmtree(left, ignore_errors=True)
+    except OSError:
+        return  # another run makes room at the same time
+
+
+def discard(directory: Path) -> None:
+    """Remove a directory, if it is there; one half of it never has its name."""
+    doomed = directory.with_name(f"{_DOOMED}{directory.name}-{os.getpid()}")
+    try:
+        directory.rename(doomed)
+    except FileNotFoundError:
+        return
+    shutil.rmtree(doomed, ignore_errors=True)
+
+
+def _left_behind(directory: Path) -> Iterator[Path]:
+    """Yield what runs that were killed had begun to remove or to make."""
+    yield from directory.glob(f"{_DOOMED}*")
+    old = time.time() - ABANDONED
+    yield from (each for each in directory.glob(f"{_PARTIAL}*") if each.stat().st_mtime < old)

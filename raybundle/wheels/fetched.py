@@ -1,0 +1,78 @@
+"""Reads what a directory holds that was fetched, and checks it against Ray's own requirements."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from raybundle.errors import BundleError
+from raybundle.resolve.distributions.installed import Installed
+from raybundle.resolve.distributions.ray import extras_in_use, find_unfit
+from raybundle.resolve.distributions.requirements import Requirements
+from raybundle.resolve.interpreter.markers import marker_environment
+from raybundle.wheels.oldest import runs_on
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from raybundle.model import Resolution
+    from raybundle.resolve.interpreter.node_python import TargetTag
+
+Row = tuple[str, str, str, int, str]
+"""Normalised name, version, name of the metadata's directory, bytes, and one that requires it."""
+
+
+def rows_of(directory: Path, resolution: Resolution) -> list[Row]:
+    """Return what a site-packages directory holds, by name."""
+    installed = Installed((str(directory),))
+    requirements = Requirements(installed, marker_environment(resolution.interpreter))
+    required: dict[str, str] = {}
+    for name in sorted(installed.by_name):
+        for other, _ in requirements.of(name, ""):
+            required.setdefault(other, name)
+    return [
+        (name, each.version, each.directory.name, each.size(), required.get(name, ""))
+        for name, each in sorted(installed.by_name.items())
+    ]
+
+
+def refuse_newer(directory: Path, rows: Iterable[Row], tag: TargetTag) -> None:
+    """Refuse files that need a newer libc than the nodes have: a local wheel's `linux_x86_64` names none.
+
+    Raises:
+        BundleError: there are some; all of them are named.
+    """
+    newer = [
+        f"{name} {version}"
+        for name, version, folder, *_ in rows
+        if not runs_on(directory / folder, tag.platform)
+    ]
+    if newer:
+        raise BundleError(
+            f"wheels need a newer libc than {tag} has, of: {', '.join(newer)}",
+            hint="build them on a machine like the nodes, such as a container of their image",
+        )
+
+
+def refuse_unfit(rows: Iterable[Row], resolution: Resolution) -> None:
+    """Refuse versions that Ray does not take: a lock, or the target, may bring others than are installed.
+
+    Raises:
+        BundleError: there are some; all of them are named.
+    """
+    interpreter = resolution.interpreter
+    imported = [name for each in resolution.distributions for name in each.modules]
+    unfit = list(
+        find_unfit(
+            {name: version for name, version, *_ in rows},
+            Installed(interpreter.site),
+            marker_environment(interpreter),
+            extras_in_use(imported),
+        )
+    )
+    if unfit:
+        lines = (f"{each.name} {each.version}: Ray {each.ray} requires {each.requirement}" for each in unfit)
+        raise BundleError(
+            "these cannot travel beside Ray:\n" + "\n".join(lines),
+            hint="change their versions in the lock or the environment, or name them in `cluster-provides`",
+        )

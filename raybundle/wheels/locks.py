@@ -1,0 +1,271 @@
+"""Reads which versions the project's lock pins: uv.lock, pylock.toml or requirements.txt."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from raybundle.cache.identity import identity_of, is_young
+from raybundle.errors import BundleError
+from raybundle.model import Warning
+from raybundle.resolve.distributions.installed import normalised_name
+from raybundle.wheels.requirements_file import read_requirements
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from pathlib import Path
+
+    from raybundle.cache.documents import ScanCache
+    from raybundle.model import Distribution
+
+_FORMAT = 2
+_SHOWN = 5
+"""Distributions that a warning names."""
+_UV_LOCK = 1
+"""The major version of uv.lock that is known; uv refuses another as well."""
+_REMOTE = ("https://", "http://")
+"""Starts of a registry in uv.lock that is no directory of wheels."""
+_ELSEWHERE = frozenset({"vcs", "directory", "archive"})
+"""Keys of a package of pylock.toml that is not from an index (PEP 751)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """What a lock says for one target."""
+
+    file: Path
+    pins: Mapping[str, str]
+    """Version by normalised name."""
+    sha256: str
+    """Hex, of the file and of those that it includes."""
+    indexed: frozenset[str]
+    """Normalised names of the pins of which the lock knows that an index has them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Locked:
+    """One distribution of a lock."""
+
+    name: str
+    """Normalised (PEP 503)."""
+    version: str
+    hashes: tuple[str, ...] = ()
+    """`sha256:…` of each file that may be installed; empty where the lock has none."""
+    is_indexed: bool = True
+    """An index has it, or a hash says which file is meant; a bare version does not say where it is from."""
+
+
+def find_lock(project: Path) -> Path | None:
+    """Return the lock of a project: uv.lock, also of the workspace above, pylock.toml, requirements.txt."""
+    for directory in (project, *project.parents):
+        if (directory / "uv.lock").is_file():
+            if directory == project or _has_member(directory, project):
+                return directory / "uv.lock"
+            break
+    named = sorted(project.glob("pylock.*.toml"))
+    names = ["pylock.toml", *(each.name for each in named if len(named) == 1), "requirements.txt"]
+    return next((project / name for name in names if (project / name).is_file()), None)
+
+
+def workspace_of(project: Path) -> Path | None:
+    """Return the directory of the uv workspace above that `project` is a member of."""
+    return next((each for each in project.parents if _has_member(each, project)), None)
+
+
+def _has_member(workspace: Path, project: Path) -> bool:
+    """Claim that `project` is a member of the uv workspace of this directory."""
+    relative = project.relative_to(workspace)
+    try:
+        table = parse_toml(workspace / "pyproject.toml")["tool"]["uv"]["workspace"]
+        patterns = [str(each).rstrip("/") for each in table.get("members", ())]
+        excluded = [str(each).rstrip("/") for each in table.get("exclude", ())]
+        member = any(project in list(workspace.glob(each)) for each in patterns)
+        return member and not any(relative.match(each) for each in excluded)
+    except (BundleError, KeyError, TypeError, ValueError, NotImplementedError):
+        return False  # there is none, or one that uv refuses
+
+
+def read_lock(file: Path, markers: Mapping[str, str], installed: Mapping[str, str], cache: ScanCache) -> Lock:
+    """Return what the lock pins for a target; kept until one of its files changes.
+
+    Args:
+        file: as `find_lock` gives it.
+        markers: the variables of PEP 508 markers for the target.
+        installed: versions by name; of several that a lock has for the target, the one here is taken.
+        cache: where what was read is kept.
+
+    Raises:
+        BundleError: it cannot be read.
+    """
+    name = f"lock-{_key(file, markers)}"
+    known = cache.read(name)
+    if not known or any(_stamp(each) != stamp for each, stamp in known["files"]):
+        files = [file]
+        versions: dict[str, list[str]] = {}
+        indexed = set()
+        for each in locked(file, markers, files.append):
+            versions.setdefault(each.name, []).append(each.version)
+            indexed.update([each.name] if each.is_indexed else [])
+        identities = [(str(each), identity_of(str(each))) for each in files]
+        sha256 = hashlib.sha256(b"\0".join(each.read_bytes() for each in files)).hexdigest()
+        known = {"files": identities, "versions": versions, "sha256": sha256, "indexed": sorted(indexed)}
+        if not any(is_young(identity) for _, identity in identities):
+            cache.write(name, known)
+    pins = _pins(known["versions"], installed)
+    return Lock(file, pins, known["sha256"], frozenset(known["indexed"]))
+
+
+def _pins(versions: Mapping[str, list[str]], installed: Mapping[str, str]) -> dict[str, str]:
+    """Return one version by name; of several that differ, the installed one or none."""
+    chosen = {
+        name: several[0] if len(set(several)) == 1 else installed.get(name, "")
+        for name, several in versions.items()
+    }
+    return {name: version for name, version in chosen.items() if version in versions[name]}
+
+
+def _key(file: Path, markers: Mapping[str, str]) -> str:
+    text = repr([_FORMAT, str(file), sorted(markers.items())])
+    return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:32]
+
+
+def _stamp(file: str) -> list[int] | None:
+    try:
+        return list(identity_of(file))
+    except BundleError:
+        return None
+
+
+def locked(
+    file: Path, markers: Mapping[str, str], include: Callable[[Path], Any] = lambda _: None
+) -> tuple[Locked, ...]:
+    """Return what the lock has for a target; `include` hears of further files that it is made of.
+
+    Of one distribution there may be several versions, where more than the target decides.
+
+    Raises:
+        BundleError: it cannot be read.
+    """
+    try:
+        match file.name:
+            case "uv.lock":
+                return tuple(_of_uv_lock(parse_toml(file), markers))
+            case "requirements.txt":
+                found = read_requirements(file, markers, include)
+                return tuple(
+                    Locked(normalised_name(name), version, hashes, is_indexed=bool(hashes))
+                    for name, version, hashes in found
+                )
+            case _:
+                return tuple(_of_pylock(parse_toml(file), markers))
+    except OSError as error:
+        raise _unreadable(file, f"{error.filename}: {error.strerror}") from error
+    except UnicodeDecodeError as error:  # its `repr` has the whole file, with the passwords of its URLs
+        raise _unreadable(file, f"not UTF-8 at byte {error.start}") from None
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise _unreadable(file, repr(error)) from error
+
+
+def _unreadable(file: Path, why: object) -> BundleError:
+    hint = "mend it, or make it anew with the tool that wrote it"
+    return BundleError(f"cannot read the lock {file}: {why}", hint=hint)
+
+
+def _of_uv_lock(document: Mapping[str, Any], markers: Mapping[str, str]) -> Iterator[Locked]:
+    if document.get("version") != _UV_LOCK:
+        raise ValueError(f"version {document.get('version')!r}")
+    for package in document.get("package", ()):
+        source = package.get("source", {})
+        if "version" in package and "registry" in source and _one_holds(package, markers):
+            files = [*package.get("wheels", ()), *([package["sdist"]] if "sdist" in package else ())]
+            hashes = tuple(each["hash"] for each in files if "hash" in each)
+            name, remote = normalised_name(package["name"]), source["registry"].startswith(_REMOTE)
+            yield Locked(name, package["version"], hashes, is_indexed=remote or bool(hashes))
+
+
+def _one_holds(package: Mapping[str, Any], markers: Mapping[str, str]) -> bool:
+    texts = package.get("resolution-markers")
+    return texts is None or any(_holds(text, markers) for text in texts)
+
+
+def _of_pylock(document: Mapping[str, Any], markers: Mapping[str, str]) -> Iterator[Locked]:
+    """Yield the packages of a PEP 751 file that the target has from an index."""
+    if not str(document.get("lock-version", "")).startswith("1."):
+        raise ValueError(f"lock-version {document.get('lock-version')!r}")
+    for package in document.get("packages", ()):
+        if "version" not in package or not _ELSEWHERE.isdisjoint(package):
+            continue
+        if _holds(package.get("marker"), markers):
+            files = [*package.get("wheels", ()), *([package["sdist"]] if "sdist" in package else ())]
+            hashes = tuple(
+                f"sha256:{each['hashes']['sha256']}" for each in files if "sha256" in each["hashes"]
+            )
+            yield Locked(normalised_name(package["name"]), package["version"], hashes)
+
+
+def _holds(text: str | None, markers: Mapping[str, str]) -> bool:
+    if text is None:
+        return True
+    from packaging.markers import InvalidMarker, Marker, UndefinedEnvironmentName  # noqa: PLC0415 - 30 ms
+
+    context = {**markers, "extras": set(), "dependency_groups": set(), "extra": ""}
+    try:
+        return Marker(text).evaluate(context)  # type: ignore[arg-type] # sets are PEP 751's
+    except (InvalidMarker, UndefinedEnvironmentName, TypeError) as error:
+        raise ValueError(f"marker {text!r}") from error
+
+
+def parse_toml(file: Path) -> dict[str, Any]:
+    """Return what a file says.
+
+    Raises:
+        BundleError: it cannot be read, or is no TOML.
+    """
+    if sys.version_info >= (3, 11):
+        import tomllib  # noqa: PLC0415 - 10 ms that a kept answer does not pay
+    else:
+        import tomli as tomllib  # noqa: PLC0415
+    try:
+        return tomllib.loads(file.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise _unreadable(file, error) from error
+
+
+def as_installed(lock: Lock, installed: Mapping[str, str]) -> Lock:
+    """Return the lock without its pins of what is installed in another version."""
+    pins = {
+        name: version
+        for name, version in lock.pins.items()
+        if name not in installed or _same(version, installed[name])
+    }
+    return replace(lock, pins=pins, indexed=lock.indexed & pins.keys())
+
+
+def differences(lock: Lock, distributions: Iterable[Distribution]) -> Iterator[Warning]:
+    """Yield one warning where distributions that travel have other versions than the lock."""
+    differing = [
+        f"{each.name} {lock.pins[each.name]} (installed: {each.version})"
+        for each in distributions
+        if each.provided_by == "bundle"
+        and each.name in lock.pins
+        and not _same(lock.pins[each.name], each.version)
+    ]
+    if differing:
+        sync = "`uv sync`" if lock.file.name == "uv.lock" else "an installation from it"
+        shown = sorted(differing)[:_SHOWN]
+        more = f" and {len(differing) - _SHOWN} more" if len(differing) > _SHOWN else ""
+        text = f"{lock.file.name} and the environment differ: {', '.join(shown)}{more}"
+        yield Warning(text, lock.file, None, f"{sync} makes them equal")
+
+
+def _same(one: str, other: str) -> bool:
+    if one == other:
+        return True
+    from packaging.version import InvalidVersion, Version  # noqa: PLC0415 - as above
+
+    try:
+        return Version(one) == Version(other)
+    except InvalidVersion:
+        return False

@@ -1,0 +1,83 @@
+"""Says how old a libc or macOS may be for installed files: by the tags of their wheel, else by the files."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from raybundle.formats.archive_paths import is_native
+from raybundle.resolve.interpreter.platforms import UNIVERSAL
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from raybundle.resolve.interpreter.platforms import Platform, Version
+
+_TAG = re.compile(r"(?P<kind>manylinux|musllinux|macosx)_(?P<major>\d+)_(?P<minor>\d+)_(?P<machine>\w+)")
+_LEGACY = {"manylinux1_": "2_5", "manylinux2010_": "2_12", "manylinux2014_": "2_17"}
+"""PEP 600 has the versions."""
+_KINDS = {"gnu": "manylinux", "musl": "musllinux", "": "macosx"}
+_SYMBOL = re.compile(rb"GLIBC_(\d+)\.(\d+)(?:\.\d+)?\0")
+"""Name of a version of symbols, as the string table of an ELF file has it for each that it needs."""
+_RELATIVE = b"GLIBC_ABI_DT_RELR\0"
+_RELATIVE_SINCE = (2, 36)
+"""The glibc that has it: older ones refuse the file."""
+
+
+def runs_on(metadata: Path, platform: Platform) -> bool:
+    """Claim that an installed distribution runs on a platform that is older than here, and like it otherwise.
+
+    Args:
+        metadata: its `.dist-info`.
+        platform: with the oldest libc or macOS that is meant.
+    """
+    if platform.floor is None:
+        return True
+    tags = list(_platforms(metadata))
+    if "any" in tags:
+        return True
+    known = [oldest for tag in tags if (oldest := oldest_of_tag(tag, platform)) is not None]
+    if known:
+        return min(known) <= platform.floor
+    return all(oldest_of_library(file.read_bytes()) <= platform.floor for file in native_below(metadata))
+
+
+def native_below(metadata: Path) -> Iterator[Path]:
+    """Yield the extensions and libraries of an installed distribution, as RECORD lists them."""
+    try:
+        lines = (metadata / "RECORD").read_text("utf-8").splitlines()
+    except OSError:
+        return
+    for line in lines:
+        name = line.rsplit(",", 2)[0].strip('"')
+        if is_native(name) and (metadata.parent / name).is_file():
+            yield metadata.parent / name
+
+
+def _platforms(metadata: Path) -> Iterator[str]:
+    """Yield the platforms of the tags in WHEEL; one line may name several, as the name of a file does."""
+    try:
+        lines = (metadata / "WHEEL").read_text("utf-8", errors="replace").splitlines()
+    except OSError:
+        return
+    for line in lines:
+        if line.startswith("Tag:"):
+            yield from line.rpartition("-")[2].strip().split(".")
+
+
+def oldest_of_tag(tag: str, platform: Platform) -> Version | None:
+    """Return the oldest libc or macOS that a tag of a wheel promises; None where it is not for `platform`."""
+    for name, version in _LEGACY.items():
+        tag = tag.replace(name, f"manylinux_{version}_")
+    found = _TAG.fullmatch(tag)
+    machine = platform.sysconfig.rpartition("-")[2]
+    if not found or found["kind"] != _KINDS[platform.libc] or found["machine"] not in {machine, UNIVERSAL}:
+        return None
+    return int(found["major"]), int(found["minor"])
+
+
+def oldest_of_library(data: bytes) -> Version:
+    """Return the oldest glibc that an ELF file loads with; (0, 0) where it asks for none."""
+    found: Iterable[Version] = ((int(major), int(minor)) for major, minor in _SYMBOL.findall(data))
+    return max(found, default=(0, 0)) if _RELATIVE not in data else max(_RELATIVE_SINCE, *found)

@@ -1,0 +1,67 @@
+"""Says of each distribution why uv has no wheel of it for the target, and which versions have one."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from raybundle.errors import BundleError
+from raybundle.wheels.compile import compiled
+from raybundle.wheels.order import HINT_WHEEL
+from raybundle.wheels.uv.run import NoSolutionError
+
+if TYPE_CHECKING:
+    from raybundle.wheels.compile import Workshop
+    from raybundle.wheels.order import Order
+
+_NO_VERSION = "there is no version of"
+_AT_ONCE = 4
+"""Runs of uv that ask for one distribution each; most answers are in its cache by now."""
+
+
+def explain(order: Order, workshop: Workshop, whole: NoSolutionError) -> BundleError:
+    """Return the error that names every distribution without a wheel; `whole` is what uv says of all."""
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        found = pool.map(lambda each: _refusal(each, order, workshop), order.requirements)
+        refused = [text for text in found if text is not None]
+    if not refused:
+        return BundleError(
+            f"the versions at hand do not go together on {order.tag}: {whole}",
+            hint="install versions that do, or write a lock that holds for the target",
+        )
+    return BundleError(
+        f"no wheel for {order.tag} exists of:\n" + "\n".join(refused),
+        hint=f"install a version that has one, also here; or {HINT_WHEEL}",
+    )
+
+
+def _refusal(requirement: str, order: Order, workshop: Workshop) -> str | None:
+    reason = _reason(requirement, order, workshop)
+    if reason is None:
+        return None
+    name, exact, version = requirement.partition("==")
+    if not exact:
+        return f"{requirement}: {reason}"
+    unknown = ", which no index has" if _NO_VERSION in reason else ""
+    newest = _newest(name, order, workshop)
+    others = f"; the newest version that has one is {newest}" if newest else "; no other version has one"
+    return f"{name} {version}{unknown}{others}"
+
+
+def _reason(requirement: str, order: Order, workshop: Workshop) -> str | None:
+    try:
+        _ask(requirement, order, workshop)
+    except NoSolutionError as error:
+        return str(error)
+    return None
+
+
+def _newest(name: str, order: Order, workshop: Workshop) -> str | None:
+    try:
+        return _ask(name, order, workshop).strip().partition("==")[2] or None
+    except NoSolutionError:
+        return None
+
+
+def _ask(requirement: str, order: Order, workshop: Workshop) -> str:
+    return compiled([requirement], ["--no-deps"], order, workshop)

@@ -1,0 +1,1 @@
+"""Runs uv, with the indexes that uv and pip are configured for."""

@@ -1,0 +1,113 @@
+"""Reads what uv's configuration says about where wheels are; uv itself reads all of it when it runs."""
+
+from __future__ import annotations
+
+import urllib.parse
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from raybundle.errors import BundleError
+from raybundle.wheels.locks import parse_toml, workspace_of
+from raybundle.wheels.uv.run import is_true
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+_INDEXES = ("index", "index-url", "extra-index-url", "no-index")
+
+
+@dataclass(frozen=True, slots=True)
+class UvFile:
+    """A file that uv reads."""
+
+    directory: Path
+    """To which its paths are relative."""
+    table: Mapping[str, Any]
+
+    @property
+    def names_index(self) -> bool:
+        """Claims that it says which indexes are asked."""
+        return any(key in table for table in self._tables() for key in _INDEXES)
+
+    @property
+    def names_links(self) -> bool:
+        """Claims that it says where else wheels are."""
+        return any("find-links" in table for table in self._tables())
+
+    def links(self) -> Iterator[Path]:
+        """Yield the directories of wheels that it names."""
+        for table in self._tables():
+            indexes = [each for each in _listed(table, "index") if isinstance(each, dict)]
+            flat = [each.get("url") for each in indexes if each.get("format") == "flat"]
+            for item in (*_listed(table, "find-links"), *flat):
+                yield from local_directory(str(item), self.directory)
+
+    def _tables(self) -> Iterator[Mapping[str, Any]]:
+        yield from (each for each in (self.table, self.table.get("pip")) if isinstance(each, dict))
+
+
+def _listed(table: Mapping[str, Any], key: str) -> list[Any]:
+    found = table.get(key)
+    return found if isinstance(found, list) else []  # uv says what is wrong with another one
+
+
+def uv_files(project: Path, environ: Mapping[str, str]) -> list[UvFile]:
+    """Return the files that uv reads in `project`, those that count more first (its documentation)."""
+    if environ.get("UV_CONFIG_FILE"):
+        return list(_read(project / environ["UV_CONFIG_FILE"]))
+    if is_true(environ.get("UV_NO_CONFIG", "")):
+        return []
+    home = Path(environ.get("HOME") or "/nonexistent")
+    of_user = Path(environ.get("XDG_CONFIG_HOME") or home / ".config") / "uv/uv.toml"
+    return [*_of_project(project), *_read(of_user), *_of_all(environ)]
+
+
+def _of_project(project: Path) -> Iterator[UvFile]:
+    """Yield the first file upwards: from the workspace, if the project is a member of one."""
+    start = ([project, *project_directories(project)])[-1]
+    for directory in (start, *start.parents):
+        found = [*_read(directory / "uv.toml"), *_read_pyproject(directory / "pyproject.toml")]
+        if found:
+            yield found[0]
+            return
+
+
+def project_directories(project: Path) -> list[Path]:
+    """Return the directory of the project's pyproject.toml, and that of the workspace it is a member of."""
+    upwards = (project, *project.parents)
+    own = [each for each in upwards if (each / "pyproject.toml").is_file()][:1]
+    return [*own, *(found for found in map(workspace_of, own) if found)]
+
+
+def _of_all(environ: Mapping[str, str]) -> Iterator[UvFile]:
+    directories = (environ.get("XDG_CONFIG_DIRS") or "/etc/xdg").split(":")
+    files = [*(Path(each) / "uv/uv.toml" for each in directories if each), Path("/etc/uv/uv.toml")]
+    yield from next((found for found in map(list, map(_read, files)) if found), [])
+
+
+def _read(file: Path) -> Iterator[UvFile]:
+    if file.is_file():
+        yield UvFile(file.parent, parsed_or_empty(file))
+
+
+def _read_pyproject(file: Path) -> Iterator[UvFile]:
+    table = parsed_or_empty(file).get("tool", {}).get("uv") if file.is_file() else None
+    if table is not None:
+        yield UvFile(file.parent, table)
+
+
+def parsed_or_empty(file: Path) -> dict[str, Any]:
+    """Return what a file says; uv says what is wrong with one that cannot be read."""
+    try:
+        return parse_toml(file)
+    except BundleError:
+        return {}
+
+
+def local_directory(item: str, base: Path) -> Iterator[Path]:
+    """Yield the directory that a path or a `file:` URL leads to, if it is there."""
+    url = urllib.parse.urlsplit(item)
+    path = base / (urllib.parse.unquote(url.path) if url.scheme == "file" else item)
+    if item and path.is_dir():
+        yield path

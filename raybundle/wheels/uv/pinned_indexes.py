@@ -1,0 +1,144 @@
+"""Knows which distributions the project takes from one certain index (`[tool.uv.sources]`)."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from raybundle.errors import BundleError
+from raybundle.resolve.distributions.installed import normalised_name
+from raybundle.wheels.uv.configuration import parsed_or_empty
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator, Mapping
+    from pathlib import Path
+
+_NAME = re.compile(r"[\w.-]+")
+_OF_PARTS = frozenset({"extra", "group"})
+"""Keys of a source that holds for a part of the project only; a bundle does not know of parts."""
+
+
+@dataclass(frozen=True, slots=True)
+class PinnedIndexes:
+    """Sources of uv that name an index; uv heeds them in a pyproject.toml, and in no list of requirements."""
+
+    sources: Mapping[str, list[dict[str, Any]]] = field(default_factory=dict)
+    """By normalised name."""
+    indexes: Mapping[str, dict[str, Any]] = field(default_factory=dict)
+    """By name; their paths are absolute. Those of the environment are not here."""
+    unclear: Mapping[str, str] = field(default_factory=dict)
+    """By normalised name, why it is not known from which index; another one may have it by somebody else."""
+
+    def refuse_unclear(self, names: Iterable[str]) -> None:
+        """Refuse distributions of which it is not known from which index they are.
+
+        Raises:
+            BundleError: there are some; all of them are named.
+        """
+        lines = [f"{name}: {self.unclear[name]}" for name in sorted(names) if name in self.unclear]
+        if lines:
+            raise BundleError(
+                "[tool.uv.sources] does not say from which index to take:\n" + "\n".join(lines),
+                hint="name one index of [[tool.uv.index]], for all extras and groups",
+            )
+
+    def split(self, requirements: Iterable[str]) -> tuple[list[str], list[str]]:
+        """Return the requirements that have an index of their own, and the others."""
+        own: list[str] = []
+        others: list[str] = []
+        for each in requirements:
+            (own if self._is_own(each) else others).append(each)
+        return own, others
+
+    def _is_own(self, requirement: str) -> bool:
+        return " @ " not in requirement and name_of(requirement) in self.sources
+
+    def named_in(self, text: str) -> set[str]:
+        """Return the normalised names in a text of what has an index of its own."""
+        return {normalised_name(each.strip(".-_")) for each in _NAME.findall(text)} & self.sources.keys()
+
+    def project_file(self, requirements: Iterable[str]) -> str:
+        """Return a pyproject.toml that requires these, each from its index."""
+        names = {name_of(each): each for each in requirements}
+        sources = {name: self.sources[name] for name in names}
+        used = {each["index"] for several in sources.values() for each in several} & self.indexes.keys()
+        lines = (
+            '[project]\nname = "raybundle-order"\nversion = "0"',
+            f"dependencies = {_toml(list(names.values()))}",
+            f"[tool.uv]\nindex = {_toml([self.indexes[name] for name in sorted(used)])}",
+            f"sources = {_toml(sources)}",
+        )
+        return "\n".join(lines)
+
+
+def name_of(requirement: str) -> str:
+    """Return the normalised name with which a requirement begins; empty where none does."""
+    named = _NAME.match(requirement)
+    return normalised_name(named[0]) if named else ""
+
+
+def pinned_indexes(directories: Iterable[Path], elsewhere: Collection[str] = ()) -> PinnedIndexes:
+    """Return what the pyproject.toml of these directories say, the earlier ones first.
+
+    Args:
+        directories: of the project and its workspace.
+        elsewhere: names of indexes that uv is told of otherwise.
+    """
+    sources: dict[str, list[dict[str, Any]]] = {}
+    indexes: dict[str, dict[str, Any]] = {}
+    for directory in directories:
+        table = parsed_or_empty(directory / "pyproject.toml").get("tool", {}).get("uv", {})
+        for one in _tables(table.get("index")):
+            if {"name", "url"} <= one.keys():
+                indexes.setdefault(one["name"], {**one, "url": _absolute(str(one["url"]), directory)})
+        named = table.get("sources", {})
+        for name, source in named.items() if isinstance(named, dict) else ():
+            sources.setdefault(normalised_name(name), [each for each in _tables(source) if "index" in each])
+    given = {name: several for name, several in sources.items() if several}
+    faults = {name: _unclear(several, {*indexes, *elsewhere}) for name, several in given.items()}
+    clear = {name: _of_all_parts(several) for name, several in given.items() if not faults[name]}
+    return PinnedIndexes(clear, indexes, {name: why for name, why in faults.items() if why})
+
+
+def _unclear(entries: list[dict[str, Any]], known: Collection[str]) -> str:
+    """Return why these do not name an index; empty where they do, if only by markers."""
+    names = sorted({str(each["index"]) for each in entries})
+    unknown = [f"`{name}`" for name in names if name not in known]
+    if unknown:
+        return f"no index is declared as {', '.join(unknown)}"
+    if len(names) > 1 and any(each.keys() & _OF_PARTS for each in entries):
+        return " or ".join(f"`{name}`" for name in names) + ", by extra or group"
+    return ""
+
+
+def _of_all_parts(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the entries as they hold whatever extra or group is meant; uv takes no two that overlap."""
+    if not any(each.keys() & _OF_PARTS for each in entries):
+        return entries
+    one = {"index": entries[0]["index"]}
+    if any("marker" not in each for each in entries):
+        return [one]
+    return [{**one, "marker": " or ".join(f"({each['marker']})" for each in entries)}]
+
+
+def _tables(value: object) -> Iterator[dict[str, Any]]:
+    for each in value if isinstance(value, list) else (value,):
+        if isinstance(each, dict):
+            yield each
+
+
+def _absolute(url: str, directory: Path) -> str:
+    return url if "://" in url else (directory / url).resolve().as_uri()
+
+
+def _toml(value: object) -> str:
+    """Return a value as TOML writes it in one line; its strings are those of JSON."""
+    match value:
+        case dict():
+            return "{" + ", ".join(f"{json.dumps(key)} = {_toml(each)}" for key, each in value.items()) + "}"
+        case list():
+            return "[" + ", ".join(map(_toml, value)) + "]"
+        case _:
+            return json.dumps(value, ensure_ascii=False)
