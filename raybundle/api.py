@@ -22,9 +22,9 @@ from raybundle.pipeline import Request, find_bundle, open_request_store
 from raybundle.pipeline import build as _build
 from raybundle.pipeline import plan as _plan
 from raybundle.resolve.driver.project import find_target, parse_directory, project_of, start_directory
-from raybundle.submit.deliver import Cluster, begin_survey
-from raybundle.submit.submission import JobOptions, prepare_run, wait
-from raybundle.submit.submission import submit as _submit
+from raybundle.submission.deliver import Cluster, begin_survey
+from raybundle.submission.submission import JobOptions, prepare_run, wait
+from raybundle.submission.submission import submit as _submit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from raybundle.config import Settings
     from raybundle.model import Target
     from raybundle.pipeline import Plan
-    from raybundle.submit.submission import Stored, Submission
+    from raybundle.submission.submission import Stored, Submission
 
 
 @dataclass(frozen=True, slots=True)

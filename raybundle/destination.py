@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from raybundle.bundle.values import PythonTag
     from raybundle.model import Interpreter
     from raybundle.pipeline import Request
-    from raybundle.submit.deliver import Cluster
+    from raybundle.submission.deliver import Cluster
 
 
 def for_nodes(request: Request, cluster: Cluster) -> Request:

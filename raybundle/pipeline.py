@@ -17,7 +17,7 @@ from raybundle.errors import ObjectMissingError, RaybundleError, StoreError
 from raybundle.formats.canonical import digest_of
 from raybundle.publish import layout
 from raybundle.store import open_store
-from raybundle.submit.submission import Stored
+from raybundle.submission.submission import Stored
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -30,7 +30,7 @@ from raybundle.exhaustive import assert_never
 from raybundle.model import ModuleName, ModuleTarget
 from raybundle.pipeline import Request, Tracing
 from raybundle.resolve.driver.project import find_target, parse_directory, project_of, start_directory
-from raybundle.submit.submission import JobOptions
+from raybundle.submission.submission import JobOptions
 
 if TYPE_CHECKING:
     import argparse

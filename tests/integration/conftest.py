@@ -16,7 +16,7 @@ from raybundle.cluster.access import make_access
 from raybundle.cluster.jobs import JobsClient
 from raybundle.config import cache_directory
 from raybundle.store import open_store
-from raybundle.submit.survey import describe_cluster, kept_file, remember
+from raybundle.submission.survey import describe_cluster, kept_file, remember
 from tests.support.nodes import Nodes, require_namespaces
 from tests.support.proxy import Proxy
 from tests.support.s3_server import S3Server, s3_server
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from raybundle.submit.survey import ClusterDescription
+    from raybundle.submission.survey import ClusterDescription
 
 
 REPORT = pytest.StashKey[list[str]]()

@@ -16,10 +16,10 @@ from raybundle.errors import (
 )
 from raybundle.model import Digest
 from raybundle.store.local import LocalStore
-from raybundle.submit import relay
-from raybundle.submit.deliver import Archives, deliver
-from raybundle.submit.packages import packages_of
-from raybundle.submit.submission import JobOptions, Stored, prepare_run, submit, wait
+from raybundle.submission import relay
+from raybundle.submission.deliver import Archives, deliver
+from raybundle.submission.packages import packages_of
+from raybundle.submission.submission import JobOptions, Stored, prepare_run, submit, wait
 from tests.support.delivery_scene import ARCHIVES, BUNDLE, LAYERS, MANIFEST, Scene, made
 from tests.support.layer_archives import make_layer
 

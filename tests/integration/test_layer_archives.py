@@ -245,7 +245,7 @@ def test_what_a_description_found_warm_outlives_what_is_removed_behind_it(
         file.touch()
         set_times(file)
     (folder / "unused-gone").symlink_to("nowhere")  # as what another process removes meanwhile
-    monkeypatch.setattr("raybundle.bundle.layers.describe_all.describe.KEPT", 8)
+    monkeypatch.setattr("raybundle.bundle.layers.describe.KEPT", 8)
     found = describe_layers([first, other], ours, own_cache)
 
     assert not list(folder.glob("unused-*"))

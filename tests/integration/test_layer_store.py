@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from raybundle.model import Distribution
-    from raybundle.submit.submission import Stored
+    from raybundle.submission.submission import Stored
     from tests.support.s3_server import S3Server
 
 LARGE = b"#" * (1 << 20)

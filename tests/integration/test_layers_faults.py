@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from raybundle.submit.deliver import SMALL
+from raybundle.submission.deliver import SMALL
 from tests.integration.conftest import CREDENTIALS
 from tests.support.layers import StoredLayers, fetches, inside, kill_while_materialising, torn, unpacked
 from tests.support.own_wheels import install, make_seasons, make_small_environment, make_tally

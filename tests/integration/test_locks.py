@@ -222,7 +222,7 @@ def test_a_workspace_above_that_uv_would_refuse_has_no_members(tmp_path: Path) -
 
 
 def test_a_lock_is_read_again_when_it_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("raybundle.resolve.scan.scanner.YOUNG", -1)  # as if it were written long ago
+    monkeypatch.setattr("raybundle.cache.identity.YOUNG", -1)  # as if it were written long ago
     cache = ScanCache(tmp_path / "cache")
     written(tmp_path, "more.txt", "beta==1.0")
     file = written(tmp_path, "requirements.txt", "alpha==1.0\n-r more.txt")

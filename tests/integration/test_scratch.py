@@ -326,7 +326,7 @@ def test_what_is_left_where_all_was_killed_goes_with_the_next_job(tmp_path: Path
     script = "import os\nos.chmod('sub', 0)\nprint(1, flush=True)\ninput()\n"
     node = on_node(tmp_path, script, {"project/sub/x": ""})
     first = start(node, python)
-    [reaper] = reapers(node)
+    reaper = the_reaper(node)
     os.kill(reaper, signal.SIGKILL)
     first.kill()
     time.sleep(0.5)
@@ -341,7 +341,7 @@ def test_what_is_left_where_all_was_killed_goes_with_the_next_job(tmp_path: Path
 def test_the_next_job_removes_nothing_of_one_that_runs(tmp_path: Path, python: Path) -> None:
     node = on_node(tmp_path, "import os\nprint(os.getcwd(), flush=True)\ninput()\n")
     first = start(node, python)
-    [reaper] = reapers(node)
+    reaper = the_reaper(node)
     os.kill(reaper, signal.SIGKILL)
 
     start(node, python).end()
@@ -350,6 +350,16 @@ def test_the_next_job_removes_nothing_of_one_that_runs(tmp_path: Path, python: P
     assert Path(first.said.strip(), "job.py").exists()
     first.end()
     wait_until_empty(node)
+
+
+def the_reaper(node: Unpacked) -> int:
+    """The reaper of a node's only job, once it runs."""
+    deadline = time.monotonic() + PATIENCE
+    while not (found := reapers(node)):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    [reaper] = found
+    return reaper
 
 
 def reapers(node: Unpacked) -> list[int]:
@@ -368,7 +378,7 @@ def reapers(node: Unpacked) -> list[int]:
 def test_a_reaper_holds_nothing_open_that_anybody_waits_for(tmp_path: Path, python: Path) -> None:
     node = on_node(tmp_path, "print(1, flush=True)\ninput()\n")
     driver = start(node, python)
-    [reaper] = reapers(node)
+    reaper = the_reaper(node)
     deadline = time.monotonic() + PATIENCE
     while not any(file.endswith(".lock") for file in opened_by(reaper)):
         assert time.monotonic() < deadline

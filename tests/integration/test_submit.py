@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from raybundle.store.local import LocalStore
-from raybundle.submit import relay
-from raybundle.submit.packages import packages_of
+from raybundle.submission import relay
+from raybundle.submission.packages import packages_of
 from tests.support.layer_archives import make_layer
 from tests.support.workplace import Workplace, reports
 

@@ -22,9 +22,9 @@ from raybundle.pipeline import Request
 from raybundle.resolve.interpreter.node_python import TargetTag
 from raybundle.resolve.interpreter.platforms import Platform
 from raybundle.store.local import LocalStore
-from raybundle.submit import deliver as deliver_module
-from raybundle.submit.deliver import Archives, begin_survey, deliver
-from raybundle.submit.survey import KEPT_WITH_FAULTS
+from raybundle.submission import deliver as deliver_module
+from raybundle.submission.deliver import Archives, begin_survey, deliver
+from raybundle.submission.survey import KEPT_WITH_FAULTS
 from tests.support.delivery_scene import ARCHIVES, BUNDLE, LAYERS, MANIFEST, NodesReadIt, Scene, made
 from tests.support.layer_archives import make_layer
 from tests.support.workplace import make_workplace

@@ -13,7 +13,7 @@ from raybundle.cluster.access import make_access
 from raybundle.cluster.jobs import JobsClient
 from raybundle.model import ArchivePath, RootSymbol
 from raybundle.store.local import LocalStore
-from raybundle.submit.deliver import Archives, Cluster, Delivered, deliver
+from raybundle.submission.deliver import Archives, Cluster, Delivered, deliver
 from tests.support.fake_dashboard import FakeDashboard
 from tests.support.layer_archives import make_layer
 

@@ -11,7 +11,7 @@ import zipfile
 import pytest
 
 from raybundle.errors import DigestMismatchError
-from raybundle.submit.packages import damage_of, package_name, packages_of
+from raybundle.submission.packages import damage_of, package_name, packages_of
 from tests.support.layer_archives import make_layer
 
 CONTENT = random.Random(7).randbytes(50_000)  # noqa: S311 - any bytes that do not compress

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from raybundle.cli.output.console import Console
     from raybundle.pipeline import Plan
     from raybundle.store.base import Store
-    from raybundle.submit.submission import Stored
+    from raybundle.submission.submission import Stored
 
 
 def build_target(arguments: argparse.Namespace, console: Console) -> int:

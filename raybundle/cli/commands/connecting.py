@@ -9,7 +9,7 @@ from raybundle.cli.request import settings_of
 from raybundle.cluster.access import make_access
 from raybundle.cluster.jobs import JobsClient
 from raybundle.config import cache_directory, dashboard_address
-from raybundle.submit.deliver import Cluster
+from raybundle.submission.deliver import Cluster
 
 if TYPE_CHECKING:
     import argparse

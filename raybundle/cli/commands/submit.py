@@ -36,8 +36,8 @@ from raybundle.errors import (
     UsageError,
 )
 from raybundle.pipeline import Timings, bytes_of, find_bundle, open_request_store, target_tag
-from raybundle.submit.deliver import begin_survey
-from raybundle.submit.submission import attach, find_existing, prepare_run, submit, wait
+from raybundle.submission.deliver import begin_survey
+from raybundle.submission.submission import attach, find_existing, prepare_run, submit, wait
 
 if TYPE_CHECKING:
     import argparse
@@ -49,8 +49,8 @@ if TYPE_CHECKING:
     from raybundle.cluster.jobs import JobInfo
     from raybundle.publish.runs import Run
     from raybundle.store.base import Store
-    from raybundle.submit.deliver import Cluster
-    from raybundle.submit.submission import Ended, JobOptions, Stored, Submission
+    from raybundle.submission.deliver import Cluster
+    from raybundle.submission.submission import Ended, JobOptions, Stored, Submission
 
 RETRIED = (JobFailedError, JobStartError)
 """How a job ended that `--retries` submits again. Not one that was stopped, by somebody or by a limit; and

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 from raybundle.errors import BundleError, ClusterError, ObjectMissingError
 from raybundle.resolve.interpreter.platforms import known_platform
-from raybundle.submit.packages import damage_of
-from raybundle.submit.relay import Relay
-from raybundle.submit.survey import Survey
+from raybundle.submission.packages import damage_of
+from raybundle.submission.relay import Relay
+from raybundle.submission.survey import Survey
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from raybundle.bundle.values import Manifest, PythonTag
     from raybundle.cluster.jobs import JobsClient
     from raybundle.store.base import Store
-    from raybundle.submit.survey import ClusterDescription, NodeDescription
+    from raybundle.submission.survey import ClusterDescription, NodeDescription
 
 MOST_RELAYED = 2 << 30
 """Bytes of all archives of a bundle that are relayed: they lie in the memory of the cluster's head."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 from raybundle.cluster.jobs import JobsClient
 from raybundle.errors import ClusterError, ClusterUnreachableError
 from raybundle.publish.layout import get_archive
-from raybundle.submit.packages import Package, packages_of
+from raybundle.submission.packages import Package, packages_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -23,8 +23,8 @@ from raybundle.cluster.stopping import delete_for_good, stop_and_wait
 from raybundle.errors import ClusterError, JobError, RaybundleError
 from raybundle.publish import layout
 from raybundle.resolve.interpreter.platforms import known_platform
-from raybundle.submit.packages import Package, package_name
-from raybundle.submit.relay import send_package
+from raybundle.submission.packages import Package, package_name
+from raybundle.submission.relay import send_package
 
 if TYPE_CHECKING:
     from pathlib import Path

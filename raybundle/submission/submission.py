@@ -25,7 +25,7 @@ from raybundle.errors import (
     UsageError,
 )
 from raybundle.publish.runs import new_run, record_end, record_start
-from raybundle.submit.deliver import Archives, deliver, find_damage
+from raybundle.submission.deliver import Archives, deliver, find_damage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from raybundle.model import Digest, Warning
     from raybundle.publish.runs import Run
     from raybundle.store.base import Store
-    from raybundle.submit.deliver import Cluster
+    from raybundle.submission.deliver import Cluster
 
 
 IfExists = Literal["attach", "fail", "new"]
