@@ -1,0 +1,50 @@
+"""The embedded cluster, made once, and a client of it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pytest
+
+from raybundle.cluster.access import make_access
+from raybundle.cluster.jobs import JobsClient
+from tests.support.workplace import Workplace, make_workplace
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """The embedded cluster of this test session; nothing else is configured for its users."""
+
+    address: str
+    state: Path
+
+    def workplace(self, directory: Path, project: str | None = None) -> Workplace:
+        """Returns a copy of a project whose user has this embedded cluster running."""
+        return make_workplace(directory, project, RAYBUNDLE_LOCAL_STATE=str(self.state))
+
+
+@pytest.fixture(scope="session")
+def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Embedded]:
+    """An embedded cluster, started and ended by the command line."""
+    state = tmp_path_factory.mktemp("local-state")
+    work = make_workplace(tmp_path_factory.mktemp("up") / "work", RAYBUNDLE_LOCAL_STATE=str(state))
+    up = work.raybundle("--json", "local", "up", "--num-cpus", "4", "--object-store-memory", "100000000")
+    try:
+        assert up.returncode == 0, up.stderr
+        yield Embedded(json.loads(up.stdout)["address"], state)
+    finally:
+        work.raybundle("local", "down")
+
+
+@pytest.fixture
+def client(embedded: Embedded) -> Iterator[JobsClient]:
+    """A client of the embedded cluster."""
+    client = JobsClient(make_access(embedded.address, {}))
+    yield client
+    client.close()

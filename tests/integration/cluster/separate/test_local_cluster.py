@@ -1,0 +1,242 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from ipaddress import ip_address
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from raybundle.cluster.embedded import cluster as local
+from raybundle.cluster.embedded.processes import Process, find_family, find_process, read_table
+from raybundle.errors import ClusterError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytestmark = pytest.mark.ray
+
+REPOSITORY = Path(__file__).resolve().parents[4]
+
+SMALL = local.LocalOptions(num_cpus=1, object_store_memory=100_000_000)
+
+UP = """
+from raybundle.cluster.embedded import cluster as local
+print(local.up({python!r}, local.LocalOptions(1, 100_000_000)).address)
+"""
+
+
+@pytest.fixture
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A state directory and a home of its own, without a token of Ray; whatever runs from it is ended."""
+    monkeypatch.setenv("RAYBUNDLE_LOCAL_STATE", str(tmp_path / "state"))
+    (tmp_path / "home").mkdir()
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    yield tmp_path / "state"
+    local.down()
+
+
+def start_up(state: Path) -> subprocess.Popen[str]:
+    """Another process that calls `up`."""
+    return subprocess.Popen(
+        [sys.executable, "-c", UP.format(python=sys.executable)],
+        cwd=REPOSITORY,
+        env={**os.environ, "RAYBUNDLE_LOCAL_STATE": str(state)},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+def call(url: str, body: dict[str, Any] | None = None) -> Any:
+    data = json.dumps(body).encode() if body else None
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    request = urllib.request.Request(url, data, {"Content-Type": "application/json"})  # noqa: S310 - http
+    with opener.open(request, timeout=60) as response:
+        return json.load(response)
+
+
+def run_job(cluster: local.LocalCluster, entrypoint: str, *, until: set[str]) -> str:
+    """Submits a job and returns its log once its status is one of `until`."""
+    job = call(f"{cluster.address}/api/jobs/", {"entrypoint": entrypoint})["submission_id"]
+    deadline = time.monotonic() + 60
+    while call(f"{cluster.address}/api/jobs/{job}")["status"] not in until:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    log: str = call(f"{cluster.address}/api/jobs/{job}/logs")["logs"]
+    return log
+
+
+def living(cluster: local.LocalCluster) -> set[Process]:
+    return find_family(cluster.processes)
+
+
+def listening_addresses(pids: set[int]) -> set[str]:
+    """The addresses on which these processes listen, from /proc (proc(5): state 0A, little-endian words)."""
+    sockets = set()
+    for pid in pids:
+        sockets |= {
+            str(entry.readlink()) for entry in Path(f"/proc/{pid}/fd").iterdir() if entry.is_symlink()
+        }
+    found = set()
+    for line in [
+        line for kind in ("tcp", "tcp6") for line in Path(f"/proc/net/{kind}").read_text().splitlines()[1:]
+    ]:
+        _, where, _, status, *_, inode = line.split()[:10]
+        if status == "0A" and f"socket:[{inode}]" in sockets:
+            words = bytes.fromhex(where.split(":")[0])
+            found.add(ip_address(b"".join(words[at : at + 4][::-1] for at in range(0, len(words), 4))))
+    return {str(getattr(address, "ipv4_mapped", None) or address) for address in found}
+
+
+def test_of_twenty_parallel_ups_one_starts_a_cluster_which_survives_it_and_listens_to_this_machine_alone(
+    state: Path,
+) -> None:
+    callers = [start_up(state) for _ in range(20)]
+    addresses = {caller.communicate(timeout=120)[0] for caller in callers}
+    leaders = [entry for entry in read_table().values() if leads(entry.process.pid, entry.session, state)]
+    cluster = local.status()
+
+    assert cluster is not None
+    assert addresses == {f"{cluster.address}\n"}
+    assert local.up(sys.executable) == cluster
+    assert len(leaders) == 1
+    assert os.getpgid(cluster.pids[0]) != os.getpgid(0)
+    assert Path(cluster.temp_dir).stat().st_mode & 0o777 == 0o700
+    assert run_job(cluster, "python -c 'import ray; ray.init(); print(6 * 7)'", until={"SUCCEEDED"}).endswith(
+        "42\n"
+    )
+    listening = listening_addresses({process.pid for process in living(cluster)})
+    assert listening
+    assert listening <= {"127.0.0.1", "::1"}
+
+
+def leads(pid: int, session: int, state: Path) -> bool:
+    """Whether a process leads a session whose output goes to the log of this state directory."""
+    try:
+        return pid == session and Path(f"/proc/{pid}/fd/1").readlink() == state / "ray.log"
+    except OSError:
+        return False
+
+
+def test_down_ends_exactly_what_up_started(
+    state: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("RAYBUNDLE_LOCAL_STATE", str(tmp_path / "other"))
+    other = local.up(sys.executable, SMALL)
+    others = living(other)
+    monkeypatch.setenv("RAYBUNDLE_LOCAL_STATE", str(state))
+    cluster = local.up(sys.executable, SMALL)
+    run_job(cluster, "exec sleep 4321", until={"RUNNING"})
+    family = living(cluster)
+
+    assert local.up(sys.executable) == cluster
+    assert local.down()
+    assert not any(find_process(process.pid) == process for process in family)
+    assert not Path(cluster.temp_dir).exists()
+    assert local.status() is None
+    assert not local.down()
+    monkeypatch.setenv("RAYBUNDLE_LOCAL_STATE", str(tmp_path / "other"))
+    assert set(other.processes) <= others
+    assert {process for process in other.processes if find_process(process.pid) != process} == set()
+    assert local.status() == other
+    assert local.down()
+
+
+def test_a_dead_head_is_noticed_and_replaced_also_where_a_token_in_our_home_is_asked_for(
+    state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / ".ray").mkdir()
+    (tmp_path / ".ray/auth_token").write_text("0123456789abcdef" * 4)
+
+    assert not state.exists()
+    dead = local.up(sys.executable, SMALL)
+    os.kill(dead.pids[0], signal.SIGKILL)
+    while find_process(dead.pids[0]):
+        time.sleep(0.05)
+
+    assert local.status() is None
+    assert local.up(sys.executable, SMALL).address != dead.address
+    assert living(dead) == set()
+    assert not Path(dead.temp_dir).exists()
+
+
+def test_down_removes_what_a_killed_up_left(state: Path) -> None:
+    caller = start_up(state)
+    record = state / "cluster.json"
+    while not record.exists():
+        time.sleep(0.01)
+    time.sleep(1)
+    caller.kill()
+    caller.communicate()
+    leader = Process(**json.loads(record.read_text())["processes"][0])
+
+    assert find_process(leader.pid) == leader
+    assert local.down()
+    assert find_family([leader]) == set()
+
+
+def test_a_record_from_before_a_reboot_harms_nobody(state: Path, tmp_path: Path) -> None:
+    innocent = Process(os.getpid(), "another boot:1234")
+    cluster = local.LocalCluster(
+        "http://127.0.0.1:1", sys.executable, "2.60.0", str(tmp_path / "old"), (innocent,)
+    )
+    local._write(cluster)
+
+    assert local.status() is None
+    assert not local.down()
+    assert not (state / "cluster.json").exists()
+
+
+def test_ray_runs_from_an_environment_with_a_space_in_its_path(state: Path, tmp_path: Path) -> None:
+    assert not state.exists()
+    spaced = tmp_path / "an environment"
+    spaced.symlink_to(sys.prefix)
+
+    cluster = local.up(str(spaced / "bin" / "python"), SMALL)
+
+    assert run_job(cluster, "python -c 'import ray; ray.init(); print(6 * 7)'", until={"SUCCEEDED"}).endswith(
+        "42\n"
+    )
+
+
+@pytest.fixture
+def bare(tmp_path: Path) -> str:
+    """An interpreter that has nothing installed."""
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(tmp_path / "bare")], check=True)
+    return str(tmp_path / "bare" / "bin" / "python")
+
+
+def test_an_interpreter_without_ray_is_served_by_the_ray_beside_raybundle(state: Path, bare: str) -> None:
+    assert not state.exists()
+
+    cluster = local.up(bare, SMALL)
+
+    assert Path(cluster.python).parent == Path(sys.executable).parent
+
+
+def test_where_nobody_has_ray_the_error_says_what_to_install(state: Path, bare: str) -> None:
+    up = (
+        "import sys\nfrom raybundle.cluster.embedded import cluster as local\n"
+        "from raybundle.errors import ClusterError\n"
+        "try: local.up(sys.executable)\nexcept ClusterError as error: print(error, error.hint)\n"
+    )
+    environ = {**os.environ, "PYTHONPATH": str(REPOSITORY), "RAYBUNDLE_LOCAL_STATE": str(state)}
+
+    done = subprocess.run([bare, "-c", up], env=environ, capture_output=True, text=True, check=True)
+
+    assert "No module named" in done.stdout
+    assert "raybundle[ray]" in done.stdout
+    assert not (state / "cluster.json").exists()
+
+
+def test_a_failed_start_shows_the_end_of_rays_output_and_leaves_nothing(state: Path) -> None:
+    with pytest.raises(ClusterError, match="ended while it started"):
+        local.up(sys.executable, local.LocalOptions(object_store_memory=1))
+    assert not (state / "cluster.json").exists()

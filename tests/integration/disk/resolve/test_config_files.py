@@ -1,0 +1,127 @@
+"""Which configuration files name modules: those of packages, and those that something reached reads."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from raybundle.cache.documents import ScanCache
+from raybundle.model import Resolution, ScriptTarget
+from raybundle.resolve.missing.complete import require_complete
+from raybundle.resolve.resolve import ResolveSettings, resolve
+from tests.support.small_project import interpreter, tree
+
+PROJECTS = Path(__file__).parents[3] / "projects"
+OTHERS = {
+    "serving/__init__.py": "",
+    "serving/app.py": "import absent_server\napp = 1",
+    "steps/__init__.py": "",
+    "steps/clean.py": "",
+    "service.yaml": "import_path: serving.app:app\n",
+    "train.yaml": "steps:\n  - steps.clean\n",
+}
+
+
+@pytest.fixture
+def work(tmp_path: Path) -> Path:
+    return tmp_path.resolve()
+
+
+def resolved(root: Path, script: str = "job.py", settings: ResolveSettings | None = None) -> Resolution:
+    kept = ScanCache(root.parent / "cache")
+    return resolve(
+        ScriptTarget(root / script), settings or ResolveSettings(), interpreter(root.parent), root, kept
+    )
+
+
+def names(resolution: Resolution) -> set[str]:
+    return {str(each.name) for each in resolution.modules} - {"__main__"}
+
+
+def test_a_configuration_file_that_nothing_reads_names_nothing(work: Path) -> None:
+    root = Path(shutil.copytree(PROJECTS / "field_config_names_a_neighbour", work / "p"))
+    resolution = resolved(root, "main.py")
+
+    require_complete(resolution)
+    assert names(resolution) == set()
+    assert resolution.warnings == ()
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import yaml\nprint(open('train.yaml').read())",
+        "from pathlib import Path\nprint((Path(__file__).parent / 'train.yaml').read_text())",
+        "from pathlib import Path\nprint(Path(__file__).with_name(f'{\"train\"}.yaml'))",
+        "import argparse\np = argparse.ArgumentParser()\np.add_argument('--config', default='train.yaml')",
+        "import hydra\n@hydra.main(config_path='.', config_name='train')\ndef main(config): ...",
+        "import helper",
+        "import pkg.reader",
+    ],
+)
+def test_a_configuration_file_that_is_read_names_modules(work: Path, source: str) -> None:
+    files = {
+        **OTHERS,
+        "job.py": source,
+        "helper.py": "def load():\n  return open('train.yaml')",
+        "pkg/__init__.py": "",
+        "pkg/reader.py": "NAME = 'train.yaml'",
+        "service.yaml": "",
+    }
+
+    assert "steps.clean" in names(resolved(tree(work / "p", files)))
+
+
+def test_only_what_is_read_names_modules(work: Path) -> None:
+    resolution = resolved(tree(work / "p", {**OTHERS, "job.py": "print(open('train.yaml').read())"}))
+
+    assert names(resolution) == {"steps", "steps.clean"}
+    assert resolution.warnings == ()
+
+
+@pytest.mark.parametrize("suffix", ["'*.yaml'", "'.yaml'", "'*.y*ml'", "f'{name}.yaml'"])
+def test_a_suffix_that_the_script_reads_stands_for_all_beside_it(work: Path, suffix: str) -> None:
+    resolution = resolved(tree(work / "p", {**OTHERS, "job.py": f"name = 'x'\nprint({suffix})"}))
+
+    assert {"steps.clean", "serving.app"} <= names(resolution)
+
+
+def test_a_suffix_that_another_package_reads_says_nothing_of_the_script_s_directory(work: Path) -> None:
+    files = {**OTHERS, "job.py": "import lib", "lib/__init__.py": "def f(x):\n  return x.endswith('.yaml')"}
+
+    assert names(resolved(tree(work / "p", files))) == {"lib"}
+
+
+def test_configuration_files_in_packages_and_folders_of_namespaces_name_modules(work: Path) -> None:
+    files = {
+        **OTHERS,
+        "job.py": "import pkg, space.mod",
+        "pkg/__init__.py": "",
+        "pkg/conf/a.yaml": "x: steps.clean",
+        "space/mod.py": "",
+        "space/b.json": '["serving.app:app"]',
+    }
+
+    assert {"steps.clean", "serving.app"} <= names(resolved(tree(work / "p", files)))
+
+
+def test_a_file_read_by_what_a_configuration_file_leads_to_counts(work: Path) -> None:
+    files = {
+        "job.py": "print(open('a.yaml'))",
+        "a.yaml": "x: one.first",
+        "one/__init__.py": "",
+        "one/first.py": "open('b.yaml')",
+        "b.yaml": "x: one.second",
+        "one/second.py": "",
+    }
+
+    assert {"one.first", "one.second"} <= names(resolved(tree(work / "p", files)))
+
+
+def test_an_included_configuration_file_names_modules(work: Path) -> None:
+    root = tree(work / "p", {**OTHERS, "job.py": ""})
+    resolution = resolved(root, settings=ResolveSettings(include=("train.yaml",)))
+
+    assert names(resolution) == {"steps", "steps.clean"}

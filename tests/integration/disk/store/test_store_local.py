@@ -1,0 +1,177 @@
+"""The local directory when things go wrong: killed writers, no permission, no room, racing processes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from raybundle.errors import StoreAccessError
+from raybundle.store.local import INCOMING, LocalStore
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+SOURCE = Path(__file__).resolve().parents[4]
+NOBODY = 65534
+"""A user id that owns nothing here."""
+
+
+def start(code: str, *arguments: str, environ: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", code, *arguments],
+        env={**os.environ, "PYTHONPATH": str(SOURCE), **(environ or {})},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+RACE = """if True:
+    import sys
+    from pathlib import Path
+    from raybundle.store.local import LocalStore
+    store = LocalStore(Path(sys.argv[1]))
+    print("ready", flush=True)
+    sys.stdin.readline()
+    wins = [round for round in range(20) if store.put_new(f"race/{round}", sys.argv[2].encode() * 50_000)]
+    seen = {store.get(f"race/{round}")[:1] == sys.argv[2].encode() for round in wins}
+    print(len(wins), seen <= {True})"""
+
+
+def test_each_race_of_processes_has_one_winner(tmp_path: Path) -> None:
+    racers = [
+        subprocess.Popen(
+            [sys.executable, "-c", RACE, str(tmp_path), letter],
+            env={**os.environ, "PYTHONPATH": str(SOURCE)},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for letter in "abcdef"
+    ]
+    for racer in racers:
+        assert racer.stdout is not None
+        assert racer.stdout.readline() == "ready\n"
+    results = [racer.communicate("go\n")[0].split() for racer in racers]
+
+    assert sum(int(wins) for wins, _ in results) == 20
+    assert {true for _, true in results} == {"True"}
+    assert list((tmp_path / INCOMING).iterdir()) == []
+
+
+KILLED = """if True:
+    import os, sys
+    from pathlib import Path
+    from raybundle.store.local import LocalStore
+    sync = os.fsync
+    def stop_here(descriptor):
+        if os.fstat(descriptor).st_size == 5_000_000:
+            print("written", flush=True)
+            sys.stdin.read()
+        sync(descriptor)
+    os.fsync = stop_here
+    LocalStore(Path(sys.argv[1])).put_new("a/b", bytes(5_000_000))"""
+
+
+def test_a_killed_writer_leaves_no_object_and_the_next_one_succeeds(tmp_path: Path) -> None:
+    writer = subprocess.Popen(
+        [sys.executable, "-c", KILLED, str(tmp_path)],
+        env={**os.environ, "PYTHONPATH": str(SOURCE)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with writer:
+        assert writer.stdout is not None
+        assert writer.stdout.readline() == "written\n"
+        writer.send_signal(signal.SIGKILL)
+    store = LocalStore(tmp_path)
+
+    assert store.keys("") == []
+    assert store.size("a/b") is None
+    assert store.put_new("a/b", b"whole")
+    assert store.get("a/b") == b"whole"
+
+
+REFUSED = """if True:
+    import os, sys
+    from pathlib import Path
+    from raybundle.errors import StoreAccessError
+    from raybundle.store.local import LocalStore
+    if os.getuid() == 0:
+        os.setgroups([])
+        os.setgid(int(sys.argv[2]))
+        os.setuid(int(sys.argv[2]))
+    try:
+        LocalStore(Path(sys.argv[1]) / sys.argv[3]).put_new("a/b", b"data")
+    except StoreAccessError as error:
+        print(error, "|", error.hint)"""
+
+
+@pytest.mark.parametrize("directory", [".", "new"], ids=["existing", "to be created"])
+def test_a_directory_that_may_not_be_written_is_an_access_error(tmp_path: Path, directory: str) -> None:
+    reachable = Path("/tmp") / f"raybundle-{os.getpid()}-{directory.strip('.')}"
+    reachable.mkdir(mode=0o555)
+    try:
+        with start(REFUSED, str(reachable), str(NOBODY), directory) as child:
+            output = child.communicate()[0]
+    finally:
+        left = list(reachable.iterdir())
+        reachable.rmdir()
+
+    assert f"cannot write to the store {reachable}" in output
+    assert "Permission denied" in output
+    assert "--store" in output
+    assert left == []
+    assert tmp_path.exists()
+
+
+FULL = """if True:
+    import resource, signal, sys
+    from pathlib import Path
+    from raybundle.errors import StoreAccessError
+    from raybundle.store.local import LocalStore
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+    try:
+        LocalStore(Path(sys.argv[1])).put_new("a/b", bytes(200_000))
+    except StoreAccessError as error:
+        print(error)"""
+
+
+def test_a_write_that_ends_half_way_leaves_nothing(tmp_path: Path) -> None:
+    with start(FULL, str(tmp_path)) as child:
+        output = child.communicate()[0]
+
+    assert f"cannot write to the store {tmp_path}: File too large" in output
+    assert LocalStore(tmp_path).keys("") == []
+    assert list((tmp_path / INCOMING).iterdir()) == []
+
+
+def test_a_store_that_is_a_file_is_an_access_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+
+    with pytest.raises(StoreAccessError, match=r"cannot write to the store .*/file"):
+        LocalStore(tmp_path / "file").put_new("a/b", b"")
+
+
+def test_objects_are_readable_as_the_umask_says(tmp_path: Path) -> None:
+    before = os.umask(0o022)
+    try:
+        LocalStore(tmp_path / "store").put_new("a/b", b"")
+    finally:
+        os.umask(before)
+
+    assert (tmp_path / "store" / "a" / "b").stat().st_mode & 0o777 == 0o644
+
+
+def test_nodes_read_a_local_object_by_a_file_url(tmp_path: Path) -> None:
+    store = LocalStore(tmp_path / "a store")
+
+    assert store.node_url("a/b.zip") == f"{tmp_path.as_uri()}/a%20store/a/b.zip"

@@ -1,0 +1,282 @@
+"""What is changed, cut or planted between the store and a process changes nothing or fails the job, fast."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import sys
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+
+from tests.support.workplace import reports
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.integration.nodes.conftest import ThreeNodes
+    from tests.support.workplace import Workplace
+
+pytestmark = pytest.mark.nodes
+
+UNPACKED = "/tmp/ray/session_latest/runtime_resources/working_dir_files"
+CACHE = "/tmp/raybundle-0"
+SOON = 30.0
+"""Seconds by which a job with a damaged bundle has ended; 15 are promised, 3 to 6 usual, a hang takes 60."""
+ONE_LINE = re.compile(
+    r"^error: raybundle: boot failed: bundle (?P<bundle>sha256:[0-9a-f]{64}): node (?P<node>[^:]+): "
+    r"file (?P<file>.+): expected (?P<expected>.+), found (?P<found>.+)$",
+    re.MULTILINE,
+)
+
+
+def shell(cluster: ThreeNodes, node: str, command: str) -> str:
+    return cluster.nodes.run(node, ["bash", "-c", command]).stdout
+
+
+def unpacked(cluster: ThreeNodes, node: str, digest: str) -> str:
+    """The directory to which Ray has unpacked a bundle on a node."""
+    found = shell(cluster, node, f"ls -d {UNPACKED}/s3_*/")
+    for directory in found.split():
+        manifest = shell(cluster, node, f"sha256sum {directory}.raybundle/manifest.json || true")
+        if manifest.startswith(digest[7:]):
+            return directory.rstrip("/")
+    raise AssertionError(f"{digest} is not on {node}: {found}")
+
+
+def submit_json(work: Workplace, *words: str) -> tuple[dict[str, Any], str]:
+    done = work.raybundle("--json", *words)
+    assert done.stdout, done.stderr
+    document: dict[str, Any] = json.loads(done.stdout)
+    assert document["exit_code"] == done.returncode
+    return document, done.stderr
+
+
+def assert_refused(document: dict[str, Any], stderr: str) -> re.Match[str]:
+    """The job could not start, no line of the user's ran, and one line says what was wrong."""
+    assert document["exit_code"] == 22, stderr
+    assert document["status"] == "FAILED"
+    assert "SUM" not in stderr
+    assert document["timings"]["queue"] + document["timings"]["run"] < SOON
+    [line] = ONE_LINE.finditer(stderr)
+    assert line["bundle"] == document["bundle"]
+    return line
+
+
+@pytest.fixture
+def work(three_nodes: ThreeNodes, tmp_path: Path) -> Workplace:
+    """A project that no other test has built: what nodes keep of a bundle is by its digest."""
+    work = three_nodes.workplace(tmp_path / "work", "nodes_sibling")
+    with (work.directory / "jobs" / "helper.py").open("a") as stream:
+        stream.write(f"# {tmp_path.name} {time.time_ns()}\n")
+    return work
+
+
+@pytest.fixture
+def used(three_nodes: ThreeNodes, work: Workplace) -> str:
+    """The digest of a bundle that all nodes have run, so that they hold its unpacked archive."""
+    done = work.raybundle("--json", "submit", "jobs/job.py")
+    assert done.returncode == 0, done.stderr
+    assert len(three_nodes.nodes.names) == 3
+    bundle: str = json.loads(done.stdout)["bundle"]
+    return bundle
+
+
+@pytest.mark.parametrize("damage", ["flipped", "cut"])
+def test_a_damaged_archive_in_the_store_runs_no_user_code(
+    three_nodes: ThreeNodes, work: Workplace, damage: str
+) -> None:
+    digest = work.build("jobs/job.py")
+    bucket, key = archive_of(three_nodes, work, digest)
+    data = bytearray(bucket.Object(key).get()["Body"].read())
+    data[len(data) // 2] ^= 1
+    bucket.put_object(Key=key, Body=bytes(data if damage == "flipped" else data[: len(data) // 2]))
+
+    document, stderr = submit_json(work, "run", digest)
+
+    line = assert_refused(document, stderr)
+    assert key in line["file"]
+    assert key[-68:-4] in line["expected"]
+
+
+def test_an_archive_that_vanishes_before_the_nodes_fetch_it_runs_no_user_code(
+    three_nodes: ThreeNodes, work: Workplace
+) -> None:
+    digest = work.build("jobs/job.py")
+    bucket, key = archive_of(three_nodes, work, digest)
+    script = (
+        "import os, raybundle, sys; from raybundle import submission\n"
+        "deliver = submission.deliver\n"
+        "def late(*words):\n"
+        "    delivered = deliver(*words)\n"
+        "    import boto3; boto3.resource('s3').Object(sys.argv[2], sys.argv[3]).delete()\n"
+        "    return delivered\n"
+        "submission.deliver = late\n"
+        "from raybundle.cli import main\n"
+        "sys.exit(main(['--json', 'run', sys.argv[1]]))\n"
+    )
+    done = work.command([sys.executable, "-c", script, digest, bucket.name, key])
+
+    line = assert_refused(json.loads(done.stdout), done.stderr)
+    assert line["found"] == "no such object"
+
+
+def archive_of(cluster: ThreeNodes, work: Workplace, digest: str) -> tuple[Any, str]:
+    """The bucket, and the key of a bundle's archive in it."""
+    session = boto3.Session(cluster.s3.rw.access, cluster.s3.rw.secret, region_name="us-east-1")
+    bucket = session.resource("s3", endpoint_url=cluster.s3.endpoint).Bucket(cluster.s3.bucket)
+    prefix = work.environ["RAYBUNDLE_STORE"].removeprefix(f"s3://{cluster.s3.bucket}/")
+    keys = [item.key for item in bucket.objects.filter(Prefix=f"{prefix}/bundles/{digest[7:]}/")]
+    [key] = [key for key in keys if key.endswith(".zip")]
+    return bucket, key
+
+
+def test_a_bad_copy_on_the_head_fails_the_job_with_one_line(
+    three_nodes: ThreeNodes, work: Workplace, used: str
+) -> None:
+    spoil(three_nodes, "n0", used)
+
+    document, stderr = submit_json(work, "submit", "jobs/job.py")
+
+    line = assert_refused(document, stderr)
+    assert line["node"].startswith("n0")
+    assert line["file"] == "project/jobs/helper.py"
+
+
+def test_a_bad_copy_on_a_worker_node_fails_the_job_with_one_line_and_never_hangs(
+    three_nodes: ThreeNodes, work: Workplace, used: str
+) -> None:
+    spoil(three_nodes, "n1", used)
+
+    document, stderr = submit_json(work, "run", used)
+
+    assert document["exit_code"] == 22, stderr
+    assert reports(stderr) == []
+    line = ONE_LINE.search(stderr)
+    assert line is not None
+    assert line["node"] == f"n1 ({three_nodes.nodes.node('n1').address})"
+    assert line["file"] == "project/jobs/helper.py"
+    assert document["timings"]["queue"] + document["timings"]["run"] < SOON
+
+
+def spoil(cluster: ThreeNodes, node: str, digest: str) -> None:
+    """Flips a byte of a module in Ray's directory, on a node that has no verified copy any more."""
+    file = f"{unpacked(cluster, node, digest)}/jobs/helper.py"
+    shell(cluster, node, f"rm -rf {CACHE}/trees/{digest[7:]} && sed -i 's/2 \\*/3 */' {file}")
+
+
+def test_what_is_planted_beside_the_job_changes_nothing(
+    three_nodes: ThreeNodes, work: Workplace, used: str
+) -> None:
+    for node in three_nodes.nodes.names:
+        directory = unpacked(three_nodes, node, used)
+        plant = "import os; os.system('touch /tmp/planted-code-ran')"
+        for name in ("numpy.py", "jobs/numpy.py", "hashlib.py", "jobs/json.py"):
+            shell(three_nodes, node, f"echo {shlex.quote(plant)} > {directory}/{name}")
+        shell(three_nodes, node, f"echo {shlex.quote(plant)} > {directory}/planted.pth")
+        poison = (
+            f"import importlib._bootstrap_external as e, os; f='{directory}/jobs/helper.py'; s=os.stat(f);"
+            f"d=e._code_to_timestamp_pyc(compile({plant!r}, f, 'exec'), int(s.st_mtime), s.st_size);"
+            "c=e.cache_from_source(f); os.makedirs(os.path.dirname(c), exist_ok=True); open(c,'wb').write(d)"
+        )
+        three_nodes.nodes.run(node, [str(three_nodes.nodes.python), "-I", "-c", poison])
+
+    done = work.raybundle("run", used)
+
+    assert done.returncode == 0, done.stderr
+    assert len(reports(done.stdout)) == 1
+    for node in three_nodes.nodes.names:
+        assert shell(three_nodes, node, "ls /tmp/planted-code-ran 2>/dev/null || echo none") == "none\n"
+
+
+@pytest.mark.parametrize("node", ["n0", "n1"])
+def test_a_stray_sitecustomize_in_rays_directory_fails_the_job(
+    three_nodes: ThreeNodes, work: Workplace, used: str, node: str
+) -> None:
+    shell(three_nodes, node, f"echo '' > {unpacked(three_nodes, node, used)}/sitecustomize.py")
+
+    document, stderr = submit_json(work, "run", used)
+
+    assert document["exit_code"] == 22, stderr
+    assert reports(stderr) == []
+    line = ONE_LINE.search(stderr)
+    assert line is not None
+    assert line["node"] == three_nodes.nodes.node(node).address
+    assert line["file"] == "sitecustomize.py"
+
+
+def test_a_distribution_of_the_node_is_importable_only_if_the_bundle_names_it(
+    three_nodes: ThreeNodes, work: Workplace
+) -> None:
+    (work.directory / "jobs" / "job.py").write_text(
+        "import ray\n"
+        "def tries():\n"
+        "    found = []\n"
+        "    for name in ('boto3', 'pip', 'yaml'):\n"
+        "        try:\n"
+        "            __import__(name)  # raybundle: ignore\n"
+        "            found.append(name)\n"
+        "        except ModuleNotFoundError: pass\n"
+        "    return found\n"
+        "import json\n"
+        "print('REPORT ' + json.dumps([tries(), ray.get(ray.remote(tries).remote())]))\n"
+    )
+
+    done = work.raybundle("submit", "jobs/job.py")
+
+    assert done.returncode == 0, done.stderr
+    assert (
+        three_nodes.nodes.run("n0", [str(three_nodes.nodes.python), "-c", "import boto3, pip"]).stdout == ""
+    )
+    assert reports(done.stdout) == [[["yaml"], ["yaml"]]]
+
+
+def test_a_distribution_that_the_bundle_names_is_importable_and_its_version_checked(
+    three_nodes: ThreeNodes, work: Workplace
+) -> None:
+    (work.directory / "jobs" / "job.py").write_text("import boto3\nprint('BOTO', boto3.__version__)\n")
+    version = three_nodes.nodes.run(
+        "n0", [str(three_nodes.nodes.python), "-c", "import boto3; print(boto3.__version__)"]
+    ).stdout.strip()
+
+    checked = {"RAYBUNDLE_DEPENDENCIES": "cluster"}
+    document, stderr = submit_json(
+        replace(work, environ={**work.environ, **checked}), "submit", "jobs/job.py"
+    )
+
+    assert document["exit_code"] == 0, stderr
+    assert f"BOTO {version}" in stderr
+
+
+def test_two_raylets_of_one_host_share_a_session_and_an_actor_imports_on(
+    three_nodes: ThreeNodes, work: Workplace
+) -> None:
+    three_nodes.nodes.add_raylet("n2", {"twin": 1})
+    (work.directory / "jobs" / "later.py").write_text("X = 5\n")
+    (work.directory / "jobs" / "job.py").write_text(
+        "import os, ray, time\n"
+        "@ray.remote(num_cpus=0)\n"
+        "class Living:\n"
+        "    def start(self): return os.getpid()\n"
+        "    def lazily(self):\n"
+        "        import later, helper\n"
+        "        return later.X, later.__file__\n"
+        "@ray.remote(num_cpus=0)\n"
+        "def elsewhere():\n"
+        "    import later\n"
+        "    return later.__file__\n"
+        "living = Living.options(resources={'n2': 1}).remote()\n"
+        "ray.get(living.start.remote())\n"
+        "there = ray.get(elsewhere.options(resources={'twin': 1}).remote())\n"
+        "value, here = ray.get(living.lazily.remote())\n"
+        "print('LATER', value, here == there)\n"
+    )
+
+    done = work.raybundle("submit", "jobs/job.py")
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "LATER 5 True" in done.stdout
