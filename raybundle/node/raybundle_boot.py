@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    from raybundle.node.stub import Stub
+
     Record = dict[str, Any]
 
 _held: list[int] = []
 """Descriptors that stay open while this process lives: a shared lock on the tree in use."""
-_stub: list[Any] = []
+_stub: list[Stub] = []
 """The module `sitecustomize`; a user's own may take its place in `sys.modules`."""
-_places: list[tuple[str, str, str]] = []
-"""The tree, the archive and the links, for a worker that learns of its job when it is ready."""
 _job: list[str] = []
 """The job's configuration as the supervisor has passed it, whatever becomes of the variable."""
 secrets: dict[str, str] = {}
@@ -36,7 +36,21 @@ HEX_DIGITS = 64
 """Of a SHA-256."""
 
 
-def start(stub: Any, original: list[str]) -> None:
+class Places:
+    """Where this process has its code."""
+
+    __slots__ = ("archive", "links", "tree")
+
+    def __init__(self, tree: str, archive: str, links: str) -> None:
+        """Takes absolute paths: the verified tree, what Ray has unpacked, and the directory with `ray`."""
+        self.tree, self.archive, self.links = tree, archive, links
+
+
+_places: list[Places] = []
+"""For a worker that learns of its job only when it is ready."""
+
+
+def start(stub: Stub, original: list[str]) -> None:
     """Sets the path of this process.
 
     Args:
@@ -60,8 +74,10 @@ def start(stub: Any, original: list[str]) -> None:
     _set_environment(stub)
     module = stub.load("raybundle_path")
     _set_finders(stub, module, tree)
-    _places.append((tree, os.path.realpath(archive), links))  # a link may be on the way: `--temp-dir` of Ray
-    module.Path.tree, module.Path.places, module.Path.fixed = tree, (archive, _places[0][1]), fixed
+    _places.append(
+        Places(tree, os.path.realpath(archive), links)
+    )  # a link may be on the way: `--temp-dir` of Ray
+    module.Path.tree, module.Path.places, module.Path.fixed = tree, (archive, _places[0].archive), fixed
     if own:
         _held_back.append(_describe(own))
     scratch = stub.load("raybundle_scratch").find(stub.PRIVATE, role)
@@ -153,7 +169,7 @@ def _is_of_a_layer(name: str) -> bool:
     return len(name) > HEX_DIGITS and not name[:HEX_DIGITS].strip("0123456789abcdef")
 
 
-def _hold(stub: Any, tree: str) -> Record:
+def _hold(stub: Stub, tree: str) -> Record:
     """Returns the record of the tree, made if need be; eviction is kept from it while this process lives."""
     record = _take(stub, tree) or stub.load("raybundle_materialise").materialise(stub, tree, _take)
     if record is None:
@@ -161,7 +177,7 @@ def _hold(stub: Any, tree: str) -> Record:
     return record
 
 
-def _take(stub: Any, tree: str) -> Record | None:
+def _take(stub: Stub, tree: str) -> Record | None:
     """Returns the record of the tree, with shared locks on it and its environment; None if one is missing."""
     boot = f"{stub.PRIVATE}/boot/{os.environ['RAYBUNDLE_BOOT']}"
     if not (stub.is_private(stub.PRIVATE) and os.path.exists(boot) and os.path.exists(f"{tree}/record")):
@@ -231,7 +247,7 @@ def check_python(asked: Record) -> None:
         raise RuntimeError(f"file {sys.executable}: expected platform {platform}, found {system}-{machine}")
 
 
-def _links(stub: Any, record: Record, original: list[str]) -> tuple[str, str]:
+def _links(stub: Stub, record: Record, original: list[str]) -> tuple[str, str]:
     """Returns the directories of links, made anew when the node's installation changed.
 
     Returns:
@@ -256,7 +272,7 @@ def _warn() -> None:
         os.write(2, f"raybundle: warning: {_held_back.pop()}\n".encode(errors="backslashreplace"))
 
 
-def _link(stub: Any, sites: list[str], what: list[str]) -> str:
+def _link(stub: Stub, sites: list[str], what: list[str]) -> str:
     import _imp  # a hash without the cost of `hashlib`
 
     # Another boot may understand `what` otherwise.
@@ -295,7 +311,7 @@ def _path(record: Record, tree: str, library: list[str], fixed: tuple[str, str],
     return path
 
 
-def _added_by_the_job(stub: Any, archive: str) -> list[str]:
+def _added_by_the_job(stub: Stub, archive: str) -> list[str]:
     """Returns what a process of the job has put on the PYTHONPATH of this child of its.
 
     What the node has there is not for the job: only a child of a booted process has RAYBUNDLE_BOOTED.
@@ -306,7 +322,7 @@ def _added_by_the_job(stub: Any, archive: str) -> list[str]:
     return [entry for entry in os.environ.get("PYTHONPATH", "").split(":") if entry and entry not in ours]
 
 
-def _set_environment(stub: Any) -> None:
+def _set_environment(stub: Stub) -> None:
     """Lets children of this process boot from the private cache, on this interpreter.
 
     Where somebody cleans the cache while a job runs, they find the working directory's `sitecustomize`, and
@@ -321,7 +337,7 @@ def _set_environment(stub: Any) -> None:
         environ["PATH"] = f"{binaries}:{environ.get('PATH', os.defpath)}"
 
 
-def _set_finders(stub: Any, module: Any, tree: str) -> None:
+def _set_finders(stub: Stub, module: Any, tree: str) -> None:
     """Resets what finds modules, and drops the modules that the node's `.pth` files imported."""
     external: Any = sys.modules["_frozen_importlib_external"]
     builtin: Any = sys.modules["_frozen_importlib"]
@@ -340,7 +356,7 @@ def _set_finders(stub: Any, module: Any, tree: str) -> None:
             del sys.modules[name]
 
 
-def _is_foreign(stub: Any, module: object) -> bool:
+def _is_foreign(stub: Stub, module: object) -> bool:
     file = getattr(module, "__file__", None)
     if file:
         return not stub.is_library(file)

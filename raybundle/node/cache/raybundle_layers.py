@@ -18,14 +18,14 @@ import zlib
 from hashlib import sha256
 from importlib import _bootstrap_external as import_system
 from io import BufferedReader, RawIOBase
+from typing import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
     from typing import Any
 
-    Job = tuple[str, int, int, str, "Content", zipfile.ZipInfo, bool]
-    """Absolute path, mode, size in bytes, SHA-256, where from, which member, whether to compile it."""
+    from raybundle.node.stub import Stub
 
 HEADER = struct.Struct("<26xHH")
 """The local header of a member: lengths of its name and its extra field; 4.3.7 of PKWARE's APPNOTE."""
@@ -113,6 +113,20 @@ class Content(RawIOBase):
         super().close()
 
 
+class Job(NamedTuple):
+    """One file of a layer that this node is about to write."""
+
+    target: str
+    """Absolute path."""
+    mode: int
+    size: int
+    """In bytes."""
+    sha256: str
+    content: Content
+    member: zipfile.ZipInfo
+    to_compile: bool
+
+
 def _files_of(name: str, places: dict[str, str]) -> list[str]:
     """Returns the file `name`, or its parts in order; Ray unpacks each into a directory of its own."""
     if name in places:
@@ -156,7 +170,7 @@ class Missing:
     def bytes(self) -> int:
         """The bytes of their files, without those that a killed process has left."""
         all_jobs = (job for jobs in self.jobs.values() for job in jobs)
-        return sum(job[2] for job in all_jobs if not os.path.lexists(job[0]))
+        return sum(job.size for job in all_jobs if not os.path.lexists(job.target))
 
     def _add(self, layer: Layer, places: dict[str, str]) -> None:
         document, content = self._open(layer.digest, layer.digest, places)
@@ -213,7 +227,7 @@ class Missing:
             to_compile = compile_all and path.endswith(".py") and TEST_FOLDERS.isdisjoint(path.split("/"))
             mode = 0o500 if file.get("executable") else 0o400
             expected = (mode, file["size"], file["sha256"])
-            job = (f"{partial}/{_on_disk(path)}", *expected, content, members[path], to_compile)
+            job = Job(f"{partial}/{_on_disk(path)}", *expected, content, members[path], to_compile)
             self.jobs.setdefault(partial, []).append(job)
 
 
@@ -257,7 +271,7 @@ def _on_disk(path: str) -> str:
     return os.fsdecode(path.encode())
 
 
-def unpack(stub: Any, missing: Missing) -> None:
+def unpack(stub: Stub, missing: Missing) -> None:
     """Unpacks and verifies one layer after the other, the largest first.
 
     Each has its name as soon as all of its files are right. Ray kills a worker that has not come up within
@@ -274,7 +288,7 @@ def unpack(stub: Any, missing: Missing) -> None:
         _unpack_one(stub, partial, jobs)
 
 
-def _unpack_one(stub: Any, partial: str, jobs: list[Job]) -> None:
+def _unpack_one(stub: Stub, partial: str, jobs: list[Job]) -> None:
     try:
         _fill(stub, partial, jobs)
     except Exception:
@@ -283,9 +297,9 @@ def _unpack_one(stub: Any, partial: str, jobs: list[Job]) -> None:
     os.rename(partial, partial.removesuffix(".partial"))
 
 
-def _fill(stub: Any, partial: str, jobs: list[Job]) -> None:
-    directories = {os.path.dirname(job[0]) for job in jobs}
-    directories.update(f"{os.path.dirname(job[0])}/__pycache__" for job in jobs if job[6])
+def _fill(stub: Stub, partial: str, jobs: list[Job]) -> None:
+    directories = {os.path.dirname(job.target) for job in jobs}
+    directories.update(f"{os.path.dirname(job.target)}/__pycache__" for job in jobs if job.to_compile)
     for directory, _, _ in os.walk(partial):
         os.chmod(directory, 0o700)  # a process that was killed may have closed it already
     for directory in {partial, *directories}:
@@ -297,18 +311,16 @@ def _fill(stub: Any, partial: str, jobs: list[Job]) -> None:
 
 def _cost(job: Job) -> float:
     """Returns about how many seconds a file takes: 150 MB/s, and 1 MB/s where it is compiled (measured)."""
-    size = job[2]
-    return 1e-4 + size / 150e6 + (size / 1e6 if job[6] else 0)
+    return 1e-4 + job.size / 150e6 + (job.size / 1e6 if job.to_compile else 0)
 
 
 def _write(job: Job) -> None:
     """Writes one file, and its byte-code if that is to be made here; a wrong one is an error."""
-    target, to_compile = job[0], job[6]
-    if not _is_whole(target, job[3]):
+    if not _is_whole(job.target, job.sha256):
         _inflate(job)
-    if to_compile:
-        with open(target, "rb") as stream:
-            _compile(stream.read(), target)
+    if job.to_compile:
+        with open(job.target, "rb") as stream:
+            _compile(stream.read(), job.target)
 
 
 def _is_whole(file: str, expected: str) -> bool:
@@ -327,18 +339,17 @@ def _is_whole(file: str, expected: str) -> bool:
 
 
 def _inflate(job: Job) -> None:
-    target, mode, size, expected, content, member, _ = job
     digest = sha256()
-    descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    descriptor = os.open(job.target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, job.mode)
     with open(descriptor, "wb", buffering=0) as stream:
-        for data in _inflated(content, member, size):
+        for data in _inflated(job.content, job.member, job.size):
             digest.update(data)
             rest = memoryview(data)
             while rest:  # a disk that is nearly full takes a part of it, and only the next write is an error
                 rest = rest[stream.write(rest) :]
-    if digest.hexdigest() != expected:
+    if digest.hexdigest() != job.sha256:
         raise RuntimeError(
-            f"file {member.filename} in {content.file}: expected sha256 {expected}, "
+            f"file {job.member.filename} in {job.content.file}: expected sha256 {job.sha256}, "
             f"found {digest.hexdigest()}"
         )
 

@@ -17,13 +17,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Any
 
+    from raybundle.node.cache.raybundle_layers import Layer
+    from raybundle.node.stub import Stub
+
     Manifest = dict[str, Any]
+    Record = dict[str, Any]
 
 FOLDERS = ("trees", "boot", "links", "layers", "environments", "jobs")
 """What the cache has in it; each is ours alone."""
 
 
-def materialise(stub: Any, tree: str, take: Callable[[Any, str], Any]) -> Any:
+def materialise(stub: Stub, tree: str, take: Callable[[Stub, str], Record | None]) -> Record | None:
     """Makes the directory `tree`, its environment and the boot of what Ray has unpacked, if they are missing.
 
     Args:
@@ -65,7 +69,7 @@ def _explain(error: OSError, private: str) -> str:
     return f"{error.strerror} ({status.f_bavail * status.f_frsize >> 20} MiB are free in {private})"
 
 
-def _make_all(stub: Any, tree: str) -> None:
+def _make_all(stub: Stub, tree: str) -> None:
     """Makes what is not there of layers, environment and tree, in this order."""
     archive = os.environ["RAYBUNDLE_ARCHIVE"]
     manifest = _read_manifest(archive)
@@ -93,7 +97,7 @@ def _make_all(stub: Any, tree: str) -> None:
         os.replace(f"{tree}/record.new", f"{tree}/record")
 
 
-def _make_environment(stub: Any, layers: list[Any], key: str, tree: tuple[str, int]) -> None:
+def _make_environment(stub: Stub, layers: list[Layer], key: str, tree: tuple[str, int]) -> None:
     """Makes the layers that are missing, then the environment; before that, room for them and the tree."""
     module = stub.load("raybundle_layers")
     environment = f"{stub.PRIVATE}/environments/{key}"
@@ -106,13 +110,13 @@ def _make_environment(stub: Any, layers: list[Any], key: str, tree: tuple[str, i
         stub.load("raybundle_environment").make_environment(titles, environment)
 
 
-def _environment_key(layers: list[Any]) -> str:
+def _environment_key(layers: list[Layer]) -> str:
     """Returns the name of an environment: a digest of the names of its layers' directories."""
     lines = sorted(f"{os.path.basename(each.directory)}\n" for each in layers)
     return sha256("".join(lines).encode()).hexdigest()
 
 
-def _make_private(stub: Any) -> None:
+def _make_private(stub: Stub) -> None:
     for directory in (stub.PRIVATE, *(f"{stub.PRIVATE}/{name}" for name in FOLDERS)):
         try:
             os.mkdir(directory, 0o700)
@@ -203,7 +207,7 @@ def _make_tree(manifest: Manifest, archive: str, partial: str, record: Iterator[
     _write_record(f"{partial}/record", record)
 
 
-def restore(stub: Any, tree: str) -> None:
+def restore(stub: Stub, tree: str) -> None:
     """Writes those files of a tree anew that are not what the manifest says: somebody has changed them.
 
     Raises:
@@ -326,7 +330,7 @@ def _is_sitecustomize(path: str, symbols: list[str]) -> bool:
     return (f"{symbol}:{below}" if below else symbol) in symbols
 
 
-def _install_boot(stub: Any) -> None:
+def _install_boot(stub: Stub) -> None:
     """Copies the boot to where later processes take it from; they cannot be reached by what a job writes."""
     target = f"{stub.PRIVATE}/boot/{os.environ['RAYBUNDLE_BOOT']}"
     if os.path.exists(target):

@@ -10,7 +10,8 @@ from contextlib import contextmanager
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from typing import Any
+
+    from raybundle.node.stub import Stub
 
 LARGE = 16 << 20
 """Bytes from which a file is not copied for each job, where that protects the verified one."""
@@ -22,7 +23,7 @@ INHERITED = ("RAY_", "HOME", "PATH", "LANG", "LC_", "TMPDIR", "LD_LIBRARY_PATH",
 """Starts of the variables that a reaper needs to ask Ray about the job; others may be secrets."""
 
 
-def make(stub: Any, scratch: str, tree: str, about: list[str]) -> int:
+def make(stub: Stub, scratch: str, tree: str, about: list[str]) -> int:
     """Makes `scratch` unless another process makes it, and returns the descriptor of a shared lock on it.
 
     Args:
@@ -49,7 +50,7 @@ def make(stub: Any, scratch: str, tree: str, about: list[str]) -> int:
     return held
 
 
-def _make_locked(stub: Any, scratch: str, tree: str, about: list[str]) -> None:
+def _make_locked(stub: Stub, scratch: str, tree: str, about: list[str]) -> None:
     if os.path.isdir(scratch):
         return
     for job in _without_reaper(os.path.dirname(scratch)):
@@ -195,7 +196,7 @@ def _is_free(file: str) -> bool:
     return True
 
 
-def _start_reaper(stub: Any, job: str) -> None:
+def _start_reaper(stub: Stub, job: str) -> None:
     """Starts a process that nobody waits for, with nothing open that anybody waits for."""
     program = f"{stub.PRIVATE}/boot/{os.environ['RAYBUNDLE_BOOT']}/raybundle_reaper.py"
     environ = {name: value for name, value in os.environ.items() if name.startswith(INHERITED)}

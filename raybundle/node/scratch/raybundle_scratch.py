@@ -12,7 +12,9 @@ import sys
 TYPE_CHECKING = False  # `typing` costs 5 ms in every process
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from typing import Any
+
+    from raybundle.node.raybundle_boot import Places
+    from raybundle.node.stub import Stub
 
 CONFIG = "RAY_JOB_CONFIG_JSON_ENV_VAR"
 """Holds what `ray.init` of the driver passes to each worker of the job."""
@@ -109,22 +111,23 @@ def started(process: int) -> str:
         return ""
 
 
-def enter(stub: Any, role: str, scratch: str, places: tuple[str, str, str]) -> None:
+def enter(stub: Stub, role: str, scratch: str, places: Places) -> None:
     """Makes the scratch if it is missing, keeps it while this process lives, and goes to the job's directory.
 
     Args:
         stub: the module `sitecustomize`.
         role: of this process.
         scratch: as `find` returned it.
-        places: the verified tree, which fills the scratch; where Ray has unpacked the archive and has started
-            this process; and the directory in which `ray` is found.
+        places: the verified tree, which fills the scratch; the archive, where Ray has started this process;
+            and the links, where `ray` is found.
     """
-    tree, archive, links = places
     if not _hold(scratch) and role != "child":
-        _held.append(stub.load("raybundle_fill").make(stub, scratch, tree, list(_describe(role, links))))
+        _held.append(
+            stub.load("raybundle_fill").make(stub, scratch, places.tree, list(_describe(role, places.links)))
+        )
     if role != "child":
         os.environ["RAYBUNDLE_SCRATCH"] = scratch
-        _go(scratch, archive)
+        _go(scratch, places.archive)
 
 
 def _hold(scratch: str) -> bool:
