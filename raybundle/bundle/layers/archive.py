@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from raybundle.bundle.layers.document import LayerDocument
 
 COMPRESSION_LEVEL = 2
-"""Of deflate: level 6 takes three times as long for a tenth less (docs/decisions/010-layers.md)."""
+"""Of deflate: level 6 takes three times as long for a tenth less (docs/decisions/014-packing.md)."""
 CHUNK = 1 << 20
 """Bytes that are read at once."""
 _NO_ARCHIVE = (

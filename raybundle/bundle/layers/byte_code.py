@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 THRESHOLD = 1 << 20
 """Bytes of sources from which a layer has its byte-code with it: a node compiles less in 0.25 s, and
-has no archive more to fetch for it (docs/decisions/010-layers.md)."""
+has no archive more to fetch for it (docs/decisions/014-packing.md)."""
 KEPT_BYTES = 2 << 30
 """Of archives that are kept on this machine; those that were not used for longest go."""
 PROCESSES = 2
