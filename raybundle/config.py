@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import difflib
 import re
-import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from raybundle.directories import user_directory
 from raybundle.errors import UsageError
+from raybundle.formats.toml import read_toml, table_of
 from raybundle.model import FOUND_BY
 
 if TYPE_CHECKING:
@@ -175,10 +175,10 @@ def cache_directory(environ: Mapping[str, str]) -> Path:
 def _layers(
     flags: Mapping[str, Any], environ: Mapping[str, str], project: Path, profile: str | None
 ) -> Iterator[Layer]:
-    project_file = project / "pyproject.toml"
-    own = dict(_read(project_file).get("tool", {}).get("raybundle", {}))
-    user = dict(_read(user_file(environ)))
-    profiles = {**user.pop("profiles", {}), **own.pop("profiles", {})}
+    file = user_file(environ)
+    user, profiles = _read(file)
+    own, own_profiles = _read(project / "pyproject.toml", "tool", "raybundle")
+    profiles |= own_profiles
     yield "flag", {key: value for key, value in flags.items() if value not in (None, [], {}, ())}
     for key in KEYS:
         variable = "RAYBUNDLE_" + key.upper().replace("-", "_")
@@ -189,24 +189,20 @@ def _layers(
             raise UsageError(f"there is no profile {profile!r}", hint=_nearest(profile, profiles))
         yield f"profile {profile}", profiles[profile]
     yield project_source(project), own
-    yield str(user_file(environ)), user
+    yield str(file), user
     if environ.get(API_VARIABLE):
         yield API_VARIABLE, {"address": environ[API_VARIABLE]}
     if environ.get(CLUSTER_VARIABLE, "").startswith(("http://", "https://")):
         yield CLUSTER_VARIABLE, {"address": environ[CLUSTER_VARIABLE]}
 
 
-def _read(file: Path) -> dict[str, Any]:
-    if not file.exists():
-        return {}
-    if sys.version_info >= (3, 11):
-        import tomllib  # noqa: PLC0415 - 10 ms that a project without a file does not pay
-    else:
-        import tomli as tomllib  # noqa: PLC0415
-    try:
-        return tomllib.loads(file.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise UsageError(f"cannot read {file}: {error}") from error
+def _read(file: Path, *keys: str) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+    """Returns the settings at `keys` in a file, and its profiles by name."""
+    document = read_toml(file)
+    settings = table_of(document, file, *keys)
+    settings.pop("profiles", None)
+    names = table_of(document, file, *keys, "profiles")
+    return settings, {name: table_of(document, file, *keys, "profiles", name) for name in names}
 
 
 def _from_text(key: str, text: str) -> Any:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from raybundle.cluster.runtime_env import owned
+from raybundle.credentials import without_credentials
 from raybundle.errors import UsageError
 from raybundle.model import Warning
 
@@ -53,6 +54,7 @@ _URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 """Ray's own rule: what has a scheme is no path (ray/_private/path_utils.py)."""
 _ARCHIVES = (".zip", ".tar.gz", ".tgz", ".tar.xz")
 """What Ray unpacks as a `working_dir`."""
+_ELSEWHERE = " is not a local path: a bundle is made from code in a local directory"
 _KINDS = {
     type(None): "null",
     bool: "true or false",
@@ -288,11 +290,11 @@ def _project(key: _Key) -> Path | None:
     if not isinstance(value, str):
         key.refuse(f"must be text, and is {_kind(value)}", hint)
     elif _URI.match(value):
-        key.refuse(f"{_shown(value)} is elsewhere: a bundle is made from the code in a directory here", hint)
+        key.refuse(without_credentials(value) + _ELSEWHERE, hint)
     elif (key.cwd / value).is_dir():
         return (key.cwd / value).resolve()
     elif value.endswith(_ARCHIVES):
-        key.refuse(f"{value} is an archive: a bundle is made from the code in a directory here", hint)
+        key.refuse(f"{value} is an archive: a bundle is made from code in a local directory", hint)
     else:
         what = "is no directory" if (key.cwd / value).exists() else "does not exist"
         key.refuse(f"{value} {what}", f"relative ones are relative to {key.cwd}")
@@ -315,10 +317,10 @@ def _root(key: _Key, module: Any) -> str | None:
         )
     elif module.partition("?")[0].endswith(".whl"):
         hint = "install it in the environment that the bundle is built for, and on the cluster"
-        key.refuse(f"{_shown(module)} is a wheel: distributions come from the cluster", hint)
+        key.refuse(f"{without_credentials(module)} is a wheel: distributions come from the cluster", hint)
     elif _URI.match(module):
         hint = "name the directory of the package; it travels with what imports it"
-        key.refuse(f"{_shown(module)} is elsewhere: a bundle is made from code that is here", hint)
+        key.refuse(without_credentials(module) + _ELSEWHERE, hint)
     elif path.is_dir() or (path.is_file() and path.suffix == ".py"):
         return str((path.resolve() if path.name == ".." else path).parent.resolve())
     else:
@@ -399,11 +401,6 @@ def _code_warning(keys: list[_Key]) -> Warning:
     text = f"of {names} only the files travel that the driver's imports reach, and the data of packages"
     hint = "other files that the job reads: `include` in [tool.raybundle], or --include"
     return keys[0].source.warning(keys[0].name, text, hint)
-
-
-def _shown(uri: str) -> str:
-    """Returns a URI without what may be a secret: user, password and query."""
-    return re.sub(r"//[^/@]*@", "//", uri.partition("?")[0])
 
 
 def _kind(value: Any) -> str:

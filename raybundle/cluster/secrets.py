@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from raybundle.cluster.runtime_env import owned
+from raybundle.credentials import has_password
 from raybundle.errors import UsageError
 
 if TYPE_CHECKING:
@@ -63,7 +64,6 @@ _SHAPES = re.compile(
           | AIza[A-Za-z0-9_-]{35}                         # Google
           | eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.                  # a JSON web token
         )
-      | ://[^/\s:@]*:(?!\$\{\w+\}@)[^/\s@]+@            # a URL with a literal password
     """,
     re.VERBOSE,
 )
@@ -123,7 +123,7 @@ def refuse_literals(env: Mapping[str, str]) -> None:
 
 def looks_secret(name: str, value: str) -> bool:
     """Claims that an environment variable holds a secret, by its name or its value."""
-    if _SHAPES.search(value):
+    if _SHAPES.search(value) or has_password(value):
         return True
     return _names_a_secret(name) and len(value) >= SHORTEST and not _is_harmless(value)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
+from raybundle.credentials import passwords_in, without_credentials
 from raybundle.errors import UsageError
 
 if TYPE_CHECKING:
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from raybundle.store.base import Store
 
 SCHEME = re.compile(r"(?P<scheme>[a-zA-Z][a-zA-Z0-9+.-]+):(?P<slashes>/{0,2})(?P<rest>.*)", re.DOTALL)
-PASSWORD = re.compile(r"[^/@]*:[^/@]*@")
 BUCKET = re.compile(r"[a-z0-9][a-z0-9._-]{1,61}[a-z0-9]")
 """https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html, and `_` of older buckets."""
 
@@ -38,10 +38,13 @@ def open_store(url: str, environ: Mapping[str, str], profile: str | None = None)
         return _local(Path(url).expanduser(), url)
     scheme, slashes, rest = match["scheme"].lower(), match["slashes"], match["rest"]
     if slashes != "//":
-        raise UsageError(f"{_hidden(url)!r} is no URL of a store", hint=f"write a path or a URL, {EXAMPLES}")
-    if PASSWORD.match(rest):
         raise UsageError(
-            f"the store's URL holds a password: {_hidden(url)}",
+            f"{without_credentials(url)!r} is not the URL of a store",
+            hint=f"write a path or a URL, {EXAMPLES}",
+        )
+    if any(passwords_in(url)):
+        raise UsageError(
+            f"the store's URL holds a password: {without_credentials(url)}",
             hint="leave it out: credentials come from the environment or from the scheme's own files",
         )
     if scheme == "file":
@@ -79,8 +82,3 @@ def _s3(rest: str, url: str, environ: Mapping[str, str], profile: str | None) ->
     if any(character in prefix for character in "?#"):
         raise UsageError(f"{url!r} has more than bucket and prefix", hint="write s3://bucket/prefix")
     return S3Store(bucket, check_key(prefix) if prefix else "", environ, profile)
-
-
-def _hidden(url: str) -> str:
-    """Returns the URL without what stands between `:` and `@`."""
-    return re.sub(r"(?<=//)[^/@]*@", "…@", url)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import sys
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from raybundle.cache.identity import identity_of, is_young
-from raybundle.errors import BundleError
+from raybundle.errors import BundleError, UsageError
+from raybundle.formats.toml import loads, read_toml, value_at
 from raybundle.model import Warning
 from raybundle.resolve.distributions.installed import normalised_name
 from raybundle.wheels.requirements_file import read_requirements
@@ -78,12 +78,12 @@ def _has_member(workspace: Path, project: Path) -> bool:
     """Claim that `project` is a member of the uv workspace of this directory."""
     relative = project.relative_to(workspace)
     try:
-        table = parse_toml(workspace / "pyproject.toml")["tool"]["uv"]["workspace"]
+        table = value_at(read_toml(workspace / "pyproject.toml"), "tool.uv.workspace")
         patterns = [str(each).rstrip("/") for each in table.get("members", ())]
         excluded = [str(each).rstrip("/") for each in table.get("exclude", ())]
         member = any(project in list(workspace.glob(each)) for each in patterns)
         return member and not any(relative.match(each) for each in excluded)
-    except (BundleError, KeyError, TypeError, ValueError, NotImplementedError):
+    except (UsageError, AttributeError, TypeError, ValueError, NotImplementedError):
         return False  # there is none, or one that uv refuses
 
 
@@ -151,7 +151,7 @@ def locked(
     try:
         match file.name:
             case "uv.lock":
-                return tuple(_of_uv_lock(parse_toml(file), markers))
+                return tuple(_of_uv_lock(_document(file), markers))
             case "requirements.txt":
                 found = read_requirements(file, markers, include)
                 return tuple(
@@ -159,7 +159,7 @@ def locked(
                     for name, version, hashes in found
                 )
             case _:
-                return tuple(_of_pylock(parse_toml(file), markers))
+                return tuple(_of_pylock(_document(file), markers))
     except OSError as error:
         raise _unreadable(file, f"{error.filename}: {error.strerror}") from error
     except UnicodeDecodeError as error:  # its `repr` has the whole file, with the passwords of its URLs
@@ -217,18 +217,9 @@ def _holds(text: str | None, markers: Mapping[str, str]) -> bool:
         raise ValueError(f"marker {text!r}") from error
 
 
-def parse_toml(file: Path) -> dict[str, Any]:
-    """Return what a file says.
-
-    Raises:
-        BundleError: it cannot be read, or is no TOML.
-    """
-    if sys.version_info >= (3, 11):
-        import tomllib  # noqa: PLC0415 - 10 ms that a kept answer does not pay
-    else:
-        import tomli as tomllib  # noqa: PLC0415
+def _document(file: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(file.read_text("utf-8"))
+        return loads(file.read_text("utf-8"))
     except (OSError, ValueError) as error:
         raise _unreadable(file, error) from error
 

@@ -94,10 +94,10 @@ def test_the_option_comes_before_the_working_dir_of_the_runtime_env(tmp_path: Pa
 @pytest.mark.parametrize(
     ("working_dir", "reason"),
     [
-        ("s3://bucket/app.zip", "s3://bucket/app.zip is elsewhere"),
-        ("https://me:word@host/app.zip?sig=word", "https://host/app.zip is elsewhere"),
-        ("gcs://_ray_pkg_1.zip", "gcs://_ray_pkg_1.zip is elsewhere"),
-        ("local:///opt/app", "local:///opt/app is elsewhere"),
+        ("s3://bucket/app.zip", "s3://bucket/app.zip is not a local path"),
+        ("https://me:word@host/app.zip?sig=word", "https://host/app.zip is not a local path"),
+        ("gcs://_ray_pkg_1.zip", "gcs://_ray_pkg_1.zip is not a local path"),
+        ("local:///opt/app", "local:///opt/app is not a local path"),
         ("app.zip", "app.zip is an archive"),
         ("nowhere", "nowhere does not exist"),
         ("file.txt", "file.txt is no directory"),
@@ -149,7 +149,7 @@ def test_a_linked_package_keeps_the_name_of_the_link(tmp_path: Path) -> None:
             "https://host/lib-1.0-py3-none-any.whl?sig=word",
             "https://host/lib-1.0-py3-none-any.whl is a wheel",
         ),
-        ("s3://bucket/pkg.zip", "s3://bucket/pkg.zip is elsewhere"),
+        ("s3://bucket/pkg.zip", "s3://bucket/pkg.zip is not a local path"),
         ("nowhere", "nowhere does not exist"),
         ("data.txt", "data.txt is neither a directory nor a .py file"),
         (3, "must hold paths, and holds a number"),

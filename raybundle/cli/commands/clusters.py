@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
 from typing import TYPE_CHECKING, Any
 
 from raybundle.cli.request import settings_of
 from raybundle.cluster.secrets import looks_secret
 from raybundle.config import KEYS, default_store
+from raybundle.credentials import without_credentials
 from raybundle.errors import ClusterError
 
 if TYPE_CHECKING:
@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from raybundle.cli.output.console import Console
     from raybundle.cluster.embedded.cluster import LocalCluster
     from raybundle.config import Value
-
-_USER = re.compile(r"://[^/\s]*@")
-"""User and password of a URL."""
 
 
 def embedded(console: Console, python: str | None) -> LocalCluster:
@@ -105,7 +102,7 @@ def config(arguments: argparse.Namespace, console: Console) -> int:
 def _shown(value: Value) -> Value:
     """Returns a value without the credentials in it."""
     if isinstance(value, str):
-        return _USER.sub("://", value)
+        return without_credentials(value)
     if isinstance(value, dict):
         return {name: _shown_item(name, item) for name, item in value.items()}
     return value
@@ -114,7 +111,7 @@ def _shown(value: Value) -> Value:
 def _shown_item(name: str, item: str | bool) -> str:
     if isinstance(item, bool):
         return "on" if item else "off"
-    return "(hidden)" if looks_secret(name, item) else item
+    return "(hidden)" if looks_secret(name, item) else without_credentials(item)
 
 
 def _value_text(value: Any) -> str:

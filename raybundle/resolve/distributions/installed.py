@@ -9,19 +9,17 @@ import json
 import os
 import posixpath
 import re
-import urllib.parse
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from raybundle.credentials import without_credentials
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
 _SECTION = re.compile(r"\[(?P<extra>[^:\]]*):?(?P<marker>[^\]]*)\]")
 """Of `requires.txt`, which setuptools writes into an `.egg-info`: `[extra:marker]`."""
-
-_HARMLESS_USERS = ("git", "hg")
-"""User names that name the server's account and nobody's (PEP 610)."""
 
 
 def normalised_name(name: str) -> str:
@@ -108,20 +106,6 @@ class Metadata:
         except (ValueError, AttributeError, TypeError):
             return "", False
         return (f"{system}+{url}@{commit}" if commit else url), editable
-
-
-def without_credentials(url: str) -> str:
-    """Return a URL without user, password, query and fragment: what remains opens nothing by itself."""
-    parts = urllib.parse.urlsplit(url)
-    login, at, host = parts.netloc.rpartition("@")
-    kept = f"{login}{at}{host}" if login in _HARMLESS_USERS else host
-    return urllib.parse.urlunsplit((parts.scheme, kept, parts.path, "", ""))
-
-
-def has_credentials(url: str) -> bool:
-    """Return whether a URL names a user or a password, and not a variable that holds them."""
-    login = url.partition("://")[2].partition("/")[0].rpartition("@")[0]
-    return bool(login) and login not in _HARMLESS_USERS and "${" not in login
 
 
 def _legacy_requirements(text: str) -> Iterator[str]:

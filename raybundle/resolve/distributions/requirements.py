@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-from raybundle.resolve.distributions.installed import has_credentials, normalised_name
+from raybundle.credentials import has_credentials
+from raybundle.resolve.distributions.installed import normalised_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

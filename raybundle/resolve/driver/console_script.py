@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 import shutil
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from raybundle.errors import UsageError
+from raybundle.formats.toml import read_toml, table_of
 from raybundle.resolve.driver.generated import Generated
 from raybundle.resolve.driver.nearest import nearest
 from raybundle.resolve.driver.stand_in import advice, driver_name, function_code, program_code
@@ -106,17 +106,8 @@ def _entries(name: str, project: Path, interpreter: Interpreter) -> Iterator[_En
 
 
 def _declared(file: Path) -> dict[str, Any]:
-    if not file.is_file():
-        return {}
-    if sys.version_info >= (3, 11):
-        import tomllib  # noqa: PLC0415 - start-up: of no use to other targets
-    else:
-        import tomli as tomllib  # noqa: PLC0415
-    try:
-        table = tomllib.loads(file.read_text("utf-8")).get("project", {})
-        return {**table.get("gui-scripts", {}), **table.get("scripts", {})}
-    except (OSError, ValueError, TypeError, AttributeError) as error:
-        raise UsageError(f"cannot read the scripts of {file}: {error}") from error
+    project = read_toml(file)
+    return table_of(project, file, "project", "gui-scripts") | table_of(project, file, "project", "scripts")
 
 
 def _installed(file: Path) -> dict[str, str]:

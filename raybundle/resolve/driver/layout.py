@@ -6,13 +6,13 @@
 from __future__ import annotations
 
 import os
-import sys
 from fnmatch import fnmatchcase
 from os.path import join
 from typing import TYPE_CHECKING, Any
 
 from raybundle.cache.identity import read_noted
 from raybundle.errors import RefusedFileError
+from raybundle.formats.toml import parse, value_at
 from raybundle.resolve.find.finder import holds_modules
 
 if TYPE_CHECKING:
@@ -120,14 +120,8 @@ def _is_directory(path: str, directories: Directories) -> bool:
 def _settings(folder: str, directories: Directories) -> dict[str, Any]:
     """Return what a pyproject.toml says; one that cannot be read says nothing."""
     text = _text(folder, "pyproject.toml", directories)
-    if not text:
-        return {}
-    if sys.version_info >= (3, 11):
-        import tomllib  # noqa: PLC0415 - 10 ms that a project without a file does not pay
-    else:
-        import tomli as tomllib  # noqa: PLC0415
     try:
-        return tomllib.loads(text)
+        return parse(text) if text else {}
     except ValueError:
         return {}
 
@@ -144,20 +138,20 @@ def _text(folder: str, name: str, directories: Directories) -> str:
 def _named(settings: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield each folder in which the settings say that packages are, and the setting."""
     for key in _LISTED:
-        yield from ((folder, key) for folder in _texts(_at(settings, key)))
+        yield from ((folder, key) for folder in _texts(value_at(settings, key)))
     for key in _PACKAGES:
-        yield from ((os.path.dirname(each.rstrip("/")), key) for each in _texts(_at(settings, key)))
+        yield from ((os.path.dirname(each.rstrip("/")), key) for each in _texts(value_at(settings, key)))
     for key in _FOLDER:
-        yield from ((folder, key) for folder in _texts([_at(settings, key)]))
+        yield from ((folder, key) for folder in _texts([value_at(settings, key)]))
     for key in _MAPPED:
-        for name, folder in _pairs(_at(settings, key)):
+        for name, folder in _pairs(value_at(settings, key)):
             yield from ((above, key) for above in _above(folder, name.replace(".", "/")))
     for key in _REWRITTEN:
-        for folder, name in _pairs(_at(settings, key)):
+        for folder, name in _pairs(value_at(settings, key)):
             yield from ((above, key) for above in _above(folder, name))
-    packages = _at(settings, "tool.poetry.packages")
+    packages = value_at(settings, "tool.poetry.packages")
     for each in packages if isinstance(packages, list) else ():
-        yield from ((folder, "tool.poetry.packages") for folder in _texts([_at(each, "from")]))
+        yield from ((folder, "tool.poetry.packages") for folder in _texts([value_at(each, "from")]))
 
 
 def _named_in_setup_cfg(folder: str, directories: Directories) -> Iterator[tuple[str, str]]:
@@ -191,7 +185,7 @@ def _above(folder: str, name: str) -> Iterator[str]:
 
 def _members(project: str, settings: dict[str, Any], directories: Directories) -> Iterator[str]:
     """Yield the folders of the members of a workspace, of uv, Rye or Hatch, sorted for each pattern."""
-    excluded = _texts(_at(settings, "tool.uv.workspace.exclude"))
+    excluded = _texts(value_at(settings, "tool.uv.workspace.exclude"))
     for pattern in _member_patterns(settings):
         for folder in _matching(project, pattern.strip("/").split("/"), directories):
             shown = os.path.relpath(folder, project)
@@ -202,24 +196,25 @@ def _members(project: str, settings: dict[str, Any], directories: Directories) -
 
 def _required(project: str, settings: dict[str, Any], directories: Directories) -> Iterator[str]:
     """Yield the folders of projects that are required by their path, also beside this one (uv, Poetry)."""
-    groups = _at(settings, "tool.poetry.group")
-    tables = [_at(settings, key) for key in ("tool.uv.sources", "tool.poetry.dependencies")]
-    tables += [_at(each, "dependencies") for each in (groups.values() if isinstance(groups, dict) else ())]
+    groups = value_at(settings, "tool.poetry.group")
+    tables = [value_at(settings, key) for key in ("tool.uv.sources", "tool.poetry.dependencies")]
+    inner = groups.values() if isinstance(groups, dict) else ()
+    tables += [value_at(each, "dependencies") for each in inner]
     values = [value for table in tables if isinstance(table, dict) for value in table.values()]
     for each in (one for value in values for one in (value if isinstance(value, list) else [value])):
-        for path in _texts([_at(each, "path")]):
+        for path in _texts([value_at(each, "path")]):
             folder = os.path.normpath(join(project, path))
             if folder != project and _is_directory(folder, directories):
                 yield folder
 
 
 def _member_patterns(settings: dict[str, Any]) -> list[str]:
-    lists = [_at(settings, f"tool.{tool}.workspace.members") for tool in ("uv", "rye")]
-    environments = _at(settings, "tool.hatch.envs")
+    lists = [value_at(settings, f"tool.{tool}.workspace.members") for tool in ("uv", "rye")]
+    environments = value_at(settings, "tool.hatch.envs")
     if isinstance(environments, dict):
-        lists += [_at(each, "workspace.members") for each in environments.values()]
+        lists += [value_at(each, "workspace.members") for each in environments.values()]
     members = [member for each in lists if isinstance(each, list) for member in each]
-    return _texts([_at(each, "path") if isinstance(each, dict) else each for each in members])
+    return _texts([value_at(each, "path") if isinstance(each, dict) else each for each in members])
 
 
 def _matching(folder: str, parts: list[str], directories: Directories, depth: int = 0) -> Iterator[str]:
@@ -240,13 +235,6 @@ def _matching(folder: str, parts: list[str], directories: Directories, depth: in
     for name in names:
         if fnmatchcase(name, first):
             yield from _matching(join(folder, name), rest, directories, depth)
-
-
-def _at(table: Any, keys: str) -> Any:
-    """Return the value at `keys`, such as `tool.uv`, or None."""
-    for key in keys.split("."):
-        table = table.get(key) if isinstance(table, dict) else None
-    return table
 
 
 def _texts(values: Any) -> list[str]:

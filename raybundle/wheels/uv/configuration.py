@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from raybundle.errors import BundleError
-from raybundle.wheels.locks import parse_toml, workspace_of
+from raybundle.errors import UsageError
+from raybundle.formats.toml import read_toml, value_at
+from raybundle.wheels.locks import workspace_of
 from raybundle.wheels.uv.run import is_true
 
 if TYPE_CHECKING:
@@ -92,16 +93,16 @@ def _read(file: Path) -> Iterator[UvFile]:
 
 
 def _read_pyproject(file: Path) -> Iterator[UvFile]:
-    table = parsed_or_empty(file).get("tool", {}).get("uv") if file.is_file() else None
-    if table is not None:
+    table = value_at(parsed_or_empty(file), "tool.uv")
+    if isinstance(table, dict):
         yield UvFile(file.parent, table)
 
 
-def parsed_or_empty(file: Path) -> dict[str, Any]:
+def parsed_or_empty(file: Path) -> Mapping[str, Any]:
     """Return what a file says; uv says what is wrong with one that cannot be read."""
     try:
-        return parse_toml(file)
-    except BundleError:
+        return read_toml(file)
+    except UsageError:
         return {}
 
 

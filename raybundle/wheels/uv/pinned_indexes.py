@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from raybundle.errors import BundleError
+from raybundle.formats.toml import value_at
 from raybundle.resolve.distributions.installed import normalised_name
 from raybundle.wheels.uv.configuration import parsed_or_empty
 
@@ -89,11 +90,11 @@ def pinned_indexes(directories: Iterable[Path], elsewhere: Collection[str] = ())
     sources: dict[str, list[dict[str, Any]]] = {}
     indexes: dict[str, dict[str, Any]] = {}
     for directory in directories:
-        table = parsed_or_empty(directory / "pyproject.toml").get("tool", {}).get("uv", {})
-        for one in _tables(table.get("index")):
+        document = parsed_or_empty(directory / "pyproject.toml")
+        for one in _tables(value_at(document, "tool.uv.index")):
             if {"name", "url"} <= one.keys():
                 indexes.setdefault(one["name"], {**one, "url": _absolute(str(one["url"]), directory)})
-        named = table.get("sources", {})
+        named = value_at(document, "tool.uv.sources")
         for name, source in named.items() if isinstance(named, dict) else ():
             sources.setdefault(normalised_name(name), [each for each in _tables(source) if "index" in each])
     given = {name: several for name, several in sources.items() if several}

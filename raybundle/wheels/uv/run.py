@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from typing import TYPE_CHECKING
 
+from raybundle.credentials import without_credentials
 from raybundle.errors import BundleError, UsageError
 
 if TYPE_CHECKING:
@@ -16,12 +17,6 @@ if TYPE_CHECKING:
 _UNSATISFIABLE = "No solution found"
 """How uv begins where it has seen all indexes, and what is asked for is not there."""
 _HASHES = "Hash mismatch"
-_LOGIN = re.compile(
-    r"""(?P<scheme>(?<!file)://)[^\s'"`]*@
-      | (?<![^\s'"`]) (?![^\s'"`]*://) [^\s'"`]+:[^\s'"`]*@""",
-    re.VERBOSE,
-)
-"""User and password of a URL, also of one that lacks slashes; up to the last `@`: a password may have one."""
 _ADVICE = ("warning", "For more information")
 
 
@@ -78,8 +73,7 @@ def run_uv(words: Sequence[str], environ: Mapping[str, str], project: Path, give
     except OSError as error:
         raise BundleError(f"cannot run uv: {error}", hint="pip install 'raybundle[uv]'") from error
     if done.returncode:
-        # What is no URL to uv, it shows as it was told.
-        raise _error(_LOGIN.sub(r"\g<scheme>****@", done.stderr))
+        raise _error(without_credentials(done.stderr))  # uv shows what it cannot parse as it was given
     return done.stdout
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -23,6 +24,19 @@ ADDED = {
     "pkg/steps/two.py": "",
     ".gitignore": "one.py\n*.txt\n",
 }
+
+COUNTING = """
+import sys
+from raybundle.cli.main import main
+from raybundle.formats.toml import loads
+
+parsed = []
+sys.setprofile(lambda frame, event, _: parsed.extend([event] * (frame.f_code is loads.__code__)))
+try:
+    main()
+finally:
+    print(parsed.count("call"))
+"""
 
 
 @pytest.fixture
@@ -52,6 +66,15 @@ def test_the_text_of_a_plan_points_out_what_was_guessed_hidden_absent_and_ignore
     assert "  `pkg.data` is pkg/data/__init__.py, not pkg/data.py" in lines
     assert lines[lines.index("ignored by git, yet included") + 1] == "  pkg/steps/one.py"
     assert len(lines) < 30
+
+
+@pytest.mark.parametrize("target", ["job.py", "greet"])
+def test_a_plan_parses_the_pyproject_of_its_project_once(work: Workplace, target: str) -> None:
+    with (work.directory / "pyproject.toml").open("a", encoding="utf-8") as file:
+        file.write('[project.scripts]\ngreet = "pkg.data:greet"\n[tool.uv]\n')
+    done = work.command([sys.executable, "-c", COUNTING, "plan", target])
+
+    assert done.stdout.splitlines()[-1:] == ["1"], done.stdout + done.stderr
 
 
 def test_the_document_of_a_plan_has_all_of_it(work: Workplace) -> None:

@@ -1,0 +1,73 @@
+"""Finds and removes the credentials in URLs, wherever they are in a text."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_URL = re.compile(
+    r"""(?P<scheme>[a-z][a-z0-9+.-]{1,30})://
+        (?: (?P<login> [^/?#\s'"`<>]*                                     # up to the last `@` before the path
+                     | [^/?#\s'"`<>@:\[\]]+:(?!\d*[/?#,])[^\s'"`<>]* )@ )?  # a password with `/`, `?` or `#`
+        (?P<place>[^?#\s'"`<>]*)
+        (?P<query>[?#][^\s'"`<>]*?(?=[).,;:\]]*(?:[\s'"`<>]|$)))?
+      | (?<![^\s'"`<>]) (?:(?P<start>[^\s'"`<>/\\@:]{2,}:/?))?           # a URL without `//`
+        (?P<bare>[^\s'"`<>/\\@:]+:[^\s'"`<>/\\]+)@
+    """,
+    re.VERBOSE | re.IGNORECASE,
+)
+_SIGNATURE = re.compile(
+    r"[?&;#](?:[\w.-]*[._-])?"
+    r"(?:sig|signature|credential|token|password|secret|(?:api|access|secret)[_-]?key)"
+    r"=([^&;#]{8,})",
+    re.IGNORECASE,
+)
+"""A parameter that grants access to whoever has the URL: S3, GCS, Azure, and tokens in general."""
+_REFERENCE = re.compile(r"\$\{\w+\}")
+"""A variable that holds the value: pip, uv and Ray replace it."""
+_PLACEHOLDER = re.compile(r"[${%*]")
+_PUBLIC_USERS = frozenset({"git", "hg"})
+"""Users of version control servers, who identify themselves by their keys."""
+_CONTAINERS = frozenset({"abfs", "abfss", "wasb", "wasbs"})
+"""Schemes of Azure in whose URLs a container is where others have the user."""
+
+
+def without_credentials(text: str) -> str:
+    """Returns a text whose URLs have no user, password, query or fragment; they grant no access."""
+    return _URL.sub(_public, text)
+
+
+def has_credentials(text: str) -> bool:
+    """Claims that a URL in the text has a user, a password or a signature that is not a variable."""
+    logins = [found["login"] or found["bare"] for found in _URL.finditer(text) if not _is_public(found)]
+    return any(login and "${" not in login for login in logins) or has_password(text)
+
+
+def has_password(text: str) -> bool:
+    """Claims that a URL in the text has a password or a signature that is not a variable."""
+    return any(not _REFERENCE.fullmatch(each) for each in passwords_in(text))
+
+
+def passwords_in(text: str) -> Iterator[str]:
+    """Yields the passwords and signatures of the URLs in a text."""
+    for found in _URL.finditer(text):
+        yield from filter(None, [(found["login"] or "").partition(":")[2]])
+        for value in _SIGNATURE.findall(found["query"] or ""):
+            yield from [] if _PLACEHOLDER.match(value) else [value]
+
+
+def _public(found: re.Match[str]) -> str:
+    if found["bare"]:
+        return found["start"] or ""
+    login = f"{found['login']}@" if _is_public(found) else ""
+    return f"{found['scheme']}://{login}{found['place']}"
+
+
+def _is_public(found: re.Match[str]) -> bool:
+    login = found["login"]
+    if not login or ":" in login:
+        return False
+    return login in _PUBLIC_USERS or found["scheme"].lower() in _CONTAINERS
