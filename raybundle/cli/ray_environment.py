@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from raybundle.cluster.runtime_env import owned
-from raybundle.credentials import without_credentials
 from raybundle.errors import UsageError
+from raybundle.formats.credentials import without_credentials
 from raybundle.model import Warning
 
 if TYPE_CHECKING:
