@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import re
-import time
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from raybundle.errors import DigestMismatchError, ObjectMissingError, StoreError, UsageError
 from raybundle.model import Digest
+from raybundle.outage import Outage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -260,11 +259,13 @@ def _hint_for(name: str, versions: list[int]) -> str:
 
 def get_soon(store: Store, key: str) -> bytes:
     """Returns an object that is said to exist; a conflict (409) may come before others can see it."""
-    for again in range(READ_AGAIN - 1):
-        with contextlib.suppress(ObjectMissingError):
+    outage = Outage(READ_AGAIN_DELAY, tries=READ_AGAIN)
+    while True:
+        try:
             return store.get(key)
-        time.sleep(READ_AGAIN_DELAY * 2**again)
-    return store.get(key)
+        except ObjectMissingError:  # noqa: PERF203 - a request each
+            if not outage.wait():
+                raise
 
 
 def _parse(store: Store, key: str, data: bytes) -> dict[str, Any]:

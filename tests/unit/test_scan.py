@@ -31,6 +31,13 @@ def test_an_import_is_found_at_any_depth_with_its_line() -> None:
     assert imports_of("class K:\n  def f(self):\n    import a.b\n    from c import d, e\n") == expected
 
 
+@pytest.mark.parametrize("name", ["...b", "....b"])
+def test_an_import_by_name_above_the_top_of_a_package_names_nothing(name: str) -> None:
+    source = f"from importlib import import_module\nimport_module({name!r}, 'a')"
+
+    assert "b" not in names_of(source)
+
+
 def test_a_relative_import_keeps_its_dots() -> None:
     assert imports_of("from ..a import b\nfrom . import c") == [
         Import("..a", 1, ("b",)),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-from raybundle.credentials import has_credentials
+from raybundle.formats.credentials import has_credentials
 from raybundle.resolve.distributions.installed import normalised_name
 
 if TYPE_CHECKING:

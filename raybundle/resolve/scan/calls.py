@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from raybundle.dotted import absolute
 from raybundle.resolve.evaluate.name_values import ANY, ONE_LEVEL, Names, Text
 from raybundle.resolve.facts import Import, Unknown
 from raybundle.resolve.scan.guards import in_branch
@@ -238,7 +239,8 @@ class DynamicImports:
                 if package == Text("", own=True):
                     yield text.value
                 else:
-                    yield _join(package.value, text.value) if package.whole and not package.own else ANY
+                    known = package.whole and not package.own
+                    yield (absolute(text.value, package.value) if known else None) or ANY
 
     def _parts(self, call: ast.Call, argument: ast.expr | None) -> tuple[str, ...]:
         """Return how deep an unknown part reaches: the attribute of `__getattr__` has no dot (PEP 562)."""
@@ -374,13 +376,6 @@ def _is_known(name: str) -> bool:
     """Whether what stands before the first unknown part names a package, at least."""
     start, unknown, _ = name.partition(ANY)
     return bool(start) and (not unknown or "." in start)
-
-
-def _join(package: str, relative: str) -> str:
-    rest = relative.lstrip(".")
-    parts = package.split(".")
-    kept = parts[: len(parts) - (len(relative) - len(rest)) + 1]
-    return ".".join([*kept, rest] if rest else kept)
 
 
 def _argument(call: ast.Call, position: int, keyword: str) -> ast.expr | None:

@@ -39,7 +39,7 @@ ELSEWHERE = {
     "which comes first, and travels from there": f"{DISK}/bundle/test_layers.py",
     "no byte-code of": f"{DISK}/bundle/test_layer_store.py",
     "it is read from the bundle's archive": f"{DISK}/bundle/test_layer_store.py",
-    "if self.file else": "unit/test_ray_environment.py",
+    "text if file else": "unit/test_ray_environment.py",
 }
 """Words of the texts of warnings that other tests cause and settle."""
 
