@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from raybundle.model import Distribution
+from raybundle.resolve.distributions.installed import InstalledDistribution, InstalledDistributions
+from raybundle.resolve.distributions.record import RECORD
 from raybundle.resolve.interpreter.markers import marker_environment
 from raybundle.wheels.locks import as_installed, differences, find_lock, locked, read_lock
 from raybundle.wheels.oldest import runs_on
-from raybundle.wheels.order import Versions, installed_versions, make_order
+from raybundle.wheels.order import Versions, make_order
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -71,7 +73,8 @@ def _running(resolution: Resolution, tag: TargetTag) -> frozenset[str]:
     return frozenset(
         each.name
         for each in resolution.distributions
-        if each.provided_by == "bundle" and (each.metadata is None or runs_on(each.metadata, tag.platform))
+        if each.provided_by == "bundle"
+        and (each.metadata is None or runs_on(InstalledDistribution.at(each.metadata), tag.platform))
     )
 
 
@@ -88,7 +91,8 @@ def _exchanged(
 
 
 def _versions(resolution: Resolution, cache: ScanCache) -> Versions:
-    installed = installed_versions(resolution.interpreter.site)
+    found = InstalledDistributions(resolution.interpreter.site).by_name.values()
+    installed = {each.name: each.version for each in found}
     file = find_lock(resolution.project)
     if file is None:
         return Versions(installed, None)
@@ -148,7 +152,7 @@ def _known(document: Mapping[str, Any]) -> tuple[Path, list[Row]] | None:
         os.utime(directory)  # the ones used longest ago make room
     except (OSError, KeyError, TypeError, ValueError):
         return None
-    return (directory, rows) if all((directory / each[2] / "RECORD").is_file() for each in rows) else None
+    return (directory, rows) if all((directory / each[2] / RECORD).is_file() for each in rows) else None
 
 
 def _distributions(

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from raybundle.errors import BundleError
-from raybundle.resolve.distributions.installed import normalised_name
+from raybundle.resolve.distributions.installed import InstalledDistributions, normalised_name
 from raybundle.wheels.compile import (
     Workshop,
     environ_of,
@@ -113,10 +113,9 @@ def _with_hashes(compiled: str, hashes: Mapping[str, tuple[str, ...]]) -> str:
 
 
 def _is_whole(directory: Path, resolved: str) -> bool:
-    records = directory.glob("*.dist-info/RECORD")
-    found = {each.parent.name.removesuffix(".dist-info").rpartition("-")[0] for each in records}
-    needed = {named["name"] for named in map(_LINE.match, resolved.splitlines()) if named}
-    return set(map(normalised_name, needed)) <= set(map(normalised_name, found))
+    found = InstalledDistributions((str(directory),)).by_name
+    named = [each["name"] for each in map(_LINE.match, resolved.splitlines()) if each]
+    return all(name in found and found[name].is_recorded for name in map(normalised_name, named))
 
 
 def _install(order: Order, resolved: str, directory: Path, workshop: Workshop) -> None:

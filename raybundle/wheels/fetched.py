@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from raybundle.errors import BundleError
-from raybundle.resolve.distributions.installed import Installed
+from raybundle.resolve.distributions.installed import InstalledDistribution, InstalledDistributions
 from raybundle.resolve.distributions.ray import extras_in_use, find_unfit
 from raybundle.resolve.distributions.requirements import Requirements
 from raybundle.resolve.interpreter.markers import marker_environment
@@ -24,7 +24,7 @@ Row = tuple[str, str, str, int, str]
 
 def rows_of(directory: Path, resolution: Resolution) -> list[Row]:
     """Return what a site-packages directory holds, by name."""
-    installed = Installed((str(directory),))
+    installed = InstalledDistributions((str(directory),))
     requirements = Requirements(installed, marker_environment(resolution.interpreter))
     required: dict[str, str] = {}
     for name in sorted(installed.by_name):
@@ -45,7 +45,7 @@ def refuse_newer(directory: Path, rows: Iterable[Row], tag: TargetTag) -> None:
     newer = [
         f"{name} {version}"
         for name, version, folder, *_ in rows
-        if not runs_on(directory / folder, tag.platform)
+        if not runs_on(InstalledDistribution.at(directory / folder), tag.platform)
     ]
     if newer:
         raise BundleError(
@@ -65,7 +65,7 @@ def refuse_unfit(rows: Iterable[Row], resolution: Resolution) -> None:
     unfit = list(
         find_unfit(
             {name: version for name, version, *_ in rows},
-            Installed(interpreter.site),
+            InstalledDistributions(interpreter.site),
             marker_environment(interpreter),
             extras_in_use(imported),
         )

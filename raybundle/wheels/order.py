@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING
 from raybundle.cache.identity import identity_of
 from raybundle.errors import BundleError
 from raybundle.model import Distribution
-from raybundle.resolve.distributions.installed import Installed, normalised_name
+from raybundle.resolve.distributions.installed import InstalledDistribution, InstalledDistributions
 from raybundle.wheels.local_wheels import find_wheel
 
 if TYPE_CHECKING:
@@ -120,7 +119,7 @@ def _elsewhere(resolution: Resolution) -> Iterator[str]:
     """Yield what no index is asked for: what the cluster has, and what is ours, whatever an index has."""
     yield from (each.name for each in resolution.distributions if each.provided_by == "cluster")
     for _, metadata in resolution.interpreter.projects:
-        yield normalised_name(Path(metadata).name.removesuffix(".dist-info").rpartition("-")[0])
+        yield InstalledDistribution.at(Path(metadata)).name
 
 
 def _unindexed(
@@ -128,9 +127,8 @@ def _unindexed(
 ) -> Iterator[Distribution]:
     """Yield what was installed from no index: what travels, and what only the target may require."""
     found = {
-        name: Distribution(name, each.version, "bundle", 0, origin=each.origin()[0])
-        for name, each in Installed(resolution.interpreter.site).by_name.items()
-        if os.path.exists(f"{each.directory}/direct_url.json")  # noqa: PTH110 - of 200, a few have it
+        name: Distribution(name, each.version, "bundle", 0, origin=each.origin().url)
+        for name, each in InstalledDistributions(resolution.interpreter.site).by_name.items()
     }
     found |= {each.name: each for each in resolution.distributions if each.provided_by == "bundle"}
     for name, one in sorted(found.items()):
@@ -155,14 +153,3 @@ def _local_wheels(
 def no_wheels(tag: TargetTag, lines: Iterable[str]) -> BundleError:
     """Return the error about distributions that were installed from no index."""
     return BundleError(f"no wheel for {tag} is known of:\n" + "\n".join(lines), hint=HINT_WHEEL)
-
-
-def installed_versions(sites: Iterable[str]) -> dict[str, str]:
-    """Return the versions by name of what is installed; of two, the first on the path."""
-    found: dict[str, str] = {}
-    for site in sites:
-        for name in sorted(os.listdir(site)) if os.path.isdir(site) else ():  # noqa: PTH112, PTH208 - 200 names
-            if name.endswith(".dist-info"):
-                project, _, version = name.removesuffix(".dist-info").rpartition("-")
-                found.setdefault(normalised_name(project), version)
-    return found

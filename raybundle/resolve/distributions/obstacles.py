@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from raybundle.errors import UsageError
 from raybundle.model import Distribution, Warning
-from raybundle.resolve.distributions.installed import Installed
+from raybundle.resolve.distributions.installed import InstalledDistributions
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -45,7 +45,7 @@ def refuse_misnamed(
     names = {each.name for each in needed.distributions}.union(on_nodes)
     if names.issuperset(wanted.cluster_provides):
         return
-    names |= Installed(interpreter.site).by_name.keys()
+    names |= InstalledDistributions(interpreter.site).by_name.keys()
     owners = {str(name): each.name for each in needed.distributions for name in each.modules}
     for name in wanted.cluster_provides:
         close = get_close_matches(name, sorted(each.name for each in needed.distributions), 1, _SIMILAR)

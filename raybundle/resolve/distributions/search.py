@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from raybundle.resolve.distributions.installed import Installed, normalised_name
+from raybundle.resolve.distributions.installed import InstalledDistributions, normalised_name
 from raybundle.resolve.distributions.modules import modules_in
 from raybundle.resolve.distributions.ray import extras_in_use, find_unfit
 from raybundle.resolve.distributions.requirements import Need, Requirements
@@ -28,7 +28,7 @@ _DEV_TOOLS = frozenset({"coverage", "hypothesis", "mypy", "nose", "pip", "pytest
 
 def answer_for(wanted: Wanted, interpreter: Interpreter) -> dict[str, Any]:
     """Return the fields of `Needed` as JSON has them."""
-    installed = Installed(interpreter.site)
+    installed = InstalledDistributions(interpreter.site)
     modules, unowned = _owners(wanted.third_party, installed)
     left = {name for name in modules if _can_be_left(name, modules[name], wanted, installed)}
     roots = [*(name for name in modules if name not in left), *wanted.declared]
@@ -39,7 +39,7 @@ def answer_for(wanted: Wanted, interpreter: Interpreter) -> dict[str, Any]:
     extras = extras_in_use(wanted.third_party)
     search.find(roots, extras)
     found = {name: installed.by_name[name] for name in search.needs}
-    editable = {name for name in search.travelling if found[name].origin()[1]}
+    editable = {name for name in search.travelling if found[name].is_editable}
     travelling = {name: found[name].version for name in search.travelling if name not in editable}
     rows = _Rows(installed, modules, search)
     return {
@@ -67,7 +67,9 @@ def answer_for(wanted: Wanted, interpreter: Interpreter) -> dict[str, Any]:
     }
 
 
-def _owners(third_party: Mapping[str, str], installed: Installed) -> tuple[dict[str, list[str]], list[str]]:
+def _owners(
+    third_party: Mapping[str, str], installed: InstalledDistributions
+) -> tuple[dict[str, list[str]], list[str]]:
     """Return the imported names by the distribution that owns them, and those that nothing owns."""
     modules: dict[str, list[str]] = {}
     unowned = []
@@ -80,7 +82,9 @@ def _owners(third_party: Mapping[str, str], installed: Installed) -> tuple[dict[
     return modules, unowned
 
 
-def _can_be_left(name: str, modules: Iterable[str], wanted: Wanted, installed: Installed) -> bool:
+def _can_be_left(
+    name: str, modules: Iterable[str], wanted: Wanted, installed: InstalledDistributions
+) -> bool:
     """Claims that a distribution cannot travel, and that the job does without it."""
     return (
         wanted.dependencies == "bundle"
@@ -90,12 +94,12 @@ def _can_be_left(name: str, modules: Iterable[str], wanted: Wanted, installed: I
     )
 
 
-def _modules(names: Iterable[str], installed: Installed) -> Iterator[str]:
+def _modules(names: Iterable[str], installed: InstalledDistributions) -> Iterator[str]:
     for name in names:
-        yield from sorted(modules_in(installed.by_name[name].record))
+        yield from sorted(modules_in(installed.by_name[name].files))
 
 
-def _walked(interpreter: Interpreter, installed: Installed, names: Iterable[str]) -> TopLevel:
+def _walked(interpreter: Interpreter, installed: InstalledDistributions, names: Iterable[str]) -> TopLevel:
     walk = TopLevel(interpreter, installed, frozenset({RAY}))
     walk.follow(names)
     return walk
@@ -186,9 +190,9 @@ class _Search:
         users = [name for name in sorted(self.needs) if self.provider(name) != "ray"]
         for name, found in sorted(self.requirements.installed.by_name.items()):
             if name not in self.needs and name not in self.by_ray:
-                for group in found.groups():
+                for group in dict.fromkeys(each.group for each in found.entry_points()):
                     user = next((each for each in users if _is_for(group, each)), None)
-                    if user is not None and not found.origin()[1]:
+                    if user is not None and not found.is_editable:
                         yield name, f"{user} ({group})"
 
 
@@ -200,7 +204,7 @@ def _is_for(group: str, user: str) -> bool:
 class _Rows:
     """Writes distributions as JSON has them."""
 
-    installed: Installed
+    installed: InstalledDistributions
     modules: Mapping[str, list[str]]
     search: _Search
 
@@ -224,4 +228,4 @@ class _Rows:
 
     def _plain(self, name: str) -> dict[str, Any]:
         found = self.installed.by_name[name]
-        return {"name": name, "version": found.version, "bytes": found.size(), "origin": found.origin()[0]}
+        return {"name": name, "version": found.version, "bytes": found.size(), "origin": found.origin().url}
