@@ -200,9 +200,24 @@ def test_what_was_installed_from_an_url_is_taken_from_a_local_wheel(client: Clie
         client.equipped(own, python="3.12")
 
 
+@pytest.mark.parametrize("tag", ["py38-none-any", "py3-none-manylinux_2_17_x86_64", "cp312-none-any"])
+def test_a_local_wheel_without_an_abi_is_taken(client: Client, tag: str) -> None:
+    own = from_an_url(client, "https://git.example/own.git")
+    make_wheel(client.links, "own-1.0", tag)
+
+    assert versions(client.equipped(own, python="3.12")) == {"own": "1.0"}
+
+
 def test_a_local_wheel_for_others_is_not_taken(client: Client) -> None:
     own = from_an_url(client, "https://git.example/own.git")
-    for tag in ("cp311-cp311-linux_x86_64", "cp313-abi3-linux_x86_64", "cp312-cp312-macosx_11_0_arm64"):
+    for tag in (
+        "cp311-cp311-linux_x86_64",
+        "cp313-abi3-linux_x86_64",
+        "cp312-cp312-macosx_11_0_arm64",
+        "cp312-cp312-musllinux_1_2_x86_64",
+        "py313-none-any",
+        "py3-cp312-linux_x86_64",
+    ):
         make_wheel(client.links, "own-1.0", tag)
 
     with pytest.raises(BundleError, match=r"own 1\.0, which was installed from"):
