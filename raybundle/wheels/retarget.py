@@ -29,7 +29,7 @@ DIRECTORY = "environments"
 """In the cache: what was fetched for other Pythons and platforms."""
 
 
-def equip(
+def retarget(
     resolution: Resolution, tag: TargetTag | None, environ: Mapping[str, str], cache: ScanCache
 ) -> Resolution:
     """Return the resolution with the distributions that travel, in the versions and files of the target.
@@ -105,13 +105,13 @@ def _fetched(
 ) -> tuple[Path, list[Row]]:
     """Return the directory of what was fetched, and what it holds."""
     # A warm start runs no uv and parses no requirements.
-    from raybundle.wheels.compile import Workshop  # noqa: PLC0415 - as said
+    from raybundle.wheels.compile import UvSettings  # noqa: PLC0415 - as said
     from raybundle.wheels.fetch import fetch  # noqa: PLC0415 - as said
     from raybundle.wheels.fetched import refuse_newer, refuse_unfit, rows_of  # noqa: PLC0415 - as said
 
     python, kept = resolution.interpreter.executable, cache.directory / DIRECTORY
-    workshop = Workshop(python, indexes.environ, resolution.project, kept, indexes.pinned)
-    directory = fetch(order, _hashes(versions, resolution), workshop)
+    uv = UvSettings(python, indexes.environ, resolution.project, kept, indexes.pinned)
+    directory = fetch(order, _hashes(versions, resolution), uv)
     rows = rows_of(directory, resolution)
     refuse_newer(directory, rows, order.tag)
     refuse_unfit(rows, resolution)
@@ -163,7 +163,7 @@ def _distributions(
     found = {
         each.name: each
         for each in resolution.distributions
-        if each.provided_by != "bundle" or each.name in order.elsewhere
+        if each.provided_by != "bundle" or each.name in order.excluded
     }
     for name, version, folder, size, by in rows:
         one = local.get(name) or Distribution(name, version, "bundle", size, required_by=by)
