@@ -7,7 +7,7 @@ import json
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from raybundle.cache.identity import identity_of
 from raybundle.errors import BundleError
@@ -62,6 +62,19 @@ class Order:
     """Name, and a line for an error, of what is installed from no index and has no wheel for the target."""
     key: str
     """Hex; the same for the same order and the same configuration of uv."""
+
+
+class Fetched(NamedTuple):
+    """A distribution that was fetched for the nodes."""
+
+    name: str
+    """Normalised."""
+    version: str
+    folder: str
+    """Name of its `.dist-info`."""
+    bytes: int
+    required_by: str
+    """One that requires it; empty if none does."""
 
 
 def make_order(
