@@ -28,6 +28,7 @@ from raybundle.cache.identity import YOUNG
 from raybundle.errors import BundleError, RefusedFileError
 from raybundle.formats.archive_paths import is_native
 from raybundle.formats.canonical import canonical_json
+from raybundle.formats.lists import first_of
 from raybundle.model import Digest
 from raybundle.resolve.distributions.installed import InstalledDistributions
 from raybundle.resolve.distributions.record import RECORD
@@ -166,10 +167,7 @@ def _signed(site: str, listed: Mapping[str, str], distribution: Distribution) ->
     """Returns the signature, once it is sure that all files are there and lie in the site directory."""
     faults = list(_faults(site, listed))
     if faults:
-        more = f" and {len(faults) - _SHOWN} more" if len(faults) > _SHOWN else ""
-        raise RefusedFileError(
-            f"{distribution.name} {distribution.version}: " + ", ".join(faults[:_SHOWN]) + more
-        )
+        raise RefusedFileError(f"{distribution.name} {distribution.version}: {first_of(faults, _SHOWN)}")
     return _signature(site, listed)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from raybundle.errors import RefusedFileError
+from raybundle.formats.lists import first_of
 from raybundle.resolve.distributions.installed import InstalledDistribution
 from raybundle.resolve.distributions.record import RECORD, RecordError, parse_record
 
@@ -94,10 +95,9 @@ def _refuse_byte_code(paths: Collection[str], metadata: Path) -> None:
     """Refuses byte-code that is no copy of a source: a node believes only what it can compile itself."""
     alone = sorted(path for path in paths if path.endswith(".pyc") and path[:-1] not in paths)
     if alone:
-        more = f" and {len(alone) - _SHOWN} more" if len(alone) > _SHOWN else ""
         each = InstalledDistribution.at(metadata)
         raise RefusedFileError(
-            f"{each.name} {each.version}: {', '.join(alone[:_SHOWN])}{more}: byte-code without a source",
+            f"{each.name} {each.version}: {first_of(alone, _SHOWN)}: byte-code without a source",
             hint="install it on the nodes, and name it in `cluster-provides`",
         )
 

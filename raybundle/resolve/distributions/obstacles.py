@@ -7,6 +7,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from raybundle.errors import UsageError
+from raybundle.formats.lists import first_of
 from raybundle.model import Distribution, Warning
 from raybundle.resolve.distributions.installed import InstalledDistributions
 
@@ -137,8 +138,7 @@ def _unmet(unmet: Iterable[Unmet]) -> Warning:
         f"{each.by} requires {each.requirement} ({f'{each.version} is' if each.version else 'not'} installed)"
         for each in unmet
     ]
-    more = f" and {len(has) - _SHOWN} more" if len(has) > _SHOWN else ""
-    text = f"the environment lacks requirements, and so does the bundle: {', '.join(has[:_SHOWN])}{more}"
+    text = f"the environment lacks requirements, and so does the bundle: {first_of(has, _SHOWN)}"
     return Warning(text, None, None, "install them where the bundle is built, if the job needs them")
 
 

@@ -16,24 +16,10 @@ if TYPE_CHECKING:
     from raybundle.resolve.distributions.installed import InstalledDistributions
 
 _NOT_FOR_JOBS = frozenset(
-    [
-        "ci",
-        "dev",
-        "develop",
-        "development",
-        "doc",
-        "docs",
-        "lint",
-        "mypy",
-        "pre-commit",
-        "publish",
-        "release",
-        "test",
-        "testing",
-        "tests",
-        "type",
-        "typing",
-    ]
+    {
+        *("ci", "dev", "develop", "development", "doc", "docs", "lint", "mypy", "pre-commit", "publish"),
+        *("release", "test", "testing", "tests", "type", "typing"),
+    }
 )
 """Extras by which projects name what they are developed with."""
 
