@@ -101,7 +101,6 @@ class Settings:
         return Settings({**self.found, key: Setting(value, before + source)})
 
 
-Layer = tuple[str, "Mapping[str, Any]"]
 _SPELT = {"true": True, "on": True, "false": False, "off": False}
 
 
@@ -120,7 +119,7 @@ def load_settings(
         UsageError: a key is unknown, a value has the wrong type, or a file cannot be read.
     """
     found: dict[str, Setting] = {}
-    for source, values in _layers(flags, environ, project, profile or environ.get("RAYBUNDLE_PROFILE")):
+    for source, values in _sources(flags, environ, project, profile or environ.get("RAYBUNDLE_PROFILE")):
         for key, raw in values.items():
             if key in PROJECT_ONLY and source != project_source(project):
                 raise UsageError(
@@ -172,9 +171,10 @@ def cache_directory(environ: Mapping[str, str]) -> Path:
     return user_directory(environ, "XDG_CACHE_HOME", ".cache") / "raybundle"
 
 
-def _layers(
+def _sources(
     flags: Mapping[str, Any], environ: Mapping[str, str], project: Path, profile: str | None
-) -> Iterator[Layer]:
+) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yields the sources by name with what each sets; an earlier one counts more."""
     file = user_file(environ)
     user, profiles = _read(file)
     own, own_profiles = _read(project / "pyproject.toml", "tool", "raybundle")

@@ -224,6 +224,10 @@ class DataFile:
         return self.reason.endswith(NAMED)
 
 
+Provider = Literal["bundle", "cluster", "ray"]
+"""Who brings a distribution to the nodes: a layer of the bundle, what is installed there, or Ray."""
+
+
 @dataclass(frozen=True, slots=True)
 class Distribution:
     """An installed third-party project that the job needs."""
@@ -231,8 +235,7 @@ class Distribution:
     name: str
     """Normalised (PEP 503)."""
     version: str
-    provided_by: Literal["bundle", "cluster", "ray"]
-    """Who brings it to the nodes: a layer of the bundle, what is installed there, or Ray."""
+    provided_by: Provider
     bytes: int
     """Size of its installed files as RECORD lists them."""
     modules: tuple[ModuleName, ...] = ()

@@ -113,14 +113,14 @@ def plan(request: Request) -> Plan:
     """
     from raybundle.bundle.layers.describe_all import describe_layers
     from raybundle.bundle.secrets.refuse import refuse_secrets
-    from raybundle.wheels.equip import equip, refuse_foreign
+    from raybundle.wheels.retarget import refuse_foreign, retarget
 
     timings, cache = Timings(), _scan_cache(request)
     with timings.stage("resolve"):
         resolution = resolve_target(request)
     tag = target_tag(request)
     with timings.stage("build"):
-        resolution = equip(resolution, tag, request.environ, cache)
+        resolution = retarget(resolution, tag, request.environ, cache)
         files = collect(resolution)
         if tag is not None:
             refuse_foreign(resolution, files, tag)

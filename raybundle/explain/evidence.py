@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from raybundle.explain.absence import Evidence
 from raybundle.explain.mentions import in_order, mentions
-from raybundle.resolve.distributions.installed import Installed
+from raybundle.resolve.distributions.installed import InstalledDistributions
 from raybundle.resolve.find.finder import Finder, FirstParty, Missing, Namespace, StandardLibrary, ThirdParty
 from raybundle.resolve.interpreter.markers import environment_of
 from raybundle.resolve.missing.elsewhere import elsewhere, is_remedy
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from raybundle.explain.mentions import Mention
     from raybundle.model import Edge, Module, Resolution
-    from raybundle.resolve.distributions.installed import Metadata
+    from raybundle.resolve.distributions.installed import InstalledDistribution
     from raybundle.resolve.find.finder import Found
 
 
@@ -57,9 +57,11 @@ def _owner(found: Found, finder: Finder) -> tuple[str, str] | None:
     return (owner.name, owner.version) if owner else None
 
 
-def owner_of(found: Found, finder: Finder) -> Metadata | None:
+def owner_of(found: Found, finder: Finder) -> InstalledDistribution | None:
     """Return the installed distribution that a module belongs to."""
-    return Installed(finder.interpreter.site).owner(found.file) if isinstance(found, ThirdParty) else None
+    if not isinstance(found, ThirdParty):
+        return None
+    return InstalledDistributions(finder.interpreter.site).owner(found.file)
 
 
 def _mentions(resolution: Resolution, name: str) -> Iterator[Mention]:

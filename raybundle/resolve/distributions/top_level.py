@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from raybundle.model import Interpreter
-    from raybundle.resolve.distributions.installed import Installed
+    from raybundle.resolve.distributions.installed import InstalledDistributions
 
 _STATEMENT = re.compile(
     rb"\n(?:from[ \t]+(?P<base>[.\w]+)[ \t]+import[ \t]*"
@@ -63,7 +63,7 @@ class TopLevel:
     """Walks through the modules of site-packages directories; each source is read once."""
 
     interpreter: Interpreter
-    installed: Installed
+    installed: InstalledDistributions
     stops: frozenset[str]
     """Distributions that are not looked into."""
     links: dict[tuple[str, str], list[Link]] = field(default_factory=dict)
