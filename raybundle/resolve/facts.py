@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from dataclasses import astuple, dataclass, fields
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
+
+from raybundle.exhaustive import assert_never
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from raybundle.model import Deferred, Rule
 
-FACTS_FORMAT = 10
+FACTS_FORMAT = 11
 """Raised whenever the scanner learns something, so that facts of an older one are not believed."""
 
 
@@ -20,25 +22,143 @@ Mode = Literal["", "main", "imported", "packaged", "bare"]
 
 
 @dataclass(frozen=True, slots=True)
-class Import:
-    """One request to import, as the file writes it."""
+class Guard:
+    """What surrounds a statement."""
 
-    name: str
-    """With the leading dots of a relative import; for `prefix` with `*` for what is not known; for `string` a
-    name that may go on inside the module (`pkg.mod:attr`, `pkg.mod.Class`); for `entry-point` the group."""
-    line: int
-    names: tuple[str, ...] = ()
-    """After `from … import`, `("*",)` for a star; for `attribute` the chain of attributes; for `lazy-table`
-    the candidates; `("deep",)` of a walk, `("setting",)` of a string in a settings list, `("admin",)`."""
-    rule: Rule = "import"
-    """`attribute`: a chain on an imported name, whose parts may or may not be submodules."""
     optional: bool = False
+    """A failing import is caught."""
     instead_of: tuple[str, ...] = ()
     """Imports whose failure leads here (`except ImportError: import b`)."""
     only: Mode = ""
-    """How the module must run for the import to be executed."""
+    """How the module must run for the statement to be executed."""
     deferred: Deferred = ""
     """Why it may not run when the module loads."""
+
+
+PLAIN = Guard()
+"""Of a statement that runs whenever its module loads."""
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """`import name`, `from name import members`, or a call that imports the same."""
+
+    name: str
+    """With the leading dots of a relative import."""
+    members: tuple[str, ...] = ()
+    """`("*",)` for a star."""
+    rule: Literal["import", "import-module", "resource"] = "import"
+
+
+@dataclass(frozen=True, slots=True)
+class Attributes:
+    """A chain of attributes of an imported name; its parts may or may not be submodules."""
+
+    name: str
+    chain: tuple[str, ...]
+    rule: ClassVar[Literal["attribute"]] = "attribute"
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """A name with `*` for each part that is not known, or any name in an `include` comment."""
+
+    name: str
+    one_level: bool = False
+    """The unknown parts have no dot."""
+    rule: Literal["prefix", "comment"] = "prefix"
+
+
+@dataclass(frozen=True, slots=True)
+class PackageWalk:
+    """A walk over the modules of a package (`pkgutil`)."""
+
+    package: str
+    deep: bool = False
+    """It descends into subpackages."""
+    rule: ClassVar[Literal["walk"]] = "walk"
+
+
+@dataclass(frozen=True, slots=True)
+class LazyNames:
+    """Names that a package may make of its submodules when they are asked for."""
+
+    names: tuple[str, ...]
+    rule: ClassVar[Literal["lazy-table"]] = "lazy-table"
+
+
+@dataclass(frozen=True, slots=True)
+class LazyStub:
+    """The imports of the type stub beside a package (lazy_loader's `attach_stub`)."""
+
+    rule: ClassVar[Literal["lazy-table"]] = "lazy-table"
+
+
+@dataclass(frozen=True, slots=True)
+class EntryPointGroup:
+    """A group of entry points that is loaded; `*` for all groups."""
+
+    name: str
+    rule: ClassVar[Literal["entry-point"]] = "entry-point"
+
+
+@dataclass(frozen=True, slots=True)
+class DjangoApp:
+    """An item of `INSTALLED_APPS`."""
+
+    name: str
+    has_admin: bool = False
+    """Django's admin is installed too, and imports the `admin` module of each app."""
+    rule: ClassVar[Literal["django-app"]] = "django-app"
+
+
+@dataclass(frozen=True, slots=True)
+class ModuleText:
+    """A string that may name a module, and may go on inside it (`pkg.mod:attr`, `pkg.mod.Class`)."""
+
+    text: str
+    is_listed: bool = False
+    """It is an item of a settings list, whose items are modules."""
+    rule: Literal["string", "config-file"] = "string"
+
+
+Guess = Pattern | PackageWalk | LazyNames | EntryPointGroup | DjangoApp | ModuleText
+"""Forms that mean what is there and fits."""
+
+Form = Statement | Attributes | LazyStub | Guess
+"""What a source has in place of a plain `import`, or that itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Import:
+    """One request to import, as the file writes it."""
+
+    line: int
+    form: Form
+    guard: Guard = PLAIN
+
+    @property
+    def rule(self) -> Rule:
+        """By which the form reaches modules."""
+        return self.form.rule
+
+    @property
+    def name(self) -> str:
+        """What the form names; `.` for a lazy table, which is about its own package."""
+        return _form_row(self.form)[0]
+
+
+class Exports(NamedTuple):
+    """What a module names in `__all__`."""
+
+    names: tuple[str, ...] = ()
+    modules: tuple[str, ...] = ()
+    """Modules whose `__all__` is part of it."""
+    is_computed: bool = False
+    """It may have other names."""
+
+
+_NO_EXPORTS = Exports()
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +209,7 @@ class Facts:
 
     sha256: str
     imports: tuple[Import, ...] = ()
-    exports: tuple[str, ...] = ()
-    """The literal names in `__all__`; `=pkg.mod` for that of another module; `*` where it is computed."""
+    exports: Exports = _NO_EXPORTS
     unknown: tuple[Unknown, ...] = ()
     path_edits: tuple[int, ...] = ()
     """Lines that change `sys.path`."""
@@ -107,14 +226,35 @@ class Facts:
 
 def in_order(imports: Iterable[Import]) -> tuple[Import, ...]:
     """Return imports by line, each once."""
-    return tuple(sorted(set(imports), key=_import_order))
+    return tuple(sorted(set(imports), key=_row))
 
 
-def _import_order(each: Import) -> tuple[int, str, tuple[str, ...], str, bool, str]:
-    return (each.line, each.name, each.names, each.rule, each.optional, each.deferred)
+def _row(each: Import) -> tuple[int, str, str, tuple[str, ...] | bool, tuple[Any, ...]]:
+    """Return line, text and rule of an import, what is special to its form, and its guard if it has one."""
+    guard = _GUARD_ROW(each.guard)
+    return (each.line, *_form_row(each.form), guard if any(guard) else ())
 
 
-_IMPORT_ROW = attrgetter(*(each.name for each in fields(Import)))
+def _form_row(form: Form) -> tuple[str, str, tuple[str, ...] | bool]:
+    name: str
+    detail: tuple[str, ...] | bool
+    match form:
+        case Statement(name, names) | Attributes(name, names):
+            detail = names
+        case Pattern(name, flag) | PackageWalk(name, flag) | DjangoApp(name, flag) | ModuleText(name, flag):
+            detail = flag
+        case EntryPointGroup(name):
+            detail = ()
+        case LazyNames(names):
+            name, detail = ".", names
+        case LazyStub():
+            name, detail = ".", ()
+        case other:
+            assert_never(other)
+    return name, form.rule, detail
+
+
+_GUARD_ROW = attrgetter(*(each.name for each in fields(Guard)))
 _UNKNOWN_ROW = attrgetter(*(each.name for each in fields(Unknown)))
 
 
@@ -122,7 +262,7 @@ def to_json(facts: Facts) -> list[Any]:
     """Return nested lists and strings that `from_json` turns back into the same facts."""
     return [
         facts.sha256,
-        list(map(_IMPORT_ROW, facts.imports)),
+        list(map(_row, facts.imports)),
         facts.exports,
         list(map(_UNKNOWN_ROW, facts.unknown)),
         facts.path_edits,
@@ -144,7 +284,7 @@ def from_json(value: list[Any]) -> Facts:
     return Facts(
         sha256,
         tuple(_import(*each) for each in imports),
-        tuple(exports),
+        Exports(tuple(exports[0]), tuple(exports[1]), exports[2]),
         tuple(Unknown(*each) for each in unknown),
         tuple(path_edits),
         tuple(Remark(*each) for each in remarks),
@@ -155,14 +295,31 @@ def from_json(value: list[Any]) -> Facts:
     )
 
 
-def _import(  # noqa: PLR0913, PLR0917 - the fields of one stored row
-    name: str,
-    line: int,
-    names: list[str],
-    rule: Rule,
-    optional: bool,
-    instead_of: list[str],
-    only: Mode,
-    deferred: Deferred,
-) -> Import:
-    return Import(name, line, tuple(names), rule, optional, tuple(instead_of), only, deferred)
+def _import(line: int, text: str, rule: Rule, detail: Any, guard: list[Any]) -> Import:
+    return Import(line, _form(text, rule, detail), _guard(*guard) if guard else PLAIN)
+
+
+def _guard(optional: bool, instead_of: list[str], only: Mode, deferred: Deferred) -> Guard:
+    return Guard(optional, tuple(instead_of), only, deferred)
+
+
+def _form(text: str, rule: Rule, detail: Any) -> Form:
+    match rule:
+        case "import" | "import-module" | "resource":
+            return Statement(text, tuple(detail), rule)
+        case "attribute":
+            return Attributes(text, tuple(detail))
+        case "string" | "config-file":
+            return ModuleText(text, detail, rule)
+        case "prefix" | "comment":
+            return Pattern(text, detail, rule)
+        case "walk":
+            return PackageWalk(text, detail)
+        case "lazy-table":
+            return LazyNames(tuple(detail)) if detail else LazyStub()
+        case "entry-point":
+            return EntryPointGroup(text)
+        case "django-app":
+            return DjangoApp(text, detail)
+        case _:
+            raise ValueError(rule)

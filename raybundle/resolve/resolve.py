@@ -58,7 +58,7 @@ from raybundle.resolve.walk.look_ahead import scan_ahead
 from raybundle.resolve.walk.rewiring import Rewired, Rewiring
 from raybundle.resolve.walk.settled import unsettled
 from raybundle.resolve.walk.warnings import of_hidden_in_project, of_shadowed_library, refused_in, shadowed_in
-from raybundle.resolve.walk.widen import Widening
+from raybundle.resolve.walk.widen import Guesser
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -311,7 +311,7 @@ def _closure(work: _Work, names: list[str], plain: Iterable[Candidate], shown: U
     start = replace(start, unsure=frozenset(name for name in names if work.finder.is_added(name)))
     sources = _sources(work)
     try:
-        scan_ahead(start, work.finder, work.scanner, sources.widening, work.settings.rules_off)
+        scan_ahead(start, work.finder, work.scanner, sources.guesser, work.settings.rules_off)
         return follow(start, work.finder, sources, work.settings.rules_off)
     finally:
         work.scanner.save()
@@ -377,7 +377,5 @@ def _sources(work: _Work) -> Sources:
         return (file for file in files if is_config(os.path.basename(file)))
 
     made = work.made
-    widening = Widening(finder, mentions_of(scanner, made), work.entry_points.values)
-    return Sources(
-        facts_of(scanner, made), scanner.config, configs_beside, widening, quotes_of(scanner, made)
-    )
+    guesser = Guesser(finder, mentions_of(scanner, made), work.entry_points.values)
+    return Sources(facts_of(scanner, made), scanner.config, configs_beside, guesser, quotes_of(scanner, made))

@@ -34,6 +34,11 @@ class FirstParty:
     shadowed: tuple[str, ...] = ()
     """Files that would be the same module if this one were not first."""
 
+    @property
+    def is_source(self) -> bool:
+        """Whether `file` is Python's source."""
+        return not self.is_extension and not self.file.endswith(".pyc")
+
 
 @dataclass(frozen=True, slots=True)
 class Namespace:

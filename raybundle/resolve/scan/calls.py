@@ -7,15 +7,23 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from raybundle.resolve.evaluate.name_values import ANY, ONE_LEVEL, Names, Text
-from raybundle.resolve.facts import Import, Unknown
+from raybundle.resolve.evaluate.name_values import ANY, Names, Text
+from raybundle.resolve.facts import (
+    EntryPointGroup,
+    Guard,
+    Import,
+    ModuleText,
+    PackageWalk,
+    Pattern,
+    Statement,
+    Unknown,
+)
 from raybundle.resolve.scan.guards import in_branch
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from raybundle.model import Rule
-    from raybundle.resolve.scan.guards import Guard
+    from raybundle.resolve.facts import Form
 
 _IMPORTERS = frozenset(
     [
@@ -47,7 +55,8 @@ _READS = frozenset({"open", "read", "read_text", "read_bytes", "compile"})
 _LOOKS = "importlib.util.find_spec"
 """Imports the parents of what it looks for, and may find nothing."""
 
-_WALKS = {"pkgutil.iter_modules": (), "pkgutil.walk_packages": ("deep",)}
+_WALKS = {"pkgutil.iter_modules": False, "pkgutil.walk_packages": True}
+"""Whether a walk descends into subpackages."""
 _ENTRY_POINTS = (
     "importlib.metadata.entry_points",
     "importlib_metadata.entry_points",
@@ -143,7 +152,7 @@ class DynamicImports:
             elif _LOOKS in names:
                 self._look(call)
             elif walks:
-                self._walk(call, _WALKS[min(walks)])
+                self._walk(call, deep=_WALKS[min(walks)])
             elif names.intersection(_ENTRY_POINTS) or _is_plugin_manager(call):
                 self._entry_points(call)
             elif any(name.startswith(_RESOURCES) for name in names):
@@ -192,10 +201,7 @@ class DynamicImports:
         for text in texts:
             for name in [ANY] if level is None else self._absolute(text, call):
                 if _is_known(name):
-                    rule: Rule = "prefix" if ANY in name else "import-module"
-                    is_prefix = rule == "prefix"
-                    members = self._parts(call, argument) if is_prefix else self._members(call)
-                    self.found.append(_guarded("." * (level or 0) + name, call, members, rule, under))
+                    self._add(call, self._form("." * (level or 0) + name, call, argument), under)
                 elif not self._settled(argument):
                     self.unknown.append(Unknown(call.lineno, ast.unparse(call), name))
 
@@ -205,13 +211,12 @@ class DynamicImports:
             case [ast.Constant(value=str(text)), *_] if "import" in text:
                 for node in _statements(text):
                     if isinstance(node, ast.Import):
-                        self.found += [
-                            _guarded(each.name, call, (), "import-module", guard) for each in node.names
-                        ]
+                        for each in node.names:
+                            self._add(call, Statement(each.name, rule="import-module"), guard)
                     elif isinstance(node, ast.ImportFrom) and node.module:
                         names = tuple(each.name for each in node.names)
                         module = "." * node.level + node.module
-                        self.found.append(_guarded(module, call, names, "import-module", guard))
+                        self._add(call, Statement(module, names, "import-module"), guard)
             case [code, *_] if any(
                 isinstance(each, ast.Call) and _last_name(each) in _READS for each in ast.walk(code)
             ):
@@ -224,7 +229,7 @@ class DynamicImports:
         for text in self.names.texts(_argument(call, 0, "name")):
             for name in self._absolute(text, call):
                 if _is_known(name) and ANY not in name:
-                    self.found.append(Import(name, call.lineno, (), "string"))
+                    self.found.append(Import(call.lineno, ModuleText(name)))
 
     def _absolute(self, text: Text, call: ast.Call) -> Iterator[str]:
         """Yield the name that `text` means; one relative to the file's own package keeps its dots."""
@@ -240,18 +245,26 @@ class DynamicImports:
                 else:
                     yield _join(package.value, text.value) if package.whole and not package.own else ANY
 
-    def _parts(self, call: ast.Call, argument: ast.expr | None) -> tuple[str, ...]:
-        """Return how deep an unknown part reaches: the attribute of `__getattr__` has no dot (PEP 562)."""
+    def _form(self, name: str, call: ast.Call, argument: ast.expr | None) -> Form:
+        if ANY in name:
+            return Pattern(name, self._is_one_level(call, argument))
+        return Statement(name, self._members(call), "import-module")
+
+    def _add(self, call: ast.Call, form: Form, guard: Guard) -> None:
+        self.found.append(Import(call.lineno, form, Guard(guard.optional, deferred=guard.deferred)))
+
+    def _is_one_level(self, call: ast.Call, argument: ast.expr | None) -> bool:
+        """Claims that the unknown part has no dot: it is the attribute of `__getattr__` (PEP 562)."""
         for each in self.names.tree.body:
             match each:
                 case ast.FunctionDef(name="__getattr__", args=ast.arguments(args=[ast.arg(arg=attribute)])):
                     inside = each.lineno <= call.lineno <= (each.end_lineno or each.lineno)
                     names = ast.walk(argument) if inside and argument else ()
                     if any(isinstance(node, ast.Name) and node.id == attribute for node in names):
-                        return (ONE_LEVEL,)
+                        return True
                 case _:
                     continue
-        return ()
+        return False
 
     def _members(self, call: ast.Call) -> tuple[str, ...]:
         """`fromlist` of `__import__`; `runpy` runs the main module of a package."""
@@ -276,12 +289,12 @@ class DynamicImports:
             value = value.value
         return isinstance(value, ast.Call) and bool(self.calls.qualified(value.func) & _WALKS.keys())
 
-    def _walk(self, call: ast.Call, depth: tuple[str, ...]) -> None:
+    def _walk(self, call: ast.Call, *, deep: bool) -> None:
         walked = set(self._walked(_argument(call, 0, "path"), 0))
         if not walked:
             self.unknown.append(Unknown(call.lineno, ast.unparse(call), ANY))
         for name in sorted(walked):
-            self.found.append(Import(name, call.lineno, depth, "walk"))
+            self.found.append(Import(call.lineno, PackageWalk(name, deep)))
 
     def _walked(self, node: ast.expr | None, depth: int) -> Iterator[str]:
         """Yield the packages whose `__path__` or directory `node` has; `.` for that of the file itself."""
@@ -314,20 +327,16 @@ class DynamicImports:
     def _entry_points(self, call: ast.Call) -> None:
         groups = self.names.texts(_argument(call, 0, "group")) if call.args or call.keywords else (Text(ANY),)
         for group in groups:
-            self.found.append(Import(group.value, call.lineno, (), "entry-point"))
+            self.found.append(Import(call.lineno, EntryPointGroup(group.value)))
 
     def _resource(self, call: ast.Call, guard: Guard) -> None:
         keywords = ("package", "anchor", "package_name")
         given = next(filter(None, (_argument(call, 0, each) for each in keywords)), None)
         for text in self.names.texts(given):
             if text.own and not text.value:
-                self.found.append(_guarded(".", call, (), "resource", guard))
+                self._add(call, Statement(".", rule="resource"), guard)
             elif text.whole and text.value.replace(".", "").isidentifier():
-                self.found.append(_guarded(text.value, call, (), "resource", guard))
-
-
-def _guarded(name: str, call: ast.Call, names: tuple[str, ...], rule: Rule, guard: Guard) -> Import:
-    return Import(name, call.lineno, names, rule, optional=guard.optional, deferred=guard.deferred)
+                self._add(call, Statement(text.value, rule="resource"), guard)
 
 
 def may_be_passed_on(source: bytes, calls: Calls) -> bool:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from raybundle.model import WIDENING
-from raybundle.resolve.facts import Import, Remark, in_order
+from raybundle.resolve.facts import Import, Pattern, Remark, in_order
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -136,7 +136,7 @@ def _read(comments: Comments, found: re.Match[str], line: int) -> bool:
     if found["word"] == "ignore" and found["names"] is None:
         return True
     if found["word"] == "include" and all(_NAME.fullmatch(name) for name in names):
-        comments.included += [Import(name, line, (), "comment") for name in names]
+        comments.included += [Import(line, Pattern(name, rule="comment")) for name in names]
     else:
         comments.remarks.append(Remark(line, "comment", found[0].strip()))
     return False

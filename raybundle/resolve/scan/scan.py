@@ -12,13 +12,11 @@ from raybundle.resolve.evaluate.constants import with_constants
 from raybundle.resolve.evaluate.loading import rewiring_lines
 from raybundle.resolve.evaluate.name_values import Names
 from raybundle.resolve.evaluate.named_paths import named_paths
-from raybundle.resolve.facts import Facts, Import, in_order
+from raybundle.resolve.facts import PLAIN, Attributes, Facts, Import, ModuleText, Statement, in_order
 from raybundle.resolve.scan.calls import Calls, DynamicImports, may_be_passed_on
 from raybundle.resolve.scan.comments import with_comments
 from raybundle.resolve.scan.exports import exported, path_edits
 from raybundle.resolve.scan.guards import (
-    PLAIN,
-    Guard,
     branches_of,
     catches,
     gives_up,
@@ -35,7 +33,7 @@ from raybundle.resolve.scan.tables import lazy_tables, may_be_lazy, server_lines
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
 
-    from raybundle.resolve.facts import Unknown
+    from raybundle.resolve.facts import Guard, Unknown
     from raybundle.resolve.interpreter.markers import Environment
 
 _CHAIN_LIMIT = 6
@@ -95,11 +93,12 @@ def scan(source: bytes, file: str, environment: Environment) -> Facts:
         tables += lazy_tables(tree, is_package=is_package)
     imports = [*walk.imports, *walk.submodules(), *dynamic.found, *tables]
     servers = server_lines(tree) if walk.strings else set()
-    imports += walk.named_in_strings({(each.line, each.name) for each in (*dynamic.found, *tables)}, servers)
+    known = {(each.line, each.name) for each in (*dynamic.found, *tables)}
+    imports += walk.named_in_strings(known, servers)
     found = Facts(
         sha256=hashlib.sha256(source).hexdigest(),
         imports=in_order(imports),
-        exports=tuple(sorted(exported(walk.exports, walk.calls))),
+        exports=exported(walk.exports, walk.calls),
         unknown=tuple(sorted(set(dynamic.unknown), key=_unknown_order)),
         path_edits=tuple(sorted(path_edits(source, walk.path_targets, dynamic))),
         remarks=(remarks := (*runtime_envs(source, tree), *own_clusters(source, tree))),
@@ -114,7 +113,7 @@ def scan(source: bytes, file: str, environment: Environment) -> Facts:
 def scan_config(source: bytes) -> Facts:
     """Return the dotted names in a configuration file; one that is too large is data and names nothing."""
     found = dotted_names(source) if len(source) <= CONFIG_LIMIT else []
-    imports = in_order(Import(name, line, (), "config-file") for line, name in found)
+    imports = in_order(Import(line, ModuleText(name, rule="config-file")) for line, name in found)
     return Facts(hashlib.sha256(source).hexdigest(), imports)
 
 
@@ -169,18 +168,18 @@ class _Walk:
         """Strings that may name modules, but those `known` by a call or a table and the lines `left` out."""
         for line, name in self.strings:
             if (line, name) not in known and line not in left:
-                yield Import(name, line, (), "string")
+                yield Import(line, ModuleText(name))
 
     def submodules(self) -> Iterable[Import]:
         """Attribute chains on imported names: `import a` and `a.b.f()` reach `a.b`."""
         for (name, attributes), line in self.chains.items():
             for target in self.calls.bindings.get(name, ()):
-                yield Import(target, line, attributes[:_CHAIN_LIMIT], "attribute")
+                yield Import(line, Attributes(target, attributes[:_CHAIN_LIMIT]))
 
     def visit_import(self, node: ast.Import, guard: Guard) -> bool:
         for alias in node.names:
             self.calls.bind(alias.asname or alias.name.partition(".")[0], _bound(alias))
-            self._request(alias.name, node.lineno, (), guard)
+            self.imports.append(Import(node.lineno, Statement(alias.name), guard))
         return False
 
     def visit_import_from(self, node: ast.ImportFrom, guard: Guard) -> bool:
@@ -188,13 +187,9 @@ class _Walk:
             name = "." * node.level + (node.module or "")
             for alias in node.names:
                 self.calls.bind(alias.asname or alias.name, _member(name, alias.name))
-            self._request(name, node.lineno, tuple(alias.name for alias in node.names), guard)
+            members = tuple(alias.name for alias in node.names)
+            self.imports.append(Import(node.lineno, Statement(name, members), guard))
         return False
-
-    def _request(self, name: str, line: int, names: tuple[str, ...], guard: Guard) -> None:
-        self.imports.append(
-            Import(name, line, names, "import", guard.optional, guard.instead_of, guard.only, guard.deferred)
-        )
 
     def _later(self, nodes: Iterable[ast.AST], guard: Guard) -> None:
         self.guarded.setdefault(guard, []).extend(nodes)

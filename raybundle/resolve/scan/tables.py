@@ -6,7 +6,7 @@ import ast
 import re
 from typing import TYPE_CHECKING
 
-from raybundle.resolve.facts import Import
+from raybundle.resolve.facts import DjangoApp, Import, LazyNames, LazyStub, ModuleText
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -22,9 +22,6 @@ _ATTACHES = frozenset({"attach", "attach_stub", "_LazyModule", "LazyModule", "la
 
 SERVERS = frozenset({"WSGI_APPLICATION", "ASGI_APPLICATION"})
 """Django's settings that name what a web server loads, and no job."""
-
-STUB = "*.pyi"
-"""Stands for the names that the type stub beside a package imports (lazy_loader's `attach_stub`)."""
 
 
 def settings_lists(tree: ast.Module) -> Iterator[Import]:
@@ -55,10 +52,9 @@ def _items(setting: str, value: ast.expr) -> Iterator[Import]:
     found = {text: line for text, line in _texts(value) if _is_name(text)}
     for text, line in found.items():
         if setting == DJANGO_APPS:
-            admin = ("admin",) if DJANGO_ADMIN in found else ()
-            yield Import(text, line, admin, "django-app")
+            yield Import(line, DjangoApp(text, DJANGO_ADMIN in found))
         else:
-            yield Import(text, line, ("setting",), "string")
+            yield Import(line, ModuleText(text, is_listed=True))
 
 
 def may_be_lazy(source: bytes) -> bool:
@@ -71,7 +67,7 @@ def lazy_tables(tree: ast.Module, *, is_package: bool) -> Iterator[Import]:
     attaching = [each for each in _calls_at_top(tree) if _last_name(each.func) in _ATTACHES]
     for call in attaching:
         if _last_name(call.func) == "attach_stub":
-            yield Import(".", call.lineno, (STUB,), "lazy-table")
+            yield Import(call.lineno, LazyStub())
     getters = [each for each in tree.body if isinstance(each, ast.FunctionDef) and each.name == "__getattr__"]
     if not attaching and not (getters and is_package):
         return
@@ -83,7 +79,7 @@ def lazy_tables(tree: ast.Module, *, is_package: bool) -> Iterator[Import]:
                 if _is_name(name):
                     by_line.setdefault(line, set()).add(name)
     for line, names in sorted(by_line.items()):
-        yield Import(".", line, tuple(sorted(names)), "lazy-table")
+        yield Import(line, LazyNames(tuple(sorted(names))))
 
 
 def _calls_at_top(tree: ast.Module) -> Iterator[ast.Call]:

@@ -5,19 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from raybundle.dotted import absolute
 from raybundle.errors import BundleError
+from raybundle.resolve.facts import Facts
 from raybundle.resolve.find.finder import FirstParty
+from raybundle.resolve.walk.meaning import Imported, Meanings, Member, package_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from raybundle.resolve.facts import Facts, Import
     from raybundle.resolve.find.finder import Finder
     from raybundle.resolve.scan.scanner import Scanner
     from raybundle.resolve.scan.workers import Workers
     from raybundle.resolve.start import Start
-    from raybundle.resolve.walk.widen import Widening
+    from raybundle.resolve.walk.widen import Guesser
 
 ENOUGH = 12
 """Files that wait to be scanned from which on a second process pays: it is ready after some 0.1 s of CPU."""
@@ -27,14 +25,16 @@ MOST = 7
 
 
 def scan_ahead(
-    start: Start, finder: Finder, scanner: Scanner, widening: Widening, rules_off: frozenset[str]
+    start: Start, finder: Finder, scanner: Scanner, guesser: Guesser, rules_off: frozenset[str]
 ) -> None:
     """Give `scanner` the facts of about all files that `start` reaches.
 
     About: the walk alone decides what is reached. A file too many costs its scan; one too few is scanned
     by the walk. Faults are left to the walk as well.
     """
-    ahead = _Ahead(finder, scanner, widening, rules_off)
+    facts: dict[str, Facts] = {}
+    meanings = Meanings(finder, guesser, lambda file: facts.get(file) or Facts(""), rules_off)
+    ahead = _Ahead(scanner, meanings, facts)
     ahead.meet(start.name, start.found)
     for name in (start.name.rpartition(".")[0], *(name for name, _ in start.implied)):
         ahead.look_up(name)
@@ -46,12 +46,12 @@ def scan_ahead(
 
 @dataclass(slots=True)
 class _Ahead:
-    finder: Finder
     scanner: Scanner
-    widening: Widening
-    rules_off: frozenset[str]
-    names: dict[str, tuple[str, bool]] = field(default_factory=dict)
-    """By file: the module's name, and whether it is a package."""
+    meanings: Meanings
+    facts: dict[str, Facts]
+    """Those that are known by now, by file."""
+    modules: dict[str, tuple[str, FirstParty]] = field(default_factory=dict)
+    """Name and place of the module, by file."""
     met: list[str] = field(default_factory=list)
     """Files that nobody has looked at."""
     unknown: list[str] = field(default_factory=list)
@@ -74,15 +74,15 @@ class _Ahead:
             self.workers.stop()
 
     def meet(self, name: str, found: FirstParty) -> None:
-        if found.file not in self.names and not found.is_extension and not found.file.endswith(".pyc"):
-            self.names[found.file] = (name, found.is_package)
+        if found.file not in self.modules and found.is_source:
+            self.modules[found.file] = (name, found)
             self.met.append(found.file)
 
     def look_up(self, name: str) -> None:
         """Meet `name` and the packages that it lies in."""
         while name and name not in self.looked_up:
             self.looked_up.add(name)
-            found = self.finder.find(name)
+            found = self.meanings.finder.find(name)
             if isinstance(found, FirstParty):
                 self.meet(name, found)
             name = name.rpartition(".")[0]
@@ -121,27 +121,12 @@ class _Ahead:
                 self._expand(row[0], self.scanner.accept(*row))
 
     def _expand(self, file: str, facts: Facts) -> None:
-        name, is_package = self.names[file]
-        package = name if is_package else name.rpartition(".")[0]
+        self.facts[file] = facts
+        name, found = self.modules[file]
         for each in facts.imports:
-            if each.rule not in self.rules_off:
-                try:
-                    for wanted in self._wanted(each, package):
-                        self.look_up(wanted)
-                except BundleError:
-                    continue  # as above
-
-    def _wanted(self, each: Import, package: str) -> Iterator[str]:
-        base = absolute(each.name, package)
-        if base is None:
-            return
-        if each.rule not in {"import", "import-module", "attribute", "resource"}:
-            yield from self.widening.names(each, base)
-            return
-        yield base
-        for member in each.names:
-            if each.rule == "attribute":
-                base = f"{base}.{member}"
-                yield base
-            else:
-                yield f"{base}.{member}"
+            try:
+                for meaning in self.meanings.of(each, package_of(name, found), file):
+                    if isinstance(meaning, (Imported, Member)):
+                        self.look_up(meaning.name)
+            except BundleError:  # noqa: PERF203 - each stands for itself; the walk will say so
+                continue

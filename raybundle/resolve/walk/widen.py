@@ -10,13 +10,22 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from raybundle.resolve.evaluate.name_values import ANY, ONE_LEVEL
+from raybundle.exhaustive import assert_never
+from raybundle.resolve.evaluate.name_values import ANY
+from raybundle.resolve.facts import (
+    DjangoApp,
+    EntryPointGroup,
+    LazyNames,
+    ModuleText,
+    PackageWalk,
+    Pattern,
+)
 from raybundle.resolve.find.finder import FirstParty, Namespace, ThirdParty
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from raybundle.resolve.facts import Import
+    from raybundle.resolve.facts import Guess
     from raybundle.resolve.find.finder import Finder
 
 _FILE_SUFFIXES = frozenset(
@@ -38,7 +47,7 @@ _DEEPEST = 12
 
 
 @dataclass(frozen=True, slots=True)
-class Widening:
+class Guesser:
     """Answers on one path; takes nothing that is not there."""
 
     finder: Finder
@@ -47,22 +56,24 @@ class Widening:
     entry_points: Callable[[str], Iterable[str]]
     """The values (`pkg.mod:attr`) of a group, or of all groups for `*`."""
 
-    def names(self, each: Import, base: str) -> Iterator[str]:
-        """Yield the modules that `each` may import; `base` is its name, made absolute."""
-        match each.rule:
-            case "prefix" | "comment":
-                yield from self._matching(base, deep=ONE_LEVEL not in each.names)
-            case "walk":
-                yield from self._walked(base, deep="deep" in each.names)
-            case "lazy-table":
-                yield from self._members(base, each.names)
-            case "entry-point":
+    def guess(self, form: Guess, base: str) -> Iterator[str]:
+        """Yield the modules that `form` may import; `base` is its name, made absolute."""
+        match form:
+            case Pattern(one_level=one_level):
+                yield from self._matching(base, deep=not one_level)
+            case PackageWalk(deep=deep):
+                yield from self._walked(base, deep=deep)
+            case LazyNames(names=names):
+                yield from self._members(base, names)
+            case EntryPointGroup():
                 for value in self.entry_points(base):
                     yield from self._named(value, listed=True)
-            case "django-app":
-                yield from self._app(base, each.names)
-            case _:
-                yield from self._named(base, listed=each.names == ("setting",))
+            case DjangoApp(has_admin=has_admin):
+                yield from self._app(base, ("admin",) if has_admin else ())
+            case ModuleText(is_listed=is_listed):
+                yield from self._named(base, listed=is_listed)
+            case other:
+                assert_never(other)
 
     def _matching(self, pattern: str, *, deep: bool) -> Iterator[str]:
         start, unknown, _ = pattern.partition(ANY)
