@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import astuple, dataclass, fields
-from operator import attrgetter
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
-
-from raybundle.exhaustive import assert_never
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from raybundle.model import Deferred, Rule
+    from raybundle.model import Deferred
 
 FACTS_FORMAT = 11
 """Raised whenever the scanner learns something, so that facts of an older one are not believed."""
@@ -73,7 +70,7 @@ class Pattern:
 class PackageWalk:
     """A walk over the modules of a package (`pkgutil`)."""
 
-    package: str
+    name: str
     deep: bool = False
     """It descends into subpackages."""
     rule: ClassVar[Literal["walk"]] = "walk"
@@ -84,6 +81,7 @@ class LazyNames:
     """Names that a package may make of its submodules when they are asked for."""
 
     names: tuple[str, ...]
+    name: ClassVar = "."
     rule: ClassVar[Literal["lazy-table"]] = "lazy-table"
 
 
@@ -91,6 +89,7 @@ class LazyNames:
 class LazyStub:
     """The imports of the type stub beside a package (lazy_loader's `attach_stub`)."""
 
+    name: ClassVar = "."
     rule: ClassVar[Literal["lazy-table"]] = "lazy-table"
 
 
@@ -116,7 +115,7 @@ class DjangoApp:
 class ModuleText:
     """A string that may name a module, and may go on inside it (`pkg.mod:attr`, `pkg.mod.Class`)."""
 
-    text: str
+    name: str
     is_listed: bool = False
     """It is an item of a settings list, whose items are modules."""
     rule: Literal["string", "config-file"] = "string"
@@ -136,16 +135,6 @@ class Import:
     line: int
     form: Form
     guard: Guard = PLAIN
-
-    @property
-    def rule(self) -> Rule:
-        """By which the form reaches modules."""
-        return self.form.rule
-
-    @property
-    def name(self) -> str:
-        """What the form names; `.` for a lazy table, which is about its own package."""
-        return _form_row(self.form)[0]
 
 
 class Exports(NamedTuple):
@@ -229,33 +218,22 @@ def in_order(imports: Iterable[Import]) -> tuple[Import, ...]:
     return tuple(sorted(set(imports), key=_row))
 
 
-def _row(each: Import) -> tuple[int, str, str, tuple[str, ...] | bool, tuple[Any, ...]]:
-    """Return line, text and rule of an import, what is special to its form, and its guard if it has one."""
-    guard = _GUARD_ROW(each.guard)
-    return (each.line, *_form_row(each.form), guard if any(guard) else ())
+_FORMS = (
+    *(Statement, Attributes, Pattern, PackageWalk, LazyNames, LazyStub, EntryPointGroup, DjangoApp),
+    *(ModuleText,),
+)
+"""A stored row has the position of its form in this."""
+_POSITIONS = {form: position for position, form in enumerate(_FORMS)}
+_FIELDS = {kind: tuple(each.name for each in fields(kind)) for kind in (*_FORMS, Guard, Unknown)}
 
 
-def _form_row(form: Form) -> tuple[str, str, tuple[str, ...] | bool]:
-    name: str
-    detail: tuple[str, ...] | bool
-    match form:
-        case Statement(name, names) | Attributes(name, names):
-            detail = names
-        case Pattern(name, flag) | PackageWalk(name, flag) | DjangoApp(name, flag) | ModuleText(name, flag):
-            detail = flag
-        case EntryPointGroup(name):
-            detail = ()
-        case LazyNames(names):
-            name, detail = ".", names
-        case LazyStub():
-            name, detail = ".", ()
-        case other:
-            assert_never(other)
-    return name, form.rule, detail
+def _values(each: Form | Guard | Unknown) -> tuple[Any, ...]:
+    return tuple(getattr(each, name) for name in _FIELDS[type(each)])
 
 
-_GUARD_ROW = attrgetter(*(each.name for each in fields(Guard)))
-_UNKNOWN_ROW = attrgetter(*(each.name for each in fields(Unknown)))
+def _row(each: Import) -> tuple[Any, ...]:
+    guard = _values(each.guard)
+    return (each.line, _POSITIONS[type(each.form)], _values(each.form), guard if any(guard) else ())
 
 
 def to_json(facts: Facts) -> list[Any]:
@@ -264,7 +242,7 @@ def to_json(facts: Facts) -> list[Any]:
         facts.sha256,
         list(map(_row, facts.imports)),
         facts.exports,
-        list(map(_UNKNOWN_ROW, facts.unknown)),
+        list(map(_values, facts.unknown)),
         facts.path_edits,
         [astuple(each) for each in facts.remarks],
         facts.configs,
@@ -284,7 +262,7 @@ def from_json(value: list[Any]) -> Facts:
     return Facts(
         sha256,
         tuple(_import(*each) for each in imports),
-        Exports(tuple(exports[0]), tuple(exports[1]), exports[2]),
+        Exports(*_frozen(exports)),
         tuple(Unknown(*each) for each in unknown),
         tuple(path_edits),
         tuple(Remark(*each) for each in remarks),
@@ -295,31 +273,9 @@ def from_json(value: list[Any]) -> Facts:
     )
 
 
-def _import(line: int, text: str, rule: Rule, detail: Any, guard: list[Any]) -> Import:
-    return Import(line, _form(text, rule, detail), _guard(*guard) if guard else PLAIN)
+def _import(line: int, position: int, form: list[Any], guard: list[Any]) -> Import:
+    return Import(line, _FORMS[position](*_frozen(form)), Guard(*_frozen(guard)) if guard else PLAIN)
 
 
-def _guard(optional: bool, instead_of: list[str], only: Mode, deferred: Deferred) -> Guard:
-    return Guard(optional, tuple(instead_of), only, deferred)
-
-
-def _form(text: str, rule: Rule, detail: Any) -> Form:
-    match rule:
-        case "import" | "import-module" | "resource":
-            return Statement(text, tuple(detail), rule)
-        case "attribute":
-            return Attributes(text, tuple(detail))
-        case "string" | "config-file":
-            return ModuleText(text, detail, rule)
-        case "prefix" | "comment":
-            return Pattern(text, detail, rule)
-        case "walk":
-            return PackageWalk(text, detail)
-        case "lazy-table":
-            return LazyNames(tuple(detail)) if detail else LazyStub()
-        case "entry-point":
-            return EntryPointGroup(text)
-        case "django-app":
-            return DjangoApp(text, detail)
-        case _:
-            raise ValueError(rule)
+def _frozen(values: list[Any]) -> list[Any]:
+    return [tuple(each) if type(each) is list else each for each in values]

@@ -29,11 +29,11 @@ LINUX = Environment((3, 11, 7), "linux", "x86_64", "cpython")
 
 def imports_of(source: str, *, file: str = "job.py", attributes: bool = False) -> list[Import]:
     facts = scan(source.encode(), file, LINUX)
-    return [each for each in facts.imports if attributes or each.rule != "attribute"]
+    return [each for each in facts.imports if attributes or each.form.rule != "attribute"]
 
 
 def names_of(source: str, *, file: str = "job.py") -> list[str]:
-    return [each.name for each in imports_of(source, file=file)]
+    return [each.form.name for each in imports_of(source, file=file)]
 
 
 def test_an_import_is_found_at_any_depth_with_its_line() -> None:
@@ -117,7 +117,7 @@ def test_a_branch_that_the_target_never_takes_is_left_out(test: str) -> None:
 def test_a_dynamic_import_in_a_branch_that_the_target_never_takes_is_left_out(source: str) -> None:
     facts = scan(f"import importlib, sys\n{source}\n".encode(), "job.py", LINUX)
 
-    assert ({each.name for each in facts.imports}, facts.unknown) == ({"importlib", "sys"}, ())
+    assert ({each.form.name for each in facts.imports}, facts.unknown) == ({"importlib", "sys"}, ())
 
 
 def test_a_branch_that_cannot_be_decided_is_taken_on_both_sides() -> None:
@@ -180,8 +180,8 @@ def test_a_literal_prefix_is_found(argument: str, prefix: str) -> None:
 def test_a_choice_among_literals_takes_just_those(source: str) -> None:
     found = imports_of(f"from importlib import import_module\n{source}")
 
-    assert {each.name for each in found if each.rule == "import-module"} == {"pkg.a", "pkg.b"}
-    assert "prefix" not in {each.rule for each in found}
+    assert {each.form.name for each in found if each.form.rule == "import-module"} == {"pkg.a", "pkg.b"}
+    assert "prefix" not in {each.form.rule for each in found}
 
 
 @pytest.mark.parametrize(
@@ -232,7 +232,7 @@ def test_a_name_that_comes_from_a_walk_is_settled_by_it() -> None:
     ],
 )
 def test_strings_that_may_name_modules_are_candidates(source: str, names: set[str]) -> None:
-    assert {each.name for each in imports_of(source) if each.rule == "string"} == names
+    assert {each.form.name for each in imports_of(source) if each.form.rule == "string"} == names
 
 
 def test_a_line_that_is_ignored_has_no_imports() -> None:
@@ -286,7 +286,7 @@ def test_attributes_of_an_imported_name_may_be_submodules() -> None:
 
 def test_a_chain_of_attributes_has_the_line_where_it_stands_first() -> None:
     source = "import a\nif a.x:\n  def f(b=a.y):\n    a.x(a.y)\na.x = a.y\n"
-    found = [each for each in imports_of(source, attributes=True) if each.rule == "attribute"]
+    found = [each for each in imports_of(source, attributes=True) if each.form.rule == "attribute"]
 
     assert found == [Import(2, Attributes("a", ("x",))), Import(3, Attributes("a", ("y",)))]
 
@@ -300,7 +300,7 @@ def test_a_chain_of_attributes_has_the_line_where_it_stands_first() -> None:
     ],
 )
 def test_a_candidate_stands_alone_in_plain_or_raw_quotes(source: str, names: set[str]) -> None:
-    assert {each.name for each in imports_of(source) if each.rule == "string"} == names
+    assert {each.form.name for each in imports_of(source) if each.form.rule == "string"} == names
 
 
 @pytest.mark.parametrize(
@@ -337,7 +337,7 @@ def test_a_change_of_the_path_is_noted(edit: str) -> None:
     ],
 )
 def test_the_encoding_that_a_source_declares_is_honoured(source: bytes) -> None:
-    assert [each.name for each in scan(source, "job.py", LINUX).imports] == ["a"]
+    assert [each.form.name for each in scan(source, "job.py", LINUX).imports] == ["a"]
 
 
 @pytest.mark.parametrize("source", [b"import a\ndef f(:\n", b"\xff = 1\n", b"import a\n\x00\n"])

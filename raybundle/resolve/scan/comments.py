@@ -56,12 +56,12 @@ class Comments:
 
         At an entry of a list of names, on a line of its own, the comment counts for that entry.
         """
-        guesses = {each.line for each in imports if each.rule in WIDENING}
+        guesses = {each.line for each in imports if each.form.rule in WIDENING}
         entries = {
             line for each in self.ignores for line in ({each.line} if each.line in guesses else each.lines)
         }
         for each in imports:
-            if each.line not in (entries if each.rule in WIDENING else self.ignored):
+            if each.line not in (entries if each.form.rule in WIDENING else self.ignored):
                 yield each
 
     def without_effect(self, lines: Collection[int]) -> Iterator[Remark]:

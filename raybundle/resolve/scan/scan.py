@@ -93,7 +93,7 @@ def scan(source: bytes, file: str, environment: Environment) -> Facts:
         tables += lazy_tables(tree, is_package=is_package)
     imports = [*walk.imports, *walk.submodules(), *dynamic.found, *tables]
     servers = server_lines(tree) if walk.strings else set()
-    known = {(each.line, each.name) for each in (*dynamic.found, *tables)}
+    known = {(each.line, each.form.name) for each in (*dynamic.found, *tables)}
     imports += walk.named_in_strings(known, servers)
     found = Facts(
         sha256=hashlib.sha256(source).hexdigest(),

@@ -240,7 +240,7 @@ class _Walk:
         package = package_of(name, found)
         for each in facts.imports:
             optional = self._is_optional(name, each.guard, package)
-            place = Place(name, found.file, each.line, each.rule, optional, each.guard.deferred)
+            place = Place(name, found.file, each.line, each.form.rule, optional, each.guard.deferred)
             self._take_all(place, self.meanings.of(each, package, found.file))
 
     def _take_all(self, place: Place, meanings: Iterable[Meaning]) -> None:

@@ -64,22 +64,23 @@ class Meanings:
 
     def of(self, each: Import, package: str | None, file: str) -> Iterator[Meaning]:
         """Yield what `each` means in `file`, whose relative imports start from `package`."""
-        if each.rule in self.rules_off:
+        form = each.form
+        if form.rule in self.rules_off:
             return
-        base = absolute(each.name, package)
-        match each.form:
-            case Statement() as form:
+        base = absolute(form.name, package)
+        match form:
+            case Statement():
                 yield from self._of_statement(form, base, package)
             case Attributes(chain=chain):
                 yield from self._of_attributes(base, chain)
             case _ if base is None:
-                yield Undecided(f"{each.rule} {each.name}")
+                yield Undecided(f"{form.rule} {form.name}")
             case LazyStub():
                 yield from self._of_stub(f"{file}i", package)
-            case guess:
-                if isinstance(guess, EntryPointGroup):
+            case _:
+                if isinstance(form, EntryPointGroup):
                     yield MetadataUse()
-                for name in self.guesser.guess(guess, base):
+                for name in self.guesser.guess(form, base):
                     yield Imported(name)
 
     def _of_statement(self, form: Statement, base: str | None, package: str | None) -> Iterator[Meaning]:
@@ -141,7 +142,7 @@ class Meanings:
         directory, _, name = stub.rpartition("/")
         if name in self.finder.directories.list(directory).files:
             for each in self.facts_of(stub).imports:
-                if each.rule == "import":
+                if each.form.rule == "import":
                     yield from self.of(each, package, stub)
 
 
