@@ -274,7 +274,8 @@ def from_json(value: list[Any]) -> Facts:
 
 
 def _import(line: int, position: int, form: list[Any], guard: list[Any]) -> Import:
-    return Import(line, _FORMS[position](*_frozen(form)), Guard(*_frozen(guard)) if guard else PLAIN)
+    fields = [tuple(each) if type(each) is list else each for each in form]
+    return Import(line, _FORMS[position](*fields), Guard(*_frozen(guard)) if guard else PLAIN)
 
 
 def _frozen(values: list[Any]) -> list[Any]:

@@ -70,7 +70,7 @@ class Meanings:
         base = absolute(form.name, package)
         match form:
             case Statement():
-                yield from self._of_statement(form, base, package)
+                yield from self._of_statement(form, base)
             case Attributes(chain=chain):
                 yield from self._of_attributes(base, chain)
             case _ if base is None:
@@ -83,10 +83,11 @@ class Meanings:
                 for name in self.guesser.guess(form, base):
                     yield Imported(name)
 
-    def _of_statement(self, form: Statement, base: str | None, package: str | None) -> Iterator[Meaning]:
+    def _of_statement(self, form: Statement, base: str | None) -> Iterator[Meaning]:
         if base is None:
-            if form.rule != "resource" or package is not None or form.name != ".":
-                yield Nowhere(form.name + (form.members[0] if form.name.endswith(".") else ""))
+            name = form.name + (form.members[0] if form.name.endswith(".") and form.members else "")
+            if name != ".":  # else a module outside of packages asks for its own
+                yield Nowhere(name)
             return
         if base.startswith(_METADATA) or (base == "importlib" and "metadata" in form.members):
             yield MetadataUse()
