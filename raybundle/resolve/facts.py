@@ -151,7 +151,7 @@ _NO_EXPORTS = Exports()
 
 
 @dataclass(frozen=True, slots=True)
-class Unknown:
+class UnknownImport:
     """An import whose name only the running program knows."""
 
     line: int
@@ -172,7 +172,7 @@ class Remark:
     """The field of a runtime_env, what `ray.init` is given, or the comment without effect."""
 
 
-Place = Literal["here", "start"]
+PathStart = Literal["here", "start"]
 """Where a relative path begins: beside the file that has it, or where the job starts."""
 
 
@@ -185,7 +185,7 @@ class Named:
     """A path that a source names."""
 
     line: int
-    place: Place
+    place: PathStart
     path: str
     """Relative, normalised, perhaps with `..` at its start; with `*` for what is not known."""
     wide: bool = False
@@ -199,7 +199,7 @@ class Facts:
     sha256: str
     imports: tuple[Import, ...] = ()
     exports: Exports = _NO_EXPORTS
-    unknown: tuple[Unknown, ...] = ()
+    unknown: tuple[UnknownImport, ...] = ()
     path_edits: tuple[int, ...] = ()
     """Lines that change `sys.path`."""
     remarks: tuple[Remark, ...] = ()
@@ -224,10 +224,10 @@ _FORMS = (
 )
 """A stored row has the position of its form in this."""
 _POSITIONS = {form: position for position, form in enumerate(_FORMS)}
-_FIELDS = {kind: tuple(each.name for each in fields(kind)) for kind in (*_FORMS, Guard, Unknown)}
+_FIELDS = {kind: tuple(each.name for each in fields(kind)) for kind in (*_FORMS, Guard, UnknownImport)}
 
 
-def _values(each: Form | Guard | Unknown) -> tuple[Any, ...]:
+def _values(each: Form | Guard | UnknownImport) -> tuple[Any, ...]:
     return tuple(getattr(each, name) for name in _FIELDS[type(each)])
 
 
@@ -263,7 +263,7 @@ def from_json(value: list[Any]) -> Facts:
         sha256,
         tuple(_import(*each) for each in imports),
         Exports(*_frozen(exports)),
-        tuple(Unknown(*each) for each in unknown),
+        tuple(UnknownImport(*each) for each in unknown),
         tuple(path_edits),
         tuple(Remark(*each) for each in remarks),
         tuple(configs),
@@ -274,8 +274,8 @@ def from_json(value: list[Any]) -> Facts:
 
 
 def _import(line: int, position: int, form: list[Any], guard: list[Any]) -> Import:
-    fields = [tuple(each) if type(each) is list else each for each in form]
-    return Import(line, _FORMS[position](*fields), Guard(*_frozen(guard)) if guard else PLAIN)
+    values: list[Any] = [tuple(each) if type(each) is list else each for each in form]
+    return Import(line, _FORMS[position](*values), Guard(*_frozen(guard)) if guard else PLAIN)
 
 
 def _frozen(values: list[Any]) -> list[Any]:

@@ -6,7 +6,7 @@ import ast
 from typing import TYPE_CHECKING
 
 from raybundle.errors import BundleError
-from raybundle.resolve.find.finder import FirstParty, Missing, Namespace, StandardLibrary, ThirdParty
+from raybundle.resolve.find.finder import FirstParty, Namespace, NotFound, StandardLibrary, ThirdParty
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -69,5 +69,5 @@ def _place(found: Found) -> str:
             return file
         case StandardLibrary():
             return "the standard library's"
-        case Namespace() | Missing():
+        case Namespace() | NotFound():
             return ""

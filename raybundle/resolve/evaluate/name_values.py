@@ -39,7 +39,7 @@ _DUNDERS = frozenset({"__package__", "__name__"})
 
 
 @dataclass(slots=True)
-class Names:
+class NameValues:
     """What the names of one file are bound to, collected when they are first asked for."""
 
     tree: ast.Module

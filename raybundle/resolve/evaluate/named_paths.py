@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from raybundle.resolve.evaluate.path_edits import Statements
 from raybundle.resolve.evaluate.path_values import CannotEvaluateError, Scope
-from raybundle.resolve.facts import ENVIRONMENT_FILE, Named, Place
+from raybundle.resolve.facts import ENVIRONMENT_FILE, Named, PathStart
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -222,7 +222,7 @@ class _Search:
     lines: list[int]
     """Those that may name a file: a statement without one of them is passed over."""
     found: set[Named] = field(default_factory=set)
-    written: set[tuple[Place, str]] = field(default_factory=set)
+    written: set[tuple[PathStart, str]] = field(default_factory=set)
 
     def body(self, statements: list[ast.stmt], scope: Scope) -> None:
         """Look at statements, with what their names are at the end of them."""
@@ -357,12 +357,12 @@ def _value(node: ast.expr, scope: Scope) -> Value | None:
         return None
 
 
-def _places(value: Value | None, *, wide: bool = True) -> Iterator[tuple[Place, str]]:
+def _places(value: Value | None, *, wide: bool = True) -> Iterator[tuple[PathStart, str]]:
     """Yield from where a path leads, and the path."""
     if not isinstance(value, (str, PurePath)):
         return
     text = str(value)
-    bases: tuple[tuple[Place, str], ...] = (("here", _HERE), ("start", _START))
+    bases: tuple[tuple[PathStart, str], ...] = (("here", _HERE), ("start", _START))
     for place, base in bases:
         if text.startswith(base[:2]):
             path = os.path.relpath(os.path.normpath(text), base)

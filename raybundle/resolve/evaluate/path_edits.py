@@ -25,7 +25,7 @@ _KNOWN_MODULES = frozenset({"sys", "os", "pathlib", "site"})
 
 
 @dataclass(frozen=True, slots=True)
-class Absence:
+class AbsenceTest:
     """The test `if directory not in sys.path`, made once for all edits below it."""
 
     directory: str
@@ -42,7 +42,7 @@ class Edit:
     index: int | None
     """As given to `insert`; None at the end."""
     line: int
-    unless: Absence | None = None
+    unless: AbsenceTest | None = None
     replaces: bool = False
     """What stands at `index` goes."""
 
@@ -100,7 +100,7 @@ def _possible(tree: ast.Module, run: Statements) -> Iterator[tuple[int, str]]:
 def edited(path: Sequence[str], edits: Iterable[Edit]) -> list[str]:
     """Return `path` after `edits`; of a directory that is there twice, the first counts."""
     result = list(path)
-    absent: dict[Absence, bool] = {}
+    absent: dict[AbsenceTest, bool] = {}
     for edit in edits:
         if edit.unless is not None and not absent.setdefault(
             edit.unless, edit.unless.directory not in result
@@ -146,7 +146,7 @@ class Statements:
     relative: set[int] = field(default_factory=set)
     """Lines that add a directory relative to the one the driver runs in."""
     doubted: set[int] = field(default_factory=set)
-    unless: Absence | None = None
+    unless: AbsenceTest | None = None
     numbers: Iterator[int] = field(default_factory=count)
 
     def run(self, body: Iterable[ast.stmt]) -> bool:
@@ -315,7 +315,7 @@ class Statements:
         except OSError as error:
             raise CannotEvaluateError from error
         for each in added:
-            self.edits.append(Edit(each, None, line, self.unless or Absence(each, next(self.numbers))))
+            self.edits.append(Edit(each, None, line, self.unless or AbsenceTest(each, next(self.numbers))))
         self.lines.add(line)
 
     def _if(self, test: ast.expr, body: list[ast.stmt], otherwise: list[ast.stmt]) -> None:
@@ -324,7 +324,7 @@ class Statements:
                 self.scope.dotted(right) == "sys.path" and self.unless is None
             ):
                 directory = os.path.join(self.scope.cwd or "", str(self.scope.value(left)))
-                self.unless = Absence(directory, next(self.numbers))
+                self.unless = AbsenceTest(directory, next(self.numbers))
                 self.run(body)
                 self.unless = None
                 self._forget(*body, *otherwise)

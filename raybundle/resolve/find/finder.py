@@ -65,11 +65,11 @@ class ThirdParty:
 
 
 @dataclass(frozen=True, slots=True)
-class Missing:
+class NotFound:
     """Nowhere on the path."""
 
 
-Found = FirstParty | Namespace | StandardLibrary | ThirdParty | Missing
+Found = FirstParty | Namespace | StandardLibrary | ThirdParty | NotFound
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +123,7 @@ class Finder:
         """Return the module that `name` means because code puts it, or its package, into `sys.modules`."""
         seen, other = {name}, self._alias(name)
         while other is not None and other not in seen:
-            if not isinstance(self.find(other), Missing):
+            if not isinstance(self.find(other), NotFound):
                 return other
             seen.add(other)
             other = self._alias(other)
@@ -161,11 +161,11 @@ class Finder:
             return self._find_top(name)
         found = self.find(parent)
         match found:
-            case StandardLibrary() | Missing():
+            case StandardLibrary() | NotFound():
                 return found
             case ThirdParty(file=file, is_package=True) if self._extends_its_path(file):
                 other = self._on_the_whole_path(parent, name)
-                return self._find_third_party(found, tail) if isinstance(other, Missing) else other
+                return self._find_third_party(found, tail) if isinstance(other, NotFound) else other
             case ThirdParty():
                 return self._find_third_party(found, tail)
             case FirstParty(entry=entry, file=file, is_package=is_package):
@@ -173,7 +173,7 @@ class Finder:
                 own = self._or_editable(name, self._search(places, name))
                 if isinstance(own, FirstParty) and parent in self.packages:
                     return replace(own, shadowed=())  # the package itself says which comes first
-                if isinstance(own, Missing) and is_package and self._extends_its_path(file):
+                if isinstance(own, NotFound) and is_package and self._extends_its_path(file):
                     return self._on_the_whole_path(parent, name)
                 return own
             case Namespace(portions=portions):
@@ -188,7 +188,7 @@ class Finder:
             return StandardLibrary()  # in `sys.modules` before any path is asked
         own = [(each, each) for each in self.path if each not in self.added]
         found = self._or_editable(name, self._search(own, name))
-        if isinstance(found, Missing) and name in self.interpreter.stdlib_names:
+        if isinstance(found, NotFound) and name in self.interpreter.stdlib_names:
             return StandardLibrary()  # of another platform
         return self._or_added(name, found) if self.added else found
 
@@ -198,7 +198,7 @@ class Finder:
         A folder without Python in it is no part: jobs write `wandb/`, `data/` and the like into a project.
         """
         match found:
-            case Missing() if name not in RAY_NAMES | RAY_TRIES:  # Ray brings them, installed here or not
+            case NotFound() if name not in RAY_NAMES | RAY_TRIES:  # Ray brings them, installed here or not
                 return self._search([(each, each) for each in self.added if self._holds(each, name)], name)
             case Namespace(portions=portions):
                 more = [each for each in self.added if self._holds(each, name)]
@@ -276,7 +276,7 @@ class Finder:
 
     def _namespace(self, portions: tuple[tuple[str, str], ...]) -> Found:
         if not portions:
-            return Missing()
+            return NotFound()
         if all(entry in self._stdlib for entry, _ in portions):
             return StandardLibrary()
         return Namespace(portions, any(self.is_first_party(entry) for entry, _ in portions))
@@ -318,7 +318,7 @@ class Finder:
 
     def _or_editable(self, name: str, found: Found) -> Found:
         """Ask editable installs as Python does: their namespaces with the path, their finders after it."""
-        if not isinstance(found, (Missing, Namespace)):
+        if not isinstance(found, (NotFound, Namespace)):
             return found
         locations = [location for known, location in self.interpreter.namespaces if known == name]
         there = [each for each in locations if self._is_directory(each)]

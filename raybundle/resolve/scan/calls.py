@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from raybundle.resolve.evaluate.name_values import ANY, Names, Text
+from raybundle.resolve.evaluate.name_values import ANY, NameValues, Text
 from raybundle.resolve.facts import (
     EntryPointGroup,
     Guard,
@@ -16,7 +16,7 @@ from raybundle.resolve.facts import (
     PackageWalk,
     Pattern,
     Statement,
-    Unknown,
+    UnknownImport,
 )
 from raybundle.resolve.scan.guards import in_branch
 
@@ -134,9 +134,9 @@ class DynamicImports:
     """What the calls of one file import, and those whose name cannot be known."""
 
     calls: Calls
-    names: Names
+    names: NameValues
     found: list[Import] = field(default_factory=list)
-    unknown: list[Unknown] = field(default_factory=list)
+    unknown: list[UnknownImport] = field(default_factory=list)
 
     def run(self) -> None:
         """Fill `found` and `unknown`."""
@@ -146,7 +146,7 @@ class DynamicImports:
             if not names.isdisjoint(_IMPORTERS):
                 self._importer(call, guard)
             elif not names.isdisjoint(_LOADERS):
-                self.unknown.append(Unknown(call.lineno, ast.unparse(call)))
+                self.unknown.append(UnknownImport(call.lineno, ast.unparse(call)))
             elif not names.isdisjoint(_EXECUTES):
                 self._execute(call, guard)
             elif _LOOKS in names:
@@ -177,7 +177,7 @@ class DynamicImports:
                     placed.add(id(value))
                 case ast.Name(ctx=ast.Load()) | ast.Attribute(ctx=ast.Load()):
                     if id(node) not in placed and self._is_importer(node):
-                        self.unknown.append(Unknown(node.lineno, ast.unparse(node), ANY))
+                        self.unknown.append(UnknownImport(node.lineno, ast.unparse(node), ANY))
                 case _:
                     continue
 
@@ -203,7 +203,7 @@ class DynamicImports:
                 if _is_known(name):
                     self._add(call, self._form("." * (level or 0) + name, call, argument), under)
                 elif not self._settled(argument):
-                    self.unknown.append(Unknown(call.lineno, ast.unparse(call), name))
+                    self.unknown.append(UnknownImport(call.lineno, ast.unparse(call), name))
 
     def _execute(self, call: ast.Call, guard: Guard) -> None:
         """`exec` of a literal imports what is in it; of a file's text, nobody knows."""
@@ -220,7 +220,7 @@ class DynamicImports:
             case [code, *_] if any(
                 isinstance(each, ast.Call) and _last_name(each) in _READS for each in ast.walk(code)
             ):
-                self.unknown.append(Unknown(call.lineno, ast.unparse(call)))
+                self.unknown.append(UnknownImport(call.lineno, ast.unparse(call)))
             case _:
                 return
 
@@ -292,7 +292,7 @@ class DynamicImports:
     def _walk(self, call: ast.Call, *, deep: bool) -> None:
         walked = set(self._walked(_argument(call, 0, "path"), 0))
         if not walked:
-            self.unknown.append(Unknown(call.lineno, ast.unparse(call), ANY))
+            self.unknown.append(UnknownImport(call.lineno, ast.unparse(call), ANY))
         for name in sorted(walked):
             self.found.append(Import(call.lineno, PackageWalk(name, deep)))
 

@@ -14,7 +14,7 @@ from raybundle.resolve.facts import Import, Pattern, Remark, in_order
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
-    from raybundle.resolve.facts import Facts, Named, Unknown
+    from raybundle.resolve.facts import Facts, Named, UnknownImport
 
 MARK = b"raybundle:"
 _COMMENT = re.compile(r"#\s*raybundle:\s*(?P<word>\w*)\s*(?:=\s*(?P<names>[^#]*))?")
@@ -97,7 +97,7 @@ def with_comments(facts: Facts, source: bytes) -> Facts:
         return facts
     comments = read_comments(source)
     ignored = comments.ignored
-    found: list[Import | Unknown | Remark | Named] = [
+    found: list[Import | UnknownImport | Remark | Named] = [
         *facts.imports,
         *facts.unknown,
         *facts.remarks,

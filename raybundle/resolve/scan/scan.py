@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from raybundle.resolve.evaluate.conditions import decide, may_ask_for_module
 from raybundle.resolve.evaluate.constants import with_constants
 from raybundle.resolve.evaluate.loading import rewiring_lines
-from raybundle.resolve.evaluate.name_values import Names
+from raybundle.resolve.evaluate.name_values import NameValues
 from raybundle.resolve.evaluate.named_paths import named_paths
 from raybundle.resolve.facts import PLAIN, Attributes, Facts, Import, ModuleText, Statement, in_order
 from raybundle.resolve.scan.calls import Calls, DynamicImports, may_be_passed_on
@@ -33,7 +33,7 @@ from raybundle.resolve.scan.tables import lazy_tables, may_be_lazy, server_lines
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
 
-    from raybundle.resolve.facts import Guard, Unknown
+    from raybundle.resolve.facts import Guard, UnknownImport
     from raybundle.resolve.interpreter.markers import Environment
 
 _CHAIN_LIMIT = 6
@@ -84,7 +84,7 @@ def scan(source: bytes, file: str, environment: Environment) -> Facts:
         with_constants(tree, source, environment), dotted_literals(source), may_ask_for_module(source)
     )
     walk.run(tree)
-    dynamic = DynamicImports(walk.calls, Names(tree, walk.calls.bindings, is_package))
+    dynamic = DynamicImports(walk.calls, NameValues(tree, walk.calls.bindings, is_package))
     dynamic.run()
     if may_be_passed_on(source, walk.calls):
         dynamic.follow_aliases()
@@ -117,7 +117,7 @@ def scan_config(source: bytes) -> Facts:
     return Facts(hashlib.sha256(source).hexdigest(), imports)
 
 
-def _unknown_order(each: Unknown) -> tuple[int, str]:
+def _unknown_order(each: UnknownImport) -> tuple[int, str]:
     return (each.line, each.text)
 
 

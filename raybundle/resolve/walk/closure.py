@@ -11,10 +11,9 @@ from raybundle.errors import BundleError, RefusedFileError
 from raybundle.exhaustive import assert_never
 from raybundle.model import ModuleName, Unknown
 from raybundle.resolve.evaluate.name_values import ANY
-from raybundle.resolve.find.finder import FirstParty, Namespace, StandardLibrary, ThirdParty
-from raybundle.resolve.find.finder import Missing as NotFound
+from raybundle.resolve.find.finder import FirstParty, Namespace, NotFound, StandardLibrary, ThirdParty
 from raybundle.resolve.walk.config_files import ConfigFiles
-from raybundle.resolve.walk.edges import Place, directory_of, ordered
+from raybundle.resolve.walk.edges import Place, directory_of, sort_edges
 from raybundle.resolve.walk.meaning import (
     Imported,
     Meanings,
@@ -25,7 +24,7 @@ from raybundle.resolve.walk.meaning import (
     package_of,
 )
 from raybundle.resolve.walk.reached import PROVIDED_BY_CLUSTER, Closure, Reached
-from raybundle.resolve.walk.warnings import of_module, of_unparsed, unknown_import
+from raybundle.resolve.walk.warnings import warn_about_module, warn_about_unknown, warn_about_unparsed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
@@ -33,8 +32,8 @@ if TYPE_CHECKING:
     from raybundle.model import Warning
     from raybundle.resolve.facts import Facts, Guard
     from raybundle.resolve.find.finder import Finder, Found
-    from raybundle.resolve.seen import TracedModule
     from raybundle.resolve.start import Start
+    from raybundle.resolve.traced import TracedModule
     from raybundle.resolve.walk.edges import Row
     from raybundle.resolve.walk.meaning import Meaning
     from raybundle.resolve.walk.widen import Guesser
@@ -73,8 +72,8 @@ def follow(start: Start, finder: Finder, sources: Sources, rules_off: Collection
         start.name,
         walk.reached,
         walk.third_party,
-        tuple(ordered(walk.edges, found)),
-        tuple(ordered(walk.misses, found)),
+        tuple(sort_edges(walk.edges, found)),
+        tuple(sort_edges(walk.misses, found)),
         tuple(sorted(walk.warnings, key=lambda each: (str(each.file), each.line or 0, each.text))),
         tuple(sorted(walk.unknown, key=lambda each: (str(each.file), each.line, each.text))),
         walk.consults_metadata,
@@ -141,9 +140,9 @@ class _Walk:
         if facts is not None and isinstance(found, FirstParty):
             self.config_files.meet(found, facts)
         if isinstance(found, FirstParty):
-            self.warnings.update(of_module(name, found, facts))
+            self.warnings.update(warn_about_module(name, found, facts))
             if name in self.unparsed and name not in self.start.unsure:
-                self.warnings.add(of_unparsed(self.unparsed[name], found.file))
+                self.warnings.add(warn_about_unparsed(self.unparsed[name], found.file))
             for each in facts.unknown if facts else ():
                 self.unknown.add(
                     Unknown(ModuleName(name), Path(found.file), each.line, each.text, each.pattern)
@@ -261,7 +260,7 @@ class _Walk:
 
     def _note_unknown(self, place: Place, text: str) -> None:
         self.unknown.add(Unknown(ModuleName(place.importer), Path(place.file), place.line, text, ANY))
-        self.warnings.add(unknown_import(Path(place.file), place.line, text))
+        self.warnings.add(warn_about_unknown(Path(place.file), place.line, text))
 
     def _is_optional(self, importer: str, guard: Guard, package: str | None) -> bool:
         ways = {"main" if importer == self.start.name else "imported", "packaged" if package else "bare"}

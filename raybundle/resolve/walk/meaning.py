@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from raybundle.dotted import absolute
 from raybundle.resolve.facts import Attributes, EntryPointGroup, LazyStub, Statement
-from raybundle.resolve.find.finder import FirstParty, Missing, Namespace, StandardLibrary, ThirdParty
+from raybundle.resolve.find.finder import FirstParty, Namespace, NotFound, StandardLibrary, ThirdParty
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
@@ -104,7 +104,7 @@ class Meanings:
             match found, self.finder.find(name):
                 case ThirdParty(file=own), ThirdParty(file=other) if own != other:
                     yield Member(name)  # what submodules of a distribution need is needed too
-                case Namespace(), Missing() | StandardLibrary():
+                case Namespace(), NotFound() | StandardLibrary():
                     yield Nowhere(name)
                 case FirstParty() | Namespace(), FirstParty() | Namespace() | ThirdParty():
                     yield Member(name)

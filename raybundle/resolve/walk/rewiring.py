@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from raybundle.model import Warning
 from raybundle.resolve.evaluate.loading import Loaded, loaded
-from raybundle.resolve.find.finder import Finder, FirstParty, Missing
+from raybundle.resolve.find.finder import Finder, FirstParty, NotFound
 from raybundle.resolve.scan.parsing import parse
 
 if TYPE_CHECKING:
@@ -189,6 +189,6 @@ def _is_below(path: str, directory: str) -> bool:
 def _meant(module: str, target: str, finder: Finder) -> tuple[str, bool]:
     """Return what an entry of `sys.modules` stands for; if not a module, that is `module`."""
     is_module = bool(target) and not (
-        isinstance(finder.find(target), Missing) and finder.stands_for(target) is None
+        isinstance(finder.find(target), NotFound) and finder.stands_for(target) is None
     )
     return (target, True) if is_module else (module, False)
