@@ -285,22 +285,9 @@ def _work(
     path = DriverPath(target, project, declared_roots(project, settings.roots), cwd)
     finder, start = find_start(path, interpreter, made)
     scanner = Scanner(cache, project, environment_of(interpreter), finder.directories.read)
-    entry_points = EntryPoints(finder)
     declared = read_declarations(settings.include, project, finder)
-    return _Work(
-        target,
-        settings,
-        project,
-        cwd,
-        interpreter,
-        made,
-        path,
-        finder,
-        start,
-        scanner,
-        entry_points,
-        declared,
-    )
+    given = (target, settings, project, cwd, interpreter)
+    return _Work(*given, made, path, finder, start, scanner, EntryPoints(finder), declared)
 
 
 def _closure(work: _Work, names: list[str], plain: Iterable[Candidate], shown: Usable) -> Closure:

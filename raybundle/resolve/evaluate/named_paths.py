@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
+from raybundle.resolve.evaluate.chains import last_name
 from raybundle.resolve.evaluate.path_edits import Statements
 from raybundle.resolve.evaluate.path_values import CannotEvaluateError, Scope
 from raybundle.resolve.facts import ENVIRONMENT_FILE, Named, PathStart
@@ -54,17 +55,8 @@ _READS = frozenset(
         *("Path", "PurePath", "PosixPath", "join", "joinpath", "resolve", "abspath", "absolute"),
         *("listdir", "scandir", "walk", "glob", "iglob", "rglob", "iterdir"),
         *("exists", "isfile", "isdir", "is_file", "is_dir", "stat", "getsize", "getmtime"),
-        *(
-            "copy",
-            "copyfile",
-            "copytree",
-            "copy2",
-            "loadtxt",
-            "genfromtxt",
-            "fromfile",
-            "CDLL",
-            "LoadLibrary",
-        ),
+        *("copy", "copyfile", "copytree", "copy2", "loadtxt", "genfromtxt", "fromfile"),
+        *("CDLL", "LoadLibrary"),
         *("File", "FileType", "FileSystemLoader", "ImageFolder", "DirectoryLoader"),
         *("bindtextdomain", "translation", "initialize_config_dir"),
     ]
@@ -168,9 +160,8 @@ class _Symbolic(Scope):
             case ast.Call(func=function, args=[first, *parts]) if self.dotted(function) == "os.path.join":
                 return os.path.join(str(self.value(first)), *map(self._text, parts))
             case _:
-                return super(_Symbolic, self).value(
-                    node
-                )  # slots make a new class, which `super()` does not know
+                # Slots make a new class, which `super()` does not know.
+                return super(_Symbolic, self).value(node)
 
     def _joined(self, node: ast.BinOp, left: Value, op: ast.operator, right: ast.expr) -> Value:
         match left, op:
@@ -281,7 +272,7 @@ class _Search:
         dotted = scope.dotted(node.func)
         if dotted.startswith(("sys.path.", "site.addsitedir")):
             return
-        last = getattr(node.func, "attr", getattr(node.func, "id", ""))
+        last = last_name(node.func)
         if last in _LOOK_UPWARDS and not node.args and all(each.arg not in _GIVEN for each in node.keywords):
             self.found.add(Named(node.lineno, "here", ENVIRONMENT_FILE))
         if _is_write(node, last):

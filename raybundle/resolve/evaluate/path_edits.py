@@ -195,7 +195,7 @@ class Statements:
             case ast.AugAssign(target=target, op=ast.Add(), value=value) if (
                 self.scope.dotted(target) == "sys.path"
             ):
-                self._extend(self.scope.value(value), statement.lineno)
+                self._extend(self.scope.list_of(value), statement.lineno)
             case ast.AugAssign(target=ast.Name(id=name) as target, op=op, value=value):
                 self._assign([target], ast.BinOp(ast.Name(name, ast.Load()), op, value))
             case ast.Expr(value=ast.Call() as call):
@@ -247,7 +247,7 @@ class Statements:
             case ast.Slice(lower=None, upper=None, step=None):
                 self._rearrange(node)
             case ast.Slice(lower=None | ast.Constant(value=0), upper=ast.Constant(value=0), step=None):
-                self._insert_all(self.scope.value(node), node.lineno)
+                self._insert_all(self.scope.list_of(node), node.lineno)
             case ast.Slice():
                 raise CannotEvaluateError
             case _:
@@ -299,7 +299,7 @@ class Statements:
             case "site.addsitedir", [directory]:
                 self._add_site(str(self.scope.value(directory)), call.lineno)
             case "sys.path.extend", [directories]:
-                self._extend(self.scope.value(directories), call.lineno)
+                self._extend(self.scope.list_of(directories), call.lineno)
             case "sys.path.insert", [position, directory]:
                 self._edit(self.scope.value(directory), self.scope.integer(position), call.lineno)
             case "os.chdir", [directory]:
@@ -358,15 +358,11 @@ class Statements:
             case _:
                 raise CannotEvaluateError
 
-    def _extend(self, directories: Value, line: int) -> None:
-        if not isinstance(directories, list):
-            raise CannotEvaluateError
+    def _extend(self, directories: list[Value], line: int) -> None:
         for each in directories:
             self._edit(each, None, line)
 
-    def _insert_all(self, directories: Value, line: int) -> None:
-        if not isinstance(directories, list):
-            raise CannotEvaluateError
+    def _insert_all(self, directories: list[Value], line: int) -> None:
         for position, each in enumerate(directories):
             self._edit(each, position, line)
 

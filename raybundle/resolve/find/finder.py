@@ -115,7 +115,7 @@ class Finder:
         """Yield the names of the modules and packages directly under package `name`, sorted."""
         names = set()
         places = self.packages.get(name)
-        for directory in [each for _, each in places] if places else _search_path(self.find(name)):
+        for directory in [each for _, each in places] if places else directories_of(self.find(name)):
             names |= self._members(directory)
         yield from sorted(f"{name}.{each}" for each in names)
 
@@ -365,7 +365,8 @@ def holds_modules(directory: str, directories: Directories, depth: int = 2) -> b
     return depth > 0 and any(holds_modules(join(directory, each), directories, depth - 1) for each in names)
 
 
-def _search_path(found: Found) -> Iterable[str]:
+def directories_of(found: Found) -> tuple[str, ...]:
+    """Return the directories in which Python looks for the submodules of a first-party package."""
     match found:
         case FirstParty(file=file, is_package=True):
             return (os.path.dirname(file),)

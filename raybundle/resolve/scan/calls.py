@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from raybundle.resolve.evaluate.chains import last_name, split_chain
 from raybundle.resolve.evaluate.name_values import ANY, NameValues, Text
 from raybundle.resolve.facts import (
     EntryPointGroup,
@@ -27,21 +28,15 @@ if TYPE_CHECKING:
 
 _IMPORTERS = frozenset(
     [
-        "importlib.import_module",
-        "importlib.__import__",
-        "__import__",
-        "builtins.__import__",
-        "lazy_loader.load",
-        "runpy.run_module",
+        *("importlib.import_module", "importlib.__import__", "__import__", "builtins.__import__"),
+        *("lazy_loader.load", "runpy.run_module"),
     ]
 )
 _NAME_KEYWORDS = ("name", "mod_name", "fullname")
 _LOADERS = frozenset(
     [
-        "runpy.run_path",
-        "importlib.util.spec_from_file_location",
+        *("runpy.run_path", "importlib.util.spec_from_file_location", "imp.load_source"),
         "importlib.machinery.SourceFileLoader",
-        "imp.load_source",
     ]
 )
 """Run a file by its path: a module that no name on the path stands for."""
@@ -102,11 +97,8 @@ class Calls:
 
     def qualified(self, function: ast.expr) -> set[str]:
         """Return the dotted names that `function` may stand for."""
-        names: list[str] = []
-        while isinstance(function, ast.Attribute):
-            names.insert(0, function.attr)
-            function = function.value
-        match function:
+        start, names = split_chain(function)
+        match start:
             case ast.Name(id=name):
                 bases = self.bindings.get(name, {name})
             case ast.Call(func=ast.Name(id="__import__"), args=[ast.Constant(value=str(name)), *_]):
@@ -218,7 +210,7 @@ class DynamicImports:
                         module = "." * node.level + node.module
                         self._add(call, Statement(module, names, "import-module"), guard)
             case [code, *_] if any(
-                isinstance(each, ast.Call) and _last_name(each) in _READS for each in ast.walk(code)
+                isinstance(each, ast.Call) and last_name(each.func) in _READS for each in ast.walk(code)
             ):
                 self.unknown.append(UnknownImport(call.lineno, ast.unparse(call)))
             case _:
@@ -311,9 +303,7 @@ class DynamicImports:
                     continue
 
     def _module(self, node: ast.expr) -> Iterator[str]:
-        base = node
-        while isinstance(base, ast.Attribute):
-            base = base.value
+        base, _ = split_chain(node)
         if not isinstance(base, ast.Name):
             return
         if base.id in self.calls.bindings:
@@ -346,7 +336,7 @@ def may_be_passed_on(source: bytes, calls: Calls) -> bool:
     if not any(word.encode() in source for word in words):
         return False
     named = re.findall(rb"\b(?:" + "|".join(map(re.escape, sorted(words))).encode() + rb")\b", source)
-    return len(named) > len(own) + sum(_last_name(call) in words for call, _ in calls.seen)
+    return len(named) > len(own) + sum(last_name(call.func) in words for call, _ in calls.seen)
 
 
 def _level(call: ast.Call) -> int | None:
@@ -365,14 +355,6 @@ def _statements(text: str) -> Iterator[ast.AST]:
         yield from ast.walk(ast.parse(text))
     except (SyntaxError, ValueError):
         return  # a format, or code for another program
-
-
-def _last_name(call: ast.Call) -> str:
-    match call.func:
-        case ast.Name(id=name) | ast.Attribute(attr=name):
-            return name
-        case _:
-            return ""
 
 
 def _is_plugin_manager(call: ast.Call) -> bool:

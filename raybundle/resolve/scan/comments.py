@@ -14,7 +14,7 @@ from raybundle.resolve.facts import Import, Pattern, Remark, in_order
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
-    from raybundle.resolve.facts import Facts, Named, UnknownImport
+    from raybundle.resolve.facts import Facts
 
 MARK = b"raybundle:"
 _COMMENT = re.compile(r"#\s*raybundle:\s*(?P<word>\w*)\s*(?:=\s*(?P<names>[^#]*))?")
@@ -97,13 +97,9 @@ def with_comments(facts: Facts, source: bytes) -> Facts:
         return facts
     comments = read_comments(source)
     ignored = comments.ignored
-    found: list[Import | UnknownImport | Remark | Named] = [
-        *facts.imports,
-        *facts.unknown,
-        *facts.remarks,
-        *facts.named,
-    ]
-    followed = {*facts.path_edits, *facts.rewires, *(each.line for each in found)}
+    found = (facts.imports, facts.unknown, facts.remarks, facts.named)
+    followed = {*facts.path_edits, *facts.rewires, *(each.line for rows in found for each in rows)}
+    remarks = (each for each in facts.remarks if each.line not in ignored)
     return replace(
         facts,
         imports=in_order([*comments.kept(facts.imports), *comments.included]),
@@ -111,11 +107,7 @@ def with_comments(facts: Facts, source: bytes) -> Facts:
         path_edits=tuple(line for line in facts.path_edits if line not in ignored),
         rewires=tuple(line for line in facts.rewires if line not in ignored),
         named=tuple(each for each in facts.named if each.line not in ignored),
-        remarks=(
-            *comments.remarks,
-            *comments.without_effect(followed),
-            *(each for each in facts.remarks if each.line not in ignored),
-        ),
+        remarks=(*comments.remarks, *comments.without_effect(followed), *remarks),
     )
 
 

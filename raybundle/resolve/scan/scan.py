@@ -7,6 +7,7 @@ import hashlib
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from raybundle.resolve.evaluate.chains import last_name, split_chain
 from raybundle.resolve.evaluate.conditions import decide, may_ask_for_module
 from raybundle.resolve.evaluate.constants import with_constants
 from raybundle.resolve.evaluate.loading import rewiring_lines
@@ -41,23 +42,22 @@ _CHAIN_LIMIT = 6
 
 _NEVER_CODE = frozenset(
     [
-        "ctx",
-        "op",
-        "ops",
-        "id",
-        "attr",
-        "arg",
-        "name",
-        "names",
-        "asname",
-        "module",
-        "level",
-        "type_comment",
-        "kind",
-        "type_ignores",
-        "rest",
-        "annotation",
-        "returns",
+        *(
+            "ctx",
+            "op",
+            "ops",
+            "id",
+            "attr",
+            "arg",
+            "name",
+            "names",
+            "asname",
+            "module",
+            "level",
+            "kind",
+            "rest",
+        ),
+        *("type_comment", "type_ignores", "annotation", "returns"),
     ]
 )
 """Fields of tree nodes that hold no statement and no expression, and annotations, which load nothing."""
@@ -260,21 +260,13 @@ class _Walk:
         self._later(node.body, replace(guard, optional=True))
         return False
 
-    def visit_function(self, node: ast.FunctionDef | ast.AsyncFunctionDef, guard: Guard) -> bool:
+    def visit_function(self, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda, guard: Guard) -> bool:
         """A guard around a definition is not one around its calls; a handler that has not run made none."""
         inner = in_function(guard)
         if inner is guard:
             return True
-        self._later(node.body, inner)
-        self.stack += [*node.decorator_list, node.args]
-        return False
-
-    def visit_lambda(self, node: ast.Lambda, guard: Guard) -> bool:
-        inner = in_function(guard)
-        if inner is guard:
-            return True
-        self._later([node.body], inner)
-        self.stack.append(node.args)
+        self._later(node.body if isinstance(node.body, list) else [node.body], inner)
+        self.stack += [*getattr(node, "decorator_list", ()), node.args]
         return False
 
     def visit_call(self, node: ast.Call, guard: Guard) -> bool:
@@ -288,7 +280,7 @@ class _Walk:
                 self.exports += values
             case _:
                 pass
-        if self.literals and getattr(node.func, "attr", getattr(node.func, "id", None)) in _LOGGERS:
+        if self.literals and last_name(node.func) in _LOGGERS:
             self.stack.append(node.func)
             return False
         return True
@@ -303,13 +295,9 @@ class _Walk:
         return not isinstance(node.value, ast.Constant)
 
     def visit_attribute(self, node: ast.Attribute, _: Guard) -> bool:
-        names = []
-        base: ast.expr = node
-        while isinstance(base, ast.Attribute):
-            names.append(base.attr)
-            base = base.value
+        base, names = split_chain(node)
         if isinstance(base, ast.Name):
-            chain = (base.id, tuple(reversed(names)))
+            chain = (base.id, tuple(names))
             self.chains[chain] = min(node.lineno, self.chains.get(chain, node.lineno))
         else:
             self.stack.append(base)
@@ -356,7 +344,7 @@ _VISITORS: dict[type[ast.AST], Callable[[_Walk, Any, Guard], bool]] = {
     ast.IfExp: _Walk.visit_branches,
     ast.BoolOp: _Walk.visit_alternatives,
     ast.Match: _Walk.visit_match,
-    ast.Lambda: _Walk.visit_lambda,
+    ast.Lambda: _Walk.visit_function,
     ast.FunctionDef: _Walk.visit_function,
     ast.AsyncFunctionDef: _Walk.visit_function,
     ast.Call: _Walk.visit_call,

@@ -6,6 +6,7 @@ import ast
 import re
 from typing import TYPE_CHECKING
 
+from raybundle.resolve.evaluate.chains import last_name
 from raybundle.resolve.facts import DjangoApp, Import, LazyNames, LazyStub, ModuleText
 
 if TYPE_CHECKING:
@@ -64,9 +65,9 @@ def may_be_lazy(source: bytes) -> bool:
 
 def lazy_tables(tree: ast.Module, *, is_package: bool) -> Iterator[Import]:
     """Yield the names that a package with `__getattr__` or an attached loader may make of its submodules."""
-    attaching = [each for each in _calls_at_top(tree) if _last_name(each.func) in _ATTACHES]
+    attaching = [each for each in _calls_at_top(tree) if last_name(each.func) in _ATTACHES]
     for call in attaching:
-        if _last_name(call.func) == "attach_stub":
+        if last_name(call.func) == "attach_stub":
             yield Import(call.lineno, LazyStub())
     getters = [each for each in tree.body if isinstance(each, ast.FunctionDef) and each.name == "__getattr__"]
     if not attaching and not (getters and is_package):
@@ -86,14 +87,6 @@ def _calls_at_top(tree: ast.Module) -> Iterator[ast.Call]:
     for statement in tree.body:
         if isinstance(statement, (ast.Assign, ast.Expr, ast.If, ast.Try)):
             yield from (each for each in ast.walk(statement) if isinstance(each, ast.Call))
-
-
-def _last_name(function: ast.expr) -> str:
-    match function:
-        case ast.Name(id=name) | ast.Attribute(attr=name):
-            return name
-        case _:
-            return ""
 
 
 def _texts(node: ast.AST) -> Iterable[tuple[str, int]]:

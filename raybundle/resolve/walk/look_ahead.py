@@ -11,6 +11,8 @@ from raybundle.resolve.find.finder import FirstParty
 from raybundle.resolve.walk.meaning import Imported, Meanings, Member, package_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from raybundle.resolve.find.finder import Finder
     from raybundle.resolve.scan.scanner import Scanner
     from raybundle.resolve.scan.workers import Workers
@@ -67,7 +69,8 @@ class _Ahead:
             if self.workers:
                 self._share()
             if self.unknown:
-                self._scan(self.unknown.pop())
+                file = self.unknown.pop()
+                self._expand(file, self._attempt(self.scanner.facts, file))
 
     def stop(self) -> None:
         if self.workers:
@@ -90,20 +93,14 @@ class _Ahead:
     def _recall(self) -> None:
         while self.met:
             file = self.met.pop()
-            facts = self._attempt(file, known_only=True)
+            facts = self._attempt(self.scanner.remembered, file)
             if facts is None:
                 self.unknown.append(file)
-            else:
-                self._expand(file, facts)
-
-    def _scan(self, file: str) -> None:
-        facts = self._attempt(file)
-        if facts is not None:
             self._expand(file, facts)
 
-    def _attempt(self, file: str, *, known_only: bool = False) -> Facts | None:
+    def _attempt(self, read: Callable[[str], Facts | None], file: str) -> Facts | None:
         try:
-            return self.scanner.remembered(file) if known_only else self.scanner.facts(file)
+            return read(file)
         except BundleError:
             return None  # the walk will say so, if it comes here
 
@@ -120,7 +117,9 @@ class _Ahead:
             if len(row) > 1:
                 self._expand(row[0], self.scanner.accept(*row))
 
-    def _expand(self, file: str, facts: Facts) -> None:
+    def _expand(self, file: str, facts: Facts | None) -> None:
+        if facts is None:
+            return
         self.facts[file] = facts
         name, found = self.modules[file]
         for each in facts.imports:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from raybundle.exhaustive import assert_never
 from raybundle.model import ModuleName, Shadowed, Warning
 from raybundle.resolve.find.finder import FirstParty, ThirdParty
 from raybundle.resolve.find.ray_names import RAY_NAMES
@@ -122,42 +123,40 @@ def warn_about_unknown(file: Path, line: int, text: str) -> Warning:
 
 
 def _warn_about_remark(file: Path, remark: Remark) -> Warning:
-    if remark.kind == "runtime-env":
-        return Warning(
-            f"`{remark.text}` in a runtime_env takes what it is given to out of the bundle",
-            file,
-            remark.line,
-            _LEAVE_OUT.get(remark.text, "leave it out: the bundle has the code already"),
-        )
-    if remark.kind == "py-modules":
-        return Warning(PY_MODULES, file, remark.line, _PY_MODULES_HINT)
-    if remark.kind == "working-dir":
-        return Warning(
-            f"`working_dir` {remark.text!r} of `ray.init`: tasks have the files of the bundle alone, and "
-            "start there only if it is a directory of the bundle",
-            file,
-            remark.line,
-            "leave it out, or write '.', and name what else tasks need in `roots` or `include` of "
-            "[tool.raybundle]",
-        )
-    if remark.kind == "installer":
-        return Warning(
-            f"`{remark.text}` in a runtime_env: Ray sets it up on each node, on top of the bundle, "
-            "whose digest does not cover it",
-            file,
-            remark.line,
-            "install it where the bundle is built instead: what the code imports travels",
-        )
-    if remark.kind == "own-cluster":
-        return Warning(
-            f"`{remark.text}` of `ray.init`: Ray refuses it in a job, which connects to a running cluster",
-            file,
-            remark.line,
-            "leave it out: the cluster knows what it has; or write `address='local'` if the driver starts "
-            "a cluster of its own",
-        )
-    if remark.kind == "no-effect":
-        hint = "put it at the end of the statement it is meant for; for a block, into each statement"
-        return Warning(f"`{remark.text}` has no effect here", file, remark.line, hint)
-    hint = "known are `# raybundle: ignore` and `# raybundle: include=pkg.mod, pkg.plugins.*`"
-    return Warning(f"cannot understand the comment `{remark.text}`", file, remark.line, hint)
+    text = f"`{remark.text}`"
+    match remark.kind:
+        case "runtime-env":
+            text += " in a runtime_env takes what it is given to out of the bundle"
+            hint = _LEAVE_OUT.get(remark.text, "leave it out: the bundle has the code already")
+        case "py-modules":
+            text, hint = PY_MODULES, _PY_MODULES_HINT
+        case "working-dir":
+            text = (
+                f"`working_dir` {remark.text!r} of `ray.init`: tasks have the files of the bundle alone, and "
+                "start there only if it is a directory of the bundle"
+            )
+            hint = (
+                "leave it out, or write '.', and name what else tasks need in `roots` or `include` of "
+                "[tool.raybundle]"
+            )
+        case "installer":
+            text += (
+                " in a runtime_env: Ray sets it up on each node, on top of the bundle, whose digest does not "
+                "cover it"
+            )
+            hint = "install it where the bundle is built instead: what the code imports travels"
+        case "own-cluster":
+            text += " of `ray.init`: Ray refuses it in a job, which connects to a running cluster"
+            hint = (
+                "leave it out: the cluster knows what it has; or write `address='local'` if the driver "
+                "starts a cluster of its own"
+            )
+        case "no-effect":
+            text += " has no effect here"
+            hint = "put it at the end of the statement it is meant for; for a block, into each statement"
+        case "comment":
+            text = f"cannot understand the comment {text}"
+            hint = "known are `# raybundle: ignore` and `# raybundle: include=pkg.mod, pkg.plugins.*`"
+        case other:
+            assert_never(other)
+    return Warning(text, file, remark.line, hint)

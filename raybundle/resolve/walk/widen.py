@@ -1,7 +1,7 @@
 """Judges what is no import statement: which modules a pattern, a walk, a string or a table of names means."""
 
 # Why strings: paths here are the strings that `sys.path` holds; pathlib would cost ten times as much.
-# ruff: noqa: PTH118, PTH120
+# ruff: noqa: PTH118
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from raybundle.resolve.facts import (
     PackageWalk,
     Pattern,
 )
-from raybundle.resolve.find.finder import FirstParty, Namespace, ThirdParty
+from raybundle.resolve.find.finder import FirstParty, Namespace, ThirdParty, directories_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -98,7 +98,7 @@ class Guesser:
                 yield from self._below(name, depth - 1)
 
     def _folders(self, package: str) -> Iterator[str]:
-        for directory in _directories(self.finder.find(package)):
+        for directory in directories_of(self.finder.find(package)):
             listing = self.finder.directories.list(directory)
             for each in listing.directories:
                 inside = os.path.join(directory, each)
@@ -121,7 +121,7 @@ class Guesser:
         return any(
             tail in self.finder.directories.list(directory).links
             and f"{directory}/".startswith(f"{os.path.realpath(os.path.join(directory, tail))}/")
-            for directory in map(os.path.realpath, _directories(self.finder.find(package)))
+            for directory in map(os.path.realpath, directories_of(self.finder.find(package)))
         )
 
     def _members(self, package: str, candidates: Iterable[str]) -> Iterator[str]:
@@ -186,13 +186,3 @@ def _has_members(found: object) -> bool:
             return True
         case _:
             return False
-
-
-def _directories(found: object) -> Iterator[str]:
-    match found:
-        case FirstParty(file=file, is_package=True):
-            yield os.path.dirname(file)
-        case Namespace(portions=portions):
-            yield from (directory for _, directory in portions)
-        case _:
-            return
