@@ -36,7 +36,7 @@ from raybundle.resolve.driver.generated import (
 )
 from raybundle.resolve.driver.path import declared_roots
 from raybundle.resolve.driver.project import project_of, start_directory
-from raybundle.resolve.evaluate.path_edits import Edits
+from raybundle.resolve.evaluate.edits import Edits
 from raybundle.resolve.files.data_files import included, package_data, within_limit, without_excluded
 from raybundle.resolve.files.declared import read_declarations
 from raybundle.resolve.files.entry_points import EntryPoints, own_metadata

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from raybundle.cache.documents import ScanCache
 from raybundle.model import Interpreter, Resolution, ScriptTarget
-from raybundle.resolve.evaluate.path_edits import Edit, edited
+from raybundle.resolve.evaluate.edits import Edit, apply_edits
 from raybundle.resolve.facts import Facts, Guard, Import, Statement
 from raybundle.resolve.find.directories import Directories, Listing
 from raybundle.resolve.find.finder import Finder, FirstParty
@@ -92,7 +92,7 @@ def test_edits_of_the_path_do_what_python_s_list_does(
         expected.append(directory) if index is None else expected.insert(index, directory)
     edits = [Edit(directory, index, 1) for directory, index in changes]
 
-    assert edited(path, edits) == list(dict.fromkeys(expected))
+    assert apply_edits(path, edits) == list(dict.fromkeys(expected))
 
 
 statements = st.one_of(

@@ -11,7 +11,7 @@ from raybundle.resolve.find.finder import FirstParty, Namespace, NotFound, Stand
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from raybundle.resolve.evaluate.path_edits import Edit
+    from raybundle.resolve.evaluate.edits import Edit
     from raybundle.resolve.find.finder import Finder, Found
 
 

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 from raybundle.dotted import absolute
 from raybundle.resolve.evaluate.chains import split_chain
-from raybundle.resolve.evaluate.path_edits import Edits, Statements, changed_anywhere, edits_of, nodes_of
+from raybundle.resolve.evaluate.edits import Edits
+from raybundle.resolve.evaluate.path_edits import Statements, changed_anywhere, edits_of, nodes_of
 from raybundle.resolve.evaluate.path_values import CannotEvaluateError, Scope
 
 if TYPE_CHECKING:

@@ -12,54 +12,16 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from raybundle.resolve.evaluate.edits import AbsenceTest, Edit, Edits
 from raybundle.resolve.evaluate.path_values import CannotEvaluateError, Scope
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator
 
     from raybundle.resolve.evaluate.path_values import Value
 
-
 _KNOWN_MODULES = frozenset({"sys", "os", "pathlib", "site"})
 """Modules whose parts may be given names: `insert = sys.path.insert`."""
-
-
-@dataclass(frozen=True, slots=True)
-class AbsenceTest:
-    """The test `if directory not in sys.path`, made once for all edits below it."""
-
-    directory: str
-    number: int
-    """Tells one run of a test from the next, in a loop."""
-
-
-@dataclass(frozen=True, slots=True)
-class Edit:
-    """One directory that a module puts on `sys.path`."""
-
-    directory: str
-    """Absolute, and as Python would compare it: links and `..` are still in it."""
-    index: int | None
-    """As given to `insert`; None at the end."""
-    line: int
-    unless: AbsenceTest | None = None
-    replaces: bool = False
-    """What stands at `index` goes."""
-
-
-@dataclass(frozen=True, slots=True)
-class Edits:
-    """What a module does to `sys.path`, in order."""
-
-    edits: tuple[Edit, ...] = ()
-    lines: frozenset[int] = frozenset()
-    """Lines that were understood, also where they edit nothing."""
-    followed: tuple[str, ...] = ()
-    """Paths whose symbolic links were resolved on the way."""
-    reads_files: bool = False
-    """`.pth` files had a say."""
-    possible: frozenset[tuple[int, str]] = frozenset()
-    """Lines that may run or not, in functions and branches, and the directories that they would add."""
 
 
 def evaluate(tree: ast.Module, file: str, cwd: str) -> Edits:
@@ -95,24 +57,6 @@ def _possible(tree: ast.Module, run: Statements) -> Iterator[tuple[int, str]]:
             inner = Statements(scope, run.volatile)
             inner.run(body)
             yield from ((edit.line, edit.directory) for edit in inner.edits)
-
-
-def edited(path: Sequence[str], edits: Iterable[Edit]) -> list[str]:
-    """Return `path` after `edits`; of a directory that is there twice, the first counts."""
-    result = list(path)
-    absent: dict[AbsenceTest, bool] = {}
-    for edit in edits:
-        if edit.unless is not None and not absent.setdefault(
-            edit.unless, edit.unless.directory not in result
-        ):
-            continue
-        if edit.index is None:
-            result.append(edit.directory)
-        elif not edit.replaces:
-            result.insert(edit.index, edit.directory)
-        elif -len(result) <= edit.index < len(result):
-            result[edit.index] = edit.directory
-    return list(dict.fromkeys(result))
 
 
 def changed_anywhere(tree: ast.Module) -> frozenset[str]:

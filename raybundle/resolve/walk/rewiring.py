@@ -19,7 +19,7 @@ from raybundle.resolve.scan.parsing import parse
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from raybundle.resolve.evaluate.path_edits import Edit
+    from raybundle.resolve.evaluate.edits import Edit
     from raybundle.resolve.facts import Facts
     from raybundle.resolve.start import Start
     from raybundle.resolve.walk.reached import Closure
