@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from raybundle.publish.layers import Progress
     from raybundle.resolve.interpreter.node_python import TargetTag
     from raybundle.resolve.missing.elsewhere import Remedy
-    from raybundle.resolve.seen import Traced
+    from raybundle.resolve.traced import Traced
     from raybundle.store.base import Store
 
 

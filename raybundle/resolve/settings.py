@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from raybundle.resolve.seen import Traced
+    from raybundle.resolve.traced import Traced
 
 
 @dataclass(frozen=True, slots=True)

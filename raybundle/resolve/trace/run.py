@@ -27,7 +27,7 @@ from raybundle.resolve.driver.layout import added_roots
 from raybundle.resolve.driver.path import declared_roots
 from raybundle.resolve.driver.project import first_directory
 from raybundle.resolve.find.directories import Directories
-from raybundle.resolve.seen import DRIVER, Traced, TracedFile, TracedModule
+from raybundle.resolve.traced import DRIVER, Traced, TracedFile, TracedModule
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
