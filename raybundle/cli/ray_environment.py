@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from raybundle.model import Resolution
 
 MERGED = ("env_vars", "excludes", "py_modules", "working_dir")
-"""Keys that the bundle takes up; `excludes` says what Ray need not upload, and a bundle has none of it."""
+"""Keys that the bundle takes up."""
 INSTALLED = ("conda", "pip", "uv")
 """Keys by which Ray makes an environment; it takes one of them (ray/runtime_env/runtime_env.py)."""
 HOOK = "worker_process_setup_hook"
@@ -74,6 +74,8 @@ class RayEnvironment:
     """Environment variables of the job."""
     project: Path | None = None
     """The `working_dir`: absolute, without symbolic links."""
+    excludes: tuple[str, ...] = ()
+    """Patterns of data files of the `working_dir` that do not travel, as `exclude` has them."""
     roots: tuple[str, ...] = ()
     """Absolute directories in Ray's order: those that hold `py_modules`, then the `working_dir`."""
     passed: Mapping[str, Any] = field(default_factory=dict)
@@ -183,6 +185,7 @@ def read_ray_environment(
     return RayEnvironment(
         env=env,
         project=project,
+        excludes=_excludes(keys["excludes"].value) if "excludes" in keys else (),
         roots=tuple(dict.fromkeys([*roots, *([str(project)] if project else [])])),
         passed={name: value for name, value in passed.items() if value},
         warnings=_warnings(keys, passed),
@@ -387,20 +390,30 @@ def _refuse_two_installers(keys: list[_Key]) -> None:
         key.refuse(f"stands beside `{keys[0].name}`, and Ray takes one of them", f"keep one of {INSTALLED}")
 
 
+def _excludes(value: Any) -> tuple[str, ...]:
+    """Returns patterns of .gitignore as `exclude` writes them.
+
+    Where a pattern takes something back (`!keep.csv`), none counts: more travels then, and nothing is missed.
+    """
+    patterns = [each.strip() for each in value if isinstance(each, str)] if isinstance(value, list) else []
+    if any(each.startswith("!") for each in patterns):
+        return ()
+    lines = (each for each in patterns if each.strip("/") and not each.startswith("#"))
+    return tuple(each.strip("/") if "/" in each.rstrip("/") else f"**/{each.strip('/')}" for each in lines)
+
+
 def _warnings(keys: Mapping[str, _Key], passed: Mapping[str, Any]) -> tuple[Warning, ...]:
-    code = [keys[name] for name in ("working_dir", "py_modules") if name in keys]
     set_up = [keys[name] for name in INSTALLED if passed.get(name)]
     return (
-        *([_code_warning(code)] if code else []),
+        *([_code_warning(keys["py_modules"])] if "py_modules" in keys else []),
         *(key.source.warning(key.name, SET_UP.format(name=key.name), IMPORTABLE) for key in set_up),
     )
 
 
-def _code_warning(keys: list[_Key]) -> Warning:
-    names = " and ".join(f"`{key.name}`" for key in keys)
-    text = f"of {names} only the files travel that the driver's imports reach, and the data of packages"
+def _code_warning(key: _Key) -> Warning:
+    text = f"of `{key.name}` only the files travel that the driver's imports reach, and the data of packages"
     hint = "other files that the job reads: `include` in [tool.raybundle], or --include"
-    return keys[0].source.warning(keys[0].name, text, hint)
+    return key.source.warning(key.name, text, hint)
 
 
 def _kind(value: Any) -> str:
