@@ -205,6 +205,8 @@ class Module:
 
 NAMED = " (path)"
 """How the reason of a file ends that travels because a path names it."""
+TRACKED = "not ignored by git"
+"""The reason of a file that travels because all data does (`data = "tracked"`)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -219,11 +219,21 @@ def resolve_with(request: Request, traced: Traced | None) -> Resolution:
             set_up=request.set_up,
             arguments=named_by(request.arguments, request.project, request.cwd),
             optional=settings.items("optional"),
+            tracked=_tracked(request),
         ),
         interpreter if tag is None else as_on_target(interpreter, tag),
         request.cwd,
         ScanCache(cache_directory(request.environ)),
     )
+
+
+def _tracked(request: Request) -> tuple[str, ...]:
+    """Returns the data files that git does not ignore, if all of them are to travel."""
+    if request.settings.text("data") != "tracked":
+        return ()
+    from raybundle.resolve.files.tracked import tracked_data
+
+    return tracked_data(str(request.project), request.environ)
 
 
 def target_tag(request: Request) -> TargetTag | None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from raybundle.model import Resolution, Warning
 
 MERGED = ("env_vars", "excludes", "py_modules", "working_dir")
-"""Keys that become part of the bundle; `excludes` is for uploads by Ray, and has no effect."""
+"""Keys that become part of the bundle."""
 INSTALLED = ("conda", "pip", "uv")
 """Keys by which Ray makes an environment; it accepts one of them (ray/runtime_env/runtime_env.py)."""
 HOOK = "worker_process_setup_hook"
@@ -66,6 +66,8 @@ class RayEnvironment:
     """Environment variables of the job."""
     project: Path | None = None
     """The `working_dir`: absolute, without symbolic links."""
+    excludes: tuple[str, ...] = ()
+    """Patterns of data files of the `working_dir` that do not travel, as `exclude` has them."""
     roots: tuple[str, ...] = ()
     """Absolute directories in Ray's order: those that hold `py_modules`, then the `working_dir`."""
     passed: Mapping[str, Any] = field(default_factory=dict)
@@ -128,6 +130,7 @@ def read_ray_environment(
     return RayEnvironment(
         env=env,
         project=project,
+        excludes=_excludes(keys["excludes"].value) if "excludes" in keys else (),
         roots=tuple(dict.fromkeys([*roots, *([str(project)] if project else [])])),
         passed={name: value for name, value in passed.items() if value},
         warnings=_warnings(keys, passed),
@@ -284,17 +287,27 @@ def _relative_to(key: Key) -> str:
     return f"relative paths are relative to {key.cwd}"
 
 
+def _excludes(value: Any) -> tuple[str, ...]:
+    """Returns patterns of .gitignore as `exclude` writes them.
+
+    If a pattern re-includes something (`!keep.csv`), none counts: more travels, and nothing is missed.
+    """
+    patterns = [each.strip() for each in value if isinstance(each, str)] if isinstance(value, list) else []
+    if any(each.startswith("!") for each in patterns):
+        return ()
+    lines = (each for each in patterns if each.strip("/") and not each.startswith("#"))
+    return tuple(each.strip("/") if "/" in each.rstrip("/") else f"**/{each.strip('/')}" for each in lines)
+
+
 def _warnings(keys: Mapping[str, Key], passed: Mapping[str, Any]) -> tuple[Warning, ...]:
-    code = [keys[name] for name in ("working_dir", "py_modules") if name in keys]
     set_up = [keys[name] for name in INSTALLED if passed.get(name)]
     return (
-        *([_code_warning(code)] if code else []),
+        *([_code_warning(keys["py_modules"])] if "py_modules" in keys else []),
         *(key.warning(SET_UP.format(name=key.name), IMPORTABLE) for key in set_up),
     )
 
 
-def _code_warning(keys: list[Key]) -> Warning:
-    names = " and ".join(f"`{key.name}`" for key in keys)
-    text = f"of {names}, the bundle has only the files that the driver's imports reach, and package data"
+def _code_warning(key: Key) -> Warning:
+    text = f"of `{key.name}`, the bundle has only the files that the driver's imports reach, and package data"
     hint = "add other files that the job reads with `include` in [tool.raybundle], or with --include"
-    return keys[0].warning(text, hint)
+    return key.warning(text, hint)

@@ -148,6 +148,9 @@ def make_request(
     settings = settings_of(arguments, project, command.env)
     if environment is not None:
         settings = settings.extended("roots", environment.roots, "--runtime-env")
+        if environment.project is not None:
+            settings = settings.with_default("data", "tracked", "--working-dir")
+        settings = settings.extended("exclude", environment.excludes, "--runtime-env")
     tracing = Tracing(command.arguments) if arguments.trace else None
     set_up = environment.set_up if environment else ()
     return Request(target, settings, project, cwd, os.environ, tracing, set_up, command.arguments)

@@ -41,7 +41,7 @@ from raybundle.resolve.files.data_files import included, package_data, within_li
 from raybundle.resolve.files.declared import read_declarations
 from raybundle.resolve.files.entry_points import EntryPoints, own_metadata
 from raybundle.resolve.files.git_ignored import repository_of
-from raybundle.resolve.files.named_files import NamedFiles, ground_of, named_files
+from raybundle.resolve.files.named_files import Asked, NamedFiles, ground_of, named_files
 from raybundle.resolve.files.placement import place
 from raybundle.resolve.files.travel import data_of, refuse, split_modules
 from raybundle.resolve.interpreter.markers import environment_of
@@ -201,12 +201,14 @@ def _walk_until_settled(work: _Work, wanted: list[Candidate]) -> _Walk:
 
 
 def _named(work: _Work, closure: Closure, wanted: Iterable[Candidate]) -> NamedFiles:
-    """Return the files that paths name; `include` and `exclude` come before."""
-    if "path" in work.settings.rules_off:
+    """Return the files that paths name, and those that git tracks; `include` and `exclude` come before."""
+    off = "path" in work.settings.rules_off
+    if off and not work.settings.tracked:
         return NamedFiles()
     start = start_directory(work.target, work.project, work.cwd)
     ground = ground_of(work.finder, str(work.project), start, wanted, work.settings.exclude)
-    return named_files(closure, work.settings.arguments, ground, facts_of(work.scanner, work.made))
+    asked = Asked(() if off else work.settings.arguments, work.settings.tracked, sources=not off)
+    return named_files(closure, asked, ground, facts_of(work.scanner, work.made))
 
 
 def _configs(candidates: Iterable[Candidate]) -> tuple[str, ...]:

@@ -58,11 +58,11 @@ def test_yaml_and_json_say_the_same(tmp_path: Path) -> None:
 
     assert read_yaml(tmp_path, json.dumps(value)) == read(tmp_path, value)
     assert read(tmp_path, value) == RayEnvironment(
-        env={"A": "1"}, passed={"config": {"setup_timeout_seconds": 60}}
+        env={"A": "1"}, excludes=("**/*.bin",), passed={"config": {"setup_timeout_seconds": 60}}
     )
 
 
-def test_a_local_working_dir_becomes_the_project_and_a_root_with_one_warning(tmp_path: Path) -> None:
+def test_a_local_working_dir_becomes_the_project_and_a_root_without_a_warning(tmp_path: Path) -> None:
     (tmp_path / "app").mkdir()
     (tmp_path / "link").symlink_to("app")
 
@@ -70,9 +70,16 @@ def test_a_local_working_dir_becomes_the_project_and_a_root_with_one_warning(tmp
 
     assert found.project == (tmp_path / "app").resolve()
     assert found.roots == (str(found.project),)
-    assert [(str(w.file), w.line) for w in found.warnings] == [("env.yaml", 2)]
-    assert "the bundle has only the files that the driver's imports reach" in found.warnings[0].text
-    assert "--include" in str(found.warnings[0].hint)
+    assert found.warnings == ()
+
+
+def test_excludes_are_read_as_gitignore_has_them(tmp_path: Path) -> None:
+    written = ["*.bin", "/out", "data/raw/", "# a comment", "/", "cache/"]
+
+    found = read(tmp_path, {"working_dir": ".", "excludes": written})
+
+    assert found.excludes == ("**/*.bin", "out", "data/raw", "**/cache")
+    assert read(tmp_path, {"working_dir": ".", "excludes": ["*.csv", "!keep.csv"]}).excludes == ()
 
 
 def test_a_working_dir_of_a_file_in_another_directory_is_relative_to_the_current_one(tmp_path: Path) -> None:
@@ -88,7 +95,6 @@ def test_the_option_comes_before_the_working_dir_of_the_runtime_env(tmp_path: Pa
     found = read(tmp_path, {"working_dir": "s3://bucket/app.zip"}, "app")
 
     assert found.project == (tmp_path / "app").resolve()
-    assert found.warnings[0].text.startswith("--working-dir: of `working_dir`")
 
 
 @pytest.mark.parametrize(
@@ -129,7 +135,8 @@ def test_py_modules_give_the_directories_that_hold_them_in_order_before_the_work
     base = tmp_path.resolve()
     assert found.roots == (str(base / "b"), str(base / "a"), str(base))
     assert len(found.warnings) == 1
-    assert "`working_dir` and `py_modules`" in found.warnings[0].text
+    assert "of `py_modules`, the bundle has only the files that the driver's imports reach" in found.warnings[0].text
+    assert "--include" in str(found.warnings[0].hint)
 
 
 def test_a_linked_package_keeps_the_name_of_the_link(tmp_path: Path) -> None:

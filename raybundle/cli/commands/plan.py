@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from raybundle.cli.output.documents import plan_document
-from raybundle.cli.output.overview import Overview, markdown_lines, text_lines
+from raybundle.cli.output.overview import Overview, markdown_lines, text_lines, tracked_line
 from raybundle.cli.request import environment_of, form_of, make_request, read_command
 from raybundle.errors import BundleError
 from raybundle.pipeline import plan
@@ -69,6 +69,8 @@ def checked_plan(request: Request, console: Console, *, strict: bool) -> Plan:
     planned = plan(request)
     warnings = planned.resolution.warnings
     console.warnings(warnings)
+    if tracked := tracked_line(planned):
+        console.note(tracked)
     if strict and warnings:
         raise BundleError(f"{len(warnings)} warnings, and --strict makes them errors")
     return planned

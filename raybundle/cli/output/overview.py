@@ -9,7 +9,7 @@ from raybundle.cli.output.console import PLACES, alike
 from raybundle.cli.output.words import counted, shown, size_text, target_text
 from raybundle.exhaustive import assert_never
 from raybundle.explain.reasons import reasons_of
-from raybundle.model import ScriptTarget
+from raybundle.model import TRACKED, ScriptTarget
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -81,9 +81,19 @@ def text_lines(overview: Overview) -> Iterator[str]:
     yield from _section("more than one file", _shadowed_lines(resolution))
     yield from _section("ignored by git, yet included", _ignored_lines(overview))
     yield from _section(
-        "in the project and not in the bundle, `include` takes it along", _left_lines(overview)
+        'in the project and not in the bundle: `include` bundles a file, `data = "tracked"` all data',
+        _left_lines(overview),
     )
     yield f"`{_why_words(resolution)} NAME` says why something is in; `--json` has everything"
+
+
+def tracked_line(planned: Plan) -> str:
+    """Returns how much data travels because git does not ignore it; empty if none does for that."""
+    paths = {each.path for each in planned.resolution.data if each.reason == TRACKED}
+    sizes = [len(file.data) for file in planned.files if file.path in paths]
+    if not sizes:
+        return ""
+    return f"data: {counted(len(sizes), 'file')}, {size_text(sum(sizes))}, that git does not ignore"
 
 
 def _section(title: str, lines: Sequence[str], shown: int = SHOWN) -> Iterator[str]:
