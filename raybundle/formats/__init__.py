@@ -1,1 +1,1 @@
-"""The ground rules of docs/format.md: canonical JSON, archive paths and archives with stable bytes."""
+"""The basic rules of docs/format.md: canonical JSON, archive paths and archives with stable bytes."""
