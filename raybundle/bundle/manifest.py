@@ -63,7 +63,7 @@ def make_manifest(
             LayerEntry(each.name, each.version, each.digest) for each in sorted(layers, key=lambda e: e.name)
         ),
     )
-    faults = _faults(manifest)
+    faults = broken_rules(manifest)
     if faults:
         raise BundleError(
             "this bundle would break the format: " + "; ".join(faults),
@@ -176,18 +176,10 @@ def _parse_document(document: dict[str, Any]) -> Manifest:
             for e in document["layers"]
         ),
     )
-    faults = _faults(manifest)
+    faults = broken_rules(manifest)
     if faults:
         raise ValueError("; ".join(faults))
     return manifest
-
-
-def _faults(manifest: Manifest) -> list[str]:
-    match manifest.target:
-        case ScriptEntry(path=path):
-            return broken_rules(manifest, script=path, module=None)
-        case ModuleEntry(name=name):
-            return broken_rules(manifest, script=None, module=name)
 
 
 def _parse_file(document: dict[str, Any]) -> ManifestFile:

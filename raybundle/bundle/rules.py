@@ -7,6 +7,7 @@ from collections import Counter
 from itertools import chain
 from typing import TYPE_CHECKING
 
+from raybundle.bundle.values import ModuleEntry, ScriptEntry
 from raybundle.formats.archive_paths import case_collisions, is_native, path_fault
 from raybundle.formats.canonical import LARGEST
 from raybundle.resolve.distributions.installed import normalised_name
@@ -30,12 +31,12 @@ _ANY = "any"
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
-def broken_rules(manifest: Manifest, *, script: str | None, module: str | None) -> list[str]:
-    """Returns a message for each broken rule. The target of the manifest is `script` or `module`."""
+def broken_rules(manifest: Manifest) -> list[str]:
+    """Returns a message for each broken rule."""
     files = [file.path for file in manifest.files]
     return [
-        *(f"{text!r} is not one line of text" for text in _texts(manifest, module) if _CONTROL.search(text)),
-        *_target_faults(script, module, files),
+        *(f"{text!r} is not one line of text" for text in _texts(manifest) if _CONTROL.search(text)),
+        *_target_faults(manifest.target, files),
         *_python_faults(manifest.python, files),
         *_path_faults(manifest.path, files, layered=bool(manifest.layers)),
         *_file_faults(files),
@@ -44,10 +45,12 @@ def broken_rules(manifest: Manifest, *, script: str | None, module: str | None) 
     ]
 
 
-def _texts(manifest: Manifest, module: str | None) -> Iterator[str]:
+def _texts(manifest: Manifest) -> Iterator[str]:
     """Yields all texts except the paths of files, which have stricter rules."""
+    if isinstance(manifest.target, ModuleEntry):
+        yield manifest.target.name
     python = manifest.python
-    yield from filter(None, (module, python.implementation, python.minor, python.abi, python.platform))
+    yield from filter(None, (python.implementation, python.minor, python.abi, python.platform))
     yield from manifest.path
     yield from chain.from_iterable(_named(manifest))
 
@@ -58,11 +61,14 @@ def _named(manifest: Manifest) -> list[tuple[str, str]]:
     return travelling + [(each.name, each.version or _ANY) for each in manifest.provided]
 
 
-def _target_faults(script: str | None, module: str | None, files: Sequence[str]) -> Iterator[str]:
-    if script is not None and script not in files:
-        yield f"the target {script!r} is not among the files"
-    if module is not None and not _MODULE.fullmatch(module):
-        yield f"the target {module!r} is not the name of a module"
+def _target_faults(target: ScriptEntry | ModuleEntry, files: Sequence[str]) -> Iterator[str]:
+    match target:
+        case ScriptEntry(path=path):
+            if path not in files:
+                yield f"the target {path!r} is not among the files"
+        case ModuleEntry(name=name):
+            if not _MODULE.fullmatch(name):
+                yield f"the target {name!r} is not the name of a module"
 
 
 def _python_faults(python: PythonTag, files: Iterable[str]) -> Iterator[str]:

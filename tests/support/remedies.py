@@ -240,7 +240,7 @@ ROWS = {
         PLUGIN,
         change("job.py", ".NAME)", ".NAME)  # raybundle: include=plug.one"),
     ),
-    "a computed name that is none of ours": Row(
+    "a computed name that is not first-party": Row(
         "cannot know what `",
         "else `# raybundle: ignore`",
         {
@@ -255,7 +255,7 @@ ROWS = {
     "a broken file that is optional": Row(
         "; it travels as it is", "do not import it", BROKEN, ignore("job.py", "import broken")
     ),
-    "a broken file that is mended": Row(
+    "a broken file that is fixed": Row(
         "; it travels as it is",
         "mend the file",
         BROKEN,
@@ -350,7 +350,7 @@ ROWS = {
         BY_ENVIRONMENT,
         both(setting(roots=["tools"]), ignore("job.py", "'/tools'))")),
     ),
-    "an edit of sys.path that adds nothing of ours": Row(
+    "an edit of sys.path that adds nothing of the project": Row(
         "cannot evaluate this change of `sys.path`",
         "end this with `# raybundle: ignore`",
         {"job.py": HEAD + "sys.path.append(os.environ.get('TOOLS', ''))\nprint('done')\n"},

@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     from raybundle.model import CollectedFile
 
 LARGEST = 16 * 1024 * 1024
-"""Only so many bytes of a file are scanned."""
+"""Bytes of a file that are scanned. The rest of a larger file is not."""
 PORTION = 8 * 1024 * 1024
 """Bytes of files that are searched together."""
 HEAD = 8192
-"""A file with a zero among so many first bytes is binary, as in git."""
+"""Bytes at the start of a file; a zero among them makes the file binary, as in git."""
 MOST_KEPT = 200_000
-"""If the cache has more digests, it keeps only those of this bundle."""
+"""Digests in the cache; if there are more, it keeps only those of this bundle."""
 _FORMAT = 1
 _MARKS = {
     codecs.BOM_UTF32_LE: "utf-32",  # before UTF-16: it starts with the same two bytes
