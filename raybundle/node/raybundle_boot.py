@@ -141,10 +141,7 @@ def _find_layers(archive: str) -> None:
     """Sets RAYBUNDLE_LAYERS to the directories with layers that Ray unpacked, also for child processes.
 
     Ray starts a process with its `py_modules` on PYTHONPATH, before the working directory. A task's own
-    `py_modules` replace the bundle's there.
-
-    Raises:
-        RuntimeError: one of the directories does not have a layer.
+    `py_modules` replace the bundle's there, and are refused.
     """
     entries = os.environ.get("PYTHONPATH", "").split(":")
     if "RAYBUNDLE_BOOTED" in os.environ or archive not in entries:
@@ -254,9 +251,8 @@ def _links(stub: Stub, record: Record, original: list[str]) -> tuple[str, str]:
     """
     skip = {os.path.abspath(p) for p in os.environ.get("PYTHONPATH", "").split(":") if p} | set(sys.path)
     sites = [entry for entry in original if entry not in skip and os.path.isdir(entry)]
-    ray = _link(stub, sites, record["provided"])
-    own = _link(stub, sites, [sys.prefix]) if OWN_ENVIRONMENT in sys.prefix else ""
-    return ray, own
+    own = _link(stub, sites, [], sys.prefix) if OWN_ENVIRONMENT in sys.prefix else ""
+    return _link(stub, sites, record["provided"]), own
 
 
 def _describe(own: str) -> str:
@@ -270,11 +266,11 @@ def _warn() -> None:
         os.write(2, f"raybundle: warning: {_held_back.pop()}\n".encode(errors="backslashreplace"))
 
 
-def _link(stub: Stub, sites: list[str], what: list[str]) -> str:
+def _link(stub: Stub, sites: list[str], provided: list[str], prefix: str = "") -> str:
     import _imp  # a hash without the cost of `hashlib`
 
-    # Another version of the boot may make other links for the same `what`.
-    described = "\n".join([os.environ["RAYBUNDLE_BOOT"], sys.implementation.cache_tag, *sites, "", *what])
+    boot = os.environ["RAYBUNDLE_BOOT"]  # another boot may make other links
+    described = "\n".join([boot, sys.implementation.cache_tag, *sites, prefix, *provided])
     state = "\n".join([described, *(str(os.stat(site).st_mtime_ns) for site in sites)])
     name = _imp.source_hash(1, described.encode()).hex()
     link, wanted = f"{stub.PRIVATE}/links/{name}", f".{name}-{_imp.source_hash(1, state.encode()).hex()}"
@@ -283,7 +279,7 @@ def _link(stub: Stub, sites: list[str], what: list[str]) -> str:
             return link
     except OSError:
         pass
-    stub.load("raybundle_links").make_links(link, wanted, sites, what)
+    stub.load("raybundle_links").make_links(link, wanted, sites, provided, prefix)
     return link
 
 
@@ -381,11 +377,11 @@ def _expect_first_entry(role: str, path: list[str], at_first_import: Any) -> Non
 
 
 def _run_verified(verified: Callable[[str], str | None]) -> None:
-    """Restarts a driver that runs a script of the working directory with the verified copy of the script.
+    """Restarts the driver with the verified copy of its script, if it runs that of the working directory.
 
-    A job of plain Ray starts such drivers: `python job.py`. A restart is safe for a driver only, before it
-    runs any code: its flags are its own, and no `multiprocessing` parent waits for it. A relative script
-    without a verified copy gets an absolute path, because the driver is about to change its directory.
+    Jobs of plain Ray start such drivers: `python job.py`. Only a driver can be restarted, before it runs any
+    code: its flags are its own, and no `multiprocessing` parent waits for it. A relative script without a
+    verified copy gets an absolute path, because the driver is about to change its directory.
     """
     given = sys.argv[0]
     script = os.path.abspath(given)

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 class Path(list[str]):
     """A list that shows each entry once, at its first place, where Python finds it.
 
-    A driver may edit the list. Each edit is applied to a plain list that keeps duplicates; the shown list is
-    that one without them. So adding an entry again and removing it again changes nothing. A path below a
-    working directory becomes the verified directory of the same name.
+    A driver may edit the list. Each edit changes a plain list with duplicates; this one shows it without them.
+    So adding an entry again and removing it again changes nothing. A path below a working directory becomes
+    the verified directory of the same name.
     """
 
     __slots__ = ("_all", "_pickled_as_path", "planned")
@@ -84,7 +84,7 @@ class Path(list[str]):
         return (Path if self._pickled_as_path else list, (list(self),))
 
     def _place(self, index: Any) -> int:
-        """Returns the index in the list with duplicates of the entry that shows at `index`."""
+        """Returns the index in `_all` of the entry that shows at `index`."""
         return self._all.index(self[index]) if index < len(self) else len(self._all)
 
     def _edit(self, change: Callable[[list[str]], Any]) -> None:

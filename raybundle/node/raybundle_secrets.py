@@ -48,7 +48,7 @@ def _read_variable(name: str, variable: str) -> bytes:
 def _read_secret(name: str, file: str) -> bytes:
     """Returns the content of `file` without a final newline. No error message has a part of it."""
     try:
-        # Without O_NONBLOCK, a pipe without a writer would hang the job. So it is empty.
+        # With O_NONBLOCK, a pipe without a writer is empty and does not hang the job.
         with open(file, "rb", opener=lambda path, flags: os.open(path, flags | os.O_NONBLOCK)) as stream:
             data = (stream.read(LONGEST_SECRET + 2) or b"").removesuffix(b"\n")
         found = _fault(data, LONGEST_SECRET - len(name) - 1)

@@ -94,7 +94,7 @@ def make_certificates(directory: Path) -> Certificates:
 
 
 class _Authority:
-    """Signs a certificate with the extensions that Python 3.13 requires (`ssl.VERIFY_X509_STRICT`)."""
+    """An authority whose certificates have what Python 3.13 requires (`ssl.VERIFY_X509_STRICT`)."""
 
     def __init__(self, now: datetime) -> None:
         self._start = now - WEEK

@@ -64,7 +64,9 @@ class RuleTable:
     names: frozenset[str]
     sha256: str
     exact: tuple[bytes, ...]
+    """The texts that only count as they are."""
     folded: tuple[bytes, ...]
+    """The texts that count in any case, in lower case."""
     separators: bytes
     """A table for `bytes.translate`: each byte that is in no text becomes a space."""
 

@@ -63,12 +63,12 @@ def _used(private: str) -> int:
 
     A scratch counts with the files copied into it from the tree, not with those that the job writes.
     """
-    trees = sum(_recorded_bytes(path) for path in _entries(f"{private}/trees"))
+    trees = sum(_recorded_bytes(f"{path}/record") for path in _entries(f"{private}/trees"))
     layers: dict[str, int] = {}
     for path in _entries(f"{private}/environments"):
         layers.update(_layers_of(path))
     orphans = [path for path in _entries(f"{private}/layers") if path not in layers]
-    scratches = sum(_copied_bytes(path) for path in _entries(f"{private}/jobs"))
+    scratches = sum(_recorded_bytes(f"{path}.job") for path in _entries(f"{private}/jobs"))
     return trees + sum(layers.values()) + sum(map(_bytes_below, orphans)) + scratches
 
 
@@ -77,15 +77,7 @@ def _entries(parent: str) -> Iterator[str]:
     return (entry.path for entry in os.scandir(parent) if entry.is_dir(follow_symlinks=False))
 
 
-def _recorded_bytes(tree: str) -> int:
-    return _bytes_in(f"{tree}/record")
-
-
-def _copied_bytes(scratch: str) -> int:
-    return _bytes_in(f"{scratch}.job")
-
-
-def _bytes_in(record: str) -> int:
+def _recorded_bytes(record: str) -> int:
     try:
         with open(record, encoding="utf-8", errors="surrogateescape") as stream:
             return next((int(line[6:]) for line in stream if line.startswith("bytes ")), 0)
@@ -161,7 +153,7 @@ def remove_tree(tree: str) -> None:
 
 
 def remove_leftovers(private: str) -> None:
-    """Removes what failed processes, and processes killed while they held the lock, have left.
+    """Removes what failed or killed processes have left.
 
     Unfinished layers stay: the next process that needs them completes them. If room is needed, they are
     removed like other layers without an environment.

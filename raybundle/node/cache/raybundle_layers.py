@@ -41,7 +41,7 @@ class Layer:
     """A layer of the manifest, and its directory on this node."""
 
     def __init__(self, private: str, entry: dict[str, str], delivery: dict[str, Any]) -> None:
-        """Takes the cache, the layer's entry in the manifest, and the verified delivery.
+        """Takes the path of the cache, the layer's entry in the manifest, and the verified delivery.
 
         The directory's name includes the byte-code: a job never runs byte-code that its own submission does
         not name, even if an earlier submission named it.

@@ -71,7 +71,7 @@ def normalise(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name.strip()).lower()
 
 
-def make_links(link: str, wanted: str, sites: list[str], provided: list[str]) -> None:
+def make_links(link: str, wanted: str, sites: list[str], provided: list[str], prefix: str) -> None:
     """Points `link` to a new directory named `wanted` beside it, with links into `sites`.
 
     Args:
@@ -79,8 +79,8 @@ def make_links(link: str, wanted: str, sites: list[str], provided: list[str]) ->
         wanted: name of the directory for this state of the node.
         sites: the node's site-packages directories, in the order of its path.
         provided: `name version` of each distribution that the cluster must provide, or only the name of a
-            distribution or a top-level module if any version will do. Or the prefix of the job's own
-            environment, to link what `pip` or `uv` installed there, without Ray.
+            distribution or a top-level module if any version will do.
+        prefix: of the job's own environment, to link only what `pip` or `uv` installed there; else empty.
 
     Raises:
         RuntimeError: Ray is missing, or a distribution is missing or has another version.
@@ -90,9 +90,9 @@ def make_links(link: str, wanted: str, sites: list[str], provided: list[str]) ->
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not os.path.isdir(directory):
             installed = _installed(sites)
-            if provided[:1] and provided[0].startswith("/"):
+            if prefix:
                 others = {name: each for name, each in installed.items() if name != "ray"}
-                allowed = _closure(others, _requested(provided[0], others))
+                allowed = _closure(others, _requested(prefix, others))
             else:
                 allowed = _provided(installed, [item.split(" ") for item in provided], sites)
             partial = f"{directory}.partial"
@@ -194,14 +194,13 @@ def _requested(prefix: str, installed: dict[str, Installed]) -> list[tuple[str, 
 
 
 def _link_site(site: str, target: str, installed: Iterable[Installed], allowed: set[str]) -> None:
-    """Links the allowed files of one site directory, each through its highest directory without others."""
+    """Links the allowed files of one site directory, by the highest folder that only allowed files are in."""
     own: set[str] = set()
     foreign: set[str] = set()
     for distribution in installed:
         if distribution.site == site:
-            owned = distribution.name in allowed
-            files = [*distribution.files(), f"{distribution.folder}/METADATA"]
-            (own if owned else foreign).update(files)
+            files = own if distribution.name in allowed else foreign
+            files.update(distribution.files(), [f"{distribution.folder}/METADATA"])
     shared = {parent for file in foreign for parent in _parents(file)}
     for file in own:
         if file not in foreign:

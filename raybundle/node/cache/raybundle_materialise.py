@@ -75,17 +75,21 @@ def _make_all(stub: Stub, tree: str) -> None:
     archive = os.environ["RAYBUNDLE_ARCHIVE"]
     manifest = _read_manifest(archive)
     stub.load("raybundle_boot").check_python(_python(manifest))
-    delivery = _read_delivery(archive) if "RAYBUNDLE_DELIVERY" in os.environ else {}
+    delivery: dict[str, Any] = {}
+    if "RAYBUNDLE_DELIVERY" in os.environ:
+        expected = f"sha256:{os.environ['RAYBUNDLE_DELIVERY']}"
+        delivery = _read_document(f"{archive}/.raybundle/delivery.json", expected)
     layers = [
         stub.load("raybundle_layers").Layer(stub.PRIVATE, each, delivery) for each in manifest["layers"]
     ]
     environment = _environment_key(layers) if layers else None
-    room = 0 if os.path.exists(f"{tree}/record") else _size(manifest)
+    is_new = not os.path.exists(f"{tree}/record")
+    needed = _size(manifest) if is_new else 0
     if environment:
-        _make_environment(stub, layers, environment, (tree, room))
+        _make_environment(stub, layers, environment, tree, needed)
     else:
-        stub.load("raybundle_evict").make_room(stub.PRIVATE, room, [tree])
-    if not os.path.exists(f"{tree}/record"):
+        stub.load("raybundle_evict").make_room(stub.PRIVATE, needed, [tree])
+    if is_new:
         _make_tree(manifest, archive, f"{tree}.partial", _record(manifest, environment))
         _write_absent(f"{tree}.partial/absent", delivery.get("absent", {}))
         paths = [_on_disk(file["path"]) for file in manifest["files"]]
@@ -98,20 +102,13 @@ def _make_all(stub: Stub, tree: str) -> None:
         os.replace(f"{tree}/record.new", f"{tree}/record")
 
 
-def _make_environment(stub: Stub, layers: list[Layer], key: str, tree: tuple[str, int]) -> None:
-    """Makes room for the environment and the tree, then the missing layers and the environment.
-
-    Args:
-        stub: the module `sitecustomize`.
-        layers: all layers of the manifest.
-        key: name of the environment.
-        tree: its path, and the bytes that it will need.
-    """
+def _make_environment(stub: Stub, layers: list[Layer], key: str, tree: str, needed: int) -> None:
+    """Makes the missing layers and the environment `key`, after room for them and `needed` more bytes."""
     module = stub.load("raybundle_layers")
     environment = f"{stub.PRIVATE}/environments/{key}"
     with module.Missing([each for each in layers if not os.path.exists(each.directory)]) as missing:
-        keep = (tree[0], environment, *(each.directory for each in layers))
-        stub.load("raybundle_evict").make_room(stub.PRIVATE, tree[1] + missing.bytes, keep)
+        keep = (tree, environment, *(each.directory for each in layers))
+        stub.load("raybundle_evict").make_room(stub.PRIVATE, needed + missing.bytes, keep)
         module.unpack(stub, missing)
     if not os.path.exists(environment):
         titles = {each.directory: each.title for each in layers}
@@ -138,29 +135,23 @@ def _make_private(stub: Stub) -> None:
 
 def _read_manifest(archive: str) -> Manifest:
     file = f"{archive}/.raybundle/manifest.json"
-    data = _read(file)
-    found, expected = f"sha256:{sha256(data).hexdigest()}", os.environ["RAYBUNDLE_DIGEST"]
-    if found != expected:
-        raise RuntimeError(f"file {file}: expected {expected}, found {found}")
-    manifest: Manifest = json.loads(data)
-    if manifest["format"] != 1:
-        raise RuntimeError(f"file {file}: expected format 1, found format {manifest['format']}")
+    manifest = _read_document(file, os.environ["RAYBUNDLE_DIGEST"])
     for path in [file["path"] for file in manifest["files"]] + manifest["path"]:
         if ".." in path.replace(":", "/").split("/"):
             raise RuntimeError(f"file {file}: expected paths below the tree, found {path}")
     return manifest
 
 
-def _read_delivery(archive: str) -> dict[str, Any]:
-    file = f"{archive}/.raybundle/delivery.json"
+def _read_document(file: str, expected: str) -> dict[str, Any]:
+    """Returns the JSON document in `file`, whose bytes must have the digest `expected`."""
     data = _read(file)
-    found, expected = sha256(data).hexdigest(), os.environ["RAYBUNDLE_DELIVERY"]
+    found = f"sha256:{sha256(data).hexdigest()}"
     if found != expected:
-        raise RuntimeError(f"file {file}: expected sha256 {expected}, found {found}")
-    delivery: dict[str, Any] = json.loads(data)
-    if delivery["format"] != 1:
-        raise RuntimeError(f"file {file}: expected format 1, found format {delivery['format']}")
-    return delivery
+        raise RuntimeError(f"file {file}: expected {expected}, found {found}")
+    document: dict[str, Any] = json.loads(data)
+    if document["format"] != 1:
+        raise RuntimeError(f"file {file}: expected format 1, found format {document['format']}")
+    return document
 
 
 def _write_absent(file: str, absent: dict[str, str]) -> None:

@@ -50,9 +50,6 @@ def _check_archive(archive: str) -> None:
     """Refuses a `working_dir` of another bundle, because the variables would make this bundle's code run.
 
     Ray Serve causes this for a deployment with its own `env_vars`: the controller may be of an older job.
-
-    Raises:
-        RuntimeError: the manifest in `archive` has another digest.
     """
     import json
     from hashlib import sha256
