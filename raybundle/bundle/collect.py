@@ -38,7 +38,7 @@ def collect(resolution: Resolution) -> tuple[CollectedFile, ...]:
             raise BundleError(f"{file} changed while it was being bundled", hint="run the command again")
         files[path] = collected
     if refused:
-        raise RefusedFileError("cannot bundle " + "\n              ".join(refused))
+        raise RefusedFileError("cannot take " + "\n            ".join(refused))
     return tuple(files[path] for path in sorted(files))
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 class Path(list[str]):
     """A list that shows each entry once, at its first place, where Python finds it.
 
-    A driver may edit the list. Each edit changes a plain list with duplicates; this one shows it without them.
+    A driver may edit the list. Each edit changes a plain list with duplicates, shown here without duplicates.
     So adding an entry again and removing it again changes nothing. A path below a working directory becomes
     the verified directory of the same name.
     """

@@ -36,7 +36,7 @@ ENDED = ("SUCCEEDED", "FAILED", "STOPPED")
 
 
 def main(job: str) -> None:
-    """Waits until the job of a job file is over and no process holds its scratch, then removes the scratch."""
+    """Waits until the job is over and no process holds its scratch, then removes the scratch."""
     own = os.open(job, os.O_RDWR)
     try:
         fcntl.flock(own, fcntl.LOCK_EX | fcntl.LOCK_NB)
