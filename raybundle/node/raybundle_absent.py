@@ -42,16 +42,16 @@ def _listed(name: str, tree: str) -> tuple[str, str] | None:
 
 
 def _absent(listed: tuple[str, str] | None, bundle: str) -> str | None:
-    if listed is not None:
-        module, distribution = listed
-        if distribution.startswith(("./", "../")):
-            return _of_the_project(module, distribution, bundle)
-        return (
-            f"{distribution} was installed where bundle {bundle} was built, but is not in it, because "
-            f'nothing that was resolved needs it. To add it, set `include = ["{module}"]` {SETTING}. If the '
-            f'cluster has it, `cluster-provides = ["{distribution.partition(" ")[0]}"]` makes it visible.'
-        )
-    return None
+    if listed is None:
+        return None
+    module, distribution = listed
+    if distribution.startswith(("./", "../")):
+        return _of_the_project(module, distribution, bundle)
+    return (
+        f"{distribution} was installed where bundle {bundle} was built, but is not in it, because "
+        f'nothing that was resolved needs it. To add it, set `include = ["{module}"]` {SETTING}. If the '
+        f'cluster has it, `cluster-provides = ["{distribution.partition(" ")[0]}"]` makes it visible.'
+    )
 
 
 def _of_the_project(name: str, known: str, bundle: str) -> str:

@@ -63,9 +63,8 @@ def start(stub: Stub, original: list[str]) -> None:
     record = _hold(stub, tree)
     check_python(record)
     links, own = _links(stub, record, original)
-    library = sys.path[:]
     fixed = (f"{links}/ray/thirdparty_files", links)
-    path = _added_by_the_job(stub, archive) + _path(record, tree, library, fixed, own)
+    path = _added_by_the_job(stub, archive) + _path(record, tree, sys.path, fixed, own)
     if "RAYBUNDLE_SECRETS" in os.environ:
         lines = os.environ["RAYBUNDLE_SECRETS"].split("\n")
         secrets.update(stub.load("raybundle_secrets").set_secrets(lines))
@@ -160,7 +159,7 @@ def _find_layers(archive: str) -> None:
 
 
 def _is_of_a_layer(name: str) -> bool:
-    """Returns whether a file has the name of a layer or of a part of one: more than 64 hex digits."""
+    """Returns whether `name` is that of a layer's file: 64 hex digits and a suffix."""
     return len(name) > HEX_DIGITS and not name[:HEX_DIGITS].strip("0123456789abcdef")
 
 
@@ -173,7 +172,7 @@ def _hold(stub: Stub, tree: str) -> Record:
 
 
 def _take(stub: Stub, tree: str) -> Record | None:
-    """Returns the record of the tree and locks tree and environment; None if one of them is missing."""
+    """Returns the record of the tree and locks tree and environment; None if one must be made."""
     boot = f"{stub.PRIVATE}/boot/{os.environ['RAYBUNDLE_BOOT']}"
     if not (stub.is_private(stub.PRIVATE) and os.path.exists(boot) and os.path.exists(f"{tree}/record")):
         return None

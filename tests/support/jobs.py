@@ -126,7 +126,7 @@ class Desk:
             "OBSERVER_BELOW": f"{self.base}/",
             "PYTHONPATH": os.pathsep.join(paths),
             "PYTHONDONTWRITEBYTECODE": "1",
-            "RAY_raylet_start_wait_time_s": "120",  # beside a cluster of three nodes it takes its time
+            "RAY_raylet_start_wait_time_s": "120",  # a start takes long beside a cluster of three nodes
         }
         argv = [str(self.python), *self.job.words, *self.job.local, *self.job.arguments]
         done = self.work.command(argv, cwd=self.standing, env=environ, timeout=LONG)
@@ -167,7 +167,7 @@ def _without_spaces(environment: Path, directory: Path) -> Path:
     if " " not in str(environment):
         return environment
     link = directory / "user"
-    with contextlib.suppress(FileExistsError):  # another job's thread was first
+    with contextlib.suppress(FileExistsError):  # the thread of another job was faster
         link.symlink_to(environment)
     return link
 

@@ -97,7 +97,7 @@ def _enter(running: contextlib.ExitStack, python: Path, env: Mapping[str, str], 
 
 @contextlib.contextmanager
 def _one_head(python: Path, env: Mapping[str, str], num_cpus: int) -> Iterator[RayHead]:
-    directory = Path(tempfile.mkdtemp(prefix="rb-", dir="/tmp"))  # short: Ray's sockets have 107 bytes
+    directory = Path(tempfile.mkdtemp(prefix="rb-", dir="/tmp"))  # a path of a socket has at most 107 bytes
     python = _without_spaces(python, directory)
     ports = choose_ports(len(PORT_ARGUMENTS))
     child = _start(
@@ -119,8 +119,8 @@ def _one_head(python: Path, env: Mapping[str, str], num_cpus: int) -> Iterator[R
 
 def _kill(family: set[Process]) -> None:
     """Kills a family of processes and its descendants. May be called again."""
-    for number in (signal.SIGSTOP, signal.SIGKILL):  # stopped first: none sees another one die
-        living = find_family(family)  # a pid whose process has ended may be another's by now
+    for number in (signal.SIGSTOP, signal.SIGKILL):  # stopped first, so that none reacts to another's end
+        living = find_family(family)  # the pid of an ended process may belong to another process by now
         family = family | living
         for process in living:
             with contextlib.suppress(ProcessLookupError):

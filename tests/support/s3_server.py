@@ -141,7 +141,7 @@ def _identities(rw: Keys, ro: Keys) -> dict[str, object]:
 
 
 def _free_ports(ip: str, count: int) -> list[int]:
-    ports = random.Random().sample(PORTS, len(PORTS))  # noqa: S311 - several servers may look at once
+    ports = random.Random().sample(PORTS, len(PORTS))  # noqa: S311 - several servers may start at once
     free = (port for port in ports if _is_free(ip, port) and _is_free(ip, port + 10_000))
     return [next(free) for _ in range(count)]
 

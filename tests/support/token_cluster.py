@@ -113,8 +113,8 @@ def live_through_three_jobs(user: User, options: Sequence[str] = ()) -> None:
     assert user.run("stop", *options, two).stdout == "STOPPED\n"
     assert user.run("attach", *options, two).returncode == 21
 
-    # Not the job that has just ended: Ray 2.60 looks after each once a second, and brings back one that was
-    # deleted in between (`_monitor_job_internal` in ray/dashboard/modules/job/job_manager.py).
+    # Do not delete the job that has just ended: Ray 2.60 checks each job once a second, and restores one that
+    # was deleted in between (`_monitor_job_internal` in ray/dashboard/modules/job/job_manager.py).
     deleted = user.run("delete", *options, one)
     assert deleted.returncode == 0, deleted.stderr
     assert user.run("status", *options, one).returncode == 1
