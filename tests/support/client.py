@@ -1,4 +1,4 @@
-"""A user whose environment is not the nodes': what is installed there, wheels beside it, and no network."""
+"""A user whose environment differs from the nodes': installed distributions, wheels, and no network."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """A CPython 3.11.7 on Linux, in name; uv sees the wheels of `links` and nothing else."""
+    """A pretended CPython 3.11.7 on Linux. uv sees only the wheels in `links`."""
 
     directory: Path
 
     @property
     def site(self) -> Path:
-        """What is installed."""
+        """The site-packages directory."""
         return self.directory / "site"
 
     @property
     def links(self) -> Path:
-        """Wheels that uv finds."""
+        """The directory of the wheels that uv finds."""
         return self.directory / "links"
 
     @property
     def project(self) -> Path:
-        """May hold a lock."""
+        """The project; it may have a lock."""
         return self.directory / "project"
 
     @property
@@ -58,7 +58,7 @@ class Client:
         requires: Sequence[str] = (),
         files: Mapping[str, bytes] | None = None,
     ) -> Distribution:
-        """Installs a distribution, and offers a wheel of it for the nodes where `tag` is for all."""
+        """Installs a distribution. If `tag` is for all platforms, uv finds its wheel too."""
         wheel = make_wheel(
             self.links if tag == "py3-none-any" else self.directory, name, tag, requires=requires, files=files
         )
@@ -75,7 +75,7 @@ class Client:
         cluster: TargetTag | None = None,
         executable: str = sys.executable,
     ) -> Resolution:
-        """Returns the resolution of a job that needs these, as it travels; an empty variable is none."""
+        """Returns the equipped resolution of a job that needs these. Empty variables count as unset."""
         self.project.mkdir(exist_ok=True)
         here = replace(INTERPRETER, executable=executable, site=(str(self.site),), projects=editable)
         tag = target_of(python, platform, here, cluster)
@@ -89,5 +89,5 @@ class Client:
 
 
 def versions(resolution: Resolution) -> dict[str, str]:
-    """Returns the versions by name of what travels."""
+    """Returns the versions of the distributions that travel, by name."""
     return {each.name: each.version for each in resolution.distributions if each.provided_by == "bundle"}

@@ -1,4 +1,4 @@
-"""Runs `plan` and prints what it opened, listed and loaded; with the word `old`, stamps are believed."""
+"""Runs `plan` and prints what it opened, listed and loaded. The argument `old` makes young stamps valid."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A site-packages directory that a test writes itself, and an interpreter that has it."""
+"""A handmade site-packages directory, and an interpreter with it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class SitePackages:
-    """Distributions beside a project in one directory; nothing of it is ever run."""
+    """Distributions beside a project in one directory. No code of it ever runs."""
 
     def __init__(self, work: Path) -> None:
         self.work = work.resolve()
@@ -35,7 +35,7 @@ class SitePackages:
     def install(
         self, wheel: str, files: Mapping[str, str] | None = None, requires: Sequence[str] = ()
     ) -> Path:
-        """Writes the files of `name-version` and its `.dist-info`; by default one module of its name."""
+        """Writes `name-version` and its `.dist-info`. By default, it has one module of its name."""
         name = wheel.partition("-")[0]
         files = {f"{name}.py": ""} if files is None else files
         self.write(files)
@@ -56,7 +56,7 @@ class SitePackages:
             (self.directory / file).write_text(text)
 
     def resolved(self, job: str, **settings: Any) -> Resolution:
-        """Resolves `job`, the source of a driver in a project of its own."""
+        """Resolves `job`, the source of a driver in a new project."""
         project = tree(self.work / "project", {"job.py": job})
         made = replace(ResolveSettings(), **settings)
         cache = ScanCache(self.work / "cache")
