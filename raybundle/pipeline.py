@@ -196,7 +196,6 @@ def resolve_with(request: Request, traced: Traced | None) -> Resolution:
     Raises:
         BundleError: files must not or cannot travel.
     """
-    from raybundle.cache.documents import ScanCache
     from raybundle.resolve.answers.answers import answer
     from raybundle.resolve.distributions.installed import normalised_name
     from raybundle.resolve.driver.project import named_by
@@ -223,7 +222,7 @@ def resolve_with(request: Request, traced: Traced | None) -> Resolution:
         ),
         interpreter if tag is None else as_on_target(interpreter, tag),
         request.cwd,
-        ScanCache(cache_directory(request.environ)),
+        _scan_cache(request),
     )
 
 
@@ -255,8 +254,7 @@ def target_interpreter(request: Request) -> Interpreter:
     from raybundle.resolve.interpreter.describe import describe, find_interpreter
 
     executable = find_interpreter(request.settings.text("python"), request.project, request.environ)
-    cache = cache_directory(request.environ)
-    return describe(executable, request.environ, request.cwd, cache, request.target.options)
+    return describe(executable, request.environ, request.cwd, _scan_cache(request), request.target.options)
 
 
 def recorded(request: Request) -> Traced | None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import time
 from pathlib import Path
 
 from raybundle.errors import BundleError, RefusedFileError
@@ -54,9 +53,23 @@ def read_noted(file: str, consulted: dict[str, tuple[Identity, str]]) -> bytes:
     return data
 
 
-def is_young(identity: Identity, now: int | None = None) -> bool:
-    """Return whether what has this identity may have changed again without a sign of it."""
-    return (now or time.time_ns()) - max(identity[1], identity[3]) < YOUNG
+def is_young(identity: Identity, now: int) -> bool:
+    """Return whether what has this identity may have changed again without a sign of it.
+
+    Args:
+        identity: of a file or a directory.
+        now: what the clock showed before it was read.
+    """
+    return now - max(identity[1], identity[3]) < YOUNG
+
+
+def find_identity(path: str) -> Identity | None:
+    """Return the identity of a file or directory, or of what a link leads to; None if there is none."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return (status.st_size, status.st_mtime_ns, status.st_ino, status.st_ctime_ns)
 
 
 def identity_of(file: str) -> Identity:

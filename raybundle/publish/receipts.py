@@ -6,10 +6,15 @@ import hashlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from raybundle.cache.documents import Kind
+from raybundle.cache.room import latest
+
 if TYPE_CHECKING:
     from raybundle.cache.documents import ScanCache
 
-KEPT = 20_000
+KEPT = Kind("receipts", 64)
+"""One document for each store. It outlives a change of our code: what it saves is to read layers again."""
+_MOST = 20_000
 """Receipts of one store; the oldest go."""
 
 
@@ -37,11 +42,10 @@ class Receipts:
     def save(self) -> None:
         """Keeps what is new, beside what other processes have noted."""
         if self._new:
-            known = {**self._read(), **self._new}
-            self.cache.write(self._name(), dict(list(known.items())[-KEPT:]))
+            self.cache.write(KEPT, self._name(), latest(self._read(), self._new, _MOST))
 
     def _read(self) -> dict[str, int]:
-        return {key: size for key, size in self.cache.read(self._name()).items() if isinstance(size, int)}
+        return self.cache.read(KEPT, self._name())
 
     def _name(self) -> str:
-        return f"receipts/{hashlib.sha256(self.place.encode()).hexdigest()[:32]}"
+        return hashlib.sha256(self.place.encode()).hexdigest()[:32]

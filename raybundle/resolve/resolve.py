@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import os
-import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -131,7 +130,7 @@ def resolve_recorded(
     target: Target, settings: ResolveSettings, interpreter: Interpreter, cwd: Path, cache: ScanCache
 ) -> Recorded:
     """Return what `resolve` returns, and a record of every file and directory that had a say in it."""
-    record = Consulted(time.time_ns())
+    record = Consulted(cache.clock())
     work = _work(target, settings, interpreter, cwd, cache)
     record.follow(work.start.followed)
     wanted, warnings = included(work.project, work.declared.patterns)

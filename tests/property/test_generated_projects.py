@@ -193,7 +193,7 @@ def run_all(orders: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def interpreter() -> Interpreter:
     clean = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     with tempfile.TemporaryDirectory() as directory:
-        return describe(Path(sys.executable), clean, Path(directory), Path(directory))
+        return describe(Path(sys.executable), clean, Path(directory), ScanCache(Path(directory)))
 
 
 def resolved(project: Project, base: Path) -> Resolution:

@@ -143,7 +143,7 @@ def really_imported(script: Path, lib: Path, answer: Path) -> dict[str, str]:
 
 def resolved(script: Path, lib: Path, base: Path) -> Resolution:
     environ = {**os.environ, "PYTHONPATH": str(lib)}
-    found = describe(Path(sys.executable), environ, base, base / "cache")
+    found = describe(Path(sys.executable), environ, base, ScanCache(base / "cache"))
     return resolve(ScriptTarget(script), ResolveSettings(), found, base, ScanCache(base / "cache"))
 
 

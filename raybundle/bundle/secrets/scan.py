@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import codecs
-import hashlib
 import os
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -11,6 +10,8 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from raybundle.bundle.secrets.rules import CREDENTIAL_URI, SCHEME, rule_name, rule_table
+from raybundle.cache.documents import Kind
+from raybundle.cache.room import latest
 from raybundle.errors import BundleError
 
 if TYPE_CHECKING:
@@ -26,9 +27,10 @@ PORTION = 8 * 1024 * 1024
 """Bytes of files that are looked through together."""
 HEAD = 8192
 """Bytes in which a zero makes a file binary, as git has it."""
-MOST_KEPT = 200_000
-"""Digests that the cache keeps before it starts anew with those of this bundle."""
-_FORMAT = 1
+_KEPT = Kind("secrets", 4)
+"""Verdicts by the digest of a file, for one table of rules and one scanner."""
+_MOST = 200_000
+"""Verdicts in such a document; those that were needed longest ago go."""
 _MARKS = {
     codecs.BOM_UTF32_LE: "utf-32",  # before UTF-16: it starts with the same two bytes
     codecs.BOM_UTF32_BE: "utf-32",
@@ -51,8 +53,7 @@ class SecretScanner:
     _changed: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
-        known = self.cache.read(self._name())
-        self._known = known if _is_whole(known) else {}
+        self._known = self.cache.read(_KEPT, self._name())
 
     def verdicts(self, files: Sequence[CollectedFile]) -> list[Verdict]:
         """Returns what the content rules say of each file.
@@ -69,8 +70,7 @@ class SecretScanner:
     def save(self) -> None:
         """Writes the cache, if anything in it is new."""
         if self._changed:
-            kept = self._known if len(self._known) <= MOST_KEPT else self._seen
-            self.cache.write(self._name(), kept)
+            self.cache.write(_KEPT, self._name(), latest(self._known, self._seen, _MOST))
 
     def _look(self, files: dict[str, bytes]) -> None:
         self._changed = True
@@ -83,8 +83,7 @@ class SecretScanner:
                 self._known[digest] = findings(load_scanner(self.cache.directory / "secret-rules"), text)
 
     def _name(self) -> str:
-        text = f"{_FORMAT} {LARGEST} {rule_table().sha256} {_scanner_version()}"
-        return f"secrets-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+        return self.cache.key(rule_table().sha256, _scanner_version())
 
 
 def as_text(data: bytes) -> bytes | None:
@@ -154,16 +153,6 @@ def _portions(files: dict[str, bytes]) -> Iterator[dict[str, bytes]]:
         size += len(data)
     if some:
         yield some
-
-
-def _is_whole(known: dict[str, Any]) -> bool:
-    """Claims that a cache is as it was written: what it says of each file is a list of rules and lines."""
-    names = rule_table().names
-    return all(
-        isinstance(raw, list)
-        and all(isinstance(each, list) and len(each) == 2 and each[0] in names for each in raw)  # noqa: PLR2004 - rule, line
-        for raw in known.values()
-    )
 
 
 def _scanner_version() -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 import subprocess
 import sys
 import zipfile
@@ -14,12 +15,13 @@ import pytest
 
 from raybundle.bundle.layers.archive import check_archive, layer_members, write_archive
 from raybundle.bundle.layers.byte_code import THRESHOLD, find_byte_code
-from raybundle.bundle.layers.describe import kept_document
+from raybundle.bundle.layers.describe import KEPT, kept_document
 from raybundle.bundle.layers.describe_all import describe_layers
 from raybundle.cache.documents import ScanCache
 from raybundle.errors import BundleError, DigestMismatchError
 from tests.support.booting import find_base
-from tests.support.installed import grow_old, install, set_times
+from tests.support.clocks import later
+from tests.support.installed import install, set_times
 from tests.support.small_project import interpreter
 
 if TYPE_CHECKING:
@@ -235,21 +237,22 @@ def test_what_another_process_takes_away_from_the_kept_byte_code_disturbs_nobody
 
 
 def test_what_a_description_found_warm_outlives_what_is_removed_behind_it(
-    tmp_path: Path, ours: Interpreter, own_cache: ScanCache, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, ours: Interpreter
 ) -> None:
+    cache = ScanCache(tmp_path / "cache", later)
     first, other = (install(tmp_path / "site", name, {f"{name}.py": b""}) for name in ("aa", "bb"))
-    grow_old()
-    describe_layers([first], ours, own_cache)
+    describe_layers([first], ours, cache)
     folder = tmp_path / "cache/layers"
-    for file in [*folder.iterdir(), *(folder / f"unused-{number}" for number in range(6))]:
-        file.touch()
-        set_times(file)
-    (folder / "unused-gone").symlink_to("nowhere")  # as what another process removes meanwhile
-    monkeypatch.setattr("raybundle.bundle.layers.describe.KEPT", 8)
-    found = describe_layers([first, other], ours, own_cache)
+    for file in folder.iterdir():
+        os.utime(file, (1, 1))
+    for number in range(KEPT.most):
+        (folder / f"unused-{number}").touch()
+        set_times(folder / f"unused-{number}")
+    (folder / "unused-gone").symlink_to("nowhere")
+    found = describe_layers([first, other], ours, cache)
 
-    assert not list(folder.glob("unused-*"))
-    assert kept_document(found[0].digest, own_cache).name == "aa"
+    assert len(list(folder.iterdir())) <= KEPT.most
+    assert kept_document(found[0].digest, cache).name == "aa"
 
 
 SETS = b"def f(x):\n    return x in {'one', 'two', 'three', 'four', 'five', 'six', 'seven'}\n"

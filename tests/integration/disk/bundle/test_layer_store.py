@@ -25,7 +25,7 @@ from raybundle.publish.layout import delivery_key, graph_key, layer_key
 from raybundle.publish.receipts import Receipts
 from raybundle.store import Store, open_store
 from raybundle.store.local import LocalStore
-from tests.support.installed import grow_old, install
+from tests.support.installed import install
 from tests.support.layered import plan_with
 
 if TYPE_CHECKING:
@@ -259,7 +259,6 @@ def test_an_object_of_another_size_than_the_one_that_was_sent_is_verified_again(
 def test_a_cache_directory_that_cannot_be_written_is_named_where_a_build_needs_it(
     tmp_path: Path, three: list[Distribution]
 ) -> None:
-    grow_old()
     (tmp_path / "cache").write_text("no directory")
     plan = planned(tmp_path, three)
 

@@ -17,7 +17,8 @@ from raybundle.bundle.layers.describe_all import describe_layers
 from raybundle.cache.documents import ScanCache
 from raybundle.errors import RefusedFileError
 from raybundle.model import Distribution
-from tests.support.installed import grow_old, in_base64, install
+from tests.support.clocks import later
+from tests.support.installed import in_base64, install
 from tests.support.small_project import interpreter
 
 if TYPE_CHECKING:
@@ -287,8 +288,7 @@ def test_a_second_look_reads_nothing_and_sees_an_edit_in_place(
     site: Path, ours: Interpreter, own_cache: ScanCache
 ) -> None:
     each = install(site, "pkg", PACKAGE)
-    file = site / "pkg/__init__.py"
-    grow_old()
+    file, own_cache = site / "pkg/__init__.py", ScanCache(own_cache.directory, later)
     first = one(each, ours, own_cache)
     status = file.stat()
     opened: list[str] = []

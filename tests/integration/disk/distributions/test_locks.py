@@ -11,6 +11,7 @@ from raybundle.resolve.interpreter.markers import marker_environment
 from raybundle.wheels import locks
 from raybundle.wheels.locks import Locked, find_lock, locked, read_lock
 from tests.support.client import Client, versions
+from tests.support.clocks import later
 from tests.support.graphs import INTERPRETER
 from tests.support.wheels import make_wheel, sha256_of
 
@@ -222,8 +223,7 @@ def test_a_workspace_above_that_uv_would_refuse_has_no_members(tmp_path: Path) -
 
 
 def test_a_lock_is_read_again_when_it_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("raybundle.cache.identity.YOUNG", -1)  # as if it were written long ago
-    cache = ScanCache(tmp_path / "cache")
+    cache = ScanCache(tmp_path / "cache", later)
     written(tmp_path, "more.txt", "beta==1.0")
     file = written(tmp_path, "requirements.txt", "alpha==1.0\n-r more.txt")
     first = read_lock(file, MARKERS, {}, cache)

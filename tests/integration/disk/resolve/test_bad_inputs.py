@@ -287,7 +287,7 @@ def test_a_script_needs_no_suffix(plan: Callable[..., Answer]) -> None:
 @pytest.mark.parametrize("change", ["removed", "a directory"])
 def test_a_file_that_vanishes_before_it_is_packed_is_named(project: Path, change: str) -> None:
     write(project, {"job.py": "import a", "a.py": ""})
-    interpreter = describe(Path(sys.executable), {}, project, project.parent / "cache")
+    interpreter = describe(Path(sys.executable), {}, project, ScanCache(project.parent / "cache"))
     cache = ScanCache(project.parent / "cache")
     resolution = resolve(ScriptTarget(project / "job.py"), ResolveSettings(), interpreter, project, cache)
     (project / "a.py").unlink()

@@ -41,7 +41,7 @@ def notebook(directory: Path, *cells: str, **more: Any) -> Path:
 
 def resolved(file: Path) -> Resolution:
     (file.parent / "pyproject.toml").touch()
-    found = describe(Path(sys.executable), {}, file.parent, file.parent / "cache")
+    found = describe(Path(sys.executable), {}, file.parent, ScanCache(file.parent / "cache"))
     cache = ScanCache(file.parent / "cache")
     # From another directory: a notebook runs in its own.
     return resolve(NotebookTarget(file), ResolveSettings(), found, file.parent.parent, cache)

@@ -87,7 +87,7 @@ def work(tmp_path: Path) -> Path:
 
 def resolved(project: Path, python: str = sys.executable, off: frozenset[str] = frozenset()) -> Resolution:
     environ = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-    found = describe(Path(python), environ, project, project.parent / "cache")
+    found = describe(Path(python), environ, project, ScanCache(project.parent / "cache"))
     settings = ResolveSettings(rules_off=off)
     result = resolve(
         ScriptTarget(project / "job.py"), settings, found, project, ScanCache(project.parent / "cache")

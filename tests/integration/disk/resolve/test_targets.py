@@ -78,7 +78,9 @@ def resolved(
 ) -> Resolution:
     target, _ = parse_target(words)
     cache = cwd.parent / "cache"
-    found = describe(python or Path(sys.executable), environ or environment(cwd), cwd, cache, target.options)
+    found = describe(
+        python or Path(sys.executable), environ or environment(cwd), cwd, ScanCache(cache), target.options
+    )
     return _resolved(words, cwd, found, cache)
 
 

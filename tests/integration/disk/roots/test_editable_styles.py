@@ -229,7 +229,7 @@ def venv(work: Path) -> Path:
 
 def resolved(work: Path, venv: Path, text: str, settings: ResolveSettings | None = None) -> Resolution:
     script = files(work / "project", "pyproject.toml", "job.py", job=text) / "job.py"
-    found = describe(venv, {}, work, work / "cache")
+    found = describe(venv, {}, work, ScanCache(work / "cache"))
     cache = ScanCache(work / "cache")
     resolution = resolve(ScriptTarget(script), settings or ResolveSettings(), found, work, cache)
     require_complete(resolution)

@@ -52,7 +52,7 @@ def test_the_file_chosen_after_edits_is_the_one_that_python_chose(tmp_path: Path
     work = tmp_path.resolve()
     script = project(work, driver)
     environ = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-    described = describe(Path(sys.executable), environ, work, work / "cache")
+    described = describe(Path(sys.executable), environ, work, ScanCache(work / "cache"))
     found = resolve(ScriptTarget(script), ResolveSettings(), described, work, ScanCache(work / "cache"))
     files = {str(each.name): str(each.file) for each in found.modules}
 

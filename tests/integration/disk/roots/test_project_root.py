@@ -47,7 +47,7 @@ def run(script: Path, settings: ResolveSettings | None = None, **environ: str) -
 
 def in_venv(script: Path, python: Path, settings: ResolveSettings | None = None) -> Resolution:
     project = script.parent.parent
-    found = describe(python, {}, project, project.parent / "cache")
+    found = describe(python, {}, project, ScanCache(project.parent / "cache"))
     cache = ScanCache(project.parent / "scans")
     return resolve(ScriptTarget(script), settings or ResolveSettings(), found, project, cache)
 
