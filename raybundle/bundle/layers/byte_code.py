@@ -79,10 +79,11 @@ def find_byte_code(
     missing = [each for each in large if _hex(each) not in kept]
     if missing and not interpreter.executable_differs and Path(interpreter.executable).exists():
         kept |= {each.layer: each for each in _compile_all(missing, interpreter, cache)}
-        make_room(folder, KEPT_BYTES, cache.clock(), IN_USE, lambda status: status.st_size)
     found = tuple(kept[_hex(each)] for each in large if _hex(each) in kept)
     for each in found:
         touch(each.archive)
+    if missing:
+        make_room(folder, KEPT_BYTES, cache.clock(), IN_USE, lambda status: status.st_size)
     return found
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from raybundle.bundle.layers import byte_code
 from raybundle.bundle.layers.archive import check_archive, layer_members, write_archive
 from raybundle.bundle.layers.byte_code import THRESHOLD, find_byte_code
 from raybundle.bundle.layers.describe import KEPT, kept_document
@@ -234,6 +235,18 @@ def test_what_another_process_takes_away_from_the_kept_byte_code_disturbs_nobody
     (folder / ".1-partial").symlink_to("nowhere")
 
     assert [each.layer for each in find_byte_code([big], ours, own_cache)] == [big.digest[7:]]
+
+
+def test_room_for_new_byte_code_is_not_made_of_what_the_same_build_needs(
+    big: Layer, tmp_path: Path, ours: Interpreter, own_cache: ScanCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [first] = find_byte_code([big], ours, own_cache)
+    set_times(first.archive)
+    other = install(tmp_path / "site", "other", {"other/__init__.py": LARGE})
+    monkeypatch.setattr(byte_code, "KEPT_BYTES", 1)
+    found = find_byte_code([big, *describe_layers([other], ours, own_cache)], ours, own_cache)
+
+    assert [each.archive.is_file() for each in found] == [True, True]
 
 
 def test_what_a_description_found_warm_outlives_what_is_removed_behind_it(
