@@ -113,7 +113,8 @@ def test_a_document_is_written_for_its_owner_alone(cache: ScanCache) -> None:
     cache.write(KIND, "name", {})
 
     assert cache.path(KIND, "name").stat().st_mode & 0o777 == 0o600
-    assert cache.path(KIND, "name").parent.stat().st_mode & 0o777 == 0o700
+    for folder in (cache.directory, cache.directory / KIND.folder):
+        assert folder.stat().st_mode & 0o777 == 0o700
 
 
 def test_documents_that_were_used_longest_ago_make_room(cache: ScanCache) -> None:
