@@ -98,8 +98,8 @@ class ScanCache:
     def write_text(self, kind: Kind, name: str, text: str) -> None:
         """Keeps an ASCII text with its checksum, and makes room for it."""
         data, path = text.encode("ascii"), self.path(kind, name)
-        with contextlib.suppress(OSError):
-            self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)  # else it is only its folder's parent
+        with contextlib.suppress(OSError):  # a parent that mkdir makes on the way is open to others
+            self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         write_atomically(path, _checksum(kind, name, data) + b"\n" + data)
         make_room(path.parent, kind.most, self.clock(), kind.in_use)
 

@@ -25,7 +25,7 @@ from raybundle.publish.layout import delivery_key, graph_key, layer_key
 from raybundle.publish.receipts import Receipts
 from raybundle.store import Store, open_store
 from raybundle.store.local import LocalStore
-from tests.support.installed import install
+from tests.support.installed import install, set_times
 from tests.support.layered import plan_with
 
 if TYPE_CHECKING:
@@ -172,6 +172,18 @@ def test_what_was_sent_before_a_failure_is_not_sent_again(
     assert progress[-1] == (progress[-1][1],) * 2
     assert progress[-1][1] < sum(layer.bytes for layer in plan.layers) + len(LARGE)
     assert not list((tmp_path / "cache/raybundle/incoming").iterdir())
+
+
+def test_what_a_build_that_was_killed_has_packed_is_removed_a_day_later(
+    tmp_path: Path, three: list[Distribution]
+) -> None:
+    plan = planned(tmp_path, three)
+    left = tmp_path / "cache/raybundle/incoming/.left"
+    left.mkdir(parents=True)
+    set_times(left)
+    put(plan, open_store(str(tmp_path / "store"), {}))
+
+    assert not left.exists()
 
 
 def test_a_layer_that_the_store_lost_is_named(tmp_path: Path, three: list[Distribution]) -> None:

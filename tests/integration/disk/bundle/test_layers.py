@@ -12,16 +12,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from raybundle.bundle.layers.describe import kept_document
+from raybundle.bundle.layers.describe import KEPT, kept_document
 from raybundle.bundle.layers.describe_all import describe_layers
 from raybundle.cache.documents import ScanCache
 from raybundle.errors import RefusedFileError
 from raybundle.model import Distribution
-from tests.support.clocks import later
+from tests.support.clocks import early, later
 from tests.support.installed import in_base64, install
 from tests.support.small_project import interpreter
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from raybundle.bundle.layers.layer import Layer
     from raybundle.model import Interpreter
 
@@ -301,6 +303,17 @@ def test_a_second_look_reads_nothing_and_sees_an_edit_in_place(
     assert again == first
     assert read == [str(site)]  # the directory, to ask for what is in it
     assert one(each, ours, own_cache).digest != first.digest
+
+
+@pytest.mark.parametrize(("clock", "kept"), [(early, 0), (later, 1)])
+def test_the_description_of_what_was_installed_just_now_is_not_kept(
+    site: Path, ours: Interpreter, tmp_path: Path, clock: Callable[[], int], kept: int
+) -> None:
+    cache = ScanCache(tmp_path / "cache", clock)
+    layer = one(install(site, "pkg", PACKAGE), ours, cache)
+    document = cache.path(KEPT, layer.digest.removeprefix("sha256:"))
+
+    assert len({*document.parent.iterdir()} - {document}) == kept
 
 
 def test_an_installed_environment_of_another_installer_gives_the_same_layer(

@@ -25,6 +25,7 @@ from tests.support.clocks import early, later
 from tests.support.small_project import interpreter, tree
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 TRIES_X = "try:\n    import x\nexcept ImportError:\n    pass\n"
@@ -155,6 +156,21 @@ def test_a_file_that_changes_between_two_looks_at_it_is_in_no_answer(work: Path)
     began.read(scanner.consulted)
 
     assert unchanged(began, early()) is None
+
+
+@pytest.mark.parametrize(("clock", "believed"), [(early, False), (later, True)])
+def test_times_of_a_file_that_was_young_when_it_was_scanned_are_not_believed(
+    work: Path, clock: Callable[[], int], believed: bool
+) -> None:
+    root = tree(work / "p", {"a.py": "import b"})
+    file, cache = str(root / "a.py"), ScanCache(work / "cache", clock)
+    first = Scanner(cache, root, environment_of(interpreter(work)))
+    facts = first.facts(file)
+    first.save()
+    again = Scanner(cache, root, first.environment)
+
+    assert (again.remembered(file) is not None) == believed
+    assert again.facts(file) == facts
 
 
 def test_a_driver_that_changes_between_its_edits_and_its_imports_is_in_no_answer(
