@@ -24,13 +24,13 @@ _OTHERS_WRITE = 0o022
 
 
 class Kind(NamedTuple):
-    """Documents that share a folder and a bound."""
+    """Documents that share a folder of the cache and a bound."""
 
     folder: str
     most: int
-    """Documents that are kept."""
+    """How many are kept."""
     in_use: int = 0
-    """Nanoseconds after its last use in which none is removed."""
+    """A document used within this many nanoseconds is kept in any case."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +39,12 @@ class ScanCache:
 
     directory: Path
     clock: Callable[[], int] = time.time_ns
-    """Returns nanoseconds since the epoch."""
+    """Returns nanoseconds since the epoch; a test gives a clock of its own."""
     code: Path = OWN
     """The sources of raybundle: an answer counts only for the code that gave it."""
 
     def key(self, *question: Any) -> str:
-        """Returns the name of an answer: a digest of the question (JSON) and of the code that answers it."""
+        """Returns the name of an answer: a digest of the question, which is JSON, and of the code."""
         text = json.dumps([own_code(self.code), question])
         return hashlib.sha256(text.encode()).hexdigest()[:32]
 
@@ -53,36 +53,36 @@ class ScanCache:
         return self.directory / kind.folder / name
 
     def recall(self, kind: Kind, name: str) -> Any:
-        """Returns an answer that `keep` kept; None if there is none, or a file that it depends on changed."""
+        """Returns the answer that `keep` kept; None if there is none, or if one of its files changed."""
         document = self.read(kind, name)
         files = document.get("files", {})
         return None if any(_row(file) != row for file, row in files.items()) else document.get("answer")
 
     def keep(self, kind: Kind, name: str, answer: Any, files: Iterable[str], began: int) -> None:
-        """Keeps an answer until one of `files` changes; not if one is young, and may change unnoticed.
+        """Keeps an answer until one of its files changes; if one is young, it is not kept at all.
 
         Args:
-            kind: of the answer.
-            name: of the answer.
-            answer: JSON, and not None.
-            files: paths of the files and directories that it depends on.
-            began: what the clock showed before the first of them was read.
+            kind: the kind of the answer.
+            name: as `key` gives it.
+            answer: JSON, but not None.
+            files: paths of the files and directories that the answer depends on.
+            began: what `clock` returned before the first of them was read.
         """
         rows = {file: find_identity(file) for file in files}
         if not any(row is not None and is_young(row, began) for row in rows.values()):
             self.write(kind, name, {"files": rows, "answer": answer})
 
     def read(self, kind: Kind, name: str) -> dict[str, Any]:
-        """Returns a document; empty if there is none or it is damaged."""
+        """Returns a document; an empty one if it is absent, damaged, or open to other writers."""
         document: dict[str, Any] = json.loads(self.read_text(kind, name) or "{}")
         return document
 
     def write(self, kind: Kind, name: str, document: dict[str, Any]) -> None:
-        """Keeps a document; a cache that cannot be written costs time, never the build."""
+        """Keeps a document. A cache that cannot be written costs time, but fails no build."""
         self.write_text(kind, name, json.dumps(document, separators=(",", ":")))
 
     def read_text(self, kind: Kind, name: str) -> str:
-        """Returns an ASCII text; empty if there is none, it is damaged, or others may write it."""
+        """Returns an ASCII text; an empty one if it is absent, damaged, or open to other writers."""
         try:
             with self.path(kind, name).open("rb") as stream:
                 if not is_private(os.fstat(stream.fileno())):
@@ -105,23 +105,23 @@ class ScanCache:
 
 
 def is_private(status: os.stat_result) -> bool:
-    """Claims that nobody else could write a file."""
+    """Claims that no other user could write the file."""
     return status.st_uid == os.geteuid() and not status.st_mode & _OTHERS_WRITE
 
 
 def _row(file: str) -> list[int] | None:
-    """Returns an identity as JSON has it."""
+    """Returns an identity in its JSON form."""
     identity = find_identity(file)
     return None if identity is None else list(identity)
 
 
 def _checksum(kind: Kind, name: str, data: bytes) -> bytes:
-    """Returns a CRC-32: it finds damage and files that were moved; owner and mode keep other people out."""
+    """Returns a CRC-32. It detects damage and moved files; owner and mode keep other users out."""
     return b"%08x" % zlib.crc32(data, zlib.crc32(f"{kind.folder}/{name}".encode()))
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Replaces a file, which only its owner may read, or leaves it as it was if that is not possible."""
+    """Replaces a file, readable only by its owner. If that is not possible, leaves it as it was."""
     temporary = path.with_name(f".{path.name}-{os.getpid()}-{time.monotonic_ns()}")
     with contextlib.suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -1,4 +1,4 @@
-"""Tells which code of raybundle is at work: an answer counts only for the code that gave it."""
+"""Identifies the code of raybundle that runs: an answer counts only for the code that gave it."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ OWN = Path(__file__).parents[1]
 
 
 def own_code(directory: Path) -> str:
-    """Returns the versions at work and a digest of the sources in `directory`.
+    """Returns the versions of raybundle and of its Python, and a digest of the sources in `directory`.
 
-    The version of the Python that runs raybundle is in it: its parser decides answers, and an installer may
-    link the same sources into environments of several Pythons.
+    The Python counts because its parser decides answers, and an installer may link the same sources into the
+    environments of several Pythons.
     """
     return f"{__version__} {sys.hexversion:x} {_digest(directory)}"
 
@@ -33,7 +33,7 @@ def _digest(directory: Path) -> str:
 
 
 def _walk(directory: str) -> Iterator[tuple[str, int, int]]:
-    """Yields name, size and time of each source below a directory; a folder comes before what is in it."""
+    """Yields name, size and time of each source below a directory, and each folder before its content."""
     with os.scandir(directory) as entries:
         for each in sorted(entries, key=lambda entry: entry.name):
             if each.name.endswith(".py"):

@@ -1,4 +1,4 @@
-"""Makes room where things are kept: what was used longest ago goes, and nothing that may be in use."""
+"""Makes room in a folder of the cache: what was used longest ago goes, but nothing that may be in use."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 IN_USE = 3600 * 10**9
-"""Nanoseconds after its last use in which a run may still need a file that it has found."""
+"""Nanoseconds after its last use in which a running build may still need a file."""
 _ABANDONED = 24 * IN_USE
-"""Nanoseconds after which no run is at work on something unfinished."""
+"""Nanoseconds after its last change at which unfinished work belongs to no running build."""
 _HIDDEN = "."
-"""Starts the name of what is being made or removed."""
+"""Starts the name of a file or directory that is being made or removed."""
 
 V = TypeVar("V")
 
@@ -26,18 +26,18 @@ def make_room(
 ) -> None:
     """Removes what was used longest ago from a folder that holds too much, down to three quarters of `most`.
 
-    A hidden name is that of unfinished work. It does not count, and goes a day after its last change.
+    Unfinished work has a hidden name. It does not count, and is removed a day after its last change.
 
     Args:
-        folder: files and directories; the time of change of each is that of its last use.
-        most: how much they may weigh together.
+        folder: files and directories, each with the time of its last use as its modification time.
+        most: entries, or their total weight.
         now: nanoseconds since the epoch.
-        in_use: nanoseconds after its last use in which nothing is removed.
-        weigh: returns the weight of one; without it they are counted.
+        in_use: an entry used within this many nanoseconds stays.
+        weigh: returns the weight of an entry; by default, each weighs 1.
     """
     names: list[str] = []
     with contextlib.suppress(OSError):  # nothing is kept there
-        names = os.listdir(folder)  # noqa: PTH208 - thousands, which are most often only counted
+        names = os.listdir(folder)  # noqa: PTH208 - up to thousands, and most often only counted
     if weigh is None and len(names) <= most and not any(name.startswith(_HIDDEN) for name in names):
         return
     found = sorted(_found(folder, names), key=lambda each: each[1].st_mtime_ns)
@@ -48,7 +48,7 @@ def make_room(
     }
     excess = sum(weights.values()) - most
     if excess > 0:
-        excess += most // 4  # else each of the next ones would have to make room again
+        excess += most // 4  # else each of the next writes would have to make room again
     for path, status in found:
         unused = now - status.st_mtime_ns
         if (excess > 0 and unused >= in_use) if path in weights else unused > _ABANDONED:
@@ -58,14 +58,14 @@ def make_room(
 
 
 def _found(folder: Path, names: Iterable[str]) -> Iterator[tuple[Path, os.stat_result]]:
-    """Yields what is in a folder, without what another process removes at the same time."""
+    """Yields the entries of a folder, except those that another process removes at the same time."""
     for name in names:
         with contextlib.suppress(OSError):
             yield folder / name, os.lstat(folder / name)
 
 
 def touch(kept: Path | int) -> bool:
-    """Notes that a kept file or directory is used now; returns whether it is there."""
+    """Notes that a file or directory is in use now; returns whether it exists."""
     try:
         os.utime(kept)
     except OSError as error:
@@ -74,7 +74,7 @@ def touch(kept: Path | int) -> bool:
 
 
 def remove(path: Path) -> None:
-    """Removes a file or a directory, if it is there; half a directory never has its name."""
+    """Removes a file or directory, if it exists; a directory loses its name before its content."""
     try:
         if path.is_symlink() or not path.is_dir():
             path.unlink()
@@ -89,6 +89,6 @@ def remove(path: Path) -> None:
 
 
 def latest(known: Mapping[str, V], used: Mapping[str, V], most: int) -> dict[str, V]:
-    """Returns at most `most` rows, with `used` at the end; those at the start go, but never those in use."""
+    """Returns the rows with `used` at the end; of more than `most`, drops the first ones that are unused."""
     rows = {**{key: row for key, row in known.items() if key not in used}, **used}
     return dict(islice(rows.items(), max(0, len(rows) - max(most, len(used))), None))

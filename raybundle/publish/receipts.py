@@ -13,18 +13,18 @@ if TYPE_CHECKING:
     from raybundle.cache.documents import ScanCache
 
 KEPT = Kind("receipts", 64)
-"""One document for each store. It outlives a change of our code: what it saves is to read layers again."""
+"""One document per store. It outlives changes of the code: without it, layers would be read again."""
 _MOST = 20_000
-"""Receipts of one store; the oldest go."""
+"""Receipts of one store; the oldest make room."""
 
 
 @dataclass(slots=True)
 class Receipts:
-    """What is known of one store: an object that is there already is not trusted by its name alone."""
+    """What is known of one store: the name of an object that exists does not prove its content."""
 
     cache: ScanCache
     place: str
-    """Of the store, as `Store.place` has it."""
+    """`Store.place` of the store."""
     _known: dict[str, int] = field(init=False)
     _new: dict[str, int] = field(default_factory=dict, init=False)
 

@@ -29,9 +29,9 @@ MOST_RELAYED = 2 << 30
 READERS = 8
 """Requests to a store at once."""
 _SIZES = Kind("sizes", 64)
-"""Bytes by key, for one store."""
+"""Bytes by key; one document per store."""
 _OBJECTS = 20_000
-"""Sizes in such a document; those that were asked for longest ago go."""
+"""Sizes in one document; those that were needed longest ago make room."""
 SLOW = ("s3://", "gs://", "azure://", "abfss://")
 """Stores for which Ray makes a client anew for each archive: 0.2 s, where a package takes 0.01 s."""
 REASONS = 3

@@ -38,7 +38,7 @@ PATIENCE = 30.0
 POLL = 0.1
 """Seconds between two looks at it."""
 KEPT = Kind("clusters", 64)
-"""Looks at the nodes, by session of a cluster."""
+"""What the nodes are, by session of a cluster."""
 BELIEVED, BELIEVED_WITH_FAULTS = 24 * 3600 * 10**9, 600 * 10**9
 """Nanoseconds for which a look is believed: nodes come and go, and a fault may be fixed at any time."""
 MARK = "RAYBUNDLE-NODE "

@@ -28,9 +28,9 @@ PORTION = 8 * 1024 * 1024
 HEAD = 8192
 """Bytes in which a zero makes a file binary, as git has it."""
 _KEPT = Kind("secrets", 4)
-"""Verdicts by the digest of a file, for one table of rules and one scanner."""
+"""Verdicts by the digest of a file; one document per table of rules and scanner."""
 _MOST = 200_000
-"""Verdicts in such a document; those that were needed longest ago go."""
+"""Verdicts in one document; those that were needed longest ago make room."""
 _MARKS = {
     codecs.BOM_UTF32_LE: "utf-32",  # before UTF-16: it starts with the same two bytes
     codecs.BOM_UTF32_BE: "utf-32",

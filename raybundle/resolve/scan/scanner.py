@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _SCANS = Kind("scans", 64)
 """The facts of a project's files for one target: tab-separated lines."""
 _FILES = 100_000
-"""Files in one such document; those that were needed longest ago go."""
+"""Files in one document; those that were needed longest ago make room."""
 _Found = TypeVar("_Found", "Facts", "Facts | None")
 
 
@@ -41,7 +41,7 @@ class Scanner:
     refused: set[str] = field(default_factory=set)
     """Files that could not be read or parsed; an answer depends on what they are."""
     _began: int = field(init=False)
-    """What the clock showed before the first file was read."""
+    """Nanoseconds of the clock, from before the first file was read."""
     _known: dict[str, str] = field(init=False)
     """By quoted file name: identity, age and facts as JSON, which is decoded when it is asked for."""
     _ready: dict[str, Facts] = field(default_factory=dict, init=False)
