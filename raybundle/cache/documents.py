@@ -34,7 +34,7 @@ class Kind(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class ScanCache:
+class Cache:
     """Keeps documents in a directory, for one version of the code."""
 
     directory: Path

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from raybundle.bundle.layers.byte_code import ByteCode
     from raybundle.bundle.layers.layer import Layer
-    from raybundle.cache.documents import ScanCache
+    from raybundle.cache.documents import Cache
     from raybundle.publish.receipts import Receipts
     from raybundle.store.base import Store
 
@@ -59,7 +59,7 @@ class LayerSender:
 
     store: Store
     receipts: Receipts
-    cache: ScanCache
+    cache: Cache
     progress: Progress | None = None
     _one_by_one: threading.Lock = field(default_factory=threading.Lock, init=False)
     """Held where a large object is in memory."""
@@ -148,7 +148,7 @@ class LayerSender:
             self.receipts.add(each.key, len(data))
 
 
-def layer_objects(layers: Iterable[Layer], cache: ScanCache) -> list[LayerObject]:
+def layer_objects(layers: Iterable[Layer], cache: Cache) -> list[LayerObject]:
     """Returns what a store must have of layers; each is packed when it is sent."""
     return [
         LayerObject(layer_key(each.digest), _hex(each), each.bytes, _LayerPacker(each, cache).pack)
@@ -172,7 +172,7 @@ def byte_code_objects(byte_code: Iterable[ByteCode]) -> list[LayerObject]:
 @dataclass(frozen=True, slots=True)
 class _LayerPacker:
     layer: Layer
-    cache: ScanCache
+    cache: Cache
 
     def pack(self, path: Path, gives_up: Callable[[], bool]) -> Path:
         """Returns `path`, once the layer is there."""

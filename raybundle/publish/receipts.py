@@ -10,7 +10,7 @@ from raybundle.cache.documents import Kind
 from raybundle.cache.room import latest
 
 if TYPE_CHECKING:
-    from raybundle.cache.documents import ScanCache
+    from raybundle.cache.documents import Cache
 
 KEPT = Kind("receipts", 64)
 """One document per store. It outlives changes of the code: without it, layers would be read again."""
@@ -22,7 +22,7 @@ _MOST = 20_000
 class Receipts:
     """What is known of one store: the name of an object that exists does not prove its content."""
 
-    cache: ScanCache
+    cache: Cache
     place: str
     """`Store.place` of the store."""
     _known: dict[str, int] = field(init=False)

@@ -1,4 +1,4 @@
-"""What one source file says about imports: frozen, free of paths and interpreters, kept in the scan cache."""
+"""What one source file says about imports: frozen, free of paths and interpreters, kept in the cache."""
 
 from __future__ import annotations
 

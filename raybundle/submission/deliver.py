@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from raybundle.bundle.values import Manifest, PythonTag
-    from raybundle.cache.documents import ScanCache
+    from raybundle.cache.documents import Cache
     from raybundle.cluster.jobs import JobsClient
     from raybundle.store.base import Store
     from raybundle.submission.survey import ClusterDescription, NodeDescription
@@ -46,7 +46,7 @@ class Cluster:
 
     client: JobsClient
     shares_disk: bool
-    cache: ScanCache | None = None
+    cache: Cache | None = None
     """What can be found out again; None keeps nothing and asks no node."""
     survey: Survey | None = None
     """A look at the nodes that has begun."""
@@ -129,7 +129,7 @@ def _relay_small(archives: Archives, store: Store, cluster: Cluster) -> dict[str
     return Relay(cluster.client, store, cluster.cache).send_layers(small) if small else {}
 
 
-def _kept_sizes(keys: Sequence[str], store: Store, cache: ScanCache | None) -> dict[str, int]:
+def _kept_sizes(keys: Sequence[str], store: Store, cache: Cache | None) -> dict[str, int]:
     """Returns the bytes of those objects that the store has; what was asked once is not asked again."""
     name = "" if cache is None else cache.key(store.place)
     known = {} if cache is None else cache.read(_SIZES, name)

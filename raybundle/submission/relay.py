@@ -17,7 +17,7 @@ from raybundle.submission.packages import Package, packages_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from raybundle.cache.documents import ScanCache
+    from raybundle.cache.documents import Cache
     from raybundle.store.base import Store
 
 CONNECTIONS = 3
@@ -34,7 +34,7 @@ B = TypeVar("B")
 class Relay:
     """A way from a store to a cluster; what the cluster has is not sent again."""
 
-    def __init__(self, client: JobsClient, store: Store, cache: ScanCache | None) -> None:
+    def __init__(self, client: JobsClient, store: Store, cache: Cache | None) -> None:
         """Makes it; nothing is sent yet.
 
         Args:

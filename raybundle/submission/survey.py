@@ -26,7 +26,7 @@ from raybundle.submission.packages import Package, package_name
 from raybundle.submission.relay import send_package
 
 if TYPE_CHECKING:
-    from raybundle.cache.documents import ScanCache
+    from raybundle.cache.documents import Cache
     from raybundle.cluster.access import Access
     from raybundle.resolve.interpreter.platforms import Platform
     from raybundle.store.base import Store
@@ -121,7 +121,7 @@ class ClusterDescription:
 class Survey:
     """A look at the nodes of a cluster, which goes on beside other work."""
 
-    def __init__(self, client: JobsClient, store: Store | None, cache: ScanCache) -> None:
+    def __init__(self, client: JobsClient, store: Store | None, cache: Cache) -> None:
         """Begins it, unless a look of this session of the cluster is kept.
 
         Args:
@@ -176,7 +176,7 @@ class Survey:
         return found
 
 
-def describe_cluster(client: JobsClient, store: Store | None, cache: ScanCache) -> ClusterDescription | None:
+def describe_cluster(client: JobsClient, store: Store | None, cache: Cache) -> ClusterDescription | None:
     """Returns what the nodes of a cluster are, from the cache if this session of it was looked at before.
 
     Args:
@@ -260,7 +260,7 @@ def _package() -> Package:
     return Package(package_name(buffer.getvalue()), buffer.getvalue())
 
 
-def _recall(key: str, cache: ScanCache) -> ClusterDescription | None:
+def _recall(key: str, cache: Cache) -> ClusterDescription | None:
     """Returns a look that is kept and still believed."""
     document = cache.read(KEPT, key)
     if not document:
@@ -271,6 +271,6 @@ def _recall(key: str, cache: ScanCache) -> ClusterDescription | None:
     return found if 0 <= age < (BELIEVED_WITH_FAULTS if found.faulty else BELIEVED) else None
 
 
-def remember(key: str, found: ClusterDescription, cache: ScanCache) -> None:
+def remember(key: str, found: ClusterDescription, cache: Cache) -> None:
     """Keeps what a look has found."""
     cache.write(KEPT, key, {"time": cache.clock(), **asdict(found)})

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
-    from raybundle.cache.documents import ScanCache
+    from raybundle.cache.documents import Cache
     from raybundle.model import Distribution
 
 _KEPT = Kind("locks", 64)
@@ -88,7 +88,7 @@ def _has_member(workspace: Path, project: Path) -> bool:
         return False  # there is none, or one that uv refuses
 
 
-def read_lock(file: Path, markers: Mapping[str, str], installed: Mapping[str, str], cache: ScanCache) -> Lock:
+def read_lock(file: Path, markers: Mapping[str, str], installed: Mapping[str, str], cache: Cache) -> Lock:
     """Return what the lock pins for a target; kept until one of its files changes.
 
     Args:

@@ -19,7 +19,7 @@ from raybundle.wheels.order import Fetched, Versions, make_order
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from raybundle.cache.documents import ScanCache
+    from raybundle.cache.documents import Cache
     from raybundle.model import CollectedFile, Resolution
     from raybundle.resolve.interpreter.node_python import TargetTag
     from raybundle.wheels.order import Order
@@ -32,7 +32,7 @@ _ORDERS = Kind("orders", 64)
 
 
 def retarget(
-    resolution: Resolution, tag: TargetTag | None, environ: Mapping[str, str], cache: ScanCache
+    resolution: Resolution, tag: TargetTag | None, environ: Mapping[str, str], cache: Cache
 ) -> Resolution:
     """Return the resolution with the distributions that travel, in the versions and files of the target.
 
@@ -81,7 +81,7 @@ def _running(resolution: Resolution, tag: TargetTag) -> frozenset[str]:
 
 
 def _for_target(
-    resolution: Resolution, order: Order, versions: Versions, indexes: Indexes, cache: ScanCache
+    resolution: Resolution, order: Order, versions: Versions, indexes: Indexes, cache: Cache
 ) -> tuple[Distribution, ...]:
     """Return the distributions of a resolution, with files of the target for those that are ordered."""
     key = cache.key(order.key)
@@ -92,7 +92,7 @@ def _for_target(
     return _with_fetched(resolution, order, *kept)
 
 
-def _versions(resolution: Resolution, cache: ScanCache) -> Versions:
+def _versions(resolution: Resolution, cache: Cache) -> Versions:
     found = InstalledDistributions(resolution.interpreter.site).by_name.values()
     installed = {each.name: each.version for each in found}
     file = find_lock(resolution.project)
@@ -103,7 +103,7 @@ def _versions(resolution: Resolution, cache: ScanCache) -> Versions:
 
 
 def _fetch_all(
-    resolution: Resolution, order: Order, versions: Versions, indexes: Indexes, cache: ScanCache
+    resolution: Resolution, order: Order, versions: Versions, indexes: Indexes, cache: Cache
 ) -> tuple[Path, list[Fetched]]:
     """Return the directory of what was fetched, and what it holds."""
     # A warm start runs no uv and parses no requirements.

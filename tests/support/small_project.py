@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from raybundle.cache.documents import ScanCache
+from raybundle.cache.documents import Cache
 from raybundle.resolve.interpreter.describe import describe
 
 if TYPE_CHECKING:
@@ -26,4 +26,4 @@ def tree(directory: Path, files: dict[str, str]) -> Path:
 def interpreter(work: Path, **environ: str) -> Interpreter:
     """Describes our own interpreter; of its environment, no variable of Python's but those given counts."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-    return describe(Path(sys.executable), {**clean, **environ}, work, ScanCache(work / "cache"))
+    return describe(Path(sys.executable), {**clean, **environ}, work, Cache(work / "cache"))

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from raybundle.bundle.layers.layer import Layer
-    from raybundle.cache.documents import ScanCache
+    from raybundle.cache.documents import Cache
     from raybundle.model import Interpreter
 
 THRESHOLD = 1 << 20
@@ -63,9 +63,7 @@ class ByteCode:
         return f"{self.layer}-{self.tag}-{self.listing}"
 
 
-def find_byte_code(
-    layers: Sequence[Layer], interpreter: Interpreter, cache: ScanCache
-) -> tuple[ByteCode, ...]:
+def find_byte_code(layers: Sequence[Layer], interpreter: Interpreter, cache: Cache) -> tuple[ByteCode, ...]:
     """Returns the byte-code of the layers that have much of it, in their order; what is not kept is compiled.
 
     There is none where the target interpreter is not on this machine: then the nodes compile.
@@ -111,7 +109,7 @@ def _kept(folder: Path, tag: str) -> Iterator[ByteCode]:
         yield ByteCode(match[1], tag, match[2], folder / name)
 
 
-def _compile_all(layers: Sequence[Layer], interpreter: Interpreter, cache: ScanCache) -> Iterator[ByteCode]:
+def _compile_all(layers: Sequence[Layer], interpreter: Interpreter, cache: Cache) -> Iterator[ByteCode]:
     """Yields the byte-code of `layers`, the largest first; one process compiles a layer from first to last.
 
     So the bytes do not depend on how the work was shared out.
@@ -135,7 +133,7 @@ class _Compiler:
 
     layer: Layer
     interpreter: Interpreter
-    cache: ScanCache
+    cache: Cache
     _process: subprocess.Popen[bytes] | None = None
 
     def run(self) -> ByteCode | None:

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from raybundle.bundle.layers.files import Contents
-    from raybundle.cache.documents import ScanCache
+    from raybundle.cache.documents import Cache
     from raybundle.model import Distribution
 
 KEPT = Kind("layers", 2000, IN_USE)
@@ -80,7 +80,7 @@ class Description:
     """Its files elsewhere, which do not travel either."""
 
 
-def describe(distribution: Distribution, cache: ScanCache) -> Description:
+def describe(distribution: Distribution, cache: Cache) -> Description:
     """Returns what a distribution is, from the cache if no file of it changed.
 
     Raises:
@@ -103,7 +103,7 @@ def describe(distribution: Distribution, cache: ScanCache) -> Description:
     return _description(distribution, site, answer)
 
 
-def _known(key: str, site: str, cache: ScanCache) -> Mapping[str, Any] | None:
+def _known(key: str, site: str, cache: Cache) -> Mapping[str, Any] | None:
     """Returns what is kept under `key`, if no file of it changed and its document is there."""
     kept = cache.read(KEPT, key)
     if not kept:
@@ -254,14 +254,14 @@ def _owners(file: LayerFile, others: InstalledDistributions, metadata: Path) -> 
             yield each.name
 
 
-def keep_document(document: LayerDocument, cache: ScanCache) -> Digest:
+def keep_document(document: LayerDocument, cache: Cache) -> Digest:
     """Keeps a layer document until it is packed, and returns its digest."""
     digest = document.digest()
     cache.write(KEPT, _document_name(digest), json.loads(document.format()))
     return digest
 
 
-def kept_document(digest: Digest, cache: ScanCache) -> LayerDocument:
+def kept_document(digest: Digest, cache: Cache) -> LayerDocument:
     """Returns a layer document that `keep_document` kept.
 
     Raises:

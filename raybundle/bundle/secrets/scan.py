@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from raybundle.cache.documents import ScanCache
+    from raybundle.cache.documents import Cache
     from raybundle.model import CollectedFile
 
 LARGEST = 16 * 1024 * 1024
@@ -47,7 +47,7 @@ Verdict = tuple[tuple[str, int], ...]
 class SecretScanner:
     """Looks into files, asking the cache first; the first file that may hold a secret loads the scanner."""
 
-    cache: ScanCache
+    cache: Cache
     _known: dict[str, Any] = field(init=False)
     _seen: dict[str, Any] = field(default_factory=dict, init=False)
     _changed: bool = field(default=False, init=False)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from raybundle.cache.documents import ScanCache
+    from raybundle.cache.documents import Cache
     from raybundle.model import Interpreter, Resolution, Target
     from raybundle.resolve.settings import ResolveSettings
 
@@ -39,7 +39,7 @@ class Question:
 
 
 def answer(
-    target: Target, settings: ResolveSettings, interpreter: Interpreter, cwd: Path, cache: ScanCache
+    target: Target, settings: ResolveSettings, interpreter: Interpreter, cwd: Path, cache: Cache
 ) -> Resolution:
     """Return what `resolve` returns, from the cache where everything it depends on is as it was.
 
@@ -78,7 +78,7 @@ def _uncollected() -> Iterator[None]:
             gc.enable()
 
 
-def _key(question: Question, cache: ScanCache) -> str:
+def _key(question: Question, cache: Cache) -> str:
     """Return the name of the answer: it depends on what the paths and patterns of the question mean now."""
     interpreter, settings = question.interpreter, question.settings
     project = _project(question)
@@ -125,7 +125,7 @@ def _matched(project: Path, patterns: tuple[str, ...]) -> list[list[str]]:
     return [[each.file, each.reason] for each in candidates]
 
 
-def _recall(question: Question, name: str, cache: ScanCache) -> Resolution | None:
+def _recall(question: Question, name: str, cache: Cache) -> Resolution | None:
     """Return the kept answer if everything that it depends on is as it was."""
     document = cache.read(ANSWERS, name)
     try:
@@ -149,7 +149,7 @@ def _recall(question: Question, name: str, cache: ScanCache) -> Resolution | Non
     return resolution
 
 
-def _keep(resolution: Resolution, record: Consulted, cwd: Path | None, name: str, cache: ScanCache) -> None:
+def _keep(resolution: Resolution, record: Consulted, cwd: Path | None, name: str, cache: Cache) -> None:
     try:
         stored = to_document(resolution)
     except CannotKeepError:

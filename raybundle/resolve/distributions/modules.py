@@ -15,7 +15,7 @@ from raybundle.resolve.distributions.installed import InstalledDistributions
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
 
-    from raybundle.cache.documents import ScanCache
+    from raybundle.cache.documents import Cache
     from raybundle.model import Interpreter
 
 _KEPT = Kind("installed-modules", 16)
@@ -24,7 +24,7 @@ _MODULE = re.compile(r"((?:[^\W\d]\w*/)*)([^\W\d]\w*)(?:\.py|(?:\.[\w-]+)?\.(?:s
 
 
 def absent_modules(
-    interpreter: Interpreter, missed: Collection[str], present: Iterable[str], cache: ScanCache
+    interpreter: Interpreter, missed: Collection[str], present: Iterable[str], cache: Cache
 ) -> Mapping[str, str]:
     """Returns `name version` of the distributions that may be `missed`, by module, as they are installed.
 
@@ -49,7 +49,7 @@ def absent_modules(
     return found
 
 
-def _installed_modules(interpreter: Interpreter, cache: ScanCache) -> dict[str, list[tuple[str, str]]]:
+def _installed_modules(interpreter: Interpreter, cache: Cache) -> dict[str, list[tuple[str, str]]]:
     began, sites = cache.clock(), [site for site in interpreter.site if os.path.isdir(site)]
     key = cache.key(sites)
     owners: dict[str, list[tuple[str, str]]] | None = cache.recall(_KEPT, key)

@@ -15,13 +15,13 @@ from raybundle.model import Distribution
 from raybundle.resolve.distributions.values import Needed, Unfit, Unmet, Wanted
 
 if TYPE_CHECKING:
-    from raybundle.cache.documents import ScanCache
+    from raybundle.cache.documents import Cache
     from raybundle.model import Interpreter
 
 _KEPT = Kind("distributions", 32)
 
 
-def find_distributions(wanted: Wanted, interpreter: Interpreter, cache: ScanCache) -> Needed:
+def find_distributions(wanted: Wanted, interpreter: Interpreter, cache: Cache) -> Needed:
     """Return what owns the wanted modules, and everything that those need.
 
     The answer is kept until a site-packages directory changes. A warm one reads no metadata.

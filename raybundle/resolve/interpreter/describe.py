@@ -20,7 +20,7 @@ from raybundle.model import Interpreter
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from raybundle.cache.documents import ScanCache
+    from raybundle.cache.documents import Cache
 
 _KEPT = Kind("interpreters", 64)
 _PROBE = Path(__file__).with_name("_probe.py")
@@ -75,7 +75,7 @@ def describe(
     executable: Path,
     environ: Mapping[str, str],
     cwd: Path,
-    cache: ScanCache,
+    cache: Cache,
     options: Iterable[str] = (),
 ) -> Interpreter:
     """Return what `executable` says of itself; kept until something that it depends on changes.

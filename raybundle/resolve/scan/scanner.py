@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from raybundle.cache.documents import ScanCache
+    from raybundle.cache.documents import Cache
     from raybundle.resolve.interpreter.markers import Environment
 
 
@@ -33,7 +33,7 @@ _Found = TypeVar("_Found", "Facts", "Facts | None")
 class Scanner:
     """Scans files for one project and one target, asking the cache first."""
 
-    cache: ScanCache
+    cache: Cache
     project: Path
     environment: Environment
     consulted: dict[str, tuple[Identity, str]] = field(default_factory=dict)

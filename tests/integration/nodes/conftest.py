@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from raybundle.cache.documents import ScanCache
+from raybundle.cache.documents import Cache
 from raybundle.cluster.access import make_access
 from raybundle.cluster.jobs import JobsClient
 from raybundle.config import cache_directory
@@ -62,7 +62,7 @@ class ThreeNodes:
     def introduce(self, work: Workplace) -> None:
         """Spares the user of a workplace the look at the nodes: it was taken, and takes seconds."""
         store = open_store(work.environ["RAYBUNDLE_STORE"], work.environ)
-        cache = ScanCache(cache_directory(work.environ))
+        cache = Cache(cache_directory(work.environ))
         remember(cache.key(self.nodes.address, self.session, store.place), self.description, cache)
 
     @property
@@ -108,7 +108,7 @@ def three_nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ThreeNodes
             nodes.start_ray({**environ, "AWS_ENDPOINT_URL": proxy.address, **MANY_AT_ONCE})
             store, shared = server.prefix(), tmp_path_factory.mktemp("shared")
             with contextlib.closing(JobsClient(make_access(nodes.address, {}))) as client:
-                kept = ScanCache(cache_directory({"XDG_CACHE_HOME": str(shared)}))
+                kept = Cache(cache_directory({"XDG_CACHE_HOME": str(shared)}))
                 found = describe_cluster(client, open_store(store, server.environ), kept)
                 assert found is not None
                 assert [node.store for node in found.nodes] == [None, None, None]

@@ -16,7 +16,7 @@ import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
 from raybundle.bundle.graph_document import graph_document
-from raybundle.cache.documents import ScanCache
+from raybundle.cache.documents import Cache
 from raybundle.errors import BundleError, DigestMismatchError, ObjectMissingError, StoreAccessError
 from raybundle.formats.canonical import canonical_json
 from raybundle.pipeline import Plan, build, bytes_of, find_bundle
@@ -383,10 +383,10 @@ def test_what_was_sent_to_one_server_is_not_known_of_another(tmp_path: Path) -> 
         )
         for host in ("one", "two")
     )
-    receipts = Receipts(ScanCache(tmp_path), here.place)
+    receipts = Receipts(Cache(tmp_path), here.place)
     receipts.add("layers/a.zip", 1)
     receipts.save()
 
     assert here.url == there.url
-    assert Receipts(ScanCache(tmp_path), here.place).has("layers/a.zip", 1)
-    assert not Receipts(ScanCache(tmp_path), there.place).has("layers/a.zip", 1)
+    assert Receipts(Cache(tmp_path), here.place).has("layers/a.zip", 1)
+    assert not Receipts(Cache(tmp_path), there.place).has("layers/a.zip", 1)

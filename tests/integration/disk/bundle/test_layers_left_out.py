@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from raybundle.bundle.layers.describe_all import describe_layers
-from raybundle.cache.documents import ScanCache
+from raybundle.cache.documents import Cache
 from raybundle.errors import RefusedFileError
 from tests.support.clocks import later
 from tests.support.installed import install
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def texts(distributions: list[Distribution], tmp_path: Path) -> list[str]:
     """The warnings about `distributions`."""
-    layers = describe_layers(distributions, interpreter(tmp_path), ScanCache(tmp_path / "cache", later))
+    layers = describe_layers(distributions, interpreter(tmp_path), Cache(tmp_path / "cache", later))
     return [warning.text for layer in layers for warning in layer.warnings]
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from raybundle.cache.documents import Kind, ScanCache
+from raybundle.cache.documents import Cache, Kind
 from raybundle.cache.room import IN_USE, latest, make_room, touch
 from tests.support.clocks import early, later
 
@@ -24,8 +24,8 @@ HOURS = IN_USE
 
 
 @pytest.fixture
-def cache(tmp_path: Path) -> ScanCache:
-    return ScanCache(tmp_path / "cache", later)
+def cache(tmp_path: Path) -> Cache:
+    return Cache(tmp_path / "cache", later)
 
 
 def names(folder: Path) -> list[str]:
@@ -41,7 +41,7 @@ def used(path: Path, hours_ago: float) -> Path:
     return path
 
 
-def test_an_answer_holds_while_its_files_are_what_they_were(cache: ScanCache, tmp_path: Path) -> None:
+def test_an_answer_holds_while_its_files_are_what_they_were(cache: Cache, tmp_path: Path) -> None:
     file, absent = tmp_path / "file", tmp_path / "absent"
     file.write_text("1")
     cache.keep(KIND, "name", [1, "two"], map(str, (file, absent)), cache.clock())
@@ -58,7 +58,7 @@ def test_an_answer_holds_while_its_files_are_what_they_were(cache: ScanCache, tm
 
 @pytest.mark.parametrize("clock", [early, time.time_ns])
 def test_no_answer_is_kept_about_a_young_file(tmp_path: Path, clock: Callable[[], int]) -> None:
-    file, cache = tmp_path / "file", ScanCache(tmp_path / "cache", clock)
+    file, cache = tmp_path / "file", Cache(tmp_path / "cache", clock)
     file.write_text("1")
     cache.keep(KIND, "name", "answer", [str(file)], clock())
 
@@ -66,7 +66,7 @@ def test_no_answer_is_kept_about_a_young_file(tmp_path: Path, clock: Callable[[]
 
 
 def test_a_file_that_changes_while_its_answer_is_found_is_young(tmp_path: Path) -> None:
-    file, cache = tmp_path / "file", ScanCache(tmp_path / "cache", later)
+    file, cache = tmp_path / "file", Cache(tmp_path / "cache", later)
     began = time.time_ns()
     file.write_text("1")  # and then it takes long
     cache.keep(KIND, "name", "answer", [str(file)], began)
@@ -75,7 +75,7 @@ def test_a_file_that_changes_while_its_answer_is_found_is_young(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("mode", [0o620, 0o602])
-def test_a_document_that_others_may_write_is_not_believed(cache: ScanCache, mode: int) -> None:
+def test_a_document_that_others_may_write_is_not_believed(cache: Cache, mode: int) -> None:
     cache.write(KIND, "name", {"a": 1})
     before = cache.read(KIND, "name")
     cache.path(KIND, "name").chmod(mode)
@@ -84,7 +84,7 @@ def test_a_document_that_others_may_write_is_not_believed(cache: ScanCache, mode
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
-def test_a_document_of_another_user_is_not_believed(cache: ScanCache) -> None:
+def test_a_document_of_another_user_is_not_believed(cache: Cache) -> None:
     cache.write(KIND, "name", {"a": 1})
     os.chown(cache.path(KIND, "name"), 12345, -1)
 
@@ -92,14 +92,14 @@ def test_a_document_of_another_user_is_not_believed(cache: ScanCache) -> None:
 
 
 @pytest.mark.parametrize("cut", [0, 3, 9, 12])
-def test_a_document_that_was_cut_off_is_absent(cache: ScanCache, cut: int) -> None:
+def test_a_document_that_was_cut_off_is_absent(cache: Cache, cut: int) -> None:
     cache.write(KIND, "name", {"a": 1})
     os.truncate(cache.path(KIND, "name"), cut)
 
     assert cache.read(KIND, "name") == {}
 
 
-def test_a_document_does_not_pass_for_one_of_another_name_or_kind(cache: ScanCache) -> None:
+def test_a_document_does_not_pass_for_one_of_another_name_or_kind(cache: Cache) -> None:
     other = Kind("other", 8)
     cache.write(KIND, "name", {"a": 1})
     cache.write(other, "other", {})
@@ -109,7 +109,7 @@ def test_a_document_does_not_pass_for_one_of_another_name_or_kind(cache: ScanCac
     assert (cache.read(KIND, "other"), cache.read(other, "name")) == ({}, {})
 
 
-def test_a_document_is_written_for_its_owner_alone(cache: ScanCache) -> None:
+def test_a_document_is_written_for_its_owner_alone(cache: Cache) -> None:
     cache.write(KIND, "name", {})
 
     assert cache.path(KIND, "name").stat().st_mode & 0o777 == 0o600
@@ -117,7 +117,7 @@ def test_a_document_is_written_for_its_owner_alone(cache: ScanCache) -> None:
         assert folder.stat().st_mode & 0o777 == 0o700
 
 
-def test_documents_that_were_used_longest_ago_make_room(cache: ScanCache) -> None:
+def test_documents_that_were_used_longest_ago_make_room(cache: Cache) -> None:
     for number in range(KIND.most):
         cache.write(KIND, str(number), {"number": number})
         used(cache.path(KIND, str(number)), 100 - number)
@@ -129,7 +129,7 @@ def test_documents_that_were_used_longest_ago_make_room(cache: ScanCache) -> Non
 
 def test_a_cache_that_cannot_be_written_still_reads(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    cache = ScanCache(tmp_path / "file")
+    cache = Cache(tmp_path / "file")
     cache.write(KIND, "name", {"a": 1})
 
     assert cache.read(KIND, "name") == {}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from raybundle.cache.documents import ScanCache
+from raybundle.cache.documents import Cache
 from raybundle.resolve.distributions.needed import find_distributions
 from raybundle.resolve.distributions.values import Needed, Wanted
 from tests.support.clocks import early, later
@@ -30,7 +30,7 @@ def needed(work: Path, clock: Callable[[], int] = later) -> Needed:
     site = str(work / "site")
     asked = replace(interpreter(work), site=(site,))
     wanted = Wanted({"pkg": f"{site}/pkg/__init__.py"})
-    return find_distributions(wanted, asked, ScanCache(work / "answers", clock))
+    return find_distributions(wanted, asked, Cache(work / "answers", clock))
 
 
 def versions(work: Path) -> list[tuple[str, int]]:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from raybundle.cache.documents import Kind, ScanCache
+from raybundle.cache.documents import Cache, Kind
 from raybundle.cache.own_code import OWN
 from raybundle.model import ModuleName, ModuleTarget, Resolution, ScriptTarget
 from raybundle.resolve.answers.answers import answer
@@ -43,8 +43,8 @@ def work(tmp_path: Path) -> Path:
 def ask(root: Path, settings: ResolveSettings | None = None, cwd: Path | None = None) -> Resolution:
     """The answer from the cache, which must be the one that is found without it."""
     given = (ScriptTarget(root / "job.py"), settings or ResolveSettings(), interpreter(root.parent))
-    found = answer(*given, cwd or root, ScanCache(root.parent / "cache", clock))
-    fresh = resolve(*given, cwd or root, ScanCache(root.parent / "empty"))
+    found = answer(*given, cwd or root, Cache(root.parent / "cache", clock))
+    fresh = resolve(*given, cwd or root, Cache(root.parent / "empty"))
     shutil.rmtree(root.parent / "empty", ignore_errors=True)
 
     assert found == fresh
@@ -150,7 +150,7 @@ def test_an_answer_for_a_module_holds_in_its_directory_alone(work: Path) -> None
     given = (ModuleTarget(ModuleName("job")), ResolveSettings(), interpreter(work))
     for name in ("one", "two"):
         tree(work / name, {"job.py": "", "pyproject.toml": ""})
-    kept = ScanCache(work / "cache", clock)
+    kept = Cache(work / "cache", clock)
 
     assert [answer(*given, work / name, kept).project for name in ("one", "two", "one")] == [
         work / "one",
@@ -216,7 +216,7 @@ KIND = Kind("folder", 2)
 
 
 def test_a_cache_that_others_may_write_is_not_believed(work: Path) -> None:
-    kept = ScanCache(work)
+    kept = Cache(work)
     kept.write_text(KIND, "name", "text")
     before = kept.read_text(KIND, "name")
     kept.path(KIND, "name").chmod(0o666)
@@ -229,11 +229,11 @@ def test_what_other_code_of_raybundle_found_is_not_believed(work: Path, source: 
     root = tree(work / "p", {"job.py": "import a", "a.py": ""})
     own = Path(shutil.copytree(OWN, work / "raybundle"))
     given = (ScriptTarget(root / "job.py"), ResolveSettings(), interpreter(work), root)
-    answer(*given, ScanCache(work / "cache", code=OWN))
+    answer(*given, Cache(work / "cache", code=OWN))
     before = {each.name for each in (work / "cache").glob("[as]*/*")}
     (own / source).parent.mkdir(exist_ok=True)
     (own / source).write_text("# learned something")
-    answer(*given, ScanCache(work / "cache", code=own))
+    answer(*given, Cache(work / "cache", code=own))
 
     assert len({each.name for each in (work / "cache").glob("[as]*/*")} - before) == len(before) == 2
 
@@ -252,13 +252,13 @@ def test_parallel_and_serial_answers_are_the_same(
     )
     given = (ScriptTarget(root / "job.py"), ResolveSettings(), interpreter(work), root)
     monkeypatch.setattr(look_ahead, "ENOUGH", 10**9)
-    serial = resolve(*given, ScanCache(work / "one"))
+    serial = resolve(*given, Cache(work / "one"))
     monkeypatch.setattr(look_ahead, "ENOUGH", 2)
     monkeypatch.setattr(workers, "processors", lambda: 3)
     if killed:
         monkeypatch.setattr(workers, "_START", "import sys; sys.stdin.readline(); sys.stdin.readline()")
 
-    assert resolve(*given, ScanCache(work / "two")) == serial
+    assert resolve(*given, Cache(work / "two")) == serial
     assert len(serial.modules) == 121
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from raybundle.cache.documents import ScanCache
+from raybundle.cache.documents import Cache
 from raybundle.errors import BundleError
 from raybundle.model import Resolution, ScriptTarget
 from raybundle.resolve.answers.answers import ANSWERS, answer
@@ -48,7 +48,7 @@ def work(tmp_path: Path) -> Path:
 
 def remember(root: Path, **environ: str) -> Resolution:
     given = (ScriptTarget(root / "job.py"), ResolveSettings(), interpreter(root.parent, **environ))
-    return answer(*given, root, ScanCache(root.parent / "cache", clock))
+    return answer(*given, root, Cache(root.parent / "cache", clock))
 
 
 def ask(root: Path, settings: ResolveSettings | None = None, **environ: str) -> Resolution:
@@ -58,8 +58,8 @@ def ask(root: Path, settings: ResolveSettings | None = None, **environ: str) -> 
         settings or ResolveSettings(),
         interpreter(root.parent, **environ),
     )
-    found = answer(*given, root, ScanCache(root.parent / "cache", clock))
-    fresh = resolve(*given, root, ScanCache(root.parent / "empty"))
+    found = answer(*given, root, Cache(root.parent / "cache", clock))
+    fresh = resolve(*given, root, Cache(root.parent / "empty"))
     shutil.rmtree(root.parent / "empty", ignore_errors=True)
 
     assert found == fresh
@@ -149,7 +149,7 @@ def test_a_file_that_changes_between_two_looks_at_it_is_in_no_answer(work: Path)
     root = tree(work / "p", {"a.py": "import b"})
     file = root / "a.py"
     began = Consulted(0)
-    scanner = Scanner(ScanCache(work / "cache"), root, environment_of(interpreter(work)))
+    scanner = Scanner(Cache(work / "cache"), root, environment_of(interpreter(work)))
     scanner.facts(str(file))
     file.write_text("import c\nword = 1")
     assert mentions_of(scanner, None)(str(file), "word")
@@ -163,7 +163,7 @@ def test_times_of_a_file_that_was_young_when_it_was_scanned_are_not_believed(
     work: Path, clock: Callable[[], int], believed: bool
 ) -> None:
     root = tree(work / "p", {"a.py": "import b"})
-    file, cache = str(root / "a.py"), ScanCache(work / "cache", clock)
+    file, cache = str(root / "a.py"), Cache(work / "cache", clock)
     first = Scanner(cache, root, environment_of(interpreter(work)))
     facts = first.facts(file)
     first.save()
@@ -187,7 +187,7 @@ def test_a_driver_that_changes_between_its_edits_and_its_imports_is_in_no_answer
     with monkeypatch.context() as patched:
         patched.setattr(Scanner, "facts", edited_in_time)
         given = (ScriptTarget(root / "job.py"), ResolveSettings(), interpreter(work), root)
-        torn = answer(*given, ScanCache(work / "cache"))
+        torn = answer(*given, Cache(work / "cache"))
 
     assert [str(torn.modules[1].path), str(ask(root).modules[1].path)] == [
         "project/one/m.py",
@@ -226,9 +226,9 @@ def test_an_answer_of_another_shape_is_found_again(work: Path, part: str, value:
     root = tree(work / "p", {"job.py": "import a", "a.py": ""})
     before = ask(root)
     (name,) = kept(root)
-    known = ScanCache(work / "cache").read(ANSWERS, name)
+    known = Cache(work / "cache").read(ANSWERS, name)
     changed = {**known[part], **value} if isinstance(value, dict) else value
-    ScanCache(work / "cache").write(ANSWERS, name, {**known, part: changed})
+    Cache(work / "cache").write(ANSWERS, name, {**known, part: changed})
 
     assert ask(root) == before
 
@@ -253,7 +253,7 @@ def test_data_that_is_edited_asks_nothing_anew_until_it_is_too_large_to_travel(
     before = ask(root, settings)
     (root / "pkg/query.sql").write_text("select 1")
     (root / "b.csv").write_text("1")
-    cache = ScanCache(work / "cache", clock)
+    cache = Cache(work / "cache", clock)
     given = (ScriptTarget(root / "job.py"), settings, interpreter(work), root, cache)
     with monkeypatch.context() as patched:
         patched.setattr("raybundle.resolve.resolve.resolve_recorded", None)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from raybundle.cache.documents import ScanCache
+from raybundle.cache.documents import Cache
 from raybundle.errors import BundleError
 from raybundle.model import Resolution, ScriptTarget
 from raybundle.resolve.interpreter.describe import describe
@@ -44,8 +44,8 @@ def resolved(
     script: Path, settings: ResolveSettings | None = None, python: Path | None = None, **environ: str
 ) -> Resolution:
     work = script.parent
-    found = describe(python or Path(sys.executable), environ, work, ScanCache(work.parent / "cache"))
-    cache = ScanCache(work.parent / "cache")
+    found = describe(python or Path(sys.executable), environ, work, Cache(work.parent / "cache"))
+    cache = Cache(work.parent / "cache")
     resolution = resolve(ScriptTarget(script), settings or ResolveSettings(), found, work, cache)
     require_complete(resolution)
     return resolution
@@ -138,7 +138,7 @@ def site_packages(python: Path) -> Path:
 
 @pytest.mark.parametrize("change", ["directory", "user site", "sitecustomize", "finder", "variable"])
 def test_a_kept_description_is_that_of_now(work: Path, venv: Path, change: str) -> None:
-    cache = ScanCache(work / "cache", later)
+    cache = Cache(work / "cache", later)
     site = site_packages(venv)
     future, environ = work / "future", {"PYTHONUSERBASE": str(work / "user"), "ADDED": str(work)}
     (site / "a.pth").write_text(f"{future}\n" if change == "directory" else "")
@@ -172,7 +172,7 @@ def test_a_kept_description_is_that_of_now(work: Path, venv: Path, change: str) 
 def test_a_description_of_what_was_changed_just_now_is_not_kept(
     work: Path, venv: Path, clock: Callable[[], int], kept: int
 ) -> None:
-    describe(venv, {}, work, ScanCache(work / "cache", clock))
+    describe(venv, {}, work, Cache(work / "cache", clock))
 
     assert len(list((work / "cache").glob("interpreters/*"))) == kept
 
@@ -182,7 +182,7 @@ def test_what_is_printed_at_the_end_of_a_process_is_no_part_of_its_description(
 ) -> None:
     (site_packages(venv) / "noisy.pth").write_text("import atexit; atexit.register(print, '{bye}')\n")
 
-    assert describe(venv, {}, work, ScanCache(work / "cache")).version[:2] == sys.version_info[:2]
+    assert describe(venv, {}, work, Cache(work / "cache")).version[:2] == sys.version_info[:2]
 
 
 def test_a_directory_inside_site_packages_is_not_first_party(work: Path, venv: Path) -> None:
@@ -194,7 +194,7 @@ def test_a_directory_inside_site_packages_is_not_first_party(work: Path, venv: P
     root = tree(work / "p", {"job.py": "import zzmod"})
 
     assert file_of(resolved(root / "job.py", python=venv), "zzmod") == ""
-    assert os.fspath(inside) in describe(venv, {}, root, ScanCache(work / "cache")).site
+    assert os.fspath(inside) in describe(venv, {}, root, Cache(work / "cache")).site
 
 
 def test_an_import_before_an_edit_that_would_change_it_is_refused(work: Path) -> None:

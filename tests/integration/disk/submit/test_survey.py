@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from raybundle.bundle.values import PythonTag
-from raybundle.cache.documents import ScanCache
+from raybundle.cache.documents import Cache
 from raybundle.cluster.access import make_access
 from raybundle.cluster.jobs import JobsClient
 from raybundle.config import load_settings
@@ -267,7 +267,7 @@ def test_a_look_at_the_nodes_that_found_faults_is_believed_for_a_short_while_alo
     readable.deliver()
     said = len(readable.said)
     readable.deliver()
-    cache = ScanCache(readable.directory / "cache", lambda: time.time_ns() + BELIEVED_WITH_FAULTS)
+    cache = Cache(readable.directory / "cache", lambda: time.time_ns() + BELIEVED_WITH_FAULTS)
     later = replace(readable, cluster=replace(readable.cluster, cache=cache))
 
     assert len(readable.dashboard.submitted) == 1
