@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from raybundle.cache.documents import Cache
 from raybundle.config import cache_directory
 from raybundle.errors import BundleError
 from raybundle.pipeline import target_interpreter, target_tag
@@ -116,7 +117,7 @@ def require_embedded_for(python: PythonTag, chosen: str | None, environ: Mapping
 
 
 def _described(executable: str, environ: Mapping[str, str]) -> Interpreter:
-    return describe(Path(executable), environ, Path.cwd(), cache_directory(environ))
+    return describe(Path(executable), environ, Path.cwd(), Cache(cache_directory(environ)))
 
 
 def _other(wanted: TargetTag, there: Interpreter, setting: str = "") -> BundleError:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from raybundle.bundle.layers.layer import Layer
     from raybundle.bundle.pack import Archive
     from raybundle.bundle.values import Manifest
-    from raybundle.cache.documents import ScanCache
+    from raybundle.cache.documents import Cache
     from raybundle.config import Settings
     from raybundle.model import CollectedFile, Digest, Interpreter, Resolution, Target
     from raybundle.publish.layers import Progress
@@ -95,7 +95,7 @@ class Plan:
     manifest_bytes: bytes
     digest: Digest
     timings: Timings
-    cache: ScanCache
+    cache: Cache
     layers: tuple[Layer, ...] = ()
 
     @property
@@ -115,7 +115,7 @@ def plan(request: Request) -> Plan:
     from raybundle.bundle.secrets.refuse import refuse_secrets
     from raybundle.wheels.retarget import refuse_foreign, retarget
 
-    timings, cache = Timings(), _scan_cache(request)
+    timings, cache = Timings(), _cache(request)
     with timings.stage("resolve"):
         resolution = resolve_target(request)
     tag = target_tag(request)
@@ -134,10 +134,10 @@ def plan(request: Request) -> Plan:
     return Plan(resolution, files, manifest, data, digest_of(data), timings, cache, layers)
 
 
-def _scan_cache(request: Request) -> ScanCache:
-    from raybundle.cache.documents import ScanCache
+def _cache(request: Request) -> Cache:
+    from raybundle.cache.documents import Cache
 
-    return ScanCache(cache_directory(request.environ))
+    return Cache(cache_directory(request.environ))
 
 
 def resolve_target(request: Request) -> Resolution:
@@ -196,7 +196,6 @@ def resolve_with(request: Request, traced: Traced | None) -> Resolution:
     Raises:
         BundleError: files must not or cannot travel.
     """
-    from raybundle.cache.documents import ScanCache
     from raybundle.resolve.answers.answers import answer
     from raybundle.resolve.distributions.installed import normalised_name
     from raybundle.resolve.driver.project import named_by
@@ -223,7 +222,7 @@ def resolve_with(request: Request, traced: Traced | None) -> Resolution:
         ),
         interpreter if tag is None else as_on_target(interpreter, tag),
         request.cwd,
-        ScanCache(cache_directory(request.environ)),
+        _cache(request),
     )
 
 
@@ -255,8 +254,7 @@ def target_interpreter(request: Request) -> Interpreter:
     from raybundle.resolve.interpreter.describe import describe, find_interpreter
 
     executable = find_interpreter(request.settings.text("python"), request.project, request.environ)
-    cache = cache_directory(request.environ)
-    return describe(executable, request.environ, request.cwd, cache, request.target.options)
+    return describe(executable, request.environ, request.cwd, _cache(request), request.target.options)
 
 
 def recorded(request: Request) -> Traced | None:

@@ -11,7 +11,7 @@ from raybundle.wheels.uv.pinned_indexes import name_of
 from raybundle.wheels.uv.run import NoSolutionError, run_uv
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from raybundle.wheels.order import Order
     from raybundle.wheels.uv.pinned_indexes import PinnedIndexes
@@ -27,6 +27,8 @@ class UvSettings:
     project: Path
     directory: Path
     """Where what was fetched is kept."""
+    clock: Callable[[], int]
+    """By which its use is dated: nanoseconds since the epoch."""
     pinned: PinnedIndexes
     """What comes from one certain index."""
 

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
-import shutil
 import tempfile
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from raybundle.cache.room import IN_USE, make_room, remove, touch
 from raybundle.errors import BundleError
 from raybundle.resolve.distributions.installed import InstalledDistributions, normalised_name
 from raybundle.wheels.compile import (
@@ -30,10 +28,9 @@ if TYPE_CHECKING:
     from raybundle.wheels.order import Order
 
 KEPT = 8
-"""Directories of distributions in the cache; the ones used longest ago make room."""
-ABANDONED = 86_400
-"""Seconds after which nobody is at work in a directory that is not yet whole."""
-_PARTIAL, _DOOMED = ".partial-", ".removed-"
+"""Directories of distributions in the cache."""
+_PARTIAL = ".partial-"
+"""Starts the name of a directory that is not yet whole."""
 _LINE = re.compile(r"^(?P<name>[\w.-]+)(?:\[[^\]]*\])?\s*(?:==(?P<version>[^\s;]+)|@\s*\S+)")
 _HASH = re.compile(r"--hash=(sha256:[0-9a-f]{64})")
 
@@ -58,9 +55,10 @@ def fetch(order: Order, hashes: Mapping[str, tuple[str, ...]], uv: UvSettings) -
     named = "\n".join([*options_of(order), *map(str, order.tag.platform.variables.items()), resolved])
     directory = uv.directory / hashlib.sha256(named.encode()).hexdigest()[:32]
     if not _is_whole(directory, resolved):
-        discard(directory)
+        remove(directory)
         _install(order, resolved, directory, uv)
-        make_room(uv.directory, directory)
+    touch(directory)
+    make_room(uv.directory, KEPT, uv.clock(), IN_USE)
     return directory
 
 
@@ -160,33 +158,3 @@ def _metadata_below(prefix: Path) -> Iterator[Path]:
         "lib/*/*/*.dist-info",
     ):
         yield from prefix.glob(pattern)
-
-
-def make_room(directory: Path, used: Path) -> None:
-    """Remove directories that were used longest ago, and note that `used` was used now."""
-    try:
-        os.utime(used)
-        kept = [each for each in directory.iterdir() if not each.name.startswith(".")]
-        for old in sorted(kept, key=lambda each: -each.stat().st_mtime_ns)[KEPT:]:
-            discard(old)
-        for left in _left_behind(directory):
-            shutil.rmtree(left, ignore_errors=True)
-    except OSError:
-        return  # another run makes room at the same time
-
-
-def discard(directory: Path) -> None:
-    """Remove a directory, if it is there; one half of it never has its name."""
-    doomed = directory.with_name(f"{_DOOMED}{directory.name}-{os.getpid()}")
-    try:
-        directory.rename(doomed)
-    except FileNotFoundError:
-        return
-    shutil.rmtree(doomed, ignore_errors=True)
-
-
-def _left_behind(directory: Path) -> Iterator[Path]:
-    """Yield what runs that were killed had begun to remove or to make."""
-    yield from directory.glob(f"{_DOOMED}*")
-    old = time.time() - ABANDONED
-    yield from (each for each in directory.glob(f"{_PARTIAL}*") if each.stat().st_mtime < old)

@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from raybundle.cache.identity import identity_of, is_young
+from raybundle.cache.documents import Kind
 from raybundle.errors import BundleError, UsageError
 from raybundle.formats.lists import first_of
 from raybundle.formats.toml import loads, read_toml, value_at
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
-    from raybundle.cache.documents import ScanCache
+    from raybundle.cache.documents import Cache
     from raybundle.model import Distribution
 
-_FORMAT = 2
+_KEPT = Kind("locks", 64)
 _SHOWN = 5
 """Distributions that a warning names."""
 _UV_LOCK = 1
@@ -88,7 +88,7 @@ def _has_member(workspace: Path, project: Path) -> bool:
         return False  # there is none, or one that uv refuses
 
 
-def read_lock(file: Path, markers: Mapping[str, str], installed: Mapping[str, str], cache: ScanCache) -> Lock:
+def read_lock(file: Path, markers: Mapping[str, str], installed: Mapping[str, str], cache: Cache) -> Lock:
     """Return what the lock pins for a target; kept until one of its files changes.
 
     Args:
@@ -100,20 +100,18 @@ def read_lock(file: Path, markers: Mapping[str, str], installed: Mapping[str, st
     Raises:
         BundleError: it cannot be read.
     """
-    name = f"lock-{_key(file, markers)}"
-    known = cache.read(name)
-    if not known or any(_stamp(each) != stamp for each, stamp in known["files"]):
-        files = [file]
+    key = cache.key(str(file), sorted(markers.items()))
+    known = cache.recall(_KEPT, key)
+    if known is None:
+        began, files = cache.clock(), [file]
         versions: dict[str, list[str]] = {}
         indexed = set()
         for each in locked(file, markers, files.append):
             versions.setdefault(each.name, []).append(each.version)
             indexed.update([each.name] if each.is_indexed else [])
-        identities = [(str(each), identity_of(str(each))) for each in files]
         sha256 = hashlib.sha256(b"\0".join(each.read_bytes() for each in files)).hexdigest()
-        known = {"files": identities, "versions": versions, "sha256": sha256, "indexed": sorted(indexed)}
-        if not any(is_young(identity) for _, identity in identities):
-            cache.write(name, known)
+        known = {"versions": versions, "sha256": sha256, "indexed": sorted(indexed)}
+        cache.keep(_KEPT, key, known, map(str, files), began)
     pins = _pins(known["versions"], installed)
     return Lock(file, pins, known["sha256"], frozenset(known["indexed"]))
 
@@ -125,18 +123,6 @@ def _pins(versions: Mapping[str, list[str]], installed: Mapping[str, str]) -> di
         for name, several in versions.items()
     }
     return {name: version for name, version in chosen.items() if version in versions[name]}
-
-
-def _key(file: Path, markers: Mapping[str, str]) -> str:
-    text = repr([_FORMAT, str(file), sorted(markers.items())])
-    return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:32]
-
-
-def _stamp(file: str) -> list[int] | None:
-    try:
-        return list(identity_of(file))
-    except BundleError:
-        return None
 
 
 def locked(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from raybundle.cache.documents import Kind
+from raybundle.cache.room import touch
 from raybundle.model import Distribution
 from raybundle.resolve.distributions.installed import InstalledDistribution, InstalledDistributions
 from raybundle.resolve.distributions.record import RECORD
@@ -18,7 +19,7 @@ from raybundle.wheels.order import Fetched, Versions, make_order
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from raybundle.cache.documents import ScanCache
+    from raybundle.cache.documents import Cache
     from raybundle.model import CollectedFile, Resolution
     from raybundle.resolve.interpreter.node_python import TargetTag
     from raybundle.wheels.order import Order
@@ -26,10 +27,12 @@ if TYPE_CHECKING:
 
 DIRECTORY = "environments"
 """In the cache: what was fetched for other Pythons and platforms."""
+_ORDERS = Kind("orders", 64)
+"""Which of these directories an order led to."""
 
 
 def retarget(
-    resolution: Resolution, tag: TargetTag | None, environ: Mapping[str, str], cache: ScanCache
+    resolution: Resolution, tag: TargetTag | None, environ: Mapping[str, str], cache: Cache
 ) -> Resolution:
     """Return the resolution with the distributions that travel, in the versions and files of the target.
 
@@ -78,18 +81,18 @@ def _running(resolution: Resolution, tag: TargetTag) -> frozenset[str]:
 
 
 def _for_target(
-    resolution: Resolution, order: Order, versions: Versions, indexes: Indexes, cache: ScanCache
+    resolution: Resolution, order: Order, versions: Versions, indexes: Indexes, cache: Cache
 ) -> tuple[Distribution, ...]:
     """Return the distributions of a resolution, with files of the target for those that are ordered."""
-    name = f"environment-{order.key[:32]}"
-    kept = _kept(cache.read(name))
+    key = cache.key(order.key)
+    kept = _kept(cache.read(_ORDERS, key))
     if kept is None:
         kept = _fetch_all(resolution, order, versions, indexes, cache)
-        cache.write(name, {"directory": str(kept[0]), "rows": kept[1]})
+        cache.write(_ORDERS, key, {"directory": str(kept[0]), "rows": kept[1]})
     return _with_fetched(resolution, order, *kept)
 
 
-def _versions(resolution: Resolution, cache: ScanCache) -> Versions:
+def _versions(resolution: Resolution, cache: Cache) -> Versions:
     found = InstalledDistributions(resolution.interpreter.site).by_name.values()
     installed = {each.name: each.version for each in found}
     file = find_lock(resolution.project)
@@ -100,7 +103,7 @@ def _versions(resolution: Resolution, cache: ScanCache) -> Versions:
 
 
 def _fetch_all(
-    resolution: Resolution, order: Order, versions: Versions, indexes: Indexes, cache: ScanCache
+    resolution: Resolution, order: Order, versions: Versions, indexes: Indexes, cache: Cache
 ) -> tuple[Path, list[Fetched]]:
     """Return the directory of what was fetched, and what it holds."""
     # A warm start runs no uv and parses no requirements.
@@ -109,7 +112,7 @@ def _fetch_all(
     from raybundle.wheels.fetched import fetched_in, refuse_newer, refuse_unfit  # noqa: PLC0415 - as said
 
     python, kept = resolution.interpreter.executable, cache.directory / DIRECTORY
-    uv = UvSettings(python, indexes.environ, resolution.project, kept, indexes.pinned)
+    uv = UvSettings(python, indexes.environ, resolution.project, kept, cache.clock, indexes.pinned)
     directory = fetch(order, _hashes(versions, resolution), uv)
     rows = fetched_in(directory, resolution)
     refuse_newer(directory, rows, order.tag)
@@ -142,12 +145,9 @@ def _hashes(versions: Versions, resolution: Resolution) -> dict[str, tuple[str, 
 
 def _kept(document: Mapping[str, Any]) -> tuple[Path, list[Fetched]] | None:
     """Return what was fetched before, if all of it is still there."""
-    try:
-        directory = Path(document["directory"])
-        rows = [Fetched(*row) for row in document["rows"]]
-        os.utime(directory)  # the ones used longest ago make room
-    except (OSError, KeyError, TypeError, ValueError):
+    if not document or not touch(directory := Path(document["directory"])):
         return None
+    rows = [Fetched(*row) for row in document["rows"]]
     return (directory, rows) if all((directory / each.folder / RECORD).is_file() for each in rows) else None
 
 

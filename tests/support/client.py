@@ -7,7 +7,7 @@ import sys
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from raybundle.cache.documents import ScanCache
+from raybundle.cache.documents import Cache
 from raybundle.model import Distribution
 from raybundle.resolve.interpreter.node_python import as_on_target, target_of
 from raybundle.wheels.retarget import retarget
@@ -85,7 +85,7 @@ class Client:
             distributions=distributions,
         )
         variables = {name: value for name, value in {**self.environ, **(environ or {})}.items() if value}
-        return retarget(resolution, tag, variables, ScanCache(self.directory / "cache"))
+        return retarget(resolution, tag, variables, Cache(self.directory / "cache"))
 
 
 def versions(resolution: Resolution) -> dict[str, str]:

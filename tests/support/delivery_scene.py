@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from raybundle.bundle.values import Manifest, PythonTag, ScriptEntry
+from raybundle.cache.documents import Cache
 from raybundle.cluster.access import make_access
 from raybundle.cluster.jobs import JobsClient
 from raybundle.model import ArchivePath, RootSymbol
@@ -96,5 +97,5 @@ def made(directory: Path, store: LocalStore) -> Iterator[Scene]:
     with FakeDashboard() as dashboard:
         client = JobsClient(make_access(dashboard.address, {}), said.append)
         with contextlib.closing(client):
-            cluster = Cluster(client, shares_disk=False, cache=directory / "cache")
+            cluster = Cluster(client, shares_disk=False, cache=Cache(directory / "cache"))
             yield Scene(dashboard, directory, store, cluster, said)

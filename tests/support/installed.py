@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
-import time
 from typing import TYPE_CHECKING
 
 from raybundle.model import Distribution
@@ -49,11 +48,6 @@ def _quoted(path: str) -> str:
 def in_base64(data: bytes) -> str:
     """Returns the SHA-256 of `data` as written in RECORD."""
     return base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=").decode()
-
-
-def grow_old() -> None:
-    """Waits until new files are no longer young. Their ctime cannot be set back."""
-    time.sleep(2.1)
 
 
 def set_times(path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from raybundle.cache.documents import ScanCache
+from raybundle.cache.documents import Cache
 from raybundle.model import Interpreter, Resolution, ScriptTarget
 from raybundle.resolve.resolve import ResolveSettings, resolve
 from tests.support.graphs import INTERPRETER
@@ -59,7 +59,7 @@ class SitePackages:
         """Resolves `job`, the source of a driver in a new project."""
         project = tree(self.work / "project", {"job.py": job})
         made = replace(ResolveSettings(), **settings)
-        cache = ScanCache(self.work / "cache")
+        cache = Cache(self.work / "cache")
         return resolve(ScriptTarget(project / "job.py"), made, self.interpreter, project, cache)
 
 

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from raybundle.cache.documents import Cache
 from raybundle.resolve.interpreter.describe import describe
 
 if TYPE_CHECKING:
@@ -25,4 +26,4 @@ def tree(directory: Path, files: dict[str, str]) -> Path:
 def interpreter(work: Path, **environ: str) -> Interpreter:
     """Describes the interpreter of the tests, without PYTHON* variables except those in `environ`."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-    return describe(Path(sys.executable), {**clean, **environ}, work, work / "cache")
+    return describe(Path(sys.executable), {**clean, **environ}, work, Cache(work / "cache"))

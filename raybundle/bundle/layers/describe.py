@@ -1,4 +1,4 @@
-"""Describes one installed distribution as a layer; a warm answer asks each file for its identity alone."""
+"""Describes one installed distribution as a layer; a warm answer only asks each file for its identity."""
 
 # Why strings: a distribution has thousands of files; pathlib would cost ten times as much.
 # ruff: noqa: PTH123
@@ -11,7 +11,6 @@ import hashlib
 import json
 import os
 import stat
-import time
 from array import array
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -24,7 +23,9 @@ from raybundle.bundle.layers.document import (
     parse_document,
 )
 from raybundle.bundle.layers.files import is_for_one_platform, read_contents
+from raybundle.cache.documents import Kind
 from raybundle.cache.identity import YOUNG
+from raybundle.cache.room import IN_USE, remove, touch
 from raybundle.errors import BundleError, RefusedFileError
 from raybundle.formats.archive_paths import is_native
 from raybundle.formats.canonical import canonical_json
@@ -32,22 +33,17 @@ from raybundle.formats.lists import first_of
 from raybundle.model import Digest
 from raybundle.resolve.distributions.installed import InstalledDistributions
 from raybundle.resolve.distributions.record import RECORD
-from raybundle.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from raybundle.bundle.layers.files import Contents
-    from raybundle.cache.documents import ScanCache
+    from raybundle.cache.documents import Cache
     from raybundle.model import Distribution
 
-_FORMAT = 6
-"""Of what is kept here; another number is another way to describe."""
-_FOLDER = "layers"
-"""Of the cache: descriptions by `.dist-info` directory, documents by digest."""
-KEPT = 2000
-"""Files in that folder; the oldest go. An environment of 200 distributions has 400."""
+KEPT = Kind("layers", 2000, IN_USE)
+"""Descriptions by `.dist-info` directory, and documents by digest: 200 distributions have 400 of them."""
 CHUNK = 1 << 20
 """Bytes that are read at once."""
 _THREADS = 4
@@ -84,8 +80,8 @@ class Description:
     """Its files elsewhere, which do not travel either."""
 
 
-def describe(distribution: Distribution, cache: ScanCache) -> Description:
-    """Returns what a distribution is, from the cache where no file of it changed.
+def describe(distribution: Distribution, cache: Cache) -> Description:
+    """Returns what a distribution is, from the cache if no file of it changed.
 
     Raises:
         RefusedFileError: its RECORD or files of it are missing or must not travel.
@@ -93,7 +89,7 @@ def describe(distribution: Distribution, cache: ScanCache) -> Description:
     if distribution.metadata is None:
         raise RefusedFileError(f"{distribution.name} {distribution.version}: no .dist-info directory")
     site, name = os.path.split(distribution.metadata)
-    key = f"{_FOLDER}/{hashlib.sha256(f'{_FORMAT} {__version__} {site}/{name}'.encode()).hexdigest()[:32]}"
+    key, began = cache.key(f"{site}/{name}"), cache.clock()
     known = _known(key, site, cache)
     if known is not None:
         return _description(distribution, site, known)
@@ -102,34 +98,22 @@ def describe(distribution: Distribution, cache: ScanCache) -> Description:
     files, answer = _described(distribution.metadata, contents)
     answer |= {"digest": keep_document(LayerDocument(distribution.name, distribution.version, files), cache)}
     after, _ = _signature(site, contents.files)
-    if before == after and time.time_ns() - youngest > YOUNG:
-        cache.write(key, {**answer, "signature": before, "paths": list(contents.files)})
-        _prune(cache)
+    if before == after and began - youngest >= YOUNG:
+        cache.write(KEPT, key, {**answer, "signature": before, "paths": list(contents.files)})
     return _description(distribution, site, answer)
 
 
-def _known(key: str, site: str, cache: ScanCache) -> Mapping[str, Any] | None:
+def _known(key: str, site: str, cache: Cache) -> Mapping[str, Any] | None:
     """Returns what is kept under `key`, if no file of it changed and its document is there."""
-    kept = cache.read(key)
+    kept = cache.read(KEPT, key)
+    if not kept:
+        return None
     try:
-        digest = Digest(kept["digest"])
         signature, _ = _signature(site, kept["paths"])
-    except (OSError, LookupError):
-        return None
-    if signature != kept["signature"]:
-        return None
-    return (
-        kept if _touch(cache.directory / key) and _touch(cache.directory / _document_name(digest)) else None
-    )
-
-
-def _touch(file: Path) -> bool:
-    """Makes a file one of the newest, so that `_prune` leaves it; returns whether it is there."""
-    try:
-        os.utime(file)
     except OSError:
-        return os.path.exists(file)  # noqa: PTH110 - as above
-    return True
+        return None
+    document = cache.path(KEPT, _document_name(Digest(kept["digest"])))
+    return kept if signature == kept["signature"] and touch(document) else None
 
 
 def _description(distribution: Distribution, site: str, answer: Mapping[str, Any]) -> Description:
@@ -270,14 +254,14 @@ def _owners(file: LayerFile, others: InstalledDistributions, metadata: Path) -> 
             yield each.name
 
 
-def keep_document(document: LayerDocument, cache: ScanCache) -> Digest:
+def keep_document(document: LayerDocument, cache: Cache) -> Digest:
     """Keeps a layer document until it is packed, and returns its digest."""
     digest = document.digest()
-    cache.write(_document_name(digest), json.loads(document.format()))
+    cache.write(KEPT, _document_name(digest), json.loads(document.format()))
     return digest
 
 
-def kept_document(digest: Digest, cache: ScanCache) -> LayerDocument:
+def kept_document(digest: Digest, cache: Cache) -> LayerDocument:
     """Returns a layer document that `keep_document` kept.
 
     Raises:
@@ -285,36 +269,18 @@ def kept_document(digest: Digest, cache: ScanCache) -> LayerDocument:
     """
     name = _document_name(digest)
     try:
-        found = parse_document(canonical_json(cache.read(name)))
+        found = parse_document(canonical_json(cache.read(KEPT, name)))
         if found.digest() == digest:
             return found
     except ValueError:
         pass
     with contextlib.suppress(OSError):
-        (cache.directory / name).unlink()
+        remove(cache.path(KEPT, name))
     raise BundleError(
-        f"{cache.directory / name} does not say what layer {digest} holds",
+        f"{cache.path(KEPT, name)} does not say what layer {digest} holds",
         hint="run the command again, with XDG_CACHE_HOME set to a directory that can be written",
     )
 
 
 def _document_name(digest: Digest) -> str:
-    return f"{_FOLDER}/{digest.removeprefix('sha256:')}"
-
-
-def _prune(cache: ScanCache) -> None:
-    """Removes what was not used for longest where there is too much; it can be computed again."""
-    folder = cache.directory / _FOLDER
-    if not folder.is_dir():  # nothing can be kept there: `plan` does without, `kept_document` says so
-        return
-    kept = list(folder.iterdir())
-    if len(kept) > KEPT:
-        for path in sorted(kept, key=_last_used)[: -KEPT // 2]:
-            path.unlink(missing_ok=True)
-
-
-def _last_used(path: Path) -> float:
-    try:
-        return path.stat().st_mtime
-    except FileNotFoundError:  # another process has removed it
-        return 0
+    return digest.removeprefix("sha256:")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from raybundle.bundle.layers.describe import Description
-    from raybundle.cache.documents import ScanCache
+    from raybundle.cache.documents import Cache
     from raybundle.model import Distribution, Interpreter
 
 _SHOWN = 3
@@ -27,7 +27,7 @@ _SHOWN = 3
 def describe_layers(
     distributions: Iterable[Distribution],
     interpreter: Interpreter,
-    cache: ScanCache,
+    cache: Cache,
     exclude: Iterable[str] = (),
 ) -> tuple[Layer, ...]:
     """Returns the layers of the distributions that travel with the bundle, sorted by name.
@@ -86,7 +86,7 @@ def _mend(refused: Sequence[tuple[Distribution, RefusedFileError]]) -> str | Non
     )
 
 
-def _settled(found: Sequence[Description], sites: Sequence[str], cache: ScanCache) -> Iterator[Layer]:
+def _settled(found: Sequence[Description], sites: Sequence[str], cache: Cache) -> Iterator[Layer]:
     """Yields the layers once each path that two distributions claim belongs to one of them."""
     names = {each.name for each in found}
     elsewhere = _shadowed(found, sites, cache)
@@ -114,9 +114,7 @@ def _settled(found: Sequence[Description], sites: Sequence[str], cache: ScanCach
         yield replace(layer, warnings=warnings)
 
 
-def _shadowed(
-    found: Sequence[Description], sites: Sequence[str], cache: ScanCache
-) -> dict[str, dict[str, str]]:
+def _shadowed(found: Sequence[Description], sites: Sequence[str], cache: Cache) -> dict[str, dict[str, str]]:
     """Returns which files another site directory has otherwise, earlier on the path: path and site, by name.
 
     On a node all layers are one directory; here Python takes the first.
@@ -156,7 +154,7 @@ def _titled(each: Description) -> str:
     return f"{each.name} {each.version}"
 
 
-def _without(each: Description, dropped: set[str], cache: ScanCache) -> Layer:
+def _without(each: Description, dropped: set[str], cache: Cache) -> Layer:
     """Returns the layer of a distribution without some of its files."""
     layer = Layer(
         each.name, each.version, each.digest, each.native, each.bytes, Path(each.site), each.source_bytes

@@ -17,7 +17,7 @@ from raybundle.resolve.files.secret_names import NAME_RULES, is_public_pem, secr
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from raybundle.cache.documents import ScanCache
+    from raybundle.cache.documents import Cache
     from raybundle.model import ArchivePath, CollectedFile, Resolution
 
 SETTING = "allow-secrets"
@@ -87,7 +87,7 @@ def _parse(word: str) -> Allowance:
 
 
 def refuse_secrets(
-    resolution: Resolution, files: Sequence[CollectedFile], allowed: Sequence[str], cache: ScanCache
+    resolution: Resolution, files: Sequence[CollectedFile], allowed: Sequence[str], cache: Cache
 ) -> tuple[Warning, ...]:
     """Refuses files that contain secrets, and returns a warning for each needless allowance.
 
@@ -117,7 +117,7 @@ def _is_stale(allowance: Allowance, resolution: Resolution) -> bool:
     return next(resolution.project.glob(allowance.pattern), None) is None
 
 
-def _faults(resolution: Resolution, files: Sequence[CollectedFile], cache: ScanCache) -> Iterator[Fault]:
+def _faults(resolution: Resolution, files: Sequence[CollectedFile], cache: Cache) -> Iterator[Fault]:
     shown = _shown_paths(resolution)
     scanner = SecretScanner(cache)
     try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import codecs
-import hashlib
 import os
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -11,13 +10,15 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from raybundle.bundle.secrets.rules import CREDENTIAL_URI, SCHEME, rule_name, rule_table
+from raybundle.cache.documents import Kind
+from raybundle.cache.room import latest
 from raybundle.errors import BundleError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from raybundle.cache.documents import ScanCache
+    from raybundle.cache.documents import Cache
     from raybundle.model import CollectedFile
 
 LARGEST = 16 * 1024 * 1024
@@ -26,9 +27,10 @@ PORTION = 8 * 1024 * 1024
 """Bytes of files that are searched together."""
 HEAD = 8192
 """Bytes at the start of a file; a zero among them makes the file binary, as in git."""
-MOST_KEPT = 200_000
-"""Digests in the cache; if there are more, it keeps only those of this bundle."""
-_FORMAT = 1
+_KEPT = Kind("secrets", 4)
+"""Verdicts by the digest of a file; one document per table of rules and scanner."""
+_MOST = 200_000
+"""Verdicts in one document; those that were needed longest ago make room."""
 _MARKS = {
     codecs.BOM_UTF32_LE: "utf-32",  # before UTF-16: it starts with the same two bytes
     codecs.BOM_UTF32_BE: "utf-32",
@@ -45,14 +47,13 @@ Verdict = tuple[tuple[str, int], ...]
 class SecretScanner:
     """Scans files that are not in the cache. The first file that may hold a secret loads the scanner."""
 
-    cache: ScanCache
+    cache: Cache
     _known: dict[str, Any] = field(init=False)
     _seen: dict[str, Any] = field(default_factory=dict, init=False)
     _changed: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
-        known = self.cache.read(self._name())
-        self._known = known if _is_whole(known) else {}
+        self._known = self.cache.read(_KEPT, self._name())
 
     def verdicts(self, files: Sequence[CollectedFile]) -> list[Verdict]:
         """Returns the findings of the content rules in each file.
@@ -69,8 +70,7 @@ class SecretScanner:
     def save(self) -> None:
         """Writes the cache if it has changed."""
         if self._changed:
-            kept = self._known if len(self._known) <= MOST_KEPT else self._seen
-            self.cache.write(self._name(), kept)
+            self.cache.write(_KEPT, self._name(), latest(self._known, self._seen, _MOST))
 
     def _look(self, files: dict[str, bytes]) -> None:
         self._changed = True
@@ -83,8 +83,7 @@ class SecretScanner:
                 self._known[digest] = findings(load_scanner(self.cache.directory / "secret-rules"), text)
 
     def _name(self) -> str:
-        text = f"{_FORMAT} {LARGEST} {rule_table().sha256} {_scanner_version()}"
-        return f"secrets-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+        return self.cache.key(rule_table().sha256, _scanner_version())
 
 
 def as_text(data: bytes) -> bytes | None:
@@ -155,16 +154,6 @@ def _portions(files: dict[str, bytes]) -> Iterator[dict[str, bytes]]:
         size += len(data)
     if some:
         yield some
-
-
-def _is_whole(known: dict[str, Any]) -> bool:
-    """Returns whether a cache is intact: it has a list of rules and lines for each file."""
-    names = rule_table().names
-    return all(
-        isinstance(raw, list)
-        and all(isinstance(each, list) and len(each) == 2 and each[0] in names for each in raw)  # noqa: PLR2004 - rule, line
-        for raw in known.values()
-    )
 
 
 def _scanner_version() -> str:

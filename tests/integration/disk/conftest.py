@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from raybundle.bundle.secrets.scan import load_scanner
-from raybundle.cache.documents import ScanCache
+from raybundle.cache.documents import Cache
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,7 +29,7 @@ def scanner(secret_rules: Path) -> Any:
 
 
 @pytest.fixture
-def cache(tmp_path: Path, secret_rules: Path) -> ScanCache:
+def cache(tmp_path: Path, secret_rules: Path) -> Cache:
     """A cache that has nothing but the compiled rules."""
     shutil.copytree(secret_rules, tmp_path / "cache/secret-rules")
-    return ScanCache(tmp_path / "cache")
+    return Cache(tmp_path / "cache")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from raybundle.cache.documents import Cache
 from raybundle.config import load_settings
 from raybundle.errors import RefusedFileError, UnresolvedImportError, UsageError
 from raybundle.model import ScriptTarget
@@ -139,7 +140,7 @@ def test_extensions_of_the_project_that_need_a_newer_libc_than_the_nodes_have_ar
 
 def test_an_interpreter_for_both_machines_of_a_mac_is_here_for_this_one(tmp_path: Path) -> None:
     environ = {"_PYTHON_HOST_PLATFORM": "macosx-10.9-universal2"}  # what `sysconfig.get_platform()` says then
-    found = describe(Path(sys.executable), environ, tmp_path, tmp_path / "cache")
+    found = describe(Path(sys.executable), environ, tmp_path, Cache(tmp_path / "cache"))
 
     assert found.platform == f"macosx-10.9-{os.uname().machine}"
 

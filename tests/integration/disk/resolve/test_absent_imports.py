@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from raybundle.cache.documents import ScanCache
+from raybundle.cache.documents import Cache
 from raybundle.errors import BundleError, UnresolvedImportError
 from raybundle.explain.absence import Evidence, absence
 from raybundle.model import Resolution, ScriptTarget
@@ -32,7 +32,7 @@ def work(tmp_path: Path) -> Path:
 
 
 def resolved(root: Path, settings: ResolveSettings | None = None, script: str = "job.py") -> Resolution:
-    kept = ScanCache(root.parent / "cache")
+    kept = Cache(root.parent / "cache")
     return resolve(
         ScriptTarget(root / script), settings or ResolveSettings(), interpreter(root.parent), root, kept
     )
@@ -449,7 +449,7 @@ def test_a_distribution_without_record_that_only_a_function_imports_is_left_out(
 
     def obstacles(source: str) -> tuple[bool, bool]:
         root = tree(work / "p", {"job.py": source})
-        kept = ScanCache(work / "cache")
+        kept = Cache(work / "cache")
         found = resolve(ScriptTarget(root / "job.py"), settings, python, root, kept)
         return bool(found.obstacles), any("unlisted" in each.text for each in found.warnings)
 

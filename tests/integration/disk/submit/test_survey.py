@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import signal
 import time
 from dataclasses import replace
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from raybundle.bundle.values import PythonTag
+from raybundle.cache.documents import Cache
 from raybundle.cluster.access import make_access
 from raybundle.cluster.jobs import JobsClient
 from raybundle.config import load_settings
@@ -24,7 +24,7 @@ from raybundle.resolve.interpreter.platforms import Platform
 from raybundle.store.local import LocalStore
 from raybundle.submission import deliver as deliver_module
 from raybundle.submission.deliver import Archives, begin_survey, deliver
-from raybundle.submission.survey import KEPT_WITH_FAULTS
+from raybundle.submission.survey import BELIEVED_WITH_FAULTS
 from tests.support.delivery_scene import ARCHIVES, BUNDLE, LAYERS, MANIFEST, NodesReadIt, Scene, made
 from tests.support.layer_archives import make_layer
 from tests.support.workplace import make_workplace
@@ -267,11 +267,10 @@ def test_a_look_at_the_nodes_that_found_faults_is_believed_for_a_short_while_alo
     readable.deliver()
     said = len(readable.said)
     readable.deliver()
-    [kept] = (readable.directory / "cache/clusters").iterdir()
-    document = json.loads(kept.read_text())
-    kept.write_text(json.dumps({**document, "time": document["time"] - KEPT_WITH_FAULTS}))
+    cache = Cache(readable.directory / "cache", lambda: time.time_ns() + BELIEVED_WITH_FAULTS)
+    later = replace(readable, cluster=replace(readable.cluster, cache=cache))
 
     assert len(readable.dashboard.submitted) == 1
     assert (len(readable.said) > said) == (status == "FAILED" or "store" in second)
-    readable.deliver()
+    later.deliver()
     assert len(readable.dashboard.submitted) == looks
