@@ -180,8 +180,7 @@ def _of_uv_lock(document: Mapping[str, Any], markers: Mapping[str, str]) -> Iter
     for package in document.get("package", ()):
         source = package.get("source", {})
         if "version" in package and "registry" in source and _one_holds(package, markers):
-            files = [*package.get("wheels", ()), *([package["sdist"]] if "sdist" in package else ())]
-            hashes = tuple(each["hash"] for each in files if "hash" in each)
+            hashes = tuple(each["hash"] for each in _files_of(package) if "hash" in each)
             name, remote = normalised_name(package["name"]), source["registry"].startswith(_REMOTE)
             yield Locked(name, package["version"], hashes, is_indexed=remote or bool(hashes))
 
@@ -199,11 +198,13 @@ def _of_pylock(document: Mapping[str, Any], markers: Mapping[str, str]) -> Itera
         if "version" not in package or not _ELSEWHERE.isdisjoint(package):
             continue
         if _holds(package.get("marker"), markers):
-            files = [*package.get("wheels", ()), *([package["sdist"]] if "sdist" in package else ())]
-            hashes = tuple(
-                f"sha256:{each['hashes']['sha256']}" for each in files if "sha256" in each["hashes"]
-            )
-            yield Locked(normalised_name(package["name"]), package["version"], hashes)
+            hashes = (each["hashes"].get("sha256") for each in _files_of(package))
+            known = tuple(f"sha256:{each}" for each in hashes if each is not None)
+            yield Locked(normalised_name(package["name"]), package["version"], known)
+
+
+def _files_of(package: Mapping[str, Any]) -> list[Any]:
+    return [*package.get("wheels", ()), *([package["sdist"]] if "sdist" in package else ())]
 
 
 def _holds(text: str | None, markers: Mapping[str, str]) -> bool:

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import hashlib
 import json
@@ -31,7 +30,7 @@ from raybundle.formats.canonical import canonical_json
 from raybundle.formats.lists import first_of
 from raybundle.model import Digest
 from raybundle.resolve.distributions.installed import InstalledDistributions
-from raybundle.resolve.distributions.record import RECORD
+from raybundle.resolve.distributions.record import RECORD, encoded
 from raybundle.version import __version__
 
 if TYPE_CHECKING:
@@ -251,20 +250,16 @@ def _is_as_recorded(file: str, sha256: str, recorded: str) -> bool:
     """Returns whether a file has the hash of RECORD, which may have none, or one of another kind."""
     algorithm, _, expected = recorded.partition("=")
     if algorithm == "sha256":
-        return expected.rstrip("=") == _in_base64(bytes.fromhex(sha256))
+        return expected.rstrip("=") == encoded(bytes.fromhex(sha256))
     if algorithm not in ("sha384", "sha512"):
         return True
     with open(file, "rb") as stream:
-        return expected.rstrip("=") == _in_base64(hashlib.new(algorithm, stream.read()).digest())
-
-
-def _in_base64(digest: bytes) -> str:
-    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+        return expected.rstrip("=") == encoded(hashlib.new(algorithm, stream.read()).digest())
 
 
 def _owners(file: LayerFile, others: InstalledDistributions, metadata: Path) -> Iterator[str]:
     """Yields the distributions besides `metadata` whose RECORD lists the file as it is."""
-    expected = f"sha256={_in_base64(bytes.fromhex(file.sha256))}"
+    expected = f"sha256={encoded(bytes.fromhex(file.sha256))}"
     for each in others.by_site[str(metadata.parent)]:
         if each.directory != metadata and file.path in each.files and each.files[file.path].hash == expected:
             yield each.name

@@ -91,27 +91,26 @@ def _settled(found: Sequence[Description], sites: Sequence[str], cache: ScanCach
     names = {each.name for each in found}
     elsewhere = _shadowed(found, sites, cache)
     for each in found:
-        theirs = {
-            differing.path: differing.owners
-            for differing in each.differing
-            if not names.isdisjoint(differing.owners)
-        }
-        odd = [differing.path for differing in each.differing if differing.path not in theirs]
-        layer = _without(each, {*theirs, *elsewhere.get(each.name, {})}, cache)
-        warnings = (
-            *_warnings(each, odd, "is not what RECORD says: it travels as it is"),
-            *(
-                warning
-                for owner in sorted({owner for owners in theirs.values() for owner in owners} & names)
-                for warning in _warnings(
-                    each,
-                    [path for path, owners in theirs.items() if owner in owners],
-                    f"was written over by {owner}, with which it travels",
-                )
-            ),
-            *_shadowed_warnings(each, elsewhere.get(each.name, {})),
-        )
-        yield replace(layer, warnings=warnings)
+        shadowed = elsewhere.get(each.name, {})
+        theirs = {one.path for one in each.differing if not names.isdisjoint(one.owners)}
+        oddities: dict[str, list[str]] = {}
+        for what, path in _oddities(each, names, shadowed):
+            oddities.setdefault(what, []).append(path)
+        warnings = tuple(_warning(each, paths, what) for what, paths in oddities.items())
+        yield replace(_without(each, {*theirs, *shadowed}, cache), warnings=warnings)
+
+
+def _oddities(each: Description, names: set[str], shadowed: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Yields what is odd about files of a distribution, and the path of each."""
+    for one in each.differing:
+        if names.isdisjoint(one.owners):
+            yield "is not what RECORD says: it travels as it is", one.path
+    for owner in sorted(names):
+        for one in each.differing:
+            if owner in one.owners:
+                yield f"was written over by {owner}, with which it travels", one.path
+    for path, site in sorted(shadowed.items(), key=lambda item: item[1]):
+        yield f"is also in {site}, which comes first, and travels from there", path
 
 
 def _shadowed(
@@ -173,12 +172,6 @@ def _without(each: Description, dropped: set[str], cache: ScanCache) -> Layer:
     )
 
 
-def _shadowed_warnings(each: Description, shadowed: dict[str, str]) -> Iterator[Warning]:
-    for site in sorted(set(shadowed.values())):
-        paths = [path for path, earlier in shadowed.items() if earlier == site]
-        yield from _warnings(each, paths, f"is also in {site}, which comes first, and travels from there")
-
-
 def _left_warnings(each: Description, paths: Sequence[str], what: str) -> Iterator[Warning]:
     """Yields one warning about files that do not travel, if there are any."""
     if paths:
@@ -190,11 +183,8 @@ def _left_warnings(each: Description, paths: Sequence[str], what: str) -> Iterat
         )
 
 
-def _warnings(each: Description, paths: Sequence[str], what: str) -> Iterator[Warning]:
-    """Yields one warning about files of a distribution, if there are any."""
-    if not paths:
-        return
-    yield Warning(
+def _warning(each: Description, paths: Sequence[str], what: str) -> Warning:
+    return Warning(
         f"{first_of(sorted(paths), _SHOWN)} of {each.name} {each.version} {what}",
         file=Path(each.site, min(paths)),
         hint=f"reinstall it: pip install --force-reinstall --no-deps {each.name}=={each.version}",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import csv
 import io
 import itertools
@@ -14,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from raybundle.formats.canonical import FORMAT, LARGEST, canonical_json, digest_of
+from raybundle.resolve.distributions.record import encoded
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -80,14 +80,10 @@ def format_record(files: Iterable[LayerFile], own: str) -> bytes:
 
     https://packaging.python.org/en/latest/specifications/recording-installed-packages/
     """
-    rows = [(each.path, _record_hash(each.sha256), str(each.size)) for each in files]
+    rows = [(each.path, f"sha256={encoded(bytes.fromhex(each.sha256))}", str(each.size)) for each in files]
     text = io.StringIO(newline="")
     csv.writer(text, lineterminator="\n").writerows(sorted([*rows, (own, "", "")]))
     return text.getvalue().encode()
-
-
-def _record_hash(sha256: str) -> str:
-    return "sha256=" + base64.urlsafe_b64encode(bytes.fromhex(sha256)).rstrip(b"=").decode()
 
 
 def parse_document(data: bytes) -> LayerDocument:

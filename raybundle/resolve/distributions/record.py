@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import posixpath
 import re
@@ -67,6 +68,11 @@ def parse_record(data: bytes, *, strict: bool = False) -> Iterator[RecordedFile]
     except csv.Error as error:
         if strict:
             raise RecordError(reader.line_num, str(error)) from error
+
+
+def encoded(digest: bytes) -> str:
+    """Return a digest as RECORD has it: in URL-safe base64 without padding."""
+    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
 
 
 def _check(row: list[str], found: RecordedFile) -> None:

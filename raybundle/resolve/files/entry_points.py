@@ -88,7 +88,8 @@ def own_metadata(entry_points: EntryPoints, closure: Closure) -> list[Candidate]
 
 
 def _candidates(installed: InstalledDistribution, root: str) -> Iterator[Candidate]:
-    name, version = _name_and_version(installed)
+    header = dict(reversed(list(installed.header())))
+    name, version = header.get("name"), header.get("version")
     base, metadata = installed.directory.name, b""
     if name and version:  # what else a build backend writes differs between its versions
         metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n".encode()
@@ -100,11 +101,6 @@ def _candidates(installed: InstalledDistribution, root: str) -> Iterator[Candida
     ):
         if content:
             yield Candidate(os.path.join(root, base, file), root, f"metadata of {base}", content)
-
-
-def _name_and_version(installed: InstalledDistribution) -> tuple[str, str]:
-    fields = dict(reversed(list(installed.header())))
-    return fields.get("name", ""), fields.get("version", "")
 
 
 def _described_in(entry: str, finder: Finder) -> Iterator[Described]:
