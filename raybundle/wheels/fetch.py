@@ -1,4 +1,4 @@
-"""Gets the distributions of an order, once: resolves with uv, installs into a directory that is kept."""
+"""Fetches the distributions of an order once: resolves with uv, and installs into a directory to keep."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ def fetch(order: Order, hashes: Mapping[str, tuple[str, ...]], uv: UvSettings) -
     """Return the directory that holds what was ordered, as a site-packages directory would.
 
     Args:
-        order: what to get.
-        hashes: by normalised name, those that the lock has; other files are refused.
-        uv: with what.
+        order: what to fetch.
+        hashes: those of the lock, by normalised name; other files are refused.
+        uv: how to run it.
 
     Raises:
-        BundleError: there are no such wheels, an index cannot be reached, or files are not those of the lock.
-        UsageError: there is no uv.
+        BundleError: wheels do not exist, an index cannot be reached, or files are not those of the lock.
+        UsageError: uv is not installed.
     """
     uv.pinned.refuse_unclear(names_of(order.requirements))
     text = _compiled(order, uv)
@@ -65,7 +65,7 @@ def fetch(order: Order, hashes: Mapping[str, tuple[str, ...]], uv: UvSettings) -
 
 
 def _compiled(order: Order, uv: UvSettings) -> str:
-    """Return the requirements with hashes, for the target alone."""
+    """Return the requirements with hashes, for the target only."""
     with tempfile.TemporaryDirectory(prefix="raybundle-") as directory:
         constraints, overrides = Path(directory, "constraints.txt"), Path(directory, "overrides.txt")
         constraints.write_text("\n".join(order.constraints), "utf-8")
@@ -83,7 +83,7 @@ def _compiled(order: Order, uv: UvSettings) -> str:
 
 
 def _refuse_indexed(compiled: str, order: Order) -> None:
-    """Refuse what came from an index, where what is installed of it here came from none."""
+    """Refuse distributions from an index if those installed here are not from one."""
     lines = dict(order.unindexed)
     named = [found for found in map(_LINE.match, compiled.splitlines()) if found and found["version"]]
     refused = [lines[name] for name in (normalised_name(each["name"]) for each in named) if name in lines]
@@ -92,7 +92,7 @@ def _refuse_indexed(compiled: str, order: Order) -> None:
 
 
 def _with_hashes(compiled: str, hashes: Mapping[str, tuple[str, ...]]) -> str:
-    """Return the requirements, one per line, with the hashes of the lock in place of those of the index."""
+    """Return the requirements, one per line; hashes of the lock replace those of the index."""
     lines, refused = [], []
     for line in compiled.replace("\\\n", " ").splitlines():
         named = _LINE.match(line)
@@ -119,7 +119,7 @@ def _is_whole(directory: Path, resolved: str) -> bool:
 
 
 def _install(order: Order, resolved: str, directory: Path, uv: UvSettings) -> None:
-    """Make `directory` as a whole or not at all."""
+    """Create `directory` completely or not at all."""
     uv.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     with tempfile.TemporaryDirectory(prefix=_PARTIAL, dir=uv.directory) as partial:
         requirements, constraints = Path(partial, "requirements.txt"), Path(partial, "constraints.txt")
@@ -129,8 +129,8 @@ def _install(order: Order, resolved: str, directory: Path, uv: UvSettings) -> No
         given = [str(requirements), *project_file([_bare(each) for each in own], Path(partial), uv)]
         prefix = Path(partial, "prefix")
         (prefix / "lib").mkdir(parents=True)
-        (prefix / "lib64").symlink_to("lib")  # as in a venv: Fedora's Python has native files there
-        # With --prefix, scripts lie beside the site-packages directory; --target would put them into it.
+        (prefix / "lib64").symlink_to("lib")  # as in a venv: Fedora's Python puts native files there
+        # With --prefix, scripts are beside the site-packages directory; --target would put them into it.
         run_uv(
             [
                 *("pip", "install", "--prefix", str(prefix), "--constraints", str(constraints)),
@@ -145,7 +145,7 @@ def _install(order: Order, resolved: str, directory: Path, uv: UvSettings) -> No
         try:
             site.rename(directory)
         except OSError:
-            if not directory.is_dir():  # else another run was quicker
+            if not directory.is_dir():  # otherwise another run was faster
                 raise
 
 

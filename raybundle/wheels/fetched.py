@@ -1,4 +1,4 @@
-"""Reads what a directory holds that was fetched, and checks it against Ray's own requirements."""
+"""Reads a directory of fetched distributions, and checks it against the nodes and Ray's requirements."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def fetched_in(directory: Path, resolution: Resolution) -> list[Fetched]:
-    """Return what a site-packages directory holds, by name."""
+    """Return the distributions in a directory, sorted by name."""
     installed = InstalledDistributions((str(directory),))
     requirements = Requirements(installed, marker_environment(resolution.interpreter))
     required: dict[str, str] = {}
@@ -35,10 +35,10 @@ def fetched_in(directory: Path, resolution: Resolution) -> list[Fetched]:
 
 
 def refuse_newer(directory: Path, fetched: Iterable[Fetched], tag: TargetTag) -> None:
-    """Refuse files that need a newer libc than the nodes have: a local wheel's `linux_x86_64` names none.
+    """Refuse files that need a newer libc than the nodes have: the tag `linux_x86_64` names none.
 
     Raises:
-        BundleError: there are some; all of them are named.
+        BundleError: there are such files; the error names all distributions.
     """
     newer = [
         f"{each.name} {each.version}"
@@ -53,10 +53,10 @@ def refuse_newer(directory: Path, fetched: Iterable[Fetched], tag: TargetTag) ->
 
 
 def refuse_unfit(fetched: Iterable[Fetched], resolution: Resolution) -> None:
-    """Refuse versions that Ray does not take: a lock, or the target, may bring others than are installed.
+    """Refuse versions that Ray does not accept: the lock or the target may bring other versions.
 
     Raises:
-        BundleError: there are some; all of them are named.
+        BundleError: there are such versions; the error names all of them.
     """
     interpreter = resolution.interpreter
     imported = [name for each in resolution.distributions for name in each.modules]

@@ -1,4 +1,4 @@
-"""Looks for a local wheel of a distribution that no index can be asked for."""
+"""Finds a local wheel of a distribution that no index may be asked for."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def find_wheel(distribution: Distribution, links: Iterable[Path], tag: TargetTag) -> Path | None:
-    """Return a wheel of this version that the target takes: the one that is installed, or one in `links`."""
+    """Return a wheel of this version that fits the target: the installed one, or one in `links`."""
     # 30 ms, and only for what is from no index.
     from packaging.utils import InvalidWheelFilename, parse_wheel_filename  # noqa: PLC0415
     from packaging.version import InvalidVersion, Version  # noqa: PLC0415
@@ -52,7 +52,7 @@ def _pythons(tag: TargetTag) -> set[tuple[str, str]]:
 
 
 def _runs(platform: str, tag: TargetTag) -> bool:
-    """Claim that the files of a wheel may run on the target; whether its libc is too new, uv says."""
+    """Claim that a wheel may run on the target; uv checks the age of libc."""
     target = tag.platform
     match target.system:
         case _ if platform == "any":

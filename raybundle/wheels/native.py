@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from raybundle.resolve.interpreter.node_python import TargetTag
 
 HEAD = 4096
-"""Bytes from the start of a file that hold the headers that are looked into."""
+"""Bytes at the start of a file that include its headers."""
 
 _TAGGED = re.compile(
     r"(?P<stem>[^.]+)\.(?:cpython-|cp)(?P<digits>\d{2,})(?P<flags>[a-z]*)(?P<rest>-[^.]*)?\.\w+"
@@ -32,7 +32,7 @@ _PE = {0x014C: "i686", 0x8664: "x86_64", 0xAA64: "aarch64"}
 _SYSTEMS = {"linux": "Linux", "macosx": "macOS", "win": "Windows"}
 
 _NEVER = 9
-"""The turn of a file that Python does not try: more than it has suffixes of extensions."""
+"""The turn of a file that Python does not try: larger than any other."""
 
 Built = tuple[str, str]
 """System and machine."""
@@ -41,14 +41,14 @@ Built = tuple[str, str]
 def check_native(files: Iterable[tuple[str, bytes]], tag: TargetTag) -> None:
     """Refuse extension modules and libraries that do not load on the target.
 
-    One for another target may lie beside one of the same module that loads, if Python tries that one first.
+    A file for another target is allowed beside one of the same module that loads, if Python tries that first.
 
     Args:
-        files: name and content of each, or its first `HEAD` bytes: by them, no newer glibc is found.
+        files: name, and content or the first `HEAD` bytes, which do not show the age of glibc.
         tag: the target.
 
     Raises:
-        RefusedFileError: there are such files; all of them are named.
+        RefusedFileError: there are such files; the error names all of them.
     """
     found = {name: _fault(name, head, tag) for name, head in files}
     loading: dict[str, int] = {}
@@ -67,7 +67,7 @@ def check_native(files: Iterable[tuple[str, bytes]], tag: TargetTag) -> None:
 
 
 def native_files(files: Iterable[CollectedFile]) -> Iterator[tuple[str, bytes]]:
-    """Yield the native ones among the files of a bundle."""
+    """Yield the native files of a bundle, and their content."""
     for each in files:
         if is_native(each.path):
             yield each.path, each.data
@@ -76,7 +76,7 @@ def native_files(files: Iterable[CollectedFile]) -> Iterator[tuple[str, bytes]]:
 def installed_native_files(
     distributions: Iterable[Distribution], sites: Iterable[str]
 ) -> Iterator[tuple[str, bytes]]:
-    """Yield the native files, as RECORD lists them, of distributions that travel from these directories."""
+    """Yield the native files of the distributions that are bundled from these directories."""
     here = set(sites)
     for each in distributions:
         if each.provided_by == "bundle" and each.metadata and str(each.metadata.parent) in here:
@@ -86,7 +86,7 @@ def installed_native_files(
 
 
 def _turn(name: str, tag: TargetTag) -> int:
-    """Return as which of the files of a module Python tries one with this name: the first is 0."""
+    """Return the position at which Python tries a file of this name for its module, from 0."""
     kind = ".pyd" if tag.platform.system == "win" else ".so"
     suffixes = [f".{tag.platform.soabi(tag.minor)}{kind}", f".abi3{kind}", kind]
     suffix = "".join(name.rpartition("/")[2].partition(".")[1:])
@@ -99,7 +99,7 @@ def _module(name: str) -> str:
 
 
 def _fault(name: str, head: bytes, tag: TargetTag) -> str | None:
-    """Return for what else a file is built, or None where it loads as far as can be seen."""
+    """Return what else a file is built for; None if nothing shows that it does not load."""
     named = _TAGGED.fullmatch(name.rpartition("/")[2])
     if named and f"{named['digits'][0]}.{named['digits'][1:]}" != tag.minor:
         return f"built for CPython {named['digits'][0]}.{named['digits'][1:]}"
@@ -118,14 +118,14 @@ def _fault(name: str, head: bytes, tag: TargetTag) -> str | None:
 
 
 def built_for(head: bytes) -> tuple[Built, ...]:
-    """Return the systems and machines of a library by its header; none if it has none that is known."""
+    """Return the systems and machines in the header of a library; empty if the header is not known."""
     try:
         if head.startswith(b"\x7fELF"):
             (machine,) = struct.unpack_from("<H" if head[5] == 1 else ">H", head, 18)
             return (("linux", _ELF.get(machine, f"machine {machine}")),)
         if head[:4] in {b"\xcf\xfa\xed\xfe", b"\xce\xfa\xed\xfe"}:
             return (_mach(struct.unpack_from("<I", head, 4)[0]),)
-        if head.startswith(b"\xca\xfe\xba\xbe"):  # several in one file
+        if head.startswith(b"\xca\xfe\xba\xbe"):  # several architectures in one file
             (count,) = struct.unpack_from(">I", head, 4)
             kinds = (struct.unpack_from(">I", head, 8 + 20 * index)[0] for index in range(count))
             return tuple(map(_mach, kinds))

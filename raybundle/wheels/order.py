@@ -1,4 +1,4 @@
-"""Decides what is asked of uv for another Python or platform: versions, and what the cluster brings."""
+"""Decides what to ask uv for: versions for another Python or platform, without what the cluster has."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ HINT_WHEEL = (
 
 @dataclass(frozen=True, slots=True)
 class Versions:
-    """Which versions there are to choose from."""
+    """The versions to choose from."""
 
     installed: Mapping[str, str]
     """By normalised name."""
     lock: Lock | None
-    """Of the project; its versions come first."""
+    """Of the project; its versions take precedence."""
 
     @property
     def pins(self) -> Mapping[str, str]:
@@ -47,19 +47,19 @@ class Versions:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What uv is asked for."""
+    """The distributions to ask uv for."""
 
     tag: TargetTag
     version: str
     """Of Python, with its micro version."""
     requirements: tuple[str, ...]
-    """One per distribution that travels, with its exact version or the file of its wheel."""
+    """One for each distribution to bundle, with its exact version or the file of its wheel."""
     constraints: tuple[str, ...]
-    """Versions, or wheels, for what only the target requires."""
+    """Versions or wheels of what only the target may require."""
     excluded: tuple[str, ...]
     """Normalised names that uv is not asked for: the cluster has them, or they travel as installed."""
     unindexed: tuple[tuple[str, str], ...]
-    """Name, and a line for an error, of what is installed from no index and has no wheel for the target."""
+    """Distributions that are not from an index and have no wheel for the target: name, line of the error."""
     key: str
     """Hex; the same for the same order and the same configuration of uv."""
 
@@ -80,17 +80,17 @@ class Fetched(NamedTuple):
 def make_order(
     resolution: Resolution, tag: TargetTag, versions: Versions, indexes: Indexes, staying: Collection[str]
 ) -> Order:
-    """Return what is asked for: the versions of the lock, else those that are installed.
+    """Return the order: versions of the lock, else the installed ones.
 
     Args:
         resolution: its interpreter is as on the target.
         tag: the target.
         versions: to choose from.
-        indexes: where wheels are looked for.
-        staying: names of what travels as it is installed.
+        indexes: where wheels are.
+        staying: names of what is bundled as it is installed.
 
     Raises:
-        BundleError: distributions are from no index and have no wheel; the error names all of them.
+        BundleError: distributions are not from an index and have no wheel; the error names all of them.
     """
     needed = {
         each.name: each.version
@@ -137,7 +137,7 @@ def _requirement(name: str, version: str, wheels: Mapping[str, Path]) -> str:
 
 
 def _not_asked(resolution: Resolution) -> Iterator[str]:
-    """Yield what no index is asked for, whatever it has: what the cluster has, and first-party projects."""
+    """Yield what no index may be asked for: what the cluster has, and first-party projects."""
     yield from (each.name for each in resolution.distributions if each.provided_by == "cluster")
     for _, metadata in resolution.interpreter.projects:
         yield InstalledDistribution.at(Path(metadata)).name
@@ -146,7 +146,7 @@ def _not_asked(resolution: Resolution) -> Iterator[str]:
 def _unindexed(
     resolution: Resolution, pins: Mapping[str, str], skipped: Collection[str]
 ) -> Iterator[Distribution]:
-    """Yield what was installed from no index: what travels, and what only the target may require."""
+    """Yield what was not installed from an index: to bundle, or because the target may require it."""
     found = {
         name: Distribution(name, each.version, "bundle", 0, origin=each.origin().url)
         for name, each in InstalledDistributions(resolution.interpreter.site).by_name.items()
@@ -160,7 +160,7 @@ def _unindexed(
 def _local_wheels(
     unindexed: Iterable[Distribution], links: tuple[Path, ...], tag: TargetTag
 ) -> tuple[dict[str, Path], dict[str, str]]:
-    """Return wheels by name for what was installed from no index, and a line for each that has none."""
+    """Return the wheels by name, and for each distribution without one the line of the error."""
     wheels, lacking = {}, {}
     for each in unindexed:
         wheel = find_wheel(each, links, tag)
@@ -172,5 +172,5 @@ def _local_wheels(
 
 
 def no_wheels(tag: TargetTag, lines: Iterable[str]) -> BundleError:
-    """Return the error about distributions that were installed from no index."""
+    """Return the error about distributions that are not from an index and have no wheel."""
     return BundleError(f"no wheel for {tag} is known of:\n" + "\n".join(lines), hint=HINT_WHEEL)

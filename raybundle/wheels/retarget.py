@@ -1,4 +1,4 @@
-"""Gives a resolution the distributions as the nodes get them, and tells where a lock says otherwise."""
+"""Replaces the distributions of a resolution by those for the nodes, and compares them with the lock."""
 
 from __future__ import annotations
 
@@ -25,24 +25,24 @@ if TYPE_CHECKING:
     from raybundle.wheels.uv.indexes import Indexes
 
 DIRECTORY = "environments"
-"""In the cache: what was fetched for other Pythons and platforms."""
+"""Folder of the cache for what was fetched for other Pythons and platforms."""
 
 
 def retarget(
     resolution: Resolution, tag: TargetTag | None, environ: Mapping[str, str], cache: ScanCache
 ) -> Resolution:
-    """Return the resolution with the distributions that travel, in the versions and files of the target.
+    """Return the resolution with the versions and files of distributions for the target.
 
     Args:
         resolution: its interpreter is as on the target.
-        tag: the target, where it is not the environment at hand; None changes no distribution. One that is
-            only older changes those that need a newer libc or macOS.
-        environ: with the configuration of uv and pip.
-        cache: where what was fetched is kept; the same order starts no uv again.
+        tag: the target if it differs from this environment. If only its libc or macOS is older, only the
+            distributions that need a newer one change. With None, none change.
+        environ: has the configuration of uv and pip.
+        cache: keeps what was fetched, so that the same order does not run uv again.
 
     Raises:
         BundleError: distributions have no wheel for the target, or the lock cannot be read.
-        UsageError: uv is needed and is not there.
+        UsageError: uv is needed but is not installed.
     """
     if not any(each.provided_by == "bundle" for each in resolution.distributions):
         return resolution
@@ -52,7 +52,7 @@ def retarget(
         resolution = replace(resolution, warnings=(*resolution.warnings, *differing))
     if tag is None:
         return resolution
-    if tag.alike and versions.lock is not None:  # what is fetched must go with what stays
+    if tag.alike and versions.lock is not None:  # what is fetched must fit what stays
         versions = replace(versions, lock=as_installed(versions.lock, versions.installed))
     staying = _running(resolution, tag)
     if all(each.name in staying for each in resolution.distributions if each.provided_by == "bundle"):
@@ -66,7 +66,7 @@ def retarget(
 
 
 def _running(resolution: Resolution, tag: TargetTag) -> frozenset[str]:
-    """Return the names of what travels as it is installed, for it runs on nodes that are only older."""
+    """Return the names of installed distributions that also run on the older libc or macOS of the nodes."""
     if not tag.alike:
         return frozenset()
     return frozenset(
@@ -80,7 +80,7 @@ def _running(resolution: Resolution, tag: TargetTag) -> frozenset[str]:
 def _for_target(
     resolution: Resolution, order: Order, versions: Versions, indexes: Indexes, cache: ScanCache
 ) -> tuple[Distribution, ...]:
-    """Return the distributions of a resolution, with files of the target for those that are ordered."""
+    """Return the distributions of a resolution; the ordered ones have files for the target."""
     name = f"environment-{order.key[:32]}"
     kept = _kept(cache.read(name))
     if kept is None:
@@ -102,7 +102,7 @@ def _versions(resolution: Resolution, cache: ScanCache) -> Versions:
 def _fetch_all(
     resolution: Resolution, order: Order, versions: Versions, indexes: Indexes, cache: ScanCache
 ) -> tuple[Path, list[Fetched]]:
-    """Return the directory of what was fetched, and what it holds."""
+    """Return the directory of the fetched distributions, and what is in it."""
     # A warm start runs no uv and parses no requirements.
     from raybundle.wheels.compile import UvSettings  # noqa: PLC0415 - as said
     from raybundle.wheels.fetch import fetch  # noqa: PLC0415 - as said
@@ -118,10 +118,10 @@ def _fetch_all(
 
 
 def refuse_foreign(resolution: Resolution, files: Iterable[CollectedFile], tag: TargetTag) -> None:
-    """Refuse native files that do not load on the target, of the project and of what was not fetched for it.
+    """Refuse native files that do not load on the target: the project's, and those that are installed here.
 
     Raises:
-        RefusedFileError: there are such files; all of them are named.
+        RefusedFileError: there are such files; the error names all of them.
     """
     from raybundle.wheels.native import check_native, installed_native_files, native_files  # noqa: PLC0415
 
@@ -130,7 +130,7 @@ def refuse_foreign(resolution: Resolution, files: Iterable[CollectedFile], tag: 
 
 
 def _hashes(versions: Versions, resolution: Resolution) -> dict[str, tuple[str, ...]]:
-    """Return the hashes that the lock has, by name; they are read only where something is fetched."""
+    """Return the hashes of the lock by name; only needed if something is fetched."""
     if versions.lock is None:
         return {}
     found: dict[str, tuple[str, ...]] = {}
@@ -141,11 +141,11 @@ def _hashes(versions: Versions, resolution: Resolution) -> dict[str, tuple[str, 
 
 
 def _kept(document: Mapping[str, Any]) -> tuple[Path, list[Fetched]] | None:
-    """Return what was fetched before, if all of it is still there."""
+    """Return what was fetched before, if it is still complete."""
     try:
         directory = Path(document["directory"])
         rows = [Fetched(*row) for row in document["rows"]]
-        os.utime(directory)  # the ones used longest ago make room
+        os.utime(directory)  # the least recently used are removed first
     except (OSError, KeyError, TypeError, ValueError):
         return None
     return (directory, rows) if all((directory / each.folder / RECORD).is_file() for each in rows) else None
@@ -154,7 +154,7 @@ def _kept(document: Mapping[str, Any]) -> tuple[Path, list[Fetched]] | None:
 def _with_fetched(
     resolution: Resolution, order: Order, directory: Path, rows: Iterable[Fetched]
 ) -> tuple[Distribution, ...]:
-    """Return what the cluster has, what travels as it is installed, and what was fetched, by name."""
+    """Return what the cluster has, what is bundled as installed, and what was fetched, sorted by name."""
     local = {each.name: each for each in resolution.distributions}
     found = {
         name: each for name, each in local.items() if each.provided_by != "bundle" or name in order.excluded

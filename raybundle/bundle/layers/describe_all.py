@@ -1,4 +1,4 @@
-"""Layers: the files of one distribution each, identified by their content and stored once."""
+"""Describes all layers of a bundle, and settles files that several distributions claim."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from raybundle.model import Distribution, Interpreter
 
 _SHOWN = 3
-"""Files that a warning names; a tool that edits installed sources edits hundreds."""
+"""Files that a warning lists; a tool that edits installed sources edits hundreds."""
 
 
 def describe_layers(
@@ -30,17 +30,17 @@ def describe_layers(
     cache: ScanCache,
     exclude: Iterable[str] = (),
 ) -> tuple[Layer, ...]:
-    """Returns the layers of the distributions that travel with the bundle, sorted by name.
+    """Returns the layers of the bundled distributions, sorted by name.
 
     Args:
         distributions: all that the job needs.
         interpreter: in whose environment they are installed.
-        cache: where descriptions are kept.
-        exclude: patterns; no warning is given about a file that is left out and that one of them names.
+        cache: keeps descriptions.
+        exclude: patterns of files that may be left out without a warning.
 
     Raises:
-        RefusedFileError: files that RECORD lists are missing or lead elsewhere, or it cannot be read, or one
-            is where another distribution has a folder; all distributions of which that is true are named.
+        RefusedFileError: RECORD cannot be read, or its files are missing or lead out of the directory, or one
+            has the name of another distribution's folder. The error names all such distributions.
     """
     found, refused = [], []
     for each in sorted(distributions, key=lambda each: each.name):
@@ -51,14 +51,14 @@ def describe_layers(
                 refused.append((each, error))
     if refused:
         raise RefusedFileError(
-            "cannot take " + "\n            ".join(str(error) for _, error in refused), hint=_mend(refused)
+            "cannot take " + "\n            ".join(str(error) for _, error in refused), hint=_hint(refused)
         )
     layers = _settled(found, interpreter.site, cache)
     return tuple(_with_what_is_left(layer, each, exclude) for layer, each in zip(layers, found, strict=True))
 
 
 def _with_what_is_left(layer: Layer, each: Description, exclude: Iterable[str]) -> Layer:
-    """Returns a layer with a warning about the files that do not travel, unless all of them are excluded."""
+    """Returns a layer with a warning about files that are left out and that no pattern excludes."""
     from raybundle.resolve.files.data_files import path_expression  # noqa: PLC0415 - a warm start needs none of it
 
     expressions = [path_expression(pattern) for pattern in exclude]
@@ -75,8 +75,8 @@ def _with_what_is_left(layer: Layer, each: Description, exclude: Iterable[str]) 
     return replace(layer, warnings=(*layer.warnings, *warnings))
 
 
-def _mend(refused: Sequence[tuple[Distribution, RefusedFileError]]) -> str | None:
-    """Returns what to do; to install again what is as its author made it is of no use."""
+def _hint(refused: Sequence[tuple[Distribution, RefusedFileError]]) -> str | None:
+    """Returns the hint: reinstall, except what its author published in this state."""
     names = " ".join(f"{each.name}=={each.version}" for each, error in refused if error.hint is None)
     if not names:
         return refused[0][1].hint
@@ -87,7 +87,7 @@ def _mend(refused: Sequence[tuple[Distribution, RefusedFileError]]) -> str | Non
 
 
 def _settled(found: Sequence[Description], sites: Sequence[str], cache: ScanCache) -> Iterator[Layer]:
-    """Yields the layers once each path that two distributions claim belongs to one of them."""
+    """Yields the layers; a path that two distributions claim is in one of them."""
     names = {each.name for each in found}
     elsewhere = _shadowed(found, sites, cache)
     for each in found:
@@ -116,9 +116,9 @@ def _oddities(each: Description, names: set[str], shadowed: Mapping[str, str]) -
 def _shadowed(
     found: Sequence[Description], sites: Sequence[str], cache: ScanCache
 ) -> dict[str, dict[str, str]]:
-    """Returns which files another site directory has otherwise, earlier on the path: path and site, by name.
+    """Returns by distribution the files that an earlier site directory has with other content, and that site.
 
-    On a node all layers are one directory; here Python takes the first.
+    On a node, all layers are in one directory. Here, Python takes the first on the path.
     """
     if len({each.site for each in found}) < 2:  # noqa: PLR2004 - one directory holds one file of a name
         return {}
@@ -135,7 +135,7 @@ def _shadowed(
 
 
 def _refuse_clashes(owners: Mapping[str, Description]) -> None:
-    """Refuses a file of one distribution where another has a folder, as every node would."""
+    """Refuses a file of one distribution that has the path of another's folder: no node can have both."""
     folders = {path[:i]: path for path in owners for i, character in enumerate(path) if character == "/"}
     clashes = [
         f"{path}: a file of {_titled(owners[path])} in {owners[path].site}, and a folder of "
@@ -173,7 +173,7 @@ def _without(each: Description, dropped: set[str], cache: ScanCache) -> Layer:
 
 
 def _left_warnings(each: Description, paths: Sequence[str], what: str) -> Iterator[Warning]:
-    """Yields one warning about files that do not travel, if there are any."""
+    """Yields one warning about files that are left out, if there are any."""
     if paths:
         yield Warning(
             f"{first_of(paths, _SHOWN)} of {each.name} {each.version} {what}",

@@ -1,4 +1,4 @@
-"""Words what keeps distributions from travelling: no owner, no RECORD, a version that Ray does not take."""
+"""Reports what keeps distributions out of a bundle: no owner, no RECORD, a version that Ray rejects."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
     from raybundle.resolve.distributions.values import Needed, Unfit, Unmet, Wanted
 
 _SIMILAR = 0.8
-"""Of `difflib.SequenceMatcher.ratio`, between names of which one may be meant for the other."""
+"""The lowest `difflib.SequenceMatcher.ratio` at which one name may be a misspelling of another."""
 _SHOWN = 5
-"""Requirements that a warning names."""
+"""Requirements that one warning lists."""
 
 
 def with_provided(
     needed: Iterable[Distribution], on_nodes: Mapping[str, list[Edge]]
 ) -> tuple[Distribution, ...]:
-    """Return the distributions that are needed, with those that only the nodes have, by name."""
+    """Return the needed distributions and those that only the nodes have, sorted by name."""
     found = {each.name: each for each in needed}
     for name, edges in on_nodes.items():
         modules = tuple(sorted({each.imported for each in edges}))
@@ -38,10 +38,10 @@ def with_provided(
 def refuse_misnamed(
     wanted: Wanted, needed: Needed, on_nodes: Collection[str], interpreter: Interpreter
 ) -> None:
-    """Refuse names in `cluster-provides` that look like a slip for a distribution that would travel.
+    """Refuse names in `cluster-provides` that look like a misspelling of a needed distribution.
 
     Raises:
-        UsageError: names it, and the one that may be meant.
+        UsageError: there is such a name; the hint has the likely one.
     """
     names = {each.name for each in needed.distributions}.union(on_nodes)
     if names.issuperset(wanted.cluster_provides):
@@ -61,7 +61,7 @@ def refuse_misnamed(
 def find_obstacles(
     wanted: Wanted, needed: Needed, edges: Iterable[Edge], interpreter: Interpreter
 ) -> tuple[tuple[Warning, ...], tuple[Warning, ...]]:
-    """Return warnings, and what the bundle cannot be made with."""
+    """Return the warnings, and the obstacles that stop the build."""
     places: Mapping[str, list[Edge]] = defaultdict(list)
     for edge in edges:
         if edge.imported in wanted.third_party:
@@ -80,7 +80,7 @@ def find_obstacles(
             obstacles.append(_unrecorded(each, places, interpreter))
     warnings += [_editable(name, by) for name, by in needed.editable]
     warnings += [_exposed(name, other) for name, other in needed.exposed]
-    if needed.unmet and not interpreter.installed_differ:  # else it comes from an index, if it exists
+    if needed.unmet and not interpreter.installed_differ:  # otherwise it comes from an index, if it exists
         warnings.append(_unmet(needed.unmet))
     obstacles += map(_unfit, needed.unfit)
     return tuple(warnings), tuple(obstacles)
@@ -133,7 +133,7 @@ def _exposed(name: str, other: str) -> Warning:
 
 
 def _unmet(unmet: Iterable[Unmet]) -> Warning:
-    """Return the one warning about them: an environment that was made with `--no-deps` has many."""
+    """Return one warning for all: an environment made with `--no-deps` has many."""
     has = [
         f"{each.by} requires {each.requirement} ({f'{each.version} is' if each.version else 'not'} installed)"
         for each in unmet
