@@ -106,8 +106,8 @@ def _with_hashes(compiled: str, hashes: Mapping[str, tuple[str, ...]]) -> str:
         lines.append(" ".join([named[0].rstrip(), *(f"--hash={each}" for each in allowed)]))
     if refused:
         raise BundleError(
-            f"no file of the index has a hash that the lock has, of: {', '.join(refused)}",
-            hint="was it replaced there? Make the lock anew, or name the index that the lock was made with",
+            f"no file of the index has a hash of the lock: {', '.join(refused)}",
+            hint="lock again if it was replaced there; otherwise name the index that the lock was made with",
         )
     return "\n".join(lines)
 

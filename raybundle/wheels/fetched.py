@@ -47,7 +47,7 @@ def refuse_newer(directory: Path, fetched: Iterable[Fetched], tag: TargetTag) ->
     ]
     if newer:
         raise BundleError(
-            f"wheels need a newer libc than {tag} has, of: {', '.join(newer)}",
+            f"distributions need a newer libc than {tag} has: {', '.join(newer)}",
             hint="build them on a machine like the nodes, such as a container of their image",
         )
 
@@ -71,6 +71,6 @@ def refuse_unfit(fetched: Iterable[Fetched], resolution: Resolution) -> None:
     if unfit:
         lines = (f"{each.name} {each.version}: Ray {each.ray} requires {each.requirement}" for each in unfit)
         raise BundleError(
-            "these cannot travel beside Ray:\n" + "\n".join(lines),
+            "Ray does not accept these versions:\n" + "\n".join(lines),
             hint="change their versions in the lock or the environment, or name them in `cluster-provides`",
         )

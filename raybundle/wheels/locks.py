@@ -170,7 +170,7 @@ def locked(
 
 
 def _unreadable(file: Path, why: object) -> BundleError:
-    hint = "mend it, or make it anew with the tool that wrote it"
+    hint = "correct it, or write it again with the tool that made it"
     return BundleError(f"cannot read the lock {file}: {why}", hint=hint)
 
 

@@ -173,4 +173,4 @@ def _local_wheels(
 
 def no_wheels(tag: TargetTag, lines: Iterable[str]) -> BundleError:
     """Return the error about distributions that are not from an index and have no wheel."""
-    return BundleError(f"no wheel for {tag} is known of:\n" + "\n".join(lines), hint=HINT_WHEEL)
+    return BundleError(f"found no wheel for {tag} of:\n" + "\n".join(lines), hint=HINT_WHEEL)

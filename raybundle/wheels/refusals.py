@@ -26,11 +26,11 @@ def explain(order: Order, uv: UvSettings, whole: NoSolutionError) -> BundleError
         refused = [text for text in found if text is not None]
     if not refused:
         return BundleError(
-            f"the versions at hand do not go together on {order.tag}: {whole}",
-            hint="install versions that do, or write a lock that holds for the target",
+            f"the versions do not fit together on {order.tag}: {whole}",
+            hint="install versions that do, or write a lock for the target",
         )
     return BundleError(
-        f"no wheel for {order.tag} exists of:\n" + "\n".join(refused),
+        f"there is no wheel for {order.tag} of:\n" + "\n".join(refused),
         hint=f"install a version that has one, also here; or {HINT_WHEEL}",
     )
 

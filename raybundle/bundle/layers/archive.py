@@ -141,7 +141,7 @@ def check_archive(data: bytes, name: str, where: str) -> None:
             content = outer.read(f"{name}.zip")
         _check_content(content, json.loads(document)["files"], where)
     except _NO_ARCHIVE as error:
-        raise _mismatch(where, expected, f"no archive of a layer ({error})") from error
+        raise _mismatch(where, expected, f"not an archive of a layer ({error})") from error
 
 
 def _check_content(content: bytes, files: list[dict[str, Any]], where: str) -> None:

@@ -183,14 +183,14 @@ def _faults(site: str, paths: Iterable[str]) -> Iterator[str]:
         try:
             mode = os.lstat(file).st_mode
         except OSError as error:
-            yield f"{file} is listed in RECORD, and missing ({error.strerror})"
+            yield f"{file} is listed in RECORD but missing ({error.strerror})"
             continue
         if folder not in safe:
             safe[folder] = f"{os.path.realpath(folder)}/".startswith(inside)
         if not safe[folder] or (stat.S_ISLNK(mode) and not os.path.realpath(file).startswith(inside)):
             yield f"{file} is a link that leads out of {site}"
         elif not os.path.isfile(file):  # noqa: PTH113 - as above
-            yield f"{file} is no regular file"
+            yield f"{file} is not a regular file"
 
 
 def _described(metadata: Path, contents: Contents) -> tuple[tuple[LayerFile, ...], dict[str, Any]]:

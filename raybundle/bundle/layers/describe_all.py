@@ -67,10 +67,8 @@ def _with_what_is_left(layer: Layer, each: Description, exclude: Iterable[str]) 
         return [path for path in paths if not any(pattern.match(path) for pattern in expressions)]
 
     warnings = (
-        *_left_warnings(
-            each, counted(each.start_up), "is left out: what it does at start-up, a node does not"
-        ),
-        *_left_warnings(each, counted(each.outside), "lies outside of site-packages and is left out"),
+        *_left_warnings(each, counted(each.start_up), "is left out: nodes do not run it at start-up"),
+        *_left_warnings(each, counted(each.outside), "is outside site-packages and is left out"),
     )
     return replace(layer, warnings=(*layer.warnings, *warnings))
 
@@ -93,24 +91,21 @@ def _settled(found: Sequence[Description], sites: Sequence[str], cache: ScanCach
     for each in found:
         shadowed = elsewhere.get(each.name, {})
         theirs = {one.path for one in each.differing if not names.isdisjoint(one.owners)}
-        oddities: dict[str, list[str]] = {}
-        for what, path in _oddities(each, names, shadowed):
-            oddities.setdefault(what, []).append(path)
-        warnings = tuple(_warning(each, paths, what) for what, paths in oddities.items())
+        warnings = tuple(_oddities(each, names, shadowed))
         yield replace(_without(each, {*theirs, *shadowed}, cache), warnings=warnings)
 
 
-def _oddities(each: Description, names: set[str], shadowed: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """Yields what is odd about files of a distribution, and the path of each."""
-    for one in each.differing:
-        if names.isdisjoint(one.owners):
-            yield "is not what RECORD says: it travels as it is", one.path
+def _oddities(each: Description, names: set[str], shadowed: Mapping[str, str]) -> Iterator[Warning]:
+    odd = [one.path for one in each.differing if names.isdisjoint(one.owners)]
+    yield from _warnings(each, odd, "differs from RECORD and is bundled as it is")
     for owner in sorted(names):
-        for one in each.differing:
-            if owner in one.owners:
-                yield f"was written over by {owner}, with which it travels", one.path
-    for path, site in sorted(shadowed.items(), key=lambda item: item[1]):
-        yield f"is also in {site}, which comes first, and travels from there", path
+        paths = [one.path for one in each.differing if owner in one.owners]
+        yield from _warnings(each, paths, f"was overwritten by {owner}, which is bundled as well")
+    for site in sorted(set(shadowed.values())):
+        paths = [path for path, earlier in shadowed.items() if earlier == site]
+        yield from _warnings(
+            each, paths, f"is also in {site}, which comes first on the path, and is bundled from there"
+        )
 
 
 def _shadowed(
@@ -183,9 +178,11 @@ def _left_warnings(each: Description, paths: Sequence[str], what: str) -> Iterat
         )
 
 
-def _warning(each: Description, paths: Sequence[str], what: str) -> Warning:
-    return Warning(
-        f"{first_of(sorted(paths), _SHOWN)} of {each.name} {each.version} {what}",
-        file=Path(each.site, min(paths)),
-        hint=f"reinstall it: pip install --force-reinstall --no-deps {each.name}=={each.version}",
-    )
+def _warnings(each: Description, paths: Sequence[str], what: str) -> Iterator[Warning]:
+    """Yields one warning about oddities of files, if there are any."""
+    if paths:
+        yield Warning(
+            f"{first_of(sorted(paths), _SHOWN)} of {each.name} {each.version} {what}",
+            file=Path(each.site, min(paths)),
+            hint=f"reinstall it: pip install --force-reinstall --no-deps {each.name}=={each.version}",
+        )

@@ -73,7 +73,7 @@ def read_contents(metadata: Path) -> Contents:
     rows = _rows(metadata / RECORD)
     listed = {each.path: each.hash for each in rows if not each.is_outside}
     if not listed:
-        raise RefusedFileError(f"{metadata / RECORD}: it lists no file")
+        raise RefusedFileError(f"{metadata / RECORD}: it lists no files")
     start_up = (
         path for path in listed if path.endswith(".pth") and "/" not in path and path not in _HARMLESS
     )

@@ -53,7 +53,7 @@ def refuse_misnamed(
         meant = owners.get(name.replace("-", "_")) or (close[0] if close else None)
         if name not in names and meant:
             raise UsageError(
-                f"`{name}` in `cluster-provides` is no distribution that this job needs",
+                f"`{name}` in `cluster-provides` is not a distribution that this job needs",
                 hint=f"did you mean `{meant}`?",
             )
 
@@ -122,12 +122,14 @@ def _first(edges: Iterable[Edge]) -> tuple[Path, int] | tuple[None, None]:
 
 
 def _editable(name: str, by: str) -> Warning:
-    text = f"{name}, which {by} requires, is editable: only what first-party code imports of it travels"
+    text = (
+        f"{name}, which {by} requires, is editable: the bundle has only what first-party code imports of it"
+    )
     return Warning(text, None, None, f"install {name} as a wheel if {by} imports it")
 
 
 def _exposed(name: str, other: str) -> Warning:
-    text = f"METADATA of {name} travels, and has credentials in the URL of {other}, which it requires"
+    text = f"METADATA of {name} is bundled, and has credentials in the URL of its requirement {other}"
     hint = f"revoke them, and build {name} with a requirement that has none"
     return Warning(text, None, None, hint)
 
@@ -138,12 +140,12 @@ def _unmet(unmet: Iterable[Unmet]) -> Warning:
         f"{each.by} requires {each.requirement} ({f'{each.version} is' if each.version else 'not'} installed)"
         for each in unmet
     ]
-    text = f"the environment lacks requirements, and so does the bundle: {first_of(has, _SHOWN)}"
+    text = f"the environment, and so the bundle, lacks requirements: {first_of(has, _SHOWN)}"
     return Warning(text, None, None, "install them where the bundle is built, if the job needs them")
 
 
 def _unfit(each: Unfit) -> Warning:
-    text = f"{each.name} {each.version} cannot travel: Ray {each.ray} requires {each.requirement}"
+    text = f"{each.name} {each.version} cannot be bundled: Ray {each.ray} requires {each.requirement}"
     hint = (
         f"install {each.requirement} where the bundle is built, or name `{each.name}` in `cluster-provides`; "
         "where Ray is installed beside it, only that Ray's requirements count"

@@ -41,7 +41,7 @@ class PinnedIndexes:
         lines = [f"{name}: {self.unclear[name]}" for name in sorted(names) if name in self.unclear]
         if lines:
             raise BundleError(
-                "[tool.uv.sources] does not say from which index to take:\n" + "\n".join(lines),
+                "[tool.uv.sources] does not say which index has:\n" + "\n".join(lines),
                 hint="name one index of [[tool.uv.index]], for all extras and groups",
             )
 

@@ -114,7 +114,7 @@ def _parsed(file: Path) -> configparser.RawConfigParser:
         return parser
     except configparser.Error as error:
         raise BundleError(  # without the line, which may hold a password
-            f"cannot read {file}: it is no configuration of pip ({type(error).__name__})",
-            hint="mend it, or name the index in UV_DEFAULT_INDEX; without it another one would be asked",
+            f"cannot read {file}: it is not a configuration of pip ({type(error).__name__})",
+            hint="correct it, or name the index in UV_DEFAULT_INDEX; otherwise another index would be asked",
         ) from None
     return parser

@@ -87,8 +87,8 @@ def _error(said: str) -> BundleError:
         text += f": {lines[-1].removeprefix('cause: ')}"
     if _HASHES in said:
         return BundleError(
-            f"a file of an index is not what was asked for: {text}",
-            hint="was it replaced there? Make the lock anew, or remove the file from the caches",
+            f"a file of an index does not have the expected hash: {text}",
+            hint="lock again if it was replaced there; otherwise remove the file from the caches",
         )
     return BundleError(
         f"uv cannot get the distributions: {text}",
