@@ -32,14 +32,14 @@ class UvSettings:
 
 
 def options_of(order: Order) -> tuple[str, ...]:
-    """Return the options for the target, and for wheels only."""
-    platform = order.tag.platform.uv
+    """Return the options for the nodes, and for wheels only."""
+    platform = order.nodes.platform.uv
     return ("--python-version", order.version, "--python-platform", platform, "--only-binary", ":all:")
 
 
 def environ_of(order: Order, uv: UvSettings) -> dict[str, str]:
     """Return the variables for uv."""
-    return {**uv.environ, **order.tag.platform.variables}
+    return {**uv.environ, **order.nodes.platform.variables}
 
 
 def names_of(requirements: Iterable[str]) -> set[str]:
@@ -65,12 +65,12 @@ def with_indexes(requirements: Sequence[str], words: Sequence[str], order: Order
 
 
 def compiled(requirements: Sequence[str], words: Sequence[str], order: Order, uv: UvSettings) -> str:
-    """Return requirements with exact versions, for the target alone.
+    """Return requirements with exact versions, for the nodes alone.
 
     Args:
         requirements: what to resolve.
         words: further options for uv.
-        order: has the target.
+        order: has the Python of the nodes.
         uv: how to run it.
 
     Raises:

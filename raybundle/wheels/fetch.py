@@ -55,7 +55,7 @@ def fetch(order: Order, hashes: Mapping[str, tuple[str, ...]], uv: UvSettings) -
     uv.pinned.refuse_unclear(names_of(text.splitlines()))
     _refuse_indexed(text, order)
     resolved = _with_hashes(text, hashes)
-    named = "\n".join([*options_of(order), *map(str, order.tag.platform.variables.items()), resolved])
+    named = "\n".join([*options_of(order), *map(str, order.nodes.platform.variables.items()), resolved])
     directory = uv.directory / hashlib.sha256(named.encode()).hexdigest()[:32]
     if not _is_whole(directory, resolved):
         discard(directory)
@@ -65,7 +65,7 @@ def fetch(order: Order, hashes: Mapping[str, tuple[str, ...]], uv: UvSettings) -
 
 
 def _compiled(order: Order, uv: UvSettings) -> str:
-    """Return the requirements with hashes, for the target only."""
+    """Return the requirements with hashes, for the nodes only."""
     with tempfile.TemporaryDirectory(prefix="raybundle-") as directory:
         constraints, overrides = Path(directory, "constraints.txt"), Path(directory, "overrides.txt")
         constraints.write_text("\n".join(order.constraints), "utf-8")
@@ -88,7 +88,7 @@ def _refuse_indexed(compiled: str, order: Order) -> None:
     named = [found for found in map(_LINE.match, compiled.splitlines()) if found and found["version"]]
     refused = [lines[name] for name in (normalised_name(each["name"]) for each in named) if name in lines]
     if refused:
-        raise no_wheels(order.tag, refused)
+        raise no_wheels(order.nodes, refused)
 
 
 def _with_hashes(compiled: str, hashes: Mapping[str, tuple[str, ...]]) -> str:

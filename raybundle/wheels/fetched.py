@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from raybundle.model import Resolution
-    from raybundle.resolve.interpreter.node_python import TargetTag
+    from raybundle.resolve.interpreter.node_python import NodePython
 
 
 def fetched_in(directory: Path, resolution: Resolution) -> list[Fetched]:
@@ -34,7 +34,7 @@ def fetched_in(directory: Path, resolution: Resolution) -> list[Fetched]:
     ]
 
 
-def refuse_newer(directory: Path, fetched: Iterable[Fetched], tag: TargetTag) -> None:
+def refuse_newer(directory: Path, fetched: Iterable[Fetched], nodes: NodePython) -> None:
     """Refuse files that need a newer libc than the nodes have: the tag `linux_x86_64` names none.
 
     Raises:
@@ -43,17 +43,17 @@ def refuse_newer(directory: Path, fetched: Iterable[Fetched], tag: TargetTag) ->
     newer = [
         f"{each.name} {each.version}"
         for each in fetched
-        if not runs_on(InstalledDistribution.at(directory / each.folder), tag.platform)
+        if not runs_on(InstalledDistribution.at(directory / each.folder), nodes.platform)
     ]
     if newer:
         raise BundleError(
-            f"distributions need a newer libc than {tag} has: {', '.join(newer)}",
+            f"distributions need a newer libc than {nodes} has: {', '.join(newer)}",
             hint="build them on a machine like the nodes, such as a container of their image",
         )
 
 
 def refuse_unfit(fetched: Iterable[Fetched], resolution: Resolution) -> None:
-    """Refuse versions that Ray does not accept: the lock or the target may bring other versions.
+    """Refuse versions that Ray does not accept: the lock or the nodes may bring other versions.
 
     Raises:
         BundleError: there are such versions; the error names all of them.

@@ -34,7 +34,7 @@ _ELSEWHERE = frozenset({"vcs", "directory", "archive"})
 
 @dataclass(frozen=True, slots=True)
 class Lock:
-    """What a lock pins for one target."""
+    """What a lock pins for the nodes."""
 
     file: Path
     pins: Mapping[str, str]
@@ -89,12 +89,12 @@ def _has_member(workspace: Path, project: Path) -> bool:
 
 
 def read_lock(file: Path, markers: Mapping[str, str], installed: Mapping[str, str], cache: ScanCache) -> Lock:
-    """Return what the lock pins for a target; the answer is kept until one of its files changes.
+    """Return what the lock pins for the nodes; the answer is kept until one of its files changes.
 
     Args:
         file: as `find_lock` returns it.
-        markers: the variables of PEP 508 markers for the target.
-        installed: versions by name; they decide if the lock has several versions for the target.
+        markers: the variables of PEP 508 markers for the nodes.
+        installed: versions by name; they decide if the lock has several versions for the nodes.
         cache: keeps the answer.
 
     Raises:
@@ -142,9 +142,9 @@ def _stamp(file: str) -> list[int] | None:
 def locked(
     file: Path, markers: Mapping[str, str], include: Callable[[Path], Any] = lambda _: None
 ) -> tuple[Locked, ...]:
-    """Return what the lock has for a target; `include` is called with each further file of the lock.
+    """Return what the lock has for the nodes; `include` is called with each further file of the lock.
 
-    A distribution has several versions if not only the target decides.
+    A distribution has several versions if not only the Python of the nodes decides.
 
     Raises:
         BundleError: it cannot be read.
@@ -191,7 +191,7 @@ def _one_holds(package: Mapping[str, Any], markers: Mapping[str, str]) -> bool:
 
 
 def _of_pylock(document: Mapping[str, Any], markers: Mapping[str, str]) -> Iterator[Locked]:
-    """Yield the packages of a PEP 751 file that the target gets from an index."""
+    """Yield the packages of a PEP 751 file that the nodes get from an index."""
     if not str(document.get("lock-version", "")).startswith("1."):
         raise ValueError(f"lock-version {document.get('lock-version')!r}")
     for package in document.get("packages", ()):

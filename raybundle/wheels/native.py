@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from raybundle.model import CollectedFile, Distribution
-    from raybundle.resolve.interpreter.node_python import TargetTag
+    from raybundle.resolve.interpreter.node_python import NodePython
 
 HEAD = 4096
 """Bytes at the start of a file that include its headers."""
@@ -38,31 +38,31 @@ Built = tuple[str, str]
 """System and machine."""
 
 
-def check_native(files: Iterable[tuple[str, bytes]], tag: TargetTag) -> None:
-    """Refuse extension modules and libraries that do not load on the target.
+def check_native(files: Iterable[tuple[str, bytes]], nodes: NodePython) -> None:
+    """Refuse extension modules and libraries that do not load on the nodes.
 
-    A file for another target is allowed beside one of the same module that loads, if Python tries that first.
+    A file for another platform is allowed beside one of its module that loads, if Python tries that first.
 
     Args:
         files: name, and content or the first `HEAD` bytes, which do not show the age of glibc.
-        tag: the target.
+        nodes: their Python and platform.
 
     Raises:
         RefusedFileError: there are such files; the error names all of them.
     """
-    found = {name: _fault(name, head, tag) for name, head in files}
+    found = {name: _fault(name, head, nodes) for name, head in files}
     loading: dict[str, int] = {}
     for name in (name for name, fault in found.items() if fault is None):
-        loading[_module(name)] = min(_turn(name, tag), loading.get(_module(name), _NEVER))
+        loading[_module(name)] = min(_turn(name, nodes), loading.get(_module(name), _NEVER))
     faults = [
         f"{name} is {fault}"
         for name, fault in sorted(found.items())
-        if fault and _turn(name, tag) < loading.get(_module(name), _NEVER + 1)
+        if fault and _turn(name, nodes) < loading.get(_module(name), _NEVER + 1)
     ]
     if faults:
         raise RefusedFileError(
-            f"the bundle is for {tag}, where these files do not load:\n" + "\n".join(faults),
-            hint="build them for that target and put them beside these, or `exclude` them",
+            f"the bundle is for {nodes}, where these files do not load:\n" + "\n".join(faults),
+            hint="build them for the nodes and put them beside these, or `exclude` them",
         )
 
 
@@ -85,10 +85,10 @@ def installed_native_files(
                     yield str(file), stream.read(HEAD)
 
 
-def _turn(name: str, tag: TargetTag) -> int:
+def _turn(name: str, nodes: NodePython) -> int:
     """Return the position at which Python tries a file of this name for its module, from 0."""
-    kind = ".pyd" if tag.platform.system == "win" else ".so"
-    suffixes = [f".{tag.platform.soabi(tag.minor)}{kind}", f".abi3{kind}", kind]
+    kind = ".pyd" if nodes.platform.system == "win" else ".so"
+    suffixes = [f".{nodes.platform.soabi(nodes.minor)}{kind}", f".abi3{kind}", kind]
     suffix = "".join(name.rpartition("/")[2].partition(".")[1:])
     return suffixes.index(suffix) if suffix in suffixes else _NEVER
 
@@ -98,20 +98,20 @@ def _module(name: str) -> str:
     return f"{directory}/{base.partition('.')[0]}"
 
 
-def _fault(name: str, head: bytes, tag: TargetTag) -> str | None:
+def _fault(name: str, head: bytes, nodes: NodePython) -> str | None:
     """Return what else a file is built for; None if nothing shows that it does not load."""
     named = _TAGGED.fullmatch(name.rpartition("/")[2])
-    if named and f"{named['digits'][0]}.{named['digits'][1:]}" != tag.minor:
+    if named and f"{named['digits'][0]}.{named['digits'][1:]}" != nodes.minor:
         return f"built for CPython {named['digits'][0]}.{named['digits'][1:]}"
-    wanted = (tag.platform.system, tag.platform.machine)
+    wanted = (nodes.platform.system, nodes.platform.machine)
     built = built_for(head)
     if built and wanted not in built:
         return "built for " + " and ".join(f"{_SYSTEMS[system]} on {machine}" for system, machine in built)
     if named and named["flags"]:
         return f"built for a CPython with the flags {named['flags']}"
-    if named and named["rest"] and not tag.platform.soabi(tag.minor).endswith(named["rest"]):
+    if named and named["rest"] and not nodes.platform.soabi(nodes.minor).endswith(named["rest"]):
         return f"built for {named['rest'].removeprefix('-')}"
-    floor = tag.platform.floor if tag.platform.libc == "gnu" else None
+    floor = nodes.platform.floor if nodes.platform.libc == "gnu" else None
     if floor is not None and (oldest := oldest_of_library(head)) > floor:
         return "built for glibc {}.{}".format(*oldest)
     return None

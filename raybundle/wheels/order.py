@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from raybundle.model import Resolution
-    from raybundle.resolve.interpreter.node_python import TargetTag
+    from raybundle.resolve.interpreter.node_python import NodePython
     from raybundle.wheels.locks import Lock
     from raybundle.wheels.uv.indexes import Indexes
 
 _FORMAT = 2
 _VERSION = re.compile(r"[0-9][0-9A-Za-z.!+_-]*")
 HINT_WHEEL = (
-    "build a wheel of it for the target, and name its directory in UV_FIND_LINKS or `find-links` of [tool.uv]"
+    "build a wheel of it for the nodes, and name its directory in UV_FIND_LINKS or `find-links` of [tool.uv]"
 )
 
 
@@ -49,17 +49,17 @@ class Versions:
 class Order:
     """The distributions to ask uv for."""
 
-    tag: TargetTag
+    nodes: NodePython
     version: str
     """Of Python, with its micro version."""
     requirements: tuple[str, ...]
     """One for each distribution to bundle, with its exact version or the file of its wheel."""
     constraints: tuple[str, ...]
-    """Versions or wheels of what only the target may require."""
+    """Versions or wheels of what only the nodes may require."""
     excluded: tuple[str, ...]
     """Normalised names that uv is not asked for: the cluster has them, or they travel as installed."""
     unindexed: tuple[tuple[str, str], ...]
-    """Distributions that are not from an index and have no wheel for the target: name, line of the error."""
+    """Distributions that are not from an index and have no wheel for the nodes: name, line of the error."""
     key: str
     """Hex; the same for the same order and the same configuration of uv."""
 
@@ -78,13 +78,13 @@ class Fetched(NamedTuple):
 
 
 def make_order(
-    resolution: Resolution, tag: TargetTag, versions: Versions, indexes: Indexes, staying: Collection[str]
+    resolution: Resolution, nodes: NodePython, versions: Versions, indexes: Indexes, staying: Collection[str]
 ) -> Order:
     """Return the order: versions of the lock, else the installed ones.
 
     Args:
-        resolution: its interpreter is as on the target.
-        tag: the target.
+        resolution: its interpreter is as on the nodes.
+        nodes: their Python and platform.
         versions: to choose from.
         indexes: where wheels are.
         staying: names of what is bundled as it is installed.
@@ -99,10 +99,10 @@ def make_order(
     }
     excluded = tuple(sorted({"ray", *staying, *_not_asked(resolution)} - needed.keys()))
     skipped = {*excluded, *(versions.lock.indexed if versions.lock else ())}
-    wheels, lacking = _local_wheels(_unindexed(resolution, versions.pins, skipped), indexes.links, tag)
+    wheels, lacking = _local_wheels(_unindexed(resolution, versions.pins, skipped), indexes.links, nodes)
     refused = [line for name, line in lacking.items() if name in needed]
     if refused:
-        raise no_wheels(tag, refused)
+        raise no_wheels(nodes, refused)
     python = ".".join(map(str, resolution.interpreter.version))
     requirements = tuple(
         _requirement(name, versions.pins.get(name, version), wheels) for name, version in needed.items()
@@ -111,8 +111,8 @@ def make_order(
     stamps = [(str(file), identity_of(str(file))) for file in wheels.values()]
     lock = versions.lock.sha256 if versions.lock else None
     said = [python, requirements, constraints, excluded, lacking, stamps]
-    key = _key(tag, [*said, _parts_of_ray(resolution), indexes.stamp, lock])
-    return Order(tag, python, requirements, constraints, excluded, tuple(lacking.items()), key)
+    key = _key(nodes, [*said, _parts_of_ray(resolution), indexes.stamp, lock])
+    return Order(nodes, python, requirements, constraints, excluded, tuple(lacking.items()), key)
 
 
 def _constraints(versions: Versions, needed: Collection[str], wheels: Mapping[str, Path]) -> Iterator[str]:
@@ -121,8 +121,8 @@ def _constraints(versions: Versions, needed: Collection[str], wheels: Mapping[st
             yield _requirement(name, version, wheels)
 
 
-def _key(tag: TargetTag, said: list[object]) -> str:
-    platform = [tag.platform.uv, tag.platform.variables, tag.platform.floor]
+def _key(nodes: NodePython, said: list[object]) -> str:
+    platform = [nodes.platform.uv, nodes.platform.variables, nodes.platform.floor]
     return hashlib.sha256(json.dumps([_FORMAT, platform, said]).encode()).hexdigest()
 
 
@@ -146,7 +146,7 @@ def _not_asked(resolution: Resolution) -> Iterator[str]:
 def _unindexed(
     resolution: Resolution, pins: Mapping[str, str], skipped: Collection[str]
 ) -> Iterator[Distribution]:
-    """Yield what was not installed from an index: to bundle, or because the target may require it."""
+    """Yield what was not installed from an index: to bundle, or because the nodes may require it."""
     found = {
         name: Distribution(name, each.version, "bundle", 0, origin=each.origin().url)
         for name, each in InstalledDistributions(resolution.interpreter.site).by_name.items()
@@ -158,12 +158,12 @@ def _unindexed(
 
 
 def _local_wheels(
-    unindexed: Iterable[Distribution], links: tuple[Path, ...], tag: TargetTag
+    unindexed: Iterable[Distribution], links: tuple[Path, ...], nodes: NodePython
 ) -> tuple[dict[str, Path], dict[str, str]]:
     """Return the wheels by name, and for each distribution without one the line of the error."""
     wheels, lacking = {}, {}
     for each in unindexed:
-        wheel = find_wheel(each, links, tag)
+        wheel = find_wheel(each, links, nodes)
         if wheel is None:
             lacking[each.name] = f"{each.name} {each.version}, which was installed from {each.origin}"
         else:
@@ -171,6 +171,6 @@ def _local_wheels(
     return wheels, lacking
 
 
-def no_wheels(tag: TargetTag, lines: Iterable[str]) -> BundleError:
+def no_wheels(nodes: NodePython, lines: Iterable[str]) -> BundleError:
     """Return the error about distributions that are not from an index and have no wheel."""
-    return BundleError(f"found no wheel for {tag} of:\n" + "\n".join(lines), hint=HINT_WHEEL)
+    return BundleError(f"found no wheel for {nodes} of:\n" + "\n".join(lines), hint=HINT_WHEEL)

@@ -1,4 +1,4 @@
-"""Explains for each distribution why uv has no wheel for the target, and which version has one."""
+"""Explains for each distribution why uv has no wheel for the nodes, and which version has one."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ def explain(order: Order, uv: UvSettings, whole: NoSolutionError) -> BundleError
         refused = [text for text in found if text is not None]
     if not refused:
         return BundleError(
-            f"the versions do not fit together on {order.tag}: {whole}",
-            hint="install versions that do, or write a lock for the target",
+            f"the versions do not fit together on {order.nodes}: {whole}",
+            hint="install versions that do, or write a lock for the nodes",
         )
     return BundleError(
-        f"there is no wheel for {order.tag} of:\n" + "\n".join(refused),
+        f"there is no wheel for {order.nodes} of:\n" + "\n".join(refused),
         hint=f"install a version that has one, also here; or {HINT_WHEEL}",
     )
 

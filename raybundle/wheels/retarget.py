@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from raybundle.cache.documents import ScanCache
     from raybundle.model import CollectedFile, Resolution
-    from raybundle.resolve.interpreter.node_python import TargetTag
+    from raybundle.resolve.interpreter.node_python import NodePython
     from raybundle.wheels.order import Order
     from raybundle.wheels.uv.indexes import Indexes
 
@@ -29,19 +29,19 @@ DIRECTORY = "environments"
 
 
 def retarget(
-    resolution: Resolution, tag: TargetTag | None, environ: Mapping[str, str], cache: ScanCache
+    resolution: Resolution, nodes: NodePython | None, environ: Mapping[str, str], cache: ScanCache
 ) -> Resolution:
-    """Return the resolution with the versions and files of distributions for the target.
+    """Return the resolution with the versions and files of distributions for the nodes.
 
     Args:
-        resolution: its interpreter is as on the target.
-        tag: the target if it differs from this environment. If only its libc or macOS is older, only the
+        resolution: its interpreter is as on the nodes.
+        nodes: their Python if it differs from this environment. If only its libc or macOS is older, only the
             distributions that need a newer one change. With None, none change.
         environ: has the configuration of uv and pip.
         cache: keeps what was fetched, so that the same order does not run uv again.
 
     Raises:
-        BundleError: distributions have no wheel for the target, or the lock cannot be read.
+        BundleError: distributions have no wheel for the nodes, or the lock cannot be read.
         UsageError: uv is needed but is not installed.
     """
     if not any(each.provided_by == "bundle" for each in resolution.distributions):
@@ -50,37 +50,37 @@ def retarget(
     if versions.lock is not None:
         differing = differences(versions.lock, resolution.distributions)
         resolution = replace(resolution, warnings=(*resolution.warnings, *differing))
-    if tag is None:
+    if nodes is None:
         return resolution
-    if tag.alike and versions.lock is not None:  # what is fetched must fit what stays
+    if nodes.alike and versions.lock is not None:  # what is fetched must fit what stays
         versions = replace(versions, lock=as_installed(versions.lock, versions.installed))
-    staying = _running(resolution, tag)
+    staying = _running(resolution, nodes)
     if all(each.name in staying for each in resolution.distributions if each.provided_by == "bundle"):
         return resolution
     from raybundle.wheels.uv.indexes import indexes_of  # noqa: PLC0415 - most bundles are for here
 
     prefix = Path(resolution.interpreter.executable).parent.parent
     indexes = indexes_of(resolution.project, prefix, environ)
-    order = make_order(resolution, tag, versions, indexes, staying)
+    order = make_order(resolution, nodes, versions, indexes, staying)
     return replace(resolution, distributions=_for_target(resolution, order, versions, indexes, cache))
 
 
-def _running(resolution: Resolution, tag: TargetTag) -> frozenset[str]:
+def _running(resolution: Resolution, nodes: NodePython) -> frozenset[str]:
     """Return the names of installed distributions that also run on the older libc or macOS of the nodes."""
-    if not tag.alike:
+    if not nodes.alike:
         return frozenset()
     return frozenset(
         each.name
         for each in resolution.distributions
         if each.provided_by == "bundle"
-        and (each.metadata is None or runs_on(InstalledDistribution.at(each.metadata), tag.platform))
+        and (each.metadata is None or runs_on(InstalledDistribution.at(each.metadata), nodes.platform))
     )
 
 
 def _for_target(
     resolution: Resolution, order: Order, versions: Versions, indexes: Indexes, cache: ScanCache
 ) -> tuple[Distribution, ...]:
-    """Return the distributions of a resolution; the ordered ones have files for the target."""
+    """Return the distributions of a resolution; the ordered ones have files for the nodes."""
     name = f"environment-{order.key[:32]}"
     kept = _kept(cache.read(name))
     if kept is None:
@@ -112,13 +112,13 @@ def _fetch_all(
     uv = UvSettings(python, indexes.environ, resolution.project, kept, indexes.pinned)
     directory = fetch(order, _hashes(versions, resolution), uv)
     rows = fetched_in(directory, resolution)
-    refuse_newer(directory, rows, order.tag)
+    refuse_newer(directory, rows, order.nodes)
     refuse_unfit(rows, resolution)
     return directory, rows
 
 
-def refuse_foreign(resolution: Resolution, files: Iterable[CollectedFile], tag: TargetTag) -> None:
-    """Refuse native files that do not load on the target: the project's, and those that are installed here.
+def refuse_foreign(resolution: Resolution, files: Iterable[CollectedFile], nodes: NodePython) -> None:
+    """Refuse native files that do not load on the nodes: the project's, and those that are installed here.
 
     Raises:
         RefusedFileError: there are such files; the error names all of them.
@@ -126,7 +126,7 @@ def refuse_foreign(resolution: Resolution, files: Iterable[CollectedFile], tag: 
     from raybundle.wheels.native import check_native, installed_native_files, native_files  # noqa: PLC0415
 
     installed = installed_native_files(resolution.distributions, resolution.interpreter.site)
-    check_native([*native_files(files), *(() if tag.alike else installed)], tag)
+    check_native([*native_files(files), *(() if nodes.alike else installed)], nodes)
 
 
 def _hashes(versions: Versions, resolution: Resolution) -> dict[str, tuple[str, ...]]:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from raybundle.errors import BundleError, UnresolvedImportError
-from raybundle.resolve.interpreter.node_python import TargetTag, as_on_target
+from raybundle.resolve.interpreter.node_python import NodePython, as_on_nodes
 from raybundle.resolve.interpreter.platforms import parse_platform
 from raybundle.resolve.missing.complete import require_complete
 from tests.support.site_packages import SitePackages, travelling
@@ -123,7 +123,7 @@ class Elsewhere(SitePackages):
 
     @property
     def interpreter(self) -> Interpreter:
-        return as_on_target(super().interpreter, TargetTag("cpython", "3.12", parse_platform("linux")))
+        return as_on_nodes(super().interpreter, NodePython("cpython", "3.12", parse_platform("linux")))
 
 
 def test_for_other_nodes_it_is_the_index_that_meets_requirements(tmp_path: Path) -> None:

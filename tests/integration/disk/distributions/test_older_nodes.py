@@ -10,7 +10,7 @@ import pytest
 
 from raybundle.errors import BundleError
 from raybundle.resolve.interpreter import platforms
-from raybundle.resolve.interpreter.node_python import TargetTag
+from raybundle.resolve.interpreter.node_python import NodePython
 from raybundle.resolve.interpreter.platforms import Platform
 from tests.support.client import Client, versions
 from tests.support.wheels import elf, make_wheel
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from raybundle.model import Distribution
 
-NODES = TargetTag("cpython", "3.11", Platform("linux", "x86_64", "gnu", (2, 31)))
+NODES = NodePython("cpython", "3.11", Platform("linux", "x86_64", "gnu", (2, 31)))
 NEWER, OLDER = "cp311-cp311-manylinux_2_34_x86_64", "cp311-cp311-manylinux_2_28_x86_64"
 
 

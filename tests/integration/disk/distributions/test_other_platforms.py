@@ -10,7 +10,7 @@ import pytest
 
 from raybundle.errors import BundleError, RefusedFileError, UsageError
 from raybundle.model import Distribution, ModuleName
-from raybundle.resolve.interpreter.node_python import TargetTag
+from raybundle.resolve.interpreter.node_python import NodePython
 from raybundle.resolve.interpreter.platforms import parse_platform
 from raybundle.wheels import fetch
 from raybundle.wheels.retarget import refuse_foreign
@@ -248,7 +248,7 @@ def test_files_that_are_installed_here_do_not_travel_to_others(client: Client) -
     wheel = make_wheel(client.directory, "fast-1.0", "cp311-cp311-linux_x86_64", files={name: elf()})
     fast = Distribution("fast", "1.0", "bundle", 1, metadata=install_wheel(client.site, wheel))
     resolution = client.retargeted(fast)
-    tag = TargetTag("cpython", "3.12", parse_platform("linux"))
+    tag = NodePython("cpython", "3.12", parse_platform("linux"))
 
     with pytest.raises(RefusedFileError, match=f"{client.site}/{name} is built for CPython 3.11"):
         refuse_foreign(resolution, (), tag)
