@@ -232,7 +232,7 @@ Provider = Literal["bundle", "cluster", "ray"]
 
 @dataclass(frozen=True, slots=True)
 class Distribution:
-    """An installed third-party project that the job needs."""
+    """A third-party project that the job needs or can use, as it is installed or was fetched."""
 
     name: str
     """Normalised (PEP 503)."""

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from raybundle.config import Settings
     from raybundle.model import CollectedFile, Digest, Interpreter, Resolution, Target
     from raybundle.publish.layers import Progress
-    from raybundle.resolve.interpreter.node_python import TargetTag
+    from raybundle.resolve.interpreter.node_python import NodePython
     from raybundle.resolve.missing.elsewhere import Remedy
     from raybundle.resolve.traced import Traced
     from raybundle.store.base import Store
@@ -72,7 +72,7 @@ class Request:
     """Distributions that Ray installs on the nodes for this job, normalised: `pip`, `uv`, `conda`."""
     arguments: tuple[str, ...] = ()
     """Of the job, where they are known: files of the project that they name travel."""
-    cluster: TargetTag | None = None
+    cluster: NodePython | None = None
     """What the cluster says that it runs; the settings `python` and `platform` count before it."""
 
 
@@ -199,7 +199,7 @@ def resolve_with(request: Request, traced: Traced | None) -> Resolution:
     from raybundle.resolve.answers.answers import answer
     from raybundle.resolve.distributions.installed import normalised_name
     from raybundle.resolve.driver.project import named_by
-    from raybundle.resolve.interpreter.node_python import as_on_target
+    from raybundle.resolve.interpreter.node_python import as_on_nodes
     from raybundle.resolve.settings import ResolveSettings
 
     settings = request.settings
@@ -220,7 +220,7 @@ def resolve_with(request: Request, traced: Traced | None) -> Resolution:
             optional=settings.items("optional"),
             tracked=_tracked(request),
         ),
-        interpreter if tag is None else as_on_target(interpreter, tag),
+        interpreter if tag is None else as_on_nodes(interpreter, tag),
         request.cwd,
         _cache(request),
     )
@@ -235,18 +235,18 @@ def _tracked(request: Request) -> tuple[str, ...]:
     return tracked_data(str(request.project), request.environ)
 
 
-def target_tag(request: Request) -> TargetTag | None:
+def target_tag(request: Request) -> NodePython | None:
     """Returns the Python of the nodes, where it is another than the one that the target is resolved against.
 
     Raises:
         UsageError: a setting names no Python or platform that a bundle can be made for.
     """
-    from raybundle.resolve.interpreter.node_python import target_of
+    from raybundle.resolve.interpreter.node_python import find_node_python
 
     python, platform = (request.settings.text(key) for key in ("python", "platform"))
     if not (python or platform or request.cluster):
         return None
-    return target_of(python, platform, target_interpreter(request), request.cluster)
+    return find_node_python(python, platform, target_interpreter(request), request.cluster)
 
 
 def target_interpreter(request: Request) -> Interpreter:

@@ -1,4 +1,4 @@
-"""Gets the distributions of an order, once: resolves with uv, installs into a directory that is kept."""
+"""Fetches the distributions of an order once: resolves with uv, and installs into a directory to keep."""
 
 from __future__ import annotations
 
@@ -39,20 +39,20 @@ def fetch(order: Order, hashes: Mapping[str, tuple[str, ...]], uv: UvSettings) -
     """Return the directory that holds what was ordered, as a site-packages directory would.
 
     Args:
-        order: what to get.
-        hashes: by normalised name, those that the lock has; other files are refused.
-        uv: with what.
+        order: what to fetch.
+        hashes: those of the lock, by normalised name; other files are refused.
+        uv: how to run it.
 
     Raises:
-        BundleError: there are no such wheels, an index cannot be reached, or files are not those of the lock.
-        UsageError: there is no uv.
+        BundleError: wheels do not exist, an index cannot be reached, or files are not those of the lock.
+        UsageError: uv is not installed.
     """
     uv.pinned.refuse_unclear(names_of(order.requirements))
     text = _compiled(order, uv)
     uv.pinned.refuse_unclear(names_of(text.splitlines()))
     _refuse_indexed(text, order)
     resolved = _with_hashes(text, hashes)
-    named = "\n".join([*options_of(order), *map(str, order.tag.platform.variables.items()), resolved])
+    named = "\n".join([*options_of(order), *map(str, order.nodes.platform.variables.items()), resolved])
     directory = uv.directory / hashlib.sha256(named.encode()).hexdigest()[:32]
     if not _is_whole(directory, resolved):
         remove(directory)
@@ -63,7 +63,7 @@ def fetch(order: Order, hashes: Mapping[str, tuple[str, ...]], uv: UvSettings) -
 
 
 def _compiled(order: Order, uv: UvSettings) -> str:
-    """Return the requirements with hashes, for the target alone."""
+    """Return the requirements with hashes, for the nodes only."""
     with tempfile.TemporaryDirectory(prefix="raybundle-") as directory:
         constraints, overrides = Path(directory, "constraints.txt"), Path(directory, "overrides.txt")
         constraints.write_text("\n".join(order.constraints), "utf-8")
@@ -81,16 +81,16 @@ def _compiled(order: Order, uv: UvSettings) -> str:
 
 
 def _refuse_indexed(compiled: str, order: Order) -> None:
-    """Refuse what came from an index, where what is installed of it here came from none."""
+    """Refuse distributions from an index if those installed here are not from one."""
     lines = dict(order.unindexed)
     named = [found for found in map(_LINE.match, compiled.splitlines()) if found and found["version"]]
     refused = [lines[name] for name in (normalised_name(each["name"]) for each in named) if name in lines]
     if refused:
-        raise no_wheels(order.tag, refused)
+        raise no_wheels(order.nodes, refused)
 
 
 def _with_hashes(compiled: str, hashes: Mapping[str, tuple[str, ...]]) -> str:
-    """Return the requirements, one per line, with the hashes of the lock in place of those of the index."""
+    """Return the requirements, one per line; hashes of the lock replace those of the index."""
     lines, refused = [], []
     for line in compiled.replace("\\\n", " ").splitlines():
         named = _LINE.match(line)
@@ -104,8 +104,8 @@ def _with_hashes(compiled: str, hashes: Mapping[str, tuple[str, ...]]) -> str:
         lines.append(" ".join([named[0].rstrip(), *(f"--hash={each}" for each in allowed)]))
     if refused:
         raise BundleError(
-            f"no file of the index has a hash that the lock has, of: {', '.join(refused)}",
-            hint="was it replaced there? Make the lock anew, or name the index that the lock was made with",
+            f"no file of the index has a hash of the lock: {', '.join(refused)}",
+            hint="lock again if it was replaced there; otherwise name the index that the lock was made with",
         )
     return "\n".join(lines)
 
@@ -117,7 +117,7 @@ def _is_whole(directory: Path, resolved: str) -> bool:
 
 
 def _install(order: Order, resolved: str, directory: Path, uv: UvSettings) -> None:
-    """Make `directory` as a whole or not at all."""
+    """Create `directory` completely or not at all."""
     uv.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     with tempfile.TemporaryDirectory(prefix=_PARTIAL, dir=uv.directory) as partial:
         requirements, constraints = Path(partial, "requirements.txt"), Path(partial, "constraints.txt")
@@ -127,8 +127,8 @@ def _install(order: Order, resolved: str, directory: Path, uv: UvSettings) -> No
         given = [str(requirements), *project_file([_bare(each) for each in own], Path(partial), uv)]
         prefix = Path(partial, "prefix")
         (prefix / "lib").mkdir(parents=True)
-        (prefix / "lib64").symlink_to("lib")  # as in a venv: Fedora's Python has native files there
-        # With --prefix, scripts lie beside the site-packages directory; --target would put them into it.
+        (prefix / "lib64").symlink_to("lib")  # as in a venv: Fedora's Python puts native files there
+        # With --prefix, scripts are beside the site-packages directory; --target would put them into it.
         run_uv(
             [
                 *("pip", "install", "--prefix", str(prefix), "--constraints", str(constraints)),
@@ -143,7 +143,7 @@ def _install(order: Order, resolved: str, directory: Path, uv: UvSettings) -> No
         try:
             site.rename(directory)
         except OSError:
-            if not directory.is_dir():  # else another run was quicker
+            if not directory.is_dir():  # otherwise another run was faster
                 raise
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from raybundle.cache.documents import Cache
 from raybundle.model import Distribution
-from raybundle.resolve.interpreter.node_python import as_on_target, target_of
+from raybundle.resolve.interpreter.node_python import as_on_nodes, find_node_python
 from raybundle.wheels.retarget import retarget
 from tests.support.graphs import INTERPRETER, graph
 from tests.support.wheels import install_wheel, make_wheel
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from raybundle.model import Resolution
-    from raybundle.resolve.interpreter.node_python import TargetTag
+    from raybundle.resolve.interpreter.node_python import NodePython
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,16 +72,16 @@ class Client:
         platform: str | None = None,
         editable: tuple[tuple[str, str], ...] = (),
         environ: Mapping[str, str] | None = None,
-        cluster: TargetTag | None = None,
+        cluster: NodePython | None = None,
         executable: str = sys.executable,
     ) -> Resolution:
         """Returns the equipped resolution of a job that needs these. Empty variables count as unset."""
         self.project.mkdir(exist_ok=True)
         here = replace(INTERPRETER, executable=executable, site=(str(self.site),), projects=editable)
-        tag = target_of(python, platform, here, cluster)
+        tag = find_node_python(python, platform, here, cluster)
         resolution = graph(
             project=self.project,
-            interpreter=here if tag is None else as_on_target(here, tag),
+            interpreter=here if tag is None else as_on_nodes(here, tag),
             distributions=distributions,
         )
         variables = {name: value for name, value in {**self.environ, **(environ or {})}.items() if value}

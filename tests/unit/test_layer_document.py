@@ -29,8 +29,8 @@ def document(*rows: dict[str, Any]) -> bytes:
 @pytest.mark.parametrize(
     ("rows", "said"),
     [
-        ([row("b"), row("a")], "b stands before a"),
-        ([row("a"), row("a", 2)], "a stands before a"),
+        ([row("b"), row("a")], "b comes before a"),
+        ([row("a"), row("a", 2)], "a comes before a"),
         ([row("a"), row("a-b"), row("a/b")], "a is a file and a folder"),
         ([row("a", -1)], "size -1"),
         ([row("a", 2**53)], "size 9007199254740992"),

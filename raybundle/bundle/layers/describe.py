@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import hashlib
 import json
@@ -32,7 +31,7 @@ from raybundle.formats.canonical import canonical_json
 from raybundle.formats.lists import first_of
 from raybundle.model import Digest
 from raybundle.resolve.distributions.installed import InstalledDistributions
-from raybundle.resolve.distributions.record import RECORD
+from raybundle.resolve.distributions.record import RECORD, encoded
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -168,14 +167,14 @@ def _faults(site: str, paths: Iterable[str]) -> Iterator[str]:
         try:
             mode = os.lstat(file).st_mode
         except OSError as error:
-            yield f"{file} is listed in RECORD, and missing ({error.strerror})"
+            yield f"{file} is listed in RECORD but missing ({error.strerror})"
             continue
         if folder not in safe:
             safe[folder] = f"{os.path.realpath(folder)}/".startswith(inside)
         if not safe[folder] or (stat.S_ISLNK(mode) and not os.path.realpath(file).startswith(inside)):
             yield f"{file} is a link that leads out of {site}"
         elif not os.path.isfile(file):  # noqa: PTH113 - as above
-            yield f"{file} is no regular file"
+            yield f"{file} is not a regular file"
 
 
 def _described(metadata: Path, contents: Contents) -> tuple[tuple[LayerFile, ...], dict[str, Any]]:
@@ -235,20 +234,16 @@ def _is_as_recorded(file: str, sha256: str, recorded: str) -> bool:
     """Returns whether a file has the hash of RECORD, which may have none, or one of another kind."""
     algorithm, _, expected = recorded.partition("=")
     if algorithm == "sha256":
-        return expected.rstrip("=") == _in_base64(bytes.fromhex(sha256))
+        return expected.rstrip("=") == encoded(bytes.fromhex(sha256))
     if algorithm not in ("sha384", "sha512"):
         return True
     with open(file, "rb") as stream:
-        return expected.rstrip("=") == _in_base64(hashlib.new(algorithm, stream.read()).digest())
-
-
-def _in_base64(digest: bytes) -> str:
-    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+        return expected.rstrip("=") == encoded(hashlib.new(algorithm, stream.read()).digest())
 
 
 def _owners(file: LayerFile, others: InstalledDistributions, metadata: Path) -> Iterator[str]:
     """Yields the distributions besides `metadata` whose RECORD lists the file as it is."""
-    expected = f"sha256={_in_base64(bytes.fromhex(file.sha256))}"
+    expected = f"sha256={encoded(bytes.fromhex(file.sha256))}"
     for each in others.by_site[str(metadata.parent)]:
         if each.directory != metadata and file.path in each.files and each.files[file.path].hash == expected:
             yield each.name

@@ -1,4 +1,4 @@
-"""Maps the modules that are installed to their distributions, to explain on a node what is not there."""
+"""Maps installed modules to their distributions, so that a node can explain an import that fails."""
 
 # Why strings: an environment has tens of thousands of files; pathlib would cost ten times as much.
 # ruff: noqa: PTH112
@@ -28,15 +28,15 @@ def absent_modules(
 ) -> Mapping[str, str]:
     """Returns `name version` of the distributions that may be `missed`, by module, as they are installed.
 
-    Others are not named: what else is installed on this machine is nobody's business, and must not make
-    another archive. A module is the outermost regular package (`pyarrow`, `google.cloud.bigquery`) or a
-    module outside of one. One that a present distribution has too is left out.
+    Other distributions are not named: what else is installed on this machine stays private, and must not
+    change the archive. A module is the outermost regular package (`pyarrow`, `google.cloud.bigquery`), or a
+    module that is in no package. Modules that a present distribution also has are omitted.
 
     Args:
-        interpreter: whose site directories are looked through.
-        missed: normalised names of the distributions that are looked for.
+        interpreter: its site directories are searched.
+        missed: normalised names of the distributions to look for.
         present: normalised names of the distributions that a node has.
-        cache: where the answer is kept until something is installed.
+        cache: keeps the answer until something is installed.
     """
     if not missed:
         return {}
@@ -78,7 +78,7 @@ def modules_in(files: Iterable[str]) -> set[str]:
 
 
 def _outermost(folder: str, name: str, packages: set[str]) -> str:
-    """Returns the first regular package on the way; else the namespace, or a module on its own."""
+    """Returns the outermost regular package, else the namespace, else the module itself."""
     parts = folder.split("/")[:-1]
     for depth in range(1, len(parts) + 1):
         if "/".join(parts[:depth]) + "/" in packages:

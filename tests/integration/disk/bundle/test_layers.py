@@ -147,7 +147,7 @@ def test_a_record_that_was_emptied_is_named(site: Path, ours: Interpreter, own_c
     each = install(site, "pkg", PACKAGE)
     (site / "pkg-1.0.dist-info/RECORD").write_bytes(b"")
 
-    with pytest.raises(RefusedFileError, match=r"pkg-1\.0\.dist-info/RECORD: it lists no file"):
+    with pytest.raises(RefusedFileError, match=r"pkg-1\.0\.dist-info/RECORD: it lists no files"):
         one(each, ours, own_cache)
 
 
@@ -190,7 +190,7 @@ def test_an_edited_file_travels_as_it_is_and_is_warned_of(
 
     assert layer.digest != before.digest
     assert [warning.text for warning in layer.warnings] == [
-        "pkg/__init__.py of pkg 1.0 is not what RECORD says: it travels as it is"
+        "pkg/__init__.py of pkg 1.0 differs from RECORD and is bundled as it is"
     ]
     assert "pkg==1.0" in str(layer.warnings[0].hint)
 
@@ -205,7 +205,7 @@ def test_a_file_that_another_wrote_over_travels_with_that_one_alone(
     assert "shared/__init__.py" not in paths(one_of, own_cache)
     assert "shared/__init__.py" in paths(other, own_cache)
     assert [warning.text for warning in one_of.warnings] == [
-        "shared/__init__.py of first 1.0 was written over by second, with which it travels"
+        "shared/__init__.py of first 1.0 was overwritten by second, which is bundled as well"
     ]
     # Alone it has to take the file along.
     assert "shared/__init__.py" in paths(one(first, ours, own_cache), own_cache)

@@ -292,9 +292,7 @@ def test_a_file_with_another_hash_than_the_lock_has_is_refused(client: Client) -
     assert versions(client.retargeted(alpha, python="3.12")) == {"alpha": "1.0"}
     written(client.project, "requirements.txt", f"alpha==1.0 --hash=sha256:{A}")
 
-    with pytest.raises(
-        BundleError, match=r"no file of the index has a hash that the lock has, of: alpha 1\.0"
-    ):
+    with pytest.raises(BundleError, match=r"no file of the index has a hash of the lock: alpha 1\.0"):
         client.retargeted(alpha, python="3.12")
 
 
@@ -316,7 +314,7 @@ def test_a_version_in_a_lock_does_not_send_what_came_from_no_index_to_one(
     wheel.rename(client.directory / wheel.name)
     written(client.project, name, text)
 
-    with pytest.raises(BundleError, match=r"is known of:\nown 1\.0, which was installed from git"):
+    with pytest.raises(BundleError, match=r"linux-x86_64 of:\nown 1\.0, which was installed from git"):
         client.retargeted(own, python="3.12")
 
 
@@ -341,7 +339,7 @@ def test_a_pin_that_stands_twice_has_its_hashes_though_one_of_them_has_none(clie
     written(client.project, "more.txt", "alpha==1.0")
     written(client.project, "requirements.txt", f"alpha==1.0 --hash=sha256:{A}\n-r more.txt")
 
-    with pytest.raises(BundleError, match="no file of the index has a hash that the lock has"):
+    with pytest.raises(BundleError, match="no file of the index has a hash of the lock"):
         client.retargeted(alpha, python="3.12")
 
 

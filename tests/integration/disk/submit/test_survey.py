@@ -19,7 +19,7 @@ from raybundle.destination import for_nodes
 from raybundle.errors import BundleError, ClusterError, DigestMismatchError
 from raybundle.model import ModuleName, ModuleTarget
 from raybundle.pipeline import Request
-from raybundle.resolve.interpreter.node_python import TargetTag
+from raybundle.resolve.interpreter.node_python import NodePython
 from raybundle.resolve.interpreter.platforms import Platform
 from raybundle.store.local import LocalStore
 from raybundle.submission import deliver as deliver_module
@@ -158,7 +158,7 @@ def test_nodes_that_read_no_store_are_asked_for_their_python_unless_the_address_
     ]
 
 
-def for_its_nodes(scene: Scene, setting: dict[str, str], *nodes: dict[str, Any]) -> TargetTag | None:
+def for_its_nodes(scene: Scene, setting: dict[str, str], *nodes: dict[str, Any]) -> NodePython | None:
     """Returns what a bundle for these nodes is for, as far as they decide."""
     scene.nodes(*nodes)
     settings = load_settings(setting, {}, scene.directory)
@@ -180,7 +180,7 @@ def test_a_bundle_is_made_for_the_oldest_glibc_of_the_nodes_whatever_is_set(read
     older = {"address": "10.0.0.3", "system": "glibc 2.31", "version": "3.11.2"}
     setting = {"python": "3.11", "platform": "linux"}
 
-    assert for_its_nodes(readable, setting, {}, older) == TargetTag(
+    assert for_its_nodes(readable, setting, {}, older) == NodePython(
         "cpython", "3.11", Platform("linux", "x86_64", "gnu", (2, 31))
     )
 
