@@ -79,7 +79,7 @@ class Absence:
     """Names that may have been meant, the likeliest first."""
 
 
-def absence(resolution: Resolution, name: str, evidence: Evidence) -> Absence:
+def explain_absence(resolution: Resolution, name: str, evidence: Evidence) -> Absence:
     """Return the nearest reason why the module `name` is not in."""
     similar = similar_names(name, resolution, evidence.siblings)
     failed = _imported(resolution.missing, name)

@@ -58,11 +58,6 @@ def driver_of(resolution: Resolution) -> ModuleName:
     return package if any(module.name == package for module in resolution.modules) else name
 
 
-def shortest_chain(resolution: Resolution, name: str) -> Chain:
-    """Return the fewest imports that lead from the driver to `name`; empty if none do."""
-    return shortest_chain_to(resolution, {name})
-
-
 def shortest_chain_to(resolution: Resolution, names: Collection[str]) -> Chain:
     """Return the fewest imports that lead from the driver to one of `names`; empty if none do."""
     driver = driver_of(resolution)

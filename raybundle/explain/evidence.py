@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from raybundle.explain.absence import Evidence
-from raybundle.explain.mentions import in_order, mentions
+from raybundle.explain.mentions import find_mentions, in_order
 from raybundle.resolve.distributions.installed import InstalledDistributions
 from raybundle.resolve.find.finder import Finder, FirstParty, Namespace, NotFound, StandardLibrary, ThirdParty
 from raybundle.resolve.interpreter.markers import environment_of
@@ -67,7 +67,7 @@ def owner_of(found: Found, finder: Finder) -> InstalledDistribution | None:
 def _mentions(resolution: Resolution, name: str) -> Iterator[Mention]:
     environment = environment_of(resolution.interpreter)
     for module in resolution.modules:
-        yield from mentions(module, _source(module), name, environment)
+        yield from find_mentions(module, _source(module), name, environment)
 
 
 def _source(module: Module) -> bytes:

@@ -39,7 +39,7 @@ class Mention:
     """The test, or the string, as the file has it."""
 
 
-def mentions(module: Module, source: bytes, name: str, environment: Environment) -> Iterator[Mention]:
+def find_mentions(module: Module, source: bytes, name: str, environment: Environment) -> Iterator[Mention]:
     """Yield where `source` names the module `name`, by line."""
     named = name.rpartition(".")[2].encode() in source or MARK in source
     if module.file is None or not named:

@@ -40,7 +40,7 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class Widening:
+class Guess:
     """What one place took by a rule that guesses."""
 
     file: Path
@@ -104,7 +104,7 @@ def _place_of(data: DataFile, roots: Iterable[tuple[str, str]], names: set[str])
     return "", ""
 
 
-def widenings(resolution: Resolution, sizes: Sizes) -> tuple[Widening, ...]:
+def widenings(resolution: Resolution, sizes: Sizes) -> tuple[Guess, ...]:
     """Return what rules that guess took, by place; first what brings most that nothing else would."""
     groups: dict[_Place, list[Edge]] = {}
     for edge in resolution.edges:
@@ -140,12 +140,12 @@ def _with_places(resolution: Resolution) -> dict[str | _Place, set[str | _Place]
     return successors
 
 
-def _widening(edges: list[Edge], known: Container[str | _Place], alone: tuple[int, int]) -> Widening:
+def _widening(edges: list[Edge], known: Container[str | _Place], alone: tuple[int, int]) -> Guess:
     first = edges[0]
     names = {edge.imported for edge in edges if edge.imported in known} or {edge.imported for edge in edges}
     ancestors = {name.rpartition(".")[0] for name in names}
     took = tuple(sorted(names - _with_their_ancestors(ancestors)))
-    return Widening(first.file, first.line, first.rule, first.importer, took, _common_start(took), *alone)
+    return Guess(first.file, first.line, first.rule, first.importer, took, _common_start(took), *alone)
 
 
 def _with_their_ancestors(names: set[str]) -> set[str]:

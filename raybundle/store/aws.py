@@ -24,7 +24,7 @@ CREDENTIALS_TTL = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True)
-class Access:
+class BucketAccess:
     """How to reach a bucket."""
 
     endpoint: str | None
@@ -37,7 +37,7 @@ class Access:
     credentials: Callable[[], S3Credential]
 
 
-def find_access(environ: Mapping[str, str], profile: str | None) -> Access:
+def find_access(environ: Mapping[str, str], profile: str | None) -> BucketAccess:
     """Returns what environment and `~/.aws` say; botocore is imported only if no keys are in the environment.
 
     Keys in the environment come before AWS_PROFILE; a `profile` named here comes before them, as in boto3.
@@ -49,7 +49,7 @@ def find_access(environ: Mapping[str, str], profile: str | None) -> Access:
     settings = _profile_settings(environ, profile)
     source, credentials = _find_credentials(environ, profile)
     certificates = environ.get("AWS_CA_BUNDLE") or settings.get("ca_bundle")
-    return Access(
+    return BucketAccess(
         endpoint=_find_endpoint(environ, settings),
         region=_first(environ, "AWS_REGION", "AWS_DEFAULT_REGION")
         or settings.get("region")

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from obstore.store import S3Store as Client
 
-    from raybundle.store.aws import Access
+    from raybundle.store.aws import BucketAccess
 
 CONNECT_SECONDS = 3
 """How long one connection may take; three tries end within RETRY_SECONDS and one more of these."""
@@ -66,7 +66,7 @@ class S3Store:
         self._prefix = prefix
         self._environ = environ
         self._profile = profile
-        self._found_access: Access | None = None
+        self._found_access: BucketAccess | None = None
         self._clients: dict[bool, Client] = {}
 
     @property
@@ -172,7 +172,7 @@ class S3Store:
             credential_provider=access.credentials,
         )
 
-    def _find_access(self) -> Access:
+    def _find_access(self) -> BucketAccess:
         if self._found_access is None:
             self._found_access = find_access(self._environ, self._profile)
         return self._found_access
@@ -222,7 +222,7 @@ class _Runtime:
             )
 
 
-def _client_options(access: Access, *, patient: bool) -> Any:
+def _client_options(access: BucketAccess, *, patient: bool) -> Any:
     options: dict[str, Any] = {
         "allow_http": (access.endpoint or "").startswith("http://"),
         "connect_timeout": timedelta(seconds=CONNECT_SECONDS),

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from raybundle.explain.absence import Absence
     from raybundle.explain.chains import Chain, Ways
     from raybundle.explain.reasons import Reason
-    from raybundle.explain.sizes import Part, Widening
+    from raybundle.explain.sizes import Guess, Part
     from raybundle.explain.subject import Subject
     from raybundle.model import Distribution, Edge, Missing, Resolution, Warning
     from raybundle.pipeline import Plan
@@ -115,7 +115,7 @@ def _part(part: Part) -> dict[str, Any]:
     return {"root": part.root, "modules": part.modules, "data": part.data, "bytes": part.bytes}
 
 
-def _widening(each: Widening) -> dict[str, Any]:
+def _widening(each: Guess) -> dict[str, Any]:
     return {
         "file": str(each.file),
         "line": each.line,

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from raybundle.explain.left_behind import LeftFolder
     from raybundle.explain.reasons import Reason
-    from raybundle.explain.sizes import Part, Widening
+    from raybundle.explain.sizes import Guess, Part
     from raybundle.model import DataFile, Distribution, Missing, Resolution, Root, Warning
     from raybundle.pipeline import Plan
 
@@ -41,7 +41,7 @@ class Overview:
     planned: Plan
     roots: tuple[Part, ...]
     packages: tuple[Part, ...]
-    widenings: tuple[Widening, ...]
+    widenings: tuple[Guess, ...]
     git_ignored: tuple[Path, ...] | None
     """None where it is not known."""
     left: tuple[LeftFolder, ...] | None = None
@@ -196,7 +196,7 @@ def _optional_lines(resolution: Resolution) -> list[str]:
     ]
 
 
-def _widening_text(each: Widening, resolution: Resolution) -> str:
+def _widening_text(each: Guess, resolution: Resolution) -> str:
     what = "1 module" if len(each.took) == 1 else f"{len(each.took):,} modules"
     alone = (
         f"{counted(each.alone, 'module')} ({size_text(each.alone_bytes)}) in only by it"
@@ -280,7 +280,7 @@ def markdown_lines(overview: Overview) -> Iterator[str]:
     yield from _bullets("Warnings", [_warning_text(each, resolution) for each in alike(resolution.warnings)])
 
 
-def _widening_row(each: Widening, resolution: Resolution) -> Sequence[str]:
+def _widening_row(each: Guess, resolution: Resolution) -> Sequence[str]:
     took = _code(each.took[0]) if len(each.took) == 1 else f"{len(each.took)} of {_code(each.prefix)}"
     alone = f"{counted(each.alone, 'module')}, {size_text(each.alone_bytes)}"
     return _code(f"{shown(each.file, resolution)}:{each.line}"), each.rule, took, alone
