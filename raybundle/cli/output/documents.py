@@ -1,4 +1,4 @@
-"""The JSON documents of `--json`, from the values of the pipeline."""
+"""Makes the JSON documents of `--json` from the values of the pipeline."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def plan_document(overview: Overview) -> dict[str, Any]:
-    """Returns the document of `plan --json`; sizes are bytes, paths absolute."""
+    """Returns the document of `plan --json`; sizes are in bytes, paths are absolute."""
     planned = overview.planned
     resolution = planned.resolution
     ignored = overview.git_ignored
@@ -96,13 +96,13 @@ def _reason(reason: Reason) -> dict[str, Any]:
 
 
 def traced_edges(resolution: Resolution) -> list[Edge]:
-    """Returns the imports that only runs have shown, of modules that nothing else reaches."""
+    """Returns the imports, known only from runs, of modules that nothing else reaches."""
     names = {module.name for module in resolution.modules if module.found_by == "traced"}
     return [edge for edge in resolution.edges if edge.rule == "trace" and edge.imported in names]
 
 
 def traced_document(resolution: Resolution) -> dict[str, Any] | None:
-    """Returns how statements and traced runs differ, or None where no run is known."""
+    """Returns how statements and traced runs differ; None if no run is known."""
     if resolution.not_imported is None:
         return None
     return {
@@ -164,7 +164,7 @@ def _modules(planned: Plan) -> list[dict[str, Any]]:
 
 
 def warning_document(warning: Warning) -> dict[str, Any]:
-    """Returns a warning with its place, and what settles it."""
+    """Returns a warning with its place and hint."""
     return {
         "text": warning.text,
         "file": None if warning.file is None else str(warning.file),
@@ -189,7 +189,7 @@ def edge_document(edge: Edge) -> dict[str, Any]:
 def present_document(
     subject: Subject, chain: Chain, ways: Ways | None, users: Sequence[Distribution]
 ) -> dict[str, Any]:
-    """Returns the document of `why --json` for what is in; `ways` only where all were asked for."""
+    """Returns the document of `why --json` for a subject in the bundle; `ways` is for `--all`."""
     return {
         "module": subject.word,
         "included": True,
@@ -221,7 +221,7 @@ def _ways_document(ways: Ways) -> dict[str, Any]:
 
 
 def absent_document(subject: Subject, found: Absence) -> dict[str, Any]:
-    """Returns the document of `why --json` for what is not in."""
+    """Returns the document of `why --json` for a subject that is not in the bundle."""
     return {
         "module": subject.word,
         "included": False,
@@ -237,7 +237,7 @@ def absent_document(subject: Subject, found: Absence) -> dict[str, Any]:
 
 
 def manifest_document(manifest: Manifest) -> dict[str, Any]:
-    """Returns what `show --json` says of a manifest, beside the canonical document itself."""
+    """Returns the document of `show --json`, except the manifest's canonical document."""
     return {
         "files": len(manifest.files),
         "bytes": sum(file.size for file in manifest.files),
@@ -248,7 +248,7 @@ def manifest_document(manifest: Manifest) -> dict[str, Any]:
 
 
 def job_document(info: JobInfo) -> dict[str, Any]:
-    """Returns what the cluster says of a job; times are milliseconds since the epoch."""
+    """Returns the cluster's record of a job; times are milliseconds since the epoch."""
     return {
         "submission_id": info.submission_id,
         "status": info.status,
