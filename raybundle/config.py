@@ -272,7 +272,7 @@ def _refuse_unsupported(found: Mapping[str, Setting]) -> None:
     for key, words in (("dependencies", BRINGS), ("data", DATA)):
         if key in found and found[key].value not in words:
             raise UsageError(
-                f"`{key}` is {found[key].value!r} in {found[key].source}",
+                f"`{key}` in {found[key].source} cannot be {found[key].value!r}",
                 hint=f"write {' or '.join(map(repr, words))}",
             )
     for name in found["optional"].value if "optional" in found else ():
