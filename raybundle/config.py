@@ -84,15 +84,15 @@ class Settings:
 
     def table(self, key: str) -> dict[str, str]:
         """Returns the pairs of a table setting."""
-        value = self.found[key].value if key in self.found else {}
-        return {name: str(each) for name, each in value.items()} if isinstance(value, dict) else {}
+        return {name: str(each) for name, each in self._pairs(key).items()}
 
     def switched_off(self, key: str) -> frozenset[str]:
         """Returns the names that a setting of switches turns off."""
+        return frozenset(name for name, on in self._pairs(key).items() if on is False)
+
+    def _pairs(self, key: str) -> Mapping[str, str | bool]:
         value = self.found[key].value if key in self.found else {}
-        return (
-            frozenset(name for name, on in value.items() if on is False) if isinstance(value, dict) else _NONE
-        )
+        return value if isinstance(value, dict) else {}
 
     def extended(self, key: str, items: Sequence[str], source: str) -> Settings:
         """Returns these settings with more items of a list setting."""
@@ -107,7 +107,6 @@ class Settings:
         return self if key in self.found else Settings({**self.found, key: Setting(value, source)})
 
 
-_NONE: frozenset[str] = frozenset()
 _SPELT = {"true": True, "on": True, "false": False, "off": False}
 
 

@@ -218,11 +218,6 @@ def _busy(address: str, answer: Answer) -> ClusterError:
     return kind(text, status=answer.status)
 
 
-def _words(reason: str) -> str:
-    """Returns OpenSSL's name of an error, such as TLSV13_ALERT_CERTIFICATE_REQUIRED, in words."""
-    return reason.replace("_", " ").lower()
-
-
 def _fault(address: str, error: Exception) -> ClusterError:
     reason = getattr(error, "verify_message", None)
     if reason is not None:
@@ -231,8 +226,10 @@ def _fault(address: str, error: Exception) -> ClusterError:
             hint="give the certificates of your authority with `--verify FILE`, in PEM",
         )
     if isinstance(error, ssl.SSLError) and not isinstance(error, BROKEN_TLS):
+        # OpenSSL's name of the error, such as TLSV13_ALERT_CERTIFICATE_REQUIRED, in words.
+        words = (error.reason or str(error)).replace("_", " ").lower()
         return ClusterError(
-            f"cannot make a secure connection to {address}: {_words(error.reason or str(error))}",
+            f"cannot make a secure connection to {address}: {words}",
             hint="check that the server speaks https, and whether it requires `--client-cert`",
         )
     said = getattr(error, "strerror", None) or str(error) or type(error).__name__

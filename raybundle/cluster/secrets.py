@@ -19,26 +19,12 @@ _REFUSED_IN_PATHS = re.compile(r"[\x00-\x1f\x7f$\ud800-\udfff]")
 """Ray expands `$NAME` in variables; JSON and the list of secrets cannot represent the others."""
 _HOW = "use `--secret NAME=file:PATH` or `--secret NAME=env:OTHER`: each node reads the value itself"
 
-SECRET_ENDINGS = (
-    "SECRET",
-    "PASSWORD",
-    "PASSWD",
-    "PASSPHRASE",
-    "TOKEN",
-    "CREDENTIAL",
-    "CREDENTIALS",
-    "APIKEY",
-    "API_KEY",
-    "ACCESS_KEY",
-    "ACCOUNT_KEY",
-    "ENCRYPTION_KEY",
-    "PRIVATE_KEY",
-    "SECRET_KEY",
-    "SIGNING_KEY",
-    "STORAGE_KEY",
+_NAME_OF_SECRET = re.compile(
+    r"(SECRET|PASSWD|PASSWORD|PASSPHRASE|TOKEN|CREDENTIALS?|API_?KEY"
+    r"|(ACCESS|ACCOUNT|ENCRYPTION|PRIVATE|SECRET|SIGNING|STORAGE)_KEY)(_?\d+)?\Z",
+    re.IGNORECASE,
 )
-"""Endings of names of secrets: the last word says what a variable is (`SECRET_NAME` is a name)."""
-_NUMBERED = re.compile(r"_?\d+$")
+"""The end of the name of a secret: the last word says what a variable is (`SECRET_NAME` is a name)."""
 SHORTEST = 8
 """Fewest characters of a value that counts as a secret because of its name."""
 _HARMLESS = re.compile(
@@ -125,11 +111,7 @@ def looks_secret(name: str, value: str) -> bool:
     """Claims that an environment variable holds a secret, judged by its name and its value."""
     if _SHAPES.search(value) or has_password(value):
         return True
-    return _names_a_secret(name) and len(value) >= SHORTEST and not _is_harmless(value)
-
-
-def _names_a_secret(name: str) -> bool:
-    return _NUMBERED.sub("", name.upper()).endswith(SECRET_ENDINGS)
+    return bool(_NAME_OF_SECRET.search(name)) and len(value) >= SHORTEST and not _is_harmless(value)
 
 
 def _is_harmless(value: str) -> bool:
