@@ -125,13 +125,9 @@ def _add_target_commands(add: _Add) -> None:
     why.add_argument("words", nargs="+", metavar="TARGET MODULE")
     why.add_argument("--all", action="store_true", help="show all chains, the shortest first")
     why.add_argument("--format", choices=["text", "dot", "json"], help="`json` is the same as --json")
-    why.add_argument(
-        "--limit", type=_count, default=10, metavar="N", help="number of chains that --all prints as text"
-    )
+    why.add_argument("--limit", type=_count, default=10, metavar="N", help="chains that --all prints as text")
     why.add_argument("-m", dest="module_target", action="store_true", help="TARGET is a module")
-    trace.add_argument(
-        "--continue", dest="keep", action="store_true", help="add to what is already recorded for the target"
-    )
+    trace.add_argument("--continue", dest="keep", action="store_true", help="add to the target's record")
 
 
 def _add_bundle_commands(add: _Add) -> None:

@@ -67,7 +67,7 @@ class RayEnvironment:
     project: Path | None = None
     """The `working_dir`: absolute, without symbolic links."""
     excludes: tuple[str, ...] = ()
-    """Patterns of data files of the `working_dir` that do not travel, as `exclude` has them."""
+    """Patterns of data files of the `working_dir` to leave out, as in `exclude`."""
     roots: tuple[str, ...] = ()
     """Absolute directories in Ray's order: those that hold `py_modules`, then the `working_dir`."""
     passed: Mapping[str, Any] = field(default_factory=dict)
@@ -132,7 +132,7 @@ def read_ray_environment(
         excludes=_excludes(keys["excludes"].value) if "excludes" in keys else (),
         roots=tuple(dict.fromkeys([*roots, *([str(project)] if project else [])])),
         passed={name: value for name, value in passed.items() if value},
-        warnings=_warnings(keys, passed),
+        warnings=tuple(_warnings(keys, passed)),
     )
 
 
@@ -287,9 +287,9 @@ def _relative_to(key: Key) -> str:
 
 
 def _excludes(value: Any) -> tuple[str, ...]:
-    """Returns patterns of .gitignore as `exclude` writes them.
+    """Returns patterns of .gitignore in the form of `exclude`.
 
-    If a pattern re-includes something (`!keep.csv`), none counts: more travels, and nothing is missed.
+    If a pattern re-includes files (`!keep.csv`), no pattern counts: the bundle has more, and misses nothing.
     """
     patterns = [each.strip() for each in value if isinstance(each, str)] if isinstance(value, list) else []
     if any(each.startswith("!") for each in patterns):
@@ -298,12 +298,12 @@ def _excludes(value: Any) -> tuple[str, ...]:
     return tuple(each.strip("/") if "/" in each.rstrip("/") else f"**/{each.strip('/')}" for each in lines)
 
 
-def _warnings(keys: Mapping[str, Key], passed: Mapping[str, Any]) -> tuple[Warning, ...]:
-    set_up = [keys[name] for name in INSTALLED if passed.get(name)]
-    return (
-        *([_code_warning(keys["py_modules"])] if "py_modules" in keys else []),
-        *(key.warning(SET_UP.format(name=key.name), IMPORTABLE) for key in set_up),
-    )
+def _warnings(keys: Mapping[str, Key], passed: Mapping[str, Any]) -> Iterator[Warning]:
+    if "py_modules" in keys:
+        yield _code_warning(keys["py_modules"])
+    for name in INSTALLED:
+        if passed.get(name):
+            yield keys[name].warning(SET_UP.format(name=name), IMPORTABLE)
 
 
 def _code_warning(key: Key) -> Warning:

@@ -8,6 +8,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from raybundle.dotted import with_ancestors
 from raybundle.explain.absence import Evidence
 from raybundle.explain.mentions import find_mentions, in_order
 from raybundle.resolve.distributions.installed import InstalledDistributions
@@ -92,9 +93,7 @@ def _hidden(name: str, finder: Finder) -> Iterator[tuple[Path, str]]:
 
 def _taken(name: str, entry: str, finder: Finder) -> str:
     """Return what hides the nearest ancestor of `name` under `entry`."""
-    parts = name.split(".")
-    for length in range(1, len(parts) + 1):
-        ancestor = ".".join(parts[:length])
+    for ancestor in with_ancestors(name):
         match finder.find(ancestor):
             case FirstParty(entry=other, file=file) | ThirdParty(entry=other, file=file) if other != entry:
                 return file

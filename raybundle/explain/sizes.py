@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
+from raybundle.dotted import with_ancestors
 from raybundle.explain.chains import driver_of
 from raybundle.explain.dominators import held_by_each
 from raybundle.model import WIDENING
@@ -143,19 +144,9 @@ def _with_places(resolution: Resolution) -> dict[str | _Place, set[str | _Place]
 def _widening(edges: list[Edge], known: Container[str | _Place], alone: tuple[int, int]) -> Guess:
     first = edges[0]
     names = {edge.imported for edge in edges if edge.imported in known} or {edge.imported for edge in edges}
-    ancestors = {name.rpartition(".")[0] for name in names}
-    took = tuple(sorted(names - _with_their_ancestors(ancestors)))
+    parents = {name.rpartition(".")[0] for name in names}
+    took = tuple(sorted(names - {each for parent in parents for each in with_ancestors(parent)}))
     return Guess(first.file, first.line, first.rule, first.importer, took, _common_start(took), *alone)
-
-
-def _with_their_ancestors(names: set[str]) -> set[str]:
-    found = set()
-    for each in names:
-        name = each
-        while name:
-            found.add(name)
-            name = name.rpartition(".")[0]
-    return found
 
 
 def _common_start(names: tuple[ModuleName, ...]) -> str:
