@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Literal
 
 from raybundle.cli.output.console import Console
@@ -89,13 +89,11 @@ def _ask_to_stop(client: JobsClient, submission_id: str) -> bool:
     """Asks the cluster to stop a job that may be on its way; returns whether it knows the job."""
     outage = Outage(0.5, 0.5, patience=ON_ITS_WAY)
     while True:
-        try:
+        with suppress(JobLostError):
             client.stop(submission_id)
-        except JobLostError:  # noqa: PERF203 - a request in half a second
-            if not outage.wait():
-                return False
-        else:
             return True
+        if not outage.wait():
+            return False
 
 
 class Terminated(KeyboardInterrupt):

@@ -300,13 +300,9 @@ def _excludes(value: Any) -> tuple[str, ...]:
 
 def _warnings(keys: Mapping[str, Key], passed: Mapping[str, Any]) -> Iterator[Warning]:
     if "py_modules" in keys:
-        yield _code_warning(keys["py_modules"])
+        text = "of `py_modules`, the bundle has only files that the driver's imports reach, and package data"
+        hint = "add other files that the job reads with `include` in [tool.raybundle], or with --include"
+        yield keys["py_modules"].warning(text, hint)
     for name in INSTALLED:
         if passed.get(name):
             yield keys[name].warning(SET_UP.format(name=name), IMPORTABLE)
-
-
-def _code_warning(key: Key) -> Warning:
-    text = f"of `{key.name}`, the bundle has only the files that the driver's imports reach, and package data"
-    hint = "add other files that the job reads with `include` in [tool.raybundle], or with --include"
-    return key.warning(text, hint)

@@ -8,6 +8,7 @@ from difflib import get_close_matches
 from itertools import takewhile
 from typing import TYPE_CHECKING, Literal
 
+from raybundle.dotted import with_ancestors
 from raybundle.resolve.find.finder import FirstParty, Namespace, NotFound, StandardLibrary, ThirdParty
 from raybundle.resolve.missing.absent import hint_of_absent
 
@@ -212,9 +213,7 @@ def _not_reached(name: str, file: str, resolution: Resolution, evidence: Evidenc
 
 def _nearest_package(name: str, resolution: Resolution) -> str:
     names = {module.name for module in resolution.modules}
-    while name and name not in names:
-        name = name.rpartition(".")[0]
-    return name
+    return next((each for each in reversed([*with_ancestors(name)]) if each in names), "")
 
 
 def _unless_guessed(otherwise: Absence, name: str, resolution: Resolution) -> Absence:
