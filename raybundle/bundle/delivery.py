@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from dataclasses import dataclass
@@ -31,11 +30,6 @@ class Delivery:
         """Returns the canonical bytes."""
         byte_code = {layer: f"{tag}-{listing}" for layer, (tag, listing) in self.byte_code.items()}
         return canonical_json({"absent": dict(self.absent), "byte_code": byte_code, "format": FORMAT})
-
-
-def delivery_digest(data: bytes) -> str:
-    """Returns the hex SHA-256 of a delivery: the value of `RAYBUNDLE_DELIVERY`."""
-    return hashlib.sha256(data).hexdigest()
 
 
 def parse_delivery(data: bytes, where: str) -> Delivery:

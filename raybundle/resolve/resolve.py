@@ -21,9 +21,9 @@ from raybundle.resolve.driver.driver import (
     find_start,
     imported_at_start,
     made_script,
-    of_link,
-    of_options,
-    of_safe_path,
+    warn_about_link,
+    warn_about_options,
+    warn_about_safe_path,
 )
 from raybundle.resolve.driver.generated import (
     Generated,
@@ -326,9 +326,9 @@ def _data(work: _Work, walk: _Walk) -> tuple[list[Candidate], list[Warning]]:
 
 def _left_behind(work: _Work, closure: Closure) -> Iterator[Warning]:
     yield from archives_on(work.finder, closure, [os.path.realpath(each) for each in work.path.declared])
-    yield from of_options(work.target)
-    yield from of_safe_path(work.start, work.finder)
-    yield from of_link(work.target, work.start, work.finder, work.cwd)
+    yield from warn_about_options(work.target)
+    yield from warn_about_safe_path(work.start, work.finder)
+    yield from warn_about_link(work.target, work.start, work.finder, work.cwd)
     yield from warn_about_hidden_in_project(work.finder, closure)
     yield from warn_about_shadowed_library(work.finder, {*closure.reached, Path(work.start.found.file).stem})
 

@@ -10,7 +10,7 @@ import pytest
 
 from raybundle.cache.documents import Cache
 from raybundle.errors import BundleError, UnresolvedImportError
-from raybundle.explain.absence import Evidence, absence
+from raybundle.explain.absence import Evidence, explain_absence
 from raybundle.model import Resolution, ScriptTarget
 from raybundle.resolve.distributions.installed import normalised_name
 from raybundle.resolve.find.finder import NotFound
@@ -431,7 +431,7 @@ def test_what_a_task_installs_settles_imports_in_functions(work: Path, environme
 @pytest.mark.parametrize("name", ["absent_hub", "absent_hub.client", "absent_hub.client.patch"])
 def test_why_says_where_what_may_never_run_is_imported(work: Path, name: str) -> None:
     root = Path(shutil.copytree(PROJECTS / "field_absent_in_a_function", work / "p"))
-    found = absence(resolved(root), name, Evidence(NotFound()))
+    found = explain_absence(resolved(root), name, Evidence(NotFound()))
 
     assert found.why == "absent"
     assert found.reason.endswith(f"{root}/job.py:6")

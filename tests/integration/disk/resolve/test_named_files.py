@@ -196,7 +196,7 @@ def test_a_large_file_is_left_out_with_the_line_that_takes_it(work: Path) -> Non
 
     [warning] = warned(script)
     assert "data/big.bin is left out: 11,534,336 bytes, more than data may have (10,485,760); " in warning
-    assert '`include = ["data/big.bin"]` in [tool.raybundle] takes it along' in warning
+    assert '`include = ["data/big.bin"]` in [tool.raybundle] bundles it' in warning
     settled = ResolveSettings(include=("data/big.bin",))
     assert [each.path for each in run(script, settled).data] == ["project/data/big.bin"]
     assert warned(script, settled) == []
@@ -209,7 +209,7 @@ def test_a_folder_of_too_many_files_is_left_out_once(work: Path) -> None:
     assert named(script) == {}
     [warning] = warned(script)
     assert "data is left out: it has more than 1,000 files or 104,857,600 bytes; " in warning
-    assert '`include = ["data"]` in [tool.raybundle] takes it along' in warning
+    assert '`include = ["data"]` in [tool.raybundle] bundles it' in warning
     assert warned(script, ResolveSettings(include=("data",))) == []
 
 
@@ -327,7 +327,7 @@ def test_plan_says_what_stays(work: Path) -> None:
     document = json.loads(place.raybundle("--json", "plan", "job.py", cwd=project).stdout)
 
     assert (
-        'in the project and not in the bundle: `include` bundles a file, `data = "tracked"` all data (2)'
+        'in the project but not in the bundle: `include` bundles a file, `data = "tracked"` all data (2)'
         in text
     )
     assert document["left"] == [

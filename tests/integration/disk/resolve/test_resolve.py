@@ -15,7 +15,7 @@ import pytest
 
 from raybundle.cache.documents import Cache
 from raybundle.errors import BundleError, RaybundleError, RefusedFileError, UnresolvedImportError, UsageError
-from raybundle.explain.chains import shortest_chain
+from raybundle.explain.chains import shortest_chain_to
 from raybundle.model import ModuleName, ModuleTarget, Resolution, ScriptTarget
 from raybundle.resolve.interpreter.describe import describe
 from raybundle.resolve.missing.complete import require_complete
@@ -242,7 +242,7 @@ def test_a_module_target_starts_from_the_current_directory(work: Path, name: str
     resolution = resolve(target, ResolveSettings(), interpreter(work), root, Cache(work / "cache"))
 
     assert {driver, "pkg", "pkg.deep"} <= names(resolution)
-    assert shortest_chain(resolution, "pkg.deep")[-1].importer == "pkg.tool"
+    assert shortest_chain_to(resolution, {"pkg.deep"})[-1].importer == "pkg.tool"
 
 
 @pytest.mark.parametrize("name", ["nowhere", "json.tool", "pytest"])
@@ -408,7 +408,7 @@ def test_a_warm_answer_is_the_cold_one(work: Path) -> None:
 
 def test_the_shortest_chain_leads_from_the_driver(work: Path) -> None:
     resolution = run(project("two_roots", work) / "jobs/job.py")
-    chain = shortest_chain(resolution, "features.rules")
+    chain = shortest_chain_to(resolution, {"features.rules"})
 
     assert [(each.importer, each.imported, each.line) for each in chain] == [
         ("__main__", "features.clean", 7),
