@@ -34,6 +34,7 @@ def first(tmp_path: Path) -> str:
     return digest_of(make_workplace(tmp_path / "first" / "work", "plain"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "env",
     [
