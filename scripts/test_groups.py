@@ -103,28 +103,33 @@ class Sides:
     """Each side takes one group after the other, and prints what the group said."""
 
     def __init__(self, groups: list[Group], arguments: list[str]) -> None:
-        self._waiting = iter(groups)
+        self._waiting = [*groups]
         self._arguments = arguments
         self._lock = threading.Lock()
         self.failed: list[Group] = []
 
     def run(self, count: int) -> None:
-        sides = [threading.Thread(target=self._side) for _ in range(count)]
+        """Runs all groups on `count` sides, and those without a cluster on one more: clusters mostly wait."""
+        light = any(group.needs_cluster for group in self._waiting)
+        sides = [threading.Thread(target=self._side, args=(False,)) for _ in range(count)]
+        sides += [threading.Thread(target=self._side, args=(True,))] * light
         for side in sides:
             side.start()
         for side in sides:
             side.join()
 
-    def _side(self) -> None:
-        while group := self._next():
+    def _side(self, light: bool) -> None:
+        while group := self._next(light=light):
             code = run(group, self._arguments)
             with self._lock:
                 print(f"--- {group.name}\n{group.output.read_text('utf-8', 'replace')}", flush=True)
                 self.failed += [group] * bool(code)
 
-    def _next(self) -> Group | None:
+    def _next(self, *, light: bool) -> Group | None:
         with self._lock:
-            return next(self._waiting, None)
+            found = next((each for each in self._waiting if not (light and each.needs_cluster)), None)
+            self._waiting = [each for each in self._waiting if each is not found]
+            return found
 
 
 def arguments() -> tuple[argparse.Namespace, list[str]]:
