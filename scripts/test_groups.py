@@ -58,8 +58,18 @@ class Group:
         return KEPT / f"{self.name}.cache"
 
     @property
-    def durations(self) -> Path:
+    def log(self) -> Path:
         return KEPT / f"{self.name}.json"
+
+    @property
+    def durations(self) -> dict[str, float]:
+        """Seconds by file, as far as they are known."""
+        known = json_in(self.log)
+        return {name: known[name] for name in self.names if name in known}
+
+    @property
+    def names(self) -> list[str]:
+        return [str(file.relative_to(REPOSITORY)) for file in self.files]
 
     @property
     def has_failed(self) -> bool:
@@ -68,7 +78,7 @@ class Group:
     @property
     def seconds(self) -> float:
         folder = self.files[0].parent.name
-        return sum(json_in(self.durations).values()) or UNKNOWN_SECONDS.get(folder, len(self.files))
+        return sum(self.durations.values()) or UNKNOWN_SECONDS.get(folder, len(self.files))
 
 
 def json_in(file: Path) -> dict[str, float]:
@@ -90,10 +100,9 @@ def find_groups() -> list[Group]:
 
 
 def run(group: Group, arguments: Iterable[str]) -> int:
-    files = [str(file.relative_to(REPOSITORY)) for file in group.files]
     own = ["--ff", "-o", f"cache_dir={group.cache}"]
-    argv = [sys.executable, "-m", "pytest", "-q", *own, *arguments, *files]
-    environ = {**os.environ, VARIABLE: str(group.durations)}
+    argv = [sys.executable, "-m", "pytest", "-q", *own, *arguments, *group.names]
+    environ = {**os.environ, VARIABLE: str(group.log)}
     with group.output.open("wb") as output:
         done = subprocess.run(argv, cwd=REPOSITORY, env=environ, stdout=output, stderr=output, check=False)
     return 0 if done.returncode == NOTHING_SELECTED else done.returncode
@@ -140,7 +149,7 @@ def arguments() -> tuple[argparse.Namespace, list[str]]:
 
 
 def summary(groups: list[Group], failed: list[Group], took: float) -> str:
-    seconds = [item for group in groups for item in json_in(group.durations).items()]
+    seconds = [item for group in groups for item in group.durations.items()]
     slowest = sorted(seconds, key=lambda item: -item[1])[:SLOWEST]
     lines = ["the slowest files:", *(f"{each:7.1f} s  {file}" for file, each in slowest)]
     words = [line for group in failed for line in group.output.read_text("utf-8", "replace").splitlines()]

@@ -27,9 +27,10 @@ class Durations:
         self._seconds[report.nodeid.partition("::")[0]] += report.duration
 
     def pytest_sessionfinish(self) -> None:
-        """Writes the log."""
-        seconds = {file: round(each, 2) for file, each in sorted(self._seconds.items())}
-        self._log.write_text(json.dumps(seconds, indent=1), encoding="utf-8")
+        """Writes the log; files of which no test ran keep what the log says of them."""
+        known = json.loads(self._log.read_text("utf-8")) if self._log.exists() else {}
+        seconds = {file: round(each, 2) for file, each in self._seconds.items()}
+        self._log.write_text(json.dumps(known | seconds, indent=1, sort_keys=True), encoding="utf-8")
 
 
 def register(config: pytest.Config) -> None:
