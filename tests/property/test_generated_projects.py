@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 
@@ -202,6 +203,7 @@ def resolved(project: Project, base: Path) -> Resolution:
     return resolve(target, ResolveSettings(), found, base, Cache(base / "cache"))
 
 
+@pytest.mark.slow
 @settings(max_examples=20, deadline=None, phases=WITHOUT_SHRINKING)
 @example([EXPORTED])
 @given(st.lists(projects, min_size=BATCH, max_size=BATCH))

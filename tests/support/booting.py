@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 import io
 import json
@@ -9,8 +10,10 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import zipfile
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -138,9 +141,22 @@ def find_base(version: str) -> str | None:
     return str(beside[0]) if beside else shutil.which(name)
 
 
+def make_venv(directory: Path, base: str) -> None:
+    """Makes a virtual environment without pip, as a copy of one that each session makes once."""
+    shutil.copytree(_made_by_venv(base), directory, symlinks=True, dirs_exist_ok=True)
+
+
+@cache
+def _made_by_venv(base: str) -> Path:
+    directory = Path(tempfile.mkdtemp(prefix="raybundle-venv-"))
+    atexit.register(shutil.rmtree, directory, ignore_errors=True)
+    subprocess.run([base, "-m", "venv", "--without-pip", directory], check=True)
+    return directory
+
+
 def make_interpreter(directory: Path, base: str) -> Path:
     """Returns the interpreter of a new environment with a `ray`, its requirements and other packages."""
-    subprocess.run([base, "-m", "venv", "--without-pip", directory], check=True)
+    make_venv(directory, base)
     [site] = directory.glob("lib/python3*/site-packages")
     install(site, "ray", "2.60.0", "Requires-Dist: needed>=1\nRequires-Dist: extra-only; extra == 'tune'\n")
     (site / "ray" / "thirdparty_files").mkdir()

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import zipfile
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -81,8 +82,7 @@ class Bundler:
     @property
     def base(self) -> str:
         """The base interpreter of `python`'s environment."""
-        code = "import sys; print(sys._base_executable)"
-        return subprocess.check_output([self.python, "-c", code], text=True).strip()
+        return _base_of(self.python)
 
     def unpacked(self, target: str = "job.py", **given: Any) -> Unpacked:
         """Returns the bundle as Ray unpacks it on a node."""
@@ -103,6 +103,12 @@ class Bundler:
             **({"RAYBUNDLE_DELIVERY": stored.delivery} if stored.delivery else {}),
         }
         return with_cache_at(Unpacked(scratch, planned.digest, environ), self.work)
+
+
+@cache
+def _base_of(python: Path) -> str:
+    code = "import sys; print(sys._base_executable)"
+    return subprocess.check_output([python, "-c", code], text=True).strip()
 
 
 def _unzip(data: bytes, directory: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,6 +13,17 @@ from raybundle.cache.documents import Cache
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+HERE = "{}.{}".format(*sys.version_info)
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Marks as slow what a test shows again on another Python than the one that runs the tests."""
+    call = getattr(item, "callspec", None)
+    given = call.params if call else {}
+    if any(given.get(name, HERE) != HERE for name in ("python", "version")):
+        item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(scope="session")

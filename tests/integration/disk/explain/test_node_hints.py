@@ -104,6 +104,7 @@ CASES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", CASES)
 def test_following_what_the_node_says_makes_the_job_run(tmp_path: Path, kind: str) -> None:
     case = CASES[kind]

@@ -55,6 +55,7 @@ def bundler_of(row: Row, work: Path) -> Bundler:
     return bundler
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ROWS)
 def test_following_the_hint_settles_the_warning(tmp_path: Path, kind: str) -> None:
     row = ROWS[kind]

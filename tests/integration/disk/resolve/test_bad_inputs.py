@@ -196,6 +196,7 @@ def test_a_package_that_links_to_itself_is_walked_once(project: Path, plan: Call
     assert len(answer.modules) < 10
 
 
+@pytest.mark.slow
 def test_a_generated_module_of_10_mb_is_read_in_a_gigabyte(project: Path) -> None:
     rows = "".join(f"    ({number}, '{'row ' * 24}', None),\n" for number in range(90_000))
     write(project, {"job.py": "import a", "a.py": f"import b\nROWS = [\n{rows}]\n", "b.py": ""})

@@ -251,6 +251,7 @@ def test_a_submission_that_is_interrupted_while_it_looks_at_the_nodes_leaves_no_
     assert not list(tmp_path.glob("work-home/.cache/raybundle/clusters/*"))  # nothing was found out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("second", "status", "looks"),
     [
