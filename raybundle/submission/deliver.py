@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from raybundle.bundle.values import Manifest, PythonTag
     from raybundle.cluster.jobs import JobsClient
+    from raybundle.publish.stored import Archives
     from raybundle.store.base import Store
     from raybundle.submission.survey import ClusterDescription, NodeDescription
 
@@ -46,14 +47,6 @@ class Cluster:
     """Directory of what can be found out again; None keeps nothing and asks no node."""
     survey: Survey | None = None
     """A look at the nodes that has begun."""
-
-
-@dataclass(frozen=True, slots=True)
-class Archives:
-    """Keys of what makes up a bundle: its own archive, and its layers' in the order of `py_modules`."""
-
-    bundle: str
-    layers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from raybundle.explain.sizes import Part, Widening
     from raybundle.explain.subject import Subject
     from raybundle.model import Distribution, Edge, Missing, Resolution, Warning
-    from raybundle.pipeline import Plan
+    from raybundle.planning import Plan
 
 
 def plan_document(overview: Overview) -> dict[str, Any]:

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from raybundle.cli.output.console import PLACES, alike
-from raybundle.cli.output.words import counted, shown, size_text, target_text
+from raybundle.cli.output.words import counted, shown, target_text
 from raybundle.exhaustive import assert_never
 from raybundle.explain.reasons import reasons_of
+from raybundle.formats.sizes import size_text
 from raybundle.model import ScriptTarget
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from raybundle.explain.reasons import Reason
     from raybundle.explain.sizes import Part, Widening
     from raybundle.model import DataFile, Distribution, Missing, Resolution, Root, Warning
-    from raybundle.pipeline import Plan
+    from raybundle.planning import Plan
 
 FEW = 12
 """Files that are listed one by one; of more, the packages are."""

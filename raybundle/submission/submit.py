@@ -1,95 +1,36 @@
-"""From a bundle in a store to a job that ended: deliver it, record, submit, follow, record again."""
+"""From a bundle in a store to a job that the cluster accepted: deliver, record, submit."""
 
 from __future__ import annotations
 
-import contextlib
-import re
 import time
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Literal
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any
 
-from raybundle.cluster.follow import Limits, follow
-from raybundle.cluster.left_files import hint_of_left_file
-from raybundle.cluster.outcome import boot_line, could_not_start, job_error
 from raybundle.cluster.runtime_env import render_entrypoint, render_runtime_env
-from raybundle.errors import (
-    ClusterError,
-    ClusterUnreachableError,
-    JobFailedError,
-    JobLostError,
-    JobStartError,
-    StoreError,
-    UsageError,
-)
-from raybundle.publish.runs import new_run, record_end, record_start
-from raybundle.submission.deliver import Archives, deliver, find_damage
+from raybundle.errors import ClusterError, ClusterUnreachableError, UsageError
+from raybundle.publish.runs import new_run, record_start
+from raybundle.submission.deliver import deliver
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
-    from raybundle.bundle.values import Manifest
     from raybundle.cluster.jobs import JobInfo, JobsClient
-    from raybundle.errors import JobError
-    from raybundle.model import Digest, Warning
     from raybundle.publish.runs import Run
+    from raybundle.publish.stored import Stored
     from raybundle.store.base import Store
     from raybundle.submission.deliver import Cluster
+    from raybundle.submission.options import JobOptions
 
 
-IfExists = Literal["attach", "fail", "new"]
 LABELS_SINCE = (2, 54)
 """The Ray whose Jobs API takes label selectors."""
 SUBMIT_PATIENCE = 30.0
-"""Seconds for which a submission that got no answer is sent again, unless the cluster knows the job."""
+"""Seconds for which a submission without an answer is sent again, unless the cluster knows the job."""
 SUBMIT_DELAY = 1.0
 """Seconds between two tries."""
-
-
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """A bundle in a store, as a submission needs it."""
-
-    digest: Digest
-    manifest: Manifest
-    archive_key: str
-    boot: str
-    """Hex digest of the boot in the archive."""
-    uploaded_bytes: int = 0
-    """Bytes of the objects that were new to the store."""
-    layer_keys: tuple[str, ...] = ()
-    """Of the layers in the manifest's order, each followed by its byte-code where it has some."""
-    delivery: str | None = None
-    """Hex SHA-256 of the delivery, if the bundle has one."""
-    warnings: tuple[Warning, ...] = ()
-    """What the store has lost of it, and a run does without."""
-
-    @property
-    def archives(self) -> Archives:
-        """Keys of all that travels."""
-        return Archives(self.archive_key, self.layer_keys)
-
-
-@dataclass(frozen=True, slots=True)
-class JobOptions:
-    """What a user may say of a job besides its bundle; `resources` as the Jobs API names them."""
-
-    arguments: tuple[str, ...] = ()
-    env: Mapping[str, str] | None = None
-    submission_id: str | None = None
-    if_exists: IfExists = "attach"
-    """What to do with a job of that id: follow it if it is the same, refuse, or take another id."""
-    metadata: Mapping[str, str] | None = None
-    resources: Mapping[str, Any] | None = None
-    secrets: Mapping[str, str] | None = None
-    """References to secrets by environment variable; the nodes resolve them."""
-    runtime_env: Mapping[str, Any] | None = None
-    """More keys of the `runtime_env`, such as `pip`."""
-    cwd: str = ""
-    """Where the job starts, relative to the project; empty for its root."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,26 +43,14 @@ class Submission:
     cluster: Cluster
     submitted: float
     existing: JobInfo | None = None
-    """The job, where it was there before."""
+    """The job, if the cluster had it already."""
     project: Path | None = None
-    """What the bundle was made of, where that is here."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """A job that ended: what the cluster says, the error where it is no success, seconds in queue and run."""
-
-    info: JobInfo
-    error: JobError | None
-    queue: float
-    run: float
-    notes: tuple[str, ...] = ()
-    """What went wrong beside the job: a log that was cut, a record that could not be written."""
+    """What the bundle was made of, if that is on this machine."""
 
 
 def prepare_run(stored: Stored, cluster: Cluster, options: JobOptions) -> Run:
     """Returns the run that is about to start, with its id."""
-    env, address = dict(options.env or {}), cluster.client.address
+    env, address = dict(options.env), cluster.client.address
     chosen = options.submission_id
     if chosen is not None and options.if_exists == "new":
         chosen = _free_id(cluster.client, chosen)
@@ -183,8 +112,8 @@ def submit(run: Run, stored: Stored, store: Store, cluster: Cluster, options: Jo
     body = {
         "entrypoint": entrypoint,
         "runtime_env": runtime_env,
-        "metadata": {**(options.metadata or {}), "raybundle": stored.digest},
-        **(options.resources or {}),
+        "metadata": {**options.metadata, "raybundle": stored.digest},
+        **options.resources,
     }
     existing = _post(cluster.client, run.id, body)
     if existing is not None:
@@ -195,7 +124,7 @@ def submit(run: Run, stored: Stored, store: Store, cluster: Cluster, options: Jo
 
 def _require_known(client: JobsClient, options: JobOptions) -> None:
     """Refuses what the cluster's Ray is too old for; it would answer with a Python exception."""
-    if "entrypoint_label_selector" not in (options.resources or {}):
+    if "entrypoint_label_selector" not in options.resources:
         return
     version = client.version()
     if version < LABELS_SINCE:
@@ -279,80 +208,3 @@ def _run_of(found: JobInfo, run: Run) -> Run:
     if found.start_time is None:
         return run
     return replace(run, started=datetime.fromtimestamp(found.start_time / 1000, timezone.utc))
-
-
-def wait(
-    submission: Submission,
-    write: Callable[[bytes], None],
-    exit_code: Callable[[Ended], int],
-    limits: Limits | None = None,
-) -> Ended:
-    """Returns how a job ended, once it did; its log has been written and its end recorded.
-
-    Args:
-        submission: the job.
-        write: takes its log in pieces, byte for byte.
-        exit_code: that of a job which ended so, for the record.
-        limits: when to stop it.
-
-    Raises:
-        JobLostError: the cluster no longer knows the job.
-        ClusterError: the cluster cannot be reached.
-        JobError: the job met a limit, and did not stop.
-    """
-    client, run = submission.cluster.client, submission.run
-    try:
-        followed = follow(client, run.id, write, started=submission.submitted, limits=limits)
-    except JobLostError as error:
-        with contextlib.suppress(StoreError):
-            record_end(submission.store, run, "LOST", error.exit_code, None)
-        raise
-    info = followed.info
-    why, notes = followed.late or job_error(info, followed.log_end), []
-    if followed.lost_log is not None:
-        notes.append(f"the log cannot be read to its end: {followed.lost_log}")
-    if info.status == "FAILED" and could_not_start(info) and boot_line(info) is None:
-        why = _diagnosed(submission, info) or why
-    if isinstance(why, JobFailedError) and why.hint is None and submission.project is not None:
-        files = {file.path.removeprefix("project/") for file in submission.stored.manifest.files}
-        why.hint = hint_of_left_file(followed.log_end, submission.project, run.cwd, files)
-    ended = Ended(info, why, followed.queue, followed.run, tuple(notes))
-    try:
-        record_end(submission.store, run, info.status, exit_code(ended), info.driver_exit_code)
-    except StoreError as failure:
-        return replace(ended, notes=(*ended.notes, f"the end of the run is not recorded: {failure}"))
-    return ended
-
-
-def _diagnosed(submission: Submission, info: JobInfo) -> JobError | None:
-    """Returns a start error that says what is wrong with the archive, where that is what is wrong.
-
-    Ray's own message has the Python exception of its unpacking; it names neither digests nor the bundle.
-    """
-    stored, store = submission.stored, submission.store
-    try:
-        damage = find_damage(stored.archives, store)
-    except StoreError:
-        return None
-    if damage is None:
-        return None
-    layer = _layer_of(stored, damage.key)
-    return JobStartError(
-        f"raybundle: boot failed: bundle {stored.digest}: node {_node(submission, info)}: {layer}"
-        f"file {store.url}/{damage.key}: expected {damage.expected}, found {damage.found}",
-        hint="the archive in the store was changed, cut or removed: remove it and build the bundle again",
-    )
-
-
-def _layer_of(stored: Stored, key: str) -> str:
-    """Returns which distribution's archive a key names, in words; nothing for the bundle's own."""
-    for entry in stored.manifest.layers:
-        if key.startswith(f"layers/{entry.digest.removeprefix('sha256:')}"):
-            return f"layer {entry.name} {entry.version}: "
-    return ""
-
-
-def _node(submission: Submission, info: JobInfo) -> str:
-    """Returns the node that could not unpack the archive: that of the message, else the head."""
-    named = re.search(r"(?:ip=|node_ip[^0-9]{1,4}|on node )([0-9.]{7,15})", info.message)
-    return named.group(1) if named else f"{urlsplit(submission.cluster.client.address).hostname} (head)"

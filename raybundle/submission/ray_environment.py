@@ -13,6 +13,7 @@ from raybundle.cluster.runtime_env import owned
 from raybundle.credentials import without_credentials
 from raybundle.errors import UsageError
 from raybundle.model import Warning
+from raybundle.submission.runtime_env_file import kind_of, mapping, read_json, read_yaml
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -55,15 +56,6 @@ _URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _ARCHIVES = (".zip", ".tar.gz", ".tgz", ".tar.xz")
 """What Ray unpacks as a `working_dir`."""
 _ELSEWHERE = " is not a local path: a bundle is made from code in a local directory"
-_KINDS = {
-    type(None): "null",
-    bool: "true or false",
-    int: "a number",
-    float: "a number",
-    str: "text",
-    list: "a list",
-    dict: "a mapping",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +75,7 @@ class RayEnvironment:
     @property
     def set_up(self) -> tuple[str, ...]:
         """The distributions that `pip`, `uv` or `conda` name, normalised."""
-        from raybundle.resolve.scan.runtime_envs import requirement_names
+        from raybundle.resolve.scan.runtime_envs import requirement_names  # noqa: PLC0415 - as for yaml
 
         lines = [line for name in INSTALLED for line in _listed(self.passed.get(name))]
         return tuple(sorted(set(requirement_names(lines))))
@@ -189,13 +181,13 @@ def read_ray_environment(
     )
 
 
-def check_hook(environment: RayEnvironment, resolution: Resolution) -> None:
+def check_hook(passed: Mapping[str, Any], resolution: Resolution) -> None:
     """Refuses a `worker_process_setup_hook` that no worker could import.
 
     Raises:
         UsageError: its module is not in the bundle.
     """
-    name = environment.passed.get(HOOK)
+    name = passed.get(HOOK)
     module = str(name).rpartition(".")[0]
     names = {str(each.name) for each in resolution.modules}
     owned_by_others = {
@@ -213,49 +205,10 @@ def _read(runtime_env: str | None, text: str | None, cwd: Path) -> tuple[_Source
         raise UsageError("both --runtime-env and --runtime-env-json are given", hint="keep one of them")
     if runtime_env is not None:
         option = f"--runtime-env {runtime_env}"
-        value, lines = _read_yaml(cwd / runtime_env, option)
-        return _Source(option, Path(runtime_env), lines), _mapping(value, option)
+        value, lines = read_yaml(cwd / runtime_env, option)
+        return _Source(option, Path(runtime_env), lines), mapping(value, option)
     option = "--runtime-env-json"
-    return _Source(option), _mapping(_read_json(text, option) if text is not None else None, option)
-
-
-def _read_yaml(file: Path, option: str) -> tuple[Any, dict[str, int]]:
-    """Returns what a YAML file says, and the lines of its top-level keys.
-
-    Raises:
-        UsageError: it cannot be read; what stands in it is not shown, it may hold secrets.
-    """
-    import yaml
-
-    try:
-        text = file.read_text("utf-8")
-        value, node = yaml.safe_load(text), yaml.compose(text, Loader=yaml.SafeLoader)
-    except OSError as error:
-        raise UsageError(f"{option}: cannot read it: {error.strerror}") from error
-    except yaml.MarkedYAMLError as error:
-        line = f":{error.problem_mark.line + 1}" if error.problem_mark else ""
-        raise UsageError(f"{option}{line}: not YAML: {error.problem}") from error
-    except (yaml.YAMLError, ValueError) as error:
-        raise UsageError(f"{option}: not YAML: {str(error).splitlines()[0]}") from error
-    entries = node.value if isinstance(node, yaml.MappingNode) else []
-    return value, {key.value: key.start_mark.line + 1 for key, _ in entries if isinstance(key.value, str)}
-
-
-def _read_json(text: str, option: str) -> Any:
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
-        place = f"line {error.lineno}, column {error.colno}"
-        raise UsageError(f"{option}: not JSON: {error.msg} at {place}") from error
-
-
-def _mapping(value: Any, option: str) -> dict[Any, Any]:
-    """Returns a runtime_env; none, like an empty file, asks for nothing."""
-    if value is None:
-        return {}
-    if not isinstance(value, dict):
-        raise UsageError(f"{option}: a runtime_env is a mapping, and this is {_kind(value)}")
-    return value
+    return _Source(option), mapping(read_json(text, option) if text is not None else None, option)
 
 
 def _refuse_by_name(key: _Key) -> None:
@@ -271,13 +224,13 @@ def _refuse_by_name(key: _Key) -> None:
 
 def _env(key: _Key) -> dict[str, str]:
     if not isinstance(key.value, dict):
-        key.refuse(f"must be a mapping, and is {_kind(key.value)}", "write NAME: value")
+        key.refuse(f"must be a mapping, and is {kind_of(key.value)}", "write NAME: value")
         return {}
     for name, value in key.value.items():
         if not isinstance(name, str):
             key.refuse("has a name that is not text", "write it in quotes", str(name))
         elif not isinstance(value, str):
-            key.refuse(f"must be text, and is {_kind(value)}", "write the value in quotes", name)
+            key.refuse(f"must be text, and is {kind_of(value)}", "write the value in quotes", name)
         elif owned(name):
             key.refuse("is the bundle's to set", "directories for imports stand in `roots`", name)
     return dict(key.value)
@@ -288,7 +241,7 @@ def _project(key: _Key) -> Path | None:
     value = key.value
     hint = "name a directory that is here; for a bundle that is in the store there is `raybundle run`"
     if not isinstance(value, str):
-        key.refuse(f"must be text, and is {_kind(value)}", hint)
+        key.refuse(f"must be text, and is {kind_of(value)}", hint)
     elif _URI.match(value):
         key.refuse(without_credentials(value) + _ELSEWHERE, hint)
     elif (key.cwd / value).is_dir():
@@ -304,7 +257,9 @@ def _project(key: _Key) -> Path | None:
 def _roots(key: _Key) -> list[str]:
     """Returns the directories that hold the modules."""
     if not isinstance(key.value, list):
-        key.refuse(f"must be a list, and is {_kind(key.value)}", "list directories of packages, or .py files")
+        key.refuse(
+            f"must be a list, and is {kind_of(key.value)}", "list directories of packages, or .py files"
+        )
         return []
     return [root for module in key.value if (root := _root(key, module)) is not None]
 
@@ -313,7 +268,7 @@ def _root(key: _Key, module: Any) -> str | None:
     path = key.cwd / module if isinstance(module, str) else key.cwd
     if not isinstance(module, str):
         key.refuse(
-            f"must hold paths, and holds {_kind(module)}", "list directories of packages, or .py files"
+            f"must hold paths, and holds {kind_of(module)}", "list directories of packages, or .py files"
         )
     elif module.partition("?")[0].endswith(".whl"):
         hint = "install it in the environment that the bundle is built for, and on the cluster"
@@ -356,7 +311,7 @@ def _requirements(key: _Key, file: str) -> list[str]:
 
 def _conda_file(key: _Key, file: str) -> Any:
     try:
-        return _read_yaml(key.cwd / file, file)[0]
+        return read_yaml(key.cwd / file, file)[0]
     except UsageError as error:
         key.refuse(str(error), f"relative ones are relative to {key.cwd}")
         return {}
@@ -374,11 +329,11 @@ def _problem(name: str, value: Any) -> tuple[str, str] | None:
     ):
         return "has no list of requirements", "give a list, a requirements file, or a mapping with `packages`"
     if name == "conda" and not isinstance(value, (dict, str)):
-        return f"is {_kind(value)}", "give the name of an environment, its YAML file, or what stands in it"
+        return f"is {kind_of(value)}", "give the name of an environment, its YAML file, or what stands in it"
     if name == HOOK and not (isinstance(value, str) and re.fullmatch(r"\w+(\.\w+)+", value)):
         return "is not the name of a function", "write it like package.module.function"
     if name == "config" and not isinstance(value, dict):
-        return f"must be a mapping, and is {_kind(value)}", "such as setup_timeout_seconds: 600"
+        return f"must be a mapping, and is {kind_of(value)}", "such as setup_timeout_seconds: 600"
     return None
 
 
@@ -401,7 +356,3 @@ def _code_warning(keys: list[_Key]) -> Warning:
     text = f"of {names} only the files travel that the driver's imports reach, and the data of packages"
     hint = "other files that the job reads: `include` in [tool.raybundle], or --include"
     return keys[0].source.warning(keys[0].name, text, hint)
-
-
-def _kind(value: Any) -> str:
-    return _KINDS.get(type(value), type(value).__name__)
