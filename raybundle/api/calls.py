@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,12 +14,12 @@ from raybundle.api.keywords import (
     BuildKeywords,
     BundleKeywords,
     ClusterKeywords,
+    PathText,
     RunKeywords,
     SubmitKeywords,
     check,
-    check_target,
-    check_words,
     plain,
+    require,
 )
 from raybundle.cluster.secrets import parse_secrets
 from raybundle.config import KEYS
@@ -32,11 +34,10 @@ from raybundle.submission.options import JobOptions
 from raybundle.submission.ray_environment import RayEnvironment, read_ray_environment
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from typing_extensions import Unpack
 
-    from raybundle.api.keywords import PathText
     from raybundle.cluster.jobs import JobInfo, JobsClient
     from raybundle.config import Settings
     from raybundle.planning import Plan
@@ -130,11 +131,12 @@ def run(ref: str, arguments: Sequence[str] = (), **options: Unpack[RunKeywords])
         ClusterError: the cluster cannot be reached, or refuses the job.
     """
     check(options, RunKeywords)
+    require("ref", ref, str)
+    require("arguments", arguments, Sequence[str])
     heard, settings = _heard(options), _given(options).settings()
     start = parse_directory(options.get("cwd") or "")
-    job = _job_options(options, settings, check_words(arguments), start, RayEnvironment())
-    connecting = _connecting(options, settings, heard)
-    return _submitted(order_bundle(check_target(ref), job, connecting, heard), heard)
+    job = _job_options(options, settings, tuple(arguments), start, RayEnvironment())
+    return _submitted(order_bundle(ref, job, _connecting(options, settings, heard), heard), heard)
 
 
 def attach(submission_id: str, **options: Unpack[ClusterKeywords]) -> Job:
@@ -149,8 +151,9 @@ def attach(submission_id: str, **options: Unpack[ClusterKeywords]) -> Job:
         ClusterError: the cluster cannot be reached.
     """
     check(options, ClusterKeywords)
-    client = _client(options)
-    return Job(submission_id, client.info(submission_id).metadata.get("raybundle"), client)
+    require("submission_id", submission_id, str)
+    with closing(_client(options)) as client:
+        return Job(submission_id, client.info(submission_id).metadata.get("raybundle"), client)
 
 
 def jobs(**options: Unpack[ClusterKeywords]) -> list[JobInfo]:
@@ -163,25 +166,30 @@ def jobs(**options: Unpack[ClusterKeywords]) -> list[JobInfo]:
         ClusterError: the cluster cannot be reached.
     """
     check(options, ClusterKeywords)
-    return _client(options).list()
+    with closing(_client(options)) as client:
+        return client.list()
 
 
 def _submitted(order: Order, heard: Heard) -> Job:
-    submission = submit_order(order, heard)
-    return Job(submission.run.id, order.stored.digest, order.cluster.client, Source(order, submission, heard))
+    with closing(order.cluster.client) as client:
+        submission = submit_order(order, heard)
+        return Job(submission.run.id, order.stored.digest, client, Source(order, submission, heard))
 
 
 def _heard(options: Mapping[str, Any]) -> Heard:
     return Heard(options.get("notify") or (lambda _text: None))
 
 
-def _ask(target: object, arguments: object, options: Mapping[str, Any]) -> tuple[Request, RayEnvironment]:
-    name, words, environment = check_target(target), check_words(arguments), _environment(options)
-    found = (
-        ModuleTarget(ModuleName(name)) if options.get("module") else find_target(name, environment.project)
-    )
+def _ask(
+    target: PathText, arguments: Sequence[str], options: Mapping[str, Any]
+) -> tuple[Request, RayEnvironment]:
+    require("target", target, PathText)
+    require("arguments", arguments, Sequence[str])
+    name, environment = os.fspath(target), _environment(options)
+    module = bool(options.get("module"))
+    found = ModuleTarget(ModuleName(name)) if module else find_target(name, environment.project)
     traces = bool(options.get("trace"))
-    return ask(found, words, _given(options), environment, traces=traces), environment
+    return ask(found, tuple(arguments), _given(options), environment, traces=traces), environment
 
 
 def _given(options: Mapping[str, Any]) -> Given:

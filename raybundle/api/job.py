@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -89,7 +90,8 @@ class Job:
         Raises:
             JobLostError: the cluster no longer knows the job.
         """
-        return self._client.info(self.id)
+        with closing(self._client):
+            return self._client.info(self.id)
 
     def logs(self, **options: Unpack[LogKeywords]) -> str:
         """Returns the driver's log so far.
@@ -102,7 +104,9 @@ class Job:
         """
         check(options, LogKeywords)
         pieces: list[bytes] = []
-        fault = LogReader(self._client, self.id, pieces.append, options.get("tail")).finish(self.status())
+        info = self.status()
+        with closing(self._client):
+            fault = LogReader(self._client, self.id, pieces.append, options.get("tail")).finish(info)
         if fault is not None:
             raise fault
         return b"".join(pieces).decode("utf-8", "replace")
@@ -117,11 +121,12 @@ class Job:
             ClusterError: the job has not ended in time.
         """
         check(options, StopKeywords)
-        if not options.get("wait"):
-            return self._client.stop(self.id)
-        if self.status().ended:
-            return False
-        final = stop_and_wait(self._client, self.id)
+        with closing(self._client):
+            if not options.get("wait"):
+                return self._client.stop(self.id)
+            if self._client.info(self.id).ended:
+                return False
+            final = stop_and_wait(self._client, self.id)
         if not final.ended:
             raise ClusterError(f"job {self.id} was asked to stop and is {final.status}")
         return True
@@ -132,7 +137,8 @@ class Job:
         Raises:
             ClusterError: the job has not ended.
         """
-        delete_for_good(self._client, self.id)
+        with closing(self._client):
+            delete_for_good(self._client, self.id)
 
     def wait(self, write: Callable[[str], object] | None = None, **options: Unpack[WaitKeywords]) -> JobInfo:
         """Returns what the cluster says about the job, once it succeeded.
@@ -155,7 +161,8 @@ class Job:
                 write(decoder.decode(piece))
 
         limits = Limits(options.get("timeout"), options.get("start_timeout"))
-        return self._wait(show, limits, options.get("retries") or 0)
+        with closing(self._client):
+            return self._wait(show, limits, options.get("retries") or 0)
 
     def _wait(self, show: Callable[[bytes], None], limits: Limits, retries: int) -> JobInfo:
         info: JobInfo | None
@@ -173,4 +180,4 @@ class Job:
             info, error = followed.info, followed.late or job_error(followed.info, followed.log_end)
         if error is not None:
             raise error
-        return info or self.status()
+        return info or self._client.info(self.id)

@@ -169,29 +169,10 @@ def check(given: Mapping[str, object], known: type) -> None:
             close = difflib.get_close_matches(name, hints, n=1, cutoff=0.5)
             hint = f"did you mean `{close[0]}`?" if close else f"known are: {', '.join(sorted(hints))}"
             raise UsageError(f"there is no argument `{name}`", hint=hint)
-        _require(name, value, hints[name])
+        if value is not None:
+            require(name, value, hints[name])
         if isinstance(value, (int, float)) and value < 0:
             raise UsageError(f"`{name}` is {value}, and must not be negative")
-
-
-def check_words(arguments: object) -> tuple[str, ...]:
-    """Returns the arguments of a job, if they are a list of strings.
-
-    Raises:
-        UsageError: they are one string, or an item is not a string.
-    """
-    _require("arguments", arguments, Sequence[str])
-    return tuple(typing.cast("Sequence[str]", arguments))
-
-
-def check_target(target: object) -> str:
-    """Returns the target as text.
-
-    Raises:
-        UsageError: it is neither a string nor a path.
-    """
-    _require("target", target, PathText)
-    return os.fspath(typing.cast("PathText", target))
 
 
 def plain(value: Any) -> Any:
@@ -209,8 +190,13 @@ def plain(value: Any) -> Any:
             return value
 
 
-def _require(name: str, value: object, hint: Any) -> None:
-    if value is None or _fits(value, hint):
+def require(name: str, value: object, hint: Any) -> None:
+    """Refuses a value of another type than an argument has.
+
+    Raises:
+        UsageError: names the argument and what it takes; a value that may be a secret is not shown.
+    """
+    if _fits(value, hint):
         return
     shown = type(value).__name__ if name in _SECRET else repr(value)
     example = None
@@ -261,7 +247,7 @@ def _words(hint: Any) -> str:
     if origin is Literal:
         return " or ".join(map(repr, inner))
     if origin is Sequence:
-        return f"a list of {_words(inner[0]).removeprefix('a ')}s" if inner[0] is str else "a list of paths"
+        return "a list of strings" if inner[0] is str else "a list of strings or paths"
     if origin is Mapping and inner[0] is str and inner[1] is str:
         return "a mapping of strings to strings"
     return _WORDS.get(origin, "a function")

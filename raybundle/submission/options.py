@@ -43,7 +43,7 @@ class JobOptions:
         identifier = self.submission_id
         if identifier is not None and not _IDENTIFIER.fullmatch(identifier):
             raise UsageError(
-                f"the id {identifier!r} has other characters than letters, digits and `._-`",
+                f"the id {identifier!r} has characters other than letters, digits and `._-`",
                 hint="start it with a letter or digit, such as `train-7`",
             )
         refuse_literals(self.env)

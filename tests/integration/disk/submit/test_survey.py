@@ -208,7 +208,7 @@ def test_a_node_of_a_platform_without_wheels_runs_what_has_no_native_files_and_w
         for platform in (node["platform"], "openbsd-7.5-amd64")
     )
 
-    assert for_its_nodes(readable, {}, node) is None
+    assert for_its_nodes(readable, node) is None
     for manifest in (pure, like):
         deliver(ARCHIVES, manifest, readable.store, readable.cluster)
     with pytest.raises(BundleError, match=r"node n1 .*freebsd-14\.1-amd64.* is for .*openbsd") as caught:
