@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import argparse
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from raybundle.version import __version__
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 WITH_ARGUMENTS = ("submit", "plan", "build", "trace", "run")
 """Commands whose words after the target or bundle belong to the job."""
+
+
+class _Add(Protocol):
+    """Adds a command."""
+
+    def __call__(self, name: str, text: str, usage: str | None = None) -> ArgumentParser: ...
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
@@ -64,6 +70,11 @@ def _options_first(parser: ArgumentParser, words: Sequence[str], start: int) -> 
     return [*options, *rest, *plain]
 
 
+def command_parsers() -> dict[str, ArgumentParser]:
+    """Returns the parser of each command."""
+    return _build()[1]
+
+
 def _build() -> tuple[ArgumentParser, dict[str, ArgumentParser]]:
     parser = argparse.ArgumentParser(
         prog="raybundle",
@@ -85,12 +96,27 @@ def _build() -> tuple[ArgumentParser, dict[str, ArgumentParser]]:
         commands[name] = command
         return command
 
+    _add_submit(add)
+    _add_targets(add)
+    _add_run(add)
+    _add_bundles(add)
+    _add_cluster_commands(add)
+    _add_settings(add)
+    return parser, commands
+
+
+def _add_submit(add: _Add) -> None:
     submit = add(
         "submit",
         "Resolve, build, upload what is new, submit, follow the log, return how the job ended.",
         "submit [options] TARGET [ARGS…] | submit [options] -m MODULE [ARGS…] | submit [options] -- python …",
     )
     _add_resolve(submit)
+    _add_submission(submit)
+
+
+def _add_targets(add: _Add) -> None:
+    """Adds the commands that look at a target and submit nothing."""
     plan = add(
         "plan",
         "Show what would be built, and upload nothing.",
@@ -105,6 +131,19 @@ def _build() -> tuple[ArgumentParser, dict[str, ArgumentParser]]:
     )
     _add_resolve(build)
     build.add_argument("--name", help="record the bundle as the next version under this name")
+    _add_why(add)
+    trace = add(
+        "trace",
+        "Run the target here, and record what it imports and opens into raybundle-trace.json.",
+        "trace [options] TARGET [ARGS…] | trace [options] -m MODULE [ARGS…]",
+    )
+    _add_resolve(trace, runs=True)
+    trace.add_argument(
+        "--continue", dest="keep", action="store_true", help="add to what was recorded of the target"
+    )
+
+
+def _add_why(add: _Add) -> None:
     why = add(
         "why",
         "Show the imports by which a module, a file or a distribution is in, or the nearest reason why not.",
@@ -116,28 +155,22 @@ def _build() -> tuple[ArgumentParser, dict[str, ArgumentParser]]:
     why.add_argument("--format", choices=["text", "dot", "json"], help="`json` is as --json")
     why.add_argument("--limit", type=_count, default=10, metavar="N", help="chains that --all shows as text")
     why.add_argument("-m", dest="module_target", action="store_true", help="TARGET is a module")
-    trace = add(
-        "trace",
-        "Run the target here, and record what it imports and opens into raybundle-trace.json.",
-        "trace [options] TARGET [ARGS…] | trace [options] -m MODULE [ARGS…]",
-    )
-    _add_resolve(trace, runs=True)
-    trace.add_argument(
-        "--continue", dest="keep", action="store_true", help="add to what was recorded of the target"
-    )
+
+
+def _add_run(add: _Add) -> None:
     run = add("run", "Submit a bundle that is in the store.", "run [options] REF [ARGS…]")
-    for command in (submit, run):
-        _add_job(command)
-        _add_start(command)
-        _add_wait(command, on_interrupt="ask")
-        _add_log(command)
-        _add_connection(command)
-    add("show", "Look into a bundle.").add_argument("ref", metavar="REF")
+    _add_submission(run)
+
+
+def _add_bundles(add: _Add) -> None:
+    add("show", "List a bundle's contents.").add_argument("ref", metavar="REF")
     export = add("export", "Print what plain Ray needs to run a bundle.")
     export.add_argument("ref", metavar="REF")
     export.add_argument("--format", choices=["runtime-env"], required=True)
     _add_start(export)
-    _add_cluster_commands(add)
+
+
+def _add_settings(add: _Add) -> None:
     local = add("local", "Start, stop or show the embedded single-machine cluster.")
     local.add_argument("action", choices=["up", "down", "status"])
     local.add_argument("--python", help="interpreter that has Ray: a path, or a version such as 3.12")
@@ -145,10 +178,9 @@ def _build() -> tuple[ArgumentParser, dict[str, ArgumentParser]]:
     local.add_argument("--object-store-memory", type=int, metavar="BYTES")
     config = add("config", "Show every setting, its value and where it comes from.")
     config.add_argument("action", choices=["show"])
-    return parser, commands
 
 
-def _add_cluster_commands(add: Callable[[str, str], ArgumentParser]) -> None:
+def _add_cluster_commands(add: _Add) -> None:
     listing = add("list", "List the jobs of the cluster.")
     status = add("status", "Show a job; exits with 1 only where the cluster does not know it.")
     stop = add("stop", "Stop a job and wait until it has ended.")
@@ -194,6 +226,15 @@ def _add_resolve(parser: ArgumentParser, *, runs: bool = False) -> None:
             "--trace", action="store_true", help="run the target's module body here, and add what it imports"
         )
     _add_ray_environment(parser)
+
+
+def _add_submission(parser: ArgumentParser) -> None:
+    """Adds what `submit` and `run` have in common."""
+    _add_job(parser)
+    _add_start(parser)
+    _add_wait(parser, on_interrupt="ask")
+    _add_log(parser)
+    _add_connection(parser)
 
 
 def _add_job(parser: ArgumentParser) -> None:
