@@ -20,7 +20,7 @@ from tests.support.workplace import make_workplace
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-COUNTS = Path(__file__).parent.parent / "support" / "counted_submission.py"
+COUNTS = Path(__file__).parents[3] / "support" / "counted_submission.py"
 
 
 @pytest.fixture
