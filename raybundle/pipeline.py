@@ -13,7 +13,7 @@ from raybundle.errors import BundleError
 from raybundle.formats.sizes import size_text
 from raybundle.planning import Timings, plan
 from raybundle.publish.bundles import build, bytes_of, find_bundle, open_configured
-from raybundle.publish.layout import record_name
+from raybundle.publish.names import record_name
 from raybundle.request import Request, Tracing, prepare
 from raybundle.resolve.driver.project import find_project, project_of
 from raybundle.submission.attempts import Order

@@ -15,6 +15,7 @@ from raybundle.config import default_store
 from raybundle.errors import ObjectMissingError, StoreError
 from raybundle.formats.canonical import canonical_json
 from raybundle.publish import layout
+from raybundle.publish.names import look_up
 from raybundle.publish.stored import Stored
 from raybundle.store import open_store
 
@@ -131,7 +132,7 @@ def find_bundle(store: Store, ref: str) -> Stored:
         ObjectMissingError: there is none, or it lost its archive or layers; those are named.
         DigestMismatchError: its manifest is not what its digest says.
     """
-    digest = layout.look_up(store, ref)
+    digest = look_up(store, ref)
     manifest = parse_manifest(store.get(layout.manifest_key(digest)), digest)
     archives = layout.find_archives(store, digest)
     if not archives:
