@@ -25,6 +25,7 @@ KEYS: dict[str, Kind] = {
     "roots": "list",
     "include": "list",
     "exclude": "list",
+    "data": "text",
     "rules": "switches",
     "allow-secrets": "list",
     "dependencies": "text",
@@ -47,6 +48,9 @@ SWITCHES = frozenset([*FOUND_BY, "data", "path"]) - {"import", "include", "comme
 
 BRINGS = ("bundle", "cluster")
 """What `dependencies` may be: who brings the distributions that `cluster-provides` does not name."""
+
+DATA = ("needed", "tracked")
+"""What `data` may be: the files that code names, or also all that git does not ignore."""
 
 _DISTRIBUTION = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
 """A name as PEP 508 has it."""
@@ -100,8 +104,11 @@ class Settings:
         value = (*self.items(key), *items)
         return Settings({**self.found, key: Setting(value, before + source)})
 
+    def with_default(self, key: str, value: str, source: str) -> Settings:
+        """Returns these settings with the value of a text setting that nothing else sets."""
+        return self if key in self.found else Settings({**self.found, key: Setting(value, source)})
 
-Layer = tuple[str, "Mapping[str, Any]"]
+
 _SPELT = {"true": True, "on": True, "false": False, "off": False}
 
 
@@ -120,7 +127,7 @@ def load_settings(
         UsageError: a key is unknown, a value has the wrong type, or a file cannot be read.
     """
     found: dict[str, Setting] = {}
-    for source, values in _layers(flags, environ, project, profile or environ.get("RAYBUNDLE_PROFILE")):
+    for source, values in _sources(flags, environ, project, profile or environ.get("RAYBUNDLE_PROFILE")):
         for key, raw in values.items():
             if key in PROJECT_ONLY and source != project_source(project):
                 raise UsageError(
@@ -172,9 +179,10 @@ def cache_directory(environ: Mapping[str, str]) -> Path:
     return user_directory(environ, "XDG_CACHE_HOME", ".cache") / "raybundle"
 
 
-def _layers(
+def _sources(
     flags: Mapping[str, Any], environ: Mapping[str, str], project: Path, profile: str | None
-) -> Iterator[Layer]:
+) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yields the sources by name with what each sets; an earlier one counts more."""
     file = user_file(environ)
     user, profiles = _read(file)
     own, own_profiles = _read(project / "pyproject.toml", "tool", "raybundle")
@@ -262,11 +270,12 @@ def _nearest(word: str, known: Mapping[str, Any]) -> str:
 
 def _refuse_unsupported(found: Mapping[str, Setting]) -> None:
     """Refuses what cannot be done, instead of doing something else."""
-    if "dependencies" in found and found["dependencies"].value not in BRINGS:
-        raise UsageError(
-            f"`dependencies` is {found['dependencies'].value!r} in {found['dependencies'].source}",
-            hint=f"write {' or '.join(map(repr, BRINGS))}",
-        )
+    for key, words in (("dependencies", BRINGS), ("data", DATA)):
+        if key in found and found[key].value not in words:
+            raise UsageError(
+                f"`{key}` is {found[key].value!r} in {found[key].source}",
+                hint=f"write {' or '.join(map(repr, words))}",
+            )
     for name in found["optional"].value if "optional" in found else ():
         if not all(part.isidentifier() for part in name.split(".")):
             raise UsageError(

@@ -18,7 +18,7 @@ def with_ancestors(name: str) -> Iterator[str]:
 
 
 def absolute(name: str, package: str | None) -> str | None:
-    """Return `name` without leading dots, or None if it points above the top (`importlib._bootstrap`)."""
+    """Return `name` without leading dots; None if it is above the top (`importlib.util.resolve_name`)."""
     if not name.startswith("."):
         return name
     rest = name.lstrip(".")

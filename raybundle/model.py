@@ -205,6 +205,8 @@ class Module:
 
 NAMED = " (path)"
 """How the reason of a file ends that travels because a path names it."""
+TRACKED = "not ignored by git"
+"""The reason of a file that travels because all data does (`data = "tracked"`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,6 +226,10 @@ class DataFile:
         return self.reason.endswith(NAMED)
 
 
+Provider = Literal["bundle", "cluster", "ray"]
+"""Who brings a distribution to the nodes: a layer of the bundle, what is installed there, or Ray."""
+
+
 @dataclass(frozen=True, slots=True)
 class Distribution:
     """An installed third-party project that the job needs."""
@@ -231,8 +237,7 @@ class Distribution:
     name: str
     """Normalised (PEP 503)."""
     version: str
-    provided_by: Literal["bundle", "cluster", "ray"]
-    """Who brings it to the nodes: a layer of the bundle, what is installed there, or Ray."""
+    provided_by: Provider
     bytes: int
     """Size of its installed files as RECORD lists them."""
     modules: tuple[ModuleName, ...] = ()

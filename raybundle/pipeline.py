@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from raybundle.config import load_settings
 from raybundle.errors import BundleError
-from raybundle.formats.sizes import size_text
+from raybundle.formats.amounts import counted, size_text
+from raybundle.model import TRACKED
 from raybundle.planning import Timings, plan
 from raybundle.publish.bundles import build, bytes_of, find_bundle, open_configured
 from raybundle.publish.names import record_name
@@ -71,9 +72,12 @@ def ask(
         UsageError: a setting is wrong.
     """
     project = environment.project or project_of(target, given.cwd)
+    settings = given.settings(project).extended("roots", environment.roots, "--runtime-env")
+    if environment.project is not None:
+        settings = settings.with_default("data", "tracked", "--working-dir")
     return Request(
         target,
-        given.settings(project).extended("roots", environment.roots, "--runtime-env"),
+        settings.extended("exclude", environment.excludes, "--runtime-env"),
         project,
         environment.project or given.cwd,
         given.environ,
@@ -93,6 +97,11 @@ def checked_plan(prepared: Prepared, listener: Listener, *, strict: bool) -> Pla
     planned = plan(prepared)
     warnings = planned.resolution.warnings
     listener.warnings(warnings)
+    paths = {each.path for each in planned.resolution.data if each.reason == TRACKED}
+    if sizes := [len(file.data) for file in planned.files if file.path in paths]:
+        listener.note(
+            f"data: {counted(len(sizes), 'file')}, {size_text(sum(sizes))}, that git does not ignore"
+        )
     if strict and warnings:
         raise BundleError(f"{len(warnings)} warnings, and --strict makes them errors")
     return planned

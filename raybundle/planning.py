@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from raybundle.bundle.values import Manifest
     from raybundle.cache.documents import ScanCache
     from raybundle.model import CollectedFile, Digest, Resolution
-    from raybundle.request import Prepared, Tracing
+    from raybundle.request import Prepared, Request, Tracing
     from raybundle.resolve.missing.elsewhere import Remedy
-    from raybundle.resolve.seen import Traced
+    from raybundle.resolve.traced import Traced
 
 _ROUNDS = 3
 """How often more roots are tried: a module found under one may miss another module in turn."""
@@ -75,14 +75,14 @@ def plan(prepared: Prepared) -> Plan:
     """
     from raybundle.bundle.layers.describe_all import describe_layers
     from raybundle.bundle.secrets.refuse import refuse_secrets
-    from raybundle.wheels.equip import equip, refuse_foreign
+    from raybundle.wheels.retarget import refuse_foreign, retarget
 
     request, tag, cache = prepared.request, prepared.tag, prepared.cache
     timings = Timings()
     with timings.stage("resolve"):
         resolution = resolve_target(prepared)
     with timings.stage("build"):
-        resolution = equip(resolution, tag, request.environ, cache)
+        resolution = retarget(resolution, tag, request.environ, cache)
         files = collect(resolution)
         if tag is not None:
             refuse_foreign(resolution, files, tag)
@@ -176,11 +176,21 @@ def resolve_with(prepared: Prepared, traced: Traced | None) -> Resolution:
             set_up=request.set_up,
             arguments=named_by(request.arguments, request.project, request.cwd),
             optional=settings.items("optional"),
+            tracked=_tracked(request),
         ),
         prepared.interpreter if tag is None else as_on_target(prepared.interpreter, tag),
         request.cwd,
         prepared.cache,
     )
+
+
+def _tracked(request: Request) -> tuple[str, ...]:
+    """Returns the data files that git does not ignore, if all of them are to travel."""
+    if request.settings.text("data") != "tracked":
+        return ()
+    from raybundle.resolve.files.tracked import tracked_data
+
+    return tracked_data(str(request.project), request.environ)
 
 
 def recorded(prepared: Prepared) -> Traced | None:

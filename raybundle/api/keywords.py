@@ -6,7 +6,7 @@ import difflib
 import os
 import types
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, TypedDict
 
 from raybundle.errors import UsageError
@@ -15,12 +15,14 @@ PathText = str | os.PathLike[str]
 
 
 class StoreKeywords(TypedDict, total=False):
-    """Which settings count."""
+    """Where bundles are kept, and who hears of progress."""
 
     store: PathText | None
     """Where bundles are kept: a URL or a directory."""
     profile: str | None
     """A profile of the configuration."""
+    notify: Callable[[str], object] | None
+    """Takes progress and warnings, a line at a time."""
 
 
 class BundleKeywords(StoreKeywords, total=False):
@@ -38,6 +40,8 @@ class BundleKeywords(StoreKeywords, total=False):
     """Globs of files that travel as well."""
     exclude: Sequence[str] | None
     """Globs of data files that do not travel."""
+    data: Literal["needed", "tracked"] | None
+    """`tracked` bundles all data that git does not ignore; `working_dir` makes it the default."""
     rules: Mapping[str, bool] | None
     """Rules of the resolution to switch on or off."""
     optional: Sequence[str] | None
@@ -82,11 +86,9 @@ class ClusterKeywords(TypedDict, total=False):
     """Its key, if that is another file."""
 
 
-class JobKeywords(ClusterKeywords, total=False):
+class JobKeywords(StoreKeywords, ClusterKeywords, total=False):
     """What a job is besides its bundle."""
 
-    store: PathText | None
-    """Where bundles are kept: a URL or a directory."""
     env: Mapping[str, str] | None
     """Environment variables of the job."""
     secrets: Mapping[str, str] | None
@@ -109,8 +111,6 @@ class JobKeywords(ClusterKeywords, total=False):
     """Labels of the driver's node."""
     cwd: str | None
     """Where the job starts, relative to the project's root."""
-    notify: typing.Callable[[str], object] | None
-    """Takes a line at a time about progress and warnings."""
 
 
 class RunKeywords(JobKeywords, total=False):

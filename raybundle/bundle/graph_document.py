@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from raybundle.bundle.layers.layer import Layer
-    from raybundle.model import Resolution
+    from raybundle.model import Distribution, Edge, Module, Resolution
 
 SCHEMA_VERSION = 1
 
@@ -24,40 +24,47 @@ def graph_document(resolution: Resolution, layers: Iterable[Layer] = ()) -> dict
     paths = {module.file: module.path for module in resolution.modules if module.file is not None}
     return {
         "schema_version": SCHEMA_VERSION,
-        "modules": [
-            {
-                "name": module.name,
-                "kind": module.kind,
-                "root": module.root,
-                "found_by": module.found_by,
-                **({} if module.path is None else {"path": module.path}),
-            }
-            for module in resolution.modules
-        ],
-        "edges": [
-            {
-                "importer": edge.importer,
-                "imported": edge.imported,
-                "path": paths.get(edge.file) or "",
-                "line": edge.line,
-                "found_by": edge.found_by,
-                "optional": edge.optional,
-            }
-            for edge in resolution.edges
-        ],
-        "distributions": [
-            {
-                "name": item.name,
-                "version": item.version,
-                "provided_by": item.provided_by,
-                "modules": list(item.modules),
-                **({"bytes": sizes[item.name]} if item.name in sizes else {}),
-                **({"required_by": item.required_by} if item.required_by else {}),
-                **({"imported_by": item.imported_by} if item.imported_by else {}),
-                **({"origin": _origin(item.origin)} if item.origin else {}),
-            }
-            for item in resolution.distributions
-        ],
+        "modules": [_module(each) for each in resolution.modules],
+        "edges": [_edge(each, paths.get(each.file) or "") for each in resolution.edges],
+        "distributions": [_distribution(each, sizes.get(each.name)) for each in resolution.distributions],
+    }
+
+
+def _module(module: Module) -> dict[str, Any]:
+    path = {} if module.path is None else {"path": module.path}
+    return {
+        "name": module.name,
+        "kind": module.kind,
+        "root": module.root,
+        "found_by": module.found_by,
+        **path,
+    }
+
+
+def _edge(edge: Edge, path: str) -> dict[str, Any]:
+    return {
+        "importer": edge.importer,
+        "imported": edge.imported,
+        "path": path,
+        "line": edge.line,
+        "found_by": edge.found_by,
+        "optional": edge.optional,
+    }
+
+
+def _distribution(item: Distribution, size: int | None) -> dict[str, Any]:
+    optional = {
+        "bytes": size,
+        "required_by": item.required_by or None,
+        "imported_by": item.imported_by or None,
+        "origin": _origin(item.origin) or None,
+    }
+    return {
+        "name": item.name,
+        "version": item.version,
+        "provided_by": item.provided_by,
+        "modules": list(item.modules),
+        **{name: value for name, value in optional.items() if value is not None},
     }
 
 

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from raybundle.bundle.layers.layer import Layer
-    from raybundle.model import CollectedFile, Resolution
+    from raybundle.model import CollectedFile, Interpreter, Resolution
 
 _HEX = re.compile(r"[0-9a-f]{64}")
 
@@ -48,22 +48,10 @@ def make_manifest(
     Raises:
         BundleError: it would be one that no reader takes.
     """
-    interpreter = resolution.interpreter
-    major, minor, _ = interpreter.version
     native = any(is_native(file.path) for file in files) or any(each.native for each in layers)
-    if native and not interpreter.abi:
-        raise BundleError(
-            f"native files travel, and this Python has no SOABI to compare with: {interpreter.executable}",
-            hint="name another Python with --python, or `exclude` the files",
-        )
     manifest = Manifest(
         target=_entry(resolution),
-        python=PythonTag(
-            implementation=interpreter.implementation,
-            minor=f"{major}.{minor}",
-            abi=interpreter.abi if native else None,
-            platform=interpreter.platform if native else None,
-        ),
+        python=_python(resolution.interpreter, native=native),
         path=resolution.path,
         files=tuple(ManifestFile(f.path, f.executable, len(f.data), f.sha256) for f in files),
         provided=tuple(
@@ -82,6 +70,17 @@ def make_manifest(
             hint="docs/format.md, sections 2 to 4, say what may be in one",
         )
     return manifest
+
+
+def _python(interpreter: Interpreter, *, native: bool) -> PythonTag:
+    if native and not interpreter.abi:
+        raise BundleError(
+            f"native files travel, and this Python has no SOABI to compare with: {interpreter.executable}",
+            hint="name another Python with --python, or `exclude` the files",
+        )
+    abi, platform = (interpreter.abi, interpreter.platform) if native else (None, None)
+    major, minor, _ = interpreter.version
+    return PythonTag(interpreter.implementation, f"{major}.{minor}", abi, platform)
 
 
 def _entry(resolution: Resolution) -> ScriptEntry | ModuleEntry:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import shlex
 import sys
-import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal
 
 from raybundle.cli.output.console import Console
 from raybundle.cluster.stopping import wait_until_stopped
 from raybundle.errors import ClusterError, JobLostError
+from raybundle.outage import Outage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -87,14 +87,13 @@ def _stop(client: JobsClient, submission_id: str, console: Console, leave: str) 
 
 def _ask_to_stop(client: JobsClient, submission_id: str) -> bool:
     """Asks the cluster to stop a job, which may be on its way to it; returns whether it knows it."""
-    deadline = time.monotonic() + ON_ITS_WAY
+    outage = Outage(0.5, 0.5, patience=ON_ITS_WAY)
     while True:
         try:
             client.stop(submission_id)
         except JobLostError:  # noqa: PERF203 - a request in half a second
-            if time.monotonic() > deadline:
+            if not outage.wait():
                 return False
-            time.sleep(0.5)
         else:
             return True
 

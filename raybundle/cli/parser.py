@@ -1,4 +1,4 @@
-"""The words of the command line: commands, options, and where a target's own arguments begin."""
+"""Parses the command line: commands, options, and where a target's own arguments begin."""
 
 from __future__ import annotations
 
@@ -12,21 +12,23 @@ if TYPE_CHECKING:
     from argparse import ArgumentParser
     from collections.abc import Sequence
 
+
+class _Add(Protocol):
+    """Adds a command."""
+
+    def __call__(self, name: str, text: str, usage: str | None = None) -> ArgumentParser:
+        """Returns its parser."""
+
+
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 WITH_ARGUMENTS = ("submit", "plan", "build", "trace", "run")
 """Commands whose words after the target or bundle belong to the job."""
 
 
-class _Add(Protocol):
-    """Adds a command."""
-
-    def __call__(self, name: str, text: str, usage: str | None = None) -> ArgumentParser: ...
-
-
 def parse(argv: Sequence[str]) -> argparse.Namespace:
     """Returns the command, its options, and `rest`: the words that argparse must not look into.
 
-    Exits with 2 and a usage line where the words are off, as argparse does.
+    Exits with 2 and a usage line if the words are wrong, as argparse does.
     """
     parser, commands = _build()
     words, rest, pasted = list(argv), list[str](), False
@@ -48,7 +50,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
 def _first_word(
     parser: ArgumentParser, words: Sequence[str], start: int, stops: Sequence[str] = ()
 ) -> int | None:
-    """Returns where the first word stands that is no option and no option's value, or is one of `stops`."""
+    """Returns the index of the first word that is in `stops`, or is neither an option nor its value."""
     actions = parser._actions  # noqa: SLF001 - argparse does not say elsewhere which options take a value
     values = {name for action in actions for name in action.option_strings if action.nargs != 0}
     index = start
@@ -61,7 +63,7 @@ def _first_word(
 
 
 def _options_first(parser: ArgumentParser, words: Sequence[str], start: int) -> list[str]:
-    """Returns the words with all options before what is none: argparse takes one run of them only."""
+    """Returns the words with all options first: argparse takes positional words from one place only."""
     options, plain, rest = list(words[:start]), list[str](), list(words[start:])
     while (index := _first_word(parser, rest, 0)) is not None:
         options += rest[:index]
@@ -96,73 +98,49 @@ def _build() -> tuple[ArgumentParser, dict[str, ArgumentParser]]:
         commands[name] = command
         return command
 
-    _add_submit(add)
-    _add_targets(add)
-    _add_run(add)
-    _add_bundles(add)
-    _add_cluster_commands(add)
-    _add_settings(add)
+    for add_commands in (_add_target_commands, _add_bundle_commands, _add_cluster_commands, _add_local):
+        add_commands(add)
     return parser, commands
 
 
-def _add_submit(add: _Add) -> None:
+def _add_target_commands(add: _Add) -> None:
     submit = add(
         "submit",
-        "Resolve, build, upload what is new, submit, follow the log, return how the job ended.",
+        "Resolve, build, upload what is new, submit, follow the log, and return how the job ended.",
         "submit [options] TARGET [ARGS…] | submit [options] -m MODULE [ARGS…] | submit [options] -- python …",
     )
-    _add_resolve(submit)
-    _add_submission(submit)
-
-
-def _add_targets(add: _Add) -> None:
-    """Adds the commands that look at a target and submit nothing."""
-    plan = add(
-        "plan",
-        "Show what would be built, and upload nothing.",
-        "plan [options] TARGET | plan [options] -- python …",
-    )
-    _add_resolve(plan)
-    plan.add_argument("--format", choices=["text", "json", "markdown"], help="`json` is as --json")
-    build = add(
-        "build",
-        "Build into the store without a run.",
-        "build [options] TARGET | build [options] -- python …",
-    )
-    _add_resolve(build)
-    build.add_argument("--name", help="record the bundle as the next version under this name")
-    _add_why(add)
-    trace = add(
-        "trace",
-        "Run the target here, and record what it imports and opens into raybundle-trace.json.",
-        "trace [options] TARGET [ARGS…] | trace [options] -m MODULE [ARGS…]",
-    )
-    _add_resolve(trace, runs=True)
-    trace.add_argument(
-        "--continue", dest="keep", action="store_true", help="add to what was recorded of the target"
-    )
-
-
-def _add_why(add: _Add) -> None:
+    usage = "{0} [options] TARGET | {0} [options] -- python …".format
+    plan = add("plan", "Dry run: resolve and build, but upload nothing.", usage("plan"))
+    build = add("build", "Build a bundle and store it, but submit no job.", usage("build"))
     why = add(
         "why",
-        "Show the imports by which a module, a file or a distribution is in, or the nearest reason why not.",
+        "Show the import chain that brings a module, a file or a distribution in, or why it is not in.",
         "why [options] TARGET MODULE|PREFIX.*|FILE|DISTRIBUTION",
     )
-    _add_resolve(why)
+    trace = add(
+        "trace",
+        "Run the target here, and record in raybundle-trace.json what it imports and opens.",
+        "trace [options] TARGET [ARGS…] | trace [options] -m MODULE [ARGS…]",
+    )
+    for command in (submit, plan, build, why, trace):
+        _add_resolve(command, runs=command is trace)
+    _add_submission(submit)
+    plan.add_argument("--format", choices=["text", "json", "markdown"], help="`json` is the same as --json")
+    build.add_argument("--name", help="record the bundle as the next version of this name")
     why.add_argument("words", nargs="+", metavar="TARGET MODULE")
-    why.add_argument("--all", action="store_true", help="all chains, the shortest first")
-    why.add_argument("--format", choices=["text", "dot", "json"], help="`json` is as --json")
-    why.add_argument("--limit", type=_count, default=10, metavar="N", help="chains that --all shows as text")
+    why.add_argument("--all", action="store_true", help="show all chains, the shortest first")
+    why.add_argument("--format", choices=["text", "dot", "json"], help="`json` is the same as --json")
+    why.add_argument(
+        "--limit", type=_count, default=10, metavar="N", help="number of chains that --all prints as text"
+    )
     why.add_argument("-m", dest="module_target", action="store_true", help="TARGET is a module")
+    trace.add_argument(
+        "--continue", dest="keep", action="store_true", help="add to what is already recorded for the target"
+    )
 
 
-def _add_run(add: _Add) -> None:
-    run = add("run", "Submit a bundle that is in the store.", "run [options] REF [ARGS…]")
-    _add_submission(run)
-
-
-def _add_bundles(add: _Add) -> None:
+def _add_bundle_commands(add: _Add) -> None:
+    _add_submission(add("run", "Submit a bundle that is in the store.", "run [options] REF [ARGS…]"))
     add("show", "List a bundle's contents.").add_argument("ref", metavar="REF")
     export = add("export", "Print what plain Ray needs to run a bundle.")
     export.add_argument("ref", metavar="REF")
@@ -170,8 +148,16 @@ def _add_bundles(add: _Add) -> None:
     _add_start(export)
 
 
-def _add_settings(add: _Add) -> None:
-    local = add("local", "Start, stop or show the embedded single-machine cluster.")
+def _add_submission(command: ArgumentParser) -> None:
+    _add_job(command)
+    _add_start(command)
+    _add_wait(command, on_interrupt="ask")
+    _add_log(command)
+    _add_connection(command)
+
+
+def _add_local(add: _Add) -> None:
+    local = add("local", "Start, stop or show the embedded cluster on this machine.")
     local.add_argument("action", choices=["up", "down", "status"])
     local.add_argument("--python", help="interpreter that has Ray: a path, or a version such as 3.12")
     local.add_argument("--num-cpus", type=int)
@@ -182,17 +168,17 @@ def _add_settings(add: _Add) -> None:
 
 def _add_cluster_commands(add: _Add) -> None:
     listing = add("list", "List the jobs of the cluster.")
-    status = add("status", "Show a job; exits with 1 only where the cluster does not know it.")
+    status = add("status", "Show a job; the exit code is 1 only if the cluster does not know it.")
     stop = add("stop", "Stop a job and wait until it has ended.")
-    stop.add_argument("--no-wait", action="store_true", help="return once the cluster was asked")
-    delete = add("delete", "Remove a job that has ended from the cluster's records.")
+    stop.add_argument("--no-wait", action="store_true", help="return once the cluster has the request")
+    delete = add("delete", "Remove the record of a job that has ended.")
     logs = add("logs", "Print the log of a job.")
-    logs.add_argument("-f", "--follow", action="store_true", help="go on until the job ends")
-    attach = add("attach", "Follow any job to its end, and return how it ended.")
+    logs.add_argument("-f", "--follow", action="store_true", help="follow the log until the job ends")
+    attach = add("attach", "Follow a job to its end, and return how it ended.")
     _add_wait(attach, on_interrupt="detach")
     for command in (logs, attach):
         _add_log(command)
-        command.add_argument("--tail", type=_count, metavar="N", help="of what is there, the last N lines")
+        command.add_argument("--tail", type=_count, metavar="N", help="start with the last N lines")
     for command in (listing, status, stop, delete, logs, attach):
         if command is not listing:
             command.add_argument("id", metavar="ID", type=_job_id)
@@ -200,11 +186,11 @@ def _add_cluster_commands(add: _Add) -> None:
 
 
 def _add_global(parser: ArgumentParser, default: Any) -> None:
-    group = parser.add_argument_group("everywhere")
+    group = parser.add_argument_group("global options")
     flag = False if default is None else default
-    group.add_argument("--store", metavar="URL", default=default, help="where bundles live")
-    group.add_argument("--address", metavar="URL", default=default, help="of the cluster's dashboard")
-    group.add_argument("--profile", metavar="NAME", default=default, help="a profile of the configuration")
+    group.add_argument("--store", metavar="URL", default=default, help="where bundles are stored")
+    group.add_argument("--address", metavar="URL", default=default, help="URL of the cluster's dashboard")
+    group.add_argument("--profile", metavar="NAME", default=default, help="profile in the configuration")
     group.add_argument("--json", action="store_true", default=flag, help="print one JSON document")
     group.add_argument("--quiet", action="store_true", default=flag, help="print errors only")
     group.add_argument("--no-color", action="store_true", default=flag, help="print no colours")
@@ -214,27 +200,20 @@ def _add_resolve(parser: ArgumentParser, *, runs: bool = False) -> None:
     group = parser.add_argument_group("what is in the bundle")
     group.add_argument("--python", help="target interpreter: a path, or the nodes' version such as 3.12")
     group.add_argument("--platform", help="the nodes' platform, such as linux or aarch64-manylinux_2_28")
-    group.add_argument("--root", dest="roots", action="append", metavar="DIR", help="one more source root")
-    group.add_argument("--working-dir", metavar="DIR", help="the project; the target is looked up there")
-    group.add_argument("--include", action="append", metavar="GLOB", help="files that travel as well")
-    group.add_argument("--exclude", action="append", metavar="GLOB", help="data files that do not travel")
-    group.add_argument("--strict", action="store_true", help="warnings are errors")
+    group.add_argument("--root", dest="roots", action="append", metavar="DIR", help="another source root")
+    group.add_argument("--working-dir", metavar="DIR", help="project directory; TARGET is relative to it")
+    group.add_argument("--include", action="append", metavar="GLOB", help="more files to bundle")
+    group.add_argument("--exclude", action="append", metavar="GLOB", help="data files to leave out")
+    group.add_argument("--strict", action="store_true", help="treat warnings as errors")
     if runs:
         parser.set_defaults(trace=False)
     else:
         group.add_argument(
-            "--trace", action="store_true", help="run the target's module body here, and add what it imports"
+            "--trace",
+            action="store_true",
+            help="run the target's module body here, and bundle what it imports",
         )
     _add_ray_environment(parser)
-
-
-def _add_submission(parser: ArgumentParser) -> None:
-    """Adds what `submit` and `run` have in common."""
-    _add_job(parser)
-    _add_start(parser)
-    _add_wait(parser, on_interrupt="ask")
-    _add_log(parser)
-    _add_connection(parser)
 
 
 def _add_job(parser: ArgumentParser) -> None:
@@ -243,89 +222,109 @@ def _add_job(parser: ArgumentParser) -> None:
         "--env",
         action="append",
         metavar="NAME[=VALUE]",
-        help="environment variable of the job; NAME alone takes the value that it has here",
+        help="environment variable of the job; NAME alone passes on its value here",
     )
     group.add_argument(
         "--secret",
         action="append",
         metavar="NAME=file:PATH|env:NAME",
-        help="environment variable whose value each node reads itself",
+        help="environment variable whose value each node reads for itself",
     )
-    group.add_argument("--submission-id", "--job-id", metavar="ID", help="instead of a new one")
+    group.add_argument("--submission-id", "--job-id", metavar="ID", help="use this ID instead of a new one")
     group.add_argument(
         "--if-exists",
         choices=["attach", "fail", "new"],
         default="attach",
-        help="where the cluster has a job of that id: follow it if it is the same, fail, take another id",
+        help="if the cluster has a job with that ID: follow it if it is the same job, fail, or take a new ID",
     )
-    group.add_argument("--retries", type=_count, default=0, metavar="N", help="submit a failed job again")
+    group.add_argument(
+        "--retries", type=_count, default=0, metavar="N", help="submit a failed job up to N more times"
+    )
     group.add_argument("--metadata-json", metavar="JSON", help="metadata of the job")
-    group.add_argument("--entrypoint-num-cpus", type=float, metavar="N", help="CPUs of the driver")
-    group.add_argument("--entrypoint-num-gpus", type=float, metavar="N", help="GPUs of the driver")
-    group.add_argument("--entrypoint-memory", type=int, metavar="BYTES", help="memory of the driver")
-    group.add_argument("--entrypoint-resources", metavar="JSON", help="custom resources of the driver")
-    group.add_argument("--entrypoint-label-selector", metavar="JSON", help="labels of the driver's node")
+    group.add_argument("--entrypoint-num-cpus", type=float, metavar="N", help="CPUs for the driver")
+    group.add_argument("--entrypoint-num-gpus", type=float, metavar="N", help="GPUs for the driver")
+    group.add_argument("--entrypoint-memory", type=int, metavar="BYTES", help="memory for the driver")
+    group.add_argument("--entrypoint-resources", metavar="JSON", help="custom resources for the driver")
+    group.add_argument(
+        "--entrypoint-label-selector", metavar="JSON", help="labels that the driver's node must have"
+    )
     group.add_argument("--no-wait", action="store_true", help="return once the job is accepted")
 
 
 def _add_start(parser: ArgumentParser) -> None:
     parser.add_argument(
-        "--cwd", metavar="DIR", help="where the job starts, relative to the project's root (docs/targets.md)"
+        "--cwd",
+        metavar="DIR",
+        help="directory in which the job starts, relative to the project's root (docs/targets.md)",
     )
 
 
 def _add_ray_environment(parser: ArgumentParser) -> None:
-    group = parser.add_argument_group("a runtime_env of Ray, merged into the bundle (docs/ray-job.md)")
+    group = parser.add_argument_group("runtime_env for Ray, merged into the bundle (docs/ray-job.md)")
     group.add_argument("--runtime-env", metavar="FILE", help="YAML file")
-    group.add_argument("--runtime-env-json", metavar="JSON")
+    group.add_argument("--runtime-env-json", metavar="JSON", help="JSON object")
 
 
 def _add_wait(parser: ArgumentParser, on_interrupt: str) -> None:
     group = parser.add_argument_group("waiting")
     group.add_argument(
-        "--exit-code", choices=["status", "job"], default="status", help="`job`: return the driver's own code"
+        "--exit-code",
+        choices=["status", "job"],
+        default="status",
+        help="`job` returns the driver's own exit code",
     )
     group.add_argument(
-        "--timeout", type=_duration, metavar="TIME", help="stop a job that takes longer: 90, 90s, 10m, 2h"
+        "--timeout", type=_duration, metavar="TIME", help="stop the job after this time: 90, 90s, 10m, 2h"
     )
     group.add_argument(
-        "--start-timeout", type=_duration, metavar="TIME", help="stop a job whose driver starts later"
+        "--start-timeout",
+        type=_duration,
+        metavar="TIME",
+        help="stop the job if its driver has not started by then",
     )
     group.add_argument(
         "--on-interrupt",
         choices=["stop", "detach", "ask"],
         default=on_interrupt,
-        help=f"what Ctrl-C and SIGTERM do to the job; `ask` stops it where there is no terminal "
+        help=f"what Ctrl-C and SIGTERM do to the job; without a terminal, `ask` stops it "
         f"(default: {on_interrupt})",
     )
 
 
 def _add_log(parser: ArgumentParser) -> None:
     group = parser.add_argument_group("the job's log")
-    group.add_argument("--log-file", metavar="FILE", help="write it there too, as it is")
-    group.add_argument("--timestamps", action="store_true", help="show the time of arrival before each line")
+    group.add_argument("--log-file", metavar="FILE", help="also write the log to this file, unchanged")
+    group.add_argument("--timestamps", action="store_true", help="prefix each line with the time it arrived")
 
 
 def _add_connection(parser: ArgumentParser) -> None:
     group = parser.add_argument_group("the connection")
-    group.add_argument("--headers", metavar="JSON", help="sent with each request; else RAY_JOB_HEADERS")
-    group.add_argument("--verify", metavar="true|false|PATH", help="check the certificate, by which ones")
-    group.add_argument("--client-cert", metavar="FILE", help="a certificate of ours, in PEM")
-    group.add_argument("--client-key", metavar="FILE", help="its key, where it is another file")
-    for names in (("--log-style",), ("--log-color",)):
-        group.add_argument(*names, help=argparse.SUPPRESS)  # options of `ray job` for its own messages
+    group.add_argument(
+        "--headers", metavar="JSON", help="headers for each request (default: RAY_JOB_HEADERS)"
+    )
+    group.add_argument(
+        "--verify",
+        metavar="true|false|PATH",
+        help="whether to check the server's certificate, or the file of CAs to check it with",
+    )
+    group.add_argument("--client-cert", metavar="FILE", help="client certificate, in PEM")
+    group.add_argument(
+        "--client-key", metavar="FILE", help="key of the client certificate, if it is in another file"
+    )
+    for name in ("--log-style", "--log-color"):
+        group.add_argument(name, help=argparse.SUPPRESS)  # `ray job` has them for its own messages
     group.add_argument("-v", "--verbose", action="store_true", help=argparse.SUPPRESS)
 
 
 def _job_id(text: str) -> str:
     if text in ("", ".", ".."):  # parts of a URL's path, and not of a name
-        raise argparse.ArgumentTypeError(f"{text!r} is no id of a job")
+        raise argparse.ArgumentTypeError(f"{text!r} is not the ID of a job")
     return text
 
 
 def _count(text: str) -> int:
     if not (text.isascii() and text.isdigit()):
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of them")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number")
     return int(text)
 
 
@@ -333,5 +332,5 @@ def _duration(text: str) -> float:
     """Returns seconds."""
     found = re.fullmatch(r"(\d+(?:\.\d*)?|\.\d+)([smhd]?)", text, re.ASCII)
     if found is None:
-        raise argparse.ArgumentTypeError(f"{text!r} is no time: 90, 90s, 10m, 2h, 1d")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a time such as 90, 90s, 10m, 2h or 1d")
     return float(found[1]) * _UNITS[found[2]]

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import http.client
-import random
 import re
 import ssl
-import time
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from raybundle.errors import ClusterError, ClusterUnreachableError
+from raybundle.outage import Outage
 from raybundle.version import __version__
 
 if TYPE_CHECKING:
@@ -27,19 +26,17 @@ TIMEOUT = 30.0
 PATIENCE = 3.0
 """Seconds that a request is tried again where the user waits for nothing yet."""
 FIRST_RETRY, LONGEST_RETRY = 0.1, 2.0
-"""Seconds before the second try, which double up to the longest; chance takes up to half of each."""
+"""Seconds before the second try, which double up to the longest."""
+JITTER = 0.5
+"""Share of each delay that chance may take."""
 BUSY = frozenset({429, 502, 503, 504})
 """Answers of a server, or of the proxy before it, that is there and cannot answer now."""
 REDIRECTIONS = frozenset({301, 302, 303, 307, 308})
 BLOCK = 1 << 16
 """Bytes of a streamed answer that are held at once."""
 
-
 _TAG = re.compile(r"<(?:style|script)\b.*?</(?:style|script)>|</?[a-z!][^>]*>", re.DOTALL | re.IGNORECASE)
 """Of an HTML page, by which a proxy says what is wrong."""
-
-_JITTER = random.SystemRandom()
-"""Of our own: the random numbers of who uses this library stay what its seed makes them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,24 +103,31 @@ class Connection:
         Raises:
             ClusterError: no answer came, the server refuses us, or the last try met a busy server.
         """
-        outage = _Outage(self.access.address, self.notify, patience)
+        address = self.access.address
+        outage = Outage(FIRST_RETRY, LONGEST_RETRY, patience=patience, jitter=JITTER, notify=self.notify)
         while True:
-            try:
-                response = self._send(method, path, data)
-                answer = Answer(response.status, response.read(), response.getheader("Location"))
-            except (http.client.HTTPException, OSError) as error:
-                self.close()
-                fault = _fault(self.access.address, error)
-                refused = isinstance(error, ConnectionRefusedError)
-                may = (again or refused) and isinstance(fault, ClusterUnreachableError)
+            found = self._answer(method, path, data)
+            if isinstance(found, Answer) and found.status not in busy:
+                outage.over(f"the cluster at {address} answers again")
+                return _admitted(address, found)
+            if isinstance(found, Answer):
+                fault, may = _busy(address, found), again
             else:
-                if answer.status not in busy:
-                    outage.over()
-                    return _admitted(self.access.address, answer)
-                fault = _busy(self.access.address, answer)
-                may = again
-            if not (may and outage.wait(fault)):
+                fault = _fault(address, found)
+                unsent = isinstance(found, ConnectionRefusedError)
+                may = (again or unsent) and isinstance(fault, ClusterUnreachableError)
+            if not (may and outage.wait(f"warning: {fault}; trying again for {patience:.0f} s")):
                 raise fault
+
+    def _answer(
+        self, method: str, path: str, data: bytes | None
+    ) -> Answer | http.client.HTTPException | OSError:
+        try:
+            response = self._send(method, path, data)
+            return Answer(response.status, response.read(), response.getheader("Location"))
+        except (http.client.HTTPException, OSError) as error:
+            self.close()
+            return error
 
     def stream(self, path: str) -> Iterator[bytes]:
         """Yields the body of an answer in blocks; nothing is tried again, the caller knows how far it got.
@@ -176,33 +180,6 @@ class Connection:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
-
-
-class _Outage:
-    """The time in which requests fail; the user is told when it begins and when it is over."""
-
-    def __init__(self, address: str, notify: Callable[[str], None], patience: float) -> None:
-        self._address, self._notify = address, notify
-        self._patience = patience
-        self._deadline = time.monotonic() + patience
-        self._delay = FIRST_RETRY
-        self._said = False
-
-    def wait(self, fault: ClusterError) -> bool:
-        """Waits before another try; false where there shall be none."""
-        delay = self._delay * _JITTER.uniform(0.5, 1.0)
-        if time.monotonic() + delay > self._deadline:
-            return False
-        if not self._said:
-            self._said = True
-            self._notify(f"warning: {fault}; trying again for {self._patience:.0f} s")
-        time.sleep(delay)
-        self._delay = min(LONGEST_RETRY, self._delay * 2)
-        return True
-
-    def over(self) -> None:
-        if self._said:
-            self._notify(f"the cluster at {self._address} answers again")
 
 
 def _connect(access: Access) -> http.client.HTTPConnection:

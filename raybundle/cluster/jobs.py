@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import json
-import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -12,6 +11,7 @@ from urllib.parse import quote, urlencode
 
 from raybundle.cluster.connection import Connection
 from raybundle.errors import ClusterError, JobLostError
+from raybundle.outage import Outage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -106,17 +106,12 @@ class JobsClient:
         It is sent once: whoever gets an error here asks for the id before sending it again. Only a cluster
         that has just started, and has no agent for jobs yet, is asked again: it has accepted nothing.
         """
-        deadline = time.monotonic() + AGENT_TIMEOUT
+        outage = Outage(AGENT_DELAY, AGENT_DELAY, patience=AGENT_TIMEOUT, notify=self.notify)
+        waiting = f"the cluster has no agent for jobs yet; trying for {AGENT_TIMEOUT:.0f} s"
         data = json.dumps({**body, "submission_id": submission_id}).encode()
-        said = False
-        while True:
+        answer = self.connection.request("POST", "/api/jobs/", data, again=False)
+        while not answer.good and NO_AGENT in answer.sentence and outage.wait(waiting):
             answer = self.connection.request("POST", "/api/jobs/", data, again=False)
-            if answer.good or NO_AGENT not in answer.sentence or time.monotonic() > deadline:
-                break
-            if not said:
-                self.notify(f"the cluster has no agent for jobs yet; trying for {AGENT_TIMEOUT:.0f} s")
-                said = True
-            time.sleep(AGENT_DELAY)
         found = self._document(answer)
         if found.get("submission_id") != submission_id:
             raise ClusterError(f"{self.address} accepted another job than the one submitted: {found}")

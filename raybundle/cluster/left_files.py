@@ -6,6 +6,7 @@ import posixpath
 import re
 from typing import TYPE_CHECKING
 
+from raybundle.resolve.files.data_files import is_code
 from raybundle.resolve.files.secret_names import secret_name_rule
 
 if TYPE_CHECKING:
@@ -31,8 +32,18 @@ def hint_of_left_file(log_end: str, project: Path, start: str, travelled: Collec
         place = project / path
         if path not in travelled and secret_name_rule(path) is None and place.exists():
             include = f'`include = ["{path}"]` in [tool.raybundle]'
-            return f"`{path}` is in the project and not in the bundle: {include} takes it along"
+            others = _others_left(place, project, travelled)
+            more = f'; `data = "tracked"` does so for {others} files in its folder as well' if others else ""
+            return f"`{path}` is in the project and not in the bundle: {include} takes it along{more}"
     return None
+
+
+def _others_left(place: Path, project: Path, travelled: Collection[str]) -> int:
+    """Returns how many other data files beside a missed one are not in the bundle."""
+    beside = (each for each in place.parent.iterdir() if each != place and each.is_file())
+    return sum(
+        not is_code(each.name) and each.relative_to(project).as_posix() not in travelled for each in beside
+    )
 
 
 def _in_project(missed: str, start: str) -> Iterator[str]:

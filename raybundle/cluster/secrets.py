@@ -6,8 +6,8 @@ import re
 from typing import TYPE_CHECKING
 
 from raybundle.cluster.runtime_env import owned
-from raybundle.credentials import has_password
 from raybundle.errors import UsageError
+from raybundle.formats.credentials import has_password
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

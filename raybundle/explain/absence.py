@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from itertools import takewhile
 from typing import TYPE_CHECKING, Literal
 
-from raybundle.resolve.find.finder import FirstParty, Missing, Namespace, StandardLibrary, ThirdParty
+from raybundle.resolve.find.finder import FirstParty, Namespace, NotFound, StandardLibrary, ThirdParty
 from raybundle.resolve.missing.absent import hint_of_absent
 
 if TYPE_CHECKING:
@@ -16,8 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from raybundle.explain.mentions import Mention
-    from raybundle.model import Edge, Resolution, Unknown
-    from raybundle.model import Missing as MissingImport
+    from raybundle.model import Edge, Missing, Resolution, Unknown
     from raybundle.resolve.find.finder import Found
 
 Why = Literal[
@@ -121,7 +120,7 @@ def _not_imported(name: str, resolution: Resolution, evidence: Evidence, similar
             return _not_reached(name, portions[0][1], resolution, evidence)
         case ThirdParty(file=file):
             return _unless_guessed(_not_taken(name, file, resolution, evidence), name, resolution)
-        case Missing():
+        case NotFound():
             return _not_found(name, resolution, evidence, similar)
 
 
@@ -139,11 +138,11 @@ def _not_taken(name: str, file: str, resolution: Resolution, evidence: Evidence)
     return Absence("third-party", reason, f"name `{distribution}` in `include` if the job needs it")
 
 
-def _imported(imports: Iterable[MissingImport], name: str) -> list[MissingImport]:
+def _imported(imports: Iterable[Missing], name: str) -> list[Missing]:
     return [each for each in imports if each.name == name or each.name.startswith(f"{name}.")]
 
 
-def _places(places: Iterable[MissingImport | Mention]) -> str:
+def _places(places: Iterable[Missing | Mention]) -> str:
     known = list(dict.fromkeys(f"{each.file}:{each.line}" for each in places))
     more = f" and {len(known) - NEAREST} more places" if len(known) > NEAREST else ""
     return ", ".join(known[:NEAREST]) + more

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from raybundle.explain.absence import Evidence
 from raybundle.explain.mentions import in_order, mentions
-from raybundle.resolve.distributions.installed import Installed
-from raybundle.resolve.find.finder import Finder, FirstParty, Missing, Namespace, StandardLibrary, ThirdParty
+from raybundle.resolve.distributions.installed import InstalledDistributions
+from raybundle.resolve.find.finder import Finder, FirstParty, Namespace, NotFound, StandardLibrary, ThirdParty
 from raybundle.resolve.interpreter.markers import environment_of
 from raybundle.resolve.missing.elsewhere import elsewhere, is_remedy
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from raybundle.explain.mentions import Mention
     from raybundle.model import Edge, Module, Resolution
-    from raybundle.resolve.distributions.installed import Metadata
+    from raybundle.resolve.distributions.installed import InstalledDistribution
     from raybundle.resolve.find.finder import Found
 
 
@@ -36,10 +36,10 @@ def gather(
         with_all_rules: the chain to it in a resolution in which no rule is switched off.
     """
     found = finder.find(name)
-    absent = isinstance(found, (Missing, StandardLibrary))
-    places = tuple(elsewhere(resolution.project, {name})) if isinstance(found, Missing) else ()
+    absent = isinstance(found, (NotFound, StandardLibrary))
+    places = tuple(elsewhere(resolution.project, {name})) if isinstance(found, NotFound) else ()
     roots = [each for each in places if is_remedy(resolution, each)]
-    siblings = {*_siblings(name, finder)} if isinstance(found, Missing) else set()
+    siblings = {*_siblings(name, finder)} if isinstance(found, NotFound) else set()
     siblings.update(_names_of((str(each.file) for each in places), finder))
     return Evidence(
         found=found,
@@ -57,9 +57,11 @@ def _owner(found: Found, finder: Finder) -> tuple[str, str] | None:
     return (owner.name, owner.version) if owner else None
 
 
-def owner_of(found: Found, finder: Finder) -> Metadata | None:
+def owner_of(found: Found, finder: Finder) -> InstalledDistribution | None:
     """Return the installed distribution that a module belongs to."""
-    return Installed(finder.interpreter.site).owner(found.file) if isinstance(found, ThirdParty) else None
+    if not isinstance(found, ThirdParty):
+        return None
+    return InstalledDistributions(finder.interpreter.site).owner(found.file)
 
 
 def _mentions(resolution: Resolution, name: str) -> Iterator[Mention]:
@@ -117,7 +119,7 @@ def _names_of(files: Iterable[str], finder: Finder) -> Iterator[str]:
     """Yield the names under which Python does find `files`."""
     for file in files:
         _, name = name_under(file, finder) or ("", "")
-        found = finder.find(name) if name else Missing()
+        found = finder.find(name) if name else NotFound()
         if isinstance(found, FirstParty) and found.file == file:
             yield name
 
@@ -128,7 +130,7 @@ def _siblings(name: str, finder: Finder) -> Iterator[str]:
     if not parent:
         yield from _top_level(finder)
         return
-    if isinstance(finder.find(parent), (Missing, StandardLibrary)):
+    if isinstance(finder.find(parent), (NotFound, StandardLibrary)):
         parents = get_close_matches(parent, list(_siblings(parent, finder)), 1)
         if not parents:
             return

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from raybundle.explain.absence import Absence
 from raybundle.explain.evidence import name_under
 from raybundle.resolve.distributions.installed import normalised_name
-from raybundle.resolve.find.finder import FirstParty, Missing
+from raybundle.resolve.find.finder import FirstParty, NotFound
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -108,7 +108,7 @@ def absent_file(
 
 def _not_on_path(file: Path, finder: Finder) -> Absence:
     _, name = name_under(str(file), finder) or ("", "")
-    found = finder.find(name) if name else Missing()
+    found = finder.find(name) if name else NotFound()
     if isinstance(found, FirstParty):
         reason = f"`{name}` is {found.file}, which hides {file}"
         return Absence("shadowed", reason, "rename one of them")

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import re
-import time
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from raybundle.errors import DigestMismatchError, ObjectMissingError, StoreError, UsageError
 from raybundle.formats.canonical import canonical_json, digest_of
+from raybundle.outage import Outage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -176,11 +175,13 @@ def check_name(name: str) -> str:
 
 def get_soon(store: Store, key: str) -> bytes:
     """Returns an object that is said to exist; a conflict (409) may come before others can see it."""
-    for again in range(READ_AGAIN - 1):
-        with contextlib.suppress(ObjectMissingError):
+    outage = Outage(READ_AGAIN_DELAY, tries=READ_AGAIN)
+    while True:
+        try:
             return store.get(key)
-        time.sleep(READ_AGAIN_DELAY * 2**again)
-    return store.get(key)
+        except ObjectMissingError:  # noqa: PERF203 - a request each
+            if not outage.wait():
+                raise
 
 
 def parse_object(store: Store, key: str, data: bytes) -> dict[str, Any]:

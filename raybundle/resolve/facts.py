@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import astuple, dataclass, fields
-from operator import attrgetter
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from raybundle.model import Deferred, Rule
+    from raybundle.model import Deferred
 
-FACTS_FORMAT = 10
+FACTS_FORMAT = 11
 """Raised whenever the scanner learns something, so that facts of an older one are not believed."""
 
 
@@ -20,29 +19,139 @@ Mode = Literal["", "main", "imported", "packaged", "bare"]
 
 
 @dataclass(frozen=True, slots=True)
-class Import:
-    """One request to import, as the file writes it."""
+class Guard:
+    """What surrounds a statement."""
 
-    name: str
-    """With the leading dots of a relative import; for `prefix` with `*` for what is not known; for `string` a
-    name that may go on inside the module (`pkg.mod:attr`, `pkg.mod.Class`); for `entry-point` the group."""
-    line: int
-    names: tuple[str, ...] = ()
-    """After `from … import`, `("*",)` for a star; for `attribute` the chain of attributes; for `lazy-table`
-    the candidates; `("deep",)` of a walk, `("setting",)` of a string in a settings list, `("admin",)`."""
-    rule: Rule = "import"
-    """`attribute`: a chain on an imported name, whose parts may or may not be submodules."""
     optional: bool = False
+    """A failing import is caught."""
     instead_of: tuple[str, ...] = ()
     """Imports whose failure leads here (`except ImportError: import b`)."""
     only: Mode = ""
-    """How the module must run for the import to be executed."""
+    """How the module must run for the statement to be executed."""
     deferred: Deferred = ""
     """Why it may not run when the module loads."""
 
 
+PLAIN = Guard()
+"""Of a statement that runs whenever its module loads."""
+
+
 @dataclass(frozen=True, slots=True)
-class Unknown:
+class Statement:
+    """`import name`, `from name import members`, or a call that imports the same."""
+
+    name: str
+    """With the leading dots of a relative import."""
+    members: tuple[str, ...] = ()
+    """`("*",)` for a star."""
+    rule: Literal["import", "import-module", "resource"] = "import"
+
+
+@dataclass(frozen=True, slots=True)
+class Attributes:
+    """A chain of attributes of an imported name; its parts may or may not be submodules."""
+
+    name: str
+    chain: tuple[str, ...]
+    rule: ClassVar[Literal["attribute"]] = "attribute"
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """A name with `*` for each part that is not known, or any name in an `include` comment."""
+
+    name: str
+    one_level: bool = False
+    """The unknown parts have no dot."""
+    rule: Literal["prefix", "comment"] = "prefix"
+
+
+@dataclass(frozen=True, slots=True)
+class PackageWalk:
+    """A walk over the modules of a package (`pkgutil`)."""
+
+    name: str
+    deep: bool = False
+    """It descends into subpackages."""
+    rule: ClassVar[Literal["walk"]] = "walk"
+
+
+@dataclass(frozen=True, slots=True)
+class LazyNames:
+    """Names that a package may make of its submodules when they are asked for."""
+
+    names: tuple[str, ...]
+    name: ClassVar = "."
+    rule: ClassVar[Literal["lazy-table"]] = "lazy-table"
+
+
+@dataclass(frozen=True, slots=True)
+class LazyStub:
+    """The imports of the type stub beside a package (lazy_loader's `attach_stub`)."""
+
+    name: ClassVar = "."
+    rule: ClassVar[Literal["lazy-table"]] = "lazy-table"
+
+
+@dataclass(frozen=True, slots=True)
+class EntryPointGroup:
+    """A group of entry points that is loaded; `*` for all groups."""
+
+    name: str
+    rule: ClassVar[Literal["entry-point"]] = "entry-point"
+
+
+@dataclass(frozen=True, slots=True)
+class DjangoApp:
+    """An item of `INSTALLED_APPS`."""
+
+    name: str
+    has_admin: bool = False
+    """Django's admin is installed too, and imports the `admin` module of each app."""
+    rule: ClassVar[Literal["django-app"]] = "django-app"
+
+
+@dataclass(frozen=True, slots=True)
+class ModuleText:
+    """A string that may name a module, and may go on inside it (`pkg.mod:attr`, `pkg.mod.Class`)."""
+
+    name: str
+    is_listed: bool = False
+    """It is an item of a settings list, whose items are modules."""
+    rule: Literal["string", "config-file"] = "string"
+
+
+Guess = Pattern | PackageWalk | LazyNames | EntryPointGroup | DjangoApp | ModuleText
+"""Forms that mean what is there and fits."""
+
+Form = Statement | Attributes | LazyStub | Guess
+"""What a source has in place of a plain `import`, or that itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Import:
+    """One request to import, as the file writes it."""
+
+    line: int
+    form: Form
+    guard: Guard = PLAIN
+
+
+class Exports(NamedTuple):
+    """What a module names in `__all__`."""
+
+    names: tuple[str, ...] = ()
+    modules: tuple[str, ...] = ()
+    """Modules whose `__all__` is part of it."""
+    is_computed: bool = False
+    """It may have other names."""
+
+
+_NO_EXPORTS = Exports()
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownImport:
     """An import whose name only the running program knows."""
 
     line: int
@@ -63,7 +172,7 @@ class Remark:
     """The field of a runtime_env, what `ray.init` is given, or the comment without effect."""
 
 
-Place = Literal["here", "start"]
+PathStart = Literal["here", "start"]
 """Where a relative path begins: beside the file that has it, or where the job starts."""
 
 
@@ -76,7 +185,7 @@ class Named:
     """A path that a source names."""
 
     line: int
-    place: Place
+    place: PathStart
     path: str
     """Relative, normalised, perhaps with `..` at its start; with `*` for what is not known."""
     wide: bool = False
@@ -89,9 +198,8 @@ class Facts:
 
     sha256: str
     imports: tuple[Import, ...] = ()
-    exports: tuple[str, ...] = ()
-    """The literal names in `__all__`; `=pkg.mod` for that of another module; `*` where it is computed."""
-    unknown: tuple[Unknown, ...] = ()
+    exports: Exports = _NO_EXPORTS
+    unknown: tuple[UnknownImport, ...] = ()
     path_edits: tuple[int, ...] = ()
     """Lines that change `sys.path`."""
     remarks: tuple[Remark, ...] = ()
@@ -107,24 +215,34 @@ class Facts:
 
 def in_order(imports: Iterable[Import]) -> tuple[Import, ...]:
     """Return imports by line, each once."""
-    return tuple(sorted(set(imports), key=_import_order))
+    return tuple(sorted(set(imports), key=_row))
 
 
-def _import_order(each: Import) -> tuple[int, str, tuple[str, ...], str, bool, str]:
-    return (each.line, each.name, each.names, each.rule, each.optional, each.deferred)
+_FORMS = (
+    *(Statement, Attributes, Pattern, PackageWalk, LazyNames, LazyStub, EntryPointGroup, DjangoApp),
+    *(ModuleText,),
+)
+"""A stored row has the position of its form in this."""
+_POSITIONS = {form: position for position, form in enumerate(_FORMS)}
+_FIELDS = {kind: tuple(each.name for each in fields(kind)) for kind in (*_FORMS, Guard, UnknownImport)}
 
 
-_IMPORT_ROW = attrgetter(*(each.name for each in fields(Import)))
-_UNKNOWN_ROW = attrgetter(*(each.name for each in fields(Unknown)))
+def _values(each: Form | Guard | UnknownImport) -> tuple[Any, ...]:
+    return tuple(getattr(each, name) for name in _FIELDS[type(each)])
+
+
+def _row(each: Import) -> tuple[Any, ...]:
+    guard = _values(each.guard)
+    return (each.line, _POSITIONS[type(each.form)], _values(each.form), guard if any(guard) else ())
 
 
 def to_json(facts: Facts) -> list[Any]:
     """Return nested lists and strings that `from_json` turns back into the same facts."""
     return [
         facts.sha256,
-        list(map(_IMPORT_ROW, facts.imports)),
+        list(map(_row, facts.imports)),
         facts.exports,
-        list(map(_UNKNOWN_ROW, facts.unknown)),
+        list(map(_values, facts.unknown)),
         facts.path_edits,
         [astuple(each) for each in facts.remarks],
         facts.configs,
@@ -144,8 +262,8 @@ def from_json(value: list[Any]) -> Facts:
     return Facts(
         sha256,
         tuple(_import(*each) for each in imports),
-        tuple(exports),
-        tuple(Unknown(*each) for each in unknown),
+        Exports(*_frozen(exports)),
+        tuple(UnknownImport(*each) for each in unknown),
         tuple(path_edits),
         tuple(Remark(*each) for each in remarks),
         tuple(configs),
@@ -155,14 +273,10 @@ def from_json(value: list[Any]) -> Facts:
     )
 
 
-def _import(  # noqa: PLR0913, PLR0917 - the fields of one stored row
-    name: str,
-    line: int,
-    names: list[str],
-    rule: Rule,
-    optional: bool,
-    instead_of: list[str],
-    only: Mode,
-    deferred: Deferred,
-) -> Import:
-    return Import(name, line, tuple(names), rule, optional, tuple(instead_of), only, deferred)
+def _import(line: int, position: int, form: list[Any], guard: list[Any]) -> Import:
+    values: list[Any] = [tuple(each) if type(each) is list else each for each in form]
+    return Import(line, _FORMS[position](*values), Guard(*_frozen(guard)) if guard else PLAIN)
+
+
+def _frozen(values: list[Any]) -> list[Any]:
+    return [tuple(each) if type(each) is list else each for each in values]

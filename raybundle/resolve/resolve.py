@@ -36,12 +36,12 @@ from raybundle.resolve.driver.generated import (
 )
 from raybundle.resolve.driver.path import declared_roots
 from raybundle.resolve.driver.project import project_of, start_directory
-from raybundle.resolve.evaluate.path_edits import Edits
+from raybundle.resolve.evaluate.edits import Edits
 from raybundle.resolve.files.data_files import included, package_data, within_limit, without_excluded
 from raybundle.resolve.files.declared import read_declarations
 from raybundle.resolve.files.entry_points import EntryPoints, own_metadata
 from raybundle.resolve.files.git_ignored import repository_of
-from raybundle.resolve.files.named_files import NamedFiles, ground_of, named_files
+from raybundle.resolve.files.named_files import Asked, NamedFiles, ground_of, named_files
 from raybundle.resolve.files.placement import place
 from raybundle.resolve.files.travel import data_of, refuse, split_modules
 from raybundle.resolve.interpreter.markers import environment_of
@@ -52,13 +52,18 @@ from raybundle.resolve.missing.elsewhere import remedy_of_absent, roots_hint
 from raybundle.resolve.scan.scanner import Scanner
 from raybundle.resolve.scan.strings import is_config
 from raybundle.resolve.settings import ResolveSettings
-from raybundle.resolve.trace.join import Usable, data_of_runs, not_imported, usable, with_runs
+from raybundle.resolve.trace.join import Usable, find_data, find_usable, list_not_imported, settle_by_runs
 from raybundle.resolve.walk.closure import Sources, follow
 from raybundle.resolve.walk.look_ahead import scan_ahead
 from raybundle.resolve.walk.rewiring import Rewired, Rewiring
-from raybundle.resolve.walk.settled import unsettled
-from raybundle.resolve.walk.warnings import of_hidden_in_project, of_shadowed_library, refused_in, shadowed_in
-from raybundle.resolve.walk.widen import Widening
+from raybundle.resolve.walk.settled_warnings import drop_settled
+from raybundle.resolve.walk.warnings import (
+    find_refused,
+    list_shadowed,
+    warn_about_hidden_in_project,
+    warn_about_shadowed_library,
+)
+from raybundle.resolve.walk.widen import Guesser
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -180,7 +185,7 @@ def _walk_until_settled(work: _Work, wanted: list[Candidate]) -> _Walk:
     for _ in range(_ROUNDS):
         names, plain = split_modules(wanted, work.finder)
         shown = (
-            usable(settings.traced, work.finder, work.start.name, work.project)
+            find_usable(settings.traced, work.finder, work.start.name, work.project)
             if settings.traced
             else Usable()
         )
@@ -196,12 +201,14 @@ def _walk_until_settled(work: _Work, wanted: list[Candidate]) -> _Walk:
 
 
 def _named(work: _Work, closure: Closure, wanted: Iterable[Candidate]) -> NamedFiles:
-    """Return the files that paths name; `include` and `exclude` come before."""
-    if "path" in work.settings.rules_off:
+    """Return the files that paths name, and those that git tracks; `include` and `exclude` come before."""
+    off = "path" in work.settings.rules_off
+    if off and not work.settings.tracked:
         return NamedFiles()
     start = start_directory(work.target, work.project, work.cwd)
     ground = ground_of(work.finder, str(work.project), start, wanted, work.settings.exclude)
-    return named_files(closure, work.settings.arguments, ground, facts_of(work.scanner, work.made))
+    asked = Asked(() if off else work.settings.arguments, work.settings.tracked, sources=not off)
+    return named_files(closure, asked, ground, facts_of(work.scanner, work.made))
 
 
 def _configs(candidates: Iterable[Candidate]) -> tuple[str, ...]:
@@ -240,7 +247,7 @@ def _resolution(walk: _Walk, data: list[Candidate], warnings: Iterable[Warning])
         distributions=known,
         missing=unresolved.missing,
         warnings=(
-            *unsettled(with_runs(closure, shown), closure, walk.included, shown.names),
+            *drop_settled(settle_by_runs(closure, shown), closure, walk.included, shown.names),
             *warnings,
             *_left_behind(work, closure),
             *of_needed,
@@ -248,8 +255,8 @@ def _resolution(walk: _Walk, data: list[Candidate], warnings: Iterable[Warning])
         not_found=unresolved.not_found,
         absent=unresolved.absent,
         unknown=closure.unknown,
-        shadowed=shadowed_in(closure),
-        not_imported=not_imported(shown, closure) if work.settings.traced else None,
+        shadowed=list_shadowed(closure),
+        not_imported=list_not_imported(shown, closure) if work.settings.traced else None,
         optional=needed.optional,
         mentioned=needed.mentioned,
         obstacles=(*obstacles, *_refused(work)),
@@ -258,7 +265,7 @@ def _resolution(walk: _Walk, data: list[Candidate], warnings: Iterable[Warning])
 
 def _refused(work: _Work) -> tuple[Warning, ...]:
     file = work.start.found.file
-    return refused_in(file, facts_of(work.scanner, work.made)(file))
+    return find_refused(file, facts_of(work.scanner, work.made)(file))
 
 
 def _wanted(work: _Work, closure: Closure, loading: Loading) -> Wanted:
@@ -280,22 +287,9 @@ def _work(
     path = DriverPath(target, project, declared_roots(project, settings.roots), cwd)
     finder, start = find_start(path, interpreter, made)
     scanner = Scanner(cache, project, environment_of(interpreter), finder.directories.read)
-    entry_points = EntryPoints(finder)
     declared = read_declarations(settings.include, project, finder)
-    return _Work(
-        target,
-        settings,
-        project,
-        cwd,
-        interpreter,
-        made,
-        path,
-        finder,
-        start,
-        scanner,
-        entry_points,
-        declared,
-    )
+    given = (target, settings, project, cwd, interpreter)
+    return _Work(*given, made, path, finder, start, scanner, EntryPoints(finder), declared)
 
 
 def _closure(work: _Work, names: list[str], plain: Iterable[Candidate], shown: Usable) -> Closure:
@@ -311,7 +305,7 @@ def _closure(work: _Work, names: list[str], plain: Iterable[Candidate], shown: U
     start = replace(start, unsure=frozenset(name for name in names if work.finder.is_added(name)))
     sources = _sources(work)
     try:
-        scan_ahead(start, work.finder, work.scanner, sources.widening, work.settings.rules_off)
+        scan_ahead(start, work.finder, work.scanner, sources.guesser, work.settings.rules_off)
         return follow(start, work.finder, sources, work.settings.rules_off)
     finally:
         work.scanner.save()
@@ -321,7 +315,7 @@ def _data(work: _Work, walk: _Walk) -> tuple[list[Candidate], list[Warning]]:
     """Return the data that travels, and a warning for each file that is left out."""
     closure, shown, exclude = walk.closure, walk.shown, work.settings.exclude
     data, left_out = data_of(closure, walk.plain, work.finder, work.project, work.settings)
-    of_runs = data_of_runs(shown, closure, data)
+    of_runs = find_data(shown, closure, data)
     opened, too_large = within_limit(without_excluded(of_runs, work.project, exclude))
     known = {each.file for each in (*data, *opened)}
     data += [*opened, *(each for each in walk.named.candidates if each.file not in known)]
@@ -336,8 +330,8 @@ def _left_behind(work: _Work, closure: Closure) -> Iterator[Warning]:
     yield from of_options(work.target)
     yield from of_safe_path(work.start, work.finder)
     yield from of_link(work.target, work.start, work.finder, work.cwd)
-    yield from of_hidden_in_project(work.finder, closure)
-    yield from of_shadowed_library(work.finder, {*closure.reached, Path(work.start.found.file).stem})
+    yield from warn_about_hidden_in_project(work.finder, closure)
+    yield from warn_about_shadowed_library(work.finder, {*closure.reached, Path(work.start.found.file).stem})
 
 
 def _note(work: _Work, asked: Iterable[str], record: Consulted) -> None:
@@ -377,7 +371,5 @@ def _sources(work: _Work) -> Sources:
         return (file for file in files if is_config(os.path.basename(file)))
 
     made = work.made
-    widening = Widening(finder, mentions_of(scanner, made), work.entry_points.values)
-    return Sources(
-        facts_of(scanner, made), scanner.config, configs_beside, widening, quotes_of(scanner, made)
-    )
+    guesser = Guesser(finder, mentions_of(scanner, made), work.entry_points.values)
+    return Sources(facts_of(scanner, made), scanner.config, configs_beside, guesser, quotes_of(scanner, made))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from raybundle.resolve.seen import Traced
+    from raybundle.resolve.traced import Traced
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,5 +33,7 @@ class ResolveSettings:
     """Distributions that Ray installs on the nodes for the whole job, normalised."""
     arguments: tuple[str, ...] = ()
     """Paths in the arguments of the job, real and absolute, of what lies in the project."""
+    tracked: tuple[str, ...] = ()
+    """Absolute paths of data files that travel because git does not ignore them."""
     optional: tuple[str, ...] = ()
     """Modules, by dotted name, without which the job runs where they resolve nowhere."""

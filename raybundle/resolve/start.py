@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from raybundle.model import Rule
-    from raybundle.resolve.evaluate.path_edits import Edit
+    from raybundle.resolve.evaluate.edits import Edit
     from raybundle.resolve.find.finder import FirstParty
-    from raybundle.resolve.seen import TracedModule
+    from raybundle.resolve.traced import TracedModule
 
 
 @dataclass(frozen=True, slots=True)

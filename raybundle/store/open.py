@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from raybundle.credentials import passwords_in, without_credentials
 from raybundle.errors import UsageError
+from raybundle.formats.credentials import passwords_in, without_credentials
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -6,7 +6,6 @@ import contextlib
 import hashlib
 import json
 import re
-import time
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from http import HTTPStatus
 from queue import SimpleQueue
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from raybundle.cluster.jobs import JobsClient
 from raybundle.errors import ClusterError, ClusterUnreachableError
+from raybundle.outage import Outage
 from raybundle.publish.layout import get_archive
 from raybundle.submission.packages import Package, packages_of
 
@@ -121,24 +121,25 @@ def send_package(client: JobsClient, package: Package) -> None:
     Raises:
         ClusterError: the cluster refuses it, cannot be reached, or has it not though it took it.
     """
-    delay = FIRST_DELAY
-    for left in reversed(range(TRIES)):
+    outage = Outage(FIRST_DELAY, tries=TRIES)
+    while True:
         try:
             if client.has_package(package.name):
                 return
             client.put_package(package.name, package.data)
             if client.has_package(package.name):
                 return
-        except ClusterError as error:
-            if not (left and _may_pass(error)):
+        except ClusterError as error:  # noqa: PERF203 - a request each
+            if not (_may_pass(error) and outage.wait()):
                 raise
             client.notify(f"warning: {error}; sending {package.name} again")
-        time.sleep(delay)
-        delay *= 2
-    raise ClusterError(
-        f"the cluster at {client.address} took {package.name} {TRIES} times and does not have it",
-        hint="is the memory of its head full? A store that nodes read (`--store s3://…`) needs none of it",
-    )
+        else:
+            if not outage.wait():
+                raise ClusterError(
+                    f"the cluster at {client.address} took {package.name} {TRIES} times and does not have it",
+                    hint="is the memory of its head full? "
+                    "A store that nodes read (`--store s3://…`) needs none of it",
+                )
 
 
 def _may_pass(error: ClusterError) -> bool:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from raybundle.cluster.runtime_env import render_entrypoint, render_runtime_env
 from raybundle.errors import ClusterError, ClusterUnreachableError, UsageError
+from raybundle.outage import Outage
 from raybundle.publish.runs import new_run, record_start
 from raybundle.submission.deliver import deliver
 
@@ -140,7 +141,7 @@ def _post(client: JobsClient, submission_id: str, body: Mapping[str, Any]) -> Jo
     A request without an answer may have been carried out, and Ray answers a second one with HTTP 500: so
     whatever goes wrong, the cluster is asked for the id, for as long as it takes to answer, up to a limit.
     """
-    deadline: float | None = None
+    outage: Outage | None = None
     may_be_ours = False
     while True:
         try:
@@ -148,20 +149,19 @@ def _post(client: JobsClient, submission_id: str, body: Mapping[str, Any]) -> Jo
         except ClusterError as error:  # noqa: PERF203 - a request a second
             lost = isinstance(error, ClusterUnreachableError)
             may_be_ours = may_be_ours or lost
-            deadline = deadline or time.monotonic() + SUBMIT_PATIENCE
-            found = _find_patiently(client, submission_id, error, deadline)
+            outage = outage or Outage(SUBMIT_DELAY, SUBMIT_DELAY, patience=SUBMIT_PATIENCE)
+            found = _find_patiently(client, submission_id, error, outage.left)
             if found is not None:
                 return None if may_be_ours and _is_ours(found, body) else found
-            if not lost or time.monotonic() > deadline:
+            if not (lost and outage.wait()):
                 raise
             client.notify(f"warning: {error}; the cluster does not know the job: submitting it again")
-            time.sleep(SUBMIT_DELAY)
         else:
             return None
 
 
 def _find_patiently(
-    client: JobsClient, submission_id: str, error: ClusterError, deadline: float
+    client: JobsClient, submission_id: str, error: ClusterError, patience: float
 ) -> JobInfo | None:
     """Returns the job of an id after a submission that went wrong with `error`.
 
@@ -171,7 +171,7 @@ def _find_patiently(
     if error.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
         raise error
     try:
-        return client.find(submission_id, max(0.0, deadline - time.monotonic()))
+        return client.find(submission_id, patience)
     except ClusterUnreachableError as silence:
         raise ClusterUnreachableError(
             f"{silence}; job {submission_id} may have been submitted",

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Workshop:
+class UvSettings:
     """With what uv is run."""
 
     python: str
@@ -37,9 +37,9 @@ def options_of(order: Order) -> tuple[str, ...]:
     return ("--python-version", order.version, "--python-platform", platform, "--only-binary", ":all:")
 
 
-def environ_of(order: Order, workshop: Workshop) -> dict[str, str]:
+def environ_of(order: Order, uv: UvSettings) -> dict[str, str]:
     """Return the variables for uv."""
-    return {**workshop.environ, **order.tag.platform.variables}
+    return {**uv.environ, **order.tag.platform.variables}
 
 
 def names_of(requirements: Iterable[str]) -> set[str]:
@@ -47,7 +47,7 @@ def names_of(requirements: Iterable[str]) -> set[str]:
     return {name_of(each) for each in requirements if " @ " not in each}
 
 
-def with_indexes(requirements: Sequence[str], words: Sequence[str], order: Order, workshop: Workshop) -> str:
+def with_indexes(requirements: Sequence[str], words: Sequence[str], order: Order, uv: UvSettings) -> str:
     """Return the requirements with exact versions, each from its own index.
 
     uv heeds the index of what it is asked for itself, and asks any for what only others require (measured).
@@ -55,43 +55,43 @@ def with_indexes(requirements: Sequence[str], words: Sequence[str], order: Order
     """
     asked = set(map(name_of, requirements))
     try:
-        text = compiled(requirements, words, order, workshop)
-        more = workshop.pinned.sources.keys() & names_of(text.splitlines()) - asked
+        text = compiled(requirements, words, order, uv)
+        more = uv.pinned.sources.keys() & names_of(text.splitlines()) - asked
     except NoSolutionError as error:
-        more = workshop.pinned.named_in(str(error)) - asked
+        more = uv.pinned.named_in(str(error)) - asked
         if not more:
             raise
-    return with_indexes([*requirements, *sorted(more)], words, order, workshop) if more else text
+    return with_indexes([*requirements, *sorted(more)], words, order, uv) if more else text
 
 
-def compiled(requirements: Sequence[str], words: Sequence[str], order: Order, workshop: Workshop) -> str:
+def compiled(requirements: Sequence[str], words: Sequence[str], order: Order, uv: UvSettings) -> str:
     """Return requirements with exact versions, for the target alone.
 
     Args:
         requirements: what is asked for.
         words: further options for uv.
         order: says for which target.
-        workshop: with what.
+        uv: with what.
 
     Raises:
         NoSolutionError: there are no such wheels.
     """
-    own, others = workshop.pinned.split(requirements)
+    own, others = uv.pinned.split(requirements)
     with tempfile.TemporaryDirectory(prefix="raybundle-") as directory:
-        sources = ["-", *project_file(own, Path(directory), workshop)]
-        plain = ("--no-header", "--no-annotate", "--python", workshop.python)
+        sources = ["-", *project_file(own, Path(directory), uv)]
+        plain = ("--no-header", "--no-annotate", "--python", uv.python)
         return run_uv(
             ["pip", "compile", *sources, *options_of(order), *plain, *words],
-            environ_of(order, workshop),
-            workshop.project,
+            environ_of(order, uv),
+            uv.project,
             "\n".join(others),
         )
 
 
-def project_file(own: Sequence[str], directory: Path, workshop: Workshop) -> list[str]:
+def project_file(own: Sequence[str], directory: Path, uv: UvSettings) -> list[str]:
     """Return the path of a written pyproject.toml; none where nothing has an index of its own."""
     if not own:
         return []
     file = directory / "pyproject.toml"
-    file.write_text(workshop.pinned.project_file(own), "utf-8")
+    file.write_text(uv.pinned.project_file(own), "utf-8")
     return [str(file)]

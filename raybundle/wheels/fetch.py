@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from raybundle.errors import BundleError
-from raybundle.resolve.distributions.installed import normalised_name
+from raybundle.resolve.distributions.installed import InstalledDistributions, normalised_name
 from raybundle.wheels.compile import (
-    Workshop,
+    UvSettings,
     environ_of,
     names_of,
     options_of,
@@ -38,48 +38,48 @@ _LINE = re.compile(r"^(?P<name>[\w.-]+)(?:\[[^\]]*\])?\s*(?:==(?P<version>[^\s;]
 _HASH = re.compile(r"--hash=(sha256:[0-9a-f]{64})")
 
 
-def fetch(order: Order, hashes: Mapping[str, tuple[str, ...]], workshop: Workshop) -> Path:
+def fetch(order: Order, hashes: Mapping[str, tuple[str, ...]], uv: UvSettings) -> Path:
     """Return the directory that holds what was ordered, as a site-packages directory would.
 
     Args:
         order: what to get.
         hashes: by normalised name, those that the lock has; other files are refused.
-        workshop: with what.
+        uv: with what.
 
     Raises:
         BundleError: there are no such wheels, an index cannot be reached, or files are not those of the lock.
         UsageError: there is no uv.
     """
-    workshop.pinned.refuse_unclear(names_of(order.requirements))
-    text = _compiled(order, workshop)
-    workshop.pinned.refuse_unclear(names_of(text.splitlines()))
+    uv.pinned.refuse_unclear(names_of(order.requirements))
+    text = _compiled(order, uv)
+    uv.pinned.refuse_unclear(names_of(text.splitlines()))
     _refuse_indexed(text, order)
     resolved = _with_hashes(text, hashes)
     named = "\n".join([*options_of(order), *map(str, order.tag.platform.variables.items()), resolved])
-    directory = workshop.directory / hashlib.sha256(named.encode()).hexdigest()[:32]
+    directory = uv.directory / hashlib.sha256(named.encode()).hexdigest()[:32]
     if not _is_whole(directory, resolved):
         discard(directory)
-        _install(order, resolved, directory, workshop)
-        make_room(workshop.directory, directory)
+        _install(order, resolved, directory, uv)
+        make_room(uv.directory, directory)
     return directory
 
 
-def _compiled(order: Order, workshop: Workshop) -> str:
+def _compiled(order: Order, uv: UvSettings) -> str:
     """Return the requirements with hashes, for the target alone."""
     with tempfile.TemporaryDirectory(prefix="raybundle-") as directory:
         constraints, overrides = Path(directory, "constraints.txt"), Path(directory, "overrides.txt")
         constraints.write_text("\n".join(order.constraints), "utf-8")
         # A marker that never holds drops a requirement, whoever has it (uv's documentation, overrides).
         overrides.write_text(
-            "".join(f"{name}; sys_platform == 'never'\n" for name in order.elsewhere), "utf-8"
+            "".join(f"{name}; sys_platform == 'never'\n" for name in order.excluded), "utf-8"
         )
         words = ["--generate-hashes", "--constraints", str(constraints), "--overrides", str(overrides)]
         try:
-            return with_indexes(order.requirements, words, order, workshop)
+            return with_indexes(order.requirements, words, order, uv)
         except NoSolutionError as error:
             from raybundle.wheels.refusals import explain  # noqa: PLC0415 - only where it fails
 
-            raise explain(order, workshop, error) from error
+            raise explain(order, uv, error) from error
 
 
 def _refuse_indexed(compiled: str, order: Order) -> None:
@@ -113,21 +113,20 @@ def _with_hashes(compiled: str, hashes: Mapping[str, tuple[str, ...]]) -> str:
 
 
 def _is_whole(directory: Path, resolved: str) -> bool:
-    records = directory.glob("*.dist-info/RECORD")
-    found = {each.parent.name.removesuffix(".dist-info").rpartition("-")[0] for each in records}
-    needed = {named["name"] for named in map(_LINE.match, resolved.splitlines()) if named}
-    return set(map(normalised_name, needed)) <= set(map(normalised_name, found))
+    found = InstalledDistributions((str(directory),)).by_name
+    named = [each["name"] for each in map(_LINE.match, resolved.splitlines()) if each]
+    return all(name in found and found[name].is_recorded for name in map(normalised_name, named))
 
 
-def _install(order: Order, resolved: str, directory: Path, workshop: Workshop) -> None:
+def _install(order: Order, resolved: str, directory: Path, uv: UvSettings) -> None:
     """Make `directory` as a whole or not at all."""
-    workshop.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with tempfile.TemporaryDirectory(prefix=_PARTIAL, dir=workshop.directory) as partial:
+    uv.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with tempfile.TemporaryDirectory(prefix=_PARTIAL, dir=uv.directory) as partial:
         requirements, constraints = Path(partial, "requirements.txt"), Path(partial, "constraints.txt")
-        own, others = workshop.pinned.split(resolved.splitlines())
+        own, others = uv.pinned.split(resolved.splitlines())
         requirements.write_text("\n".join(others), "utf-8")
         constraints.write_text("\n".join(own), "utf-8")  # with the hashes, which a pyproject.toml cannot have
-        given = [str(requirements), *project_file([_bare(each) for each in own], Path(partial), workshop)]
+        given = [str(requirements), *project_file([_bare(each) for each in own], Path(partial), uv)]
         prefix = Path(partial, "prefix")
         (prefix / "lib").mkdir(parents=True)
         (prefix / "lib64").symlink_to("lib")  # as in a venv: Fedora's Python has native files there
@@ -136,11 +135,11 @@ def _install(order: Order, resolved: str, directory: Path, workshop: Workshop) -
             [
                 *("pip", "install", "--prefix", str(prefix), "--constraints", str(constraints)),
                 *(word for file in given for word in ("--requirements", file)),
-                *(*options_of(order), "--python", workshop.python),
+                *(*options_of(order), "--python", uv.python),
                 *("--require-hashes", "--no-deps", "--no-compile-bytecode"),
             ],
-            environ_of(order, workshop),
-            workshop.project,
+            environ_of(order, uv),
+            uv.project,
         )
         site = next(each.parent for each in _metadata_below(prefix))
         try:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from raybundle.errors import BundleError
-from raybundle.resolve.distributions.installed import Installed
+from raybundle.resolve.distributions.installed import InstalledDistribution, InstalledDistributions
 from raybundle.resolve.distributions.ray import extras_in_use, find_unfit
 from raybundle.resolve.distributions.requirements import Requirements
 from raybundle.resolve.interpreter.markers import marker_environment
 from raybundle.wheels.oldest import runs_on
+from raybundle.wheels.order import Fetched
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -18,34 +19,31 @@ if TYPE_CHECKING:
     from raybundle.model import Resolution
     from raybundle.resolve.interpreter.node_python import TargetTag
 
-Row = tuple[str, str, str, int, str]
-"""Normalised name, version, name of the metadata's directory, bytes, and one that requires it."""
 
-
-def rows_of(directory: Path, resolution: Resolution) -> list[Row]:
+def fetched_in(directory: Path, resolution: Resolution) -> list[Fetched]:
     """Return what a site-packages directory holds, by name."""
-    installed = Installed((str(directory),))
+    installed = InstalledDistributions((str(directory),))
     requirements = Requirements(installed, marker_environment(resolution.interpreter))
     required: dict[str, str] = {}
     for name in sorted(installed.by_name):
         for other, _ in requirements.of(name, ""):
             required.setdefault(other, name)
     return [
-        (name, each.version, each.directory.name, each.size(), required.get(name, ""))
+        Fetched(name, each.version, each.directory.name, each.size(), required.get(name, ""))
         for name, each in sorted(installed.by_name.items())
     ]
 
 
-def refuse_newer(directory: Path, rows: Iterable[Row], tag: TargetTag) -> None:
+def refuse_newer(directory: Path, fetched: Iterable[Fetched], tag: TargetTag) -> None:
     """Refuse files that need a newer libc than the nodes have: a local wheel's `linux_x86_64` names none.
 
     Raises:
         BundleError: there are some; all of them are named.
     """
     newer = [
-        f"{name} {version}"
-        for name, version, folder, *_ in rows
-        if not runs_on(directory / folder, tag.platform)
+        f"{each.name} {each.version}"
+        for each in fetched
+        if not runs_on(InstalledDistribution.at(directory / each.folder), tag.platform)
     ]
     if newer:
         raise BundleError(
@@ -54,7 +52,7 @@ def refuse_newer(directory: Path, rows: Iterable[Row], tag: TargetTag) -> None:
         )
 
 
-def refuse_unfit(rows: Iterable[Row], resolution: Resolution) -> None:
+def refuse_unfit(fetched: Iterable[Fetched], resolution: Resolution) -> None:
     """Refuse versions that Ray does not take: a lock, or the target, may bring others than are installed.
 
     Raises:
@@ -64,8 +62,8 @@ def refuse_unfit(rows: Iterable[Row], resolution: Resolution) -> None:
     imported = [name for each in resolution.distributions for name in each.modules]
     unfit = list(
         find_unfit(
-            {name: version for name, version, *_ in rows},
-            Installed(interpreter.site),
+            {each.name: each.version for each in fetched},
+            InstalledDistributions(interpreter.site),
             marker_environment(interpreter),
             extras_in_use(imported),
         )

@@ -12,24 +12,21 @@ if TYPE_CHECKING:
     from raybundle.model import Distribution
     from raybundle.resolve.interpreter.node_python import TargetTag
 
-_ABI3 = "abi3"
-
 
 def find_wheel(distribution: Distribution, links: Iterable[Path], tag: TargetTag) -> Path | None:
     """Return a wheel of this version that the target takes: the one that is installed, or one in `links`."""
-    from packaging.utils import (  # noqa: PLC0415 - 30 ms, and only for what is from no index
-        InvalidWheelFilename,
-        parse_wheel_filename,
-    )
-    from packaging.version import InvalidVersion, Version  # noqa: PLC0415 - as above
+    # 30 ms, and only for what is from no index.
+    from packaging.utils import InvalidWheelFilename, parse_wheel_filename  # noqa: PLC0415
+    from packaging.version import InvalidVersion, Version  # noqa: PLC0415
 
+    pythons = _pythons(tag)
     for file in _wheels(distribution.origin, links):
         try:
             found, number, _, tags = parse_wheel_filename(file.name)
             wanted = Version(distribution.version)
         except (InvalidWheelFilename, InvalidVersion):
             continue
-        fits = any(_takes(tag, each.interpreter, each.abi, each.platform) for each in tags)
+        fits = any((each.interpreter, each.abi) in pythons and _runs(each.platform, tag) for each in tags)
         if fits and found == distribution.name and number == wanted:
             return file.resolve()
     return None
@@ -44,22 +41,22 @@ def _wheels(origin: str, links: Iterable[Path]) -> Iterator[Path]:
         yield from sorted(directory.glob("*.whl"))
 
 
-def _takes(tag: TargetTag, interpreter: str, abi: str, platform: str) -> bool:
-    """Claim that a wheel may be one for the target; whether its glibc is too new, uv says."""
-    digits = tag.minor.replace(".", "")
-    if abi == "none":
-        python = interpreter in {"py3", f"py{digits}", f"cp{digits}"}
-    elif abi == _ABI3:
-        minor = interpreter.removeprefix("cp3")
-        python = minor.isdigit() and int(minor) <= int(digits[1:])
-    else:
-        python = abi == f"cp{digits}"
-    return python and (platform == "any" or _is_for(tag, platform))
+def _pythons(tag: TargetTag) -> set[tuple[str, str]]:
+    """Return the tags of interpreter and ABI that the target takes (docs/decisions/017-local-wheels.md)."""
+    from packaging.tags import compatible_tags, cpython_tags  # noqa: PLC0415 - as above
+
+    major, minor = map(int, tag.minor.split("."))
+    own = f"cp{major}{minor}"
+    tags = (*cpython_tags((major, minor), [own], ["any"]), *compatible_tags((major, minor), own, ["any"]))
+    return {(each.interpreter, each.abi) for each in tags}
 
 
-def _is_for(tag: TargetTag, platform: str) -> bool:
+def _runs(platform: str, tag: TargetTag) -> bool:
+    """Claim that the files of a wheel may run on the target; whether its libc is too new, uv says."""
     target = tag.platform
     match target.system:
+        case _ if platform == "any":
+            return True
         case "win":
             return platform == target.sysconfig.replace("-", "_")
         case "macosx":

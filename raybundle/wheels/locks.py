@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from raybundle.cache.identity import identity_of, is_young
 from raybundle.errors import BundleError, UsageError
+from raybundle.formats.lists import first_of
 from raybundle.formats.toml import loads, read_toml, value_at
 from raybundle.model import Warning
 from raybundle.resolve.distributions.installed import normalised_name
@@ -245,9 +246,7 @@ def differences(lock: Lock, distributions: Iterable[Distribution]) -> Iterator[W
     ]
     if differing:
         sync = "`uv sync`" if lock.file.name == "uv.lock" else "an installation from it"
-        shown = sorted(differing)[:_SHOWN]
-        more = f" and {len(differing) - _SHOWN} more" if len(differing) > _SHOWN else ""
-        text = f"{lock.file.name} and the environment differ: {', '.join(shown)}{more}"
+        text = f"{lock.file.name} and the environment differ: {first_of(sorted(differing), _SHOWN)}"
         yield Warning(text, lock.file, None, f"{sync} makes them equal")
 
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from raybundle.errors import RefusedFileError
 from raybundle.formats.archive_paths import is_native
-from raybundle.wheels.oldest import native_below, oldest_of_library
+from raybundle.resolve.distributions.installed import InstalledDistribution
+from raybundle.wheels.oldest import native_files_of, oldest_of_library
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -79,7 +80,7 @@ def installed_native_files(
     here = set(sites)
     for each in distributions:
         if each.provided_by == "bundle" and each.metadata and str(each.metadata.parent) in here:
-            for file in native_below(each.metadata):
+            for file in native_files_of(InstalledDistribution.at(each.metadata)):
                 with file.open("rb") as stream:
                     yield str(file), stream.read(HEAD)
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
+    from raybundle.resolve.distributions.installed import InstalledDistribution
     from raybundle.resolve.interpreter.platforms import Platform, Version
 
 _TAG = re.compile(r"(?P<kind>manylinux|musllinux|macosx)_(?P<major>\d+)_(?P<minor>\d+)_(?P<machine>\w+)")
@@ -25,45 +26,29 @@ _RELATIVE_SINCE = (2, 36)
 """The glibc that has it: older ones refuse the file."""
 
 
-def runs_on(metadata: Path, platform: Platform) -> bool:
+def runs_on(distribution: InstalledDistribution, platform: Platform) -> bool:
     """Claim that an installed distribution runs on a platform that is older than here, and like it otherwise.
 
     Args:
-        metadata: its `.dist-info`.
+        distribution: as it is installed here.
         platform: with the oldest libc or macOS that is meant.
     """
     if platform.floor is None:
         return True
-    tags = list(_platforms(metadata))
+    tags = [one for tag in distribution.wheel_tags() for one in tag.rpartition("-")[2].split(".")]
     if "any" in tags:
         return True
     known = [oldest for tag in tags if (oldest := oldest_of_tag(tag, platform)) is not None]
     if known:
         return min(known) <= platform.floor
-    return all(oldest_of_library(file.read_bytes()) <= platform.floor for file in native_below(metadata))
+    files = native_files_of(distribution)
+    return all(oldest_of_library(file.read_bytes()) <= platform.floor for file in files)
 
 
-def native_below(metadata: Path) -> Iterator[Path]:
+def native_files_of(distribution: InstalledDistribution) -> Iterator[Path]:
     """Yield the extensions and libraries of an installed distribution, as RECORD lists them."""
-    try:
-        lines = (metadata / "RECORD").read_text("utf-8").splitlines()
-    except OSError:
-        return
-    for line in lines:
-        name = line.rsplit(",", 2)[0].strip('"')
-        if is_native(name) and (metadata.parent / name).is_file():
-            yield metadata.parent / name
-
-
-def _platforms(metadata: Path) -> Iterator[str]:
-    """Yield the platforms of the tags in WHEEL; one line may name several, as the name of a file does."""
-    try:
-        lines = (metadata / "WHEEL").read_text("utf-8", errors="replace").splitlines()
-    except OSError:
-        return
-    for line in lines:
-        if line.startswith("Tag:"):
-            yield from line.rpartition("-")[2].strip().split(".")
+    site = distribution.directory.parent
+    return (site / path for path in distribution.files if is_native(path) and (site / path).is_file())
 
 
 def oldest_of_tag(tag: str, platform: Platform) -> Version | None:

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from raybundle.cache.identity import identity_of
 from raybundle.errors import BundleError
 from raybundle.model import Distribution
-from raybundle.resolve.distributions.installed import Installed, normalised_name
+from raybundle.resolve.distributions.installed import InstalledDistribution, InstalledDistributions
 from raybundle.wheels.local_wheels import find_wheel
 
 if TYPE_CHECKING:
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
     from raybundle.wheels.locks import Lock
     from raybundle.wheels.uv.indexes import Indexes
 
-_FORMAT = 1
+_FORMAT = 2
 _VERSION = re.compile(r"[0-9][0-9A-Za-z.!+_-]*")
 HINT_WHEEL = (
     "build a wheel of it for the target, and name its directory in UV_FIND_LINKS or `find-links` of [tool.uv]"
@@ -38,12 +37,17 @@ class Versions:
     installed: Mapping[str, str]
     """By normalised name."""
     lock: Lock | None
-    """Of the project; its versions count first."""
+    """Of the project; its versions come first."""
+
+    @property
+    def pins(self) -> Mapping[str, str]:
+        """The versions of the lock, by normalised name."""
+        return self.lock.pins if self.lock else {}
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What uv is asked for; it prints the same for the same order."""
+    """What uv is asked for."""
 
     tag: TargetTag
     version: str
@@ -52,12 +56,25 @@ class Order:
     """One per distribution that travels, with its exact version or the file of its wheel."""
     constraints: tuple[str, ...]
     """Versions, or wheels, for what only the target requires."""
-    elsewhere: tuple[str, ...]
-    """Normalised names of what is not asked for: the cluster brings it, or it travels as it is installed."""
+    excluded: tuple[str, ...]
+    """Normalised names that uv is not asked for: the cluster has them, or they travel as installed."""
     unindexed: tuple[tuple[str, str], ...]
     """Name, and a line for an error, of what is installed from no index and has no wheel for the target."""
     key: str
-    """Hex; another one where anything changed that has a say."""
+    """Hex; the same for the same order and the same configuration of uv."""
+
+
+class Fetched(NamedTuple):
+    """A distribution that was fetched for the nodes."""
+
+    name: str
+    """Normalised."""
+    version: str
+    folder: str
+    """Name of its `.dist-info`."""
+    bytes: int
+    required_by: str
+    """One that requires it; empty if none does."""
 
 
 def make_order(
@@ -73,41 +90,44 @@ def make_order(
         staying: names of what travels as it is installed.
 
     Raises:
-        BundleError: distributions are from no index, and there is no wheel of them; all are named.
+        BundleError: distributions are from no index and have no wheel; the error names all of them.
     """
-    needed = [
-        each for each in resolution.distributions if each.provided_by == "bundle" and each.name not in staying
-    ]
-    names, lock = {each.name for each in needed}, versions.lock
-    pins = dict(lock.pins) if lock else {}
-    elsewhere = tuple(sorted({"ray", *staying, *_elsewhere(resolution)} - names))
-    skipped = frozenset(elsewhere) | (lock.indexed if lock else frozenset())
-    wheels, lacking = _local_wheels(_unindexed(resolution, pins, skipped), indexes.links, tag)
-    refused = [line for name, line in lacking.items() if name in names]
+    needed = {
+        each.name: each.version
+        for each in resolution.distributions
+        if each.provided_by == "bundle" and each.name not in staying
+    }
+    excluded = tuple(sorted({"ray", *staying, *_not_asked(resolution)} - needed.keys()))
+    skipped = {*excluded, *(versions.lock.indexed if versions.lock else ())}
+    wheels, lacking = _local_wheels(_unindexed(resolution, versions.pins, skipped), indexes.links, tag)
+    refused = [line for name, line in lacking.items() if name in needed]
     if refused:
         raise no_wheels(tag, refused)
-    requirements = tuple(
-        _requirement(each.name, pins.get(each.name, each.version), wheels) for each in needed
-    )
-    others = {name: number for name, number in {**versions.installed, **pins}.items() if name not in names}
-    constraints = tuple(
-        _requirement(name, number, wheels)
-        for name, number in sorted(others.items())
-        if _VERSION.fullmatch(number)
-    )
     python = ".".join(map(str, resolution.interpreter.version))
-    stamps = [(str(file), identity_of(str(file))) for file in wheels.values()]
-    platform = [tag.platform.uv, tag.platform.variables, tag.platform.floor]
-    said = [_FORMAT, platform, python, requirements, constraints, elsewhere]
-    text = json.dumps(
-        [said, lacking, stamps, _parts_of_ray(resolution), indexes.stamp, lock.sha256 if lock else None]
+    requirements = tuple(
+        _requirement(name, versions.pins.get(name, version), wheels) for name, version in needed.items()
     )
-    key = hashlib.sha256(text.encode()).hexdigest()
-    return Order(tag, python, requirements, constraints, elsewhere, tuple(lacking.items()), key)
+    constraints = tuple(_constraints(versions, needed, wheels))
+    stamps = [(str(file), identity_of(str(file))) for file in wheels.values()]
+    lock = versions.lock.sha256 if versions.lock else None
+    said = [python, requirements, constraints, excluded, lacking, stamps]
+    key = _key(tag, [*said, _parts_of_ray(resolution), indexes.stamp, lock])
+    return Order(tag, python, requirements, constraints, excluded, tuple(lacking.items()), key)
+
+
+def _constraints(versions: Versions, needed: Collection[str], wheels: Mapping[str, Path]) -> Iterator[str]:
+    for name, version in sorted({**versions.installed, **versions.pins}.items()):
+        if name not in needed and _VERSION.fullmatch(version):
+            yield _requirement(name, version, wheels)
+
+
+def _key(tag: TargetTag, said: list[object]) -> str:
+    platform = [tag.platform.uv, tag.platform.variables, tag.platform.floor]
+    return hashlib.sha256(json.dumps([_FORMAT, platform, said]).encode()).hexdigest()
 
 
 def _parts_of_ray(resolution: Resolution) -> list[str]:
-    """Return such as `ray.serve`: what is fetched is held against the requirements of those that are used."""
+    """Return such as `ray.serve`: what is fetched is compared with the requirements of the parts in use."""
     modules = (module for each in resolution.distributions for module in each.modules)
     return sorted({".".join(module.split(".")[:2]) for module in modules if module.startswith("ray.")})
 
@@ -116,21 +136,20 @@ def _requirement(name: str, version: str, wheels: Mapping[str, Path]) -> str:
     return f"{name} @ {wheels[name].as_uri()}" if name in wheels else f"{name}=={version}"
 
 
-def _elsewhere(resolution: Resolution) -> Iterator[str]:
-    """Yield what no index is asked for: what the cluster has, and what is ours, whatever an index has."""
+def _not_asked(resolution: Resolution) -> Iterator[str]:
+    """Yield what no index is asked for, whatever it has: what the cluster has, and first-party projects."""
     yield from (each.name for each in resolution.distributions if each.provided_by == "cluster")
     for _, metadata in resolution.interpreter.projects:
-        yield normalised_name(Path(metadata).name.removesuffix(".dist-info").rpartition("-")[0])
+        yield InstalledDistribution.at(Path(metadata)).name
 
 
 def _unindexed(
-    resolution: Resolution, pins: Mapping[str, str], skipped: frozenset[str]
+    resolution: Resolution, pins: Mapping[str, str], skipped: Collection[str]
 ) -> Iterator[Distribution]:
     """Yield what was installed from no index: what travels, and what only the target may require."""
     found = {
-        name: Distribution(name, each.version, "bundle", 0, origin=each.origin()[0])
-        for name, each in Installed(resolution.interpreter.site).by_name.items()
-        if os.path.exists(f"{each.directory}/direct_url.json")  # noqa: PTH110 - of 200, a few have it
+        name: Distribution(name, each.version, "bundle", 0, origin=each.origin().url)
+        for name, each in InstalledDistributions(resolution.interpreter.site).by_name.items()
     }
     found |= {each.name: each for each in resolution.distributions if each.provided_by == "bundle"}
     for name, one in sorted(found.items()):
@@ -155,14 +174,3 @@ def _local_wheels(
 def no_wheels(tag: TargetTag, lines: Iterable[str]) -> BundleError:
     """Return the error about distributions that were installed from no index."""
     return BundleError(f"no wheel for {tag} is known of:\n" + "\n".join(lines), hint=HINT_WHEEL)
-
-
-def installed_versions(sites: Iterable[str]) -> dict[str, str]:
-    """Return the versions by name of what is installed; of two, the first on the path."""
-    found: dict[str, str] = {}
-    for site in sites:
-        for name in sorted(os.listdir(site)) if os.path.isdir(site) else ():  # noqa: PTH112, PTH208 - 200 names
-            if name.endswith(".dist-info"):
-                project, _, version = name.removesuffix(".dist-info").rpartition("-")
-                found.setdefault(normalised_name(project), version)
-    return found

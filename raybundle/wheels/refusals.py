@@ -11,7 +11,7 @@ from raybundle.wheels.order import HINT_WHEEL
 from raybundle.wheels.uv.run import NoSolutionError
 
 if TYPE_CHECKING:
-    from raybundle.wheels.compile import Workshop
+    from raybundle.wheels.compile import UvSettings
     from raybundle.wheels.order import Order
 
 _NO_VERSION = "there is no version of"
@@ -19,10 +19,10 @@ _AT_ONCE = 4
 """Runs of uv that ask for one distribution each; most answers are in its cache by now."""
 
 
-def explain(order: Order, workshop: Workshop, whole: NoSolutionError) -> BundleError:
+def explain(order: Order, uv: UvSettings, whole: NoSolutionError) -> BundleError:
     """Return the error that names every distribution without a wheel; `whole` is what uv says of all."""
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        found = pool.map(lambda each: _refusal(each, order, workshop), order.requirements)
+        found = pool.map(lambda each: _refusal(each, order, uv), order.requirements)
         refused = [text for text in found if text is not None]
     if not refused:
         return BundleError(
@@ -35,33 +35,33 @@ def explain(order: Order, workshop: Workshop, whole: NoSolutionError) -> BundleE
     )
 
 
-def _refusal(requirement: str, order: Order, workshop: Workshop) -> str | None:
-    reason = _reason(requirement, order, workshop)
+def _refusal(requirement: str, order: Order, uv: UvSettings) -> str | None:
+    reason = _reason(requirement, order, uv)
     if reason is None:
         return None
     name, exact, version = requirement.partition("==")
     if not exact:
         return f"{requirement}: {reason}"
     unknown = ", which no index has" if _NO_VERSION in reason else ""
-    newest = _newest(name, order, workshop)
+    newest = _newest(name, order, uv)
     others = f"; the newest version that has one is {newest}" if newest else "; no other version has one"
     return f"{name} {version}{unknown}{others}"
 
 
-def _reason(requirement: str, order: Order, workshop: Workshop) -> str | None:
+def _reason(requirement: str, order: Order, uv: UvSettings) -> str | None:
     try:
-        _ask(requirement, order, workshop)
+        _ask(requirement, order, uv)
     except NoSolutionError as error:
         return str(error)
     return None
 
 
-def _newest(name: str, order: Order, workshop: Workshop) -> str | None:
+def _newest(name: str, order: Order, uv: UvSettings) -> str | None:
     try:
-        return _ask(name, order, workshop).strip().partition("==")[2] or None
+        return _ask(name, order, uv).strip().partition("==")[2] or None
     except NoSolutionError:
         return None
 
 
-def _ask(requirement: str, order: Order, workshop: Workshop) -> str:
-    return compiled([requirement], ["--no-deps"], order, workshop)
+def _ask(requirement: str, order: Order, uv: UvSettings) -> str:
+    return compiled([requirement], ["--no-deps"], order, uv)

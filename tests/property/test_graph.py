@@ -13,15 +13,15 @@ from hypothesis import strategies as st
 
 from raybundle.cache.documents import ScanCache
 from raybundle.model import Interpreter, Resolution, ScriptTarget
-from raybundle.resolve.evaluate.path_edits import Edit, edited
-from raybundle.resolve.facts import Facts, Import
+from raybundle.resolve.evaluate.edits import Edit, apply_edits
+from raybundle.resolve.facts import Facts, Guard, Import, Statement
 from raybundle.resolve.find.directories import Directories, Listing
 from raybundle.resolve.find.finder import Finder, FirstParty
 from raybundle.resolve.interpreter.describe import describe
 from raybundle.resolve.resolve import ResolveSettings, resolve
 from raybundle.resolve.start import Start
 from raybundle.resolve.walk.closure import Sources, follow
-from raybundle.resolve.walk.widen import Widening
+from raybundle.resolve.walk.widen import Guesser
 
 if TYPE_CHECKING:
     import random
@@ -48,10 +48,9 @@ MODULES = tuple(f"m{number}" for number in range(6))
 
 imports = st.builds(
     Import,
-    st.sampled_from(MODULES),
     st.integers(1, 3),
-    optional=st.booleans(),
-    rule=st.sampled_from(["import", "import-module"]),
+    st.builds(Statement, st.sampled_from(MODULES), rule=st.sampled_from(["import", "import-module"])),
+    st.builds(Guard, optional=st.booleans()),
 )
 
 
@@ -60,8 +59,8 @@ def closure_of(graph: Mapping[str, list[Import]]) -> Closure:
     finder = Finder(("/r",), PYTHON, Directories({"/r": listing}))
     facts = {f"/r/{name}.py": Facts(name, tuple(found)) for name, found in graph.items()}
     start = Start("__main__", FirstParty("/r", f"/r/{MODULES[0]}.py", is_package=False))
-    widening = Widening(finder, lambda *_: False, lambda _: ())
-    sources = Sources(facts.__getitem__, facts.__getitem__, lambda _: (), widening, lambda *_: False)
+    guesser = Guesser(finder, lambda *_: False, lambda _: ())
+    sources = Sources(facts.__getitem__, facts.__getitem__, lambda _: (), guesser, lambda *_: False)
     return follow(start, finder, sources)
 
 
@@ -93,7 +92,7 @@ def test_edits_of_the_path_do_what_python_s_list_does(
         expected.append(directory) if index is None else expected.insert(index, directory)
     edits = [Edit(directory, index, 1) for directory, index in changes]
 
-    assert edited(path, edits) == list(dict.fromkeys(expected))
+    assert apply_edits(path, edits) == list(dict.fromkeys(expected))
 
 
 statements = st.one_of(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from raybundle.cache.documents import ScanCache
 from raybundle.model import Distribution
 from raybundle.resolve.interpreter.node_python import as_on_target, target_of
-from raybundle.wheels.equip import equip
+from raybundle.wheels.retarget import retarget
 from tests.support.graphs import INTERPRETER, graph
 from tests.support.wheels import install_wheel, make_wheel
 
@@ -65,7 +65,7 @@ class Client:
         project, _, version = name.partition("-")
         return Distribution(project, version, "bundle", 1, metadata=install_wheel(self.site, wheel))
 
-    def equipped(
+    def retargeted(
         self,
         *distributions: Distribution,
         python: str | None = None,
@@ -85,7 +85,7 @@ class Client:
             distributions=distributions,
         )
         variables = {name: value for name, value in {**self.environ, **(environ or {})}.items() if value}
-        return equip(resolution, tag, variables, ScanCache(self.directory / "cache"))
+        return retarget(resolution, tag, variables, ScanCache(self.directory / "cache"))
 
 
 def versions(resolution: Resolution) -> dict[str, str]:

@@ -7,9 +7,8 @@ import pytest
 
 from raybundle.explain.absence import Evidence, absence
 from raybundle.explain.mentions import Mention, in_order, mentions
-from raybundle.model import Missing as MissingImport
-from raybundle.model import ModuleName, Unknown
-from raybundle.resolve.find.finder import FirstParty, Missing, Namespace, StandardLibrary, ThirdParty
+from raybundle.model import Missing, ModuleName, Unknown
+from raybundle.resolve.find.finder import FirstParty, Namespace, NotFound, StandardLibrary, ThirdParty
 from raybundle.resolve.interpreter.markers import environment_of
 from tests.support.graphs import INTERPRETER, edge, graph, module
 
@@ -22,8 +21,8 @@ def unknown(pattern: str, importer: str = "loader", line: int = 31) -> Unknown:
     return Unknown(ModuleName(importer), LOADER, line, 'import_module(f"…")', pattern)
 
 
-def missing(name: str) -> MissingImport:
-    return MissingImport(ModuleName(name), ModuleName("loader"), LOADER, 4, ModuleName(name))
+def missing(name: str) -> Missing:
+    return Missing(ModuleName(name), ModuleName("loader"), LOADER, 4, ModuleName(name))
 
 
 @pytest.mark.parametrize("pattern", ["pkg.steps.*", "*.clean", "pkg.*.clean", "*steps*"])
@@ -63,11 +62,11 @@ def test_the_nearest_package_that_is_in_is_named() -> None:
 def test_what_could_not_be_found_beats_what_is_guessed() -> None:
     resolution = graph(missing=(missing("pkg.steps.clean.deep"),), unknown=(unknown("pkg.*"),))
 
-    assert absence(resolution, NAME, Evidence(Missing())).why == "missing"
+    assert absence(resolution, NAME, Evidence(NotFound())).why == "missing"
 
 
 def test_an_optional_import_that_was_not_found_says_where_it_was_tried() -> None:
-    found = absence(graph(not_found=(missing(NAME),)), NAME, Evidence(Missing()))
+    found = absence(graph(not_found=(missing(NAME),)), NAME, Evidence(NotFound()))
 
     assert (found.why, "loader.py:4, optionally" in found.reason) == ("optional", True)
 
@@ -87,17 +86,17 @@ def test_a_rule_that_is_switched_off_is_named_with_the_place_where_it_would_hold
         (StandardLibrary(), "standard-library"),
         (ThirdParty("/site", "/site/pkg/__init__.py", is_package=True), "third-party"),
         (Namespace((("/project", "/project/pkg"),)), "not-imported"),
-        (Missing(), "nowhere"),
+        (NotFound(), "nowhere"),
     ],
 )
 def test_where_it_is_found_decides(
-    found: StandardLibrary | ThirdParty | Namespace | Missing, why: str
+    found: StandardLibrary | ThirdParty | Namespace | NotFound, why: str
 ) -> None:
     assert absence(graph(), NAME, Evidence(found)).why == why
 
 
-@pytest.mark.parametrize("found", [Missing(), StandardLibrary()])
-def test_a_file_that_another_hides_is_named_with_it(found: Missing | StandardLibrary) -> None:
+@pytest.mark.parametrize("found", [NotFound(), StandardLibrary()])
+def test_a_file_that_another_hides_is_named_with_it(found: NotFound | StandardLibrary) -> None:
     hidden = ((Path("/project/lib/pkg/steps/clean.py"), "/project/src/pkg/__init__.py"),)
 
     result = absence(graph(), NAME, Evidence(found, hidden=hidden))
@@ -109,7 +108,7 @@ def test_a_file_that_another_hides_is_named_with_it(found: Missing | StandardLib
 def test_a_file_elsewhere_in_the_project_says_which_root_would_find_it() -> None:
     places = (("libs/one", Path("/project/libs/one/pkg/steps/clean.py")),)
 
-    found = absence(graph(), NAME, Evidence(Missing(), elsewhere=places))
+    found = absence(graph(), NAME, Evidence(NotFound(), elsewhere=places))
 
     assert (found.why, found.hint) == (
         "not-on-path",
@@ -131,7 +130,7 @@ def test_a_file_elsewhere_in_the_project_says_which_root_would_find_it() -> None
 def test_the_name_that_may_have_been_meant_comes_first(word: str, meant: str) -> None:
     resolution = graph("__main__ > pkg", "__main__ > pkg.steps", "__main__ > pkg.steps.clean")
 
-    found = absence(resolution, word, Evidence(Missing()))
+    found = absence(resolution, word, Evidence(NotFound()))
 
     assert (found.why, found.similar[0]) == ("misspelt", meant)
 

@@ -19,7 +19,7 @@ def facts(source: str) -> Facts:
 
 
 def names(source: str) -> list[str]:
-    return [each.name for each in facts(source).imports]
+    return [each.form.name for each in facts(source).imports]
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_ignore_at_an_entry_of_a_list_of_names_counts_for_this_entry() -> None:
 def test_ignore_where_it_has_no_effect_is_remarked_upon(source: str) -> None:
     found = facts(source)
 
-    assert [each.name for each in found.imports] == ["a"]
+    assert [each.form.name for each in found.imports] == ["a"]
     assert [each.kind for each in found.remarks] == ["no-effect"]
     assert found.remarks[0].line == source[: source.index("#")].count("\n") + 1
 
@@ -79,7 +79,7 @@ def test_ignore_where_it_has_no_effect_is_remarked_upon(source: str) -> None:
 def test_ignore_elsewhere_says_nothing(source: str) -> None:
     found = facts(source)
 
-    assert [each.name for each in found.imports] == ["a"]
+    assert [each.form.name for each in found.imports] == ["a"]
     assert found.remarks == ()
 
 

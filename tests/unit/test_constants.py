@@ -11,7 +11,7 @@ LINUX = Environment((3, 11, 7), "linux", "x86_64", "cpython")
 def deferred(source: str) -> list[str]:
     """Returns how each import of `a` is deferred; none for one that is left out."""
     found = scan(source.encode(), "job.py", LINUX).imports
-    return [each.deferred for each in found if each.name == "a"]
+    return [each.guard.deferred for each in found if each.form.name == "a"]
 
 
 @pytest.mark.parametrize(

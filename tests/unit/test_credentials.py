@@ -2,7 +2,7 @@
 
 import pytest
 
-from raybundle.credentials import has_credentials, has_password, without_credentials
+from raybundle.formats.credentials import has_credentials, has_password, without_credentials
 
 SECRET = "hunter2-hunter2"
 WITH_PASSWORD = {

@@ -8,7 +8,7 @@ import pytest
 from raybundle.errors import BundleError
 from raybundle.model import Interpreter
 from raybundle.resolve.find.directories import Directories, Listing
-from raybundle.resolve.find.finder import Finder, FirstParty, Missing, Namespace, StandardLibrary, ThirdParty
+from raybundle.resolve.find.finder import Finder, FirstParty, Namespace, NotFound, StandardLibrary, ThirdParty
 
 
 def interpreter(editables: tuple[tuple[str, str], ...] = ()) -> Interpreter:
@@ -114,7 +114,7 @@ def test_a_standard_module_of_another_platform_is_not_missing() -> None:
 
 
 def test_a_submodule_of_a_plain_module_is_missing() -> None:
-    assert finder("/a/m.py", "/a/m/x.py").find("m.x") == Missing()
+    assert finder("/a/m.py", "/a/m/x.py").find("m.x") == NotFound()
 
 
 def test_a_third_party_submodule_that_is_no_file_stands_for_its_package() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from raybundle.resolve.distributions.modules import modules_in
+from raybundle.resolve.distributions.record import parse_record
 
 
 @pytest.mark.parametrize(
@@ -23,4 +24,4 @@ from raybundle.resolve.distributions.modules import modules_in
     ],
 )
 def test_the_outermost_package_stands_for_all_in_it(record: bytes, expected: set[str]) -> None:
-    assert modules_in(record) == expected
+    assert modules_in(each.path for each in parse_record(record)) == expected

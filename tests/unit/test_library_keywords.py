@@ -37,7 +37,9 @@ LIBRARY_ONLY = {
     "notify": "the command line writes to stderr",
     "env": "of `plan` and `build`: a setting, and an option only of `submit` and `run`",
     "wait": "`--no-wait` of `stop`",
-    **dict.fromkeys(("rules", "optional", "dependencies", "cluster_provides"), "settings without an option"),
+    **dict.fromkeys(
+        ("data", "rules", "optional", "dependencies", "cluster_provides"), "settings without an option"
+    ),
 }
 """Keywords that no option has, and why."""
 CALLS = {

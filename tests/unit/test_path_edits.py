@@ -5,7 +5,8 @@ from posixpath import normpath
 
 import pytest
 
-from raybundle.resolve.evaluate.path_edits import Edit, edited, evaluate
+from raybundle.resolve.evaluate.edits import Edit, apply_edits
+from raybundle.resolve.evaluate.path_edits import evaluate
 
 FILE = "/project/jobs/job.py"
 
@@ -109,22 +110,22 @@ def test_an_edit_for_a_directory_that_is_there_already_may_be_left_out() -> None
     source = "if '/a' not in sys.path:\n  sys.path.insert(0, '/a')"
     edits = evaluate(ast.parse(source), FILE, "/run").edits
 
-    assert edited(["/b", "/a"], edits) == ["/b", "/a"]
-    assert edited(["/b"], edits) == ["/a", "/b"]
+    assert apply_edits(["/b", "/a"], edits) == ["/b", "/a"]
+    assert apply_edits(["/b"], edits) == ["/a", "/b"]
 
 
 def test_the_test_for_one_directory_decides_about_all_edits_below_it() -> None:
     source = "if '/a' not in sys.path:\n  sys.path.insert(0, '/a')\n  sys.path.insert(0, '/b')"
     edits = evaluate(ast.parse(source), FILE, "/run").edits
 
-    assert edited(["/c"], edits) == ["/b", "/a", "/c"]
-    assert edited(["/a"], edits) == ["/a"]
+    assert apply_edits(["/c"], edits) == ["/b", "/a", "/c"]
+    assert apply_edits(["/a"], edits) == ["/a"]
 
 
 def test_an_entry_that_is_assigned_goes() -> None:
     edits = evaluate(ast.parse("import sys\nsys.path[0] = '/x'\nsys.path[9] = '/y'"), FILE, "/run").edits
 
-    assert edited(["/a", "/b"], edits) == ["/x", "/b"]
+    assert apply_edits(["/a", "/b"], edits) == ["/x", "/b"]
 
 
 def test_a_path_object_on_the_path_is_no_place_where_python_looks() -> None:
@@ -140,4 +141,4 @@ def test_a_relative_entry_is_doubted_once_the_directory_changes() -> None:
 def test_edits_apply_in_order_and_the_first_of_two_equal_entries_counts() -> None:
     edits = [Edit("/x", 0, 1), Edit("/y", 1, 2), Edit("/a", None, 3)]
 
-    assert edited(["/a", "/b"], edits) == ["/x", "/y", "/a", "/b"]
+    assert apply_edits(["/a", "/b"], edits) == ["/x", "/y", "/a", "/b"]

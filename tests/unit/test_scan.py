@@ -5,7 +5,21 @@ import codecs
 import pytest
 
 from raybundle.errors import BundleError
-from raybundle.resolve.facts import Facts, Import, Remark, from_json, to_json
+from raybundle.resolve.facts import (
+    Attributes,
+    Exports,
+    Facts,
+    Form,
+    Guard,
+    Import,
+    ModuleText,
+    PackageWalk,
+    Pattern,
+    Remark,
+    Statement,
+    from_json,
+    to_json,
+)
 from raybundle.resolve.interpreter.markers import Environment
 from raybundle.resolve.scan.scan import scan
 
@@ -15,26 +29,33 @@ LINUX = Environment((3, 11, 7), "linux", "x86_64", "cpython")
 
 def imports_of(source: str, *, file: str = "job.py", attributes: bool = False) -> list[Import]:
     facts = scan(source.encode(), file, LINUX)
-    return [each for each in facts.imports if attributes or each.rule != "attribute"]
+    return [each for each in facts.imports if attributes or each.form.rule != "attribute"]
 
 
 def names_of(source: str, *, file: str = "job.py") -> list[str]:
-    return [each.name for each in imports_of(source, file=file)]
+    return [each.form.name for each in imports_of(source, file=file)]
 
 
 def test_an_import_is_found_at_any_depth_with_its_line() -> None:
     expected = [
-        Import("a.b", 3, deferred="function"),
-        Import("c", 4, ("d", "e"), deferred="function"),
+        Import(3, Statement("a.b"), Guard(deferred="function")),
+        Import(4, Statement("c", ("d", "e")), Guard(deferred="function")),
     ]
 
     assert imports_of("class K:\n  def f(self):\n    import a.b\n    from c import d, e\n") == expected
 
 
+@pytest.mark.parametrize("name", ["...b", "....b"])
+def test_an_import_by_name_above_the_top_of_a_package_names_nothing(name: str) -> None:
+    source = f"from importlib import import_module\nimport_module({name!r}, 'a')"
+
+    assert "b" not in names_of(source)
+
+
 def test_a_relative_import_keeps_its_dots() -> None:
     assert imports_of("from ..a import b\nfrom . import c") == [
-        Import("..a", 1, ("b",)),
-        Import(".", 2, ("c",)),
+        Import(1, Statement("..a", ("b",))),
+        Import(2, Statement(".", ("c",))),
     ]
 
 
@@ -46,29 +67,31 @@ def test_an_import_from_the_future_is_no_import() -> None:
     "caught", ["ImportError", "ModuleNotFoundError", "Exception", "(ValueError, ImportError)"]
 )
 def test_a_caught_import_is_optional(caught: str) -> None:
-    assert imports_of(f"try:\n  import a\nexcept {caught}:\n  pass") == [Import("a", 2, optional=True)]
+    assert imports_of(f"try:\n  import a\nexcept {caught}:\n  pass") == [
+        Import(2, Statement("a"), Guard(optional=True))
+    ]
 
 
 def test_an_import_under_a_handler_that_does_not_catch_it_is_required() -> None:
-    assert imports_of("try:\n  import a\nexcept ValueError:\n  pass") == [Import("a", 2)]
+    assert imports_of("try:\n  import a\nexcept ValueError:\n  pass") == [Import(2, Statement("a"))]
 
 
 def test_a_suppressed_import_is_optional() -> None:
     source = "import contextlib\nwith contextlib.suppress(ImportError):\n  import a"
 
-    assert Import("a", 3, optional=True) in imports_of(source)
+    assert Import(3, Statement("a"), Guard(optional=True)) in imports_of(source)
 
 
 def test_a_fallback_names_what_it_stands_in_for() -> None:
     source = "try:\n  import a\nexcept ImportError:\n  import b"
 
-    assert Import("b", 4, instead_of=("a",)) in imports_of(source)
+    assert Import(4, Statement("b"), Guard(instead_of=("a",))) in imports_of(source)
 
 
 def test_a_function_defined_under_a_guard_is_not_guarded_when_called() -> None:
     source = "try:\n  def f():\n    import a\nexcept ImportError:\n  pass"
 
-    assert imports_of(source) == [Import("a", 3, deferred="function")]
+    assert imports_of(source) == [Import(3, Statement("a"), Guard(deferred="function"))]
 
 
 @pytest.mark.parametrize(
@@ -101,7 +124,7 @@ def test_a_branch_that_the_target_never_takes_is_left_out(test: str) -> None:
 def test_a_dynamic_import_in_a_branch_that_the_target_never_takes_is_left_out(source: str) -> None:
     facts = scan(f"import importlib, sys\n{source}\n".encode(), "job.py", LINUX)
 
-    assert ({each.name for each in facts.imports}, facts.unknown) == ({"importlib", "sys"}, ())
+    assert ({each.form.name for each in facts.imports}, facts.unknown) == ({"importlib", "sys"}, ())
 
 
 def test_a_branch_that_cannot_be_decided_is_taken_on_both_sides() -> None:
@@ -124,7 +147,7 @@ def test_a_branch_that_cannot_be_decided_is_taken_on_both_sides() -> None:
 def test_a_literal_dynamic_import_is_found(call: str) -> None:
     line = call.count("\n") + 1
 
-    assert Import("a.b", line, rule="import-module") in imports_of(call)
+    assert Import(line, Statement("a.b", rule="import-module")) in imports_of(call)
 
 
 @pytest.mark.parametrize(
@@ -146,7 +169,7 @@ def test_a_literal_dynamic_import_is_found(call: str) -> None:
 def test_a_literal_prefix_is_found(argument: str, prefix: str) -> None:
     source = f"from importlib import import_module\nimport_module({argument})"
 
-    assert Import(prefix, 2, rule="prefix") in imports_of(source)
+    assert Import(2, Pattern(prefix)) in imports_of(source)
 
 
 @pytest.mark.parametrize(
@@ -164,8 +187,8 @@ def test_a_literal_prefix_is_found(argument: str, prefix: str) -> None:
 def test_a_choice_among_literals_takes_just_those(source: str) -> None:
     found = imports_of(f"from importlib import import_module\n{source}")
 
-    assert {each.name for each in found if each.rule == "import-module"} == {"pkg.a", "pkg.b"}
-    assert "prefix" not in {each.rule for each in found}
+    assert {each.form.name for each in found if each.form.rule == "import-module"} == {"pkg.a", "pkg.b"}
+    assert "prefix" not in {each.form.rule for each in found}
 
 
 @pytest.mark.parametrize(
@@ -189,7 +212,7 @@ def test_what_is_known_of_an_unknown_name_is_kept(source: str, pattern: str) -> 
 def test_a_walk_is_of_the_package_whose_path_it_has(argument: str, name: str) -> None:
     source = f"import pkgutil, a.b\nfrom d import c\npkgutil.iter_modules({argument})"
 
-    assert Import(name, 3, rule="walk") in imports_of(source)
+    assert Import(3, PackageWalk(name)) in imports_of(source)
 
 
 def test_a_name_that_comes_from_a_walk_is_settled_by_it() -> None:
@@ -216,7 +239,7 @@ def test_a_name_that_comes_from_a_walk_is_settled_by_it() -> None:
     ],
 )
 def test_strings_that_may_name_modules_are_candidates(source: str, names: set[str]) -> None:
-    assert {each.name for each in imports_of(source) if each.rule == "string"} == names
+    assert {each.form.name for each in imports_of(source) if each.form.rule == "string"} == names
 
 
 def test_a_line_that_is_ignored_has_no_imports() -> None:
@@ -228,7 +251,10 @@ def test_a_line_that_is_ignored_has_no_imports() -> None:
 def test_a_comment_includes_modules_and_patterns() -> None:
     source = "x = 1  # raybundle: include=a.b, c.*"
 
-    assert imports_of(source) == [Import("a.b", 1, rule="comment"), Import("c.*", 1, rule="comment")]
+    assert imports_of(source) == [
+        Import(1, Pattern("a.b", rule="comment")),
+        Import(1, Pattern("c.*", rule="comment")),
+    ]
 
 
 @pytest.mark.parametrize("comment", ["ingore", "include=", "include=a b", "ignore=a"])
@@ -248,28 +274,28 @@ def test_a_dynamic_import_without_a_literal_is_unknown(argument: str) -> None:
 def test_the_name_of_a_package_is_its_own_only_in_its_init() -> None:
     source = "from importlib import import_module\nimport_module(f'{__name__}.{x}')"
 
-    assert Import(".*", 2, rule="prefix") in imports_of(source, file="pkg/__init__.py")
+    assert Import(2, Pattern(".*")) in imports_of(source, file="pkg/__init__.py")
     assert names_of(source, file="pkg/module.py") == ["importlib"]
 
 
 def test_a_package_read_for_resources_is_reached() -> None:
     source = "from importlib import resources\nresources.files('pkg.data')"
 
-    assert Import("pkg.data", 2, rule="resource") in imports_of(source)
+    assert Import(2, Statement("pkg.data", rule="resource")) in imports_of(source)
 
 
 def test_attributes_of_an_imported_name_may_be_submodules() -> None:
     source = "import a\nfrom b import c as d\ndef f():\n  return a.x.y(d.z)"
-    expected = {Import("a", 4, ("x", "y"), "attribute"), Import("b.c", 4, ("z",), "attribute")}
+    expected = {Import(4, Attributes("a", ("x", "y"))), Import(4, Attributes("b.c", ("z",)))}
 
     assert expected <= set(imports_of(source, attributes=True))
 
 
 def test_a_chain_of_attributes_has_the_line_where_it_stands_first() -> None:
     source = "import a\nif a.x:\n  def f(b=a.y):\n    a.x(a.y)\na.x = a.y\n"
-    found = [each for each in imports_of(source, attributes=True) if each.rule == "attribute"]
+    found = [each for each in imports_of(source, attributes=True) if each.form.rule == "attribute"]
 
-    assert found == [Import("a", 2, ("x",), "attribute"), Import("a", 3, ("y",), "attribute")]
+    assert found == [Import(2, Attributes("a", ("x",))), Import(3, Attributes("a", ("y",)))]
 
 
 @pytest.mark.parametrize(
@@ -281,22 +307,22 @@ def test_a_chain_of_attributes_has_the_line_where_it_stands_first() -> None:
     ],
 )
 def test_a_candidate_stands_alone_in_plain_or_raw_quotes(source: str, names: set[str]) -> None:
-    assert {each.name for each in imports_of(source) if each.rule == "string"} == names
+    assert {each.form.name for each in imports_of(source) if each.form.rule == "string"} == names
 
 
 @pytest.mark.parametrize(
     ("source", "exports"),
     [
-        ("__all__ = ['a']\n__all__ += ('b',)", {"a", "b"}),
-        ("__all__ = []\n__all__.extend(['a'])\n__all__.append('b')", {"a", "b"}),
-        ("from .names import __all__", {"=.names"}),
-        ("from . import x\n__all__ = ['a', *x.__all__]", {"a", "=.x"}),
-        ("import p.x\n__all__ = ['a'] + p.x.__all__", {"a", "*"}),
-        ("__all__ = [each for each in dir()]", {"*"}),
+        ("__all__ = ['a']\n__all__ += ('b',)", Exports(("a", "b"))),
+        ("__all__ = []\n__all__.extend(['a'])\n__all__.append('b')", Exports(("a", "b"))),
+        ("from .names import __all__", Exports(modules=(".names",))),
+        ("from . import x\n__all__ = ['a', *x.__all__]", Exports(("a",), (".x",))),
+        ("import p.x\n__all__ = ['a'] + p.x.__all__", Exports(("a",), is_computed=True)),
+        ("__all__ = [each for each in dir()]", Exports(is_computed=True)),
     ],
 )
-def test_the_names_of_all_are_exports(source: str, exports: set[str]) -> None:
-    assert set(scan(source.encode(), "pkg/__init__.py", LINUX).exports) == exports
+def test_the_names_of_all_are_exports(source: str, exports: Exports) -> None:
+    assert scan(source.encode(), "pkg/__init__.py", LINUX).exports == exports
 
 
 @pytest.mark.parametrize(
@@ -318,7 +344,7 @@ def test_a_change_of_the_path_is_noted(edit: str) -> None:
     ],
 )
 def test_the_encoding_that_a_source_declares_is_honoured(source: bytes) -> None:
-    assert [each.name for each in scan(source, "job.py", LINUX).imports] == ["a"]
+    assert [each.form.name for each in scan(source, "job.py", LINUX).imports] == ["a"]
 
 
 @pytest.mark.parametrize("source", [b"import a\ndef f(:\n", b"\xff = 1\n", b"import a\n\x00\n"])
@@ -348,23 +374,23 @@ def test_facts_survive_being_stored() -> None:
 @pytest.mark.parametrize(
     ("call", "expected"),
     [
-        ("__import__('p', fromlist=['s'])", Import("p", 1, ("s",), "import-module")),
-        ("__import__('s', globals(), locals(), [], 1)", Import(".s", 1, (), "import-module")),
-        ("exec('from p import s')", Import("p", 1, ("s",), "import-module")),
-        ("import importlib; im = importlib.import_module; im('p')", Import("p", 1, (), "import-module")),
+        ("__import__('p', fromlist=['s'])", Statement("p", ("s",), "import-module")),
+        ("__import__('s', globals(), locals(), [], 1)", Statement(".s", rule="import-module")),
+        ("exec('from p import s')", Statement("p", ("s",), "import-module")),
+        ("import importlib; im = importlib.import_module; im('p')", Statement("p", rule="import-module")),
         (
             "from importlib import import_module as im; list(map(im, ['p']))",
-            Import("p", 1, (), "import-module"),
+            Statement("p", rule="import-module"),
         ),
         (
             "import runpy; runpy.run_module('p', run_name='__main__')",
-            Import("p", 1, ("__main__",), "import-module"),
+            Statement("p", ("__main__",), "import-module"),
         ),
-        ("import importlib.util as u; u.find_spec('p')", Import("p", 1, (), "string")),
+        ("import importlib.util as u; u.find_spec('p')", ModuleText("p")),
     ],
 )
-def test_an_import_under_another_name_is_found(call: str, expected: Import) -> None:
-    assert expected in imports_of(call)
+def test_an_import_under_another_name_is_found(call: str, expected: Form) -> None:
+    assert Import(1, expected) in imports_of(call)
 
 
 @pytest.mark.parametrize(
@@ -386,14 +412,17 @@ def test_code_that_no_name_stands_for_is_unknown(source: str) -> None:
     [
         (
             "from importlib.util import find_spec\nif find_spec('a'):\n  import a",
-            Import("a", 3, optional=True, deferred="branch"),
+            Import(3, Statement("a"), Guard(optional=True, deferred="branch")),
         ),
-        ("try:\n  import b\nexcept ImportError:\n  pass\nelse:\n  import a", Import("a", 6, optional=True)),
-        ("if __name__ == '__main__':\n  import a", Import("a", 2, only="main")),
-        ("if not __package__:\n  import a", Import("a", 2, only="bare")),
+        (
+            "try:\n  import b\nexcept ImportError:\n  pass\nelse:\n  import a",
+            Import(6, Statement("a"), Guard(optional=True)),
+        ),
+        ("if __name__ == '__main__':\n  import a", Import(2, Statement("a"), Guard(only="main"))),
+        ("if not __package__:\n  import a", Import(2, Statement("a"), Guard(only="bare"))),
         (
             "try:\n  import b\nexcept ImportError:\n  def f():\n    import a",
-            Import("a", 5, instead_of=("b",), deferred="function"),
+            Import(5, Statement("a"), Guard(instead_of=("b",), deferred="function")),
         ),
     ],
 )

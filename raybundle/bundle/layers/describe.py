@@ -23,25 +23,22 @@ from raybundle.bundle.layers.document import (
     is_compiled,
     parse_document,
 )
-from raybundle.bundle.layers.files import (
-    RECORD,
-    is_for_one_platform,
-    listed_files,
-    outside_files,
-    start_up_files,
-)
+from raybundle.bundle.layers.files import is_for_one_platform, read_contents
 from raybundle.cache.identity import YOUNG
 from raybundle.errors import BundleError, RefusedFileError
 from raybundle.formats.archive_paths import is_native
 from raybundle.formats.canonical import canonical_json
+from raybundle.formats.lists import first_of
 from raybundle.model import Digest
-from raybundle.resolve.distributions.installed import normalised_name
+from raybundle.resolve.distributions.installed import InstalledDistributions
+from raybundle.resolve.distributions.record import RECORD
 from raybundle.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from raybundle.bundle.layers.files import Contents
     from raybundle.cache.documents import ScanCache
     from raybundle.model import Distribution
 
@@ -100,13 +97,13 @@ def describe(distribution: Distribution, cache: ScanCache) -> Description:
     known = _known(key, site, cache)
     if known is not None:
         return _description(distribution, site, known)
-    listed = listed_files(distribution.metadata)
-    before, youngest = _signed(site, listed, distribution)
-    files, answer = _described(distribution, site, listed)
+    contents = read_contents(distribution.metadata)
+    before, youngest = _signed(site, contents.files, distribution)
+    files, answer = _described(distribution.metadata, contents)
     answer |= {"digest": keep_document(LayerDocument(distribution.name, distribution.version, files), cache)}
-    after, _ = _signature(site, listed)
+    after, _ = _signature(site, contents.files)
     if before == after and time.time_ns() - youngest > YOUNG:
-        cache.write(key, {**answer, "signature": before, "paths": list(listed)})
+        cache.write(key, {**answer, "signature": before, "paths": list(contents.files)})
         _prune(cache)
     return _description(distribution, site, answer)
 
@@ -170,10 +167,7 @@ def _signed(site: str, listed: Mapping[str, str], distribution: Distribution) ->
     """Returns the signature, once it is sure that all files are there and lie in the site directory."""
     faults = list(_faults(site, listed))
     if faults:
-        more = f" and {len(faults) - _SHOWN} more" if len(faults) > _SHOWN else ""
-        raise RefusedFileError(
-            f"{distribution.name} {distribution.version}: " + ", ".join(faults[:_SHOWN]) + more
-        )
+        raise RefusedFileError(f"{distribution.name} {distribution.version}: {first_of(faults, _SHOWN)}")
     return _signature(site, listed)
 
 
@@ -200,26 +194,24 @@ def _faults(site: str, paths: Iterable[str]) -> Iterator[str]:
             yield f"{file} is no regular file"
 
 
-def _described(
-    distribution: Distribution, site: str, listed: Mapping[str, str]
-) -> tuple[tuple[LayerFile, ...], dict[str, Any]]:
+def _described(metadata: Path, contents: Contents) -> tuple[tuple[LayerFile, ...], dict[str, Any]]:
     """Returns the files of a layer as they are, and what is kept of them."""
-    assert distribution.metadata is not None  # noqa: S101 - `describe` has asked
-    own = f"{distribution.metadata.name}/{RECORD}"
-    hashed = _hashed(site, sorted(path for path in listed if path != own))
+    own, site = f"{metadata.name}/{RECORD}", str(metadata.parent)
+    hashed = _hashed(site, sorted(path for path in contents.files if path != own))
     files = with_record(hashed, own)
     differing = [
-        [file.path, _owners(distribution.metadata.name, site, file)]
+        file
         for file in hashed
-        if not _is_as_recorded(f"{site}/{file.path}", file.sha256, listed[file.path])
+        if not _is_as_recorded(f"{site}/{file.path}", file.sha256, contents.files[file.path])
     ]
+    others = InstalledDistributions((site,) if differing else ())
     return files, {
-        "native": any(map(is_native, listed)) or is_for_one_platform(distribution.metadata, listed),
+        "native": any(map(is_native, contents.files)) or is_for_one_platform(metadata, contents.files),
         "bytes": sum(file.size for file in files),
         "source_bytes": sum(file.size for file in files if is_compiled(file.path)),
-        "differing": differing,
-        "start_up": start_up_files(distribution.metadata),
-        "outside": outside_files(distribution.metadata),
+        "differing": [[file.path, list(_owners(file, others, metadata))] for file in differing],
+        "start_up": contents.start_up,
+        "outside": contents.outside,
     }
 
 
@@ -270,19 +262,12 @@ def _in_base64(digest: bytes) -> str:
     return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
 
 
-def _owners(metadata: str, site: str, file: LayerFile) -> list[str]:
-    """Returns the other distributions in `site` whose RECORD lists the file as it is."""
-    line = f"\n{file.path},sha256={_in_base64(bytes.fromhex(file.sha256))},".encode()
-    found = []
-    for name in sorted(os.listdir(site)):  # noqa: PTH208 - as above
-        if name.endswith(".dist-info") and name != metadata:
-            try:
-                with open(f"{site}/{name}/{RECORD}", "rb") as stream:
-                    if line in b"\n" + stream.read():
-                        found.append(normalised_name(name.removesuffix(".dist-info").rpartition("-")[0]))
-            except OSError:
-                continue
-    return found
+def _owners(file: LayerFile, others: InstalledDistributions, metadata: Path) -> Iterator[str]:
+    """Yields the distributions besides `metadata` whose RECORD lists the file as it is."""
+    expected = f"sha256={_in_base64(bytes.fromhex(file.sha256))}"
+    for each in others.by_site[str(metadata.parent)]:
+        if each.directory != metadata and file.path in each.files and each.files[file.path].hash == expected:
+            yield each.name
 
 
 def keep_document(document: LayerDocument, cache: ScanCache) -> Digest:

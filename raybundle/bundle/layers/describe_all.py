@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from raybundle.bundle.layers.describe import describe, keep_document, kept_document, with_record
 from raybundle.bundle.layers.layer import Layer
 from raybundle.errors import RefusedFileError
+from raybundle.formats.lists import first_of
 from raybundle.model import Warning
 
 if TYPE_CHECKING:
@@ -182,10 +183,10 @@ def _left_warnings(each: Description, paths: Sequence[str], what: str) -> Iterat
     """Yields one warning about files that do not travel, if there are any."""
     if paths:
         yield Warning(
-            f"{_some(paths)} of {each.name} {each.version} {what}",
+            f"{first_of(paths, _SHOWN)} of {each.name} {each.version} {what}",
             file=Path(os.path.normpath(f"{each.site}/{paths[0]}")),
             hint=f"if the job needs it, install {each.name} on the nodes and name it in `cluster-provides`; "
-            f"else name {_some(paths)} in `exclude`",
+            f"else name {first_of(paths, _SHOWN)} in `exclude`",
         )
 
 
@@ -194,12 +195,7 @@ def _warnings(each: Description, paths: Sequence[str], what: str) -> Iterator[Wa
     if not paths:
         return
     yield Warning(
-        f"{_some(sorted(paths))} of {each.name} {each.version} {what}",
+        f"{first_of(sorted(paths), _SHOWN)} of {each.name} {each.version} {what}",
         file=Path(each.site, min(paths)),
         hint=f"reinstall it: pip install --force-reinstall --no-deps {each.name}=={each.version}",
     )
-
-
-def _some(paths: Sequence[str]) -> str:
-    more = f" and {len(paths) - _SHOWN} more" if len(paths) > _SHOWN else ""
-    return ", ".join(paths[:_SHOWN]) + more

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import posixpath
 import re
-import unicodedata
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from raybundle.errors import RefusedFileError
-from raybundle.resolve.distributions.installed import normalised_name
+from raybundle.formats.lists import first_of
+from raybundle.resolve.distributions.installed import InstalledDistribution
+from raybundle.resolve.distributions.record import RECORD, RecordError, parse_record
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Collection, Iterable, Mapping
     from pathlib import Path
 
-RECORD = "RECORD"
-_FIELDS = 3
-"""Path, hash, size: https://packaging.python.org/en/latest/specifications/recording-installed-packages/"""
+    from raybundle.resolve.distributions.record import RecordedFile
+
 _LEFTOVER = re.compile(r"INSTALLER|REQUESTED|direct_url\.json|uv_[^/]*\.json")
 """What installers leave in `.dist-info`: how a distribution came here, not what it is."""
 _SCRIPTS = frozenset({"bin", "Scripts"})
@@ -40,8 +38,6 @@ _MACHINE_CODE = (
     *(b"\xca\xfe\xba\xbe", b"\xca\xfe\xba\xbf"),
 )
 """How programs and libraries of Linux, Windows and macOS begin; the last two hold several of macOS."""
-_TAG = re.compile(r"^Tag:[ \t]*(\S+)", re.MULTILINE)
-_DRIVE = re.compile(r"[A-Za-z]:")
 _CACHE = "__pycache__"
 _HARMLESS = frozenset({"distutils-precedence.pth", "a1_coverage.pth"})
 """Of setuptools, for builds by old `setup.py`; of coverage, for processes that are to be measured."""
@@ -51,19 +47,45 @@ _SHOWN = 3
 """Files that a message names; a distribution without sources has hundreds."""
 
 
-def listed_files(metadata: Path) -> dict[str, str]:
-    """Returns what travels of a distribution: the hash that RECORD has, by path below its site directory.
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """The files of an installed distribution, by what becomes of them."""
 
-    A hash is `sha256=…` in base64 as RECORD has it, or empty. RECORD itself is in it, without one.
+    files: Mapping[str, str]
+    """What travels: the hash of RECORD (`sha256=…` in base64, or empty) by path below the site directory.
+
+    RECORD itself is among them, without a hash.
+    """
+    start_up: tuple[str, ...]
+    """`.pth` files that may do something here that a node does not do."""
+    outside: tuple[str, ...]
+    """Files outside the site directory, except scripts, byte-code, headers, manuals and licences, and what
+    desktops, shells and Jupyter look for: no job reads those."""
+
+
+def read_contents(metadata: Path) -> Contents:
+    """Returns the files of the distribution that a `.dist-info` describes.
 
     Raises:
         RefusedFileError: RECORD is missing or empty, or has lines that cannot be understood, or lists
-            modules of which there is byte-code alone.
+            modules that have byte-code but no source.
     """
-    listed = dict(_rows(metadata / RECORD))
+    rows = _rows(metadata / RECORD)
+    listed = {each.path: each.hash for each in rows if not each.is_outside}
     if not listed:
         raise RefusedFileError(f"{metadata / RECORD}: it lists no file")
-    listed[f"{metadata.name}/{RECORD}"] = ""
+    start_up = (
+        path for path in listed if path.endswith(".pth") and "/" not in path and path not in _HARMLESS
+    )
+    outside = (each.path for each in rows if each.is_outside and not _is_for_people(each.path))
+    return Contents(
+        _travelling({**listed, f"{metadata.name}/{RECORD}": ""}, metadata),
+        tuple(sorted(path for path in start_up if _does_something(metadata.with_name(path)))),
+        tuple(sorted(outside)),
+    )
+
+
+def _travelling(listed: Mapping[str, str], metadata: Path) -> dict[str, str]:
     travelling = {path: digest for path, digest in listed.items() if _travels(path, metadata.name, listed)}
     _refuse_byte_code(travelling, metadata)
     return {path: digest for path, digest in travelling.items() if not path.endswith(".pyc")}
@@ -73,11 +95,9 @@ def _refuse_byte_code(paths: Collection[str], metadata: Path) -> None:
     """Refuses byte-code that is no copy of a source: a node believes only what it can compile itself."""
     alone = sorted(path for path in paths if path.endswith(".pyc") and path[:-1] not in paths)
     if alone:
-        more = f" and {len(alone) - _SHOWN} more" if len(alone) > _SHOWN else ""
-        name, _, version = metadata.name.removesuffix(".dist-info").rpartition("-")
+        each = InstalledDistribution.at(metadata)
         raise RefusedFileError(
-            f"{normalised_name(name)} {version}: "
-            f"{', '.join(alone[:_SHOWN])}{more}: byte-code without a source",
+            f"{each.name} {each.version}: {first_of(alone, _SHOWN)}: byte-code without a source",
             hint="install it on the nodes, and name it in `cluster-provides`",
         )
 
@@ -92,10 +112,7 @@ def is_for_one_platform(metadata: Path, paths: Iterable[str]) -> bool:
     Raises:
         RefusedFileError: a file cannot be read.
     """
-    try:
-        tags = _TAG.findall((metadata / "WHEEL").read_text("utf-8", errors="replace"))
-    except OSError:
-        return False
+    tags = InstalledDistribution.at(metadata).wheel_tags()
     if not tags or any(tag.endswith("-any") for tag in tags):
         return False
     return any(_is_machine_code(metadata.parent / path) for path in paths)
@@ -107,25 +124,6 @@ def _is_machine_code(file: Path) -> bool:
             return stream.read(4).startswith(_MACHINE_CODE)
     except OSError as error:
         raise RefusedFileError(f"{file}: {error.strerror}") from error
-
-
-def start_up_files(metadata: Path) -> list[str]:
-    """Returns the `.pth` files of a distribution that may do something at home which a node does not."""
-    listed = dict(_rows(metadata / RECORD))
-    found = (path for path in listed if path.endswith(".pth") and "/" not in path and path not in _HARMLESS)
-    return sorted(path for path in found if _does_something(metadata.with_name(path)))
-
-
-def outside_files(metadata: Path) -> list[str]:
-    """Returns the files of a distribution elsewhere than below its site directory, as RECORD spells them.
-
-    Scripts, byte-code, headers, manuals, licences, and what desktops, shells and Jupyter look for are no
-    part of a run.
-    """
-    found = (
-        row[0].replace("\\", "/") for row, place in _parsed(metadata / RECORD) if not _normalised(row, place)
-    )
-    return sorted(path for path in found if not _is_for_people(path))
 
 
 def _is_for_people(path: str) -> bool:
@@ -142,49 +140,16 @@ def _does_something(file: Path) -> bool:
     return not all(file.name.endswith("-nspkg.pth") and _NAMESPACE.fullmatch(line) for line in said)
 
 
-def _rows(record: Path) -> Iterator[tuple[str, str]]:
-    """Yields path and hash of each file that lies below the site directory."""
-    for row, place in _parsed(record):
-        path = _normalised(row, place)
-        if path is not None:
-            yield path, row[1]
-
-
-def _parsed(record: Path) -> Iterator[tuple[list[str], str]]:
-    """Yields the rows that are not empty, and where each stands."""
-    reader = csv.reader(io.StringIO(_read(record), newline=""), strict=True)
+def _rows(record: Path) -> list[RecordedFile]:
     try:
-        yield from ((row, f"{record}:{reader.line_num}") for row in reader if row)
-    except csv.Error as error:
-        raise RefusedFileError(f"{record}:{reader.line_num}: {error}") from error
-
-
-def _read(record: Path) -> str:
-    try:
-        data = record.read_bytes()
+        return list(parse_record(record.read_bytes(), strict=True))
     except OSError as error:
         raise RefusedFileError(f"{record}: {error.strerror}") from error
-    try:
-        return data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        text = data.splitlines()[line - 1] if data else b""
-        raise RefusedFileError(f"{record}:{line}: not UTF-8: {text!r}") from error
+    except RecordError as error:
+        raise RefusedFileError(f"{record}:{error.line}: {error}") from error
 
 
-def _normalised(row: list[str], place: str) -> str | None:
-    """Returns the path of a row, or None for what lies elsewhere: scripts, manual pages, other sites."""
-    if len(row) != _FIELDS or not row[0]:
-        raise RefusedFileError(f"{place}: not a path, a hash and a size: {','.join(row)!r}")
-    path = posixpath.normpath(row[0].replace("\\", "/"))
-    if path.startswith("/") or path.split("/", 1)[0] == ".." or _DRIVE.match(path):
-        return None
-    if path == "." or any(unicodedata.category(character) == "Cc" for character in path):
-        raise RefusedFileError(f"{place}: not the path of a file: {row[0]!r}")
-    return path
-
-
-def _travels(path: str, metadata: str, listed: dict[str, str]) -> bool:
+def _travels(path: str, metadata: str, listed: Mapping[str, str]) -> bool:
     head, _, rest = path.partition("/")
     if _CACHE in path.split("/"):
         return False

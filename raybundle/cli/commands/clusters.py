@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from raybundle.cli.request import settings_of
 from raybundle.cluster.secrets import looks_secret
 from raybundle.config import KEYS, default_store
-from raybundle.credentials import without_credentials
+from raybundle.formats.credentials import without_credentials
 
 if TYPE_CHECKING:
     import argparse

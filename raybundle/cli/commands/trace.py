@@ -24,8 +24,8 @@ _USAGE = 2
 
 def trace_target(arguments: argparse.Namespace, console: Console) -> int:
     """Runs a target as Python does, and writes what it imported into the lock file of its project."""
-    from raybundle.resolve.seen import LOCK
     from raybundle.resolve.trace import lock
+    from raybundle.resolve.traced import LOCK
 
     request = read_request(arguments, console)
     entries = lock.read_entries(request.project)
@@ -62,7 +62,7 @@ def trace_target(arguments: argparse.Namespace, console: Console) -> int:
 
 def _refuse_useless(code: int, resolution: Resolution, *, empty: bool) -> None:
     """Refuses to record a failed run that has shown nothing."""
-    from raybundle.resolve.seen import LOCK
+    from raybundle.resolve.traced import LOCK
 
     if empty:
         raise BundleError(

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from raybundle.cli.output.documents import absent_document, present_document
 from raybundle.cli.output.overview import ANY
-from raybundle.cli.output.words import counted
 from raybundle.cli.request import form_of, read_request
 from raybundle.errors import BundleError, UsageError
 from raybundle.explain.absence import absence
@@ -16,6 +15,7 @@ from raybundle.explain.dot import dot
 from raybundle.explain.evidence import gather, name_under, owner_of
 from raybundle.explain.reasons import requiring
 from raybundle.explain.subject import Subject, absent_file, identify
+from raybundle.formats.amounts import counted
 from raybundle.planning import resolve_as_is
 from raybundle.request import prepare
 from raybundle.resolve.find.finder import FirstParty

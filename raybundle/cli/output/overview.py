@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from raybundle.cli.output.console import PLACES, alike
-from raybundle.cli.output.words import counted, shown, target_text
+from raybundle.cli.output.words import shown, target_text
 from raybundle.exhaustive import assert_never
 from raybundle.explain.reasons import reasons_of
-from raybundle.formats.sizes import size_text
+from raybundle.formats.amounts import counted, size_text
 from raybundle.model import ScriptTarget
 
 if TYPE_CHECKING:
@@ -82,7 +82,8 @@ def text_lines(overview: Overview) -> Iterator[str]:
     yield from _section("more than one file", _shadowed_lines(resolution))
     yield from _section("ignored by git, yet included", _ignored_lines(overview))
     yield from _section(
-        "in the project and not in the bundle, `include` takes it along", _left_lines(overview)
+        'in the project and not in the bundle: `include` bundles a file, `data = "tracked"` all data',
+        _left_lines(overview),
     )
     yield f"`{_why_words(resolution)} NAME` says why something is in; `--json` has everything"
 
@@ -97,10 +98,9 @@ def _section(title: str, lines: Sequence[str], shown: int = SHOWN) -> Iterator[s
 
 def _files_text(planned: Plan) -> str:
     data = len(planned.resolution.data)
-    beside = (
-        f": {counted(len(planned.files) - data, 'module')} and {counted(data, 'data file')}" if data else ""
-    )
-    return f"{len(planned.files)} ({size_text(planned.bytes)}){beside}"
+    text = f"{len(planned.files)} ({size_text(planned.bytes)})"
+    modules = counted(len(planned.files) - data, "module")
+    return f"{text}: {modules} and {counted(data, 'data file')}" if data else text
 
 
 def _travelling_text(resolution: Resolution) -> str:
@@ -248,52 +248,34 @@ def markdown_lines(overview: Overview) -> Iterator[str]:
     yield f"`{planned.digest}`, {planned.manifest.python.implementation} {planned.manifest.python.minor}"
     yield from _table(
         ("package", "root", "modules", "data", "size"),
-        [
-            (
-                _code(part.name) if part.name else "",
-                _code(part.root),
-                part.modules,
-                part.data,
-                size_text(part.bytes),
-            )
-            for part in overview.packages
-        ],
+        [(_code(p.name), _code(p.root), p.modules, p.data, size_text(p.bytes)) for p in overview.packages],
     )
     yield from _table(
         ("guessed at", "rule", "took", "by nothing else"),
-        [
-            (
-                _code(f"{shown(each.file, resolution)}:{each.line}"),
-                each.rule,
-                _code(each.took[0]) if len(each.took) == 1 else f"{len(each.took)} of {_code(each.prefix)}",
-                f"{counted(each.alone, 'module')}, {size_text(each.alone_bytes)}",
-            )
-            for each in overview.widenings
-        ],
+        [_widening_row(each, resolution) for each in overview.widenings],
     )
     reasons = reasons_of(resolution)
     yield from _table(
         ("distribution", "version", "size", "from", "needed"),
         [
-            (
-                each.name,
-                each.version or ANY,
-                _size_of(each),
-                each.provided_by,
-                reason_text(reasons[each.name], resolution),
-            )
-            for each in resolution.distributions
-            if each.modules or each.provided_by != "ray"
+            (d.name, d.version or ANY, _size_of(d), d.provided_by, reason_text(reasons[d.name], resolution))
+            for d in resolution.distributions
+            if d.modules or d.provided_by != "ray"
         ],
         DISTRIBUTIONS,
     )
-    yield from _bullets(
-        "Installed and not taken", [" ".join(each.split()) for each in _optional_lines(resolution)]
-    )
+    optional = [" ".join(each.split()) for each in _optional_lines(resolution)]
+    yield from _bullets("Installed and not taken", optional)
     yield from _bullets("Optional, not found", _not_found_lines(resolution))
     yield from _bullets("More than one file", _shadowed_lines(resolution))
     yield from _bullets("Ignored by git, yet included", _ignored_lines(overview))
     yield from _bullets("Warnings", [_warning_text(each, resolution) for each in alike(resolution.warnings)])
+
+
+def _widening_row(each: Widening, resolution: Resolution) -> Sequence[str]:
+    took = _code(each.took[0]) if len(each.took) == 1 else f"{len(each.took)} of {_code(each.prefix)}"
+    alone = f"{counted(each.alone, 'module')}, {size_text(each.alone_bytes)}"
+    return _code(f"{shown(each.file, resolution)}:{each.line}"), each.rule, took, alone
 
 
 def _warning_text(group: Sequence[Warning], resolution: Resolution) -> str:
@@ -328,7 +310,7 @@ def _bullets(title: str, lines: Sequence[str]) -> Iterator[str]:
 
 
 def _code(text: str) -> str:
-    return f"`{text}`"
+    return f"`{text}`" if text else ""
 
 
 def trace_line(resolution: Resolution) -> str:

@@ -40,8 +40,3 @@ def target_text(target: Target) -> str:
 def shown(file: Path, resolution: Resolution) -> str:
     """Returns a file relative to the project, where it is in it."""
     return str(file.relative_to(resolution.project) if file.is_relative_to(resolution.project) else file)
-
-
-def counted(number: int, noun: str, nouns: str | None = None) -> str:
-    """Returns a number of things in words."""
-    return f"{number} {noun}" if number == 1 else f"{number:,} {nouns or noun + 's'}"

@@ -1,4 +1,4 @@
-"""Reads what is installed in site-packages directories: names, versions, RECORD, requirements, origin."""
+"""Reads installed distributions: name, version, files, requirements, entry points, origin, wheel tags."""
 
 # Why strings: paths here are the strings that `sys.path` holds; pathlib would cost ten times as much.
 # ruff: noqa: PTH208
@@ -7,19 +7,26 @@ from __future__ import annotations
 
 import json
 import os
-import posixpath
 import re
+import urllib.parse
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from raybundle.credentials import without_credentials
+from raybundle.formats.credentials import without_credentials
+from raybundle.resolve.distributions.record import RECORD, parse_record
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterator, Mapping
+
+    from raybundle.resolve.distributions.record import RecordedFile
+
+ENTRY_POINTS, DIRECT_URL = "entry_points.txt", "direct_url.json"
 
 _SECTION = re.compile(r"\[(?P<extra>[^:\]]*):?(?P<marker>[^\]]*)\]")
 """Of `requires.txt`, which setuptools writes into an `.egg-info`: `[extra:marker]`."""
+
+_TAG = re.compile(r"^Tag:[ \t]*(\S+)", re.MULTILINE)
 
 
 def normalised_name(name: str) -> str:
@@ -27,85 +34,137 @@ def normalised_name(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
+class Origin(NamedTuple):
+    """Where a distribution was installed from, if not from an index (PEP 610)."""
+
+    url: str = ""
+    """Without credentials; with the version control system and the commit, if they are known."""
+    project: str = ""
+    """The project's directory, if the installation is editable."""
+
+
+class EntryPoint(NamedTuple):
+    """One line of `entry_points.txt` (PyPA's entry points specification)."""
+
+    group: str
+    name: str
+    value: str
+    """Such as `pkg.module:attribute`."""
+    line: int
+
+
 @dataclass(slots=True)
-class Metadata:
-    """One `.dist-info` directory, or an `.egg-info`; its files are read when asked for."""
+class InstalledDistribution:
+    """One `.dist-info` or `.egg-info`; each of its files is read when something asks for it."""
 
     directory: Path
-    """A file where a distribution left nothing but its `.egg-info`."""
+    """An `.egg-info` may also be a file."""
     name: str
+    """Normalised (PEP 503)."""
     version: str
     _record: bytes | None = None
+    _files: dict[str, RecordedFile] | None = None
+
+    @classmethod
+    def at(cls, directory: Path) -> InstalledDistribution:
+        """Return the distribution that a `.dist-info` or `.egg-info` describes."""
+        stem, dot, _ = directory.name.rpartition(".dist-info")
+        if dot:
+            project, _, version = stem.rpartition("-")
+        else:  # `numpy-1.26.4-py3.12.egg-info`; the last part may be absent
+            project, version, *_ = [*directory.name.removesuffix(".egg-info").split("-"), ""]
+        return cls(directory, normalised_name(project), version)
+
+    @property
+    def files(self) -> Mapping[str, RecordedFile]:
+        """The rows of RECORD by path."""
+        if self._files is None:
+            self._files = {each.path: each for each in parse_record(self.record)}
+        return self._files
 
     @property
     def record(self) -> bytes:
-        """RECORD (PEP 376), with a line break before its first line too."""
+        """The content of RECORD, with slashes in its paths."""
         if self._record is None:
-            self._record = b"\n" + _read(self.directory / "RECORD")
+            self._record = self.read(RECORD).replace(b"\\", b"/")
         return self._record
 
     @property
     def is_recorded(self) -> bool:
         """Claims that the files of the distribution are known."""
-        return len(self.record) > 1
+        return bool(self.record)
 
-    def owns(self, relative: str) -> bool:
-        """Return whether RECORD lists the file; names with a comma are quoted there."""
-        quoted = f'\n"{relative}",' if "," in relative else f"\n{relative},"
-        return quoted.encode() in self.record
+    def lists(self, path: str) -> bool:
+        """Return whether RECORD lists a file; most can answer without being parsed."""
+        return path.encode(errors="replace") in self.record and path in self.files
 
-    def lists(self, relative: str) -> bool:
-        """Return the same as `owns` for a RECORD in another spelling: all quoted, `./` or backslashes."""
-        return any(posixpath.normpath(each.replace("\\", "/")) == relative for each in self.files())
-
-    def claims(self, relative: str) -> bool:
+    def claims(self, path: str) -> bool:
         """Return whether a distribution without RECORD has the name of the file's top-level module."""
         if self.is_recorded:
             return False
-        top = relative.partition("/")[0].partition(".")[0]
-        listed = _read(self.directory / "top_level.txt").decode("utf-8", "replace").split()
+        top = path.partition("/")[0].partition(".")[0]
+        listed = self.read("top_level.txt").decode("utf-8", "replace").split()
         return top in listed or normalised_name(top) == self.name
-
-    def files(self) -> Iterator[str]:
-        """Yield the paths that RECORD lists, as it spells them."""
-        import csv  # noqa: PLC0415 - start-up: the whole RECORD is rarely needed
-
-        for row in csv.reader(self.record.decode("utf-8", "replace").splitlines()):
-            if row:
-                yield row[0]
 
     def size(self) -> int:
         """Return the bytes of the installed files as RECORD has them."""
-        sizes = (line.rpartition(b",")[2].strip(b' "') for line in self.record.splitlines())
-        return sum(int(size) for size in sizes if size.isdigit())
+        return sum(int(each.size) for each in self.files.values() if each.size.isdecimal())
+
+    def header(self) -> Iterator[tuple[str, str]]:
+        """Yield the fields of METADATA (of an `.egg-info`: PKG-INFO), names in lower case."""
+        text = (self.read("METADATA") or self.read("PKG-INFO")).decode("utf-8", "replace")
+        head = text.replace("\r\n", "\n").partition("\n\n")[0]
+        for line in re.sub(r"\n[ \t]+", " ", head).splitlines():
+            name, _, value = line.partition(":")
+            yield name.lower(), value.strip()
 
     def requires(self) -> Iterator[str]:
-        """Yield the requirements with their markers, as Requires-Dist of METADATA's header has them."""
-        text = _read(self.directory / "METADATA").decode("utf-8", "replace")
-        if not text:
-            yield from _legacy_requirements(_read(self.directory / "requires.txt").decode("utf-8", "replace"))
-        header = re.sub(r"\n[ \t]+", " ", text.replace("\r\n", "\n").partition("\n\n")[0])
-        for line in header.splitlines():
-            field_name, _, value = line.partition(":")
-            if field_name.lower() == "requires-dist":
-                yield value.strip()
+        """Yield the requirements with their markers."""
+        if self.directory.suffix == ".egg-info":
+            yield from _legacy_requirements(self.read("requires.txt").decode("utf-8", "replace"))
+        else:
+            yield from (value for name, value in self.header() if name == "requires-dist")
 
-    def groups(self) -> list[str]:
-        """Return the groups of its entry points: whom it has plugins for."""
-        text = _read(self.directory / "entry_points.txt").decode("utf-8", "replace")
-        return [line.strip()[1:-1].strip() for line in text.splitlines() if line.lstrip().startswith("[")]
+    def entry_points(self) -> Iterator[EntryPoint]:
+        """Yield the entry points; lines that are none are skipped."""
+        group = ""
+        for number, raw in enumerate(self.read(ENTRY_POINTS).decode("utf-8", "replace").splitlines(), 1):
+            line = raw.strip()
+            if line.startswith("[") and line.endswith("]"):
+                group = line[1:-1].strip()
+            elif "=" in line and not line.startswith(("#", ";")):
+                name, _, value = line.partition("=")
+                yield EntryPoint(group, name.strip(), value.strip(), number)
 
-    def origin(self) -> tuple[str, bool]:
-        """Return where it was installed from, if not from an index, and whether it is editable (PEP 610)."""
+    def wheel_tags(self) -> list[str]:
+        """Return the tags of the wheel that was installed, such as `py3-none-any`; none if none are known."""
+        return _TAG.findall(self.read("WHEEL").decode("utf-8", "replace"))
+
+    def origin(self) -> Origin:
+        """Return where the distribution was installed from."""
         try:
-            document = json.loads(_read(self.directory / "direct_url.json") or b"{}")
-            url = without_credentials(document.get("url", ""))
-            commit = document.get("vcs_info", {}).get("commit_id", "")
-            system = document.get("vcs_info", {}).get("vcs", "")
+            document = json.loads(self.read(DIRECT_URL) or b"{}")
+            url = document.get("url", "")
+            source = document.get("vcs_info", {})
+            commit, system = source.get("commit_id", ""), source.get("vcs", "")
             editable = document.get("dir_info", {}).get("editable") is True
+            shown = without_credentials(url)
+            directory = urllib.parse.unquote(urllib.parse.urlsplit(url).path) if editable else ""
         except (ValueError, AttributeError, TypeError):
-            return "", False
-        return (f"{system}+{url}@{commit}" if commit else url), editable
+            return Origin()
+        return Origin(f"{system}+{shown}@{commit}" if commit else shown, directory.replace("\0", ""))
+
+    @property
+    def is_editable(self) -> bool:
+        """Claims that Python imports it from its project's directory."""
+        return self.origin().project != ""
+
+    def read(self, name: str) -> bytes:
+        """Return the content of one of its files; empty if it cannot be read."""
+        try:
+            return (self.directory / name).read_bytes()
+        except OSError:
+            return b""
 
 
 def _legacy_requirements(text: str) -> Iterator[str]:
@@ -120,20 +179,13 @@ def _legacy_requirements(text: str) -> Iterator[str]:
             conditions.append(f'extra == "{section["extra"]}"')
 
 
-def _read(file: Path) -> bytes:
-    try:
-        return file.read_bytes()
-    except OSError:
-        return b""
-
-
 @dataclass(slots=True)
-class Installed:
+class InstalledDistributions:
     """What is installed in some site-packages directories; of two with one name, the first on the path."""
 
     sites: tuple[str, ...]
-    by_name: dict[str, Metadata] = field(default_factory=dict)
-    by_site: dict[str, list[Metadata]] = field(default_factory=dict)
+    by_name: dict[str, InstalledDistribution] = field(default_factory=dict)
+    by_site: dict[str, list[InstalledDistribution]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for site in self.sites:
@@ -141,8 +193,8 @@ class Installed:
             for each in self.by_site[site]:
                 self.by_name.setdefault(each.name, each)
 
-    def owner(self, file: str, likely: str = "") -> Metadata | None:
-        """Return the distribution that lists `file`, else one without a list that has its name.
+    def owner(self, file: str, likely: str = "") -> InstalledDistribution | None:
+        """Return the distribution that lists `file`, else one without RECORD that has its name.
 
         Args:
             file: absolute.
@@ -150,33 +202,18 @@ class Installed:
         """
         for site, distributions in self.by_site.items():
             if file.startswith(site + os.sep):
-                relative = file[len(site) + 1 :].replace(os.sep, "/")
-                names = {likely or normalised_name(relative.partition("/")[0].partition(".")[0])}
-                ordered = sorted(distributions, key=lambda each: each.name not in names)
-                return (
-                    _first(ordered, relative, Metadata.owns)
-                    or _first(ordered, relative, Metadata.lists)
-                    or _first(ordered, relative, Metadata.claims)
-                )
+                path = file[len(site) + 1 :].replace(os.sep, "/")
+                first = likely or normalised_name(path.partition("/")[0].partition(".")[0])
+                ordered = sorted(distributions, key=lambda each: each.name != first)
+                listing = (each for each in ordered if each.lists(path))
+                return next(listing, None) or next((each for each in ordered if each.claims(path)), None)
         return None
 
 
-def _first(
-    distributions: Iterable[Metadata], relative: str, owns: Callable[[Metadata, str], bool]
-) -> Metadata | None:
-    return next((each for each in distributions if owns(each, relative)), None)
-
-
-def _distributions_in(site: str) -> Iterator[Metadata]:
+def _distributions_in(site: str) -> Iterator[InstalledDistribution]:
     try:
         names = sorted(os.listdir(site))
     except OSError:
         return
-    for name in names:
-        if name.endswith(".dist-info"):
-            project, _, version = name.removesuffix(".dist-info").rpartition("-")
-            yield Metadata(Path(site, name), normalised_name(project), version)
-    for name in names:
-        if name.endswith(".egg-info"):  # `numpy-1.26.4-py3.12.egg-info`, also without the last part
-            project, version, *_ = [*name.removesuffix(".egg-info").split("-"), ""]
-            yield Metadata(Path(site, name), normalised_name(project), version)
+    for suffix in (".dist-info", ".egg-info"):
+        yield from (InstalledDistribution.at(Path(site, name)) for name in names if name.endswith(suffix))

@@ -1,7 +1,7 @@
 """Maps the modules that are installed to their distributions, to explain on a node what is not there."""
 
 # Why strings: an environment has tens of thousands of files; pathlib would cost ten times as much.
-# ruff: noqa: PTH116, PTH123, PTH208
+# ruff: noqa: PTH116
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import time
 from typing import TYPE_CHECKING
 
 from raybundle.cache.identity import YOUNG
-from raybundle.resolve.distributions.installed import normalised_name
+from raybundle.resolve.distributions.installed import InstalledDistributions
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from raybundle.model import Interpreter
 
 _FORMAT = 1
-_MODULE = re.compile(rb'^"?((?:[^\W\d]\w*/)*)([^\W\d]\w*)(\.py|(?:\.[\w-]+)?\.(?:so|pyd))"?,', re.MULTILINE)
-"""A module in RECORD: its folders, its name, its suffix. ASCII only, as published names are."""
+_MODULE = re.compile(r"((?:[^\W\d]\w*/)*)([^\W\d]\w*)(?:\.py|(?:\.[\w-]+)?\.(?:so|pyd))", re.ASCII)
+"""A module in RECORD: its folders and its name. ASCII only, as published names are."""
 
 
 def absent_modules(
@@ -74,22 +74,15 @@ def _stamp(site: str) -> tuple[str, int, int, int]:
 
 
 def _modules_of(sites: Iterable[str]) -> Iterator[tuple[str, tuple[str, str]]]:
-    for site in sites:
-        for entry in sorted(os.listdir(site)):
-            if entry.endswith(".dist-info"):
-                name, _, version = entry.removesuffix(".dist-info").rpartition("-")
-                try:
-                    with open(f"{site}/{entry}/RECORD", "rb") as stream:
-                        record = stream.read()
-                except OSError:
-                    continue
-                for module in modules_in(record):
-                    yield module, (normalised_name(name), version)
+    for distributions in InstalledDistributions(tuple(sites)).by_site.values():
+        for each in distributions:
+            for module in modules_in(each.files):
+                yield module, (each.name, each.version)
 
 
-def modules_in(record: bytes) -> set[str]:
-    """Returns the outermost packages of a RECORD, and the modules that are in none."""
-    rows = {(folder.decode(), name.decode()) for folder, name, _ in _MODULE.findall(record)}
+def modules_in(files: Iterable[str]) -> set[str]:
+    """Returns the outermost packages among the files of a distribution, and the modules outside them."""
+    rows = {(found[1], found[2]) for found in map(_MODULE.fullmatch, files) if found}
     packages = {folder for folder, name in rows if name == "__init__"}
     return {
         _outermost(folder, name, packages) for folder, name in rows if not name.startswith("__editable__")

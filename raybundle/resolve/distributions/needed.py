@@ -9,11 +9,12 @@ import hashlib
 import json
 import os
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from raybundle.cache.identity import YOUNG
-from raybundle.model import Distribution, ModuleName
+from raybundle.model import Distribution
 from raybundle.resolve.distributions.values import Needed, Unfit, Unmet, Wanted
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from raybundle.model import Interpreter
 
 _ANSWERS_KEPT = 32
-_FORMAT = 8
+_FORMAT = 9
 
 
 def find_distributions(wanted: Wanted, interpreter: Interpreter, cache: ScanCache) -> Needed:
@@ -37,13 +38,13 @@ def find_distributions(wanted: Wanted, interpreter: Interpreter, cache: ScanCach
     known = answers.get(question)
     if isinstance(known, dict):
         return _needed(known)
-    from raybundle.resolve.distributions.search import answer_for  # noqa: PLC0415 - start-up: a warm answer needs no search
+    from raybundle.resolve.distributions.search import find_needed  # noqa: PLC0415 - start-up: a warm answer needs no search
 
-    answer = answer_for(wanted, interpreter)
+    needed = find_needed(wanted, interpreter)
     if time.time_ns() - max((changed for _, _, _, changed in stamps), default=0) > YOUNG:
         kept = dict(list(answers.items())[-_ANSWERS_KEPT:])
-        cache.write("distributions", {**kept, question: answer})
-    return _needed(answer)
+        cache.write("distributions", {**kept, question: _as_json(needed)})
+    return needed
 
 
 def _stamp(site: str) -> tuple[str, int, int, int]:
@@ -60,6 +61,13 @@ def _question(wanted: Wanted, interpreter: Interpreter, stamps: list[tuple[str, 
     return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()
 
 
+def _as_json(needed: Needed) -> dict[str, Any]:
+    document = asdict(needed)
+    for row in (*document["distributions"], *document["optional"]):
+        row["metadata"] = row["metadata"] and str(row["metadata"])
+    return document
+
+
 def _needed(answer: dict[str, Any]) -> Needed:
     return Needed(
         distributions=tuple(map(_distribution, answer["distributions"])),
@@ -69,12 +77,11 @@ def _needed(answer: dict[str, Any]) -> Needed:
         unrecorded=tuple(answer["unrecorded"]),
         editable=tuple((name, by) for name, by in answer["editable"]),
         unfit=tuple(Unfit(**row) for row in answer["unfit"]),
-        unmet=tuple(Unmet(*row) for row in answer["unmet"]),
+        unmet=tuple(Unmet(**row) for row in answer["unmet"]),
         exposed=tuple((name, other) for name, other in answer["exposed"]),
     )
 
 
 def _distribution(row: dict[str, Any]) -> Distribution:
-    modules = tuple(map(ModuleName, row.get("modules", ())))
-    metadata = Path(row["metadata"]) if row.get("metadata") else None
-    return Distribution(**{**row, "modules": modules, "metadata": metadata})
+    metadata = Path(row["metadata"]) if row["metadata"] else None
+    return Distribution(**{**row, "modules": tuple(row["modules"]), "metadata": metadata})

@@ -7,8 +7,9 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from raybundle.errors import UsageError
+from raybundle.formats.lists import first_of
 from raybundle.model import Distribution, Warning
-from raybundle.resolve.distributions.installed import Installed
+from raybundle.resolve.distributions.installed import InstalledDistributions
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -45,7 +46,7 @@ def refuse_misnamed(
     names = {each.name for each in needed.distributions}.union(on_nodes)
     if names.issuperset(wanted.cluster_provides):
         return
-    names |= Installed(interpreter.site).by_name.keys()
+    names |= InstalledDistributions(interpreter.site).by_name.keys()
     owners = {str(name): each.name for each in needed.distributions for name in each.modules}
     for name in wanted.cluster_provides:
         close = get_close_matches(name, sorted(each.name for each in needed.distributions), 1, _SIMILAR)
@@ -137,8 +138,7 @@ def _unmet(unmet: Iterable[Unmet]) -> Warning:
         f"{each.by} requires {each.requirement} ({f'{each.version} is' if each.version else 'not'} installed)"
         for each in unmet
     ]
-    more = f" and {len(has) - _SHOWN} more" if len(has) > _SHOWN else ""
-    text = f"the environment lacks requirements, and so does the bundle: {', '.join(has[:_SHOWN])}{more}"
+    text = f"the environment lacks requirements, and so does the bundle: {first_of(has, _SHOWN)}"
     return Warning(text, None, None, "install them where the bundle is built, if the job needs them")
 
 

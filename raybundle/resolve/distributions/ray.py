@@ -12,7 +12,7 @@ from raybundle.resolve.distributions.values import Unfit
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from raybundle.resolve.distributions.installed import Installed
+    from raybundle.resolve.distributions.installed import InstalledDistributions
 
 _EXTRAS = {f"ray.{name}": name for name in ("data", "train", "tune", "serve", "rllib")}
 """Parts of Ray that need distributions which Ray itself does not require."""
@@ -29,7 +29,10 @@ def extras_in_use(third_party: Iterable[str]) -> frozenset[str]:
 
 
 def find_unfit(
-    versions: Mapping[str, str], installed: Installed, environment: Mapping[str, str], extras: Iterable[str]
+    versions: Mapping[str, str],
+    installed: InstalledDistributions,
+    environment: Mapping[str, str],
+    extras: Iterable[str],
 ) -> Iterator[Unfit]:
     """Yield what Ray would not take, by name; of a Ray that is not installed, oldest and newest decide.
 

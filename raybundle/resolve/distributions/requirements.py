@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-from raybundle.credentials import has_credentials
+from raybundle.formats.credentials import has_credentials
 from raybundle.resolve.distributions.installed import normalised_name
 
 if TYPE_CHECKING:
@@ -13,27 +13,13 @@ if TYPE_CHECKING:
 
     from packaging.requirements import Requirement
 
-    from raybundle.resolve.distributions.installed import Installed
+    from raybundle.resolve.distributions.installed import InstalledDistributions
 
 _NOT_FOR_JOBS = frozenset(
-    [
-        "ci",
-        "dev",
-        "develop",
-        "development",
-        "doc",
-        "docs",
-        "lint",
-        "mypy",
-        "pre-commit",
-        "publish",
-        "release",
-        "test",
-        "testing",
-        "tests",
-        "type",
-        "typing",
-    ]
+    {
+        *("ci", "dev", "develop", "development", "doc", "docs", "lint", "mypy", "pre-commit", "publish"),
+        *("release", "test", "testing", "tests", "type", "typing"),
+    }
 )
 """Extras by which projects name what they are developed with."""
 
@@ -51,7 +37,7 @@ class Need(NamedTuple):
 class Requirements:
     """What the installed distributions require; METADATA of each is read once."""
 
-    installed: Installed
+    installed: InstalledDistributions
     environment: Mapping[str, str]
     _parsed: dict[str, list[Requirement]] = field(default_factory=dict)
 
@@ -98,7 +84,7 @@ class Requirements:
                 continue
             if found is None:
                 yield other, f"{other}{requirement.specifier}", ""
-            elif not found.origin()[1] and not fits(requirement, found.version):
+            elif not found.is_editable and not fits(requirement, found.version):
                 yield other, f"{other}{requirement.specifier}", found.version
 
     def exposed(self, name: str) -> Iterator[str]:

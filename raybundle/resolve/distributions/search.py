@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
-from raybundle.resolve.distributions.installed import Installed, normalised_name
+from raybundle.model import Distribution, ModuleName
+from raybundle.resolve.distributions.installed import InstalledDistributions, normalised_name
 from raybundle.resolve.distributions.modules import modules_in
 from raybundle.resolve.distributions.ray import extras_in_use, find_unfit
 from raybundle.resolve.distributions.requirements import Need, Requirements
 from raybundle.resolve.distributions.top_level import TopLevel, is_unconditional
+from raybundle.resolve.distributions.values import Needed, Unmet
 from raybundle.resolve.interpreter.markers import marker_environment
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from raybundle.model import Interpreter
+    from raybundle.model import Interpreter, Provider
     from raybundle.resolve.distributions.top_level import Link
     from raybundle.resolve.distributions.values import Wanted
 
@@ -26,48 +28,46 @@ _DEV_TOOLS = frozenset({"coverage", "hypothesis", "mypy", "nose", "pip", "pytest
 """Libraries import them in helpers of their developers; no job misses them."""
 
 
-def answer_for(wanted: Wanted, interpreter: Interpreter) -> dict[str, Any]:
-    """Return the fields of `Needed` as JSON has them."""
-    installed = Installed(interpreter.site)
+def find_needed(wanted: Wanted, interpreter: Interpreter) -> Needed:
+    """Return the distributions that own the wanted modules, and all that those need."""
+    installed = InstalledDistributions(interpreter.site)
     modules, unowned = _owners(wanted.third_party, installed)
     left = {name for name in modules if _can_be_left(name, modules[name], wanted, installed)}
-    roots = [*(name for name in modules if name not in left), *wanted.declared]
-    search = _Search(wanted, Requirements(installed, marker_environment(interpreter)))
-    search.walk = _walked(
-        interpreter, installed, [*wanted.third_party, *_modules(wanted.declared, installed)]
-    )
+    requirements = Requirements(installed, marker_environment(interpreter))
+    walk = TopLevel(interpreter, installed, frozenset({RAY}))
+    walk.follow([*wanted.third_party, *_modules(wanted.declared, installed)])
+    search = _Search(wanted, requirements, walk)
     extras = extras_in_use(wanted.third_party)
-    search.find(roots, extras)
-    found = {name: installed.by_name[name] for name in search.needs}
-    editable = {name for name in search.travelling if found[name].origin()[1]}
-    travelling = {name: found[name].version for name in search.travelling if name not in editable}
-    rows = _Rows(installed, modules, search)
-    return {
-        "distributions": [rows.row(name) for name in sorted(found) if name not in editable],
-        "optional": [rows.optional(name, user) for name, user in sorted(search.optional().items())],
-        "mentioned": sorted(
-            set(search.walk.mentioned()) - {""} - found.keys() - search.by_ray - {RAY} - _DEV_TOOLS
+    search.find([*(name for name in modules if name not in left), *wanted.declared], extras)
+    editable = {name for name in search.travelling if installed.by_name[name].is_editable}
+    travelling = sorted(search.travelling - editable)
+    versions = {name: installed.by_name[name].version for name in travelling}
+    unrecorded = {name for name in travelling if not installed.by_name[name].is_recorded}
+    return Needed(
+        distributions=tuple(
+            search.needed(name, modules.get(name, ()))
+            for name in sorted(search.needs)
+            if name not in editable
         ),
-        "unowned": unowned,
-        "unrecorded": sorted(left | {name for name in travelling if not found[name].is_recorded}),
-        "editable": [[name, search.needs[name].by] for name in sorted(editable) if search.needs[name].by],
-        "unfit": [
-            asdict(each)
-            for each in find_unfit(travelling, installed, search.requirements.environment, extras)
-        ],
-        "exposed": [
-            (name, other) for name in sorted(travelling) for other in search.requirements.exposed(name)
-        ],
-        "unmet": [
-            (name, requirement, version)
-            for name in sorted(travelling)
-            for other, requirement, version in search.requirements.unmet(name)
+        optional=tuple(search.unused(name, user) for name, user in sorted(search.optional().items())),
+        mentioned=tuple(sorted(search.mentioned())),
+        unowned=tuple(unowned),
+        unrecorded=tuple(sorted(left | unrecorded)),
+        editable=tuple((name, by) for name in sorted(editable) if (by := search.needs[name].by)),
+        unfit=tuple(find_unfit(versions, installed, requirements.environment, extras)),
+        unmet=tuple(
+            Unmet(name, requirement, version)
+            for name in travelling
+            for other, requirement, version in requirements.unmet(name)
             if other != RAY and other not in wanted.cluster_provides
-        ],
-    }
+        ),
+        exposed=tuple((name, other) for name in travelling for other in requirements.exposed(name)),
+    )
 
 
-def _owners(third_party: Mapping[str, str], installed: Installed) -> tuple[dict[str, list[str]], list[str]]:
+def _owners(
+    third_party: Mapping[str, str], installed: InstalledDistributions
+) -> tuple[dict[str, list[str]], list[str]]:
     """Return the imported names by the distribution that owns them, and those that nothing owns."""
     modules: dict[str, list[str]] = {}
     unowned = []
@@ -80,7 +80,9 @@ def _owners(third_party: Mapping[str, str], installed: Installed) -> tuple[dict[
     return modules, unowned
 
 
-def _can_be_left(name: str, modules: Iterable[str], wanted: Wanted, installed: Installed) -> bool:
+def _can_be_left(
+    name: str, modules: Iterable[str], wanted: Wanted, installed: InstalledDistributions
+) -> bool:
     """Claims that a distribution cannot travel, and that the job does without it."""
     return (
         wanted.dependencies == "bundle"
@@ -90,15 +92,9 @@ def _can_be_left(name: str, modules: Iterable[str], wanted: Wanted, installed: I
     )
 
 
-def _modules(names: Iterable[str], installed: Installed) -> Iterator[str]:
+def _modules(names: Iterable[str], installed: InstalledDistributions) -> Iterator[str]:
     for name in names:
-        yield from sorted(modules_in(installed.by_name[name].record))
-
-
-def _walked(interpreter: Interpreter, installed: Installed, names: Iterable[str]) -> TopLevel:
-    walk = TopLevel(interpreter, installed, frozenset({RAY}))
-    walk.follow(names)
-    return walk
+        yield from sorted(modules_in(installed.by_name[name].files))
 
 
 @dataclass(slots=True)
@@ -107,11 +103,16 @@ class _Search:
 
     wanted: Wanted
     requirements: Requirements
-    walk: TopLevel = field(init=False)
+    walk: TopLevel
     by_ray: frozenset[str] = field(init=False)
     """Ray with its extra `default`, and all that they require."""
     needs: dict[str, Need] = field(default_factory=dict)
     travelling: frozenset[str] = frozenset()
+
+    @property
+    def installed(self) -> InstalledDistributions:
+        """What is installed."""
+        return self.requirements.installed
 
     def __post_init__(self) -> None:
         own = [(RAY, extra, Need()) for extra in ("", "default")]
@@ -162,7 +163,7 @@ class _Search:
                 if link is not None:
                     yield link
 
-    def provider(self, name: str) -> str:
+    def provider(self, name: str) -> Provider:
         """Return who brings a distribution to the nodes."""
         if name in self.travelling:
             return "bundle"
@@ -174,9 +175,30 @@ class _Search:
         for user in sorted(self.needs, key=lambda name: (self.needs[name].by, name)):
             if self.provider(user) != "ray":
                 for name, extra in self.requirements.optional(user):
-                    if name in self.requirements.installed.by_name and name not in self.by_ray:
+                    if name in self.installed.by_name and name not in self.by_ray:
                         users.setdefault(name, f"{user}[{extra}]")
         return {name: user for name, user in users.items() if name not in self.needs}
+
+    def mentioned(self) -> frozenset[str]:
+        """Return the installed distributions that modules import in inner blocks, and that nothing needs."""
+        return frozenset(self.walk.mentioned()) - {"", RAY} - self.needs.keys() - self.by_ray - _DEV_TOOLS
+
+    def needed(self, name: str, modules: Iterable[str]) -> Distribution:
+        """Return a distribution that is needed; first-party code imports `modules` of it."""
+        found, need, provider = self.installed.by_name[name], self.needs[name], self.provider(name)
+        return replace(
+            self.unused(name, need.by),
+            provided_by=provider,
+            modules=tuple(map(ModuleName, modules)),
+            metadata=found.directory if provider == "bundle" else None,
+            imported_by=need.module,
+        )
+
+    def unused(self, name: str, user: str) -> Distribution:
+        """Return a distribution that does not travel, and what would use it."""
+        found = self.installed.by_name[name]
+        origin = found.origin().url
+        return Distribution(name, found.version, "bundle", found.size(), required_by=user, origin=origin)
 
     def _plugins(self) -> Iterator[tuple[str, str]]:
         """Yield what has entry points for a distribution that is needed, and which: `sqlalchemy.dialects`.
@@ -184,44 +206,13 @@ class _Search:
         A group begins with the name of whom it is for; without its plugins a distribution works otherwise.
         """
         users = [name for name in sorted(self.needs) if self.provider(name) != "ray"]
-        for name, found in sorted(self.requirements.installed.by_name.items()):
+        for name, found in sorted(self.installed.by_name.items()):
             if name not in self.needs and name not in self.by_ray:
-                for group in found.groups():
+                for group in dict.fromkeys(each.group for each in found.entry_points()):
                     user = next((each for each in users if _is_for(group, each)), None)
-                    if user is not None and not found.origin()[1]:
+                    if user is not None and not found.is_editable:
                         yield name, f"{user} ({group})"
 
 
 def _is_for(group: str, user: str) -> bool:
     return f"{normalised_name(group)}-".startswith(f"{user}-")
-
-
-@dataclass(frozen=True, slots=True)
-class _Rows:
-    """Writes distributions as JSON has them."""
-
-    installed: Installed
-    modules: Mapping[str, list[str]]
-    search: _Search
-
-    def row(self, name: str) -> dict[str, Any]:
-        """Return a distribution that is needed."""
-        provider = self.search.provider(name)
-        need = self.search.needs[name]
-        found = self.installed.by_name[name]
-        return {
-            **self._plain(name),
-            "provided_by": provider,
-            "modules": self.modules.get(name, []),
-            "metadata": str(found.directory) if provider == "bundle" else None,
-            "required_by": need.by,
-            "imported_by": need.module,
-        }
-
-    def optional(self, name: str, user: str) -> dict[str, Any]:
-        """Return a distribution that is not taken, with what would use it."""
-        return {**self._plain(name), "provided_by": "bundle", "required_by": user}
-
-    def _plain(self, name: str) -> dict[str, Any]:
-        found = self.installed.by_name[name]
-        return {"name": name, "version": found.version, "bytes": found.size(), "origin": found.origin()[0]}

@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 from os.path import join
 from typing import TYPE_CHECKING, NamedTuple
 
-from raybundle.dotted import with_ancestors
+from raybundle.dotted import absolute, with_ancestors
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from raybundle.model import Interpreter
-    from raybundle.resolve.distributions.installed import Installed
+    from raybundle.resolve.distributions.installed import InstalledDistributions
 
 _STATEMENT = re.compile(
     rb"\n(?:from[ \t]+(?P<base>[.\w]+)[ \t]+import[ \t]*"
@@ -63,7 +63,7 @@ class TopLevel:
     """Walks through the modules of site-packages directories; each source is read once."""
 
     interpreter: Interpreter
-    installed: Installed
+    installed: InstalledDistributions
     stops: frozenset[str]
     """Distributions that are not looked into."""
     links: dict[tuple[str, str], list[Link]] = field(default_factory=dict)
@@ -133,7 +133,9 @@ class TopLevel:
                 for each in _names(modules):
                     yield found.start(), each
                 continue
-            base = _absolute(found["base"].decode(), package)
+            base = absolute(found["base"].decode(), package)
+            if base is None:
+                continue
             yield found.start(), base
             for each in _names(found["listed"] if found["listed"] is not None else found["names"]):
                 yield found.start(), f"{base}.{each}"
@@ -237,15 +239,6 @@ def _names(text: bytes) -> Iterator[str]:
         words = part.split(None, 1)
         if words:
             yield words[0].decode("ascii", "replace")
-
-
-def _absolute(base: str, package: str) -> str:
-    level = len(base) - len(base.lstrip("."))
-    if level == 0:
-        return base
-    parts = package.split(".")
-    kept = parts[: len(parts) - level + 1]
-    return ".".join([*kept, *filter(None, [base[level:]])])
 
 
 def _read(file: str) -> bytes:

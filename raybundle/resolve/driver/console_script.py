@@ -10,6 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from raybundle.errors import UsageError
 from raybundle.formats.toml import read_toml, table_of
+from raybundle.resolve.distributions.installed import (
+    ENTRY_POINTS,
+    InstalledDistribution,
+    InstalledDistributions,
+)
 from raybundle.resolve.driver.generated import Generated
 from raybundle.resolve.driver.nearest import nearest
 from raybundle.resolve.driver.stand_in import advice, driver_name, function_code, program_code
@@ -18,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from raybundle.model import Interpreter
+    from raybundle.resolve.distributions.installed import EntryPoint
 
 DIRECTORY = ".raybundle/bin"
 """Directory of the project, there only in a bundle, that stands for the environment's `bin`."""
@@ -63,11 +69,11 @@ def console_script(name: str, project: Path, interpreter: Interpreter) -> Genera
 
 def _not_of_project(name: str, project: Path, interpreter: Interpreter) -> UsageError:
     """Return the error that tells how to run a program of another distribution, or of the nodes."""
-    for file in _entry_points(interpreter):
-        found = _REFERENCE.fullmatch(_installed(file).get(name, ""))
+    for each in InstalledDistributions(interpreter.site).by_name.values():
+        script = _script_of(each, name)
+        found = _REFERENCE.fullmatch(script.value) if script else None
         if found:
-            owner = file.parent.name.removesuffix(".dist-info").partition("-")[0]
-            text = f"`{name}` is a program of {owner}, and a bundle runs a script of the project"
+            text = f"`{name}` is a program of {each.name}, and a bundle runs a script of the project"
             return UsageError(text, hint=advice(name, driver_name(name), function_code(*found.groups())))
     if shutil.which(name):
         text = f"`{name}` is a program of this machine, and a bundle runs a script of the project"
@@ -79,9 +85,9 @@ def _not_of_project(name: str, project: Path, interpreter: Interpreter) -> Usage
     )
 
 
-def _entry_points(interpreter: Interpreter) -> Iterator[Path]:
-    for directory in interpreter.site:
-        yield from sorted(Path(directory).glob("*.dist-info/entry_points.txt"))
+def _script_of(installed: InstalledDistribution, name: str) -> EntryPoint | None:
+    scripts = {each.group: each for each in installed.entry_points() if each.name == name}
+    return scripts.get("console_scripts") or scripts.get("gui_scripts")
 
 
 def declares_script(name: str, project: Path) -> bool:
@@ -98,29 +104,14 @@ def _entries(name: str, project: Path, interpreter: Interpreter) -> Iterator[_En
     if isinstance(reference, str):
         yield _Entry(reference, declared, _line_of(name, declared))
     for directory, metadata in interpreter.projects:
-        file = Path(metadata, "entry_points.txt")
-        if directory == str(project) and file.is_file():
-            reference = _installed(file).get(name)
-            if reference:
-                yield _Entry(reference, file, _line_of(name, file))
+        script = _script_of(InstalledDistribution.at(Path(metadata)), name)
+        if directory == str(project) and script:
+            yield _Entry(script.value, Path(metadata, ENTRY_POINTS), script.line)
 
 
 def _declared(file: Path) -> dict[str, Any]:
     project = read_toml(file)
     return table_of(project, file, "project", "gui-scripts") | table_of(project, file, "project", "scripts")
-
-
-def _installed(file: Path) -> dict[str, str]:
-    import configparser  # noqa: PLC0415 - start-up: of no use to other targets
-
-    parser = configparser.ConfigParser(delimiters=("=",), interpolation=None)
-    parser.optionxform = str  # type: ignore[assignment,method-assign]
-    try:
-        parser.read_string(file.read_text("utf-8"))
-    except (OSError, ValueError, configparser.Error) as error:
-        raise UsageError(f"cannot read the scripts of {file}: {error}") from error
-    sections = [name for name in ("gui_scripts", "console_scripts") if parser.has_section(name)]
-    return {name: value for section in sections for name, value in parser.items(section)}
 
 
 def _line_of(name: str, file: Path) -> int:

@@ -27,7 +27,8 @@ from raybundle.resolve.driver.notebook import notebook_script
 from raybundle.resolve.driver.path import driver_path
 from raybundle.resolve.driver.project import first_directory
 from raybundle.resolve.driver.stand_in import advice, driver_name, module_code
-from raybundle.resolve.evaluate.path_edits import Edits, evaluate
+from raybundle.resolve.evaluate.edits import Edits
+from raybundle.resolve.evaluate.path_edits import evaluate
 from raybundle.resolve.find.directories import Directories
 from raybundle.resolve.find.finder import Finder, FirstParty, Namespace, StandardLibrary, ThirdParty
 from raybundle.resolve.interpreter.describe import PATH_OPTIONS
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 
     from raybundle.model import Interpreter, Target
     from raybundle.resolve.driver.generated import Generated
-    from raybundle.resolve.evaluate.path_edits import Edit
+    from raybundle.resolve.evaluate.edits import Edit
 
 _IMPORTED_AT_START = ("sitecustomize", "usercustomize")
 """Python's `site` imports these by itself, before the script's directory is on the path."""

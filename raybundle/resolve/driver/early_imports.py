@@ -6,12 +6,12 @@ import ast
 from typing import TYPE_CHECKING
 
 from raybundle.errors import BundleError
-from raybundle.resolve.find.finder import FirstParty, Missing, Namespace, StandardLibrary, ThirdParty
+from raybundle.resolve.find.finder import FirstParty, Namespace, NotFound, StandardLibrary, ThirdParty
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from raybundle.resolve.evaluate.path_edits import Edit
+    from raybundle.resolve.evaluate.edits import Edit
     from raybundle.resolve.find.finder import Finder, Found
 
 
@@ -69,5 +69,5 @@ def _place(found: Found) -> str:
             return file
         case StandardLibrary():
             return "the standard library's"
-        case Namespace() | Missing():
+        case Namespace() | NotFound():
             return ""

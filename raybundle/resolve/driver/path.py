@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 from raybundle.errors import UsageError
 from raybundle.formats.archive_paths import archive_path, normalised
 from raybundle.model import Root, RootSymbol
-from raybundle.resolve.evaluate.path_edits import edited
+from raybundle.resolve.evaluate.edits import apply_edits
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from raybundle.model import ArchivePath, Interpreter
-    from raybundle.resolve.evaluate.path_edits import Edit
+    from raybundle.resolve.evaluate.edits import Edit
 
 
 def declared_roots(project: Path, roots: Iterable[str]) -> tuple[str, ...]:
@@ -42,7 +42,9 @@ def driver_path(
     """Return the path of the driver: roots as real paths, the interpreter's own entries as it writes them."""
     own = {*interpreter.stdlib, *interpreter.site}
     start = [] if first is None else [str(first)]
-    path = edited([*start, *interpreter.path], edits)  # its indexes are those of the driver, without ours
+    path = apply_edits(
+        [*start, *interpreter.path], edits
+    )  # its indexes are those of the driver, without ours
     behind = path.index(start[0]) + 1 if start and start[0] in path else 0
     path[behind:behind] = declared
     return tuple(dict.fromkeys(entry if entry in own else os.path.realpath(entry) for entry in path))

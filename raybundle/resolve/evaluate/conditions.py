@@ -7,6 +7,8 @@ import operator
 import re
 from typing import TYPE_CHECKING, Any
 
+from raybundle.resolve.evaluate.chains import split_chain
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -15,17 +17,17 @@ if TYPE_CHECKING:
 
 UNKNOWN = object()
 """Value of what more than version and platform decides."""
-QUESTIONS = (
-    "sys.version_info",
-    "sys.version_info.major",
-    "sys.version_info.minor",
-    "sys.version_info.micro",
-    "sys.platform",
-    "sys.implementation.name",
-    "os.name",
-    "platform.system()",
-)
-"""What a source asks the target for."""
+QUESTIONS: dict[str, Callable[[Environment], Any]] = {
+    "sys.version_info": lambda target: target.version_info,
+    "sys.version_info.major": lambda target: target.version[0],
+    "sys.version_info.minor": lambda target: target.version[1],
+    "sys.version_info.micro": lambda target: target.version[2],
+    "sys.platform": lambda target: target.sys_platform,
+    "sys.implementation.name": lambda target: target.implementation,
+    "os.name": lambda target: target.os_name,
+    "platform.system()": lambda target: target.system or UNKNOWN,
+}
+"""What a source asks the target for, and the answers."""
 _COMPARE: dict[type[ast.cmpop], Callable[[Any, Any], bool]] = {
     ast.Eq: operator.eq,
     ast.NotEq: operator.ne,
@@ -118,8 +120,9 @@ def value_of(node: ast.expr, environment: Environment) -> Any:
             return _of_text(method, value_of(text, environment), node, environment)
         case _:
             name = _text(node)
-            constants = environment.constants
-            return constants[name] if name in constants else _named(name, environment)
+            if name in environment.constants:
+                return environment.constants[name]
+            return QUESTIONS[name](environment) if name in QUESTIONS else UNKNOWN
 
 
 def _chosen(node: ast.BoolOp | ast.UnaryOp | ast.IfExp, environment: Environment) -> Any:
@@ -135,34 +138,9 @@ def _text(node: ast.expr) -> str:
     """Return `a.b.c` or `a.b.c()` as it is written; empty for anything else."""
     called = isinstance(node, ast.Call) and not node.args and not node.keywords
     base = node.func if isinstance(node, ast.Call) and called else node
-    names: list[str] = []
-    while isinstance(base, ast.Attribute):
-        names.append(base.attr)
-        base = base.value
-    text = ".".join([base.id, *reversed(names)]) if isinstance(base, ast.Name) else ""
+    start, names = split_chain(base)
+    text = ".".join([start.id, *names]) if isinstance(start, ast.Name) else ""
     return text + "()" * called
-
-
-def _named(text: str, environment: Environment) -> Any:
-    match text:
-        case "sys.version_info":
-            return environment.version_info
-        case "sys.platform":
-            return environment.sys_platform
-        case "os.name":
-            return environment.os_name
-        case "platform.system()":
-            return environment.system or UNKNOWN
-        case "sys.implementation.name":
-            return environment.implementation
-        case "sys.version_info.major":
-            return environment.version[0]
-        case "sys.version_info.minor":
-            return environment.version[1]
-        case "sys.version_info.micro":
-            return environment.version[2]
-        case _:
-            return UNKNOWN
 
 
 def _subscript(node: ast.Subscript, environment: Environment) -> Any:

@@ -12,7 +12,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from raybundle.dotted import absolute
-from raybundle.resolve.evaluate.path_edits import Edits, Statements, changed_anywhere, edits_of, nodes_of
+from raybundle.resolve.evaluate.chains import split_chain
+from raybundle.resolve.evaluate.edits import Edits
+from raybundle.resolve.evaluate.path_edits import Statements, changed_anywhere, edits_of, nodes_of
 from raybundle.resolve.evaluate.path_values import CannotEvaluateError, Scope
 
 if TYPE_CHECKING:
@@ -135,12 +137,9 @@ class _Loading(Statements):
 
     def _named(self, node: ast.expr) -> str:
         """Return the module that a name or chain of attributes stands for, if an import binds it."""
-        base = node
-        while isinstance(base, ast.Attribute):
-            base = base.value
-        if isinstance(base, ast.Name) and base.id in self.scope.modules:
-            return self.scope.dotted(node)
-        return ""
+        base, _ = split_chain(node)
+        known = isinstance(base, ast.Name) and base.id in self.scope.modules
+        return self.scope.dotted(node) if known else ""
 
     def _imported(self, node: ast.expr) -> str:
         """Return the module that a call of `import_module` or a look into `sys.modules` gives."""

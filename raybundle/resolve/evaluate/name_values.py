@@ -13,9 +13,6 @@ if TYPE_CHECKING:
 ANY = "*"
 """Stands in a name for what only the running program knows."""
 
-ONE_LEVEL = "one-level"
-"""Said of a pattern whose unknown parts have no dot in them."""
-
 _MOST = 256
 """Names that one expression may stand for; beyond that it counts as unknown."""
 
@@ -42,7 +39,7 @@ _DUNDERS = frozenset({"__package__", "__name__"})
 
 
 @dataclass(slots=True)
-class Names:
+class NameValues:
     """What the names of one file are bound to, collected when they are first asked for."""
 
     tree: ast.Module

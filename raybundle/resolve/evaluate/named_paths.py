@@ -1,7 +1,6 @@
 """Finds the paths that a source names, as far as they can be evaluated; no disk is asked if they exist."""
 
 # Why strings: paths here are compared with those of the finder; pathlib would cost ten times as much.
-# ruff: noqa: PTH118
 
 from __future__ import annotations
 
@@ -14,21 +13,17 @@ from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
-from raybundle.resolve.evaluate.path_edits import Statements
+from raybundle.resolve.evaluate.chains import last_name
+from raybundle.resolve.evaluate.name_values import ANY
 from raybundle.resolve.evaluate.path_values import CannotEvaluateError, Scope
-from raybundle.resolve.facts import ENVIRONMENT_FILE, Named, Place
+from raybundle.resolve.evaluate.symbolic import HERE, START, BothBranches, SymbolicScope
+from raybundle.resolve.facts import ENVIRONMENT_FILE, Named, PathStart
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from raybundle.resolve.evaluate.path_values import Value
 
-_DEEP = 24
-"""Directories above a file that an expression may climb."""
-_HERE = "/\x01" * _DEEP
-"""Stands for the directory of the file."""
-_START = "/\x02" * _DEEP
-"""Stands for the directory in which the job runs."""
 _LONGEST = 250
 
 _IN_QUOTES = re.compile(rb"(['\"])(?:[^'\"\s]*(?:/[^'\"\s]*|\.\w{1,10})|(?:(?<=/ .)|(?<=/.))\w[^'\"\s]*)\1")
@@ -54,17 +49,8 @@ _READS = frozenset(
         *("Path", "PurePath", "PosixPath", "join", "joinpath", "resolve", "abspath", "absolute"),
         *("listdir", "scandir", "walk", "glob", "iglob", "rglob", "iterdir"),
         *("exists", "isfile", "isdir", "is_file", "is_dir", "stat", "getsize", "getmtime"),
-        *(
-            "copy",
-            "copyfile",
-            "copytree",
-            "copy2",
-            "loadtxt",
-            "genfromtxt",
-            "fromfile",
-            "CDLL",
-            "LoadLibrary",
-        ),
+        *("copy", "copyfile", "copytree", "copy2", "loadtxt", "genfromtxt", "fromfile"),
+        *("CDLL", "LoadLibrary"),
         *("File", "FileType", "FileSystemLoader", "ImageFolder", "DirectoryLoader"),
         *("bindtextdomain", "translation", "initialize_config_dir"),
     ]
@@ -94,7 +80,6 @@ _WRITING = re.compile(r"[wx]b?t?\+?|[wx]\+?[bt]")
 _MODULES_WITH_OPEN = frozenset(
     ["io", "os", "gzip", "bz2", "lzma", "codecs", "fsspec", "builtins", "aiofiles"]
 )
-_ANY = "*"
 
 
 def named_paths(tree: ast.Module, source: bytes, name: str) -> tuple[Named, ...]:
@@ -104,7 +89,7 @@ def named_paths(tree: ast.Module, source: bytes, name: str) -> tuple[Named, ...]
         return ()
     search = _Search(_rebound(source), lines)
     with suppress(RecursionError):  # what nests as deep as that is made by a program, and names no file
-        search.body(tree.body, _Symbolic(_START, {"__file__": f"{_HERE}/{name}", "__name__": "__main__"}))
+        search.body(tree.body, SymbolicScope(START, {"__file__": f"{HERE}/{name}", "__name__": "__main__"}))
     found = {each for each in search.found if (each.place, each.path) not in search.written}
     return tuple(sorted(found, key=lambda each: (each.line, each.place, each.path, not each.wide)))
 
@@ -129,105 +114,18 @@ def _rebound(source: bytes) -> frozenset[str]:
     return frozenset(name.strip() for each in words for name in each.split(","))
 
 
-class _Run(Statements):
-    """Runs both branches of a condition, and the body of a loop: each of their paths may be read."""
-
-    def _forget(self, *statements: ast.AST) -> None:
-        for each in statements:
-            match each:
-                case ast.If(body=body, orelse=otherwise) | ast.For(body=body, orelse=otherwise):
-                    self.run([*body, *otherwise])
-                case (
-                    ast.Assign(targets=[ast.Name(id=name)])
-                    | ast.FunctionDef(name=name)
-                    | ast.ClassDef(name=name)
-                ):
-                    self.scope.unbind(name)
-                case _:
-                    continue
-
-
-@dataclass(slots=True)
-class _Symbolic(Scope):
-    """Names under directories that stand for others, with `*` for what only the running program knows.
-
-    No disk is touched, and no link followed: on a node there are none.
-    """
-
-    def value(self, node: ast.expr) -> Value:
-        """Return what `node` evaluates to, as `Scope` does."""
-        match node:
-            case ast.FormattedValue(value=inner):
-                return self._text(inner)
-            case ast.BinOp(left=left, op=ast.Div() | ast.Add() | ast.Mod() as op, right=right):
-                return self._joined(node, self.value(left), op, right)
-            case ast.Call(func=ast.Attribute(value=receiver, attr=method), args=arguments) if (
-                method in _METHODS
-            ):
-                return self._called(node, receiver, method, arguments)
-            case ast.Call(func=function, args=[first, *parts]) if self.dotted(function) == "os.path.join":
-                return os.path.join(str(self.value(first)), *map(self._text, parts))
-            case _:
-                return super(_Symbolic, self).value(
-                    node
-                )  # slots make a new class, which `super()` does not know
-
-    def _joined(self, node: ast.BinOp, left: Value, op: ast.operator, right: ast.expr) -> Value:
-        match left, op:
-            case PurePath(), ast.Div():
-                return left / self._text(right)
-            case str(), ast.Add():
-                return left + self._text(right)
-            case str(), ast.Mod():
-                return left
-            case _:
-                return super(_Symbolic, self).value(node)
-
-    def _called(self, node: ast.Call, receiver: ast.expr, method: str, arguments: list[ast.expr]) -> Value:
-        match method, self.value(receiver), list(map(self._text, arguments)):
-            case "format", str(form), _:
-                return form
-            case "glob", PurePath() as path, [pattern, *_]:
-                return path / pattern
-            case "rglob", PurePath() as path, [pattern, *_]:
-                return path / "**" / pattern
-            case "joinpath", PurePath() as path, parts:
-                return path.joinpath(*parts)
-            case "with_name", PurePath() as path, [name]:
-                return path.parent / name
-            case "resolve" | "absolute" | "expanduser", PurePath() as path, _:
-                return PurePath(self._real(path)) if _HERE in str(path) else path
-            case _:
-                return super(_Symbolic, self).value(node)
-
-    def _text(self, node: ast.expr) -> str:
-        try:
-            value = self.value(node)
-        except CannotEvaluateError:
-            return _ANY
-        return str(value) if isinstance(value, (str, PurePath)) else _ANY
-
-    def _real(self, path: str | PurePath) -> str:
-        return os.path.normpath(self.absolute(path))
-
-
-_METHODS = frozenset(
-    ["format", "glob", "rglob", "joinpath", "with_name", "resolve", "absolute", "expanduser"]
-)
-
-
 @dataclass(slots=True)
 class _Search:
     volatile: frozenset[str]
     lines: list[int]
     """Those that may name a file: a statement without one of them is passed over."""
     found: set[Named] = field(default_factory=set)
-    written: set[tuple[Place, str]] = field(default_factory=set)
+    written: set[tuple[PathStart, str]] = field(default_factory=set)
 
     def body(self, statements: list[ast.stmt], scope: Scope) -> None:
         """Look at statements, with what their names are at the end of them."""
         chosen = [each for each in statements if isinstance(each, _BINDS) or self._is_of_interest(each)]
-        _Run(scope, self.volatile).run(chosen)
+        BothBranches(scope, self.volatile).run(chosen)
         for each in chosen:
             self.visit(each, scope, wide=False)
 
@@ -281,7 +179,7 @@ class _Search:
         dotted = scope.dotted(node.func)
         if dotted.startswith(("sys.path.", "site.addsitedir")):
             return
-        last = getattr(node.func, "attr", getattr(node.func, "id", ""))
+        last = last_name(node.func)
         if last in _LOOK_UPWARDS and not node.args and all(each.arg not in _GIVEN for each in node.keywords):
             self.found.add(Named(node.lineno, "here", ENVIRONMENT_FILE))
         if _is_write(node, last):
@@ -325,7 +223,7 @@ _BINDS = (ast.Import, ast.ImportFrom, ast.Assign)
 
 
 def _inside(scope: Scope, arguments: ast.arguments) -> Scope:
-    inner = _Symbolic(scope.cwd, dict(scope.names), dict(scope.modules))
+    inner = SymbolicScope(scope.cwd, dict(scope.names), dict(scope.modules))
     for each in ast.walk(arguments):
         if isinstance(each, ast.arg):
             inner.unbind(each.arg)
@@ -357,12 +255,12 @@ def _value(node: ast.expr, scope: Scope) -> Value | None:
         return None
 
 
-def _places(value: Value | None, *, wide: bool = True) -> Iterator[tuple[Place, str]]:
+def _places(value: Value | None, *, wide: bool = True) -> Iterator[tuple[PathStart, str]]:
     """Yield from where a path leads, and the path."""
     if not isinstance(value, (str, PurePath)):
         return
     text = str(value)
-    bases: tuple[tuple[Place, str], ...] = (("here", _HERE), ("start", _START))
+    bases: tuple[tuple[PathStart, str], ...] = (("here", HERE), ("start", START))
     for place, base in bases:
         if text.startswith(base[:2]):
             path = os.path.relpath(os.path.normpath(text), base)
@@ -378,8 +276,8 @@ def _plain(text: str, *, wide: bool) -> str | None:
     """Return a string as a relative path, or None if it looks like none."""
     if len(text) > _LONGEST or "://" in text:
         return None
-    text = _HOLE.sub(_ANY, text)
-    if _IMPOSSIBLE.search(text) or not (wide or (_FILE_LIKE.search(text) and not text.startswith(_ANY))):
+    text = _HOLE.sub(ANY, text)
+    if _IMPOSSIBLE.search(text) or not (wide or (_FILE_LIKE.search(text) and not text.startswith(ANY))):
         return None
     path = os.path.normpath(text)
     return path if path.strip("./*") else None

@@ -12,54 +12,16 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from raybundle.resolve.evaluate.edits import AbsenceTest, Edit, Edits
 from raybundle.resolve.evaluate.path_values import CannotEvaluateError, Scope
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator
 
     from raybundle.resolve.evaluate.path_values import Value
 
-
 _KNOWN_MODULES = frozenset({"sys", "os", "pathlib", "site"})
 """Modules whose parts may be given names: `insert = sys.path.insert`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Absence:
-    """The test `if directory not in sys.path`, made once for all edits below it."""
-
-    directory: str
-    number: int
-    """Tells one run of a test from the next, in a loop."""
-
-
-@dataclass(frozen=True, slots=True)
-class Edit:
-    """One directory that a module puts on `sys.path`."""
-
-    directory: str
-    """Absolute, and as Python would compare it: links and `..` are still in it."""
-    index: int | None
-    """As given to `insert`; None at the end."""
-    line: int
-    unless: Absence | None = None
-    replaces: bool = False
-    """What stands at `index` goes."""
-
-
-@dataclass(frozen=True, slots=True)
-class Edits:
-    """What a module does to `sys.path`, in order."""
-
-    edits: tuple[Edit, ...] = ()
-    lines: frozenset[int] = frozenset()
-    """Lines that were understood, also where they edit nothing."""
-    followed: tuple[str, ...] = ()
-    """Paths whose symbolic links were resolved on the way."""
-    reads_files: bool = False
-    """`.pth` files had a say."""
-    possible: frozenset[tuple[int, str]] = frozenset()
-    """Lines that may run or not, in functions and branches, and the directories that they would add."""
 
 
 def evaluate(tree: ast.Module, file: str, cwd: str) -> Edits:
@@ -97,24 +59,6 @@ def _possible(tree: ast.Module, run: Statements) -> Iterator[tuple[int, str]]:
             yield from ((edit.line, edit.directory) for edit in inner.edits)
 
 
-def edited(path: Sequence[str], edits: Iterable[Edit]) -> list[str]:
-    """Return `path` after `edits`; of a directory that is there twice, the first counts."""
-    result = list(path)
-    absent: dict[Absence, bool] = {}
-    for edit in edits:
-        if edit.unless is not None and not absent.setdefault(
-            edit.unless, edit.unless.directory not in result
-        ):
-            continue
-        if edit.index is None:
-            result.append(edit.directory)
-        elif not edit.replaces:
-            result.insert(edit.index, edit.directory)
-        elif -len(result) <= edit.index < len(result):
-            result[edit.index] = edit.directory
-    return list(dict.fromkeys(result))
-
-
 def changed_anywhere(tree: ast.Module) -> frozenset[str]:
     """Return the names that functions (`global`) and expressions (`:=`) may change at any time."""
     names: set[str] = set()
@@ -146,7 +90,7 @@ class Statements:
     relative: set[int] = field(default_factory=set)
     """Lines that add a directory relative to the one the driver runs in."""
     doubted: set[int] = field(default_factory=set)
-    unless: Absence | None = None
+    unless: AbsenceTest | None = None
     numbers: Iterator[int] = field(default_factory=count)
 
     def run(self, body: Iterable[ast.stmt]) -> bool:
@@ -195,7 +139,7 @@ class Statements:
             case ast.AugAssign(target=target, op=ast.Add(), value=value) if (
                 self.scope.dotted(target) == "sys.path"
             ):
-                self._extend(self.scope.value(value), statement.lineno)
+                self._extend(self.scope.list_of(value), statement.lineno)
             case ast.AugAssign(target=ast.Name(id=name) as target, op=op, value=value):
                 self._assign([target], ast.BinOp(ast.Name(name, ast.Load()), op, value))
             case ast.Expr(value=ast.Call() as call):
@@ -247,7 +191,7 @@ class Statements:
             case ast.Slice(lower=None, upper=None, step=None):
                 self._rearrange(node)
             case ast.Slice(lower=None | ast.Constant(value=0), upper=ast.Constant(value=0), step=None):
-                self._insert_all(self.scope.value(node), node.lineno)
+                self._insert_all(self.scope.list_of(node), node.lineno)
             case ast.Slice():
                 raise CannotEvaluateError
             case _:
@@ -299,7 +243,7 @@ class Statements:
             case "site.addsitedir", [directory]:
                 self._add_site(str(self.scope.value(directory)), call.lineno)
             case "sys.path.extend", [directories]:
-                self._extend(self.scope.value(directories), call.lineno)
+                self._extend(self.scope.list_of(directories), call.lineno)
             case "sys.path.insert", [position, directory]:
                 self._edit(self.scope.value(directory), self.scope.integer(position), call.lineno)
             case "os.chdir", [directory]:
@@ -315,7 +259,7 @@ class Statements:
         except OSError as error:
             raise CannotEvaluateError from error
         for each in added:
-            self.edits.append(Edit(each, None, line, self.unless or Absence(each, next(self.numbers))))
+            self.edits.append(Edit(each, None, line, self.unless or AbsenceTest(each, next(self.numbers))))
         self.lines.add(line)
 
     def _if(self, test: ast.expr, body: list[ast.stmt], otherwise: list[ast.stmt]) -> None:
@@ -324,7 +268,7 @@ class Statements:
                 self.scope.dotted(right) == "sys.path" and self.unless is None
             ):
                 directory = os.path.join(self.scope.cwd or "", str(self.scope.value(left)))
-                self.unless = Absence(directory, next(self.numbers))
+                self.unless = AbsenceTest(directory, next(self.numbers))
                 self.run(body)
                 self.unless = None
                 self._forget(*body, *otherwise)
@@ -358,15 +302,11 @@ class Statements:
             case _:
                 raise CannotEvaluateError
 
-    def _extend(self, directories: Value, line: int) -> None:
-        if not isinstance(directories, list):
-            raise CannotEvaluateError
+    def _extend(self, directories: list[Value], line: int) -> None:
         for each in directories:
             self._edit(each, None, line)
 
-    def _insert_all(self, directories: Value, line: int) -> None:
-        if not isinstance(directories, list):
-            raise CannotEvaluateError
+    def _insert_all(self, directories: list[Value], line: int) -> None:
         for position, each in enumerate(directories):
             self._edit(each, position, line)
 

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Union
 
+from raybundle.resolve.evaluate.chains import split_chain
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -59,11 +61,8 @@ class Scope:
 
     def dotted(self, node: ast.expr) -> str:
         """Return what a name or chain of attributes stands for, such as `os.path.join`; else nothing."""
-        names: list[str] = []
-        while isinstance(node, ast.Attribute):
-            names.insert(0, node.attr)
-            node = node.value
-        match node:
+        start, names = split_chain(node)
+        match start:
             case ast.Name(id=name):
                 return ".".join([self.modules.get(name, name), *names])
             case ast.Call(func=ast.Name(id="__import__"), args=[ast.Constant(value=str(name))]):

@@ -229,11 +229,11 @@ def _fault(candidate: Candidate) -> str | None:
     return None if candidate.reason.startswith("include ") else fault_of(candidate.file)
 
 
-def fault_of(file: str) -> str | None:
-    """Return why a file of a package cannot travel."""
+def fault_of(file: str, limit: int | None = SIZE_LIMIT) -> str | None:
+    """Return why a file that nothing includes by name cannot travel; `limit` is in bytes."""
     size = os.stat(file).st_size
-    if size > SIZE_LIMIT:
-        return f"{size:,} bytes, more than data may have ({SIZE_LIMIT:,})"
+    if limit is not None and size > limit:
+        return f"{size:,} bytes, more than data may have ({limit:,})"
     return (
         None
         if os.access(file, os.R_OK, effective_ids=os.access in os.supports_effective_ids)

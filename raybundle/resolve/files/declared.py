@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from raybundle.resolve.distributions.installed import Installed, normalised_name
+from raybundle.resolve.distributions.installed import InstalledDistributions, normalised_name
 from raybundle.resolve.find.finder import ThirdParty
 
 if TYPE_CHECKING:
@@ -34,16 +34,16 @@ class Declared:
 def read_declarations(include: Iterable[str], project: Path, finder: Finder) -> Declared:
     """Return what `include` names; a file of the project comes before a module, and that before the rest."""
     patterns, modules, distributions = [], [], []
-    installed: Installed | None = None
+    installed: InstalledDistributions | None = None
     for entry in include:
         if not _NAME.fullmatch(entry) or (project / entry).exists():
             patterns.append(entry)
         elif isinstance(finder.find(entry), ThirdParty):
             modules.append(entry)
         else:
-            installed = installed or Installed(finder.interpreter.site)
+            installed = installed or InstalledDistributions(finder.interpreter.site)
             found = installed.by_name.get(normalised_name(entry))
-            if found is None or found.origin()[1]:  # an editable one is first-party
+            if found is None or found.is_editable:  # an editable one is first-party
                 patterns.append(entry)
             else:
                 distributions.append(found.name)

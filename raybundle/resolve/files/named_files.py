@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from raybundle.model import NAMED, Warning
+from raybundle.model import NAMED, TRACKED, Warning
 from raybundle.resolve.facts import ENVIRONMENT_FILE
 from raybundle.resolve.files.data_files import (
+    SIZE_LIMIT,
     Candidate,
     fault_of,
     is_code,
@@ -27,7 +28,7 @@ from raybundle.resolve.files.secret_names import secret_name_rule
 from raybundle.resolve.find.finder import FirstParty
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from raybundle.resolve.facts import Facts, Named
     from raybundle.resolve.find.directories import Directories
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 
 MOST_FILES, MOST_BYTES = 1000, 100 * 1024 * 1024
 """Of a directory that is named: more than that travels only by `include`."""
+MOST_TRACKED = 500 * 1024 * 1024
+"""Bytes of what git tracks: as much as a `working_dir` of Ray may have (packaging.py of its runtime_env)."""
 MOST_SEEN = 20_000
 """Files of a directory that are compared with a pattern."""
 
@@ -96,14 +99,26 @@ def ground_of(
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What may name files, besides `include`."""
+
+    arguments: tuple[str, ...] = ()
+    """Absolute paths that the job is given."""
+    tracked: tuple[str, ...] = ()
+    """Absolute paths of data files that git does not ignore, if all of them are to travel."""
+    sources: bool = True
+    """Whether the paths in reached sources count."""
+
+
 def named_files(
-    closure: Closure, arguments: Iterable[str], ground: Ground, facts_of: Callable[[str], Facts]
+    closure: Closure, asked: Asked, ground: Ground, facts_of: Callable[[str], Facts]
 ) -> NamedFiles:
     """Return the files that travel because a path names them; the first place counts for each.
 
     Args:
         closure: the modules; what lies in a directory that has one of them is code and no data.
-        arguments: absolute paths that the job is given.
+        asked: what names files.
         ground: where paths are looked up.
         facts_of: returns what a source says.
     """
@@ -111,11 +126,12 @@ def named_files(
     sources = [(each, sha256) for each, sha256 in found if isinstance(each, FirstParty)]
     modules = {each.file: each.entry for each, _ in sources}
     search = _Search(ground, modules, _folders(modules))
-    for path in sorted(arguments):
+    for path in sorted(asked.arguments):
         search.take(path, ground.project, _Origin("named by an argument", None, None), wide=True)
-    for source, sha256 in sources:
+    for source, sha256 in sources if asked.sources else ():
         for named in facts_of(source.file).named if sha256 is not None else ():
             search.look_up(source.file, named)
+    search.add_tracked(asked.tracked)
     return NamedFiles(tuple(search.found.values()), tuple(search.warnings), tuple(search.asked))
 
 
@@ -169,6 +185,32 @@ class _Search:
             inside = self._entry_of(path, self.modules[source])
             if inside is not None and self.take(path, inside, origin, wide=named.wide):
                 return
+
+    def add_tracked(self, files: Sequence[str]) -> None:
+        """Take files that git does not ignore; if they are too many bytes, only the small ones."""
+        project, origin = self.ground.project, _Origin(TRACKED, None, None)
+        files = [each for each in files if each not in self.found and self._counts(each, project)]
+        sizes = {each: os.stat(each).st_size for each in files}
+        if sum(sizes.values()) > MOST_TRACKED:
+            large = [each for each in files if sizes[each] > SIZE_LIMIT]
+            files = [each for each in files if sizes[each] <= SIZE_LIMIT]
+            self._warn_of_tracked(sum(sizes.values()), large)
+        for file in files:
+            fault = self._fault(file, project, limit=None)
+            if fault is None:
+                self.found[file] = Candidate(file, project, TRACKED, named=True)
+            else:
+                self.asked.append(file)
+                self._warn(file, *fault, origin)
+
+    def _warn_of_tracked(self, size: int, large: Sequence[str]) -> None:
+        shown = ", ".join(map(self._shown, large[:3])) + (", …" if len(large) > 3 else "")  # noqa: PLR2004
+        text = (
+            f"{len(large)} files over {SIZE_LIMIT:,} bytes are left out, because all data that git does not "
+            f"ignore has {size:,} bytes, more than {MOST_TRACKED:,}: {shown}"
+        )
+        hint = "`include` them in [tool.raybundle] if the job reads them, `exclude` them if it does not"
+        self.warnings.append(Warning(text, None, None, hint))
 
     def _nearest_environment(self, directory: str, entry: str) -> str:
         """Return the first directory with a `.env`, from `directory` up to the project or the root."""
@@ -260,7 +302,7 @@ class _Search:
         candidate = Candidate(file, entry, "")
         return bool(without_excluded([candidate], Path(self.ground.project), self.ground.exclude))
 
-    def _fault(self, file: str, entry: str) -> tuple[str, str] | None:
+    def _fault(self, file: str, entry: str, limit: int | None = SIZE_LIMIT) -> tuple[str, str] | None:
         """Return why a file cannot travel, and what to do."""
         rule = secret_name_rule(file[len(entry) + 1 :])
         if rule == "env-file":
@@ -275,7 +317,7 @@ class _Search:
             root = os.path.relpath(os.path.dirname(real), self.ground.project)
             hint = f"copy the file, or add `{root}` to `roots` in [tool.raybundle]; else"
             return f"a symbolic link leads to {real}", hint
-        text = fault_of(file)
+        text = fault_of(file, limit)
         if text is None:
             return None
         return text, f"`include = [{_quoted(self._shown(file))}]` in [tool.raybundle] takes it along; else"

@@ -34,6 +34,11 @@ class FirstParty:
     shadowed: tuple[str, ...] = ()
     """Files that would be the same module if this one were not first."""
 
+    @property
+    def is_source(self) -> bool:
+        """Whether `file` is Python's source."""
+        return not self.is_extension and not self.file.endswith(".pyc")
+
 
 @dataclass(frozen=True, slots=True)
 class Namespace:
@@ -60,11 +65,11 @@ class ThirdParty:
 
 
 @dataclass(frozen=True, slots=True)
-class Missing:
+class NotFound:
     """Nowhere on the path."""
 
 
-Found = FirstParty | Namespace | StandardLibrary | ThirdParty | Missing
+Found = FirstParty | Namespace | StandardLibrary | ThirdParty | NotFound
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +115,7 @@ class Finder:
         """Yield the names of the modules and packages directly under package `name`, sorted."""
         names = set()
         places = self.packages.get(name)
-        for directory in [each for _, each in places] if places else _search_path(self.find(name)):
+        for directory in [each for _, each in places] if places else directories_of(self.find(name)):
             names |= self._members(directory)
         yield from sorted(f"{name}.{each}" for each in names)
 
@@ -118,7 +123,7 @@ class Finder:
         """Return the module that `name` means because code puts it, or its package, into `sys.modules`."""
         seen, other = {name}, self._alias(name)
         while other is not None and other not in seen:
-            if not isinstance(self.find(other), Missing):
+            if not isinstance(self.find(other), NotFound):
                 return other
             seen.add(other)
             other = self._alias(other)
@@ -156,11 +161,11 @@ class Finder:
             return self._find_top(name)
         found = self.find(parent)
         match found:
-            case StandardLibrary() | Missing():
+            case StandardLibrary() | NotFound():
                 return found
             case ThirdParty(file=file, is_package=True) if self._extends_its_path(file):
                 other = self._on_the_whole_path(parent, name)
-                return self._find_third_party(found, tail) if isinstance(other, Missing) else other
+                return self._find_third_party(found, tail) if isinstance(other, NotFound) else other
             case ThirdParty():
                 return self._find_third_party(found, tail)
             case FirstParty(entry=entry, file=file, is_package=is_package):
@@ -168,7 +173,7 @@ class Finder:
                 own = self._or_editable(name, self._search(places, name))
                 if isinstance(own, FirstParty) and parent in self.packages:
                     return replace(own, shadowed=())  # the package itself says which comes first
-                if isinstance(own, Missing) and is_package and self._extends_its_path(file):
+                if isinstance(own, NotFound) and is_package and self._extends_its_path(file):
                     return self._on_the_whole_path(parent, name)
                 return own
             case Namespace(portions=portions):
@@ -183,7 +188,7 @@ class Finder:
             return StandardLibrary()  # in `sys.modules` before any path is asked
         own = [(each, each) for each in self.path if each not in self.added]
         found = self._or_editable(name, self._search(own, name))
-        if isinstance(found, Missing) and name in self.interpreter.stdlib_names:
+        if isinstance(found, NotFound) and name in self.interpreter.stdlib_names:
             return StandardLibrary()  # of another platform
         return self._or_added(name, found) if self.added else found
 
@@ -193,7 +198,7 @@ class Finder:
         A folder without Python in it is no part: jobs write `wandb/`, `data/` and the like into a project.
         """
         match found:
-            case Missing() if name not in RAY_NAMES | RAY_TRIES:  # Ray brings them, installed here or not
+            case NotFound() if name not in RAY_NAMES | RAY_TRIES:  # Ray brings them, installed here or not
                 return self._search([(each, each) for each in self.added if self._holds(each, name)], name)
             case Namespace(portions=portions):
                 more = [each for each in self.added if self._holds(each, name)]
@@ -271,7 +276,7 @@ class Finder:
 
     def _namespace(self, portions: tuple[tuple[str, str], ...]) -> Found:
         if not portions:
-            return Missing()
+            return NotFound()
         if all(entry in self._stdlib for entry, _ in portions):
             return StandardLibrary()
         return Namespace(portions, any(self.is_first_party(entry) for entry, _ in portions))
@@ -313,7 +318,7 @@ class Finder:
 
     def _or_editable(self, name: str, found: Found) -> Found:
         """Ask editable installs as Python does: their namespaces with the path, their finders after it."""
-        if not isinstance(found, (Missing, Namespace)):
+        if not isinstance(found, (NotFound, Namespace)):
             return found
         locations = [location for known, location in self.interpreter.namespaces if known == name]
         there = [each for each in locations if self._is_directory(each)]
@@ -360,7 +365,8 @@ def holds_modules(directory: str, directories: Directories, depth: int = 2) -> b
     return depth > 0 and any(holds_modules(join(directory, each), directories, depth - 1) for each in names)
 
 
-def _search_path(found: Found) -> Iterable[str]:
+def directories_of(found: Found) -> tuple[str, ...]:
+    """Return the directories in which Python looks for the submodules of a first-party package."""
     match found:
         case FirstParty(file=file, is_package=True):
             return (os.path.dirname(file),)

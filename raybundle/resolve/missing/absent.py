@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from raybundle.dotted import with_ancestors
 from raybundle.model import Absent, Missing, ModuleName, Warning
-from raybundle.resolve.find.finder import Missing as NotFound
+from raybundle.resolve.find.finder import NotFound
 from raybundle.resolve.missing.eager import EAGER
-from raybundle.resolve.missing.settle import Settling
+from raybundle.resolve.missing.settled_imports import Settling
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping

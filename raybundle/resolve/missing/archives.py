@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from raybundle.errors import BundleError
 from raybundle.model import Warning
-from raybundle.resolve.find.finder import FirstParty, Missing, ThirdParty
+from raybundle.resolve.find.finder import FirstParty, NotFound, ThirdParty
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -45,7 +45,7 @@ def archives_on(finder: Finder, closure: Closure, declared: Collection[str]) -> 
         )
         if needed:
             raise BundleError(f"`{needed[0]}` is in the archive {entry}, which cannot travel", hint=_HINT)
-        if any(isinstance(finder.find(name), Missing) for name in names):
+        if any(isinstance(finder.find(name), NotFound) for name in names):
             text = f"{entry} on the path is an archive: modules in it are not looked for"
             warnings.append(Warning(text, archive, None, _HINT))
     return warnings

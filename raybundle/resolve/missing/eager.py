@@ -9,9 +9,6 @@ from typing import TYPE_CHECKING
 from raybundle.model import WIDENING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
-    from raybundle.errors import BundleError
     from raybundle.model import Edge
     from raybundle.resolve.walk.reached import Closure
 
@@ -75,10 +72,6 @@ def refuse_unparsed(closure: Closure, loading: Loading) -> None:
     Raises:
         BundleError: names file and line of the first.
     """
-    for error in _must_parse(closure, loading):
-        raise error
-
-
-def _must_parse(closure: Closure, loading: Loading) -> Iterator[BundleError]:
-    names: Iterable[str] = closure.unparsed
-    return (closure.unparsed[name] for name in names if loading.sureness.get(name) == EAGER)
+    for name, error in closure.unparsed.items():
+        if loading.sureness.get(name) == EAGER:
+            raise error

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from raybundle.dotted import with_ancestors
 from raybundle.resolve.files.git_ignored import git_ignored, repository_of
 from raybundle.resolve.find.directories import Directories
-from raybundle.resolve.find.finder import Finder, FirstParty, Missing, Namespace, holds_modules
+from raybundle.resolve.find.finder import Finder, FirstParty, Namespace, NotFound, holds_modules
 from raybundle.resolve.find.ray_names import RAY_NAMES, RAY_TRIES
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ _NOT_OURS = ("__pycache__", "node_modules", "site-packages")
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Location:
     """A file that would be a module, or a folder that would be a namespace package."""
 
     name: str
@@ -53,13 +53,13 @@ class Remedy:
     """A value of `roots` with which imports resolve that do not resolve now."""
 
     roots: tuple[str, ...]
-    places: tuple[Place, ...]
+    places: tuple[Location, ...]
     """What the new ones among `roots` hold."""
     settled: frozenset[str] = frozenset()
     """Names that resolve with `roots`."""
 
 
-def elsewhere(project: Path, names: Collection[str], most: int = _DIRECTORIES) -> Iterator[Place]:
+def elsewhere(project: Path, names: Collection[str], most: int = _DIRECTORIES) -> Iterator[Location]:
     """Yield the places of `names` in the project; of those that it does not have, in its repository.
 
     Folders of environments and of other tools are not looked into, nor is what git ignores taken. Of each
@@ -75,13 +75,13 @@ def elsewhere(project: Path, names: Collection[str], most: int = _DIRECTORIES) -
         yield from _not_ignored(_places(top, str(project), left, most))
 
 
-def _not_ignored(places: Iterable[Place]) -> list[Place]:
+def _not_ignored(places: Iterable[Location]) -> list[Location]:
     places = list(places)
     ignored = set(git_ignored((each.file for each in places), os.environ) or ()) if places else set()
     return [each for each in places if each.file not in ignored]
 
 
-def _places(top: str, project: str, names: Collection[str], most: int) -> Iterator[Place]:
+def _places(top: str, project: str, names: Collection[str], most: int) -> Iterator[Location]:
     directories = Directories()
     wanted = [(name, *name.rpartition(".")[::2]) for name in sorted(names)]
     for directory, below, files in _walk(top, most):
@@ -91,13 +91,13 @@ def _places(top: str, project: str, names: Collection[str], most: int) -> Iterat
                 continue
             root = os.path.relpath(directory[: len(directory) - len(inside)], project).replace(os.sep, "/")
             if f"{tail}.py" in files:
-                yield Place(name, root, Path(directory, f"{tail}.py"))
+                yield Location(name, root, Path(directory, f"{tail}.py"))
             elif tail not in below:
                 continue
             elif os.path.isfile(join(directory, tail, "__init__.py")):
-                yield Place(name, root, Path(directory, tail, "__init__.py"))
+                yield Location(name, root, Path(directory, tail, "__init__.py"))
             elif holds_modules(join(directory, tail), directories):
-                yield Place(name, root, Path(directory, tail))
+                yield Location(name, root, Path(directory, tail))
 
 
 def _walk(top: str, most: int) -> Iterator[tuple[str, list[str], list[str]]]:
@@ -111,7 +111,7 @@ def _walk(top: str, most: int) -> Iterator[tuple[str, list[str], list[str]]]:
         yield directory, names, files
 
 
-def find_roots(resolution: Resolution) -> list[Place]:
+def find_roots(resolution: Resolution) -> list[Location]:
     """Return places of the missing modules in the project, in as few roots as can be.
 
     A folder in a regular package is a root only if it alone has the module, and nothing imports that by the
@@ -121,7 +121,7 @@ def find_roots(resolution: Resolution) -> list[Place]:
     names = {str(each.name) for each in resolution.missing}
     places = [each for each in elsewhere(resolution.project, names) if _is_there(resolution, each)]
     with_code = {each.name for each in places if each.has_code}
-    by_root: dict[str, list[Place]] = {}
+    by_root: dict[str, list[Location]] = {}
     for place in places:
         if place.has_code or place.name not in with_code:
             by_root.setdefault(place.root, []).append(place)
@@ -133,17 +133,19 @@ def _finder(resolution: Resolution, root: str) -> Finder:
     return Finder((os.path.normpath(join(resolution.project, root)),), resolution.interpreter)
 
 
-def _is_there(resolution: Resolution, place: Place) -> bool:
+def _is_there(resolution: Resolution, place: Location) -> bool:
     """Return whether its root has the module; of a namespace package also what is imported below it."""
     finder = _finder(resolution, place.root)
     found = finder.find(place.name)
     below = (name for name in _unresolved(resolution) if name.startswith(f"{place.name}."))
     return isinstance(found, FirstParty) or (
-        isinstance(found, Namespace) and not any(isinstance(finder.find(name), Missing) for name in below)
+        isinstance(found, Namespace) and not any(isinstance(finder.find(name), NotFound) for name in below)
     )
 
 
-def _outside_of_packages(resolution: Resolution, by_root: dict[str, list[Place]]) -> dict[str, list[Place]]:
+def _outside_of_packages(
+    resolution: Resolution, by_root: dict[str, list[Location]]
+) -> dict[str, list[Location]]:
     inside = {each for each in by_root if is_in_package(resolution.project, each)}
     found = {place.name for each, places in by_root.items() if each not in inside for place in places}
     reached = {each.file for each in resolution.modules}
@@ -156,8 +158,8 @@ def _outside_of_packages(resolution: Resolution, by_root: dict[str, list[Place]]
     return {each: places for each, places in kept.items() if places}
 
 
-def _fewest(resolution: Resolution, by_root: dict[str, list[Place]]) -> list[Place]:
-    chosen: list[Place] = []
+def _fewest(resolution: Resolution, by_root: dict[str, list[Location]]) -> list[Location]:
+    chosen: list[Location] = []
     while by_root:
         root = min(by_root, key=lambda each: (-len(by_root[each]), *_oddness(resolution, each)))
         chosen += by_root.pop(root)
@@ -179,7 +181,7 @@ def is_in_package(project: Path, root: str) -> bool:
     return False
 
 
-def is_remedy(resolution: Resolution, place: Place) -> bool:
+def is_remedy(resolution: Resolution, place: Location) -> bool:
     """Return whether its root, added to the path, has the module and does no harm."""
     return (
         _is_there(resolution, place)
@@ -198,7 +200,7 @@ def hides_imports(resolution: Resolution, root: str) -> bool:
     if any(isinstance(finder.find(name), FirstParty) for name in third_party):
         return True
     return any(
-        isinstance(finder.find(name), Missing)
+        isinstance(finder.find(name), NotFound)
         and any(isinstance(finder.find(each), FirstParty) for each in with_ancestors(name))
         for name in _unresolved(resolution)
     )
@@ -228,7 +230,7 @@ def remedy_of_absent(resolution: Resolution, declared: Iterable[str]) -> Remedy 
     for each in resolution.absent:
         imported[each.name].update(each.names)
     names = {each.name for each in resolution.absent if each.kind == "function" and "." not in each.name}
-    by_root: dict[str, list[Place]] = {}
+    by_root: dict[str, list[Location]] = {}
     for place in elsewhere(project, names, _FEW):
         find = _finder(resolution, place.root).find
         if (
@@ -251,7 +253,7 @@ def roots_hint(remedy: Remedy, project: Path) -> str:
     return f"`roots = {roots}` in [tool.raybundle]: {_and(list(there))} there"
 
 
-def _shown(place: Place, project: Path) -> str:
+def _shown(place: Location, project: Path) -> str:
     file = place.file.parent if place.file.name == "__init__.py" else place.file
     return os.path.relpath(file, project)
 

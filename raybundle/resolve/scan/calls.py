@@ -7,33 +7,37 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from raybundle.resolve.evaluate.name_values import ANY, ONE_LEVEL, Names, Text
-from raybundle.resolve.facts import Import, Unknown
+from raybundle.dotted import absolute
+from raybundle.resolve.evaluate.chains import last_name, split_chain
+from raybundle.resolve.evaluate.name_values import ANY, NameValues, Text
+from raybundle.resolve.facts import (
+    EntryPointGroup,
+    Guard,
+    Import,
+    ModuleText,
+    PackageWalk,
+    Pattern,
+    Statement,
+    UnknownImport,
+)
 from raybundle.resolve.scan.guards import in_branch
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from raybundle.model import Rule
-    from raybundle.resolve.scan.guards import Guard
+    from raybundle.resolve.facts import Form
 
 _IMPORTERS = frozenset(
     [
-        "importlib.import_module",
-        "importlib.__import__",
-        "__import__",
-        "builtins.__import__",
-        "lazy_loader.load",
-        "runpy.run_module",
+        *("importlib.import_module", "importlib.__import__", "__import__", "builtins.__import__"),
+        *("lazy_loader.load", "runpy.run_module"),
     ]
 )
 _NAME_KEYWORDS = ("name", "mod_name", "fullname")
 _LOADERS = frozenset(
     [
-        "runpy.run_path",
-        "importlib.util.spec_from_file_location",
+        *("runpy.run_path", "importlib.util.spec_from_file_location", "imp.load_source"),
         "importlib.machinery.SourceFileLoader",
-        "imp.load_source",
     ]
 )
 """Run a file by its path: a module that no name on the path stands for."""
@@ -47,7 +51,8 @@ _READS = frozenset({"open", "read", "read_text", "read_bytes", "compile"})
 _LOOKS = "importlib.util.find_spec"
 """Imports the parents of what it looks for, and may find nothing."""
 
-_WALKS = {"pkgutil.iter_modules": (), "pkgutil.walk_packages": ("deep",)}
+_WALKS = {"pkgutil.iter_modules": False, "pkgutil.walk_packages": True}
+"""Whether a walk descends into subpackages."""
 _ENTRY_POINTS = (
     "importlib.metadata.entry_points",
     "importlib_metadata.entry_points",
@@ -93,11 +98,8 @@ class Calls:
 
     def qualified(self, function: ast.expr) -> set[str]:
         """Return the dotted names that `function` may stand for."""
-        names: list[str] = []
-        while isinstance(function, ast.Attribute):
-            names.insert(0, function.attr)
-            function = function.value
-        match function:
+        start, names = split_chain(function)
+        match start:
             case ast.Name(id=name):
                 bases = self.bindings.get(name, {name})
             case ast.Call(func=ast.Name(id="__import__"), args=[ast.Constant(value=str(name)), *_]):
@@ -125,9 +127,9 @@ class DynamicImports:
     """What the calls of one file import, and those whose name cannot be known."""
 
     calls: Calls
-    names: Names
+    names: NameValues
     found: list[Import] = field(default_factory=list)
-    unknown: list[Unknown] = field(default_factory=list)
+    unknown: list[UnknownImport] = field(default_factory=list)
 
     def run(self) -> None:
         """Fill `found` and `unknown`."""
@@ -137,13 +139,13 @@ class DynamicImports:
             if not names.isdisjoint(_IMPORTERS):
                 self._importer(call, guard)
             elif not names.isdisjoint(_LOADERS):
-                self.unknown.append(Unknown(call.lineno, ast.unparse(call)))
+                self.unknown.append(UnknownImport(call.lineno, ast.unparse(call)))
             elif not names.isdisjoint(_EXECUTES):
                 self._execute(call, guard)
             elif _LOOKS in names:
                 self._look(call)
             elif walks:
-                self._walk(call, _WALKS[min(walks)])
+                self._walk(call, deep=_WALKS[min(walks)])
             elif names.intersection(_ENTRY_POINTS) or _is_plugin_manager(call):
                 self._entry_points(call)
             elif any(name.startswith(_RESOURCES) for name in names):
@@ -168,7 +170,7 @@ class DynamicImports:
                     placed.add(id(value))
                 case ast.Name(ctx=ast.Load()) | ast.Attribute(ctx=ast.Load()):
                     if id(node) not in placed and self._is_importer(node):
-                        self.unknown.append(Unknown(node.lineno, ast.unparse(node), ANY))
+                        self.unknown.append(UnknownImport(node.lineno, ast.unparse(node), ANY))
                 case _:
                     continue
 
@@ -192,12 +194,9 @@ class DynamicImports:
         for text in texts:
             for name in [ANY] if level is None else self._absolute(text, call):
                 if _is_known(name):
-                    rule: Rule = "prefix" if ANY in name else "import-module"
-                    is_prefix = rule == "prefix"
-                    members = self._parts(call, argument) if is_prefix else self._members(call)
-                    self.found.append(_guarded("." * (level or 0) + name, call, members, rule, under))
+                    self._add(call, self._form("." * (level or 0) + name, call, argument), under)
                 elif not self._settled(argument):
-                    self.unknown.append(Unknown(call.lineno, ast.unparse(call), name))
+                    self.unknown.append(UnknownImport(call.lineno, ast.unparse(call), name))
 
     def _execute(self, call: ast.Call, guard: Guard) -> None:
         """`exec` of a literal imports what is in it; of a file's text, nobody knows."""
@@ -205,17 +204,16 @@ class DynamicImports:
             case [ast.Constant(value=str(text)), *_] if "import" in text:
                 for node in _statements(text):
                     if isinstance(node, ast.Import):
-                        self.found += [
-                            _guarded(each.name, call, (), "import-module", guard) for each in node.names
-                        ]
+                        for each in node.names:
+                            self._add(call, Statement(each.name, rule="import-module"), guard)
                     elif isinstance(node, ast.ImportFrom) and node.module:
                         names = tuple(each.name for each in node.names)
                         module = "." * node.level + node.module
-                        self.found.append(_guarded(module, call, names, "import-module", guard))
+                        self._add(call, Statement(module, names, "import-module"), guard)
             case [code, *_] if any(
-                isinstance(each, ast.Call) and _last_name(each) in _READS for each in ast.walk(code)
+                isinstance(each, ast.Call) and last_name(each.func) in _READS for each in ast.walk(code)
             ):
-                self.unknown.append(Unknown(call.lineno, ast.unparse(call)))
+                self.unknown.append(UnknownImport(call.lineno, ast.unparse(call)))
             case _:
                 return
 
@@ -224,7 +222,7 @@ class DynamicImports:
         for text in self.names.texts(_argument(call, 0, "name")):
             for name in self._absolute(text, call):
                 if _is_known(name) and ANY not in name:
-                    self.found.append(Import(name, call.lineno, (), "string"))
+                    self.found.append(Import(call.lineno, ModuleText(name)))
 
     def _absolute(self, text: Text, call: ast.Call) -> Iterator[str]:
         """Yield the name that `text` means; one relative to the file's own package keeps its dots."""
@@ -238,20 +236,29 @@ class DynamicImports:
                 if package == Text("", own=True):
                     yield text.value
                 else:
-                    yield _join(package.value, text.value) if package.whole and not package.own else ANY
+                    known = package.whole and not package.own
+                    yield (absolute(text.value, package.value) if known else None) or ANY
 
-    def _parts(self, call: ast.Call, argument: ast.expr | None) -> tuple[str, ...]:
-        """Return how deep an unknown part reaches: the attribute of `__getattr__` has no dot (PEP 562)."""
+    def _form(self, name: str, call: ast.Call, argument: ast.expr | None) -> Form:
+        if ANY in name:
+            return Pattern(name, self._is_one_level(call, argument))
+        return Statement(name, self._members(call), "import-module")
+
+    def _add(self, call: ast.Call, form: Form, guard: Guard) -> None:
+        self.found.append(Import(call.lineno, form, Guard(guard.optional, deferred=guard.deferred)))
+
+    def _is_one_level(self, call: ast.Call, argument: ast.expr | None) -> bool:
+        """Claims that the unknown part has no dot: it is the attribute of `__getattr__` (PEP 562)."""
         for each in self.names.tree.body:
             match each:
                 case ast.FunctionDef(name="__getattr__", args=ast.arguments(args=[ast.arg(arg=attribute)])):
                     inside = each.lineno <= call.lineno <= (each.end_lineno or each.lineno)
                     names = ast.walk(argument) if inside and argument else ()
                     if any(isinstance(node, ast.Name) and node.id == attribute for node in names):
-                        return (ONE_LEVEL,)
+                        return True
                 case _:
                     continue
-        return ()
+        return False
 
     def _members(self, call: ast.Call) -> tuple[str, ...]:
         """`fromlist` of `__import__`; `runpy` runs the main module of a package."""
@@ -276,12 +283,12 @@ class DynamicImports:
             value = value.value
         return isinstance(value, ast.Call) and bool(self.calls.qualified(value.func) & _WALKS.keys())
 
-    def _walk(self, call: ast.Call, depth: tuple[str, ...]) -> None:
+    def _walk(self, call: ast.Call, *, deep: bool) -> None:
         walked = set(self._walked(_argument(call, 0, "path"), 0))
         if not walked:
-            self.unknown.append(Unknown(call.lineno, ast.unparse(call), ANY))
+            self.unknown.append(UnknownImport(call.lineno, ast.unparse(call), ANY))
         for name in sorted(walked):
-            self.found.append(Import(name, call.lineno, depth, "walk"))
+            self.found.append(Import(call.lineno, PackageWalk(name, deep)))
 
     def _walked(self, node: ast.expr | None, depth: int) -> Iterator[str]:
         """Yield the packages whose `__path__` or directory `node` has; `.` for that of the file itself."""
@@ -298,9 +305,7 @@ class DynamicImports:
                     continue
 
     def _module(self, node: ast.expr) -> Iterator[str]:
-        base = node
-        while isinstance(base, ast.Attribute):
-            base = base.value
+        base, _ = split_chain(node)
         if not isinstance(base, ast.Name):
             return
         if base.id in self.calls.bindings:
@@ -314,20 +319,16 @@ class DynamicImports:
     def _entry_points(self, call: ast.Call) -> None:
         groups = self.names.texts(_argument(call, 0, "group")) if call.args or call.keywords else (Text(ANY),)
         for group in groups:
-            self.found.append(Import(group.value, call.lineno, (), "entry-point"))
+            self.found.append(Import(call.lineno, EntryPointGroup(group.value)))
 
     def _resource(self, call: ast.Call, guard: Guard) -> None:
         keywords = ("package", "anchor", "package_name")
         given = next(filter(None, (_argument(call, 0, each) for each in keywords)), None)
         for text in self.names.texts(given):
             if text.own and not text.value:
-                self.found.append(_guarded(".", call, (), "resource", guard))
+                self._add(call, Statement(".", rule="resource"), guard)
             elif text.whole and text.value.replace(".", "").isidentifier():
-                self.found.append(_guarded(text.value, call, (), "resource", guard))
-
-
-def _guarded(name: str, call: ast.Call, names: tuple[str, ...], rule: Rule, guard: Guard) -> Import:
-    return Import(name, call.lineno, names, rule, optional=guard.optional, deferred=guard.deferred)
+                self._add(call, Statement(text.value, rule="resource"), guard)
 
 
 def may_be_passed_on(source: bytes, calls: Calls) -> bool:
@@ -337,7 +338,7 @@ def may_be_passed_on(source: bytes, calls: Calls) -> bool:
     if not any(word.encode() in source for word in words):
         return False
     named = re.findall(rb"\b(?:" + "|".join(map(re.escape, sorted(words))).encode() + rb")\b", source)
-    return len(named) > len(own) + sum(_last_name(call) in words for call, _ in calls.seen)
+    return len(named) > len(own) + sum(last_name(call.func) in words for call, _ in calls.seen)
 
 
 def _level(call: ast.Call) -> int | None:
@@ -358,14 +359,6 @@ def _statements(text: str) -> Iterator[ast.AST]:
         return  # a format, or code for another program
 
 
-def _last_name(call: ast.Call) -> str:
-    match call.func:
-        case ast.Name(id=name) | ast.Attribute(attr=name):
-            return name
-        case _:
-            return ""
-
-
 def _is_plugin_manager(call: ast.Call) -> bool:
     return isinstance(call.func, ast.Attribute) and call.func.attr == "load_setuptools_entrypoints"
 
@@ -374,13 +367,6 @@ def _is_known(name: str) -> bool:
     """Whether what stands before the first unknown part names a package, at least."""
     start, unknown, _ = name.partition(ANY)
     return bool(start) and (not unknown or "." in start)
-
-
-def _join(package: str, relative: str) -> str:
-    rest = relative.lstrip(".")
-    parts = package.split(".")
-    kept = parts[: len(parts) - (len(relative) - len(rest)) + 1]
-    return ".".join([*kept, rest] if rest else kept)
 
 
 def _argument(call: ast.Call, position: int, keyword: str) -> ast.expr | None:

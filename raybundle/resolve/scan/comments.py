@@ -9,12 +9,12 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from raybundle.model import WIDENING
-from raybundle.resolve.facts import Import, Remark, in_order
+from raybundle.resolve.facts import Import, Pattern, Remark, in_order
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
-    from raybundle.resolve.facts import Facts, Named, Unknown
+    from raybundle.resolve.facts import Facts
 
 MARK = b"raybundle:"
 _COMMENT = re.compile(r"#\s*raybundle:\s*(?P<word>\w*)\s*(?:=\s*(?P<names>[^#]*))?")
@@ -56,12 +56,12 @@ class Comments:
 
         At an entry of a list of names, on a line of its own, the comment counts for that entry.
         """
-        guesses = {each.line for each in imports if each.rule in WIDENING}
+        guesses = {each.line for each in imports if each.form.rule in WIDENING}
         entries = {
             line for each in self.ignores for line in ({each.line} if each.line in guesses else each.lines)
         }
         for each in imports:
-            if each.line not in (entries if each.rule in WIDENING else self.ignored):
+            if each.line not in (entries if each.form.rule in WIDENING else self.ignored):
                 yield each
 
     def without_effect(self, lines: Collection[int]) -> Iterator[Remark]:
@@ -97,13 +97,9 @@ def with_comments(facts: Facts, source: bytes) -> Facts:
         return facts
     comments = read_comments(source)
     ignored = comments.ignored
-    found: list[Import | Unknown | Remark | Named] = [
-        *facts.imports,
-        *facts.unknown,
-        *facts.remarks,
-        *facts.named,
-    ]
-    followed = {*facts.path_edits, *facts.rewires, *(each.line for each in found)}
+    found = (facts.imports, facts.unknown, facts.remarks, facts.named)
+    followed = {*facts.path_edits, *facts.rewires, *(each.line for rows in found for each in rows)}
+    remarks = (each for each in facts.remarks if each.line not in ignored)
     return replace(
         facts,
         imports=in_order([*comments.kept(facts.imports), *comments.included]),
@@ -111,11 +107,7 @@ def with_comments(facts: Facts, source: bytes) -> Facts:
         path_edits=tuple(line for line in facts.path_edits if line not in ignored),
         rewires=tuple(line for line in facts.rewires if line not in ignored),
         named=tuple(each for each in facts.named if each.line not in ignored),
-        remarks=(
-            *comments.remarks,
-            *comments.without_effect(followed),
-            *(each for each in facts.remarks if each.line not in ignored),
-        ),
+        remarks=(*comments.remarks, *comments.without_effect(followed), *remarks),
     )
 
 
@@ -136,7 +128,7 @@ def _read(comments: Comments, found: re.Match[str], line: int) -> bool:
     if found["word"] == "ignore" and found["names"] is None:
         return True
     if found["word"] == "include" and all(_NAME.fullmatch(name) for name in names):
-        comments.included += [Import(name, line, (), "comment") for name in names]
+        comments.included += [Import(line, Pattern(name, rule="comment")) for name in names]
     else:
         comments.remarks.append(Remark(line, "comment", found[0].strip()))
     return False

@@ -6,46 +6,42 @@ import ast
 import re
 from typing import TYPE_CHECKING
 
+from raybundle.resolve.facts import Exports
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
     from raybundle.resolve.scan.calls import Calls, DynamicImports
-
-ELSEWHERE = "="
-"""Before the name of a module whose `__all__` is part of this one."""
-
-COMPUTED = "*"
 
 _ALIAS = re.compile(rb"=\s*sys\.path\s*($|[#;])", re.MULTILINE)
 _CHANGES = frozenset({"append", "insert", "extend", "remove", "pop", "clear", "reverse", "__setitem__"})
 
 
-def exported(parts: Iterable[ast.expr], calls: Calls) -> set[str]:
-    """Return the literal names in parts of `__all__`, `=pkg.mod` for that of a module, `*` for the rest."""
-    names = {name for part in parts for name in _exported(part, calls)}
-    for target in calls.bindings.get("__all__", ()):
-        names.add(ELSEWHERE + (target.removesuffix("__all__").removesuffix(".") or "."))
-    return names
-
-
-def _exported(node: ast.expr, calls: Calls) -> Iterator[str]:
-    match node:
-        case ast.Constant(value=str(value)):
-            yield value
-        case ast.List(elts=elements) | ast.Tuple(elts=elements) | ast.Set(elts=elements):
-            for each in elements:
-                yield from _exported(each, calls)
-        case ast.BinOp(left=left, op=ast.Add(), right=right):
-            yield from _exported(left, calls)
-            yield from _exported(right, calls)
-        case ast.Starred(value=value):
-            yield from _exported(value, calls)
-        case ast.Call(func=ast.Name(id="list" | "tuple" | "sorted" | "set"), args=[inner]):
-            yield from _exported(inner, calls)
-        case ast.Attribute(value=ast.Name(id=name) as module, attr="__all__") if name in calls.bindings:
-            yield from (ELSEWHERE + each for each in calls.qualified(module))
-        case _:
-            yield COMPUTED
+def exported(parts: Iterable[ast.expr], calls: Calls) -> Exports:
+    """Return what the parts of `__all__` name."""
+    queue, names, is_computed = list(parts), set[str](), False
+    modules = {
+        target.removesuffix("__all__").removesuffix(".") or "."
+        for target in calls.bindings.get("__all__", ())
+    }
+    while queue:
+        match queue.pop():
+            case ast.Constant(value=str(value)):
+                names.add(value)
+            case ast.List(elts=elements) | ast.Tuple(elts=elements) | ast.Set(elts=elements):
+                queue += elements
+            case ast.BinOp(left=left, op=ast.Add(), right=right):
+                queue += [left, right]
+            case (
+                ast.Starred(value=inner)
+                | ast.Call(func=ast.Name(id="list" | "tuple" | "sorted" | "set"), args=[inner])
+            ):
+                queue.append(inner)
+            case ast.Attribute(value=ast.Name(id=name) as module, attr="__all__") if name in calls.bindings:
+                modules |= calls.qualified(module)
+            case _:
+                is_computed = True
+    return Exports(tuple(sorted(names)), tuple(sorted(modules)), is_computed)
 
 
 def path_edits(source: bytes, targets: Iterable[ast.expr], dynamic: DynamicImports) -> set[int]:

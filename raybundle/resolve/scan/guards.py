@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from raybundle.resolve.evaluate.conditions import asks_for_module, mode_of
@@ -11,26 +11,10 @@ from raybundle.resolve.evaluate.conditions import asks_for_module, mode_of
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from raybundle.model import Deferred
-    from raybundle.resolve.facts import Mode
+    from raybundle.resolve.facts import Guard
 
 _FORGIVING = frozenset({"ImportError", "ModuleNotFoundError", "Exception", "BaseException"})
 """Handlers that catch a failing import."""
-
-
-@dataclass(frozen=True, slots=True)
-class Guard:
-    """What stands around a statement."""
-
-    optional: bool = False
-    """A failing import is caught."""
-    instead_of: tuple[str, ...] = ()
-    only: Mode = ""
-    deferred: Deferred = ""
-
-
-PLAIN = Guard()
-"""Of a statement that runs whenever its module loads."""
 
 
 def in_function(guard: Guard) -> Guard:

@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 from raybundle.resolve.distributions.installed import normalised_name
+from raybundle.resolve.evaluate.chains import last_name
 from raybundle.resolve.facts import Remark
 
 if TYPE_CHECKING:
@@ -136,21 +137,17 @@ def _given(tree: ast.Module) -> Iterator[tuple[ast.expr, bool]]:
     for node in ast.walk(tree):
         match node:
             case ast.Call(func=function, keywords=keywords):
-                yield from ((each.value, _is_init(function)) for each in keywords if each.arg == _ENVIRONMENT)
+                yield from (
+                    (each.value, last_name(function) == "init")
+                    for each in keywords
+                    if each.arg == _ENVIRONMENT
+                )
             case ast.Dict(keys=keys, values=values):
                 for key, value in zip(keys, values, strict=True):
                     if isinstance(key, ast.Constant) and key.value == _ENVIRONMENT:
                         yield value, False
             case _:
                 continue
-
-
-def _is_init(function: ast.expr) -> bool:
-    match function:
-        case ast.Name(id="init") | ast.Attribute(attr="init"):
-            return True
-        case _:
-            return False
 
 
 def _assigned(tree: ast.Module, given: str) -> Iterator[ast.expr]:

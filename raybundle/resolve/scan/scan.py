@@ -2,76 +2,27 @@
 
 from __future__ import annotations
 
-import ast
 import hashlib
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from raybundle.resolve.evaluate.conditions import decide, may_ask_for_module
+from raybundle.resolve.evaluate.conditions import may_ask_for_module
 from raybundle.resolve.evaluate.constants import with_constants
 from raybundle.resolve.evaluate.loading import rewiring_lines
-from raybundle.resolve.evaluate.name_values import Names
+from raybundle.resolve.evaluate.name_values import NameValues
 from raybundle.resolve.evaluate.named_paths import named_paths
-from raybundle.resolve.facts import Facts, Import, in_order
-from raybundle.resolve.scan.calls import Calls, DynamicImports, may_be_passed_on
+from raybundle.resolve.facts import Facts, Import, ModuleText, in_order
+from raybundle.resolve.scan.calls import DynamicImports, may_be_passed_on
 from raybundle.resolve.scan.comments import with_comments
 from raybundle.resolve.scan.exports import exported, path_edits
-from raybundle.resolve.scan.guards import (
-    PLAIN,
-    Guard,
-    branches_of,
-    catches,
-    gives_up,
-    in_branch,
-    in_function,
-    suppresses,
-    tried_in,
-)
 from raybundle.resolve.scan.parsing import parse
 from raybundle.resolve.scan.runtime_envs import installed_by, own_clusters, runtime_envs
 from raybundle.resolve.scan.strings import CONFIG_LIMIT, config_names, dotted_literals, dotted_names
+from raybundle.resolve.scan.sweep import sweep
 from raybundle.resolve.scan.tables import lazy_tables, may_be_lazy, server_lines, settings_lists
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable
-
-    from raybundle.resolve.facts import Unknown
+    from raybundle.resolve.facts import UnknownImport
     from raybundle.resolve.interpreter.markers import Environment
-
-_CHAIN_LIMIT = 6
-"""Attributes kept of one chain; deeper packages are not reached as attributes."""
-
-_NEVER_CODE = frozenset(
-    [
-        "ctx",
-        "op",
-        "ops",
-        "id",
-        "attr",
-        "arg",
-        "name",
-        "names",
-        "asname",
-        "module",
-        "level",
-        "type_comment",
-        "kind",
-        "type_ignores",
-        "rest",
-        "annotation",
-        "returns",
-    ]
-)
-"""Fields of tree nodes that hold no statement and no expression, and annotations, which load nothing."""
-
-_LOGGERS = frozenset({"getLogger", "get_logger"})
-"""Calls whose dotted argument names a logger and no module."""
-
-_CODE_FIELDS = {
-    kind: tuple(name for name in kind._fields if name not in _NEVER_CODE)
-    for kind in vars(ast).values()
-    if isinstance(kind, type) and issubclass(kind, ast.AST) and kind is not ast.Constant
-} | {ast.arguments: ("kw_defaults", "defaults")}  # the others hold annotations only
 
 
 def scan(source: bytes, file: str, environment: Environment) -> Facts:
@@ -82,26 +33,25 @@ def scan(source: bytes, file: str, environment: Environment) -> Facts:
     """
     tree = parse(source, file)
     is_package = file.endswith(("__init__.py", "__init__.pyi"))
-    walk = _Walk(
-        with_constants(tree, source, environment), dotted_literals(source), may_ask_for_module(source)
-    )
-    walk.run(tree)
-    dynamic = DynamicImports(walk.calls, Names(tree, walk.calls.bindings, is_package))
+    constants, asks = with_constants(tree, source, environment), may_ask_for_module(source)
+    swept = sweep(tree, constants, dotted_literals(source), may_ask=asks)
+    dynamic = DynamicImports(swept.calls, NameValues(tree, swept.calls.bindings, is_package))
     dynamic.run()
-    if may_be_passed_on(source, walk.calls):
+    if may_be_passed_on(source, swept.calls):
         dynamic.follow_aliases()
     tables = [*settings_lists(tree)]
     if may_be_lazy(source):
         tables += lazy_tables(tree, is_package=is_package)
-    imports = [*walk.imports, *walk.submodules(), *dynamic.found, *tables]
-    servers = server_lines(tree) if walk.strings else set()
-    imports += walk.named_in_strings({(each.line, each.name) for each in (*dynamic.found, *tables)}, servers)
+    imports = [*swept.imports, *swept.submodules(), *dynamic.found, *tables]
+    servers = server_lines(tree) if swept.strings else set()
+    known = {(each.line, each.form.name) for each in (*dynamic.found, *tables)}
+    imports += swept.named_in_strings(known, servers)
     found = Facts(
         sha256=hashlib.sha256(source).hexdigest(),
         imports=in_order(imports),
-        exports=tuple(sorted(exported(walk.exports, walk.calls))),
+        exports=exported(swept.exports, swept.calls),
         unknown=tuple(sorted(set(dynamic.unknown), key=_unknown_order)),
-        path_edits=tuple(sorted(path_edits(source, walk.path_targets, dynamic))),
+        path_edits=tuple(sorted(path_edits(source, swept.path_targets, dynamic))),
         remarks=(remarks := (*runtime_envs(source, tree), *own_clusters(source, tree))),
         configs=config_names(source),
         installs=installed_by(remarks, tree),
@@ -114,278 +64,9 @@ def scan(source: bytes, file: str, environment: Environment) -> Facts:
 def scan_config(source: bytes) -> Facts:
     """Return the dotted names in a configuration file; one that is too large is data and names nothing."""
     found = dotted_names(source) if len(source) <= CONFIG_LIMIT else []
-    imports = in_order(Import(name, line, (), "config-file") for line, name in found)
+    imports = in_order(Import(line, ModuleText(name, rule="config-file")) for line, name in found)
     return Facts(hashlib.sha256(source).hexdigest(), imports)
 
 
-def _unknown_order(each: Unknown) -> tuple[int, str]:
+def _unknown_order(each: UnknownImport) -> tuple[int, str]:
     return (each.line, each.text)
-
-
-@dataclass(slots=True)
-class _Walk:
-    """One pass over a tree with an own stack: expressions nest deeper than Python's recursion goes."""
-
-    environment: Environment
-    literals: frozenset[str] = frozenset()
-    """Strings that may name modules, as they stand in the source."""
-    may_ask: bool = True  # whether a test may ask if a module is installed
-    strings: set[tuple[int, str]] = field(default_factory=set)
-    """Those of them that are values, with their line."""
-    imports: list[Import] = field(default_factory=list)
-    exports: list[ast.expr] = field(default_factory=list)
-    """What `__all__` is made of."""
-    path_targets: list[ast.expr] = field(default_factory=list)
-    chains: dict[tuple[str, tuple[str, ...]], int] = field(default_factory=dict)
-    calls: Calls = field(default_factory=Calls)
-    stack: list[ast.AST] = field(default_factory=list)
-    """Nodes under the guard of the present sweep."""
-    guarded: dict[Guard, list[Any]] = field(default_factory=dict)
-    """Nodes that stand under other guards, for later sweeps."""
-
-    def run(self, tree: ast.Module) -> None:
-        self.guarded[PLAIN] = [tree]
-        while self.guarded:
-            guard, self.stack = self.guarded.popitem()
-            self._sweep(guard)
-
-    def _sweep(self, guard: Guard) -> None:
-        """Visit what is on the stack; most of the time of a cold start is spent in this loop."""
-        stack = self.stack
-        visitors, inner = (_VISITORS_OF_STRINGS, _WITH_STRINGS) if self.literals else (_VISITORS, _INNER)
-        while stack:
-            node = stack.pop()
-            kind = type(node)
-            visit = visitors.get(kind)
-            if visit is None or visit(self, node, guard):
-                for name in _CODE_FIELDS.get(kind, ()):
-                    value = getattr(node, name)
-                    if type(value) is list:
-                        stack += [each for each in value if type(each) in inner]
-                    elif type(value) in inner:
-                        stack.append(value)
-
-    def named_in_strings(self, known: Collection[tuple[int, str]], left: Collection[int]) -> Iterable[Import]:
-        """Strings that may name modules, but those `known` by a call or a table and the lines `left` out."""
-        for line, name in self.strings:
-            if (line, name) not in known and line not in left:
-                yield Import(name, line, (), "string")
-
-    def submodules(self) -> Iterable[Import]:
-        """Attribute chains on imported names: `import a` and `a.b.f()` reach `a.b`."""
-        for (name, attributes), line in self.chains.items():
-            for target in self.calls.bindings.get(name, ()):
-                yield Import(target, line, attributes[:_CHAIN_LIMIT], "attribute")
-
-    def visit_import(self, node: ast.Import, guard: Guard) -> bool:
-        for alias in node.names:
-            self.calls.bind(alias.asname or alias.name.partition(".")[0], _bound(alias))
-            self._request(alias.name, node.lineno, (), guard)
-        return False
-
-    def visit_import_from(self, node: ast.ImportFrom, guard: Guard) -> bool:
-        if node.module != "__future__":
-            name = "." * node.level + (node.module or "")
-            for alias in node.names:
-                self.calls.bind(alias.asname or alias.name, _member(name, alias.name))
-            self._request(name, node.lineno, tuple(alias.name for alias in node.names), guard)
-        return False
-
-    def _request(self, name: str, line: int, names: tuple[str, ...], guard: Guard) -> None:
-        self.imports.append(
-            Import(name, line, names, "import", guard.optional, guard.instead_of, guard.only, guard.deferred)
-        )
-
-    def _later(self, nodes: Iterable[ast.AST], guard: Guard) -> None:
-        self.guarded.setdefault(guard, []).extend(nodes)
-
-    def visit_if(self, node: ast.If, guard: Guard) -> bool:
-        holds = decide(node.test, self.environment)
-        self.stack.append(node.test)
-        if holds is not None:
-            self.stack += node.body if holds else node.orelse
-            return False
-        under = branches_of(node.test, guard, may_ask=self.may_ask)
-        for nodes, inner in zip((node.body, node.orelse), under, strict=True):
-            if inner is guard:
-                self.stack += nodes
-            else:
-                self._later(nodes, inner)
-        return False
-
-    def visit_branches(self, node: ast.While | ast.IfExp, guard: Guard) -> bool:
-        """`while` and `a if b else c`: what is not certain to run is looked at as a branch."""
-        if guard.deferred:
-            return True
-        holds = decide(node.test, self.environment)
-        self.stack.append(node.test)
-        for part, runs in ((node.body, holds), (node.orelse, None if holds is None else not holds)):
-            nodes = part if isinstance(part, list) else [part]
-            if runs:
-                self.stack += nodes
-            elif runs is None:
-                self._later(nodes, in_branch(guard))
-        return False
-
-    def visit_alternatives(self, node: ast.BoolOp, guard: Guard) -> bool:
-        """`a and b`: only the first is certain to be evaluated."""
-        if guard.deferred:
-            return True
-        self.stack.append(node.values[0])
-        self._later(node.values[1:], in_branch(guard))
-        return False
-
-    def visit_match(self, node: ast.Match, guard: Guard) -> bool:
-        if guard.deferred:
-            return True
-        self.stack.append(node.subject)
-        self._later(node.cases, in_branch(guard))
-        return False
-
-    def visit_try(self, node: ast.Try, guard: Guard) -> bool:
-        catching = [each for each in node.handlers if catches(each)]
-        tried = tuple(tried_in(node.body)) if catching else ()
-        for handler in node.handlers:
-            instead = replace(guard, instead_of=(*guard.instead_of, *tried))
-            self._later(handler.body, instead if tried and handler in catching else in_branch(guard))
-        self.stack += node.finalbody
-        if not catching:
-            self.stack += [*node.body, *node.orelse]
-            return False
-        if all(map(gives_up, catching)):
-            self._later([*node.body, *node.orelse], in_branch(guard))
-            return False
-        self._later(node.body, replace(guard, optional=True))
-        self._later(node.orelse, replace(guard, optional=guard.optional or bool(tried)))
-        return False
-
-    def visit_with(self, node: ast.With | ast.AsyncWith, guard: Guard) -> bool:
-        if not any(suppresses(item.context_expr) for item in node.items):
-            return True
-        self._later(node.body, replace(guard, optional=True))
-        return False
-
-    def visit_function(self, node: ast.FunctionDef | ast.AsyncFunctionDef, guard: Guard) -> bool:
-        """A guard around a definition is not one around its calls; a handler that has not run made none."""
-        inner = in_function(guard)
-        if inner is guard:
-            return True
-        self._later(node.body, inner)
-        self.stack += [*node.decorator_list, node.args]
-        return False
-
-    def visit_lambda(self, node: ast.Lambda, guard: Guard) -> bool:
-        inner = in_function(guard)
-        if inner is guard:
-            return True
-        self._later([node.body], inner)
-        self.stack.append(node.args)
-        return False
-
-    def visit_call(self, node: ast.Call, guard: Guard) -> bool:
-        self.calls.add(node, guard)
-        match node:
-            case ast.Call(
-                func=ast.Attribute(value=ast.Name(id="__all__"), attr="append" | "insert"), args=values
-            ):
-                self.exports.append(ast.List(values[-1:]))
-            case ast.Call(func=ast.Attribute(value=ast.Name(id="__all__"), attr="extend"), args=values):
-                self.exports += values
-            case _:
-                pass
-        if self.literals and getattr(node.func, "attr", getattr(node.func, "id", None)) in _LOGGERS:
-            self.stack.append(node.func)
-            return False
-        return True
-
-    def visit_constant(self, node: ast.Constant, _: Guard) -> bool:
-        if isinstance(node.value, str) and node.value in self.literals:
-            self.strings.add((node.lineno, node.value))
-        return False
-
-    def visit_expression(self, node: ast.Expr, _: Guard) -> bool:
-        """A string that stands alone is a docstring, and names nothing."""
-        return not isinstance(node.value, ast.Constant)
-
-    def visit_attribute(self, node: ast.Attribute, _: Guard) -> bool:
-        names = []
-        base: ast.expr = node
-        while isinstance(base, ast.Attribute):
-            names.append(base.attr)
-            base = base.value
-        if isinstance(base, ast.Name):
-            chain = (base.id, tuple(reversed(names)))
-            self.chains[chain] = min(node.lineno, self.chains.get(chain, node.lineno))
-        else:
-            self.stack.append(base)
-        return False
-
-    def visit_assignment(self, node: ast.Assign | ast.AugAssign | ast.AnnAssign, _: Guard) -> bool:
-        targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-        for target in targets:
-            if isinstance(target, ast.Name) and target.id == "__all__" and node.value is not None:
-                self.exports.append(node.value)
-            else:
-                self._path_target(target)
-        return True
-
-    def visit_delete(self, node: ast.Delete, _: Guard) -> bool:
-        for target in node.targets:
-            self._path_target(target)
-        return True
-
-    def _path_target(self, target: ast.expr) -> None:
-        """Keep what may be `sys.path` under one of its names, until all bindings of the file are known."""
-        match target:
-            case ast.Tuple(elts=elements) | ast.List(elts=elements):
-                for each in elements:
-                    self._path_target(each)
-            case ast.Subscript(value=ast.Attribute(attr="path") | ast.Name() as base) | (
-                ast.Attribute(attr="path") as base
-            ):
-                self.path_targets.append(base)
-            case _:
-                return
-
-
-_VISITORS: dict[type[ast.AST], Callable[[_Walk, Any, Guard], bool]] = {
-    ast.Attribute: _Walk.visit_attribute,
-    ast.Import: _Walk.visit_import,
-    ast.ImportFrom: _Walk.visit_import_from,
-    ast.If: _Walk.visit_if,
-    ast.Try: _Walk.visit_try,
-    getattr(ast, "TryStar", ast.Try): _Walk.visit_try,  # Python 3.11, same fields
-    ast.With: _Walk.visit_with,
-    ast.AsyncWith: _Walk.visit_with,
-    ast.While: _Walk.visit_branches,
-    ast.IfExp: _Walk.visit_branches,
-    ast.BoolOp: _Walk.visit_alternatives,
-    ast.Match: _Walk.visit_match,
-    ast.Lambda: _Walk.visit_lambda,
-    ast.FunctionDef: _Walk.visit_function,
-    ast.AsyncFunctionDef: _Walk.visit_function,
-    ast.Call: _Walk.visit_call,
-    ast.Assign: _Walk.visit_assignment,
-    ast.AugAssign: _Walk.visit_assignment,
-    ast.AnnAssign: _Walk.visit_assignment,
-    ast.Delete: _Walk.visit_delete,
-}
-"""What to do with a node; True goes on to what is inside it."""
-
-_VISITORS_OF_STRINGS: dict[type[ast.AST], Callable[[_Walk, Any, Guard], bool]] = {
-    **_VISITORS,
-    ast.Constant: _Walk.visit_constant,
-    ast.Expr: _Walk.visit_expression,
-}
-"""The same for the few sources that have strings of interest: most nodes are constants."""
-
-_INNER = _VISITORS.keys() | {kind for kind, names in _CODE_FIELDS.items() if names}  # no names, no constants
-_WITH_STRINGS = _INNER | _VISITORS_OF_STRINGS.keys()
-
-
-def _bound(alias: ast.alias) -> str:
-    return alias.name if alias.asname else alias.name.partition(".")[0]
-
-
-def _member(module: str, name: str) -> str:
-    return f"{module}{name}" if module.endswith(".") else f"{module}.{name}"

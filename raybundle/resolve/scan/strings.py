@@ -25,16 +25,8 @@ CONFIG_LIMIT = 64 * 1024
 
 _OF_TOOLS = frozenset(
     [
-        "pyproject.toml",
-        "setup.cfg",
-        "tox.ini",
-        "pytest.ini",
-        "mypy.ini",
-        "ruff.toml",
-        "package.json",
-        "package-lock.json",
-        "tsconfig.json",
-        "raybundle-trace.json",
+        *("pyproject.toml", "setup.cfg", "tox.ini", "pytest.ini", "mypy.ini", "ruff.toml"),
+        *("package.json", "package-lock.json", "tsconfig.json", "raybundle-trace.json"),
     ]
 )
 """Configuration of tools for developers, and our own: what it names is not loaded by a job for that."""

@@ -6,7 +6,8 @@ import ast
 import re
 from typing import TYPE_CHECKING
 
-from raybundle.resolve.facts import Import
+from raybundle.resolve.evaluate.chains import last_name
+from raybundle.resolve.facts import DjangoApp, Import, LazyNames, LazyStub, ModuleText
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -22,9 +23,6 @@ _ATTACHES = frozenset({"attach", "attach_stub", "_LazyModule", "LazyModule", "la
 
 SERVERS = frozenset({"WSGI_APPLICATION", "ASGI_APPLICATION"})
 """Django's settings that name what a web server loads, and no job."""
-
-STUB = "*.pyi"
-"""Stands for the names that the type stub beside a package imports (lazy_loader's `attach_stub`)."""
 
 
 def settings_lists(tree: ast.Module) -> Iterator[Import]:
@@ -55,10 +53,9 @@ def _items(setting: str, value: ast.expr) -> Iterator[Import]:
     found = {text: line for text, line in _texts(value) if _is_name(text)}
     for text, line in found.items():
         if setting == DJANGO_APPS:
-            admin = ("admin",) if DJANGO_ADMIN in found else ()
-            yield Import(text, line, admin, "django-app")
+            yield Import(line, DjangoApp(text, DJANGO_ADMIN in found))
         else:
-            yield Import(text, line, ("setting",), "string")
+            yield Import(line, ModuleText(text, is_listed=True))
 
 
 def may_be_lazy(source: bytes) -> bool:
@@ -68,10 +65,10 @@ def may_be_lazy(source: bytes) -> bool:
 
 def lazy_tables(tree: ast.Module, *, is_package: bool) -> Iterator[Import]:
     """Yield the names that a package with `__getattr__` or an attached loader may make of its submodules."""
-    attaching = [each for each in _calls_at_top(tree) if _last_name(each.func) in _ATTACHES]
+    attaching = [each for each in _calls_at_top(tree) if last_name(each.func) in _ATTACHES]
     for call in attaching:
-        if _last_name(call.func) == "attach_stub":
-            yield Import(".", call.lineno, (STUB,), "lazy-table")
+        if last_name(call.func) == "attach_stub":
+            yield Import(call.lineno, LazyStub())
     getters = [each for each in tree.body if isinstance(each, ast.FunctionDef) and each.name == "__getattr__"]
     if not attaching and not (getters and is_package):
         return
@@ -83,21 +80,13 @@ def lazy_tables(tree: ast.Module, *, is_package: bool) -> Iterator[Import]:
                 if _is_name(name):
                     by_line.setdefault(line, set()).add(name)
     for line, names in sorted(by_line.items()):
-        yield Import(".", line, tuple(sorted(names)), "lazy-table")
+        yield Import(line, LazyNames(tuple(sorted(names))))
 
 
 def _calls_at_top(tree: ast.Module) -> Iterator[ast.Call]:
     for statement in tree.body:
         if isinstance(statement, (ast.Assign, ast.Expr, ast.If, ast.Try)):
             yield from (each for each in ast.walk(statement) if isinstance(each, ast.Call))
-
-
-def _last_name(function: ast.expr) -> str:
-    match function:
-        case ast.Name(id=name) | ast.Attribute(attr=name):
-            return name
-        case _:
-            return ""
 
 
 def _texts(node: ast.AST) -> Iterable[tuple[str, int]]:

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 from raybundle.exhaustive import assert_never
 from raybundle.model import ModuleName, Warning
 from raybundle.resolve.files.data_files import Candidate
-from raybundle.resolve.find.finder import FirstParty, Missing, Namespace, StandardLibrary, ThirdParty
-from raybundle.resolve.seen import DRIVER, LOCK, Traced, TracedFile, TracedModule
+from raybundle.resolve.find.finder import FirstParty, Namespace, NotFound, StandardLibrary, ThirdParty
+from raybundle.resolve.traced import DRIVER, LOCK, Traced, TracedFile, TracedModule
 from raybundle.resolve.walk.reached import PROVIDED_BY_CLUSTER
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class Usable:
         return (importer, name) in self.without or (self.succeeded and name not in self.names)
 
 
-def usable(traced: Traced, finder: Finder, driver: str, project: Path) -> Usable:
+def find_usable(traced: Traced, finder: Finder, driver: str, project: Path) -> Usable:
     """Return what of `traced` can be found, and a warning for each difference."""
     sorting = _Sorting(finder, str(project))
     for module in sorted(traced.modules, key=lambda each: each.name):
@@ -93,7 +93,7 @@ class _Sorting:
                 # Of a distribution's modules, its first will do; a namespace package is nobody's.
                 if not isinstance(self.finder.find(module.name.rpartition(".")[0] or "-"), ThirdParty):
                     self.modules.append(module)
-            case Missing():
+            case NotFound():
                 if module.name.partition(".")[0] not in PROVIDED_BY_CLUSTER:
                     self._without_root(module)
             case Namespace() | StandardLibrary():
@@ -158,7 +158,7 @@ def _root_of(name: str, file: str) -> str | None:
     return stem.removesuffix(tail) if stem.endswith(tail) else None
 
 
-def with_runs(closure: Closure, shown: Usable) -> Iterator[Warning]:
+def settle_by_runs(closure: Closure, shown: Usable) -> Iterator[Warning]:
     """Yield the warnings of `closure` that no run has settled, then those about the runs."""
     outdated = {each for each in shown.modules if _is_outdated(each, closure)}
     places = {(each.importer, each.line) for each in shown.modules if each not in outdated}
@@ -195,7 +195,7 @@ def _stale(importers: set[str], closure: Closure) -> Iterator[Warning]:
             yield Warning(text, Path(found.file), None, hint)
 
 
-def data_of_runs(shown: Usable, closure: Closure, data: Iterable[Candidate]) -> list[Candidate]:
+def find_data(shown: Usable, closure: Closure, data: Iterable[Candidate]) -> list[Candidate]:
     """Return the files that runs opened, lie in the project or a root of the bundle, and are no modules."""
     found = [each.found for each in closure.reached.values()]
     roots = {each.entry for each in found if isinstance(each, FirstParty)}
@@ -207,7 +207,7 @@ def data_of_runs(shown: Usable, closure: Closure, data: Iterable[Candidate]) -> 
     ]
 
 
-def not_imported(shown: Usable, closure: Closure) -> tuple[ModuleName, ...]:
+def list_not_imported(shown: Usable, closure: Closure) -> tuple[ModuleName, ...]:
     """Return the modules that statements reach and no run imported, by name."""
     return tuple(
         ModuleName(name)

@@ -17,7 +17,7 @@ from raybundle.model import (
     ScriptTarget,
     Warning,
 )
-from raybundle.resolve.seen import DRIVER, LOCK, Traced, TracedFile, TracedModule
+from raybundle.resolve.traced import DRIVER, LOCK, Traced, TracedFile, TracedModule
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

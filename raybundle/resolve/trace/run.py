@@ -27,7 +27,7 @@ from raybundle.resolve.driver.layout import added_roots
 from raybundle.resolve.driver.path import declared_roots
 from raybundle.resolve.driver.project import first_directory
 from raybundle.resolve.find.directories import Directories
-from raybundle.resolve.seen import DRIVER, Traced, TracedFile, TracedModule
+from raybundle.resolve.traced import DRIVER, Traced, TracedFile, TracedModule
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -78,20 +78,6 @@ def observe(run: Run, interpreter: Interpreter) -> tuple[Traced, int]:
 
 
 def _command(run: Run, interpreter: Interpreter, log: str) -> list[str]:
-    match run.target:
-        case ScriptTarget(path=path):
-            kind, target = "script", str(path)
-            shown = os.path.relpath(target, run.cwd) if path.is_relative_to(run.cwd) else target
-        case ModuleTarget(name=name):
-            kind, target, shown = "module", name, "-m"
-        case DirectoryTarget(path=path):
-            kind, target, shown = "script", str(path / "__main__.py"), os.path.relpath(path, run.cwd)
-        case NotebookTarget() | ConsoleScriptTarget():
-            raise UsageError(
-                "a notebook or console script cannot be traced", hint="trace a script, or `-m MODULE`"
-            )
-        case other:
-            assert_never(other)
     installed = [*interpreter.stdlib, *interpreter.site]
     declared = declared_roots(run.project, run.roots)
     own = (entry for entry in interpreter.path if entry not in installed)
@@ -106,21 +92,27 @@ def _command(run: Run, interpreter: Interpreter, log: str) -> list[str]:
         installed,
         added,
     ]
-    run_name = DRIVER if run.as_main else _BODY
     sizes = ",".join(str(len(each)) for each in lists)
-    words = [word for each in lists for word in each]
-    return [
-        interpreter.executable,
-        str(_OBSERVER),
-        log,
-        run_name,
-        kind,
-        target,
-        shown,
-        sizes,
-        *words,
-        *run.arguments,
-    ]
+    words = [*_named(run), sizes, *(word for each in lists for word in each), *run.arguments]
+    return [interpreter.executable, str(_OBSERVER), log, DRIVER if run.as_main else _BODY, *words]
+
+
+def _named(run: Run) -> tuple[str, str, str]:
+    """Return the kind of the target, the target, and how `sys.argv` shows it."""
+    match run.target:
+        case ScriptTarget(path=path):
+            shown = os.path.relpath(path, run.cwd) if path.is_relative_to(run.cwd) else str(path)
+            return "script", str(path), shown
+        case ModuleTarget(name=name):
+            return "module", name, "-m"
+        case DirectoryTarget(path=path):
+            return "script", str(path / "__main__.py"), os.path.relpath(path, run.cwd)
+        case NotebookTarget() | ConsoleScriptTarget():
+            raise UsageError(
+                "a notebook or console script cannot be traced", hint="trace a script, or `-m MODULE`"
+            )
+        case other:
+            return assert_never(other)
 
 
 def _added_roots(run: Run, interpreter: Interpreter) -> list[str]:

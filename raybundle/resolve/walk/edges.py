@@ -41,7 +41,7 @@ def directory_of(file: str) -> str:
     return file[: file.rindex(sep) + 1]
 
 
-def ordered(rows: Collection[Row], found: Mapping[str, FirstParty | Namespace]) -> Iterator[Edge]:
+def sort_edges(rows: Collection[Row], found: Mapping[str, FirstParty | Namespace]) -> Iterator[Edge]:
     """Yield edges by importer, imported, file and line; `found` are the modules that were reached."""
     readers = _readers(found)
     files: dict[str, Path] = {}

@@ -5,19 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from raybundle.dotted import absolute
 from raybundle.errors import BundleError
+from raybundle.resolve.facts import Facts
 from raybundle.resolve.find.finder import FirstParty
+from raybundle.resolve.walk.meaning import Imported, Meanings, Member, package_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable
 
-    from raybundle.resolve.facts import Facts, Import
     from raybundle.resolve.find.finder import Finder
     from raybundle.resolve.scan.scanner import Scanner
     from raybundle.resolve.scan.workers import Workers
     from raybundle.resolve.start import Start
-    from raybundle.resolve.walk.widen import Widening
+    from raybundle.resolve.walk.widen import Guesser
 
 ENOUGH = 12
 """Files that wait to be scanned from which on a second process pays: it is ready after some 0.1 s of CPU."""
@@ -27,14 +27,16 @@ MOST = 7
 
 
 def scan_ahead(
-    start: Start, finder: Finder, scanner: Scanner, widening: Widening, rules_off: frozenset[str]
+    start: Start, finder: Finder, scanner: Scanner, guesser: Guesser, rules_off: frozenset[str]
 ) -> None:
     """Give `scanner` the facts of about all files that `start` reaches.
 
     About: the walk alone decides what is reached. A file too many costs its scan; one too few is scanned
     by the walk. Faults are left to the walk as well.
     """
-    ahead = _Ahead(finder, scanner, widening, rules_off)
+    facts: dict[str, Facts] = {}
+    meanings = Meanings(finder, guesser, lambda file: facts.get(file) or Facts(""), rules_off)
+    ahead = _Ahead(scanner, meanings, facts)
     ahead.meet(start.name, start.found)
     for name in (start.name.rpartition(".")[0], *(name for name, _ in start.implied)):
         ahead.look_up(name)
@@ -46,12 +48,12 @@ def scan_ahead(
 
 @dataclass(slots=True)
 class _Ahead:
-    finder: Finder
     scanner: Scanner
-    widening: Widening
-    rules_off: frozenset[str]
-    names: dict[str, tuple[str, bool]] = field(default_factory=dict)
-    """By file: the module's name, and whether it is a package."""
+    meanings: Meanings
+    facts: dict[str, Facts]
+    """Those that are known by now, by file."""
+    modules: dict[str, tuple[str, FirstParty]] = field(default_factory=dict)
+    """Name and place of the module, by file."""
     met: list[str] = field(default_factory=list)
     """Files that nobody has looked at."""
     unknown: list[str] = field(default_factory=list)
@@ -67,22 +69,23 @@ class _Ahead:
             if self.workers:
                 self._share()
             if self.unknown:
-                self._scan(self.unknown.pop())
+                file = self.unknown.pop()
+                self._expand(file, self._attempt(self.scanner.facts, file))
 
     def stop(self) -> None:
         if self.workers:
             self.workers.stop()
 
     def meet(self, name: str, found: FirstParty) -> None:
-        if found.file not in self.names and not found.is_extension and not found.file.endswith(".pyc"):
-            self.names[found.file] = (name, found.is_package)
+        if found.file not in self.modules and found.is_source:
+            self.modules[found.file] = (name, found)
             self.met.append(found.file)
 
     def look_up(self, name: str) -> None:
         """Meet `name` and the packages that it lies in."""
         while name and name not in self.looked_up:
             self.looked_up.add(name)
-            found = self.finder.find(name)
+            found = self.meanings.finder.find(name)
             if isinstance(found, FirstParty):
                 self.meet(name, found)
             name = name.rpartition(".")[0]
@@ -90,20 +93,14 @@ class _Ahead:
     def _recall(self) -> None:
         while self.met:
             file = self.met.pop()
-            facts = self._attempt(file, known_only=True)
+            facts = self._attempt(self.scanner.remembered, file)
             if facts is None:
                 self.unknown.append(file)
-            else:
-                self._expand(file, facts)
-
-    def _scan(self, file: str) -> None:
-        facts = self._attempt(file)
-        if facts is not None:
             self._expand(file, facts)
 
-    def _attempt(self, file: str, *, known_only: bool = False) -> Facts | None:
+    def _attempt(self, read: Callable[[str], Facts | None], file: str) -> Facts | None:
         try:
-            return self.scanner.remembered(file) if known_only else self.scanner.facts(file)
+            return read(file)
         except BundleError:
             return None  # the walk will say so, if it comes here
 
@@ -120,28 +117,15 @@ class _Ahead:
             if len(row) > 1:
                 self._expand(row[0], self.scanner.accept(*row))
 
-    def _expand(self, file: str, facts: Facts) -> None:
-        name, is_package = self.names[file]
-        package = name if is_package else name.rpartition(".")[0]
+    def _expand(self, file: str, facts: Facts | None) -> None:
+        if facts is None:
+            return
+        self.facts[file] = facts
+        name, found = self.modules[file]
         for each in facts.imports:
-            if each.rule not in self.rules_off:
-                try:
-                    for wanted in self._wanted(each, package):
-                        self.look_up(wanted)
-                except BundleError:
-                    continue  # as above
-
-    def _wanted(self, each: Import, package: str) -> Iterator[str]:
-        base = absolute(each.name, package)
-        if base is None:
-            return
-        if each.rule not in {"import", "import-module", "attribute", "resource"}:
-            yield from self.widening.names(each, base)
-            return
-        yield base
-        for member in each.names:
-            if each.rule == "attribute":
-                base = f"{base}.{member}"
-                yield base
-            else:
-                yield f"{base}.{member}"
+            try:
+                for meaning in self.meanings.of(each, package_of(name, found), file):
+                    if isinstance(meaning, (Imported, Member)):
+                        self.look_up(meaning.name)
+            except BundleError:  # noqa: PERF203 - each stands for itself; the walk will say so
+                continue

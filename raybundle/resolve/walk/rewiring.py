@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 
 from raybundle.model import Warning
 from raybundle.resolve.evaluate.loading import Loaded, loaded
-from raybundle.resolve.find.finder import Finder, FirstParty, Missing
+from raybundle.resolve.find.finder import Finder, FirstParty, NotFound
 from raybundle.resolve.scan.parsing import parse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from raybundle.resolve.evaluate.path_edits import Edit
+    from raybundle.resolve.evaluate.edits import Edit
     from raybundle.resolve.facts import Facts
     from raybundle.resolve.start import Start
     from raybundle.resolve.walk.reached import Closure
@@ -66,7 +66,7 @@ class Rewiring:
         found = {name: self._loaded(name, each) for name, each in _sources(closure)}
         return Rewired(
             tuple(self._edits(closure, found)),
-            {name: places for name, each in found.items() if (places := self._places(name, each, finder))},
+            {name: inside for name, each in found.items() if (inside := self._places(name, each, finder)[0])},
             {
                 alias: _meant(name, target, finder)
                 for name, each in found.items()
@@ -91,7 +91,7 @@ class Rewiring:
                     f"name the files of the modules that it adds in `include`; then end this with {_IGNORE}"
                 )
                 yield Warning("cannot evaluate this change of `__path__`", Path(each.file), line, hint)
-            for place in self._outside(name, found, finder):
+            for place in self._places(name, found, finder)[1]:
                 text = f"`__path__` of `{name}` has {place}, which lies outside of its root"
                 hint = "move the directory into the root of the package, or end this with "
                 line = min(facts.rewires)
@@ -147,23 +147,18 @@ class Rewiring:
                     seen.add(step[1])
                     stack.append(iter(sorted(steps[step[1]], key=lambda each: each[:2])))
 
-    def _places(self, name: str, found: Loaded, finder: Finder) -> tuple[tuple[str, str], ...]:
+    def _places(
+        self, name: str, found: Loaded, finder: Finder
+    ) -> tuple[tuple[tuple[str, str], ...], list[str]]:
+        """Return entry and directory of each place of a package, and the places that do not travel."""
         package = finder.find(name)
         if found.own_path is None or not isinstance(package, FirstParty):
-            return ()
-        there = {*self._outside(name, found, finder)}
-        return tuple((package.entry, each) for each in _real(package, found) if each not in there)
-
-    def _outside(self, name: str, found: Loaded, finder: Finder) -> Iterator[str]:
-        """Yield the places of a package that do not travel beside it."""
-        package = finder.find(name)
-        if found.own_path is None or not isinstance(package, FirstParty):
-            return
-        project = str(self.project)
+            return (), []
+        project, own = str(self.project), os.path.dirname(package.file)  # noqa: PTH120 - as above
         root = project if _is_below(package.entry, project) else package.entry
-        yield from (
-            each for each in _real(package, found) if not _is_below(each, root) and os.path.isdir(each)
-        )
+        places = [each if each == own else os.path.realpath(each) for each in found.own_path]
+        outside = [each for each in places if not _is_below(each, root) and os.path.isdir(each)]
+        return tuple((package.entry, each) for each in places if each not in outside), outside
 
 
 def _sources(closure: Closure) -> Iterator[tuple[str, FirstParty]]:
@@ -177,11 +172,6 @@ def _file(closure: Closure, name: str) -> str:
     return found.file if isinstance(found, FirstParty) else ""
 
 
-def _real(package: FirstParty, found: Loaded) -> list[str]:
-    own = os.path.dirname(package.file)  # noqa: PTH120 - as above
-    return [each if each == own else os.path.realpath(each) for each in found.own_path or ()]
-
-
 def _is_below(path: str, directory: str) -> bool:
     return path == directory or path.startswith(f"{directory.rstrip('/')}/")
 
@@ -189,6 +179,6 @@ def _is_below(path: str, directory: str) -> bool:
 def _meant(module: str, target: str, finder: Finder) -> tuple[str, bool]:
     """Return what an entry of `sys.modules` stands for; if not a module, that is `module`."""
     is_module = bool(target) and not (
-        isinstance(finder.find(target), Missing) and finder.stands_for(target) is None
+        isinstance(finder.find(target), NotFound) and finder.stands_for(target) is None
     )
     return (target, True) if is_module else (module, False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from raybundle.exhaustive import assert_never
 from raybundle.model import ModuleName, Shadowed, Warning
 from raybundle.resolve.find.finder import FirstParty, ThirdParty
 from raybundle.resolve.find.ray_names import RAY_NAMES
@@ -37,7 +38,7 @@ _PY_MODULES_HINT = (
 _IN_INCLUDE = "name its file and those of what it imports in `include` of [tool.raybundle], or use --trace"
 
 
-def of_module(name: str, found: FirstParty, facts: Facts | None) -> Iterator[Warning]:
+def warn_about_module(name: str, found: FirstParty, facts: Facts | None) -> Iterator[Warning]:
     """Yield the warnings about one module."""
     file = Path(found.file)
     for other in found.shadowed:
@@ -52,23 +53,23 @@ def of_module(name: str, found: FirstParty, facts: Facts | None) -> Iterator[War
             yield Warning(text, file, None, f"bundle its source; or {_IN_INCLUDE}")
         return
     for each in facts.unknown:
-        yield unknown_import(file, each.line, each.text)
+        yield warn_about_unknown(file, each.line, each.text)
     for remark in facts.remarks:
-        yield _of_remark(file, remark)
+        yield _warn_about_remark(file, remark)
 
 
-def refused_in(file: str, facts: Facts) -> tuple[Warning, ...]:
+def find_refused(file: str, facts: Facts) -> tuple[Warning, ...]:
     """Return what in a driver keeps its bundle from being made."""
     lines = [remark.line for remark in facts.remarks if remark.kind == "py-modules"]
     return tuple(Warning(PY_MODULES, Path(file), line, _PY_MODULES_HINT) for line in lines)
 
 
-def of_unparsed(error: BundleError, file: str) -> Warning:
+def warn_about_unparsed(error: BundleError, file: str) -> Warning:
     """Return the warning about a source that cannot be parsed, where a run may do without it."""
     return Warning(f"{error}; it travels as it is", Path(file), None, error.hint)
 
 
-def of_shadowed_library(finder: Finder, reached: Collection[str]) -> Iterator[Warning]:
+def warn_about_shadowed_library(finder: Finder, reached: Collection[str]) -> Iterator[Warning]:
     """Yield a warning for each file that stays behind though Python's own modules would import it.
 
     What the standard library imports is not followed: `fractions` takes a `numbers.py` beside the driver.
@@ -86,7 +87,7 @@ def of_shadowed_library(finder: Finder, reached: Collection[str]) -> Iterator[Wa
                 yield Warning(text, Path(entry, file), None, hint)
 
 
-def of_hidden_in_project(finder: Finder, closure: Closure) -> Iterator[Warning]:
+def warn_about_hidden_in_project(finder: Finder, closure: Closure) -> Iterator[Warning]:
     """Yield a warning for each distribution's module of which the project has one too.
 
     Python, run here, does not take that one; Ray does, which puts the working directory before site-packages.
@@ -101,7 +102,7 @@ def of_hidden_in_project(finder: Finder, closure: Closure) -> Iterator[Warning]:
             yield Warning(text, Path(other), None, hint)
 
 
-def shadowed_in(closure: Closure) -> tuple[Shadowed, ...]:
+def list_shadowed(closure: Closure) -> tuple[Shadowed, ...]:
     """Return the modules of which the path holds more than one, by name."""
     return tuple(
         Shadowed(ModuleName(name), Path(found.file), tuple(map(Path, found.shadowed)))
@@ -110,7 +111,7 @@ def shadowed_in(closure: Closure) -> tuple[Shadowed, ...]:
     )
 
 
-def unknown_import(file: Path, line: int, text: str) -> Warning:
+def warn_about_unknown(file: Path, line: int, text: str) -> Warning:
     """Return the warning about an import whose name only the running program knows."""
     return Warning(
         f"cannot know what `{text}` imports",
@@ -121,43 +122,41 @@ def unknown_import(file: Path, line: int, text: str) -> Warning:
     )
 
 
-def _of_remark(file: Path, remark: Remark) -> Warning:
-    if remark.kind == "runtime-env":
-        return Warning(
-            f"`{remark.text}` in a runtime_env takes what it is given to out of the bundle",
-            file,
-            remark.line,
-            _LEAVE_OUT.get(remark.text, "leave it out: the bundle has the code already"),
-        )
-    if remark.kind == "py-modules":
-        return Warning(PY_MODULES, file, remark.line, _PY_MODULES_HINT)
-    if remark.kind == "working-dir":
-        return Warning(
-            f"`working_dir` {remark.text!r} of `ray.init`: tasks have the files of the bundle alone, and "
-            "start there only if it is a directory of the bundle",
-            file,
-            remark.line,
-            "leave it out, or write '.', and name what else tasks need in `roots` or `include` of "
-            "[tool.raybundle]",
-        )
-    if remark.kind == "installer":
-        return Warning(
-            f"`{remark.text}` in a runtime_env: Ray sets it up on each node, on top of the bundle, "
-            "whose digest does not cover it",
-            file,
-            remark.line,
-            "install it where the bundle is built instead: what the code imports travels",
-        )
-    if remark.kind == "own-cluster":
-        return Warning(
-            f"`{remark.text}` of `ray.init`: Ray refuses it in a job, which connects to a running cluster",
-            file,
-            remark.line,
-            "leave it out: the cluster knows what it has; or write `address='local'` if the driver starts "
-            "a cluster of its own",
-        )
-    if remark.kind == "no-effect":
-        hint = "put it at the end of the statement it is meant for; for a block, into each statement"
-        return Warning(f"`{remark.text}` has no effect here", file, remark.line, hint)
-    hint = "known are `# raybundle: ignore` and `# raybundle: include=pkg.mod, pkg.plugins.*`"
-    return Warning(f"cannot understand the comment `{remark.text}`", file, remark.line, hint)
+def _warn_about_remark(file: Path, remark: Remark) -> Warning:
+    text = f"`{remark.text}`"
+    match remark.kind:
+        case "runtime-env":
+            text += " in a runtime_env takes what it is given to out of the bundle"
+            hint = _LEAVE_OUT.get(remark.text, "leave it out: the bundle has the code already")
+        case "py-modules":
+            text, hint = PY_MODULES, _PY_MODULES_HINT
+        case "working-dir":
+            text = (
+                f"`working_dir` {remark.text!r} of `ray.init`: tasks have the files of the bundle alone, and "
+                "start there only if it is a directory of the bundle"
+            )
+            hint = (
+                "leave it out, or write '.', and name what else tasks need in `roots` or `include` of "
+                "[tool.raybundle]"
+            )
+        case "installer":
+            text += (
+                " in a runtime_env: Ray sets it up on each node, on top of the bundle, whose digest does not "
+                "cover it"
+            )
+            hint = "install it where the bundle is built instead: what the code imports travels"
+        case "own-cluster":
+            text += " of `ray.init`: Ray refuses it in a job, which connects to a running cluster"
+            hint = (
+                "leave it out: the cluster knows what it has; or write `address='local'` if the driver "
+                "starts a cluster of its own"
+            )
+        case "no-effect":
+            text += " has no effect here"
+            hint = "put it at the end of the statement it is meant for; for a block, into each statement"
+        case "comment":
+            text = f"cannot understand the comment {text}"
+            hint = "known are `# raybundle: ignore` and `# raybundle: include=pkg.mod, pkg.plugins.*`"
+        case other:
+            assert_never(other)
+    return Warning(text, file, remark.line, hint)

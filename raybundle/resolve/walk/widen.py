@@ -1,7 +1,7 @@
 """Judges what is no import statement: which modules a pattern, a walk, a string or a table of names means."""
 
 # Why strings: paths here are the strings that `sys.path` holds; pathlib would cost ten times as much.
-# ruff: noqa: PTH118, PTH120
+# ruff: noqa: PTH118
 
 from __future__ import annotations
 
@@ -10,13 +10,22 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from raybundle.resolve.evaluate.name_values import ANY, ONE_LEVEL
-from raybundle.resolve.find.finder import FirstParty, Namespace, ThirdParty
+from raybundle.exhaustive import assert_never
+from raybundle.resolve.evaluate.name_values import ANY
+from raybundle.resolve.facts import (
+    DjangoApp,
+    EntryPointGroup,
+    LazyNames,
+    ModuleText,
+    PackageWalk,
+    Pattern,
+)
+from raybundle.resolve.find.finder import FirstParty, Namespace, ThirdParty, directories_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from raybundle.resolve.facts import Import
+    from raybundle.resolve.facts import Guess
     from raybundle.resolve.find.finder import Finder
 
 _FILE_SUFFIXES = frozenset(
@@ -38,7 +47,7 @@ _DEEPEST = 12
 
 
 @dataclass(frozen=True, slots=True)
-class Widening:
+class Guesser:
     """Answers on one path; takes nothing that is not there."""
 
     finder: Finder
@@ -47,22 +56,24 @@ class Widening:
     entry_points: Callable[[str], Iterable[str]]
     """The values (`pkg.mod:attr`) of a group, or of all groups for `*`."""
 
-    def names(self, each: Import, base: str) -> Iterator[str]:
-        """Yield the modules that `each` may import; `base` is its name, made absolute."""
-        match each.rule:
-            case "prefix" | "comment":
-                yield from self._matching(base, deep=ONE_LEVEL not in each.names)
-            case "walk":
-                yield from self._walked(base, deep="deep" in each.names)
-            case "lazy-table":
-                yield from self._members(base, each.names)
-            case "entry-point":
+    def guess(self, form: Guess, base: str) -> Iterator[str]:
+        """Yield the modules that `form` may import; `base` is its name, made absolute."""
+        match form:
+            case Pattern(one_level=one_level):
+                yield from self._matching(base, deep=not one_level)
+            case PackageWalk(deep=deep):
+                yield from self._walked(base, deep=deep)
+            case LazyNames(names=names):
+                yield from self._members(base, names)
+            case EntryPointGroup():
                 for value in self.entry_points(base):
                     yield from self._named(value, listed=True)
-            case "django-app":
-                yield from self._app(base, each.names)
-            case _:
-                yield from self._named(base, listed=each.names == ("setting",))
+            case DjangoApp(has_admin=has_admin):
+                yield from self._app(base, ("admin",) if has_admin else ())
+            case ModuleText(is_listed=is_listed):
+                yield from self._named(base, listed=is_listed)
+            case other:
+                assert_never(other)
 
     def _matching(self, pattern: str, *, deep: bool) -> Iterator[str]:
         start, unknown, _ = pattern.partition(ANY)
@@ -87,7 +98,7 @@ class Widening:
                 yield from self._below(name, depth - 1)
 
     def _folders(self, package: str) -> Iterator[str]:
-        for directory in _directories(self.finder.find(package)):
+        for directory in directories_of(self.finder.find(package)):
             listing = self.finder.directories.list(directory)
             for each in listing.directories:
                 inside = os.path.join(directory, each)
@@ -110,7 +121,7 @@ class Widening:
         return any(
             tail in self.finder.directories.list(directory).links
             and f"{directory}/".startswith(f"{os.path.realpath(os.path.join(directory, tail))}/")
-            for directory in map(os.path.realpath, _directories(self.finder.find(package)))
+            for directory in map(os.path.realpath, directories_of(self.finder.find(package)))
         )
 
     def _members(self, package: str, candidates: Iterable[str]) -> Iterator[str]:
@@ -175,13 +186,3 @@ def _has_members(found: object) -> bool:
             return True
         case _:
             return False
-
-
-def _directories(found: object) -> Iterator[str]:
-    match found:
-        case FirstParty(file=file, is_package=True):
-            yield os.path.dirname(file)
-        case Namespace(portions=portions):
-            yield from (directory for _, directory in portions)
-        case _:
-            return

@@ -7,8 +7,8 @@ import shutil
 import subprocess
 from typing import TYPE_CHECKING
 
-from raybundle.credentials import without_credentials
 from raybundle.errors import BundleError, UsageError
+from raybundle.formats.credentials import without_credentials
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

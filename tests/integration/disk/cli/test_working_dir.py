@@ -29,7 +29,10 @@ def work(tmp_path: Path) -> Workplace:
 def test_plan_and_build_take_the_project_from_elsewhere(work: Workplace, words: tuple[str, ...]) -> None:
     planned = work.raybundle("--json", "plan", "--working-dir", "wd", *words)
     built = work.raybundle("--quiet", "build", "--working-dir", "wd", *words)
-    there = work.raybundle("--quiet", "build", "--root", ".", *words, cwd=work.directory / "wd")
+    own = work.directory / "wd"
+    there = work.raybundle(
+        "--quiet", "build", "--root", ".", *words, cwd=own, env={"RAYBUNDLE_DATA": "tracked"}
+    )
 
     assert planned.returncode == built.returncode == 0, planned.stderr + built.stderr
     plan = json.loads(planned.stdout)

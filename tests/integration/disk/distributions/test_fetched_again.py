@@ -29,11 +29,11 @@ def client(tmp_path: Path) -> Client:
 def test_what_is_not_whole_any_more_is_fetched_again(client: Client, name: str) -> None:
     alpha = client.install("alpha-1.0", requires=["beta"])
     make_wheel(client.links, "beta-1.0")
-    first = client.equipped(alpha, python="3.12").distributions[0].metadata
+    first = client.retargeted(alpha, python="3.12").distributions[0].metadata
     assert first is not None
     shutil.rmtree(first.parent / name)
 
-    assert versions(client.equipped(alpha, python="3.12")) == {"alpha": "1.0", "beta": "1.0"}
+    assert versions(client.retargeted(alpha, python="3.12")) == {"alpha": "1.0", "beta": "1.0"}
     assert (first.parent / name).is_dir()
 
 
@@ -64,10 +64,10 @@ make_room(Path(sys.argv[1]), Path(sys.argv[1], sys.argv[2]))
 
 def test_a_wheel_that_was_built_again_is_fetched_again(client: Client) -> None:
     alpha = client.install("alpha-1.0")
-    first = client.equipped(alpha, python="3.12").distributions[0].metadata
+    first = client.retargeted(alpha, python="3.12").distributions[0].metadata
     make_wheel(client.links, "alpha-1.0", files={"alpha.py": b"built = 'again'"})
 
-    second = client.equipped(alpha, python="3.12").distributions[0].metadata
+    second = client.retargeted(alpha, python="3.12").distributions[0].metadata
 
     assert first is not None
     assert second is not None

@@ -256,7 +256,7 @@ def test_a_difference_to_the_environment_is_one_warning_about_what_travels(clien
     travelling = [client.install(name) for name in ("alpha-1.0", "beta-1.0", "same-1.0")]
     file = written(client.project, "requirements.txt", "alpha==1.1\nbeta==1.2\nsame==1.0.0\nunused==3")
 
-    found = client.equipped(*travelling)
+    found = client.retargeted(*travelling)
 
     expected = (
         "requirements.txt and the environment differ: alpha 1.1 (installed: 1.0), beta 1.2 (installed: 1.0)"
@@ -270,7 +270,7 @@ def test_many_differences_are_counted(client: Client) -> None:
     travelling = [client.install(f"{name}-1.0") for name in names]
     written(client.project, "requirements.txt", "".join(f"{name}==2.0\n" for name in names))
 
-    [warning] = client.equipped(*travelling).warnings
+    [warning] = client.retargeted(*travelling).warnings
 
     shown = ", ".join(f"{name} 2.0 (installed: 1.0)" for name in names[:5])
     assert warning.text == f"requirements.txt and the environment differ: {shown} and 2 more"
@@ -282,20 +282,20 @@ def test_for_another_platform_the_lock_decides_versions_and_the_graph_what_trave
         make_wheel(client.links, name, requires=["beta"] if name == "alpha-1.1" else [])
     written(client.project, "requirements.txt", "alpha==1.1\nbeta==1.0\nunused==3")
 
-    assert versions(client.equipped(alpha, python="3.12")) == {"alpha": "1.1", "beta": "1.0"}
+    assert versions(client.retargeted(alpha, python="3.12")) == {"alpha": "1.1", "beta": "1.0"}
 
 
 def test_a_file_with_another_hash_than_the_lock_has_is_refused(client: Client) -> None:
     alpha = client.install("alpha-1.0")
     right = sha256_of(client.links / "alpha-1.0-py3-none-any.whl")
     written(client.project, "requirements.txt", f"alpha==1.0 --hash=sha256:{right}")
-    assert versions(client.equipped(alpha, python="3.12")) == {"alpha": "1.0"}
+    assert versions(client.retargeted(alpha, python="3.12")) == {"alpha": "1.0"}
     written(client.project, "requirements.txt", f"alpha==1.0 --hash=sha256:{A}")
 
     with pytest.raises(
         BundleError, match=r"no file of the index has a hash that the lock has, of: alpha 1\.0"
     ):
-        client.equipped(alpha, python="3.12")
+        client.retargeted(alpha, python="3.12")
 
 
 @pytest.mark.parametrize(
@@ -317,7 +317,7 @@ def test_a_version_in_a_lock_does_not_send_what_came_from_no_index_to_one(
     written(client.project, name, text)
 
     with pytest.raises(BundleError, match=r"is known of:\nown 1\.0, which was installed from git"):
-        client.equipped(own, python="3.12")
+        client.retargeted(own, python="3.12")
 
 
 def test_what_came_from_no_index_is_asked_from_one_where_the_lock_has_its_hash(client: Client) -> None:
@@ -325,7 +325,7 @@ def test_what_came_from_no_index_is_asked_from_one_where_the_lock_has_its_hash(c
     digest = sha256_of(client.links / "own-1.0-py3-none-any.whl")
     written(client.project, "requirements.txt", f"own==1.0 --hash=sha256:{digest}")
 
-    assert versions(client.equipped(own, python="3.12")) == {"own": "1.0"}
+    assert versions(client.retargeted(own, python="3.12")) == {"own": "1.0"}
 
 
 def test_what_a_uv_lock_has_from_a_directory_is_asked_from_no_index(tmp_path: Path) -> None:
@@ -342,7 +342,7 @@ def test_a_pin_that_stands_twice_has_its_hashes_though_one_of_them_has_none(clie
     written(client.project, "requirements.txt", f"alpha==1.0 --hash=sha256:{A}\n-r more.txt")
 
     with pytest.raises(BundleError, match="no file of the index has a hash that the lock has"):
-        client.equipped(alpha, python="3.12")
+        client.retargeted(alpha, python="3.12")
 
 
 def test_the_first_pin_of_a_file_with_a_byte_order_mark_counts(tmp_path: Path) -> None:

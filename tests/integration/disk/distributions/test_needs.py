@@ -78,6 +78,14 @@ def test_what_a_run_may_do_without_is_not_taken(site: SitePackages, source: str)
     assert travelling(site.resolved("import a\n")) == {"a"}
 
 
+@pytest.mark.parametrize("dots", ["...", "...."])
+def test_a_relative_import_above_the_top_of_a_package_needs_nothing(site: SitePackages, dots: str) -> None:
+    site.install("a-1.0", {"a/__init__.py": f"from {dots}b import c\n"})
+    site.install("b-1.0", {"b/__init__.py": "", "b/c.py": ""})
+
+    assert travelling(site.resolved("import a\n")) == {"a"}
+
+
 def test_an_import_in_a_text_does_not_hide_a_later_one_that_is_none(site: SitePackages) -> None:
     site.install("a-1.0", {"a.py": '"""\nimport b\n"""\nimport b\n'})
     site.install("b-1.0")

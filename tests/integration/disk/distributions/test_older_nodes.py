@@ -58,7 +58,7 @@ def test_what_is_installed_and_runs_there_travels_and_nothing_is_fetched(
 ) -> None:
     files = installed(client, "alpha-1.0", tag, needs), client.install("pure-1.0")
 
-    assert client.equipped(*files, cluster=NODES).distributions == files
+    assert client.retargeted(*files, cluster=NODES).distributions == files
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_what_needs_a_newer_libc_is_fetched_for_the_older_and_nothing_else(
     make_wheel(client.links, "alpha-1.0", "cp311-cp311-manylinux_2_36_x86_64")
     make_wheel(client.links, "alpha-1.0", "cp311-cp311-manylinux_2_28_x86_64", requires=["pure"])
 
-    found = client.equipped(alpha, pure, cluster=NODES)
+    found = client.retargeted(alpha, pure, cluster=NODES)
 
     assert versions(found) == {"alpha": "1.0", "pure": "1.0"}
     assert found.distributions[1] == pure
@@ -85,7 +85,7 @@ def test_what_has_no_wheel_for_an_older_libc_is_refused_by_name(client: Client) 
     make_wheel(client.links, "alpha-1.0", "cp311-cp311-manylinux_2_34_x86_64")
 
     with pytest.raises(BundleError, match=r"(?s)no wheel for .* with glibc 2\.31 exists of:.*alpha 1\.0"):
-        client.equipped(alpha, cluster=NODES)
+        client.retargeted(alpha, cluster=NODES)
 
 
 def test_a_wheel_of_ones_own_that_needs_a_newer_libc_is_refused_by_name(client: Client) -> None:
@@ -94,7 +94,7 @@ def test_a_wheel_of_ones_own_that_needs_a_newer_libc_is_refused_by_name(client: 
     make_wheel(client.links, "alpha-1.0", "cp311-cp311-linux_x86_64", files=own)
 
     with pytest.raises(BundleError, match=r"newer libc .* Python 3\.11 .* with glibc 2\.31 .*alpha 1\.0"):
-        client.equipped(alpha, cluster=NODES)
+        client.retargeted(alpha, cluster=NODES)
 
 
 def test_what_is_fetched_has_the_installed_version_as_what_stays_has(client: Client) -> None:
@@ -104,7 +104,7 @@ def test_what_is_fetched_has_the_installed_version_as_what_stays_has(client: Cli
     client.project.mkdir()
     (client.project / "requirements.txt").write_text("alpha==2.0\npure==2.0\n")
 
-    assert versions(client.equipped(alpha, pure, cluster=NODES)) == {"alpha": "1.0", "pure": "1.0"}
+    assert versions(client.retargeted(alpha, pure, cluster=NODES)) == {"alpha": "1.0", "pure": "1.0"}
 
 
 @pytest.mark.parametrize(("version", "is_refused"), [("1.0", True), ("1", True), ("2.0", False)])
@@ -120,7 +120,7 @@ def test_hashes_of_the_lock_count_for_the_version_that_is_fetched(
     )
 
     with refused if is_refused else nullcontext():
-        assert versions(client.equipped(alpha, cluster=NODES)) == {"alpha": "1.0"}
+        assert versions(client.retargeted(alpha, cluster=NODES)) == {"alpha": "1.0"}
 
 
 def test_what_was_installed_from_a_directory_is_not_from_an_index_though_the_lock_has_another_version(
@@ -133,14 +133,14 @@ def test_what_was_installed_from_a_directory_is_not_from_an_index_though_the_loc
     with pytest.raises(
         BundleError, match=r"is known of:\nalpha 1\.0, which was installed from file:///src/alpha"
     ):
-        client.equipped(alpha, cluster=NODES)
+        client.retargeted(alpha, cluster=NODES)
 
 
 def test_what_stays_is_looked_for_nowhere(client: Client) -> None:
     alpha, pure = needing_a_newer_glibc(client, requires=["pure"]), client.install("pure-1.0")
     next(client.links.glob("pure-*")).unlink()
 
-    found = client.equipped(alpha, pure, cluster=NODES)
+    found = client.retargeted(alpha, pure, cluster=NODES)
 
     assert versions(found) == {"alpha": "1.0", "pure": "1.0"}
     assert found.distributions[1] == pure
@@ -156,6 +156,6 @@ def test_what_stays_and_was_installed_from_a_directory_needs_no_wheel(client: Cl
     (index / "pure/index.html").write_text(f"<a href='{wheel.name}'>{wheel.name}</a>")
     environ = {"UV_NO_INDEX": "", "UV_DEFAULT_INDEX": index.as_uri()}
 
-    found = client.equipped(alpha, replace(pure, origin="file:///src/pure"), cluster=NODES, environ=environ)
+    found = client.retargeted(alpha, replace(pure, origin="file:///src/pure"), cluster=NODES, environ=environ)
 
     assert versions(found) == {"alpha": "1.0", "pure": "1.0"}

@@ -13,7 +13,7 @@ from raybundle.model import Distribution, ModuleName
 from raybundle.resolve.interpreter.node_python import TargetTag
 from raybundle.resolve.interpreter.platforms import parse_platform
 from raybundle.wheels import fetch
-from raybundle.wheels.equip import refuse_foreign
+from raybundle.wheels.retarget import refuse_foreign
 from tests.support.booting import make_interpreter
 from tests.support.client import Client, versions
 from tests.support.wheels import elf, install_wheel, make_wheel
@@ -53,13 +53,13 @@ def test_markers_of_the_target_decide_what_travels(
 ) -> None:
     alpha = needing_more_on_old_pythons(client)
 
-    assert versions(client.equipped(alpha, python=python, platform=platform)) == {"alpha": "1.0", **more}
+    assert versions(client.retargeted(alpha, python=python, platform=platform)) == {"alpha": "1.0", **more}
 
 
 def test_here_nothing_is_fetched(client: Client) -> None:
     alpha = needing_more_on_old_pythons(client)
 
-    assert client.equipped(alpha, python="3.11", platform="linux").distributions == (alpha,)
+    assert client.retargeted(alpha, python="3.11", platform="linux").distributions == (alpha,)
 
 
 def test_files_are_those_of_the_target(client: Client) -> None:
@@ -68,7 +68,7 @@ def test_files_are_those_of_the_target(client: Client) -> None:
         make_wheel(client.links, "fast-2.0", tag, files={name: elf()})
     fast = replace(client.install("fast-2.0", "cp311-cp311-linux_x86_64"), modules=(ModuleName("fast"),))
 
-    found = client.equipped(fast, python="3.10", platform="macos").distributions[0]
+    found = client.retargeted(fast, python="3.10", platform="macos").distributions[0]
 
     assert found.metadata is not None
     files = {each.name for each in found.metadata.parent.iterdir() if each.suffix in {".so", ".py"}}
@@ -83,7 +83,7 @@ def test_what_was_fetched_imports_on_its_own_and_has_no_scripts(client: Client) 
     make_wheel(client.links, "alpha-1.0", requires=["beta"], files=points)
     alpha, beta = Distribution("alpha", "1.0", "bundle", 1), client.install("beta-1.0")
 
-    found = client.equipped(alpha, beta, python="3.12").distributions[0].metadata
+    found = client.retargeted(alpha, beta, python="3.12").distributions[0].metadata
 
     assert found is not None
     done = subprocess.run(
@@ -106,7 +106,7 @@ def test_versions_are_those_that_are_installed(client: Client) -> None:
     make_wheel(client.links, "alpha-2.0")
     make_wheel(client.links, "beta-2.0")
 
-    assert versions(client.equipped(alpha, beta, python="3.12")) == {"alpha": "1.0", "beta": "1.5"}
+    assert versions(client.retargeted(alpha, beta, python="3.12")) == {"alpha": "1.0", "beta": "1.5"}
 
 
 def test_what_only_the_target_requires_has_the_installed_version_too(client: Client) -> None:
@@ -114,28 +114,28 @@ def test_what_only_the_target_requires_has_the_installed_version_too(client: Cli
     client.install("beta-1.5")
     make_wheel(client.links, "beta-2.0")
 
-    assert versions(client.equipped(alpha, python="3.12")) == {"alpha": "1.0", "beta": "1.5"}
+    assert versions(client.retargeted(alpha, python="3.12")) == {"alpha": "1.0", "beta": "1.5"}
 
 
 def test_what_the_cluster_brings_is_not_fetched(client: Client) -> None:
     alpha = client.install("alpha-1.0", requires=["torch", "ray"])
     torch = Distribution("torch", "2.0", "cluster", 1)
 
-    assert client.equipped(alpha, torch, python="3.12").distributions[1:] == (torch,)
+    assert client.retargeted(alpha, torch, python="3.12").distributions[1:] == (torch,)
 
 
 def test_the_same_again_starts_no_uv(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     alpha = needing_more_on_old_pythons(client)
-    first = client.equipped(alpha, python="3.10")
+    first = client.retargeted(alpha, python="3.10")
     monkeypatch.setattr(fetch, "run_uv", None)
 
-    assert client.equipped(alpha, python="3.10").distributions == first.distributions
+    assert client.retargeted(alpha, python="3.10").distributions == first.distributions
 
 
 def test_another_order_is_another_directory(client: Client) -> None:
     alpha = needing_more_on_old_pythons(client)
     directories = {
-        str(client.equipped(alpha, python=python).distributions[0].metadata) for python in ("3.10", "3.12")
+        str(client.retargeted(alpha, python=python).distributions[0].metadata) for python in ("3.10", "3.12")
     }
 
     assert len(directories) == 2
@@ -143,11 +143,11 @@ def test_another_order_is_another_directory(client: Client) -> None:
 
 def test_what_was_fetched_and_removed_is_fetched_again(client: Client) -> None:
     alpha = needing_more_on_old_pythons(client)
-    first = client.equipped(alpha, python="3.12").distributions[0].metadata
+    first = client.retargeted(alpha, python="3.12").distributions[0].metadata
     assert first is not None
     first.parent.rename(client.directory / "gone")
 
-    assert client.equipped(alpha, python="3.12").distributions[0].metadata == first
+    assert client.retargeted(alpha, python="3.12").distributions[0].metadata == first
     assert first.is_dir()
 
 
@@ -159,7 +159,7 @@ def test_distributions_without_a_wheel_are_refused_by_name_all_at_once(client: C
     fine = client.install("fine-1.0")
 
     with pytest.raises(BundleError) as caught:
-        client.equipped(native, fine, other, python="3.12")
+        client.retargeted(native, fine, other, python="3.12")
 
     assert str(caught.value).splitlines()[0] == "no wheel for Python 3.12 on linux-x86_64 exists of:"
     assert str(caught.value).splitlines()[1:] == [
@@ -173,7 +173,7 @@ def test_a_wheel_of_ones_own_is_taken_from_find_links(client: Client) -> None:
     native = client.install("native-1.0", "cp311-cp311-linux_x86_64")
     make_wheel(client.links, "native-1.0", "cp312-cp312-linux_x86_64")
 
-    assert versions(client.equipped(native, python="3.12")) == {"native": "1.0"}
+    assert versions(client.retargeted(native, python="3.12")) == {"native": "1.0"}
 
 
 def from_an_url(client: Client, url: str) -> Distribution:
@@ -184,7 +184,7 @@ def test_what_was_installed_from_an_url_is_never_looked_for_on_an_index(client: 
     own = from_an_url(client, "git+https://git.example/own.git")
 
     with pytest.raises(BundleError) as caught:
-        client.equipped(own, python="3.12")
+        client.retargeted(own, python="3.12")
 
     assert "own 1.0, which was installed from git+https://git.example/own.git" in str(caught.value)
 
@@ -194,19 +194,34 @@ def test_what_was_installed_from_an_url_is_taken_from_a_local_wheel(client: Clie
     wheel = make_wheel(client.links, "own-1.0", "cp38-abi3-manylinux_2_17_x86_64", requires=["more"])
     make_wheel(client.links, "more-1.0")
 
-    assert versions(client.equipped(own, python="3.12")) == {"own": "1.0", "more": "1.0"}
+    assert versions(client.retargeted(own, python="3.12")) == {"own": "1.0", "more": "1.0"}
     wheel.unlink()
     with pytest.raises(BundleError, match="no wheel"):
-        client.equipped(own, python="3.12")
+        client.retargeted(own, python="3.12")
+
+
+@pytest.mark.parametrize("tag", ["py38-none-any", "py3-none-manylinux_2_17_x86_64", "cp312-none-any"])
+def test_a_local_wheel_without_an_abi_is_taken(client: Client, tag: str) -> None:
+    own = from_an_url(client, "https://git.example/own.git")
+    make_wheel(client.links, "own-1.0", tag)
+
+    assert versions(client.retargeted(own, python="3.12")) == {"own": "1.0"}
 
 
 def test_a_local_wheel_for_others_is_not_taken(client: Client) -> None:
     own = from_an_url(client, "https://git.example/own.git")
-    for tag in ("cp311-cp311-linux_x86_64", "cp313-abi3-linux_x86_64", "cp312-cp312-macosx_11_0_arm64"):
+    for tag in (
+        "cp311-cp311-linux_x86_64",
+        "cp313-abi3-linux_x86_64",
+        "cp312-cp312-macosx_11_0_arm64",
+        "cp312-cp312-musllinux_1_2_x86_64",
+        "py313-none-any",
+        "py3-cp312-linux_x86_64",
+    ):
         make_wheel(client.links, "own-1.0", tag)
 
     with pytest.raises(BundleError, match=r"own 1\.0, which was installed from"):
-        client.equipped(own, python="3.12")
+        client.retargeted(own, python="3.12")
 
 
 def test_no_index_is_asked_for_an_editable_project(client: Client) -> None:
@@ -214,7 +229,7 @@ def test_no_index_is_asked_for_an_editable_project(client: Client) -> None:
     make_wheel(client.links, "our_own-9.0")
     editable = (("/source", str(client.site / "our_own-0.1.dist-info")),)
 
-    assert versions(client.equipped(alpha, python="3.12", editable=editable)) == {"alpha": "1.0"}
+    assert versions(client.retargeted(alpha, python="3.12", editable=editable)) == {"alpha": "1.0"}
 
 
 def test_a_version_of_the_lock_that_ray_does_not_take_is_refused(client: Client) -> None:
@@ -225,14 +240,14 @@ def test_a_version_of_the_lock_that_ray_does_not_take_is_refused(client: Client)
     (client.project / "requirements.txt").write_text("alpha==2.0")
 
     with pytest.raises(BundleError, match=r"alpha 2\.0: Ray 2\.60\.0 requires alpha<2"):
-        client.equipped(alpha, python="3.12")
+        client.retargeted(alpha, python="3.12")
 
 
 def test_files_that_are_installed_here_do_not_travel_to_others(client: Client) -> None:
     name = "fast.cpython-311-x86_64-linux-gnu.so"
     wheel = make_wheel(client.directory, "fast-1.0", "cp311-cp311-linux_x86_64", files={name: elf()})
     fast = Distribution("fast", "1.0", "bundle", 1, metadata=install_wheel(client.site, wheel))
-    resolution = client.equipped(fast)
+    resolution = client.retargeted(fast)
     tag = TargetTag("cpython", "3.12", parse_platform("linux"))
 
     with pytest.raises(RefusedFileError, match=f"{client.site}/{name} is built for CPython 3.11"):
@@ -244,7 +259,7 @@ def test_versions_that_contradict_each_other_there_are_told_with_the_reason(clie
     beta = client.install("beta-1.0")
 
     with pytest.raises(BundleError, match=r"do not go together on Python 3\.12.*beta"):
-        client.equipped(alpha, beta, python="3.12")
+        client.retargeted(alpha, beta, python="3.12")
 
 
 def test_an_index_that_does_not_answer_is_named(client: Client) -> None:
@@ -253,7 +268,7 @@ def test_an_index_that_does_not_answer_is_named(client: Client) -> None:
     nowhere = {**online, "UV_DEFAULT_INDEX": "http://127.0.0.1:9/simple"}
 
     with pytest.raises(BundleError, match=r"uv cannot get .*127\.0\.0\.1:9/simple/alpha.*: .+") as caught:
-        client.equipped(alpha, python="3.12", environ=nowhere)
+        client.retargeted(alpha, python="3.12", environ=nowhere)
 
     assert caught.value.exit_code == 3
 
@@ -264,7 +279,7 @@ def test_where_uv_is_not_installed_the_extra_is_named(
     monkeypatch.setitem(sys.modules, "uv", None)
 
     with pytest.raises(UsageError) as caught:
-        client.equipped(client.install("alpha-1.0"), python="3.12", environ={"PATH": ""})
+        client.retargeted(client.install("alpha-1.0"), python="3.12", environ={"PATH": ""})
 
     assert caught.value.hint == "pip install 'raybundle[uv]'"
 
@@ -276,7 +291,7 @@ def test_wheels_come_from_where_pip_looks_where_uv_is_told_nothing(client: Clien
     told = {"UV_FIND_LINKS": "", "UV_NO_INDEX": "", "UV_OFFLINE": "", "UV_HTTP_RETRIES": "0"}
 
     with pytest.raises(BundleError, match=r"127\.0\.0\.1:9/simple/alpha"):
-        client.equipped(alpha, python="3.12", environ={**told, "PIP_CONFIG_FILE": str(file)})
+        client.retargeted(alpha, python="3.12", environ={**told, "PIP_CONFIG_FILE": str(file)})
 
 
 def test_who_tells_pip_to_ask_no_index_asks_none(client: Client) -> None:
@@ -287,7 +302,7 @@ def test_who_tells_pip_to_ask_no_index_asks_none(client: Client) -> None:
     told = {"UV_FIND_LINKS": "", "UV_NO_INDEX": "", "UV_OFFLINE": "", "UV_HTTP_RETRIES": "0"}
 
     alpha = client.install("alpha-1.0")
-    equipped = client.equipped(alpha, python="3.12", environ={**told, "PIP_CONFIG_FILE": str(file)})
+    equipped = client.retargeted(alpha, python="3.12", environ={**told, "PIP_CONFIG_FILE": str(file)})
 
     assert [each.name for each in equipped.distributions] == ["alpha"]
 
@@ -304,7 +319,7 @@ def test_what_is_fetched_is_whole_where_an_interpreter_keeps_native_files_elsewh
     needed = [pure, *(Distribution(name, "1.0", "bundle", 1) for name in ("native", "other"))]
 
     for some in (needed, needed[1:]):
-        found = client.equipped(*some, python="3.12", executable=str(python))
+        found = client.retargeted(*some, python="3.12", executable=str(python))
 
         assert versions(found) == {each.name: "1.0" for each in some}
 
@@ -313,7 +328,7 @@ def test_from_a_registry_come_the_files_of_a_mac(client: Client) -> None:
     markupsafe = Distribution("markupsafe", "3.0.2", "bundle", 1)
     online = {**os.environ, "UV_OFFLINE": "", "UV_NO_INDEX": "", "UV_FIND_LINKS": ""}
 
-    found = client.equipped(markupsafe, python="3.12", platform="macos", environ=online)
+    found = client.retargeted(markupsafe, python="3.12", platform="macos", environ=online)
 
     metadata = found.distributions[0].metadata
     assert metadata is not None
@@ -341,14 +356,14 @@ def test_what_only_the_target_requires_comes_from_no_index_either_if_it_came_fro
     online = {"UV_NO_INDEX": "", "UV_DEFAULT_INDEX": index.parent.as_uri()}
 
     with pytest.raises(BundleError, match=r"of:\nown 1\.0, which was installed from git\+https://git\.ex"):
-        client.equipped(alpha, python="3.12", environ=online)
+        client.retargeted(alpha, python="3.12", environ=online)
 
 
 def test_what_only_the_target_requires_is_a_wheel_of_ones_own_where_there_is_one(client: Client) -> None:
     alpha = needing_ones_own_there(client)
     make_wheel(client.links, "own-1.0")
 
-    assert versions(client.equipped(alpha, python="3.12")) == {"alpha": "1.0", "own": "1.0"}
+    assert versions(client.retargeted(alpha, python="3.12")) == {"alpha": "1.0", "own": "1.0"}
 
 
 def test_the_wheel_that_is_installed_counts_before_others_of_its_version(client: Client) -> None:
@@ -356,7 +371,7 @@ def test_the_wheel_that_is_installed_counts_before_others_of_its_version(client:
     make_wheel(client.links, "own-1.0", files={"own.py": b"of = 'another'"})
     own = replace(client.install("own-1.0", "cp311-cp311-linux_x86_64"), origin=wheel.as_uri())
 
-    found = client.equipped(own, python="3.12").distributions[0].metadata
+    found = client.retargeted(own, python="3.12").distributions[0].metadata
 
     assert found is not None
     assert (found.parent / "own.py").read_text() == "of = 'installed'"
@@ -370,6 +385,6 @@ def test_what_was_fetched_for_one_job_is_held_against_the_parts_of_ray_that_anot
     ray = Distribution("ray", "2.60.0", "ray", 1)
     serving = replace(ray, modules=(ModuleName("ray.serve"),))
 
-    assert versions(client.equipped(alpha, ray, python="3.12")) == {"alpha": "2.0"}
+    assert versions(client.retargeted(alpha, ray, python="3.12")) == {"alpha": "2.0"}
     with pytest.raises(BundleError, match=r"alpha 2\.0: Ray 2\.60\.0 requires alpha<2"):
-        client.equipped(alpha, serving, python="3.12")
+        client.retargeted(alpha, serving, python="3.12")

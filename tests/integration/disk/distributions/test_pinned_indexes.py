@@ -87,7 +87,7 @@ def test_of_two_indexes_with_one_name_the_one_that_the_project_names_counts(
     own, alpha = client.install("my_own-1.0"), client.install("alpha-1.0")
     own = replace(own, name="my-own")
 
-    found = client.equipped(alpha, own, python="3.12", environ=ONLINE)
+    found = client.retargeted(alpha, own, python="3.12", environ=ONLINE)
 
     assert versions(found) == {"alpha": "1.0", "my-own": "1.0"}
     metadata = found.distributions[1].metadata
@@ -106,7 +106,7 @@ def test_what_only_the_target_requires_comes_from_the_index_that_the_project_nam
     offer(client, "everybody", "beta-1.0", "")
     alpha = client.install("alpha-1.0", requires=requires)
 
-    found = client.equipped(alpha, python="3.12", environ=ONLINE)
+    found = client.retargeted(alpha, python="3.12", environ=ONLINE)
 
     assert versions(found) == {"alpha": "1.0", "beta": "1.0", "my-own": "1.0"}
     metadata = found.distributions[2].metadata
@@ -124,7 +124,7 @@ def test_what_only_the_target_requires_is_refused_where_the_named_index_has_no_s
     alpha = client.install("alpha-1.0", requires=requires)
 
     with pytest.raises(BundleError, match=r"do not go together .* my-own"):
-        client.equipped(alpha, python="3.12", environ=ONLINE)
+        client.retargeted(alpha, python="3.12", environ=ONLINE)
 
 
 @pytest.mark.parametrize(
@@ -143,7 +143,7 @@ def test_where_it_is_unclear_which_index_is_meant_none_is_asked(client: Client, 
     own = replace(client.install("my_own-1.0"), name="my-own")
 
     with pytest.raises(BundleError, match=rf"from which index .*:\nmy-own: {why}"):
-        client.equipped(own, python="3.12", environ=ONLINE)
+        client.retargeted(own, python="3.12", environ=ONLINE)
 
 
 def test_an_index_may_have_its_name_in_the_environment(client: Client) -> None:
@@ -153,7 +153,7 @@ def test_an_index_may_have_its_name_in_the_environment(client: Client) -> None:
     own = replace(client.install("my_own-1.0"), name="my-own")
     named = {"UV_INDEX": f"our={(client.directory / 'ours').as_uri()}"}
 
-    metadata = client.equipped(own, python="3.12", environ={**ONLINE, **named}).distributions[0].metadata
+    metadata = client.retargeted(own, python="3.12", environ={**ONLINE, **named}).distributions[0].metadata
 
     assert metadata is not None
     assert (metadata.parent / "my_own.py").read_text() == "of = 'ours'"
@@ -165,7 +165,7 @@ def test_what_that_index_has_no_wheel_of_is_refused_though_another_has_one(clien
     own = replace(client.install("my_own-1.0"), name="my-own")
 
     with pytest.raises(BundleError, match=r"exists of:\nmy-own 1\.0; no other version has one"):
-        client.equipped(own, python="3.12", environ=ONLINE)
+        client.retargeted(own, python="3.12", environ=ONLINE)
 
 
 def test_sources_of_the_project_count_before_those_of_its_workspace(tmp_path: Path) -> None:

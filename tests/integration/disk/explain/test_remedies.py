@@ -26,6 +26,7 @@ ELSEWHERE = {
     "was opened while traced, and is gone": f"{DISK}/resolve/test_tracing.py",
     "was imported while traced, and is gone": f"{DISK}/resolve/test_tracing.py",
     "while traced, and the job takes": f"{DISK}/resolve/test_tracing.py",
+    "because all data that git does not ignore has": f"{DISK}/resolve/test_tracked_data.py",
     "is no root": f"{DISK}/resolve/test_tracing.py",
     "is stale: ": f"{DISK}/resolve/test_tracing.py",
     "and the environment differ": f"{DISK}/distributions/test_locks.py",
@@ -39,7 +40,7 @@ ELSEWHERE = {
     "which comes first, and travels from there": f"{DISK}/bundle/test_layers.py",
     "no byte-code of": f"{DISK}/bundle/test_layer_store.py",
     "it is read from the bundle's archive": f"{DISK}/bundle/test_layer_store.py",
-    "if self.file else": "unit/test_ray_environment.py",
+    "text if file else": "unit/test_ray_environment.py",
 }
 """Words of the texts of warnings that other tests cause and settle."""
 

@@ -13,7 +13,7 @@ from raybundle.errors import BundleError, UnresolvedImportError
 from raybundle.explain.absence import Evidence, absence
 from raybundle.model import Resolution, ScriptTarget
 from raybundle.resolve.distributions.installed import normalised_name
-from raybundle.resolve.find.finder import Missing as NotFound
+from raybundle.resolve.find.finder import NotFound
 from raybundle.resolve.missing.complete import require_complete
 from raybundle.resolve.resolve import ResolveSettings, resolve
 from tests.support.small_project import interpreter, tree

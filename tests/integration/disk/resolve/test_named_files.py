@@ -326,7 +326,10 @@ def test_plan_says_what_stays(work: Path) -> None:
     text = place.raybundle("plan", "job.py", cwd=project).stdout
     document = json.loads(place.raybundle("--json", "plan", "job.py", cwd=project).stdout)
 
-    assert "in the project and not in the bundle, `include` takes it along (2)" in text
+    assert (
+        'in the project and not in the bundle: `include` bundles a file, `data = "tracked"` all data (2)'
+        in text
+    )
     assert document["left"] == [
         {"folder": "data", "files": 1, "bytes": 5},
         {"folder": ".", "files": 1, "bytes": 0},

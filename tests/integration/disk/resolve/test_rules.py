@@ -19,6 +19,7 @@ from raybundle.model import Resolution, Rule, ScriptTarget
 from raybundle.resolve.interpreter.describe import describe
 from raybundle.resolve.missing.complete import require_complete
 from raybundle.resolve.resolve import ResolveSettings, resolve
+from tests.support.small_project import tree
 
 PROJECTS = Path(__file__).parents[3] / "projects"
 OBSERVED = """
@@ -277,3 +278,16 @@ def test_what_the_wheel_of_ray_brings_needs_no_distribution(work: Path) -> None:
     resolution = resolved(project, str(work / "venv/bin/python"))
 
     assert (resolution.missing, resolution.warnings) == ((), ())
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "from importlib import resources\ndef f():\n    resources.files(__package__)\n",
+        "from importlib import import_module\nif __package__:\n    import_module(__package__)\n",
+    ],
+)
+def test_a_module_outside_of_packages_may_ask_for_its_own_package(work: Path, source: str) -> None:
+    project = tree(work / "p", {"job.py": "import module", "module.py": source})
+
+    assert (names(resolved(project)), resolved(project).warnings) == ({"module"}, ())

@@ -21,8 +21,8 @@ from raybundle.planning import resolve_target
 from raybundle.request import Request, Tracing, prepare
 from raybundle.resolve.interpreter.describe import describe
 from raybundle.resolve.resolve import ResolveSettings, resolve
-from raybundle.resolve.seen import LOCK, Traced, TracedModule
 from raybundle.resolve.trace.run import Run, observe
+from raybundle.resolve.traced import LOCK, Traced, TracedModule
 from tests.integration.disk.resolve.test_resolve import found_by, names
 from tests.support.booting import find_base
 from tests.support.small_project import tree

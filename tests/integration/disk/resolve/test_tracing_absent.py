@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from raybundle.resolve.seen import LOCK
+from raybundle.resolve.traced import LOCK
 from tests.support.small_project import tree
 from tests.support.workplace import make_workplace
 

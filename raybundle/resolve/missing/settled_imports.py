@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from raybundle.resolve.distributions.installed import Installed, normalised_name
+from raybundle.resolve.distributions.installed import InstalledDistributions, normalised_name
 from raybundle.resolve.missing.eager import EAGER
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class Settling:
         """Return the distributions, not installed here, that are named like a package around `label`."""
         module = f"{normalised_name(label)}-"
         names = [each for each in self.settings.cluster_provides if module.startswith(f"{each}-")]
-        installed = Installed(self.site).by_name if names else {}
+        installed = InstalledDistributions(self.site).by_name if names else {}
         return [each for each in names if each not in installed]
 
 

@@ -1,6 +1,11 @@
-"""Numbers of bytes in words."""
+"""Counts and sizes in words."""
 
 from __future__ import annotations
+
+
+def counted(number: int, noun: str, nouns: str | None = None) -> str:
+    """Returns a number of things in words."""
+    return f"{number} {noun}" if number == 1 else f"{number:,} {nouns or noun + 's'}"
 
 
 def size_text(size: int) -> str:

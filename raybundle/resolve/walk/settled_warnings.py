@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from raybundle.resolve.walk.reached import Closure
 
 
-def unsettled(
+def drop_settled(
     warnings: Iterable[Warning], closure: Closure, included: Collection[str], traced: Collection[str]
 ) -> Iterator[Warning]:
     """Yield the warnings about what cannot be known, but for what is declared.

@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from raybundle.model import Distribution
+from raybundle.resolve.distributions.installed import InstalledDistribution, InstalledDistributions
+from raybundle.resolve.distributions.record import RECORD
 from raybundle.resolve.interpreter.markers import marker_environment
 from raybundle.wheels.locks import as_installed, differences, find_lock, locked, read_lock
 from raybundle.wheels.oldest import runs_on
-from raybundle.wheels.order import Versions, installed_versions, make_order
+from raybundle.wheels.order import Fetched, Versions, make_order
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -19,7 +21,6 @@ if TYPE_CHECKING:
     from raybundle.cache.documents import ScanCache
     from raybundle.model import CollectedFile, Resolution
     from raybundle.resolve.interpreter.node_python import TargetTag
-    from raybundle.wheels.fetched import Row
     from raybundle.wheels.order import Order
     from raybundle.wheels.uv.indexes import Indexes
 
@@ -27,7 +28,7 @@ DIRECTORY = "environments"
 """In the cache: what was fetched for other Pythons and platforms."""
 
 
-def equip(
+def retarget(
     resolution: Resolution, tag: TargetTag | None, environ: Mapping[str, str], cache: ScanCache
 ) -> Resolution:
     """Return the resolution with the distributions that travel, in the versions and files of the target.
@@ -61,7 +62,7 @@ def equip(
     prefix = Path(resolution.interpreter.executable).parent.parent
     indexes = indexes_of(resolution.project, prefix, environ)
     order = make_order(resolution, tag, versions, indexes, staying)
-    return replace(resolution, distributions=_exchanged(resolution, order, versions, indexes, cache))
+    return replace(resolution, distributions=_for_target(resolution, order, versions, indexes, cache))
 
 
 def _running(resolution: Resolution, tag: TargetTag) -> frozenset[str]:
@@ -71,24 +72,26 @@ def _running(resolution: Resolution, tag: TargetTag) -> frozenset[str]:
     return frozenset(
         each.name
         for each in resolution.distributions
-        if each.provided_by == "bundle" and (each.metadata is None or runs_on(each.metadata, tag.platform))
+        if each.provided_by == "bundle"
+        and (each.metadata is None or runs_on(InstalledDistribution.at(each.metadata), tag.platform))
     )
 
 
-def _exchanged(
+def _for_target(
     resolution: Resolution, order: Order, versions: Versions, indexes: Indexes, cache: ScanCache
 ) -> tuple[Distribution, ...]:
     """Return the distributions of a resolution, with files of the target for those that are ordered."""
     name = f"environment-{order.key[:32]}"
-    known = _known(cache.read(name))
-    if known is None:
-        known = _fetched(resolution, order, versions, indexes, cache)
-        cache.write(name, {"directory": str(known[0]), "rows": known[1]})
-    return _distributions(resolution, order, *known)
+    kept = _kept(cache.read(name))
+    if kept is None:
+        kept = _fetch_all(resolution, order, versions, indexes, cache)
+        cache.write(name, {"directory": str(kept[0]), "rows": kept[1]})
+    return _with_fetched(resolution, order, *kept)
 
 
 def _versions(resolution: Resolution, cache: ScanCache) -> Versions:
-    installed = installed_versions(resolution.interpreter.site)
+    found = InstalledDistributions(resolution.interpreter.site).by_name.values()
+    installed = {each.name: each.version for each in found}
     file = find_lock(resolution.project)
     if file is None:
         return Versions(installed, None)
@@ -96,19 +99,19 @@ def _versions(resolution: Resolution, cache: ScanCache) -> Versions:
     return Versions(installed, read_lock(file, markers, installed, cache))
 
 
-def _fetched(
+def _fetch_all(
     resolution: Resolution, order: Order, versions: Versions, indexes: Indexes, cache: ScanCache
-) -> tuple[Path, list[Row]]:
+) -> tuple[Path, list[Fetched]]:
     """Return the directory of what was fetched, and what it holds."""
     # A warm start runs no uv and parses no requirements.
-    from raybundle.wheels.compile import Workshop  # noqa: PLC0415 - as said
+    from raybundle.wheels.compile import UvSettings  # noqa: PLC0415 - as said
     from raybundle.wheels.fetch import fetch  # noqa: PLC0415 - as said
-    from raybundle.wheels.fetched import refuse_newer, refuse_unfit, rows_of  # noqa: PLC0415 - as said
+    from raybundle.wheels.fetched import fetched_in, refuse_newer, refuse_unfit  # noqa: PLC0415 - as said
 
     python, kept = resolution.interpreter.executable, cache.directory / DIRECTORY
-    workshop = Workshop(python, indexes.environ, resolution.project, kept, indexes.pinned)
-    directory = fetch(order, _hashes(versions, resolution), workshop)
-    rows = rows_of(directory, resolution)
+    uv = UvSettings(python, indexes.environ, resolution.project, kept, indexes.pinned)
+    directory = fetch(order, _hashes(versions, resolution), uv)
+    rows = fetched_in(directory, resolution)
     refuse_newer(directory, rows, order.tag)
     refuse_unfit(rows, resolution)
     return directory, rows
@@ -137,33 +140,32 @@ def _hashes(versions: Versions, resolution: Resolution) -> dict[str, tuple[str, 
     return found
 
 
-def _known(document: Mapping[str, Any]) -> tuple[Path, list[Row]] | None:
+def _kept(document: Mapping[str, Any]) -> tuple[Path, list[Fetched]] | None:
     """Return what was fetched before, if all of it is still there."""
     try:
         directory = Path(document["directory"])
-        rows = [
-            (str(name), str(version), str(folder), int(size), str(by))
-            for name, version, folder, size, by in document["rows"]
-        ]
+        rows = [Fetched(*row) for row in document["rows"]]
         os.utime(directory)  # the ones used longest ago make room
     except (OSError, KeyError, TypeError, ValueError):
         return None
-    return (directory, rows) if all((directory / each[2] / "RECORD").is_file() for each in rows) else None
+    return (directory, rows) if all((directory / each.folder / RECORD).is_file() for each in rows) else None
 
 
-def _distributions(
-    resolution: Resolution, order: Order, directory: Path, rows: Iterable[Row]
+def _with_fetched(
+    resolution: Resolution, order: Order, directory: Path, rows: Iterable[Fetched]
 ) -> tuple[Distribution, ...]:
     """Return what the cluster has, what travels as it is installed, and what was fetched, by name."""
     local = {each.name: each for each in resolution.distributions}
     found = {
-        each.name: each
-        for each in resolution.distributions
-        if each.provided_by != "bundle" or each.name in order.elsewhere
+        name: each for name, each in local.items() if each.provided_by != "bundle" or name in order.excluded
     }
-    for name, version, folder, size, by in rows:
-        one = local.get(name) or Distribution(name, version, "bundle", size, required_by=by)
-        found[name] = replace(
-            one, version=version, provided_by="bundle", bytes=size, metadata=directory / folder
+    for each in rows:
+        plain = Distribution(each.name, each.version, "bundle", each.bytes, required_by=each.required_by)
+        found[each.name] = replace(
+            local.get(each.name, plain),
+            version=each.version,
+            provided_by="bundle",
+            bytes=each.bytes,
+            metadata=directory / each.folder,
         )
     return tuple(found[name] for name in sorted(found))

@@ -1,0 +1,85 @@
+"""Parses RECORD, the list of the files of an installed distribution."""
+
+from __future__ import annotations
+
+import io
+import posixpath
+import re
+import unicodedata
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+RECORD = "RECORD"
+_FIELDS = 3
+"""Path, hash, size: https://packaging.python.org/en/latest/specifications/recording-installed-packages/"""
+_DRIVE = re.compile(r"[A-Za-z]:")
+
+
+class RecordedFile(NamedTuple):
+    """One row of RECORD."""
+
+    path: str
+    """Normalised, relative to the site-packages directory."""
+    hash: str
+    """Such as `sha256=…` in URL-safe base64 without padding; may be empty."""
+    size: str
+    """In bytes; may be empty."""
+    line: int
+
+    @property
+    def is_outside(self) -> bool:
+        """Claims that the file is not in the site-packages directory."""
+        return self.path.startswith(("/", "../")) or self.path == ".." or bool(_DRIVE.match(self.path))
+
+
+class RecordError(ValueError):
+    """A line of RECORD that cannot be understood."""
+
+    def __init__(self, line: int, text: str) -> None:
+        super().__init__(text)
+        self.line = line
+
+
+def parse_record(data: bytes, *, strict: bool = False) -> Iterator[RecordedFile]:
+    """Yield the files that a RECORD lists, as it orders them.
+
+    Args:
+        data: the content of RECORD.
+        strict: refuse what cannot be understood; otherwise it is read as far as possible.
+
+    Raises:
+        RecordError: a line is not UTF-8, not CSV, does not have three fields, or does not name a file.
+    """
+    import csv  # noqa: PLC0415 - start-up: a warm answer reads no RECORD
+
+    reader = csv.reader(io.StringIO(_decoded(data, strict=strict), newline=""), strict=strict)
+    try:
+        for row in filter(None, reader):
+            path, digest, size = row if len(row) == _FIELDS else (*row, "", "")[:_FIELDS]
+            if "\\" in path or "./" in path or "//" in path or "/." in path:
+                path = posixpath.normpath(path.replace("\\", "/"))
+            found = RecordedFile(path, digest, size, reader.line_num)
+            if strict:
+                _check(row, found)
+            yield found
+    except csv.Error as error:
+        if strict:
+            raise RecordError(reader.line_num, str(error)) from error
+
+
+def _check(row: list[str], found: RecordedFile) -> None:
+    if len(row) != _FIELDS or not row[0]:
+        raise RecordError(found.line, f"not a path, a hash and a size: {','.join(row)!r}")
+    odd = found.path == "." or any(unicodedata.category(character) == "Cc" for character in found.path)
+    if odd and not found.is_outside:
+        raise RecordError(found.line, f"not the path of a file: {row[0]!r}")
+
+
+def _decoded(data: bytes, *, strict: bool) -> str:
+    try:
+        return data.decode("utf-8", "strict" if strict else "replace")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise RecordError(line, f"not UTF-8: {data.splitlines()[line - 1]!r}") from error
