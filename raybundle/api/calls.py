@@ -17,9 +17,9 @@ from raybundle.api.keywords import (
     PathText,
     RunKeywords,
     SubmitKeywords,
-    check,
     plain,
     require,
+    takes,
 )
 from raybundle.cluster.secrets import parse_secrets
 from raybundle.config import KEYS
@@ -54,6 +54,7 @@ _RESOURCES = (
 )
 
 
+@takes(BundleKeywords)
 def plan(target: PathText, arguments: Sequence[str] = (), **options: Unpack[BundleKeywords]) -> Plan:
     """Returns the bundle of a target, which is not stored.
 
@@ -67,11 +68,11 @@ def plan(target: PathText, arguments: Sequence[str] = (), **options: Unpack[Bund
         UsageError: an argument or a setting is wrong.
         BundleError: the target cannot be bundled.
     """
-    check(options, BundleKeywords)
     request, _ = _ask(target, arguments, options)
     return checked_plan(prepare(request), _heard(options), strict=options.get("strict", False))
 
 
+@takes(BuildKeywords)
 def build(target: PathText, arguments: Sequence[str] = (), **options: Unpack[BuildKeywords]) -> Stored:
     """Returns the bundle of a target, once it is in the store.
 
@@ -85,12 +86,12 @@ def build(target: PathText, arguments: Sequence[str] = (), **options: Unpack[Bui
         BundleError: the target cannot be bundled.
         StoreError: the store cannot be used.
     """
-    check(options, BuildKeywords)
     request, _ = _ask(target, arguments, options)
     _, stored, _ = build_target(request, _heard(options), strict=options.get("strict", False))
     return stored
 
 
+@takes(SubmitKeywords)
 def submit(target: PathText, arguments: Sequence[str] = (), **options: Unpack[SubmitKeywords]) -> Job:
     """Returns the job of a target, once its bundle is stored and the cluster has accepted it.
 
@@ -105,7 +106,6 @@ def submit(target: PathText, arguments: Sequence[str] = (), **options: Unpack[Su
         StoreError: the store cannot be used.
         ClusterError: the cluster cannot be reached, or refuses the job.
     """
-    check(options, SubmitKeywords)
     request, environment = _ask(target, arguments, options)
     heard = _heard(options)
     job = _job_options(
@@ -116,6 +116,7 @@ def submit(target: PathText, arguments: Sequence[str] = (), **options: Unpack[Su
     return _submitted(order, heard)
 
 
+@takes(RunKeywords)
 def run(ref: str, arguments: Sequence[str] = (), **options: Unpack[RunKeywords]) -> Job:
     """Returns the job of a bundle of the store, once the cluster has accepted it.
 
@@ -130,7 +131,6 @@ def run(ref: str, arguments: Sequence[str] = (), **options: Unpack[RunKeywords])
         BundleError: the bundle does not run on this cluster.
         ClusterError: the cluster cannot be reached, or refuses the job.
     """
-    check(options, RunKeywords)
     require("ref", ref, str)
     require("arguments", arguments, Sequence[str])
     heard, settings = _heard(options), _given(options).settings()
@@ -139,6 +139,7 @@ def run(ref: str, arguments: Sequence[str] = (), **options: Unpack[RunKeywords])
     return _submitted(order_bundle(ref, job, _connecting(options, settings, heard), heard), heard)
 
 
+@takes(ClusterKeywords)
 def attach(submission_id: str, **options: Unpack[ClusterKeywords]) -> Job:
     """Returns a job of the cluster, whoever submitted it.
 
@@ -150,12 +151,12 @@ def attach(submission_id: str, **options: Unpack[ClusterKeywords]) -> Job:
         JobLostError: the cluster knows no such job.
         ClusterError: the cluster cannot be reached.
     """
-    check(options, ClusterKeywords)
     require("submission_id", submission_id, str)
     with closing(_client(options)) as client:
         return Job(submission_id, client.info(submission_id).metadata.get("raybundle"), client)
 
 
+@takes(ClusterKeywords)
 def jobs(**options: Unpack[ClusterKeywords]) -> list[JobInfo]:
     """Returns the jobs of the cluster, the oldest first.
 
@@ -165,7 +166,6 @@ def jobs(**options: Unpack[ClusterKeywords]) -> list[JobInfo]:
     Raises:
         ClusterError: the cluster cannot be reached.
     """
-    check(options, ClusterKeywords)
     with closing(_client(options)) as client:
         return client.list()
 

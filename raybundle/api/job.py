@@ -7,7 +7,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from raybundle.api.keywords import LogKeywords, StopKeywords, WaitKeywords, check
+from raybundle.api.keywords import LogKeywords, StopKeywords, WaitKeywords, takes
 from raybundle.cluster.follow import Limits, follow
 from raybundle.cluster.logs import LogReader
 from raybundle.cluster.outcome import job_error
@@ -93,6 +93,7 @@ class Job:
         with closing(self._client):
             return self._client.info(self.id)
 
+    @takes(LogKeywords)
     def logs(self, **options: Unpack[LogKeywords]) -> str:
         """Returns the driver's log so far.
 
@@ -102,7 +103,6 @@ class Job:
         Raises:
             ClusterError: the log cannot be read.
         """
-        check(options, LogKeywords)
         pieces: list[bytes] = []
         info = self.status()
         with closing(self._client):
@@ -111,6 +111,7 @@ class Job:
             raise fault
         return b"".join(pieces).decode("utf-8", "replace")
 
+    @takes(StopKeywords)
     def stop(self, **options: Unpack[StopKeywords]) -> bool:
         """Asks the cluster to stop the job, and returns whether it was running.
 
@@ -120,7 +121,6 @@ class Job:
         Raises:
             ClusterError: the job has not ended in time.
         """
-        check(options, StopKeywords)
         with closing(self._client):
             if not options.get("wait"):
                 return self._client.stop(self.id)
@@ -140,6 +140,7 @@ class Job:
         with closing(self._client):
             delete_for_good(self._client, self.id)
 
+    @takes(WaitKeywords)
     def wait(self, write: Callable[[str], object] | None = None, **options: Unpack[WaitKeywords]) -> JobInfo:
         """Returns what the cluster says about the job, once it succeeded.
 
@@ -153,7 +154,6 @@ class Job:
             ClusterError: the cluster cannot be reached.
             UsageError: `retries` of a job that was not submitted here.
         """
-        check(options, WaitKeywords)
         decoder = codecs.getincrementaldecoder("utf-8")("replace")
 
         def show(piece: bytes) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+import functools
+import inspect
 import os
 import types
 import typing
@@ -12,6 +14,7 @@ from typing import Any, Literal, TypedDict
 from raybundle.errors import UsageError
 
 PathText = str | os.PathLike[str]
+_Call = typing.TypeVar("_Call", bound=Callable[..., Any])
 
 
 class StoreKeywords(TypedDict, total=False):
@@ -151,6 +154,37 @@ class StopKeywords(TypedDict, total=False):
 
 _SECRET = frozenset(["env", "secrets", "headers", "runtime_env", "metadata"])
 """Keywords whose values a message never shows."""
+
+
+def takes(keywords: type) -> Callable[[_Call], _Call]:
+    """Returns what makes a function refuse wrong arguments, and shows its keywords to `help`.
+
+    Args:
+        keywords: a TypedDict of this module, the type of the function's `**options`.
+    """
+
+    def decorate(function: _Call) -> _Call:
+        whole = inspect.signature(function)
+
+        @functools.wraps(function)
+        def checked(*arguments: Any, **options: Any) -> Any:
+            try:
+                whole.bind(*arguments, **options)
+            except TypeError as error:
+                hint = "the arguments of a job are one list"
+                raise UsageError(f"the call of `{function.__name__}` is wrong: {error}", hint=hint) from error
+            check(options, keywords)
+            return function(*arguments, **options)
+
+        own = [each for each in whole.parameters.values() if each.kind is not inspect.Parameter.VAR_KEYWORD]
+        more = [
+            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=hint)
+            for name, hint in typing.get_type_hints(keywords).items()
+        ]
+        vars(checked)["__signature__"] = whole.replace(parameters=[*own, *more])
+        return typing.cast("_Call", checked)
+
+    return decorate
 
 
 def check(given: Mapping[str, object], known: type) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import raybundle
+from raybundle.api.keywords import SubmitKeywords, WaitKeywords
 from raybundle.config import CLUSTER_VARIABLE
 from raybundle.errors import JobFailedError, JobLostError, JobTimeoutError, UsageError
 from tests.support.fake_dashboard import Exchange, FakeDashboard
@@ -128,6 +130,16 @@ WRONG: dict[str, tuple[Callable[[], Any], str, str]] = {
     "a secret": (
         lambda: raybundle.submit("job.py", env={"TOKEN": 12345678}),  # type: ignore[dict-item]
         "`env` must be a mapping of strings to strings, and is dict",
+        "",
+    ),
+    "words without a list": (
+        lambda: raybundle.submit("job.py", "--n", "1"),  # type: ignore[call-arg]
+        "the call of `submit` is wrong: too many positional arguments",
+        "the arguments of a job are one list",
+    ),
+    "nothing": (
+        raybundle.plan,  # type: ignore[dict-item]
+        "the call of `plan` is wrong: missing a required argument: 'target'",
         "",
     ),
     "no target": (
@@ -279,6 +291,17 @@ def test_a_representation_is_one_line(project: Path, dashboard: FakeDashboard) -
     assert repr(plan) == f"Plan(digest={plan.digest!r}, files=1, layers=0, bytes=9)"
     assert repr(stored) == f"Stored(digest={plan.digest!r}, uploaded_bytes={stored.uploaded_bytes})"
     assert repr(job) == f"Job(id='a', bundle={plan.digest!r}, address={dashboard.address!r})"
+
+
+def test_help_shows_every_argument() -> None:
+    shown = inspect.signature(raybundle.submit).parameters
+
+    assert list(shown)[:2] == ["target", "arguments"]
+    assert set(shown) == {"target", "arguments", *SubmitKeywords.__annotations__}
+    assert list(inspect.signature(raybundle.Job.wait).parameters)[1:] == [
+        "write",
+        *WaitKeywords.__annotations__,
+    ]
 
 
 def test_what_there_is_is_listed() -> None:
