@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from raybundle.resolve.traced import Traced
 
 _ROUNDS = 3
-"""How often more roots are tried: a module found under one may miss another module in turn."""
+"""Tries with more roots: a module under a new root may itself need a module from another."""
 
 
 @dataclass(slots=True)

@@ -19,20 +19,20 @@ if TYPE_CHECKING:
     from raybundle.cluster.jobs import JobsClient
 
 ON_ITS_WAY = 3.0
-"""Seconds that a submission may take which was sent when the interrupt came."""
+"""Seconds that a submission may still take after the interrupt."""
 Choice = Literal["stop", "detach", "ask"]
 
 
 @contextmanager
 def on_interrupt(client: JobsClient, submission_id: str, choice: Choice, console: Console) -> Iterator[None]:
-    """Stops or leaves the job that its block submits or follows when an interrupt ends the block.
+    """Stops or leaves the job of its block when an interrupt ends the block.
 
-    A second interrupt ends this at once.
+    A second interrupt ends the command at once.
     """
     try:
         yield
     except KeyboardInterrupt as interrupt:
-        client.close()  # the interrupt may have cut an answer short
+        client.close()  # an answer may be incomplete
         leave = f"interrupted; `{attach_command(client, submission_id)}` follows the job again"
         if choice == "ask" and not isinstance(interrupt, Terminated) and _has_terminal():
             console.note(f"\n{leave}")
@@ -52,7 +52,7 @@ def attach_command(client: JobsClient, submission_id: str) -> str:
 
 
 def _has_terminal() -> bool:
-    """Claims that somebody can be asked; where nobody can, nobody would look after the job either."""
+    """Whether a person can answer; without a terminal, nobody would look after the job either."""
     streams = (sys.stdin, sys.stderr)
     return all(stream is not None and stream.isatty() for stream in streams)
 
@@ -65,7 +65,7 @@ def _ask(submission_id: str) -> Choice:
 
 
 def _stop(client: JobsClient, submission_id: str, console: Console, leave: str) -> None:
-    """Stops the job first and talks then: a terminal that does not take words must not keep it running."""
+    """Stops the job before it writes anything: a blocked terminal must not keep the job running."""
     try:
         known = _ask_to_stop(client, submission_id)
         console.note(leave)
@@ -86,7 +86,7 @@ def _stop(client: JobsClient, submission_id: str, console: Console, leave: str) 
 
 
 def _ask_to_stop(client: JobsClient, submission_id: str) -> bool:
-    """Asks the cluster to stop a job, which may be on its way to it; returns whether it knows it."""
+    """Asks the cluster to stop a job that may not have arrived yet; returns whether it knows the job."""
     outage = Outage(0.5, 0.5, patience=ON_ITS_WAY)
     while True:
         try:

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from raybundle.submission.ray_environment import RayEnvironment
 
 _LITERAL = re.compile(r"""\b([A-Za-z_]\w*)=([^\s'"]+)""")
-"""A value in a shell line: an answer does not show what looks like a secret."""
+"""A value in a shell line; messages show none that looks like a secret."""
 _RESOURCES = ("entrypoint_num_cpus", "entrypoint_num_gpus", "entrypoint_memory")
 
 
@@ -45,7 +45,7 @@ class Command:
     target: Target
     arguments: tuple[str, ...] = ()
     env: tuple[tuple[str, str], ...] = ()
-    """Environment variables that stand before the program, as in `SEED=1 python job.py`."""
+    """Environment variables before the program, as in `SEED=1 python job.py`."""
     notes: tuple[str, ...] = ()
 
 
@@ -61,11 +61,11 @@ def parse_command(words: Sequence[str], base: Path | None = None, typed: str = "
     Args:
         words: of the command line.
         base: where a relative script is looked up before the current directory.
-        typed: what stands before them, for the line that an error names.
+        typed: the words before them, for the line that an error shows.
 
     Raises:
-        UsageError: there is no target, none of that name, or something that a job cannot have; the hint
-            names the line to type instead.
+        UsageError: there is no such target, or a job cannot have what the words ask for; the hint shows the
+            line to type instead.
     """
     pasted = list(words[:1]) == ["--"]
     match classify(words[pasted:], surroundings(base), pasted=pasted):
@@ -98,17 +98,17 @@ def _parse_words(
 def read_command(
     arguments: argparse.Namespace, console: Console, base: Path | None = None, *, runs: bool = True
 ) -> Command:
-    """Returns what the words of a command run, once its notes were shown.
+    """Returns what the words of a command run, and shows its notes.
 
     Args:
         arguments: of the command line.
         console: where the notes go.
         base: where a relative script is looked up before the current directory.
-        runs: the command runs the target. One that does not takes no arguments for it, but in a command line
-            that was pasted whole.
+        runs: the command runs the target. Another command takes arguments for it only in a pasted command
+            line.
 
     Raises:
-        UsageError: there is no target, or more than that.
+        UsageError: there is no target, or other words follow it.
     """
     words = arguments.rest
     command = parse_command(words, base, typed_of(arguments))
@@ -123,7 +123,7 @@ def read_command(
 
 
 def typed_of(arguments: argparse.Namespace) -> str:
-    """Returns how the line begins that an answer names; `…` stands for the options, which may be secret."""
+    """Returns the start of the line that a message shows; `…` replaces options, which may be secret."""
     return f"raybundle {arguments.command} …" if arguments.has_options else f"raybundle {arguments.command}"
 
 
@@ -161,7 +161,7 @@ def _given(arguments: argparse.Namespace, env: Sequence[tuple[str, str]] = ()) -
 
 
 def parse_env(words: Sequence[str], environ: Mapping[str, str]) -> dict[str, str]:
-    """Returns pairs from `NAME=VALUE`, and from `NAME` with the value that it has here.
+    """Returns pairs from `NAME=VALUE`, and from `NAME` with its value in this environment.
 
     Raises:
         UsageError: a name is empty, or has no value here.
@@ -170,7 +170,7 @@ def parse_env(words: Sequence[str], environ: Mapping[str, str]) -> dict[str, str
     for word in words:
         name, equals, value = word.partition("=")
         if not (name.isidentifier() and name.isascii()):
-            # The word is not shown: it may be a secret that was typed alone.
+            # The word is not shown: it may be a secret without its name.
             raise UsageError("`--env` takes NAME=VALUE or NAME, and has a word that is neither")
         if not equals and name not in environ:
             raise UsageError(f"`--env {name}`: it is not set here", hint=f"set it, or give {name}=VALUE")
@@ -179,7 +179,7 @@ def parse_env(words: Sequence[str], environ: Mapping[str, str]) -> dict[str, str
 
 
 def refuse_unheeded(arguments: argparse.Namespace) -> None:
-    """Refuses options of waiting and of the log where nobody waits: they would be without effect."""
+    """Refuses options of waiting and of the log with `--no-wait`: they would have no effect."""
     given = {
         "--timeout": arguments.timeout is not None,
         "--start-timeout": arguments.start_timeout is not None,
@@ -199,7 +199,7 @@ def limits_of(arguments: argparse.Namespace) -> Limits:
 
 
 def environment_of(arguments: argparse.Namespace) -> RayEnvironment:
-    """Returns what the options of `ray job submit` say of the runtime_env; only `submit` has all of them."""
+    """Returns what the options of `ray job submit` say about the runtime_env."""
     given = vars(arguments)
     file, text = given.get("runtime_env"), given.get("runtime_env_json")
     return read_ray_environment(file, text, arguments.working_dir, Path.cwd())
@@ -280,10 +280,10 @@ def _json_object(option: str, text: str) -> Mapping[str, Any]:
 
 
 def form_of(arguments: argparse.Namespace, console: Console) -> str:
-    """Returns the form of the output; `--format json` is as `--json`.
+    """Returns the form of the output; `--format json` means `--json`.
 
     Raises:
-        UsageError: the two ask for different things.
+        UsageError: the two options contradict each other.
     """
     if console.json_mode and arguments.format not in {None, "json"}:
         raise UsageError(f"`--json` and `--format {arguments.format}` ask for different things")

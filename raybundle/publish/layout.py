@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
 STORE_KEY = "store.json"
 FORMAT = 1
-"""Of the layout; another number is another layout."""
+"""Version of the layout."""
 
 LARGE_BYTES = 1 << 20
-"""From here on an object is looked for before it is uploaded."""
+"""Bytes from which an object is looked for before it is uploaded."""
 
 READ_AGAIN = 5
-"""Tries to read an object whose creation we lost; one that another is just creating may be invisible."""
+"""Tries to read an object that another process creates: it may not be visible yet."""
 
 READ_AGAIN_DELAY = 0.1
 """Seconds before the second try; doubles."""
@@ -42,9 +42,9 @@ def manifest_key(digest: Digest) -> str:
 
 
 def archive_key(digest: Digest, boot: str, archive_sha256: str) -> str:
-    """Returns the key of one of the bundle's archives: by the boot that it holds, and by its own bytes.
+    """Returns the key of one of the bundle's archives, which names its boot and its own bytes.
 
-    The boot is another in another version of raybundle, the bytes may differ between versions of zlib.
+    The boot differs between versions of raybundle, and the bytes may differ between versions of zlib.
     """
     return f"bundles/{_hex(digest)}/{boot}-{archive_sha256}.zip"
 
@@ -58,7 +58,7 @@ def find_archives(store: Store, digest: Digest) -> list[tuple[str, str]]:
 
 
 def delivery_key(archive: str) -> str:
-    """Returns the key of what says how the layers of a bundle travel that has this archive."""
+    """Returns the key of the delivery that belongs to an archive."""
     return archive.removesuffix(".zip") + ".json"
 
 
@@ -75,11 +75,11 @@ def byte_code_key(digest: Digest, tag: str, listing: str) -> str:
 def layer_keys(
     layers: Iterable[LayerEntry], byte_code: Mapping[str, tuple[str, str]]
 ) -> list[tuple[str, LayerEntry]]:
-    """Returns the keys of layers and the layer of each: every layer is followed by its byte-code.
+    """Returns the keys of layers with their layers; the byte-code of a layer follows it.
 
     Args:
         layers: of a manifest, in its order.
-        byte_code: cache tag and listing by the layer's hex digest, where it has some.
+        byte_code: cache tag and listing by the layer's hex digest, if it has byte-code.
     """
     found = []
     for each in layers:
@@ -101,7 +101,7 @@ def name_key(name: str, version: int) -> str:
 
 
 def run_key(run_id: str, started: datetime) -> str:
-    """Returns the key of a run's record; year and month are those of UTC."""
+    """Returns the key of a run's record; year and month are in UTC."""
     return f"runs/{started.astimezone(timezone.utc):%Y/%m}/{run_id}.json"
 
 
@@ -111,7 +111,7 @@ def run_end_key(run_id: str, started: datetime) -> str:
 
 
 def prepare(store: Store) -> None:
-    """Marks a new store with its format, and refuses one of another.
+    """Marks a new store with its format, and refuses a store of another format.
 
     Raises:
         StoreError: It has another format, or features that this version does not know.
@@ -174,7 +174,7 @@ def check_name(name: str) -> str:
 
 
 def get_soon(store: Store, key: str) -> bytes:
-    """Returns an object that is said to exist; a conflict (409) may come before others can see it."""
+    """Returns an object that another process has just created; it may not be visible yet."""
     outage = Outage(READ_AGAIN_DELAY, tries=READ_AGAIN)
     while True:
         try:

@@ -25,7 +25,7 @@ SHORTEST_PREFIX = 8
 """Hex digits that a shortened digest needs."""
 
 NAME_TRIES = 100
-"""Versions tried before giving up: more than this many others record the same name at once."""
+"""Versions that are tried, in case others record the same name at the same time."""
 
 HEX_DIGEST = re.compile(r"[0-9a-f]{64}")
 
@@ -69,12 +69,12 @@ def look_up(store: Store, ref: str) -> Digest:
 
 
 def record_name(store: Store, name: str, digest: Digest) -> int:
-    """Gives the bundle the next version of this name and returns it; racers get different versions."""
+    """Gives the bundle the next version of a name and returns it; simultaneous callers get different ones."""
     data = canonical_json({"bundle": digest, "format": FORMAT})
     first = max(find_versions(store, name), default=0) + 1
     for version in range(first, first + NAME_TRIES):
         key = name_key(name, version)
-        # Equal bytes may be our own first try; if they are another's, the version is true all the same.
+        # Equal bytes may be this process's first try. If they are another's, the version is still right.
         if store.put_new(key, data) or get_soon(store, key) == data:
             return version
     raise StoreError(f"no free version of {name} in {store.url} after {NAME_TRIES} tries", hint="try again")

@@ -10,16 +10,16 @@ if TYPE_CHECKING:
     from raybundle.cache.documents import ScanCache
 
 KEPT = 20_000
-"""Receipts of one store; the oldest go."""
+"""Largest number of receipts of one store; the oldest are dropped."""
 
 
 @dataclass(slots=True)
 class Receipts:
-    """What is known of one store: an object that is there already is not trusted by its name alone."""
+    """What is known about one store: an existing object is not trusted by its name alone."""
 
     cache: ScanCache
     place: str
-    """Of the store, as `Store.place` has it."""
+    """`Store.place` of the store."""
     _known: dict[str, int] = field(init=False)
     _new: dict[str, int] = field(default_factory=dict, init=False)
 
@@ -35,7 +35,7 @@ class Receipts:
         self._new[key] = size
 
     def save(self) -> None:
-        """Keeps what is new, beside what other processes have noted."""
+        """Keeps new receipts together with those of other processes."""
         if self._new:
             known = {**self._read(), **self._new}
             self.cache.write(self._name(), dict(list(known.items())[-KEPT:]))

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 LABELS_SINCE = (2, 54)
-"""The Ray whose Jobs API takes label selectors."""
+"""The first Ray whose Jobs API takes label selectors."""
 SUBMIT_PATIENCE = 30.0
 """Seconds for which a submission without an answer is sent again, unless the cluster knows the job."""
 SUBMIT_DELAY = 1.0
@@ -68,7 +68,7 @@ def _free_id(client: JobsClient, wanted: str) -> str:
 
 
 def find_existing(run: Run, stored: Stored, cluster: Cluster, options: JobOptions) -> JobInfo | None:
-    """Returns the job that a submission would repeat: of its id, with this bundle and these arguments.
+    """Returns the job that a submission would repeat: same id, same bundle, same arguments.
 
     Raises:
         UsageError: the id is that of another job, or `if_exists` is `fail`.
@@ -82,12 +82,12 @@ def find_existing(run: Run, stored: Stored, cluster: Cluster, options: JobOption
 
 
 def attach(existing: JobInfo, run: Run, stored: Stored, store: Store, cluster: Cluster) -> Submission:
-    """Returns the submission by which an existing job was started: the same command starts one driver."""
+    """Returns the submission of an existing job: repeating a command starts no second driver."""
     return Submission(_run_of(existing, run), stored, store, cluster, time.monotonic(), existing)
 
 
 def submit(run: Run, stored: Stored, store: Store, cluster: Cluster, options: JobOptions) -> Submission:
-    """Submits a bundle; its run is recorded before the cluster hears of it.
+    """Submits a bundle; its run is recorded before the request goes to the cluster.
 
     Raises:
         UsageError: the id is that of another job or an earlier run, or an argument cannot travel.
@@ -124,7 +124,7 @@ def submit(run: Run, stored: Stored, store: Store, cluster: Cluster, options: Jo
 
 
 def _require_known(client: JobsClient, options: JobOptions) -> None:
-    """Refuses what the cluster's Ray is too old for; it would answer with a Python exception."""
+    """Refuses options that the cluster's Ray does not know; it would answer with a Python exception."""
     if "entrypoint_label_selector" not in options.resources:
         return
     version = client.version()
@@ -136,10 +136,10 @@ def _require_known(client: JobsClient, options: JobOptions) -> None:
 
 
 def _post(client: JobsClient, submission_id: str, body: Mapping[str, Any]) -> JobInfo | None:
-    """Submits a job; returns the one of that id that the cluster had already, if it had.
+    """Submits a job; returns the job that already had the id, if there was one.
 
-    A request without an answer may have been carried out, and Ray answers a second one with HTTP 500: so
-    whatever goes wrong, the cluster is asked for the id, for as long as it takes to answer, up to a limit.
+    The cluster may have carried out a request without an answer, and Ray answers a second one with HTTP 500.
+    So after any error the cluster is asked for the id, until it answers or a limit is reached.
     """
     outage: Outage | None = None
     may_be_ours = False
@@ -192,7 +192,7 @@ def _refuse_existing(found: JobInfo, options: JobOptions) -> None:
 
 
 def _require_same(found: JobInfo, stored: Stored, entrypoint: str) -> None:
-    """Refuses a job of the wanted id that is not the one which would be submitted."""
+    """Refuses an existing job of the wanted id that differs from the one to submit."""
     theirs = found.metadata.get("raybundle")
     if theirs == stored.digest and found.entrypoint == entrypoint:
         return
@@ -204,7 +204,7 @@ def _require_same(found: JobInfo, stored: Stored, entrypoint: str) -> None:
 
 
 def _run_of(found: JobInfo, run: Run) -> Run:
-    """Returns the run that a job of the cluster belongs to: that of the first submission."""
+    """Returns the run of a job of the cluster: that of its first submission."""
     if found.start_time is None:
         return run
     return replace(run, started=datetime.fromtimestamp(found.start_time / 1000, timezone.utc))

@@ -87,9 +87,9 @@ def _why(submission: Submission, followed: Followed) -> JobError | None:
 
 
 def _diagnosed(submission: Submission, info: JobInfo) -> JobError | None:
-    """Returns a start error that says what is wrong with the archive, where that is what is wrong.
+    """Returns a start error that says what is wrong with the archive, if something is.
 
-    Ray's own message has the Python exception of its unpacking; it names neither digests nor the bundle.
+    Ray's message has only the Python exception of its unpacking, without digests or the bundle.
     """
     stored, store = submission.stored, submission.store
     try:
@@ -107,7 +107,7 @@ def _diagnosed(submission: Submission, info: JobInfo) -> JobError | None:
 
 
 def _layer_of(stored: Stored, key: str) -> str:
-    """Returns which distribution's archive a key names, in words; nothing for the bundle's own."""
+    """Returns in words which distribution's archive a key names; empty for the bundle's own."""
     for entry in stored.manifest.layers:
         if key.startswith(f"layers/{entry.digest.removeprefix('sha256:')}"):
             return f"layer {entry.name} {entry.version}: "
@@ -115,6 +115,6 @@ def _layer_of(stored: Stored, key: str) -> str:
 
 
 def _node(submission: Submission, info: JobInfo) -> str:
-    """Returns the node that could not unpack the archive: that of the message, else the head."""
+    """Returns the node that could not unpack the archive: the one in the message, else the head."""
     named = re.search(r"(?:ip=|node_ip[^0-9]{1,4}|on node )([0-9.]{7,15})", info.message)
     return named.group(1) if named else f"{urlsplit(submission.cluster.client.address).hostname} (head)"

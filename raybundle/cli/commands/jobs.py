@@ -1,4 +1,4 @@
-"""`list`, `status`, `logs`, `attach`, `stop` and `delete`: jobs of a cluster, whoever submitted them."""
+"""`list`, `status`, `logs`, `attach`, `stop` and `delete`: any jobs of a cluster."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def list_jobs(arguments: argparse.Namespace, console: Console) -> int:
 
 
 def status(arguments: argparse.Namespace, console: Console) -> int:
-    """Shows a job; 1 says that the cluster does not know it, as scripts around `ray job status` expect."""
+    """Shows a job; exit code 1 means an unknown job, as scripts around `ray job status` expect."""
     try:
         info = _client(arguments, console).info(arguments.id)
     except JobLostError as error:
@@ -54,7 +54,7 @@ def status(arguments: argparse.Namespace, console: Console) -> int:
 
 
 def logs(arguments: argparse.Namespace, console: Console) -> int:
-    """Prints the log of a job, with `--follow` until it ends; how it ended is no matter of `logs`."""
+    """Prints the log of a job, with `--follow` until it ends; the exit code does not say how it ended."""
     client = _client(arguments, console)
     info = client.info(arguments.id)
     if console.json_mode and not arguments.follow:

@@ -53,7 +53,7 @@ def _overview(planned: Plan, request: Request) -> Overview:
 
 
 def why(arguments: argparse.Namespace, console: Console) -> int:
-    """Shows the imports by which something is in, else the nearest reason why it is not."""
+    """Shows the import chain that brings something in, or the nearest reason why it is not in."""
     from raybundle.cli.commands.why import explain
 
     return explain(arguments, console)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from raybundle.model import Resolution
 
 _USAGE = 2
-"""How Python, argparse and click end where the command line is wrong."""
+"""Exit code of Python, argparse and click for a wrong command line."""
 
 
 def trace_target(arguments: argparse.Namespace, console: Console) -> int:

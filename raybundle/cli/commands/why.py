@@ -1,4 +1,4 @@
-"""`why`: how something came into the bundle, or the nearest reason why it did not."""
+"""`why`: why something is in the bundle, or the nearest reason why it is not."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ WIDEST = 10
 
 
 def explain(arguments: argparse.Namespace, console: Console) -> int:
-    """Shows the imports by which something is in, else the nearest reason why it is not."""
+    """Shows the import chain that brings something in, or the nearest reason why it is not in."""
     form = form_of(arguments, console)
     *words, word = arguments.words
     if arguments.module_target:
@@ -61,7 +61,7 @@ def explain(arguments: argparse.Namespace, console: Console) -> int:
 
 
 def _whole(subject: Subject, resolution: Resolution, request: Request) -> Subject:
-    """Returns for a module that nobody imports the distribution that travels with it, where there is one."""
+    """Returns the distribution that brings a module which nothing imports, if there is one."""
     if subject.kind != "absent" or not subject.word.replace(".", "").isidentifier():
         return subject
     finder = finder_of(resolution, request.settings.items("roots"), request.cwd)
@@ -96,7 +96,7 @@ def _absence(subject: Subject, file: Path | None, resolution: Resolution, prepar
 
 
 def _unrestricted(prepared: Prepared) -> Resolution | None:
-    """Returns the resolution with all rules and no `exclude`, where settings make that another one."""
+    """Returns the resolution with all rules and no `exclude`; None if the settings have neither."""
     request, settings = prepared.request, prepared.request.settings
     if not settings.switched_off("rules") and not settings.items("exclude"):
         return None
@@ -104,7 +104,7 @@ def _unrestricted(prepared: Prepared) -> Resolution | None:
     without = replace(request, settings=replace(settings, found=found))
     try:
         return resolve_as_is(replace(prepared, request=without))
-    except BundleError:  # what is left out could not travel at all
+    except BundleError:  # the files left out cannot travel at all
         return None
 
 
