@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from raybundle.bundle.layers.layer import Layer
     from raybundle.bundle.values import Manifest
-    from raybundle.cache.documents import ScanCache
+    from raybundle.cache.documents import Cache
     from raybundle.model import CollectedFile, Digest, Resolution
     from raybundle.request import Prepared, Request, Tracing
     from raybundle.resolve.missing.elsewhere import Remedy
@@ -53,7 +53,7 @@ class Plan:
     manifest_bytes: bytes
     digest: Digest
     timings: Timings
-    cache: ScanCache
+    cache: Cache
     layers: tuple[Layer, ...] = ()
 
     def __repr__(self) -> str:
@@ -157,7 +157,7 @@ def resolve_with(prepared: Prepared, traced: Traced | None) -> Resolution:
     from raybundle.resolve.answers.answers import answer
     from raybundle.resolve.distributions.installed import normalised_name
     from raybundle.resolve.driver.project import named_by
-    from raybundle.resolve.interpreter.node_python import as_on_target
+    from raybundle.resolve.interpreter.node_python import as_on_nodes
     from raybundle.resolve.settings import ResolveSettings
 
     request, tag = prepared.request, prepared.tag
@@ -178,7 +178,7 @@ def resolve_with(prepared: Prepared, traced: Traced | None) -> Resolution:
             optional=settings.items("optional"),
             tracked=_tracked(request),
         ),
-        prepared.interpreter if tag is None else as_on_target(prepared.interpreter, tag),
+        prepared.interpreter if tag is None else as_on_nodes(prepared.interpreter, tag),
         request.cwd,
         prepared.cache,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from raybundle.cache.documents import ScanCache
+from raybundle.cache.documents import Cache
 from raybundle.config import cache_directory
 from raybundle.resolve.driver.project import parse_directory, start_directory
 from raybundle.resolve.interpreter.describe import describe, find_interpreter
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from raybundle.config import Settings
     from raybundle.model import Interpreter, Target, Warning
-    from raybundle.resolve.interpreter.node_python import TargetTag
+    from raybundle.resolve.interpreter.node_python import NodePython
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +64,12 @@ class Prepared:
     request: Request
     interpreter: Interpreter
     """The one that the target is resolved against."""
-    tag: TargetTag | None
+    tag: NodePython | None
     """The Python of the nodes, if it differs from `interpreter`."""
-    cache: ScanCache
+    cache: Cache
 
 
-def prepare(request: Request, nodes: TargetTag | None = None) -> Prepared:
+def prepare(request: Request, nodes: NodePython | None = None) -> Prepared:
     """Returns a request with its interpreter, described once, and the Python of the nodes.
 
     Args:
@@ -82,11 +82,11 @@ def prepare(request: Request, nodes: TargetTag | None = None) -> Prepared:
     """
     python, platform = (request.settings.text(key) for key in ("python", "platform"))
     executable = find_interpreter(python, request.project, request.environ)
-    cache = cache_directory(request.environ)
+    cache = Cache(cache_directory(request.environ))
     interpreter = describe(executable, request.environ, request.cwd, cache, request.target.options)
     tag = None
     if python or platform or nodes:
-        from raybundle.resolve.interpreter.node_python import target_of
+        from raybundle.resolve.interpreter.node_python import find_node_python
 
-        tag = target_of(python, platform, interpreter, nodes)
-    return Prepared(request, interpreter, tag, ScanCache(cache))
+        tag = find_node_python(python, platform, interpreter, nodes)
+    return Prepared(request, interpreter, tag, cache)

@@ -1,4 +1,4 @@
-"""What one source file says about imports: frozen, free of paths and interpreters, kept in the scan cache."""
+"""What one source file says about imports: frozen, free of paths and interpreters, kept in the cache."""
 
 from __future__ import annotations
 
@@ -9,10 +9,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from raybundle.model import Deferred
-
-FACTS_FORMAT = 11
-"""Raised whenever the scanner learns something, so that facts of an older one are not believed."""
-
 
 Mode = Literal["", "main", "imported", "packaged", "bare"]
 """Whether `__name__` is `__main__` or not, and whether `__package__` names a package or not."""

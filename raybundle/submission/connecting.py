@@ -6,6 +6,7 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from raybundle.cache.documents import Cache
 from raybundle.cluster.access import make_access
 from raybundle.cluster.jobs import JobsClient
 from raybundle.config import cache_directory, dashboard_address
@@ -58,7 +59,7 @@ class Connecting:
         """
         address = self.address
         client = self._connect(address or self._embedded(python))
-        return Cluster(client, shares_disk=address is None, cache=cache_directory(self.environ))
+        return Cluster(client, shares_disk=address is None, cache=Cache(cache_directory(self.environ)))
 
     def client(self) -> JobsClient:
         """Returns a client of the configured cluster, else of the embedded one.

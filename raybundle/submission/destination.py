@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from raybundle.cache.documents import Cache
 from raybundle.config import cache_directory
 from raybundle.errors import BundleError
 from raybundle.resolve.interpreter.describe import describe
-from raybundle.resolve.interpreter.node_python import TargetTag, minor_of
+from raybundle.resolve.interpreter.node_python import NodePython, minor_of
 from raybundle.resolve.interpreter.platforms import common_platform, described_platform, platform_of
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from raybundle.submission.deliver import Cluster
 
 
-def nodes_of(cluster: Cluster) -> TargetTag | None:
+def nodes_of(cluster: Cluster) -> NodePython | None:
     """Returns the Python and platform that all nodes of a cluster have; None if nobody looks at them.
 
     The oldest glibc or macOS counts. If the nodes differ otherwise, it is None, and the delivery refuses
@@ -35,7 +36,7 @@ def nodes_of(cluster: Cluster) -> TargetTag | None:
     if None in platforms or len(kinds) != 1 or platform is None:
         return None
     implementation, minor, _ = kinds.pop()
-    return TargetTag(implementation, minor, platform)
+    return NodePython(implementation, minor, platform)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,7 @@ class Embedded:
     """The bundle's target and the interpreter of the embedded cluster, running or about to be started."""
 
     prepared: Prepared
-    wanted: TargetTag
+    wanted: NodePython
     there: Interpreter
 
     def require_python(self) -> None:
@@ -87,7 +88,7 @@ def find_embedded(prepared: Prepared) -> Embedded:
     interpreter = prepared.interpreter
     executable = cluster.interpreter(interpreter.executable)
     same = executable == interpreter.executable
-    here = TargetTag(interpreter.implementation, minor_of(interpreter), platform_of(interpreter))
+    here = NodePython(interpreter.implementation, minor_of(interpreter), platform_of(interpreter))
     there = interpreter if same else _described(executable, prepared.request.environ)
     return Embedded(prepared, prepared.tag or here, there)
 
@@ -111,19 +112,19 @@ def require_embedded_for(python: PythonTag, chosen: str | None, environ: Mapping
     platform = (
         described_platform(python.platform, python.abi or "") if python.platform else platform_of(there)
     )
-    wanted = TargetTag(python.implementation, python.minor, platform)
+    wanted = NodePython(python.implementation, python.minor, platform)
     if minor_of(there) != wanted.minor or not platform_of(there).runs_files_of(platform):
         raise _other(wanted, there)
     return executable
 
 
 def _described(executable: str, environ: Mapping[str, str]) -> Interpreter:
-    return describe(Path(executable), environ, Path.cwd(), cache_directory(environ))
+    return describe(Path(executable), environ, Path.cwd(), Cache(cache_directory(environ)))
 
 
-def _other(wanted: TargetTag, there: Interpreter, setting: str = "") -> BundleError:
+def _other(wanted: NodePython, there: Interpreter, setting: str = "") -> BundleError:
     """Returns the refusal of another interpreter; `setting` is what asked for it, if a setting did."""
-    found = TargetTag(there.implementation, minor_of(there), platform_of(there))
+    found = NodePython(there.implementation, minor_of(there), platform_of(there))
     instead = (
         f"submit without {setting}"
         if setting

@@ -1,4 +1,4 @@
-"""`local` and `config`: the embedded cluster, and where each setting comes from."""
+"""Runs `local` and `config`: the embedded cluster, and the source of each setting."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def config(arguments: argparse.Namespace, console: Console) -> int:
 
 
 def _shown(value: Value) -> Value:
-    """Returns a value without the credentials in it."""
+    """Returns a value without credentials."""
     if isinstance(value, str):
         return without_credentials(value)
     if isinstance(value, dict):

@@ -9,7 +9,7 @@ from raybundle.cli.output.documents import absent_document, present_document
 from raybundle.cli.output.overview import ANY
 from raybundle.cli.request import form_of, read_request
 from raybundle.errors import BundleError, UsageError
-from raybundle.explain.absence import absence
+from raybundle.explain.absence import explain_absence
 from raybundle.explain.chains import driver_of, shortest_chain_to, ways_to
 from raybundle.explain.dot import dot
 from raybundle.explain.evidence import gather, name_under, owner_of
@@ -92,7 +92,7 @@ def _absence(subject: Subject, file: Path | None, resolution: Resolution, prepar
         if found is None or (isinstance(found, FirstParty) and found.file != str(file)):
             return absent_file(resolution, file, finder, unrestricted)
     chain = shortest_chain_to(unrestricted, {name}) if unrestricted else ()
-    return absence(resolution, name, gather(resolution, name, finder, chain))
+    return explain_absence(resolution, name, gather(resolution, name, finder, chain))
 
 
 def _unrestricted(prepared: Prepared) -> Resolution | None:

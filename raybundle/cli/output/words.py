@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def target_text(target: Target) -> str:
-    """Returns a target as the user would write it."""
+    """Returns a target as a user would write it."""
     match target:
         case ScriptTarget(path=path) | DirectoryTarget(path=path) | NotebookTarget(path=path):
             words = [str(path)]
@@ -38,5 +38,5 @@ def target_text(target: Target) -> str:
 
 
 def shown(file: Path, resolution: Resolution) -> str:
-    """Returns a file relative to the project, where it is in it."""
+    """Returns a file, relative to the project if it is inside."""
     return str(file.relative_to(resolution.project) if file.is_relative_to(resolution.project) else file)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import signal
 import time
 from dataclasses import replace
@@ -12,17 +11,18 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from raybundle.bundle.values import PythonTag
+from raybundle.cache.documents import Cache
 from raybundle.cluster.access import make_access
 from raybundle.cluster.jobs import JobsClient
 from raybundle.errors import BundleError, ClusterError, DigestMismatchError
 from raybundle.publish.stored import Archives
-from raybundle.resolve.interpreter.node_python import TargetTag
+from raybundle.resolve.interpreter.node_python import NodePython
 from raybundle.resolve.interpreter.platforms import Platform
 from raybundle.store.local import LocalStore
 from raybundle.submission import deliver as deliver_module
 from raybundle.submission.deliver import begin_survey, deliver
 from raybundle.submission.destination import nodes_of
-from raybundle.submission.survey import KEPT_WITH_FAULTS
+from raybundle.submission.survey import BELIEVED_WITH_FAULTS
 from tests.support.delivery_scene import ARCHIVES, BUNDLE, LAYERS, MANIFEST, NodesReadIt, Scene, made
 from tests.support.layer_archives import make_layer
 from tests.support.workplace import make_workplace
@@ -156,7 +156,7 @@ def test_nodes_that_read_no_store_are_asked_for_their_python_unless_the_address_
     ]
 
 
-def for_its_nodes(scene: Scene, *nodes: dict[str, Any]) -> TargetTag | None:
+def for_its_nodes(scene: Scene, *nodes: dict[str, Any]) -> NodePython | None:
     """Returns what a bundle for these nodes is for, as far as they decide."""
     scene.nodes(*nodes)
     return nodes_of(begin_survey(scene.cluster, scene.store))
@@ -175,7 +175,7 @@ def test_a_bundle_is_made_for_nodes_that_all_have_another_python(
 def test_a_bundle_is_made_for_the_oldest_glibc_of_the_nodes(readable: Scene) -> None:
     older = {"address": "10.0.0.3", "system": "glibc 2.31", "version": "3.11.2"}
 
-    assert for_its_nodes(readable, {}, older) == TargetTag(
+    assert for_its_nodes(readable, {}, older) == NodePython(
         "cpython", "3.11", Platform("linux", "x86_64", "gnu", (2, 31))
     )
 
@@ -246,6 +246,7 @@ def test_a_submission_that_is_interrupted_while_it_looks_at_the_nodes_leaves_no_
     assert not list(tmp_path.glob("work-home/.cache/raybundle/clusters/*"))  # nothing was found out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("second", "status", "looks"),
     [
@@ -262,11 +263,10 @@ def test_a_look_at_the_nodes_that_found_faults_is_believed_for_a_short_while_alo
     readable.deliver()
     said = len(readable.said)
     readable.deliver()
-    [kept] = (readable.directory / "cache/clusters").iterdir()
-    document = json.loads(kept.read_text())
-    kept.write_text(json.dumps({**document, "time": document["time"] - KEPT_WITH_FAULTS}))
+    cache = Cache(readable.directory / "cache", lambda: time.time_ns() + BELIEVED_WITH_FAULTS)
+    later = replace(readable, cluster=replace(readable.cluster, cache=cache))
 
     assert len(readable.dashboard.submitted) == 1
     assert (len(readable.said) > said) == (status == "FAILED" or "store" in second)
-    readable.deliver()
+    later.deliver()
     assert len(readable.dashboard.submitted) == looks
