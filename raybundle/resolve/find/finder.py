@@ -121,7 +121,7 @@ class Finder:
 
     def stands_for(self, name: str) -> str | None:
         """Return the module that `name` means because code puts it or its package into `sys.modules`."""
-        seen, other = {name}, self._alias(name)
+        seen, other = {name}, self._alias(name) if self.aliases else None
         while other is not None and other not in seen:
             if not isinstance(self.find(other), NotFound):
                 return other

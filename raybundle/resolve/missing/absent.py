@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from raybundle.dotted import with_ancestors
 from raybundle.model import Absent, Missing, ModuleName, Warning
+from raybundle.resolve.distributions.installed import normalised_name
 from raybundle.resolve.find.finder import NotFound
 from raybundle.resolve.missing.eager import EAGER
 from raybundle.resolve.missing.settled_imports import Settling
@@ -60,7 +61,8 @@ def sort_misses(
     groups: defaultdict[tuple[int, str], list[Edge]] = defaultdict(list)
     labels = {miss.imported: _label(miss.imported, finder) for miss in closure.misses}
     site = finder.interpreter.site
-    settling = Settling(settings, shown, set(labels.values()), closure.installs, site)
+    absent_names = frozenset(map(normalised_name, {*labels.values()}))
+    settling = Settling(settings, shown, absent_names, closure.installs, site)
     for miss in closure.misses:
         label, sureness = labels[miss.imported], loading.of(miss)
         if settling.is_on_nodes(miss, label):

@@ -22,8 +22,8 @@ class Settling:
 
     settings: ResolveSettings
     shown: Usable
-    labels: Collection[str]
-    """All absent names."""
+    labels: frozenset[str]
+    """All absent names, normalised as those of distributions."""
     literal: Collection[str] = ()
     """Distributions that a runtime_env in the code installs, for tasks and actors."""
     site: tuple[str, ...] = ()
@@ -49,7 +49,7 @@ class Settling:
 
     def _named(self, names: Iterable[str], label: str) -> list[str]:
         """Return the distributions that bring `label`, without those that are an absent name themselves."""
-        exact = {normalised_name(each) for each in self.labels} - {normalised_name(label)}
+        exact = self.labels - {normalised_name(label)}
         return [each for each in names if brings(each, label) and each not in exact]
 
     def _around(self, label: str) -> list[str]:
