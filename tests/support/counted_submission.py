@@ -14,9 +14,9 @@ described: list[str] = []
 
 def note(event: str, arguments: tuple[object, ...]) -> None:
     if event == "open" and isinstance(arguments[0], (str, os.PathLike)):
-        name = Path(arguments[0]).name
-        if name.startswith("interpreter-"):
-            described.append(name)
+        file = Path(arguments[0])
+        if file.parent.name.startswith("interpreters") and not file.name.startswith("."):
+            described.append(file.name)
 
 
 def main() -> int:
