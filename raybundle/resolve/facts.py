@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from raybundle.model import Deferred
 
-FACTS_FORMAT = 11
+FACTS_FORMAT = 12
 """Raised whenever the scanner learns something, so that facts of an older one are not believed."""
 
 

@@ -21,6 +21,7 @@ from raybundle.resolve.facts import (
     UnknownImport,
 )
 from raybundle.resolve.scan.guards import in_branch
+from raybundle.resolve.scan.references import LAST_NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -37,19 +38,18 @@ _NAME_KEYWORDS = ("name", "mod_name", "fullname")
 _LOADERS = frozenset(
     [
         *("runpy.run_path", "importlib.util.spec_from_file_location", "imp.load_source"),
-        "importlib.machinery.SourceFileLoader",
+        *("importlib.machinery.SourceFileLoader", "zipimport.zipimporter"),
     ]
 )
 """Run a file by its path: a module that no name on the path stands for."""
 
-_EXECUTES = frozenset({"exec", "eval", "builtins.exec", "builtins.eval"})
-_BUILTINS = frozenset(name for name in (*_IMPORTERS, *_EXECUTES) if "." not in name)
+_BUILTINS = frozenset({"__import__", "exec", "eval", "getattr"})
 """What means something without being imported."""
-
-_READS = frozenset({"open", "read", "read_text", "read_bytes", "compile"})
 
 _LOOKS = "importlib.util.find_spec"
 """Imports the parents of what it looks for, and may find nothing."""
+_LOADS = frozenset({"module_from_spec", "exec_module", "load_module", "LazyLoader"})
+"""What a file calls that loads what it looked for."""
 
 _WALKS = {"pkgutil.iter_modules": False, "pkgutil.walk_packages": True}
 """Whether a walk descends into subpackages."""
@@ -69,9 +69,11 @@ _PATH_EDITS = frozenset(
 
 _LAST_NAMES = frozenset(
     name.rpartition(".")[2]
-    for name in (*_IMPORTERS, *_LOADERS, *_EXECUTES, _LOOKS, *_WALKS, *_ENTRY_POINTS, *_PATH_EDITS)
+    for name in (*_IMPORTERS, *_LOADERS, _LOOKS, *_WALKS, *_ENTRY_POINTS, *_PATH_EDITS)
 ) | frozenset(
     [
+        *LAST_NAMES,
+        *_LOADS,
         *("load_setuptools_entrypoints", "files", "path", "contents", "is_resource", "as_file", "get_data"),
         *("open_text", "open_binary", "read_text", "read_binary", "PackageLoader"),
         *("resource_filename", "resource_string", "resource_stream", "resource_exists", "resource_listdir"),
@@ -104,6 +106,8 @@ class Calls:
                 bases = self.bindings.get(name, {name})
             case ast.Call(func=ast.Name(id="__import__"), args=[ast.Constant(value=str(name)), *_]):
                 bases = {name}
+            case ast.Call(func=ast.Name(id="getattr"), args=[module, ast.Constant(value=str(name)), *_]):
+                bases = {f"{each}.{name}" for each in self.qualified(module)}
             case _:
                 bases = set()
         return {".".join([base, *names]) for base in bases}
@@ -140,10 +144,8 @@ class DynamicImports:
                 self._importer(call, guard)
             elif not names.isdisjoint(_LOADERS):
                 self.unknown.append(UnknownImport(call.lineno, ast.unparse(call)))
-            elif not names.isdisjoint(_EXECUTES):
-                self._execute(call, guard)
             elif _LOOKS in names:
-                self._look(call)
+                self._look(call, guard)
             elif walks:
                 self._walk(call, deep=_WALKS[min(walks)])
             elif names.intersection(_ENTRY_POINTS) or _is_plugin_manager(call):
@@ -198,31 +200,14 @@ class DynamicImports:
                 elif not self._settled(argument):
                     self.unknown.append(UnknownImport(call.lineno, ast.unparse(call), name))
 
-    def _execute(self, call: ast.Call, guard: Guard) -> None:
-        """`exec` of a literal imports what is in it; of a file's text, nobody knows."""
-        match call.args:
-            case [ast.Constant(value=str(text)), *_] if "import" in text:
-                for node in _statements(text):
-                    if isinstance(node, ast.Import):
-                        for each in node.names:
-                            self._add(call, Statement(each.name, rule="import-module"), guard)
-                    elif isinstance(node, ast.ImportFrom) and node.module:
-                        names = tuple(each.name for each in node.names)
-                        module = "." * node.level + node.module
-                        self._add(call, Statement(module, names, "import-module"), guard)
-            case [code, *_] if any(
-                isinstance(each, ast.Call) and last_name(each.func) in _READS for each in ast.walk(code)
-            ):
-                self.unknown.append(UnknownImport(call.lineno, ast.unparse(call)))
-            case _:
-                return
-
-    def _look(self, call: ast.Call) -> None:
+    def _look(self, call: ast.Call, guard: Guard) -> None:
         """What is only asked for makes no distribution needed; a module of ours is there as it was here."""
         for text in self.names.texts(_argument(call, 0, "name")):
             for name in self._absolute(text, call):
                 if _is_known(name) and ANY not in name:
                     self.found.append(Import(call.lineno, ModuleText(name)))
+                elif any(last_name(each.func) in _LOADS for each, _ in self.calls.seen):
+                    self._take([text], call, _argument(call, 0, "name"), guard)
 
     def _absolute(self, text: Text, call: ast.Call) -> Iterator[str]:
         """Yield the name that `text` means; one relative to the file's own package keeps its dots."""
@@ -350,13 +335,6 @@ def _level(call: ast.Call) -> int | None:
             return level
         case _:
             return None
-
-
-def _statements(text: str) -> Iterator[ast.AST]:
-    try:
-        yield from ast.walk(ast.parse(text))
-    except (SyntaxError, ValueError):
-        return  # a format, or code for another program
 
 
 def _is_plugin_manager(call: ast.Call) -> bool:
