@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from raybundle.cli.parser import parse
+
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 INDEX = DOCS / "README.md"
@@ -27,6 +29,8 @@ GUIDES = [
 FENCE = re.compile(r"^ *(`{3,}).*?^ *\1", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 HEADING = re.compile(r"^#+ +(.+)$", re.MULTILINE)
+CODE = re.compile(r"^ *(```.*?)^ *```|^    (.*?)$|`([^`\n]+)`", re.MULTILINE | re.DOTALL)
+COMMAND = re.compile(r"^ *(?:\$ )?raybundle (?:--(?:json|quiet) )?([a-z]+)\b", re.MULTILINE)
 MENTION = re.compile(r"docs/[\w/.-]+\.md")
 
 
@@ -108,3 +112,14 @@ def test_every_page_that_the_code_names_is_there() -> None:
 
     assert len(named) > 5
     assert sorted((file, page) for file, page in named if not (ROOT / page).exists()) == []
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page.parent.name != "decisions"], ids=name)
+def test_every_command_that_a_page_shows_is_there(page: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    codes = ["".join(found) for found in CODE.findall(page.read_text(encoding="utf-8"))]
+    words = {word for code in codes for word in COMMAND.findall(code)}
+
+    for word in sorted(words):
+        with pytest.raises(SystemExit) as ended:
+            parse([word, "--help"])
+        assert ended.value.code == 0, f"raybundle {word}: {capsys.readouterr().err}"

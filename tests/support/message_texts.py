@@ -75,9 +75,10 @@ class _Source:
         """The names that are called in a `raise`."""
         self.functions: dict[str, list[tuple[_Function, ast.AST]]] = {}
         self.constants: dict[str, list[tuple[ast.expr, ast.AST]]] = {}
+        self.gathered: dict[str, list[tuple[ast.expr, tuple[ast.AST, ...]]]] = {}
+        """What is appended to an attribute of a name, or is a key of it."""
         for file, tree in self.trees.items():
             self._index(file.relative_to(folder.parent), tree, (tree,))
-        self.scopes = {each.call: each.scope for calls in self.calls.values() for each in calls}
         self.kinds = self._kinds()
 
     def _index(self, file: Path, node: ast.AST, scope: tuple[ast.AST, ...]) -> None:
@@ -89,6 +90,9 @@ class _Source:
                 self.raised.add(_name(child.exc.func))
             if isinstance(child, _Function):
                 self.functions.setdefault(child.name, []).append((child, scope[0]))
+            for target, value in _gathered(child):
+                if isinstance(target, ast.Attribute):
+                    self.gathered.setdefault(target.attr, []).append((value, scope))
             if node is scope[0]:
                 for name, value in _assigned(child):
                     self.constants.setdefault(name, []).append((value, scope[0]))
@@ -177,7 +181,7 @@ class _Source:
             case ast.Name(id=name):
                 return self._named(name, scope)
             case ast.Attribute(attr=name):
-                return self._appended_to(name, scope)
+                return self._gathered(name, scope)
             case ast.Call():
                 return self._called(node, scope)
             case _:
@@ -190,24 +194,23 @@ class _Source:
         choices = [sorted(self.texts(part, scope)) for part in parts]
         return {"".join(each) for each in product(*choices)}
 
-    def _appended_to(self, name: str, scope: tuple[ast.AST, ...]) -> set[str]:
-        """Return what the module appends to a list that is an attribute."""
-        nodes = [node for node in ast.walk(scope[0]) if isinstance(node, ast.Call)]
-        appended = [(node, value) for node in nodes for key, value in _appended(node) if key == name]
-        found = (self.texts(value, self.scopes[node]) for node, value in appended)
-        return set().union(*found) or {HOLE}
+    def _gathered(self, name: str, scope: tuple[ast.AST, ...]) -> set[str]:
+        """Return what is put into an attribute of a name, here or else in other modules."""
+        known = self.gathered.get(name, [])
+        own = [(value, inner) for value, inner in known if inner[0] is scope[0]]
+        return set().union(*(self.texts(value, inner) for value, inner in own or known)) or {HOLE}
 
     def _named(self, name: str, scope: tuple[ast.AST, ...]) -> set[str]:
-        """Return what a name can be: assigned or appended here, given by a caller, or a constant."""
+        """Return what a name can be: assigned or filled here, given by a caller, or a constant."""
+        found = set[str]()
         if (function := scope[-1]) is not scope[0]:
-            if assigned := self._values(function, name):
-                return self._any(assigned, scope)
-            if given := self._given(function, name, scope[0]):
-                return given
-        known = self.constants.get(name, [])
+            assigned = self._values(function, name)
+            if assigned and all(map(_is_empty, assigned)):
+                return self._gathered(name, scope)
+            found = self._any(assigned, scope) if assigned else self._given(function, name, scope[0])
+        known = [] if found else self.constants.get(name, [])
         own = [(value, tree) for value, tree in known if tree is scope[0]]
-        found = (self.texts(value, (tree,)) for value, tree in own or known)
-        return set().union(*found) or {HOLE}
+        return found.union(*(self.texts(value, (tree,)) for value, tree in own or known)) or {HOLE}
 
     def _values(self, function: ast.AST, name: str) -> list[ast.expr]:
         """Return what is assigned to a name in a function, or appended to it."""
@@ -225,12 +228,9 @@ class _Source:
         names = [each.arg for each in (*function.args.posonlyargs, *function.args.args)]
         if name not in names:
             return set()
-        place = names.index(name) - (names[0] in {"self", "cls"})
+        place = names.index(name) - _is_method(function)
         found = set[str]()
-        calls = self.calls.get(function.name, [])
-        if len(self.functions[function.name]) > 1:
-            calls = [each for each in calls if each.scope[0] is tree]
-        for call in calls:
+        for call in self._callers(function, tree):
             given = call.call.args[: place + 1]
             named = [each.value for each in call.call.keywords if each.arg == name]
             if any(isinstance(each, ast.Starred) for each in given):
@@ -238,6 +238,15 @@ class _Source:
             else:
                 found.update(*(self.texts(each, call.scope) for each in [*given[place:], *named][:1]))
         return found
+
+    def _callers(self, function: _Function, tree: ast.AST) -> list[_Call]:
+        """Return the calls of a function: those in its own module if others have a function of its name."""
+        calls = self.calls.get(function.name, [])
+        alike = [
+            each for each, _ in self.functions[function.name] if _is_method(each) == _is_method(function)
+        ]
+        own = [each for each in calls if each.scope[0] is tree]
+        return own if own and len(alike) > 1 else calls
 
     def _called(self, node: ast.Call, scope: tuple[ast.AST, ...]) -> set[str]:
         """Return what a call can give: lines joined, a text changed, or what a function here returns."""
@@ -262,6 +271,15 @@ def _name(node: ast.AST) -> str:
             return name
         case _:
             return ""
+
+
+def _is_empty(value: ast.expr) -> bool:
+    """Claims that a value is a list or a mapping to be filled."""
+    return isinstance(value, ast.List | ast.Dict) and not ast.unparse(value)[1:-1]
+
+
+def _is_method(function: _Function) -> bool:
+    return bool(function.args.args) and function.args.args[0].arg in {"self", "cls"}
 
 
 def _parts(node: ast.AST | None) -> list[ast.expr]:
@@ -295,14 +313,18 @@ def _assigned(node: ast.AST) -> Iterator[tuple[str, ast.expr]]:
             yield name, value
         case ast.NamedExpr(target=ast.Name(id=name), value=value):
             yield name, value
-        case ast.Call(func=ast.Attribute(value=ast.Name()), args=[_]):
-            yield from _appended(node)
+        case ast.AugAssign(target=ast.Name(id=name), op=ast.Add(), value=value):
+            yield name, ast.BinOp(ast.Constant(HOLE), ast.Add(), value)
+    yield from ((target.id, value) for target, value in _gathered(node) if isinstance(target, ast.Name))
 
 
-def _appended(call: ast.Call) -> Iterator[tuple[str, ast.expr]]:
-    match call:
+def _gathered(node: ast.AST) -> Iterator[tuple[ast.expr, ast.expr]]:
+    """Yield a list and what is appended to it, or a mapping and a key that is set."""
+    match node:
         case ast.Call(func=ast.Attribute(value=target, attr="append"), args=[value]):
-            yield _name(target), value
+            yield target, value
+        case ast.Assign(targets=[ast.Subscript(value=target, slice=ast.JoinedStr() as key)]):
+            yield target, key
 
 
 def is_worded(text: str) -> bool:
