@@ -121,10 +121,18 @@ class ModuleText:
     rule: Literal["string", "config-file"] = "string"
 
 
+@dataclass(frozen=True, slots=True)
+class DistributionName:
+    """A distribution of which the metadata or the files are asked for."""
+
+    name: str
+    rule: ClassVar[Literal["resource"]] = "resource"
+
+
 Guess = Pattern | PackageWalk | LazyNames | EntryPointGroup | DjangoApp | ModuleText
 """Forms that mean what is there and fits."""
 
-Form = Statement | Attributes | LazyStub | Guess
+Form = Statement | Attributes | LazyStub | DistributionName | Guess
 """What a source has in place of a plain `import`, or that itself."""
 
 
@@ -220,7 +228,7 @@ def in_order(imports: Iterable[Import]) -> tuple[Import, ...]:
 
 _FORMS = (
     *(Statement, Attributes, Pattern, PackageWalk, LazyNames, LazyStub, EntryPointGroup, DjangoApp),
-    *(ModuleText,),
+    *(ModuleText, DistributionName),
 )
 """A stored row has the position of its form in this."""
 _POSITIONS = {form: position for position, form in enumerate(_FORMS)}

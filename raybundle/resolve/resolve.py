@@ -38,7 +38,7 @@ from raybundle.resolve.driver.path import declared_roots
 from raybundle.resolve.driver.project import project_of, start_directory
 from raybundle.resolve.evaluate.edits import Edits
 from raybundle.resolve.files.data_files import included, package_data, within_limit, without_excluded
-from raybundle.resolve.files.declared import read_declarations
+from raybundle.resolve.files.declared import installed_among, read_declarations
 from raybundle.resolve.files.entry_points import EntryPoints, own_metadata
 from raybundle.resolve.files.git_ignored import repository_of
 from raybundle.resolve.files.named_files import Asked, NamedFiles, ground_of, named_files
@@ -272,7 +272,7 @@ def _wanted(work: _Work, closure: Closure, loading: Loading) -> Wanted:
     return Wanted(
         closure.third_party,
         frozenset(name for name in closure.third_party if loading.sureness.get(name) != EAGER),
-        work.declared.distributions,
+        (*work.declared.distributions, *installed_among(closure.distributions, work.finder)),
         work.settings.dependencies,
         work.settings.cluster_provides,
     )
@@ -319,8 +319,7 @@ def _data(work: _Work, walk: _Walk) -> tuple[list[Candidate], list[Warning]]:
     opened, too_large = within_limit(without_excluded(of_runs, work.project, exclude))
     known = {each.file for each in (*data, *opened)}
     data += [*opened, *(each for each in walk.named.candidates if each.file not in known)]
-    if closure.consults_metadata:
-        data += own_metadata(work.entry_points, closure)
+    data += own_metadata(work.entry_points, closure)
     refuse_composed_twins(each.file for each in data)
     return data, list(dict.fromkeys([*left_out, *too_large]))
 

@@ -11,6 +11,7 @@ from raybundle.dotted import absolute
 from raybundle.resolve.evaluate.chains import last_name, split_chain
 from raybundle.resolve.evaluate.name_values import ANY, NameValues, Text
 from raybundle.resolve.facts import (
+    DistributionName,
     EntryPointGroup,
     Guard,
     Import,
@@ -58,6 +59,12 @@ _ENTRY_POINTS = (
     "importlib_metadata.entry_points",
     "pkg_resources.iter_entry_points",
 )
+_METADATA = frozenset(
+    f"{module}.{name}"
+    for module in ("importlib.metadata", "importlib_metadata")
+    for name in ("version", "distribution", "metadata", "requires", "files")
+) | {"pkg_resources.get_distribution", "pkg_resources.require"}
+"""Ask for one distribution by its name."""
 _RESOURCES = (
     *("importlib.resources.", "importlib_resources.", "pkgutil.get_data", "pkg_resources.resource_"),
     *("jinja2.PackageLoader", "jinja2.loaders.PackageLoader"),
@@ -69,7 +76,7 @@ _PATH_EDITS = frozenset(
 
 _LAST_NAMES = frozenset(
     name.rpartition(".")[2]
-    for name in (*_IMPORTERS, *_LOADERS, _LOOKS, *_WALKS, *_ENTRY_POINTS, *_PATH_EDITS)
+    for name in (*_IMPORTERS, *_LOADERS, *_METADATA, _LOOKS, *_WALKS, *_ENTRY_POINTS, *_PATH_EDITS)
 ) | frozenset(
     [
         *LAST_NAMES,
@@ -150,6 +157,8 @@ class DynamicImports:
                 self._walk(call, deep=_WALKS[min(walks)])
             elif names.intersection(_ENTRY_POINTS) or _is_plugin_manager(call):
                 self._entry_points(call)
+            elif not names.isdisjoint(_METADATA):
+                self._distribution(call)
             elif any(name.startswith(_RESOURCES) for name in names):
                 self._resource(call, guard)
 
@@ -305,6 +314,12 @@ class DynamicImports:
         groups = self.names.texts(_argument(call, 0, "group")) if call.args or call.keywords else (Text(ANY),)
         for group in groups:
             self.found.append(Import(call.lineno, EntryPointGroup(group.value)))
+
+    def _distribution(self, call: ast.Call) -> None:
+        keyword = next((each.arg for each in call.keywords if each.arg), "distribution_name")
+        for text in self.names.texts(_argument(call, 0, keyword)):
+            if text.whole and not text.own:
+                self.found.append(Import(call.lineno, DistributionName(text.value)))
 
     def _resource(self, call: ast.Call, guard: Guard) -> None:
         keywords = ("package", "anchor", "package_name")

@@ -15,6 +15,7 @@ from raybundle.resolve.find.finder import FirstParty, Namespace, NotFound, Stand
 from raybundle.resolve.walk.config_files import ConfigFiles
 from raybundle.resolve.walk.edges import Place, directory_of, sort_edges
 from raybundle.resolve.walk.meaning import (
+    DistributionUse,
     Imported,
     Meanings,
     Member,
@@ -79,6 +80,7 @@ def follow(start: Start, finder: Finder, sources: Sources, rules_off: Collection
         walk.consults_metadata,
         walk.unparsed,
         frozenset(name for facts in walk.facts.values() for name in facts.installs),
+        frozenset(walk.distributions),
     )
 
 
@@ -100,6 +102,7 @@ class _Walk:
     configs: dict[str, str] = field(default_factory=dict)
     """Directory by configuration file that was looked into."""
     consults_metadata: bool = False
+    distributions: set[str] = field(default_factory=set)
     unparsed: dict[str, BundleError] = field(default_factory=dict)
 
     def run(self) -> None:
@@ -255,6 +258,8 @@ class _Walk:
                     self._note_unknown(place, text)
                 case MetadataUse():
                     self.consults_metadata = True
+                case DistributionUse(name):
+                    self.distributions.add(name)
                 case other:
                     assert_never(other)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from raybundle.dotted import absolute
-from raybundle.resolve.facts import Attributes, EntryPointGroup, LazyStub, Statement
+from raybundle.resolve.facts import Attributes, DistributionName, EntryPointGroup, LazyStub, Statement
 from raybundle.resolve.find.finder import FirstParty, Namespace, NotFound, StandardLibrary, ThirdParty
 
 if TYPE_CHECKING:
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 _METADATA = ("importlib.metadata", "importlib_metadata", "pkg_resources", "stevedore", "pluggy")
 """Modules that read what distributions say of themselves, and find entry points by it."""
+
+_TIME_ZONES = "tzdata"
+"""What `zoneinfo` reads on a node whose system has no time zones."""
 
 
 class Imported(NamedTuple):
@@ -48,7 +51,13 @@ class MetadataUse(NamedTuple):
     """What distributions say of themselves is read."""
 
 
-Meaning = Imported | Member | Nowhere | Undecided | MetadataUse
+class DistributionUse(NamedTuple):
+    """A distribution is used without an import of its modules, if it is installed."""
+
+    name: str
+
+
+Meaning = Imported | Member | Nowhere | Undecided | MetadataUse | DistributionUse
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +82,9 @@ class Meanings:
                 yield from self._of_statement(form, base)
             case Attributes(chain=chain):
                 yield from self._of_attributes(base, chain)
+            case DistributionName(name):
+                yield MetadataUse()
+                yield DistributionUse(name)
             case _ if base is None:
                 yield Undecided(f"{form.rule} {form.name}")
             case LazyStub():
@@ -91,6 +103,8 @@ class Meanings:
             return
         if base.startswith(_METADATA) or (base == "importlib" and "metadata" in form.members):
             yield MetadataUse()
+        if base.partition(".")[0] == "zoneinfo":
+            yield DistributionUse(_TIME_ZONES)
         yield Imported(base)
         for name in filter(None, (base, self.finder.stands_for(base))):
             yield from self._of_members(name, form.members)
@@ -127,13 +141,19 @@ class Meanings:
         return names
 
     def _of_attributes(self, base: str | None, chain: tuple[str, ...]) -> Iterator[Meaning]:
-        """Yield the submodules that a chain of attributes leads through; one that is none ends it."""
+        """Yield the submodules that a chain of attributes leads through; one that is none ends it.
+
+        A package of a distribution may import its modules when they are asked for, as `ray.data` is.
+        """
         name = base and (self.finder.stands_for(base) or base)
-        for each in chain if name and isinstance(self.finder.find(name), (FirstParty, Namespace)) else ():
+        start = self.finder.find(name) if name else NotFound()
+        for each in chain if isinstance(start, (FirstParty, Namespace, ThirdParty)) else ():
             name = f"{name}.{each}"
             match self.finder.find(name):
                 case FirstParty() | Namespace(first_party=True):
                     yield Imported(name)
+                case ThirdParty():
+                    yield Member(name)
                 case Namespace():
                     continue
                 case _:

@@ -45,3 +45,5 @@ class Closure:
     """Modules whose source is not Python."""
     installs: frozenset[str]
     """Distributions that a runtime_env in a source installs, normalised."""
+    distributions: frozenset[str] = frozenset()
+    """Distributions that are used, if they are installed, without an import of their modules."""
