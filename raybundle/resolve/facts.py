@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 if TYPE_CHECKING:
@@ -150,8 +150,7 @@ class Exports(NamedTuple):
 _NO_EXPORTS = Exports()
 
 
-@dataclass(frozen=True, slots=True)
-class UnknownImport:
+class UnknownImport(NamedTuple):
     """An import whose name only the running program knows."""
 
     line: int
@@ -160,8 +159,7 @@ class UnknownImport:
     """What is known of the name, with `*` for what is not."""
 
 
-@dataclass(frozen=True, slots=True)
-class Remark:
+class Remark(NamedTuple):
     """Something in a source that the user should hear of."""
 
     line: int
@@ -180,8 +178,7 @@ ENVIRONMENT_FILE = ".env"
 """What `load_dotenv` looks for, beside the source and above: such a path `here` stands for that."""
 
 
-@dataclass(frozen=True, slots=True)
-class Named:
+class Named(NamedTuple):
     """A path that a source names."""
 
     line: int
@@ -192,8 +189,7 @@ class Named:
     """It may also be a directory, whose files are meant; else it counts only as a file."""
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(NamedTuple):
     """Everything the closure needs to know about one source file."""
 
     sha256: str
@@ -224,32 +220,21 @@ _FORMS = (
 )
 """A stored row has the position of its form in this."""
 _POSITIONS = {form: position for position, form in enumerate(_FORMS)}
-_FIELDS = {kind: tuple(each.name for each in fields(kind)) for kind in (*_FORMS, Guard, UnknownImport)}
+_FIELDS = {kind: tuple(each.name for each in fields(kind)) for kind in (*_FORMS, Guard)}
 
 
-def _values(each: Form | Guard | UnknownImport) -> tuple[Any, ...]:
+def _values(each: Form | Guard) -> tuple[Any, ...]:
     return tuple(getattr(each, name) for name in _FIELDS[type(each)])
 
 
 def _row(each: Import) -> tuple[Any, ...]:
     guard = _values(each.guard)
-    return (each.line, _POSITIONS[type(each.form)], _values(each.form), guard if any(guard) else ())
+    return (each.line, _POSITIONS[type(each.form)], guard if any(guard) else (), *_values(each.form))
 
 
 def to_json(facts: Facts) -> list[Any]:
     """Return nested lists and strings that `from_json` turns back into the same facts."""
-    return [
-        facts.sha256,
-        list(map(_row, facts.imports)),
-        facts.exports,
-        list(map(_values, facts.unknown)),
-        facts.path_edits,
-        [astuple(each) for each in facts.remarks],
-        facts.configs,
-        facts.installs,
-        facts.rewires,
-        [astuple(each) for each in facts.named],
-    ]
+    return [facts.sha256, list(map(_row, facts.imports)), *facts[2:]]
 
 
 def from_json(value: list[Any]) -> Facts:
@@ -273,7 +258,7 @@ def from_json(value: list[Any]) -> Facts:
     )
 
 
-def _import(line: int, position: int, form: list[Any], guard: list[Any]) -> Import:
+def _import(line: int, position: int, guard: list[Any], *form: Any) -> Import:
     values: list[Any] = [tuple(each) if type(each) is list else each for each in form]
     return Import(line, _FORMS[position](*values), Guard(*_frozen(guard)) if guard else PLAIN)
 

@@ -52,7 +52,7 @@ from raybundle.resolve.missing.elsewhere import remedy_of_absent, roots_hint
 from raybundle.resolve.scan.scanner import Scanner
 from raybundle.resolve.scan.strings import is_config
 from raybundle.resolve.settings import ResolveSettings
-from raybundle.resolve.trace.join import Usable, find_data, find_usable, list_not_imported, settle_by_runs
+from raybundle.resolve.trace.join import find_data, find_usable, list_not_imported, settle_by_runs
 from raybundle.resolve.walk.closure import Sources, follow
 from raybundle.resolve.walk.look_ahead import scan_ahead
 from raybundle.resolve.walk.rewiring import Rewired, Rewiring
@@ -75,6 +75,7 @@ if TYPE_CHECKING:
     from raybundle.resolve.find.finder import Finder, FirstParty
     from raybundle.resolve.missing.eager import Loading
     from raybundle.resolve.start import Start
+    from raybundle.resolve.trace.join import Usable
     from raybundle.resolve.walk.reached import Closure
 
 
@@ -184,11 +185,7 @@ def _walk_until_settled(work: _Work, wanted: list[Candidate]) -> _Walk:
     known, settings, named = Rewired(), work.settings, NamedFiles()
     for _ in range(_ROUNDS):
         names, plain = split_modules(wanted, work.finder)
-        shown = (
-            find_usable(settings.traced, work.finder, work.start.name, work.project)
-            if settings.traced
-            else Usable()
-        )
+        shown = find_usable(settings.traced, work.finder, work.start.name, work.project)
         closure = _closure(work, [*names, *work.declared.modules], [*plain, *named.candidates], shown)
         found, before = rewiring.of(closure, work.finder), _configs(named.candidates)
         named = _named(work, closure, wanted)

@@ -62,7 +62,7 @@ def _asked(start: str, name: str, environment: Environment) -> Iterator[tuple[st
     """Yield what the questions that begin with `start` are called where that is called `name`."""
     for question in QUESTIONS:
         if question.startswith(start):
-            value = value_of(ast.parse(question, mode="eval").body, environment)
+            value = QUESTIONS[question](environment)
             if value is not UNKNOWN:
                 yield name + question.removeprefix(start), value
 

@@ -25,11 +25,7 @@ _HINT = "unpack it and declare the directory in `roots` of [tool.raybundle]"
 def archives_on(finder: Finder, closure: Closure, declared: Collection[str]) -> list[Warning]:
     """Return a warning for each archive on the path that holds what is found nowhere else.
 
-    Args:
-        finder: for the path of the driver.
-        closure: what it reaches.
-        declared: the roots that the configuration declares: an archive that was unpacked into one of them is
-            not asked for what that root has.
+    An archive may be unpacked into one of the `declared` roots: it is not asked for what that root has.
 
     Raises:
         BundleError: Python would take a module from an archive.

@@ -18,11 +18,9 @@ if TYPE_CHECKING:
 
 
 def require_complete(resolution: Resolution, remedy: Remedy | None = None) -> None:
-    """Refuse a resolution in which imports resolve nowhere, or of which distributions cannot travel.
+    """Refuse a resolution in which imports resolve nowhere, or whose distributions cannot travel.
 
-    Args:
-        resolution: what is to be complete.
-        remedy: roots with which more imports resolve, for the hint.
+    The hint names the roots of `remedy`, with which more imports resolve.
 
     Raises:
         UnresolvedImportError: lists all that is absent, with file and line.

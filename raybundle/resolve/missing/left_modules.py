@@ -55,17 +55,9 @@ def _top_level(directory: str, directories: Directories) -> Iterator[tuple[str, 
     for file in sorted(listing.files):
         if file.endswith(".py") and file[:-3].isidentifier():
             yield file[:-3], file
-    for folder in sorted(listing.directories):
-        if (
-            folder.isidentifier()
-            and folder not in _NEVER
-            and _holds_python(join(directory, folder), directories)
-        ):
+    for folder in sorted(each for each in listing.directories if each.isidentifier() and each not in _NEVER):
+        if any(file.endswith(".py") for file in directories.list(join(directory, folder)).files):
             yield folder, folder
-
-
-def _holds_python(directory: str, directories: Directories) -> bool:
-    return any(file.endswith(".py") for file in directories.list(directory).files)
 
 
 def _may_be_a_root(directory: str, roots: list[str], directories: Directories) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import re
 import tokenize
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from raybundle.model import WIDENING
@@ -100,8 +100,7 @@ def with_comments(facts: Facts, source: bytes) -> Facts:
     found = (facts.imports, facts.unknown, facts.remarks, facts.named)
     followed = {*facts.path_edits, *facts.rewires, *(each.line for rows in found for each in rows)}
     remarks = (each for each in facts.remarks if each.line not in ignored)
-    return replace(
-        facts,
+    return facts._replace(
         imports=in_order([*comments.kept(facts.imports), *comments.included]),
         unknown=tuple(each for each in facts.unknown if each.line not in ignored),
         path_edits=tuple(line for line in facts.path_edits if line not in ignored),

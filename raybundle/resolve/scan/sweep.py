@@ -61,13 +61,9 @@ _CODE_FIELDS = {
 
 
 def sweep(tree: ast.Module, environment: Environment, literals: frozenset[str], *, may_ask: bool) -> _Sweep:
-    """Return what one pass over `tree` finds on the target.
+    """Return what one pass over `tree` finds; `literals` are its strings that may name modules.
 
-    Args:
-        tree: a whole source.
-        environment: the target.
-        literals: strings of the source that may name modules.
-        may_ask: whether a test may ask if a module is installed.
+    `may_ask` says whether a test may ask if a module is installed.
     """
     found = _Sweep(environment, literals, may_ask)
     found.run(tree)
@@ -174,19 +170,13 @@ class _Sweep:
                 self._later(nodes, in_branch(guard))
         return False
 
-    def visit_alternatives(self, node: ast.BoolOp, guard: Guard) -> bool:
-        """`a and b`: only the first is certain to be evaluated."""
+    def visit_alternatives(self, node: ast.BoolOp | ast.Match, guard: Guard) -> bool:
+        """`a and b`, `match a`: only the first part is certain to be evaluated."""
         if guard.deferred:
             return True
-        self.stack.append(node.values[0])
-        self._later(node.values[1:], in_branch(guard))
-        return False
-
-    def visit_match(self, node: ast.Match, guard: Guard) -> bool:
-        if guard.deferred:
-            return True
-        self.stack.append(node.subject)
-        self._later(node.cases, in_branch(guard))
+        first, *rest = node.values if isinstance(node, ast.BoolOp) else (node.subject, *node.cases)
+        self.stack.append(first)
+        self._later(rest, in_branch(guard))
         return False
 
     def visit_try(self, node: ast.Try, guard: Guard) -> bool:
@@ -295,7 +285,7 @@ _VISITORS: dict[type[ast.AST], Callable[[_Sweep, Any, Guard], bool]] = {
     ast.While: _Sweep.visit_branches,
     ast.IfExp: _Sweep.visit_branches,
     ast.BoolOp: _Sweep.visit_alternatives,
-    ast.Match: _Sweep.visit_match,
+    ast.Match: _Sweep.visit_alternatives,
     ast.Lambda: _Sweep.visit_function,
     ast.FunctionDef: _Sweep.visit_function,
     ast.AsyncFunctionDef: _Sweep.visit_function,

@@ -68,11 +68,6 @@ class Workers:
             self._write(worker, head)
 
     @property
-    def started(self) -> bool:
-        """There are processes."""
-        return bool(self._workers)
-
-    @property
     def busy(self) -> bool:
         """Some files are with a worker."""
         return any(each.waiting for each in self._workers)

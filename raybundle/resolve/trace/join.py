@@ -49,8 +49,10 @@ class Usable:
         return (importer, name) in self.without or (self.succeeded and name not in self.names)
 
 
-def find_usable(traced: Traced, finder: Finder, driver: str, project: Path) -> Usable:
+def find_usable(traced: Traced | None, finder: Finder, driver: str, project: Path) -> Usable:
     """Return what of `traced` can be found, and a warning for each difference."""
+    if traced is None:
+        return Usable()
     sorting = _Sorting(finder, str(project))
     for module in sorted(traced.modules, key=lambda each: each.name):
         named = replace(module, importer=driver) if module.importer == DRIVER else module

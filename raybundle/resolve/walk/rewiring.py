@@ -44,19 +44,13 @@ class Rewired:
 
 @dataclass(slots=True)
 class Rewiring:
-    """Reads the modules of one walk after another.
-
-    Args:
-        start: the driver; its own edits of `sys.path` are part of the path from the start.
-        project: what the bundle is relative to.
-        cwd: the directory in which the driver runs.
-        facts_of: gives the facts of a source.
-        source_of: gives its bytes.
-    """
+    """Reads the modules of one walk after another."""
 
     start: Start
+    """Its own edits of `sys.path` are part of the path from the start."""
     project: Path
     cwd: str
+    """The directory in which the driver runs."""
     facts_of: Callable[[str], Facts]
     source_of: Callable[[str], bytes]
     _known: dict[tuple[str, str], Loaded] = field(default_factory=dict)

@@ -19,14 +19,7 @@ if TYPE_CHECKING:
 def drop_settled(
     warnings: Iterable[Warning], closure: Closure, included: Collection[str], traced: Collection[str]
 ) -> Iterator[Warning]:
-    """Yield the warnings about what cannot be known, but for what is declared.
-
-    Args:
-        warnings: about modules of `closure`.
-        closure: what the driver reaches.
-        included: files that `include` names.
-        traced: names of the modules that traced runs have imported.
-    """
+    """Yield `warnings` without those that the files of `include` or the names of traced modules settle."""
     imports_known = {
         each.found.file
         for name, each in closure.reached.items()
