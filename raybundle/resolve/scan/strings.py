@@ -1,27 +1,27 @@
-"""Finds dotted names in strings and in small configuration files: candidates, which the closure judges."""
+"""Finds dotted names in strings and in small configuration files. The walk decides which are modules."""
 
 from __future__ import annotations
 
 import re
 
 _DOTTED = rb"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*(?:\.[A-Za-z_]\w*|:[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)"
-"""`a.b`, `a.b:c`, `a:b`; a single name is none."""
+"""`a.b`, `a.b:c` or `a:b`, but not a single name."""
 
 _NO_PREFIX = rb"(?<![\w'\"]['\"])"
 _RAW = rb"(?<=[rR]['\"])(?<![\w'\"][rR]['\"])"
 _LITERAL = re.compile(rb"(['\"])(?:" + _NO_PREFIX + rb"|" + _RAW + rb")(" + _DOTTED + rb")\1(?!\1)")
-"""Begins with the quote, and looks back from there: so the search goes from quote to quote."""
+"""Begins with the quote and looks back from there, so that the search goes from quote to quote."""
 _IN_CONFIG = re.compile(rb"(?<![\w./:@%{-])(" + _DOTTED + rb")(?![\w./@%(-])")
 
 CONFIG_SUFFIXES = (".yaml", ".yml", ".json", ".toml", ".ini", ".cfg")
 _NAMED_CONFIG = re.compile(rb"\.(y\*ml|ya?ml|json|toml|ini|cfg)['\"]")
-"""At the end of a string: the suffix of a configuration file. It begins with the dot, to be found quickly."""
+"""The suffix of a configuration file at the end of a string. It begins with the dot, for speed."""
 _STEM = re.compile(rb"[\w.*?\[\]-]*\Z")
 _KNOWN = re.compile(r"[\w.-]+")
 _LONGEST_STEM = 100
 _YAML = {"y*ml": ("yaml", "yml")}
 CONFIG_LIMIT = 64 * 1024
-"""Bytes; a larger file is data and no configuration."""
+"""Bytes. A larger file is data, not configuration."""
 
 _OF_TOOLS = frozenset(
     [
@@ -29,7 +29,7 @@ _OF_TOOLS = frozenset(
         *("package.json", "package-lock.json", "tsconfig.json", "raybundle-trace.json"),
     ]
 )
-"""Configuration of tools for developers, and our own: what it names is not loaded by a job for that."""
+"""Configuration of developer tools and of raybundle. A job does not load what it names."""
 
 
 def is_config(name: str) -> bool:
@@ -38,7 +38,7 @@ def is_config(name: str) -> bool:
 
 
 def config_names(source: bytes) -> tuple[str, ...]:
-    """Return the names of configuration files in strings; `*.yaml` where only the suffix is known."""
+    """Return the names of configuration files in strings, and `*.yaml` if only the suffix is known."""
     found = set()
     for match in _NAMED_CONFIG.finditer(source):
         before = _STEM.search(source, max(0, match.start() - _LONGEST_STEM), match.start())
@@ -49,12 +49,12 @@ def config_names(source: bytes) -> tuple[str, ...]:
 
 
 def dotted_literals(source: bytes) -> frozenset[str]:
-    """Return what stands alone in quotes and looks like `pkg.mod` or `pkg.mod:attr`; docstrings are none."""
+    """Return the strings that look like `pkg.mod` or `pkg.mod:attr`, without docstrings."""
     return frozenset(match[1].decode() for match in _LITERAL.findall(source) if match[1].isascii())
 
 
 def dotted_names(text: bytes) -> list[tuple[int, str]]:
-    """Return line and name of what looks like `pkg.mod` or `pkg.mod:attr` in a configuration file."""
+    """Return line and text of what looks like `pkg.mod` or `pkg.mod:attr` in a configuration file."""
     return [
         (number, name.decode())
         for number, line in enumerate(text.splitlines(), 1)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from raybundle.resolve.interpreter.markers import Environment
 
 _CHAIN_LIMIT = 6
-"""Attributes kept of one chain; deeper packages are not reached as attributes."""
+"""Attributes kept of one chain. Deeper packages are not reached as attributes."""
 
 _NEVER_CODE = frozenset(
     [
@@ -48,16 +48,16 @@ _NEVER_CODE = frozenset(
         *("type_comment", "type_ignores", "annotation", "returns"),
     ]
 )
-"""Fields of tree nodes that hold no statement and no expression, and annotations, which load nothing."""
+"""Fields of tree nodes that hold neither statements nor expressions. Annotations load nothing."""
 
 _LOGGERS = frozenset({"getLogger", "get_logger"})
-"""Calls whose dotted argument names a logger and no module."""
+"""Calls whose dotted argument names a logger, not a module."""
 
 _CODE_FIELDS = {
     kind: tuple(name for name in kind._fields if name not in _NEVER_CODE)
     for kind in vars(ast).values()
     if isinstance(kind, type) and issubclass(kind, ast.AST) and kind is not ast.Constant
-} | {ast.arguments: ("kw_defaults", "defaults")}  # the others hold annotations only
+} | {ast.arguments: ("kw_defaults", "defaults")}  # the other fields hold only annotations
 
 
 def sweep(tree: ast.Module, environment: Environment, literals: frozenset[str], *, may_ask: bool) -> _Sweep:
@@ -86,9 +86,9 @@ class _Sweep:
     chains: dict[tuple[str, tuple[str, ...]], int] = field(default_factory=dict)
     calls: Calls = field(default_factory=Calls)
     stack: list[ast.AST] = field(default_factory=list)
-    """Nodes under the guard of the present sweep."""
+    """Nodes under the current guard."""
     guarded: dict[Guard, list[Any]] = field(default_factory=dict)
-    """Nodes that stand under other guards, for later sweeps."""
+    """Nodes under other guards, for later."""
 
     def run(self, tree: ast.Module) -> None:
         self.guarded[PLAIN] = [tree]
@@ -97,7 +97,7 @@ class _Sweep:
             self._sweep(guard)
 
     def _sweep(self, guard: Guard) -> None:
-        """Visit what is on the stack; most of the time of a cold start is spent in this loop."""
+        """Visit the nodes on the stack. A cold start spends most of its time in this loop."""
         stack = self.stack
         visitors, inner = (_VISITORS_OF_STRINGS, _WITH_STRINGS) if self.literals else (_VISITORS, _INNER)
         while stack:
@@ -157,7 +157,7 @@ class _Sweep:
         return False
 
     def visit_branches(self, node: ast.While | ast.IfExp, guard: Guard) -> bool:
-        """`while` and `a if b else c`: what is not certain to run is looked at as a branch."""
+        """`while` and `a if b else c`: a part that may not run is a branch."""
         if guard.deferred:
             return True
         holds = decide(node.test, self.environment)
@@ -203,7 +203,7 @@ class _Sweep:
         return False
 
     def visit_function(self, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda, guard: Guard) -> bool:
-        """A guard around a definition is not one around its calls; a handler that has not run made none."""
+        """A guard around a definition does not guard its calls."""
         inner = in_function(guard)
         if inner is guard:
             return True
@@ -233,7 +233,7 @@ class _Sweep:
         return False
 
     def visit_expression(self, node: ast.Expr, _: Guard) -> bool:
-        """A string that stands alone is a docstring, and names nothing."""
+        """A string on its own is a docstring and names nothing."""
         return not isinstance(node.value, ast.Constant)
 
     def visit_attribute(self, node: ast.Attribute, _: Guard) -> bool:
@@ -260,7 +260,7 @@ class _Sweep:
         return True
 
     def _path_target(self, target: ast.expr) -> None:
-        """Keep what may be `sys.path` under one of its names, until all bindings of the file are known."""
+        """Keep what may be `sys.path` under another name, until all bindings of the file are known."""
         match target:
             case ast.Tuple(elts=elements) | ast.List(elts=elements):
                 for each in elements:
@@ -295,16 +295,18 @@ _VISITORS: dict[type[ast.AST], Callable[[_Sweep, Any, Guard], bool]] = {
     ast.AnnAssign: _Sweep.visit_assignment,
     ast.Delete: _Sweep.visit_delete,
 }
-"""What to do with a node; True goes on to what is inside it."""
+"""What to do with a node. A visitor that returns True leaves its children to the loop."""
 
 _VISITORS_OF_STRINGS: dict[type[ast.AST], Callable[[_Sweep, Any, Guard], bool]] = {
     **_VISITORS,
     ast.Constant: _Sweep.visit_constant,
     ast.Expr: _Sweep.visit_expression,
 }
-"""The same for the few sources that have strings of interest: most nodes are constants."""
+"""The same for the few sources whose strings may name modules. Most nodes are constants."""
 
-_INNER = _VISITORS.keys() | {kind for kind, names in _CODE_FIELDS.items() if names}  # no names, no constants
+_INNER = _VISITORS.keys() | {
+    kind for kind, names in _CODE_FIELDS.items() if names
+}  # neither names nor constants
 _WITH_STRINGS = _INNER | _VISITORS_OF_STRINGS.keys()
 
 

@@ -16,17 +16,17 @@ DJANGO_APPS = "INSTALLED_APPS"
 DJANGO_ADMIN = "django.contrib.admin"
 
 _LISTS = re.compile(r"[A-Z0-9_]*(APPS|PLUGINS|MODULES|EXTENSIONS|COMPONENTS|PACKAGES|MIDDLEWARE|BACKENDS)")
-"""Names of settings whose items are modules, also where an item is a single word."""
+"""Names of settings whose items are modules, even if an item is a single word."""
 
 _ATTACHES = frozenset({"attach", "attach_stub", "_LazyModule", "LazyModule", "lazy_attach"})
-"""Calls that make submodules of a package appear when they are asked for (lazy_loader, transformers)."""
+"""Calls that import submodules of a package when they are used (lazy_loader, transformers)."""
 
 SERVERS = frozenset({"WSGI_APPLICATION", "ASGI_APPLICATION"})
-"""Django's settings that name what a web server loads, and no job."""
+"""Django's settings that name what a web server loads. A job does not load it."""
 
 
 def settings_lists(tree: ast.Module) -> Iterator[Import]:
-    """Yield what settings at the top of a module list by name (`INSTALLED_APPS = [...]`)."""
+    """Yield the names that settings at the top of a module list (`INSTALLED_APPS = [...]`)."""
     for statement in tree.body:
         match statement:
             case (
@@ -64,7 +64,7 @@ def may_be_lazy(source: bytes) -> bool:
 
 
 def lazy_tables(tree: ast.Module, *, is_package: bool) -> Iterator[Import]:
-    """Yield the names that a package with `__getattr__` or an attached loader may make of its submodules."""
+    """Yield the submodules that a package with `__getattr__` or an attached loader may import."""
     attaching = [each for each in _calls_at_top(tree) if last_name(each.func) in _ATTACHES]
     for call in attaching:
         if last_name(call.func) == "attach_stub":
