@@ -29,7 +29,7 @@ def main() -> None:
 
 
 def _rows(files: list[str], environment: Environment) -> Iterator[list[Any]]:
-    """Yield file, identity, whether it is young, and facts. A file that cannot be scanned has only its name."""
+    """Yield file, identity, whether it is young, and facts. An unreadable file has only its name."""
     for file in files:
         try:
             identity = identity_of(file)

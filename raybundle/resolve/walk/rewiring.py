@@ -38,8 +38,8 @@ class Rewired:
     packages: Mapping[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)
     """Packages that change their `__path__`, with the entry of `sys.path` and the directory of each place."""
     aliases: Mapping[str, tuple[str, bool]] = field(default_factory=dict)
-    """Names in `sys.modules`, with the module that each stands for, and whether it is that module or one of its
-    objects."""
+    """Names in `sys.modules`: the module that each stands for, and whether it is that module or an object of
+    it."""
 
 
 @dataclass(slots=True)
