@@ -38,6 +38,7 @@ _COMPARE: dict[type[ast.cmpop], Callable[[Any, Any], bool]] = {
     ast.In: lambda left, right: left in right,
     ast.NotIn: lambda left, right: left not in right,
 }
+_COLLECTIONS: dict[type[ast.expr], Any] = {ast.Tuple: tuple, ast.List: list, ast.Set: frozenset}
 _AVAILABLE = re.compile(r"find_spec|_?HAS_\w+|_?HAVE_\w+|\w+_AVAILABLE|is_\w+_(available|installed)")
 _ASKING = (b"find_spec", b"HAS_", b"HAVE_", b"_AVAILABLE", b"_available", b"_installed")
 """Every name that `_AVAILABLE` matches contains one of these."""
@@ -161,13 +162,7 @@ def _collection(node: ast.expr, values: list[Any]) -> Any:
     if UNKNOWN in values:
         return UNKNOWN
     try:
-        match node:
-            case ast.Tuple():
-                return tuple(values)
-            case ast.Set():
-                return frozenset(values)
-            case _:
-                return values
+        return _COLLECTIONS[type(node)](values)
     except TypeError:
         return UNKNOWN
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from raybundle.resolve.distributions.installed import normalised_name
 from raybundle.resolve.evaluate.chains import last_name
 from raybundle.resolve.facts import Remark
+from raybundle.resolve.scan.tables import texts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -79,7 +80,7 @@ def installed_by(remarks: Iterable[Remark], tree: ast.Module) -> tuple[str, ...]
     for value, _ in _literals(tree):
         for key, listed in _fields(value):
             if key in _INSTALLS:
-                found.update(requirement_names(_texts(listed)))
+                found.update(requirement_names(text for text, _ in texts(listed)))
     return tuple(sorted(found))
 
 
@@ -89,14 +90,6 @@ def requirement_names(lines: Iterable[str]) -> Iterator[str]:
         match = _REQUIREMENT.match(line) or _WHEEL.search(line)
         if match:
             yield normalised_name(match[1])
-
-
-def _texts(node: ast.expr) -> Iterator[str]:
-    return (
-        each.value
-        for each in ast.walk(node)
-        if isinstance(each, ast.Constant) and isinstance(each.value, str)
-    )
 
 
 def _remarks(key: str, asked: ast.expr, *, in_init: bool) -> Iterator[Remark]:

@@ -126,15 +126,17 @@ class _Sweep:
 
     def visit_import(self, node: ast.Import, guard: Guard) -> bool:
         for alias in node.names:
-            self.calls.bind(alias.asname or alias.name.partition(".")[0], _bound(alias))
+            top = alias.name.partition(".")[0]
+            self.calls.bind(alias.asname or top, alias.name if alias.asname else top)
             self.imports.append(Import(node.lineno, Statement(alias.name), guard))
         return False
 
     def visit_import_from(self, node: ast.ImportFrom, guard: Guard) -> bool:
         if node.module != "__future__":
             name = "." * node.level + (node.module or "")
+            inside = name if name.endswith(".") else f"{name}."
             for alias in node.names:
-                self.calls.bind(alias.asname or alias.name, _member(name, alias.name))
+                self.calls.bind(alias.asname or alias.name, f"{inside}{alias.name}")
             members = tuple(alias.name for alias in node.names)
             self.imports.append(Import(node.lineno, Statement(name, members), guard))
         return False
@@ -308,11 +310,3 @@ _INNER = _VISITORS.keys() | {
     kind for kind, names in _CODE_FIELDS.items() if names
 }  # neither names nor constants
 _WITH_STRINGS = _INNER | _VISITORS_OF_STRINGS.keys()
-
-
-def _bound(alias: ast.alias) -> str:
-    return alias.name if alias.asname else alias.name.partition(".")[0]
-
-
-def _member(module: str, name: str) -> str:
-    return f"{module}{name}" if module.endswith(".") else f"{module}.{name}"

@@ -10,7 +10,7 @@ from raybundle.resolve.evaluate.chains import last_name
 from raybundle.resolve.facts import DjangoApp, Import, LazyNames, LazyStub, ModuleText
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
 DJANGO_APPS = "INSTALLED_APPS"
 DJANGO_ADMIN = "django.contrib.admin"
@@ -50,7 +50,7 @@ def server_lines(tree: ast.Module) -> set[int]:
 
 
 def _items(setting: str, value: ast.expr) -> Iterator[Import]:
-    found = {text: line for text, line in _texts(value) if _is_name(text)}
+    found = {text: line for text, line in texts(value) if _is_name(text)}
     for text, line in found.items():
         if setting == DJANGO_APPS:
             yield Import(line, DjangoApp(text, DJANGO_ADMIN in found))
@@ -74,7 +74,7 @@ def lazy_tables(tree: ast.Module, *, is_package: bool) -> Iterator[Import]:
         return
     by_line: dict[int, set[str]] = {}
     for statement in tree.body:
-        for text, line in _texts(statement):
+        for text, line in texts(statement):
             if statement not in getters or text.startswith("."):
                 name = text.lstrip(".")
                 if _is_name(name):
@@ -89,7 +89,8 @@ def _calls_at_top(tree: ast.Module) -> Iterator[ast.Call]:
             yield from (each for each in ast.walk(statement) if isinstance(each, ast.Call))
 
 
-def _texts(node: ast.AST) -> Iterable[tuple[str, int]]:
+def texts(node: ast.AST) -> Iterator[tuple[str, int]]:
+    """Yield the strings in `node` and their lines."""
     for each in ast.walk(node):
         if isinstance(each, ast.Constant) and isinstance(each.value, str):
             yield each.value, each.lineno

@@ -42,7 +42,8 @@ def scan_ahead(
     try:
         ahead.run()
     finally:
-        ahead.stop()
+        if ahead.workers:
+            ahead.workers.stop()
 
 
 @dataclass(slots=True)
@@ -70,10 +71,6 @@ class _Ahead:
             if self.unknown:
                 file = self.unknown.pop()
                 self._expand(file, self._attempt(self.scanner.facts, file))
-
-    def stop(self) -> None:
-        if self.workers:
-            self.workers.stop()
 
     def meet(self, name: str, found: FirstParty) -> None:
         if found.file not in self.modules and found.is_source:
