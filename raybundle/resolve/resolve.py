@@ -52,7 +52,7 @@ from raybundle.resolve.missing.elsewhere import remedy_of_absent, roots_hint
 from raybundle.resolve.scan.scanner import Scanner
 from raybundle.resolve.scan.strings import is_config
 from raybundle.resolve.settings import ResolveSettings
-from raybundle.resolve.trace.join import Usable, find_data, find_usable, list_not_imported, settle_by_runs
+from raybundle.resolve.trace.join import find_data, find_usable, list_not_imported, settle_by_runs
 from raybundle.resolve.walk.closure import Sources, follow
 from raybundle.resolve.walk.look_ahead import scan_ahead
 from raybundle.resolve.walk.rewiring import Rewired, Rewiring
@@ -75,30 +75,31 @@ if TYPE_CHECKING:
     from raybundle.resolve.find.finder import Finder, FirstParty
     from raybundle.resolve.missing.eager import Loading
     from raybundle.resolve.start import Start
+    from raybundle.resolve.trace.join import Usable
     from raybundle.resolve.walk.reached import Closure
 
 
 __all__ = ["Recorded", "ResolveSettings", "finder_of", "resolve", "resolve_recorded"]
 
 _ROUNDS = 8
-"""Walks at most: a module that is found by an edit of another may edit the path as well."""
+"""Walks at most. A module that is found by an edit of the path may edit it again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """A resolution, and on what it holds."""
+    """A resolution, and what it depends on."""
 
     resolution: Resolution
     consulted: Consulted
     cwd: Path | None
-    """The directory in which it holds; None for any."""
+    """The directory in which it is valid. None for any."""
     complete: bool
-    """Everything that had a say is in `consulted`."""
+    """Everything that it depends on is in `consulted`."""
 
 
 @dataclass(slots=True)
 class _Work:
-    """What one resolution is made with."""
+    """The inputs of one resolution."""
 
     target: Target
     settings: ResolveSettings
@@ -117,7 +118,7 @@ class _Work:
 def resolve(
     target: Target, settings: ResolveSettings, interpreter: Interpreter, cwd: Path, cache: ScanCache
 ) -> Resolution:
-    """Return the effective import graph of `target`; nothing of the user's is imported or run.
+    """Return the effective import graph of `target`. No user code is imported or run.
 
     Raises:
         BundleError: the target or a module cannot be used as it is.
@@ -130,7 +131,7 @@ def resolve(
 def resolve_recorded(
     target: Target, settings: ResolveSettings, interpreter: Interpreter, cwd: Path, cache: ScanCache
 ) -> Recorded:
-    """Return what `resolve` returns, and a record of every file and directory that had a say in it."""
+    """Return what `resolve` returns, and a record of every file and directory that it depends on."""
     record = Consulted(time.time_ns())
     work = _work(target, settings, interpreter, cwd, cache)
     record.follow(work.start.followed)
@@ -159,24 +160,24 @@ def resolve_recorded(
 
 @dataclass(frozen=True, slots=True)
 class _Walk:
-    """A walk that counts with all that the modules it reaches do to the import system."""
+    """A walk that includes all that the reached modules do to the import system."""
 
     work: _Work
     closure: Closure
     included: frozenset[str]
     """Files that `include` names."""
     plain: list[Candidate]
-    """Those of them that are no modules."""
+    """Those of them that are not modules."""
     shown: Usable
     warnings: tuple[Warning, ...]
     followed: list[str]
-    """Paths whose links had a say in the edits of `sys.path`."""
+    """Paths whose links the edits of `sys.path` resolve."""
     named: NamedFiles
     """Files that paths in sources and arguments name."""
 
 
 def _walk_until_settled(work: _Work, wanted: list[Candidate]) -> _Walk:
-    """Walk again where modules edit `sys.path`, `__path__` or `sys.modules`, until nothing new is found."""
+    """Walk again if modules edit `sys.path`, `__path__` or `sys.modules`, until nothing new is found."""
     cwd = work.start.found.entry if isinstance(work.target, NotebookTarget) else str(work.cwd)
     rewiring = Rewiring(
         work.start, work.project, cwd, facts_of(work.scanner, work.made), source_of(work.scanner, work.made)
@@ -184,11 +185,7 @@ def _walk_until_settled(work: _Work, wanted: list[Candidate]) -> _Walk:
     known, settings, named = Rewired(), work.settings, NamedFiles()
     for _ in range(_ROUNDS):
         names, plain = split_modules(wanted, work.finder)
-        shown = (
-            find_usable(settings.traced, work.finder, work.start.name, work.project)
-            if settings.traced
-            else Usable()
-        )
+        shown = find_usable(settings.traced, work.finder, work.start.name, work.project)
         closure = _closure(work, [*names, *work.declared.modules], [*plain, *named.candidates], shown)
         found, before = rewiring.of(closure, work.finder), _configs(named.candidates)
         named = _named(work, closure, wanted)
@@ -346,13 +343,13 @@ def _note(work: _Work, asked: Iterable[str], record: Consulted) -> None:
 
 
 def _is_complete(work: _Work) -> bool:
-    """Claims that the record has it all: archives, `.pth` files and the files of runs are not in it."""
+    """Return whether the record is complete: it lacks archives, `.pth` files and the files of runs."""
     archives = any(split_archive(entry)[0] for entry in work.finder.path)
     return not (archives or work.start.reads_files or work.made or work.settings.traced)
 
 
 def finder_of(resolution: Resolution, roots: Iterable[str], cwd: Path) -> Finder:
-    """Return what finds modules on the whole path of the driver, which a resolution does not keep."""
+    """Return the finder for the whole path of the driver, which a resolution does not keep."""
     target, project, interpreter = resolution.target, resolution.project, resolution.interpreter
     path = DriverPath(target, project, declared_roots(project, roots), cwd.resolve())
     return find_start(path, interpreter, made_script(target, project, interpreter))[0]

@@ -42,15 +42,15 @@ _LOADERS = frozenset(
         *("importlib.machinery.SourceFileLoader", "zipimport.zipimporter"),
     ]
 )
-"""Run a file by its path: a module that no name on the path stands for."""
+"""Calls that run a file by its path. Such a module has no name on `sys.path`."""
 
 _BUILTINS = frozenset({"__import__", "exec", "eval", "getattr"})
-"""What means something without being imported."""
+"""Functions that need no import."""
 
 _LOOKS = "importlib.util.find_spec"
-"""Imports the parents of what it looks for, and may find nothing."""
+"""Imports the packages around a module and may not find the module."""
 _LOADS = frozenset({"module_from_spec", "exec_module", "load_module", "LazyLoader"})
-"""What a file calls that loads what it looked for."""
+"""Calls that load a module which was looked for."""
 
 _WALKS = {"pkgutil.iter_modules": False, "pkgutil.walk_packages": True}
 """Whether a walk descends into subpackages."""
@@ -86,7 +86,7 @@ _LAST_NAMES = frozenset(
         *("resource_filename", "resource_string", "resource_stream", "resource_exists", "resource_listdir"),
     ]
 )
-"""Attributes that a call of interest ends with; all other calls are not kept."""
+"""The last names of the functions that matter. Calls of others are dropped."""
 
 
 @dataclass(slots=True)
@@ -120,7 +120,7 @@ class Calls:
         return {".".join([base, *names]) for base in bases}
 
     def with_meaning(self) -> Iterator[tuple[ast.Call, Guard]]:
-        """Yield the calls but those of a name that nothing imports: most of them."""
+        """Yield the calls whose function is imported or built in. Most calls have another one."""
         for call, guard in self.seen:
             function = call.func
             if not isinstance(function, ast.Name) or function.id in self.bindings or function.id in _BUILTINS:
@@ -135,7 +135,7 @@ class Calls:
 
 @dataclass(slots=True)
 class DynamicImports:
-    """What the calls of one file import, and those whose name cannot be known."""
+    """What the calls of one file import, and the calls whose module is unknown."""
 
     calls: Calls
     names: NameValues
@@ -169,7 +169,7 @@ class DynamicImports:
         for node in ast.walk(self.names.tree):
             match node:
                 case ast.Call(func=ast.Name() | ast.Attribute() as function) if id(node) not in guards:
-                    placed.add(id(function))  # in a branch that the target never takes
+                    placed.add(id(function))  # in a branch that the target never runs
                 case ast.Call(func=ast.Name(id=name)) if self._is_alias(name):
                     self._importer(node, guards[id(node)])
                 case ast.Call(func=ast.Name(id="map"), args=[function, values]) if self._is_importer(
@@ -201,7 +201,9 @@ class DynamicImports:
     def _take(self, found: Iterable[Text], call: ast.Call, argument: ast.expr | None, guard: Guard) -> None:
         texts = list(found)
         level = _level(call)
-        under = guard if len(texts) == 1 else in_branch(guard)  # of several names, one may be meant
+        under = (
+            guard if len(texts) == 1 else in_branch(guard)
+        )  # of several names, perhaps only one is imported
         for text in texts:
             for name in [ANY] if level is None else self._absolute(text, call):
                 if _is_known(name):
@@ -210,7 +212,7 @@ class DynamicImports:
                     self.unknown.append(UnknownImport(call.lineno, ast.unparse(call), name))
 
     def _look(self, call: ast.Call, guard: Guard) -> None:
-        """What is only asked for makes no distribution needed; a module of ours is there as it was here."""
+        """Take a first-party module that is looked for. A distribution that is looked for is not needed."""
         for text in self.names.texts(_argument(call, 0, "name")):
             for name in self._absolute(text, call):
                 if _is_known(name) and ANY not in name:
@@ -219,7 +221,7 @@ class DynamicImports:
                     self._take([text], call, _argument(call, 0, "name"), guard)
 
     def _absolute(self, text: Text, call: ast.Call) -> Iterator[str]:
-        """Yield the name that `text` means; one relative to the file's own package keeps its dots."""
+        """Yield the name that `text` means. A name relative to the file's own package keeps its dots."""
         if text.own:
             known = text.value[:1] in {"", "."}
             yield (text.value or ".") if known else ANY
@@ -242,7 +244,7 @@ class DynamicImports:
         self.found.append(Import(call.lineno, form, Guard(guard.optional, deferred=guard.deferred)))
 
     def _is_one_level(self, call: ast.Call, argument: ast.expr | None) -> bool:
-        """Claims that the unknown part has no dot: it is the attribute of `__getattr__` (PEP 562)."""
+        """Return whether the unknown part is the attribute of `__getattr__`, which has no dot (PEP 562)."""
         for each in self.names.tree.body:
             match each:
                 case ast.FunctionDef(name="__getattr__", args=ast.arguments(args=[ast.arg(arg=attribute)])):
@@ -255,7 +257,7 @@ class DynamicImports:
         return False
 
     def _members(self, call: ast.Call) -> tuple[str, ...]:
-        """`fromlist` of `__import__`; `runpy` runs the main module of a package."""
+        """Return the `fromlist` of `__import__`. `runpy` runs the main module of a package."""
         if "runpy.run_module" in self.calls.qualified(call.func):
             return ("__main__",)
         match _argument(call, 3, "fromlist"):
@@ -265,7 +267,7 @@ class DynamicImports:
                 return ()
 
     def _settled(self, argument: ast.expr | None) -> bool:
-        """Whether the name comes from a walk over a package, which takes what it names by itself."""
+        """Return whether the name comes from a walk over a package, which is an import of its own."""
         base = argument
         while isinstance(base, (ast.Attribute, ast.Subscript)):
             base = base.value
@@ -285,7 +287,7 @@ class DynamicImports:
             self.found.append(Import(call.lineno, PackageWalk(name, deep)))
 
     def _walked(self, node: ast.expr | None, depth: int) -> Iterator[str]:
-        """Yield the packages whose `__path__` or directory `node` has; `.` for that of the file itself."""
+        """Yield the packages whose `__path__` or directory `node` has. `.` is the package of the file."""
         for each in ast.walk(node) if node is not None else ():
             match each:
                 case ast.Name(id="__path__" | "__file__"):
@@ -332,7 +334,7 @@ class DynamicImports:
 
 
 def may_be_passed_on(source: bytes, calls: Calls) -> bool:
-    """Return whether a source names an importer more often than it imports and calls it; comments count."""
+    """Return whether a source names an importer more often than it imports and calls it, also in comments."""
     own = [name for name, targets in calls.bindings.items() if not targets.isdisjoint(_IMPORTERS)]
     words = {"import_module", "__import__", *own}
     if not any(word.encode() in source for word in words):
@@ -342,7 +344,7 @@ def may_be_passed_on(source: bytes, calls: Calls) -> bool:
 
 
 def _level(call: ast.Call) -> int | None:
-    """The fifth argument of `__import__`: how many packages up; None where it is not literal."""
+    """Return the fifth argument of `__import__`: how many packages up. None if it is not literal."""
     match _argument(call, 4, "level"):
         case None:
             return 0
@@ -357,7 +359,7 @@ def _is_plugin_manager(call: ast.Call) -> bool:
 
 
 def _is_known(name: str) -> bool:
-    """Whether what stands before the first unknown part names a package, at least."""
+    """Return whether the text before the first unknown part names at least a package."""
     start, unknown, _ = name.partition(ANY)
     return bool(start) and (not unknown or "." in start)
 

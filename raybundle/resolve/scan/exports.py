@@ -1,4 +1,4 @@
-"""Judges what a file does to two lists: what `__all__` exports, and the lines that change `sys.path`."""
+"""Reads what a file does to two lists: the names in `__all__`, and the lines that change `sys.path`."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def exported(parts: Iterable[ast.expr], calls: Calls) -> Exports:
 
 
 def path_edits(source: bytes, targets: Iterable[ast.expr], dynamic: DynamicImports) -> set[int]:
-    """Return the lines that change `sys.path`, by whatever name the file has for it."""
+    """Return the lines that change `sys.path`, under any name that the file gives it."""
     calls = dynamic.calls
     lines = set(calls.path_edits())
     lines |= {each.lineno for each in targets if "sys.path" in calls.qualified(each)}

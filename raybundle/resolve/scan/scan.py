@@ -1,4 +1,4 @@
-"""Reads one source file for what it imports: bytes in, facts out; nothing is run and no disk is touched."""
+"""Reads what one source file imports: bytes in, facts out. Nothing is run and no disk is touched."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def scan(source: bytes, file: str, environment: Environment) -> Facts:
     """Return what `source` imports on the target that `environment` describes.
 
     Raises:
-        BundleError: the source is no Python, with file and line.
+        BundleError: the source is not Python; with file and line.
     """
     tree = parse(source, file)
     is_package = file.endswith(("__init__.py", "__init__.pyi"))
@@ -65,7 +65,7 @@ def scan(source: bytes, file: str, environment: Environment) -> Facts:
 
 
 def scan_config(source: bytes) -> Facts:
-    """Return the dotted names in a configuration file; one that is too large is data and names nothing."""
+    """Return the dotted names in a configuration file. A file that is too large is data and names nothing."""
     found = dotted_names(source) if len(source) <= CONFIG_LIMIT else []
     imports = in_order(Import(line, ModuleText(name, rule="config-file")) for line, name in found)
     return Facts(hashlib.sha256(source).hexdigest(), imports)

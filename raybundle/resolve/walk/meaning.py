@@ -17,26 +17,26 @@ if TYPE_CHECKING:
     from raybundle.resolve.walk.widen import Guesser
 
 _METADATA = ("importlib.metadata", "importlib_metadata", "pkg_resources", "stevedore", "pluggy")
-"""Modules that read what distributions say of themselves, and find entry points by it."""
+"""Modules that read the metadata of distributions, for example to find entry points."""
 
 _TIME_ZONES = "tzdata"
 """What `zoneinfo` reads on a node whose system has no time zones."""
 
 
 class Imported(NamedTuple):
-    """Python imports the module and its packages; if it is missing, the import fails."""
+    """Python imports the module and the packages around it. If it is missing, the import fails."""
 
     name: str
 
 
 class Member(NamedTuple):
-    """A submodule that is there, of a package that is imported beside it."""
+    """A submodule that exists, of a package that is imported as well."""
 
     name: str
 
 
 class Nowhere(NamedTuple):
-    """The import fails, whatever the rest of the path has."""
+    """Python finds no such module."""
 
     name: str
 
@@ -48,7 +48,7 @@ class Undecided(NamedTuple):
 
 
 class MetadataUse(NamedTuple):
-    """What distributions say of themselves is read."""
+    """The metadata of distributions is read."""
 
 
 class DistributionUse(NamedTuple):
@@ -67,9 +67,9 @@ class Meanings:
     finder: Finder
     guesser: Guesser
     facts_of: Callable[[str], Facts]
-    """Of a file; empty facts if it is not to be read now."""
+    """Returns the facts of a file, or empty facts if it must not be read now."""
     rules_off: Collection[str] = ()
-    """Rules that count for nothing."""
+    """Rules that are switched off."""
 
     def of(self, each: Import, package: str | None, file: str) -> Iterator[Meaning]:
         """Yield what `each` means in `file`, whose relative imports start from `package`."""
@@ -98,7 +98,7 @@ class Meanings:
     def _of_statement(self, form: Statement, base: str | None) -> Iterator[Meaning]:
         if base is None:
             name = form.name + (form.members[0] if form.name.endswith(".") and form.members else "")
-            if name != ".":  # else a module outside of packages asks for its own
+            if name != ".":  # a module outside of packages has no package of its own
                 yield Nowhere(name)
             return
         if base.startswith(_METADATA) or (base == "importlib" and "metadata" in form.members):
@@ -110,14 +110,14 @@ class Meanings:
             yield from self._of_members(name, form.members)
 
     def _of_members(self, base: str, members: tuple[str, ...]) -> Iterator[Meaning]:
-        """`from base import members`: those that are submodules; a namespace package has nothing else."""
+        """Yield the members that are submodules. A namespace package has nothing else."""
         found = self.finder.find(base)
         if members == ("*",) and isinstance(found, (FirstParty, Namespace)):
             members = tuple(sorted(self._exports(base, set())))
         for name in (f"{base}.{each}" for each in members):
             match found, self.finder.find(name):
                 case ThirdParty(file=own), ThirdParty(file=other) if own != other:
-                    yield Member(name)  # what submodules of a distribution need is needed too
+                    yield Member(name)  # its requirements are needed too
                 case Namespace(), NotFound() | StandardLibrary():
                     yield Nowhere(name)
                 case FirstParty() | Namespace(), FirstParty() | Namespace() | ThirdParty():
@@ -126,7 +126,7 @@ class Meanings:
                     continue
 
     def _exports(self, module: str, seen: set[str]) -> set[str]:
-        """Return the names in `__all__` and in those that are part of it; a computed one may name any."""
+        """Return the names in `__all__` and its parts. A computed one may name any submodule."""
         found = self.finder.find(module)
         if module in seen or not isinstance(found, FirstParty) or not found.is_source:
             return set()
@@ -168,7 +168,7 @@ class Meanings:
 
 
 def package_of(name: str, found: FirstParty) -> str | None:
-    """Return the package that relative imports of a module start from; None for a script, which has none."""
+    """Return the package that relative imports of a module start from. A script has none."""
     if name == "__main__":
         return None
     return name if found.is_package else name.rpartition(".")[0]
