@@ -9,7 +9,7 @@ import os
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from raybundle.formats.archive_paths import refuse_composed_twins
 from raybundle.model import NotebookTarget, Resolution
@@ -44,6 +44,7 @@ from raybundle.resolve.files.git_ignored import repository_of
 from raybundle.resolve.files.named_files import Asked, NamedFiles, ground_of, named_files
 from raybundle.resolve.files.placement import place
 from raybundle.resolve.files.travel import data_of, refuse, split_modules
+from raybundle.resolve.find.finder import FirstParty
 from raybundle.resolve.interpreter.markers import environment_of
 from raybundle.resolve.missing.absent import sort_misses, with_warning
 from raybundle.resolve.missing.archives import archives_on, no_directories, split_archive
@@ -69,10 +70,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from raybundle.cache.documents import ScanCache
-    from raybundle.model import Interpreter, Target, Warning
+    from raybundle.model import Interpreter, Rule, Target, Warning
     from raybundle.resolve.files.data_files import Candidate
     from raybundle.resolve.files.declared import Declared
-    from raybundle.resolve.find.finder import Finder, FirstParty
+    from raybundle.resolve.find.finder import Finder
     from raybundle.resolve.missing.eager import Loading
     from raybundle.resolve.start import Start
     from raybundle.resolve.trace.join import Usable
@@ -176,24 +177,47 @@ class _Walk:
     """Files that paths in sources and arguments name."""
 
 
+class _Entering(NamedTuple):
+    """What enters the graph because of what an earlier walk reached."""
+
+    configs: tuple[str, ...] = ()
+    """Configuration files that paths name."""
+    scripts: tuple[Candidate, ...] = ()
+    """Scripts that paths name."""
+    plugins: tuple[tuple[str, Rule], ...] = ()
+    """Modules that libraries load as plugins."""
+
+    def after(self, named: NamedFiles, plugins: Iterable[tuple[str, Rule]]) -> _Entering:
+        """Return what enters the next walk; a script that was reached is no longer among the named files."""
+        scripts = {each.file: each for each in (*self.scripts, *named.scripts)}
+        return _Entering(_configs(named.candidates), tuple(scripts.values()), tuple(plugins))
+
+
 def _walk_until_settled(work: _Work, wanted: list[Candidate]) -> _Walk:
     """Walk again if modules edit `sys.path`, `__path__` or `sys.modules`, until nothing new is found."""
     cwd = work.start.found.entry if isinstance(work.target, NotebookTarget) else str(work.cwd)
     rewiring = Rewiring(
         work.start, work.project, cwd, facts_of(work.scanner, work.made), source_of(work.scanner, work.made)
     )
-    known, settings, named = Rewired(), work.settings, NamedFiles()
+    known, named, entering = Rewired(), NamedFiles(), _Entering()
     for _ in range(_ROUNDS):
-        names, plain = split_modules(wanted, work.finder)
-        shown = find_usable(settings.traced, work.finder, work.start.name, work.project)
-        closure = _closure(work, [*names, *work.declared.modules], [*plain, *named.candidates], shown)
-        found, before = rewiring.of(closure, work.finder), _configs(named.candidates)
-        named = _named(work, closure, wanted)
-        if found == known and _configs(named.candidates) == before:
+        names, plain = split_modules([*wanted, *entering.scripts], work.finder)
+        shown = find_usable(work.settings.traced, work.finder, work.start.name, work.project)
+        start = replace(
+            work.start,
+            implied=(*entering.plugins, *((each, "include") for each in (*names, *work.declared.modules))),
+            configs=_configs([*plain, *named.candidates]),
+            traced=shown.modules,
+            unsure=frozenset(name for name in names if work.finder.is_added(name)),
+        )
+        closure = _closure(work, start)
+        found, named = rewiring.of(closure, work.finder), _named(work, closure, wanted)
+        before, entering = entering, entering.after(named, _plugins(work, closure))
+        if found == known and entering == before:
             break
         work, known = _rewired(work, found), found
     warnings = tuple(rewiring.warnings(closure, work.finder))
-    included_files = frozenset(each.file for each in wanted)
+    included_files = frozenset(each.file for each in (*wanted, *entering.scripts))
     return _Walk(work, closure, included_files, plain, shown, warnings, rewiring.followed(closure), named)
 
 
@@ -206,6 +230,14 @@ def _named(work: _Work, closure: Closure, wanted: Iterable[Candidate]) -> NamedF
     ground = ground_of(work.finder, str(work.project), start, wanted, work.settings.exclude)
     asked = Asked(() if off else work.settings.arguments, work.settings.tracked, sources=not off)
     return named_files(closure, asked, ground, facts_of(work.scanner, work.made))
+
+
+def _plugins(work: _Work, closure: Closure) -> list[tuple[str, Rule]]:
+    """Return the modules that libraries may load because the project's metadata names them."""
+    if "entry-point" in work.settings.rules_off:
+        return []
+    found = work.entry_points.of_libraries(closure)
+    return [(name, "entry-point") for name in found if isinstance(work.finder.find(name), FirstParty)]
 
 
 def _configs(candidates: Iterable[Candidate]) -> tuple[str, ...]:
@@ -289,17 +321,9 @@ def _work(
     return _Work(*given, made, path, finder, start, scanner, EntryPoints(finder), declared)
 
 
-def _closure(work: _Work, names: list[str], plain: Iterable[Candidate], shown: Usable) -> Closure:
-    start = replace(
-        work.start,
-        implied=(
-            *((each, "start-up") for each in imported_at_start(work.finder)),
-            *((each, "include") for each in names),
-        ),
-        configs=_configs(plain),
-        traced=shown.modules,
-    )
-    start = replace(start, unsure=frozenset(name for name in names if work.finder.is_added(name)))
+def _closure(work: _Work, start: Start) -> Closure:
+    implied = (*((each, "start-up") for each in imported_at_start(work.finder)), *start.implied)
+    start = replace(start, implied=implied)
     sources = _sources(work)
     try:
         scan_ahead(start, work.finder, work.scanner, sources.guesser, work.settings.rules_off)

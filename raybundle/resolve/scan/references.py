@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import posixpath
 import re
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from raybundle.resolve.evaluate.chains import last_name
 from raybundle.resolve.evaluate.name_values import ANY
-from raybundle.resolve.facts import Import, ModuleText, Pattern, Statement, UnknownImport
+from raybundle.resolve.facts import Import, ModuleText, Named, Pattern, Statement, UnknownImport
 from raybundle.resolve.scan.strings import dotted_literals
 
 if TYPE_CHECKING:
@@ -50,7 +51,11 @@ LAST_NAMES = frozenset({*(name.rpartition(".")[2] for name in (*_TAKES, *_EXECUT
 """Attributes that a call of interest ends with."""
 _PARTS = re.compile(rb"['\"][\w!/:]*\.[\w.:]*[ ]?['\"]|\{\w+\}\.\w|\w\.\{")
 """Stands in a source that puts a dotted name together: `PACKAGE + ".views"`, `f"{PACKAGE}.views"`."""
-_IN_COMMANDS = re.compile(rb"['\"](?:-[mc]|_target_)['\"]")
+_IN_COMMANDS = re.compile(rb"['\"](?:-[mc]|_target_)['\"]|sys\.executable|\bpython[\d.]* ")
+_SHELLS = frozenset({"os.system", "os.popen"}) | {
+    f"subprocess.{name}" for name in ("run", "Popen", "call", "check_call", "check_output", "getoutput")
+}
+"""Calls that give a text to a shell."""
 _PYTHON = re.compile(r"(?:.*/)?python[\d.]*")
 
 
@@ -62,6 +67,10 @@ class References:
     names: NameValues
     found: list[Import] = field(default_factory=list)
     unknown: list[UnknownImport] = field(default_factory=list)
+    scripts: list[Named] = field(default_factory=list)
+    """Scripts that commands run."""
+    commands: list[UnknownImport] = field(default_factory=list)
+    """Commands that run a script by a name which is not known here; a path in the source may be it."""
 
     def run(self, source: bytes) -> None:
         """Fill `found` and `unknown`."""
@@ -81,6 +90,9 @@ class References:
         match node:
             case ast.List(elts=words) | ast.Tuple(elts=words) if words and self._is_python(words[0]):
                 self._command(node, words)
+            case ast.Call(args=[ast.Constant() | ast.JoinedStr() | ast.BinOp() as text, *_]):
+                if not self.calls.qualified(node.func).isdisjoint(_SHELLS):
+                    self._shell(node, text)
             case ast.Dict(keys=keys, values=values):
                 for key, value in zip(keys, values, strict=True):
                     if isinstance(key, ast.Constant) and key.value == _TARGET:
@@ -100,7 +112,10 @@ class References:
         return isinstance(word, ast.Constant) and bool(_PYTHON.fullmatch(str(word.value)))
 
     def _command(self, node: ast.List | ast.Tuple, words: list[ast.expr]) -> None:
-        """`[sys.executable, "-m", name]` and `[sys.executable, "-c", code]`."""
+        """Read the words of a command: `[sys.executable, "-m", name]`, `["python", script]`."""
+        script = next((each for each in words[1:] if not _is_option(each)), None)
+        if script is not None and not any(map(_takes_code, words)):
+            self._script(node, script)
         for option, word in pairwise(words):
             match option:
                 case ast.Constant(value="-m"):
@@ -109,6 +124,23 @@ class References:
                     self._execute(node, word, None)
                 case _:
                     continue
+
+    def _shell(self, call: ast.Call, text: ast.expr) -> None:
+        """Read `python script …`, the text of a shell."""
+        for each in self.names.texts(text):
+            words = each.value.split()
+            if len(words) > 1 and _PYTHON.fullmatch(words[0]) and not words[1].startswith("-"):
+                self._run_script(call, words[1])
+
+    def _script(self, place: ast.expr, script: ast.expr) -> None:
+        for each in self.names.texts(script):
+            self._run_script(place, ANY if each.own else each.value)
+
+    def _run_script(self, place: ast.expr, path: str) -> None:
+        if ANY in path:
+            self.commands.append(UnknownImport(place.lineno, ast.unparse(place)))
+        elif path.endswith(".py") and not path.startswith("/"):
+            self.scripts.append(Named(place.lineno, "start", posixpath.normpath(path)))
 
     def _take(self, place: ast.expr, argument: ast.expr | None) -> None:
         """Take what a text refers to: what is not known of it may be anything below what is."""
@@ -139,6 +171,14 @@ class References:
                 self.found.append(Import(place.lineno, ModuleText(form.name, is_listed=True)))
             else:
                 self.found.append(Import(place.lineno, form, guard))
+
+
+def _is_option(word: ast.expr) -> bool:
+    return isinstance(word, ast.Constant) and str(word.value).startswith("-")
+
+
+def _takes_code(word: ast.expr) -> bool:
+    return isinstance(word, ast.Constant) and word.value in {"-c", "-m", "-"}
 
 
 def _reads(code: ast.expr) -> bool:

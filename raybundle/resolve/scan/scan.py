@@ -49,17 +49,21 @@ def scan(source: bytes, file: str, environment: Environment) -> Facts:
     servers = server_lines(tree) if swept.strings else set()
     known = {(each.line, each.form.name) for each in (*dynamic.found, *tables)}
     imports += swept.named_in_strings(known, servers)
+    named = (*named_paths(tree, source, file.rpartition("/")[2]), *references.scripts)
+    unknown = [*references.unknown]
+    if not any(each.path.endswith(".py") for each in named):
+        unknown += references.commands
     found = Facts(
         sha256=hashlib.sha256(source).hexdigest(),
         imports=in_order(imports),
         exports=exported(swept.exports, swept.calls),
-        unknown=tuple(sorted({*dynamic.unknown, *references.unknown}, key=_unknown_order)),
+        unknown=tuple(sorted({*dynamic.unknown, *unknown}, key=_unknown_order)),
         path_edits=tuple(sorted(path_edits(source, swept.path_targets, dynamic))),
         remarks=(remarks := (*runtime_envs(source, tree), *own_clusters(source, tree))),
         configs=config_names(source),
         installs=installed_by(remarks, tree),
         rewires=tuple(sorted(rewiring_lines(source))),
-        named=named_paths(tree, source, file.rpartition("/")[2]),
+        named=named,
     )
     return with_comments(found, source)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from raybundle.dotted import absolute
-from raybundle.resolve.facts import Attributes, DistributionName, EntryPointGroup, LazyStub, Statement
+from raybundle.resolve.facts import Attributes, DistributionName, LazyStub, Statement
 from raybundle.resolve.find.finder import FirstParty, Namespace, NotFound, StandardLibrary, ThirdParty
 
 if TYPE_CHECKING:
@@ -15,9 +15,6 @@ if TYPE_CHECKING:
     from raybundle.resolve.facts import Facts, Import
     from raybundle.resolve.find.finder import Finder
     from raybundle.resolve.walk.widen import Guesser
-
-_METADATA = ("importlib.metadata", "importlib_metadata", "pkg_resources", "stevedore", "pluggy")
-"""Modules that read the metadata of distributions, for example to find entry points."""
 
 _TIME_ZONES = "tzdata"
 """What `zoneinfo` reads on a node whose system has no time zones."""
@@ -47,17 +44,13 @@ class Undecided(NamedTuple):
     text: str
 
 
-class MetadataUse(NamedTuple):
-    """The metadata of distributions is read."""
-
-
 class DistributionUse(NamedTuple):
     """A distribution is used without an import of its modules, if it is installed."""
 
     name: str
 
 
-Meaning = Imported | Member | Nowhere | Undecided | MetadataUse | DistributionUse
+Meaning = Imported | Member | Nowhere | Undecided | DistributionUse
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,15 +76,12 @@ class Meanings:
             case Attributes(chain=chain):
                 yield from self._of_attributes(base, chain)
             case DistributionName(name):
-                yield MetadataUse()
                 yield DistributionUse(name)
             case _ if base is None:
                 yield Undecided(f"{form.rule} {form.name}")
             case LazyStub():
                 yield from self._of_stub(f"{file}i", package)
             case _:
-                if isinstance(form, EntryPointGroup):
-                    yield MetadataUse()
                 for name in self.guesser.guess(form, base):
                     yield Imported(name)
 
@@ -101,8 +91,6 @@ class Meanings:
             if name != ".":  # a module outside of packages has no package of its own
                 yield Nowhere(name)
             return
-        if base.startswith(_METADATA) or (base == "importlib" and "metadata" in form.members):
-            yield MetadataUse()
         if base.partition(".")[0] == "zoneinfo":
             yield DistributionUse(_TIME_ZONES)
         yield Imported(base)

@@ -39,8 +39,6 @@ class Closure:
     """Imports that resolve nowhere."""
     warnings: tuple[Warning, ...]
     unknown: tuple[Unknown, ...]
-    consults_metadata: bool
-    """A reached module asks `importlib.metadata` for distributions or entry points."""
     unparsed: Mapping[str, BundleError]
     """Modules whose source is not Python."""
     installs: frozenset[str]
