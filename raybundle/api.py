@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from raybundle.bundle.graph_document import graph_document
+from raybundle.cache.documents import Cache
 from raybundle.cluster.access import make_access
 from raybundle.cluster.embedded import cluster
 from raybundle.cluster.jobs import JobsClient
@@ -167,7 +168,7 @@ def _cluster(settings: Settings, python: str = sys.executable) -> Cluster:
     """Returns the configured cluster, else the embedded one, which is started with `python` if need be."""
     address = dashboard_address(settings, os.environ)
     client = JobsClient(make_access(address or cluster.up(python).address, os.environ))
-    return Cluster(client, address is None, cache_directory(os.environ))
+    return Cluster(client, address is None, Cache(cache_directory(os.environ)))
 
 
 def _job(stored: Stored, settings: Settings, arguments: Sequence[str], cluster: Cluster, start: str) -> Job:

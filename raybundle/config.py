@@ -1,4 +1,4 @@
-"""Every setting, its value and where it comes from: flag > environment > profile > project > user file."""
+"""Reads the settings and their sources: flag > environment > profile > project > user file."""
 
 from __future__ import annotations
 
@@ -35,32 +35,32 @@ KEYS: dict[str, Kind] = {
     "python": "text",
     "platform": "text",
 }
-"""The settings, under the names that files use."""
+"""The settings by the names that they have in files."""
 
 PROJECT_ONLY = frozenset(["allow-secrets"])
-"""What only the project's own file may say: there it is seen and reviewed by all who work on it."""
+"""Settings that only the project's own file may have, where everyone who works on it can review them."""
 
 API_VARIABLE, CLUSTER_VARIABLE = "RAY_API_SERVER_ADDRESS", "RAY_ADDRESS"
-"""Ray's own variables, asked last; the second may name what is no dashboard."""
+"""Ray's own variables, read last; the second may name an address that is not a dashboard."""
 
 SWITCHES = frozenset([*FOUND_BY, "data", "path"]) - {"import", "include", "comment", "trace"}
-"""What `rules` may switch: what makes one module reach another, the data of packages, files named by path."""
+"""Names in `rules`: ways by which a module reaches another, package data, and files named by path."""
 
 BRINGS = ("bundle", "cluster")
-"""What `dependencies` may be: who brings the distributions that `cluster-provides` does not name."""
+"""Values of `dependencies`: who provides the distributions that `cluster-provides` does not name."""
 
 DATA = ("needed", "tracked")
-"""What `data` may be: the files that code names, or also all that git does not ignore."""
+"""Values of `data`: the files that code names, or all files that git does not ignore."""
 
 _DISTRIBUTION = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
-"""A name as PEP 508 has it."""
+"""The name of a distribution (PEP 508)."""
 
 Value = str | tuple[str, ...] | dict[str, str] | dict[str, bool]
 
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One value and where it comes from, such as `RAYBUNDLE_STORE` or `pyproject.toml [tool.raybundle]`."""
+    """A value and its source, such as `RAYBUNDLE_STORE` or `pyproject.toml [tool.raybundle]`."""
 
     value: Value
     source: str
@@ -68,7 +68,7 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """All settings; those that nobody set are absent from `found`."""
+    """All settings; `found` has only those that are set."""
 
     found: Mapping[str, Setting]
 
@@ -84,17 +84,15 @@ class Settings:
 
     def table(self, key: str) -> dict[str, str]:
         """Returns the pairs of a table setting."""
-        value = self.found[key].value if key in self.found else {}
-        return {name: str(each) for name, each in value.items()} if isinstance(value, dict) else {}
+        return {name: str(each) for name, each in self._pairs(key).items()}
 
     def switched_off(self, key: str) -> frozenset[str]:
         """Returns the names that a setting of switches turns off."""
+        return frozenset(name for name, on in self._pairs(key).items() if on is False)
+
+    def _pairs(self, key: str) -> Mapping[str, str | bool]:
         value = self.found[key].value if key in self.found else {}
-        return (
-            frozenset(name for name, on in value.items() if on is False)
-            if isinstance(value, dict)
-            else frozenset()
-        )
+        return value if isinstance(value, dict) else {}
 
     def extended(self, key: str, items: Sequence[str], source: str) -> Settings:
         """Returns these settings with more items of a list setting."""
@@ -118,7 +116,7 @@ def load_settings(
     """Returns the settings for a project.
 
     Args:
-        flags: values given on the command line, by key; None means not given.
+        flags: values on the command line, by key; None if not given.
         environ: environment variables.
         project: directory that may hold a pyproject.toml.
         profile: name of a profile; else `RAYBUNDLE_PROFILE`.
@@ -146,7 +144,7 @@ def dashboard_address(settings: Settings, environ: Mapping[str, str]) -> str | N
     """Returns the configured address; None means the embedded cluster.
 
     Raises:
-        UsageError: the only address is Ray's own and no dashboard's: it is refused, not passed over.
+        UsageError: the only address is RAY_ADDRESS, and it is not the URL of a dashboard.
     """
     address = settings.text("address")
     other = environ.get(CLUSTER_VARIABLE, "")
@@ -160,22 +158,22 @@ def dashboard_address(settings: Settings, environ: Mapping[str, str]) -> str | N
 
 
 def project_source(project: Path) -> str:
-    """Returns how the project's own settings are named as a source."""
+    """Returns the name of the project's own settings as a source."""
     return f"{project / 'pyproject.toml'} [tool.raybundle]"
 
 
 def user_file(environ: Mapping[str, str]) -> Path:
-    """Returns the path of the user's own configuration file."""
+    """Returns the path of the user's configuration file."""
     return user_directory(environ, "XDG_CONFIG_HOME", ".config") / "raybundle" / "config.toml"
 
 
 def default_store(environ: Mapping[str, str]) -> str:
-    """Returns the local directory that is the store where none is configured."""
+    """Returns the local directory that is the store if none is configured."""
     return str(user_directory(environ, "XDG_DATA_HOME", ".local/share") / "raybundle" / "store")
 
 
 def cache_directory(environ: Mapping[str, str]) -> Path:
-    """Returns where what can be computed again is kept."""
+    """Returns the directory of files that can be computed again."""
     return user_directory(environ, "XDG_CACHE_HOME", ".cache") / "raybundle"
 
 
@@ -256,7 +254,7 @@ def _checked_switches(key: str, raw: Mapping[str, Any], source: str) -> dict[str
 
 
 def _merged(above: Setting, below: Setting) -> Setting:
-    """Returns two tables as one; a name that both have keeps the value from above."""
+    """Returns the union of two tables; a name in both keeps the value from above."""
     if not isinstance(above.value, dict) or not isinstance(below.value, dict):
         return above
     merged: Any = {**below.value, **above.value}
@@ -269,23 +267,23 @@ def _nearest(word: str, known: Mapping[str, Any]) -> str:
 
 
 def _refuse_unsupported(found: Mapping[str, Setting]) -> None:
-    """Refuses what cannot be done, instead of doing something else."""
+    """Refuses values that cannot be carried out."""
     for key, words in (("dependencies", BRINGS), ("data", DATA)):
         if key in found and found[key].value not in words:
             raise UsageError(
-                f"`{key}` is {found[key].value!r} in {found[key].source}",
+                f"`{key}` in {found[key].source} cannot be {found[key].value!r}",
                 hint=f"write {' or '.join(map(repr, words))}",
             )
     for name in found["optional"].value if "optional" in found else ():
         if not all(part.isidentifier() for part in name.split(".")):
             raise UsageError(
                 f"{name!r} in `optional` of {found['optional'].source} is not the name of a module",
-                hint='write names as imports have them, such as "megatron" or "megatron.core"',
+                hint='write names as in an import, such as "megatron" or "megatron.core"',
             )
     for name in found["cluster-provides"].value if "cluster-provides" in found else ():
         if not _DISTRIBUTION.fullmatch(name):
             source = found["cluster-provides"].source
             raise UsageError(
-                f"{name!r} in `cluster-provides` of {source} is no distribution's name",
-                hint="write names without versions: what the cluster has must be what is installed here",
+                f"{name!r} in `cluster-provides` of {source} is not the name of a distribution",
+                hint="write names without versions: the cluster must have the version that is installed here",
             )

@@ -6,11 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from raybundle.cache.documents import Cache
 from raybundle.config import cache_directory
 from raybundle.errors import BundleError
 from raybundle.pipeline import target_interpreter, target_tag
 from raybundle.resolve.interpreter.describe import describe
-from raybundle.resolve.interpreter.node_python import TargetTag, minor_of
+from raybundle.resolve.interpreter.node_python import NodePython, minor_of
 from raybundle.resolve.interpreter.platforms import common_platform, described_platform, platform_of
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def for_nodes(request: Request, cluster: Cluster) -> Request:
     if None in platforms or len(kinds) != 1 or platform is None:
         return request
     implementation, minor, _ = kinds.pop()
-    return replace(request, cluster=TargetTag(implementation, minor, platform))
+    return replace(request, cluster=NodePython(implementation, minor, platform))
 
 
 def require_embedded(request: Request) -> None:
@@ -71,14 +72,14 @@ def require_embedded_platform(request: Request, python: PythonTag) -> None:
         raise _other(wanted, there, _setting(request, "platform"))
 
 
-def _embedded(request: Request) -> tuple[TargetTag, Interpreter]:
+def _embedded(request: Request) -> tuple[NodePython, Interpreter]:
     """Returns what the bundle is for, and the interpreter of the embedded cluster."""
     from raybundle.cluster.embedded import cluster
 
     interpreter, tag = target_interpreter(request), target_tag(request)
     executable = cluster.interpreter(interpreter.executable)
     same = executable == interpreter.executable
-    wanted = tag or TargetTag(interpreter.implementation, minor_of(interpreter), platform_of(interpreter))
+    wanted = tag or NodePython(interpreter.implementation, minor_of(interpreter), platform_of(interpreter))
     return wanted, interpreter if same else _described(executable, request.environ)
 
 
@@ -109,19 +110,19 @@ def require_embedded_for(python: PythonTag, chosen: str | None, environ: Mapping
     platform = (
         described_platform(python.platform, python.abi or "") if python.platform else platform_of(there)
     )
-    wanted = TargetTag(python.implementation, python.minor, platform)
+    wanted = NodePython(python.implementation, python.minor, platform)
     if minor_of(there) != wanted.minor or not platform_of(there).runs_files_of(platform):
         raise _other(wanted, there)
     return executable
 
 
 def _described(executable: str, environ: Mapping[str, str]) -> Interpreter:
-    return describe(Path(executable), environ, Path.cwd(), cache_directory(environ))
+    return describe(Path(executable), environ, Path.cwd(), Cache(cache_directory(environ)))
 
 
-def _other(wanted: TargetTag, there: Interpreter, setting: str = "") -> BundleError:
+def _other(wanted: NodePython, there: Interpreter, setting: str = "") -> BundleError:
     """Returns the refusal of another interpreter; `setting` asked for one, where any did."""
-    found = TargetTag(there.implementation, minor_of(there), platform_of(there))
+    found = NodePython(there.implementation, minor_of(there), platform_of(there))
     instead = (
         f"submit without {setting}"
         if setting

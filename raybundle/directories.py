@@ -1,4 +1,4 @@
-"""Says where a user's directories are."""
+"""Finds a user's directories."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ if TYPE_CHECKING:
 
 
 def user_directory(environ: Mapping[str, str], variable: str, default: str) -> Path:
-    """Returns a directory of the user; a relative one is no setting (XDG Base Directory Specification)."""
+    """Returns the directory in `variable`, or else `default` in the home directory.
+
+    A relative path in the variable is ignored (XDG Base Directory Specification).
+    """
     named = environ.get(variable, "")
     return Path(named) if named.startswith("/") else Path(environ.get("HOME", "~")).expanduser() / default

@@ -1,4 +1,4 @@
-"""Arithmetic on dotted names: ancestors, and what a relative one means."""
+"""Finds the ancestors of a dotted name, and the absolute name for a relative one."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 def with_ancestors(name: str) -> Iterator[str]:
-    """Yield the packages of `name`, the outermost first, and `name` itself."""
+    """Yields the packages of `name`, the outermost first, and then `name` itself."""
     position = name.find(".")
     while position != -1:
         yield name[:position]
@@ -18,7 +18,12 @@ def with_ancestors(name: str) -> Iterator[str]:
 
 
 def absolute(name: str, package: str | None) -> str | None:
-    """Return `name` without leading dots; None if it is above the top (`importlib.util.resolve_name`)."""
+    """Returns the absolute name; None if `name` points above the top package (`importlib.util.resolve_name`).
+
+    Args:
+        name: absolute, or relative to `package` with leading dots.
+        package: the importing package; None for a module that is not in a package.
+    """
     if not name.startswith("."):
         return name
     rest = name.lstrip(".")

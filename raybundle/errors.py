@@ -6,13 +6,13 @@ RaybundleError                 1   unexpected
 │   ├── UnresolvedImportError      imports that resolve nowhere, all at once
 │   ├── RefusedFileError           files that must not or cannot travel, all at once
 │   │   └── SecretError                secrets in them, all at once
-│   └── DigestMismatchError        bytes that are not what their name says
+│   └── DigestMismatchError        bytes that differ from their digest
 ├── StoreError                 4   store or credentials
 │   ├── ObjectMissingError         no object of this name
 │   └── StoreAccessError           refused, unreachable, no such bucket
 ├── ClusterError               5   cluster unreachable or auth
-│   └── ClusterUnreachableError    no answer came, or that of a busy server: another try may help
-└── JobError                       how a job ended, where that is no success
+│   └── ClusterUnreachableError    no answer, or a busy server: another try may help
+└── JobError                       a job that ended without success
     ├── JobFailedError         20
     ├── JobStoppedError        21
     ├── JobStartError          22  runtime_env, supervisor or boot check
@@ -57,17 +57,16 @@ class RefusedFileError(BundleError):
 
 
 class SecretError(RefusedFileError):
-    """Files hold secrets; the message lists all of them by place and rule, and no value."""
+    """Files hold secrets; the message lists them by place and rule, without their values."""
 
 
 class DigestMismatchError(BundleError):
-    """Bytes differ from the digest they are named by."""
+    """Bytes differ from the digest that names them."""
 
     def __init__(self, name: str, *, expected: str, found: str) -> None:
         super().__init__(
-            f"{name} is not what its name says: expected {expected}, found {found}",
-            hint="the object was changed or damaged after it was written: "
-            "remove it and build the bundle again",
+            f"{name} does not match its digest: expected {expected}, found {found}",
+            hint="the object changed after it was written: remove it and build the bundle again",
         )
         self.name = name
         self.expected = expected
@@ -85,11 +84,11 @@ class ObjectMissingError(StoreError):
 
 
 class StoreAccessError(StoreError):
-    """The store refuses us or cannot be reached."""
+    """The store refuses access or cannot be reached."""
 
 
 class ClusterError(RaybundleError):
-    """The cluster cannot be reached or refuses us."""
+    """The cluster cannot be reached or refuses access."""
 
     exit_code = 5
 
@@ -100,7 +99,7 @@ class ClusterError(RaybundleError):
 
 
 class ClusterUnreachableError(ClusterError):
-    """No answer came, or a busy server gave it; a request may have arrived all the same."""
+    """No answer came, or the server is busy; the request may have arrived."""
 
 
 class JobError(RaybundleError):
@@ -114,7 +113,7 @@ class JobFailedError(JobError):
 
 
 class JobStoppedError(JobError):
-    """Somebody stopped the job."""
+    """The job was stopped."""
 
     exit_code = 21
 
@@ -136,6 +135,6 @@ class JobLostError(JobError):
 
 
 class JobTimeoutError(JobError):
-    """The job ran for longer than `--timeout`, and was stopped."""
+    """The job was stopped because it ran for longer than `--timeout`."""
 
     exit_code = 124

@@ -1,4 +1,4 @@
-"""`typing.assert_never` for Python 3.10, where `typing` does not have it yet."""
+"""`typing.assert_never` for Python 3.10, whose `typing` does not have it."""
 
 from __future__ import annotations
 
@@ -9,5 +9,5 @@ if TYPE_CHECKING:
 
 
 def assert_never(value: NoReturn) -> NoReturn:
-    """Tell the type checker that a `match` covers its whole union."""
+    """Tells the type checker that a `match` covers its whole union."""
     raise AssertionError(f"unexpected value: {value!r}")

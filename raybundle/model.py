@@ -1,4 +1,4 @@
-"""The values that flow from one stage to the next: frozen, and named by the words of the design."""
+"""The values that one stage passes to the next: frozen, and named in the words of the design."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Digest = NewType("Digest", str)
 """`sha256:` and 64 lower-case hex digits."""
 
 ModuleName = NewType("ModuleName", str)
-"""An absolute dotted module name; `__main__` for the target itself when it is a script."""
+"""An absolute dotted module name; `__main__` for the target if it is a script."""
 
 ArchivePath = NewType("ArchivePath", str)
 """A relative POSIX path in NFC that starts with its root's folder: `project/…` or `root-1/…`."""
@@ -39,7 +39,7 @@ Rule = Literal[
     "start-up",
     "trace",
 ]
-"""What makes one module reach another; `rules` in [tool.raybundle] switches them by these names."""
+"""How one module reaches another. `rules` in [tool.raybundle] switches rules on and off by these names."""
 
 FOUND_BY: Mapping[Rule, FoundBy] = {
     "import": "static",
@@ -60,12 +60,12 @@ FOUND_BY: Mapping[Rule, FoundBy] = {
 }
 
 Deferred = Literal["", "function", "branch"]
-"""Why a statement may not run when its module loads: in a function, or under a test that nothing decides."""
+"""Why a statement may not run when its module loads: in a function, or under an undecidable condition."""
 
 WIDENING: frozenset[Rule] = frozenset(
     ["string", "prefix", "walk", "lazy-table", "config-file", "entry-point", "django-app"]
 )
-"""Rules that guess: what they take is shown with its place, and can be switched off."""
+"""Rules that guess. What they find is shown with its place and can be switched off."""
 
 ModuleKind = Literal["script", "module", "package", "namespace", "extension"]
 
@@ -75,9 +75,9 @@ class ScriptTarget:
     """A script, run as `python path`."""
 
     path: Path
-    """Absolute, in a real directory; a script that is itself a link is followed only for `sys.path[0]`."""
+    """Absolute, in a real directory. If the script itself is a link, only `sys.path[0]` follows it."""
     options: tuple[str, ...] = ()
-    """Of the interpreter, as in `python -P -W error path`: one word each, with its value (`-Werror`)."""
+    """Options of Python, as in `python -P -W error path`. Each is one word with its value (`-Werror`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ class ModuleTarget:
 
 @dataclass(frozen=True, slots=True)
 class DirectoryTarget:
-    """A directory that holds a `__main__.py`, run as `python path`."""
+    """A directory that contains a `__main__.py`, run as `python path`."""
 
     path: Path
     """Absolute, symbolic links resolved."""
@@ -99,7 +99,7 @@ class DirectoryTarget:
 
 @dataclass(frozen=True, slots=True)
 class NotebookTarget:
-    """A notebook, whose code cells run in order as a script in its directory would."""
+    """A notebook. Its code cells run in order, like a script in its directory."""
 
     path: Path
     """Absolute, symbolic links resolved."""
@@ -108,7 +108,7 @@ class NotebookTarget:
 
 @dataclass(frozen=True, slots=True)
 class ConsoleScriptTarget:
-    """A command that the project installs, run as the script that an installer makes for it."""
+    """A command that the project installs, run like the script that an installer would write for it."""
 
     name: str
     options: tuple[str, ...] = ()
@@ -119,7 +119,7 @@ Target = ScriptTarget | ModuleTarget | DirectoryTarget | NotebookTarget | Consol
 
 @dataclass(frozen=True, slots=True)
 class Interpreter:
-    """What the target interpreter says about itself; asked once, in a subprocess."""
+    """The facts of the target interpreter, from one subprocess."""
 
     executable: str
     implementation: str
@@ -128,14 +128,14 @@ class Interpreter:
     abi: str
     """`SOABI`, such as `cpython-311-x86_64-linux-gnu`."""
     platform: str
-    """`sysconfig.get_platform()`, such as `linux-x86_64`, with the machine for `universal2`."""
+    """`sysconfig.get_platform()`, such as `linux-x86_64`, with the machine instead of `universal2`."""
     path: tuple[str, ...]
     """`sys.path` without a script's directory: PYTHONPATH, standard library, site-packages, `.pth` roots.
 
-    Entries that are not there count: edits of the path give their places.
+    Entries that do not exist are included, because edits of the path refer to entries by index.
     """
     stdlib: tuple[str, ...]
-    """The entries of `path` that hold the standard library."""
+    """The entries of `path` with the standard library."""
     site: tuple[str, ...]
     """The entries of `path` that are site-packages (or dist-packages) directories."""
     builtin_names: frozenset[str]
@@ -143,18 +143,18 @@ class Interpreter:
     suffixes: tuple[str, ...]
     """Module suffixes in the order in which Python tries them: extensions, source, byte-code."""
     editables: tuple[tuple[str, str], ...]
-    """Name and location without suffix, as the finders of editable installs on `sys.meta_path` map them."""
+    """Name and location without suffix of each module that a finder of an editable install maps."""
     namespaces: tuple[tuple[str, str], ...] = ()
-    """Name and directory of each portion of a namespace package that setuptools' editable finders know; the
-    directory is empty where it has only mapped packages."""
+    """Name and directory of each portion of a namespace package that setuptools' editable finders have. The
+    directory is empty if the portion has only mapped packages."""
     projects: tuple[tuple[str, str], ...] = ()
-    """Directory and `.dist-info` of each distribution that is installed as editable (PEP 610)."""
+    """Directory and `.dist-info` of each distribution with an editable install (PEP 610)."""
     safe_path: bool = False
-    """Neither a script's directory nor the current one is put on the path (`-P`, `-I`, PYTHONSAFEPATH)."""
+    """Python does not put the script's or the current directory on the path (`-P`, `-I`, PYTHONSAFEPATH)."""
     executable_differs: bool = False
-    """`executable` has another minor than `version`, which is the nodes': it makes no byte-code for them."""
+    """`version` is the nodes', and `executable` has another minor: its byte-code does not work there."""
     installed_differ: bool = False
-    """What is installed is not what travels: the nodes get distributions of their own."""
+    """The distributions that travel differ from the installed ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,12 +164,12 @@ class Root:
     symbol: RootSymbol
     directory: Path
     source: str = ""
-    """What says that it is a root, where neither the interpreter nor `roots` does: `pyproject.toml: …`."""
+    """Why this is a root, if neither the interpreter nor `roots` says so: `pyproject.toml: …`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """One import: who, whom, where."""
+    """One import: the importer, the imported module and the place."""
 
     importer: ModuleName
     imported: ModuleName
@@ -198,31 +198,31 @@ class Module:
     path: ArchivePath | None
     found_by: FoundBy
     sha256: str | None = None
-    """Hex, of the source that was scanned: a later change is noticed by it; None if not scanned."""
+    """Hex digest of the scanned source, to notice a later change; None if it was not scanned."""
     content: bytes | None = None
-    """What travels in place of the bytes of `file`: code cells of a notebook, a console script."""
+    """The bytes that travel instead of those of `file`: code cells of a notebook, a console script."""
 
 
 NAMED = " (path)"
-"""How the reason of a file ends that travels because a path names it."""
+"""End of the reason of a file that travels because a path names it."""
 TRACKED = "not ignored by git"
-"""The reason of a file that travels because all data does (`data = "tracked"`)."""
+"""Reason of a file that travels because all data does (`data = "tracked"`)."""
 
 
 @dataclass(frozen=True, slots=True)
 class DataFile:
-    """A file that travels without being a module: package data or an `include`."""
+    """A file that travels but is not a module: package data or an `include`."""
 
     file: Path
     path: ArchivePath
     reason: str
     """Such as `data of package pkg` or `include data/*.csv`."""
     content: bytes | None = None
-    """What travels in place of the bytes of `file`: metadata reduced to what is the same everywhere."""
+    """The bytes that travel instead of those of `file`: metadata without what differs between machines."""
 
     @property
     def is_named(self) -> bool:
-        """Whether it travels because a path in a source or an argument names it."""
+        """Whether it travels because a path in a source file or an argument names it."""
         return self.reason.endswith(NAMED)
 
 
@@ -232,25 +232,25 @@ Provider = Literal["bundle", "cluster", "ray"]
 
 @dataclass(frozen=True, slots=True)
 class Distribution:
-    """An installed third-party project that the job needs."""
+    """A third-party project that the job needs or can use, as it is installed or was fetched."""
 
     name: str
     """Normalised (PEP 503)."""
     version: str
     provided_by: Provider
     bytes: int
-    """Size of its installed files as RECORD lists them."""
+    """Size of its installed files according to RECORD."""
     modules: tuple[ModuleName, ...] = ()
-    """The modules by which first-party code needs it; empty when only another distribution requires it."""
+    """Its modules that first-party code imports; empty if only another distribution requires it."""
     metadata: Path | None = None
-    """Its `.dist-info` directory, absolute, if it travels; the directory above holds its files."""
+    """Absolute path of its `.dist-info` directory if it travels. The parent directory has its files."""
     required_by: str = ""
-    """The distribution that needs it, such as `pandas` or `ray[data]`, where first-party code does not import
-    it; of one that is not taken, which could use it: `pandas[parquet]`."""
+    """The distribution that needs it, such as `pandas` or `ray[data]`, if first-party code does not import
+    it. In `Resolution.optional`: the distribution that could use it, such as `pandas[parquet]`."""
     imported_by: str = ""
-    """The module of `required_by` that imports it at its top level; empty where metadata requires it."""
+    """The module of `required_by` that imports it at top level; empty if metadata requires it."""
     origin: str = ""
-    """Where it was installed from, if not from an index, without credentials; with `@commit` if known."""
+    """Where it was installed from if not from an index, without credentials; with `@commit` if known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,28 +262,28 @@ class Missing:
     file: Path
     line: int
     absent: ModuleName
-    """What is not there: the highest package of `name` that is absent, or itself."""
+    """The outermost package of `name` that does not exist, or `name` itself."""
 
 
 AbsentKind = Literal["function", "optional", "guessed"]
-"""Where the way to an import that may never run leads through, the likeliest to run first."""
+"""Why an import may never run, the likeliest to run first."""
 
 
 @dataclass(frozen=True, slots=True)
 class Absent:
-    """Imports under one name that resolve nowhere, and that loading the driver does not run."""
+    """Imports under one name that resolve nowhere and do not run when the driver loads."""
 
     name: str
-    """What is not there: the top-level name, or what the places share below a package that is there."""
+    """The top-level name, or the common name below a package that exists."""
     kind: AbsentKind
     count: int
-    """Places that import it in this way."""
+    """Number of places with such an import."""
     files: tuple[Path, ...]
-    """The shortest chain from the driver: the last of its places has the import."""
+    """The shortest chain from the driver. The last file has the import."""
     lines: tuple[str, ...]
     """The line in each of `files`."""
     names: tuple[str, ...]
-    """The modules below `name`, or itself, that the places import."""
+    """The imported modules: `name` or modules below it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,14 +294,14 @@ class Unknown:
     file: Path
     line: int
     text: str
-    """The expression, as the file has it."""
+    """The expression as written in the file."""
     pattern: str = ""
-    """What is known of the name, absolute, with `*` for each part that is not: `pkg.*.handlers`."""
+    """The known parts of the absolute name, with `*` for each unknown part: `pkg.*.handlers`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shadowed:
-    """A module of which the path holds more than one; Python takes `file`."""
+    """A module that the path has more than once. Python imports `file`."""
 
     name: ModuleName
     file: Path
@@ -310,7 +310,7 @@ class Shadowed:
 
 @dataclass(frozen=True, slots=True)
 class Warning:  # noqa: A001 - the design's word
-    """What cannot be known or looks wrong, with its place and what settles it."""
+    """Something unknown or suspicious, with its place and a hint that settles it."""
 
     text: str
     file: Path | None = None
@@ -320,13 +320,13 @@ class Warning:  # noqa: A001 - the design's word
 
 @dataclass(frozen=True, slots=True)
 class Resolution:
-    """The effective import graph of a target, and the path on which it holds."""
+    """The effective import graph of a target, and the path for which it is valid."""
 
     target: Target
     project: Path
     interpreter: Interpreter
     path: tuple[RootSymbol, ...]
-    """Ordered; only roots that hold something of the bundle; `stdlib`, `layers` and `ray` in their places."""
+    """In order: the roots with files of the bundle, and `stdlib`, `layers` and `ray` in their places."""
     roots: tuple[Root, ...]
     modules: tuple[Module, ...]
     """Sorted by name."""
@@ -334,30 +334,30 @@ class Resolution:
     data: tuple[DataFile, ...]
     distributions: tuple[Distribution, ...]
     missing: tuple[Missing, ...]
-    """Imports that resolve nowhere, and run while modules load from the driver."""
+    """Imports that resolve nowhere and run when the driver loads."""
     warnings: tuple[Warning, ...]
     not_found: tuple[Missing, ...] = ()
-    """Optional imports that resolve nowhere, and those that a setting or a run has settled."""
+    """Optional imports that resolve nowhere, and imports that a setting or a traced run has settled."""
     absent: tuple[Absent, ...] = ()
-    """The other imports that resolve nowhere: they may never run."""
+    """The other imports that resolve nowhere. They may never run."""
     unknown: tuple[Unknown, ...] = ()
     shadowed: tuple[Shadowed, ...] = ()
     not_imported: tuple[ModuleName, ...] | None = None
-    """Found by statements and imported in no traced run; None if no run is known."""
+    """Modules found by statements that no traced run imported; None without a traced run."""
     optional: tuple[Distribution, ...] = ()
-    """Installed and not taken, though a distribution that is needed can use them."""
+    """Installed distributions that do not travel, although a needed distribution can use them."""
     mentioned: tuple[str, ...] = ()
-    """Installed distributions, by name, that third-party modules which are reached import in inner blocks."""
+    """Names of installed distributions that reached third-party modules import below their top level."""
     obstacles: tuple[Warning, ...] = ()
-    """What keeps distributions from travelling, or would break Ray: the bundle cannot be made as it is."""
+    """Reasons why distributions cannot travel or would break Ray. With one, the bundle cannot be built."""
 
 
 @dataclass(frozen=True, slots=True)
 class CollectedFile:
-    """One file, read once: what is hashed is what is packed."""
+    """A file of the bundle, read once: the hashed bytes are the packed bytes."""
 
     path: ArchivePath
     executable: bool
     data: bytes
     sha256: str
-    """Hex, of `data`."""
+    """Hex digest of `data`."""

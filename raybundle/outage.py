@@ -20,7 +20,7 @@ class Outage:
     def __init__(  # noqa: PLR0913 - each caller has its own figures
         self,
         first: float,
-        longest: float | None = None,
+        longest: float = math.inf,
         *,
         patience: float = math.inf,
         tries: float = math.inf,
@@ -37,7 +37,7 @@ class Outage:
             jitter: the share of each delay that chance may take.
             notify: takes what the user should know.
         """
-        self._delay, self._longest, self._jitter = first, longest or math.inf, jitter
+        self._delay, self._longest, self._jitter = first, longest, jitter
         self._deadline = time.monotonic() + patience
         self._left = tries
         self._notify = notify

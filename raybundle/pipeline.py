@@ -27,11 +27,11 @@ if TYPE_CHECKING:
     from raybundle.bundle.layers.layer import Layer
     from raybundle.bundle.pack import Archive
     from raybundle.bundle.values import Manifest
-    from raybundle.cache.documents import ScanCache
+    from raybundle.cache.documents import Cache
     from raybundle.config import Settings
     from raybundle.model import CollectedFile, Digest, Interpreter, Resolution, Target
     from raybundle.publish.layers import Progress
-    from raybundle.resolve.interpreter.node_python import TargetTag
+    from raybundle.resolve.interpreter.node_python import NodePython
     from raybundle.resolve.missing.elsewhere import Remedy
     from raybundle.resolve.traced import Traced
     from raybundle.store.base import Store
@@ -72,7 +72,7 @@ class Request:
     """Distributions that Ray installs on the nodes for this job, normalised: `pip`, `uv`, `conda`."""
     arguments: tuple[str, ...] = ()
     """Of the job, where they are known: files of the project that they name travel."""
-    cluster: TargetTag | None = None
+    cluster: NodePython | None = None
     """What the cluster says that it runs; the settings `python` and `platform` count before it."""
 
 
@@ -95,7 +95,7 @@ class Plan:
     manifest_bytes: bytes
     digest: Digest
     timings: Timings
-    cache: ScanCache
+    cache: Cache
     layers: tuple[Layer, ...] = ()
 
     @property
@@ -115,7 +115,7 @@ def plan(request: Request) -> Plan:
     from raybundle.bundle.secrets.refuse import refuse_secrets
     from raybundle.wheels.retarget import refuse_foreign, retarget
 
-    timings, cache = Timings(), _scan_cache(request)
+    timings, cache = Timings(), _cache(request)
     with timings.stage("resolve"):
         resolution = resolve_target(request)
     tag = target_tag(request)
@@ -134,10 +134,10 @@ def plan(request: Request) -> Plan:
     return Plan(resolution, files, manifest, data, digest_of(data), timings, cache, layers)
 
 
-def _scan_cache(request: Request) -> ScanCache:
-    from raybundle.cache.documents import ScanCache
+def _cache(request: Request) -> Cache:
+    from raybundle.cache.documents import Cache
 
-    return ScanCache(cache_directory(request.environ))
+    return Cache(cache_directory(request.environ))
 
 
 def resolve_target(request: Request) -> Resolution:
@@ -196,11 +196,10 @@ def resolve_with(request: Request, traced: Traced | None) -> Resolution:
     Raises:
         BundleError: files must not or cannot travel.
     """
-    from raybundle.cache.documents import ScanCache
     from raybundle.resolve.answers.answers import answer
     from raybundle.resolve.distributions.installed import normalised_name
     from raybundle.resolve.driver.project import named_by
-    from raybundle.resolve.interpreter.node_python import as_on_target
+    from raybundle.resolve.interpreter.node_python import as_on_nodes
     from raybundle.resolve.settings import ResolveSettings
 
     settings = request.settings
@@ -221,9 +220,9 @@ def resolve_with(request: Request, traced: Traced | None) -> Resolution:
             optional=settings.items("optional"),
             tracked=_tracked(request),
         ),
-        interpreter if tag is None else as_on_target(interpreter, tag),
+        interpreter if tag is None else as_on_nodes(interpreter, tag),
         request.cwd,
-        ScanCache(cache_directory(request.environ)),
+        _cache(request),
     )
 
 
@@ -236,18 +235,18 @@ def _tracked(request: Request) -> tuple[str, ...]:
     return tracked_data(str(request.project), request.environ)
 
 
-def target_tag(request: Request) -> TargetTag | None:
+def target_tag(request: Request) -> NodePython | None:
     """Returns the Python of the nodes, where it is another than the one that the target is resolved against.
 
     Raises:
         UsageError: a setting names no Python or platform that a bundle can be made for.
     """
-    from raybundle.resolve.interpreter.node_python import target_of
+    from raybundle.resolve.interpreter.node_python import find_node_python
 
     python, platform = (request.settings.text(key) for key in ("python", "platform"))
     if not (python or platform or request.cluster):
         return None
-    return target_of(python, platform, target_interpreter(request), request.cluster)
+    return find_node_python(python, platform, target_interpreter(request), request.cluster)
 
 
 def target_interpreter(request: Request) -> Interpreter:
@@ -255,8 +254,7 @@ def target_interpreter(request: Request) -> Interpreter:
     from raybundle.resolve.interpreter.describe import describe, find_interpreter
 
     executable = find_interpreter(request.settings.text("python"), request.project, request.environ)
-    cache = cache_directory(request.environ)
-    return describe(executable, request.environ, request.cwd, cache, request.target.options)
+    return describe(executable, request.environ, request.cwd, _cache(request), request.target.options)
 
 
 def recorded(request: Request) -> Traced | None:

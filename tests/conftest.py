@@ -7,10 +7,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support import durations
 from tests.support.s3_server import S3Server, s3_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Logs how long each file takes, where scripts/test asks for it."""
+    durations.register(config)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -1,1 +1,1 @@
-"""From a `Resolution` to bytes: collected files, canonical manifest, digest, deterministic archive."""
+"""Turns a `Resolution` into bytes: collected files, canonical manifest, digest, deterministic archive."""

@@ -1,4 +1,4 @@
-"""Reads every file of a resolution once: what is hashed is what is packed."""
+"""Reads each file of a resolution once, so that the bytes that are hashed are the bytes that are packed."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ def collect(resolution: Resolution) -> tuple[CollectedFile, ...]:
     """Returns the files of the bundle, sorted by archive path.
 
     Raises:
-        RefusedFileError: files cannot be read; all of them are named.
-        BundleError: a module changed between the scan and now.
+        RefusedFileError: files cannot be read, or have the same path; lists all of them.
+        BundleError: a module has changed since it was scanned.
     """
     files: dict[ArchivePath, CollectedFile] = {}
     refused: list[str] = []

@@ -1,8 +1,7 @@
-"""The delivery: how the layers of a bundle travel, and what does not (docs/format.md, section 5.3)."""
+"""The delivery: the byte-code of a bundle's layers, and absent modules (docs/format.md, section 5.3)."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from dataclasses import dataclass
@@ -19,13 +18,13 @@ _BYTE_CODE = re.compile(r"([a-z0-9-]{1,64})-([0-9a-f]{64})")
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """What the archive of a bundle says of its layers, and of what is in none."""
+    """What a submission says about byte-code of layers and about absent modules."""
 
     absent: Mapping[str, str]
-    """By module, `name version` of an installed distribution that is no layer, or where the project has it
-    (`graph.left_modules`); empty of what is nowhere."""
+    """What has each absent module: `name version` of an installed distribution without a layer, or a file of
+    the project. Empty if the module was found nowhere."""
     byte_code: Mapping[str, tuple[str, str]]
-    """Cache tag and listing (hex), by layer (hex)."""
+    """Cache tag and digest of the listing (hex), by the digest of the layer (hex)."""
 
     def format(self) -> bytes:
         """Returns the canonical bytes."""
@@ -33,25 +32,20 @@ class Delivery:
         return canonical_json({"absent": dict(self.absent), "byte_code": byte_code, "format": FORMAT})
 
 
-def delivery_digest(data: bytes) -> str:
-    """Returns the hex SHA-256 of a delivery, as `RAYBUNDLE_DELIVERY` has it."""
-    return hashlib.sha256(data).hexdigest()
-
-
 def parse_delivery(data: bytes, where: str) -> Delivery:
-    """Returns the delivery in `data`, which comes from `where`.
+    """Returns the delivery in `data`. Errors name it by `where`.
 
     Raises:
-        BundleError: it is none of a format that we know.
+        BundleError: `data` is not a delivery, or one of another format.
     """
     try:
         document = json.loads(data)
         if document["format"] != FORMAT:
-            raise ValueError(f"format {document['format']!r}, and this raybundle knows format {FORMAT}")  # noqa: TRY301
+            raise ValueError(f"format {document['format']!r}, but this raybundle reads format {FORMAT}")  # noqa: TRY301
         byte_code = {layer: _parse_byte_code(text) for layer, text in document["byte_code"].items()}
         found = Delivery(dict(document["absent"]), byte_code)
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
-        raise BundleError(f"{where} is no delivery: {error!r}", hint="build the bundle again") from error
+        raise BundleError(f"{where} is not a delivery: {error!r}", hint="build the bundle again") from error
     return found
 
 

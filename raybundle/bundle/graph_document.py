@@ -1,4 +1,4 @@
-"""The graph of a bundle as JSON: kept beside the manifest to explain it, no part of its identity."""
+"""The graph of a bundle as JSON. It explains the bundle, but is not a part of its identity."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ SCHEMA_VERSION = 1
 
 
 def graph_document(resolution: Resolution, layers: Iterable[Layer] = ()) -> dict[str, Any]:
-    """Returns modules and edges with archive paths, so that it says nothing of the machine it was made on.
+    """Returns the modules, edges and distributions, without paths of this machine.
 
     Args:
         resolution: of the bundle.
-        layers: of the bundle; a distribution that travels has the bytes of its layer's files.
+        layers: of the bundle; their sizes are the `bytes` of the distributions that travel.
     """
     sizes = {layer.name: layer.bytes for layer in layers}
     paths = {module.file: module.path for module in resolution.modules if module.file is not None}
@@ -69,5 +69,5 @@ def _distribution(item: Distribution, size: int | None) -> dict[str, Any]:
 
 
 def _origin(url: str) -> str:
-    """Returns where a distribution is from; of a file of this machine only its name."""
+    """Returns where a distribution is from. Of a local file, only the name."""
     return f"file:{url.rpartition('/')[2]}" if url.startswith("file:") else url

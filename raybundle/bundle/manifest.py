@@ -43,10 +43,10 @@ _HEX = re.compile(r"[0-9a-f]{64}")
 def make_manifest(
     resolution: Resolution, files: Sequence[CollectedFile], layers: Sequence[Layer] = ()
 ) -> Manifest:
-    """Returns the manifest of the collected files and the layers of a resolution.
+    """Returns the manifest of a resolution with its collected files and layers.
 
     Raises:
-        BundleError: it would be one that no reader takes.
+        BundleError: the manifest would break a rule of the format.
     """
     native = any(is_native(file.path) for file in files) or any(each.native for each in layers)
     manifest = Manifest(
@@ -63,11 +63,11 @@ def make_manifest(
             LayerEntry(each.name, each.version, each.digest) for each in sorted(layers, key=lambda e: e.name)
         ),
     )
-    faults = _faults(manifest)
+    faults = broken_rules(manifest)
     if faults:
         raise BundleError(
-            "no reader would take this bundle: " + "; ".join(faults),
-            hint="docs/format.md, sections 2 to 4, say what may be in one",
+            "this bundle would break the format: " + "; ".join(faults),
+            hint="docs/format.md, sections 2 to 4, has the rules",
         )
     return manifest
 
@@ -75,7 +75,7 @@ def make_manifest(
 def _python(interpreter: Interpreter, *, native: bool) -> PythonTag:
     if native and not interpreter.abi:
         raise BundleError(
-            f"native files travel, and this Python has no SOABI to compare with: {interpreter.executable}",
+            f"the bundle has native files, but this Python has no SOABI: {interpreter.executable}",
             hint="name another Python with --python, or `exclude` the files",
         )
     abi, platform = (interpreter.abi, interpreter.platform) if native else (None, None)
@@ -135,11 +135,11 @@ def format_manifest(manifest: Manifest) -> bytes:
 
 
 def parse_manifest(data: bytes, expected: Digest) -> Manifest:
-    """Returns the manifest in `data`, which must be the canonical bytes that `expected` names.
+    """Returns the manifest in `data`, which must be canonical bytes with the digest `expected`.
 
     Raises:
         DigestMismatchError: the bytes have another digest.
-        BundleError: the bytes are not a manifest of a format that we know.
+        BundleError: the bytes are not a manifest, or one of another format.
     """
     found = digest_of(data)
     if found != expected:
@@ -152,14 +152,14 @@ def parse_manifest(data: bytes, expected: Digest) -> Manifest:
     if canonical != data:
         raise BundleError(
             f"manifest of bundle {expected} is not canonical or has unknown keys",
-            hint="it was written by another version of raybundle: update this one",
+            hint="another version of raybundle wrote it: update this one",
         )
     return manifest
 
 
 def _parse_document(document: dict[str, Any]) -> Manifest:
     if document["format"] != FORMAT:
-        raise ValueError(f"format {document['format']!r}, and this raybundle knows format {FORMAT}")
+        raise ValueError(f"format {document['format']!r}, but this raybundle reads format {FORMAT}")
     python = document["python"]
     manifest = Manifest(
         target=_parse_target(document["target"]),
@@ -176,18 +176,10 @@ def _parse_document(document: dict[str, Any]) -> Manifest:
             for e in document["layers"]
         ),
     )
-    faults = _faults(manifest)
+    faults = broken_rules(manifest)
     if faults:
         raise ValueError("; ".join(faults))
     return manifest
-
-
-def _faults(manifest: Manifest) -> list[str]:
-    match manifest.target:
-        case ScriptEntry(path=path):
-            return broken_rules(manifest, script=path, module=None)
-        case ModuleEntry(name=name):
-            return broken_rules(manifest, script=None, module=name)
 
 
 def _parse_file(document: dict[str, Any]) -> ManifestFile:
@@ -215,7 +207,7 @@ def _target_document(target: ScriptEntry | ModuleEntry) -> dict[str, str]:
 
 def _text(value: Any) -> str:
     if not isinstance(value, str):
-        raise TypeError(f"{value!r} is no text")
+        raise TypeError(f"{value!r} is not a string")
     return value
 
 

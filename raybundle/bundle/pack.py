@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from raybundle.model import CollectedFile
 
 OWN = ".raybundle"
-"""Folder of the archive that holds what is not a project file."""
+"""Folder of the archive for everything except project files."""
 _SOURCES = (
     "sitecustomize.py",
     "raybundle_absent.py",
@@ -36,30 +36,30 @@ _SOURCES = (
     "scratch/raybundle_scratch.py",
     "raybundle_secrets.py",
 )
-"""What travels of `raybundle.node`."""
+"""The files of `raybundle.node` that travel."""
 BOOT_FILES = tuple(source.rpartition("/")[2] for source in _SOURCES)
-"""The names under which it travels; the first is at the top, where Python looks for it."""
+"""Their names in the archive. The first is at the top, where Python finds it; the others are in `OWN`."""
 COMPRESSION_LEVEL = 6
 
 
 @dataclass(frozen=True, slots=True)
 class Archive:
-    """A bundle as it travels."""
+    """The archive of a bundle."""
 
     data: bytes
     sha256: str
-    """Hex, of `data`; names the archive in the store."""
+    """Hex digest of `data`; a part of the archive's name in the store."""
     boot: str
-    """Hex SHA-256 of the boot that it holds, as `RAYBUNDLE_BOOT` has it."""
+    """Hex digest of the boot in the archive: the value of `RAYBUNDLE_BOOT`."""
 
 
 def pack(manifest: bytes, collected: Sequence[CollectedFile], delivery: bytes | None = None) -> Archive:
-    """Returns the archive of a bundle; the same arguments give the same bytes.
+    """Returns the archive of a bundle. The same arguments give the same bytes.
 
     Args:
-        manifest: of the bundle.
-        collected: its files.
-        delivery: how its layers travel, where it has any.
+        manifest: canonical bytes.
+        collected: the files of the bundle.
+        delivery: canonical bytes; None if the bundle has no delivery.
     """
     boot = read_boot()
     buffer = io.BytesIO()

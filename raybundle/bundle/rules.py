@@ -1,4 +1,4 @@
-"""The rules of docs/format.md, sections 1 to 4, for a manifest: writers and readers ask the same ones."""
+"""Checks a manifest against docs/format.md, sections 1 to 4, for the writer and for the reader."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections import Counter
 from itertools import chain
 from typing import TYPE_CHECKING
 
+from raybundle.bundle.values import ModuleEntry, ScriptEntry
 from raybundle.formats.archive_paths import case_collisions, is_native, path_fault
 from raybundle.formats.canonical import LARGEST
 from raybundle.resolve.distributions.installed import normalised_name
@@ -22,20 +23,20 @@ _SYMBOL = re.compile(
 )
 _MINOR = re.compile(r"(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)")
 _MODULE = re.compile(r"[^\s./\\-][^\s./\\]*(\.[^\s./\\]+)*")
-"""What `python -m` takes: `my-job` is a name for it too, and `-c` is another option."""
+"""Names that `python -m` accepts: `my-job` is one, but `-c` is another option."""
 _WORD = re.compile(r"\S+")
 _NAME = re.compile(r"[^\s/\\]+")
 _ANY = "any"
-"""Stands for the version of what the cluster may have in any."""
+"""Stands in the checks for the version of a distribution that may have any version."""
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
-def broken_rules(manifest: Manifest, *, script: str | None, module: str | None) -> list[str]:
-    """Returns what the format forbids in a manifest, whose target is `script` or `module`."""
+def broken_rules(manifest: Manifest) -> list[str]:
+    """Returns a message for each broken rule."""
     files = [file.path for file in manifest.files]
     return [
-        *(f"{text!r} is no line of text" for text in _texts(manifest, module) if _CONTROL.search(text)),
-        *_target_faults(script, module, files),
+        *(f"{text!r} is not one line of text" for text in _texts(manifest) if _CONTROL.search(text)),
+        *_target_faults(manifest.target, files),
         *_python_faults(manifest.python, files),
         *_path_faults(manifest.path, files, layered=bool(manifest.layers)),
         *_file_faults(files),
@@ -44,10 +45,12 @@ def broken_rules(manifest: Manifest, *, script: str | None, module: str | None) 
     ]
 
 
-def _texts(manifest: Manifest, module: str | None) -> Iterator[str]:
-    """Yields all texts but the paths of files, which have stricter rules."""
+def _texts(manifest: Manifest) -> Iterator[str]:
+    """Yields all texts except the paths of files, which have stricter rules."""
+    if isinstance(manifest.target, ModuleEntry):
+        yield manifest.target.name
     python = manifest.python
-    yield from filter(None, (module, python.implementation, python.minor, python.abi, python.platform))
+    yield from filter(None, (python.implementation, python.minor, python.abi, python.platform))
     yield from manifest.path
     yield from chain.from_iterable(_named(manifest))
 
@@ -58,11 +61,14 @@ def _named(manifest: Manifest) -> list[tuple[str, str]]:
     return travelling + [(each.name, each.version or _ANY) for each in manifest.provided]
 
 
-def _target_faults(script: str | None, module: str | None, files: Sequence[str]) -> Iterator[str]:
-    if script is not None and script not in files:
-        yield f"the target {script!r} is not among the files"
-    if module is not None and not _MODULE.fullmatch(module):
-        yield f"the target {module!r} is no name of a module"
+def _target_faults(target: ScriptEntry | ModuleEntry, files: Sequence[str]) -> Iterator[str]:
+    match target:
+        case ScriptEntry(path=path):
+            if path not in files:
+                yield f"the target {path!r} is not among the files"
+        case ModuleEntry(name=name):
+            if not _MODULE.fullmatch(name):
+                yield f"the target {name!r} is not the name of a module"
 
 
 def _python_faults(python: PythonTag, files: Iterable[str]) -> Iterator[str]:
@@ -73,26 +79,26 @@ def _python_faults(python: PythonTag, files: Iterable[str]) -> Iterator[str]:
         yield f"abi {python.abi!r} with platform {python.platform!r}"
     native = next(filter(is_native, files), None)
     if native is not None and not given:
-        yield f"{native!r} runs on one platform only, and none is named"
+        yield f"{native!r} runs on one platform only, but the manifest names none"
 
 
 def _path_faults(path: Sequence[str], files: Iterable[str], *, layered: bool) -> Iterator[str]:
     yield from (f"symbol {symbol!r}" for symbol in path if not _is_symbol(symbol))
-    yield from (f"symbol {symbol!r} stands twice" for symbol in _twice(path))
+    yield from (f"symbol {symbol!r} occurs twice" for symbol in _twice(path))
     if path[-1:] != ("ray",):
-        yield "`ray` does not stand last on the path"
+        yield "`ray` is not the last entry of the path"
     if layered != ("layers" in path):
-        yield "`layers` stands on the path where there are layers, and only there"
+        yield "`layers` must be on the path if and only if there are layers"
     held = {match["root"] for match in map(_FOLDER.fullmatch, files) if match} - {None}
     listed = {match["root"] for match in map(_SYMBOL.fullmatch, path) if match} - {None}
     if listed - held:
-        yield f"root {min(listed - held)} is on the path and has no files"
+        yield f"root {min(listed - held)} is on the path but has no files"
     if held != {str(number) for number in range(1, len(held) + 1)}:
         yield f"roots {', '.join(sorted(held))} are not numbered from 1"
 
 
 def _is_symbol(symbol: str) -> bool:
-    """Returns whether `symbol` is one: it becomes a directory on `sys.path` of every node."""
+    """Returns whether `symbol` is valid. It becomes a directory on `sys.path` of every node."""
     match = _SYMBOL.fullmatch(symbol)
     if match is None:
         return False
@@ -101,28 +107,28 @@ def _is_symbol(symbol: str) -> bool:
 
 
 def _file_faults(files: Sequence[str]) -> Iterator[str]:
-    """Yields paths that lead elsewhere, and files that would overwrite each other on some node."""
+    """Yields paths outside of the bundle, and files that would overwrite each other on some nodes."""
     for path in files:
         if not _FOLDER.fullmatch(path):
-            yield f"path {path!r} does not lie below `project` or a root"
+            yield f"path {path!r} is not below `project` or a root"
         elif fault := path_fault(path):
             yield f"path {path!r} {fault}"
-    yield from (f"path {path!r} stands twice" for path in _twice(files))
+    yield from (f"path {path!r} occurs twice" for path in _twice(files))
     folders = {path[:i] for path in files for i, character in enumerate(path) if character == "/"}
     yield from (f"path {path!r} is a file and a folder" for path in files if path in folders)
-    yield from (f"only in case differ {clash}" for clash in case_collisions(files))
+    yield from (f"{clash} differ only in case" for clash in case_collisions(files))
 
 
 def _distribution_faults(manifest: Manifest) -> Iterator[str]:
     named = _named(manifest)
     for name, version in named:
         if not _NAME.fullmatch(name) or name != normalised_name(name):
-            yield f"{name!r} is no normalised name of a distribution"
+            yield f"{name!r} is not the normalised name of a distribution"
         if not _WORD.fullmatch(version):
-            yield f"{version!r} is no version of {name}"
+            yield f"{version!r} is not a version of {name}"
         if name == "ray":
-            yield "`ray` is named, which every node has"
-    yield from (f"distribution {name!r} stands twice" for name in _twice(name for name, _ in named))
+            yield "`ray` is named, although every node has it"
+    yield from (f"distribution {name!r} occurs twice" for name in _twice(name for name, _ in named))
     yield from (f"layer {digest} has two names" for digest in _twice(e.digest for e in manifest.layers))
 
 

@@ -1,4 +1,4 @@
-"""Holds what a manifest lists."""
+"""The values in a manifest."""
 
 from __future__ import annotations
 
@@ -6,16 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from raybundle.model import (
-        ArchivePath,
-        Digest,
-        RootSymbol,
-    )
+    from raybundle.model import ArchivePath, Digest, RootSymbol
 
 
 @dataclass(frozen=True, slots=True)
 class ManifestFile:
-    """One file of a bundle; `size` in bytes, `sha256` in hex."""
+    """A file of a bundle; `size` in bytes, `sha256` in hex."""
 
     path: ArchivePath
     executable: bool
@@ -29,12 +25,12 @@ class Provided:
 
     name: str
     version: str = ""
-    """Exactly this one; empty for any, of what is not installed where the bundle is built."""
+    """The exact version; empty for any version, if it is not installed where the bundle is built."""
 
 
 @dataclass(frozen=True, slots=True)
 class LayerEntry:
-    """A distribution that travels: its layer is the files that the digest names."""
+    """A distribution that travels, and the digest of its layer."""
 
     name: str
     version: str
@@ -43,7 +39,7 @@ class LayerEntry:
 
 @dataclass(frozen=True, slots=True)
 class PythonTag:
-    """The Python that a bundle runs on; `abi` and `platform` only where native files are in."""
+    """The Python that a bundle runs on; `abi` and `platform` only if it has native files."""
 
     implementation: str
     minor: str

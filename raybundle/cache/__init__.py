@@ -1,1 +1,1 @@
-"""Answers that are kept between runs, and how a file is recognised."""
+"""What is kept between runs, for how long, and how a file is recognised."""

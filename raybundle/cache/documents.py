@@ -1,73 +1,133 @@
-"""Keeps small documents between runs; a damaged one is an absent one."""
+"""Keeps small documents between runs; a damaged one counts as absent."""
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import json
 import os
 import time
 import zlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from raybundle.cache.identity import find_identity, is_young
+from raybundle.cache.own_code import OWN, own_code
+from raybundle.cache.room import make_room, touch
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
-
-OTHERS_WRITE = 0o022
+_OTHERS_WRITE = 0o022
 """Mode bits of a file that its group or everybody may write."""
 
 
+class Kind(NamedTuple):
+    """Documents that share a folder of the cache and a bound."""
+
+    folder: str
+    most: int
+    """How many are kept."""
+    in_use: int = 0
+    """A document used within this many nanoseconds is kept in any case."""
+
+
 @dataclass(frozen=True, slots=True)
-class ScanCache:
-    """Where facts and answers are kept between runs."""
+class Cache:
+    """Keeps documents in a directory, for one version of the code."""
 
     directory: Path
+    clock: Callable[[], int] = time.time_ns
+    """Returns nanoseconds since the epoch; a test gives a clock of its own."""
+    code: Path = OWN
+    """The sources of raybundle: an answer counts only for the code that gave it."""
 
-    def read(self, name: str) -> dict[str, Any]:
-        """Return the document called `name`, empty if there is none or it is damaged."""
+    def key(self, *question: Any) -> str:
+        """Returns the name of an answer: a digest of the question, which is JSON, and of the code."""
+        text = json.dumps([own_code(self.code), question])
+        return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+    def path(self, kind: Kind, name: str) -> Path:
+        """Returns the file of a document."""
+        return self.directory / kind.folder / name
+
+    def recall(self, kind: Kind, name: str) -> Any:
+        """Returns the answer that `keep` kept; None if there is none, or if one of its files changed."""
+        document = self.read(kind, name)
+        files = document.get("files", {})
+        return None if any(_row(file) != row for file, row in files.items()) else document.get("answer")
+
+    def keep(self, kind: Kind, name: str, answer: Any, files: Iterable[str], began: int) -> None:
+        """Keeps an answer until one of its files changes; if one is young, it is not kept at all.
+
+        Args:
+            kind: the kind of the answer.
+            name: as `key` gives it.
+            answer: JSON, but not None.
+            files: paths of the files and directories that the answer depends on.
+            began: what `clock` returned before the first of them was read.
+        """
+        rows = {file: find_identity(file) for file in files}
+        if not any(row is not None and is_young(row, began) for row in rows.values()):
+            self.write(kind, name, {"files": rows, "answer": answer})
+
+    def read(self, kind: Kind, name: str) -> dict[str, Any]:
+        """Returns a document; an empty one if it is absent, damaged, or open to other writers."""
+        document: dict[str, Any] = json.loads(self.read_text(kind, name) or "{}")
+        return document
+
+    def write(self, kind: Kind, name: str, document: dict[str, Any]) -> None:
+        """Keeps a document. A cache that cannot be written costs time, but fails no build."""
+        self.write_text(kind, name, json.dumps(document, separators=(",", ":")))
+
+    def read_text(self, kind: Kind, name: str) -> str:
+        """Returns an ASCII text; an empty one if it is absent, damaged, or open to other writers."""
         try:
-            document = json.loads(self.read_text(name))
-        except ValueError:
-            return {}
-        return document if isinstance(document, dict) else {}
-
-    def write(self, name: str, document: dict[str, Any]) -> None:
-        """Keep `document`; a cache that cannot be written costs time, never the build."""
-        self.write_text(name, json.dumps(document, separators=(",", ":")))
-
-    def read_text(self, name: str) -> str:
-        """Return the ASCII text called `name`; empty if it is absent, damaged or others may write it."""
-        try:
-            with (self.directory / name).open("rb") as stream:
-                status = os.fstat(stream.fileno())
-                if status.st_uid != os.geteuid() or status.st_mode & OTHERS_WRITE:
+            with self.path(kind, name).open("rb") as stream:
+                if not is_private(os.fstat(stream.fileno())):
                     return ""
                 checksum, _, data = stream.read().partition(b"\n")
-            return data.decode("ascii") if checksum == _checksum(name, data) else ""
+                if checksum != _checksum(kind, name, data):
+                    return ""
+                touch(stream.fileno())
+            return data.decode("ascii")
         except (OSError, ValueError):
             return ""
 
-    def write_text(self, name: str, text: str) -> None:
-        """Keep ASCII `text` under `name`, with its checksum before it."""
-        data = text.encode("ascii")
-        write_atomically(self.directory / name, _checksum(name, data) + b"\n" + data)
+    def write_text(self, kind: Kind, name: str, text: str) -> None:
+        """Keeps an ASCII text with its checksum, and makes room for it."""
+        data, path = text.encode("ascii"), self.path(kind, name)
+        with contextlib.suppress(OSError):  # a parent that mkdir makes on the way is open to others
+            self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        write_atomically(path, _checksum(kind, name, data) + b"\n" + data)
+        make_room(path.parent, kind.most, self.clock(), kind.in_use)
 
 
-def _checksum(name: str, data: bytes) -> bytes:
-    """CRC-32: finds damage, and a file that was moved; against other people there are its owner and mode."""
-    return b"%08x" % zlib.crc32(data, zlib.crc32(name.encode()))
+def is_private(status: os.stat_result) -> bool:
+    """Claims that no other user could write the file."""
+    return status.st_uid == os.geteuid() and not status.st_mode & _OTHERS_WRITE
+
+
+def _row(file: str) -> list[int] | None:
+    """Returns an identity in its JSON form."""
+    identity = find_identity(file)
+    return None if identity is None else list(identity)
+
+
+def _checksum(kind: Kind, name: str, data: bytes) -> bytes:
+    """Returns a CRC-32. It detects damage and moved files; owner and mode keep other users out."""
+    return b"%08x" % zlib.crc32(data, zlib.crc32(f"{kind.folder}/{name}".encode()))
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Replace `path`, which only its owner may read, or leave it as it was where that is not possible."""
-    try:
+    """Replaces a file, readable only by its owner. If that is not possible, leaves it as it was."""
+    temporary = path.with_name(f".{path.name}-{os.getpid()}-{time.monotonic_ns()}")
+    with contextlib.suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        temporary = path.with_name(f".{path.name}-{os.getpid()}-{time.monotonic_ns()}")
         try:
             temporary.touch(mode=0o600, exist_ok=False)
             temporary.write_bytes(data)
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
-    except OSError:
-        return

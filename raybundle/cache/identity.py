@@ -1,4 +1,4 @@
-"""Identifies files by what `stat` says of them, and reads those whose content an answer depends on."""
+"""Identifies files by what `stat` returns, and reads the files that an answer depends on."""
 
 # Why strings: paths here are the strings that `sys.path` holds; pathlib would cost ten times as much.
 # ruff: noqa: PTH116
@@ -7,27 +7,26 @@ from __future__ import annotations
 
 import hashlib
 import os
-import time
 from pathlib import Path
 
 from raybundle.errors import BundleError, RefusedFileError
 
 YOUNG = 2_000_000_000
-"""Nanoseconds: a file changed this recently may change again within one tick of its file system's clock."""
+"""Nanoseconds: a file that changed this recently may change again within one tick of the file system."""
 Identity = tuple[int, int, int, int]
 """Size, mtime_ns, inode, ctime_ns."""
 _TORN: tuple[Identity, str] = ((0, 0, 0, 0), "torn")
-"""Of a file that was not the same each time it was read; no file is like that."""
+"""Marks a file that differed between two reads; no real file matches it."""
 
 
 def note_read(consulted: dict[str, tuple[Identity, str]], file: str, identity: Identity, digest: str) -> None:
-    """Note in `consulted` what `file` was; with one that was something else before, no answer is kept."""
+    """Notes in `consulted` what `file` was; if it was something else before, no answer is kept."""
     if consulted.setdefault(file, (identity, digest))[1] != digest:
         consulted[file] = _TORN
 
 
 def read_source(file: str) -> bytes:
-    """Return the bytes of `file`.
+    """Returns the bytes of `file`.
 
     Raises:
         RefusedFileError: it cannot be read.
@@ -39,7 +38,7 @@ def read_source(file: str) -> bytes:
 
 
 def read_noted(file: str, consulted: dict[str, tuple[Identity, str]]) -> bytes:
-    """Return the bytes of `file`, and note in `consulted` that it has a say in the answer.
+    """Returns the bytes of `file`, and notes in `consulted` that the answer depends on it.
 
     Raises:
         RefusedFileError: it cannot be read.
@@ -54,16 +53,30 @@ def read_noted(file: str, consulted: dict[str, tuple[Identity, str]]) -> bytes:
     return data
 
 
-def is_young(identity: Identity, now: int | None = None) -> bool:
-    """Return whether what has this identity may have changed again without a sign of it."""
-    return (now or time.time_ns()) - max(identity[1], identity[3]) < YOUNG
+def is_young(identity: Identity, now: int) -> bool:
+    """Claims that a file or directory may have changed again and still have this identity.
+
+    Args:
+        identity: its identity when it was read.
+        now: nanoseconds since the epoch, from before it was read.
+    """
+    return now - max(identity[1], identity[3]) < YOUNG
+
+
+def find_identity(path: str) -> Identity | None:
+    """Returns the identity of a file or directory, or of a link's destination; None if it does not exist."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return (status.st_size, status.st_mtime_ns, status.st_ino, status.st_ctime_ns)
 
 
 def identity_of(file: str) -> Identity:
-    """Return the identity of a file or of what a link leads to.
+    """Returns the identity of a file, or of a link's destination.
 
     Raises:
-        RefusedFileError: there is none, or it cannot be asked for.
+        RefusedFileError: it does not exist, or its directory is closed to this user.
     """
     try:
         status = os.stat(file)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def exit_code(info: JobInfo, error: JobError | None, *, own: bool = False) -> int:
-    """Returns the exit code of a job that ended; `own` gives the driver's instead of 20."""
+    """Returns the exit code for a job that ended; `own` returns the driver's instead of 20."""
     if error is None:
         return 0
     driver = info.driver_exit_code

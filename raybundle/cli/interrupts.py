@@ -1,10 +1,10 @@
-"""What Ctrl-C and SIGTERM do to a job: stop it, leave it, or ask."""
+"""Handles Ctrl-C and SIGTERM while a job runs: stops it, detaches from it, or asks."""
 
 from __future__ import annotations
 
 import shlex
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Literal
 
 from raybundle.cli.output.console import Console
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
     from raybundle.cluster.jobs import JobsClient
 
 ON_ITS_WAY = 3.0
-"""Seconds that a submission may take which was sent when the interrupt came."""
+"""Seconds that a submission may take if an interrupt comes while it is sent."""
 Choice = Literal["stop", "detach", "ask"]
 
 
 @contextmanager
 def on_interrupt(client: JobsClient, submission_id: str, choice: Choice, console: Console) -> Iterator[None]:
-    """Stops or leaves the job that its block submits or follows when an interrupt ends the block.
+    """Stops the job that its block submits or follows, or detaches from it, if an interrupt ends the block.
 
-    A second interrupt ends this at once.
+    A second interrupt leaves at once.
     """
     try:
         yield
@@ -52,7 +52,7 @@ def attach_command(client: JobsClient, submission_id: str) -> str:
 
 
 def _has_terminal() -> bool:
-    """Claims that somebody can be asked; where nobody can, nobody would look after the job either."""
+    """Claims that there is a user to ask; without one, nobody would look after the job either."""
     streams = (sys.stdin, sys.stderr)
     return all(stream is not None and stream.isatty() for stream in streams)
 
@@ -65,13 +65,13 @@ def _ask(submission_id: str) -> Choice:
 
 
 def _stop(client: JobsClient, submission_id: str, console: Console, leave: str) -> None:
-    """Stops the job first and talks then: a terminal that does not take words must not keep it running."""
+    """Stops the job before it writes anything: a blocked terminal must not keep the job running."""
     try:
         known = _ask_to_stop(client, submission_id)
         console.note(leave)
         if not known:
             console.warn(
-                f"the cluster does not know job {submission_id}; one that was on its way may still start"
+                f"the cluster does not know job {submission_id}; a submission on its way may still start"
             )
             return
         console.note(f"stopping job {submission_id}; a second interrupt leaves at once")
@@ -86,16 +86,14 @@ def _stop(client: JobsClient, submission_id: str, console: Console, leave: str) 
 
 
 def _ask_to_stop(client: JobsClient, submission_id: str) -> bool:
-    """Asks the cluster to stop a job, which may be on its way to it; returns whether it knows it."""
+    """Asks the cluster to stop a job that may be on its way; returns whether it knows the job."""
     outage = Outage(0.5, 0.5, patience=ON_ITS_WAY)
     while True:
-        try:
+        with suppress(JobLostError):
             client.stop(submission_id)
-        except JobLostError:  # noqa: PERF203 - a request in half a second
-            if not outage.wait():
-                return False
-        else:
             return True
+        if not outage.wait():
+            return False
 
 
 class Terminated(KeyboardInterrupt):

@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from types import FrameType
 
 INTERRUPTED = 130
-"""Exit code after SIGINT; SIGTERM gives 143, as shells have it."""
+"""Exit code after SIGINT; after SIGTERM it is 143, as in a shell."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs a command line and returns its exit code.
 
     Args:
-        argv: the words after the program's name; those of this process if absent.
+        argv: the words after the program's name; those of this process if None.
     """
     arguments = parse(sys.argv[1:] if argv is None else argv)
     console = Console(quiet=arguments.quiet, json_mode=arguments.json, color=not arguments.no_color)

@@ -125,13 +125,9 @@ def _add_target_commands(add: _Add) -> None:
     why.add_argument("words", nargs="+", metavar="TARGET MODULE")
     why.add_argument("--all", action="store_true", help="show all chains, the shortest first")
     why.add_argument("--format", choices=["text", "dot", "json"], help="`json` is the same as --json")
-    why.add_argument(
-        "--limit", type=_count, default=10, metavar="N", help="number of chains that --all prints as text"
-    )
+    why.add_argument("--limit", type=_count, default=10, metavar="N", help="chains that --all prints as text")
     why.add_argument("-m", dest="module_target", action="store_true", help="TARGET is a module")
-    trace.add_argument(
-        "--continue", dest="keep", action="store_true", help="add to what is already recorded for the target"
-    )
+    trace.add_argument("--continue", dest="keep", action="store_true", help="add to the target's record")
 
 
 def _add_bundle_commands(add: _Add) -> None:
@@ -139,7 +135,9 @@ def _add_bundle_commands(add: _Add) -> None:
     add("show", "List a bundle's contents.").add_argument("ref", metavar="REF")
     export = add("export", "Print what plain Ray needs to run a bundle.")
     export.add_argument("ref", metavar="REF")
-    export.add_argument("--format", choices=["runtime-env"], required=True)
+    export.add_argument(
+        "--format", choices=["runtime-env"], required=True, help="JSON for --runtime-env-json"
+    )
     _add_start(export)
 
 
@@ -155,8 +153,8 @@ def _add_local(add: _Add) -> None:
     local = add("local", "Start, stop or show the embedded cluster on this machine.")
     local.add_argument("action", choices=["up", "down", "status"])
     local.add_argument("--python", help="interpreter that has Ray: a path, or a version such as 3.12")
-    local.add_argument("--num-cpus", type=int)
-    local.add_argument("--object-store-memory", type=int, metavar="BYTES")
+    local.add_argument("--num-cpus", type=int, metavar="N", help="CPUs of the cluster")
+    local.add_argument("--object-store-memory", type=int, metavar="BYTES", help="memory for objects")
     config = add("config", "Show every setting, its value and where it comes from.")
     config.add_argument("action", choices=["show"])
 
@@ -181,134 +179,90 @@ def _add_cluster_commands(add: _Add) -> None:
 
 
 def _add_global(parser: ArgumentParser, default: Any) -> None:
-    group = parser.add_argument_group("global options")
+    add = parser.add_argument_group("global options").add_argument
     flag = False if default is None else default
-    group.add_argument("--store", metavar="URL", default=default, help="where bundles are stored")
-    group.add_argument("--address", metavar="URL", default=default, help="URL of the cluster's dashboard")
-    group.add_argument("--profile", metavar="NAME", default=default, help="profile in the configuration")
-    group.add_argument("--json", action="store_true", default=flag, help="print one JSON document")
-    group.add_argument("--quiet", action="store_true", default=flag, help="print errors only")
-    group.add_argument("--no-color", action="store_true", default=flag, help="print no colours")
+    add("--store", metavar="URL", default=default, help="where bundles are stored")
+    add("--address", metavar="URL", default=default, help="URL of the cluster's dashboard")
+    add("--profile", metavar="NAME", default=default, help="profile in the configuration")
+    add("--json", action="store_true", default=flag, help="print one JSON document")
+    add("--quiet", action="store_true", default=flag, help="print errors only")
+    add("--no-color", action="store_true", default=flag, help="print no colours")
 
 
 def _add_resolve(parser: ArgumentParser, *, runs: bool = False) -> None:
-    group = parser.add_argument_group("what is in the bundle")
-    group.add_argument("--python", help="target interpreter: a path, or the nodes' version such as 3.12")
-    group.add_argument("--platform", help="the nodes' platform, such as linux or aarch64-manylinux_2_28")
-    group.add_argument("--root", dest="roots", action="append", metavar="DIR", help="another source root")
-    group.add_argument("--working-dir", metavar="DIR", help="project directory; TARGET is relative to it")
-    group.add_argument("--include", action="append", metavar="GLOB", help="more files to bundle")
-    group.add_argument("--exclude", action="append", metavar="GLOB", help="data files to leave out")
-    group.add_argument("--strict", action="store_true", help="treat warnings as errors")
+    add = parser.add_argument_group("what is in the bundle").add_argument
+    add("--python", help="target interpreter: a path, or the nodes' version such as 3.12")
+    add("--platform", help="the nodes' platform, such as linux or aarch64-manylinux_2_28")
+    add("--root", dest="roots", action="append", metavar="DIR", help="another source root")
+    add("--working-dir", metavar="DIR", help="project directory; TARGET is relative to it")
+    add("--include", action="append", metavar="GLOB", help="more files to bundle")
+    add("--exclude", action="append", metavar="GLOB", help="data files to leave out")
+    add("--strict", action="store_true", help="treat warnings as errors")
     if runs:
         parser.set_defaults(trace=False)
     else:
-        group.add_argument(
-            "--trace",
-            action="store_true",
-            help="run the target's module body here, and bundle what it imports",
-        )
-    _add_ray_environment(parser)
+        add("--trace", action="store_true", help="run the target's module body here; bundle what it imports")
+    add = parser.add_argument_group(
+        "runtime_env for Ray, merged into the bundle (docs/ray-job.md)"
+    ).add_argument
+    add("--runtime-env", metavar="FILE", help="YAML file")
+    add("--runtime-env-json", metavar="JSON", help="JSON object")
 
 
 def _add_job(parser: ArgumentParser) -> None:
-    group = parser.add_argument_group("the job")
-    group.add_argument(
+    add = parser.add_argument_group("the job").add_argument
+    add(
         "--env",
         action="append",
         metavar="NAME[=VALUE]",
-        help="environment variable of the job; NAME alone passes on its value here",
+        help="variable of the job; NAME alone copies its value",
     )
-    group.add_argument(
-        "--secret",
-        action="append",
-        metavar="NAME=file:PATH|env:NAME",
-        help="environment variable whose value each node reads for itself",
-    )
-    group.add_argument("--submission-id", "--job-id", metavar="ID", help="use this ID instead of a new one")
-    group.add_argument(
-        "--if-exists",
-        choices=["attach", "fail", "new"],
-        default="attach",
-        help="if the cluster has a job with that ID: follow it if it is the same job, fail, or take a new ID",
-    )
-    group.add_argument(
-        "--retries", type=_count, default=0, metavar="N", help="submit a failed job up to N more times"
-    )
-    group.add_argument("--metadata-json", metavar="JSON", help="metadata of the job")
-    group.add_argument("--entrypoint-num-cpus", type=float, metavar="N", help="CPUs for the driver")
-    group.add_argument("--entrypoint-num-gpus", type=float, metavar="N", help="GPUs for the driver")
-    group.add_argument("--entrypoint-memory", type=int, metavar="BYTES", help="memory for the driver")
-    group.add_argument("--entrypoint-resources", metavar="JSON", help="custom resources for the driver")
-    group.add_argument(
-        "--entrypoint-label-selector", metavar="JSON", help="labels that the driver's node must have"
-    )
-    group.add_argument("--no-wait", action="store_true", help="return once the job is accepted")
+    reference = "variable whose value each node reads for itself"
+    add("--secret", action="append", metavar="NAME=file:PATH|env:NAME", help=reference)
+    add("--submission-id", "--job-id", metavar="ID", help="use this ID instead of a new one")
+    known = "if the cluster has that ID: attach to the job if it is the same, fail, or take a new ID"
+    add("--if-exists", choices=["attach", "fail", "new"], default="attach", help=known)
+    add("--retries", type=_count, default=0, metavar="N", help="submit a failed job up to N more times")
+    add("--metadata-json", metavar="JSON", help="metadata of the job")
+    add("--entrypoint-num-cpus", type=float, metavar="N", help="CPUs for the driver")
+    add("--entrypoint-num-gpus", type=float, metavar="N", help="GPUs for the driver")
+    add("--entrypoint-memory", type=int, metavar="BYTES", help="memory for the driver")
+    add("--entrypoint-resources", metavar="JSON", help="custom resources for the driver")
+    add("--entrypoint-label-selector", metavar="JSON", help="labels that the driver's node must have")
+    add("--no-wait", action="store_true", help="return once the job is accepted")
 
 
 def _add_start(parser: ArgumentParser) -> None:
-    parser.add_argument(
-        "--cwd",
-        metavar="DIR",
-        help="directory in which the job starts, relative to the project's root (docs/targets.md)",
-    )
-
-
-def _add_ray_environment(parser: ArgumentParser) -> None:
-    group = parser.add_argument_group("runtime_env for Ray, merged into the bundle (docs/ray-job.md)")
-    group.add_argument("--runtime-env", metavar="FILE", help="YAML file")
-    group.add_argument("--runtime-env-json", metavar="JSON", help="JSON object")
+    start = "directory in which the job starts, relative to the project's root (docs/targets.md)"
+    parser.add_argument("--cwd", metavar="DIR", help=start)
 
 
 def _add_wait(parser: ArgumentParser, on_interrupt: str) -> None:
-    group = parser.add_argument_group("waiting")
-    group.add_argument(
-        "--exit-code",
-        choices=["status", "job"],
-        default="status",
-        help="`job` returns the driver's own exit code",
-    )
-    group.add_argument(
-        "--timeout", type=_duration, metavar="TIME", help="stop the job after this time: 90, 90s, 10m, 2h"
-    )
-    group.add_argument(
-        "--start-timeout",
-        type=_duration,
-        metavar="TIME",
-        help="stop the job if its driver has not started by then",
-    )
-    group.add_argument(
-        "--on-interrupt",
-        choices=["stop", "detach", "ask"],
-        default=on_interrupt,
-        help=f"what Ctrl-C and SIGTERM do to the job; without a terminal, `ask` stops it "
-        f"(default: {on_interrupt})",
-    )
+    add = parser.add_argument_group("waiting").add_argument
+    own = "`job` returns the driver's own exit code"
+    add("--exit-code", choices=["status", "job"], default="status", help=own)
+    add("--timeout", type=_duration, metavar="TIME", help="stop the job after this time: 90, 90s, 10m, 2h")
+    add("--start-timeout", type=_duration, metavar="TIME", help="stop the job if it has not started by then")
+    interrupt = "what Ctrl-C and SIGTERM do to the job; without a terminal, `ask` stops it"
+    choices, text = ["stop", "detach", "ask"], f"{interrupt} (default: {on_interrupt})"
+    add("--on-interrupt", choices=choices, default=on_interrupt, help=text)
 
 
 def _add_log(parser: ArgumentParser) -> None:
-    group = parser.add_argument_group("the job's log")
-    group.add_argument("--log-file", metavar="FILE", help="also write the log to this file, unchanged")
-    group.add_argument("--timestamps", action="store_true", help="prefix each line with the time it arrived")
+    add = parser.add_argument_group("the job's log").add_argument
+    add("--log-file", metavar="FILE", help="also write the log to this file, unchanged")
+    add("--timestamps", action="store_true", help="prefix each line with the time it arrived")
 
 
 def _add_connection(parser: ArgumentParser) -> None:
-    group = parser.add_argument_group("the connection")
-    group.add_argument(
-        "--headers", metavar="JSON", help="headers for each request (default: RAY_JOB_HEADERS)"
-    )
-    group.add_argument(
-        "--verify",
-        metavar="true|false|PATH",
-        help="whether to check the server's certificate, or the file of CAs to check it with",
-    )
-    group.add_argument("--client-cert", metavar="FILE", help="client certificate, in PEM")
-    group.add_argument(
-        "--client-key", metavar="FILE", help="key of the client certificate, if it is in another file"
-    )
+    add = parser.add_argument_group("the connection").add_argument
+    add("--headers", metavar="JSON", help="headers for each request (default: RAY_JOB_HEADERS)")
+    add("--verify", metavar="true|false|PATH", help="check the server's certificate, or the CA file to use")
+    add("--client-cert", metavar="FILE", help="client certificate, in PEM")
+    add("--client-key", metavar="FILE", help="key of the client certificate, if it is in another file")
     for name in ("--log-style", "--log-color"):
-        group.add_argument(name, help=argparse.SUPPRESS)  # `ray job` has them for its own messages
-    group.add_argument("-v", "--verbose", action="store_true", help=argparse.SUPPRESS)
+        add(name, help=argparse.SUPPRESS)  # `ray job` has them for its own messages
+    add("-v", "--verbose", action="store_true", help=argparse.SUPPRESS)
 
 
 def _job_id(text: str) -> str:

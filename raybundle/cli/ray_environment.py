@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from raybundle.cli.runtime_env_source import Key, Source, kind_of, read_given, read_yaml
+from raybundle.cli.runtime_env_source import Faults, Key, Source, kind_of, read_given, read_yaml
 from raybundle.cluster.runtime_env import owned
 from raybundle.errors import UsageError
 from raybundle.formats.credentials import without_credentials
@@ -67,7 +67,7 @@ class RayEnvironment:
     project: Path | None = None
     """The `working_dir`: absolute, without symbolic links."""
     excludes: tuple[str, ...] = ()
-    """Patterns of data files of the `working_dir` that do not travel, as `exclude` has them."""
+    """Patterns of data files of the `working_dir` to leave out, as in `exclude`."""
     roots: tuple[str, ...] = ()
     """Absolute directories in Ray's order: those that hold `py_modules`, then the `working_dir`."""
     passed: Mapping[str, Any] = field(default_factory=dict)
@@ -113,7 +113,7 @@ def read_ray_environment(
         UsageError: the options cannot be read, or a bundle cannot carry them out. All faults are listed.
     """
     source, given = read_given(runtime_env, runtime_env_json, cwd)
-    faults: dict[str, str] = {}
+    faults = Faults()
     keys = {name: Key(name, value, source, cwd, faults) for name, value in given.items()}
     if working_dir is not None:
         keys["working_dir"] = Key("working_dir", working_dir, Source("--working-dir"), cwd, faults)
@@ -125,15 +125,14 @@ def read_ray_environment(
     project = _project(keys["working_dir"]) if "working_dir" in keys else None
     passed = {name: _passed(key) for name, key in keys.items() if name in (*INSTALLED, *SILENT)}
     _refuse_two_installers([keys[name] for name in INSTALLED if passed.get(name)])
-    if faults:
-        raise UsageError("\n".join(faults), hint="\nhint: ".join(dict.fromkeys(faults.values())))
+    faults.refuse_any()
     return RayEnvironment(
         env=env,
         project=project,
         excludes=_excludes(keys["excludes"].value) if "excludes" in keys else (),
         roots=tuple(dict.fromkeys([*roots, *([str(project)] if project else [])])),
         passed={name: value for name, value in passed.items() if value},
-        warnings=_warnings(keys, passed),
+        warnings=tuple(_warnings(keys, passed)),
     )
 
 
@@ -156,25 +155,25 @@ def check_hook(environment: RayEnvironment, resolution: Resolution) -> None:
 
 def _refuse_by_name(key: Key) -> None:
     if key.name in REFUSED and key.value is not None:
-        key.refuse(f"is refused: {REFUSED[key.name][0]}", REFUSED[key.name][1])
+        key.reject(f"is refused: {REFUSED[key.name][0]}", REFUSED[key.name][1])
     if key.name not in KNOWN:
         close = difflib.get_close_matches(str(key.name), KNOWN, n=1, cutoff=0.6)
         taken = sorted(set(KNOWN) - set(REFUSED))
         hint = f"did you mean `{close[0]}`?" if close else f"known are: {', '.join(taken)}"
-        key.refuse("is not a key of a runtime_env", hint)
+        key.reject("is not a key of a runtime_env", hint)
 
 
 def _env(key: Key) -> dict[str, str]:
     if not isinstance(key.value, dict):
-        key.refuse(f"must be a mapping, and is {kind_of(key.value)}", "write NAME: value")
+        key.reject(f"must be a mapping, and is {kind_of(key.value)}", "write NAME: value")
         return {}
     for name, value in key.value.items():
         if not isinstance(name, str):
-            key.refuse("has a name that is not text", "write it in quotes", str(name))
+            key.reject("has a name that is not text", "write it in quotes", str(name))
         elif not isinstance(value, str):
-            key.refuse(f"must be text, and is {kind_of(value)}", "write the value in quotes", name)
+            key.reject(f"must be text, and is {kind_of(value)}", "write the value in quotes", name)
         elif owned(name):
-            key.refuse("is set by the bundle", "list directories for imports in `roots`", name)
+            key.reject("is set by the bundle", "list directories for imports in `roots`", name)
     return dict(key.value)
 
 
@@ -183,23 +182,23 @@ def _project(key: Key) -> Path | None:
     value = key.value
     hint = "name a local directory, or use `raybundle run` for a bundle that is in the store"
     if not isinstance(value, str):
-        key.refuse(f"must be text, and is {kind_of(value)}", hint)
+        key.reject(f"must be text, and is {kind_of(value)}", hint)
     elif _URI.match(value):
-        key.refuse(without_credentials(value) + _ELSEWHERE, hint)
+        key.reject(without_credentials(value) + _ELSEWHERE, hint)
     elif (key.cwd / value).is_dir():
         return (key.cwd / value).resolve()
     elif value.endswith(_ARCHIVES):
-        key.refuse(f"{value} is an archive: a bundle is made from code in a local directory", hint)
+        key.reject(f"{value} is an archive: a bundle is made from code in a local directory", hint)
     else:
         what = "is not a directory" if (key.cwd / value).exists() else "does not exist"
-        key.refuse(f"{value} {what}", _relative_to(key))
+        key.reject(f"{value} {what}", _relative_to(key))
     return None
 
 
 def _roots(key: Key) -> list[str]:
     """Returns the directories that hold the modules."""
     if not isinstance(key.value, list):
-        key.refuse(f"must be a list, and is {kind_of(key.value)}", _LISTED)
+        key.reject(f"must be a list, and is {kind_of(key.value)}", _LISTED)
         return []
     return [root for module in key.value if (root := _root(key, module)) is not None]
 
@@ -207,18 +206,18 @@ def _roots(key: Key) -> list[str]:
 def _root(key: Key, module: Any) -> str | None:
     path = key.cwd / module if isinstance(module, str) else key.cwd
     if not isinstance(module, str):
-        key.refuse(f"must hold paths, and holds {kind_of(module)}", _LISTED)
+        key.reject(f"must hold paths, and holds {kind_of(module)}", _LISTED)
     elif module.partition("?")[0].endswith(".whl"):
         hint = "install it in the environment that the bundle is built for, and on the cluster"
-        key.refuse(f"{without_credentials(module)} is a wheel: distributions come from the cluster", hint)
+        key.reject(f"{without_credentials(module)} is a wheel: distributions come from the cluster", hint)
     elif _URI.match(module):
         hint = "name the directory of the package; the bundle includes the modules that are imported"
-        key.refuse(without_credentials(module) + _ELSEWHERE, hint)
+        key.reject(without_credentials(module) + _ELSEWHERE, hint)
     elif path.is_dir() or (path.is_file() and path.suffix == ".py"):
         return str((path.resolve() if path.name == ".." else path).parent.resolve())
     else:
         what = "is neither a directory nor a .py file" if path.exists() else "does not exist"
-        key.refuse(f"{module} {what}", _relative_to(key))
+        key.reject(f"{module} {what}", _relative_to(key))
     return None
 
 
@@ -234,7 +233,7 @@ def _passed(key: Key) -> Any:
         case _:
             value = key.value
     if problem := _problem(key.name, value):
-        key.refuse(*problem)
+        key.reject(*problem)
     return value
 
 
@@ -243,7 +242,7 @@ def _requirements(key: Key, file: str) -> list[str]:
         return (key.cwd / file).read_text("utf-8").strip().split("\n")
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
-        key.refuse(f"{file}: cannot read it: {reason}", _relative_to(key))
+        key.reject(f"{file}: cannot read it: {reason}", _relative_to(key))
         return []
 
 
@@ -251,7 +250,7 @@ def _conda_file(key: Key, file: str) -> Any:
     try:
         return read_yaml(key.cwd / file, file)[0]
     except UsageError as error:
-        key.refuse(str(error), _relative_to(key))
+        key.reject(str(error), _relative_to(key))
         return {}
 
 
@@ -280,7 +279,7 @@ def _problem(name: str, value: Any) -> tuple[str, str] | None:
 
 def _refuse_two_installers(keys: list[Key]) -> None:
     for key in keys[1:]:
-        key.refuse(f"conflicts with `{keys[0].name}`: Ray accepts one of them", f"keep one of {INSTALLED}")
+        key.reject(f"conflicts with `{keys[0].name}`: Ray accepts one of them", f"keep one of {INSTALLED}")
 
 
 def _relative_to(key: Key) -> str:
@@ -288,9 +287,9 @@ def _relative_to(key: Key) -> str:
 
 
 def _excludes(value: Any) -> tuple[str, ...]:
-    """Returns patterns of .gitignore as `exclude` writes them.
+    """Returns patterns of .gitignore in the form of `exclude`.
 
-    If a pattern re-includes something (`!keep.csv`), none counts: more travels, and nothing is missed.
+    If a pattern re-includes files (`!keep.csv`), no pattern counts: the bundle has more, and misses nothing.
     """
     patterns = [each.strip() for each in value if isinstance(each, str)] if isinstance(value, list) else []
     if any(each.startswith("!") for each in patterns):
@@ -299,15 +298,11 @@ def _excludes(value: Any) -> tuple[str, ...]:
     return tuple(each.strip("/") if "/" in each.rstrip("/") else f"**/{each.strip('/')}" for each in lines)
 
 
-def _warnings(keys: Mapping[str, Key], passed: Mapping[str, Any]) -> tuple[Warning, ...]:
-    set_up = [keys[name] for name in INSTALLED if passed.get(name)]
-    return (
-        *([_code_warning(keys["py_modules"])] if "py_modules" in keys else []),
-        *(key.warning(SET_UP.format(name=key.name), IMPORTABLE) for key in set_up),
-    )
-
-
-def _code_warning(key: Key) -> Warning:
-    text = f"of `{key.name}`, the bundle has only the files that the driver's imports reach, and package data"
-    hint = "add other files that the job reads with `include` in [tool.raybundle], or with --include"
-    return key.warning(text, hint)
+def _warnings(keys: Mapping[str, Key], passed: Mapping[str, Any]) -> Iterator[Warning]:
+    if "py_modules" in keys:
+        text = "of `py_modules`, the bundle has only files that the driver's imports reach, and package data"
+        hint = "add other files that the job reads with `include` in [tool.raybundle], or with --include"
+        yield keys["py_modules"].warning(text, hint)
+    for name in INSTALLED:
+        if passed.get(name):
+            yield keys[name].warning(SET_UP.format(name=name), IMPORTABLE)

@@ -34,6 +34,19 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
+class Faults:
+    """Faults of a runtime_env and their hints, which are reported together."""
+
+    lines: list[str] = field(default_factory=list)
+    hints: list[str] = field(default_factory=list)
+
+    def refuse_any(self) -> None:
+        """Raises UsageError if there are any."""
+        if self.lines:
+            raise UsageError("\n".join(self.lines), hint="\nhint: ".join(dict.fromkeys(self.hints)))
+
+
+@dataclass(frozen=True, slots=True)
 class Key:
     """One key of the runtime_env, and its value."""
 
@@ -41,15 +54,15 @@ class Key:
     value: Any
     source: Source
     cwd: Path
-    faults: dict[str, str]
-    """The hint for each fault; they are reported together."""
+    faults: Faults
 
-    def refuse(self, what: str, hint: str = "remove it", below: str = "") -> None:
+    def reject(self, what: str, hint: str = "remove it", below: str = "") -> None:
         """Notes a fault of the value, or of what it has at `below`."""
         name = f"{self.name}.{below}" if below else self.name
         line = self.source.lines.get(self.name)
         place = self.source.option if line is None else f"{self.source.option}:{line}"
-        self.faults[f"{place}: `{name}` {what}"] = hint
+        self.faults.lines.append(f"{place}: `{name}` {what}")
+        self.faults.hints.append(hint)
 
     def warning(self, text: str, hint: str) -> Warning:
         """Returns a warning about the key."""

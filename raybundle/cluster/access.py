@@ -1,4 +1,4 @@
-"""How a cluster is reached and who we say we are: address, token, headers, certificates."""
+"""Finds address and credentials of a cluster: token, headers, certificates."""
 
 from __future__ import annotations
 
@@ -23,34 +23,34 @@ TOKEN_FILE = Path(".ray", "auth_token")
 """Ray's default place of a token, below the home directory; ray/_private/authentication."""
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HEADER_VALUE = re.compile(r"[\t\x20-\x7e\xa0-\xff]*")
-"""What RFC 9110 allows, in the encoding of http.client."""
+"""Characters that RFC 9110 allows, in the encoding of http.client."""
 TRUE, FALSE = ("true", "1"), ("false", "0")
-"""What `--verify` takes beside a path; ray/dashboard/modules/job/cli_utils.py."""
+"""Values of `--verify` that are not a path; ray/dashboard/modules/job/cli_utils.py."""
 
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """A cluster's address and our credentials for it; only the address may be shown."""
+    """A cluster's address and the credentials for it; only the address may be shown."""
 
     address: str
-    """URL of the dashboard, without user and password, without a slash at its end."""
+    """URL of the dashboard, without credentials and without a slash at the end."""
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     """Sent with every request."""
     verify: bool | str = True
     """Whether the server's certificate is checked; or a file or directory of certificates to trust."""
     certificate: str | None = None
-    """PEM file by which we show who we are."""
+    """PEM file of the client certificate."""
     key: str | None = field(default=None, repr=False)
-    """PEM file of its private key, if it is another one."""
+    """PEM file of its private key, if that is another file."""
 
     @property
     def exposes_token(self) -> bool:
-        """Whether credentials travel in the clear over a network."""
+        """Whether credentials cross a network unencrypted."""
         return urlsplit(self.address).scheme == "http" and not self.is_loopback and self.has_credentials
 
     @property
     def is_loopback(self) -> bool:
-        """Whether the address is this machine's alone: of a cluster on it, or of a tunnel."""
+        """Whether the address is on this machine: a local cluster, or a tunnel."""
         return _is_loopback(urlsplit(self.address).hostname or "")
 
     @property
@@ -59,7 +59,7 @@ class Access:
         return any(name.lower() in ("authorization", "x-ray-authorization") for name in self.headers)
 
     def tls(self) -> ssl.SSLContext:
-        """Returns what an https connection is made with.
+        """Returns the TLS context of an https connection.
 
         Raises:
             UsageError: a file of certificates cannot be read.
@@ -77,7 +77,7 @@ class Access:
                 context.check_hostname = False
                 context.verify_mode = ssl.CERT_NONE
             if self.certificate is not None:
-                # An empty password: an encrypted key is an error, and no question on the terminal.
+                # With an empty password, an encrypted key is an error instead of a prompt on the terminal.
                 context.load_cert_chain(self.certificate, self.key, password="")
         except OSError as error:  # SSLError is one
             files = [str(name) for name in (self.verify, self.certificate, self.key) if isinstance(name, str)]
@@ -97,7 +97,7 @@ def make_access(  # noqa: PLR0913 - one per option
     certificate: str | None = None,
     key: str | None = None,
 ) -> Access:
-    """Returns how to reach a cluster, with Ray's own variables and token file where nothing else is said.
+    """Returns how to reach a cluster; Ray's own variables and token file are the defaults.
 
     Args:
         address: URL or `host:port` of the dashboard; may hold user and password.
@@ -108,7 +108,7 @@ def make_access(  # noqa: PLR0913 - one per option
         key: path of its key; else `RAYBUNDLE_CLIENT_KEY`.
 
     Raises:
-        UsageError: one of them is not what it should be.
+        UsageError: one of them is not valid.
     """
     parts = _split(address)
     found = _headers(headers, environ)
@@ -135,8 +135,8 @@ def _split(address: str) -> SplitResult:
     if not valid:
         shown = address.rpartition("@")[2]
         raise UsageError(
-            f"the address {shown!r} is not that of a Ray dashboard",
-            hint="use its URL, such as http://127.0.0.1:8265; `ray://` and `auto` do not name one",
+            f"{shown!r} is not the address of a Ray dashboard",
+            hint="give a URL such as http://127.0.0.1:8265; `ray://` and `auto` are not dashboards",
         )
     return parts
 
@@ -157,12 +157,12 @@ def _headers(text: str | None, environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def _require_sendable(headers: Mapping[str, str]) -> None:
-    """Refuses headers that HTTP cannot carry; no value is shown, for it may be a token."""
+    """Refuses headers that HTTP cannot carry. The message shows no value: it may be a token."""
     for name, value in headers.items():
         if not _HEADER_NAME.fullmatch(name) or not _HEADER_VALUE.fullmatch(value):
             raise UsageError(
                 "a header or the token has characters that HTTP cannot carry",
-                hint="look at --headers, RAY_JOB_HEADERS, and the token: it is one line of ASCII",
+                hint="check --headers, RAY_JOB_HEADERS, and the token, which is one line of ASCII",
             )
 
 
@@ -174,7 +174,7 @@ def _basic(parts: SplitResult) -> dict[str, str]:
 
 
 def _token(environ: Mapping[str, str]) -> dict[str, str]:
-    """Returns the header of Ray's token; as in Ray, a token that is there is used unless that is off."""
+    """Returns the header of Ray's token; as in Ray, a token is used unless RAY_AUTH_MODE turns it off."""
     mode = environ.get("RAY_AUTH_MODE")
     if mode is not None and mode.lower() not in TOKEN_MODES:
         return {}
@@ -190,7 +190,7 @@ def _read_token(environ: Mapping[str, str]) -> str | None:
     except FileNotFoundError:
         if named is None:
             return None
-        raise UsageError(f"there is no token file {named}", hint="RAY_AUTH_TOKEN_PATH names it") from None
+        raise UsageError(f"there is no token file {named}", hint="check RAY_AUTH_TOKEN_PATH") from None
     except (OSError, ValueError) as error:
         raise UsageError(f"cannot read the token file {file}: {type(error).__name__}") from error
 

@@ -1,4 +1,4 @@
-"""One kept HTTP connection to a dashboard; what can be sent again is, with jitter, for a bounded time."""
+"""Keeps one HTTP connection to a dashboard, and repeats failed requests for a limited time."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ USER_AGENT = f"raybundle/{__version__}"
 TIMEOUT = 30.0
 """Seconds without an answer before a request counts as lost."""
 PATIENCE = 3.0
-"""Seconds that a request is tried again where the user waits for nothing yet."""
+"""Seconds that a request is tried again, unless the caller has more patience."""
 FIRST_RETRY, LONGEST_RETRY = 0.1, 2.0
 """Seconds before the second try, which double up to the longest."""
 JITTER = 0.5
 """Share of each delay that chance may take."""
 BUSY = frozenset({429, 502, 503, 504})
-"""Answers of a server, or of the proxy before it, that is there and cannot answer now."""
+"""Answers of a server, or of a proxy before it, that cannot answer now."""
 REDIRECTIONS = frozenset({301, 302, 303, 307, 308})
 BLOCK = 1 << 16
-"""Bytes of a streamed answer that are held at once."""
+"""Bytes of a streamed answer in memory at once."""
 
 _TAG = re.compile(r"<(?:style|script)\b.*?</(?:style|script)>|</?[a-z!][^>]*>", re.DOTALL | re.IGNORECASE)
-"""Of an HTML page, by which a proxy says what is wrong."""
+"""Markup of an HTML page, in which a proxy reports an error."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,18 +63,18 @@ class Answer:
 
 
 BROKEN_TLS = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
-"""How a connection that was cut looks inside TLS; the others are a disagreement, which lasts."""
+"""Errors of TLS if the connection was cut; its other errors are permanent."""
 
 
 class Connection:
-    """A dashboard, and our way of talking to it."""
+    """A connection to a dashboard."""
 
     def __init__(self, access: Access, notify: Callable[[str], None] = lambda _text: None) -> None:
-        """Makes it; the first request connects.
+        """Makes the connection; the first request opens it.
 
         Args:
             access: address and credentials.
-            notify: takes what the user should know while a request is tried again.
+            notify: receives messages for the user while a request is tried again.
         """
         self.access = access
         self.notify = notify
@@ -93,15 +93,15 @@ class Connection:
         """Returns the answer to a request.
 
         Args:
-            method: of HTTP.
-            path: below the address, with a query where there is one.
+            method: HTTP method.
+            path: below the address, with the query if there is one.
             data: JSON, or the bytes of a package.
-            again: whether it may reach the server twice; one that did not reach it is always sent again.
-            patience: seconds for which it is tried again.
+            again: whether it may reach the server twice; one that did not reach it is always repeated.
+            patience: seconds for which the request is tried again.
             busy: statuses of a server that cannot answer now.
 
         Raises:
-            ClusterError: no answer came, the server refuses us, or the last try met a busy server.
+            ClusterError: no answer came, the server refuses access, or it was busy at the last try.
         """
         address = self.access.address
         outage = Outage(FIRST_RETRY, LONGEST_RETRY, patience=patience, jitter=JITTER, notify=self.notify)
@@ -130,10 +130,10 @@ class Connection:
             return error
 
     def stream(self, path: str) -> Iterator[bytes]:
-        """Yields the body of an answer in blocks; nothing is tried again, the caller knows how far it got.
+        """Yields the body of an answer in blocks; does not try again: the caller knows the position.
 
         Raises:
-            ClusterError: the answer is no body, or it was cut.
+            ClusterError: the answer is an error, or it was cut.
         """
         ended = False
         try:
@@ -143,7 +143,7 @@ class Connection:
                 raise _busy(self.access.address, answer)
             while block := response.read1(BLOCK):
                 yield block
-            if response.length:  # `read1` says nothing of a body that is shorter than announced
+            if response.length:  # `read1` does not report a body that is shorter than announced
                 raise http.client.IncompleteRead(b"", response.length)
             response.read()  # lets the connection take the next request
             ended = True
@@ -159,7 +159,7 @@ class Connection:
             return self._send_once(method, path, data)
         except (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError):
             self.close()
-            # A kept connection may have been closed while it was idle; GET may be sent twice without harm.
+            # The server may have closed the idle connection; GET may be sent twice without harm.
             if not reused or method != "GET":
                 raise
             return self._send_once(method, path, data)
@@ -193,21 +193,21 @@ def _connect(access: Access) -> http.client.HTTPConnection:
 def _admitted(address: str, answer: Answer) -> Answer:
     if answer.status == HTTPStatus.UNAUTHORIZED:
         raise ClusterError(
-            f"the cluster at {address} wants credentials: HTTP 401",
+            f"the cluster at {address} requires credentials: HTTP 401",
             status=answer.status,
             hint="set RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH, or give --headers",
         )
     if answer.status == HTTPStatus.FORBIDDEN:
         raise ClusterError(
-            f"the cluster at {address} refuses our credentials: HTTP 403",
+            f"the cluster at {address} refuses the credentials: HTTP 403",
             status=answer.status,
-            hint="is the token (RAY_AUTH_TOKEN, RAY_AUTH_TOKEN_PATH, ~/.ray/auth_token) of this cluster?",
+            hint="check that RAY_AUTH_TOKEN, RAY_AUTH_TOKEN_PATH or ~/.ray/auth_token is for this cluster",
         )
     if answer.status in REDIRECTIONS:
-        # Not followed: a token goes to the server that was named, and to no other.
+        # Not followed: a token goes only to the server that was named.
         raise ClusterError(
-            f"{address} sends us on to {(answer.location or 'nowhere').partition('?')[0]}",
-            hint="if that is the dashboard, give it as the address; a page to log in wants --headers",
+            f"{address} redirects to {(answer.location or 'nowhere').partition('?')[0]}",
+            hint="if that is the dashboard, give it as the address; if it is a login page, give --headers",
         )
     return answer
 
@@ -218,25 +218,22 @@ def _busy(address: str, answer: Answer) -> ClusterError:
     return kind(text, status=answer.status)
 
 
-def _words(reason: str) -> str:
-    """Returns OpenSSL's name of a fault, such as TLSV13_ALERT_CERTIFICATE_REQUIRED, in words."""
-    return reason.replace("_", " ").lower()
-
-
 def _fault(address: str, error: Exception) -> ClusterError:
     reason = getattr(error, "verify_message", None)
     if reason is not None:
         return ClusterError(
             f"the certificate of {address} is not valid: {reason}",
-            hint="`--verify FILE` names the certificates of your authority, in PEM",
+            hint="give the certificates of your authority with `--verify FILE`, in PEM",
         )
     if isinstance(error, ssl.SSLError) and not isinstance(error, BROKEN_TLS):
+        # OpenSSL's name of the error, such as TLSV13_ALERT_CERTIFICATE_REQUIRED, in words.
+        words = (error.reason or str(error)).replace("_", " ").lower()
         return ClusterError(
-            f"cannot make a secure connection to {address}: {_words(error.reason or str(error))}",
-            hint="is it https, and does it want a certificate of ours (`--client-cert`)?",
+            f"cannot make a secure connection to {address}: {words}",
+            hint="check that the server speaks https, and whether it requires `--client-cert`",
         )
     said = getattr(error, "strerror", None) or str(error) or type(error).__name__
     return ClusterUnreachableError(
         f"cannot reach the cluster at {address}: {said}",
-        hint="is the address that of the dashboard, and is the cluster up?",
+        hint="check that the address is the dashboard's, and that the cluster is up",
     )

@@ -1,4 +1,4 @@
-"""A client for Ray's Jobs REST API that needs no ray."""
+"""A client for Ray's Jobs REST API that works without ray."""
 
 from __future__ import annotations
 
@@ -22,26 +22,26 @@ if TYPE_CHECKING:
 Status = Literal["PENDING", "RUNNING", "STOPPED", "SUCCEEDED", "FAILED"]
 TERMINAL: frozenset[str] = frozenset({"STOPPED", "SUCCEEDED", "FAILED"})
 AGENT_TIMEOUT = 30.0
-"""Seconds that a starting cluster gets until its head's agent takes jobs; it takes up to ten."""
+"""Seconds that a starting cluster gets until its head's agent accepts jobs; usually at most ten."""
 AGENT_DELAY = 0.3
 """Seconds between two tries."""
 UNKNOWN = "Job {} does not exist"
-"""What it answers (HTTP 404) of a job that it does not know; another 404 says nothing of jobs."""
+"""The answer (HTTP 404) for an unknown job; another 404 is not about jobs."""
 NO_AGENT = "No available agent to submit job"
-"""What the dashboard answers (HTTP 500) until then; ray/dashboard/modules/job/job_head.py."""
+"""The answer (HTTP 500) until then; ray/dashboard/modules/job/job_head.py."""
 MAXIMUM_UPLOAD = 100 << 20
-"""Bytes of one package upload; the dashboard answers 413 above it, whatever Ray's own client believes."""
+"""Largest package in bytes; above it the dashboard answers 413, though Ray's own client allows more."""
 TOO_LARGE = (
-    "a proxy before the dashboard may take less (nginx: client_max_body_size); "
+    "a proxy before the dashboard may accept less (nginx: client_max_body_size); "
     "or use a store that the nodes can read themselves (`--store s3://…`)"
 )
 LOG_TIMEOUT = 3600
-"""Seconds for which a node's agent sends a log; Ray's default of 30 would cut a large one."""
+"""Seconds for which a node's agent sends a log; Ray's default of 30 cuts a large one."""
 
 
 @dataclass(frozen=True, slots=True)
 class JobInfo:
-    """What the cluster says about a job; times are milliseconds since the epoch."""
+    """The cluster's record of a job; times are milliseconds since the epoch."""
 
     submission_id: str
     status: Status
@@ -53,7 +53,7 @@ class JobInfo:
     end_time: int | None
     metadata: Mapping[str, str]
     node: str | None
-    """Address of the agent on the driver's node; none before the driver starts."""
+    """Address of the agent on the driver's node; None before the driver starts."""
     node_id: str | None = None
     """Ray's id of that node."""
 
@@ -64,14 +64,14 @@ class JobInfo:
 
 
 class JobsClient:
-    """One cluster's Jobs API, over one connection that is kept."""
+    """One cluster's Jobs API, over one connection."""
 
     def __init__(self, access: Access, notify: Callable[[str], None] = lambda _text: None) -> None:
         """Makes the client; the first request connects.
 
         Args:
             access: address and credentials.
-            notify: takes what the user should know while a request is tried again.
+            notify: receives messages for the user while a request is tried again.
         """
         self.access = access
         self.connection = Connection(access, notify)
@@ -82,29 +82,29 @@ class JobsClient:
         return self.access.address
 
     def notify(self, text: str) -> None:
-        """Passes on what the user should know."""
+        """Passes on a message for the user."""
         self.connection.notify(text)
 
     def version(self) -> tuple[int, int]:
-        """Returns major and minor of the cluster's Ray."""
+        """Returns the major and minor version of the cluster's Ray."""
         with self._as_ray_answers():
             text = str(self.get("/api/version").get("ray_version", ""))
         major, _, rest = text.partition(".")
         minor = rest.partition(".")[0]
         if not (major.isdigit() and minor.isdigit()):
-            raise ClusterError(f"the cluster at {self.address} has a Ray of version {text!r}")
+            raise ClusterError(f"the cluster at {self.address} has Ray of the unknown version {text!r}")
         return int(major), int(minor)
 
     def session(self) -> str:
-        """Returns the name of the cluster's session: another one after each start of its head."""
+        """Returns the name of the cluster's session, which changes with each start of its head."""
         with self._as_ray_answers():
             return str(self.get("/api/version")["session_name"])
 
     def submit(self, submission_id: str, body: Mapping[str, Any]) -> None:
-        """Submits a job under an id of ours; `body` as `POST /api/jobs/` takes it.
+        """Submits a job under the given ID; `body` is that of `POST /api/jobs/`.
 
-        It is sent once: whoever gets an error here asks for the id before sending it again. Only a cluster
-        that has just started, and has no agent for jobs yet, is asked again: it has accepted nothing.
+        The request is sent once: after an error, the caller looks for the ID before sending it again. Only
+        a starting cluster without an agent for jobs is asked again, because it has accepted nothing.
         """
         outage = Outage(AGENT_DELAY, AGENT_DELAY, patience=AGENT_TIMEOUT, notify=self.notify)
         waiting = f"the cluster has no agent for jobs yet; trying for {AGENT_TIMEOUT:.0f} s"
@@ -117,14 +117,14 @@ class JobsClient:
             raise ClusterError(f"{self.address} accepted another job than the one submitted: {found}")
 
     def info(self, submission_id: str, patience: float | None = None) -> JobInfo:
-        """Returns what the cluster knows of a job.
+        """Returns the cluster's record of a job.
 
         Args:
             submission_id: of the job.
-            patience: seconds for a cluster that fails to answer, be it with an error of its own.
+            patience: seconds for which a failed request is tried again, even after an error of the server.
 
         Raises:
-            JobLostError: it knows no such job.
+            JobLostError: the cluster does not know the job.
         """
         path = _job_path(submission_id)
         if patience is None:
@@ -135,25 +135,25 @@ class JobsClient:
             return _job_info(self._document(answer, submission_id))
 
     def runtime_env(self, submission_id: str) -> Mapping[str, Any]:
-        """Returns the runtime_env of a job, as the cluster shows it."""
+        """Returns the runtime_env of a job."""
         with self._as_ray_answers():
             return dict(self.get(_job_path(submission_id)).get("runtime_env") or {})
 
     def find(self, submission_id: str, patience: float | None = None) -> JobInfo | None:
-        """Returns what the cluster knows of a job, or None; arguments as for `info`."""
+        """Returns the cluster's record of a job, or None; arguments as for `info`."""
         try:
             return self.info(submission_id, patience)
         except JobLostError:
             return None
 
     def list(self) -> list[JobInfo]:
-        """Returns all jobs with a submission id, the oldest first."""
+        """Returns all jobs with a submission ID, the oldest first."""
         with self._as_ray_answers():
             jobs = [_job_info(job) for job in self.get("/api/jobs/") if job.get("submission_id")]
         return sorted(jobs, key=lambda job: (job.start_time or 0, job.submission_id))
 
     def logs(self, submission_id: str) -> str:
-        """Returns the log of the driver so far as text, in which Ray has made `LF` of `CR` and `CR LF`."""
+        """Returns the driver's log so far as text, in which Ray replaces `CR` and `CR LF` by `LF`."""
         answer = self.connection.request("GET", _job_path(submission_id, "/logs"), again=True)
         with self._as_ray_answers():
             log = self._document(answer, submission_id)["logs"]
@@ -164,12 +164,12 @@ class JobsClient:
     def log_bytes(self, info: JobInfo) -> Iterator[bytes]:
         """Yields the driver's log so far, byte for byte, in blocks.
 
-        Ray's state API reads files of a node's log directory for `ray logs`. Only its finite form is used: an
-        endless one (`/logs/stream`) that a client leaves stays open on the server, and the hundredth shuts
-        the state API's logs for everybody (Ray 2.60).
+        Ray's state API serves the files of a node's log directory. Its endless form (`/logs/stream`) is not
+        used: it stays open on the server after the client leaves, and a hundred of them block the logs of
+        the state API for everybody (Ray 2.60).
 
         Args:
-            info: of a job whose driver has a node.
+            info: record of a job whose driver has a node.
         """
         query = {
             "node_id": info.node_id,
@@ -180,17 +180,17 @@ class JobsClient:
         return self.connection.stream(f"/api/v0/logs/file?{urlencode(query)}")
 
     def stop(self, submission_id: str) -> bool:
-        """Asks the cluster to stop a job; returns whether it was running."""
+        """Asks the cluster to stop a job; returns whether the job was running."""
         answer = self.connection.request("POST", _job_path(submission_id, "/stop"), again=True)
         with self._as_ray_answers():
             return bool(self._document(answer, submission_id)["stopped"])
 
     def delete(self, submission_id: str) -> bool:
-        """Removes a job that ended from the cluster's records, at once; its log files stay.
+        """Removes the record of a job that has ended, at once; its log files stay.
 
         Raises:
-            JobLostError: the cluster knows no such job.
-            ClusterError: it has not ended.
+            JobLostError: the cluster does not know the job.
+            ClusterError: the job has not ended.
         """
         answer = self.connection.request("DELETE", _job_path(submission_id), again=False)
         with self._as_ray_answers():
@@ -204,11 +204,11 @@ class JobsClient:
         """Uploads the package `gcs://name`.
 
         Raises:
-            ClusterError: it is larger than the API takes, or refused.
+            ClusterError: the package is too large, or the cluster refuses it.
         """
         if len(data) >= MAXIMUM_UPLOAD:
             raise ClusterError(
-                f"the bundle is {len(data) >> 20} MiB, and the Jobs API takes less than "
+                f"the bundle is {len(data) >> 20} MiB, and the Jobs API accepts less than "
                 f"{MAXIMUM_UPLOAD >> 20} MiB in one upload",
                 hint="use a store that the nodes can read themselves (`--store s3://…`), or exclude data",
             )
@@ -221,7 +221,7 @@ class JobsClient:
             )
 
     def get(self, path: str) -> Any:
-        """Returns the JSON that the dashboard answers."""
+        """Returns the JSON in an answer of the dashboard."""
         return self._document(self.connection.request("GET", path, again=True))
 
     def _document(self, answer: Answer, submission_id: str | None = None) -> Any:
@@ -238,13 +238,13 @@ class JobsClient:
 
     @contextmanager
     def _as_ray_answers(self) -> Iterator[None]:
-        """Makes a ClusterError of what its block cannot read in an answer."""
+        """Raises a ClusterError if the block cannot read an answer."""
         try:
             yield
         except (ValueError, LookupError, TypeError, AttributeError) as error:
             raise ClusterError(
                 f"{self.address} does not answer as Ray's Jobs API does",
-                hint="the address is that of the dashboard, such as http://127.0.0.1:8265",
+                hint="give the address of the dashboard, such as http://127.0.0.1:8265",
             ) from error
 
     def close(self) -> None:

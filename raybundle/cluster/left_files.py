@@ -1,4 +1,4 @@
-"""Says of a job that missed a file whether its project has it, and what takes it along."""
+"""Tells whether the project has a file that a job did not find, and how to bundle it."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ if TYPE_CHECKING:
 
 _MISSED = re.compile(r"^(?:[\w.]*\.)?FileNotFoundError\b.*?: '([^'\n]+)'", re.MULTILINE)
 _OURS = re.compile(r"/raybundle-\d+/(?:trees|jobs)/[^/]+/(?:project/)?")
-"""What on a node stands before the path of a file in the project."""
+"""The part of a path on a node before the path in the project."""
 
 
 def hint_of_left_file(log_end: str, project: Path, start: str, travelled: Collection[str]) -> str | None:
-    """Return what takes the file along that a job has missed, if the project has it; else None.
+    """Return how to bundle the file that a job did not find; None if the project does not have it.
 
     Args:
-        log_end: the end of its driver's log.
+        log_end: the end of the driver's log.
         project: where the bundle was built.
         start: the directory in which the job started, relative to the project.
-        travelled: what of the project is in the bundle, relative to it.
+        travelled: the project's files that are in the bundle, relative to the project.
     """
     missed = _MISSED.findall(log_end)
     for path in _in_project(missed[-1], start) if missed else ():
@@ -34,7 +34,7 @@ def hint_of_left_file(log_end: str, project: Path, start: str, travelled: Collec
             include = f'`include = ["{path}"]` in [tool.raybundle]'
             others = _others_left(place, project, travelled)
             more = f'; `data = "tracked"` does so for {others} files in its folder as well' if others else ""
-            return f"`{path}` is in the project and not in the bundle: {include} takes it along{more}"
+            return f"`{path}` is in the project and not in the bundle: {include} bundles it{more}"
     return None
 
 

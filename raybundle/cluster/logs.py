@@ -1,4 +1,4 @@
-"""Reads a driver's log to its end, piece by piece: in order, each byte once, whatever breaks in between."""
+"""Reads a driver's log to its end: in order, each byte once, whatever fails meanwhile."""
 
 from __future__ import annotations
 
@@ -19,36 +19,36 @@ if TYPE_CHECKING:
     from raybundle.cluster.jobs import JobInfo, JobsClient
 
 LOG_END = 1 << 16
-"""Bytes of a log's end that are kept, to find out why a job failed; its message has ten lines only."""
+"""Bytes of the log's end that are kept to explain a failure; Ray's message has only ten lines."""
 LOOK_DELAY = 0.5
-"""Seconds between two looks at a log while nobody asks for the status in between."""
+"""Seconds between two looks at a log."""
 READ_RATE = 8 << 20
-"""Bytes per second that reading a log again may cost the dashboard: one of 80 MB is looked at every 10 s."""
+"""Bytes per second that repeated reads may cost the dashboard: it reads 80 MB every 10 s."""
 REFUSALS = 4
-"""Times that a way to the log fails, one after the other, before the next one is taken."""
+"""Consecutive failures of one way to the log before the next way is used."""
 SERVER_REFUSALS = 5
-"""Errors of a server, such as HTTP 500, that count as one time: it may be busy, or the file not there yet."""
+"""Server errors, such as HTTP 500, that count as one failure: the file may not exist yet."""
 LONGEST_IDLE = 16.0
-"""How many times the usual delay passes at most before a log that does not grow is looked at again."""
+"""Longest delay for a log that does not grow, as a multiple of the usual one."""
 TRIES = 3
-"""Times that the log of a job that has ended is asked for, where the cluster does not answer."""
+"""Tries to read the log of a job that has ended if the cluster does not answer."""
 PATIENCE = 30.0
-"""Seconds that such a cluster gets each time."""
+"""Seconds for each of these tries."""
 FIRST_DELAY, LONGEST_DELAY = 0.2, 2.0
-"""Seconds before a websocket that was closed is opened again; doubles while nothing new comes."""
+"""Seconds before a closed websocket is opened again; doubles while nothing new arrives."""
 HELD = 1 << 20
-"""Bytes that are held before those are dropped which are not among the last lines."""
+"""Bytes in memory before those that are not in the last lines are dropped."""
 OPEN_TIMEOUT = 10.0
-"""Seconds in which a websocket opens, or counts as refused."""
+"""Seconds in which a websocket must open."""
 
 
 class LogReader:
-    """One job's log: by which way it is read, and how far it has been written.
+    """One job's log: how it is read, and how much of it is written.
 
-    The file on the driver's node is the best way: it is exact, and may be asked for at once and often, while
-    Ray's websocket looks for news once a second. Where the cluster, or a proxy before it, does not serve the
-    file, the websocket is used, and where that is refused, the log as JSON. The last two carry text, in which
-    Ray has made `LF` of `CR LF` and `CR`, and break at bytes that are not UTF-8.
+    The file on the driver's node is the best source: it is exact, and can be read at any time, while Ray's
+    websocket looks for news once a second. If the cluster, or a proxy, does not serve the file, the websocket
+    is used, and if that is refused, the log as JSON. The last two carry text, in which Ray replaces `CR LF`
+    and `CR` by `LF`, and fail at bytes that are not UTF-8.
     """
 
     def __init__(
@@ -58,23 +58,23 @@ class LogReader:
         write: Callable[[bytes], None],
         last_lines: int | None = None,
     ) -> None:
-        """Makes the reader; nothing is asked for yet.
+        """Makes the reader; does not read yet.
 
         Args:
             client: of the cluster that runs the job.
             submission_id: of the job.
-            write: takes the log in pieces.
-            last_lines: lines to write of what is there at the first look; all if absent.
+            write: receives the log in pieces.
+            last_lines: number of lines to write of the log at the first look; all if None.
         """
         self._client = client
         self._id = submission_id
         self._write = write
         self._first = None if last_lines is None else _LastLines(last_lines)
         self._written = 0
-        """Bytes of the log that were written: of the file, or of its text where `_as_text`."""
+        """Bytes of the log that are written: of the file, or of its text if `_as_text`."""
         self._as_text = False
         self._pairs = 0
-        """How many `CR LF` are in the bytes of the file that were written."""
+        """Number of `CR LF` in the bytes of the file that are written."""
         self._end = bytearray()
         self._refusals = 0.0
         self._tail = _Tail(client, submission_id)
@@ -83,11 +83,11 @@ class LogReader:
 
     @property
     def end(self) -> str:
-        """The last `LOG_END` bytes of what was written, as text."""
+        """The last `LOG_END` bytes that were written, as text."""
         return self._end.decode("utf-8", "replace")
 
     def watch(self, info: JobInfo, seconds: float) -> None:
-        """Writes what is new for some seconds; a look that fails is one that found nothing."""
+        """Writes new output for some seconds; ignores a look that fails."""
         until = time.monotonic() + seconds
         while True:
             if info.node is not None and time.monotonic() >= self._due:
@@ -98,7 +98,7 @@ class LogReader:
             time.sleep(min(left, LOOK_DELAY))
 
     def finish(self, info: JobInfo) -> RaybundleError | None:
-        """Writes the rest of the log of a job that has ended; returns why it cannot be read to its end."""
+        """Writes the rest of the log of a job that has ended; returns why it is incomplete."""
         self._tail.close()
         if info.node is None:
             return None
@@ -124,7 +124,7 @@ class LogReader:
         return None
 
     def _try_file(self, info: JobInfo) -> RaybundleError | None:
-        """Writes what is new in the file; returns why it cannot be read to its end."""
+        """Writes new output of the file; returns why it is incomplete."""
         try:
             self._read_file(info)
         except RaybundleError as error:
@@ -132,7 +132,7 @@ class LogReader:
         return None
 
     def _look(self, info: JobInfo, until: float) -> None:
-        """Takes one look, by the way that works; what completes a log is `finish`."""
+        """Takes one look in the way that works; `finish` completes a log."""
         before = self._written
         try:
             if self._refusals < REFUSALS:
@@ -144,7 +144,7 @@ class LogReader:
                 self._read_whole()
             self._caught_up()
         except RaybundleError as error:
-            # A file that was there is not given up: the other ways would change its bytes.
+            # A file that was readable stays the source: the others would change its bytes.
             if not self._written:
                 self._refusals += _weight(error)
             self._due = time.monotonic() + FIRST_DELAY
@@ -154,7 +154,7 @@ class LogReader:
             self._wait_longer(before)
 
     def _wait_longer(self, before: int) -> None:
-        """Sets when the next look is due: later for a large log, and for one that has not grown of late."""
+        """Sets when the next look is due: later for a large log, and for a log that has not grown."""
         self._idle = 1.0 if self._written > before else min(LONGEST_IDLE, self._idle * 1.5)
         self._due = time.monotonic() + self._written / READ_RATE * self._idle
 
@@ -174,7 +174,7 @@ class LogReader:
         self._add_from_start([self._client.logs(self._id).encode("utf-8", "surrogatepass")])
 
     def _caught_up(self) -> None:
-        """Writes the last lines of what was there at the first look, if no more of it was wanted."""
+        """Writes the last lines of the log at the first look, if only those were requested."""
         if self._first is not None:
             first, self._first = self._first, None
             self._write(first.lines())
@@ -188,7 +188,7 @@ class LogReader:
             raise ClusterError(f"the log of {self._id} is shorter than it was")
 
     def _add(self, position: int, piece: bytes) -> None:
-        """Writes what is new in a piece of the log that begins at `position`."""
+        """Writes the new part of a piece of the log that begins at `position`."""
         new = piece[max(0, self._written - position) :]
         if new:
             if self._first is None:
@@ -202,7 +202,7 @@ class LogReader:
 
 
 class _LastLines:
-    """The last lines of what is added; holds little more than those."""
+    """Keeps the last lines of what is added, and little more."""
 
     def __init__(self, count: int) -> None:
         self._count = count
@@ -216,7 +216,7 @@ class _LastLines:
             self._trim_at = max(HELD, 2 * len(self._held))
 
     def lines(self) -> bytes:
-        """Returns them; one without its end counts."""
+        """Returns the last lines; an unfinished line counts."""
         end = len(self._held) - self._held.endswith(b"\n")
         for _ in range(self._count):
             end = self._held.rfind(b"\n", 0, end)
@@ -226,7 +226,7 @@ class _LastLines:
 
 
 class _Tail:
-    """Ray's websocket of a log, opened again when it is closed; each time it sends the log from its start."""
+    """Ray's websocket of a log, reopened after it closes; it always sends the log from the start."""
 
     def __init__(self, client: JobsClient, submission_id: str) -> None:
         self._client = client
@@ -236,10 +236,10 @@ class _Tail:
         self._delay = FIRST_DELAY
         self._due = 0.0
         self.refusals = 0
-        """Websockets that were refused since the last one that was not."""
+        """Consecutive refusals."""
 
     def read(self, until: float) -> Iterator[tuple[int, bytes]]:
-        """Yields what arrives before `until` (`time.monotonic()`), each piece with where it begins."""
+        """Yields what arrives before `until` (`time.monotonic()`), each piece with its position."""
         import websocket  # noqa: PLC0415 - 30 ms that only this way pays
 
         if self._stream is None and time.monotonic() >= self._due:
@@ -275,7 +275,7 @@ class _Tail:
                 timeout=OPEN_TIMEOUT,
                 suppress_origin=True,
                 skip_utf8_validation=True,
-                redirect_limit=0,  # a token goes to the server that was named, and to no other
+                redirect_limit=0,  # a token goes only to the server that was named
                 header=[f"{name}: {value}" for name, value in headers.items()],
                 sslopt={"context": access.tls()} if scheme == "wss" else None,
                 http_no_proxy=["*"],
@@ -290,14 +290,14 @@ class _Tail:
             self.refusals += 1
 
     def close(self) -> None:
-        """Closes the websocket; the next look opens another."""
+        """Closes the websocket; the next look opens a new one."""
         if self._stream is not None:
             self._stream.shutdown()
             self._stream = None
 
 
 def _weight(error: RaybundleError) -> float:
-    """Returns how much of a refusal an error is: a server that is away says nothing of its ways."""
+    """Returns the share of a failure that an error counts; an unreachable server counts nothing."""
     if isinstance(error, ClusterUnreachableError):
         return 0.0
     status = getattr(error, "status", None)
@@ -309,7 +309,7 @@ def _weight(error: RaybundleError) -> float:
 
 
 def _as_text(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """Yields bytes of a file as Ray's text has them."""
+    """Yields bytes of a file with the line ends of Ray's text."""
     held = b""
     for piece in pieces:
         joined = held + piece

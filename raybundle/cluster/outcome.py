@@ -1,4 +1,4 @@
-"""What a final status means: the error, and so the exit code, of a job that did not succeed."""
+"""Turns the final status of a job that did not succeed into an error, and so into an exit code."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from raybundle.cluster.jobs import JobInfo
 
 BOOT_FAILED = re.compile(r"raybundle: boot failed: .*")
-"""The one line by which the boot names bundle, node, file, expected and found."""
+"""The boot's one line about a failure: bundle, node, file, expected and found."""
 _OTHER_PYTHON = re.compile(r"expected Python \S+ [0-9.]+, found \S+ ([0-9.]+)$")
-"""The end of that line where the node has another Python."""
+"""The end of that line if the node has another Python."""
 _NO_BOOT = re.compile(rf"^\S*sh: .*RAYBUNDLE_PYTHON: {NOT_BOOTED}$", re.MULTILINE)
 _NO_HOOK = re.compile(rf"Worker IP address: (\S+) [^\n]*setup hook method, {re.escape(READY_HOOK)} ")
-"""How the driver's log names a worker that did not find the hook; Ray tries its task again, then fails."""
+"""A worker in the driver's log that did not find the hook; Ray repeats its task, then fails."""
 _WORKER_DIED = re.compile(
     r"^ray\.exceptions\.(WorkerCrashedError|ActorDiedError|OwnerDiedError)", re.MULTILINE
 )
@@ -31,36 +31,36 @@ START_ERRORS = frozenset(
         "JOB_SUPERVISOR_ACTOR_UNSCHEDULABLE",
     }
 )
-"""Values of `ray.dashboard.modules.job.common.JobErrorType` by which no driver ran; none before Ray 2.50.
+"""Values of `ray.dashboard.modules.job.common.JobErrorType` if no driver ran; since Ray 2.50.
 
-Not JOB_ENTRYPOINT_COMMAND_START_ERROR: Ray 2.50 to 2.52 say that of a driver whose log is not UTF-8, too.
+JOB_ENTRYPOINT_COMMAND_START_ERROR is not here: in Ray 2.50 to 2.52 it can mean a log that is not UTF-8.
 """
 _ENVIRONMENT_ERROR = "ray.exceptions.RuntimeEnvSetupError"
-"""What a driver raises when a worker's node cannot unpack the archive."""
+"""Exceptions of a driver if a worker's node cannot unpack the archive."""
 
 _TRACEBACK = "Traceback (most recent call last):"
 _RAISED = re.compile(r"^[A-Za-z_][\w.]*(?:: .*)?$", re.MULTILINE)
-"""The line below a traceback's frames."""
+"""The line after a traceback's frames."""
 _FRAME = re.compile(
     r'^ +File "(/\S*/raybundle-\d+/trees/[0-9a-f]{64}/(?:project/)?)?([^"]+)", line (\d+)', re.MULTILINE
 )
-"""Where the bundle's own files are, if there; then the rest of the path, and the line."""
+"""The directory of the bundle, if the file is in it; the rest of the path; the line."""
 _REMEDY = re.compile(r"\n(.*\[tool\.raybundle\].*)")
-"""The line below an import that failed, by which the node says what takes the module along."""
+"""The node's line after a failed import; it says how to bundle the module."""
 _OUT_OF_MEMORY = re.compile(r"^ray\.exceptions\.OutOfMemoryError", re.MULTILINE)
 _NODE = re.compile(r"(?:\[Node |ip=|node_ip[^0-9]{1,4}|on node |Worker IP address: )([0-9.]{7,15})")
 LINES, LONGEST = 12, 4000
-"""Lines and characters of a message of Ray that an error shows: those of its end, which has the cause."""
+"""Lines and characters of Ray's message that an error shows, from its end, which has the cause."""
 _BY_SHELL = (signal.SIGKILL, signal.SIGTERM, signal.SIGSEGV, signal.SIGABRT)
 """Signals that a shell reports as exit code 128 + N."""
 
 
 def job_error(info: JobInfo, log_end: str = "") -> JobError | None:
-    """Returns why a job that ended did not succeed; None if it did.
+    """Returns the error of a job that did not succeed; None if it did.
 
     Args:
-        info: what the cluster says of it.
-        log_end: the end of its driver's log.
+        info: the cluster's record of the job.
+        log_end: the end of the driver's log.
     """
     match info.status:
         case "SUCCEEDED":
@@ -88,7 +88,7 @@ def _failure(info: JobInfo, log_end: str) -> JobError:
 
 
 def _how(info: JobInfo) -> str:
-    """Returns how the driver ended: its exit code, or the signal that ended it."""
+    """Returns how the driver ended: its exit code or signal."""
     code = info.driver_exit_code
     if code is None:
         return _lines_that_matter(info.message)
@@ -101,7 +101,7 @@ def _how(info: JobInfo) -> str:
 
 
 def _why(log_end: str) -> str:
-    """Returns the last exception of the log with its place, and whether memory ran out."""
+    """Returns the last exception in the log with its place, and whether memory ran out."""
     words = ""
     start = log_end.rfind(_TRACEBACK)
     raised = _RAISED.search(log_end, start) if start >= 0 else None
@@ -116,7 +116,7 @@ def _why(log_end: str) -> str:
 
 
 def _remedy(log_end: str) -> str | None:
-    """Returns what the node said of the import by which the driver failed, if it did."""
+    """Returns the node's line about the import that failed, if there is one."""
     start = log_end.rfind(_TRACEBACK)
     raised = _RAISED.search(log_end, start) if start >= 0 else None
     found = _REMEDY.match(log_end, raised.end()) if raised is not None else None
@@ -124,7 +124,7 @@ def _remedy(log_end: str) -> str | None:
 
 
 def boot_line(info: JobInfo, log_end: str = "") -> str | None:
-    """Returns the one line by which a failed boot says what is wrong; None if the boot did not fail."""
+    """Returns the one line of a failed boot; None if the boot did not fail."""
     found = BOOT_FAILED.search(info.message)
     if found is not None:
         return found.group().strip()
@@ -137,7 +137,7 @@ def boot_line(info: JobInfo, log_end: str = "") -> str | None:
 
 
 def _unbooted_node(info: JobInfo, log_end: str) -> str | None:
-    """Returns the address of a node on which the supervisor or a worker has not been through the boot."""
+    """Returns the address of a node where the supervisor or a worker did not run the boot."""
     if _NO_BOOT.search(info.message):
         return urlsplit(info.node or "").hostname or "unknown"
     worker = _NO_HOOK.search(log_end) if _WORKER_DIED.search(log_end) else None
@@ -145,19 +145,19 @@ def _unbooted_node(info: JobInfo, log_end: str) -> str | None:
 
 
 def could_not_start(info: JobInfo) -> bool:
-    """Whether a failed job never ran its driver, or a worker's node could not set up the bundle."""
+    """Claims that a failed job's driver never ran, or that a worker's node could not set up the bundle."""
     never_ran = info.node is None or info.error_type in START_ERRORS
     return never_ran or _ENVIRONMENT_ERROR in info.message
 
 
 def _named_node(info: JobInfo) -> str | None:
-    """Returns the address of the node that a message of Ray names, else that of the driver's node."""
+    """Returns the address of the node in Ray's message, else that of the driver's node."""
     named = _NODE.search(info.message)
     return named.group(1) if named else urlsplit(info.node or "").hostname
 
 
 def _lines_that_matter(message: str) -> str:
-    """Returns the end of a message of Ray, without the frames of its tracebacks."""
+    """Returns the end of Ray's message, without the frames of its tracebacks."""
     kept, in_traceback = [], False
     for line in message.splitlines():
         if _TRACEBACK in line:

@@ -18,21 +18,21 @@ if TYPE_CHECKING:
 SUPERVISOR = "_ray_internal_job_actor_{}"
 """Name of the actor that starts a job's driver; ray/dashboard/modules/job/common.py."""
 LIMIT = 1000
-"""Actors and tasks that are asked for, to see what is in use."""
+"""Number of actors and tasks to ask for, to see what is in use."""
 GIB = 1 << 30
 
 
 def why_pending(client: JobsClient, info: JobInfo) -> str:
-    """Returns what Ray waits for until it starts a driver; Ray's own words where the cluster says no more."""
+    """Returns what Ray waits for before it starts a driver; Ray's own words if it says no more."""
     try:
         supervisor = _list(client, "actors", "name", SUPERVISOR.format(info.submission_id))
         if not supervisor:
-            return "the cluster has not made its supervisor yet"
+            return "the cluster has not started its supervisor yet"
         wanted: Amounts = supervisor[-1]["required_resources"] or {}
         nodes = _list(client, "nodes", "state", "ALIVE")
         lacking = _lacking(wanted, nodes, _used(client))
     except (RaybundleError, KeyError, TypeError, AttributeError):
-        return " ".join(info.message.split()) or "the cluster does not say what it waits for"
+        return " ".join(info.message.split()) or "the cluster does not say what the job waits for"
     if lacking:
         return f"its driver asks for {', '.join(lacking)}"
     return "its environment is being set up on a node"
@@ -47,17 +47,17 @@ def _list(client: JobsClient, kind: str, key: str, value: str) -> list[dict[str,
 
 
 def _used(client: JobsClient) -> Mapping[str, Mapping[str, float]]:
-    """Returns what living actors and running tasks hold, by node."""
+    """Returns the resources that living actors and running tasks hold, by node."""
     used: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
     for row in _list(client, "actors", "state", "ALIVE") + _list(client, "tasks", "state", "RUNNING"):
         for name, amount in (row.get("required_resources") or {}).items():
-            if row.get("type") != "ACTOR_TASK":  # it runs on what its actor holds
+            if row.get("type") != "ACTOR_TASK":  # it uses the resources of its actor
                 used[row["node_id"]][name] += amount
     return used
 
 
 def _lacking(wanted: Amounts, nodes: Sequence[Mapping[str, Any]], used: Mapping[str, Amounts]) -> list[str]:
-    """Returns what keeps every node from taking the driver: each resource, and the most that one node has."""
+    """Returns each resource of which no node has enough for the driver, and the most that one node has."""
     totals = {node["node_id"]: node["resources_total"] for node in nodes}
     free = {
         node: {name: total.get(name, 0.0) - used.get(node, {}).get(name, 0.0) for name in wanted}

@@ -1,4 +1,4 @@
-"""Secrets of a job: references that its nodes resolve, and literals that must not travel."""
+"""Reads references to secrets, which nodes resolve, and refuses secrets in environment variables."""
 
 from __future__ import annotations
 
@@ -14,38 +14,24 @@ if TYPE_CHECKING:
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _TOO_EARLY = re.compile(r"PATH|(RAY_|PYTHON|LD_|DYLD_).*")
-"""What Ray, Python and the loader read before the boot could set it."""
+"""Variables that Ray, Python and the loader read before the boot can set them."""
 _REFUSED_IN_PATHS = re.compile(r"[\x00-\x1f\x7f$\ud800-\udfff]")
-"""Ray expands `$NAME` in variables; JSON and the list of secrets cannot carry the others."""
+"""Ray expands `$NAME` in variables; JSON and the list of secrets cannot represent the others."""
 _HOW = "use `--secret NAME=file:PATH` or `--secret NAME=env:OTHER`: each node reads the value itself"
 
-SECRET_ENDINGS = (
-    "SECRET",
-    "PASSWORD",
-    "PASSWD",
-    "PASSPHRASE",
-    "TOKEN",
-    "CREDENTIAL",
-    "CREDENTIALS",
-    "APIKEY",
-    "API_KEY",
-    "ACCESS_KEY",
-    "ACCOUNT_KEY",
-    "ENCRYPTION_KEY",
-    "PRIVATE_KEY",
-    "SECRET_KEY",
-    "SIGNING_KEY",
-    "STORAGE_KEY",
+_NAME_OF_SECRET = re.compile(
+    r"(SECRET|PASSWD|PASSWORD|PASSPHRASE|TOKEN|CREDENTIALS?|API_?KEY"
+    r"|(ACCESS|ACCOUNT|ENCRYPTION|PRIVATE|SECRET|SIGNING|STORAGE)_KEY)(_?\d+)?\Z",
+    re.IGNORECASE,
 )
-"""How the name of a secret ends: the last word says what a variable is (`SECRET_NAME` is a name)."""
-_NUMBERED = re.compile(r"_?\d+$")
+"""The end of the name of a secret: the last word says what a variable is (`SECRET_NAME` is a name)."""
 SHORTEST = 8
-"""Characters of a value that counts as a secret by its name."""
+"""Fewest characters of a value that counts as a secret because of its name."""
 _HARMLESS = re.compile(
     r"""  (~|\.\.?)?/.*                 # a path
-      | [A-Za-z][A-Za-z0-9+.-]*://.*  # a URL: judged by its shape; also of a secret manager
+      | [A-Za-z][A-Za-z0-9+.-]*://.*  # a URL: its shape decides
       | arn:.*
-      | \$\{\w+\} | \$[A-Z][A-Z0-9_]* # Ray puts a variable of the node in its place
+      | \$\{\w+\} | \$[A-Z][A-Z0-9_]* # Ray replaces it by a variable of the node
       | <.*> | \[.*\]                 # <|endoftext|>, [MASK], <your token>
     """,
     re.VERBOSE | re.DOTALL,
@@ -73,17 +59,17 @@ def parse_secrets(words: Sequence[str]) -> dict[str, str]:
     """Returns references (`file:/absolute/path` or `env:OTHER`) by variable, from `NAME=REFERENCE`.
 
     Raises:
-        UsageError: a word is no such pair. What it says never has a word or the part behind `=`: whoever
-            mistook the option may have typed the secret itself.
+        UsageError: a word is not such a pair. The message shows neither the word nor the part after `=`:
+            it may be the secret itself.
     """
     secrets: dict[str, str] = {}
     for number, word in enumerate(words, start=1):
         name, _, reference = word.partition("=")
-        # The padding of base64 would make a name of the secret before it.
+        # With the padding of base64, a secret would pass as a name.
         if not _NAME.fullmatch(name) or not reference.strip("="):
             raise UsageError(f"`--secret` number {number} has no NAME=REFERENCE", hint=_HOW)
         if owned(name) or _TOO_EARLY.fullmatch(name):
-            raise UsageError(f"`--secret {name}=…`: this variable is the bundle's, Ray's or Python's")
+            raise UsageError(f"`--secret {name}=…`: this variable belongs to the bundle, Ray or Python")
         if name in secrets:
             raise UsageError(f"`--secret {name}=…` is given twice")
         if fault := _fault(reference):
@@ -93,24 +79,24 @@ def parse_secrets(words: Sequence[str]) -> dict[str, str]:
 
 
 def _fault(reference: str) -> str | None:
-    """Returns what is wrong with a reference, without any of it; None if nothing is."""
+    """Returns what is wrong with a reference, without showing it; None if it is valid."""
     scheme, _, place = reference.partition(":")
     if scheme == "env":
-        return None if _NAME.fullmatch(place) else "`env:` needs the name of a variable of the nodes"
+        return None if _NAME.fullmatch(place) else "`env:` requires the name of a variable on the nodes"
     if scheme != "file":
-        return "expected `file:` or `env:` behind the `=`, and never the secret itself"
+        return "expected `file:` or `env:` after the `=`, never the secret itself"
     if not place.startswith("/"):
-        return "`file:` needs an absolute path: that of a file on the nodes"
+        return "`file:` requires the absolute path of a file on the nodes"
     if _REFUSED_IN_PATHS.search(place):
         return "the path has a `$`, a control character or bytes that are not UTF-8"
     return None
 
 
 def refuse_literals(env: Mapping[str, str]) -> None:
-    """Refuses environment variables that look like secrets, by their names or by their values.
+    """Refuses environment variables whose name or value looks like a secret.
 
     Raises:
-        UsageError: names all of them, and no value.
+        UsageError: there are some; the message has their names and no value.
     """
     found = sorted(name for name, value in env.items() if looks_secret(name, value))
     if found:
@@ -122,14 +108,10 @@ def refuse_literals(env: Mapping[str, str]) -> None:
 
 
 def looks_secret(name: str, value: str) -> bool:
-    """Claims that an environment variable holds a secret, by its name or its value."""
+    """Claims that an environment variable holds a secret, judged by its name and its value."""
     if _SHAPES.search(value) or has_password(value):
         return True
-    return _names_a_secret(name) and len(value) >= SHORTEST and not _is_harmless(value)
-
-
-def _names_a_secret(name: str) -> bool:
-    return _NUMBERED.sub("", name.upper()).endswith(SECRET_ENDINGS)
+    return bool(_NAME_OF_SECRET.search(name)) and len(value) >= SHORTEST and not _is_harmless(value)
 
 
 def _is_harmless(value: str) -> bool:

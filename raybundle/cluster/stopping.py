@@ -1,4 +1,4 @@
-"""Stops a job and waits until it has ended; one that never started is withdrawn."""
+"""Stops a job and waits for its end; withdraws a job that has not started."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ if TYPE_CHECKING:
     from raybundle.cluster.jobs import JobInfo, JobsClient
 
 STOP_TIMEOUT = 30.0
-"""Seconds until a job that was asked to stop counts as not stopping; Ray kills its driver after 3."""
+"""Seconds that a job gets to stop; Ray kills its driver after 3."""
 STOP_DELAY = 0.2
-"""Seconds between two looks at a job that is being stopped."""
+"""Seconds between two looks at a job that is stopping."""
 WITHDRAW_AFTER = 3.0
-"""Seconds that a job may stay PENDING after it was asked to stop."""
+"""Seconds that a job may stay PENDING after the request to stop."""
 SEEN_AFTER = 2.2
-"""Seconds after the end of a job by which Ray has seen it."""
+"""Seconds after the end of a job until Ray has noticed it."""
 RECENT = 10.0
-"""Seconds since the end of a job for which that is waited for; clocks of machines differ."""
+"""Seconds since the end of a job for which `delete_for_good` waits; clocks of machines differ."""
 NAMESPACE = "SUPERVISOR_ACTOR_RAY_NAMESPACE"
 """Ray namespace of the supervisors; ray/dashboard/modules/job/common.py."""
 KILL = "import ray; ray.init(namespace={!r}, log_to_driver=False); ray.kill(ray.get_actor({!r}))"
 
 
 def stop_and_wait(client: JobsClient, submission_id: str) -> JobInfo:
-    """Asks the cluster to stop a job and returns it once it ended, or when it does not end."""
+    """Asks the cluster to stop a job; returns the job when it has ended, or after STOP_TIMEOUT."""
     client.stop(submission_id)
     return wait_until_stopped(client, submission_id)
 
 
 def wait_until_stopped(client: JobsClient, submission_id: str) -> JobInfo:
-    """Returns a job that was asked to stop once it ended, or when it does not end."""
+    """Returns a stopping job when it has ended, or after STOP_TIMEOUT."""
     begin = time.monotonic()
     withdrawn = False
     while True:
@@ -55,8 +55,8 @@ def wait_until_stopped(client: JobsClient, submission_id: str) -> JobInfo:
 def _withdraw(client: JobsClient, submission_id: str) -> None:
     """Ends the supervisor of a job that waits for a node.
 
-    The Jobs API stops a job by a message to its supervisor, which nobody reads before that has a node: so the
-    job would stay, and start when there is one. A second job, which asks for nothing, ends the supervisor.
+    The Jobs API stops a job by a message to its supervisor, which reads it only when it has a node. Until
+    then the job would stay, and start later. So a second job, without resources, ends the supervisor.
     """
     name = f"{submission_id}-withdraw-{secrets.token_hex(4)}"
     code = KILL.format(NAMESPACE, SUPERVISOR.format(submission_id))
@@ -75,14 +75,14 @@ def _withdraw(client: JobsClient, submission_id: str) -> None:
 
 
 def delete_for_good(client: JobsClient, submission_id: str) -> None:
-    """Removes a job that has ended from the cluster's records.
+    """Removes the record of a job that has ended.
 
-    Ray looks at each job once a second until it has seen its end; one that is deleted before that comes back
-    as FAILED (Ray 2.60).
+    Ray looks at each job once a second until it notices the end; a job that is deleted before comes back as
+    FAILED (Ray 2.60).
 
     Raises:
-        JobLostError: the cluster knows no such job.
-        ClusterError: it has not ended.
+        JobLostError: the cluster does not know the job.
+        ClusterError: the job has not ended.
     """
     info = client.info(submission_id)
     if info.ended and abs(time.time() - (info.end_time or 0) / 1000) < RECENT:
@@ -92,7 +92,7 @@ def delete_for_good(client: JobsClient, submission_id: str) -> None:
 
 
 def _bundle_alone(client: JobsClient, submission_id: str) -> Mapping[str, Any]:
-    """Returns of a job's runtime_env what makes Ray's interpreter known: the bundle's archive and boot."""
+    """Returns the part of a job's runtime_env that makes Ray's interpreter known: archive and boot."""
     whole = client.runtime_env(submission_id)
     variables = whole.get("env_vars") or {}
     if "RAYBUNDLE_DIGEST" not in variables:

@@ -1,4 +1,4 @@
-"""Explains why a module is not in: decides on what was gathered which reason is the nearest."""
+"""Explains why a module is not in a bundle: picks the nearest reason from the evidence."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from difflib import get_close_matches
 from itertools import takewhile
 from typing import TYPE_CHECKING, Literal
 
+from raybundle.dotted import with_ancestors
 from raybundle.resolve.find.finder import FirstParty, Namespace, NotFound, StandardLibrary, ThirdParty
 from raybundle.resolve.missing.absent import hint_of_absent
 
@@ -42,30 +43,30 @@ Why = Literal[
 ]
 
 NEAREST = 3
-"""Places and names that are shown of each sort."""
+"""Places and names that an explanation shows of each kind."""
 
 _SIMILAR = 0.7
-"""Of `difflib.SequenceMatcher.ratio`, between names that may have been mistaken for each other."""
+"""Least `difflib.SequenceMatcher.ratio` between names that a user may confuse."""
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What was looked up about a module that is not in."""
+    """Facts about a module that is not in the bundle."""
 
     found: Found
     """What Python would find."""
     mentions: tuple[Mention, ...] = ()
-    """Where reached files name it, those first that say most."""
+    """Places in reached files that name it, the most telling first."""
     with_all_rules: tuple[Edge, ...] = ()
-    """The chain to it if no rule were switched off."""
+    """The chain to it if all rules were on."""
     hidden: tuple[tuple[Path, str], ...] = ()
-    """Files further on the path that would be it, and what Python takes before them."""
+    """Files later on the path that would be it, and what Python finds before them."""
     elsewhere: tuple[tuple[str, Path], ...] = ()
-    """Files in the project that would be it under another root: the root, relative to the project."""
+    """Roots that would make a file of the project the module, relative to the project, and the file."""
     siblings: tuple[str, ...] = ()
-    """Names that do exist where it was looked for."""
+    """Names that exist where it would be."""
     owner: tuple[str, str] | None = None
-    """Name and version of the installed distribution that it belongs to."""
+    """Name and version of its installed distribution."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +77,11 @@ class Absence:
     reason: str
     hint: str | None = None
     similar: tuple[str, ...] = ()
-    """Names that may have been meant, the likeliest first."""
+    """Names that the user may have meant, the likeliest first."""
 
 
-def absence(resolution: Resolution, name: str, evidence: Evidence) -> Absence:
-    """Return the nearest reason why the module `name` is not in."""
+def explain_absence(resolution: Resolution, name: str, evidence: Evidence) -> Absence:
+    """Return the nearest reason why the module `name` is not in the bundle."""
     similar = similar_names(name, resolution, evidence.siblings)
     failed = _imported(resolution.missing, name)
     tried = _imported(resolution.not_found, name)
@@ -99,12 +100,12 @@ def absence(resolution: Resolution, name: str, evidence: Evidence) -> Absence:
 
 
 def _may_never_run(name: str, resolution: Resolution, similar: tuple[str, ...]) -> Absence | None:
-    """Return the reason for what only imports ask for that loading the driver does not run."""
+    """Return the reason for a module whose imports do not run when the driver loads."""
     group = next((each for each in resolution.absent if f"{name}.".startswith(f"{each.name}.")), None)
     if group is None:
         return None
     places = " > ".join(f"{file}:{line}" for file, line in zip(group.files, group.lines, strict=True))
-    reason = f"`{group.name}` was found nowhere on the path; what imports it may never run: {places}"
+    reason = f"`{group.name}` was found nowhere on the path; its imports may never run: {places}"
     return Absence("absent", reason, hint_of_absent([group.name]), similar)
 
 
@@ -125,15 +126,15 @@ def _not_imported(name: str, resolution: Resolution, evidence: Evidence, similar
 
 
 def _not_taken(name: str, file: str, resolution: Resolution, evidence: Evidence) -> Absence:
-    """Say of which distribution a module is that stays behind, who could use it, and how it comes along."""
+    """Return the distribution of a module that is not bundled, its possible users, and how to bundle it."""
     if evidence.owner is None:
         reason = f"`{name}` is third-party ({file}), and nothing that the driver reaches imports it"
         return Absence("third-party", reason)
     distribution, version = evidence.owner
     user = next((each.required_by for each in resolution.optional if each.name == distribution), "")
     reason = (
-        f"`{name}` is of {distribution} {version}, which is installed and not taken: nothing that the driver "
-        "reaches imports it" + (f", though {user} could use it" if user else "")
+        f"`{name}` is of {distribution} {version}, which is installed but not bundled: "
+        "nothing that the driver reaches imports it" + (f", though {user} could use it" if user else "")
     )
     return Absence("third-party", reason, f"name `{distribution}` in `include` if the job needs it")
 
@@ -212,13 +213,11 @@ def _not_reached(name: str, file: str, resolution: Resolution, evidence: Evidenc
 
 def _nearest_package(name: str, resolution: Resolution) -> str:
     names = {module.name for module in resolution.modules}
-    while name and name not in names:
-        name = name.rpartition(".")[0]
-    return name
+    return next((each for each in reversed([*with_ancestors(name)]) if each in names), "")
 
 
 def _unless_guessed(otherwise: Absence, name: str, resolution: Resolution) -> Absence:
-    """Return the import whose name is computed and could be this one, if there is any; else `otherwise`."""
+    """Return an import with a computed name that could be this one; else `otherwise`."""
     could = sorted(
         (each for each in resolution.unknown if _could_mean(each, name)),
         key=lambda each: (-len(each.pattern.replace("*", "")), str(each.file), each.line),
@@ -243,7 +242,7 @@ def _unless_guessed(otherwise: Absence, name: str, resolution: Resolution) -> Ab
 
 
 def _could_mean(unknown: Unknown, name: str) -> bool:
-    """Whether the known parts of a computed name fit; of a name with none that is no reason."""
+    """Claim that the known parts of a computed name fit; a name without known parts is no reason."""
     if not unknown.pattern.strip("*."):
         return False
     parts = map(re.escape, unknown.pattern.split("*"))
@@ -251,7 +250,7 @@ def _could_mean(unknown: Unknown, name: str) -> bool:
 
 
 def _distance(importer: str, name: str) -> tuple[int, str]:
-    """Return a key that puts modules of the nearest package first."""
+    """Return a sort key that puts modules of the nearest package first."""
     pairs = zip(importer.split("."), name.split("."), strict=False)
     same = len(list(takewhile(lambda pair: pair[0] == pair[1], pairs)))
     return (-same, importer)
@@ -285,7 +284,7 @@ def _or(names: tuple[str, ...]) -> str:
 
 
 def similar_names(name: str, resolution: Resolution, siblings: Iterable[str]) -> tuple[str, ...]:
-    """Return names that exist and may have been meant, the likeliest first."""
+    """Return existing names that the user may have meant, the likeliest first."""
     inside = sorted(module.name for module in resolution.modules)
     known = sorted({*inside, *siblings, *(item.name for item in resolution.distributions)} - {name})
     ends = [each for each in known if _ends_with(each, name) or ("." in each and _ends_with(name, each))]

@@ -1,4 +1,4 @@
-"""Explains why a module is in: the imports that lead from the driver to it."""
+"""Explains why a module is in a bundle: the imports that lead from the driver to it."""
 
 from __future__ import annotations
 
@@ -20,35 +20,35 @@ if TYPE_CHECKING:
     _Graph = Mapping[str, list[Edge]]
 
 COUNTED = 1000
-"""Chains that are counted; in a large project there may be more of them than atoms."""
+"""Chains to count at most; a large project may have more chains than atoms."""
 
 _STEPS = 200_000
-"""Imports that the search for chains follows before it gives up: about a second."""
+"""Imports that the search for chains follows at most, in about a second."""
 
 _END = ""
-"""Stands behind the modules that are asked for, so that there is one."""
+"""A single node behind all modules in question."""
 
 _SUREST = {rule: position for position, rule in enumerate(FOUND_BY)}
 
 
 @dataclass(frozen=True, slots=True)
 class Ways:
-    """Every way from the driver to what was asked for."""
+    """All ways from the driver to the modules in question."""
 
     chains: tuple[Chain, ...]
-    """Without a module twice, the shortest first; of equal imports between two modules the surest."""
+    """Chains without repeated modules, the shortest first; of several imports, the surest."""
     complete: bool
-    """There are no more chains than these."""
+    """These are all chains."""
     edges: tuple[Edge, ...]
-    """The imports on the way: the driver reaches each, and what was asked for is reached from it."""
+    """The imports on the way from the driver to the modules in question."""
     importers: tuple[Edge, ...]
-    """Of `edges`, those that end where was asked for."""
+    """The edges that end at a module in question."""
     gates: tuple[ModuleName, ...]
-    """The modules that every chain passes, in its order, without its ends."""
+    """The modules that every chain passes, in order, without its ends."""
 
 
 def driver_of(resolution: Resolution) -> ModuleName:
-    """Return the name under which the driver stands in the graph."""
+    """Return the driver's name in the graph."""
     if any(module.name == "__main__" for module in resolution.modules):
         return ModuleName("__main__")
     if not isinstance(resolution.target, ModuleTarget):
@@ -58,13 +58,8 @@ def driver_of(resolution: Resolution) -> ModuleName:
     return package if any(module.name == package for module in resolution.modules) else name
 
 
-def shortest_chain(resolution: Resolution, name: str) -> Chain:
-    """Return the fewest imports that lead from the driver to `name`; empty if none do."""
-    return shortest_chain_to(resolution, {name})
-
-
 def shortest_chain_to(resolution: Resolution, names: Collection[str]) -> Chain:
-    """Return the fewest imports that lead from the driver to one of `names`; empty if none do."""
+    """Return the shortest chain from the driver to one of `names`; empty if there is none."""
     driver = driver_of(resolution)
     outgoing = _by_importer(resolution.edges)
     reached_by: dict[str, Edge | None] = {driver: None}
@@ -89,7 +84,7 @@ def _traced_back(name: str, reached_by: Mapping[str, Edge | None]) -> Chain:
 
 
 def _by_importer(edges: Iterable[Edge]) -> dict[str, list[Edge]]:
-    """Return the edges that leave each module, the surest first."""
+    """Return the imports of each module, the surest first."""
     outgoing: dict[str, list[Edge]] = {}
     for edge in edges:
         outgoing.setdefault(edge.importer, []).append(edge)
@@ -99,12 +94,12 @@ def _by_importer(edges: Iterable[Edge]) -> dict[str, list[Edge]]:
 
 
 def ways_to(resolution: Resolution, names: Collection[str], wanted: int = COUNTED) -> Ways:
-    """Return the ways from the driver to `names`; a way ends where it first meets one of them.
+    """Return the ways from the driver to `names`; a way ends at the first of them.
 
     Args:
         resolution: the graph.
-        names: modules, as the edges have them.
-        wanted: chains at most.
+        names: modules as named in the edges.
+        wanted: number of chains at most.
     """
     driver = driver_of(resolution)
     if driver in names:
@@ -126,8 +121,8 @@ def _between(
 ) -> tuple[tuple[Edge, ...], tuple[ModuleName, ...]]:
     """Return the imports on the way from `driver` to `names`, and the modules that each way passes.
 
-    An import that leads back is on no way that passes no module twice: it leads to a module which each way
-    to it has passed, or from one that each way on will pass.
+    An import that leads back is not on a way without repeated modules: each way to it has passed its target
+    before, or each way from it will pass its source again.
     """
     forward: dict[str, set[str]] = {name: {_END} for name in names}
     backward: dict[str, set[str]] = {_END: set(names)}
@@ -152,7 +147,7 @@ def _between(
 
 
 def _distances(edges: Iterable[Edge], names: Collection[str]) -> dict[str, int]:
-    """Return how many imports each module is away from the nearest of `names`."""
+    """Return the distance of each module from the nearest of `names`, in imports."""
     incoming: dict[str, set[str]] = {}
     for edge in edges:
         incoming.setdefault(edge.imported, set()).add(edge.importer)
@@ -170,9 +165,9 @@ def _distances(edges: Iterable[Edge], names: Collection[str]) -> dict[str, int]:
 def _chains(
     outgoing: _Graph, driver: str, distances: Mapping[str, int], wanted: int
 ) -> tuple[list[Chain], bool]:
-    """Return chains, the shortest first, and whether they are all.
+    """Return chains, the shortest first, and whether these are all.
 
-    Begun chains are continued in the order of the shortest length that they can still have.
+    Partial chains are extended in the order of the shortest length that they can reach.
     """
     found: list[Chain] = []
     order = count()

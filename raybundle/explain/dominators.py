@@ -1,4 +1,4 @@
-"""Finds what would fall out of a graph if one of its nodes were gone: the dominators of each node."""
+"""Finds the dominators of each node: what a graph would lose without that node."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ if TYPE_CHECKING:
 
 Node = TypeVar("Node", bound=Hashable)
 Weight = tuple[int, int]
-"""Two sums at once, such as modules and bytes."""
+"""Two sums, such as modules and bytes."""
 
 
 def held_by_each(
     start: Node, successors: Mapping[Node, Collection[Node]], weights: Mapping[Node, Weight]
 ) -> dict[Node, Weight]:
-    """Return, for each node that `start` reaches, the sum over it and all that is reached only through it."""
+    """Return, for each node that `start` reaches, the sum over the node and all that only it reaches."""
     above = immediate_dominators(start, successors)
     held = {node: weights.get(node, (0, 0)) for node in above}
     for node, nearest in above.items():
@@ -27,7 +27,7 @@ def held_by_each(
 
 
 def passed_by_all(node: Node, above: Mapping[Node, Node]) -> Iterator[Node]:
-    """Yield the nodes that every way to `node` passes, the nearest first; not `node` itself."""
+    """Yield the nodes that every way to `node` passes, the nearest first, without `node`."""
     while above[node] != node:
         node = above[node]
         yield node
@@ -51,7 +51,7 @@ def _postorder(start: Node, successors: Mapping[Node, Collection[Node]]) -> Iter
 def immediate_dominators(start: Node, successors: Mapping[Node, Collection[Node]]) -> dict[Node, Node]:
     """Return, for each node that `start` reaches, the nearest node that every way to it passes.
 
-    A node stands before the ones that it is reached through; `start` is its own, and the last.
+    A node comes before the nodes through which it is reached; `start` is last and its own dominator.
     K. Cooper, T. Harvey, K. Kennedy: A Simple, Fast Dominance Algorithm (2001).
     """
     order = list(_postorder(start, successors))

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 
 def dot(edges: Iterable[Edge], driver: str, names: Collection[str]) -> str:
-    """Return a directed graph; `driver` and `names` stand out, optional and guessed imports are dashed.
+    """Return a directed graph; it highlights `driver` and `names`, and dashes optional and guessed imports.
 
-    Lines of the files label the edges; file, line and rule show as tooltips.
+    The label of an edge is its line; the tooltip has file, line and rule.
     """
     return "\n".join(_lines(tuple(edges), driver, names))
 
@@ -36,6 +36,6 @@ def _lines(edges: tuple[Edge, ...], driver: str, names: Collection[str]) -> Iter
 
 
 def quoted(text: str) -> str:
-    """Return `text` as a quoted identifier; a label shows it as it is."""
+    """Return `text` as a quoted identifier, which a label shows unchanged."""
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'

@@ -1,4 +1,4 @@
-"""Gathers from the disk what can explain why a module is not in; nothing of the user's is imported or run."""
+"""Gathers from the disk why a module is not in a bundle; imports and runs no user code."""
 
 # Why strings: paths here are the strings that `sys.path` holds; pathlib would cost ten times as much.
 from __future__ import annotations
@@ -8,8 +8,9 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from raybundle.dotted import with_ancestors
 from raybundle.explain.absence import Evidence
-from raybundle.explain.mentions import in_order, mentions
+from raybundle.explain.mentions import find_mentions, in_order
 from raybundle.resolve.distributions.installed import InstalledDistributions
 from raybundle.resolve.find.finder import Finder, FirstParty, Namespace, NotFound, StandardLibrary, ThirdParty
 from raybundle.resolve.interpreter.markers import environment_of
@@ -27,13 +28,13 @@ if TYPE_CHECKING:
 def gather(
     resolution: Resolution, name: str, finder: Finder, with_all_rules: tuple[Edge, ...] = ()
 ) -> Evidence:
-    """Return what is known of the module `name`.
+    """Return the evidence about the module `name`.
 
     Args:
-        resolution: the graph that it is not part of.
+        resolution: the graph without the module.
         name: absolute and dotted.
         finder: for the path of the driver.
-        with_all_rules: the chain to it in a resolution in which no rule is switched off.
+        with_all_rules: the chain to it in a resolution with all rules on.
     """
     found = finder.find(name)
     absent = isinstance(found, (NotFound, StandardLibrary))
@@ -58,7 +59,7 @@ def _owner(found: Found, finder: Finder) -> tuple[str, str] | None:
 
 
 def owner_of(found: Found, finder: Finder) -> InstalledDistribution | None:
-    """Return the installed distribution that a module belongs to."""
+    """Return the installed distribution of a module."""
     if not isinstance(found, ThirdParty):
         return None
     return InstalledDistributions(finder.interpreter.site).owner(found.file)
@@ -67,7 +68,7 @@ def owner_of(found: Found, finder: Finder) -> InstalledDistribution | None:
 def _mentions(resolution: Resolution, name: str) -> Iterator[Mention]:
     environment = environment_of(resolution.interpreter)
     for module in resolution.modules:
-        yield from mentions(module, _source(module), name, environment)
+        yield from find_mentions(module, _source(module), name, environment)
 
 
 def _source(module: Module) -> bytes:
@@ -77,12 +78,12 @@ def _source(module: Module) -> bytes:
         return b""
     try:
         return module.file.read_bytes()
-    except OSError:  # it was there a moment ago
+    except OSError:  # it existed a moment ago
         return b""
 
 
 def _hidden(name: str, finder: Finder) -> Iterator[tuple[Path, str]]:
-    """Yield the files that would be the module if nothing stood before them on the path."""
+    """Yield the files that would be the module if nothing came before them on the path."""
     for entry in finder.path:
         alone = Finder((entry,), finder.interpreter, finder.directories)
         found = alone.find(name)
@@ -91,10 +92,8 @@ def _hidden(name: str, finder: Finder) -> Iterator[tuple[Path, str]]:
 
 
 def _taken(name: str, entry: str, finder: Finder) -> str:
-    """Return what the path has in place of the nearest ancestor of `name` under `entry`."""
-    parts = name.split(".")
-    for length in range(1, len(parts) + 1):
-        ancestor = ".".join(parts[:length])
+    """Return what hides the nearest ancestor of `name` under `entry`."""
+    for ancestor in with_ancestors(name):
         match finder.find(ancestor):
             case FirstParty(entry=other, file=file) | ThirdParty(entry=other, file=file) if other != entry:
                 return file
@@ -106,7 +105,7 @@ def _taken(name: str, entry: str, finder: Finder) -> str:
 
 
 def name_under(file: str, finder: Finder) -> tuple[str, str] | None:
-    """Return the deepest entry of the path that holds `file`, and its dotted name there; None under none."""
+    """Return the deepest entry of the path that holds `file`, and its dotted name; None if none does."""
     held = [entry for entry in finder.path if file.startswith(entry.rstrip(os.sep) + os.sep)]
     if not held:
         return None
@@ -116,7 +115,7 @@ def name_under(file: str, finder: Finder) -> tuple[str, str] | None:
 
 
 def _names_of(files: Iterable[str], finder: Finder) -> Iterator[str]:
-    """Yield the names under which Python does find `files`."""
+    """Yield the names under which Python finds `files`."""
     for file in files:
         _, name = name_under(file, finder) or ("", "")
         found = finder.find(name) if name else NotFound()
@@ -125,7 +124,7 @@ def _names_of(files: Iterable[str], finder: Finder) -> Iterator[str]:
 
 
 def _siblings(name: str, finder: Finder) -> Iterator[str]:
-    """Yield the names where `name` would stand; a misspelt parent is taken for the one most like it."""
+    """Yield the names beside `name`; a misspelt parent is replaced by the most similar one."""
     parent, _, _ = name.rpartition(".")
     if not parent:
         yield from _top_level(finder)

@@ -1,4 +1,4 @@
-"""Adds up what of a project's repository is not in its bundle, by folder."""
+"""Adds up by folder which files of a project's repository are not in its bundle."""
 
 # Why strings: a large project has 100,000 files; pathlib would cost ten times as much.
 # ruff: noqa: PTH118
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MOST = 20_000
-"""Files that are looked at; what a larger project has beyond them is not added up."""
+"""Files to look at; more files of a larger project are not counted."""
 
 
 @dataclass(frozen=True, slots=True)
 class LeftFolder:
-    """A folder at the top of the project, and what of it stays."""
+    """A top-level folder of the project, and its files that are not bundled."""
 
     name: str
-    """`.` for the files that lie in none."""
+    """`.` for files that are in no folder."""
     files: int
     bytes: int
 
@@ -33,7 +33,7 @@ class LeftFolder:
 def left_behind(
     project: Path, taken: Collection[str], environ: Mapping[str, str]
 ) -> tuple[LeftFolder, ...] | None:
-    """Return what git has or does not ignore, and the bundle has not, the most bytes first.
+    """Return the files that git does not ignore and the bundle does not have, the largest folder first.
 
     Args:
         project: its root.
@@ -41,7 +41,7 @@ def left_behind(
         environ: for git.
 
     Returns:
-        None where git does not know: without git, or outside of a repository.
+        None if git is missing, or the project is not in a repository.
     """
     names = listed_by_git(str(project), environ)
     if names is None:
@@ -59,7 +59,7 @@ def left_behind(
 
 
 def _size(file: str) -> int | None:
-    """Return the size of a regular file, or None for what is gone, a link or a repository within."""
+    """Return the size of a regular file; None for a link, an inner repository or a deleted file."""
     try:
         status = os.lstat(file)
     except OSError:

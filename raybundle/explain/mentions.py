@@ -1,4 +1,4 @@
-"""Finds where source names a module that is not imported there: under `TYPE_CHECKING`, or in a string."""
+"""Finds places that name a module without importing it: under `TYPE_CHECKING`, or in a string."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ if TYPE_CHECKING:
     _Left = tuple["How", str] | None
 
 How = Literal["type-checking", "condition", "ignored", "string"]
-"""Left out under `TYPE_CHECKING`, under another test, by `# raybundle: ignore`; or no import at all."""
+"""Skipped under `TYPE_CHECKING`, another test or `# raybundle: ignore`; or not an import at all."""
 
 
 @dataclass(frozen=True, slots=True)
 class Mention:
-    """A place that names a module, which does not bring it in."""
+    """A place that names a module but does not bring it in."""
 
     importer: ModuleName
     file: Path
     line: int
     how: How
     text: str
-    """The test, or the string, as the file has it."""
+    """The test or the string, as written in the file."""
 
 
-def mentions(module: Module, source: bytes, name: str, environment: Environment) -> Iterator[Mention]:
-    """Yield where `source` names the module `name`, by line."""
+def find_mentions(module: Module, source: bytes, name: str, environment: Environment) -> Iterator[Mention]:
+    """Yield the places where `source` names the module `name`, by line."""
     named = name.rpartition(".")[2].encode() in source or MARK in source
     if module.file is None or not named:
         return
@@ -63,7 +63,7 @@ def mentions(module: Module, source: bytes, name: str, environment: Environment)
 def _nodes(
     tree: ast.Module, environment: Environment
 ) -> Iterator[tuple[ast.Import | ast.ImportFrom | ast.Constant, _Left]]:
-    """Yield imports and strings in the order of the file, and why they are left out, if they are."""
+    """Yield imports and strings in the order of the file, and why each is skipped, if it is."""
     stack: list[tuple[ast.AST, _Left]] = [(tree, None)]
     while stack:
         node, left_out = stack.pop()
@@ -91,7 +91,7 @@ def _imported(node: ast.Import | ast.ImportFrom, package: str) -> Iterable[str]:
         return [alias.name for alias in node.names]
     try:
         base = importlib.util.resolve_name("." * node.level + (node.module or ""), package)
-    except ImportError:  # it points above the top
+    except ImportError:  # it is above the top
         return []
     return [base, *(f"{base}.{alias.name}" for alias in node.names)]
 
@@ -101,18 +101,18 @@ def _package_of(module: Module) -> str:
 
 
 def _covers(imported: str, name: str) -> bool:
-    """Whether importing `imported` brings `name`: it is that, or an ancestor of it."""
+    """Claim that importing `imported` brings `name`: they are equal, or `name` is an ancestor."""
     return f"{imported}.".startswith(f"{name}.")
 
 
 def _means(text: str, name: str, *, strictly: bool) -> bool:
-    """Whether a string names the module; a switched-off line may also only start the name."""
+    """Claim that a string names the module; if its line is switched off, the start of the name is enough."""
     if "." in name and _covers(re.split(r"[:\s]", text, maxsplit=1)[0], name):
         return True
     return not strictly and text.endswith(".") and name.startswith(text)
 
 
 def in_order(found: Iterable[Mention]) -> tuple[Mention, ...]:
-    """Return mentions, those first that say most."""
+    """Return mentions, the most telling first."""
     rank: dict[How, int] = {"ignored": 0, "type-checking": 1, "condition": 2, "string": 3}
     return tuple(sorted(found, key=lambda each: (rank[each.how], str(each.file), each.line)))

@@ -1,4 +1,4 @@
-"""Says why each distribution is needed: who imports, requires or declares it, and where."""
+"""Explains why each distribution is needed: who imports, requires or declares it, and where."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ class Reason:
 
     why: Why
     file: Path | None = None
-    """Where first-party code asks for it; None where it does not, or where `include` does."""
+    """The place in first-party code; None if there is none, or if `include` declares it."""
     line: int | None = None
     by: str = ""
     """The distribution that needs it."""
     module: str = ""
-    """The module of that one that imports it."""
+    """The module of `by` that imports it."""
 
 
 def reasons_of(resolution: Resolution) -> dict[str, Reason]:
-    """Return by name why each distribution is needed; of several places the surest one that comes first."""
+    """Return by name why each distribution is needed; of several places the surest, then the first."""
     owners = {module: each.name for each in resolution.distributions for module in each.modules}
     best: dict[str, Edge] = {}
     for edge in resolution.edges:
@@ -64,7 +64,7 @@ def _reason(distribution: Distribution, edge: Edge | None) -> Reason:
 
 
 def requiring(distribution: Distribution, resolution: Resolution) -> tuple[Distribution, ...]:
-    """Return by what a distribution is needed that the job does not import itself, up to one that it does."""
+    """Return the distributions that lead to one that the job does not import itself."""
     known = {each.name: each for each in resolution.distributions}
     found: list[Distribution] = []
     while (name := distribution.required_by.partition("[")[0]) in known and not distribution.modules:

@@ -1,4 +1,4 @@
-"""Adds up a resolution: what each root, each top-level package and each widening brings."""
+"""Adds up a resolution: what each root, each top-level package and each guess brings."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
+from raybundle.dotted import with_ancestors
 from raybundle.explain.chains import driver_of
 from raybundle.explain.dominators import held_by_each
 from raybundle.model import WIDENING
@@ -22,47 +23,47 @@ if TYPE_CHECKING:
     """Bytes of each file of the bundle."""
 
 _Place = tuple[str, int, str]
-"""File, line and rule of a widening."""
+"""File, line and rule of a guess."""
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What one root or one top-level package brings."""
+    """The share of one root or one top-level package."""
 
     name: str
-    """Of a package; `""` for the files of no package."""
+    """Name of the package; empty for files without one."""
     root: str
-    """Its symbol; `""` for files under no root."""
+    """Symbol of the root; empty for files under no root."""
     modules: int
     data: int
-    """Files that are no modules."""
+    """Files that are not modules."""
     bytes: int
 
 
 @dataclass(frozen=True, slots=True)
-class Widening:
-    """What one place took by a rule that guesses."""
+class Guess:
+    """The modules that one place brings by a rule that guesses."""
 
     file: Path
     line: int
     rule: Rule
     importer: ModuleName
     took: tuple[ModuleName, ...]
-    """Sorted; without packages that only come along as ancestors."""
+    """Sorted, without packages that are only ancestors."""
     prefix: str
-    """How all of them start, up to a dot; the name itself of a single one."""
+    """Their common start, up to a dot; the whole name if there is only one."""
     alone: int
-    """Modules that nothing else would bring."""
+    """Modules that nothing else brings."""
     alone_bytes: int
 
 
 def by_root(resolution: Resolution, sizes: Sizes) -> tuple[Part, ...]:
-    """Return what each root brings, the most bytes first."""
+    """Return the share of each root, the most bytes first."""
     return _added_up((root, "", is_data, size) for root, _, is_data, size in _rows(resolution, sizes))
 
 
 def by_package(resolution: Resolution, sizes: Sizes) -> tuple[Part, ...]:
-    """Return what each top-level package or module brings, by root, the most bytes first."""
+    """Return the share of each top-level package or module, by root, the most bytes first."""
     return _added_up(_rows(resolution, sizes))
 
 
@@ -80,7 +81,7 @@ def _added_up(rows: Iterable[tuple[str, str, bool, int]]) -> tuple[Part, ...]:
 
 
 def _rows(resolution: Resolution, sizes: Sizes) -> Iterator[tuple[str, str, bool, int]]:
-    """Yield root, top-level name, whether it is data, and bytes of everything that travels."""
+    """Yield root, top-level name, whether it is data, and bytes of each bundled file."""
     names = set()
     for module in resolution.modules:
         name = module.name.partition(".")[0]
@@ -104,8 +105,8 @@ def _place_of(data: DataFile, roots: Iterable[tuple[str, str]], names: set[str])
     return "", ""
 
 
-def widenings(resolution: Resolution, sizes: Sizes) -> tuple[Widening, ...]:
-    """Return what rules that guess took, by place; first what brings most that nothing else would."""
+def widenings(resolution: Resolution, sizes: Sizes) -> tuple[Guess, ...]:
+    """Return the guesses by place; first the one that brings most that nothing else brings."""
     groups: dict[_Place, list[Edge]] = {}
     for edge in resolution.edges:
         if edge.rule in WIDENING:
@@ -128,7 +129,7 @@ def _place(edge: Edge) -> _Place:
 
 
 def _with_places(resolution: Resolution) -> dict[str | _Place, set[str | _Place]]:
-    """Return the graph with a node for each place of a widening, between importer and imported."""
+    """Return the graph with a node for each guess, between importer and imported."""
     successors: dict[str | _Place, set[str | _Place]] = defaultdict(set)
     for edge in resolution.edges:
         if edge.rule in WIDENING:
@@ -140,22 +141,12 @@ def _with_places(resolution: Resolution) -> dict[str | _Place, set[str | _Place]
     return successors
 
 
-def _widening(edges: list[Edge], known: Container[str | _Place], alone: tuple[int, int]) -> Widening:
+def _widening(edges: list[Edge], known: Container[str | _Place], alone: tuple[int, int]) -> Guess:
     first = edges[0]
     names = {edge.imported for edge in edges if edge.imported in known} or {edge.imported for edge in edges}
-    ancestors = {name.rpartition(".")[0] for name in names}
-    took = tuple(sorted(names - _with_their_ancestors(ancestors)))
-    return Widening(first.file, first.line, first.rule, first.importer, took, _common_start(took), *alone)
-
-
-def _with_their_ancestors(names: set[str]) -> set[str]:
-    found = set()
-    for each in names:
-        name = each
-        while name:
-            found.add(name)
-            name = name.rpartition(".")[0]
-    return found
+    parents = {name.rpartition(".")[0] for name in names}
+    took = tuple(sorted(names - {each for parent in parents for each in with_ancestors(parent)}))
+    return Guess(first.file, first.line, first.rule, first.importer, took, _common_start(took), *alone)
 
 
 def _common_start(names: tuple[ModuleName, ...]) -> str:

@@ -1,4 +1,4 @@
-"""Understands what `why` is asked about: a module, everything under a prefix, a file, a distribution."""
+"""Identifies the subject of `why`: a module, a prefix, a file or a distribution."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ Kind = Literal["module", "prefix", "data", "distribution", "third-party", "absen
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What a word of the user stands for in one resolution."""
+    """The meaning of a user's word in one resolution."""
 
     word: str
     kind: Kind
     names: frozenset[str] = frozenset()
-    """Where the chains end: modules of the bundle, or third-party ones that it imports."""
+    """The ends of the chains: modules of the bundle, or third-party modules that it imports."""
     data: DataFile | None = None
     distribution: Distribution | None = None
-    """The one that it is, or that a third-party module belongs to."""
+    """The distribution itself, or that of a third-party module."""
 
 
 def identify(resolution: Resolution, word: str, file: Path | None) -> Subject:
-    """Return what `word` stands for.
+    """Return the meaning of `word`.
 
     Args:
         resolution: the graph.
-        word: of the user.
-        file: the existing file that it names, if it does.
+        word: the user's word.
+        file: the existing file that the word names, if any.
     """
     modules = {str(module.name) for module in resolution.modules}
     if word in modules:
@@ -83,13 +83,13 @@ def _of_third_party(resolution: Resolution, word: str) -> Subject | None:
 def absent_file(
     resolution: Resolution, file: Path, finder: Finder, unrestricted: Resolution | None
 ) -> Absence:
-    """Return why a file that is no module on the path is not in.
+    """Return why a file that is not a module on the path is not in the bundle.
 
     Args:
-        resolution: the graph that it is not part of.
+        resolution: the graph without the file.
         file: absolute.
         finder: for the path of the driver.
-        unrestricted: the resolution without `exclude` and with all rules, if that is another one.
+        unrestricted: the resolution without `exclude` and with all rules, if it differs.
     """
     shadowed = next((each for each in resolution.shadowed if file in each.others), None)
     if shadowed:

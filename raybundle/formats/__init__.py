@@ -1,1 +1,1 @@
-"""The ground rules of docs/format.md: canonical JSON, archive paths and archives with stable bytes."""
+"""Text and file formats: the basic rules of docs/format.md, TOML, lists, and credentials in URLs."""

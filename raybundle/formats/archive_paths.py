@@ -1,4 +1,4 @@
-"""The one constructor of archive paths, and what two paths in one archive must not do to each other."""
+"""Makes and checks archive paths, and finds paths that collide in one archive."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
-"""Categories Cc, Zl and Zp, and what turns the direction of the text around it: a name with one of them looks
-like another. Joiners and marks are left, which names in some languages and emoji need."""
+"""Unicode categories Cc, Zl and Zp, and characters that change the direction of text: they make a name look
+like another. Joiners and marks are allowed, because names in some languages and emoji need them."""
 _NATIVE = re.compile(r".*\.(so(\.[0-9.]+)?|pyd|dylib)", re.DOTALL)
 _SURROGATE = re.compile("[\ud800-\udfff]")
-"""How Python hands out bytes of a file name that are not UTF-8 (PEP 383)."""
+"""Python represents bytes of a file name that are not UTF-8 by these (PEP 383)."""
 
 
 def is_native(path: str) -> bool:
-    """Return whether a file of this name runs on one platform only: an extension or a library."""
+    """Returns whether the name is that of an extension or a library, which runs on one platform only."""
     return _NATIVE.fullmatch(path) is not None
 
 
 def archive_path(text: str) -> ArchivePath:
-    """Return `text` as a path inside an archive.
+    """Returns `text` as a path inside an archive.
 
     Raises:
-        RefusedFileError: it is not a relative POSIX path in NFC, or has `..`, a backslash or characters that
-            are not seen.
+        RefusedFileError: `text` is not a relative POSIX path in NFC, or has `..`, a backslash or control
+            characters.
     """
     fault = path_fault(text)
     if fault:
@@ -38,16 +38,16 @@ def archive_path(text: str) -> ArchivePath:
 
 
 def normalised(text: str) -> str:
-    """Return `text` in NFC: file systems of macOS hand out decomposed names."""
+    """Returns `text` in NFC. File systems of macOS return decomposed names."""
     if text.isascii():
         return text
-    import unicodedata  # noqa: PLC0415 - a shared library that ASCII names never need
+    import unicodedata  # noqa: PLC0415 - a shared library that ASCII names do not need
 
     return unicodedata.normalize("NFC", text)
 
 
 def refuse_case_collisions(paths: Iterable[str]) -> None:
-    """Refuse paths that would be one file on a file system that ignores case.
+    """Refuses paths that are the same file on a file system that ignores case.
 
     Raises:
         RefusedFileError: lists every such pair.
@@ -61,7 +61,7 @@ def refuse_case_collisions(paths: Iterable[str]) -> None:
 
 
 def case_collisions(paths: Iterable[str]) -> list[str]:
-    """Return the pairs of paths, and of folders of them, that differ only in case."""
+    """Returns the pairs of paths, or of their folders, that differ only in case."""
     seen: dict[str, str] = {}
     clashes: dict[str, None] = {}
     for path in sorted(set(paths)):
@@ -73,7 +73,7 @@ def case_collisions(paths: Iterable[str]) -> list[str]:
 
 
 def refuse_composed_twins(files: Iterable[str]) -> None:
-    """Refuse two files whose names differ only in how Unicode composes them: in an archive they are one.
+    """Refuses files whose names are the same in NFC, because they would be one file in an archive.
 
     Raises:
         RefusedFileError: lists every such pair.
@@ -100,7 +100,7 @@ def _prefixes(path: str) -> Iterable[str]:
 
 
 def path_fault(text: str) -> str | None:
-    """Return why no file of a bundle may have this path, or None if one may."""
+    """Returns why a file of a bundle must not have this path; None if it may."""
     if _CONTROL.search(text):
         return "has control characters"
     if _SURROGATE.search(text):

@@ -1,4 +1,4 @@
-"""Writes canonical JSON and names it by its digest (docs/format.md, section 1)."""
+"""Writes canonical JSON, and makes and parses digests (docs/format.md, section 1)."""
 
 from __future__ import annotations
 
@@ -8,16 +8,17 @@ import re
 from typing import Any
 
 from raybundle.errors import BundleError
-from raybundle.model import (
-    Digest,
-)
+from raybundle.model import Digest
 
 FORMAT = 1
+"""Version of the format that this raybundle reads and writes."""
+LARGEST = 2**53 - 1
+"""The largest integer that every JSON reader keeps exactly (RFC 8259, section 6)."""
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 def canonical_json(document: Any) -> bytes:
-    """Returns UTF-8 JSON with sorted keys and no spaces: one value, one spelling."""
+    """Returns UTF-8 JSON with sorted keys and without spaces: equal values give equal bytes."""
     text = json.dumps(document, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return text.encode()
 
@@ -31,14 +32,10 @@ def parse_digest(text: str) -> Digest:
     """Returns `text` as a digest.
 
     Raises:
-        BundleError: it is not `sha256:` and 64 lower-case hex digits.
+        BundleError: `text` is not `sha256:` and 64 lower-case hex digits.
     """
     if not _DIGEST.fullmatch(text):
         raise BundleError(
             f"not a digest: {text!r}", hint="a digest is `sha256:` and 64 lower-case hex digits"
         )
     return Digest(text)
-
-
-LARGEST = 2**53 - 1
-"""The largest integer that every reader of JSON keeps exactly (RFC 8259, section 6)."""

@@ -25,34 +25,34 @@ _SIGNATURE = re.compile(
     r"=([^&;#]{8,})",
     re.IGNORECASE,
 )
-"""A parameter that grants access to whoever has the URL: S3, GCS, Azure, and tokens in general."""
+"""A parameter that makes the URL itself grant access: of S3, GCS and Azure, and tokens in general."""
 _REFERENCE = re.compile(r"\$\{\w+\}")
-"""A variable that holds the value: pip, uv and Ray replace it."""
+"""A variable in place of the value: pip, uv and Ray replace it."""
 _PLACEHOLDER = re.compile(r"[${%*]")
 _PUBLIC_USERS = frozenset({"git", "hg"})
-"""Users of version control servers, who identify themselves by their keys."""
+"""Users of version control servers that identify themselves by keys."""
 _CONTAINERS = frozenset({"abfs", "abfss", "wasb", "wasbs"})
-"""Schemes of Azure in whose URLs a container is where others have the user."""
+"""Schemes of Azure, whose URLs have a container in the place of the user."""
 
 
 def without_credentials(text: str) -> str:
-    """Returns a text whose URLs have no user, password, query or fragment; they grant no access."""
+    """Returns `text` without the users, passwords, queries and fragments of its URLs."""
     return _URL.sub(_public, text)
 
 
 def has_credentials(text: str) -> bool:
-    """Claims that a URL in the text has a user, a password or a signature that is not a variable."""
+    """Returns whether a URL in `text` has a user, password or signature that is not a variable."""
     logins = [found["login"] or found["bare"] for found in _URL.finditer(text) if not _is_public(found)]
     return any(login and "${" not in login for login in logins) or has_password(text)
 
 
 def has_password(text: str) -> bool:
-    """Claims that a URL in the text has a password or a signature that is not a variable."""
+    """Returns whether a URL in `text` has a password or signature that is not a variable."""
     return any(not _REFERENCE.fullmatch(each) for each in passwords_in(text))
 
 
 def passwords_in(text: str) -> Iterator[str]:
-    """Yields the passwords and signatures of the URLs in a text."""
+    """Yields the passwords and signatures of the URLs in `text`."""
     for found in _URL.finditer(text):
         yield from filter(None, [(found["login"] or "").partition(":")[2]])
         for value in _SIGNATURE.findall(found["query"] or ""):

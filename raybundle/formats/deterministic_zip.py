@@ -1,4 +1,4 @@
-"""Describes the members of archives, so that the same files give the same bytes."""
+"""Makes archive members with fixed metadata, so that the same files give the same bytes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _UNIX = 3
 def member_info(
     name: str, *, executable: bool = False, compression: int = zipfile.ZIP_DEFLATED
 ) -> zipfile.ZipInfo:
-    """Returns what an archive says of a member: nothing of when, where or by whom it was made."""
+    """Returns the metadata of a member; time, system and owner are the same everywhere."""
     info = zipfile.ZipInfo(name, _TIME)
     info.create_system = _UNIX
     info.external_attr = _MODES[executable] << 16

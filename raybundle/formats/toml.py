@@ -1,4 +1,4 @@
-"""Reads TOML files: which library parses them, and the errors of those that are damaged."""
+"""Reads TOML files with the parser of this Python, and reports damaged ones."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ if TYPE_CHECKING:
 
 
 def loads(text: str) -> dict[str, Any]:
-    """Returns the document of a text, or raises ValueError."""
+    """Parses `text`; raises ValueError if it is not TOML."""
     if sys.version_info >= (3, 11):
-        import tomllib  # noqa: PLC0415 - 10 ms that a project without a file does not pay
+        import tomllib  # noqa: PLC0415 - 10 ms that a project without a file does not need
     else:
         import tomli as tomllib  # noqa: PLC0415
     return tomllib.loads(text)
 
 
 parse = lru_cache(maxsize=8)(loads)
-"""Like `loads`, for small files that several steps ask for; nobody changes the document."""
+"""Like `loads`, for small files that several steps read. Callers must not change the document."""
 
 
 def read_toml(file: Path) -> Mapping[str, Any]:
-    """Returns the document of a file; an empty one if there is no file.
+    """Returns the document in `file`; an empty one if the file does not exist.
 
     Raises:
-        UsageError: the file cannot be read, or is not TOML.
+        UsageError: the file cannot be read or is not TOML.
     """
     try:
         return parse(file.read_text("utf-8")) if file.exists() else {}
@@ -39,7 +39,7 @@ def read_toml(file: Path) -> Mapping[str, Any]:
 
 
 def table_of(document: Mapping[str, Any], file: Path, *keys: str) -> dict[str, Any]:
-    """Returns a copy of the table at `keys` of a document; an empty one if a key is absent.
+    """Returns a copy of the table at `keys` in a document; an empty one if a key is absent.
 
     Raises:
         UsageError: the value of one of the keys is not a table.

@@ -1,1 +1,1 @@
-"""What travels to a node and runs there: standard library only, imports nothing of ours."""
+"""The code that runs on nodes: standard library only, imports nothing else of raybundle."""

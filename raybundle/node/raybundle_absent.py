@@ -1,6 +1,6 @@
-"""Explains a module that a job cannot import: what had it where the bundle was built, and what takes it.
+"""Explains why a job cannot import a module, and how to add the module to the bundle.
 
-Runs when an import has failed, so it may import what it needs of the standard library.
+Runs only after a failed import, so it may import any module of the standard library.
 """
 
 from __future__ import annotations
@@ -14,25 +14,26 @@ if TYPE_CHECKING:
 
 SETTING = "in [tool.raybundle] of pyproject.toml"
 _known: dict[str, dict[str, str]] = {}
+"""The absent modules of each tree: the `absent` of its delivery (docs/format.md, section 5.3)."""
 
 
 def explain(name: str, tree: str) -> str | None:
-    """Returns why the module `name` is not there, and what to do; None where nothing is known of it."""
+    """Returns why the module `name` is missing and what to do; None if nothing is known about it."""
     bundle = os.environ.get("RAYBUNDLE_DIGEST", "this bundle")
     listed = _listed(name, tree)
     if listed is not None and not listed[1]:
         return (
             f"It resolved nowhere when bundle {bundle} was built. Install its distribution there, or add the "
-            f"folder that holds it to `roots`, and build again; if the nodes have it, name it in "
+            f"folder that contains it to `roots`, and build again. If the nodes have it, name it in "
             f"`cluster-provides` {SETTING}."
         )
     return _first_party(name, tree, bundle) or _absent(listed, bundle) or _of_the_node(name, bundle)
 
 
 def _listed(name: str, tree: str) -> tuple[str, str] | None:
-    """Returns the module or its package that the bundle knows to be absent, and the distribution that has it.
+    """Returns the module `name` or its nearest listed package, and what has it where the bundle was built.
 
-    That is empty where the module was absent when the bundle was built.
+    That is a distribution or a file of the project; empty if the module was found nowhere.
     """
     if tree not in _known:
         with open(f"{tree}/absent", encoding="utf-8") as stream:
@@ -41,16 +42,16 @@ def _listed(name: str, tree: str) -> tuple[str, str] | None:
 
 
 def _absent(listed: tuple[str, str] | None, bundle: str) -> str | None:
-    if listed is not None:
-        module, distribution = listed
-        if distribution.startswith(("./", "../")):
-            return _of_the_project(module, distribution, bundle)
-        return (
-            f"{distribution} was installed where bundle {bundle} was built, and is not in it: nothing "
-            f'that was resolved needs it. `include = ["{module}"]` {SETTING} takes it along; where the '
-            f'cluster has it, `cluster-provides = ["{distribution.partition(" ")[0]}"]` makes it visible.'
-        )
-    return None
+    if listed is None:
+        return None
+    module, distribution = listed
+    if distribution.startswith(("./", "../")):
+        return _of_the_project(module, distribution, bundle)
+    return (
+        f"{distribution} was installed where bundle {bundle} was built, but is not in it, because "
+        f'nothing that was resolved needs it. To add it, set `include = ["{module}"]` {SETTING}. If the '
+        f'cluster has it, `cluster-provides = ["{distribution.partition(" ")[0]}"]` makes it visible.'
+    )
 
 
 def _of_the_project(name: str, known: str, bundle: str) -> str:
@@ -58,14 +59,14 @@ def _of_the_project(name: str, known: str, bundle: str) -> str:
     file, _, root = known.partition("\t")
     file = file.removeprefix("./")
     if file.startswith("../"):
-        setting = "The"
+        setting = ""
     elif root:
-        setting = f'`roots = ["{root}"]` with `include = ["{file}"]` {SETTING}, or with the'
+        setting = f'set `roots = ["{root}"]` {SETTING}, then set `include = ["{file}"]` there, or '
     else:
-        setting = f'`include = ["{file}"]` {SETTING}, or the'
+        setting = f'set `include = ["{file}"]` {SETTING}, or '
     return (
-        f"The project has it as {file}, and it is not in bundle {bundle}: nothing that was resolved imports "
-        f"it. {setting} comment `# raybundle: include={name}` where it is imported, takes it along."
+        f"The project has it as {file}, but it is not in bundle {bundle}, because nothing that was resolved "
+        f"imports it. To add it, {setting}write `# raybundle: include={name}` where it is imported."
     )
 
 
@@ -81,17 +82,17 @@ def _first_party(name: str, tree: str, bundle: str) -> str | None:
         if directory.startswith(f"{tree}/"):
             file = f"{directory[len(tree) + 1 :]}/{name.rpartition('.')[2]}"
             folder, _, rest = file.partition("/")
-            setting = f'`include = ["{rest}.py"]` {SETTING}, or the' if folder == "project" else "The"
+            setting = f'set `include = ["{rest}.py"]` {SETTING}, or ' if folder == "project" else ""
             return (
-                f"It is not in bundle {bundle}: nothing that was resolved imports it. {setting} comment "
-                f"`# raybundle: include={name}` where it is imported, takes it along; "
+                f"It is not in bundle {bundle}, because nothing that was resolved imports it. To add it, "
+                f"{setting}write `# raybundle: include={name}` where it is imported. "
                 f"`raybundle why TARGET {name}` says more."
             )
     return None
 
 
 def _of_the_node(name: str, bundle: str) -> str | None:
-    """Explains what the node itself has installed, and hides."""
+    """Explains a module that is installed on the node but hidden from the job."""
     import site
     from importlib.machinery import PathFinder
 
@@ -99,7 +100,7 @@ def _of_the_node(name: str, bundle: str) -> str | None:
     if top != name or PathFinder.find_spec(top, site.getsitepackages()) is None:
         return None
     return (
-        f"It is installed on this node, and not in bundle {bundle}: a job sees no package of a node but Ray "
-        f'and what the bundle names. `include = ["{top}"]` {SETTING} takes it along from where the bundle is '
-        "built; `cluster-provides` makes the node's own visible."
+        f"It is installed on this node, but not in bundle {bundle}. A job sees only Ray and what the bundle "
+        f'names. To add it from where the bundle is built, set `include = ["{top}"]` {SETTING}. To use the '
+        "node's own, name it in `cluster-provides`."
     )

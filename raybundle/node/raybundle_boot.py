@@ -1,7 +1,7 @@
-"""Gives a process the bundle's path: finds the verified tree of this node and sets `sys.path` from it.
+"""Finds the verified tree of the bundle on this node and sets `sys.path` of this process from it.
 
-This is the warm way, run by every Python process of a job: a few system calls, no imports that cost.
-What is missing is made by `raybundle_materialise` (the tree) and `raybundle_links` (Ray), once per node.
+Every Python process of a job runs this warm path: a few system calls and no expensive imports.
+`raybundle_materialise` makes a missing tree and `raybundle_links` makes missing links to Ray, once per node.
 """
 
 from __future__ import annotations
@@ -19,64 +19,59 @@ if TYPE_CHECKING:
     Record = dict[str, Any]
 
 _held: list[int] = []
-"""Descriptors that stay open while this process lives: a shared lock on the tree in use."""
+"""Descriptors that stay open while this process lives: shared locks on its tree and environment."""
 _stub: list[Stub] = []
-"""The module `sitecustomize`; a user's own may take its place in `sys.modules`."""
+"""The boot's module `sitecustomize`. In `sys.modules`, a user's own module may replace it."""
 _job: list[str] = []
-"""The job's configuration as the supervisor has passed it, whatever becomes of the variable."""
+"""The job's configuration as the supervisor passed it; user code may change the variable."""
 secrets: dict[str, str] = {}
 """Value of each secret by its name, as this process started with it."""
 _held_back: list[str] = []
-"""Warnings that wait until Ray shows them to the user: what a worker says while it starts is not."""
+"""Warnings kept until the worker is ready: Ray does not show users what a worker prints before that."""
 OWN_ENVIRONMENT = "/runtime_resources/"
 """Part of the prefix of an environment that Ray has made for `pip` or `uv` of a runtime_env."""
 MERGE = "raybundle_boot.merge"
-"""Ray calls it in `ray.init`, by this name in RAY_RUNTIME_ENV_HOOK."""
+"""Value of RAY_RUNTIME_ENV_HOOK: the function that `ray.init` calls."""
 HEX_DIGITS = 64
-"""Of a SHA-256."""
+"""Length of a SHA-256."""
 
 
 class Places:
-    """Where this process has its code."""
+    """The directories that this process has its code from."""
 
     __slots__ = ("archive", "links", "tree")
 
     def __init__(self, tree: str, archive: str, links: str) -> None:
-        """Takes absolute paths: the verified tree, what Ray has unpacked, and the directory with `ray`."""
+        """Takes absolute paths: the verified tree, Ray's unpacked archive, and the directory with `ray`."""
         self.tree, self.archive, self.links = tree, archive, links
 
 
 _places: list[Places] = []
-"""For a worker that learns of its job only when it is ready."""
+"""Kept for a worker that learns its job only when it is ready."""
 
 
 def start(stub: Stub, original: list[str]) -> None:
     """Sets the path of this process.
 
     Args:
-        stub: the module `sitecustomize`, for its role, `load` and `read_boot`.
+        stub: the module `sitecustomize`.
         original: `sys.path` as Python made it.
     """
     _stub.append(stub)
-    digest = os.environ["RAYBUNDLE_DIGEST"].partition(":")[2]
-    tree = f"{stub.PRIVATE}/trees/{digest}"
-    archive, role = os.environ["RAYBUNDLE_ARCHIVE"], stub.role()
+    tree, archive, role = os.environ["RAYBUNDLE_TREE"], os.environ["RAYBUNDLE_ARCHIVE"], stub.role()
     _find_layers(archive)
     record = _hold(stub, tree)
     check_python(record)
     links, own = _links(stub, record, original)
-    library = sys.path[:]
     fixed = (f"{links}/ray/thirdparty_files", links)
-    path = _added_by_the_job(stub, archive) + _path(record, tree, library, fixed, own)
+    path = _added_by_the_job(stub, archive) + _path(record, tree, sys.path, fixed, own)
     if "RAYBUNDLE_SECRETS" in os.environ:
         lines = os.environ["RAYBUNDLE_SECRETS"].split("\n")
         secrets.update(stub.load("raybundle_secrets").set_secrets(lines))
     _set_environment(stub)
     module = stub.load("raybundle_path")
     _set_finders(stub, module, tree)
-    _places.append(
-        Places(tree, os.path.realpath(archive), links)
-    )  # a link may be on the way: `--temp-dir` of Ray
+    _places.append(Places(tree, os.path.realpath(archive), links))  # Ray's `--temp-dir` may contain a link
     module.Path.tree, module.Path.places, module.Path.fixed = tree, (archive, _places[0].archive), fixed
     if own:
         _held_back.append(_describe(own))
@@ -94,11 +89,11 @@ def start(stub: Stub, original: list[str]) -> None:
     _expect_first_entry(role, path, module.AtFirstImport)
 
 
-def ready(theirs: bytes = b"") -> None:
-    """Runs in each worker once Ray has connected it: a worker that was never booted fails to find it.
+def ready(hook: bytes = b"") -> None:
+    """Runs in each worker once Ray has connected it. A worker that did not boot cannot find this function.
 
     Args:
-        theirs: pickle of the driver's own hook.
+        hook: pickle of the driver's own `worker_process_setup_hook`.
     """
     module = sys.modules["raybundle_path"]
     if isinstance(sys.path, module.Path):
@@ -109,12 +104,12 @@ def ready(theirs: bytes = b"") -> None:
         module.Path.places += (scratch, os.path.realpath(scratch))
         late.enter(_stub[0], "worker", scratch, _places[0])
     _warn()
-    if theirs or "RAYBUNDLE_HOOK" in os.environ or "RAYBUNDLE_START" in os.environ:
-        _stub[0].load("raybundle_init").begin(theirs)
+    if hook or "RAYBUNDLE_HOOK" in os.environ or "RAYBUNDLE_START" in os.environ:
+        _stub[0].load("raybundle_init").begin(hook)
 
 
 def merge(runtime_env: Any) -> Any:
-    """Returns the runtime_env with which `ray.init` goes on; another hook of Ray's goes first."""
+    """Returns the runtime_env that `ray.init` uses. Another RAY_RUNTIME_ENV_HOOK runs first."""
     if other := os.environ.get("RAYBUNDLE_OTHER_MERGE"):
         module, _, name = other.rpartition(".")
         runtime_env = getattr(__import__(module, fromlist=[name]), name)(runtime_env)
@@ -123,62 +118,61 @@ def merge(runtime_env: Any) -> Any:
 
 
 def _join_init(role: str) -> None:
-    """Lets `ray.init` of a driver, and of its children, combine a runtime_env with that of the job.
+    """Makes `ray.init` in a driver and its children combine their runtime_env with the job's.
 
-    With `uv run` among its ancestors, Ray would put `uv` in the place of the interpreter and not ask us.
+    If `uv run` is an ancestor of the process, Ray would replace the interpreter by `uv` and skip the hook.
     """
     environ = os.environ
     if "RAY_JOB_CONFIG_JSON_ENV_VAR" not in environ:
         return
-    if role == "worker":  # it has a copy of the driver's environment; its children are no drivers
+    if role == "worker":  # it has a copy of the driver's environment, but its children are not drivers
         environ["RAYBUNDLE_DRIVER"] = "0"
         return
     _job.append(environ["RAY_JOB_CONFIG_JSON_ENV_VAR"])
     other = environ.get("RAY_RUNTIME_ENV_HOOK")
     if other and other != MERGE:
         environ["RAYBUNDLE_OTHER_MERGE"] = other
-    environ["RAY_RUNTIME_ENV_HOOK"] = MERGE
-    environ["RAY_OVERRIDE_JOB_RUNTIME_ENV"] = "1"
+    environ.update(RAY_RUNTIME_ENV_HOOK=MERGE, RAY_OVERRIDE_JOB_RUNTIME_ENV="1")
     environ["RAY_ENABLE_UV_RUN_RUNTIME_ENV"] = "0"
 
 
 def _find_layers(archive: str) -> None:
-    """Notes where Ray has put layers, for this process and for its children, in RAYBUNDLE_LAYERS.
+    """Sets RAYBUNDLE_LAYERS to the directories with layers that Ray unpacked, also for child processes.
 
-    Ray starts a process with its `py_modules` on PYTHONPATH, before the working directory. Where a task has
-    some of its own, they stand there in place of the bundle's.
+    Ray starts a process with its `py_modules` on PYTHONPATH, before the working directory. A task's own
+    `py_modules` replace the bundle's there, and are refused.
     """
     entries = os.environ.get("PYTHONPATH", "").split(":")
     if "RAYBUNDLE_BOOTED" in os.environ or archive not in entries:
         return
-    ours = []
+    found = []
     for entry in entries[: entries.index(archive)]:
         names = os.listdir(entry) if os.path.isdir(entry) else []
         if any(_is_of_a_layer(name) for name in names):
-            ours.append(entry)
+            found.append(entry)
         elif names:
             raise RuntimeError(
                 f"file {entry}: expected layers of the bundle, found {min(names)}: a task's or actor's own "
-                "py_modules cannot be combined with a bundle; take them along with `include` instead"
+                "py_modules cannot be combined with a bundle; add them to the bundle with `include`"
             )
-    os.environ["RAYBUNDLE_LAYERS"] = ":".join(ours)
+    os.environ["RAYBUNDLE_LAYERS"] = ":".join(found)
 
 
 def _is_of_a_layer(name: str) -> bool:
-    """Claims that a file has the name of a layer or of a part of one: 64 hex digits and more."""
+    """Returns whether `name` is that of a layer's file: 64 hex digits and a suffix."""
     return len(name) > HEX_DIGITS and not name[:HEX_DIGITS].strip("0123456789abcdef")
 
 
 def _hold(stub: Stub, tree: str) -> Record:
-    """Returns the record of the tree, made if need be; eviction is kept from it while this process lives."""
+    """Returns the record of the tree; makes a missing tree, and locks it while this process lives."""
     record = _take(stub, tree) or stub.load("raybundle_materialise").materialise(stub, tree, _take)
     if record is None:
-        raise RuntimeError(f"file {tree}: expected a tree, found none after it was made")
+        raise RuntimeError(f"file {tree}: expected the tree that was just made, found none")
     return record
 
 
 def _take(stub: Stub, tree: str) -> Record | None:
-    """Returns the record of the tree, with shared locks on it and its environment; None if one is missing."""
+    """Returns the record of the tree and locks tree and environment; None if one must be made."""
     boot = f"{stub.PRIVATE}/boot/{os.environ['RAYBUNDLE_BOOT']}"
     if not (stub.is_private(stub.PRIVATE) and os.path.exists(boot) and os.path.exists(f"{tree}/record")):
         return None
@@ -201,7 +195,7 @@ def _take(stub: Stub, tree: str) -> Record | None:
 
 
 def _lock(path: str) -> int:
-    """Returns the descriptor of a shared lock; its time is the last use."""
+    """Returns the descriptor of a shared lock. The mtime of the lock file is the last use."""
     import fcntl
 
     descriptor = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT, 0o600)
@@ -223,13 +217,13 @@ def _read_record(file: str) -> Record:
 
 
 def check_python(asked: Record) -> None:
-    """Refuses an interpreter on which the bundle was not meant to run.
+    """Refuses an interpreter that the bundle was not built for.
 
     Args:
-        asked: `python`, and where native files are in the bundle, `abi` and `platform`.
+        asked: `python` and, if the bundle has native files, `abi` and `platform`.
 
     Raises:
-        RuntimeError: this one is another.
+        RuntimeError: this interpreter differs in one of them.
     """
     found = f"{sys.implementation.name} {sys.version_info[0]}.{sys.version_info[1]}"
     if found != asked["python"]:
@@ -248,17 +242,16 @@ def check_python(asked: Record) -> None:
 
 
 def _links(stub: Stub, record: Record, original: list[str]) -> tuple[str, str]:
-    """Returns the directories of links, made anew when the node's installation changed.
+    """Makes the directories of links if the node's installation has changed.
 
     Returns:
-        That of Ray and what the cluster provides; and that of what `pip` or `uv` of a runtime_env installed
-        in the environment that this process runs on, empty where it has none of its own.
+        The directory with Ray and what the cluster provides, and the one with what `pip` or `uv` of a
+        runtime_env installed in this process' environment; the second is empty if there is none.
     """
     skip = {os.path.abspath(p) for p in os.environ.get("PYTHONPATH", "").split(":") if p} | set(sys.path)
     sites = [entry for entry in original if entry not in skip and os.path.isdir(entry)]
-    ray = _link(stub, sites, record["provided"])
-    own = _link(stub, sites, [sys.prefix]) if OWN_ENVIRONMENT in sys.prefix else ""
-    return ray, own
+    own = _link(stub, sites, [], sys.prefix) if OWN_ENVIRONMENT in sys.prefix else ""
+    return _link(stub, sites, record["provided"]), own
 
 
 def _describe(own: str) -> str:
@@ -272,11 +265,11 @@ def _warn() -> None:
         os.write(2, f"raybundle: warning: {_held_back.pop()}\n".encode(errors="backslashreplace"))
 
 
-def _link(stub: Stub, sites: list[str], what: list[str]) -> str:
+def _link(stub: Stub, sites: list[str], provided: list[str], prefix: str = "") -> str:
     import _imp  # a hash without the cost of `hashlib`
 
-    # Another boot may understand `what` otherwise.
-    described = "\n".join([os.environ["RAYBUNDLE_BOOT"], sys.implementation.cache_tag, *sites, "", *what])
+    boot = os.environ["RAYBUNDLE_BOOT"]  # another boot may make other links
+    described = "\n".join([boot, sys.implementation.cache_tag, *sites, prefix, *provided])
     state = "\n".join([described, *(str(os.stat(site).st_mtime_ns) for site in sites)])
     name = _imp.source_hash(1, described.encode()).hex()
     link, wanted = f"{stub.PRIVATE}/links/{name}", f".{name}-{_imp.source_hash(1, state.encode()).hex()}"
@@ -285,12 +278,12 @@ def _link(stub: Stub, sites: list[str], what: list[str]) -> str:
             return link
     except OSError:
         pass
-    stub.load("raybundle_links").make_links(link, wanted, sites, what)
+    stub.load("raybundle_links").make_links(link, wanted, sites, provided, prefix)
     return link
 
 
 def _path(record: Record, tree: str, library: list[str], fixed: tuple[str, str], own: str) -> list[str]:
-    """Returns the path; what the process' own environment has stands before what the bundle brings."""
+    """Returns the entries of the path. The process' own environment comes before the bundle's layers."""
     path: list[str] = []
     before = "layers" if "layers" in record["path"] else "ray"
     for symbol in record["path"]:
@@ -312,21 +305,21 @@ def _path(record: Record, tree: str, library: list[str], fixed: tuple[str, str],
 
 
 def _added_by_the_job(stub: Stub, archive: str) -> list[str]:
-    """Returns what a process of the job has put on the PYTHONPATH of this child of its.
+    """Returns the entries that a process of the job has added to PYTHONPATH for this child.
 
-    What the node has there is not for the job: only a child of a booted process has RAYBUNDLE_BOOTED.
+    The node's own PYTHONPATH is not for the job: only a child of a booted process has RAYBUNDLE_BOOTED.
     """
     if "RAYBUNDLE_BOOTED" not in os.environ:
         return []
-    ours = (archive, f"{stub.PRIVATE}/boot/{os.environ['RAYBUNDLE_BOOT']}")
-    return [entry for entry in os.environ.get("PYTHONPATH", "").split(":") if entry and entry not in ours]
+    boot = f"{stub.PRIVATE}/boot/{os.environ['RAYBUNDLE_BOOT']}"
+    return [e for e in os.environ.get("PYTHONPATH", "").split(":") if e not in ("", archive, boot)]
 
 
 def _set_environment(stub: Stub) -> None:
-    """Lets children of this process boot from the private cache, on this interpreter.
+    """Makes children of this process boot from the private cache, with this interpreter.
 
-    Where somebody cleans the cache while a job runs, they find the working directory's `sitecustomize`, and
-    make it again: without any, they would run on the node's site-packages.
+    If the cache is removed while the job runs, children find `sitecustomize` in the working directory and
+    make the cache again. Without it, they would run on the node's site-packages.
     """
     environ = os.environ
     boot, archive = f"{stub.PRIVATE}/boot/{environ['RAYBUNDLE_BOOT']}", environ["RAYBUNDLE_ARCHIVE"]
@@ -338,7 +331,7 @@ def _set_environment(stub: Stub) -> None:
 
 
 def _set_finders(stub: Stub, module: Any, tree: str) -> None:
-    """Resets what finds modules, and drops the modules that the node's `.pth` files imported."""
+    """Resets the import system's finders, and drops the modules that the node's `.pth` files imported."""
     external: Any = sys.modules["_frozen_importlib_external"]
     builtin: Any = sys.modules["_frozen_importlib"]
     sys.meta_path[:] = [
@@ -364,16 +357,16 @@ def _is_foreign(stub: Stub, module: object) -> bool:
 
 
 def _chain() -> None:
-    """Imports the user's own `sitecustomize`; what it raises is printed and ignored, as Python does."""
+    """Imports the user's own `sitecustomize`. Like Python, prints an exception and goes on."""
     del sys.modules["sitecustomize"]
     try:
         __import__("sitecustomize")
-    except Exception:  # noqa: BLE001 - whatever it is
+    except Exception:  # noqa: BLE001 - as Python does
         sys.excepthook(*sys.exc_info())
 
 
 def _expect_first_entry(role: str, path: list[str], at_first_import: Any) -> None:
-    """Makes up for what Python adds to the path after this: the directory of the script that it runs."""
+    """Undoes what Python does after the boot: it inserts the directory of its script into the path."""
     if getattr(sys.flags, "safe_path", False):
         return
     if role == "worker" or (role == "driver" and sys.argv[0] == "-m"):
@@ -383,11 +376,11 @@ def _expect_first_entry(role: str, path: list[str], at_first_import: Any) -> Non
 
 
 def _run_verified(verified: Callable[[str], str | None]) -> None:
-    """Starts the driver again from the verified copy of its script, if it runs that of the working directory.
+    """Restarts the driver with the verified copy of its script, if it runs that of the working directory.
 
-    `python job.py` in a job of plain Ray does that. Only the driver is, and before it ran anything: its flags
-    are its own, and no `multiprocessing` parent waits for it. Of a relative script that has no such copy the
-    path is made absolute: the driver is about to go to the job's own directory.
+    Jobs of plain Ray start such drivers: `python job.py`. Only a driver can be restarted, before it runs any
+    code: its flags are its own, and no `multiprocessing` parent waits for it. A relative script without a
+    verified copy gets an absolute path, because the driver is about to change its directory.
     """
     given = sys.argv[0]
     script = os.path.abspath(given)

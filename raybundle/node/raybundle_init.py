@@ -1,8 +1,8 @@
-"""Combines what a driver asks of `ray.init(runtime_env=…)` with what the bundle needs in each worker.
+"""Combines the runtime_env that a driver passes to `ray.init` with what the bundle needs in each worker.
 
-Ray merges the driver's runtime_env over the job's (`RAY_OVERRIDE_JOB_RUNTIME_ENV`) and hands the result to
-`RAY_RUNTIME_ENV_HOOK` (`init` in ray/_private/worker.py); the boot sets both. A process loads this file when
-it calls `ray.init`; a worker only if it has a hook or a directory of its own to start with.
+Ray merges the driver's runtime_env over the job's (`RAY_OVERRIDE_JOB_RUNTIME_ENV`) and passes the result to
+`RAY_RUNTIME_ENV_HOOK` (`init` in ray/_private/worker.py). The boot sets both variables. A process loads this
+file when it calls `ray.init`, and a worker if it starts with a hook or in another directory than the job.
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ if TYPE_CHECKING:
 
 HOOK = "worker_process_setup_hook"
 HOOK_VARIABLE = "__RAY_WORKER_PROCESS_SETUP_HOOK_ENV_VAR"
-"""Where Ray keeps the hook in a worker; it refuses a runtime_env that sets it (ray_constants.py)."""
+"""The variable in which a worker gets its hook. Ray refuses a runtime_env that sets it (ray_constants.py)."""
 START = "RAYBUNDLE_START"
-"""The directory of the project in which workers start, if it is not that in which the job does."""
+"""The directory in which workers start, relative to the project, if it differs from the job's."""
 SUBMITTED_HOOK = "RAYBUNDLE_HOOK"
-"""The hook of the submitted runtime_env, by its name."""
+"""The name of the hook in the submitted runtime_env."""
 READY = "raybundle_boot.ready"
-"""The bundle's own hook; a job that is submitted with a part of a bundle's runtime_env has none."""
+"""The bundle's own hook. A job has none if it was submitted with a part of the bundle's runtime_env."""
 SEARCHED = ("PYTHONPATH", "PYTHONHOME", "PYTHONSAFEPATH", "PYTHONPYCACHEPREFIX")
-"""Variables that the boot sets or fixes: copies of them say nothing."""
+"""Variables that the boot sets or fixes: a copy of the driver's value is not a request of the user."""
 
 
 def merge(merged: Mapping[str, Any] | None, text: str | None, boot: Any) -> Any:
-    """Returns the runtime_env of this driver's tasks and actors: the driver's over the job's, in the bundle.
+    """Returns the runtime_env of this driver's tasks and actors.
 
     Args:
-        merged: by Ray; the driver's fields and variables have replaced those of the job.
-        text: JSON of the job's configuration, as the supervisor has passed it.
+        merged: Ray's result: the driver's fields and variables have replaced the job's.
+        text: the job's configuration as JSON, as the supervisor passed it.
         boot: the module `raybundle_boot`.
 
     Raises:
@@ -54,13 +54,10 @@ def merge(merged: Mapping[str, Any] | None, text: str | None, boot: Any) -> Any:
         variables[START] = start
     ready = job.get(HOOK, READY)
     hook = asked.get(HOOK, ready)
-    ours = {name: job[name] for name in ("working_dir", "py_modules") if name in job}
-    rest = {
-        name: value for name, value in {**job, **asked}.items() if name not in ("working_dir", "py_modules")
-    }
+    code = ("working_dir", "py_modules")
     return {
-        **rest,
-        **ours,
+        **{name: value for name, value in {**job, **asked}.items() if name not in code},
+        **{name: job[name] for name in code if name in job},
         "env_vars": variables,
         HOOK: hook if hook == ready else _after(boot.ready, hook),
     }
@@ -69,7 +66,7 @@ def merge(merged: Mapping[str, Any] | None, text: str | None, boot: Any) -> Any:
 def _variables(
     merged: Mapping[str, Any], job: Mapping[str, str], secrets: Mapping[str, str]
 ) -> dict[str, Any]:
-    """Returns the variables; the bundle's are the job's, and secrets stay references."""
+    """Returns the variables of tasks and actors: the bundle's own as in the job, secrets as references."""
     copied = {name for name in SEARCHED if merged.get(name) == os.environ.get(name)}
     variables = {
         name: value
@@ -86,19 +83,19 @@ def _variables(
 
 
 def _after(ready: Callable[..., None], hook: Any) -> Any:
-    """Returns what a worker runs: the bundle's hook, which runs the driver's when the worker is checked.
+    """Returns a hook that runs the bundle's own hook, which then runs the driver's.
 
-    A worker unpickles it before it runs it. So the driver's is in it as bytes.
+    A worker unpickles its hook before it checks the bundle, so the driver's hook is in it as bytes.
     """
     if not (callable(hook) or isinstance(hook, str)):
-        return hook  # Ray says what it takes
+        return hook  # Ray refuses it
     both: Any = functools.partial(ready, sys.modules["ray"].cloudpickle.dumps(hook))
     both.__name__ = hook if isinstance(hook, str) else getattr(hook, "__name__", type(hook).__name__)
     return both
 
 
 def _start_of(asked: Any, job: str) -> str:
-    """Returns the directory that a `working_dir` means, relative to the project; empty for the job's own."""
+    """Returns the directory that `working_dir` asks for, relative to the project; empty for the job's own."""
     if asked == job:
         return ""
     inside = _inside(asked)
@@ -106,21 +103,21 @@ def _start_of(asked: Any, job: str) -> str:
         return ""
     if inside is None or not os.path.isdir(f"{_tree()}/{inside}"):
         raise RuntimeError(
-            f"raybundle: `working_dir` {asked} of ray.init is not a directory of the bundle, and tasks have "
-            "nothing else: leave it out, and name what they need in `roots` or `include` of [tool.raybundle]"
+            f"raybundle: `working_dir` {asked} of ray.init is not a directory of the bundle, and tasks see "
+            "only the bundle: remove it, and name what they need in `roots` or `include` of [tool.raybundle]"
         )
     return inside
 
 
 def _check_modules(asked: Any, job: Any) -> None:
-    """Refuses `py_modules` that the bundle's path does not have."""
+    """Refuses `py_modules` that are not on the bundle's path."""
     for module in asked if asked and asked != job else ():
         inside = _inside(module)
         place = inside is not None and os.path.normpath(f"{_tree()}/{inside}")
         if not place or os.path.dirname(place) not in sys.path or not os.path.exists(place):
             raise RuntimeError(
-                f"raybundle: {module} in `py_modules` of ray.init is not on the path of the bundle: leave it "
-                "out, and name the directory that holds it in `roots` of [tool.raybundle]"
+                f"raybundle: {module} in `py_modules` of ray.init is not on the path of the bundle: remove "
+                "it, and name the directory that contains it in `roots` of [tool.raybundle]"
             )
 
 
@@ -129,7 +126,7 @@ def _tree() -> str:
 
 
 def _inside(asked: Any) -> str | None:
-    """Returns the path relative to the project, if it is one in it as the driver sees the project."""
+    """Returns `asked` relative to the project, in the scratch or the tree; None if it is outside of both."""
     if not isinstance(asked, (str, os.PathLike)) or "://" in str(asked):
         return None
     path = os.path.realpath(asked)
@@ -139,16 +136,16 @@ def _inside(asked: Any) -> str | None:
     return None
 
 
-def begin(theirs: bytes) -> None:
-    """Starts a checked worker as the runtime_env asks: in its directory, with its hook.
+def begin(driver_hook: bytes) -> None:
+    """Enters the directory and runs the hook that the runtime_env asks for, in a checked worker.
 
     Args:
-        theirs: pickle of the driver's hook, which wins over the submitted one; empty without one.
+        driver_hook: pickle of the driver's hook, which replaces the submitted one; empty if there is none.
     """
     if START in os.environ:
         os.chdir(f"{os.environ['RAYBUNDLE_SCRATCH']}/{os.environ[START]}")
     ray: Any = sys.modules["ray"]
-    hook = ray.cloudpickle.loads(theirs) if theirs else os.environ.get(SUBMITTED_HOOK)
+    hook = ray.cloudpickle.loads(driver_hook) if driver_hook else os.environ.get(SUBMITTED_HOOK)
     if isinstance(hook, str):
         hook = ray._common.utils.load_class(hook)
     if hook:

@@ -1,4 +1,4 @@
-"""`sys.path` as one ordered path: the same list in every process, also where a driver edits it."""
+"""Keeps `sys.path` the same in every process, even if a driver edits it."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ if TYPE_CHECKING:
 
 
 class Path(list[str]):
-    """A list in which an entry stands once: at its first place, the only one where Python looks.
+    """A list that shows each entry once, at its first place, where Python finds it.
 
-    A driver may edit it, as drivers do; each edit is done as on a plain list, with all places, and what shows
-    is that list without the places that count for nothing. So an entry that is added again and removed again
-    is there as before. What points into the working directory is taken as the verified directory of the
-    same name.
+    A driver may edit the list. Each edit changes a plain list with duplicates, shown here without duplicates.
+    So adding an entry again and removing it again changes nothing. A path below a working directory becomes
+    the verified directory of the same name.
     """
 
-    __slots__ = ("_all", "_travels", "planned")
+    __slots__ = ("_all", "_pickled_as_path", "planned")
     tree = ""
+    """Absolute path of the verified tree."""
     places: tuple[str, ...] = ()
-    """The working directories that hold what the tree holds: the job's scratch, and Ray's own."""
+    """The working directories with the tree's files: the job's scratch, and the one that Ray made."""
     fixed: tuple[str, ...] = ()
-    """Entries with a fixed place: `import ray` puts one of them first."""
+    """Entries that stay in their place, although `import ray` tries to put one of them first."""
 
-    def __init__(self, entries: Iterable[str], *, travels: bool = False) -> None:
+    def __init__(self, entries: Iterable[str], *, pickled_as_path: bool = False) -> None:
         super().__init__(entries)
         self.planned = list(self)
         self._all = list(self)
-        self._travels = travels
+        self._pickled_as_path = pickled_as_path
 
     def insert(self, index: Any, entry: str) -> None:
         """Inserts `entry` unless it has a fixed place."""
@@ -52,13 +52,13 @@ class Path(list[str]):
         return self
 
     def remove(self, entry: str) -> None:
-        """Removes the first place of `entry`; it is still there if it has another."""
+        """Removes the first place of `entry`. It still shows if it has another place."""
         if entry not in self:
             raise ValueError(f"{entry!r} is not on the path")
         self._edit(lambda entries: entries.remove(entry))
 
     def pop(self, index: Any = -1) -> str:
-        """Removes the entry at `index` and returns it; it is still there if it has another place."""
+        """Removes the entry at `index` and returns it. It still shows if it has another place."""
         entry: str = self[index]
         self.remove(entry)
         return entry
@@ -77,18 +77,18 @@ class Path(list[str]):
         self[:] = []
 
     def copy(self) -> Path:
-        """Returns a copy that stays a path when it is pickled, as `multiprocessing` does for children."""
-        return Path(self, travels=True)
+        """Returns a copy that is pickled as a `Path`, because `multiprocessing` pickles one for children."""
+        return Path(self, pickled_as_path=True)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (Path if self._travels else list, (list(self),))
+        return (Path if self._pickled_as_path else list, (list(self),))
 
     def _place(self, index: Any) -> int:
-        """Returns where the entry that shows at `index` stands among all."""
+        """Returns the index in `_all` of the entry that shows at `index`."""
         return self._all.index(self[index]) if index < len(self) else len(self._all)
 
     def _edit(self, change: Callable[[list[str]], Any]) -> None:
-        # Python itself inserts a script's directory without asking: at the front, behind our back.
+        # Python inserts a script's directory at the front without calling a method of this class.
         self._all[:0] = [entry for entry in self if entry not in self._all]
         change(self._all)
         super().__setitem__(slice(None), dict.fromkeys(self._all))
@@ -101,39 +101,39 @@ class Path(list[str]):
 
 
 class AtFirstImport:
-    """Sets the path again at the first import after Python has added a script's directory to it."""
+    """A finder that restores the path at the first import after Python added a script's directory to it."""
 
     def __init__(self, path: list[str]) -> None:
         self._path = path
 
     def find_spec(self, _name: str, _path: Any = None, _target: Any = None) -> None:
-        """Returns None, always: this finds nothing."""
+        """Restores the path and returns None: another finder finds the module."""
         if list(sys.path) != self._path:
             sys.meta_path.remove(self)
             sys.path[:] = self._path
 
 
 class Explaining:
-    """The last finder: where an import fails, it says more than that there is no such module.
+    """The last finder: adds an explanation to the error of a failed import.
 
-    It answers imports alone. Who asks for a spec, as `importlib.util.find_spec` does, is told as always that
-    there is none; and the error is the one that Python raises, by its type and by its `name`.
+    Only imports get the explanation; `importlib.util.find_spec` returns None as usual. The error has the type
+    and the `name` that Python's own has.
     """
 
     def __init__(self, explain: Callable[[str], str | None]) -> None:
         self._explain = explain
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
-        """Returns what a finder behind this one finds; else None, or the import fails here.
+        """Returns the spec from a finder after this one; None if they find nothing either.
 
         Raises:
-            ModuleNotFoundError: the module is imported, and there is something to say about it.
+            ModuleNotFoundError: an import fails and there is an explanation.
         """
         for finder in sys.meta_path[sys.meta_path.index(self) + 1 :]:
             spec = finder.find_spec(name, path, target)
             if spec is not None:
                 return spec
-        # `_find_spec` has asked; `_find_and_load_unlocked` of `importlib` has asked that, for an import.
+        # The caller is `_find_spec` of `importlib`; for an import, its caller is `_find_and_load_unlocked`.
         if sys._getframe(2).f_code.co_name == "_find_and_load_unlocked":
             try:
                 why = self._explain(name)
@@ -143,12 +143,12 @@ class Explaining:
                 raise ModuleNotFoundError(f"No module named {name!r}\n{why}", name=name)
         return None
 
-    # Python leaves its own import system out of a traceback, and this as well.
+    # Python hides its own import system in tracebacks. This hides the method too.
     find_spec.__code__ = find_spec.__code__.replace(co_filename="<frozen importlib._bootstrap>")
 
 
 def verified(path: str) -> str | None:
-    """Returns what stands in the tree for a path in a working directory; None for a path elsewhere."""
+    """Returns the path in the verified tree for one in a working directory; None for any other path."""
     for place in Path.places:
         if path == place or path.startswith(f"{place}/"):
             return f"{Path.tree}/project{path[len(place) :]}"
@@ -156,10 +156,10 @@ def verified(path: str) -> str | None:
 
 
 def see_through(file_finder: Callable[[str], Any]) -> Callable[[str], Any]:
-    """Returns a path hook that sees through a working directory to the verified tree.
+    """Returns a path hook that finds modules in the verified tree instead of a working directory.
 
-    Modules are never imported from a working directory, whatever puts it on the path: `python -m`, `-c`,
-    a script that lies there.
+    Modules are never imported from a working directory, even if `python -m`, `-c` or a script in it puts it
+    on the path.
     """
 
     def hook(entry: str) -> Any:
@@ -172,8 +172,8 @@ def see_through(file_finder: Callable[[str], Any]) -> Callable[[str], Any]:
 
 
 class Nothing:
-    """Finds nothing, for a directory that is only in the working directory."""
+    """A finder without modules, for a directory of a working directory that is not in the tree."""
 
     @staticmethod
     def find_spec(_name: str, _target: Any = None) -> None:
-        """Returns None, always."""
+        """Returns None."""

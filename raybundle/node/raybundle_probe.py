@@ -1,4 +1,4 @@
-"""Runs as a job of its own and prints one line per node: its Python, its Ray, whether it reads the store."""
+"""Runs as a separate job and prints one line per node: its Python, its Ray, whether it reads the store."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ import threading
 from typing import Any
 
 MARK = "RAYBUNDLE-NODE "
-"""Stands before each line; a driver's log may have others."""
+"""Prefix of each line. A driver's log may have other lines."""
 ANSWER_SECONDS = 15
-"""How long all nodes have for their answers; the first process on a node takes 1 to 2."""
+"""Time for all nodes to answer. The first process on a node takes 1 to 2 s."""
 STORE_SECONDS = 8
-"""How long the store has for its answer; boto3 alone would wait for minutes."""
+"""Time for the store to answer. boto3 alone would wait for minutes."""
 LONGEST = 300
-"""Characters of a reason."""
+"""Maximum length of a reason, in characters."""
 
 
 def main(url: str) -> None:
-    """Ask each node that is alive."""
+    """Asks each living node."""
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
@@ -35,7 +35,7 @@ def main(url: str) -> None:
     for each in answered:
         try:
             facts = ray.get(each)
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is that node's answer
+        except Exception as error:  # noqa: BLE001 - any failure is that node's answer
             facts = {"fault": words_of(error)}
         say(asked[each], facts)
     for each in silent:
@@ -43,13 +43,13 @@ def main(url: str) -> None:
 
 
 def say(node: dict[str, Any], facts: dict[str, Any]) -> None:
-    """Print what one node says of itself."""
+    """Prints the facts of one node."""
     address = {"address": node["NodeManagerAddress"], "host": node["NodeManagerHostname"]}
     print(MARK + json.dumps({**address, **facts}), flush=True)
 
 
 def describe(url: str) -> dict[str, Any]:
-    """Return what this node is; `store` is None where it reads the store, else why not."""
+    """Returns the facts of this node; `store` is None if it reads the store, else the reason why not."""
     import platform
     import shutil
     import sysconfig
@@ -70,14 +70,14 @@ def describe(url: str) -> dict[str, Any]:
 
 
 def system_release(libc: tuple[str, str], macos: str) -> str:
-    """Return what native files need a version of: `glibc 2.36`, `macOS 14.5`; empty if nobody knows."""
-    if macos.startswith("10.16"):  # any since 11, to a Python that was built for older ones
+    """Returns the release that native files depend on: `glibc 2.36`, `macOS 14.5`; empty if unknown."""
+    if macos.startswith("10.16"):  # any release since 11, for a Python that was built for an older one
         return ""
     return f"macOS {macos}" if macos else " ".join(libc).strip()
 
 
 def fault_of_store(url: str) -> str | None:
-    """Return why Ray's own way of fetching cannot read this object; None if it can, or nobody knows."""
+    """Returns why Ray cannot fetch the object `url`; None if it can, or if this Ray cannot be asked."""
     try:
         from ray._private.runtime_env.protocol import Protocol
 
@@ -90,8 +90,8 @@ def fault_of_store(url: str) -> str | None:
         try:
             with tempfile.TemporaryDirectory(prefix="raybundle-probe-") as directory:
                 download(source_uri=url, dest_file=os.path.join(directory, "object"))
-        except BaseException as error:  # noqa: BLE001 - as above
-            # smart_open says first which object, and then why.
+        except BaseException as error:  # noqa: BLE001 - any failure is the store's answer
+            # smart_open's message has the object first and then the reason.
             faults.append(words_of(error).rpartition(" error: ")[2])
 
     thread = threading.Thread(target=fetch, daemon=True)
@@ -103,19 +103,19 @@ def fault_of_store(url: str) -> str | None:
 
 
 def credentials_of(url: str) -> str:
-    """Return words for a node that has no credentials for S3, and so asks as anybody."""
+    """Returns `no credentials: ` on a node without credentials for an S3 `url`; else an empty string."""
     if not url.startswith("s3:"):
         return ""
     try:
         import boto3
 
         return "" if boto3.Session().get_credentials() else "no credentials: "
-    except Exception:  # noqa: BLE001 - the fault itself says it
+    except Exception:  # noqa: BLE001 - the fault of the store has the reason
         return ""
 
 
 def words_of(error: BaseException) -> str:
-    """Return the last line of an exception, with its type."""
+    """Returns the type and the last line of an exception."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return f"{type(error).__name__}: {lines[-1] if lines else ''}"[:LONGEST]
 

@@ -1,21 +1,27 @@
-"""Reads the secrets of a job on its node, and puts them into the environment of this process."""
+"""Reads the job's secrets on the node and puts them into the environment of this process."""
 
 from __future__ import annotations
 
 import os
 
 WAITING = "raybundle-secret "
-"""Stands before the reference in the variable of a secret that is not found yet."""
+"""Prefix of a variable whose value is still the reference to its secret."""
 LONGEST_SECRET = (128 << 10) - 1
-"""Bytes of `NAME=value`: with a longer one in its environment no process can be started (execve(2))."""
+"""Bytes of `NAME=value`: no process can start with a longer variable (execve(2))."""
 
 
 def set_secrets(lines: list[str]) -> dict[str, str]:
-    """Puts the value of each secret in the place of its reference; returns the values by name.
+    """Replaces the reference to each secret in the environment by its value, and returns values by name.
 
-    Ray sets the job's variables over those of the node, and a task's own over the job's. So a variable that
-    holds its reference waits for the secret; one that holds anything else has it from its parent process, or
-    from the task. A secret that the node has under its own name (`env:NAME`) needs no more than to be there.
+    Ray sets the job's variables over the node's, and a task's own over the job's. A variable that is still
+    the reference needs its value. Any other value comes from the parent process or from the task. A secret
+    in the node's variable of the same name (`env:NAME`) only needs that variable.
+
+    Args:
+        lines: name, space and reference of each secret.
+
+    Raises:
+        RuntimeError: the node does not have a secret, or an environment variable cannot hold it.
     """
     found = {}
     for line in lines:
@@ -40,9 +46,9 @@ def _read_variable(name: str, variable: str) -> bytes:
 
 
 def _read_secret(name: str, file: str) -> bytes:
-    """Returns what `file` holds, without one newline at its end; nothing of it gets into an error."""
+    """Returns the content of `file` without a final newline. No error message has a part of it."""
     try:
-        # A pipe that nobody writes to is empty then, and does not hang the job.
+        # With O_NONBLOCK, a pipe without a writer is empty and does not hang the job.
         with open(file, "rb", opener=lambda path, flags: os.open(path, flags | os.O_NONBLOCK)) as stream:
             data = (stream.read(LONGEST_SECRET + 2) or b"").removesuffix(b"\n")
         found = _fault(data, LONGEST_SECRET - len(name) - 1)
@@ -54,7 +60,7 @@ def _read_secret(name: str, file: str) -> bytes:
 
 
 def _fault(data: bytes, longest: int) -> str:
-    """Returns why no environment variable can hold `data`; empty if one can."""
+    """Returns why an environment variable cannot hold `data`; empty if it can."""
     if not data:
         return "nothing in it"
     if len(data) > longest:

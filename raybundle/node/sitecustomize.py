@@ -1,9 +1,9 @@
-"""Starts the boot in every Python process of a job, before any user code; a failure stops user code.
+"""Starts the boot in every Python process of a job, before any user code. A failed boot stops user code.
 
-Python imports this file from the unpacked archive (or, in children of a booted process, from the private
-cache) while it starts up, and ignores exceptions that leave it: so nothing leaves it. It is kept small
-because it is the one file that nothing verifies before it runs; the rest of the boot is checked against
-`RAYBUNDLE_BOOT`. Standard library only, Python 3.10 and later.
+Python imports this file while it starts up, from the unpacked archive or, in children of a booted process,
+from the private cache. Python ignores exceptions that leave this file, so none leaves it. The file is small
+because nothing verifies it before it runs; it checks the rest of the boot against `RAYBUNDLE_BOOT`.
+Standard library only, Python 3.10 and later.
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 BOOT_FAILED = 78
 """Exit code of a process whose boot failed; EX_CONFIG of sysexits.h."""
 RAY_WORKER = "/ray/_private/workers/default_worker.py"
-"""What a raylet starts."""
+"""End of the path of the script that a raylet starts."""
 PRIVATE = f"/tmp/raybundle-{os.getuid()}"
+"""The cache of this user on this node."""
 OF_A_PROCESS = (
     "RAYBUNDLE_ARCHIVE",
     "RAYBUNDLE_BOOTED",
@@ -28,21 +29,21 @@ OF_A_PROCESS = (
     "RAYBUNDLE_LAYERS",
     "RAYBUNDLE_SCRATCH",
 )
-"""Variables by which a booted process tells its children of itself."""
+"""Variables that a booted process sets for its children."""
 _HERE = os.path.dirname(os.path.abspath(__file__))
 _LIBRARY = os.path.dirname(os.__file__)
 
 
 def is_library(path: str) -> bool:
-    """Claims that `path` is the standard library's, and not that of a site-packages directory inside it."""
+    """Returns whether `path` is in the standard library, but not in a site-packages directory inside it."""
     rest = path[len(_LIBRARY) :]
     return path.startswith(_LIBRARY) and rest[:1] in ("", "/") and "-packages" not in rest
 
 
 def role() -> str:
-    """Returns `worker`, `driver` or `child`; the job's supervisor is a worker to Ray, and to us.
+    """Returns `worker`, `driver` or `child`. The job's supervisor is a Ray worker, and counts as one here.
 
-    Variables alone do not say it: `env_vars` of a task may be a copy of the driver's environment.
+    Variables alone are not enough: `env_vars` of a task may be a copy of the driver's environment.
     """
     if sys.argv[0].endswith(RAY_WORKER):
         return "worker"
@@ -52,11 +53,11 @@ def role() -> str:
 
 
 def is_installer() -> bool:
-    """Claims that this is pip or uv making the environment of the job, and no process of the job itself.
+    """Returns whether this is pip or uv making the job's environment, not a process of the job itself.
 
-    Ray's agent runs them with the job's variables and, where a runtime_env has `env_vars`, with its working
-    directory on PYTHONPATH: the two share a dict (ray/_private/runtime_env/agent/runtime_env_agent.py).
-    These `env_vars` may be a copy of a driver's environment; the current directory is Ray's in any case,
+    Ray's agent runs them with the job's variables. If the runtime_env has `env_vars`, its working directory
+    is on their PYTHONPATH: the two share a dict (ray/_private/runtime_env/agent/runtime_env_agent.py).
+    `env_vars` may be a copy of a driver's environment; then the current directory tells: Ray runs both in
     `exec_cwd` (ray/_private/runtime_env/pip.py and uv.py).
     """
     made = "/runtime_resources/" in sys.prefix
@@ -66,7 +67,7 @@ def is_installer() -> bool:
 
 
 def node() -> str:
-    """Returns the node's name, with the address by which Ray knows it where that is told."""
+    """Returns the node's name, with its address in Ray if the command line has it."""
     name = os.uname().nodename
     for argument in sys.argv:
         if argument.startswith("--node-ip-address="):
@@ -75,24 +76,24 @@ def node() -> str:
 
 
 def is_private(directory: str) -> bool:
-    """Claims that `directory` is ours alone: a real directory that no other user can write to or own."""
+    """Returns whether `directory` is a real directory that only this user owns, reads and writes."""
     try:
         status = os.lstat(directory)
     except OSError:
         return False
-    # A directory (S_IFDIR), and no bit for group and others; `stat` would be an import.
+    # A directory (S_IFDIR) without any bit for group and others. The module `stat` would be an import.
     return status.st_mode & 0o170077 == 0o040000 and status.st_uid == os.getuid()  # noqa: PLR2004
 
 
 def load(name: str) -> ModuleType:
-    """Returns a module of the boot: from the private cache, else from the archive if its digest is right."""
+    """Returns a module of the boot, from the private cache or else from the archive, which it verifies."""
     module = sys.modules.get(name)
     if module is None:
         cached = f"{PRIVATE}/boot/{os.environ['RAYBUNDLE_BOOT']}/{name}.py"
         module = type(sys)(name)
         if is_private(PRIVATE) and os.path.exists(cached):
             module.__file__ = cached
-            loader: Any = type(__spec__.loader)  # Python's own for source files, with its byte-code
+            loader: Any = type(__spec__.loader)  # Python's loader of source files, which keeps byte-code
             code: Any = loader(name, cached).get_code(name)
         else:
             module.__file__ = f"{os.environ['RAYBUNDLE_ARCHIVE']}/.raybundle/{name}.py"
@@ -103,10 +104,10 @@ def load(name: str) -> ModuleType:
 
 
 def read_boot() -> dict[str, bytes]:
-    """Returns the files of the boot in the archive, by name, as `RAYBUNDLE_BOOT` describes them.
+    """Returns the files of the boot in the archive, by name.
 
     Raises:
-        RuntimeError: they are others.
+        RuntimeError: their digest is not `RAYBUNDLE_BOOT`.
     """
     from hashlib import sha256
 
@@ -129,11 +130,11 @@ def _read(file: str) -> bytes:
 
 
 def _refuse_tasks(line: str) -> None:
-    """Makes each task and actor of this worker raise `line`, instead of unpickling and running it.
+    """Makes each task and actor of this worker raise `line` instead of running.
 
-    Ray starts a worker that exits again and again, and the job would hang; and an exception here is lost.
-    Functions and actor classes reach a worker as pickles that need globals; what Ray sends beside them does
-    not. So a worker whose `pickle` knows no globals can report errors, and run nothing.
+    If the worker exited, Ray would start it again and again, and the job would hang. An exception raised here
+    is lost. Functions and actor classes reach a worker as pickles that need globals; Ray's other messages
+    do not. So a worker whose `pickle` finds no globals can report errors, but cannot run anything.
     """
     import io
     import pickle
@@ -157,7 +158,7 @@ def _refuse_tasks(line: str) -> None:
 
 
 def _stop(error: object) -> None:
-    """Ends this process with one line; a worker lives on and refuses its tasks."""
+    """Ends this process with a one-line message; a worker stays alive and refuses its tasks."""
     bundle = os.environ.get("RAYBUNDLE_DIGEST")
     line = f"raybundle: boot failed: bundle {bundle}: node {node()}: {error}".replace("\n", " ")
     os.write(2, f"{line}\n".encode(errors="backslashreplace"))
@@ -170,27 +171,27 @@ def _stop(error: object) -> None:
 
 def _start() -> None:
     original = sys.path[:]
-    # First of all: nothing of the job's working directory is imported from here on, also by ourselves.
+    # This comes first: from here on, not even the boot imports from the job's working directory.
     sys.path[:] = filter(is_library, original)
     if os.path.isdir(f"{_HERE}/.raybundle"):
-        if role() == "worker":  # it has them from `env_vars` that are a copy of a driver's environment
+        if role() == "worker":  # `env_vars` that are a copy of a driver's environment have them
             for name in OF_A_PROCESS:
                 os.environ.pop(name, None)
         os.environ["RAYBUNDLE_ARCHIVE"] = _HERE
     os.environ["RAYBUNDLE_PYTHON"] = sys.executable
     os.environ["RAYBUNDLE_TREE"] = f"{PRIVATE}/trees/{os.environ['RAYBUNDLE_DIGEST'].partition(':')[2]}"
-    # Byte-code comes from beside its source, of which only we write, and from nowhere else.
+    # Byte-code is only read from beside its source, where only the boot writes.
     sys.pycache_prefix = None
     os.environ.pop("PYTHONPYCACHEPREFIX", None)
     try:
         load("raybundle_boot").start(sys.modules[__name__], original)
-    except Exception as error:  # noqa: BLE001 - whatever it is, user code must not run
+    except Exception as error:  # noqa: BLE001 - after any failure, user code must not run
         sys.path[:] = original
         _stop(error if isinstance(error, RuntimeError) else f"{type(error).__name__}: {error}")
 
 
 def _step_aside() -> None:
-    """Takes the job out of this process and of its children: they are to see the environment alone."""
+    """Removes the job from this process and its children, so that they see only their environment."""
     boot = f"{PRIVATE}/boot/{os.environ.pop('RAYBUNDLE_BOOT')}"
     del os.environ["RAYBUNDLE_DIGEST"]
     rest = [entry for entry in os.environ.get("PYTHONPATH", "").split(":") if entry not in ("", _HERE, boot)]

@@ -1,4 +1,4 @@
-"""The module `sitecustomize` as the rest of the boot sees it: for type checkers alone, it does not travel."""
+"""The type of the module `sitecustomize`, for type checkers only: this file does not travel to nodes."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ if TYPE_CHECKING:
 
 
 class Stub(Protocol):
-    """What the boot's first file offers to the others."""
+    """What `sitecustomize` offers to the other files of the boot."""
 
     PRIVATE: str
-    """The cache of this user on this node, an absolute path."""
+    """Absolute path of this user's cache on this node."""
 
     def role(self) -> str:
         """Returns `worker`, `driver` or `child`."""
 
     def is_library(self, path: str) -> bool:
-        """Claims that `path` is in the standard library."""
+        """Returns whether `path` is in the standard library."""
 
     def is_private(self, directory: str) -> bool:
-        """Claims that no other user can write to `directory`."""
+        """Returns whether only this user can read and write `directory`."""
 
     def load(self, name: str) -> ModuleType:
         """Returns a verified module of the boot."""

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from itertools import takewhile
@@ -15,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from raybundle.bundle.layers.archive import check_archive, layer_members, unwritable, write_archive
 from raybundle.bundle.layers.describe import kept_document
+from raybundle.cache.room import make_room
 from raybundle.errors import BundleError
 from raybundle.model import Digest
 from raybundle.publish.layout import byte_code_key, get_soon, layer_key
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 
     from raybundle.bundle.layers.byte_code import ByteCode
     from raybundle.bundle.layers.layer import Layer
-    from raybundle.cache.documents import ScanCache
+    from raybundle.cache.documents import Cache
     from raybundle.publish.receipts import Receipts
     from raybundle.store.base import Store
 
@@ -39,10 +38,6 @@ LOOKS = 16
 
 UPLOADS = 4
 """Objects that are packed and sent at the same time: packing takes a processor, sending waits."""
-
-
-LEFT_BEHIND = 86_400
-"""Seconds after which nobody packs any more into a directory of unfinished archives."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +59,7 @@ class LayerSender:
 
     store: Store
     receipts: Receipts
-    cache: ScanCache
+    cache: Cache
     progress: Progress | None = None
     _one_by_one: threading.Lock = field(default_factory=threading.Lock, init=False)
     """Held where a large object is in memory."""
@@ -86,8 +81,8 @@ class LayerSender:
         incoming = self.cache.directory / "incoming"
         try:
             incoming.mkdir(mode=0o700, parents=True, exist_ok=True)
-            _sweep(incoming)
-            scratch = TemporaryDirectory(dir=incoming)
+            make_room(incoming, 0, self.cache.clock())
+            scratch = TemporaryDirectory(prefix=".", dir=incoming)
         except OSError as error:
             raise unwritable("layers", incoming, error) from error
         try:
@@ -153,15 +148,7 @@ class LayerSender:
             self.receipts.add(each.key, len(data))
 
 
-def _sweep(incoming: Path) -> None:
-    """Removes what processes have left behind that were killed."""
-    for each in incoming.iterdir():
-        with contextlib.suppress(OSError):
-            if time.time() - each.stat().st_mtime > LEFT_BEHIND:
-                shutil.rmtree(each)
-
-
-def layer_objects(layers: Iterable[Layer], cache: ScanCache) -> list[LayerObject]:
+def layer_objects(layers: Iterable[Layer], cache: Cache) -> list[LayerObject]:
     """Returns what a store must have of layers; each is packed when it is sent."""
     return [
         LayerObject(layer_key(each.digest), _hex(each), each.bytes, _LayerPacker(each, cache).pack)
@@ -185,7 +172,7 @@ def byte_code_objects(byte_code: Iterable[ByteCode]) -> list[LayerObject]:
 @dataclass(frozen=True, slots=True)
 class _LayerPacker:
     layer: Layer
-    cache: ScanCache
+    cache: Cache
 
     def pack(self, path: Path, gives_up: Callable[[], bool]) -> Path:
         """Returns `path`, once the layer is there."""

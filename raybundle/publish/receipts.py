@@ -6,20 +6,25 @@ import hashlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from raybundle.cache.documents import ScanCache
+from raybundle.cache.documents import Kind
+from raybundle.cache.room import latest
 
-KEPT = 20_000
-"""Receipts of one store; the oldest go."""
+if TYPE_CHECKING:
+    from raybundle.cache.documents import Cache
+
+KEPT = Kind("receipts", 64)
+"""One document per store. It outlives changes of the code: without it, layers would be read again."""
+_MOST = 20_000
+"""Receipts of one store; the oldest make room."""
 
 
 @dataclass(slots=True)
 class Receipts:
-    """What is known of one store: an object that is there already is not trusted by its name alone."""
+    """What is known of one store: the name of an object that exists does not prove its content."""
 
-    cache: ScanCache
+    cache: Cache
     place: str
-    """Of the store, as `Store.place` has it."""
+    """`Store.place` of the store."""
     _known: dict[str, int] = field(init=False)
     _new: dict[str, int] = field(default_factory=dict, init=False)
 
@@ -37,11 +42,10 @@ class Receipts:
     def save(self) -> None:
         """Keeps what is new, beside what other processes have noted."""
         if self._new:
-            known = {**self._read(), **self._new}
-            self.cache.write(self._name(), dict(list(known.items())[-KEPT:]))
+            self.cache.write(KEPT, self._name(), latest(self._read(), self._new, _MOST))
 
     def _read(self) -> dict[str, int]:
-        return {key: size for key, size in self.cache.read(self._name()).items() if isinstance(size, int)}
+        return self.cache.read(KEPT, self._name())
 
     def _name(self) -> str:
-        return f"receipts/{hashlib.sha256(self.place.encode()).hexdigest()[:32]}"
+        return hashlib.sha256(self.place.encode()).hexdigest()[:32]

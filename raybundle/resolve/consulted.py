@@ -1,4 +1,4 @@
-"""What an answer depends on, as a record that can be held against the disk again."""
+"""What an answer depends on, as a record that can be compared with the disk again."""
 
 # Why strings: paths here are the strings that `sys.path` holds; pathlib would cost ten times as much.
 # ruff: noqa: PTH116, PTH118
@@ -8,11 +8,10 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from raybundle.cache.identity import Identity, is_young
+from raybundle.cache.identity import Identity, find_identity, is_young
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -51,19 +50,21 @@ class Consulted:
     def ask(self, files: Iterable[str]) -> None:
         """Note files of which size and mode had a say."""
         for file in files:
-            self.files.setdefault(file, self._row(_identity(file), ""))
+            self.files.setdefault(file, self._row(find_identity(file), ""))
 
     def carry(self, files: Iterable[str]) -> None:
         """Note files of packages that travel."""
         for file in files:
-            self.data[file] = self._row(_identity(file), TRAVELS)
+            self.data[file] = self._row(find_identity(file), TRAVELS)
 
     def list(self, listings: Mapping[str, Listing], owned: Iterable[str]) -> None:
         """Note directories; in `owned` ones more has a say than names: what installers write there."""
         owned = frozenset(owned)
         for directory, listing in listings.items():
             named = directory not in owned and os.path.isdir(directory)  # noqa: PTH112 - as above
-            self.directories[directory] = self._row(_identity(directory), digest_of(listing) if named else "")
+            self.directories[directory] = self._row(
+                find_identity(directory), digest_of(listing) if named else ""
+            )
             self.follow(os.path.join(directory, name) for name in listing.links)
 
     def follow(self, paths: Iterable[str]) -> None:
@@ -78,21 +79,25 @@ class Consulted:
         return [*identity, int(is_young(identity, self.began)), digest]
 
 
-def unchanged(record: Consulted) -> Consulted | None:
+def unchanged(record: Consulted, now: int) -> Consulted | None:
     """Return the record with fresh identities if all of it still holds, else None.
 
-    An identity that differs, or was young, is no change if what was read is still the same.
+    An identity may differ, or have been young: what counts then is whether what was read is still the same.
+
+    Args:
+        record: what was consulted.
+        now: nanoseconds of the clock.
     """
     if any(_leads_to(path) != row for path, row in record.links.items()):
         return None
-    fresh = Consulted(time.time_ns(), links=record.links)
+    fresh = Consulted(now, links=record.links)
     for known, renewed, content in (
         (record.files, fresh.files, _digest_of_file),
         (record.directories, fresh.directories, _digest_of_directory),
         (record.data, fresh.data, _verdict_on),
     ):
         for path, row in known.items():
-            kept = _checked(path, row, fresh.began, content)
+            kept = _checked(path, row, now, content)
             if kept is None:
                 return None
             renewed[path] = kept
@@ -100,22 +105,14 @@ def unchanged(record: Consulted) -> Consulted | None:
 
 
 def _checked(path: str, row: Row, now: int, content: Content) -> Row | None:
-    try:
-        status = os.stat(path)
-    except OSError:
-        return row if row[0] is None else None
-    size, mtime, inode, ctime, young, digest = row
-    if (
-        not young
-        and mtime == status.st_mtime_ns
-        and ctime == status.st_ctime_ns
-        and inode == status.st_ino
-        and size == status.st_size
-    ):
+    identity = find_identity(path)
+    *before, young, digest = row
+    if identity is None:
+        return row if before[0] is None else None
+    if not young and tuple(before) == identity:
         return row
     if not digest or content(path) != digest:
         return None
-    identity = (status.st_size, status.st_mtime_ns, status.st_ino, status.st_ctime_ns)
     return [*identity, int(is_young(identity, now)), digest]
 
 
@@ -147,14 +144,6 @@ def _digest_of_directory(directory: str) -> str:
     from raybundle.resolve.find.directories import Directories  # noqa: PLC0415 - an answer that nothing touched needs none
 
     return digest_of(Directories().list(directory))
-
-
-def _identity(path: str) -> Identity | None:
-    try:
-        status = os.stat(path)
-    except OSError:
-        return None
-    return (status.st_size, status.st_mtime_ns, status.st_ino, status.st_ctime_ns)
 
 
 def _leads_to(link: str) -> Row:

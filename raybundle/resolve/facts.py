@@ -10,10 +10,6 @@ if TYPE_CHECKING:
 
     from raybundle.model import Deferred
 
-FACTS_FORMAT = 12
-"""Raised whenever the scanner learns something, so that facts of an older one are not believed."""
-
-
 Mode = Literal["", "main", "imported", "packaged", "bare"]
 """Whether `__name__` is `__main__` or not, and whether `__package__` names a package or not."""
 

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import os
-import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -22,9 +21,9 @@ from raybundle.resolve.driver.driver import (
     find_start,
     imported_at_start,
     made_script,
-    of_link,
-    of_options,
-    of_safe_path,
+    warn_about_link,
+    warn_about_options,
+    warn_about_safe_path,
 )
 from raybundle.resolve.driver.generated import (
     Generated,
@@ -69,7 +68,7 @@ from raybundle.resolve.walk.widen import Guesser
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from raybundle.cache.documents import ScanCache
+    from raybundle.cache.documents import Cache
     from raybundle.model import Interpreter, Rule, Target, Warning
     from raybundle.resolve.files.data_files import Candidate
     from raybundle.resolve.files.declared import Declared
@@ -117,7 +116,7 @@ class _Work:
 
 
 def resolve(
-    target: Target, settings: ResolveSettings, interpreter: Interpreter, cwd: Path, cache: ScanCache
+    target: Target, settings: ResolveSettings, interpreter: Interpreter, cwd: Path, cache: Cache
 ) -> Resolution:
     """Return the effective import graph of `target`. No user code is imported or run.
 
@@ -130,10 +129,10 @@ def resolve(
 
 
 def resolve_recorded(
-    target: Target, settings: ResolveSettings, interpreter: Interpreter, cwd: Path, cache: ScanCache
+    target: Target, settings: ResolveSettings, interpreter: Interpreter, cwd: Path, cache: Cache
 ) -> Recorded:
     """Return what `resolve` returns, and a record of every file and directory that it depends on."""
-    record = Consulted(time.time_ns())
+    record = Consulted(cache.clock())
     work = _work(target, settings, interpreter, cwd, cache)
     record.follow(work.start.followed)
     wanted, warnings = included(work.project, work.declared.patterns)
@@ -308,7 +307,7 @@ def _wanted(work: _Work, closure: Closure, loading: Loading) -> Wanted:
 
 
 def _work(
-    target: Target, settings: ResolveSettings, interpreter: Interpreter, cwd: Path, cache: ScanCache
+    target: Target, settings: ResolveSettings, interpreter: Interpreter, cwd: Path, cache: Cache
 ) -> _Work:
     cwd = cwd.resolve()
     project = (settings.project or project_of(target, cwd)).resolve()
@@ -347,9 +346,9 @@ def _data(work: _Work, walk: _Walk) -> tuple[list[Candidate], list[Warning]]:
 
 def _left_behind(work: _Work, closure: Closure) -> Iterator[Warning]:
     yield from archives_on(work.finder, closure, [os.path.realpath(each) for each in work.path.declared])
-    yield from of_options(work.target)
-    yield from of_safe_path(work.start, work.finder)
-    yield from of_link(work.target, work.start, work.finder, work.cwd)
+    yield from warn_about_options(work.target)
+    yield from warn_about_safe_path(work.start, work.finder)
+    yield from warn_about_link(work.target, work.start, work.finder, work.cwd)
     yield from warn_about_hidden_in_project(work.finder, closure)
     yield from warn_about_shadowed_library(work.finder, {*closure.reached, Path(work.start.found.file).stem})
 

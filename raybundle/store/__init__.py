@@ -1,4 +1,4 @@
-"""Where bundles, layers, names and runs live: objects written once, named by what they hold."""
+"""Stores bytes under keys: in a local directory, in S3, or behind fsspec."""
 
 from __future__ import annotations
 

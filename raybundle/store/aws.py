@@ -1,4 +1,4 @@
-"""Where an S3 store is and who we are there, told the way AWS's own tools are told."""
+"""Finds endpoint, region and credentials of an S3 store, configured as for AWS's own tools."""
 
 from __future__ import annotations
 
@@ -17,39 +17,40 @@ if TYPE_CHECKING:
     from obstore.store import S3Credential
 
 DEFAULT_REGION = "us-east-1"
-"""Where nothing names one, as obstore and most S3-compatible servers have it."""
+"""The default of obstore and of most S3-compatible servers."""
 
 CREDENTIALS_TTL = timedelta(minutes=5)
 """How long a client keeps temporary credentials; botocore renews them 10 minutes before they end."""
 
 
 @dataclass(frozen=True, slots=True)
-class Access:
+class BucketAccess:
     """How to reach a bucket."""
 
     endpoint: str | None
     """None for AWS itself."""
     region: str
     certificates: Path | None
-    """PEM file of certificate authorities to trust besides the system's."""
+    """PEM file of certificate authorities to trust in addition to the system's."""
     source: str
-    """Where the credentials come from, in words; never a part of them."""
+    """Where the credentials come from, in words; holds no part of them."""
     credentials: Callable[[], S3Credential]
 
 
-def find_access(environ: Mapping[str, str], profile: str | None) -> Access:
-    """Returns what environment and `~/.aws` say; botocore is imported only if no keys are in the environment.
+def find_access(environ: Mapping[str, str], profile: str | None) -> BucketAccess:
+    """Returns how to reach a bucket, from the environment and `~/.aws`.
 
-    Keys in the environment come before AWS_PROFILE; a `profile` named here comes before them, as in boto3.
+    As in boto3, an explicit `profile` comes before keys in the environment, and those before AWS_PROFILE.
+    Without keys in the environment, botocore is imported.
 
     Raises:
         UsageError: A profile does not exist, or a file cannot be read.
-        StoreAccessError: There are no credentials, or they cannot be had.
+        StoreAccessError: There are no credentials, or they cannot be obtained.
     """
     settings = _profile_settings(environ, profile)
     source, credentials = _find_credentials(environ, profile)
     certificates = environ.get("AWS_CA_BUNDLE") or settings.get("ca_bundle")
-    return Access(
+    return BucketAccess(
         endpoint=_find_endpoint(environ, settings),
         region=_first(environ, "AWS_REGION", "AWS_DEFAULT_REGION")
         or settings.get("region")
@@ -84,7 +85,7 @@ def _find_credentials(
 
 def _chain(environ: Mapping[str, str], profile: str | None) -> tuple[str, Callable[[], S3Credential]]:
     """Asks botocore: files, SSO, roles, containers, instance metadata."""
-    # 0.3 s of CPU that a run with keys in the environment does not pay.
+    # Takes 0.3 s of CPU; a run with keys in the environment skips it.
     import botocore.exceptions  # noqa: PLC0415
     import botocore.session  # noqa: PLC0415
 
@@ -98,7 +99,7 @@ def _chain(environ: Mapping[str, str], profile: str | None) -> tuple[str, Callab
     except botocore.exceptions.ProfileNotFound as error:
         raise UsageError(
             f"no AWS profile {profile!r} in {_config_file(environ)} or {_credentials_file(environ)}",
-            hint="choose one of those that `aws configure list-profiles` prints",
+            hint="choose a profile that `aws configure list-profiles` prints",
         ) from error
     except botocore.exceptions.BotoCoreError as error:
         raise StoreAccessError(
@@ -129,7 +130,7 @@ def _no_credentials(environ: Mapping[str, str]) -> StoreAccessError:
 
 
 def _profile_settings(environ: Mapping[str, str], profile: str | None) -> dict[str, str]:
-    """Returns region, endpoint_url, ca_bundle and `s3.endpoint_url` as the profile has them.
+    """Returns region, endpoint_url, ca_bundle and `s3.endpoint_url` of the profile.
 
     https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html
     """
@@ -143,7 +144,7 @@ def _profile_settings(environ: Mapping[str, str], profile: str | None) -> dict[s
 
 
 def _nested(text: str) -> dict[str, str]:
-    """Reads an indented block of AWS's files, which configparser leaves as one value of several lines."""
+    """Reads an indented block, which configparser returns as one value of several lines."""
     pairs = (line.partition("=") for line in text.splitlines() if "=" in line)
     return {key.strip(): value.strip() for key, _, value in pairs}
 

@@ -1,4 +1,4 @@
-"""What a store is: create-only objects under POSIX keys."""
+"""Defines a store: create-only objects under POSIX keys."""
 
 from __future__ import annotations
 
@@ -11,53 +11,53 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SEGMENT_BYTES = 255
-"""Longest part of a key between slashes: what Linux file systems and SeaweedFS take."""
+"""Longest part of a key between slashes: the limit of Linux file systems and SeaweedFS."""
 
 
 class Store(Protocol):
     """Objects that are created once and never overwritten.
 
-    A key is a relative POSIX path whose parts do not start with a dot; `check_key` is its law.
+    A key is a relative POSIX path whose parts do not start with a dot; `check_key` has all rules.
     Every method may raise `StoreAccessError`.
     """
 
     @property
     def url(self) -> str:
-        """Opens the same store again; never holds credentials."""
+        """Opens the same store again; holds no credentials."""
 
     @property
     def place(self) -> str:
-        """What tells the store from every other: the URL, and the server where that does not name it."""
+        """Identifies the store: the URL, and the server if the URL does not name it."""
 
     def get(self, key: str) -> bytes:
         """Returns the object.
 
         Raises:
-            ObjectMissingError: There is none.
+            ObjectMissingError: There is no such object.
         """
 
     def put_new(self, key: str, data: bytes) -> bool:
-        """Creates the object and returns True, or returns False because there is one already.
+        """Creates the object and returns True, or returns False if the key exists.
 
-        False does not say whose object it is: a request that was retried may have met its own first try.
+        After False, the object may still be this one: a retried request can meet its own first try.
         `layout.put_compared` reads it again.
         """
 
     def put_new_file(self, key: str, path: Path) -> bool:
-        """Does what `put_new` does with the content of a file, which is not held in memory.
+        """Does the same as `put_new` with the content of a file, without holding it in memory.
 
-        The key must be one by which content is named: where a store takes large objects only in parts, it
-        looks first and then puts, and of two who do that at the same time the second one's object stays.
+        The key must identify the content. Some stores take large objects only in parts: they look for the
+        key and then write, and if two writers do so at the same time, the second object stays.
         """
 
     def size(self, key: str) -> int | None:
-        """Returns the bytes of the object; None if there is none."""
+        """Returns the size of the object in bytes; None if there is no such object."""
 
     def keys(self, prefix: str) -> list[str]:
-        """Returns all keys that start with this string, sorted; `a/b` takes `a/bc` and `a/b/c`."""
+        """Returns all keys that start with this string, sorted; `a/b` matches `a/bc` and `a/b/c`."""
 
     def node_url(self, key: str) -> str | None:
-        """Returns an URL that Ray's nodes read by themselves; None where Ray does not know the scheme."""
+        """Returns a URL that Ray's nodes can read; None if Ray does not know the scheme."""
 
 
 def check_key(key: str) -> str:

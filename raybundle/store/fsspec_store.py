@@ -1,7 +1,7 @@
-"""A store behind any other URL, over fsspec: create-only as far as its file system goes.
+"""A store behind any other URL, over fsspec: create-only as far as the file system supports it.
 
-Threads of one process never overwrite each other; between processes the promise is that of the driver's
-`mode="create"`, which some carry out as a look followed by a write (docs/decisions/003-store-clients.md).
+Threads of one process never overwrite each other. Between processes, this depends on `mode="create"` of the
+driver, which for some drivers is a look followed by a write (docs/decisions/003-store-clients.md).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 NODE_SCHEMES = {"gs": "gs", "gcs": "gs", "abfss": "abfss", "http": "http", "https": "https"}
-"""fsspec's schemes that Ray reads, as Ray writes them; Ray's own `gcs://` is another thing."""
+"""Ray's names of the fsspec schemes that it reads; `gcs://` means something else in Ray."""
 
 
 class FsspecStore:
@@ -31,12 +31,12 @@ class FsspecStore:
 
     @property
     def url(self) -> str:
-        """As it was given; `open_store` has refused a password in it."""
+        """The URL as given; `open_store` refuses a password in it."""
         return self._url
 
     @property
     def place(self) -> str:
-        """The URL, and where a driver tells one, the account: two may have containers of one name."""
+        """The URL, and the account if there is one: two accounts may have containers of the same name."""
         account = getattr(self._files, "account_name", None)  # of adlfs
         return f"{self._url} at {account}" if account else self._url
 
@@ -50,7 +50,7 @@ class FsspecStore:
                 raise ObjectMissingError(f"no object {key} in {self.url}") from error
 
     def put_new(self, key: str, data: bytes) -> bool:
-        """Looks first, because some drivers overwrite when an empty object is created (s3fs)."""
+        """Looks first: some drivers overwrite an object if the new one is empty (s3fs)."""
         path = self._path(key)
         with self._access(f"write {key} to"), self._writing:
             if self._files.exists(path):
@@ -71,7 +71,7 @@ class FsspecStore:
             return True
 
     def size(self, key: str) -> int | None:
-        """Returns the object's bytes as the driver lists them."""
+        """Returns the size that the driver lists."""
         path = self._path(key)
         with self._access(f"read {key} from"):
             try:

@@ -1,4 +1,4 @@
-"""A store in a local directory: whole objects, created once, on disk when `put_new` returns."""
+"""A store in a local directory: objects are complete, created once, and on disk when `put_new` returns."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 INCOMING = ".incoming"
-"""Folder of unfinished writes; on the store's own file system, because `link` does not cross one."""
+"""Folder of unfinished writes; on the store's file system, because `link` cannot cross file systems."""
 
 COPIED = 1 << 20
-"""Bytes of a large object that are in memory at once."""
+"""Bytes of a large object in memory at once."""
 
 HINTS = {
     errno.EACCES: "make the directory writable for this user, or name another one with --store",
@@ -29,7 +29,7 @@ HINTS = {
     errno.ENOSPC: "make room, or name another directory with --store",
     errno.EDQUOT: "your quota is used up: make room, or name another directory with --store",
     errno.EPERM: "the file system may have no hard links: name a directory on another one with --store",
-    errno.EXDEV: "the store's directory must lie on one file system: name another directory with --store",
+    errno.EXDEV: "the store's directory must be on one file system: name another directory with --store",
 }
 HINTS[errno.ENOTSUP] = HINTS[errno.EOPNOTSUPP] = HINTS[errno.EPERM]
 
@@ -51,7 +51,7 @@ class LocalStore:
         return self.url
 
     def get(self, key: str) -> bytes:
-        """Returns the object's bytes."""
+        """Reads the whole object."""
         path = self._path(key)
         with self._access("read"):
             try:
@@ -60,11 +60,11 @@ class LocalStore:
                 raise ObjectMissingError(f"no object {key} in {self.url}") from error
 
     def put_new(self, key: str, data: bytes) -> bool:
-        """Writes beside, then links: the name appears with the whole object or not at all."""
+        """Writes a temporary file, then links it: the key appears with the whole object or not at all."""
         return self._put(key, io.BytesIO(data))
 
     def put_new_file(self, key: str, path: Path) -> bool:
-        """Copies, as `put_new` writes: the object shares nothing with the file that it came from."""
+        """Copies the file: the object and the file share nothing."""
         with path.open("rb") as source:
             return self._put(key, source)
 
@@ -81,7 +81,7 @@ class LocalStore:
         return True
 
     def size(self, key: str) -> int | None:
-        """Returns the object's bytes on disk."""
+        """Returns the size of the file."""
         path = self._path(key)
         with self._access("read"):
             return path.stat().st_size if path.is_file() else None
@@ -126,7 +126,7 @@ class LocalStore:
 
 
 def _files(directory: Path) -> Iterator[Path]:
-    """Yields the files below; without hidden ones, which are not objects."""
+    """Yields the files below a folder, except hidden ones, which are not objects."""
     try:
         entries = list(os.scandir(directory))
     except (FileNotFoundError, NotADirectoryError):
@@ -141,7 +141,7 @@ def _files(directory: Path) -> Iterator[Path]:
 
 
 def _make_directory(directory: Path) -> None:
-    """Creates it and its parents so that a power cut does not lose the names of new ones."""
+    """Creates the directory and its parents, and syncs their names to disk."""
     if directory.is_dir():
         return
     _make_directory(directory.parent)

@@ -1,4 +1,4 @@
-"""From a URL to the store behind it; clients are imported only for the scheme that needs them."""
+"""Opens the store of a URL; a client is imported only for its own scheme."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ EXAMPLES = "such as /var/bundles, file:///var/bundles, s3://bucket/prefix or gs:
 
 
 def open_store(url: str, environ: Mapping[str, str], profile: str | None = None) -> Store:
-    """Returns the store of a path or URL; nothing is read or connected yet.
+    """Returns the store of a path or URL; does not connect or read yet.
 
     Args:
         url: A directory, `file://…` (percent-encoded), `s3://bucket/prefix`, or any URL of fsspec.
-        environ: Where the AWS variables are looked up.
+        environ: Has the AWS variables.
         profile: An AWS profile that comes before keys in the environment; only for S3.
 
     Raises:
-        UsageError: The URL is none, holds a password, or its driver is not installed.
+        UsageError: The URL is not valid, holds a password, or its driver is not installed.
     """
     match = SCHEME.fullmatch(url)
     if match is None:
@@ -45,7 +45,7 @@ def open_store(url: str, environ: Mapping[str, str], profile: str | None = None)
     if any(passwords_in(url)):
         raise UsageError(
             f"the store's URL holds a password: {without_credentials(url)}",
-            hint="leave it out: credentials come from the environment or from the scheme's own files",
+            hint="remove it: credentials come from the environment or from the files of the URL's scheme",
         )
     if scheme == "file":
         return _local(_file_path(rest, url), url)
@@ -60,14 +60,14 @@ def _local(directory: Path, url: str) -> Store:
     from raybundle.store.local import LocalStore  # noqa: PLC0415
 
     if not url.strip() or "\0" in url:
-        raise UsageError(f"{url!r} is no store", hint=f"write a path or a URL, {EXAMPLES}")
+        raise UsageError(f"{url!r} is not a store", hint=f"write a path or a URL, {EXAMPLES}")
     return LocalStore(directory)
 
 
 def _file_path(rest: str, url: str) -> Path:
     host, slash, path = rest.partition("/")
     if host not in {"", "localhost"} or not slash:
-        raise UsageError(f"{url} does not name a directory of this machine", hint=f"write file:///{rest}")
+        raise UsageError(f"{url} does not name a directory on this machine", hint=f"write file:///{rest}")
     return Path("/" + unquote(path))
 
 
@@ -77,7 +77,7 @@ def _s3(rest: str, url: str, environ: Mapping[str, str], profile: str | None) ->
 
     bucket, _, prefix = rest.partition("/")
     if not BUCKET.fullmatch(bucket):
-        raise UsageError(f"{url!r} names no S3 bucket", hint="write s3://bucket/prefix")
+        raise UsageError(f"{url!r} does not name an S3 bucket", hint="write s3://bucket/prefix")
     prefix = prefix.strip("/")
     if any(character in prefix for character in "?#"):
         raise UsageError(f"{url!r} has more than bucket and prefix", hint="write s3://bucket/prefix")

@@ -18,35 +18,35 @@ if TYPE_CHECKING:
 
     from obstore.store import S3Store as Client
 
-    from raybundle.store.aws import Access
+    from raybundle.store.aws import BucketAccess
 
 CONNECT_SECONDS = 3
-"""How long one connection may take; three tries end within RETRY_SECONDS and one more of these."""
+"""Longest time to connect; three tries take at most RETRY_SECONDS and one more connect."""
 
 ANSWER_SECONDS = 10
-"""How long a server may be silent; counted from the start of the request, so it bounds small uploads too."""
+"""Longest wait for an answer, from the start of the request; it limits small uploads too."""
 
 RETRY_SECONDS = 8
-"""After this long no new try starts: a dead endpoint is an error in less than 15 seconds."""
+"""No new try starts after this time: a dead endpoint is an error in less than 15 seconds."""
 
 TRIES_MORE = 3
 """Tries after the first, 0.1 s to 0.4 s apart."""
 
 SMALL_BYTES = 1 << 20
-"""Up to here an upload must be answered within ANSWER_SECONDS; a larger one may take UPLOAD_SECONDS."""
+"""Larger uploads may take UPLOAD_SECONDS; others must be answered within ANSWER_SECONDS."""
 
 UPLOAD_SECONDS = 900
 """Longest single upload."""
 
 PART_BYTES = 16 << 20
-"""Of a large object: S3 takes 10,000 parts, so objects up to 160 GB."""
+"""Size of a part of a large object; S3 takes 10,000 parts, so objects up to 160 GB."""
 
 PARTS = 4
-"""That are sent, and in memory, at the same time."""
+"""Parts in memory and on their way at the same time."""
 
 HINTS = {
     "SignatureDoesNotMatch": "the secret key does not belong to the access key: set both again",
-    "InvalidAccessKeyId": "the server does not know the access key: is the endpoint the right one?",
+    "InvalidAccessKeyId": "the server does not know the access key: check the endpoint",
     "AccessDenied": "the identity needs s3:GetObject, s3:PutObject and s3:ListBucket here",
     "ExpiredToken": "the temporary credentials have expired: sign in again (`aws sso login`)",
     "InvalidToken": "AWS_SESSION_TOKEN does not belong to the access key: set all three again",
@@ -55,7 +55,7 @@ HINTS = {
     "AuthorizationHeaderMalformed": "the bucket is in another region: set AWS_REGION",
     "PermanentRedirect": "the bucket is in another region: set AWS_REGION",
 }
-"""What to do next, by S3's error code."""
+"""Hints by S3's error code."""
 
 
 class S3Store:
@@ -66,17 +66,17 @@ class S3Store:
         self._prefix = prefix
         self._environ = environ
         self._profile = profile
-        self._found_access: Access | None = None
+        self._found_access: BucketAccess | None = None
         self._clients: dict[bool, Client] = {}
 
     @property
     def url(self) -> str:
-        """As `s3://bucket/prefix`; endpoint and credentials are the environment's."""
+        """The store as `s3://bucket/prefix`; endpoint and credentials come from the environment."""
         return f"s3://{self._bucket}/{self._prefix}".rstrip("/")
 
     @property
     def place(self) -> str:
-        """The URL and the endpoint: buckets of two servers may have one name."""
+        """The URL and the endpoint: buckets on two servers may have the same name."""
         return f"{self.url} at {self._find_access().endpoint or 'AWS'}"
 
     def get(self, key: str) -> bytes:
@@ -87,9 +87,9 @@ class S3Store:
             return bytes(obstore.get(self._client(), key).bytes())
 
     def put_new(self, key: str, data: bytes) -> bool:
-        """Puts with `If-None-Match: *`; 412 and 409 both count as lost.
+        """Puts with `If-None-Match: *`; 412 and 409 both mean that the key exists.
 
-        A server that ignores the condition overwrites, and nothing here notices.
+        A server that ignores the condition overwrites the object without a sign.
         """
         import obstore  # noqa: PLC0415
         from obstore.exceptions import AlreadyExistsError  # noqa: PLC0415
@@ -97,14 +97,14 @@ class S3Store:
         client = self._client(patient=len(data) > SMALL_BYTES)
         with self._access(f"write {check_key(key)} to"):
             try:
-                # One put from memory: several parts under a condition race on some servers (STORE_FACTS).
+                # One request: conditional uploads in several parts race on some servers (STORE_FACTS).
                 obstore.put(client, key, data, mode="create", use_multipart=False)
             except AlreadyExistsError:
                 return False
         return True
 
     def put_new_file(self, key: str, path: Path) -> bool:
-        """Looks first, then puts in parts: a condition on their completion races on some servers."""
+        """Looks first, then puts in parts: conditional completion races on some servers."""
         import obstore  # noqa: PLC0415
 
         if self.size(key) is not None:
@@ -115,7 +115,7 @@ class S3Store:
         return True
 
     def size(self, key: str) -> int | None:
-        """Asks for the head; where that fails, asks for the object, because only that answer has a reason."""
+        """Asks for the head, and if that fails for the object, because only that answer has a reason."""
         import obstore  # noqa: PLC0415
         from obstore.exceptions import PermissionDeniedError  # noqa: PLC0415
 
@@ -137,11 +137,11 @@ class S3Store:
         return sorted(key for key in found if key.startswith(prefix))
 
     def node_url(self, key: str) -> str:
-        """As `s3://…`: the node reads it with its own credentials and endpoint."""
+        """Returns an `s3://` URL; the node reads it with its own credentials and endpoint."""
         return f"{self.url}/{check_key(key)}"
 
     def _client(self, *, patient: bool = False) -> Client:
-        """Returns a client of this process, made at its first use."""
+        """Returns a client of this process; the first call makes it."""
         _Runtime.claim()
         if patient not in self._clients:
             self._clients[patient] = self._connect(patient=patient)
@@ -172,14 +172,14 @@ class S3Store:
             credential_provider=access.credentials,
         )
 
-    def _find_access(self) -> Access:
+    def _find_access(self) -> BucketAccess:
         if self._found_access is None:
             self._found_access = find_access(self._environ, self._profile)
         return self._found_access
 
     @contextlib.contextmanager
     def _access(self, verb: str) -> Iterator[None]:
-        """Turns obstore's errors into ours; no secret and no debug text passes."""
+        """Maps obstore's errors to raybundle's, without secrets and debug text."""
         from obstore.exceptions import BaseError  # noqa: PLC0415
 
         try:
@@ -203,7 +203,7 @@ class S3Store:
         return StoreAccessError(f"cannot {verb} {self.url} at {at}: {_reason(error)}", hint=_REACH_HINT)
 
 
-_REACH_HINT = "is the endpoint right (AWS_ENDPOINT_URL), and can this machine reach it?"
+_REACH_HINT = "check the endpoint (AWS_ENDPOINT_URL), and that this machine can reach it"
 
 
 class _Runtime:
@@ -213,16 +213,16 @@ class _Runtime:
 
     @classmethod
     def claim(cls) -> None:
-        """Refuses where obstore would hang for ever: after a fork of a process that used it."""
+        """Refuses to run after a fork of a process that used obstore, which would hang forever."""
         cls.owner = cls.owner or os.getpid()
         if cls.owner != os.getpid():
             raise StoreAccessError(
                 f"this process was forked from {cls.owner} after that had used an S3 store",
-                hint='start it afresh: multiprocessing.get_context("spawn") or "forkserver"',
+                hint='start it without a fork: multiprocessing.get_context("spawn") or "forkserver"',
             )
 
 
-def _client_options(access: Access, *, patient: bool) -> Any:
+def _client_options(access: BucketAccess, *, patient: bool) -> Any:
     options: dict[str, Any] = {
         "allow_http": (access.endpoint or "").startswith("http://"),
         "connect_timeout": timedelta(seconds=CONNECT_SECONDS),
@@ -244,7 +244,7 @@ def _find(pattern: str, error: Exception) -> str | None:
 
 
 def _reason(error: Exception) -> str:
-    """Returns the innermost cause that the debug text names, else its first line."""
+    """Returns the innermost cause in the debug text, else its first line."""
     text = str(error)
     if "kind: Timeout" in text:
         return "no answer in time"

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import json
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from raybundle.cache.documents import Kind
+from raybundle.cache.room import latest
 from raybundle.errors import BundleError, ClusterError, ObjectMissingError
 from raybundle.resolve.interpreter.platforms import known_platform
 from raybundle.submission.packages import damage_of
@@ -17,9 +17,9 @@ from raybundle.submission.survey import Survey
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from raybundle.bundle.values import Manifest, PythonTag
+    from raybundle.cache.documents import Cache
     from raybundle.cluster.jobs import JobsClient
     from raybundle.store.base import Store
     from raybundle.submission.survey import ClusterDescription, NodeDescription
@@ -28,6 +28,10 @@ MOST_RELAYED = 2 << 30
 """Bytes of all archives of a bundle that are relayed: they lie in the memory of the cluster's head."""
 READERS = 8
 """Requests to a store at once."""
+_SIZES = Kind("sizes", 64)
+"""Bytes by key; one document per store."""
+_OBJECTS = 20_000
+"""Sizes in one document; those that were needed longest ago make room."""
 SLOW = ("s3://", "gs://", "azure://", "abfss://")
 """Stores for which Ray makes a client anew for each archive: 0.2 s, where a package takes 0.01 s."""
 REASONS = 3
@@ -42,8 +46,8 @@ class Cluster:
 
     client: JobsClient
     shares_disk: bool
-    cache: Path | None = None
-    """Directory of what can be found out again; None keeps nothing and asks no node."""
+    cache: Cache | None = None
+    """What can be found out again; None keeps nothing and asks no node."""
     survey: Survey | None = None
     """A look at the nodes that has begun."""
 
@@ -125,21 +129,16 @@ def _relay_small(archives: Archives, store: Store, cluster: Cluster) -> dict[str
     return Relay(cluster.client, store, cluster.cache).send_layers(small) if small else {}
 
 
-def _kept_sizes(keys: Sequence[str], store: Store, cache: Path | None) -> dict[str, int]:
+def _kept_sizes(keys: Sequence[str], store: Store, cache: Cache | None) -> dict[str, int]:
     """Returns the bytes of those objects that the store has; what was asked once is not asked again."""
-    file = None if cache is None else cache / "sizes" / hashlib.sha256(store.place.encode()).hexdigest()
-    known: dict[str, int] = {}
-    if file is not None:
-        with contextlib.suppress(OSError, ValueError, TypeError):
-            known = {str(key): int(size) for key, size in json.loads(file.read_text("utf-8")).items()}
-    new = [key for key in keys if key not in known]
-    if new:
-        known.update((key, size) for key, size in _sizes(new, store).items() if size is not None)
-        if file is not None:
-            with contextlib.suppress(OSError):
-                file.parent.mkdir(parents=True, exist_ok=True)
-                file.write_text(json.dumps(known), "utf-8")
-    return {key: known[key] for key in keys if key in known}
+    name = "" if cache is None else cache.key(store.place)
+    known = {} if cache is None else cache.read(_SIZES, name)
+    sizes = {key: known[key] for key in keys if key in known}
+    if new := [key for key in keys if key not in known]:
+        sizes.update((key, size) for key, size in _sizes(new, store).items() if size is not None)
+        if cache is not None:
+            cache.write(_SIZES, name, latest(known, sizes, _OBJECTS))
+    return {key: sizes[key] for key in keys if key in sizes}
 
 
 def _sizes(keys: Sequence[str], store: Store) -> dict[str, int | None]:

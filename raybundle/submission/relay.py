@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
-import json
-import re
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from http import HTTPStatus
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, TypeVar
 
+from raybundle.cache.documents import Kind
 from raybundle.cluster.jobs import JobsClient
 from raybundle.errors import ClusterError, ClusterUnreachableError
 from raybundle.outage import Outage
@@ -19,16 +16,16 @@ from raybundle.submission.packages import Package, packages_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from pathlib import Path
 
+    from raybundle.cache.documents import Cache
     from raybundle.store.base import Store
 
 CONNECTIONS = 3
 """Requests at once, and so packages in memory; http.client has one under way per connection."""
 TRIES, FIRST_DELAY = 4, 0.5
 """How often a package is sent, and seconds before the second time; they double."""
-_NAMES = re.compile(r"(_ray_pkg_raybundle_[0-9a-f]{64}\.zip\n)+\n")
-"""An empty line ends what is noted: a note that a full disk has cut does not pass for a whole one."""
+_PACKAGES = Kind("packages", 2000)
+"""Names of the packages that an archive was relayed in."""
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -37,7 +34,7 @@ B = TypeVar("B")
 class Relay:
     """A way from a store to a cluster; what the cluster has is not sent again."""
 
-    def __init__(self, client: JobsClient, store: Store, cache: Path | None) -> None:
+    def __init__(self, client: JobsClient, store: Store, cache: Cache | None) -> None:
         """Makes it; nothing is sent yet.
 
         Args:
@@ -47,7 +44,7 @@ class Relay:
         """
         self._client = client
         self._store = store
-        self._names = None if cache is None else cache / "packages"
+        self._cache = cache
 
     def send_bundle(self, key: str) -> str:
         """Returns the URL of a bundle's archive once the cluster has it.
@@ -94,25 +91,18 @@ class Relay:
             yield package.name
 
     def _recall(self, key: str, size: int) -> list[str]:
-        """Returns the names of an archive's packages, where it has been relayed from here before."""
-        if self._names is None:
+        """Returns the names of an archive's packages, if it has been relayed from here before."""
+        if self._cache is None:
             return []
-        try:
-            text = (self._names / self._note(key, size)).read_text("ascii")
-        except (OSError, ValueError):
-            return []
-        return text.split() if _NAMES.fullmatch(text) else []
+        document = self._cache.read(_PACKAGES, self._cache.key(self._store.place, key, size))
+        names: list[str] = document.get("names", [])
+        return names
 
     def _remember(self, key: str, size: int, names: Sequence[str]) -> None:
-        if self._names is None:
-            return
-        text = "".join(f"{name}\n" for name in names) + "\n"
-        with contextlib.suppress(OSError):
-            self._names.mkdir(parents=True, exist_ok=True)
-            (self._names / self._note(key, size)).write_text(text, "ascii")
-
-    def _note(self, key: str, size: int) -> str:
-        return hashlib.sha256(json.dumps([self._store.place, key, size]).encode()).hexdigest()
+        if self._cache is not None:
+            self._cache.write(
+                _PACKAGES, self._cache.key(self._store.place, key, size), {"names": list(names)}
+            )
 
 
 def send_package(client: JobsClient, package: Package) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import hashlib
 import io
 import json
 import secrets
@@ -17,7 +16,7 @@ from functools import partial
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
-from raybundle.cache.documents import write_atomically
+from raybundle.cache.documents import Kind
 from raybundle.cluster.jobs import JobsClient
 from raybundle.cluster.stopping import delete_for_good, stop_and_wait
 from raybundle.errors import ClusterError, JobError, RaybundleError
@@ -27,22 +26,21 @@ from raybundle.submission.packages import Package, package_name
 from raybundle.submission.relay import send_package
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
+    from raybundle.cache.documents import Cache
     from raybundle.cluster.access import Access
     from raybundle.resolve.interpreter.platforms import Platform
     from raybundle.store.base import Store
 
-FORMAT = 2
-"""Of what is kept of a look at the nodes."""
 PREFIX = "raybundle-probe-"
 """Of the ids of our jobs."""
 PATIENCE = 30.0
 """Seconds until a job that looks at the nodes is given up."""
 POLL = 0.1
 """Seconds between two looks at it."""
-KEPT, KEPT_WITH_FAULTS = 24 * 3600.0, 600.0
-"""Seconds for which a look is believed: nodes come and go, and a fault may be mended at any time."""
+KEPT = Kind("clusters", 64)
+"""What the nodes are, by session of a cluster."""
+BELIEVED, BELIEVED_WITH_FAULTS = 24 * 3600 * 10**9, 600 * 10**9
+"""Nanoseconds for which a look is believed: nodes come and go, and a fault may be fixed at any time."""
 MARK = "RAYBUNDLE-NODE "
 """Stands before a node's line in the log; as in `raybundle.node.raybundle_probe`."""
 _SITE = """\
@@ -123,13 +121,13 @@ class ClusterDescription:
 class Survey:
     """A look at the nodes of a cluster, which goes on beside other work."""
 
-    def __init__(self, client: JobsClient, store: Store | None, cache: Path) -> None:
+    def __init__(self, client: JobsClient, store: Store | None, cache: Cache) -> None:
         """Begins it, unless a look of this session of the cluster is kept.
 
         Args:
             client: of the cluster; not used by other threads.
             store: of which each node shall say whether it reads it; None asks nothing of a store.
-            cache: directory of what is kept.
+            cache: where looks are kept.
         """
         self._client = JobsClient(client.access, client.notify)
         self._store = store
@@ -166,25 +164,25 @@ class Survey:
         except ClusterError:  # the submission meets the same, and says so
             return None
         place = None if self._store is None else self._store.place
-        kept = kept_file(self._cache, self._client.address, session, place)
-        known = _recall(kept)
+        key = self._cache.key(self._client.address, session, place)
+        known = _recall(key, self._cache)
         if known is not None:
             return known
         if self._store is not None:
             layout.prepare(self._store)  # the object that the nodes are to read
         self._client.notify(f"looking at the nodes of {self._client.address}, once for this session of it")
         found = _ask(self._client, url)
-        remember(kept, found)
+        remember(key, found, self._cache)
         return found
 
 
-def describe_cluster(client: JobsClient, store: Store | None, cache: Path) -> ClusterDescription | None:
+def describe_cluster(client: JobsClient, store: Store | None, cache: Cache) -> ClusterDescription | None:
     """Returns what the nodes of a cluster are, from the cache if this session of it was looked at before.
 
     Args:
         client: of the cluster.
         store: of which each node shall say whether it reads it; None asks nothing of a store.
-        cache: directory of what is kept.
+        cache: where looks are kept.
 
     Returns:
         None where the look failed; a warning says why.
@@ -262,32 +260,17 @@ def _package() -> Package:
     return Package(package_name(buffer.getvalue()), buffer.getvalue())
 
 
-def kept_file(cache: Path, address: str, session: str, place: str | None) -> Path:
-    """Returns where a look at the nodes is kept.
-
-    Args:
-        cache: directory of all that can be found out again.
-        address: of the cluster.
-        session: of the cluster.
-        place: of the store that the nodes were asked to read; None where they were not.
-    """
-    name = hashlib.sha256(json.dumps([address, session, place]).encode()).hexdigest()
-    return cache / "clusters" / f"{name}.json"
-
-
-def _recall(file: Path) -> ClusterDescription | None:
+def _recall(key: str, cache: Cache) -> ClusterDescription | None:
     """Returns a look that is kept and still believed."""
-    try:
-        document = json.loads(file.read_text("utf-8"))
-        nodes = tuple(NodeDescription(**node) for node in document["nodes"])
-        found = ClusterDescription(nodes, tuple(document["silent"]), document["fault"])
-        age, known = time.time() - document["time"], document["format"] == FORMAT
-    except (OSError, ValueError, LookupError, TypeError):
+    document = cache.read(KEPT, key)
+    if not document:
         return None
-    return found if known and 0 <= age < (KEPT_WITH_FAULTS if found.faulty else KEPT) else None
+    nodes = tuple(NodeDescription(**node) for node in document["nodes"])
+    found = ClusterDescription(nodes, tuple(document["silent"]), document["fault"])
+    age = cache.clock() - document["time"]
+    return found if 0 <= age < (BELIEVED_WITH_FAULTS if found.faulty else BELIEVED) else None
 
 
-def remember(file: Path, found: ClusterDescription) -> None:
+def remember(key: str, found: ClusterDescription, cache: Cache) -> None:
     """Keeps what a look has found."""
-    document = {"format": FORMAT, "time": time.time(), **asdict(found)}
-    write_atomically(file, json.dumps(document).encode())
+    cache.write(KEPT, key, {"time": cache.clock(), **asdict(found)})

@@ -11,7 +11,7 @@ from raybundle.wheels.uv.pinned_indexes import name_of
 from raybundle.wheels.uv.run import NoSolutionError, run_uv
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from raybundle.wheels.order import Order
     from raybundle.wheels.uv.pinned_indexes import PinnedIndexes
@@ -19,39 +19,41 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class UvSettings:
-    """With what uv is run."""
+    """How uv is run."""
 
     python: str
-    """Any Python; it runs nothing of what is fetched."""
+    """Any Python; it runs nothing that is fetched."""
     environ: Mapping[str, str]
     project: Path
     directory: Path
-    """Where what was fetched is kept."""
+    """Keeps what was fetched."""
+    clock: Callable[[], int]
+    """Dates its use, in nanoseconds since the epoch."""
     pinned: PinnedIndexes
-    """What comes from one certain index."""
+    """Distributions that have an index of their own."""
 
 
 def options_of(order: Order) -> tuple[str, ...]:
-    """Return the options that name the target; wheels only."""
-    platform = order.tag.platform.uv
+    """Return the options for the nodes, and for wheels only."""
+    platform = order.nodes.platform.uv
     return ("--python-version", order.version, "--python-platform", platform, "--only-binary", ":all:")
 
 
 def environ_of(order: Order, uv: UvSettings) -> dict[str, str]:
     """Return the variables for uv."""
-    return {**uv.environ, **order.tag.platform.variables}
+    return {**uv.environ, **order.nodes.platform.variables}
 
 
 def names_of(requirements: Iterable[str]) -> set[str]:
-    """Return the normalised names of what an index is asked for."""
+    """Return the normalised names of the requirements that an index is asked for."""
     return {name_of(each) for each in requirements if " @ " not in each}
 
 
 def with_indexes(requirements: Sequence[str], words: Sequence[str], order: Order, uv: UvSettings) -> str:
     """Return the requirements with exact versions, each from its own index.
 
-    uv heeds the index of what it is asked for itself, and asks any for what only others require (measured).
-    So what has one and turns up in the answer, or in the reason why there is none, is asked for as well.
+    uv honours the index of a direct requirement, and asks any index for an indirect one (measured). So if a
+    distribution with an index of its own is in the answer, or in the reason for none, it becomes direct.
     """
     asked = set(map(name_of, requirements))
     try:
@@ -65,13 +67,13 @@ def with_indexes(requirements: Sequence[str], words: Sequence[str], order: Order
 
 
 def compiled(requirements: Sequence[str], words: Sequence[str], order: Order, uv: UvSettings) -> str:
-    """Return requirements with exact versions, for the target alone.
+    """Return requirements with exact versions, for the nodes alone.
 
     Args:
-        requirements: what is asked for.
+        requirements: what to resolve.
         words: further options for uv.
-        order: says for which target.
-        uv: with what.
+        order: has the Python of the nodes.
+        uv: how to run it.
 
     Raises:
         NoSolutionError: there are no such wheels.
@@ -89,7 +91,7 @@ def compiled(requirements: Sequence[str], words: Sequence[str], order: Order, uv
 
 
 def project_file(own: Sequence[str], directory: Path, uv: UvSettings) -> list[str]:
-    """Return the path of a written pyproject.toml; none where nothing has an index of its own."""
+    """Write a pyproject.toml and return its path; without requirements, write and return nothing."""
     if not own:
         return []
     file = directory / "pyproject.toml"

@@ -1,16 +1,14 @@
-"""Gets the distributions of an order, once: resolves with uv, installs into a directory that is kept."""
+"""Fetches the distributions of an order once: resolves with uv, and installs into a directory to keep."""
 
 from __future__ import annotations
 
 import hashlib
-import os
 import re
-import shutil
 import tempfile
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from raybundle.cache.room import IN_USE, make_room, remove, touch
 from raybundle.errors import BundleError
 from raybundle.resolve.distributions.installed import InstalledDistributions, normalised_name
 from raybundle.wheels.compile import (
@@ -30,10 +28,9 @@ if TYPE_CHECKING:
     from raybundle.wheels.order import Order
 
 KEPT = 8
-"""Directories of distributions in the cache; the ones used longest ago make room."""
-ABANDONED = 86_400
-"""Seconds after which nobody is at work in a directory that is not yet whole."""
-_PARTIAL, _DOOMED = ".partial-", ".removed-"
+"""Directories of distributions in the cache."""
+_PARTIAL = ".partial-"
+"""Starts the name of a directory that is not yet whole."""
 _LINE = re.compile(r"^(?P<name>[\w.-]+)(?:\[[^\]]*\])?\s*(?:==(?P<version>[^\s;]+)|@\s*\S+)")
 _HASH = re.compile(r"--hash=(sha256:[0-9a-f]{64})")
 
@@ -42,30 +39,31 @@ def fetch(order: Order, hashes: Mapping[str, tuple[str, ...]], uv: UvSettings) -
     """Return the directory that holds what was ordered, as a site-packages directory would.
 
     Args:
-        order: what to get.
-        hashes: by normalised name, those that the lock has; other files are refused.
-        uv: with what.
+        order: what to fetch.
+        hashes: those of the lock, by normalised name; other files are refused.
+        uv: how to run it.
 
     Raises:
-        BundleError: there are no such wheels, an index cannot be reached, or files are not those of the lock.
-        UsageError: there is no uv.
+        BundleError: wheels do not exist, an index cannot be reached, or files are not those of the lock.
+        UsageError: uv is not installed.
     """
     uv.pinned.refuse_unclear(names_of(order.requirements))
     text = _compiled(order, uv)
     uv.pinned.refuse_unclear(names_of(text.splitlines()))
     _refuse_indexed(text, order)
     resolved = _with_hashes(text, hashes)
-    named = "\n".join([*options_of(order), *map(str, order.tag.platform.variables.items()), resolved])
+    named = "\n".join([*options_of(order), *map(str, order.nodes.platform.variables.items()), resolved])
     directory = uv.directory / hashlib.sha256(named.encode()).hexdigest()[:32]
     if not _is_whole(directory, resolved):
-        discard(directory)
+        remove(directory)
         _install(order, resolved, directory, uv)
-        make_room(uv.directory, directory)
+    touch(directory)
+    make_room(uv.directory, KEPT, uv.clock(), IN_USE)
     return directory
 
 
 def _compiled(order: Order, uv: UvSettings) -> str:
-    """Return the requirements with hashes, for the target alone."""
+    """Return the requirements with hashes, for the nodes only."""
     with tempfile.TemporaryDirectory(prefix="raybundle-") as directory:
         constraints, overrides = Path(directory, "constraints.txt"), Path(directory, "overrides.txt")
         constraints.write_text("\n".join(order.constraints), "utf-8")
@@ -83,16 +81,16 @@ def _compiled(order: Order, uv: UvSettings) -> str:
 
 
 def _refuse_indexed(compiled: str, order: Order) -> None:
-    """Refuse what came from an index, where what is installed of it here came from none."""
+    """Refuse distributions from an index if those installed here are not from one."""
     lines = dict(order.unindexed)
     named = [found for found in map(_LINE.match, compiled.splitlines()) if found and found["version"]]
     refused = [lines[name] for name in (normalised_name(each["name"]) for each in named) if name in lines]
     if refused:
-        raise no_wheels(order.tag, refused)
+        raise no_wheels(order.nodes, refused)
 
 
 def _with_hashes(compiled: str, hashes: Mapping[str, tuple[str, ...]]) -> str:
-    """Return the requirements, one per line, with the hashes of the lock in place of those of the index."""
+    """Return the requirements, one per line; hashes of the lock replace those of the index."""
     lines, refused = [], []
     for line in compiled.replace("\\\n", " ").splitlines():
         named = _LINE.match(line)
@@ -106,8 +104,8 @@ def _with_hashes(compiled: str, hashes: Mapping[str, tuple[str, ...]]) -> str:
         lines.append(" ".join([named[0].rstrip(), *(f"--hash={each}" for each in allowed)]))
     if refused:
         raise BundleError(
-            f"no file of the index has a hash that the lock has, of: {', '.join(refused)}",
-            hint="was it replaced there? Make the lock anew, or name the index that the lock was made with",
+            f"no file of the index has a hash of the lock: {', '.join(refused)}",
+            hint="lock again if it was replaced there; otherwise name the index that the lock was made with",
         )
     return "\n".join(lines)
 
@@ -119,7 +117,7 @@ def _is_whole(directory: Path, resolved: str) -> bool:
 
 
 def _install(order: Order, resolved: str, directory: Path, uv: UvSettings) -> None:
-    """Make `directory` as a whole or not at all."""
+    """Create `directory` completely or not at all."""
     uv.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     with tempfile.TemporaryDirectory(prefix=_PARTIAL, dir=uv.directory) as partial:
         requirements, constraints = Path(partial, "requirements.txt"), Path(partial, "constraints.txt")
@@ -129,8 +127,8 @@ def _install(order: Order, resolved: str, directory: Path, uv: UvSettings) -> No
         given = [str(requirements), *project_file([_bare(each) for each in own], Path(partial), uv)]
         prefix = Path(partial, "prefix")
         (prefix / "lib").mkdir(parents=True)
-        (prefix / "lib64").symlink_to("lib")  # as in a venv: Fedora's Python has native files there
-        # With --prefix, scripts lie beside the site-packages directory; --target would put them into it.
+        (prefix / "lib64").symlink_to("lib")  # as in a venv: Fedora's Python puts native files there
+        # With --prefix, scripts are beside the site-packages directory; --target would put them into it.
         run_uv(
             [
                 *("pip", "install", "--prefix", str(prefix), "--constraints", str(constraints)),
@@ -145,7 +143,7 @@ def _install(order: Order, resolved: str, directory: Path, uv: UvSettings) -> No
         try:
             site.rename(directory)
         except OSError:
-            if not directory.is_dir():  # else another run was quicker
+            if not directory.is_dir():  # otherwise another run was faster
                 raise
 
 
@@ -160,33 +158,3 @@ def _metadata_below(prefix: Path) -> Iterator[Path]:
         "lib/*/*/*.dist-info",
     ):
         yield from prefix.glob(pattern)
-
-
-def make_room(directory: Path, used: Path) -> None:
-    """Remove directories that were used longest ago, and note that `used` was used now."""
-    try:
-        os.utime(used)
-        kept = [each for each in directory.iterdir() if not each.name.startswith(".")]
-        for old in sorted(kept, key=lambda each: -each.stat().st_mtime_ns)[KEPT:]:
-            discard(old)
-        for left in _left_behind(directory):
-            shutil.rmtree(left, ignore_errors=True)
-    except OSError:
-        return  # another run makes room at the same time
-
-
-def discard(directory: Path) -> None:
-    """Remove a directory, if it is there; one half of it never has its name."""
-    doomed = directory.with_name(f"{_DOOMED}{directory.name}-{os.getpid()}")
-    try:
-        directory.rename(doomed)
-    except FileNotFoundError:
-        return
-    shutil.rmtree(doomed, ignore_errors=True)
-
-
-def _left_behind(directory: Path) -> Iterator[Path]:
-    """Yield what runs that were killed had begun to remove or to make."""
-    yield from directory.glob(f"{_DOOMED}*")
-    old = time.time() - ABANDONED
-    yield from (each for each in directory.glob(f"{_PARTIAL}*") if each.stat().st_mtime < old)

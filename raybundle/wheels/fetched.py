@@ -1,4 +1,4 @@
-"""Reads what a directory holds that was fetched, and checks it against Ray's own requirements."""
+"""Reads a directory of fetched distributions, and checks it against the nodes and Ray's requirements."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from raybundle.model import Resolution
-    from raybundle.resolve.interpreter.node_python import TargetTag
+    from raybundle.resolve.interpreter.node_python import NodePython
 
 
 def fetched_in(directory: Path, resolution: Resolution) -> list[Fetched]:
-    """Return what a site-packages directory holds, by name."""
+    """Return the distributions in a directory, sorted by name."""
     installed = InstalledDistributions((str(directory),))
     requirements = Requirements(installed, marker_environment(resolution.interpreter))
     required: dict[str, str] = {}
@@ -34,29 +34,29 @@ def fetched_in(directory: Path, resolution: Resolution) -> list[Fetched]:
     ]
 
 
-def refuse_newer(directory: Path, fetched: Iterable[Fetched], tag: TargetTag) -> None:
-    """Refuse files that need a newer libc than the nodes have: a local wheel's `linux_x86_64` names none.
+def refuse_newer(directory: Path, fetched: Iterable[Fetched], nodes: NodePython) -> None:
+    """Refuse files that need a newer libc than the nodes have: the tag `linux_x86_64` names none.
 
     Raises:
-        BundleError: there are some; all of them are named.
+        BundleError: there are such files; the error names all distributions.
     """
     newer = [
         f"{each.name} {each.version}"
         for each in fetched
-        if not runs_on(InstalledDistribution.at(directory / each.folder), tag.platform)
+        if not runs_on(InstalledDistribution.at(directory / each.folder), nodes.platform)
     ]
     if newer:
         raise BundleError(
-            f"wheels need a newer libc than {tag} has, of: {', '.join(newer)}",
+            f"distributions need a newer libc than {nodes} has: {', '.join(newer)}",
             hint="build them on a machine like the nodes, such as a container of their image",
         )
 
 
 def refuse_unfit(fetched: Iterable[Fetched], resolution: Resolution) -> None:
-    """Refuse versions that Ray does not take: a lock, or the target, may bring others than are installed.
+    """Refuse versions that Ray does not accept: the lock or the nodes may bring other versions.
 
     Raises:
-        BundleError: there are some; all of them are named.
+        BundleError: there are such versions; the error names all of them.
     """
     interpreter = resolution.interpreter
     imported = [name for each in resolution.distributions for name in each.modules]
@@ -71,6 +71,6 @@ def refuse_unfit(fetched: Iterable[Fetched], resolution: Resolution) -> None:
     if unfit:
         lines = (f"{each.name} {each.version}: Ray {each.ray} requires {each.requirement}" for each in unfit)
         raise BundleError(
-            "these cannot travel beside Ray:\n" + "\n".join(lines),
+            "Ray does not accept these versions:\n" + "\n".join(lines),
             hint="change their versions in the lock or the environment, or name them in `cluster-provides`",
         )

@@ -1,4 +1,4 @@
-"""Looks for a local wheel of a distribution that no index can be asked for."""
+"""Finds a local wheel of a distribution that no index may be asked for."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from raybundle.model import Distribution
-    from raybundle.resolve.interpreter.node_python import TargetTag
+    from raybundle.resolve.interpreter.node_python import NodePython
 
 
-def find_wheel(distribution: Distribution, links: Iterable[Path], tag: TargetTag) -> Path | None:
-    """Return a wheel of this version that the target takes: the one that is installed, or one in `links`."""
+def find_wheel(distribution: Distribution, links: Iterable[Path], nodes: NodePython) -> Path | None:
+    """Return a wheel of this version that fits the nodes: the installed one, or one in `links`."""
     # 30 ms, and only for what is from no index.
     from packaging.utils import InvalidWheelFilename, parse_wheel_filename  # noqa: PLC0415
     from packaging.version import InvalidVersion, Version  # noqa: PLC0415
 
-    pythons = _pythons(tag)
+    pythons = _pythons(nodes)
     for file in _wheels(distribution.origin, links):
         try:
             found, number, _, tags = parse_wheel_filename(file.name)
             wanted = Version(distribution.version)
         except (InvalidWheelFilename, InvalidVersion):
             continue
-        fits = any((each.interpreter, each.abi) in pythons and _runs(each.platform, tag) for each in tags)
+        fits = any((each.interpreter, each.abi) in pythons and _runs(each.platform, nodes) for each in tags)
         if fits and found == distribution.name and number == wanted:
             return file.resolve()
     return None
@@ -41,28 +41,28 @@ def _wheels(origin: str, links: Iterable[Path]) -> Iterator[Path]:
         yield from sorted(directory.glob("*.whl"))
 
 
-def _pythons(tag: TargetTag) -> set[tuple[str, str]]:
-    """Return the tags of interpreter and ABI that the target takes (docs/decisions/017-local-wheels.md)."""
+def _pythons(nodes: NodePython) -> set[tuple[str, str]]:
+    """Return the tags of interpreter and ABI that the nodes accept (docs/decisions/017-local-wheels.md)."""
     from packaging.tags import compatible_tags, cpython_tags  # noqa: PLC0415 - as above
 
-    major, minor = map(int, tag.minor.split("."))
+    major, minor = map(int, nodes.minor.split("."))
     own = f"cp{major}{minor}"
     tags = (*cpython_tags((major, minor), [own], ["any"]), *compatible_tags((major, minor), own, ["any"]))
     return {(each.interpreter, each.abi) for each in tags}
 
 
-def _runs(platform: str, tag: TargetTag) -> bool:
-    """Claim that the files of a wheel may run on the target; whether its libc is too new, uv says."""
-    target = tag.platform
-    match target.system:
+def _runs(platform: str, nodes: NodePython) -> bool:
+    """Claim that a wheel may run on the nodes; uv checks the age of libc."""
+    there = nodes.platform
+    match there.system:
         case _ if platform == "any":
             return True
         case "win":
-            return platform == target.sysconfig.replace("-", "_")
+            return platform == there.sysconfig.replace("-", "_")
         case "macosx":
             return platform.startswith("macosx_") and platform.endswith(
-                (target.sysconfig.rpartition("-")[2], "universal2")
+                (there.sysconfig.rpartition("-")[2], "universal2")
             )
         case _:
-            kind = "musllinux_" if target.libc == "musl" else "manylinux"
-            return platform.endswith(target.machine) and platform.startswith((kind, "linux_"))
+            kind = "musllinux_" if there.libc == "musl" else "manylinux"
+            return platform.endswith(there.machine) and platform.startswith((kind, "linux_"))

@@ -1,4 +1,4 @@
-"""Reads which versions the project's lock pins: uv.lock, pylock.toml or requirements.txt."""
+"""Reads the versions that a project's lock pins: uv.lock, pylock.toml or requirements.txt."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from raybundle.cache.identity import identity_of, is_young
+from raybundle.cache.documents import Kind
 from raybundle.errors import BundleError, UsageError
 from raybundle.formats.lists import first_of
 from raybundle.formats.toml import loads, read_toml, value_at
@@ -18,31 +18,31 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
-    from raybundle.cache.documents import ScanCache
+    from raybundle.cache.documents import Cache
     from raybundle.model import Distribution
 
-_FORMAT = 2
+_KEPT = Kind("locks", 64)
 _SHOWN = 5
-"""Distributions that a warning names."""
+"""Distributions that a warning lists."""
 _UV_LOCK = 1
-"""The major version of uv.lock that is known; uv refuses another as well."""
+"""The known major version of uv.lock; uv also refuses others."""
 _REMOTE = ("https://", "http://")
-"""Starts of a registry in uv.lock that is no directory of wheels."""
+"""Prefixes of a registry in uv.lock that is not a directory of wheels."""
 _ELSEWHERE = frozenset({"vcs", "directory", "archive"})
-"""Keys of a package of pylock.toml that is not from an index (PEP 751)."""
+"""Keys of a package in pylock.toml that is not from an index (PEP 751)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Lock:
-    """What a lock says for one target."""
+    """What a lock pins for the nodes."""
 
     file: Path
     pins: Mapping[str, str]
     """Version by normalised name."""
     sha256: str
-    """Hex, of the file and of those that it includes."""
+    """Hex, of the file and the files that it includes."""
     indexed: frozenset[str]
-    """Normalised names of the pins of which the lock knows that an index has them."""
+    """Normalised names of the pins that are from an index for certain."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +53,13 @@ class Locked:
     """Normalised (PEP 503)."""
     version: str
     hashes: tuple[str, ...] = ()
-    """`sha256:…` of each file that may be installed; empty where the lock has none."""
+    """`sha256:…` of each file that may be installed; empty if the lock has none."""
     is_indexed: bool = True
-    """An index has it, or a hash says which file is meant; a bare version does not say where it is from."""
+    """Claims that an index has it, or that a hash identifies its file; a bare version does neither."""
 
 
 def find_lock(project: Path) -> Path | None:
-    """Return the lock of a project: uv.lock, also of the workspace above, pylock.toml, requirements.txt."""
+    """Return the lock of a project: uv.lock (also of its workspace), pylock.toml or requirements.txt."""
     for directory in (project, *project.parents):
         if (directory / "uv.lock").is_file():
             if directory == project or _has_member(directory, project):
@@ -71,12 +71,12 @@ def find_lock(project: Path) -> Path | None:
 
 
 def workspace_of(project: Path) -> Path | None:
-    """Return the directory of the uv workspace above that `project` is a member of."""
+    """Return the directory of the uv workspace that `project` is a member of."""
     return next((each for each in project.parents if _has_member(each, project)), None)
 
 
 def _has_member(workspace: Path, project: Path) -> bool:
-    """Claim that `project` is a member of the uv workspace of this directory."""
+    """Claim that `project` is a member of the uv workspace in a directory."""
     relative = project.relative_to(workspace)
     try:
         table = value_at(read_toml(workspace / "pyproject.toml"), "tool.uv.workspace")
@@ -85,41 +85,39 @@ def _has_member(workspace: Path, project: Path) -> bool:
         member = any(project in list(workspace.glob(each)) for each in patterns)
         return member and not any(relative.match(each) for each in excluded)
     except (UsageError, AttributeError, TypeError, ValueError, NotImplementedError):
-        return False  # there is none, or one that uv refuses
+        return False  # there is no workspace, or uv refuses it
 
 
-def read_lock(file: Path, markers: Mapping[str, str], installed: Mapping[str, str], cache: ScanCache) -> Lock:
-    """Return what the lock pins for a target; kept until one of its files changes.
+def read_lock(file: Path, markers: Mapping[str, str], installed: Mapping[str, str], cache: Cache) -> Lock:
+    """Return what the lock pins for the nodes; the answer is kept until one of its files changes.
 
     Args:
-        file: as `find_lock` gives it.
-        markers: the variables of PEP 508 markers for the target.
-        installed: versions by name; of several that a lock has for the target, the one here is taken.
-        cache: where what was read is kept.
+        file: as `find_lock` returns it.
+        markers: the variables of PEP 508 markers for the nodes.
+        installed: versions by name; they decide if the lock has several versions for the nodes.
+        cache: keeps the answer.
 
     Raises:
         BundleError: it cannot be read.
     """
-    name = f"lock-{_key(file, markers)}"
-    known = cache.read(name)
-    if not known or any(_stamp(each) != stamp for each, stamp in known["files"]):
-        files = [file]
+    key = cache.key(str(file), sorted(markers.items()))
+    known = cache.recall(_KEPT, key)
+    if known is None:
+        began, files = cache.clock(), [file]
         versions: dict[str, list[str]] = {}
         indexed = set()
         for each in locked(file, markers, files.append):
             versions.setdefault(each.name, []).append(each.version)
             indexed.update([each.name] if each.is_indexed else [])
-        identities = [(str(each), identity_of(str(each))) for each in files]
         sha256 = hashlib.sha256(b"\0".join(each.read_bytes() for each in files)).hexdigest()
-        known = {"files": identities, "versions": versions, "sha256": sha256, "indexed": sorted(indexed)}
-        if not any(is_young(identity) for _, identity in identities):
-            cache.write(name, known)
+        known = {"versions": versions, "sha256": sha256, "indexed": sorted(indexed)}
+        cache.keep(_KEPT, key, known, map(str, files), began)
     pins = _pins(known["versions"], installed)
     return Lock(file, pins, known["sha256"], frozenset(known["indexed"]))
 
 
 def _pins(versions: Mapping[str, list[str]], installed: Mapping[str, str]) -> dict[str, str]:
-    """Return one version by name; of several that differ, the installed one or none."""
+    """Return one version by name; if there are several, the installed one or none."""
     chosen = {
         name: several[0] if len(set(several)) == 1 else installed.get(name, "")
         for name, several in versions.items()
@@ -127,24 +125,12 @@ def _pins(versions: Mapping[str, list[str]], installed: Mapping[str, str]) -> di
     return {name: version for name, version in chosen.items() if version in versions[name]}
 
 
-def _key(file: Path, markers: Mapping[str, str]) -> str:
-    text = repr([_FORMAT, str(file), sorted(markers.items())])
-    return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:32]
-
-
-def _stamp(file: str) -> list[int] | None:
-    try:
-        return list(identity_of(file))
-    except BundleError:
-        return None
-
-
 def locked(
     file: Path, markers: Mapping[str, str], include: Callable[[Path], Any] = lambda _: None
 ) -> tuple[Locked, ...]:
-    """Return what the lock has for a target; `include` hears of further files that it is made of.
+    """Return what the lock has for the nodes; `include` is called with each further file of the lock.
 
-    Of one distribution there may be several versions, where more than the target decides.
+    A distribution has several versions if not only the Python of the nodes decides.
 
     Raises:
         BundleError: it cannot be read.
@@ -170,7 +156,7 @@ def locked(
 
 
 def _unreadable(file: Path, why: object) -> BundleError:
-    hint = "mend it, or make it anew with the tool that wrote it"
+    hint = "correct it, or write it again with the tool that made it"
     return BundleError(f"cannot read the lock {file}: {why}", hint=hint)
 
 
@@ -180,8 +166,7 @@ def _of_uv_lock(document: Mapping[str, Any], markers: Mapping[str, str]) -> Iter
     for package in document.get("package", ()):
         source = package.get("source", {})
         if "version" in package and "registry" in source and _one_holds(package, markers):
-            files = [*package.get("wheels", ()), *([package["sdist"]] if "sdist" in package else ())]
-            hashes = tuple(each["hash"] for each in files if "hash" in each)
+            hashes = tuple(each["hash"] for each in _files_of(package) if "hash" in each)
             name, remote = normalised_name(package["name"]), source["registry"].startswith(_REMOTE)
             yield Locked(name, package["version"], hashes, is_indexed=remote or bool(hashes))
 
@@ -192,18 +177,20 @@ def _one_holds(package: Mapping[str, Any], markers: Mapping[str, str]) -> bool:
 
 
 def _of_pylock(document: Mapping[str, Any], markers: Mapping[str, str]) -> Iterator[Locked]:
-    """Yield the packages of a PEP 751 file that the target has from an index."""
+    """Yield the packages of a PEP 751 file that the nodes get from an index."""
     if not str(document.get("lock-version", "")).startswith("1."):
         raise ValueError(f"lock-version {document.get('lock-version')!r}")
     for package in document.get("packages", ()):
         if "version" not in package or not _ELSEWHERE.isdisjoint(package):
             continue
         if _holds(package.get("marker"), markers):
-            files = [*package.get("wheels", ()), *([package["sdist"]] if "sdist" in package else ())]
-            hashes = tuple(
-                f"sha256:{each['hashes']['sha256']}" for each in files if "sha256" in each["hashes"]
-            )
-            yield Locked(normalised_name(package["name"]), package["version"], hashes)
+            hashes = (each["hashes"].get("sha256") for each in _files_of(package))
+            known = tuple(f"sha256:{each}" for each in hashes if each is not None)
+            yield Locked(normalised_name(package["name"]), package["version"], known)
+
+
+def _files_of(package: Mapping[str, Any]) -> list[Any]:
+    return [*package.get("wheels", ()), *([package["sdist"]] if "sdist" in package else ())]
 
 
 def _holds(text: str | None, markers: Mapping[str, str]) -> bool:
@@ -226,7 +213,7 @@ def _document(file: Path) -> dict[str, Any]:
 
 
 def as_installed(lock: Lock, installed: Mapping[str, str]) -> Lock:
-    """Return the lock without its pins of what is installed in another version."""
+    """Return the lock without the pins that differ from the installed versions."""
     pins = {
         name: version
         for name, version in lock.pins.items()
@@ -236,7 +223,7 @@ def as_installed(lock: Lock, installed: Mapping[str, str]) -> Lock:
 
 
 def differences(lock: Lock, distributions: Iterable[Distribution]) -> Iterator[Warning]:
-    """Yield one warning where distributions that travel have other versions than the lock."""
+    """Yield one warning if bundled distributions have other versions than the lock."""
     differing = [
         f"{each.name} {lock.pins[each.name]} (installed: {each.version})"
         for each in distributions

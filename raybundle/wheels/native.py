@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from raybundle.model import CollectedFile, Distribution
-    from raybundle.resolve.interpreter.node_python import TargetTag
+    from raybundle.resolve.interpreter.node_python import NodePython
 
 HEAD = 4096
-"""Bytes from the start of a file that hold the headers that are looked into."""
+"""Bytes at the start of a file that include its headers."""
 
 _TAGGED = re.compile(
     r"(?P<stem>[^.]+)\.(?:cpython-|cp)(?P<digits>\d{2,})(?P<flags>[a-z]*)(?P<rest>-[^.]*)?\.\w+"
@@ -32,42 +32,42 @@ _PE = {0x014C: "i686", 0x8664: "x86_64", 0xAA64: "aarch64"}
 _SYSTEMS = {"linux": "Linux", "macosx": "macOS", "win": "Windows"}
 
 _NEVER = 9
-"""The turn of a file that Python does not try: more than it has suffixes of extensions."""
+"""The turn of a file that Python does not try: larger than any other."""
 
 Built = tuple[str, str]
 """System and machine."""
 
 
-def check_native(files: Iterable[tuple[str, bytes]], tag: TargetTag) -> None:
-    """Refuse extension modules and libraries that do not load on the target.
+def check_native(files: Iterable[tuple[str, bytes]], nodes: NodePython) -> None:
+    """Refuse extension modules and libraries that do not load on the nodes.
 
-    One for another target may lie beside one of the same module that loads, if Python tries that one first.
+    A file for another platform is allowed beside one of its module that loads, if Python tries that first.
 
     Args:
-        files: name and content of each, or its first `HEAD` bytes: by them, no newer glibc is found.
-        tag: the target.
+        files: name, and content or the first `HEAD` bytes, which do not show the age of glibc.
+        nodes: their Python and platform.
 
     Raises:
-        RefusedFileError: there are such files; all of them are named.
+        RefusedFileError: there are such files; the error names all of them.
     """
-    found = {name: _fault(name, head, tag) for name, head in files}
+    found = {name: _fault(name, head, nodes) for name, head in files}
     loading: dict[str, int] = {}
     for name in (name for name, fault in found.items() if fault is None):
-        loading[_module(name)] = min(_turn(name, tag), loading.get(_module(name), _NEVER))
+        loading[_module(name)] = min(_turn(name, nodes), loading.get(_module(name), _NEVER))
     faults = [
         f"{name} is {fault}"
         for name, fault in sorted(found.items())
-        if fault and _turn(name, tag) < loading.get(_module(name), _NEVER + 1)
+        if fault and _turn(name, nodes) < loading.get(_module(name), _NEVER + 1)
     ]
     if faults:
         raise RefusedFileError(
-            f"the bundle is for {tag}, where these files do not load:\n" + "\n".join(faults),
-            hint="build them for that target and put them beside these, or `exclude` them",
+            f"the bundle is for {nodes}, where these files do not load:\n" + "\n".join(faults),
+            hint="build them for the nodes and put them beside these, or `exclude` them",
         )
 
 
 def native_files(files: Iterable[CollectedFile]) -> Iterator[tuple[str, bytes]]:
-    """Yield the native ones among the files of a bundle."""
+    """Yield the native files of a bundle, and their content."""
     for each in files:
         if is_native(each.path):
             yield each.path, each.data
@@ -76,7 +76,7 @@ def native_files(files: Iterable[CollectedFile]) -> Iterator[tuple[str, bytes]]:
 def installed_native_files(
     distributions: Iterable[Distribution], sites: Iterable[str]
 ) -> Iterator[tuple[str, bytes]]:
-    """Yield the native files, as RECORD lists them, of distributions that travel from these directories."""
+    """Yield the native files of the distributions that are bundled from these directories."""
     here = set(sites)
     for each in distributions:
         if each.provided_by == "bundle" and each.metadata and str(each.metadata.parent) in here:
@@ -85,10 +85,10 @@ def installed_native_files(
                     yield str(file), stream.read(HEAD)
 
 
-def _turn(name: str, tag: TargetTag) -> int:
-    """Return as which of the files of a module Python tries one with this name: the first is 0."""
-    kind = ".pyd" if tag.platform.system == "win" else ".so"
-    suffixes = [f".{tag.platform.soabi(tag.minor)}{kind}", f".abi3{kind}", kind]
+def _turn(name: str, nodes: NodePython) -> int:
+    """Return the position at which Python tries a file of this name for its module, from 0."""
+    kind = ".pyd" if nodes.platform.system == "win" else ".so"
+    suffixes = [f".{nodes.platform.soabi(nodes.minor)}{kind}", f".abi3{kind}", kind]
     suffix = "".join(name.rpartition("/")[2].partition(".")[1:])
     return suffixes.index(suffix) if suffix in suffixes else _NEVER
 
@@ -98,34 +98,34 @@ def _module(name: str) -> str:
     return f"{directory}/{base.partition('.')[0]}"
 
 
-def _fault(name: str, head: bytes, tag: TargetTag) -> str | None:
-    """Return for what else a file is built, or None where it loads as far as can be seen."""
+def _fault(name: str, head: bytes, nodes: NodePython) -> str | None:
+    """Return what else a file is built for; None if nothing shows that it does not load."""
     named = _TAGGED.fullmatch(name.rpartition("/")[2])
-    if named and f"{named['digits'][0]}.{named['digits'][1:]}" != tag.minor:
+    if named and f"{named['digits'][0]}.{named['digits'][1:]}" != nodes.minor:
         return f"built for CPython {named['digits'][0]}.{named['digits'][1:]}"
-    wanted = (tag.platform.system, tag.platform.machine)
+    wanted = (nodes.platform.system, nodes.platform.machine)
     built = built_for(head)
     if built and wanted not in built:
         return "built for " + " and ".join(f"{_SYSTEMS[system]} on {machine}" for system, machine in built)
     if named and named["flags"]:
         return f"built for a CPython with the flags {named['flags']}"
-    if named and named["rest"] and not tag.platform.soabi(tag.minor).endswith(named["rest"]):
+    if named and named["rest"] and not nodes.platform.soabi(nodes.minor).endswith(named["rest"]):
         return f"built for {named['rest'].removeprefix('-')}"
-    floor = tag.platform.floor if tag.platform.libc == "gnu" else None
+    floor = nodes.platform.floor if nodes.platform.libc == "gnu" else None
     if floor is not None and (oldest := oldest_of_library(head)) > floor:
         return "built for glibc {}.{}".format(*oldest)
     return None
 
 
 def built_for(head: bytes) -> tuple[Built, ...]:
-    """Return the systems and machines of a library by its header; none if it has none that is known."""
+    """Return the systems and machines in the header of a library; empty if the header is not known."""
     try:
         if head.startswith(b"\x7fELF"):
             (machine,) = struct.unpack_from("<H" if head[5] == 1 else ">H", head, 18)
             return (("linux", _ELF.get(machine, f"machine {machine}")),)
         if head[:4] in {b"\xcf\xfa\xed\xfe", b"\xce\xfa\xed\xfe"}:
             return (_mach(struct.unpack_from("<I", head, 4)[0]),)
-        if head.startswith(b"\xca\xfe\xba\xbe"):  # several in one file
+        if head.startswith(b"\xca\xfe\xba\xbe"):  # several architectures in one file
             (count,) = struct.unpack_from(">I", head, 4)
             kinds = (struct.unpack_from(">I", head, 8 + 20 * index)[0] for index in range(count))
             return tuple(map(_mach, kinds))

@@ -1,4 +1,4 @@
-"""Says how old a libc or macOS may be for installed files: by the tags of their wheel, else by the files."""
+"""Finds the oldest libc or macOS that installed files run on: by the wheel's tags, else by the files."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ _LEGACY = {"manylinux1_": "2_5", "manylinux2010_": "2_12", "manylinux2014_": "2_
 """PEP 600 has the versions."""
 _KINDS = {"gnu": "manylinux", "musl": "musllinux", "": "macosx"}
 _SYMBOL = re.compile(rb"GLIBC_(\d+)\.(\d+)(?:\.\d+)?\0")
-"""Name of a version of symbols, as the string table of an ELF file has it for each that it needs."""
+"""A version of symbols that an ELF file needs, as its string table has it."""
 _RELATIVE = b"GLIBC_ABI_DT_RELR\0"
 _RELATIVE_SINCE = (2, 36)
-"""The glibc that has it: older ones refuse the file."""
+"""The first glibc that loads such a file."""
 
 
 def runs_on(distribution: InstalledDistribution, platform: Platform) -> bool:
-    """Claim that an installed distribution runs on a platform that is older than here, and like it otherwise.
+    """Claim that an installed distribution runs on a platform that differs from this one only in its age.
 
     Args:
         distribution: as it is installed here.
-        platform: with the oldest libc or macOS that is meant.
+        platform: with its oldest libc or macOS.
     """
     if platform.floor is None:
         return True
@@ -46,13 +46,13 @@ def runs_on(distribution: InstalledDistribution, platform: Platform) -> bool:
 
 
 def native_files_of(distribution: InstalledDistribution) -> Iterator[Path]:
-    """Yield the extensions and libraries of an installed distribution, as RECORD lists them."""
+    """Yield the extensions and libraries of an installed distribution."""
     site = distribution.directory.parent
     return (site / path for path in distribution.files if is_native(path) and (site / path).is_file())
 
 
 def oldest_of_tag(tag: str, platform: Platform) -> Version | None:
-    """Return the oldest libc or macOS that a tag of a wheel promises; None where it is not for `platform`."""
+    """Return the oldest libc or macOS that a wheel's tag promises; None if it is for another platform."""
     for name, version in _LEGACY.items():
         tag = tag.replace(name, f"manylinux_{version}_")
     found = _TAG.fullmatch(tag)
@@ -63,6 +63,6 @@ def oldest_of_tag(tag: str, platform: Platform) -> Version | None:
 
 
 def oldest_of_library(data: bytes) -> Version:
-    """Return the oldest glibc that an ELF file loads with; (0, 0) where it asks for none."""
+    """Return the oldest glibc that loads an ELF file; (0, 0) if it needs none."""
     found: Iterable[Version] = ((int(major), int(minor)) for major, minor in _SYMBOL.findall(data))
     return max(found, default=(0, 0)) if _RELATIVE not in data else max(_RELATIVE_SINCE, *found)

@@ -1,4 +1,4 @@
-"""Decides what is asked of uv for another Python or platform: versions, and what the cluster brings."""
+"""Decides what to ask uv for: versions for another Python or platform, without what the cluster has."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from raybundle.model import Resolution
-    from raybundle.resolve.interpreter.node_python import TargetTag
+    from raybundle.resolve.interpreter.node_python import NodePython
     from raybundle.wheels.locks import Lock
     from raybundle.wheels.uv.indexes import Indexes
 
 _FORMAT = 2
 _VERSION = re.compile(r"[0-9][0-9A-Za-z.!+_-]*")
 HINT_WHEEL = (
-    "build a wheel of it for the target, and name its directory in UV_FIND_LINKS or `find-links` of [tool.uv]"
+    "build a wheel of it for the nodes, and name its directory in UV_FIND_LINKS or `find-links` of [tool.uv]"
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Versions:
-    """Which versions there are to choose from."""
+    """The versions to choose from."""
 
     installed: Mapping[str, str]
     """By normalised name."""
     lock: Lock | None
-    """Of the project; its versions come first."""
+    """Of the project; its versions take precedence."""
 
     @property
     def pins(self) -> Mapping[str, str]:
@@ -47,19 +47,19 @@ class Versions:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What uv is asked for."""
+    """The distributions to ask uv for."""
 
-    tag: TargetTag
+    nodes: NodePython
     version: str
     """Of Python, with its micro version."""
     requirements: tuple[str, ...]
-    """One per distribution that travels, with its exact version or the file of its wheel."""
+    """One for each distribution to bundle, with its exact version or the file of its wheel."""
     constraints: tuple[str, ...]
-    """Versions, or wheels, for what only the target requires."""
+    """Versions or wheels of what only the nodes may require."""
     excluded: tuple[str, ...]
     """Normalised names that uv is not asked for: the cluster has them, or they travel as installed."""
     unindexed: tuple[tuple[str, str], ...]
-    """Name, and a line for an error, of what is installed from no index and has no wheel for the target."""
+    """Distributions that are not from an index and have no wheel for the nodes: name, line of the error."""
     key: str
     """Hex; the same for the same order and the same configuration of uv."""
 
@@ -78,19 +78,19 @@ class Fetched(NamedTuple):
 
 
 def make_order(
-    resolution: Resolution, tag: TargetTag, versions: Versions, indexes: Indexes, staying: Collection[str]
+    resolution: Resolution, nodes: NodePython, versions: Versions, indexes: Indexes, staying: Collection[str]
 ) -> Order:
-    """Return what is asked for: the versions of the lock, else those that are installed.
+    """Return the order: versions of the lock, else the installed ones.
 
     Args:
-        resolution: its interpreter is as on the target.
-        tag: the target.
+        resolution: its interpreter is as on the nodes.
+        nodes: their Python and platform.
         versions: to choose from.
-        indexes: where wheels are looked for.
-        staying: names of what travels as it is installed.
+        indexes: where wheels are.
+        staying: names of what is bundled as it is installed.
 
     Raises:
-        BundleError: distributions are from no index and have no wheel; the error names all of them.
+        BundleError: distributions are not from an index and have no wheel; the error names all of them.
     """
     needed = {
         each.name: each.version
@@ -99,10 +99,10 @@ def make_order(
     }
     excluded = tuple(sorted({"ray", *staying, *_not_asked(resolution)} - needed.keys()))
     skipped = {*excluded, *(versions.lock.indexed if versions.lock else ())}
-    wheels, lacking = _local_wheels(_unindexed(resolution, versions.pins, skipped), indexes.links, tag)
+    wheels, lacking = _local_wheels(_unindexed(resolution, versions.pins, skipped), indexes.links, nodes)
     refused = [line for name, line in lacking.items() if name in needed]
     if refused:
-        raise no_wheels(tag, refused)
+        raise no_wheels(nodes, refused)
     python = ".".join(map(str, resolution.interpreter.version))
     requirements = tuple(
         _requirement(name, versions.pins.get(name, version), wheels) for name, version in needed.items()
@@ -111,8 +111,8 @@ def make_order(
     stamps = [(str(file), identity_of(str(file))) for file in wheels.values()]
     lock = versions.lock.sha256 if versions.lock else None
     said = [python, requirements, constraints, excluded, lacking, stamps]
-    key = _key(tag, [*said, _parts_of_ray(resolution), indexes.stamp, lock])
-    return Order(tag, python, requirements, constraints, excluded, tuple(lacking.items()), key)
+    key = _key(nodes, [*said, _parts_of_ray(resolution), indexes.stamp, lock])
+    return Order(nodes, python, requirements, constraints, excluded, tuple(lacking.items()), key)
 
 
 def _constraints(versions: Versions, needed: Collection[str], wheels: Mapping[str, Path]) -> Iterator[str]:
@@ -121,8 +121,8 @@ def _constraints(versions: Versions, needed: Collection[str], wheels: Mapping[st
             yield _requirement(name, version, wheels)
 
 
-def _key(tag: TargetTag, said: list[object]) -> str:
-    platform = [tag.platform.uv, tag.platform.variables, tag.platform.floor]
+def _key(nodes: NodePython, said: list[object]) -> str:
+    platform = [nodes.platform.uv, nodes.platform.variables, nodes.platform.floor]
     return hashlib.sha256(json.dumps([_FORMAT, platform, said]).encode()).hexdigest()
 
 
@@ -137,7 +137,7 @@ def _requirement(name: str, version: str, wheels: Mapping[str, Path]) -> str:
 
 
 def _not_asked(resolution: Resolution) -> Iterator[str]:
-    """Yield what no index is asked for, whatever it has: what the cluster has, and first-party projects."""
+    """Yield what no index may be asked for: what the cluster has, and first-party projects."""
     yield from (each.name for each in resolution.distributions if each.provided_by == "cluster")
     for _, metadata in resolution.interpreter.projects:
         yield InstalledDistribution.at(Path(metadata)).name
@@ -146,7 +146,7 @@ def _not_asked(resolution: Resolution) -> Iterator[str]:
 def _unindexed(
     resolution: Resolution, pins: Mapping[str, str], skipped: Collection[str]
 ) -> Iterator[Distribution]:
-    """Yield what was installed from no index: what travels, and what only the target may require."""
+    """Yield what was not installed from an index: to bundle, or because the nodes may require it."""
     found = {
         name: Distribution(name, each.version, "bundle", 0, origin=each.origin().url)
         for name, each in InstalledDistributions(resolution.interpreter.site).by_name.items()
@@ -158,12 +158,12 @@ def _unindexed(
 
 
 def _local_wheels(
-    unindexed: Iterable[Distribution], links: tuple[Path, ...], tag: TargetTag
+    unindexed: Iterable[Distribution], links: tuple[Path, ...], nodes: NodePython
 ) -> tuple[dict[str, Path], dict[str, str]]:
-    """Return wheels by name for what was installed from no index, and a line for each that has none."""
+    """Return the wheels by name, and for each distribution without one the line of the error."""
     wheels, lacking = {}, {}
     for each in unindexed:
-        wheel = find_wheel(each, links, tag)
+        wheel = find_wheel(each, links, nodes)
         if wheel is None:
             lacking[each.name] = f"{each.name} {each.version}, which was installed from {each.origin}"
         else:
@@ -171,6 +171,6 @@ def _local_wheels(
     return wheels, lacking
 
 
-def no_wheels(tag: TargetTag, lines: Iterable[str]) -> BundleError:
-    """Return the error about distributions that were installed from no index."""
-    return BundleError(f"no wheel for {tag} is known of:\n" + "\n".join(lines), hint=HINT_WHEEL)
+def no_wheels(nodes: NodePython, lines: Iterable[str]) -> BundleError:
+    """Return the error about distributions that are not from an index and have no wheel."""
+    return BundleError(f"found no wheel for {nodes} of:\n" + "\n".join(lines), hint=HINT_WHEEL)

@@ -1,4 +1,4 @@
-"""Says of each distribution why uv has no wheel of it for the target, and which versions have one."""
+"""Explains for each distribution why uv has no wheel for the nodes, and which version has one."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ if TYPE_CHECKING:
 
 _NO_VERSION = "there is no version of"
 _AT_ONCE = 4
-"""Runs of uv that ask for one distribution each; most answers are in its cache by now."""
+"""Concurrent runs of uv, for one distribution each; its cache has most answers by now."""
 
 
 def explain(order: Order, uv: UvSettings, whole: NoSolutionError) -> BundleError:
-    """Return the error that names every distribution without a wheel; `whole` is what uv says of all."""
+    """Return the error that names every distribution without a wheel; `whole` is uv's reason for all."""
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         found = pool.map(lambda each: _refusal(each, order, uv), order.requirements)
         refused = [text for text in found if text is not None]
     if not refused:
         return BundleError(
-            f"the versions at hand do not go together on {order.tag}: {whole}",
-            hint="install versions that do, or write a lock that holds for the target",
+            f"the versions do not fit together on {order.nodes}: {whole}",
+            hint="install versions that do, or write a lock for the nodes",
         )
     return BundleError(
-        f"no wheel for {order.tag} exists of:\n" + "\n".join(refused),
+        f"there is no wheel for {order.nodes} of:\n" + "\n".join(refused),
         hint=f"install a version that has one, also here; or {HINT_WHEEL}",
     )
 

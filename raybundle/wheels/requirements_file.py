@@ -20,7 +20,7 @@ Pin = tuple[str, str, tuple[str, ...]]
 def read_requirements(
     file: Path, markers: Mapping[str, str], include: Callable[[Path], object]
 ) -> Iterator[Pin]:
-    """Yield what a requirements file pins with `==` for a target; `-r` is followed.
+    """Yield what a requirements file and its `-r` files pin with `==` for the nodes.
 
     Raises:
         OSError, ValueError: a file cannot be read.
@@ -54,7 +54,7 @@ def _pin(line: str, markers: Mapping[str, str]) -> Iterator[Pin]:
     try:
         requirement = Requirement(line.partition(" --")[0])
     except InvalidRequirement:
-        return  # a path or a URL: it pins no version
+        return  # a path or a URL has no version
     holds = requirement.marker is None or requirement.marker.evaluate(dict(markers))
     exact = [each for each in requirement.specifier if each.operator in {"==", "==="}]
     if holds and len(exact) == 1 and not exact[0].version.endswith(".*"):

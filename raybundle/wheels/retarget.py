@@ -1,12 +1,13 @@
-"""Gives a resolution the distributions as the nodes get them, and tells where a lock says otherwise."""
+"""Replaces the distributions of a resolution by those for the nodes, and compares them with the lock."""
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from raybundle.cache.documents import Kind
+from raybundle.cache.room import touch
 from raybundle.model import Distribution
 from raybundle.resolve.distributions.installed import InstalledDistribution, InstalledDistributions
 from raybundle.resolve.distributions.record import RECORD
@@ -18,31 +19,33 @@ from raybundle.wheels.order import Fetched, Versions, make_order
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from raybundle.cache.documents import ScanCache
+    from raybundle.cache.documents import Cache
     from raybundle.model import CollectedFile, Resolution
-    from raybundle.resolve.interpreter.node_python import TargetTag
+    from raybundle.resolve.interpreter.node_python import NodePython
     from raybundle.wheels.order import Order
     from raybundle.wheels.uv.indexes import Indexes
 
 DIRECTORY = "environments"
-"""In the cache: what was fetched for other Pythons and platforms."""
+"""Folder of the cache for what was fetched for other Pythons and platforms."""
+_ORDERS = Kind("orders", 64)
+"""The directory of the cache that an order led to."""
 
 
 def retarget(
-    resolution: Resolution, tag: TargetTag | None, environ: Mapping[str, str], cache: ScanCache
+    resolution: Resolution, nodes: NodePython | None, environ: Mapping[str, str], cache: Cache
 ) -> Resolution:
-    """Return the resolution with the distributions that travel, in the versions and files of the target.
+    """Return the resolution with the versions and files of distributions for the nodes.
 
     Args:
-        resolution: its interpreter is as on the target.
-        tag: the target, where it is not the environment at hand; None changes no distribution. One that is
-            only older changes those that need a newer libc or macOS.
-        environ: with the configuration of uv and pip.
-        cache: where what was fetched is kept; the same order starts no uv again.
+        resolution: its interpreter is as on the nodes.
+        nodes: their Python if it differs from this environment. If only its libc or macOS is older, only the
+            distributions that need a newer one change. With None, none change.
+        environ: has the configuration of uv and pip.
+        cache: keeps what was fetched, so that the same order does not run uv again.
 
     Raises:
-        BundleError: distributions have no wheel for the target, or the lock cannot be read.
-        UsageError: uv is needed and is not there.
+        BundleError: distributions have no wheel for the nodes, or the lock cannot be read.
+        UsageError: uv is needed but is not installed.
     """
     if not any(each.provided_by == "bundle" for each in resolution.distributions):
         return resolution
@@ -50,46 +53,46 @@ def retarget(
     if versions.lock is not None:
         differing = differences(versions.lock, resolution.distributions)
         resolution = replace(resolution, warnings=(*resolution.warnings, *differing))
-    if tag is None:
+    if nodes is None:
         return resolution
-    if tag.alike and versions.lock is not None:  # what is fetched must go with what stays
+    if nodes.alike and versions.lock is not None:  # what is fetched must fit what stays
         versions = replace(versions, lock=as_installed(versions.lock, versions.installed))
-    staying = _running(resolution, tag)
+    staying = _running(resolution, nodes)
     if all(each.name in staying for each in resolution.distributions if each.provided_by == "bundle"):
         return resolution
     from raybundle.wheels.uv.indexes import indexes_of  # noqa: PLC0415 - most bundles are for here
 
     prefix = Path(resolution.interpreter.executable).parent.parent
     indexes = indexes_of(resolution.project, prefix, environ)
-    order = make_order(resolution, tag, versions, indexes, staying)
+    order = make_order(resolution, nodes, versions, indexes, staying)
     return replace(resolution, distributions=_for_target(resolution, order, versions, indexes, cache))
 
 
-def _running(resolution: Resolution, tag: TargetTag) -> frozenset[str]:
-    """Return the names of what travels as it is installed, for it runs on nodes that are only older."""
-    if not tag.alike:
+def _running(resolution: Resolution, nodes: NodePython) -> frozenset[str]:
+    """Return the names of installed distributions that also run on the older libc or macOS of the nodes."""
+    if not nodes.alike:
         return frozenset()
     return frozenset(
         each.name
         for each in resolution.distributions
         if each.provided_by == "bundle"
-        and (each.metadata is None or runs_on(InstalledDistribution.at(each.metadata), tag.platform))
+        and (each.metadata is None or runs_on(InstalledDistribution.at(each.metadata), nodes.platform))
     )
 
 
 def _for_target(
-    resolution: Resolution, order: Order, versions: Versions, indexes: Indexes, cache: ScanCache
+    resolution: Resolution, order: Order, versions: Versions, indexes: Indexes, cache: Cache
 ) -> tuple[Distribution, ...]:
-    """Return the distributions of a resolution, with files of the target for those that are ordered."""
-    name = f"environment-{order.key[:32]}"
-    kept = _kept(cache.read(name))
+    """Return the distributions of a resolution; the ordered ones have files for the nodes."""
+    key = cache.key(order.key)
+    kept = _kept(cache.read(_ORDERS, key))
     if kept is None:
         kept = _fetch_all(resolution, order, versions, indexes, cache)
-        cache.write(name, {"directory": str(kept[0]), "rows": kept[1]})
+        cache.write(_ORDERS, key, {"directory": str(kept[0]), "rows": kept[1]})
     return _with_fetched(resolution, order, *kept)
 
 
-def _versions(resolution: Resolution, cache: ScanCache) -> Versions:
+def _versions(resolution: Resolution, cache: Cache) -> Versions:
     found = InstalledDistributions(resolution.interpreter.site).by_name.values()
     installed = {each.name: each.version for each in found}
     file = find_lock(resolution.project)
@@ -100,37 +103,37 @@ def _versions(resolution: Resolution, cache: ScanCache) -> Versions:
 
 
 def _fetch_all(
-    resolution: Resolution, order: Order, versions: Versions, indexes: Indexes, cache: ScanCache
+    resolution: Resolution, order: Order, versions: Versions, indexes: Indexes, cache: Cache
 ) -> tuple[Path, list[Fetched]]:
-    """Return the directory of what was fetched, and what it holds."""
+    """Return the directory of the fetched distributions, and what is in it."""
     # A warm start runs no uv and parses no requirements.
     from raybundle.wheels.compile import UvSettings  # noqa: PLC0415 - as said
     from raybundle.wheels.fetch import fetch  # noqa: PLC0415 - as said
     from raybundle.wheels.fetched import fetched_in, refuse_newer, refuse_unfit  # noqa: PLC0415 - as said
 
     python, kept = resolution.interpreter.executable, cache.directory / DIRECTORY
-    uv = UvSettings(python, indexes.environ, resolution.project, kept, indexes.pinned)
+    uv = UvSettings(python, indexes.environ, resolution.project, kept, cache.clock, indexes.pinned)
     directory = fetch(order, _hashes(versions, resolution), uv)
     rows = fetched_in(directory, resolution)
-    refuse_newer(directory, rows, order.tag)
+    refuse_newer(directory, rows, order.nodes)
     refuse_unfit(rows, resolution)
     return directory, rows
 
 
-def refuse_foreign(resolution: Resolution, files: Iterable[CollectedFile], tag: TargetTag) -> None:
-    """Refuse native files that do not load on the target, of the project and of what was not fetched for it.
+def refuse_foreign(resolution: Resolution, files: Iterable[CollectedFile], nodes: NodePython) -> None:
+    """Refuse native files that do not load on the nodes: the project's, and those that are installed here.
 
     Raises:
-        RefusedFileError: there are such files; all of them are named.
+        RefusedFileError: there are such files; the error names all of them.
     """
     from raybundle.wheels.native import check_native, installed_native_files, native_files  # noqa: PLC0415
 
     installed = installed_native_files(resolution.distributions, resolution.interpreter.site)
-    check_native([*native_files(files), *(() if tag.alike else installed)], tag)
+    check_native([*native_files(files), *(() if nodes.alike else installed)], nodes)
 
 
 def _hashes(versions: Versions, resolution: Resolution) -> dict[str, tuple[str, ...]]:
-    """Return the hashes that the lock has, by name; they are read only where something is fetched."""
+    """Return the hashes of the lock by name; only needed if something is fetched."""
     if versions.lock is None:
         return {}
     found: dict[str, tuple[str, ...]] = {}
@@ -141,20 +144,17 @@ def _hashes(versions: Versions, resolution: Resolution) -> dict[str, tuple[str, 
 
 
 def _kept(document: Mapping[str, Any]) -> tuple[Path, list[Fetched]] | None:
-    """Return what was fetched before, if all of it is still there."""
-    try:
-        directory = Path(document["directory"])
-        rows = [Fetched(*row) for row in document["rows"]]
-        os.utime(directory)  # the ones used longest ago make room
-    except (OSError, KeyError, TypeError, ValueError):
+    """Return what was fetched before, if it is still complete."""
+    if not document or not touch(directory := Path(document["directory"])):
         return None
+    rows = [Fetched(*row) for row in document["rows"]]
     return (directory, rows) if all((directory / each.folder / RECORD).is_file() for each in rows) else None
 
 
 def _with_fetched(
     resolution: Resolution, order: Order, directory: Path, rows: Iterable[Fetched]
 ) -> tuple[Distribution, ...]:
-    """Return what the cluster has, what travels as it is installed, and what was fetched, by name."""
+    """Return what the cluster has, what is bundled as installed, and what was fetched, sorted by name."""
     local = {each.name: each for each in resolution.distributions}
     found = {
         name: each for name, each in local.items() if each.provided_by != "bundle" or name in order.excluded

@@ -12,10 +12,11 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 
-from raybundle.cache.documents import ScanCache
+from raybundle.cache.documents import Cache
 from raybundle.model import ScriptTarget
 from raybundle.resolve.interpreter.describe import describe
 from raybundle.resolve.resolve import ResolveSettings, resolve
@@ -193,15 +194,16 @@ def run_all(orders: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def interpreter() -> Interpreter:
     clean = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     with tempfile.TemporaryDirectory() as directory:
-        return describe(Path(sys.executable), clean, Path(directory), Path(directory))
+        return describe(Path(sys.executable), clean, Path(directory), Cache(Path(directory)))
 
 
 def resolved(project: Project, base: Path) -> Resolution:
     found = replace(interpreter(), path=(*project.entries(base), *interpreter().path))
     target = ScriptTarget(base / "jobs" / "job.py")
-    return resolve(target, ResolveSettings(), found, base, ScanCache(base / "cache"))
+    return resolve(target, ResolveSettings(), found, base, Cache(base / "cache"))
 
 
+@pytest.mark.slow
 @settings(max_examples=20, deadline=None, phases=WITHOUT_SHRINKING)
 @example([EXPORTED])
 @given(st.lists(projects, min_size=BATCH, max_size=BATCH))

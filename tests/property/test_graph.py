@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from raybundle.cache.documents import ScanCache
+from raybundle.cache.documents import Cache
 from raybundle.model import Interpreter, Resolution, ScriptTarget
 from raybundle.resolve.evaluate.edits import Edit, apply_edits
 from raybundle.resolve.facts import Facts, Guard, Import, Statement
@@ -143,8 +143,8 @@ def really_imported(script: Path, lib: Path, answer: Path) -> dict[str, str]:
 
 def resolved(script: Path, lib: Path, base: Path) -> Resolution:
     environ = {**os.environ, "PYTHONPATH": str(lib)}
-    found = describe(Path(sys.executable), environ, base, base / "cache")
-    return resolve(ScriptTarget(script), ResolveSettings(), found, base, ScanCache(base / "cache"))
+    found = describe(Path(sys.executable), environ, base, Cache(base / "cache"))
+    return resolve(ScriptTarget(script), ResolveSettings(), found, base, Cache(base / "cache"))
 
 
 @settings(max_examples=20, deadline=None)

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from raybundle.bundle.layers.describe import describe
-from raybundle.cache.documents import ScanCache
+from raybundle.cache.documents import Cache
 from tests.support.installed import install, set_times
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def digest_of(files: Files, *, seed: int = 0, installer: str = "uv", compiled: b
         lines = (site / "pkg-1.0.dist-info/RECORD").read_text().splitlines()
         random.Random(seed).shuffle(lines)  # noqa: S311 - an order
         (site / "pkg-1.0.dist-info/RECORD").write_text(os.linesep.join(lines))
-        return describe(each, ScanCache(Path(name, "cache"))).digest
+        return describe(each, Cache(Path(name, "cache"))).digest
 
 
 @settings(deadline=None, max_examples=25)

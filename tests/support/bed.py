@@ -1,6 +1,6 @@
-"""What a bed of nodes consists of, and the kernel's part of it: names, addresses, namespaces, processes.
+"""The parts of a bed of nodes, and the calls to the kernel: names, addresses, namespaces, processes.
 
-Standard library only: `scripts/cluster` runs this on a machine that has nothing else.
+Standard library only: `scripts/cluster` runs it on a machine without other packages.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Bed:
-    """Everything that `down` has to remove, as it stands in the state directory."""
+    """Everything that `down` has to remove; the state directory has it as JSON."""
 
     bridge: str
     bridge_address: str
@@ -64,7 +64,7 @@ class Bed:
 
 
 def plan_bed(count: int, env: Path, hidden: Sequence[Path]) -> Bed:
-    """Names and addresses that nothing on this machine uses; makes nothing."""
+    """Returns names and addresses that nothing on this machine uses. Makes nothing."""
     name = f"rb{secrets.token_hex(4)}"
     bridge_address, *addresses = (str(address) for address in list(free_subnet().hosts())[: count + 1])
     nodes = tuple(
@@ -75,7 +75,7 @@ def plan_bed(count: int, env: Path, hidden: Sequence[Path]) -> Bed:
 
 
 def free_subnet() -> ipaddress.IPv4Network:
-    """A /24 below 10.0.0.0/8 that touches no route of this machine."""
+    """Returns a /24 in 10.0.0.0/8 that overlaps with no route of this machine."""
     routes = json.loads(ip("-json", "-4", "route", "show", "table", "all"))
     used = [ipaddress.ip_network(route["dst"], strict=False) for route in routes if route["dst"] != "default"]
     while True:
@@ -85,7 +85,7 @@ def free_subnet() -> ipaddress.IPv4Network:
 
 
 def ip(*arguments: str) -> str:
-    """The output of iproute2's `ip`."""
+    """Runs iproute2's `ip` and returns its output."""
     done = subprocess.run(["ip", *arguments], capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise BedError(f"ip {' '.join(arguments)}: {done.stderr.strip()}")
@@ -93,7 +93,7 @@ def ip(*arguments: str) -> str:
 
 
 def remove_link(name: str) -> None:
-    """Removes a link, if there is one: the kernel removes a dead namespace's links in its own time."""
+    """Removes a link if it exists. The kernel removes the links of a dead namespace at some later time."""
     link = Path("/sys/class/net", name)
     try:
         if link.exists():
@@ -104,7 +104,7 @@ def remove_link(name: str) -> None:
 
 
 def kept_directories(env: Path) -> list[str]:
-    """The environment and each directory through which `bin/python` leads to its base interpreter."""
+    """Returns the environment and each directory on the way from `bin/python` to its base interpreter."""
     kept = {env, env.resolve()}
     link = env / "bin" / "python"
     while link.is_symlink():
@@ -115,7 +115,7 @@ def kept_directories(env: Path) -> list[str]:
 
 
 def processes_in(namespace: str) -> list[int]:
-    """The processes of a network namespace; what `ip netns pids` lists, but only ours can fail the look."""
+    """Returns the processes of a network namespace. `ip netns pids` fails if any process ends meanwhile."""
     try:
         wanted = Path("/run/netns", namespace).stat().st_ino
     except FileNotFoundError:

@@ -1,7 +1,8 @@
-"""A node without Ray: an unpacked archive, an interpreter with a `ray`, processes as Ray starts them."""
+"""A node without Ray: an unpacked archive, an interpreter with a package `ray`, processes like Ray's."""
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 import io
 import json
@@ -9,8 +10,10 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import zipfile
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,7 +39,7 @@ PRIVATE = Path(f"/tmp/raybundle-{os.getuid()}")
 
 @dataclass(frozen=True, slots=True)
 class Unpacked:
-    """An archive as Ray leaves it on a node, and what its processes are started with."""
+    """An archive as Ray unpacks it on a node, and the variables of its processes."""
 
     scratch: Path
     digest: str
@@ -45,7 +48,7 @@ class Unpacked:
 
     @property
     def tree(self) -> Path:
-        """Where the verified copy belongs."""
+        """The path of the verified tree."""
         return self.private / "trees" / self.digest.removeprefix("sha256:")
 
     def run(
@@ -113,7 +116,7 @@ def unpack_bundle(directory: Path, manifest: Manifest, collected: Sequence[Colle
 
 
 def with_cache_at(node: Unpacked, directory: Path) -> Unpacked:
-    """Returns the node with a boot changed to keep its cache below `directory`, for a test of its own."""
+    """Returns the node with a boot that keeps its cache below `directory`, so that tests do not share one."""
     own = node.scratch / ".raybundle"
     stub = node.scratch / BOOT_FILES[0]
     stub.write_text(stub.read_text().replace('f"/tmp/raybundle-', f'f"{directory}/raybundle-'))
@@ -132,15 +135,28 @@ def _environ(scratch: Path, digest: str, archive: Archive) -> dict[str, str]:
 
 
 def find_base(version: str) -> str | None:
-    """Returns an interpreter of a version such as `3.12`: beside the one of the tests, else on PATH."""
+    """Returns an interpreter of a version such as `3.12`, beside that of the tests or on PATH."""
     name = f"python{version}"
     beside = sorted(Path(sys.base_prefix).parent.glob(f"{version}.*/bin/{name}"))
     return str(beside[0]) if beside else shutil.which(name)
 
 
-def make_interpreter(directory: Path, base: str) -> Path:
-    """Returns the interpreter of a new environment with a `ray`, what it requires, and what it does not."""
+def make_venv(directory: Path, base: str) -> None:
+    """Makes a virtual environment without pip, as a copy of one that each session makes once."""
+    shutil.copytree(_made_by_venv(base), directory, symlinks=True, dirs_exist_ok=True)
+
+
+@cache
+def _made_by_venv(base: str) -> Path:
+    directory = Path(tempfile.mkdtemp(prefix="raybundle-venv-"))
+    atexit.register(shutil.rmtree, directory, ignore_errors=True)
     subprocess.run([base, "-m", "venv", "--without-pip", directory], check=True)
+    return directory
+
+
+def make_interpreter(directory: Path, base: str) -> Path:
+    """Returns the interpreter of a new environment with a `ray`, its requirements and other packages."""
+    make_venv(directory, base)
     [site] = directory.glob("lib/python3*/site-packages")
     install(site, "ray", "2.60.0", "Requires-Dist: needed>=1\nRequires-Dist: extra-only; extra == 'tune'\n")
     (site / "ray" / "thirdparty_files").mkdir()
@@ -154,7 +170,7 @@ def make_interpreter(directory: Path, base: str) -> Path:
 
 
 def install(site: Path, name: str, version: str, requires: str = "") -> None:
-    """Installs a distribution of one package by hand."""
+    """Writes an installed distribution with one package."""
     (site / name).mkdir()
     (site / name / "__init__.py").write_text(f"VERSION = {version!r}\n")
     metadata = site / f"{name}-{version}.dist-info"
@@ -166,6 +182,6 @@ def install(site: Path, name: str, version: str, requires: str = "") -> None:
 
 
 def last_json(done: subprocess.CompletedProcess[str]) -> Any:
-    """Returns the last line of a process' output."""
+    """Returns the last line of a successful process' output, parsed as JSON."""
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])

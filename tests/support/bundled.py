@@ -1,4 +1,4 @@
-"""A bundle of a small project, built into a store, and run from its archive with the project gone."""
+"""Builds a bundle of a small project and runs it from its archive while the project is moved away."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import subprocess
 import sys
 import zipfile
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,9 +30,9 @@ class Bundler:
     """Builds and runs the bundles of one project.
 
     Args:
-        project: where it is.
-        work: for the cache, the store, the node.
-        python: the interpreter that the project is resolved against.
+        project: its directory.
+        work: directory for the cache, the store and the node.
+        python: the target interpreter.
     """
 
     project: Path
@@ -41,7 +42,7 @@ class Bundler:
     def plan(
         self, target: str = "job.py", options: Sequence[str] = (), *, traced: bool = False, **given: Any
     ) -> pipeline.Plan:
-        """Returns the plan of a target, resolved with its pyproject.toml and the settings `given`."""
+        """Returns the plan of a target with its pyproject.toml and the settings `given`."""
         own = {"PATH": os.environ["PATH"], "HOME": str(self.work), "XDG_CACHE_HOME": str(self.work / "cache")}
         settings = load_settings({"python": str(self.python), **given}, own, self.project)
         kind = NotebookTarget if target.endswith(".ipynb") else ScriptTarget
@@ -51,7 +52,7 @@ class Bundler:
         return pipeline.plan(request)
 
     def told(self, target: str = "job.py", **given: Any) -> list[str]:
-        """Returns what the build says: its warnings, or the refusal, with file, line and hint."""
+        """Returns the warnings of the plan, or its error, with file, line and hint."""
         from raybundle.errors import RaybundleError as Refusal  # noqa: PLC0415 - the name of the type below
 
         try:
@@ -67,7 +68,7 @@ class Bundler:
         return subprocess.check_output(words, cwd=self.project, env=kept, text=True)
 
     def run(self, target: str = "job.py", **given: Any) -> subprocess.CompletedProcess[str]:
-        """Builds the bundle, moves the project away, and runs the driver on a node without it."""
+        """Builds the bundle and runs the driver on a node, while the project is moved away."""
         node = self.unpacked(target, **given)
         hidden = self.project.with_name(f"{self.project.name}.gone")
         self.project.rename(hidden)
@@ -80,9 +81,8 @@ class Bundler:
 
     @property
     def base(self) -> str:
-        """The interpreter below the environment of `python`."""
-        code = "import sys; print(sys._base_executable)"
-        return subprocess.check_output([self.python, "-c", code], text=True).strip()
+        """The base interpreter of `python`'s environment."""
+        return _base_of(self.python)
 
     def unpacked(self, target: str = "job.py", **given: Any) -> Unpacked:
         """Returns the bundle as Ray unpacks it on a node."""
@@ -103,6 +103,12 @@ class Bundler:
             **({"RAYBUNDLE_DELIVERY": stored.delivery} if stored.delivery else {}),
         }
         return with_cache_at(Unpacked(scratch, planned.digest, environ), self.work)
+
+
+@cache
+def _base_of(python: Path) -> str:
+    code = "import sys; print(sys._base_executable)"
+    return subprocess.check_output([python, "-c", code], text=True).strip()
 
 
 def _unzip(data: bytes, directory: Path) -> None:

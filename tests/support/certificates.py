@@ -1,4 +1,4 @@
-"""A private certificate authority and what it has signed: good, expired, for another host, for a client."""
+"""A private certificate authority and its certificates: good, expired, for another host, for a client."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class Certificates:
-    """One authority, and those that it vouches for."""
+    """An authority and its certificates."""
 
     authority: Path
     server: Identity
@@ -56,7 +56,7 @@ class Certificates:
     client: Identity
 
     def context(self, server: Identity | None = None, *, asks_client: bool = False) -> ssl.SSLContext:
-        """Returns the TLS context of a server; `asks_client` refuses clients that we have not signed."""
+        """Returns the TLS context of a server; `asks_client` refuses clients without our certificate."""
         identity = server or self.server
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(identity.certificate, identity.key)
@@ -66,7 +66,7 @@ class Certificates:
         return context
 
     def client_context(self, client: Identity | None = None) -> ssl.SSLContext:
-        """Returns the TLS context of a client that trusts the authority and is `client`, or nobody."""
+        """Returns the TLS context of a client that trusts the authority and may have a certificate."""
         context = ssl.create_default_context(cafile=self.authority)
         if client is not None:
             context.load_cert_chain(client.certificate, client.key)
@@ -74,7 +74,7 @@ class Certificates:
 
 
 def make_certificates(directory: Path) -> Certificates:
-    """Writes an authority that no system trusts, and its certificates, as PEM files."""
+    """Writes a new authority and its certificates as PEM files."""
     now = datetime.now(timezone.utc)
     authority = _Authority(now)
     path = directory / "authority.pem"
@@ -94,7 +94,7 @@ def make_certificates(directory: Path) -> Certificates:
 
 
 class _Authority:
-    """Signs; with the extensions that Python 3.13 insists on (`ssl.VERIFY_X509_STRICT`)."""
+    """An authority whose certificates have what Python 3.13 requires (`ssl.VERIFY_X509_STRICT`)."""
 
     def __init__(self, now: datetime) -> None:
         self._start = now - WEEK

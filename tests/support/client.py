@@ -1,4 +1,4 @@
-"""A user whose environment is not the nodes': what is installed there, wheels beside it, and no network."""
+"""A user whose environment differs from the nodes': installed distributions, wheels, and no network."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import sys
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from raybundle.cache.documents import ScanCache
+from raybundle.cache.documents import Cache
 from raybundle.model import Distribution
-from raybundle.resolve.interpreter.node_python import as_on_target, target_of
+from raybundle.resolve.interpreter.node_python import as_on_nodes, find_node_python
 from raybundle.wheels.retarget import retarget
 from tests.support.graphs import INTERPRETER, graph
 from tests.support.wheels import install_wheel, make_wheel
@@ -19,28 +19,28 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from raybundle.model import Resolution
-    from raybundle.resolve.interpreter.node_python import TargetTag
+    from raybundle.resolve.interpreter.node_python import NodePython
 
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """A CPython 3.11.7 on Linux, in name; uv sees the wheels of `links` and nothing else."""
+    """A pretended CPython 3.11.7 on Linux. uv sees only the wheels in `links`."""
 
     directory: Path
 
     @property
     def site(self) -> Path:
-        """What is installed."""
+        """The site-packages directory."""
         return self.directory / "site"
 
     @property
     def links(self) -> Path:
-        """Wheels that uv finds."""
+        """The directory of the wheels that uv finds."""
         return self.directory / "links"
 
     @property
     def project(self) -> Path:
-        """May hold a lock."""
+        """The project; it may have a lock."""
         return self.directory / "project"
 
     @property
@@ -58,7 +58,7 @@ class Client:
         requires: Sequence[str] = (),
         files: Mapping[str, bytes] | None = None,
     ) -> Distribution:
-        """Installs a distribution, and offers a wheel of it for the nodes where `tag` is for all."""
+        """Installs a distribution. If `tag` is for all platforms, uv finds its wheel too."""
         wheel = make_wheel(
             self.links if tag == "py3-none-any" else self.directory, name, tag, requires=requires, files=files
         )
@@ -72,22 +72,22 @@ class Client:
         platform: str | None = None,
         editable: tuple[tuple[str, str], ...] = (),
         environ: Mapping[str, str] | None = None,
-        cluster: TargetTag | None = None,
+        cluster: NodePython | None = None,
         executable: str = sys.executable,
     ) -> Resolution:
-        """Returns the resolution of a job that needs these, as it travels; an empty variable is none."""
+        """Returns the equipped resolution of a job that needs these. Empty variables count as unset."""
         self.project.mkdir(exist_ok=True)
         here = replace(INTERPRETER, executable=executable, site=(str(self.site),), projects=editable)
-        tag = target_of(python, platform, here, cluster)
+        tag = find_node_python(python, platform, here, cluster)
         resolution = graph(
             project=self.project,
-            interpreter=here if tag is None else as_on_target(here, tag),
+            interpreter=here if tag is None else as_on_nodes(here, tag),
             distributions=distributions,
         )
         variables = {name: value for name, value in {**self.environ, **(environ or {})}.items() if value}
-        return retarget(resolution, tag, variables, ScanCache(self.directory / "cache"))
+        return retarget(resolution, tag, variables, Cache(self.directory / "cache"))
 
 
 def versions(resolution: Resolution) -> dict[str, str]:
-    """Returns the versions by name of what travels."""
+    """Returns the versions of the distributions that travel, by name."""
     return {each.name: each.version for each in resolution.distributions if each.provided_by == "bundle"}

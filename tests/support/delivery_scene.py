@@ -1,4 +1,4 @@
-"""A fake cluster and a store with a bundle with layers, which is to be delivered."""
+"""A fake cluster, and a store with a bundle and its layers to deliver."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from raybundle.bundle.values import Manifest, PythonTag, ScriptEntry
+from raybundle.cache.documents import Cache
 from raybundle.cluster.access import make_access
 from raybundle.cluster.jobs import JobsClient
 from raybundle.model import ArchivePath, RootSymbol
@@ -50,7 +51,7 @@ NODE: dict[str, Any] = {
 
 
 class NodesReadIt(LocalStore):
-    """A local directory that passes for one which nodes read."""
+    """A local directory that claims to be readable by nodes."""
 
     def node_url(self, key: str) -> str:
         return f"s3://bucket/{key}"
@@ -58,7 +59,7 @@ class NodesReadIt(LocalStore):
 
 @dataclass
 class Scene:
-    """A dashboard, a store with a bundle, and what the user was told."""
+    """A dashboard, a store with a bundle, and the messages to the user."""
 
     dashboard: FakeDashboard
     directory: Path
@@ -74,7 +75,7 @@ class Scene:
         return deliver(ARCHIVES, MANIFEST, self.store, self.cluster)
 
     def nodes(self, *nodes: dict[str, Any], status: str = "SUCCEEDED") -> None:
-        """Makes the cluster answer a look at its nodes."""
+        """Makes the cluster answer the survey of its nodes."""
         lines = "".join(f"RAYBUNDLE-NODE {json.dumps({**NODE, **node})}\n" for node in nodes)
         self.dashboard.log = f"a line of Ray's\n{lines}".encode()
 
@@ -96,5 +97,5 @@ def made(directory: Path, store: LocalStore) -> Iterator[Scene]:
     with FakeDashboard() as dashboard:
         client = JobsClient(make_access(dashboard.address, {}), said.append)
         with contextlib.closing(client):
-            cluster = Cluster(client, shares_disk=False, cache=directory / "cache")
+            cluster = Cluster(client, shares_disk=False, cache=Cache(directory / "cache"))
             yield Scene(dashboard, directory, store, cluster, said)

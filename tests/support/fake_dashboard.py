@@ -1,4 +1,4 @@
-"""A dashboard that answers as told: for faults that a real one shows once in a thousand runs."""
+"""A scripted dashboard, for faults that a real one shows once in a thousand runs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     Fault = Callable[["Exchange"], bool]
-    """Answers a request, or leaves it to the next one; says which."""
+    """Answers a request and returns True, or returns False to leave it to the next fault."""
 
 
 class Exchange(BaseHTTPRequestHandler):
@@ -47,7 +47,7 @@ class Exchange(BaseHTTPRequestHandler):
 
 
 class FakeDashboard:
-    """Ray's Jobs API for jobs in memory; a context manager. A submitted job runs until it is changed."""
+    """Ray's Jobs API for jobs in memory; a context manager. A submitted job runs until a test changes it."""
 
     def __init__(self) -> None:
         handler = type("Handler", (Exchange,), {"dashboard": self})
@@ -62,7 +62,7 @@ class FakeDashboard:
         self.packages: dict[str, bytes] = {}
         self.submitted: list[dict[str, Any]] = []
         self.stops = True
-        """Whether a job that is asked to stop does."""
+        """Whether a job stops when it is asked to."""
 
     @property
     def address(self) -> str:

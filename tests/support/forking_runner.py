@@ -1,7 +1,8 @@
-"""Runs many scripts as Python would, each in a fork of one clean process, and tells what each imported.
+"""Runs many scripts like Python, each in a fork of one clean process, and prints what each imported.
 
 Reads a JSON list of `{"script": file, "path": [directory, …], "below": directory}` from standard input and
-writes a list of `{"ran": [file, …], "modules": {name: file}}`. A process for each would cost ten times that.
+writes a list of `{"ran": [file, …], "modules": {name: file}}`.
+A new process for each would take ten times as long.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ def run(order: dict[str, typing.Any]) -> dict[str, typing.Any]:
 
 
 def in_fork(order: dict[str, typing.Any]) -> typing.Any:
-    """Returns what a fork of this process says of `order`."""
+    """Calls `run` in a fork of this process and returns the result."""
     reader, writer = os.pipe()
     if os.fork() == 0:
         os.close(reader)

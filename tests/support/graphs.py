@@ -1,4 +1,4 @@
-"""Resolutions made by hand, for tests of what explains them."""
+"""Handmade resolutions, for tests of the code that explains them."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ INTERPRETER = Interpreter(
 
 
 def edge(text: str, rule: Rule = "import", line: int = 1, *, optional: bool = False) -> Edge:
-    """Returns the edge that `a > b` draws."""
+    """Returns the edge that `text` describes, such as `a > b`."""
     importer, imported = text.split(" > ")
     return Edge(ModuleName(importer), ModuleName(imported), file_of(importer), line, rule, optional)
 
@@ -49,7 +49,7 @@ def file_of(name: str) -> Path:
 
 
 def graph(*edges: Edge | str, **fields: Any) -> Resolution:
-    """Returns a resolution of these imports; every module in them is a file of the project."""
+    """Returns a resolution with these imports. Every module is a file of the project."""
     drawn = tuple(edge(each) if isinstance(each, str) else each for each in edges)
     names = {"__main__", *(each.imported for each in drawn), *(each.importer for each in drawn)}
     resolution = Resolution(

@@ -1,11 +1,10 @@
-"""Distributions that a test installs itself: files, metadata and RECORD in a site directory."""
+"""Writes installed distributions: files, metadata and RECORD in a site directory."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
 import os
-import time
 from typing import TYPE_CHECKING
 
 from raybundle.model import Distribution
@@ -15,13 +14,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 LONG_AGO = 1_600_000_000
-"""Seconds since the epoch, of files whose times must not be young."""
+"""Seconds since the epoch: a time for files that must not look young."""
 
 
 def install(
     site: Path, name: str, files: Mapping[str, bytes], *, version: str = "1.0", rows: Iterable[str] = ()
 ) -> Distribution:
-    """Writes a distribution as an installer does, and returns it as one that travels.
+    """Writes a distribution like an installer, and returns it as one that travels.
 
     Args:
         site: the site-packages directory.
@@ -47,15 +46,10 @@ def _quoted(path: str) -> str:
 
 
 def in_base64(data: bytes) -> str:
-    """Returns the SHA-256 of `data` as RECORD has it."""
+    """Returns the SHA-256 of `data` as written in RECORD."""
     return base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=").decode()
 
 
-def grow_old() -> None:
-    """Waits until what was just written is not young any more: the time of a change cannot be set back."""
-    time.sleep(2.1)
-
-
 def set_times(path: Path) -> None:
-    """Gives a file the times of another day."""
+    """Sets the times of a file to `LONG_AGO`."""
     os.utime(path, (LONG_AGO, LONG_AGO))

@@ -1,4 +1,4 @@
-"""Twelve jobs as users have them: how each is run here, what it really imports, what is planned."""
+"""Twelve realistic jobs: how each runs on this machine, what it imports, and what is planned."""
 
 from __future__ import annotations
 
@@ -21,29 +21,29 @@ if TYPE_CHECKING:
 
 OBSERVER = Path(__file__).with_name("observer")
 LONG = 300.0
-"""Seconds for a job that starts a Ray of its own beside the cluster of three."""
+"""Seconds for a job that starts its own Ray beside the cluster of three nodes."""
 
 CONSTRAINTS = REPOSITORY / "scripts" / "constraints.txt"
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A folder of tests/projects, the words that run it, and what it prints when it has worked."""
+    """A folder of tests/projects, the words that run it, and the output of a successful run."""
 
     name: str
     words: tuple[str, ...]
     expected: str
     arguments: tuple[str, ...] = ()
     local: tuple[str, ...] = ("--local",)
-    """Arguments that keep it on this machine."""
+    """Arguments for a run on this machine."""
     directory: str = "."
-    """Where the user stands."""
+    """The user's current directory."""
     installs: tuple[str, ...] = ()
-    """Directories of the project that are installed editable."""
+    """Directories of the project with an editable install."""
     starts_ray: bool = False
-    """The run on this machine starts a Ray of its own."""
+    """The run on this machine starts its own Ray."""
     python_path: str = ""
-    """PYTHONPATH of the local run, relative to where the user stands; bundles have it as `roots`."""
+    """PYTHONPATH of the local run, relative to the current directory. Bundles have it as `roots`."""
 
 
 JOBS = (
@@ -77,7 +77,7 @@ JOBS = (
         directory="src",
     ),
 )
-"""Those that take longest come first: they decide when all are done."""
+"""The longest come first, because they decide when all are done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ class Outcome:
 
     job: Job
     imported: frozenset[str]
-    """What a real run imported."""
+    """Files that a real run imported."""
     resolved: frozenset[str]
 
     @property
@@ -100,7 +100,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """A copy of a job, and the environment that its user has."""
+    """A copy of a job, and its user's environment."""
 
     job: Job
     work: Workplace
@@ -112,12 +112,12 @@ class Desk:
         return self.base / self.job.directory
 
     def raybundle(self, command: str, *words: str) -> subprocess.CompletedProcess[str]:
-        """Runs a command of ours that takes a target where the user stands."""
+        """Runs a command with the job as its target, in the user's directory."""
         target = (*words, "--python", str(self.python), *self.job.words)
         return self.work.raybundle("--json", command, *target, cwd=self.standing)
 
     def imported(self) -> frozenset[str]:
-        """Runs the job here and returns the files of it that any of its processes imported."""
+        """Runs the job on this machine and returns its files that any of its processes imported."""
         notes = self.base.with_name(f"{self.job.name}.notes")
         driver = () if self.job.words[0] == "-m" else (self.job.words[0],)
         paths = [str(OBSERVER), *filter(None, [self.job.python_path])]
@@ -126,7 +126,7 @@ class Desk:
             "OBSERVER_BELOW": f"{self.base}/",
             "PYTHONPATH": os.pathsep.join(paths),
             "PYTHONDONTWRITEBYTECODE": "1",
-            "RAY_raylet_start_wait_time_s": "120",  # beside a cluster of three nodes it takes its time
+            "RAY_raylet_start_wait_time_s": "120",  # a start takes long beside a cluster of three nodes
         }
         argv = [str(self.python), *self.job.words, *self.job.local, *self.job.arguments]
         done = self.work.command(argv, cwd=self.standing, env=environ, timeout=LONG)
@@ -153,7 +153,7 @@ class Desk:
 
 
 def make_desk(job: Job, directory: Path, **environ: str) -> Desk:
-    """Copies the job; one that is installed gets an environment of its own, made by uv."""
+    """Copies the job. A job with editable installs gets its own environment from uv."""
     work = make_workplace(directory / job.name, job.name, **environ)
     base = work.directory.resolve()
     python = _without_spaces(user_environment(), directory) / "bin" / "python"
@@ -163,17 +163,17 @@ def make_desk(job: Job, directory: Path, **environ: str) -> Desk:
 
 
 def _without_spaces(environment: Path, directory: Path) -> Path:
-    """Returns a path of the environment that Ray itself starts from: it splits commands at spaces."""
+    """Returns a path of the environment without spaces, because Ray splits commands at spaces."""
     if " " not in str(environment):
         return environment
     link = directory / "user"
-    with contextlib.suppress(FileExistsError):  # another job's thread was first
+    with contextlib.suppress(FileExistsError):  # the thread of another job was faster
         link.symlink_to(environment)
     return link
 
 
 def make_environment(directory: Path, projects: Iterable[Path]) -> Path:
-    """Returns the interpreter of a new environment with Ray and `projects`, installed editable."""
+    """Returns the interpreter of a new environment with Ray and editable installs of `projects`."""
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", directory], check=True)
     python = directory / "bin" / "python"
     editables = [word for each in projects for word in ("-e", str(each))]
@@ -184,7 +184,7 @@ def make_environment(directory: Path, projects: Iterable[Path]) -> Path:
 
 
 def table(outcomes: Iterable[Outcome]) -> list[str]:
-    """Returns lines that show recall and precision of each job and of all."""
+    """Returns lines with recall and precision of each job and of all jobs."""
     rows = [(each.job.name, each.imported, each.resolved) for each in outcomes]
     lines = [_row(name, len(a & b), len(a), len(b)) for name, a, b in rows]
     both, real, ours = (

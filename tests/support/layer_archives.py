@@ -1,4 +1,4 @@
-"""Archives of layers made by hand, as docs/format.md 5.1 has them."""
+"""Handmade archives of layers, as in docs/format.md, section 5.1."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def make_layer(name: str, files: Mapping[str, bytes]) -> tuple[LayerEntry, str, bytes]:
-    """Returns what a manifest says of a layer, the key of its archive and its bytes."""
+    """Returns the entry of a layer in a manifest, the key of its archive, and the archive."""
     entries = [
         {"executable": False, "path": path, "sha256": hashlib.sha256(data).hexdigest(), "size": len(data)}
         for path, data in sorted(files.items())
@@ -28,7 +28,7 @@ def make_layer(name: str, files: Mapping[str, bytes]) -> tuple[LayerEntry, str, 
 
 
 def zipped(members: Mapping[str, bytes]) -> bytes:
-    """Returns a zip of these members, stored; the same members give the same bytes."""
+    """Returns a zip of these members without compression. The same members give the same bytes."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         for name, data in sorted(members.items()):

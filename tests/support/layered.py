@@ -1,4 +1,4 @@
-"""A planned bundle with layers, of distributions that a test has installed itself."""
+"""A planned bundle with layers of handmade distributions."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ def plan_with(
     """Returns the plan of a small driver that needs `distributions`.
 
     Args:
-        work: where the project is made.
-        distributions: that travel, or not.
-        cache: name of the cache directory; another one is another machine.
+        work: directory in which the project is made.
+        distributions: of the resolution.
+        cache: name of the cache directory. Another name stands for another machine.
         sites: the interpreter's site directories.
     """
     project = tree(work / "project", {"job.py": "print(1)\n"})

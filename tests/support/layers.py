@@ -1,4 +1,4 @@
-"""Layers as they are in a store and on a node of the tests."""
+"""Layers in a store, and on a node of the tests."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ if TYPE_CHECKING:
     from tests.support.s3_server import S3Server
 
 PATIENCE = 150.0
-"""Seconds until something that should happen on a node counts as missing."""
+"""Seconds to wait for an event on a node."""
 
 
 @dataclass(frozen=True, slots=True)
 class StoredLayers:
-    """The layers of one store, read with the keys of its user."""
+    """The layers of a store, read with its user's credentials."""
 
     server: S3Server
     store: str
@@ -44,7 +44,7 @@ class StoredLayers:
         return {item.key.removeprefix(prefix).removesuffix(".zip") for item in self._bucket(prefix)}
 
     def document(self, name: str, among: Iterable[str]) -> dict[str, Any]:
-        """Returns the document of a distribution's layer, which is among some archives."""
+        """Returns the document of a distribution's layer, which is one of the archives `among`."""
         for archive in (self._document(each) for each in among if "-" not in each):
             if archive["name"] == name:
                 return archive
@@ -61,14 +61,14 @@ class StoredLayers:
         keys = self.server.rw
         session = boto3.Session(keys.access, keys.secret, region_name="us-east-1")
         bucket = session.resource("s3", endpoint_url=self.server.endpoint).Bucket(self.server.bucket)
-        # The listing's items know no version of the object, their full ones do.
+        # The items of the listing have no version id, but full objects have one.
         return [bucket.Object(item.key) for item in bucket.objects.filter(Prefix=prefix)]
 
 
 def fetches(proxy: Proxy, nodes: Nodes, start: int = 0) -> Counter[tuple[str, str]]:
-    """How often each node has fetched each layer archive, by both names; counted from request `start`."""
+    """Counts how often each node has fetched each layer archive since request `start`."""
     names = {node.address: node.name for node in nodes.bed.nodes}
-    seen = list(zip(proxy.peers, proxy.requests, strict=False))[start:]  # the proxy may be at work
+    seen = list(zip(proxy.peers, proxy.requests, strict=False))[start:]  # the proxy may be adding to them
     return Counter(
         (names[peer], request.path.partition("?")[0].rpartition("/")[2].removesuffix(".zip"))
         for peer, request in seen
@@ -77,17 +77,17 @@ def fetches(proxy: Proxy, nodes: Nodes, start: int = 0) -> Counter[tuple[str, st
 
 
 def inside(nodes: Nodes, node: str, path: str) -> Path:
-    """Returns where a path of a node is seen from here."""
+    """Returns the path on this machine of a path on a node."""
     return Path(f"/proc/{nodes.node(node).holder}/root{path}")
 
 
 def unpacked(nodes: Nodes, node: str, digest: str) -> list[Path]:
-    """What a node has of a layer, whole or not."""
+    """Returns the directories of a layer on a node, complete or not."""
     return sorted(inside(nodes, node, "/tmp/raybundle-0/layers").glob(f"*{digest}*"))
 
 
 def torn(directory: Path, document: dict[str, Any]) -> list[str]:
-    """The files of a layer that are not in `directory` as its document says."""
+    """Returns the files of a layer that are missing in `directory` or do not match the document."""
     return [
         each["path"]
         for each in document["files"]
@@ -97,7 +97,7 @@ def torn(directory: Path, document: dict[str, Any]) -> list[str]:
 
 
 def kill_while_materialising(nodes: Nodes, node: str, digest: str) -> list[Path]:
-    """Kills the worker of a node that has begun to unpack a layer; returns what there was of the layer."""
+    """Kills the worker that has begun to unpack a layer, and returns the directories of the layer then."""
     deadline = time.monotonic() + PATIENCE
     while True:
         found = unpacked(nodes, node, digest)
@@ -112,7 +112,7 @@ def kill_while_materialising(nodes: Nodes, node: str, digest: str) -> list[Path]
 
 
 def is_materialising(pid: int) -> bool:
-    """Tells whether a process is a worker of Ray that waits for, or holds, the lock of unpacking."""
+    """Returns whether a process is a Ray worker that holds `materialise.lock` or waits for it."""
     with contextlib.suppress(OSError):
         words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")  # raylets name it within a word
         if any(word.endswith(b"default_worker.py") for word in words):

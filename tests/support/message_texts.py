@@ -1,4 +1,4 @@
-"""The texts of errors and warnings as the source of raybundle has them, read without running it."""
+"""Reads the texts of errors and warnings from raybundle's source, without running it."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 SOURCE = Path(errors.__file__).parent
 HOLE = "\0"
-"""Takes the place of a value that only a run knows."""
+"""Stands for a value that only a run knows."""
 _RAISED = {*vars(errors), "RuntimeError"}
-"""Names whose calls have a text for users, whether it can be read or not."""
+"""Names whose calls have a text for users, even if the text cannot be read."""
 _Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 class Said(NamedTuple):
-    """One text, and where the source says it."""
+    """A text and its place in the source."""
 
     where: str
     """`FILE:LINE`."""
@@ -36,7 +36,7 @@ class _Call(NamedTuple):
     call: ast.Call
     name: str
     scope: tuple[ast.AST, ...]
-    """The functions around it, the outermost first; the module is the first."""
+    """The module and the functions around the call, the outermost first."""
     where: str
 
 
@@ -76,7 +76,7 @@ class _Source:
         self.functions: dict[str, list[tuple[_Function, ast.AST]]] = {}
         self.constants: dict[str, list[tuple[ast.expr, ast.AST]]] = {}
         self.gathered: dict[str, list[tuple[ast.expr, tuple[ast.AST, ...]]]] = {}
-        """What is appended to an attribute of a name, or is a key of it."""
+        """The expressions that are appended to an attribute of a name, or are a key of it."""
         for file, tree in self.trees.items():
             self._index(file.relative_to(folder.parent), tree, (tree,))
         self.kinds = self._kinds()
@@ -132,7 +132,7 @@ class _Source:
                     yield each._replace(text=text)
 
     def _classes(self, name: str, scope: tuple[ast.AST, ...]) -> set[str]:
-        """Return the classes that are called by a name: its own, or what the function around gives it."""
+        """Return the classes that a name calls: its own, or those that the function around assigns to it."""
         if name in self.kinds:
             return {name}
         assigned = self._values(scope[-1], name)
@@ -148,7 +148,7 @@ class _Source:
         )
 
     def _of_classes(self) -> dict[str, frozenset[str]]:
-        """Return the text that a class of errors makes of its arguments, if it does not take its text."""
+        """Return the text that an error class makes from its arguments, if the text is not an argument."""
         nodes = [(node, tree) for tree in self.trees.values() for node in tree.body]
         return {
             node.name: frozenset(self.texts(call.args[0], (tree,)))
@@ -160,7 +160,7 @@ class _Source:
         }
 
     def texts(self, node: ast.AST | None, scope: tuple[ast.AST, ...]) -> set[str]:
-        """Return what an expression can be, as far as the source says."""
+        """Return the possible texts of an expression, as far as the source tells."""
         if id(node) not in self.known:
             self.known[id(node)] = {HOLE}  # for an expression that is made of itself
             self.known[id(node)] = self._texts(node, scope)
@@ -195,13 +195,13 @@ class _Source:
         return {"".join(each) for each in product(*choices)}
 
     def _gathered(self, name: str, scope: tuple[ast.AST, ...]) -> set[str]:
-        """Return what is put into an attribute of a name, here or else in other modules."""
+        """Return the values put into an attribute of a name, in this module or else in others."""
         known = self.gathered.get(name, [])
         own = [(value, inner) for value, inner in known if inner[0] is scope[0]]
         return set().union(*(self.texts(value, inner) for value, inner in own or known)) or {HOLE}
 
     def _named(self, name: str, scope: tuple[ast.AST, ...]) -> set[str]:
-        """Return what a name can be: assigned or filled here, given by a caller, or a constant."""
+        """Return the possible values of a name: assigned or filled here, from a caller, or a constant."""
         found = set[str]()
         if (function := scope[-1]) is not scope[0]:
             assigned = self._values(function, name)
@@ -213,7 +213,7 @@ class _Source:
         return found.union(*(self.texts(value, (tree,)) for value, tree in own or known)) or {HOLE}
 
     def _values(self, function: ast.AST, name: str) -> list[ast.expr]:
-        """Return what is assigned to a name in a function, or appended to it."""
+        """Return the values assigned or appended to a name in a function."""
         if id(function) not in self.values:
             names: dict[str, list[ast.expr]] = {}
             for node in ast.walk(function):
@@ -223,7 +223,7 @@ class _Source:
         return self.values[id(function)].get(name, [])
 
     def _given(self, function: ast.AST, name: str, tree: ast.AST) -> set[str]:
-        """Return what callers give for a parameter of a function."""
+        """Return the arguments that callers pass for a parameter of a function."""
         assert isinstance(function, _Function)
         names = [each.arg for each in (*function.args.posonlyargs, *function.args.args)]
         if name not in names:
@@ -240,7 +240,7 @@ class _Source:
         return found
 
     def _callers(self, function: _Function, tree: ast.AST) -> list[_Call]:
-        """Return the calls of a function: those in its own module if others have a function of its name."""
+        """Return the calls of a function; only those in its module if others have a function of that name."""
         calls = self.calls.get(function.name, [])
         alike = [
             each for each, _ in self.functions[function.name] if _is_method(each) == _is_method(function)
@@ -249,7 +249,7 @@ class _Source:
         return own if own and len(alike) > 1 else calls
 
     def _called(self, node: ast.Call, scope: tuple[ast.AST, ...]) -> set[str]:
-        """Return what a call can give: lines joined, a text changed, or what a function here returns."""
+        """Return the possible results of a call: joined lines, a changed text, or a function's results."""
         name = _name(node.func)
         if isinstance(node.func, ast.Attribute) and name in {"join", "replace", "rstrip", "format"}:
             texts = self._any(node.args if name == "join" else [node.func.value], scope)
@@ -274,7 +274,7 @@ def _name(node: ast.AST) -> str:
 
 
 def _is_empty(value: ast.expr) -> bool:
-    """Claims that a value is a list or a mapping to be filled."""
+    """Return whether a value is a list or a mapping that is filled later."""
     return isinstance(value, ast.List | ast.Dict) and not ast.unparse(value)[1:-1]
 
 
@@ -283,7 +283,7 @@ def _is_method(function: _Function) -> bool:
 
 
 def _parts(node: ast.AST | None) -> list[ast.expr]:
-    """Return the expressions of which another one is one, or of which it has many."""
+    """Return the alternatives of an expression, or the elements that it consists of."""
     match node:
         case ast.IfExp(body=body, orelse=other):
             return [body, other]
@@ -298,12 +298,12 @@ def _parts(node: ast.AST | None) -> list[ast.expr]:
 
 
 def _called_name(call: ast.Call) -> str:
-    """Return the name that a call has; `type()` for `type(error)(…)`, which has none."""
+    """Return the name of a call; `type()` for `type(error)(…)`, which has none."""
     return f"{_name(call.func.func)}()" if isinstance(call.func, ast.Call) else _name(call.func)
 
 
 def _assigned(node: ast.AST) -> Iterator[tuple[str, ast.expr]]:
-    """Yield the names that a statement gives a value, or a list one more element."""
+    """Yield the names that a statement assigns or appends to, with the value."""
     match node:
         case ast.Assign(targets=[ast.Tuple(elts=names)], value=ast.Tuple(elts=values)):
             yield from ((_name(name), value) for name, value in zip(names, values, strict=False))
@@ -319,7 +319,7 @@ def _assigned(node: ast.AST) -> Iterator[tuple[str, ast.expr]]:
 
 
 def _gathered(node: ast.AST) -> Iterator[tuple[ast.expr, ast.expr]]:
-    """Yield a list and what is appended to it, or a mapping and a key that is set."""
+    """Yield a list and an appended value, or a mapping and a key that is set."""
     match node:
         case ast.Call(func=ast.Attribute(value=target, attr="append"), args=[value]):
             yield target, value
@@ -328,5 +328,5 @@ def _gathered(node: ast.AST) -> Iterator[tuple[ast.expr, ast.expr]]:
 
 
 def is_worded(text: str) -> bool:
-    """Claims that a text has two words of its own, and so can be looked for."""
+    """Return whether a text has two words of its own, so that a search can find it."""
     return len(re.findall(r"[A-Za-z_]{2,}", text)) > 1

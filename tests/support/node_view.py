@@ -1,6 +1,6 @@
-"""Makes what a node sees: run by path inside the node's own namespaces, then stays as their holder.
+"""Makes a node's view of the disk. It runs by path inside the node's namespaces, and then keeps them alive.
 
-Standard library only, and nothing of the repository is imported: this process outlives the source tree.
+Standard library only, and no import from the repository: this process outlives the source tree.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ MS_RDONLY, MS_REMOUNT, MS_BIND, MS_REC = 0x1, 0x20, 0x1000, 0x4000
 
 
 class View(TypedDict):
-    """What one node shall see, as it arrives on the command line in JSON."""
+    """A node's view, from the command line as JSON."""
 
     hostname: str
     hosts: str
@@ -29,11 +29,11 @@ class View(TypedDict):
     kept: list[str]
     """Directories that stay visible (read-only) even below a hidden one."""
     env: list[str]
-    """The environment that holds Ray, and where it is bound in the node."""
+    """The environment with Ray, and its mount point in the node."""
 
 
 def mount(source: str, target: str, kind: str | None = None, flags: int = 0) -> None:
-    """Calls mount(2); mount(8) would resolve `/proc/self/fd/N` to the path that is hidden by now."""
+    """Calls mount(2). mount(8) would resolve `/proc/self/fd/N` to a path that is hidden by then."""
     libc = ctypes.CDLL(None, use_errno=True)
     encoded = [None if text is None else os.fsencode(text) for text in (source, target, kind)]
     if libc.mount(*encoded, ctypes.c_ulong(flags), None) != 0:
@@ -54,7 +54,7 @@ def bind(descriptor: int, path: str) -> None:
 
 
 def hide(hidden: list[str], kept: list[str]) -> None:
-    """Empties the hidden directories and binds the kept ones below them back to where they were."""
+    """Hides directories behind an empty tmpfs, and binds the kept ones below them back to their places."""
     opened = {path: os.open(path, os.O_PATH | os.O_DIRECTORY) for path in kept if is_below(path, hidden)}
     for path in sorted(hidden):
         if not is_below(path, hidden):

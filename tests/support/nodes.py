@@ -1,4 +1,4 @@
-"""Several real Ray nodes on one machine: each with its own address, host name, /tmp and view of the disk.
+"""Several real Ray nodes on one machine, each with its own address, host name, /tmp and view of the disk.
 
 Everything is written to the state directory before it is made, so that `down` finds it whenever `up` dies.
 """
@@ -44,7 +44,7 @@ GCS_PORT, DASHBOARD_PORT = 6379, 8265
 """Ray's defaults; free in every namespace."""
 
 AGENT_PORT = 52365
-"""Ray's default for the dashboard agent's HTTP port; the only port two raylets of one host fight over."""
+"""Ray's default HTTP port of the dashboard agent: the only port that two raylets of one host both want."""
 
 RAY_ARGUMENTS = (
     *("--num-cpus", "1"),
@@ -62,7 +62,7 @@ SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 def alive_nodes(address: str) -> int:
-    """How many nodes the GCS calls alive, asked through the dashboard; 0 while it does not answer."""
+    """The number of living nodes according to the GCS, through the dashboard; 0 while it does not answer."""
     connection = http.client.HTTPConnection(address, DASHBOARD_PORT, timeout=5)
     try:
         connection.request("GET", "/nodes?view=summary")
@@ -75,7 +75,7 @@ def alive_nodes(address: str) -> int:
 
 
 def require_namespaces() -> None:
-    """Skips the test where nodes cannot be made; in CI that is a failure."""
+    """Skips the test if nodes cannot be made; fails in CI."""
     import pytest  # noqa: PLC0415 - scripts/cluster runs without it
 
     if os.geteuid() == 0 and shutil.which("ip") and shutil.which("nsenter"):
@@ -87,12 +87,12 @@ def require_namespaces() -> None:
 
 
 def node_environment() -> Path:
-    """What nodes run: Ray, boto3, smart_open. RAYBUNDLE_TEST_NODES_ENV names it, else it is our own."""
+    """Returns the nodes' environment (Ray, boto3, smart_open): RAYBUNDLE_TEST_NODES_ENV or the tests'."""
     return Path(os.environ.get("RAYBUNDLE_TEST_NODES_ENV", sys.prefix))
 
 
 def compile_once(env: Path) -> None:
-    """Compiles a fresh environment: nodes see it read-only, and each process would compile it again."""
+    """Compiles a new environment: nodes see it read-only, so each process would compile it again."""
     for ray in env.glob("lib/python3*/site-packages/ray"):
         if not (ray / "__pycache__").exists():
             command = [str(env / "bin" / "python"), "-m", "compileall", "-q", "-j", "0", str(ray.parent)]
@@ -102,7 +102,7 @@ def compile_once(env: Path) -> None:
 class Nodes:
     """A head (n0) and workers (n1, n2, …); a context manager that takes them down at its end.
 
-    In two steps where something must listen on the bridge first: `network()`, then `start_ray(env)`.
+    If something must listen on the bridge first, use two steps: `network()`, then `start_ray(env)`.
     """
 
     def __init__(
@@ -113,12 +113,12 @@ class Nodes:
         hidden: Sequence[Path] = (),
         state: Path | None = None,
     ) -> None:
-        """Makes nothing yet; takes over the bed that is recorded in `state`, if there is one."""
+        """Makes nothing yet. Takes over the bed that `state` has, if there is one."""
         self._temporary = state is None
         self.state = Path(tempfile.mkdtemp(prefix="rb-nodes-")) if state is None else state
         self.state.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._count = count
-        self._env = (env or node_environment()).absolute()  # resolved, a link could lead elsewhere
+        self._env = (env or node_environment()).absolute()  # `resolve` would follow a link to another place
         self._hidden = [path.resolve() for path in (Path("/tmp"), REPOSITORY, *hidden)]
         self._children: list[subprocess.Popen[str]] = []
 
@@ -128,7 +128,7 @@ class Nodes:
     def __exit__(self, *_: object) -> None:
         self.down()
 
-    # What is there
+    # Facts
 
     @property
     def bed(self) -> Bed:
@@ -143,7 +143,7 @@ class Nodes:
 
     @property
     def bridge_address(self) -> str:
-        """Where a server for the nodes should listen."""
+        """The address on which a server for the nodes should listen."""
         return self.bed.bridge_address
 
     @property
@@ -158,7 +158,7 @@ class Nodes:
 
     @property
     def alive(self) -> int:
-        """How many raylets the cluster calls alive."""
+        """The number of living raylets according to the cluster."""
         return alive_nodes(self.bed.nodes[0].address)
 
     def node(self, name: str) -> Node:
@@ -170,7 +170,7 @@ class Nodes:
     # Up
 
     def up(self, env: Mapping[str, str] | None = None) -> str:
-        """Makes what is not there yet and returns the address."""
+        """Makes whatever does not exist yet and returns the address."""
         if not self._record.exists():
             self.network()
         if not any(node.raylets for node in self.bed.nodes):
@@ -192,7 +192,7 @@ class Nodes:
         return bed.bridge_address
 
     def start_ray(self, env: Mapping[str, str] | None = None) -> str:
-        """Starts Ray on all nodes, with `env` added to their clean environment, and returns the address."""
+        """Starts Ray on all nodes with `env` added to their clean environment, and returns the address."""
         with self._locked(), self._removed_on_failure():
             self._write(replace(self.bed, node_env=dict(env or {})))
             for index, name in enumerate(self.names):
@@ -208,7 +208,7 @@ class Nodes:
             self._wait_until_alive(before + 1)
 
     def start_again(self, node: str, resources: Mapping[str, float]) -> None:
-        """Starts a raylet on a node whose own was killed; the cluster may not have noticed that yet."""
+        """Starts a raylet on a node whose raylet was killed, even if the cluster has not noticed it yet."""
         with self._locked():
             self._children = [child for child in self._children if child.poll() is None]
             self._start_raylet(node, resources, head=False)
@@ -217,7 +217,7 @@ class Nodes:
     # Use
 
     def command(self, node: str, argv: Sequence[str]) -> list[str]:
-        """The command that runs `argv` inside a node, in its /tmp; needs `environment` as its environment."""
+        """Returns the command that runs `argv` inside a node, in its /tmp. It needs `environment()`."""
         holder = self.node(node).holder
         if holder is None or holder not in processes_in(self.node(node).namespace):
             raise BedError(f"node {node} is not up")
@@ -226,7 +226,7 @@ class Nodes:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The nodes' whole environment: nothing of ours reaches them."""
+        """Returns the whole environment of a process on a node: no variable of the tests is in it."""
         clean = {
             "PATH": f"{NODE_ENV}/bin:{SYSTEM_PATH}",
             "HOME": "/tmp/home",
@@ -244,7 +244,7 @@ class Nodes:
         check: bool = True,
         **options: Any,
     ) -> subprocess.CompletedProcess[str]:
-        """Runs a command inside a node; output is captured as text unless `options` say otherwise."""
+        """Runs a command inside a node. Output is captured as text unless `options` change that."""
         environment = self.environment | dict(env or {})
         options = {"capture_output": True, "text": True} | options
         command = self.command(node, argv)
@@ -258,7 +258,7 @@ class Nodes:
     # Down
 
     def down(self) -> bool:
-        """Removes everything that is recorded, also after a crash; false when there was nothing."""
+        """Removes everything in the state, even after a crash; returns whether there was anything."""
         with self._locked():
             removed = self._remove()
         if self._temporary:
@@ -282,7 +282,7 @@ class Nodes:
         self._record.unlink()
         return True
 
-    # How it is made
+    # Internals
 
     @property
     def _record(self) -> Path:
@@ -296,7 +296,7 @@ class Nodes:
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
-        """One change at a time; the kernel lets go when the holder of the lock dies."""
+        """Allows one change at a time. The kernel releases the lock when its process dies."""
         self.state.mkdir(parents=True, exist_ok=True, mode=0o700)
         descriptor = os.open(self.state, os.O_RDONLY | os.O_DIRECTORY)
         try:
@@ -330,7 +330,7 @@ class Nodes:
         self._write(self.bed.with_node(replace(node, holder=self._hold(bed, node))))
 
     def _hold(self, bed: Bed, node: Node) -> int:
-        """Starts the process that makes the node's view and keeps it; returns its pid once it is made."""
+        """Starts the process that makes and keeps the node's view; returns its pid when the view is ready."""
         hosts = ["127.0.0.1 localhost", *(f"{other.address} {other.name}" for other in bed.nodes)]
         view = {
             "hostname": node.name,
@@ -363,7 +363,7 @@ class Nodes:
         return child
 
     def _check_view(self, node: str) -> None:
-        """Refuses an environment with raybundle in it: tests would pass for the wrong reason."""
+        """Refuses an environment with raybundle: tests would pass for the wrong reason."""
         probe = "import importlib.util, sys; sys.exit(importlib.util.find_spec('raybundle') is not None)"
         if self.run(node, [str(self.python), "-I", "-c", probe], check=False).returncode != 0:
             raise BedError(f"with {self.bed.env} the nodes could import raybundle, or nothing at all")
@@ -376,7 +376,7 @@ class Nodes:
         self._start(node, self.command(name, [*ray, "start", *arguments]))
 
     def _joining(self, node: Node, *, head: bool) -> list[str]:
-        """The arguments of `ray start` that differ from raylet to raylet."""
+        """Returns the arguments of `ray start` that differ between raylets."""
         here = ["--node-ip-address", node.address]
         if head:
             return ["--head", *here, "--port", str(GCS_PORT), "--dashboard-host", node.address]

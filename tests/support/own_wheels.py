@@ -1,4 +1,4 @@
-"""Wheels that tests make themselves, and small environments that have them installed."""
+"""Makes wheels, and small environments with them."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ PyMODINIT_FUNC PyInit__add(void) { return PyModule_Create(&definition); }
 
 
 def native_tag() -> str:
-    """The tag of a wheel for this interpreter and platform only (PEP 425)."""
+    """Returns the tag of a wheel for this interpreter and platform only (PEP 425)."""
     python = f"cp{sys.version_info.major}{sys.version_info.minor}"
     platform = sysconfig.get_platform().replace("-", "_").replace(".", "_")
     return f"{python}-{python}-{platform}"
 
 
 def make_wheel(directory: Path, name: str, version: str, files: Mapping[str, bytes], tag: str = PURE) -> Path:
-    """Writes a wheel with `files`, by their paths below site-packages, and returns it."""
+    """Writes a wheel with `files` by their paths in site-packages, and returns its path."""
     info = f"{name}-{version}.dist-info"
     pure = "true" if tag == PURE else "false"
     members = {
@@ -63,7 +63,7 @@ def _digest(data: bytes) -> str:
 
 
 def make_tally(directory: Path, size: int) -> Path:
-    """Compiles an extension in C and returns a wheel of it, with `size` random bytes: no other is like it."""
+    """Compiles an extension in C and returns its wheel, made unique by `size` random bytes."""
     source = directory / "tally.c"
     source.write_text(TALLY)
     suffix = sysconfig.get_config_var("EXT_SUFFIX")
@@ -79,14 +79,14 @@ def make_tally(directory: Path, size: int) -> Path:
 
 
 def make_seasons(directory: Path, version: str, season: str, size: int) -> Path:
-    """Returns a wheel of a distribution in plain Python, with `size` random bytes: no other is like it."""
+    """Returns a wheel in plain Python, made unique by `size` random bytes."""
     code = f"def now():\n    return {season!r}\n".encode()
     files = {"seasons.py": code, "seasons.bin": os.urandom(size)}
     return make_wheel(directory, "seasons", version, files)
 
 
 def make_small_environment(directory: Path, *wheels: Path) -> Path:
-    """Returns the interpreter of a new environment that has nothing but `wheels`."""
+    """Returns the interpreter of a new environment with only `wheels`."""
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(directory)], check=True)
     python = directory / "bin" / "python"
     install(python, *wheels)
@@ -94,11 +94,11 @@ def make_small_environment(directory: Path, *wheels: Path) -> Path:
 
 
 def install(python: Path, *wheels: Path) -> None:
-    """Installs wheels as users do, in place of other versions of the same."""
+    """Installs wheels like a user, replacing other versions."""
     words = ["pip", "install", "-q", "--offline", "--no-index", "--no-deps", "--python", str(python)]
     subprocess.run([find_uv(), *words, *map(str, wheels)], check=True)
 
 
 def find_uv() -> str:
-    """Returns the program: beside the interpreter, else on PATH."""
+    """Returns the path of uv, beside the interpreter or on PATH."""
     return shutil.which("uv", path=str(Path(sys.executable).parent)) or "uv"

@@ -1,4 +1,4 @@
-"""A project, and what people paste into its directory after `--`: what runs, and what is answered."""
+"""A project, and command lines that people paste after `--`: those that run, and those with an answer."""
 
 from __future__ import annotations
 
@@ -165,7 +165,7 @@ def in_shell(line: str, name: str = "run_line.py") -> str:
 
 
 def follow(hint: str, directory: Path) -> str:
-    """Writes the driver that an answer shows, and returns the line to type."""
+    """Writes the driver that an answer shows, and returns the command line to type."""
     if found := re.search(r"write (\S+):\n\n((?:    .*\n)+)", hint):
         (directory / found[1]).write_text(re.sub("(?m)^    ", "", found[2]))
     typed: list[str] = re.findall(r"type `(.*?)`", hint)

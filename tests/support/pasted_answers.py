@@ -1,4 +1,4 @@
-"""What is answered, word for word, to lines that cannot be carried out; `pasted.py` has the project."""
+"""The exact answers to command lines that cannot run. `pasted.py` has the project."""
 
 from __future__ import annotations
 

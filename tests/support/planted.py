@@ -1,4 +1,4 @@
-"""Secrets that are none, made when they are asked for: the repository itself holds no token."""
+"""Fake secrets, made on request, so that the repository itself contains no token."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ BASE32 = string.ascii_uppercase + "234567"
 
 
 def text(length: int, alphabet: str = WORD, seed: int = 5) -> str:
-    """Returns the same characters each time, without a meaning."""
+    """Returns meaningless characters, the same each time."""
     source = random.Random(f"{seed} {length} {alphabet}")  # noqa: S311 - the same each time
     return "".join(source.choice(alphabet) for _ in range(length))
 
@@ -25,7 +25,7 @@ def pem(kind: str, line_end: str = "\n") -> str:
 
 
 def service_account() -> str:
-    """Returns what Google's console lets you download."""
+    """Returns a service account key like one from Google's console."""
     site = "https://www.googleapis.com/oauth2/v1/certs"
     return (
         f'{{"type": "service_account", "project_id": "x", "private_key_id": "{text(40, HEX)}",'
@@ -75,4 +75,4 @@ PLANTED: dict[str, str] = {
     "jwt": f'TOKEN = "{jwt()}"',
     "generic-credential-uri": f'URL = "{url("postgresql")}"',
 }
-"""Source that breaks each rule, on its first line, by the name of the rule."""
+"""Source that breaks a rule on its first line, by the name of the rule."""

@@ -1,4 +1,4 @@
-"""A proxy in front of a dashboard: records what passes, and misbehaves on request; standard library only."""
+"""A proxy in front of a dashboard that records requests and misbehaves on demand. Standard library only."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 PORTS = range(23_000, 29_900)
-"""Below the ports of outgoing connections: while the proxy refuses, nobody else gets its port, and a client
-that connects to it does not meet itself (TCP's simultaneous open)."""
+"""Below the ports of outgoing connections: while the proxy refuses, no other process gets its port, and a
+client that connects to it does not connect to itself (TCP's simultaneous open)."""
 CLOSE_CODES = (1000, 1001, 1006)
-"""How log websockets are closed, in turn; 1006 is RFC 6455's name for an end without a close frame."""
+"""How log websockets are closed, in turn. 1006 means without a close frame (RFC 6455)."""
 CLOSE_PATIENCE = 1.0
-"""Seconds that a client gets to answer a close frame."""
+"""Seconds for a client to answer a close frame."""
 REASONS = {
     401: "Unauthorized",
     403: "Forbidden",
@@ -48,24 +48,24 @@ class Request(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Faults:
-    """How a proxy misbehaves. A pattern is a regular expression, searched in `METHOD PATH`."""
+    """How a proxy misbehaves. A pattern is a regular expression that is searched in `METHOD PATH`."""
 
     tail_seconds: float | None = None
-    """Until a websocket on `/logs/tail` is closed, with the codes of `CLOSE_CODES` in turn."""
+    """Seconds until a websocket on `/logs/tail` is closed with the next of `CLOSE_CODES`."""
     websocket_status: int | None = None
-    """The HTTP status that every websocket is refused with."""
+    """The HTTP status with which the proxy refuses every websocket."""
     unavailable: tuple[str, int] | None = None
-    """A pattern, and how many requests that match it are answered with 503 and reach nobody."""
+    """A pattern, and the number of matching requests that get 503 and do not reach the server."""
     reset: tuple[str, int] | None = None
-    """A pattern, and for how many requests that match it the server's answer is replaced by a reset."""
+    """A pattern, and the number of matching requests whose answer is replaced by a reset."""
     not_found: tuple[str, ...] = ()
-    """Starts of paths that are not routed."""
+    """Prefixes of paths that are not routed."""
     exchange: tuple[str, str] | None = None
-    """The `Authorization` that the proxy asks for, and the one that the server gets instead of it."""
+    """The `Authorization` that the proxy requires, and the one that the server gets instead."""
 
 
 class _Countdown:
-    """A fault that strikes a number of requests."""
+    """A fault that affects a number of requests."""
 
     def __init__(self, fault: tuple[str, int] | None) -> None:
         self._pattern, self._left = fault or ("", 0)
@@ -78,7 +78,7 @@ class _Countdown:
 
 
 class Proxy:
-    """Forwards HTTP/1.1 and websockets to `target`, in a thread of its own; a context manager."""
+    """Forwards HTTP/1.1 and websockets to `target` in its own thread; a context manager."""
 
     def __init__(
         self,
@@ -88,7 +88,7 @@ class Proxy:
         tls: ssl.SSLContext | None = None,
         host: str = "127.0.0.1",
     ) -> None:
-        """Binds nothing yet; `tls` is a server's context and may ask for client certificates."""
+        """Does not listen yet. `tls` is a server's context and may ask for client certificates."""
         parts = urlsplit(target)
         self._target = (parts.hostname, parts.port)
         self._faults = faults or Faults()
@@ -105,11 +105,11 @@ class Proxy:
         self.port = 0
         self.requests: list[Request] = []
         self.headers: list[dict[str, str]] = []
-        """Of the requests, in their order; names in lower case."""
+        """Headers of the requests, in order; names in lower case."""
         self.peers: list[str] = []
-        """The addresses that the requests came from, in their order."""
+        """The clients' addresses of the requests, in order."""
         self.closed: list[int] = []
-        """The codes by which log websockets were closed so far."""
+        """The codes with which log websockets were closed so far."""
 
     @property
     def address(self) -> str:
@@ -130,7 +130,7 @@ class Proxy:
         self._loop.close()
 
     def refuse(self, seconds: float) -> None:
-        """Cuts all connections and stops listening, both before it returns; listens again after `seconds`."""
+        """Cuts all connections and stops listening before it returns; listens again after `seconds`."""
 
         async def refuse() -> None:
             await self._hang_up()
@@ -205,7 +205,7 @@ class Proxy:
 
     @contextlib.asynccontextmanager
     async def _held(self, stream: Stream) -> AsyncIterator[None]:
-        """Keeps a connection among those that can be cut until it is closed."""
+        """Makes a connection cuttable until it is closed."""
         self._streams.add(stream)
         try:
             yield
@@ -215,7 +215,7 @@ class Proxy:
             self._streams.discard(stream)
 
     async def _answer(self, request: Head, client: Stream) -> bool:
-        """Answers one request; whether the connection can take another."""
+        """Answers one request; returns whether the connection can take another."""
         status = self._own_status(request)
         if status is None:
             return await self._forward(request, client)
@@ -224,7 +224,7 @@ class Proxy:
         return await _refuse(client, status)
 
     def _own_status(self, request: Head) -> int | None:
-        """Returns the status that the server is not asked for."""
+        """Returns a status that the proxy itself answers with, without asking the server."""
         if self._faults.exchange and request.headers.get("authorization") != self._faults.exchange[0]:
             return 401
         if request.words[1].startswith(self._faults.not_found):
@@ -259,7 +259,7 @@ class Proxy:
         return raw.replace(asked.encode(), given.encode()) if asked else raw
 
     async def _tunnel(self, request: Head, client: Stream, upstream: Stream) -> None:
-        """Passes frames both ways until one end hangs up, or the time of a log websocket is over."""
+        """Passes frames both ways until one end hangs up or the time of a log websocket is over."""
         up = asyncio.ensure_future(pump(client, upstream))
         is_tail = request.words[1].partition("?")[0].endswith("/logs/tail")
         seconds = self._faults.tail_seconds if is_tail else None
@@ -292,7 +292,7 @@ async def _refuse(client: Stream, status: int) -> bool:
 
 
 async def _relay_body(request: Head, answer: Head, upstream: Stream, client: Stream) -> bool:
-    """Passes the body of an answer on; whether the client's connection can take another request."""
+    """Passes on the body of an answer; returns whether the client's connection can take another request."""
     if request.words[0] == "HEAD" or answer.words[1] in {"204", "304"}:
         return True
     pieces = upstream.read_body(answer) if answer.has_end else upstream.read()

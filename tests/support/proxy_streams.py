@@ -1,4 +1,4 @@
-"""HTTP/1.1 messages and WebSocket frames as the test proxy passes them on: in pieces, as they are."""
+"""HTTP/1.1 messages and WebSocket frames for the test proxy, which passes them on unchanged, in pieces."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 PIECE = 1 << 16
-"""Bytes that are held of one message."""
+"""Maximum bytes of a message in memory."""
 
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """A request or an answer up to its body; names of headers in lower case."""
+    """The head of a request or an answer; names of headers in lower case."""
 
     raw: bytes
     words: tuple[str, str]
-    """The first two of its first line: method and path, or version and status."""
+    """The first two words of its first line: method and path, or version and status."""
     headers: dict[str, str]
 
     @property
@@ -32,12 +32,12 @@ class Head:
 
     @property
     def has_end(self) -> bool:
-        """Whether the body says where it ends; a request's always does."""
+        """Whether the body has a known end. That of a request always has."""
         return "content-length" in self.headers or "transfer-encoding" in self.headers
 
 
 class Stream:
-    """One end's connection."""
+    """A connection to one end."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader = reader
@@ -45,7 +45,7 @@ class Stream:
 
     @property
     def peer(self) -> str:
-        """The address of the other end; empty where it has hung up already."""
+        """The address of the other end; empty if it has already hung up."""
         address = self._writer.get_extra_info("peername")
         return address[0] if address else ""
 
@@ -54,7 +54,7 @@ class Stream:
         await self._writer.drain()
 
     async def read_head(self) -> Head | None:
-        """Returns the next head; None where the peer has hung up instead."""
+        """Returns the next head; None if the peer has hung up."""
         try:
             raw = await self.reader.readuntil(b"\r\n\r\n")
         except asyncio.IncompleteReadError:
@@ -65,7 +65,7 @@ class Stream:
         return Head(raw, (one, two), {name.lower(): value.strip() for name, _, value in pairs})
 
     async def read_body(self, head: Head) -> AsyncIterator[bytes]:
-        """Yields what belongs to a message after its head, as it arrives."""
+        """Yields the rest of a message after its head, as it arrives."""
         if "chunked" in head.headers.get("transfer-encoding", "").lower():
             async for piece in self._read_chunks():
                 yield piece
@@ -74,7 +74,7 @@ class Stream:
             yield piece
 
     async def read(self, size: int | None = None) -> AsyncIterator[bytes]:
-        """Yields `size` bytes, all until the end without it."""
+        """Yields `size` bytes, or everything until the end."""
         while size is None or size > 0:
             piece = await self.reader.read(PIECE if size is None else min(size, PIECE))
             if not piece:
@@ -97,11 +97,11 @@ class Stream:
             yield line
 
     def close(self) -> None:
-        """Hangs up once what was written has left."""
+        """Hangs up after everything written has been sent."""
         self._writer.close()
 
     def cut(self, *, reset: bool) -> None:
-        """Ends the TCP connection at once, without a word of TLS or WebSocket; with RST or with FIN."""
+        """Ends the TCP connection at once with RST or FIN, without closing TLS or WebSocket."""
         connection = self._writer.get_extra_info("socket")
         if reset and connection is not None and connection.fileno() >= 0:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -113,7 +113,7 @@ class Stream:
 
 
 async def pump(source: Stream, sink: Stream) -> bool:
-    """Passes all bytes on until one of the ends hangs up; false, as `pump_frames` says it."""
+    """Passes on all bytes until one end hangs up. Returns False, like `pump_frames`."""
     with contextlib.suppress(OSError):
         async for piece in source.read():
             await sink.write(piece)
@@ -121,7 +121,7 @@ async def pump(source: Stream, sink: Stream) -> bool:
 
 
 async def pump_frames(source: Stream, sink: Stream, seconds: float) -> bool:
-    """Passes whole frames on (RFC 6455, 5.2); whether `seconds` ended it, else one of the ends did."""
+    """Passes on whole frames (RFC 6455, 5.2); returns whether `seconds` ended it, and not one of the ends."""
     deadline = time.monotonic() + seconds
     try:
         while (left := deadline - time.monotonic()) > 0:

@@ -1,4 +1,4 @@
-"""One Ray head on loopback, of any release of Ray: made for a test, ended by its recorded processes."""
+"""A Ray head on loopback, of any Ray release, for a test. It is ended through its recorded processes."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ START_TIMEOUT = 120.0
 """Seconds until jobs can start; 10 to 20 on two busy cores."""
 
 TRIES = 3
-"""Starts until Ray does not give up: 2.49 waits 20 s for its dashboard, however busy the machine is."""
+"""Attempts to start Ray: 2.49 gives up on its dashboard after 20 s, even on a busy machine."""
 
 NO_DASHBOARD = "Failed to start the dashboard"
-"""What Ray logs then, and runs on without one; ray/_private/services.py."""
+"""Ray's log message in that case. It goes on without a dashboard (ray/_private/services.py)."""
 
 POLL_INTERVAL = 0.1
-"""Seconds between two looks whether it is ready."""
+"""Seconds between two checks whether it is ready."""
 
 LOG_TAIL = 3000
 """Characters of Ray's output that an error shows."""
@@ -47,7 +47,7 @@ NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 class RayHeadError(Exception):
-    """Ray does not come up."""
+    """Ray does not start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,19 +57,19 @@ class RayHead:
     address: str
     """`http://127.0.0.1:PORT`, its Jobs API."""
     temp_dir: Path
-    """Ray's own: logs are in `session_latest/logs`."""
+    """Ray's temporary directory. Logs are in `session_latest/logs`."""
     version: str
-    """Ray's, as the server says it."""
+    """Ray's version according to the server."""
     processes: tuple[Process, ...]
-    """Those that were there when it came up, the leader first."""
+    """The processes at the time it was ready, the leader first."""
 
     @property
     def pids(self) -> tuple[int, ...]:
-        """The processes that were there when it came up, the leader first."""
+        """The pids of the processes at the time it was ready, the leader first."""
         return tuple(process.pid for process in self.processes)
 
     def kill(self) -> None:
-        """Ends all of it at once, as a machine that loses its power: drivers and workers too."""
+        """Kills everything at once, drivers and workers too, like a power failure."""
         _kill(set(self.processes))
 
 
@@ -77,12 +77,12 @@ class RayHead:
 def ray_head(
     python: Path = THIS_PYTHON, env: Mapping[str, str] = NOTHING, num_cpus: int = 2
 ) -> Iterator[RayHead]:
-    """Runs a head until the block ends; nothing of it is left behind.
+    """Runs a head until the block ends, and leaves nothing behind.
 
     Args:
-        python: an interpreter that has `ray[default]`; a job's `python` too.
-        env: added to an environment that has nothing of ours for Ray; a token in it is used to ask.
-        num_cpus: what the head offers.
+        python: an interpreter with `ray[default]`; also a job's `python`.
+        env: added to an environment without the tests' variables for Ray. A token in it is used for requests.
+        num_cpus: of the head.
     """
     with contextlib.ExitStack() as running:
         yield _enter(running, python, env, num_cpus)
@@ -97,7 +97,7 @@ def _enter(running: contextlib.ExitStack, python: Path, env: Mapping[str, str], 
 
 @contextlib.contextmanager
 def _one_head(python: Path, env: Mapping[str, str], num_cpus: int) -> Iterator[RayHead]:
-    directory = Path(tempfile.mkdtemp(prefix="rb-", dir="/tmp"))  # short: Ray's sockets have 107 bytes
+    directory = Path(tempfile.mkdtemp(prefix="rb-", dir="/tmp"))  # a path of a socket has at most 107 bytes
     python = _without_spaces(python, directory)
     ports = choose_ports(len(PORT_ARGUMENTS))
     child = _start(
@@ -118,9 +118,9 @@ def _one_head(python: Path, env: Mapping[str, str], num_cpus: int) -> Iterator[R
 
 
 def _kill(family: set[Process]) -> None:
-    """Ends the family and what descends from it; to be used again where some have ended."""
-    for number in (signal.SIGSTOP, signal.SIGKILL):  # stopped first: none sees another one die
-        living = find_family(family)  # a pid whose process has ended may be another's by now
+    """Kills a family of processes and its descendants. May be called again."""
+    for number in (signal.SIGSTOP, signal.SIGKILL):  # stopped first, so that none reacts to another's end
+        living = find_family(family)  # the pid of an ended process may belong to another process by now
         family = family | living
         for process in living:
             with contextlib.suppress(ProcessLookupError):
@@ -129,7 +129,7 @@ def _kill(family: set[Process]) -> None:
 
 
 def _without_spaces(python: Path, directory: Path) -> Path:
-    """Returns the interpreter by a path without spaces: Ray starts its processes through a shell."""
+    """Returns a path of the interpreter without spaces: Ray starts its processes through a shell."""
     if " " not in str(python):
         return python
     (directory / "env").symlink_to(python.parent.parent, target_is_directory=True)
@@ -149,7 +149,7 @@ def _command(python: Path, directory: Path, ports: list[int], num_cpus: int) -> 
 
 
 def _environment(python: Path, env: Mapping[str, str], directory: Path) -> dict[str, str]:
-    """Ours without what would reach through to Ray, a token file in the home included."""
+    """Returns the tests' environment without what affects Ray, such as a home with a token file."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(CLEARED)}
     path = os.pathsep.join([str(python.parent), kept.get("PATH", os.defpath)])
     home = directory / "home"
@@ -171,7 +171,7 @@ def _start(command: list[str], environment: Mapping[str, str], directory: Path) 
 
 
 def _wait_until_ready(child: subprocess.Popen[bytes], port: int, token: str | None, directory: Path) -> str:
-    """Waits for the node itself, since the API answers seconds before it, and returns Ray's version."""
+    """Waits for the node, because the API answers seconds earlier, and returns Ray's version."""
     deadline = time.monotonic() + START_TIMEOUT
     while not _has_node(_get(port, "/nodes?view=summary", token)):
         if child.poll() is not None:
@@ -194,7 +194,7 @@ def _log_tail(directory: Path) -> str:
 
 
 def _get(port: int, path: str, token: str | None) -> Any:
-    """Returns the JSON that the dashboard answers; None while it does not."""
+    """Returns the dashboard's JSON answer; None while it does not answer."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
     try:
         connection.request(

@@ -1,4 +1,4 @@
-"""The catalogue of warnings: for each kind a project that shows it, and what its hint says to do about it."""
+"""The catalogue of warnings: for each kind, a project that causes it and the remedy that its hint names."""
 
 from __future__ import annotations
 
@@ -21,28 +21,28 @@ HEAD = "import os, sys\n\nHERE = os.path.dirname(os.path.abspath(__file__))\n"
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One warning, and one way to settle it."""
+    """A warning, and one way to settle it."""
 
     says: str
-    """Literal words of its text, which no other kind has."""
+    """Literal words of its text that no other kind has."""
     hint: str
-    """Words of its hint that name this way."""
+    """Words of its hint that name this remedy."""
     files: Mapping[str, str]
     remedy: Callable[[Path], Any]
-    """Does to the project what the hint says."""
+    """Applies the hint to the project."""
     make: Callable[[Path], Any] = field(default=lambda _: None)
-    """Makes what is no text, before."""
+    """Prepares what `files` cannot have, such as binary files."""
     target: str = "job.py"
     given: Mapping[str, Any] = field(default_factory=dict)
     """Settings and options before the remedy."""
     given_after: Mapping[str, Any] | None = None
     site: Callable[[Path], Any] | None = None
-    """Installs distributions into a site directory: the row needs an environment of its own."""
+    """Installs distributions into a site directory. The row needs its own environment."""
     prints: str = "done\n"
 
 
 def change(file: str, old: str, new: str) -> Callable[[Path], Any]:
-    """Returns what replaces a text in a file of the project."""
+    """Returns a remedy that replaces a text in a file of the project."""
 
     def remedy(project: Path) -> None:
         text = (project / file).read_text()
@@ -53,23 +53,23 @@ def change(file: str, old: str, new: str) -> Callable[[Path], Any]:
 
 
 def setting(**values: Any) -> Callable[[Path], Any]:
-    """Returns what writes settings into pyproject.toml."""
+    """Returns a remedy that writes settings into pyproject.toml."""
     lines = [f"{key.replace('_', '-')} = {json.dumps(value)}\n" for key, value in values.items()]
     return lambda project: (project / "pyproject.toml").write_text("[tool.raybundle]\n" + "".join(lines))
 
 
 def rename(old: str, new: str) -> Callable[[Path], Any]:
-    """Returns what renames a file of the project."""
+    """Returns a remedy that renames a file of the project."""
     return lambda project: (project / old).rename(project / new)
 
 
 def both(*remedies: Callable[[Path], Any]) -> Callable[[Path], Any]:
-    """Returns what does all of them."""
+    """Returns a remedy that applies all of them."""
     return lambda project: [each(project) for each in remedies]
 
 
 def ignore(file: str, line: str) -> Callable[[Path], Any]:
-    """Returns what adds the comment to a line of a file."""
+    """Returns a remedy that adds the comment to a line of a file."""
     return change(file, line, f"{line}  # raybundle: ignore")
 
 
@@ -83,13 +83,13 @@ def cells(*sources: str) -> str:
 
 
 def an_extension(project: Path) -> None:
-    """Takes one from the standard library: what it imports is in no source."""
+    """Copies an extension of the standard library. No source shows its imports."""
     [file] = Path(sysconfig.__file__).parent.glob("lib-dynload/_heapq.*.so")
     shutil.copy(file, project / "pkg" / file.name)
 
 
 def byte_code(project: Path) -> None:
-    """Leaves byte-code without its source."""
+    """Replaces a source by its byte-code."""
     source = project / "pkg" / "closed.py"
     source.write_text("NAME = 'done'\n")
     py_compile.compile(str(source), str(source.with_suffix(".pyc")))
@@ -103,7 +103,7 @@ def an_archive(project: Path) -> None:
 
 
 def unpack(project: Path) -> None:
-    """Unpacks it beside."""
+    """Unpacks the zip beside it."""
     with zipfile.ZipFile(project / "deps.zip") as archive:
         archive.extractall(project / "deps")
 
@@ -114,7 +114,7 @@ def a_large_file(project: Path) -> None:
 
 
 def a_large_named_file(project: Path) -> None:
-    """Writes a file beyond the limit, in no package."""
+    """Writes a file beyond the limit, outside of packages."""
     (project / "data").mkdir()
     (project / "data" / "large.bin").write_bytes(bytes(11 << 20))
 
@@ -171,18 +171,18 @@ def with_pth(site: Path) -> None:
 
 
 def with_share(site: Path) -> None:
-    """Installs one with a file outside of site-packages."""
+    """Installs a distribution with a file outside of site-packages."""
     install(site, "thing", {**THING, "../../../share/thing/data.txt": b"x"})
 
 
 def edited(site: Path) -> None:
-    """Installs one, and changes what it has."""
+    """Installs a distribution and changes a file of it."""
     install(site, "thing", THING)
     (site / "thing" / "__init__.py").write_bytes(b"NAME = 'done'\n# changed\n")
 
 
 def requiring(site: Path) -> None:
-    """Installs one without what it requires."""
+    """Installs a distribution without its requirement."""
     install(site, "thing", THING)
     metadata = site / "thing-1.0.dist-info" / "METADATA"
     metadata.write_text(f"{metadata.read_text()}Requires-Dist: other>=1\n")
@@ -240,7 +240,7 @@ ROWS = {
         PLUGIN,
         change("job.py", ".NAME)", ".NAME)  # raybundle: include=plug.one"),
     ),
-    "a computed name that is none of ours": Row(
+    "a computed name that is not first-party": Row(
         "cannot know what `",
         "else `# raybundle: ignore`",
         {
@@ -255,7 +255,7 @@ ROWS = {
     "a broken file that is optional": Row(
         "; it travels as it is", "do not import it", BROKEN, ignore("job.py", "import broken")
     ),
-    "a broken file that is mended": Row(
+    "a broken file that is fixed": Row(
         "; it travels as it is",
         "mend the file",
         BROKEN,
@@ -350,7 +350,7 @@ ROWS = {
         BY_ENVIRONMENT,
         both(setting(roots=["tools"]), ignore("job.py", "'/tools'))")),
     ),
-    "an edit of sys.path that adds nothing of ours": Row(
+    "an edit of sys.path that adds nothing of the project": Row(
         "cannot evaluate this change of `sys.path`",
         "end this with `# raybundle: ignore`",
         {"job.py": HEAD + "sys.path.append(os.environ.get('TOOLS', ''))\nprint('done')\n"},
@@ -536,28 +536,28 @@ ROWS = {
         setting(),
     ),
     "what a distribution does at start-up": Row(
-        "what it does at start-up, a node does not",
+        "nodes do not run it at start-up",
         "else name thing-start.pth in `exclude`",
         USES_A_SITE,
         setting(exclude=["thing-start.pth"]),
         site=with_pth,
     ),
     "files outside of site-packages": Row(
-        "lies outside of site-packages and is left out",
+        "is outside site-packages and is left out",
         "else name ../../../share/thing/data.txt in `exclude`",
         USES_A_SITE,
         setting(exclude=["../../../share/thing/data.txt"]),
         site=with_share,
     ),
     "a distribution that was edited": Row(
-        "is not what RECORD says: it travels as it is",
+        "differs from RECORD and is bundled as it is",
         "reinstall it",
         USES_A_SITE,
         lambda project: install(site_of(project), "thing", THING),
         site=edited,
     ),
     "a requirement that is not installed": Row(
-        "the environment lacks requirements",
+        "the environment, and so the bundle, lacks requirements",
         "install them where the bundle is built",
         USES_A_SITE,
         lambda project: install(site_of(project), "other", {"other.py": b""}),

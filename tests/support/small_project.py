@@ -1,4 +1,4 @@
-"""Small projects that a test writes itself, and the interpreter that they are resolved against."""
+"""Writes small projects, and describes the interpreter for them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from raybundle.cache.documents import Cache
 from raybundle.resolve.interpreter.describe import describe
 
 if TYPE_CHECKING:
@@ -23,6 +24,6 @@ def tree(directory: Path, files: dict[str, str]) -> Path:
 
 
 def interpreter(work: Path, **environ: str) -> Interpreter:
-    """Describes our own interpreter; of its environment, no variable of Python's but those given counts."""
+    """Describes the interpreter of the tests, without PYTHON* variables except those in `environ`."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-    return describe(Path(sys.executable), {**clean, **environ}, work, work / "cache")
+    return describe(Path(sys.executable), {**clean, **environ}, work, Cache(work / "cache"))

@@ -1,4 +1,4 @@
-"""A cluster that answers nobody without its token, and users of it who must never see a secret printed."""
+"""A cluster that requires a token, and its users, who must never see a secret in the output."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ COMMANDS = (
     ("stop", "some-job"),
     ("delete", "some-job"),
 )
-"""One of each that talks to a cluster, which knows no such job."""
+"""One command line for each command that talks to a cluster. The cluster does not know the job."""
 
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """Runs the command line, and sees to it that nothing secret is ever printed."""
+    """Runs the command line, and asserts that it never prints a secret."""
 
     work: Workplace
     secrets: tuple[str, ...]
@@ -49,14 +49,14 @@ class User:
         return Path(self.work.environ["HOME"])
 
     def leaves(self, secret: str) -> list[Path]:
-        """Returns the files below the home directory, store and caches included, that hold a secret."""
+        """Returns the files in the home directory, store and caches included, that contain a secret."""
         files = [path for path in self.home.rglob("*") if path.is_file()]
         return [path for path in files if secret.encode() in path.read_bytes()]
 
 
 @dataclass(frozen=True, slots=True)
 class TokenCluster:
-    """A cluster that answers nobody without its token."""
+    """A cluster that requires a token."""
 
     address: str
     token: str
@@ -66,13 +66,13 @@ class TokenCluster:
         return f"Bearer {self.token}"
 
     def user(self, directory: Path, address: str | None = None, **environ: str) -> User:
-        """Returns a user of the cluster, or of a proxy before it, who knows no token yet."""
+        """Returns a user of the cluster, or of a proxy in front of it, without a token."""
         address = address or self.address
         work = make_workplace(directory / "work", "exits", RAYBUNDLE_ADDRESS=address, **environ)
         return User(work, (self.token,))
 
     def member(self, directory: Path, address: str | None = None, **environ: str) -> User:
-        """Returns a user who has the token."""
+        """Returns a user with the token."""
         return self.user(directory, address, RAY_AUTH_TOKEN=self.token, **environ)
 
 
@@ -113,8 +113,8 @@ def live_through_three_jobs(user: User, options: Sequence[str] = ()) -> None:
     assert user.run("stop", *options, two).stdout == "STOPPED\n"
     assert user.run("attach", *options, two).returncode == 21
 
-    # Not the job that has just ended: Ray 2.60 looks after each once a second, and brings back one that was
-    # deleted in between (`_monitor_job_internal` in ray/dashboard/modules/job/job_manager.py).
+    # Do not delete the job that has just ended: Ray 2.60 checks each job once a second, and restores one that
+    # was deleted in between (`_monitor_job_internal` in ray/dashboard/modules/job/job_manager.py).
     deleted = user.run("delete", *options, one)
     assert deleted.returncode == 0, deleted.stderr
     assert user.run("status", *options, one).returncode == 1

@@ -1,4 +1,4 @@
-"""Layers made by hand, as docs/format.md describes them, unpacked as Ray leaves them on a node."""
+"""Handmade layers as in docs/format.md, unpacked as Ray does it on a node."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ print(json.dumps([external.cache_from_source(path), data.hex()]))
 
 @dataclass(frozen=True, slots=True)
 class HandMade:
-    """A layer, and the members of its archives by their names."""
+    """A layer, and the members of its archives by name."""
 
     entry: LayerEntry
     members: Mapping[str, bytes]
     byte_code: str | None = None
-    """`<cache tag>-<listing hex>`, where there is an archive of it."""
+    """`<cache tag>-<listing hex>`, if it has an archive of byte-code."""
 
     @property
     def hex(self) -> str:
@@ -43,7 +43,7 @@ class HandMade:
         return self.entry.digest.removeprefix("sha256:")
 
     def unpack(self, directory: Path) -> list[Path]:
-        """Returns the directories in which Ray leaves its archives: each part has one, with its document."""
+        """Unpacks the archives like Ray and returns the directories: one per part, with the document."""
         whole = [name for name in self.members if name.endswith(".zip")]
         documents = [f"{name.removesuffix('.zip')}.json" for name in whole]
         packages = {self.hex[:16]: [*documents, *whole]} if whole else {}
@@ -59,7 +59,7 @@ class HandMade:
         return place
 
     def in_parts(self, size: int) -> HandMade:
-        """Returns it with each archive cut into parts of `size` bytes, as those of more than 90 MiB are."""
+        """Returns it with each archive cut into parts of `size` bytes, like one of more than 90 MiB."""
         members: dict[str, bytes] = {}
         for name, data in self.members.items():
             step = size if name.endswith(".zip") else len(data)
@@ -106,7 +106,7 @@ def with_byte_code(layer: HandMade, python: Path, compiled: Mapping[str, str]) -
 
 
 def described(path: str, data: bytes) -> dict[str, Any]:
-    """Returns how a document names a file."""
+    """Returns the entry of a file in a document."""
     return {"path": path, "sha256": hashlib.sha256(data).hexdigest(), "size": len(data)}
 
 
@@ -125,7 +125,7 @@ def canonical(value: object) -> bytes:
 
 
 def deliver(node: Unpacked, layers: Sequence[HandMade], absent: Mapping[str, str] | None = None) -> Unpacked:
-    """Returns the node after Ray has fetched the layers of its bundle, with the submission's delivery."""
+    """Returns the node after Ray has fetched the layers of its bundle, with a delivery."""
     byte_code = {layer.hex: layer.byte_code for layer in layers if layer.byte_code}
     delivery = canonical({"absent": absent or {}, "byte_code": byte_code, "format": 1})
     (node.scratch / ".raybundle" / "delivery.json").write_bytes(delivery)

@@ -1,4 +1,4 @@
-"""What users of the tests have installed, which no node has."""
+"""The environment of the tests' users, with distributions that no node has."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ VERSIONS = (
 
 
 def user_environment() -> Path:
-    """The groups `jobs` and `layers`. RAYBUNDLE_TEST_USER_ENV names it, else it is our own."""
+    """Returns the environment with the groups `jobs` and `layers`: RAYBUNDLE_TEST_USER_ENV or the tests'."""
     return Path(os.environ.get("RAYBUNDLE_TEST_USER_ENV", sys.prefix))
 
 
 def user_python() -> Path:
-    """The interpreter of those who submit."""
+    """Returns the interpreter of the users who submit jobs."""
     return user_environment() / "bin" / "python"
 
 
@@ -31,7 +31,7 @@ def installed_versions(python: Path, *names: str) -> dict[str, str]:
 
 
 def require_distributions() -> None:
-    """Skips where users have nothing of what their jobs import; in CI that is a failure."""
+    """Skips the test without the distributions that jobs import; fails in CI."""
     import pytest  # noqa: PLC0415 - tests/support/jobs.py is used without it
 
     if any(user_environment().glob("lib/python3*/site-packages/azure/storage/blob")):

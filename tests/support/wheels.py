@@ -1,4 +1,4 @@
-"""Small wheels that a test writes itself, and environments in which they are installed."""
+"""Writes small wheels, unpacks them, and makes headers of native libraries."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def make_wheel(
     files: Mapping[str, bytes] | None = None,
     pure: bool = True,
 ) -> Path:
-    """Writes a wheel of `name`, such as `alpha-1.0`, and returns its path; by default it has one module."""
+    """Writes a wheel of `name`, such as `alpha-1.0`, and returns its path. By default, it has one module."""
     directory.mkdir(parents=True, exist_ok=True)
     project, _, version = name.partition("-")
     info = f"{name}.dist-info"
@@ -45,7 +45,7 @@ def _record_hash(data: bytes) -> str:
 
 
 def install_wheel(site: Path, wheel: Path) -> Path:
-    """Unpacks a wheel as an installer does, and returns its `.dist-info`."""
+    """Unpacks a wheel like an installer, and returns its `.dist-info`."""
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(site)
     return site / f"{'-'.join(wheel.name.split('-')[:2])}.dist-info"

@@ -1,4 +1,4 @@
-"""A user's place of work: a copy of a small project, an environment of its own, and the command line."""
+"""A user's workplace: a copy of a small project, its own environment variables, and the command line."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ if TYPE_CHECKING:
 
 PROJECTS = Path(__file__).resolve().parents[1] / "projects"
 TIMEOUT = 300
-"""Seconds until a command counts as hanging."""
+"""Seconds after which a command counts as hung."""
 CLEARED = ("RAY_", "RAYBUNDLE_", "AWS_", "PYTEST_", "PYTHON", "XDG_", "VIRTUAL_ENV")
-"""Starts of the variables that would reach through to a command from whoever runs the tests."""
+"""Prefixes of variables that would affect a command and must not come from the developer's shell."""
 
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A command that runs, and the files to which it writes."""
+    """A running command, and its output files."""
 
     process: subprocess.Popen[bytes]
     stdout: Path
     stderr: Path
 
     def wait_for(self, text: str, file: Path | None = None) -> None:
-        """Waits until the command has written `text`, to stdout unless another file is named."""
+        """Waits until the command has written `text`, by default to stdout."""
         deadline = time.monotonic() + TIMEOUT
         wanted = text.encode()
         while wanted not in (file or self.stdout).read_bytes():
@@ -61,7 +61,7 @@ class Workplace:
         env: Mapping[str, str] | None = None,
         timeout: float = TIMEOUT,
     ) -> subprocess.CompletedProcess[str]:
-        """Runs the command line and returns its outcome, output as text."""
+        """Runs the command line and returns its outcome, with output as text."""
         return self.command([sys.executable, "-m", "raybundle", *words], cwd=cwd, env=env, timeout=timeout)
 
     def command(
@@ -87,7 +87,7 @@ class Workplace:
 
     @contextlib.contextmanager
     def started(self, *words: str, env: Mapping[str, str] | None = None) -> Iterator[Running]:
-        """Starts the command line, which goes on while the block runs and is killed at its end."""
+        """Starts the command line. It runs while the block runs and is killed at its end."""
         number = len(list(self.directory.parent.glob("started-*.out")))
         stdout, stderr = (self.directory.parent / f"started-{number}.{kind}" for kind in ("out", "err"))
         with stdout.open("wb") as out, stderr.open("wb") as err:
@@ -114,7 +114,7 @@ class Workplace:
 
 
 def make_workplace(directory: Path, project: str | None = None, **environ: str) -> Workplace:
-    """Copies a project of tests/projects to `directory`, with homes of its own beside it."""
+    """Copies a project of tests/projects to `directory`, with the user's directories beside it."""
     if project is None:
         directory.mkdir(parents=True, exist_ok=True)
     else:
@@ -127,5 +127,5 @@ def make_workplace(directory: Path, project: str | None = None, **environ: str) 
 
 
 def reports(output: str) -> list[Any]:
-    """Returns what a job of tests/projects printed in lines that start with `REPORT `."""
+    """Returns the data that a job of tests/projects printed in lines with the prefix `REPORT `."""
     return [json.loads(line[7:]) for line in output.splitlines() if line.startswith("REPORT ")]

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from raybundle.explain.absence import Evidence, absence
-from raybundle.explain.mentions import Mention, in_order, mentions
+from raybundle.explain.absence import Evidence, explain_absence
+from raybundle.explain.mentions import Mention, find_mentions, in_order
 from raybundle.model import Missing, ModuleName, Unknown
 from raybundle.resolve.find.finder import FirstParty, Namespace, NotFound, StandardLibrary, ThirdParty
 from raybundle.resolve.interpreter.markers import environment_of
@@ -27,7 +27,7 @@ def missing(name: str) -> Missing:
 
 @pytest.mark.parametrize("pattern", ["pkg.steps.*", "*.clean", "pkg.*.clean", "*steps*"])
 def test_a_computed_name_that_could_mean_it_is_named_with_its_place(pattern: str) -> None:
-    found = absence(graph(unknown=(unknown("other.*"), unknown(pattern))), NAME, Evidence(THERE))
+    found = explain_absence(graph(unknown=(unknown("other.*"), unknown(pattern))), NAME, Evidence(THERE))
 
     assert found.why == "unknown-name"
     assert "loader.py:31 could mean it" in found.reason
@@ -36,14 +36,14 @@ def test_a_computed_name_that_could_mean_it_is_named_with_its_place(pattern: str
 
 @pytest.mark.parametrize("pattern", ["pkg.steps", "pkg.steps.c?ean", "kg.steps.*", "pkg.*.handlers"])
 def test_a_computed_name_that_cannot_mean_it_is_no_reason(pattern: str) -> None:
-    assert absence(graph(unknown=(unknown(pattern),)), NAME, Evidence(THERE)).why == "not-imported"
+    assert explain_absence(graph(unknown=(unknown(pattern),)), NAME, Evidence(THERE)).why == "not-imported"
 
 
 @pytest.mark.parametrize("pattern", ["", "*", "*.*"])
 def test_names_of_which_nothing_is_known_are_counted_the_nearest_first(pattern: str) -> None:
     far = [unknown(pattern, f"far{line}", line) for line in (1, 2, 3)]
 
-    found = absence(graph(unknown=(*far, unknown(pattern, "pkg.steps", 9))), NAME, Evidence(THERE))
+    found = explain_absence(graph(unknown=(*far, unknown(pattern, "pkg.steps", 9))), NAME, Evidence(THERE))
 
     assert found.why == "not-imported"
     assert "4 places import what only the running job knows (nearest: /project/loader.py:9," in str(
@@ -52,7 +52,7 @@ def test_names_of_which_nothing_is_known_are_counted_the_nearest_first(pattern: 
 
 
 def test_the_nearest_package_that_is_in_is_named() -> None:
-    found = absence(graph("__main__ > pkg.other", "__main__ > pkg"), NAME, Evidence(THERE))
+    found = explain_absence(graph("__main__ > pkg.other", "__main__ > pkg"), NAME, Evidence(THERE))
 
     assert found.reason.startswith(
         "`pkg` is in, but nothing that the driver reaches imports `pkg.steps.clean`"
@@ -62,11 +62,11 @@ def test_the_nearest_package_that_is_in_is_named() -> None:
 def test_what_could_not_be_found_beats_what_is_guessed() -> None:
     resolution = graph(missing=(missing("pkg.steps.clean.deep"),), unknown=(unknown("pkg.*"),))
 
-    assert absence(resolution, NAME, Evidence(NotFound())).why == "missing"
+    assert explain_absence(resolution, NAME, Evidence(NotFound())).why == "missing"
 
 
 def test_an_optional_import_that_was_not_found_says_where_it_was_tried() -> None:
-    found = absence(graph(not_found=(missing(NAME),)), NAME, Evidence(NotFound()))
+    found = explain_absence(graph(not_found=(missing(NAME),)), NAME, Evidence(NotFound()))
 
     assert (found.why, "loader.py:4, optionally" in found.reason) == ("optional", True)
 
@@ -74,7 +74,7 @@ def test_an_optional_import_that_was_not_found_says_where_it_was_tried() -> None
 def test_a_rule_that_is_switched_off_is_named_with_the_place_where_it_would_hold() -> None:
     chain = (edge("__main__ > loader"), edge("loader > pkg.steps.clean", "prefix", 31))
 
-    found = absence(graph(), NAME, Evidence(THERE, with_all_rules=chain))
+    found = explain_absence(graph(), NAME, Evidence(THERE, with_all_rules=chain))
 
     assert found.why == "rule-off"
     assert "loader.py:31 would take `pkg.steps.clean` by the rule `prefix`" in found.reason
@@ -92,14 +92,14 @@ def test_a_rule_that_is_switched_off_is_named_with_the_place_where_it_would_hold
 def test_where_it_is_found_decides(
     found: StandardLibrary | ThirdParty | Namespace | NotFound, why: str
 ) -> None:
-    assert absence(graph(), NAME, Evidence(found)).why == why
+    assert explain_absence(graph(), NAME, Evidence(found)).why == why
 
 
 @pytest.mark.parametrize("found", [NotFound(), StandardLibrary()])
 def test_a_file_that_another_hides_is_named_with_it(found: NotFound | StandardLibrary) -> None:
     hidden = ((Path("/project/lib/pkg/steps/clean.py"), "/project/src/pkg/__init__.py"),)
 
-    result = absence(graph(), NAME, Evidence(found, hidden=hidden))
+    result = explain_absence(graph(), NAME, Evidence(found, hidden=hidden))
 
     assert result.why == "shadowed"
     assert "/project/src/pkg/__init__.py comes first" in result.reason
@@ -108,7 +108,7 @@ def test_a_file_that_another_hides_is_named_with_it(found: NotFound | StandardLi
 def test_a_file_elsewhere_in_the_project_says_which_root_would_find_it() -> None:
     places = (("libs/one", Path("/project/libs/one/pkg/steps/clean.py")),)
 
-    found = absence(graph(), NAME, Evidence(NotFound(), elsewhere=places))
+    found = explain_absence(graph(), NAME, Evidence(NotFound(), elsewhere=places))
 
     assert (found.why, found.hint) == (
         "not-on-path",
@@ -130,14 +130,14 @@ def test_a_file_elsewhere_in_the_project_says_which_root_would_find_it() -> None
 def test_the_name_that_may_have_been_meant_comes_first(word: str, meant: str) -> None:
     resolution = graph("__main__ > pkg", "__main__ > pkg.steps", "__main__ > pkg.steps.clean")
 
-    found = absence(resolution, word, Evidence(NotFound()))
+    found = explain_absence(resolution, word, Evidence(NotFound()))
 
     assert (found.why, found.similar[0]) == ("misspelt", meant)
 
 
 def mentioned(source: str, name: str = NAME, importer: str = "pkg.loader") -> list[tuple[str, int, str]]:
     environment = environment_of(INTERPRETER)
-    found = in_order(mentions(module(importer), source.encode(), name, environment))
+    found = in_order(find_mentions(module(importer), source.encode(), name, environment))
     return [(each.how, each.line, each.text) for each in found]
 
 
@@ -196,7 +196,9 @@ def test_a_switch_says_more_than_a_string() -> None:
 def test_a_mention_under_type_checking_is_the_reason_even_if_the_file_is_there() -> None:
     place = Mention(ModuleName("loader"), LOADER, 7, "type-checking", "TYPE_CHECKING")
 
-    found = absence(replace(graph(), unknown=(unknown("pkg.*"),)), NAME, Evidence(THERE, mentions=(place,)))
+    found = explain_absence(
+        replace(graph(), unknown=(unknown("pkg.*"),)), NAME, Evidence(THERE, mentions=(place,))
+    )
 
     assert (found.why, "`TYPE_CHECKING` only, at /project/loader.py:7" in found.reason) == (
         "type-checking",

@@ -64,11 +64,11 @@ def read(*paths: str, **changed: Any) -> Manifest:
         (["root:1:."], "symbol"),
         (["root:1:/etc"], "symbol"),
         (["root:1:a/../.."], "symbol"),
-        (["stdlib\nray"], "no line of text"),
+        (["stdlib\nray"], "not one line of text"),
         ([""], "symbol"),
-        (["stdlib", "stdlib"], "'stdlib' stands twice"),
-        (["ray", "stdlib"], "'ray' stands twice"),
-        (["layers"], "`layers` stands"),
+        (["stdlib", "stdlib"], "'stdlib' occurs twice"),
+        (["ray", "stdlib"], "'ray' occurs twice"),
+        (["layers"], "`layers` must be on the path"),
         (["root:2"], "root 2 is on the path"),
     ],
 )
@@ -79,7 +79,7 @@ def test_a_symbol_that_section_3_does_not_have_is_refused(symbols: list[str], sa
 
 @pytest.mark.parametrize("path", [["ray", "project:."], ["stdlib"], []])
 def test_the_path_ends_with_ray(path: list[str]) -> None:
-    with pytest.raises(BundleError, match="`ray` does not stand last"):
+    with pytest.raises(BundleError, match="`ray` is not the last entry"):
         read(path=path)
 
 
@@ -96,19 +96,19 @@ def test_the_symbols_of_a_resolution_are_read(symbol: str) -> None:
 @pytest.mark.parametrize(
     ("layers", "others", "said"),
     [
-        ([layer("NumPy")], [], "'NumPy' is no normalised name"),
-        ([layer("num_py")], [], "'num_py' is no normalised name"),
-        ([layer("")], [], "'' is no normalised name"),
-        ([layer("a/b")], [], "'a/b' is no normalised name"),
-        ([layer("a", "")], [], "'' is no version of a"),
-        ([layer("a"), layer("a", digit="b")], [], "'a' stands twice"),
+        ([layer("NumPy")], [], "'NumPy' is not the normalised name"),
+        ([layer("num_py")], [], "'num_py' is not the normalised name"),
+        ([layer("")], [], "'' is not the normalised name"),
+        ([layer("a/b")], [], "'a/b' is not the normalised name"),
+        ([layer("a", "")], [], "'' is not a version of a"),
+        ([layer("a"), layer("a", digit="b")], [], "'a' occurs twice"),
         ([layer("a"), layer("b")], [], "has two names"),
         ([layer("ray")], [], "`ray` is named"),
-        ([layer("a")], [provided("a")], "'a' stands twice"),
-        ([], [provided("numpy 9")], "'numpy 9' is no normalised name"),
-        ([], [provided("numpy", "1 ")], "'1 ' is no version of numpy"),
+        ([layer("a")], [provided("a")], "'a' occurs twice"),
+        ([], [provided("numpy 9")], "'numpy 9' is not the normalised name"),
+        ([], [provided("numpy", "1 ")], "'1 ' is not a version of numpy"),
         ([], [provided("numpy", "")], "not canonical"),
-        ([], [provided("numpy"), provided("numpy", "2")], "'numpy' stands twice"),
+        ([], [provided("numpy"), provided("numpy", "2")], "'numpy' occurs twice"),
         ([], [provided("ray")], "`ray` is named"),
     ],
 )
@@ -128,7 +128,7 @@ def test_distributions_are_named_in_one_way(
     ],
 )
 def test_paths_and_folders_that_differ_only_in_case_are_refused(paths: list[str]) -> None:
-    with pytest.raises(BundleError, match="only in case differ `project/"):
+    with pytest.raises(BundleError, match="` differ only in case"):
         read(*paths)
 
 
@@ -155,7 +155,7 @@ def test_native_files_need_a_platform() -> None:
 
 @pytest.mark.parametrize("module", ["", "-c", "a..b", ".a", "a b", "a/b"])
 def test_a_target_that_is_no_module_is_refused(module: str) -> None:
-    with pytest.raises(BundleError, match="is no name of a module"):
+    with pytest.raises(BundleError, match="is not the name of a module"):
         read(target={"module": module})
 
 
@@ -197,9 +197,11 @@ def test_a_writer_refuses_texts_of_more_than_a_line_as_a_reader_does() -> None:
     numpy = Distribution("numpy", "1\x7f2", "cluster", bytes=0)
     resolution = graph(distributions=(numpy,), target=ModuleTarget(ModuleName("a\x7fb")))
 
-    with pytest.raises(BundleError, match=r"'a\\x7fb' is no line of text; '1\\x7f2' is no line of text"):
+    with pytest.raises(
+        BundleError, match=r"'a\\x7fb' is not one line of text; '1\\x7f2' is not one line of text"
+    ):
         make_manifest(resolution, [])
-    with pytest.raises(BundleError, match=r"a\\+x7fb' is no line of text"):
+    with pytest.raises(BundleError, match=r"a\\+x7fb' is not one line of text"):
         read(target={"module": "a\x7fb"})
 
 
@@ -210,7 +212,7 @@ def test_a_python_without_soabi_makes_no_bundle_with_native_files() -> None:
     ]
     resolution = graph(interpreter=replace(INTERPRETER, abi=""))
 
-    with pytest.raises(BundleError, match=r"this Python has no SOABI .*: /python") as caught:
+    with pytest.raises(BundleError, match=r"this Python has no SOABI: /python") as caught:
         make_manifest(resolution, files)
     assert "--python" in str(caught.value.hint)
     assert make_manifest(resolution, files[:1]).python.abi is None

@@ -3,15 +3,15 @@ from __future__ import annotations
 import pytest
 
 from raybundle.errors import RefusedFileError
-from raybundle.resolve.interpreter.node_python import TargetTag
+from raybundle.resolve.interpreter.node_python import NodePython
 from raybundle.resolve.interpreter.platforms import parse_platform
 from raybundle.wheels.native import check_native
 from tests.support.wheels import elf, mach_o, portable_executable, universal
 
-LINUX = TargetTag("cpython", "3.11", parse_platform("linux"))
-OLD_LINUX = TargetTag("cpython", "3.11", parse_platform("x86_64-manylinux_2_28"))
-MACOS = TargetTag("cpython", "3.11", parse_platform("macos"))
-WINDOWS = TargetTag("cpython", "3.11", parse_platform("windows"))
+LINUX = NodePython("cpython", "3.11", parse_platform("linux"))
+OLD_LINUX = NodePython("cpython", "3.11", parse_platform("x86_64-manylinux_2_28"))
+MACOS = NodePython("cpython", "3.11", parse_platform("macos"))
+WINDOWS = NodePython("cpython", "3.11", parse_platform("windows"))
 X86, ARM = 0x01000007, 0x0100000C
 
 
@@ -31,7 +31,7 @@ X86, ARM = 0x01000007, 0x0100000C
         ("a.so", elf() + b"\0GLIBC_2.38\0", LINUX),
     ],
 )
-def test_what_loads_or_says_nothing_is_taken(name: str, head: bytes, tag: TargetTag) -> None:
+def test_what_loads_or_says_nothing_is_taken(name: str, head: bytes, tag: NodePython) -> None:
     check_native([(f"project/{name}", head)], tag)
 
 
@@ -52,7 +52,7 @@ def test_what_loads_or_says_nothing_is_taken(name: str, head: bytes, tag: Target
     ],
 )
 def test_what_does_not_load_is_refused_with_what_it_is_for(
-    name: str, head: bytes, tag: TargetTag, built: str
+    name: str, head: bytes, tag: NodePython, built: str
 ) -> None:
     with pytest.raises(RefusedFileError, match=f"project/{name} is built for {built}"):
         check_native([(f"project/{name}", head)], tag)

@@ -7,7 +7,7 @@ import pytest
 from raybundle.errors import UsageError
 from raybundle.resolve.interpreter import platforms
 from raybundle.resolve.interpreter.markers import environment_of
-from raybundle.resolve.interpreter.node_python import TargetTag, as_on_target, target_of
+from raybundle.resolve.interpreter.node_python import NodePython, as_on_nodes, find_node_python
 from raybundle.resolve.interpreter.platforms import (
     Platform,
     common_platform,
@@ -164,41 +164,41 @@ def test_files_of_a_newer_glibc_are_not_those_of_an_older(target: str, runs: boo
 def test_only_another_minor_or_platform_is_another_target(
     python: str | None, platform: str | None, expected: str | None
 ) -> None:
-    tag = target_of(python, platform, INTERPRETER)
+    tag = find_node_python(python, platform, INTERPRETER)
 
     assert (tag and str(tag)) == expected
 
 
 def test_what_the_cluster_says_counts_where_no_setting_does() -> None:
-    cluster = TargetTag("cpython", "3.12", parse_platform("linux-aarch64"))
+    cluster = NodePython("cpython", "3.12", parse_platform("linux-aarch64"))
 
-    assert target_of(None, None, INTERPRETER, cluster) == cluster
-    assert target_of("3.11", "linux", INTERPRETER, cluster) is None
-    assert target_of(None, None, INTERPRETER, TargetTag("cpython", "3.11", LINUX)) is None
+    assert find_node_python(None, None, INTERPRETER, cluster) == cluster
+    assert find_node_python("3.11", "linux", INTERPRETER, cluster) is None
+    assert find_node_python(None, None, INTERPRETER, NodePython("cpython", "3.11", LINUX)) is None
 
 
 def test_nodes_with_an_older_glibc_are_another_target_that_is_much_like_here(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(platforms, "own_release", lambda: "glibc 2.36")
-    older, newer = (TargetTag("cpython", "3.11", replace(LINUX, floor=each)) for each in ((2, 28), (2, 39)))
+    older, newer = (NodePython("cpython", "3.11", replace(LINUX, floor=each)) for each in ((2, 28), (2, 39)))
 
-    assert target_of(None, None, INTERPRETER, older) == replace(older, alike=True)
+    assert find_node_python(None, None, INTERPRETER, older) == replace(older, alike=True)
     assert str(older) == "Python 3.11 on linux-x86_64 with glibc 2.28"
-    assert target_of(None, None, INTERPRETER, newer) is None
-    assert target_of("3.11", "linux", INTERPRETER, older) == replace(older, alike=True)
-    assert target_of(None, "x86_64-manylinux_2_40", INTERPRETER, older) is None
-    other = target_of("3.12", None, INTERPRETER, older)
-    assert other == TargetTag("cpython", "3.12", older.platform)
+    assert find_node_python(None, None, INTERPRETER, newer) is None
+    assert find_node_python("3.11", "linux", INTERPRETER, older) == replace(older, alike=True)
+    assert find_node_python(None, "x86_64-manylinux_2_40", INTERPRETER, older) is None
+    other = find_node_python("3.12", None, INTERPRETER, older)
+    assert other == NodePython("cpython", "3.12", older.platform)
 
 
 def test_pypy_has_no_other_target() -> None:
     with pytest.raises(UsageError, match="only CPython"):
-        target_of("3.10", None, replace(INTERPRETER, implementation="pypy"))
+        find_node_python("3.10", None, replace(INTERPRETER, implementation="pypy"))
 
 
 def test_an_interpreter_as_on_the_target_answers_for_it_and_finds_files_here() -> None:
-    there = as_on_target(INTERPRETER, TargetTag("cpython", "3.10", parse_platform("windows")))
+    there = as_on_nodes(INTERPRETER, NodePython("cpython", "3.10", parse_platform("windows")))
 
     assert (there.version, there.abi, there.platform) == ((3, 10, 0), "cp310-win_amd64", "win-amd64")
     assert (there.path, there.suffixes) == (INTERPRETER.path, (".cp310-win_amd64.pyd", ".py"))
@@ -208,7 +208,7 @@ def test_an_interpreter_as_on_the_target_answers_for_it_and_finds_files_here() -
 
 
 def test_another_platform_of_the_same_minor_keeps_the_micro_version() -> None:
-    there = as_on_target(MACOS, TargetTag("cpython", "3.11", LINUX))
+    there = as_on_nodes(MACOS, NodePython("cpython", "3.11", LINUX))
 
     assert (there.version, there.platform) == ((3, 11, 7), "linux-x86_64")
     assert not there.executable_differs

@@ -135,7 +135,7 @@ def test_py_modules_give_the_directories_that_hold_them_in_order_before_the_work
     base = tmp_path.resolve()
     assert found.roots == (str(base / "b"), str(base / "a"), str(base))
     assert len(found.warnings) == 1
-    assert "of `py_modules`, the bundle has only the files that the driver's" in found.warnings[0].text
+    assert "of `py_modules`, the bundle has only files that the driver's" in found.warnings[0].text
     assert "--include" in str(found.warnings[0].hint)
 
 

@@ -52,10 +52,10 @@ def test_secrets_are_read_as_references_by_name() -> None:
         (["TOKEN=env:CANARY-CANARY"], "name of a variable"),
         (["TOKEN=env:"], "name of a variable"),
         (["TOKEN=file:/CANARY", "TOKEN=file:/CANARY"], "TOKEN=…` is given twice"),
-        (["PYTHONPATH=file:/CANARY"], "PYTHONPATH=…`: this variable is"),
-        (["RAYBUNDLE_DIGEST=file:/CANARY"], "RAYBUNDLE_DIGEST=…`: this variable is"),
-        (["RAY_AUTH_TOKEN=file:/CANARY"], "RAY_AUTH_TOKEN=…`: this variable is"),
-        (["PATH=file:/CANARY"], "PATH=…`: this variable is"),
+        (["PYTHONPATH=file:/CANARY"], "PYTHONPATH=…`: this variable belongs"),
+        (["RAYBUNDLE_DIGEST=file:/CANARY"], "RAYBUNDLE_DIGEST=…`: this variable belongs"),
+        (["RAY_AUTH_TOKEN=file:/CANARY"], "RAY_AUTH_TOKEN=…`: this variable belongs"),
+        (["PATH=file:/CANARY"], "PATH=…`: this variable belongs"),
     ],
 )
 def test_what_is_no_reference_is_refused_and_never_repeated(words: list[str], message: str) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from raybundle.explain.chains import Ways, shortest_chain, ways_to
+from raybundle.explain.chains import Ways, shortest_chain_to, ways_to
 from raybundle.explain.dot import dot
 from tests.support.graphs import edge, graph
 
@@ -90,7 +90,7 @@ def test_a_chain_ends_at_the_first_of_several_modules() -> None:
 def test_of_equal_imports_a_chain_shows_the_surest() -> None:
     resolution = graph(edge("__main__ > a", "prefix", 1), edge("__main__ > a", "import", 9))
 
-    assert [each.line for each in shortest_chain(resolution, "a")] == [9]
+    assert [each.line for each in shortest_chain_to(resolution, {"a"})] == [9]
     assert [each.line for each in ways_to(resolution, {"a"}).chains[0]] == [9]
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 COMPRESSION_LEVEL = 2
 """Of deflate: level 6 takes three times as long for a tenth less (docs/decisions/014-packing.md)."""
 CHUNK = 1 << 20
-"""Bytes that are read at once."""
+"""Bytes to read at once."""
 _NO_ARCHIVE = (
     zipfile.BadZipFile,
     zlib.error,
@@ -35,14 +35,14 @@ _NO_ARCHIVE = (
     TypeError,
     RuntimeError,  # encrypted, or of a later version of the format
 )
-"""What damaged or foreign data raises."""
+"""Exceptions that damaged or foreign data raises."""
 _LARGE = 1 << 30
-"""Bytes from which a member might not fit into 32 bits once it is packed with all that zip adds."""
+"""Size in bytes from which a packed member may need more than 32 bits."""
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A file on its way into an archive; `size` and `sha256` (hex) are what it must be."""
+    """A file to pack; its content must have this `size` and `sha256` (hex)."""
 
     path: str
     executable: bool
@@ -52,7 +52,7 @@ class Member:
 
 
 def layer_members(document: LayerDocument, directory: Path) -> Iterator[Member]:
-    """Yields the files of a layer from where it is installed; its RECORD is made anew."""
+    """Yields the installed files of a layer; RECORD is generated from the document."""
     record = document.record_path
     for file in document.files:
         source = document.record() if file.path == record else directory / file.path
@@ -60,17 +60,17 @@ def layer_members(document: LayerDocument, directory: Path) -> Iterator[Member]:
 
 
 def write_archive(target: Path, name: str, document: bytes, members: Iterable[Member], size: int) -> None:
-    """Writes an archive: the same arguments give the same bytes, and no file is held in memory.
+    """Writes an archive. The same arguments give the same bytes. No file is read into memory as a whole.
 
     Args:
         target: the file to write.
         name: of its two members, without `.json` and `.zip`.
-        document: what the first one holds.
-        members: what the second one holds.
-        size: of those together, in bytes.
+        document: content of the first member.
+        members: content of the second member.
+        size: of all `members`, in bytes.
 
     Raises:
-        BundleError: a file is no longer what it was when it was described.
+        BundleError: a file changed after it was described.
     """
     with zipfile.ZipFile(target, "w") as outer:
         outer.writestr(member_info(f"{name}.json", compression=zipfile.ZIP_STORED), document)
@@ -81,7 +81,7 @@ def write_archive(target: Path, name: str, document: bytes, members: Iterable[Me
 
 
 def unwritable(name: str, folder: Path, error: OSError) -> BundleError:
-    """Returns the error about an archive that cannot be written into a folder of the cache."""
+    """Returns the error about an archive that cannot be written to a folder of the cache."""
     return BundleError(
         f"cannot pack {name} in {folder}: {error.strerror}",
         hint="make room there, or set XDG_CACHE_HOME to a directory elsewhere",
@@ -89,7 +89,7 @@ def unwritable(name: str, folder: Path, error: OSError) -> BundleError:
 
 
 def _content(stream: Any) -> zipfile.ZipFile:
-    """Returns a zip that is written into another one as it comes, so that it lies nowhere by itself."""
+    """Returns a zip that is written straight into another one, without a file of its own."""
     return zipfile.ZipFile(stream, "w", compresslevel=COMPRESSION_LEVEL)
 
 
@@ -118,15 +118,15 @@ def _opened(source: Path | bytes) -> Any:
 
 
 def check_archive(data: bytes, name: str, where: str) -> None:
-    """Checks that an archive is what its name says: its document, and each file that this lists.
+    """Checks that an archive has the document that its name says, and the files that the document lists.
 
     Args:
         data: the archive.
         name: of its members: the layer's digest in hex, or that and what names its byte-code.
-        where: how errors call it.
+        where: how errors name it.
 
     Raises:
-        DigestMismatchError: it is something else.
+        DigestMismatchError: it has something else.
     """
     expected = name.rpartition("-")[2]
     try:
@@ -141,7 +141,7 @@ def check_archive(data: bytes, name: str, where: str) -> None:
             content = outer.read(f"{name}.zip")
         _check_content(content, json.loads(document)["files"], where)
     except _NO_ARCHIVE as error:
-        raise _mismatch(where, expected, f"no archive of a layer ({error})") from error
+        raise _mismatch(where, expected, f"not an archive of a layer ({error})") from error
 
 
 def _check_content(content: bytes, files: list[dict[str, Any]], where: str) -> None:
@@ -160,7 +160,7 @@ def _check_content(content: bytes, files: list[dict[str, Any]], where: str) -> N
 
 
 def _check_packing(archive: zipfile.ZipFile, known: Collection[int]) -> None:
-    """Checks that members are packed as here: the reader takes what is inflated in pieces."""
+    """Checks the compression of members: a node inflates them piece by piece."""
     for member in archive.infolist():
         if member.compress_type not in known:
             raise ValueError(f"{member.filename} is packed in another way")

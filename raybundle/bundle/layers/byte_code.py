@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING
 from raybundle.bundle.layers.archive import Member, unwritable, write_archive
 from raybundle.bundle.layers.describe import kept_document
 from raybundle.bundle.layers.document import is_compiled
-from raybundle.cache.documents import OTHERS_WRITE
+from raybundle.cache.documents import is_private
+from raybundle.cache.room import IN_USE, make_room, touch
 from raybundle.errors import BundleError
 from raybundle.formats.canonical import FORMAT, canonical_json
 
@@ -28,14 +29,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from raybundle.bundle.layers.layer import Layer
-    from raybundle.cache.documents import ScanCache
+    from raybundle.cache.documents import Cache
     from raybundle.model import Interpreter
 
 THRESHOLD = 1 << 20
 """Bytes of sources from which a layer has its byte-code with it: a node compiles less in 0.25 s, and
 has no archive more to fetch for it (docs/decisions/014-packing.md)."""
 KEPT_BYTES = 2 << 30
-"""Of archives that are kept on this machine; those that were not used for longest go."""
+"""Of archives that are kept on this machine."""
 PROCESSES = 2
 """That compile at the same time."""
 _FOLDER = "byte-code"
@@ -62,9 +63,7 @@ class ByteCode:
         return f"{self.layer}-{self.tag}-{self.listing}"
 
 
-def find_byte_code(
-    layers: Sequence[Layer], interpreter: Interpreter, cache: ScanCache
-) -> tuple[ByteCode, ...]:
+def find_byte_code(layers: Sequence[Layer], interpreter: Interpreter, cache: Cache) -> tuple[ByteCode, ...]:
     """Returns the byte-code of the layers that have much of it, in their order; what is not kept is compiled.
 
     There is none where the target interpreter is not on this machine: then the nodes compile.
@@ -78,10 +77,11 @@ def find_byte_code(
     missing = [each for each in large if _hex(each) not in kept]
     if missing and not interpreter.executable_differs and Path(interpreter.executable).exists():
         kept |= {each.layer: each for each in _compile_all(missing, interpreter, cache)}
-        _prune(folder)
     found = tuple(kept[_hex(each)] for each in large if _hex(each) in kept)
     for each in found:
-        os.utime(each.archive)
+        touch(each.archive)
+    if missing:
+        make_room(folder, KEPT_BYTES, cache.clock(), IN_USE, lambda status: status.st_size)
     return found
 
 
@@ -94,8 +94,8 @@ def cache_tag(interpreter: Interpreter) -> str:
 def _kept(folder: Path, tag: str) -> Iterator[ByteCode]:
     """Yields what is kept for one kind of interpreter, the newest last.
 
-    Of two archives of one layer it is so always the same that travels. A file that others could write is not
-    believed.
+    So it is always the same one of two archives of a layer that travels. A file that others could write is
+    not believed.
     """
     pattern = re.compile(rf"([0-9a-f]{{64}})-{re.escape(tag)}-([0-9a-f]{{64}})\.zip")
     found = []
@@ -103,13 +103,13 @@ def _kept(folder: Path, tag: str) -> Iterator[ByteCode]:
         match = pattern.fullmatch(entry.name)
         if match:
             status = entry.stat(follow_symlinks=False)
-            if status.st_uid == os.geteuid() and not status.st_mode & OTHERS_WRITE:
+            if is_private(status):
                 found.append((status.st_mtime_ns, entry.name, match))
     for _, name, match in sorted(found, key=lambda each: each[:2]):
         yield ByteCode(match[1], tag, match[2], folder / name)
 
 
-def _compile_all(layers: Sequence[Layer], interpreter: Interpreter, cache: ScanCache) -> Iterator[ByteCode]:
+def _compile_all(layers: Sequence[Layer], interpreter: Interpreter, cache: Cache) -> Iterator[ByteCode]:
     """Yields the byte-code of `layers`, the largest first; one process compiles a layer from first to last.
 
     So the bytes do not depend on how the work was shared out.
@@ -133,7 +133,7 @@ class _Compiler:
 
     layer: Layer
     interpreter: Interpreter
-    cache: ScanCache
+    cache: Cache
     _process: subprocess.Popen[bytes] | None = None
 
     def run(self) -> ByteCode | None:
@@ -215,27 +215,6 @@ def _write(layer: str, head: dict[str, str], members: list[Member], folder: Path
         with contextlib.suppress(OSError):
             partial.unlink()
     return found
-
-
-def _prune(folder: Path) -> None:
-    """Removes the archives that were not used for longest where there are too many bytes of them."""
-    if not folder.is_dir():
-        return
-    room = KEPT_BYTES
-    for each, path in sorted(_there(folder), key=lambda each: -each[0].st_mtime):
-        room -= each.st_size
-        if room < 0:
-            path.unlink(missing_ok=True)
-
-
-def _there(folder: Path) -> Iterator[tuple[os.stat_result, Path]]:
-    """Yields what is in a folder, without what another process takes away or renames meanwhile."""
-    for each in folder.iterdir():
-        try:
-            status = each.stat()
-        except FileNotFoundError:
-            continue
-        yield status, each
 
 
 def _hex(layer: Layer) -> str:

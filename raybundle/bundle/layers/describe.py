@@ -1,17 +1,15 @@
-"""Describes one installed distribution as a layer; a warm answer asks each file for its identity alone."""
+"""Describes one installed distribution as a layer; a warm answer only asks each file for its identity."""
 
 # Why strings: a distribution has thousands of files; pathlib would cost ten times as much.
 # ruff: noqa: PTH123
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import hashlib
 import json
 import os
 import stat
-import time
 from array import array
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -24,30 +22,27 @@ from raybundle.bundle.layers.document import (
     parse_document,
 )
 from raybundle.bundle.layers.files import is_for_one_platform, read_contents
+from raybundle.cache.documents import Kind
 from raybundle.cache.identity import YOUNG
+from raybundle.cache.room import IN_USE, remove, touch
 from raybundle.errors import BundleError, RefusedFileError
 from raybundle.formats.archive_paths import is_native
 from raybundle.formats.canonical import canonical_json
 from raybundle.formats.lists import first_of
 from raybundle.model import Digest
 from raybundle.resolve.distributions.installed import InstalledDistributions
-from raybundle.resolve.distributions.record import RECORD
-from raybundle.version import __version__
+from raybundle.resolve.distributions.record import RECORD, encoded
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from raybundle.bundle.layers.files import Contents
-    from raybundle.cache.documents import ScanCache
+    from raybundle.cache.documents import Cache
     from raybundle.model import Distribution
 
-_FORMAT = 6
-"""Of what is kept here; another number is another way to describe."""
-_FOLDER = "layers"
-"""Of the cache: descriptions by `.dist-info` directory, documents by digest."""
-KEPT = 2000
-"""Files in that folder; the oldest go. An environment of 200 distributions has 400."""
+KEPT = Kind("layers", 2000, IN_USE)
+"""Descriptions by `.dist-info` directory, and documents by digest: 200 distributions have 400 of them."""
 CHUNK = 1 << 20
 """Bytes that are read at once."""
 _THREADS = 4
@@ -84,8 +79,8 @@ class Description:
     """Its files elsewhere, which do not travel either."""
 
 
-def describe(distribution: Distribution, cache: ScanCache) -> Description:
-    """Returns what a distribution is, from the cache where no file of it changed.
+def describe(distribution: Distribution, cache: Cache) -> Description:
+    """Returns what a distribution is, from the cache if no file of it changed.
 
     Raises:
         RefusedFileError: its RECORD or files of it are missing or must not travel.
@@ -93,7 +88,7 @@ def describe(distribution: Distribution, cache: ScanCache) -> Description:
     if distribution.metadata is None:
         raise RefusedFileError(f"{distribution.name} {distribution.version}: no .dist-info directory")
     site, name = os.path.split(distribution.metadata)
-    key = f"{_FOLDER}/{hashlib.sha256(f'{_FORMAT} {__version__} {site}/{name}'.encode()).hexdigest()[:32]}"
+    key, began = cache.key(f"{site}/{name}"), cache.clock()
     known = _known(key, site, cache)
     if known is not None:
         return _description(distribution, site, known)
@@ -102,34 +97,22 @@ def describe(distribution: Distribution, cache: ScanCache) -> Description:
     files, answer = _described(distribution.metadata, contents)
     answer |= {"digest": keep_document(LayerDocument(distribution.name, distribution.version, files), cache)}
     after, _ = _signature(site, contents.files)
-    if before == after and time.time_ns() - youngest > YOUNG:
-        cache.write(key, {**answer, "signature": before, "paths": list(contents.files)})
-        _prune(cache)
+    if before == after and began - youngest >= YOUNG:
+        cache.write(KEPT, key, {**answer, "signature": before, "paths": list(contents.files)})
     return _description(distribution, site, answer)
 
 
-def _known(key: str, site: str, cache: ScanCache) -> Mapping[str, Any] | None:
+def _known(key: str, site: str, cache: Cache) -> Mapping[str, Any] | None:
     """Returns what is kept under `key`, if no file of it changed and its document is there."""
-    kept = cache.read(key)
+    kept = cache.read(KEPT, key)
+    if not kept:
+        return None
     try:
-        digest = Digest(kept["digest"])
         signature, _ = _signature(site, kept["paths"])
-    except (OSError, LookupError):
-        return None
-    if signature != kept["signature"]:
-        return None
-    return (
-        kept if _touch(cache.directory / key) and _touch(cache.directory / _document_name(digest)) else None
-    )
-
-
-def _touch(file: Path) -> bool:
-    """Makes a file one of the newest, so that `_prune` leaves it; returns whether it is there."""
-    try:
-        os.utime(file)
     except OSError:
-        return os.path.exists(file)  # noqa: PTH110 - as above
-    return True
+        return None
+    document = cache.path(KEPT, _document_name(Digest(kept["digest"])))
+    return kept if signature == kept["signature"] and touch(document) else None
 
 
 def _description(distribution: Distribution, site: str, answer: Mapping[str, Any]) -> Description:
@@ -184,14 +167,14 @@ def _faults(site: str, paths: Iterable[str]) -> Iterator[str]:
         try:
             mode = os.lstat(file).st_mode
         except OSError as error:
-            yield f"{file} is listed in RECORD, and missing ({error.strerror})"
+            yield f"{file} is listed in RECORD but missing ({error.strerror})"
             continue
         if folder not in safe:
             safe[folder] = f"{os.path.realpath(folder)}/".startswith(inside)
         if not safe[folder] or (stat.S_ISLNK(mode) and not os.path.realpath(file).startswith(inside)):
             yield f"{file} is a link that leads out of {site}"
         elif not os.path.isfile(file):  # noqa: PTH113 - as above
-            yield f"{file} is no regular file"
+            yield f"{file} is not a regular file"
 
 
 def _described(metadata: Path, contents: Contents) -> tuple[tuple[LayerFile, ...], dict[str, Any]]:
@@ -251,33 +234,29 @@ def _is_as_recorded(file: str, sha256: str, recorded: str) -> bool:
     """Returns whether a file has the hash of RECORD, which may have none, or one of another kind."""
     algorithm, _, expected = recorded.partition("=")
     if algorithm == "sha256":
-        return expected.rstrip("=") == _in_base64(bytes.fromhex(sha256))
+        return expected.rstrip("=") == encoded(bytes.fromhex(sha256))
     if algorithm not in ("sha384", "sha512"):
         return True
     with open(file, "rb") as stream:
-        return expected.rstrip("=") == _in_base64(hashlib.new(algorithm, stream.read()).digest())
-
-
-def _in_base64(digest: bytes) -> str:
-    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+        return expected.rstrip("=") == encoded(hashlib.new(algorithm, stream.read()).digest())
 
 
 def _owners(file: LayerFile, others: InstalledDistributions, metadata: Path) -> Iterator[str]:
     """Yields the distributions besides `metadata` whose RECORD lists the file as it is."""
-    expected = f"sha256={_in_base64(bytes.fromhex(file.sha256))}"
+    expected = f"sha256={encoded(bytes.fromhex(file.sha256))}"
     for each in others.by_site[str(metadata.parent)]:
         if each.directory != metadata and file.path in each.files and each.files[file.path].hash == expected:
             yield each.name
 
 
-def keep_document(document: LayerDocument, cache: ScanCache) -> Digest:
+def keep_document(document: LayerDocument, cache: Cache) -> Digest:
     """Keeps a layer document until it is packed, and returns its digest."""
     digest = document.digest()
-    cache.write(_document_name(digest), json.loads(document.format()))
+    cache.write(KEPT, _document_name(digest), json.loads(document.format()))
     return digest
 
 
-def kept_document(digest: Digest, cache: ScanCache) -> LayerDocument:
+def kept_document(digest: Digest, cache: Cache) -> LayerDocument:
     """Returns a layer document that `keep_document` kept.
 
     Raises:
@@ -285,36 +264,18 @@ def kept_document(digest: Digest, cache: ScanCache) -> LayerDocument:
     """
     name = _document_name(digest)
     try:
-        found = parse_document(canonical_json(cache.read(name)))
+        found = parse_document(canonical_json(cache.read(KEPT, name)))
         if found.digest() == digest:
             return found
     except ValueError:
         pass
     with contextlib.suppress(OSError):
-        (cache.directory / name).unlink()
+        remove(cache.path(KEPT, name))
     raise BundleError(
-        f"{cache.directory / name} does not say what layer {digest} holds",
+        f"{cache.path(KEPT, name)} does not say what layer {digest} holds",
         hint="run the command again, with XDG_CACHE_HOME set to a directory that can be written",
     )
 
 
 def _document_name(digest: Digest) -> str:
-    return f"{_FOLDER}/{digest.removeprefix('sha256:')}"
-
-
-def _prune(cache: ScanCache) -> None:
-    """Removes what was not used for longest where there is too much; it can be computed again."""
-    folder = cache.directory / _FOLDER
-    if not folder.is_dir():  # nothing can be kept there: `plan` does without, `kept_document` says so
-        return
-    kept = list(folder.iterdir())
-    if len(kept) > KEPT:
-        for path in sorted(kept, key=_last_used)[: -KEPT // 2]:
-            path.unlink(missing_ok=True)
-
-
-def _last_used(path: Path) -> float:
-    try:
-        return path.stat().st_mtime
-    except FileNotFoundError:  # another process has removed it
-        return 0
+    return digest.removeprefix("sha256:")

@@ -1,4 +1,4 @@
-"""Layers: the files of one distribution each, identified by their content and stored once."""
+"""Describes all layers of a bundle, and settles files that several distributions claim."""
 
 from __future__ import annotations
 
@@ -17,30 +17,30 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from raybundle.bundle.layers.describe import Description
-    from raybundle.cache.documents import ScanCache
+    from raybundle.cache.documents import Cache
     from raybundle.model import Distribution, Interpreter
 
 _SHOWN = 3
-"""Files that a warning names; a tool that edits installed sources edits hundreds."""
+"""Files that a warning lists; a tool that edits installed sources edits hundreds."""
 
 
 def describe_layers(
     distributions: Iterable[Distribution],
     interpreter: Interpreter,
-    cache: ScanCache,
+    cache: Cache,
     exclude: Iterable[str] = (),
 ) -> tuple[Layer, ...]:
-    """Returns the layers of the distributions that travel with the bundle, sorted by name.
+    """Returns the layers of the bundled distributions, sorted by name.
 
     Args:
         distributions: all that the job needs.
         interpreter: in whose environment they are installed.
-        cache: where descriptions are kept.
-        exclude: patterns; no warning is given about a file that is left out and that one of them names.
+        cache: keeps descriptions.
+        exclude: patterns of files that may be left out without a warning.
 
     Raises:
-        RefusedFileError: files that RECORD lists are missing or lead elsewhere, or it cannot be read, or one
-            is where another distribution has a folder; all distributions of which that is true are named.
+        RefusedFileError: RECORD cannot be read, or its files are missing or lead out of the directory, or one
+            has the name of another distribution's folder. The error names all such distributions.
     """
     found, refused = [], []
     for each in sorted(distributions, key=lambda each: each.name):
@@ -51,14 +51,14 @@ def describe_layers(
                 refused.append((each, error))
     if refused:
         raise RefusedFileError(
-            "cannot take " + "\n            ".join(str(error) for _, error in refused), hint=_mend(refused)
+            "cannot take " + "\n            ".join(str(error) for _, error in refused), hint=_hint(refused)
         )
     layers = _settled(found, interpreter.site, cache)
     return tuple(_with_what_is_left(layer, each, exclude) for layer, each in zip(layers, found, strict=True))
 
 
 def _with_what_is_left(layer: Layer, each: Description, exclude: Iterable[str]) -> Layer:
-    """Returns a layer with a warning about the files that do not travel, unless all of them are excluded."""
+    """Returns a layer with a warning about files that are left out and that no pattern excludes."""
     from raybundle.resolve.files.data_files import path_expression  # noqa: PLC0415 - a warm start needs none of it
 
     expressions = [path_expression(pattern) for pattern in exclude]
@@ -67,16 +67,14 @@ def _with_what_is_left(layer: Layer, each: Description, exclude: Iterable[str]) 
         return [path for path in paths if not any(pattern.match(path) for pattern in expressions)]
 
     warnings = (
-        *_left_warnings(
-            each, counted(each.start_up), "is left out: what it does at start-up, a node does not"
-        ),
-        *_left_warnings(each, counted(each.outside), "lies outside of site-packages and is left out"),
+        *_left_warnings(each, counted(each.start_up), "is left out: nodes do not run it at start-up"),
+        *_left_warnings(each, counted(each.outside), "is outside site-packages and is left out"),
     )
     return replace(layer, warnings=(*layer.warnings, *warnings))
 
 
-def _mend(refused: Sequence[tuple[Distribution, RefusedFileError]]) -> str | None:
-    """Returns what to do; to install again what is as its author made it is of no use."""
+def _hint(refused: Sequence[tuple[Distribution, RefusedFileError]]) -> str | None:
+    """Returns the hint: reinstall, except what its author published in this state."""
     names = " ".join(f"{each.name}=={each.version}" for each, error in refused if error.hint is None)
     if not names:
         return refused[0][1].hint
@@ -86,40 +84,34 @@ def _mend(refused: Sequence[tuple[Distribution, RefusedFileError]]) -> str | Non
     )
 
 
-def _settled(found: Sequence[Description], sites: Sequence[str], cache: ScanCache) -> Iterator[Layer]:
-    """Yields the layers once each path that two distributions claim belongs to one of them."""
+def _settled(found: Sequence[Description], sites: Sequence[str], cache: Cache) -> Iterator[Layer]:
+    """Yields the layers; a path that two distributions claim is in one of them."""
     names = {each.name for each in found}
     elsewhere = _shadowed(found, sites, cache)
     for each in found:
-        theirs = {
-            differing.path: differing.owners
-            for differing in each.differing
-            if not names.isdisjoint(differing.owners)
-        }
-        odd = [differing.path for differing in each.differing if differing.path not in theirs]
-        layer = _without(each, {*theirs, *elsewhere.get(each.name, {})}, cache)
-        warnings = (
-            *_warnings(each, odd, "is not what RECORD says: it travels as it is"),
-            *(
-                warning
-                for owner in sorted({owner for owners in theirs.values() for owner in owners} & names)
-                for warning in _warnings(
-                    each,
-                    [path for path, owners in theirs.items() if owner in owners],
-                    f"was written over by {owner}, with which it travels",
-                )
-            ),
-            *_shadowed_warnings(each, elsewhere.get(each.name, {})),
+        shadowed = elsewhere.get(each.name, {})
+        theirs = {one.path for one in each.differing if not names.isdisjoint(one.owners)}
+        warnings = tuple(_oddities(each, names, shadowed))
+        yield replace(_without(each, {*theirs, *shadowed}, cache), warnings=warnings)
+
+
+def _oddities(each: Description, names: set[str], shadowed: Mapping[str, str]) -> Iterator[Warning]:
+    odd = [one.path for one in each.differing if names.isdisjoint(one.owners)]
+    yield from _warnings(each, odd, "differs from RECORD and is bundled as it is")
+    for owner in sorted(names):
+        paths = [one.path for one in each.differing if owner in one.owners]
+        yield from _warnings(each, paths, f"was overwritten by {owner}, which is bundled as well")
+    for site in sorted(set(shadowed.values())):
+        paths = [path for path, earlier in shadowed.items() if earlier == site]
+        yield from _warnings(
+            each, paths, f"is also in {site}, which comes first on the path, and is bundled from there"
         )
-        yield replace(layer, warnings=warnings)
 
 
-def _shadowed(
-    found: Sequence[Description], sites: Sequence[str], cache: ScanCache
-) -> dict[str, dict[str, str]]:
-    """Returns which files another site directory has otherwise, earlier on the path: path and site, by name.
+def _shadowed(found: Sequence[Description], sites: Sequence[str], cache: Cache) -> dict[str, dict[str, str]]:
+    """Returns by distribution the files that an earlier site directory has with other content, and that site.
 
-    On a node all layers are one directory; here Python takes the first.
+    On a node, all layers are in one directory. Here, Python takes the first on the path.
     """
     if len({each.site for each in found}) < 2:  # noqa: PLR2004 - one directory holds one file of a name
         return {}
@@ -136,7 +128,7 @@ def _shadowed(
 
 
 def _refuse_clashes(owners: Mapping[str, Description]) -> None:
-    """Refuses a file of one distribution where another has a folder, as every node would."""
+    """Refuses a file of one distribution that has the path of another's folder: no node can have both."""
     folders = {path[:i]: path for path in owners for i, character in enumerate(path) if character == "/"}
     clashes = [
         f"{path}: a file of {_titled(owners[path])} in {owners[path].site}, and a folder of "
@@ -156,7 +148,7 @@ def _titled(each: Description) -> str:
     return f"{each.name} {each.version}"
 
 
-def _without(each: Description, dropped: set[str], cache: ScanCache) -> Layer:
+def _without(each: Description, dropped: set[str], cache: Cache) -> Layer:
     """Returns the layer of a distribution without some of its files."""
     layer = Layer(
         each.name, each.version, each.digest, each.native, each.bytes, Path(each.site), each.source_bytes
@@ -173,14 +165,8 @@ def _without(each: Description, dropped: set[str], cache: ScanCache) -> Layer:
     )
 
 
-def _shadowed_warnings(each: Description, shadowed: dict[str, str]) -> Iterator[Warning]:
-    for site in sorted(set(shadowed.values())):
-        paths = [path for path, earlier in shadowed.items() if earlier == site]
-        yield from _warnings(each, paths, f"is also in {site}, which comes first, and travels from there")
-
-
 def _left_warnings(each: Description, paths: Sequence[str], what: str) -> Iterator[Warning]:
-    """Yields one warning about files that do not travel, if there are any."""
+    """Yields one warning about files that are left out, if there are any."""
     if paths:
         yield Warning(
             f"{first_of(paths, _SHOWN)} of {each.name} {each.version} {what}",
@@ -191,11 +177,10 @@ def _left_warnings(each: Description, paths: Sequence[str], what: str) -> Iterat
 
 
 def _warnings(each: Description, paths: Sequence[str], what: str) -> Iterator[Warning]:
-    """Yields one warning about files of a distribution, if there are any."""
-    if not paths:
-        return
-    yield Warning(
-        f"{first_of(sorted(paths), _SHOWN)} of {each.name} {each.version} {what}",
-        file=Path(each.site, min(paths)),
-        hint=f"reinstall it: pip install --force-reinstall --no-deps {each.name}=={each.version}",
-    )
+    """Yields one warning about oddities of files, if there are any."""
+    if paths:
+        yield Warning(
+            f"{first_of(sorted(paths), _SHOWN)} of {each.name} {each.version} {what}",
+            file=Path(each.site, min(paths)),
+            hint=f"reinstall it: pip install --force-reinstall --no-deps {each.name}=={each.version}",
+        )

@@ -1,8 +1,7 @@
-"""The layer document: canonical JSON of the files of one distribution, whose SHA-256 names the layer."""
+"""The layer document: canonical JSON of one distribution's files. Its SHA-256 names the layer."""
 
 from __future__ import annotations
 
-import base64
 import csv
 import io
 import itertools
@@ -14,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from raybundle.formats.canonical import FORMAT, LARGEST, canonical_json, digest_of
+from raybundle.resolve.distributions.record import encoded
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -33,7 +33,7 @@ class LayerFile:
 
 @dataclass(frozen=True, slots=True)
 class LayerDocument:
-    """What a layer is; two with the same name, version and files have one digest."""
+    """The identity of a layer; the same name, version and files have the same digest."""
 
     name: str
     version: str
@@ -70,31 +70,27 @@ _HASH = re.compile("[0-9a-f]{64}")
 
 
 def is_compiled(path: str) -> bool:
-    """Returns whether byte-code of a file travels; that of tests, two thirds of what there is, does not."""
+    """Returns whether a bundle has byte-code of a file: not of tests, which would be two thirds of it."""
     folders = path.split("/")
     return path.endswith(".py") and _TESTS.isdisjoint(folders[:-1])
 
 
 def format_record(files: Iterable[LayerFile], own: str) -> bytes:
-    """Returns a RECORD that lists `files` and itself, at `own`; the same for the same files.
+    """Returns the RECORD at `own` that lists `files` and itself; its order depends on nothing else.
 
     https://packaging.python.org/en/latest/specifications/recording-installed-packages/
     """
-    rows = [(each.path, _record_hash(each.sha256), str(each.size)) for each in files]
+    rows = [(each.path, f"sha256={encoded(bytes.fromhex(each.sha256))}", str(each.size)) for each in files]
     text = io.StringIO(newline="")
     csv.writer(text, lineterminator="\n").writerows(sorted([*rows, (own, "", "")]))
     return text.getvalue().encode()
-
-
-def _record_hash(sha256: str) -> str:
-    return "sha256=" + base64.urlsafe_b64encode(bytes.fromhex(sha256)).rstrip(b"=").decode()
 
 
 def parse_document(data: bytes) -> LayerDocument:
     """Returns the layer document in `data`.
 
     Raises:
-        ValueError: it is none, or not canonical.
+        ValueError: it is not a layer document, or is not canonical.
     """
     try:
         document = json.loads(data)
@@ -109,10 +105,10 @@ def parse_document(data: bytes) -> LayerDocument:
 
 
 def _check_order(paths: Sequence[str]) -> None:
-    """Checks that each path stands once, in its place, and can be there beside the others."""
+    """Checks that the paths are sorted and unique, and that no file is also a folder."""
     for path, following in itertools.pairwise(paths):
         if path >= following:
-            raise ValueError(f"{path} stands before {following}")
+            raise ValueError(f"{path} comes before {following}")
     for path in paths:
         within = bisect_left(paths, f"{path}/")
         if within < len(paths) and paths[within].startswith(f"{path}/"):
@@ -129,7 +125,7 @@ def _parse_file(document: dict[str, Any]) -> LayerFile:
 
 
 def checked_path(path: Any) -> str:
-    """Returns `path` if it is that of a file below some directory.
+    """Returns `path` if it is a relative path that stays below its directory.
 
     Raises:
         ValueError: it is something else.

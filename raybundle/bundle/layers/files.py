@@ -1,4 +1,4 @@
-"""What travels of an installed distribution, as its RECORD lists it (docs/format.md, section 5.1)."""
+"""Which files of an installed distribution a layer has (docs/format.md, section 5.1)."""
 
 from __future__ import annotations
 
@@ -18,33 +18,33 @@ if TYPE_CHECKING:
     from raybundle.resolve.distributions.record import RecordedFile
 
 _LEFTOVER = re.compile(r"INSTALLER|REQUESTED|direct_url\.json|uv_[^/]*\.json")
-"""What installers leave in `.dist-info`: how a distribution came here, not what it is."""
+"""Files of `.dist-info` that say how a distribution was installed, not what it is."""
 _SCRIPTS = frozenset({"bin", "Scripts"})
-"""Folders of scripts; beside the packages where an installer was given a directory (`--target`)."""
+"""Folders of scripts; they are beside the packages after an installation with `--target`."""
 _FOR_PEOPLE = _SCRIPTS | {
     *("include", "man", "doc", "docs", "info", "licenses", "jupyter", "applications", "icons", "metainfo"),
     *("bash-completion", "bash_completion.d", "zsh", "fish"),
 }
-"""Folders outside of the site directory whose files no job reads."""
+"""Folders outside the site directory whose files no job reads."""
 _TO_READ = re.compile(
     r"([a-z_-]*licen[cs]es?|copying|copyright|notices?|authors|readme|changelog|changes)"
     r"([-_.](apache|mit|bsd|l?gpl)[-.0-9]*)?(\.(txt|md|rst|html))?",
     re.IGNORECASE,
 )
-"""Files outside of the site directory that no job reads."""
+"""Files outside the site directory that no job reads."""
 _MACHINE_CODE = (
     *(b"\x7fELF", b"MZ"),
     *(b"\xfe\xed\xfa\xce", b"\xfe\xed\xfa\xcf", b"\xce\xfa\xed\xfe", b"\xcf\xfa\xed\xfe"),
     *(b"\xca\xfe\xba\xbe", b"\xca\xfe\xba\xbf"),
 )
-"""How programs and libraries of Linux, Windows and macOS begin; the last two hold several of macOS."""
+"""First bytes of programs and libraries: of Linux, Windows and macOS; the last two hold several."""
 _CACHE = "__pycache__"
 _HARMLESS = frozenset({"distutils-precedence.pth", "a1_coverage.pth"})
-"""Of setuptools, for builds by old `setup.py`; of coverage, for processes that are to be measured."""
+"""`.pth` files that no job needs: of setuptools for old `setup.py` builds, and of coverage."""
 _NAMESPACE = re.compile(r"import sys, types, os;.*sitedir'\], \*\(.*")
-"""A line of an `-nspkg.pth` of setuptools: on a node all layers are one directory, which serves as well."""
+"""A line of setuptools' `-nspkg.pth`. A node needs none: there, all layers are in one directory."""
 _SHOWN = 3
-"""Files that a message names; a distribution without sources has hundreds."""
+"""Files that a message lists; a distribution without sources has hundreds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ def read_contents(metadata: Path) -> Contents:
     rows = _rows(metadata / RECORD)
     listed = {each.path: each.hash for each in rows if not each.is_outside}
     if not listed:
-        raise RefusedFileError(f"{metadata / RECORD}: it lists no file")
+        raise RefusedFileError(f"{metadata / RECORD}: it lists no files")
     start_up = (
         path for path in listed if path.endswith(".pth") and "/" not in path and path not in _HARMLESS
     )
@@ -92,7 +92,7 @@ def _travelling(listed: Mapping[str, str], metadata: Path) -> dict[str, str]:
 
 
 def _refuse_byte_code(paths: Collection[str], metadata: Path) -> None:
-    """Refuses byte-code that is no copy of a source: a node believes only what it can compile itself."""
+    """Refuses byte-code without its source: a node trusts only what it can compile itself."""
     alone = sorted(path for path in paths if path.endswith(".pyc") and path[:-1] not in paths)
     if alone:
         each = InstalledDistribution.at(metadata)
@@ -103,10 +103,10 @@ def _refuse_byte_code(paths: Collection[str], metadata: Path) -> None:
 
 
 def is_for_one_platform(metadata: Path, paths: Iterable[str]) -> bool:
-    """Returns whether a wheel says so by its tags, and some of what travels is machine code.
+    """Returns whether the tags of the wheel name a platform and one of `paths` is machine code.
 
-    That need not be called a library: programs are not. But a wheel whose programs all lie where no job looks
-    for them has such tags too, and so has what was built here without its optional extension.
+    The tags alone do not decide: a wheel also has them if all its programs are outside the site directory, or
+    if it was built without its optional extension. Nor do suffixes: a program has none.
     https://packaging.python.org/en/latest/specifications/platform-compatibility-tags/
 
     Raises:
@@ -135,7 +135,7 @@ def _does_something(file: Path) -> bool:
     try:
         lines = file.read_text("utf-8", errors="replace").splitlines()
     except OSError:
-        return False  # and so at home
+        return False  # nor does it do anything here
     said = [line for line in lines if line.strip() and not line.startswith("#")]
     return not all(file.name.endswith("-nspkg.pth") and _NAMESPACE.fullmatch(line) for line in said)
 
@@ -153,7 +153,7 @@ def _travels(path: str, metadata: str, listed: Mapping[str, str]) -> bool:
     head, _, rest = path.partition("/")
     if _CACHE in path.split("/"):
         return False
-    if not rest:  # where `site` would carry them out; deeper ones are data, such as weights of a model
+    if not rest:  # `site` runs them only here; deeper ones are data, such as weights of a model
         return not path.endswith(".pth")
     if head == metadata:
         return not _LEFTOVER.fullmatch(rest)

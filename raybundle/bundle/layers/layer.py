@@ -1,4 +1,4 @@
-"""Holds one distribution as it travels."""
+"""A distribution as a bundle has it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """A distribution as it travels."""
+    """A distribution as a bundle has it."""
 
     name: str
     """Normalised (PEP 503)."""
@@ -21,12 +21,12 @@ class Layer:
     digest: Digest
     """SHA-256 of the canonical layer document, which lists its files."""
     native: bool
-    """Holds files that run on one platform only, or is of a wheel for one and has machine code."""
+    """Claims that it runs on one platform only: it has extensions, libraries or machine code."""
     bytes: int
-    """Size of its files together."""
+    """Total size of its files."""
     directory: Path | None = None
-    """Where its files lie on this machine: the site-packages directory."""
+    """The site-packages directory that has its files."""
     source_bytes: int = 0
-    """Size of its Python sources without tests."""
+    """Size of its Python sources, without tests."""
     warnings: tuple[Warning, ...] = ()
-    """What is odd about them."""
+    """Oddities of its files."""

@@ -1,1 +1,1 @@
-"""Refuses secrets among the files of a bundle."""
+"""Refuses files with secrets."""

@@ -1,4 +1,4 @@
-"""Refuses secrets among the files of a bundle, by name and by content; the project may allow single ones."""
+"""Refuses files with secrets, by name and by content. The project may allow some of them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from raybundle.resolve.files.secret_names import NAME_RULES, is_public_pem, secr
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from raybundle.cache.documents import ScanCache
+    from raybundle.cache.documents import Cache
     from raybundle.model import ArchivePath, CollectedFile, Resolution
 
 SETTING = "allow-secrets"
@@ -34,12 +34,12 @@ _SPELT = {
 
 @dataclass(frozen=True, slots=True, order=True)
 class Fault:
-    """A secret that would travel: where, and by which rule; never the secret itself."""
+    """The place of a secret in the bundle and the rule that found it, but never the secret itself."""
 
     path: str
-    """Relative to the project, with `..` for a file of another root."""
+    """Relative to the project; starts with `..` for a file of another root."""
     line: int
-    """From 1; 0 where the name is the fault."""
+    """From 1; 0 if the file's name is the fault."""
     rule: str
 
     def __str__(self) -> str:
@@ -49,13 +49,13 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """What the project allows: a pattern of paths, and a rule."""
+    """A rule that files may break, and the pattern of their paths."""
 
     pattern: str
     rule: str
 
     def covers(self, fault: Fault) -> bool:
-        """Claims that it allows a fault."""
+        """Returns whether this allows `fault`."""
         return fault.rule == self.rule and path_expression(self.pattern).fullmatch(fault.path) is not None
 
     def __str__(self) -> str:
@@ -63,10 +63,10 @@ class Allowance:
 
 
 def parse_allowances(words: Sequence[str]) -> tuple[Allowance, ...]:
-    """Returns allowances, from `path:rule`.
+    """Parses allowances of the form `path:rule`.
 
     Raises:
-        UsageError: a word names no rule, or one that does not exist.
+        UsageError: a word has no rule or an unknown one.
     """
     return tuple(_parse(word) for word in words)
 
@@ -76,23 +76,24 @@ def _parse(word: str) -> Allowance:
     known = NAME_RULES | rule_table().names
     if not pattern or "/" in rule:
         raise UsageError(
-            f"`{word}` in `{SETTING}` names no rule", hint="write `path:rule`, as the error names them"
+            f"`{word}` in `{SETTING}` names no rule",
+            hint="write `path:rule`, as in the error about the secret",
         )
     if rule not in known:
         close = difflib.get_close_matches(rule, known, n=1)
-        hint = f"did you mean `{close[0]}`?" if close else "the error that stops a build names its rule"
+        hint = f"did you mean `{close[0]}`?" if close else "the error about the secret names the rule"
         raise UsageError(f"`{word}` in `{SETTING}` names the unknown rule `{rule}`", hint=hint)
     return Allowance(pattern, rule)
 
 
 def refuse_secrets(
-    resolution: Resolution, files: Sequence[CollectedFile], allowed: Sequence[str], cache: ScanCache
+    resolution: Resolution, files: Sequence[CollectedFile], allowed: Sequence[str], cache: Cache
 ) -> tuple[Warning, ...]:
-    """Refuses files that hold secrets, and returns a warning for each allowance that nothing needs.
+    """Refuses files that contain secrets, and returns a warning for each needless allowance.
 
     Raises:
-        SecretError: lists all secrets by place and rule, and no value.
-        UsageError: an allowance cannot be read.
+        SecretError: lists the place and rule of every secret, but no value.
+        UsageError: an allowance cannot be parsed.
     """
     allowances = parse_allowances(allowed)
     faults = sorted(set(_faults(resolution, files, cache)))
@@ -101,22 +102,22 @@ def refuse_secrets(
     if left:
         raise SecretError(
             "secrets must not travel:\n  " + "\n  ".join(map(str, left)),
-            hint="a job gets its secrets by `--secret NAME=file:PATH` or `env:NAME`; `exclude` keeps data "
-            f'out; for what is no secret: {SETTING} = ["{left[0].path}:{left[0].rule}"] in [tool.raybundle]',
+            hint="pass secrets by `--secret NAME=file:PATH` or `env:NAME`; `exclude` data files; if it is "
+            f'not a secret, allow it: {SETTING} = ["{left[0].path}:{left[0].rule}"] in [tool.raybundle]',
         )
     stale = [each for each in allowances if each not in used and _is_stale(each, resolution)]
     return tuple(Warning(f"`{each}` in `{SETTING}` allows nothing", hint="remove it") for each in stale)
 
 
 def _is_stale(allowance: Allowance, resolution: Resolution) -> bool:
-    """Claims that an unused allowance is of no use to another bundle of the project either."""
+    """Returns whether an unused allowance is useless for other bundles of the project too."""
     expression = path_expression(allowance.pattern)
     if any(expression.fullmatch(path) for path in _shown_paths(resolution).values()):
         return True
     return next(resolution.project.glob(allowance.pattern), None) is None
 
 
-def _faults(resolution: Resolution, files: Sequence[CollectedFile], cache: ScanCache) -> Iterator[Fault]:
+def _faults(resolution: Resolution, files: Sequence[CollectedFile], cache: Cache) -> Iterator[Fault]:
     shown = _shown_paths(resolution)
     scanner = SecretScanner(cache)
     try:
@@ -135,7 +136,7 @@ def _is_certificate(file: CollectedFile) -> bool:
 
 
 def _shown_paths(resolution: Resolution) -> dict[ArchivePath, str]:
-    """Returns the path of each file as errors and allowances have it, by its archive path."""
+    """Returns the path of each file in errors and allowances, by its archive path."""
     project = f"{resolution.project}/"
     modules = {each.path: str(each.file) for each in resolution.modules if each.file and each.path}
     return {
@@ -145,7 +146,7 @@ def _shown_paths(resolution: Resolution) -> dict[ArchivePath, str]:
 
 
 def _title(rule: str) -> str:
-    """Returns a rule for people: `AWS access token` for `aws-access-token`."""
+    """Returns a readable name of a rule: `AWS access token` for `aws-access-token`."""
     if rule in _TITLES:
         return _TITLES[rule]
     words = rule.split("-")

@@ -1,4 +1,4 @@
-"""Tells which content rules a file may break, without the scanner; `scripts/secret_rules.py` has why."""
+"""Tells without the scanner which content rules a file may break (table: `scripts/secret_rules.py`)."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 TABLE = Path(__file__).with_name("rules.json")
-"""Rule by rule: the texts of which each file that breaks it holds one; `~` stands for any case."""
+"""The texts of each rule: a file that breaks the rule contains one of them. `~` means in any case."""
 
 CREDENTIAL_URI = "generic-credential-uri"
 _CREDENTIALS = rb"://[^:/@\s'\"`]{0,128}:[^/@\s'\"`]{1,256}@"
 CREDENTIALS = re.compile(_CREDENTIALS)
-"""A user and a password in a URL; every finding of `generic-credential-uri` has them."""
+"""A user and a password in a URL: in every finding of `generic-credential-uri`."""
 SCHEME = re.compile(
     rb"(?<![A-Za-z0-9.+-])"
     rb"(?:[a-z]{2,16}\+[a-z0-9_]{2,24}|mssql|oracle|snowflake|clickhouses?|trino|redshift|vertica|sqlserver|sftp)"
     rb"(?=" + _CREDENTIALS + rb")",
     re.IGNORECASE,
 )
-"""The scheme of such a URL where the scanner does not know it: `postgresql+psycopg2`."""
+"""The scheme of such a URL, if the scanner does not know it: `postgresql+psycopg2`."""
 
 _PREFIX = re.compile(r"^(betterleaks\.|veles\.secrets/)|\.\d+$")
 _ALIASES = {
@@ -42,36 +42,38 @@ _ALIASES = {
     "slackappconfigrefreshtoken": "slack-config-refresh-token",
     "slackappleveltoken": "slack-app-token",
 }
-"""Rules of the scanner that find the same tokens under two names."""
+"""The scanner has two names for these rules, which find the same tokens."""
 
 
 def rule_name(identifier: str) -> str:
-    """Returns our name of a rule of the scanner: `slack-bot-token` for `betterleaks.slack-bot-token.1`."""
+    """Returns the short name of a scanner's rule: `slack-bot-token` for `betterleaks.slack-bot-token.1`."""
     name = _PREFIX.sub("", identifier)
     return _ALIASES.get(name, name)
 
 
 def is_in(text: str, data: bytes, lowered: bytes) -> bool:
-    """Claims that a file holds a text of the table."""
+    """Returns whether a file contains a text of the table; `lowered` is `data` in lower case."""
     return text[1:].encode() in lowered if text.startswith("~") else text.encode() in data
 
 
 @dataclass(frozen=True, slots=True)
 class RuleTable:
-    """The content rules that count."""
+    """The content rules that can stop a build."""
 
     texts: dict[str, list[str]]
     names: frozenset[str]
     sha256: str
     exact: tuple[bytes, ...]
+    """The texts that only count as they are."""
     folded: tuple[bytes, ...]
+    """The texts that count in any case, in lower case."""
     separators: bytes
-    """A table for `bytes.translate`: each byte that no text holds becomes a space."""
+    """A table for `bytes.translate`: each byte that is in no text becomes a space."""
 
     def suspects(self, files: Sequence[bytes]) -> list[bool]:
-        """Claims of each file that it may break a rule; in the others, no rule that counts finds anything.
+        """Returns for each file whether it may break a rule. The others cannot break one.
 
-        All at once, for code repeats its words: each text is looked for among the words of all files.
+        Each text is first searched among the different words of all files, because code repeats its words.
         """
         words = set(b" ".join(files).translate(self.separators).split())
         text = b" ".join(words)
@@ -81,7 +83,7 @@ class RuleTable:
         return [_holds_one(each, exact, folded) for each in files]
 
     def may_break(self, rule: str, data: bytes) -> bool:
-        """Claims that a file may break this rule; a finding elsewhere does not count."""
+        """Returns whether a file may break `rule`. A finding of the rule in any other file is a mistake."""
         if rule == CREDENTIAL_URI:
             return CREDENTIALS.search(data) is not None
         lowered = data.lower()
@@ -100,7 +102,7 @@ def _holds_one(data: bytes, exact: list[bytes], folded: list[bytes]) -> bool:
 
 @lru_cache(maxsize=1)
 def rule_table() -> RuleTable:
-    """Returns the table, read once."""
+    """Returns the table; it is read once per process."""
     data = TABLE.read_bytes()
     texts: dict[str, list[str]] = json.loads(data)
     every = {text for each in texts.values() for text in each}

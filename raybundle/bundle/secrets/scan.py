@@ -1,9 +1,8 @@
-"""Finds secrets in the bytes that travel; keeps their rules and lines by the file's digest, never a value."""
+"""Finds secrets in the files of a bundle. The cache has rules and lines by file digest, but never a value."""
 
 from __future__ import annotations
 
 import codecs
-import hashlib
 import os
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -11,24 +10,27 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from raybundle.bundle.secrets.rules import CREDENTIAL_URI, SCHEME, rule_name, rule_table
+from raybundle.cache.documents import Kind
+from raybundle.cache.room import latest
 from raybundle.errors import BundleError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from raybundle.cache.documents import ScanCache
+    from raybundle.cache.documents import Cache
     from raybundle.model import CollectedFile
 
 LARGEST = 16 * 1024 * 1024
-"""Bytes of one file that are looked at; what lies behind them is not."""
+"""Bytes of a file that are scanned. The rest of a larger file is not."""
 PORTION = 8 * 1024 * 1024
-"""Bytes of files that are looked through together."""
+"""Bytes of files that are searched together."""
 HEAD = 8192
-"""Bytes in which a zero makes a file binary, as git has it."""
-MOST_KEPT = 200_000
-"""Digests that the cache keeps before it starts anew with those of this bundle."""
-_FORMAT = 1
+"""Bytes at the start of a file; a zero among them makes the file binary, as in git."""
+_KEPT = Kind("secrets", 4)
+"""Verdicts by the digest of a file; one document per table of rules and scanner."""
+_MOST = 200_000
+"""Verdicts in one document; those that were needed longest ago make room."""
 _MARKS = {
     codecs.BOM_UTF32_LE: "utf-32",  # before UTF-16: it starts with the same two bytes
     codecs.BOM_UTF32_BE: "utf-32",
@@ -43,22 +45,21 @@ Verdict = tuple[tuple[str, int], ...]
 
 @dataclass(slots=True)
 class SecretScanner:
-    """Looks into files, asking the cache first; the first file that may hold a secret loads the scanner."""
+    """Scans files that are not in the cache. The first file that may hold a secret loads the scanner."""
 
-    cache: ScanCache
+    cache: Cache
     _known: dict[str, Any] = field(init=False)
     _seen: dict[str, Any] = field(default_factory=dict, init=False)
     _changed: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
-        known = self.cache.read(self._name())
-        self._known = known if _is_whole(known) else {}
+        self._known = self.cache.read(_KEPT, self._name())
 
     def verdicts(self, files: Sequence[CollectedFile]) -> list[Verdict]:
-        """Returns what the content rules say of each file.
+        """Returns the findings of the content rules in each file.
 
         Raises:
-            BundleError: the scanner is not installed, or cannot be loaded.
+            BundleError: the scanner is not installed or cannot be loaded.
         """
         unknown = {file.sha256: file.data for file in files if file.sha256 not in self._known}
         for some in _portions(unknown):
@@ -67,10 +68,9 @@ class SecretScanner:
         return [tuple((rule, line) for rule, line in self._known[file.sha256]) for file in files]
 
     def save(self) -> None:
-        """Writes the cache, if anything in it is new."""
+        """Writes the cache if it has changed."""
         if self._changed:
-            kept = self._known if len(self._known) <= MOST_KEPT else self._seen
-            self.cache.write(self._name(), kept)
+            self.cache.write(_KEPT, self._name(), latest(self._known, self._seen, _MOST))
 
     def _look(self, files: dict[str, bytes]) -> None:
         self._changed = True
@@ -83,12 +83,11 @@ class SecretScanner:
                 self._known[digest] = findings(load_scanner(self.cache.directory / "secret-rules"), text)
 
     def _name(self) -> str:
-        text = f"{_FORMAT} {LARGEST} {rule_table().sha256} {_scanner_version()}"
-        return f"secrets-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+        return self.cache.key(rule_table().sha256, _scanner_version())
 
 
 def as_text(data: bytes) -> bytes | None:
-    """Returns what is looked at: UTF-16 and UTF-32 with a mark as UTF-8, other text as it is, no binary."""
+    """Returns the text to scan, UTF-16 and UTF-32 with a byte order mark as UTF-8; None for a binary file."""
     data = data[:LARGEST]
     for mark, codec in _MARKS.items():
         if data.startswith(mark):
@@ -98,23 +97,24 @@ def as_text(data: bytes) -> bytes | None:
 
 @lru_cache(maxsize=1)
 def load_scanner(rules: Path) -> Any:
-    """Returns the scanner, which keeps its rules compiled below `rules`; it never uses the network.
+    """Returns the scanner. It keeps compiled rules in the directory `rules`, and never uses the network.
 
     Raises:
-        BundleError: it is not installed, or cannot be loaded.
+        BundleError: it is not installed or cannot be loaded.
     """
     try:
         from kingfisher_sdk import Rules, Scanner  # noqa: PLC0415 - 0.5 s that few builds need
     except ImportError as error:
         raise BundleError(
-            f"cannot look for secrets: {error}", hint="install `kingfisher-secret-scanner` beside raybundle"
+            f"cannot scan for secrets: {error}",
+            hint="install `kingfisher-secret-scanner` in raybundle's environment",
         ) from error
-    # Without a policy, a comment such as `pragma: allowlist secret` allows nothing.
+    # Without a policy, a comment such as `pragma: allowlist secret` has no effect.
     return Scanner(Rules(cache_dir=rules), base64=False, redact=True)
 
 
 def findings(scanner: Any, text: bytes) -> Verdict:
-    """Returns the findings in a text that count, by line; one for each place, by the rule that spans most."""
+    """Returns the findings that stop a build, by line. Of several at one place, the longest counts."""
     places: dict[int, tuple[int, str, int]] = {}
     for each in scanner.scan(text):
         rule, place = rule_name(each.rule_id), each.location
@@ -128,12 +128,12 @@ def findings(scanner: Any, text: bytes) -> Verdict:
 
 
 def _counts(finding: Any, rule: str, text: bytes) -> bool:
-    """Claims that a finding stops a build: no part of another, no placeholder, a rule that counts."""
+    """Returns whether a finding stops a build: not a part of another, not a placeholder, a rule that fits."""
     return finding.visible and finding.confidence != "low" and rule_table().may_break(rule, text)
 
 
 def _credentials(scanner: Any, text: bytes) -> set[int]:
-    """Returns the lines of URLs with a password; the scanner knows few schemes, no `postgresql+psycopg2`."""
+    """Returns the lines of URLs with a password. `https` replaces schemes that the scanner does not know."""
     if not rule_table().may_break(CREDENTIAL_URI, text):
         return set()
     found = [
@@ -143,7 +143,7 @@ def _credentials(scanner: Any, text: bytes) -> set[int]:
 
 
 def _portions(files: dict[str, bytes]) -> Iterator[dict[str, bytes]]:
-    """Yields the files in portions whose words fit into memory together."""
+    """Yields the files in portions that fit into memory."""
     some: dict[str, bytes] = {}
     size = 0
     for digest, data in files.items():
@@ -156,18 +156,8 @@ def _portions(files: dict[str, bytes]) -> Iterator[dict[str, bytes]]:
         yield some
 
 
-def _is_whole(known: dict[str, Any]) -> bool:
-    """Claims that a cache is as it was written: what it says of each file is a list of rules and lines."""
-    names = rule_table().names
-    return all(
-        isinstance(raw, list)
-        and all(isinstance(each, list) and len(each) == 2 and each[0] in names for each in raw)  # noqa: PLR2004 - rule, line
-        for raw in known.values()
-    )
-
-
 def _scanner_version() -> str:
-    """Returns the version of the installed scanner, by the name of its metadata: nothing of it is loaded."""
+    """Returns the version of the installed scanner from the name of its metadata, without loading it."""
     spec = find_spec(_SCANNER)
     if spec is None or spec.origin is None:
         return "none"

@@ -1,4 +1,4 @@
-"""`local` and `config`: the embedded cluster, and where each setting comes from."""
+"""Runs `local` and `config`: the embedded cluster, and the source of each setting."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def embedded(console: Console, python: str | None) -> LocalCluster:
-    """Returns the embedded cluster, started if it is not running."""
+    """Returns the embedded cluster; starts it if it is not running."""
     from raybundle.cluster.embedded import cluster
 
     running = cluster.status()
@@ -36,7 +36,7 @@ def running_embedded() -> LocalCluster:
     """Returns the embedded cluster.
 
     Raises:
-        ClusterError: it is not running.
+        ClusterError: the cluster is not running.
     """
     from raybundle.cluster.embedded import cluster
 
@@ -100,7 +100,7 @@ def config(arguments: argparse.Namespace, console: Console) -> int:
 
 
 def _shown(value: Value) -> Value:
-    """Returns a value without the credentials in it."""
+    """Returns a value without credentials."""
     if isinstance(value, str):
         return without_credentials(value)
     if isinstance(value, dict):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from raybundle.cache.documents import Cache
 from raybundle.cli.request import settings_of
 from raybundle.cluster.access import make_access
 from raybundle.cluster.jobs import JobsClient
@@ -29,7 +30,7 @@ def find_cluster(
 ) -> Cluster:
     """Returns the cluster of the configured address, else the embedded one, which is started if need be."""
     address = dashboard_address(settings, os.environ)
-    cache = cache_directory(os.environ)
+    cache = Cache(cache_directory(os.environ))
     if address is not None:
         return Cluster(_connect(arguments, address, console), shares_disk=False, cache=cache)
     from raybundle.cli.commands.clusters import embedded

@@ -10,7 +10,7 @@ from raybundle.cli.output.overview import ANY
 from raybundle.cli.output.words import counted
 from raybundle.cli.request import environment_of, form_of, make_request, read_command
 from raybundle.errors import BundleError, UsageError
-from raybundle.explain.absence import absence
+from raybundle.explain.absence import explain_absence
 from raybundle.explain.chains import driver_of, shortest_chain_to, ways_to
 from raybundle.explain.dot import dot
 from raybundle.explain.evidence import gather, name_under, owner_of
@@ -91,7 +91,7 @@ def _absence(subject: Subject, file: Path | None, resolution: Resolution, reques
         if found is None or (isinstance(found, FirstParty) and found.file != str(file)):
             return absent_file(resolution, file, finder, unrestricted)
     chain = shortest_chain_to(unrestricted, {name}) if unrestricted else ()
-    return absence(resolution, name, gather(resolution, name, finder, chain))
+    return explain_absence(resolution, name, gather(resolution, name, finder, chain))
 
 
 def _unrestricted(request: Request) -> Resolution | None:

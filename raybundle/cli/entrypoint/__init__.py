@@ -1,1 +1,1 @@
-"""Reads the command line of a job, as people paste it after `--`: what it runs, or what to type instead."""
+"""Reads a pasted command line after `--`: finds what it runs, or the line to type instead."""

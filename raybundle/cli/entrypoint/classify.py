@@ -1,4 +1,4 @@
-"""Says what the words of a job mean: which target they run, or what to type instead."""
+"""Classifies the words of a job: the target that they run, or an answer with the line to type."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ if TYPE_CHECKING:
 
 _PYTHON = re.compile(r"python(3(\.\d+t?)?)?")
 _PROMPT = ("$",)
-"""What stands before the command lines of a README."""
+"""Prompts before the command lines of a README."""
 _ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)=(.*)", re.ASCII | re.DOTALL)
 
 
 def classify(words: Sequence[str], here: Surroundings, *, pasted: bool) -> Outcome:
-    """Returns what `words` run.
+    """Returns the run or the answer for `words`.
 
     Args:
-        words: of the command line.
-        here: the directory that they are typed in.
-        pasted: they stand after `--`: `python` is an interpreter then, even if a file has that name.
+        words: the words of the command line.
+        here: the directory in which they are typed.
+        pasted: they come after `--`, where `python` is an interpreter even if a file has that name.
     """
     if not any(word.strip() for word in words):
         return Run(())
@@ -43,7 +43,7 @@ def classify(words: Sequence[str], here: Surroundings, *, pasted: bool) -> Outco
 
 
 def command(words: tuple[str, ...], here: Surroundings) -> Outcome:
-    """Returns what a simple command runs: assignments, then a program and its arguments."""
+    """Returns the outcome for a simple command: assignments, then a program and its arguments."""
     env: list[tuple[str, str]] = []
     rest = words[1:] if words[:1] == _PROMPT else words
     while rest and (found := _ASSIGNMENT.fullmatch(rest[0])):
@@ -90,7 +90,7 @@ def _python(rest: Sequence[str], here: Surroundings) -> Outcome:
 
 
 def _target(words: tuple[str, ...], here: Surroundings) -> Outcome:
-    """Returns the run of a target by its name; a shell script is read."""
+    """Returns the run of a named target; reads a shell script."""
     if words[0] == "-m" and len(words) > 1:
         return module_run(words[1], words[2:], (), here)
     if scripts.is_shell_script(words[0], here):
@@ -106,7 +106,7 @@ def _is_target(first: str, here: Surroundings) -> bool:
 
 
 def _is_line(word: str, here: Surroundings, *, alone: bool) -> bool:
-    """Claims that one word is a whole command line; file names and values of variables have blanks too."""
+    """Claims that one word is a whole command line, and not a file name or variable with blanks."""
     if here.exists(word) or not re.search(r"\s", word.strip()):
         return False
     return alone or _ASSIGNMENT.fullmatch(word) is None

@@ -1,4 +1,4 @@
-"""Programs that start Python code of the project: each answer shows a driver that does the same in a job."""
+"""Answers for programs that start the project's code, with a driver that does the same in a job."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _RUNNERS = {
 }
 """The module by which each program runs as `python -m …`."""
 _TESTERS = frozenset(["pytest", "unittest"])
-"""Modules that import what their arguments name: it needs no path of its own."""
+"""Modules that import the modules in their arguments, which need no path of their own."""
 _ENV = {"pytest": (("PY_IGNORE_IMPORTMISMATCH", "1"),)}
 """pytest finds a test in the working directory, and Python imports it from the bundle's verified tree."""
 _PROGRAMS = ("mpirun", "mpiexec", "srun", "docker", "make", "numactl", "taskset", "xvfb-run", "npm")
@@ -51,7 +51,7 @@ def module_driver(
 
 
 def shell_driver(line: str, words: Iterable[str], here: Surroundings, text: str) -> Answer:
-    """Returns the answer to a line that only a shell can carry out: a driver that starts one."""
+    """Returns the answer to a line that requires a shell: a driver that starts one."""
     named, driver = _included(words, here), Driver("run_line.py", shell_code(line))
     scripts = [word for word in named if PurePath(word).suffix == ".py"]
     return _beside(scripts, named, here, Answer(text, (driver.name,), driver=driver))
@@ -101,7 +101,7 @@ def _options(folders: Iterable[str], named: Mapping[str, str]) -> tuple[str, ...
 
 
 def _conftests(arguments: tuple[str, ...]) -> list[str]:
-    """Returns what pytest reads unasked: the conftest.py and `__init__.py` of each directory above a test."""
+    """Returns the files that pytest reads by itself: conftest.py and `__init__.py` above each test."""
     paths = [PurePath(word.partition("::")[0]) for word in arguments if not word.startswith("-")]
     names = ("__init__.py", "conftest.py")
     return [str(parent / name) for path in paths for parent in path.parents for name in names]
@@ -188,7 +188,7 @@ def _serve_config(text: str, name: str, config: str) -> Answer:
 
 
 def _notebook(name: str, rest: tuple[str, ...], _here: Surroundings) -> Answer:
-    """Returns the answer to what runs a notebook: it is a target itself."""
+    """Returns the answer to a program that runs a notebook, which is itself a target."""
     notebooks = [word for word in rest if word.endswith(".ipynb")]
     if not notebooks:
         return Answer(f"`{name}` has no terminal and no browser in a job", hint="name a notebook or a script")
@@ -198,7 +198,7 @@ def _notebook(name: str, rest: tuple[str, ...], _here: Surroundings) -> Answer:
 
 
 def _ray(name: str, rest: tuple[str, ...], _here: Surroundings) -> Answer:
-    """Returns the answer to `ray job submit …` inside of another: it takes the same options."""
+    """Returns the answer to `ray job submit …`, which has the same options."""
     text = f"`{name}` submits jobs, and this is the command line of one"
     if rest[:2] == ("job", "submit"):
         return _nested(text, rest[2:])

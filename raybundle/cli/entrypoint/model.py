@@ -1,4 +1,4 @@
-"""What the words of a job mean: a target that is run, or an answer that names the line to type instead."""
+"""The meaning of the words of a job: a target to run, or an answer with the line to type instead."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _OF_RUNS = frozenset(["--env", "--log-file", "--timeout"])
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What the classification asks of the directory that the command is typed in."""
+    """Facts about the directory in which the command is typed."""
 
     exists: Callable[[str], bool]
     """Claims that a word names a file or a directory."""
@@ -42,12 +42,12 @@ class Run:
     env: tuple[tuple[str, str], ...] = ()
     """Environment variables of the job."""
     notes: tuple[str, ...] = ()
-    """What the job goes without, for the user to read."""
+    """Notes for the user about parts of the line that the job does without."""
 
 
 @dataclass(frozen=True, slots=True)
 class Driver:
-    """A script that the user writes to have what was typed."""
+    """A script for the user to write, which does what was typed."""
 
     name: str
     code: str
@@ -61,19 +61,19 @@ class Answer:
     words: tuple[str, ...] = ()
     """The target and its arguments, as they follow the options of `raybundle submit`."""
     options: tuple[str, ...] = ()
-    """Options of `raybundle` that stand before them; `$(…)` is for the user's shell."""
+    """Options of `raybundle` before the target; the user's shell expands `$(…)`."""
     env: tuple[tuple[str, str], ...] = ()
     driver: Driver | None = None
     before: tuple[str, ...] = ()
-    """Lines that the user's shell runs first."""
+    """Lines to run in the user's shell first."""
     hint: str = ""
-    """What stands before the line, or in place of it."""
+    """The text before the line, or instead of it."""
 
     def line(self, command: str) -> str:
         """Returns the line to type, or nothing if there is none.
 
         Args:
-            command: that the user typed, such as `raybundle submit`.
+            command: as typed, such as `raybundle submit`.
         """
         if not self.words:
             return ""
@@ -95,7 +95,7 @@ class Answer:
 
 
 def _of_resolve(options: Iterable[str]) -> Iterator[str]:
-    """Yields the options that commands take which run nothing."""
+    """Yields the options that are also valid for commands that run nothing."""
     left = iter(options)
     for word in left:
         if word in _OF_RUNS:
@@ -114,7 +114,7 @@ Outcome = Run | Answer
 def with_env(outcome: Outcome, env: Iterable[tuple[str, str]]) -> Outcome:
     """Returns the outcome with environment variables before its own.
 
-    PYTHONPATH is not one of them: its directories become roots, which are part of the bundle.
+    Directories in PYTHONPATH become roots instead, which are part of the bundle.
     """
     pairs = tuple(env)
     plain = tuple(each for each in pairs if each[0] != "PYTHONPATH")
@@ -130,7 +130,7 @@ def with_env(outcome: Outcome, env: Iterable[tuple[str, str]]) -> Outcome:
 
 
 def with_note(outcome: Outcome, note: str) -> Outcome:
-    """Returns a run with one more note; an answer says by its line what is left out."""
+    """Returns a run with one more note; the line of an answer shows what is left out."""
     return replace(outcome, notes=(note, *outcome.notes)) if isinstance(outcome, Run) else outcome
 
 

@@ -1,4 +1,4 @@
-"""`python -m MODULE`: the project's modules run; those of Python and known tools are answered."""
+"""Reads `python -m MODULE`: runs the project's modules, and answers modules of Python and of tools."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ if TYPE_CHECKING:
     from raybundle.cli.entrypoint.model import Outcome, Surroundings
 
 _RUNNERS = frozenset(["torch", "accelerate", "deepspeed", "horovod", "pytest", "coverage", "streamlit"])
-"""Top-level names of distributions whose module runs files that its arguments name."""
+"""Top-level modules of distributions that run the files in their arguments."""
 _DEBUGGERS = frozenset(["pdb", "ipdb", "pudb", "debugpy"])
 
 
 def module_run(
     module: str, arguments: tuple[str, ...], options: tuple[str, ...], here: Surroundings
 ) -> Outcome:
-    """Returns what `python OPTIONS -m MODULE ARGS…` runs."""
+    """Returns the outcome for `python OPTIONS -m MODULE ARGS…`."""
     name = module.removesuffix(".py").replace("/", ".").strip(".")
     if name != module and here.include(name):
         return Answer("`-m` takes the name of a module, not its file", ("-m", name, *arguments))
@@ -41,7 +41,7 @@ def module_run(
 
 
 def _debugger(module: str, arguments: tuple[str, ...]) -> Answer:
-    """Returns the answer to a debugger: `python -m pdb -c continue job.py ARGS…` has the script inside."""
+    """Returns the answer to a debugger such as `python -m pdb -c continue job.py ARGS…`."""
     place = next((index for index, word in enumerate(arguments) if word.endswith(".py")), None)
     text = f"a job has no terminal for `{module}`"
     hint = "Ray has a debugger of its own: `breakpoint()` in the code, and `ray debug`"

@@ -1,4 +1,4 @@
-"""Reads the options that stand between `python` and its script, as CPython reads them."""
+"""Reads the options between `python` and its script, as CPython does."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 _HEEDED = "EIPs"
 """Options that change the path: the target is resolved with them."""
 _NEEDLESS = "uBqR"
-"""Without effect on a job: Ray does not buffer its log, and its modules have their byte-code already."""
+"""No effect on a job: Ray does not buffer the log, and the modules already have byte-code."""
 _WARNED = "bdvWX"
-"""The job runs without them, and a warning says so."""
+"""The job runs without these, with a warning."""
 _WITH_VALUE = "cmWX"
 _REFUSED = {
     "S": "the boot is imported by `site`, and without it no job has the bundle's path",
@@ -33,10 +33,10 @@ def read_python_options(words: Sequence[str]) -> tuple[tuple[str, ...], list[str
     """Returns options, one word each, and the rest: `-m NAME ARGS…`, `-c CODE ARGS…` or `SCRIPT ARGS…`.
 
     Args:
-        words: that stand after `python`.
+        words: the words after `python`.
 
     Raises:
-        UsageError: an option cannot be carried out, or is none.
+        UsageError: an option cannot be carried out or does not exist.
     """
     options: list[str] = []
     rest = list(words)
@@ -55,7 +55,7 @@ def read_python_options(words: Sequence[str]) -> tuple[tuple[str, ...], list[str
 
 
 def _letters(word: str, rest: list[str]) -> Iterator[tuple[str, str]]:
-    """Yields the options of one word, as in `-uIm`, each with its value; takes the value off `rest`."""
+    """Yields the options of one word, as in `-uIm`, with their values, which it takes from `rest`."""
     if word.startswith("--"):
         raise UsageError(f"`{word}` is no option of Python that a job can have")
     for position, letter in enumerate(word[1:], 2):

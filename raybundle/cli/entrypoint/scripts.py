@@ -1,4 +1,4 @@
-"""Shell lines and shell scripts: a plain Python command in them is found, all else becomes a driver."""
+"""Reads shell lines and scripts: finds a plain Python command in them; anything else becomes a driver."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ _REDIRECTED = re.compile(
 _PIPED = re.compile(r"(?s)(.*?)\s*(?:2>&1\s*)?\|\s*tee\s+(?:-a\s+)?(\S+)$")
 _FROM_FILE = re.compile(r"(?s)(.*?python\S*)\s+-?\s*<\s*(\S+\.py)$")
 _STAYS = re.compile(r"cd \$\(dirname (-- )?(\$0|\$\{?BASH_SOURCE(\[0\])?\}?)\)( \|\| (exit|return)( \d+)?)?")
-"""`cd "$(dirname "$0")"`: a script that begins so stays where it is if it is run from its own directory."""
+"""`cd "$(dirname "$0")"`, which changes nothing if the script runs from its own directory."""
 _COMMENT = re.compile(r"(?m)^\s*#.*$")
 _EXPANSION = re.compile(r"""(?:\$\{[^{}]*\}|\$\w+|\)|`)["']*/""")
-"""The end of what a shell puts a directory in place of: `$DIR/`, `${DIR:-.}/`, `$(dirname "$0")/`."""
+"""The end of an expression that stands for a directory: `$DIR/`, `${DIR:-.}/`, `$(dirname "$0")/`."""
 _FILE = re.compile(r"(?:[\w.@+-]+/)*[\w@+-][\w.@+-]*\.\w+")
 _ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)=(.*)", re.ASCII | re.DOTALL)
 
@@ -44,7 +44,7 @@ def is_shell_script(word: str, here: Surroundings) -> bool:
 
 
 def read_line(text: str, here: Surroundings, command: Command) -> Outcome:
-    """Returns what a whole command line in one word runs; it runs if it needs no shell."""
+    """Returns the outcome for a command line in one word; it runs if it requires no shell."""
     commands = split_commands(text.strip())
     if len(commands) == 1 and not commands[0].syntax:
         return command(commands[0].words, here)
@@ -65,18 +65,18 @@ def _whole(text: str, commands: Sequence[Simple], here: Surroundings) -> Answer:
 
 
 def _files(text: str, folder: str = "") -> list[str]:
-    """Returns the words of a shell text that look like files, less the directories that only a shell knows.
+    """Returns the words of a shell text that look like files, without directories that only a shell knows.
 
     Args:
-        text: of a line or of a script.
-        folder: of the script. Most scripts mean the current directory or their own.
+        text: a line or a script.
+        folder: the script's directory. Most scripts mean the current directory or their own.
     """
     words = _FILE.findall(_EXPANSION.sub(" ", _COMMENT.sub("", text)))
     return [*words, *(str(PurePath(folder, word)) for word in words if folder)]
 
 
 def _named(commands: Sequence[Simple]) -> list[str]:
-    """Returns the words that may name files, each from where the last `cd` has led."""
+    """Returns the words that may name files, relative to the last `cd`."""
     directory, words = PurePath(), list[str]()
     for each in commands:
         if each.words[:1] == ("cd",) and len(each.words) > 1:
@@ -111,7 +111,7 @@ def _background(text: str, here: Surroundings, command: Command) -> Answer | Non
 def _plain(commands: Sequence[Simple], here: Surroundings, command: Command, text: str) -> Answer | None:
     """Returns the answer to one Python command among exports and activations; None if there is more.
 
-    Nothing but `set` is left out: it steers the shell that is not there.
+    Only `set` is left out: it controls a shell that does not exist in the job.
     """
     env: list[tuple[str, str]] = []
     before: list[str] = []
@@ -146,7 +146,7 @@ def _names_python(run: Run, here: Surroundings) -> bool:
 
 
 def _activates(words: tuple[str, ...]) -> bool:
-    """Claims that a command makes an environment active: the user does that before `raybundle submit`."""
+    """Claims that a command activates an environment: the user does that before `raybundle submit`."""
     return (words[:1] in {("source",), (".",)} and words[-1].endswith("activate")) or words[:2] in {
         ("conda", "activate"),
         ("mamba", "activate"),
@@ -154,13 +154,13 @@ def _activates(words: tuple[str, ...]) -> bool:
 
 
 def installs(words: tuple[str, ...]) -> bool:
-    """Claims that a command installs distributions: the user does that here, and the bundle takes them."""
+    """Claims that a command installs distributions: the user does that here, and they are bundled."""
     installers = {"pip", "pip3", "uv", "python", "python3"}
     return words[:2] == ("uv", "sync") or (words[0] in installers and "install" in words[:4])
 
 
 def shell(name: str, rest: tuple[str, ...], here: Surroundings, command: Command) -> Outcome:
-    """Returns what `bash -c LINE`, `bash SCRIPT ARGS…` or `source SCRIPT` runs."""
+    """Returns the outcome for `bash -c LINE`, `bash SCRIPT ARGS…` or `source SCRIPT`."""
     if name == "cd":
         hint = "your own shell took the `&&`: put the whole line in quotes"
         return Answer("`cd` changes the directory of a shell, and ends with it", hint=hint)

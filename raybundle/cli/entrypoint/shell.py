@@ -1,4 +1,4 @@
-"""Splits a shell line into simple commands, and says what in them only a shell can carry out."""
+"""Splits a shell line into simple commands, and finds what only a shell can carry out."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _PIECE = re.compile(
 )
 """The pieces of a line (POSIX shell language, 2.2 Quoting and 2.3 Token Recognition)."""
 _EXPANDED = re.compile(r"\$(?:\w+|[{(?@*#!$-])|`")
-"""What a shell puts something else in place of, within double quotes too."""
+"""Text that a shell expands, even in double quotes."""
 _RESERVED = frozenset(
     ["if", "then", "else", "elif", "fi", "for", "while", "until", "do", "done", "case", "esac", "{", "}", "!"]
 )
@@ -40,7 +40,7 @@ class Simple:
     """The first piece that only a shell can carry out; empty if there is none."""
     text: str = ""
     end: str = ""
-    """What stands between it and the next one."""
+    """The separator before the next command."""
 
 
 @dataclass(slots=True)
@@ -68,11 +68,11 @@ class _Reader:
 
 
 def split_commands(text: str, arguments: Sequence[str] | None = None) -> list[Simple]:
-    """Returns the simple commands of a shell text, in order; `&&`, `;` and line ends stand between them.
+    """Returns the simple commands of a shell text, in order; `&&`, `;` and line ends separate them.
 
     Args:
-        text: of a line or of a script.
-        arguments: what `"$@"` stands for; None where a shell would have none.
+        text: a line or a script.
+        arguments: the value of `"$@"`; None if a shell would have none.
     """
     reader, position = _Reader(arguments, [], []), 0
     while position < len(text):
@@ -98,7 +98,7 @@ def split_commands(text: str, arguments: Sequence[str] | None = None) -> list[Si
 
 
 def _take(reader: _Reader, kind: str, piece: str) -> None:
-    """Adds a piece to the word that is being read."""
+    """Adds a piece to the current word."""
     if kind == "syntax" or (piece == "~" and reader.word is None):
         reader.syntax = reader.syntax or piece.strip()
     if kind == "single":

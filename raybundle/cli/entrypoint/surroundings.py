@@ -1,4 +1,4 @@
-"""Looks at the directory that a command line is typed in, as far as the classification asks."""
+"""Looks up facts about the directory in which a command line is typed."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from raybundle.resolve.driver.console_script import declares_script
 from raybundle.resolve.driver.project import find_project
 
 _LARGEST = 65_536
-"""Characters of a script that are read: none that people write by hand is longer."""
+"""Characters of a script to read; scripts written by hand are shorter."""
 _DOTTED = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", re.ASCII)
 
 
 def surroundings(working_dir: Path | None = None) -> Surroundings:
-    """Returns how the current directory answers, after `working_dir`, which is the project if it is given."""
+    """Returns facts about `working_dir`, which is the project if given, then the current directory."""
     base = working_dir or Path.cwd()
     project = working_dir or find_project(base)
     return Surroundings(
@@ -30,7 +30,7 @@ def surroundings(working_dir: Path | None = None) -> Surroundings:
 
 
 def _found(word: str, base: Path) -> Path | None:
-    """Returns the file or directory that a word names; a word that no path can be names none."""
+    """Returns the file or directory that a word names; None if there is none."""
     try:
         for directory in (base, Path.cwd()):
             if word and (directory / word).exists():
@@ -51,7 +51,7 @@ def _text(file: Path | None) -> str | None:
 
 
 def _pattern(word: str, base: Path, project: Path) -> str | None:
-    """Returns what `--include` takes for a word: a path, or a module of the project by its dotted name."""
+    """Returns the `--include` for a word: a path, or a module of the project by its dotted name."""
     found = _found(word, base)
     if found is None and _DOTTED.fullmatch(word):
         path = word.replace(".", "/")

@@ -1,4 +1,4 @@
-"""Commands that run another command: `env`, `time`, `uv run`, `conda run` and their like."""
+"""Reads commands that run another command: `env`, `time`, `uv run`, `conda run` and others."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _LEFT_OUT = {
     "stdbuf": ("ioe", "the log of a job is not buffered"),
     "unbuffer": ("", "the log of a job is not buffered"),
 }
-"""Options that take a value, and why a job can do without; no reason where nothing is lost."""
+"""Options with a value, and why a job does without the command; no reason if nothing is lost."""
 _UV_HARMLESS = frozenset(
     ["--frozen", "--locked", "--no-sync", "--active", "--offline", "--quiet", "-q", "--no-progress", "-v"]
 )
@@ -44,7 +44,7 @@ _SYNCED = """
     --package
 """
 _UV_VALUES, _UV_SYNC = frozenset(_WITH_VALUE.split()), frozenset(_SYNCED.split())
-"""Options of `uv run` that take a value, and those that `uv sync` takes too."""
+"""Options of `uv run` with a value, and those that `uv sync` has as well."""
 _UV_BEFORE = {
     "--with": "uv pip install {}",
     "-w": "uv pip install {}",
@@ -54,18 +54,18 @@ _UV_BEFORE = {
 }
 _UV_PYTHON = {"--python": "{}", "-p": "{}", "--project": "$(uv run --project {} which python)"}
 _UV_HINTS = {"--env-file": "name the variables of {1}: `--env NAME=VALUE`, or `--secret` for a secret"}
-"""What does the same as an option, by its value: a line before, the interpreter, or advice."""
+"""Replacements for an option, by its value: a line before, the interpreter, or advice."""
 
 
 def _left_out(name: str, rest: tuple[str, ...], here: Surroundings, command: Command) -> Outcome:
-    """Returns what the inner command runs: a job does without the outer one."""
+    """Returns the outcome for the inner command; a job does without the outer one."""
     valued, reason = _LEFT_OUT[name]
     outcome = command(_after_options(rest, valued), here)
     return with_note(outcome, f"the job runs without `{name}`: {reason}") if reason else outcome
 
 
 def _after_options(rest: tuple[str, ...], valued: str) -> tuple[str, ...]:
-    """Returns what follows the options; those of one letter in `valued` take the next word."""
+    """Returns the words after the options; one-letter options in `valued` take the next word."""
     while rest and rest[0].startswith("-"):
         word, rest = rest[0], rest[1:]
         if word == "--":
@@ -163,7 +163,7 @@ def _uv_script(name: str, inner: Run) -> Answer:
 
 
 def _uv_answer(given: list[tuple[str, str]], inner: Outcome) -> Outcome:
-    """Returns the answer to options that change the environment: it is made first, and then built from."""
+    """Returns the answer to options that change the environment, which must exist before the build."""
     typed = [option if not value else f"{option} {value}" for option, value in given]
     text = f"`uv run {' '.join(typed)}` changes the environment, and a bundle takes one that is there"
     before, options, hints = list[str](), list[str](), list[str]()
@@ -184,11 +184,11 @@ _NOT_ITS_ENVIRONMENT = (
     "the job runs without `{0}`: the bundle is built from the active environment, "
     "else from the project's .venv"
 )
-"""The environment that such a command would choose is nearly always that one."""
+"""Such a command nearly always chooses that environment."""
 
 
 def _managed(name: str, rest: tuple[str, ...], here: Surroundings, command: Command) -> Outcome:
-    """Returns what `poetry run …` and its like run: here the environment is the one at hand."""
+    """Returns the outcome for `poetry run …` and others, which use the current environment."""
     if rest[:1] != ("run",):
         return Answer(f"`{' '.join((name, *rest[:1]))}` runs no job", hint="name the script that is the job")
     rest = _after_options(rest[1:], "ep")
@@ -218,7 +218,7 @@ def _conda(name: str, rest: tuple[str, ...], here: Surroundings, command: Comman
 
 
 def _of_environment(inner: Outcome, typed: str, python: str) -> Answer:
-    """Returns the answer to a command that names an environment; `python` is how a shell finds its Python."""
+    """Returns the answer to a command that names an environment; `python` finds its Python in a shell."""
     text = f"`{typed}` names an environment of this machine, which the bundle has to be built from"
     return as_answer(inner, text, ("--python", python))
 

@@ -1,1 +1,1 @@
-"""What commands print: text, JSON documents and logs."""
+"""The output of commands: text, JSON documents and logs."""

@@ -16,16 +16,16 @@ if TYPE_CHECKING:
     from raybundle.model import Warning
 
 SCHEMA_VERSION = 1
-"""Of the documents that `--json` prints."""
+"""Version of the documents that `--json` prints."""
 _RED, _YELLOW, _RESET = "\033[31m", "\033[33m", "\033[0m"
 PLACES = 5
-"""Further places of a warning that are named; `--json` has all."""
+"""Further places of a warning that the text shows; `--json` has all."""
 _CLEAR = "\033[K"
-"""Clears a terminal's line from the cursor on."""
+"""Clears a terminal's line from the cursor to its end."""
 
 
 class Console:
-    """Where words go; with `--json`, stdout carries one document and the job's log goes to stderr."""
+    """Writes output; with `--json`, stdout has one document and the job's log goes to stderr."""
 
     def __init__(self, *, quiet: bool, json_mode: bool, color: bool) -> None:
         self.json_mode = json_mode
@@ -36,7 +36,7 @@ class Console:
         )
 
     def data(self, text: str) -> None:
-        """Writes one line of what the command was asked for."""
+        """Writes one line of the command's result."""
         _write(sys.stdout, f"{text}\n")
 
     def document(self, document: dict[str, Any]) -> None:
@@ -44,7 +44,7 @@ class Console:
         _write(sys.stdout, json.dumps({"schema_version": SCHEMA_VERSION, **document}, indent=2) + "\n")
 
     def log(self, piece: bytes) -> None:
-        """Writes a piece of a job's log, as it is; one that cannot be written does not end the wait."""
+        """Writes a piece of a job's log unchanged; a failure does not end the wait for the job."""
         if not self._log_broken:
             try:
                 _write(sys.stderr if self.json_mode else sys.stdout, piece)
@@ -53,32 +53,32 @@ class Console:
                 self.warn(f"the job's log cannot be written: {error.strerror}")
 
     def note(self, text: str) -> None:
-        """Writes a line that `--quiet` leaves out."""
+        """Writes a line, unless `--quiet` is given."""
         if not self._quiet:
             self._say(f"{text}\n")
 
     def warn(self, text: str) -> None:
-        """Writes what went wrong beside the command, also with `--quiet`."""
+        """Writes a problem that does not end the command, even with `--quiet`."""
         self._say(f"{self._paint('warning', _YELLOW)}: {text}\n")
 
     @property
     def shows_progress(self) -> bool:
-        """Whether somebody looks at stderr and wants to be told."""
+        """Whether stderr is a terminal and `--quiet` is not given."""
         return not self._quiet and sys.stderr is not None and sys.stderr.isatty()
 
     def progress(self, text: str) -> None:
-        """Writes over the line that it wrote before; an empty text leaves nothing of it."""
+        """Overwrites the previous progress line; an empty text clears it."""
         if self.shows_progress:
             self._say(f"\r{_CLEAR}{text}")
 
     @staticmethod
     def _say(text: str) -> None:
-        """Writes to stderr; where that cannot be written to, nobody can be told."""
+        """Writes to stderr; ignores a failure, which nobody could read."""
         with contextlib.suppress(OSError):
             _write(sys.stderr, text)
 
     def warnings(self, warnings: Iterable[Warning]) -> None:
-        """Writes warnings, each with its place; those that one hint settles are one with many places."""
+        """Writes warnings with their places; warnings with the same hint become one."""
         for first, *others in alike(warnings):
             named = first.file is None or (not first.line and str(first.file) in first.text)
             place = "" if named else f"{_place(first)}: "
@@ -90,7 +90,7 @@ class Console:
                 self.note(f"  hint: {first.hint}")
 
     def error(self, error: RaybundleError) -> None:
-        """Writes what went wrong, and what to do next."""
+        """Writes an error and its hint."""
         hint = f"\nhint: {error.hint}\n" if error.hint else ""
         self._say(f"{self._paint('error', _RED)}: {error}\n{hint}")
 
@@ -99,7 +99,7 @@ class Console:
 
 
 def alike(warnings: Iterable[Warning]) -> list[list[Warning]]:
-    """Returns warnings by the hint that settles them; one without a hint or a line is alone."""
+    """Groups warnings by their hint; a warning without a hint or a line is a group of its own."""
     groups: dict[object, list[Warning]] = {}
     for each in warnings:
         key = each.hint if each.hint and each.line else id(each)
@@ -112,12 +112,12 @@ def _place(warning: Warning) -> str:
 
 
 def _write(stream: TextIO | None, text: str | bytes) -> None:
-    """Writes text as it is; where the reader has left, a command still goes on to its end.
+    """Writes text unchanged; if the reader has left, the command goes on to its end.
 
     Raises:
         OSError: the text cannot be written for another reason, such as a full disk.
     """
-    if stream is None:  # it was closed before this process started
+    if stream is None:  # closed before this process started
         return
     data = memoryview(text if isinstance(text, bytes) else text.encode("utf-8", "surrogateescape"))
     stream.flush()
@@ -125,7 +125,7 @@ def _write(stream: TextIO | None, text: str | bytes) -> None:
     while data:
         try:
             data = data[os.write(descriptor, data) :]
-        except BlockingIOError:  # noqa: PERF203 - a pipe that others have made non-blocking, and that is full
+        except BlockingIOError:  # noqa: PERF203 - the pipe is non-blocking, and full
             select.select([], [descriptor], [])
         except BrokenPipeError:
             os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)

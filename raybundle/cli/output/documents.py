@@ -1,7 +1,8 @@
-"""The JSON documents of `--json`, from the values of the pipeline."""
+"""Makes the JSON documents of `--json` from the values of the pipeline."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from raybundle.cli.output.words import target_text
@@ -16,17 +17,21 @@ if TYPE_CHECKING:
     from raybundle.explain.absence import Absence
     from raybundle.explain.chains import Chain, Ways
     from raybundle.explain.reasons import Reason
-    from raybundle.explain.sizes import Part, Widening
+    from raybundle.explain.sizes import Guess
     from raybundle.explain.subject import Subject
-    from raybundle.model import Distribution, Edge, Missing, Resolution, Warning
+    from raybundle.model import Distribution, Edge, Resolution, Warning
     from raybundle.pipeline import Plan
+
+_TIMES = ("start_time", "end_time")
+_PART = ("root", "modules", "data", "bytes")
+_IMPORT = ("name", "importer", "file", "line")
+_JOB = ("submission_id", "status", "entrypoint", "message", "driver_exit_code", "error_type", *_TIMES)
 
 
 def plan_document(overview: Overview) -> dict[str, Any]:
-    """Returns the document of `plan --json`; sizes are bytes, paths absolute."""
+    """Returns the document of `plan --json`; sizes are in bytes, paths are absolute."""
     planned = overview.planned
     resolution = planned.resolution
-    ignored = overview.git_ignored
     return {
         "bundle": planned.digest,
         "target": target_text(resolution.target),
@@ -34,14 +39,11 @@ def plan_document(overview: Overview) -> dict[str, Any]:
         "sys_path": list(resolution.path),
         "roots": [{"root": root.symbol, "directory": str(root.directory)} for root in resolution.roots],
         "modules": _modules(planned),
-        "files": [
-            {"path": f.path, "size": f.size, "sha256": f.sha256, "executable": f.executable}
-            for f in planned.manifest.files
-        ],
+        "files": [_picked(each, "path", "size", "sha256", "executable") for each in planned.manifest.files],
         "bytes": planned.bytes,
         "sizes": {
-            "roots": [_part(each) for each in overview.roots],
-            "packages": [{"package": each.name, **_part(each)} for each in overview.packages],
+            "roots": [_picked(each, *_PART) for each in overview.roots],
+            "packages": [{"package": each.name, **_picked(each, *_PART)} for each in overview.packages],
         },
         "widenings": [_widening(each) for each in overview.widenings],
         "distributions": _distributions(resolution),
@@ -49,15 +51,12 @@ def plan_document(overview: Overview) -> dict[str, Any]:
             {"name": each.name, "version": each.version, "bytes": each.bytes, "used_by": each.required_by}
             for each in resolution.optional
         ],
-        "missing": [_missing(each) for each in resolution.missing],
-        "not_found": [_missing(each) for each in resolution.not_found],
+        "missing": [_picked(each, *_IMPORT) for each in resolution.missing],
+        "not_found": [_picked(each, *_IMPORT) for each in resolution.not_found],
         "absent": absent_imports(resolution),
-        "shadowed": [
-            {"name": each.name, "file": str(each.file), "others": [str(other) for other in each.others]}
-            for each in resolution.shadowed
-        ],
+        "shadowed": [_picked(each, "name", "file", "others") for each in resolution.shadowed],
         "traced": traced_document(resolution),
-        "git_ignored": None if ignored is None else [str(file) for file in ignored],
+        "git_ignored": _plain(overview.git_ignored),
         "left": _left(overview),
         "warnings": [warning_document(warning) for warning in resolution.warnings],
         "timings": planned.timings.seconds,
@@ -74,10 +73,7 @@ def _distributions(resolution: Resolution) -> list[dict[str, Any]]:
     reasons = reasons_of(resolution)
     return [
         {
-            "name": each.name,
-            "version": each.version,
-            "provided_by": each.provided_by,
-            "bytes": each.bytes,
+            **_picked(each, "name", "version", "provided_by", "bytes"),
             "needed": _reason(reasons[each.name]),
             "origin": each.origin or None,
         }
@@ -86,23 +82,18 @@ def _distributions(resolution: Resolution) -> list[dict[str, Any]]:
 
 
 def _reason(reason: Reason) -> dict[str, Any]:
-    return {
-        "why": reason.why,
-        "file": None if reason.file is None else str(reason.file),
-        "line": reason.line,
-        "by": reason.by or None,
-        "module": reason.module or None,
-    }
+    found = _picked(reason, "why", "file", "line")
+    return {**found, "by": reason.by or None, "module": reason.module or None}
 
 
 def traced_edges(resolution: Resolution) -> list[Edge]:
-    """Returns the imports that only runs have shown, of modules that nothing else reaches."""
+    """Returns the imports, known only from runs, of modules that nothing else reaches."""
     names = {module.name for module in resolution.modules if module.found_by == "traced"}
     return [edge for edge in resolution.edges if edge.rule == "trace" and edge.imported in names]
 
 
 def traced_document(resolution: Resolution) -> dict[str, Any] | None:
-    """Returns how statements and traced runs differ, or None where no run is known."""
+    """Returns how statements and traced runs differ; None if no run is known."""
     if resolution.not_imported is None:
         return None
     return {
@@ -111,33 +102,16 @@ def traced_document(resolution: Resolution) -> dict[str, Any] | None:
     }
 
 
-def _part(part: Part) -> dict[str, Any]:
-    return {"root": part.root, "modules": part.modules, "data": part.data, "bytes": part.bytes}
-
-
-def _widening(each: Widening) -> dict[str, Any]:
-    return {
-        "file": str(each.file),
-        "line": each.line,
-        "rule": each.rule,
-        "importer": each.importer,
-        "prefix": each.prefix,
-        "took": list(each.took),
-        "alone": {"modules": each.alone, "bytes": each.alone_bytes},
-    }
-
-
-def _missing(each: Missing) -> dict[str, Any]:
-    return {"name": each.name, "importer": each.importer, "file": str(each.file), "line": each.line}
+def _widening(each: Guess) -> dict[str, Any]:
+    found = _picked(each, "file", "line", "rule", "importer", "prefix", "took")
+    return {**found, "alone": {"modules": each.alone, "bytes": each.alone_bytes}}
 
 
 def absent_imports(resolution: Resolution) -> list[dict[str, Any]]:
     """Returns the groups of imports that resolve nowhere and may never run."""
     return [
         {
-            "name": each.name,
-            "kind": each.kind,
-            "count": each.count,
+            **_picked(each, "name", "kind", "count"),
             "imported": list(each.names),
             "chain": [
                 {"file": str(file), "line": int(line)}
@@ -152,11 +126,7 @@ def _modules(planned: Plan) -> list[dict[str, Any]]:
     sizes = {file.path: len(file.data) for file in planned.files}
     return [
         {
-            "name": module.name,
-            "file": None if module.file is None else str(module.file),
-            "root": module.root,
-            "kind": module.kind,
-            "found_by": module.found_by,
+            **_picked(module, "name", "file", "root", "kind", "found_by"),
             "bytes": 0 if module.path is None else sizes.get(module.path, 0),
         }
         for module in planned.resolution.modules
@@ -164,32 +134,19 @@ def _modules(planned: Plan) -> list[dict[str, Any]]:
 
 
 def warning_document(warning: Warning) -> dict[str, Any]:
-    """Returns a warning with its place, and what settles it."""
-    return {
-        "text": warning.text,
-        "file": None if warning.file is None else str(warning.file),
-        "line": warning.line,
-        "hint": warning.hint,
-    }
+    """Returns a warning with its place and hint."""
+    return _picked(warning, "text", "file", "line", "hint")
 
 
 def edge_document(edge: Edge) -> dict[str, Any]:
     """Returns one step of an import chain."""
-    return {
-        "importer": edge.importer,
-        "imported": edge.imported,
-        "file": str(edge.file),
-        "line": edge.line,
-        "found_by": edge.found_by,
-        "rule": edge.rule,
-        "optional": edge.optional,
-    }
+    return _picked(edge, "importer", "imported", "file", "line", "found_by", "rule", "optional")
 
 
 def present_document(
     subject: Subject, chain: Chain, ways: Ways | None, users: Sequence[Distribution]
 ) -> dict[str, Any]:
-    """Returns the document of `why --json` for what is in; `ways` only where all were asked for."""
+    """Returns the document of `why --json` for a subject in the bundle; `ways` is for `--all`."""
     return {
         "module": subject.word,
         "included": True,
@@ -197,13 +154,11 @@ def present_document(
         "names": sorted(subject.names),
         "chain": [edge_document(edge) for edge in chain],
         "all": None if ways is None else _ways_document(ways),
-        "data": None if subject.data is None else {"path": subject.data.path, "reason": subject.data.reason},
+        "data": None if subject.data is None else _picked(subject.data, "path", "reason"),
         "distribution": None
         if subject.distribution is None
         else {
-            "name": subject.distribution.name,
-            "version": subject.distribution.version,
-            "provided_by": subject.distribution.provided_by,
+            **_picked(subject.distribution, "name", "version", "provided_by"),
             "required_by": [each.name for each in users],
         },
         "reason": None,
@@ -221,7 +176,7 @@ def _ways_document(ways: Ways) -> dict[str, Any]:
 
 
 def absent_document(subject: Subject, found: Absence) -> dict[str, Any]:
-    """Returns the document of `why --json` for what is not in."""
+    """Returns the document of `why --json` for a subject that is not in the bundle."""
     return {
         "module": subject.word,
         "included": False,
@@ -237,7 +192,7 @@ def absent_document(subject: Subject, found: Absence) -> dict[str, Any]:
 
 
 def manifest_document(manifest: Manifest) -> dict[str, Any]:
-    """Returns what `show --json` says of a manifest, beside the canonical document itself."""
+    """Returns the document of `show --json`, except the manifest's canonical document."""
     return {
         "files": len(manifest.files),
         "bytes": sum(file.size for file in manifest.files),
@@ -248,15 +203,20 @@ def manifest_document(manifest: Manifest) -> dict[str, Any]:
 
 
 def job_document(info: JobInfo) -> dict[str, Any]:
-    """Returns what the cluster says of a job; times are milliseconds since the epoch."""
-    return {
-        "submission_id": info.submission_id,
-        "status": info.status,
-        "entrypoint": info.entrypoint,
-        "message": info.message,
-        "driver_exit_code": info.driver_exit_code,
-        "error_type": info.error_type,
-        "start_time": info.start_time,
-        "end_time": info.end_time,
-        "metadata": dict(info.metadata),
-    }
+    """Returns the cluster's record of a job; times are milliseconds since the epoch."""
+    return {**_picked(info, *_JOB), "metadata": dict(info.metadata)}
+
+
+def _picked(value: object, *names: str) -> dict[str, Any]:
+    """Returns attributes of a value by their names."""
+    return {name: _plain(getattr(value, name)) for name in names}
+
+
+def _plain(value: object) -> Any:
+    match value:
+        case Path():
+            return str(value)
+        case tuple():
+            return list(map(_plain, value))
+        case _:
+            return value

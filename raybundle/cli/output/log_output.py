@@ -1,4 +1,4 @@
-"""Where a job's log goes besides the terminal, and what is put before its lines."""
+"""Writes a job's log to a file as well, and puts times before its lines."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def log_output(arguments: argparse.Namespace, console: Console) -> Iterator[Write]:
-    """Gives what takes a job's log: to stdout, with `--log-file` to a file as well, byte for byte.
+    """Yields a writer for a job's log: to stdout, and with `--log-file` to a file as well, byte for byte.
 
     Raises:
         UsageError: the file cannot be written.
@@ -46,7 +46,7 @@ def log_output(arguments: argparse.Namespace, console: Console) -> Iterator[Writ
 
 
 class _Copy:
-    """A file that gets the log until it cannot take more; the job is followed all the same."""
+    """A file for the log; after a failed write it gets no more, and the command still follows the job."""
 
     def __init__(self, file: BinaryIO, console: Console) -> None:
         self._file = file
@@ -71,7 +71,7 @@ class _Copy:
 
 
 def with_timestamps(write: Write) -> Write:
-    """Returns what writes the time of arrival, in UTC, before each line."""
+    """Returns a writer that puts the time of arrival, in UTC, before each line."""
     at_start = True
 
     def stamped(piece: bytes) -> None:

@@ -17,35 +17,35 @@ if TYPE_CHECKING:
 
     from raybundle.explain.left_behind import LeftFolder
     from raybundle.explain.reasons import Reason
-    from raybundle.explain.sizes import Part, Widening
+    from raybundle.explain.sizes import Guess, Part
     from raybundle.model import DataFile, Distribution, Missing, Resolution, Root, Warning
     from raybundle.pipeline import Plan
 
 FEW = 12
-"""Files that are listed one by one; of more, the packages are."""
+"""Files to list one by one; for more files, the packages are listed."""
 
 DISTRIBUTIONS = 48
-"""Distributions that are listed one by one."""
+"""Distributions to list one by one."""
 
 ANY = "(any)"
-"""The version of a distribution that is not installed here: whichever the nodes have."""
+"""The version of a distribution that is not installed here: the nodes decide."""
 
 SHOWN = 5
-"""Lines of each sort in the text; markdown has twice as many, `--json` all."""
+"""Lines of each kind in the text; markdown has twice as many, `--json` has all."""
 
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """A plan and what it adds up to."""
+    """A plan and its totals."""
 
     planned: Plan
     roots: tuple[Part, ...]
     packages: tuple[Part, ...]
-    widenings: tuple[Widening, ...]
+    widenings: tuple[Guess, ...]
     git_ignored: tuple[Path, ...] | None
-    """None where it is not known."""
+    """None if git does not know."""
     left: tuple[LeftFolder, ...] | None = None
-    """What of the project does not travel; None where it is not known."""
+    """Files of the project that are not in the bundle; None if git does not know."""
 
 
 def text_lines(overview: Overview) -> Iterator[str]:
@@ -64,7 +64,7 @@ def text_lines(overview: Overview) -> Iterator[str]:
     yield from _content_lines(overview)
     if len(planned.files) > FEW:
         yield from _section(
-            "named by path, `# raybundle: ignore` in the line switches it off",
+            "named by path, `# raybundle: ignore` in the line turns it off",
             [_data_line(each, planned) for each in resolution.data if each.is_named],
         )
     if resolution.not_imported is not None:
@@ -72,16 +72,16 @@ def text_lines(overview: Overview) -> Iterator[str]:
     yield from _section(
         f"distributions{_travelling_text(resolution)}", _distribution_lines(resolution), 2 * FEW
     )
-    yield from _section("installed and not taken, `include` takes one along", _optional_lines(resolution))
+    yield from _section("installed but not bundled, `include` adds one", _optional_lines(resolution))
     yield from _section(
-        "guessed, `# raybundle: ignore` in the line switches it off",
+        "guessed, `# raybundle: ignore` in the line turns it off",
         [_widening_text(each, resolution) for each in overview.widenings],
     )
     yield from _section("optional, not found", _not_found_lines(resolution))
     yield from _section("more than one file", _shadowed_lines(resolution))
-    yield from _section("ignored by git, yet included", _ignored_lines(overview))
+    yield from _section("ignored by git, but included", _ignored_lines(overview))
     yield from _section(
-        'in the project and not in the bundle: `include` bundles a file, `data = "tracked"` all data',
+        'in the project but not in the bundle: `include` bundles a file, `data = "tracked"` all data',
         _left_lines(overview),
     )
     yield f"`{_why_words(resolution)} NAME` says why something is in; `--json` has everything"
@@ -126,7 +126,7 @@ def _place_text(root: Root) -> str:
 
 
 def _content_lines(overview: Overview) -> Iterator[str]:
-    """Yields each file with its reason when there are few, else the top-level packages."""
+    """Yields each file with its reason if there are few, else the top-level packages."""
     resolution = overview.planned.resolution
     if len(overview.planned.files) > FEW:
         yield from _section(
@@ -148,7 +148,7 @@ def _data_line(each: DataFile, planned: Plan) -> str:
 
 
 def _distribution_lines(resolution: Resolution) -> list[str]:
-    """Returns a line for each distribution, the largest that travel first; those that Ray brings in one."""
+    """Returns a line for each distribution, the largest in the bundle first, and one line for Ray's."""
     reasons = reasons_of(resolution)
     of_ray = [each for each in resolution.distributions if each.provided_by == "ray"]
     others = [each for each in resolution.distributions if each.provided_by != "ray"]
@@ -196,7 +196,7 @@ def _optional_lines(resolution: Resolution) -> list[str]:
     ]
 
 
-def _widening_text(each: Widening, resolution: Resolution) -> str:
+def _widening_text(each: Guess, resolution: Resolution) -> str:
     what = "1 module" if len(each.took) == 1 else f"{len(each.took):,} modules"
     alone = (
         f"{counted(each.alone, 'module')} ({size_text(each.alone_bytes)}) in only by it"
@@ -247,7 +247,7 @@ def _short_target(resolution: Resolution) -> str:
 
 
 def markdown_lines(overview: Overview) -> Iterator[str]:
-    """Yields the lines of a comment on a pull request."""
+    """Yields the lines of a comment for a pull request."""
     planned = overview.planned
     resolution = planned.resolution
     files = counted(len(planned.files), "file")
@@ -273,21 +273,21 @@ def markdown_lines(overview: Overview) -> Iterator[str]:
         DISTRIBUTIONS,
     )
     optional = [" ".join(each.split()) for each in _optional_lines(resolution)]
-    yield from _bullets("Installed and not taken", optional)
+    yield from _bullets("Installed but not bundled", optional)
     yield from _bullets("Optional, not found", _not_found_lines(resolution))
     yield from _bullets("More than one file", _shadowed_lines(resolution))
-    yield from _bullets("Ignored by git, yet included", _ignored_lines(overview))
+    yield from _bullets("Ignored by git, but included", _ignored_lines(overview))
     yield from _bullets("Warnings", [_warning_text(each, resolution) for each in alike(resolution.warnings)])
 
 
-def _widening_row(each: Widening, resolution: Resolution) -> Sequence[str]:
+def _widening_row(each: Guess, resolution: Resolution) -> Sequence[str]:
     took = _code(each.took[0]) if len(each.took) == 1 else f"{len(each.took)} of {_code(each.prefix)}"
     alone = f"{counted(each.alone, 'module')}, {size_text(each.alone_bytes)}"
     return _code(f"{shown(each.file, resolution)}:{each.line}"), each.rule, took, alone
 
 
 def _warning_text(group: Sequence[Warning], resolution: Resolution) -> str:
-    """Returns a warning after its place, and the places of others like it."""
+    """Returns a warning with its place, and the places of similar ones."""
     places = [f"{shown(each.file, resolution)}:{each.line}" for each in group if each.file and each.line]
     text = "".join([*(f"{place}: " for place in places[:1]), group[0].text])
     if len(places) == 1 or not places:
@@ -322,7 +322,7 @@ def _code(text: str) -> str:
 
 
 def trace_line(resolution: Resolution) -> str:
-    """Returns in a line how statements and traced runs differ."""
+    """Returns one line about how statements and traced runs differ."""
     shown = sum(module.found_by == "traced" for module in resolution.modules)
     unused = len(resolution.not_imported or ())
     return f"{shown} modules that no statement shows; {unused} of statements that no run imported"

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def target_text(target: Target) -> str:
-    """Returns a target as the user would write it."""
+    """Returns a target as a user would write it."""
     match target:
         case ScriptTarget(path=path) | DirectoryTarget(path=path) | NotebookTarget(path=path):
             words = [str(path)]
@@ -38,17 +38,17 @@ def target_text(target: Target) -> str:
 
 
 def shown(file: Path, resolution: Resolution) -> str:
-    """Returns a file relative to the project, where it is in it."""
+    """Returns a file, relative to the project if it is inside."""
     return str(file.relative_to(resolution.project) if file.is_relative_to(resolution.project) else file)
 
 
 def counted(number: int, noun: str, nouns: str | None = None) -> str:
-    """Returns a number of things in words."""
+    """Returns a number with its noun."""
     return f"{number} {noun}" if number == 1 else f"{number:,} {nouns or noun + 's'}"
 
 
 def size_text(size: int) -> str:
-    """Returns a number of bytes for people."""
+    """Returns a number of bytes in a readable unit."""
     amount = float(size)
     for unit in ("B", "KiB", "MiB"):
         if amount < 1024:  # noqa: PLR2004 - a KiB

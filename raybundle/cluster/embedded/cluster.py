@@ -1,4 +1,4 @@
-"""The embedded single-machine cluster: starts Ray detached, remembers it, ends exactly what it started."""
+"""Starts Ray on this machine, records it, and ends exactly the processes that it started."""
 
 from __future__ import annotations
 
@@ -28,29 +28,29 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 START_TIMEOUT = 60.0
-"""Seconds until jobs can start; 13 to 16 on two cores that others use too."""
+"""Seconds until jobs can start; takes 13 to 16 on two busy cores."""
 
 POLL_INTERVAL = 0.05
-"""Seconds between two looks whether it is ready."""
+"""Seconds between two looks."""
 
 HEALTH_TIMEOUT = 5.0
-"""Seconds that a cluster with living processes gets to answer, more than a busy dashboard needs."""
+"""Seconds that a cluster with living processes gets to answer."""
 
 LOG_TAIL = 15
 """Lines of Ray's output that an error shows."""
 
 LONGEST_TEMP = 22
-"""Bytes of a temp directory's parent that leave room for Ray's socket paths (107 bytes, unix(7))."""
+"""Longest parent of the temporary directory in bytes: Ray's socket paths have 107 (unix(7))."""
 
 PORTS = range(20_000, 32_000)
-"""Below the ports that Linux gives to outgoing connections, so that none is taken between choice and use."""
+"""Below the ports that Linux gives to outgoing connections, which could take one before its use."""
 
 PORT_ARGUMENTS = ("--port", "--dashboard-port", "--dashboard-agent-listen-port", "--ray-client-server-port")
-"""The ports that Ray fixes by default, so that two clusters would clash; it finds the others itself."""
+"""The ports with a fixed default in Ray, on which two clusters would clash."""
 
 RAY_ENVIRONMENT = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
-"""The second keeps Ray on loopback on Linux too: without it `--node-ip-address 127.0.0.1` is turned into the
-machine's address and Ray listens to the network (`get_node_ip_address` in ray/_private/services.py)."""
+"""The second keeps Ray on loopback on Linux: without it, Ray replaces `--node-ip-address 127.0.0.1` by the
+machine's address and listens to the network (`get_node_ip_address` in ray/_private/services.py)."""
 
 PROBE = """
 import importlib.metadata, importlib.util, json, sys
@@ -61,7 +61,7 @@ print(json.dumps([sys.executable, sys.prefix, ray._version.version, "%d.%d" % sy
 
 @dataclass(frozen=True, slots=True)
 class LocalOptions:
-    """What the cluster offers; None leaves it to Ray."""
+    """Resources of the cluster; None leaves them to Ray."""
 
     num_cpus: int | None = None
     object_store_memory: int | None = None
@@ -70,7 +70,7 @@ class LocalOptions:
 
 @dataclass(frozen=True, slots=True)
 class LocalCluster:
-    """The embedded cluster, as recorded when it came up."""
+    """The embedded cluster, as recorded at its start."""
 
     address: str
     """`http://127.0.0.1:PORT`, its Jobs API."""
@@ -79,17 +79,17 @@ class LocalCluster:
     ray_version: str
     temp_dir: str
     processes: tuple[Process, ...]
-    """The leader of its session first."""
+    """The session leader first."""
 
     @property
     def pids(self) -> tuple[int, ...]:
-        """The processes that were there when the cluster came up, the leader first."""
+        """The cluster's processes at its start, the session leader first."""
         return tuple(process.pid for process in self.processes)
 
 
 @dataclass(frozen=True, slots=True)
 class RayInterpreter:
-    """An interpreter that can start Ray, as it describes itself."""
+    """An interpreter that can start Ray."""
 
     executable: Path
     prefix: Path
@@ -99,16 +99,16 @@ class RayInterpreter:
 
 
 def up(python: str, options: LocalOptions | None = None) -> LocalCluster:
-    """Returns the running cluster, or starts one; of many parallel callers one starts it.
+    """Returns the running cluster, or starts one; of parallel callers, only one starts it.
 
-    A running cluster is kept whatever interpreter and options it was started with: jobs may run on it.
+    A running cluster is kept, whatever its interpreter and options: jobs may run on it.
 
     Args:
         python: path of an interpreter, or a version such as `3.12`.
-        options: what it offers.
+        options: resources of a new cluster.
 
     Raises:
-        ClusterError: Ray is not there or does not come up.
+        ClusterError: Ray is not installed or does not start.
     """
     if running := status():
         return running
@@ -124,10 +124,10 @@ def up(python: str, options: LocalOptions | None = None) -> LocalCluster:
 
 
 def interpreter(python: str) -> str:
-    """Returns the interpreter of the embedded cluster: the running one's, else that which `up` would take.
+    """Returns the interpreter of the embedded cluster: the running one's, else the choice of `up`.
 
     Raises:
-        ClusterError: neither `python` nor ours has Ray.
+        ClusterError: neither `python` nor raybundle's own interpreter has Ray.
     """
     cluster = _read()
     if cluster is not None and find_process(cluster.processes[0].pid) == cluster.processes[0]:
@@ -136,13 +136,13 @@ def interpreter(python: str) -> str:
 
 
 def down() -> bool:
-    """Ends the processes that `up` started and removes their files; false when none ran."""
+    """Ends the processes that `up` started and removes their files; false if none ran."""
     with _locked():
         return _remove()
 
 
 def status() -> LocalCluster | None:
-    """Returns the recorded cluster if its leader lives and its API answers."""
+    """Returns the recorded cluster if its session leader lives and its API answers."""
     cluster = _read()
     if cluster is None or find_process(cluster.processes[0].pid) != cluster.processes[0]:
         return None
@@ -153,7 +153,7 @@ def status() -> LocalCluster | None:
 
 
 def state_directory() -> Path:
-    """Returns where the cluster is recorded and logs; made on demand, private."""
+    """Returns the private directory of the cluster's record and logs; makes it if necessary."""
     base = user_directory(os.environ, "XDG_STATE_HOME", ".local/state")
     directory = Path(os.environ.get("RAYBUNDLE_LOCAL_STATE") or base / "raybundle" / "local")
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -162,7 +162,7 @@ def state_directory() -> Path:
 
 @contextlib.contextmanager
 def _locked() -> Iterator[None]:
-    """One change at a time; the kernel lets go when the holder dies."""
+    """Allows one change at a time; the kernel releases the lock when the holder dies."""
     with (state_directory() / "lock").open("w", encoding="ascii") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
@@ -192,7 +192,7 @@ def _write(cluster: LocalCluster) -> None:
 
 
 def _remove() -> bool:
-    """Ends and forgets the recorded cluster, whatever is left of it."""
+    """Ends whatever is left of the recorded cluster, and removes the record."""
     cluster = _read()
     if cluster is None:
         return False
@@ -206,7 +206,7 @@ def _remove() -> bool:
 
 
 def _find_ray(python: str) -> RayInterpreter:
-    """Returns the interpreter if it has Ray, else our own: `raybundle[ray]` brings one to any project."""
+    """Returns the interpreter if it has Ray, else raybundle's own, which has Ray by `raybundle[ray]`."""
     if MINOR.fullmatch(python):
         return _find_version(python)
     try:
@@ -218,7 +218,7 @@ def _find_ray(python: str) -> RayInterpreter:
 
 
 def _find_version(version: str) -> RayInterpreter:
-    """Returns the first that has Ray: the active environment's, that of `.venv`, our own, the one on PATH."""
+    """Returns the first with Ray: of the active environment, of `.venv`, raybundle's own, on PATH."""
     active, own = os.environ.get("VIRTUAL_ENV"), str(Path.cwd() / ".venv/bin/python")
     candidates = (active and f"{active}/bin/python", own, sys.executable, shutil.which(f"python{version}"))
     for candidate in filter(None, candidates):
@@ -227,13 +227,13 @@ def _find_version(version: str) -> RayInterpreter:
             if found.minor == version:
                 return found
     raise ClusterError(
-        f"no Python {version} with Ray is here for the embedded cluster",
+        f"no Python {version} with Ray was found for the embedded cluster",
         hint=f"install 'raybundle[ray]' for a `python{version}` on PATH, or name a cluster with --address",
     )
 
 
 def _ask(python: str) -> RayInterpreter:
-    """Asks the interpreter for itself and its Ray, in 0.1 s: `import ray` itself would cost one."""
+    """Asks the interpreter for itself and its Ray, in 0.1 s: `import ray` takes a second."""
     try:
         done = subprocess.run(
             [python, "-c", PROBE], env=_environment(Path(python)), capture_output=True, text=True, check=False
@@ -271,14 +271,14 @@ def _start(interpreter: RayInterpreter, options: LocalOptions) -> LocalCluster:
 
 
 def _make_temp_dir() -> Path:
-    """Makes a private directory; Ray opens its own, one below, to every user of the machine (mode 0777)."""
+    """Makes a private directory; in it, Ray makes its own for every user of the machine (mode 0777)."""
     system = tempfile.gettempdir()
     parent = system if len(os.fsencode(system)) <= LONGEST_TEMP else "/tmp"  # noqa: S108 - the short one
     return Path(tempfile.mkdtemp(prefix="rb-", dir=parent))
 
 
 def _without_spaces(interpreter: RayInterpreter, temp_dir: Path) -> Path:
-    """Returns the interpreter by a path without spaces: Ray 2.60's LD_PRELOAD and `bash -c` split there."""
+    """Returns a path of the interpreter without spaces: Ray 2.60 splits it there (LD_PRELOAD, `bash -c`)."""
     executable, prefix = interpreter.executable, interpreter.prefix
     if not any(character.isspace() for character in str(prefix)) or prefix not in executable.parents:
         return executable
@@ -288,7 +288,7 @@ def _without_spaces(interpreter: RayInterpreter, temp_dir: Path) -> Path:
 
 
 def choose_ports(count: int) -> list[int]:
-    """Returns ports on which nothing listens; all are held until all are found."""
+    """Returns ports on which nothing listens; holds each until all are found."""
     with contextlib.ExitStack() as held:
         ports: list[int] = []
         for port in random.sample(PORTS, len(PORTS)):
@@ -323,7 +323,7 @@ def _arguments(temp_dir: Path, ports: list[int], options: LocalOptions) -> list[
 
 
 def _environment(python: Path) -> dict[str, str]:
-    """Ours without what would lead Ray or the jobs' Python elsewhere; a job's `python` is Ray's."""
+    """Returns this process's environment without variables that misdirect Ray or its jobs' Python."""
     foreign = ("RAY_ADDRESS", "RAY_API_SERVER_ADDRESS", "PYTHONPATH", "PYTHONHOME")
     kept: Mapping[str, str] = {
         name: value
@@ -336,7 +336,7 @@ def _environment(python: Path) -> dict[str, str]:
 
 @contextlib.contextmanager
 def _held_back(command: list[str], python: Path, cwd: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """Starts a command in its own session; it waits for the block's end and never runs if we die in it."""
+    """Starts a command in its own session, which waits for the end of the block and never runs without it."""
     gate = ["sh", "-c", 'read go && exec "$@" </dev/null', "sh"]
     with _log().open("wb") as log:
         child = subprocess.Popen(
@@ -355,7 +355,7 @@ def _held_back(command: list[str], python: Path, cwd: Path) -> Iterator[subproce
 
 
 def _wait_until_ready(cluster: LocalCluster, child: subprocess.Popen[bytes]) -> None:
-    """Waits for the node itself: the API answers seconds before it, and also where it never comes up."""
+    """Waits for the node: the API answers seconds earlier, and even if the node never starts."""
     deadline = time.monotonic() + START_TIMEOUT
     while not _has_node(cluster.address):
         if child.poll() is not None:
@@ -363,7 +363,7 @@ def _wait_until_ready(cluster: LocalCluster, child: subprocess.Popen[bytes]) -> 
         if time.monotonic() > deadline:
             raise ClusterError(f"the embedded cluster is silent after {START_TIMEOUT:.0f} s:\n{_log_tail()}")
         time.sleep(POLL_INTERVAL)
-    child.returncode = 0  # it outlives us: nobody waits for it, and Popen shall not complain
+    child.returncode = 0  # it outlives this process: nobody waits for it, and Popen must not complain
 
 
 def _log_tail() -> str:
@@ -381,13 +381,13 @@ def _has_node(address: str) -> bool:
 
 
 def _get(address: str, path: str) -> Any:
-    """Returns the JSON that the dashboard answers; None while it does not."""
+    """Returns the dashboard's JSON; None if it does not answer."""
     from http.client import HTTPConnection, HTTPException  # noqa: PLC0415 - 10 ms that only this needs
 
     connection = HTTPConnection(address.removeprefix("http://"), timeout=HEALTH_TIMEOUT)
     try:
-        # Ray before 2.52 answers a request without an agent with HTTP 500; 2.60 asks for a token where it
-        # finds one in our home.
+        # Ray before 2.52 answers a request without a User-Agent with HTTP 500; 2.60 requires a token if the
+        # home directory has one.
         headers = {"User-Agent": "raybundle", **make_access(address, os.environ).headers}
         connection.request("GET", path, headers=headers)
         response = connection.getresponse()

@@ -1,4 +1,4 @@
-"""Tells processes apart for good, finds all that descend from one, and ends them."""
+"""Identifies processes, finds all descendants of a process, and ends them."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 GRACE = 3.0
-"""Seconds between SIGTERM and SIGKILL; Ray's own processes need less than one."""
+"""Seconds between SIGTERM and SIGKILL; Ray's processes need less than one."""
 
 KILL_PATIENCE = 10.0
-"""Seconds that the kernel gets to end killed processes."""
+"""Seconds that killed processes get to end."""
 
 POLL_INTERVAL = 0.05
 """Seconds between two looks at the process table; one look costs 5 ms for 300 processes."""
@@ -29,11 +29,11 @@ POLL_INTERVAL = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """One process for good: a pid is used again, a pid with its start time is not."""
+    """Identifies a process: a pid is reused, a pid with its start time is not."""
 
     pid: int
     started: str
-    """Opaque; on Linux the boot and the ticks since then, so that a reboot ends everything recorded."""
+    """Opaque; on Linux the boot and the ticks since then, so that no record survives a reboot."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,17 +43,17 @@ class Entry:
     process: Process
     parent: int
     session: int
-    """Where there is no /proc: the process group."""
+    """Without /proc, the process group."""
 
 
 def find_process(pid: int) -> Process | None:
-    """Returns the process that has this pid now; None when there is none or it has ended (zombie)."""
+    """Returns the process that has this pid now; None if there is none or it has ended (zombie)."""
     entry = read_table().get(pid)
     return entry.process if entry else None
 
 
 def find_family(known: Iterable[Process]) -> set[Process]:
-    """Returns those of `known` that live, all in a session that one of them leads or led, and descendants."""
+    """Returns the living processes of `known`, of sessions that these lead or led, and all descendants."""
     table = read_table()
     family = {
         process.pid for process in known if process.pid in table and table[process.pid].process == process
@@ -67,7 +67,7 @@ def find_family(known: Iterable[Process]) -> set[Process]:
 
 
 def end_family(known: Iterable[Process]) -> int:
-    """Ends the family (SIGTERM, then SIGKILL) and returns how many processes that were.
+    """Ends the family (SIGTERM, then SIGKILL) and returns the number of its processes.
 
     Raises:
         ClusterError: some do not end.
@@ -78,7 +78,7 @@ def end_family(known: Iterable[Process]) -> int:
         deadline = time.monotonic() + patience
         signalled: set[Process] = set()
         while living := find_family(family):
-            family |= living  # whoever loses its parent meanwhile stays known
+            family |= living  # a process that loses its parent meanwhile stays known
             _send(number, living - signalled)
             signalled |= living
             if time.monotonic() > deadline:
@@ -112,7 +112,7 @@ def _read_proc() -> list[Entry]:
 
 
 def _parse_stat(stat: bytes) -> Entry | None:
-    """Parses /proc/PID/stat (proc(5)); the name in brackets may hold anything, brackets too."""
+    """Parses /proc/PID/stat (proc(5)); the name in brackets may itself hold brackets."""
     pid = int(stat.split(b" ", 1)[0])
     state, parent, _group, session, *rest = stat.rpartition(b")")[2].split()
     if state in b"ZX":
@@ -127,7 +127,7 @@ def _boot() -> str:
 
 
 def _ask_ps() -> list[Entry]:
-    """Asks ps(1), for systems without /proc (macOS)."""
+    """Reads the output of ps(1), for systems without /proc (macOS)."""
     command = ["ps", "-A", "-o", "pid=,ppid=,pgid=,stat=,lstart="]
     environment = {**os.environ, "LC_ALL": "C", "TZ": "UTC"}
     output = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout

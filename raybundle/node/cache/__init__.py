@@ -1,1 +1,1 @@
-"""Makes and keeps what bundles run from on a node."""
+"""Makes and keeps the directories that bundles run from on a node."""

@@ -1,8 +1,8 @@
-"""Makes the environment of a bundle: one directory that holds the files of all its layers, as site-packages.
+"""Makes the environment of a bundle: one directory with the files of all its layers, like site-packages.
 
-The files are hard links to the unpacked layers, so bundles share what they have in common. Of two layers with
-one path, the first by digest has it: an environment is made of its layers alone, whatever a manifest calls
-them, where an installer would leave it to the order of its work.
+The files are hard links to the unpacked layers, so bundles share common layers. If two layers have the same
+path, the layer whose digest sorts first provides the file. So an environment depends only on its layers, not
+on their names or their order.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 CANNOT_LINK = (errno.EXDEV, errno.EMLINK, errno.EPERM)
-"""Another file system, too many links to one file, links not allowed: then the file is copied."""
+"""Another file system, too many links to a file, or links not allowed: the file is copied instead."""
 BYTE_CODE = "__pycache__"
 
 
 class Clash(Exception):  # noqa: N818 - it never leaves this file
-    """One layer has a file where another has a directory; holds the path in the environment."""
+    """One layer has a file where another has a directory. The argument is the path in the environment."""
 
 
 def make_environment(layers: Mapping[str, str], environment: str) -> None:
-    """Makes the directory `environment`, and beside it the list of its layers with their sizes.
+    """Makes the directory `environment` and, beside it, a list of its layers with their sizes.
 
     Args:
-        layers: name and version of each by its unpacked directory, absolute, in any order.
-        environment: absolute path; not there yet.
+        layers: name and version of each layer, by the absolute path of its unpacked directory.
+        environment: absolute path of a directory that does not exist yet.
 
     Raises:
         RuntimeError: one layer has a file where another has a directory.
@@ -46,7 +46,7 @@ def make_environment(layers: Mapping[str, str], environment: str) -> None:
 
 
 def _add(layer: str, partial: str, made: list[str], layers: Mapping[str, str]) -> int:
-    """Merges a layer into what those before it made, and returns its bytes."""
+    """Adds a layer to the environment, and returns its bytes."""
     try:
         return _merge(layer, partial, made)
     except Clash as clash:
@@ -54,7 +54,7 @@ def _add(layer: str, partial: str, made: list[str], layers: Mapping[str, str]) -
 
 
 def _explain(path: str, second: str, layers: Mapping[str, str]) -> str:
-    """Returns which two distributions have a file and a directory in one place."""
+    """Returns a message that names the two distributions with a file and a directory at one path."""
     first = next(layer for layer in sorted(layers) if os.path.lexists(f"{layer}/{path}"))
     expected, found = (
         ("a directory", "a file") if os.path.isdir(f"{first}/{path}") else ("a file", "a directory")
@@ -63,7 +63,7 @@ def _explain(path: str, second: str, layers: Mapping[str, str]) -> str:
 
 
 def _merge(source: str, target: str, made: list[str]) -> int:
-    """Links all below `source` into `target`, appends new directories to `made`, and returns the bytes."""
+    """Links everything in `source` into `target`, appends new directories to `made`, returns the bytes."""
     total = 0
     linked: set[str] = set()
     folders: list[str] = []
@@ -84,7 +84,7 @@ def _merge(source: str, target: str, made: list[str]) -> int:
 
 
 def _merge_byte_code(source: str, target: str, linked: set[str], made: list[str]) -> int:
-    """Links byte-code whose source is of the same layer: no module ever runs that of another."""
+    """Links byte-code whose source is from the same layer, so a module never runs another's byte-code."""
     total = 0
     _make_directory(target, made)
     for entry in os.scandir(source):

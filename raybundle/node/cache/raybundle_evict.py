@@ -1,7 +1,8 @@
-"""Keeps the cache of a node within its bound: what no process holds goes, the longest unused first.
+"""Keeps the cache of a node within its limit: removes what no process uses, least recently used first.
 
-A tree and an environment have a lock each, held shared by the processes that run from them; its time is
-their last use. A layer goes with the last environment that links to it. Runs with `materialise.lock` held.
+Each tree and each environment has a lock file. Processes that run from it hold a shared lock, and the mtime
+of the file is the last use. A layer is removed with the last environment that links to it. The caller holds
+`materialise.lock`.
 """
 
 from __future__ import annotations
@@ -16,25 +17,24 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
 CACHE_BYTES = 10 << 30
-"""Bytes of files in the trees and layers of a node; RAYBUNDLE_CACHE_BYTES of the node is another bound."""
+"""Limit for the files in trees, layers and scratches, in bytes; RAYBUNDLE_CACHE_BYTES overrides it."""
 
 
 def make_room(private: str, needed: int, keep: Collection[str]) -> None:
-    """Removes what is not in use until `needed` more bytes are within the bound, and on the disk.
+    """Removes unused directories until `needed` more bytes fit within the limit and on the disk.
 
-    What cannot be removed stays: a bundle that is larger than the bound still runs.
+    If that is not enough, the job runs all the same: a bundle may be larger than the limit.
 
     Args:
         private: the cache.
-        needed: bytes of the files that are about to be written.
-        keep: absolute paths of the tree, the environment and the layers that they are for.
+        needed: bytes of the files that will be written next.
+        keep: absolute paths of the tree, the environment and the layers that must stay.
 
     Raises:
-        RuntimeError: RAYBUNDLE_CACHE_BYTES is no number.
+        RuntimeError: RAYBUNDLE_CACHE_BYTES is not a number.
     """
-    bound = _bound()
     used = _used(private)
-    allowed = min(bound - needed, used + _free(private) - needed)
+    allowed = min(_limit(), used + _free(private)) - needed
     if used <= allowed:
         return
     _remove_orphans(private, keep)
@@ -46,7 +46,7 @@ def make_room(private: str, needed: int, keep: Collection[str]) -> None:
             _remove_orphans(private, keep)
 
 
-def _bound() -> int:
+def _limit() -> int:
     text = os.environ.get("RAYBUNDLE_CACHE_BYTES", str(CACHE_BYTES))
     if not text.isdecimal():
         raise RuntimeError(f"variable RAYBUNDLE_CACHE_BYTES: expected a number of bytes, found {text}")
@@ -59,33 +59,25 @@ def _free(private: str) -> int:
 
 
 def _used(private: str) -> int:
-    """Returns the bytes of all trees, layers and scratches; what an environment links to counts once.
+    """Returns the bytes of all trees, layers and scratches. A layer of several environments counts once.
 
-    Of a scratch only what it was filled with counts: what a job writes is its own, and goes with it.
+    A scratch counts with the files copied into it from the tree, not with those that the job writes.
     """
-    trees = sum(_recorded_bytes(path) for path in _entries(f"{private}/trees"))
+    trees = sum(_recorded_bytes(f"{path}/record") for path in _entries(f"{private}/trees"))
     layers: dict[str, int] = {}
     for path in _entries(f"{private}/environments"):
         layers.update(_layers_of(path))
     orphans = [path for path in _entries(f"{private}/layers") if path not in layers]
-    scratches = sum(_copied_bytes(path) for path in _entries(f"{private}/jobs"))
+    scratches = sum(_recorded_bytes(f"{path}.job") for path in _entries(f"{private}/jobs"))
     return trees + sum(layers.values()) + sum(map(_bytes_below, orphans)) + scratches
 
 
 def _entries(parent: str) -> Iterator[str]:
-    """Yields the directories below `parent`; beside them stand locks and lists."""
+    """Yields the directories in `parent`, without lock files and lists."""
     return (entry.path for entry in os.scandir(parent) if entry.is_dir(follow_symlinks=False))
 
 
-def _recorded_bytes(tree: str) -> int:
-    return _bytes_in(f"{tree}/record")
-
-
-def _copied_bytes(scratch: str) -> int:
-    return _bytes_in(f"{scratch}.job")
-
-
-def _bytes_in(record: str) -> int:
+def _recorded_bytes(record: str) -> int:
     try:
         with open(record, encoding="utf-8", errors="surrogateescape") as stream:
             return next((int(line[6:]) for line in stream if line.startswith("bytes ")), 0)
@@ -113,7 +105,7 @@ def _bytes_below(directory: str) -> int:
 
 
 def _by_last_use(private: str) -> list[str]:
-    """Returns all trees and environments, the longest unused first."""
+    """Returns all trees and environments, least recently used first."""
     paths = [*_entries(f"{private}/trees"), *_entries(f"{private}/environments")]
     return sorted(paths, key=lambda path: (_last_use(path), path))
 
@@ -122,7 +114,7 @@ def _last_use(path: str) -> int:
     try:
         return os.stat(f"{path}.lock").st_mtime_ns
     except FileNotFoundError:
-        return 0  # whoever made it was killed before it could use it
+        return 0  # the process that made it was killed before it could lock it
 
 
 def _remove_unused(path: str) -> bool:
@@ -136,7 +128,7 @@ def _remove_unused(path: str) -> bool:
 
 
 def _remove_orphans(private: str, keep: Collection[str]) -> None:
-    """Removes the layers that no environment has links to."""
+    """Removes the layers that no environment links to."""
     used = set(keep)
     for path in _entries(f"{private}/environments"):
         used.update(_layers_of(path))
@@ -146,7 +138,7 @@ def _remove_orphans(private: str, keep: Collection[str]) -> None:
 
 
 def _remove_at_once(path: str) -> None:
-    """Takes a directory out of the way by one rename, so that nobody ever sees a part of it."""
+    """Removes a directory. It is renamed first, so that no process sees a part of it."""
     os.rename(path, f"{path}.evicted")
     remove_tree(f"{path}.evicted")
     if os.path.exists(f"{path}.layers"):
@@ -154,17 +146,17 @@ def _remove_at_once(path: str) -> None:
 
 
 def remove_tree(tree: str) -> None:
-    """Removes a directory with all below it, whose folders nobody may write to."""
+    """Removes a directory with everything in it, read-only folders included."""
     for directory, _, _ in os.walk(tree):
         os.chmod(directory, 0o700)
     shutil.rmtree(tree, ignore_errors=True)
 
 
 def remove_leftovers(private: str) -> None:
-    """Removes what processes left that were killed while they held the lock, or that failed.
+    """Removes what failed or killed processes have left.
 
-    Layers that were begun stay: the next process that needs them goes on with them, and where room is needed
-    they go as others that no environment has links to.
+    Unfinished layers stay: the next process that needs them completes them. If room is needed, they are
+    removed like other layers without an environment.
     """
     for parent in ("trees", "boot", "layers", "environments"):
         ended = (".evicted",) if parent == "layers" else (".partial", ".evicted")

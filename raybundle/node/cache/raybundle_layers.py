@@ -1,8 +1,8 @@
 """Unpacks layers on a node: finds what Ray has fetched, inflates it in parallel, and verifies every file.
 
-What Ray has fetched is a source that anybody's job may write to. A layer gets its name once all of its
-files are what its document says, and the document is what the manifest says; the same holds for byte-code,
-its listing and the delivery. Layers without byte-code are compiled here.
+Any job on the node may write to what Ray has fetched. A layer gets its final name only after each file
+matches the layer's document, and the document matches the manifest. Byte-code is verified likewise, against
+its listing and the delivery. This node compiles layers that have no byte-code.
 """
 
 from __future__ import annotations
@@ -28,23 +28,23 @@ if TYPE_CHECKING:
     from raybundle.node.stub import Stub
 
 HEADER = struct.Struct("<26xHH")
-"""The local header of a member: lengths of its name and its extra field; 4.3.7 of PKWARE's APPNOTE."""
+"""A member's local header: the lengths of its name and its extra field (PKWARE's APPNOTE, 4.3.7)."""
 CHUNK = 4 << 20
 """Bytes of a member that are inflated, hashed and written at a time."""
 TEST_FOLDERS = frozenset({"test", "tests"})
-"""Modules below them are compiled when somebody imports them: hardly anybody does, and they are many."""
+"""Folders whose modules are not compiled in advance: there are many of them, and few jobs import them."""
 DAMAGED = (zipfile.BadZipFile, OSError, EOFError, ValueError, NotImplementedError, struct.error)
-"""What `zipfile` raises for a file that is none, or whose directory is not what it was."""
+"""What `zipfile` raises for a file that is damaged or not a zip file."""
 
 
 class Layer:
-    """A layer of the manifest, and where it stands on this node."""
+    """A layer of the manifest, and its directory on this node."""
 
     def __init__(self, private: str, entry: dict[str, str], delivery: dict[str, Any]) -> None:
-        """Takes what a manifest and a checked delivery say of it; `private` is the cache.
+        """Takes the path of the cache, the layer's entry in the manifest, and the verified delivery.
 
-        Byte-code is part of the directory's name: a node takes none that a submission has not named, though
-        another one did before.
+        The directory's name includes the byte-code: a job never runs byte-code that its own submission does
+        not name, even if an earlier submission named it.
         """
         self.title = f"{entry['name']} {entry['version']}"
         self.digest = entry["digest"].partition(":")[2]
@@ -56,10 +56,10 @@ class Layer:
 
 
 class Content(RawIOBase):
-    """A zip file that Ray has unpacked: whole, or in parts, each of which may be in another directory."""
+    """A zip file from Ray: one file, or several parts, which may be in different directories."""
 
     def __init__(self, file: str, files: Iterable[str]) -> None:
-        """Opens `files`, which together are `file`."""
+        """Opens `files`, the parts of `file` in order."""
         self.file = file
         self._parts: list[tuple[int, int, int]] = []
         self._place = 0
@@ -72,11 +72,11 @@ class Content(RawIOBase):
 
     @property
     def parts(self) -> int:
-        """How many files it is in."""
+        """The number of parts."""
         return len(self._parts)
 
     def read_at(self, place: int, size: int) -> bytes:
-        """Returns up to `size` bytes from `place`; threads and processes may share the file."""
+        """Returns up to `size` bytes from `place`. Threads and processes may share the file."""
         pieces = []
         for start, length, descriptor in self._parts:
             below = max(place - start, 0)
@@ -86,20 +86,18 @@ class Content(RawIOBase):
         return b"".join(pieces)
 
     def readable(self) -> bool:
-        """Claims that it can be read."""
+        """Returns True."""
         return True
 
-    def seekable(self) -> bool:
-        """Claims that it can be read anywhere."""
-        return True
+    seekable = readable
 
     def seek(self, offset: int, whence: int = 0) -> int:
-        """Goes to a place, as `zipfile` does while it reads the directory."""
+        """Moves to a place; `zipfile` needs it to read the list of members."""
         self._place = (0, self._place, self._size)[whence] + offset
         return self._place
 
     def readinto(self, buffer: Any) -> int:
-        """Reads from the present place into `buffer`."""
+        """Reads from the current place into `buffer`."""
         data = self.read_at(self._place, len(buffer))
         buffer[: len(data)] = data
         self._place += len(data)
@@ -114,7 +112,7 @@ class Content(RawIOBase):
 
 
 class Job(NamedTuple):
-    """One file of a layer that this node is about to write."""
+    """A file of a layer that this node must write."""
 
     target: str
     """Absolute path."""
@@ -128,7 +126,7 @@ class Job(NamedTuple):
 
 
 def _files_of(name: str, places: dict[str, str]) -> list[str]:
-    """Returns the file `name`, or its parts in order; Ray unpacks each into a directory of its own."""
+    """Returns the file `name`, or its parts in order. Ray unpacks each part into its own directory."""
     if name in places:
         return [f"{places[name]}/{name}"]
     parts = sorted(each for each in places if each.startswith(f"{name}.") and each[-3:].isdecimal())
@@ -141,16 +139,13 @@ def _files_of(name: str, places: dict[str, str]) -> list[str]:
 
 
 class Missing:
-    """The layers that this node does not have yet; a context that holds their sources open."""
+    """The layers that this node does not have yet. A context manager that closes their zip files."""
 
     def __init__(self, layers: Collection[Layer]) -> None:
-        """Reads and checks all documents and listings.
-
-        Args:
-            layers: those of the manifest that are not on this node.
+        """Reads and verifies the documents and listings of the missing `layers`.
 
         Raises:
-            RuntimeError: a layer is not there, or is not what its digest says.
+            RuntimeError: a document or listing is missing or does not match its digest.
         """
         self.layers = layers
         self.opened: list[Content] = []
@@ -168,7 +163,7 @@ class Missing:
 
     @property
     def bytes(self) -> int:
-        """The bytes of their files, without those that a killed process has left."""
+        """Size of the files still to write. A killed process may have left some."""
         all_jobs = (job for jobs in self.jobs.values() for job in jobs)
         return sum(job.size for job in all_jobs if not os.path.lexists(job.target))
 
@@ -184,7 +179,7 @@ class Missing:
             self._plan(*byte_code, partial, compile_all=False, byte_code=True)
 
     def _byte_code(self, layer: Layer, places: dict[str, str]) -> tuple[dict[str, Any], Content] | None:
-        """Returns the listing of a layer's byte-code and its content, where this interpreter can use it."""
+        """Returns the listing and content of a layer's byte-code; None if this interpreter cannot use it."""
         name = f"{layer.digest}-{sys.implementation.cache_tag}-{layer.listing}"
         if not layer.listing or f"{name}.json" not in places:
             return None
@@ -216,7 +211,7 @@ class Missing:
         reader = BufferedReader(content)
         try:
             members = {each.filename: each for each in zipfile.ZipFile(reader).infolist()}
-            reader.detach()  # else it closes the content when it is dropped
+            reader.detach()  # otherwise the reader closes the content when it is garbage-collected
         except DAMAGED as error:
             raise RuntimeError(_explain(error, content)) from error
         for file in document["files"]:
@@ -227,12 +222,13 @@ class Missing:
             to_compile = compile_all and path.endswith(".py") and TEST_FOLDERS.isdisjoint(path.split("/"))
             mode = 0o500 if file.get("executable") else 0o400
             expected = (mode, file["size"], file["sha256"])
-            job = Job(f"{partial}/{_on_disk(path)}", *expected, content, members[path], to_compile)
+            target = f"{partial}/{os.fsdecode(path.encode())}"  # names on the disk are UTF-8 in any locale
+            job = Job(target, *expected, content, members[path], to_compile)
             self.jobs.setdefault(partial, []).append(job)
 
 
 def _explain(error: Exception, content: Content) -> str:
-    """Returns what is wrong with a zip file; the last part has its list of members."""
+    """Returns a message for a bad zip file. The end of the last part has the list of members."""
     found = str(error) or type(error).__name__
     if content.parts == 1:
         return f"file {content.file}: expected a zip file, found {found}"
@@ -243,7 +239,7 @@ def _explain(error: Exception, content: Content) -> str:
 
 
 def _places() -> dict[str, str]:
-    """Returns which directory holds a file, by its name, of all where Ray has unpacked layers."""
+    """Returns the directory of each file, by name, among those in which Ray has unpacked layers."""
     places: dict[str, str] = {}
     for directory in os.environ.get("RAYBUNDLE_LAYERS", "").split(":"):
         try:
@@ -256,7 +252,7 @@ def _places() -> dict[str, str]:
 
 
 def _check_path(file: str, path: str, *, byte_code: bool) -> None:
-    """Refuses a path that leads out of its layer, and byte-code that is not where byte-code belongs."""
+    """Refuses a path that leads out of its layer, and byte-code outside `__pycache__`."""
     parts = path.split("/")
     if not {"", ".", ".."}.isdisjoint(parts) or "\\" in path or "\0" in path:
         raise RuntimeError(f"file {file}: expected paths below the layer, found {path}")
@@ -266,22 +262,16 @@ def _check_path(file: str, path: str, *, byte_code: bool) -> None:
         raise RuntimeError(f"file {file}: expected {expected}, found {path}")
 
 
-def _on_disk(path: str) -> str:
-    """Returns how this process names a path that is UTF-8 on the disk: other processes have other locales."""
-    return os.fsdecode(path.encode())
-
-
 def unpack(stub: Stub, missing: Missing) -> None:
     """Unpacks and verifies one layer after the other, the largest first.
 
-    Each has its name as soon as all of its files are right. Ray kills a worker that has not come up within
-    60 s (`worker_register_timeout_seconds`): the next one goes on with the layers and the files that are
-    missing, so that the largest layer is unpacked in the end, however slow the disk. A layer that is wrong
-    is removed.
+    Each layer gets its final name as soon as all of its files are verified; a wrong layer is removed. Ray
+    kills a worker that does not start within 60 s (`worker_register_timeout_seconds`). The next worker keeps
+    the layers and files that are there, so even a slow disk gets the largest layer in the end.
 
     Raises:
-        RuntimeError: a file is not what its document says.
-        OSError: it cannot be written.
+        RuntimeError: a file does not match its document.
+        OSError: a file cannot be written.
     """
     ordered = sorted(missing.jobs.items(), key=lambda each: sum(map(_cost, each[1])), reverse=True)
     for partial, jobs in ordered:
@@ -301,7 +291,7 @@ def _fill(stub: Stub, partial: str, jobs: list[Job]) -> None:
     directories = {os.path.dirname(job.target) for job in jobs}
     directories.update(f"{os.path.dirname(job.target)}/__pycache__" for job in jobs if job.to_compile)
     for directory, _, _ in os.walk(partial):
-        os.chmod(directory, 0o700)  # a process that was killed may have closed it already
+        os.chmod(directory, 0o700)  # a killed process may have made it read-only already
     for directory in {partial, *directories}:
         os.makedirs(directory, 0o700, exist_ok=True)
     stub.load("raybundle_parallel").run(_write, jobs, _cost)
@@ -310,12 +300,12 @@ def _fill(stub: Stub, partial: str, jobs: list[Job]) -> None:
 
 
 def _cost(job: Job) -> float:
-    """Returns about how many seconds a file takes: 150 MB/s, and 1 MB/s where it is compiled (measured)."""
+    """Returns about how many seconds a file takes: 150 MB/s, and 1 MB/s to compile (measured)."""
     return 1e-4 + job.size / 150e6 + (job.size / 1e6 if job.to_compile else 0)
 
 
 def _write(job: Job) -> None:
-    """Writes one file, and its byte-code if that is to be made here; a wrong one is an error."""
+    """Writes and verifies one file, and compiles it if this node must."""
     if not _is_whole(job.target, job.sha256):
         _inflate(job)
     if job.to_compile:
@@ -324,7 +314,7 @@ def _write(job: Job) -> None:
 
 
 def _is_whole(file: str, expected: str) -> bool:
-    """Claims that a killed process has left a file with the SHA-256 `expected`; another file is removed."""
+    """Returns whether `file` has the SHA-256 `expected`, from a killed process; removes any other file."""
     digest = sha256()
     try:
         with open(file, "rb", buffering=0) as stream:
@@ -345,7 +335,7 @@ def _inflate(job: Job) -> None:
         for data in _inflated(job.content, job.member, job.size):
             digest.update(data)
             rest = memoryview(data)
-            while rest:  # a disk that is nearly full takes a part of it, and only the next write is an error
+            while rest:  # a nearly full disk takes a part of the data; only the next write is an error
                 rest = rest[stream.write(rest) :]
     if digest.hexdigest() != job.sha256:
         raise RuntimeError(
@@ -355,7 +345,7 @@ def _inflate(job: Job) -> None:
 
 
 def _inflated(content: Content, member: zipfile.ZipInfo, size: int) -> Iterator[bytes]:
-    """Yields the bytes of a member, of which `size` are expected; no more than that is inflated."""
+    """Yields the bytes of a member. It stops soon after `size`, the expected number of bytes."""
     header = content.read_at(member.header_offset, HEADER.size)
     if len(header) < HEADER.size or member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise RuntimeError(f"file {member.filename} in {content.file}: expected a member, found another")
@@ -365,7 +355,7 @@ def _inflated(content: Content, member: zipfile.ZipInfo, size: int) -> Iterator[
     total = 0
     while place < end and total <= size:
         data = content.read_at(place, min(CHUNK, end - place))
-        place = place + CHUNK if data else end  # a size that is wrong may lie far behind the archive's end
+        place = place + CHUNK if data else end  # a wrong size may point far behind the end of the archive
         owes = True
         while owes and total <= size:
             try:
@@ -375,13 +365,13 @@ def _inflated(content: Content, member: zipfile.ZipInfo, size: int) -> Iterator[
                     f"file {member.filename} in {content.file}: expected deflated bytes, found {error}"
                 ) from error
             data = inflate.unconsumed_tail
-            owes = bool(data) or len(inflated) == CHUNK  # also where all of the input is consumed
+            owes = bool(data) or len(inflated) == CHUNK  # output may remain even after all input is consumed
             total += len(inflated)
             yield inflated
 
 
 class _Stored:
-    """What `zlib` has for deflated members, for those that are not."""
+    """The interface of a `zlib` decompressor, for members that are not deflated."""
 
     unconsumed_tail = b""
 
@@ -392,18 +382,18 @@ class _Stored:
 
 
 def _compile(data: bytes, target: str) -> None:
-    """Writes the byte-code of a verified source beside it, valid for as long as it lies there."""
+    """Writes the byte-code of a verified source beside it. Python will not check the source (PEP 552)."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             code = compile(data, target, "exec", dont_inherit=True, optimize=0)
     except (SyntaxError, ValueError, RecursionError):
-        return  # whoever imports it is told by Python
+        return  # an import of it shows the error
     byte_code = import_system._code_to_hash_pyc(  # type: ignore[attr-defined]
         code, importlib.util.source_hash(data), checked=False
     )
     file = import_system.cache_from_source(target, optimization="")
-    if os.path.lexists(file):  # of a process that was killed
+    if os.path.lexists(file):  # a killed process has left it
         os.unlink(file)
     with open(file, "wb") as stream:
         stream.write(byte_code)

@@ -1,9 +1,9 @@
-"""Makes the directory of links by which a job sees Ray, what the cluster provides, and what these require.
+"""Makes the directory of links that shows a job Ray, what the cluster provides, and their requirements.
 
-Nothing else of the node can be imported: its site-packages never come on the path. Which files belong to
-which distribution is read from their RECORD files; a directory that several distributions share (`google`) is
-made anew and its parts are linked.
-Runs when the node's installation changed, so it may import what it needs of the standard library.
+The node's site-packages are never on the path, so a job cannot import anything else of the node. RECORD files
+tell which files belong to which distribution. A directory that several distributions share (`google`) becomes
+a real directory with links to its parts.
+Runs only after the node's installation has changed, so it may import any module of the standard library.
 """
 
 from __future__ import annotations
@@ -18,14 +18,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 RAY_EXTRAS = ("default",)
-"""Ray's supervisor imports what `ray[default]` requires, in the environment of the job."""
+"""Ray's supervisor runs in the job's environment and imports what `ray[default]` requires."""
 REQUIREMENTS = "ray_runtime_env_internal_pip_requirements.txt"
+"""Start of the name of Ray's list of requirements (ray/_private/runtime_env/dependency_utils.py)."""
 _REQUIREMENT = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)\s*(?:\[([^]]*)\])?[^;]*(?:;(.*))?")
 _EXTRA = re.compile(r"extra\s*==\s*['\"]([^'\"]+)['\"]")
 
 
 class Installed:
-    """A distribution of this node, with the files and requirements that its metadata lists."""
+    """An installed distribution of this node, with the files and requirements in its metadata."""
 
     def __init__(self, site: str, folder: str) -> None:
         name, _, version = folder.removesuffix(".dist-info").partition("-")
@@ -35,7 +36,7 @@ class Installed:
         self.folder = folder
 
     def files(self) -> Iterator[str]:
-        """Yields its files relative to the site directory; without a RECORD, only its metadata."""
+        """Yields its files relative to the site directory; none without a RECORD."""
         try:
             lines = _lines(f"{self.site}/{self.folder}/RECORD")
         except OSError:
@@ -47,11 +48,11 @@ class Installed:
                 yield row[0]
 
     def modules(self) -> set[str]:
-        """Returns the names of its top-level modules, as far as its files tell."""
+        """Returns the names of its top-level modules, judged by its files."""
         return {re.sub(r"\.(py|so|pyd|.*\.so)$", "", file.split("/")[0]) for file in self.files()}
 
     def requirements(self, extras: tuple[str, ...]) -> Iterator[tuple[str, tuple[str, ...]]]:
-        """Yields name and extras of what it requires, with the given extras of its own."""
+        """Yields name and extras of each requirement, those of the given `extras` included."""
         for line in _lines(f"{self.site}/{self.folder}/METADATA"):
             if not line.strip():
                 return
@@ -70,28 +71,28 @@ def normalise(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name.strip()).lower()
 
 
-def make_links(link: str, wanted: str, sites: list[str], provided: list[str]) -> None:
+def make_links(link: str, wanted: str, sites: list[str], provided: list[str], prefix: str) -> None:
     """Points `link` to a new directory named `wanted` beside it, with links into `sites`.
 
     Args:
-        link: absolute path of the symbolic link that stands on `sys.path`.
+        link: absolute path of the symbolic link that is on `sys.path`.
         wanted: name of the directory for this state of the node.
         sites: the node's site-packages directories, in the order of its path.
-        provided: `name version` of each distribution that the cluster must provide, or `name` if any version
-            will do, also of a module at the top of one; or the prefix of an
-            environment of the job's own, to link what `pip` or `uv` installed there and not Ray.
+        provided: `name version` of each distribution that the cluster must provide, or only the name of a
+            distribution or a top-level module if any version will do.
+        prefix: of the job's own environment, to link only what `pip` or `uv` installed there; else empty.
 
     Raises:
-        RuntimeError: Ray is not there, or a distribution is not there in its version.
+        RuntimeError: Ray is missing, or a distribution is missing or has another version.
     """
     directory = f"{os.path.dirname(link)}/{wanted}"
     with open(f"{os.path.dirname(link)}/lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not os.path.isdir(directory):
             installed = _installed(sites)
-            if provided[:1] and provided[0].startswith("/"):
+            if prefix:
                 others = {name: each for name, each in installed.items() if name != "ray"}
-                allowed = _closure(others, _requested(provided[0], others))
+                allowed = _closure(others, _requested(prefix, others))
             else:
                 allowed = _provided(installed, [item.split(" ") for item in provided], sites)
             partial = f"{directory}.partial"
@@ -109,7 +110,7 @@ def make_links(link: str, wanted: str, sites: list[str], provided: list[str]) ->
 
 
 def _remove_others(link: str, wanted: str) -> None:
-    """Removes what `link` has pointed to before; processes go through the link, so they miss nothing."""
+    """Removes earlier targets of `link`. Running processes use the link, so they find the new target."""
     parent, name = os.path.split(link)
     for entry in os.listdir(parent):
         if entry.startswith(f".{name}-") and entry != wanted:
@@ -117,7 +118,7 @@ def _remove_others(link: str, wanted: str) -> None:
 
 
 def _installed(sites: list[str]) -> dict[str, Installed]:
-    """Returns the distributions by name; of two with one name, the one that comes first on the path."""
+    """Returns the distributions by name; the first on the path if several have the same name."""
     found: dict[str, Installed] = {}
     for site in sites:
         for folder in sorted(os.listdir(site)):
@@ -128,7 +129,7 @@ def _installed(sites: list[str]) -> dict[str, Installed]:
 
 
 def _provided(installed: dict[str, Installed], provided: list[list[str]], sites: list[str]) -> set[str]:
-    """Returns the names of Ray, of the provided distributions, and of what they require and is installed."""
+    """Returns the names of Ray, the provided distributions, and their installed requirements."""
     if "ray" not in installed:
         raise RuntimeError(f"file {', '.join(sites)}: expected distribution ray, found none")
     names: list[str] = []
@@ -144,7 +145,7 @@ def _provided(installed: dict[str, Installed], provided: list[list[str]], sites:
 
 
 def _any_version(name: str, installed: dict[str, Installed]) -> list[str]:
-    """Returns the distribution of that name, else those that have the top-level module of that name."""
+    """Returns the distribution `name`, or else the distributions with the top-level module `name`."""
     if name in installed:
         return [name]
     owners = [each.name for each in installed.values() if name in map(normalise, each.modules())]
@@ -154,7 +155,7 @@ def _any_version(name: str, installed: dict[str, Installed]) -> list[str]:
 
 
 def _closure(installed: dict[str, Installed], wanted: list[tuple[str, tuple[str, ...]]]) -> set[str]:
-    """Returns the names of the wanted distributions, and of what they require, as far as it is installed."""
+    """Returns the names of the wanted distributions and of their requirements that are installed."""
     names: set[str] = set()
     waiting, seen = wanted[:], set[tuple[str, tuple[str, ...]]]()
     while waiting:
@@ -167,11 +168,11 @@ def _closure(installed: dict[str, Installed], wanted: list[tuple[str, tuple[str,
 
 
 def _requested(prefix: str, installed: dict[str, Installed]) -> list[tuple[str, tuple[str, ...]]]:
-    """Returns what was asked of `pip` or `uv` for the environment at `prefix`, as names and extras.
+    """Returns names and extras of what `pip` or `uv` was asked to install in the environment at `prefix`.
 
-    Ray keeps the list beside the environment (ray/_private/runtime_env/dependency_utils.py). Ray clones an
-    environment, with all that is in it, or makes an empty one: the list tells what is new. Where it
-    names a file or a URL, the metadata of what was installed from such a place does.
+    Ray clones an environment with everything in it, or makes an empty one. The list of requirements that Ray
+    keeps beside it tells what is new. If the list has a file or a URL, the result includes every
+    distribution whose metadata says that it was installed from one.
     """
     wanted: list[tuple[str, tuple[str, ...]]] = []
     lists = [name for name in os.listdir(os.path.dirname(prefix)) if name.startswith(REQUIREMENTS)]
@@ -193,14 +194,13 @@ def _requested(prefix: str, installed: dict[str, Installed]) -> list[tuple[str, 
 
 
 def _link_site(site: str, target: str, installed: Iterable[Installed], allowed: set[str]) -> None:
-    """Links the allowed files of one site directory, each by the highest directory that is theirs alone."""
+    """Links the allowed files of one site directory, by the highest folder that only allowed files are in."""
     own: set[str] = set()
     foreign: set[str] = set()
     for distribution in installed:
         if distribution.site == site:
-            owned = distribution.name in allowed
-            files = [*distribution.files(), f"{distribution.folder}/METADATA"]
-            (own if owned else foreign).update(files)
+            files = own if distribution.name in allowed else foreign
+            files.update(distribution.files(), [f"{distribution.folder}/METADATA"])
     shared = {parent for file in foreign for parent in _parents(file)}
     for file in own:
         if file not in foreign:

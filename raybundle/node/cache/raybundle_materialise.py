@@ -1,8 +1,8 @@
-"""Makes what a bundle runs from on a node: once, under a lock, each file hashed, all or nothing.
+"""Makes the directories that a bundle runs from on a node: once, under a lock, each file verified.
 
-That is the verified tree of the project, and where there are layers, the environment that they make.
-Ray's unpacked archives are the source, never the place to run from: anybody's job may write to them. Runs
-once per node and bundle, so it may import what it needs of the standard library.
+These are the verified tree of the project and, if the bundle has layers, their environment. Jobs never run
+from the archives that Ray unpacked, because any job on the node may write to them. Runs once per node and
+bundle, so it may import any module of the standard library.
 """
 
 from __future__ import annotations
@@ -24,24 +24,25 @@ if TYPE_CHECKING:
     Record = dict[str, Any]
 
 FOLDERS = ("trees", "boot", "links", "layers", "environments", "jobs")
-"""What the cache has in it; each is ours alone."""
+"""Folders of the cache; only this user can read and write them."""
 
 
 def materialise(stub: Stub, tree: str, take: Callable[[Stub, str], Record | None]) -> Record | None:
-    """Makes the directory `tree`, its environment and the boot of what Ray has unpacked, if they are missing.
+    """Makes the tree, its environment and the copy of the boot from what Ray unpacked, if they are missing.
 
     Args:
         stub: the module `sitecustomize`.
         tree: absolute path.
-        take: takes the finished tree into use; called with the lock held, so that nobody evicts it before.
+        take: locks the finished tree and returns its record. It runs before this function gives up its own
+            lock, so another process cannot evict the tree in between.
 
     Returns:
         What `take` returned.
 
     Raises:
-        RuntimeError: a file is not what the manifest says, or cannot be read or written.
+        RuntimeError: a file does not match the manifest, or cannot be read or written.
     """
-    import fcntl  # here, because a client on Windows reads `member_name` from this file
+    import fcntl  # here, because a client on Windows imports `member_name` from this file
 
     _make_private(stub)
     evict = stub.load("raybundle_evict")
@@ -58,7 +59,7 @@ def materialise(stub: Stub, tree: str, take: Callable[[Stub, str], Record | None
             message = f"file {error.filename or tree}: {_explain(error, stub.PRIVATE)}"
             evict.remove_leftovers(stub.PRIVATE)
             raise RuntimeError(message) from error
-        except Exception:  # also of a manifest that no writer makes
+        except Exception:  # such as a KeyError from a malformed manifest
             evict.remove_leftovers(stub.PRIVATE)
             raise
     return taken
@@ -70,40 +71,44 @@ def _explain(error: OSError, private: str) -> str:
 
 
 def _make_all(stub: Stub, tree: str) -> None:
-    """Makes what is not there of layers, environment and tree, in this order."""
+    """Makes the missing layers, environment and tree, in this order."""
     archive = os.environ["RAYBUNDLE_ARCHIVE"]
     manifest = _read_manifest(archive)
     stub.load("raybundle_boot").check_python(_python(manifest))
-    delivery = _read_delivery(archive) if "RAYBUNDLE_DELIVERY" in os.environ else {}
+    delivery: dict[str, Any] = {}
+    if "RAYBUNDLE_DELIVERY" in os.environ:
+        expected = f"sha256:{os.environ['RAYBUNDLE_DELIVERY']}"
+        delivery = _read_document(f"{archive}/.raybundle/delivery.json", expected)
     layers = [
         stub.load("raybundle_layers").Layer(stub.PRIVATE, each, delivery) for each in manifest["layers"]
     ]
     environment = _environment_key(layers) if layers else None
-    room = 0 if os.path.exists(f"{tree}/record") else _size(manifest)
+    is_new = not os.path.exists(f"{tree}/record")
+    needed = _size(manifest) if is_new else 0
     if environment:
-        _make_environment(stub, layers, environment, (tree, room))
+        _make_environment(stub, layers, environment, tree, needed)
     else:
-        stub.load("raybundle_evict").make_room(stub.PRIVATE, room, [tree])
-    if not os.path.exists(f"{tree}/record"):
+        stub.load("raybundle_evict").make_room(stub.PRIVATE, needed, [tree])
+    if is_new:
         _make_tree(manifest, archive, f"{tree}.partial", _record(manifest, environment))
         _write_absent(f"{tree}.partial/absent", delivery.get("absent", {}))
         paths = [_on_disk(file["path"]) for file in manifest["files"]]
         stub.load("raybundle_fill").record_files(f"{tree}.partial", paths, f"{tree}.partial/files")
         os.rename(f"{tree}.partial", tree)
-    else:  # from a submission with another delivery, or its environment is gone
+    else:  # the tree is from a submission with another delivery, or its environment was removed
         _write_absent(f"{tree}/absent.new", delivery.get("absent", {}))
         os.replace(f"{tree}/absent.new", f"{tree}/absent")
         _write_record(f"{tree}/record.new", _record(manifest, environment))
         os.replace(f"{tree}/record.new", f"{tree}/record")
 
 
-def _make_environment(stub: Stub, layers: list[Layer], key: str, tree: tuple[str, int]) -> None:
-    """Makes the layers that are missing, then the environment; before that, room for them and the tree."""
+def _make_environment(stub: Stub, layers: list[Layer], key: str, tree: str, needed: int) -> None:
+    """Makes the missing layers and the environment `key`, after room for them and `needed` more bytes."""
     module = stub.load("raybundle_layers")
     environment = f"{stub.PRIVATE}/environments/{key}"
     with module.Missing([each for each in layers if not os.path.exists(each.directory)]) as missing:
-        keep = (tree[0], environment, *(each.directory for each in layers))
-        stub.load("raybundle_evict").make_room(stub.PRIVATE, tree[1] + missing.bytes, keep)
+        keep = (tree, environment, *(each.directory for each in layers))
+        stub.load("raybundle_evict").make_room(stub.PRIVATE, needed + missing.bytes, keep)
         module.unpack(stub, missing)
     if not os.path.exists(environment):
         titles = {each.directory: each.title for each in layers}
@@ -130,33 +135,27 @@ def _make_private(stub: Stub) -> None:
 
 def _read_manifest(archive: str) -> Manifest:
     file = f"{archive}/.raybundle/manifest.json"
-    data = _read(file)
-    found, expected = f"sha256:{sha256(data).hexdigest()}", os.environ["RAYBUNDLE_DIGEST"]
-    if found != expected:
-        raise RuntimeError(f"file {file}: expected {expected}, found {found}")
-    manifest: Manifest = json.loads(data)
-    if manifest["format"] != 1:
-        raise RuntimeError(f"file {file}: expected format 1, found format {manifest['format']}")
+    manifest = _read_document(file, os.environ["RAYBUNDLE_DIGEST"])
     for path in [file["path"] for file in manifest["files"]] + manifest["path"]:
         if ".." in path.replace(":", "/").split("/"):
             raise RuntimeError(f"file {file}: expected paths below the tree, found {path}")
     return manifest
 
 
-def _read_delivery(archive: str) -> dict[str, Any]:
-    file = f"{archive}/.raybundle/delivery.json"
+def _read_document(file: str, expected: str) -> dict[str, Any]:
+    """Returns the JSON document in `file`, whose bytes must have the digest `expected`."""
     data = _read(file)
-    found, expected = sha256(data).hexdigest(), os.environ["RAYBUNDLE_DELIVERY"]
+    found = f"sha256:{sha256(data).hexdigest()}"
     if found != expected:
-        raise RuntimeError(f"file {file}: expected sha256 {expected}, found {found}")
-    delivery: dict[str, Any] = json.loads(data)
-    if delivery["format"] != 1:
-        raise RuntimeError(f"file {file}: expected format 1, found format {delivery['format']}")
-    return delivery
+        raise RuntimeError(f"file {file}: expected {expected}, found {found}")
+    document: dict[str, Any] = json.loads(data)
+    if document["format"] != 1:
+        raise RuntimeError(f"file {file}: expected format 1, found format {document['format']}")
+    return document
 
 
 def _write_absent(file: str, absent: dict[str, str]) -> None:
-    """Writes what an import that fails is explained with, in lines that are read without a parser."""
+    """Writes the lines from which `raybundle_absent` explains failed imports."""
     with open(file, "w", encoding="utf-8") as stream:
         stream.writelines(f"{module} {distribution}\n" for module, distribution in sorted(absent.items()))
 
@@ -174,10 +173,10 @@ def _size(manifest: Manifest) -> int:
 
 
 def member_name(path: str) -> str:
-    """Returns where the file `path` of a bundle lies in its archive.
+    """Returns the name that the file `path` of a bundle has in its archive.
 
-    Project files lie at the top, because the unpacked archive is the job's working directory; what would
-    collide with the boot, and the files of other roots, lie under `.raybundle/`.
+    Project files are at the top, because the unpacked archive is the job's working directory. Files of other
+    roots, and files whose names would collide with the boot, are in `.raybundle/`.
     """
     folder, _, rest = path.partition("/")
     first = rest.split("/", 1)[0]
@@ -208,10 +207,10 @@ def _make_tree(manifest: Manifest, archive: str, partial: str, record: Iterator[
 
 
 def restore(stub: Stub, tree: str) -> None:
-    """Writes those files of a tree anew that are not what the manifest says: somebody has changed them.
+    """Rewrites the files of a tree that no longer match the manifest.
 
     Raises:
-        RuntimeError: what Ray has unpacked is not what the manifest says either.
+        RuntimeError: a file that Ray unpacked does not match the manifest either.
     """
     import fcntl
 
@@ -240,7 +239,7 @@ def _mode(file: dict[str, Any]) -> int:
 
 
 def _write_anew(file: dict[str, Any], data: bytes, target: str) -> None:
-    """Puts a new file in the place of a changed one, and its byte-code beside it."""
+    """Replaces a changed file and its byte-code."""
     directory = os.path.dirname(target)
     folders = [directory, f"{directory}/__pycache__"][: 1 + target.endswith(".py")]
     for folder in folders:
@@ -256,14 +255,14 @@ def _write_anew(file: dict[str, Any], data: bytes, target: str) -> None:
 
 
 def _source(archive: str, path: str) -> str:
-    """Returns where Ray has unpacked a file: under its name in UTF-8, or in the locale of Ray's agent."""
+    """Returns where Ray has unpacked a file, whose name is in UTF-8 or in the locale of Ray's agent."""
     name = member_name(path)
     named = f"{archive}/{_on_disk(name)}", f"{archive}/{name}"
     return next(filter(os.path.exists, named), named[0])
 
 
 def _on_disk(path: str) -> str:
-    """Returns how this process names a path that is UTF-8 on the disk: other processes have other locales."""
+    """Returns `path` for the file functions of this process. Names on the disk are UTF-8 in any locale."""
     return os.fsdecode(path.encode())
 
 
@@ -273,11 +272,11 @@ def _write_record(file: str, record: Iterator[str]) -> None:
 
 
 def _compile(data: bytes, target: str, final: str) -> None:
-    """Writes the byte-code of a verified source beside it, for the place where it will stand."""
+    """Writes the byte-code of a verified source beside it. Tracebacks name the source `final`."""
     try:
         code = compile(data, final, "exec", dont_inherit=True)
     except (SyntaxError, ValueError):
-        return  # whoever imports it is told by Python
+        return  # an import of it shows the error
     status = os.stat(target)
     byte_code = import_system._code_to_timestamp_pyc(  # type: ignore[attr-defined]
         code, int(status.st_mtime), status.st_size
@@ -297,14 +296,14 @@ def _verified(file: dict[str, Any], source: str) -> bytes:
 
 
 def _python(manifest: Manifest) -> dict[str, str]:
-    """Returns what is asked of the interpreter, as the record names it."""
+    """Returns the required Python, ABI and platform, under their names in the record."""
     python = manifest["python"]
     asked = {name: python[name] for name in ("abi", "platform") if name in python}
     return {"python": f"{python['implementation']} {python['minor']}", **asked}
 
 
 def _record(manifest: Manifest, environment: str | None) -> Iterator[str]:
-    """Yields what the warm boot needs of the manifest, in lines that it reads without a parser."""
+    """Yields the lines of the record: what the warm boot needs of the manifest, to read without a parser."""
     yield from (f"{name} {value}" for name, value in _python(manifest).items())
     if environment:
         yield f"environment {environment}"
@@ -331,7 +330,7 @@ def _is_sitecustomize(path: str, symbols: list[str]) -> bool:
 
 
 def _install_boot(stub: Stub) -> None:
-    """Copies the boot to where later processes take it from; they cannot be reached by what a job writes."""
+    """Copies the verified boot to the private cache, where later processes load it from."""
     target = f"{stub.PRIVATE}/boot/{os.environ['RAYBUNDLE_BOOT']}"
     if os.path.exists(target):
         return

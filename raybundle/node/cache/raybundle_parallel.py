@@ -1,7 +1,7 @@
-"""Does work on many files with all processors: in forked processes, because compiling holds the interpreter.
+"""Works on many files with all processors, in forked processes, because compiling holds the GIL.
 
-The boot runs before anything else has started a thread, so a fork is safe here. The children have the
-parent's locks: where the parent is killed, nobody else begins before they have ended, so they end at once.
+A fork is safe here: the boot runs before any other code can start a thread. The children inherit the
+parent's locks. If the parent is killed, they end at once, because other processes wait for these locks.
 """
 
 from __future__ import annotations
@@ -15,24 +15,24 @@ if TYPE_CHECKING:
     from typing import Any
 
 MOST_PROCESSES = 8
-"""More of them wait for the disk, and for memory, on the nodes that we have measured."""
+"""More processes only wait for disk and memory (measured)."""
 WORTH_IT = 0.1
-"""Seconds of work below which a process of its own costs more than it saves."""
+"""Seconds of work that justify one more process."""
 WATCH = 0.1
-"""Seconds after which a process looks again whether its parent lives."""
+"""Seconds between two checks of a child that its parent lives."""
 
 
 def run(work: Callable[[Any], None], jobs: Sequence[Any], cost: Callable[[Any], float]) -> None:
-    """Does `work` for each job.
+    """Calls `work` with each job.
 
     Args:
-        work: raises what is wrong with a job.
+        work: does a job; raises RuntimeError or OSError if it cannot.
         jobs: in any order.
         cost: about how many seconds a job takes.
 
     Raises:
-        RuntimeError: what one of the processes found wrong.
-        OSError: likewise, in what this process did.
+        RuntimeError: a job failed.
+        OSError: a job of this process failed.
     """
     ordered = sorted(jobs, key=cost, reverse=True)
     number = min(MOST_PROCESSES, _processors(), 1 + int(sum(map(cost, jobs)) / WORTH_IT))
@@ -44,7 +44,7 @@ def run(work: Callable[[Any], None], jobs: Sequence[Any], cost: Callable[[Any], 
         answers = [_finish(*child) for child in children]
     for answer in answers:
         if answer != "done":
-            raise RuntimeError(answer or "file of a layer: expected to be written, found its process dead")
+            raise RuntimeError(answer or "files of a layer: expected to be written, found their process dead")
 
 
 def _processors() -> int:
@@ -54,14 +54,14 @@ def _processors() -> int:
 
 
 def _start(work: Callable[[Any], None], jobs: Sequence[Any]) -> tuple[int, int]:
-    """Returns the process that does these jobs, and where it answers."""
+    """Returns a new process that does these jobs, and the descriptor to read its answer from."""
     reading, writing = os.pipe()
     parent = os.getpid()
     process = os.fork()
     if process:
         os.close(writing)
         return process, reading
-    answer = "file of a layer: expected to be written, found its process interrupted"
+    answer = "files of a layer: expected to be written, found their process interrupted"
     try:
         _end_with(parent)
         for job in jobs:
@@ -71,7 +71,7 @@ def _start(work: Callable[[Any], None], jobs: Sequence[Any]) -> tuple[int, int]:
         answer = str(error)
     except OSError as error:
         answer = f"file {error.filename or jobs[0][0]}: {error.strerror}"
-    except BaseException as error:  # noqa: BLE001 - nothing leaves this process but its answer
+    except BaseException as error:  # noqa: BLE001 - the answer reports any failure
         answer = f"{type(error).__name__}: {error}"
     finally:
         os.write(writing, answer.encode(errors="backslashreplace"))
@@ -79,7 +79,7 @@ def _start(work: Callable[[Any], None], jobs: Sequence[Any]) -> tuple[int, int]:
 
 
 def _end_with(parent: int) -> None:
-    """Ends this process soon after its parent, in the midst of a large file too."""
+    """Ends this process soon after its parent, even in the middle of a large file."""
 
     def look(*_: object) -> None:
         if os.getppid() != parent:
@@ -95,5 +95,5 @@ def _finish(process: int, reading: int) -> str:
     try:
         os.waitpid(process, 0)
     except ChildProcessError:
-        pass  # whoever started this process has its children reaped by the kernel
+        pass  # SIGCHLD is ignored, so the kernel has reaped the child
     return answer

@@ -1,1 +1,1 @@
-"""A job's own working directory on a node."""
+"""Makes and removes a job's own working directory on a node."""

@@ -14,31 +14,31 @@ if TYPE_CHECKING:
     from raybundle.node.stub import Stub
 
 LARGE = 16 << 20
-"""Bytes from which a file is not copied for each job, where that protects the verified one."""
+"""Bytes from which a file is cloned or linked instead of copied, if that is safe for the verified file."""
 CHUNK = 1 << 20
 """Bytes that are copied at a time."""
 FICLONE = 0x40049409
-"""Lets two files share their blocks until one of them is written to: `ioctl_ficlone(2)`."""
+"""Makes two files share their blocks until one of them is written to: `ioctl_ficlone(2)`."""
 INHERITED = ("RAY_", "HOME", "PATH", "LANG", "LC_", "TMPDIR", "LD_LIBRARY_PATH", "SSL_")
-"""Starts of the variables that a reaper needs to ask Ray about the job; others may be secrets."""
+"""Prefixes of the variables that a reaper needs to ask Ray about the job. Others may be secrets."""
 
 
 def make(stub: Stub, scratch: str, tree: str, about: list[str]) -> int:
-    """Makes `scratch` unless another process makes it, and returns the descriptor of a shared lock on it.
+    """Makes `scratch` unless another process does, and returns the descriptor of a shared lock on it.
 
     Args:
         stub: the module `sitecustomize`.
         scratch: absolute path.
         tree: the verified tree.
-        about: what the reaper is told of the job.
+        about: lines for the reaper.
 
     Raises:
-        RuntimeError: it cannot be made.
+        RuntimeError: the scratch cannot be made.
     """
     jobs = os.path.dirname(scratch)
     try:
         os.makedirs(jobs, 0o700, exist_ok=True)
-        # Shared from the start: who waits for it alone would wait for the whole life of the others.
+        # A shared lock: an exclusive one would wait until all other processes of the job have ended.
         held: int = stub.load("raybundle_scratch").lock(f"{scratch}.lock", os.O_RDWR | os.O_CREAT)
         with open(f"{jobs}/making", "w") as making:
             fcntl.flock(making, fcntl.LOCK_EX)
@@ -59,7 +59,7 @@ def _make_locked(stub: Stub, scratch: str, tree: str, about: list[str]) -> None:
         stream.writelines(f"{line}\n" for line in [*about, *_machine()])
     _start_reaper(stub, f"{scratch}.job")
     partial = f"{scratch}.partial"
-    if os.path.lexists(partial):  # of a process that was killed
+    if os.path.lexists(partial):  # a killed process has left it
         stub.load("raybundle_evict").remove_tree(partial)
     os.mkdir(partial, 0o700)
     files = read_files(tree)
@@ -73,7 +73,7 @@ def _make_locked(stub: Stub, scratch: str, tree: str, about: list[str]) -> None:
 
 
 class Filler:
-    """Fills a directory with the files of a tree, as a checkout has them: its user may write to them."""
+    """Fills a directory with the project's files. The job may write to them, as in a checkout."""
 
     def __init__(self, source: str, target: str) -> None:
         """Takes the project in a verified tree, and an empty directory."""
@@ -83,14 +83,14 @@ class Filler:
         self._links = os.geteuid() != 0
 
     def fill(self, files: Iterable[str]) -> int:
-        """Makes those of these files that are in the project, and returns the bytes copied."""
+        """Makes those of `files` that are in the project, and returns the number of bytes copied."""
         start = f"{self._source}/"
         return sum(self._make(each, each[len(start) :]) for each in files if each.startswith(start))
 
     def _make(self, source: str, path: str) -> int:
-        """Clones, links or copies a file, and returns the bytes copied.
+        """Clones, links or copies a file, and returns the number of bytes copied.
 
-        A link is to the verified file, to which nobody may write; but root can, and so gets none.
+        A link leads to the verified file, which is read-only. Root could write to it, so root gets a copy.
         """
         target = f"{self._target}/{path}"
         directory = os.path.dirname(target)
@@ -111,7 +111,7 @@ class Filler:
         with _both(source, target, status) as (read, written):
             try:
                 fcntl.ioctl(written, FICLONE, read)
-            except OSError:  # the file system has none, and is asked once
+            except OSError:  # the file system cannot clone: do not ask again
                 self._clones = False
                 os.unlink(target)
         return self._clones
@@ -119,7 +119,7 @@ class Filler:
 
 @contextmanager
 def _both(source: str, target: str, status: os.stat_result) -> Iterator[tuple[int, int]]:
-    """Opens a file and a new one, which is executable where the first is."""
+    """Opens `source` and a new file `target`, which is executable if `source` is."""
     read = os.open(source, os.O_RDONLY)
     try:
         mode = 0o777 if status.st_mode & 0o100 else 0o666
@@ -135,14 +135,14 @@ def _both(source: str, target: str, status: os.stat_result) -> Iterator[tuple[in
 def _copy(source: int, target: int) -> int:
     copied = 0
     while data := memoryview(os.read(source, CHUNK)):
-        while data:  # a disk that is nearly full takes a part of it
+        while data:  # a nearly full disk takes a part of the data
             done = os.write(target, data)
             copied, data = copied + done, data[done:]
     return copied
 
 
 def is_unchanged(file: str, recorded: str) -> bool:
-    """Claims that a verified file is as it was recorded: nobody has written to it, not even root."""
+    """Returns whether a verified file matches its recorded state: not even root has written to it."""
     try:
         return _describe(os.lstat(file)) == recorded
     except OSError:
@@ -150,19 +150,19 @@ def is_unchanged(file: str, recorded: str) -> bool:
 
 
 def _describe(status: os.stat_result) -> str:
-    """Returns by what a change is noticed; a link to a large file changes its ctime."""
+    """Returns the state of a file, without the ctime of a large file: a link to it changes its ctime."""
     changed = 0 if status.st_size >= LARGE else status.st_ctime_ns
     return f"{status.st_size} {status.st_mtime_ns} {changed} {status.st_ino} {status.st_mode:o}"
 
 
 def record_files(tree: str, paths: Iterable[str], file: str) -> None:
-    """Writes the state of the files of a tree to `file`, in lines."""
+    """Writes a line with the state of each file of a tree to `file`."""
     with open(file, "w", encoding=sys.getfilesystemencoding(), errors="surrogateescape") as stream:
         stream.writelines(f"{_describe(os.lstat(f'{tree}/{path}'))} {path}\n" for path in paths)
 
 
 def read_files(tree: str) -> dict[str, str] | None:
-    """Returns the recorded state of each file of a tree, by its absolute path; an older boot has none."""
+    """Returns the recorded state of each file of a tree by its path; None for a tree of an older boot."""
     file, encoding = f"{tree}/files", sys.getfilesystemencoding()
     if not os.path.exists(file):
         return None
@@ -172,7 +172,7 @@ def read_files(tree: str) -> dict[str, str] | None:
 
 
 def _machine() -> Iterator[str]:
-    """Yields what the pid of a process is the pid in: a start of this machine, and a namespace."""
+    """Yields what gives a pid its meaning: the boot id of this machine, and the namespace of pids."""
     try:
         with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as stream:
             yield f"machine {stream.read().strip()}"
@@ -182,12 +182,12 @@ def _machine() -> Iterator[str]:
 
 
 def _without_reaper(jobs: str) -> list[str]:
-    """Returns the jobs here that have lost their reaper: it was killed with all else on the node."""
+    """Returns the job files on this node that have no reaper, such as after all processes were killed."""
     return [each.path for each in os.scandir(jobs) if each.name.endswith(".job") and _is_free(each.path)]
 
 
 def _is_free(file: str) -> bool:
-    """Claims that no reaper is at work for a job."""
+    """Returns whether a job file exists and no reaper holds its lock."""
     try:
         with open(file, "rb") as stream:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -197,7 +197,7 @@ def _is_free(file: str) -> bool:
 
 
 def _start_reaper(stub: Stub, job: str) -> None:
-    """Starts a process that nobody waits for, with nothing open that anybody waits for."""
+    """Starts a reaper: a process without a parent to wait for it, and without inherited open files."""
     program = f"{stub.PRIVATE}/boot/{os.environ['RAYBUNDLE_BOOT']}/raybundle_reaper.py"
     environ = {name: value for name, value in os.environ.items() if name.startswith(INHERITED)}
     child = os.fork()
@@ -222,5 +222,5 @@ def _close_all() -> None:
         if int(name) > 2:  # noqa: PLR2004 - stderr is the last that stays
             try:
                 os.close(int(name))
-            except OSError:  # that of the listing
+            except OSError:  # the descriptor of the listing itself
                 pass

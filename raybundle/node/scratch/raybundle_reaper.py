@@ -1,8 +1,8 @@
-"""Removes a job's scratch from this node once the job is over: a process of its own, one per job and node.
+"""Removes a job's scratch from this node once the job is over. A separate process, one per job and node.
 
-`python raybundle_reaper.py JOB` is started with the scratch; with `--ask` it asks Ray about the job.
-It has no part in the job: Ray and the job may kill it. Then the next job's first process on this node starts
-another. Standard library only, and no module of the boot: it runs without the path of a bundle.
+`python raybundle_reaper.py JOB` starts together with the scratch; with `--ask` it asks Ray about the job. Ray
+or the job may kill it; then the first process of the next job on this node starts it again. Standard library
+only, and no other module of the boot: it runs without the path of a bundle.
 """
 
 from __future__ import annotations
@@ -21,27 +21,27 @@ if TYPE_CHECKING:
 
 ALIVE, OVER, UNKNOWN = "alive", "over", "unknown"
 DELAYS = {"leader": (0.05, 5.0), "raylet": (2.0, 60.0)}
-"""Seconds between two looks at a job that has no process here, the first and the longest; they double. To
-ask Ray takes half a second of a processor."""
+"""Seconds between two checks of a job without a process here: the first and the longest delay; it doubles.
+A question to Ray takes half a second of CPU time."""
 PATIENCE = 600.0
-"""Seconds without an answer after which a job that has no process here counts as over."""
+"""Seconds without an answer after which a job without a process here counts as over."""
 ASKING = 60
-"""Seconds after which a question that gets no answer is given up."""
+"""Seconds after which a question to Ray is given up."""
 TRIES = 5
-"""How often what cannot be removed is tried again."""
+"""Attempts to remove a scratch."""
 CODES = {10: ALIVE, 11: OVER}
-"""Exit codes of a question."""
+"""Meaning of the exit codes of `--ask`."""
 ENDED = ("SUCCEEDED", "FAILED", "STOPPED")
-"""States of a job of the Jobs API that is over (ray/dashboard/modules/job/common.py)."""
+"""Final statuses of the Jobs API (ray/dashboard/modules/job/common.py)."""
 
 
 def main(job: str) -> None:
-    """Waits until no process holds the scratch of `job` and the job is over, then removes it."""
+    """Waits until the job is over and no process holds its scratch, then removes the scratch."""
     own = os.open(job, os.O_RDWR)
     try:
         fcntl.flock(own, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        return  # it has a reaper
+        return  # the job has a reaper already
     with open(job, encoding="utf-8", errors="surrogateescape") as stream:
         about = dict(line.rstrip("\n").partition(" ")[::2] for line in stream)
     delay, longest = DELAYS["leader" if "leader" in about else "raylet"]
@@ -62,7 +62,7 @@ def main(job: str) -> None:
 
 
 def _wait_until_free(lock: str) -> bool:
-    """Returns once no process of the job is left, though another may come; claims that there was one."""
+    """Waits until no process of the job is left; returns whether there was one. Another may still start."""
     with open(lock, "a") as stream:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -73,8 +73,8 @@ def _wait_until_free(lock: str) -> bool:
 
 
 def find_state(about: dict[str, str]) -> State:
-    """Returns whether a job that has no process on this node may start another one here."""
-    if "leader" in about:  # the driver was here: what leads its session is the job's entrypoint
+    """Returns whether a job without a process on this node may still start one here."""
+    if "leader" in about:  # the driver ran here; the leader of its session is the job's entrypoint
         return _state_of(about["leader"], about)
     if "raylet" in about and _state_of(about["raylet"], about) == OVER:
         return OVER
@@ -82,7 +82,7 @@ def find_state(about: dict[str, str]) -> State:
 
 
 def _state_of(process: str, about: dict[str, str]) -> State:
-    """Returns whether a process lives; a pid alone would not tell."""
+    """Returns whether a process lives. Its start time tells it from a later process with the same pid."""
     machine, pids = _machine()
     if about.get("machine", "") != machine:
         return OVER
@@ -108,7 +108,7 @@ def _state_without_proc(pid: int) -> State:
 
 
 def _machine() -> tuple[str, str]:
-    """Returns the start of this machine and the namespace of pids, as `raybundle_fill` records them."""
+    """Returns the boot id of this machine and the namespace of pids, as `raybundle_fill` records them."""
     try:
         with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as stream:
             return stream.read().strip(), os.readlink("/proc/self/ns/pid")
@@ -117,7 +117,7 @@ def _machine() -> tuple[str, str]:
 
 
 def _ask(about: dict[str, str]) -> State:
-    """Asks Ray in a process of its own, which may need a lot of memory and may hang."""
+    """Asks Ray in a separate process, because that may need a lot of memory and may hang."""
     kind = "submission" if "submission" in about else "job"
     question = [about.get(name, "") for name in ("ray", "gcs")] + [kind, about.get(kind, "")]
     words = [sys.executable, "-I", "-S", __file__, "--ask", *question]
@@ -129,18 +129,18 @@ def _ask(about: dict[str, str]) -> State:
 
 
 def answer(ray: str, gcs: str, kind: str, name: str) -> State:
-    """Returns what Ray says of a job.
+    """Returns the state of a job, as Ray knows it.
 
     Args:
-        ray: directory in which it is found.
-        gcs: address of the cluster's head.
+        ray: directory that contains the package `ray`.
+        gcs: address of the cluster's GCS.
         kind: `submission`, or `job` for a driver outside the Jobs API.
-        name: of the job, to the Jobs API or to Ray.
+        name: the submission id, or Ray's job id.
     """
     sys.path += [f"{ray}/ray/thirdparty_files", ray]
     from ray import _raylet
 
-    client: Any = _raylet.GcsClient(address=gcs)  # type: ignore[attr-defined] # it is written in Cython
+    client: Any = _raylet.GcsClient(address=gcs)  # type: ignore[attr-defined] # an extension in Cython
     if kind == "submission":
         key = f"_ray_internal_job_info_{name}".encode(errors="surrogateescape")
         found = client.internal_kv_get(key, b"job", timeout=ASKING)
@@ -156,10 +156,10 @@ def answer(ray: str, gcs: str, kind: str, name: str) -> State:
 
 
 def _remove(job: str) -> bool | None:
-    """Removes all that there is of a job unless a process of it has come, which is None.
+    """Removes the scratch and the files of a job.
 
     Returns:
-        Whether it is gone.
+        Whether everything is removed; None if a process of the job has started and holds the scratch.
     """
     scratch = job.removesuffix(".job")
     with open(f"{scratch}.lock", "a") as stream:
@@ -169,22 +169,22 @@ def _remove(job: str) -> bool | None:
             return None
         if not _discard([scratch, f"{scratch}.partial"], f"{scratch}.removed"):
             return False
-        os.unlink(job)  # before the lock: who waits for that makes the scratch anew, with a record of its own
+        os.unlink(job)  # before the lock: a process that waits for the lock writes a new job file
         os.unlink(f"{scratch}.lock")
         return True
 
 
 def _discard(paths: list[str], top: str) -> bool:
-    """Removes directories by way of `top`, and claims that nothing of them is left.
+    """Removes directories through `top`, and returns whether they are gone.
 
-    Each folder is moved to `top` before it is read. So none is too deep, and a mount, which cannot be moved,
-    is never entered: what it leads to is not the job's. A link is removed and never followed.
+    Each folder is moved to `top` before it is listed. So no path gets too long, and a mount is never entered,
+    because it cannot be moved; its content is not the job's. A link is removed and never followed.
     """
     os.makedirs(top, 0o700, exist_ok=True)
     device, folders = os.lstat(top).st_dev, [top]
     for path in paths:
         _take(path, top, device, folders)
-    for folder in folders:  # grows
+    for folder in folders:  # `_take` appends to it
         for path in _list(folder):
             _take(path, top, device, folders)
     for folder in reversed(folders):
@@ -195,19 +195,19 @@ def _discard(paths: list[str], top: str) -> bool:
 def _list(folder: str) -> list[str]:
     try:
         return [f"{folder}/{name}" for name in os.listdir(folder)]
-    except OSError:  # a program that outlives the job has removed it
+    except OSError:  # a program that the job left behind has removed it
         return []
 
 
 def _remove_empty(folder: str) -> None:
     try:
         os.rmdir(folder)
-    except OSError:  # something resists
+    except OSError:  # it is not empty: something could not be removed
         pass
 
 
 def _take(path: str, top: str, device: int, folders: list[str]) -> None:
-    """Removes a file, or moves a folder to `top` and adds it to `folders`; what resists stays."""
+    """Removes a file, or moves a folder to `top` and adds it to `folders`. What cannot be removed stays."""
     try:
         status = os.lstat(path)
         if not stat.S_ISDIR(status.st_mode):
@@ -221,7 +221,7 @@ def _take(path: str, top: str, device: int, folders: list[str]) -> None:
 def _move(folder: str, target: str) -> str:
     try:
         os.rename(folder, target)
-    except PermissionError:  # to move it is to write to it
+    except PermissionError:  # moving a folder needs the right to write to it
         os.chmod(folder, 0o700)
         os.rename(folder, target)
     os.chmod(target, 0o700)

@@ -1,7 +1,7 @@
-"""Gives a process the job's own working directory on this node: the scratch, which the job's processes share.
+"""Moves a process to the scratch, the job's own working directory on this node.
 
-A scratch has a lock that each of these processes holds shared while it lives. This is the warm way;
-`raybundle_fill` makes a scratch that is missing, and `raybundle_reaper` removes it after the job.
+All processes of the job on this node share the scratch, and each holds a shared lock on it while it lives.
+This is the warm path: `raybundle_fill` makes a missing scratch, `raybundle_reaper` removes it after the job.
 """
 
 from __future__ import annotations
@@ -17,22 +17,22 @@ if TYPE_CHECKING:
     from raybundle.node.stub import Stub
 
 CONFIG = "RAY_JOB_CONFIG_JSON_ENV_VAR"
-"""Holds what `ray.init` of the driver passes to each worker of the job."""
+"""The variable with the configuration that the driver's `ray.init` passes to each worker of the job."""
 JOB = "RAYBUNDLE_JOB"
-"""Names the job to its workers: the name of its scratch, a space, its submission id."""
+"""The variable that names the job to its workers: the name of its scratch, a space, its submission id."""
 MAY_SUPERVISE = "RAY_worker_niceness"
-"""Ray sets it for a supervisor (ray/dashboard/modules/job/job_manager.py); where the entrypoint asks for
-resources, it sets it for the job's workers as well."""
+"""Ray sets this variable for a supervisor (ray/dashboard/modules/job/job_manager.py), and also for the job's
+workers if the entrypoint asks for resources."""
 _held: list[int] = []
 """Descriptors that stay open while this process lives: a shared lock on the scratch."""
 
 
 def find(private: str, role: str) -> str:
-    """Returns the absolute path of the job's scratch; empty for a process that has none, or not yet.
+    """Returns the absolute path of the job's scratch; empty if the process has none, or none yet.
 
-    The supervisor has none: to Ray, it is a worker of another job. If that is where the job was submitted,
-    with its own runtime_env, the supervisor has the other job's name. So a worker that may be one learns of
-    its job when it is ready; and so does a worker of a driver outside the Jobs API.
+    A supervisor has no scratch: to Ray, it is a worker of another job. If that other job submitted this one
+    with its own runtime_env, the variables name the other job. So a worker that may be a supervisor learns
+    its job only when it is ready, and so does a worker of a driver outside the Jobs API.
     """
     jobs = f"{private}/jobs"
     if role == "driver":
@@ -40,16 +40,16 @@ def find(private: str, role: str) -> str:
     if role == "worker":
         _check_archive(os.environ["RAYBUNDLE_ARCHIVE"])
         name = "" if MAY_SUPERVISE in os.environ else os.environ.get(JOB, "").partition(" ")[0]
-        os.environ.pop("RAYBUNDLE_SCRATCH", None)  # it may be in a copy of another process' environment
+        os.environ.pop("RAYBUNDLE_SCRATCH", None)  # `env_vars` may be a copy of a driver's environment
     else:
         name = os.environ.get("RAYBUNDLE_SCRATCH", "").removeprefix(f"{jobs}/")
     return f"{jobs}/{name}" if name.isalnum() else ""
 
 
 def _check_archive(archive: str) -> None:
-    """Refuses a `working_dir` of another bundle: with this one's variables, this one's code would run.
+    """Refuses a `working_dir` of another bundle, because the variables would make this bundle's code run.
 
-    Ray Serve gives one to a deployment that has `env_vars` of its own; its controller may be of an older job.
+    Ray Serve causes this for a deployment with its own `env_vars`: the controller may be of an older job.
     """
     import json
     from hashlib import sha256
@@ -63,24 +63,24 @@ def _check_archive(archive: str) -> None:
             return
         json.loads(data)
     except (FileNotFoundError, ValueError):
-        return  # another raylet of this host unpacks it again
+        return  # another raylet of this host is unpacking it again
     raise RuntimeError(
-        f"file {file}: expected {expected}, found {found}: this task or actor has its `working_dir` from "
-        "another job than its `env_vars`: give it the whole runtime_env of that job"
+        f"file {file}: expected {expected}, found {found}: the `working_dir` of this task or actor is from "
+        "another job than its `env_vars`: give it the whole runtime_env of one job"
     )
 
 
 def find_late() -> str:
-    """Returns the name of the scratch of a worker that is ready; a driver of ours may have named it."""
+    """Returns the name of the scratch for a ready worker: from a booted driver, or from Ray's job."""
     name, job = os.environ.get(JOB, "").partition(" ")[0], os.environ.get("RAY_JOB_ID", "")
     return name or _digest("", job, _option("--session-name"), _option("--gcs-address"))
 
 
 def _name_job() -> str:
-    """Returns the name of the scratch of this driver's job, and tells it to the workers to come.
+    """Returns the name of the scratch of this driver's job, and sets it for future workers.
 
-    It is the same for all drivers of one entrypoint: they are in the session of its shell. It is not in the
-    submitted `runtime_env`, which is the same for each run of a bundle.
+    All drivers of one entrypoint have the same name, because they are in the session of its shell. The
+    submitted `runtime_env` cannot have it: that is the same for each run of a bundle.
     """
     import json
 
@@ -103,7 +103,7 @@ def _digest(*parts: str) -> str:
 
 
 def started(process: int) -> str:
-    """Returns when a process was started, in ticks; empty where that is not known."""
+    """Returns when a process was started, in clock ticks (proc(5)); empty if unknown."""
     try:
         with open(f"/proc/{process}/stat", encoding="utf-8", errors="replace") as stream:
             return stream.read().rpartition(")")[2].split()[19]
@@ -112,14 +112,14 @@ def started(process: int) -> str:
 
 
 def enter(stub: Stub, role: str, scratch: str, places: Places) -> None:
-    """Makes the scratch if it is missing, keeps it while this process lives, and goes to the job's directory.
+    """Makes a missing scratch, locks it while this process lives, and changes to the job's directory.
 
     Args:
         stub: the module `sitecustomize`.
         role: of this process.
-        scratch: as `find` returned it.
-        places: the verified tree, which fills the scratch; the archive, where Ray has started this process;
-            and the links, where `ray` is found.
+        scratch: its absolute path.
+        places: the tree to fill the scratch from, the archive where Ray started this process, and the links
+            to `ray`.
     """
     if not _hold(scratch) and role != "child":
         _held.append(
@@ -131,7 +131,7 @@ def enter(stub: Stub, role: str, scratch: str, places: Places) -> None:
 
 
 def _hold(scratch: str) -> bool:
-    """Takes a shared lock on a scratch that is there."""
+    """Locks an existing scratch; returns whether there is one."""
     try:
         descriptor = lock(f"{scratch}.lock", os.O_RDWR)
     except FileNotFoundError:
@@ -144,7 +144,7 @@ def _hold(scratch: str) -> bool:
 
 
 def lock(file: str, flags: int) -> int:
-    """Returns the descriptor of a shared lock on `file`, and not on one that was removed meanwhile."""
+    """Returns the descriptor of a shared lock on `file`; tries again if the file was replaced meanwhile."""
     import fcntl
 
     while True:
@@ -159,7 +159,7 @@ def lock(file: str, flags: int) -> int:
 
 
 def _go(scratch: str, archive: str) -> None:
-    """Goes to the directory in which the job was submitted; an entrypoint may have gone elsewhere itself."""
+    """Changes to the directory of the submission, unless the entrypoint has changed to another one."""
     here = os.getcwd()
     below = os.environ.get("RAYBUNDLE_CWD", "")
     if ".." in below.split("/") or below.startswith("/"):
@@ -175,7 +175,7 @@ def _go(scratch: str, archive: str) -> None:
 
 
 def _describe(role: str, links: str) -> Iterator[str]:
-    """Yields what the reaper is told of the job, in lines."""
+    """Yields lines that tell the reaper how to find out whether the job is over."""
     if role == "driver":
         leader = os.getsid(0)
         yield f"leader {leader} {started(leader)}"
@@ -199,5 +199,5 @@ def _is_raylet(process: str) -> bool:
 
 
 def _option(name: str) -> str:
-    """Returns what Ray has told this worker in an option."""
+    """Returns the value of a command-line option that Ray gave this worker; empty if there is none."""
     return next((each[len(name) + 1 :] for each in sys.argv if each.startswith(f"{name}=")), "")

@@ -3,31 +3,27 @@
 from __future__ import annotations
 
 import gc
-import hashlib
-import json
 import os
 import sys
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
+from raybundle.cache.documents import Kind
 from raybundle.model import ModuleTarget, ScriptTarget
 from raybundle.resolve.answers.rows import CannotKeepError, from_document, to_document
 from raybundle.resolve.consulted import Consulted, unchanged
 from raybundle.resolve.driver.project import project_of
-from raybundle.resolve.scan.scanner import OWN, own_code
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from raybundle.cache.documents import ScanCache
+    from raybundle.cache.documents import Cache
     from raybundle.model import Interpreter, Resolution, Target
     from raybundle.resolve.settings import ResolveSettings
 
-_KEPT = 32
-"""Answers in the cache; the ones that were written longest ago make room."""
-_PREFIX = "answer-"
+ANSWERS = Kind("answers", 32)
 _KNOWN = (ScriptTarget, ModuleTarget)
 """Targets whose files are all on record; others are resolved each time."""
 
@@ -43,7 +39,7 @@ class Question:
 
 
 def answer(
-    target: Target, settings: ResolveSettings, interpreter: Interpreter, cwd: Path, cache: ScanCache
+    target: Target, settings: ResolveSettings, interpreter: Interpreter, cwd: Path, cache: Cache
 ) -> Resolution:
     """Return what `resolve` returns, from the cache where everything it depends on is as it was.
 
@@ -55,7 +51,7 @@ def answer(
 
         return resolve(target, settings, interpreter, cwd, cache)
     question = Question(target, settings, interpreter, cwd.resolve())
-    name = _PREFIX + _key(question)
+    name = _key(question, cache)
     with _uncollected():
         known = _recall(question, name, cache)
     if known is not None:
@@ -82,12 +78,11 @@ def _uncollected() -> Iterator[None]:
             gc.enable()
 
 
-def _key(question: Question) -> str:
-    """Return a digest of the question, of what its paths and patterns mean now, and of our own code."""
+def _key(question: Question, cache: Cache) -> str:
+    """Return the name of the answer: it depends on what the paths and patterns of the question mean now."""
     interpreter, settings = question.interpreter, question.settings
     project = _project(question)
-    parts = [
-        own_code(OWN),
+    return cache.key(
         sys.byteorder,
         [os.geteuid(), os.getegid(), *os.getgroups()],  # they decide what can be read
         repr(question.target),
@@ -97,8 +92,7 @@ def _key(question: Question) -> str:
         [_real(each) for each in (*interpreter.path, *(str(project / root) for root in settings.roots))],
         _real(str(question.target.path)) if isinstance(question.target, ScriptTarget) else "",
         _matched(project, settings.include),
-    ]
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
+    )
 
 
 def _counts(cwd: Path, target: Target, project: Path) -> bool:
@@ -131,14 +125,14 @@ def _matched(project: Path, patterns: tuple[str, ...]) -> list[list[str]]:
     return [[each.file, each.reason] for each in candidates]
 
 
-def _recall(question: Question, name: str, cache: ScanCache) -> Resolution | None:
+def _recall(question: Question, name: str, cache: Cache) -> Resolution | None:
     """Return the kept answer if everything that it depends on is as it was."""
-    document = cache.read(name)
+    document = cache.read(ANSWERS, name)
     try:
         if document["cwd"] not in {None, str(question.cwd)}:
             return None
         record = Consulted(0, **document["consulted"])
-        fresh = unchanged(record)
+        fresh = unchanged(record, cache.clock())
         if fresh is None:
             return None
         given = {
@@ -151,28 +145,18 @@ def _recall(question: Question, name: str, cache: ScanCache) -> Resolution | Non
     except (AttributeError, IndexError, KeyError, TypeError, ValueError):
         return None
     if _rows(fresh) != _rows(record):
-        cache.write(name, {**document, "consulted": _rows(fresh)})
+        cache.write(ANSWERS, name, {**document, "consulted": _rows(fresh)})
     return resolution
 
 
-def _keep(resolution: Resolution, record: Consulted, cwd: Path | None, name: str, cache: ScanCache) -> None:
+def _keep(resolution: Resolution, record: Consulted, cwd: Path | None, name: str, cache: Cache) -> None:
     try:
         stored = to_document(resolution)
     except CannotKeepError:
         return
     document = {"cwd": cwd and str(cwd), "consulted": _rows(record), "answer": stored}
-    cache.write(name, document)
-    _make_room(cache.directory)
+    cache.write(ANSWERS, name, document)
 
 
 def _rows(record: Consulted) -> dict[str, Any]:
     return {each.name: getattr(record, each.name) for each in fields(record) if each.name != "began"}
-
-
-def _make_room(directory: Path) -> None:
-    try:
-        kept = sorted(directory.glob(f"{_PREFIX}*"), key=lambda each: each.stat().st_mtime_ns)
-        for file in kept[:-_KEPT]:
-            file.unlink(missing_ok=True)
-    except OSError:
-        return  # another run makes room at the same time

@@ -1,6 +1,6 @@
 """Reads installed distributions: name, version, files, requirements, entry points, origin, wheel tags."""
 
-# Why strings: paths here are the strings that `sys.path` holds; pathlib would cost ten times as much.
+# Strings, because `sys.path` holds strings and pathlib takes ten times as long.
 # ruff: noqa: PTH208
 
 from __future__ import annotations
@@ -181,7 +181,7 @@ def _legacy_requirements(text: str) -> Iterator[str]:
 
 @dataclass(slots=True)
 class InstalledDistributions:
-    """What is installed in some site-packages directories; of two with one name, the first on the path."""
+    """The distributions in some site-packages directories; `by_name` has the first of each name."""
 
     sites: tuple[str, ...]
     by_name: dict[str, InstalledDistribution] = field(default_factory=dict)

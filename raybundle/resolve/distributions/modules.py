@@ -1,45 +1,42 @@
-"""Maps the modules that are installed to their distributions, to explain on a node what is not there."""
+"""Maps installed modules to their distributions, so that a node can explain an import that fails."""
 
 # Why strings: an environment has tens of thousands of files; pathlib would cost ten times as much.
-# ruff: noqa: PTH116
+# ruff: noqa: PTH112
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import re
-import time
 from typing import TYPE_CHECKING
 
-from raybundle.cache.identity import YOUNG
+from raybundle.cache.documents import Kind
 from raybundle.resolve.distributions.installed import InstalledDistributions
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
 
-    from raybundle.cache.documents import ScanCache
+    from raybundle.cache.documents import Cache
     from raybundle.model import Interpreter
 
-_FORMAT = 1
+_KEPT = Kind("installed-modules", 16)
 _MODULE = re.compile(r"((?:[^\W\d]\w*/)*)([^\W\d]\w*)(?:\.py|(?:\.[\w-]+)?\.(?:so|pyd))", re.ASCII)
 """A module in RECORD: its folders and its name. ASCII only, as published names are."""
 
 
 def absent_modules(
-    interpreter: Interpreter, missed: Collection[str], present: Iterable[str], cache: ScanCache
+    interpreter: Interpreter, missed: Collection[str], present: Iterable[str], cache: Cache
 ) -> Mapping[str, str]:
     """Returns `name version` of the distributions that may be `missed`, by module, as they are installed.
 
-    Others are not named: what else is installed on this machine is nobody's business, and must not make
-    another archive. A module is the outermost regular package (`pyarrow`, `google.cloud.bigquery`) or a
-    module outside of one. One that a present distribution has too is left out.
+    Other distributions are not named: what else is installed on this machine stays private, and must not
+    change the archive. A module is the outermost regular package (`pyarrow`, `google.cloud.bigquery`), or a
+    module that is in no package. Modules that a present distribution also has are omitted.
 
     Args:
-        interpreter: whose site directories are looked through.
-        missed: normalised names of the distributions that are looked for.
+        interpreter: its site directories are searched.
+        missed: normalised names of the distributions to look for.
         present: normalised names of the distributions that a node has.
-        cache: where the answer is kept until something is installed.
+        cache: keeps the answer until something is installed.
     """
     if not missed:
         return {}
@@ -52,25 +49,16 @@ def absent_modules(
     return found
 
 
-def _installed_modules(interpreter: Interpreter, cache: ScanCache) -> dict[str, list[tuple[str, str]]]:
-    stamps = [_stamp(site) for site in interpreter.site if os.path.isdir(site)]  # noqa: PTH112 - as above
-    question = hashlib.sha256(json.dumps([_FORMAT, stamps]).encode()).hexdigest()
-    name = f"installed-{question[:16]}"
-    kept = cache.read(name).get("modules")
-    if isinstance(kept, dict):
-        return kept
-    owners: dict[str, list[tuple[str, str]]] = {}
-    for module, distribution in sorted(_modules_of(site for site, *_ in stamps)):
-        owners.setdefault(module, []).append(distribution)
-    if time.time_ns() - max((changed for *_, changed in stamps), default=0) > YOUNG:
-        cache.write(name, {"modules": owners})
+def _installed_modules(interpreter: Interpreter, cache: Cache) -> dict[str, list[tuple[str, str]]]:
+    began, sites = cache.clock(), [site for site in interpreter.site if os.path.isdir(site)]
+    key = cache.key(sites)
+    owners: dict[str, list[tuple[str, str]]] | None = cache.recall(_KEPT, key)
+    if owners is None:
+        owners = {}
+        for module, distribution in sorted(_modules_of(sites)):
+            owners.setdefault(module, []).append(distribution)
+        cache.keep(_KEPT, key, owners, sites, began)
     return owners
-
-
-def _stamp(site: str) -> tuple[str, int, int, int]:
-    """What changes with each installation."""
-    status = os.stat(site)
-    return (site, status.st_ino, status.st_mtime_ns, status.st_ctime_ns)
 
 
 def _modules_of(sites: Iterable[str]) -> Iterator[tuple[str, tuple[str, str]]]:
@@ -90,7 +78,7 @@ def modules_in(files: Iterable[str]) -> set[str]:
 
 
 def _outermost(folder: str, name: str, packages: set[str]) -> str:
-    """Returns the first regular package on the way; else the namespace, or a module on its own."""
+    """Returns the outermost regular package, else the namespace, else the module itself."""
     parts = folder.split("/")[:-1]
     for depth in range(1, len(parts) + 1):
         if "/".join(parts[:depth]) + "/" in packages:

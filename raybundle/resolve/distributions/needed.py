@@ -1,64 +1,51 @@
 """Decides which installed distributions a bundle needs, and who brings each to the nodes."""
 
 # Why strings: paths here are the strings that `sys.path` holds; pathlib would cost ten times as much.
-# ruff: noqa: PTH112, PTH116
+# ruff: noqa: PTH112
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
-import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from raybundle.cache.identity import YOUNG
+from raybundle.cache.documents import Kind
 from raybundle.model import Distribution
 from raybundle.resolve.distributions.values import Needed, Unfit, Unmet, Wanted
 
 if TYPE_CHECKING:
-    from raybundle.cache.documents import ScanCache
+    from raybundle.cache.documents import Cache
     from raybundle.model import Interpreter
 
-_ANSWERS_KEPT = 32
-_FORMAT = 9
+_KEPT = Kind("distributions", 32)
 
 
-def find_distributions(wanted: Wanted, interpreter: Interpreter, cache: ScanCache) -> Needed:
+def find_distributions(wanted: Wanted, interpreter: Interpreter, cache: Cache) -> Needed:
     """Return what owns the wanted modules, and everything that those need.
 
-    The answer is kept until a site-packages directory changes, so that a warm one reads no metadata.
+    The answer is kept until a site-packages directory changes. A warm one reads no metadata.
     """
     if not wanted.third_party and not wanted.declared:
         return Needed()
-    stamps = [_stamp(site) for site in interpreter.site if os.path.isdir(site)]
-    question = _question(wanted, interpreter, stamps)
-    answers = cache.read("distributions")
-    known = answers.get(question)
-    if isinstance(known, dict):
+    began, sites = cache.clock(), [site for site in interpreter.site if os.path.isdir(site)]
+    key = cache.key(sites, *_question(wanted, interpreter))
+    known = cache.recall(_KEPT, key)
+    if known is not None:
         return _needed(known)
     from raybundle.resolve.distributions.search import find_needed  # noqa: PLC0415 - start-up: a warm answer needs no search
 
     needed = find_needed(wanted, interpreter)
-    if time.time_ns() - max((changed for _, _, _, changed in stamps), default=0) > YOUNG:
-        kept = dict(list(answers.items())[-_ANSWERS_KEPT:])
-        cache.write("distributions", {**kept, question: _as_json(needed)})
+    cache.keep(_KEPT, key, _as_json(needed), sites, began)
     return needed
 
 
-def _stamp(site: str) -> tuple[str, int, int, int]:
-    """What changes with each installation, also where its tool sets the times back: `st_ctime_ns`, last."""
-    status = os.stat(site)
-    return (site, status.st_ino, status.st_mtime_ns, status.st_ctime_ns)
-
-
-def _question(wanted: Wanted, interpreter: Interpreter, stamps: list[tuple[str, int, int, int]]) -> str:
+def _question(wanted: Wanted, interpreter: Interpreter) -> list[Any]:
+    """Return what decides an answer, apart from what is installed."""
     target = [interpreter.version, interpreter.platform, interpreter.implementation]
     asked = [sorted(wanted.third_party.items()), sorted(wanted.optional), sorted(wanted.declared)]
     settings = [wanted.dependencies, sorted(wanted.cluster_provides)]
-    text = json.dumps([_FORMAT, stamps, target, asked, settings])
-    return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()
+    return [target, asked, settings]
 
 
 def _as_json(needed: Needed) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Words what keeps distributions from travelling: no owner, no RECORD, a version that Ray does not take."""
+"""Reports what keeps distributions out of a bundle: no owner, no RECORD, a version that Ray rejects."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
     from raybundle.resolve.distributions.values import Needed, Unfit, Unmet, Wanted
 
 _SIMILAR = 0.8
-"""Of `difflib.SequenceMatcher.ratio`, between names of which one may be meant for the other."""
+"""The lowest `difflib.SequenceMatcher.ratio` at which one name may be a misspelling of another."""
 _SHOWN = 5
-"""Requirements that a warning names."""
+"""Requirements that one warning lists."""
 
 
 def with_provided(
     needed: Iterable[Distribution], on_nodes: Mapping[str, list[Edge]]
 ) -> tuple[Distribution, ...]:
-    """Return the distributions that are needed, with those that only the nodes have, by name."""
+    """Return the needed distributions and those that only the nodes have, sorted by name."""
     found = {each.name: each for each in needed}
     for name, edges in on_nodes.items():
         modules = tuple(sorted({each.imported for each in edges}))
@@ -38,10 +38,10 @@ def with_provided(
 def refuse_misnamed(
     wanted: Wanted, needed: Needed, on_nodes: Collection[str], interpreter: Interpreter
 ) -> None:
-    """Refuse names in `cluster-provides` that look like a slip for a distribution that would travel.
+    """Refuse names in `cluster-provides` that look like a misspelling of a needed distribution.
 
     Raises:
-        UsageError: names it, and the one that may be meant.
+        UsageError: there is such a name; the hint has the likely one.
     """
     names = {each.name for each in needed.distributions}.union(on_nodes)
     if names.issuperset(wanted.cluster_provides):
@@ -53,7 +53,7 @@ def refuse_misnamed(
         meant = owners.get(name.replace("-", "_")) or (close[0] if close else None)
         if name not in names and meant:
             raise UsageError(
-                f"`{name}` in `cluster-provides` is no distribution that this job needs",
+                f"`{name}` in `cluster-provides` is not a distribution that this job needs",
                 hint=f"did you mean `{meant}`?",
             )
 
@@ -61,7 +61,7 @@ def refuse_misnamed(
 def find_obstacles(
     wanted: Wanted, needed: Needed, edges: Iterable[Edge], interpreter: Interpreter
 ) -> tuple[tuple[Warning, ...], tuple[Warning, ...]]:
-    """Return warnings, and what the bundle cannot be made with."""
+    """Return the warnings, and the obstacles that stop the build."""
     places: Mapping[str, list[Edge]] = defaultdict(list)
     for edge in edges:
         if edge.imported in wanted.third_party:
@@ -80,7 +80,7 @@ def find_obstacles(
             obstacles.append(_unrecorded(each, places, interpreter))
     warnings += [_editable(name, by) for name, by in needed.editable]
     warnings += [_exposed(name, other) for name, other in needed.exposed]
-    if needed.unmet and not interpreter.installed_differ:  # else it comes from an index, if it exists
+    if needed.unmet and not interpreter.installed_differ:  # otherwise it comes from an index, if it exists
         warnings.append(_unmet(needed.unmet))
     obstacles += map(_unfit, needed.unfit)
     return tuple(warnings), tuple(obstacles)
@@ -122,28 +122,30 @@ def _first(edges: Iterable[Edge]) -> tuple[Path, int] | tuple[None, None]:
 
 
 def _editable(name: str, by: str) -> Warning:
-    text = f"{name}, which {by} requires, is editable: only what first-party code imports of it travels"
+    text = (
+        f"{name}, which {by} requires, is editable: the bundle has only what first-party code imports of it"
+    )
     return Warning(text, None, None, f"install {name} as a wheel if {by} imports it")
 
 
 def _exposed(name: str, other: str) -> Warning:
-    text = f"METADATA of {name} travels, and has credentials in the URL of {other}, which it requires"
+    text = f"METADATA of {name} is bundled, and has credentials in the URL of its requirement {other}"
     hint = f"revoke them, and build {name} with a requirement that has none"
     return Warning(text, None, None, hint)
 
 
 def _unmet(unmet: Iterable[Unmet]) -> Warning:
-    """Return the one warning about them: an environment that was made with `--no-deps` has many."""
+    """Return one warning for all: an environment made with `--no-deps` has many."""
     has = [
         f"{each.by} requires {each.requirement} ({f'{each.version} is' if each.version else 'not'} installed)"
         for each in unmet
     ]
-    text = f"the environment lacks requirements, and so does the bundle: {first_of(has, _SHOWN)}"
+    text = f"the environment, and so the bundle, lacks requirements: {first_of(has, _SHOWN)}"
     return Warning(text, None, None, "install them where the bundle is built, if the job needs them")
 
 
 def _unfit(each: Unfit) -> Warning:
-    text = f"{each.name} {each.version} cannot travel: Ray {each.ray} requires {each.requirement}"
+    text = f"{each.name} {each.version} cannot be bundled: Ray {each.ray} requires {each.requirement}"
     hint = (
         f"install {each.requirement} where the bundle is built, or name `{each.name}` in `cluster-provides`; "
         "where Ray is installed beside it, only that Ray's requirements count"

@@ -1,4 +1,4 @@
-"""Checks what travels against Ray's own requirements: Ray imports the bundle's version too."""
+"""Checks bundled distributions against Ray's requirements, because Ray imports the bundled version too."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from raybundle.resolve.distributions.installed import InstalledDistributions
 
 _EXTRAS = {f"ray.{name}": name for name in ("data", "train", "tune", "serve", "rllib")}
-"""Parts of Ray that need distributions which Ray itself does not require."""
+"""Parts of Ray whose requirements are an extra of Ray."""
 
 
 def extras_in_use(third_party: Iterable[str]) -> frozenset[str]:
-    """Return the extras of Ray that the imported modules need."""
+    """Return the extras of Ray that the imported modules belong to."""
     return frozenset(
         extra
         for part, extra in _EXTRAS.items()
@@ -34,13 +34,15 @@ def find_unfit(
     environment: Mapping[str, str],
     extras: Iterable[str],
 ) -> Iterator[Unfit]:
-    """Yield what Ray would not take, by name; of a Ray that is not installed, oldest and newest decide.
+    """Yield the distributions that Ray does not accept.
+
+    If Ray is not installed, the oldest and the newest supported Ray decide.
 
     Args:
-        versions: of what travels, by name.
-        installed: where Ray may be.
-        environment: for the markers.
-        extras: of Ray, beside `default`.
+        versions: of the bundled distributions, by name.
+        installed: may include Ray.
+        environment: the variables of markers.
+        extras: of Ray, in addition to `default`.
     """
     ray = installed.by_name.get("ray")
     releases = RANGES if ray is None else {ray.version: tuple(ray.requires())}

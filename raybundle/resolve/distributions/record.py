@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import posixpath
 import re
 import unicodedata
 from typing import TYPE_CHECKING, NamedTuple
+
+from raybundle.errors import RefusedFileError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,11 +37,11 @@ class RecordedFile(NamedTuple):
         return self.path.startswith(("/", "../")) or self.path == ".." or bool(_DRIVE.match(self.path))
 
 
-class RecordError(ValueError):
+class RecordError(RefusedFileError):
     """A line of RECORD that cannot be understood."""
 
-    def __init__(self, line: int, text: str) -> None:
-        super().__init__(text)
+    def __init__(self, message: str, line: int) -> None:
+        super().__init__(message)
         self.line = line
 
 
@@ -66,15 +69,20 @@ def parse_record(data: bytes, *, strict: bool = False) -> Iterator[RecordedFile]
             yield found
     except csv.Error as error:
         if strict:
-            raise RecordError(reader.line_num, str(error)) from error
+            raise RecordError(str(error), reader.line_num) from error
+
+
+def encoded(digest: bytes) -> str:
+    """Return a digest as RECORD has it: in URL-safe base64 without padding."""
+    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
 
 
 def _check(row: list[str], found: RecordedFile) -> None:
     if len(row) != _FIELDS or not row[0]:
-        raise RecordError(found.line, f"not a path, a hash and a size: {','.join(row)!r}")
+        raise RecordError(f"not a path, a hash and a size: {','.join(row)!r}", found.line)
     odd = found.path == "." or any(unicodedata.category(character) == "Cc" for character in found.path)
     if odd and not found.is_outside:
-        raise RecordError(found.line, f"not the path of a file: {row[0]!r}")
+        raise RecordError(f"not the path of a file: {row[0]!r}", found.line)
 
 
 def _decoded(data: bytes, *, strict: bool) -> str:
@@ -82,4 +90,4 @@ def _decoded(data: bytes, *, strict: bool) -> str:
         return data.decode("utf-8", "strict" if strict else "replace")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        raise RecordError(line, f"not UTF-8: {data.splitlines()[line - 1]!r}") from error
+        raise RecordError(f"not UTF-8: {data.splitlines()[line - 1]!r}", line) from error

@@ -21,21 +21,21 @@ _NOT_FOR_JOBS = frozenset(
         *("release", "test", "testing", "tests", "type", "typing"),
     }
 )
-"""Extras by which projects name what they are developed with."""
+"""Extras that only developers of a project install."""
 
 
 class Need(NamedTuple):
-    """Why a distribution is needed that first-party code does not import."""
+    """Why a distribution is needed although first-party code does not import it."""
 
     by: str = ""
-    """The distribution that needs it, with the extra of Ray where that asks for it; empty if nothing does."""
+    """The distribution that needs it, such as `pandas` or `ray[data]`; empty if none does."""
     module: str = ""
-    """The module of `by` that imports it at its top level; empty where metadata requires it."""
+    """The module of `by` that imports it at its top level; empty if metadata requires it."""
 
 
 @dataclass(slots=True)
 class Requirements:
-    """What the installed distributions require; METADATA of each is read once."""
+    """The requirements of installed distributions; each METADATA is read once."""
 
     installed: InstalledDistributions
     environment: Mapping[str, str]
@@ -47,12 +47,12 @@ class Requirements:
         links: Mapping[str, Iterable[tuple[str, str]]],
         stops: frozenset[str],
     ) -> dict[str, Need]:
-        """Return the installed ones among `wanted` (name, extra, why), and all that they need, nearest first.
+        """Return the installed distributions among `wanted`, and all that they need, nearest first.
 
         Args:
-            wanted: where to begin.
+            wanted: name, extra and reason of each.
             links: by distribution, what its modules import at their top level: distribution and module.
-            stops: distributions that are found and not followed.
+            stops: distributions that are returned but not followed.
         """
         needs: dict[str, Need] = {}
         seen: set[tuple[str, str]] = set()
@@ -75,7 +75,7 @@ class Requirements:
                 yield from ((normalised_name(requirement.name), each) for each in ("", *requirement.extras))
 
     def unmet(self, name: str) -> Iterator[tuple[str, str, str]]:
-        """Yield what a distribution requires and has not: name, requirement, and the version that it has."""
+        """Yield the unmet requirements: name, requirement, and the installed version or an empty text."""
         environment = {**self.environment, "extra": ""}
         for requirement in self._all(name):
             other = normalised_name(requirement.name)
@@ -88,7 +88,7 @@ class Requirements:
                 yield other, f"{other}{requirement.specifier}", found.version
 
     def exposed(self, name: str) -> Iterator[str]:
-        """Yield what a distribution requires by a URL that has credentials in it."""
+        """Yield the names that a distribution requires by a URL with credentials."""
         for requirement in self._all(name):
             if requirement.url and has_credentials(requirement.url):
                 yield normalised_name(requirement.name)
@@ -99,7 +99,7 @@ class Requirements:
         return self._parsed[name]
 
     def optional(self, name: str) -> Iterator[tuple[str, str]]:
-        """Yield the names that an installed distribution requires with extras that jobs may want."""
+        """Yield the names that a distribution requires with an extra that a job may want, and the extra."""
         for requirement in self._all(name):
             text = str(requirement.marker or "")
             for extra in _extras_in(text):
@@ -118,7 +118,7 @@ def _extras_in(marker: str) -> list[str]:
 
 
 def parsed(lines: Iterable[str]) -> Iterator[Requirement]:
-    """Yield requirements; those in the private syntax of an old distribution are none."""
+    """Yield the requirements; lines that break PEP 508 are skipped, as old distributions have some."""
     return (each for each in map(_parsed, lines) if each is not None)
 
 
@@ -135,7 +135,7 @@ def _parsed(line: str) -> Requirement | None:
 
 
 def fits(requirement: Requirement, version: str) -> bool:
-    """Return whether a version is what a requirement asks for, or cannot be compared."""
+    """Return whether a version satisfies a requirement; one that breaks PEP 440 always does."""
     from packaging.version import InvalidVersion, Version  # noqa: PLC0415 - as the requirement
 
     try:

@@ -1,4 +1,4 @@
-"""Searches what is installed for the distributions that a bundle needs: by RECORD, METADATA and imports."""
+"""Finds the installed distributions that a bundle needs, by RECORD, METADATA and imports."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from raybundle.resolve.distributions.values import Wanted
 
 RAY = "ray"
-"""Its modules need not be installed where the bundle is built, and it never travels."""
+"""Never bundled; need not be installed where the bundle is built."""
 
 _DEV_TOOLS = frozenset({"coverage", "hypothesis", "mypy", "nose", "pip", "pytest", "ruff", "sphinx"})
-"""Libraries import them in helpers of their developers; no job misses them."""
+"""Libraries import them for their developers; no job misses them."""
 
 
 def find_needed(wanted: Wanted, interpreter: Interpreter) -> Needed:
@@ -68,7 +68,7 @@ def find_needed(wanted: Wanted, interpreter: Interpreter) -> Needed:
 def _owners(
     third_party: Mapping[str, str], installed: InstalledDistributions
 ) -> tuple[dict[str, list[str]], list[str]]:
-    """Return the imported names by the distribution that owns them, and those that nothing owns."""
+    """Return the imported names by owning distribution, and the names without an owner."""
     modules: dict[str, list[str]] = {}
     unowned = []
     for module, file in sorted(third_party.items()):
@@ -83,7 +83,7 @@ def _owners(
 def _can_be_left(
     name: str, modules: Iterable[str], wanted: Wanted, installed: InstalledDistributions
 ) -> bool:
-    """Claims that a distribution cannot travel, and that the job does without it."""
+    """Claims that a distribution cannot be bundled, and that the job runs without it."""
     return (
         wanted.dependencies == "bundle"
         and name not in wanted.cluster_provides
@@ -99,13 +99,13 @@ def _modules(names: Iterable[str], installed: InstalledDistributions) -> Iterato
 
 @dataclass(slots=True)
 class _Search:
-    """What needs what: by metadata, and by imports at the top level of modules that the job reaches."""
+    """Follows needs: by metadata, and by top-level imports of the modules that the job reaches."""
 
     wanted: Wanted
     requirements: Requirements
     walk: TopLevel
     by_ray: frozenset[str] = field(init=False)
-    """Ray with its extra `default`, and all that they require."""
+    """Ray with its extra `default`, and all that these require."""
     needs: dict[str, Need] = field(default_factory=dict)
     travelling: frozenset[str] = frozenset()
 
@@ -119,10 +119,10 @@ class _Search:
         self.by_ray = frozenset(self.requirements.closed(own, {}, frozenset()))
 
     def find(self, roots: Iterable[str], extras: Iterable[str]) -> None:
-        """Find what `roots` and the extras of Ray need, and what of that travels.
+        """Find what `roots` and the extras of Ray need, and what of it is bundled.
 
-        What is only reached through a distribution that the cluster provides is the cluster's as well: it
-        has that one installed with what it requires, in versions that go together. The same holds for Ray.
+        If only a distribution that the cluster provides needs another one, the cluster provides that too: it
+        has both in versions that fit together. The same is true for Ray.
         """
         provided = frozenset(self.wanted.cluster_provides)
         wanted = [(name, "", Need()) for name in roots]
@@ -146,7 +146,7 @@ class _Search:
         self.needs = needs
 
     def _closed(self, wanted: list[tuple[str, str, Need]], stops: frozenset[str]) -> dict[str, Need]:
-        """Return what `wanted` needs, with imports that no metadata declares, to a fixed point."""
+        """Return what `wanted` needs, including imports that no metadata declares."""
         links: dict[str, list[tuple[str, str]]] = {}
         while True:
             needs = self.requirements.closed(wanted, links, stops)
@@ -170,7 +170,7 @@ class _Search:
         return "ray" if name in self.by_ray else "cluster"
 
     def optional(self) -> dict[str, str]:
-        """Return what is installed and not taken, by name: the distribution that would use it, and how."""
+        """Return what is installed but not needed, by name, and the distribution that can use it."""
         users = dict(self._plugins())
         for user in sorted(self.needs, key=lambda name: (self.needs[name].by, name)):
             if self.provider(user) != "ray":
@@ -201,9 +201,9 @@ class _Search:
         return Distribution(name, found.version, "bundle", found.size(), required_by=user, origin=origin)
 
     def _plugins(self) -> Iterator[tuple[str, str]]:
-        """Yield what has entry points for a distribution that is needed, and which: `sqlalchemy.dialects`.
+        """Yield each plugin of a needed distribution, and the group of its entry points.
 
-        A group begins with the name of whom it is for; without its plugins a distribution works otherwise.
+        A group begins with the name of the distribution that loads it: `sqlalchemy.dialects`.
         """
         users = [name for name in sorted(self.needs) if self.provider(name) != "ray"]
         for name, found in sorted(self.installed.by_name.items()):

@@ -1,4 +1,4 @@
-"""Follows the unconditional imports of third-party modules, to find what they need and nothing declares."""
+"""Follows the unconditional imports of third-party modules, to find needs that no metadata declares."""
 
 # Why strings: paths here are the strings that `sys.path` holds; pathlib would cost ten times as much.
 # ruff: noqa: PTH118, PTH123
@@ -24,23 +24,23 @@ _STATEMENT = re.compile(
     rb"(?:\((?P<listed>(?:[^()#]|#[^\n]*\n)*)\)|(?P<names>(?:[^\n\\(#;]|\\\r?\n)*))"
     rb"|import[ \t]+(?P<modules>(?:[^\n\\#;]|\\\r?\n)+))"
 )
-"""An import in the first column. In a long string it is none, so what is found by it is looked at again."""
+"""An import in the first column. It may be in a long string, so what it leads to is checked again."""
 
 _INNER = re.compile(
     rb"\n[ \t]+(?:from[ \t]+(?P<base>\w[.\w]*)[ \t]+import|import)[ \t]+\(?(?P<names>[^\n\\#;)]*)"
 )
-"""An absolute one in an inner block, which may never run; of one over several lines it has the first."""
+"""An absolute import in an inner block, which may never run; only its first line is read."""
 
 _IMPORT = b"import "
 
 _COMMENT = re.compile(rb"#[^\n]*")
 
 _KEPT = 8
-"""Imports between two distributions that are kept, so that one in a long string does not stand for all."""
+"""Imports to keep for each pair of distributions, because some may be in a long string."""
 
 
 class Link(NamedTuple):
-    """A module of one distribution imports one of another when it is imported itself."""
+    """A module of one distribution that imports a module of another when it loads."""
 
     importer: str
     imported: str
@@ -60,16 +60,16 @@ class _Node(NamedTuple):
 
 @dataclass(slots=True)
 class TopLevel:
-    """Walks through the modules of site-packages directories; each source is read once."""
+    """Follows imports through site-packages directories; each source is read once."""
 
     interpreter: Interpreter
     installed: InstalledDistributions
     stops: frozenset[str]
-    """Distributions that are not looked into."""
+    """Distributions whose imports are not followed."""
     links: dict[tuple[str, str], list[Link]] = field(default_factory=dict)
-    """By both distributions, the first few that were met."""
+    """By importing and imported distribution: the first few."""
     inner: set[str] = field(default_factory=set)
-    """Names that are imported in inner blocks, and may be modules."""
+    """Names that inner blocks import; they may be modules."""
     _nodes: dict[str, _Node | None] = field(default_factory=dict)
     _listed: dict[str, tuple[dict[str, str], frozenset[str]]] = field(default_factory=dict)
     _owners: dict[str, str] = field(default_factory=dict)
@@ -77,7 +77,7 @@ class TopLevel:
     _queue: list[str] = field(default_factory=list)
 
     def follow(self, names: Iterable[str]) -> None:
-        """Reach `names` and everything that importing them imports."""
+        """Follow `names` and everything that they import when they load."""
         for name in names:
             self._reach(name)
         for name in self._queue:  # it grows
@@ -89,7 +89,7 @@ class TopLevel:
         self._queue.clear()
 
     def mentioned(self) -> Iterator[str]:
-        """Yield the installed distributions of the modules that are imported in inner blocks."""
+        """Yield the installed distributions whose modules inner blocks import."""
         for name in self.inner:
             node, found = None, ""
             for found in with_ancestors(name):
@@ -126,7 +126,7 @@ class TopLevel:
                     known.append(Link(owner, other, name, node.file, line))
 
     def _imports(self, source: bytes, package: str) -> Iterator[tuple[int, str]]:
-        """Yield where each import in the first column stands, and the modules that it may import."""
+        """Yield the position of each import in the first column, and a module that it may import."""
         for found in _STATEMENT.finditer(source):
             modules = found["modules"]
             if modules is not None:
@@ -141,12 +141,12 @@ class TopLevel:
                 yield found.start(), f"{base}.{each}"
 
     def _is_whole(self, top: str) -> bool:
-        """Claims that a top-level package is no namespace: what is in it has one owner, as a rule."""
+        """Claims that a top-level package is regular: its modules usually have one owner."""
         node = self._find(top)
         return node is not None and node.file != ""
 
     def _owner(self, name: str, node: _Node) -> str:
-        """Return the distribution of a module, empty if none lists it; one in a package is its package's."""
+        """Return the distribution of a module or of the package around it; empty if none lists it."""
         parent = name.rpartition(".")[0]
         around = self._find(parent) if parent else None
         key = parent if around and around.file and not node.directories else name
@@ -221,7 +221,7 @@ def _inner_imports(source: bytes) -> Iterator[str]:
 
 
 def is_unconditional(link: Link) -> bool:
-    """Return whether the import stands where a run of the module always comes to: at its top level."""
+    """Return whether the import is a statement at the top level of its module."""
     import ast  # noqa: PLC0415 - start-up: few imports are looked at again
 
     try:

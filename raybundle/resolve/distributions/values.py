@@ -1,4 +1,4 @@
-"""Holds which distributions are asked for, which are needed, and what is wrong with them."""
+"""Values: which distributions a job asks for, which it needs, and what is wrong with them."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What asks for distributions."""
+    """What a job asks of the installed distributions."""
 
     third_party: Mapping[str, str]
-    """Imported name and the file that it comes from."""
+    """The file of each imported name."""
     optional: frozenset[str] = frozenset()
-    """Names among them that are imported only where their absence is caught."""
+    """Those of `third_party` whose imports all handle ImportError."""
     declared: tuple[str, ...] = ()
     """Installed distributions that `include` names, normalised."""
     dependencies: Literal["bundle", "cluster"] = "bundle"
@@ -28,7 +28,7 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Unfit:
-    """A distribution that would travel, in a version that Ray does not take."""
+    """A needed distribution in a version that Ray does not accept."""
 
     name: str
     version: str
@@ -40,13 +40,13 @@ class Unfit:
 
 @dataclass(frozen=True, slots=True)
 class Unmet:
-    """What a distribution that travels requires, and the environment has not."""
+    """A requirement of a bundled distribution that the environment does not meet."""
 
     by: str
     requirement: str
-    """Such as `numpy>=2`, without where it may be had."""
+    """Such as `numpy>=2`, without a URL."""
     version: str
-    """That is installed instead; empty if none is."""
+    """The installed version; empty if it is not installed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,16 +55,16 @@ class Needed:
 
     distributions: tuple[Distribution, ...] = ()
     optional: tuple[Distribution, ...] = ()
-    """Installed and not taken, though one of the others can use them."""
+    """Installed but not needed; one of `distributions` can use them."""
     mentioned: tuple[str, ...] = ()
-    """Installed ones, by name, of which a module is imported in an inner block of what the job reaches."""
+    """Names of installed distributions that inner blocks of reached modules import."""
     unowned: tuple[str, ...] = ()
-    """Imported names whose files no installed distribution lists."""
+    """Imported names whose files belong to no installed distribution."""
     unrecorded: tuple[str, ...] = ()
-    """Distributions that would travel if it were known which files they have."""
+    """Needed distributions without RECORD: their files are not known."""
     editable: tuple[tuple[str, str], ...] = ()
-    """Distributions that are installed as editable and which others require: both names."""
+    """Editable distributions and what requires them: both names."""
     unfit: tuple[Unfit, ...] = ()
     unmet: tuple[Unmet, ...] = ()
     exposed: tuple[tuple[str, str], ...] = ()
-    """Distributions whose metadata has credentials, and what they require with them: both names."""
+    """Distributions that require another one by a URL with credentials: both names."""

@@ -54,7 +54,7 @@ def console_script(name: str, project: Path, interpreter: Interpreter) -> Genera
     if found is None:
         raise UsageError(
             f"{entry.file}:{entry.line}: the script {name} is {entry.reference!r}, and not `module:function`",
-            hint="mend the entry",
+            hint="correct the entry",
         )
     module, attribute = found.groups()
     lines = [

@@ -121,7 +121,7 @@ def _name_of(target: Target, found: FirstParty) -> str:
     return str(target.path) if isinstance(target, ScriptTarget) else found.file
 
 
-def of_link(target: Target, start: Start, finder: Finder, cwd: Path) -> Iterator[Warning]:
+def warn_about_link(target: Target, start: Start, finder: Finder, cwd: Path) -> Iterator[Warning]:
     """Yield a warning where the script's edits of the path differ on the nodes, which know no link to it."""
     name = _name_of(target, start.found)
     tree = None if name == start.found.file else _edited_tree(start.found.file, None, finder)
@@ -131,7 +131,7 @@ def of_link(target: Target, start: Start, finder: Finder, cwd: Path) -> Iterator
         yield Warning(text, Path(start.found.file), None, "resolve it: `Path(__file__).resolve()`")
 
 
-def of_safe_path(start: Start, finder: Finder) -> Iterator[Warning]:
+def warn_about_safe_path(start: Start, finder: Finder) -> Iterator[Warning]:
     """Yield a warning where the nodes put first what `-P` leaves in its later place on the path.
 
     Raises:
@@ -197,7 +197,7 @@ def _edited_tree(file: str, made: Generated | None, finder: Finder) -> ast.Modul
     return parse(source, file) if b"path" in source or b"addsitedir" in source else None
 
 
-def of_options(target: Target) -> Iterator[Warning]:
+def warn_about_options(target: Target) -> Iterator[Warning]:
     """Yield a warning for each option of Python that the job runs without."""
     for option in target.options:
         if option not in PATH_OPTIONS:

@@ -1,4 +1,4 @@
-"""Tells what `include` names: files of the project, third-party modules, or installed distributions."""
+"""Sorts the entries of `include`: files of the project, third-party modules, installed distributions."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ if TYPE_CHECKING:
     from raybundle.resolve.find.finder import Finder
 
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
-"""Of a distribution (PEP 508); all names of modules that are in use look like this too."""
+"""The name of a distribution (PEP 508); names of modules usually match as well."""
 
 
 @dataclass(frozen=True, slots=True)
 class Declared:
-    """What the entries of `include` stand for."""
+    """The entries of `include` by what they name."""
 
     patterns: tuple[str, ...]
-    """Of files, and entries that are nothing else."""
+    """Patterns of files, and entries that name nothing else."""
     modules: tuple[str, ...]
-    """Third-party ones."""
+    """Third-party modules."""
     distributions: tuple[str, ...]
-    """Installed ones, normalised."""
+    """Installed distributions, normalised."""
 
 
 def installed_among(names: Collection[str], finder: Finder) -> list[str]:
@@ -41,7 +41,7 @@ def installed_among(names: Collection[str], finder: Finder) -> list[str]:
 
 
 def read_declarations(include: Iterable[str], project: Path, finder: Finder) -> Declared:
-    """Return what `include` names; a file of the project comes before a module, and that before the rest."""
+    """Return what `include` names; files of the project take precedence, then modules."""
     patterns, modules, distributions = [], [], []
     installed: InstalledDistributions | None = None
     for entry in include:
@@ -52,7 +52,7 @@ def read_declarations(include: Iterable[str], project: Path, finder: Finder) -> 
         else:
             installed = installed or InstalledDistributions(finder.interpreter.site)
             found = installed.by_name.get(normalised_name(entry))
-            if found is None or found.is_editable:  # an editable one is first-party
+            if found is None or found.is_editable:  # an editable distribution is first-party
                 patterns.append(entry)
             else:
                 distributions.append(found.name)

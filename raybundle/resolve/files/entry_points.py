@@ -1,6 +1,6 @@
-"""Reads what distributions say of themselves: entry points, and the metadata of our own that travels."""
+"""Reads the entry points of installed distributions, and metadata of first-party ones to bundle."""
 
-# Why strings: paths here are the strings that `sys.path` holds; pathlib would cost ten times as much.
+# Strings, because `sys.path` holds strings and pathlib takes ten times as long.
 # ruff: noqa: PTH110, PTH118
 
 from __future__ import annotations
@@ -22,26 +22,26 @@ if TYPE_CHECKING:
 
 _FILES = ("METADATA", "PKG-INFO", ENTRY_POINTS, DIRECT_URL)
 _SCRIPTS = frozenset({"console_scripts", "gui_scripts"})
-"""Groups that are programs for a shell; nothing loads them by their group."""
+"""Groups of programs; nothing loads them by their group."""
 
 
 class Described(NamedTuple):
-    """A distribution that a directory of the path describes: `.dist-info`, or `.egg-info` in a root."""
+    """A distribution on the path: a `.dist-info`, or an `.egg-info` in a root."""
 
     installed: InstalledDistribution
     project: str
-    """The directory that an editable install points to, as written; empty for one whose files were copied."""
+    """The project's directory, as written, if the files were not copied; otherwise empty."""
 
 
 @dataclass(slots=True)
 class EntryPoints:
-    """The entry points of everything installed, read when first asked for."""
+    """The entry points of all installed distributions; read when first needed."""
 
     finder: Finder
     asked: list[str] = field(default_factory=list)
-    """Files that were asked for, also those that are not there."""
+    """Files that were read, or that do not exist."""
     followed: list[str] = field(default_factory=list)
-    """Paths whose symbolic links had a say."""
+    """Paths whose symbolic links were followed."""
     _described: list[Described] | None = None
     _linked: list[Described] | None = None
     _groups: dict[str, list[str]] = field(default_factory=dict)
@@ -68,7 +68,7 @@ class EntryPoints:
         return found
 
     def values(self, group: str) -> Iterable[str]:
-        """Return the values (`pkg.mod:attr`) of a group; of all but scripts for `*`."""
+        """Return the values (`pkg.mod:attr`) of a group; for `*`, of all groups except scripts."""
         if not self._groups:
             for each in self.described:
                 for point in each.installed.entry_points():
@@ -89,9 +89,9 @@ class EntryPoints:
 
 
 def own_metadata(entry_points: EntryPoints, closure: Closure) -> list[Candidate]:
-    """Return name, version and entry points of the editable installs that hold something reached.
+    """Return name, version and entry points of the editable installs that have a reached module.
 
-    They lie in site-packages, which does not travel; on the nodes they lie in the root of the code.
+    Here they are in site-packages, which is not bundled; on the nodes they are in the root of the code.
     """
     candidates: list[Candidate] = []
     for each, root in _own(entry_points, closure):
@@ -113,9 +113,10 @@ def _own(entry_points: EntryPoints, closure: Closure) -> Iterator[tuple[Describe
 
 
 def _candidates(installed: InstalledDistribution, root: str) -> Iterator[Candidate]:
-    name, version = _name_and_version(installed)
+    header = dict(reversed(list(installed.header())))
+    name, version = header.get("name"), header.get("version")
     base, metadata = installed.directory.name, b""
-    if name and version:  # what else a build backend writes differs between its versions
+    if name and version:  # the rest depends on the version of the build backend
         metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n".encode()
         if base.endswith(".egg-info"):
             base = f"{name.replace('-', '_')}-{version}.dist-info"
@@ -125,11 +126,6 @@ def _candidates(installed: InstalledDistribution, root: str) -> Iterator[Candida
     ):
         if content:
             yield Candidate(os.path.join(root, base, file), root, f"metadata of {base}", content)
-
-
-def _name_and_version(installed: InstalledDistribution) -> tuple[str, str]:
-    fields = dict(reversed(list(installed.header())))
-    return fields.get("name", ""), fields.get("version", "")
 
 
 def _is_described(directory: str) -> bool:

@@ -337,7 +337,7 @@ class _Search:
         text = fault_of(file, limit)
         if text is None:
             return None
-        return text, f"`include = [{_quoted(self._shown(file))}]` in [tool.raybundle] takes it along; else"
+        return text, f"`include = [{_quoted(self._shown(file))}]` in [tool.raybundle] bundles it; else"
 
     def _warn(self, file: str, fault: str, hint: str, origin: _Origin) -> None:
         text = f"{self._shown(file)} is left out: {fault}"
@@ -346,7 +346,7 @@ class _Search:
     def _warn_of_directory(self, directory: str, origin: _Origin) -> None:
         shown = self._shown(directory)
         text = f"{shown} is left out: it has more than {MOST_FILES:,} files or {MOST_BYTES:,} bytes"
-        hint = f"`include = [{_quoted(shown)}]` in [tool.raybundle] takes it along; else {origin.otherwise}"
+        hint = f"`include = [{_quoted(shown)}]` in [tool.raybundle] bundles it; else {origin.otherwise}"
         if all(each.text != text for each in self.warnings):
             self.warnings.append(Warning(text, origin.file, origin.line, hint))
 

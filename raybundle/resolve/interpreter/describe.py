@@ -1,7 +1,7 @@
 """Finds the target interpreter and asks it once, in a subprocess, how it imports."""
 
 # Why strings: paths here are the strings that `sys.path` holds; pathlib would cost ten times as much.
-# ruff: noqa: PTH100, PTH116, PTH117
+# ruff: noqa: PTH100, PTH117
 
 from __future__ import annotations
 
@@ -10,18 +10,19 @@ import json
 import os
 import re
 import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from raybundle.cache.documents import write_atomically
-from raybundle.cache.identity import YOUNG
+from raybundle.cache.documents import Kind
 from raybundle.errors import BundleError, UsageError
 from raybundle.model import Interpreter
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from raybundle.cache.documents import Cache
+
+_KEPT = Kind("interpreters", 64)
 _PROBE = Path(__file__).with_name("_probe.py")
 _DECIDING = ("PYTHONPATH", "PYTHONHOME", "PYTHONNOUSERSITE", "PYTHONUSERBASE", "PYTHONSAFEPATH", "HOME")
 """Environment variables that change `sys.path`."""
@@ -74,34 +75,30 @@ def describe(
     executable: Path,
     environ: Mapping[str, str],
     cwd: Path,
-    cache_dir: Path,
+    cache: Cache,
     options: Iterable[str] = (),
 ) -> Interpreter:
-    """Return what `executable` says of itself; kept in `cache_dir` until something it depends on changes.
+    """Return what `executable` says of itself; kept until something that it depends on changes.
 
     Args:
         executable: asked in a subprocess.
         environ: with which the job would be started here; variables of it decide the path.
         cwd: where it would be started.
-        cache_dir: where answers are kept.
+        cache: where answers are kept.
         options: of the interpreter; those that change its path count.
 
     Raises:
         BundleError: it does not start, does not answer, or does not know an option.
     """
     command = [str(executable), *(each for each in options if each in PATH_OPTIONS)]
-    cached = cache_dir / f"interpreter-{_key(command, environ, cwd)}.json"
-    variables = _hash_of(environ)
-    known = _read(cached, variables)
-    if known is not None:
-        return known
-    begin = time.time_ns()
-    answer = _ask(command, environ, cwd)
-    stamps = {path: _stamp(path) for path in [str(executable), *answer.pop("watched")]}
-    if not any(stamp and max(stamp[0], stamp[1]) > begin - YOUNG for stamp in stamps.values()):
-        asked = variables if answer.pop("asks_environment") else None
-        document = {"stamps": stamps, "environ": asked, "answer": answer}
-        write_atomically(cached, json.dumps(document).encode())
+    key, variables = cache.key(*_question(command, environ, cwd)), _hash_of(environ)
+    answer = cache.recall(_KEPT, key)
+    if answer is None or answer["environ"] not in (None, variables):
+        began = cache.clock()
+        answer = _ask(command, environ, cwd)
+        watched = [str(executable), *answer.pop("watched")]
+        answer["environ"] = variables if answer.pop("asks_environment") else None
+        cache.keep(_KEPT, key, answer, watched, began)
     return _interpreter(answer)
 
 
@@ -111,31 +108,11 @@ def _hash_of(environ: Mapping[str, str]) -> str:
     return hashlib.sha256(json.dumps(ours).encode()).hexdigest()[:16]
 
 
-def _key(command: list[str], environ: Mapping[str, str], cwd: Path) -> str:
+def _question(command: list[str], environ: Mapping[str, str], cwd: Path) -> list[Any]:
+    """Return what decides an answer, apart from files."""
     deciding = [(name, environ[name]) for name in _DECIDING if name in environ]
     relative = any(not os.path.isabs(entry) for entry in environ.get("PYTHONPATH", "/").split(os.pathsep))
-    text = json.dumps([*command, _PROBE.stat().st_mtime_ns, deciding, str(cwd) if relative else None])
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def _stamp(path: str) -> list[int] | None:
-    try:
-        status = os.stat(path)
-    except OSError:
-        return None
-    return [status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino]
-
-
-def _read(cached: Path, variables: str) -> Interpreter | None:
-    try:
-        document = json.loads(cached.read_bytes())
-        if document["environ"] not in (None, variables):
-            return None
-        if any(_stamp(path) != stamp for path, stamp in document["stamps"].items()):
-            return None
-        return _interpreter(document["answer"])
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return None
+    return [command, deciding, str(cwd) if relative else None]
 
 
 def _ask(command: list[str], environ: Mapping[str, str], cwd: Path) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Says for which Python and platform a bundle is, where that is not the environment at hand."""
+"""Finds the Python and platform of the nodes if they differ from this environment."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class TargetTag:
-    """The Python of the nodes."""
+class NodePython:
+    """The Python and platform of the nodes."""
 
     implementation: str
     minor: str
     """Such as `3.11`."""
     platform: Platform
     alike: bool = False
-    """Only libc or macOS are older than here: what is installed runs there, unless it needs a newer one."""
+    """Claims that only libc or macOS is older: installed files run there unless they need a newer one."""
 
     def __str__(self) -> str:
         floor = self.platform.floor if self.platform.system == "linux" else None
@@ -32,19 +32,19 @@ class TargetTag:
         return text if floor is None else f"{text} with {libc} {floor[0]}.{floor[1]}"
 
 
-def target_of(
-    python: str | None, platform: str | None, interpreter: Interpreter, cluster: TargetTag | None = None
-) -> TargetTag | None:
-    """Return the Python of the nodes where it is another than `interpreter`, else None.
+def find_node_python(
+    python: str | None, platform: str | None, interpreter: Interpreter, cluster: NodePython | None = None
+) -> NodePython | None:
+    """Return the Python of the nodes if it differs from `interpreter`, else None.
 
     Args:
-        python: as the setting has it; a path, and nothing, mean the version of `interpreter`.
-        platform: as the setting has it; nothing means this machine's.
-        interpreter: the one against which the graph is resolved.
-        cluster: what a cluster says of itself; a setting counts before it, as far as it says something.
+        python: the setting; a path or None stands for the version of `interpreter`.
+        platform: the setting; None stands for the platform of this machine.
+        interpreter: the one that resolves the graph.
+        cluster: what the cluster reports; settings take precedence.
 
     Raises:
-        UsageError: there is no such platform, or no wheels for such an interpreter can be asked for.
+        UsageError: the platform does not exist, or there are no wheels for such an interpreter.
     """
     here = platform_of(interpreter)
     own = minor_of(interpreter)
@@ -52,44 +52,44 @@ def target_of(
     if python and MINOR.fullmatch(python):
         minor = python
     there = parse_platform(platform) if platform else None
-    if cluster and there in (None, replace(cluster.platform, floor=None)):  # what is set says no age
+    if cluster and there in (None, replace(cluster.platform, floor=None)):  # the setting has no age
         there = cluster.platform
     if minor == own and (there is None or there.runs_files_of(here)):
         return None
     usual = described_platform(interpreter.platform, interpreter.abi, os.uname().machine)
     alike = minor == own and there is not None and there.runs_files_of(replace(here, floor=None))
-    tag = TargetTag(interpreter.implementation, minor, there or usual, alike)
-    if tag.implementation != "cpython":
+    nodes = NodePython(interpreter.implementation, minor, there or usual, alike)
+    if nodes.implementation != "cpython":
         raise UsageError(
-            f"{interpreter.executable} is {tag.implementation}, and only CPython has wheels for {tag}",
+            f"{interpreter.executable} is {nodes.implementation}, and only CPython has wheels for {nodes}",
             hint="resolve against a CPython environment, or build on a machine like the nodes",
         )
-    return tag
+    return nodes
 
 
 def minor_of(interpreter: Interpreter) -> str:
-    """Return such as `3.11`."""
+    """Return the version without its micro number, such as `3.11`."""
     return "{}.{}".format(*interpreter.version)
 
 
-def as_on_target(interpreter: Interpreter, tag: TargetTag) -> Interpreter:
-    """Return `interpreter` with the version, ABI and platform of the nodes; its paths stay those here.
+def as_on_nodes(interpreter: Interpreter, nodes: NodePython) -> Interpreter:
+    """Return `interpreter` with the version, ABI and platform of the nodes, and the paths of this machine.
 
-    So conditions on imports, markers and the manifest are those of the nodes, and files are found here. The
-    micro version of another minor is taken for 0, as uv does. An extension for the nodes is found before one
-    for this machine.
+    Conditions on imports, markers and the manifest are those of the nodes, but files are found here. The
+    micro version of another minor is 0, as in uv. An extension for the nodes is found before one for this
+    machine.
     """
-    if tag.alike:
-        return replace(interpreter, platform=tag.platform.sysconfig)
-    major, minor = map(int, tag.minor.split("."))
-    abi = tag.platform.soabi(tag.minor)
-    extension = f".{abi}.pyd" if tag.platform.system == "win" else f".{abi}.so"
+    if nodes.alike:
+        return replace(interpreter, platform=nodes.platform.sysconfig)
+    major, minor = map(int, nodes.minor.split("."))
+    abi = nodes.platform.soabi(nodes.minor)
+    extension = f".{abi}.pyd" if nodes.platform.system == "win" else f".{abi}.so"
     return replace(
         interpreter,
-        version=interpreter.version if tag.minor == minor_of(interpreter) else (major, minor, 0),
+        version=interpreter.version if nodes.minor == minor_of(interpreter) else (major, minor, 0),
         abi=abi,
-        platform=tag.platform.sysconfig,
-        executable_differs=tag.minor != minor_of(interpreter),
+        platform=nodes.platform.sysconfig,
+        executable_differs=nodes.minor != minor_of(interpreter),
         installed_differ=True,
         suffixes=(extension, *(each for each in interpreter.suffixes if each != extension)),
     )

@@ -1,34 +1,31 @@
-"""Keeps the facts of scanned files between runs, by file identity; a damaged cache is an empty one."""
+"""Scans source files once: their facts are kept between runs, by file identity."""
 
 from __future__ import annotations
 
 import gc
 import hashlib
 import json
-import os
-import sys
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from raybundle.cache.documents import Kind
 from raybundle.cache.identity import Identity, identity_of, is_young, note_read, read_noted, read_source
+from raybundle.cache.room import latest
 from raybundle.errors import BundleError, RefusedFileError
-from raybundle.resolve.facts import FACTS_FORMAT, Facts, from_json, to_json
-from raybundle.version import __version__
+from raybundle.resolve.facts import Facts, from_json, to_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
-    from raybundle.cache.documents import ScanCache
+    from raybundle.cache.documents import Cache
     from raybundle.resolve.interpreter.markers import Environment
 
 
-OWN = Path(__file__).parents[2]
-"""The code of raybundle."""
-_ROOMS = ["cache", "formats", "resolve"]
-"""Folders of `OWN` whose code decides an answer, beside the files above them."""
-
-
+_SCANS = Kind("scans", 64)
+"""The facts of a project's files for one target: tab-separated lines."""
+_FILES = 100_000
+"""Files in one document; those that were needed longest ago make room."""
 _Found = TypeVar("_Found", "Facts", "Facts | None")
 
 
@@ -36,13 +33,15 @@ _Found = TypeVar("_Found", "Facts", "Facts | None")
 class Scanner:
     """Scans files for one project and one target, asking the cache first."""
 
-    cache: ScanCache
+    cache: Cache
     project: Path
     environment: Environment
     consulted: dict[str, tuple[Identity, str]] = field(default_factory=dict)
     """What an answer depends on: identity, taken before the file was read, and SHA-256 of what was read."""
     refused: set[str] = field(default_factory=set)
     """Files that could not be read or parsed; an answer depends on what they are."""
+    _began: int = field(init=False)
+    """Nanoseconds of the clock, from before the first file was read."""
     _known: dict[str, str] = field(init=False)
     """By quoted file name: identity, age and facts as JSON, which is decoded when it is asked for."""
     _ready: dict[str, Facts] = field(default_factory=dict, init=False)
@@ -50,7 +49,8 @@ class Scanner:
     _changed: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
-        lines = self.cache.read_text(self._name()).splitlines()
+        self._began = self.cache.clock()
+        lines = self.cache.read_text(_SCANS, self._name()).splitlines()
         self._known = {name: rest for name, _, rest in (line.partition("\t") for line in lines)}
 
     def facts(self, file: str) -> Facts:
@@ -91,18 +91,17 @@ class Scanner:
             return None
         return self._ready_with(file, identity, _decoded(row[2]))
 
-    def accept(self, file: str, identity: list[int], young: bool, facts: list[Any]) -> Facts:
+    def accept(self, file: str, identity: list[int], facts: list[Any]) -> Facts:
         """Take facts that another process read, and return them."""
         size, mtime, inode, ctime = identity
-        self._keep(file, (size, mtime, inode, ctime), young, facts)
+        self._keep(file, (size, mtime, inode, ctime), facts)
         return self._ready_with(file, (size, mtime, inode, ctime), from_json(facts))
 
     def _scanned(self, file: str, scanned: Callable[[bytes], Facts]) -> Facts:
         identity = identity_of(file)
-        young = is_young(identity)
         source = read_source(file)
         facts = self._confirmed(file, source) or scanned(source)
-        self._keep(file, identity, young, to_json(facts))
+        self._keep(file, identity, to_json(facts))
         return self._ready_with(file, identity, facts)
 
     def _ready_with(self, file: str, identity: Identity, facts: _Found) -> _Found:
@@ -119,16 +118,18 @@ class Scanner:
         """
         return read_noted(file, self.consulted)
 
-    def _keep(self, file: str, identity: Identity, young: bool, facts: list[Any]) -> None:
+    def _keep(self, file: str, identity: Identity, facts: list[Any]) -> None:
+        age = "young" if is_young(identity, self._began) else "old"
         text = json.dumps(facts, separators=(",", ":"))
-        self._known[json.dumps(file)] = f"{json.dumps(identity)}\t{'young' if young else 'old'}\t{text}"
+        self._known[json.dumps(file)] = f"{json.dumps(identity)}\t{age}\t{text}"
         self._changed = True
 
     def save(self) -> None:
         """Write the cache, if anything in it is new."""
         if self._changed:
-            lines = (f"{name}\t{rest}\n" for name, rest in self._known.items())
-            self.cache.write_text(self._name(), "".join(lines))
+            used = {name: self._known[name] for name in map(json.dumps, self._ready)}
+            lines = (f"{name}\t{rest}\n" for name, rest in latest(self._known, used, _FILES).items())
+            self.cache.write_text(_SCANS, self._name(), "".join(lines))
 
     def _confirmed(self, file: str, source: bytes) -> Facts | None:
         """Facts about a young or moved file hold if its bytes are the same."""
@@ -142,22 +143,7 @@ class Scanner:
         return row if len(row) == 3 else None  # noqa: PLR2004 - as said
 
     def _name(self) -> str:
-        text = f"{FACTS_FORMAT} {own_code(OWN)} {self.project} {self.environment}"
-        return f"scan-{hashlib.sha256(text.encode(errors='surrogateescape')).hexdigest()[:16]}"
-
-
-def own_code(directory: Path) -> str:
-    """Return the versions, and the sources of raybundle in `directory`: answers of other code do not count.
-
-    Our own Python parses. An installer may link the same sources into environments of several.
-    """
-    stamps = []
-    for place, folders, _ in os.walk(directory):
-        folders[:] = _ROOMS if place == str(directory) else sorted({*folders} - {"__pycache__"})
-        with os.scandir(place) as entries:
-            sources = [(each.name, each.stat()) for each in entries if each.name.endswith(".py")]
-        stamps.append(sorted((name, status.st_size, status.st_mtime_ns) for name, status in sources))
-    return f"{__version__} {sys.hexversion:x} {stamps}"
+        return self.cache.key(str(self.project), str(self.environment))
 
 
 def _decoded(text: str) -> Facts | None:

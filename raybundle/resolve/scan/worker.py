@@ -7,7 +7,7 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
-from raybundle.cache.identity import identity_of, is_young, read_source
+from raybundle.cache.identity import identity_of, read_source
 from raybundle.errors import BundleError
 from raybundle.resolve.facts import to_json
 from raybundle.resolve.interpreter.markers import Environment
@@ -29,11 +29,10 @@ def main() -> None:
 
 
 def _rows(files: list[str], environment: Environment) -> Iterator[list[Any]]:
-    """Yield file, identity, whether it is young, and facts. An unreadable file has only its name."""
+    """Yield file, identity and facts. An unreadable file has only its name."""
     for file in files:
         try:
             identity = identity_of(file)
-            young = is_young(identity)
-            yield [file, identity, young, to_json(scan(read_source(file), file, environment))]
-        except BundleError:  # noqa: PERF203 - one file must not stop the others
+            yield [file, identity, to_json(scan(read_source(file), file, environment))]
+        except BundleError:  # noqa: PERF203 - each file stands for itself
             yield [file]

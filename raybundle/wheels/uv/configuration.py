@@ -1,4 +1,4 @@
-"""Reads what uv's configuration says about where wheels are; uv itself reads all of it when it runs."""
+"""Reads from uv's configuration where wheels are; uv itself reads all of it when it runs."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ class UvFile:
     """A file that uv reads."""
 
     directory: Path
-    """To which its paths are relative."""
+    """Its relative paths start here."""
     table: Mapping[str, Any]
 
     @property
     def names_index(self) -> bool:
-        """Claims that it says which indexes are asked."""
+        """Claims that it configures indexes."""
         return any(key in table for table in self._tables() for key in _INDEXES)
 
     @property
     def names_links(self) -> bool:
-        """Claims that it says where else wheels are."""
+        """Claims that it configures directories of wheels."""
         return any("find-links" in table for table in self._tables())
 
     def links(self) -> Iterator[Path]:
-        """Yield the directories of wheels that it names."""
+        """Yield the directories of wheels that it configures."""
         for table in self._tables():
             indexes = [each for each in _listed(table, "index") if isinstance(each, dict)]
             flat = [each.get("url") for each in indexes if each.get("format") == "flat"]
@@ -50,11 +50,11 @@ class UvFile:
 
 def _listed(table: Mapping[str, Any], key: str) -> list[Any]:
     found = table.get(key)
-    return found if isinstance(found, list) else []  # uv says what is wrong with another one
+    return found if isinstance(found, list) else []  # uv reports anything else
 
 
 def uv_files(project: Path, environ: Mapping[str, str]) -> list[UvFile]:
-    """Return the files that uv reads in `project`, those that count more first (its documentation)."""
+    """Return the files that uv reads in `project`, in order of precedence (see its documentation)."""
     if environ.get("UV_CONFIG_FILE"):
         return list(_read(project / environ["UV_CONFIG_FILE"]))
     if is_true(environ.get("UV_NO_CONFIG", "")):
@@ -65,7 +65,7 @@ def uv_files(project: Path, environ: Mapping[str, str]) -> list[UvFile]:
 
 
 def _of_project(project: Path) -> Iterator[UvFile]:
-    """Yield the first file upwards: from the workspace, if the project is a member of one."""
+    """Yield the nearest file, from the project or its workspace upwards."""
     start = ([project, *project_directories(project)])[-1]
     for directory in (start, *start.parents):
         found = [*_read(directory / "uv.toml"), *_read_pyproject(directory / "pyproject.toml")]
@@ -75,7 +75,7 @@ def _of_project(project: Path) -> Iterator[UvFile]:
 
 
 def project_directories(project: Path) -> list[Path]:
-    """Return the directory of the project's pyproject.toml, and that of the workspace it is a member of."""
+    """Return the directories of the project's pyproject.toml and of its workspace."""
     upwards = (project, *project.parents)
     own = [each for each in upwards if (each / "pyproject.toml").is_file()][:1]
     return [*own, *(found for found in map(workspace_of, own) if found)]
@@ -99,7 +99,7 @@ def _read_pyproject(file: Path) -> Iterator[UvFile]:
 
 
 def parsed_or_empty(file: Path) -> Mapping[str, Any]:
-    """Return what a file says; uv says what is wrong with one that cannot be read."""
+    """Return the content of a file; empty if it cannot be read, which uv reports."""
     try:
         return read_toml(file)
     except UsageError:
@@ -107,7 +107,7 @@ def parsed_or_empty(file: Path) -> Mapping[str, Any]:
 
 
 def local_directory(item: str, base: Path) -> Iterator[Path]:
-    """Yield the directory that a path or a `file:` URL leads to, if it is there."""
+    """Yield the directory of a path or a `file:` URL, if it exists."""
     url = urllib.parse.urlsplit(item)
     path = base / (urllib.parse.unquote(url.path) if url.scheme == "file" else item)
     if item and path.is_dir():

@@ -1,4 +1,4 @@
-"""Says where uv looks for wheels: as its own configuration has it, else as that of pip."""
+"""Finds out where uv looks for wheels: from its own configuration, else from pip's."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
 _INDEXES = ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_INDEX", "UV_EXTRA_INDEX_URL", "UV_NO_INDEX")
 _NAMING = ("UV_DEFAULT_INDEX", "UV_INDEX")
-"""Variables in which an index may have a name, as `name=https://…`."""
+"""Variables that may name an index: `name=https://…`."""
 _NAME = re.compile(r"(?:^|\s)([\w.-]+)=")
 _LINKS = "UV_FIND_LINKS"
 _DECIDING = ("UV_", "PIP_")
-"""Starts of the variables that may change an answer of uv."""
+"""Prefixes of the variables that may change an answer of uv."""
 _IRRELEVANT = frozenset({"UV_CACHE_DIR", "UV_NO_PROGRESS", "UV_OFFLINE", "UV_CONCURRENT_DOWNLOADS"})
 _ASTRAY = frozenset({"UV_PROJECT", "UV_WORKING_DIR", "UV_WORKING_DIRECTORY"})
 """Variables that would make uv read the configuration of another project."""
@@ -38,23 +38,23 @@ class Indexes:
     environ: Mapping[str, str]
     """For uv."""
     links: tuple[Path, ...]
-    """Directories that are looked through for wheels."""
+    """Directories of wheels."""
     pinned: PinnedIndexes
-    """What comes from one certain index."""
+    """Distributions that have an index of their own."""
     stamp: str
-    """Hex; another one where anything that was asked changed."""
+    """Hex; it changes with the configuration and with the wheels in `links`."""
 
 
 def indexes_of(project: Path, prefix: Path, environ: Mapping[str, str]) -> Indexes:
-    """Return where uv looks for wheels; where nothing tells uv itself, what pip is told counts.
+    """Return where uv looks for wheels; pip's configuration applies if uv has none.
 
     Args:
-        project: whose configuration of uv counts.
-        prefix: of the environment whose pip is asked.
+        project: has the configuration of uv.
+        prefix: of the environment that has the configuration of pip.
         environ: variables that configure uv and pip.
 
     Raises:
-        BundleError: a configuration of pip that would count cannot be read.
+        BundleError: a configuration of pip applies but cannot be read.
     """
     files = uv_files(project, environ)
     own = {name: value for name, value in environ.items() if name not in _ASTRAY}
@@ -73,7 +73,7 @@ def indexes_of(project: Path, prefix: Path, environ: Mapping[str, str]) -> Index
 
 
 def _of_pip(files: list[UvFile], places: PipPlaces) -> dict[str, str]:
-    """Return what pip is told and uv is not."""
+    """Return what pip's configuration adds to uv's."""
     environ = places.environ
     has_index = any(map(environ.get, _INDEXES)) or any(each.names_index for each in files)
     has_links = bool(environ.get(_LINKS)) or any(each.names_links for each in files)
@@ -91,6 +91,6 @@ def _links(project: Path, files: list[UvFile], environ: Mapping[str, str]) -> It
 
 
 def _wheels_in(directory: Path) -> list[tuple[str, int, int]]:
-    """Return name, size and mtime of each wheel: one may be built again under the same name."""
+    """Return name, size and mtime of each wheel: a rebuilt wheel may have the same name."""
     found = [(each.name, each.stat()) for each in directory.glob("*.whl") if each.is_file()]
     return sorted((name, status.st_size, status.st_mtime_ns) for name, status in found)

@@ -1,4 +1,4 @@
-"""Knows which distributions the project takes from one certain index (`[tool.uv.sources]`)."""
+"""Reads which distributions have an index of their own (`[tool.uv.sources]`)."""
 
 from __future__ import annotations
 
@@ -18,30 +18,30 @@ if TYPE_CHECKING:
 
 _NAME = re.compile(r"[\w.-]+")
 _OF_PARTS = frozenset({"extra", "group"})
-"""Keys of a source that holds for a part of the project only; a bundle does not know of parts."""
+"""Keys of a source that applies to one part of the project; a bundle does not know parts."""
 
 
 @dataclass(frozen=True, slots=True)
 class PinnedIndexes:
-    """Sources of uv that name an index; uv heeds them in a pyproject.toml, and in no list of requirements."""
+    """Sources that name an index; uv reads them in a pyproject.toml, but not in a requirements file."""
 
     sources: Mapping[str, list[dict[str, Any]]] = field(default_factory=dict)
     """By normalised name."""
     indexes: Mapping[str, dict[str, Any]] = field(default_factory=dict)
-    """By name; their paths are absolute. Those of the environment are not here."""
+    """By name, with absolute paths; without those that variables define."""
     unclear: Mapping[str, str] = field(default_factory=dict)
-    """By normalised name, why it is not known from which index; another one may have it by somebody else."""
+    """By normalised name, why the index is not clear; another index may have a package of somebody else."""
 
     def refuse_unclear(self, names: Iterable[str]) -> None:
-        """Refuse distributions of which it is not known from which index they are.
+        """Refuse distributions whose index is not clear.
 
         Raises:
-            BundleError: there are some; all of them are named.
+            BundleError: there are such distributions; the error names all of them.
         """
         lines = [f"{name}: {self.unclear[name]}" for name in sorted(names) if name in self.unclear]
         if lines:
             raise BundleError(
-                "[tool.uv.sources] does not say from which index to take:\n" + "\n".join(lines),
+                "[tool.uv.sources] does not say which index has:\n" + "\n".join(lines),
                 hint="name one index of [[tool.uv.index]], for all extras and groups",
             )
 
@@ -57,11 +57,11 @@ class PinnedIndexes:
         return " @ " not in requirement and name_of(requirement) in self.sources
 
     def named_in(self, text: str) -> set[str]:
-        """Return the normalised names in a text of what has an index of its own."""
+        """Return the distributions with an index of their own that a text names."""
         return {normalised_name(each.strip(".-_")) for each in _NAME.findall(text)} & self.sources.keys()
 
     def project_file(self, requirements: Iterable[str]) -> str:
-        """Return a pyproject.toml that requires these, each from its index."""
+        """Return a pyproject.toml that takes each requirement from its index."""
         names = {name_of(each): each for each in requirements}
         sources = {name: self.sources[name] for name in names}
         used = {each["index"] for several in sources.values() for each in several} & self.indexes.keys()
@@ -75,17 +75,17 @@ class PinnedIndexes:
 
 
 def name_of(requirement: str) -> str:
-    """Return the normalised name with which a requirement begins; empty where none does."""
+    """Return the normalised name at the start of a requirement; empty if there is none."""
     named = _NAME.match(requirement)
     return normalised_name(named[0]) if named else ""
 
 
-def pinned_indexes(directories: Iterable[Path], elsewhere: Collection[str] = ()) -> PinnedIndexes:
-    """Return what the pyproject.toml of these directories say, the earlier ones first.
+def pinned_indexes(directories: Iterable[Path], others: Collection[str] = ()) -> PinnedIndexes:
+    """Return the sources in the pyproject.toml of some directories; earlier ones take precedence.
 
     Args:
         directories: of the project and its workspace.
-        elsewhere: names of indexes that uv is told of otherwise.
+        others: names of indexes that variables define.
     """
     sources: dict[str, list[dict[str, Any]]] = {}
     indexes: dict[str, dict[str, Any]] = {}
@@ -98,13 +98,13 @@ def pinned_indexes(directories: Iterable[Path], elsewhere: Collection[str] = ())
         for name, source in named.items() if isinstance(named, dict) else ():
             sources.setdefault(normalised_name(name), [each for each in _tables(source) if "index" in each])
     given = {name: several for name, several in sources.items() if several}
-    faults = {name: _unclear(several, {*indexes, *elsewhere}) for name, several in given.items()}
+    faults = {name: _unclear(several, {*indexes, *others}) for name, several in given.items()}
     clear = {name: _of_all_parts(several) for name, several in given.items() if not faults[name]}
     return PinnedIndexes(clear, indexes, {name: why for name, why in faults.items() if why})
 
 
 def _unclear(entries: list[dict[str, Any]], known: Collection[str]) -> str:
-    """Return why these do not name an index; empty where they do, if only by markers."""
+    """Return why the index is not clear; empty if it is, or if markers decide."""
     names = sorted({str(each["index"]) for each in entries})
     unknown = [f"`{name}`" for name in names if name not in known]
     if unknown:
@@ -115,7 +115,7 @@ def _unclear(entries: list[dict[str, Any]], known: Collection[str]) -> str:
 
 
 def _of_all_parts(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the entries as they hold whatever extra or group is meant; uv takes no two that overlap."""
+    """Return the entries without extras and groups; uv refuses entries that overlap."""
     if not any(each.keys() & _OF_PARTS for each in entries):
         return entries
     one = {"index": entries[0]["index"]}
@@ -135,7 +135,7 @@ def _absolute(url: str, directory: Path) -> str:
 
 
 def _toml(value: object) -> str:
-    """Return a value as TOML writes it in one line; its strings are those of JSON."""
+    """Return a value as TOML on one line; strings are as in JSON."""
     match value:
         case dict():
             return "{" + ", ".join(f"{json.dumps(key)} = {_toml(each)}" for key, each in value.items()) + "}"

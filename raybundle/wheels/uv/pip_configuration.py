@@ -1,4 +1,4 @@
-"""Says in uv's words where pip looks for wheels."""
+"""Translates pip's configuration of indexes into variables of uv."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ if TYPE_CHECKING:
 
 _FROM_PIP = {"index-url": "UV_DEFAULT_INDEX", "extra-index-url": "UV_INDEX", "find-links": "UV_FIND_LINKS"}
 _AS_PIP = "unsafe-best-match"
-"""pip takes a version from whichever of its indexes has it; uv by itself asks the first that has the name."""
+"""pip takes a version from any of its indexes; uv by default asks only the first that has the name."""
 _SECTIONS = ("global", "install")
-"""The later one counts, in whichever file it is."""
+"""The later one takes precedence, in whichever file it is."""
 
 
 @dataclass(frozen=True, slots=True)
 class PipPlaces:
-    """What says where pip's files are."""
+    """What determines where pip's files are."""
 
     environ: Mapping[str, str]
     prefix: Path
-    """`sys.prefix` of the interpreter whose pip it is."""
+    """`sys.prefix` of the interpreter that has pip."""
     system: str
     """`sys.platform`."""
 
@@ -46,14 +46,14 @@ def pip_variables(places: PipPlaces) -> dict[str, str]:
     }
     if is_true(found.get("no-index", "")):
         variables = {name: variables[name] for name in ("UV_FIND_LINKS",) if name in variables}
-        variables["UV_NO_INDEX"] = "1"  # else uv would ask its own default for what is nobody else's business
+        variables["UV_NO_INDEX"] = "1"  # otherwise uv would ask its default index for private names
     if "UV_INDEX" in variables:
         variables["UV_INDEX_STRATEGY"] = places.environ.get("UV_INDEX_STRATEGY", _AS_PIP)
     return variables
 
 
 def _settings(places: PipPlaces) -> dict[str, str]:
-    """Return what pip is told; what is empty does not count."""
+    """Return pip's settings; empty ones do not count."""
     told: dict[str, dict[str, str]] = {section: {} for section in _SECTIONS}
     for file in pip_files(places):
         parser = _parsed(file)
@@ -75,7 +75,7 @@ def _key(name: str) -> str:
 
 
 def pip_files(places: PipPlaces) -> Iterator[Path]:
-    """Yield pip's files, those that count less first (pip's documentation, configuration)."""
+    """Yield pip's files in reverse order of precedence (see pip's documentation, configuration)."""
     environ = places.environ
     own = environ.get("PIP_CONFIG_FILE", "")
     if own == os.devnull:
@@ -114,7 +114,7 @@ def _parsed(file: Path) -> configparser.RawConfigParser:
         return parser
     except configparser.Error as error:
         raise BundleError(  # without the line, which may hold a password
-            f"cannot read {file}: it is no configuration of pip ({type(error).__name__})",
-            hint="mend it, or name the index in UV_DEFAULT_INDEX; without it another one would be asked",
+            f"cannot read {file}: it is not a configuration of pip ({type(error).__name__})",
+            hint="correct it, or name the index in UV_DEFAULT_INDEX; otherwise another index would be asked",
         ) from None
     return parser

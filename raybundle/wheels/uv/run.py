@@ -15,25 +15,25 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _UNSATISFIABLE = "No solution found"
-"""How uv begins where it has seen all indexes, and what is asked for is not there."""
+"""How uv's message begins if it has seen all indexes and finds no solution."""
 _HASHES = "Hash mismatch"
 _ADVICE = ("warning", "For more information")
 
 
 def is_true(text: str) -> bool:
-    """Claim that the value of a variable means yes, to uv as to pip."""
+    """Claim that uv and pip read the value of a variable as true."""
     return text.strip().lower() in {"1", "true", "t", "yes", "y", "on"}
 
 
 class NoSolutionError(BundleError):
-    """What is asked for does not exist, or contradicts itself; the message is uv's reason."""
+    """The requirements cannot be met; the message is uv's reason."""
 
 
 def find_uv(environ: Mapping[str, str]) -> str:
-    """Return the path of uv: of the package beside us, else on PATH.
+    """Return the path of uv: of the installed package, else on PATH.
 
     Raises:
-        UsageError: there is none.
+        UsageError: uv is not installed.
     """
     try:
         from uv import find_uv_bin  # noqa: PLC0415 - it is an extra
@@ -50,14 +50,14 @@ def find_uv(environ: Mapping[str, str]) -> str:
 
 
 def run_uv(words: Sequence[str], environ: Mapping[str, str], project: Path, given: str = "") -> str:
-    """Return what `uv WORDS` prints; it reads `given`, and in `project` the configuration of uv.
+    """Return what `uv WORDS` prints; it reads `given` from stdin and runs in `project`.
 
     Raises:
-        NoSolutionError: distributions do not exist, or do not go together.
-        BundleError: an index cannot be reached, or anything else that uv says.
-        UsageError: there is no uv.
+        NoSolutionError: distributions do not exist, or do not fit together.
+        BundleError: an index cannot be reached, or uv reports another error.
+        UsageError: uv is not installed.
     """
-    # `uv pip compile` asked its default index in spite of the variable (measured): the option it heeds.
+    # `uv pip compile` ignores the variable (measured), but not the option.
     offline = ["--no-index"] if is_true(environ.get("UV_NO_INDEX", "")) else []
     try:
         done = subprocess.run(
@@ -87,8 +87,8 @@ def _error(said: str) -> BundleError:
         text += f": {lines[-1].removeprefix('cause: ')}"
     if _HASHES in said:
         return BundleError(
-            f"a file of an index is not what was asked for: {text}",
-            hint="was it replaced there? Make the lock anew, or remove the file from the caches",
+            f"a file of an index does not have the expected hash: {text}",
+            hint="lock again if it was replaced there; otherwise remove the file from the caches",
         )
     return BundleError(
         f"uv cannot get the distributions: {text}",
@@ -97,7 +97,7 @@ def _error(said: str) -> BundleError:
 
 
 def _reason(said: str) -> str:
-    """Return why there is no solution, on one line: the cause, and the hint if it says which wheels exist."""
+    """Return on one line why there is no solution: the cause, and a hint that says which wheels exist."""
     cause = re.search(r"cause: (.*?)(?:\n\s*\n|\Z)", said, re.DOTALL)
     hint = re.search(r"hint: (You require .*?)(?:\n\s*\n|\Z)", said, re.DOTALL)
     texts = [" ".join(found[1].split()) for found in (cause, hint) if found]

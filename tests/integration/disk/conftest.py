@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from raybundle.bundle.secrets.scan import load_scanner
-from raybundle.cache.documents import ScanCache
+from raybundle.cache.documents import Cache
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+HERE = "{}.{}".format(*sys.version_info)
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Marks as slow what a test shows again on another Python than the one that runs the tests."""
+    call = getattr(item, "callspec", None)
+    given = call.params if call else {}
+    if any(given.get(name, HERE) != HERE for name in ("python", "version")):
+        item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(scope="session")
@@ -29,7 +41,7 @@ def scanner(secret_rules: Path) -> Any:
 
 
 @pytest.fixture
-def cache(tmp_path: Path, secret_rules: Path) -> ScanCache:
+def cache(tmp_path: Path, secret_rules: Path) -> Cache:
     """A cache that has nothing but the compiled rules."""
     shutil.copytree(secret_rules, tmp_path / "cache/secret-rules")
-    return ScanCache(tmp_path / "cache")
+    return Cache(tmp_path / "cache")

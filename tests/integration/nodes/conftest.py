@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from raybundle.cache.documents import Cache
 from raybundle.cluster.access import make_access
 from raybundle.cluster.jobs import JobsClient
 from raybundle.config import cache_directory
 from raybundle.store import open_store
-from raybundle.submission.survey import describe_cluster, kept_file, remember
+from raybundle.submission.survey import describe_cluster, remember
 from tests.support.nodes import Nodes, require_namespaces
 from tests.support.proxy import Proxy
 from tests.support.s3_server import S3Server, s3_server
@@ -61,8 +62,8 @@ class ThreeNodes:
     def introduce(self, work: Workplace) -> None:
         """Spares the user of a workplace the look at the nodes: it was taken, and takes seconds."""
         store = open_store(work.environ["RAYBUNDLE_STORE"], work.environ)
-        file = kept_file(cache_directory(work.environ), self.nodes.address, self.session, store.place)
-        remember(file, self.description)
+        cache = Cache(cache_directory(work.environ))
+        remember(cache.key(self.nodes.address, self.session, store.place), self.description, cache)
 
     @property
     def shared_environ(self) -> dict[str, str]:
@@ -107,7 +108,7 @@ def three_nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ThreeNodes
             nodes.start_ray({**environ, "AWS_ENDPOINT_URL": proxy.address, **MANY_AT_ONCE})
             store, shared = server.prefix(), tmp_path_factory.mktemp("shared")
             with contextlib.closing(JobsClient(make_access(nodes.address, {}))) as client:
-                kept = cache_directory({"XDG_CACHE_HOME": str(shared)})
+                kept = Cache(cache_directory({"XDG_CACHE_HOME": str(shared)}))
                 found = describe_cluster(client, open_store(store, server.environ), kept)
                 assert found is not None
                 assert [node.store for node in found.nodes] == [None, None, None]

@@ -1,7 +1,7 @@
-"""Notes each file below a directory whose code a Python process runs, in the moment that it does.
+"""Writes down each file below a directory at the moment when a Python process runs its code.
 
-The audit event `exec` shows `import`, `import_module`, `runpy` and loaders that leave `sys.modules` alone,
-and needs no orderly end of the process; `sys.modules` at exit is noted too, so that neither stands alone.
+The audit event `exec` shows `import`, `import_module`, `runpy` and loaders that leave `sys.modules` alone. It
+does not need an orderly exit. `sys.modules` at exit is recorded too, as a second source.
 """
 
 from __future__ import annotations

@@ -135,7 +135,7 @@ def test_many_files_are_listed_in_a_section_of_their_own(embedded: Embedded, tmp
 
     plan = work.raybundle("plan", "job.py", cwd=project)
 
-    assert "named by path, `# raybundle: ignore` in the line switches it off (12)" in plan.stdout
+    assert "named by path, `# raybundle: ignore` in the line turns it off (12)" in plan.stdout
     assert "  project/data/00.csv  1 B  (named at job.py:2 (path))" in plan.stdout
 
 
@@ -167,7 +167,7 @@ def test_a_job_that_misses_a_file_is_told_the_line_that_takes_it_along(
     assert missed.returncode == 20, missed.stderr
     assert missed.stderr.splitlines()[-1] == (
         'hint: `data/d.csv` is in the project and not in the bundle: `include = ["data/d.csv"]` in '
-        "[tool.raybundle] takes it along"
+        "[tool.raybundle] bundles it"
     )
     assert (found.returncode, "READ a,b" in found.stdout) == (0, True), found.stderr
 

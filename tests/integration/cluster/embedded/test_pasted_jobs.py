@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,6 +14,8 @@ from tests.support.small_project import tree
 from tests.support.workplace import Workplace, make_workplace, reports
 
 if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.integration.cluster.conftest import Embedded
@@ -155,16 +158,33 @@ ANSWERS = [
 ]
 
 
+AT_ONCE = 3
+"""Jobs that are on their way: each starts a supervisor and a driver, and mostly waits."""
+
+
+@pytest.fixture(scope="module")
+def answered(
+    embedded: Embedded, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, Future[subprocess.CompletedProcess[str]]]]:
+    """Follows each answer and runs what it says, a few at a time."""
+
+    def run(typed: str) -> subprocess.CompletedProcess[str]:
+        work = embedded.workplace(tmp_path_factory.mktemp("answered") / "work")
+        tree(work.directory, FILES)
+        line = follow(answer(work, "submit", "--", *shlex.split(typed)), work.directory)
+        return work.raybundle(*shlex.split(line)[1:])
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        yield {typed: pool.submit(run, typed) for typed, _ in ANSWERS}
+
+
 @pytest.mark.ray
 @pytest.mark.parametrize(("typed", "expected"), ANSWERS, ids=[row[0] for row in ANSWERS])
 def test_what_an_answer_says_runs_on_a_cluster(
-    embedded: Embedded, tmp_path: Path, typed: str, expected: list[Any]
+    answered: dict[str, Future[subprocess.CompletedProcess[str]]], typed: str, expected: list[Any]
 ) -> None:
-    work = embedded.workplace(tmp_path / "work")
-    tree(work.directory, FILES)
+    done = answered[typed].result()
 
-    line = follow(answer(work, "submit", "--", *shlex.split(typed)), work.directory)
-    done = work.raybundle(*shlex.split(line)[1:])
     assert reports(done.stdout) == expected, done.stderr
 
 

@@ -34,6 +34,7 @@ def first(tmp_path: Path) -> str:
     return digest_of(make_workplace(tmp_path / "first" / "work", "plain"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "env",
     [
@@ -93,6 +94,7 @@ def other_pythons() -> list[Path]:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["3.10", "3.12", "3.13"])
 def test_the_digest_is_the_same_from_a_client_on_another_python(
     tmp_path: Path, first: str, name: str

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 import subprocess
 import sys
 import zipfile
@@ -12,14 +13,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from raybundle.bundle.layers import byte_code
 from raybundle.bundle.layers.archive import check_archive, layer_members, write_archive
 from raybundle.bundle.layers.byte_code import THRESHOLD, find_byte_code
-from raybundle.bundle.layers.describe import kept_document
+from raybundle.bundle.layers.describe import KEPT, kept_document
 from raybundle.bundle.layers.describe_all import describe_layers
-from raybundle.cache.documents import ScanCache
+from raybundle.cache.documents import Cache
 from raybundle.errors import BundleError, DigestMismatchError
 from tests.support.booting import find_base
-from tests.support.installed import grow_old, install, set_times
+from tests.support.clocks import later
+from tests.support.installed import install, set_times
 from tests.support.small_project import interpreter
 
 if TYPE_CHECKING:
@@ -46,8 +49,8 @@ SOURCES = {
 
 
 @pytest.fixture
-def own_cache(tmp_path: Path) -> ScanCache:
-    return ScanCache(tmp_path / "cache")
+def own_cache(tmp_path: Path) -> Cache:
+    return Cache(tmp_path / "cache")
 
 
 @pytest.fixture
@@ -55,7 +58,7 @@ def ours(tmp_path: Path) -> Interpreter:
     return interpreter(tmp_path)
 
 
-def packed(layer: Layer, cache: ScanCache, target: Path) -> bytes:
+def packed(layer: Layer, cache: Cache, target: Path) -> bytes:
     assert layer.directory is not None
     document = kept_document(layer.digest, cache)
     members = layer_members(document, layer.directory)
@@ -64,14 +67,14 @@ def packed(layer: Layer, cache: ScanCache, target: Path) -> bytes:
 
 
 @pytest.fixture
-def layer(tmp_path: Path, ours: Interpreter, own_cache: ScanCache) -> Layer:
+def layer(tmp_path: Path, ours: Interpreter, own_cache: Cache) -> Layer:
     each = install(tmp_path / "site", "pkg", PACKAGE)
     (tmp_path / "site/pkg/run.sh").chmod(0o755)
     return describe_layers([each], ours, own_cache)[0]
 
 
 def test_an_archive_is_two_stored_members_and_the_content_is_all_files(
-    layer: Layer, own_cache: ScanCache, tmp_path: Path
+    layer: Layer, own_cache: Cache, tmp_path: Path
 ) -> None:
     data = packed(layer, own_cache, tmp_path / "a.zip")
     name = layer.digest[7:]
@@ -91,7 +94,7 @@ def test_an_archive_is_two_stored_members_and_the_content_is_all_files(
 
 
 def test_an_archive_has_the_same_bytes_whenever_it_is_made(
-    layer: Layer, own_cache: ScanCache, tmp_path: Path
+    layer: Layer, own_cache: Cache, tmp_path: Path
 ) -> None:
     first = packed(layer, own_cache, tmp_path / "a.zip")
     set_times(tmp_path / "site/pkg/__init__.py")
@@ -101,7 +104,7 @@ def test_an_archive_has_the_same_bytes_whenever_it_is_made(
 
 @pytest.mark.parametrize("change", ["edited", "removed"])
 def test_a_file_that_changed_since_it_was_described_stops_the_build(
-    change: str, layer: Layer, own_cache: ScanCache, tmp_path: Path
+    change: str, layer: Layer, own_cache: Cache, tmp_path: Path
 ) -> None:
     file = tmp_path / "site/pkg/__init__.py"
     if change == "edited":
@@ -114,7 +117,7 @@ def test_a_file_that_changed_since_it_was_described_stops_the_build(
 
 
 def test_an_archive_that_was_changed_anywhere_is_refused(
-    layer: Layer, own_cache: ScanCache, tmp_path: Path
+    layer: Layer, own_cache: Cache, tmp_path: Path
 ) -> None:
     data = packed(layer, own_cache, tmp_path / "a.zip")
     content = data.index(b"value = 1") if b"value = 1" in data else data.index(b"pkg/empty") + 20
@@ -133,7 +136,7 @@ def test_an_archive_that_was_changed_anywhere_is_refused(
 
 
 def test_a_well_made_archive_with_another_file_in_it_is_refused(
-    layer: Layer, own_cache: ScanCache, tmp_path: Path
+    layer: Layer, own_cache: Cache, tmp_path: Path
 ) -> None:
     document = kept_document(layer.digest, own_cache)
     poison = b"value = 6\n"
@@ -150,14 +153,12 @@ def test_a_well_made_archive_with_another_file_in_it_is_refused(
 
 
 @pytest.fixture
-def big(tmp_path: Path, ours: Interpreter, own_cache: ScanCache) -> Layer:
+def big(tmp_path: Path, ours: Interpreter, own_cache: Cache) -> Layer:
     each = install(tmp_path / "site", "big", SOURCES)
     return describe_layers([each], ours, own_cache)[0]
 
 
-def test_byte_code_is_of_all_that_compiles_but_tests(
-    big: Layer, ours: Interpreter, own_cache: ScanCache
-) -> None:
+def test_byte_code_is_of_all_that_compiles_but_tests(big: Layer, ours: Interpreter, own_cache: Cache) -> None:
     (found,) = find_byte_code([big], ours, own_cache)
     tag = sys.implementation.cache_tag
     with zipfile.ZipFile(found.archive) as outer:
@@ -174,7 +175,7 @@ def test_byte_code_is_of_all_that_compiles_but_tests(
 
 
 def test_python_takes_the_byte_code_without_a_look_at_the_source(
-    big: Layer, ours: Interpreter, own_cache: ScanCache, tmp_path: Path
+    big: Layer, ours: Interpreter, own_cache: Cache, tmp_path: Path
 ) -> None:
     (found,) = find_byte_code([big], ours, own_cache)
     site = tmp_path / "site"
@@ -190,7 +191,7 @@ def test_python_takes_the_byte_code_without_a_look_at_the_source(
 
 
 def test_what_is_compiled_once_is_kept_and_a_small_layer_has_none(
-    big: Layer, layer: Layer, ours: Interpreter, own_cache: ScanCache
+    big: Layer, layer: Layer, ours: Interpreter, own_cache: Cache
 ) -> None:
     first = find_byte_code([big, layer], ours, own_cache)
     gone = replace(ours, executable="/no/such/python")
@@ -201,13 +202,13 @@ def test_what_is_compiled_once_is_kept_and_a_small_layer_has_none(
 
 @pytest.mark.parametrize("other", [{"executable": "/no/such/python"}, {"version": (3, 9, 0)}])
 def test_without_the_target_interpreter_the_nodes_compile(
-    other: dict[str, object], big: Layer, ours: Interpreter, own_cache: ScanCache
+    other: dict[str, object], big: Layer, ours: Interpreter, own_cache: Cache
 ) -> None:
     assert find_byte_code([big], replace(ours, **other), own_cache) == ()  # type: ignore[arg-type]
 
 
 def test_a_source_that_changed_since_it_was_described_is_not_compiled(
-    big: Layer, ours: Interpreter, own_cache: ScanCache, tmp_path: Path
+    big: Layer, ours: Interpreter, own_cache: Cache, tmp_path: Path
 ) -> None:
     (tmp_path / "site/six.py").write_text("value = 7\n")
 
@@ -216,7 +217,7 @@ def test_a_source_that_changed_since_it_was_described_is_not_compiled(
 
 
 def test_kept_byte_code_that_others_can_write_is_not_believed(
-    big: Layer, ours: Interpreter, own_cache: ScanCache
+    big: Layer, ours: Interpreter, own_cache: Cache
 ) -> None:
     (found,) = find_byte_code([big], ours, own_cache)
     found.archive.chmod(0o666)
@@ -225,7 +226,7 @@ def test_kept_byte_code_that_others_can_write_is_not_believed(
 
 
 def test_what_another_process_takes_away_from_the_kept_byte_code_disturbs_nobody(
-    big: Layer, ours: Interpreter, own_cache: ScanCache
+    big: Layer, ours: Interpreter, own_cache: Cache
 ) -> None:
     folder = own_cache.directory / "byte-code"
     folder.mkdir(parents=True)
@@ -234,22 +235,35 @@ def test_what_another_process_takes_away_from_the_kept_byte_code_disturbs_nobody
     assert [each.layer for each in find_byte_code([big], ours, own_cache)] == [big.digest[7:]]
 
 
-def test_what_a_description_found_warm_outlives_what_is_removed_behind_it(
-    tmp_path: Path, ours: Interpreter, own_cache: ScanCache, monkeypatch: pytest.MonkeyPatch
+def test_room_for_new_byte_code_is_not_made_of_what_the_same_build_needs(
+    big: Layer, tmp_path: Path, ours: Interpreter, own_cache: Cache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first, other = (install(tmp_path / "site", name, {f"{name}.py": b""}) for name in ("aa", "bb"))
-    grow_old()
-    describe_layers([first], ours, own_cache)
-    folder = tmp_path / "cache/layers"
-    for file in [*folder.iterdir(), *(folder / f"unused-{number}" for number in range(6))]:
-        file.touch()
-        set_times(file)
-    (folder / "unused-gone").symlink_to("nowhere")  # as what another process removes meanwhile
-    monkeypatch.setattr("raybundle.bundle.layers.describe.KEPT", 8)
-    found = describe_layers([first, other], ours, own_cache)
+    [first] = find_byte_code([big], ours, own_cache)
+    set_times(first.archive)
+    other = install(tmp_path / "site", "other", {"other/__init__.py": LARGE})
+    monkeypatch.setattr(byte_code, "KEPT_BYTES", 1)
+    found = find_byte_code([big, *describe_layers([other], ours, own_cache)], ours, own_cache)
 
-    assert not list(folder.glob("unused-*"))
-    assert kept_document(found[0].digest, own_cache).name == "aa"
+    assert [each.archive.is_file() for each in found] == [True, True]
+
+
+def test_what_a_description_found_warm_outlives_what_is_removed_behind_it(
+    tmp_path: Path, ours: Interpreter
+) -> None:
+    cache = Cache(tmp_path / "cache", later)
+    first, other = (install(tmp_path / "site", name, {f"{name}.py": b""}) for name in ("aa", "bb"))
+    describe_layers([first], ours, cache)
+    folder = tmp_path / "cache/layers"
+    for file in folder.iterdir():
+        os.utime(file, (1, 1))
+    for number in range(KEPT.most):
+        (folder / f"unused-{number}").touch()
+        set_times(folder / f"unused-{number}")
+    (folder / "unused-gone").symlink_to("nowhere")
+    found = describe_layers([first, other], ours, cache)
+
+    assert len(list(folder.iterdir())) <= KEPT.most
+    assert kept_document(found[0].digest, cache).name == "aa"
 
 
 SETS = b"def f(x):\n    return x in {'one', 'two', 'three', 'four', 'five', 'six', 'seven'}\n"
@@ -267,7 +281,7 @@ def test_the_same_sources_give_the_same_byte_code_each_time(
     monkeypatch.setenv("PYTHONPATH", str(tmp_path / "site"))
     listings: set[str] = set()
     for number in range(3):
-        cache = ScanCache(tmp_path / f"cache-{number}")
+        cache = Cache(tmp_path / f"cache-{number}")
         listings.update(
             found.listing for found in find_byte_code(describe_layers([each], ours, cache), theirs, cache)
         )
@@ -277,7 +291,7 @@ def test_the_same_sources_give_the_same_byte_code_each_time(
 
 @pytest.mark.parametrize("newer", [0, 1])
 def test_of_two_archives_of_one_layer_the_newer_one_is_taken(
-    newer: int, big: Layer, ours: Interpreter, own_cache: ScanCache
+    newer: int, big: Layer, ours: Interpreter, own_cache: Cache
 ) -> None:
     (found,) = find_byte_code([big], ours, own_cache)
     other = found.archive.with_name(found.name.replace(found.listing, "0" * 64) + ".zip")

@@ -16,7 +16,7 @@ import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
 from raybundle.bundle.graph_document import graph_document
-from raybundle.cache.documents import ScanCache
+from raybundle.cache.documents import Cache
 from raybundle.errors import BundleError, DigestMismatchError, ObjectMissingError, StoreAccessError
 from raybundle.formats.canonical import canonical_json
 from raybundle.pipeline import Plan, build, bytes_of, find_bundle
@@ -25,7 +25,7 @@ from raybundle.publish.layout import delivery_key, graph_key, layer_key
 from raybundle.publish.receipts import Receipts
 from raybundle.store import Store, open_store
 from raybundle.store.local import LocalStore
-from tests.support.installed import grow_old, install
+from tests.support.installed import install, set_times
 from tests.support.layered import plan_with
 
 if TYPE_CHECKING:
@@ -174,6 +174,18 @@ def test_what_was_sent_before_a_failure_is_not_sent_again(
     assert not list((tmp_path / "cache/raybundle/incoming").iterdir())
 
 
+def test_what_a_build_that_was_killed_has_packed_is_removed_a_day_later(
+    tmp_path: Path, three: list[Distribution]
+) -> None:
+    plan = planned(tmp_path, three)
+    left = tmp_path / "cache/raybundle/incoming/.left"
+    left.mkdir(parents=True)
+    set_times(left)
+    put(plan, open_store(str(tmp_path / "store"), {}))
+
+    assert not left.exists()
+
+
 def test_a_layer_that_the_store_lost_is_named(tmp_path: Path, three: list[Distribution]) -> None:
     store = open_store(str(tmp_path / "store"), {})
     stored = put(planned(tmp_path, three), store)
@@ -259,7 +271,6 @@ def test_an_object_of_another_size_than_the_one_that_was_sent_is_verified_again(
 def test_a_cache_directory_that_cannot_be_written_is_named_where_a_build_needs_it(
     tmp_path: Path, three: list[Distribution]
 ) -> None:
-    grow_old()
     (tmp_path / "cache").write_text("no directory")
     plan = planned(tmp_path, three)
 
@@ -372,10 +383,10 @@ def test_what_was_sent_to_one_server_is_not_known_of_another(tmp_path: Path) -> 
         )
         for host in ("one", "two")
     )
-    receipts = Receipts(ScanCache(tmp_path), here.place)
+    receipts = Receipts(Cache(tmp_path), here.place)
     receipts.add("layers/a.zip", 1)
     receipts.save()
 
     assert here.url == there.url
-    assert Receipts(ScanCache(tmp_path), here.place).has("layers/a.zip", 1)
-    assert not Receipts(ScanCache(tmp_path), there.place).has("layers/a.zip", 1)
+    assert Receipts(Cache(tmp_path), here.place).has("layers/a.zip", 1)
+    assert not Receipts(Cache(tmp_path), there.place).has("layers/a.zip", 1)

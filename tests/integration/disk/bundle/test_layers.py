@@ -12,15 +12,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from raybundle.bundle.layers.describe import kept_document
+from raybundle.bundle.layers.describe import KEPT, kept_document
 from raybundle.bundle.layers.describe_all import describe_layers
-from raybundle.cache.documents import ScanCache
+from raybundle.cache.documents import Cache
 from raybundle.errors import RefusedFileError
 from raybundle.model import Distribution
-from tests.support.installed import grow_old, in_base64, install
+from tests.support.clocks import early, later
+from tests.support.installed import in_base64, install
 from tests.support.small_project import interpreter
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from raybundle.bundle.layers.layer import Layer
     from raybundle.model import Interpreter
 
@@ -33,8 +36,8 @@ def site(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def own_cache(tmp_path: Path) -> ScanCache:
-    return ScanCache(tmp_path / "cache")
+def own_cache(tmp_path: Path) -> Cache:
+    return Cache(tmp_path / "cache")
 
 
 @pytest.fixture
@@ -42,16 +45,16 @@ def ours(tmp_path: Path) -> Interpreter:
     return interpreter(tmp_path)
 
 
-def one(each: Distribution, ours: Interpreter, cache: ScanCache) -> Layer:
+def one(each: Distribution, ours: Interpreter, cache: Cache) -> Layer:
     (layer,) = describe_layers([each], ours, cache)
     return layer
 
 
-def paths(layer: Layer, cache: ScanCache) -> list[str]:
+def paths(layer: Layer, cache: Cache) -> list[str]:
     return [file.path for file in kept_document(layer.digest, cache).files]
 
 
-def test_what_an_installer_adds_does_not_travel(site: Path, ours: Interpreter, own_cache: ScanCache) -> None:
+def test_what_an_installer_adds_does_not_travel(site: Path, ours: Interpreter, own_cache: Cache) -> None:
     left = {
         "pkg-1.0.dist-info/INSTALLER": b"uv",
         "pkg-1.0.dist-info/REQUESTED": b"",
@@ -76,9 +79,7 @@ def test_what_an_installer_adds_does_not_travel(site: Path, ours: Interpreter, o
     assert (layer.name, layer.version, layer.native, layer.warnings) == ("pkg", "1.0", False, ())
 
 
-def test_the_record_that_travels_lists_what_travels(
-    site: Path, ours: Interpreter, own_cache: ScanCache
-) -> None:
+def test_the_record_that_travels_lists_what_travels(site: Path, ours: Interpreter, own_cache: Cache) -> None:
     layer = one(install(site, "pkg", {**PACKAGE, "a,b.py": b"x"}), ours, own_cache)
     document = kept_document(layer.digest, own_cache)
     metadata = (site / "pkg-1.0.dist-info/METADATA").read_bytes()
@@ -93,7 +94,7 @@ def test_the_record_that_travels_lists_what_travels(
     assert layer.bytes == len(metadata) + len(document.record()) + 1 + 10 + 256
 
 
-def test_a_real_distribution_is_described_and_others_are_not(ours: Interpreter, own_cache: ScanCache) -> None:
+def test_a_real_distribution_is_described_and_others_are_not(ours: Interpreter, own_cache: Cache) -> None:
     metadata = Path(str(installed("packaging").locate_file(""))) / (
         f"packaging-{installed('packaging').version}.dist-info"
     )
@@ -105,13 +106,11 @@ def test_a_real_distribution_is_described_and_others_are_not(ours: Interpreter, 
 
 
 @pytest.mark.parametrize("name", ["lib.so", "lib.so.1", "lib.so.1.2.3", "lib.pyd", "lib.dylib"])
-def test_a_library_makes_a_layer_native(
-    name: str, site: Path, ours: Interpreter, own_cache: ScanCache
-) -> None:
+def test_a_library_makes_a_layer_native(name: str, site: Path, ours: Interpreter, own_cache: Cache) -> None:
     assert one(install(site, "pkg", {**PACKAGE, f"pkg.libs/{name}": b""}), ours, own_cache).native
 
 
-def test_all_missing_files_are_named_at_once(site: Path, ours: Interpreter, own_cache: ScanCache) -> None:
+def test_all_missing_files_are_named_at_once(site: Path, ours: Interpreter, own_cache: Cache) -> None:
     broken = [install(site, name, {f"{name}.py": b""}) for name in ("one", "two")]
     (site / "one.py").unlink()
     (site / "two.py").unlink()
@@ -133,7 +132,7 @@ def test_all_missing_files_are_named_at_once(site: Path, ours: Interpreter, own_
     ],
 )
 def test_a_line_of_record_that_makes_no_sense_is_named(
-    row: bytes, said: str, site: Path, ours: Interpreter, own_cache: ScanCache
+    row: bytes, said: str, site: Path, ours: Interpreter, own_cache: Cache
 ) -> None:
     each = install(site, "pkg", PACKAGE)
     record = site / "pkg-1.0.dist-info/RECORD"
@@ -144,16 +143,16 @@ def test_a_line_of_record_that_makes_no_sense_is_named(
         one(each, ours, own_cache)
 
 
-def test_a_record_that_was_emptied_is_named(site: Path, ours: Interpreter, own_cache: ScanCache) -> None:
+def test_a_record_that_was_emptied_is_named(site: Path, ours: Interpreter, own_cache: Cache) -> None:
     each = install(site, "pkg", PACKAGE)
     (site / "pkg-1.0.dist-info/RECORD").write_bytes(b"")
 
-    with pytest.raises(RefusedFileError, match=r"pkg-1\.0\.dist-info/RECORD: it lists no file"):
+    with pytest.raises(RefusedFileError, match=r"pkg-1\.0\.dist-info/RECORD: it lists no files"):
         one(each, ours, own_cache)
 
 
 def test_a_link_counts_as_what_it_leads_to_if_that_is_inside(
-    site: Path, ours: Interpreter, own_cache: ScanCache
+    site: Path, ours: Interpreter, own_cache: Cache
 ) -> None:
     plain = one(install(site, "pkg", PACKAGE), ours, own_cache)
     (site / "elsewhere").mkdir()
@@ -169,7 +168,7 @@ def install_again(site: Path) -> Distribution:
 
 @pytest.mark.parametrize("what", ["file", "folder"])
 def test_a_link_that_leads_out_is_refused(
-    what: str, site: Path, ours: Interpreter, own_cache: ScanCache, tmp_path: Path
+    what: str, site: Path, ours: Interpreter, own_cache: Cache, tmp_path: Path
 ) -> None:
     each = install(site, "pkg", PACKAGE)
     moved = site / "pkg/data.bin" if what == "file" else site / "pkg"
@@ -182,7 +181,7 @@ def test_a_link_that_leads_out_is_refused(
 
 
 def test_an_edited_file_travels_as_it_is_and_is_warned_of(
-    site: Path, ours: Interpreter, own_cache: ScanCache
+    site: Path, ours: Interpreter, own_cache: Cache
 ) -> None:
     each = install(site, "pkg", PACKAGE)
     before = one(each, ours, own_cache)
@@ -191,13 +190,13 @@ def test_an_edited_file_travels_as_it_is_and_is_warned_of(
 
     assert layer.digest != before.digest
     assert [warning.text for warning in layer.warnings] == [
-        "pkg/__init__.py of pkg 1.0 is not what RECORD says: it travels as it is"
+        "pkg/__init__.py of pkg 1.0 differs from RECORD and is bundled as it is"
     ]
     assert "pkg==1.0" in str(layer.warnings[0].hint)
 
 
 def test_a_file_that_another_wrote_over_travels_with_that_one_alone(
-    site: Path, ours: Interpreter, own_cache: ScanCache
+    site: Path, ours: Interpreter, own_cache: Cache
 ) -> None:
     first = install(site, "first", {"shared/__init__.py": b"first", "shared/a.py": b""})
     second = install(site, "second", {"shared/__init__.py": b"second"})
@@ -206,7 +205,7 @@ def test_a_file_that_another_wrote_over_travels_with_that_one_alone(
     assert "shared/__init__.py" not in paths(one_of, own_cache)
     assert "shared/__init__.py" in paths(other, own_cache)
     assert [warning.text for warning in one_of.warnings] == [
-        "shared/__init__.py of first 1.0 was written over by second, with which it travels"
+        "shared/__init__.py of first 1.0 was overwritten by second, which is bundled as well"
     ]
     # Alone it has to take the file along.
     assert "shared/__init__.py" in paths(one(first, ours, own_cache), own_cache)
@@ -222,7 +221,7 @@ def test_a_file_that_another_wrote_over_travels_with_that_one_alone(
     ],
 )
 def test_machine_code_of_a_wheel_of_one_platform_is_native_whatever_it_is_called(
-    site: Path, ours: Interpreter, own_cache: ScanCache, tags: list[str], native: bool
+    site: Path, ours: Interpreter, own_cache: Cache, tags: list[str], native: bool
 ) -> None:
     wheel = "Wheel-Version: 1.0\n" + "".join(f"Tag: {tag}\n" for tag in tags)
     files = {**PACKAGE, "pkg/driver": b"\x7fELF\x02", "pkg-1.0.dist-info/WHEEL": wheel.encode()}
@@ -242,7 +241,7 @@ def test_machine_code_of_a_wheel_of_one_platform_is_native_whatever_it_is_called
     ],
 )
 def test_a_wheel_of_one_platform_of_which_no_machine_code_travels_runs_on_any(
-    site: Path, ours: Interpreter, own_cache: ScanCache, start: bytes, native: bool
+    site: Path, ours: Interpreter, own_cache: Cache, start: bytes, native: bool
 ) -> None:
     wheel = b"Wheel-Version: 1.0\nTag: py3-none-manylinux_2_17_x86_64\n"
     program = {"bin/driver": b"\x7fELF\x02", "pkg/driver": start}
@@ -252,7 +251,7 @@ def test_a_wheel_of_one_platform_of_which_no_machine_code_travels_runs_on_any(
 
 
 def test_of_two_site_directories_the_first_one_wins_as_on_the_path(
-    tmp_path: Path, ours: Interpreter, own_cache: ScanCache
+    tmp_path: Path, ours: Interpreter, own_cache: Cache
 ) -> None:
     sites = [tmp_path / "user", tmp_path / "system"]
     later = install(sites[1], "later", {"ns/x.py": b"later", "ns/same.py": b""})
@@ -266,7 +265,7 @@ def test_of_two_site_directories_the_first_one_wins_as_on_the_path(
 
 
 def test_a_file_where_another_distribution_has_a_folder_is_refused_with_both_named(
-    tmp_path: Path, ours: Interpreter, own_cache: ScanCache
+    tmp_path: Path, ours: Interpreter, own_cache: Cache
 ) -> None:
     sites = [tmp_path / "user", tmp_path / "system"]
     both = [
@@ -284,11 +283,10 @@ def test_a_file_where_another_distribution_has_a_folder_is_refused_with_both_nam
 
 
 def test_a_second_look_reads_nothing_and_sees_an_edit_in_place(
-    site: Path, ours: Interpreter, own_cache: ScanCache
+    site: Path, ours: Interpreter, own_cache: Cache
 ) -> None:
     each = install(site, "pkg", PACKAGE)
-    file = site / "pkg/__init__.py"
-    grow_old()
+    file, own_cache = site / "pkg/__init__.py", Cache(own_cache.directory, later)
     first = one(each, ours, own_cache)
     status = file.stat()
     opened: list[str] = []
@@ -303,8 +301,19 @@ def test_a_second_look_reads_nothing_and_sees_an_edit_in_place(
     assert one(each, ours, own_cache).digest != first.digest
 
 
+@pytest.mark.parametrize(("clock", "kept"), [(early, 0), (later, 1)])
+def test_the_description_of_what_was_installed_just_now_is_not_kept(
+    site: Path, ours: Interpreter, tmp_path: Path, clock: Callable[[], int], kept: int
+) -> None:
+    cache = Cache(tmp_path / "cache", clock)
+    layer = one(install(site, "pkg", PACKAGE), ours, cache)
+    document = cache.path(KEPT, layer.digest.removeprefix("sha256:"))
+
+    assert len({*document.parent.iterdir()} - {document}) == kept
+
+
 def test_an_installed_environment_of_another_installer_gives_the_same_layer(
-    tmp_path: Path, ours: Interpreter, own_cache: ScanCache
+    tmp_path: Path, ours: Interpreter, own_cache: Cache
 ) -> None:
     wheel_like = install(tmp_path / "one", "pkg", PACKAGE)
     other = install(

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from raybundle.bundle.layers.describe_all import describe_layers
-from raybundle.cache.documents import ScanCache
+from raybundle.cache.documents import Cache
 from raybundle.errors import RefusedFileError
-from tests.support.installed import grow_old, install
+from tests.support.clocks import later
+from tests.support.installed import install
 from tests.support.small_project import interpreter
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 def texts(distributions: list[Distribution], tmp_path: Path) -> list[str]:
     """The warnings about `distributions`."""
-    layers = describe_layers(distributions, interpreter(tmp_path), ScanCache(tmp_path / "cache"))
+    layers = describe_layers(distributions, interpreter(tmp_path), Cache(tmp_path / "cache", later))
     return [warning.text for layer in layers for warning in layer.warnings]
 
 
@@ -41,8 +42,7 @@ def test_byte_code_without_its_source_is_refused_and_all_of_it_is_named_at_once(
 def test_what_a_distribution_would_run_at_start_up_is_said_to_be_left_out(tmp_path: Path) -> None:
     files = {"odd/__init__.py": b"", "odd.pth": b"import odd\n", "odd-path.pth": b"odd/lib\n"}
     each = install(tmp_path / "site", "odd", files)
-    grow_old()
-    expected = ["odd-path.pth, odd.pth of odd 1.0 is left out: what it does at start-up, a node does not"]
+    expected = ["odd-path.pth, odd.pth of odd 1.0 is left out: nodes do not run it at start-up"]
 
     assert texts([each], tmp_path) == expected
     assert texts([each], tmp_path) == expected  # from the cache
@@ -89,4 +89,4 @@ def test_files_outside_of_site_packages_that_a_job_could_need_are_said_to_be_lef
     each = install(tmp_path / "site", "odd", {"odd.py": b""}, rows=rows)
     expected = "../../../share/odd/license.key, ../../libomp.so, /etc/passwd"
 
-    assert texts([each], tmp_path) == [f"{expected} of odd 1.0 lies outside of site-packages and is left out"]
+    assert texts([each], tmp_path) == [f"{expected} of odd 1.0 is outside site-packages and is left out"]

@@ -19,7 +19,7 @@ from tests.support.planted import PLANTED, aws, github, jwt, pem, service_accoun
 if TYPE_CHECKING:
     from types import ModuleType
 
-    from raybundle.cache.documents import ScanCache
+    from raybundle.cache.documents import Cache
 
 BACKSLASH_N = chr(92) + "n"
 PRAGMAS = "# pragma: allowlist secret  # nosec  gitleaks:allow  betterleaks:allow  kingfisher:ignore"
@@ -170,7 +170,7 @@ def collected(*sources: str) -> list[CollectedFile]:
     ]  # fmt: skip
 
 
-def test_verdicts_are_kept_by_content_without_any_value(cache: ScanCache) -> None:
+def test_verdicts_are_kept_by_content_without_any_value(cache: Cache) -> None:
     first, again = SecretScanner(cache), SecretScanner(cache)
     files = collected("", PLANTED["jwt"], "", PLANTED["private-key"])
     expected = [(), (("jwt", 1),), (), (("private-key", 1),)]
@@ -185,13 +185,13 @@ def test_verdicts_are_kept_by_content_without_any_value(cache: ScanCache) -> Non
     assert text(64, seed=0).encode() not in kept
 
 
-@pytest.mark.parametrize("damage", ["{", '{"%s": [["no-such-rule", 1]]}', '{"%s": [[]]}'])
-def test_a_damaged_cache_is_an_empty_one(cache: ScanCache, damage: str) -> None:
+@pytest.mark.parametrize("damage", ["{", '{"%s": [["no-such-rule", 1]]}', '{"%s": []}'])
+def test_a_damaged_cache_is_an_empty_one(cache: Cache, damage: str) -> None:
     files = collected(PLANTED["jwt"])
     scanner = SecretScanner(cache)
     scanner.verdicts(files)
     scanner.save()
-    for file in cache.directory.glob("secrets-*.json"):
+    for file in cache.directory.glob("secrets/*"):
         file.write_text(damage.replace("%s", files[0].sha256))
 
     assert SecretScanner(cache).verdicts(files) == [(("jwt", 1),)]

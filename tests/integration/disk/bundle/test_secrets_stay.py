@@ -25,7 +25,7 @@ from tests.support.workplace import make_workplace
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from raybundle.cache.documents import ScanCache
+    from raybundle.cache.documents import Cache
     from raybundle.pipeline import Plan
 
 REPOSITORY = Path(__file__).parents[4]
@@ -247,7 +247,7 @@ def test_the_scanner_is_loaded_for_what_is_suspect_and_new_only(tmp_path: Path, 
     assert [run(), run()] == ["LOADED True", "LOADED False"]
 
 
-def test_what_this_repository_ships_holds_no_secret(cache: ScanCache) -> None:
+def test_what_this_repository_ships_holds_no_secret(cache: Cache) -> None:
     folders = ("raybundle", "examples", "tests/projects", "tests/support", "docs", "scripts", "templates")
     found = [file for folder in folders for file in (REPOSITORY / folder).rglob("*") if file.is_file()]
     files = {file.relative_to(REPOSITORY): file.read_bytes() for file in found if file.suffix != ".pyc"}

@@ -58,6 +58,7 @@ def test_a_working_directory_that_is_not_there_is_refused(work: Workplace, comma
     assert "--working-dir: `working_dir` absent does not exist" in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("command", "key"),
     [("plan", "pip"), ("build", "uv"), ("plan", "conda"), ("why", "pip"), ("trace", "uv")],
@@ -78,6 +79,7 @@ def test_what_a_runtime_env_installs_settles_imports(work: Workplace, command: s
     assert ("absent_a" in without.stderr) == (command in ("plan", "build"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["plan", "build"])
 def test_what_a_runtime_env_installs_settles_an_error(work: Workplace, command: str) -> None:
     tree(work.directory, {"job.py": "import absent_a\n"})

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from raybundle.cache.documents import ScanCache
-from raybundle.resolve.distributions import needed as needed_module
+from raybundle.cache.documents import Cache
 from raybundle.resolve.distributions.needed import find_distributions
 from raybundle.resolve.distributions.values import Needed, Wanted
+from tests.support.clocks import early, later
 from tests.support.small_project import interpreter
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 
@@ -25,11 +26,11 @@ def install(site: Path, version: str, record: str = "pkg/__init__.py,,3\n") -> N
     (site / "pkg").mkdir()
 
 
-def needed(work: Path) -> Needed:
+def needed(work: Path, clock: Callable[[], int] = later) -> Needed:
     site = str(work / "site")
     asked = replace(interpreter(work), site=(site,))
     wanted = Wanted({"pkg": f"{site}/pkg/__init__.py"})
-    return find_distributions(wanted, asked, ScanCache(work / "answers"))
+    return find_distributions(wanted, asked, Cache(work / "answers", clock))
 
 
 def versions(work: Path) -> list[tuple[str, int]]:
@@ -46,8 +47,7 @@ def test_a_record_in_another_spelling_names_the_owner(tmp_path: Path, record: st
     assert (versions(tmp_path), needed(tmp_path).unowned) == ([("1.0", 3)], ())
 
 
-def test_an_upgrade_that_sets_the_time_back_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(needed_module, "YOUNG", -1)  # as if the first were installed long ago
+def test_an_upgrade_that_sets_the_time_back_is_seen(tmp_path: Path) -> None:
     install(tmp_path / "site", "1.0")
     os.utime(tmp_path / "site", (1, 1))
     before = versions(tmp_path)
@@ -57,11 +57,11 @@ def test_an_upgrade_that_sets_the_time_back_is_seen(tmp_path: Path, monkeypatch:
     assert (before, versions(tmp_path)) == ([("1.0", 3)], [("2.0", 3)])
 
 
+@pytest.mark.parametrize(("clock", "kept"), [(early, 0), (later, 1)])
 def test_the_answer_about_a_folder_that_has_just_changed_is_not_kept(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, clock: Callable[[], int], kept: int
 ) -> None:
-    monkeypatch.setattr(needed_module, "YOUNG", 10**15)
     install(tmp_path / "site", "1.0")
 
-    assert versions(tmp_path) == [("1.0", 3)]
-    assert not (tmp_path / "answers/distributions.json").exists()
+    assert [each.version for each in needed(tmp_path, clock).distributions] == ["1.0"]
+    assert len(list(tmp_path.glob("answers/distributions/*"))) == kept

@@ -202,7 +202,7 @@ def test_an_editable_requirement_stays_and_what_it_requires_travels(site: SitePa
 
     assert travelling(found) == {"a", "b"}
     assert [each.text for each in found.warnings] == [
-        "mine, which a requires, is editable: only what first-party code imports of it travels"
+        "mine, which a requires, is editable: the bundle has only what first-party code imports of it"
     ]
 
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from raybundle.errors import BundleError, UnresolvedImportError
-from raybundle.resolve.interpreter.node_python import TargetTag, as_on_target
+from raybundle.resolve.interpreter.node_python import NodePython, as_on_nodes
 from raybundle.resolve.interpreter.platforms import parse_platform
 from raybundle.resolve.missing.complete import require_complete
 from tests.support.site_packages import SitePackages, travelling
@@ -111,7 +111,7 @@ def needing_more(site: SitePackages) -> SitePackages:
 def test_requirements_that_are_not_met_are_one_warning(site: SitePackages) -> None:
     found = needing_more(site).resolved("import a\n", cluster_provides=("c",))
     expected = (
-        "the environment lacks requirements, and so does the bundle: a requires b>=2 (1.0 is installed), "
+        "the environment, and so the bundle, lacks requirements: a requires b>=2 (1.0 is installed), "
         "a requires gone (not installed), b requires lost~=1.0 (not installed)"
     )
 
@@ -123,7 +123,7 @@ class Elsewhere(SitePackages):
 
     @property
     def interpreter(self) -> Interpreter:
-        return as_on_target(super().interpreter, TargetTag("cpython", "3.12", parse_platform("linux")))
+        return as_on_nodes(super().interpreter, NodePython("cpython", "3.12", parse_platform("linux")))
 
 
 def test_for_other_nodes_it_is_the_index_that_meets_requirements(tmp_path: Path) -> None:
@@ -141,8 +141,8 @@ def test_a_version_that_the_installed_ray_does_not_take_is_refused(site: SitePac
     error = refusal(site, "import protobuf, pydantic, lz4\n")
 
     assert str(error).splitlines() == [
-        "protobuf 3.19.6 cannot travel: Ray 2.55.0 requires protobuf>=3.20.3",
-        "pydantic 3.0.0rc1 cannot travel: Ray 2.55.0 requires pydantic<3",
+        "protobuf 3.19.6 cannot be bundled: Ray 2.55.0 requires protobuf>=3.20.3",
+        "pydantic 3.0.0rc1 cannot be bundled: Ray 2.55.0 requires pydantic<3",
     ]
     assert error.hint is not None
     assert "`protobuf` in `cluster-provides`" in error.hint
@@ -171,8 +171,8 @@ def test_without_ray_the_oldest_and_the_newest_decide(site: SitePackages) -> Non
     error = refusal(site, "import pydantic\n")
 
     oldest, newest = str(error).splitlines()
-    assert oldest.startswith("pydantic 2.4.2 cannot travel: Ray 2.49.2 requires pydantic")
-    assert newest == "pydantic 2.4.2 cannot travel: Ray 2.60.0 requires pydantic<3,>=2.5.0"
+    assert oldest.startswith("pydantic 2.4.2 cannot be bundled: Ray 2.49.2 requires pydantic")
+    assert newest == "pydantic 2.4.2 cannot be bundled: Ray 2.60.0 requires pydantic<3,>=2.5.0"
 
 
 def test_what_an_unused_part_of_ray_requires_binds_nobody(site: SitePackages) -> None:
@@ -212,5 +212,5 @@ def test_credentials_in_the_metadata_of_what_travels_are_spoken_of_and_not_shown
         site.install(f"{name}-1.0")
     found = site.resolved("import a\n")
 
-    text = "METADATA of a travels, and has credentials in the URL of {}, which it requires"
+    text = "METADATA of a is bundled, and has credentials in the URL of its requirement {}"
     assert [each.text for each in found.warnings] == [text.format("b"), text.format("c")]

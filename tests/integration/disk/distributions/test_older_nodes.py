@@ -10,7 +10,7 @@ import pytest
 
 from raybundle.errors import BundleError
 from raybundle.resolve.interpreter import platforms
-from raybundle.resolve.interpreter.node_python import TargetTag
+from raybundle.resolve.interpreter.node_python import NodePython
 from raybundle.resolve.interpreter.platforms import Platform
 from tests.support.client import Client, versions
 from tests.support.wheels import elf, make_wheel
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from raybundle.model import Distribution
 
-NODES = TargetTag("cpython", "3.11", Platform("linux", "x86_64", "gnu", (2, 31)))
+NODES = NodePython("cpython", "3.11", Platform("linux", "x86_64", "gnu", (2, 31)))
 NEWER, OLDER = "cp311-cp311-manylinux_2_34_x86_64", "cp311-cp311-manylinux_2_28_x86_64"
 
 
@@ -84,7 +84,7 @@ def test_what_has_no_wheel_for_an_older_libc_is_refused_by_name(client: Client) 
     alpha = installed(client, "alpha-1.0", "manylinux_2_34_x86_64")
     make_wheel(client.links, "alpha-1.0", "cp311-cp311-manylinux_2_34_x86_64")
 
-    with pytest.raises(BundleError, match=r"(?s)no wheel for .* with glibc 2\.31 exists of:.*alpha 1\.0"):
+    with pytest.raises(BundleError, match=r"(?s)no wheel for .* with glibc 2\.31 of:.*alpha 1\.0"):
         client.retargeted(alpha, cluster=NODES)
 
 
@@ -115,9 +115,7 @@ def test_hashes_of_the_lock_count_for_the_version_that_is_fetched(
     client.project.mkdir()
     lock = client.project / "requirements.txt"
     lock.write_text(f"alpha=={version} --hash=sha256:{'0' * 64}\n")
-    refused = pytest.raises(
-        BundleError, match=r"no file of the index has a hash that the lock has, of: alpha"
-    )
+    refused = pytest.raises(BundleError, match=r"no file of the index has a hash of the lock: alpha")
 
     with refused if is_refused else nullcontext():
         assert versions(client.retargeted(alpha, cluster=NODES)) == {"alpha": "1.0"}
@@ -131,7 +129,8 @@ def test_what_was_installed_from_a_directory_is_not_from_an_index_though_the_loc
     (client.project / "requirements.txt").write_text(f"alpha==2.0 --hash=sha256:{'0' * 64}\n")
 
     with pytest.raises(
-        BundleError, match=r"is known of:\nalpha 1\.0, which was installed from file:///src/alpha"
+        BundleError,
+        match=r"found no wheel for .* of:\nalpha 1\.0, which was installed from file:///src/alpha",
     ):
         client.retargeted(alpha, cluster=NODES)
 

@@ -10,7 +10,7 @@ import pytest
 
 from raybundle.errors import BundleError, RefusedFileError, UsageError
 from raybundle.model import Distribution, ModuleName
-from raybundle.resolve.interpreter.node_python import TargetTag
+from raybundle.resolve.interpreter.node_python import NodePython
 from raybundle.resolve.interpreter.platforms import parse_platform
 from raybundle.wheels import fetch
 from raybundle.wheels.retarget import refuse_foreign
@@ -161,7 +161,7 @@ def test_distributions_without_a_wheel_are_refused_by_name_all_at_once(client: C
     with pytest.raises(BundleError) as caught:
         client.retargeted(native, fine, other, python="3.12")
 
-    assert str(caught.value).splitlines()[0] == "no wheel for Python 3.12 on linux-x86_64 exists of:"
+    assert str(caught.value).splitlines()[0] == "there is no wheel for Python 3.12 on linux-x86_64 of:"
     assert str(caught.value).splitlines()[1:] == [
         "native 1.0; the newest version that has one is 0.9",
         "other 1.0; no other version has one",
@@ -248,7 +248,7 @@ def test_files_that_are_installed_here_do_not_travel_to_others(client: Client) -
     wheel = make_wheel(client.directory, "fast-1.0", "cp311-cp311-linux_x86_64", files={name: elf()})
     fast = Distribution("fast", "1.0", "bundle", 1, metadata=install_wheel(client.site, wheel))
     resolution = client.retargeted(fast)
-    tag = TargetTag("cpython", "3.12", parse_platform("linux"))
+    tag = NodePython("cpython", "3.12", parse_platform("linux"))
 
     with pytest.raises(RefusedFileError, match=f"{client.site}/{name} is built for CPython 3.11"):
         refuse_foreign(resolution, (), tag)
@@ -258,7 +258,7 @@ def test_versions_that_contradict_each_other_there_are_told_with_the_reason(clie
     alpha = client.install("alpha-1.0", requires=["beta>2"])
     beta = client.install("beta-1.0")
 
-    with pytest.raises(BundleError, match=r"do not go together on Python 3\.12.*beta"):
+    with pytest.raises(BundleError, match=r"do not fit together on Python 3\.12.*beta"):
         client.retargeted(alpha, beta, python="3.12")
 
 

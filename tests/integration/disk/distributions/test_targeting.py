@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from raybundle.cache.documents import Cache
 from raybundle.config import load_settings
 from raybundle.errors import RefusedFileError, UnresolvedImportError, UsageError
 from raybundle.model import ScriptTarget
 from raybundle.pipeline import Plan, Request, plan, target_interpreter
 from raybundle.resolve.interpreter.describe import describe
-from raybundle.resolve.interpreter.node_python import TargetTag
+from raybundle.resolve.interpreter.node_python import NodePython
 from raybundle.resolve.interpreter.platforms import Platform, parse_platform
 from tests.support.small_project import tree
 from tests.support.wheels import elf
@@ -20,7 +21,7 @@ HERE = "{}.{}".format(*sys.version_info)
 OTHER = "3.12" if HERE != "3.12" else "3.11"
 
 
-def request(project: Path, cluster: TargetTag | None = None, **settings: str) -> Request:
+def request(project: Path, cluster: NodePython | None = None, **settings: str) -> Request:
     """Returns what a user asks for whose active environment is ours."""
     environ = {"VIRTUAL_ENV": sys.prefix, "XDG_CACHE_HOME": str(project.parent / "cache"), "PATH": ""}
     found = load_settings(settings, {}, project)
@@ -118,7 +119,7 @@ def test_of_two_extensions_the_one_for_the_nodes_is_taken(tmp_path: Path) -> Non
 
 def test_what_a_cluster_says_of_itself_is_taken_where_nothing_is_set(tmp_path: Path) -> None:
     project = tree(tmp_path / "project", {"job.py": "pass"})
-    cluster = TargetTag("cpython", OTHER, parse_platform("linux"))
+    cluster = NodePython("cpython", OTHER, parse_platform("linux"))
 
     assert plan(request(project, cluster)).manifest.python.minor == OTHER
     assert plan(request(project, cluster, python=HERE)).manifest.python.minor == HERE
@@ -128,7 +129,7 @@ def test_extensions_of_the_project_that_need_a_newer_libc_than_the_nodes_have_ar
     tmp_path: Path,
 ) -> None:
     project = tree(tmp_path / "project", {"job.py": "import fast", "fast.so": ""})
-    nodes = TargetTag("cpython", HERE, Platform("linux", "x86_64", "gnu", (2, 17)))
+    nodes = NodePython("cpython", HERE, Platform("linux", "x86_64", "gnu", (2, 17)))
     (project / "fast.so").write_bytes(elf() + b"\0GLIBC_2.17\0")
     assert plan(request(project, nodes)).manifest == planned(project).manifest
     (project / "fast.so").write_bytes(elf() + b"\0GLIBC_2.29\0")
@@ -139,7 +140,7 @@ def test_extensions_of_the_project_that_need_a_newer_libc_than_the_nodes_have_ar
 
 def test_an_interpreter_for_both_machines_of_a_mac_is_here_for_this_one(tmp_path: Path) -> None:
     environ = {"_PYTHON_HOST_PLATFORM": "macosx-10.9-universal2"}  # what `sysconfig.get_platform()` says then
-    found = describe(Path(sys.executable), environ, tmp_path, tmp_path / "cache")
+    found = describe(Path(sys.executable), environ, tmp_path, Cache(tmp_path / "cache"))
 
     assert found.platform == f"macosx-10.9-{os.uname().machine}"
 

@@ -191,6 +191,7 @@ HELPERS = {
 IMPORTS = "import vllm\nimport vllm.engine.arg_utils\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("files", HELPERS.values(), ids=[*HELPERS])
 @pytest.mark.parametrize("indent", ["", "    "], ids=["error", "warning"])
 def test_a_helper_with_the_name_of_a_library_is_no_root(

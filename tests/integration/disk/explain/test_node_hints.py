@@ -51,7 +51,7 @@ CASES = {
     ),
     "a module beside the driver, by a comment": Case(
         {"job.py": loading("help", "ers"), "helpers.py": DONE},
-        "comment `# raybundle: include=helpers` where it is imported",
+        "write `# raybundle: include=helpers` where it is imported",
         change("job.py", "# raybundle: ignore", "# raybundle: include=helpers"),
     ),
     "a package": Case(
@@ -70,7 +70,7 @@ CASES = {
     ),
     "a module of a folder that is no root": Case(
         {"job.py": loading("fo", "o", before=TOOLS), "lib/foo.py": DONE},
-        '`roots = ["lib"]` with `include = ["lib/foo.py"]`',
+        '`roots = ["lib"]` in [tool.raybundle] of pyproject.toml, then set `include = ["lib/foo.py"]`',
         setting(roots=["lib"], include=["lib/foo.py"]),
     ),
     "a module of a root": Case(
@@ -104,6 +104,7 @@ CASES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", CASES)
 def test_following_what_the_node_says_makes_the_job_run(tmp_path: Path, kind: str) -> None:
     case = CASES[kind]

@@ -64,7 +64,7 @@ def test_the_text_of_a_plan_points_out_what_was_guessed_hidden_absent_and_ignore
     assert "  job.py:9: prefix `pkg.steps.` took 2 modules; 3 modules (1 B) in only by it" in lines
     assert "  faster at job.py:6" in lines
     assert "  `pkg.data` is pkg/data/__init__.py, not pkg/data.py" in lines
-    assert lines[lines.index("ignored by git, yet included") + 1] == "  pkg/steps/one.py"
+    assert lines[lines.index("ignored by git, but included") + 1] == "  pkg/steps/one.py"
     assert len(lines) < 30
 
 

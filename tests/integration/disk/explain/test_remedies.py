@@ -30,14 +30,14 @@ ELSEWHERE = {
     "is no root": f"{DISK}/resolve/test_tracing.py",
     "is stale: ": f"{DISK}/resolve/test_tracing.py",
     "and the environment differ": f"{DISK}/distributions/test_locks.py",
-    "is editable: only what first-party code imports of it travels": f"{DISK}/distributions/test_needs.py",
+    "is editable: the bundle has only": f"{DISK}/distributions/test_needs.py",
     "has credentials in the URL": f"{DISK}/distributions/test_needs.py",
     "belongs to no installed distribution": f"{DISK}/distributions/test_obstacles.py",
     "is left out: it was installed without RECORD": f"{DISK}/distributions/test_obstacles.py",
     "was installed without RECORD: its files are not known": f"{DISK}/distributions/test_obstacles.py",
-    "cannot travel: Ray": f"{DISK}/distributions/test_obstacles.py",
-    "was written over by": f"{DISK}/bundle/test_layers.py",
-    "which comes first, and travels from there": f"{DISK}/bundle/test_layers.py",
+    "cannot be bundled: Ray": f"{DISK}/distributions/test_obstacles.py",
+    "was overwritten by": f"{DISK}/bundle/test_layers.py",
+    "which comes first on the path, and is bundled from there": f"{DISK}/bundle/test_layers.py",
     "no byte-code of": f"{DISK}/bundle/test_layer_store.py",
     "it is read from the bundle's archive": f"{DISK}/bundle/test_layer_store.py",
     "text if file else": "unit/test_ray_environment.py",
@@ -55,6 +55,7 @@ def bundler_of(row: Row, work: Path) -> Bundler:
     return bundler
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ROWS)
 def test_following_the_hint_settles_the_warning(tmp_path: Path, kind: str) -> None:
     row = ROWS[kind]

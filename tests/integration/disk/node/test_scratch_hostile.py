@@ -135,6 +135,7 @@ print(time.monotonic())
 """
 
 
+@pytest.mark.slow
 def test_a_reaper_is_patient_from_when_the_last_process_has_left(tmp_path: Path) -> None:
     jobs = tmp_path / "jobs"
     (jobs / "a").mkdir(parents=True)

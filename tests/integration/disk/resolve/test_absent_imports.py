@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from raybundle.cache.documents import ScanCache
+from raybundle.cache.documents import Cache
 from raybundle.errors import BundleError, UnresolvedImportError
-from raybundle.explain.absence import Evidence, absence
+from raybundle.explain.absence import Evidence, explain_absence
 from raybundle.model import Resolution, ScriptTarget
 from raybundle.resolve.distributions.installed import normalised_name
 from raybundle.resolve.find.finder import NotFound
@@ -32,7 +32,7 @@ def work(tmp_path: Path) -> Path:
 
 
 def resolved(root: Path, settings: ResolveSettings | None = None, script: str = "job.py") -> Resolution:
-    kept = ScanCache(root.parent / "cache")
+    kept = Cache(root.parent / "cache")
     return resolve(
         ScriptTarget(root / script), settings or ResolveSettings(), interpreter(root.parent), root, kept
     )
@@ -431,7 +431,7 @@ def test_what_a_task_installs_settles_imports_in_functions(work: Path, environme
 @pytest.mark.parametrize("name", ["absent_hub", "absent_hub.client", "absent_hub.client.patch"])
 def test_why_says_where_what_may_never_run_is_imported(work: Path, name: str) -> None:
     root = Path(shutil.copytree(PROJECTS / "field_absent_in_a_function", work / "p"))
-    found = absence(resolved(root), name, Evidence(NotFound()))
+    found = explain_absence(resolved(root), name, Evidence(NotFound()))
 
     assert found.why == "absent"
     assert found.reason.endswith(f"{root}/job.py:6")
@@ -449,7 +449,7 @@ def test_a_distribution_without_record_that_only_a_function_imports_is_left_out(
 
     def obstacles(source: str) -> tuple[bool, bool]:
         root = tree(work / "p", {"job.py": source})
-        kept = ScanCache(work / "cache")
+        kept = Cache(work / "cache")
         found = resolve(ScriptTarget(root / "job.py"), settings, python, root, kept)
         return bool(found.obstacles), any("unlisted" in each.text for each in found.warnings)
 

@@ -5,30 +5,34 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 
 import pytest
 
-from raybundle.cache import identity
-from raybundle.cache.documents import ScanCache
+from raybundle.cache.documents import Cache, Kind
+from raybundle.cache.own_code import OWN
 from raybundle.model import ModuleName, ModuleTarget, Resolution, ScriptTarget
-from raybundle.resolve.answers import answers
 from raybundle.resolve.answers.answers import answer
 from raybundle.resolve.resolve import resolve
-from raybundle.resolve.scan import scanner, workers
+from raybundle.resolve.scan import workers
 from raybundle.resolve.settings import ResolveSettings
 from raybundle.resolve.walk import look_ahead
+from tests.support.clocks import later
 from tests.support.small_project import interpreter, tree
 
 COUNTS = Path(__file__).parents[3] / "support" / "counted_plan.py"
+
+clock = time.time_ns
+"""Of the caches of this file."""
 
 
 @pytest.fixture(params=["young", "old"])
 def aged(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Files whose stamps are distrusted, and files whose stamps are believed."""
     if request.param == "old":
-        monkeypatch.setattr(identity, "YOUNG", 0)
+        monkeypatch.setattr(f"{__name__}.clock", later)
 
 
 @pytest.fixture
@@ -39,8 +43,8 @@ def work(tmp_path: Path) -> Path:
 def ask(root: Path, settings: ResolveSettings | None = None, cwd: Path | None = None) -> Resolution:
     """The answer from the cache, which must be the one that is found without it."""
     given = (ScriptTarget(root / "job.py"), settings or ResolveSettings(), interpreter(root.parent))
-    found = answer(*given, cwd or root, ScanCache(root.parent / "cache"))
-    fresh = resolve(*given, cwd or root, ScanCache(root.parent / "empty"))
+    found = answer(*given, cwd or root, Cache(root.parent / "cache", clock))
+    fresh = resolve(*given, cwd or root, Cache(root.parent / "empty"))
     shutil.rmtree(root.parent / "empty", ignore_errors=True)
 
     assert found == fresh
@@ -146,7 +150,7 @@ def test_an_answer_for_a_module_holds_in_its_directory_alone(work: Path) -> None
     given = (ModuleTarget(ModuleName("job")), ResolveSettings(), interpreter(work))
     for name in ("one", "two"):
         tree(work / name, {"job.py": "", "pyproject.toml": ""})
-    kept = ScanCache(work / "cache")
+    kept = Cache(work / "cache", clock)
 
     assert [answer(*given, work / name, kept).project for name in ("one", "two", "one")] == [
         work / "one",
@@ -202,33 +206,36 @@ def test_new_data_of_a_package_is_seen_by_a_kept_answer(work: Path) -> None:
 def test_an_answer_of_damaged_bytes_is_found_again(work: Path) -> None:
     root = tree(work / "p", {"job.py": "import a", "a.py": ""})
     before = ask(root)
-    for file in (work / "cache").glob("[as]*"):
+    for file in (work / "cache").glob("[as]*/*"):
         file.write_bytes(file.read_bytes().replace(b"project/a", b"project/b"))
 
     assert ask(root) == before
 
 
+KIND = Kind("folder", 2)
+
+
 def test_a_cache_that_others_may_write_is_not_believed(work: Path) -> None:
-    kept = ScanCache(work)
-    kept.write_text("name", "text")
-    before = kept.read_text("name")
-    (work / "name").chmod(0o666)
+    kept = Cache(work)
+    kept.write_text(KIND, "name", "text")
+    before = kept.read_text(KIND, "name")
+    kept.path(KIND, "name").chmod(0o666)
 
-    assert [before, kept.read_text("name")] == ["text", ""]
+    assert [before, kept.read_text(KIND, "name")] == ["text", ""]
 
 
-def test_what_other_code_of_raybundle_found_is_not_believed(
-    work: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize("source", ["model.py", "resolve/scan/scan.py", "resolve/new/new.py"])
+def test_what_other_code_of_raybundle_found_is_not_believed(work: Path, source: str) -> None:
     root = tree(work / "p", {"job.py": "import a", "a.py": ""})
-    ask(root)
-    before = {each.name for each in (work / "cache").glob("[as]*-*")}
-    monkeypatch.setattr(scanner, "OWN", Path(shutil.copytree(scanner.OWN, work / "raybundle")))
-    monkeypatch.setattr(answers, "OWN", scanner.OWN)
-    (work / "raybundle/resolve/scan/scan.py").write_text("# learned something")
-    ask(root)
+    own = Path(shutil.copytree(OWN, work / "raybundle"))
+    given = (ScriptTarget(root / "job.py"), ResolveSettings(), interpreter(work), root)
+    answer(*given, Cache(work / "cache", code=OWN))
+    before = {each.name for each in (work / "cache").glob("[as]*/*")}
+    (own / source).parent.mkdir(exist_ok=True)
+    (own / source).write_text("# learned something")
+    answer(*given, Cache(work / "cache", code=own))
 
-    assert len({each.name for each in (work / "cache").glob("[as]*-*")} - before) == len(before) == 2
+    assert len({each.name for each in (work / "cache").glob("[as]*/*")} - before) == len(before) == 2
 
 
 @pytest.mark.parametrize("killed", [False, True])
@@ -245,13 +252,13 @@ def test_parallel_and_serial_answers_are_the_same(
     )
     given = (ScriptTarget(root / "job.py"), ResolveSettings(), interpreter(work), root)
     monkeypatch.setattr(look_ahead, "ENOUGH", 10**9)
-    serial = resolve(*given, ScanCache(work / "one"))
+    serial = resolve(*given, Cache(work / "one"))
     monkeypatch.setattr(look_ahead, "ENOUGH", 2)
     monkeypatch.setattr(workers, "processors", lambda: 3)
     if killed:
         monkeypatch.setattr(workers, "_START", "import sys; sys.stdin.readline(); sys.stdin.readline()")
 
-    assert resolve(*given, ScanCache(work / "two")) == serial
+    assert resolve(*given, Cache(work / "two")) == serial
     assert len(serial.modules) == 121
 
 
@@ -298,7 +305,7 @@ def test_an_answer_depends_on_every_file_and_directory_that_was_asked_for(work: 
     }
     root = tree(work / "p", texts)
     cold = counted(root)
-    (kept,) = (work / "cache/raybundle").glob("answer-*")
+    (kept,) = (work / "cache/raybundle/answers").iterdir()
     record = json.loads(kept.read_text().partition("\n")[2])["consulted"]
 
     assert under(root, cold["resolve_listed"]) == ["pkg"]

@@ -4,28 +4,33 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 import zipfile
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from raybundle.cache import identity
-from raybundle.cache.documents import ScanCache
+from raybundle.cache.documents import Cache
 from raybundle.errors import BundleError
 from raybundle.model import Resolution, ScriptTarget
-from raybundle.resolve.answers import answers
-from raybundle.resolve.answers.answers import answer
+from raybundle.resolve.answers.answers import ANSWERS, answer
 from raybundle.resolve.consulted import Consulted, unchanged
 from raybundle.resolve.driver.generated import mentions_of
 from raybundle.resolve.files.data_files import SIZE_LIMIT
 from raybundle.resolve.interpreter.markers import environment_of
 from raybundle.resolve.resolve import resolve
-from raybundle.resolve.scan import scanner
 from raybundle.resolve.scan.scanner import Scanner
 from raybundle.resolve.settings import ResolveSettings
+from tests.support.clocks import early, later
 from tests.support.small_project import interpreter, tree
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
 TRIES_X = "try:\n    import x\nexcept ImportError:\n    pass\n"
+clock = time.time_ns
+"""Of the caches of this file."""
 HERE = "import os, sys\nhere = os.path.dirname(os.path.abspath(__file__))\n"
 
 
@@ -33,7 +38,7 @@ HERE = "import os, sys\nhere = os.path.dirname(os.path.abspath(__file__))\n"
 def aged(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Files whose stamps are distrusted, and files whose stamps are believed."""
     if request.param == "old":
-        monkeypatch.setattr(identity, "YOUNG", 0)
+        monkeypatch.setattr(f"{__name__}.clock", later)
 
 
 @pytest.fixture
@@ -43,7 +48,7 @@ def work(tmp_path: Path) -> Path:
 
 def remember(root: Path, **environ: str) -> Resolution:
     given = (ScriptTarget(root / "job.py"), ResolveSettings(), interpreter(root.parent, **environ))
-    return answer(*given, root, ScanCache(root.parent / "cache"))
+    return answer(*given, root, Cache(root.parent / "cache", clock))
 
 
 def ask(root: Path, settings: ResolveSettings | None = None, **environ: str) -> Resolution:
@@ -53,8 +58,8 @@ def ask(root: Path, settings: ResolveSettings | None = None, **environ: str) -> 
         settings or ResolveSettings(),
         interpreter(root.parent, **environ),
     )
-    found = answer(*given, root, ScanCache(root.parent / "cache"))
-    fresh = resolve(*given, root, ScanCache(root.parent / "empty"))
+    found = answer(*given, root, Cache(root.parent / "cache", clock))
+    fresh = resolve(*given, root, Cache(root.parent / "empty"))
     shutil.rmtree(root.parent / "empty", ignore_errors=True)
 
     assert found == fresh
@@ -62,7 +67,7 @@ def ask(root: Path, settings: ResolveSettings | None = None, **environ: str) -> 
 
 
 def kept(root: Path) -> set[str]:
-    return {each.name for each in (root.parent / "cache").glob("answer-*")}
+    return {each.name for each in (root.parent / "cache/answers").iterdir()}
 
 
 @pytest.mark.usefixtures("aged")
@@ -144,13 +149,28 @@ def test_a_file_that_changes_between_two_looks_at_it_is_in_no_answer(work: Path)
     root = tree(work / "p", {"a.py": "import b"})
     file = root / "a.py"
     began = Consulted(0)
-    scanner = Scanner(ScanCache(work / "cache"), root, environment_of(interpreter(work)))
+    scanner = Scanner(Cache(work / "cache"), root, environment_of(interpreter(work)))
     scanner.facts(str(file))
     file.write_text("import c\nword = 1")
     assert mentions_of(scanner, None)(str(file), "word")
     began.read(scanner.consulted)
 
-    assert unchanged(began) is None
+    assert unchanged(began, early()) is None
+
+
+@pytest.mark.parametrize(("clock", "believed"), [(early, False), (later, True)])
+def test_times_of_a_file_that_was_young_when_it_was_scanned_are_not_believed(
+    work: Path, clock: Callable[[], int], believed: bool
+) -> None:
+    root = tree(work / "p", {"a.py": "import b"})
+    file, cache = str(root / "a.py"), Cache(work / "cache", clock)
+    first = Scanner(cache, root, environment_of(interpreter(work)))
+    facts = first.facts(file)
+    first.save()
+    again = Scanner(cache, root, first.environment)
+
+    assert (again.remembered(file) is not None) == believed
+    assert again.facts(file) == facts
 
 
 def test_a_driver_that_changes_between_its_edits_and_its_imports_is_in_no_answer(
@@ -167,7 +187,7 @@ def test_a_driver_that_changes_between_its_edits_and_its_imports_is_in_no_answer
     with monkeypatch.context() as patched:
         patched.setattr(Scanner, "facts", edited_in_time)
         given = (ScriptTarget(root / "job.py"), ResolveSettings(), interpreter(work), root)
-        torn = answer(*given, ScanCache(work / "cache"))
+        torn = answer(*given, Cache(work / "cache"))
 
     assert [str(torn.modules[1].path), str(ask(root).modules[1].path)] == [
         "project/one/m.py",
@@ -195,7 +215,7 @@ def test_an_answer_that_was_moved_to_the_place_of_another_is_not_believed(work: 
     (plain,) = kept(root)
     ask(root, settings)
     (wide,) = kept(root) - {plain}
-    (work / "cache" / plain).replace(work / "cache" / wide)
+    (work / "cache/answers" / plain).replace(work / "cache/answers" / wide)
 
     assert len(ask(root, settings).modules) == 4
 
@@ -206,9 +226,9 @@ def test_an_answer_of_another_shape_is_found_again(work: Path, part: str, value:
     root = tree(work / "p", {"job.py": "import a", "a.py": ""})
     before = ask(root)
     (name,) = kept(root)
-    known = ScanCache(work / "cache").read(name)
+    known = Cache(work / "cache").read(ANSWERS, name)
     changed = {**known[part], **value} if isinstance(value, dict) else value
-    ScanCache(work / "cache").write(name, {**known, part: changed})
+    Cache(work / "cache").write(ANSWERS, name, {**known, part: changed})
 
     assert ask(root) == before
 
@@ -224,21 +244,6 @@ def test_a_directory_of_the_path_that_cannot_be_reached_and_then_can_is_seen(wor
     assert [len(before.modules), len(ask(root, None, **environ).modules)] == [1, 2]
 
 
-def test_what_another_model_of_raybundle_made_is_not_believed(
-    work: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    root = tree(work / "p", {"job.py": "import a", "a.py": ""})
-    own = Path(shutil.copytree(scanner.OWN, work / "raybundle"))
-    monkeypatch.setattr(scanner, "OWN", own)
-    monkeypatch.setattr(answers, "OWN", own)
-    ask(root)
-    before = kept(root)
-    (own / "model.py").write_text("# learned something")
-    ask(root)
-
-    assert len(kept(root) - before) == 1
-
-
 @pytest.mark.usefixtures("aged")
 def test_data_that_is_edited_asks_nothing_anew_until_it_is_too_large_to_travel(
     work: Path, monkeypatch: pytest.MonkeyPatch
@@ -248,7 +253,8 @@ def test_data_that_is_edited_asks_nothing_anew_until_it_is_too_large_to_travel(
     before = ask(root, settings)
     (root / "pkg/query.sql").write_text("select 1")
     (root / "b.csv").write_text("1")
-    given = (ScriptTarget(root / "job.py"), settings, interpreter(work), root, ScanCache(work / "cache"))
+    cache = Cache(work / "cache", clock)
+    given = (ScriptTarget(root / "job.py"), settings, interpreter(work), root, cache)
     with monkeypatch.context() as patched:
         patched.setattr("raybundle.resolve.resolve.resolve_recorded", None)
         known = answer(*given)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from raybundle.bundle.collect import collect
-from raybundle.cache.documents import ScanCache
+from raybundle.cache.documents import Cache
 from raybundle.cli.main import main
 from raybundle.errors import RefusedFileError
 from raybundle.model import ScriptTarget
@@ -196,6 +196,7 @@ def test_a_package_that_links_to_itself_is_walked_once(project: Path, plan: Call
     assert len(answer.modules) < 10
 
 
+@pytest.mark.slow
 def test_a_generated_module_of_10_mb_is_read_in_a_gigabyte(project: Path) -> None:
     rows = "".join(f"    ({number}, '{'row ' * 24}', None),\n" for number in range(90_000))
     write(project, {"job.py": "import a", "a.py": f"import b\nROWS = [\n{rows}]\n", "b.py": ""})
@@ -287,8 +288,8 @@ def test_a_script_needs_no_suffix(plan: Callable[..., Answer]) -> None:
 @pytest.mark.parametrize("change", ["removed", "a directory"])
 def test_a_file_that_vanishes_before_it_is_packed_is_named(project: Path, change: str) -> None:
     write(project, {"job.py": "import a", "a.py": ""})
-    interpreter = describe(Path(sys.executable), {}, project, project.parent / "cache")
-    cache = ScanCache(project.parent / "cache")
+    interpreter = describe(Path(sys.executable), {}, project, Cache(project.parent / "cache"))
+    cache = Cache(project.parent / "cache")
     resolution = resolve(ScriptTarget(project / "job.py"), ResolveSettings(), interpreter, project, cache)
     (project / "a.py").unlink()
     if change == "a directory":

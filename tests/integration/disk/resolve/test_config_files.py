@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from raybundle.cache.documents import ScanCache
+from raybundle.cache.documents import Cache
 from raybundle.model import Resolution, ScriptTarget
 from raybundle.resolve.missing.complete import require_complete
 from raybundle.resolve.resolve import ResolveSettings, resolve
@@ -30,7 +30,7 @@ def work(tmp_path: Path) -> Path:
 
 
 def resolved(root: Path, script: str = "job.py", settings: ResolveSettings | None = None) -> Resolution:
-    kept = ScanCache(root.parent / "cache")
+    kept = Cache(root.parent / "cache")
     return resolve(
         ScriptTarget(root / script), settings or ResolveSettings(), interpreter(root.parent), root, kept
     )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from raybundle.cache.documents import ScanCache
+from raybundle.cache.documents import Cache
 from raybundle.explain.left_behind import LeftFolder, left_behind
 from raybundle.model import ModuleName, ModuleTarget, NotebookTarget, ScriptTarget
 from raybundle.resolve.driver.project import named_by
@@ -196,7 +196,7 @@ def test_a_large_file_is_left_out_with_the_line_that_takes_it(work: Path) -> Non
 
     [warning] = warned(script)
     assert "data/big.bin is left out: 11,534,336 bytes, more than data may have (10,485,760); " in warning
-    assert '`include = ["data/big.bin"]` in [tool.raybundle] takes it along' in warning
+    assert '`include = ["data/big.bin"]` in [tool.raybundle] bundles it' in warning
     settled = ResolveSettings(include=("data/big.bin",))
     assert [each.path for each in run(script, settled).data] == ["project/data/big.bin"]
     assert warned(script, settled) == []
@@ -209,7 +209,7 @@ def test_a_folder_of_too_many_files_is_left_out_once(work: Path) -> None:
     assert named(script) == {}
     [warning] = warned(script)
     assert "data is left out: it has more than 1,000 files or 104,857,600 bytes; " in warning
-    assert '`include = ["data"]` in [tool.raybundle] takes it along' in warning
+    assert '`include = ["data"]` in [tool.raybundle] bundles it' in warning
     assert warned(script, ResolveSettings(include=("data",))) == []
 
 
@@ -233,14 +233,14 @@ def test_a_path_counts_from_where_the_job_starts_then_from_the_project(work: Pat
         ResolveSettings(),
         interpreter(work),
         top,
-        ScanCache(work / "cache"),
+        Cache(work / "cache"),
     )
     below = resolve(
         ScriptTarget(top / "jobs/job.py"),
         ResolveSettings(),
         interpreter(work),
         top / "jobs",
-        ScanCache(work / "cache"),
+        Cache(work / "cache"),
     )
 
     assert [each.path for each in at_root.data] == ["project/a.csv", "project/b.csv"]
@@ -271,7 +271,7 @@ def test_a_file_beside_a_module_of_another_root_travels_in_it(work: Path) -> Non
 def test_a_module_target_has_them_too(work: Path) -> None:
     top = tree(work / "app", {"pkg/__init__.py": "", "pkg/run.py": "open('data/x.csv')\n", "data/x.csv": ""})
     target = ModuleTarget(ModuleName("pkg.run"))
-    found = resolve(target, ResolveSettings(), interpreter(work), top, ScanCache(work / "cache"))
+    found = resolve(target, ResolveSettings(), interpreter(work), top, Cache(work / "cache"))
 
     assert [each.path for each in found.data] == ["project/data/x.csv"]
 
@@ -327,7 +327,7 @@ def test_plan_says_what_stays(work: Path) -> None:
     document = json.loads(place.raybundle("--json", "plan", "job.py", cwd=project).stdout)
 
     assert (
-        'in the project and not in the bundle: `include` bundles a file, `data = "tracked"` all data (2)'
+        'in the project but not in the bundle: `include` bundles a file, `data = "tracked"` all data (2)'
         in text
     )
     assert document["left"] == [
@@ -341,7 +341,7 @@ def test_a_notebook_names_files_from_its_own_directory(work: Path) -> None:
     top = tree(work / "app", {"lab/n.ipynb": notebook, "lab/d.csv": "", "d.csv": ""})
     target = NotebookTarget(top / "lab/n.ipynb")
 
-    [data] = resolve(target, ResolveSettings(), interpreter(work), top, ScanCache(work / "cache")).data
+    [data] = resolve(target, ResolveSettings(), interpreter(work), top, Cache(work / "cache")).data
 
     place, _, line = data.reason.removeprefix("named at ").removesuffix(" (path)").partition(":")
     assert (data.path, place) == ("project/lab/d.csv", "lab/n.ipynb")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from raybundle.cache.documents import ScanCache
+from raybundle.cache.documents import Cache
 from raybundle.errors import BundleError, UnresolvedImportError
 from raybundle.model import NotebookTarget
 from raybundle.resolve.driver.notebook import notebook_script
@@ -41,8 +41,8 @@ def notebook(directory: Path, *cells: str, **more: Any) -> Path:
 
 def resolved(file: Path) -> Resolution:
     (file.parent / "pyproject.toml").touch()
-    found = describe(Path(sys.executable), {}, file.parent, file.parent / "cache")
-    cache = ScanCache(file.parent / "cache")
+    found = describe(Path(sys.executable), {}, file.parent, Cache(file.parent / "cache"))
+    cache = Cache(file.parent / "cache")
     # From another directory: a notebook runs in its own.
     return resolve(NotebookTarget(file), ResolveSettings(), found, file.parent.parent, cache)
 

@@ -63,6 +63,7 @@ def asked(python: str) -> dict[str, Any]:
     return dict(json.loads(done.stdout.splitlines()[-1]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("python", PYTHONS)
 def test_every_name_that_ray_finds_on_the_path_is_in_the_list(python: str) -> None:
     found = {name: by for name, (there, by) in asked(python).items() if there}
@@ -76,6 +77,7 @@ def starts(python: str, directory: Path) -> bool:
     return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("python", PYTHONS)
 def test_the_names_that_ray_only_tries_and_that_are_not_in_the_list_do_no_harm(
     python: str, tmp_path: Path
@@ -88,6 +90,7 @@ def test_the_names_that_ray_only_tries_and_that_are_not_in_the_list_do_no_harm(
     assert starts(python, tmp_path)
 
 
+@pytest.mark.slow
 def test_a_name_that_ray_tries_and_goes_without_can_keep_it_from_starting(tmp_path: Path) -> None:
     (tmp_path / "simplejson.py").touch()
 

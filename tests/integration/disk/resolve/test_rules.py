@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from raybundle.bundle.collect import collect
-from raybundle.cache.documents import ScanCache
+from raybundle.cache.documents import Cache
 from raybundle.errors import BundleError, UnresolvedImportError
 from raybundle.model import Resolution, Rule, ScriptTarget
 from raybundle.resolve.interpreter.describe import describe
@@ -87,10 +87,10 @@ def work(tmp_path: Path) -> Path:
 
 def resolved(project: Path, python: str = sys.executable, off: frozenset[str] = frozenset()) -> Resolution:
     environ = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-    found = describe(Path(python), environ, project, project.parent / "cache")
+    found = describe(Path(python), environ, project, Cache(project.parent / "cache"))
     settings = ResolveSettings(rules_off=off)
     result = resolve(
-        ScriptTarget(project / "job.py"), settings, found, project, ScanCache(project.parent / "cache")
+        ScriptTarget(project / "job.py"), settings, found, project, Cache(project.parent / "cache")
     )
     require_complete(result)
     return result

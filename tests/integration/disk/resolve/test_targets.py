@@ -14,7 +14,7 @@ import pytest
 
 from raybundle.bundle.collect import collect
 from raybundle.bundle.manifest import make_manifest
-from raybundle.cache.documents import ScanCache
+from raybundle.cache.documents import Cache
 from raybundle.cli.request import parse_target
 from raybundle.cluster.runtime_env import render_entrypoint
 from raybundle.errors import BundleError, UsageError
@@ -78,14 +78,16 @@ def resolved(
 ) -> Resolution:
     target, _ = parse_target(words)
     cache = cwd.parent / "cache"
-    found = describe(python or Path(sys.executable), environ or environment(cwd), cwd, cache, target.options)
+    found = describe(
+        python or Path(sys.executable), environ or environment(cwd), cwd, Cache(cache), target.options
+    )
     return _resolved(words, cwd, found, cache)
 
 
 def _resolved(words: list[str], cwd: Path, found: Interpreter, cache: Path) -> Resolution:
     target, _ = parse_target(words)
     settings = ResolveSettings(project=project_of(target, cwd))
-    resolution = resolve(target, settings, found, cwd, ScanCache(cache))
+    resolution = resolve(target, settings, found, cwd, Cache(cache))
     require_complete(resolution)
     return resolution
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from raybundle.cache.documents import ScanCache
+from raybundle.cache.documents import Cache
 from raybundle.config import Settings
 from raybundle.errors import UsageError
 from raybundle.model import ModuleName, ModuleTarget, ScriptTarget
@@ -51,11 +51,11 @@ def run(
     """Runs a target, and resolves it with what the run has shown."""
     environ = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     cache = directory.parent / "cache"
-    found = describe(python or Path(sys.executable), environ, directory, cache)
+    found = describe(python or Path(sys.executable), environ, directory, Cache(cache))
     order = Run(target, directory, (), directory, environ, arguments, as_main)
     traced, code = observe(order, found)
     settings = ResolveSettings(project=directory, traced=traced)
-    return traced, code, resolve(target, settings, found, directory, ScanCache(cache))
+    return traced, code, resolve(target, settings, found, directory, Cache(cache))
 
 
 def job(directory: Path, *arguments: str, as_main: bool = True) -> Resolution:
@@ -152,7 +152,7 @@ def test_a_run_is_as_python_runs_a_script_and_a_module(tmp_path: Path) -> None:
     directory = tree(tmp_path.resolve() / "work", {"jobs/job.py": text, "pkg/__main__.py": text})
     shown = directory.parent / "shown"
     environ = {**os.environ, "SHOWN": str(shown)}
-    found = describe(Path(sys.executable), environ, directory, directory.parent / "cache")
+    found = describe(Path(sys.executable), environ, directory, Cache(directory.parent / "cache"))
     cases: list[tuple[list[str], Target]] = [
         (["jobs/job.py"], ScriptTarget(directory / "jobs/job.py")),
         (["-m", "pkg"], ModuleTarget(ModuleName("pkg"))),
@@ -424,10 +424,10 @@ def test_a_record_of_another_python_is_used_and_said(tmp_path: Path) -> None:
 def test_a_record_of_ray_asks_for_no_ray_where_the_bundle_is_built(tmp_path: Path) -> None:
     work = tree(tmp_path.resolve() / "work", {"job.py": "import ray\n"})
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "venv"], check=True)
-    found = describe(tmp_path / "venv/bin/python", {}, work, tmp_path / "cache")
+    found = describe(tmp_path / "venv/bin/python", {}, work, Cache(tmp_path / "cache"))
     settings = ResolveSettings(project=work, traced=Traced((TracedModule("ray", ""),)))
 
-    resolution = resolve(ScriptTarget(work / "job.py"), settings, found, work, ScanCache(tmp_path / "cache"))
+    resolution = resolve(ScriptTarget(work / "job.py"), settings, found, work, Cache(tmp_path / "cache"))
 
     assert (resolution.missing, resolution.warnings) == ((), ())
 

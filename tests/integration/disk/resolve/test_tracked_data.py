@@ -158,4 +158,4 @@ def test_one_line_says_how_much_travels(work: Workplace) -> None:
 def test_another_word_is_refused(tmp_path: Path) -> None:
     bundler = Bundler(tree(tmp_path / "p", {"job.py": ""}), tmp_path)
 
-    assert bundler.told(data="all") == ["`data` is 'all' in flag | write 'needed' or 'tracked'"]
+    assert bundler.told(data="all") == ["`data` in flag cannot be 'all' | write 'needed' or 'tracked'"]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from raybundle.cache.documents import ScanCache
+from raybundle.cache.documents import Cache
 from raybundle.errors import BundleError
 from raybundle.model import ScriptTarget
 from raybundle.resolve.interpreter.describe import describe
@@ -229,8 +229,8 @@ def venv(work: Path) -> Path:
 
 def resolved(work: Path, venv: Path, text: str, settings: ResolveSettings | None = None) -> Resolution:
     script = files(work / "project", "pyproject.toml", "job.py", job=text) / "job.py"
-    found = describe(venv, {}, work, work / "cache")
-    cache = ScanCache(work / "cache")
+    found = describe(venv, {}, work, Cache(work / "cache"))
+    cache = Cache(work / "cache")
     resolution = resolve(ScriptTarget(script), settings or ResolveSettings(), found, work, cache)
     require_complete(resolution)
     return resolution

@@ -8,16 +8,21 @@ import sys
 import zipfile
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from raybundle.cache.documents import ScanCache
-from raybundle.cache.identity import YOUNG
+from raybundle.cache.documents import Cache
 from raybundle.errors import BundleError
 from raybundle.model import Resolution, ScriptTarget
 from raybundle.resolve.interpreter.describe import describe
 from raybundle.resolve.missing.complete import require_complete
 from raybundle.resolve.resolve import ResolveSettings, resolve
+from tests.support.clocks import early, later
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 
 SHOW = "\nimport sys\nprint(sys.modules['m'].__file__)\n"
 
@@ -39,8 +44,8 @@ def resolved(
     script: Path, settings: ResolveSettings | None = None, python: Path | None = None, **environ: str
 ) -> Resolution:
     work = script.parent
-    found = describe(python or Path(sys.executable), environ, work, work.parent / "cache")
-    cache = ScanCache(work.parent / "cache")
+    found = describe(python or Path(sys.executable), environ, work, Cache(work.parent / "cache"))
+    cache = Cache(work.parent / "cache")
     resolution = resolve(ScriptTarget(script), settings or ResolveSettings(), found, work, cache)
     require_complete(resolution)
     return resolution
@@ -132,15 +137,11 @@ def site_packages(python: Path) -> Path:
 
 
 @pytest.mark.parametrize("change", ["directory", "user site", "sitecustomize", "finder", "variable"])
-def test_a_kept_description_is_that_of_now(
-    work: Path, venv: Path, monkeypatch: pytest.MonkeyPatch, change: str
-) -> None:
-    monkeypatch.setattr(
-        "raybundle.resolve.interpreter.describe.YOUNG", -YOUNG
-    )  # what was just made counts as old
+def test_a_kept_description_is_that_of_now(work: Path, venv: Path, change: str) -> None:
+    cache = Cache(work / "cache", later)
     site = site_packages(venv)
-    later, environ = work / "later", {"PYTHONUSERBASE": str(work / "user"), "ADDED": str(work)}
-    (site / "a.pth").write_text(f"{later}\n" if change == "directory" else "")
+    future, environ = work / "future", {"PYTHONUSERBASE": str(work / "user"), "ADDED": str(work)}
+    (site / "a.pth").write_text(f"{future}\n" if change == "directory" else "")
     if change == "variable":
         (site / "b.pth").write_text("import os, sys; sys.path.append(os.environ['ADDED'])\n")
     if change == "finder":
@@ -151,26 +152,29 @@ def test_a_kept_description_is_that_of_now(
     (venv.parent.parent / "pyvenv.cfg").write_text(
         (venv.parent.parent / "pyvenv.cfg").read_text().replace("false", "true")
     )
-    before = describe(venv, environ, work, work / "cache")
-    assert before == describe(venv, environ, work, work / "cache")
+    before = describe(venv, environ, work, cache)
+    assert before == describe(venv, environ, work, cache)
 
     if change == "directory":
-        later.mkdir()
+        future.mkdir()
     elif change == "user site":
         (work / "user" / "lib" / site.parent.name / "site-packages").mkdir(parents=True)
     elif change == "variable":
         environ["ADDED"] = text
     else:
         code.write_text("import sys; sys.path.append(__file__)")
-    after = describe(venv, environ, work, work / "cache")
+    after = describe(venv, environ, work, cache)
 
     assert after.path != before.path
 
 
-def test_a_description_of_what_was_changed_just_now_is_not_kept(work: Path, venv: Path) -> None:
-    describe(venv, {}, work, work / "cache")
+@pytest.mark.parametrize(("clock", "kept"), [(early, 0), (later, 1)])
+def test_a_description_of_what_was_changed_just_now_is_not_kept(
+    work: Path, venv: Path, clock: Callable[[], int], kept: int
+) -> None:
+    describe(venv, {}, work, Cache(work / "cache", clock))
 
-    assert list((work / "cache").glob("interpreter-*")) == []
+    assert len(list((work / "cache").glob("interpreters/*"))) == kept
 
 
 def test_what_is_printed_at_the_end_of_a_process_is_no_part_of_its_description(
@@ -178,7 +182,7 @@ def test_what_is_printed_at_the_end_of_a_process_is_no_part_of_its_description(
 ) -> None:
     (site_packages(venv) / "noisy.pth").write_text("import atexit; atexit.register(print, '{bye}')\n")
 
-    assert describe(venv, {}, work, work / "cache").version[:2] == sys.version_info[:2]
+    assert describe(venv, {}, work, Cache(work / "cache")).version[:2] == sys.version_info[:2]
 
 
 def test_a_directory_inside_site_packages_is_not_first_party(work: Path, venv: Path) -> None:
@@ -190,7 +194,7 @@ def test_a_directory_inside_site_packages_is_not_first_party(work: Path, venv: P
     root = tree(work / "p", {"job.py": "import zzmod"})
 
     assert file_of(resolved(root / "job.py", python=venv), "zzmod") == ""
-    assert os.fspath(inside) in describe(venv, {}, root, work / "cache").site
+    assert os.fspath(inside) in describe(venv, {}, root, Cache(work / "cache")).site
 
 
 def test_an_import_before_an_edit_that_would_change_it_is_refused(work: Path) -> None:

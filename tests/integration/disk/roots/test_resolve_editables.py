@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from raybundle.cache.documents import ScanCache
+from raybundle.cache.documents import Cache
 from raybundle.errors import BundleError, UsageError
 from raybundle.model import ScriptTarget
 from raybundle.resolve.interpreter.describe import describe, find_interpreter
@@ -49,8 +49,8 @@ def run(python: Path, work: Path) -> Resolution:
     project.mkdir(exist_ok=True)
     (project / "pyproject.toml").touch()
     (project / "job.py").write_text("import outside.module\n")
-    found = describe(python, {}, work, work / "cache")
-    cache = ScanCache(work / "cache")
+    found = describe(python, {}, work, Cache(work / "cache"))
+    cache = Cache(work / "cache")
     return resolve(ScriptTarget(project / "job.py"), ResolveSettings(), found, project, cache)
 
 
@@ -115,9 +115,9 @@ def test_a_real_editable_install_by_setuptools_is_followed(venv: Path, work: Pat
 
 def test_a_new_pth_is_noticed_by_the_kept_description(venv: Path, work: Path) -> None:
     (work / "lib").mkdir()
-    before = describe(venv, {}, work, work / "cache")
+    before = describe(venv, {}, work, Cache(work / "cache"))
     (site_packages(venv) / "new.pth").write_text(f"{work}/lib\n")
-    after = describe(venv, {}, work, work / "cache")
+    after = describe(venv, {}, work, Cache(work / "cache"))
 
     assert str(work / "lib") not in before.path
     assert str(work / "lib") in after.path
@@ -125,7 +125,7 @@ def test_a_new_pth_is_noticed_by_the_kept_description(venv: Path, work: Path) ->
 
 def test_the_description_has_the_entries_of_pythonpath_and_none_of_the_probe(venv: Path, work: Path) -> None:
     (work / "lib").mkdir()
-    found = describe(venv, {"PYTHONPATH": "lib"}, work, work / "cache")
+    found = describe(venv, {"PYTHONPATH": "lib"}, work, Cache(work / "cache"))
     asked = subprocess.run(
         [venv, "-c", "import sys; print('\\n'.join(sys.path[1:]))"],
         env={"PYTHONPATH": "lib"},
@@ -145,7 +145,7 @@ def test_what_is_no_python_cannot_be_described(work: Path) -> None:
     impostor.chmod(0o755)
 
     with pytest.raises(BundleError, match="cannot describe itself"):
-        describe(impostor, {}, work, work / "cache")
+        describe(impostor, {}, work, Cache(work / "cache"))
 
 
 def test_the_interpreter_is_the_requested_else_the_active_else_the_project_s_else_our_own(work: Path) -> None:
@@ -181,8 +181,8 @@ def test_the_project_s_root_comes_after_what_an_editable_finder_maps(venv: Path,
     text = "import __editable___outside_1_finder; __editable___outside_1_finder.install()\n"
     (site_packages(venv) / "__editable__.outside-1.pth").write_text(text)
 
-    found = describe(venv, {}, work, work / "cache")
-    cache = ScanCache(work / "cache")
+    found = describe(venv, {}, work, Cache(work / "cache"))
+    cache = Cache(work / "cache")
     script = ScriptTarget(work / "project/scripts/job.py")
     resolution = resolve(script, ResolveSettings(include=("outside",)), found, work / "project", cache)
 

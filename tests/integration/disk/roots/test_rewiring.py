@@ -188,6 +188,7 @@ def with_setuptools(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return environment / "bin" / "python"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("how", "nested"), [(PKG_RESOURCES, ""), (IMPORTED, "ml"), (EITHER, "")])
 def test_a_namespace_of_pkg_resources_over_two_roots_runs_without_a_word(
     tmp_path: Path, with_setuptools: Path, how: str, nested: str

@@ -88,6 +88,7 @@ def test_a_dead_endpoint_is_an_error_soon(s3: S3Server, use: Callable[[Store], o
     assert time.monotonic() - started < QUICK
 
 
+@pytest.mark.slow
 def test_an_endpoint_that_never_answers_is_an_error_soon(s3: S3Server) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         endpoint = f"http://127.0.0.1:{silent.getsockname()[1]}"

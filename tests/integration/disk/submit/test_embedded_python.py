@@ -104,6 +104,7 @@ def test_a_cluster_that_runs_on_another_python_than_the_environment_is_named(pro
     assert "raybundle local down" in str(caught.value.hint)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("project")
 def test_a_bundle_of_the_store_starts_a_cluster_of_its_own_version_or_none() -> None:
     native = ("cpython-311-darwin", "macosx-11.0-arm64")
@@ -117,6 +118,7 @@ def test_a_bundle_of_the_store_starts_a_cluster_of_its_own_version_or_none() -> 
         require_embedded_for(PythonTag("cpython", HERE, *native), None, os.environ)
 
 
+@pytest.mark.slow
 def test_a_version_names_an_interpreter_of_that_version_that_has_ray(project: Path) -> None:
     assert Path(cluster.interpreter(HERE)).samefile(sys.executable)
     with pytest.raises(ClusterError, match=r"no Python 3\.98 with Ray") as caught:

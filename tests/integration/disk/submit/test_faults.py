@@ -109,7 +109,7 @@ def test_a_page_of_a_proxy_and_a_redirection_are_told_in_words(
     ]
 
     assert "HTTP 400: no entry" in work.raybundle("status", "page").stderr
-    assert "sends us on to https://login.example/\n" in work.raybundle("status", "other").stderr
+    assert "redirects to https://login.example/\n" in work.raybundle("status", "other").stderr
 
 
 @pytest.mark.parametrize("answer", [b"null", b"[]", b'"ok"', b"{}", b'{"submission_id": "x"}', b"<html>"])

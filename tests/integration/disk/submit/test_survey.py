@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import signal
 import time
 from dataclasses import replace
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from raybundle.bundle.values import PythonTag
+from raybundle.cache.documents import Cache
 from raybundle.cluster.access import make_access
 from raybundle.cluster.jobs import JobsClient
 from raybundle.config import load_settings
@@ -19,12 +19,12 @@ from raybundle.destination import for_nodes
 from raybundle.errors import BundleError, ClusterError, DigestMismatchError
 from raybundle.model import ModuleName, ModuleTarget
 from raybundle.pipeline import Request
-from raybundle.resolve.interpreter.node_python import TargetTag
+from raybundle.resolve.interpreter.node_python import NodePython
 from raybundle.resolve.interpreter.platforms import Platform
 from raybundle.store.local import LocalStore
 from raybundle.submission import deliver as deliver_module
 from raybundle.submission.deliver import Archives, begin_survey, deliver
-from raybundle.submission.survey import KEPT_WITH_FAULTS
+from raybundle.submission.survey import BELIEVED_WITH_FAULTS
 from tests.support.delivery_scene import ARCHIVES, BUNDLE, LAYERS, MANIFEST, NodesReadIt, Scene, made
 from tests.support.layer_archives import make_layer
 from tests.support.workplace import make_workplace
@@ -158,7 +158,7 @@ def test_nodes_that_read_no_store_are_asked_for_their_python_unless_the_address_
     ]
 
 
-def for_its_nodes(scene: Scene, setting: dict[str, str], *nodes: dict[str, Any]) -> TargetTag | None:
+def for_its_nodes(scene: Scene, setting: dict[str, str], *nodes: dict[str, Any]) -> NodePython | None:
     """Returns what a bundle for these nodes is for, as far as they decide."""
     scene.nodes(*nodes)
     settings = load_settings(setting, {}, scene.directory)
@@ -180,7 +180,7 @@ def test_a_bundle_is_made_for_the_oldest_glibc_of_the_nodes_whatever_is_set(read
     older = {"address": "10.0.0.3", "system": "glibc 2.31", "version": "3.11.2"}
     setting = {"python": "3.11", "platform": "linux"}
 
-    assert for_its_nodes(readable, setting, {}, older) == TargetTag(
+    assert for_its_nodes(readable, setting, {}, older) == NodePython(
         "cpython", "3.11", Platform("linux", "x86_64", "gnu", (2, 31))
     )
 
@@ -251,6 +251,7 @@ def test_a_submission_that_is_interrupted_while_it_looks_at_the_nodes_leaves_no_
     assert not list(tmp_path.glob("work-home/.cache/raybundle/clusters/*"))  # nothing was found out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("second", "status", "looks"),
     [
@@ -267,11 +268,10 @@ def test_a_look_at_the_nodes_that_found_faults_is_believed_for_a_short_while_alo
     readable.deliver()
     said = len(readable.said)
     readable.deliver()
-    [kept] = (readable.directory / "cache/clusters").iterdir()
-    document = json.loads(kept.read_text())
-    kept.write_text(json.dumps({**document, "time": document["time"] - KEPT_WITH_FAULTS}))
+    cache = Cache(readable.directory / "cache", lambda: time.time_ns() + BELIEVED_WITH_FAULTS)
+    later = replace(readable, cluster=replace(readable.cluster, cache=cache))
 
     assert len(readable.dashboard.submitted) == 1
     assert (len(readable.said) > said) == (status == "FAILED" or "store" in second)
-    readable.deliver()
+    later.deliver()
     assert len(readable.dashboard.submitted) == looks

@@ -1,0 +1,175 @@
+"""Runs the tests in groups, on several sides: `test_groups.py [--fast] [--sides N] [pytest arguments]`.
+
+A group is a folder of tests, in a process of its own: its tests share what they set up, such as a cluster.
+The last run, kept in .venv/tests, decides the order: groups that failed start first, then the longest.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(REPOSITORY))
+
+from tests.support.durations import VARIABLE  # noqa: E402 - found by the line above
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+TESTS = REPOSITORY / "tests"
+CLUSTERS = (TESTS / "integration/nodes", TESTS / "integration/cluster")
+ALONE = TESTS / "integration/cluster/separate"
+"""Each file of it starts clusters that no other file uses: a group each."""
+KEPT = Path(sys.prefix) / "tests"
+"""The output, the failures and the durations of each group."""
+UNKNOWN_SECONDS = {"nodes": 900.0, "embedded": 600.0, "tokens": 250.0, "separate": 200.0, "bed": 150.0}
+"""What a group is taken to need until it has run once."""
+SLOWEST = 10
+NOTHING_SELECTED = 5
+"""The exit code of pytest for a group of which the arguments leave no test."""
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Files of tests that run in one process."""
+
+    name: str
+    files: tuple[Path, ...]
+
+    @property
+    def needs_cluster(self) -> bool:
+        return any(self.files[0].is_relative_to(each) for each in CLUSTERS)
+
+    @property
+    def output(self) -> Path:
+        return KEPT / f"{self.name}.log"
+
+    @property
+    def cache(self) -> Path:
+        return KEPT / f"{self.name}.cache"
+
+    @property
+    def log(self) -> Path:
+        return KEPT / f"{self.name}.json"
+
+    @property
+    def durations(self) -> dict[str, float]:
+        """Seconds by file, as far as they are known."""
+        known = json_in(self.log)
+        return {name: known[name] for name in self.names if name in known}
+
+    @property
+    def names(self) -> list[str]:
+        return [str(file.relative_to(REPOSITORY)) for file in self.files]
+
+    @property
+    def has_failed(self) -> bool:
+        return json_in(self.cache / "v/cache/lastfailed") != {}
+
+    @property
+    def seconds(self) -> float:
+        folder = self.files[0].parent.name
+        return sum(self.durations.values()) or UNKNOWN_SECONDS.get(folder, len(self.files))
+
+
+def json_in(file: Path) -> dict[str, float]:
+    try:
+        found: dict[str, float] = json.loads(file.read_text("utf-8"))
+    except FileNotFoundError:
+        return {}
+    return found
+
+
+def find_groups() -> list[Group]:
+    folders: dict[str, list[Path]] = {}
+    for file in sorted(TESTS.glob("**/test_*.py")):
+        if TESTS / "projects" in file.parents:
+            continue
+        base = file.with_suffix("") if file.parent == ALONE else file.parent
+        folders.setdefault("-".join(base.relative_to(TESTS).parts), []).append(file)
+    return [Group(name, tuple(files)) for name, files in folders.items()]
+
+
+def run(group: Group, arguments: Iterable[str]) -> int:
+    own = ["--ff", "-o", f"cache_dir={group.cache}"]
+    argv = [sys.executable, "-m", "pytest", "-q", *own, *arguments, *group.names]
+    environ = {**os.environ, VARIABLE: str(group.log)}
+    with group.output.open("wb") as output:
+        done = subprocess.run(argv, cwd=REPOSITORY, env=environ, stdout=output, stderr=output, check=False)
+    return 0 if done.returncode == NOTHING_SELECTED else done.returncode
+
+
+class Sides:
+    """Each side takes one group after the other, and prints what the group said."""
+
+    def __init__(self, groups: list[Group], arguments: list[str]) -> None:
+        self._waiting = [*groups]
+        self._arguments = arguments
+        self._lock = threading.Lock()
+        self.failed: list[Group] = []
+
+    def run(self, count: int) -> None:
+        """Runs all groups on `count` sides, and those without a cluster on one more: clusters mostly wait."""
+        light = any(group.needs_cluster for group in self._waiting)
+        sides = [threading.Thread(target=self._side, args=(False,)) for _ in range(count)]
+        sides += [threading.Thread(target=self._side, args=(True,))] * light
+        for side in sides:
+            side.start()
+        for side in sides:
+            side.join()
+
+    def _side(self, light: bool) -> None:
+        while group := self._next(light=light):
+            code = run(group, self._arguments)
+            with self._lock:
+                print(f"--- {group.name}\n{group.output.read_text('utf-8', 'replace')}", flush=True)
+                self.failed += [group] * bool(code)
+
+    def _next(self, *, light: bool) -> Group | None:
+        with self._lock:
+            found = next((each for each in self._waiting if not (light and each.needs_cluster)), None)
+            self._waiting = [each for each in self._waiting if each is not found]
+            return found
+
+
+def arguments() -> tuple[argparse.Namespace, list[str]]:
+    parser = argparse.ArgumentParser(description=__doc__.partition(":")[0])
+    parser.add_argument("--fast", action="store_true", help="what needs no cluster and is not marked slow")
+    parser.add_argument("--sides", type=int, default=2)
+    return parser.parse_known_args()
+
+
+def summary(groups: list[Group], failed: list[Group], took: float) -> str:
+    seconds = [item for group in groups for item in group.durations.items()]
+    slowest = sorted(seconds, key=lambda item: -item[1])[:SLOWEST]
+    lines = ["the slowest files:", *(f"{each:7.1f} s  {file}" for file, each in slowest)]
+    words = [line for group in failed for line in group.output.read_text("utf-8", "replace").splitlines()]
+    lines += [line for line in words if line.startswith(("FAILED ", "ERROR "))]
+    said = f"{len(failed)} of {len(groups)} groups failed" if failed else f"all {len(groups)} groups passed"
+    return "\n".join([*lines, f"{said} in {took:.0f} s"])
+
+
+def main() -> int:
+    options, more = arguments()
+    KEPT.mkdir(exist_ok=True)
+    groups = [group for group in find_groups() if not (options.fast and group.needs_cluster)]
+    groups.sort(key=lambda group: (not group.has_failed, -group.seconds))
+    if options.fast:
+        more += ["-m", "not ray and not nodes and not slow"]
+    sides, start = Sides(groups, more), time.monotonic()
+    sides.run(options.sides)
+    print(summary(groups, sides.failed, time.monotonic() - start))
+    return 1 if sides.failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
