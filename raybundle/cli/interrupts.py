@@ -32,7 +32,7 @@ def on_interrupt(client: JobsClient, submission_id: str, choice: Choice, console
     try:
         yield
     except KeyboardInterrupt as interrupt:
-        client.close()  # the interrupt may have cut an answer short
+        client.close()  # an answer may be incomplete
         leave = f"interrupted; `{attach_command(client, submission_id)}` follows the job again"
         if choice == "ask" and not isinstance(interrupt, Terminated) and _has_terminal():
             console.note(f"\n{leave}")

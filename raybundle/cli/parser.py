@@ -72,6 +72,11 @@ def _options_first(parser: ArgumentParser, words: Sequence[str], start: int) -> 
     return [*options, *rest, *plain]
 
 
+def command_parsers() -> dict[str, ArgumentParser]:
+    """Returns the parser of each command."""
+    return _build()[1]
+
+
 def _build() -> tuple[ArgumentParser, dict[str, ArgumentParser]]:
     parser = argparse.ArgumentParser(
         prog="raybundle",

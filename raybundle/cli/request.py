@@ -1,16 +1,6 @@
-"""Turns command-line words into the values that the pipeline takes: targets, settings, job options."""
+"""Turns command-line words into the values that the pipeline takes: requests, settings, job options."""
 
 from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
-from raybundle.errors import UsageError
-
-if TYPE_CHECKING:
-    import argparse
-
-    from raybundle.cli.output.console import Console
-    from raybundle.pipeline import Request
 
 import json
 import os
@@ -22,28 +12,29 @@ from typing import TYPE_CHECKING, Any
 from raybundle.cli.entrypoint.classify import classify
 from raybundle.cli.entrypoint.model import Answer, Run
 from raybundle.cli.entrypoint.surroundings import surroundings
-from raybundle.cli.ray_environment import read_ray_environment
 from raybundle.cluster.follow import Limits
 from raybundle.cluster.secrets import parse_secrets, refuse_literals
-from raybundle.config import load_settings
+from raybundle.errors import UsageError
 from raybundle.exhaustive import assert_never
 from raybundle.model import ModuleName, ModuleTarget
-from raybundle.pipeline import Request, Tracing
-from raybundle.resolve.driver.project import find_target, parse_directory, project_of, start_directory
-from raybundle.submission.submission import JobOptions
+from raybundle.pipeline import Given, ask
+from raybundle.resolve.driver.project import find_target
+from raybundle.submission.connecting import Connecting
+from raybundle.submission.options import JobOptions
+from raybundle.submission.ray_environment import read_ray_environment
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Mapping, Sequence
 
     from raybundle.cli.output.console import Console
-    from raybundle.cli.ray_environment import RayEnvironment
     from raybundle.config import Settings
     from raybundle.model import Target
+    from raybundle.request import Request
+    from raybundle.submission.ray_environment import RayEnvironment
 
 _LITERAL = re.compile(r"""\b([A-Za-z_]\w*)=([^\s'"]+)""")
-"""A value in a shell line: an answer does not show what looks like a secret."""
-_IDENTIFIER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+"""A value in a shell line; messages show none that looks like a secret."""
 _RESOURCES = ("entrypoint_num_cpus", "entrypoint_num_gpus", "entrypoint_memory")
 
 
@@ -54,7 +45,7 @@ class Command:
     target: Target
     arguments: tuple[str, ...] = ()
     env: tuple[tuple[str, str], ...] = ()
-    """Environment variables that stand before the program, as in `SEED=1 python job.py`."""
+    """Environment variables before the program, as in `SEED=1 python job.py`."""
     notes: tuple[str, ...] = ()
 
 
@@ -70,11 +61,11 @@ def parse_command(words: Sequence[str], base: Path | None = None, typed: str = "
     Args:
         words: of the command line.
         base: where a relative script is looked up before the current directory.
-        typed: what stands before them, for the line that an error names.
+        typed: the words before them, for the line that an error shows.
 
     Raises:
-        UsageError: there is no target, none of that name, or something that a job cannot have; the hint
-            names the line to type instead.
+        UsageError: there is no such target, or a job cannot have what the words ask for; the hint shows the
+            line to type instead.
     """
     pasted = list(words[:1]) == ["--"]
     match classify(words[pasted:], surroundings(base), pasted=pasted):
@@ -107,17 +98,17 @@ def _parse_words(
 def read_command(
     arguments: argparse.Namespace, console: Console, base: Path | None = None, *, runs: bool = True
 ) -> Command:
-    """Returns what the words of a command run, once its notes were shown.
+    """Returns what the words of a command run, and shows its notes.
 
     Args:
         arguments: of the command line.
         console: where the notes go.
         base: where a relative script is looked up before the current directory.
-        runs: the command runs the target. One that does not takes no arguments for it, but in a command line
-            that was pasted whole.
+        runs: the command runs the target. Another command takes arguments for it only in a pasted command
+            line.
 
     Raises:
-        UsageError: there is no target, or more than that.
+        UsageError: there is no target, or other words follow it.
     """
     words = arguments.rest
     command = parse_command(words, base, typed_of(arguments))
@@ -132,36 +123,33 @@ def read_command(
 
 
 def typed_of(arguments: argparse.Namespace) -> str:
-    """Returns how the line begins that an answer names; `…` stands for the options, which may be secret."""
+    """Returns the start of the line that a message shows; `…` replaces options, which may be secret."""
     return f"raybundle {arguments.command} …" if arguments.has_options else f"raybundle {arguments.command}"
 
 
-def make_request(
-    arguments: argparse.Namespace, command: Command, environment: RayEnvironment | None = None
+def read_request(arguments: argparse.Namespace, console: Console, *, runs: bool = True) -> Request:
+    """Returns what a command is to build, with all its settings; `runs` as for `read_command`."""
+    return request_in(arguments, environment_of(arguments), console, runs=runs)
+
+
+def request_in(
+    arguments: argparse.Namespace, environment: RayEnvironment, console: Console, *, runs: bool = True
 ) -> Request:
-    """Returns what a command is to build, with all its settings."""
-    target, cwd = command.target, Path.cwd()
-    if environment is None or environment.project is None:
-        project = project_of(target, cwd)
-    else:
-        project = cwd = environment.project
-    settings = settings_of(arguments, project, command.env)
-    if environment is not None:
-        settings = settings.extended("roots", environment.roots, "--runtime-env")
-        if environment.project is not None:
-            settings = settings.with_default("data", "tracked", "--working-dir")
-        settings = settings.extended("exclude", environment.excludes, "--runtime-env")
-    tracing = Tracing(command.arguments) if arguments.trace else None
-    set_up = environment.set_up if environment else ()
-    return Request(target, settings, project, cwd, os.environ, tracing, set_up, command.arguments)
+    """Returns what a command is to build, with the environment that options of `ray job submit` ask for."""
+    command = read_command(arguments, console, environment.project, runs=runs)
+    given = _given(arguments, command.env)
+    return ask(command.target, command.arguments, given, environment, traces=arguments.trace)
 
 
-def settings_of(
-    arguments: argparse.Namespace, project: Path | None = None, env: Sequence[tuple[str, str]] = ()
-) -> Settings:
-    """Returns the settings of a command; `project` is looked for from the current directory if absent.
+def settings_of(arguments: argparse.Namespace) -> Settings:
+    """Returns the settings of a command without a target."""
+    return _given(arguments).settings()
 
-    Variables of the command line itself, `env`, come before those of `--env`, as in a shell.
+
+def _given(arguments: argparse.Namespace, env: Sequence[tuple[str, str]] = ()) -> Given:
+    """Returns the settings that the command line has.
+
+    Variables before the program, `env`, take precedence over those of `--env`, as in a shell.
     """
     given = vars(arguments)
     flags = {
@@ -169,12 +157,11 @@ def settings_of(
         for key in ("store", "address", "name", "roots", "include", "exclude", "python", "platform")
     }
     flags["env"] = {**parse_env(given.get("env") or (), os.environ), **dict(env)}
-    directory = project or project_of(ModuleTarget(ModuleName("")), Path.cwd())
-    return load_settings(flags, os.environ, directory, given.get("profile"))
+    return Given(flags, os.environ, Path.cwd(), given.get("profile"))
 
 
 def parse_env(words: Sequence[str], environ: Mapping[str, str]) -> dict[str, str]:
-    """Returns pairs from `NAME=VALUE`, and from `NAME` with the value that it has here.
+    """Returns pairs from `NAME=VALUE`, and from `NAME` with its value in this environment.
 
     Raises:
         UsageError: a name is empty, or has no value here.
@@ -183,7 +170,7 @@ def parse_env(words: Sequence[str], environ: Mapping[str, str]) -> dict[str, str
     for word in words:
         name, equals, value = word.partition("=")
         if not (name.isidentifier() and name.isascii()):
-            # The word is not shown: it may be a secret that was typed alone.
+            # The word is not shown: it may be a secret without its name.
             raise UsageError("`--env` takes NAME=VALUE or NAME, and has a word that is neither")
         if not equals and name not in environ:
             raise UsageError(f"`--env {name}`: it is not set here", hint=f"set it, or give {name}=VALUE")
@@ -192,7 +179,7 @@ def parse_env(words: Sequence[str], environ: Mapping[str, str]) -> dict[str, str
 
 
 def refuse_unheeded(arguments: argparse.Namespace) -> None:
-    """Refuses options of waiting and of the log where nobody waits: they would be without effect."""
+    """Refuses options of waiting and of the log with `--no-wait`: they would have no effect."""
     given = {
         "--timeout": arguments.timeout is not None,
         "--start-timeout": arguments.start_timeout is not None,
@@ -206,51 +193,61 @@ def refuse_unheeded(arguments: argparse.Namespace) -> None:
         raise UsageError(f"{', '.join(unheeded)}: nobody waits for the job with --no-wait")
 
 
-def start_of(arguments: argparse.Namespace, request: Request | None = None) -> str:
-    """Returns where the job starts, relative to the project: by `--cwd`, else where the command is given."""
-    if arguments.cwd is not None:
-        return parse_directory(arguments.cwd)
-    return "" if request is None else start_directory(request.target, request.project, request.cwd)
-
-
 def limits_of(arguments: argparse.Namespace) -> Limits:
     """Returns when to stop a job."""
     return Limits(end=arguments.timeout, start=arguments.start_timeout)
 
 
 def environment_of(arguments: argparse.Namespace) -> RayEnvironment:
-    """Returns what the options of `ray job submit` say of the runtime_env; only `submit` has all of them."""
+    """Returns what the options of `ray job submit` say about the runtime_env."""
     given = vars(arguments)
     file, text = given.get("runtime_env"), given.get("runtime_env_json")
     return read_ray_environment(file, text, arguments.working_dir, Path.cwd())
 
 
+def connecting_of(arguments: argparse.Namespace, settings: Settings, console: Console) -> Connecting:
+    """Returns how a command reaches its cluster."""
+    return Connecting(
+        settings,
+        os.environ,
+        console.note,
+        headers=arguments.headers,
+        verify=arguments.verify,
+        certificate=arguments.client_cert,
+        key=arguments.client_key,
+    )
+
+
 def job_options(
     arguments: argparse.Namespace,
     settings: Settings,
-    job_arguments: Sequence[str],
+    words: Sequence[str],
+    cwd: str,
     environment: RayEnvironment | None = None,
 ) -> JobOptions:
-    """Returns what the command line says of the job.
+    """Returns what the command line says about the job.
+
+    Args:
+        arguments: of the command line.
+        settings: of the command.
+        words: arguments of the job.
+        cwd: where it starts, relative to the project.
+        environment: what the options of `ray job submit` ask for.
 
     Raises:
-        UsageError: an id or a JSON value is not valid, or a variable holds what looks like a secret.
+        UsageError: a JSON value or a reference to a secret is not valid.
     """
-    identifier = arguments.submission_id
-    if identifier is not None and not _IDENTIFIER.fullmatch(identifier):
-        raise UsageError(f"the id {identifier!r} has other characters than letters, digits and `._-`")
-    env = {**(environment.env if environment else {}), **settings.table("env")}
-    refuse_literals(env)
     metadata = _json_option(arguments, "metadata_json") or {}
     return JobOptions(
-        arguments=tuple(job_arguments),
-        env=env,
-        submission_id=identifier,
+        arguments=tuple(words),
+        env={**(environment.env if environment else {}), **settings.table("env")},
+        submission_id=arguments.submission_id,
         if_exists=arguments.if_exists,
         metadata={name: _metadata_text(name, value) for name, value in metadata.items()},
         resources=_resources(arguments),
         secrets=parse_secrets(arguments.secret or ()),
-        runtime_env=environment.passed if environment else None,
+        runtime_env=environment.passed if environment else {},
+        cwd=cwd,
     )
 
 
@@ -283,10 +280,10 @@ def _json_object(option: str, text: str) -> Mapping[str, Any]:
 
 
 def form_of(arguments: argparse.Namespace, console: Console) -> str:
-    """Returns the form of the output; `--format json` is as `--json`.
+    """Returns the form of the output; `--format json` means `--json`.
 
     Raises:
-        UsageError: the two ask for different things.
+        UsageError: the two options contradict each other.
     """
     if console.json_mode and arguments.format not in {None, "json"}:
         raise UsageError(f"`--json` and `--format {arguments.format}` ask for different things")

@@ -1,4 +1,4 @@
-"""Waits for a job and shows its log: the status decides, the log is a convenience."""
+"""Waits for a job and shows its log: the status alone decides how the job ended."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ LONGEST_DELAY = 2.0
 DELAY_SHARE = LONGEST_DELAY / 60
 """The delay grows with the time that passed: an end is noticed 1.7 % late on average."""
 PATIENCE = 45.0
-"""Seconds that the cluster may fail to answer while a job is followed, for a job outlives its dashboard."""
+"""Seconds for which the cluster may fail to answer while a job is followed: a job outlives its dashboard."""
 WITHDRAWN = "JOB_SUPERVISOR_ACTOR_DIED"
 """What the cluster says of a job that was stopped before it had a node."""
 PENDING_SILENCE, PENDING_DELAY = 5.0, 30.0
-"""Seconds until it is said what a PENDING job waits for, and between two looks whether that is still so."""
+"""Seconds until the user hears what a PENDING job waits for, and between two looks at the reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +49,9 @@ class Followed:
     log_end: str
     """The end of the driver's log."""
     late: JobError | None = None
-    """Which limit it met, if one: it was stopped for that."""
+    """The limit that stopped it, if one did."""
     lost_log: RaybundleError | None = None
-    """Why the log could not be read to its end; the status decides how the job ended all the same."""
+    """Why the log could not be read to its end; that does not change how the job ended."""
 
 
 @dataclass(slots=True)
@@ -71,7 +71,7 @@ class _Watch:
         self.explain_at = self.begin + PENDING_SILENCE
 
     def take(self, info: JobInfo) -> None:
-        """Takes notice of a status: says what a job waits for, and stops one that has met a limit."""
+        """Takes a status: says what a job waits for, and stops one that has met a limit."""
         now = time.monotonic()
         if self.running_since is None and info.status != "PENDING":
             self.running_since = now
@@ -90,7 +90,7 @@ class _Watch:
             self.said = reason
 
     def _stop(self, late: JobError) -> None:
-        """Stops the job; where that cannot be confirmed, the limit is still what is told."""
+        """Stops the job; even if that cannot be confirmed, the error names the limit."""
         self.client.notify(f"{late}: stopping it")
         try:
             stopped = stop_and_wait(self.client, self.id).ended
@@ -112,7 +112,7 @@ class _Watch:
         return None
 
     def delay(self) -> float:
-        """Returns the seconds until the next question; ever longer, for a long queue as for a long run."""
+        """Returns the seconds until the next question; they grow with the time in the queue or in the run."""
         now = time.monotonic()
         since = self.begin if self.running_since is None else self.running_since
         limits = [self.limits.end, None if self.running_since else self.limits.start]
@@ -120,7 +120,7 @@ class _Watch:
         return max(0.0, min([LONGEST_DELAY, max(FIRST_DELAY, (now - since) * DELAY_SHARE), *due]))
 
 
-def follow(  # noqa: PLR0913 - one per thing that a user may say of it
+def follow(  # noqa: PLR0913 - one per option of the user
     client: JobsClient,
     submission_id: str,
     write: Callable[[bytes], None],
@@ -137,7 +137,7 @@ def follow(  # noqa: PLR0913 - one per thing that a user may say of it
         write: takes the driver's log in pieces, in order, byte for byte.
         started: `time.monotonic()` of the submission; now if absent.
         limits: when to stop the job.
-        last_lines: lines to write of the log that is there already; all if absent.
+        last_lines: lines to write of the existing log; all if absent.
 
     Raises:
         JobLostError: the cluster no longer knows the job.
@@ -146,16 +146,12 @@ def follow(  # noqa: PLR0913 - one per thing that a user may say of it
     """
     begin = time.monotonic() if started is None else started
     watch = _Watch(client, submission_id, limits or Limits(), begin)
-    seen = started is not None
     log = LogReader(client, submission_id, write, last_lines)
-    while True:
-        # A job that nobody has seen yet may be one of a cluster that never was there.
-        info = _ask(client, submission_id, PATIENCE if seen else None)
-        seen = True
-        watch.take(info)
-        if info.ended:
-            break
+    # If nobody has seen the job yet, its cluster may not exist at all.
+    watch.take(info := _ask(client, submission_id, PATIENCE if started is not None else None))
+    while not info.ended:
         log.watch(info, watch.delay())
+        watch.take(info := _ask(client, submission_id, PATIENCE))
     end = time.monotonic()
     lost_log = log.finish(info)
     since = watch.running_since or end

@@ -71,6 +71,16 @@ def job_error(info: JobInfo, log_end: str = "") -> JobError | None:
             return _failure(info, log_end)
 
 
+def exit_code(info: JobInfo, error: JobError | None, *, own: bool = False) -> int:
+    """Returns the exit code of a job that ended; `own` gives the driver's instead of 20."""
+    if error is None:
+        return 0
+    driver = info.driver_exit_code
+    if own and driver and isinstance(error, JobFailedError):
+        return driver if 0 < driver < 256 else 128 + abs(driver)  # noqa: PLR2004 - a signal is negative
+    return error.exit_code
+
+
 def _failure(info: JobInfo, log_end: str) -> JobError:
     line = boot_line(info, log_end)
     if line is not None:

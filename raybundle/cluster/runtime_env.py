@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from raybundle.bundle.manifest import directory_symbol
@@ -16,17 +17,17 @@ if TYPE_CHECKING:
     from raybundle.model import Digest
 
 READY_HOOK = "raybundle_boot.ready"
-"""Ray imports and calls it in each worker; where the boot did not run, the worker runs no task."""
+"""Ray imports and calls it in each worker; a worker whose boot did not run runs no task."""
 NOT_BOOTED = "the boot did not run on this node"
-"""What the shell says, and ends with, where the supervisor has not been through the boot."""
+"""The shell's last words if the supervisor's boot did not run."""
 RESERVED = ("PYTHONPATH", "PYTHONSAFEPATH", "PYTHONHOME", "PYTHONPYCACHEPREFIX")
 """Environment variables that would change the path that the bundle fixes."""
 HOOK = "RAYBUNDLE_HOOK"
-"""Names the hook of the user's runtime_env; the bundle's own runs it in a worker that was checked."""
+"""Names the hook of the user's runtime_env; the bundle's own hook calls it in a checked worker."""
 SECRETS = "RAYBUNDLE_SECRETS"
 """Lists the references of all secrets for the boot: lines `NAME REFERENCE`, sorted."""
 WAITING = "raybundle-secret "
-"""Stands before the reference in the variable of a secret, until the boot has found the value."""
+"""Precedes the reference in a secret's variable, until the boot has found the value."""
 
 
 def render_runtime_env(  # noqa: PLR0913 - all that a runtime_env is made of
@@ -34,68 +35,79 @@ def render_runtime_env(  # noqa: PLR0913 - all that a runtime_env is made of
     boot: str,
     url: str,
     env: Mapping[str, str],
-    secrets: Mapping[str, str] | None = None,
+    secrets: Mapping[str, str] = MappingProxyType({}),
     *,
-    passed: Mapping[str, Any] | None = None,
+    passed: Mapping[str, Any] = MappingProxyType({}),
     layers: Sequence[str] = (),
     delivery: str | None = None,
     cwd: str = "",
 ) -> dict[str, Any]:
-    """Returns the `runtime_env` of a bundle; the same for every run of it, so that Ray's caches hold.
+    """Returns the `runtime_env` of a bundle; it is the same for every run, so that Ray's caches hold.
 
     Args:
         digest: of the bundle.
         boot: hex digest of the boot in the archive.
-        url: of the archive, in a scheme that the nodes can read.
+        url: of the archive, which the nodes can read.
         env: environment variables of the job.
         secrets: references to secrets by variable, as `parse_secrets` returns them; no values.
-        passed: keys of a `runtime_env` of the user; what the bundle sets, and `env`, comes before them.
+        passed: keys of the user's `runtime_env`; `env` and what the bundle sets take precedence.
         layers: URLs of what holds the layers, in order.
-        delivery: hex SHA-256 of the archive's `delivery.json`, where it has one.
+        delivery: hex SHA-256 of the archive's `delivery.json`, if it has one.
         cwd: where the job starts, relative to the project; empty for its root.
 
     Raises:
-        UsageError: a variable is owned by the bundle, or set in two ways; `passed` has modules of its own.
+        UsageError: a variable belongs to the bundle, or is set in two ways; `passed` has `py_modules`.
     """
-    below = dict(passed or {})
-    if "py_modules" in below:
-        raise UsageError(
-            "`py_modules` of a runtime_env would not be on the path that the bundle fixes",
-            hint="name the directories that hold them in `roots` instead",
-        )
-    variables = {**below.get("env_vars", {}), **env}
-    for name in variables:
-        if owned(name):
-            raise UsageError(
-                f"`env` sets {name}, which the bundle owns",
-                hint="add directories with `roots` instead: they are part of the bundle's path",
-            )
-    own = {"RAYBUNDLE_BOOT": boot, "RAYBUNDLE_DIGEST": digest}
-    if "worker_process_setup_hook" in below:
-        own[HOOK] = below["worker_process_setup_hook"]
-    if delivery is not None:
-        own["RAYBUNDLE_DELIVERY"] = delivery
-    if cwd:
-        own["RAYBUNDLE_CWD"] = cwd
+    variables = {**passed.get("env_vars", {}), **env}
+    _refuse_owned(passed, variables)
+    own = _own_variables(digest, boot, passed.get("worker_process_setup_hook"), delivery, cwd)
     return {
-        **below,
+        **passed,
         "working_dir": url,
         **({"py_modules": list(layers)} if layers else {}),
-        "env_vars": {**variables, **_render_secrets(secrets or {}, variables), **own},
+        "env_vars": {**variables, **_render_secrets(secrets, variables), **own},
         "worker_process_setup_hook": READY_HOOK,
     }
 
 
+def _own_variables(
+    digest: Digest, boot: str, hook: str | None, delivery: str | None, cwd: str
+) -> dict[str, str]:
+    """Returns the variables that tell the boot what to do; those without a value are left out."""
+    own = {
+        "RAYBUNDLE_BOOT": boot,
+        "RAYBUNDLE_DIGEST": digest,
+        HOOK: hook,
+        "RAYBUNDLE_DELIVERY": delivery,
+        "RAYBUNDLE_CWD": cwd,
+    }
+    return {name: value for name, value in own.items() if value}
+
+
+def _refuse_owned(passed: Mapping[str, Any], variables: Mapping[str, str]) -> None:
+    """Refuses what would change the path that the bundle fixes."""
+    if "py_modules" in passed:
+        raise UsageError(
+            "`py_modules` of a runtime_env would not be on the path that the bundle fixes",
+            hint="name the directories that hold them in `roots` instead",
+        )
+    for name in filter(owned, variables):
+        raise UsageError(
+            f"`env` sets {name}, which the bundle owns",
+            hint="add directories with `roots` instead: they are part of the bundle's path",
+        )
+
+
 def owned(name: str) -> bool:
-    """Claims that the environment variable `name` is the bundle's, and no job's to set."""
+    """Whether the environment variable `name` belongs to the bundle, so that no job may set it."""
     return name in RESERVED or name.startswith("RAYBUNDLE_")
 
 
 def _render_secrets(secrets: Mapping[str, str], env: Mapping[str, str]) -> dict[str, str]:
     """Returns the variables by which the boot finds the secrets.
 
-    Each holds its reference until then: so it covers what a node has under that name, and a task's own value
-    for it covers the reference. A secret that a node has under its own name (`env:NAME`) must not be covered.
+    Each variable holds its reference at first. So it hides a node's own value of that name, and a task's own
+    value hides the reference. A secret that a node has under the same name (`env:NAME`) must not be hidden.
     """
     if not secrets:
         return {}
@@ -116,8 +128,8 @@ def _render_secrets(secrets: Mapping[str, str], env: Mapping[str, str]) -> dict[
 def render_entrypoint(manifest: Manifest, arguments: Sequence[str]) -> str:
     """Returns the shell line that runs the bundle's target with `arguments`, byte for byte.
 
-    The supervisor hands its entrypoint to `sh -c`; the line gives the shell nothing to interpret but the two
-    variables that the boot has set, and it ends there if the boot has not run.
+    The supervisor hands its entrypoint to `sh -c`. The shell interprets nothing but the two variables that
+    the boot has set, and it ends there if the boot has not run.
 
     Raises:
         UsageError: an argument is not text.

@@ -1,4 +1,4 @@
-"""Finds how the layers of a bundle in a store travel, also where what a run can do without is lost."""
+"""Finds how the layers of a stored bundle travel, even if the store lost what a run can do without."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class FoundLayers:
     """How the layers of a bundle travel, as far as the store still has it."""
 
     keys: tuple[str, ...]
-    """Of the layers, each followed by its byte-code where it has some."""
+    """Of the layers, each followed by its byte-code if it has some."""
     delivery: str
     """Hex SHA-256 of the delivery."""
     warnings: tuple[Warning, ...] = ()
@@ -39,7 +39,7 @@ class FoundLayers:
 def find_layers(store: Store, layers: Sequence[LayerEntry], archive: str) -> FoundLayers:
     """Returns how the layers of a bundle travel whose archive has the key `archive`.
 
-    A delivery that is lost is in the archive too, and byte-code that is lost is made by the nodes.
+    The archive has a copy of the delivery, and the nodes make byte-code that is lost.
 
     Raises:
         ObjectMissingError: the store has lost layers; all of them are named.
@@ -62,7 +62,7 @@ def find_layers(store: Store, layers: Sequence[LayerEntry], archive: str) -> Fou
 
 
 def find_plain_delivery(store: Store, archive: str) -> str | None:
-    """Returns the hex SHA-256 of the delivery of a bundle without layers; None if it has none, or lost it."""
+    """Returns the hex SHA-256 of the delivery of a bundle without layers; None if the store has none."""
     try:
         return hashlib.sha256(store.get(delivery_key(archive))).hexdigest()
     except ObjectMissingError:
@@ -88,7 +88,7 @@ def _read_delivery(store: Store, archive: str) -> tuple[bytes, list[Warning]]:
 
 
 def _delivery_in(store: Store, archive: str) -> bytes:
-    """Returns the delivery in an archive that is what its name says: byte-code is trusted through it."""
+    """Returns the delivery in a verified archive: it vouches for byte-code."""
     with zipfile.ZipFile(io.BytesIO(get_archive(store, archive))) as zipped:
         try:
             return zipped.read(f"{OWN}/delivery.json")

@@ -1,4 +1,4 @@
-"""Puts layers and their byte-code into a store: what is there is checked and not sent again."""
+"""Puts layers and their byte-code into a store: an existing object is checked and not sent again."""
 
 from __future__ import annotations
 
@@ -31,26 +31,26 @@ if TYPE_CHECKING:
     """Takes how many bytes are done, and of how many."""
 
 LARGE_BYTES = 64 << 20
-"""From here on an object is sent in parts, from its file, and verified alone: it is in memory twice then."""
+"""Bytes from which an object is sent in parts from its file, and verified alone: it is in memory twice."""
 
 LOOKS = 16
-"""Objects that are asked for at the same time; each is one small request."""
+"""Simultaneous questions for objects; each is one small request."""
 
 UPLOADS = 4
-"""Objects that are packed and sent at the same time: packing takes a processor, sending waits."""
+"""Objects that are packed and sent simultaneously: packing takes a processor, sending waits."""
 
 
 @dataclass(frozen=True, slots=True)
 class LayerObject:
-    """An archive that a store is to have."""
+    """An archive that the store needs."""
 
     key: str
     name: str
     """Of its members, without `.json` and `.zip`."""
     bytes: int
-    """Size of its files, unpacked: what there is to do."""
+    """Size of its unpacked files: the amount of work."""
     pack: Callable[[Path, Callable[[], bool]], Path]
-    """Returns its file, made at a given path unless there is one; gives up once the other one says so."""
+    """Returns its file, which it may make at the given path; stops early when the function returns True."""
 
 
 @dataclass(slots=True)
@@ -62,17 +62,17 @@ class LayerSender:
     cache: Cache
     progress: Progress | None = None
     _one_by_one: threading.Lock = field(default_factory=threading.Lock, init=False)
-    """Held where a large object is in memory."""
+    """Held while a large object is in memory."""
 
     def put(self, objects: Sequence[LayerObject]) -> int:
-        """Puts what the store has not, and returns the bytes of that.
+        """Puts what the store lacks, and returns the bytes that were sent.
 
-        What is sent stays sent where this is interrupted, and is not sent again.
+        After an interrupt, what was sent stays in the store and is not sent again.
 
         Raises:
-            DigestMismatchError: an object that is there is not what its name says.
+            DigestMismatchError: an existing object is not what its name says.
             BundleError: a file is no longer what it was when it was described, or cannot be packed.
-            StoreError: the store refuses us or cannot be reached.
+            StoreError: the store refuses access or cannot be reached.
         """
         sizes = find_sizes(self.store, [each.key for each in objects])
         waiting = [each for each in objects if not self._is_known(each, sizes[each.key])]
@@ -114,14 +114,14 @@ class LayerSender:
         return uploaded
 
     def _put_one(self, each: LayerObject, there: int | None, scratch: Path, stopped: threading.Event) -> int:
-        """Returns the bytes that were sent: none where the object is there and is what it should be."""
+        """Returns the bytes that were sent: 0 if the object is there and intact."""
         if there is not None:
             self._verify(each, there)
             return 0
         own = scratch / f"{each.name}.zip"
         try:
             path = each.pack(own, stopped.is_set)
-            if stopped.is_set():  # it may have given up in the middle
+            if stopped.is_set():  # it may have stopped early
                 return 0
             size = path.stat().st_size
             created = self._send(each, path, size)
@@ -141,7 +141,7 @@ class LayerSender:
         return self.store.put_new(each.key, path.read_bytes())
 
     def _verify(self, each: LayerObject, size: int) -> None:
-        """Reads an object of about this size that others have put there, once."""
+        """Checks an object of about this size that others have put there."""
         with self._one_by_one if size >= LARGE_BYTES else contextlib.nullcontext():
             data = get_soon(self.store, each.key)
             check_archive(data, each.name, f"{each.key} in {self.store.url}")
@@ -149,7 +149,7 @@ class LayerSender:
 
 
 def layer_objects(layers: Iterable[Layer], cache: Cache) -> list[LayerObject]:
-    """Returns what a store must have of layers; each is packed when it is sent."""
+    """Returns the objects of layers; each is packed when it is sent."""
     return [
         LayerObject(layer_key(each.digest), _hex(each), each.bytes, _LayerPacker(each, cache).pack)
         for each in layers
@@ -157,7 +157,7 @@ def layer_objects(layers: Iterable[Layer], cache: Cache) -> list[LayerObject]:
 
 
 def byte_code_objects(byte_code: Iterable[ByteCode]) -> list[LayerObject]:
-    """Returns what a store must have of the byte-code of layers, which is packed already."""
+    """Returns the objects of the byte-code of layers, which is already packed."""
     return [
         LayerObject(
             byte_code_key(Digest(f"sha256:{each.layer}"), each.tag, each.listing),
@@ -189,7 +189,7 @@ class _KeptArchive:
     byte_code: ByteCode
 
     def pack(self, _path: Path, _gives_up: Callable[[], bool]) -> Path:
-        """Returns the file, once it is sure that it is still what it was."""
+        """Returns the file, once it is checked."""
         archive = self.byte_code.archive
         check_archive(archive.read_bytes(), self.byte_code.name, str(archive))
         return archive
@@ -200,7 +200,7 @@ def _hex(layer: Layer) -> str:
 
 
 def find_sizes(store: Store, keys: Sequence[str]) -> dict[str, int | None]:
-    """Returns the bytes of objects by key, None where there is none; asks for several at a time."""
+    """Returns the bytes of objects by key, None for a missing one; asks for several at a time."""
     if not keys:
         return {}
     with ThreadPoolExecutor(LOOKS) as threads:

@@ -40,7 +40,7 @@ class Receipts:
         self._new[key] = size
 
     def save(self) -> None:
-        """Keeps what is new, beside what other processes have noted."""
+        """Keeps new receipts together with those of other processes."""
         if self._new:
             self.cache.write(KEPT, self._name(), latest(self._read(), self._new, _MOST))
 

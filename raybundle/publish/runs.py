@@ -27,7 +27,7 @@ class Run:
     """One submission of one bundle with its arguments, to one cluster."""
 
     id: str
-    """The submission id, ours."""
+    """The submission id."""
     bundle: Digest
     arguments: tuple[str, ...]
     env: Mapping[str, str]
@@ -47,7 +47,7 @@ def new_run(  # noqa: PLR0913 - all that a run is made of
     *,
     cwd: str = "",
 ) -> Run:
-    """Returns a run that starts now, under the id given or a new one."""
+    """Returns a run that starts now, under the given id or a new one."""
     started = datetime.now(timezone.utc)
     fresh = f"rb-{started:%Y%m%d-%H%M%S}-{secrets.token_hex(4)}"
     return Run(submission_id or fresh, bundle, tuple(arguments), dict(env), address, started, cwd)
@@ -56,8 +56,7 @@ def new_run(  # noqa: PLR0913 - all that a run is made of
 def record_start(store: Store, run: Run) -> None:
     """Writes the record of a run that is about to be submitted.
 
-    A record that says the same, of a run whose end nobody recorded, is that of an attempt that was cut
-    short: it holds for this one.
+    An equal record of a run without an end belongs to an attempt that was cut short, and counts for this one.
 
     Raises:
         UsageError: an earlier run has this id.

@@ -1,4 +1,4 @@
-"""How a bundle reaches the nodes: they fetch its archives from the store, or get them from here."""
+"""How a bundle reaches the nodes: they fetch its archives from the store, or this machine sends them."""
 
 from __future__ import annotations
 
@@ -21,11 +21,12 @@ if TYPE_CHECKING:
     from raybundle.bundle.values import Manifest, PythonTag
     from raybundle.cache.documents import Cache
     from raybundle.cluster.jobs import JobsClient
+    from raybundle.publish.stored import Archives
     from raybundle.store.base import Store
     from raybundle.submission.survey import ClusterDescription, NodeDescription
 
 MOST_RELAYED = 2 << 30
-"""Bytes of all archives of a bundle that are relayed: they lie in the memory of the cluster's head."""
+"""Largest total of relayed archives, in bytes: the cluster's head keeps them in memory."""
 READERS = 8
 """Requests to a store at once."""
 _SIZES = Kind("sizes", 64)
@@ -33,31 +34,23 @@ _SIZES = Kind("sizes", 64)
 _OBJECTS = 20_000
 """Sizes in one document; those that were needed longest ago make room."""
 SLOW = ("s3://", "gs://", "azure://", "abfss://")
-"""Stores for which Ray makes a client anew for each archive: 0.2 s, where a package takes 0.01 s."""
+"""Stores for which Ray makes a new client for each archive: 0.2 s, while a package takes 0.01 s."""
 REASONS = 3
-"""Why nodes cannot read a store, at most; more of them differ in no more than an address."""
+"""Largest number of reasons that are shown; further ones usually differ only in an address."""
 SMALL = 1 << 20
-"""Bytes up to which a layer is relayed also where nodes read the store; the head keeps it in memory."""
+"""Bytes up to which a layer is relayed even if the nodes can read the store; the head keeps it in memory."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """Where a job goes; `shares_disk` where its one node is this machine, as with the embedded cluster."""
+    """Where a job goes; `shares_disk` if its only node is this machine, as with the embedded cluster."""
 
     client: JobsClient
     shares_disk: bool
     cache: Cache | None = None
     """What can be found out again; None keeps nothing and asks no node."""
     survey: Survey | None = None
-    """A look at the nodes that has begun."""
-
-
-@dataclass(frozen=True, slots=True)
-class Archives:
-    """Keys of what makes up a bundle: its own archive, and its layers' in the order of `py_modules`."""
-
-    bundle: str
-    layers: tuple[str, ...] = ()
+    """A survey of the nodes that has begun."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +63,7 @@ class Delivered:
 
 @dataclass(frozen=True, slots=True)
 class Damage:
-    """An archive of the store that is not what its name says."""
+    """An archive of the store that differs from what its name says."""
 
     key: str
     expected: str
@@ -78,10 +71,10 @@ class Damage:
 
 
 def begin_survey(cluster: Cluster, store: Store) -> Cluster:
-    """Returns the cluster with a look at its nodes under way: what they are, and whether they read the store.
+    """Returns the cluster with a survey of its nodes under way: what they are, whether they read the store.
 
-    Where everything is relayed anyway, one on a loopback address is not looked at: it is most often a cluster
-    on this machine, with this Python, and a look takes longer than a small job.
+    A cluster on a loopback address is not surveyed if everything is relayed anyway. It is usually on this
+    machine, with this Python, and a survey takes longer than a small job.
     """
     url = store.node_url("store.json")
     relayed = url is None or url.startswith("file://")
@@ -96,7 +89,7 @@ def deliver(archives: Archives, manifest: Manifest, store: Store, cluster: Clust
     Raises:
         BundleError: nodes have another Python than the bundle.
         ClusterError: the archives are too large to be relayed, or the cluster refuses them.
-        StoreError: the store has them not, or cannot be reached.
+        StoreError: the store lacks them, or cannot be reached.
     """
     cluster = cluster if cluster.survey else begin_survey(cluster, store)
     description = cluster.survey and cluster.survey.result()
@@ -115,7 +108,7 @@ def deliver(archives: Archives, manifest: Manifest, store: Store, cluster: Clust
 
 
 def _direct(archives: Archives, store: Store, cluster: Cluster) -> dict[str, str] | None:
-    """Returns by key the URLs of the store's own objects, where nodes may be able to read them."""
+    """Returns the URLs of the store's objects by key; None if the nodes cannot read them."""
     keys = (archives.bundle, *archives.layers)
     urls = {key: url for key in keys if (url := store.node_url(key)) is not None}
     readable = (url.startswith("file://") == cluster.shares_disk for url in urls.values())
@@ -123,7 +116,7 @@ def _direct(archives: Archives, store: Store, cluster: Cluster) -> dict[str, str
 
 
 def _relay_small(archives: Archives, store: Store, cluster: Cluster) -> dict[str, tuple[str, ...]]:
-    """Returns the URLs of those layers that come sooner from the cluster's head than from the store."""
+    """Returns the URLs of the layers that arrive sooner from the cluster's head than from the store."""
     sizes = _kept_sizes(archives.layers, store, cluster.cache)
     small = [(key, size) for key, size in sizes.items() if size <= SMALL]
     return Relay(cluster.client, store, cluster.cache).send_layers(small) if small else {}
@@ -213,11 +206,11 @@ def _runs(node: NodeDescription, wanted: PythonTag) -> bool:
 
 
 def _loads(node: NodeDescription, wanted: PythonTag) -> bool:
-    """Claims that a node is of the platform of a bundle, if that has one, and no older macOS."""
+    """Whether a node has the bundle's platform, if it has one, and its macOS is not older."""
     if wanted.platform is None:
         return True
     native, bundle = node.native, known_platform(wanted.platform, wanted.abi or "")
-    if native is None or bundle is None:  # nothing is known of either but its name
+    if native is None or bundle is None:  # only their names are known
         return node.platform == wanted.platform
     return native.runs_files_of(bundle)
 
@@ -235,7 +228,7 @@ def _words(implementation: str, version: str, abi: str, platform: str) -> str:
 
 
 def find_damage(archives: Archives, store: Store) -> Damage | None:
-    """Returns the first archive of a bundle that the store has not, or not as it was written.
+    """Returns the first archive of a bundle that is missing in the store, or is not as it was written.
 
     Raises:
         StoreError: the store cannot be asked.

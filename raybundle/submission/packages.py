@@ -1,4 +1,4 @@
-"""Archives of layers as packages of the Jobs API: whole where they fit into one, else cut into several."""
+"""Archives of layers as packages of the Jobs API: one package if an archive fits, else several."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 LARGEST = 90 << 20
 """Bytes of a package; the server refuses 100 MiB, and proxies add to what is sent."""
 ROOM = 4096
-"""Bytes of a package that a cut needs for the names of its two members and the lists of the zip."""
+"""Bytes of a package that are reserved for the names of its two members and the zip's directory."""
 _TIME = (1980, 1, 1, 0, 0, 0)
 _UNIX, _MODE = 3, 0o100644 << 16
 _LOCAL_HEADER = 30
@@ -25,7 +25,7 @@ _LOCAL_HEADER = 30
 
 
 class Package(NamedTuple):
-    """What is sent in one request; its name is that of its bytes."""
+    """What is sent in one request; its name is derived from its bytes."""
 
     name: str
     data: bytes
@@ -39,8 +39,8 @@ def package_name(data: bytes) -> str:
 def packages_of(key: str, archive: bytes, largest: int = LARGEST) -> Iterator[Package]:
     """Yields the packages of a layer's archive; the same bytes give the same packages.
 
-    One that fits is a package as it is. Of a larger one the content is cut, and each part travels with the
-    document: a package has two members, so Ray does not take one for a wrapper.
+    An archive that fits is one package. The content of a larger one is cut, and each part travels with the
+    document: a package with two members is never a wrapper directory to Ray.
 
     Args:
         key: of the archive in the store; its name has the digest of the document.
@@ -64,7 +64,7 @@ def packages_of(key: str, archive: bytes, largest: int = LARGEST) -> Iterator[Pa
 
 
 def damage_of(key: str, archive: bytes) -> tuple[str, str] | None:
-    """Returns what was expected of a layer's archive and what was found; None if it is what its name says."""
+    """Returns what was expected of a layer's archive and what was found; None if it is intact."""
     try:
         _members(key, archive)
     except DigestMismatchError as error:
@@ -75,7 +75,7 @@ def damage_of(key: str, archive: bytes) -> tuple[str, str] | None:
 def _members(key: str, archive: bytes) -> tuple[bytes, memoryview]:
     """Returns document and content of a layer's archive; the content is not copied.
 
-    What is sent damaged would stay on the nodes under its name, so it is looked at first.
+    It is checked first: a damaged archive would stay on the nodes under its name.
     """
     stem = key.rpartition("/")[2].removesuffix(".zip")
     expected = f"a document of sha256 {stem[-64:]}"

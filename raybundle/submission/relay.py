@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from raybundle.store.base import Store
 
 CONNECTIONS = 3
-"""Requests at once, and so packages in memory; http.client has one under way per connection."""
+"""Simultaneous requests, and so packages in memory; http.client has one per connection."""
 TRIES, FIRST_DELAY = 4, 0.5
 """How often a package is sent, and seconds before the second time; they double."""
 _PACKAGES = Kind("packages", 2000)
@@ -32,7 +32,7 @@ B = TypeVar("B")
 
 
 class Relay:
-    """A way from a store to a cluster; what the cluster has is not sent again."""
+    """Sends archives of a store to a cluster; what the cluster has is not sent again."""
 
     def __init__(self, client: JobsClient, store: Store, cache: Cache | None) -> None:
         """Makes it; nothing is sent yet.
@@ -49,7 +49,7 @@ class Relay:
     def send_bundle(self, key: str) -> str:
         """Returns the URL of a bundle's archive once the cluster has it.
 
-        A damaged one would stay there under the name of the right one.
+        A damaged archive would stay there under the right one's name.
 
         Raises:
             ClusterError: it is too large, or the cluster refuses it or cannot be reached.
@@ -106,10 +106,10 @@ class Relay:
 
 
 def send_package(client: JobsClient, package: Package) -> None:
-    """Sends a package, unless the cluster has it, as often as it takes until the cluster says so.
+    """Sends a package, unless the cluster has it, until the cluster confirms that it has it.
 
     Raises:
-        ClusterError: the cluster refuses it, cannot be reached, or has it not though it took it.
+        ClusterError: the cluster refuses it, cannot be reached, or accepts it and does not have it.
     """
     outage = Outage(FIRST_DELAY, tries=TRIES)
     while True:
@@ -140,7 +140,7 @@ def _may_pass(error: ClusterError) -> bool:
 class _Connections:
     """A few clients of one cluster, each used by one thread at a time; a context manager.
 
-    At its end all that was started is done; where something failed, what has not begun never begins.
+    At its end all started actions are done. After a failure, no further action begins.
     """
 
     def __init__(self, client: JobsClient) -> None:
@@ -163,17 +163,17 @@ class _Connections:
                 self._clients.get().close()
 
     def those(self, claim: Callable[[JobsClient, A], bool], things: Sequence[A]) -> list[A]:
-        """Returns the things of which a claim holds."""
+        """Returns the things for which a claim is true."""
         held = self._pool.map(lambda thing: self._with_client(claim, thing), things)
         return [thing for thing, holds in zip(things, held, strict=True) if holds]
 
     def start(self, action: Callable[[JobsClient, A], None], thing: A) -> None:
-        """Starts an action; waits while as many as there are connections are under way."""
+        """Starts an action; waits until a connection is free."""
         self._reap(CONNECTIONS - 1)
         self._running.add(self._pool.submit(self._with_client, action, thing))
 
     def _reap(self, most: int) -> None:
-        """Waits until at most so many actions are under way; raises what one of them raised."""
+        """Waits until at most `most` actions are under way; raises what one of them raised."""
         while len(self._running) > most:
             done, self._running = wait(self._running, return_when=FIRST_COMPLETED)
             for each in done:

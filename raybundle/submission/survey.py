@@ -1,4 +1,4 @@
-"""What the nodes of a cluster are and whether they read the store: a job asks, once per session of it."""
+"""Surveys the nodes of a cluster by a job, once per session: what they are, whether they read the store."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ if TYPE_CHECKING:
     from raybundle.store.base import Store
 
 PREFIX = "raybundle-probe-"
-"""Of the ids of our jobs."""
+"""Prefix of the ids of survey jobs."""
 PATIENCE = 30.0
-"""Seconds until a job that looks at the nodes is given up."""
+"""Seconds until a survey job is given up."""
 POLL = 0.1
 """Seconds between two looks at it."""
 KEPT = Kind("clusters", 64)
@@ -42,7 +42,7 @@ KEPT = Kind("clusters", 64)
 BELIEVED, BELIEVED_WITH_FAULTS = 24 * 3600 * 10**9, 600 * 10**9
 """Nanoseconds for which a look is believed: nodes come and go, and a fault may be fixed at any time."""
 MARK = "RAYBUNDLE-NODE "
-"""Stands before a node's line in the log; as in `raybundle.node.raybundle_probe`."""
+"""Prefix of a node's line in the log, as in `raybundle.node.raybundle_probe`."""
 _SITE = """\
 import importlib.machinery, importlib.util, os, sys
 os.environ.setdefault("RAYBUNDLE_PYTHON", sys.executable)
@@ -52,8 +52,9 @@ _spec = importlib.machinery.PathFinder.find_spec("sitecustomize", _path)
 if _spec and _spec.loader:
     _spec.loader.exec_module(importlib.util.module_from_spec(_spec))
 """
-"""Tells the entrypoint which interpreter runs Ray: `python` is often another. The node's own still runs: it
-may be what leads to the store."""
+"""Tells the entrypoint which interpreter runs Ray; `python` is often another one.
+
+The node's own sitecustomize still runs: access to the store may depend on it."""
 _ENTRYPOINT = 'exec "${RAYBUNDLE_PYTHON:-python}" raybundle_probe.py'
 _TIME = (1980, 1, 1, 0, 0, 0)
 
@@ -74,7 +75,7 @@ class NodeDescription:
     machine: str
     """As the system names it, such as `x86_64`."""
     system: str
-    """What native files need a version of: such as `glibc 2.36`, `macOS 14.5`; empty where nobody knows."""
+    """What native files need a version of: such as `glibc 2.36`, `macOS 14.5`; empty if unknown."""
     ray: str
     free: int
     """Bytes free in /tmp."""
@@ -88,7 +89,7 @@ class NodeDescription:
 
     @property
     def native(self) -> Platform | None:
-        """What native files run there; None where its interpreter names a platform without wheels."""
+        """What native files run there; None if its platform has no wheels."""
         return known_platform(self.platform, self.abi, self.machine, self.system)
 
     @property
@@ -105,7 +106,7 @@ class ClusterDescription:
     silent: tuple[str, ...] = ()
     """Names of the others."""
     fault: str | None = None
-    """Why nothing is known of any node; None where something is."""
+    """Why nothing is known about any node; None if something is."""
 
     @property
     def blind(self) -> tuple[NodeDescription, ...]:
@@ -114,12 +115,12 @@ class ClusterDescription:
 
     @property
     def faulty(self) -> bool:
-        """Claims that another look may find something else: what is wrong may be mended at any time."""
+        """Whether another survey may differ: a fault may be fixed at any time."""
         return bool(self.blind or self.silent or self.fault)
 
 
 class Survey:
-    """A look at the nodes of a cluster, which goes on beside other work."""
+    """A survey of a cluster's nodes, in a thread of its own."""
 
     def __init__(self, client: JobsClient, store: Store | None, cache: Cache) -> None:
         """Begins it, unless a look of this session of the cluster is kept.
@@ -137,7 +138,7 @@ class Survey:
         threading.Thread(target=self._run, name="survey", daemon=True).start()
 
     def result(self) -> ClusterDescription | None:
-        """Returns what was found, once it was; None where the look failed, which is a warning and no more."""
+        """Returns the result, once it is there; None if the survey failed, which is only a warning."""
         self._done.wait()
         return self._found
 
@@ -161,7 +162,7 @@ class Survey:
         url = None if self._store is None else self._store.node_url(layout.STORE_KEY)
         try:
             session = self._client.session()
-        except ClusterError:  # the submission meets the same, and says so
+        except ClusterError:  # the submission meets the same error, and reports it
             return None
         place = None if self._store is None else self._store.place
         key = self._cache.key(self._client.address, session, place)
@@ -185,7 +186,7 @@ def describe_cluster(client: JobsClient, store: Store | None, cache: Cache) -> C
         cache: where looks are kept.
 
     Returns:
-        None where the look failed; a warning says why.
+        None if the survey failed; a warning says why.
     """
     return Survey(client, store, cache).result()
 
@@ -202,20 +203,20 @@ def _ask(client: JobsClient, url: str | None) -> ClusterDescription:
     entrypoint = _ENTRYPOINT if url is None else f"{_ENTRYPOINT} {shlex.quote(url)}"
     body = {"entrypoint": entrypoint, "runtime_env": {"working_dir": f"gcs://{package.name}"}}
     removal = partial(_remove, client.access, name)
-    atexit.register(removal)  # an interrupt ends the process without this thread, which is a daemon
+    atexit.register(removal)  # an interrupt ends the process, and this daemon thread with it
     try:
         client.submit(name, body)
         return _answer(client, name)
     finally:
         atexit.unregister(removal)
-        if not threading.main_thread().is_alive():  # it has removed the job, which therefore says nothing
+        if not threading.main_thread().is_alive():  # it has removed the job, so there is no answer
             raise SystemExit
-        # Not a daemon: the job leaves no trace, though Ray takes 2 s to let go of one that ended.
+        # Not a daemon: the job must be removed, and Ray takes 2 s to release one that ended.
         threading.Thread(target=removal, name="survey-end", daemon=False).start()
 
 
 def _answer(client: JobsClient, name: str) -> ClusterDescription:
-    """Returns what our job has found out; a fault where it did not succeed in time, or no node answered."""
+    """Returns the job's result; a fault if it did not succeed in time, or no node answered."""
     deadline = time.monotonic() + PATIENCE
     while not (info := client.info(name)).ended:
         if time.monotonic() > deadline:
@@ -251,7 +252,7 @@ def _remove(access: Access, name: str) -> None:
 
 
 def _package() -> Package:
-    """Returns what the nodes are asked with; the same from all versions that ask the same."""
+    """Returns the package that asks the nodes; its bytes depend only on what it asks."""
     probe = files("raybundle.node").joinpath("raybundle_probe.py").read_text("utf-8")
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as zipped:

@@ -13,9 +13,11 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from raybundle import pipeline
 from raybundle.config import load_settings
 from raybundle.model import NotebookTarget, ScriptTarget
+from raybundle.planning import Plan, plan
+from raybundle.publish.bundles import build
+from raybundle.request import Request, Tracing, prepare
 from raybundle.store.local import LocalStore
 from tests.support.booting import Unpacked, make_interpreter, with_cache_at
 
@@ -41,15 +43,15 @@ class Bundler:
 
     def plan(
         self, target: str = "job.py", options: Sequence[str] = (), *, traced: bool = False, **given: Any
-    ) -> pipeline.Plan:
-        """Returns the plan of a target with its pyproject.toml and the settings `given`."""
+    ) -> Plan:
+        """Returns the plan of a target, resolved with its pyproject.toml and the settings `given`."""
         own = {"PATH": os.environ["PATH"], "HOME": str(self.work), "XDG_CACHE_HOME": str(self.work / "cache")}
         settings = load_settings({"python": str(self.python), **given}, own, self.project)
         kind = NotebookTarget if target.endswith(".ipynb") else ScriptTarget
         made = kind(self.project / target, tuple(options))
-        tracing = pipeline.Tracing(as_main=True) if traced else None
-        request = pipeline.Request(made, settings, self.project, self.project, own, tracing)
-        return pipeline.plan(request)
+        tracing = Tracing(as_main=True) if traced else None
+        request = Request(made, settings, self.project, self.project, own, tracing)
+        return plan(prepare(request))
 
     def told(self, target: str = "job.py", **given: Any) -> list[str]:
         """Returns the warnings of the plan, or its error, with file, line and hint."""
@@ -88,7 +90,7 @@ class Bundler:
         """Returns the bundle as Ray unpacks it on a node."""
         planned = self.plan(target, **given)
         store = LocalStore(self.work / "store")
-        stored = pipeline.build(planned, store, b"{}")
+        stored = build(planned, store)
         scratch = self.work / "archives" / planned.digest[-12:]
         shutil.rmtree(scratch, ignore_errors=True)
         _unzip(store.get(stored.archive_key), scratch)

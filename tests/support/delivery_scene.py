@@ -13,8 +13,9 @@ from raybundle.cache.documents import Cache
 from raybundle.cluster.access import make_access
 from raybundle.cluster.jobs import JobsClient
 from raybundle.model import ArchivePath, RootSymbol
+from raybundle.publish.stored import Archives
 from raybundle.store.local import LocalStore
-from raybundle.submission.deliver import Archives, Cluster, Delivered, deliver
+from raybundle.submission.deliver import Cluster, Delivered, deliver
 from tests.support.fake_dashboard import FakeDashboard
 from tests.support.layer_archives import make_layer
 

@@ -7,12 +7,13 @@ import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from raybundle import pipeline
 from raybundle.bundle.layers.describe_all import describe_layers
 from raybundle.bundle.manifest import format_manifest, make_manifest
 from raybundle.config import load_settings
 from raybundle.formats.canonical import digest_of
 from raybundle.model import RootSymbol, ScriptTarget
+from raybundle.planning import Plan, plan
+from raybundle.request import Request, prepare
 from tests.support.small_project import tree
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 def plan_with(
     work: Path, distributions: Sequence[Distribution], cache: str = "cache", sites: Sequence[Path] = ()
-) -> pipeline.Plan:
+) -> Plan:
     """Returns the plan of a small driver that needs `distributions`.
 
     Args:
@@ -37,7 +38,7 @@ def plan_with(
     environ = {"PATH": os.environ["PATH"], "HOME": str(work), "XDG_CACHE_HOME": str(work / cache)}
     settings = load_settings({"python": sys.executable}, environ, project)
     target = ScriptTarget(project / "job.py")
-    planned = pipeline.plan(pipeline.Request(target, settings, project, project, environ))
+    planned = plan(prepare(Request(target, settings, project, project, environ)))
     resolution = replace(
         planned.resolution,
         distributions=tuple(distributions),

@@ -5,14 +5,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from raybundle.cli.ray_environment import (
+from raybundle.errors import UsageError
+from raybundle.submission.ray_environment import (
     HOOK,
     KNOWN,
     REFUSED,
     RayEnvironment,
     read_ray_environment,
 )
-from raybundle.errors import UsageError
 
 if TYPE_CHECKING:
     from pathlib import Path

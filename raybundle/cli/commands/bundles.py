@@ -6,46 +6,35 @@ import json
 import os
 from typing import TYPE_CHECKING
 
-from raybundle.bundle.graph_document import graph_document
 from raybundle.bundle.manifest import format_manifest
-from raybundle.cli.commands.plan import checked_plan
 from raybundle.cli.output.documents import manifest_document, warning_document
 from raybundle.cli.output.overview import ANY
-from raybundle.cli.output.words import size_text
-from raybundle.cli.request import environment_of, make_request, read_command, settings_of, start_of
+from raybundle.cli.request import read_request, settings_of
 from raybundle.cluster.runtime_env import render_entrypoint, render_runtime_env
 from raybundle.cluster.secrets import refuse_literals
 from raybundle.errors import UsageError
-from raybundle.formats.canonical import canonical_json
-from raybundle.pipeline import build, bytes_of, find_bundle, open_request_store
-from raybundle.publish.layout import record_name
+from raybundle.formats.amounts import size_text
+from raybundle.pipeline import build_target
+from raybundle.publish.bundles import bytes_of, find_bundle, open_configured
+from raybundle.resolve.driver.project import parse_directory
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable
 
     from raybundle.cli.output.console import Console
-    from raybundle.pipeline import Plan
-    from raybundle.store.base import Store
-    from raybundle.submission.submission import Stored
 
 
-def build_target(arguments: argparse.Namespace, console: Console) -> int:
+def build(arguments: argparse.Namespace, console: Console) -> int:
     """Builds a bundle into the store and prints its digest."""
-    environment = environment_of(arguments)
-    command = read_command(arguments, console, environment.project, runs=False)
-    request = make_request(arguments, command, environment)
-    console.warnings(environment.warnings)
-    planned = checked_plan(request, console, strict=arguments.strict)
-    store = open_request_store(request.settings, os.environ)
-    stored = store_plan(planned, store, console)
-    name = request.settings.text("name")
-    version = None if name is None else record_name(store, name, stored.digest)
+    request = read_request(arguments, console, runs=False)
+    planned, stored, store = build_target(request, console, strict=arguments.strict)
     if not console.json_mode:
-        if name is not None:
-            console.note(f"recorded as {name}@{version}")
+        if stored.name is not None:
+            console.note(f"recorded as {stored.name}")
         console.data(stored.digest)
         return 0
+    name, _, version = (stored.name or "").rpartition("@")
     console.document(
         {
             "bundle": stored.digest,
@@ -55,29 +44,15 @@ def build_target(arguments: argparse.Namespace, console: Console) -> int:
             "uploaded_bytes": stored.uploaded_bytes,
             "timings": planned.timings.seconds,
             "warnings": [warning_document(warning) for warning in planned.resolution.warnings],
-            **({} if name is None else {"name": name, "version": version}),
+            **({"name": name, "version": int(version)} if stored.name else {}),
         }
     )
     return 0
 
 
-def store_plan(planned: Plan, store: Store, console: Console) -> Stored:
-    """Builds a plan into the store, with its graph beside it; on a terminal it shows how far that is."""
-
-    def progress(done: int, total: int) -> None:
-        console.progress(f"layers: {size_text(done)} of {size_text(total)} in the store")
-
-    graph = canonical_json(graph_document(planned.resolution, planned.layers))
-    try:
-        return build(planned, store, graph, progress)
-    finally:
-        if planned.layers:
-            console.progress("")
-
-
 def show(arguments: argparse.Namespace, console: Console) -> int:
     """Shows what is in a bundle of the store."""
-    store = open_request_store(settings_of(arguments), os.environ)
+    store = open_configured(settings_of(arguments), os.environ)
     stored = find_bundle(store, arguments.ref)
     console.warnings(stored.warnings)
     manifest = stored.manifest
@@ -108,7 +83,7 @@ def show(arguments: argparse.Namespace, console: Console) -> int:
 def export(arguments: argparse.Namespace, console: Console) -> int:
     """Prints the `runtime_env` of a bundle for plain Ray; its entrypoint goes to stderr."""
     settings = settings_of(arguments)
-    store = open_request_store(settings, os.environ)
+    store = open_configured(settings, os.environ)
     stored = find_bundle(store, arguments.ref)
     console.warnings(stored.warnings)
     url = store.node_url(stored.archive_key)
@@ -126,7 +101,7 @@ def export(arguments: argparse.Namespace, console: Console) -> int:
         settings.table("env"),
         layers=layers,
         delivery=stored.delivery,
-        cwd=start_of(arguments),
+        cwd=parse_directory(arguments.cwd or ""),
     )
     entrypoint = render_entrypoint(stored.manifest, ())
     if console.json_mode:
@@ -138,7 +113,7 @@ def export(arguments: argparse.Namespace, console: Console) -> int:
 
 
 COMMANDS: dict[str, Callable[[argparse.Namespace, Console], int]] = {
-    "build": build_target,
+    "build": build,
     "show": show,
     "export": export,
 }

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from raybundle.cli.request import settings_of
 from raybundle.cluster.secrets import looks_secret
 from raybundle.config import KEYS, default_store
-from raybundle.errors import ClusterError
 from raybundle.formats.credentials import without_credentials
 
 if TYPE_CHECKING:
@@ -19,34 +18,6 @@ if TYPE_CHECKING:
     from raybundle.cli.output.console import Console
     from raybundle.cluster.embedded.cluster import LocalCluster
     from raybundle.config import Value
-
-
-def embedded(console: Console, python: str | None) -> LocalCluster:
-    """Returns the embedded cluster; starts it if it is not running."""
-    from raybundle.cluster.embedded import cluster
-
-    running = cluster.status()
-    if running is not None:
-        return running
-    console.note("no cluster is configured: starting Ray on this machine (`raybundle local down` ends it)")
-    return cluster.up(python or sys.executable)
-
-
-def running_embedded() -> LocalCluster:
-    """Returns the embedded cluster.
-
-    Raises:
-        ClusterError: the cluster is not running.
-    """
-    from raybundle.cluster.embedded import cluster
-
-    running = cluster.status()
-    if running is None:
-        raise ClusterError(
-            "no cluster: no address is configured, and the embedded cluster is not running",
-            hint="give --address, set RAYBUNDLE_ADDRESS, or `raybundle local up`",
-        )
-    return running
 
 
 def local(arguments: argparse.Namespace, console: Console) -> int:

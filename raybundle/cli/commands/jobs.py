@@ -1,18 +1,16 @@
-"""`list`, `status`, `logs`, `attach`, `stop` and `delete`: jobs of a cluster, whoever submitted them."""
+"""`list`, `status`, `logs`, `attach`, `stop` and `delete`: any jobs of a cluster."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from raybundle.cli.commands.connecting import find_client
-from raybundle.cli.exit_codes import exit_code
 from raybundle.cli.interrupts import on_interrupt
 from raybundle.cli.output.documents import job_document
 from raybundle.cli.output.log_output import log_output
-from raybundle.cli.request import limits_of
+from raybundle.cli.request import connecting_of, limits_of, settings_of
 from raybundle.cluster.follow import follow
 from raybundle.cluster.logs import LogReader
-from raybundle.cluster.outcome import job_error
+from raybundle.cluster.outcome import exit_code, job_error
 from raybundle.cluster.stopping import delete_for_good, stop_and_wait
 from raybundle.errors import ClusterError, JobLostError, RaybundleError, UsageError
 
@@ -21,11 +19,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from raybundle.cli.output.console import Console
+    from raybundle.cluster.jobs import JobsClient
+
+
+def _client(arguments: argparse.Namespace, console: Console) -> JobsClient:
+    return connecting_of(arguments, settings_of(arguments), console).client()
 
 
 def list_jobs(arguments: argparse.Namespace, console: Console) -> int:
     """Lists the jobs of the cluster, the oldest first."""
-    client = find_client(arguments, console)
+    client = _client(arguments, console)
     jobs = client.list()
     if console.json_mode:
         console.document({"address": client.address, "jobs": [job_document(job) for job in jobs]})
@@ -35,9 +38,9 @@ def list_jobs(arguments: argparse.Namespace, console: Console) -> int:
 
 
 def status(arguments: argparse.Namespace, console: Console) -> int:
-    """Shows a job; 1 says that the cluster does not know it, as scripts around `ray job status` expect."""
+    """Shows a job; exit code 1 means an unknown job, as scripts around `ray job status` expect."""
     try:
-        info = find_client(arguments, console).info(arguments.id)
+        info = _client(arguments, console).info(arguments.id)
     except JobLostError as error:
         console.error(error)
         return RaybundleError.exit_code
@@ -51,8 +54,8 @@ def status(arguments: argparse.Namespace, console: Console) -> int:
 
 
 def logs(arguments: argparse.Namespace, console: Console) -> int:
-    """Prints the log of a job, with `--follow` until it ends; how it ended is no matter of `logs`."""
-    client = find_client(arguments, console)
+    """Prints the log of a job, with `--follow` until it ends; the exit code does not say how it ended."""
+    client = _client(arguments, console)
     info = client.info(arguments.id)
     if console.json_mode and not arguments.follow:
         if arguments.log_file is not None or arguments.timestamps:
@@ -78,7 +81,7 @@ def logs(arguments: argparse.Namespace, console: Console) -> int:
 
 def attach(arguments: argparse.Namespace, console: Console) -> int:
     """Follows any job of the cluster to its end, and returns how it ended."""
-    client = find_client(arguments, console)
+    client = _client(arguments, console)
     with (
         log_output(arguments, console) as write,
         on_interrupt(client, arguments.id, arguments.on_interrupt, console),
@@ -98,7 +101,7 @@ def attach(arguments: argparse.Namespace, console: Console) -> int:
 
 def stop(arguments: argparse.Namespace, console: Console) -> int:
     """Stops a job and waits until its status is final."""
-    client = find_client(arguments, console)
+    client = _client(arguments, console)
     final = client.info(arguments.id)
     if arguments.no_wait:
         client.stop(arguments.id)
@@ -115,7 +118,7 @@ def stop(arguments: argparse.Namespace, console: Console) -> int:
 
 def delete(arguments: argparse.Namespace, console: Console) -> int:
     """Removes a job that has ended from the cluster's records."""
-    delete_for_good(find_client(arguments, console), arguments.id)
+    delete_for_good(_client(arguments, console), arguments.id)
     if console.json_mode:
         console.document({"submission_id": arguments.id, "deleted": True})
     else:

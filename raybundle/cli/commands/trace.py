@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 from raybundle.cli.output.documents import traced_document, traced_edges, warning_document
 from raybundle.cli.output.overview import trace_line
-from raybundle.cli.request import environment_of, make_request, read_command
+from raybundle.cli.request import read_request
 from raybundle.errors import BundleError
-from raybundle.pipeline import Tracing, observe_target, recorded, resolve_with
+from raybundle.planning import observe_target, recorded, resolve_with
+from raybundle.request import Tracing, prepare
 
 if TYPE_CHECKING:
     import argparse
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from raybundle.model import Resolution
 
 _USAGE = 2
-"""How Python, argparse and click end where the command line is wrong."""
+"""Exit code of Python, argparse and click for a wrong command line."""
 
 
 def trace_target(arguments: argparse.Namespace, console: Console) -> int:
@@ -26,18 +27,16 @@ def trace_target(arguments: argparse.Namespace, console: Console) -> int:
     from raybundle.resolve.trace import lock
     from raybundle.resolve.traced import LOCK
 
-    environment = environment_of(arguments)
-    command = read_command(arguments, console, environment.project)
-    target = command.target
-    request = make_request(arguments, command, environment)
+    request = read_request(arguments, console)
     entries = lock.read_entries(request.project)
-    known = recorded(request) if arguments.keep else None
-    seen, code = observe_target(request, Tracing(command.arguments, as_main=True))
-    resolution = resolve_with(request, seen if known is None else known.continued(seen))
+    prepared = prepare(request)
+    known = recorded(prepared) if arguments.keep else None
+    seen, code = observe_target(prepared, Tracing(request.arguments, as_main=True))
+    resolution = resolve_with(prepared, seen if known is None else known.continued(seen))
     console.warnings(resolution.warnings)
     if arguments.strict and resolution.warnings:
         raise BundleError(f"{len(resolution.warnings)} warnings, and --strict makes them errors")
-    key = lock.target_key(target, request.project)
+    key = lock.target_key(request.target, request.project)
     entry = lock.make_entry(seen, resolution)
     if code != 0:
         _refuse_useless(code, resolution, empty=lock.is_empty(entry))

@@ -1,4 +1,4 @@
-"""`why`: how something came into the bundle, or the nearest reason why it did not."""
+"""`why`: why something is in the bundle, or the nearest reason why it is not."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 from raybundle.cli.output.documents import absent_document, present_document
 from raybundle.cli.output.overview import ANY
-from raybundle.cli.output.words import counted
-from raybundle.cli.request import environment_of, form_of, make_request, read_command
+from raybundle.cli.request import form_of, read_request
 from raybundle.errors import BundleError, UsageError
 from raybundle.explain.absence import explain_absence
 from raybundle.explain.chains import driver_of, shortest_chain_to, ways_to
@@ -16,7 +15,9 @@ from raybundle.explain.dot import dot
 from raybundle.explain.evidence import gather, name_under, owner_of
 from raybundle.explain.reasons import requiring
 from raybundle.explain.subject import Subject, absent_file, identify
-from raybundle.pipeline import resolve_as_is
+from raybundle.formats.amounts import counted
+from raybundle.planning import resolve_as_is
+from raybundle.request import prepare
 from raybundle.resolve.find.finder import FirstParty
 from raybundle.resolve.resolve import finder_of
 
@@ -29,14 +30,14 @@ if TYPE_CHECKING:
     from raybundle.explain.absence import Absence
     from raybundle.explain.chains import Chain, Ways
     from raybundle.model import Distribution, Edge, Resolution
-    from raybundle.pipeline import Request
+    from raybundle.request import Prepared, Request
 
 WIDEST = 10
 """Importers that are listed one by one; `--format json` has all."""
 
 
 def explain(arguments: argparse.Namespace, console: Console) -> int:
-    """Shows the imports by which something is in, else the nearest reason why it is not."""
+    """Shows the import chain that brings something in, or the nearest reason why it is not in."""
     form = form_of(arguments, console)
     *words, word = arguments.words
     if arguments.module_target:
@@ -44,24 +45,23 @@ def explain(arguments: argparse.Namespace, console: Console) -> int:
     if not words:
         raise UsageError("`why` takes a target and a module")
     arguments.rest = ["--", *words] if arguments.pasted else words
-    environment = environment_of(arguments)
-    command = read_command(arguments, console, environment.project)
-    if command.arguments and not arguments.pasted and len(words) > 1:
-        more = ", ".join(command.arguments)
+    request = read_request(arguments, console)
+    if request.arguments and not arguments.pasted and len(words) > 1:
+        more = ", ".join(request.arguments)
         raise UsageError(f"`why` takes a target and one module, and has also {more}")
-    request = make_request(arguments, command, environment)
-    resolution = resolve_as_is(request)
+    prepared = prepare(request)
+    resolution = resolve_as_is(prepared)
     file = _file(word, request)
     subject = _whole(identify(resolution, word, file), resolution, request)
     if subject.kind == "absent":
-        _show_absent(subject, _absence(subject, file, resolution, request), form, console)
+        _show_absent(subject, _absence(subject, file, resolution, prepared), form, console)
         return BundleError.exit_code
     _show_present(subject, resolution, form, arguments, console)
     return 0
 
 
 def _whole(subject: Subject, resolution: Resolution, request: Request) -> Subject:
-    """Returns for a module that nobody imports the distribution that travels with it, where there is one."""
+    """Returns the distribution that brings a module which nothing imports, if there is one."""
     if subject.kind != "absent" or not subject.word.replace(".", "").isidentifier():
         return subject
     finder = finder_of(resolution, request.settings.items("roots"), request.cwd)
@@ -81,9 +81,10 @@ def _file(word: str, request: Request) -> Path | None:
     return None
 
 
-def _absence(subject: Subject, file: Path | None, resolution: Resolution, request: Request) -> Absence:
+def _absence(subject: Subject, file: Path | None, resolution: Resolution, prepared: Prepared) -> Absence:
+    request = prepared.request
     finder = finder_of(resolution, request.settings.items("roots"), request.cwd)
-    unrestricted = _unrestricted(request)
+    unrestricted = _unrestricted(prepared)
     name = subject.word.rstrip("*").rstrip(".")
     if file is not None:
         _, name = name_under(str(file), finder) or ("", "")
@@ -94,15 +95,16 @@ def _absence(subject: Subject, file: Path | None, resolution: Resolution, reques
     return explain_absence(resolution, name, gather(resolution, name, finder, chain))
 
 
-def _unrestricted(request: Request) -> Resolution | None:
-    """Returns the resolution with all rules and no `exclude`, where settings make that another one."""
-    settings = request.settings
+def _unrestricted(prepared: Prepared) -> Resolution | None:
+    """Returns the resolution with all rules and no `exclude`; None if the settings have neither."""
+    request, settings = prepared.request, prepared.request.settings
     if not settings.switched_off("rules") and not settings.items("exclude"):
         return None
     found = {key: value for key, value in settings.found.items() if key not in {"rules", "exclude"}}
+    without = replace(request, settings=replace(settings, found=found))
     try:
-        return resolve_as_is(replace(request, settings=replace(settings, found=found)))
-    except BundleError:  # what is left out could not travel at all
+        return resolve_as_is(replace(prepared, request=without))
+    except BundleError:  # the files left out cannot travel at all
         return None
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from raybundle.explain.sizes import Guess
     from raybundle.explain.subject import Subject
     from raybundle.model import Distribution, Edge, Resolution, Warning
-    from raybundle.pipeline import Plan
+    from raybundle.planning import Plan
 
 _TIMES = ("start_time", "end_time")
 _PART = ("root", "modules", "data", "bytes")

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from raybundle.cli.output.console import PLACES, alike
-from raybundle.cli.output.words import counted, shown, size_text, target_text
+from raybundle.cli.output.words import shown, target_text
 from raybundle.exhaustive import assert_never
 from raybundle.explain.reasons import reasons_of
-from raybundle.model import TRACKED, ScriptTarget
+from raybundle.formats.amounts import counted, size_text
+from raybundle.model import ScriptTarget
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from raybundle.explain.reasons import Reason
     from raybundle.explain.sizes import Guess, Part
     from raybundle.model import DataFile, Distribution, Missing, Resolution, Root, Warning
-    from raybundle.pipeline import Plan
+    from raybundle.planning import Plan
 
 FEW = 12
 """Files to list one by one; for more files, the packages are listed."""
@@ -85,15 +86,6 @@ def text_lines(overview: Overview) -> Iterator[str]:
         _left_lines(overview),
     )
     yield f"`{_why_words(resolution)} NAME` says why something is in; `--json` has everything"
-
-
-def tracked_line(planned: Plan) -> str:
-    """Returns how much data travels because git does not ignore it; empty if none does for that."""
-    paths = {each.path for each in planned.resolution.data if each.reason == TRACKED}
-    sizes = [len(file.data) for file in planned.files if file.path in paths]
-    if not sizes:
-        return ""
-    return f"data: {counted(len(sizes), 'file')}, {size_text(sum(sizes))}, that git does not ignore"
 
 
 def _section(title: str, lines: Sequence[str], shown: int = SHOWN) -> Iterator[str]:

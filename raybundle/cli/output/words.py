@@ -40,18 +40,3 @@ def target_text(target: Target) -> str:
 def shown(file: Path, resolution: Resolution) -> str:
     """Returns a file, relative to the project if it is inside."""
     return str(file.relative_to(resolution.project) if file.is_relative_to(resolution.project) else file)
-
-
-def counted(number: int, noun: str, nouns: str | None = None) -> str:
-    """Returns a number with its noun."""
-    return f"{number} {noun}" if number == 1 else f"{number:,} {nouns or noun + 's'}"
-
-
-def size_text(size: int) -> str:
-    """Returns a number of bytes in a readable unit."""
-    amount = float(size)
-    for unit in ("B", "KiB", "MiB"):
-        if amount < 1024:  # noqa: PLR2004 - a KiB
-            return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
-        amount /= 1024
-    return f"{amount:.1f} GiB"

@@ -15,12 +15,10 @@ import fsspec
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
-from raybundle.bundle.graph_document import graph_document
 from raybundle.cache.documents import Cache
 from raybundle.errors import BundleError, DigestMismatchError, ObjectMissingError, StoreAccessError
-from raybundle.formats.canonical import canonical_json
-from raybundle.pipeline import Plan, build, bytes_of, find_bundle
 from raybundle.publish import layers
+from raybundle.publish.bundles import build, bytes_of, find_bundle
 from raybundle.publish.layout import delivery_key, graph_key, layer_key
 from raybundle.publish.receipts import Receipts
 from raybundle.store import Store, open_store
@@ -33,7 +31,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from raybundle.model import Distribution
-    from raybundle.submission.submission import Stored
+    from raybundle.planning import Plan
+    from raybundle.publish.stored import Stored
     from tests.support.s3_server import S3Server
 
 LARGE = b"#" * (1 << 20)
@@ -64,7 +63,7 @@ def planned(tmp_path: Path, distributions: Sequence[Distribution], cache: str = 
 
 
 def put(plan: Plan, store: Store) -> Stored:
-    return build(plan, store, b"{}")
+    return build(plan, store)
 
 
 def test_the_same_bundle_is_sent_once_and_found_as_it_was_built(
@@ -166,7 +165,7 @@ def test_what_was_sent_before_a_failure_is_not_sent_again(
     assert not store.keys("bundles/")
     source.write_bytes(b"value = 1\n")
     progress: list[tuple[int, int]] = []
-    build(plan, store, b"{}", lambda done, total: progress.append((done, total)))
+    build(plan, store, lambda done, total: progress.append((done, total)))
 
     assert set(sent) < set(store.keys("layers/"))
     assert progress[-1] == (progress[-1][1],) * 2
@@ -245,7 +244,7 @@ def test_the_bytes_of_a_stored_bundle_are_those_of_its_plan(
 ) -> None:
     plan = planned(tmp_path, three)
     store = LocalStore(tmp_path / "store")
-    build(plan, store, canonical_json(graph_document(plan.resolution, plan.layers)))
+    build(plan, store)
     found = find_bundle(store, plan.digest)
 
     assert plan.bytes > len(LARGE)

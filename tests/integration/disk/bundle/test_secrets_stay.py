@@ -17,7 +17,8 @@ from raybundle.bundle.secrets.scan import SecretScanner
 from raybundle.config import load_settings
 from raybundle.errors import SecretError, UsageError
 from raybundle.model import ArchivePath, CollectedFile, ScriptTarget
-from raybundle.pipeline import Request, plan
+from raybundle.planning import plan
+from raybundle.request import Request, prepare
 from raybundle.resolve.files.secret_names import secret_name_rule
 from tests.support.planted import PLANTED, aws, github, pem, text
 from tests.support.workplace import make_workplace
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from raybundle.cache.documents import Cache
-    from raybundle.pipeline import Plan
+    from raybundle.planning import Plan
 
 REPOSITORY = Path(__file__).parents[4]
 KEY = f"KEY = '{github()}'\n"
@@ -59,7 +60,7 @@ class Project:
         known = {**self.environ, **environ}
         settings = load_settings({}, known, self.directory)
         target = ScriptTarget(self.directory / "job.py")
-        return plan(Request(target, settings, self.directory, self.directory, known))
+        return plan(prepare(Request(target, settings, self.directory, self.directory, known)))
 
     def refusal(self) -> list[str]:
         """Returns the lines of the error, less the first."""
@@ -153,7 +154,7 @@ def test_a_script_with_the_name_of_a_secret_is_refused_too(project: Project) -> 
     target = ScriptTarget(project.directory / "id_rsa")
 
     with pytest.raises(SecretError, match="id_rsa: private key"):
-        plan(Request(target, settings, project.directory, project.directory, project.environ))
+        plan(prepare(Request(target, settings, project.directory, project.directory, project.environ)))
 
 
 @pytest.mark.parametrize(

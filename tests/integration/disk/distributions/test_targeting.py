@@ -10,7 +10,8 @@ from raybundle.cache.documents import Cache
 from raybundle.config import load_settings
 from raybundle.errors import RefusedFileError, UnresolvedImportError, UsageError
 from raybundle.model import ScriptTarget
-from raybundle.pipeline import Plan, Request, plan, target_interpreter
+from raybundle.planning import Plan, plan
+from raybundle.request import Prepared, Request, prepare
 from raybundle.resolve.interpreter.describe import describe
 from raybundle.resolve.interpreter.node_python import NodePython
 from raybundle.resolve.interpreter.platforms import Platform, parse_platform
@@ -21,15 +22,19 @@ HERE = "{}.{}".format(*sys.version_info)
 OTHER = "3.12" if HERE != "3.12" else "3.11"
 
 
-def request(project: Path, cluster: NodePython | None = None, **settings: str) -> Request:
+def request(project: Path, **settings: str) -> Request:
     """Returns what a user asks for whose active environment is ours."""
     environ = {"VIRTUAL_ENV": sys.prefix, "XDG_CACHE_HOME": str(project.parent / "cache"), "PATH": ""}
     found = load_settings(settings, {}, project)
-    return Request(ScriptTarget(project / "job.py"), found, project, project, environ, cluster=cluster)
+    return Request(ScriptTarget(project / "job.py"), found, project, project, environ)
+
+
+def prepared(project: Path, nodes: NodePython | None = None, **settings: str) -> Prepared:
+    return prepare(request(project, **settings), nodes)
 
 
 def planned(project: Path, **settings: str) -> Plan:
-    return plan(request(project, None, **settings))
+    return plan(prepared(project, None, **settings))
 
 
 def modules(found: Plan) -> list[str]:
@@ -56,7 +61,7 @@ def test_without_an_environment_a_version_is_looked_for_on_the_path(tmp_path: Pa
     asked = request(project, python=OTHER)
 
     with pytest.raises(UsageError, match=f"cannot find the Python interpreter `{OTHER}`"):
-        target_interpreter(Request(asked.target, asked.settings, project, project, {"PATH": ""}))
+        prepare(Request(asked.target, asked.settings, project, project, {"PATH": ""}))
 
 
 def test_a_platform_of_the_nodes_is_in_the_manifest_of_a_bundle_with_native_files(tmp_path: Path) -> None:
@@ -97,7 +102,7 @@ def test_extensions_of_the_project_that_do_not_load_on_the_nodes_are_all_named(t
     settings = load_settings({"python": OTHER, "include": ["extra/lib.so"]}, {}, project)
 
     with pytest.raises(RefusedFileError) as caught:
-        plan(Request(asked.target, settings, project, project, asked.environ))
+        plan(prepare(Request(asked.target, settings, project, project, asked.environ)))
 
     assert str(caught.value).splitlines()[1:] == [
         "project/extra/lib.so is built for Linux on aarch64",
@@ -121,8 +126,8 @@ def test_what_a_cluster_says_of_itself_is_taken_where_nothing_is_set(tmp_path: P
     project = tree(tmp_path / "project", {"job.py": "pass"})
     cluster = NodePython("cpython", OTHER, parse_platform("linux"))
 
-    assert plan(request(project, cluster)).manifest.python.minor == OTHER
-    assert plan(request(project, cluster, python=HERE)).manifest.python.minor == HERE
+    assert plan(prepared(project, cluster)).manifest.python.minor == OTHER
+    assert plan(prepared(project, cluster, python=HERE)).manifest.python.minor == HERE
 
 
 def test_extensions_of_the_project_that_need_a_newer_libc_than_the_nodes_have_are_named(
@@ -131,11 +136,11 @@ def test_extensions_of_the_project_that_need_a_newer_libc_than_the_nodes_have_ar
     project = tree(tmp_path / "project", {"job.py": "import fast", "fast.so": ""})
     nodes = NodePython("cpython", HERE, Platform("linux", "x86_64", "gnu", (2, 17)))
     (project / "fast.so").write_bytes(elf() + b"\0GLIBC_2.17\0")
-    assert plan(request(project, nodes)).manifest == planned(project).manifest
+    assert plan(prepared(project, nodes)).manifest == planned(project).manifest
     (project / "fast.so").write_bytes(elf() + b"\0GLIBC_2.29\0")
 
     with pytest.raises(RefusedFileError, match=r"project/fast\.so is built for glibc 2\.29"):
-        plan(request(project, nodes))
+        plan(prepared(project, nodes))
 
 
 def test_an_interpreter_for_both_machines_of_a_mac_is_here_for_this_one(tmp_path: Path) -> None:

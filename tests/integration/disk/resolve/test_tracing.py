@@ -17,7 +17,8 @@ from raybundle.cache.documents import Cache
 from raybundle.config import Settings
 from raybundle.errors import UsageError
 from raybundle.model import ModuleName, ModuleTarget, ScriptTarget
-from raybundle.pipeline import Request, Tracing, resolve_target
+from raybundle.planning import resolve_target
+from raybundle.request import Request, Tracing, prepare
 from raybundle.resolve.interpreter.describe import describe
 from raybundle.resolve.resolve import ResolveSettings, resolve
 from raybundle.resolve.trace.run import Run, observe
@@ -72,7 +73,8 @@ def resolved(work: Workplace, tracing: Tracing | None = None) -> Resolution:
     """Returns what `plan`, `build` and `submit` would take, without a process of its own."""
     directory = work.directory.resolve()
     target = ScriptTarget(directory / "job.py")
-    return resolve_target(Request(target, Settings({}), directory, directory, work.environ, tracing))
+    request = Request(target, Settings({}), directory, directory, work.environ, tracing)
+    return resolve_target(prepare(request))
 
 
 def said(work: Workplace) -> list[str]:

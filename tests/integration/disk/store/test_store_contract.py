@@ -16,14 +16,11 @@ from raybundle.model import Digest
 from raybundle.publish.layout import (
     archive_key,
     find_archives,
-    find_digests,
-    find_versions,
-    look_up,
     manifest_key,
     prepare,
     put_compared,
-    record_name,
 )
+from raybundle.publish.names import find_digests, find_versions, look_up, record_name
 from raybundle.store import Store, open_store
 
 if TYPE_CHECKING:

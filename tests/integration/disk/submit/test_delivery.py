@@ -15,11 +15,14 @@ from raybundle.errors import (
     ObjectMissingError,
 )
 from raybundle.model import Digest
+from raybundle.publish.stored import Archives, Stored
 from raybundle.store.local import LocalStore
 from raybundle.submission import relay
-from raybundle.submission.deliver import Archives, deliver
+from raybundle.submission.deliver import deliver
+from raybundle.submission.options import JobOptions
 from raybundle.submission.packages import packages_of
-from raybundle.submission.submission import JobOptions, Stored, prepare_run, submit, wait
+from raybundle.submission.submit import prepare_run, submit
+from raybundle.submission.wait import wait
 from tests.support.delivery_scene import ARCHIVES, BUNDLE, LAYERS, MANIFEST, Scene, made
 from tests.support.layer_archives import make_layer
 
@@ -181,7 +184,7 @@ def test_a_layer_that_no_node_could_fetch_is_named_with_its_distribution(
         status="FAILED", error_type="RUNTIME_ENV_SETUP_FAILURE", message="zipfile.BadZipFile on node 10.0.0.7"
     )
 
-    ended = wait(submission, lambda _piece: None, lambda _ended: 22)
+    ended = wait(submission, lambda _piece: None)
 
     assert isinstance(ended.error, JobStartError)
     assert f"bundle {stored.digest}: node 10.0.0.7: layer two 1: file {scene.store.url}/" in str(ended.error)

@@ -15,10 +15,11 @@ from raybundle.cli.main import main
 from raybundle.cluster.embedded import cluster
 from raybundle.cluster.embedded.processes import find_process
 from raybundle.config import load_settings, project_source
-from raybundle.destination import require_embedded, require_embedded_for, require_embedded_platform
 from raybundle.errors import BundleError, ClusterError
 from raybundle.model import ScriptTarget
-from raybundle.pipeline import Request, plan
+from raybundle.planning import plan
+from raybundle.request import Request, prepare
+from raybundle.submission.destination import find_embedded, require_embedded_for
 from tests.support.booting import find_base
 from tests.support.small_project import tree
 
@@ -73,23 +74,24 @@ def test_what_the_embedded_cluster_cannot_run_is_refused_before_it_is_stored(
 
 
 def test_what_the_embedded_cluster_runs_is_not_refused(project: Path) -> None:
-    require_embedded(request(project))
-    require_embedded(request(project, python=HERE, platform="x86_64-manylinux_2_17"))
+    find_embedded(prepare(request(project))).require_python()
+    find_embedded(prepare(request(project, python=HERE, platform="x86_64-manylinux_2_17"))).require_python()
 
 
 def test_another_platform_counts_only_for_a_bundle_with_native_files(project: Path) -> None:
-    pure = request(project, platform="linux-s390x")
+    pure = prepare(request(project, platform="linux-s390x"))
+    embedded = find_embedded(pure)
 
-    require_embedded(pure)
-    require_embedded_platform(pure, plan(pure).manifest.python)
+    embedded.require_python()
+    embedded.require_platform(plan(pure).manifest.python)
 
 
 def test_a_setting_that_the_embedded_cluster_does_not_fulfil_is_named_with_its_file(project: Path) -> None:
     (project / "pyproject.toml").write_text('[tool.raybundle]\nplatform = "linux-s390x"\n')
-    native = replace(request(project), target=ScriptTarget(project / "native_job.py"))
+    native = prepare(replace(request(project), target=ScriptTarget(project / "native_job.py")))
 
     with pytest.raises(BundleError, match=r"for Python .* on linux-s390x") as caught:
-        require_embedded_platform(native, plan(native).manifest.python)
+        find_embedded(native).require_platform(plan(native).manifest.python)
 
     assert str(caught.value.hint).endswith(f"without `platform` in {project_source(project)}")
 
@@ -99,7 +101,7 @@ def test_a_cluster_that_runs_on_another_python_than_the_environment_is_named(pro
     pretend_running(other)
 
     with pytest.raises(BundleError, match=f"runs Python {OTHER} on .*{other}.* for Python {HERE}") as caught:
-        require_embedded(request(project))
+        find_embedded(prepare(request(project))).require_python()
 
     assert "raybundle local down" in str(caught.value.hint)
 

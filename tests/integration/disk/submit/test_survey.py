@@ -14,16 +14,14 @@ from raybundle.bundle.values import PythonTag
 from raybundle.cache.documents import Cache
 from raybundle.cluster.access import make_access
 from raybundle.cluster.jobs import JobsClient
-from raybundle.config import load_settings
-from raybundle.destination import for_nodes
 from raybundle.errors import BundleError, ClusterError, DigestMismatchError
-from raybundle.model import ModuleName, ModuleTarget
-from raybundle.pipeline import Request
+from raybundle.publish.stored import Archives
 from raybundle.resolve.interpreter.node_python import NodePython
 from raybundle.resolve.interpreter.platforms import Platform
 from raybundle.store.local import LocalStore
 from raybundle.submission import deliver as deliver_module
-from raybundle.submission.deliver import Archives, begin_survey, deliver
+from raybundle.submission.deliver import begin_survey, deliver
+from raybundle.submission.destination import nodes_of
 from raybundle.submission.survey import BELIEVED_WITH_FAULTS
 from tests.support.delivery_scene import ARCHIVES, BUNDLE, LAYERS, MANIFEST, NodesReadIt, Scene, made
 from tests.support.layer_archives import make_layer
@@ -158,12 +156,10 @@ def test_nodes_that_read_no_store_are_asked_for_their_python_unless_the_address_
     ]
 
 
-def for_its_nodes(scene: Scene, setting: dict[str, str], *nodes: dict[str, Any]) -> NodePython | None:
+def for_its_nodes(scene: Scene, *nodes: dict[str, Any]) -> NodePython | None:
     """Returns what a bundle for these nodes is for, as far as they decide."""
     scene.nodes(*nodes)
-    settings = load_settings(setting, {}, scene.directory)
-    request = Request(ModuleTarget(ModuleName("job")), settings, scene.directory, scene.directory, {})
-    return for_nodes(request, begin_survey(scene.cluster, scene.store)).cluster
+    return nodes_of(begin_survey(scene.cluster, scene.store))
 
 
 @pytest.mark.parametrize(("second", "minor"), [("3.12.4", "3.12"), ("3.11.9", None)])
@@ -171,16 +167,15 @@ def test_a_bundle_is_made_for_nodes_that_all_have_another_python(
     readable: Scene, second: str, minor: str | None
 ) -> None:
     other = {"address": "10.0.0.3", "version": second}
-    found = for_its_nodes(readable, {}, {"version": "3.12.1"}, other)
+    found = for_its_nodes(readable, {"version": "3.12.1"}, other)
 
     assert (found and found.minor) == minor
 
 
-def test_a_bundle_is_made_for_the_oldest_glibc_of_the_nodes_whatever_is_set(readable: Scene) -> None:
+def test_a_bundle_is_made_for_the_oldest_glibc_of_the_nodes(readable: Scene) -> None:
     older = {"address": "10.0.0.3", "system": "glibc 2.31", "version": "3.11.2"}
-    setting = {"python": "3.11", "platform": "linux"}
 
-    assert for_its_nodes(readable, setting, {}, older) == NodePython(
+    assert for_its_nodes(readable, {}, older) == NodePython(
         "cpython", "3.11", Platform("linux", "x86_64", "gnu", (2, 31))
     )
 
@@ -213,7 +208,7 @@ def test_a_node_of_a_platform_without_wheels_runs_what_has_no_native_files_and_w
         for platform in (node["platform"], "openbsd-7.5-amd64")
     )
 
-    assert for_its_nodes(readable, {}, node) is None
+    assert for_its_nodes(readable, node) is None
     for manifest in (pure, like):
         deliver(ARCHIVES, manifest, readable.store, readable.cluster)
     with pytest.raises(BundleError, match=r"node n1 .*freebsd-14\.1-amd64.* is for .*openbsd") as caught:

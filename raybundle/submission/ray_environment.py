@@ -8,10 +8,10 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from raybundle.cli.runtime_env_source import Faults, Key, Source, kind_of, read_given, read_yaml
 from raybundle.cluster.runtime_env import owned
 from raybundle.errors import UsageError
 from raybundle.formats.credentials import without_credentials
+from raybundle.submission.runtime_env_source import Faults, Key, Source, kind_of, read_given, read_yaml
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -77,7 +77,7 @@ class RayEnvironment:
     @property
     def set_up(self) -> tuple[str, ...]:
         """The distributions that `pip`, `uv` or `conda` name, normalised."""
-        from raybundle.resolve.scan.runtime_envs import requirement_names
+        from raybundle.resolve.scan.runtime_envs import requirement_names  # noqa: PLC0415 - start-up
 
         lines = [line for name in INSTALLED for line in _listed(self.passed.get(name))]
         return tuple(sorted(set(requirement_names(lines))))
@@ -136,13 +136,13 @@ def read_ray_environment(
     )
 
 
-def check_hook(environment: RayEnvironment, resolution: Resolution) -> None:
+def check_hook(passed: Mapping[str, Any], resolution: Resolution) -> None:
     """Refuses a `worker_process_setup_hook` that no worker could import.
 
     Raises:
         UsageError: the module is not in the bundle.
     """
-    name = environment.passed.get(HOOK)
+    name = passed.get(HOOK)
     module = str(name).rpartition(".")[0]
     names = {str(each.name) for each in resolution.modules}
     others = {str(each).partition(".")[0] for one in resolution.distributions for each in one.modules}

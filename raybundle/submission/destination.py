@@ -1,15 +1,14 @@
-"""Where a bundle goes decides for which Python and platform it is made."""
+"""The cluster that a bundle goes to decides for which Python and platform it is made."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from raybundle.cache.documents import Cache
 from raybundle.config import cache_directory
 from raybundle.errors import BundleError
-from raybundle.pipeline import target_interpreter, target_tag
 from raybundle.resolve.interpreter.describe import describe
 from raybundle.resolve.interpreter.node_python import NodePython, minor_of
 from raybundle.resolve.interpreter.platforms import common_platform, described_platform, platform_of
@@ -19,15 +18,15 @@ if TYPE_CHECKING:
 
     from raybundle.bundle.values import PythonTag
     from raybundle.model import Interpreter
-    from raybundle.pipeline import Request
+    from raybundle.request import Prepared
     from raybundle.submission.deliver import Cluster
 
 
-def for_nodes(request: Request, cluster: Cluster) -> Request:
-    """Returns the request for the Python and platform that all nodes of a cluster have, if one looks at them.
+def nodes_of(cluster: Cluster) -> NodePython | None:
+    """Returns the Python and platform that all nodes of a cluster have; None if nobody looks at them.
 
-    Of several glibcs, or versions of macOS, the oldest counts. What the settings say counts before that;
-    nodes that differ otherwise are refused when the bundle is delivered.
+    The oldest glibc or macOS counts. If the nodes differ otherwise, it is None, and the delivery refuses
+    those that cannot run the bundle.
     """
     found = None if cluster.survey is None else cluster.survey.result()
     nodes = () if found is None else found.nodes
@@ -35,64 +34,67 @@ def for_nodes(request: Request, cluster: Cluster) -> Request:
     platforms = [node.native for node in nodes]
     platform = common_platform(each for each in platforms if each is not None)
     if None in platforms or len(kinds) != 1 or platform is None:
-        return request
+        return None
     implementation, minor, _ = kinds.pop()
-    return replace(request, cluster=NodePython(implementation, minor, platform))
+    return NodePython(implementation, minor, platform)
 
 
-def require_embedded(request: Request) -> None:
-    """Refuses a bundle for another Python than that of the embedded cluster, running or about to be started.
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """The bundle's target and the interpreter of the embedded cluster, running or about to be started."""
 
-    The platform counts where native files are in: `require_embedded_platform` asks once that is known.
+    prepared: Prepared
+    wanted: NodePython
+    there: Interpreter
+
+    def require_python(self) -> None:
+        """Refuses a bundle for another version of Python than the cluster's.
+
+        Raises:
+            BundleError: the cluster has another Python than the bundle would be for.
+        """
+        if minor_of(self.there) != self.wanted.minor:
+            raise _other(self.wanted, self.there, self._setting("python"))
+
+    def require_platform(self, python: PythonTag) -> None:
+        """Refuses a bundle with native files that the cluster could not load.
+
+        Args:
+            python: of the bundle's manifest.
+
+        Raises:
+            BundleError: the cluster has another platform.
+        """
+        if python.platform is not None and not platform_of(self.there).runs_files_of(self.wanted.platform):
+            raise _other(self.wanted, self.there, self._setting("platform"))
+
+    def _setting(self, key: str) -> str:
+        """Returns the setting that chose another target than the environment at hand; empty if none did."""
+        found = self.prepared.request.settings.found
+        if key not in found or self.prepared.tag is None:
+            return ""
+        source = found[key].source
+        return f"`--{key}`" if source == "flag" else f"`{key}` in {source}"
+
+
+def find_embedded(prepared: Prepared) -> Embedded:
+    """Returns what the bundle is for, and the interpreter of the embedded cluster.
 
     Raises:
-        BundleError: the cluster has another Python than the bundle would be for.
-        ClusterError: nobody here has Ray.
+        ClusterError: no interpreter on this machine has Ray.
     """
-    wanted, there = _embedded(request)
-    if minor_of(there) != wanted.minor:
-        raise _other(wanted, there, _setting(request, "python"))
-
-
-def require_embedded_platform(request: Request, python: PythonTag) -> None:
-    """Refuses a bundle with native files that the embedded cluster could not load.
-
-    Args:
-        request: what the bundle was made of.
-        python: of its manifest.
-
-    Raises:
-        BundleError: the cluster has another platform.
-        ClusterError: nobody here has Ray.
-    """
-    if python.platform is None:
-        return
-    wanted, there = _embedded(request)
-    if not platform_of(there).runs_files_of(wanted.platform):
-        raise _other(wanted, there, _setting(request, "platform"))
-
-
-def _embedded(request: Request) -> tuple[NodePython, Interpreter]:
-    """Returns what the bundle is for, and the interpreter of the embedded cluster."""
     from raybundle.cluster.embedded import cluster
 
-    interpreter, tag = target_interpreter(request), target_tag(request)
+    interpreter = prepared.interpreter
     executable = cluster.interpreter(interpreter.executable)
     same = executable == interpreter.executable
-    wanted = tag or NodePython(interpreter.implementation, minor_of(interpreter), platform_of(interpreter))
-    return wanted, interpreter if same else _described(executable, request.environ)
-
-
-def _setting(request: Request, key: str) -> str:
-    """Returns the setting that made another target than the environment at hand; empty if none did."""
-    if key not in request.settings.found or target_tag(request) is None:
-        return ""
-    source = request.settings.found[key].source
-    return f"`--{key}`" if source == "flag" else f"`{key}` in {source}"
+    here = NodePython(interpreter.implementation, minor_of(interpreter), platform_of(interpreter))
+    there = interpreter if same else _described(executable, prepared.request.environ)
+    return Embedded(prepared, prepared.tag or here, there)
 
 
 def require_embedded_for(python: PythonTag, chosen: str | None, environ: Mapping[str, str]) -> str:
-    """Returns what the embedded cluster is to be started with for a bundle of the store.
+    """Returns the interpreter that starts the embedded cluster for a bundle of the store.
 
     Args:
         python: of the bundle.
@@ -101,7 +103,7 @@ def require_embedded_for(python: PythonTag, chosen: str | None, environ: Mapping
 
     Raises:
         BundleError: the embedded cluster has another Python or platform.
-        ClusterError: nobody here has Ray and that Python.
+        ClusterError: no interpreter on this machine has Ray and that Python.
     """
     from raybundle.cluster.embedded import cluster
 
@@ -121,7 +123,7 @@ def _described(executable: str, environ: Mapping[str, str]) -> Interpreter:
 
 
 def _other(wanted: NodePython, there: Interpreter, setting: str = "") -> BundleError:
-    """Returns the refusal of another interpreter; `setting` asked for one, where any did."""
+    """Returns the refusal of another interpreter; `setting` is what asked for it, if a setting did."""
     found = NodePython(there.implementation, minor_of(there), platform_of(there))
     instead = (
         f"submit without {setting}"

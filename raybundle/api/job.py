@@ -1,0 +1,183 @@
+"""A job of a cluster, as the library hands it out."""
+
+from __future__ import annotations
+
+import codecs
+from contextlib import closing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from raybundle.api.keywords import LogKeywords, StopKeywords, WaitKeywords, takes
+from raybundle.cluster.follow import Limits, follow
+from raybundle.cluster.logs import LogReader
+from raybundle.cluster.outcome import job_error
+from raybundle.cluster.stopping import delete_for_good, stop_and_wait
+from raybundle.errors import ClusterError, UsageError
+from raybundle.submission.attempts import Watch, follow_order
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from typing_extensions import Unpack
+
+    from raybundle.cluster.jobs import JobInfo, JobsClient
+    from raybundle.errors import RaybundleError
+    from raybundle.model import Warning
+    from raybundle.submission.attempts import Order
+    from raybundle.submission.submit import Submission
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """Passes on what the user should know, a line at a time."""
+
+    notify: Callable[[str], object]
+
+    def note(self, text: str) -> None:
+        """Passes on a line that says what is done."""
+        self.notify(text)
+
+    def warn(self, text: str) -> None:
+        """Passes on what went wrong."""
+        self.notify(f"warning: {text}")
+
+    def warnings(self, warnings: Iterable[Warning]) -> None:
+        """Passes on each warning with its place and its hint."""
+        for each in warnings:
+            place = (
+                "" if each.file is None else f"{each.file}:{each.line}: " if each.line else f"{each.file}: "
+            )
+            self.warn(f"{place}{each.text}" + (f" (hint: {each.hint})" if each.hint else ""))
+
+    def error(self, error: RaybundleError) -> None:
+        """Passes on why an attempt failed."""
+        self.notify(f"error: {error}")
+
+    def progress(self, text: str) -> None:
+        """Drops how far an upload is."""
+
+
+class Source(NamedTuple):
+    """What a job was submitted from."""
+
+    order: Order
+    submission: Submission
+    heard: Heard
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Job:
+    """A job of a cluster: one that was submitted here, or one that was found by its id."""
+
+    id: str
+    """The submission id."""
+    bundle: str | None
+    """The digest of the bundle that the job runs; None for a job that raybundle did not submit."""
+    _client: JobsClient
+    _source: Source | None = None
+
+    def __repr__(self) -> str:
+        return f"Job(id={self.id!r}, bundle={self.bundle!r}, address={self.address!r})"
+
+    @property
+    def address(self) -> str:
+        """The URL of the cluster's dashboard."""
+        return self._client.address
+
+    def status(self) -> JobInfo:
+        """Returns what the cluster says about the job now.
+
+        Raises:
+            JobLostError: the cluster no longer knows the job.
+        """
+        with closing(self._client):
+            return self._client.info(self.id)
+
+    @takes(LogKeywords)
+    def logs(self, **options: Unpack[LogKeywords]) -> str:
+        """Returns the driver's log so far.
+
+        Args:
+            options: `tail`, how many of the last lines to return.
+
+        Raises:
+            ClusterError: the log cannot be read.
+        """
+        pieces: list[bytes] = []
+        info = self.status()
+        with closing(self._client):
+            fault = LogReader(self._client, self.id, pieces.append, options.get("tail")).finish(info)
+        if fault is not None:
+            raise fault
+        return b"".join(pieces).decode("utf-8", "replace")
+
+    @takes(StopKeywords)
+    def stop(self, **options: Unpack[StopKeywords]) -> bool:
+        """Asks the cluster to stop the job, and returns whether it was running.
+
+        Args:
+            options: `wait=True` returns only when the job has ended.
+
+        Raises:
+            ClusterError: the job has not ended in time.
+        """
+        with closing(self._client):
+            if not options.get("wait"):
+                return self._client.stop(self.id)
+            if self._client.info(self.id).ended:
+                return False
+            final = stop_and_wait(self._client, self.id)
+        if not final.ended:
+            raise ClusterError(f"job {self.id} was asked to stop and is {final.status}")
+        return True
+
+    def delete(self) -> None:
+        """Removes the job, which must have ended, from the cluster's records.
+
+        Raises:
+            ClusterError: the job has not ended.
+        """
+        with closing(self._client):
+            delete_for_good(self._client, self.id)
+
+    @takes(WaitKeywords)
+    def wait(self, write: Callable[[str], object] | None = None, **options: Unpack[WaitKeywords]) -> JobInfo:
+        """Returns what the cluster says about the job, once it succeeded.
+
+        Args:
+            write: takes the driver's log in pieces as it grows.
+            options: `timeout`, `start_timeout` (seconds) and `retries`; a retry is a job with an id of its
+                own, which the result names.
+
+        Raises:
+            JobError: the job ended without success.
+            ClusterError: the cluster cannot be reached.
+            UsageError: `retries` of a job that was not submitted here.
+        """
+        decoder = codecs.getincrementaldecoder("utf-8")("replace")
+
+        def show(piece: bytes) -> None:
+            if write is not None:
+                write(decoder.decode(piece))
+
+        limits = Limits(options.get("timeout"), options.get("start_timeout"))
+        with closing(self._client):
+            return self._wait(show, limits, options.get("retries") or 0)
+
+    def _wait(self, show: Callable[[bytes], None], limits: Limits, retries: int) -> JobInfo:
+        info: JobInfo | None
+        if self._source is not None:
+            order, submission, heard = self._source
+            outcome = follow_order(order, Watch(show, heard, limits, retries), submission)
+            info, error = outcome.info, outcome.error
+        elif retries:
+            raise UsageError(
+                f"job {self.id} was not submitted here, so it cannot be submitted again",
+                hint="wait without `retries`",
+            )
+        else:
+            followed = follow(self._client, self.id, show, limits=limits)
+            info, error = followed.info, followed.late or job_error(followed.info, followed.log_end)
+        if error is not None:
+            raise error
+        return info or self._client.info(self.id)

@@ -1,0 +1,220 @@
+"""From a request to a plan: resolves the target, collects its files, and names the bundle."""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from raybundle.bundle.collect import collect
+from raybundle.bundle.manifest import format_manifest, make_manifest
+from raybundle.errors import RaybundleError
+from raybundle.formats.canonical import digest_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from raybundle.bundle.layers.layer import Layer
+    from raybundle.bundle.values import Manifest
+    from raybundle.cache.documents import Cache
+    from raybundle.model import CollectedFile, Digest, Resolution
+    from raybundle.request import Prepared, Request, Tracing
+    from raybundle.resolve.missing.elsewhere import Remedy
+    from raybundle.resolve.traced import Traced
+
+_ROUNDS = 3
+"""Tries with more roots: a module under a new root may itself need a module from another."""
+
+
+@dataclass(slots=True)
+class Timings:
+    """Seconds per stage, in the order in which the stages ran."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Adds the time that its block takes to the stage `name`."""
+        begin = time.monotonic()
+        try:
+            yield
+        finally:
+            self.seconds[name] = self.seconds.get(name, 0.0) + time.monotonic() - begin
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Plan:
+    """A bundle that is computed and not yet stored."""
+
+    resolution: Resolution
+    files: tuple[CollectedFile, ...]
+    manifest: Manifest
+    manifest_bytes: bytes
+    digest: Digest
+    timings: Timings
+    cache: Cache
+    layers: tuple[Layer, ...] = ()
+
+    def __repr__(self) -> str:
+        counts = f"files={len(self.files)}, layers={len(self.layers)}, bytes={self.bytes}"
+        return f"Plan(digest={self.digest!r}, {counts})"
+
+    @property
+    def bytes(self) -> int:
+        """Size of all files of the bundle, including those of its layers."""
+        return sum(len(file.data) for file in self.files) + sum(layer.bytes for layer in self.layers)
+
+
+def plan(prepared: Prepared) -> Plan:
+    """Returns the bundle of a target: resolved, collected and named; nothing is stored.
+
+    Raises:
+        BundleError: imports resolve nowhere, or files must not or cannot travel.
+        SecretError: files hold secrets.
+    """
+    from raybundle.bundle.layers.describe_all import describe_layers
+    from raybundle.bundle.secrets.refuse import refuse_secrets
+    from raybundle.wheels.retarget import refuse_foreign, retarget
+
+    request, tag, cache = prepared.request, prepared.tag, prepared.cache
+    timings = Timings()
+    with timings.stage("resolve"):
+        resolution = resolve_target(prepared)
+    with timings.stage("build"):
+        resolution = retarget(resolution, tag, request.environ, cache)
+        files = collect(resolution)
+        if tag is not None:
+            refuse_foreign(resolution, files, tag)
+        unused = refuse_secrets(resolution, files, request.settings.items("allow-secrets"), cache)
+        exclude = request.settings.items("exclude")
+        layers = describe_layers(resolution.distributions, resolution.interpreter, cache, exclude)
+        odd = [warning for layer in layers for warning in layer.warnings]
+        resolution = replace(resolution, warnings=(*resolution.warnings, *unused, *odd))
+        manifest = make_manifest(resolution, files, layers)
+        data = format_manifest(manifest)
+    return Plan(resolution, files, manifest, data, digest_of(data), timings, cache, layers)
+
+
+def resolve_target(prepared: Prepared) -> Resolution:
+    """Returns the complete resolution of a target.
+
+    Raises:
+        BundleError: imports resolve nowhere, or distributions or files must not or cannot travel.
+    """
+    resolution = resolve_as_is(prepared)
+    if resolution.missing or resolution.obstacles:
+        from raybundle.resolve.missing.complete import require_complete
+
+        require_complete(resolution, _remedy(prepared, resolution))
+    return resolution
+
+
+def _remedy(prepared: Prepared, resolution: Resolution) -> Remedy | None:
+    """Returns roots under which more imports resolve; they are tried, with all that they lead to."""
+    from raybundle.resolve.missing.elsewhere import Remedy, find_roots
+
+    request = prepared.request
+    declared = [each for each in request.settings.items("roots") if each != str(request.project)]
+    missing = {each.name for each in resolution.missing}
+    places, tried = [], None
+    for _ in range(_ROUNDS):
+        found = find_roots(resolution)
+        if not found:
+            break
+        places += found
+        roots = tuple(dict.fromkeys([*declared, *(each.root for each in places)]))
+        settings = request.settings.extended("roots", [each.root for each in places], "hint")
+        extended = replace(prepared, request=replace(request, settings=settings))
+        try:
+            resolution = resolve_with(extended, recorded(prepared))
+        except RaybundleError:  # what they lead to cannot travel: they are no remedy
+            break
+        left = {each.name for each in resolution.missing}
+        tried = Remedy(roots, tuple(places), frozenset(missing - left))
+    return tried
+
+
+def resolve_as_is(prepared: Prepared) -> Resolution:
+    """Returns the resolution of a target, even if imports resolve nowhere.
+
+    Raises:
+        BundleError: files must not or cannot travel.
+    """
+    traced = recorded(prepared)
+    if prepared.request.tracing is not None:
+        seen, _ = observe_target(prepared, prepared.request.tracing)
+        traced = seen if traced is None else traced.joined(seen)
+    return resolve_with(prepared, traced)
+
+
+def resolve_with(prepared: Prepared, traced: Traced | None) -> Resolution:
+    """Returns the resolution of a target, with what runs of it have shown.
+
+    Raises:
+        BundleError: files must not or cannot travel.
+    """
+    from raybundle.resolve.answers.answers import answer
+    from raybundle.resolve.distributions.installed import normalised_name
+    from raybundle.resolve.driver.project import named_by
+    from raybundle.resolve.interpreter.node_python import as_on_nodes
+    from raybundle.resolve.settings import ResolveSettings
+
+    request, tag = prepared.request, prepared.tag
+    settings = request.settings
+    return answer(
+        request.target,
+        ResolveSettings(
+            roots=settings.items("roots"),
+            include=settings.items("include"),
+            exclude=settings.items("exclude"),
+            project=request.project,
+            rules_off=settings.switched_off("rules"),
+            traced=traced,
+            dependencies="cluster" if settings.text("dependencies") == "cluster" else "bundle",
+            cluster_provides=tuple(map(normalised_name, settings.items("cluster-provides"))),
+            set_up=request.set_up,
+            arguments=named_by(request.arguments, request.project, request.cwd),
+            optional=settings.items("optional"),
+            tracked=_tracked(request),
+        ),
+        prepared.interpreter if tag is None else as_on_nodes(prepared.interpreter, tag),
+        request.cwd,
+        prepared.cache,
+    )
+
+
+def _tracked(request: Request) -> tuple[str, ...]:
+    """Returns the data files that git does not ignore, if all of them are to travel."""
+    if request.settings.text("data") != "tracked":
+        return ()
+    from raybundle.resolve.files.tracked import tracked_data
+
+    return tracked_data(str(request.project), request.environ)
+
+
+def recorded(prepared: Prepared) -> Traced | None:
+    """Returns what the project's lock file says about the target, or None if there is none."""
+    request = prepared.request
+    if not (request.project / "raybundle-trace.json").exists():
+        return None
+    from raybundle.resolve.trace.lock import read_lock
+
+    return read_lock(request.project, request.target, prepared.interpreter)
+
+
+def observe_target(prepared: Prepared, tracing: Tracing) -> tuple[Traced, int]:
+    """Returns what a run of the target imported and opened, and its exit code; this runs the user's code."""
+    from raybundle.resolve.trace.run import Run, observe
+
+    request, settings = prepared.request, prepared.request.settings
+    run = Run(
+        request.target,
+        request.project,
+        settings.items("roots"),
+        request.cwd,
+        {**request.environ, **settings.table("env")},
+        tracing.arguments,
+        tracing.as_main,
+    )
+    return observe(run, prepared.interpreter)

@@ -1,0 +1,164 @@
+"""Puts bundles into a store, and finds them there."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from contextlib import suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from raybundle.bundle.graph_document import graph_document
+from raybundle.bundle.manifest import parse_manifest
+from raybundle.bundle.pack import boot_digest, pack, read_boot
+from raybundle.config import default_store
+from raybundle.errors import ObjectMissingError, StoreError
+from raybundle.formats.canonical import canonical_json
+from raybundle.publish import layout
+from raybundle.publish.names import look_up
+from raybundle.publish.stored import Stored
+from raybundle.store import open_store
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from raybundle.bundle.layers.byte_code import ByteCode
+    from raybundle.bundle.pack import Archive
+    from raybundle.config import Settings
+    from raybundle.planning import Plan
+    from raybundle.publish.layers import Progress
+    from raybundle.store.base import Store
+
+
+def open_configured(settings: Settings, environ: Mapping[str, str]) -> Store:
+    """Returns the configured store, or the user's local one if none is configured."""
+    return open_store(settings.text("store") or default_store(environ), environ)
+
+
+def build(planned: Plan, store: Store, progress: Progress | None = None) -> Stored:
+    """Puts a bundle and its graph into the store, unless they are there, and returns what a run needs.
+
+    Args:
+        planned: the bundle.
+        store: where it goes.
+        progress: takes how many bytes of layers are done, and of how many.
+
+    Raises:
+        BundleError: files of layers are no longer what they were when the bundle was planned.
+        DigestMismatchError: an object of the bundle is there and holds something else.
+        StoreError: the store refuses access or cannot be reached.
+    """
+    with planned.timings.stage("build"):
+        byte_code = _byte_code(planned)
+        delivery = _delivery(planned, byte_code)
+        archive = pack(planned.manifest_bytes, planned.files, delivery)
+    key = layout.archive_key(planned.digest, archive.boot, archive.sha256)
+    with planned.timings.stage("upload"):
+        layout.prepare(store)
+        uploaded = _put_layers(store, planned, byte_code, progress)
+        if delivery is not None and layout.put_compared(store, layout.delivery_key(key), delivery):
+            uploaded += len(delivery)
+        uploaded += _put_bundle(store, planned, archive)
+    compiled = {each.layer: (each.tag, each.listing) for each in byte_code}
+    return Stored(
+        planned.digest,
+        planned.manifest,
+        key,
+        archive.boot,
+        uploaded,
+        tuple(key for key, _ in layout.layer_keys(planned.manifest.layers, compiled)),
+        None if delivery is None else hashlib.sha256(delivery).hexdigest(),
+    )
+
+
+def _byte_code(planned: Plan) -> tuple[ByteCode, ...]:
+    if not planned.layers:
+        return ()
+    from raybundle.bundle.layers.byte_code import find_byte_code
+
+    return find_byte_code(planned.layers, planned.resolution.interpreter, planned.cache)
+
+
+def _delivery(planned: Plan, byte_code: Sequence[ByteCode]) -> bytes | None:
+    """Returns how the layers of a bundle travel, and what does not; None if there is nothing to say."""
+    from raybundle.resolve.missing.left_modules import left_modules
+
+    resolution = planned.resolution
+    absent = dict(left_modules(resolution))
+    if not (planned.layers or absent):
+        return None
+    from raybundle.bundle.delivery import Delivery
+
+    if planned.layers:
+        from raybundle.resolve.distributions.modules import absent_modules
+
+        present = {each.name for each in resolution.distributions}
+        missed = {*(each.name for each in resolution.optional), *resolution.mentioned} - present
+        absent |= absent_modules(resolution.interpreter, missed, present, planned.cache)
+    byte_code_of = {each.layer: (each.tag, each.listing) for each in byte_code}
+    return Delivery(absent, byte_code_of).format()
+
+
+def _put_layers(store: Store, planned: Plan, byte_code: Sequence[ByteCode], progress: Progress | None) -> int:
+    """Puts layers and their byte-code, and returns the bytes of what was new."""
+    if not planned.layers:
+        return 0
+    from raybundle.publish.layers import LayerSender, byte_code_objects, layer_objects
+    from raybundle.publish.receipts import Receipts
+
+    sender = LayerSender(store, Receipts(planned.cache, store.place), planned.cache, progress)
+    return sender.put([*layer_objects(planned.layers, planned.cache), *byte_code_objects(byte_code)])
+
+
+def _put_bundle(store: Store, planned: Plan, archive: Archive) -> int:
+    """Puts archive, graph and manifest in this order: a bundle whose manifest is there is complete."""
+    digest = planned.digest
+    uploaded = 0
+    if layout.put_compared(store, layout.archive_key(digest, archive.boot, archive.sha256), archive.data):
+        uploaded += len(archive.data)
+    if store.size(layout.graph_key(digest)) is None:
+        graph = canonical_json(graph_document(planned.resolution, planned.layers))
+        if store.put_new(layout.graph_key(digest), graph):
+            uploaded += len(graph)
+    if layout.put_compared(store, layout.manifest_key(digest), planned.manifest_bytes):
+        uploaded += len(planned.manifest_bytes)
+    return uploaded
+
+
+def find_bundle(store: Store, ref: str) -> Stored:
+    """Returns a bundle of the store by its digest, the start of it, or a name.
+
+    Raises:
+        ObjectMissingError: there is none, or it lost its archive or layers; those are named.
+        DigestMismatchError: its manifest is not what its digest says.
+    """
+    digest = look_up(store, ref)
+    manifest = parse_manifest(store.get(layout.manifest_key(digest)), digest)
+    archives = layout.find_archives(store, digest)
+    if not archives:
+        raise ObjectMissingError(
+            f"bundle {digest} has no archive in {store.url}", hint="build it again from its sources"
+        )
+    ours = boot_digest(read_boot())
+    key, boot = min(archives, key=lambda archive: (archive[1] != ours, archive))
+    stored = Stored(digest, manifest, key, boot, 0)
+    from raybundle.publish.deliveries import find_layers, find_plain_delivery
+
+    if not manifest.layers:
+        return replace(stored, delivery=find_plain_delivery(store, key))
+    found = find_layers(store, manifest.layers, key)
+    return replace(stored, layer_keys=found.keys, delivery=found.delivery, warnings=found.warnings)
+
+
+def bytes_of(store: Store, stored: Stored) -> int:
+    """Returns the size of all files of a bundle of the store, including those of its layers.
+
+    The manifest has no sizes of layers: if the graph cannot be read, they are not counted.
+    """
+    size = sum(file.size for file in stored.manifest.files)
+    layers = {layer.name for layer in stored.manifest.layers}
+    if layers:
+        with suppress(StoreError, ValueError, LookupError, TypeError):
+            graph = json.loads(store.get(layout.graph_key(stored.digest)))
+            size += sum(each["bytes"] for each in graph["distributions"] if each["name"] in layers)
+    return size

@@ -1,0 +1,212 @@
+"""Submits a job, follows it to its end, and submits it again as often as the user allows."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Protocol
+
+from raybundle.cluster.follow import Limits
+from raybundle.cluster.outcome import exit_code
+from raybundle.errors import JobError, JobFailedError, JobLostError, JobStartError, JobStartTimeoutError
+from raybundle.submission.submit import attach, find_existing, prepare_run, submit
+from raybundle.submission.wait import wait
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+    from raybundle.cluster.jobs import JobInfo, JobsClient
+    from raybundle.errors import RaybundleError
+    from raybundle.model import Warning
+    from raybundle.planning import Timings
+    from raybundle.publish.runs import Run
+    from raybundle.publish.stored import Stored
+    from raybundle.store.base import Store
+    from raybundle.submission.deliver import Cluster
+    from raybundle.submission.options import JobOptions
+    from raybundle.submission.submit import Submission
+
+RETRIED = (JobFailedError, JobStartError)
+"""Ends after which `--retries` submits a job again.
+
+Not a job that was stopped, by a person or by a limit. Not one that the cluster forgot: how it ended is
+unknown.
+"""
+
+
+class Listener(Protocol):
+    """Hears how far a submission is."""
+
+    def note(self, text: str) -> None:
+        """Takes a line that says what is done."""
+
+    def warn(self, text: str) -> None:
+        """Takes a line about what went wrong without ending the submission."""
+
+    def warnings(self, warnings: Iterable[Warning]) -> None:
+        """Takes what is odd about a bundle."""
+
+    def error(self, error: RaybundleError) -> None:
+        """Takes the error of an attempt that is followed by another."""
+
+    def progress(self, text: str) -> None:
+        """Takes how far an upload is; an empty text says that it is over."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A stored bundle and its cluster: what a job, and each retry of it, is submitted from."""
+
+    stored: Stored
+    store: Store
+    cluster: Cluster
+    options: JobOptions
+    timings: Timings
+    files: int
+    bytes: int
+    warnings: tuple[Warning, ...]
+    project: Path | None = None
+    """What the bundle was made of, if that is on this machine."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a job ended, and what the cluster said last, if it still knew the job."""
+
+    submission: Submission
+    status: str
+    exit_code: int
+    error: JobError | None = None
+    info: JobInfo | None = None
+    tries: tuple[str, ...] = ()
+    """Ids of all attempts, this one last."""
+
+
+def _unguarded(_client: JobsClient, _submission_id: str) -> AbstractContextManager[None]:
+    return nullcontext()
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """How a job is followed."""
+
+    write: Callable[[bytes], None]
+    """Takes its log in pieces, byte for byte."""
+    listener: Listener
+    limits: Limits = field(default_factory=Limits)
+    retries: int = 0
+    own_code: bool = False
+    """The exit code is the driver's instead of 20."""
+    waits: bool = True
+    guard: Callable[[JobsClient, str], AbstractContextManager[None]] = _unguarded
+    """Surrounds each attempt, from its submission to its end."""
+
+
+def follow_order(order: Order, watch: Watch, first: Submission | None = None) -> Outcome:
+    """Returns how the last attempt of a job ended.
+
+    Args:
+        order: what to submit.
+        watch: how to follow it.
+        first: the first attempt, if it is already submitted.
+
+    Raises:
+        UsageError, ClusterError, StoreError: the job cannot be submitted or followed.
+    """
+    tries: list[str] = []
+    while True:
+        outcome = _attempt(order, tries, watch) if first is None else _watched(order, first, watch)
+        tries.append(outcome.submission.run.id)
+        if not _is_retried(outcome) or len(tries) > watch.retries:
+            return replace(outcome, tries=tuple(tries))
+        if outcome.error is not None:
+            watch.listener.error(outcome.error)
+        watch.listener.note(f"retry {len(tries)} of {watch.retries}")
+        first = None
+
+
+def submit_order(order: Order, listener: Listener) -> Submission:
+    """Returns the first attempt of a job, once the cluster accepted it.
+
+    Raises:
+        UsageError, ClusterError, StoreError: as `submit` raises them.
+    """
+    run, existing = _next_run(order, order.options)
+    return _submission(order, order.options, run, existing, listener)
+
+
+def _attempt(order: Order, tries: Sequence[str], watch: Watch) -> Outcome:
+    options = _as_retry(order.options, tries)
+    run, existing = _next_run(order, options)
+    with watch.guard(order.cluster.client, run.id):
+        submission = _submission(order, options, run, existing, watch.listener)
+        return _wait(order, submission, watch) if watch.waits else _accepted(submission)
+
+
+def _watched(order: Order, submission: Submission, watch: Watch) -> Outcome:
+    with watch.guard(order.cluster.client, submission.run.id):
+        return _wait(order, submission, watch)
+
+
+def _next_run(order: Order, options: JobOptions) -> tuple[Run, JobInfo | None]:
+    """Returns the run that is about to start, and the job of the cluster that it would repeat."""
+    run = prepare_run(order.stored, order.cluster, options)
+    return run, find_existing(run, order.stored, order.cluster, options)
+
+
+def _as_retry(options: JobOptions, tries: Sequence[str]) -> JobOptions:
+    """Returns the options of the next attempt: a new id, and metadata that names earlier attempts."""
+    if not tries:
+        return options
+    chain = {
+        "raybundle.attempt": str(len(tries) + 1),
+        "raybundle.first": tries[0],
+        "raybundle.retry_of": tries[-1],
+    }
+    return replace(
+        options,
+        submission_id=f"{tries[0]}-retry{len(tries)}",
+        metadata={**options.metadata, **chain},
+    )
+
+
+def _submission(
+    order: Order, options: JobOptions, run: Run, existing: JobInfo | None, listener: Listener
+) -> Submission:
+    with order.timings.stage("submit"):
+        if existing is None:
+            submission = submit(run, order.stored, order.store, order.cluster, options)
+        else:
+            submission = attach(existing, run, order.stored, order.store, order.cluster)
+    if submission.existing is None:
+        listener.note(f"Job '{run.id}' submitted successfully")
+    else:
+        listener.note(f"job '{run.id}' is there already, with this bundle and these arguments")
+    return replace(submission, project=order.project)
+
+
+def _wait(order: Order, submission: Submission, watch: Watch) -> Outcome:
+    try:
+        ended = wait(submission, watch.write, watch.limits, own_code=watch.own_code)
+    except JobLostError as error:
+        return Outcome(submission, "LOST", error.exit_code, error)
+    except JobError as error:  # it met a limit, and has not stopped
+        info = order.cluster.client.info(submission.run.id)
+        return Outcome(submission, info.status, error.exit_code, error)
+    for note in ended.notes:
+        watch.listener.warn(note)
+    order.timings.seconds.update(queue=ended.queue, run=ended.run)
+    code = exit_code(ended.info, ended.error, own=watch.own_code)
+    return Outcome(submission, ended.info.status, code, ended.error, ended.info)
+
+
+def _accepted(submission: Submission) -> Outcome:
+    """Returns what is known about a job that nobody waits for."""
+    existing = submission.existing
+    return Outcome(submission, "PENDING" if existing is None else existing.status, 0, info=existing)
+
+
+def _is_retried(outcome: Outcome) -> bool:
+    return isinstance(outcome.error, RETRIED) and not isinstance(outcome.error, JobStartTimeoutError)

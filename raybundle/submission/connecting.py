@@ -1,0 +1,112 @@
+"""Which cluster a command talks to, and how."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from raybundle.cache.documents import Cache
+from raybundle.cluster.access import make_access
+from raybundle.cluster.jobs import JobsClient
+from raybundle.config import cache_directory, dashboard_address
+from raybundle.errors import ClusterError
+from raybundle.submission.deliver import Cluster
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from raybundle.cluster.access import Access
+    from raybundle.config import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Connecting:
+    """How a user reaches clusters: settings, options of the connection, and who hears of what goes wrong."""
+
+    settings: Settings
+    environ: Mapping[str, str]
+    notify: Callable[[str], None]
+    headers: str | None = None
+    """JSON object."""
+    verify: str | None = None
+    """`true`, `false` or a path."""
+    certificate: str | None = None
+    key: str | None = None
+
+    @property
+    def address(self) -> str | None:
+        """The configured address; None means the embedded cluster.
+
+        Raises:
+            UsageError: the only address is Ray's own and no dashboard's.
+        """
+        return dashboard_address(self.settings, self.environ)
+
+    def check(self) -> None:
+        """Refuses wrong options before anything is built and stored.
+
+        Raises:
+            UsageError: an option of the connection cannot be used.
+        """
+        self._access(self.address or "http://127.0.0.1")
+
+    def cluster(self, python: str | None = None) -> Cluster:
+        """Returns the configured cluster, else the embedded one, which is started if need be.
+
+        Args:
+            python: the interpreter that starts the embedded cluster; this process's if absent.
+        """
+        address = self.address
+        client = self._connect(address or self._embedded(python))
+        return Cluster(client, shares_disk=address is None, cache=Cache(cache_directory(self.environ)))
+
+    def client(self) -> JobsClient:
+        """Returns a client of the configured cluster, else of the embedded one.
+
+        Raises:
+            ClusterError: no address is configured, and the embedded cluster is not running.
+        """
+        return self._connect(self.address or self._running())
+
+    def _access(self, address: str) -> Access:
+        return make_access(
+            address,
+            self.environ,
+            headers=self.headers,
+            verify=self.verify,
+            certificate=self.certificate,
+            key=self.key,
+        )
+
+    def _connect(self, address: str) -> JobsClient:
+        access = self._access(address)
+        if access.exposes_token:
+            self.notify(
+                f"warning: credentials are sent to {access.address} in the clear: use https, or a tunnel"
+            )
+        return JobsClient(access, self.notify)
+
+    def _embedded(self, python: str | None) -> str:
+        """Returns the address of the embedded cluster, which is started if it is not running."""
+        from raybundle.cluster.embedded import cluster
+
+        running = cluster.status()
+        if running is None:
+            self.notify(
+                "no cluster is configured: starting Ray on this machine (`raybundle local down` ends it)"
+            )
+            running = cluster.up(python or sys.executable)
+        return running.address
+
+    @staticmethod
+    def _running() -> str:
+        from raybundle.cluster.embedded import cluster
+
+        running = cluster.status()
+        if running is None:
+            raise ClusterError(
+                "no cluster: no address is configured, and the embedded cluster is not running",
+                hint="give --address, set RAYBUNDLE_ADDRESS, or `raybundle local up`",
+            )
+        return running.address

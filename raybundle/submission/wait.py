@@ -1,0 +1,120 @@
+"""From a job that the cluster accepted to one that ended: follow it, say why it failed, record its end."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from raybundle.cluster.follow import follow
+from raybundle.cluster.left_files import hint_of_left_file
+from raybundle.cluster.outcome import boot_line, could_not_start, exit_code, job_error
+from raybundle.errors import JobFailedError, JobLostError, JobStartError, StoreError
+from raybundle.publish.runs import record_end
+from raybundle.submission.deliver import find_damage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from raybundle.cluster.follow import Followed, Limits
+    from raybundle.cluster.jobs import JobInfo
+    from raybundle.errors import JobError
+    from raybundle.publish.stored import Stored
+    from raybundle.submission.submit import Submission
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A job that ended: what the cluster says, the error unless it succeeded, seconds in queue and run."""
+
+    info: JobInfo
+    error: JobError | None
+    queue: float
+    run: float
+    notes: tuple[str, ...] = ()
+    """What else went wrong: a log that was cut, a record that could not be written."""
+
+
+def wait(
+    submission: Submission,
+    write: Callable[[bytes], None],
+    limits: Limits | None = None,
+    *,
+    own_code: bool = False,
+) -> Ended:
+    """Returns how a job ended, once it did; by then its log is written and its end recorded.
+
+    Args:
+        submission: the job.
+        write: takes its log in pieces, byte for byte.
+        limits: when to stop it.
+        own_code: records the driver's exit code instead of 20.
+
+    Raises:
+        JobLostError: the cluster no longer knows the job.
+        ClusterError: the cluster cannot be reached.
+        JobError: the job met a limit, and did not stop.
+    """
+    client, run = submission.cluster.client, submission.run
+    try:
+        followed = follow(client, run.id, write, started=submission.submitted, limits=limits)
+    except JobLostError as error:
+        with contextlib.suppress(StoreError):
+            record_end(submission.store, run, "LOST", error.exit_code, None)
+        raise
+    info, why = followed.info, _why(submission, followed)
+    notes = [] if followed.lost_log is None else [f"the log cannot be read to its end: {followed.lost_log}"]
+    code = exit_code(info, why, own=own_code)
+    try:
+        record_end(submission.store, run, info.status, code, info.driver_exit_code)
+    except StoreError as failure:
+        notes.append(f"the end of the run is not recorded: {failure}")
+    return Ended(info, why, followed.queue, followed.run, tuple(notes))
+
+
+def _why(submission: Submission, followed: Followed) -> JobError | None:
+    """Returns why a job that ended did not succeed, with what is known here about its files."""
+    info = followed.info
+    why = followed.late or job_error(info, followed.log_end)
+    if info.status == "FAILED" and could_not_start(info) and boot_line(info) is None:
+        why = _diagnosed(submission, info) or why
+    if isinstance(why, JobFailedError) and why.hint is None and submission.project is not None:
+        files = {file.path.removeprefix("project/") for file in submission.stored.manifest.files}
+        why.hint = hint_of_left_file(followed.log_end, submission.project, submission.run.cwd, files)
+    return why
+
+
+def _diagnosed(submission: Submission, info: JobInfo) -> JobError | None:
+    """Returns a start error that says what is wrong with the archive, if something is.
+
+    Ray's message has only the Python exception of its unpacking, without digests or the bundle.
+    """
+    stored, store = submission.stored, submission.store
+    try:
+        damage = find_damage(stored.archives, store)
+    except StoreError:
+        return None
+    if damage is None:
+        return None
+    layer = _layer_of(stored, damage.key)
+    return JobStartError(
+        f"raybundle: boot failed: bundle {stored.digest}: node {_node(submission, info)}: {layer}"
+        f"file {store.url}/{damage.key}: expected {damage.expected}, found {damage.found}",
+        hint="the archive in the store was changed, cut or removed: remove it and build the bundle again",
+    )
+
+
+def _layer_of(stored: Stored, key: str) -> str:
+    """Returns in words which distribution's archive a key names; empty for the bundle's own."""
+    for entry in stored.manifest.layers:
+        if key.startswith(f"layers/{entry.digest.removeprefix('sha256:')}"):
+            return f"layer {entry.name} {entry.version}: "
+    return ""
+
+
+def _node(submission: Submission, info: JobInfo) -> str:
+    """Returns the node that could not unpack the archive: the one in the message, else the head."""
+    named = re.search(r"(?:ip=|node_ip[^0-9]{1,4}|on node )([0-9.]{7,15})", info.message)
+    return named.group(1) if named else f"{urlsplit(submission.cluster.client.address).hostname} (head)"
