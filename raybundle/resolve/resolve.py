@@ -42,6 +42,7 @@ from raybundle.resolve.files.entry_points import EntryPoints, own_metadata
 from raybundle.resolve.files.git_ignored import repository_of
 from raybundle.resolve.files.named_files import Asked, NamedFiles, ground_of, named_files
 from raybundle.resolve.files.placement import place
+from raybundle.resolve.files.scripts import beside_scripts, without_matches
 from raybundle.resolve.files.travel import data_of, refuse, split_modules
 from raybundle.resolve.find.finder import FirstParty
 from raybundle.resolve.interpreter.markers import environment_of
@@ -186,9 +187,11 @@ class _Entering(NamedTuple):
     plugins: tuple[tuple[str, Rule], ...] = ()
     """Modules that libraries load as plugins."""
 
-    def after(self, named: NamedFiles, plugins: Iterable[tuple[str, Rule]]) -> _Entering:
+    def after(
+        self, named: NamedFiles, beside: Iterable[Candidate], plugins: Iterable[tuple[str, Rule]]
+    ) -> _Entering:
         """Return what enters the next walk; a script that was reached is no longer among the named files."""
-        scripts = {each.file: each for each in (*self.scripts, *named.scripts)}
+        scripts = {each.file: each for each in (*beside, *named.scripts, *self.scripts)}
         return _Entering(_configs(named.candidates), tuple(scripts.values()), tuple(plugins))
 
 
@@ -211,10 +214,12 @@ def _walk_until_settled(work: _Work, wanted: list[Candidate]) -> _Walk:
         )
         closure = _closure(work, start)
         found, named = rewiring.of(closure, work.finder), _named(work, closure, wanted)
-        before, entering = entering, entering.after(named, _plugins(work, closure))
+        beside = beside_scripts(closure, entering.scripts, work.finder.directories)
+        before, entering = entering, entering.after(named, beside, _plugins(work, closure))
         if found == known and entering == before:
             break
         work, known = _rewired(work, found), found
+    closure = without_matches(closure, entering.scripts, work.finder.directories)
     warnings = tuple(rewiring.warnings(closure, work.finder))
     included_files = frozenset(each.file for each in (*wanted, *entering.scripts))
     return _Walk(work, closure, included_files, plain, shown, warnings, rewiring.followed(closure), named)
