@@ -117,10 +117,18 @@ class ModuleText:
     rule: Literal["string", "config-file"] = "string"
 
 
+@dataclass(frozen=True, slots=True)
+class DistributionName:
+    """A distribution of which the metadata or the files are asked for."""
+
+    name: str
+    rule: ClassVar[Literal["resource"]] = "resource"
+
+
 Guess = Pattern | PackageWalk | LazyNames | EntryPointGroup | DjangoApp | ModuleText
 """Forms that match only modules that exist."""
 
-Form = Statement | Attributes | LazyStub | Guess
+Form = Statement | Attributes | LazyStub | DistributionName | Guess
 """The ways in which a source imports."""
 
 
@@ -213,7 +221,7 @@ def in_order(imports: Iterable[Import]) -> tuple[Import, ...]:
 
 _FORMS = (
     *(Statement, Attributes, Pattern, PackageWalk, LazyNames, LazyStub, EntryPointGroup, DjangoApp),
-    *(ModuleText,),
+    *(ModuleText, DistributionName),
 )
 """A stored row names its form by the position here."""
 _POSITIONS = {form: position for position, form in enumerate(_FORMS)}

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from raybundle.formats.archive_paths import refuse_composed_twins
 from raybundle.model import NotebookTarget, Resolution
@@ -37,12 +37,14 @@ from raybundle.resolve.driver.path import declared_roots
 from raybundle.resolve.driver.project import project_of, start_directory
 from raybundle.resolve.evaluate.edits import Edits
 from raybundle.resolve.files.data_files import included, package_data, within_limit, without_excluded
-from raybundle.resolve.files.declared import read_declarations
+from raybundle.resolve.files.declared import installed_among, read_declarations
 from raybundle.resolve.files.entry_points import EntryPoints, own_metadata
 from raybundle.resolve.files.git_ignored import repository_of
 from raybundle.resolve.files.named_files import Asked, NamedFiles, ground_of, named_files
 from raybundle.resolve.files.placement import place
+from raybundle.resolve.files.scripts import beside_scripts, without_matches
 from raybundle.resolve.files.travel import data_of, refuse, split_modules
+from raybundle.resolve.find.finder import FirstParty
 from raybundle.resolve.interpreter.markers import environment_of
 from raybundle.resolve.missing.absent import sort_misses, with_warning
 from raybundle.resolve.missing.archives import archives_on, no_directories, split_archive
@@ -68,10 +70,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from raybundle.cache.documents import Cache
-    from raybundle.model import Interpreter, Target, Warning
+    from raybundle.model import Interpreter, Rule, Target, Warning
     from raybundle.resolve.files.data_files import Candidate
     from raybundle.resolve.files.declared import Declared
-    from raybundle.resolve.find.finder import Finder, FirstParty
+    from raybundle.resolve.find.finder import Finder
     from raybundle.resolve.missing.eager import Loading
     from raybundle.resolve.start import Start
     from raybundle.resolve.trace.join import Usable
@@ -175,24 +177,51 @@ class _Walk:
     """Files that paths in sources and arguments name."""
 
 
+class _Entering(NamedTuple):
+    """What enters the graph because of what an earlier walk reached."""
+
+    configs: tuple[str, ...] = ()
+    """Configuration files that paths name."""
+    scripts: tuple[Candidate, ...] = ()
+    """Scripts that paths name."""
+    plugins: tuple[tuple[str, Rule], ...] = ()
+    """Modules that libraries load as plugins."""
+
+    def after(
+        self, named: NamedFiles, beside: Iterable[Candidate], plugins: Iterable[tuple[str, Rule]]
+    ) -> _Entering:
+        """Return what enters the next walk; a script that was reached is no longer among the named files."""
+        scripts = {each.file: each for each in (*beside, *named.scripts, *self.scripts)}
+        return _Entering(_configs(named.candidates), tuple(scripts.values()), tuple(plugins))
+
+
 def _walk_until_settled(work: _Work, wanted: list[Candidate]) -> _Walk:
     """Walk again if modules edit `sys.path`, `__path__` or `sys.modules`, until nothing new is found."""
     cwd = work.start.found.entry if isinstance(work.target, NotebookTarget) else str(work.cwd)
     rewiring = Rewiring(
         work.start, work.project, cwd, facts_of(work.scanner, work.made), source_of(work.scanner, work.made)
     )
-    known, settings, named = Rewired(), work.settings, NamedFiles()
+    known, named, entering = Rewired(), NamedFiles(), _Entering()
     for _ in range(_ROUNDS):
-        names, plain = split_modules(wanted, work.finder)
-        shown = find_usable(settings.traced, work.finder, work.start.name, work.project)
-        closure = _closure(work, [*names, *work.declared.modules], [*plain, *named.candidates], shown)
-        found, before = rewiring.of(closure, work.finder), _configs(named.candidates)
-        named = _named(work, closure, wanted)
-        if found == known and _configs(named.candidates) == before:
+        names, plain = split_modules([*wanted, *entering.scripts], work.finder)
+        shown = find_usable(work.settings.traced, work.finder, work.start.name, work.project)
+        start = replace(
+            work.start,
+            implied=(*entering.plugins, *((each, "include") for each in (*names, *work.declared.modules))),
+            configs=_configs([*plain, *named.candidates]),
+            traced=shown.modules,
+            unsure=frozenset(name for name in names if work.finder.is_added(name)),
+        )
+        closure = _closure(work, start)
+        found, named = rewiring.of(closure, work.finder), _named(work, closure, wanted)
+        beside = beside_scripts(closure, entering.scripts, work.finder.directories)
+        before, entering = entering, entering.after(named, beside, _plugins(work, closure))
+        if found == known and entering == before:
             break
         work, known = _rewired(work, found), found
+    closure = without_matches(closure, entering.scripts, work.finder.directories)
     warnings = tuple(rewiring.warnings(closure, work.finder))
-    included_files = frozenset(each.file for each in wanted)
+    included_files = frozenset(each.file for each in (*wanted, *entering.scripts))
     return _Walk(work, closure, included_files, plain, shown, warnings, rewiring.followed(closure), named)
 
 
@@ -205,6 +234,14 @@ def _named(work: _Work, closure: Closure, wanted: Iterable[Candidate]) -> NamedF
     ground = ground_of(work.finder, str(work.project), start, wanted, work.settings.exclude)
     asked = Asked(() if off else work.settings.arguments, work.settings.tracked, sources=not off)
     return named_files(closure, asked, ground, facts_of(work.scanner, work.made))
+
+
+def _plugins(work: _Work, closure: Closure) -> list[tuple[str, Rule]]:
+    """Return the modules that libraries may load because the project's metadata names them."""
+    if "entry-point" in work.settings.rules_off:
+        return []
+    found = work.entry_points.of_libraries(closure)
+    return [(name, "entry-point") for name in found if isinstance(work.finder.find(name), FirstParty)]
 
 
 def _configs(candidates: Iterable[Candidate]) -> tuple[str, ...]:
@@ -268,7 +305,7 @@ def _wanted(work: _Work, closure: Closure, loading: Loading) -> Wanted:
     return Wanted(
         closure.third_party,
         frozenset(name for name in closure.third_party if loading.sureness.get(name) != EAGER),
-        work.declared.distributions,
+        (*work.declared.distributions, *installed_among(closure.distributions, work.finder)),
         work.settings.dependencies,
         work.settings.cluster_provides,
     )
@@ -288,17 +325,9 @@ def _work(
     return _Work(*given, made, path, finder, start, scanner, EntryPoints(finder), declared)
 
 
-def _closure(work: _Work, names: list[str], plain: Iterable[Candidate], shown: Usable) -> Closure:
-    start = replace(
-        work.start,
-        implied=(
-            *((each, "start-up") for each in imported_at_start(work.finder)),
-            *((each, "include") for each in names),
-        ),
-        configs=_configs(plain),
-        traced=shown.modules,
-    )
-    start = replace(start, unsure=frozenset(name for name in names if work.finder.is_added(name)))
+def _closure(work: _Work, start: Start) -> Closure:
+    implied = (*((each, "start-up") for each in imported_at_start(work.finder)), *start.implied)
+    start = replace(start, implied=implied)
     sources = _sources(work)
     try:
         scan_ahead(start, work.finder, work.scanner, sources.guesser, work.settings.rules_off)
@@ -315,8 +344,7 @@ def _data(work: _Work, walk: _Walk) -> tuple[list[Candidate], list[Warning]]:
     opened, too_large = within_limit(without_excluded(of_runs, work.project, exclude))
     known = {each.file for each in (*data, *opened)}
     data += [*opened, *(each for each in walk.named.candidates if each.file not in known)]
-    if closure.consults_metadata:
-        data += own_metadata(work.entry_points, closure)
+    data += own_metadata(work.entry_points, closure)
     refuse_composed_twins(each.file for each in data)
     return data, list(dict.fromkeys([*left_out, *too_large]))
 

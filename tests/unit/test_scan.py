@@ -366,6 +366,8 @@ def test_a_deep_expression_is_no_problem() -> None:
 
 
 EVERY_FORM = """
+import importlib.metadata
+importlib.metadata.version("thing")
 import a, importlib, pkgutil, lazy_loader
 from importlib import metadata
 from b import *

@@ -11,6 +11,7 @@ from raybundle.dotted import absolute
 from raybundle.resolve.evaluate.chains import last_name, split_chain
 from raybundle.resolve.evaluate.name_values import ANY, NameValues, Text
 from raybundle.resolve.facts import (
+    DistributionName,
     EntryPointGroup,
     Guard,
     Import,
@@ -21,6 +22,7 @@ from raybundle.resolve.facts import (
     UnknownImport,
 )
 from raybundle.resolve.scan.guards import in_branch
+from raybundle.resolve.scan.references import LAST_NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -37,19 +39,18 @@ _NAME_KEYWORDS = ("name", "mod_name", "fullname")
 _LOADERS = frozenset(
     [
         *("runpy.run_path", "importlib.util.spec_from_file_location", "imp.load_source"),
-        "importlib.machinery.SourceFileLoader",
+        *("importlib.machinery.SourceFileLoader", "zipimport.zipimporter"),
     ]
 )
 """Calls that run a file by its path. Such a module has no name on `sys.path`."""
 
-_EXECUTES = frozenset({"exec", "eval", "builtins.exec", "builtins.eval"})
-_BUILTINS = frozenset(name for name in (*_IMPORTERS, *_EXECUTES) if "." not in name)
+_BUILTINS = frozenset({"__import__", "exec", "eval", "getattr"})
 """Functions that need no import."""
-
-_READS = frozenset({"open", "read", "read_text", "read_bytes", "compile"})
 
 _LOOKS = "importlib.util.find_spec"
 """Imports the packages around a module and may not find the module."""
+_LOADS = frozenset({"module_from_spec", "exec_module", "load_module", "LazyLoader"})
+"""Calls that load a module which was looked for."""
 
 _WALKS = {"pkgutil.iter_modules": False, "pkgutil.walk_packages": True}
 """Whether a walk descends into subpackages."""
@@ -58,6 +59,12 @@ _ENTRY_POINTS = (
     "importlib_metadata.entry_points",
     "pkg_resources.iter_entry_points",
 )
+_METADATA = frozenset(
+    f"{module}.{name}"
+    for module in ("importlib.metadata", "importlib_metadata")
+    for name in ("version", "distribution", "metadata", "requires", "files")
+) | {"pkg_resources.get_distribution", "pkg_resources.require"}
+"""Ask for one distribution by its name."""
 _RESOURCES = (
     *("importlib.resources.", "importlib_resources.", "pkgutil.get_data", "pkg_resources.resource_"),
     *("jinja2.PackageLoader", "jinja2.loaders.PackageLoader"),
@@ -69,9 +76,11 @@ _PATH_EDITS = frozenset(
 
 _LAST_NAMES = frozenset(
     name.rpartition(".")[2]
-    for name in (*_IMPORTERS, *_LOADERS, *_EXECUTES, _LOOKS, *_WALKS, *_ENTRY_POINTS, *_PATH_EDITS)
+    for name in (*_IMPORTERS, *_LOADERS, *_METADATA, _LOOKS, *_WALKS, *_ENTRY_POINTS, *_PATH_EDITS)
 ) | frozenset(
     [
+        *LAST_NAMES,
+        *_LOADS,
         *("load_setuptools_entrypoints", "files", "path", "contents", "is_resource", "as_file", "get_data"),
         *("open_text", "open_binary", "read_text", "read_binary", "PackageLoader"),
         *("resource_filename", "resource_string", "resource_stream", "resource_exists", "resource_listdir"),
@@ -104,6 +113,8 @@ class Calls:
                 bases = self.bindings.get(name, {name})
             case ast.Call(func=ast.Name(id="__import__"), args=[ast.Constant(value=str(name)), *_]):
                 bases = {name}
+            case ast.Call(func=ast.Name(id="getattr"), args=[module, ast.Constant(value=str(name)), *_]):
+                bases = {f"{each}.{name}" for each in self.qualified(module)}
             case _:
                 bases = set()
         return {".".join([base, *names]) for base in bases}
@@ -140,14 +151,14 @@ class DynamicImports:
                 self._importer(call, guard)
             elif not names.isdisjoint(_LOADERS):
                 self.unknown.append(UnknownImport(call.lineno, ast.unparse(call)))
-            elif not names.isdisjoint(_EXECUTES):
-                self._execute(call, guard)
             elif _LOOKS in names:
-                self._look(call)
+                self._look(call, guard)
             elif walks:
                 self._walk(call, deep=_WALKS[min(walks)])
             elif names.intersection(_ENTRY_POINTS) or _is_plugin_manager(call):
                 self._entry_points(call)
+            elif not names.isdisjoint(_METADATA):
+                self._distribution(call)
             elif any(name.startswith(_RESOURCES) for name in names):
                 self._resource(call, guard)
 
@@ -200,31 +211,14 @@ class DynamicImports:
                 elif not self._settled(argument):
                     self.unknown.append(UnknownImport(call.lineno, ast.unparse(call), name))
 
-    def _execute(self, call: ast.Call, guard: Guard) -> None:
-        """Read the imports in the literal that `exec` runs. Those in a file's text are unknown."""
-        match call.args:
-            case [ast.Constant(value=str(text)), *_] if "import" in text:
-                for node in _statements(text):
-                    if isinstance(node, ast.Import):
-                        for each in node.names:
-                            self._add(call, Statement(each.name, rule="import-module"), guard)
-                    elif isinstance(node, ast.ImportFrom) and node.module:
-                        names = tuple(each.name for each in node.names)
-                        module = "." * node.level + node.module
-                        self._add(call, Statement(module, names, "import-module"), guard)
-            case [code, *_] if any(
-                isinstance(each, ast.Call) and last_name(each.func) in _READS for each in ast.walk(code)
-            ):
-                self.unknown.append(UnknownImport(call.lineno, ast.unparse(call)))
-            case _:
-                return
-
-    def _look(self, call: ast.Call) -> None:
+    def _look(self, call: ast.Call, guard: Guard) -> None:
         """Take a first-party module that is looked for. A distribution that is looked for is not needed."""
         for text in self.names.texts(_argument(call, 0, "name")):
             for name in self._absolute(text, call):
                 if _is_known(name) and ANY not in name:
                     self.found.append(Import(call.lineno, ModuleText(name)))
+                elif any(last_name(each.func) in _LOADS for each, _ in self.calls.seen):
+                    self._take([text], call, _argument(call, 0, "name"), guard)
 
     def _absolute(self, text: Text, call: ast.Call) -> Iterator[str]:
         """Yield the name that `text` means. A name relative to the file's own package keeps its dots."""
@@ -323,6 +317,12 @@ class DynamicImports:
         for group in groups:
             self.found.append(Import(call.lineno, EntryPointGroup(group.value)))
 
+    def _distribution(self, call: ast.Call) -> None:
+        keyword = next((each.arg for each in call.keywords if each.arg), "distribution_name")
+        for text in self.names.texts(_argument(call, 0, keyword)):
+            if text.whole and not text.own:
+                self.found.append(Import(call.lineno, DistributionName(text.value)))
+
     def _resource(self, call: ast.Call, guard: Guard) -> None:
         keywords = ("package", "anchor", "package_name")
         given = next(filter(None, (_argument(call, 0, each) for each in keywords)), None)
@@ -352,13 +352,6 @@ def _level(call: ast.Call) -> int | None:
             return level
         case _:
             return None
-
-
-def _statements(text: str) -> Iterator[ast.AST]:
-    try:
-        yield from ast.walk(ast.parse(text))
-    except (SyntaxError, ValueError):
-        return  # a template, or code for another program
 
 
 def _is_plugin_manager(call: ast.Call) -> bool:

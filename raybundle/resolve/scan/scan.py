@@ -15,6 +15,7 @@ from raybundle.resolve.scan.calls import DynamicImports, may_be_passed_on
 from raybundle.resolve.scan.comments import with_comments
 from raybundle.resolve.scan.exports import exported, path_edits
 from raybundle.resolve.scan.parsing import parse
+from raybundle.resolve.scan.references import References
 from raybundle.resolve.scan.runtime_envs import installed_by, own_clusters, runtime_envs
 from raybundle.resolve.scan.strings import CONFIG_LIMIT, config_names, dotted_literals, dotted_names
 from raybundle.resolve.scan.sweep import sweep
@@ -39,24 +40,30 @@ def scan(source: bytes, file: str, environment: Environment) -> Facts:
     dynamic.run()
     if may_be_passed_on(source, swept.calls):
         dynamic.follow_aliases()
-    tables = [*settings_lists(tree)]
+    references = References(swept.calls, dynamic.names)
+    references.run(source)
+    tables = [*settings_lists(tree), *references.found]
     if may_be_lazy(source):
         tables += lazy_tables(tree, is_package=is_package)
     imports = [*swept.imports, *swept.submodules(), *dynamic.found, *tables]
     servers = server_lines(tree) if swept.strings else set()
     known = {(each.line, each.form.name) for each in (*dynamic.found, *tables)}
     imports += swept.named_in_strings(known, servers)
+    named = (*named_paths(tree, source, file.rpartition("/")[2]), *references.scripts)
+    unknown = [*references.unknown]
+    if not any(each.path.endswith(".py") for each in named):
+        unknown += references.commands
     found = Facts(
         sha256=hashlib.sha256(source).hexdigest(),
         imports=in_order(imports),
         exports=exported(swept.exports, swept.calls),
-        unknown=tuple(sorted(set(dynamic.unknown), key=_unknown_order)),
+        unknown=tuple(sorted({*dynamic.unknown, *unknown}, key=_unknown_order)),
         path_edits=tuple(sorted(path_edits(source, swept.path_targets, dynamic))),
         remarks=(remarks := (*runtime_envs(source, tree), *own_clusters(source, tree))),
         configs=config_names(source),
         installs=installed_by(remarks, tree),
         rewires=tuple(sorted(rewiring_lines(source))),
-        named=named_paths(tree, source, file.rpartition("/")[2]),
+        named=named,
     )
     return with_comments(found, source)
 

@@ -13,8 +13,24 @@ _LITERAL = re.compile(rb"(['\"])(?:" + _NO_PREFIX + rb"|" + _RAW + rb")(" + _DOT
 """Begins with the quote and looks back from there, so that the search goes from quote to quote."""
 _IN_CONFIG = re.compile(rb"(?<![\w./:@%{-])(" + _DOTTED + rb")(?![\w./@%(-])")
 
-CONFIG_SUFFIXES = (".yaml", ".yml", ".json", ".toml", ".ini", ".cfg")
-_NAMED_CONFIG = re.compile(rb"\.(y\*ml|ya?ml|json|toml|ini|cfg)['\"]")
+_SCHEME = rb"(?:[A-Za-z][\w+.-]*:(?://)?|!!python/[a-z/]+:)"
+"""`module://`, `ext://`, `python:`; and the tags by which YAML makes Python objects."""
+_REFERENCE = re.compile(
+    rb"(['\"])(?P<text>\s*(?:"
+    rb"(?:" + _SCHEME + rb")?(?P<name>" + _DOTTED + rb")(?:\([^'\"\n]*\)|#\w+)?"
+    rb"|(?P<file>(?:\w+/)*\w+)\.py::(?P<member>\w+)"
+    rb")\s*)\1(?!\1)"
+)
+"""A whole string: `module://pkg.mod`, `pkg.mod:f()`, `pkg.mod.f(1, 2)`, `pkg.mod#f`, `pkg/mod.py::f`."""
+_MARKS = re.compile(
+    rb"[:!#.)'\"](?:(?<=:)//|(?<=!)!python/|(?<=#)\w+['\"]|(?<=\.)py::|(?<=\))['\"]|(?<=['\"]) +\w)"
+)
+"""Part of each line that has such a string."""
+_SCHEMED = re.compile(rb"(?:^|[\s'\"\[,=({])" + _SCHEME + rb"(" + _DOTTED + rb")")
+"""The same in a configuration file, where no quotes need to be around it."""
+
+CONFIG_SUFFIXES = (".yaml", ".yml", ".json", ".toml", ".ini", ".cfg", ".conf")
+_NAMED_CONFIG = re.compile(rb"\.(y\*ml|ya?ml|json|toml|ini|cfg|conf)['\"]")
 """The suffix of a configuration file at the end of a string. It begins with the dot, for speed."""
 _STEM = re.compile(rb"[\w.*?\[\]-]*\Z")
 _KNOWN = re.compile(r"[\w.-]+")
@@ -48,9 +64,29 @@ def config_names(source: bytes) -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
-def dotted_literals(source: bytes) -> frozenset[str]:
-    """Return the strings that look like `pkg.mod` or `pkg.mod:attr`, without docstrings."""
-    return frozenset(match[1].decode() for match in _LITERAL.findall(source) if match[1].isascii())
+def dotted_literals(source: bytes) -> dict[str, str]:
+    """Return each string that is only a reference to a module, and the `pkg.mod:attr` that it means.
+
+    Docstrings do not count.
+    """
+    found = {match[1].decode(): match[1].decode() for match in _LITERAL.findall(source) if match[1].isascii()}
+    for mark in _MARKS.finditer(source):
+        line = source[source.rfind(b"\n", 0, mark.start()) + 1 : _end_of_line(source, mark.end())]
+        for match in _REFERENCE.finditer(line):
+            if match["text"].isascii():
+                found.setdefault(match["text"].decode(), _meant(match))
+    return found
+
+
+def _end_of_line(source: bytes, place: int) -> int:
+    end = source.find(b"\n", place)
+    return len(source) if end < 0 else end
+
+
+def _meant(match: re.Match[bytes]) -> str:
+    if match["file"]:
+        return f"{match['file'].decode().replace('/', '.')}:{match['member'].decode()}"
+    return match["name"].decode()
 
 
 def dotted_names(text: bytes) -> list[tuple[int, str]]:
@@ -58,6 +94,6 @@ def dotted_names(text: bytes) -> list[tuple[int, str]]:
     return [
         (number, name.decode())
         for number, line in enumerate(text.splitlines(), 1)
-        for name in _IN_CONFIG.findall(line)
+        for name in (*_IN_CONFIG.findall(line), *_SCHEMED.findall(line))
         if name.isascii()
     ]

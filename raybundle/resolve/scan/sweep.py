@@ -21,7 +21,7 @@ from raybundle.resolve.scan.guards import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
     from raybundle.resolve.interpreter.markers import Environment
 
@@ -60,10 +60,16 @@ _CODE_FIELDS = {
 } | {ast.arguments: ("kw_defaults", "defaults")}  # the other fields hold only annotations
 
 
-def sweep(tree: ast.Module, environment: Environment, literals: frozenset[str], *, may_ask: bool) -> _Sweep:
-    """Return what one pass over `tree` finds; `literals` are its strings that may name modules.
+def sweep(
+    tree: ast.Module, environment: Environment, literals: Mapping[str, str], *, may_ask: bool
+) -> _Sweep:
+    """Return what one pass over `tree` finds on the target.
 
-    `may_ask` says whether a test may ask if a module is installed.
+    Args:
+        tree: a whole source.
+        environment: the target.
+        literals: strings of the source that may name modules, and the names in them.
+        may_ask: whether a test may ask if a module is installed.
     """
     found = _Sweep(environment, literals, may_ask)
     found.run(tree)
@@ -75,7 +81,7 @@ class _Sweep:
     """One pass over a tree, with a stack of its own: expressions nest deeper than Python's recursion goes."""
 
     environment: Environment
-    literals: frozenset[str]
+    literals: Mapping[str, str]
     may_ask: bool
     strings: set[tuple[int, str]] = field(default_factory=set)
     """Those of them that are values, with their line."""
@@ -231,7 +237,7 @@ class _Sweep:
 
     def visit_constant(self, node: ast.Constant, _: Guard) -> bool:
         if isinstance(node.value, str) and node.value in self.literals:
-            self.strings.add((node.lineno, node.value))
+            self.strings.add((node.lineno, self.literals[node.value]))
         return False
 
     def visit_expression(self, node: ast.Expr, _: Guard) -> bool:

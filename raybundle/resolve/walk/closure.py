@@ -15,10 +15,10 @@ from raybundle.resolve.find.finder import FirstParty, Namespace, NotFound, Stand
 from raybundle.resolve.walk.config_files import ConfigFiles
 from raybundle.resolve.walk.edges import Place, directory_of, sort_edges
 from raybundle.resolve.walk.meaning import (
+    DistributionUse,
     Imported,
     Meanings,
     Member,
-    MetadataUse,
     Nowhere,
     Undecided,
     package_of,
@@ -76,9 +76,9 @@ def follow(start: Start, finder: Finder, sources: Sources, rules_off: Collection
         tuple(sort_edges(walk.misses, found)),
         tuple(sorted(walk.warnings, key=lambda each: (str(each.file), each.line or 0, each.text))),
         tuple(sorted(walk.unknown, key=lambda each: (str(each.file), each.line, each.text))),
-        walk.consults_metadata,
         walk.unparsed,
         frozenset(name for facts in walk.facts.values() for name in facts.installs),
+        frozenset(walk.distributions),
     )
 
 
@@ -99,7 +99,7 @@ class _Walk:
     queue: list[str] = field(default_factory=list)
     configs: dict[str, str] = field(default_factory=dict)
     """The directory of each configuration file that was read."""
-    consults_metadata: bool = False
+    distributions: set[str] = field(default_factory=set)
     unparsed: dict[str, BundleError] = field(default_factory=dict)
 
     def run(self) -> None:
@@ -253,8 +253,8 @@ class _Walk:
                     self._miss(place, name)
                 case Undecided(text):
                     self._note_unknown(place, text)
-                case MetadataUse():
-                    self.consults_metadata = True
+                case DistributionUse(name):
+                    self.distributions.add(name)
                 case other:
                     assert_never(other)
 

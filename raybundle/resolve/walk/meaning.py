@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from raybundle.dotted import absolute
-from raybundle.resolve.facts import Attributes, EntryPointGroup, LazyStub, Statement
+from raybundle.resolve.facts import Attributes, DistributionName, LazyStub, Statement
 from raybundle.resolve.find.finder import FirstParty, Namespace, NotFound, StandardLibrary, ThirdParty
 
 if TYPE_CHECKING:
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from raybundle.resolve.find.finder import Finder
     from raybundle.resolve.walk.widen import Guesser
 
-_METADATA = ("importlib.metadata", "importlib_metadata", "pkg_resources", "stevedore", "pluggy")
-"""Modules that read the metadata of distributions, for example to find entry points."""
+_TIME_ZONES = "tzdata"
+"""What `zoneinfo` reads on a node whose system has no time zones."""
 
 
 class Imported(NamedTuple):
@@ -44,11 +44,13 @@ class Undecided(NamedTuple):
     text: str
 
 
-class MetadataUse(NamedTuple):
-    """The metadata of distributions is read."""
+class DistributionUse(NamedTuple):
+    """A distribution is used without an import of its modules, if it is installed."""
+
+    name: str
 
 
-Meaning = Imported | Member | Nowhere | Undecided | MetadataUse
+Meaning = Imported | Member | Nowhere | Undecided | DistributionUse
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +75,13 @@ class Meanings:
                 yield from self._of_statement(form, base)
             case Attributes(chain=chain):
                 yield from self._of_attributes(base, chain)
+            case DistributionName(name):
+                yield DistributionUse(name)
             case _ if base is None:
                 yield Undecided(f"{form.rule} {form.name}")
             case LazyStub():
                 yield from self._of_stub(f"{file}i", package)
             case _:
-                if isinstance(form, EntryPointGroup):
-                    yield MetadataUse()
                 for name in self.guesser.guess(form, base):
                     yield Imported(name)
 
@@ -89,8 +91,8 @@ class Meanings:
             if name != ".":  # a module outside of packages has no package of its own
                 yield Nowhere(name)
             return
-        if base.startswith(_METADATA) or (base == "importlib" and "metadata" in form.members):
-            yield MetadataUse()
+        if base.partition(".")[0] == "zoneinfo":
+            yield DistributionUse(_TIME_ZONES)
         yield Imported(base)
         for name in filter(None, (base, self.finder.stands_for(base))):
             yield from self._of_members(name, form.members)
@@ -127,13 +129,19 @@ class Meanings:
         return names
 
     def _of_attributes(self, base: str | None, chain: tuple[str, ...]) -> Iterator[Meaning]:
-        """Yield the submodules in a chain of attributes, up to the first other attribute."""
+        """Yield the submodules in a chain of attributes, up to the first other attribute.
+
+        A library may import its modules when they are first used, as `ray.data` is.
+        """
         name = base and (self.finder.stands_for(base) or base)
-        for each in chain if name and isinstance(self.finder.find(name), (FirstParty, Namespace)) else ():
+        start = self.finder.find(name) if name else NotFound()
+        for each in chain if isinstance(start, (FirstParty, Namespace, ThirdParty)) else ():
             name = f"{name}.{each}"
             match self.finder.find(name):
                 case FirstParty() | Namespace(first_party=True):
                     yield Imported(name)
+                case ThirdParty():
+                    yield Member(name)
                 case Namespace():
                     continue
                 case _:

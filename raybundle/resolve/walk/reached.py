@@ -39,9 +39,9 @@ class Closure:
     """Imports that resolve nowhere."""
     warnings: tuple[Warning, ...]
     unknown: tuple[Unknown, ...]
-    consults_metadata: bool
-    """A reached module asks `importlib.metadata` for distributions or entry points."""
     unparsed: Mapping[str, BundleError]
     """Modules whose source is not Python."""
     installs: frozenset[str]
     """Distributions that a runtime_env in a source installs, normalised."""
+    distributions: frozenset[str] = frozenset()
+    """Distributions that are used, if they are installed, without an import of their modules."""

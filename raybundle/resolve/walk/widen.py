@@ -20,7 +20,7 @@ from raybundle.resolve.facts import (
     PackageWalk,
     Pattern,
 )
-from raybundle.resolve.find.finder import FirstParty, Namespace, ThirdParty, directories_of
+from raybundle.resolve.find.finder import FirstParty, Namespace, NotFound, ThirdParty, directories_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -135,6 +135,9 @@ class Guesser:
         dotted, _, attribute = text.replace(" ", "").partition(":")
         parts = dotted.partition("[")[0].split(".")
         found = self.finder.find(parts[0])
+        if isinstance(found, NotFound) and "." in attribute:  # `python:pkg.mod.f`
+            yield from self._named(attribute, listed=listed)
+            return
         if isinstance(found, ThirdParty) and listed:
             yield ".".join(parts)
         if not isinstance(found, (FirstParty, Namespace)):
