@@ -105,11 +105,11 @@ def _candidates(installed: InstalledDistribution, root: str) -> Iterator[Candida
 
 def _described_in(entry: str, finder: Finder) -> Iterator[Described]:
     for name in sorted(finder.directories.list(entry).directories):
-        found = InstalledDistribution.at(Path(entry, name))
         if name.endswith(".dist-info"):
+            found = InstalledDistribution.at(Path(entry, name))
             yield Described(found, found.origin().project)
         elif name.endswith(".egg-info") and finder.is_first_party(entry):
-            yield Described(found, entry)
+            yield Described(InstalledDistribution.at(Path(entry, name)), entry)
 
 
 def _is_below(path: str, directory: str) -> bool:
