@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from raybundle.directories import user_directory
 from raybundle.errors import UsageError
+from raybundle.formats.credentials import without_credentials
 from raybundle.formats.toml import read_toml, table_of
 from raybundle.model import FOUND_BY
 
@@ -150,7 +151,7 @@ def dashboard_address(settings: Settings, environ: Mapping[str, str]) -> str | N
     other = environ.get(CLUSTER_VARIABLE, "")
     if address is None and other not in ("", "local"):
         raise UsageError(
-            f"{CLUSTER_VARIABLE} is {other.rpartition('@')[2]!r}, which is not the URL of a dashboard",
+            f"{CLUSTER_VARIABLE} is {without_credentials(other)!r}, which is not the URL of a dashboard",
             hint=f"give --address or {API_VARIABLE}, such as http://127.0.0.1:8265; "
             f"{CLUSTER_VARIABLE}=local means the cluster on this machine",
         )

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from raybundle.errors import UsageError
+from raybundle.formats.credentials import without_credentials
 
 if TYPE_CHECKING:
     import ssl
@@ -133,7 +134,7 @@ def _split(address: str) -> SplitResult:
     except ValueError:
         valid = False
     if not valid:
-        shown = address.rpartition("@")[2]
+        shown = without_credentials(address).rpartition("@")[2]  # a malformed URL may hide its login
         raise UsageError(
             f"{shown!r} is not the address of a Ray dashboard",
             hint="give a URL such as http://127.0.0.1:8265; `ray://` and `auto` are not dashboards",

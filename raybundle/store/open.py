@@ -43,10 +43,8 @@ def open_store(url: str, environ: Mapping[str, str], profile: str | None = None)
             hint=f"write a path or a URL, {EXAMPLES}",
         )
     if any(passwords_in(url)):
-        raise UsageError(
-            f"the store's URL holds a password: {without_credentials(url)}",
-            hint="remove it: credentials come from the environment or from the files of the URL's scheme",
-        )
+        hint = "remove it: credentials come from the environment or from the files of the URL's scheme"
+        raise UsageError(f"the store's URL holds a password: {without_credentials(url)}", hint=hint)
     if scheme == "file":
         return _local(_file_path(rest, url), url)
     if scheme in {"s3", "s3a"}:

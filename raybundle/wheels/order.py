@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from raybundle.wheels.locks import Lock
     from raybundle.wheels.uv.indexes import Indexes
 
-_FORMAT = 2
 _VERSION = re.compile(r"[0-9][0-9A-Za-z.!+_-]*")
 HINT_WHEEL = (
     "build a wheel of it for the nodes, and name its directory in UV_FIND_LINKS or `find-links` of [tool.uv]"
@@ -123,7 +122,7 @@ def _constraints(versions: Versions, needed: Collection[str], wheels: Mapping[st
 
 def _key(nodes: NodePython, said: list[object]) -> str:
     platform = [nodes.platform.uv, nodes.platform.variables, nodes.platform.floor]
-    return hashlib.sha256(json.dumps([_FORMAT, platform, said]).encode()).hexdigest()
+    return hashlib.sha256(json.dumps([platform, said]).encode()).hexdigest()
 
 
 def _parts_of_ray(resolution: Resolution) -> list[str]:

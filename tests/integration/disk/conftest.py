@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import shutil
 import sys
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from raybundle.bundle.secrets.scan import load_scanner
 from raybundle.cache.documents import Cache
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
 
 HERE = "{}.{}".format(*sys.version_info)
 
@@ -27,9 +24,9 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 
 
 @pytest.fixture(scope="session")
-def secret_rules(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The rules of the scanner of secrets, compiled once: that takes 5 s."""
-    directory = tmp_path_factory.mktemp("scanner") / "raybundle/secret-rules"
+def secret_rules() -> Path:
+    """The rules of the scanner of secrets, compiled once for each environment: that takes 5 s."""
+    directory = Path(sys.prefix) / "tests/secret-rules"
     load_scanner(directory)
     return directory
 

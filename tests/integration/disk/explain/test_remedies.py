@@ -41,6 +41,7 @@ ELSEWHERE = {
     "no byte-code of": f"{DISK}/bundle/test_layer_store.py",
     "it is read from the bundle's archive": f"{DISK}/bundle/test_layer_store.py",
     "text if file else": "unit/test_ray_environment.py",
+    "`{remark.text}`": "support/remedies.py",  # begins the texts about remarks, whose other words are above
 }
 """Words of the texts of warnings that other tests cause and settle."""
 
@@ -111,6 +112,8 @@ def written(node: ast.expr, function: ast.FunctionDef) -> list[str]:
 def assigned(node: ast.AST, name: str) -> list[ast.expr]:
     match node:
         case ast.Assign(targets=[ast.Name(id=target)], value=value) if target == name:
+            return [value]
+        case ast.AugAssign(target=ast.Name(id=target), value=value) if target == name:
             return [value]
         case ast.Assign(
             targets=[ast.Tuple(elts=[ast.Name(id=target), *_])], value=ast.Tuple(elts=[value, *_])
