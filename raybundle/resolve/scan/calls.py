@@ -22,11 +22,11 @@ from raybundle.resolve.facts import (
     UnknownImport,
 )
 from raybundle.resolve.scan.guards import in_branch
-from raybundle.resolve.scan.references import LAST_NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from raybundle.resolve.evaluate.calls import Calls
     from raybundle.resolve.facts import Form
 
 _IMPORTERS = frozenset(
@@ -44,8 +44,6 @@ _LOADERS = frozenset(
 )
 """Calls that run a file by its path. Such a module has no name on `sys.path`."""
 
-_BUILTINS = frozenset({"__import__", "exec", "eval", "getattr"})
-"""Functions that need no import."""
 
 _LOOKS = "importlib.util.find_spec"
 """Imports the packages around a module and may not find the module."""
@@ -74,63 +72,18 @@ _PATH_EDITS = frozenset(
 ) | {"site.addsitedir"}
 
 
-_LAST_NAMES = frozenset(
+LAST_NAMES = frozenset(
     name.rpartition(".")[2]
     for name in (*_IMPORTERS, *_LOADERS, *_METADATA, _LOOKS, *_WALKS, *_ENTRY_POINTS, *_PATH_EDITS)
 ) | frozenset(
     [
-        *LAST_NAMES,
         *_LOADS,
         *("load_setuptools_entrypoints", "files", "path", "contents", "is_resource", "as_file", "get_data"),
         *("open_text", "open_binary", "read_text", "read_binary", "PackageLoader"),
         *("resource_filename", "resource_string", "resource_stream", "resource_exists", "resource_listdir"),
     ]
 )
-"""The last names of the functions that matter. Calls of others are dropped."""
-
-
-@dataclass(slots=True)
-class Calls:
-    """The calls of one file, and what the names in them stand for."""
-
-    bindings: dict[str, set[str]] = field(default_factory=dict)
-    seen: list[tuple[ast.Call, Guard]] = field(default_factory=list)
-
-    def bind(self, name: str, target: str) -> None:
-        """Note that an import binds `name` to the dotted `target`."""
-        self.bindings.setdefault(name, set()).add(target)
-
-    def add(self, call: ast.Call, guard: Guard) -> None:
-        """Keep `call` until all bindings of the file are known, if it may be of interest."""
-        if not isinstance(call.func, ast.Attribute) or call.func.attr in _LAST_NAMES:
-            self.seen.append((call, guard))
-
-    def qualified(self, function: ast.expr) -> set[str]:
-        """Return the dotted names that `function` may stand for."""
-        start, names = split_chain(function)
-        match start:
-            case ast.Name(id=name):
-                bases = self.bindings.get(name, {name})
-            case ast.Call(func=ast.Name(id="__import__"), args=[ast.Constant(value=str(name)), *_]):
-                bases = {name}
-            case ast.Call(func=ast.Name(id="getattr"), args=[module, ast.Constant(value=str(name)), *_]):
-                bases = {f"{each}.{name}" for each in self.qualified(module)}
-            case _:
-                bases = set()
-        return {".".join([base, *names]) for base in bases}
-
-    def with_meaning(self) -> Iterator[tuple[ast.Call, Guard]]:
-        """Yield the calls whose function is imported or built in. Most calls have another one."""
-        for call, guard in self.seen:
-            function = call.func
-            if not isinstance(function, ast.Name) or function.id in self.bindings or function.id in _BUILTINS:
-                yield call, guard
-
-    def path_edits(self) -> Iterator[int]:
-        """Yield the lines of calls that change `sys.path`."""
-        for call, _ in self.with_meaning():
-            if not self.qualified(call.func).isdisjoint(_PATH_EDITS):
-                yield call.lineno
+"""The last names of these functions."""
 
 
 @dataclass(slots=True)
@@ -331,6 +284,13 @@ class DynamicImports:
                 self._add(call, Statement(".", rule="resource"), guard)
             elif text.whole and text.value.replace(".", "").isidentifier():
                 self._add(call, Statement(text.value, rule="resource"), guard)
+
+
+def lines_of_path_edits(calls: Calls) -> Iterator[int]:
+    """Yield the lines of calls that change `sys.path`."""
+    for call, _ in calls.with_meaning():
+        if not calls.qualified(call.func).isdisjoint(_PATH_EDITS):
+            yield call.lineno
 
 
 def may_be_passed_on(source: bytes, calls: Calls) -> bool:

@@ -17,9 +17,9 @@ from raybundle.resolve.scan.strings import dotted_literals
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from raybundle.resolve.evaluate.calls import Calls
     from raybundle.resolve.evaluate.name_values import NameValues
     from raybundle.resolve.facts import Guard
-    from raybundle.resolve.scan.calls import Calls
 
 _TAKES = {
     "celery.utils.imports.symbol_by_name": (0, "name"),

@@ -10,11 +10,11 @@ from raybundle.resolve.evaluate.constants import with_constants
 from raybundle.resolve.evaluate.loading import rewiring_lines
 from raybundle.resolve.evaluate.name_values import NameValues
 from raybundle.resolve.evaluate.named_paths import named_paths
+from raybundle.resolve.evaluate.parsing import parse
 from raybundle.resolve.facts import Facts, Import, ModuleText, in_order
 from raybundle.resolve.scan.calls import DynamicImports, may_be_passed_on
 from raybundle.resolve.scan.comments import with_comments
 from raybundle.resolve.scan.exports import exported, path_edits
-from raybundle.resolve.scan.parsing import parse
 from raybundle.resolve.scan.references import References
 from raybundle.resolve.scan.runtime_envs import installed_by, own_clusters, runtime_envs
 from raybundle.resolve.scan.strings import CONFIG_LIMIT, config_names, dotted_literals, dotted_names

@@ -6,10 +6,11 @@ import ast
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from raybundle.resolve.evaluate.calls import Calls
 from raybundle.resolve.evaluate.chains import last_name, split_chain
 from raybundle.resolve.evaluate.conditions import decide
 from raybundle.resolve.facts import PLAIN, Attributes, Guard, Import, ModuleText, Statement
-from raybundle.resolve.scan.calls import Calls
+from raybundle.resolve.scan import calls, references
 from raybundle.resolve.scan.guards import (
     branches_of,
     catches,
@@ -90,7 +91,7 @@ class _Sweep:
     """What `__all__` is made of."""
     path_targets: list[ast.expr] = field(default_factory=list)
     chains: dict[tuple[str, tuple[str, ...]], int] = field(default_factory=dict)
-    calls: Calls = field(default_factory=Calls)
+    calls: Calls = field(default_factory=lambda: Calls(calls.LAST_NAMES | references.LAST_NAMES))
     stack: list[ast.AST] = field(default_factory=list)
     """Nodes under the current guard."""
     guarded: dict[Guard, list[Any]] = field(default_factory=dict)

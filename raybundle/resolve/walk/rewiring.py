@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 from raybundle.model import Warning
 from raybundle.resolve.evaluate.loading import Loaded, loaded
+from raybundle.resolve.evaluate.parsing import parse
 from raybundle.resolve.find.finder import Finder, FirstParty, NotFound
-from raybundle.resolve.scan.parsing import parse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
