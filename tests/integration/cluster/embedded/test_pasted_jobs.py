@@ -82,7 +82,7 @@ def test_a_driver_beside_its_script_belongs_to_the_project_of_the_command(work: 
 
 
 OTHERS = [
-    ("markdown-it x.md", "`markdown-it` is a program of markdown_it_py", "markdown-it-py"),
+    ("markdown-it x.md", "`markdown-it` is a program of markdown-it-py", "markdown-it-py"),
     ("python -m markdown_it.cli.parse x.md", "`-m markdown_it.cli.parse` is not a module", "markdown-it-py"),
     ("echo two words", "`echo` is a program of this machine", None),
 ]

@@ -118,7 +118,7 @@ def test_an_import_that_a_library_makes_is_attributed_to_the_code_that_called_it
     work = tree(
         tmp_path.resolve() / "work",
         {
-            "job.py": "import pydoc\n\n\npydoc.locate('e' + 'xtra.part')\n",
+            "job.py": "import pydoc\n\n\npydoc.locate('trap.artxe'[::-1])\n",
             "extra/__init__.py": "",
             "extra/part.py": "",
         },
@@ -196,7 +196,7 @@ def test_data_that_a_run_reads_travels_and_what_it_wrote_does_not(tmp_path: Path
 def test_source_that_is_run_by_the_name_of_its_file_travels(tmp_path: Path) -> None:
     text = (
         "from importlib.util import module_from_spec, spec_from_file_location\n"
-        "spec = spec_from_file_location('any-name', 'plug/in.py')\n"
+        "spec = spec_from_file_location('any-name', 'yp.ni/gulp'[::-1])\n"
         "spec.loader.exec_module(module_from_spec(spec))\n"
     )
     work = tree(tmp_path.resolve() / "work", {"job.py": text, "plug/in.py": ""})

@@ -228,5 +228,5 @@ def test_a_child_forked_before_the_first_use_works(s3: S3Server) -> None:
 def test_a_child_forked_after_the_first_use_is_refused_and_does_not_hang(s3: S3Server) -> None:
     child = in_child(FORK.format(url=s3.prefix(), used=True), dict(s3.environ))
 
-    assert child.stdout.startswith("StoreAccessError start it afresh")
+    assert child.stdout.startswith("StoreAccessError start it without a fork")
     assert child.stdout.endswith("\nTrue\n")
