@@ -29,6 +29,8 @@ TESTS = REPOSITORY / "tests"
 CLUSTERS = (TESTS / "integration/nodes", TESTS / "integration/cluster")
 ALONE = TESTS / "integration/cluster/separate"
 """Each file of it starts clusters that no other file uses: a group each."""
+MIXED = TESTS / "integration/cluster/embedded"
+"""Some of its tests start no cluster."""
 KEPT = Path(sys.prefix) / "tests"
 """The output, the failures and the durations of each group."""
 UNKNOWN_SECONDS = {"nodes": 900.0, "embedded": 600.0, "tokens": 250.0, "separate": 200.0, "bed": 150.0}
@@ -48,6 +50,10 @@ class Group:
     @property
     def needs_cluster(self) -> bool:
         return any(self.files[0].is_relative_to(each) for each in CLUSTERS)
+
+    @property
+    def is_fast(self) -> bool:
+        return not self.needs_cluster or self.files[0].parent == MIXED
 
     @property
     def output(self) -> Path:
@@ -161,7 +167,7 @@ def summary(groups: list[Group], failed: list[Group], took: float) -> str:
 def main() -> int:
     options, more = arguments()
     KEPT.mkdir(exist_ok=True)
-    groups = [group for group in find_groups() if not (options.fast and group.needs_cluster)]
+    groups = [group for group in find_groups() if group.is_fast or not options.fast]
     groups.sort(key=lambda group: (not group.has_failed, -group.seconds))
     if options.fast:
         more += ["-m", "not ray and not nodes and not slow"]

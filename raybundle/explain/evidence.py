@@ -1,6 +1,5 @@
 """Gathers from the disk why a module is not in a bundle; imports and runs no user code."""
 
-# Why strings: paths here are the strings that `sys.path` holds; pathlib would cost ten times as much.
 from __future__ import annotations
 
 import os

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Literal
 from raybundle.errors import BundleError
 from raybundle.resolve.evaluate.conditions import decide
 from raybundle.resolve.evaluate.constants import with_constants
+from raybundle.resolve.evaluate.parsing import parse
 from raybundle.resolve.scan.comments import MARK, read_comments
-from raybundle.resolve.scan.parsing import parse
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

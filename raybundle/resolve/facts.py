@@ -1,8 +1,8 @@
-"""What one source file says about imports: frozen, free of paths and interpreters, kept in the cache."""
+"""What one source file says about imports. Facts are frozen, and do not depend on where the file is."""
 
 from __future__ import annotations
 
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class Guard:
 
 
 PLAIN = Guard()
-"""Of a statement that runs whenever its module loads."""
+"""The guard of a statement that runs whenever its module loads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +39,13 @@ class Statement:
     name: str
     """With the leading dots of a relative import."""
     members: tuple[str, ...] = ()
-    """`("*",)` for a star."""
+    """`("*",)` for `from name import *`."""
     rule: Literal["import", "import-module", "resource"] = "import"
 
 
 @dataclass(frozen=True, slots=True)
 class Attributes:
-    """A chain of attributes of an imported name; its parts may or may not be submodules."""
+    """A chain of attributes on an imported name. Its parts may be submodules."""
 
     name: str
     chain: tuple[str, ...]
@@ -54,11 +54,11 @@ class Attributes:
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """A name with `*` for each part that is not known, or any name in an `include` comment."""
+    """A name with `*` for each unknown part, or any name in an `include` comment."""
 
     name: str
     one_level: bool = False
-    """The unknown parts have no dot."""
+    """The unknown parts contain no dot."""
     rule: Literal["prefix", "comment"] = "prefix"
 
 
@@ -74,7 +74,7 @@ class PackageWalk:
 
 @dataclass(frozen=True, slots=True)
 class LazyNames:
-    """Names that a package may make of its submodules when they are asked for."""
+    """Submodules that a package may import when one of their names is used."""
 
     names: tuple[str, ...]
     name: ClassVar = "."
@@ -109,7 +109,7 @@ class DjangoApp:
 
 @dataclass(frozen=True, slots=True)
 class ModuleText:
-    """A string that may name a module, and may go on inside it (`pkg.mod:attr`, `pkg.mod.Class`)."""
+    """A string that may name a module or something in it (`pkg.mod:attr`, `pkg.mod.Class`)."""
 
     name: str
     is_listed: bool = False
@@ -117,16 +117,24 @@ class ModuleText:
     rule: Literal["string", "config-file"] = "string"
 
 
-Guess = Pattern | PackageWalk | LazyNames | EntryPointGroup | DjangoApp | ModuleText
-"""Forms that mean what is there and fits."""
+@dataclass(frozen=True, slots=True)
+class DistributionName:
+    """A distribution of which the metadata or the files are asked for."""
 
-Form = Statement | Attributes | LazyStub | Guess
-"""What a source has in place of a plain `import`, or that itself."""
+    name: str
+    rule: ClassVar[Literal["resource"]] = "resource"
+
+
+Guess = Pattern | PackageWalk | LazyNames | EntryPointGroup | DjangoApp | ModuleText
+"""Forms that match only modules that exist."""
+
+Form = Statement | Attributes | LazyStub | DistributionName | Guess
+"""The ways in which a source imports."""
 
 
 @dataclass(frozen=True, slots=True)
 class Import:
-    """One request to import, as the file writes it."""
+    """One import, as the file writes it."""
 
     line: int
     form: Form
@@ -140,57 +148,54 @@ class Exports(NamedTuple):
     modules: tuple[str, ...] = ()
     """Modules whose `__all__` is part of it."""
     is_computed: bool = False
-    """It may have other names."""
+    """Only the running program knows all names."""
 
 
 _NO_EXPORTS = Exports()
 
 
-@dataclass(frozen=True, slots=True)
-class UnknownImport:
+class UnknownImport(NamedTuple):
     """An import whose name only the running program knows."""
 
     line: int
     text: str
     pattern: str = ""
-    """What is known of the name, with `*` for what is not."""
+    """The name, with `*` for each unknown part."""
 
 
-@dataclass(frozen=True, slots=True)
-class Remark:
-    """Something in a source that the user should hear of."""
+class Remark(NamedTuple):
+    """Something in a source that the user should know."""
 
     line: int
     kind: Literal[
         "runtime-env", "py-modules", "working-dir", "installer", "own-cluster", "comment", "no-effect"
     ]
     text: str
-    """The field of a runtime_env, what `ray.init` is given, or the comment without effect."""
+    """The field of a runtime_env, the arguments of `ray.init`, or the comment."""
 
 
 PathStart = Literal["here", "start"]
-"""Where a relative path begins: beside the file that has it, or where the job starts."""
+"""Where a relative path begins: beside the source file, or in the directory where the job starts."""
 
 
 ENVIRONMENT_FILE = ".env"
-"""What `load_dotenv` looks for, beside the source and above: such a path `here` stands for that."""
+"""The file that `load_dotenv` looks for beside the source and in the directories above. A path `here` of this
+name stands for that search."""
 
 
-@dataclass(frozen=True, slots=True)
-class Named:
+class Named(NamedTuple):
     """A path that a source names."""
 
     line: int
     place: PathStart
     path: str
-    """Relative, normalised, perhaps with `..` at its start; with `*` for what is not known."""
+    """Relative and normalised. It may start with `..`, and has `*` for each unknown part."""
     wide: bool = False
-    """It may also be a directory, whose files are meant; else it counts only as a file."""
+    """It may also be a directory, which stands for its files."""
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """Everything the closure needs to know about one source file."""
+class Facts(NamedTuple):
+    """Everything the walk needs to know about one source file."""
 
     sha256: str
     imports: tuple[Import, ...] = ()
@@ -200,9 +205,9 @@ class Facts:
     """Lines that change `sys.path`."""
     remarks: tuple[Remark, ...] = ()
     configs: tuple[str, ...] = ()
-    """Names of configuration files that it has in strings; `*.yaml` for any with that suffix."""
+    """Names of configuration files in its strings. `*.yaml` stands for any with that suffix."""
     installs: tuple[str, ...] = ()
-    """Distributions that a literal `runtime_env` in it installs, normalised."""
+    """Distributions that a literal `runtime_env` installs, normalised."""
     rewires: tuple[int, ...] = ()
     """Lines that may change `__path__` or `sys.modules`."""
     named: tuple[Named, ...] = ()
@@ -216,36 +221,25 @@ def in_order(imports: Iterable[Import]) -> tuple[Import, ...]:
 
 _FORMS = (
     *(Statement, Attributes, Pattern, PackageWalk, LazyNames, LazyStub, EntryPointGroup, DjangoApp),
-    *(ModuleText,),
+    *(ModuleText, DistributionName),
 )
-"""A stored row has the position of its form in this."""
+"""A stored row names its form by the position here."""
 _POSITIONS = {form: position for position, form in enumerate(_FORMS)}
-_FIELDS = {kind: tuple(each.name for each in fields(kind)) for kind in (*_FORMS, Guard, UnknownImport)}
+_FIELDS = {kind: tuple(each.name for each in fields(kind)) for kind in (*_FORMS, Guard)}
 
 
-def _values(each: Form | Guard | UnknownImport) -> tuple[Any, ...]:
+def _values(each: Form | Guard) -> tuple[Any, ...]:
     return tuple(getattr(each, name) for name in _FIELDS[type(each)])
 
 
 def _row(each: Import) -> tuple[Any, ...]:
     guard = _values(each.guard)
-    return (each.line, _POSITIONS[type(each.form)], _values(each.form), guard if any(guard) else ())
+    return (each.line, _POSITIONS[type(each.form)], guard if any(guard) else (), *_values(each.form))
 
 
 def to_json(facts: Facts) -> list[Any]:
     """Return nested lists and strings that `from_json` turns back into the same facts."""
-    return [
-        facts.sha256,
-        list(map(_row, facts.imports)),
-        facts.exports,
-        list(map(_values, facts.unknown)),
-        facts.path_edits,
-        [astuple(each) for each in facts.remarks],
-        facts.configs,
-        facts.installs,
-        facts.rewires,
-        [astuple(each) for each in facts.named],
-    ]
+    return [facts.sha256, list(map(_row, facts.imports)), *facts[2:]]
 
 
 def from_json(value: list[Any]) -> Facts:
@@ -269,7 +263,7 @@ def from_json(value: list[Any]) -> Facts:
     )
 
 
-def _import(line: int, position: int, form: list[Any], guard: list[Any]) -> Import:
+def _import(line: int, position: int, guard: list[Any], *form: Any) -> Import:
     values: list[Any] = [tuple(each) if type(each) is list else each for each in form]
     return Import(line, _FORMS[position](*values), Guard(*_frozen(guard)) if guard else PLAIN)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from raybundle.formats.archive_paths import refuse_composed_twins
 from raybundle.model import NotebookTarget, Resolution
@@ -37,12 +37,14 @@ from raybundle.resolve.driver.path import declared_roots
 from raybundle.resolve.driver.project import project_of, start_directory
 from raybundle.resolve.evaluate.edits import Edits
 from raybundle.resolve.files.data_files import included, package_data, within_limit, without_excluded
-from raybundle.resolve.files.declared import read_declarations
+from raybundle.resolve.files.declared import installed_among, read_declarations
 from raybundle.resolve.files.entry_points import EntryPoints, own_metadata
 from raybundle.resolve.files.git_ignored import repository_of
 from raybundle.resolve.files.named_files import Asked, NamedFiles, ground_of, named_files
 from raybundle.resolve.files.placement import place
+from raybundle.resolve.files.scripts import beside_scripts, without_matches
 from raybundle.resolve.files.travel import data_of, refuse, split_modules
+from raybundle.resolve.find.finder import FirstParty
 from raybundle.resolve.interpreter.markers import environment_of
 from raybundle.resolve.missing.absent import sort_misses, with_warning
 from raybundle.resolve.missing.archives import archives_on, no_directories, split_archive
@@ -51,7 +53,7 @@ from raybundle.resolve.missing.elsewhere import remedy_of_absent, roots_hint
 from raybundle.resolve.scan.scanner import Scanner
 from raybundle.resolve.scan.strings import is_config
 from raybundle.resolve.settings import ResolveSettings
-from raybundle.resolve.trace.join import Usable, find_data, find_usable, list_not_imported, settle_by_runs
+from raybundle.resolve.trace.join import find_data, find_usable, list_not_imported, settle_by_runs
 from raybundle.resolve.walk.closure import Sources, follow
 from raybundle.resolve.walk.look_ahead import scan_ahead
 from raybundle.resolve.walk.rewiring import Rewired, Rewiring
@@ -68,36 +70,37 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from raybundle.cache.documents import Cache
-    from raybundle.model import Interpreter, Target, Warning
+    from raybundle.model import Interpreter, Rule, Target, Warning
     from raybundle.resolve.files.data_files import Candidate
     from raybundle.resolve.files.declared import Declared
-    from raybundle.resolve.find.finder import Finder, FirstParty
+    from raybundle.resolve.find.finder import Finder
     from raybundle.resolve.missing.eager import Loading
     from raybundle.resolve.start import Start
+    from raybundle.resolve.trace.join import Usable
     from raybundle.resolve.walk.reached import Closure
 
 
 __all__ = ["Recorded", "ResolveSettings", "finder_of", "resolve", "resolve_recorded"]
 
 _ROUNDS = 8
-"""Walks at most: a module that is found by an edit of another may edit the path as well."""
+"""Walks at most. A module that is found by an edit of the path may edit it again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """A resolution, and on what it holds."""
+    """A resolution, and what it depends on."""
 
     resolution: Resolution
     consulted: Consulted
     cwd: Path | None
-    """The directory in which it holds; None for any."""
+    """The directory in which it is valid. None for any."""
     complete: bool
-    """Everything that had a say is in `consulted`."""
+    """Everything that it depends on is in `consulted`."""
 
 
 @dataclass(slots=True)
 class _Work:
-    """What one resolution is made with."""
+    """The inputs of one resolution."""
 
     target: Target
     settings: ResolveSettings
@@ -116,7 +119,7 @@ class _Work:
 def resolve(
     target: Target, settings: ResolveSettings, interpreter: Interpreter, cwd: Path, cache: Cache
 ) -> Resolution:
-    """Return the effective import graph of `target`; nothing of the user's is imported or run.
+    """Return the effective import graph of `target`. No user code is imported or run.
 
     Raises:
         BundleError: the target or a module cannot be used as it is.
@@ -129,7 +132,7 @@ def resolve(
 def resolve_recorded(
     target: Target, settings: ResolveSettings, interpreter: Interpreter, cwd: Path, cache: Cache
 ) -> Recorded:
-    """Return what `resolve` returns, and a record of every file and directory that had a say in it."""
+    """Return what `resolve` returns, and a record of every file and directory that it depends on."""
     record = Consulted(cache.clock())
     work = _work(target, settings, interpreter, cwd, cache)
     record.follow(work.start.followed)
@@ -158,44 +161,67 @@ def resolve_recorded(
 
 @dataclass(frozen=True, slots=True)
 class _Walk:
-    """A walk that counts with all that the modules it reaches do to the import system."""
+    """A walk that includes all that the reached modules do to the import system."""
 
     work: _Work
     closure: Closure
     included: frozenset[str]
     """Files that `include` names."""
     plain: list[Candidate]
-    """Those of them that are no modules."""
+    """Those of them that are not modules."""
     shown: Usable
     warnings: tuple[Warning, ...]
     followed: list[str]
-    """Paths whose links had a say in the edits of `sys.path`."""
+    """Paths whose links the edits of `sys.path` resolve."""
     named: NamedFiles
     """Files that paths in sources and arguments name."""
 
 
+class _Entering(NamedTuple):
+    """What enters the graph because of what an earlier walk reached."""
+
+    configs: tuple[str, ...] = ()
+    """Configuration files that paths name."""
+    scripts: tuple[Candidate, ...] = ()
+    """Scripts that paths name."""
+    plugins: tuple[tuple[str, Rule], ...] = ()
+    """Modules that libraries load as plugins."""
+
+    def after(
+        self, named: NamedFiles, beside: Iterable[Candidate], plugins: Iterable[tuple[str, Rule]]
+    ) -> _Entering:
+        """Return what enters the next walk; a script that was reached is no longer among the named files."""
+        scripts = {each.file: each for each in (*beside, *named.scripts, *self.scripts)}
+        return _Entering(_configs(named.candidates), tuple(scripts.values()), tuple(plugins))
+
+
 def _walk_until_settled(work: _Work, wanted: list[Candidate]) -> _Walk:
-    """Walk again where modules edit `sys.path`, `__path__` or `sys.modules`, until nothing new is found."""
+    """Walk again if modules edit `sys.path`, `__path__` or `sys.modules`, until nothing new is found."""
     cwd = work.start.found.entry if isinstance(work.target, NotebookTarget) else str(work.cwd)
     rewiring = Rewiring(
         work.start, work.project, cwd, facts_of(work.scanner, work.made), source_of(work.scanner, work.made)
     )
-    known, settings, named = Rewired(), work.settings, NamedFiles()
+    known, named, entering = Rewired(), NamedFiles(), _Entering()
     for _ in range(_ROUNDS):
-        names, plain = split_modules(wanted, work.finder)
-        shown = (
-            find_usable(settings.traced, work.finder, work.start.name, work.project)
-            if settings.traced
-            else Usable()
+        names, plain = split_modules([*wanted, *entering.scripts], work.finder)
+        shown = find_usable(work.settings.traced, work.finder, work.start.name, work.project)
+        start = replace(
+            work.start,
+            implied=(*entering.plugins, *((each, "include") for each in (*names, *work.declared.modules))),
+            configs=_configs([*plain, *named.candidates]),
+            traced=shown.modules,
+            unsure=frozenset(name for name in names if work.finder.is_added(name)),
         )
-        closure = _closure(work, [*names, *work.declared.modules], [*plain, *named.candidates], shown)
-        found, before = rewiring.of(closure, work.finder), _configs(named.candidates)
-        named = _named(work, closure, wanted)
-        if found == known and _configs(named.candidates) == before:
+        closure = _closure(work, start)
+        found, named = rewiring.of(closure, work.finder), _named(work, closure, wanted)
+        beside = beside_scripts(closure, entering.scripts, work.finder.directories)
+        before, entering = entering, entering.after(named, beside, _plugins(work, closure))
+        if found == known and entering == before:
             break
         work, known = _rewired(work, found), found
+    closure = without_matches(closure, entering.scripts, work.finder.directories)
     warnings = tuple(rewiring.warnings(closure, work.finder))
-    included_files = frozenset(each.file for each in wanted)
+    included_files = frozenset(each.file for each in (*wanted, *entering.scripts))
     return _Walk(work, closure, included_files, plain, shown, warnings, rewiring.followed(closure), named)
 
 
@@ -208,6 +234,14 @@ def _named(work: _Work, closure: Closure, wanted: Iterable[Candidate]) -> NamedF
     ground = ground_of(work.finder, str(work.project), start, wanted, work.settings.exclude)
     asked = Asked(() if off else work.settings.arguments, work.settings.tracked, sources=not off)
     return named_files(closure, asked, ground, facts_of(work.scanner, work.made))
+
+
+def _plugins(work: _Work, closure: Closure) -> list[tuple[str, Rule]]:
+    """Return the modules that libraries may load because the project's metadata names them."""
+    if "entry-point" in work.settings.rules_off:
+        return []
+    found = work.entry_points.of_libraries(closure)
+    return [(name, "entry-point") for name in found if isinstance(work.finder.find(name), FirstParty)]
 
 
 def _configs(candidates: Iterable[Candidate]) -> tuple[str, ...]:
@@ -271,7 +305,7 @@ def _wanted(work: _Work, closure: Closure, loading: Loading) -> Wanted:
     return Wanted(
         closure.third_party,
         frozenset(name for name in closure.third_party if loading.sureness.get(name) != EAGER),
-        work.declared.distributions,
+        (*work.declared.distributions, *installed_among(closure.distributions, work.finder)),
         work.settings.dependencies,
         work.settings.cluster_provides,
     )
@@ -291,17 +325,9 @@ def _work(
     return _Work(*given, made, path, finder, start, scanner, EntryPoints(finder), declared)
 
 
-def _closure(work: _Work, names: list[str], plain: Iterable[Candidate], shown: Usable) -> Closure:
-    start = replace(
-        work.start,
-        implied=(
-            *((each, "start-up") for each in imported_at_start(work.finder)),
-            *((each, "include") for each in names),
-        ),
-        configs=_configs(plain),
-        traced=shown.modules,
-    )
-    start = replace(start, unsure=frozenset(name for name in names if work.finder.is_added(name)))
+def _closure(work: _Work, start: Start) -> Closure:
+    implied = (*((each, "start-up") for each in imported_at_start(work.finder)), *start.implied)
+    start = replace(start, implied=implied)
     sources = _sources(work)
     try:
         scan_ahead(start, work.finder, work.scanner, sources.guesser, work.settings.rules_off)
@@ -318,8 +344,7 @@ def _data(work: _Work, walk: _Walk) -> tuple[list[Candidate], list[Warning]]:
     opened, too_large = within_limit(without_excluded(of_runs, work.project, exclude))
     known = {each.file for each in (*data, *opened)}
     data += [*opened, *(each for each in walk.named.candidates if each.file not in known)]
-    if closure.consults_metadata:
-        data += own_metadata(work.entry_points, closure)
+    data += own_metadata(work.entry_points, closure)
     refuse_composed_twins(each.file for each in data)
     return data, list(dict.fromkeys([*left_out, *too_large]))
 
@@ -346,13 +371,13 @@ def _note(work: _Work, asked: Iterable[str], record: Consulted) -> None:
 
 
 def _is_complete(work: _Work) -> bool:
-    """Claims that the record has it all: archives, `.pth` files and the files of runs are not in it."""
+    """Return whether the record is complete: it lacks archives, `.pth` files and the files of runs."""
     archives = any(split_archive(entry)[0] for entry in work.finder.path)
     return not (archives or work.start.reads_files or work.made or work.settings.traced)
 
 
 def finder_of(resolution: Resolution, roots: Iterable[str], cwd: Path) -> Finder:
-    """Return what finds modules on the whole path of the driver, which a resolution does not keep."""
+    """Return the finder for the whole path of the driver, which a resolution does not keep."""
     target, project, interpreter = resolution.target, resolution.project, resolution.interpreter
     path = DriverPath(target, project, declared_roots(project, roots), cwd.resolve())
     return find_start(path, interpreter, made_script(target, project, interpreter))[0]

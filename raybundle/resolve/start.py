@@ -1,4 +1,4 @@
-"""Where a resolution begins: the driver, and what it reaches before any source is read."""
+"""Holds where a resolution begins: the driver, and what it reaches before any source is read."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ class Start:
     name: str
     found: FirstParty
     edits: tuple[Edit, ...] = ()
-    """The driver's own, of `sys.path`."""
+    """The driver's own edits of `sys.path`."""
     understood: frozenset[int] = frozenset()
-    """Lines whose edits of `sys.path` are already part of the finder's path."""
+    """Lines of the driver whose edits are already part of the finder's path."""
     implied: tuple[tuple[str, Rule], ...] = ()
-    """Modules that no source imports: those of Python's start-up, and included ones."""
+    """Modules that no source imports: those of Python's start-up, and those in `include`."""
     unsure: frozenset[str] = frozenset()
-    """Those of `implied` that may be scripts: where they lie is on no Python's own path."""
+    """Those of `implied` that may be scripts: their directory is not on Python's own path."""
     configs: tuple[str, ...] = ()
     """Configuration files that travel because they are included."""
     followed: tuple[str, ...] = ()
-    """Paths whose links the driver's edits of the path resolve, and the directories that these add."""
+    """Paths whose links the driver's edits resolve, and the directories that they add."""
     depends_on_cwd: bool = False
-    """The driver edits the path, by the directory it runs in perhaps."""
+    """The driver edits the path, which may depend on the current directory."""
     reads_files: bool = False
     """The driver's edits of the path depend on `.pth` files."""
     traced: tuple[TracedModule, ...] = ()
-    """What runs have shown and the path has; those enter that nothing else reaches."""
+    """Modules that runs have shown and the path has."""

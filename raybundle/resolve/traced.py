@@ -10,9 +10,9 @@ if TYPE_CHECKING:
 
 
 LOCK = "raybundle-trace.json"
-"""Beside pyproject.toml: what traced runs have shown, committed with the code."""
+"""The file beside pyproject.toml with what traced runs have shown, committed with the code."""
 DRIVER = "__main__"
-"""Stands for the target, also for one that is run with `-m`."""
+"""Stands for the target, even if it is run with `-m`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,18 +21,18 @@ class TracedModule:
 
     name: str
     file: str
-    """Absolute, or as the lock file has it: `project/…`, or `root/…` under another root."""
+    """Absolute, or as in the lock file: `project/…`, or `root/…` under another root."""
     importer: str = DRIVER
     line: int = 1
     importer_sha256: str | None = None
-    """Hex, of the importer's source when the lock file was written; None for a run of now."""
+    """Hex, of the importer's source when the lock file was written. None for a run of this command."""
     located: bool = True
-    """The module was looked up by its name, on the path; else it was loaded by a file's name."""
+    """The module was found by its name on the path, not loaded by the name of a file."""
 
 
 @dataclass(frozen=True, slots=True)
 class TracedFile:
-    """A file that a run opened for reading, or ran as code without a name."""
+    """A file that a run opened for reading, or ran as code that is not a module."""
 
     file: str
     importer: str = DRIVER
@@ -47,12 +47,12 @@ class Traced:
     files: tuple[TracedFile, ...] = ()
     warnings: tuple[Warning, ...] = ()
     succeeded: bool = False
-    """A run of now ended with exit code 0."""
+    """A run of this command ended with exit code 0."""
     without: frozenset[tuple[str, str]] = frozenset()
-    """Importer and name of imports that resolve nowhere, without which recorded runs have succeeded."""
+    """Importer and name of imports that resolve nowhere, and that recorded runs did without."""
 
     def joined(self, newer: Traced) -> Traced:
-        """Return both; what both have is as the newer has it."""
+        """Return both. The newer wins."""
         modules = {each.name: each for each in (*self.modules, *newer.modules)}
         files = {each.file: each for each in (*self.files, *newer.files)}
         return Traced(
@@ -64,7 +64,7 @@ class Traced:
         )
 
     def continued(self, newer: Traced) -> Traced:
-        """Return both; where an importer was run anew, what it imported before counts as of now."""
+        """Return both. If an importer ran again, its earlier imports count as current."""
         ran = {DRIVER, *(each.name for each in newer.modules)}
         modules = (
             replace(each, importer_sha256=None) if each.importer in ran else each for each in self.modules

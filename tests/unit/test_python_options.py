@@ -35,7 +35,7 @@ def test_options_of_python_end_where_its_target_begins(
         (["-W"], "`-W` of Python has no value"),
         (["-m"], "`-m` of Python has no value"),
         (["-"], "`python -` reads its script from a terminal"),
-        (["--version"], "`--version` is no option"),
+        (["--version"], "`--version` is not an option"),
     ],
 )
 def test_options_that_no_job_can_have_are_refused(words: list[str], message: str) -> None:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import codecs
+import json
+from typing import get_args
 
 import pytest
 
@@ -8,7 +10,6 @@ from raybundle.errors import BundleError
 from raybundle.resolve.facts import (
     Attributes,
     Exports,
-    Facts,
     Form,
     Guard,
     Import,
@@ -364,11 +365,37 @@ def test_a_deep_expression_is_no_problem() -> None:
     assert names_of(source) == ["a"]
 
 
-def test_facts_survive_being_stored() -> None:
-    facts = scan(b"try:\n  from a import b\nexcept ImportError:\n  import c\n__import__(x)", "job.py", LINUX)
+EVERY_FORM = """
+import importlib.metadata
+importlib.metadata.version("thing")
+import a, importlib, pkgutil, lazy_loader
+from importlib import metadata
+from b import *
+try:
+    from .c import d
+except ImportError:
+    import e
+if __name__ == "__main__":
+    importlib.import_module(f"a.{x}")
+a.b.c()
+for each in pkgutil.walk_packages(a.__path__): ...
+metadata.entry_points(group="g")
+INSTALLED_APPS = ["shop", "django.contrib.admin"]
+TEXT = "a.b:c"
+__all__ = ["f", *a.__all__]
+__getattr__, *_ = lazy_loader.attach_stub(__name__, __file__)
+def f():
+    importlib.import_module(x)
+    open("data/x.csv")
+"""
 
-    assert from_json(to_json(facts)) == facts
-    assert isinstance(facts, Facts)
+
+def test_facts_survive_being_stored() -> None:
+    facts = scan(EVERY_FORM.encode(), "pkg/__init__.py", LINUX)
+    forms = {type(each.form) for each in facts.imports}
+
+    assert forms == set(get_args(Form))
+    assert from_json(json.loads(json.dumps(to_json(facts)))) == facts
 
 
 @pytest.mark.parametrize(

@@ -52,7 +52,7 @@ _WORD = (1 << 64) - 1
 
 @dataclass(frozen=True, slots=True)
 class Differing:
-    """A file that is not what RECORD says."""
+    """A file that differs from RECORD."""
 
     path: str
     owners: tuple[str, ...]
@@ -61,29 +61,29 @@ class Differing:
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """A distribution as it is installed."""
+    """What a layer of an installed distribution would have, and what is odd about the installed files."""
 
     name: str
     version: str
     site: str
-    """The directory that its files lie in."""
+    """The site-packages directory that has its files."""
     digest: Digest
     native: bool
     bytes: int
     source_bytes: int
-    """Of the Python sources whose byte-code may travel."""
+    """Size of the Python sources whose byte-code may be bundled."""
     differing: tuple[Differing, ...]
     start_up: tuple[str, ...]
-    """Its `.pth` files, which do not travel."""
+    """Its `.pth` files that do something at start-up; they are left out."""
     outside: tuple[str, ...]
-    """Its files elsewhere, which do not travel either."""
+    """Its files outside the site directory that a job may read; they are left out."""
 
 
 def describe(distribution: Distribution, cache: Cache) -> Description:
     """Returns what a distribution is, from the cache if no file of it changed.
 
     Raises:
-        RefusedFileError: its RECORD or files of it are missing or must not travel.
+        RefusedFileError: RECORD or files are missing, or must not be bundled.
     """
     if distribution.metadata is None:
         raise RefusedFileError(f"{distribution.name} {distribution.version}: no .dist-info directory")

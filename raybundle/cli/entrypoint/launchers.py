@@ -205,7 +205,7 @@ def _ray(name: str, rest: tuple[str, ...], _here: Surroundings) -> Answer:
     if name == "raybundle" and rest[:1] == ("submit",):
         return _nested(text, rest[1:])
     scripts = [word for word in rest if word.endswith(".py")]
-    return Answer(f"`{' '.join((name, *rest[:1]))}` is no job", tuple(scripts[:1]), hint="name the script")
+    return Answer(f"`{' '.join((name, *rest[:1]))}` is not a job", tuple(scripts[:1]), hint="name the script")
 
 
 def _nested(text: str, rest: tuple[str, ...]) -> Answer:

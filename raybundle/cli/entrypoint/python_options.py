@@ -57,7 +57,7 @@ def read_python_options(words: Sequence[str]) -> tuple[tuple[str, ...], list[str
 def _letters(word: str, rest: list[str]) -> Iterator[tuple[str, str]]:
     """Yields the options of one word, as in `-uIm`, with their values, which it takes from `rest`."""
     if word.startswith("--"):
-        raise UsageError(f"`{word}` is no option of Python that a job can have")
+        raise UsageError(f"`{word}` is not an option of Python that a job can have")
     for position, letter in enumerate(word[1:], 2):
         if letter in _WITH_VALUE:
             yield letter, word[position:] or _value(f"-{letter}", rest)

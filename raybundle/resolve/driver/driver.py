@@ -28,11 +28,11 @@ from raybundle.resolve.driver.path import driver_path
 from raybundle.resolve.driver.project import first_directory
 from raybundle.resolve.driver.stand_in import advice, driver_name, module_code
 from raybundle.resolve.evaluate.edits import Edits
+from raybundle.resolve.evaluate.parsing import parse
 from raybundle.resolve.evaluate.path_edits import evaluate
 from raybundle.resolve.find.directories import Directories
 from raybundle.resolve.find.finder import Finder, FirstParty, Namespace, StandardLibrary, ThirdParty
 from raybundle.resolve.interpreter.describe import PATH_OPTIONS
-from raybundle.resolve.scan.parsing import parse
 from raybundle.resolve.start import Start
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Decides `if` tests about version and platform as the target interpreter would, where that can be known."""
+"""Decides `if` tests about version and platform as the target interpreter would, if it can."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from raybundle.resolve.interpreter.markers import Environment
 
 UNKNOWN = object()
-"""Value of what more than version and platform decides."""
+"""The value of what depends on more than version and platform."""
 QUESTIONS: dict[str, Callable[[Environment], Any]] = {
     "sys.version_info": lambda target: target.version_info,
     "sys.version_info.major": lambda target: target.version[0],
@@ -27,7 +27,7 @@ QUESTIONS: dict[str, Callable[[Environment], Any]] = {
     "os.name": lambda target: target.os_name,
     "platform.system()": lambda target: target.system or UNKNOWN,
 }
-"""What a source asks the target for, and the answers."""
+"""What a source may ask the target, and the answers."""
 _COMPARE: dict[type[ast.cmpop], Callable[[Any, Any], bool]] = {
     ast.Eq: operator.eq,
     ast.NotEq: operator.ne,
@@ -38,13 +38,14 @@ _COMPARE: dict[type[ast.cmpop], Callable[[Any, Any], bool]] = {
     ast.In: lambda left, right: left in right,
     ast.NotIn: lambda left, right: left not in right,
 }
+_COLLECTIONS: dict[type[ast.expr], Any] = {ast.Tuple: tuple, ast.List: list, ast.Set: frozenset}
 _AVAILABLE = re.compile(r"find_spec|_?HAS_\w+|_?HAVE_\w+|\w+_AVAILABLE|is_\w+_(available|installed)")
 _ASKING = (b"find_spec", b"HAS_", b"HAVE_", b"_AVAILABLE", b"_available", b"_installed")
-"""One of these is part of any name that `_AVAILABLE` matches."""
+"""Every name that `_AVAILABLE` matches contains one of these."""
 
 
 def decide(test: ast.expr, environment: Environment) -> bool | None:
-    """Return whether `test` holds on the target, or None if more than version and platform decides."""
+    """Return whether `test` holds on the target, or None if it depends on more than version and platform."""
     match test:
         case ast.UnaryOp(op=ast.Not(), operand=operand):
             inner = decide(operand, environment)
@@ -57,7 +58,7 @@ def decide(test: ast.expr, environment: Environment) -> bool | None:
 
 
 def mode_of(test: ast.expr) -> tuple[Mode, Mode]:
-    """Return how a module must run for `test` to hold, and for it to fail; empty where it says nothing."""
+    """Return how a module must run for `test` to hold, and for it to fail. Empty if it does not matter."""
     match test:
         case ast.UnaryOp(op=ast.Not(), operand=operand):
             return mode_of(operand)[::-1]
@@ -135,7 +136,7 @@ def _chosen(node: ast.BoolOp | ast.UnaryOp | ast.IfExp, environment: Environment
 
 
 def _text(node: ast.expr) -> str:
-    """Return `a.b.c` or `a.b.c()` as it is written; empty for anything else."""
+    """Return `a.b.c` or `a.b.c()` as it is written, or an empty string."""
     called = isinstance(node, ast.Call) and not node.args and not node.keywords
     base = node.func if isinstance(node, ast.Call) and called else node
     start, names = split_chain(base)
@@ -161,19 +162,13 @@ def _collection(node: ast.expr, values: list[Any]) -> Any:
     if UNKNOWN in values:
         return UNKNOWN
     try:
-        match node:
-            case ast.Tuple():
-                return tuple(values)
-            case ast.Set():
-                return frozenset(values)
-            case _:
-                return values
+        return _COLLECTIONS[type(node)](values)
     except TypeError:
         return UNKNOWN
 
 
 def _chain(values: list[Any], operators: list[type[ast.cmpop]]) -> Any:
-    """Return what `a < b < c` gives: false as soon as one part is, whatever is not known of the others."""
+    """Return the value of `a < b < c`. It is false if one part is, even if the others are unknown."""
     pairs = zip(values[:-1], operators, values[1:], strict=True)
     parts = [_compare(left, op, right) for left, op, right in pairs]
     if len(parts) == 1:

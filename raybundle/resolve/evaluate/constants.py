@@ -1,4 +1,4 @@
-"""Finds the variables of a source that hold what the target's version and platform decide."""
+"""Finds the variables of a source whose values depend only on the target's version and platform."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from raybundle.resolve.interpreter.markers import Environment
 
 _WORDS = (b"platform", b"version_info", b"import os", b"from os", b"implementation")
-"""One of these is in each source that asks a question about the target, by whatever name."""
+"""Every source that asks a question about the target contains one of these."""
 _MODULES = frozenset(question.partition(".")[0] for question in QUESTIONS)
 
 
@@ -59,21 +59,21 @@ def _named_by(statement: ast.stmt, environment: Environment) -> Iterator[tuple[s
 
 
 def _asked(start: str, name: str, environment: Environment) -> Iterator[tuple[str, Any]]:
-    """Yield what the questions that begin with `start` are called where that is called `name`."""
+    """Yield the questions that begin with `start`, under the name `name`, and their answers."""
     for question in QUESTIONS:
         if question.startswith(start):
-            value = value_of(ast.parse(question, mode="eval").body, environment)
+            value = QUESTIONS[question](environment)
             if value is not UNKNOWN:
                 yield name + question.removeprefix(start), value
 
 
 def _is_literal(node: ast.expr) -> bool:
-    """Claims that a value says nothing of the target: another module may set such a variable anew."""
+    """Return whether a value does not depend on the target. Another module may set such a variable."""
     return not any(isinstance(each, (ast.Name, ast.Attribute)) for each in ast.walk(node))
 
 
 def _bound(tree: ast.Module) -> Iterator[str]:
-    """Yield each name as often as something binds it, in whatever scope."""
+    """Yield each name as often as something binds it, in any scope."""
     for node in ast.walk(tree):
         match node:
             case ast.Name(id=name, ctx=ast.Store() | ast.Del()) | ast.arg(arg=name):

@@ -15,7 +15,7 @@ class AbsenceTest:
 
     directory: str
     number: int
-    """Tells one run of a test from the next, in a loop."""
+    """Distinguishes the runs of a test in a loop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,13 +23,13 @@ class Edit:
     """One directory that a module puts on `sys.path`."""
 
     directory: str
-    """Absolute, and as Python would compare it: links and `..` are still in it."""
+    """Absolute, and as Python would compare it: with links and `..`."""
     index: int | None
-    """As given to `insert`; None at the end."""
+    """As passed to `insert`. None appends."""
     line: int
     unless: AbsenceTest | None = None
     replaces: bool = False
-    """What stands at `index` goes."""
+    """The directory replaces the entry at `index`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,17 +38,17 @@ class Edits:
 
     edits: tuple[Edit, ...] = ()
     lines: frozenset[int] = frozenset()
-    """Lines that were understood, also where they edit nothing."""
+    """Lines that were understood, even if they edit nothing."""
     followed: tuple[str, ...] = ()
-    """Paths whose symbolic links were resolved on the way."""
+    """Paths whose symbolic links were resolved."""
     reads_files: bool = False
-    """`.pth` files had a say."""
+    """The edits depend on `.pth` files."""
     possible: frozenset[tuple[int, str]] = frozenset()
-    """Lines that may run or not, in functions and branches, and the directories that they would add."""
+    """Lines in functions and branches, which may not run, and the directories that they would add."""
 
 
 def apply_edits(path: Sequence[str], edits: Iterable[Edit]) -> list[str]:
-    """Return `path` after `edits`; of a directory that is there twice, the first counts."""
+    """Return `path` after `edits`. The first of equal directories counts."""
     result = list(path)
     absent: dict[AbsenceTest, bool] = {}
     for edit in edits:

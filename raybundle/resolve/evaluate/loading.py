@@ -35,21 +35,21 @@ class Loaded:
 
     edits: Edits = field(default_factory=Edits)
     own_path: tuple[str, ...] | None = None
-    """The `__path__` that the module gives itself; None if it leaves it as it is."""
+    """The `__path__` that the module sets. None if it does not change it."""
     doubtful: tuple[int, ...] = ()
     """Lines that change `__path__` in a way that only the running program knows."""
     aliases: tuple[tuple[str, str], ...] = ()
-    """Names that the module puts into `sys.modules`, and the module that each stands for; empty if the value
-    is an object that the code makes."""
+    """Names that the module puts into `sys.modules`, and the module that each stands for. Empty if the value
+    is another object."""
 
 
 def rewiring_lines(source: bytes) -> set[int]:
-    """Return the lines of a source that may change its `__path__`, or put something into `sys.modules`."""
+    """Return the lines of a source that may change `__path__` or `sys.modules`."""
     return {source.count(b"\n", 0, found.start()) + 1 for found in _REWIRES.finditer(source)}
 
 
 def loaded(tree: ast.Module, file: str, name: str, cwd: str, *, is_package: bool) -> Loaded:
-    """Return what loading the module `name` from `file` does; nothing of it runs."""
+    """Return what loading the module `name` from `file` does, without running it."""
     directory = os.path.dirname(file)
     scope = Scope(cwd, {"__file__": file, "__name__": name})
     own: list[Value] = [directory]
@@ -83,7 +83,7 @@ class _Loading(Statements):
                     if whole is not None:
                         self.scope.bind_module(alias.asname or alias.name, whole)
             case _:
-                super(_Loading, self)._run(statement)  # slots make a new class, which `super()` does not know
+                super(_Loading, self)._run(statement)  # slots make a new class, which `super()` does not find
 
     def _assign(self, targets: list[ast.expr], node: ast.expr) -> None:
         match targets:
@@ -142,7 +142,7 @@ class _Loading(Statements):
         return self.scope.dotted(node) if known else ""
 
     def _imported(self, node: ast.expr) -> str:
-        """Return the module that a call of `import_module` or a look into `sys.modules` gives."""
+        """Return the module that a call of `import_module` or an item of `sys.modules` is."""
         match node:
             case ast.Subscript(value=value, slice=key) if self.scope.dotted(value) == _ALL:
                 return self._text(key)
@@ -180,7 +180,7 @@ class _Loading(Statements):
 
 
 def _changes_own_path(node: ast.AST) -> bool:
-    """Claims that `node` changes `__path__`, but for what the finder does as well: `extend_path`."""
+    """Return whether `node` changes `__path__` in another way than `extend_path`, which the finder knows."""
     match node:
         case ast.Assign(targets=[ast.Name(id="__path__")], value=ast.Call(func=function)):
             return "extend_path" not in ast.unparse(function)

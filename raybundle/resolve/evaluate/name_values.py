@@ -1,4 +1,4 @@
-"""Evaluates expressions that make the name of a module: all that it may be, or what is known of it."""
+"""Evaluates expressions for the name of a module: all names that it may be, or the known part."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 ANY = "*"
-"""Stands in a name for what only the running program knows."""
+"""Stands for the part of a name that only the running program knows."""
 
 _MOST = 256
-"""Names that one expression may stand for; beyond that it counts as unknown."""
+"""Names that one expression may stand for. If it has more, it counts as unknown."""
 
 _OWN_PARENT = ("rpartition", "rsplit")
-"""`__name__.rpartition(".")[0]`: the package of a module, as old code writes it."""
+"""`__name__.rpartition(".")[0]` is the package of a module in old code."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Text:
 
     @property
     def whole(self) -> bool:
-        """Whether nothing of it is unknown."""
+        """Whether no part of it is unknown."""
         return ANY not in self.value
 
 
@@ -40,14 +40,14 @@ _DUNDERS = frozenset({"__package__", "__name__"})
 
 @dataclass(slots=True)
 class NameValues:
-    """What the names of one file are bound to, collected when they are first asked for."""
+    """What the names of one file are bound to, collected when first needed."""
 
     tree: ast.Module
     imported: dict[str, set[str]]
     """Dotted names that imports bind."""
     is_package: bool
     bound: dict[str, list[ast.expr | None]] | None = None
-    """Expressions by name; None for a binding that is no expression. Loops bind `ast.Starred` values."""
+    """Expressions by name. None for a binding without an expression. Loops bind `ast.Starred` values."""
 
     def texts(self, node: ast.expr | None) -> tuple[Text, ...]:
         """Return everything that the string `node` may be."""
@@ -120,7 +120,7 @@ class NameValues:
                 return UNKNOWN
 
     def _taken(self, node: ast.Subscript | ast.Call, depth: int) -> Iterable[Text]:
-        """What is taken out of a literal table, or put into a literal form."""
+        """Return what is taken from a literal table, or filled into a literal template."""
         match node:
             case ast.Subscript(value=ast.Call()):
                 return self._own(node)
@@ -149,7 +149,7 @@ class NameValues:
         return texts
 
     def _items(self, node: ast.expr, part: str, depth: int) -> Iterable[Text]:
-        """The items of a literal collection, or what a name or a dictionary's method gives of one."""
+        """Return the items of a literal collection, also through a name or a dictionary's method."""
         match node:
             case ast.List(elts=elements) | ast.Tuple(elts=elements) | ast.Set(elts=elements):
                 return [text for each in elements for text in self._texts(each, depth)]
@@ -182,7 +182,7 @@ class NameValues:
 
 
 def _joined(parts: list[tuple[Text, ...]]) -> Iterable[Text]:
-    """Every combination; the own package counts as known only where a name begins with it."""
+    """Yield every combination. The file's own package is known only at the start of a name."""
     size = 1
     for part in parts:
         size *= len(part)
@@ -199,7 +199,7 @@ def _joined(parts: list[tuple[Text, ...]]) -> Iterable[Text]:
 def _bindings(  # noqa: C901 - one case per form of binding
     tree: ast.Module,
 ) -> Iterator[tuple[str, ast.expr | None]]:
-    """Yield each name that statements bind and the expression; a loop's target with a starred iterable."""
+    """Yield each bound name and its expression. For the target of a loop, that is a starred iterable."""
     for node in ast.walk(tree):
         match node:
             case ast.Assign(targets=targets, value=value):

@@ -1,4 +1,4 @@
-"""Finds the paths that a source names, as far as they can be evaluated; no disk is asked if they exist."""
+"""Finds the paths that a source names, if they can be evaluated. It does not look at the disk."""
 
 # Why strings: paths here are compared with those of the finder; pathlib would cost ten times as much.
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _LONGEST = 250
 
 _IN_QUOTES = re.compile(rb"(['\"])(?:[^'\"\s]*(?:/[^'\"\s]*|\.\w{1,10})|(?:(?<=/ .)|(?<=/.))\w[^'\"\s]*)\1")
-"""A string that looks like a path, or that stands behind a `/`."""
+"""A string that looks like a path, or follows a `/`."""
 _NAMES = (b"__file__", b"config_path", b"dotenv")
 _READING_CALL = re.compile(
     rb"\((?:(?<=open\()|(?<=Path\()|(?<=path.join\()|(?<=listdir\()|(?<=scandir\()|(?<=walk\()|(?<=glob\())"
@@ -36,7 +36,7 @@ _MAKING = re.compile(
     rb"\((?:(?<=dirs\()|(?<=mkdir\()|(?<=_text\()|(?<=_bytes\()|(?<=save\()|(?<=savefig\()|(?<=_csv\()"
     rb"|(?<=_parquet\()|(?<=_json\()|(?<=dump\()|(?<=touch\()|(?<=Handler\())"
 )
-"""Begin with the bracket and look back from there: so the search goes from bracket to bracket."""
+"""Begin with the bracket and look back from there, so that the search goes from bracket to bracket."""
 _GLOBAL = re.compile(rb"global ([\w, ]+)")
 _FILE_LIKE = re.compile(r"/|\.[A-Za-z0-9_]{1,10}\Z")
 _IMPOSSIBLE = re.compile(r"[\n\r\t\0\\^$|<>\"'`,;:=]|\A[/~#@.-]*\Z|\A/")
@@ -55,16 +55,16 @@ _READS = frozenset(
         *("bindtextdomain", "translation", "initialize_config_dir"),
     ]
 )
-"""Calls, by their last name, whose argument may be a directory, or a file without a suffix."""
+"""Last names of calls whose argument may be a directory, or a file without a suffix."""
 _READ = ("read_", "load_", "open_", "from_", "scan_")
 _DIRECTORIES = frozenset(
     ["config_path", "config_dir", "searchpath", "template_folder", "static_folder", "localedir"]
 )
-"""Options that take a directory, whatever is called."""
+"""Options of any call that take a directory."""
 _BESIDE = frozenset(["config_path", "template_folder", "static_folder"])
-"""Those that count from the file that has them (hydra, Flask)."""
+"""Options whose path is relative to the source file (hydra, Flask)."""
 _LOOK_UPWARDS = frozenset(["load_dotenv", "dotenv_values", "find_dotenv", "read_env"])
-"""Calls that look for a `.env` beside the source and above, unless they are given one."""
+"""Calls without arguments that look for a `.env` beside the source and above."""
 _GIVEN = frozenset(["dotenv_path", "stream", "filename", "env_file"])
 _WRITES = frozenset(
     [
@@ -75,7 +75,7 @@ _WRITES = frozenset(
         *("FileHandler", "RotatingFileHandler"),
     ]
 )
-"""Calls that make or change the file that is their receiver or one of their arguments."""
+"""Calls that write the file that is their receiver or one of their arguments."""
 _WRITING = re.compile(r"[wx]b?t?\+?|[wx]\+?[bt]")
 _MODULES_WITH_OPEN = frozenset(
     ["io", "os", "gzip", "bz2", "lzma", "codecs", "fsspec", "builtins", "aiofiles"]
@@ -83,19 +83,19 @@ _MODULES_WITH_OPEN = frozenset(
 
 
 def named_paths(tree: ast.Module, source: bytes, name: str) -> tuple[Named, ...]:
-    """Return the paths that `source`, a file called `name`, has, by line, but for those that it writes."""
+    """Return the paths in `source`, a file called `name`, by line, without those that it writes."""
     lines = _lines(source)
     if not lines:
         return ()
     search = _Search(_rebound(source), lines)
-    with suppress(RecursionError):  # what nests as deep as that is made by a program, and names no file
+    with suppress(RecursionError):  # a program made what nests so deep, and it names no file
         search.body(tree.body, SymbolicScope(START, {"__file__": f"{HERE}/{name}", "__name__": "__main__"}))
     found = {each for each in search.found if (each.place, each.path) not in search.written}
     return tuple(sorted(found, key=lambda each: (each.line, each.place, each.path, not each.wide)))
 
 
 def _lines(source: bytes) -> list[int]:
-    """Return the lines that may name a file, in order; only statements with one of them are looked at."""
+    """Return the lines that may name a file, in order. Statements without such a line are skipped."""
     places = [found.start() for form in (_IN_QUOTES, _READING_CALL) for found in form.finditer(source)]
     places += [found.start() for name in _NAMES if name in source for found in re.finditer(name, source)]
     if places:
@@ -118,12 +118,12 @@ def _rebound(source: bytes) -> frozenset[str]:
 class _Search:
     volatile: frozenset[str]
     lines: list[int]
-    """Those that may name a file: a statement without one of them is passed over."""
+    """Those that may name a file. A statement without such a line is skipped."""
     found: set[Named] = field(default_factory=set)
     written: set[tuple[PathStart, str]] = field(default_factory=set)
 
     def body(self, statements: list[ast.stmt], scope: Scope) -> None:
-        """Look at statements, with what their names are at the end of them."""
+        """Visit statements, with the values that names have at their end."""
         chosen = [each for each in statements if isinstance(each, _BINDS) or self._is_of_interest(each)]
         BothBranches(scope, self.volatile).run(chosen)
         for each in chosen:
@@ -145,7 +145,7 @@ class _Search:
         return position < len(self.lines) and self.lines[position] <= last
 
     def visit(self, node: ast.AST, scope: Scope, *, wide: bool) -> None:
-        """Note the paths in a node; `wide` where a directory or a name without suffix may be meant."""
+        """Note the paths in a node. With `wide`, a directory or a name without a suffix counts too."""
         match node:
             case ast.Expr(value=ast.Constant()):
                 return
@@ -164,7 +164,7 @@ class _Search:
                     self.visit(child, scope, wide=False)
 
     def _function(self, node: ast.FunctionDef | ast.AsyncFunctionDef, scope: Scope) -> None:
-        """Annotations are passed over: they load nothing."""
+        """Visit a function without its annotations, which load nothing."""
         arguments = node.args
         for each in (*node.decorator_list, *arguments.defaults, *filter(None, arguments.kw_defaults)):
             self.visit(each, scope, wide=False)
@@ -210,7 +210,7 @@ class _Search:
                 return
 
     def _take(self, node: ast.expr, scope: Scope, *, wide: bool) -> bool:
-        """Note what an expression names; return whether it has a value."""
+        """Note what an expression names. Return whether it has a value."""
         value = _value(node, scope)
         if isinstance(value, PurePath):
             wide = True
@@ -231,7 +231,7 @@ def _inside(scope: Scope, arguments: ast.arguments) -> Scope:
 
 
 def _is_write(node: ast.Call, last: str) -> bool:
-    """Claims that a call only writes: `open(p, "w")`, `p.open("w")`, `p.write_text(…)`, `frame.to_csv(p)`."""
+    """Return whether a call only writes, such as `p.open("w")`, `p.write_text(…)` or `frame.to_csv(p)`."""
     if last != "open":
         return last in _WRITES
     given = [each.value for each in node.keywords if each.arg == "mode"]
@@ -240,7 +240,7 @@ def _is_write(node: ast.Call, last: str) -> bool:
 
 
 def _is_method(node: ast.Call) -> bool:
-    """Claims that `open` is that of a path, and not that of a module: `gzip.open`."""
+    """Return whether `open` is a method of a path, not a function of a module (`gzip.open`)."""
     match node.func:
         case ast.Attribute(value=ast.Name(id=name)):
             return name not in _MODULES_WITH_OPEN
@@ -256,7 +256,7 @@ def _value(node: ast.expr, scope: Scope) -> Value | None:
 
 
 def _places(value: Value | None, *, wide: bool = True) -> Iterator[tuple[PathStart, str]]:
-    """Yield from where a path leads, and the path."""
+    """Yield where a path begins, and the path."""
     if not isinstance(value, (str, PurePath)):
         return
     text = str(value)
@@ -273,7 +273,7 @@ def _places(value: Value | None, *, wide: bool = True) -> Iterator[tuple[PathSta
 
 
 def _plain(text: str, *, wide: bool) -> str | None:
-    """Return a string as a relative path, or None if it looks like none."""
+    """Return a string as a relative path, or None if it does not look like a path."""
     if len(text) > _LONGEST or "://" in text:
         return None
     text = _HOLE.sub(ANY, text)

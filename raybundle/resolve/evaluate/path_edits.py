@@ -1,4 +1,4 @@
-"""Evaluates the edits of `sys.path` in a module from its tree; nothing of the user's runs."""
+"""Evaluates the edits of `sys.path` in the tree of a module. No user code runs."""
 
 # Why strings: paths here are the strings that `sys.path` holds; pathlib would cost ten times as much.
 # ruff: noqa: PTH110, PTH112, PTH118, PTH208
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from raybundle.resolve.evaluate.path_values import Value
 
 _KNOWN_MODULES = frozenset({"sys", "os", "pathlib", "site"})
-"""Modules whose parts may be given names: `insert = sys.path.insert`."""
+"""Modules whose members may get another name: `insert = sys.path.insert`."""
 
 
 def evaluate(tree: ast.Module, file: str, cwd: str) -> Edits:
-    """Return the edits at the top level of `tree`, the driver's, run as `file` in directory `cwd`."""
+    """Return the edits at the top level of the driver's `tree`, run as `file` in directory `cwd`."""
     scope = Scope(cwd, {"__file__": file, "__name__": "__main__"})
     statements = Statements(scope, changed_anywhere(tree))
     statements.run(tree.body)
@@ -33,7 +33,7 @@ def evaluate(tree: ast.Module, file: str, cwd: str) -> Edits:
 
 
 def edits_of(tree: ast.Module, run: Statements) -> Edits:
-    """Return what the statements of `tree` did to `sys.path`, which have been `run`."""
+    """Return what the statements of `tree`, which are in `run`, did to `sys.path`."""
     names = {getattr(each, "attr", getattr(each, "name", None)) for each in ast.walk(tree)}
     understood = frozenset(run.lines - run.doubted)
     return Edits(
@@ -46,7 +46,7 @@ def edits_of(tree: ast.Module, run: Statements) -> Edits:
 
 
 def _possible(tree: ast.Module, run: Statements) -> Iterator[tuple[int, str]]:
-    """Yield line and directory of the edits in each function and branch, as if it ran at the end."""
+    """Yield line and directory of the edits in functions and branches, as if each ran at the end."""
     for node in ast.walk(tree):
         bodies = [getattr(node, name, []) for name in ("body", "orelse") if node is not tree]
         scope = Scope(run.scope.cwd, dict(run.scope.names), dict(run.scope.modules))
@@ -71,7 +71,7 @@ def changed_anywhere(tree: ast.Module) -> frozenset[str]:
 
 
 def nodes_of(statement: ast.AST) -> Iterator[ast.AST]:
-    """Yield what runs with `statement`: not the bodies of the functions and classes it defines."""
+    """Yield the nodes that run with `statement`, without the bodies of functions and classes."""
     yield statement
     if not isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)):
         for child in ast.iter_child_nodes(statement):
@@ -80,7 +80,7 @@ def nodes_of(statement: ast.AST) -> Iterator[ast.AST]:
 
 @dataclass(slots=True)
 class Statements:
-    """The statements of a module as they run, for their effect on `sys.path`."""
+    """Runs the statements of a module for their effect on `sys.path`."""
 
     scope: Scope
     volatile: frozenset[str] = frozenset()
@@ -88,13 +88,13 @@ class Statements:
     edits: list[Edit] = field(default_factory=list)
     lines: set[int] = field(default_factory=set)
     relative: set[int] = field(default_factory=set)
-    """Lines that add a directory relative to the one the driver runs in."""
+    """Lines that add a directory relative to the current one."""
     doubted: set[int] = field(default_factory=set)
     unless: AbsenceTest | None = None
     numbers: Iterator[int] = field(default_factory=count)
 
     def run(self, body: Iterable[ast.stmt]) -> bool:
-        """Run a body; return whether each statement of it was an assignment that was understood."""
+        """Run a body. Return whether all its statements are assignments that were understood."""
         assigned = True
         for statement in body:
             assigned = assigned and isinstance(statement, (ast.Assign, ast.AnnAssign, ast.AugAssign))
@@ -106,7 +106,7 @@ class Statements:
         return assigned
 
     def _forget(self, *statements: ast.AST) -> None:
-        """Doubt the names that `statements` bind, and the directory if they may change it."""
+        """Forget the names that `statements` bind, and the current directory if they may change it."""
         for statement in statements:
             for node in nodes_of(statement):
                 match node:
@@ -121,7 +121,7 @@ class Statements:
 
     def _change_directory(self, directory: str | None) -> None:
         self.scope.cwd = directory
-        self.doubted |= self.relative  # they mean the directory at the time of each import
+        self.doubted |= self.relative  # they mean the current directory at the time of each import
 
     def _run(self, statement: ast.stmt) -> None:  # noqa: C901, PLR0912 - one case per form of statement
         match statement:
@@ -186,7 +186,7 @@ class Statements:
                 self.scope.names[name] = value
 
     def _assign_item(self, index: ast.expr, node: ast.expr) -> None:
-        """`sys.path[:0] = […]`, `sys.path[:] = […, *sys.path]` and `sys.path[0] = …`."""
+        """Run `sys.path[:0] = […]`, `sys.path[:] = […, *sys.path]` or `sys.path[0] = …`."""
         match index:
             case ast.Slice(lower=None, upper=None, step=None):
                 self._rearrange(node)
@@ -198,7 +198,7 @@ class Statements:
                 self._edit(self.scope.value(node), self.scope.integer(index), node.lineno, replaces=True)
 
     def _rearrange(self, node: ast.expr) -> None:
-        """`sys.path = a + sys.path + b`, whose parts are lists, or the same written with stars."""
+        """Run `sys.path = a + sys.path + b`, whose parts are lists, or the same with stars."""
         before, after = self._around(node)
         self._insert_all(before, node.lineno)
         self._extend(after, node.lineno)
@@ -252,7 +252,7 @@ class Statements:
                 return
 
     def _add_site(self, directory: str, line: int) -> None:
-        """Add `directory` unless it is there, then what its `.pth` files name (`site.addpackage`)."""
+        """Add `directory` if it is not there, then what its `.pth` files name (`site.addpackage`)."""
         absolute = os.path.normpath(self.scope.absolute(directory))
         try:
             added = [absolute, *_named_in_path_files(absolute)]
@@ -291,7 +291,7 @@ class Statements:
             self.run(body)
 
     def _bind(self, target: ast.expr, value: Value) -> None:
-        """Give a loop's names the values of one round."""
+        """Bind the names of a loop to the values of one round."""
         match target, value:
             case ast.Name(id=name), _:
                 self.scope.unbind(name)
@@ -311,7 +311,7 @@ class Statements:
             self._edit(each, position, line)
 
     def _edit(self, directory: Value, index: int | None, line: int, *, replaces: bool = False) -> None:
-        """Note one edit; Python looks for modules in entries that are strings, never in a `Path`."""
+        """Note one edit. Python looks for modules only in entries that are strings, not in a `Path`."""
         if not isinstance(directory, str):
             raise CannotEvaluateError
         absolute = self.scope.absolute(directory)

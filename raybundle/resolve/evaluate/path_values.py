@@ -1,4 +1,4 @@
-"""Evaluates the expressions by which a module names directories and modules; nothing of the user's runs."""
+"""Evaluates the expressions that name directories and modules. No user code runs."""
 
 # Why strings: paths here are the strings that `sys.path` holds; pathlib would cost ten times as much.
 # ruff: noqa: PTH117, PTH118, PTH120
@@ -20,20 +20,20 @@ Value = Union[str, int, PurePath, "list[Value]", "dict[str, Value]"]
 
 
 class CannotEvaluateError(Exception):
-    """An expression that only the running program knows; never leaves the evaluation of edits."""
+    """Only the running program knows the value. This error does not leave the evaluation of edits."""
 
 
 @dataclass(slots=True)
 class Scope:
-    """What is known of the names of a module at one point of its run."""
+    """The known names of a module at one point of its run."""
 
     cwd: str | None
     """None after a change of directory that cannot be evaluated."""
     names: dict[str, Value]
     modules: dict[str, str] = field(default_factory=dict)
-    """What imported names stand for: `osp` for `os.path`."""
+    """What imported names stand for, such as `os.path` for `osp`."""
     followed: list[str] = field(default_factory=list)
-    """Paths whose links had a say."""
+    """Paths whose links were resolved."""
 
     def unbind(self, name: str) -> None:
         """Forget what `name` stands for."""
@@ -41,7 +41,7 @@ class Scope:
         self.modules.pop(name, None)
 
     def bind_module(self, name: str, stands_for: str) -> None:
-        """Let `name` stand for the dotted `stands_for` of a module that is known here."""
+        """Let `name` stand for the module or member `stands_for`."""
         self.unbind(name)
         self.modules[name] = stands_for
 
@@ -60,7 +60,7 @@ class Scope:
         return value
 
     def dotted(self, node: ast.expr) -> str:
-        """Return what a name or chain of attributes stands for, such as `os.path.join`; else nothing."""
+        """Return what a name or chain of attributes stands for, such as `os.path.join`, or nothing."""
         start, names = split_chain(node)
         match start:
             case ast.Name(id=name):
@@ -119,7 +119,7 @@ class Scope:
 
     def _function(self, function: ast.expr, arguments: list[Value]) -> Value:
         match self.dotted(function), function, arguments:
-            # The finder knows where else such a package looks.
+            # The finder knows the other places of such a package.
             case "list" | "tuple" | "pkgutil.extend_path", _, [list() as values, *_]:
                 return list(values)
             case _, ast.Attribute(value=table, attr="items"), []:
@@ -151,13 +151,13 @@ class Scope:
         }
 
     def absolute(self, path: str | PurePath) -> str:
-        """Return `path` from the present directory on; links and `..` stay in it."""
+        """Return `path` from the current directory on, with links and `..`."""
         if os.path.isabs(path):
             return str(path)
         return os.path.join(self._directory(), path)
 
     def _real(self, path: str | PurePath) -> str:
-        self.followed.append(self.absolute(path))  # `..` after a link leads up from where it leads to
+        self.followed.append(self.absolute(path))  # `..` after a link leads up from the link's target
         return os.path.realpath(self.absolute(path))
 
     def _directory(self) -> str:

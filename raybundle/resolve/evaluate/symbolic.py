@@ -1,4 +1,4 @@
-"""Evaluates paths under directories that stand for others: that of the file, and where the job starts."""
+"""Evaluates paths from unknown directories: that of the file, and the one where the job starts."""
 
 # Why strings: paths here are compared with those of the finder; pathlib would cost ten times as much.
 # ruff: noqa: PTH118
@@ -27,7 +27,7 @@ START = "/\x02" * _DEEP
 
 
 class BothBranches(Statements):
-    """Runs both branches of a condition, and the body of a loop: each of their paths may be read."""
+    """Runs both branches of a condition, and the body of a loop. All their paths may be read."""
 
     def _forget(self, *statements: ast.AST) -> None:
         for each in statements:
@@ -46,9 +46,9 @@ class BothBranches(Statements):
 
 @dataclass(slots=True)
 class SymbolicScope(Scope):
-    """Names under directories that stand for others, with `*` for what only the running program knows.
+    """Names with paths from unknown directories, and `*` for each part that only the running program knows.
 
-    No disk is touched, and no link followed: on a node there are none.
+    The disk is not touched, and no link is followed: nodes have none.
     """
 
     def value(self, node: ast.expr) -> Value:
@@ -65,7 +65,7 @@ class SymbolicScope(Scope):
             case ast.Call(func=function, args=[first, *parts]) if self.dotted(function) == "os.path.join":
                 return os.path.join(str(self.value(first)), *map(self._text, parts))
             case _:
-                # Slots make a new class, which `super()` does not know.
+                # Slots make a new class, which `super()` does not find.
                 return super(SymbolicScope, self).value(node)
 
     def _joined(self, node: ast.BinOp, left: Value, op: ast.operator, right: ast.expr) -> Value:

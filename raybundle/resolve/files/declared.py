@@ -10,7 +10,7 @@ from raybundle.resolve.distributions.installed import InstalledDistributions, no
 from raybundle.resolve.find.finder import ThirdParty
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
     from pathlib import Path
 
     from raybundle.resolve.find.finder import Finder
@@ -29,6 +29,15 @@ class Declared:
     """Third-party modules."""
     distributions: tuple[str, ...]
     """Installed distributions, normalised."""
+
+
+def installed_among(names: Collection[str], finder: Finder) -> list[str]:
+    """Return those of the distributions that are installed and not editable, normalised."""
+    if not names:
+        return []
+    known = InstalledDistributions(finder.interpreter.site).by_name
+    found = (known.get(normalised_name(each)) for each in sorted(names))
+    return [each.name for each in found if each is not None and not each.is_editable]
 
 
 def read_declarations(include: Iterable[str], project: Path, finder: Finder) -> Declared:

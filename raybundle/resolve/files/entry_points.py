@@ -1,7 +1,7 @@
 """Reads the entry points of installed distributions, and metadata of first-party ones to bundle."""
 
 # Strings, because `sys.path` holds strings and pathlib takes ten times as long.
-# ruff: noqa: PTH118
+# ruff: noqa: PTH110, PTH118
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from raybundle.resolve.files.data_files import Candidate
 from raybundle.resolve.find.finder import FirstParty
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from raybundle.resolve.find.finder import Finder
     from raybundle.resolve.walk.reached import Closure
@@ -43,19 +43,29 @@ class EntryPoints:
     followed: list[str] = field(default_factory=list)
     """Paths whose symbolic links were followed."""
     _described: list[Described] | None = None
+    _linked: list[Described] | None = None
     _groups: dict[str, list[str]] = field(default_factory=dict)
 
     @property
     def described(self) -> list[Described]:
         """Every distribution on the path, in its order."""
         if self._described is None:
-            own = [entry for entry in self.finder.path if entry not in self.finder.added]
-            self._described = [each for entry in own for each in _described_in(entry, self.finder)]
-            self.followed += [each.project for each in self._described if each.project]
-            self.asked += [
-                f"{each.installed.directory}/{name}" for each in self._described for name in _FILES
-            ]
+            self._described = self._read(_is_described)
         return self._described
+
+    @property
+    def linked(self) -> list[Described]:
+        """Those whose code may be elsewhere; few are, so that this reads few files."""
+        if self._linked is None:
+            self._linked = self._read(_may_be_linked)
+        return self._linked
+
+    def _read(self, counts: Callable[[str], bool]) -> list[Described]:
+        own = [entry for entry in self.finder.path if entry not in self.finder.added]
+        found = [each for entry in own for each in _described_in(entry, self.finder, counts)]
+        self.followed += [each.project for each in found if each.project]
+        self.asked += [f"{each.installed.directory}/{name}" for each in found for name in _FILES]
+        return found
 
     def values(self, group: str) -> Iterable[str]:
         """Return the values (`pkg.mod:attr`) of a group; for `*`, of all groups except scripts."""
@@ -67,24 +77,39 @@ class EntryPoints:
             return self._groups.get(group, ())
         return [value for name, values in self._groups.items() if name not in _SCRIPTS for value in values]
 
+    def of_libraries(self, closure: Closure) -> list[str]:
+        """Return the modules of the project that a library may load as plugins.
+
+        A group belongs to a library whose name it begins with, such as `sqlalchemy.dialects`.
+        """
+        libraries = {name.partition(".")[0] for name in closure.third_party}
+        points = (point for each, _ in _own(self, closure) for point in each.installed.entry_points())
+        plugins = (each.value for each in points if each.group.partition(".")[0] in libraries)
+        return sorted({each.partition(":")[0].strip() for each in plugins})
+
 
 def own_metadata(entry_points: EntryPoints, closure: Closure) -> list[Candidate]:
     """Return name, version and entry points of the editable installs that have a reached module.
 
     Here they are in site-packages, which is not bundled; on the nodes they are in the root of the code.
     """
-    entries = {
-        each.found.entry: None for each in closure.reached.values() if isinstance(each.found, FirstParty)
-    }
+    candidates: list[Candidate] = []
+    for each, root in _own(entry_points, closure):
+        candidates += _candidates(each.installed, root)
+    return candidates
+
+
+def _own(entry_points: EntryPoints, closure: Closure) -> Iterator[tuple[Described, str]]:
+    """Yield each editable install that holds something reached, and the root of its code."""
+    reached = [each.found for each in closure.reached.values()]
+    entries = dict.fromkeys(each.entry for each in reached if isinstance(each, FirstParty))
     held = [each for each in entry_points.finder.path if each in entries]
     held += sorted(set(entries).difference(held))
-    candidates: list[Candidate] = []
-    for each in entry_points.described:
+    for each in entry_points.linked:
         project = os.path.realpath(each.project) if each.project else ""
         root = next((entry for entry in held if _is_below(entry, project)), None) if project else None
         if root is not None:
-            candidates += _candidates(each.installed, root)
-    return candidates
+            yield each, root
 
 
 def _candidates(installed: InstalledDistribution, root: str) -> Iterator[Candidate]:
@@ -103,12 +128,24 @@ def _candidates(installed: InstalledDistribution, root: str) -> Iterator[Candida
             yield Candidate(os.path.join(root, base, file), root, f"metadata of {base}", content)
 
 
-def _described_in(entry: str, finder: Finder) -> Iterator[Described]:
+def _is_described(directory: str) -> bool:
+    return directory.endswith((".dist-info", ".egg-info"))
+
+
+def _may_be_linked(directory: str) -> bool:
+    return directory.endswith(".egg-info") or (
+        directory.endswith(".dist-info") and os.path.exists(f"{directory}/{DIRECT_URL}")
+    )
+
+
+def _described_in(entry: str, finder: Finder, counts: Callable[[str], bool]) -> Iterator[Described]:
     for name in sorted(finder.directories.list(entry).directories):
+        if not counts(f"{entry}/{name}"):
+            continue
         found = InstalledDistribution.at(Path(entry, name))
         if name.endswith(".dist-info"):
             yield Described(found, found.origin().project)
-        elif name.endswith(".egg-info") and finder.is_first_party(entry):
+        elif finder.is_first_party(entry):
             yield Described(found, entry)
 
 

@@ -70,6 +70,8 @@ class NamedFiles:
 
     candidates: tuple[Candidate, ...] = ()
     warnings: tuple[Warning, ...] = ()
+    scripts: tuple[Candidate, ...] = ()
+    """Python files that a path names: child processes may run them."""
     asked: tuple[str, ...] = ()
     """Files of which size and mode had a say, and that stay behind."""
 
@@ -132,7 +134,12 @@ def named_files(
         for named in facts_of(source.file).named if sha256 is not None else ():
             search.look_up(source.file, named)
     search.add_tracked(asked.tracked)
-    return NamedFiles(tuple(search.found.values()), tuple(search.warnings), tuple(search.asked))
+    return NamedFiles(
+        tuple(search.found.values()),
+        tuple(search.warnings),
+        tuple(search.scripts.values()),
+        tuple(search.asked),
+    )
 
 
 def _folders(modules: Iterable[str]) -> frozenset[str]:
@@ -172,6 +179,7 @@ class _Search:
     found: dict[str, Candidate] = field(default_factory=dict)
     warnings: list[Warning] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
+    scripts: dict[str, Candidate] = field(default_factory=dict)
 
     def look_up(self, source: str, named: Named) -> None:
         """Take what one path of a source names."""
@@ -229,7 +237,9 @@ class _Search:
     def take(self, path: str, entry: str, origin: _Origin, *, wide: bool) -> bool:
         """Take the files that `path` means; return whether there is something."""
         kind = self._kind(path, entry)
-        if kind == "file":
+        if kind == "file" and path.endswith(".py"):
+            self._add_script(path, entry, origin)
+        elif kind == "file":
             self._add([path], entry, origin)
         elif kind == "directory" and wide:
             self._directory(path, "", entry, origin)
@@ -294,6 +304,13 @@ class _Search:
             elif file not in self.asked:
                 self.asked.append(file)
                 self._warn(file, *fault, origin)
+
+    def _add_script(self, file: str, entry: str, origin: _Origin) -> None:
+        """Take a Python file that is not a module of the job already."""
+        script = Candidate(file, entry, origin.reason, named=True)
+        kept = without_excluded([script], Path(self.ground.project), self.ground.exclude)
+        if kept and file not in self.modules and file not in self.ground.included:
+            self.scripts[file] = script
 
     def _counts(self, file: str, entry: str) -> bool:
         """Claims that a file is data, and that the settings do not decide about it."""

@@ -1,4 +1,4 @@
-"""Lists directories, each once: what they hold that Python or the bundle can use."""
+"""Lists directories, each once: the files and directories that Python or the bundle can use."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """What one directory holds: only what Python or the bundle can use."""
+    """The files and directories in one directory that Python or the bundle can use."""
 
     files: frozenset[str] = frozenset()
     directories: frozenset[str] = frozenset()
@@ -22,11 +22,11 @@ class Listing:
 
 @dataclass(slots=True)
 class Directories:
-    """Directory listings, each read once; a directory that cannot be read is empty, as it is to Python."""
+    """Directory listings, each read once. A directory that cannot be read is empty, as for Python."""
 
     known: dict[str, Listing] = field(default_factory=dict)
     read: dict[str, tuple[Identity, str]] = field(default_factory=dict)
-    """Files that were read: the identity that each had before, and SHA-256 of what was read."""
+    """Files that were read: the identity before it, and the SHA-256 of the content."""
 
     def list(self, directory: str) -> Listing:
         """Return what `directory` holds."""
@@ -50,7 +50,7 @@ def _read(directory: str) -> Listing:
 
 
 def _kind(entry: os.DirEntry[str]) -> str | None:
-    """Return `file`, `directory`, or None for what is neither: a pipe, or a link that loops."""
+    """Return `file`, `directory`, or None for anything else, such as a pipe or a link that loops."""
     try:
         return "file" if entry.is_file() else "directory" if entry.is_dir() else None
     except OSError:

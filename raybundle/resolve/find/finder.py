@@ -1,4 +1,4 @@
-"""Finds the file that Python would import for a name: its own rules, decided on directory listings."""
+"""Finds the file that Python would import for a name, by Python's rules on directory listings."""
 
 # Why strings: paths here are the strings that `sys.path` holds; pathlib would cost ten times as much.
 # ruff: noqa: PTH118, PTH119, PTH120, PTH206
@@ -27,12 +27,12 @@ class FirstParty:
     """A module under a root."""
 
     entry: str
-    """The entry of the path under which it was found."""
+    """The entry of the path where it was found."""
     file: str
     is_package: bool
     is_extension: bool = False
     shadowed: tuple[str, ...] = ()
-    """Files that would be the same module if this one were not first."""
+    """Other files that could be this module, which comes first."""
 
     @property
     def is_source(self) -> bool:
@@ -47,7 +47,7 @@ class Namespace:
     portions: tuple[tuple[str, str], ...]
     """Entry of the path and directory under it, in path order."""
     first_party: bool = True
-    """At least one portion lies under a root."""
+    """At least one portion is under a root."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class StandardLibrary:
 
 @dataclass(frozen=True, slots=True)
 class ThirdParty:
-    """A module in site-packages; of a submodule that is no file there, the nearest parent that is one."""
+    """A module in site-packages. For a submodule without a file, the file is that of the nearest parent."""
 
     entry: str
     file: str
@@ -81,20 +81,20 @@ class _File:
 
 @dataclass(slots=True)
 class Finder:
-    """Answers for one path and one interpreter; every answer is kept."""
+    """Answers for one path and one interpreter. Every answer is kept."""
 
     path: tuple[str, ...]
     interpreter: Interpreter
     directories: Directories = field(default_factory=Directories)
     added: Mapping[str, str] = field(default_factory=dict)
-    """Entries of `path` that are on no Python's own path, and what says of each that it is a root.
+    """Entries of `path` that Python itself would not have, and the source that declares each a root.
 
-    They are asked where everything else has nothing: what Python finds without them stays as it is.
+    They come last: what Python finds without them does not change.
     """
     packages: Mapping[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)
-    """Where packages look that change their `__path__`: entry of the path, and directory."""
+    """Entry of the path and directory of each place of a package that changes its `__path__`."""
     aliases: Mapping[str, tuple[str, bool]] = field(default_factory=dict)
-    """What names stand for that code puts into `sys.modules`, and whether they are that module itself."""
+    """What names that code puts into `sys.modules` stand for, and whether they are that module itself."""
     _found: dict[str, Found] = field(default_factory=dict)
     _extends: dict[str, bool] = field(default_factory=dict)
     _stdlib: frozenset[str] = field(init=False)
@@ -120,8 +120,8 @@ class Finder:
         yield from sorted(f"{name}.{each}" for each in names)
 
     def stands_for(self, name: str) -> str | None:
-        """Return the module that `name` means because code puts it, or its package, into `sys.modules`."""
-        seen, other = {name}, self._alias(name)
+        """Return the module that `name` means because code puts it or its package into `sys.modules`."""
+        seen, other = {name}, self._alias(name) if self.aliases else None
         while other is not None and other not in seen:
             if not isinstance(self.find(other), NotFound):
                 return other
@@ -137,7 +137,7 @@ class Finder:
         return None
 
     def portions(self, name: str) -> tuple[tuple[str, str], ...]:
-        """Return entry and directory of each place beside its own in which a first-party package looks."""
+        """Return entry and directory of each further place of a first-party package."""
         found = self.find(name)
         if not isinstance(found, FirstParty):
             return ()
@@ -152,7 +152,7 @@ class Finder:
 
     @property
     def shadowable(self) -> frozenset[str]:
-        """Names of the standard library that a file on the path before it stands in for."""
+        """Names of the standard library that a file earlier on the path hides."""
         return self.interpreter.stdlib_names - self.interpreter.builtin_names
 
     def _find(self, name: str) -> Found:
@@ -172,7 +172,7 @@ class Finder:
                 places = self.packages.get(parent) or ([(entry, os.path.dirname(file))] if is_package else [])
                 own = self._or_editable(name, self._search(places, name))
                 if isinstance(own, FirstParty) and parent in self.packages:
-                    return replace(own, shadowed=())  # the package itself says which comes first
+                    return replace(own, shadowed=())  # the package itself decides which comes first
                 if isinstance(own, NotFound) and is_package and self._extends_its_path(file):
                     return self._on_the_whole_path(parent, name)
                 return own
@@ -180,22 +180,22 @@ class Finder:
                 return self._or_editable(name, self._search(portions, name))
 
     def _on_the_whole_path(self, package: str, name: str) -> Found:
-        """Find a module of a package that `pkgutil` or `pkg_resources` extends over the whole path."""
+        """Find a module of a package that `pkgutil` or `pkg_resources` extends to the whole path."""
         return self._search([(each, join(each, *package.split("."))) for each in self.path], name)
 
     def _find_top(self, name: str) -> Found:
         if name in self.interpreter.builtin_names or name == "__main__":
-            return StandardLibrary()  # in `sys.modules` before any path is asked
+            return StandardLibrary()  # in `sys.modules` before the path is searched
         own = [(each, each) for each in self.path if each not in self.added]
         found = self._or_editable(name, self._search(own, name))
         if isinstance(found, NotFound) and name in self.interpreter.stdlib_names:
-            return StandardLibrary()  # of another platform
+            return StandardLibrary()  # on another platform
         return self._or_added(name, found) if self.added else found
 
     def _or_added(self, name: str, found: Found) -> Found:
-        """Ask the roots that are added: for what is missing, and for further parts of a namespace.
+        """Search the added roots for what is missing, and for further portions of a namespace.
 
-        A folder without Python in it is no part: jobs write `wandb/`, `data/` and the like into a project.
+        A folder without Python is not a portion: jobs write `wandb/` and `data/` into a project.
         """
         match found:
             case NotFound() if name not in RAY_NAMES | RAY_TRIES:  # Ray brings them, installed here or not
@@ -214,7 +214,7 @@ class Finder:
         return inside and holds_modules(join(entry, name), self.directories)
 
     def is_added(self, name: str) -> bool:
-        """Claims that only an added root has the module `name`."""
+        """Return whether only an added root has the module `name`."""
         found = self.find(name)
         return isinstance(found, FirstParty) and found.entry in self.added
 
@@ -224,7 +224,7 @@ class Finder:
         return next((each.path for each in found if each), None)
 
     def _find_third_party(self, parent: ThirdParty, tail: str) -> ThirdParty:
-        """A submodule that is no file may be made by its package (`six.moves`): the package stands for it."""
+        """Find a submodule. Its package may create one without a file (`six.moves`), and stands for it."""
         if parent.is_package:
             found = self._in_directory(os.path.dirname(parent.file), tail)
             if found:
@@ -259,8 +259,8 @@ class Finder:
     def _linked(self, name: str, found: _File, directory: str) -> FirstParty | None:
         """Return the source that a link in site-packages leads to (`flit install --symlink`, `ln -s`).
 
-        Installers that keep files elsewhere (conda, uv) link them one by one, or into other site-packages:
-        a linked module is source only where an editable install says so.
+        Installers that keep files elsewhere (conda, uv) link them one by one, or into other site-packages.
+        A linked module is source only if an editable install says so.
         """
         place = os.path.dirname(found.path) if found.is_package else found.path
         if os.path.basename(place) not in self.directories.list(directory).links:
@@ -301,7 +301,7 @@ class Finder:
                 if other is None or (other.is_package and self._extends_its_path(found.path)):
                     continue
                 if os.path.realpath(other.path) != os.path.realpath(found.path):
-                    yield other.path  # else a link leads to it
+                    yield other.path  # otherwise a link leads to it
             elif found.is_package and tail + ".py" in self.directories.list(directory).files:
                 yield join(directory, tail + ".py")
 
@@ -317,7 +317,7 @@ class Finder:
         return {each for each in names if each and "." not in each and each != "__init__"}
 
     def _or_editable(self, name: str, found: Found) -> Found:
-        """Ask editable installs as Python does: their namespaces with the path, their finders after it."""
+        """Search editable installs as Python does: their namespaces with the path, their finders after it."""
         if not isinstance(found, (NotFound, Namespace)):
             return found
         locations = [location for known, location in self.interpreter.namespaces if known == name]
@@ -329,7 +329,7 @@ class Finder:
         return self._mapped(name)
 
     def _extends_its_path(self, file: str) -> bool:
-        """Claims that a package looks for its modules on the whole path, by `pkgutil` or `pkg_resources`."""
+        """Return whether a package searches the whole path for modules, by `pkgutil` or `pkg_resources`."""
         extends = self._extends.get(file)
         if extends is None:
             try:
@@ -351,13 +351,13 @@ class Finder:
                 if file:
                     is_extension = file.suffix not in {".py", ".pyc"}
                     return FirstParty(_entry_of(name, location), file.path, file.is_package, is_extension)
-        parent = name.rpartition(".")[0]  # setuptools' finder also answers for what is in a mapped directory
+        parent = name.rpartition(".")[0]  # setuptools' finder also finds what is in a mapped directory
         locations = [location for known, location in self.interpreter.editables if known == parent]
         return self._search([(_entry_of(parent, each), each) for each in locations], name)
 
 
 def holds_modules(directory: str, directories: Directories, depth: int = 2) -> bool:
-    """Claims that Python code is in `directory`, or at most `depth` folders down where imports lead."""
+    """Return whether `directory` has Python code, at most `depth` importable folders down."""
     listing = directories.list(directory)
     if any(name.endswith((".py", ".so", ".pyd")) for name in listing.files):
         return True
@@ -366,7 +366,7 @@ def holds_modules(directory: str, directories: Directories, depth: int = 2) -> b
 
 
 def directories_of(found: Found) -> tuple[str, ...]:
-    """Return the directories in which Python looks for the submodules of a first-party package."""
+    """Return the directories that Python searches for the submodules of a first-party package."""
     match found:
         case FirstParty(file=file, is_package=True):
             return (os.path.dirname(file),)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from raybundle.dotted import with_ancestors
 from raybundle.model import Absent, Missing, ModuleName, Warning
+from raybundle.resolve.distributions.installed import normalised_name
 from raybundle.resolve.find.finder import NotFound
 from raybundle.resolve.missing.eager import EAGER
 from raybundle.resolve.missing.settled_imports import Settling
@@ -25,17 +26,17 @@ if TYPE_CHECKING:
     from raybundle.resolve.walk.reached import Closure
 
 _KINDS: tuple[AbsentKind, ...] = ("function", "optional", "guessed")
-"""By how surely they run; the first is for `eager.FUNCTION`."""
+"""Ordered by how surely they run, from `eager.FUNCTION` on."""
 _WORDS: dict[AbsentKind, str] = {"function": "in functions", "optional": "optional", "guessed": "guessed"}
 
 _DETAILED = 2
-"""Names of each kind with their places in the text of the warning; `--json` has all."""
+"""Names of each kind that the warning shows with their places. `--json` has all."""
 _NAMED = 3
-"""Further names of each kind in it."""
+"""Further names of each kind that it shows."""
 _STEPS = 3
-"""Places of a chain that the text shows."""
+"""Places of a chain that it shows."""
 _LISTED = 60
-"""Names in a hint; of more, it says where they are."""
+"""Names in a hint. If there are more, the hint says where they are listed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,18 +50,19 @@ class Unresolved:
     not_found: tuple[Missing, ...]
     """Optional by themselves, or settled."""
     on_nodes: dict[str, list[Edge]]
-    """Settled by what the nodes have: by name in `cluster-provides`."""
+    """Settled by what the nodes have, by name in `cluster-provides`."""
 
 
 def sort_misses(
     closure: Closure, loading: Loading, finder: Finder, settings: ResolveSettings, shown: Usable
 ) -> Unresolved:
-    """Return the imports of `closure` that resolve nowhere, by what follows from each."""
+    """Return the imports of `closure` that resolve nowhere, by their consequences."""
     missing, not_found = [], []
     groups: defaultdict[tuple[int, str], list[Edge]] = defaultdict(list)
     labels = {miss.imported: _label(miss.imported, finder) for miss in closure.misses}
     site = finder.interpreter.site
-    settling = Settling(settings, shown, set(labels.values()), closure.installs, site)
+    absent_names = frozenset(map(normalised_name, {*labels.values()}))
+    settling = Settling(settings, shown, absent_names, closure.installs, site)
     for miss in closure.misses:
         label, sureness = labels[miss.imported], loading.of(miss)
         if settling.is_on_nodes(miss, label):
@@ -76,7 +78,7 @@ def sort_misses(
 
 
 def _label(name: str, finder: Finder) -> str:
-    """Return the highest package that is not there; of a relative import that leads out, itself."""
+    """Return the highest package that is absent. A relative import that leads out stands for itself."""
     if name.startswith("."):
         return name
     return next((each for each in with_ancestors(name) if isinstance(finder.find(each), NotFound)), name)
@@ -118,7 +120,7 @@ def with_warning(resolution: Resolution, hint: str = "", hinted: Collection[str]
 
 
 def _lines(resolution: Resolution, kind: AbsentKind) -> Iterator[str]:
-    """Yield the line about imports of one kind, if there are any; what most places import comes first."""
+    """Yield the line about imports of one kind, if there are any. The most frequent come first."""
     groups = sorted(
         (each for each in resolution.absent if each.kind == kind), key=lambda each: (-each.count, each.name)
     )
@@ -138,7 +140,7 @@ def _detailed(each: Absent, project: Path) -> str:
 
 
 def hint_of_absent(names: Iterable[str]) -> str:
-    """Return what settles imports that may never run: the setting is whole, to be pasted."""
+    """Return what settles imports that may never run, with the complete setting to paste."""
     known = set(names)
     named = sorted(each for each in known if not each.startswith("."))
     hints = []

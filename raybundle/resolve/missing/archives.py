@@ -1,4 +1,4 @@
-"""Judges zip archives on the path: modules in them are not found, which matters where one is needed."""
+"""Warns of zip archives on the path, whose modules are not found, and refuses them if one is needed."""
 
 # Why strings: paths here are the strings that `sys.path` holds, and `os.path` asks without an error.
 # ruff: noqa: PTH112, PTH113, PTH120
@@ -23,13 +23,9 @@ _HINT = "unpack it and declare the directory in `roots` of [tool.raybundle]"
 
 
 def archives_on(finder: Finder, closure: Closure, declared: Collection[str]) -> list[Warning]:
-    """Return a warning for each archive on the path that holds what is found nowhere else.
+    """Return a warning for each archive on the path with modules that are found nowhere else.
 
-    Args:
-        finder: for the path of the driver.
-        closure: what it reaches.
-        declared: the roots that the configuration declares: an archive that was unpacked into one of them is
-            not asked for what that root has.
+    An archive may be unpacked into one of the `declared` roots. What such a root has is not needed from it.
 
     Raises:
         BundleError: Python would take a module from an archive.
@@ -52,7 +48,7 @@ def archives_on(finder: Finder, closure: Closure, declared: Collection[str]) -> 
 
 
 def split_archive(entry: str) -> tuple[Path | None, str]:
-    """Return the archive that an entry of the path leads into, if any, and the directory inside it."""
+    """Return the archive that an entry of the path leads into, if any, and the directory in it."""
     for each in no_directories(entry):
         if os.path.isfile(each):
             return Path(each), entry[len(each) + 1 :] or "."
@@ -60,7 +56,7 @@ def split_archive(entry: str) -> tuple[Path | None, str]:
 
 
 def no_directories(entry: str) -> Iterator[str]:
-    """Yield what `entry` leads through, from its end, until there is a directory: one may be an archive."""
+    """Yield `entry` and the paths above it, up to the first directory. One may be an archive."""
     while not os.path.isdir(entry) and entry != os.path.dirname(entry):
         yield entry
         entry = os.path.dirname(entry)
@@ -73,7 +69,7 @@ def _wanted(closure: Closure) -> set[str]:
 
 
 def _is_first(position: int, name: str, finder: Finder, declared: Collection[str]) -> bool:
-    """Claims that Python would ask the archive at `position` before the place where `name` was found."""
+    """Return whether Python searches the archive at `position` before the place where `name` was found."""
     match finder.find(name):
         case FirstParty(entry=entry) if entry in declared:
             return False

@@ -1,4 +1,4 @@
-"""Refuses a resolution in which imports resolve nowhere, or of which distributions cannot travel."""
+"""Refuses a resolution in which imports resolve nowhere, or whose distributions cannot travel."""
 
 from __future__ import annotations
 
@@ -18,15 +18,13 @@ if TYPE_CHECKING:
 
 
 def require_complete(resolution: Resolution, remedy: Remedy | None = None) -> None:
-    """Refuse a resolution in which imports resolve nowhere, or of which distributions cannot travel.
+    """Refuse a resolution in which imports resolve nowhere, or whose distributions cannot travel.
 
-    Args:
-        resolution: what is to be complete.
-        remedy: roots with which more imports resolve, for the hint.
+    The hint names the roots of `remedy`, with which more imports resolve.
 
     Raises:
         UnresolvedImportError: lists all that is absent, with file and line.
-        BundleError: the same, where no import is among them.
+        BundleError: the same, if only distributions are at fault.
     """
     lines = [*_missing(resolution), *(_obstacle(each, resolution) for each in resolution.obstacles)]
     hints = list(dict.fromkeys(each.hint for each in resolution.obstacles if each.hint))

@@ -1,4 +1,4 @@
-"""Tells how surely each module loads with the driver: at once, from a function, perhaps, or by a guess."""
+"""Tells how surely each module loads with the driver: always, from a function, optionally, or by a guess."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from raybundle.resolve.walk.reached import Closure
 
 EAGER, FUNCTION, OPTIONAL, GUESSED = range(4)
-"""How surely something runs; of a chain, the least sure of its steps counts."""
+"""How surely something runs. A chain is as sure as its least sure step."""
 
 _GUESSES = WIDENING | {"attribute", "include", "comment"}
-"""Rules that make no module load by themselves."""
+"""Rules that do not make a module load."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class Loading:
 
     sureness: dict[str, int] = field(default_factory=dict)
     steps: dict[str, Edge | None] = field(default_factory=dict)
-    """The last import on the shortest of the surest chains; None for the driver."""
+    """The last import of the shortest among the surest chains. None for the driver."""
 
     def of(self, edge: Edge) -> int:
         """Return how surely an import runs."""
@@ -67,7 +67,7 @@ def loading_of(closure: Closure) -> Loading:
 
 
 def refuse_unparsed(closure: Closure, loading: Loading) -> None:
-    """Refuse a source that is not Python, where it must load with the driver.
+    """Refuse a source that is not Python and must load with the driver.
 
     Raises:
         BundleError: names file and line of the first.

@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     from raybundle.model import Resolution
 
 _DIRECTORIES = 20_000
-"""Directories that are looked into for a file of the right name; a second or so."""
+"""Directories that are searched for a file of the right name, which takes about a second."""
 
 _FEW = 2_000
-"""The same, where the job may do without it."""
+"""The same, if the job may do without the file."""
 
 _NOT_OURS = ("__pycache__", "node_modules", "site-packages")
 
@@ -39,7 +39,7 @@ class Location:
 
     name: str
     root: str
-    """Relative to the project; with `..` where only its repository has it."""
+    """Relative to the project. It has `..` if only the project's repository has the file."""
     file: Path
 
     @property
@@ -50,20 +50,20 @@ class Location:
 
 @dataclass(frozen=True, slots=True)
 class Remedy:
-    """A value of `roots` with which imports resolve that do not resolve now."""
+    """A value of `roots` with which more imports resolve."""
 
     roots: tuple[str, ...]
     places: tuple[Location, ...]
-    """What the new ones among `roots` hold."""
+    """What the new entries of `roots` have."""
     settled: frozenset[str] = frozenset()
     """Names that resolve with `roots`."""
 
 
 def elsewhere(project: Path, names: Collection[str], most: int = _DIRECTORIES) -> Iterator[Location]:
-    """Yield the places of `names` in the project; of those that it does not have, in its repository.
+    """Yield the places of `names` in the project, or in its repository if the project has none.
 
-    Folders of environments and of other tools are not looked into, nor is what git ignores taken. Of each
-    of the two, at most `most` directories are looked into.
+    Folders of environments and of other tools are skipped, and so are files that git ignores. At most
+    `most` directories of each are searched.
     """
     if not names:
         return
@@ -112,11 +112,11 @@ def _walk(top: str, most: int) -> Iterator[tuple[str, list[str], list[str]]]:
 
 
 def find_roots(resolution: Resolution) -> list[Location]:
-    """Return places of the missing modules in the project, in as few roots as can be.
+    """Return places of the missing modules in the project, in as few roots as possible.
 
-    A folder in a regular package is a root only if it alone has the module, and nothing imports that by the
-    name that it has in the package. A folder that would be a namespace package counts only if no file is
-    there: `import core` means `deps/core/core.py` before the folder `deps/core`.
+    A folder in a regular package is a root only if no other folder has the module, and nothing imports the
+    module by its name in the package. A folder that would be a namespace package counts only if there is
+    no file: `import core` means `deps/core/core.py` before the folder `deps/core`.
     """
     names = {str(each.name) for each in resolution.missing}
     places = [each for each in elsewhere(resolution.project, names) if _is_there(resolution, each)]
@@ -134,7 +134,7 @@ def _finder(resolution: Resolution, root: str) -> Finder:
 
 
 def _is_there(resolution: Resolution, place: Location) -> bool:
-    """Return whether its root has the module; of a namespace package also what is imported below it."""
+    """Return whether its root has the module. A namespace package must have the modules imported below it."""
     finder = _finder(resolution, place.root)
     found = finder.find(place.name)
     below = (name for name in _unresolved(resolution) if name.startswith(f"{place.name}."))
@@ -182,7 +182,7 @@ def is_in_package(project: Path, root: str) -> bool:
 
 
 def is_remedy(resolution: Resolution, place: Location) -> bool:
-    """Return whether its root, added to the path, has the module and does no harm."""
+    """Return whether its root has the module, and could be on the path without harm."""
     return (
         _is_there(resolution, place)
         and not is_in_package(resolution.project, place.root)
@@ -191,9 +191,9 @@ def is_remedy(resolution: Resolution, place: Location) -> bool:
 
 
 def hides_imports(resolution: Resolution, root: str) -> bool:
-    """Return whether a folder, as a root, would stand in for packages that the job imports.
+    """Return whether a folder, as a root, would hide packages that the job imports.
 
-    A helper of a project often has the name of the library that it is for: `utils/vllm` has no `vllm.engine`.
+    A helper in a project often has the name of its library: `utils/vllm` has no `vllm.engine`.
     """
     finder = _finder(resolution, root)
     third_party = {name.partition(".")[0] for each in resolution.distributions for name in each.modules}
@@ -213,7 +213,7 @@ def _unresolved(resolution: Resolution) -> set[str]:
 
 
 def _oddness(resolution: Resolution, root: str) -> tuple[int, int, str]:
-    """Return a key that puts folders last that would hide what Python and Ray import."""
+    """Return a sort key that puts folders last if they would hide what Python and Ray import."""
     listing = Directories().list(str(resolution.project / root))
     inside = {each.removesuffix(".py") for each in listing.files | listing.directories}
     hidden = resolution.interpreter.stdlib_names | RAY_NAMES | RAY_TRIES
@@ -221,10 +221,10 @@ def _oddness(resolution: Resolution, root: str) -> tuple[int, int, str]:
 
 
 def remedy_of_absent(resolution: Resolution, declared: Iterable[str]) -> Remedy | None:
-    """Return roots that have what functions import and the path does not have, untried.
+    """Return roots that have modules that functions import and the path does not have.
 
-    They have all that is imported of it. Folders of packages are left out, and those that would hide what
-    Python, Ray or the job import.
+    Each has all that is imported of such a module. Folders of packages are skipped, and so are those that
+    would hide what Python, Ray or the job import.
     """
     project, imported = resolution.project, defaultdict[str, set[str]](set)
     for each in resolution.absent:
@@ -247,7 +247,7 @@ def remedy_of_absent(resolution: Resolution, declared: Iterable[str]) -> Remedy 
 
 
 def roots_hint(remedy: Remedy, project: Path) -> str:
-    """Return the setting to write, and what is there."""
+    """Return the setting to write, and what the roots have."""
     roots = json.dumps(list(remedy.roots), ensure_ascii=False)
     there = dict.fromkeys(_shown(each, project) for each in remedy.places)
     return f"`roots = {roots}` in [tool.raybundle]: {_and(list(there))} there"

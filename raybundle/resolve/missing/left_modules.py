@@ -1,4 +1,4 @@
-"""Names the modules of the project that do not travel, to explain on a node what is not there."""
+"""Lists the modules of the project that do not travel, for errors on a node."""
 
 # Why strings: paths here are the strings that `sys.path` holds; pathlib would cost ten times as much.
 # ruff: noqa: PTH118
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from raybundle.model import Resolution
 
 MOST = 2000
-"""Names that a bundle carries; a folder with more of them is no project's."""
+"""Names in a bundle. A folder with more of them is not part of a project."""
 
 _NEVER = ("__pycache__", "node_modules")
 
@@ -25,9 +25,9 @@ _NEVER = ("__pycache__", "node_modules")
 def left_modules(resolution: Resolution) -> Mapping[str, str]:
     """Return what is known of each top-level name that the job may miss, by name.
 
-    For a file or folder of the project, its place there: `./helpers.py`. If no root holds it, a tab follows,
-    and the folder that would have to be one: `./lib/helpers.py` and `lib`. Empty for an import that
-    resolved nowhere.
+    A file or folder of the project has its place: `./helpers.py`. If it is in no root, a tab follows, and
+    the folder that would have to be one: `./lib/helpers.py` and `lib`. An import that resolved nowhere has
+    an empty string.
     """
     taken = {each.name.partition(".")[0] for each in resolution.modules}
     taken |= {each.file.stem for each in resolution.modules if each.kind == "script" and each.file}
@@ -55,17 +55,9 @@ def _top_level(directory: str, directories: Directories) -> Iterator[tuple[str, 
     for file in sorted(listing.files):
         if file.endswith(".py") and file[:-3].isidentifier():
             yield file[:-3], file
-    for folder in sorted(listing.directories):
-        if (
-            folder.isidentifier()
-            and folder not in _NEVER
-            and _holds_python(join(directory, folder), directories)
-        ):
+    for folder in sorted(each for each in listing.directories if each.isidentifier() and each not in _NEVER):
+        if any(file.endswith(".py") for file in directories.list(join(directory, folder)).files):
             yield folder, folder
-
-
-def _holds_python(directory: str, directories: Directories) -> bool:
-    return any(file.endswith(".py") for file in directories.list(directory).files)
 
 
 def _may_be_a_root(directory: str, roots: list[str], directories: Directories) -> bool:

@@ -1,4 +1,4 @@
-"""Tells what settles an import that resolves nowhere: a setting, what the nodes get, or a run without it."""
+"""Tells what settles an import that resolves nowhere: a setting, the nodes, or a run without it."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Settling:
-    """What settles imports; those that the nodes have are collected."""
+    """What settles imports. Those that the nodes have are collected."""
 
     settings: ResolveSettings
     shown: Usable
-    labels: Collection[str]
-    """All that is absent."""
+    labels: frozenset[str]
+    """All absent names, normalised as those of distributions."""
     literal: Collection[str] = ()
     """Distributions that a runtime_env in the code installs, for tasks and actors."""
     site: tuple[str, ...] = ()
     """The site-packages directories."""
     on_nodes: dict[str, list[Edge]] = field(default_factory=dict)
-    """By name in `cluster-provides`, the imports that it settles."""
+    """The imports that each name in `cluster-provides` settles."""
 
     def is_on_nodes(self, miss: Edge, label: str) -> bool:
-        """Return whether the nodes have what is absent as `label`, and note what imports it."""
+        """Return whether the nodes have the absent `label`, and note the import."""
         provided = self._named(self.settings.cluster_provides, label) or self._around(label)
         for name in provided:
             self.on_nodes.setdefault(name, []).append(miss)
         return bool(provided)
 
     def settles(self, miss: Edge, label: str, sureness: int) -> bool:
-        """Return whether the import `miss` of what is absent as `label` is settled in another way."""
+        """Return whether the import `miss` of the absent `label` is settled in another way."""
         return bool(
             is_among(miss.imported, self.settings.optional)
             or self._named(self.settings.set_up, label)
@@ -48,12 +48,12 @@ class Settling:
         )
 
     def _named(self, names: Iterable[str], label: str) -> list[str]:
-        """Return the distributions that bring `label`; of one that is absent by its own name, only that."""
-        exact = {normalised_name(each) for each in self.labels} - {normalised_name(label)}
+        """Return the distributions that bring `label`, without those that are an absent name themselves."""
+        exact = self.labels - {normalised_name(label)}
         return [each for each in names if brings(each, label) and each not in exact]
 
     def _around(self, label: str) -> list[str]:
-        """Return the distributions, not installed here, that are named like a package around `label`."""
+        """Return the distributions, not installed here, whose name is a package around `label`."""
         module = f"{normalised_name(label)}-"
         names = [each for each in self.settings.cluster_provides if module.startswith(f"{each}-")]
         installed = InstalledDistributions(self.site).by_name if names else {}
@@ -61,9 +61,9 @@ class Settling:
 
 
 def brings(distribution: str, module: str) -> bool:
-    """Return whether the name of a distribution that is not installed says that it has a module.
+    """Return whether the name of a distribution that is not installed shows that it has a module.
 
-    `flash-attn` has `flash_attn`, and `megatron-core` has `megatron`; of others their names do not tell.
+    `flash-attn` has `flash_attn`, and `megatron-core` has `megatron`.
     """
     return f"{distribution}-".startswith(f"{normalised_name(module)}-")
 

@@ -11,6 +11,7 @@ from raybundle.dotted import absolute
 from raybundle.resolve.evaluate.chains import last_name, split_chain
 from raybundle.resolve.evaluate.name_values import ANY, NameValues, Text
 from raybundle.resolve.facts import (
+    DistributionName,
     EntryPointGroup,
     Guard,
     Import,
@@ -25,6 +26,7 @@ from raybundle.resolve.scan.guards import in_branch
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from raybundle.resolve.evaluate.calls import Calls
     from raybundle.resolve.facts import Form
 
 _IMPORTERS = frozenset(
@@ -37,19 +39,16 @@ _NAME_KEYWORDS = ("name", "mod_name", "fullname")
 _LOADERS = frozenset(
     [
         *("runpy.run_path", "importlib.util.spec_from_file_location", "imp.load_source"),
-        "importlib.machinery.SourceFileLoader",
+        *("importlib.machinery.SourceFileLoader", "zipimport.zipimporter"),
     ]
 )
-"""Run a file by its path: a module that no name on the path stands for."""
+"""Calls that run a file by its path. Such a module has no name on `sys.path`."""
 
-_EXECUTES = frozenset({"exec", "eval", "builtins.exec", "builtins.eval"})
-_BUILTINS = frozenset(name for name in (*_IMPORTERS, *_EXECUTES) if "." not in name)
-"""What means something without being imported."""
-
-_READS = frozenset({"open", "read", "read_text", "read_bytes", "compile"})
 
 _LOOKS = "importlib.util.find_spec"
-"""Imports the parents of what it looks for, and may find nothing."""
+"""Imports the packages around a module and may not find the module."""
+_LOADS = frozenset({"module_from_spec", "exec_module", "load_module", "LazyLoader"})
+"""Calls that load a module which was looked for."""
 
 _WALKS = {"pkgutil.iter_modules": False, "pkgutil.walk_packages": True}
 """Whether a walk descends into subpackages."""
@@ -58,6 +57,12 @@ _ENTRY_POINTS = (
     "importlib_metadata.entry_points",
     "pkg_resources.iter_entry_points",
 )
+_METADATA = frozenset(
+    f"{module}.{name}"
+    for module in ("importlib.metadata", "importlib_metadata")
+    for name in ("version", "distribution", "metadata", "requires", "files")
+) | {"pkg_resources.get_distribution", "pkg_resources.require"}
+"""Ask for one distribution by its name."""
 _RESOURCES = (
     *("importlib.resources.", "importlib_resources.", "pkgutil.get_data", "pkg_resources.resource_"),
     *("jinja2.PackageLoader", "jinja2.loaders.PackageLoader"),
@@ -67,64 +72,23 @@ _PATH_EDITS = frozenset(
 ) | {"site.addsitedir"}
 
 
-_LAST_NAMES = frozenset(
+LAST_NAMES = frozenset(
     name.rpartition(".")[2]
-    for name in (*_IMPORTERS, *_LOADERS, *_EXECUTES, _LOOKS, *_WALKS, *_ENTRY_POINTS, *_PATH_EDITS)
+    for name in (*_IMPORTERS, *_LOADERS, *_METADATA, _LOOKS, *_WALKS, *_ENTRY_POINTS, *_PATH_EDITS)
 ) | frozenset(
     [
+        *_LOADS,
         *("load_setuptools_entrypoints", "files", "path", "contents", "is_resource", "as_file", "get_data"),
         *("open_text", "open_binary", "read_text", "read_binary", "PackageLoader"),
         *("resource_filename", "resource_string", "resource_stream", "resource_exists", "resource_listdir"),
     ]
 )
-"""Attributes that a call of interest ends with; all other calls are not kept."""
-
-
-@dataclass(slots=True)
-class Calls:
-    """The calls of one file, and what the names in them stand for."""
-
-    bindings: dict[str, set[str]] = field(default_factory=dict)
-    seen: list[tuple[ast.Call, Guard]] = field(default_factory=list)
-
-    def bind(self, name: str, target: str) -> None:
-        """Note that an import binds `name` to the dotted `target`."""
-        self.bindings.setdefault(name, set()).add(target)
-
-    def add(self, call: ast.Call, guard: Guard) -> None:
-        """Keep `call` until all bindings of the file are known, if it may be of interest."""
-        if not isinstance(call.func, ast.Attribute) or call.func.attr in _LAST_NAMES:
-            self.seen.append((call, guard))
-
-    def qualified(self, function: ast.expr) -> set[str]:
-        """Return the dotted names that `function` may stand for."""
-        start, names = split_chain(function)
-        match start:
-            case ast.Name(id=name):
-                bases = self.bindings.get(name, {name})
-            case ast.Call(func=ast.Name(id="__import__"), args=[ast.Constant(value=str(name)), *_]):
-                bases = {name}
-            case _:
-                bases = set()
-        return {".".join([base, *names]) for base in bases}
-
-    def with_meaning(self) -> Iterator[tuple[ast.Call, Guard]]:
-        """Yield the calls but those of a name that nothing imports: most of them."""
-        for call, guard in self.seen:
-            function = call.func
-            if not isinstance(function, ast.Name) or function.id in self.bindings or function.id in _BUILTINS:
-                yield call, guard
-
-    def path_edits(self) -> Iterator[int]:
-        """Yield the lines of calls that change `sys.path`."""
-        for call, _ in self.with_meaning():
-            if not self.qualified(call.func).isdisjoint(_PATH_EDITS):
-                yield call.lineno
+"""The last names of these functions."""
 
 
 @dataclass(slots=True)
 class DynamicImports:
-    """What the calls of one file import, and those whose name cannot be known."""
+    """What the calls of one file import, and the calls whose module is unknown."""
 
     calls: Calls
     names: NameValues
@@ -140,14 +104,14 @@ class DynamicImports:
                 self._importer(call, guard)
             elif not names.isdisjoint(_LOADERS):
                 self.unknown.append(UnknownImport(call.lineno, ast.unparse(call)))
-            elif not names.isdisjoint(_EXECUTES):
-                self._execute(call, guard)
             elif _LOOKS in names:
-                self._look(call)
+                self._look(call, guard)
             elif walks:
                 self._walk(call, deep=_WALKS[min(walks)])
             elif names.intersection(_ENTRY_POINTS) or _is_plugin_manager(call):
                 self._entry_points(call)
+            elif not names.isdisjoint(_METADATA):
+                self._distribution(call)
             elif any(name.startswith(_RESOURCES) for name in names):
                 self._resource(call, guard)
 
@@ -158,7 +122,7 @@ class DynamicImports:
         for node in ast.walk(self.names.tree):
             match node:
                 case ast.Call(func=ast.Name() | ast.Attribute() as function) if id(node) not in guards:
-                    placed.add(id(function))  # in a branch that the target never takes
+                    placed.add(id(function))  # in a branch that the target never runs
                 case ast.Call(func=ast.Name(id=name)) if self._is_alias(name):
                     self._importer(node, guards[id(node)])
                 case ast.Call(func=ast.Name(id="map"), args=[function, values]) if self._is_importer(
@@ -190,7 +154,9 @@ class DynamicImports:
     def _take(self, found: Iterable[Text], call: ast.Call, argument: ast.expr | None, guard: Guard) -> None:
         texts = list(found)
         level = _level(call)
-        under = guard if len(texts) == 1 else in_branch(guard)  # of several names, one may be meant
+        under = (
+            guard if len(texts) == 1 else in_branch(guard)
+        )  # of several names, perhaps only one is imported
         for text in texts:
             for name in [ANY] if level is None else self._absolute(text, call):
                 if _is_known(name):
@@ -198,34 +164,17 @@ class DynamicImports:
                 elif not self._settled(argument):
                     self.unknown.append(UnknownImport(call.lineno, ast.unparse(call), name))
 
-    def _execute(self, call: ast.Call, guard: Guard) -> None:
-        """`exec` of a literal imports what is in it; of a file's text, nobody knows."""
-        match call.args:
-            case [ast.Constant(value=str(text)), *_] if "import" in text:
-                for node in _statements(text):
-                    if isinstance(node, ast.Import):
-                        for each in node.names:
-                            self._add(call, Statement(each.name, rule="import-module"), guard)
-                    elif isinstance(node, ast.ImportFrom) and node.module:
-                        names = tuple(each.name for each in node.names)
-                        module = "." * node.level + node.module
-                        self._add(call, Statement(module, names, "import-module"), guard)
-            case [code, *_] if any(
-                isinstance(each, ast.Call) and last_name(each.func) in _READS for each in ast.walk(code)
-            ):
-                self.unknown.append(UnknownImport(call.lineno, ast.unparse(call)))
-            case _:
-                return
-
-    def _look(self, call: ast.Call) -> None:
-        """What is only asked for makes no distribution needed; a module of ours is there as it was here."""
+    def _look(self, call: ast.Call, guard: Guard) -> None:
+        """Take a first-party module that is looked for. A distribution that is looked for is not needed."""
         for text in self.names.texts(_argument(call, 0, "name")):
             for name in self._absolute(text, call):
                 if _is_known(name) and ANY not in name:
                     self.found.append(Import(call.lineno, ModuleText(name)))
+                elif any(last_name(each.func) in _LOADS for each, _ in self.calls.seen):
+                    self._take([text], call, _argument(call, 0, "name"), guard)
 
     def _absolute(self, text: Text, call: ast.Call) -> Iterator[str]:
-        """Yield the name that `text` means; one relative to the file's own package keeps its dots."""
+        """Yield the name that `text` means. A name relative to the file's own package keeps its dots."""
         if text.own:
             known = text.value[:1] in {"", "."}
             yield (text.value or ".") if known else ANY
@@ -248,7 +197,7 @@ class DynamicImports:
         self.found.append(Import(call.lineno, form, Guard(guard.optional, deferred=guard.deferred)))
 
     def _is_one_level(self, call: ast.Call, argument: ast.expr | None) -> bool:
-        """Claims that the unknown part has no dot: it is the attribute of `__getattr__` (PEP 562)."""
+        """Return whether the unknown part is the attribute of `__getattr__`, which has no dot (PEP 562)."""
         for each in self.names.tree.body:
             match each:
                 case ast.FunctionDef(name="__getattr__", args=ast.arguments(args=[ast.arg(arg=attribute)])):
@@ -261,7 +210,7 @@ class DynamicImports:
         return False
 
     def _members(self, call: ast.Call) -> tuple[str, ...]:
-        """`fromlist` of `__import__`; `runpy` runs the main module of a package."""
+        """Return the `fromlist` of `__import__`. `runpy` runs the main module of a package."""
         if "runpy.run_module" in self.calls.qualified(call.func):
             return ("__main__",)
         match _argument(call, 3, "fromlist"):
@@ -271,7 +220,7 @@ class DynamicImports:
                 return ()
 
     def _settled(self, argument: ast.expr | None) -> bool:
-        """Whether the name comes from a walk over a package, which takes what it names by itself."""
+        """Return whether the name comes from a walk over a package, which is an import of its own."""
         base = argument
         while isinstance(base, (ast.Attribute, ast.Subscript)):
             base = base.value
@@ -291,7 +240,7 @@ class DynamicImports:
             self.found.append(Import(call.lineno, PackageWalk(name, deep)))
 
     def _walked(self, node: ast.expr | None, depth: int) -> Iterator[str]:
-        """Yield the packages whose `__path__` or directory `node` has; `.` for that of the file itself."""
+        """Yield the packages whose `__path__` or directory `node` has. `.` is the package of the file."""
         for each in ast.walk(node) if node is not None else ():
             match each:
                 case ast.Name(id="__path__" | "__file__"):
@@ -321,6 +270,12 @@ class DynamicImports:
         for group in groups:
             self.found.append(Import(call.lineno, EntryPointGroup(group.value)))
 
+    def _distribution(self, call: ast.Call) -> None:
+        keyword = next((each.arg for each in call.keywords if each.arg), "distribution_name")
+        for text in self.names.texts(_argument(call, 0, keyword)):
+            if text.whole and not text.own:
+                self.found.append(Import(call.lineno, DistributionName(text.value)))
+
     def _resource(self, call: ast.Call, guard: Guard) -> None:
         keywords = ("package", "anchor", "package_name")
         given = next(filter(None, (_argument(call, 0, each) for each in keywords)), None)
@@ -331,8 +286,15 @@ class DynamicImports:
                 self._add(call, Statement(text.value, rule="resource"), guard)
 
 
+def lines_of_path_edits(calls: Calls) -> Iterator[int]:
+    """Yield the lines of calls that change `sys.path`."""
+    for call, _ in calls.with_meaning():
+        if not calls.qualified(call.func).isdisjoint(_PATH_EDITS):
+            yield call.lineno
+
+
 def may_be_passed_on(source: bytes, calls: Calls) -> bool:
-    """Return whether a source names an importer more often than it imports and calls it; comments count."""
+    """Return whether a source names an importer more often than it imports and calls it, also in comments."""
     own = [name for name, targets in calls.bindings.items() if not targets.isdisjoint(_IMPORTERS)]
     words = {"import_module", "__import__", *own}
     if not any(word.encode() in source for word in words):
@@ -342,7 +304,7 @@ def may_be_passed_on(source: bytes, calls: Calls) -> bool:
 
 
 def _level(call: ast.Call) -> int | None:
-    """The fifth argument of `__import__`: how many packages up; None where it is not literal."""
+    """Return the fifth argument of `__import__`: how many packages up. None if it is not literal."""
     match _argument(call, 4, "level"):
         case None:
             return 0
@@ -352,19 +314,12 @@ def _level(call: ast.Call) -> int | None:
             return None
 
 
-def _statements(text: str) -> Iterator[ast.AST]:
-    try:
-        yield from ast.walk(ast.parse(text))
-    except (SyntaxError, ValueError):
-        return  # a format, or code for another program
-
-
 def _is_plugin_manager(call: ast.Call) -> bool:
     return isinstance(call.func, ast.Attribute) and call.func.attr == "load_setuptools_entrypoints"
 
 
 def _is_known(name: str) -> bool:
-    """Whether what stands before the first unknown part names a package, at least."""
+    """Return whether the text before the first unknown part names at least a package."""
     start, unknown, _ = name.partition(ANY)
     return bool(start) and (not unknown or "." in start)
 

@@ -1,11 +1,11 @@
-"""Reads the comments by which a source says what raybundle is to take or to leave at a line."""
+"""Reads the comments that tell raybundle what to include or to ignore at a line."""
 
 from __future__ import annotations
 
 import io
 import re
 import tokenize
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from raybundle.model import WIDENING
@@ -23,17 +23,17 @@ _NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*(\.\*)?")
 
 @dataclass(frozen=True, slots=True)
 class Ignore:
-    """A `# raybundle: ignore`, and the first and last line of the statement that it stands in."""
+    """A `# raybundle: ignore`, and the first and last line of its statement."""
 
     line: int
     first: int
     last: int
     heads_block: bool = False
-    """The statement has a block below it, for which the comment does not count."""
+    """The statement has a block below it, to which the comment does not apply."""
 
     @property
     def lines(self) -> range:
-        """The lines for which it counts; none if it stands outside of any statement."""
+        """The lines to which it applies. None if it is outside of any statement."""
         return range(self.first, self.last + 1)
 
 
@@ -48,13 +48,13 @@ class Comments:
 
     @property
     def ignored(self) -> set[int]:
-        """The lines at which nothing is followed: those of each statement that has the comment."""
+        """The lines that are not followed: those of each statement with the comment."""
         return {line for each in self.ignores for line in each.lines}
 
     def kept(self, imports: Collection[Import]) -> Iterator[Import]:
         """Yield the imports that no comment switches off.
 
-        At an entry of a list of names, on a line of its own, the comment counts for that entry.
+        On the line of one entry in a list of names, the comment applies to that entry only.
         """
         guesses = {each.line for each in imports if each.form.rule in WIDENING}
         entries = {
@@ -65,14 +65,14 @@ class Comments:
                 yield each
 
     def without_effect(self, lines: Collection[int]) -> Iterator[Remark]:
-        """Yield a remark for each comment that switches nothing off; `lines` have something to follow."""
+        """Yield a remark for each comment that has no effect. `lines` have something to follow."""
         for each in self.ignores:
             if not each.lines or (each.heads_block and not any(line in lines for line in each.lines)):
                 yield Remark(each.line, "no-effect", "# raybundle: ignore")
 
 
 def read_comments(source: bytes) -> Comments:
-    """Return what the comments of a source that parses say."""
+    """Return what the comments of a source say. The source must parse."""
     comments = Comments()
     if MARK in source:
         first, last, waiting = 0, "", list[int]()
@@ -92,7 +92,7 @@ def read_comments(source: bytes) -> Comments:
 
 
 def with_comments(facts: Facts, source: bytes) -> Facts:
-    """Return what was found in a source as its comments have it."""
+    """Return facts as the comments of their source change them."""
     if MARK not in source:
         return facts
     comments = read_comments(source)
@@ -100,8 +100,7 @@ def with_comments(facts: Facts, source: bytes) -> Facts:
     found = (facts.imports, facts.unknown, facts.remarks, facts.named)
     followed = {*facts.path_edits, *facts.rewires, *(each.line for rows in found for each in rows)}
     remarks = (each for each in facts.remarks if each.line not in ignored)
-    return replace(
-        facts,
+    return facts._replace(
         imports=in_order([*comments.kept(facts.imports), *comments.included]),
         unknown=tuple(each for each in facts.unknown if each.line not in ignored),
         path_edits=tuple(line for line in facts.path_edits if line not in ignored),
@@ -112,18 +111,18 @@ def with_comments(facts: Facts, source: bytes) -> Facts:
 
 
 _BETWEEN = frozenset([tokenize.NL, tokenize.INDENT, tokenize.DEDENT, tokenize.ENCODING, tokenize.ENDMARKER])
-"""Tokens that begin no statement."""
+"""Tokens that do not begin a statement."""
 
 
 def _tokens(source: bytes) -> Iterator[tokenize.TokenInfo]:
     try:
         yield from tokenize.tokenize(io.BytesIO(source).readline)
     except (tokenize.TokenError, SyntaxError):
-        return  # it parses, so what follows is of no other line
+        return  # the source parses, so no later line is affected
 
 
 def _read(comments: Comments, found: re.Match[str], line: int) -> bool:
-    """Note what a comment says; return whether it says `ignore`."""
+    """Note what a comment says. Return whether it says `ignore`."""
     names = [each.strip() for each in (found["names"] or "").split(",")]
     if found["word"] == "ignore" and found["names"] is None:
         return True

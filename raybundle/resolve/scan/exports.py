@@ -1,4 +1,4 @@
-"""Judges what a file does to two lists: what `__all__` exports, and the lines that change `sys.path`."""
+"""Reads what a file does to two lists: the names in `__all__`, and the lines that change `sys.path`."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ import re
 from typing import TYPE_CHECKING
 
 from raybundle.resolve.facts import Exports
+from raybundle.resolve.scan.calls import lines_of_path_edits
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from raybundle.resolve.scan.calls import Calls, DynamicImports
+    from raybundle.resolve.evaluate.calls import Calls
+    from raybundle.resolve.scan.calls import DynamicImports
 
 _ALIAS = re.compile(rb"=\s*sys\.path\s*($|[#;])", re.MULTILINE)
 _CHANGES = frozenset({"append", "insert", "extend", "remove", "pop", "clear", "reverse", "__setitem__"})
@@ -45,9 +47,9 @@ def exported(parts: Iterable[ast.expr], calls: Calls) -> Exports:
 
 
 def path_edits(source: bytes, targets: Iterable[ast.expr], dynamic: DynamicImports) -> set[int]:
-    """Return the lines that change `sys.path`, by whatever name the file has for it."""
+    """Return the lines that change `sys.path`, under any name that the file gives it."""
     calls = dynamic.calls
-    lines = set(calls.path_edits())
+    lines = set(lines_of_path_edits(calls))
     lines |= {each.lineno for each in targets if "sys.path" in calls.qualified(each)}
     if _ALIAS.search(source):
         lines |= {each.lineno for each in targets if _is_alias(each, dynamic)}

@@ -1,4 +1,4 @@
-"""Tells what stands around a statement: whether it runs as its module loads, and who catches its failure."""
+"""Tells what surrounds a statement: whether it runs as its module loads, and who catches its failure."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ if TYPE_CHECKING:
     from raybundle.resolve.facts import Guard
 
 _FORGIVING = frozenset({"ImportError", "ModuleNotFoundError", "Exception", "BaseException"})
-"""Handlers that catch a failing import."""
+"""Exceptions whose handlers catch a failing import."""
 
 
 def in_function(guard: Guard) -> Guard:
-    """Return the guard of the body of a function: it runs when it is called, outside of any `try`."""
+    """Return the guard of a function's body, which runs when called, outside of the `try` around it."""
     if guard.deferred == "function" and not guard.optional:
         return guard
     return replace(guard, optional=False, deferred="function")
 
 
 def in_branch(guard: Guard) -> Guard:
-    """Return the guard of what only runs if something holds that cannot be decided."""
+    """Return the guard of a branch whose condition cannot be decided."""
     return guard if guard.deferred else replace(guard, deferred="branch")
 
 
 def branches_of(test: ast.expr, guard: Guard, *, may_ask: bool) -> tuple[Guard, Guard]:
     """Return the guards of both branches of a test that cannot be decided."""
     modes = mode_of(test)
-    if all(modes):  # `__name__ == "__main__"`: it is known of each module how it runs
+    if all(modes):  # `__name__ == "__main__"`: how each module runs is known
         return replace(guard, only=modes[0]), replace(guard, only=modes[1])
     other = in_branch(guard)
     inner = replace(other, only=modes[0]) if modes[0] else other
@@ -54,7 +54,7 @@ def catches(handler: ast.ExceptHandler) -> bool:
 
 
 def gives_up(handler: ast.ExceptHandler) -> bool:
-    """Return whether a handler ends with another error: it words the failure, and forgives nothing."""
+    """Return whether a handler ends with another error: the import is not optional."""
     return isinstance(handler.body[-1], ast.Raise)
 
 

@@ -1,4 +1,4 @@
-"""Finds in a source what a literal `runtime_env` asks for and a bundle does not have or does otherwise."""
+"""Finds the fields of a literal `runtime_env` that a bundle does not support or does differently."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from raybundle.resolve.distributions.installed import normalised_name
 from raybundle.resolve.evaluate.chains import last_name
 from raybundle.resolve.facts import Remark
+from raybundle.resolve.scan.tables import texts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -17,21 +18,21 @@ _LEAVES = frozenset({"working_dir", "py_modules", "py_executable"})
 """Fields of a runtime_env that replace the code or the interpreter of the job."""
 
 _INSTALLS = frozenset({"pip", "uv", "conda"})
-"""Fields by which Ray makes an environment on the node."""
+"""Fields that make Ray create an environment on the node."""
 
 _OF_CLUSTERS = frozenset(
     {"num_cpus", "num_gpus", "resources", "labels", "object_store_memory", "_system_config"}
 )
-"""What `ray.init` takes for a cluster that it starts, and refuses for one that runs (`worker.py`)."""
+"""Arguments that `ray.init` accepts only if it starts the cluster (`worker.py`)."""
 
 _ENVIRONMENT = "runtime_env"
 _REQUIREMENT = re.compile(r"\s*([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)\s*(?:$|[\[<>=!~;@#\s])")
-"""Of a line of a requirements file (PEP 508)."""
+"""The name in a line of a requirements file (PEP 508)."""
 _WHEEL = re.compile(r"(?:^|/)([A-Za-z0-9][A-Za-z0-9._]*)-[^/\s]*\.whl\b")
-"""A file or URL says its name in that of its wheel (PEP 427)."""
+"""The name in the file name of a wheel (PEP 427)."""
 
 _HERE = frozenset({".", "./", ""})
-"""A `working_dir` that is the project: tasks have it anyhow."""
+"""Values of `working_dir` that mean the project, which tasks have anyway."""
 
 
 def runtime_envs(source: bytes, tree: ast.Module) -> list[Remark]:
@@ -49,7 +50,7 @@ def runtime_envs(source: bytes, tree: ast.Module) -> list[Remark]:
 
 
 def own_clusters(source: bytes, tree: ast.Module) -> Iterator[Remark]:
-    """Yield a remark for each `ray.init` that says what its cluster has: a job connects to one that runs."""
+    """Yield a remark for each `ray.init` that describes a cluster to start: a job connects to one."""
     if b"ray.init" not in source:
         return
     for node in ast.walk(tree):
@@ -79,28 +80,20 @@ def installed_by(remarks: Iterable[Remark], tree: ast.Module) -> tuple[str, ...]
     for value, _ in _literals(tree):
         for key, listed in _fields(value):
             if key in _INSTALLS:
-                found.update(requirement_names(_texts(listed)))
+                found.update(requirement_names(text for text, _ in texts(listed)))
     return tuple(sorted(found))
 
 
 def requirement_names(lines: Iterable[str]) -> Iterator[str]:
-    """Yield the normalised names of requirements; options and what has no name are left out."""
+    """Yield the normalised names of requirements. Options and lines without a name are skipped."""
     for line in lines:
         match = _REQUIREMENT.match(line) or _WHEEL.search(line)
         if match:
             yield normalised_name(match[1])
 
 
-def _texts(node: ast.expr) -> Iterator[str]:
-    return (
-        each.value
-        for each in ast.walk(node)
-        if isinstance(each, ast.Constant) and isinstance(each.value, str)
-    )
-
-
 def _remarks(key: str, asked: ast.expr, *, in_init: bool) -> Iterator[Remark]:
-    """Yield what to say of one field; what only the run knows of `ray.init`, it checks itself."""
+    """Yield the remarks about one field. Other values of `ray.init` are checked as the job runs."""
     line = asked.lineno
     if isinstance(asked, ast.Constant) and asked.value is None:
         return
@@ -116,10 +109,10 @@ def _remarks(key: str, asked: ast.expr, *, in_init: bool) -> Iterator[Remark]:
 
 
 def _literals(tree: ast.Module) -> Iterator[tuple[ast.expr, bool]]:
-    """Yield what `runtime_env=` is given anywhere, or what is assigned to the name that it is given.
+    """Yield each value of `runtime_env=`, or what is assigned to the name that is passed.
 
     Yields:
-        The expression, and whether it is given to `ray.init`: only there, the bundle is combined with it.
+        The expression, and whether it is passed to `ray.init`. Only there, the bundle is combined with it.
     """
     named: set[tuple[str, bool]] = set()
     for value, in_init in _given(tree):

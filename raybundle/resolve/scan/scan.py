@@ -1,4 +1,4 @@
-"""Reads one source file for what it imports: bytes in, facts out; nothing is run and no disk is touched."""
+"""Reads what one source file imports: bytes in, facts out. Nothing is run and no disk is touched."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from raybundle.resolve.evaluate.constants import with_constants
 from raybundle.resolve.evaluate.loading import rewiring_lines
 from raybundle.resolve.evaluate.name_values import NameValues
 from raybundle.resolve.evaluate.named_paths import named_paths
+from raybundle.resolve.evaluate.parsing import parse
 from raybundle.resolve.facts import Facts, Import, ModuleText, in_order
 from raybundle.resolve.scan.calls import DynamicImports, may_be_passed_on
 from raybundle.resolve.scan.comments import with_comments
 from raybundle.resolve.scan.exports import exported, path_edits
-from raybundle.resolve.scan.parsing import parse
+from raybundle.resolve.scan.references import References
 from raybundle.resolve.scan.runtime_envs import installed_by, own_clusters, runtime_envs
 from raybundle.resolve.scan.strings import CONFIG_LIMIT, config_names, dotted_literals, dotted_names
 from raybundle.resolve.scan.sweep import sweep
@@ -29,7 +30,7 @@ def scan(source: bytes, file: str, environment: Environment) -> Facts:
     """Return what `source` imports on the target that `environment` describes.
 
     Raises:
-        BundleError: the source is no Python, with file and line.
+        BundleError: the source is not Python; with file and line.
     """
     tree = parse(source, file)
     is_package = file.endswith(("__init__.py", "__init__.pyi"))
@@ -39,30 +40,36 @@ def scan(source: bytes, file: str, environment: Environment) -> Facts:
     dynamic.run()
     if may_be_passed_on(source, swept.calls):
         dynamic.follow_aliases()
-    tables = [*settings_lists(tree)]
+    references = References(swept.calls, dynamic.names)
+    references.run(source)
+    tables = [*settings_lists(tree), *references.found]
     if may_be_lazy(source):
         tables += lazy_tables(tree, is_package=is_package)
     imports = [*swept.imports, *swept.submodules(), *dynamic.found, *tables]
     servers = server_lines(tree) if swept.strings else set()
     known = {(each.line, each.form.name) for each in (*dynamic.found, *tables)}
     imports += swept.named_in_strings(known, servers)
+    named = (*named_paths(tree, source, file.rpartition("/")[2]), *references.scripts)
+    unknown = [*references.unknown]
+    if not any(each.path.endswith(".py") for each in named):
+        unknown += references.commands
     found = Facts(
         sha256=hashlib.sha256(source).hexdigest(),
         imports=in_order(imports),
         exports=exported(swept.exports, swept.calls),
-        unknown=tuple(sorted(set(dynamic.unknown), key=_unknown_order)),
+        unknown=tuple(sorted({*dynamic.unknown, *unknown}, key=_unknown_order)),
         path_edits=tuple(sorted(path_edits(source, swept.path_targets, dynamic))),
         remarks=(remarks := (*runtime_envs(source, tree), *own_clusters(source, tree))),
         configs=config_names(source),
         installs=installed_by(remarks, tree),
         rewires=tuple(sorted(rewiring_lines(source))),
-        named=named_paths(tree, source, file.rpartition("/")[2]),
+        named=named,
     )
     return with_comments(found, source)
 
 
 def scan_config(source: bytes) -> Facts:
-    """Return the dotted names in a configuration file; one that is too large is data and names nothing."""
+    """Return the dotted names in a configuration file. A file that is too large is data and names nothing."""
     found = dotted_names(source) if len(source) <= CONFIG_LIMIT else []
     imports = in_order(Import(line, ModuleText(name, rule="config-file")) for line, name in found)
     return Facts(hashlib.sha256(source).hexdigest(), imports)

@@ -1,27 +1,43 @@
-"""Finds dotted names in strings and in small configuration files: candidates, which the closure judges."""
+"""Finds dotted names in strings and in small configuration files. The walk decides which are modules."""
 
 from __future__ import annotations
 
 import re
 
 _DOTTED = rb"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*(?:\.[A-Za-z_]\w*|:[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)"
-"""`a.b`, `a.b:c`, `a:b`; a single name is none."""
+"""`a.b`, `a.b:c` or `a:b`, but not a single name."""
 
 _NO_PREFIX = rb"(?<![\w'\"]['\"])"
 _RAW = rb"(?<=[rR]['\"])(?<![\w'\"][rR]['\"])"
 _LITERAL = re.compile(rb"(['\"])(?:" + _NO_PREFIX + rb"|" + _RAW + rb")(" + _DOTTED + rb")\1(?!\1)")
-"""Begins with the quote, and looks back from there: so the search goes from quote to quote."""
+"""Begins with the quote and looks back from there, so that the search goes from quote to quote."""
 _IN_CONFIG = re.compile(rb"(?<![\w./:@%{-])(" + _DOTTED + rb")(?![\w./@%(-])")
 
-CONFIG_SUFFIXES = (".yaml", ".yml", ".json", ".toml", ".ini", ".cfg")
-_NAMED_CONFIG = re.compile(rb"\.(y\*ml|ya?ml|json|toml|ini|cfg)['\"]")
-"""At the end of a string: the suffix of a configuration file. It begins with the dot, to be found quickly."""
+_SCHEME = rb"(?:[A-Za-z][\w+.-]*:(?://)?|!!python/[a-z/]+:)"
+"""`module://`, `ext://`, `python:`; and the tags by which YAML makes Python objects."""
+_REFERENCE = re.compile(
+    rb"(['\"])(?P<text>\s*(?:"
+    rb"(?:" + _SCHEME + rb")?(?P<name>" + _DOTTED + rb")(?:\([^'\"\n]*\)|#\w+)?"
+    rb"|(?P<file>(?:\w+/)*\w+)\.py::(?P<member>\w+)"
+    rb")\s*)\1(?!\1)"
+)
+"""A whole string: `module://pkg.mod`, `pkg.mod:f()`, `pkg.mod.f(1, 2)`, `pkg.mod#f`, `pkg/mod.py::f`."""
+_MARKS = re.compile(
+    rb"[:!#.)'\"](?:(?<=:)//|(?<=!)!python/|(?<=#)\w+['\"]|(?<=\.)py::|(?<=\))['\"]|(?<=['\"]) +\w)"
+)
+"""Part of each line that has such a string."""
+_SCHEMED = re.compile(rb"(?:^|[\s'\"\[,=({])" + _SCHEME + rb"(" + _DOTTED + rb")")
+"""The same in a configuration file, where no quotes need to be around it."""
+
+CONFIG_SUFFIXES = (".yaml", ".yml", ".json", ".toml", ".ini", ".cfg", ".conf")
+_NAMED_CONFIG = re.compile(rb"\.(y\*ml|ya?ml|json|toml|ini|cfg|conf)['\"]")
+"""The suffix of a configuration file at the end of a string. It begins with the dot, for speed."""
 _STEM = re.compile(rb"[\w.*?\[\]-]*\Z")
 _KNOWN = re.compile(r"[\w.-]+")
 _LONGEST_STEM = 100
 _YAML = {"y*ml": ("yaml", "yml")}
 CONFIG_LIMIT = 64 * 1024
-"""Bytes; a larger file is data and no configuration."""
+"""Bytes. A larger file is data, not configuration."""
 
 _OF_TOOLS = frozenset(
     [
@@ -29,7 +45,7 @@ _OF_TOOLS = frozenset(
         *("package.json", "package-lock.json", "tsconfig.json", "raybundle-trace.json"),
     ]
 )
-"""Configuration of tools for developers, and our own: what it names is not loaded by a job for that."""
+"""Configuration of developer tools and of raybundle. A job does not load what it names."""
 
 
 def is_config(name: str) -> bool:
@@ -38,7 +54,7 @@ def is_config(name: str) -> bool:
 
 
 def config_names(source: bytes) -> tuple[str, ...]:
-    """Return the names of configuration files in strings; `*.yaml` where only the suffix is known."""
+    """Return the names of configuration files in strings, and `*.yaml` if only the suffix is known."""
     found = set()
     for match in _NAMED_CONFIG.finditer(source):
         before = _STEM.search(source, max(0, match.start() - _LONGEST_STEM), match.start())
@@ -48,16 +64,36 @@ def config_names(source: bytes) -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
-def dotted_literals(source: bytes) -> frozenset[str]:
-    """Return what stands alone in quotes and looks like `pkg.mod` or `pkg.mod:attr`; docstrings are none."""
-    return frozenset(match[1].decode() for match in _LITERAL.findall(source) if match[1].isascii())
+def dotted_literals(source: bytes) -> dict[str, str]:
+    """Return each string that is only a reference to a module, and the `pkg.mod:attr` that it means.
+
+    Docstrings do not count.
+    """
+    found = {match[1].decode(): match[1].decode() for match in _LITERAL.findall(source) if match[1].isascii()}
+    for mark in _MARKS.finditer(source):
+        line = source[source.rfind(b"\n", 0, mark.start()) + 1 : _end_of_line(source, mark.end())]
+        for match in _REFERENCE.finditer(line):
+            if match["text"].isascii():
+                found.setdefault(match["text"].decode(), _meant(match))
+    return found
+
+
+def _end_of_line(source: bytes, place: int) -> int:
+    end = source.find(b"\n", place)
+    return len(source) if end < 0 else end
+
+
+def _meant(match: re.Match[bytes]) -> str:
+    if match["file"]:
+        return f"{match['file'].decode().replace('/', '.')}:{match['member'].decode()}"
+    return match["name"].decode()
 
 
 def dotted_names(text: bytes) -> list[tuple[int, str]]:
-    """Return line and name of what looks like `pkg.mod` or `pkg.mod:attr` in a configuration file."""
+    """Return line and text of what looks like `pkg.mod` or `pkg.mod:attr` in a configuration file."""
     return [
         (number, name.decode())
         for number, line in enumerate(text.splitlines(), 1)
-        for name in _IN_CONFIG.findall(line)
+        for name in (*_IN_CONFIG.findall(line), *_SCHEMED.findall(line))
         if name.isascii()
     ]

@@ -6,10 +6,11 @@ import ast
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from raybundle.resolve.evaluate.calls import Calls
 from raybundle.resolve.evaluate.chains import last_name, split_chain
 from raybundle.resolve.evaluate.conditions import decide
 from raybundle.resolve.facts import PLAIN, Attributes, Guard, Import, ModuleText, Statement
-from raybundle.resolve.scan.calls import Calls
+from raybundle.resolve.scan import calls, references
 from raybundle.resolve.scan.guards import (
     branches_of,
     catches,
@@ -21,12 +22,12 @@ from raybundle.resolve.scan.guards import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
     from raybundle.resolve.interpreter.markers import Environment
 
 _CHAIN_LIMIT = 6
-"""Attributes kept of one chain; deeper packages are not reached as attributes."""
+"""Attributes kept of one chain. Deeper packages are not reached as attributes."""
 
 _NEVER_CODE = frozenset(
     [
@@ -48,25 +49,27 @@ _NEVER_CODE = frozenset(
         *("type_comment", "type_ignores", "annotation", "returns"),
     ]
 )
-"""Fields of tree nodes that hold no statement and no expression, and annotations, which load nothing."""
+"""Fields of tree nodes that hold neither statements nor expressions. Annotations load nothing."""
 
 _LOGGERS = frozenset({"getLogger", "get_logger"})
-"""Calls whose dotted argument names a logger and no module."""
+"""Calls whose dotted argument names a logger, not a module."""
 
 _CODE_FIELDS = {
     kind: tuple(name for name in kind._fields if name not in _NEVER_CODE)
     for kind in vars(ast).values()
     if isinstance(kind, type) and issubclass(kind, ast.AST) and kind is not ast.Constant
-} | {ast.arguments: ("kw_defaults", "defaults")}  # the others hold annotations only
+} | {ast.arguments: ("kw_defaults", "defaults")}  # the other fields hold only annotations
 
 
-def sweep(tree: ast.Module, environment: Environment, literals: frozenset[str], *, may_ask: bool) -> _Sweep:
+def sweep(
+    tree: ast.Module, environment: Environment, literals: Mapping[str, str], *, may_ask: bool
+) -> _Sweep:
     """Return what one pass over `tree` finds on the target.
 
     Args:
         tree: a whole source.
         environment: the target.
-        literals: strings of the source that may name modules.
+        literals: strings of the source that may name modules, and the names in them.
         may_ask: whether a test may ask if a module is installed.
     """
     found = _Sweep(environment, literals, may_ask)
@@ -79,7 +82,7 @@ class _Sweep:
     """One pass over a tree, with a stack of its own: expressions nest deeper than Python's recursion goes."""
 
     environment: Environment
-    literals: frozenset[str]
+    literals: Mapping[str, str]
     may_ask: bool
     strings: set[tuple[int, str]] = field(default_factory=set)
     """Those of them that are values, with their line."""
@@ -88,11 +91,11 @@ class _Sweep:
     """What `__all__` is made of."""
     path_targets: list[ast.expr] = field(default_factory=list)
     chains: dict[tuple[str, tuple[str, ...]], int] = field(default_factory=dict)
-    calls: Calls = field(default_factory=Calls)
+    calls: Calls = field(default_factory=lambda: Calls(calls.LAST_NAMES | references.LAST_NAMES))
     stack: list[ast.AST] = field(default_factory=list)
-    """Nodes under the guard of the present sweep."""
+    """Nodes under the current guard."""
     guarded: dict[Guard, list[Any]] = field(default_factory=dict)
-    """Nodes that stand under other guards, for later sweeps."""
+    """Nodes under other guards, for later."""
 
     def run(self, tree: ast.Module) -> None:
         self.guarded[PLAIN] = [tree]
@@ -101,7 +104,7 @@ class _Sweep:
             self._sweep(guard)
 
     def _sweep(self, guard: Guard) -> None:
-        """Visit what is on the stack; most of the time of a cold start is spent in this loop."""
+        """Visit the nodes on the stack. A cold start spends most of its time in this loop."""
         stack = self.stack
         visitors, inner = (_VISITORS_OF_STRINGS, _WITH_STRINGS) if self.literals else (_VISITORS, _INNER)
         while stack:
@@ -130,15 +133,17 @@ class _Sweep:
 
     def visit_import(self, node: ast.Import, guard: Guard) -> bool:
         for alias in node.names:
-            self.calls.bind(alias.asname or alias.name.partition(".")[0], _bound(alias))
+            top = alias.name.partition(".")[0]
+            self.calls.bind(alias.asname or top, alias.name if alias.asname else top)
             self.imports.append(Import(node.lineno, Statement(alias.name), guard))
         return False
 
     def visit_import_from(self, node: ast.ImportFrom, guard: Guard) -> bool:
         if node.module != "__future__":
             name = "." * node.level + (node.module or "")
+            inside = name if name.endswith(".") else f"{name}."
             for alias in node.names:
-                self.calls.bind(alias.asname or alias.name, _member(name, alias.name))
+                self.calls.bind(alias.asname or alias.name, f"{inside}{alias.name}")
             members = tuple(alias.name for alias in node.names)
             self.imports.append(Import(node.lineno, Statement(name, members), guard))
         return False
@@ -161,7 +166,7 @@ class _Sweep:
         return False
 
     def visit_branches(self, node: ast.While | ast.IfExp, guard: Guard) -> bool:
-        """`while` and `a if b else c`: what is not certain to run is looked at as a branch."""
+        """`while` and `a if b else c`: a part that may not run is a branch."""
         if guard.deferred:
             return True
         holds = decide(node.test, self.environment)
@@ -174,19 +179,13 @@ class _Sweep:
                 self._later(nodes, in_branch(guard))
         return False
 
-    def visit_alternatives(self, node: ast.BoolOp, guard: Guard) -> bool:
-        """`a and b`: only the first is certain to be evaluated."""
+    def visit_alternatives(self, node: ast.BoolOp | ast.Match, guard: Guard) -> bool:
+        """`a and b`, `match a`: only the first part is certain to be evaluated."""
         if guard.deferred:
             return True
-        self.stack.append(node.values[0])
-        self._later(node.values[1:], in_branch(guard))
-        return False
-
-    def visit_match(self, node: ast.Match, guard: Guard) -> bool:
-        if guard.deferred:
-            return True
-        self.stack.append(node.subject)
-        self._later(node.cases, in_branch(guard))
+        first, *rest = node.values if isinstance(node, ast.BoolOp) else (node.subject, *node.cases)
+        self.stack.append(first)
+        self._later(rest, in_branch(guard))
         return False
 
     def visit_try(self, node: ast.Try, guard: Guard) -> bool:
@@ -213,7 +212,7 @@ class _Sweep:
         return False
 
     def visit_function(self, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda, guard: Guard) -> bool:
-        """A guard around a definition is not one around its calls; a handler that has not run made none."""
+        """A guard around a definition does not guard its calls."""
         inner = in_function(guard)
         if inner is guard:
             return True
@@ -239,11 +238,11 @@ class _Sweep:
 
     def visit_constant(self, node: ast.Constant, _: Guard) -> bool:
         if isinstance(node.value, str) and node.value in self.literals:
-            self.strings.add((node.lineno, node.value))
+            self.strings.add((node.lineno, self.literals[node.value]))
         return False
 
     def visit_expression(self, node: ast.Expr, _: Guard) -> bool:
-        """A string that stands alone is a docstring, and names nothing."""
+        """A string on its own is a docstring and names nothing."""
         return not isinstance(node.value, ast.Constant)
 
     def visit_attribute(self, node: ast.Attribute, _: Guard) -> bool:
@@ -270,7 +269,7 @@ class _Sweep:
         return True
 
     def _path_target(self, target: ast.expr) -> None:
-        """Keep what may be `sys.path` under one of its names, until all bindings of the file are known."""
+        """Keep what may be `sys.path` under another name, until all bindings of the file are known."""
         match target:
             case ast.Tuple(elts=elements) | ast.List(elts=elements):
                 for each in elements:
@@ -295,7 +294,7 @@ _VISITORS: dict[type[ast.AST], Callable[[_Sweep, Any, Guard], bool]] = {
     ast.While: _Sweep.visit_branches,
     ast.IfExp: _Sweep.visit_branches,
     ast.BoolOp: _Sweep.visit_alternatives,
-    ast.Match: _Sweep.visit_match,
+    ast.Match: _Sweep.visit_alternatives,
     ast.Lambda: _Sweep.visit_function,
     ast.FunctionDef: _Sweep.visit_function,
     ast.AsyncFunctionDef: _Sweep.visit_function,
@@ -305,22 +304,16 @@ _VISITORS: dict[type[ast.AST], Callable[[_Sweep, Any, Guard], bool]] = {
     ast.AnnAssign: _Sweep.visit_assignment,
     ast.Delete: _Sweep.visit_delete,
 }
-"""What to do with a node; True goes on to what is inside it."""
+"""What to do with a node. A visitor that returns True leaves its children to the loop."""
 
 _VISITORS_OF_STRINGS: dict[type[ast.AST], Callable[[_Sweep, Any, Guard], bool]] = {
     **_VISITORS,
     ast.Constant: _Sweep.visit_constant,
     ast.Expr: _Sweep.visit_expression,
 }
-"""The same for the few sources that have strings of interest: most nodes are constants."""
+"""The same for the few sources whose strings may name modules. Most nodes are constants."""
 
-_INNER = _VISITORS.keys() | {kind for kind, names in _CODE_FIELDS.items() if names}  # no names, no constants
+_INNER = _VISITORS.keys() | {
+    kind for kind, names in _CODE_FIELDS.items() if names
+}  # neither names nor constants
 _WITH_STRINGS = _INNER | _VISITORS_OF_STRINGS.keys()
-
-
-def _bound(alias: ast.alias) -> str:
-    return alias.name if alias.asname else alias.name.partition(".")[0]
-
-
-def _member(module: str, name: str) -> str:
-    return f"{module}{name}" if module.endswith(".") else f"{module}.{name}"

@@ -10,23 +10,23 @@ from raybundle.resolve.evaluate.chains import last_name
 from raybundle.resolve.facts import DjangoApp, Import, LazyNames, LazyStub, ModuleText
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
 DJANGO_APPS = "INSTALLED_APPS"
 DJANGO_ADMIN = "django.contrib.admin"
 
 _LISTS = re.compile(r"[A-Z0-9_]*(APPS|PLUGINS|MODULES|EXTENSIONS|COMPONENTS|PACKAGES|MIDDLEWARE|BACKENDS)")
-"""Names of settings whose items are modules, also where an item is a single word."""
+"""Names of settings whose items are modules, even if an item is a single word."""
 
 _ATTACHES = frozenset({"attach", "attach_stub", "_LazyModule", "LazyModule", "lazy_attach"})
-"""Calls that make submodules of a package appear when they are asked for (lazy_loader, transformers)."""
+"""Calls that import submodules of a package when they are used (lazy_loader, transformers)."""
 
 SERVERS = frozenset({"WSGI_APPLICATION", "ASGI_APPLICATION"})
-"""Django's settings that name what a web server loads, and no job."""
+"""Django's settings that name what a web server loads. A job does not load it."""
 
 
 def settings_lists(tree: ast.Module) -> Iterator[Import]:
-    """Yield what settings at the top of a module list by name (`INSTALLED_APPS = [...]`)."""
+    """Yield the names that settings at the top of a module list (`INSTALLED_APPS = [...]`)."""
     for statement in tree.body:
         match statement:
             case (
@@ -50,7 +50,7 @@ def server_lines(tree: ast.Module) -> set[int]:
 
 
 def _items(setting: str, value: ast.expr) -> Iterator[Import]:
-    found = {text: line for text, line in _texts(value) if _is_name(text)}
+    found = {text: line for text, line in texts(value) if _is_name(text)}
     for text, line in found.items():
         if setting == DJANGO_APPS:
             yield Import(line, DjangoApp(text, DJANGO_ADMIN in found))
@@ -64,7 +64,7 @@ def may_be_lazy(source: bytes) -> bool:
 
 
 def lazy_tables(tree: ast.Module, *, is_package: bool) -> Iterator[Import]:
-    """Yield the names that a package with `__getattr__` or an attached loader may make of its submodules."""
+    """Yield the submodules that a package with `__getattr__` or an attached loader may import."""
     attaching = [each for each in _calls_at_top(tree) if last_name(each.func) in _ATTACHES]
     for call in attaching:
         if last_name(call.func) == "attach_stub":
@@ -74,7 +74,7 @@ def lazy_tables(tree: ast.Module, *, is_package: bool) -> Iterator[Import]:
         return
     by_line: dict[int, set[str]] = {}
     for statement in tree.body:
-        for text, line in _texts(statement):
+        for text, line in texts(statement):
             if statement not in getters or text.startswith("."):
                 name = text.lstrip(".")
                 if _is_name(name):
@@ -89,7 +89,8 @@ def _calls_at_top(tree: ast.Module) -> Iterator[ast.Call]:
             yield from (each for each in ast.walk(statement) if isinstance(each, ast.Call))
 
 
-def _texts(node: ast.AST) -> Iterable[tuple[str, int]]:
+def texts(node: ast.AST) -> Iterator[tuple[str, int]]:
+    """Yield the strings in `node` and their lines."""
     for each in ast.walk(node):
         if isinstance(each, ast.Constant) and isinstance(each.value, str):
             yield each.value, each.lineno

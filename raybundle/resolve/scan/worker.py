@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def main() -> None:
-    """Answer until stdin ends; the first line is the target's environment."""
+    """Answer until stdin ends. The first line is the target's environment."""
     gc.disable()
     version, *rest = json.loads(sys.stdin.readline())
     environment = Environment(tuple(version), *rest)
@@ -29,10 +29,10 @@ def main() -> None:
 
 
 def _rows(files: list[str], environment: Environment) -> Iterator[list[Any]]:
-    """Yield file, identity and facts; of a file at fault only its name."""
+    """Yield file, identity and facts. A file that cannot be scanned has only its name."""
     for file in files:
         try:
             identity = identity_of(file)
             yield [file, identity, to_json(scan(read_source(file), file, environment))]
-        except BundleError:  # noqa: PERF203 - each file stands for itself
+        except BundleError:  # noqa: PERF203 - one file must not stop the others
             yield [file]

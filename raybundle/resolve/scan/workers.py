@@ -1,4 +1,4 @@
-"""Shares files out among processes that scan them; what they do not answer is scanned by ourselves."""
+"""Shares files among processes that scan them. The caller scans the files they do not answer for."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from raybundle.resolve.interpreter.markers import Environment
 
 BATCH = 4
-"""Files of one request; a worker has at most two requests, so that none idles and none blocks on its pipe."""
+"""Files of one request. A worker has at most two requests: it does not idle or block on its pipe."""
 
 _START = "import sys; sys.path.append(sys.argv[1]); from raybundle.resolve.scan.worker import main; main()"
 _CHUNK = 1 << 16
@@ -36,19 +36,19 @@ def processors() -> int:
 class _Worker:
     process: subprocess.Popen[bytes]
     waiting: int = 0
-    """Files that it has not answered for."""
+    """Files without an answer yet."""
     rest: bytes = b""
 
 
 @dataclass(slots=True)
 class Workers:
-    """Processes that scan; a new process and no fork, because the caller may have threads."""
+    """Processes that scan. They are new processes, not forks, because the caller may have threads."""
 
     environment: Environment
     _workers: list[_Worker] = field(default_factory=list)
 
     def start(self, count: int) -> None:
-        """Start processes; where that is not possible there are none."""
+        """Start processes. If that is not possible, there are none."""
         root = str(Path(__file__).parents[3])
         command = [sys.executable, "-I", "-S", "-c", _START, root]
         head = json.dumps(astuple(self.environment)).encode() + b"\n"
@@ -68,17 +68,12 @@ class Workers:
             self._write(worker, head)
 
     @property
-    def started(self) -> bool:
-        """There are processes."""
-        return bool(self._workers)
-
-    @property
     def busy(self) -> bool:
         """Some files are with a worker."""
         return any(each.waiting for each in self._workers)
 
     def give(self, files: list[str]) -> None:
-        """Take files from the start of `files` and hand them to whoever has room."""
+        """Take files from the start of `files` and hand them to workers that have room."""
         for worker in self._workers:
             while files and worker.waiting <= BATCH:
                 taken, files[:BATCH] = files[:BATCH], []
@@ -86,7 +81,7 @@ class Workers:
                 self._write(worker, json.dumps(taken).encode() + b"\n")
 
     def answers(self, *, wait: bool) -> Iterator[list[Any]]:
-        """Yield the rows that have come in; with `wait`, at least one unless all workers are gone."""
+        """Yield the rows that have arrived. With `wait`, yield at least one unless all workers are gone."""
         streams = {
             each.process.stdout: each for each in self._workers if each.waiting and each.process.stdout
         }
@@ -110,7 +105,7 @@ class Workers:
         assert worker.process.stdout is not None  # noqa: S101 - for mypy: it is a pipe
         data = os.read(worker.process.stdout.fileno(), _CHUNK)
         if not data:
-            worker.waiting = 0  # it died; what it had is scanned when the walk comes to it
+            worker.waiting = 0  # it died: the walk scans its files
             return
         *lines, worker.rest = (worker.rest + data).split(b"\n")
         for line in lines:

@@ -1,4 +1,4 @@
-"""What runs of a target have shown, and how it joins what its statements show."""
+"""Joins what runs of a target have shown with what its statements show."""
 
 # Why strings: paths here are the strings that `sys.path` holds; pathlib would cost ten times as much.
 # ruff: noqa: PTH113, PTH117, PTH118, PTH119, PTH122
@@ -30,10 +30,10 @@ _AGAIN = f"`raybundle trace` writes {LOCK} anew"
 
 @dataclass(frozen=True, slots=True)
 class Usable:
-    """Of what was traced, what the path of the driver still has; the driver has its own name here."""
+    """What was traced and the path of the driver still has. The driver has its own name here."""
 
     names: frozenset[str] = frozenset()
-    """Of all modules that were traced."""
+    """The names of all traced modules."""
     modules: tuple[TracedModule, ...] = ()
     files: tuple[Candidate, ...] = ()
     warnings: tuple[Warning, ...] = ()
@@ -42,15 +42,17 @@ class Usable:
     """Modules that ran a file as code without a name."""
     succeeded: bool = False
     without: frozenset[tuple[str, str]] = frozenset()
-    """As `Traced` has them; the driver has its own name here."""
+    """As in `Traced`, with the driver's own name."""
 
     def did_without(self, importer: str, name: str) -> bool:
         """Return whether a run succeeded without an import that resolves nowhere."""
         return (importer, name) in self.without or (self.succeeded and name not in self.names)
 
 
-def find_usable(traced: Traced, finder: Finder, driver: str, project: Path) -> Usable:
+def find_usable(traced: Traced | None, finder: Finder, driver: str, project: Path) -> Usable:
     """Return what of `traced` can be found, and a warning for each difference."""
+    if traced is None:
+        return Usable()
     sorting = _Sorting(finder, str(project))
     for module in sorted(traced.modules, key=lambda each: each.name):
         named = replace(module, importer=driver) if module.importer == DRIVER else module
@@ -90,7 +92,7 @@ class _Sorting:
                 self.modules.append(module)
                 self._compare(module, file)
             case ThirdParty():
-                # Of a distribution's modules, its first will do; a namespace package is nobody's.
+                # The first module of a distribution is enough; a namespace package has no owner.
                 if not isinstance(self.finder.find(module.name.rpartition(".")[0] or "-"), ThirdParty):
                     self.modules.append(module)
             case NotFound():
@@ -123,7 +125,7 @@ class _Sorting:
             self._take(loaded, f"loaded as {module.name} while traced")
 
     def _without_root(self, module: TracedModule) -> None:
-        """A module that the path does not have: gone, loaded by its file's name, or by a longer path."""
+        """Handle a module that the path does not have: gone, loaded by its file, or from a longer path."""
         file = self.locate(module.file)
         if file is None:
             text = f"`{module.name}` was imported while traced, and is gone: it is left out"
@@ -152,7 +154,7 @@ class _Sorting:
 
 
 def _root_of(name: str, file: str) -> str | None:
-    """Return the directory that has to be on the path for `name` to be `file`, or None if none could."""
+    """Return the directory that must be on the path for `name` to be `file`, or None."""
     stem = os.path.splitext(file)[0].removesuffix("/__init__")
     tail = "/" + name.replace(".", "/")
     return stem.removesuffix(tail) if stem.endswith(tail) else None
@@ -196,7 +198,7 @@ def _stale(importers: set[str], closure: Closure) -> Iterator[Warning]:
 
 
 def find_data(shown: Usable, closure: Closure, data: Iterable[Candidate]) -> list[Candidate]:
-    """Return the files that runs opened, lie in the project or a root of the bundle, and are no modules."""
+    """Return the files that runs opened, if they are in the project or a root and are not modules."""
     found = [each.found for each in closure.reached.values()]
     roots = {each.entry for each in found if isinstance(each, FirstParty)}
     taken = {each.file for each in found if isinstance(each, FirstParty)} | {each.file for each in data}

@@ -1,4 +1,4 @@
-"""Follows imports from the driver until nothing new is reached; cost follows what is reached."""
+"""Follows imports from the driver until nothing new is reached. The cost depends on what is reached."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from raybundle.resolve.find.finder import FirstParty, Namespace, NotFound, Stand
 from raybundle.resolve.walk.config_files import ConfigFiles
 from raybundle.resolve.walk.edges import Place, directory_of, sort_edges
 from raybundle.resolve.walk.meaning import (
+    DistributionUse,
     Imported,
     Meanings,
     Member,
-    MetadataUse,
     Nowhere,
     Undecided,
     package_of,
@@ -41,19 +41,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """Where the walk reads: files by their path, once asked for."""
+    """Where the walk reads. Files are named by their paths, and read when needed."""
 
     facts_of: Callable[[str], Facts]
     config_of: Callable[[str], Facts]
     configs_beside: Callable[[FirstParty], Iterable[str]]
-    """The configuration files in the directory of a module, and in those below its package that hold data."""
+    """The configuration files in the directory of a module, and in the data directories of its package."""
     guesser: Guesser
     quotes: Callable[[str, str], bool]
-    """Whether the source of a file has a word in quotes."""
+    """Whether the source of a file contains a word in quotes."""
 
 
 def follow(start: Start, finder: Finder, sources: Sources, rules_off: Collection[str] = ()) -> Closure:
-    """Return what `start` reaches; `rules_off` are rules that count for nothing."""
+    """Return what `start` reaches without the rules in `rules_off`."""
     meanings = Meanings(finder, sources.guesser, sources.facts_of, rules_off)
     walk = _Walk(start, finder, sources, meanings, ConfigFiles(sources.quotes))
     walk.take(start.name, start.found)
@@ -76,9 +76,9 @@ def follow(start: Start, finder: Finder, sources: Sources, rules_off: Collection
         tuple(sort_edges(walk.misses, found)),
         tuple(sorted(walk.warnings, key=lambda each: (str(each.file), each.line or 0, each.text))),
         tuple(sorted(walk.unknown, key=lambda each: (str(each.file), each.line, each.text))),
-        walk.consults_metadata,
         walk.unparsed,
         frozenset(name for facts in walk.facts.values() for name in facts.installs),
+        frozenset(walk.distributions),
     )
 
 
@@ -98,8 +98,8 @@ class _Walk:
     warnings: set[Warning] = field(default_factory=set)
     queue: list[str] = field(default_factory=list)
     configs: dict[str, str] = field(default_factory=dict)
-    """Directory by configuration file that was looked into."""
-    consults_metadata: bool = False
+    """The directory of each configuration file that was read."""
+    distributions: set[str] = field(default_factory=set)
     unparsed: dict[str, BundleError] = field(default_factory=dict)
 
     def run(self) -> None:
@@ -116,7 +116,7 @@ class _Walk:
                     self._config(config, beside)
 
     def add(self, traced: Iterable[TracedModule]) -> None:
-        """Reach what runs have shown and statements do not; what each leads to before the next."""
+        """Reach the modules that only runs have shown, and all that each imports before the next."""
         left = list(traced)
         while left := [each for each in left if each.name not in {**self.reached, **self.third_party}]:
             each = next((each for each in left if each.importer in self.reached), left[0])
@@ -128,7 +128,7 @@ class _Walk:
             left.remove(each)
 
     def take(self, name: str, found: FirstParty | Namespace) -> None:
-        """Put a first-party module into the closure, once."""
+        """Add a first-party module, once."""
         if name in self.reached:
             return
         facts = self._facts_of(name, found)
@@ -149,7 +149,7 @@ class _Walk:
                 )
 
     def _facts_of(self, name: str, found: FirstParty | Namespace) -> Facts | None:
-        """Facts, if there are any; whether a source that cannot be parsed must load is known at the end."""
+        """Return facts, if there are any. Whether an unparsed source must load is known at the end."""
         source = self._source_of(found) if isinstance(found, FirstParty) else None
         if source is None:
             return None
@@ -162,7 +162,7 @@ class _Walk:
             return None
 
     def _source_of(self, found: FirstParty) -> str | None:
-        """The file that tells the imports: of an extension the `.py` beside it that it was compiled from."""
+        """Return the source: for an extension, the `.py` beside it that it was compiled from."""
         if found.is_source:
             return found.file
         directory, _, name = found.file.rpartition("/")
@@ -171,7 +171,7 @@ class _Walk:
         return f"{directory}/{beside}" if there else None
 
     def reach(self, place: Place, name: str) -> Found:
-        """Import `name`, and what it stands for in `sys.modules`; return where it was found."""
+        """Import `name`, and what it stands for in `sys.modules`. Return where it was found."""
         other = self.finder.stands_for(name)
         found = self._reach(place, name, may_be_missing=other is not None)
         if other is None:
@@ -227,7 +227,7 @@ class _Walk:
                 self.config_files.waiting.setdefault(config, found.file)
 
     def _config(self, file: str, beside: str) -> None:
-        """Follow the names in a configuration file; whoever reads it is known at the end."""
+        """Follow the names in a configuration file. Its reader is known at the end."""
         if file in self.configs or "config-file" in self.meanings.rules_off:
             return
         self.configs[file] = beside
@@ -253,8 +253,8 @@ class _Walk:
                     self._miss(place, name)
                 case Undecided(text):
                     self._note_unknown(place, text)
-                case MetadataUse():
-                    self.consults_metadata = True
+                case DistributionUse(name):
+                    self.distributions.add(name)
                 case other:
                     assert_never(other)
 

@@ -1,4 +1,4 @@
-"""Tells which configuration files beside scripts something reached reads: only those name modules."""
+"""Tells which configuration files beside scripts are read by a reached source. Only those name modules."""
 
 # Why strings: paths here are the strings that `sys.path` holds; pathlib would cost ten times as much.
 # ruff: noqa: PTH119, PTH120, PTH122
@@ -18,21 +18,21 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class ConfigFiles:
-    """Files that wait until a source is reached that reads them.
+    """Configuration files that count once a source that reads them is reached.
 
-    The directory of a script is no package: what is there may belong to another one.
+    The directory of a script is not a package: its files may belong to another script.
     """
 
     quotes: Callable[[str, str], bool]
-    """Whether the source of a file has a word in quotes."""
+    """Whether the source of a file contains a word in quotes."""
     waiting: dict[str, str] = field(default_factory=dict)
     """Module beside it, by configuration file."""
     words: set[str] = field(default_factory=set)
     """Names of configuration files in reached sources."""
     beside: dict[str, dict[str, tuple[str, ...]]] = field(default_factory=dict)
-    """By directory, its sources with their words."""
+    """Sources and their words, by directory."""
     compared: set[tuple[str, str]] = field(default_factory=set)
-    """Configuration files and sources of which it is known that the one has not the stem of the other."""
+    """Configuration files and sources that do not contain the stem of the file."""
 
     def meet(self, found: FirstParty, facts: Facts) -> None:
         """Note what a reached source reads."""
@@ -40,7 +40,7 @@ class ConfigFiles:
         self.beside.setdefault(dirname(found.file), {})[found.file] = facts.configs
 
     def read(self) -> Iterator[tuple[str, str]]:
-        """Yield the files that are read by what is reached by now, and the module beside each."""
+        """Yield the files that reached sources read, and the module beside each."""
         for config, module in sorted(self.waiting.items()):
             if self._is_read(config):
                 del self.waiting[config]
@@ -57,7 +57,7 @@ class ConfigFiles:
         )
 
     def _has_stem(self, source: str, config: str, stem: str) -> bool:
-        """Whether a source has the name without its suffix: hydra's `config_name`, loaders that add it."""
+        """Return whether a source has the name without its suffix (hydra's `config_name`)."""
         if (config, source) in self.compared:
             return False
         self.compared.add((config, source))

@@ -1,4 +1,4 @@
-"""Turns the imports that a walk has met into edges, in an order that does not depend on the walk."""
+"""Turns imports into edges, in an order that does not depend on the walk."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from raybundle.resolve.find.finder import Namespace
 
     Row = tuple[str, str, str, int, Rule, bool, Deferred]
-    """The fields of an edge, before its file is a path; a configuration file's importer is its directory."""
+    """The fields of an edge, with its file as a string. A configuration file's importer is its directory."""
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where something is imported, by which rule."""
+    """Where something is imported, and by which rule."""
 
     importer: str
     file: str
@@ -37,12 +37,12 @@ class Place:
 
 
 def directory_of(file: str) -> str:
-    """Return the directory of `file`, spelt as no module's name is."""
+    """Return the directory of `file` with a separator at its end, which no module name has."""
     return file[: file.rindex(sep) + 1]
 
 
 def sort_edges(rows: Collection[Row], found: Mapping[str, FirstParty | Namespace]) -> Iterator[Edge]:
-    """Yield edges by importer, imported, file and line; `found` are the modules that were reached."""
+    """Yield edges by importer, imported, file and line. `found` are the reached modules."""
     readers = _readers(found)
     files: dict[str, Path] = {}
     named = [(readers.get(each[0], each[0]), *each[1:]) for each in rows]
@@ -52,7 +52,7 @@ def sort_edges(rows: Collection[Row], found: Mapping[str, FirstParty | Namespace
 
 
 def _readers(found: Mapping[str, FirstParty | Namespace]) -> dict[str, str]:
-    """Return by directory the module that stands for it where a configuration file names something."""
+    """Return the module that counts as the reader of the configuration files, by directory."""
     readers: dict[str, str] = {}
     for name, each in found.items():
         if isinstance(each, FirstParty):

@@ -1,4 +1,4 @@
-"""Scans ahead of the walk, in parallel where that pays: the walk then finds all facts and decides alone."""
+"""Scans ahead of the walk, in parallel if that is faster. The walk then finds the facts and decides."""
 
 from __future__ import annotations
 
@@ -20,19 +20,18 @@ if TYPE_CHECKING:
     from raybundle.resolve.walk.widen import Guesser
 
 ENOUGH = 12
-"""Files that wait to be scanned from which on a second process pays: it is ready after some 0.1 s of CPU."""
+"""Waiting files from which a second process is faster. It needs about 0.1 s of CPU to start."""
 
 MOST = 7
-"""Processes beside our own; more of them wait for us."""
+"""Further processes. More of them would wait for this one."""
 
 
 def scan_ahead(
     start: Start, finder: Finder, scanner: Scanner, guesser: Guesser, rules_off: frozenset[str]
 ) -> None:
-    """Give `scanner` the facts of about all files that `start` reaches.
+    """Give `scanner` the facts of most files that `start` reaches.
 
-    About: the walk alone decides what is reached. A file too many costs its scan; one too few is scanned
-    by the walk. Faults are left to the walk as well.
+    Only the walk decides what is reached. It scans files that are missing here, and reports errors.
     """
     facts: dict[str, Facts] = {}
     meanings = Meanings(finder, guesser, lambda file: facts.get(file) or Facts(""), rules_off)
@@ -43,7 +42,8 @@ def scan_ahead(
     try:
         ahead.run()
     finally:
-        ahead.stop()
+        if ahead.workers:
+            ahead.workers.stop()
 
 
 @dataclass(slots=True)
@@ -51,11 +51,11 @@ class _Ahead:
     scanner: Scanner
     meanings: Meanings
     facts: dict[str, Facts]
-    """Those that are known by now, by file."""
+    """Facts that are known by now, by file."""
     modules: dict[str, tuple[str, FirstParty]] = field(default_factory=dict)
     """Name and place of the module, by file."""
     met: list[str] = field(default_factory=list)
-    """Files that nobody has looked at."""
+    """Files that are not looked up yet."""
     unknown: list[str] = field(default_factory=list)
     """Files that must be scanned."""
     looked_up: set[str] = field(default_factory=set)
@@ -72,17 +72,13 @@ class _Ahead:
                 file = self.unknown.pop()
                 self._expand(file, self._attempt(self.scanner.facts, file))
 
-    def stop(self) -> None:
-        if self.workers:
-            self.workers.stop()
-
     def meet(self, name: str, found: FirstParty) -> None:
         if found.file not in self.modules and found.is_source:
             self.modules[found.file] = (name, found)
             self.met.append(found.file)
 
     def look_up(self, name: str) -> None:
-        """Meet `name` and the packages that it lies in."""
+        """Meet `name` and the packages around it."""
         while name and name not in self.looked_up:
             self.looked_up.add(name)
             found = self.meanings.finder.find(name)
@@ -102,7 +98,7 @@ class _Ahead:
         try:
             return read(file)
         except BundleError:
-            return None  # the walk will say so, if it comes here
+            return None  # the walk reports it, if it comes here
 
     def _start_workers(self) -> None:
         from raybundle.resolve.scan.workers import Workers, processors  # noqa: PLC0415 - 8 ms, where much is new
@@ -127,5 +123,5 @@ class _Ahead:
                 for meaning in self.meanings.of(each, package_of(name, found), file):
                     if isinstance(meaning, (Imported, Member)):
                         self.look_up(meaning.name)
-            except BundleError:  # noqa: PERF203 - each stands for itself; the walk will say so
+            except BundleError:  # noqa: PERF203 - the walk reports it
                 continue

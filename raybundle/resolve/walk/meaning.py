@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from raybundle.dotted import absolute
-from raybundle.resolve.facts import Attributes, EntryPointGroup, LazyStub, Statement
+from raybundle.resolve.facts import Attributes, DistributionName, LazyStub, Statement
 from raybundle.resolve.find.finder import FirstParty, Namespace, NotFound, StandardLibrary, ThirdParty
 
 if TYPE_CHECKING:
@@ -16,24 +16,24 @@ if TYPE_CHECKING:
     from raybundle.resolve.find.finder import Finder
     from raybundle.resolve.walk.widen import Guesser
 
-_METADATA = ("importlib.metadata", "importlib_metadata", "pkg_resources", "stevedore", "pluggy")
-"""Modules that read what distributions say of themselves, and find entry points by it."""
+_TIME_ZONES = "tzdata"
+"""What `zoneinfo` reads on a node whose system has no time zones."""
 
 
 class Imported(NamedTuple):
-    """Python imports the module and its packages; if it is missing, the import fails."""
+    """Python imports the module and the packages around it. If it is missing, the import fails."""
 
     name: str
 
 
 class Member(NamedTuple):
-    """A submodule that is there, of a package that is imported beside it."""
+    """A submodule that exists, of a package that is imported as well."""
 
     name: str
 
 
 class Nowhere(NamedTuple):
-    """The import fails, whatever the rest of the path has."""
+    """Python finds no such module."""
 
     name: str
 
@@ -44,11 +44,13 @@ class Undecided(NamedTuple):
     text: str
 
 
-class MetadataUse(NamedTuple):
-    """What distributions say of themselves is read."""
+class DistributionUse(NamedTuple):
+    """A distribution is used without an import of its modules, if it is installed."""
+
+    name: str
 
 
-Meaning = Imported | Member | Nowhere | Undecided | MetadataUse
+Meaning = Imported | Member | Nowhere | Undecided | DistributionUse
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +60,9 @@ class Meanings:
     finder: Finder
     guesser: Guesser
     facts_of: Callable[[str], Facts]
-    """Of a file; empty facts if it is not to be read now."""
+    """Returns the facts of a file, or empty facts if it must not be read now."""
     rules_off: Collection[str] = ()
-    """Rules that count for nothing."""
+    """Rules that are switched off."""
 
     def of(self, each: Import, package: str | None, file: str) -> Iterator[Meaning]:
         """Yield what `each` means in `file`, whose relative imports start from `package`."""
@@ -73,37 +75,37 @@ class Meanings:
                 yield from self._of_statement(form, base)
             case Attributes(chain=chain):
                 yield from self._of_attributes(base, chain)
+            case DistributionName(name):
+                yield DistributionUse(name)
             case _ if base is None:
                 yield Undecided(f"{form.rule} {form.name}")
             case LazyStub():
                 yield from self._of_stub(f"{file}i", package)
             case _:
-                if isinstance(form, EntryPointGroup):
-                    yield MetadataUse()
                 for name in self.guesser.guess(form, base):
                     yield Imported(name)
 
     def _of_statement(self, form: Statement, base: str | None) -> Iterator[Meaning]:
         if base is None:
             name = form.name + (form.members[0] if form.name.endswith(".") and form.members else "")
-            if name != ".":  # else a module outside of packages asks for its own
+            if name != ".":  # a module outside of packages has no package of its own
                 yield Nowhere(name)
             return
-        if base.startswith(_METADATA) or (base == "importlib" and "metadata" in form.members):
-            yield MetadataUse()
+        if base.partition(".")[0] == "zoneinfo":
+            yield DistributionUse(_TIME_ZONES)
         yield Imported(base)
         for name in filter(None, (base, self.finder.stands_for(base))):
             yield from self._of_members(name, form.members)
 
     def _of_members(self, base: str, members: tuple[str, ...]) -> Iterator[Meaning]:
-        """`from base import members`: those that are submodules; a namespace package has nothing else."""
+        """Yield the members that are submodules. A namespace package has nothing else."""
         found = self.finder.find(base)
         if members == ("*",) and isinstance(found, (FirstParty, Namespace)):
             members = tuple(sorted(self._exports(base, set())))
         for name in (f"{base}.{each}" for each in members):
             match found, self.finder.find(name):
                 case ThirdParty(file=own), ThirdParty(file=other) if own != other:
-                    yield Member(name)  # what submodules of a distribution need is needed too
+                    yield Member(name)  # its requirements are needed too
                 case Namespace(), NotFound() | StandardLibrary():
                     yield Nowhere(name)
                 case FirstParty() | Namespace(), FirstParty() | Namespace() | ThirdParty():
@@ -112,7 +114,7 @@ class Meanings:
                     continue
 
     def _exports(self, module: str, seen: set[str]) -> set[str]:
-        """Return the names in `__all__` and in those that are part of it; a computed one may name any."""
+        """Return the names in `__all__` and its parts. A computed one may name any submodule."""
         found = self.finder.find(module)
         if module in seen or not isinstance(found, FirstParty) or not found.is_source:
             return set()
@@ -127,13 +129,19 @@ class Meanings:
         return names
 
     def _of_attributes(self, base: str | None, chain: tuple[str, ...]) -> Iterator[Meaning]:
-        """Yield the submodules that a chain of attributes leads through; one that is none ends it."""
+        """Yield the submodules in a chain of attributes, up to the first other attribute.
+
+        A library may import its modules when they are first used, as `ray.data` is.
+        """
         name = base and (self.finder.stands_for(base) or base)
-        for each in chain if name and isinstance(self.finder.find(name), (FirstParty, Namespace)) else ():
+        start = self.finder.find(name) if name else NotFound()
+        for each in chain if isinstance(start, (FirstParty, Namespace, ThirdParty)) else ():
             name = f"{name}.{each}"
             match self.finder.find(name):
                 case FirstParty() | Namespace(first_party=True):
                     yield Imported(name)
+                case ThirdParty():
+                    yield Member(name)
                 case Namespace():
                     continue
                 case _:
@@ -148,7 +156,7 @@ class Meanings:
 
 
 def package_of(name: str, found: FirstParty) -> str | None:
-    """Return the package that relative imports of a module start from; None for a script, which has none."""
+    """Return the package that relative imports of a module start from. A script has none."""
     if name == "__main__":
         return None
     return name if found.is_package else name.rpartition(".")[0]

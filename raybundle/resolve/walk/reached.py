@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from raybundle.resolve.find.finder import FirstParty, Namespace
 
 PROVIDED_BY_CLUSTER = frozenset({"ray", "psutil", "colorama"})
-"""Top-level names that need not be installed where the bundle is built: Ray, and what its wheel has in
-`ray/thirdparty_files`, which `import ray` puts first on the path."""
+"""Top-level names that need not be installed where the bundle is built: Ray, and the content of
+`ray/thirdparty_files` in its wheel, which `import ray` puts first on the path."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,15 +33,15 @@ class Closure:
     driver: str
     reached: dict[str, Reached]
     third_party: dict[str, str]
-    """Imported name and the file that it comes from."""
+    """The file of each imported name."""
     edges: tuple[Edge, ...]
     misses: tuple[Edge, ...]
     """Imports that resolve nowhere."""
     warnings: tuple[Warning, ...]
     unknown: tuple[Unknown, ...]
-    consults_metadata: bool
-    """Something reached asks `importlib.metadata` for distributions or entry points."""
     unparsed: Mapping[str, BundleError]
     """Modules whose source is not Python."""
     installs: frozenset[str]
     """Distributions that a runtime_env in a source installs, normalised."""
+    distributions: frozenset[str] = frozenset()
+    """Distributions that are used, if they are installed, without an import of their modules."""

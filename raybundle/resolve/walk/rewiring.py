@@ -1,4 +1,4 @@
-"""Gathers what reached modules do to the import system as they load, and words what cannot be evaluated."""
+"""Collects what modules do to the import system as they load, and warns if it cannot be evaluated."""
 
 # Why strings: paths here are the strings that `sys.path` holds; pathlib would cost ten times as much.
 # ruff: noqa: PTH112
@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 from raybundle.model import Warning
 from raybundle.resolve.evaluate.loading import Loaded, loaded
+from raybundle.resolve.evaluate.parsing import parse
 from raybundle.resolve.find.finder import Finder, FirstParty, NotFound
-from raybundle.resolve.scan.parsing import parse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -31,38 +31,32 @@ _IGNORE = "`# raybundle: ignore` at this line"
 
 @dataclass(frozen=True, slots=True)
 class Rewired:
-    """How the modules of one walk change the import system: the next walk counts with it."""
+    """How the modules of one walk change the import system. The next walk takes it into account."""
 
     edits: tuple[Edit, ...] = ()
-    """Of `sys.path`, but for those of the driver, in the order in which the modules load."""
+    """Edits of `sys.path` outside of the driver, in the order in which the modules load."""
     packages: Mapping[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)
-    """By package that changes its `__path__`: entry of the path and directory of each place it looks in."""
+    """Packages that change their `__path__`, with the entry of `sys.path` and the directory of each place."""
     aliases: Mapping[str, tuple[str, bool]] = field(default_factory=dict)
-    """By name in `sys.modules`: the module that it stands for, and whether it is that module itself; else it
-    is an object that the module makes."""
+    """Names in `sys.modules`: the module that each stands for, and whether it is that module or an object of
+    it."""
 
 
 @dataclass(slots=True)
 class Rewiring:
-    """Reads the modules of one walk after another.
-
-    Args:
-        start: the driver; its own edits of `sys.path` are part of the path from the start.
-        project: what the bundle is relative to.
-        cwd: the directory in which the driver runs.
-        facts_of: gives the facts of a source.
-        source_of: gives its bytes.
-    """
+    """Reads the modules of one walk after another."""
 
     start: Start
+    """The driver. Its own edits of `sys.path` are already part of the path."""
     project: Path
     cwd: str
+    """The directory in which the driver runs."""
     facts_of: Callable[[str], Facts]
     source_of: Callable[[str], bytes]
     _known: dict[tuple[str, str], Loaded] = field(default_factory=dict)
 
     def of(self, closure: Closure, finder: Finder) -> Rewired:
-        """Return what the modules of `closure` do, whose names `finder` knows."""
+        """Return what the modules of `closure` do. `finder` knows their names."""
         found = {name: self._loaded(name, each) for name, each in _sources(closure)}
         return Rewired(
             tuple(self._edits(closure, found)),
@@ -75,7 +69,7 @@ class Rewiring:
         )
 
     def followed(self, closure: Closure) -> list[str]:
-        """Return the paths whose links had a say, and the directories that were added."""
+        """Return the paths whose links were resolved, and the directories that were added."""
         edits = [self._loaded(name, each).edits for name, each in _sources(closure)]
         return [path for each in edits for path in (*each.followed, *(edit.directory for edit in each.edits))]
 
@@ -98,7 +92,7 @@ class Rewiring:
                 yield Warning(text, Path(each.file), line, hint + _IGNORE)
 
     def _of_path_edit(self, file: str, line: int, found: Loaded, finder: Finder) -> Iterator[Warning]:
-        """Yield a warning unless all that the line may add is on the path, or is not there."""
+        """Yield a warning unless everything that the line may add is on the path or does not exist."""
         possible = {os.path.realpath(each) for number, each in found.edits.possible if number == line}
         new = sorted(each for each in possible if each not in finder.path and os.path.isdir(each))
         if new:
@@ -126,13 +120,13 @@ class Rewiring:
         return loaded(tree, found.file, own_name, self.cwd, is_package=found.is_package)
 
     def _edits(self, closure: Closure, found: Mapping[str, Loaded]) -> Iterator[Edit]:
-        """Yield the edits as modules load: first what an import leads to, then the line below it."""
+        """Yield the edits in the order in which modules load: an import comes before the lines below it."""
         steps: dict[str, list[_Step]] = defaultdict(list)
         for edge in closure.edges:
             steps[edge.importer].append((edge.line, edge.imported, None))
         for name, each in found.items():
             if name != self.start.name:
-                counted = self.facts_of(_file(closure, name)).path_edits  # others have a comment: ignore
+                counted = self.facts_of(_file(closure, name)).path_edits  # others have an `ignore` comment
                 steps[name] += [(edit.line, "", edit) for edit in each.edits.edits if edit.line in counted]
         seen: set[str] = set()
         for first in (self.start.name, *sorted(found)):
@@ -150,7 +144,7 @@ class Rewiring:
     def _places(
         self, name: str, found: Loaded, finder: Finder
     ) -> tuple[tuple[tuple[str, str], ...], list[str]]:
-        """Return entry and directory of each place of a package, and the places that do not travel."""
+        """Return entry and directory of each place of a package, and the places outside of its root."""
         package = finder.find(name)
         if found.own_path is None or not isinstance(package, FirstParty):
             return (), []
@@ -177,7 +171,7 @@ def _is_below(path: str, directory: str) -> bool:
 
 
 def _meant(module: str, target: str, finder: Finder) -> tuple[str, bool]:
-    """Return what an entry of `sys.modules` stands for; if not a module, that is `module`."""
+    """Return what an entry of `sys.modules` stands for: `module` if its value is not a module."""
     is_module = bool(target) and not (
         isinstance(finder.find(target), NotFound) and finder.stands_for(target) is None
     )

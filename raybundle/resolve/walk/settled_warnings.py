@@ -1,4 +1,4 @@
-"""Drops the warnings that `include` or a traced run settles: whose files are known all the same."""
+"""Drops the warnings that `include` or a traced run settles."""
 
 from __future__ import annotations
 
@@ -19,14 +19,7 @@ if TYPE_CHECKING:
 def drop_settled(
     warnings: Iterable[Warning], closure: Closure, included: Collection[str], traced: Collection[str]
 ) -> Iterator[Warning]:
-    """Yield the warnings about what cannot be known, but for what is declared.
-
-    Args:
-        warnings: about modules of `closure`.
-        closure: what the driver reaches.
-        included: files that `include` names.
-        traced: names of the modules that traced runs have imported.
-    """
+    """Yield `warnings` without those that the files of `include` or the traced modules settle."""
     imports_known = {
         each.found.file
         for name, each in closure.reached.items()
@@ -52,7 +45,7 @@ def drop_settled(
 
 
 def _only_declared(closure: Closure) -> set[str]:
-    """Return the modules that are in by `include` alone: somebody means an import that nobody sees."""
+    """Return the modules that only `include` adds: the user knows of an import that is not visible."""
     rules: dict[str, set[str]] = {}
     for edge in closure.edges:
         rules.setdefault(edge.imported, set()).add(edge.rule)
@@ -60,7 +53,7 @@ def _only_declared(closure: Closure) -> set[str]:
 
 
 def _is_declared(unknown: Unknown, declared: Iterable[str], *, sources: bool) -> bool:
-    """Claims that a declared module may be what `unknown` imports; a file run by its path has no pattern."""
+    """Return whether `unknown` may import a declared module. A file run by its path has no pattern."""
     if not unknown.pattern:
         return sources
     form = re.escape(unknown.pattern).replace(re.escape(ANY), ".+")

@@ -1,4 +1,4 @@
-"""Words the warnings about single modules: what cannot be known, what hides what, what leaves the bundle."""
+"""Makes the warnings about single modules: unknown imports, hidden modules, code outside of the bundle."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from raybundle.resolve.walk.reached import Closure
 
 HIDES = ", which hides "
-"""In the warning about a module that two files could be."""
+"""Part of the warning about a module that two files could be."""
 UNKNOWN_INSIDE = "its imports are not known"
 """The end of the warning about a module that has no source."""
 _LEAVE_OUT = {
@@ -59,18 +59,18 @@ def warn_about_module(name: str, found: FirstParty, facts: Facts | None) -> Iter
 
 
 def find_refused(file: str, facts: Facts) -> tuple[Warning, ...]:
-    """Return what in a driver keeps its bundle from being made."""
+    """Return what in a driver makes a bundle impossible."""
     lines = [remark.line for remark in facts.remarks if remark.kind == "py-modules"]
     return tuple(Warning(PY_MODULES, Path(file), line, _PY_MODULES_HINT) for line in lines)
 
 
 def warn_about_unparsed(error: BundleError, file: str) -> Warning:
-    """Return the warning about a source that cannot be parsed, where a run may do without it."""
+    """Return the warning about a source that cannot be parsed and may never run."""
     return Warning(f"{error}; it travels as it is", Path(file), None, error.hint)
 
 
 def warn_about_shadowed_library(finder: Finder, reached: Collection[str]) -> Iterator[Warning]:
-    """Yield a warning for each file that stays behind though Python's own modules would import it.
+    """Yield a warning for each file that does not travel though Python's own modules would import it.
 
     What the standard library imports is not followed: `fractions` takes a `numbers.py` beside the driver.
     """
@@ -88,9 +88,9 @@ def warn_about_shadowed_library(finder: Finder, reached: Collection[str]) -> Ite
 
 
 def warn_about_hidden_in_project(finder: Finder, closure: Closure) -> Iterator[Warning]:
-    """Yield a warning for each distribution's module of which the project has one too.
+    """Yield a warning for each module that a distribution and the project both have.
 
-    Python, run here, does not take that one; Ray does, which puts the working directory before site-packages.
+    Python takes that of the distribution here. Ray puts the working directory before site-packages.
     """
     for name in sorted({each.partition(".")[0] for each in closure.third_party} - RAY_NAMES):
         found, other = finder.find(name), finder.in_added(name)
@@ -103,7 +103,7 @@ def warn_about_hidden_in_project(finder: Finder, closure: Closure) -> Iterator[W
 
 
 def list_shadowed(closure: Closure) -> tuple[Shadowed, ...]:
-    """Return the modules of which the path holds more than one, by name."""
+    """Return the modules that the path has more than once, by name."""
     return tuple(
         Shadowed(ModuleName(name), Path(found.file), tuple(map(Path, found.shadowed)))
         for name, reached in sorted(closure.reached.items())

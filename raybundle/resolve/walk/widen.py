@@ -1,4 +1,4 @@
-"""Judges what is no import statement: which modules a pattern, a walk, a string or a table of names means."""
+"""Guesses which modules a pattern, a walk, a string or a table of names means."""
 
 # Why strings: paths here are the strings that `sys.path` holds; pathlib would cost ten times as much.
 # ruff: noqa: PTH118
@@ -20,7 +20,7 @@ from raybundle.resolve.facts import (
     PackageWalk,
     Pattern,
 )
-from raybundle.resolve.find.finder import FirstParty, Namespace, ThirdParty, directories_of
+from raybundle.resolve.find.finder import FirstParty, Namespace, NotFound, ThirdParty, directories_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -36,28 +36,28 @@ _FILE_SUFFIXES = frozenset(
         *("zip", "tar", "png", "jpg", "jpeg", "svg", "pdf"),
     ]
 )
-"""Last parts by which a dotted string is the name of a file, where no module has that name."""
+"""Endings that make a dotted string a file name, if no module has that name."""
 
 _APP_MODULES = ("apps", "models")
 _APP_PACKAGES = ("migrations", "management.commands", "templatetags")
-"""What Django imports of an app by name, one by one and by walking (`django.core.management`)."""
+"""What Django imports of an app: these modules, and all in these packages (`django.core.management`)."""
 
 _DEEPEST = 12
-"""Levels of packages that a pattern descends; a link that leads back up would have no end."""
+"""Levels of packages that a pattern descends. A link that leads back up would have no end."""
 
 
 @dataclass(frozen=True, slots=True)
 class Guesser:
-    """Answers on one path; takes nothing that is not there."""
+    """Answers on one path, with modules that exist."""
 
     finder: Finder
     mentions: Callable[[str, str], bool]
-    """Whether the source of a file has a word."""
+    """Whether the source of a file contains a word."""
     entry_points: Callable[[str], Iterable[str]]
     """The values (`pkg.mod:attr`) of a group, or of all groups for `*`."""
 
     def guess(self, form: Guess, base: str) -> Iterator[str]:
-        """Yield the modules that `form` may import; `base` is its name, made absolute."""
+        """Yield the modules that `form` may import. `base` is its absolute name."""
         match form:
             case Pattern(one_level=one_level):
                 yield from self._matching(base, deep=not one_level)
@@ -89,7 +89,7 @@ class Guesser:
                 yield name
 
     def _below(self, package: str, depth: int) -> Iterator[str]:
-        """Yield every module under a first-party package, also in folders that are namespace packages."""
+        """Yield every module under a first-party package, also in namespace packages."""
         if depth == 0:
             return
         for name in sorted({*self.finder.submodules(package), *self._folders(package)}):
@@ -116,7 +116,7 @@ class Guesser:
                 yield from self._walked(name, deep=True)
 
     def _leads_back(self, package: str, name: str) -> bool:
-        """Whether a package is a link to one that holds it: it has no end, and nothing new."""
+        """Return whether a package is a link to one around it, which would have no end."""
         tail = name.rpartition(".")[2]
         return any(
             tail in self.finder.directories.list(directory).links
@@ -131,10 +131,13 @@ class Guesser:
                     yield name
 
     def _named(self, text: str, *, listed: bool) -> Iterator[str]:
-        """Yield the module that a string begins with, if it is one of ours, or is listed as a module."""
+        """Yield the module that a string begins with, if it is first-party or `listed` as a module."""
         dotted, _, attribute = text.replace(" ", "").partition(":")
         parts = dotted.partition("[")[0].split(".")
         found = self.finder.find(parts[0])
+        if isinstance(found, NotFound) and "." in attribute:  # `python:pkg.mod.f`
+            yield from self._named(attribute, listed=listed)
+            return
         if isinstance(found, ThirdParty) and listed:
             yield ".".join(parts)
         if not isinstance(found, (FirstParty, Namespace)):
@@ -144,7 +147,7 @@ class Guesser:
         module = self.finder.find(name)
         if not isinstance(module, FirstParty):
             if listed and isinstance(self.finder.find(dotted), ThirdParty):
-                yield dotted  # a namespace that third-party distributions share with the project
+                yield dotted  # distributions share the namespace with the project
             return
         if rest[-1:] and rest[-1] in _FILE_SUFFIXES:
             return
@@ -153,7 +156,7 @@ class Guesser:
             yield name
 
     def _known(self, parts: list[str]) -> int:
-        """How many of `parts`, from the start, name a module."""
+        """Return how many of `parts`, from the start, name a module."""
         known = 1
         while known < len(parts) and isinstance(
             self.finder.find(".".join(parts[: known + 1])), (FirstParty, Namespace)

@@ -49,6 +49,7 @@ def test_the_hint_of_an_error_names_what_settles_it_the_likeliest_first(tmp_path
     assert places == sorted(places)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("source", [STOPS, MAY_RUN], ids=["error", "warning"])
 @pytest.mark.parametrize("remedy", [*CONFIGURATION, "install", "try", "ignore"])
 def test_each_remedy_settles_the_error_and_the_warning(work: Workplace, source: str, remedy: str) -> None:

@@ -7,6 +7,8 @@ import shutil
 import subprocess
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.support.small_project import tree
 
 if TYPE_CHECKING:
@@ -42,6 +44,7 @@ print("SEEN", json.dumps(found))
 """
 
 
+@pytest.mark.ray
 def test_a_root_package_and_src_reach_driver_tasks_and_children(embedded: Embedded, tmp_path: Path) -> None:
     work = embedded.workplace(tmp_path / "work")
     files = {"scripts/job.py": JOB, "tools/__init__.py": "def double(x):\n    return 2 * x\n"}

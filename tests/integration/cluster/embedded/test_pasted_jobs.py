@@ -41,6 +41,7 @@ def answer(work: Workplace, *words: str) -> str:
     return done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("typed", "files"),
     [

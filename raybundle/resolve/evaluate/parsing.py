@@ -1,4 +1,4 @@
-"""Parses a source as Python does; what is not Python is named with file and line."""
+"""Parses a source as Python does. An error names the file and line."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from raybundle.errors import BundleError
 
 
 def parse(source: bytes, file: str) -> ast.Module:
-    """Return the syntax tree; byte-order marks and coding cookies are honoured (PEP 263).
+    """Return the syntax tree. Byte-order marks and coding cookies are honoured (PEP 263).
 
     Raises:
-        BundleError: the source is no Python, with file and line.
+        BundleError: the source is not Python; with file and line.
     """
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # invalid escapes are the user's to hear of elsewhere
+            warnings.simplefilter("ignore")  # invalid escapes: Python itself warns about them
             return ast.parse(source, file)
     except SyntaxError as error:
         place = f"{file}:{error.lineno}" if error.lineno else file

@@ -1,0 +1,57 @@
+"""Collects the calls of one source, and tells which imported functions they call."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from raybundle.resolve.evaluate.chains import split_chain
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from raybundle.resolve.facts import Guard
+
+_BUILTINS = frozenset({"__import__", "exec", "eval", "getattr"})
+"""Functions that need no import."""
+
+
+@dataclass(slots=True)
+class Calls:
+    """The calls of one file, and what the names in them stand for."""
+
+    names: frozenset[str]
+    """The last names of the functions that matter. Calls of others are dropped."""
+    bindings: dict[str, set[str]] = field(default_factory=dict)
+    seen: list[tuple[ast.Call, Guard]] = field(default_factory=list)
+
+    def bind(self, name: str, target: str) -> None:
+        """Note that an import binds `name` to the dotted `target`."""
+        self.bindings.setdefault(name, set()).add(target)
+
+    def add(self, call: ast.Call, guard: Guard) -> None:
+        """Keep `call` until all bindings of the file are known, if it may be of interest."""
+        if not isinstance(call.func, ast.Attribute) or call.func.attr in self.names:
+            self.seen.append((call, guard))
+
+    def qualified(self, function: ast.expr) -> set[str]:
+        """Return the dotted names that `function` may stand for."""
+        start, names = split_chain(function)
+        match start:
+            case ast.Name(id=name):
+                bases = self.bindings.get(name, {name})
+            case ast.Call(func=ast.Name(id="__import__"), args=[ast.Constant(value=str(name)), *_]):
+                bases = {name}
+            case ast.Call(func=ast.Name(id="getattr"), args=[module, ast.Constant(value=str(name)), *_]):
+                bases = {f"{each}.{name}" for each in self.qualified(module)}
+            case _:
+                bases = set()
+        return {".".join([base, *names]) for base in bases}
+
+    def with_meaning(self) -> Iterator[tuple[ast.Call, Guard]]:
+        """Yield the calls whose function is imported or built in. Most calls have another one."""
+        for call, guard in self.seen:
+            function = call.func
+            if not isinstance(function, ast.Name) or function.id in self.bindings or function.id in _BUILTINS:
+                yield call, guard

@@ -1,0 +1,62 @@
+"""Finds what scripts that child processes run import from their own folder, which Python puts first."""
+
+# Strings, because `sys.path` holds strings and pathlib takes ten times as long.
+# ruff: noqa: PTH118, PTH119, PTH120
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from raybundle.resolve.find.finder import FirstParty
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from raybundle.model import Edge
+    from raybundle.resolve.files.data_files import Candidate
+    from raybundle.resolve.find.directories import Directories
+    from raybundle.resolve.walk.reached import Closure
+
+
+def beside_scripts(
+    closure: Closure, scripts: Iterable[Candidate], directories: Directories
+) -> list[Candidate]:
+    """Return the files that scripts import from their own folder."""
+    own = {each.file: each for each in scripts}
+    found = [
+        replace(own[importer], file=file, reason=f"imported by {os.path.basename(importer)}, beside it")
+        for importer, file, _ in _matches(closure, own, directories)
+    ]
+    return list({each.file: each for each in found}.values())
+
+
+def without_matches(closure: Closure, scripts: Iterable[Candidate], directories: Directories) -> Closure:
+    """Return a closure whose misses are not in the folder of the script that imports them."""
+    matched = {edge for _, _, edge in _matches(closure, {each.file for each in scripts}, directories)}
+    return replace(closure, misses=tuple(each for each in closure.misses if each not in matched))
+
+
+def _matches(
+    closure: Closure, scripts: Iterable[str], directories: Directories
+) -> Iterator[tuple[str, str, Edge]]:
+    known = set(scripts)
+    for edge in closure.misses if known else ():
+        reached = closure.reached.get(edge.importer)
+        if reached is not None and isinstance(reached.found, FirstParty) and reached.found.file in known:
+            file = _in_folder(os.path.dirname(reached.found.file), edge.imported, directories)
+            if file is not None:
+                yield reached.found.file, file, edge
+
+
+def _in_folder(folder: str, name: str, directories: Directories) -> str | None:
+    *packages, last = name.split(".")
+    for package in packages:
+        if package not in directories.list(folder).directories:
+            return None
+        folder = os.path.join(folder, package)
+    listing = directories.list(folder)
+    if last in listing.directories and "__init__.py" in directories.list(os.path.join(folder, last)).files:
+        return os.path.join(folder, last, "__init__.py")
+    return os.path.join(folder, f"{last}.py") if f"{last}.py" in listing.files else None

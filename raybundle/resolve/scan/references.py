@@ -1,0 +1,210 @@
+"""Understands what is given code, or a reference to it, as text: `exec`, `resolve_name`, `python -m`."""
+
+from __future__ import annotations
+
+import ast
+import posixpath
+import re
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from raybundle.resolve.evaluate.chains import last_name
+from raybundle.resolve.evaluate.name_values import ANY
+from raybundle.resolve.facts import Import, ModuleText, Named, Pattern, Statement, UnknownImport
+from raybundle.resolve.scan.strings import dotted_literals
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from raybundle.resolve.evaluate.calls import Calls
+    from raybundle.resolve.evaluate.name_values import NameValues
+    from raybundle.resolve.facts import Guard
+
+_TAKES = {
+    "celery.utils.imports.symbol_by_name": (0, "name"),
+    "django.utils.module_loading.import_string": (0, "dotted_path"),
+    "hydra.utils.get_class": (0, "path"),
+    "hydra.utils.get_method": (0, "path"),
+    "hydra.utils.get_object": (0, "path"),
+    "hydra.utils.get_static_method": (0, "path"),
+    "importlib.metadata.EntryPoint": (1, "value"),
+    "importlib_metadata.EntryPoint": (1, "value"),
+    "kombu.utils.imports.symbol_by_name": (0, "name"),
+    "pkgutil.resolve_name": (0, "name"),
+    "pydoc.locate": (0, "path"),
+    "pydoc.safeimport": (0, "path"),
+    "traitlets.utils.importstring.import_item": (0, "name"),
+    "twisted.python.reflect.namedAny": (0, "name"),
+    "werkzeug.utils.import_string": (0, "import_name"),
+    "zope.dottedname.resolve.resolve": (0, "name"),
+}
+"""Functions that import what a text refers to, and the position and name of that argument."""
+_METHODS = {"loadTestsFromName": (0, "name")}
+"""The same for methods of any object."""
+_EXECUTES = frozenset({"exec", "eval", "builtins.exec", "builtins.eval"})
+_RUNS = frozenset({"runsource", "runcode"})
+_READS = frozenset({"open", "read", "read_text", "read_bytes", "compile"})
+_TARGET = "_target_"
+"""The key by which hydra's configurations name what they make."""
+LAST_NAMES = frozenset({*(name.rpartition(".")[2] for name in (*_TAKES, *_EXECUTES)), *_METHODS, *_RUNS})
+"""Attributes that a call of interest ends with."""
+_PARTS = re.compile(rb"['\"][\w!/:]*\.[\w.:]*[ ]?['\"]|\{\w+\}\.\w|\w\.\{")
+"""Stands in a source that puts a dotted name together: `PACKAGE + ".views"`, `f"{PACKAGE}.views"`."""
+_IN_COMMANDS = re.compile(rb"['\"](?:-[mc]|_target_)['\"]|sys\.executable|\bpython[\d.]* ")
+_SHELLS = frozenset({"os.system", "os.popen"}) | {
+    f"subprocess.{name}" for name in ("run", "Popen", "call", "check_call", "check_output", "getoutput")
+}
+"""Calls that give a text to a shell."""
+_PYTHON = re.compile(r"(?:.*/)?python[\d.]*")
+
+
+@dataclass(slots=True)
+class References:
+    """What the texts in one file refer to."""
+
+    calls: Calls
+    names: NameValues
+    found: list[Import] = field(default_factory=list)
+    unknown: list[UnknownImport] = field(default_factory=list)
+    scripts: list[Named] = field(default_factory=list)
+    """Scripts that commands run."""
+    commands: list[UnknownImport] = field(default_factory=list)
+    """Commands that run a script by a name which is not known here; a path in the source may be it."""
+
+    def run(self, source: bytes) -> None:
+        """Fill `found` and `unknown`."""
+        for call, guard in self.calls.with_meaning():
+            names, last = self.calls.qualified(call.func), last_name(call.func)
+            if not names.isdisjoint(_EXECUTES) or last in _RUNS:
+                self._execute(call, _argument(call, 0, "source"), guard)
+            elif place := next((_TAKES[each] for each in names if each in _TAKES), _METHODS.get(last)):
+                self._take(call, _argument(call, *place))
+        for node in ast.walk(self.names.tree) if _IN_COMMANDS.search(source) else ():
+            self._configured(node)
+        for node in ast.walk(self.names.tree) if _PARTS.search(source) else ():
+            if isinstance(node, (ast.BinOp, ast.JoinedStr)):
+                self._composed(node)
+
+    def _configured(self, node: ast.AST) -> None:
+        match node:
+            case ast.List(elts=words) | ast.Tuple(elts=words) if words and self._is_python(words[0]):
+                self._command(node, words)
+            case ast.Call(args=[ast.Constant() | ast.JoinedStr() | ast.BinOp() as text, *_]):
+                if not self.calls.qualified(node.func).isdisjoint(_SHELLS):
+                    self._shell(node, text)
+            case ast.Dict(keys=keys, values=values):
+                for key, value in zip(keys, values, strict=True):
+                    if isinstance(key, ast.Constant) and key.value == _TARGET:
+                        self._take(value, value)
+            case _:
+                return
+
+    def _composed(self, node: ast.BinOp | ast.JoinedStr) -> None:
+        """Take a dotted name that is put together of parts which are all known."""
+        for text in self.names.texts(node):
+            for name in dotted_literals(repr(text.value).encode()).values() if text.whole else ():
+                self.found.append(Import(node.lineno, ModuleText(name)))
+
+    def _is_python(self, word: ast.expr) -> bool:
+        if "sys.executable" in self.calls.qualified(word):
+            return True
+        return isinstance(word, ast.Constant) and bool(_PYTHON.fullmatch(str(word.value)))
+
+    def _command(self, node: ast.List | ast.Tuple, words: list[ast.expr]) -> None:
+        """Read the words of a command: `[sys.executable, "-m", name]`, `["python", script]`."""
+        script = next((each for each in words[1:] if not _is_option(each)), None)
+        if script is not None and not any(map(_takes_code, words)):
+            self._script(node, script)
+        for option, word in pairwise(words):
+            match option:
+                case ast.Constant(value="-m"):
+                    self._take(node, word)
+                case ast.Constant(value="-c"):
+                    self._execute(node, word, None)
+                case _:
+                    continue
+
+    def _shell(self, call: ast.Call, text: ast.expr) -> None:
+        """Read `python script …`, the text of a shell."""
+        for each in self.names.texts(text):
+            words = each.value.split()
+            if len(words) > 1 and _PYTHON.fullmatch(words[0]) and not words[1].startswith("-"):
+                self._run_script(call, words[1])
+
+    def _script(self, place: ast.expr, script: ast.expr) -> None:
+        for each in self.names.texts(script):
+            self._run_script(place, ANY if each.own else each.value)
+
+    def _run_script(self, place: ast.expr, path: str) -> None:
+        if ANY in path:
+            self.commands.append(UnknownImport(place.lineno, ast.unparse(place)))
+        elif path.endswith(".py") and not path.startswith("/"):
+            self.scripts.append(Named(place.lineno, "start", posixpath.normpath(path)))
+
+    def _take(self, place: ast.expr, argument: ast.expr | None) -> None:
+        """Take what a text refers to: what is not known of it may be anything below what is."""
+        for text in self.names.texts(argument) if argument is not None else ():
+            name = text.value.strip()
+            start = name.partition(ANY)[0]
+            if text.whole and not text.own and name:
+                self.found.append(Import(place.lineno, ModuleText(name, is_listed=True)))
+            elif not text.own and "." in start and ":" not in start:
+                self.found.append(Import(place.lineno, Pattern(name.partition(":")[0].rstrip("("))))
+            else:
+                self.unknown.append(UnknownImport(place.lineno, ast.unparse(place), name))
+
+    def _execute(self, place: ast.expr, code: ast.expr | None, guard: Guard | None) -> None:
+        """Take the imports of code that is text; nothing is known of what a file or a variable part has."""
+        if code is None:
+            return
+        texts = list(self.names.texts(code))
+        if all(each.whole and not each.own for each in texts):
+            for each in texts:
+                self._add(place, each.value, guard)
+        elif _reads(code) or any("import" in each.value for each in texts):
+            self.unknown.append(UnknownImport(place.lineno, ast.unparse(place)))
+
+    def _add(self, place: ast.expr, text: str, guard: Guard | None) -> None:
+        for form in statements(text) if "import" in text else ():
+            if guard is None:
+                self.found.append(Import(place.lineno, ModuleText(form.name, is_listed=True)))
+            else:
+                self.found.append(Import(place.lineno, form, guard))
+
+
+def _is_option(word: ast.expr) -> bool:
+    return isinstance(word, ast.Constant) and str(word.value).startswith("-")
+
+
+def _takes_code(word: ast.expr) -> bool:
+    return isinstance(word, ast.Constant) and word.value in {"-c", "-m", "-"}
+
+
+def _reads(code: ast.expr) -> bool:
+    return any(isinstance(each, ast.Call) and last_name(each.func) in _READS for each in ast.walk(code))
+
+
+def statements(text: str) -> Iterator[Statement]:
+    """Yield the import statements, and the calls of `__import__`, in code that is text."""
+    try:
+        tree = ast.parse(text)
+    except (SyntaxError, ValueError):
+        return  # a format, or code for another program
+    for node in ast.walk(tree):
+        match node:
+            case ast.Import(names=names):
+                yield from (Statement(each.name, rule="import-module") for each in names)
+            case ast.ImportFrom(module=str(module), names=names, level=level):
+                members = tuple(each.name for each in names)
+                yield Statement("." * level + module, members, "import-module")
+            case ast.Call(func=ast.Name(id="__import__"), args=[ast.Constant(value=str(name)), *_]):
+                yield Statement(name, rule="import-module")
+            case _:
+                continue
+
+
+def _argument(call: ast.Call, position: int, keyword: str) -> ast.expr | None:
+    if len(call.args) > position:
+        return call.args[position]
+    return next((each.value for each in call.keywords if each.arg == keyword), None)

@@ -1,0 +1,199 @@
+"""What only a text, a command, metadata or an attribute refers to travels, and the job runs."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.booting import make_venv
+from tests.support.bundled import Bundler
+from tests.support.installed import install
+from tests.support.small_project import tree
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+TEXTS = {
+    "module://stp.a": "stp/a.py",
+    "ext://stp.b.f": "stp/b.py",
+    "stp.c:f()": "stp/c.py",
+    "stp.d#f": "stp/d.py",
+    "stp/e.py::f": "stp/e.py",
+    "python:stp.g.f": "stp/g.py",
+    "stp.h.f(1, 2)": "stp/h.py",
+    "  stp.i.f": "stp/i.py",
+}
+
+
+def bundler_of(tmp_path: Path, files: Mapping[str, str]) -> Bundler:
+    return Bundler(tree(tmp_path / "p", {"pyproject.toml": "", **files}), tmp_path)
+
+
+def with_site(tmp_path: Path, files: Mapping[str, str]) -> tuple[Bundler, Path]:
+    """A bundler with an environment of its own, and the site directory of that."""
+    make_venv(tmp_path / "env", sys.executable)
+    [site] = (tmp_path / "env").glob("lib/python3*/site-packages")
+    bundler = bundler_of(tmp_path, files)
+    return Bundler(bundler.project, tmp_path, tmp_path / "env" / "bin" / "python"), site
+
+
+def paths(bundler: Bundler) -> set[str]:
+    return {file.path.removeprefix("project/") for file in bundler.plan().files}
+
+
+def bundled(bundler: Bundler) -> set[str]:
+    return {each.name for each in bundler.plan().layers}
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_a_reference_in_a_string_is_followed(tmp_path: Path, text: str) -> None:
+    files = {
+        "stp/__init__.py": "",
+        TEXTS[text]: "def f(*_): pass\n",
+        "job.py": f"import stp\nREF = {text!r}\n",
+    }
+
+    assert TEXTS[text] in paths(bundler_of(tmp_path, files))
+
+
+def test_tags_and_schemes_in_a_configuration_file_are_followed(tmp_path: Path) -> None:
+    config = "x: !!python/object/apply:stp.one.f [1]\ny: ext://stp.two.f\n"
+    files = {"stp/__init__.py": "", "stp/conf.yaml": config, "job.py": "import stp\n"}
+    modules = {"stp/one.py": "def f(n): pass\n", "stp/two.py": "def f(): pass\n"}
+
+    assert {*modules} < paths(bundler_of(tmp_path, {**files, **modules}))
+
+
+def test_a_conf_file_names_the_classes_of_handlers(tmp_path: Path) -> None:
+    config = (
+        "[loggers]\nkeys=root\n[handlers]\nkeys=h\n[formatters]\nkeys=\n[logger_root]\nlevel=INFO\nhandlers=h\n"
+        "[handler_h]\nclass=logs.mine.Printing\nargs=()\n"
+    )
+    load = (
+        "import logging.config as c, pathlib as p\nc.fileConfig(p.Path(__file__).with_name('logging.conf'))\n"
+    )
+    handler = (
+        "import logging\nclass Printing(logging.Handler):\n"
+        "    def emit(self, record): print('MINE', record.msg)\n"
+    )
+    job = "import logging, logs\nlogging.getLogger().warning('hello')\n"
+    files = {"logs/__init__.py": load, "logs/logging.conf": config, "logs/mine.py": handler, "job.py": job}
+
+    assert bundler_of(tmp_path, files).run().stdout == "MINE hello\n"
+
+
+def test_what_resolve_name_may_find_travels(tmp_path: Path) -> None:
+    job = (
+        "import pkgutil, pydoc, sys\nkind = sys.argv[1] if len(sys.argv) > 1 else 'clean'\n"
+        "print(pkgutil.resolve_name(f'steps.{kind}:run')(), pydoc.locate('stages.' + kind).NAME)\n"
+    )
+    files = {
+        "job.py": job,
+        "steps/__init__.py": "",
+        "steps/clean.py": "def run(): return 'ran'\n",
+        "stages/__init__.py": "",
+        "stages/clean.py": "NAME = 'stage'\n",
+        "stages/other.py": "",
+    }
+    bundler = bundler_of(tmp_path, files)
+
+    assert bundler.run().stdout == "ran stage\n"
+    assert "stages/other.py" in paths(bundler)
+
+
+COMMANDS = {
+    "a list": "import subprocess, sys\nsubprocess.run([sys.executable, 'tools/gen.py'], check=True)\n",
+    "a path": "import os, subprocess, sys\nhere = os.path.dirname(__file__)\n"
+    "script = os.path.join(here, 'tools', 'gen.py')\n"
+    "subprocess.run([sys.executable, '-u', script], check=True)\n",
+    "a shell": "import os\nos.system('python tools/gen.py --fast')\n",
+    "a file that runpy runs": "import runpy, sys\nsys.path.insert(0, 'tools')\n"
+    "runpy.run_path('tools/gen.py')\n",
+}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_script_that_a_command_runs_travels_with_what_lies_beside_it(tmp_path: Path, command: str) -> None:
+    files = {
+        "job.py": COMMANDS[command],
+        "tools/gen.py": "import near\nprint(near.VALUE, flush=True)\n",
+        "tools/near.py": "import deep\nVALUE = deep.VALUE\n",
+        "tools/deep/__init__.py": "VALUE = 41\n",
+    }
+    bundler = bundler_of(tmp_path, files)
+
+    done = bundler.run()
+
+    assert (done.stdout, done.returncode) == ("41\n", 0), done.stderr
+    assert {*files} == paths(bundler)
+
+
+def test_a_script_that_nobody_can_name_is_told(tmp_path: Path) -> None:
+    job = "import subprocess, sys\nsubprocess.run([sys.executable, sys.argv[1]], check=True)\n"
+    [told] = bundler_of(tmp_path, {"job.py": job, "tools/gen.py": ""}).told()
+
+    assert "job.py:2: cannot know what `[sys.executable, sys.argv[1]]` imports" in told
+
+
+def test_a_distribution_whose_version_is_asked_for_travels(tmp_path: Path) -> None:
+    job = "from importlib.metadata import version\nprint(version('thing'))\n"
+    bundler, site = with_site(tmp_path, {"job.py": job})
+    install(site, "thing", {"thing.py": b""}, version="2.5")
+    install(site, "other", {"other.py": b""})
+
+    assert bundled(bundler) == {"thing"}
+    assert bundler.run().stdout == "2.5\n"
+
+
+def test_time_zones_travel_where_zoneinfo_is_imported(tmp_path: Path) -> None:
+    bundler, site = with_site(tmp_path, {"job.py": "def f():\n    from zoneinfo import ZoneInfo\n"})
+    install(site, "tzdata", {"tzdata/__init__.py": b""})
+
+    assert bundled(bundler) == {"tzdata"}
+
+
+def test_an_attribute_that_imports_a_module_of_a_library_brings_what_that_needs(tmp_path: Path) -> None:
+    job = "import big as b\n\n\ndef run():\n    return b.data.total()\n\n\nprint(run())\n"
+    lazy = (
+        b"def __getattr__(name):\n    import importlib\n    return importlib.import_module(f'big.{name}')\n"
+    )
+    bundler, site = with_site(tmp_path, {"job.py": job})
+    data = b"import heavy\ndef total(): return heavy.SUM\n"
+    install(site, "big", {"big/__init__.py": lazy, "big/data.py": data, "big/rest.py": b"import unused\n"})
+    install(site, "heavy", {"heavy.py": b"SUM = 10\n"})
+    install(site, "unused", {"unused.py": b""})
+
+    assert bundled(bundler) == {"big", "heavy"}
+    assert bundler.run().stdout == "10\n"
+
+
+def test_plugins_that_a_library_loads_by_the_metadata_of_the_project_travel(tmp_path: Path) -> None:
+    files = {
+        "job.py": "import lib\nprint(lib.load('mine'))\n",
+        "own/__init__.py": "",
+        "own/it.py": "def f(): return 42\n",
+    }
+    bundler, site = with_site(tmp_path, files)
+    load = (
+        b"from importlib.metadata import entry_points\n"
+        b"def load(name):\n    [found] = entry_points(group='lib.plugins', name=name)\n"
+        b"    return found.load()()\n"
+    )
+    install(site, "lib", {"lib.py": load})
+    install(
+        site,
+        "own",
+        {
+            "own-1.0.dist-info/entry_points.txt": b"[lib.plugins]\nmine = own.it:f\n",
+            "own-1.0.dist-info/direct_url.json": (
+                f'{{"url": "{bundler.project.as_uri()}", "dir_info": {{"editable": true}}}}'.encode()
+            ),
+            "own.pth": f"{bundler.project}\n".encode(),
+        },
+    )
+
+    assert bundler.run().stdout == "42\n"
+    assert bundled(bundler) == {"lib"}
