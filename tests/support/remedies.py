@@ -274,7 +274,7 @@ ROWS = {
         setting(include=["numbers.py"]),
     ),
     "a runtime_env that leaves the bundle": Row(
-        "in a runtime_env takes what it is given to out of the bundle",
+        "in a runtime_env moves its task or actor out of the bundle",
         "leave it out",
         {"job.py": RUNTIME_ENV},
         change("job.py", "'py_modules': ['x'], ", ""),
@@ -385,7 +385,7 @@ ROWS = {
         both(setting(include=["providers/azure.py"]), ignore("sdk/__init__.py", "'/../providers'))")),
     ),
     "a __path__ that leads out": Row(
-        "which lies outside of its root",
+        "which is outside of its root",
         "move the directory into the root",
         AWAY,
         both(

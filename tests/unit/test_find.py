@@ -150,7 +150,7 @@ def test_a_namespace_portion_on_the_path_beats_an_editable_finder() -> None:
 def test_an_editable_package_in_a_directory_of_another_name_is_refused() -> None:
     tree = finder("/x/lib/__init__.py", editables=(("pkg", "/x/lib"),))
 
-    with pytest.raises(BundleError, match="`pkg` lies in a directory of another name: /x/lib"):
+    with pytest.raises(BundleError, match="`pkg` is in a directory of another name: /x/lib"):
         tree.find("pkg")
 
 

@@ -385,7 +385,7 @@ def _entry_of(name: str, location: str) -> str:
     depth = name.count(".") + 1
     if location.split(os.sep)[-depth:] != name.split("."):
         raise BundleError(
-            f"editable package `{name}` lies in a directory of another name: {location}",
+            f"editable package `{name}` is in a directory of another name: {location}",
             hint="name the directory as the package, or install the package without --editable",
         )
     for _ in range(depth):

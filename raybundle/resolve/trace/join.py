@@ -134,7 +134,7 @@ class _Sorting:
         self._take(file, f"loaded as {module.name} by {module.importer}:{module.line} while traced")
         directory = _root_of(module.name, file)
         if directory is not None and module.located:
-            text = f"`{module.name}` was loaded from {file}, and {directory} is no root"
+            text = f"`{module.name}` was loaded from {file}, and {directory} is not a root"
             hint = f"add `{os.path.relpath(directory, self.project)}` to `roots` in [tool.raybundle]"
             self.warnings.append(Warning(text, Path(file), None, hint))
 

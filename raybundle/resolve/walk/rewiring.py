@@ -86,7 +86,7 @@ class Rewiring:
                 )
                 yield Warning("cannot evaluate this change of `__path__`", Path(each.file), line, hint)
             for place in self._places(name, found, finder)[1]:
-                text = f"`__path__` of `{name}` has {place}, which lies outside of its root"
+                text = f"`__path__` of `{name}` has {place}, which is outside of its root"
                 hint = "move the directory into the root of the package, or end this with "
                 line = min(facts.rewires)
                 yield Warning(text, Path(each.file), line, hint + _IGNORE)

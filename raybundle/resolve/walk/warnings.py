@@ -25,7 +25,7 @@ UNKNOWN_INSIDE = "its imports are not known"
 _LEAVE_OUT = {
     "working_dir": "leave it out: a worker with another one is not checked, and each of its tasks fails",
     "py_modules": "leave it out: it hides the layers from that worker and is not on its path; "
-    "`roots` in [tool.raybundle] takes modules from elsewhere along",
+    "name the folders of other modules in `roots` of [tool.raybundle]",
     "py_executable": "leave it out: `--python` says for which interpreter to build",
 }
 """What to do instead, by field of a runtime_env."""
@@ -82,7 +82,8 @@ def warn_about_shadowed_library(finder: Finder, reached: Collection[str]) -> Ite
             if file.endswith(".py") and name not in reached and name in finder.shadowable:
                 hint = "rename it; or `include` it, if Python's own modules are meant to import it"
                 text = (
-                    f"{file} has the name of a module of the standard library, hides it here and stays behind"
+                    f"{file} has the name of a module of the standard library, hides it here and "
+                    "does not travel"
                 )
                 yield Warning(text, Path(entry, file), None, hint)
 
@@ -123,10 +124,9 @@ def warn_about_unknown(file: Path, line: int, text: str) -> Warning:
 
 
 def _warn_about_remark(file: Path, remark: Remark) -> Warning:
-    text = f"`{remark.text}`"
     match remark.kind:
         case "runtime-env":
-            text += " in a runtime_env takes what it is given to out of the bundle"
+            text = f"`{remark.text}` in a runtime_env moves its task or actor out of the bundle"
             hint = _LEAVE_OUT.get(remark.text, "leave it out: the bundle has the code already")
         case "py-modules":
             text, hint = PY_MODULES, _PY_MODULES_HINT
@@ -140,22 +140,24 @@ def _warn_about_remark(file: Path, remark: Remark) -> Warning:
                 "[tool.raybundle]"
             )
         case "installer":
-            text += (
-                " in a runtime_env: Ray sets it up on each node, on top of the bundle, whose digest does not "
-                "cover it"
+            text = (
+                f"`{remark.text}` in a runtime_env: Ray sets it up on each node, on top of the bundle, "
+                "whose digest does not cover it"
             )
             hint = "install it where the bundle is built instead: what the code imports travels"
         case "own-cluster":
-            text += " of `ray.init`: Ray refuses it in a job, which connects to a running cluster"
+            text = (
+                f"`{remark.text}` of `ray.init`: Ray refuses it in a job, which connects to a running cluster"
+            )
             hint = (
                 "leave it out: the cluster knows what it has; or write `address='local'` if the driver "
                 "starts a cluster of its own"
             )
         case "no-effect":
-            text += " has no effect here"
+            text = f"`{remark.text}` has no effect here"
             hint = "put it at the end of the statement it is meant for; for a block, into each statement"
         case "comment":
-            text = f"cannot understand the comment {text}"
+            text = f"cannot understand the comment `{remark.text}`"
             hint = "known are `# raybundle: ignore` and `# raybundle: include=pkg.mod, pkg.plugins.*`"
         case other:
             assert_never(other)

@@ -27,7 +27,7 @@ ELSEWHERE = {
     "was imported while traced, and is gone": f"{DISK}/resolve/test_tracing.py",
     "while traced, and the job takes": f"{DISK}/resolve/test_tracing.py",
     "because all data that git does not ignore has": f"{DISK}/resolve/test_tracked_data.py",
-    "is no root": f"{DISK}/resolve/test_tracing.py",
+    "is not a root": f"{DISK}/resolve/test_tracing.py",
     "is stale: ": f"{DISK}/resolve/test_tracing.py",
     "and the environment differ": f"{DISK}/distributions/test_locks.py",
     "is editable: the bundle has only": f"{DISK}/distributions/test_needs.py",

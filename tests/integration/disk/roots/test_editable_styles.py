@@ -279,7 +279,7 @@ def test_of_a_package_that_a_directory_on_the_path_hides_its_finder_gives_the_mo
 def test_a_package_that_is_mapped_to_a_directory_of_another_name_is_refused(work: Path, venv: Path) -> None:
     write_finder(site_packages(venv), {"acme.tool": f"{files(work / 'ext', '__init__.py')}"}, {"acme": []})
 
-    with pytest.raises(BundleError, match=r"`acme\.tool` lies in a directory of another name: .*/ext"):
+    with pytest.raises(BundleError, match=r"`acme\.tool` is in a directory of another name: .*/ext"):
         resolved(work, venv, "import acme.tool")
 
 
