@@ -5,131 +5,22 @@ request → prepare → plan → build → order → submit → wait
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from raybundle.config import load_settings
-from raybundle.errors import BundleError
-from raybundle.formats.amounts import counted, size_text
-from raybundle.model import TRACKED
-from raybundle.planning import Timings, plan
-from raybundle.publish.bundles import build, bytes_of, find_bundle, open_configured
-from raybundle.publish.names import record_name
-from raybundle.request import Request, Tracing, prepare
-from raybundle.resolve.driver.project import find_project, project_of
+from raybundle.formats.amounts import size_text
+from raybundle.planning import Timings, checked_plan
+from raybundle.publish.bundles import bytes_of, find_bundle, open_configured, store_plan
+from raybundle.request import Request, prepare
 from raybundle.submission.attempts import Order
 from raybundle.submission.deliver import begin_survey
 from raybundle.submission.destination import find_embedded, nodes_of, require_embedded_for
 from raybundle.submission.ray_environment import check_hook
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
-
-    from raybundle.config import Settings
-    from raybundle.model import Target
-    from raybundle.planning import Plan
-    from raybundle.publish.stored import Stored
-    from raybundle.request import Prepared
-    from raybundle.store.base import Store
-    from raybundle.submission.attempts import Listener
+    from raybundle.planning import Listener
     from raybundle.submission.connecting import Connecting
     from raybundle.submission.options import JobOptions
-    from raybundle.submission.ray_environment import RayEnvironment
-
-
-@dataclass(frozen=True, slots=True)
-class Given:
-    """Settings that a command or a call gives, by key, and where it is given."""
-
-    flags: Mapping[str, Any]
-    environ: Mapping[str, str]
-    cwd: Path
-    profile: str | None = None
-
-    def settings(self, project: Path | None = None) -> Settings:
-        """Returns all settings; the project is looked for from the current directory if absent.
-
-        Raises:
-            UsageError: a setting is wrong.
-        """
-        return load_settings(self.flags, self.environ, project or find_project(self.cwd), self.profile)
-
-
-def ask(
-    target: Target, arguments: tuple[str, ...], given: Given, environment: RayEnvironment, *, traces: bool
-) -> Request:
-    """Returns what is to be bundled, with all its settings.
-
-    Args:
-        target: what the job runs.
-        arguments: of the job.
-        given: settings of the command.
-        environment: what the options of `ray job submit` say; its `working_dir` is the project.
-        traces: run the target first, and add what it imports.
-
-    Raises:
-        UsageError: a setting is wrong.
-    """
-    project = environment.project or project_of(target, given.cwd)
-    settings = given.settings(project).extended("roots", environment.roots, "--runtime-env")
-    if environment.project is not None:
-        settings = settings.with_default("data", "tracked", "--working-dir")
-    return Request(
-        target,
-        settings.extended("exclude", environment.excludes, "--runtime-env"),
-        project,
-        environment.project or given.cwd,
-        given.environ,
-        Tracing(arguments) if traces else None,
-        environment.set_up,
-        arguments,
-        environment.warnings,
-    )
-
-
-def checked_plan(prepared: Prepared, listener: Listener, *, strict: bool) -> Plan:
-    """Returns the plan of a request, once its warnings were told.
-
-    Raises:
-        BundleError: there are warnings, and `strict` makes them errors.
-    """
-    planned = plan(prepared)
-    warnings = planned.resolution.warnings
-    listener.warnings(warnings)
-    paths = {each.path for each in planned.resolution.data if each.reason == TRACKED}
-    if sizes := [len(file.data) for file in planned.files if file.path in paths]:
-        listener.note(
-            f"data: {counted(len(sizes), 'file')}, {size_text(sum(sizes))}, that git does not ignore"
-        )
-    if strict and warnings:
-        raise BundleError(f"{len(warnings)} warnings, and --strict makes them errors")
-    return planned
-
-
-def store_plan(planned: Plan, store: Store, listener: Listener) -> Stored:
-    """Returns a plan's bundle, once it is in the store."""
-
-    def progress(done: int, total: int) -> None:
-        listener.progress(f"layers: {size_text(done)} of {size_text(total)} in the store")
-
-    try:
-        return build(planned, store, progress)
-    finally:
-        if planned.layers:
-            listener.progress("")
-
-
-def build_target(request: Request, listener: Listener, *, strict: bool) -> tuple[Plan, Stored, Store]:
-    """Returns the bundle of a target, once the store has it under its digest and, if it has one, its name."""
-    listener.warnings(request.warnings)
-    planned = checked_plan(prepare(request), listener, strict=strict)
-    store = open_configured(request.settings, request.environ)
-    stored = store_plan(planned, store, listener)
-    name = request.settings.text("name")
-    if name is not None:
-        stored = replace(stored, name=f"{name}@{record_name(store, name, stored.digest)}")
-    return planned, stored, store
 
 
 def order_target(

@@ -5,26 +5,47 @@ from __future__ import annotations
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from raybundle.bundle.collect import collect
 from raybundle.bundle.manifest import format_manifest, make_manifest
-from raybundle.errors import RaybundleError
+from raybundle.errors import BundleError, RaybundleError
+from raybundle.formats.amounts import counted, size_text
 from raybundle.formats.canonical import digest_of
+from raybundle.model import TRACKED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from raybundle.bundle.layers.layer import Layer
     from raybundle.bundle.values import Manifest
     from raybundle.cache.documents import Cache
-    from raybundle.model import CollectedFile, Digest, Resolution
+    from raybundle.model import CollectedFile, Digest, Resolution, Warning
     from raybundle.request import Prepared, Request, Tracing
     from raybundle.resolve.missing.elsewhere import Remedy
     from raybundle.resolve.traced import Traced
 
 _ROUNDS = 3
 """Tries with more roots: a module under a new root may itself need a module from another."""
+
+
+class Listener(Protocol):
+    """Hears how far a submission is."""
+
+    def note(self, text: str) -> None:
+        """Takes a line that says what is done."""
+
+    def warn(self, text: str) -> None:
+        """Takes a line about what went wrong without ending the submission."""
+
+    def warnings(self, warnings: Iterable[Warning]) -> None:
+        """Takes what is odd about a bundle."""
+
+    def error(self, error: RaybundleError) -> None:
+        """Takes the error of an attempt that is followed by another."""
+
+    def progress(self, text: str) -> None:
+        """Takes how far an upload is; an empty text says that it is over."""
 
 
 @dataclass(slots=True)
@@ -94,6 +115,25 @@ def plan(prepared: Prepared) -> Plan:
         manifest = make_manifest(resolution, files, layers)
         data = format_manifest(manifest)
     return Plan(resolution, files, manifest, data, digest_of(data), timings, cache, layers)
+
+
+def checked_plan(prepared: Prepared, listener: Listener, *, strict: bool) -> Plan:
+    """Returns the plan of a request, once its warnings were told.
+
+    Raises:
+        BundleError: there are warnings, and `strict` makes them errors.
+    """
+    planned = plan(prepared)
+    warnings = planned.resolution.warnings
+    listener.warnings(warnings)
+    paths = {each.path for each in planned.resolution.data if each.reason == TRACKED}
+    if sizes := [len(file.data) for file in planned.files if file.path in paths]:
+        listener.note(
+            f"data: {counted(len(sizes), 'file')}, {size_text(sum(sizes))}, that git does not ignore"
+        )
+    if strict and warnings:
+        raise BundleError(f"{len(warnings)} warnings, and --strict makes them errors")
+    return planned
 
 
 def resolve_target(prepared: Prepared) -> Resolution:

@@ -25,9 +25,12 @@ from raybundle.cluster.secrets import parse_secrets
 from raybundle.config import KEYS
 from raybundle.errors import UsageError
 from raybundle.model import ModuleName, ModuleTarget
-from raybundle.pipeline import Given, ask, build_target, checked_plan, order_bundle, order_target
+from raybundle.pipeline import order_bundle, order_target
+from raybundle.planning import checked_plan
+from raybundle.publish.bundles import build_target
 from raybundle.request import prepare
 from raybundle.resolve.driver.project import find_target, parse_directory
+from raybundle.submission.asking import Given, ask
 from raybundle.submission.attempts import submit_order
 from raybundle.submission.connecting import Connecting
 from raybundle.submission.options import JobOptions

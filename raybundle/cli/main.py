@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from raybundle.cli.interrupts import Terminated
@@ -13,7 +14,7 @@ from raybundle.errors import RaybundleError
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from types import FrameType
 
 INTERRUPTED = 130
@@ -49,12 +50,20 @@ def _terminated(_number: int, _frame: FrameType | None) -> None:
     raise Terminated
 
 
-def _run(command: str, arguments: argparse.Namespace, console: Console) -> int:
-    from raybundle.cli.commands import bundles, clusters, jobs, plan, submit, trace
+_FILES = {
+    "plan": ("plan", "why"),
+    "trace": ("trace",),
+    "bundles": ("build", "show", "export"),
+    "submit": ("submit", "run"),
+    "jobs": ("list", "status", "logs", "attach", "stop", "delete"),
+    "clusters": ("local", "config"),
+}
+"""The commands of each file: a command loads only its own."""
 
-    files = (
-        *(plan.COMMANDS, trace.COMMANDS, bundles.COMMANDS),
-        *(submit.COMMANDS, jobs.COMMANDS, clusters.COMMANDS),
-    )
-    commands = {name: run for file in files for name, run in file.items()}
-    return commands[command](arguments, console)
+
+def _run(command: str, arguments: argparse.Namespace, console: Console) -> int:
+    file = next(file for file, commands in _FILES.items() if command in commands)
+    run: Callable[[argparse.Namespace, Console], int] = import_module(
+        f"raybundle.cli.commands.{file}"
+    ).COMMANDS[command]
+    return run(arguments, console)

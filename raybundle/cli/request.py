@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from raybundle.cli.entrypoint.classify import classify
 from raybundle.cli.entrypoint.model import Answer, Run
 from raybundle.cli.entrypoint.surroundings import surroundings
-from raybundle.cluster.follow import Limits
-from raybundle.cluster.secrets import parse_secrets, refuse_literals
+from raybundle.cluster.secrets import refuse_literals
 from raybundle.errors import UsageError
 from raybundle.exhaustive import assert_never
 from raybundle.model import ModuleName, ModuleTarget
-from raybundle.pipeline import Given, ask
 from raybundle.resolve.driver.project import find_target
-from raybundle.submission.connecting import Connecting
-from raybundle.submission.options import JobOptions
+from raybundle.submission.asking import Given, ask
 from raybundle.submission.ray_environment import read_ray_environment
 
 if TYPE_CHECKING:
@@ -35,7 +31,6 @@ if TYPE_CHECKING:
 
 _LITERAL = re.compile(r"""\b([A-Za-z_]\w*)=([^\s'"]+)""")
 """A value in a shell line; messages show none that looks like a secret."""
-_RESOURCES = ("entrypoint_num_cpus", "entrypoint_num_gpus", "entrypoint_memory")
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,105 +173,11 @@ def parse_env(words: Sequence[str], environ: Mapping[str, str]) -> dict[str, str
     return found
 
 
-def refuse_unheeded(arguments: argparse.Namespace) -> None:
-    """Refuses options of waiting and of the log with `--no-wait`: they would have no effect."""
-    given = {
-        "--timeout": arguments.timeout is not None,
-        "--start-timeout": arguments.start_timeout is not None,
-        "--retries": arguments.retries > 0,
-        "--exit-code": arguments.exit_code != "status",
-        "--log-file": arguments.log_file is not None,
-        "--timestamps": arguments.timestamps,
-    }
-    unheeded = [name for name, there in given.items() if there]
-    if arguments.no_wait and unheeded:
-        raise UsageError(f"{', '.join(unheeded)}: nobody waits for the job with --no-wait")
-
-
-def limits_of(arguments: argparse.Namespace) -> Limits:
-    """Returns when to stop a job."""
-    return Limits(end=arguments.timeout, start=arguments.start_timeout)
-
-
 def environment_of(arguments: argparse.Namespace) -> RayEnvironment:
     """Returns what the options of `ray job submit` say about the runtime_env."""
     given = vars(arguments)
     file, text = given.get("runtime_env"), given.get("runtime_env_json")
     return read_ray_environment(file, text, arguments.working_dir, Path.cwd())
-
-
-def connecting_of(arguments: argparse.Namespace, settings: Settings, console: Console) -> Connecting:
-    """Returns how a command reaches its cluster."""
-    return Connecting(
-        settings,
-        os.environ,
-        console.note,
-        headers=arguments.headers,
-        verify=arguments.verify,
-        certificate=arguments.client_cert,
-        key=arguments.client_key,
-    )
-
-
-def job_options(
-    arguments: argparse.Namespace,
-    settings: Settings,
-    words: Sequence[str],
-    cwd: str,
-    environment: RayEnvironment | None = None,
-) -> JobOptions:
-    """Returns what the command line says about the job.
-
-    Args:
-        arguments: of the command line.
-        settings: of the command.
-        words: arguments of the job.
-        cwd: where it starts, relative to the project.
-        environment: what the options of `ray job submit` ask for.
-
-    Raises:
-        UsageError: a JSON value or a reference to a secret is not valid.
-    """
-    metadata = _json_option(arguments, "metadata_json") or {}
-    return JobOptions(
-        arguments=tuple(words),
-        env={**(environment.env if environment else {}), **settings.table("env")},
-        submission_id=arguments.submission_id,
-        if_exists=arguments.if_exists,
-        metadata={name: _metadata_text(name, value) for name, value in metadata.items()},
-        resources=_resources(arguments),
-        secrets=parse_secrets(arguments.secret or ()),
-        runtime_env=environment.passed if environment else {},
-        cwd=cwd,
-    )
-
-
-def _resources(arguments: argparse.Namespace) -> dict[str, Any]:
-    found = {name: getattr(arguments, name) for name in _RESOURCES}
-    for name in ("entrypoint_resources", "entrypoint_label_selector"):
-        found[name] = _json_option(arguments, name)
-    return {name: value for name, value in found.items() if value is not None}
-
-
-def _metadata_text(name: str, value: Any) -> str:
-    if not isinstance(value, str):
-        raise UsageError(f"--metadata-json: the value of {name!r} is not a string", hint="Ray takes strings")
-    return value
-
-
-def _json_option(arguments: argparse.Namespace, name: str) -> Mapping[str, Any] | None:
-    text = getattr(arguments, name)
-    return None if text is None else _json_object(f"--{name.replace('_', '-')}", text)
-
-
-def _json_object(option: str, text: str) -> Mapping[str, Any]:
-    try:
-        value = json.loads(text)
-    except ValueError as error:
-        raise UsageError(f"{option}: not JSON: {error}") from error
-    if not isinstance(value, dict):
-        raise UsageError(f"{option}: expected a JSON object, not {text}")
-    return value
 
 
 def form_of(arguments: argparse.Namespace, console: Console) -> str:

@@ -13,10 +13,13 @@ from raybundle.bundle.manifest import parse_manifest
 from raybundle.bundle.pack import boot_digest, pack, read_boot
 from raybundle.config import default_store
 from raybundle.errors import ObjectMissingError, StoreError
+from raybundle.formats.amounts import size_text
 from raybundle.formats.canonical import canonical_json
+from raybundle.planning import checked_plan
 from raybundle.publish import layout
-from raybundle.publish.names import look_up
+from raybundle.publish.names import look_up, record_name
 from raybundle.publish.stored import Stored
+from raybundle.request import prepare
 from raybundle.store import open_store
 
 if TYPE_CHECKING:
@@ -25,8 +28,9 @@ if TYPE_CHECKING:
     from raybundle.bundle.layers.byte_code import ByteCode
     from raybundle.bundle.pack import Archive
     from raybundle.config import Settings
-    from raybundle.planning import Plan
+    from raybundle.planning import Listener, Plan
     from raybundle.publish.layers import Progress
+    from raybundle.request import Request
     from raybundle.store.base import Store
 
 
@@ -69,6 +73,31 @@ def build(planned: Plan, store: Store, progress: Progress | None = None) -> Stor
         tuple(key for key, _ in layout.layer_keys(planned.manifest.layers, compiled)),
         None if delivery is None else hashlib.sha256(delivery).hexdigest(),
     )
+
+
+def store_plan(planned: Plan, store: Store, listener: Listener) -> Stored:
+    """Returns a plan's bundle, once it is in the store."""
+
+    def progress(done: int, total: int) -> None:
+        listener.progress(f"layers: {size_text(done)} of {size_text(total)} in the store")
+
+    try:
+        return build(planned, store, progress)
+    finally:
+        if planned.layers:
+            listener.progress("")
+
+
+def build_target(request: Request, listener: Listener, *, strict: bool) -> tuple[Plan, Stored, Store]:
+    """Returns the bundle of a target, once the store has it under its digest and, if it has one, its name."""
+    listener.warnings(request.warnings)
+    planned = checked_plan(prepare(request), listener, strict=strict)
+    store = open_configured(request.settings, request.environ)
+    stored = store_plan(planned, store, listener)
+    name = request.settings.text("name")
+    if name is not None:
+        stored = replace(stored, name=f"{name}@{record_name(store, name, stored.digest)}")
+    return planned, stored, store
 
 
 def _byte_code(planned: Plan) -> tuple[ByteCode, ...]:

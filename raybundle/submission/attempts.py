@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from raybundle.cluster.follow import Limits
 from raybundle.cluster.outcome import exit_code
@@ -13,14 +13,13 @@ from raybundle.submission.submit import attach, find_existing, prepare_run, subm
 from raybundle.submission.wait import wait
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
     from contextlib import AbstractContextManager
     from pathlib import Path
 
     from raybundle.cluster.jobs import JobInfo, JobsClient
-    from raybundle.errors import RaybundleError
     from raybundle.model import Warning
-    from raybundle.planning import Timings
+    from raybundle.planning import Listener, Timings
     from raybundle.publish.runs import Run
     from raybundle.publish.stored import Stored
     from raybundle.store.base import Store
@@ -34,25 +33,6 @@ RETRIED = (JobFailedError, JobStartError)
 Not a job that was stopped, by a person or by a limit. Not one that the cluster forgot: how it ended is
 unknown.
 """
-
-
-class Listener(Protocol):
-    """Hears how far a submission is."""
-
-    def note(self, text: str) -> None:
-        """Takes a line that says what is done."""
-
-    def warn(self, text: str) -> None:
-        """Takes a line about what went wrong without ending the submission."""
-
-    def warnings(self, warnings: Iterable[Warning]) -> None:
-        """Takes what is odd about a bundle."""
-
-    def error(self, error: RaybundleError) -> None:
-        """Takes the error of an attempt that is followed by another."""
-
-    def progress(self, text: str) -> None:
-        """Takes how far an upload is; an empty text says that it is over."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,7 @@ from raybundle.cluster.runtime_env import render_entrypoint, render_runtime_env
 from raybundle.cluster.secrets import refuse_literals
 from raybundle.errors import UsageError
 from raybundle.formats.amounts import size_text
-from raybundle.pipeline import build_target
-from raybundle.publish.bundles import bytes_of, find_bundle, open_configured
+from raybundle.publish.bundles import build_target, bytes_of, find_bundle, open_configured
 from raybundle.resolve.driver.project import parse_directory
 
 if TYPE_CHECKING:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from raybundle.cli.interrupts import on_interrupt
+from raybundle.cli.job import connecting_of, limits_of
 from raybundle.cli.output.documents import job_document
 from raybundle.cli.output.log_output import log_output
-from raybundle.cli.request import connecting_of, limits_of, settings_of
+from raybundle.cli.request import settings_of
 from raybundle.cluster.follow import follow
 from raybundle.cluster.logs import LogReader
 from raybundle.cluster.outcome import exit_code, job_error

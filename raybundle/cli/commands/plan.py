@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from raybundle.cli.output.documents import plan_document
 from raybundle.cli.output.overview import Overview, markdown_lines, text_lines
 from raybundle.cli.request import form_of, read_request
-from raybundle.pipeline import checked_plan
+from raybundle.planning import checked_plan
 from raybundle.request import prepare
 
 if TYPE_CHECKING:

@@ -6,17 +6,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from raybundle.cli.interrupts import on_interrupt
+from raybundle.cli.job import connecting_of, job_options, limits_of, refuse_unheeded
 from raybundle.cli.output.documents import warning_document
 from raybundle.cli.output.log_output import log_output
-from raybundle.cli.request import (
-    connecting_of,
-    environment_of,
-    job_options,
-    limits_of,
-    refuse_unheeded,
-    request_in,
-    settings_of,
-)
+from raybundle.cli.request import environment_of, request_in, settings_of
 from raybundle.errors import UsageError
 from raybundle.pipeline import order_bundle, order_target
 from raybundle.resolve.driver.project import parse_directory

@@ -35,6 +35,16 @@ def test_the_start_loads_nothing_heavy(tmp_path: Path, statement: str) -> None:
     assert HEAVY & set(json.loads(done.stdout.splitlines()[-1])) == set()
 
 
+def test_a_plan_loads_nothing_that_talks_to_a_cluster(tmp_path: Path) -> None:
+    work = make_workplace(tmp_path / "work", "plain")
+
+    done = work.command(
+        [sys.executable, "-c", f"from raybundle.cli import main; main(['plan', 'job.py'])\n{LOADED}"]
+    )
+
+    assert {"ssl", "http", "email", "socket"} & set(json.loads(done.stdout.splitlines()[-1])) == set()
+
+
 def test_a_plan_without_third_party_imports_loads_no_client(tmp_path: Path) -> None:
     work = make_workplace(tmp_path / "work", "plain")
 
