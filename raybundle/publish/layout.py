@@ -1,4 +1,4 @@
-"""The key of each kind of object in a store, and how objects are put there (DESIGN, section 7)."""
+"""The key of each kind of object in a store, and how objects are put there (docs/format.md)."""
 
 from __future__ import annotations
 

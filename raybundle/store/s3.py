@@ -97,7 +97,7 @@ class S3Store:
         client = self._client(patient=len(data) > SMALL_BYTES)
         with self._access(f"write {check_key(key)} to"):
             try:
-                # One request: conditional uploads in several parts race on some servers (STORE_FACTS).
+                # One request: conditional uploads in several parts race on some servers (decision 003).
                 obstore.put(client, key, data, mode="create", use_multipart=False)
             except AlreadyExistsError:
                 return False

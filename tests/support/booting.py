@@ -138,7 +138,13 @@ def find_base(version: str) -> str | None:
     """Returns an interpreter of a version such as `3.12`, beside that of the tests or on PATH."""
     name = f"python{version}"
     beside = sorted(Path(sys.base_prefix).parent.glob(f"{version}.*/bin/{name}"))
-    return str(beside[0]) if beside else shutil.which(name)
+    found = str(beside[0]) if beside else shutil.which(name)
+    return found if found and _starts(found) else None
+
+
+def _starts(python: str) -> bool:
+    """Returns whether an interpreter starts: a version manager leaves shims that do not."""
+    return subprocess.run([python, "-c", ""], check=False, capture_output=True).returncode == 0
 
 
 def make_venv(directory: Path, base: str) -> None:

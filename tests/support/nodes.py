@@ -56,7 +56,7 @@ LOG_TAIL = 2000
 """Characters of each node's log that an error shows."""
 
 START_TIMEOUT = 90.0
-"""Seconds until all nodes are alive; 12 to 15 on two idle cores (RAY_FACTS.md)."""
+"""Seconds until all nodes are alive; 12 to 15 on two idle cores."""
 
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
