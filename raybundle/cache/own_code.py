@@ -36,6 +36,8 @@ def _walk(directory: str) -> Iterator[tuple[str, int, int]]:
     """Yields name, size and time of each source below a directory, and each folder before its content."""
     with os.scandir(directory) as entries:
         for each in sorted(entries, key=lambda entry: entry.name):
+            if each.name.startswith("."):
+                continue  # of an editor, perhaps a link that leads nowhere
             if each.name.endswith(".py"):
                 status = each.stat()
                 yield each.name, status.st_size, status.st_mtime_ns

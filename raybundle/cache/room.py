@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 IN_USE = 3600 * 10**9
 """Nanoseconds after its last use in which a running build may still need a file."""
-_ABANDONED = 24 * IN_USE
+ABANDONED = 24 * IN_USE
 """Nanoseconds after its last change at which unfinished work belongs to no running build."""
 _HIDDEN = "."
 """Starts the name of a file or directory that is being made or removed."""
@@ -51,10 +51,11 @@ def make_room(
         excess += most // 4  # else each of the next writes would have to make room again
     for path, status in found:
         unused = now - status.st_mtime_ns
-        if (excess > 0 and unused >= in_use) if path in weights else unused > _ABANDONED:
-            excess -= weights.get(path, 0)
+        if (excess > 0 and unused >= in_use) if path in weights else unused > ABANDONED:
             with contextlib.suppress(OSError):
-                remove(path)
+                if os.lstat(path).st_mtime_ns == status.st_mtime_ns:  # else another process uses it by now
+                    excess -= weights.get(path, 0)
+                    remove(path)
 
 
 def _found(folder: Path, names: Iterable[str]) -> Iterator[tuple[Path, os.stat_result]]:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from raybundle.cli.output.console import Console
     from raybundle.cluster.jobs import JobsClient
 
-ON_ITS_WAY = 3.0
+ON_ITS_WAY = 3.5
 """Seconds that a submission may take if an interrupt comes while it is sent."""
 Choice = Literal["stop", "detach", "ask"]
 

@@ -19,6 +19,8 @@ _URL = re.compile(
     """,
     re.VERBOSE | re.IGNORECASE,
 )
+_LOGIN = re.compile(r"(?<=://)[^/\s:@]*:(?P<password>[^/\s@]+)@")
+"""A password with quotes or brackets, or with digits first, in a URL that is a whole value."""
 _SIGNATURE = re.compile(
     r"[?&;#](?:[\w.-]*[._-])?"
     r"(?:sig|signature|credential|token|password|secret|(?:api|access|secret)[_-]?key)"
@@ -37,7 +39,7 @@ _CONTAINERS = frozenset({"abfs", "abfss", "wasb", "wasbs"})
 
 def without_credentials(text: str) -> str:
     """Returns `text` without the users, passwords, queries and fragments of its URLs."""
-    return _URL.sub(_public, text)
+    return _URL.sub(_public, _LOGIN.sub("", text))
 
 
 def has_credentials(text: str) -> bool:
@@ -53,6 +55,7 @@ def has_password(text: str) -> bool:
 
 def passwords_in(text: str) -> Iterator[str]:
     """Yields the passwords and signatures of the URLs in `text`."""
+    yield from (found["password"] for found in _LOGIN.finditer(text))
     for found in _URL.finditer(text):
         yield from filter(None, [(found["login"] or "").partition(":")[2]])
         for value in _SIGNATURE.findall(found["query"] or ""):

@@ -94,7 +94,7 @@ def _for_target(
 
 def _versions(resolution: Resolution, cache: Cache) -> Versions:
     found = InstalledDistributions(resolution.interpreter.site).by_name.values()
-    installed = {each.name: each.version for each in found}
+    installed = {each.name: each.version for each in found if each.directory.suffix == ".dist-info"}
     file = find_lock(resolution.project)
     if file is None:
         return Versions(installed, None)

@@ -77,9 +77,8 @@ def find_byte_code(layers: Sequence[Layer], interpreter: Interpreter, cache: Cac
     missing = [each for each in large if _hex(each) not in kept]
     if missing and not interpreter.executable_differs and Path(interpreter.executable).exists():
         kept |= {each.layer: each for each in _compile_all(missing, interpreter, cache)}
-    found = tuple(kept[_hex(each)] for each in large if _hex(each) in kept)
-    for each in found:
-        touch(each.archive)
+    wanted = (kept[_hex(each)] for each in large if _hex(each) in kept)
+    found = tuple(each for each in wanted if touch(each.archive))
     if missing:
         make_room(folder, KEPT_BYTES, cache.clock(), IN_USE, lambda status: status.st_size)
     return found
@@ -102,9 +101,10 @@ def _kept(folder: Path, tag: str) -> Iterator[ByteCode]:
     for entry in os.scandir(folder) if folder.is_dir() else ():
         match = pattern.fullmatch(entry.name)
         if match:
-            status = entry.stat(follow_symlinks=False)
-            if is_private(status):
-                found.append((status.st_mtime_ns, entry.name, match))
+            with contextlib.suppress(FileNotFoundError):  # another process makes room
+                status = entry.stat(follow_symlinks=False)
+                if is_private(status):
+                    found.append((status.st_mtime_ns, entry.name, match))
     for _, name, match in sorted(found, key=lambda each: each[:2]):
         yield ByteCode(match[1], tag, match[2], folder / name)
 

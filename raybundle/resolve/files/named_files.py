@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -198,12 +199,14 @@ class _Search:
         """Take files that git does not ignore; if they are too many bytes, only the small ones."""
         project, origin = self.ground.project, _Origin(TRACKED, None, None)
         files = [each for each in files if each not in self.found and self._counts(each, project)]
-        sizes = {each: os.stat(each).st_size for each in files}
+        sizes = dict(_sizes(files))
+        taken = list(sizes)
         if sum(sizes.values()) > MOST_TRACKED:
-            large = [each for each in files if sizes[each] > SIZE_LIMIT]
-            files = [each for each in files if sizes[each] <= SIZE_LIMIT]
+            large = [each for each in sizes if sizes[each] > SIZE_LIMIT]
+            taken = [each for each in sizes if sizes[each] <= SIZE_LIMIT]
+            self.asked += large
             self._warn_of_tracked(sum(sizes.values()), large)
-        for file in files:
+        for file in taken:
             fault = self._fault(file, project, limit=None)
             if fault is None:
                 self.found[file] = Candidate(file, project, TRACKED, named=True)
@@ -276,6 +279,7 @@ class _Search:
                 files.append(file)
                 size += os.stat(file).st_size
             if len(files) > MOST_FILES or size > MOST_BYTES or number > MOST_SEEN:
+                self.asked += files
                 self._warn_of_directory(directory, origin)
                 return
         self._add(files, entry, origin)
@@ -353,6 +357,13 @@ class _Search:
     def _shown(self, path: str) -> str:
         project = self.ground.project
         return path[len(project) + 1 :] if path.startswith(f"{project}/") else path
+
+
+def _sizes(files: Iterable[str]) -> Iterator[tuple[str, int]]:
+    """Yield the bytes of each file; one that is gone by now is left out."""
+    for file in files:
+        with suppress(OSError):
+            yield file, os.stat(file).st_size
 
 
 def _quoted(text: str) -> str:

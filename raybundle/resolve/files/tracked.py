@@ -8,8 +8,9 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from raybundle.errors import BundleError
 from raybundle.resolve.files.data_files import is_code
-from raybundle.resolve.files.git_ignored import listed_by_git
+from raybundle.resolve.files.git_ignored import listed_by_git, repository_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -22,8 +23,16 @@ def tracked_data(project: str, environ: Mapping[str, str]) -> tuple[str, ...]:
 
     Without git, every file counts but those in hidden folders and virtual environments. Python files are
     code, which travels because something imports it; git's own files are no data.
+
+    Raises:
+        BundleError: git fails in a repository, so that nobody knows what it ignores.
     """
     names = listed_by_git(project, environ)
+    if names is None and repository_of(project) is not None:
+        raise BundleError(
+            f"git cannot list the files of {project}, and all data that it does not ignore is asked for",
+            hint=f'`git -C {project} ls-files` says why; or set `data = "needed"` in [tool.raybundle]',
+        )
     if names is None:
         names = sorted(os.path.relpath(each, project) for each in _files_below(project))
     found = (os.path.join(project, each) for each in names if not each.startswith(".git"))

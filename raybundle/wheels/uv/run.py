@@ -17,6 +17,12 @@ if TYPE_CHECKING:
 _UNSATISFIABLE = "No solution found"
 """How uv's message begins if it has seen all indexes and finds no solution."""
 _HASHES = "Hash mismatch"
+_LOGIN = re.compile(
+    r"""(?P<scheme>(?<!file)://)[^\s'"`]*@
+      | (?<![^\s'"`]) (?![^\s'"`]*://) [^\s'"`]+:[^\s'"`]*@""",
+    re.VERBOSE,
+)
+"""User and password of a URL, also of one without slashes; up to the last `@`."""
 _ADVICE = ("warning", "For more information")
 
 
@@ -73,7 +79,8 @@ def run_uv(words: Sequence[str], environ: Mapping[str, str], project: Path, give
     except OSError as error:
         raise BundleError(f"cannot run uv: {error}", hint="pip install 'raybundle[uv]'") from error
     if done.returncode:
-        raise _error(without_credentials(done.stderr))  # uv shows what it cannot parse as it was given
+        # uv quotes what it cannot parse: whatever stands before an `@` may be a password.
+        raise _error(without_credentials(_LOGIN.sub(r"\g<scheme>", done.stderr)))
     return done.stdout
 
 

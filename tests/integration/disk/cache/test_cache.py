@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from raybundle.cache.documents import Cache, Kind
+from raybundle.cache.own_code import own_code
 from raybundle.cache.room import IN_USE, latest, make_room, touch
 from tests.support.clocks import early, later
 
@@ -213,3 +214,24 @@ def test_rows_that_were_used_longest_ago_make_room_but_none_that_is_in_use() -> 
     assert list(latest(known, {"a": 1}, 2).items()) == [("c", 3), ("a", 1)]
     assert list(latest(known, {"d": 4}, 9)) == ["a", "b", "c", "d"]
     assert list(latest(known, {"b": 2, "d": 4, "e": 5}, 2)) == ["b", "d", "e"]
+
+
+def test_what_another_process_takes_into_use_meanwhile_stays(tmp_path: Path) -> None:
+    for name in "abc":
+        (tmp_path / name).write_text("")
+        os.utime(tmp_path / name, (1, 1))
+
+    def weigh(_: os.stat_result) -> int:
+        touch(tmp_path / "b")  # after it was looked at, before anything is removed
+        return 1
+
+    make_room(tmp_path, 0, time.time_ns(), weigh=weigh)
+
+    assert [each.name for each in tmp_path.iterdir()] == ["b"]
+
+
+def test_a_link_of_an_editor_beside_the_sources_stops_nothing(tmp_path: Path) -> None:
+    (tmp_path / "model.py").write_text("")
+    (tmp_path / ".#model.py").symlink_to("user@host.1234")
+
+    assert own_code(tmp_path)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
 
-from raybundle.resolve.files import named_files
+from raybundle.resolve.files import named_files, tracked
 from tests.support.bundled import Bundler
 from tests.support.small_project import tree
 from tests.support.workplace import make_workplace
@@ -101,6 +102,46 @@ def test_more_than_ray_takes_leaves_the_large_files_until_they_are_excluded(
     assert "project/tables/large.csv" not in found
     assert bundler.told() == []
     assert bundler.run().stdout == bundler.here()
+
+
+def test_a_file_that_was_too_large_travels_once_it_is_small(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(named_files, "MOST_TRACKED", 200)
+    monkeypatch.setattr(named_files, "SIZE_LIMIT", 100)
+    files = {**FILES, "pyproject.toml": TRACKED, "tables/large.csv": "x" * 201}
+    bundler = Bundler(tree(tmp_path / "p", files), tmp_path)
+    git(bundler.project, "init")
+    for file in bundler.project.rglob("*.*"):
+        os.utime(file, (1, 1))
+    before = paths(bundler)
+    with (bundler.project / "tables/large.csv").open("w") as stream:
+        stream.write("small")
+
+    assert paths(bundler) - before == {"project/tables/large.csv"}
+
+
+def test_a_repository_that_git_cannot_read_is_an_error_with_a_way_out(tmp_path: Path) -> None:
+    files = {**FILES, "pyproject.toml": TRACKED, ".git/HEAD": "broken"}
+    bundler = Bundler(tree(tmp_path / "p", files), tmp_path)
+
+    [told] = bundler.told()
+    (bundler.project / "pyproject.toml").write_text('[tool.raybundle]\ndata = "needed"\n')
+
+    assert "git cannot list the files of" in told
+    assert 'set `data = "needed"`' in told
+    assert paths(bundler) == {"project/job.py"}
+
+
+def test_a_file_that_goes_while_it_is_looked_at_is_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundler = Bundler(tree(tmp_path / "p", {**FILES, "pyproject.toml": TRACKED}), tmp_path)
+    gone = str(bundler.project / "tables/gone.tmp")
+    listed = tracked.tracked_data
+    monkeypatch.setattr(tracked, "tracked_data", lambda *given: (*listed(*given), gone))
+
+    assert "project/tables/a.csv" in paths(bundler)
 
 
 def test_a_new_data_file_is_noticed_by_the_next_plan(tmp_path: Path) -> None:
