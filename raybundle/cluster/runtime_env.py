@@ -11,7 +11,7 @@ from raybundle.bundle.values import ModuleEntry, ScriptEntry
 from raybundle.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from raybundle.bundle.values import Manifest
     from raybundle.model import Digest
@@ -91,6 +91,15 @@ def _refuse_owned(passed: Mapping[str, Any], variables: Mapping[str, str]) -> No
             "`py_modules` of a runtime_env would not be on the path that the bundle fixes",
             hint="name the directories that hold them in `roots` instead",
         )
+    refuse_owned(variables)
+
+
+def refuse_owned(variables: Iterable[str]) -> None:
+    """Refuses environment variables that the bundle sets itself.
+
+    Raises:
+        UsageError: there is one.
+    """
     for name in filter(owned, variables):
         raise UsageError(
             f"`env` sets {name}, which the bundle owns",

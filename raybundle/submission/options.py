@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from raybundle.cluster.runtime_env import refuse_owned
 from raybundle.cluster.secrets import refuse_literals
 from raybundle.errors import UsageError
 
@@ -38,7 +39,7 @@ class JobOptions:
         """Refuses what no cluster takes, before anything is built.
 
         Raises:
-            UsageError: the id is not valid, or a variable holds what looks like a secret.
+            UsageError: the id is not valid, or a variable belongs to the bundle or may hold a secret.
         """
         identifier = self.submission_id
         if identifier is not None and not _IDENTIFIER.fullmatch(identifier):
@@ -46,4 +47,5 @@ class JobOptions:
                 f"the id {identifier!r} has characters other than letters, digits and `._-`",
                 hint="start it with a letter or digit, such as `train-7`",
             )
+        refuse_owned(self.env)
         refuse_literals(self.env)

@@ -129,6 +129,7 @@ def test_an_answer_shows_neither_options_nor_secrets(work: Workplace) -> None:
 
 def test_a_variable_that_the_bundle_owns_is_refused_as_with_env(work: Workplace) -> None:
     assert "`env` sets RAYBUNDLE_TREE" in answer(work, "submit", "--", "RAYBUNDLE_TREE=x", "python", "job.py")
+    assert work.raybundle("local", "status").stdout == "not running\n"
 
 
 @pytest.mark.ray
