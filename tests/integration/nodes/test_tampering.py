@@ -109,13 +109,13 @@ def test_an_archive_that_vanishes_before_the_nodes_fetch_it_runs_no_user_code(
     digest = work.build("jobs/job.py")
     bucket, key = archive_of(three_nodes, work, digest)
     script = (
-        "import os, raybundle, sys; from raybundle import submission\n"
-        "deliver = submission.deliver\n"
+        "import os, raybundle, sys; from raybundle.submission import submit\n"
+        "deliver = submit.deliver\n"
         "def late(*words):\n"
         "    delivered = deliver(*words)\n"
         "    import boto3; boto3.resource('s3').Object(sys.argv[2], sys.argv[3]).delete()\n"
         "    return delivered\n"
-        "submission.deliver = late\n"
+        "submit.deliver = late\n"
         "from raybundle.cli import main\n"
         "sys.exit(main(['--json', 'run', sys.argv[1]]))\n"
     )

@@ -12,12 +12,12 @@ import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[4]
 TOOLS = ("bash", "cat", "cksum", "dirname", "env", "head", "mkdir")
-WITHOUT_VENV = f'#!/bin/sh\ncase "$*" in *ensurepip*) exit 1 ;; esac\nexec {sys.executable} "$@"\n'
+WITHOUT_VENV = f'#!/bin/sh\ncase "$*" in *ensurepip*) exit 1 ;; esac\nexec "{sys.executable}" "$@"\n'
 MAKES_NOTHING = f"""#!/bin/sh
 case "$*" in
   *ensurepip*) echo "$0" ;;
   *--clear*) exit 9 ;;
-  *) exec {sys.executable} "$@" ;;
+  *) exec "{sys.executable}" "$@" ;;
 esac
 """
 
