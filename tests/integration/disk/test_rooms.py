@@ -82,6 +82,7 @@ def test_an_upward_import_in_any_room_breaks_its_contract(copied: Path) -> None:
     assert (done.returncode, kept) == (1, [])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("file", "text", "expected"),
     [
@@ -100,6 +101,7 @@ def test_a_circle_or_what_is_too_large_is_found(copied: Path, file: str, text: s
     assert expected in done.stdout
 
 
+@pytest.mark.slow
 def test_a_folder_with_too_many_files_is_found(copied: Path) -> None:
     for number in range(14):
         (copied / f"raybundle/store/part{number}.py").write_text("")

@@ -115,6 +115,7 @@ def test_submit_takes_what_its_arguments_name(embedded: Embedded, tmp_path: Path
     assert (done.returncode, "GOT hello" in done.stdout) == (0, True), done.stderr
 
 
+@pytest.mark.slow
 def test_plan_and_why_name_the_place(embedded: Embedded, tmp_path: Path) -> None:
     work = embedded.workplace(tmp_path / "work")
     project = tree(tmp_path / "project", JOBS["literal"].files)

@@ -88,6 +88,7 @@ OTHERS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("typed", "text", "distribution"), OTHERS, ids=[row[0] for row in OTHERS])
 def test_programs_that_are_not_the_projects_are_answered_with_a_driver(
     work: Workplace, typed: str, text: str, distribution: str | None
@@ -106,6 +107,7 @@ def test_a_script_that_is_not_there_is_answered_with_the_nearest_one(work: Workp
     assert "did you mean `scripts/train.py`?" in answer(work, "plan", "scripts/tarin.py")
 
 
+@pytest.mark.slow
 def test_plan_build_and_why_take_a_whole_command_line(work: Workplace) -> None:
     digest = plan(work, "job.py")["bundle"]
     pasted = ["--", "SEED=1", "uv", "run", "python", "job.py", "--x", "1"]

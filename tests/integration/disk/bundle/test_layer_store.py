@@ -310,6 +310,7 @@ class Crowded(LocalStore):
         return super().get(key)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("large", "expected"), [(1, 1), (1 << 30, 2)])
 def test_large_objects_are_verified_one_after_the_other(
     large: int, expected: int, tmp_path: Path, three: list[Distribution], monkeypatch: pytest.MonkeyPatch

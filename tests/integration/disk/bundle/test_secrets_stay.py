@@ -77,6 +77,7 @@ def project(tmp_path: Path, secret_rules: Path) -> Project:
     return Project(tmp_path.resolve(), secret_rules)
 
 
+@pytest.mark.slow
 def test_the_value_of_a_secret_is_nowhere(tmp_path: Path, secret_rules: Path) -> None:
     work = make_workplace(tmp_path / "work", "plain")
     home = tmp_path / "work-home"
@@ -231,6 +232,7 @@ def test_a_clean_file_that_turns_dirty_is_seen_also_within_the_same_tick(project
     project.plan()
 
 
+@pytest.mark.slow
 def test_the_scanner_is_loaded_for_what_is_suspect_and_new_only(tmp_path: Path, secret_rules: Path) -> None:
     work = make_workplace(tmp_path / "work", "plain")
     shutil.copytree(secret_rules, tmp_path / "work-home/.cache/raybundle/secret-rules")
@@ -248,6 +250,7 @@ def test_the_scanner_is_loaded_for_what_is_suspect_and_new_only(tmp_path: Path, 
     assert [run(), run()] == ["LOADED True", "LOADED False"]
 
 
+@pytest.mark.slow
 def test_what_this_repository_ships_holds_no_secret(cache: Cache) -> None:
     folders = ("raybundle", "examples", "tests/projects", "tests/support", "docs", "scripts", "templates")
     found = [file for folder in folders for file in (REPOSITORY / folder).rglob("*") if file.is_file()]

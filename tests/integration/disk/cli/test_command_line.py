@@ -125,6 +125,7 @@ def test_missing_imports_are_one_error_with_all_places(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "names"),
     [
@@ -222,6 +223,7 @@ def test_a_bucket_that_is_not_there_exits_with_4(tmp_path: Path, s3: S3Server) -
     assert "no-such-bucket" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_dead_cluster_exits_with_5_and_the_bundle_is_kept(tmp_path: Path) -> None:
     work = make_workplace(tmp_path / "work", "plain")
     digest = work.build("job.py")

@@ -346,6 +346,7 @@ def all_of_it(target: str) -> JobInfo:
 '''
 
 
+@pytest.mark.slow
 def test_a_type_checker_knows_every_argument(tmp_path: Path) -> None:
     (tmp_path / "right.py").write_text(USER)
     (tmp_path / "wrong.py").write_text(USER + "\n\nraybundle.submit('job.py', retires=3)\n")

@@ -25,6 +25,7 @@ def work(tmp_path: Path) -> Workplace:
     return made
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", [("jobs/job.py",), ("--", "python", "jobs/job.py"), ("-m", "app")])
 def test_plan_and_build_take_the_project_from_elsewhere(work: Workplace, words: tuple[str, ...]) -> None:
     planned = work.raybundle("--json", "plan", "--working-dir", "wd", *words)

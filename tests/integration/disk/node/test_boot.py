@@ -347,6 +347,7 @@ def test_a_warm_boot_loads_nothing_that_costs(tmp_path: Path) -> None:
     assert set(with_boot.split()) - set(without.split()) <= ours
 
 
+@pytest.mark.slow
 def test_twenty_processes_on_a_cold_node_make_one_tree(tmp_path: Path) -> None:
     python = make_interpreter(tmp_path / "env", sys.executable)
     node = unpack(tmp_path, files(IMPORTS))
@@ -361,6 +362,7 @@ def test_twenty_processes_on_a_cold_node_make_one_tree(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_a_process_killed_while_it_makes_the_tree_leaves_nothing_torn(tmp_path: Path) -> None:
     python = make_interpreter(tmp_path / "env", sys.executable)
     many = {f"data/{number}.txt": "x" * 2000 for number in range(3000)}

@@ -255,6 +255,7 @@ def test_bundles_share_the_layers_and_the_environment_that_they_have_in_common(
     assert len([e for e in (cache / "layers").iterdir() if e.is_dir()]) == 2
 
 
+@pytest.mark.slow
 def test_twenty_processes_on_a_cold_node_unpack_each_layer_once(tmp_path: Path, this_python: Path) -> None:
     script = "import os, numbers_, json; print(json.dumps(os.stat(numbers_.__file__).st_ino))\n"
     many = {f"numbers_/m{n}.py": f"X = {n}\n" for n in range(300)}
@@ -269,6 +270,7 @@ def test_twenty_processes_on_a_cold_node_unpack_each_layer_once(tmp_path: Path, 
     assert len(left_in(node)) == 3
 
 
+@pytest.mark.slow
 def test_a_process_killed_while_it_unpacks_leaves_nothing_torn(tmp_path: Path, this_python: Path) -> None:
     many = {f"big/m{n}.py": f"X = {n}\n" * 300 for n in range(1500)}
     layer = make_layer("big", {"big/__init__.py": "", **many})

@@ -191,6 +191,7 @@ def test_an_entrypoint_of_plain_ray_goes_on_in_the_scratch(
     wait_until_empty(node)
 
 
+@pytest.mark.slow
 def test_the_drivers_of_one_entrypoint_share_a_scratch(tmp_path: Path, python: Path) -> None:
     script = "import os; print(os.listdir()); open(str(os.getpid()), 'w')\n"
     node = on_node(tmp_path, script)

@@ -69,6 +69,7 @@ subprocess.check_call(["mount", "--bind", sys.argv[1], "a/data"])
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount")
 def test_what_is_mounted_in_a_scratch_is_not_removed_with_it(tmp_path: Path, python: Path) -> None:
     outside = tmp_path / "outside"

@@ -48,7 +48,10 @@ def wanted_by(body: str) -> str:
     return "tools/gen.py" if "FILE" in body else "plug/alpha.py"
 
 
-@pytest.mark.parametrize("head", [*KNOWN.values(), UNKNOWN], ids=[*KNOWN, "unknown"])
+HEADS = [pytest.param(head, id=name, marks=pytest.mark.slow) for name, head in KNOWN.items()]
+
+
+@pytest.mark.parametrize("head", [*HEADS, pytest.param(UNKNOWN, id="unknown")])
 @pytest.mark.parametrize("kind", IMPORTS)
 def test_a_dynamic_import_is_followed_or_told(tmp_path: Path, kind: str, head: str) -> None:
     wanted = wanted_by(IMPORTS[kind])
@@ -58,6 +61,7 @@ def test_a_dynamic_import_is_followed_or_told(tmp_path: Path, kind: str, head: s
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("head", KNOWN.values(), ids=KNOWN)
 @pytest.mark.parametrize("kind", FILES)
 def test_a_file_that_is_named_by_its_path_travels(tmp_path: Path, kind: str, head: str) -> None:

@@ -314,6 +314,7 @@ def test_the_lock_is_no_configuration_that_names_modules(tmp_path: Path) -> None
     assert {edge.rule for edge in resolved(work).edges if edge.imported == "pkg.one"} == {"trace"}
 
 
+@pytest.mark.slow
 def test_submit_and_plan_use_the_lock_and_continue_adds_to_it(tmp_path: Path) -> None:
     work = place(tmp_path)
 

@@ -97,6 +97,7 @@ def test_a_finder_hook_makes_a_root_at_the_parent_of_the_package(venv: Path, wor
     assert "root-1/outside/module.py" in [each.path for each in resolution.modules]
 
 
+@pytest.mark.slow
 def test_a_real_editable_install_by_setuptools_is_followed(venv: Path, work: Path, uv: str) -> None:
     source = package(work / "ext/code", setup="from setuptools import setup\nsetup()")
     package(source / "outside", __init__="", module="")

@@ -166,6 +166,7 @@ EITHER = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("nested", ["", "ml"])
 @pytest.mark.parametrize("how", [PKGUTIL, FROM_PKGUTIL, EITHER])
 def test_a_namespace_of_pkgutil_over_two_roots_runs_without_a_word(

@@ -88,6 +88,7 @@ def test_a_file_is_put_once_and_comes_back_byte_for_byte(store: Store, tmp_path:
     assert store.size("layers/a.zip") == size
 
 
+@pytest.mark.slow
 def test_one_of_sixteen_racers_wins_and_all_read_its_bytes(store: Store) -> None:
     def race(number: int) -> tuple[bool, bytes]:
         created = store.put_new("race/one", b"%d" % number)
@@ -207,6 +208,7 @@ def test_the_tenth_version_is_later_than_the_ninth(store: Store) -> None:
     assert look_up(store, "train") == DIGESTS[0]
 
 
+@pytest.mark.slow
 def test_racers_for_one_name_get_different_versions(store: Store) -> None:
     digests = [Digest(f"sha256:{number:064x}") for number in range(8)]
 

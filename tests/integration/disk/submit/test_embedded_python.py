@@ -73,6 +73,7 @@ def test_what_the_embedded_cluster_cannot_run_is_refused_before_it_is_stored(
     assert f"without `{setting[0]}`" in said
 
 
+@pytest.mark.slow
 def test_what_the_embedded_cluster_runs_is_not_refused(project: Path) -> None:
     find_embedded(prepare(request(project))).require_python()
     find_embedded(prepare(request(project, python=HERE, platform="x86_64-manylinux_2_17"))).require_python()

@@ -77,6 +77,7 @@ def test_a_token_that_http_cannot_carry_is_refused_and_not_shown(work: Workplace
     assert SECRET not in done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_a_token_goes_to_no_other_server(dashboard: FakeDashboard, work: Workplace) -> None:
     dashboard.add("x")
     with FakeDashboard() as other:
@@ -124,6 +125,7 @@ def test_an_answer_of_another_shape_is_no_answer_of_ray(
     assert "does not answer as Ray's Jobs API does" in done.stderr
 
 
+@pytest.mark.slow
 def test_another_404_is_not_that_of_a_lost_job(dashboard: FakeDashboard, work: Workplace) -> None:
     dashboard.add("x", "PENDING", driver_agent_http_address=None)
     routes = b'{"error": "path /api/v0/actors does not exist"}'
@@ -195,6 +197,7 @@ def test_a_log_that_is_cut_is_read_again_and_one_that_shrank_is_told(
     assert "shorter than it was" in stderr
 
 
+@pytest.mark.slow
 def test_a_stop_that_does_not_stop_is_an_error(dashboard: FakeDashboard, work: Workplace) -> None:
     dashboard.add("x")
     dashboard.faults = [on("/api/jobs/x/stop", lambda exchange: exchange.answer(500, b"no"))]
@@ -207,6 +210,7 @@ def test_a_stop_that_does_not_stop_is_an_error(dashboard: FakeDashboard, work: W
     assert "could not be stopped" in limited.stderr
 
 
+@pytest.mark.slow
 def test_a_full_pipe_that_does_not_block_loses_nothing(dashboard: FakeDashboard, work: Workplace) -> None:
     dashboard.add("x", "SUCCEEDED")
     dashboard.log = b"0123456789\n" * 30_000

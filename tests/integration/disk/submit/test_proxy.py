@@ -219,6 +219,7 @@ def test_websockets_are_refused_and_requests_are_not(origin: Origin, status: int
     assert answer[0] == 200
 
 
+@pytest.mark.slow
 def test_the_proxy_refuses_cuts_and_comes_back_at_the_same_port(origin: Origin) -> None:
     with Proxy(origin.address) as proxy, connected(proxy) as kept:
         assert ask(kept, "POST", "/api/jobs/", {})[0] == 200

@@ -73,6 +73,7 @@ class OfAccount(NodesReadIt):
         return f"{self.url} at {self._directory}"
 
 
+@pytest.mark.slow
 def test_nothing_that_is_known_of_one_account_is_believed_of_another(tmp_path: Path) -> None:
     _, key, archive = LAYERS[0]
     archives = Archives(BUNDLE, (key,))
