@@ -21,6 +21,8 @@ from tests.support.wheels import elf, install_wheel, make_wheel
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.slow
+
 
 LIB64 = """
 import sysconfig

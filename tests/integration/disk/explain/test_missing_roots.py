@@ -15,6 +15,8 @@ from tests.support.workplace import Workplace, make_workplace
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def work(tmp_path: Path) -> Workplace:
