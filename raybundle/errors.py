@@ -138,3 +138,7 @@ class JobTimeoutError(JobError):
     """The job was stopped because it ran for longer than `--timeout`."""
 
     exit_code = 124
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM arrived."""

@@ -7,9 +7,8 @@ import sys
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Literal
 
-from raybundle.cli.output.console import Console
 from raybundle.cluster.stopping import wait_until_stopped
-from raybundle.errors import ClusterError, JobLostError
+from raybundle.errors import ClusterError, JobLostError, Terminated
 from raybundle.outage import Outage
 
 if TYPE_CHECKING:
@@ -94,7 +93,3 @@ def _ask_to_stop(client: JobsClient, submission_id: str) -> bool:
             return True
         if not outage.wait():
             return False
-
-
-class Terminated(KeyboardInterrupt):
-    """SIGTERM arrived."""

@@ -7,10 +7,9 @@ import sys
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from raybundle.cli.interrupts import Terminated
 from raybundle.cli.output.console import Console
 from raybundle.cli.parser import parse
-from raybundle.errors import RaybundleError
+from raybundle.errors import RaybundleError, Terminated
 
 if TYPE_CHECKING:
     import argparse

@@ -35,6 +35,17 @@ def test_the_start_loads_nothing_heavy(tmp_path: Path, statement: str) -> None:
     assert HEAVY & set(json.loads(done.stdout.splitlines()[-1])) == set()
 
 
+def test_help_loads_no_room_that_it_does_not_need(tmp_path: Path) -> None:
+    work = make_workplace(tmp_path / "work")
+    ask = "from raybundle.cli import main\ntry: main(['--help'])\nexcept SystemExit: pass"
+    rooms = "import sys; print(*sorted(m for m in sys.modules if m.startswith('raybundle.')))"
+
+    done = work.command([sys.executable, "-c", f"{ask}\n{rooms}"])
+
+    loaded = {name.split(".")[1] for name in done.stdout.splitlines()[-1].split()}
+    assert loaded <= {"cli", "errors", "version"}, loaded
+
+
 def test_a_plan_loads_nothing_that_talks_to_a_cluster(tmp_path: Path) -> None:
     work = make_workplace(tmp_path / "work", "plain")
 
