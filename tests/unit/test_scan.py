@@ -139,6 +139,7 @@ def test_a_branch_that_cannot_be_decided_is_taken_on_both_sides() -> None:
         "import importlib as il\nil.import_module(name='a.b')",
         "from importlib import import_module as im\nim('a.b')",
         "from importlib import import_module\nNAME = 'a.b'\nimport_module(NAME)",
+        "from importlib import import_module\nNAME, SIZE = 'a.b', 2\nimport_module(NAME)",
         "from importlib import import_module\nimport_module('.b', 'a')",
         "from importlib import import_module\nimport_module('..b', package='a.c')",
         "__import__('a.b')",

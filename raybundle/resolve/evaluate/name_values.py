@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING
 
+from raybundle.resolve.evaluate.targets import pairs
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
@@ -241,11 +243,6 @@ def _loop(target: ast.expr, values: ast.expr) -> Iterator[tuple[str, ast.expr | 
 
 
 def _targets(target: ast.expr, value: ast.expr | None) -> Iterator[tuple[str, ast.expr | None]]:
-    match target:
-        case ast.Name(id=name):
-            yield name, value
-        case ast.Tuple(elts=elements) | ast.List(elts=elements):
-            for each in elements:
-                yield from _targets(each, None)
-        case _:
-            return
+    for each, assigned in pairs(target, value):
+        if isinstance(each, ast.Name):
+            yield each.id, assigned

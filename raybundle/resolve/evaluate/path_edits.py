@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from raybundle.resolve.evaluate.edits import AbsenceTest, Edit, Edits
 from raybundle.resolve.evaluate.path_values import CannotEvaluateError, Scope
+from raybundle.resolve.evaluate.targets import pairs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -167,6 +168,8 @@ class Statements:
             case _ if all(isinstance(target, ast.Name) for target in targets):
                 names = [target.id for target in targets if isinstance(target, ast.Name)]
                 self._assign_names(names, node)
+            case [ast.Tuple() | ast.List() as target]:
+                self._assign_parts(target, node)
             case _:
                 raise CannotEvaluateError
 
@@ -184,6 +187,23 @@ class Statements:
             self.scope.unbind(name)
             if name not in self.volatile:
                 self.scope.names[name] = value
+
+    def _assign_parts(self, target: ast.Tuple | ast.List, node: ast.expr) -> None:
+        """Run `a, b = x, y`. All values are known before the first name is bound."""
+        parts = [(each.id, given) for each, given in pairs(target, node) if isinstance(each, ast.Name)]
+        if len(parts) < sum(1 for _ in pairs(target, node)):
+            raise CannotEvaluateError
+        values = [self._value_if_known(given) for _, given in parts]
+        for (name, _), value in zip(parts, values, strict=True):
+            self.scope.unbind(name)
+            if value is not None and name not in self.volatile:
+                self.scope.names[name] = value
+
+    def _value_if_known(self, node: ast.expr | None) -> Value | None:
+        try:
+            return None if node is None else self.scope.value(node)
+        except CannotEvaluateError:
+            return None
 
     def _assign_item(self, index: ast.expr, node: ast.expr) -> None:
         """Run `sys.path[:0] = […]`, `sys.path[:] = […, *sys.path]` or `sys.path[0] = …`."""

@@ -54,6 +54,13 @@ def test_literals_and_paths_beside_the_source_are_taken(work: Path) -> None:
     }
 
 
+def test_paths_assigned_together_are_taken(work: Path) -> None:
+    source = "HERE, NAME = 'conf/', 'a.csv'\n(A, B), C = ('b', 1), 2\nprint(open(HERE + NAME).read())\n"
+    script = app(work, f"{source}print(open(f'conf/{{A}}.csv').read())\n", *map("conf/{}.csv".format, "abc"))
+
+    assert set(named(script)) == {"conf/a.csv", "conf/b.csv"}
+
+
 def test_defaults_of_options_and_arguments_are_taken(work: Path) -> None:
     script = project("field_config_by_argument", work) / "train.py"
     other = tree(script.parent, {"configs/other.yaml": "lr: 2\n"}) / "configs/other.yaml"
