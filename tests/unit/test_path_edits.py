@@ -64,6 +64,7 @@ def test_an_expression_is_evaluated(expression: str, directory: str) -> None:
         ("A = B = '/x'\nsys.path.append(B)", [("/x", None)]),
         ("A, B = '/x', '/y'\nA, B = B, A\nsys.path.append(A)", [("/y", None)]),
         ("A = '/x'\nB, *A = '/y', '/z'\nsys.path.append(A)", []),
+        ("A = '/x'\nsys.argv[0], A = '/y', '/z'\nsys.path.append(A)", []),
         ("A, B = '/x', unknown()\nsys.path.append(A)", [("/x", None)]),
         ("A, B = '/x', '/y'\nA, B = pair()\nsys.path.append(A)", []),
         ("try:\n  A = '/x'\nexcept NameError:\n  A = '/y'\nsys.path.append(A)", [("/x", None)]),

@@ -190,18 +190,19 @@ class Statements:
 
     def _assign_parts(self, target: ast.Tuple | ast.List, node: ast.expr) -> None:
         """Run `a, b = x, y`. All values are known before the first name is bound."""
-        parts = [(each.id, given) for each, given in pairs(target, node) if isinstance(each, ast.Name)]
-        if len(parts) < sum(1 for _ in pairs(target, node)):
-            raise CannotEvaluateError
-        values = [self._value_if_known(given) for _, given in parts]
-        for (name, _), value in zip(parts, values, strict=True):
+        values = {}
+        for each, given in pairs(target, node):
+            if not isinstance(each, ast.Name):
+                raise CannotEvaluateError
+            values[each.id] = None if given is None else self._value_if_known(given)
+        for name, value in values.items():
             self.scope.unbind(name)
             if value is not None and name not in self.volatile:
                 self.scope.names[name] = value
 
-    def _value_if_known(self, node: ast.expr | None) -> Value | None:
+    def _value_if_known(self, node: ast.expr) -> Value | None:
         try:
-            return None if node is None else self.scope.value(node)
+            return self.scope.value(node)
         except CannotEvaluateError:
             return None
 
