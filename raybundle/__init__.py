@@ -8,30 +8,65 @@ from raybundle.version import __version__
 
 if TYPE_CHECKING:
     from raybundle import errors
-    from raybundle.api import Job, attach, build, jobs, plan, run, submit
+    from raybundle.api import (
+        Job,
+        attach,
+        build,
+        export,
+        jobs,
+        local,
+        plan,
+        run,
+        settings,
+        show,
+        submit,
+        trace,
+        why,
+    )
+    from raybundle.cluster.embedded.cluster import LocalCluster
     from raybundle.cluster.jobs import JobInfo
+    from raybundle.config import Setting
+    from raybundle.pipeline.exporting import Export
+    from raybundle.pipeline.reasoning import Why
+    from raybundle.pipeline.tracing import Trace
     from raybundle.planning import Plan
     from raybundle.publish.stored import Stored
 
 __all__ = [
+    "Export",
     "Job",
     "JobInfo",
+    "LocalCluster",
     "Plan",
+    "Setting",
     "Stored",
+    "Trace",
+    "Why",
     "__version__",
     "attach",
     "build",
     "errors",
+    "export",
     "jobs",
+    "local",
     "plan",
     "run",
+    "settings",
+    "show",
     "submit",
+    "trace",
+    "why",
 ]
 
 _MODULES = {
+    "Export": "raybundle.pipeline.exporting",
     "JobInfo": "raybundle.cluster.jobs",
+    "LocalCluster": "raybundle.cluster.embedded.cluster",
     "Plan": "raybundle.planning",
+    "Setting": "raybundle.config",
     "Stored": "raybundle.publish.stored",
+    "Trace": "raybundle.pipeline.tracing",
+    "Why": "raybundle.pipeline.reasoning",
 }
 """Where names come from that are not in `raybundle.api`."""
 

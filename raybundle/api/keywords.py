@@ -72,6 +72,33 @@ class BuildKeywords(BundleKeywords, total=False):
     """Records the bundle as the next version under this name."""
 
 
+class TraceKeywords(BundleKeywords, total=False):
+    """What is run here, and what of earlier runs stays."""
+
+    keep: bool
+    """What earlier runs imported and opened stays in the lock file."""
+
+
+class ExportKeywords(StoreKeywords, total=False):
+    """What an exported bundle runs with."""
+
+    env: Mapping[str, str] | None
+    """Environment variables of the job."""
+    cwd: str | None
+    """Where the job starts, relative to the project's root."""
+
+
+class LocalKeywords(TypedDict, total=False):
+    """The embedded cluster, if it has to start."""
+
+    python: PathText | None
+    """The interpreter that runs it: a path, or a version such as `3.12`."""
+    num_cpus: int | None
+    """CPUs; Ray counts them if this is not given."""
+    object_store_memory: int | None
+    """Bytes of its object store."""
+
+
 class ClusterKeywords(TypedDict, total=False):
     """Which cluster, and how it is reached."""
 

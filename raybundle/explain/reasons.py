@@ -73,3 +73,9 @@ def requiring(distribution: Distribution, resolution: Resolution) -> tuple[Distr
             break
         found.append(distribution)
     return tuple(found)
+
+
+def traced_edges(resolution: Resolution) -> list[Edge]:
+    """Returns the imports, known only from runs, of modules that nothing else reaches."""
+    names = {module.name for module in resolution.modules if module.found_by == "traced"}
+    return [edge for edge in resolution.edges if edge.rule == "trace" and edge.imported in names]

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from raybundle.bundle.manifest import format_manifest
 from raybundle.cli.output.documents import manifest_document, warning_document
 from raybundle.cli.output.overview import ANY
 from raybundle.cli.request import read_request, settings_of
-from raybundle.cluster.runtime_env import render_entrypoint, render_runtime_env
-from raybundle.cluster.secrets import refuse_literals
-from raybundle.errors import UsageError
 from raybundle.formats.amounts import size_text
+from raybundle.pipeline.exporting import export_bundle
 from raybundle.publish.bundles import build_target, bytes_of, find_bundle, open_configured
 from raybundle.resolve.driver.project import parse_directory
 
@@ -81,33 +80,13 @@ def show(arguments: argparse.Namespace, console: Console) -> int:
 
 def export(arguments: argparse.Namespace, console: Console) -> int:
     """Prints the `runtime_env` of a bundle for plain Ray; its entrypoint goes to stderr."""
-    settings = settings_of(arguments)
-    store = open_configured(settings, os.environ)
-    stored = find_bundle(store, arguments.ref)
-    console.warnings(stored.warnings)
-    url = store.node_url(stored.archive_key)
-    layers = [each for key in stored.layer_keys if (each := store.node_url(key)) is not None]
-    if url is None:
-        raise UsageError(
-            f"no node can read from {store.url}, so there is no runtime_env that names it",
-            hint="build into a store that nodes read, such as s3://bucket/prefix",
-        )
-    refuse_literals(settings.table("env"))
-    runtime_env = render_runtime_env(
-        stored.digest,
-        stored.boot,
-        url,
-        settings.table("env"),
-        layers=layers,
-        delivery=stored.delivery,
-        cwd=parse_directory(arguments.cwd or ""),
-    )
-    entrypoint = render_entrypoint(stored.manifest, ())
+    cwd = parse_directory(arguments.cwd or "")
+    found = export_bundle(arguments.ref, settings_of(arguments), os.environ, cwd, console)
     if console.json_mode:
-        console.document({"bundle": stored.digest, "runtime_env": runtime_env, "entrypoint": entrypoint})
+        console.document(asdict(found))
         return 0
-    console.data(json.dumps(runtime_env))
-    console.note(f"entrypoint: {entrypoint}")
+    console.data(json.dumps(found.runtime_env))
+    console.note(f"entrypoint: {found.entrypoint}")
     return 0
 
 

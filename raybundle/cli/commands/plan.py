@@ -54,9 +54,9 @@ def _overview(planned: Plan, request: Request) -> Overview:
 
 def why(arguments: argparse.Namespace, console: Console) -> int:
     """Shows the import chain that brings something in, or the nearest reason why it is not in."""
-    from raybundle.cli.commands.why import explain
+    from raybundle.cli.commands.why import show_why
 
-    return explain(arguments, console)
+    return show_why(arguments, console)
 
 
 COMMANDS: dict[str, Callable[[argparse.Namespace, Console], int]] = {"plan": plan_target, "why": why}

@@ -11,7 +11,7 @@ from raybundle.cli.output.documents import warning_document
 from raybundle.cli.output.log_output import log_output
 from raybundle.cli.request import environment_of, request_in, settings_of
 from raybundle.errors import UsageError
-from raybundle.pipeline import order_bundle, order_target
+from raybundle.pipeline.orders import order_bundle, order_target
 from raybundle.resolve.driver.project import parse_directory
 from raybundle.submission.attempts import Watch, follow_order
 

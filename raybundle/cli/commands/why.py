@@ -2,41 +2,33 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from raybundle.cli.output.documents import absent_document, present_document
 from raybundle.cli.output.overview import ANY
 from raybundle.cli.request import form_of, read_request
 from raybundle.errors import BundleError, UsageError
-from raybundle.explain.absence import explain_absence
-from raybundle.explain.chains import driver_of, shortest_chain_to, ways_to
+from raybundle.explain.chains import driver_of
 from raybundle.explain.dot import dot
-from raybundle.explain.evidence import gather, name_under, owner_of
-from raybundle.explain.reasons import requiring
-from raybundle.explain.subject import Subject, absent_file, identify
 from raybundle.formats.amounts import counted
-from raybundle.planning import resolve_as_is
-from raybundle.request import prepare
-from raybundle.resolve.find.finder import FirstParty
-from raybundle.resolve.resolve import finder_of
+from raybundle.pipeline.reasoning import explain
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator, Sequence, Sized
-    from pathlib import Path
 
     from raybundle.cli.output.console import Console
     from raybundle.explain.absence import Absence
     from raybundle.explain.chains import Chain, Ways
+    from raybundle.explain.subject import Subject
     from raybundle.model import Distribution, Edge, Resolution
-    from raybundle.request import Prepared, Request
+    from raybundle.pipeline.reasoning import Why
 
 WIDEST = 10
 """Importers that are listed one by one; `--format json` has all."""
 
 
-def explain(arguments: argparse.Namespace, console: Console) -> int:
+def show_why(arguments: argparse.Namespace, console: Console) -> int:
     """Shows the import chain that brings something in, or the nearest reason why it is not in."""
     form = form_of(arguments, console)
     *words, word = arguments.words
@@ -49,63 +41,12 @@ def explain(arguments: argparse.Namespace, console: Console) -> int:
     if request.arguments and not arguments.pasted and len(words) > 1:
         more = ", ".join(request.arguments)
         raise UsageError(f"`why` takes a target and one module, and has also {more}")
-    prepared = prepare(request)
-    resolution = resolve_as_is(prepared)
-    file = _file(word, request)
-    subject = _whole(identify(resolution, word, file), resolution, request)
-    if subject.kind == "absent":
-        _show_absent(subject, _absence(subject, file, resolution, prepared), form, console)
+    found = explain(request, word)
+    if found.absence is not None:
+        _show_absent(found.subject, found.absence, form, console)
         return BundleError.exit_code
-    _show_present(subject, resolution, form, arguments, console)
+    _show_present(found, form, arguments, console)
     return 0
-
-
-def _whole(subject: Subject, resolution: Resolution, request: Request) -> Subject:
-    """Returns the distribution that brings a module which nothing imports, if there is one."""
-    if subject.kind != "absent" or not subject.word.replace(".", "").isidentifier():
-        return subject
-    finder = finder_of(resolution, request.settings.items("roots"), request.cwd)
-    owner = owner_of(finder.find(subject.word), finder)
-    taken = next((each for each in resolution.distributions if owner and each.name == owner.name), None)
-    if taken is None:
-        return subject
-    return Subject(subject.word, "third-party", frozenset(map(str, taken.modules)), None, taken)
-
-
-def _file(word: str, request: Request) -> Path | None:
-    """Returns the file that a word names, from the current directory or from the project."""
-    for base in (request.cwd, request.project):
-        file = base / word
-        if file.is_file():
-            return file.parent.resolve() / file.name
-    return None
-
-
-def _absence(subject: Subject, file: Path | None, resolution: Resolution, prepared: Prepared) -> Absence:
-    request = prepared.request
-    finder = finder_of(resolution, request.settings.items("roots"), request.cwd)
-    unrestricted = _unrestricted(prepared)
-    name = subject.word.rstrip("*").rstrip(".")
-    if file is not None:
-        _, name = name_under(str(file), finder) or ("", "")
-        found = finder.find(name) if name and file.suffix == ".py" else None
-        if found is None or (isinstance(found, FirstParty) and found.file != str(file)):
-            return absent_file(resolution, file, finder, unrestricted)
-    chain = shortest_chain_to(unrestricted, {name}) if unrestricted else ()
-    return explain_absence(resolution, name, gather(resolution, name, finder, chain))
-
-
-def _unrestricted(prepared: Prepared) -> Resolution | None:
-    """Returns the resolution with all rules and no `exclude`; None if the settings have neither."""
-    request, settings = prepared.request, prepared.request.settings
-    if not settings.switched_off("rules") and not settings.items("exclude"):
-        return None
-    found = {key: value for key, value in settings.found.items() if key not in {"rules", "exclude"}}
-    without = replace(request, settings=replace(settings, found=found))
-    try:
-        return resolve_as_is(replace(prepared, request=without))
-    except BundleError:  # the files left out cannot travel at all
-        return None
 
 
 def _show_absent(subject: Subject, found: Absence, form: str, console: Console) -> None:
@@ -120,22 +61,18 @@ def _show_absent(subject: Subject, found: Absence, form: str, console: Console) 
                 console.data(f"hint: {found.hint}")
 
 
-def _show_present(
-    subject: Subject, resolution: Resolution, form: str, arguments: argparse.Namespace, console: Console
-) -> None:
-    users = requiring(subject.distribution, resolution) if subject.distribution else ()
-    names = subject.names or frozenset(map(str, users[-1].modules if users else ()))
-    chain = shortest_chain_to(resolution, names)
-    ways = ways_to(resolution, names) if arguments.all else None
+def _show_present(found: Why, form: str, arguments: argparse.Namespace, console: Console) -> None:
+    ways = found.ways() if arguments.all else None
     match form:
         case "json":
-            console.document(present_document(subject, chain, ways, users))
+            console.document(present_document(found, ways))
         case "dot":
-            console.data(dot(ways.edges if ways else chain, driver_of(resolution), names))
+            edges = ways.edges if ways else found.chain
+            console.data(dot(edges, driver_of(found.resolution), found.names))
         case _:
-            for line in _lines(subject, resolution, users):
+            for line in _lines(found.subject, found.resolution, found.users):
                 console.data(line)
-            for line in _chain_lines(chain) if ways is None else _way_lines(ways, arguments.limit):
+            for line in _chain_lines(found.chain) if ways is None else _way_lines(ways, arguments.limit):
                 console.data(line)
 
 

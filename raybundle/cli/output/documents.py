@@ -6,20 +6,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from raybundle.cli.output.words import target_text
-from raybundle.explain.reasons import reasons_of
+from raybundle.explain.reasons import reasons_of, traced_edges
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from raybundle.bundle.values import Manifest
     from raybundle.cli.output.overview import Overview
     from raybundle.cluster.jobs import JobInfo
     from raybundle.explain.absence import Absence
-    from raybundle.explain.chains import Chain, Ways
+    from raybundle.explain.chains import Ways
     from raybundle.explain.reasons import Reason
     from raybundle.explain.sizes import Guess
     from raybundle.explain.subject import Subject
-    from raybundle.model import Distribution, Edge, Resolution, Warning
+    from raybundle.model import Edge, Resolution, Warning
+    from raybundle.pipeline.reasoning import Why
     from raybundle.planning import Plan
 
 _TIMES = ("start_time", "end_time")
@@ -86,12 +85,6 @@ def _reason(reason: Reason) -> dict[str, Any]:
     return {**found, "by": reason.by or None, "module": reason.module or None}
 
 
-def traced_edges(resolution: Resolution) -> list[Edge]:
-    """Returns the imports, known only from runs, of modules that nothing else reaches."""
-    names = {module.name for module in resolution.modules if module.found_by == "traced"}
-    return [edge for edge in resolution.edges if edge.rule == "trace" and edge.imported in names]
-
-
 def traced_document(resolution: Resolution) -> dict[str, Any] | None:
     """Returns how statements and traced runs differ; None if no run is known."""
     if resolution.not_imported is None:
@@ -143,23 +136,22 @@ def edge_document(edge: Edge) -> dict[str, Any]:
     return _picked(edge, "importer", "imported", "file", "line", "found_by", "rule", "optional")
 
 
-def present_document(
-    subject: Subject, chain: Chain, ways: Ways | None, users: Sequence[Distribution]
-) -> dict[str, Any]:
+def present_document(found: Why, ways: Ways | None) -> dict[str, Any]:
     """Returns the document of `why --json` for a subject in the bundle; `ways` is for `--all`."""
+    subject = found.subject
     return {
         "module": subject.word,
         "included": True,
         "kind": subject.kind,
         "names": sorted(subject.names),
-        "chain": [edge_document(edge) for edge in chain],
+        "chain": [edge_document(edge) for edge in found.chain],
         "all": None if ways is None else _ways_document(ways),
         "data": None if subject.data is None else _picked(subject.data, "path", "reason"),
         "distribution": None
         if subject.distribution is None
         else {
             **_picked(subject.distribution, "name", "version", "provided_by"),
-            "required_by": [each.name for each in users],
+            "required_by": [each.name for each in found.users],
         },
         "reason": None,
         "absent": None,

@@ -13,8 +13,17 @@ import pytest
 
 import raybundle
 from raybundle.api.keywords import SubmitKeywords, WaitKeywords
+from raybundle.cli.parser import command_parsers
+from raybundle.cluster.jobs import JobsClient
 from raybundle.config import CLUSTER_VARIABLE
-from raybundle.errors import JobFailedError, JobLostError, JobTimeoutError, UsageError
+from raybundle.errors import (
+    BundleError,
+    JobFailedError,
+    JobLostError,
+    JobTimeoutError,
+    StoreError,
+    UsageError,
+)
 from tests.support.fake_dashboard import Exchange, FakeDashboard
 from tests.support.small_project import tree
 from tests.support.workplace import make_workplace
@@ -284,6 +293,91 @@ def test_the_library_and_the_command_line_build_the_same_bundle(project: Path) -
     assert raybundle.build(project / "job.py", ["data/a.csv"], name="train").name == "train@1"
 
 
+def test_why_answers_as_the_command_does(project: Path) -> None:
+    tree(project, {"job.py": "import helper\n", "helper.py": "", "other.py": ""})
+
+    taken, absent = raybundle.why("job.py", "helper"), raybundle.why("job.py", "other")
+
+    assert (taken.included, [each.imported for each in taken.chain]) == (True, ["helper"])
+    assert (absent.included, absent.chain) == (False, ())
+    assert absent.absence is not None
+    done = subprocess.run(
+        [sys.executable, "-m", "raybundle", "why", "job.py", "other"],
+        capture_output=True,
+        check=False,
+        text=True,
+    )
+    assert absent.absence.reason in done.stdout
+    assert repr(taken) == "Why('helper', included=True, chain=1)"
+
+
+def test_trace_records_what_a_run_imports(project: Path) -> None:
+    tree(project, {"job.py": "import sys\n__import__(sys.argv[1])\n", "chosen.py": "", "later.py": ""})
+
+    first = raybundle.trace("job.py", ["chosen"], python=sys.executable)
+    both = raybundle.trace("job.py", ["later"], python=sys.executable, keep=True)
+
+    assert (first.target, first.exit_code, first.written) == ("job.py", 0, True)
+    assert first.lock == project / "raybundle-trace.json"
+    assert "chosen" in first.modules
+    assert {"chosen", "later"} <= set(both.modules)
+
+
+def test_a_stored_bundle_is_shown_and_exported(project: Path) -> None:
+    stored = raybundle.build("job.py", store="file://" + str(project.parent / "store"))
+
+    shown = raybundle.show(stored.digest[:20], store=project.parent / "store")
+    export = raybundle.export(stored.digest, store=project.parent / "store", env={"SEED": "7"}, cwd="data")
+
+    assert (shown.digest, shown.manifest) == (stored.digest, stored.manifest)
+    assert export.runtime_env["env_vars"]["SEED"] == "7"
+    assert export.runtime_env["env_vars"]["RAYBUNDLE_CWD"] == "data"
+    assert export.runtime_env["working_dir"].endswith(".zip")
+    assert export.entrypoint.endswith("job.py")
+    assert len(repr(export).splitlines()) == 1
+    with pytest.raises(StoreError):
+        raybundle.show("no-such-name", store=project.parent / "store")
+
+
+def test_settings_say_where_they_come_from(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (project / "pyproject.toml").write_text('[tool.raybundle]\ninclude = ["data/*"]\n')
+    monkeypatch.setenv("RAYBUNDLE_ADDRESS", "http://head:8265")
+
+    found = raybundle.settings(store="s3://bucket/bundles")
+
+    assert found["include"].value == ("data/*",)
+    assert found["include"].source.endswith("pyproject.toml [tool.raybundle]")
+    assert (found["address"].value, found["address"].source) == ("http://head:8265", "RAYBUNDLE_ADDRESS")
+    assert found["store"].value == "s3://bucket/bundles"
+
+
+def test_no_connection_stays_open_if_the_bundle_cannot_be_made(
+    project: Path, dashboard: FakeDashboard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tree(project, {"job.py": "import nowhere_to_be_found\n"})
+    closed: list[str] = []
+    close = JobsClient.close
+
+    def watched(client: JobsClient) -> None:
+        closed.append(client.address)
+        close(client)
+
+    monkeypatch.setattr(JobsClient, "close", watched)
+
+    with pytest.raises(BundleError):
+        raybundle.submit(project / "job.py", address=dashboard.address)
+    assert closed == [dashboard.address]
+
+
+def test_each_command_has_a_function() -> None:
+    of_a_job = {"status", "logs", "stop", "delete"}
+    named = {"list": "jobs", "config": "settings"}
+
+    for command in command_parsers():
+        owner = raybundle.Job if command in of_a_job else raybundle
+        assert hasattr(owner, named.get(command, command)), command
+
+
 def test_a_representation_is_one_line(project: Path, dashboard: FakeDashboard) -> None:
     plan, stored = raybundle.plan("job.py"), raybundle.build("job.py")
     job = raybundle.submit(project / "job.py", address=dashboard.address, submission_id="a")
@@ -328,7 +422,7 @@ USER = '''\
 """What a user writes."""
 
 import raybundle
-from raybundle import Job, JobInfo, Plan, Stored
+from raybundle import Export, Job, JobInfo, Plan, Stored, Trace, Why
 
 
 def all_of_it(target: str) -> JobInfo:
@@ -337,6 +431,13 @@ def all_of_it(target: str) -> JobInfo:
     job: Job = raybundle.submit(target, ["--n", "1"], env={"A": "1"}, entrypoint_num_gpus=1, if_exists="new")
     again: Job = raybundle.run(stored.digest, address=job.address, secrets={"KEY": "env:OTHER"})
     print(plan.bytes, [each.status for each in raybundle.jobs()], again.logs(tail=3))
+    shown: Stored = raybundle.show(stored.digest)
+    exported: Export = raybundle.export(shown.digest, env={"A": "1"})
+    reason: Why = raybundle.why(target, "pkg.mod", roots=["src"])
+    traced: Trace = raybundle.trace(target, ["--n", "1"], keep=True)
+    print(exported.runtime_env, reason.included, traced.files, raybundle.settings()["store"].source)
+    raybundle.local.up(num_cpus=2)
+    raybundle.local.down()
     try:
         return raybundle.attach(job.id).wait(print, timeout=60, retries=2)
     except raybundle.errors.JobFailedError as error:

@@ -5,13 +5,14 @@ request → prepare → plan → build → order → submit → wait
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from raybundle.formats.amounts import size_text
 from raybundle.planning import Timings, checked_plan
 from raybundle.publish.bundles import bytes_of, find_bundle, open_configured, store_plan
-from raybundle.request import Request, prepare
+from raybundle.request import prepare
 from raybundle.submission.attempts import Order
 from raybundle.submission.deliver import begin_survey
 from raybundle.submission.destination import find_embedded, nodes_of, require_embedded_for
@@ -19,7 +20,10 @@ from raybundle.submission.ray_environment import check_hook
 
 if TYPE_CHECKING:
     from raybundle.planning import Listener
+    from raybundle.request import Prepared, Request
     from raybundle.submission.connecting import Connecting
+    from raybundle.submission.deliver import Cluster
+    from raybundle.submission.destination import Embedded
     from raybundle.submission.options import JobOptions
 
 
@@ -35,28 +39,40 @@ def order_target(
     connecting.check()
     listener.warnings(request.warnings)
     store = open_configured(request.settings, request.environ)
-    cluster = embedded = None
-    if connecting.address:
-        cluster = begin_survey(connecting.cluster(), store)
-        nodes = nodes_of(cluster)
-        prepared = prepare(request, nodes)
-        if prepared.tag is not None and replace(prepared.tag, alike=False) == nodes:
-            listener.note(f"its nodes have {prepared.tag}: the bundle is for them")
-    else:
-        prepared = prepare(request)
-        embedded = find_embedded(prepared)
-        embedded.require_python()
-    planned = checked_plan(prepared, listener, strict=strict)
-    check_hook(options.runtime_env, planned.resolution)
-    if embedded is not None:
-        embedded.require_platform(planned.manifest.python)
-    stored = store_plan(planned, store, listener)
-    sizes = f"{size_text(planned.bytes)}, {size_text(stored.uploaded_bytes)} new"
-    listener.note(f"bundle {stored.digest} ({len(planned.files)} files, {sizes})")
-    cluster = cluster or connecting.cluster(prepared.interpreter.executable)
+    with ExitStack() as unfinished:
+        cluster = None
+        if connecting.address:
+            cluster = begin_survey(connecting.cluster(), store)
+            unfinished.callback(cluster.client.close)
+        prepared, embedded = _prepared(request, cluster, listener)
+        planned = checked_plan(prepared, listener, strict=strict)
+        check_hook(options.runtime_env, planned.resolution)
+        if embedded is not None:
+            embedded.require_platform(planned.manifest.python)
+        stored = store_plan(planned, store, listener)
+        sizes = f"{size_text(planned.bytes)}, {size_text(stored.uploaded_bytes)} new"
+        listener.note(f"bundle {stored.digest} ({len(planned.files)} files, {sizes})")
+        cluster = cluster or connecting.cluster(prepared.interpreter.executable)
+        unfinished.pop_all()
     warnings = (*request.warnings, *planned.resolution.warnings)
     counts = (len(planned.files), planned.bytes)
     return Order(stored, store, cluster, options, planned.timings, *counts, warnings, request.project)
+
+
+def _prepared(
+    request: Request, cluster: Cluster | None, listener: Listener
+) -> tuple[Prepared, Embedded | None]:
+    """Returns the request prepared for the nodes of a cluster, or for the embedded one."""
+    if cluster is None:
+        prepared = prepare(request)
+        embedded = find_embedded(prepared)
+        embedded.require_python()
+        return prepared, embedded
+    nodes = nodes_of(cluster)
+    prepared = prepare(request, nodes)
+    if prepared.tag is not None and replace(prepared.tag, alike=False) == nodes:
+        listener.note(f"its nodes have {prepared.tag}: the bundle is for them")
+    return prepared, None
 
 
 def order_bundle(ref: str, options: JobOptions, connecting: Connecting, listener: Listener) -> Order:

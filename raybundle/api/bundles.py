@@ -1,0 +1,158 @@
+"""Bundles: `plan`, `why`, `trace`, `build`, `show`, `export`, and the `settings` that they heed."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from raybundle.api.keywords import (
+    BuildKeywords,
+    BundleKeywords,
+    ExportKeywords,
+    PathText,
+    StoreKeywords,
+    TraceKeywords,
+    require,
+    takes,
+)
+from raybundle.api.reading import given_in, heard_of, request_of
+from raybundle.pipeline.exporting import export_bundle
+from raybundle.pipeline.reasoning import explain
+from raybundle.pipeline.tracing import record
+from raybundle.planning import checked_plan
+from raybundle.publish.bundles import build_target, find_bundle, open_configured
+from raybundle.request import prepare
+from raybundle.resolve.driver.project import parse_directory
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from typing_extensions import Unpack
+
+    from raybundle.config import Setting
+    from raybundle.pipeline.exporting import Export
+    from raybundle.pipeline.reasoning import Why
+    from raybundle.pipeline.tracing import Trace
+    from raybundle.planning import Plan
+    from raybundle.publish.stored import Stored
+
+
+@takes(BundleKeywords)
+def plan(target: PathText, arguments: Sequence[str] = (), **options: Unpack[BundleKeywords]) -> Plan:
+    """Returns the bundle of a target, which is not stored.
+
+    Args:
+        target: a script, a directory with a `__main__.py`, a notebook, the name of a console script of the
+            project, or, with `module=True`, the name of a module.
+        arguments: of the job; files of the project that they name travel.
+        options: as `raybundle.api.keywords.BundleKeywords` lists them.
+
+    Raises:
+        UsageError: an argument or a setting is wrong.
+        BundleError: the target cannot be bundled.
+    """
+    request, _ = request_of(target, arguments, options)
+    return checked_plan(prepare(request), heard_of(options), strict=options.get("strict", False))
+
+
+@takes(BuildKeywords)
+def build(target: PathText, arguments: Sequence[str] = (), **options: Unpack[BuildKeywords]) -> Stored:
+    """Returns the bundle of a target, once it is in the store.
+
+    Args:
+        target: as for `plan`.
+        arguments: as for `plan`.
+        options: as `raybundle.api.keywords.BuildKeywords` lists them.
+
+    Raises:
+        UsageError: an argument or a setting is wrong.
+        BundleError: the target cannot be bundled.
+        StoreError: the store cannot be used.
+    """
+    request, _ = request_of(target, arguments, options)
+    _, stored, _ = build_target(request, heard_of(options), strict=options.get("strict", False))
+    return stored
+
+
+@takes(BundleKeywords)
+def why(target: PathText, word: str, **options: Unpack[BundleKeywords]) -> Why:
+    """Returns why something is in the bundle of a target, or the nearest reason why it is not.
+
+    Args:
+        target: as for `plan`.
+        word: a module, a prefix such as `pkg.*`, a file or a distribution.
+        options: as `raybundle.api.keywords.BundleKeywords` lists them.
+
+    Raises:
+        UsageError: an argument or a setting is wrong.
+        BundleError: the target cannot be resolved.
+    """
+    require("word", word, str)
+    request, _ = request_of(target, (), options)
+    return explain(request, word)
+
+
+@takes(TraceKeywords)
+def trace(target: PathText, arguments: Sequence[str] = (), **options: Unpack[TraceKeywords]) -> Trace:
+    """Runs a target here, and returns what it imported and opened, once that is in the project's lock file.
+
+    Args:
+        target: as for `plan`.
+        arguments: of the run.
+        options: as `raybundle.api.keywords.TraceKeywords` lists them.
+
+    Raises:
+        UsageError: an argument or a setting is wrong.
+        BundleError: the run showed nothing, or the target cannot be resolved.
+    """
+    request, _ = request_of(target, arguments, options)
+    keep, strict = bool(options.get("keep")), bool(options.get("strict"))
+    return record(request, heard_of(options), keep=keep, strict=strict)
+
+
+@takes(StoreKeywords)
+def show(ref: str, **options: Unpack[StoreKeywords]) -> Stored:
+    """Returns a bundle of the store.
+
+    Args:
+        ref: the bundle's digest, the start of it, or a name.
+        options: as `raybundle.api.keywords.StoreKeywords` lists them.
+
+    Raises:
+        UsageError: an argument or a setting is wrong.
+        StoreError: the store has no such bundle, or cannot be used.
+    """
+    require("ref", ref, str)
+    stored = find_bundle(open_configured(given_in(options).settings(), os.environ), ref)
+    heard_of(options).warnings(stored.warnings)
+    return stored
+
+
+@takes(ExportKeywords)
+def export(ref: str, **options: Unpack[ExportKeywords]) -> Export:
+    """Returns the `runtime_env` and the entrypoint with which plain Ray runs a bundle of the store.
+
+    Args:
+        ref: as for `show`.
+        options: as `raybundle.api.keywords.ExportKeywords` lists them.
+
+    Raises:
+        UsageError: an argument or a setting is wrong, or nodes cannot read from the store.
+        StoreError: the store has no such bundle, or cannot be used.
+    """
+    require("ref", ref, str)
+    cwd = parse_directory(options.get("cwd") or "")
+    return export_bundle(ref, given_in(options).settings(), os.environ, cwd, heard_of(options))
+
+
+@takes(StoreKeywords)
+def settings(**options: Unpack[StoreKeywords]) -> dict[str, Setting]:
+    """Returns the settings that are set, each with its value and where it comes from; nothing is hidden.
+
+    Args:
+        options: as `raybundle.api.keywords.StoreKeywords` lists them.
+
+    Raises:
+        UsageError: a setting is wrong.
+    """
+    return dict(given_in(options).settings().found)
