@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from raybundle.directories import user_directory
 from raybundle.errors import UsageError
 from raybundle.formats.credentials import without_credentials
+from raybundle.formats.nearest import did_you_mean
 from raybundle.formats.toml import read_toml, table_of
 from raybundle.model import FOUND_BY
 
@@ -40,6 +40,13 @@ KEYS: dict[str, Kind] = {
 
 PROJECT_ONLY = frozenset(["allow-secrets"])
 """Settings that only the project's own file may have, where everyone who works on it can review them."""
+
+OTHER_VARIABLES = ("PROFILE", "LOCAL_STATE", "VERIFY", "CLIENT_CERT", "CLIENT_KEY", "CACHE_BYTES")
+"""Variables `RAYBUNDLE_*` that are no settings; docs/configuration.md says what each is."""
+OF_A_JOB = "RAYBUNDLE_DIGEST"
+"""Set in every process of a job, beside other variables of the boot."""
+OF_THE_TESTS = "RAYBUNDLE_TEST_"
+"""Begins the variables of raybundle's own tests."""
 
 API_VARIABLE, CLUSTER_VARIABLE = "RAY_API_SERVER_ADDRESS", "RAY_ADDRESS"
 """Ray's own variables, read last; the second may name an address that is not a dashboard."""
@@ -126,6 +133,7 @@ def load_settings(
         UsageError: a key is unknown, a value has the wrong type, or a file cannot be read.
     """
     found: dict[str, Setting] = {}
+    _refuse_unknown_variables(environ)
     for source, values in _sources(flags, environ, project, profile or environ.get("RAYBUNDLE_PROFILE")):
         for key, raw in values.items():
             if key in PROJECT_ONLY and source != project_source(project):
@@ -188,12 +196,12 @@ def _sources(
     profiles |= own_profiles
     yield "flag", {key: value for key, value in flags.items() if value not in (None, [], {}, ())}
     for key in KEYS:
-        variable = "RAYBUNDLE_" + key.upper().replace("-", "_")
+        variable = _variable(key)
         if environ.get(variable):
             yield variable, {key: _from_text(key, environ[variable])}
     if profile is not None:
         if profile not in profiles:
-            raise UsageError(f"there is no profile {profile!r}", hint=_nearest(profile, profiles))
+            raise UsageError(f"there is no profile {profile!r}", hint=did_you_mean(profile, profiles))
         yield f"profile {profile}", profiles[profile]
     yield project_source(project), own
     yield str(file), user
@@ -201,6 +209,20 @@ def _sources(
         yield API_VARIABLE, {"address": environ[API_VARIABLE]}
     if environ.get(CLUSTER_VARIABLE, "").startswith(("http://", "https://")):
         yield CLUSTER_VARIABLE, {"address": environ[CLUSTER_VARIABLE]}
+
+
+def _variable(key: str) -> str:
+    return "RAYBUNDLE_" + key.upper().replace("-", "_")
+
+
+def _refuse_unknown_variables(environ: Mapping[str, str]) -> None:
+    """Refuses a variable that nobody reads; a job may submit another, and has variables of the boot."""
+    if OF_A_JOB in environ:
+        return
+    known = {*map(_variable, KEYS), *(f"RAYBUNDLE_{name}" for name in OTHER_VARIABLES)}
+    for name in sorted(environ):
+        if name.startswith("RAYBUNDLE_") and not name.startswith(OF_THE_TESTS) and name not in known:
+            raise UsageError(f"unknown variable {name}", hint=did_you_mean(name, known))
 
 
 def _read(file: Path, *keys: str) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
@@ -227,7 +249,7 @@ def _from_text(key: str, text: str) -> Any:
 
 def _checked(key: str, raw: Any, source: str) -> Value:
     if key not in KEYS:
-        raise UsageError(f"unknown setting `{key}` in {source}", hint=_nearest(key, KEYS))
+        raise UsageError(f"unknown setting `{key}` in {source}", hint=did_you_mean(key, KEYS))
     match KEYS[key], raw:
         case "text", str():
             return raw
@@ -247,7 +269,7 @@ def _checked_switches(key: str, raw: Mapping[str, Any], source: str) -> dict[str
     for name, on in raw.items():
         if name not in SWITCHES:
             raise UsageError(
-                f"unknown name `{name}` in `{key}` of {source}", hint=_nearest(name, dict.fromkeys(SWITCHES))
+                f"unknown name `{name}` in `{key}` of {source}", hint=did_you_mean(name, SWITCHES)
             )
         if not isinstance(on, bool):
             raise UsageError(f"`{name}` in `{key}` of {source} must be true or false, and is {on!r}")
@@ -260,11 +282,6 @@ def _merged(above: Setting, below: Setting) -> Setting:
         return above
     merged: Any = {**below.value, **above.value}
     return Setting(merged, f"{above.source}, {below.source}")
-
-
-def _nearest(word: str, known: Mapping[str, Any]) -> str:
-    close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
-    return f"did you mean `{close[0]}`?" if close else f"known are: {', '.join(sorted(known)) or 'none'}"
 
 
 def _refuse_unsupported(found: Mapping[str, Setting]) -> None:

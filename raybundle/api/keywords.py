@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import functools
 import inspect
 import os
@@ -12,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, TypedDict
 
 from raybundle.errors import UsageError
+from raybundle.formats.nearest import did_you_mean
 
 PathText = str | os.PathLike[str]
 _Call = typing.TypeVar("_Call", bound=Callable[..., Any])
@@ -28,8 +28,8 @@ class StoreKeywords(TypedDict, total=False):
     """Takes progress and warnings, a line at a time."""
 
 
-class BundleKeywords(StoreKeywords, total=False):
-    """What is in a bundle."""
+class ResolveKeywords(StoreKeywords, total=False):
+    """What a target is resolved with."""
 
     module: bool
     """The target is the name of a module, as for `python -m`."""
@@ -59,10 +59,15 @@ class BundleKeywords(StoreKeywords, total=False):
     """The project; the target is looked up there."""
     runtime_env: Mapping[str, Any] | PathText | None
     """A runtime_env of Ray, or the path of its YAML file."""
-    trace: bool
-    """Runs the target's module body here, and adds what it imports."""
     strict: bool
     """Makes warnings errors."""
+
+
+class BundleKeywords(ResolveKeywords, total=False):
+    """What is in a bundle."""
+
+    trace: bool
+    """Runs the target's module body here, and adds what it imports."""
 
 
 class BuildKeywords(BundleKeywords, total=False):
@@ -72,7 +77,7 @@ class BuildKeywords(BundleKeywords, total=False):
     """Records the bundle as the next version under this name."""
 
 
-class TraceKeywords(BundleKeywords, total=False):
+class TraceKeywords(ResolveKeywords, total=False):
     """What is run here, and what of earlier runs stays."""
 
     keep: bool
@@ -227,9 +232,7 @@ def check(given: Mapping[str, object], known: type) -> None:
     hints = typing.get_type_hints(known)
     for name, value in given.items():
         if name not in hints:
-            close = difflib.get_close_matches(name, hints, n=1, cutoff=0.5)
-            hint = f"did you mean `{close[0]}`?" if close else f"known are: {', '.join(sorted(hints))}"
-            raise UsageError(f"there is no argument `{name}`", hint=hint)
+            raise UsageError(f"there is no argument `{name}`", hint=did_you_mean(name, hints))
         if value is not None:
             require(name, value, hints[name])
         if isinstance(value, (int, float)) and value < 0:

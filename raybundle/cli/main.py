@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from raybundle.cli.output.console import Console
 from raybundle.cli.parser import parse
-from raybundle.errors import RaybundleError, Terminated
+from raybundle.errors import RaybundleError, Terminated, UsageError
 
 if TYPE_CHECKING:
     import argparse
@@ -26,7 +26,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     Args:
         argv: the words after the program's name; those of this process if None.
     """
-    arguments = parse(sys.argv[1:] if argv is None else argv)
+    try:
+        arguments = parse(sys.argv[1:] if argv is None else argv)
+    except UsageError as error:
+        Console(quiet=False, json_mode=False, color=True).error(error)
+        return error.exit_code
     console = Console(quiet=arguments.quiet, json_mode=arguments.json, color=not arguments.no_color)
     signal.signal(signal.SIGTERM, _terminated)
     try:

@@ -6,11 +6,14 @@ import argparse
 import re
 from typing import TYPE_CHECKING, Any, Protocol
 
+from raybundle.cli.examples import epilog
+from raybundle.errors import UsageError
 from raybundle.version import __version__
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
+    from typing import NoReturn
 
 
 class _Add(Protocol):
@@ -28,11 +31,20 @@ WITH_ARGUMENTS = ("submit", "plan", "build", "trace", "run")
 def parse(argv: Sequence[str]) -> argparse.Namespace:
     """Returns the command, its options, and `rest`: the words that argparse must not look into.
 
-    Exits with 2 and a usage line if the words are wrong, as argparse does.
+    Prints the help and exits if there are no words. Exits with 2 and a usage line if the value of an option
+    is wrong, as argparse does.
+
+    Raises:
+        UsageError: there is no such command or option.
     """
     parser, commands = _build()
     words, rest, pasted = list(argv), list[str](), False
+    if not words:
+        parser.print_help()
+        parser.exit()
     command = _first_word(parser, words, 0)
+    if command is not None and words[command] not in commands:
+        raise UsageError(f"there is no command `{words[command]}`", hint=_nearest(words[command], commands))
     if command is not None and words[command] in WITH_ARGUMENTS:
         target = _first_word(commands[words[command]], words, command + 1, stops=("-m", "--"))
         if target is not None:
@@ -40,11 +52,34 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     elif command is not None and words[command] == "why":
         pasted = "--" in words
         words = words if pasted else _options_first(commands["why"], words, command + 1)
-    arguments = parser.parse_args(words)
+    arguments, unknown = parser.parse_known_args(words)
+    if unknown:
+        _refuse(unknown, commands[arguments.command])
     arguments.rest = rest
     arguments.pasted = pasted
     arguments.has_options = len(words) > 1
     return arguments
+
+
+def option_names(parser: ArgumentParser) -> frozenset[str]:
+    """Returns the long options of a command."""
+    strings = (name for action in parser._actions for name in action.option_strings)  # noqa: SLF001 - as below
+    return frozenset(name for name in strings if name.startswith("--"))
+
+
+def _refuse(unknown: Sequence[str], parser: ArgumentParser) -> NoReturn:
+    """Refuses the first word that a command does not take."""
+    word, command = unknown[0].partition("=")[0], parser.prog
+    if not word.startswith("-"):
+        raise UsageError(f"`{command}` takes no `{word}`", hint=f"`{command} --help` shows what it takes")
+    hint = _nearest(word, option_names(parser)) if word.startswith("--") else None
+    raise UsageError(f"`{command}` has no option `{word}`", hint=hint)
+
+
+def _nearest(word: str, known: Iterable[str]) -> str:
+    from raybundle.formats.nearest import did_you_mean
+
+    return did_you_mean(word, known)
 
 
 def _first_word(
@@ -72,6 +107,13 @@ def _options_first(parser: ArgumentParser, words: Sequence[str], start: int) -> 
     return [*options, *rest, *plain]
 
 
+class _Formatter(argparse.HelpFormatter):
+    """Leaves a text of several lines as it is."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        return text if "\n" in text else super()._fill_text(text, width, indent)
+
+
 def command_parsers() -> dict[str, ArgumentParser]:
     """Returns the parser of each command."""
     return _build()[1]
@@ -92,7 +134,13 @@ def _build() -> tuple[ArgumentParser, dict[str, ArgumentParser]]:
 
     def add(name: str, text: str, usage: str | None = None) -> ArgumentParser:
         command = subparsers.add_parser(
-            name, help=text, description=text, usage=usage and f"raybundle {usage}", allow_abbrev=False
+            name,
+            help=text,
+            description=text,
+            usage=usage and f"raybundle {usage}",
+            epilog=epilog(name),
+            formatter_class=_Formatter,
+            allow_abbrev=False,
         )
         _add_global(command, default=argparse.SUPPRESS)
         commands[name] = command
@@ -166,6 +214,10 @@ def _add_local(add: _Add) -> None:
 
 def _add_cluster_commands(add: _Add) -> None:
     listing = add("list", "List the jobs of the cluster.")
+    statuses = ["PENDING", "RUNNING", "SUCCEEDED", "FAILED", "STOPPED"]
+    listing.add_argument("--status", choices=statuses, help="only jobs of this status")
+    since = "only jobs started within this time: 90s, 10m, 2h, 1d"
+    listing.add_argument("--since", type=_duration, metavar="TIME", help=since)
     status = add("status", "Show a job; the exit code is 1 only if the cluster does not know it.")
     stop = add("stop", "Stop a job and wait until it has ended.")
     stop.add_argument("--no-wait", action="store_true", help="return once the cluster has the request")

@@ -25,6 +25,8 @@ TOKEN_FILE = Path(".ray", "auth_token")
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HEADER_VALUE = re.compile(r"[\t\x20-\x7e\xa0-\xff]*")
 """Characters that RFC 9110 allows, in the encoding of http.client."""
+OF_RAY = (6379, 10001)
+"""Default ports of Ray's own protocols: of its control service and of Ray Client."""
 TRUE, FALSE = ("true", "1"), ("false", "0")
 """Values of `--verify` that are not a path; ray/dashboard/modules/job/cli_utils.py."""
 
@@ -129,7 +131,8 @@ def make_access(  # noqa: PLR0913 - one per option
 def _split(address: str) -> SplitResult:
     try:
         parts = urlsplit(address if "://" in address else f"http://{address}")
-        valid = parts.scheme in ("http", "https") and parts.hostname and (parts.port or True)
+        valid = parts.scheme in ("http", "https") and parts.hostname and parts.port not in OF_RAY
+        valid = valid and address != "auto"
         (parts.hostname or "").encode("idna")
     except ValueError:
         valid = False
@@ -137,7 +140,8 @@ def _split(address: str) -> SplitResult:
         shown = without_credentials(address).rpartition("@")[2]  # a malformed URL may hide its login
         raise UsageError(
             f"{shown!r} is not the address of a Ray dashboard",
-            hint="give a URL such as http://127.0.0.1:8265; `ray://` and `auto` are not dashboards",
+            hint="give a URL such as http://127.0.0.1:8265; `ray://`, `auto` and the ports 6379 and 10001 "
+            "are not dashboards",
         )
     return parts
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -154,6 +155,17 @@ def render_entrypoint(manifest: Manifest, arguments: Sequence[str]) -> str:
         case ModuleEntry(name=name):
             target = f"-m {shlex.quote(name)}"
     return " ".join(["exec", python, target, *map(shlex.quote, arguments)])
+
+
+_RENDERED = re.compile(
+    r'exec "\$\{RAYBUNDLE_PYTHON:\?[^"]*\}" (?:(?:-P )?"\$RAYBUNDLE_TREE"/project/)?(.*)', re.DOTALL
+)
+
+
+def command_text(entrypoint: str) -> str:
+    """Returns the command that a user knows an entrypoint by; another's entrypoint is as it is."""
+    found = _RENDERED.fullmatch(entrypoint)
+    return entrypoint if found is None else f"python {found[1]}"
 
 
 def _require_text(argument: str) -> None:

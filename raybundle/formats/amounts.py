@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
+_MINUTE, _HOUR, _DAY = 60, 3600, 86400
+
 
 def counted(number: int, noun: str, nouns: str | None = None) -> str:
     """Returns a number of things in words."""
     return f"{number} {noun}" if number == 1 else f"{number:,} {nouns or noun + 's'}"
+
+
+def duration_text(seconds: float) -> str:
+    """Returns a number of seconds for people: `4.2 s`, `3 min 20 s`, `2 h 5 min`, `3 d 4 h`."""
+    if seconds < _MINUTE:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    for unit, size, smaller, part in (("d", _DAY, "h", _HOUR), ("h", _HOUR, "min", _MINUTE)):
+        if whole >= size:
+            return f"{whole // size} {unit} {whole % size // part} {smaller}"
+    return f"{whole // _MINUTE} min {whole % _MINUTE} s"
 
 
 def size_text(size: int) -> str:

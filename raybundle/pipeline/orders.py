@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from raybundle.formats.amounts import size_text
+from raybundle.formats.amounts import counted, size_text
 from raybundle.planning import Timings, checked_plan
 from raybundle.publish.bundles import bytes_of, find_bundle, open_configured, store_plan
 from raybundle.request import prepare
@@ -51,7 +51,7 @@ def order_target(
             embedded.require_platform(planned.manifest.python)
         stored = store_plan(planned, store, listener)
         sizes = f"{size_text(planned.bytes)}, {size_text(stored.uploaded_bytes)} new"
-        listener.note(f"bundle {stored.digest} ({len(planned.files)} files, {sizes})")
+        listener.note(f"bundle {stored.digest} ({counted(len(planned.files), 'file')}, {sizes})")
         cluster = cluster or connecting.cluster(prepared.interpreter.executable)
         unfinished.pop_all()
     warnings = (*request.warnings, *planned.resolution.warnings)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from raybundle.cluster.follow import Limits
 from raybundle.cluster.outcome import exit_code
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from raybundle.submission.deliver import Cluster
     from raybundle.submission.options import JobOptions
     from raybundle.submission.submit import Submission
+    from raybundle.submission.wait import Ended
 
 RETRIED = (JobFailedError, JobStartError)
 """Ends after which `--retries` submits a job again.
@@ -33,6 +35,9 @@ RETRIED = (JobFailedError, JobStartError)
 Not a job that was stopped, by a person or by a limit. Not one that the cluster forgot: how it ended is
 unknown.
 """
+
+SHOWN = 0.05
+"""Seconds of the shortest stage that the last line names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,8 +183,18 @@ def _wait(order: Order, submission: Submission, watch: Watch) -> Outcome:
     for note in ended.notes:
         watch.listener.warn(note)
     order.timings.seconds.update(queue=ended.queue, run=ended.run)
+    if ended.error is None:
+        watch.listener.note(_success(order, ended))
     code = exit_code(ended.info, ended.error, own=watch.own_code)
     return Outcome(submission, ended.info.status, code, ended.error, ended.info)
+
+
+def _success(order: Order, ended: Ended) -> str:
+    """Returns how long a job took, stage by stage, and where Ray's dashboard shows it."""
+    info, seconds = ended.info, order.timings.seconds
+    stages = ", ".join(f"{name} {spent:.1f}" for name, spent in seconds.items() if spent >= SHOWN)
+    page = f"{order.cluster.client.address}/#/jobs/{quote(info.submission_id)}"
+    return f"job {info.submission_id} SUCCEEDED in {sum(seconds.values()):.1f} s ({stages}) · {page}"
 
 
 def _accepted(submission: Submission) -> Outcome:

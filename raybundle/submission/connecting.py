@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -96,7 +97,9 @@ class Connecting:
             self.notify(
                 "no cluster is configured: starting Ray on this machine (`raybundle local down` ends it)"
             )
+            began = time.monotonic()
             running = cluster.up(python or sys.executable)
+            self.notify(f"Ray {running.ray_version} is up after {time.monotonic() - began:.1f} s")
         return running.address
 
     @staticmethod

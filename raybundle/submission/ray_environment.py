@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from raybundle.cluster.runtime_env import owned
 from raybundle.errors import UsageError
 from raybundle.formats.credentials import without_credentials
+from raybundle.formats.nearest import did_you_mean
 from raybundle.submission.runtime_env_source import Faults, Key, Source, kind_of, read_given, read_yaml
 
 if TYPE_CHECKING:
@@ -157,9 +157,8 @@ def _refuse_by_name(key: Key) -> None:
     if key.name in REFUSED and key.value is not None:
         key.reject(f"is refused: {REFUSED[key.name][0]}", REFUSED[key.name][1])
     if key.name not in KNOWN:
-        close = difflib.get_close_matches(str(key.name), KNOWN, n=1, cutoff=0.6)
         taken = sorted(set(KNOWN) - set(REFUSED))
-        hint = f"did you mean `{close[0]}`?" if close else f"known are: {', '.join(taken)}"
+        hint = did_you_mean(str(key.name), KNOWN, f"known are: {', '.join(taken)}")
         key.reject("is not a key of a runtime_env", hint)
 
 

@@ -29,6 +29,14 @@ CLI_ONLY = {
     "log_style": UNHEEDED,
     "log_color": UNHEEDED,
     "verbose": UNHEEDED,
+    "status": "a caller has the `JobInfo` of each job",
+    "since": "as `status`",
+    "ref": "an argument of its own",
+    "words": "arguments of their own",
+    "module_target": "`module` of the target",
+    "all": "`Why.ways` has all chains",
+    "limit": "as `all`",
+    "action": "a function of its own",
 }
 """Options that make no sense for a library, and why."""
 OTHER_NAMES = {"secret": "secrets", "metadata_json": "metadata", "runtime_env_json": "runtime_env"}
@@ -47,6 +55,11 @@ CALLS = {
     "plan": (keywords.BundleKeywords,),
     "build": (keywords.BuildKeywords,),
     "run": (keywords.RunKeywords, keywords.WaitKeywords),
+    "why": (keywords.BundleKeywords,),
+    "trace": (keywords.TraceKeywords,),
+    "show": (keywords.StoreKeywords,),
+    "export": (keywords.ExportKeywords,),
+    "local": (keywords.LocalKeywords,),
     "list": (keywords.ClusterKeywords,),
     "status": (keywords.ClusterKeywords,),
     "delete": (keywords.ClusterKeywords,),
@@ -56,8 +69,14 @@ CALLS = {
 }
 """The keywords of what does the same as a command."""
 ELSEWHERE = {
-    ("plan", "address"): "an option of all commands, which `plan` does not use",
-    ("build", "address"): "an option of all commands, which `build` does not use",
+    **dict.fromkeys(
+        [
+            (each, name)
+            for each in ("plan", "build", "why", "trace", "show", "export", "local")
+            for name in ("address", *(("store", "profile") if each == "local" else ()))
+        ],
+        "an option of all commands, which these do not use",
+    ),
     **dict.fromkeys(
         [(each, "store") for each in ("list", "status", "delete", "stop", "logs", "attach")],
         "an option of all commands, which those for jobs do not use",

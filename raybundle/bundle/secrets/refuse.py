@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 from raybundle.bundle.secrets.rules import rule_table
 from raybundle.bundle.secrets.scan import SecretScanner
 from raybundle.errors import SecretError, UsageError
+from raybundle.formats.nearest import did_you_mean
 from raybundle.model import Warning
 from raybundle.resolve.files.data_files import path_expression
 from raybundle.resolve.files.secret_names import NAME_RULES, is_public_pem, secret_name_rule
@@ -80,8 +80,7 @@ def _parse(word: str) -> Allowance:
             hint="write `path:rule`, as in the error about the secret",
         )
     if rule not in known:
-        close = difflib.get_close_matches(rule, known, n=1)
-        hint = f"did you mean `{close[0]}`?" if close else "the error about the secret names the rule"
+        hint = did_you_mean(rule, known, "the error about the secret names the rule")
         raise UsageError(f"`{word}` in `{SETTING}` names the unknown rule `{rule}`", hint=hint)
     return Allowance(pattern, rule)
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from raybundle.cli.interrupts import on_interrupt
 from raybundle.cli.job import connecting_of, limits_of
 from raybundle.cli.output.documents import job_document
 from raybundle.cli.output.log_output import log_output
+from raybundle.cli.output.table import facts, job_rows
 from raybundle.cli.request import settings_of
 from raybundle.cluster.follow import follow
 from raybundle.cluster.logs import LogReader
@@ -30,11 +32,18 @@ def _client(arguments: argparse.Namespace, console: Console) -> JobsClient:
 def list_jobs(arguments: argparse.Namespace, console: Console) -> int:
     """Lists the jobs of the cluster, the oldest first."""
     client = _client(arguments, console)
-    jobs = client.list()
+    since = None if arguments.since is None else (time.time() - arguments.since) * 1000
+    jobs = [
+        job
+        for job in client.list()
+        if (arguments.status is None or job.status == arguments.status)
+        and (since is None or (job.start_time or 0) >= since)
+    ]
     if console.json_mode:
         console.document({"address": client.address, "jobs": [job_document(job) for job in jobs]})
-    for job in [] if console.json_mode else jobs:
-        console.data(f"{job.submission_id:<32} {job.status:<10} {job.metadata.get('raybundle', '')[:19]}")
+        return 0
+    for line in job_rows(jobs):
+        console.data(line)
     return 0
 
 
@@ -49,6 +58,8 @@ def status(arguments: argparse.Namespace, console: Console) -> int:
         console.document(job_document(info))
         return 0
     console.data(info.status)
+    _, started, took, command = facts(info)
+    console.note(f"{command} · started {started} · took {took}")
     if info.message:
         console.note(info.message)
     return 0

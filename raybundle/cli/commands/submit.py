@@ -9,11 +9,15 @@ from raybundle.cli.interrupts import on_interrupt
 from raybundle.cli.job import connecting_of, job_options, limits_of, refuse_unheeded
 from raybundle.cli.output.documents import warning_document
 from raybundle.cli.output.log_output import log_output
+from raybundle.cli.parser import command_parsers, option_names
 from raybundle.cli.request import environment_of, request_in, settings_of
 from raybundle.errors import UsageError
 from raybundle.pipeline.orders import order_bundle, order_target
 from raybundle.resolve.driver.project import parse_directory
 from raybundle.submission.attempts import Watch, follow_order
+
+USAGE = 2
+"""Exit code of argparse and click for an option that they do not know."""
 
 if TYPE_CHECKING:
     import argparse
@@ -63,12 +67,24 @@ def _follow(order: Order, arguments: argparse.Namespace, console: Console) -> in
         )
         outcome = follow_order(order, watch)
         if outcome.error is not None:
+            outcome.error.hint = outcome.error.hint or _misplaced(order, outcome)
             console.error(outcome.error)
     if console.json_mode:
         console.document(_document(order, outcome))
     elif arguments.no_wait:
         console.data(outcome.tries[-1])
     return outcome.exit_code
+
+
+def _misplaced(order: Order, outcome: Outcome) -> str | None:
+    """Returns a hint if the job got an option of raybundle, and ended as programs do that do not know one."""
+    if outcome.info is None or outcome.info.driver_exit_code != USAGE:
+        return None
+    ours = option_names(command_parsers()["submit"])
+    for word in order.options.arguments:
+        if (name := word.partition("=")[0]) in ours:
+            return f"`{name}` stands after the target, so the job got it: raybundle's options stand before it"
+    return None
 
 
 def _document(order: Order, outcome: Outcome) -> dict[str, Any]:

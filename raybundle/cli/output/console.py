@@ -31,9 +31,8 @@ class Console:
         self.json_mode = json_mode
         self._quiet = quiet
         self._log_broken = False
-        self._color = (
-            color and "NO_COLOR" not in os.environ and sys.stderr is not None and sys.stderr.isatty()
-        )
+        dumb = "NO_COLOR" in os.environ or os.environ.get("TERM") == "dumb"
+        self._color = color and not dumb and sys.stderr is not None and sys.stderr.isatty()
 
     def data(self, text: str) -> None:
         """Writes one line of the command's result."""
@@ -91,7 +90,7 @@ class Console:
 
     def error(self, error: RaybundleError) -> None:
         """Writes an error and its hint."""
-        hint = f"\nhint: {error.hint}\n" if error.hint else ""
+        hint = f"hint: {error.hint}\n" if error.hint else ""
         self._say(f"{self._paint('error', _RED)}: {error}\n{hint}")
 
     def _paint(self, word: str, color: str) -> str:

@@ -22,7 +22,7 @@ from raybundle.cluster.access import make_access
 from raybundle.cluster.embedded.processes import Process, end_family, find_family, find_process
 from raybundle.directories import user_directory
 from raybundle.errors import ClusterError
-from raybundle.resolve.interpreter.describe import MINOR
+from raybundle.resolve.interpreter.describe import MINOR, find_version
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -220,7 +220,7 @@ def _find_ray(python: str) -> RayInterpreter:
 def _find_version(version: str) -> RayInterpreter:
     """Returns the first with Ray: of the active environment, of `.venv`, raybundle's own, on PATH."""
     active, own = os.environ.get("VIRTUAL_ENV"), str(Path.cwd() / ".venv/bin/python")
-    candidates = (active and f"{active}/bin/python", own, sys.executable, shutil.which(f"python{version}"))
+    candidates = (active and f"{active}/bin/python", own, sys.executable, find_version(version, os.environ))
     for candidate in filter(None, candidates):
         with contextlib.suppress(ClusterError):
             found = _ask(candidate)

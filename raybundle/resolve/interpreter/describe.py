@@ -58,9 +58,7 @@ def find_interpreter(requested: str | None, project: Path, environ: Mapping[str,
 
 def _find_requested(requested: str, environ: Mapping[str, str]) -> Path:
     if requested.replace(".", "").isdigit():
-        import shutil  # noqa: PLC0415 - start-up: only for a version
-
-        found = shutil.which(f"python{requested}", path=environ.get("PATH"))
+        found = find_version(requested, environ)
     else:
         found = requested if Path(requested).is_file() else None
     if found is None:
@@ -69,6 +67,28 @@ def _find_requested(requested: str, environ: Mapping[str, str]) -> Path:
             hint="give a path, or a version such as 3.12 whose `python3.12` is on PATH",
         )
     return Path(os.path.abspath(found))  # a venv's python is a link that must stay one
+
+
+def find_version(version: str, environ: Mapping[str, str]) -> str | None:
+    """Return the first `python3.N` on PATH that runs.
+
+    A version manager has scripts of these names for versions that it has not activated; they only fail.
+    """
+    for directory in environ.get("PATH", os.defpath).split(os.pathsep):
+        found = Path(directory, f"python{version}")
+        if found.is_file() and os.access(found, os.X_OK) and _runs(found, environ):
+            return str(found)
+    return None
+
+
+def _runs(executable: Path, environ: Mapping[str, str]) -> bool:
+    with executable.open("rb") as file:
+        if file.read(2) != b"#!":
+            return True
+    import subprocess  # noqa: PLC0415 - 8 ms, and only for a script
+
+    done = subprocess.run([executable, "-I", "-c", ""], env=dict(environ), capture_output=True, check=False)
+    return done.returncode == 0
 
 
 def describe(

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from raybundle.errors import UsageError
+from raybundle.formats.nearest import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -150,10 +151,7 @@ def _parse(name: str) -> Platform:
         return _of_uv(known["machine"], known["kind"], known["glibc"] or (known["year"] and "2_17"))
     known = _SYSCONFIG.fullmatch(name)
     if known is None:
-        import difflib  # noqa: PLC0415 - 2 ms, and only for a slip
-
-        close = difflib.get_close_matches(name, _KNOWN, n=1)
-        hint = f"did you mean `{close[0]}`?" if close else f"such as {', '.join(_KNOWN)}"
+        hint = did_you_mean(name, _KNOWN, f"such as {', '.join(_KNOWN)}")
         raise UsageError(f"there is no platform `{name}`", hint=hint)
     machine = known["machine"] or known["apple"] or known["windows"]
     machine = _MACHINES.get(machine, machine)

@@ -1,0 +1,48 @@
+"""What `--help` says after the options: what TARGET and REF are, and lines to begin with."""
+
+from __future__ import annotations
+
+_TARGET = """\
+TARGET is a script, a directory with a __main__.py, a notebook, or a console
+script of the project. `-m MODULE` runs a module, as `python -m` does. Options
+stand before it; words after it belong to the job.
+
+"""
+_REF = """\
+REF is the digest of a bundle, at least 8 digits of it, `name` or `name@3`.
+
+"""
+_TAKES = {
+    **dict.fromkeys(("submit", "plan", "build", "why", "trace"), _TARGET),
+    **dict.fromkeys(("run", "show", "export"), _REF),
+}
+_JOB = "rb-20261126-215712-2ac0f3d1"
+EXAMPLES = {
+    "submit": (
+        "submit train.py --epochs 2",
+        "submit --entrypoint-num-gpus 1 --env SEED=7 -m trainer.main",
+        "submit -- SEED=7 uv run train.py --epochs 2",
+    ),
+    "plan": ("plan train.py", "plan --format markdown -m trainer.main"),
+    "build": ("build train.py", "build --name train --store s3://bucket/bundles train.py"),
+    "why": ("why train.py pandas", "why --all train.py features.scale"),
+    "trace": ("trace train.py --epochs 1", "trace --continue train.py --mode predict"),
+    "run": ("run train@3 --epochs 2", "run sha256:5f2c9a1b --epochs 2"),
+    "show": ("show train@3",),
+    "export": ("export --format runtime-env train@3",),
+    "list": ("list", "list --status FAILED --since 1d"),
+    "status": (f"status {_JOB}",),
+    "logs": (f"logs -f {_JOB}",),
+    "attach": (f"attach --timeout 2h {_JOB}",),
+    "stop": (f"stop {_JOB}",),
+    "delete": (f"delete {_JOB}",),
+    "local": ("local up --num-cpus 4", "local down"),
+    "config": ("config show",),
+}
+"""Command lines by command."""
+
+
+def epilog(command: str) -> str:
+    """Returns the end of a command's help."""
+    lines = "".join(f"  raybundle {each}\n" for each in EXAMPLES[command])
+    return f"{_TAKES.get(command, '')}examples:\n{lines}"

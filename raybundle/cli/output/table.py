@@ -1,0 +1,43 @@
+"""Tables of jobs that fit a terminal."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import time
+from typing import TYPE_CHECKING
+
+from raybundle.cluster.runtime_env import command_text
+from raybundle.formats.amounts import duration_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from raybundle.cluster.jobs import JobInfo
+
+_HEADER = ("ID", "STATUS", "STARTED", "TOOK", "COMMAND")
+_TIME = "%Y-%m-%d %H:%M:%S"
+
+
+def job_rows(jobs: Sequence[JobInfo]) -> Iterator[str]:
+    """Yields a header and a line for each job; on a terminal, the last column is cut to its width."""
+    rows = [_HEADER, *((job.submission_id, *facts(job)) for job in jobs)]
+    widths = [max(map(len, column)) for column in list(zip(*rows, strict=True))[:-1]]
+    room = shutil.get_terminal_size().columns if sys.stdout is not None and sys.stdout.isatty() else None
+    for row in rows:
+        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
+        yield _cut("  ".join([*cells, row[-1]]), room)
+
+
+def facts(job: JobInfo) -> tuple[str, str, str, str]:
+    """Returns status, start in local time, duration and command of a job."""
+    if job.start_time is None:
+        return job.status, "-", "-", command_text(job.entrypoint)
+    end = time.time() * 1000 if job.end_time is None else job.end_time
+    started = time.strftime(_TIME, time.localtime(job.start_time / 1000))
+    took = duration_text(max(0.0, (end - job.start_time) / 1000))
+    return job.status, started, took, command_text(job.entrypoint)
+
+
+def _cut(line: str, room: int | None) -> str:
+    return line if room is None or len(line) <= room else line[: room - 1] + "…"
