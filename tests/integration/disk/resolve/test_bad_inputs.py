@@ -48,7 +48,7 @@ class Answer:
         """The error; there is exactly one, and no traceback."""
         assert self.stderr.count("error: ") == 1, self.stderr
         assert "Traceback" not in self.stderr
-        return self.stderr.partition("error: ")[2].partition("\n\nhint")[0]
+        return self.stderr.partition("error: ")[2].partition("\nhint")[0]
 
 
 @pytest.fixture
