@@ -12,6 +12,7 @@ if TYPE_CHECKING:
         Job,
         attach,
         build,
+        compare,
         export,
         jobs,
         local,
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from raybundle.cluster.embedded.cluster import LocalCluster
     from raybundle.cluster.jobs import JobInfo
     from raybundle.config import Setting
+    from raybundle.pipeline.comparing import Comparison
     from raybundle.pipeline.exporting import Export
     from raybundle.pipeline.reasoning import Why
     from raybundle.pipeline.tracing import Trace
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from raybundle.publish.stored import Stored
 
 __all__ = [
+    "Comparison",
     "Export",
     "Job",
     "JobInfo",
@@ -45,6 +48,7 @@ __all__ = [
     "__version__",
     "attach",
     "build",
+    "compare",
     "errors",
     "export",
     "jobs",
@@ -59,6 +63,7 @@ __all__ = [
 ]
 
 _MODULES = {
+    "Comparison": "raybundle.pipeline.comparing",
     "Export": "raybundle.pipeline.exporting",
     "JobInfo": "raybundle.cluster.jobs",
     "LocalCluster": "raybundle.cluster.embedded.cluster",

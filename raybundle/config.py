@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from raybundle.directories import user_directory
 from raybundle.errors import UsageError
+from raybundle.formats.amounts import parse_size
 from raybundle.formats.credentials import without_credentials
 from raybundle.formats.nearest import did_you_mean
 from raybundle.formats.toml import read_toml, table_of
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-Kind = Literal["text", "list", "table", "switches"]
+Kind = Literal["text", "list", "table", "switches", "number", "size"]
 
 KEYS: dict[str, Kind] = {
     "store": "text",
@@ -35,6 +36,9 @@ KEYS: dict[str, Kind] = {
     "env": "table",
     "python": "text",
     "platform": "text",
+    "max-bytes": "size",
+    "max-distributions": "number",
+    "forbid": "list",
 }
 """The settings by the names that they have in files."""
 
@@ -89,6 +93,13 @@ class Settings:
         """Returns the values of a list setting."""
         value = self.found[key].value if key in self.found else ()
         return value if isinstance(value, tuple) else ()
+
+    def number(self, key: str) -> int | None:
+        """Returns the value of a setting that is a number; a size is in bytes."""
+        value = self.text(key)
+        if value is None:
+            return None
+        return parse_size(value) if KEYS[key] == "size" else int(value)
 
     def table(self, key: str) -> dict[str, str]:
         """Returns the pairs of a table setting."""
@@ -237,7 +248,7 @@ def _read(file: Path, *keys: str) -> tuple[dict[str, Any], dict[str, dict[str, A
 def _from_text(key: str, text: str) -> Any:
     parts = [part.strip() for part in text.split(",") if part.strip()]
     match KEYS[key]:
-        case "text":
+        case "text" | "number" | "size":
             return text
         case "list":
             return parts
@@ -253,6 +264,8 @@ def _checked(key: str, raw: Any, source: str) -> Value:
     match KEYS[key], raw:
         case "text", str():
             return raw
+        case "number" | "size", _:
+            return _checked_amount(key, raw, source)
         case "list", list() | tuple() if all(isinstance(item, str) for item in raw):
             return tuple(raw)
         case "table", dict() if all(isinstance(item, str) for item in raw.values()):
@@ -263,6 +276,14 @@ def _checked(key: str, raw: Any, source: str) -> Value:
             raise UsageError(f"`{key}` in {source} must be a table of true and false, and is {raw!r}")
         case kind, _:
             raise UsageError(f"`{key}` in {source} must be a {kind} of strings, and is {raw!r}")
+
+
+def _checked_amount(key: str, raw: Any, source: str) -> str:
+    text = str(raw) if isinstance(raw, (int, str)) and not isinstance(raw, bool) else ""
+    if (parse_size(text) is not None) if KEYS[key] == "size" else text.isdecimal():
+        return text
+    example = 'a size such as "50 MiB"' if KEYS[key] == "size" else "a whole number"
+    raise UsageError(f"`{key}` in {source} must be {example}, and is {raw!r}")
 
 
 def _checked_switches(key: str, raw: Mapping[str, Any], source: str) -> dict[str, bool]:

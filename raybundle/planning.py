@@ -15,11 +15,12 @@ from raybundle.formats.canonical import digest_of
 from raybundle.model import TRACKED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from raybundle.bundle.layers.layer import Layer
     from raybundle.bundle.values import Manifest
     from raybundle.cache.documents import Cache
+    from raybundle.config import Settings
     from raybundle.model import CollectedFile, Digest, Resolution, Warning
     from raybundle.request import Prepared, Request, Tracing
     from raybundle.resolve.missing.elsewhere import Remedy
@@ -133,7 +134,32 @@ def checked_plan(prepared: Prepared, listener: Listener, *, strict: bool) -> Pla
         )
     if strict and warnings:
         raise BundleError(f"{len(warnings)} warnings, and --strict makes them errors")
+    refuse_beyond(beyond_limits(planned, prepared.request.settings))
     return planned
+
+
+def refuse_beyond(lines: Sequence[str]) -> None:
+    """Refuses bundles for which `beyond_limits` has lines.
+
+    Raises:
+        BundleError: has all lines.
+    """
+    if lines:
+        each = "\n".join(dict.fromkeys(lines))
+        hint = "drop the import, or change the limit in [tool.raybundle]; `raybundle why` shows all imports"
+        raise BundleError(f"the limits of the project are exceeded:\n{each}", hint=hint)
+
+
+def beyond_limits(planned: Plan, settings: Settings) -> tuple[str, ...]:
+    """Returns a line for each limit of the settings that a bundle exceeds, with the imports responsible."""
+    limits = settings.number("max-bytes"), settings.number("max-distributions")
+    names, resolution = settings.items("forbid"), planned.resolution
+    if limits == (None, None) and not names:
+        return ()
+    from raybundle.explain.budget import forbidden, overruns
+
+    sizes = {str(file.path): len(file.data) for file in planned.files}
+    return (*overruns(resolution, planned.bytes, sizes, limits), *forbidden(resolution, names))
 
 
 def resolve_target(prepared: Prepared) -> Resolution:

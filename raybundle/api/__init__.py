@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from raybundle.api import local
-from raybundle.api.bundles import build, export, plan, settings, show, trace, why
+from raybundle.api.bundles import build, compare, export, plan, settings, show, trace, why
 from raybundle.api.calls import attach, jobs, run, submit
 from raybundle.api.job import Job
 
@@ -11,6 +11,7 @@ __all__ = [
     "Job",
     "attach",
     "build",
+    "compare",
     "export",
     "jobs",
     "local",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from raybundle.api.keywords import (
@@ -16,6 +17,9 @@ from raybundle.api.keywords import (
     takes,
 )
 from raybundle.api.reading import given_in, heard_of, request_of
+from raybundle.errors import UsageError
+from raybundle.pipeline.comparing import compare as compared
+from raybundle.pipeline.comparing import find_baseline
 from raybundle.pipeline.exporting import export_bundle
 from raybundle.pipeline.reasoning import explain
 from raybundle.pipeline.tracing import record
@@ -25,11 +29,10 @@ from raybundle.request import prepare
 from raybundle.resolve.driver.project import parse_directory
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from typing_extensions import Unpack
 
     from raybundle.config import Setting
+    from raybundle.pipeline.comparing import Comparison
     from raybundle.pipeline.exporting import Export
     from raybundle.pipeline.reasoning import Why
     from raybundle.pipeline.tracing import Trace
@@ -72,6 +75,30 @@ def build(target: PathText, arguments: Sequence[str] = (), **options: Unpack[Bui
     request, _ = request_of(target, arguments, options)
     _, stored, _ = build_target(request, heard_of(options), strict=options.get("strict", False))
     return stored
+
+
+@takes(BundleKeywords)
+def compare(
+    targets: Sequence[PathText], against: str, **options: Unpack[BundleKeywords]
+) -> tuple[Comparison, ...]:
+    """Returns, for each target, its bundle now and how it differs from a commit or from a stored bundle.
+
+    Args:
+        targets: each as for `plan`.
+        against: a revision of the project's repository, or a bundle of the store.
+        options: as `raybundle.api.keywords.BundleKeywords` lists them.
+
+    Raises:
+        UsageError: an argument or a setting is wrong, or `against` is nothing that there is.
+        BundleError: a target cannot be bundled now.
+    """
+    require("targets", targets, Sequence[PathText])
+    require("against", against, str)
+    requests = [request_of(each, (), options)[0] for each in targets]
+    if not requests:
+        raise UsageError("`targets` is empty")
+    baseline = find_baseline(against, requests)
+    return tuple(compared(each, baseline, given_in(options).settings) for each in requests)
 
 
 @takes(BundleKeywords)

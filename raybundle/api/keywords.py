@@ -61,6 +61,12 @@ class ResolveKeywords(StoreKeywords, total=False):
     """A runtime_env of Ray, or the path of its YAML file."""
     strict: bool
     """Makes warnings errors."""
+    max_bytes: int | str | None
+    """The most bytes that the bundle may have, or a size such as `50 MiB`."""
+    max_distributions: int | None
+    """The most distributions that may travel."""
+    forbid: Sequence[str] | None
+    """Modules and distributions that must not be in the bundle."""
 
 
 class BundleKeywords(ResolveKeywords, total=False):

@@ -23,7 +23,11 @@ EXAMPLES = {
         "submit --entrypoint-num-gpus 1 --env SEED=7 -m trainer.main",
         "submit -- SEED=7 uv run train.py --epochs 2",
     ),
-    "plan": ("plan train.py", "plan --format markdown -m trainer.main"),
+    "plan": (
+        "plan train.py",
+        "plan --format markdown -m trainer.main",
+        "plan --against main --exit-code train.py serve.py",
+    ),
     "build": ("build train.py", "build --name train --store s3://bucket/bundles train.py"),
     "why": ("why train.py pandas", "why --all train.py features.scale"),
     "trace": ("trace train.py --epochs 1", "trace --continue train.py --mode predict"),

@@ -158,7 +158,8 @@ def _add_target_commands(add: _Add) -> None:
         "submit [options] TARGET [ARGS…] | submit [options] -m MODULE [ARGS…] | submit [options] -- python …",
     )
     usage = "{0} [options] TARGET | {0} [options] -- python …".format
-    plan = add("plan", "Dry run: resolve and build, but upload nothing.", usage("plan"))
+    compared = " | plan --against GIT_REF|REF [options] TARGET…"
+    plan = add("plan", "Dry run: resolve and build, but upload nothing.", usage("plan") + compared)
     build = add("build", "Build a bundle and store it, but submit no job.", usage("build"))
     why = add(
         "why",
@@ -174,6 +175,9 @@ def _add_target_commands(add: _Add) -> None:
         _add_resolve(command, runs=command is trace)
     _add_submission(submit)
     plan.add_argument("--format", choices=["text", "json", "markdown"], help="`json` is the same as --json")
+    against = "show what differs from a commit, or from a bundle of the store; takes several targets"
+    plan.add_argument("--against", metavar="GIT_REF|REF", help=against)
+    plan.add_argument("--exit-code", action="store_true", help="with --against: 10 if a bundle differs")
     build.add_argument("--name", help="record the bundle as the next version of this name")
     why.add_argument("words", nargs="+", metavar="TARGET MODULE")
     why.add_argument("--all", action="store_true", help="show all chains, the shortest first")

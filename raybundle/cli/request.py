@@ -141,6 +141,11 @@ def settings_of(arguments: argparse.Namespace) -> Settings:
     return _given(arguments).settings()
 
 
+def settings_in(arguments: argparse.Namespace, project: Path) -> Settings:
+    """Returns the settings of a command for a project."""
+    return _given(arguments).settings(project)
+
+
 def _given(arguments: argparse.Namespace, env: Sequence[tuple[str, str]] = ()) -> Given:
     """Returns the settings that the command line has.
 

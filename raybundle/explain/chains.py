@@ -60,19 +60,31 @@ def driver_of(resolution: Resolution) -> ModuleName:
 
 def shortest_chain_to(resolution: Resolution, names: Collection[str]) -> Chain:
     """Return the shortest chain from the driver to one of `names`; empty if there is none."""
+    return next(iter(chains_to(resolution, names, most=1).values()), ())
+
+
+def chains_to(resolution: Resolution, names: Collection[str], most: int | None = None) -> dict[str, Chain]:
+    """Return the shortest chain from the driver to each of `names` that it reaches, the shortest first.
+
+    Args:
+        resolution: the graph.
+        names: modules as named in the edges.
+        most: chains to look for; all by default.
+    """
     driver = driver_of(resolution)
     outgoing = _by_importer(resolution.edges)
     reached_by: dict[str, Edge | None] = {driver: None}
     queue = deque[str]([driver])
-    while queue:
+    found: dict[str, Chain] = {}
+    while queue and len(found) != most:
         importer = queue.popleft()
         if importer in names:
-            return _traced_back(importer, reached_by)
+            found[importer] = _traced_back(importer, reached_by)
         for edge in outgoing.get(importer, ()):
             if edge.imported not in reached_by:
                 reached_by[edge.imported] = edge
                 queue.append(edge.imported)
-    return ()
+    return found
 
 
 def _traced_back(name: str, reached_by: Mapping[str, Edge | None]) -> Chain:

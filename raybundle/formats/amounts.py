@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+
+_UNITS = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 
 
@@ -19,6 +22,14 @@ def duration_text(seconds: float) -> str:
         if whole >= size:
             return f"{whole // size} {unit} {whole % size // part} {smaller}"
     return f"{whole // _MINUTE} min {whole % _MINUTE} s"
+
+
+def parse_size(text: str) -> int | None:
+    """Returns bytes from a number of them or a size such as `50 MiB`; None if it is neither."""
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(B|KiB|MiB|GiB)?\s*", text, re.ASCII)
+    if found is None:
+        return None
+    return int(float(found[1]) * _UNITS[found[2] or "B"])
 
 
 def size_text(size: int) -> str:

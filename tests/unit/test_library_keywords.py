@@ -37,6 +37,7 @@ CLI_ONLY = {
     "all": "`Why.ways` has all chains",
     "limit": "as `all`",
     "action": "a function of its own",
+    "against": "an argument of `compare`",
 }
 """Options that make no sense for a library, and why."""
 OTHER_NAMES = {"secret": "secrets", "metadata_json": "metadata", "runtime_env_json": "runtime_env"}
@@ -46,7 +47,11 @@ LIBRARY_ONLY = {
     "env": "of `plan` and `build`: a setting, and an option only of `submit` and `run`",
     "wait": "`--no-wait` of `stop`",
     **dict.fromkeys(
-        ("data", "rules", "optional", "dependencies", "cluster_provides"), "settings without an option"
+        (
+            *("data", "rules", "optional", "dependencies", "cluster_provides"),
+            *("max_bytes", "max_distributions", "forbid"),
+        ),
+        "settings without an option",
     ),
 }
 """Keywords that no option has, and why."""

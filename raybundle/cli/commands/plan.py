@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from raybundle.cli.output.documents import plan_document
 from raybundle.cli.output.overview import Overview, markdown_lines, text_lines
-from raybundle.cli.request import form_of, read_request
-from raybundle.planning import checked_plan
+from raybundle.cli.request import form_of, read_request, settings_in
+from raybundle.errors import UsageError
+from raybundle.planning import beyond_limits, checked_plan, refuse_beyond
 from raybundle.request import prepare
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from raybundle.cli.output.console import Console
     from raybundle.planning import Plan
@@ -22,6 +24,12 @@ if TYPE_CHECKING:
 def plan_target(arguments: argparse.Namespace, console: Console) -> int:
     """Shows the bundle of a target, which is not stored."""
     form = form_of(arguments, console)
+    if arguments.against is not None:
+        return _against(arguments, form, console)
+    if arguments.exit_code:
+        raise UsageError(
+            "`--exit-code` says whether a bundle differs", hint="name with what: `--against main`"
+        )
     request = read_request(arguments, console, runs=False)
     console.warnings(request.warnings)
     overview = _overview(checked_plan(prepare(request), console, strict=arguments.strict), request)
@@ -31,6 +39,42 @@ def plan_target(arguments: argparse.Namespace, console: Console) -> int:
     for line in markdown_lines(overview) if form == "markdown" else text_lines(overview):
         console.data(line)
     return 0
+
+
+def _against(arguments: argparse.Namespace, form: str, console: Console) -> int:
+    """Shows what differs from a commit, or from a bundle of the store."""
+    from raybundle.cli.output import changes
+    from raybundle.pipeline.comparing import compare, find_baseline
+
+    requests = [_request(words, arguments, console) for words in _targets(arguments.rest)]
+    baseline = find_baseline(arguments.against, requests)
+    found = [compare(each, baseline, partial(settings_in, arguments)) for each in requests]
+    if form == "json":
+        console.document(changes.comparison_document(found, baseline))
+    else:
+        lines = changes.comparison_markdown if form == "markdown" else changes.comparison_lines
+        for line in lines(found, baseline):
+            console.data(line)
+    refuse_beyond([line for each in found for line in beyond_limits(each.plan, each.request.settings)])
+    return CHANGED if arguments.exit_code and any(each.differs for each in found) else 0
+
+
+def _targets(words: Sequence[str]) -> list[list[str]]:
+    """Returns the words of each target: `a.py -m pkg.main` names two."""
+    found: list[list[str]] = []
+    for word in words:
+        if found and found[-1] == ["-m"]:
+            found[-1].append(word)
+        else:
+            found.append([word])
+    if not found:
+        raise UsageError("no target: name scripts, or `-m` and a module")
+    return found
+
+
+def _request(words: list[str], arguments: argparse.Namespace, console: Console) -> Request:
+    arguments.rest = words
+    return read_request(arguments, console, runs=False)
 
 
 def _overview(planned: Plan, request: Request) -> Overview:
@@ -58,5 +102,8 @@ def why(arguments: argparse.Namespace, console: Console) -> int:
 
     return show_why(arguments, console)
 
+
+CHANGED = 10
+"""Exit code of `plan --exit-code` if a bundle differs."""
 
 COMMANDS: dict[str, Callable[[argparse.Namespace, Console], int]] = {"plan": plan_target, "why": why}

@@ -30,6 +30,7 @@ WITHOUT_DOCUMENT: frozenset[str] = frozenset()
 OPEN = ("metadata", "runtime_env", "manifest")
 """Properties whose content is Ray's, or specified in docs/format.md."""
 ELSEWHERE = {"RAYBUNDLE_LOCAL_STATE": "../no-cluster"}
+MORE_DATA = {"RAYBUNDLE_INCLUDE": "words.txt"}
 NO_ENVIRONMENT = '{"conda": "no-such-environment"}'
 DRIVER = """\
 import importlib
@@ -63,8 +64,8 @@ class Step:
     environ: Mapping[str, str] = field(default_factory=dict)
 
     @property
-    def command(self) -> str:
-        return self.words[0]
+    def schema(self) -> str:
+        return "plan-against" if "--against" in self.words else self.words[0]
 
 
 GOOD = ("--submission-id", "schemas-good")
@@ -74,13 +75,14 @@ STEPS = {
     "why it is in": Step(("why", "job.py", "pkg.part")),
     "why, in all ways": Step(("why", "job.py", "pkg.part", "--all")),
     "why a distribution": Step(("why", "job.py", "websocket-client")),
-    "why data": Step(("why", "job.py", "words.txt"), environ={"RAYBUNDLE_INCLUDE": "words.txt"}),
+    "why data": Step(("why", "job.py", "words.txt"), environ=MORE_DATA),
     "why it is not": Step(("why", "job.py", "nothing"), 3),
     "trace": Step(("trace", "job.py")),
     "plan with what a run has shown": Step(("plan", "job.py")),
     "build": Step(("build", "job.py")),
     "build with a name": Step(("build", "--name", "schemas", "job.py")),
     "show": Step(("show", "schemas")),
+    "plan against it": Step(("plan", "--against", "schemas", "job.py"), environ=MORE_DATA),
     "export": Step(("export", "schemas", "--format", "runtime-env")),
     "submit: succeeded": Step(("submit", *GOOD, "job.py", "code", "0")),
     "submit: attached": Step(("submit", *GOOD, "job.py", "code", "0")),
@@ -134,7 +136,7 @@ def test_what_a_command_prints_fits_its_schema(printed: dict[str, CompletedProce
     done = printed[name]
 
     assert done.returncode == STEPS[name].exit_code, done.stderr
-    faults = list(validator(STEPS[name].command).iter_errors(json.loads(done.stdout)))
+    faults = list(validator(STEPS[name].schema).iter_errors(json.loads(done.stdout)))
     assert not faults, faults
 
 
@@ -143,7 +145,7 @@ def test_what_a_command_prints_fits_its_schema(printed: dict[str, CompletedProce
 def test_a_schema_refuses_a_property_more_and_one_less(
     printed: dict[str, CompletedProcess[str]], name: str
 ) -> None:
-    schema = validator(STEPS[name].command)
+    schema = validator(STEPS[name].schema)
 
     taken = [change for change, other in changed(json.loads(printed[name].stdout)) if schema.is_valid(other)]
 
@@ -201,8 +203,8 @@ def test_every_command_has_a_schema_or_is_named_as_having_none() -> None:
     _, commands = parser._build()
     schemas = {file.stem for file in SCHEMAS.glob("*.json")} - {SHARED}
 
-    assert schemas == set(commands) - WITHOUT_DOCUMENT
-    assert schemas == {step.command for step in STEPS.values()}
+    assert {name.partition("-")[0] for name in schemas} == set(commands) - WITHOUT_DOCUMENT
+    assert schemas == {step.schema for step in STEPS.values()}
 
 
 def test_the_schemas_know_every_rule_and_every_reason() -> None:
