@@ -13,6 +13,7 @@ if TYPE_CHECKING:
         attach,
         build,
         compare,
+        doctor,
         export,
         jobs,
         local,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from raybundle.config import Setting
     from raybundle.pipeline.comparing import Comparison
     from raybundle.pipeline.exporting import Export
+    from raybundle.pipeline.findings import Finding
     from raybundle.pipeline.reasoning import Why
     from raybundle.pipeline.tracing import Trace
     from raybundle.planning import Plan
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Comparison",
     "Export",
+    "Finding",
     "Job",
     "JobInfo",
     "LocalCluster",
@@ -49,6 +52,7 @@ __all__ = [
     "attach",
     "build",
     "compare",
+    "doctor",
     "errors",
     "export",
     "jobs",
@@ -65,6 +69,7 @@ __all__ = [
 _MODULES = {
     "Comparison": "raybundle.pipeline.comparing",
     "Export": "raybundle.pipeline.exporting",
+    "Finding": "raybundle.pipeline.findings",
     "JobInfo": "raybundle.cluster.jobs",
     "LocalCluster": "raybundle.cluster.embedded.cluster",
     "Plan": "raybundle.planning",

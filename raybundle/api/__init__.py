@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from raybundle.api import local
 from raybundle.api.bundles import build, compare, export, plan, settings, show, trace, why
-from raybundle.api.calls import attach, jobs, run, submit
+from raybundle.api.calls import attach, doctor, jobs, run, submit
 from raybundle.api.job import Job
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "attach",
     "build",
     "compare",
+    "doctor",
     "export",
     "jobs",
     "local",

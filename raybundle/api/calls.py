@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING
 
 from raybundle.api.job import Heard, Job, Source
-from raybundle.api.keywords import ClusterKeywords, PathText, RunKeywords, SubmitKeywords, require, takes
+from raybundle.api.keywords import (
+    ClusterKeywords,
+    DoctorKeywords,
+    PathText,
+    RunKeywords,
+    SubmitKeywords,
+    require,
+    takes,
+)
 from raybundle.api.reading import client_of, connecting_of, given_in, heard_of, job_options, request_of
+from raybundle.pipeline.examining import examine, needs_of_plan, needs_of_stored
+from raybundle.pipeline.findings import Needs
 from raybundle.pipeline.orders import order_bundle, order_target
+from raybundle.planning import checked_plan
+from raybundle.request import prepare
 from raybundle.resolve.driver.project import parse_directory
 from raybundle.submission.attempts import submit_order
 from raybundle.submission.ray_environment import RayEnvironment
@@ -18,6 +31,7 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from raybundle.cluster.jobs import JobInfo
+    from raybundle.pipeline.findings import Finding
     from raybundle.submission.attempts import Order
 
 
@@ -98,6 +112,30 @@ def jobs(**options: Unpack[ClusterKeywords]) -> list[JobInfo]:
     """
     with closing(client_of(options)) as client:
         return client.list()
+
+
+@takes(DoctorKeywords)
+def doctor(target: PathText | None = None, **options: Unpack[DoctorKeywords]) -> tuple[Finding, ...]:
+    """Returns whether the cluster can run a bundle: a finding for each check of store, cluster and node.
+
+    Args:
+        target: as for `plan`; without a target or `ref`, what any bundle needs is examined.
+        options: as `raybundle.api.keywords.DoctorKeywords` lists them.
+
+    Raises:
+        UsageError: an argument or a setting is wrong.
+        BundleError: the target cannot be bundled.
+        StoreError: the store has no bundle `ref`.
+    """
+    settings, heard, ref = given_in(options).settings(), heard_of(options), options.get("ref")
+    needs = Needs()
+    if target is not None:
+        request, _ = request_of(target, (), options)
+        settings = request.settings
+        needs = needs_of_plan(checked_plan(prepare(request), heard, strict=bool(options.get("strict"))))
+    elif ref is not None:
+        needs = needs_of_stored(ref, settings, os.environ)
+    return tuple(examine(connecting_of(options, settings, heard), needs))
 
 
 def _submitted(order: Order, heard: Heard) -> Job:

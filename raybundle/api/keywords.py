@@ -127,6 +127,13 @@ class ClusterKeywords(TypedDict, total=False):
     """Its key, if that is another file."""
 
 
+class DoctorKeywords(BundleKeywords, ClusterKeywords, total=False):
+    """Which cluster, and what it is to run."""
+
+    ref: str | None
+    """Instead of a target, a bundle of the store."""
+
+
 class JobKeywords(StoreKeywords, ClusterKeywords, total=False):
     """What a job is besides its bundle."""
 

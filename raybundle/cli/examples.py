@@ -13,7 +13,7 @@ REF is the digest of a bundle, at least 8 digits of it, `name` or `name@3`.
 
 """
 _TAKES = {
-    **dict.fromkeys(("submit", "plan", "build", "why", "trace"), _TARGET),
+    **dict.fromkeys(("submit", "plan", "build", "why", "trace", "doctor"), _TARGET),
     **dict.fromkeys(("run", "show", "export"), _REF),
 }
 _JOB = "rb-20261126-215712-2ac0f3d1"
@@ -40,6 +40,7 @@ EXAMPLES = {
     "attach": (f"attach --timeout 2h {_JOB}",),
     "stop": (f"stop {_JOB}",),
     "delete": (f"delete {_JOB}",),
+    "doctor": ("doctor", "doctor train.py", "doctor --watch train@3"),
     "local": ("local up --num-cpus 4", "local down"),
     "config": ("config show",),
 }

@@ -60,6 +60,7 @@ _FILES = {
     "submit": ("submit", "run"),
     "jobs": ("list", "status", "logs", "attach", "stop", "delete"),
     "clusters": ("local", "config"),
+    "doctor": ("doctor",),
 }
 """The commands of each file: a command loads only its own."""
 

@@ -24,7 +24,7 @@ class _Add(Protocol):
 
 
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
-WITH_ARGUMENTS = ("submit", "plan", "build", "trace", "run")
+WITH_ARGUMENTS = ("submit", "plan", "build", "trace", "run", "doctor")
 """Commands whose words after the target or bundle belong to the job."""
 
 
@@ -146,7 +146,13 @@ def _build() -> tuple[ArgumentParser, dict[str, ArgumentParser]]:
         commands[name] = command
         return command
 
-    for add_commands in (_add_target_commands, _add_bundle_commands, _add_cluster_commands, _add_local):
+    for add_commands in (
+        _add_target_commands,
+        _add_bundle_commands,
+        _add_cluster_commands,
+        _add_doctor,
+        _add_local,
+    ):
         add_commands(add)
     return parser, commands
 
@@ -214,6 +220,14 @@ def _add_local(add: _Add) -> None:
     local.add_argument("--object-store-memory", type=int, metavar="BYTES", help="memory for objects")
     config = add("config", "Show every setting, its value and where it comes from.")
     config.add_argument("action", choices=["show"])
+
+
+def _add_doctor(add: _Add) -> None:
+    text = "Examine cluster, store and nodes: can they run this bundle? The exit code is 1 if they cannot."
+    doctor = add("doctor", text, "doctor [options] [TARGET | -m MODULE | REF]")
+    _add_resolve(doctor, runs=False)
+    doctor.add_argument("--watch", action="store_true", help="examine again until nothing fails")
+    _add_connection(doctor)
 
 
 def _add_cluster_commands(add: _Add) -> None:

@@ -19,8 +19,13 @@ LONGEST = 300
 """Maximum length of a reason, in characters."""
 
 
-def main(url: str) -> None:
-    """Asks each living node."""
+def main(url: str, names: list[str] | None) -> None:
+    """Asks each living node.
+
+    Args:
+        url: of an object that each node tries to read; empty asks nothing of a store.
+        names: distributions whose versions are wanted, if the nodes are to be examined; None describes them.
+    """
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
@@ -30,7 +35,7 @@ def main(url: str) -> None:
     for node in ray.nodes():
         if node["Alive"]:
             here = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
-            asked[task.options(scheduling_strategy=here).remote(url)] = node
+            asked[task.options(scheduling_strategy=here).remote(url, names)] = node
     answered, silent = ray.wait(list(asked), num_returns=len(asked), timeout=ANSWER_SECONDS)
     for each in answered:
         try:
@@ -48,8 +53,18 @@ def say(node: dict[str, Any], facts: dict[str, Any]) -> None:
     print(MARK + json.dumps({**address, **facts}), flush=True)
 
 
-def describe(url: str) -> dict[str, Any]:
+def describe(url: str, names: list[str] | None = None) -> dict[str, Any]:
     """Returns the facts of this node; `store` is None if it reads the store, else the reason why not."""
+    found = description(url)
+    if names is not None:
+        import raybundle_checks  # type: ignore[import-not-found]  # beside this file on the node
+
+        found["checks"] = raybundle_checks.facts(names)
+    return found
+
+
+def description(url: str) -> dict[str, Any]:
+    """Returns what every survey asks."""
     import platform
     import shutil
     import sysconfig
@@ -121,4 +136,5 @@ def words_of(error: BaseException) -> str:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1] if len(sys.argv) > 1 else "")
+    asked, *listed = sys.argv[1:] or [""]
+    main(asked, json.loads(listed[0]) if listed else None)

@@ -180,12 +180,12 @@ def require_python(description: ClusterDescription, manifest: Manifest) -> None:
     """
     wanted = manifest.python
     lines = [
-        f"node {node.name} has {_python_of(node, wanted)}, and the bundle is for {_wanted(wanted)}"
+        f"node {node.name} has {_python_of(node, wanted)}, and the bundle is for {wanted_text(wanted)}"
         for node in description.nodes
-        if not _runs(node, wanted)
+        if not runs_on(node, wanted)
     ]
     if lines:
-        other = next(node for node in description.nodes if not _runs(node, wanted))
+        other = next(node for node in description.nodes if not runs_on(node, wanted))
         raise BundleError("\n".join(lines), hint=_how_to_build_for(other, wanted))
 
 
@@ -197,7 +197,8 @@ def _how_to_build_for(node: NodeDescription, wanted: PythonTag) -> str:
     return f"`--python {node.minor}` builds for it, `--platform {node.native.setting}` too"
 
 
-def _runs(node: NodeDescription, wanted: PythonTag) -> bool:
+def runs_on(node: NodeDescription, wanted: PythonTag) -> bool:
+    """Whether a node has the Python and the platform that a bundle is for."""
     return (
         (node.implementation, node.minor) == (wanted.implementation, wanted.minor)
         and wanted.abi in (None, node.abi)
@@ -219,7 +220,8 @@ def _python_of(node: NodeDescription, wanted: PythonTag) -> str:
     return _words(node.implementation, node.version, node.abi if wanted.abi else "", node.platform)
 
 
-def _wanted(wanted: PythonTag) -> str:
+def wanted_text(wanted: PythonTag) -> str:
+    """Returns the Python and the platform of a bundle in words."""
     return _words(wanted.implementation, wanted.minor, wanted.abi or "", wanted.platform or "any platform")
 
 

@@ -26,6 +26,8 @@ from raybundle.submission.packages import Package, package_name
 from raybundle.submission.relay import send_package
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from raybundle.cache.documents import Cache
     from raybundle.cluster.access import Access
     from raybundle.resolve.interpreter.platforms import Platform
@@ -172,7 +174,8 @@ class Survey:
         if self._store is not None:
             layout.prepare(self._store)  # the object that the nodes are to read
         self._client.notify(f"looking at the nodes of {self._client.address}, once for this session of it")
-        found = _ask(self._client, url)
+        rows, fault = ask_nodes(self._client, url)
+        found = described(self._client, rows, fault)
         remember(key, found, self._cache)
         return found
 
@@ -191,8 +194,18 @@ def describe_cluster(client: JobsClient, store: Store | None, cache: Cache) -> C
     return Survey(client, store, cache).result()
 
 
-def _ask(client: JobsClient, url: str | None) -> ClusterDescription:
+def ask_nodes(
+    client: JobsClient, url: str | None, names: Sequence[str] | None = None
+) -> tuple[list[dict[str, Any]], str | None]:
     """Asks the nodes by a job, which is removed afterwards.
+
+    Args:
+        client: of the cluster.
+        url: of an object that each node tries to read; None asks nothing of a store.
+        names: distributions whose versions are wanted, if the nodes are to be examined (`raybundle_checks`).
+
+    Returns:
+        What each node said, and why none did.
 
     Raises:
         ClusterError: the cluster refuses the job, or cannot be reached.
@@ -200,7 +213,9 @@ def _ask(client: JobsClient, url: str | None) -> ClusterDescription:
     package = _package()
     send_package(client, package)
     name = f"{PREFIX}{secrets.token_hex(8)}"
-    entrypoint = _ENTRYPOINT if url is None else f"{_ENTRYPOINT} {shlex.quote(url)}"
+    words = [] if url is None and names is None else [url or ""]
+    words += [] if names is None else [json.dumps(list(names))]
+    entrypoint = " ".join([_ENTRYPOINT, *map(shlex.quote, words)])
     body = {"entrypoint": entrypoint, "runtime_env": {"working_dir": f"gcs://{package.name}"}}
     removal = partial(_remove, client.access, name)
     atexit.register(removal)  # an interrupt ends the process, and this daemon thread with it
@@ -215,30 +230,31 @@ def _ask(client: JobsClient, url: str | None) -> ClusterDescription:
         threading.Thread(target=removal, name="survey-end", daemon=False).start()
 
 
-def _answer(client: JobsClient, name: str) -> ClusterDescription:
-    """Returns the job's result; a fault if it did not succeed in time, or no node answered."""
+def _answer(client: JobsClient, name: str) -> tuple[list[dict[str, Any]], str | None]:
+    """Returns the lines of the nodes; a fault if the job did not succeed in time."""
     deadline = time.monotonic() + PATIENCE
     while not (info := client.info(name)).ended:
         if time.monotonic() > deadline:
-            return ClusterDescription((), fault=f"no answer in {PATIENCE:.0f} s")
+            return [], f"no answer in {PATIENCE:.0f} s"
         time.sleep(POLL)
     log = client.logs(name)
     if info.status != "SUCCEEDED":
         last = (log.strip() or info.message.strip()).splitlines()[-1:]
-        return ClusterDescription((), fault=f"job {name} is {info.status}: {' '.join(last)[:500]}")
-    return _described(client, log)
+        return [], f"job {name} is {info.status}: {' '.join(last)[:500]}"
+    return [json.loads(line[len(MARK) :]) for line in log.splitlines() if line.startswith(MARK)], None
 
 
-def _described(client: JobsClient, log: str) -> ClusterDescription:
+def described(client: JobsClient, rows: Sequence[dict[str, Any]], fault: str | None) -> ClusterDescription:
+    """Returns what the nodes are, from what they said; a node that did not answer is a warning."""
+    if fault is not None:
+        return ClusterDescription((), fault=fault)
     nodes, silent = [], []
-    for line in log.splitlines():
-        if line.startswith(MARK):
-            facts: dict[str, Any] = json.loads(line[len(MARK) :])
-            if "fault" in facts:
-                silent.append(f"{facts['host']} ({facts['address']})")
-                client.notify(f"warning: node {silent[-1]}: {facts['fault']}")
-            else:
-                nodes.append(NodeDescription(**facts))
+    for facts in rows:
+        if "fault" in facts:
+            silent.append(f"{facts['host']} ({facts['address']})")
+            client.notify(f"warning: node {silent[-1]}: {facts['fault']}")
+        else:
+            nodes.append(NodeDescription(**{key: value for key, value in facts.items() if key != "checks"}))
     nodes.sort(key=lambda node: node.address)
     return ClusterDescription(tuple(nodes), tuple(silent), None if nodes else "no node answered")
 
@@ -253,10 +269,11 @@ def _remove(access: Access, name: str) -> None:
 
 def _package() -> Package:
     """Returns the package that asks the nodes; its bytes depend only on what it asks."""
-    probe = files("raybundle.node").joinpath("raybundle_probe.py").read_text("utf-8")
+    node = files("raybundle.node")
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as zipped:
-        zipped.writestr(zipfile.ZipInfo("raybundle_probe.py", _TIME), probe)
+        for module in ("raybundle_checks.py", "raybundle_probe.py"):
+            zipped.writestr(zipfile.ZipInfo(module, _TIME), node.joinpath(module).read_text("utf-8"))
         zipped.writestr(zipfile.ZipInfo("sitecustomize.py", _TIME), _SITE)
     return Package(package_name(buffer.getvalue()), buffer.getvalue())
 

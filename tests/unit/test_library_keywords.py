@@ -36,6 +36,7 @@ CLI_ONLY = {
     "module_target": "`module` of the target",
     "all": "`Why.ways` has all chains",
     "limit": "as `all`",
+    "watch": "a caller calls again",
     "action": "a function of its own",
     "against": "an argument of `compare`",
 }
@@ -65,6 +66,7 @@ CALLS = {
     "show": (keywords.StoreKeywords,),
     "export": (keywords.ExportKeywords,),
     "local": (keywords.LocalKeywords,),
+    "doctor": (keywords.DoctorKeywords,),
     "list": (keywords.ClusterKeywords,),
     "status": (keywords.ClusterKeywords,),
     "delete": (keywords.ClusterKeywords,),
@@ -90,6 +92,7 @@ ELSEWHERE = {
 """Options that one command does not use."""
 BEYOND = {
     ("attach", "retries"): "only what was submitted here is submitted again",
+    ("doctor", "ref"): "a word of the command line that is no target",
     ("run", "python"): "a setting, and no option of `run`",
 }
 """Keywords that one command has no option for."""

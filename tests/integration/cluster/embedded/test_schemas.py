@@ -98,6 +98,8 @@ STEPS = {
     "attach to one that was stopped": Step(("attach", SLOW), 21),
     "logs": Step(("logs", GOOD[1])),
     "logs, followed": Step(("logs", "--follow", GOOD[1])),
+    "doctor": Step(("doctor", "schemas")),
+    "doctor without a cluster": Step(("doctor", "job.py"), environ=ELSEWHERE),
     "list": Step(("list",)),
     "delete": Step(("delete", SLOW)),
     "local up": Step(("local", "up")),

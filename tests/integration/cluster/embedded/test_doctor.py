@@ -1,0 +1,73 @@
+"""`doctor` on the embedded cluster, and where there is none."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.small_project import tree
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.integration.cluster.conftest import Embedded
+
+
+@pytest.mark.ray
+def test_a_healthy_cluster_runs_the_bundle(embedded: Embedded, tmp_path: Path) -> None:
+    work = embedded.workplace(tmp_path / "work", "plain")
+
+    done = work.raybundle("doctor", "job.py")
+
+    *lines, total = done.stdout.splitlines()
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert all(line.startswith("ok ") for line in lines), done.stdout
+    assert {line.split()[1] for line in lines} >= {"store", "cluster", "python", "disk", "cache", "clock"}
+    assert total == f"{len(lines)} checks ok"
+
+
+@pytest.mark.ray
+def test_what_the_nodes_lack_is_told_with_what_to_do(embedded: Embedded, tmp_path: Path) -> None:
+    work = embedded.workplace(tmp_path / "work", "plain")
+    tree(work.directory, {"job.py": "import no_such_thing_anywhere\n"})
+    with (work.directory / "pyproject.toml").open("a") as stream:
+        stream.write("\n[tool.raybundle]\ncluster-provides = ['no-such-thing-anywhere']\n")
+
+    named = work.raybundle("--json", "doctor", "job.py")
+    built = work.raybundle("build", "--name", "lacking", "job.py")
+    by_ref = work.raybundle("--json", "doctor", "lacking@1")
+
+    assert built.returncode == 0, built.stderr
+    for done in (named, by_ref):
+        assert done.returncode == 1, done.stderr
+        [failed] = [each for each in json.loads(done.stdout)["checks"] if each["state"] == "failed"]
+        assert (failed["check"], failed["found"]) == (
+            "provided",
+            "no-such-thing-anywhere (any): not installed",
+        )
+        assert failed["remedy"].startswith("`pip install no-such-thing-anywhere` there")
+
+
+def test_a_cluster_that_does_not_answer_is_the_finding(embedded: Embedded, tmp_path: Path) -> None:
+    work = embedded.workplace(tmp_path / "work", "plain")
+
+    done = work.raybundle("--address", "http://127.0.0.1:9", "doctor")
+    absent = work.raybundle("doctor", env={"RAYBUNDLE_LOCAL_STATE": str(tmp_path / "none")})
+
+    assert done.returncode == 1
+    assert "failed   cluster  http://127.0.0.1:9  cannot reach the cluster" in done.stdout
+    assert "next: check that the address is the dashboard's" in done.stdout
+    assert absent.returncode == 0
+    assert "not running; `raybundle submit` starts it with" in absent.stdout
+
+
+def test_a_store_that_cannot_be_used_is_the_finding(embedded: Embedded, tmp_path: Path) -> None:
+    work = embedded.workplace(tmp_path / "work", "plain")
+    (tmp_path / "file").write_text("no directory\n")
+
+    done = work.raybundle("--store", str(tmp_path / "file"), "--address", "http://127.0.0.1:9", "doctor")
+
+    assert done.returncode == 1
+    assert done.stdout.startswith("failed   store    this machine")
