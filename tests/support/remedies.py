@@ -181,6 +181,20 @@ def edited(site: Path) -> None:
     (site / "thing" / "__init__.py").write_bytes(b"NAME = 'done'\n# changed\n")
 
 
+def owned_twice(site: Path) -> None:
+    """Installs two distributions that own one file, with different content."""
+    install(site, "other", {"other.py": b"import thing\n", "thing/__init__.py": b"NAME = 'other'\n"})
+    install(site, "thing", THING)
+
+
+def without_thing(project: Path) -> None:
+    """Uninstalls the one that the job does not need, and reinstalls the other."""
+    site = site_of(project)
+    for each in ("thing", "thing-1.0.dist-info"):
+        shutil.rmtree(site / each)
+    install(site, "other", {"other.py": b"import thing\n", "thing/__init__.py": b"NAME = 'done'\n"})
+
+
 def requiring(site: Path) -> None:
     """Installs a distribution without its requirement."""
     install(site, "thing", THING)
@@ -555,6 +569,20 @@ ROWS = {
         USES_A_SITE,
         lambda project: install(site_of(project), "thing", THING),
         site=edited,
+    ),
+    "a file of two distributions, with the content that is meant": Row(
+        "the environment, and so the bundle, has the content of",
+        '`exclude = ["thing/__init__.py"]`',
+        {"job.py": "import other, thing\n\nprint(thing.NAME)\n"},
+        setting(exclude=["thing/__init__.py"]),
+        site=owned_twice,
+    ),
+    "a file of two distributions, of which one is not needed": Row(
+        "the environment, and so the bundle, has the content of",
+        "uninstall the one that the job does not need, then reinstall the other",
+        {"job.py": "import other, thing\n\nprint(thing.NAME)\n"},
+        without_thing,
+        site=owned_twice,
     ),
     "a requirement that is not installed": Row(
         "the environment, and so the bundle, lacks requirements",

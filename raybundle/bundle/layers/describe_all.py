@@ -14,7 +14,7 @@ from raybundle.formats.lists import first_of
 from raybundle.model import Warning
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from raybundle.bundle.layers.describe import Description
     from raybundle.cache.documents import Cache
@@ -54,23 +54,57 @@ def describe_layers(
             "cannot take " + "\n            ".join(str(error) for _, error in refused), hint=_hint(refused)
         )
     layers = _settled(found, interpreter.site, cache)
-    return tuple(_with_what_is_left(layer, each, exclude) for layer, each in zip(layers, found, strict=True))
+    known = {each.name: each for each in found}
+    return tuple(
+        _with_what_is_left(layer, each, known, exclude) for layer, each in zip(layers, found, strict=True)
+    )
 
 
-def _with_what_is_left(layer: Layer, each: Description, exclude: Iterable[str]) -> Layer:
+def _with_what_is_left(
+    layer: Layer, each: Description, known: Mapping[str, Description], exclude: Iterable[str]
+) -> Layer:
     """Returns a layer with a warning about files that are left out and that no pattern excludes."""
     from raybundle.resolve.files.data_files import path_expression  # noqa: PLC0415 - a warm start needs none of it
 
     expressions = [path_expression(pattern) for pattern in exclude]
 
-    def counted(paths: Sequence[str]) -> list[str]:
+    def counted(paths: Iterable[str]) -> list[str]:
         return [path for path in paths if not any(pattern.match(path) for pattern in expressions)]
 
     warnings = (
+        *(_owned_twice(each, other, paths) for other, paths in _overwritten(each, known, counted)),
         *_left_warnings(each, counted(each.start_up), "is left out: nodes do not run it at start-up"),
         *_left_warnings(each, counted(each.outside), "is outside site-packages and is left out"),
     )
     return replace(layer, warnings=(*layer.warnings, *warnings))
+
+
+def _overwritten(
+    each: Description, known: Mapping[str, Description], counted: Callable[[Iterable[str]], list[str]]
+) -> Iterator[tuple[Description, list[str]]]:
+    """Yields the bundled distributions that were installed over files of another one, and those files."""
+    for name in sorted(known):
+        paths = counted(one.path for one in each.differing if name in one.owners)
+        if paths:
+            yield known[name], paths
+
+
+def _owned_twice(each: Description, other: Description, paths: Sequence[str]) -> Warning:
+    named = first_of(sorted(paths), _SHOWN)
+    patterns = ", ".join(f'"{pattern}"' for pattern in _patterns(paths))
+    return Warning(
+        f"{named} belongs to {_titled(each)} and to {_titled(other)}: the environment, and so the bundle, has "
+        f"the content of {other.name}, which was installed last",
+        file=Path(each.site, min(paths)),
+        hint=f"uninstall the one that the job does not need, then reinstall the other; or, if the job runs "
+        f"with this content here, `exclude = [{patterns}]` in [tool.raybundle] leaves out that of {each.name}",
+    )
+
+
+def _patterns(paths: Sequence[str]) -> list[str]:
+    """Returns patterns for `exclude`: the paths if they are few, else the folder that has all of them."""
+    folder = os.path.commonpath(paths) if len(paths) > _SHOWN else ""
+    return [folder] if folder else sorted(paths)
 
 
 def _hint(refused: Sequence[tuple[Distribution, RefusedFileError]]) -> str | None:
@@ -98,9 +132,6 @@ def _settled(found: Sequence[Description], sites: Sequence[str], cache: Cache) -
 def _oddities(each: Description, names: set[str], shadowed: Mapping[str, str]) -> Iterator[Warning]:
     odd = [one.path for one in each.differing if names.isdisjoint(one.owners)]
     yield from _warnings(each, odd, "differs from RECORD and is bundled as it is")
-    for owner in sorted(names):
-        paths = [one.path for one in each.differing if owner in one.owners]
-        yield from _warnings(each, paths, f"was overwritten by {owner}, which is bundled as well")
     for site in sorted(set(shadowed.values())):
         paths = [path for path, earlier in shadowed.items() if earlier == site]
         yield from _warnings(

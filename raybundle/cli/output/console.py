@@ -98,10 +98,10 @@ class Console:
 
 
 def alike(warnings: Iterable[Warning]) -> list[list[Warning]]:
-    """Groups warnings by their hint; a warning without a hint or a line is a group of its own."""
+    """Groups warnings by their hint; a warning without a hint or a file is a group of its own."""
     groups: dict[object, list[Warning]] = {}
     for each in warnings:
-        key = each.hint if each.hint and each.line else id(each)
+        key = (each.hint, bool(each.line)) if each.hint and each.file else id(each)
         groups.setdefault(key, []).append(each)
     return list(groups.values())
 

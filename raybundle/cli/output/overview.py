@@ -280,9 +280,11 @@ def _widening_row(each: Guess, resolution: Resolution) -> Sequence[str]:
 
 def _warning_text(group: Sequence[Warning], resolution: Resolution) -> str:
     """Returns a warning with its place, and the places of similar ones."""
-    places = [f"{shown(each.file, resolution)}:{each.line}" for each in group if each.file and each.line]
-    text = "".join([*(f"{place}: " for place in places[:1]), group[0].text])
-    if len(places) == 1 or not places:
+    places = [
+        f"{shown(each.file, resolution)}{f':{each.line}' if each.line else ''}" for each in group if each.file
+    ]
+    text = f"{places[0]}: {group[0].text}" if group[0].line else group[0].text
+    if len(group) == 1:
         return text
     more = f" and {len(places) - PLACES - 1} more places" if len(places) > PLACES + 1 else ""
     return f"{text} (also at {', '.join(places[1 : PLACES + 1])}{more})"

@@ -205,10 +205,23 @@ def test_a_file_that_another_wrote_over_travels_with_that_one_alone(
     assert "shared/__init__.py" not in paths(one_of, own_cache)
     assert "shared/__init__.py" in paths(other, own_cache)
     assert [warning.text for warning in one_of.warnings] == [
-        "shared/__init__.py of first 1.0 was overwritten by second, which is bundled as well"
+        "shared/__init__.py belongs to first 1.0 and to second 1.0: the environment, and so the bundle, has "
+        "the content of second, which was installed last"
     ]
     # Alone it has to take the file along.
     assert "shared/__init__.py" in paths(one(first, ours, own_cache), own_cache)
+
+
+def test_many_files_that_two_distributions_own_are_named_by_their_folder(
+    site: Path, ours: Interpreter, own_cache: Cache
+) -> None:
+    first = install(site, "first", {f"shared/lib/{name}.so": b"first" for name in "abcd"})
+    second = install(site, "second", {f"shared/lib/{name}.so": b"second" for name in "abcd"})
+    told = [each for layer in describe_layers([first, second], ours, own_cache) for each in layer.warnings]
+    after = describe_layers([first, second], ours, own_cache, ["shared/lib"])
+
+    assert ['`exclude = ["shared/lib"]`' in str(each.hint) for each in told] == [True]
+    assert [layer.warnings for layer in after] == [(), ()]
 
 
 @pytest.mark.parametrize(

@@ -146,3 +146,22 @@ def test_warnings_that_one_hint_settles_are_one_with_all_their_places(tmp_path: 
     assert told[1].endswith(" and 2 more places")
     assert "(also at job.py:3, job.py:4, job.py:5, job.py:6, job.py:7 and 2 more places)" in markdown.stdout
     assert [each["line"] for each in document["warnings"]] == [2, 3, 4, 5, 6, 7, 8, 9]
+
+
+def test_a_warning_about_many_files_is_one_with_the_first_of_them(tmp_path: Path) -> None:
+    work = make_workplace(tmp_path / "work")
+    (work.directory / "pkg").mkdir()
+    (work.directory / "pkg" / "__init__.py").touch()
+    (work.directory / "job.py").write_text("import pkg\n")
+    for number in range(8):
+        (work.directory / "pkg" / f"{number}.bin").write_bytes(bytes(11 << 20))
+
+    done = work.raybundle("plan", "job.py")
+    markdown = work.raybundle("plan", "--format", "markdown", "job.py")
+
+    first, others, hint = done.stderr.splitlines()
+    assert first.startswith(f"warning: {work.directory}/pkg/0.bin is left out: ")
+    assert others.startswith(f"  also at {work.directory}/pkg/1.bin, {work.directory}/pkg/2.bin, ")
+    assert others.endswith(" and 2 more places")
+    assert hint.startswith("  hint: name it in `include`")
+    assert "(also at pkg/1.bin, pkg/2.bin, pkg/3.bin, pkg/4.bin, pkg/5.bin and 2 more" in markdown.stdout

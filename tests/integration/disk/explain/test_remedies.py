@@ -36,7 +36,6 @@ ELSEWHERE = {
     "is left out: it was installed without RECORD": f"{DISK}/distributions/test_obstacles.py",
     "was installed without RECORD: its files are not known": f"{DISK}/distributions/test_obstacles.py",
     "cannot be bundled: Ray": f"{DISK}/distributions/test_obstacles.py",
-    "was overwritten by": f"{DISK}/bundle/test_layers.py",
     "which comes first on the path, and is bundled from there": f"{DISK}/bundle/test_layers.py",
     "no byte-code of": f"{DISK}/bundle/test_layer_store.py",
     "it is read from the bundle's archive": f"{DISK}/bundle/test_layer_store.py",
