@@ -246,7 +246,8 @@ class Distribution:
     """Absolute path of its `.dist-info` directory if it travels. The parent directory has its files."""
     required_by: str = ""
     """The distribution that needs it, such as `pandas` or `ray[data]`, if first-party code does not import
-    it. In `Resolution.optional`: the distribution that could use it, such as `pandas[parquet]`."""
+    it. In `Resolution.optional`, the extra that names it, such as `pandas[parquet]`; in `plugins`, the
+    distribution that loads it and the group of its entry points, such as `sqlalchemy (sqlalchemy.dialects)`."""
     imported_by: str = ""
     """The module of `required_by` that imports it at top level; empty if metadata requires it."""
     origin: str = ""
@@ -345,7 +346,9 @@ class Resolution:
     not_imported: tuple[ModuleName, ...] | None = None
     """Modules found by statements that no traced run imported; None without a traced run."""
     optional: tuple[Distribution, ...] = ()
-    """Installed distributions that do not travel, although a needed distribution can use them."""
+    """Installed distributions that do not travel, although an extra of a needed distribution names them."""
+    plugins: tuple[Distribution, ...] = ()
+    """Installed distributions that do not travel and have entry points for one that does."""
     mentioned: tuple[str, ...] = ()
     """Names of installed distributions that reached third-party modules import below their top level."""
     obstacles: tuple[Warning, ...] = ()

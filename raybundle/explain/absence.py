@@ -131,7 +131,8 @@ def _not_taken(name: str, file: str, resolution: Resolution, evidence: Evidence)
         reason = f"`{name}` is third-party ({file}), and nothing that the driver reaches imports it"
         return Absence("third-party", reason)
     distribution, version = evidence.owner
-    user = next((each.required_by for each in resolution.optional if each.name == distribution), "")
+    known = (*resolution.optional, *resolution.plugins)
+    user = next((each.required_by for each in known if each.name == distribution), "")
     reason = (
         f"`{name}` is of {distribution} {version}, which is installed but not bundled: "
         "nothing that the driver reaches imports it" + (f", though {user} could use it" if user else "")

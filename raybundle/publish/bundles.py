@@ -13,6 +13,7 @@ from raybundle.bundle.manifest import parse_manifest
 from raybundle.bundle.pack import boot_digest, pack, read_boot
 from raybundle.config import default_store
 from raybundle.errors import ObjectMissingError, StoreError
+from raybundle.explain.staying import notes_of_staying
 from raybundle.formats.amounts import size_text
 from raybundle.formats.canonical import canonical_json
 from raybundle.planning import checked_plan
@@ -76,7 +77,9 @@ def build(planned: Plan, store: Store, progress: Progress | None = None) -> Stor
 
 
 def store_plan(planned: Plan, store: Store, listener: Listener) -> Stored:
-    """Returns a plan's bundle, once it is in the store."""
+    """Returns a plan's bundle, once it is in the store. The listener hears what stays behind."""
+    for line in notes_of_staying(planned.resolution):
+        listener.note(line)
 
     def progress(done: int, total: int) -> None:
         listener.progress(f"layers: {size_text(done)} of {size_text(total)} in the store")
@@ -122,7 +125,8 @@ def _delivery(planned: Plan, byte_code: Sequence[ByteCode]) -> bytes | None:
         from raybundle.resolve.distributions.modules import absent_modules
 
         present = {each.name for each in resolution.distributions}
-        missed = {*(each.name for each in resolution.optional), *resolution.mentioned} - present
+        missed = {each.name for each in (*resolution.optional, *resolution.plugins)}
+        missed = missed.union(resolution.mentioned) - present
         absent |= absent_modules(resolution.interpreter, missed, present, planned.cache)
     byte_code_of = {each.layer: (each.tag, each.listing) for each in byte_code}
     return Delivery(absent, byte_code_of).format()

@@ -50,6 +50,7 @@ from raybundle.resolve.missing.absent import sort_misses, with_warning
 from raybundle.resolve.missing.archives import archives_on, no_directories, split_archive
 from raybundle.resolve.missing.eager import EAGER, loading_of, refuse_unparsed
 from raybundle.resolve.missing.elsewhere import remedy_of_absent, roots_hint
+from raybundle.resolve.missing.lazy_uses import warn_about_lazy_uses
 from raybundle.resolve.scan.scanner import Scanner
 from raybundle.resolve.scan.strings import is_config
 from raybundle.resolve.settings import ResolveSettings
@@ -71,6 +72,7 @@ if TYPE_CHECKING:
 
     from raybundle.cache.documents import Cache
     from raybundle.model import Interpreter, Rule, Target, Warning
+    from raybundle.resolve.distributions.values import Needed
     from raybundle.resolve.files.data_files import Candidate
     from raybundle.resolve.files.declared import Declared
     from raybundle.resolve.find.finder import Finder
@@ -78,7 +80,6 @@ if TYPE_CHECKING:
     from raybundle.resolve.start import Start
     from raybundle.resolve.trace.join import Usable
     from raybundle.resolve.walk.reached import Closure
-
 
 __all__ = ["Recorded", "ResolveSettings", "finder_of", "resolve", "resolve_recorded"]
 
@@ -238,10 +239,8 @@ def _named(work: _Work, closure: Closure, wanted: Iterable[Candidate]) -> NamedF
 
 def _plugins(work: _Work, closure: Closure) -> list[tuple[str, Rule]]:
     """Return the modules that libraries may load because the project's metadata names them."""
-    if "entry-point" in work.settings.rules_off:
-        return []
-    found = work.entry_points.of_libraries(closure)
-    return [(name, "entry-point") for name in found if isinstance(work.finder.find(name), FirstParty)]
+    off = "entry-point" in work.settings.rules_off
+    return [(name, "entry-point") for name in (() if off else work.entry_points.of_libraries(closure))]
 
 
 def _configs(candidates: Iterable[Candidate]) -> tuple[str, ...]:
@@ -262,7 +261,6 @@ def _resolution(walk: _Walk, data: list[Candidate], warnings: Iterable[Warning])
     unresolved = sort_misses(closure, loading, work.finder, work.settings, shown)
     wanted = _wanted(work, closure, loading)
     needed = find_distributions(wanted, work.interpreter, work.scanner.cache)
-    known = with_provided(needed.distributions, unresolved.on_nodes)
     refuse_misnamed(wanted, needed, unresolved.on_nodes, work.interpreter)
     of_needed, obstacles = find_obstacles(wanted, needed, closure.edges, work.interpreter)
     layered = any(each.provided_by == "bundle" for each in needed.distributions)
@@ -277,12 +275,12 @@ def _resolution(walk: _Walk, data: list[Candidate], warnings: Iterable[Warning])
         modules=placement.modules,
         edges=(*closure.edges, *(each for found in unresolved.on_nodes.values() for each in found)),
         data=placement.data,
-        distributions=known,
+        distributions=with_provided(needed.distributions, unresolved.on_nodes),
         missing=unresolved.missing,
         warnings=(
             *drop_settled(settle_by_runs(closure, shown), closure, walk.included, shown.names),
             *warnings,
-            *_left_behind(work, closure),
+            *_left_behind(work, closure, needed),
             *of_needed,
         ),
         not_found=unresolved.not_found,
@@ -291,6 +289,7 @@ def _resolution(walk: _Walk, data: list[Candidate], warnings: Iterable[Warning])
         shadowed=list_shadowed(closure),
         not_imported=list_not_imported(shown, closure) if work.settings.traced else None,
         optional=needed.optional,
+        plugins=needed.plugins,
         mentioned=needed.mentioned,
         obstacles=(*obstacles, *_refused(work)),
     )
@@ -349,7 +348,9 @@ def _data(work: _Work, walk: _Walk) -> tuple[list[Candidate], list[Warning]]:
     return data, list(dict.fromkeys([*left_out, *too_large]))
 
 
-def _left_behind(work: _Work, closure: Closure) -> Iterator[Warning]:
+def _left_behind(work: _Work, closure: Closure, needed: Needed) -> Iterator[Warning]:
+    source = source_of(work.scanner, work.made)
+    yield from warn_about_lazy_uses(needed, closure, source, work.settings.optional)
     yield from archives_on(work.finder, closure, [os.path.realpath(each) for each in work.path.declared])
     yield from warn_about_options(work.target)
     yield from warn_about_safe_path(work.start, work.finder)

@@ -195,6 +195,16 @@ def without_thing(project: Path) -> None:
     install(site, "other", {"other.py": b"import thing\n", "thing/__init__.py": b"NAME = 'done'\n"})
 
 
+def with_a_lazy_import(site: Path) -> None:
+    """Installs a distribution with a method that imports another one, which is installed too."""
+    code = (
+        b"class Frame:\n    def to_text(self):\n        try:\n            import thing\n"
+        b"        except ImportError:\n            return 'plain'\n        return thing.NAME\n"
+    )
+    install(site, "frames", {"frames.py": code})
+    install(site, "thing", THING)
+
+
 def requiring(site: Path) -> None:
     """Installs a distribution without its requirement."""
     install(site, "thing", THING)
@@ -583,6 +593,21 @@ ROWS = {
         {"job.py": "import other, thing\n\nprint(thing.NAME)\n"},
         without_thing,
         site=owned_twice,
+    ),
+    "a method that needs what stays": Row(
+        "installed here but not bundled",
+        '`include = ["thing"]`',
+        {"job.py": "import frames\n\nprint(frames.Frame().to_text())\n"},
+        setting(include=["thing"]),
+        site=with_a_lazy_import,
+    ),
+    "a method that can do without what stays": Row(
+        "installed here but not bundled",
+        '`optional = ["thing"]`',
+        {"job.py": "import frames\n\nprint(frames.Frame().to_text())\n"},
+        setting(optional=["thing"]),
+        site=with_a_lazy_import,
+        prints="plain\n",
     ),
     "a requirement that is not installed": Row(
         "the environment, and so the bundle, lacks requirements",

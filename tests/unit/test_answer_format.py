@@ -43,6 +43,7 @@ FOUND: dict[str, Any] = {
         ),
     ),
     "optional": (Distribution("f", "2", "bundle", 3, required_by="d[x]"),),
+    "plugins": (Distribution("g", "2", "bundle", 3, required_by="d (d.x)"),),
     "mentioned": ("g",),
     "obstacles": (Warning("odd", FILE, 2, "mend it"),),
     "missing": (Missing(NAME, NAME, FILE, 3, NAME),),

@@ -9,6 +9,8 @@ from raybundle.cli.output.words import target_text
 from raybundle.explain.reasons import reasons_of, traced_edges
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from raybundle.bundle.values import Manifest
     from raybundle.cli.output.overview import Overview
     from raybundle.cluster.jobs import JobInfo
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
     from raybundle.explain.reasons import Reason
     from raybundle.explain.sizes import Guess
     from raybundle.explain.subject import Subject
-    from raybundle.model import Edge, Resolution, Warning
+    from raybundle.model import Distribution, Edge, Resolution, Warning
     from raybundle.pipeline.reasoning import Why
     from raybundle.planning import Plan
 
@@ -46,10 +48,8 @@ def plan_document(overview: Overview) -> dict[str, Any]:
         },
         "widenings": [_widening(each) for each in overview.widenings],
         "distributions": _distributions(resolution),
-        "optional": [
-            {"name": each.name, "version": each.version, "bytes": each.bytes, "used_by": each.required_by}
-            for each in resolution.optional
-        ],
+        "optional": _unused(resolution.optional),
+        "plugins": _unused(resolution.plugins),
         "missing": [_picked(each, *_IMPORT) for each in resolution.missing],
         "not_found": [_picked(each, *_IMPORT) for each in resolution.not_found],
         "absent": absent_imports(resolution),
@@ -66,6 +66,13 @@ def _left(overview: Overview) -> list[dict[str, Any]] | None:
     if overview.left is None:
         return None
     return [{"folder": each.name, "files": each.files, "bytes": each.bytes} for each in overview.left]
+
+
+def _unused(distributions: Iterable[Distribution]) -> list[dict[str, Any]]:
+    return [
+        {"name": each.name, "version": each.version, "bytes": each.bytes, "used_by": each.required_by}
+        for each in distributions
+    ]
 
 
 def _distributions(resolution: Resolution) -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ from raybundle.formats.amounts import counted, size_text
 from raybundle.model import ScriptTarget
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from raybundle.explain.left_behind import LeftFolder
@@ -59,9 +59,8 @@ def text_lines(overview: Overview) -> Iterator[str]:
     yield f"files    {_files_text(planned)}"
     yield f"path     {'  '.join(resolution.path)}"
     places = {str(root.symbol): _place_text(root) for root in resolution.roots}
-    yield from _section(
-        "roots", [f"{_part_text(part.root, part)}  {places.get(part.root, '')}" for part in overview.roots]
-    )
+    roots = [f"{_part_text(part.root, part)}  {places.get(part.root, '')}" for part in overview.roots]
+    yield from _section("roots", roots)
     yield from _content_lines(overview)
     if len(planned.files) > FEW:
         yield from _section(
@@ -73,7 +72,8 @@ def text_lines(overview: Overview) -> Iterator[str]:
     yield from _section(
         f"distributions{_travelling_text(resolution)}", _distribution_lines(resolution), 2 * FEW
     )
-    yield from _section("installed but not bundled, `include` adds one", _optional_lines(resolution))
+    for title, unused in (("extras", resolution.optional), ("plugins", resolution.plugins)):
+        yield from _section(f"installed {title}, not bundled: `include` adds one", _unused_lines(unused))
     yield from _section(
         "guessed, `# raybundle: ignore` in the line turns it off",
         [_widening_text(each, resolution) for each in overview.widenings],
@@ -181,10 +181,10 @@ def reason_text(reason: Reason, resolution: Resolution) -> str:
             return assert_never(other)
 
 
-def _optional_lines(resolution: Resolution) -> list[str]:
+def _unused_lines(distributions: Iterable[Distribution]) -> list[str]:
     return [
         f"{f'{each.name} {each.version}':<28} {size_text(each.bytes):>10}  for {each.required_by}"
-        for each in resolution.optional
+        for each in distributions
     ]
 
 
@@ -264,8 +264,9 @@ def markdown_lines(overview: Overview) -> Iterator[str]:
         ],
         DISTRIBUTIONS,
     )
-    optional = [" ".join(each.split()) for each in _optional_lines(resolution)]
-    yield from _bullets("Installed but not bundled", optional)
+    for title, unused in (("extras", resolution.optional), ("plugins", resolution.plugins)):
+        lines = [" ".join(each.split()) for each in _unused_lines(unused)]
+        yield from _bullets(f"Installed {title}, not bundled", lines)
     yield from _bullets("Optional, not found", _not_found_lines(resolution))
     yield from _bullets("More than one file", _shadowed_lines(resolution))
     yield from _bullets("Ignored by git, but included", _ignored_lines(overview))

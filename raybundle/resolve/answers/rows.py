@@ -32,6 +32,7 @@ ROWS: dict[str, type[Any]] = {
     "unknown": model.Unknown,
     "shadowed": model.Shadowed,
     "optional": model.Distribution,
+    "plugins": model.Distribution,
     "obstacles": model.Warning,
 }
 """Fields of a resolution that are tuples of values; the others are tuples of text."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from raybundle.cache.documents import Kind
 from raybundle.model import Distribution
-from raybundle.resolve.distributions.values import Needed, Unfit, Unmet, Wanted
+from raybundle.resolve.distributions.values import LazyUse, Needed, Unfit, Unmet, Wanted
 
 if TYPE_CHECKING:
     from raybundle.cache.documents import Cache
@@ -50,7 +50,7 @@ def _question(wanted: Wanted, interpreter: Interpreter) -> list[Any]:
 
 def _as_json(needed: Needed) -> dict[str, Any]:
     document = asdict(needed)
-    for row in (*document["distributions"], *document["optional"]):
+    for row in (*document["distributions"], *document["optional"], *document["plugins"]):
         row["metadata"] = row["metadata"] and str(row["metadata"])
     return document
 
@@ -59,6 +59,8 @@ def _needed(answer: dict[str, Any]) -> Needed:
     return Needed(
         distributions=tuple(map(_distribution, answer["distributions"])),
         optional=tuple(map(_distribution, answer["optional"])),
+        plugins=tuple(map(_distribution, answer["plugins"])),
+        lazy=tuple(LazyUse(*row) for row in answer["lazy"]),
         mentioned=tuple(answer["mentioned"]),
         unowned=tuple(answer["unowned"]),
         unrecorded=tuple(answer["unrecorded"]),

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 _EXTRAS = {f"ray.{name}": name for name in ("data", "train", "tune", "serve", "rllib")}
 """Parts of Ray whose requirements are an extra of Ray."""
 
+IN_RAY = frozenset({"psutil", "colorama", "setproctitle"})
+"""Distributions that Ray's wheel has in `thirdparty_files` or in itself; it imports no others of these names."""
+
 
 def extras_in_use(third_party: Iterable[str]) -> frozenset[str]:
     """Return the extras of Ray that the imported modules belong to."""

@@ -22,6 +22,8 @@ _NOT_FOR_JOBS = frozenset(
     }
 )
 """Extras that only developers of a project install."""
+_PARTS = 3
+"""Extras that another one may have. One with more of them, such as `all`, says nothing about their use."""
 
 
 class Need(NamedTuple):
@@ -99,17 +101,26 @@ class Requirements:
         return self._parsed[name]
 
     def optional(self, name: str) -> Iterator[tuple[str, str]]:
-        """Yield the names that a distribution requires with an extra that a job may want, and the extra."""
+        """Yield the names that a distribution requires with an extra that a job may want, and the extra.
+
+        An extra may be made of others of the same distribution: `parquet` of `pandas[pyarrow]`.
+        """
+        direct = list(self._by_extra(name))
+        parts = [(extra, inner) for other, extra, inner in direct if other == name]
+        wide = {extra for extra, inner in parts if len(inner) > _PARTS}
+        for other, extra, _ in direct:
+            if other != name:
+                yield other, extra
+                yield from ((other, outer) for outer, inner in parts if extra in inner and outer not in wide)
+
+    def _by_extra(self, name: str) -> Iterator[tuple[str, str, frozenset[str]]]:
+        """Yield each requirement of an extra: its name, the extra, and the extras that it has itself."""
         for requirement in self._all(name):
-            text = str(requirement.marker or "")
-            for extra in _extras_in(text):
-                environment = {**self.environment, "extra": extra}
-                if (
-                    extra not in _NOT_FOR_JOBS
-                    and requirement.marker
-                    and requirement.marker.evaluate(environment)
-                ):
-                    yield normalised_name(requirement.name), extra
+            marker = requirement.marker
+            for extra in _extras_in(str(marker or "")):
+                wanted = _NOT_FOR_JOBS.isdisjoint(extra.split("-"))
+                if wanted and marker and marker.evaluate({**self.environment, "extra": extra}):
+                    yield normalised_name(requirement.name), extra, frozenset(requirement.extras)
                     break
 
 

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from raybundle.model import Distribution, ModuleName
 from raybundle.resolve.distributions.installed import InstalledDistributions, normalised_name
+from raybundle.resolve.distributions.lazy import Candidate, find_lazy_uses
 from raybundle.resolve.distributions.modules import modules_in
-from raybundle.resolve.distributions.ray import extras_in_use, find_unfit
+from raybundle.resolve.distributions.ray import IN_RAY, extras_in_use, find_unfit
 from raybundle.resolve.distributions.requirements import Need, Requirements
 from raybundle.resolve.distributions.top_level import TopLevel, is_unconditional
 from raybundle.resolve.distributions.values import Needed, Unmet
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from raybundle.model import Interpreter, Provider
     from raybundle.resolve.distributions.top_level import Link
-    from raybundle.resolve.distributions.values import Wanted
+    from raybundle.resolve.distributions.values import LazyUse, Wanted
 
 RAY = "ray"
 """Never bundled; need not be installed where the bundle is built."""
@@ -50,6 +51,8 @@ def find_needed(wanted: Wanted, interpreter: Interpreter) -> Needed:
             if name not in editable
         ),
         optional=tuple(search.unused(name, user) for name, user in sorted(search.optional().items())),
+        plugins=tuple(search.unused(name, user) for name, user in search.plugins()),
+        lazy=tuple(search.lazy(modules)),
         mentioned=tuple(sorted(search.mentioned())),
         unowned=tuple(unowned),
         unrecorded=tuple(sorted(left | unrecorded)),
@@ -131,8 +134,10 @@ class _Search:
             (name, inner, Need(f"{RAY}[{extra}]"))
             for extra in sorted(extras if RAY in self.by_ray else ())
             for name, inner in self.requirements.of(RAY, extra)
-            if name not in self.by_ray
         ]
+        links = self._undeclared({RAY: Need()}, frozenset())
+        asked += [(link.imported, "", Need(RAY, link.module)) for link in links]
+        asked = [each for each in asked if each[0] not in self.by_ray | IN_RAY]
         for name, need in self._closed(asked, provided | self.by_ray).items():
             if name not in self.by_ray:
                 needs.setdefault(name, need)
@@ -171,7 +176,7 @@ class _Search:
 
     def optional(self) -> dict[str, str]:
         """Return what is installed but not needed, by name, and the distribution that can use it."""
-        users = dict(self._plugins())
+        users: dict[str, str] = {}
         for user in sorted(self.needs, key=lambda name: (self.needs[name].by, name)):
             if self.provider(user) != "ray":
                 for name, extra in self.requirements.optional(user):
@@ -181,7 +186,39 @@ class _Search:
 
     def mentioned(self) -> frozenset[str]:
         """Return the installed distributions that modules import in inner blocks, and that nothing needs."""
-        return frozenset(self.walk.mentioned()) - {"", RAY} - self.needs.keys() - self.by_ray - _DEV_TOOLS
+        return frozenset(name for name, _ in self.walk.mentioned() if self._stays(name))
+
+    def _stays(self, name: str) -> bool:
+        """Return whether a job may miss a distribution, or the owner of a module (empty if none has it)."""
+        known = self.needs.keys() | self.by_ray | _DEV_TOOLS | IN_RAY | {"", RAY}
+        return name not in known and name not in self.wanted.cluster_provides
+
+    def lazy(self, users: Iterable[str]) -> Iterator[LazyUse]:
+        """Yield what definitions of directly imported distributions can use of what stays."""
+        modules: dict[str, str] = {}
+        for name, module in sorted(self.walk.mentioned()):
+            if self._stays(name):
+                modules.setdefault(name, module)
+        for user in sorted(users) if self.wanted.dependencies == "bundle" else ():
+            extras = self._unused_extras(user)
+            named = {name: modules.get(name) or _module_of(self.installed, name) for name in extras}
+            candidates = [
+                Candidate(name, self.installed.by_name[name].version, module, extras.get(name, ()))
+                for name, module in sorted({**modules, **named}.items())
+                if module
+            ]
+            if candidates:
+                yield from find_lazy_uses(user, self.walk.files.get(user, ()), candidates)
+
+    def _unused_extras(self, user: str) -> dict[str, tuple[str, ...]]:
+        """Return by installed distribution the extras that name it, without those of which a part travels."""
+        extras = [each for each in self.requirements.optional(user) if each[0] in self.installed.by_name]
+        in_use = {extra for name, extra in extras if not self._stays(name)}
+        unused: dict[str, tuple[str, ...]] = {}
+        for name, extra in extras:
+            if extra not in in_use:
+                unused[name] = (*unused.get(name, ()), extra)
+        return unused
 
     def needed(self, name: str, modules: Iterable[str]) -> Distribution:
         """Return a distribution that is needed; first-party code imports `modules` of it."""
@@ -200,7 +237,7 @@ class _Search:
         origin = found.origin().url
         return Distribution(name, found.version, "bundle", found.size(), required_by=user, origin=origin)
 
-    def _plugins(self) -> Iterator[tuple[str, str]]:
+    def plugins(self) -> Iterator[tuple[str, str]]:
         """Yield each plugin of a needed distribution, and the group of its entry points.
 
         A group begins with the name of the distribution that loads it: `sqlalchemy.dialects`.
@@ -212,6 +249,14 @@ class _Search:
                     user = next((each for each in users if _is_for(group, each)), None)
                     if user is not None and not found.is_editable:
                         yield name, f"{user} ({group})"
+                        break
+
+
+def _module_of(installed: InstalledDistributions, name: str) -> str:
+    """Return the top-level name of a distribution: its own, if it has a module of that name."""
+    tops = sorted({each.partition(".")[0] for each in modules_in(installed.by_name[name].files)})
+    own = [each for each in tops if normalised_name(each) == name]
+    return next(iter([*own, *tops]), "")
 
 
 def _is_for(group: str, user: str) -> bool:

@@ -31,6 +31,9 @@ _INNER = re.compile(
 )
 """An absolute import in an inner block, which may never run; only its first line is read."""
 
+_CALL = re.compile(rb"import\w*\(\s*(?:name=)?[\"']([A-Za-z_][\w.]*)[\"']")
+"""A call that imports a module by its name, such as `import_optional_dependency("tabulate")`."""
+
 _IMPORT = b"import "
 
 _COMMENT = re.compile(rb"#[^\n]*")
@@ -64,12 +67,14 @@ class TopLevel:
 
     interpreter: Interpreter
     installed: InstalledDistributions
-    stops: frozenset[str]
-    """Distributions whose imports are not followed."""
+    skipped: frozenset[str]
+    """Modules that are not read, because they load on every node; the modules in such a package are."""
     links: dict[tuple[str, str], list[Link]] = field(default_factory=dict)
     """By importing and imported distribution: the first few."""
     inner: set[str] = field(default_factory=set)
-    """Names that inner blocks import; they may be modules."""
+    """Names that inner blocks or calls import; they may be modules."""
+    files: dict[str, list[str]] = field(default_factory=dict)
+    """By distribution: the sources of its modules that were read."""
     _nodes: dict[str, _Node | None] = field(default_factory=dict)
     _listed: dict[str, tuple[dict[str, str], frozenset[str]]] = field(default_factory=dict)
     _owners: dict[str, str] = field(default_factory=dict)
@@ -83,13 +88,12 @@ class TopLevel:
         for name in self._queue:  # it grows
             node = self._find(name)
             if node is not None and node.file.endswith(".py"):
-                owner = self._owner(name, node)
-                if owner not in self.stops:
-                    self._look_into(name, node, owner)
+                if name not in self.skipped:
+                    self._look_into(name, node, self._owner(name, node))
         self._queue.clear()
 
-    def mentioned(self) -> Iterator[str]:
-        """Yield the installed distributions whose modules inner blocks import."""
+    def mentioned(self) -> Iterator[tuple[str, str]]:
+        """Yield the installed distributions whose modules inner blocks import, with the top-level name."""
         for name in self.inner:
             node, found = None, ""
             for found in with_ancestors(name):
@@ -97,7 +101,7 @@ class TopLevel:
                 if node is None or node.file:
                     break
             if node is not None and node.file:
-                yield self._owner(found, node)
+                yield self._owner(found, node), name.partition(".")[0]
 
     def _reach(self, name: str) -> None:
         """Queue a module and the packages around it."""
@@ -110,6 +114,7 @@ class TopLevel:
 
     def _look_into(self, name: str, node: _Node, owner: str) -> None:
         source = b"\n" + _read(node.file)
+        self.files.setdefault(owner, []).append(node.file)
         self.inner.update(_inner_imports(source))
         package = name if node.directories else name.rpartition(".")[0]
         top = name.partition(".")[0]
@@ -207,6 +212,7 @@ class TopLevel:
 
 
 def _inner_imports(source: bytes) -> Iterator[str]:
+    yield from (found[1].decode("ascii", "replace") for found in _CALL.finditer(source))
     position = source.find(_IMPORT)
     while position != -1:  # most lines have none: a search by the pattern takes seven times as long
         found = _INNER.match(source, source.rfind(b"\n", 0, position))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -49,13 +49,37 @@ class Unmet:
     """The installed version; empty if it is not installed."""
 
 
+LazyKind = Literal["distinctive", "member", "method"]
+"""How the use of a definition is recognised: by its name alone, as `to_parquet` beside the extra `parquet`; by
+an import of the name, or of the module that has it; or as an attribute where its distribution is imported."""
+
+
+class LazyUse(NamedTuple):
+    """A definition of an imported distribution that imports one that does not travel when it is called."""
+
+    name: str
+    """Of the function, method or class: `to_parquet`."""
+    user: str
+    """The distribution that defines it."""
+    distribution: str
+    version: str
+    module: str
+    """The top-level name of what it imports."""
+    kind: LazyKind
+    extra: str = ""
+    """The extra of `user` that names the distribution, if the name shares a word with it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Needed:
     """The distributions that a bundle needs, and what is wrong with them."""
 
     distributions: tuple[Distribution, ...] = ()
     optional: tuple[Distribution, ...] = ()
-    """Installed but not needed; one of `distributions` can use them."""
+    """Installed but not needed; an extra of one of `distributions` names them."""
+    plugins: tuple[Distribution, ...] = ()
+    """Installed but not needed; they have entry points for one of `distributions`."""
+    lazy: tuple[LazyUse, ...] = ()
     mentioned: tuple[str, ...] = ()
     """Names of installed distributions that inner blocks of reached modules import."""
     unowned: tuple[str, ...] = ()

@@ -85,7 +85,8 @@ class EntryPoints:
         libraries = {name.partition(".")[0] for name in closure.third_party}
         points = (point for each, _ in _own(self, closure) for point in each.installed.entry_points())
         plugins = (each.value for each in points if each.group.partition(".")[0] in libraries)
-        return sorted({each.partition(":")[0].strip() for each in plugins})
+        names = sorted({each.partition(":")[0].strip() for each in plugins})
+        return [name for name in names if isinstance(self.finder.find(name), FirstParty)]
 
 
 def own_metadata(entry_points: EntryPoints, closure: Closure) -> list[Candidate]:

@@ -189,8 +189,9 @@ def test_what_a_part_of_ray_needs_travels_unless_ray_itself_brings_it(site: Site
         site.install(wheel)
     found = site.resolved("import ray.data\n")
 
-    assert travelling(found) == {"numpy", "pyarrow"}
+    assert travelling(found) == {"numpy", "pandas", "pyarrow"}
     assert reasons_of(found)["numpy"].by == "ray[data]"
+    assert reasons_of(found)["pandas"].module == "ray.data"
 
 
 def test_an_editable_requirement_stays_and_what_it_requires_travels(site: SitePackages) -> None:
@@ -270,9 +271,111 @@ def test_a_plugin_of_what_is_needed_is_listed_with_the_group_of_its_entry_points
         (folder / "entry_points.txt").write_text(f"# comment\n[ {group} ]\n{name} = {name}:main\n")
     found = site.resolved("import sqlalchemy\n")
 
-    assert [(each.name, each.required_by) for each in found.optional] == [
+    assert [(each.name, each.required_by) for each in found.plugins] == [
         ("snow", "sqlalchemy (sqlalchemy.dialects)")
     ]
+    assert found.optional == ()
+
+
+def test_an_extra_that_is_made_of_another_one_names_what_that_names(site: SitePackages) -> None:
+    site.install(
+        "frames-1.0",
+        {"frames.py": "class Frame:\n    def to_table(self):\n        'Uses arrow.'\n"},
+        requires=["arrow; extra == 'arrow'", "frames[arrow]; extra == 'table'"],
+    )
+    site.install("arrow-1.0")
+
+    assert [each.text for each in site.resolved("import frames\nframes.Frame().to_table()\n").warnings] == [
+        "`to_table` of frames can use arrow 1.0, installed here but not bundled"
+    ]
+
+
+LAZY = """
+try:
+    import opt as o
+except ImportError:
+    o = None
+
+class Search:
+    def __init__(self):
+        assert o is not None
+
+    def ask(self):
+        import opt
+
+class Frame:
+    def to_text(self):
+        need_import("tab").make()
+
+    def fill(self):
+        import tab
+
+def load(name):
+    import opt
+
+def plain():
+    pass
+"""
+
+
+@pytest.mark.parametrize(
+    ("job", "told"),
+    [
+        ("from lib import Search\nSearch()\n", ["Search"]),
+        ("import lib as l\nl.Search()\n", ["Search"]),
+        ("import lib\nlib.Frame().to_text()\n", ["to_text"]),
+        ("import lib\nlib.Frame()\nlib.plain()\n", []),
+        ("import lib, json\njson.load()\n", []),  # another `load`
+        ("import lib\nlib.load('x')\n", ["load"]),
+        ("import lib\nlib.Frame().fill()\n", []),  # another class has a `fill` that imports nothing
+        ("import lib\ndef to_text(x):\n    pass\nto_text(1)\n", []),
+        ("import json\njson.to_text()\n", []),
+        ("import lib, opt, tab\nlib.Search()\nlib.Frame().to_text()\n", []),
+    ],
+)
+def test_a_use_of_what_imports_an_installed_distribution_that_stays_is_told_with_its_place(
+    site: SitePackages, job: str, told: list[str]
+) -> None:
+    site.install("lib-1.0", {"lib/__init__.py": LAZY, "lib/_b.py": ""})
+    site.install("other-1.0", {"other.py": ""})
+    (site.directory / "lib" / "__init__.py").write_text(
+        LAZY + "\nclass Other:\n    def fill(self):\n        pass\n"
+    )
+    for wheel in ("opt-1.0", "tab-2.0"):
+        site.install(wheel)
+    found = site.resolved(job)
+
+    assert [each.text.split("`")[1] for each in found.warnings] == told
+    assert [each.line for each in found.warnings] == [len(job.splitlines())] * len(told)
+
+
+def test_what_the_job_does_without_is_not_told(site: SitePackages) -> None:
+    site.install("lib-1.0", {"lib.py": LAZY})
+    site.install("opt-1.0")
+
+    assert site.resolved("import lib\nlib.Search()\n", optional=("opt",)).warnings == ()
+
+
+def test_what_modules_of_ray_import_when_they_load_travels_unless_ray_brings_it(site: SitePackages) -> None:
+    site.install(
+        "ray-2.60.0",
+        {
+            "ray/__init__.py": "import unused\n",
+            "ray/rllib/__init__.py": "",
+            "ray/rllib/draw.py": "from ray.rllib.base import x\ntry:\n    import torch\nexcept ImportError:\n    pass\n",
+            "ray/rllib/base.py": "import PIL, msgpack, psutil\n",
+        },
+        requires=["msgpack"],
+    )
+    site.install("pillow-1.0", {"PIL/__init__.py": "import jpeg\n"})
+    for wheel in ("jpeg-1.0", "msgpack-1.0", "psutil-1.0", "torch-2.0", "unused-1.0"):
+        site.install(wheel)
+    found = site.resolved("import ray\nfrom ray.rllib import draw\n")
+
+    assert travelling(found) == {"pillow", "jpeg"}
+    assert {each.name: each.imported_by for each in found.distributions}["pillow"] == "ray.rllib.base"
+    assert travelling(site.resolved("import ray\n")) == set()
+    assert travelling(site.resolved("import ray.rllib.draw\n", dependencies="cluster")) == set()
 
 
 def test_what_reached_modules_import_on_some_way_alone_is_known(site: SitePackages) -> None:

@@ -1,0 +1,146 @@
+"""Warns of first-party code that calls what imports an installed distribution that does not travel."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from raybundle.errors import RaybundleError
+from raybundle.model import Warning
+from raybundle.resolve.evaluate.chains import split_chain
+from raybundle.resolve.find.finder import FirstParty
+from raybundle.resolve.missing.settled_imports import is_among
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from raybundle.resolve.distributions.values import LazyUse, Needed
+    from raybundle.resolve.walk.reached import Closure
+
+
+def warn_about_lazy_uses(
+    needed: Needed, closure: Closure, read: Callable[[str], bytes], optional: Iterable[str]
+) -> Iterator[Warning]:
+    """Yield a warning for each definition of a library that is used and can import what stays.
+
+    Args:
+        needed: what travels, and the definitions.
+        closure: the first-party modules.
+        read: returns the source of one.
+        optional: modules that the job does without.
+    """
+    without = tuple(optional)
+    by_name: dict[str, list[LazyUse]] = {}
+    for use in needed.lazy:
+        if not is_among(use.module, without):
+            by_name.setdefault(use.name, []).append(use)
+    if not by_name:
+        return
+    tops = _top_levels(needed)
+    found: dict[tuple[str, str], tuple[str, int]] = {}
+    for file in sorted(_sources(closure)):
+        for place in _used(read, file, by_name):
+            for use in by_name[place.name]:
+                if place.shows(use, tops.get(use.user, frozenset())):
+                    found.setdefault((use.user, use.name), (file, place.line))
+    for (user, name), (file, line) in sorted(found.items()):
+        yield _warning([each for each in by_name[name] if each.user == user], file, line)
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """The first use of a name in one way."""
+
+    name: str
+    line: int
+    base: str
+    """The top-level module that the name, or what it is an attribute of, is imported from; empty if unknown."""
+    is_attribute: bool
+    imported: frozenset[str]
+    """The top-level modules that the file imports."""
+
+    def shows(self, use: LazyUse, tops: frozenset[str]) -> bool:
+        """Return whether this is a use of a definition of a distribution with these top-level modules."""
+        match use.kind:
+            case "distinctive":
+                return True
+            case "method":
+                return self.is_attribute and not tops.isdisjoint(self.imported)
+            case "member":
+                return self.base in tops
+
+
+def _sources(closure: Closure) -> Iterator[str]:
+    for each in closure.reached.values():
+        if isinstance(each.found, FirstParty) and each.found.is_source:
+            yield each.found.file
+
+
+def _top_levels(needed: Needed) -> Mapping[str, frozenset[str]]:
+    return {
+        each.name: frozenset(module.partition(".")[0] for module in each.modules)
+        for each in needed.distributions
+    }
+
+
+def _used(read: Callable[[str], bytes], file: str, names: Mapping[str, object]) -> Iterator[_Place]:
+    """Yield the names that a source uses and does not define itself, each with its first line."""
+    try:
+        source = read(file)
+    except RaybundleError:
+        return
+    words = set(re.findall(rb"\w+", source))
+    wanted = {name for name in names if name.encode() in words}
+    try:
+        tree = ast.parse(source) if wanted else ast.Module([], [])
+    except (SyntaxError, ValueError):
+        return
+    bound = dict(_bound(tree))
+    places: dict[tuple[str, str, bool], int] = {}
+    for node in ast.walk(tree):
+        match node:
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+                wanted.discard(name)
+            case ast.Attribute(attr=name) | ast.Name(id=name) if name in wanted:
+                start, _ = split_chain(node)
+                base = bound.get(start.id, "") if isinstance(start, ast.Name) else ""
+                key = (name, base, isinstance(node, ast.Attribute))
+                places[key] = min(node.lineno, places.get(key, node.lineno))
+            case _:
+                continue
+    imported = frozenset(bound.values())
+    for (name, base, is_attribute), line in places.items():
+        if name in wanted:
+            yield _Place(name, line, base, is_attribute, imported)
+
+
+def _bound(tree: ast.Module) -> Iterator[tuple[str, str]]:
+    """Yield the names that imports bind, and the top-level module of each."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Import(names=names):
+                yield from (
+                    (each.asname or each.name.partition(".")[0], each.name.partition(".")[0])
+                    for each in names
+                )
+            case ast.ImportFrom(names=names, module=str(module), level=0):
+                yield from ((each.asname or each.name, module.partition(".")[0]) for each in names)
+            case _:
+                continue
+
+
+def _warning(uses: list[LazyUse], file: str, line: int) -> Warning:
+    named = ", ".join(dict.fromkeys(f"{each.distribution} {each.version}" for each in uses))
+    include = json.dumps(sorted({each.distribution for each in uses}))
+    without = json.dumps(sorted({each.module for each in uses}))
+    return Warning(
+        f"`{uses[0].name}` of {uses[0].user} can use {named}, installed here but not bundled",
+        Path(file),
+        line,
+        f"`include = {include}` in [tool.raybundle] bundles it; if the job does without it, "
+        f"`optional = {without}` there",
+    )
