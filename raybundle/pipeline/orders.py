@@ -56,7 +56,8 @@ def order_target(
         unfinished.pop_all()
     warnings = (*request.warnings, *planned.resolution.warnings)
     counts = (len(planned.files), planned.bytes)
-    return Order(stored, store, cluster, options, planned.timings, *counts, warnings, request.project)
+    origin = (request.project, planned.resolution.interpreter.site)
+    return Order(stored, store, cluster, options, planned.timings, *counts, warnings, *origin)
 
 
 def _prepared(

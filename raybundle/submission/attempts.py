@@ -54,6 +54,8 @@ class Order:
     warnings: tuple[Warning, ...]
     project: Path | None = None
     """What the bundle was made of, if that is on this machine."""
+    sites: tuple[str, ...] = ()
+    """The site-packages directories that its distributions are from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +171,7 @@ def _submission(
         listener.note(f"Job '{run.id}' submitted successfully")
     else:
         listener.note(f"job '{run.id}' is there already, with this bundle and these arguments")
-    return replace(submission, project=order.project)
+    return replace(submission, project=order.project, sites=order.sites)
 
 
 def _wait(order: Order, submission: Submission, watch: Watch) -> Outcome:

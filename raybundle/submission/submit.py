@@ -47,6 +47,8 @@ class Submission:
     """The job, if the cluster had it already."""
     project: Path | None = None
     """What the bundle was made of, if that is on this machine."""
+    sites: tuple[str, ...] = ()
+    """The site-packages directories that its distributions are from."""
 
 
 def prepare_run(stored: Stored, cluster: Cluster, options: JobOptions) -> Run:

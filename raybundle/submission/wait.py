@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from raybundle.cluster.follow import follow
+from raybundle.cluster.left_distributions import hint_of_left_distribution
 from raybundle.cluster.left_files import hint_of_left_file
 from raybundle.cluster.outcome import boot_line, could_not_start, exit_code, job_error
 from raybundle.errors import JobFailedError, JobLostError, JobStartError, StoreError
@@ -75,7 +76,7 @@ def wait(
 
 
 def _why(submission: Submission, followed: Followed) -> JobError | None:
-    """Returns why a job that ended did not succeed, with what is known here about its files."""
+    """Returns why a job that ended did not succeed, with what is known here about what it lacked."""
     info = followed.info
     why = followed.late or job_error(info, followed.log_end)
     if info.status == "FAILED" and could_not_start(info) and boot_line(info) is None:
@@ -83,6 +84,9 @@ def _why(submission: Submission, followed: Followed) -> JobError | None:
     if isinstance(why, JobFailedError) and why.hint is None and submission.project is not None:
         files = {file.path.removeprefix("project/") for file in submission.stored.manifest.files}
         why.hint = hint_of_left_file(followed.log_end, submission.project, submission.run.cwd, files)
+        manifest = submission.stored.manifest
+        there = {each.name for each in manifest.layers} | {each.name for each in manifest.provided}
+        why.hint = why.hint or hint_of_left_distribution(followed.log_end, submission.sites, there)
     return why
 
 

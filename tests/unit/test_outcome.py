@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from raybundle.cluster.jobs import JobInfo
+from raybundle.cluster.left_distributions import hint_of_left_distribution
 from raybundle.cluster.left_files import hint_of_left_file
 from raybundle.cluster.outcome import job_error
 from raybundle.errors import JobFailedError, JobStartError, JobStoppedError
+from tests.support.installed import install
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -127,3 +129,67 @@ def test_a_missed_file_is_looked_for_in_the_project(
     hint = hint_of_left_file(log, tmp_path, start, {"there.csv"})
 
     assert (hint and hint.partition("`")[2].partition("`")[0]) == named
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        (
+            "ImportError: Missing optional dependency 'tabulate'.  Use pip or conda to install tabulate.",
+            "tabulate",
+        ),
+        ("AssertionError: Optuna must be installed! Run `pip install optuna`.", "optuna"),
+        ("RuntimeError: optuna is not installed", "optuna"),
+        ("ValueError: please `pip install -U pillow` first", "pillow"),
+        ("ModuleNotFoundError: No module named 'PIL.Image'", "pillow"),
+        ("ValueError: unrecognized engine 'netcdf4' must be one of your engines: ['store']", "netcdf4"),
+        ("ImportError: Unable to find a usable engine; tried using: 'pyarrow', 'fastparquet'.", "pyarrow"),
+        ("sqlalchemy.exc.NoSuchModuleError: Can't load plugin: sqlalchemy.dialects:duck", "duck-engine"),
+        ("NameError: name 'optuna' is not defined", "optuna"),
+        ("ImportError: Pandas requires version 3 or newer of openpyxl", "openpyxl"),
+        (
+            'ray.exceptions.RayTaskError(ImportError): \x1b[36mray::f()\x1b[39m (pid=1)\n  File "/x.py", line 1, '
+            "in f\nImportError: Install s3fs to access S3",
+            "s3fs",
+        ),
+        (
+            "ImportError: needs optuna\n\nThe above exception was the direct cause of the following exception:\n\n"
+            'Traceback (most recent call last):\n  File "x", line 1, in f\nRuntimeError: failed',
+            "optuna",
+        ),
+        (
+            "ImportError: needs optuna\n\nagain\nTraceback (most recent call last):\nRuntimeError: failed",
+            None,
+        ),
+        ("ImportError: Missing optional dependency 'travelled'.", None),
+        ("ImportError: Missing optional dependency 'nowhere'.", None),
+        ("ImportError: Missing optional dependency 'aiohttp'.", None),  # Ray brings it
+        ("KeyError: 'optuna'", None),
+        ("ValueError: no data, no rich text, cannot click", None),
+        ("FileNotFoundError: [Errno 2] No such file or directory: '/data/optuna/x.csv'", None),
+        ("ValueError: could not convert string to float: 'abc'", None),
+    ],
+)
+def test_an_error_that_names_an_installed_distribution_which_stayed_says_how_it_travels(
+    tmp_path: Path, text: str, named: str | None
+) -> None:
+    names = ("tabulate", "optuna", "netCDF4", "pyarrow", "fastparquet", "openpyxl", "s3fs", "travelled")
+    for name in (*names, "aiohttp", "data", "rich", "click", "pandas"):
+        install(tmp_path, name, {f"{name}.py": b""})
+    install(tmp_path, "pillow", {"PIL/__init__.py": b""})
+    points = b"[sqlalchemy.dialects]\nduck = duck_engine:Dialect\n"
+    install(
+        tmp_path, "duck_engine", {"duck_engine.py": b"", "duck_engine-1.0.dist-info/entry_points.txt": points}
+    )
+    log = f"before pyarrow is not installed\nTraceback (most recent call last):\n{text}\n"
+
+    hint = hint_of_left_distribution(log, [str(tmp_path)], {"travelled", "pandas"})
+
+    assert (hint and hint.partition('"')[2].partition('"')[0]) == named
+
+
+def test_an_error_without_a_traceback_is_the_end_of_the_log(tmp_path: Path) -> None:
+    install(tmp_path, "optuna", {"optuna.py": b""})
+
+    assert hint_of_left_distribution("working\noptuna is not installed\n", [str(tmp_path)], set())
+    assert hint_of_left_distribution("optuna: 3 trials\n" + "working\n" * 9, [str(tmp_path)], set()) is None

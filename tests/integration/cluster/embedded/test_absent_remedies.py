@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.own_wheels import make_small_environment
+from tests.support.own_wheels import make_wheel as make_own_wheel
 from tests.support.small_project import tree
 from tests.support.wheels import install_wheel, make_wheel
 from tests.support.workplace import PROJECTS, make_workplace
@@ -167,3 +169,33 @@ def test_what_only_the_nodes_have_is_asked_of_them(embedded: Embedded, tmp_path:
     assert "HAS iniconfig" in there.stdout
     assert lacking.returncode == 22, lacking.stderr
     assert "expected absent-a in any version, found none" in lacking.stderr + lacking.stdout
+
+
+TRIES = b"""import importlib
+
+def text():
+    name = "".join(["ta", "bs"])
+    try:
+        return importlib.import_module(name).TEXT
+    except ImportError:
+        raise RuntimeError("no tables: `pip install own-tabs`") from None
+"""
+
+
+@pytest.mark.ray
+def test_an_error_that_names_an_installed_distribution_gives_the_line_that_bundles_it(
+    embedded: Embedded, tmp_path: Path
+) -> None:
+    lib = make_own_wheel(tmp_path, "lib", "1.0", {"lib.py": TRIES})
+    tabs = make_own_wheel(tmp_path, "own_tabs", "2.0", {"tabs.py": b"TEXT = 'ran'\n"})
+    environ = {"RAYBUNDLE_PYTHON": str(make_small_environment(tmp_path / "env", lib, tabs))}
+    work = embedded.workplace(tmp_path / "work")
+    project = tree(tmp_path / "project", {"job.py": "import lib\nprint('TEXT', lib.text())\n"})
+
+    failed = work.raybundle("submit", "job.py", cwd=project, env=environ)
+    hint = failed.stderr.partition("hint: own-tabs 2.0 is installed here and is not in the bundle: ")[2]
+    tree(project, {"pyproject.toml": f"[tool.raybundle]\n{hint.split('`')[1]}\n"})
+    done = work.raybundle("submit", "job.py", cwd=project, env=environ)
+
+    assert failed.returncode == 20
+    assert (done.returncode, "TEXT ran" in done.stdout) == (0, True), done.stderr
