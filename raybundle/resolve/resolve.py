@@ -296,15 +296,15 @@ def _resolution(walk: _Walk, data: list[Candidate], warnings: Iterable[Warning])
 
 
 def _refused(work: _Work) -> tuple[Warning, ...]:
-    file = work.start.found.file
-    return find_refused(file, facts_of(work.scanner, work.made)(file))
+    return find_refused(file := work.start.found.file, facts_of(work.scanner, work.made)(file))
 
 
 def _wanted(work: _Work, closure: Closure, loading: Loading) -> Wanted:
+    asked = installed_among(closure.distributions.union(work.settings.asked), work.finder)
     return Wanted(
         closure.third_party,
         frozenset(name for name in closure.third_party if loading.sureness.get(name) != EAGER),
-        (*work.declared.distributions, *installed_among(closure.distributions, work.finder)),
+        (*work.declared.distributions, *asked),
         work.settings.dependencies,
         work.settings.cluster_provides,
     )

@@ -37,3 +37,8 @@ class ResolveSettings:
     """Absolute paths of data files that travel because git does not ignore them."""
     optional: tuple[str, ...] = ()
     """Modules, by dotted name, without which the job runs where they resolve nowhere."""
+
+    @property
+    def asked(self) -> tuple[str, ...]:
+        """The distributions whose metadata runs have read."""
+        return tuple(each.name for each in self.traced.distributions) if self.traced else ()

@@ -40,6 +40,16 @@ class TracedFile:
 
 
 @dataclass(frozen=True, slots=True)
+class TracedDistribution:
+    """A distribution whose metadata a run has read."""
+
+    name: str
+    """Normalised (PEP 503)."""
+    importer: str = DRIVER
+    line: int = 1
+
+
+@dataclass(frozen=True, slots=True)
 class Traced:
     """What one run has shown, or several together."""
 
@@ -50,17 +60,20 @@ class Traced:
     """A run of this command ended with exit code 0."""
     without: frozenset[tuple[str, str]] = frozenset()
     """Importer and name of imports that resolve nowhere, and that recorded runs did without."""
+    distributions: tuple[TracedDistribution, ...] = ()
 
     def joined(self, newer: Traced) -> Traced:
         """Return both. The newer wins."""
         modules = {each.name: each for each in (*self.modules, *newer.modules)}
         files = {each.file: each for each in (*self.files, *newer.files)}
+        asked = {each.name: each for each in (*self.distributions, *newer.distributions)}
         return Traced(
             tuple(modules.values()),
             tuple(files.values()),
             tuple(dict.fromkeys([*self.warnings, *newer.warnings])),
             self.succeeded or newer.succeeded,
             self.without | newer.without,
+            tuple(asked.values()),
         )
 
     def continued(self, newer: Traced) -> Traced:

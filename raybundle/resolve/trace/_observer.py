@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from types import FrameType, ModuleType
     from typing import Any
 
+_METADATA = ("METADATA", "PKG-INFO", "RECORD", "requires.txt", "direct_url.json")
+"""Files of a distribution that `version`, `metadata`, `requires` and `files` read."""
 _WRITING = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
 
@@ -38,6 +40,8 @@ class Observer:
         """Names that were asked for and are not in `sys.modules` yet, with who asked."""
         self.known: set[Any] = {("module", name) for name in sys.modules}
         """What was noted, or is not to be: modules, and files by whichever came first, reading or writing."""
+        self.busy = False
+        """This class itself reads a file."""
 
     def find_spec(self, name: str, _path: Any = None, _target: Any = None) -> None:
         """Notes who asks for a module."""
@@ -50,16 +54,42 @@ class Observer:
 
     def hear(self, event: str, arguments: tuple[Any, ...]) -> None:
         """An audit hook (PEP 578)."""
-        if event != "open":
+        if event != "open" or self.busy:
             return
         try:
             path, mode, flags = arguments
             if isinstance(path, int) or path == self.log:
                 return
             self.flush()
-            self.opened(os.path.abspath(os.fsdecode(path)), mode, flags, sys._getframe(1))
+            path = os.path.abspath(os.fsdecode(path))
+            if ".dist-info/" in path or ".egg-info/" in path:
+                self.asked(path, sys._getframe(1))
+            self.opened(path, mode, flags, sys._getframe(1))
         except Exception:  # noqa: BLE001 - the target must not notice
             return
+
+    def asked(self, path: str, frame: FrameType) -> None:
+        """Notes a distribution whose metadata is read; of its entry points, if the wanted group has some."""
+        directory, _, name = path.rpartition("/")
+        group = _group_in(frame)
+        if name == "entry_points.txt":
+            if group is None or not self.has_group(path, group):
+                return
+        elif name not in _METADATA or group is not None:
+            return
+        who = self.who(frame)
+        if ("metadata", directory, *who[:2]) not in self.known:
+            self.known.add(("metadata", directory, *who[:2]))
+            self.write("metadata", directory, *who)
+
+    def has_group(self, path: str, group: str) -> bool:
+        """Claims that an `entry_points.txt` has a group."""
+        self.busy = True
+        try:
+            with open(path, "rb") as stream:  # noqa: PTH123
+                return f"[{group}]".encode() in stream.read()
+        finally:
+            self.busy = False
 
     def opened(self, path: str, mode: str | None, flags: int, frame: FrameType) -> None:
         """Notes a file of the project that was there when it was opened for reading."""
@@ -131,6 +161,16 @@ class Observer:
 def _is_import_system(frame: FrameType) -> bool:
     """Claims that a file is read to be run, not as a text."""
     return frame.f_code.co_filename.startswith("<frozen ") or frame.f_globals.get("__name__") == "runpy"
+
+
+def _group_in(frame: FrameType | None) -> str | None:
+    """The group of a call of `entry_points` that is running; empty for all groups, None without a call."""
+    while frame is not None:
+        code = frame.f_code
+        if code.co_name == "entry_points" and "params" in frame.f_locals and "metadata" in code.co_filename:
+            return str(frame.f_locals["params"].get("group", ""))
+        frame = frame.f_back
+    return None
 
 
 def skipped_directories(given: list[str], roots: list[str]) -> Iterator[str]:

@@ -17,7 +17,7 @@ from raybundle.model import (
     ScriptTarget,
     Warning,
 )
-from raybundle.resolve.traced import DRIVER, LOCK, Traced, TracedFile, TracedModule
+from raybundle.resolve.traced import DRIVER, LOCK, Traced, TracedDistribution, TracedFile, TracedModule
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -109,7 +109,11 @@ def _traced(entry: Entry) -> Traced:
         TracedFile(str(path), str(row["importer"]), int(row["line"])) for path, row in entry["files"].items()
     ]
     without = {(str(who), str(name)) for who, names in entry.get("absent", {}).items() for name in names}
-    return Traced(tuple(modules), tuple(files), without=frozenset(without))
+    asked = [
+        TracedDistribution(str(name), str(row["importer"]), int(row["line"]))
+        for name, row in entry.get("distributions", {}).items()
+    ]
+    return Traced(tuple(modules), tuple(files), without=frozenset(without), distributions=tuple(asked))
 
 
 def _module(name: str, row: Mapping[str, Any], own: Mapping[str, Any]) -> TracedModule:
@@ -140,12 +144,24 @@ def make_entry(traced: Traced, resolution: Resolution) -> Entry:
     python = [minor(resolution.interpreter)]
     entry = {"python": python, "modules": modules, "third_party": third_party, "files": files}
     absent = _absent(resolution, driver) if traced.succeeded else {}
-    return {**entry, "absent": absent} if absent else entry
+    needed = {each.name for each in resolution.distributions}
+    asked = {
+        each.name: {"importer": each.importer, "line": each.line}
+        for each in traced.distributions
+        if each.name in needed
+    }
+    return {**entry, **_with_content(absent=absent, distributions=asked)}
+
+
+def _with_content(**tables: dict[str, Any]) -> Entry:
+    """Return the tables that are not empty: older versions wrote no others."""
+    return {name: table for name, table in tables.items() if table}
 
 
 def is_empty(entry: Entry) -> bool:
     """Return whether an entry says nothing but that there is a target."""
-    return len(entry["modules"]) == 1 and not entry["third_party"] and not entry["files"]
+    parts = (entry["third_party"], entry["files"], entry.get("distributions"))
+    return len(entry["modules"]) == 1 and not any(parts)
 
 
 def _absent(resolution: Resolution, driver: Module) -> dict[str, list[str]]:
@@ -183,8 +199,8 @@ def joined(before: Entry | None, now: Entry) -> Entry:
         return now
     tables = {key: {**before[key], **now[key]} for key in ("modules", "third_party", "files")}
     versions = sorted({*before["python"], *now["python"]}, key=lambda text: [*map(int, text.split("."))])
-    absent = {**before.get("absent", {}), **now.get("absent", {})}
-    return {"python": versions, **tables, **({"absent": absent} if absent else {})}
+    more = {key: {**before.get(key, {}), **now.get(key, {})} for key in ("absent", "distributions")}
+    return {"python": versions, **tables, **_with_content(**more)}
 
 
 def write_lock(project: Path, entries: Mapping[str, Entry]) -> bool:

@@ -9,7 +9,8 @@ import signal
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,14 +24,15 @@ from raybundle.model import (
     ScriptTarget,
     Warning,
 )
+from raybundle.resolve.distributions.installed import InstalledDistribution
 from raybundle.resolve.driver.layout import added_roots
 from raybundle.resolve.driver.path import declared_roots
 from raybundle.resolve.driver.project import first_directory
 from raybundle.resolve.find.directories import Directories
-from raybundle.resolve.traced import DRIVER, Traced, TracedFile, TracedModule
+from raybundle.resolve.traced import DRIVER, Traced, TracedDistribution, TracedFile, TracedModule
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from raybundle.model import Interpreter, Target
 
@@ -40,6 +42,8 @@ _BODY = "__mp_main__"
 `if __name__ == "__main__":` is not entered."""
 _GRACE = 5.0
 """Seconds that a target has to end after SIGTERM, before SIGKILL."""
+_LISTING = 20
+"""Distributions that one line may ask about by name. One that asks about more lists what is installed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +78,8 @@ def observe(run: Run, interpreter: Interpreter) -> tuple[Traced, int]:
     installed = tuple(f"{directory}/" for directory in interpreter.site)
     # What Ray itself imports is the cluster's own.
     records = [each for each in records if not ("ray" in each[-1] and each[-4].startswith(installed))]
-    return Traced(*_read(records, run), warnings, succeeded=code == 0), code
+    traced = _read(records, run)
+    return replace(traced, warnings=warnings, succeeded=code == 0), code
 
 
 def _command(run: Run, interpreter: Interpreter, log: str) -> list[str]:
@@ -176,21 +181,30 @@ def _signal_name(number: int) -> str:
         return f"signal {number}"
 
 
-def _read(
-    records: list[tuple[Any, ...]], run: Run
-) -> tuple[tuple[TracedModule, ...], tuple[TracedFile, ...]]:
+def _read(records: list[tuple[Any, ...]], run: Run) -> Traced:
     names = {each[2]: each[1] for each in records if each[0] == "module"}
     driver = next((each[-3] for each in records if _is_driver(each[-3], run.target, names)), "")
     names[driver] = DRIVER
     modules: dict[str, TracedModule] = {}
     files: dict[str, TracedFile] = {}
+    asked: list[TracedDistribution] = []
     for kind, *name, file, asker, line, _ in records:
         importer, place = (names[asker], line) if asker and asker in names else (DRIVER, 1)
         if kind == "module":
             modules.setdefault(name[0], TracedModule(name[0], file, importer, place, located=bool(asker)))
+        elif kind == "metadata":
+            found = InstalledDistribution.at(Path(file)).name
+            asked.append(TracedDistribution(found, importer, place))
         elif (source := _source_of(file)) not in names:
             files.setdefault(source, TracedFile(source, importer, place))
-    return tuple(modules.values()), tuple(files.values())
+    return Traced(tuple(modules.values()), tuple(files.values()), distributions=tuple(_meant(asked)))
+
+
+def _meant(asked: list[TracedDistribution]) -> Iterator[TracedDistribution]:
+    """Yield each distribution once, but none of a place that goes through all that are installed."""
+    counts = Counter((each.importer, each.line) for each in asked)
+    single = [each for each in asked if counts[each.importer, each.line] <= _LISTING]
+    yield from {each.name: each for each in reversed(single)}.values()
 
 
 def _is_driver(file: str, target: Target, names: Mapping[str, str]) -> bool:

@@ -215,6 +215,42 @@ def test_a_distribution_that_only_a_run_shows_is_needed(tmp_path: Path) -> None:
     assert [each.name for each in resolution.distributions] == ["websocket-client"]
 
 
+ASKS = """\
+import sys
+from importlib import metadata
+
+def ask(name):
+    return metadata.version(name)
+
+def plugins(group):
+    return [each.name for each in metadata.entry_points(group=group)]
+
+print(ask(sys.argv[1][::-1]))
+print(plugins(sys.argv[2][::-1]))
+"""
+
+
+def test_distributions_whose_metadata_a_run_reads_travel(tmp_path: Path) -> None:
+    work = place(tmp_path, **{"job.py": ASKS})
+
+    done = work.raybundle("trace", "job.py", "gifnocini", "11tsetyp")
+    entry = json.loads((work.directory / LOCK).read_text())["targets"]["job.py"]
+    later = {each.name for each in resolved(work).distributions}
+
+    assert done.returncode == 0, done.stderr
+    assert entry["distributions"]["iniconfig"] == {"importer": "__main__", "line": 5}
+    assert "hypothesis" in entry["distributions"]  # a plugin of pytest
+    assert {"iniconfig", "hypothesis"} <= later
+    assert "mypy" not in later
+
+
+def test_a_listing_of_all_that_is_installed_needs_nothing(tmp_path: Path) -> None:
+    lists = "from importlib import metadata\nprint([each.version for each in metadata.distributions()])\n"
+    work = tree(tmp_path.resolve() / "work", {"job.py": lists})
+
+    assert job(work).distributions == ()
+
+
 def test_a_directory_that_is_no_root_is_named_and_its_module_travels(tmp_path: Path) -> None:
     text = "import sys\nfor extra in sys.argv[1:]:\n    sys.path.append(extra)\n__import__('xobni'[::-1])\n"
     work = tree(tmp_path.resolve() / "work", {"job.py": text, "lib/inbox.py": ""})
