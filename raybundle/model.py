@@ -246,8 +246,8 @@ class Distribution:
     """Absolute path of its `.dist-info` directory if it travels. The parent directory has its files."""
     required_by: str = ""
     """The distribution that needs it, such as `pandas` or `ray[data]`, if first-party code does not import
-    it. In `Resolution.optional`, the extra that names it, such as `pandas[parquet]`; in `plugins`, the
-    distribution that loads it and the group of its entry points, such as `sqlalchemy (sqlalchemy.dialects)`."""
+    it. In `Resolution.optional`, the extra that names it, such as `pandas[parquet]`; in `plugins`, what loads
+    it and the group of its entry points, such as `sqlalchemy (sqlalchemy.dialects)`."""
     imported_by: str = ""
     """The module of `required_by` that imports it at top level; empty if metadata requires it."""
     origin: str = ""

@@ -44,7 +44,6 @@ from raybundle.resolve.files.named_files import Asked, NamedFiles, ground_of, na
 from raybundle.resolve.files.placement import place
 from raybundle.resolve.files.scripts import beside_scripts, without_matches
 from raybundle.resolve.files.travel import data_of, refuse, split_modules
-from raybundle.resolve.find.finder import FirstParty
 from raybundle.resolve.interpreter.markers import environment_of
 from raybundle.resolve.missing.absent import sort_misses, with_warning
 from raybundle.resolve.missing.archives import archives_on, no_directories, split_archive
@@ -75,7 +74,7 @@ if TYPE_CHECKING:
     from raybundle.resolve.distributions.values import Needed
     from raybundle.resolve.files.data_files import Candidate
     from raybundle.resolve.files.declared import Declared
-    from raybundle.resolve.find.finder import Finder
+    from raybundle.resolve.find.finder import Finder, FirstParty
     from raybundle.resolve.missing.eager import Loading
     from raybundle.resolve.start import Start
     from raybundle.resolve.trace.join import Usable

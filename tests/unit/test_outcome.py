@@ -131,6 +131,18 @@ def test_a_missed_file_is_looked_for_in_the_project(
     assert (hint and hint.partition("`")[2].partition("`")[0]) == named
 
 
+IN_A_TASK = """ray.exceptions.RayTaskError(ImportError): \x1b[36mray::f()\x1b[39m (pid=1)
+  File "/x.py", line 1, in f
+ImportError: Install s3fs to access S3"""
+CHAINED = """ImportError: needs optuna
+
+The above exception was the direct cause of the following exception:
+
+Traceback (most recent call last):
+  File "x", line 1, in f
+RuntimeError: failed"""
+
+
 @pytest.mark.parametrize(
     ("text", "named"),
     [
@@ -147,16 +159,8 @@ def test_a_missed_file_is_looked_for_in_the_project(
         ("sqlalchemy.exc.NoSuchModuleError: Can't load plugin: sqlalchemy.dialects:duck", "duck-engine"),
         ("NameError: name 'optuna' is not defined", "optuna"),
         ("ImportError: Pandas requires version 3 or newer of openpyxl", "openpyxl"),
-        (
-            'ray.exceptions.RayTaskError(ImportError): \x1b[36mray::f()\x1b[39m (pid=1)\n  File "/x.py", line 1, '
-            "in f\nImportError: Install s3fs to access S3",
-            "s3fs",
-        ),
-        (
-            "ImportError: needs optuna\n\nThe above exception was the direct cause of the following exception:\n\n"
-            'Traceback (most recent call last):\n  File "x", line 1, in f\nRuntimeError: failed',
-            "optuna",
-        ),
+        (IN_A_TASK, "s3fs"),
+        (CHAINED, "optuna"),
         (
             "ImportError: needs optuna\n\nagain\nTraceback (most recent call last):\nRuntimeError: failed",
             None,

@@ -9,6 +9,7 @@ import pytest
 from raybundle.errors import BundleError
 from raybundle.resolve.facts import (
     Attributes,
+    DistributionName,
     Exports,
     Form,
     Guard,
@@ -488,3 +489,39 @@ def test_what_ray_init_says_of_a_cluster_that_it_starts_is_a_remark(call: str, t
 )
 def test_what_a_job_may_say_to_ray_init_is_no_remark(call: str) -> None:
     assert scan(f"import ray\n{call}\n".encode(), "job.py", LINUX).remarks == ()
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import ray as r\n@r.remote\ndef f():\n    return r.data.range(5)\n",
+        "import ray\nx = ray\nx.data.range(5)\n",
+        "import ray\nx: object = ray\ny = x\ny.data.range(5)\n",
+        "import ray\ngetattr(ray, 'data').range(5)\n",
+        "import ray\nd = getattr(ray, 'data')\n",
+        "r = __import__('ray')\nr.data.range(5)\n",
+        "def f():\n    return __import__('ray').data.range(5)\n",
+        "import importlib\nr = importlib.import_module('ray')\nr.data.range(5)\n",
+        "import importlib\nimportlib.import_module('ray').data.range(5)\n",
+        "import ray\nclass A:\n    def f(self):\n        self.r = ray\n        self.r.data.range(5)\n",
+    ],
+)
+def test_attributes_of_a_module_are_seen_under_every_name_that_it_is_given(source: str) -> None:
+    found = [each.form for each in imports_of(source, attributes=True)]
+
+    assert [each for each in found if isinstance(each, Attributes) and each.chain[0] == "data"]
+
+
+def test_a_name_that_is_given_to_itself_ends() -> None:
+    source = "import ray\na = b\nb = a\na = a.x\na.data\nother.import_module('ray').data\n"
+
+    assert imports_of(source, attributes=True) == [Import(1, Statement("ray"))]
+
+
+@pytest.mark.parametrize("name", ["version", "distribution", "metadata", "requires", "files"])
+def test_a_distribution_that_is_asked_about_by_name_is_used(name: str) -> None:
+    source = f"from importlib.metadata import {name} as ask\nimport pkg_resources as p\nask('one')\n"
+    source += "p.require('two>=1', 'three[x]; python_version > \"3\"')\n"
+
+    used = {each.form.name for each in imports_of(source) if isinstance(each.form, DistributionName)}
+    assert used == {"one", "two", "three"}

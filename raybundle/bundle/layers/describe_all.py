@@ -93,11 +93,12 @@ def _owned_twice(each: Description, other: Description, paths: Sequence[str]) ->
     named = first_of(sorted(paths), _SHOWN)
     patterns = ", ".join(f'"{pattern}"' for pattern in _patterns(paths))
     return Warning(
-        f"{named} belongs to {_titled(each)} and to {_titled(other)}: the environment, and so the bundle, has "
-        f"the content of {other.name}, which was installed last",
+        f"{named} belongs to {_titled(each)} and to {_titled(other)}: the environment, and so the bundle, "
+        f"has the content of {other.name}, which was installed last",
         file=Path(each.site, min(paths)),
         hint=f"uninstall the one that the job does not need, then reinstall the other; or, if the job runs "
-        f"with this content here, `exclude = [{patterns}]` in [tool.raybundle] leaves out that of {each.name}",
+        f"with this content here, `exclude = [{patterns}]` in [tool.raybundle] leaves out that of "
+        f"{each.name}",
     )
 
 

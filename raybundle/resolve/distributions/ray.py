@@ -18,7 +18,7 @@ _EXTRAS = {f"ray.{name}": name for name in ("data", "train", "tune", "serve", "r
 """Parts of Ray whose requirements are an extra of Ray."""
 
 IN_RAY = frozenset({"psutil", "colorama", "setproctitle"})
-"""Distributions that Ray's wheel has in `thirdparty_files` or in itself; it imports no others of these names."""
+"""Distributions that Ray's wheel has in `thirdparty_files` or in itself."""
 
 
 def extras_in_use(third_party: Iterable[str]) -> frozenset[str]:

@@ -87,9 +87,8 @@ class TopLevel:
             self._reach(name)
         for name in self._queue:  # it grows
             node = self._find(name)
-            if node is not None and node.file.endswith(".py"):
-                if name not in self.skipped:
-                    self._look_into(name, node, self._owner(name, node))
+            if node is not None and node.file.endswith(".py") and name not in self.skipped:
+                self._look_into(name, node, self._owner(name, node))
         self._queue.clear()
 
     def mentioned(self) -> Iterator[tuple[str, str]]:

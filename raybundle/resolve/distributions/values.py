@@ -50,8 +50,8 @@ class Unmet:
 
 
 LazyKind = Literal["distinctive", "member", "method"]
-"""How the use of a definition is recognised: by its name alone, as `to_parquet` beside the extra `parquet`; by
-an import of the name, or of the module that has it; or as an attribute where its distribution is imported."""
+"""How a use is recognised: by the name alone, as `to_parquet` beside the extra `parquet`; by an import of the
+name, or of the module that has it; as an attribute of anything, in a file that imports the distribution."""
 
 
 class LazyUse(NamedTuple):

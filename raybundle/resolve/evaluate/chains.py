@@ -1,8 +1,17 @@
-"""Takes apart chains of attributes: `a.b.c` and `f().g`."""
+"""Takes apart chains of attributes, `a.b.c` and `f().g`, and follows names that are given to modules."""
 
 from __future__ import annotations
 
 import ast
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+_IMPORTERS = frozenset({"import_module", "__import__"})
+_FULL = frozenset({"importlib.import_module", "importlib.__import__", "__import__", "builtins.__import__"})
+_OWN = "self"
 
 
 def split_chain(node: ast.expr) -> tuple[ast.expr, list[str]]:
@@ -21,3 +30,61 @@ def last_name(function: ast.expr) -> str:
             return name
         case _:
             return ""
+
+
+@dataclass(slots=True)
+class Aliases:
+    """The assignments of one source whose value may be a module. Scopes are not told apart."""
+
+    values: dict[str, list[tuple[str, tuple[str, ...]]]] = field(default_factory=dict)
+    """By name: the first name and the attributes of each value. `self.x` is a name too."""
+    calls: dict[str, ast.Call] = field(default_factory=dict)
+    """Calls that import, by a name of their own, which no source can have."""
+
+    def __bool__(self) -> bool:
+        return bool(self.values or self.calls)
+
+    def add(self, target: ast.expr, value: ast.expr) -> None:
+        """Keep an assignment, if its value may be a module."""
+        base, names = split_chain(value)
+        match base:
+            case ast.Call(func=ast.Name(id="getattr"), args=[inner, ast.Constant(value=str(name)), *_]):
+                base, before = split_chain(inner)
+                names = [*before, name, *names]
+            case _:
+                pass
+        start = base.id if isinstance(base, ast.Name) else self.of_call(base)
+        match target:
+            case ast.Name(id=name) if start:
+                self.values.setdefault(name, []).append((start, tuple(names)))
+            case ast.Attribute(value=ast.Name(id="self"), attr=name) if start:
+                self.values.setdefault(f"{_OWN}.{name}", []).append((start, tuple(names)))
+            case _:
+                return
+
+    def of_call(self, node: ast.expr) -> str:
+        """Return the name for a call that imports a module by a literal name; empty for anything else."""
+        match node:
+            case ast.Call(args=[ast.Constant(value=str(name)), *_]) if last_name(node.func) in _IMPORTERS:
+                self.calls[f"({name})"] = node
+                return f"({name})"
+            case _:
+                return ""
+
+    def targets(
+        self, name: str, attributes: tuple[str, ...], bindings: Mapping[str, set[str]], depth: int = 4
+    ) -> Iterator[tuple[str, tuple[str, ...]]]:
+        """Yield the modules that a chain of attributes begins with, and the other attributes."""
+        if name in self.calls:
+            function, inner = split_chain(self.calls[name].func)
+            bound = function.id if isinstance(function, ast.Name) else ""
+            if not _FULL.isdisjoint(".".join([each, *inner]) for each in bindings.get(bound, {bound})):
+                yield name[1:-1], attributes
+            return
+        if name == _OWN and attributes:
+            name, attributes = f"{_OWN}.{attributes[0]}", attributes[1:]
+        for start, names in self.values.get(name, ()) if depth else ():
+            chain = (*names, *attributes)
+            for module in bindings.get(start, ()) if chain else ():
+                yield module, chain
+            yield from self.targets(start, chain, bindings, depth - 1)

@@ -58,7 +58,7 @@ class _Place:
     name: str
     line: int
     base: str
-    """The top-level module that the name, or what it is an attribute of, is imported from; empty if unknown."""
+    """The top-level module that the name, or what it is an attribute of, is from; empty if unknown."""
     is_attribute: bool
     imported: frozenset[str]
     """The top-level modules that the file imports."""

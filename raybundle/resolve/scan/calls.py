@@ -62,7 +62,9 @@ _METADATA = frozenset(
     for module in ("importlib.metadata", "importlib_metadata")
     for name in ("version", "distribution", "metadata", "requires", "files")
 ) | {"pkg_resources.get_distribution", "pkg_resources.require"}
-"""Ask for one distribution by its name."""
+"""Ask for one distribution by its name; those of `pkg_resources` by a requirement."""
+_REQUIRED = re.compile(r"[A-Za-z0-9][\w.-]*")
+"""The name at the start of a requirement such as `humanize>=4`."""
 _RESOURCES = (
     *("importlib.resources.", "importlib_resources.", "pkgutil.get_data", "pkg_resources.resource_"),
     *("jinja2.PackageLoader", "jinja2.loaders.PackageLoader"),
@@ -272,9 +274,12 @@ class DynamicImports:
 
     def _distribution(self, call: ast.Call) -> None:
         keyword = next((each.arg for each in call.keywords if each.arg), "distribution_name")
-        for text in self.names.texts(_argument(call, 0, keyword)):
-            if text.whole and not text.own:
-                self.found.append(Import(call.lineno, DistributionName(text.value)))
+        several = last_name(call.func) == "require"
+        given = call.args if several else [_argument(call, 0, keyword)]
+        for text in (text for each in given for text in self.names.texts(each)):
+            named = _REQUIRED.match(text.value) if text.whole and not text.own else None
+            if named is not None:
+                self.found.append(Import(call.lineno, DistributionName(named[0])))
 
     def _resource(self, call: ast.Call, guard: Guard) -> None:
         keywords = ("package", "anchor", "package_name")

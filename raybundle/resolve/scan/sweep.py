@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from raybundle.resolve.evaluate.calls import Calls
-from raybundle.resolve.evaluate.chains import last_name, split_chain
+from raybundle.resolve.evaluate.chains import Aliases, last_name, split_chain
 from raybundle.resolve.evaluate.conditions import decide
 from raybundle.resolve.facts import PLAIN, Attributes, Guard, Import, ModuleText, Statement
 from raybundle.resolve.scan import calls, references
@@ -91,6 +91,8 @@ class _Sweep:
     """What `__all__` is made of."""
     path_targets: list[ast.expr] = field(default_factory=list)
     chains: dict[tuple[str, tuple[str, ...]], int] = field(default_factory=dict)
+    aliases: Aliases = field(default_factory=Aliases)
+    """Names that assignments give to modules."""
     calls: Calls = field(default_factory=lambda: Calls(calls.LAST_NAMES | references.LAST_NAMES))
     stack: list[ast.AST] = field(default_factory=list)
     """Nodes under the current guard."""
@@ -130,6 +132,9 @@ class _Sweep:
         for (name, attributes), line in self.chains.items():
             for target in self.calls.bindings.get(name, ()):
                 yield Import(line, Attributes(target, attributes[:_CHAIN_LIMIT]))
+            if self.aliases:
+                for target, rest in self.aliases.targets(name, attributes, self.calls.bindings):
+                    yield Import(line, Attributes(target, rest[:_CHAIN_LIMIT]))
 
     def visit_import(self, node: ast.Import, guard: Guard) -> bool:
         for alias in node.names:
@@ -223,6 +228,8 @@ class _Sweep:
     def visit_call(self, node: ast.Call, guard: Guard) -> bool:
         self.calls.add(node, guard)
         match node:
+            case ast.Call(func=ast.Name(id="getattr"), args=[value, ast.Constant(value=str(name)), *_]):
+                self._chain(value, name, node.lineno)
             case ast.Call(
                 func=ast.Attribute(value=ast.Name(id="__all__"), attr="append" | "insert"), args=values
             ):
@@ -246,16 +253,24 @@ class _Sweep:
         return not isinstance(node.value, ast.Constant)
 
     def visit_attribute(self, node: ast.Attribute, _: Guard) -> bool:
-        base, names = split_chain(node)
-        if isinstance(base, ast.Name):
-            chain = (base.id, tuple(names))
-            self.chains[chain] = min(node.lineno, self.chains.get(chain, node.lineno))
-        else:
+        base = self._chain(node.value, node.attr, node.lineno)
+        if not isinstance(base, ast.Name):
             self.stack.append(base)
         return False
 
+    def _chain(self, value: ast.expr, attribute: str, line: int) -> ast.expr:
+        """Note a chain of attributes, and return what it begins with."""
+        base, names = split_chain(value)
+        start = base.id if isinstance(base, ast.Name) else self.aliases.of_call(base)
+        if start:
+            chain = (start, (*names, attribute))
+            self.chains[chain] = min(line, self.chains.get(chain, line))
+        return base
+
     def visit_assignment(self, node: ast.Assign | ast.AugAssign | ast.AnnAssign, _: Guard) -> bool:
         targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+        if len(targets) == 1 and node.value is not None:
+            self.aliases.add(targets[0], node.value)
         for target in targets:
             if isinstance(target, ast.Name) and target.id == "__all__" and node.value is not None:
                 self.exports.append(node.value)

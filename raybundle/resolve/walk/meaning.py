@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from raybundle.dotted import absolute
+from raybundle.errors import BundleError
 from raybundle.resolve.facts import Attributes, DistributionName, LazyStub, Statement
 from raybundle.resolve.find.finder import FirstParty, Namespace, NotFound, StandardLibrary, ThirdParty
 
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
 
 _TIME_ZONES = "tzdata"
 """What `zoneinfo` reads on a node whose system has no time zones."""
+_REEXPORTS = 5
+"""Modules that may pass on an import, one to the next."""
 
 
 class Imported(NamedTuple):
@@ -63,6 +67,8 @@ class Meanings:
     """Returns the facts of a file, or empty facts if it must not be read now."""
     rules_off: Collection[str] = ()
     """Rules that are switched off."""
+    passed_on: dict[str, dict[str, str]] = field(default_factory=dict)
+    """What `_passed_on` has returned, by module."""
 
     def of(self, each: Import, package: str | None, file: str) -> Iterator[Meaning]:
         """Yield what `each` means in `file`, whose relative imports start from `package`."""
@@ -133,10 +139,10 @@ class Meanings:
 
         A library may import its modules when they are first used, as `ray.data` is.
         """
-        name = base and (self.finder.stands_for(base) or base)
+        name = base and (self.finder.stands_for(base) or self._imported_as(base) or base)
         start = self.finder.find(name) if name else NotFound()
         for each in chain if isinstance(start, (FirstParty, Namespace, ThirdParty)) else ():
-            name = f"{name}.{each}"
+            name = self._imported_as(f"{name}.{each}") or f"{name}.{each}"
             match self.finder.find(name):
                 case FirstParty() | Namespace(first_party=True):
                     yield Imported(name)
@@ -147,12 +153,44 @@ class Meanings:
                 case _:
                     return
 
+    def _imported_as(self, name: str, depth: int = _REEXPORTS) -> str | None:
+        """Return the third-party module that a first-party module imports under the name of an attribute."""
+        module, _, attribute = name.rpartition(".")
+        other = self._passed_on(module).get(attribute) if module and depth else None
+        if other is None or isinstance(self.finder.find(other), ThirdParty):
+            return other
+        return self._imported_as(other, depth - 1)
+
+    def _passed_on(self, module: str) -> dict[str, str]:
+        """Return what import statements of a first-party module bind, by attribute."""
+        known = self.passed_on.get(module)
+        if known is None:
+            known = self.passed_on[module] = {}
+            found = self.finder.find(module)
+            if isinstance(found, FirstParty) and found.is_source:
+                with suppress(BundleError):  # the walk says that it is not Python
+                    known.update(_bindings(self.facts_of(found.file), package_of(module, found)))
+        return known
+
     def _of_stub(self, stub: str, package: str | None) -> Iterator[Meaning]:
         directory, _, name = stub.rpartition("/")
         if name in self.finder.directories.list(directory).files:
             for each in self.facts_of(stub).imports:
                 if each.form.rule == "import":
                     yield from self.of(each, package, stub)
+
+
+def _bindings(facts: Facts, package: str | None) -> Iterator[tuple[str, str]]:
+    for each in facts.imports:
+        match each.form:
+            case Statement(name=name, members=(), rule="import"):
+                top = name.partition(".")[0]
+                yield top, top
+            case Statement(name=name, members=members, rule="import"):
+                base = absolute(name, package)
+                yield from ((member, f"{base}.{member}") for member in members if base)
+            case _:
+                continue
 
 
 def package_of(name: str, found: FirstParty) -> str | None:

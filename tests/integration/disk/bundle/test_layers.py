@@ -204,10 +204,11 @@ def test_a_file_that_another_wrote_over_travels_with_that_one_alone(
 
     assert "shared/__init__.py" not in paths(one_of, own_cache)
     assert "shared/__init__.py" in paths(other, own_cache)
-    assert [warning.text for warning in one_of.warnings] == [
+    [warning] = one_of.warnings
+    assert warning.text == (
         "shared/__init__.py belongs to first 1.0 and to second 1.0: the environment, and so the bundle, has "
         "the content of second, which was installed last"
-    ]
+    )
     # Alone it has to take the file along.
     assert "shared/__init__.py" in paths(one(first, ours, own_cache), own_cache)
 

@@ -9,6 +9,7 @@ from raybundle.explain.reasons import reasons_of
 from raybundle.resolve.distributions.installed import normalised_name
 from raybundle.resolve.missing.complete import require_complete
 from tests.support.site_packages import SitePackages, travelling
+from tests.support.small_project import tree
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -362,7 +363,7 @@ def test_what_modules_of_ray_import_when_they_load_travels_unless_ray_brings_it(
         {
             "ray/__init__.py": "import unused\n",
             "ray/rllib/__init__.py": "",
-            "ray/rllib/draw.py": "from ray.rllib.base import x\ntry:\n    import torch\nexcept ImportError:\n    pass\n",
+            "ray/rllib/draw.py": "from ray.rllib.base import x\ntry:\n    import torch\nfinally:\n    1\n",
             "ray/rllib/base.py": "import PIL, msgpack, psutil\n",
         },
         requires=["msgpack"],
@@ -376,6 +377,25 @@ def test_what_modules_of_ray_import_when_they_load_travels_unless_ray_brings_it(
     assert {each.name: each.imported_by for each in found.distributions}["pillow"] == "ray.rllib.base"
     assert travelling(site.resolved("import ray\n")) == set()
     assert travelling(site.resolved("import ray.rllib.draw\n", dependencies="cluster")) == set()
+
+
+@pytest.mark.parametrize(
+    "job",
+    [
+        "from own import lib\nlib.part.f()\n",
+        "from passing import lib\nlib.part.f()\n",
+        "import own\nown.lib.part.f()\n",
+        "import passing as p\np.lib.part.f()\n",
+    ],
+)
+def test_an_attribute_of_a_library_that_first_party_code_passes_on_is_its_module(
+    site: SitePackages, job: str
+) -> None:
+    tree(site.work / "project", {"own.py": "import lib\n", "passing.py": "from own import lib, lib\n"})
+    site.install("lib-1.0", {"lib/__init__.py": "", "lib/part.py": "import other\n"})
+    site.install("other-1.0")
+
+    assert travelling(site.resolved(job)) == {"lib", "other"}
 
 
 def test_what_reached_modules_import_on_some_way_alone_is_known(site: SitePackages) -> None:
