@@ -133,6 +133,10 @@ class Explaining:
             spec = finder.find_spec(name, path, target)
             if spec is not None:
                 return spec
+        if name == "distutils":
+            spec = _distutils()
+            if spec is not None:
+                return spec
         # The caller is `_find_spec` of `importlib`; for an import, its caller is `_find_and_load_unlocked`.
         if sys._getframe(2).f_code.co_name == "_find_and_load_unlocked":
             try:
@@ -145,6 +149,20 @@ class Explaining:
 
     # Python hides its own import system in tracebacks. This hides the method too.
     find_spec.__code__ = find_spec.__code__.replace(co_filename="<frozen importlib._bootstrap>")
+
+
+def _distutils() -> Any:
+    """Returns the spec of `distutils` in setuptools, for Python 3.12 and later; None without setuptools.
+
+    Elsewhere a `.pth` file of setuptools makes Python find it. Nodes run no such files.
+    """
+    from importlib import import_module
+
+    try:
+        hack: Any = import_module("_distutils_hack")
+    except ImportError:
+        return None
+    return hack.DistutilsMetaFinder().find_spec("distutils", None)
 
 
 def verified(path: str) -> str | None:

@@ -164,7 +164,10 @@ class TopLevel:
     def _find(self, name: str) -> _Node | None:
         if name not in self._nodes:
             parent, _, tail = name.rpartition(".")
-            self._nodes[name] = self._find_in(self._places(parent), tail) if tail else None
+            found = self._find_in(self._places(parent), tail) if tail else None
+            if name == "distutils" and found is None and self._find("_distutils_hack"):
+                found = self._find("setuptools._distutils")
+            self._nodes[name] = found
         return self._nodes[name]
 
     def _places(self, parent: str) -> tuple[str, ...]:

@@ -190,6 +190,9 @@ class Finder:
         found = self._or_editable(name, self._search(own, name))
         if isinstance(found, NotFound) and name in self.interpreter.stdlib_names:
             return StandardLibrary()  # on another platform
+        if name == "distutils" and isinstance(found, NotFound):
+            hack = self.find("_distutils_hack")  # setuptools makes it a name of a package of its own
+            return self.find("setuptools._distutils") if isinstance(hack, ThirdParty) else found
         return self._or_added(name, found) if self.added else found
 
     def _or_added(self, name: str, found: Found) -> Found:
