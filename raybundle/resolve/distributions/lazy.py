@@ -11,6 +11,7 @@ from __future__ import annotations
 import builtins
 import io
 import re
+from bisect import bisect_left
 from dataclasses import dataclass, field
 from itertools import takewhile
 from typing import TYPE_CHECKING, NamedTuple
@@ -85,6 +86,8 @@ class _Definition(NamedTuple):
     name: str
     is_inner: bool
     """It is a method, or in a branch or a function."""
+    start: int
+    end: int
     text: str
     """Of a class: without its methods, except those that run when it is made."""
 
@@ -163,12 +166,19 @@ class _Sources:
         key = (file, each.module)
         if key not in self._importing:
             self._importing[key] = []
-            text, imports = self.texts[file], _imports(each)
-            if each.module in text and re.search(imports, text):
-                aliases = "|".join(map(re.escape, sorted(_aliases(each, text))))
+            text, imports = self.texts[file], re.compile(_imports(each))
+            lines = {_line_at(text, found.end()) for found in imports.finditer(text)}
+            if lines:
+                aliases = "|".join(map(re.escape, sorted(_aliases(each, lines))))
                 uses = rf"(?<![\w.\"'`])(?:{aliases})(?:\.\w| is |\()"
-                either = re.compile(f"{imports}|{uses}" if aliases else imports)
-                self._importing[key] = [one for one in self._all(file) if either.search(one.text)]
+                either = re.compile(f"{imports.pattern}|{uses}") if aliases else imports
+                places = [found.end() for found in either.finditer(text)]
+                self._importing[key] = [
+                    one
+                    for one in self._all(file)
+                    if bisect_left(places, one.start) < bisect_left(places, one.end)
+                    and either.search(one.text)
+                ]
         return self._importing[key]
 
 
@@ -197,15 +207,23 @@ def _imports(each: Candidate) -> str:
     return rf"(?m:^[ \t]*(?:from|import)[ \t]+{name}\b)|import\w*\(\s*(?:name=)?[\"']{name}[\"'.]"
 
 
-def _aliases(each: Candidate, source: str) -> Iterator[str]:
+def _line_at(text: str, position: int) -> str:
+    return text[text.rfind("\n", 0, position) + 1 : text.find("\n", position)]
+
+
+def _aliases(each: Candidate, lines: Iterable[str]) -> Iterator[str]:
     """Yield the names that a branch at the top level of a module imports from the candidate."""
     name = re.escape(each.module)
-    for found in re.finditer(rf"(?m)^ {{4}}import {name}(?:[.\w]*)(?: as (\w+))?[ \t]*(?:#.*)?$", source):
-        yield found[1] or each.module
-    for found in re.finditer(rf"(?m)^ {{4}}from {name}(?:[.\w]*) import ([\w, ]+)", source):
-        yield from (part.split()[-1] for part in found[1].split(",") if part.split())
-    for found in re.finditer(rf"(?m)^(\w+) = .*import\w*\([\"']{name}[\"'.]", source):
-        yield found[1]
+    plain = re.compile(rf" {{4}}import {name}(?:[.\w]*)(?: as (\w+))?[ \t]*(?:#.*)?$")
+    members = re.compile(rf" {{4}}from {name}(?:[.\w]*) import ([\w, ]+)")
+    call = re.compile(rf"(\w+) = .*import\w*\([\"']{name}[\"'.]")
+    for line in lines:
+        if found := plain.match(line):
+            yield found[1] or each.module
+        elif found := members.match(line):
+            yield from (part.split()[-1] for part in found[1].split(",") if part.split())
+        elif found := call.match(line):
+            yield found[1]
 
 
 def _definitions(source: str) -> list[_Definition]:
@@ -215,7 +233,13 @@ def _definitions(source: str) -> list[_Definition]:
         for found in _HEAD.finditer(source)
     ]
     return [
-        _Definition(each.name, source[each.start] in " \t", _own_text(source, each, spans[position + 1 :]))
+        _Definition(
+            each.name,
+            source[each.start] in " \t",
+            each.start,
+            each.end,
+            _own_text(source, each, spans[position + 1 :]),
+        )
         for position, each in enumerate(spans)
     ]
 
