@@ -31,6 +31,7 @@ Rule = Literal[
     "walk",
     "lazy-table",
     "config-file",
+    "pickle",
     "entry-point",
     "django-app",
     "resource",
@@ -50,6 +51,7 @@ FOUND_BY: Mapping[Rule, FoundBy] = {
     "walk": "prefix",
     "lazy-table": "literal",
     "config-file": "literal",
+    "pickle": "literal",
     "entry-point": "literal",
     "django-app": "prefix",
     "resource": "resource",
@@ -63,7 +65,7 @@ Deferred = Literal["", "function", "branch"]
 """Why a statement may not run when its module loads: in a function, or under an undecidable condition."""
 
 WIDENING: frozenset[Rule] = frozenset(
-    ["string", "prefix", "walk", "lazy-table", "config-file", "entry-point", "django-app"]
+    ["string", "prefix", "walk", "lazy-table", "config-file", "pickle", "entry-point", "django-app"]
 )
 """Rules that guess. What they find is shown with its place and can be switched off."""
 

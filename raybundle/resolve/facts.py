@@ -34,13 +34,13 @@ PLAIN = Guard()
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """`import name`, `from name import members`, or a call that imports the same."""
+    """`import name`, `from name import members`, or a call or a pickle that imports the same."""
 
     name: str
     """With the leading dots of a relative import."""
     members: tuple[str, ...] = ()
     """`("*",)` for `from name import *`."""
-    rule: Literal["import", "import-module", "resource"] = "import"
+    rule: Literal["import", "import-module", "resource", "pickle"] = "import"
 
 
 @dataclass(frozen=True, slots=True)

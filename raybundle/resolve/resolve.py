@@ -36,11 +36,12 @@ from raybundle.resolve.driver.generated import (
 from raybundle.resolve.driver.path import declared_roots
 from raybundle.resolve.driver.project import project_of, start_directory
 from raybundle.resolve.evaluate.edits import Edits
-from raybundle.resolve.files.data_files import included, package_data, within_limit, without_excluded
+from raybundle.resolve.files.data_files import included, within_limit, without_excluded
 from raybundle.resolve.files.declared import installed_among, read_declarations
 from raybundle.resolve.files.entry_points import EntryPoints, own_metadata
 from raybundle.resolve.files.git_ignored import repository_of
 from raybundle.resolve.files.named_files import Asked, NamedFiles, ground_of, named_files
+from raybundle.resolve.files.naming import naming, naming_beside, tracked_pickles
 from raybundle.resolve.files.placement import place
 from raybundle.resolve.files.scripts import beside_scripts, without_matches
 from raybundle.resolve.files.travel import data_of, refuse, split_modules
@@ -51,7 +52,6 @@ from raybundle.resolve.missing.eager import EAGER, loading_of, refuse_unparsed
 from raybundle.resolve.missing.elsewhere import remedy_of_absent, roots_hint
 from raybundle.resolve.missing.lazy_uses import warn_about_lazy_uses
 from raybundle.resolve.scan.scanner import Scanner
-from raybundle.resolve.scan.strings import is_config
 from raybundle.resolve.settings import ResolveSettings
 from raybundle.resolve.trace.join import find_data, find_usable, list_not_imported, settle_by_runs
 from raybundle.resolve.walk.closure import Sources, follow
@@ -181,7 +181,9 @@ class _Entering(NamedTuple):
     """What enters the graph because of what an earlier walk reached."""
 
     configs: tuple[str, ...] = ()
-    """Configuration files that paths name."""
+    """Configuration files and pickles that paths name."""
+    pickles: tuple[str, ...] = ()
+    """Pickles that travel with all other data."""
     scripts: tuple[Candidate, ...] = ()
     """Scripts that paths name."""
     plugins: tuple[tuple[str, Rule], ...] = ()
@@ -192,7 +194,8 @@ class _Entering(NamedTuple):
     ) -> _Entering:
         """Return what enters the next walk; a script that was reached is no longer among the named files."""
         scripts = {each.file: each for each in (*beside, *named.scripts, *self.scripts)}
-        return _Entering(_configs(named.candidates), tuple(scripts.values()), tuple(plugins))
+        found = named.candidates
+        return _Entering(naming(found), tracked_pickles(found), tuple(scripts.values()), tuple(plugins))
 
 
 def _walk_until_settled(work: _Work, wanted: list[Candidate]) -> _Walk:
@@ -208,7 +211,8 @@ def _walk_until_settled(work: _Work, wanted: list[Candidate]) -> _Walk:
         start = replace(
             work.start,
             implied=(*entering.plugins, *((each, "include") for each in (*names, *work.declared.modules))),
-            configs=_configs([*plain, *named.candidates]),
+            configs=naming([*plain, *named.candidates]),
+            pickles=entering.pickles,
             traced=shown.modules,
             unsure=frozenset(name for name in names if work.finder.is_added(name)),
         )
@@ -240,10 +244,6 @@ def _plugins(work: _Work, closure: Closure) -> list[tuple[str, Rule]]:
     """Return the modules that libraries may load because the project's metadata names them."""
     off = "entry-point" in work.settings.rules_off
     return [(name, "entry-point") for name in (() if off else work.entry_points.of_libraries(closure))]
-
-
-def _configs(candidates: Iterable[Candidate]) -> tuple[str, ...]:
-    return tuple(sorted(each.file for each in candidates if is_config(os.path.basename(each.file))))
 
 
 def _rewired(work: _Work, found: Rewired) -> _Work:
@@ -385,15 +385,6 @@ def finder_of(resolution: Resolution, roots: Iterable[str], cwd: Path) -> Finder
 
 def _sources(work: _Work) -> Sources:
     finder, scanner = work.finder, work.scanner
-
-    def configs_beside(found: FirstParty) -> Iterator[str]:
-        directory = os.path.dirname(found.file)
-        if found.is_package:
-            files = (each.file for each in package_data("", directory, "", finder.directories))
-        else:
-            files = (f"{directory}/{name}" for name in finder.directories.list(directory).files)
-        return (file for file in files if is_config(os.path.basename(file)))
-
-    made = work.made
+    made, beside = work.made, naming_beside(finder.directories, work.project, work.settings)
     guesser = Guesser(finder, mentions_of(scanner, made), work.entry_points.values)
-    return Sources(facts_of(scanner, made), scanner.config, configs_beside, guesser, quotes_of(scanner, made))
+    return Sources(facts_of(scanner, made), scanner.config, beside, guesser, quotes_of(scanner, made))

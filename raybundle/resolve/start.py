@@ -27,7 +27,9 @@ class Start:
     unsure: frozenset[str] = frozenset()
     """Those of `implied` that may be scripts: their directory is not on Python's own path."""
     configs: tuple[str, ...] = ()
-    """Configuration files that travel because they are included."""
+    """Configuration files and pickles that travel because something names them."""
+    pickles: tuple[str, ...] = ()
+    """Pickles that travel and that no path names. They count if a source may load them."""
     followed: tuple[str, ...] = ()
     """Paths whose links the driver's edits resolve, and the directories that they add."""
     depends_on_cwd: bool = False

@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
+from raybundle.formats.pickles import read_pickle
 from raybundle.resolve.evaluate.conditions import may_ask_for_module
 from raybundle.resolve.evaluate.constants import with_constants
 from raybundle.resolve.evaluate.loading import rewiring_lines
 from raybundle.resolve.evaluate.name_values import NameValues
 from raybundle.resolve.evaluate.named_paths import named_paths
 from raybundle.resolve.evaluate.parsing import parse
-from raybundle.resolve.facts import Facts, Import, ModuleText, in_order
+from raybundle.resolve.facts import Facts, Import, ModuleText, Statement, UnknownImport, in_order
 from raybundle.resolve.scan.calls import DynamicImports, may_be_passed_on
 from raybundle.resolve.scan.comments import with_comments
 from raybundle.resolve.scan.exports import exported, path_edits
@@ -22,7 +23,6 @@ from raybundle.resolve.scan.sweep import sweep
 from raybundle.resolve.scan.tables import lazy_tables, may_be_lazy, server_lines, settings_lists
 
 if TYPE_CHECKING:
-    from raybundle.resolve.facts import UnknownImport
     from raybundle.resolve.interpreter.markers import Environment
 
 
@@ -73,6 +73,14 @@ def scan_config(source: bytes) -> Facts:
     found = dotted_names(source) if len(source) <= CONFIG_LIMIT else []
     imports = in_order(Import(line, ModuleText(name, rule="config-file")) for line, name in found)
     return Facts(hashlib.sha256(source).hexdigest(), imports)
+
+
+def scan_pickle(data: bytes, name: str) -> Facts:
+    """Return the modules that the pickle `name` names; what cannot be read in it is unknown."""
+    pickled = read_pickle(data, name)
+    imports = in_order(Import(1, Statement(each, rule="pickle")) for each in pickled.modules)
+    unknown = (UnknownImport(1, pickled.fault),) if pickled.fault else ()
+    return Facts(hashlib.sha256(data).hexdigest(), imports, unknown=unknown)
 
 
 def _unknown_order(each: UnknownImport) -> tuple[int, str]:

@@ -12,7 +12,8 @@ from raybundle.cache.documents import Kind
 from raybundle.cache.identity import Identity, identity_of, is_young, note_read, read_noted, read_source
 from raybundle.cache.room import latest
 from raybundle.errors import BundleError, RefusedFileError
-from raybundle.resolve.facts import Facts, from_json, to_json
+from raybundle.formats.pickles import is_pickle, too_large
+from raybundle.resolve.facts import Facts, UnknownImport, from_json, to_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,9 +64,15 @@ class Scanner:
         return self._facts(file, lambda source: scan_undisturbed(source, file, self.environment))
 
     def config(self, file: str) -> Facts:
-        """Return what a configuration file names; one that cannot be read names nothing."""
+        """Return what a configuration file or a pickle names; one that cannot be read names nothing."""
         try:
-            return self._facts(file, _scan_config)
+            if not is_pickle(file):
+                return self._facts(file, _scan_config)
+            fault = too_large(identity_of(file)[0], file)
+            if not fault:
+                return self._facts(file, lambda data: _scan_pickle(data, file))
+            self.refused.add(file)
+            return Facts("", unknown=(UnknownImport(1, fault),))
         except RefusedFileError:
             self.refused.add(file)
             return Facts("")
@@ -164,6 +171,12 @@ def scan_undisturbed(source: bytes, file: str, environment: Environment) -> Fact
     finally:
         if collecting:
             gc.enable()
+
+
+def _scan_pickle(data: bytes, file: str) -> Facts:
+    from raybundle.resolve.scan.scan import scan_pickle  # noqa: PLC0415 - as above
+
+    return scan_pickle(data, file)
 
 
 def _scan_config(source: bytes) -> Facts:

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 from raybundle.dotted import absolute, with_ancestors
 from raybundle.errors import BundleError, RefusedFileError
 from raybundle.exhaustive import assert_never
+from raybundle.formats.pickles import is_pickle
 from raybundle.model import ModuleName, Unknown
 from raybundle.resolve.evaluate.name_values import ANY
 from raybundle.resolve.find.finder import FirstParty, Namespace, NotFound, StandardLibrary, ThirdParty
-from raybundle.resolve.walk.config_files import ConfigFiles
+from raybundle.resolve.walk.config_files import ConfigFiles, may_load_pickles
 from raybundle.resolve.walk.edges import Place, directory_of, sort_edges
 from raybundle.resolve.walk.meaning import (
     DistributionUse,
@@ -24,12 +25,17 @@ from raybundle.resolve.walk.meaning import (
     package_of,
 )
 from raybundle.resolve.walk.reached import PROVIDED_BY_CLUSTER, Closure, Reached
-from raybundle.resolve.walk.warnings import warn_about_module, warn_about_unknown, warn_about_unparsed
+from raybundle.resolve.walk.warnings import (
+    warn_about_module,
+    warn_about_pickle,
+    warn_about_unknown,
+    warn_about_unparsed,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable
+    from collections.abc import Callable, Collection, Iterable, Iterator
 
-    from raybundle.model import Warning
+    from raybundle.model import Rule, Warning
     from raybundle.resolve.facts import Facts, Guard
     from raybundle.resolve.find.finder import Finder, Found
     from raybundle.resolve.start import Start
@@ -99,12 +105,15 @@ class _Walk:
     queue: list[str] = field(default_factory=list)
     configs: dict[str, str] = field(default_factory=dict)
     """The directory of each configuration file that was read."""
+    pickles: dict[str, str] = field(default_factory=dict)
+    """A module beside each pickle that nothing names, until a source is reached that may load it."""
     distributions: set[str] = field(default_factory=set)
     unparsed: dict[str, BundleError] = field(default_factory=dict)
 
     def run(self) -> None:
         for config in self.start.configs:
             self._config(config, self.start.found.file)
+        self.pickles.update(dict.fromkeys(self.start.pickles, self.start.found.file))
         while self.queue:
             name = self.queue.pop()
             found = self.reached[name].found
@@ -112,7 +121,7 @@ class _Walk:
                 self._follow(name, found, self.facts[name])
                 self._configs_beside(name, found)
             if not self.queue:
-                for config, beside in self.config_files.read():
+                for config, beside in (*self.config_files.read(), *self._loaded_pickles()):
                     self._config(config, beside)
 
     def add(self, traced: Iterable[TracedModule]) -> None:
@@ -221,19 +230,30 @@ class _Walk:
     def _configs_beside(self, name: str, found: FirstParty) -> None:
         of_package = found.is_package or "." in name
         for config in self.sources.configs_beside(found):
-            if of_package:
+            if is_pickle(config):
+                self.pickles.setdefault(config, found.file)
+            elif of_package:
                 self._config(config, found.file)
             else:
                 self.config_files.waiting.setdefault(config, found.file)
 
     def _config(self, file: str, beside: str) -> None:
-        """Follow the names in a configuration file. Its reader is known at the end."""
-        if file in self.configs or "config-file" in self.meanings.rules_off:
+        """Follow the names in a configuration file or a pickle. Its reader is known at the end."""
+        rule: Rule = "pickle" if is_pickle(file) else "config-file"
+        if file in self.configs or rule in self.meanings.rules_off:
             return
         self.configs[file] = beside
-        for each in self.sources.config_of(file).imports:
-            place = Place(directory_of(beside), file, each.line, "config-file")
+        facts = self.sources.config_of(file)
+        for each in facts.imports:
+            place = Place(directory_of(beside), file, each.line, rule)
             self._take_all(place, self.meanings.of(each, None, file))
+        self.warnings.update(warn_about_pickle(file, each.text) for each in facts.unknown)
+
+    def _loaded_pickles(self) -> Iterator[tuple[str, str]]:
+        """Yield the pickles that nothing names if a reached source may load one."""
+        if self.pickles and any(map(may_load_pickles, self.facts.values())):
+            yield from sorted(self.pickles.items())
+            self.pickles.clear()
 
     def _follow(self, name: str, found: FirstParty, facts: Facts) -> None:
         package = package_of(name, found)

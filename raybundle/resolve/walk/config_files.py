@@ -1,4 +1,4 @@
-"""Tells which configuration files beside scripts are read by a reached source. Only those name modules."""
+"""Tells which configuration files and pickles a reached source may read. Only those name modules."""
 
 # Why strings: paths here are the strings that `sys.path` holds; pathlib would cost ten times as much.
 # ruff: noqa: PTH119, PTH120, PTH122
@@ -14,6 +14,19 @@ if TYPE_CHECKING:
 
     from raybundle.resolve.facts import Facts
     from raybundle.resolve.find.finder import FirstParty
+
+_LOADERS = frozenset(
+    [
+        *("pickle", "_pickle", "cloudpickle", "dill", "joblib", "shelve", "numpy", "pandas", "sklearn"),
+        *("torch", "lightning", "pytorch_lightning", "mlflow"),
+    ]
+)
+"""Modules with functions that load pickles."""
+
+
+def may_load_pickles(facts: Facts) -> bool:
+    """Return whether a source imports something that loads pickles."""
+    return any(each.form.name.partition(".")[0] in _LOADERS for each in facts.imports)
 
 
 @dataclass(slots=True)

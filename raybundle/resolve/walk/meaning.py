@@ -99,9 +99,18 @@ class Meanings:
             return
         if base.partition(".")[0] == "zoneinfo":
             yield DistributionUse(_TIME_ZONES)
+        if form.rule == "pickle":
+            yield Imported(self._of_pickle(base))
+            return
         yield Imported(base)
         for name in filter(None, (base, self.finder.stands_for(base))):
             yield from self._of_members(name, form.members)
+
+    def _of_pickle(self, name: str) -> str:
+        """Return the module; its library if it has none of this name, which is for the library to settle."""
+        top = name.partition(".")[0]
+        lacks = isinstance(self.finder.find(name), NotFound)
+        return top if lacks and isinstance(self.finder.find(top), ThirdParty) else name
 
     def _of_members(self, base: str, members: tuple[str, ...]) -> Iterator[Meaning]:
         """Yield the members that are submodules. A namespace package has nothing else."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from raybundle.resolve.evaluate.name_values import ANY
 from raybundle.resolve.find.finder import FirstParty
-from raybundle.resolve.walk.warnings import HIDES, UNKNOWN_INSIDE
+from raybundle.resolve.walk.warnings import HIDES, PICKLE_UNREAD, UNKNOWN_INSIDE
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
@@ -38,6 +38,7 @@ def drop_settled(
         if (
             (warning.file, warning.line, warning.text) in known
             or (warning.text.endswith(UNKNOWN_INSIDE) and file in imports_known)
+            or (warning.text.startswith(PICKLE_UNREAD) and (sources or declared))
             or (HIDES in warning.text and file in included)
         ):
             continue

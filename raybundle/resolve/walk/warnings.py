@@ -22,6 +22,8 @@ HIDES = ", which hides "
 """Part of the warning about a module that two files could be."""
 UNKNOWN_INSIDE = "its imports are not known"
 """The end of the warning about a module that has no source."""
+PICKLE_UNREAD = "cannot read which modules this pickle needs"
+"""The start of the warning about a pickle in an unknown form."""
 _LEAVE_OUT = {
     "working_dir": "leave it out: a worker with another one is not checked, and each of its tasks fails",
     "py_modules": "leave it out: it hides the layers from that worker and is not on its path; "
@@ -121,6 +123,15 @@ def warn_about_unknown(file: Path, line: int, text: str) -> Warning:
         "if it names modules of this project: `# raybundle: include=pkg.mod` there, `include`, or --trace; "
         "else `# raybundle: ignore`",
     )
+
+
+def warn_about_pickle(file: str, fault: str) -> Warning:
+    """Return the warning about a pickle whose objects may need modules that cannot be read in it."""
+    hint = (
+        "name the modules of its objects in `include` of [tool.raybundle]; or the file in `exclude`, if the "
+        "job does not load it"
+    )
+    return Warning(f"{PICKLE_UNREAD}: {fault}", Path(file), None, hint)
 
 
 def _warn_about_remark(file: Path, remark: Remark) -> Warning:
