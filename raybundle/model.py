@@ -303,6 +303,18 @@ class Unknown:
 
 
 @dataclass(frozen=True, slots=True)
+class Opened:
+    """A call that reads a file whose name only the running program knows."""
+
+    file: Path
+    line: int
+    text: str
+    """The call as written in the file."""
+    passed: bool
+    """The name comes from a caller, an object or another module, not from the place itself."""
+
+
+@dataclass(frozen=True, slots=True)
 class Shadowed:
     """A module that the path has more than once. Python imports `file`."""
 
@@ -353,6 +365,8 @@ class Resolution:
     """Installed distributions that do not travel and have entry points for one that does."""
     mentioned: tuple[str, ...] = ()
     """Names of installed distributions that reached third-party modules import below their top level."""
+    opened: tuple[Opened, ...] = ()
+    """Places that may read files of the project which are not in `data`."""
     obstacles: tuple[Warning, ...] = ()
     """Reasons why distributions cannot travel or would break Ray. With one, the bundle cannot be built."""
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from raybundle.bundle.values import Manifest
     from raybundle.cache.documents import Cache
     from raybundle.config import Settings
+    from raybundle.explain.unread import StayingData
     from raybundle.model import CollectedFile, Digest, Resolution, Warning
     from raybundle.request import Prepared, Request, Tracing
     from raybundle.resolve.missing.elsewhere import Remedy
@@ -77,6 +78,8 @@ class Plan:
     timings: Timings
     cache: Cache
     layers: tuple[Layer, ...] = ()
+    staying: StayingData | None = None
+    """Data of the project that the job may look for; None if there is none."""
 
     def __repr__(self) -> str:
         counts = f"files={len(self.files)}, layers={len(self.layers)}, bytes={self.bytes}"
@@ -112,10 +115,21 @@ def plan(prepared: Prepared) -> Plan:
         exclude = request.settings.items("exclude")
         layers = describe_layers(resolution.distributions, resolution.interpreter, cache, exclude)
         odd = [warning for layer in layers for warning in layer.warnings]
+        staying = _staying(resolution, request)
+        odd += staying.warnings if staying else ()
         resolution = replace(resolution, warnings=(*resolution.warnings, *unused, *odd))
         manifest = make_manifest(resolution, files, layers)
         data = format_manifest(manifest)
-    return Plan(resolution, files, manifest, data, digest_of(data), timings, cache, layers)
+    return Plan(resolution, files, manifest, data, digest_of(data), timings, cache, layers, staying)
+
+
+def _staying(resolution: Resolution, request: Request) -> StayingData | None:
+    if not resolution.opened:
+        return None
+    from raybundle.explain.unread import staying_data
+
+    settled = request.settings.text("data") == "tracked"
+    return staying_data(resolution, request.settings.items("exclude"), settled=settled)
 
 
 def checked_plan(prepared: Prepared, listener: Listener, *, strict: bool) -> Plan:
@@ -132,6 +146,8 @@ def checked_plan(prepared: Prepared, listener: Listener, *, strict: bool) -> Pla
         listener.note(
             f"data: {counted(len(sizes), 'file')}, {size_text(sum(sizes))}, that git does not ignore"
         )
+    if planned.staying and not planned.staying.warnings:
+        listener.note(planned.staying.note)
     if strict and warnings:
         raise BundleError(f"{len(warnings)} warnings, and --strict makes them errors")
     refuse_beyond(beyond_limits(planned, prepared.request.settings))

@@ -194,6 +194,15 @@ class Named(NamedTuple):
     """It may also be a directory, which stands for its files."""
 
 
+class Opened(NamedTuple):
+    """A call that reads a file whose name only the running program knows."""
+
+    line: int
+    text: str
+    passed: bool = False
+    """The name comes from a caller, an object or another module. Otherwise the source makes it up itself."""
+
+
 class Facts(NamedTuple):
     """Everything the walk needs to know about one source file."""
 
@@ -212,6 +221,8 @@ class Facts(NamedTuple):
     """Lines that may change `__path__` or `sys.modules`."""
     named: tuple[Named, ...] = ()
     """Paths of files that it may read."""
+    opened: tuple[Opened, ...] = ()
+    """Files that it reads by names that are not known."""
 
 
 def in_order(imports: Iterable[Import]) -> tuple[Import, ...]:
@@ -248,7 +259,7 @@ def from_json(value: list[Any]) -> Facts:
     Raises:
         TypeError, ValueError, IndexError: the value has another shape.
     """
-    sha256, imports, exports, unknown, path_edits, remarks, configs, installs, rewires, named = value
+    sha256, imports, exports, unknown, path_edits, remarks, configs, installs, rewires, named, opened = value
     return Facts(
         sha256,
         tuple(_import(*each) for each in imports),
@@ -260,6 +271,7 @@ def from_json(value: list[Any]) -> Facts:
         tuple(installs),
         tuple(rewires),
         tuple(Named(*each) for each in named),
+        tuple(Opened(*each) for each in opened),
     )
 
 

@@ -1,7 +1,6 @@
 """Resolves a target: from what the user runs to the effective import graph."""
 
 # Why strings: paths here are the strings that `sys.path` holds; pathlib would cost ten times as much.
-# ruff: noqa: PTH119, PTH120
 
 from __future__ import annotations
 
@@ -285,6 +284,7 @@ def _resolution(walk: _Walk, data: list[Candidate], warnings: Iterable[Warning])
         not_found=unresolved.not_found,
         absent=unresolved.absent,
         unknown=closure.unknown,
+        opened=closure.opened,
         shadowed=list_shadowed(closure),
         not_imported=list_not_imported(shown, closure) if work.settings.traced else None,
         optional=needed.optional,

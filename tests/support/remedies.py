@@ -161,6 +161,17 @@ AWAY = {
     "../away/azure.py": "NAME = 'done'\n",
 }
 OPENS_LARGE = {"job.py": "import os\n\nprint('done' if os.path.exists('data/large.bin') else 'none')\n"}
+MADE_UP = {
+    "job.py": "name = '.'.join(['data', 'csv'][:2])\ntry:\n    open(name[::-1])\n"
+    "except OSError:\n    print('done')\n",
+    "data.csv": "",
+}
+LOADS_A_PICKLE = {
+    "job.py": "import os\n\nif os.path.exists('NONE'):\n    import pickle\n\n"
+    "    pickle.load(open('model.pkl', 'rb'))\nprint('done')\n",
+    "model.pkl": "no pickle",
+    "features.py": "",
+}
 USES_A_SITE = {"job.py": "import thing\n\nprint(thing.NAME)\n"}
 THING = {"thing/__init__.py": b"NAME = 'done'\n"}
 
@@ -275,6 +286,24 @@ ROWS = {
     ),
     "a file run by its path, by include": Row(
         "cannot know what `", "`include`", BY_FILE, setting(include=["plugins"])
+    ),
+    "a file by a name that is made up, by include": Row(
+        "cannot know which file `", "`include` those", MADE_UP, setting(include=["data.csv"])
+    ),
+    "a file by a name that is made up and not of the project": Row(
+        "cannot know which file `", "`# raybundle: ignore`", MADE_UP, ignore("job.py", "open(name[::-1])")
+    ),
+    "a pickle in an unknown form, by include": Row(
+        "cannot read which modules this pickle needs",
+        "name the modules of its objects in `include`",
+        LOADS_A_PICKLE,
+        setting(include=["features.py"]),
+    ),
+    "a pickle in an unknown form that is not loaded": Row(
+        "cannot read which modules this pickle needs",
+        "or the file in `exclude`",
+        LOADS_A_PICKLE,
+        setting(exclude=["model.pkl"]),
     ),
     "a broken file that is optional": Row(
         "; it travels as it is", "do not import it", BROKEN, ignore("job.py", "import broken")

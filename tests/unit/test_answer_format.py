@@ -16,6 +16,7 @@ from raybundle.model import (
     Missing,
     Module,
     ModuleName,
+    Opened,
     Resolution,
     Root,
     RootSymbol,
@@ -51,6 +52,7 @@ FOUND: dict[str, Any] = {
     "not_found": (),
     "absent": (Absent("h", "optional", 2, (FILE, Path("/p/c.py")), ("1", "12"), ("h.i",)),),
     "unknown": (Unknown(NAME, FILE, 4, "f(x)", "a.*"),),
+    "opened": (Opened(FILE, 5, "open(x)", passed=True),),
     "shadowed": (Shadowed(NAME, FILE, (Path("/q/a.py"),)), Shadowed(NAME, FILE, ())),
 }
 HERE: dict[str, Any] = dict.fromkeys(GIVEN)

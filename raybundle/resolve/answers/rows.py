@@ -31,6 +31,7 @@ ROWS: dict[str, type[Any]] = {
     "absent": model.Absent,
     "unknown": model.Unknown,
     "shadowed": model.Shadowed,
+    "opened": model.Opened,
     "optional": model.Distribution,
     "plugins": model.Distribution,
     "obstacles": model.Warning,

@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from raybundle.model import Absent, DataFile, Edge, Missing, Module, Resolution, Unknown, Warning
+    from raybundle.model import Absent, DataFile, Edge, Missing, Module, Opened, Resolution, Unknown, Warning
     from raybundle.resolve.facts import Facts
     from raybundle.resolve.scan.scanner import Scanner
 
-    Placed = TypeVar("Placed", Edge, Missing, Unknown, Warning)
+    Placed = TypeVar("Placed", Edge, Missing, Opened, Unknown, Warning)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,7 @@ def relocated(resolution: Resolution, made: Generated) -> Resolution:
         absent=tuple(_absent(each, made) for each in resolution.absent),
         data=tuple(_data(each, made, resolution.project) for each in resolution.data),
         unknown=tuple(_placed(each, made) for each in resolution.unknown),
+        opened=tuple(_placed(each, made) for each in resolution.opened),
         warnings=(*made.warnings, *(_placed(each, made) for each in resolution.warnings)),
         obstacles=tuple(_placed(each, made) for each in resolution.obstacles),
     )

@@ -23,8 +23,12 @@ class Calls:
 
     names: frozenset[str]
     """The last names of the functions that matter. Calls of others are dropped."""
+    reads: frozenset[str] = frozenset()
+    """Last names of functions that read files."""
     bindings: dict[str, set[str]] = field(default_factory=dict)
     seen: list[tuple[ast.Call, Guard]] = field(default_factory=list)
+    reading: list[ast.Call] = field(default_factory=list)
+    """Calls that may read a file."""
 
     def bind(self, name: str, target: str) -> None:
         """Note that an import binds `name` to the dotted `target`."""
@@ -32,8 +36,16 @@ class Calls:
 
     def add(self, call: ast.Call, guard: Guard) -> None:
         """Keep `call` until all bindings of the file are known, if it may be of interest."""
-        if not isinstance(call.func, ast.Attribute) or call.func.attr in self.names:
+        function = call.func
+        if not isinstance(function, ast.Attribute):
             self.seen.append((call, guard))
+            if type(function) is ast.Name and function.id in self.reads:
+                self.reading.append(call)
+            return
+        if function.attr in self.names:
+            self.seen.append((call, guard))
+        if function.attr in self.reads:
+            self.reading.append(call)
 
     def qualified(self, function: ast.expr) -> set[str]:
         """Return the dotted names that `function` may stand for."""

@@ -42,7 +42,7 @@ def tracked_pickles(candidates: Iterable[Candidate]) -> tuple[str, ...]:
 def naming_beside(
     directories: Directories, project: Path, settings: ResolveSettings
 ) -> Callable[[FirstParty], Iterator[str]]:
-    """Return what yields the configuration files beside a module, and the data of a package that names any."""
+    """Return what yields the configuration files beside a module, and the pickles of a package."""
 
     def beside(found: FirstParty) -> Iterator[str]:
         directory = os.path.dirname(found.file)

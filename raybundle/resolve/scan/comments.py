@@ -97,7 +97,7 @@ def with_comments(facts: Facts, source: bytes) -> Facts:
         return facts
     comments = read_comments(source)
     ignored = comments.ignored
-    found = (facts.imports, facts.unknown, facts.remarks, facts.named)
+    found = (facts.imports, facts.unknown, facts.remarks, facts.named, facts.opened)
     followed = {*facts.path_edits, *facts.rewires, *(each.line for rows in found for each in rows)}
     remarks = (each for each in facts.remarks if each.line not in ignored)
     return facts._replace(
@@ -106,6 +106,7 @@ def with_comments(facts: Facts, source: bytes) -> Facts:
         path_edits=tuple(line for line in facts.path_edits if line not in ignored),
         rewires=tuple(line for line in facts.rewires if line not in ignored),
         named=tuple(each for each in facts.named if each.line not in ignored),
+        opened=tuple(each for each in facts.opened if each.line not in ignored),
         remarks=(*comments.remarks, *comments.without_effect(followed), *remarks),
     )
 

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 from raybundle.formats.pickles import read_pickle
 from raybundle.resolve.evaluate.conditions import may_ask_for_module
 from raybundle.resolve.evaluate.constants import with_constants
+from raybundle.resolve.evaluate.files.named_paths import find_files
+from raybundle.resolve.evaluate.files.reading import paths_read_in
 from raybundle.resolve.evaluate.loading import rewiring_lines
 from raybundle.resolve.evaluate.name_values import NameValues
-from raybundle.resolve.evaluate.named_paths import named_paths
 from raybundle.resolve.evaluate.parsing import parse
 from raybundle.resolve.facts import Facts, Import, ModuleText, Statement, UnknownImport, in_order
 from raybundle.resolve.scan.calls import DynamicImports, may_be_passed_on
@@ -46,24 +47,24 @@ def scan(source: bytes, file: str, environment: Environment) -> Facts:
     if may_be_lazy(source):
         tables += lazy_tables(tree, is_package=is_package)
     imports = [*swept.imports, *swept.submodules(), *dynamic.found, *tables]
-    servers = server_lines(tree) if swept.strings else set()
     known = {(each.line, each.form.name) for each in (*dynamic.found, *tables)}
-    imports += swept.named_in_strings(known, servers)
-    named = (*named_paths(tree, source, file.rpartition("/")[2]), *references.scripts)
-    unknown = [*references.unknown]
-    if not any(each.path.endswith(".py") for each in named):
-        unknown += references.commands
+    imports += swept.named_in_strings(known, server_lines(tree) if swept.strings else set())
+    paths, opened = find_files(tree, source, file.rpartition("/")[2], paths_read_in(swept.calls))
+    named = (*paths, *references.scripts)
+    has_script = any(each.path.endswith(".py") for each in named)
+    unknown = {*dynamic.unknown, *references.unknown, *(() if has_script else references.commands)}
     found = Facts(
         sha256=hashlib.sha256(source).hexdigest(),
         imports=in_order(imports),
         exports=exported(swept.exports, swept.calls),
-        unknown=tuple(sorted({*dynamic.unknown, *unknown}, key=_unknown_order)),
+        unknown=tuple(sorted(unknown, key=_unknown_order)),
         path_edits=tuple(sorted(path_edits(source, swept.path_targets, dynamic))),
         remarks=(remarks := (*runtime_envs(source, tree), *own_clusters(source, tree))),
         configs=config_names(source),
         installs=installed_by(remarks, tree),
         rewires=tuple(sorted(rewiring_lines(source))),
         named=named,
+        opened=opened,
     )
     return with_comments(found, source)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from raybundle.resolve.evaluate.calls import Calls
 from raybundle.resolve.evaluate.chains import Aliases, last_name, split_chain
 from raybundle.resolve.evaluate.conditions import decide
+from raybundle.resolve.evaluate.files.reading import READING
 from raybundle.resolve.facts import PLAIN, Attributes, Guard, Import, ModuleText, Statement
 from raybundle.resolve.scan import calls, references
 from raybundle.resolve.scan.guards import (
@@ -93,7 +94,7 @@ class _Sweep:
     chains: dict[tuple[str, tuple[str, ...]], int] = field(default_factory=dict)
     aliases: Aliases = field(default_factory=Aliases)
     """Names that assignments give to modules."""
-    calls: Calls = field(default_factory=lambda: Calls(calls.LAST_NAMES | references.LAST_NAMES))
+    calls: Calls = field(default_factory=lambda: Calls(calls.LAST_NAMES | references.LAST_NAMES, READING))
     stack: list[ast.AST] = field(default_factory=list)
     """Nodes under the current guard."""
     guarded: dict[Guard, list[Any]] = field(default_factory=dict)

@@ -10,7 +10,7 @@ from raybundle.dotted import absolute, with_ancestors
 from raybundle.errors import BundleError, RefusedFileError
 from raybundle.exhaustive import assert_never
 from raybundle.formats.pickles import is_pickle
-from raybundle.model import ModuleName, Unknown
+from raybundle.model import ModuleName, Opened, Unknown
 from raybundle.resolve.evaluate.name_values import ANY
 from raybundle.resolve.find.finder import FirstParty, Namespace, NotFound, StandardLibrary, ThirdParty
 from raybundle.resolve.walk.config_files import ConfigFiles, may_load_pickles
@@ -82,6 +82,7 @@ def follow(start: Start, finder: Finder, sources: Sources, rules_off: Collection
         tuple(sort_edges(walk.misses, found)),
         tuple(sorted(walk.warnings, key=lambda each: (str(each.file), each.line or 0, each.text))),
         tuple(sorted(walk.unknown, key=lambda each: (str(each.file), each.line, each.text))),
+        tuple(sorted(walk.opened, key=lambda each: (str(each.file), each.line, each.text))),
         walk.unparsed,
         frozenset(name for facts in walk.facts.values() for name in facts.installs),
         frozenset(walk.distributions),
@@ -101,6 +102,7 @@ class _Walk:
     edges: set[Row] = field(default_factory=set)
     misses: set[Row] = field(default_factory=set)
     unknown: set[Unknown] = field(default_factory=set)
+    opened: list[Opened] = field(default_factory=list)
     warnings: set[Warning] = field(default_factory=set)
     queue: list[str] = field(default_factory=list)
     configs: dict[str, str] = field(default_factory=dict)
@@ -152,6 +154,8 @@ class _Walk:
             self.warnings.update(warn_about_module(name, found, facts))
             if name in self.unparsed and name not in self.start.unsure:
                 self.warnings.add(warn_about_unparsed(self.unparsed[name], found.file))
+            for read in facts.opened if facts else ():
+                self.opened.append(Opened(Path(found.file), *read))
             for each in facts.unknown if facts else ():
                 self.unknown.add(
                     Unknown(ModuleName(name), Path(found.file), each.line, each.text, each.pattern)

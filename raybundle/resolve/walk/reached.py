@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from raybundle.errors import BundleError
-    from raybundle.model import Edge, Unknown, Warning
+    from raybundle.model import Edge, Opened, Unknown, Warning
     from raybundle.resolve.find.finder import FirstParty, Namespace
 
 PROVIDED_BY_CLUSTER = frozenset({"ray", "psutil", "colorama"})
@@ -39,6 +39,8 @@ class Closure:
     """Imports that resolve nowhere."""
     warnings: tuple[Warning, ...]
     unknown: tuple[Unknown, ...]
+    opened: tuple[Opened, ...]
+    """Calls that read files by names that are not known."""
     unparsed: Mapping[str, BundleError]
     """Modules whose source is not Python."""
     installs: frozenset[str]

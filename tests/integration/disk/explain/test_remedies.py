@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import raybundle
-from raybundle.resolve.walk.warnings import HIDES, PY_MODULES
+from raybundle.resolve.walk.warnings import HIDES, PICKLE_UNREAD, PY_MODULES
 from tests.support.bundled import Bundler
 from tests.support.remedies import ROWS, Row, site_of
 from tests.support.small_project import tree
@@ -97,6 +97,8 @@ def written(node: ast.expr, function: ast.FunctionDef) -> list[str]:
             return [value]
         case ast.FormattedValue(value=ast.Name(id="HIDES")):
             return [HIDES]
+        case ast.FormattedValue(value=ast.Name(id="PICKLE_UNREAD")):
+            return [PICKLE_UNREAD]
         case ast.Name(id="PY_MODULES"):
             return [PY_MODULES]
         case ast.FormattedValue(value=value):

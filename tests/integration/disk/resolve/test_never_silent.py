@@ -69,3 +69,10 @@ def test_a_file_that_is_named_by_its_path_travels(tmp_path: Path, kind: str, hea
     bundler = Bundler(tree(tmp_path / "p", {**PROJECT, "job.py": job}), tmp_path)
 
     assert "project/data/table.csv" in {file.path for file in bundler.plan().files}
+
+
+@pytest.mark.parametrize("kind", FILES)
+def test_a_file_whose_name_only_the_run_knows_is_told(tmp_path: Path, kind: str) -> None:
+    job = lines_of(UNKNOWN, "data/table.csv") + FILES[kind]
+
+    assert not missed(tmp_path, job, "data/table.csv")

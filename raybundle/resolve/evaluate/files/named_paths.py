@@ -14,17 +14,20 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from raybundle.resolve.evaluate.chains import last_name
+from raybundle.resolve.evaluate.files.origins import COMPUTED, KNOWN, PASSED, Origins
 from raybundle.resolve.evaluate.name_values import ANY
 from raybundle.resolve.evaluate.path_values import CannotEvaluateError, Scope
 from raybundle.resolve.evaluate.symbolic import HERE, START, BothBranches, SymbolicScope
-from raybundle.resolve.facts import ENVIRONMENT_FILE, Named, PathStart
+from raybundle.resolve.facts import ENVIRONMENT_FILE, Named, Opened, PathStart
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from raybundle.resolve.evaluate.path_values import Value
 
 _LONGEST = 250
+_SHOWN = 60
+"""Characters of a call in a warning."""
 
 _IN_QUOTES = re.compile(rb"(['\"])(?:[^'\"\s]*(?:/[^'\"\s]*|\.\w{1,10})|(?:(?<=/ .)|(?<=/.))\w[^'\"\s]*)\1")
 """A string that looks like a path, or follows a `/`."""
@@ -82,16 +85,25 @@ _MODULES_WITH_OPEN = frozenset(
 )
 
 
-def named_paths(tree: ast.Module, source: bytes, name: str) -> tuple[Named, ...]:
-    """Return the paths in `source`, a file called `name`, by line, without those that it writes."""
-    lines = _lines(source)
+def find_files(
+    tree: ast.Module, source: bytes, name: str, reads: Mapping[ast.Call, ast.expr]
+) -> tuple[tuple[Named, ...], tuple[Opened, ...]]:
+    """Return the paths in `source`, a file called `name`, and the files that it reads by unknown names.
+
+    Both are sorted by line, and without what it writes. `reads` has the path that each call reads.
+    """
+    lines = sorted([*_lines(source), *(each.lineno for each in reads)])
     if not lines:
-        return ()
-    search = _Search(_rebound(source), lines)
+        return (), ()
+    search = _Search(_rebound(source), lines, Origins(tree), reads)
     with suppress(RecursionError):  # a program made what nests so deep, and it names no file
         search.body(tree.body, SymbolicScope(START, {"__file__": f"{HERE}/{name}", "__name__": "__main__"}))
     found = {each for each in search.found if (each.place, each.path) not in search.written}
-    return tuple(sorted(found, key=lambda each: (each.line, each.place, each.path, not each.wide)))
+    opened = {each for each, path in search.opened.items() if path not in search.made}
+    return (
+        tuple(sorted(found, key=lambda each: (each.line, each.place, each.path, not each.wide))),
+        tuple(sorted(opened)),
+    )
 
 
 def _lines(source: bytes) -> list[int]:
@@ -119,8 +131,14 @@ class _Search:
     volatile: frozenset[str]
     lines: list[int]
     """Those that may name a file. A statement without such a line is skipped."""
+    origins: Origins
+    reads: Mapping[ast.Call, ast.expr]
     found: set[Named] = field(default_factory=set)
     written: set[tuple[PathStart, str]] = field(default_factory=set)
+    opened: dict[Opened, str] = field(default_factory=dict)
+    """Reads of unknown names, and the expression of each name."""
+    made: set[str] = field(default_factory=set)
+    """Expressions of unknown names that are written too."""
 
     def body(self, statements: list[ast.stmt], scope: Scope) -> None:
         """Visit statements, with the values that names have at their end."""
@@ -168,7 +186,9 @@ class _Search:
         arguments = node.args
         for each in (*node.decorator_list, *arguments.defaults, *filter(None, arguments.kw_defaults)):
             self.visit(each, scope, wide=False)
+        self.origins.around.append(node)
         self.body(node.body, _inside(scope, arguments))
+        self.origins.around.pop()
 
     def _expression(self, node: ast.expr, scope: Scope, *, wide: bool) -> None:
         if not self._take(node, scope, wide=wide) and not isinstance(node, ast.Constant):
@@ -182,6 +202,8 @@ class _Search:
         last = last_name(node.func)
         if last in _LOOK_UPWARDS and not node.args and all(each.arg not in _GIVEN for each in node.keywords):
             self.found.add(Named(node.lineno, "here", ENVIRONMENT_FILE))
+        if node in self.reads:
+            self._note_opened(node, self.reads[node], scope)
         if _is_write(node, last):
             self._note_written(node, scope)
         elif self._take(node, scope, wide=wide or last in {"Path", "joinpath"}):
@@ -200,7 +222,27 @@ class _Search:
     def _note_written(self, node: ast.Call, scope: Scope) -> None:
         receiver = [node.func.value] if isinstance(node.func, ast.Attribute) else []
         for each in (*receiver, *node.args, *(keyword.value for keyword in node.keywords)):
-            self.written.update(_places(_value(each, scope)))
+            self.written.update(_places(value := _value(each, scope)))
+            if value is None and isinstance(each, (ast.Name, ast.Attribute, ast.Call)):
+                self.made.add(ast.unparse(each))
+
+    def _note_opened(self, node: ast.Call, path: ast.expr, scope: Scope) -> None:
+        """Note a file that is read by a name that only the running program knows."""
+        if isinstance(path, (ast.List, ast.Tuple)):  # the words of a command: most are no files
+            found = (each for each in path.elts[1:] if self._origin(each, scope) == COMPUTED)
+            origin = COMPUTED if next(found, None) else KNOWN
+        else:
+            origin = self._origin(path, scope)
+        if origin in {COMPUTED, PASSED}:
+            text = ast.unparse(node)
+            shown = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+            self.opened[Opened(node.lineno, shown, origin == PASSED)] = ast.unparse(path)
+
+    def _origin(self, path: ast.expr, scope: Scope) -> int:
+        value = _value(path, scope)
+        if value is not None and _is_found(value):
+            return KNOWN
+        return self.origins.of(path, scope)
 
     def _beside(self, node: ast.expr, scope: Scope) -> None:
         match _value(node, scope):
@@ -270,6 +312,19 @@ def _places(value: Value | None, *, wide: bool = True) -> Iterator[tuple[PathSta
     plain = _plain(text, wide=wide)
     if plain is not None:
         yield "start", plain
+
+
+def _is_found(value: Value) -> bool:
+    """Return whether a value is known well enough: which file it is, or its directory."""
+    if not isinstance(value, (str, PurePath)):
+        return isinstance(value, list)
+    text = _HOLE.sub(ANY, str(value))
+    for base in (HERE, START):
+        if text.startswith(base[:2]):
+            text = os.path.relpath(os.path.normpath(text), base)
+    if ANY not in text or "://" in text or text.startswith("/"):
+        return True
+    return bool(text.partition(ANY)[0].strip("./")) and _plain(text, wide=True) is not None
 
 
 def _plain(text: str, *, wide: bool) -> str | None:
