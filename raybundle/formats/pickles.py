@@ -18,8 +18,12 @@ _MOST_STEPS = 50_000
 """Operations that are followed one by one, a tenth of a second. In the rest, names are searched for."""
 
 _SUFFIX = re.compile(
-    r"\.(?:(?P<plain>pkl|pickle|joblib|dill|cloudpickle)|pt|pth|ckpt)(?:\.(?:gz|bz2|xz|lzma|z|zip))?\Z"
+    r"(?:\.(?:(?P<sure>pkl|pickle|joblib|dill|cloudpickle)|pt|pth|ckpt|p|pk|pck|sav|dat|data|bin|model|mdl|obj"
+    r"|state|cache|est|clf)(?:\.(?:gz|bz2|xz|lzma|z|zip))?|(?:\A|/)[^./]+)\Z"
 )
+"""Names that pickles have; most have the first suffixes. A name without a suffix may be one too."""
+_MAGIC = b"\x80"
+"""The first byte of a pickle, from protocol 2 on."""
 _NAME = rb"[A-Za-z_][\w.]*"
 _BY_LINES = re.compile(rb"[ci](" + _NAME + rb")\n" + _NAME + rb"\n")
 """`GLOBAL` and `INST`, of protocols 0 to 3."""
@@ -64,23 +68,28 @@ def is_pickle(name: str) -> bool:
 
 def read_pickle(data: bytes, name: str) -> Pickled:
     """Return what the file `name` names. Nothing in it is run."""
+    suffix = _SUFFIX.search(name)
+    is_sure = suffix is not None and suffix["sure"] is not None
     found: set[str] = set()
     fault = ""
     try:
         for each in _streams(data):
+            if not is_sure and not each.startswith(_MAGIC):
+                return Pickled()
             found |= _Reading().modules(each)
     except (OSError, EOFError, ValueError, RuntimeError, NotImplementedError) as error:
         fault = str(error) or type(error).__name__
     if not found and not fault and data and not _is_one(data):
         fault = "it is not a pickle in a known form"
-    suffix = _SUFFIX.search(name)
-    return Pickled(tuple(sorted(found)), fault if suffix and suffix["plain"] else "")
+    return Pickled(tuple(sorted(found)), fault if is_sure else "")
 
 
-def too_large(size: int, name: str) -> str:
-    """Return the fault of a file that has more bytes than are read, and else an empty string."""
+def too_large(size: int, name: str) -> str | None:
+    """Return why a file is not read: it has too many bytes. Empty if it need not be a pickle; else None."""
+    if size <= LARGEST:
+        return None
     suffix = _SUFFIX.search(name)
-    return f"{size:,} bytes, more than are read ({LARGEST:,})" if suffix and size > LARGEST else ""
+    return f"{size:,} bytes, more than are read ({LARGEST:,})" if suffix and suffix["sure"] else ""
 
 
 def _is_one(data: bytes) -> bool:

@@ -116,4 +116,13 @@ def test_a_bomb_is_not_unpacked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pickles, "LARGEST", 1000)
 
     assert "when unpacked" in read_pickle(zlib.compress(bytes(10_000)), "m.joblib").fault
-    assert "more than are read" in pickles.too_large(1001, "m.joblib")
+    assert "more than are read" in (pickles.too_large(1001, "m.joblib") or "")
+    assert (pickles.too_large(1001, "m.bin"), pickles.too_large(1000, "m.joblib")) == ("", None)
+
+
+@pytest.mark.parametrize("name", ["m.dat", "m.sav", "models/latest", "m.bin"])
+def test_a_file_of_another_name_is_one_if_it_begins_like_one(things: object, name: str) -> None:
+    assert pickles.is_pickle(f"/p.q/{name}")
+    assert read_pickle(pickle.dumps(things), name).modules == ("shop.parts", "shop.sub.models")
+    assert read_pickle(pickle.dumps(things, 0), name) == pickles.Pickled()
+    assert not pickles.is_pickle("/p/m.csv")

@@ -69,10 +69,10 @@ class Scanner:
             if not is_pickle(file):
                 return self._facts(file, _scan_config)
             fault = too_large(identity_of(file)[0], file)
-            if not fault:
+            if fault is None:
                 return self._facts(file, lambda data: _scan_pickle(data, file))
             self.refused.add(file)
-            return Facts("", unknown=(UnknownImport(1, fault),))
+            return Facts("", unknown=(UnknownImport(1, fault),) if fault else ())
         except RefusedFileError:
             self.refused.add(file)
             return Facts("")

@@ -31,7 +31,10 @@ _SHOWN = 60
 
 _IN_QUOTES = re.compile(rb"(['\"])(?:[^'\"\s]*(?:/[^'\"\s]*|\.\w{1,10})|(?:(?<=/ .)|(?<=/.))\w[^'\"\s]*)\1")
 """A string that looks like a path, or follows a `/`."""
-_NAMES = (b"__file__", b"config_path", b"dotenv")
+_NAMES = (
+    *(b"__file__", b"dotenv", b"config_path", b"config_dir", b"searchpath", b"template_folder"),
+    *(b"static_folder", b"localedir"),
+)
 _READING_CALL = re.compile(
     rb"\((?:(?<=open\()|(?<=Path\()|(?<=path.join\()|(?<=listdir\()|(?<=scandir\()|(?<=walk\()|(?<=glob\())"
 )
@@ -199,7 +202,7 @@ class _Search:
         dotted = scope.dotted(node.func)
         if dotted.startswith(("sys.path.", "site.addsitedir")):
             return
-        last = last_name(node.func)
+        last = dotted.rpartition(".")[2] if isinstance(node.func, ast.Name) else last_name(node.func)
         if last in _LOOK_UPWARDS and not node.args and all(each.arg not in _GIVEN for each in node.keywords):
             self.found.add(Named(node.lineno, "here", ENVIRONMENT_FILE))
         if node in self.reads:
@@ -212,7 +215,8 @@ class _Search:
         if isinstance(node.func, ast.Attribute):
             self.visit(node.func.value, scope, wide=reads and last not in {"join", "read", "load", "loads"})
         for each in node.args:
-            self.visit(each, scope, wide=reads)
+            for part in each.elts if isinstance(each, (ast.List, ast.Tuple)) and last != "join" else [each]:
+                self.visit(part, scope, wide=reads)
         for keyword in node.keywords:
             option = keyword.arg or ""
             self.visit(keyword.value, scope, wide=reads or option in _DIRECTORIES)

@@ -19,7 +19,7 @@ _FIRST = frozenset(
         *("loadtxt", "genfromtxt", "fromfile", "memmap", "imread", "open_dataset", "load_workbook"),
         *("listdir", "scandir", "ZipFile", "TarFile", "CDLL", "LoadLibrary", "getline", "fileConfig"),
         *("copyfile", "copytree", "copy2", "run_path", "FileSystemLoader", "load_model", "load_dotenv"),
-        *("dotenv_values", "ImageFolder", "InferenceSession", "translation", "chdir"),
+        *("bindtextdomain", "dotenv_values", "ImageFolder", "InferenceSession", "translation", "chdir"),
     ]
 )
 """Last names of calls whose first argument is the path, whatever they belong to."""
@@ -60,18 +60,32 @@ READING = frozenset(
 
 
 def paths_read_in(calls: Calls) -> dict[ast.Call, ast.expr]:
-    """Return the path that each call in a source reads, without those that are literals."""
+    """Return the path that each call in a source reads."""
     found = {}
-    for call in calls.reading:
+    for call in (*calls.reading, *_under_other_names(calls)):
         path = _path_read_by(call, calls)
-        if path is not None and not isinstance(path, ast.Constant):
+        if path is not None:
             found[call] = path
     return found
 
 
+def _under_other_names(calls: Calls) -> list[ast.Call]:
+    """Return the calls of functions that an import gives another name (`import open as o`)."""
+    others = {
+        name
+        for name, targets in calls.bindings.items()
+        if name not in READING and any(each.rpartition(".")[2] in READING for each in targets)
+    }
+    names = [each for each, _ in calls.seen if isinstance(each.func, ast.Name)] if others else []
+    return [each for each in names if isinstance(each.func, ast.Name) and each.func.id in others]
+
+
 def _path_read_by(node: ast.Call, calls: Calls) -> ast.expr | None:
     """Return the path that a call reads, or None if it reads none or may also write it."""
-    last, names = last_name(node.func), calls.qualified(node.func)
+    names = calls.qualified(node.func)
+    last = next((each.rpartition(".")[2] for each in names), last_name(node.func))
+    if last == "bindtextdomain":
+        return node.args[1] if len(node.args) > 1 else _given(node)
     if names == {"open"} or not names.isdisjoint(_OF_MODULES):
         return None if last == "open" and _may_write(node, 1) else _given(node)
     if not names.isdisjoint(_COMMANDS):

@@ -383,3 +383,21 @@ def test_arguments_name_what_the_project_has(work: Path, words: list[str], expec
     found = named_by(words, work / "app", work / "app/conf")
 
     assert [each.removeprefix(f"{work}/app/") for each in found] == expected
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import gettext\ngettext.translation('app', localedir='texts')\n",
+        "import gettext\ngettext.bindtextdomain('app', 'texts')\n",
+        "def make(f):\n    return f(template_folder='texts')\n",
+        "from jinja2 import FileSystemLoader as L, ChoiceLoader\nChoiceLoader([L('texts'), L(['more'])])\n",
+        "import os\nfor name in os.listdir('texts'):\n    print(name)\n",
+    ],
+)
+def test_a_folder_with_a_plain_name_is_taken_where_a_call_uses_it_as_one(work: Path, source: str) -> None:
+    script = app(work, source, "texts/de/LC/app.mo", "texts/a.html", "more/b.html")
+
+    found = set(named(script, ResolveSettings(cluster_provides=("jinja2",))))
+    assert found >= {"texts/de/LC/app.mo", "texts/a.html"}
+    assert ("more/b.html" in found) == ("more" in source)

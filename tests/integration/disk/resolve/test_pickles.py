@@ -64,6 +64,14 @@ def test_a_model_that_is_loaded_runs_without_its_source(work: Path) -> None:
     assert bundler.told() == []
 
 
+def test_a_pickle_in_a_file_of_another_name_counts_where_it_is_named(work: Path) -> None:
+    reads = "import pickle\nfrom pathlib import Path\nprint(pickle.loads(Path('a/state.dat').read_bytes()))\n"
+    project = app(work, {"job.py": reads, "a/other.dat": "plain"})
+    pickled(project, "a/state.dat")
+
+    assert "features.scale" in names(run(project / "job.py"))
+
+
 def test_package_data_arguments_and_included_pickles_count(work: Path) -> None:
     files = {"job.py": "import store.reading, sys\n", "store/__init__.py": "", "store/reading.py": READS}
     other = {"features/other.py": SCALE, "features/third.py": SCALE}
