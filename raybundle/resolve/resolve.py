@@ -236,7 +236,7 @@ def _named(work: _Work, closure: Closure, wanted: Iterable[Candidate]) -> NamedF
     start = start_directory(work.target, work.project, work.cwd)
     ground = ground_of(work.finder, str(work.project), start, wanted, work.settings.exclude)
     asked = Asked(() if off else work.settings.arguments, work.settings.tracked, sources=not off)
-    return named_files(closure, asked, ground, facts_of(work.scanner, work.made))
+    return named_files(closure, asked, ground, facts_of(work.scanner, work.made), work.scanner.config)
 
 
 def _plugins(work: _Work, closure: Closure) -> list[tuple[str, Rule]]:

@@ -1,7 +1,7 @@
 """Finds the files that reached sources, and arguments of the job, name by their paths."""
 
 # Why strings: paths here are the strings that `sys.path` holds; pathlib would cost ten times as much.
-# ruff: noqa: PTH116, PTH118, PTH120
+# ruff: noqa: PTH116, PTH118, PTH119, PTH120
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ from raybundle.resolve.files.data_files import (
 from raybundle.resolve.files.git_ignored import repository_of
 from raybundle.resolve.files.secret_names import secret_name_rule
 from raybundle.resolve.find.finder import FirstParty
+from raybundle.resolve.scan.strings import is_config
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -115,7 +116,11 @@ class Asked:
 
 
 def named_files(
-    closure: Closure, asked: Asked, ground: Ground, facts_of: Callable[[str], Facts]
+    closure: Closure,
+    asked: Asked,
+    ground: Ground,
+    facts_of: Callable[[str], Facts],
+    config_of: Callable[[str], Facts],
 ) -> NamedFiles:
     """Return the files that travel because a path names them; the first place counts for each.
 
@@ -124,6 +129,7 @@ def named_files(
         asked: what names files.
         ground: where paths are looked up.
         facts_of: returns what a source says.
+        config_of: returns what a configuration file says.
     """
     found = [(each.found, each.sha256) for _, each in sorted(closure.reached.items())]
     sources = [(each, sha256) for each, sha256 in found if isinstance(each, FirstParty)]
@@ -134,6 +140,8 @@ def named_files(
     for source, sha256 in sources if asked.sources else ():
         for named in facts_of(source.file).named if sha256 is not None else ():
             search.look_up(source.file, named)
+    if asked.sources:
+        search.follow_configs(config_of)
     search.add_tracked(asked.tracked)
     return NamedFiles(
         tuple(search.found.values()),
@@ -168,7 +176,7 @@ class _Origin:
 
     @property
     def otherwise(self) -> str:
-        return "`exclude` it" if self.file is None else "`# raybundle: ignore`"
+        return "`exclude` it" if self.file is None or is_config(self.file.name) else "`# raybundle: ignore`"
 
 
 @dataclass(slots=True)
@@ -185,8 +193,7 @@ class _Search:
     def look_up(self, source: str, named: Named) -> None:
         """Take what one path of a source names."""
         project, start = self.ground.project, self.ground.start
-        shown = source[len(project) + 1 :] if source.startswith(f"{project}/") else source
-        origin = _Origin(f"named at {shown}:{named.line}", Path(source), named.line)
+        origin = _Origin(f"named at {self._shown(source)}:{named.line}", Path(source), named.line)
         for place in [os.path.dirname(source)] if named.place == "here" else [start, project]:
             if named.path == ENVIRONMENT_FILE and named.place == "here":
                 place = self._nearest_environment(place, self.modules[source])  # noqa: PLW2901 - as dotenv does
@@ -194,6 +201,22 @@ class _Search:
             inside = self._entry_of(path, self.modules[source])
             if inside is not None and self.take(path, inside, origin, wide=named.wide):
                 return
+
+    def follow_configs(self, config_of: Callable[[str], Facts]) -> None:
+        """Take the files that configuration names: that which a path names, and that which is included."""
+        project, start = self.ground.project, self.ground.start
+        for config in (waiting := [*sorted(self.ground.included), *self.found]):
+            if not is_config(os.path.basename(config)) or not config.startswith(f"{project}/"):
+                continue
+            for named in config_of(config).named:
+                origin = _Origin(f"named at {self._shown(config)}:{named.line}", Path(config), named.line)
+                before = len(self.found)
+                for place in (start, project, os.path.dirname(config)):
+                    path = os.path.normpath(os.path.join(place, named.path))
+                    inside = path.startswith(f"{project}/") and not path.endswith(".py")
+                    if inside and self.take(path, project, origin, wide=False):
+                        break
+                waiting += [*self.found][before:]
 
     def add_tracked(self, files: Sequence[str]) -> None:
         """Take files that git does not ignore; if they are too many bytes, only the small ones."""

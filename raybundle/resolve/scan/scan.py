@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import posixpath
 from typing import TYPE_CHECKING
 
 from raybundle.formats.pickles import read_pickle
@@ -13,13 +14,19 @@ from raybundle.resolve.evaluate.files.reading import paths_read_in
 from raybundle.resolve.evaluate.loading import rewiring_lines
 from raybundle.resolve.evaluate.name_values import NameValues
 from raybundle.resolve.evaluate.parsing import parse
-from raybundle.resolve.facts import Facts, Import, ModuleText, Statement, UnknownImport, in_order
+from raybundle.resolve.facts import Facts, Import, ModuleText, Named, Statement, UnknownImport, in_order
 from raybundle.resolve.scan.calls import DynamicImports, may_be_passed_on
 from raybundle.resolve.scan.comments import with_comments
 from raybundle.resolve.scan.exports import exported, path_edits
 from raybundle.resolve.scan.references import References
 from raybundle.resolve.scan.runtime_envs import installed_by, own_clusters, runtime_envs
-from raybundle.resolve.scan.strings import CONFIG_LIMIT, config_names, dotted_literals, dotted_names
+from raybundle.resolve.scan.strings import (
+    CONFIG_LIMIT,
+    config_names,
+    dotted_literals,
+    dotted_names,
+    file_names,
+)
 from raybundle.resolve.scan.sweep import sweep
 from raybundle.resolve.scan.tables import lazy_tables, may_be_lazy, server_lines, settings_lists
 
@@ -70,10 +77,13 @@ def scan(source: bytes, file: str, environment: Environment) -> Facts:
 
 
 def scan_config(source: bytes) -> Facts:
-    """Return the dotted names in a configuration file. A file that is too large is data and names nothing."""
-    found = dotted_names(source) if len(source) <= CONFIG_LIMIT else []
-    imports = in_order(Import(line, ModuleText(name, rule="config-file")) for line, name in found)
-    return Facts(hashlib.sha256(source).hexdigest(), imports)
+    """Return the dotted names and paths in a configuration file. A large one is data and has none."""
+    sha256 = hashlib.sha256(source).hexdigest()
+    if len(source) > CONFIG_LIMIT:
+        return Facts(sha256)
+    imports = (Import(line, ModuleText(name, rule="config-file")) for line, name in dotted_names(source))
+    named = (Named(line, "start", posixpath.normpath(path)) for line, path in file_names(source))
+    return Facts(sha256, in_order(imports), named=tuple(named))
 
 
 def scan_pickle(data: bytes, name: str) -> Facts:

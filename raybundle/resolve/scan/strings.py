@@ -29,6 +29,11 @@ _MARKS = re.compile(
 _SCHEMED = re.compile(rb"(?:^|[\s'\"\[,=({])" + _SCHEME + rb"(" + _DOTTED + rb")")
 """The same in a configuration file, where no quotes need to be around it."""
 
+_FILE_IN_CONFIG = re.compile(
+    rb"(?:^|(?<=[\s'\"\[,=:({]))((?:\.{1,2}/)*(?:[\w-][\w.-]*/)*[\w-][\w.-]*\.[A-Za-z]\w{0,9})(?=['\"\s\],;})#]|$)"
+)
+"""A path with a suffix, as a whole value. A line with `://` before it has a URL, not a path."""
+
 CONFIG_SUFFIXES = (".yaml", ".yml", ".json", ".toml", ".ini", ".cfg", ".conf")
 _NAMED_CONFIG = re.compile(rb"\.(y\*ml|ya?ml|json|toml|ini|cfg|conf)['\"]")
 """The suffix of a configuration file at the end of a string. It begins with the dot, for speed."""
@@ -87,6 +92,15 @@ def _meant(match: re.Match[bytes]) -> str:
     if match["file"]:
         return f"{match['file'].decode().replace('/', '.')}:{match['member'].decode()}"
     return match["name"].decode()
+
+
+def file_names(text: bytes) -> list[tuple[int, str]]:
+    """Return line and text of what looks like a relative path of a file in a configuration file."""
+    return [
+        (number, found[1].decode(errors="replace"))
+        for number, line in enumerate(text.splitlines(), 1)
+        for found in _FILE_IN_CONFIG.finditer(line)
+    ]
 
 
 def dotted_names(text: bytes) -> list[tuple[int, str]]:

@@ -214,9 +214,8 @@ class _Search:
         reads = last in _READS or last.startswith(_READ)
         if isinstance(node.func, ast.Attribute):
             self.visit(node.func.value, scope, wide=reads and last not in {"join", "read", "load", "loads"})
-        for each in node.args:
-            for part in each.elts if isinstance(each, (ast.List, ast.Tuple)) and last != "join" else [each]:
-                self.visit(part, scope, wide=reads)
+        for each in _arguments(node, last):
+            self.visit(each, scope, wide=reads)
         for keyword in node.keywords:
             option = keyword.arg or ""
             self.visit(keyword.value, scope, wide=reads or option in _DIRECTORIES)
@@ -274,6 +273,15 @@ def _inside(scope: Scope, arguments: ast.arguments) -> Scope:
         if isinstance(each, ast.arg):
             inner.unbind(each.arg)
     return inner
+
+
+def _arguments(node: ast.Call, last: str) -> Iterator[ast.expr]:
+    """Yield the arguments of a call, and the items of those that are lists: each may be a path."""
+    for each in node.args:
+        if isinstance(each, (ast.List, ast.Tuple)) and last != "join":
+            yield from each.elts
+        else:
+            yield each
 
 
 def _is_write(node: ast.Call, last: str) -> bool:

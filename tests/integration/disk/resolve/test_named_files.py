@@ -401,3 +401,47 @@ def test_a_folder_with_a_plain_name_is_taken_where_a_call_uses_it_as_one(work: P
     found = set(named(script, ResolveSettings(cluster_provides=("jinja2",))))
     assert found >= {"texts/de/LC/app.mo", "texts/a.html"}
     assert ("more/b.html" in found) == ("more" in source)
+
+
+def test_files_that_a_named_configuration_names_are_taken(work: Path) -> None:
+    source = "import yaml\nconf = yaml.safe_load(open('conf/train.yaml'))\nopen(conf['table'])\n"
+    conf = (
+        "table: data/a.csv  # the table\nvocab: 'words.txt'\nmore: {json: ../conf/deep.json}\nlr: 0.5\n"
+        "url: https://x.org/data/b.csv\nmodel: nets.Net\nlist: [data/c.csv, data/none.csv]\nout: data\n"
+    )
+    files = {"job.py": source, "conf/train.yaml": conf, "conf/deep.json": '{"a": ["data/d.csv"]}'}
+    others = [*map("data/{}.csv".format, "abcde"), "conf/words.txt", "data/secrets/id_rsa"]
+    tree(work / "app", {**dict.fromkeys(others, ""), **files})
+    script, settings = work / "app/job.py", ResolveSettings(cluster_provides=("pyyaml",))
+
+    found = named(script, settings)
+
+    assert found == {
+        "conf/train.yaml": "named at job.py:2 (path)",
+        "conf/deep.json": "named at conf/train.yaml:3 (path)",
+        "conf/words.txt": "named at conf/train.yaml:2 (path)",
+        "data/a.csv": "named at conf/train.yaml:1 (path)",
+        "data/c.csv": "named at conf/train.yaml:7 (path)",
+        "data/d.csv": "named at conf/deep.json:1 (path)",
+    }
+
+
+def test_files_in_configuration_that_is_an_argument_or_included_are_taken(work: Path) -> None:
+    files = {"a.yaml": "x: data/a.csv\n", "b.toml": "x = 'data/b.csv'\n", "c.ini": "[x]\nx = data/c.csv\n"}
+    script = app(work, "", *map("data/{}.csv".format, "abc"))
+    tree(script.parent, files)
+    settings = ResolveSettings(arguments=(str(script.parent / "a.yaml"),), include=("b.toml",))
+
+    assert set(named(script, settings)) == {"a.yaml", "data/a.csv", "data/b.csv"}
+
+
+def test_a_large_file_that_configuration_names_is_told_with_its_place(work: Path) -> None:
+    script = app(work, "open('a.yaml')\n")
+    tree(script.parent, {"a.yaml": "\nx: big.bin\n"})
+    (script.parent / "big.bin").write_bytes(bytes(11 << 20))
+
+    [warning] = run(script).warnings
+    assert (warning.file, warning.line) == (script.parent / "a.yaml", 2)
+    assert "else `exclude` it" in (warning.hint or "")
+    assert warned(script, ResolveSettings(exclude=("big.bin",))) == []
+    assert warned(script, ResolveSettings(include=("big.bin",))) == []
