@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from raybundle.model import NAMED
 from tests.support.nodes import REPOSITORY
 from tests.support.users import user_environment
 from tests.support.workplace import Workplace, make_workplace
@@ -79,6 +80,9 @@ JOBS = (
 )
 """The longest come first, because they decide when all are done."""
 
+NEWCOMER = Job("newcomer", ("train.py",), "REPORT Aarhus=9.0", local=(), installs=(".",))
+"""A project as those have it who submit for the first time: data by paths, a template, a model, plugins."""
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
@@ -88,6 +92,10 @@ class Outcome:
     imported: frozenset[str]
     """Files that a real run imported."""
     resolved: frozenset[str]
+    opened: frozenset[str]
+    """Files that a real run read, without code."""
+    named: frozenset[str]
+    """Files that the bundle has by the rule `path`."""
 
     @property
     def missed(self) -> list[str]:
@@ -116,8 +124,8 @@ class Desk:
         target = (*words, "--python", str(self.python), *self.job.words)
         return self.work.raybundle("--json", command, *target, cwd=self.standing)
 
-    def imported(self) -> frozenset[str]:
-        """Runs the job on this machine and returns its files that any of its processes imported."""
+    def seen(self) -> tuple[frozenset[str], frozenset[str]]:
+        """Runs the job on this machine and returns its files that any process imported, and that any read."""
         notes = self.base.with_name(f"{self.job.name}.notes")
         driver = () if self.job.words[0] == "-m" else (self.job.words[0],)
         paths = [str(OBSERVER), *filter(None, [self.job.python_path])]
@@ -132,14 +140,20 @@ class Desk:
         done = self.work.command(argv, cwd=self.standing, env=environ, timeout=LONG)
         assert done.returncode == 0, done.stderr
         assert self.job.expected in done.stdout, done.stdout
-        ran = {*notes.read_text().splitlines(), *(str(self.standing / each) for each in driver)}
-        return self._relative(ran)
+        lines = notes.read_text().splitlines()
+        opened = {each.removeprefix("opened ") for each in lines if each.startswith("opened ")}
+        ran = {each for each in lines if not each.startswith("opened ")}
+        ran |= {str(self.standing / each) for each in driver}
+        return self._relative(ran), self._relative(opened)
 
-    def resolved(self) -> frozenset[str]:
-        """Returns the files of the modules that `plan` lists."""
+    def resolved(self) -> tuple[frozenset[str], frozenset[str]]:
+        """Returns the files of the modules that `plan` lists, and the files that paths name."""
         done = self.raybundle("plan")
         assert done.returncode == 0, done.stderr
-        return self._relative(each["file"] for each in json.loads(done.stdout)["modules"] if each["file"])
+        document = json.loads(done.stdout)
+        named = (each["file"] for each in document["data"] if each["reason"].endswith(NAMED))
+        modules = (each["file"] for each in document["modules"] if each["file"])
+        return self._relative(modules), self._relative(named)
 
     def built(self) -> str:
         """Builds the bundle and returns its digest."""

@@ -41,6 +41,7 @@ def plan_document(overview: Overview) -> dict[str, Any]:
         "roots": [{"root": root.symbol, "directory": str(root.directory)} for root in resolution.roots],
         "modules": _modules(planned),
         "files": [_picked(each, "path", "size", "sha256", "executable") for each in planned.manifest.files],
+        "data": [{**_picked(each, "path", "reason"), "file": str(each.file)} for each in resolution.data],
         "bytes": planned.bytes,
         "sizes": {
             "roots": [_picked(each, *_PART) for each in overview.roots],

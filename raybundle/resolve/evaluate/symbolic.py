@@ -29,6 +29,17 @@ START = "/\x02" * _DEEP
 class BothBranches(Statements):
     """Runs both branches of a condition, and the body of a loop. All their paths may be read."""
 
+    def _for(self, target: ast.expr, values: ast.expr, body: list[ast.stmt]) -> None:
+        """Run a body in which the names of the loop have any value."""
+        try:
+            is_text = all(isinstance(each, str) for each in self.scope.list_of(values))
+        except CannotEvaluateError:
+            is_text = False
+        self._forget(target)
+        if is_text and isinstance(target, ast.Name):
+            self.scope.names[target.id] = ANY
+        self.run(body)
+
     def _forget(self, *statements: ast.AST) -> None:
         for each in statements:
             match each:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.integration.nodes.conftest import REPORT
-from tests.support.jobs import JOBS, Desk, Job, Outcome, make_desk, table
+from tests.support.jobs import JOBS, NEWCOMER, Desk, Job, Outcome, make_desk, table
 from tests.support.users import require_distributions
 
 if TYPE_CHECKING:
@@ -34,6 +34,8 @@ AT_ONCE = 3
 
 PRECISION = 0.95
 """The least share of the resolved modules of all jobs that runs really import."""
+OPENED = 0.9
+"""The least share of the files that paths name, in all jobs, that runs really read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,7 @@ def courses(
     asked = {each.name for each in request.session.items}
     with ThreadPoolExecutor(AT_ONCE) as pool:
         started: dict[str, Future[Course]] = {}
-        for job in JOBS:
+        for job in (*JOBS, NEWCOMER):
             observed = threading.Event()
             desk = make_desk(job, directory, **three_nodes.shared_environ)
             to_end = f"{on_nodes}[{job.name}]" in asked
@@ -70,10 +72,11 @@ def courses(
 
 def run_course(desk: Desk, observed: threading.Event, *, to_end: bool) -> Course:
     try:
-        imported = desk.imported()
+        imported, opened = desk.seen()
     finally:
         observed.set()
-    outcome = Outcome(desk.job, imported, desk.resolved())
+    resolved, named = desk.resolved()
+    outcome = Outcome(desk.job, imported, resolved, opened, named)
     return Course(outcome, run_without_source(desk) if to_end else None)
 
 
@@ -111,3 +114,10 @@ def test_hardly_a_file_is_resolved_that_no_run_imports(courses: dict[str, Future
     needless = [f"{each.job.name}/{file}" for each in outcomes for file in each.needless]
 
     assert 1 - len(needless) / sum(len(each.resolved) for each in outcomes) >= PRECISION, needless
+
+
+def test_most_files_that_paths_name_are_read(courses: dict[str, Future[Course]]) -> None:
+    outcomes = [each.result().outcome for each in courses.values()]
+    unread = [f"{each.job.name}/{file}" for each in outcomes for file in each.named - each.opened]
+
+    assert 1 - len(unread) / sum(len(each.named) for each in outcomes) >= OPENED, unread

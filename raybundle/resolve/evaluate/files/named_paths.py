@@ -144,11 +144,16 @@ class _Search:
     """Expressions of unknown names that are written too."""
 
     def body(self, statements: list[ast.stmt], scope: Scope) -> None:
-        """Visit statements, with the values that names have at their end."""
+        """Visit statements with the values that names have then, and definitions with those at the end."""
         chosen = [each for each in statements if isinstance(each, _BINDS) or self._is_of_interest(each)]
-        BothBranches(scope, self.volatile).run(chosen)
+        running = BothBranches(scope, self.volatile)
         for each in chosen:
-            self.visit(each, scope, wide=False)
+            running.run([each])
+            if not isinstance(each, _DEFINITIONS):
+                self.visit(each, scope, wide=False)
+        for each in chosen:
+            if isinstance(each, _DEFINITIONS):
+                self.visit(each, scope, wide=False)
 
     def _is_of_interest(self, statement: ast.stmt) -> bool:
         first = min([statement.lineno, *(each.lineno for each in getattr(statement, "decorator_list", ()))])
@@ -264,6 +269,8 @@ class _Search:
         return isinstance(value, (str, PurePath))
 
 
+_DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+"""Statements whose bodies run later: names have the values there that they get in the end."""
 _BINDS = (ast.Import, ast.ImportFrom, ast.Assign)
 
 

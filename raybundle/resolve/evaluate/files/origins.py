@@ -75,7 +75,9 @@ class Origins:
         if dotted.startswith(_OUTSIDE_NAMES):
             return OUTSIDE
         match node:
-            case ast.Constant() | ast.Attribute(attr="__file__" | "__path__"):
+            case ast.Constant(value=value):
+                return COMPUTED if isinstance(value, bytes) else KNOWN
+            case ast.Attribute(attr="__file__" | "__path__"):
                 return KNOWN
             case ast.Name(id=name):
                 return self._of_name(name, scope)

@@ -445,3 +445,20 @@ def test_a_large_file_that_configuration_names_is_told_with_its_place(work: Path
     assert "else `exclude` it" in (warning.hint or "")
     assert warned(script, ResolveSettings(exclude=("big.bin",))) == []
     assert warned(script, ResolveSettings(include=("big.bin",))) == []
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "for name in ['a', 'b']:\n    open(name + '.txt')\n",
+        "import os\nfor name in ('a', 'b'):\n    open(os.path.join('d', name + '.txt'))\n",
+        "name = 'a'\nopen(name + '.txt')\nname = 'b'\nopen(name + '.txt')\n",
+        "def load(d='.'):\n    for name in ['a', 'b']:\n        open(f'{name}.txt')\n",
+        "name = 'a.txt'\ndef load():\n    return open(name)\nopen(name)\nname = 'b' + '.txt'\n",
+    ],
+)
+def test_each_value_of_a_name_counts(work: Path, source: str) -> None:
+    folder = "d/" if "'d'" in source else ""
+    script = app(work, source, f"{folder}a.txt", f"{folder}b.txt")
+
+    assert set(named(script)) == {f"{folder}a.txt", f"{folder}b.txt"}

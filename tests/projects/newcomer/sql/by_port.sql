@@ -1,0 +1,2 @@
+-- of each port
+select port, sum(hours) from arrivals group by port order by port

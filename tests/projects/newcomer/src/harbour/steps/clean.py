@@ -1,0 +1,2 @@
+def run(rows, model):
+    return [row for row in rows if row["hours"]]
