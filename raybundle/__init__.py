@@ -25,7 +25,7 @@ if TYPE_CHECKING:
         trace,
         why,
     )
-    from raybundle.cluster.embedded.cluster import LocalCluster
+    from raybundle.cluster.embedded.record import LocalCluster
     from raybundle.cluster.jobs import JobInfo
     from raybundle.config import Setting
     from raybundle.pipeline.comparing import Comparison

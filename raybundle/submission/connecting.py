@@ -73,7 +73,7 @@ class Connecting:
     def _access(self, address: str) -> Access:
         return make_access(
             address,
-            self.environ,
+            {**self.environ, **_token_for(address)},
             headers=self.headers,
             verify=self.verify,
             certificate=self.certificate,
@@ -91,6 +91,7 @@ class Connecting:
     def _embedded(self, python: str | None) -> str:
         """Returns the address of the embedded cluster, which is started if it is not running."""
         from raybundle.cluster.embedded import cluster
+        from raybundle.cluster.embedded.token import has_tokens, unprotected
 
         running = cluster.status()
         if running is None:
@@ -100,6 +101,11 @@ class Connecting:
             began = time.monotonic()
             running = cluster.up(python or sys.executable)
             self.notify(f"Ray {running.ray_version} is up after {time.monotonic() - began:.1f} s")
+            risk = unprotected(running)
+        else:
+            risk = unprotected(running) if has_tokens(running.ray_version) else None
+        if risk:
+            self.notify(f"warning: {risk.text}")
         return running.address
 
     @staticmethod
@@ -113,3 +119,12 @@ class Connecting:
                 hint="give --address, set RAYBUNDLE_ADDRESS, or `raybundle local up`",
             )
         return running.address
+
+
+def _token_for(address: str) -> Mapping[str, str]:
+    """Returns variables with the token of the embedded cluster, if that has this address."""
+    if not any(host in address for host in ("127.0.0.1", "localhost")):
+        return {}
+    from raybundle.cluster.embedded.token import token_for
+
+    return token_for(address)

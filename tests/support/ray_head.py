@@ -17,7 +17,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from raybundle.cluster.embedded.cluster import PORT_ARGUMENTS, RAY_ENVIRONMENT, choose_ports
+from raybundle.cluster.embedded.cluster import PORT_ARGUMENTS, choose_ports
+from raybundle.cluster.embedded.interpreter import RAY_ENVIRONMENT
 from raybundle.cluster.embedded.processes import Process, end_family, find_family, find_process
 from tests.support.workplace import CLEARED
 

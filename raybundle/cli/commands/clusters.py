@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from raybundle.cli.output.console import Console
-    from raybundle.cluster.embedded.cluster import LocalCluster
+    from raybundle.cluster.embedded.record import LocalCluster
     from raybundle.config import Value
 
 
@@ -40,12 +40,17 @@ def local(arguments: argparse.Namespace, console: Console) -> int:
 
 
 def _show(running: LocalCluster | None, console: Console) -> None:
+    from raybundle.cluster.embedded.token import token_variables, unprotected
+
+    if running is not None and (risk := unprotected(running)):
+        console.warnings([risk])
     if console.json_mode:
         console.document(
             {
                 "running": running is not None,
                 "address": None if running is None else running.address,
                 "pids": [] if running is None else list(running.pids),
+                "token_file": token_variables().get("RAY_AUTH_TOKEN_PATH"),
             }
         )
     else:

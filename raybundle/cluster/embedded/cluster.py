@@ -11,21 +11,29 @@ import random
 import shutil
 import socket
 import subprocess
-import sys
 import tempfile
 import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from raybundle.cluster.access import make_access
-from raybundle.cluster.embedded.processes import Process, end_family, find_family, find_process
-from raybundle.directories import user_directory
+from raybundle.cluster.embedded.interpreter import find_ray, ray_environment
+from raybundle.cluster.embedded.processes import end_family, find_family, find_process
+from raybundle.cluster.embedded.record import (
+    LocalCluster,
+    read_record,
+    record_file,
+    state_directory,
+    write_record,
+)
+from raybundle.cluster.embedded.token import make_token, remove_token, token_for
 from raybundle.errors import ClusterError
-from raybundle.resolve.interpreter.describe import MINOR, find_version
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
+
+    from raybundle.cluster.embedded.interpreter import RayInterpreter
 
 START_TIMEOUT = 60.0
 """Seconds until jobs can start; takes 13 to 16 on two busy cores."""
@@ -48,16 +56,6 @@ PORTS = range(20_000, 32_000)
 PORT_ARGUMENTS = ("--port", "--dashboard-port", "--dashboard-agent-listen-port", "--ray-client-server-port")
 """The ports with a fixed default in Ray, on which two clusters would clash."""
 
-RAY_ENVIRONMENT = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
-"""The second keeps Ray on loopback on Linux: without it, Ray replaces `--node-ip-address 127.0.0.1` by the
-machine's address and listens to the network (`get_node_ip_address` in ray/_private/services.py)."""
-
-PROBE = """
-import importlib.metadata, importlib.util, json, sys
-import aiohttp, ray._version
-print(json.dumps([sys.executable, sys.prefix, ray._version.version, "%d.%d" % sys.version_info[:2]]))
-"""
-
 
 @dataclass(frozen=True, slots=True)
 class LocalOptions:
@@ -66,36 +64,6 @@ class LocalOptions:
     num_cpus: int | None = None
     object_store_memory: int | None = None
     """Bytes."""
-
-
-@dataclass(frozen=True, slots=True)
-class LocalCluster:
-    """The embedded cluster, as recorded at its start."""
-
-    address: str
-    """`http://127.0.0.1:PORT`, its Jobs API."""
-    python: str
-    """The interpreter that runs it."""
-    ray_version: str
-    temp_dir: str
-    processes: tuple[Process, ...]
-    """The session leader first."""
-
-    @property
-    def pids(self) -> tuple[int, ...]:
-        """The cluster's processes at its start, the session leader first."""
-        return tuple(process.pid for process in self.processes)
-
-
-@dataclass(frozen=True, slots=True)
-class RayInterpreter:
-    """An interpreter that can start Ray."""
-
-    executable: Path
-    prefix: Path
-    ray_version: str
-    minor: str
-    """Of Python, such as `3.12`."""
 
 
 def up(python: str, options: LocalOptions | None = None) -> LocalCluster:
@@ -117,7 +85,7 @@ def up(python: str, options: LocalOptions | None = None) -> LocalCluster:
             return running
         _remove()
         try:
-            return _start(_find_ray(python), options or LocalOptions())
+            return _start(find_ray(python), options or LocalOptions())
         except BaseException:
             _remove()
             raise
@@ -129,10 +97,10 @@ def interpreter(python: str) -> str:
     Raises:
         ClusterError: neither `python` nor raybundle's own interpreter has Ray.
     """
-    cluster = _read()
+    cluster = read_record()
     if cluster is not None and find_process(cluster.processes[0].pid) == cluster.processes[0]:
         return cluster.python
-    return str(_find_ray(python).executable)
+    return str(find_ray(python).executable)
 
 
 def down() -> bool:
@@ -143,21 +111,10 @@ def down() -> bool:
 
 def status() -> LocalCluster | None:
     """Returns the recorded cluster if its session leader lives and its API answers."""
-    cluster = _read()
+    cluster = read_record()
     if cluster is None or find_process(cluster.processes[0].pid) != cluster.processes[0]:
         return None
     return cluster if _answers(cluster.address) else None
-
-
-# State
-
-
-def state_directory() -> Path:
-    """Returns the private directory of the cluster's record and logs; makes it if necessary."""
-    base = user_directory(os.environ, "XDG_STATE_HOME", ".local/state")
-    directory = Path(os.environ.get("RAYBUNDLE_LOCAL_STATE") or base / "raybundle" / "local")
-    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-    return directory
 
 
 @contextlib.contextmanager
@@ -168,86 +125,23 @@ def _locked() -> Iterator[None]:
         yield
 
 
-def _record() -> Path:
-    return state_directory() / "cluster.json"
-
-
 def _log() -> Path:
     return state_directory() / "ray.log"
 
 
-def _read() -> LocalCluster | None:
-    try:
-        data = json.loads(_record().read_text(encoding="utf-8"))
-        processes = tuple(Process(**process) for process in data.pop("processes"))
-        return LocalCluster(**data, processes=processes)
-    except (FileNotFoundError, ValueError, TypeError, KeyError):
-        return None
-
-
-def _write(cluster: LocalCluster) -> None:
-    young = _record().with_suffix(".new")
-    young.write_text(json.dumps(asdict(cluster)), encoding="utf-8")
-    young.replace(_record())
-
-
 def _remove() -> bool:
     """Ends whatever is left of the recorded cluster, and removes the record."""
-    cluster = _read()
+    cluster = read_record()
     if cluster is None:
         return False
     ended = end_family(cluster.processes)
     shutil.rmtree(cluster.temp_dir, ignore_errors=True)
-    _record().unlink()
+    remove_token()
+    record_file().unlink()
     return ended > 0
 
 
 # Start
-
-
-def _find_ray(python: str) -> RayInterpreter:
-    """Returns the interpreter if it has Ray, else raybundle's own, which has Ray by `raybundle[ray]`."""
-    if MINOR.fullmatch(python):
-        return _find_version(python)
-    try:
-        return _ask(python)
-    except ClusterError:
-        with contextlib.suppress(ClusterError):
-            return _ask(sys.executable)
-        raise
-
-
-def _find_version(version: str) -> RayInterpreter:
-    """Returns the first with Ray: of the active environment, of `.venv`, raybundle's own, on PATH."""
-    active, own = os.environ.get("VIRTUAL_ENV"), str(Path.cwd() / ".venv/bin/python")
-    candidates = (active and f"{active}/bin/python", own, sys.executable, find_version(version, os.environ))
-    for candidate in filter(None, candidates):
-        with contextlib.suppress(ClusterError):
-            found = _ask(candidate)
-            if found.minor == version:
-                return found
-    raise ClusterError(
-        f"no Python {version} with Ray was found for the embedded cluster",
-        hint=f"install 'raybundle[ray]' for a `python{version}` on PATH, or name a cluster with --address",
-    )
-
-
-def _ask(python: str) -> RayInterpreter:
-    """Asks the interpreter for itself and its Ray, in 0.1 s: `import ray` takes a second."""
-    try:
-        done = subprocess.run(
-            [python, "-c", PROBE], env=_environment(Path(python)), capture_output=True, text=True, check=False
-        )
-    except OSError as error:
-        raise ClusterError(f"cannot run the interpreter `{python}`: {error.strerror}") from error
-    if done.returncode != 0:
-        reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
-        raise ClusterError(
-            f"`{python}` cannot start the embedded cluster: {reason}",
-            hint="pip install 'raybundle[ray]' for this interpreter, or name a cluster with --address",
-        )
-    executable, prefix, version, minor = json.loads(done.stdout)
-    return RayInterpreter(Path(executable), Path(prefix), version, minor)
 
 
 def _start(interpreter: RayInterpreter, options: LocalOptions) -> LocalCluster:
@@ -255,18 +149,19 @@ def _start(interpreter: RayInterpreter, options: LocalOptions) -> LocalCluster:
     ports = choose_ports(len(PORT_ARGUMENTS))
     executable = _without_spaces(interpreter, temp_dir)
     command = [str(executable), "-m", "ray.scripts.scripts", "start", *_arguments(temp_dir, ports, options)]
-    with _held_back(command, executable, temp_dir) as child:
+    environ = {**ray_environment(executable), **make_token(interpreter.ray_version)}
+    with _held_back(command, environ, temp_dir) as child:
         leader = find_process(child.pid)
         if leader is None:
             raise ClusterError("the embedded cluster ended before it started")
         address = f"http://127.0.0.1:{ports[1]}"
         python = str(interpreter.executable)
         cluster = LocalCluster(address, python, interpreter.ray_version, str(temp_dir), (leader,))
-        _write(cluster)
+        write_record(cluster)
     _wait_until_ready(cluster, child)
     others = sorted(find_family([leader]) - {leader}, key=lambda process: process.pid)
     cluster = replace(cluster, processes=(leader, *others))
-    _write(cluster)
+    write_record(cluster)
     return cluster
 
 
@@ -322,26 +217,14 @@ def _arguments(temp_dir: Path, ports: list[int], options: LocalOptions) -> list[
     return arguments
 
 
-def _environment(python: Path) -> dict[str, str]:
-    """Returns this process's environment without variables that misdirect Ray or its jobs' Python."""
-    foreign = ("RAY_ADDRESS", "RAY_API_SERVER_ADDRESS", "PYTHONPATH", "PYTHONHOME")
-    kept: Mapping[str, str] = {
-        name: value
-        for name, value in os.environ.items()
-        if name not in foreign and not name.startswith(("RAYBUNDLE_", "RAY_JOB_"))
-    }
-    path = os.pathsep.join([str(python.parent), kept.get("PATH", os.defpath)])
-    return {**kept, "PATH": path, **RAY_ENVIRONMENT}
-
-
 @contextlib.contextmanager
-def _held_back(command: list[str], python: Path, cwd: Path) -> Iterator[subprocess.Popen[bytes]]:
+def _held_back(command: list[str], environ: dict[str, str], cwd: Path) -> Iterator[subprocess.Popen[bytes]]:
     """Starts a command in its own session, which waits for the end of the block and never runs without it."""
     gate = ["sh", "-c", 'read go && exec "$@" </dev/null', "sh"]
     with _log().open("wb") as log:
         child = subprocess.Popen(
             [*gate, *command],
-            env=_environment(python),
+            env=environ,
             cwd=cwd,
             stdin=subprocess.PIPE,
             stdout=log,
@@ -386,9 +269,11 @@ def _get(address: str, path: str) -> Any:
 
     connection = HTTPConnection(address.removeprefix("http://"), timeout=HEALTH_TIMEOUT)
     try:
-        # Ray before 2.52 answers a request without a User-Agent with HTTP 500; 2.60 requires a token if the
-        # home directory has one.
-        headers = {"User-Agent": "raybundle", **make_access(address, os.environ).headers}
+        # Ray before 2.52 answers a request without a User-Agent with HTTP 500.
+        headers = {
+            "User-Agent": "raybundle",
+            **make_access(address, {**os.environ, **token_for(address)}).headers,
+        }
         connection.request("GET", path, headers=headers)
         response = connection.getresponse()
         return json.load(response) if response.status == 200 else None  # noqa: PLR2004

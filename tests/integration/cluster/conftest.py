@@ -24,9 +24,14 @@ class Embedded:
     address: str
     state: Path
 
-    def workplace(self, directory: Path, project: str | None = None) -> Workplace:
+    @property
+    def token(self) -> dict[str, str]:
+        """The variable of a user who reaches the cluster through a proxy or with Ray's own clients."""
+        return {"RAY_AUTH_TOKEN_PATH": str(self.state / "auth_token")}
+
+    def workplace(self, directory: Path, project: str | None = None, **environ: str) -> Workplace:
         """Returns a copy of a project whose user has this embedded cluster running."""
-        return make_workplace(directory, project, RAYBUNDLE_LOCAL_STATE=str(self.state))
+        return make_workplace(directory, project, RAYBUNDLE_LOCAL_STATE=str(self.state), **environ)
 
 
 @pytest.fixture(scope="session")
@@ -45,6 +50,6 @@ def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Embedded]:
 @pytest.fixture
 def client(embedded: Embedded) -> Iterator[JobsClient]:
     """A client of the embedded cluster."""
-    client = JobsClient(make_access(embedded.address, {}))
+    client = JobsClient(make_access(embedded.address, embedded.token))
     yield client
     client.close()

@@ -24,7 +24,7 @@ MEBIBYTE = 1 << 20
 
 @pytest.fixture
 def work(embedded: Embedded, tmp_path: Path) -> Workplace:
-    return embedded.workplace(tmp_path / "work", "logs")
+    return embedded.workplace(tmp_path / "work", "logs", **embedded.token)
 
 
 def written(embedded: Embedded, name: str) -> bytes:

@@ -24,7 +24,7 @@ SUBMITTED = r"^POST /api/jobs/$"
 
 @pytest.fixture
 def work(embedded: Embedded, tmp_path: Path) -> Workplace:
-    return embedded.workplace(tmp_path / "work", "exits")
+    return embedded.workplace(tmp_path / "work", "exits", **embedded.token)
 
 
 def test_a_client_that_is_killed_and_started_again_finds_its_job(

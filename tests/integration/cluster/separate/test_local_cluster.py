@@ -13,8 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from raybundle.cluster.access import make_access
 from raybundle.cluster.embedded import cluster as local
 from raybundle.cluster.embedded.processes import Process, find_family, find_process, read_table
+from raybundle.cluster.embedded.record import LocalCluster, state_directory, write_record
+from raybundle.cluster.embedded.token import token_for
 from raybundle.errors import ClusterError
 
 if TYPE_CHECKING:
@@ -56,12 +59,13 @@ def start_up(state: Path) -> subprocess.Popen[str]:
 def call(url: str, body: dict[str, Any] | None = None) -> Any:
     data = json.dumps(body).encode() if body else None
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    request = urllib.request.Request(url, data, {"Content-Type": "application/json"})  # noqa: S310 - http
+    headers = {"Content-Type": "application/json", **make_access(url, token_for(url)).headers}
+    request = urllib.request.Request(url, data, headers)  # noqa: S310 - http
     with opener.open(request, timeout=60) as response:
         return json.load(response)
 
 
-def run_job(cluster: local.LocalCluster, entrypoint: str, *, until: set[str]) -> str:
+def run_job(cluster: LocalCluster, entrypoint: str, *, until: set[str]) -> str:
     """Submits a job and returns its log once its status is one of `until`."""
     job = call(f"{cluster.address}/api/jobs/", {"entrypoint": entrypoint})["submission_id"]
     deadline = time.monotonic() + 60
@@ -72,7 +76,7 @@ def run_job(cluster: local.LocalCluster, entrypoint: str, *, until: set[str]) ->
     return log
 
 
-def living(cluster: local.LocalCluster) -> set[Process]:
+def living(cluster: LocalCluster) -> set[Process]:
     return find_family(cluster.processes)
 
 
@@ -131,12 +135,17 @@ def test_down_ends_exactly_what_up_started(
     other = local.up(sys.executable, SMALL)
     others = living(other)
     monkeypatch.setenv("RAYBUNDLE_LOCAL_STATE", str(state))
+    umask = os.umask(0)
     cluster = local.up(sys.executable, SMALL)
+    os.umask(umask)
     run_job(cluster, "exec sleep 4321", until={"RUNNING"})
     family = living(cluster)
 
     assert local.up(sys.executable) == cluster
+    token = state / "auth_token"
+    assert token.stat().st_mode & 0o777 == 0o600
     assert local.down()
+    assert not token.exists()
     assert not any(find_process(process.pid) == process for process in family)
     assert not Path(cluster.temp_dir).exists()
     assert local.status() is None
@@ -184,10 +193,9 @@ def test_down_removes_what_a_killed_up_left(state: Path) -> None:
 
 def test_a_record_from_before_a_reboot_harms_nobody(state: Path, tmp_path: Path) -> None:
     innocent = Process(os.getpid(), "another boot:1234")
-    cluster = local.LocalCluster(
-        "http://127.0.0.1:1", sys.executable, "2.60.0", str(tmp_path / "old"), (innocent,)
-    )
-    local._write(cluster)
+    cluster = LocalCluster("http://127.0.0.1:1", sys.executable, "2.60.0", str(tmp_path / "old"), (innocent,))
+    state_directory()
+    write_record(cluster)
 
     assert local.status() is None
     assert not local.down()

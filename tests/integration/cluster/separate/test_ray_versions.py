@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from raybundle.cluster.embedded.cluster import LocalCluster
+from raybundle.cluster.embedded.record import LocalCluster
 from tests.support.booting import PRIVATE
 from tests.support.nodes import node_environment
 from tests.support.ray_head import RayHead, ray_head
@@ -148,6 +148,7 @@ def test_on_the_oldest_ray_the_embedded_cluster_is_known_to_be_running(
     status = work.raybundle("local", "status")
 
     assert status.stdout == f"{head.address}\n", status.stderr
+    assert f"they run as you: Ray {head.version} has no token authentication" in status.stderr
 
 
 @pytest.mark.parametrize(

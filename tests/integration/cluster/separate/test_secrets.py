@@ -125,6 +125,8 @@ class SecretCluster:
     def answers(self, job: str) -> dict[str, bytes]:
         """What the API says, by path."""
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        token = (self.state / "auth_token").read_text()
+        opener.addheaders.append(("Authorization", f"Bearer {token}"))
         found = {}
         for path in (path.format(job) for path in API):
             with opener.open(f"{self.address}/api/{path}", timeout=60) as response:
