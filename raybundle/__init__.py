@@ -71,7 +71,7 @@ _MODULES = {
     "Export": "raybundle.pipeline.exporting",
     "Finding": "raybundle.pipeline.findings",
     "JobInfo": "raybundle.cluster.jobs",
-    "LocalCluster": "raybundle.cluster.embedded.cluster",
+    "LocalCluster": "raybundle.cluster.embedded.record",
     "Plan": "raybundle.planning",
     "Setting": "raybundle.config",
     "Stored": "raybundle.publish.stored",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from raybundle.directories import user_directory
 from raybundle.errors import UsageError
 from raybundle.formats.amounts import parse_size
-from raybundle.formats.credentials import without_credentials
+from raybundle.formats.credentials import has_token, without_credentials
 from raybundle.formats.nearest import did_you_mean
 from raybundle.formats.toml import read_toml, table_of
 from raybundle.model import FOUND_BY
@@ -261,6 +261,11 @@ def _from_text(key: str, text: str) -> Any:
 def _checked(key: str, raw: Any, source: str) -> Value:
     if key not in KEYS:
         raise UsageError(f"unknown setting `{key}` in {source}", hint=did_you_mean(key, KEYS))
+    items = raw if isinstance(raw, (list, tuple)) else [raw]
+    if any(isinstance(item, str) and has_token(without_credentials(item)) for item in items):
+        raise UsageError(
+            f"`{key}` in {source} looks like a secret", hint="remove it: its value is sent, stored and shown"
+        )
     match KEYS[key], raw:
         case "text", str():
             return raw

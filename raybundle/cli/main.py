@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from raybundle.cli.output.console import Console
-from raybundle.cli.parser import parse
+from raybundle.cli.parser import parse, suspects
 from raybundle.errors import RaybundleError, Terminated, UsageError
 
 if TYPE_CHECKING:
@@ -34,6 +34,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     console = Console(quiet=arguments.quiet, json_mode=arguments.json, color=not arguments.no_color)
     signal.signal(signal.SIGTERM, _terminated)
     try:
+        if found := suspects(arguments):
+            raise UsageError(
+                f"{', '.join(found)} looks like a secret",
+                hint="remove it: the value is sent, stored or shown",
+            )
         return _run(arguments.command, arguments, console)
     except RaybundleError as error:
         console.error(error)

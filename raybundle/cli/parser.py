@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from raybundle.cli.examples import epilog
 from raybundle.errors import UsageError
@@ -13,7 +13,16 @@ from raybundle.version import __version__
 if TYPE_CHECKING:
     from argparse import ArgumentParser
     from collections.abc import Iterable, Sequence
-    from typing import NoReturn
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose errors show no secret and steer no terminal."""
+
+    def error(self, message: str) -> NoReturn:
+        from raybundle.formats.credentials import masked
+        from raybundle.formats.terminal import printable
+
+        super().error(masked(printable(message)))
 
 
 class _Add(Protocol):
@@ -82,6 +91,25 @@ def _nearest(word: str, known: Iterable[str]) -> str:
     return did_you_mean(word, known)
 
 
+_LOOKED_INTO = ("env", "headers", "metadata_json", "runtime_env_json", "secret", "rest", "words")
+"""Options whose readers know what in their value may be a secret, and words that are not options."""
+
+
+def suspects(arguments: argparse.Namespace) -> list[str]:
+    """Returns the options of a command whose values look like secrets."""
+    from raybundle.formats.credentials import has_password, has_token, without_credentials
+
+    found = []
+    for name, value in vars(arguments).items():
+        items = value if isinstance(value, list) else [value]
+        texts = [item for item in items if isinstance(item, str) and name not in _LOOKED_INTO]
+        if name == "address":  # it may have user and password
+            texts = list(map(without_credentials, texts))
+        if any(has_token(text) or has_password(text) for text in texts):
+            found.append(f"--{name.replace('_', '-')}")
+    return sorted(found)
+
+
 def _first_word(
     parser: ArgumentParser, words: Sequence[str], start: int, stops: Sequence[str] = ()
 ) -> int | None:
@@ -120,7 +148,7 @@ def command_parsers() -> dict[str, ArgumentParser]:
 
 
 def _build() -> tuple[ArgumentParser, dict[str, ArgumentParser]]:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="raybundle",
         description="Run Ray jobs from exact, hash-addressed bundles of the code they need.",
         epilog="Exit codes: 0 ok, 1 unexpected, 2 usage, 3 bundle, 4 store, 5 cluster, "

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from raybundle.cluster.runtime_env import owned
 from raybundle.errors import UsageError
-from raybundle.formats.credentials import has_password
+from raybundle.formats.credentials import has_credentials, has_password, has_token
+from raybundle.model import Warning
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _TOO_EARLY = re.compile(r"PATH|(RAY_|PYTHON|LD_|DYLD_).*")
@@ -18,6 +19,10 @@ _TOO_EARLY = re.compile(r"PATH|(RAY_|PYTHON|LD_|DYLD_).*")
 _REFUSED_IN_PATHS = re.compile(r"[\x00-\x1f\x7f$\ud800-\udfff]")
 """Ray expands `$NAME` in variables; JSON and the list of secrets cannot represent the others."""
 _HOW = "use `--secret NAME=file:PATH` or `--secret NAME=env:OTHER`: each node reads the value itself"
+
+_INSTALLED = ("runtime_env.pip", "runtime_env.uv", "runtime_env.conda")
+"""What Ray installs, from URLs in which a user alone may be a token."""
+_FOR_PIP = "write `${NAME}` in its place: Ray's installer takes the value of that variable of the node"
 
 _NAME_OF_SECRET = re.compile(
     r"(SECRET|PASSWD|PASSWORD|PASSPHRASE|TOKEN|CREDENTIALS?|API_?KEY"
@@ -35,23 +40,6 @@ _HARMLESS = re.compile(
       | <.*> | \[.*\]                 # <|endoftext|>, [MASK], <your token>
     """,
     re.VERBOSE | re.DOTALL,
-)
-_SHAPES = re.compile(
-    r"""  -----BEGIN\ [A-Z ]*PRIVATE\ KEY
-      | (?<![A-Za-z0-9])(
-            (AKIA|ASIA)[A-Z0-9]{16}(?![A-Za-z0-9])        # AWS
-          | gh[opsur]_[A-Za-z0-9]{36}                     # GitHub
-          | github_pat_[A-Za-z0-9_]{22}
-          | glpat-[A-Za-z0-9_-]{20}                       # GitLab
-          | hf_[A-Za-z0-9]{30}                            # Hugging Face
-          | xox[abeoprs]-[A-Za-z0-9-]{10}                 # Slack
-          | sk-([A-Za-z0-9]+-)*[A-Za-z0-9]{20}            # OpenAI and those who follow it
-          | sk-(?=[\w-]*[A-Z])(?=[\w-]*[0-9])[\w-]{20}
-          | AIza[A-Za-z0-9_-]{35}                         # Google
-          | eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.                  # a JSON web token
-        )
-    """,
-    re.VERBOSE,
 )
 
 
@@ -107,9 +95,65 @@ def refuse_literals(env: Mapping[str, str]) -> None:
         )
 
 
+def refuse_sent(sent: Mapping[str, Any]) -> None:
+    """Refuses secrets anywhere in what the cluster's API shows of a job.
+
+    Args:
+        sent: JSON values by name, such as the `runtime_env`.
+
+    Raises:
+        UsageError: there are some; the message has their places and no value.
+    """
+    places = sorted({place for name, value in sent.items() for place in _places(name, name, value)})
+    if places:
+        installs = any(place.startswith(_INSTALLED) for place in places)
+        raise UsageError(
+            f"{', '.join(places)} looks like a secret: every client of the cluster's API can read it",
+            hint=_FOR_PIP if installs else _HOW,
+        )
+
+
+def _places(place: str, name: str, value: Any) -> Iterator[str]:
+    """Yields where in a JSON value a text or a key looks like a secret; `name` is the nearest key."""
+    match value:
+        case str():
+            suspect = has_credentials(value) if place.startswith(_INSTALLED) else False
+            if suspect or looks_secret(name, value):
+                yield place
+        case dict():
+            for key, each in value.items():
+                hidden = has_token(str(key)) or has_password(str(key))
+                if hidden:
+                    yield f"a key of {place}"
+                yield from _places(place if hidden else f"{place}.{key}", str(key), each)
+        case [*items]:
+            for each in items:
+                yield from _places(place, name, each)
+
+
+def arguments_warning(arguments: Sequence[str]) -> Warning | None:
+    """Returns a warning about arguments of the job that look like secrets; None if none does."""
+    found = []
+    for number, (argument, before) in enumerate(zip(arguments, ["", *arguments], strict=False), start=1):
+        option, equals, value = argument.partition("=")
+        if argument.startswith("-"):
+            name, value = (option, value) if equals else ("", "")
+        else:
+            name, value = (before, argument) if before.startswith("-") else ("", argument)
+        if looks_secret(name.lstrip("-").replace("-", "_"), value):
+            found.append(str(number))
+    if not found:
+        return None
+    return Warning(
+        f"argument {', '.join(found)} of the job looks like a secret: every client of the cluster's API can "
+        "read it, and the store keeps it",
+        hint=_HOW,
+    )
+
+
 def looks_secret(name: str, value: str) -> bool:
     """Claims that an environment variable holds a secret, judged by its name and its value."""
-    if _SHAPES.search(value) or has_password(value):
+    if has_token(value) or has_password(value):
         return True
     return bool(_NAME_OF_SECRET.search(name)) and len(value) >= SHORTEST and not _is_harmless(value)
 

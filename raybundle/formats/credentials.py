@@ -1,4 +1,4 @@
-"""Finds and removes the credentials in URLs, wherever they are in a text."""
+"""Finds and removes tokens, and the credentials in URLs, wherever they are in a text."""
 
 from __future__ import annotations
 
@@ -35,6 +35,37 @@ _PUBLIC_USERS = frozenset({"git", "hg"})
 """Users of version control servers that identify themselves by keys."""
 _CONTAINERS = frozenset({"abfs", "abfss", "wasb", "wasbs"})
 """Schemes of Azure, whose URLs have a container in the place of the user."""
+
+_TOKEN = re.compile(
+    r"""  -----BEGIN\ [A-Z ]*PRIVATE\ KEY
+      | (?<![A-Za-z0-9])(
+            (AKIA|ASIA)[A-Z0-9]{16}(?![A-Za-z0-9])        # AWS
+          | gh[opsur]_[A-Za-z0-9]{36}                     # GitHub
+          | github_pat_[A-Za-z0-9_]{22}
+          | glpat-[A-Za-z0-9_-]{20}                       # GitLab
+          | hf_[A-Za-z0-9]{30}                            # Hugging Face
+          | xox[abeoprs]-[A-Za-z0-9-]{10}                 # Slack
+          | sk-([A-Za-z0-9]+-)*[A-Za-z0-9]{20}            # OpenAI and those who follow it
+          | sk-(?=[\w-]*[A-Z])(?=[\w-]*[0-9])[\w-]{20}
+          | AIza[A-Za-z0-9_-]{35}                         # Google
+          | eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.                  # a JSON web token
+        )
+    """,
+    re.VERBOSE,
+)
+"""Tokens that their shape gives away."""
+
+
+def has_token(text: str) -> bool:
+    """Returns whether a part of `text` has the shape of a token or of a private key."""
+    return _TOKEN.search(text) is not None
+
+
+def masked(text: str) -> str:
+    """Returns `text` with `…` in place of tokens, and of passwords and signatures in URLs."""
+    for each in sorted(set(passwords_in(text)), key=len, reverse=True):
+        text = text if _REFERENCE.fullmatch(each) else text.replace(each, "…")
+    return _TOKEN.sub("…", text)
 
 
 def without_credentials(text: str) -> str:

@@ -37,7 +37,8 @@ def order_target(
     """
     options.check()
     connecting.check()
-    listener.warnings(request.warnings)
+    given = (*request.warnings, *options.warnings)
+    listener.warnings(given)
     store = open_configured(request.settings, request.environ)
     with ExitStack() as unfinished:
         cluster = None
@@ -54,7 +55,7 @@ def order_target(
         listener.note(f"bundle {stored.digest} ({counted(len(planned.files), 'file')}, {sizes})")
         cluster = cluster or connecting.cluster(prepared.interpreter.executable)
         unfinished.pop_all()
-    warnings = (*request.warnings, *planned.resolution.warnings)
+    warnings = (*given, *planned.resolution.warnings)
     counts = (len(planned.files), planned.bytes)
     origin = (request.project, planned.resolution.interpreter.site)
     return Order(stored, store, cluster, options, planned.timings, *counts, warnings, *origin)
@@ -88,10 +89,11 @@ def order_bundle(ref: str, options: JobOptions, connecting: Connecting, listener
     with timings.stage("resolve"):
         store = open_configured(connecting.settings, connecting.environ)
         stored = find_bundle(store, ref)
-    listener.warnings(stored.warnings)
+    warnings = (*options.warnings, *stored.warnings)
+    listener.warnings(warnings)
     size = bytes_of(store, stored)
     python = connecting.settings.text("python")
     if not connecting.address:
         python = require_embedded_for(stored.manifest.python, python, connecting.environ)
     cluster = connecting.cluster(python)
-    return Order(stored, store, cluster, options, timings, len(stored.manifest.files), size, stored.warnings)
+    return Order(stored, store, cluster, options, timings, len(stored.manifest.files), size, warnings)

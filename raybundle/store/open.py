@@ -65,7 +65,10 @@ def _local(directory: Path, url: str) -> Store:
 def _file_path(rest: str, url: str) -> Path:
     host, slash, path = rest.partition("/")
     if host not in {"", "localhost"} or not slash:
-        raise UsageError(f"{url} does not name a directory on this machine", hint=f"write file:///{rest}")
+        raise UsageError(
+            f"{without_credentials(url)} does not name a directory on this machine",
+            hint=f"write file:///{rest}",
+        )
     return Path("/" + unquote(path))
 
 
@@ -75,8 +78,12 @@ def _s3(rest: str, url: str, environ: Mapping[str, str], profile: str | None) ->
 
     bucket, _, prefix = rest.partition("/")
     if not BUCKET.fullmatch(bucket):
-        raise UsageError(f"{url!r} does not name an S3 bucket", hint="write s3://bucket/prefix")
+        raise UsageError(
+            f"{without_credentials(url)!r} does not name an S3 bucket", hint="write s3://bucket/prefix"
+        )
     prefix = prefix.strip("/")
     if any(character in prefix for character in "?#"):
-        raise UsageError(f"{url!r} has more than bucket and prefix", hint="write s3://bucket/prefix")
+        raise UsageError(
+            f"{without_credentials(url)!r} has more than bucket and prefix", hint="write s3://bucket/prefix"
+        )
     return S3Store(bucket, check_key(prefix) if prefix else "", environ, profile)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from raybundle.cluster.runtime_env import SECRETS, WAITING, render_runtime_env
-from raybundle.cluster.secrets import parse_secrets, refuse_literals
+from raybundle.cluster.secrets import arguments_warning, parse_secrets, refuse_literals, refuse_sent
 from raybundle.errors import UsageError
 from raybundle.model import Digest
 from raybundle.node import raybundle_secrets
@@ -221,3 +221,53 @@ def test_what_the_user_passes_lies_below_what_the_bundle_sets() -> None:
     assert passed["env_vars"] == {"A": "below", "D": "4"}
     with pytest.raises(UsageError, match="both `env` and `--secret` set D"):
         render({}, {"D": "env:D"}, passed=passed)
+
+
+@pytest.mark.parametrize(
+    ("sent", "place"),
+    [
+        ({"pip": ["--index-url=https://me:CANARY@host/simple"]}, "runtime_env.pip"),
+        ({"pip": {"packages": ["x @ https://CANARY@host/x.whl"]}}, "runtime_env.pip.packages"),
+        ({"uv": {"uv_pip_install_options": ["--index=https://CANARY@host"]}}, "uv_pip_install_options"),
+        ({"conda": {"dependencies": [{"pip": [f"hf_{MIXED}"]}]}}, "runtime_env.conda.dependencies.pip"),
+        ({"config": {"api_key": "CANARYCANARY"}}, "runtime_env.config.api_key"),
+        ({"config": {f"ghp_{MIXED}": 1}}, "a key of runtime_env.config"),
+        ({"nsight": {"o": f"hf_{MIXED}"}}, "runtime_env.nsight.o"),
+    ],
+)
+def test_a_secret_at_any_depth_of_a_runtime_env_is_refused_by_its_place(
+    sent: dict[str, Any], place: str
+) -> None:
+    with pytest.raises(UsageError, match=place) as refusal:
+        refuse_sent({"runtime_env": sent})
+    assert "CANARY" not in f"{refusal.value}{refusal.value.hint}"
+    assert MIXED not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        {"pip": ["--index-url=https://${USER}:${PASSWORD}@host/simple", "humanize==4.9"]},
+        {"pip": ["x @ git+https://git@github.com/a/x", "y @ git+ssh://git@github.com/a/y"]},
+        {"config": {"setup_timeout_seconds": 600, "eager_install": True}},
+        {"uv": {"packages": ["a"], "uv_check": True}, "worker_process_setup_hook": "a.token"},
+    ],
+)
+def test_a_runtime_env_without_secrets_is_sent(sent: dict[str, Any]) -> None:
+    refuse_sent({"runtime_env": sent})
+
+
+@pytest.mark.parametrize(
+    ("words", "numbers"),
+    [
+        (["--api-key", "CANARYCANARY"], "2"),
+        (["--api-key=CANARYCANARY", "x"], "1"),
+        (["x", f"hf_{MIXED}", "redis://a:CANARY@host"], "2, 3"),
+        (["--token", "--verbose"], None),
+        (["--token-file=/run/secret/token", "--tokens", "4096", "--token", "${TOKEN}"], None),
+    ],
+)
+def test_arguments_that_look_like_a_secret_are_numbered(words: list[str], numbers: str | None) -> None:
+    warning = arguments_warning(words)
+
+    assert (warning and warning.text.split(" of ")[0]) == (numbers and f"argument {numbers}")

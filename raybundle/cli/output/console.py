@@ -35,8 +35,10 @@ class Console:
         self._color = color and not dumb and sys.stderr is not None and sys.stderr.isatty()
 
     def data(self, text: str) -> None:
-        """Writes one line of the command's result."""
-        _write(sys.stdout, f"{text}\n")
+        """Writes a line of the command's result."""
+        from raybundle.formats.terminal import printable
+
+        _write(sys.stdout, f"{printable(text)}\n")
 
     def document(self, document: dict[str, Any]) -> None:
         """Writes the one document of `--json`."""
@@ -54,11 +56,11 @@ class Console:
     def note(self, text: str) -> None:
         """Writes a line, unless `--quiet` is given."""
         if not self._quiet:
-            self._say(f"{text}\n")
+            self._say(f"{_shown(text)}\n")
 
     def warn(self, text: str) -> None:
         """Writes a problem that does not end the command, even with `--quiet`."""
-        self._say(f"{self._paint('warning', _YELLOW)}: {text}\n")
+        self._say(f"{self._paint('warning', _YELLOW)}: {_shown(text)}\n")
 
     @property
     def shows_progress(self) -> bool:
@@ -81,7 +83,7 @@ class Console:
         for first, *others in alike(warnings):
             named = first.file is None or (not first.line and str(first.file) in first.text)
             place = "" if named else f"{_place(first)}: "
-            self.note(f"{self._paint('warning', _YELLOW)}: {place}{first.text}")
+            self._remark(f"{place}{first.text}")
             if others:
                 more = f" and {len(others) - PLACES} more places" if len(others) > PLACES else ""
                 self.note(f"  also at {', '.join(map(_place, others[:PLACES]))}{more}")
@@ -90,11 +92,23 @@ class Console:
 
     def error(self, error: RaybundleError) -> None:
         """Writes an error and its hint."""
-        hint = f"hint: {error.hint}\n" if error.hint else ""
-        self._say(f"{self._paint('error', _RED)}: {error}\n{hint}")
+        hint = f"hint: {_shown(error.hint)}\n" if error.hint else ""
+        self._say(f"{self._paint('error', _RED)}: {_shown(str(error))}\n{hint}")
+
+    def _remark(self, text: str) -> None:
+        if not self._quiet:
+            self.warn(text)
 
     def _paint(self, word: str, color: str) -> str:
         return f"{color}{word}{_RESET}" if self._color else word
+
+
+def _shown(text: str) -> str:
+    """Returns one of raybundle's own texts as a terminal may have it: without escapes and without secrets."""
+    from raybundle.formats.credentials import masked
+    from raybundle.formats.terminal import printable
+
+    return masked(printable(text))
 
 
 def alike(warnings: Iterable[Warning]) -> list[list[Warning]]:

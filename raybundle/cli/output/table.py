@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from raybundle.cluster.runtime_env import command_text
 from raybundle.formats.amounts import duration_text
+from raybundle.formats.terminal import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -21,7 +22,7 @@ _TIME = "%Y-%m-%d %H:%M:%S"
 
 def job_rows(jobs: Sequence[JobInfo]) -> Iterator[str]:
     """Yields a header and a line for each job; on a terminal, the last column is cut to its width."""
-    rows = [_HEADER, *((job.submission_id, *facts(job)) for job in jobs)]
+    rows = [_HEADER, *(tuple(map(one_line, (job.submission_id, *facts(job)))) for job in jobs)]
     widths = [max(map(len, column)) for column in list(zip(*rows, strict=True))[:-1]]
     room = shutil.get_terminal_size().columns if sys.stdout is not None and sys.stdout.isatty() else None
     for row in rows:
