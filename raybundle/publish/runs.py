@@ -36,6 +36,8 @@ class Run:
     """In UTC."""
     cwd: str = ""
     """Where it starts, relative to the project; empty for its root."""
+    session: str | None = None
+    """The start of the cluster, if the id was chosen by the user, who may choose it again."""
 
 
 def new_run(  # noqa: PLR0913 - all that a run is made of
@@ -56,7 +58,8 @@ def new_run(  # noqa: PLR0913 - all that a run is made of
 def record_start(store: Store, run: Run) -> None:
     """Writes the record of a run that is about to be submitted.
 
-    An equal record of a run without an end belongs to an attempt that was cut short, and counts for this one.
+    An equal record of a run without an end belongs to an attempt that was cut short, and counts for this one
+    if the cluster is still the same: one that was started anew does not know what ran before.
 
     Raises:
         UsageError: an earlier run has this id.
@@ -66,7 +69,14 @@ def record_start(store: Store, run: Run) -> None:
         return
     earlier = json.loads(store.get(key))
     ended = store.size(run_end_key(run.id, run.started)) is not None
-    if ended or (earlier["bundle"], earlier["arguments"]) != (run.bundle, list(run.arguments)):
+    same = (earlier["bundle"], earlier["arguments"]) == (run.bundle, list(run.arguments))
+    if same and not ended and earlier.get("session", run.session) != run.session:
+        raise UsageError(
+            f"a run with the id {run.id} is recorded in {store.url}, and may have run before the cluster "
+            "was started anew",
+            hint="choose another --submission-id",
+        )
+    if ended or not same:
         raise UsageError(
             f"a run with the id {run.id} is recorded in {store.url}", hint="choose another --submission-id"
         )
@@ -97,4 +107,5 @@ def _document(run: Run) -> dict[str, Any]:
         "cwd": run.cwd or ".",
         "started": run.started.isoformat(timespec="seconds"),
         "raybundle": __version__,
+        **({} if run.session is None else {"session": run.session}),
     }

@@ -57,7 +57,8 @@ def prepare_run(stored: Stored, cluster: Cluster, options: JobOptions) -> Run:
     chosen = options.submission_id
     if chosen is not None and options.if_exists == "new":
         chosen = _free_id(cluster.client, chosen)
-    return new_run(stored.digest, options.arguments, env, address, chosen, cwd=options.cwd)
+    run = new_run(stored.digest, options.arguments, env, address, chosen, cwd=options.cwd)
+    return run if chosen is None else replace(run, session=cluster.client.session())
 
 
 def _free_id(client: JobsClient, wanted: str) -> str:
@@ -110,19 +111,33 @@ def submit(run: Run, stored: Stored, store: Store, cluster: Cluster, options: Jo
         delivery=stored.delivery,
         cwd=run.cwd,
     )
-    record_start(store, run)
+    ended = _record(run, stored, store, cluster, options)
+    if ended is not None:
+        return attach(ended, run, stored, store, cluster)
     submitted = time.monotonic()
-    body = {
-        "entrypoint": entrypoint,
-        "runtime_env": runtime_env,
-        "metadata": {**options.metadata, "raybundle": stored.digest},
-        **options.resources,
-    }
+    metadata = {**options.metadata, "raybundle": stored.digest}
+    body = {"entrypoint": entrypoint, "runtime_env": runtime_env, "metadata": metadata, **options.resources}
     existing = _post(cluster.client, run.id, body)
     if existing is not None:
         _refuse_existing(existing, options)
         _require_same(existing, stored, entrypoint)
     return Submission(run, stored, store, cluster, submitted, existing)
+
+
+def _record(run: Run, stored: Stored, store: Store, cluster: Cluster, options: JobOptions) -> JobInfo | None:
+    """Records a run before its submission.
+
+    Returns:
+        The job, if another client of the same submission was faster and its job has ended by now.
+    """
+    try:
+        record_start(store, run)
+    except UsageError:
+        ended = find_existing(run, stored, cluster, options)
+        if ended is None:
+            raise
+        return ended
+    return None
 
 
 def _require_known(client: JobsClient, options: JobOptions) -> None:

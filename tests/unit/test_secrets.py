@@ -10,6 +10,7 @@ from raybundle.cluster.secrets import arguments_warning, parse_secrets, refuse_l
 from raybundle.errors import UsageError
 from raybundle.model import Digest
 from raybundle.node import raybundle_secrets
+from raybundle.submission.options import JobOptions
 
 HEX = "0123456789abcdef" * 4
 DIGEST = Digest(f"sha256:{HEX}")
@@ -271,3 +272,13 @@ def test_arguments_that_look_like_a_secret_are_numbered(words: list[str], number
     warning = arguments_warning(words)
 
     assert (warning and warning.text.split(" of ")[0]) == (numbers and f"argument {numbers}")
+
+
+@pytest.mark.parametrize(("length", "refused"), [(200, False), (201, True), (4000, True)])
+def test_an_id_that_would_leave_its_job_pending_is_refused(length: int, refused: bool) -> None:
+    options = JobOptions(submission_id="a" * length)
+    if not refused:
+        options.check()
+        return
+    with pytest.raises(UsageError, match=f"has {length} characters, and an id has at most 200"):
+        options.check()
