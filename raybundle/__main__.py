@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
+
+if sys.path[:1] == [os.getcwd()]:  # noqa: PTH109 - the string that `-m` puts there
+    del sys.path[0]  # nothing is imported from where one stands
 
 from raybundle.cli import main
 

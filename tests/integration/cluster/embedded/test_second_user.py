@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -171,6 +172,24 @@ def test_the_token_is_not_sent_to_another_user_who_listens_on_the_port(
 
     assert heard.count("GET /api/") == 2
     assert "Authorization" not in heard
+
+
+def test_the_terminal_is_not_steered_by_the_ids_and_messages_of_others(
+    embedded: Embedded, client: JobsClient, tmp_path: Path
+) -> None:
+    work = embedded.workplace(tmp_path / "work")
+    name = f"evil\x1b]0;owned\x07\nrow-\u202e{tmp_path.name[-9:]}"
+    client.submit(name, {"entrypoint": "exit 3 # \x1b[2J", "metadata": {"raybundle": "\x1b[8m"}})
+    while not client.info(name).ended:
+        time.sleep(0.1)
+
+    commands = (["list"], ["status", name], ["attach", name], ["stop", name])
+    done = [work.raybundle(*words) for words in commands]
+
+    assert [each.returncode for each in done] == [0, 0, 20, 0]
+    ours = [done[0].stdout, *(each.stderr for each in done), done[1].stdout]
+    assert "evil\\x1b]0;owned\\x07\\nrow-\\u202e" in done[0].stdout
+    assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f\u202e]", "".join(ours))
 
 
 THIEF = """
