@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from raybundle.cache.identity import find_identity, is_young
 from raybundle.cache.own_code import OWN, own_code
 from raybundle.cache.room import make_room, touch
+from raybundle.directories import make_private
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -98,8 +99,8 @@ class Cache:
     def write_text(self, kind: Kind, name: str, text: str) -> None:
         """Keeps an ASCII text with its checksum, and makes room for it."""
         data, path = text.encode("ascii"), self.path(kind, name)
-        with contextlib.suppress(OSError):  # a parent that mkdir makes on the way is open to others
-            self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with contextlib.suppress(OSError):
+            make_private(self.directory)
         write_atomically(path, _checksum(kind, name, data) + b"\n" + data)
         make_room(path.parent, kind.most, self.clock(), kind.in_use)
 
@@ -124,7 +125,7 @@ def write_atomically(path: Path, data: bytes) -> None:
     """Replaces a file, readable only by its owner. If that is not possible, leaves it as it was."""
     temporary = path.with_name(f".{path.name}-{os.getpid()}-{time.monotonic_ns()}")
     with contextlib.suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_private(path.parent)
         try:
             temporary.touch(mode=0o600, exist_ok=False)
             temporary.write_bytes(data)

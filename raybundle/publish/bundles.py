@@ -21,7 +21,7 @@ from raybundle.publish import layout
 from raybundle.publish.names import look_up, record_name
 from raybundle.publish.stored import Stored
 from raybundle.request import prepare
-from raybundle.store import open_store
+from raybundle.store import open_private, open_store
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -37,7 +37,8 @@ if TYPE_CHECKING:
 
 def open_configured(settings: Settings, environ: Mapping[str, str]) -> Store:
     """Returns the configured store, or the user's local one if none is configured."""
-    return open_store(settings.text("store") or default_store(environ), environ)
+    chosen = settings.text("store")
+    return open_store(chosen, environ) if chosen else open_private(default_store(environ))
 
 
 def build(planned: Plan, store: Store, progress: Progress | None = None) -> Stored:

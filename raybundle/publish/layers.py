@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from raybundle.bundle.layers.archive import check_archive, layer_members, unwritable, write_archive
 from raybundle.bundle.layers.describe import kept_document
 from raybundle.cache.room import ABANDONED, make_room
+from raybundle.directories import make_private
 from raybundle.errors import BundleError
 from raybundle.model import Digest
 from raybundle.publish.layout import byte_code_key, get_soon, layer_key
@@ -80,7 +81,7 @@ class LayerSender:
             return 0
         incoming = self.cache.directory / "incoming"
         try:
-            incoming.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_private(incoming)
             make_room(incoming, 0, self.cache.clock(), ABANDONED)
             scratch = TemporaryDirectory(prefix=".", dir=incoming)
         except OSError as error:

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from raybundle.store.base import Store
-from raybundle.store.open import open_store
+from raybundle.store.open import open_private, open_store
 
-__all__ = ["Store", "open_store"]
+__all__ = ["Store", "open_private", "open_store"]

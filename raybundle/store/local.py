@@ -11,6 +11,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
+from raybundle.directories import make_private
 from raybundle.errors import ObjectMissingError, StoreAccessError
 from raybundle.store.base import check_key
 
@@ -37,8 +38,15 @@ HINTS[errno.ENOTSUP] = HINTS[errno.EOPNOTSUPP] = HINTS[errno.EPERM]
 class LocalStore:
     """A directory on this machine."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, private: bool = False) -> None:
+        """Does not read the directory yet.
+
+        Args:
+            directory: of the objects.
+            private: it and all objects are for this user alone, under any umask; otherwise the umask decides.
+        """
         self._directory = directory.absolute()
+        self._private = private
 
     @property
     def url(self) -> str:
@@ -71,7 +79,9 @@ class LocalStore:
     def _put(self, key: str, source: BinaryIO) -> bool:
         path = self._path(key)
         with self._access("write to"):
-            _make_directory(path.parent)
+            if self._private and self._directory.is_dir():
+                make_private(self._directory)
+            self._make_directory(path.parent)
             with self._written(source) as temporary:
                 try:
                     os.link(temporary, path)
@@ -100,12 +110,22 @@ class LocalStore:
     def _path(self, key: str) -> Path:
         return self._directory / check_key(key)
 
+    def _make_directory(self, directory: Path) -> None:
+        """Creates the directory and its parents, and syncs their names to disk."""
+        if directory.is_dir():
+            return
+        self._make_directory(directory.parent)
+        with contextlib.suppress(FileExistsError):
+            directory.mkdir(mode=0o700 if self._private else 0o777)
+        _sync_directory(directory.parent)
+
     @contextlib.contextmanager
     def _written(self, source: BinaryIO) -> Iterator[Path]:
         temporary = self._directory / INCOMING / f"{os.getpid()}-{secrets.token_hex(8)}"
-        _make_directory(temporary.parent)
+        self._make_directory(temporary.parent)
         try:
-            with temporary.open("xb") as file:
+            mode = 0o400 if self._private else 0o666
+            with open(temporary, "xb", opener=lambda name, flags: os.open(name, flags, mode)) as file:
                 shutil.copyfileobj(source, file, COPIED)
                 file.flush()
                 os.fsync(file.fileno())
@@ -138,16 +158,6 @@ def _files(directory: Path) -> Iterator[Path]:
             yield from _files(Path(entry.path))
         else:
             yield Path(entry.path)
-
-
-def _make_directory(directory: Path) -> None:
-    """Creates the directory and its parents, and syncs their names to disk."""
-    if directory.is_dir():
-        return
-    _make_directory(directory.parent)
-    with contextlib.suppress(FileExistsError):
-        directory.mkdir()
-    _sync_directory(directory.parent)
 
 
 def _sync_directory(directory: Path) -> None:

@@ -22,6 +22,13 @@ BUCKET = re.compile(r"[a-z0-9][a-z0-9._-]{1,61}[a-z0-9]")
 EXAMPLES = "such as /var/bundles, file:///var/bundles, s3://bucket/prefix or gs://bucket/prefix"
 
 
+def open_private(directory: str) -> Store:
+    """Returns the store of a directory that is for this user alone."""
+    from raybundle.store.local import LocalStore  # noqa: PLC0415
+
+    return LocalStore(Path(directory), private=True)
+
+
 def open_store(url: str, environ: Mapping[str, str], profile: str | None = None) -> Store:
     """Returns the store of a path or URL; does not connect or read yet.
 

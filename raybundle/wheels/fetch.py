@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from raybundle.cache.room import IN_USE, make_room, remove, touch
+from raybundle.directories import make_private
 from raybundle.errors import BundleError
 from raybundle.resolve.distributions.installed import InstalledDistributions, normalised_name
 from raybundle.wheels.compile import (
@@ -118,7 +119,7 @@ def _is_whole(directory: Path, resolved: str) -> bool:
 
 def _install(order: Order, resolved: str, directory: Path, uv: UvSettings) -> None:
     """Create `directory` completely or not at all."""
-    uv.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_private(uv.directory)
     with tempfile.TemporaryDirectory(prefix=_PARTIAL, dir=uv.directory) as partial:
         requirements, constraints = Path(partial, "requirements.txt"), Path(partial, "constraints.txt")
         own, others = uv.pinned.split(resolved.splitlines())

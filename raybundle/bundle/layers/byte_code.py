@@ -21,6 +21,7 @@ from raybundle.bundle.layers.describe import kept_document
 from raybundle.bundle.layers.document import is_compiled
 from raybundle.cache.documents import is_private
 from raybundle.cache.room import IN_USE, make_room, touch
+from raybundle.directories import make_private
 from raybundle.errors import BundleError
 from raybundle.formats.canonical import FORMAT, canonical_json
 
@@ -205,7 +206,7 @@ def _write(layer: str, head: dict[str, str], members: list[Member], folder: Path
     found = replace(found, archive=folder / f"{found.name}.zip")
     partial = folder / f".{os.getpid()}-{secrets.token_hex(8)}"
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private(folder)
         partial.touch(mode=0o600)
         write_archive(partial, found.name, listing, members, sum(each.size for each in members))
         partial.replace(found.archive)

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from raybundle.errors import StoreAccessError
+from raybundle.errors import StoreAccessError, UsageError
+from raybundle.model import Digest
+from raybundle.publish.runs import new_run, record_start
 from raybundle.store.local import INCOMING, LocalStore
+from tests.support.workplace import make_workplace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -175,3 +180,45 @@ def test_nodes_read_a_local_object_by_a_file_url(tmp_path: Path) -> None:
     store = LocalStore(tmp_path / "a store")
 
     assert store.node_url("a/b.zip") == f"{tmp_path.as_uri()}/a%20store/a/b.zip"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("umask", ["0", "077"])
+def test_the_default_store_and_all_that_is_kept_are_for_their_user_alone(tmp_path: Path, umask: str) -> None:
+    work = make_workplace(tmp_path / "work", "exits")
+    home = Path(work.environ["HOME"])
+    build = f"umask {umask}; exec {shlex.quote(sys.executable)} -m raybundle build job.py"
+
+    done = work.command(["sh", "-c", build])
+
+    assert done.returncode == 0, done.stderr
+    found = {path.relative_to(home): path.stat().st_mode & 0o777 for path in home.rglob("*")}
+    store = Path(".local/share/raybundle/store")
+    objects = {
+        path: mode for path, mode in found.items() if store in path.parents and (home / path).is_file()
+    }
+    assert {Path(store, "store.json"), *objects} == set(objects)
+    assert set(objects.values()) == {0o400}
+    assert {oct(mode) for path, mode in found.items() if (home / path).is_dir()} == {"0o700"}
+    assert not [path for path, mode in found.items() if mode & 0o077]
+
+
+def test_a_default_store_of_an_older_version_is_closed_to_others(tmp_path: Path) -> None:
+    (tmp_path / "store").mkdir(mode=0o755)
+
+    LocalStore(tmp_path / "store", private=True).put_new("runs/a.json", b"{}")
+
+    assert (tmp_path / "store").stat().st_mode & 0o777 == 0o700
+    assert (tmp_path / "store/runs").stat().st_mode & 0o777 == 0o700
+    assert (tmp_path / "store/runs/a.json").stat().st_mode & 0o777 == 0o400
+
+
+def test_an_id_that_may_have_run_before_the_cluster_was_started_anew_is_refused(tmp_path: Path) -> None:
+    store = LocalStore(tmp_path / "store")
+    digest = Digest(f"sha256:{'0' * 64}")
+    run = replace(new_run(digest, ["1"], {}, "http://x", "nightly"), session="session_1")
+
+    record_start(store, run)
+    record_start(store, run)  # a client that was killed, and the same command again
+    with pytest.raises(UsageError, match="may have run before the cluster was started anew"):
+        record_start(store, replace(run, session="session_2"))
