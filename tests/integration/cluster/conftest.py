@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,10 @@ from tests.support.workplace import Workplace, make_workplace
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+
+INDEX_WORD = secrets.token_hex(16)
+"""A password in the environment of the cluster's node, for an index of wheels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +44,8 @@ def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Embedded]:
     """An embedded cluster, started and ended by the command line."""
     state = tmp_path_factory.mktemp("local-state")
     work = make_workplace(tmp_path_factory.mktemp("up") / "work", RAYBUNDLE_LOCAL_STATE=str(state))
-    up = work.raybundle("--json", "local", "up", "--num-cpus", "4", "--object-store-memory", "100000000")
+    options = ("--num-cpus", "4", "--object-store-memory", "100000000")
+    up = work.raybundle("--json", "local", "up", *options, env={"INDEX_WORD": INDEX_WORD})
     try:
         assert up.returncode == 0, up.stderr
         yield Embedded(json.loads(up.stdout)["address"], state)

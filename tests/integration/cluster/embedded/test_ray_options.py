@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import base64
+import http.server
 import json
+import threading
 import zipfile
+from contextlib import contextmanager
+from functools import partial
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.integration.cluster.conftest import INDEX_WORD
 from tests.support.workplace import reports
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.integration.cluster.conftest import Embedded
@@ -82,3 +90,57 @@ def test_what_ray_installs_need_not_be_installed_here(
 
     assert done.returncode == 0, done.stderr
     assert "['extra', 'extra']" in done.stdout
+
+
+class GuardedFiles(http.server.SimpleHTTPRequestHandler):
+    """Serves a directory to `me` with the password."""
+
+    def do_GET(self) -> None:
+        expected = "Basic " + base64.b64encode(f"me:{INDEX_WORD}".encode()).decode()
+        if self.headers.get("Authorization") == expected:
+            super().do_GET()
+            return
+        self.send_response(HTTPStatus.UNAUTHORIZED)
+        self.send_header("WWW-Authenticate", 'Basic realm="wheels"')
+        self.end_headers()
+
+    def log_message(self, *words: object) -> None:
+        """Says nothing."""
+
+
+@contextmanager
+def guarded(directory: Path) -> Iterator[str]:
+    """Yields the `host:port` of a server of the directory's files."""
+    handler = partial(GuardedFiles, directory=str(directory))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever).start()
+        yield f"127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+
+
+@pytest.mark.parametrize("installer", ["pip", pytest.param("uv", marks=pytest.mark.all_jobs)])
+def test_a_password_of_an_index_is_refused_and_the_hint_runs_the_job(
+    embedded: Embedded, tmp_path: Path, installer: str
+) -> None:
+    work = embedded.workplace(tmp_path / "work")
+    (work.directory / "job.py").write_text("import extra_pkg\nprint(extra_pkg.NAME)\n")
+    make_wheel(tmp_path)
+
+    with guarded(tmp_path) as place:
+
+        def submit(word: str) -> tuple[int, str, str]:
+            links = f"--find-links http://me:{word}@{place}/"
+            given = json.dumps({installer: ["--no-index", links, "extra-pkg"]})
+            done = work.raybundle("submit", "--runtime-env-json", given, "job.py")
+            return done.returncode, done.stdout, done.stderr
+
+        refused, _, said = submit(INDEX_WORD)
+        code, log, why = submit("${INDEX_WORD}")
+
+    assert refused == 2
+    assert f"runtime_env.{installer} looks like a secret" in said
+    assert "write `${NAME}` in its place" in said
+    assert INDEX_WORD not in said
+    assert code == 0, why
+    assert log.endswith("extra\n")
+    assert INDEX_WORD not in log + why
