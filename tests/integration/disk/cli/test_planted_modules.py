@@ -27,6 +27,7 @@ STARTS = {
     "cluster/embedded/cluster.py": 1,  # Ray, in a private directory
     "cluster/embedded/interpreter.py": 1,  # the question for Ray, in `/`
     "cluster/embedded/processes.py": 1,  # ps
+    "pipeline/snapshot.py": 1,  # git
     "resolve/files/git_ignored.py": 1,  # git
     "resolve/interpreter/describe.py": 2,  # `-I`; the probe: a file that leaves its own directory out
     "resolve/scan/workers.py": 1,  # `-I -S`
