@@ -21,6 +21,7 @@ import trivial_job
 import uv_cost
 
 from raybundle.cluster.embedded import cluster
+from raybundle.cluster.embedded.token import token_variables
 
 NAMES = ("help", "resolve", "graph", "boot", "job", "log")
 ON_REQUEST = ("layers", "uv")
@@ -66,6 +67,7 @@ def measure(options: argparse.Namespace, work: Path) -> dict[str, dict[str, Any]
     if not {"boot", "job", "log"}.isdisjoint(names):
         try:
             address = cluster.up(sys.executable).address
+            environ = {**environ, **token_variables()}  # for `ray job submit`
             if "boot" in names:
                 results["boot"] = boot_cost.measure(work, environ, rounds)
             if "job" in names:

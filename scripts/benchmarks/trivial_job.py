@@ -30,7 +30,7 @@ def measure(work: Path, environ: Mapping[str, str], rounds: int, address: str) -
     project = work / "trivial"
     project.mkdir()
     (project / "job.py").write_text(JOB)
-    client = JobsClient(make_access(address, {}))
+    client = JobsClient(make_access(address, environ))
     ours, theirs = [], []
     for number in range(rounds + 1):
         pair = (
