@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from raybundle.bundle.layers.archive import check_archive, layer_members, unwritable, write_archive
 from raybundle.bundle.layers.describe import kept_document
 from raybundle.cache.room import ABANDONED, make_room
-from raybundle.errors import BundleError
+from raybundle.errors import BundleError, DamagedCacheError, DigestMismatchError
 from raybundle.model import Digest
 from raybundle.publish.layout import byte_code_key, get_soon, layer_key
 
@@ -189,9 +189,17 @@ class _KeptArchive:
     byte_code: ByteCode
 
     def pack(self, _path: Path, _gives_up: Callable[[], bool]) -> Path:
-        """Returns the file, once it is checked."""
+        """Returns the file, once it is checked.
+
+        Raises:
+            DamagedCacheError: it was damaged; it is removed.
+        """
         archive = self.byte_code.archive
-        check_archive(archive.read_bytes(), self.byte_code.name, str(archive))
+        try:
+            check_archive(archive.read_bytes(), self.byte_code.name, str(archive))
+        except DigestMismatchError as error:
+            archive.unlink(missing_ok=True)
+            raise DamagedCacheError(f"{archive} was damaged", hint="run the command again") from error
         return archive
 
 

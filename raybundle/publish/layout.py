@@ -5,18 +5,20 @@ from __future__ import annotations
 import json
 import re
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from raybundle.errors import DigestMismatchError, ObjectMissingError, StoreError, UsageError
+from raybundle.errors import UNREADABLE, DigestMismatchError, ObjectMissingError, StoreError, UsageError
 from raybundle.formats.canonical import canonical_json, digest_of
 from raybundle.outage import Outage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from raybundle.bundle.values import LayerEntry
     from raybundle.model import Digest
     from raybundle.store.base import Store
+
+T = TypeVar("T")
 
 STORE_KEY = "store.json"
 FORMAT = 1
@@ -116,18 +118,34 @@ def prepare(store: Store) -> None:
     Raises:
         StoreError: It has another format, or features that this version does not know.
     """
+    if not require_format(store):
+        put_compared(store, STORE_KEY, canonical_json({"features": [], "format": FORMAT}))
+
+
+def require_format(store: Store) -> bool:
+    """Returns whether the store is marked with the format that this version reads; false if it has no mark.
+
+    Raises:
+        StoreError: It has another format, or features that this version does not know.
+    """
     try:
         data = store.get(STORE_KEY)
     except ObjectMissingError:
-        put_compared(store, STORE_KEY, canonical_json({"features": [], "format": FORMAT}))
-        return
-    found = parse_object(store, STORE_KEY, data)
-    if found.get("format") != FORMAT or found.get("features"):
+        return False
+    found, features = read_object(
+        store,
+        STORE_KEY,
+        data,
+        lambda document: (document["format"], document["features"]),
+        hint="name another store with --store",
+    )
+    if found != FORMAT or features:
         raise StoreError(
-            f"{store.url} has format {found.get('format')!r} and features {found.get('features', [])!r}; "
+            f"{store.url} has format {found!r} and features {features!r}; "
             f"this version reads format {FORMAT} without features",
             hint="upgrade raybundle, or name another store with --store",
         )
+    return True
 
 
 def put_compared(store: Store, key: str, data: bytes) -> bool:
@@ -184,19 +202,16 @@ def get_soon(store: Store, key: str) -> bytes:
                 raise
 
 
-def parse_object(store: Store, key: str, data: bytes) -> dict[str, Any]:
-    """Returns the JSON object that an object of a store holds.
+def read_object(store: Store, key: str, data: bytes, parse: Callable[[Any], T], hint: str) -> T:
+    """Returns what `parse` makes of the JSON that an object of a store holds.
 
     Raises:
-        StoreError: it holds something else.
+        StoreError: it holds something else; the error has the hint.
     """
     try:
-        found = json.loads(data)
-    except ValueError as error:
-        raise StoreError(f"{key} in {store.url} is not JSON: {error}") from error
-    if not isinstance(found, dict):
-        raise StoreError(f"{key} in {store.url} is not a JSON object")
-    return found
+        return parse(json.loads(data))
+    except UNREADABLE as error:
+        raise StoreError(f"{key} in {store.url} is damaged, or of another format", hint=hint) from error
 
 
 def _hex(digest: Digest) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import secrets
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from raybundle.errors import UsageError
 from raybundle.formats.canonical import canonical_json
-from raybundle.publish.layout import run_end_key, run_key
+from raybundle.publish.layout import get_soon, read_object, run_end_key, run_key
 from raybundle.version import __version__
 
 if TYPE_CHECKING:
@@ -64,12 +63,11 @@ def record_start(store: Store, run: Run) -> None:
     key = run_key(run.id, run.started)
     if store.put_new(key, canonical_json(_document(run))):
         return
-    earlier = json.loads(store.get(key))
+    hint = "choose another --submission-id"
+    earlier = read_object(store, key, get_soon(store, key), _what_ran, hint)
     ended = store.size(run_end_key(run.id, run.started)) is not None
-    if ended or (earlier["bundle"], earlier["arguments"]) != (run.bundle, list(run.arguments)):
-        raise UsageError(
-            f"a run with the id {run.id} is recorded in {store.url}", hint="choose another --submission-id"
-        )
+    if ended or earlier != (run.bundle, list(run.arguments)):
+        raise UsageError(f"a run with the id {run.id} is recorded in {store.url}", hint=hint)
 
 
 def record_end(store: Store, run: Run, status: str, exit_code: int, driver_exit_code: int | None) -> None:
@@ -84,6 +82,12 @@ def record_end(store: Store, run: Run, status: str, exit_code: int, driver_exit_
     if driver_exit_code is not None:
         document["driver_exit_code"] = driver_exit_code
     store.put_new(run_end_key(run.id, run.started), canonical_json(document))
+
+
+def _what_ran(record: dict[str, Any]) -> tuple[str, list[str]]:
+    if record["schema_version"] != SCHEMA_VERSION:
+        raise ValueError(record)
+    return record["bundle"], record["arguments"]
 
 
 def _document(run: Run) -> dict[str, Any]:

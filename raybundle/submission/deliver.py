@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from raybundle.cache.documents import Kind
 from raybundle.cache.room import latest
 from raybundle.errors import BundleError, ClusterError, ObjectMissingError
+from raybundle.publish.receipts import sizes_in
 from raybundle.resolve.interpreter.platforms import known_platform
 from raybundle.submission.packages import damage_of
 from raybundle.submission.relay import Relay
@@ -125,7 +126,7 @@ def _relay_small(archives: Archives, store: Store, cluster: Cluster) -> dict[str
 def _kept_sizes(keys: Sequence[str], store: Store, cache: Cache | None) -> dict[str, int]:
     """Returns the bytes of those objects that the store has; what was asked once is not asked again."""
     name = "" if cache is None else cache.key(store.place)
-    known = {} if cache is None else cache.read(_SIZES, name)
+    known = (cache and cache.read(_SIZES, name, sizes_in)) or {}
     sizes = {key: known[key] for key in keys if key in known}
     if new := [key for key in keys if key not in known]:
         sizes.update((key, size) for key, size in _sizes(new, store).items() if size is not None)

@@ -9,6 +9,7 @@ import zipfile
 import zlib
 from typing import TYPE_CHECKING, NamedTuple
 
+from raybundle.bundle.layers.archive import NO_ARCHIVE, check_packing, read_member
 from raybundle.errors import DigestMismatchError
 
 if TYPE_CHECKING:
@@ -82,16 +83,17 @@ def _members(key: str, archive: bytes) -> tuple[bytes, memoryview]:
     try:
         with zipfile.ZipFile(io.BytesIO(archive)) as zipped:
             members = {info.filename: info for info in zipped.infolist()}
-            document = zipped.read(f"{stem}.json")
+            check_packing(zipped, (zipfile.ZIP_STORED,))
+            document = read_member(zipped, f"{stem}.json")
         inner = members[f"{stem}.zip"]
         content = memoryview(archive)[_start(archive, inner) :][: inner.file_size]
-    except (zipfile.BadZipFile, KeyError, struct.error, NotImplementedError) as error:
+    except NO_ARCHIVE as error:
         raise DigestMismatchError(key, expected=expected, found=f"no archive of it: {error}") from error
     digest = hashlib.sha256(document).hexdigest()
     if digest != stem[-64:]:
         raise DigestMismatchError(key, expected=expected, found=f"sha256 {digest}")
-    if len(members) != 2 or inner.compress_type != zipfile.ZIP_STORED:  # noqa: PLR2004 - those two
-        raise DigestMismatchError(key, expected="two stored members", found=f"{len(members)} members")
+    if len(members) != 2:  # noqa: PLR2004 - those two
+        raise DigestMismatchError(key, expected="two members", found=f"{len(members)} members")
     if zlib.crc32(content) != inner.CRC:
         raise DigestMismatchError(key, expected=f"CRC {inner.CRC:08x}", found=f"{zlib.crc32(content):08x}")
     return document, content

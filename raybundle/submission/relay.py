@@ -94,9 +94,8 @@ class Relay:
         """Returns the names of an archive's packages, if it has been relayed from here before."""
         if self._cache is None:
             return []
-        document = self._cache.read(_PACKAGES, self._cache.key(self._store.place, key, size))
-        names: list[str] = document.get("names", [])
-        return names
+        name = self._cache.key(self._store.place, key, size)
+        return self._cache.read(_PACKAGES, name, lambda document: [*map(str, document["names"])]) or []
 
     def _remember(self, key: str, size: int, names: Sequence[str]) -> None:
         if self._cache is not None:

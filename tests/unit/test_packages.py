@@ -6,10 +6,12 @@ import hashlib
 import io
 import random
 import re
+import tracemalloc
 import zipfile
 
 import pytest
 
+from raybundle.bundle.layers.archive import NO_ARCHIVE, read_member
 from raybundle.errors import DigestMismatchError
 from raybundle.submission.packages import damage_of, package_name, packages_of
 from tests.support.layer_archives import make_layer
@@ -55,6 +57,30 @@ def test_the_byte_code_of_a_layer_is_named_by_its_listing() -> None:
     renamed = make_other(archive, stem, other)
 
     assert damage_of(f"layers/{other}.zip", renamed) is None
+
+
+@pytest.mark.parametrize("declared", [None, 10])
+def test_a_deflated_document_is_refused_before_it_is_inflated(declared: int | None) -> None:
+    """As it is, and with a directory that tells a small size."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as zipped:
+        zipped.writestr(f"{STEM}.json", bytes(100 << 20))
+        zipped.writestr(f"{STEM}.zip", b"")
+    bomb = buffer.getvalue()
+    with zipfile.ZipFile(buffer) as zipped:
+        info = zipped.getinfo(f"{STEM}.json")
+        info.file_size = declared or info.file_size
+        tracemalloc.start()
+        try:
+            assert damage_of(KEY, bomb) is not None
+            with pytest.raises(NO_ARCHIVE):
+                read_member(zipped, f"{STEM}.json")
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    assert len(bomb) < 200_000
+    assert peak < 4 << 20
 
 
 def make_other(archive: bytes, old: str, new: str) -> bytes:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from raybundle.cli.output.console import Console
-    from raybundle.cluster.embedded.cluster import LocalCluster
+    from raybundle.cluster.embedded.record import LocalCluster
     from raybundle.config import Value
 
 

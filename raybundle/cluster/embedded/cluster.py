@@ -12,15 +12,21 @@ import shutil
 import socket
 import subprocess
 import sys
-import tempfile
 import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from raybundle.cluster.access import make_access
-from raybundle.cluster.embedded.processes import Process, end_family, find_family, find_process
-from raybundle.directories import user_directory
+from raybundle.cluster.embedded.processes import end_family, find_family, find_process
+from raybundle.cluster.embedded.record import (
+    LocalCluster,
+    read_record,
+    record_file,
+    state_directory,
+    write_record,
+)
+from raybundle.cluster.embedded.temporary import make_temp_dir, remove_temp_dir
 from raybundle.errors import ClusterError
 from raybundle.resolve.interpreter.describe import MINOR, find_version
 
@@ -38,9 +44,6 @@ HEALTH_TIMEOUT = 5.0
 
 LOG_TAIL = 15
 """Lines of Ray's output that an error shows."""
-
-LONGEST_TEMP = 22
-"""Longest parent of the temporary directory in bytes: Ray's socket paths have 107 (unix(7))."""
 
 PORTS = range(20_000, 32_000)
 """Below the ports that Linux gives to outgoing connections, which could take one before its use."""
@@ -66,25 +69,6 @@ class LocalOptions:
     num_cpus: int | None = None
     object_store_memory: int | None = None
     """Bytes."""
-
-
-@dataclass(frozen=True, slots=True)
-class LocalCluster:
-    """The embedded cluster, as recorded at its start."""
-
-    address: str
-    """`http://127.0.0.1:PORT`, its Jobs API."""
-    python: str
-    """The interpreter that runs it."""
-    ray_version: str
-    temp_dir: str
-    processes: tuple[Process, ...]
-    """The session leader first."""
-
-    @property
-    def pids(self) -> tuple[int, ...]:
-        """The cluster's processes at its start, the session leader first."""
-        return tuple(process.pid for process in self.processes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +113,7 @@ def interpreter(python: str) -> str:
     Raises:
         ClusterError: neither `python` nor raybundle's own interpreter has Ray.
     """
-    cluster = _read()
+    cluster = read_record()
     if cluster is not None and find_process(cluster.processes[0].pid) == cluster.processes[0]:
         return cluster.python
     return str(_find_ray(python).executable)
@@ -143,21 +127,10 @@ def down() -> bool:
 
 def status() -> LocalCluster | None:
     """Returns the recorded cluster if its session leader lives and its API answers."""
-    cluster = _read()
+    cluster = read_record()
     if cluster is None or find_process(cluster.processes[0].pid) != cluster.processes[0]:
         return None
     return cluster if _answers(cluster.address) else None
-
-
-# State
-
-
-def state_directory() -> Path:
-    """Returns the private directory of the cluster's record and logs; makes it if necessary."""
-    base = user_directory(os.environ, "XDG_STATE_HOME", ".local/state")
-    directory = Path(os.environ.get("RAYBUNDLE_LOCAL_STATE") or base / "raybundle" / "local")
-    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-    return directory
 
 
 @contextlib.contextmanager
@@ -168,37 +141,18 @@ def _locked() -> Iterator[None]:
         yield
 
 
-def _record() -> Path:
-    return state_directory() / "cluster.json"
-
-
 def _log() -> Path:
     return state_directory() / "ray.log"
 
 
-def _read() -> LocalCluster | None:
-    try:
-        data = json.loads(_record().read_text(encoding="utf-8"))
-        processes = tuple(Process(**process) for process in data.pop("processes"))
-        return LocalCluster(**data, processes=processes)
-    except (FileNotFoundError, ValueError, TypeError, KeyError):
-        return None
-
-
-def _write(cluster: LocalCluster) -> None:
-    young = _record().with_suffix(".new")
-    young.write_text(json.dumps(asdict(cluster)), encoding="utf-8")
-    young.replace(_record())
-
-
 def _remove() -> bool:
     """Ends whatever is left of the recorded cluster, and removes the record."""
-    cluster = _read()
+    cluster = read_record()
     if cluster is None:
         return False
     ended = end_family(cluster.processes)
-    shutil.rmtree(cluster.temp_dir, ignore_errors=True)
-    _record().unlink()
+    remove_temp_dir(Path(cluster.temp_dir))
+    record_file().unlink()
     return ended > 0
 
 
@@ -251,7 +205,7 @@ def _ask(python: str) -> RayInterpreter:
 
 
 def _start(interpreter: RayInterpreter, options: LocalOptions) -> LocalCluster:
-    temp_dir = _make_temp_dir()
+    temp_dir = make_temp_dir()
     ports = choose_ports(len(PORT_ARGUMENTS))
     executable = _without_spaces(interpreter, temp_dir)
     command = [str(executable), "-m", "ray.scripts.scripts", "start", *_arguments(temp_dir, ports, options)]
@@ -262,19 +216,12 @@ def _start(interpreter: RayInterpreter, options: LocalOptions) -> LocalCluster:
         address = f"http://127.0.0.1:{ports[1]}"
         python = str(interpreter.executable)
         cluster = LocalCluster(address, python, interpreter.ray_version, str(temp_dir), (leader,))
-        _write(cluster)
+        write_record(cluster)
     _wait_until_ready(cluster, child)
     others = sorted(find_family([leader]) - {leader}, key=lambda process: process.pid)
     cluster = replace(cluster, processes=(leader, *others))
-    _write(cluster)
+    write_record(cluster)
     return cluster
-
-
-def _make_temp_dir() -> Path:
-    """Makes a private directory; in it, Ray makes its own for every user of the machine (mode 0777)."""
-    system = tempfile.gettempdir()
-    parent = system if len(os.fsencode(system)) <= LONGEST_TEMP else "/tmp"  # noqa: S108 - the short one
-    return Path(tempfile.mkdtemp(prefix="rb-", dir=parent))
 
 
 def _without_spaces(interpreter: RayInterpreter, temp_dir: Path) -> Path:

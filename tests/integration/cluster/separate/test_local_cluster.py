@@ -15,6 +15,7 @@ import pytest
 
 from raybundle.cluster.embedded import cluster as local
 from raybundle.cluster.embedded.processes import Process, find_family, find_process, read_table
+from raybundle.cluster.embedded.record import LocalCluster, write_record
 from raybundle.errors import ClusterError
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def call(url: str, body: dict[str, Any] | None = None) -> Any:
         return json.load(response)
 
 
-def run_job(cluster: local.LocalCluster, entrypoint: str, *, until: set[str]) -> str:
+def run_job(cluster: LocalCluster, entrypoint: str, *, until: set[str]) -> str:
     """Submits a job and returns its log once its status is one of `until`."""
     job = call(f"{cluster.address}/api/jobs/", {"entrypoint": entrypoint})["submission_id"]
     deadline = time.monotonic() + 60
@@ -72,7 +73,7 @@ def run_job(cluster: local.LocalCluster, entrypoint: str, *, until: set[str]) ->
     return log
 
 
-def living(cluster: local.LocalCluster) -> set[Process]:
+def living(cluster: LocalCluster) -> set[Process]:
     return find_family(cluster.processes)
 
 
@@ -184,10 +185,8 @@ def test_down_removes_what_a_killed_up_left(state: Path) -> None:
 
 def test_a_record_from_before_a_reboot_harms_nobody(state: Path, tmp_path: Path) -> None:
     innocent = Process(os.getpid(), "another boot:1234")
-    cluster = local.LocalCluster(
-        "http://127.0.0.1:1", sys.executable, "2.60.0", str(tmp_path / "old"), (innocent,)
-    )
-    local._write(cluster)
+    cluster = LocalCluster("http://127.0.0.1:1", sys.executable, "2.60.0", str(tmp_path / "old"), (innocent,))
+    write_record(cluster)
 
     assert local.status() is None
     assert not local.down()

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from raybundle.cluster.embedded.cluster import LocalCluster
+from raybundle.cluster.embedded.record import LocalCluster
 from tests.support.booting import PRIVATE
 from tests.support.nodes import node_environment
 from tests.support.ray_head import RayHead, ray_head

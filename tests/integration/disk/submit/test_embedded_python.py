@@ -14,6 +14,7 @@ from raybundle.bundle.values import PythonTag
 from raybundle.cli.main import main
 from raybundle.cluster.embedded import cluster
 from raybundle.cluster.embedded.processes import find_process
+from raybundle.cluster.embedded.record import LocalCluster, state_directory, write_record
 from raybundle.config import load_settings, project_source
 from raybundle.errors import BundleError, ClusterError
 from raybundle.model import ScriptTarget
@@ -46,7 +47,8 @@ def pretend_running(python: str) -> None:
     """Records a cluster of this interpreter whose leader lives."""
     ours = find_process(os.getpid())
     assert ours is not None
-    cluster._write(cluster.LocalCluster("http://127.0.0.1:1", python, "2.60.0", "/nowhere", (ours,)))
+    state_directory()
+    write_record(LocalCluster("http://127.0.0.1:1", python, "2.60.0", "/nowhere", (ours,)))
 
 
 def request(project: Path, **settings: str) -> Request:
@@ -147,4 +149,4 @@ def test_a_relative_directory_of_the_user_is_no_place_for_the_cluster(
     monkeypatch.setenv("XDG_STATE_HOME", "here")
     monkeypatch.setenv("HOME", str(project.parent))
 
-    assert cluster.state_directory() == project.parent / ".local/state/raybundle/local"
+    assert state_directory() == project.parent / ".local/state/raybundle/local"
