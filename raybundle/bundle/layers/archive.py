@@ -168,8 +168,8 @@ def read_member(archive: zipfile.ZipFile, name: str) -> bytes:
     info = archive.getinfo(name)
     if info.file_size > LARGEST_DOCUMENT:
         raise ValueError(f"{name} has {info.file_size} bytes")
-    with archive.open(info) as stream:  # it gives no more bytes than the directory says
-        return stream.read(LARGEST_DOCUMENT)
+    with archive.open(info) as stream:
+        return stream.read(info.file_size)  # without a number, it would inflate all that is there
 
 
 def check_packing(archive: zipfile.ZipFile, known: Collection[int]) -> None:
