@@ -178,7 +178,9 @@ def find_bundle(store: Store, ref: str) -> Stored:
     """
     layout.require_format(store)
     digest = look_up(store, ref)
-    manifest = parse_manifest(store.get(layout.manifest_key(digest)), digest)
+    manifest = layout.read_twice(
+        lambda: store.get(layout.manifest_key(digest)), lambda data: parse_manifest(data, digest)
+    )
     archives = layout.find_archives(store, digest)
     if not archives:
         raise ObjectMissingError(

@@ -16,7 +16,7 @@ from raybundle.bundle.layers.describe import kept_document
 from raybundle.cache.room import ABANDONED, make_room
 from raybundle.errors import BundleError, DamagedCacheError, DigestMismatchError
 from raybundle.model import Digest
-from raybundle.publish.layout import byte_code_key, get_soon, layer_key
+from raybundle.publish.layout import byte_code_key, get_soon, layer_key, read_twice
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -143,9 +143,11 @@ class LayerSender:
     def _verify(self, each: LayerObject, size: int) -> None:
         """Checks an object of about this size that others have put there."""
         with self._one_by_one if size >= LARGE_BYTES else contextlib.nullcontext():
-            data = get_soon(self.store, each.key)
-            check_archive(data, each.name, f"{each.key} in {self.store.url}")
-            self.receipts.add(each.key, len(data))
+            read_twice(lambda: get_soon(self.store, each.key), lambda data: self._check(each, data))
+
+    def _check(self, each: LayerObject, data: bytes) -> None:
+        check_archive(data, each.name, f"{each.key} in {self.store.url}")
+        self.receipts.add(each.key, len(data))
 
 
 def layer_objects(layers: Iterable[Layer], cache: Cache) -> list[LayerObject]:

@@ -67,7 +67,7 @@ def look_up(store: Store, ref: str) -> Digest:
         raise ObjectMissingError(f"no bundle {ref} in {store.url}", hint=_hint_for(name, versions))
     key = name_key(name, wanted)
     hint = f"name a digest instead, or build the bundle again with `--name {name}`"
-    return read_object(store, key, store.get(key), _named_digest, hint)
+    return read_object(store, key, _named_digest, hint)
 
 
 def record_name(store: Store, name: str, digest: Digest) -> int:

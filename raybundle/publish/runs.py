@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from raybundle.errors import UsageError
 from raybundle.formats.canonical import canonical_json
-from raybundle.publish.layout import get_soon, read_object, run_end_key, run_key
+from raybundle.publish.layout import read_object, run_end_key, run_key
 from raybundle.version import __version__
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def record_start(store: Store, run: Run) -> None:
     if store.put_new(key, canonical_json(_document(run))):
         return
     hint = "choose another --submission-id"
-    earlier = read_object(store, key, get_soon(store, key), _what_ran, hint)
+    earlier = read_object(store, key, _what_ran, hint)
     ended = store.size(run_end_key(run.id, run.started)) is not None
     if ended or earlier != (run.bundle, list(run.arguments)):
         raise UsageError(f"a run with the id {run.id} is recorded in {store.url}", hint=hint)

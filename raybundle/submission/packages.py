@@ -38,7 +38,7 @@ def package_name(data: bytes) -> str:
 
 
 def packages_of(key: str, archive: bytes, largest: int = LARGEST) -> Iterator[Package]:
-    """Yields the packages of a layer's archive; the same bytes give the same packages.
+    """Returns the packages of a layer's archive; the same bytes give the same packages.
 
     An archive that fits is one package. The content of a larger one is cut, and each part travels with the
     document: a package with two members is never a wrapper directory to Ray.
@@ -51,7 +51,12 @@ def packages_of(key: str, archive: bytes, largest: int = LARGEST) -> Iterator[Pa
     Raises:
         DigestMismatchError: the archive is not what its name says.
     """
-    document, content = _members(key, archive)
+    return _packages(key, archive, largest, *_members(key, archive))
+
+
+def _packages(
+    key: str, archive: bytes, largest: int, document: bytes, content: memoryview
+) -> Iterator[Package]:
     if len(archive) <= largest:
         yield Package(package_name(archive), archive)
         return
@@ -62,15 +67,6 @@ def packages_of(key: str, archive: bytes, largest: int = LARGEST) -> Iterator[Pa
             {f"{stem}.json": document, f"{stem}.zip.{number:03}": bytes(content[start : start + step])}
         )
         yield Package(package_name(part), part)
-
-
-def damage_of(key: str, archive: bytes) -> tuple[str, str] | None:
-    """Returns what was expected of a layer's archive and what was found; None if it is intact."""
-    try:
-        _members(key, archive)
-    except DigestMismatchError as error:
-        return error.expected, error.found
-    return None
 
 
 def _members(key: str, archive: bytes) -> tuple[bytes, memoryview]:

@@ -13,13 +13,22 @@ import pytest
 
 from raybundle.bundle.layers.archive import NO_ARCHIVE, read_member
 from raybundle.errors import DigestMismatchError
-from raybundle.submission.packages import damage_of, package_name, packages_of
+from raybundle.submission.packages import package_name, packages_of
 from tests.support.layer_archives import make_layer
 
 CONTENT = random.Random(7).randbytes(50_000)  # noqa: S311 - any bytes that do not compress
 _, KEY, ARCHIVE = make_layer("big", {"big/__init__.py": b"", "big/data.bin": CONTENT})
 STEM = KEY[7:-4]
 _, OTHER_KEY, OTHER_ARCHIVE = make_layer("other", {"other.py": b""})
+
+
+def damage_of(key: str, archive: bytes) -> str | None:
+    """Returns what is wrong with an archive; None if it is intact."""
+    try:
+        packages_of(key, archive)
+    except DigestMismatchError as error:
+        return str(error)
+    return None
 
 
 def test_an_archive_that_fits_is_a_package_as_it_is() -> None:
