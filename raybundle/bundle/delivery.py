@@ -41,7 +41,7 @@ def parse_delivery(data: bytes, where: str) -> Delivery:
     try:
         document = json.loads(data)
         if document["format"] != FORMAT:
-            raise ValueError(f"format {document['format']!r}, but this raybundle reads format {FORMAT}")  # noqa: TRY301
+            raise ValueError(f"format {document['format']!r}, but this raybundle reads format {FORMAT}")
         byte_code = {layer: _parse_byte_code(text) for layer, text in document["byte_code"].items()}
         found = Delivery(dict(document["absent"]), byte_code)
     except UNREADABLE as error:

@@ -157,7 +157,7 @@ def _put_bundle(store: Store, planned: Plan, archive: Archive) -> int:
     """Puts archive, graph and manifest in this order: a bundle whose manifest is there is complete."""
     digest = planned.digest
     uploaded = 0
-    if layout.put_compared(store, layout.archive_key(digest, archive.boot, archive.sha256), archive.data):
+    if _put_archive(store, planned, layout.archive_key(digest, archive.boot, archive.sha256), archive.data):
         uploaded += len(archive.data)
     if store.size(layout.graph_key(digest)) is None:
         graph = canonical_json(graph_document(planned.resolution, planned.layers))
@@ -166,6 +166,21 @@ def _put_bundle(store: Store, planned: Plan, archive: Archive) -> int:
     if layout.put_compared(store, layout.manifest_key(digest), planned.manifest_bytes):
         uploaded += len(planned.manifest_bytes)
     return uploaded
+
+
+def _put_archive(store: Store, planned: Plan, key: str, data: bytes) -> bool:
+    """Puts an archive; a large one that this machine sent or verified before is not read again."""
+    if len(data) < layout.LARGE_BYTES:
+        return layout.put_compared(store, key, data)
+    from raybundle.publish.receipts import Receipts
+
+    receipts = Receipts(planned.cache, store.place)
+    if receipts.has(key, len(data)) and store.size(key) == len(data):
+        return False
+    created = layout.put_compared(store, key, data)
+    receipts.add(key, len(data))
+    receipts.save()
+    return created
 
 
 def find_bundle(store: Store, ref: str) -> Stored:

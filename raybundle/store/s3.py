@@ -74,7 +74,7 @@ REASONS = {
     "SendRequest": "the connection was cut",
     "kind: Interrupted": "the connection was cut",
 }
-"""What is wrong with a connection, in words, by a part of obstore's debug text; the first that fits counts."""
+"""What is wrong with a connection, by a part of obstore's debug text; the first that fits counts."""
 
 TRANSIENT = tuple(REASONS)
 
@@ -169,7 +169,7 @@ class S3Store:
     def keys(self, prefix: str) -> list[str]:
         """Lists the folder that the prefix names (1,000 keys per request) and keeps what starts with it.
 
-        To obstore, a web page is a list without keys: an empty list is believed if the server lists the store.
+        To obstore, a web page is a list without keys: an empty one is believed if the server lists the store.
         """
         import obstore  # noqa: PLC0415
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import boot_cost
+import data_cost
 import graph_cost
 import help_cost
 import large_tree
@@ -23,13 +24,14 @@ import uv_cost
 from raybundle.cluster.embedded import cluster
 
 NAMES = ("help", "resolve", "graph", "boot", "job", "log")
-ON_REQUEST = ("layers", "uv")
+ON_REQUEST = ("layers", "uv", "data")
 """They take minutes and gigabytes, need root or the package index."""
 
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
     parser.add_argument("--only", choices=NAMES + ON_REQUEST, action="append", help="again for more than one")
+    parser.add_argument("--mebibytes", type=int, default=256, help="for `data`")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--environment", type=Path, help="for `layers`: has pandas and scikit-learn")
     parser.add_argument(
@@ -46,7 +48,7 @@ def own_environment(work: Path) -> dict[str, str]:
     return {**kept, **folders}
 
 
-def measure(options: argparse.Namespace, work: Path) -> dict[str, dict[str, Any]]:
+def measure(options: argparse.Namespace, work: Path) -> dict[str, dict[str, Any]]:  # noqa: C901
     names, rounds = tuple(options.only or NAMES), options.rounds
     environ = own_environment(work)
     os.environ.clear()
@@ -56,6 +58,8 @@ def measure(options: argparse.Namespace, work: Path) -> dict[str, dict[str, Any]
         results["help"] = help_cost.measure(environ, rounds)
     if "resolve" in names:
         results["resolve"] = large_tree.measure(work, environ, rounds)
+    if "data" in names:
+        results["data"] = data_cost.measure(work, environ, options.mebibytes)
     if "graph" in names:
         results["graph"] = graph_cost.measure(work, environ, rounds)
     if "layers" in names:

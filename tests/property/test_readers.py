@@ -1,4 +1,4 @@
-"""Every reader refuses what it cannot read with an error of raybundle, or makes it anew. No other error ends it."""
+"""Every reader refuses what it cannot read, or makes it anew; no error but raybundle's own leaves it."""
 
 from __future__ import annotations
 
@@ -82,11 +82,11 @@ def show(store: Store, planned: Plan) -> None:
     bytes_of(store, find_bundle(store, planned.digest))
 
 
-def look(store: Store, planned: Plan) -> None:
+def look(store: Store, _planned: Plan) -> None:
     look_up(store, "name")
 
 
-def start(store: Store, planned: Plan) -> None:
+def start(store: Store, _planned: Plan) -> None:
     record_start(store, RUN)
 
 
@@ -182,8 +182,11 @@ def test_the_record_of_the_embedded_cluster(
 ) -> None:
     monkeypatch.setenv("RAYBUNDLE_LOCAL_STATE", str(tmp_path))
     record = {
-        **{"address": "http://127.0.0.1:1", "python": "/usr/bin/python3", "ray_version": "2.60.0"},
-        **{"temp_dir": "/nowhere", "processes": [{"pid": 1, "started": "x"}]},
+        "address": "http://127.0.0.1:1",
+        "python": "/usr/bin/python3",
+        "ray_version": "2.60.0",
+        "temp_dir": "/nowhere",
+        "processes": [{"pid": 1, "started": "x"}],
     }
 
     @tried(examples * 2)

@@ -62,7 +62,7 @@ class Strike:
     pattern: str
     """A regular expression that is searched in `METHOD PATH`."""
     mode: str
-    """`reset` or `close` instead of the answer; `cut`: half of the body; `flip`: a bit of the body is another;
+    """`reset` or `close` instead of the answer; `cut`: half of the body; `flip`: another bit in the body;
     `html`: status 200 and a page; `silent`: nothing; else the status of the proxy's own answer."""
     times: float = math.inf
     """Requests that it strikes."""
@@ -144,6 +144,8 @@ class Proxy:
         self._streams: set[Stream] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self.port = 0
+        self.sent = self.received = 0
+        """Bytes of the bodies of requests, and of answers."""
         self.requests: list[Request] = []
         self.headers: list[dict[str, str]] = []
         """Headers of the requests, in order; names in lower case."""
@@ -321,6 +323,7 @@ class Proxy:
         async with self._held(upstream):
             await upstream.write(self._exchanged(request.raw))
             async for piece in client.read_body(request):
+                self.sent += len(piece)
                 await upstream.write(piece)
             answer = await upstream.read_head()
             if answer is None:
@@ -332,7 +335,21 @@ class Proxy:
             if answer.words[1] == "101":
                 await self._tunnel(request, client, upstream)
                 return False
-            return await _relay_body(request, answer, upstream, client)
+            return await self._relay_body(request, answer, upstream, client)
+
+    async def _relay_body(self, request: Head, answer: Head, upstream: Stream, client: Stream) -> bool:
+        """Passes on the body of an answer; returns whether the connection can take another request."""
+        if request.words[0] == "HEAD" or answer.words[1] in {"204", "304"}:
+            return True
+        pieces = upstream.read_body(answer) if answer.has_end else upstream.read()
+        try:
+            async for piece in pieces:
+                self.received += len(piece)
+                await client.write(piece)
+        except ConnectionError:
+            client.cut(reset=True)
+            raise
+        return answer.has_end and "close" not in answer.headers.get("connection", "").lower()
 
     def _exchanged(self, raw: bytes) -> bytes:
         asked, given = self._faults.exchange or ("", "")
@@ -373,17 +390,3 @@ async def _refuse(client: Stream, status: int) -> bool:
     text = f"{REASONS[status]}, says the proxy\n"
     await client.write(_head(status, "text/plain", len(text)) + text.encode())
     return True
-
-
-async def _relay_body(request: Head, answer: Head, upstream: Stream, client: Stream) -> bool:
-    """Passes on the body of an answer; returns whether the client's connection can take another request."""
-    if request.words[0] == "HEAD" or answer.words[1] in {"204", "304"}:
-        return True
-    pieces = upstream.read_body(answer) if answer.has_end else upstream.read()
-    try:
-        async for piece in pieces:
-            await client.write(piece)
-    except ConnectionError:
-        client.cut(reset=True)
-        raise
-    return answer.has_end and "close" not in answer.headers.get("connection", "").lower()

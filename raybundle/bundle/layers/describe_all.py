@@ -49,7 +49,7 @@ def describe_layers(
     for each in bundled:
         try:
             found.append(describe(each, cache))
-        except RefusedFileError as error:
+        except RefusedFileError as error:  # noqa: PERF203 - a distribution each
             refused.append((each, error))
     if refused:
         raise RefusedFileError(

@@ -1,8 +1,8 @@
 """What a command does when the way to the Jobs API fails: one table, as a specification.
 
 Each row is a fault of requests, and the exit codes of a command if the fault strikes one request and if it
-never ends. 0 means that the command did all it should, 5 is an error of the cluster. A submission whose answer
-is lost is looked for and never repeated blindly: one id, one job.
+never ends. 0 means that the command did all it should, 5 is an error of the cluster. A submission whose
+answer is lost is looked for and never repeated blindly: one id, one job.
 """
 
 from __future__ import annotations
@@ -144,11 +144,13 @@ def test_an_outage_while_a_job_is_followed(
 ) -> None:
     work = embedded.workplace(tmp_path / "work")
     (work.directory / "job.py").write_text("import time\nprint('begun', flush=True)\ntime.sleep(40)\n")
-    with Proxy(embedded.address) as proxy:
-        with work.started("--address", proxy.address, "submit", "job.py") as running:
-            running.wait_for("begun")
-            proxy.refuse(seconds)
-            code, _, said = running.end()
+    with (
+        Proxy(embedded.address) as proxy,
+        work.started("--address", proxy.address, "submit", "job.py") as running,
+    ):
+        running.wait_for("begun")
+        proxy.refuse(seconds)
+        code, _, said = running.end()
 
     assert code == expected, said
     assert expected == OK or "raybundle attach" in said

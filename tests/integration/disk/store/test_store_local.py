@@ -175,3 +175,35 @@ def test_nodes_read_a_local_object_by_a_file_url(tmp_path: Path) -> None:
     store = LocalStore(tmp_path / "a store")
 
     assert store.node_url("a/b.zip") == f"{tmp_path.as_uri()}/a%20store/a/b.zip"
+
+
+UNFINISHED = """if True:
+    import fcntl, sys, time
+    file = open(sys.argv[1], "xb")
+    fcntl.flock(file, fcntl.LOCK_SH)
+    file.write(b"half"); file.flush()
+    print("ready", flush=True)
+    time.sleep(600)
+"""
+
+
+def test_what_killed_writers_left_is_swept_and_what_is_being_written_is_not(tmp_path: Path) -> None:
+    incoming = tmp_path / INCOMING
+    incoming.mkdir()
+    killed, suspended, fresh = (incoming / name for name in ("1-killed", "2-suspended", "3-fresh"))
+    fresh.write_bytes(b"half")
+    writers = [start(UNFINISHED, str(each)) for each in (killed, suspended)]
+    try:
+        for each in writers:
+            assert each.stdout is not None
+            assert each.stdout.readline() == "ready\n"
+        writers[0].kill()
+        writers[0].communicate()
+        for file in (killed, suspended):
+            os.utime(file, (0, 0))
+        LocalStore(tmp_path).put_new("key", b"data")
+
+        assert sorted(each.name for each in incoming.iterdir()) == [suspended.name, fresh.name]
+    finally:
+        writers[1].kill()
+        writers[1].communicate()

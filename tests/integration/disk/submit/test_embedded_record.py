@@ -1,4 +1,4 @@
-"""The record of the embedded cluster: a damaged one harms nobody, and a directory that nobody can write is named."""
+"""The record of the embedded cluster: a damaged one harms nobody; a closed directory is named."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from tests.support.workplace import Workplace
 
 RECORD = {
-    **{"address": "http://127.0.0.1:1", "python": sys.executable, "ray_version": "2.60.0"},
+    "address": "http://127.0.0.1:1",
+    "python": sys.executable,
+    "ray_version": "2.60.0",
     "processes": [{"pid": 999_999_999, "started": "another boot:1"}],
 }
 UNPRIVILEGED = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"] if os.geteuid() == 0 else []
@@ -109,8 +111,12 @@ def test_a_home_that_cannot_be_written_is_one_line_and_its_hint_works(
 
     codes = {words: done.returncode for words, done in outcomes.items()}
     assert codes == {
-        **{"plan job.py": 0, "build job.py": 0, "local status": 0},
-        **{"submit job.py": 5, "local down": 5, "local up": 5},
+        "plan job.py": 0,
+        "build job.py": 0,
+        "local status": 0,
+        "submit job.py": 5,
+        "local down": 5,
+        "local up": 5,
     }
     for words in ("submit job.py", "local down", "local up"):
         error, _, hint = outcomes[words].stderr.strip().splitlines()[-3:]
