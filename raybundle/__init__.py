@@ -25,7 +25,7 @@ if TYPE_CHECKING:
         trace,
         why,
     )
-    from raybundle.cluster.embedded.cluster import LocalCluster
+    from raybundle.cluster.embedded.record import LocalCluster
     from raybundle.cluster.jobs import JobInfo
     from raybundle.config import Setting
     from raybundle.pipeline.comparing import Comparison
@@ -71,7 +71,7 @@ _MODULES = {
     "Export": "raybundle.pipeline.exporting",
     "Finding": "raybundle.pipeline.findings",
     "JobInfo": "raybundle.cluster.jobs",
-    "LocalCluster": "raybundle.cluster.embedded.cluster",
+    "LocalCluster": "raybundle.cluster.embedded.record",
     "Plan": "raybundle.planning",
     "Setting": "raybundle.config",
     "Stored": "raybundle.publish.stored",

@@ -12,7 +12,7 @@ from raybundle.cluster.embedded import cluster
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from raybundle.cluster.embedded.cluster import LocalCluster
+    from raybundle.cluster.embedded.record import LocalCluster
 
 __all__ = ["down", "status", "up"]
 

@@ -8,7 +8,6 @@ import fcntl
 import json
 import os
 import random
-import shutil
 import socket
 import subprocess
 import sys
