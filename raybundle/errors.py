@@ -6,7 +6,8 @@ RaybundleError                 1   unexpected
 │   ├── UnresolvedImportError      imports that resolve nowhere, all at once
 │   ├── RefusedFileError           files that must not or cannot travel, all at once
 │   │   └── SecretError                secrets in them, all at once
-│   └── DigestMismatchError        bytes that differ from their digest
+│   ├── DigestMismatchError        bytes that differ from their digest
+│   └── DamagedCacheError          a file of the cache; it is removed, and another try makes it anew
 ├── StoreError                 4   store or credentials
 │   ├── ObjectMissingError         no object of this name
 │   └── StoreAccessError           refused, unreachable, no such bucket
@@ -24,6 +25,9 @@ RaybundleError                 1   unexpected
 from __future__ import annotations
 
 from typing import ClassVar
+
+UNREADABLE = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError)
+"""What a reader of documents raises if one is damaged or has another shape."""
 
 
 class RaybundleError(Exception):
@@ -71,6 +75,10 @@ class DigestMismatchError(BundleError):
         self.name = name
         self.expected = expected
         self.found = found
+
+
+class DamagedCacheError(BundleError):
+    """A file of the cache was damaged. It is removed: another try makes it anew."""
 
 
 class StoreError(RaybundleError):

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from raybundle.errors import BundleError
+from raybundle.errors import UNREADABLE, BundleError
 from raybundle.formats.canonical import FORMAT, canonical_json
 
 if TYPE_CHECKING:
@@ -41,10 +41,10 @@ def parse_delivery(data: bytes, where: str) -> Delivery:
     try:
         document = json.loads(data)
         if document["format"] != FORMAT:
-            raise ValueError(f"format {document['format']!r}, but this raybundle reads format {FORMAT}")  # noqa: TRY301
+            raise ValueError(f"format {document['format']!r}, but this raybundle reads format {FORMAT}")
         byte_code = {layer: _parse_byte_code(text) for layer, text in document["byte_code"].items()}
         found = Delivery(dict(document["absent"]), byte_code)
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+    except UNREADABLE as error:
         raise BundleError(f"{where} is not a delivery: {error!r}", hint="build the bundle again") from error
     return found
 

@@ -16,7 +16,7 @@ from raybundle.bundle.values import (
     PythonTag,
     ScriptEntry,
 )
-from raybundle.errors import BundleError, DigestMismatchError
+from raybundle.errors import UNREADABLE, BundleError, DigestMismatchError
 from raybundle.exhaustive import assert_never
 from raybundle.formats.archive_paths import is_native
 from raybundle.formats.canonical import FORMAT, canonical_json, digest_of, parse_digest
@@ -147,7 +147,7 @@ def parse_manifest(data: bytes, expected: Digest) -> Manifest:
     try:
         manifest = _parse_document(json.loads(data))
         canonical = format_manifest(manifest)
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+    except UNREADABLE as error:
         raise BundleError(f"manifest of bundle {expected} cannot be read: {error!r}") from error
     if canonical != data:
         raise BundleError(

@@ -9,16 +9,19 @@ import os
 import time
 import zlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from raybundle.cache.identity import find_identity, is_young
 from raybundle.cache.own_code import OWN, own_code
 from raybundle.cache.room import make_room, touch
 from raybundle.directories import make_private
+from raybundle.errors import UNREADABLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
+
+T = TypeVar("T")
 
 _OTHERS_WRITE = 0o022
 """Mode bits of a file that its group or everybody may write."""
@@ -53,11 +56,18 @@ class Cache:
         """Returns the file of a document."""
         return self.directory / kind.folder / name
 
-    def recall(self, kind: Kind, name: str) -> Any:
-        """Returns the answer that `keep` kept; None if there is none, or if one of its files changed."""
-        document = self.read(kind, name)
-        files = document.get("files", {})
-        return None if any(_row(file) != row for file, row in files.items()) else document.get("answer")
+    def recall(self, kind: Kind, name: str, parse: Callable[[Any], T]) -> T | None:
+        """Returns what `parse` makes of the answer that `keep` kept.
+
+        None if there is none, if one of its files changed, or if `parse` cannot read it.
+        """
+
+        def parse_kept(document: dict[str, Any]) -> T | None:
+            files = document["files"]
+            changed = any(_row(file) != row for file, row in files.items())
+            return None if changed else parse(document["answer"])
+
+        return self.read(kind, name, parse_kept)
 
     def keep(self, kind: Kind, name: str, answer: Any, files: Iterable[str], began: int) -> None:
         """Keeps an answer until one of its files changes; if one is young, it is not kept at all.
@@ -73,10 +83,16 @@ class Cache:
         if not any(row is not None and is_young(row, began) for row in rows.values()):
             self.write(kind, name, {"files": rows, "answer": answer})
 
-    def read(self, kind: Kind, name: str) -> dict[str, Any]:
-        """Returns a document; an empty one if it is absent, damaged, or open to other writers."""
-        document: dict[str, Any] = json.loads(self.read_text(kind, name) or "{}")
-        return document
+    def read(self, kind: Kind, name: str, parse: Callable[[dict[str, Any]], T]) -> T | None:
+        """Returns what `parse` makes of a document.
+
+        None if it is absent, damaged, of another shape, or open to other writers: then it is made anew.
+        """
+        text = self.read_text(kind, name)
+        try:
+            return parse(json.loads(text)) if text else None
+        except UNREADABLE:
+            return None
 
     def write(self, kind: Kind, name: str, document: dict[str, Any]) -> None:
         """Keeps a document. A cache that cannot be written costs time, but fails no build."""

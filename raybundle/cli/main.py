@@ -44,9 +44,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         console.error(error)
         return error.exit_code
     except OSError as error:
-        if error.filename is not None:
-            raise
-        console.warn(f"cannot write the output: {error.strerror}")
+        if error.filename is None:
+            console.warn(f"cannot write the output: {error.strerror}")
+        else:
+            console.error(RaybundleError(f"cannot use {error.filename}: {error.strerror}"))
         return RaybundleError.exit_code
     except Terminated:
         return INTERRUPTED + signal.SIGTERM - signal.SIGINT

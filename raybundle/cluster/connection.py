@@ -31,6 +31,9 @@ JITTER = 0.5
 """Share of each delay that chance may take."""
 BUSY = frozenset({429, 502, 503, 504})
 """Answers of a server, or of a proxy before it, that cannot answer now."""
+RAY_REFUSES = "authentication token"
+"""Words of Ray's own refusals; ray/_private/authentication/http_token_authentication.py."""
+_REFUSED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 REDIRECTIONS = frozenset({301, 302, 303, 307, 308})
 BLOCK = 1 << 16
 """Bytes of a streamed answer in memory at once."""
@@ -191,6 +194,13 @@ def _connect(access: Access) -> http.client.HTTPConnection:
 
 
 def _admitted(address: str, answer: Answer) -> Answer:
+    if answer.status in _REFUSED and RAY_REFUSES not in answer.sentence:
+        raise ClusterError(
+            f"{address} answers HTTP {answer.status}, and not as a Ray dashboard does: {answer.sentence}",
+            status=answer.status,
+            hint="check that it is the dashboard's address; if a proxy before it asks for credentials, "
+            "give --headers",
+        )
     if answer.status == HTTPStatus.UNAUTHORIZED:
         raise ClusterError(
             f"the cluster at {address} requires credentials: HTTP 401",
@@ -218,6 +228,14 @@ def _busy(address: str, answer: Answer) -> ClusterError:
     return kind(text, status=answer.status)
 
 
+_SAID: dict[type[Exception], str] = {
+    http.client.IncompleteRead: "the answer was cut",
+    http.client.RemoteDisconnected: "the connection was closed without an answer",
+    http.client.BadStatusLine: "the answer is not HTTP",
+}
+"""What http.client means; the first that fits counts."""
+
+
 def _fault(address: str, error: Exception) -> ClusterError:
     reason = getattr(error, "verify_message", None)
     if reason is not None:
@@ -232,7 +250,8 @@ def _fault(address: str, error: Exception) -> ClusterError:
             f"cannot make a secure connection to {address}: {words}",
             hint="check that the server speaks https, and whether it requires `--client-cert`",
         )
-    said = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    said = next((words for kind, words in _SAID.items() if isinstance(error, kind)), None)
+    said = said or getattr(error, "strerror", None) or str(error) or type(error).__name__
     return ClusterUnreachableError(
         f"cannot reach the cluster at {address}: {said}",
         hint="check that the address is the dashboard's, and that the cluster is up",

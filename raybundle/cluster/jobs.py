@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote, urlencode
 
 from raybundle.cluster.connection import Connection
-from raybundle.errors import ClusterError, JobLostError
+from raybundle.errors import UNREADABLE, ClusterError, JobLostError
 from raybundle.outage import Outage
 
 if TYPE_CHECKING:
@@ -241,7 +241,7 @@ class JobsClient:
         """Raises a ClusterError if the block cannot read an answer."""
         try:
             yield
-        except (ValueError, LookupError, TypeError, AttributeError) as error:
+        except UNREADABLE as error:
             raise ClusterError(
                 f"{self.address} does not answer as Ray's Jobs API does",
                 hint="give the address of the dashboard, such as http://127.0.0.1:8265",

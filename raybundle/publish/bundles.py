@@ -12,7 +12,7 @@ from raybundle.bundle.graph_document import graph_document
 from raybundle.bundle.manifest import parse_manifest
 from raybundle.bundle.pack import boot_digest, pack, read_boot
 from raybundle.config import default_store
-from raybundle.errors import ObjectMissingError, StoreError
+from raybundle.errors import UNREADABLE, DamagedCacheError, ObjectMissingError, StoreError
 from raybundle.explain.staying import notes_of_staying
 from raybundle.formats.amounts import size_text
 from raybundle.formats.canonical import canonical_json
@@ -54,6 +54,16 @@ def build(planned: Plan, store: Store, progress: Progress | None = None) -> Stor
         DigestMismatchError: an object of the bundle is there and holds something else.
         StoreError: the store refuses access or cannot be reached.
     """
+    try:
+        return _build(planned, store, progress)
+    except DamagedCacheError:
+        from raybundle.bundle.layers.describe_all import describe_layers
+
+        describe_layers(planned.resolution.distributions, planned.resolution.interpreter, planned.cache)
+        return _build(planned, store, progress)
+
+
+def _build(planned: Plan, store: Store, progress: Progress | None) -> Stored:
     with planned.timings.stage("build"):
         byte_code = _byte_code(planned)
         delivery = _delivery(planned, byte_code)
@@ -148,7 +158,7 @@ def _put_bundle(store: Store, planned: Plan, archive: Archive) -> int:
     """Puts archive, graph and manifest in this order: a bundle whose manifest is there is complete."""
     digest = planned.digest
     uploaded = 0
-    if layout.put_compared(store, layout.archive_key(digest, archive.boot, archive.sha256), archive.data):
+    if _put_archive(store, planned, layout.archive_key(digest, archive.boot, archive.sha256), archive.data):
         uploaded += len(archive.data)
     if store.size(layout.graph_key(digest)) is None:
         graph = canonical_json(graph_document(planned.resolution, planned.layers))
@@ -159,15 +169,34 @@ def _put_bundle(store: Store, planned: Plan, archive: Archive) -> int:
     return uploaded
 
 
+def _put_archive(store: Store, planned: Plan, key: str, data: bytes) -> bool:
+    """Puts an archive; a large one that this machine sent or verified before is not read again."""
+    if len(data) < layout.LARGE_BYTES:
+        return layout.put_compared(store, key, data)
+    from raybundle.publish.receipts import Receipts
+
+    receipts = Receipts(planned.cache, store.place)
+    if receipts.has(key, len(data)) and store.size(key) == len(data):
+        return False
+    created = layout.put_compared(store, key, data)
+    receipts.add(key, len(data))
+    receipts.save()
+    return created
+
+
 def find_bundle(store: Store, ref: str) -> Stored:
     """Returns a bundle of the store by its digest, the start of it, or a name.
 
     Raises:
         ObjectMissingError: there is none, or it lost its archive or layers; those are named.
         DigestMismatchError: its manifest is not what its digest says.
+        StoreError: the store has another format, or what leads to the bundle cannot be read.
     """
+    layout.require_format(store)
     digest = look_up(store, ref)
-    manifest = parse_manifest(store.get(layout.manifest_key(digest)), digest)
+    manifest = layout.read_twice(
+        lambda: store.get(layout.manifest_key(digest)), lambda data: parse_manifest(data, digest)
+    )
     archives = layout.find_archives(store, digest)
     if not archives:
         raise ObjectMissingError(
@@ -192,7 +221,7 @@ def bytes_of(store: Store, stored: Stored) -> int:
     size = sum(file.size for file in stored.manifest.files)
     layers = {layer.name for layer in stored.manifest.layers}
     if layers:
-        with suppress(StoreError, ValueError, LookupError, TypeError):
+        with suppress(StoreError, *UNREADABLE):
             graph = json.loads(store.get(layout.graph_key(stored.digest)))
             size += sum(each["bytes"] for each in graph["distributions"] if each["name"] in layers)
     return size

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from raybundle.bundle.delivery import parse_delivery
+from raybundle.bundle.layers.archive import NO_ARCHIVE, read_member
 from raybundle.bundle.pack import OWN
 from raybundle.errors import ObjectMissingError
 from raybundle.model import Warning
@@ -89,10 +90,11 @@ def _read_delivery(store: Store, archive: str) -> tuple[bytes, list[Warning]]:
 
 def _delivery_in(store: Store, archive: str) -> bytes:
     """Returns the delivery in a verified archive: it vouches for byte-code."""
-    with zipfile.ZipFile(io.BytesIO(get_archive(store, archive))) as zipped:
-        try:
-            return zipped.read(f"{OWN}/delivery.json")
-        except KeyError:
-            raise ObjectMissingError(
-                f"no delivery in {archive} in {store.url}", hint="build the bundle again from its sources"
-            ) from None
+    data = get_archive(store, archive)
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as zipped:
+            return read_member(zipped, f"{OWN}/delivery.json")
+    except NO_ARCHIVE as error:
+        raise ObjectMissingError(
+            f"no delivery in {archive} in {store.url}", hint="build the bundle again from its sources"
+        ) from error

@@ -15,9 +15,9 @@ from raybundle.bundle.layers.archive import check_archive, layer_members, unwrit
 from raybundle.bundle.layers.describe import kept_document
 from raybundle.cache.room import ABANDONED, make_room
 from raybundle.directories import make_private
-from raybundle.errors import BundleError
+from raybundle.errors import BundleError, DamagedCacheError, DigestMismatchError
 from raybundle.model import Digest
-from raybundle.publish.layout import byte_code_key, get_soon, layer_key
+from raybundle.publish.layout import byte_code_key, get_soon, layer_key, read_twice
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -144,9 +144,11 @@ class LayerSender:
     def _verify(self, each: LayerObject, size: int) -> None:
         """Checks an object of about this size that others have put there."""
         with self._one_by_one if size >= LARGE_BYTES else contextlib.nullcontext():
-            data = get_soon(self.store, each.key)
-            check_archive(data, each.name, f"{each.key} in {self.store.url}")
-            self.receipts.add(each.key, len(data))
+            read_twice(lambda: get_soon(self.store, each.key), lambda data: self._check(each, data))
+
+    def _check(self, each: LayerObject, data: bytes) -> None:
+        check_archive(data, each.name, f"{each.key} in {self.store.url}")
+        self.receipts.add(each.key, len(data))
 
 
 def layer_objects(layers: Iterable[Layer], cache: Cache) -> list[LayerObject]:
@@ -190,9 +192,17 @@ class _KeptArchive:
     byte_code: ByteCode
 
     def pack(self, _path: Path, _gives_up: Callable[[], bool]) -> Path:
-        """Returns the file, once it is checked."""
+        """Returns the file, once it is checked.
+
+        Raises:
+            DamagedCacheError: it was damaged; it is removed.
+        """
         archive = self.byte_code.archive
-        check_archive(archive.read_bytes(), self.byte_code.name, str(archive))
+        try:
+            check_archive(archive.read_bytes(), self.byte_code.name, str(archive))
+        except DigestMismatchError as error:
+            archive.unlink(missing_ok=True)
+            raise DamagedCacheError(f"{archive} was damaged", hint="run the command again") from error
         return archive
 
 

@@ -5,18 +5,20 @@ from __future__ import annotations
 import json
 import re
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from raybundle.errors import DigestMismatchError, ObjectMissingError, StoreError, UsageError
+from raybundle.errors import UNREADABLE, DigestMismatchError, ObjectMissingError, StoreError, UsageError
 from raybundle.formats.canonical import canonical_json, digest_of
 from raybundle.outage import Outage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from raybundle.bundle.values import LayerEntry
     from raybundle.model import Digest
     from raybundle.store.base import Store
+
+T = TypeVar("T")
 
 STORE_KEY = "store.json"
 FORMAT = 1
@@ -116,18 +118,32 @@ def prepare(store: Store) -> None:
     Raises:
         StoreError: It has another format, or features that this version does not know.
     """
-    try:
-        data = store.get(STORE_KEY)
-    except ObjectMissingError:
+    if not require_format(store):
         put_compared(store, STORE_KEY, canonical_json({"features": [], "format": FORMAT}))
-        return
-    found = parse_object(store, STORE_KEY, data)
-    if found.get("format") != FORMAT or found.get("features"):
+
+
+def require_format(store: Store) -> bool:
+    """Returns whether the store is marked with the format that this version reads; false if it has no mark.
+
+    Raises:
+        StoreError: It has another format, or features that this version does not know.
+    """
+    try:
+        found, features = read_object(
+            store,
+            STORE_KEY,
+            lambda document: (document["format"], document["features"]),
+            hint="name another store with --store",
+        )
+    except ObjectMissingError:
+        return False
+    if found != FORMAT or features:
         raise StoreError(
-            f"{store.url} has format {found.get('format')!r} and features {found.get('features', [])!r}; "
+            f"{store.url} has format {found!r} and features {features!r}; "
             f"this version reads format {FORMAT} without features",
             hint="upgrade raybundle, or name another store with --store",
         )
+    return True
 
 
 def put_compared(store: Store, key: str, data: bytes) -> bool:
@@ -139,9 +155,7 @@ def put_compared(store: Store, key: str, data: bytes) -> bool:
     present = len(data) >= LARGE_BYTES and store.size(key) is not None
     if not present and store.put_new(key, data):
         return True
-    found = get_soon(store, key)
-    if found != data:
-        raise DigestMismatchError(f"{key} in {store.url}", expected=digest_of(data), found=digest_of(found))
+    get_checked(store, key, digest_of(data), get_soon)
     return False
 
 
@@ -152,11 +166,41 @@ def get_archive(store: Store, key: str) -> bytes:
         DigestMismatchError: It is not what its name says.
         ObjectMissingError: There is none.
     """
-    data = store.get(key)
-    expected = "sha256:" + key.rpartition("-")[2].removesuffix(".zip")
-    if digest_of(data) != expected:
-        raise DigestMismatchError(f"{key} in {store.url}", expected=expected, found=digest_of(data))
-    return data
+    return get_checked(store, key, "sha256:" + key.rpartition("-")[2].removesuffix(".zip"))
+
+
+def get_checked(
+    store: Store, key: str, digest: str, get: Callable[[Store, str], bytes] | None = None
+) -> bytes:
+    """Returns an object of which the digest is known.
+
+    Args:
+        store: that has it.
+        key: of the object.
+        digest: of its bytes.
+        get: reads it; `get_soon` if it may have just been created.
+
+    Raises:
+        DigestMismatchError: other bytes are there.
+    """
+
+    def check(data: bytes) -> bytes:
+        if digest_of(data) != digest:
+            raise DigestMismatchError(f"{key} in {store.url}", expected=digest, found=digest_of(data))
+        return data
+
+    return read_twice(lambda: store.get(key) if get is None else get(store, key), check)
+
+
+def read_twice(read: Callable[[], bytes], check: Callable[[bytes], T]) -> T:
+    """Returns what `check` makes of an object. If it refuses the bytes, they are read once more.
+
+    One bad answer of the network does not make a damaged object.
+    """
+    try:
+        return check(read())
+    except (DigestMismatchError, *UNREADABLE):
+        return check(read())
 
 
 def check_name(name: str) -> str:
@@ -184,19 +228,16 @@ def get_soon(store: Store, key: str) -> bytes:
                 raise
 
 
-def parse_object(store: Store, key: str, data: bytes) -> dict[str, Any]:
-    """Returns the JSON object that an object of a store holds.
+def read_object(store: Store, key: str, parse: Callable[[Any], T], hint: str) -> T:
+    """Returns what `parse` makes of the JSON that an object of a store holds.
 
     Raises:
-        StoreError: it holds something else.
+        StoreError: it holds something else; the error has the hint.
     """
     try:
-        found = json.loads(data)
-    except ValueError as error:
-        raise StoreError(f"{key} in {store.url} is not JSON: {error}") from error
-    if not isinstance(found, dict):
-        raise StoreError(f"{key} in {store.url} is not a JSON object")
-    return found
+        return read_twice(lambda: store.get(key), lambda data: parse(json.loads(data)))
+    except UNREADABLE as error:
+        raise StoreError(f"{key} in {store.url} is damaged, or of another format", hint=hint) from error
 
 
 def _hex(digest: Digest) -> str:

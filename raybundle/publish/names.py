@@ -15,7 +15,7 @@ from raybundle.publish.layout import (
     get_soon,
     manifest_key,
     name_key,
-    parse_object,
+    read_object,
 )
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ SHORTEST_PREFIX = 8
 NAME_TRIES = 100
 """Versions that are tried, in case others record the same name at the same time."""
 
+VERSION = re.compile(r"[1-9][0-9]*")
 HEX_DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
@@ -58,14 +59,15 @@ def look_up(store: Store, ref: str) -> Digest:
     if ref.startswith("sha256:") or SHORT_DIGEST.fullmatch(digits):
         return _only(store, ref, find_digests(store, digits))
     name, at, version = ref.partition("@")
-    if at and not re.fullmatch(r"[1-9][0-9]*", version):
+    if at and not VERSION.fullmatch(version):
         raise UsageError(f"{ref!r} has no version after @", hint=f"write {name}@3, or {name} for the latest")
     versions = find_versions(store, name)
     wanted = int(version) if at else max(versions, default=0)
     if wanted not in versions:
         raise ObjectMissingError(f"no bundle {ref} in {store.url}", hint=_hint_for(name, versions))
     key = name_key(name, wanted)
-    return _digest_of(store, key, parse_object(store, key, store.get(key)))
+    hint = f"name a digest instead, or build the bundle again with `--name {name}`"
+    return read_object(store, key, _named_digest, hint)
 
 
 def record_name(store: Store, name: str, digest: Digest) -> int:
@@ -84,7 +86,7 @@ def find_versions(store: Store, name: str) -> list[int]:
     """Returns the versions of a name, ascending."""
     folder = f"names/{check_name(name)}/"
     stems = (key.removeprefix(folder).removesuffix(".json") for key in store.keys(folder))
-    return sorted(int(stem) for stem in stems if stem.isdecimal())
+    return sorted(int(stem) for stem in stems if VERSION.fullmatch(stem))
 
 
 def _only(store: Store, ref: str, found: list[Digest]) -> Digest:
@@ -94,7 +96,7 @@ def _only(store: Store, ref: str, found: list[Digest]) -> Digest:
         case []:
             raise ObjectMissingError(
                 f"no bundle {ref} in {store.url}",
-                hint="`raybundle bundles` lists them; is this the right --store?",
+                hint="is this the right --store? `raybundle build` prints the digest of a bundle",
             )
         case _:
             listing = "".join(f"\n  {digest}" for digest in found)
@@ -104,11 +106,11 @@ def _only(store: Store, ref: str, found: list[Digest]) -> Digest:
 def _hint_for(name: str, versions: list[int]) -> str:
     if versions:
         return f"{name} has the versions {', '.join(map(str, versions))}"
-    return "`raybundle bundles` lists them; is this the right --store?"
+    return f"is this the right --store? `raybundle build --name {name}` records a bundle under the name"
 
 
-def _digest_of(store: Store, key: str, record: dict[str, Any]) -> Digest:
-    digits = str(record.get("bundle")).removeprefix("sha256:")
-    if not HEX_DIGEST.fullmatch(digits):
-        raise StoreError(f"{key} in {store.url} names no bundle")
+def _named_digest(record: dict[str, Any]) -> Digest:
+    digits = record["bundle"].removeprefix("sha256:")
+    if record["format"] != FORMAT or not HEX_DIGEST.fullmatch(digits):
+        raise ValueError(record)
     return Digest(f"sha256:{digits}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from raybundle.cache.documents import Kind
 from raybundle.cache.room import latest
@@ -16,6 +16,11 @@ KEPT = Kind("receipts", 64)
 """One document per store. It outlives changes of the code: without it, layers would be read again."""
 _MOST = 20_000
 """Receipts of one store; the oldest make room."""
+
+
+def sizes_in(document: dict[str, Any]) -> dict[str, int]:
+    """Returns the sizes by key that a document of the cache holds."""
+    return {key: size for key, size in document.items() if type(size) is int}
 
 
 @dataclass(slots=True)
@@ -45,7 +50,7 @@ class Receipts:
             self.cache.write(KEPT, self._name(), latest(self._read(), self._new, _MOST))
 
     def _read(self) -> dict[str, int]:
-        return self.cache.read(KEPT, self._name())
+        return self.cache.read(KEPT, self._name(), sizes_in) or {}
 
     def _name(self) -> str:
         return hashlib.sha256(self.place.encode()).hexdigest()[:32]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import secrets
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from raybundle.errors import UsageError
 from raybundle.formats.canonical import canonical_json
-from raybundle.publish.layout import run_end_key, run_key
+from raybundle.publish.layout import read_object, run_end_key, run_key
 from raybundle.version import __version__
 
 if TYPE_CHECKING:
@@ -67,19 +66,18 @@ def record_start(store: Store, run: Run) -> None:
     key = run_key(run.id, run.started)
     if store.put_new(key, canonical_json(_document(run))):
         return
-    earlier = json.loads(store.get(key))
+    hint = "choose another --submission-id"
+    bundle, arguments, session = read_object(store, key, _what_ran, hint)
     ended = store.size(run_end_key(run.id, run.started)) is not None
-    same = (earlier["bundle"], earlier["arguments"]) == (run.bundle, list(run.arguments))
-    if same and not ended and earlier.get("session", run.session) != run.session:
+    same = (bundle, arguments) == (run.bundle, list(run.arguments))
+    if same and not ended and session is not None and session != run.session:
         raise UsageError(
             f"a run with the id {run.id} is recorded in {store.url}, and may have run before the cluster "
             "was started anew",
-            hint="choose another --submission-id",
+            hint=hint,
         )
     if ended or not same:
-        raise UsageError(
-            f"a run with the id {run.id} is recorded in {store.url}", hint="choose another --submission-id"
-        )
+        raise UsageError(f"a run with the id {run.id} is recorded in {store.url}", hint=hint)
 
 
 def record_end(store: Store, run: Run, status: str, exit_code: int, driver_exit_code: int | None) -> None:
@@ -94,6 +92,12 @@ def record_end(store: Store, run: Run, status: str, exit_code: int, driver_exit_
     if driver_exit_code is not None:
         document["driver_exit_code"] = driver_exit_code
     store.put_new(run_end_key(run.id, run.started), canonical_json(document))
+
+
+def _what_ran(record: dict[str, Any]) -> tuple[str, list[str], str | None]:
+    if record["schema_version"] != SCHEMA_VERSION:
+        raise ValueError(record)
+    return record["bundle"], record["arguments"], record.get("session")
 
 
 def _document(run: Run) -> dict[str, Any]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import io
 import os
 import secrets
 import shutil
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
 
 INCOMING = ".incoming"
 """Folder of unfinished writes; on the store's file system, because `link` cannot cross file systems."""
+
+ABANDONED = 600
+"""Seconds after the last byte of an unfinished write at which nobody writes it, unless its lock is held."""
 
 COPIED = 1 << 20
 """Bytes of a large object in memory at once."""
@@ -47,6 +52,7 @@ class LocalStore:
         """
         self._directory = directory.absolute()
         self._private = private
+        self._swept = False
 
     @property
     def url(self) -> str:
@@ -123,9 +129,14 @@ class LocalStore:
     def _written(self, source: BinaryIO) -> Iterator[Path]:
         temporary = self._directory / INCOMING / f"{os.getpid()}-{secrets.token_hex(8)}"
         self._make_directory(temporary.parent)
+        if not self._swept:
+            self._swept = True
+            _sweep(temporary.parent)
+        mode = 0o400 if self._private else 0o666
         try:
-            mode = 0o400 if self._private else 0o666
             with open(temporary, "xb", opener=lambda name, flags: os.open(name, flags, mode)) as file:
+                with contextlib.suppress(OSError):  # where there are no locks, nothing is swept
+                    fcntl.flock(file, fcntl.LOCK_SH)
                 shutil.copyfileobj(source, file, COPIED)
                 file.flush()
                 os.fsync(file.fileno())
@@ -143,6 +154,16 @@ class LocalStore:
                 f"cannot {verb} the store {self._directory}: {error.strerror} ({where})",
                 hint=HINTS.get(error.errno or 0),
             ) from error
+
+
+def _sweep(incoming: Path) -> None:
+    """Removes what killed writers left. A writer, also one that is suspended, holds a lock on its file."""
+    for entry in os.scandir(incoming):
+        with contextlib.suppress(OSError):  # in use, or another process is faster
+            if time.time() - entry.stat().st_mtime > ABANDONED:
+                with Path(entry.path).open("rb") as file:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    Path(entry.path).unlink()
 
 
 def _files(directory: Path) -> Iterator[Path]:

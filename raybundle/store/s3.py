@@ -6,22 +6,25 @@ import contextlib
 import os
 import re
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from raybundle.errors import ObjectMissingError, StoreAccessError, StoreError, UsageError
+from raybundle.outage import Outage
 from raybundle.store.aws import find_access
 from raybundle.store.base import check_key
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from obstore.store import S3Store as Client
 
     from raybundle.store.aws import BucketAccess
 
+T = TypeVar("T")
+
 CONNECT_SECONDS = 3
-"""Longest time to connect; three tries take at most RETRY_SECONDS and one more connect."""
+"""Longest time to connect; all tries take at most RETRY_SECONDS and one more connect."""
 
 ANSWER_SECONDS = 10
 """Longest wait for an answer, from the start of the request; it limits small uploads too."""
@@ -30,7 +33,10 @@ RETRY_SECONDS = 8
 """No new try starts after this time: a dead endpoint is an error in less than 15 seconds."""
 
 TRIES_MORE = 3
-"""Tries after the first, 0.1 s to 0.4 s apart."""
+"""Tries of obstore after the first, 0.1 s to 0.4 s apart: a part of a large object is sent again alone."""
+
+FIRST_RETRY, LONGEST_RETRY, JITTER = 0.2, 2.0, 0.5
+"""Seconds before obstore is asked again; they double up to the longest. Chance may take half of each."""
 
 SMALL_BYTES = 1 << 20
 """Larger uploads may take UPLOAD_SECONDS; others must be answered within ANSWER_SECONDS."""
@@ -58,6 +64,24 @@ HINTS = {
 """Hints by S3's error code."""
 
 
+REASONS = {
+    "kind: Timeout": "no answer in time",
+    "ConnectionRefused": "connection refused",
+    "certificate": "its certificate is not valid",
+    "kind: Connect": "cannot connect (name or network)",
+    "IncompleteBody": "the answer was cut",
+    "kind: Body": "the answer was cut",
+    "SendRequest": "the connection was cut",
+    "kind: Interrupted": "the connection was cut",
+}
+"""What is wrong with a connection, by a part of obstore's debug text; the first that fits counts."""
+
+TRANSIENT = tuple(REASONS)
+
+NO_ETAG = "ETag Header missing from response"
+"""What obstore says if the answer to a write is not one of S3."""
+
+
 class S3Store:
     """A prefix in a bucket."""
 
@@ -83,8 +107,12 @@ class S3Store:
         """Reads the whole object into memory."""
         import obstore  # noqa: PLC0415
 
-        with self._access(f"read {check_key(key)} from"):
-            return bytes(obstore.get(self._client(), key).bytes())
+        def get() -> bytes:
+            found = obstore.get(self._client(), key)
+            self._require_s3(found.meta["e_tag"])
+            return bytes(found.bytes())
+
+        return self._try(f"read {check_key(key)} from", get)
 
     def put_new(self, key: str, data: bytes) -> bool:
         """Puts with `If-None-Match: *`; 412 and 409 both mean that the key exists.
@@ -95,13 +123,16 @@ class S3Store:
         from obstore.exceptions import AlreadyExistsError  # noqa: PLC0415
 
         client = self._client(patient=len(data) > SMALL_BYTES)
-        with self._access(f"write {check_key(key)} to"):
+
+        def put() -> bool:
             try:
                 # One request: conditional uploads in several parts race on some servers (decision 003).
                 obstore.put(client, key, data, mode="create", use_multipart=False)
             except AlreadyExistsError:
                 return False
-        return True
+            return True
+
+        return self._try(f"write {check_key(key)} to", put)
 
     def put_new_file(self, key: str, path: Path) -> bool:
         """Looks first, then puts in parts: conditional completion races on some servers."""
@@ -110,30 +141,47 @@ class S3Store:
         if self.size(key) is not None:
             return False
         client = self._client(patient=True)
-        with self._access(f"write {key} to"):
+
+        def put() -> bool:
             obstore.put(client, key, path, use_multipart=True, chunk_size=PART_BYTES, max_concurrency=PARTS)
-        return True
+            return True
+
+        return self._try(f"write {key} to", put)
 
     def size(self, key: str) -> int | None:
         """Asks for the head, and if that fails for the object, because only that answer has a reason."""
         import obstore  # noqa: PLC0415
         from obstore.exceptions import PermissionDeniedError  # noqa: PLC0415
 
-        without_reason = contextlib.suppress(FileNotFoundError, PermissionDeniedError)
-        with self._access(f"read {check_key(key)} from"), without_reason:
-            return int(obstore.head(self._client(), key)["size"])
+        def head() -> int | None:
+            with contextlib.suppress(FileNotFoundError, PermissionDeniedError):
+                found = obstore.head(self._client(), key)
+                self._require_s3(found["e_tag"])
+                return int(found["size"])
+            return None
+
+        size = self._try(f"read {check_key(key)} from", head)
         try:
-            return len(self.get(key))
+            return len(self.get(key)) if size is None else size
         except ObjectMissingError:
             return None
 
     def keys(self, prefix: str) -> list[str]:
-        """Lists the folder that the prefix names (1,000 keys per request) and keeps what starts with it."""
+        """Lists the folder that the prefix names (1,000 keys per request) and keeps what starts with it.
+
+        To obstore, a web page is a list without keys: an empty one is believed if the server lists the store.
+        """
         import obstore  # noqa: PLC0415
 
         folder = prefix.rpartition("/")[0] or None
-        with self._access("list"):
-            found = [entry["path"] for page in obstore.list(self._client(), folder) for entry in page]
+
+        def list_() -> list[str]:
+            return [entry["path"] for page in obstore.list(self._client(), folder) for entry in page]
+
+        found = self._try("list", list_)
+        if not found and self.size("store.json") is not None:
+            self._require_lists()
+            found = self._try("list", list_)
         return sorted(key for key in found if key.startswith(prefix))
 
     def node_url(self, key: str) -> str:
@@ -177,30 +225,57 @@ class S3Store:
             self._found_access = find_access(self._environ, self._profile)
         return self._found_access
 
-    @contextlib.contextmanager
-    def _access(self, verb: str) -> Iterator[None]:
-        """Maps obstore's errors to raybundle's, without secrets and debug text."""
+    def _try(self, verb: str, action: Callable[[], T]) -> T:
+        """Returns what `action` returns; tries again after faults of the network and of a busy server.
+
+        Maps obstore's errors to raybundle's, without secrets and debug text.
+        """
         from obstore.exceptions import BaseError  # noqa: PLC0415
 
-        try:
-            yield
-        except (BaseError, OSError, ValueError) as error:
-            raise self._error(verb, error) from error
+        outage = Outage(FIRST_RETRY, LONGEST_RETRY, patience=RETRY_SECONDS, jitter=JITTER)
+        while True:
+            try:
+                return action()
+            except (BaseError, OSError, ValueError) as error:  # noqa: PERF203 - a request each
+                if not (_may_pass(error) and outage.wait()):
+                    raise self._error(verb, error) from error
 
     def _error(self, verb: str, error: Exception) -> StoreError:
         access = self._find_access()
         at = access.endpoint or f"AWS, region {access.region}"
         code = _find(r"<Code>([^<]*)</Code>", error)
-        if isinstance(error, FileNotFoundError) and code != "NoSuchBucket":
-            return ObjectMissingError(f"cannot {verb} {self.url} at {at}: no such object")
         if code == "NoSuchBucket":
             return StoreAccessError(f"no bucket {self._bucket} at {at}", hint=HINTS[code])
+        missing = isinstance(error, FileNotFoundError)
+        if NO_ETAG in str(error) or (missing and code is None and _is_foreign(error, verb)):
+            return self._no_s3()
+        if missing:
+            return ObjectMissingError(f"cannot {verb} {self.url} at {at}: no such object")
         status = _find(r"status code: (\d{3}[\w ]*)", error)
         if code or status:
             why = f"{code or status} (credentials: {access.source})"
             hint = HINTS.get(code or "", "check endpoint, region and credentials")
             return StoreAccessError(f"cannot {verb} {self.url} at {at}: {why}", hint=hint)
         return StoreAccessError(f"cannot {verb} {self.url} at {at}: {_reason(error)}", hint=_REACH_HINT)
+
+    def _require_s3(self, e_tag: str | None) -> None:
+        """Refuses an answer without an ETag, such as a web page with status 200: S3 gives each object one."""
+        if e_tag is None:
+            raise self._no_s3()
+
+    def _require_lists(self) -> None:
+        """Refuses a server whose list of a store that is not empty has no keys."""
+        import obstore  # noqa: PLC0415
+
+        if not self._try("list", lambda: next(iter(obstore.list(self._client())), None)):
+            raise self._no_s3()
+
+    def _no_s3(self) -> StoreAccessError:
+        access = self._find_access()
+        return StoreAccessError(
+            f"{access.endpoint or 'AWS'} is not an S3 server: its answer is not one of S3",
+            hint="check the endpoint (AWS_ENDPOINT_URL), and whether a proxy or a login page answers for it",
+        )
 
 
 _REACH_HINT = "check the endpoint (AWS_ENDPOINT_URL), and that this machine can reach it"
@@ -243,13 +318,24 @@ def _find(pattern: str, error: Exception) -> str | None:
     return match[1].strip() if match else None
 
 
+def _is_foreign(error: Exception, verb: str) -> bool:
+    """Returns whether a 404 is not one of S3, which names a code in each body; a HEAD has no body."""
+    said = _find(r"status code: 404 Not Found: (.*)", error)
+    return bool(said) or verb.startswith("write")
+
+
+def _may_pass(error: Exception) -> bool:
+    """Returns whether another try may help: the network failed, or the server is busy."""
+    status = _find(r"status code: (\d{3})", error)
+    if status is not None:
+        return status == "429" or status.startswith("5")
+    return any(text in str(error) for text in TRANSIENT) and "certificate" not in str(error)
+
+
 def _reason(error: Exception) -> str:
-    """Returns the innermost cause in the debug text, else its first line."""
+    """Returns in words the innermost cause in the debug text, else its first line."""
     text = str(error)
-    if "kind: Timeout" in text:
-        return "no answer in time"
-    if "ConnectionRefused" in text:
-        return "connection refused"
-    if "kind: Connect" in text:
-        return "cannot connect (name, network or certificate)"
-    return text.partition("\n")[0]
+    for part, words in REASONS.items():
+        if part in text:
+            return words
+    return text.partition("\n")[0].removeprefix("Generic S3 error: ")

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from raybundle.cache.documents import Kind
 from raybundle.cache.room import latest
-from raybundle.errors import BundleError, ClusterError, ObjectMissingError
+from raybundle.errors import BundleError, ClusterError, DigestMismatchError, ObjectMissingError
+from raybundle.publish.layout import get_archive, read_twice
+from raybundle.publish.receipts import sizes_in
 from raybundle.resolve.interpreter.platforms import known_platform
-from raybundle.submission.packages import damage_of
+from raybundle.submission.packages import packages_of
 from raybundle.submission.relay import Relay
 from raybundle.submission.survey import Survey
 
@@ -125,7 +126,7 @@ def _relay_small(archives: Archives, store: Store, cluster: Cluster) -> dict[str
 def _kept_sizes(keys: Sequence[str], store: Store, cache: Cache | None) -> dict[str, int]:
     """Returns the bytes of those objects that the store has; what was asked once is not asked again."""
     name = "" if cache is None else cache.key(store.place)
-    known = {} if cache is None else cache.read(_SIZES, name)
+    known = (cache and cache.read(_SIZES, name, sizes_in)) or {}
     sizes = {key: known[key] for key in keys if key in known}
     if new := [key for key in keys if key not in known]:
         sizes.update((key, size) for key, size in _sizes(new, store).items() if size is not None)
@@ -235,20 +236,22 @@ def find_damage(archives: Archives, store: Store) -> Damage | None:
     Raises:
         StoreError: the store cannot be asked.
     """
-    expected = archives.bundle.rpartition("-")[2].removesuffix(".zip")
     try:
-        found = hashlib.sha256(store.get(archives.bundle)).hexdigest()
+        get_archive(store, archives.bundle)
     except ObjectMissingError:
+        expected = archives.bundle.rpartition("-")[2].removesuffix(".zip")
         return Damage(archives.bundle, f"sha256 {expected}", "no such object")
-    if found != expected:
-        return Damage(archives.bundle, f"sha256 {expected}", f"sha256 {found}")
+    except DigestMismatchError as error:
+        return Damage(archives.bundle, *(each.replace(":", " ") for each in (error.expected, error.found)))
     found_in_layers = (_damage_of_layer(key, store) for key in archives.layers)
     return next((damage for damage in found_in_layers if damage is not None), None)
 
 
 def _damage_of_layer(key: str, store: Store) -> Damage | None:
     try:
-        fault = damage_of(key, store.get(key))
+        read_twice(lambda: store.get(key), lambda archive: packages_of(key, archive))
     except ObjectMissingError:
         return Damage(key, "an archive", "no such object")
-    return fault and Damage(key, *fault)
+    except DigestMismatchError as error:
+        return Damage(key, error.expected, error.found)
+    return None

@@ -9,6 +9,7 @@ import zipfile
 import zlib
 from typing import TYPE_CHECKING, NamedTuple
 
+from raybundle.bundle.layers.archive import NO_ARCHIVE, check_packing, read_member
 from raybundle.errors import DigestMismatchError
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def package_name(data: bytes) -> str:
 
 
 def packages_of(key: str, archive: bytes, largest: int = LARGEST) -> Iterator[Package]:
-    """Yields the packages of a layer's archive; the same bytes give the same packages.
+    """Returns the packages of a layer's archive; the same bytes give the same packages.
 
     An archive that fits is one package. The content of a larger one is cut, and each part travels with the
     document: a package with two members is never a wrapper directory to Ray.
@@ -50,7 +51,12 @@ def packages_of(key: str, archive: bytes, largest: int = LARGEST) -> Iterator[Pa
     Raises:
         DigestMismatchError: the archive is not what its name says.
     """
-    document, content = _members(key, archive)
+    return _packages(key, archive, largest, *_members(key, archive))
+
+
+def _packages(
+    key: str, archive: bytes, largest: int, document: bytes, content: memoryview
+) -> Iterator[Package]:
     if len(archive) <= largest:
         yield Package(package_name(archive), archive)
         return
@@ -63,15 +69,6 @@ def packages_of(key: str, archive: bytes, largest: int = LARGEST) -> Iterator[Pa
         yield Package(package_name(part), part)
 
 
-def damage_of(key: str, archive: bytes) -> tuple[str, str] | None:
-    """Returns what was expected of a layer's archive and what was found; None if it is intact."""
-    try:
-        _members(key, archive)
-    except DigestMismatchError as error:
-        return error.expected, error.found
-    return None
-
-
 def _members(key: str, archive: bytes) -> tuple[bytes, memoryview]:
     """Returns document and content of a layer's archive; the content is not copied.
 
@@ -82,16 +79,17 @@ def _members(key: str, archive: bytes) -> tuple[bytes, memoryview]:
     try:
         with zipfile.ZipFile(io.BytesIO(archive)) as zipped:
             members = {info.filename: info for info in zipped.infolist()}
-            document = zipped.read(f"{stem}.json")
+            check_packing(zipped, (zipfile.ZIP_STORED,))
+            document = read_member(zipped, f"{stem}.json")
         inner = members[f"{stem}.zip"]
         content = memoryview(archive)[_start(archive, inner) :][: inner.file_size]
-    except (zipfile.BadZipFile, KeyError, struct.error, NotImplementedError) as error:
+    except NO_ARCHIVE as error:
         raise DigestMismatchError(key, expected=expected, found=f"no archive of it: {error}") from error
     digest = hashlib.sha256(document).hexdigest()
     if digest != stem[-64:]:
         raise DigestMismatchError(key, expected=expected, found=f"sha256 {digest}")
-    if len(members) != 2 or inner.compress_type != zipfile.ZIP_STORED:  # noqa: PLR2004 - those two
-        raise DigestMismatchError(key, expected="two stored members", found=f"{len(members)} members")
+    if len(members) != 2:  # noqa: PLR2004 - those two
+        raise DigestMismatchError(key, expected="two members", found=f"{len(members)} members")
     if zlib.crc32(content) != inner.CRC:
         raise DigestMismatchError(key, expected=f"CRC {inner.CRC:08x}", found=f"{zlib.crc32(content):08x}")
     return document, content

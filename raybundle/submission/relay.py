@@ -11,7 +11,7 @@ from raybundle.cache.documents import Kind
 from raybundle.cluster.jobs import JobsClient
 from raybundle.errors import ClusterError, ClusterUnreachableError
 from raybundle.outage import Outage
-from raybundle.publish.layout import get_archive
+from raybundle.publish.layout import get_archive, read_twice
 from raybundle.submission.packages import Package, packages_of
 
 if TYPE_CHECKING:
@@ -86,7 +86,8 @@ class Relay:
         return {archive[0]: tuple(f"gcs://{name}" for name in names[archive]) for archive in archives}
 
     def _send_archive(self, key: str, connections: _Connections) -> Iterator[str]:
-        for package in packages_of(key, self._store.get(key)):
+        packages = read_twice(lambda: self._store.get(key), lambda archive: packages_of(key, archive))
+        for package in packages:
             connections.start(send_package, package)
             yield package.name
 
@@ -94,9 +95,8 @@ class Relay:
         """Returns the names of an archive's packages, if it has been relayed from here before."""
         if self._cache is None:
             return []
-        document = self._cache.read(_PACKAGES, self._cache.key(self._store.place, key, size))
-        names: list[str] = document.get("names", [])
-        return names
+        name = self._cache.key(self._store.place, key, size)
+        return self._cache.read(_PACKAGES, name, lambda document: [*map(str, document["names"])]) or []
 
     def _remember(self, key: str, size: int, names: Sequence[str]) -> None:
         if self._cache is not None:

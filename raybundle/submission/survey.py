@@ -280,13 +280,14 @@ def _package() -> Package:
 
 def _recall(key: str, cache: Cache) -> ClusterDescription | None:
     """Returns a look that is kept and still believed."""
-    document = cache.read(KEPT, key)
-    if not document:
-        return None
-    nodes = tuple(NodeDescription(**node) for node in document["nodes"])
-    found = ClusterDescription(nodes, tuple(document["silent"]), document["fault"])
-    age = cache.clock() - document["time"]
-    return found if 0 <= age < (BELIEVED_WITH_FAULTS if found.faulty else BELIEVED) else None
+
+    def parse(document: dict[str, Any]) -> ClusterDescription | None:
+        nodes = tuple(NodeDescription(**node) for node in document["nodes"])
+        found = ClusterDescription(nodes, tuple(document["silent"]), document["fault"])
+        age = cache.clock() - document["time"]
+        return found if 0 <= age < (BELIEVED_WITH_FAULTS if found.faulty else BELIEVED) else None
+
+    return cache.read(KEPT, key, parse)
 
 
 def remember(key: str, found: ClusterDescription, cache: Cache) -> None:

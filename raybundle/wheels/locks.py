@@ -101,8 +101,12 @@ def read_lock(file: Path, markers: Mapping[str, str], installed: Mapping[str, st
         BundleError: it cannot be read.
     """
     key = cache.key(str(file), sorted(markers.items()))
-    known = cache.recall(_KEPT, key)
-    if known is None:
+
+    def parse(known: dict[str, Any]) -> Lock:
+        return Lock(file, _pins(known["versions"], installed), known["sha256"], frozenset(known["indexed"]))
+
+    lock = cache.recall(_KEPT, key, parse)
+    if lock is None:
         began, files = cache.clock(), [file]
         versions: dict[str, list[str]] = {}
         indexed = set()
@@ -112,8 +116,8 @@ def read_lock(file: Path, markers: Mapping[str, str], installed: Mapping[str, st
         sha256 = hashlib.sha256(b"\0".join(each.read_bytes() for each in files)).hexdigest()
         known = {"versions": versions, "sha256": sha256, "indexed": sorted(indexed)}
         cache.keep(_KEPT, key, known, map(str, files), began)
-    pins = _pins(known["versions"], installed)
-    return Lock(file, pins, known["sha256"], frozenset(known["indexed"]))
+        lock = parse(known)
+    return lock
 
 
 def _pins(versions: Mapping[str, list[str]], installed: Mapping[str, str]) -> dict[str, str]:

@@ -85,7 +85,7 @@ def _for_target(
 ) -> tuple[Distribution, ...]:
     """Return the distributions of a resolution; the ordered ones have files for the nodes."""
     key = cache.key(order.key)
-    kept = _kept(cache.read(_ORDERS, key))
+    kept = cache.read(_ORDERS, key, _kept)
     if kept is None:
         kept = _fetch_all(resolution, order, versions, indexes, cache)
         cache.write(_ORDERS, key, {"directory": str(kept[0]), "rows": kept[1]})
@@ -145,7 +145,7 @@ def _hashes(versions: Versions, resolution: Resolution) -> dict[str, tuple[str, 
 
 def _kept(document: Mapping[str, Any]) -> tuple[Path, list[Fetched]] | None:
     """Return what was fetched before, if it is still complete."""
-    if not document or not touch(directory := Path(document["directory"])):
+    if not touch(directory := Path(document["directory"])):
         return None
     rows = [Fetched(*row) for row in document["rows"]]
     return (directory, rows) if all((directory / each.folder / RECORD).is_file() for each in rows) else None

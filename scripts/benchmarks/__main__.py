@@ -24,13 +24,14 @@ from raybundle.cluster.embedded import cluster
 from raybundle.cluster.embedded.token import token_variables
 
 NAMES = ("help", "resolve", "graph", "boot", "job", "log")
-ON_REQUEST = ("layers", "uv")
+ON_REQUEST = ("layers", "uv", "data")
 """They take minutes and gigabytes, need root or the package index."""
 
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
     parser.add_argument("--only", choices=NAMES + ON_REQUEST, action="append", help="again for more than one")
+    parser.add_argument("--mebibytes", type=int, default=256, help="for `data`")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--environment", type=Path, help="for `layers`: has pandas and scikit-learn")
     parser.add_argument(
@@ -47,7 +48,7 @@ def own_environment(work: Path) -> dict[str, str]:
     return {**kept, **folders}
 
 
-def measure(options: argparse.Namespace, work: Path) -> dict[str, dict[str, Any]]:
+def measure(options: argparse.Namespace, work: Path) -> dict[str, dict[str, Any]]:  # noqa: C901
     names, rounds = tuple(options.only or NAMES), options.rounds
     environ = own_environment(work)
     os.environ.clear()
@@ -57,6 +58,11 @@ def measure(options: argparse.Namespace, work: Path) -> dict[str, dict[str, Any]
         results["help"] = help_cost.measure(environ, rounds)
     if "resolve" in names:
         results["resolve"] = large_tree.measure(work, environ, rounds)
+    if "data" in names:
+        sys.path.append(str(Path(__file__).parents[2]))
+        import data_cost  # noqa: PLC0415 - it needs the servers of the tests
+
+        results["data"] = data_cost.measure(work, environ, options.mebibytes)
     if "graph" in names:
         results["graph"] = graph_cost.measure(work, environ, rounds)
     if "layers" in names:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import math
 import random
 import re
 import threading
@@ -33,6 +34,8 @@ REASONS = {
     401: "Unauthorized",
     403: "Forbidden",
     404: "Not Found",
+    429: "Too Many Requests",
+    500: "Internal Server Error",
     502: "Bad Gateway",
     503: "Service Unavailable",
 }
@@ -44,6 +47,27 @@ class Request(NamedTuple):
     time: float
     method: str
     path: str
+
+
+PAGE = (
+    b"<!DOCTYPE html>\n<html><head><title>Welcome</title></head><body>Sign in to the network</body></html>\n"
+)
+"""What a captive portal, or the wrong server, answers to everything."""
+
+
+@dataclass(frozen=True, slots=True)
+class Strike:
+    """A fault of some requests, which ends."""
+
+    pattern: str
+    """A regular expression that is searched in `METHOD PATH`."""
+    mode: str
+    """`reset` or `close` instead of the answer; `cut`: half of the body; `flip`: another bit in the body;
+    `html`: status 200 and a page; `silent`: nothing; else the status of the proxy's own answer."""
+    times: float = math.inf
+    """Requests that it strikes."""
+    seconds: float = math.inf
+    """From the first of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +84,7 @@ class Faults:
     """A pattern, and the number of matching requests whose answer is replaced by a reset."""
     not_found: tuple[str, ...] = ()
     """Prefixes of paths that are not routed."""
+    strikes: tuple[Strike, ...] = ()
     exchange: tuple[str, str] | None = None
     """The `Authorization` that the proxy requires, and the one that the server gets instead."""
 
@@ -74,6 +99,21 @@ class _Countdown:
         if self._left == 0 or not re.search(self._pattern, " ".join(request.words)):
             return False
         self._left -= 1
+        return True
+
+
+class _Struck:
+    """A strike, and what is left of it."""
+
+    def __init__(self, strike: Strike) -> None:
+        self.strike = strike
+        self._left, self._end = strike.times, math.inf
+
+    def takes(self, request: Head) -> bool:
+        now = time.monotonic()
+        if not re.search(self.strike.pattern, " ".join(request.words)) or self._left <= 0 or now > self._end:
+            return False
+        self._left, self._end = self._left - 1, min(self._end, now + self.strike.seconds)
         return True
 
 
@@ -96,6 +136,7 @@ class Proxy:
         self._host = host
         self._unavailable = _Countdown(self._faults.unavailable)
         self._reset = _Countdown(self._faults.reset)
+        self._strikes = [_Struck(each) for each in self._faults.strikes]
         self._codes = itertools.cycle(CLOSE_CODES)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="proxy")
@@ -103,6 +144,8 @@ class Proxy:
         self._streams: set[Stream] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self.port = 0
+        self.sent = self.received = 0
+        """Bytes of the bodies of requests, and of answers."""
         self.requests: list[Request] = []
         self.headers: list[dict[str, str]] = []
         """Headers of the requests, in order; names in lower case."""
@@ -216,12 +259,51 @@ class Proxy:
 
     async def _answer(self, request: Head, client: Stream) -> bool:
         """Answers one request; returns whether the connection can take another."""
+        mode = next((each.strike.mode for each in self._strikes if each.takes(request)), None)
+        if mode is not None:
+            return await self._strike(mode, request, client)
         status = self._own_status(request)
         if status is None:
             return await self._forward(request, client)
         async for _ in client.read_body(request):
             pass
         return await _refuse(client, status)
+
+    async def _strike(self, mode: str, request: Head, client: Stream) -> bool:
+        body = b"".join([piece async for piece in client.read_body(request)])
+        if mode in {"cut", "flip"}:
+            return await self._spoil(mode, request, body, client)
+        if mode == "html":
+            await client.write(
+                _head(200, "text/html", len(PAGE)) + (b"" if request.words[0] == "HEAD" else PAGE)
+            )
+            return True
+        if mode.isdecimal():
+            return await _refuse(client, int(mode))
+        if mode == "silent":
+            await asyncio.sleep(3600)
+        client.cut(reset=mode == "reset")
+        return False
+
+    async def _spoil(self, mode: str, request: Head, body: bytes, client: Stream) -> bool:
+        """Passes on an answer whose body is cut, or has another bit."""
+        upstream = Stream(*await asyncio.open_connection(*self._target, limit=PIECE))
+        async with self._held(upstream):
+            await upstream.write(request.raw + body)
+            answer = await upstream.read_head()
+            if answer is None:
+                return await _refuse(client, 502)
+            if request.words[0] == "HEAD" or answer.headers.get("content-length") == "0":
+                await client.write(answer.raw)  # there is nothing to spoil
+                return True
+            whole = b"".join([piece async for piece in upstream.read_body(answer)])
+            half = len(whole) // 2
+            if mode == "flip":
+                await client.write(answer.raw + whole[:half] + bytes([whole[half] ^ 1]) + whole[half + 1 :])
+                return True
+            await client.write(answer.raw + whole[:half])
+            client.close()
+            return False
 
     def _own_status(self, request: Head) -> int | None:
         """Returns a status that the proxy itself answers with, without asking the server."""
@@ -241,6 +323,7 @@ class Proxy:
         async with self._held(upstream):
             await upstream.write(self._exchanged(request.raw))
             async for piece in client.read_body(request):
+                self.sent += len(piece)
                 await upstream.write(piece)
             answer = await upstream.read_head()
             if answer is None:
@@ -252,7 +335,21 @@ class Proxy:
             if answer.words[1] == "101":
                 await self._tunnel(request, client, upstream)
                 return False
-            return await _relay_body(request, answer, upstream, client)
+            return await self._relay_body(request, answer, upstream, client)
+
+    async def _relay_body(self, request: Head, answer: Head, upstream: Stream, client: Stream) -> bool:
+        """Passes on the body of an answer; returns whether the connection can take another request."""
+        if request.words[0] == "HEAD" or answer.words[1] in {"204", "304"}:
+            return True
+        pieces = upstream.read_body(answer) if answer.has_end else upstream.read()
+        try:
+            async for piece in pieces:
+                self.received += len(piece)
+                await client.write(piece)
+        except ConnectionError:
+            client.cut(reset=True)
+            raise
+        return answer.has_end and "close" not in answer.headers.get("connection", "").lower()
 
     def _exchanged(self, raw: bytes) -> bytes:
         asked, given = self._faults.exchange or ("", "")
@@ -284,22 +381,12 @@ class Proxy:
             await asyncio.wait_for(client.reader.read(PIECE), CLOSE_PATIENCE)
 
 
+def _head(status: int, kind: str, size: int) -> bytes:
+    reason = REASONS.get(status, "OK")
+    return f"HTTP/1.1 {status} {reason}\r\nContent-Type: {kind}\r\nContent-Length: {size}\r\n\r\n".encode()
+
+
 async def _refuse(client: Stream, status: int) -> bool:
     text = f"{REASONS[status]}, says the proxy\n"
-    head = f"HTTP/1.1 {status} {REASONS[status]}\r\nContent-Type: text/plain\r\nContent-Length: {len(text)}"
-    await client.write(f"{head}\r\n\r\n{text}".encode())
+    await client.write(_head(status, "text/plain", len(text)) + text.encode())
     return True
-
-
-async def _relay_body(request: Head, answer: Head, upstream: Stream, client: Stream) -> bool:
-    """Passes on the body of an answer; returns whether the client's connection can take another request."""
-    if request.words[0] == "HEAD" or answer.words[1] in {"204", "304"}:
-        return True
-    pieces = upstream.read_body(answer) if answer.has_end else upstream.read()
-    try:
-        async for piece in pieces:
-            await client.write(piece)
-    except ConnectionError:
-        client.cut(reset=True)
-        raise
-    return answer.has_end and "close" not in answer.headers.get("connection", "").lower()

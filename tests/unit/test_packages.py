@@ -6,18 +6,29 @@ import hashlib
 import io
 import random
 import re
+import tracemalloc
 import zipfile
 
 import pytest
 
+from raybundle.bundle.layers.archive import NO_ARCHIVE, read_member
 from raybundle.errors import DigestMismatchError
-from raybundle.submission.packages import damage_of, package_name, packages_of
+from raybundle.submission.packages import package_name, packages_of
 from tests.support.layer_archives import make_layer
 
 CONTENT = random.Random(7).randbytes(50_000)  # noqa: S311 - any bytes that do not compress
 _, KEY, ARCHIVE = make_layer("big", {"big/__init__.py": b"", "big/data.bin": CONTENT})
 STEM = KEY[7:-4]
 _, OTHER_KEY, OTHER_ARCHIVE = make_layer("other", {"other.py": b""})
+
+
+def damage_of(key: str, archive: bytes) -> str | None:
+    """Returns what is wrong with an archive; None if it is intact."""
+    try:
+        packages_of(key, archive)
+    except DigestMismatchError as error:
+        return str(error)
+    return None
 
 
 def test_an_archive_that_fits_is_a_package_as_it_is() -> None:
@@ -55,6 +66,30 @@ def test_the_byte_code_of_a_layer_is_named_by_its_listing() -> None:
     renamed = make_other(archive, stem, other)
 
     assert damage_of(f"layers/{other}.zip", renamed) is None
+
+
+@pytest.mark.parametrize("declared", [None, 10])
+def test_a_deflated_document_is_refused_before_it_is_inflated(declared: int | None) -> None:
+    """As it is, and with a directory that tells a small size."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as zipped:
+        zipped.writestr(f"{STEM}.json", bytes(100 << 20))
+        zipped.writestr(f"{STEM}.zip", b"")
+    bomb = buffer.getvalue()
+    with zipfile.ZipFile(buffer) as zipped:
+        info = zipped.getinfo(f"{STEM}.json")
+        info.file_size = declared or info.file_size
+        tracemalloc.start()
+        try:
+            assert damage_of(KEY, bomb) is not None
+            with pytest.raises(NO_ARCHIVE):
+                read_member(zipped, f"{STEM}.json")
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    assert len(bomb) < 200_000
+    assert peak < 4 << 20
 
 
 def make_other(archive: bytes, old: str, new: str) -> bytes:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from raybundle.bundle.layers.document import checked_path
-from raybundle.errors import BundleError, DigestMismatchError
+from raybundle.errors import UNREADABLE, BundleError, DigestMismatchError
 from raybundle.formats.deterministic_zip import member_info
 
 if TYPE_CHECKING:
@@ -25,17 +25,17 @@ COMPRESSION_LEVEL = 2
 """Of deflate: level 6 takes three times as long for a tenth less (docs/decisions/014-packing.md)."""
 CHUNK = 1 << 20
 """Bytes to read at once."""
-_NO_ARCHIVE = (
+NO_ARCHIVE = (
+    *UNREADABLE,
     zipfile.BadZipFile,
     zlib.error,
     struct.error,
     EOFError,
-    ValueError,
-    LookupError,
-    TypeError,
     RuntimeError,  # encrypted, or of a later version of the format
 )
 """Exceptions that damaged or foreign data raises."""
+LARGEST_DOCUMENT = 64 << 20
+"""Bytes of a document in an archive: ten times that of a layer of 30,000 files."""
 _LARGE = 1 << 30
 """Size in bytes from which a packed member may need more than 32 bits."""
 
@@ -133,14 +133,14 @@ def check_archive(data: bytes, name: str, where: str) -> None:
         with zipfile.ZipFile(io.BytesIO(data)) as outer:
             if outer.namelist() != [f"{name}.json", f"{name}.zip"]:
                 raise _mismatch(where, expected, f"an archive of {', '.join(outer.namelist()[:3])}")
-            _check_packing(outer, (zipfile.ZIP_STORED,))
-            document = outer.read(f"{name}.json")
+            check_packing(outer, (zipfile.ZIP_STORED,))
+            document = read_member(outer, f"{name}.json")
             found = hashlib.sha256(document).hexdigest()
             if found != expected:
                 raise _mismatch(where, expected, found)
             content = outer.read(f"{name}.zip")
         _check_content(content, json.loads(document)["files"], where)
-    except _NO_ARCHIVE as error:
+    except NO_ARCHIVE as error:
         raise _mismatch(where, expected, f"not an archive of a layer ({error})") from error
 
 
@@ -148,7 +148,7 @@ def _check_content(content: bytes, files: list[dict[str, Any]], where: str) -> N
     with zipfile.ZipFile(io.BytesIO(content)) as inner:
         if inner.namelist() != [checked_path(file["path"]) for file in files]:
             raise ValueError("its files are not those of its document")
-        _check_packing(inner, (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED))
+        check_packing(inner, (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED))
         for member, file in zip(inner.infolist(), files, strict=True):
             found, size = hashlib.sha256(), 0
             with inner.open(member) as stream:
@@ -159,7 +159,20 @@ def _check_content(content: bytes, files: list[dict[str, Any]], where: str) -> N
                 raise _mismatch(f"{file['path']} in {where}", file["sha256"], found.hexdigest())
 
 
-def _check_packing(archive: zipfile.ZipFile, known: Collection[int]) -> None:
+def read_member(archive: zipfile.ZipFile, name: str) -> bytes:
+    """Returns a document in an archive. Nothing is inflated that says or turns out to be too large.
+
+    Raises:
+        ValueError, or another error of `NO_ARCHIVE`: there is none, or it is damaged.
+    """
+    info = archive.getinfo(name)
+    if info.file_size > LARGEST_DOCUMENT:
+        raise ValueError(f"{name} has {info.file_size} bytes")
+    with archive.open(info) as stream:
+        return stream.read(info.file_size)  # without a number, it would inflate all that is there
+
+
+def check_packing(archive: zipfile.ZipFile, known: Collection[int]) -> None:
     """Checks the compression of members: a node inflates them piece by piece."""
     for member in archive.infolist():
         if member.compress_type not in known:

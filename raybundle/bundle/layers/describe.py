@@ -25,7 +25,7 @@ from raybundle.bundle.layers.files import is_for_one_platform, read_contents
 from raybundle.cache.documents import Kind
 from raybundle.cache.identity import YOUNG
 from raybundle.cache.room import IN_USE, remove, touch
-from raybundle.errors import BundleError, RefusedFileError
+from raybundle.errors import DamagedCacheError, RefusedFileError
 from raybundle.formats.archive_paths import is_native
 from raybundle.formats.canonical import canonical_json
 from raybundle.formats.lists import first_of
@@ -89,9 +89,9 @@ def describe(distribution: Distribution, cache: Cache) -> Description:
         raise RefusedFileError(f"{distribution.name} {distribution.version}: no .dist-info directory")
     site, name = os.path.split(distribution.metadata)
     key, began = cache.key(f"{site}/{name}"), cache.clock()
-    known = _known(key, site, cache)
+    known = _known(key, distribution, site, cache)
     if known is not None:
-        return _description(distribution, site, known)
+        return known
     contents = read_contents(distribution.metadata)
     before, youngest = _signed(site, contents.files, distribution)
     files, answer = _described(distribution.metadata, contents)
@@ -102,17 +102,19 @@ def describe(distribution: Distribution, cache: Cache) -> Description:
     return _description(distribution, site, answer)
 
 
-def _known(key: str, site: str, cache: Cache) -> Mapping[str, Any] | None:
+def _known(key: str, distribution: Distribution, site: str, cache: Cache) -> Description | None:
     """Returns what is kept under `key`, if no file of it changed and its document is there."""
-    kept = cache.read(KEPT, key)
-    if not kept:
-        return None
-    try:
+
+    def parse(kept: dict[str, Any]) -> Description | None:
         signature, _ = _signature(site, kept["paths"])
+        document = cache.path(KEPT, _document_name(Digest(kept["digest"])))
+        fresh = signature == kept["signature"] and touch(document)
+        return _description(distribution, site, kept) if fresh else None
+
+    try:
+        return cache.read(KEPT, key, parse)
     except OSError:
         return None
-    document = cache.path(KEPT, _document_name(Digest(kept["digest"])))
-    return kept if signature == kept["signature"] and touch(document) else None
 
 
 def _description(distribution: Distribution, site: str, answer: Mapping[str, Any]) -> Description:
@@ -260,18 +262,15 @@ def kept_document(digest: Digest, cache: Cache) -> LayerDocument:
     """Returns a layer document that `keep_document` kept.
 
     Raises:
-        BundleError: it is not there, or damaged.
+        DamagedCacheError: it is not there, or was damaged.
     """
     name = _document_name(digest)
-    try:
-        found = parse_document(canonical_json(cache.read(KEPT, name)))
-        if found.digest() == digest:
-            return found
-    except ValueError:
-        pass
+    found = cache.read(KEPT, name, lambda kept: parse_document(canonical_json(kept)))
+    if found is not None and found.digest() == digest:
+        return found
     with contextlib.suppress(OSError):
         remove(cache.path(KEPT, name))
-    raise BundleError(
+    raise DamagedCacheError(
         f"{cache.path(KEPT, name)} does not say what layer {digest} holds",
         hint="run the command again, with XDG_CACHE_HOME set to a directory that can be written",
     )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from raybundle.bundle.layers.describe import describe, keep_document, kept_document, with_record
 from raybundle.bundle.layers.layer import Layer
-from raybundle.errors import RefusedFileError
+from raybundle.errors import DamagedCacheError, RefusedFileError
 from raybundle.formats.lists import first_of
 from raybundle.model import Warning
 
@@ -43,17 +43,22 @@ def describe_layers(
             has the name of another distribution's folder. The error names all such distributions.
     """
     found, refused = [], []
-    for each in sorted(distributions, key=lambda each: each.name):
-        if each.provided_by == "bundle":
-            try:
-                found.append(describe(each, cache))
-            except RefusedFileError as error:
-                refused.append((each, error))
+    bundled = sorted(
+        (each for each in distributions if each.provided_by == "bundle"), key=lambda each: each.name
+    )
+    for each in bundled:
+        try:
+            found.append(describe(each, cache))
+        except RefusedFileError as error:  # noqa: PERF203 - a distribution each
+            refused.append((each, error))
     if refused:
         raise RefusedFileError(
             "cannot take " + "\n            ".join(str(error) for _, error in refused), hint=_hint(refused)
         )
-    layers = _settled(found, interpreter.site, cache)
+    try:
+        layers = tuple(_settled(found, interpreter.site, cache))
+    except DamagedCacheError:
+        layers = tuple(_settled([describe(each, cache) for each in bundled], interpreter.site, cache))
     known = {each.name: each for each in found}
     return tuple(
         _with_what_is_left(layer, each, known, exclude) for layer, each in zip(layers, found, strict=True)

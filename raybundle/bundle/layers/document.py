@@ -12,6 +12,7 @@ from bisect import bisect_left
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from raybundle.errors import UNREADABLE
 from raybundle.formats.canonical import FORMAT, LARGEST, canonical_json, digest_of
 from raybundle.resolve.distributions.record import encoded
 
@@ -96,7 +97,7 @@ def parse_document(data: bytes) -> LayerDocument:
         document = json.loads(data)
         files = tuple(map(_parse_file, document["files"]))
         found = LayerDocument(str(document["name"]), str(document["version"]), files)
-    except (LookupError, TypeError, AttributeError, RecursionError) as error:
+    except UNREADABLE as error:
         raise ValueError(f"not a layer document: {error!r}") from error
     if found.format() != data:
         raise ValueError("a layer document that is not canonical or has unknown keys")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from raybundle.bundle.secrets.rules import CREDENTIAL_URI, SCHEME, rule_name, rule_table
 from raybundle.cache.documents import Kind
 from raybundle.cache.room import latest
-from raybundle.errors import BundleError
+from raybundle.errors import UNREADABLE, BundleError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -38,6 +38,8 @@ _MARKS = {
     codecs.BOM_UTF16_BE: "utf-16",
 }
 _SCANNER = "kingfisher_sdk"
+_ROWS = (list, tuple)
+"""Kinds of a verdict: as it was read, and as it was made."""
 
 Verdict = tuple[tuple[str, int], ...]
 """Rule and line (from 1) of each finding; empty for a clean file."""
@@ -53,7 +55,7 @@ class SecretScanner:
     _changed: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
-        self._known = self.cache.read(_KEPT, self._name())
+        self._known = self.cache.read(_KEPT, self._name(), dict) or {}
 
     def verdicts(self, files: Sequence[CollectedFile]) -> list[Verdict]:
         """Returns the findings of the content rules in each file.
@@ -61,11 +63,19 @@ class SecretScanner:
         Raises:
             BundleError: the scanner is not installed or cannot be loaded.
         """
-        unknown = {file.sha256: file.data for file in files if file.sha256 not in self._known}
+        unknown = {file.sha256: file.data for file in files if self._verdict(file.sha256) is None}
         for some in _portions(unknown):
             self._look(some)
         self._seen = {file.sha256: self._known[file.sha256] for file in files}
-        return [tuple((rule, line) for rule, line in self._known[file.sha256]) for file in files]
+        return [self._verdict(file.sha256) or () for file in files]
+
+    def _verdict(self, digest: str) -> Verdict | None:
+        """Returns what is known of a file; None if that is nothing, or damaged."""
+        rows: Any = self._known.get(digest)
+        try:
+            return tuple((str(rule), int(line)) for rule, line in rows) if type(rows) in _ROWS else None
+        except UNREADABLE:
+            return None
 
     def save(self) -> None:
         """Writes the cache if it has changed."""

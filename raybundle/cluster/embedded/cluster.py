@@ -8,10 +8,8 @@ import fcntl
 import json
 import os
 import random
-import shutil
 import socket
 import subprocess
-import tempfile
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,6 +25,7 @@ from raybundle.cluster.embedded.record import (
     state_directory,
     write_record,
 )
+from raybundle.cluster.embedded.temporary import make_temp_dir, remove_temp_dir
 from raybundle.cluster.embedded.token import make_token, remove_token, token_for
 from raybundle.errors import ClusterError
 
@@ -46,9 +45,6 @@ HEALTH_TIMEOUT = 5.0
 
 LOG_TAIL = 15
 """Lines of Ray's output that an error shows."""
-
-LONGEST_TEMP = 22
-"""Longest parent of the temporary directory in bytes: Ray's socket paths have 107 (unix(7))."""
 
 PORTS = range(20_000, 32_000)
 """Below the ports that Linux gives to outgoing connections, which could take one before its use."""
@@ -135,7 +131,7 @@ def _remove() -> bool:
     if cluster is None:
         return False
     ended = end_family(cluster.processes)
-    shutil.rmtree(cluster.temp_dir, ignore_errors=True)
+    remove_temp_dir(Path(cluster.temp_dir))
     remove_token()
     record_file().unlink()
     return ended > 0
@@ -145,7 +141,7 @@ def _remove() -> bool:
 
 
 def _start(interpreter: RayInterpreter, options: LocalOptions) -> LocalCluster:
-    temp_dir = _make_temp_dir()
+    temp_dir = make_temp_dir()
     ports = choose_ports(len(PORT_ARGUMENTS))
     executable = _without_spaces(interpreter, temp_dir)
     command = [str(executable), "-m", "ray.scripts.scripts", "start", *_arguments(temp_dir, ports, options)]
@@ -163,13 +159,6 @@ def _start(interpreter: RayInterpreter, options: LocalOptions) -> LocalCluster:
     cluster = replace(cluster, processes=(leader, *others))
     write_record(cluster)
     return cluster
-
-
-def _make_temp_dir() -> Path:
-    """Makes a private directory; in it, Ray makes its own for every user of the machine (mode 0777)."""
-    system = tempfile.gettempdir()
-    parent = system if len(os.fsencode(system)) <= LONGEST_TEMP else "/tmp"  # noqa: S108 - the short one
-    return Path(tempfile.mkdtemp(prefix="rb-", dir=parent))
 
 
 def _without_spaces(interpreter: RayInterpreter, temp_dir: Path) -> Path:

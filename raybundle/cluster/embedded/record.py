@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from raybundle.cluster.embedded.processes import Process
 from raybundle.directories import make_private, user_directory
+from raybundle.errors import UNREADABLE, ClusterError
+
+_ADDRESS = re.compile(r"http://127\.0\.0\.1:[0-9]{1,5}")
+_TEXTS = ("address", "python", "ray_version", "temp_dir")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +43,21 @@ def state_path(name: str = "") -> Path:
 
 
 def state_directory() -> Path:
-    """Returns that directory; makes it if necessary."""
-    return make_private(state_path())
+    """Returns that directory; makes it if necessary.
+
+    Raises:
+        ClusterError: it cannot be made or written.
+    """
+    directory = state_path()
+    try:
+        make_private(directory)
+        (directory / "lock").touch(mode=0o600)
+    except OSError as error:
+        raise ClusterError(
+            f"the embedded cluster cannot be recorded in {directory}: {error.strerror}",
+            hint="set XDG_STATE_HOME to a directory that can be written, or name a cluster with --address",
+        ) from error
+    return directory
 
 
 def record_file() -> Path:
@@ -47,13 +66,28 @@ def record_file() -> Path:
 
 
 def read_record() -> LocalCluster | None:
-    """Returns the recorded cluster; None if there is none, or the record is damaged."""
+    """Returns the recorded cluster; None if there is none, or the record is damaged: `up` then starts one."""
     try:
-        data = json.loads(record_file().read_text(encoding="utf-8"))
-        processes = tuple(Process(**process) for process in data.pop("processes"))
-        return LocalCluster(**data, processes=processes)
-    except (OSError, ValueError, TypeError, KeyError):
+        return parse_record(record_file().read_bytes())
+    except (OSError, *UNREADABLE):
         return None
+
+
+def parse_record(data: bytes) -> LocalCluster:
+    """Returns the cluster that a record names; keys that this version does not know are ignored.
+
+    Raises:
+        ValueError, or another error of `UNREADABLE`: it is damaged.
+    """
+    document: dict[str, Any] = json.loads(data)
+    texts = address, python, version, temp_dir = [document[name] for name in _TEXTS]
+    processes = tuple(Process(each["pid"], each["started"]) for each in document["processes"])
+    every = [*texts, *(each.started for each in processes)]
+    if not (processes and all(isinstance(text, str) and "\0" not in text for text in every)):
+        raise ValueError(document)
+    if not (_ADDRESS.fullmatch(address) and all(type(each.pid) is int for each in processes)):
+        raise ValueError(document)
+    return LocalCluster(address, python, version, temp_dir, processes)
 
 
 def write_record(cluster: LocalCluster) -> None:

@@ -127,8 +127,8 @@ def _matched(project: Path, patterns: tuple[str, ...]) -> list[list[str]]:
 
 def _recall(question: Question, name: str, cache: Cache) -> Resolution | None:
     """Return the kept answer if everything that it depends on is as it was."""
-    document = cache.read(ANSWERS, name)
-    try:
+
+    def parse(document: dict[str, Any]) -> Resolution | None:
         if document["cwd"] not in {None, str(question.cwd)}:
             return None
         record = Consulted(0, **document["consulted"])
@@ -142,11 +142,11 @@ def _recall(question: Question, name: str, cache: Cache) -> Resolution | None:
             "not_imported": None,
         }
         resolution = from_document(document["answer"], given)
-    except (AttributeError, IndexError, KeyError, TypeError, ValueError):
-        return None
-    if _rows(fresh) != _rows(record):
-        cache.write(ANSWERS, name, {**document, "consulted": _rows(fresh)})
-    return resolution
+        if _rows(fresh) != _rows(record):
+            cache.write(ANSWERS, name, {**document, "consulted": _rows(fresh)})
+        return resolution
+
+    return cache.read(ANSWERS, name, parse)
 
 
 def _keep(resolution: Resolution, record: Consulted, cwd: Path | None, name: str, cache: Cache) -> None:

@@ -52,13 +52,17 @@ def absent_modules(
 def _installed_modules(interpreter: Interpreter, cache: Cache) -> dict[str, list[tuple[str, str]]]:
     began, sites = cache.clock(), [site for site in interpreter.site if os.path.isdir(site)]
     key = cache.key(sites)
-    owners: dict[str, list[tuple[str, str]]] | None = cache.recall(_KEPT, key)
+    owners = cache.recall(_KEPT, key, _owners)
     if owners is None:
         owners = {}
         for module, distribution in sorted(_modules_of(sites)):
             owners.setdefault(module, []).append(distribution)
         cache.keep(_KEPT, key, owners, sites, began)
     return owners
+
+
+def _owners(answer: dict[str, list[list[str]]]) -> dict[str, list[tuple[str, str]]]:
+    return {module: [(name, version) for name, version in rows] for module, rows in answer.items()}
 
 
 def _modules_of(sites: Iterable[str]) -> Iterator[tuple[str, tuple[str, str]]]:

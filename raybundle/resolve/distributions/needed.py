@@ -30,9 +30,9 @@ def find_distributions(wanted: Wanted, interpreter: Interpreter, cache: Cache) -
         return Needed()
     began, sites = cache.clock(), [site for site in interpreter.site if os.path.isdir(site)]
     key = cache.key(sites, *_question(wanted, interpreter))
-    known = cache.recall(_KEPT, key)
+    known = cache.recall(_KEPT, key, _needed)
     if known is not None:
-        return _needed(known)
+        return known
     from raybundle.resolve.distributions.search import find_needed  # noqa: PLC0415 - start-up: a warm answer needs no search
 
     needed = find_needed(wanted, interpreter)

@@ -112,14 +112,19 @@ def describe(
     """
     command = [str(executable), *(each for each in options if each in PATH_OPTIONS)]
     key, variables = cache.key(*_question(command, environ, cwd)), _hash_of(environ)
-    answer = cache.recall(_KEPT, key)
-    if answer is None or answer["environ"] not in (None, variables):
+
+    def parse(answer: dict[str, Any]) -> Interpreter | None:
+        return _interpreter(answer) if answer["environ"] in (None, variables) else None
+
+    found = cache.recall(_KEPT, key, parse)
+    if found is None:
         began = cache.clock()
         answer = _ask(command, environ, cwd)
         watched = [str(executable), *answer.pop("watched")]
         answer["environ"] = variables if answer.pop("asks_environment") else None
         cache.keep(_KEPT, key, answer, watched, began)
-    return _interpreter(answer)
+        found = _interpreter(answer)
+    return found
 
 
 def _hash_of(environ: Mapping[str, str]) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from raybundle.cache.documents import Kind
 from raybundle.cache.identity import Identity, identity_of, is_young, note_read, read_noted, read_source
 from raybundle.cache.room import latest
-from raybundle.errors import BundleError, RefusedFileError
+from raybundle.errors import UNREADABLE, BundleError, RefusedFileError
 from raybundle.formats.pickles import is_pickle, too_large
 from raybundle.resolve.facts import Facts, UnknownImport, from_json, to_json
 
@@ -156,7 +156,7 @@ class Scanner:
 def _decoded(text: str) -> Facts | None:
     try:
         return from_json(json.loads(text))
-    except (TypeError, ValueError, IndexError):
+    except UNREADABLE:
         return None
 
 

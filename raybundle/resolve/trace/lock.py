@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from raybundle.cache.documents import write_atomically
-from raybundle.errors import UsageError
+from raybundle.errors import UNREADABLE, UsageError
 from raybundle.exhaustive import assert_never
 from raybundle.model import (
     ConsoleScriptTarget,
@@ -42,7 +42,7 @@ def read_entries(project: Path) -> dict[str, Entry]:
         document = json.loads(file.read_bytes())
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError) as error:
+    except (OSError, *UNREADABLE) as error:
         raise _broken(file, str(error)) from error
     if not isinstance(document, dict) or not isinstance(document.get("targets"), dict):
         raise _broken(file, "no `targets`")
@@ -51,7 +51,7 @@ def read_entries(project: Path) -> dict[str, Entry]:
     try:
         for entry in document["targets"].values():
             _traced(entry)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except UNREADABLE as error:
         raise _broken(file, f"an entry has another shape: {error!r}") from error
     return dict(document["targets"])
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import random
 import re
 import threading
 import zipfile
@@ -17,6 +18,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 
 from raybundle.cache.documents import Cache
 from raybundle.errors import BundleError, DigestMismatchError, ObjectMissingError, StoreAccessError
+from raybundle.model import ArchivePath, CollectedFile
 from raybundle.publish import layers
 from raybundle.publish.bundles import build, bytes_of, find_bundle
 from raybundle.publish.layout import delivery_key, graph_key, layer_key
@@ -121,6 +123,39 @@ def test_what_this_machine_has_sent_or_verified_is_not_read_again(
         seen.append(sorted(key for key in store.read if key.startswith("layers/")))
 
     assert seen == [[], [], sorted(keys), []]
+
+
+def test_a_large_archive_that_this_machine_has_sent_is_not_read_again(
+    tmp_path: Path, three: list[Distribution]
+) -> None:
+    """Unless its size is another, or this machine has not seen it."""
+    data = random.Random(7).randbytes(2 << 20)  # noqa: S311 - any bytes that do not compress
+    large = CollectedFile(ArchivePath("project/data.bin"), executable=False, data=data, sha256="0" * 64)
+
+    def built(cache: str) -> tuple[Stored, int]:
+        plan = planned(tmp_path, three, cache)
+        store = Reading(tmp_path / "store")
+        return build(replace(plan, files=(*plan.files, large)), store), store.read
+
+    first, second, elsewhere = built("cache"), built("cache"), built("other")
+    (tmp_path / "store" / first[0].archive_key).write_bytes(b"cut")
+
+    assert first[0].uploaded_bytes > len(data)
+    assert (second[0].uploaded_bytes, second[1] < 100_000) == (0, True)
+    assert elsewhere[1] > len(data)
+    with pytest.raises(DigestMismatchError):
+        built("cache")
+
+
+class Reading(LocalStore):
+    """Counts the bytes that are read."""
+
+    read = 0
+
+    def get(self, key: str) -> bytes:
+        data = super().get(key)
+        self.read += len(data)
+        return data
 
 
 def test_a_changed_distribution_is_sent_alone(

@@ -46,42 +46,42 @@ def test_an_answer_holds_while_its_files_are_what_they_were(cache: Cache, tmp_pa
     file, absent = tmp_path / "file", tmp_path / "absent"
     file.write_text("1")
     cache.keep(KIND, "name", [1, "two"], map(str, (file, absent)), cache.clock())
-    before = cache.recall(KIND, "name")
+    before = cache.recall(KIND, "name", list)
     absent.write_text("")
-    with_another = cache.recall(KIND, "name")
+    with_another = cache.recall(KIND, "name", list)
     absent.unlink()
-    again = cache.recall(KIND, "name")
+    again = cache.recall(KIND, "name", list)
     file.write_text("2")
 
     assert (before, with_another, again) == ([1, "two"], None, [1, "two"])
-    assert cache.recall(KIND, "name") is None
+    assert cache.recall(KIND, "name", list) is None
 
 
 @pytest.mark.parametrize("clock", [early, time.time_ns])
 def test_no_answer_is_kept_about_a_young_file(tmp_path: Path, clock: Callable[[], int]) -> None:
     file, cache = tmp_path / "file", Cache(tmp_path / "cache", clock)
     file.write_text("1")
-    cache.keep(KIND, "name", "answer", [str(file)], clock())
+    cache.keep(KIND, "name", ["answer"], [str(file)], clock())
 
-    assert cache.recall(KIND, "name") is None
+    assert cache.recall(KIND, "name", list) is None
 
 
 def test_a_file_that_changes_while_its_answer_is_found_is_young(tmp_path: Path) -> None:
     file, cache = tmp_path / "file", Cache(tmp_path / "cache", later)
     began = time.time_ns()
     file.write_text("1")  # and then it takes long
-    cache.keep(KIND, "name", "answer", [str(file)], began)
+    cache.keep(KIND, "name", ["answer"], [str(file)], began)
 
-    assert cache.recall(KIND, "name") is None
+    assert cache.recall(KIND, "name", list) is None
 
 
 @pytest.mark.parametrize("mode", [0o620, 0o602])
 def test_a_document_that_others_may_write_is_not_believed(cache: Cache, mode: int) -> None:
     cache.write(KIND, "name", {"a": 1})
-    before = cache.read(KIND, "name")
+    before = cache.read(KIND, "name", dict)
     cache.path(KIND, "name").chmod(mode)
 
-    assert (before, cache.read(KIND, "name")) == ({"a": 1}, {})
+    assert (before, cache.read(KIND, "name", dict)) == ({"a": 1}, None)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
@@ -89,7 +89,7 @@ def test_a_document_of_another_user_is_not_believed(cache: Cache) -> None:
     cache.write(KIND, "name", {"a": 1})
     os.chown(cache.path(KIND, "name"), 12345, -1)
 
-    assert cache.read(KIND, "name") == {}
+    assert cache.read(KIND, "name", dict) is None
 
 
 @pytest.mark.parametrize("cut", [0, 3, 9, 12])
@@ -97,7 +97,7 @@ def test_a_document_that_was_cut_off_is_absent(cache: Cache, cut: int) -> None:
     cache.write(KIND, "name", {"a": 1})
     os.truncate(cache.path(KIND, "name"), cut)
 
-    assert cache.read(KIND, "name") == {}
+    assert cache.read(KIND, "name", dict) is None
 
 
 def test_a_document_does_not_pass_for_one_of_another_name_or_kind(cache: Cache) -> None:
@@ -107,7 +107,7 @@ def test_a_document_does_not_pass_for_one_of_another_name_or_kind(cache: Cache) 
     for kind, name in ((KIND, "other"), (other, "name")):
         cache.path(kind, name).write_bytes(cache.path(KIND, "name").read_bytes())
 
-    assert (cache.read(KIND, "other"), cache.read(other, "name")) == ({}, {})
+    assert (cache.read(KIND, "other", dict), cache.read(other, "name", dict)) == (None, None)
 
 
 def test_a_document_is_written_for_its_owner_alone(cache: Cache) -> None:
@@ -122,7 +122,7 @@ def test_documents_that_were_used_longest_ago_make_room(cache: Cache) -> None:
     for number in range(KIND.most):
         cache.write(KIND, str(number), {"number": number})
         used(cache.path(KIND, str(number)), 100 - number)
-    cache.read(KIND, "0")
+    cache.read(KIND, "0", dict)
     cache.write(KIND, "new", {})
 
     assert names(cache.path(KIND, "new").parent) == ["0", "4", "5", "6", "7", "new"]
@@ -133,7 +133,7 @@ def test_a_cache_that_cannot_be_written_still_reads(tmp_path: Path) -> None:
     cache = Cache(tmp_path / "file")
     cache.write(KIND, "name", {"a": 1})
 
-    assert cache.read(KIND, "name") == {}
+    assert cache.read(KIND, "name", dict) is None
 
 
 def test_what_was_used_within_the_hour_is_left_whatever_there_is(tmp_path: Path) -> None:

@@ -226,7 +226,8 @@ def test_an_answer_of_another_shape_is_found_again(work: Path, part: str, value:
     root = tree(work / "p", {"job.py": "import a", "a.py": ""})
     before = ask(root)
     (name,) = kept(root)
-    known = Cache(work / "cache").read(ANSWERS, name)
+    known = Cache(work / "cache").read(ANSWERS, name, dict)
+    assert known is not None
     changed = {**known[part], **value} if isinstance(value, dict) else value
     Cache(work / "cache").write(ANSWERS, name, {**known, part: changed})
 

@@ -222,3 +222,35 @@ def test_an_id_that_may_have_run_before_the_cluster_was_started_anew_is_refused(
     record_start(store, run)  # a client that was killed, and the same command again
     with pytest.raises(UsageError, match="may have run before the cluster was started anew"):
         record_start(store, replace(run, session="session_2"))
+
+
+UNFINISHED = """if True:
+    import fcntl, sys, time
+    file = open(sys.argv[1], "xb")
+    fcntl.flock(file, fcntl.LOCK_SH)
+    file.write(b"half"); file.flush()
+    print("ready", flush=True)
+    time.sleep(600)
+"""
+
+
+def test_what_killed_writers_left_is_swept_and_what_is_being_written_is_not(tmp_path: Path) -> None:
+    incoming = tmp_path / INCOMING
+    incoming.mkdir()
+    killed, suspended, fresh = (incoming / name for name in ("1-killed", "2-suspended", "3-fresh"))
+    fresh.write_bytes(b"half")
+    writers = [start(UNFINISHED, str(each)) for each in (killed, suspended)]
+    try:
+        for each in writers:
+            assert each.stdout is not None
+            assert each.stdout.readline() == "ready\n"
+        writers[0].kill()
+        writers[0].communicate()
+        for file in (killed, suspended):
+            os.utime(file, (0, 0))
+        LocalStore(tmp_path).put_new("key", b"data")
+
+        assert sorted(each.name for each in incoming.iterdir()) == [suspended.name, fresh.name]
+    finally:
+        writers[1].kill()
+        writers[1].communicate()

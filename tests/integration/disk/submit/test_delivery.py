@@ -109,7 +109,7 @@ def test_an_upload_that_fails_for_a_while_is_sent_again(
     ("answer", "expected"),
     [
         ((413, b"<html>413 Request Entity Too Large</html>"), "refused the upload: HTTP 413"),
-        ((403, b"no"), "refuses the credentials"),
+        ((403, b"no"), "not as a Ray dashboard does: no"),
     ],
 )
 def test_an_upload_that_is_refused_is_not_sent_again(

@@ -1,0 +1,280 @@
+"""Every reader refuses what it cannot read, or makes it anew; no error but raybundle's own leaves it."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import shutil
+import zipfile
+from contextlib import suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from raybundle.bundle.delivery import parse_delivery
+from raybundle.bundle.layers.archive import check_archive
+from raybundle.bundle.layers.document import parse_document
+from raybundle.bundle.manifest import parse_manifest
+from raybundle.cache.documents import Cache
+from raybundle.cluster.embedded.record import LocalCluster, read_record
+from raybundle.errors import BundleError, RaybundleError, StoreError
+from raybundle.formats.canonical import digest_of
+from raybundle.model import ScriptTarget
+from raybundle.publish import layout
+from raybundle.publish.bundles import build, bytes_of, find_bundle
+from raybundle.publish.names import look_up, record_name
+from raybundle.publish.receipts import KEPT, Receipts
+from raybundle.publish.runs import new_run, record_start
+from raybundle.resolve.trace.lock import read_lock
+from raybundle.store import open_store
+from raybundle.submission.packages import packages_of
+from raybundle.submission.relay import _PACKAGES, Relay
+from tests.support.damage import VALUES, bent, damaged
+from tests.support.installed import install, set_times
+from tests.support.layer_archives import make_layer
+from tests.support.layered import plan_with
+from tests.support.small_project import interpreter
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from raybundle.planning import Plan
+    from raybundle.store.base import Store
+
+USUAL, WIDE = 30, 400
+SIZES = pytest.mark.parametrize("examples", [USUAL, pytest.param(WIDE, marks=pytest.mark.all_jobs)])
+"""Examples of each test; the wide run is one of `scripts/test --all`."""
+LARGE = b"value = 1\n" * (1 << 17)
+LAYER, LAYER_KEY, ARCHIVE = make_layer("small", {"small.py": b"value = 1\n"})
+
+
+def tried(examples: int) -> settings:
+    checks = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large]
+    return settings(max_examples=examples, deadline=None, database=None, suppress_health_check=checks)
+
+
+@pytest.fixture(scope="module")
+def planned(tmp_path_factory: pytest.TempPathFactory) -> Plan:
+    """A plan with a layer whose byte-code travels."""
+    work = tmp_path_factory.mktemp("work")
+    found = plan_with(
+        work, [install(work / "site", "big", {"big/__init__.py": LARGE})], sites=[work / "site"]
+    )
+    return replace(found, resolution=replace(found.resolution, mentioned=("big",)))
+
+
+@pytest.fixture
+def store(planned: Plan, tmp_path: Path) -> Store:
+    found = open_store(str(tmp_path / "store"), {})
+    build(planned, found)
+    record_name(found, "name", planned.digest)
+    return found
+
+
+RUN = new_run(digest_of(b""), ("a", "b"), {}, "http://127.0.0.1:1", "run-1")
+
+
+def show(store: Store, planned: Plan) -> None:
+    bytes_of(store, find_bundle(store, planned.digest))
+
+
+def look(store: Store, _planned: Plan) -> None:
+    look_up(store, "name")
+
+
+def start(store: Store, _planned: Plan) -> None:
+    record_start(store, RUN)
+
+
+OBJECTS = {
+    "store.json": (show, {"features": [], "format": 1}),
+    "names/name/1.json": (look, {"bundle": digest_of(b""), "format": 1}),
+    layout.run_key(RUN.id, RUN.started): (
+        start,
+        {"schema_version": 1, "bundle": RUN.bundle, "arguments": ["a", "b"]},
+    ),
+    "graph.json": (show, {"distributions": [{"name": "big", "bytes": 1}]}),
+    "delivery": (
+        show,
+        {"absent": {"x": "y 1"}, "byte_code": {"0" * 64: f"cpython-311-{'0' * 64}"}, "format": 1},
+    ),
+}
+
+
+@SIZES
+@pytest.mark.parametrize("name", OBJECTS)
+def test_an_object_of_the_store(
+    store: Store, planned: Plan, tmp_path: Path, name: str, examples: int
+) -> None:
+    read, document = OBJECTS[name]
+    key = {
+        "graph.json": layout.graph_key(planned.digest),
+        "delivery": layout.delivery_key(find_bundle(store, planned.digest).archive_key),
+    }.get(name, name)
+    file = tmp_path / "store" / key
+    file.parent.mkdir(parents=True, exist_ok=True)
+
+    @tried(examples)
+    @given(damaged(document))
+    def check(data: bytes) -> None:
+        file.unlink(missing_ok=True)
+        file.write_bytes(data)
+        with suppress(RaybundleError):
+            read(store, planned)
+
+    check()
+
+
+@SIZES
+def test_a_manifest_a_delivery_and_a_document_of_the_right_digest(planned: Plan, examples: int) -> None:
+    document = make_layer("x", {"x.py": b""})[2]
+    with zipfile.ZipFile(io.BytesIO(document)) as zipped:
+        listed = json.loads(zipped.read(zipped.namelist()[0]))
+    delivery = {"absent": {}, "byte_code": {"0" * 64: f"cpython-311-{'0' * 64}"}, "format": 1}
+
+    @tried(examples * 3)
+    @given(damaged(json.loads(planned.manifest_bytes)), damaged(delivery), damaged(listed))
+    def check(manifest: bytes, sent: bytes, layer: bytes) -> None:
+        with suppress(BundleError):
+            parse_manifest(manifest, digest_of(manifest))
+        with suppress(BundleError):
+            parse_delivery(sent, "delivery.json")
+        with suppress(ValueError):
+            parse_document(layer)
+
+    check()
+
+
+@SIZES
+def test_an_archive_of_a_layer_and_one_of_a_bundle(
+    store: Store, planned: Plan, tmp_path: Path, examples: int
+) -> None:
+    stem = LAYER_KEY[7:-4]
+    found = find_bundle(store, planned.digest)
+    whole = store.get(found.archive_key)
+    boot = found.boot
+    for lost in (found.archive_key, layout.delivery_key(found.archive_key)):
+        (tmp_path / "store" / lost).unlink()
+
+    @tried(examples * 2)
+    @given(bent(ARCHIVE), bent(whole))
+    def check(layer: bytes, bundle: bytes) -> None:
+        with suppress(BundleError):
+            check_archive(layer, stem, "an archive")
+        with suppress(BundleError):
+            [*packages_of(LAYER_KEY, layer)]
+        key = layout.archive_key(planned.digest, boot, hashlib.sha256(bundle).hexdigest())
+        store.put_new(key, bundle)
+        with suppress(RaybundleError):
+            find_bundle(store, planned.digest)
+        (tmp_path / "store" / key).unlink()
+
+    check()
+
+
+@SIZES
+def test_the_record_of_the_embedded_cluster(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, examples: int
+) -> None:
+    monkeypatch.setenv("RAYBUNDLE_LOCAL_STATE", str(tmp_path))
+    record = {
+        "address": "http://127.0.0.1:1",
+        "python": "/usr/bin/python3",
+        "ray_version": "2.60.0",
+        "temp_dir": "/nowhere",
+        "processes": [{"pid": 1, "started": "x"}],
+    }
+
+    @tried(examples * 2)
+    @given(damaged(record))
+    def check(data: bytes) -> None:
+        (tmp_path / "cluster.json").write_bytes(data)
+        assert isinstance(read_record(), (LocalCluster, type(None)))
+
+    check()
+
+
+@SIZES
+def test_the_lock_file_of_a_project(tmp_path: Path, examples: int) -> None:
+    python = interpreter(tmp_path)
+    entry = {"python": "3.11", "modules": ["a"], "third_party": {"b": "1"}, "files": ["c"]}
+    document = {"format": 1, "targets": {"job.py": entry}}
+
+    @tried(examples * 2)
+    @given(damaged(document))
+    def check(data: bytes) -> None:
+        (tmp_path / "raybundle-trace.json").write_bytes(data)
+        with suppress(RaybundleError):
+            read_lock(tmp_path, ScriptTarget(tmp_path / "job.py"), python)
+
+    check()
+
+
+@SIZES
+def test_documents_of_the_cache_that_outlive_the_code(store: Store, tmp_path: Path, examples: int) -> None:
+    cache = Cache(tmp_path / "cache")
+    name = Receipts(cache, store.place)._name()
+    relay = Relay(None, store, cache)  # type: ignore[arg-type]  # it asks no cluster
+
+    @tried(examples * 2)
+    @given(VALUES)
+    def check(document: Any) -> None:
+        cache.write(KEPT, name, document)
+        receipts = Receipts(cache, store.place)
+        assert receipts.has("no such key", 1) is False
+        receipts.add("key", 7)
+        receipts.save()
+        assert Receipts(cache, store.place).has("key", 7)
+        cache.write(_PACKAGES, cache.key(store.place, "key", 1), document)
+        assert all(isinstance(each, str) for each in relay._recall("key", 1))
+
+    check()
+
+
+@SIZES
+def test_any_damaged_file_of_the_cache_is_made_anew(planned: Plan, tmp_path: Path, examples: int) -> None:
+    """Every file that a build keeps, with the layer's byte-code, which the build sends to a new store."""
+    work = planned.cache.directory.parents[1]
+    site = work / "site"
+    set_times(site)
+
+    def built() -> tuple[str, tuple[str, ...]]:
+        again = plan_with(work, planned.resolution.distributions, sites=[site])
+        again = replace(again, resolution=planned.resolution)
+        found = build(again, open_store(str(tmp_path / "new"), {}))
+        shutil.rmtree(tmp_path / "new")
+        return found.digest, found.layer_keys
+
+    right, cache = built(), planned.cache.directory
+    whole = shutil.copytree(cache, tmp_path / "whole")
+    kept = {str(each.relative_to(whole)): each.read_bytes() for each in whole.rglob("*") if each.is_file()}
+    assert {name.partition("/")[0] for name in kept} >= {"byte-code", "layers", "receipts", "answers"}
+
+    @tried(max(10, examples // 4))
+    @given(st.sampled_from(sorted(kept)).flatmap(lambda name: st.tuples(st.just(name), bent(kept[name]))))
+    def check(damage: tuple[str, bytes]) -> None:
+        shutil.rmtree(cache)
+        shutil.copytree(whole, cache)
+        (cache / damage[0]).write_bytes(damage[1])
+        assert built() == right
+
+    check()
+
+
+@pytest.mark.parametrize("data", [b"[" * 100_000, b'{"features":[],"format":2}', b'{"format":1}', b"\xff"])
+def test_a_store_of_another_format_is_refused_by_all_that_read_it(
+    store: Store, planned: Plan, tmp_path: Path, data: bytes
+) -> None:
+    (tmp_path / "store/store.json").unlink()
+    (tmp_path / "store/store.json").write_bytes(data)
+
+    with pytest.raises(StoreError):
+        find_bundle(store, planned.digest)
+    with pytest.raises(StoreError):
+        build(planned, store)
+    other = open_store(str(tmp_path / "other"), {})
+    assert find_bundle(other, build(planned, other).digest).digest == planned.digest  # what the hint says
