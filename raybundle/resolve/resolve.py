@@ -73,7 +73,7 @@ if TYPE_CHECKING:
     from raybundle.resolve.distributions.values import Needed
     from raybundle.resolve.files.data_files import Candidate
     from raybundle.resolve.files.declared import Declared
-    from raybundle.resolve.find.finder import Finder, FirstParty
+    from raybundle.resolve.find.finder import Finder
     from raybundle.resolve.missing.eager import Loading
     from raybundle.resolve.start import Start
     from raybundle.resolve.trace.join import Usable
