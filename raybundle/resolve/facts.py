@@ -149,6 +149,8 @@ class Exports(NamedTuple):
     """Modules whose `__all__` is part of it."""
     is_computed: bool = False
     """Only the running program knows all names."""
+    is_listed: bool = False
+    """They depend on what is in a folder, so any submodule may be among them."""
 
 
 _NO_EXPORTS = Exports()

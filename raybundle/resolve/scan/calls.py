@@ -161,8 +161,9 @@ class DynamicImports:
         )  # of several names, perhaps only one is imported
         for text in texts:
             for name in [ANY] if level is None else self._absolute(text, call):
-                if _is_known(name):
-                    self._add(call, self._form("." * (level or 0) + name, call, argument), under)
+                whole = "." * (level or 0) + name
+                if is_known(whole):
+                    self._add(call, self._form(whole, call, argument), under)
                 elif not self._settled(argument):
                     self.unknown.append(UnknownImport(call.lineno, ast.unparse(call), name))
 
@@ -170,7 +171,7 @@ class DynamicImports:
         """Take a first-party module that is looked for. A distribution that is looked for is not needed."""
         for text in self.names.texts(_argument(call, 0, "name")):
             for name in self._absolute(text, call):
-                if _is_known(name) and ANY not in name:
+                if is_known(name) and ANY not in name:
                     self.found.append(Import(call.lineno, ModuleText(name)))
                 elif any(last_name(each.func) in _LOADS for each, _ in self.calls.seen):
                     self._take([text], call, _argument(call, 0, "name"), guard)
@@ -323,7 +324,7 @@ def _is_plugin_manager(call: ast.Call) -> bool:
     return isinstance(call.func, ast.Attribute) and call.func.attr == "load_setuptools_entrypoints"
 
 
-def _is_known(name: str) -> bool:
+def is_known(name: str) -> bool:
     """Return whether the text before the first unknown part names at least a package."""
     start, unknown, _ = name.partition(ANY)
     return bool(start) and (not unknown or "." in start)

@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING
 
 from raybundle.resolve.evaluate.chains import last_name
 from raybundle.resolve.evaluate.name_values import ANY
-from raybundle.resolve.facts import Import, ModuleText, Named, Pattern, Statement, UnknownImport
+from raybundle.resolve.facts import PLAIN, Import, ModuleText, Named, Pattern, Statement, UnknownImport
+from raybundle.resolve.scan.calls import is_known
 from raybundle.resolve.scan.strings import dotted_literals
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from raybundle.resolve.evaluate.calls import Calls
-    from raybundle.resolve.evaluate.name_values import NameValues
+    from raybundle.resolve.evaluate.name_values import NameValues, Text
     from raybundle.resolve.facts import Guard
 
 _TAKES = {
@@ -57,6 +58,8 @@ _SHELLS = frozenset({"os.system", "os.popen"}) | {
 }
 """Calls that give a text to a shell."""
 _PYTHON = re.compile(r"(?:.*/)?python[\d.]*")
+_HOLE = "raybundle_unknown_part"
+"""Stands for what is unknown in code."""
 
 
 @dataclass(slots=True)
@@ -161,16 +164,18 @@ class References:
         texts = list(self.names.texts(code))
         if all(each.whole and not each.own for each in texts):
             for each in texts:
-                self._add(place, each.value, guard)
+                self._add(place, statements(each.value), guard)
+        elif forms := _with_holes(texts):
+            self._add(place, forms, guard)
         elif _reads(code) or any("import" in each.value for each in texts):
             self.unknown.append(UnknownImport(place.lineno, ast.unparse(place)))
 
-    def _add(self, place: ast.expr, text: str, guard: Guard | None) -> None:
-        for form in statements(text) if "import" in text else ():
-            if guard is None:
+    def _add(self, place: ast.expr, forms: Iterable[Statement | Pattern], guard: Guard | None) -> None:
+        for form in forms:
+            if guard is None and isinstance(form, Statement):
                 self.found.append(Import(place.lineno, ModuleText(form.name, is_listed=True)))
             else:
-                self.found.append(Import(place.lineno, form, guard))
+                self.found.append(Import(place.lineno, form, guard or PLAIN))
 
 
 def _is_option(word: ast.expr) -> bool:
@@ -185,8 +190,23 @@ def _reads(code: ast.expr) -> bool:
     return any(isinstance(each, ast.Call) and last_name(each.func) in _READS for each in ast.walk(code))
 
 
+def _with_holes(texts: Iterable[Text]) -> list[Statement | Pattern]:
+    """Return what code imports if parts of names in it are unknown; nothing if more is unknown."""
+    found: list[Statement | Pattern] = []
+    for each in texts:
+        forms = list(statements(each.value.replace(ANY, _HOLE)))
+        names = [".".join([form.name, *form.members[: _HOLE in form.members]]) for form in forms]
+        if each.own or not forms or not all(is_known(name.replace(_HOLE, ANY)) for name in names):
+            return []
+        for form, name in zip(forms, names, strict=True):
+            found.append(Pattern(name.replace(_HOLE, ANY)) if _HOLE in name else form)
+    return found
+
+
 def statements(text: str) -> Iterator[Statement]:
     """Yield the import statements, and the calls of `__import__`, in code that is text."""
+    if "import" not in text:
+        return
     try:
         tree = ast.parse(text)
     except (SyntaxError, ValueError):

@@ -63,7 +63,7 @@ def scan(source: bytes, file: str, environment: Environment) -> Facts:
     found = Facts(
         sha256=hashlib.sha256(source).hexdigest(),
         imports=in_order(imports),
-        exports=exported(swept.exports, swept.calls),
+        exports=exported(swept.exports, dynamic),
         unknown=tuple(sorted(unknown, key=_unknown_order)),
         path_edits=tuple(sorted(path_edits(source, swept.path_targets, dynamic))),
         remarks=(remarks := (*runtime_envs(source, tree), *own_clusters(source, tree))),

@@ -18,7 +18,7 @@ DJANGO_ADMIN = "django.contrib.admin"
 _LISTS = re.compile(r"[A-Z0-9_]*(APPS|PLUGINS|MODULES|EXTENSIONS|COMPONENTS|PACKAGES|MIDDLEWARE|BACKENDS)")
 """Names of settings whose items are modules, even if an item is a single word."""
 
-_ATTACHES = frozenset({"attach", "attach_stub", "_LazyModule", "LazyModule", "lazy_attach"})
+ATTACHES = frozenset({"attach", "attach_stub", "_LazyModule", "LazyModule", "lazy_attach"})
 """Calls that import submodules of a package when they are used (lazy_loader, transformers)."""
 
 SERVERS = frozenset({"WSGI_APPLICATION", "ASGI_APPLICATION"})
@@ -65,7 +65,7 @@ def may_be_lazy(source: bytes) -> bool:
 
 def lazy_tables(tree: ast.Module, *, is_package: bool) -> Iterator[Import]:
     """Yield the submodules that a package with `__getattr__` or an attached loader may import."""
-    attaching = [each for each in _calls_at_top(tree) if last_name(each.func) in _ATTACHES]
+    attaching = [each for each in _calls_at_top(tree) if last_name(each.func) in ATTACHES]
     for call in attaching:
         if last_name(call.func) == "attach_stub":
             yield Import(call.lineno, LazyStub())

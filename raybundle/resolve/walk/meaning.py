@@ -129,7 +129,7 @@ class Meanings:
                     continue
 
     def _exports(self, module: str, seen: set[str]) -> set[str]:
-        """Return the names in `__all__` and its parts. A computed one may name any submodule."""
+        """Return the names in `__all__` and its parts. A computed one may name submodules."""
         found = self.finder.find(module)
         if module in seen or not isinstance(found, FirstParty) or not found.is_source:
             return set()
@@ -139,8 +139,9 @@ class Meanings:
         for each in exports.modules:
             names |= self._exports(absolute(each, package_of(module, found)) or "", seen)
         if exports.is_computed:
-            below = (name.rpartition(".")[2] for name in self.finder.submodules(module))
-            names |= {name for name in below if self.guesser.mentions(found.file, name)}
+            below = {name.rpartition(".")[2] for name in self.finder.submodules(module)}
+            mentions = self.guesser.mentions
+            names |= {name for name in below if exports.is_listed or mentions(found.file, name)}
         return names
 
     def _of_attributes(self, base: str | None, chain: tuple[str, ...]) -> Iterator[Meaning]:
