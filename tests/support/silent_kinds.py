@@ -204,12 +204,6 @@ doctest.testmod(__import__(NAME, fromlist=['x']))
 }
 """NAME holds `plug.alpha`, FILE holds `tools/gen.py`."""
 
-SILENT = {
-    "dictConfig": "unknown",
-    "yaml": "unknown",
-}
-"""Kinds that are still missed: `always`, or if the name is `unknown`. A kind that is mended leaves this."""
-
 FILES = {
     "open": """
 open(FILE)

@@ -16,7 +16,7 @@ from raybundle.resolve.scan.calls import is_known
 from raybundle.resolve.scan.strings import dotted_literals
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator
 
     from raybundle.resolve.evaluate.calls import Calls
     from raybundle.resolve.evaluate.name_values import NameValues, Text
@@ -48,15 +48,23 @@ _RUNS = frozenset({"runsource", "runcode"})
 _READS = frozenset({"open", "read", "read_text", "read_bytes", "compile"})
 _TARGET = "_target_"
 """The key by which hydra's configurations name what they make."""
+_LOGGED = ("()", "class")
+"""The same in configurations of `logging`."""
 LAST_NAMES = frozenset({*(name.rpartition(".")[2] for name in (*_TAKES, *_EXECUTES)), *_METHODS, *_RUNS})
 """Attributes that a call of interest ends with."""
 _PARTS = re.compile(rb"['\"][\w!/:]*\.[\w.:]*[ ]?['\"]|\{\w+\}\.\w|\w\.\{")
 """Stands in a source that puts a dotted name together: `PACKAGE + ".views"`, `f"{PACKAGE}.views"`."""
-_IN_COMMANDS = re.compile(rb"['\"](?:-[mc]|_target_)['\"]|sys\.executable|\bpython[\d.]* ")
+_IN_COMMANDS = re.compile(rb"['\"](?:-[mc]|_target_|\(\)|class)['\"]|sys\.executable|\bpython[\d.]* ")
+_LOGS = (b"dictConfig", b"LOGGING")
+"""A source with one of them configures `logging`."""
+_TAG = "!!python/"
+"""Begins the tags by which YAML makes Python objects."""
 _SHELLS = frozenset({"os.system", "os.popen"}) | {
     f"subprocess.{name}" for name in ("run", "Popen", "call", "check_call", "check_output", "getoutput")
 }
 """Calls that give a text to a shell."""
+_NO_NAME = re.compile(r"[\s-]")
+"""Stands in what is no name of a module, such as the classes of an HTML element."""
 _PYTHON = re.compile(r"(?:.*/)?python[\d.]*")
 _HOLE = "raybundle_unknown_part"
 """Stands for what is unknown in code."""
@@ -83,13 +91,16 @@ class References:
                 self._execute(call, _argument(call, 0, "source"), guard)
             elif place := next((_TAKES[each] for each in names if each in _TAKES), _METHODS.get(last)):
                 self._take(call, _argument(call, *place))
+        keys = {_TARGET, *(_LOGGED if any(word in source for word in _LOGS) else ())}
         for node in ast.walk(self.names.tree) if _IN_COMMANDS.search(source) else ():
-            self._configured(node)
+            self._configured(node, keys)
+        parts: set[int] = set()
         for node in ast.walk(self.names.tree) if _PARTS.search(source) else ():
             if isinstance(node, (ast.BinOp, ast.JoinedStr)):
-                self._composed(node)
+                self._composed(node, is_part=id(node) in parts)
+                parts.update(map(id, ast.iter_child_nodes(node)))
 
-    def _configured(self, node: ast.AST) -> None:
+    def _configured(self, node: ast.AST, names: Collection[str]) -> None:
         match node:
             case ast.List(elts=words) | ast.Tuple(elts=words) if words and self._is_python(words[0]):
                 self._command(node, words)
@@ -98,16 +109,26 @@ class References:
                     self._shell(node, text)
             case ast.Dict(keys=keys, values=values):
                 for key, value in zip(keys, values, strict=True):
-                    if isinstance(key, ast.Constant) and key.value == _TARGET:
+                    if isinstance(key, ast.Constant) and key.value in names and self._is_text(value):
                         self._take(value, value)
             case _:
                 return
 
-    def _composed(self, node: ast.BinOp | ast.JoinedStr) -> None:
-        """Take a dotted name that is put together of parts which are all known."""
+    def _is_text(self, value: ast.expr) -> bool:
+        """Return whether a value may be text, and not a function or class by its name."""
+        match value:
+            case ast.Name(id=name):
+                return bool(self.names.bindings(name))
+            case _:
+                return isinstance(value, (ast.Constant, ast.BinOp, ast.JoinedStr, ast.Call, ast.Subscript))
+
+    def _composed(self, node: ast.BinOp | ast.JoinedStr, *, is_part: bool) -> None:
+        """Take a dotted name that is put together of parts which are all known, or a tag of YAML."""
         for text in self.names.texts(node):
             for name in dotted_literals(repr(text.value).encode()).values() if text.whole else ():
                 self.found.append(Import(node.lineno, ModuleText(name)))
+            if _TAG in text.value and not text.whole and not is_part:
+                self._refer(node, text.value.partition(_TAG)[2].partition(":")[2].split(" ")[0])
 
     def _is_python(self, word: ast.expr) -> bool:
         if "sys.executable" in self.calls.qualified(word):
@@ -148,14 +169,16 @@ class References:
     def _take(self, place: ast.expr, argument: ast.expr | None) -> None:
         """Take what a text refers to: what is not known of it may be anything below what is."""
         for text in self.names.texts(argument) if argument is not None else ():
-            name = text.value.strip()
-            start = name.partition(ANY)[0]
-            if text.whole and not text.own and name:
-                self.found.append(Import(place.lineno, ModuleText(name, is_listed=True)))
-            elif not text.own and "." in start and ":" not in start:
-                self.found.append(Import(place.lineno, Pattern(name.partition(":")[0].rstrip("("))))
-            else:
-                self.unknown.append(UnknownImport(place.lineno, ast.unparse(place), name))
+            self._refer(place, ANY if text.own else text.value.strip())
+
+    def _refer(self, place: ast.expr, name: str) -> None:
+        start = name.partition(ANY)[0]
+        if ANY not in name and name:
+            self.found.append(Import(place.lineno, ModuleText(name, is_listed=True)))
+        elif "." in start and ":" not in start:
+            self.found.append(Import(place.lineno, Pattern(name.partition(":")[0].rstrip("("))))
+        elif not _NO_NAME.search(start):
+            self.unknown.append(UnknownImport(place.lineno, ast.unparse(place), name))
 
     def _execute(self, place: ast.expr, code: ast.expr | None, guard: Guard | None) -> None:
         """Take the imports of code that is text; nothing is known of what a file or a variable part has."""
