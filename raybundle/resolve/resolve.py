@@ -28,7 +28,6 @@ from raybundle.resolve.driver.generated import (
     Generated,
     facts_of,
     mentions_of,
-    quotes_of,
     relocated,
     source_of,
 )
@@ -387,4 +386,4 @@ def _sources(work: _Work) -> Sources:
     finder, scanner = work.finder, work.scanner
     made, beside = work.made, naming_beside(finder.directories, work.project, work.settings)
     guesser = Guesser(finder, mentions_of(scanner, made), work.entry_points.values)
-    return Sources(facts_of(scanner, made), scanner.config, beside, guesser, quotes_of(scanner, made))
+    return Sources(facts_of(scanner, made), scanner.config, beside, guesser, source_of(scanner, made))

@@ -6,6 +6,8 @@ _PLUGINS = {
     "job.py": "from plugins import *\nprint(sorted(each.NAME for each in (alpha, beta)))\n",
 }
 
+_MODEL = {"model_package/__init__.py": "NAME = 'model'\n"}
+
 PROJECTS = {
     "all from a glob": {
         **_PLUGINS,
@@ -81,5 +83,73 @@ for each in os.listdir(os.path.dirname(__file__)):
         found.append(NAME)
 """,
     },
+    "one word to a function of another module": {
+        **_MODEL,
+        "lib/__init__.py": "from .loading import fetch\n",
+        "lib/loading.py": """
+import importlib
+def _module(name):
+    return importlib.import_module(name)
+def fetch(name):
+    return _module(name)
+""",
+        "job.py": "import lib\nprint(lib.fetch('model_package').NAME)\n",
+    },
+    "one word to a class": {
+        **_MODEL,
+        "job.py": """
+from importlib import import_module
+class Model:
+    def __init__(self, package):
+        self.name = import_module(package).NAME
+print(Model(package="model_package").name)
+""",
+    },
 }
 """Files by path. Each job prints what it finds."""
+
+WORD_FILES = {
+    "pyproject.toml": '[tool.raybundle]\ncluster-provides = ["celery", "django", "hydra-core", "spacy"]\n',
+    "shop/__init__.py": "",
+    "shop/tasks.py": "",
+    "shop/jobs.py": "",
+    "conf/__init__.py": "",
+    "conf/main.yaml": "a: 1\n",
+    "settings.py": "INSTALLED_APPS = ['shop']\nROOT_URLCONF = 'urls'\n",
+    "urls.py": "",
+}
+_TASKS = "from celery import Celery\napp = Celery('x')\n"
+_SETTINGS = "import os\nos.environ['DJANGO_SETTINGS_MODULE'] = 'settings'\n"
+
+WORDS = {
+    "tasks of packages": (_TASKS + "app.autodiscover_tasks(['shop'])", "shop/tasks.py"),
+    "tasks of a function": (_TASKS + "app.autodiscover_tasks(lambda: ('shop',))", "shop/tasks.py"),
+    "tasks of another name": (
+        _TASKS + "P = ['shop']\napp.autodiscover_tasks(P, related_name='jobs')",
+        "shop/jobs.py",
+    ),
+    "tasks of Django's apps": (_SETTINGS + _TASKS + "app.autodiscover_tasks()", "shop/tasks.py"),
+    "modules of Django's apps": (
+        _SETTINGS + "from django.utils import module_loading as m\nm.autodiscover_modules('jobs')",
+        "shop/jobs.py",
+    ),
+    "settings of Django": (_SETTINGS, "settings.py"),
+    "addresses of Django": (_SETTINGS, "urls.py"),
+    "default settings of Django": (
+        "import os\nos.environ.setdefault('DJANGO_SETTINGS_MODULE', 'settings')",
+        "settings.py",
+    ),
+    "settings of Celery": (_TASKS + "app.config_from_object('settings')", "settings.py"),
+    "modules of Celery": ("import celery\nceleryapp = celery.Celery(include=['urls'])", "urls.py"),
+    "imports of Celery": (_TASKS + "app.conf.imports = ('urls',)", "urls.py"),
+    "a library that loads": ("import spacy\nspacy.load('conf')", "conf/__init__.py"),
+    "a package of hydra": (
+        "import hydra\nwith hydra.initialize_config_module('conf'): pass",
+        "conf/main.yaml",
+    ),
+    "a place of hydra": (
+        "import hydra\n@hydra.main(config_path='pkg://conf', config_name='x')\ndef f(c): pass\n",
+        "conf/main.yaml",
+    ),
+}
+"""Jobs in which one word names a module, and a file that is then needed. Their libraries need not be there."""

@@ -391,7 +391,8 @@ INSTALLED_APPS = ["shop", "django.contrib.admin"]
 TEXT = "a.b:c"
 __all__ = ["f", *a.__all__]
 __getattr__, *_ = lazy_loader.attach_stub(__name__, __file__)
-def f():
+app.autodiscover_tasks()
+def f(x):
     importlib.import_module(x)
     open("data/x.csv")
 """

@@ -37,6 +37,14 @@ class Text:
 
 
 UNKNOWN = (Text(ANY),)
+
+
+def is_known(name: str) -> bool:
+    """Return whether the text before the first unknown part names at least a package."""
+    start, unknown, _ = name.partition(ANY)
+    return bool(start) and (not unknown or "." in start)
+
+
 _DUNDERS = frozenset({"__package__", "__name__"})
 
 

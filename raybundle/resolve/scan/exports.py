@@ -14,7 +14,6 @@ from raybundle.resolve.scan.tables import ATTACHES
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from raybundle.resolve.evaluate.calls import Calls
     from raybundle.resolve.scan.calls import DynamicImports
 
 _ALIAS = re.compile(rb"=\s*sys\.path\s*($|[#;])", re.MULTILINE)

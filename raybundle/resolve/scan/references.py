@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from raybundle.resolve.evaluate.calls import argument_of
 from raybundle.resolve.evaluate.chains import last_name
-from raybundle.resolve.evaluate.name_values import ANY
+from raybundle.resolve.evaluate.name_values import ANY, is_known
 from raybundle.resolve.facts import PLAIN, Import, ModuleText, Named, Pattern, Statement, UnknownImport
-from raybundle.resolve.scan.calls import is_known
 from raybundle.resolve.scan.strings import dotted_literals
 
 if TYPE_CHECKING:
@@ -41,8 +41,12 @@ _TAKES = {
     "zope.dottedname.resolve.resolve": (0, "name"),
 }
 """Functions that import what a text refers to, and the position and name of that argument."""
-_METHODS = {"loadTestsFromName": (0, "name")}
-"""The same for methods of any object."""
+_METHODS = {
+    "config_from_object": (0, "obj"),
+    "from_object": (0, "obj"),
+    "loadTestsFromName": (0, "name"),
+}
+"""The same for methods of any object. They also take the object itself."""
 _EXECUTES = frozenset({"exec", "eval", "builtins.exec", "builtins.eval"})
 _RUNS = frozenset({"runsource", "runcode"})
 _READS = frozenset({"open", "read", "read_text", "read_bytes", "compile"})
@@ -54,7 +58,17 @@ LAST_NAMES = frozenset({*(name.rpartition(".")[2] for name in (*_TAKES, *_EXECUT
 """Attributes that a call of interest ends with."""
 _PARTS = re.compile(rb"['\"][\w!/:]*\.[\w.:]*[ ]?['\"]|\{\w+\}\.\w|\w\.\{")
 """Stands in a source that puts a dotted name together: `PACKAGE + ".views"`, `f"{PACKAGE}.views"`."""
-_IN_COMMANDS = re.compile(rb"['\"](?:-[mc]|_target_|\(\)|class)['\"]|sys\.executable|\bpython[\d.]* ")
+_IN_COMMANDS = re.compile(
+    rb"['\"](?:-[mc]|_target_|\(\)|class)['\"]|sys\.executable|\bpython[\d.]* "
+    rb"|(?:SETTINGS|CONFIG)_MODULE\b|URLCONF\b|['\"]pkg://|\b[Cc]elery\b"
+)
+_VARIABLES = re.compile(r"\w*(?:SETTINGS|CONFIG)_MODULE|\w*URLCONF")
+"""Settings and variables of the environment whose value is a module, even if it is a single word."""
+_OF_CELERY = frozenset({"imports", "include"})
+"""Settings of Celery that list modules."""
+_PACKAGE = "pkg://"
+"""Begins the place of hydra's configuration if that is in a package."""
+_SETS = frozenset({"setdefault", "putenv", "setenv"})
 _LOGS = (b"dictConfig", b"LOGGING")
 """A source with one of them configures `logging`."""
 _TAG = "!!python/"
@@ -88,12 +102,17 @@ class References:
         for call, guard in self.calls.with_meaning():
             names, last = self.calls.qualified(call.func), last_name(call.func)
             if not names.isdisjoint(_EXECUTES) or last in _RUNS:
-                self._execute(call, _argument(call, 0, "source"), guard)
-            elif place := next((_TAKES[each] for each in names if each in _TAKES), _METHODS.get(last)):
-                self._take(call, _argument(call, *place))
+                self._execute(call, argument_of(call, 0, "source"), guard)
+            elif place := next((_TAKES[each] for each in names if each in _TAKES), None):
+                self._take(call, argument_of(call, *place))
+            elif last in _METHODS and self._is_text(given := argument_of(call, *_METHODS[last])):
+                self._take(call, given)
         keys = {_TARGET, *(_LOGGED if any(word in source for word in _LOGS) else ())}
+        lists = _OF_CELERY if b"elery" in source else frozenset[str]()
         for node in ast.walk(self.names.tree) if _IN_COMMANDS.search(source) else ():
             self._configured(node, keys)
+            for name, value in _settings(node):
+                self._setting(name, value, lists)
         parts: set[int] = set()
         for node in ast.walk(self.names.tree) if _PARTS.search(source) else ():
             if isinstance(node, (ast.BinOp, ast.JoinedStr)):
@@ -111,10 +130,22 @@ class References:
                 for key, value in zip(keys, values, strict=True):
                     if isinstance(key, ast.Constant) and key.value in names and self._is_text(value):
                         self._take(value, value)
+            case ast.Constant(value=str(text)) if text.startswith(_PACKAGE):
+                self.found.append(
+                    Import(node.lineno, Statement(text.removeprefix(_PACKAGE), rule="resource"))
+                )
             case _:
                 return
 
-    def _is_text(self, value: ast.expr) -> bool:
+    def _setting(self, name: str, value: ast.expr, lists: Collection[str]) -> None:
+        """Take the module, or the list of modules, that a setting names."""
+        if _VARIABLES.fullmatch(name) and self._is_text(value):
+            self._take(value, value)
+        elif name in lists and isinstance(value, (ast.List, ast.Tuple)):
+            for each in filter(self._is_text, value.elts):
+                self._take(each, each)
+
+    def _is_text(self, value: ast.expr | None) -> bool:
         """Return whether a value may be text, and not a function or class by its name."""
         match value:
             case ast.Name(id=name):
@@ -201,6 +232,26 @@ class References:
                 self.found.append(Import(place.lineno, form, guard or PLAIN))
 
 
+def _settings(node: ast.AST) -> Iterator[tuple[str, ast.expr]]:
+    """Yield what a node sets by name: a variable, an item, an attribute, an option of a call."""
+    match node:
+        case ast.Assign(targets=[ast.Name(id=name) | ast.Attribute(attr=name)], value=value):
+            yield name, value
+        case ast.Assign(targets=[ast.Subscript(slice=ast.Constant(value=str(name)))], value=value):
+            yield name, value
+        case ast.keyword(arg=str(name), value=value):
+            yield name, value
+        case ast.Dict(keys=keys, values=values):
+            for key, value in zip(keys, values, strict=True):
+                if isinstance(key, ast.Constant) and isinstance(key.value, str):
+                    yield key.value, value
+        case ast.Call(func=function, args=[ast.Constant(value=str(name)), value, *_]):
+            if last_name(function) in _SETS or isinstance(value, ast.Constant):
+                yield name, value
+        case _:
+            return
+
+
 def _is_option(word: ast.expr) -> bool:
     return isinstance(word, ast.Constant) and str(word.value).startswith("-")
 
@@ -245,9 +296,3 @@ def statements(text: str) -> Iterator[Statement]:
                 yield Statement(name, rule="import-module")
             case _:
                 continue
-
-
-def _argument(call: ast.Call, position: int, keyword: str) -> ast.expr | None:
-    if len(call.args) > position:
-        return call.args[position]
-    return next((each.value for each in call.keywords if each.arg == keyword), None)

@@ -28,7 +28,7 @@ from raybundle.resolve.scan.strings import (
     file_names,
 )
 from raybundle.resolve.scan.sweep import sweep
-from raybundle.resolve.scan.tables import lazy_tables, may_be_lazy, server_lines, settings_lists
+from raybundle.resolve.scan.tables import lazy_tables, loaders, may_be_lazy, server_lines, settings_lists
 
 if TYPE_CHECKING:
     from raybundle.resolve.interpreter.markers import Environment
@@ -72,6 +72,7 @@ def scan(source: bytes, file: str, environment: Environment) -> Facts:
         rewires=tuple(sorted(rewiring_lines(source))),
         named=named,
         opened=opened,
+        loaders=loaders(tree, dynamic.unknown),
     )
     return with_comments(found, source)
 

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from raybundle.dotted import absolute
 from raybundle.errors import BundleError
-from raybundle.resolve.facts import Attributes, DistributionName, LazyStub, Statement
+from raybundle.resolve.facts import (
+    Attributes,
+    DistributionName,
+    DjangoApp,
+    LazyStub,
+    OfEachApp,
+    Statement,
+)
 from raybundle.resolve.find.finder import FirstParty, Namespace, NotFound, StandardLibrary, ThirdParty
 
 if TYPE_CHECKING:
@@ -54,7 +61,19 @@ class DistributionUse(NamedTuple):
     name: str
 
 
-Meaning = Imported | Member | Nowhere | Undecided | DistributionUse
+class InApps(NamedTuple):
+    """A module of this name is imported in each app of Django that has one."""
+
+    name: str
+
+
+class App(NamedTuple):
+    """An app of Django: a module that its package has."""
+
+    name: str
+
+
+Meaning = Imported | Member | Nowhere | Undecided | DistributionUse | InApps | App
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +102,8 @@ class Meanings:
                 yield from self._of_attributes(base, chain)
             case DistributionName(name):
                 yield DistributionUse(name)
+            case OfEachApp(name):
+                yield InApps(name)
             case _ if base is None:
                 yield Undecided(f"{form.rule} {form.name}")
             case LazyStub():
@@ -90,6 +111,8 @@ class Meanings:
             case _:
                 for name in self.guesser.guess(form, base):
                     yield Imported(name)
+                if isinstance(form, DjangoApp):
+                    yield from map(App, self.guesser.app_package(base))
 
     def _of_statement(self, form: Statement, base: str | None) -> Iterator[Meaning]:
         if base is None:
