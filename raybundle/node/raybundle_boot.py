@@ -325,6 +325,7 @@ def _set_environment(stub: Stub) -> None:
     boot, archive = f"{stub.PRIVATE}/boot/{environ['RAYBUNDLE_BOOT']}", environ["RAYBUNDLE_ARCHIVE"]
     environ["PYTHONPATH"] = ":".join([boot, archive, *_added_by_the_job(stub, archive)])
     environ["RAYBUNDLE_BOOTED"] = "1"
+    environ.setdefault("PY_IGNORE_IMPORTMISMATCH", "1")  # pytest: modules come from the verified tree
     binaries = os.path.dirname(sys.executable)
     if environ.get("PATH", "").split(":")[0] != binaries:
         environ["PATH"] = f"{binaries}:{environ.get('PATH', os.defpath)}"
