@@ -323,9 +323,12 @@ def test_a_candidate_stands_alone_in_plain_or_raw_quotes(source: str, names: set
         ("import p.x\n__all__ = ['a'] + p.x.__all__", Exports(("a",), is_computed=True)),
         ("__all__ = [each for each in dir()]", Exports(is_computed=True)),
         ("x = 1\n__all__ = sorted(n for n in vars() if n[0] != '_')", Exports(is_computed=True)),
-        ("import os\n__all__ = [n[:-3] for n in os.listdir('p')]", Exports((), (), True, True)),
-        ("__all__ = ['a']\nfor n in find(__file__): __all__.append(n)", Exports(("a",), (), True, True)),
-        ("found = []\nfound += glob('*')\nx, __all__ = 1, found", Exports((), (), True, True)),
+        ("import os\n__all__ = [n[:-3] for n in os.listdir('p')]", Exports(is_computed=True, is_listed=True)),
+        (
+            "__all__ = ['a']\nfor n in find(__file__): __all__.append(n)",
+            Exports(("a",), is_computed=True, is_listed=True),
+        ),
+        ("found = []\nfound += glob('*')\nx, __all__ = 1, found", Exports(is_computed=True, is_listed=True)),
         ("__getattr__, __all__ = attach(__name__, ['a'])", Exports()),
     ],
 )

@@ -138,6 +138,14 @@ class NameValues:
                 func=ast.Attribute(value=ast.Constant(value=str(form)), attr="format"), args=values
             ):
                 return self._filled(form, "{}", values, depth)
+            case ast.Call(
+                func=ast.Attribute(value=ast.Constant(value=str(between)), attr="join"),
+                args=[ast.List(elts=[first, *rest]) | ast.Tuple(elts=[first, *rest])],
+            ):
+                parts = [tuple(self._texts(first, depth))]
+                for each in rest:
+                    parts += [(Text(between),), tuple(self._texts(each, depth))]
+                return _joined(parts)
             case (
                 ast.Subscript(value=table)
                 | ast.Call(func=ast.Attribute(value=table, attr="get" | "pop"), args=[_, *_])

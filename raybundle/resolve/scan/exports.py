@@ -104,8 +104,13 @@ def _parts(tree: ast.Module) -> Iterator[tuple[str, ast.AST]]:
         match node:
             case ast.FunctionDef(name=name):
                 yield name, node
-            case ast.AugAssign(target=ast.Name(id=name), value=value):
+            case (
+                ast.AugAssign(target=ast.Name(id=name), value=value)
+                | ast.withitem(optional_vars=ast.Name(id=name), context_expr=value)
+            ):
                 yield name, value
+            case ast.Assign(targets=[ast.Tuple(elts=parts) | ast.List(elts=parts)], value=value):
+                yield from ((each.id, value) for each in parts if isinstance(each, ast.Name))
             case ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr=attribute)) if attribute in _GROWS:
                 yield from ((name, each) for each in node.args)
             case _:

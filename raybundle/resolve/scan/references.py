@@ -14,6 +14,7 @@ from raybundle.resolve.evaluate.chains import last_name
 from raybundle.resolve.evaluate.name_values import ANY, is_known
 from raybundle.resolve.facts import PLAIN, Import, ModuleText, Named, Pattern, Statement, UnknownImport
 from raybundle.resolve.scan.strings import dotted_literals
+from raybundle.resolve.scan.tables import is_list, items
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
@@ -59,8 +60,8 @@ LAST_NAMES = frozenset({*(name.rpartition(".")[2] for name in (*_TAKES, *_EXECUT
 _PARTS = re.compile(rb"['\"][\w!/:]*\.[\w.:]*[ ]?['\"]|\{\w+\}\.\w|\w\.\{")
 """Stands in a source that puts a dotted name together: `PACKAGE + ".views"`, `f"{PACKAGE}.views"`."""
 _IN_COMMANDS = re.compile(
-    rb"['\"](?:-[mc]|_target_|\(\)|class)['\"]|sys\.executable|\bpython[\d.]* "
-    rb"|(?:SETTINGS|CONFIG)_MODULE\b|URLCONF\b|['\"]pkg://|\b[Cc]elery\b"
+    rb"\bpytest\.main\b|['\"](?:-[mc]|_target_|\(\))['\"]|sys\.executable|\bpython[\d.]* "
+    rb"|(?:SETTINGS|CONFIG)_MODULE\b|URLCONF\b|\bINSTALLED_APPS\b|_(?:PLUGINS|MODULES|EXTENSIONS)\b|['\"]pkg://|\b[Cc]elery\b"
 )
 _VARIABLES = re.compile(r"\w*(?:SETTINGS|CONFIG)_MODULE|\w*URLCONF")
 """Settings and variables of the environment whose value is a module, even if it is a single word."""
@@ -73,6 +74,24 @@ _LOGS = (b"dictConfig", b"LOGGING")
 """A source with one of them configures `logging`."""
 _TAG = "!!python/"
 """Begins the tags by which YAML makes Python objects."""
+_PYTEST, _PYTEST_MAIN = "pytest", {"pytest.main"}
+_RUNNERS = frozenset(
+    [
+        *(
+            _PYTEST,
+            "coverage",
+            "torch.distributed.run",
+            "torch.distributed.launch",
+            "cProfile",
+            "pdb",
+            "trace",
+        ),
+        *("accelerate.commands.launch", "deepspeed.launcher.launch", "debugpy", "mpi4py", "viztracer"),
+    ]
+)
+"""Modules that run the scripts they are given."""
+_TESTS = ("test_*.py", "*_test.py", "conftest.py")
+"""What pytest collects in a folder, unless its settings say otherwise."""
 _SHELLS = frozenset({"os.system", "os.popen"}) | {
     f"subprocess.{name}" for name in ("run", "Popen", "call", "check_call", "check_output", "getoutput")
 }
@@ -107,9 +126,10 @@ class References:
                 self._take(call, argument_of(call, *place))
             elif last in _METHODS and self._is_text(given := argument_of(call, *_METHODS[last])):
                 self._take(call, given)
-        keys = {_TARGET, *(_LOGGED if any(word in source for word in _LOGS) else ())}
+        logs = any(word in source for word in _LOGS)
+        keys = {_TARGET, *(_LOGGED if logs else ())}
         lists = _OF_CELERY if b"elery" in source else frozenset[str]()
-        for node in ast.walk(self.names.tree) if _IN_COMMANDS.search(source) else ():
+        for node in ast.walk(self.names.tree) if logs or _IN_COMMANDS.search(source) else ():
             self._configured(node, keys)
             for name, value in _settings(node):
                 self._setting(name, value, lists)
@@ -123,6 +143,8 @@ class References:
         match node:
             case ast.List(elts=words) | ast.Tuple(elts=words) if words and self._is_python(words[0]):
                 self._command(node, words)
+            case ast.Call(args=[ast.List(elts=words), *_]) if self.calls.qualified(node.func) & _PYTEST_MAIN:
+                self._tests(node, words)
             case ast.Call(args=[ast.Constant() | ast.JoinedStr() | ast.BinOp() as text, *_]):
                 if not self.calls.qualified(node.func).isdisjoint(_SHELLS):
                     self._shell(node, text)
@@ -141,6 +163,8 @@ class References:
         """Take the module, or the list of modules, that a setting names."""
         if _VARIABLES.fullmatch(name) and self._is_text(value):
             self._take(value, value)
+        elif is_list(name):
+            self.found += items(name, value)
         elif name in lists and isinstance(value, (ast.List, ast.Tuple)):
             for each in filter(self._is_text, value.elts):
                 self._take(each, each)
@@ -175,10 +199,32 @@ class References:
             match option:
                 case ast.Constant(value="-m"):
                     self._take(node, word)
+                    self._runner(node, word, words[words.index(word) + 1 :])
                 case ast.Constant(value="-c"):
                     self._execute(node, word, None)
                 case _:
                     continue
+
+    def _runner(self, place: ast.expr, module: ast.expr, words: list[ast.expr]) -> None:
+        """Read the arguments of a module of a distribution that runs scripts."""
+        name = module.value if isinstance(module, ast.Constant) else ""
+        if name in _RUNNERS and any(not text.whole for word in words for text in self.names.texts(word)):
+            self.commands.append(UnknownImport(place.lineno, ast.unparse(place)))
+        elif name == _PYTEST:
+            self._tests(place, words)
+
+    def _tests(self, place: ast.expr, words: list[ast.expr]) -> None:
+        """Read the arguments of pytest: files and folders of tests, and the `conftest.py` around them."""
+        texts = [text.value for word in words for text in self.names.texts(word) if text.whole]
+        named = [text.partition("::")[0].rstrip("/") for text in texts if not text.startswith(("-", "/"))]
+        for path in named or ["."]:
+            folder = posixpath.dirname(path) if path.endswith(".py") else path
+            found = [path] if path.endswith(".py") else [f"{folder}/**/{form}" for form in _TESTS]
+            while folder not in {"", "."}:
+                found.append(f"{folder}/conftest.py")
+                folder = posixpath.dirname(folder)
+            for each in (*found, "conftest.py"):
+                self.scripts.append(Named(place.lineno, "start", posixpath.normpath(each), wide=True))
 
     def _shell(self, call: ast.Call, text: ast.expr) -> None:
         """Read `python script …`, the text of a shell."""
@@ -207,7 +253,10 @@ class References:
         if ANY not in name and name:
             self.found.append(Import(place.lineno, ModuleText(name, is_listed=True)))
         elif "." in start and ":" not in start:
-            self.found.append(Import(place.lineno, Pattern(name.partition(":")[0].rstrip("("))))
+            before, _, after = name.partition(":")[0].rpartition(ANY)
+            self.found.append(
+                Import(place.lineno, Pattern(before + ANY + after.partition(".")[0].rstrip("(")))
+            )
         elif not _NO_NAME.search(start):
             self.unknown.append(UnknownImport(place.lineno, ast.unparse(place), name))
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from raybundle.formats.pickles import read_pickle
 from raybundle.resolve.evaluate.conditions import may_ask_for_module
-from raybundle.resolve.evaluate.constants import with_constants
+from raybundle.resolve.evaluate.constants import switches, with_constants
 from raybundle.resolve.evaluate.files.named_paths import find_files
 from raybundle.resolve.evaluate.files.reading import paths_read_in
 from raybundle.resolve.evaluate.loading import rewiring_lines
@@ -58,8 +58,8 @@ def scan(source: bytes, file: str, environment: Environment) -> Facts:
     imports += swept.named_in_strings(known, server_lines(tree) if swept.strings else set())
     paths, opened = find_files(tree, source, file.rpartition("/")[2], paths_read_in(swept.calls))
     named = (*paths, *references.scripts)
-    has_script = any(each.path.endswith(".py") for each in named)
-    unknown = {*dynamic.unknown, *references.unknown, *(() if has_script else references.commands)}
+    commands = () if any(each.path.endswith(".py") for each in named) else references.commands
+    unknown = {*dynamic.unknown, *references.unknown, *commands, *switches(source)}
     found = Facts(
         sha256=hashlib.sha256(source).hexdigest(),
         imports=in_order(imports),

@@ -52,8 +52,8 @@ def settings_lists(tree: ast.Module) -> Iterator[Import]:
                 ast.Assign(targets=[ast.Name(id=name)], value=value)
                 | ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value)
                 | ast.AugAssign(target=ast.Name(id=name), value=value)
-            ) if _LISTS.fullmatch(name):
-                yield from _items(name, value)
+            ) if is_list(name):
+                yield from items(name, value)
             case _:
                 continue
 
@@ -68,7 +68,13 @@ def server_lines(tree: ast.Module) -> set[int]:
     }
 
 
-def _items(setting: str, value: ast.expr) -> Iterator[Import]:
+def is_list(setting: str) -> bool:
+    """Return whether a setting lists modules."""
+    return _LISTS.fullmatch(setting) is not None
+
+
+def items(setting: str, value: ast.expr) -> Iterator[Import]:
+    """Yield the modules that a setting lists."""
     found = {text: line for text, line in texts(value) if _is_name(text)}
     for text, line in found.items():
         if setting == DJANGO_APPS:

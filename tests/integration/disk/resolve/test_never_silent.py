@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PROJECT = {
-    "pyproject.toml": '[tool.raybundle]\ncluster-provides = ["django", "hydra-core", "jinja2", "numpy", '
-    '"pandas", "pyarrow", "dotenv", "pyyaml", "werkzeug"]\n',
+    "pyproject.toml": '[tool.raybundle]\ncluster-provides = ["celery", "django", "hydra-core", "jinja2", '
+    '"numpy", "pandas", "pyarrow", "dotenv", "pyyaml", "werkzeug"]\n',
     "plug/__init__.py": "",
     "plug/alpha.py": "def run():\n    return 41\n\n\nclass Run:\n    pass\n",
     "tools/gen.py": "VALUE = 41\n",
