@@ -522,7 +522,7 @@ def test_attributes_of_a_module_are_seen_under_every_name_that_it_is_given(sourc
 
 
 def test_a_name_that_is_given_to_itself_ends() -> None:
-    source = "import ray\na = b\nb = a\na = a.x\na.data\nother.import_module('ray').data\n"
+    source = "import ray\na = b\nb = a\na = a.x\na.data\nother.get('ray').data\n"
 
     assert imports_of(source, attributes=True) == [Import(1, Statement("ray"))]
 

@@ -367,7 +367,7 @@ class _Search:
         text = fault_of(file, limit)
         if text is None:
             return None
-        return text, f"`include = [{_quoted(self._shown(file))}]` in [tool.raybundle] bundles it; else"
+        return text, f'`include = ["{self._shown(file)}"]` in [tool.raybundle] bundles it; else'
 
     def _warn(self, file: str, fault: str, hint: str, origin: _Origin) -> None:
         text = f"{self._shown(file)} is left out: {fault}"
@@ -376,7 +376,7 @@ class _Search:
     def _warn_of_directory(self, directory: str, origin: _Origin) -> None:
         shown = self._shown(directory)
         text = f"{shown} is left out: it has more than {MOST_FILES:,} files or {MOST_BYTES:,} bytes"
-        hint = f"`include = [{_quoted(shown)}]` in [tool.raybundle] bundles it; else {origin.otherwise}"
+        hint = f'`include = ["{shown}"]` in [tool.raybundle] bundles it; else {origin.otherwise}'
         if all(each.text != text for each in self.warnings):
             self.warnings.append(Warning(text, origin.file, origin.line, hint))
 
@@ -390,10 +390,6 @@ def _sizes(files: Iterable[str]) -> Iterator[tuple[str, int]]:
     for file in files:
         with suppress(OSError):
             yield file, os.stat(file).st_size
-
-
-def _quoted(text: str) -> str:
-    return f'"{text}"'
 
 
 def _split(path: str) -> tuple[str, str]:

@@ -48,8 +48,7 @@ def scan(source: bytes, file: str, environment: Environment) -> Facts:
     dynamic.run()
     if may_be_passed_on(source, swept.calls):
         dynamic.follow_aliases()
-    references = References(swept.calls, dynamic.names)
-    references.run(source)
+    (references := References(swept.calls, dynamic.names)).run(source)
     tables = [*settings_lists(tree), *references.found]
     if may_be_lazy(source):
         tables += lazy_tables(tree, is_package=is_package)
