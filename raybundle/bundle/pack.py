@@ -23,6 +23,7 @@ _SOURCES = (
     "sitecustomize.py",
     "raybundle_absent.py",
     "raybundle_boot.py",
+    "cache/raybundle_check.py",
     "cache/raybundle_environment.py",
     "cache/raybundle_evict.py",
     "scratch/raybundle_fill.py",
@@ -32,7 +33,9 @@ _SOURCES = (
     "cache/raybundle_materialise.py",
     "cache/raybundle_parallel.py",
     "raybundle_path.py",
+    "cache/raybundle_place.py",
     "scratch/raybundle_reaper.py",
+    "cache/raybundle_record.py",
     "scratch/raybundle_scratch.py",
     "raybundle_secrets.py",
 )

@@ -262,41 +262,37 @@ def _check_path(file: str, path: str, *, byte_code: bool) -> None:
         raise RuntimeError(f"file {file}: expected {expected}, found {path}")
 
 
-def unpack(stub: Stub, missing: Missing) -> None:
-    """Unpacks and verifies one layer after the other, the largest first.
-
-    Each layer gets its final name as soon as all of its files are verified; a wrong layer is removed. Ray
-    kills a worker that does not start within 60 s (`worker_register_timeout_seconds`). The next worker keeps
-    the layers and files that are there, so even a slow disk gets the largest layer in the end.
-
-    Raises:
-        RuntimeError: a file does not match its document.
-        OSError: a file cannot be written.
-    """
-    ordered = sorted(missing.jobs.items(), key=lambda each: sum(map(_cost, each[1])), reverse=True)
-    for partial, jobs in ordered:
-        _unpack_one(stub, partial, jobs)
+def files_of(jobs: Collection[Job]) -> set[str]:
+    """Returns the paths of all files that the jobs write."""
+    compiled = (
+        import_system.cache_from_source(job.target, optimization="") for job in jobs if job.to_compile
+    )
+    return {*(job.target for job in jobs), *compiled}
 
 
-def _unpack_one(stub: Stub, partial: str, jobs: list[Job]) -> None:
-    try:
-        _fill(stub, partial, jobs)
-    except Exception:
-        stub.load("raybundle_evict").remove_tree(partial)
-        raise
-    os.rename(partial, partial.removesuffix(".partial"))
+def directories_of(partial: str, files: Collection[str]) -> set[str]:
+    """Returns the directories of `files`, all of which are below `partial`, with their parents."""
+    found = {partial}
+    for file in files:
+        directory = os.path.dirname(file)
+        while directory not in found:
+            found.add(directory)
+            directory = os.path.dirname(directory)
+    return found
 
 
-def _fill(stub: Stub, partial: str, jobs: list[Job]) -> None:
-    directories = {os.path.dirname(job.target) for job in jobs}
-    directories.update(f"{os.path.dirname(job.target)}/__pycache__" for job in jobs if job.to_compile)
-    for directory, _, _ in os.walk(partial):
-        os.chmod(directory, 0o700)  # a killed process may have made it read-only already
-    for directory in {partial, *directories}:
+def fill(stub: Stub, partial: str, jobs: list[Job]) -> None:
+    """Writes and verifies the files of a layer in `partial`, which may have some of them."""
+    for directory in sorted(directories_of(partial, files_of(jobs))):
         os.makedirs(directory, 0o700, exist_ok=True)
     stub.load("raybundle_parallel").run(_write, jobs, _cost)
     for directory, _, _ in os.walk(partial):
         os.chmod(directory, 0o500)
+
+
+def cost_of(jobs: Collection[Job]) -> float:
+    """Returns about how many seconds a layer takes on one processor."""
+    return sum(map(_cost, jobs))
 
 
 def _cost(job: Job) -> float:
@@ -306,7 +302,9 @@ def _cost(job: Job) -> float:
 
 def _write(job: Job) -> None:
     """Writes and verifies one file, and compiles it if this node must."""
-    if not _is_whole(job.target, job.sha256):
+    if _is_whole(job.target, job.sha256):
+        os.chmod(job.target, job.mode)
+    else:
         _inflate(job)
     if job.to_compile:
         with open(job.target, "rb") as stream:
