@@ -38,6 +38,7 @@ _SOURCES = (
     "cache/raybundle_record.py",
     "scratch/raybundle_scratch.py",
     "raybundle_secrets.py",
+    "cache/raybundle_verify.py",
 )
 """The files of `raybundle.node` that travel."""
 BOOT_FILES = tuple(source.rpartition("/")[2] for source in _SOURCES)
