@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import itertools
 import marshal
 import os
+import shutil
+import subprocess
 import sys
 from types import CodeType
 from typing import TYPE_CHECKING
@@ -254,3 +257,44 @@ def test_the_next_job_has_any_damaged_file_as_it_was(node: Unpacked, python: Pat
 def test_the_next_job_mends_every_kind_of_file_alone(node: Unpacked, python: Path, damage: str) -> None:
     for pattern in itertools.chain.from_iterable(PLACES.values()):
         assert_mended(node, python, [(pattern, damage)])
+
+
+def test_a_cleaner_that_honours_locks_leaves_the_cache_of_a_running_job(tmp_path: Path, python: Path) -> None:
+    """`systemd-tmpfiles` skips a directory that it cannot lock exclusively (tmpfiles.d(5))."""
+    node = made(tmp_path / "job", python)
+    process = subprocess.Popen(
+        [python, "job.py", "wait"], cwd=node.scratch, env={**node.environ, **DRIVER}, text=True,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True,
+    )  # fmt: skip
+    assert process.stdout is not None
+    process.stdout.readline()
+    descriptor = os.open(node.private, os.O_RDONLY)
+
+    with pytest.raises(BlockingIOError):
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    process.communicate("")
+    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    os.close(descriptor)
+
+
+@pytest.mark.parametrize(
+    "gone", ["trees/*", "layers/*", "environments/*", "links/.*", "boot/*", "trees", "."]
+)
+def test_a_directory_that_a_cleaner_removes_while_a_job_runs_is_there_for_the_next(
+    node: Unpacked, python: Path, gone: str
+) -> None:
+    expected = last_json(node.driver(python, "job.py"))
+    process = subprocess.Popen(
+        [python, "job.py", "wait"], cwd=node.scratch, env={**node.environ, **DRIVER}, text=True,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True,
+    )  # fmt: skip
+    assert process.stdout is not None
+    process.stdout.readline()
+    for path in [node.private] if gone == "." else list(node.private.glob(gone)):
+        if path.is_dir():
+            shutil.rmtree(path)
+
+    assert last_json(node.driver(python, "job.py")) == expected
+
+    process.communicate("")
