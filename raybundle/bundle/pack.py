@@ -22,10 +22,13 @@ OWN = ".raybundle"
 _SOURCES = (
     "sitecustomize.py",
     "raybundle_absent.py",
+    "cache/raybundle_agent.py",
     "raybundle_boot.py",
     "cache/raybundle_check.py",
+    "cache/raybundle_content.py",
     "cache/raybundle_environment.py",
     "cache/raybundle_evict.py",
+    "cache/raybundle_fetch.py",
     "scratch/raybundle_fill.py",
     "raybundle_init.py",
     "cache/raybundle_layers.py",

@@ -129,9 +129,12 @@ def test_an_archive_has_the_members_that_the_specification_names() -> None:
     assert found == {
         ".raybundle/manifest.json": 0o100644,
         ".raybundle/raybundle_absent.py": 0o100644,
+        ".raybundle/raybundle_agent.py": 0o100644,
         ".raybundle/raybundle_boot.py": 0o100644,
+        ".raybundle/raybundle_content.py": 0o100644,
         ".raybundle/raybundle_environment.py": 0o100644,
         ".raybundle/raybundle_evict.py": 0o100644,
+        ".raybundle/raybundle_fetch.py": 0o100644,
         ".raybundle/raybundle_fill.py": 0o100644,
         ".raybundle/raybundle_init.py": 0o100644,
         ".raybundle/raybundle_layers.py": 0o100644,

@@ -24,12 +24,12 @@ if TYPE_CHECKING:
     Manifest = dict[str, Any]
     Record = dict[str, Any]
 
-FOLDERS = ("trees", "boot", "links", "layers", "environments", "jobs")
+FOLDERS = ("trees", "boot", "links", "layers", "environments", "jobs", "fetched")
 """Folders of the cache; only this user can read and write them."""
 
 
 def materialise(stub: Stub, tree: str, take: Callable[[Stub, str], Record | None]) -> Record | None:
-    """Makes the tree, its environment and the copy of the boot from what Ray unpacked, if they are missing.
+    """Makes the tree, its environment and the copy of the boot, if they are missing.
 
     Args:
         stub: the module `sitecustomize`.
@@ -105,13 +105,21 @@ def _make_all(stub: Stub, tree: str) -> None:
 def _make_environment(stub: Stub, layers: list[Layer], environment: str, tree: str, needed: int) -> None:
     """Makes an environment and its layers, after room for them and `needed` more bytes."""
     record, place, check = (stub.load(f"raybundle_{name}") for name in ("record", "place", "check"))
+    fetch, evict = stub.load("raybundle_fetch"), stub.load("raybundle_evict")
     directories = {each.directory: each.title for each in layers}
-    missing = [each for each in layers if not record.is_right(each.directory)]
-    for layer in missing:
-        place.reopen(stub, layer.directory)
-    with stub.load("raybundle_layers").Missing(missing) as opened:
-        keep = (tree, environment, *directories)
-        stub.load("raybundle_evict").make_room(stub, needed + opened.bytes, keep)
+    keep = (tree, environment, *directories)
+    absent = [each for each in layers if not record.is_right(each.directory)]
+    places = stub.load("raybundle_content").find_places()
+    wanted = [fetch.Archive(*each) for layer in absent for each in layer.to_fetch(places)]
+    if wanted:
+        evict.make_room(stub, needed + sum(each.size for each in wanted), keep)
+    with (
+        fetch.Fetched(stub, wanted, os.environ.get("RAYBUNDLE_SOURCE", "")) as fetched,
+        stub.load("raybundle_layers").Missing(stub, absent, fetched) as opened,
+    ):
+        for layer in absent:
+            place.reopen(stub, layer.directory)
+        evict.make_room(stub, needed + opened.bytes, keep)
         place.unpack(stub, opened)
     if not check.environment_is_right(stub, environment):
         with record.relinking(directories):
