@@ -22,9 +22,13 @@ OWN = ".raybundle"
 _SOURCES = (
     "sitecustomize.py",
     "raybundle_absent.py",
+    "cache/raybundle_agent.py",
     "raybundle_boot.py",
+    "cache/raybundle_check.py",
+    "cache/raybundle_content.py",
     "cache/raybundle_environment.py",
     "cache/raybundle_evict.py",
+    "cache/raybundle_fetch.py",
     "scratch/raybundle_fill.py",
     "raybundle_init.py",
     "cache/raybundle_layers.py",
@@ -32,9 +36,12 @@ _SOURCES = (
     "cache/raybundle_materialise.py",
     "cache/raybundle_parallel.py",
     "raybundle_path.py",
+    "cache/raybundle_place.py",
     "scratch/raybundle_reaper.py",
+    "cache/raybundle_record.py",
     "scratch/raybundle_scratch.py",
     "raybundle_secrets.py",
+    "cache/raybundle_verify.py",
 )
 """The files of `raybundle.node` that travel."""
 BOOT_FILES = tuple(source.rpartition("/")[2] for source in _SOURCES)

@@ -137,14 +137,22 @@ def _checksum(kind: Kind, name: str, data: bytes) -> bytes:
     return b"%08x" % zlib.crc32(data, zlib.crc32(f"{kind.folder}/{name}".encode()))
 
 
-def write_atomically(path: Path, data: bytes) -> None:
-    """Replaces a file, readable only by its owner. If that is not possible, leaves it as it was."""
+def write_atomically(path: Path, data: bytes, *, synced: bool = False) -> None:
+    """Replaces a file, readable only by its owner. If that is not possible, leaves it as it was.
+
+    Documents of the cache have a checksum, so one that a power loss has torn counts as absent. What has none
+    must be `synced`.
+    """
     temporary = path.with_name(f".{path.name}-{os.getpid()}-{time.monotonic_ns()}")
     with contextlib.suppress(OSError):
         make_private(path.parent)
         try:
             temporary.touch(mode=0o600, exist_ok=False)
-            temporary.write_bytes(data)
+            with temporary.open("wb") as stream:
+                stream.write(data)
+                if synced:
+                    stream.flush()
+                    os.fsync(stream.fileno())
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)

@@ -43,6 +43,7 @@ EXAMPLES = {
     "doctor": ("doctor", "doctor train.py", "doctor --watch train@3"),
     "local": ("local up --num-cpus 4", "local down"),
     "config": ("config show",),
+    "node": ("node verify", "node clean"),
 }
 """Command lines by command."""
 

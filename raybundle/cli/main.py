@@ -65,7 +65,7 @@ _FILES = {
     "bundles": ("build", "show", "export"),
     "submit": ("submit", "run"),
     "jobs": ("list", "status", "logs", "attach", "stop", "delete"),
-    "clusters": ("local", "config"),
+    "clusters": ("local", "config", "node"),
     "doctor": ("doctor",),
 }
 """The commands of each file: a command loads only its own."""

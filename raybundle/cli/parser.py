@@ -248,6 +248,8 @@ def _add_local(add: _Add) -> None:
     local.add_argument("--object-store-memory", type=int, metavar="BYTES", help="memory for objects")
     config = add("config", "Show every setting, its value and where it comes from.")
     config.add_argument("action", choices=["show"])
+    node = add("node", "As a node: verify what this machine keeps for jobs, or remove what no job uses.")
+    node.add_argument("action", choices=["verify", "clean"])
 
 
 def _add_doctor(add: _Add) -> None:

@@ -23,6 +23,8 @@ NOT_BOOTED = "the boot did not run on this node"
 """The shell's last words if the supervisor's boot did not run."""
 RESERVED = ("PYTHONPATH", "PYTHONSAFEPATH", "PYTHONHOME", "PYTHONPYCACHEPREFIX")
 """Environment variables that would change the path that the bundle fixes."""
+SOURCE = "RAYBUNDLE_SOURCE"
+"""URL of the store from which the boot fetches layers."""
 HOOK = "RAYBUNDLE_HOOK"
 """Names the hook of the user's runtime_env; the bundle's own hook calls it in a checked worker."""
 SECRETS = "RAYBUNDLE_SECRETS"
@@ -40,6 +42,7 @@ def render_runtime_env(  # noqa: PLR0913 - all that a runtime_env is made of
     *,
     passed: Mapping[str, Any] = MappingProxyType({}),
     layers: Sequence[str] = (),
+    source: str | None = None,
     delivery: str | None = None,
     cwd: str = "",
 ) -> dict[str, Any]:
@@ -52,47 +55,41 @@ def render_runtime_env(  # noqa: PLR0913 - all that a runtime_env is made of
         env: environment variables of the job.
         secrets: references to secrets by variable, as `parse_secrets` returns them; no values.
         passed: keys of the user's `runtime_env`; `env` and what the bundle sets take precedence.
-        layers: URLs of what holds the layers, in order.
+        layers: URLs of relayed packages with layers, in order.
+        source: URL of the store from which the nodes fetch the other layers.
         delivery: hex SHA-256 of the archive's `delivery.json`, if it has one.
         cwd: where the job starts, relative to the project; empty for its root.
 
     Raises:
         UsageError: a variable belongs to the bundle, or is set in two ways; `passed` has `py_modules`.
     """
-    variables = {**passed.get("env_vars", {}), **env}
-    _refuse_owned(passed, variables)
-    own = _own_variables(digest, boot, passed.get("worker_process_setup_hook"), delivery, cwd)
+    variables = _allowed(passed, {**passed.get("env_vars", {}), **env})
+    ways = {"RAYBUNDLE_DELIVERY": delivery, SOURCE: source, "RAYBUNDLE_CWD": cwd}
+    own = _own_variables(digest, boot, {HOOK: passed.get("worker_process_setup_hook"), **ways})
     return {
         **passed,
         "working_dir": url,
-        **({"py_modules": list(layers)} if layers else {}),
+        **({"py_modules": [*layers]} if layers else {}),
         "env_vars": {**variables, **_render_secrets(secrets, variables), **own},
         "worker_process_setup_hook": READY_HOOK,
     }
 
 
-def _own_variables(
-    digest: Digest, boot: str, hook: str | None, delivery: str | None, cwd: str
-) -> dict[str, str]:
+def _own_variables(digest: Digest, boot: str, others: Mapping[str, str | None]) -> dict[str, str]:
     """Returns the variables that tell the boot what to do; those without a value are left out."""
-    own = {
-        "RAYBUNDLE_BOOT": boot,
-        "RAYBUNDLE_DIGEST": digest,
-        HOOK: hook,
-        "RAYBUNDLE_DELIVERY": delivery,
-        "RAYBUNDLE_CWD": cwd,
-    }
+    own = {"RAYBUNDLE_BOOT": boot, "RAYBUNDLE_DIGEST": digest, **others}
     return {name: value for name, value in own.items() if value}
 
 
-def _refuse_owned(passed: Mapping[str, Any], variables: Mapping[str, str]) -> None:
-    """Refuses what would change the path that the bundle fixes."""
+def _allowed(passed: Mapping[str, Any], variables: dict[str, str]) -> dict[str, str]:
+    """Returns the job's variables; refuses what would change the path that the bundle fixes."""
     if "py_modules" in passed:
         raise UsageError(
             "`py_modules` of a runtime_env would not be on the path that the bundle fixes",
             hint="name the directories that hold them in `roots` instead",
         )
     refuse_owned(variables)
+    return variables
 
 
 def refuse_owned(variables: Iterable[str]) -> None:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    from raybundle.node.raybundle_path import Places
     from raybundle.node.stub import Stub
 
     Record = dict[str, Any]
@@ -34,16 +35,6 @@ MERGE = "raybundle_boot.merge"
 """Value of RAY_RUNTIME_ENV_HOOK: the function that `ray.init` calls."""
 HEX_DIGITS = 64
 """Length of a SHA-256."""
-
-
-class Places:
-    """The directories that this process has its code from."""
-
-    __slots__ = ("archive", "links", "tree")
-
-    def __init__(self, tree: str, archive: str, links: str) -> None:
-        """Takes absolute paths: the verified tree, Ray's unpacked archive, and the directory with `ray`."""
-        self.tree, self.archive, self.links = tree, archive, links
 
 
 _places: list[Places] = []
@@ -71,7 +62,8 @@ def start(stub: Stub, original: list[str]) -> None:
     _set_environment(stub)
     module = stub.load("raybundle_path")
     _set_finders(stub, module, tree)
-    _places.append(Places(tree, os.path.realpath(archive), links))  # Ray's `--temp-dir` may contain a link
+    _places.append(module.Places(tree, os.path.realpath(archive), record["environment"] or "", links, own))
+    _places[0].link_anew = lambda: _links(stub, record, original, anew=True)
     module.Path.tree, module.Path.places, module.Path.fixed = tree, (archive, _places[0].archive), fixed
     if own:
         _held_back.append(_describe(own))
@@ -86,7 +78,7 @@ def start(stub: Stub, original: list[str]) -> None:
         stub.load("raybundle_scratch").enter(stub, role, scratch, _places[0])
     if record.get("sitecustomize"):
         _chain()
-    _expect_first_entry(role, path, module.AtFirstImport)
+    module.expect_first_entry(role, path)
 
 
 def ready(hook: bytes = b"") -> None:
@@ -173,12 +165,11 @@ def _hold(stub: Stub, tree: str) -> Record:
 
 def _take(stub: Stub, tree: str) -> Record | None:
     """Returns the record of the tree and locks tree and environment; None if one must be made."""
-    boot = f"{stub.PRIVATE}/boot/{os.environ['RAYBUNDLE_BOOT']}"
-    if not (stub.is_private(stub.PRIVATE) and os.path.exists(boot) and os.path.exists(f"{tree}/record")):
+    if not (stub.is_private(stub.PRIVATE) and stub.is_installed() and os.path.exists(f"{tree}/record")):
         return None
-    held = [_lock(tree)]
-    if os.path.exists(f"{tree}/record"):
-        record = _read_record(f"{tree}/record")
+    held = [_lock_directory(stub.PRIVATE), _lock(tree)]
+    record = _read_record(f"{tree}/record")
+    if record:
         environment = record.get("environment")
         submitted = record.get("delivery") == os.environ.get("RAYBUNDLE_DELIVERY")
         if environment and submitted:
@@ -204,15 +195,33 @@ def _lock(path: str) -> int:
     return descriptor
 
 
-def _read_record(file: str) -> Record:
+def _lock_directory(directory: str) -> int:
+    """Returns the descriptor of a shared lock: `systemd-tmpfiles` leaves a locked directory alone."""
+    import fcntl
+
+    descriptor = os.open(directory, os.O_RDONLY)
+    fcntl.flock(descriptor, fcntl.LOCK_SH)
+    return descriptor
+
+
+def _read_record(file: str) -> Record | None:
+    """Returns the record of a tree; None if it is gone, damaged, or of an earlier boot."""
+    import _imp  # a hash without the cost of `hashlib`
+
+    try:
+        with open(file, "rb") as stream:
+            text, _, checksum = stream.read().rpartition(b"checksum ")
+    except OSError:
+        return None
+    if checksum.strip() != _imp.source_hash(1, text).hex().encode():
+        return None
     record: Record = {"path": [], "provided": []}
-    with open(file, encoding="utf-8") as stream:
-        for line in stream:
-            name, _, value = line.rstrip("\n").partition(" ")
-            if name in ("path", "provided"):
-                record[name].append(value)
-            else:
-                record[name] = value
+    for line in text.decode().split("\n"):
+        name, _, value = line.partition(" ")
+        if name in ("path", "provided"):
+            record[name].append(value)
+        else:
+            record[name] = value
     return record
 
 
@@ -241,8 +250,8 @@ def check_python(asked: Record) -> None:
         raise RuntimeError(f"file {sys.executable}: expected platform {platform}, found {system}-{machine}")
 
 
-def _links(stub: Stub, record: Record, original: list[str]) -> tuple[str, str]:
-    """Makes the directories of links if the node's installation has changed.
+def _links(stub: Stub, record: Record, original: list[str], *, anew: bool = False) -> tuple[str, str]:
+    """Makes the directories of links if the node's installation has changed, or if asked to check them.
 
     Returns:
         The directory with Ray and what the cluster provides, and the one with what `pip` or `uv` of a
@@ -250,8 +259,8 @@ def _links(stub: Stub, record: Record, original: list[str]) -> tuple[str, str]:
     """
     skip = {os.path.abspath(p) for p in os.environ.get("PYTHONPATH", "").split(":") if p} | set(sys.path)
     sites = [entry for entry in original if entry not in skip and os.path.isdir(entry)]
-    own = _link(stub, sites, [], sys.prefix) if OWN_ENVIRONMENT in sys.prefix else ""
-    return _link(stub, sites, record["provided"]), own
+    own = _link(stub, sites, [], sys.prefix, anew=anew) if OWN_ENVIRONMENT in sys.prefix else ""
+    return _link(stub, sites, record["provided"], anew=anew), own
 
 
 def _describe(own: str) -> str:
@@ -265,7 +274,7 @@ def _warn() -> None:
         os.write(2, f"raybundle: warning: {_held_back.pop()}\n".encode(errors="backslashreplace"))
 
 
-def _link(stub: Stub, sites: list[str], provided: list[str], prefix: str = "") -> str:
+def _link(stub: Stub, sites: list[str], provided: list[str], prefix: str = "", *, anew: bool = False) -> str:
     import _imp  # a hash without the cost of `hashlib`
 
     boot = os.environ["RAYBUNDLE_BOOT"]  # another boot may make other links
@@ -274,11 +283,11 @@ def _link(stub: Stub, sites: list[str], provided: list[str], prefix: str = "") -
     name = _imp.source_hash(1, described.encode()).hex()
     link, wanted = f"{stub.PRIVATE}/links/{name}", f".{name}-{_imp.source_hash(1, state.encode()).hex()}"
     try:
-        if os.readlink(link) == wanted:
+        if os.readlink(link) == wanted and not anew:
             return link
     except OSError:
         pass
-    stub.load("raybundle_links").make_links(link, wanted, sites, provided, prefix)
+    stub.load("raybundle_links").make_links(stub, link, wanted, sites, provided, prefix)
     return link
 
 
@@ -325,6 +334,7 @@ def _set_environment(stub: Stub) -> None:
     boot, archive = f"{stub.PRIVATE}/boot/{environ['RAYBUNDLE_BOOT']}", environ["RAYBUNDLE_ARCHIVE"]
     environ["PYTHONPATH"] = ":".join([boot, archive, *_added_by_the_job(stub, archive)])
     environ["RAYBUNDLE_BOOTED"] = "1"
+    environ.setdefault("PY_IGNORE_IMPORTMISMATCH", "1")  # pytest: modules come from the verified tree
     binaries = os.path.dirname(sys.executable)
     if environ.get("PATH", "").split(":")[0] != binaries:
         environ["PATH"] = f"{binaries}:{environ.get('PATH', os.defpath)}"
@@ -363,16 +373,6 @@ def _chain() -> None:
         __import__("sitecustomize")
     except Exception:  # noqa: BLE001 - as Python does
         sys.excepthook(*sys.exc_info())
-
-
-def _expect_first_entry(role: str, path: list[str], at_first_import: Any) -> None:
-    """Undoes what Python does after the boot: it inserts the directory of its script into the path."""
-    if getattr(sys.flags, "safe_path", False):
-        return
-    if role == "worker" or (role == "driver" and sys.argv[0] == "-m"):
-        sys.meta_path.insert(0, at_first_import(path))
-    elif os.path.exists(sys.argv[0]) and os.path.dirname(os.path.realpath(sys.argv[0])) == path[0]:
-        del sys.path[0]  # Python is about to insert it
 
 
 def _run_verified(verified: Callable[[str], str | None]) -> None:

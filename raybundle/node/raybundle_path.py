@@ -100,6 +100,38 @@ class Path(list[str]):
         return verified(path) or (path if path in self else entry)
 
 
+class Places:
+    """The directories that this process has its code from."""
+
+    __slots__ = ("archive", "environment", "link_anew", "links", "tree")
+
+    link_anew: Callable[[], Any]
+    """Checks the directories of links, and makes one that has changed anew."""
+
+    def __init__(self, tree: str, archive: str, environment: str, links: str, own: str) -> None:
+        """Takes absolute paths.
+
+        Args:
+            tree: the verified tree.
+            archive: unpacked by Ray; Ray's `--temp-dir` may contain a link, so it is resolved.
+            environment: of the layers; empty if there are none.
+            links: the directory with `ray`.
+            own: the directory with what Ray installed for this job; empty if there is none.
+        """
+        self.tree, self.archive, self.environment = tree, archive, environment
+        self.links = [links, own] if own else [links]
+
+
+def expect_first_entry(role: str, path: list[str]) -> None:
+    """Undoes what Python does after the boot: it inserts the directory of its script into the path."""
+    if getattr(sys.flags, "safe_path", False):
+        return
+    if role == "worker" or (role == "driver" and sys.argv[0] == "-m"):
+        sys.meta_path.insert(0, AtFirstImport(path))
+    elif os.path.exists(sys.argv[0]) and os.path.dirname(os.path.realpath(sys.argv[0])) == path[0]:
+        del sys.path[0]  # Python is about to insert it
+
+
 class AtFirstImport:
     """A finder that restores the path at the first import after Python added a script's directory to it."""
 

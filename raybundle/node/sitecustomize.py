@@ -20,6 +20,8 @@ BOOT_FAILED = 78
 """Exit code of a process whose boot failed; EX_CONFIG of sysexits.h."""
 RAY_WORKER = "/ray/_private/workers/default_worker.py"
 """End of the path of the script that a raylet starts."""
+BOOT_ID = "/proc/sys/kernel/random/boot_id"
+"""Names a start of this machine."""
 PRIVATE = f"/tmp/raybundle-{os.getuid()}"
 """The cache of this user on this node."""
 OF_A_PROCESS = (
@@ -30,6 +32,8 @@ OF_A_PROCESS = (
     "RAYBUNDLE_SCRATCH",
 )
 """Variables that a booted process sets for its children."""
+_installed: dict[str, str] = {}
+"""State of each file of the boot in the private cache, as `raybundle_materialise` has recorded it."""
 _HERE = os.path.dirname(os.path.abspath(__file__))
 _LIBRARY = os.path.dirname(os.__file__)
 
@@ -89,18 +93,47 @@ def load(name: str) -> ModuleType:
     """Returns a module of the boot, from the private cache or else from the archive, which it verifies."""
     module = sys.modules.get(name)
     if module is None:
-        cached = f"{PRIVATE}/boot/{os.environ['RAYBUNDLE_BOOT']}/{name}.py"
         module = type(sys)(name)
-        if is_private(PRIVATE) and os.path.exists(cached):
-            module.__file__ = cached
-            loader: Any = type(__spec__.loader)  # Python's loader of source files, which keeps byte-code
-            code: Any = loader(name, cached).get_code(name)
+        cached = f"__pycache__/{name}.{sys.implementation.cache_tag}.pyc"
+        if _is_recorded(cached):
+            boot = f"{PRIVATE}/boot/{os.environ['RAYBUNDLE_BOOT']}"
+            module.__file__ = f"{boot}/{name}.py"
+            import marshal
+
+            code = marshal.loads(_read(f"{boot}/{cached}")[16:])  # noqa: S302 - only the boot writes there
         else:
             module.__file__ = f"{os.environ['RAYBUNDLE_ARCHIVE']}/.raybundle/{name}.py"
             code = compile(read_boot()[f"{name}.py"], module.__file__, "exec")
         exec(code, module.__dict__)  # noqa: S102 - verified above, or private
         sys.modules[name] = module
     return module
+
+
+def _is_recorded(path: str) -> bool:
+    """Returns whether a file of the boot in the private cache is as it was installed."""
+    boot = f"{PRIVATE}/boot/{os.environ['RAYBUNDLE_BOOT']}"
+    try:
+        if not _installed and is_private(PRIVATE):
+            head, *lines = _read(f"{boot}.{sys.implementation.cache_tag}.files").decode().split("\n")
+            if head.endswith(" -") or head.split()[-1] == _read(BOOT_ID).decode().strip():
+                _installed.update(
+                    (path, state) for state, _, path in (line.split("\t") for line in lines[:-1])
+                )
+        status = os.lstat(f"{boot}/{path}")
+    except (OSError, ValueError, IndexError):
+        return False
+    state = f"{status.st_size} {status.st_mtime_ns} {status.st_ctime_ns} {status.st_ino} {status.st_mode:o}"
+    return _installed.get(path) == state
+
+
+def is_installed() -> bool:
+    """Returns whether children can start with the copy of this file in the private cache."""
+    level = f".opt-{sys.flags.optimize}" if sys.flags.optimize else ""
+    byte_code = f"__pycache__/sitecustomize.{sys.implementation.cache_tag}{level}.pyc"
+    found = _is_recorded("sitecustomize.py") and _is_recorded(byte_code)
+    if not found:
+        _installed.clear()  # it is about to be installed
+    return found
 
 
 def read_boot() -> dict[str, bytes]:

@@ -23,6 +23,9 @@ class Stub(Protocol):
     def is_private(self, directory: str) -> bool:
         """Returns whether only this user can read and write `directory`."""
 
+    def is_installed(self) -> bool:
+        """Returns whether children can start with the copy of this module in the cache."""
+
     def load(self, name: str) -> ModuleType:
         """Returns a verified module of the boot."""
 

@@ -9,6 +9,7 @@ from raybundle.cluster.runtime_env import render_entrypoint, render_runtime_env
 from raybundle.cluster.secrets import refuse_literals
 from raybundle.errors import UsageError
 from raybundle.publish.bundles import find_bundle, open_configured
+from raybundle.publish.layout import source_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -59,8 +60,8 @@ def export_bundle(
         )
     env = settings.table("env")
     refuse_literals(env)
-    layers = [each for key in stored.layer_keys if (each := store.node_url(key)) is not None]
+    source = source_of(store) if stored.layers else None
     runtime_env = render_runtime_env(
-        stored.digest, stored.boot, url, env, layers=layers, delivery=stored.delivery, cwd=cwd
+        stored.digest, stored.boot, url, env, source=source, delivery=stored.delivery, cwd=cwd
     )
     return Export(stored.digest, runtime_env, render_entrypoint(stored.manifest, ()))

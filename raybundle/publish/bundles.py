@@ -19,13 +19,14 @@ from raybundle.formats.canonical import canonical_json
 from raybundle.planning import checked_plan
 from raybundle.publish import layout
 from raybundle.publish.names import look_up, record_name
-from raybundle.publish.stored import Stored
+from raybundle.publish.stored import LayerArchive, Stored
 from raybundle.request import prepare
 from raybundle.store import open_private, open_store
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from raybundle.bundle.delivery import Packed
     from raybundle.bundle.layers.byte_code import ByteCode
     from raybundle.bundle.pack import Archive
     from raybundle.config import Settings
@@ -66,23 +67,27 @@ def build(planned: Plan, store: Store, progress: Progress | None = None) -> Stor
 def _build(planned: Plan, store: Store, progress: Progress | None) -> Stored:
     with planned.timings.stage("build"):
         byte_code = _byte_code(planned)
-        delivery = _delivery(planned, byte_code)
+    with planned.timings.stage("upload"):
+        layout.prepare(store)
+        uploaded, sent = _put_layers(store, planned, byte_code, progress)
+    compiled = {each.layer: (each.tag, each.listing) for each in byte_code}
+    named = layout.layer_keys(planned.manifest.layers, compiled)
+    layers = tuple(LayerArchive(key, sent[key]) for key, _ in named)
+    with planned.timings.stage("build"):
+        delivery = _delivery(planned, byte_code, layers)
         archive = pack(planned.manifest_bytes, planned.files, delivery)
     key = layout.archive_key(planned.digest, archive.boot, archive.sha256)
     with planned.timings.stage("upload"):
-        layout.prepare(store)
-        uploaded = _put_layers(store, planned, byte_code, progress)
         if delivery is not None and layout.put_compared(store, layout.delivery_key(key), delivery):
             uploaded += len(delivery)
         uploaded += _put_bundle(store, planned, archive)
-    compiled = {each.layer: (each.tag, each.listing) for each in byte_code}
     return Stored(
         planned.digest,
         planned.manifest,
         key,
         archive.boot,
         uploaded,
-        tuple(key for key, _ in layout.layer_keys(planned.manifest.layers, compiled)),
+        layers,
         None if delivery is None else hashlib.sha256(delivery).hexdigest(),
     )
 
@@ -122,7 +127,7 @@ def _byte_code(planned: Plan) -> tuple[ByteCode, ...]:
     return find_byte_code(planned.layers, planned.resolution.interpreter, planned.cache)
 
 
-def _delivery(planned: Plan, byte_code: Sequence[ByteCode]) -> bytes | None:
+def _delivery(planned: Plan, byte_code: Sequence[ByteCode], layers: Sequence[LayerArchive]) -> bytes | None:
     """Returns how the layers of a bundle travel, and what does not; None if there is nothing to say."""
     from raybundle.resolve.missing.left_modules import left_modules
 
@@ -140,13 +145,16 @@ def _delivery(planned: Plan, byte_code: Sequence[ByteCode]) -> bytes | None:
         missed = missed.union(resolution.mentioned) - present
         absent |= absent_modules(resolution.interpreter, missed, present, planned.cache)
     byte_code_of = {each.layer: (each.tag, each.listing) for each in byte_code}
-    return Delivery(absent, byte_code_of).format()
+    archives = {layout.archive_name(each.key): each.packed for each in layers}
+    return Delivery(absent, byte_code_of, archives).format()
 
 
-def _put_layers(store: Store, planned: Plan, byte_code: Sequence[ByteCode], progress: Progress | None) -> int:
-    """Puts layers and their byte-code, and returns the bytes of what was new."""
+def _put_layers(
+    store: Store, planned: Plan, byte_code: Sequence[ByteCode], progress: Progress | None
+) -> tuple[int, dict[str, Packed]]:
+    """Puts layers and their byte-code; returns the bytes of what was new, and those of all objects by key."""
     if not planned.layers:
-        return 0
+        return 0, {}
     from raybundle.publish.layers import LayerSender, byte_code_objects, layer_objects
     from raybundle.publish.receipts import Receipts
 
@@ -158,7 +166,7 @@ def _put_bundle(store: Store, planned: Plan, archive: Archive) -> int:
     """Puts archive, graph and manifest in this order: a bundle whose manifest is there is complete."""
     digest = planned.digest
     uploaded = 0
-    if _put_archive(store, planned, layout.archive_key(digest, archive.boot, archive.sha256), archive.data):
+    if _put_archive(store, planned, layout.archive_key(digest, archive.boot, archive.sha256), archive):
         uploaded += len(archive.data)
     if store.size(layout.graph_key(digest)) is None:
         graph = canonical_json(graph_document(planned.resolution, planned.layers))
@@ -169,17 +177,19 @@ def _put_bundle(store: Store, planned: Plan, archive: Archive) -> int:
     return uploaded
 
 
-def _put_archive(store: Store, planned: Plan, key: str, data: bytes) -> bool:
+def _put_archive(store: Store, planned: Plan, key: str, archive: Archive) -> bool:
     """Puts an archive; a large one that this machine sent or verified before is not read again."""
+    data = archive.data
     if len(data) < layout.LARGE_BYTES:
         return layout.put_compared(store, key, data)
+    from raybundle.bundle.delivery import Packed
     from raybundle.publish.receipts import Receipts
 
     receipts = Receipts(planned.cache, store.place)
-    if receipts.has(key, len(data)) and store.size(key) == len(data):
+    if receipts.find(key, len(data)) and store.size(key) == len(data):
         return False
     created = layout.put_compared(store, key, data)
-    receipts.add(key, len(data))
+    receipts.add(key, Packed(archive.sha256, len(data)))
     receipts.save()
     return created
 
@@ -203,14 +213,22 @@ def find_bundle(store: Store, ref: str) -> Stored:
             f"bundle {digest} has no archive in {store.url}", hint="build it again from its sources"
         )
     ours = boot_digest(read_boot())
-    key, boot = min(archives, key=lambda archive: (archive[1] != ours, archive))
-    stored = Stored(digest, manifest, key, boot, 0)
-    from raybundle.publish.deliveries import find_layers, find_plain_delivery
+    ordered = sorted(archives, key=lambda archive: (archive[1] != ours, archive))
+    from raybundle.publish.deliveries import find_fitting_layers, find_plain_delivery
 
     if not manifest.layers:
-        return replace(stored, delivery=find_plain_delivery(store, key))
-    found = find_layers(store, manifest.layers, key)
-    return replace(stored, layer_keys=found.keys, delivery=found.delivery, warnings=found.warnings)
+        key, boot = ordered[0]
+        return Stored(digest, manifest, key, boot, delivery=find_plain_delivery(store, key))
+    key, found = find_fitting_layers(store, manifest.layers, [key for key, _ in ordered])
+    return Stored(
+        digest,
+        manifest,
+        key,
+        dict(ordered)[key],
+        layers=found.archives,
+        delivery=found.delivery,
+        warnings=found.warnings,
+    )
 
 
 def bytes_of(store: Store, stored: Stored) -> int:

@@ -11,14 +11,16 @@ from typing import TYPE_CHECKING
 from raybundle.bundle.delivery import parse_delivery
 from raybundle.bundle.layers.archive import NO_ARCHIVE, read_member
 from raybundle.bundle.pack import OWN
-from raybundle.errors import ObjectMissingError
+from raybundle.errors import BundleError, ObjectMissingError
 from raybundle.model import Warning
 from raybundle.publish.layers import find_sizes
-from raybundle.publish.layout import delivery_key, get_archive, layer_key, layer_keys
+from raybundle.publish.layout import archive_name, delivery_key, get_archive, layer_key, layer_keys
+from raybundle.publish.stored import LayerArchive
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from raybundle.bundle.delivery import Delivery, Packed
     from raybundle.bundle.values import LayerEntry
     from raybundle.store.base import Store
 
@@ -29,12 +31,37 @@ HINT = "`raybundle build` of the same sources puts it back"
 class FoundLayers:
     """How the layers of a bundle travel, as far as the store still has it."""
 
-    keys: tuple[str, ...]
+    archives: tuple[LayerArchive, ...]
     """Of the layers, each followed by its byte-code if it has some."""
     delivery: str
     """Hex SHA-256 of the delivery."""
+    fits: bool
+    """Whether the sizes in the store are those of the delivery: another build may pack a layer anew."""
     warnings: tuple[Warning, ...] = ()
     """What the store has lost, and the run does without."""
+
+
+def find_fitting_layers(
+    store: Store, layers: Sequence[LayerEntry], archives: Sequence[str]
+) -> tuple[str, FoundLayers]:
+    """Returns the first archive whose delivery fits the store, or else the first, and the layers.
+
+    Raises:
+        BundleError: no archive has a delivery that can be read, or the store has lost layers.
+    """
+    found: dict[str, FoundLayers] = {}
+    first: BundleError | None = None
+    for archive in archives:
+        try:
+            found[archive] = find_layers(store, layers, archive)
+        except BundleError as error:  # noqa: PERF203 - such as a delivery of an earlier version
+            first = first or error
+        else:
+            if found[archive].fits:
+                return archive, found[archive]
+    if first is not None and not found:
+        raise first
+    return next(iter(found.items()))
 
 
 def find_layers(store: Store, layers: Sequence[LayerEntry], archive: str) -> FoundLayers:
@@ -58,8 +85,18 @@ def find_layers(store: Store, layers: Sequence[LayerEntry], archive: str) -> Fou
         )
         for key, each in lost
     ]
-    keys = tuple(key for key in named if sizes[key] is not None)
-    return FoundLayers(keys, hashlib.sha256(data).hexdigest(), tuple(warnings))
+    archives = tuple(
+        LayerArchive(key, _packed(delivery, key, store)) for key in named if sizes[key] is not None
+    )
+    fits = all(each.packed.size == sizes[each.key] for each in archives)
+    return FoundLayers(archives, hashlib.sha256(data).hexdigest(), fits, tuple(warnings))
+
+
+def _packed(delivery: Delivery, key: str, store: Store) -> Packed:
+    found = delivery.archives.get(archive_name(key))
+    if found is None:
+        raise BundleError(f"no archive {key} in the delivery in {store.url}", hint="build the bundle again")
+    return found
 
 
 def find_plain_delivery(store: Store, archive: str) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import threading
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
@@ -11,7 +12,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from raybundle.bundle.layers.archive import check_archive, layer_members, unwritable, write_archive
+from raybundle.bundle.delivery import Packed
+from raybundle.bundle.layers.archive import CHUNK, check_archive, layer_members, unwritable, write_archive
 from raybundle.bundle.layers.describe import kept_document
 from raybundle.cache.room import ABANDONED, make_room
 from raybundle.directories import make_private
@@ -64,9 +66,11 @@ class LayerSender:
     progress: Progress | None = None
     _one_by_one: threading.Lock = field(default_factory=threading.Lock, init=False)
     """Held while a large object is in memory."""
+    _known: dict[str, Packed] = field(default_factory=dict, init=False)
+    """The bytes of each object of the build, once they are known."""
 
-    def put(self, objects: Sequence[LayerObject]) -> int:
-        """Puts what the store lacks, and returns the bytes that were sent.
+    def put(self, objects: Sequence[LayerObject]) -> tuple[int, dict[str, Packed]]:
+        """Puts what the store lacks; returns the bytes that were sent, and those of all objects by key.
 
         After an interrupt, what was sent stays in the store and is not sent again.
 
@@ -76,9 +80,17 @@ class LayerSender:
             StoreError: the store refuses access or cannot be reached.
         """
         sizes = find_sizes(self.store, [each.key for each in objects])
-        waiting = [each for each in objects if not self._is_known(each, sizes[each.key])]
-        if not waiting:
-            return 0
+        waiting = [each for each in objects if not self._find(each, sizes[each.key])]
+        sent = self._put_waiting(waiting, sizes) if waiting else 0
+        return sent, {each.key: self._known[each.key] for each in objects}
+
+    def _find(self, each: LayerObject, size: int | None) -> bool:
+        known = None if size is None else self.receipts.find(each.key, size)
+        if known is not None:
+            self._known[each.key] = known
+        return known is not None
+
+    def _put_waiting(self, waiting: Sequence[LayerObject], sizes: dict[str, int | None]) -> int:
         incoming = self.cache.directory / "incoming"
         try:
             make_private(incoming)
@@ -91,9 +103,6 @@ class LayerSender:
                 return self._put_all(waiting, sizes, Path(scratch.name))
         finally:
             self.receipts.save()
-
-    def _is_known(self, each: LayerObject, size: int | None) -> bool:
-        return size is not None and self.receipts.has(each.key, size)
 
     def _put_all(self, waiting: Sequence[LayerObject], sizes: dict[str, int | None], scratch: Path) -> int:
         stopped = threading.Event()
@@ -124,17 +133,17 @@ class LayerSender:
             path = each.pack(own, stopped.is_set)
             if stopped.is_set():  # it may have stopped early
                 return 0
-            size = path.stat().st_size
-            created = self._send(each, path, size)
+            packed = _packed(path)
+            created = self._send(each, path, packed.size)
         except OSError as error:
             raise unwritable(each.name, scratch.parent, error) from error
         finally:
             own.unlink(missing_ok=True)
         if not created:
-            self._verify(each, size)
+            self._verify(each, packed.size)
             return 0
-        self.receipts.add(each.key, size)
-        return size
+        self._note(each, packed)
+        return packed.size
 
     def _send(self, each: LayerObject, path: Path, size: int) -> bool:
         if size >= LARGE_BYTES:
@@ -148,7 +157,19 @@ class LayerSender:
 
     def _check(self, each: LayerObject, data: bytes) -> None:
         check_archive(data, each.name, f"{each.key} in {self.store.url}")
-        self.receipts.add(each.key, len(data))
+        self._note(each, Packed(hashlib.sha256(data).hexdigest(), len(data)))
+
+    def _note(self, each: LayerObject, packed: Packed) -> None:
+        self._known[each.key] = packed
+        self.receipts.add(each.key, packed)
+
+
+def _packed(path: Path) -> Packed:
+    found = hashlib.sha256()
+    with path.open("rb", buffering=0) as stream:
+        while data := stream.read(CHUNK):
+            found.update(data)
+    return Packed(found.hexdigest(), path.stat().st_size)
 
 
 def layer_objects(layers: Iterable[Layer], cache: Cache) -> list[LayerObject]:

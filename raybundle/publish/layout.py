@@ -74,6 +74,11 @@ def byte_code_key(digest: Digest, tag: str, listing: str) -> str:
     return f"layers/{_hex(digest)}-{tag}-{listing}.zip"
 
 
+def archive_name(key: str) -> str:
+    """Returns the name of a layer's archive or its byte-code, by which the delivery knows it."""
+    return key.rpartition("/")[2].removesuffix(".zip")
+
+
 def layer_keys(
     layers: Iterable[LayerEntry], byte_code: Mapping[str, tuple[str, str]]
 ) -> list[tuple[str, LayerEntry]]:
@@ -110,6 +115,12 @@ def run_key(run_id: str, started: datetime) -> str:
 def run_end_key(run_id: str, started: datetime) -> str:
     """Returns the key of the object that says how a run ended."""
     return f"runs/{started.astimezone(timezone.utc):%Y/%m}/{run_id}.end.json"
+
+
+def source_of(store: Store) -> str | None:
+    """Returns the URL by which nodes read a store; None if Ray does not know the scheme."""
+    url = store.node_url(STORE_KEY)
+    return url and url.removesuffix(f"/{STORE_KEY}")
 
 
 def prepare(store: Store) -> None:

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    from raybundle.bundle.delivery import Packed
     from raybundle.bundle.values import Manifest
     from raybundle.model import Digest, Warning
+
+
+class LayerArchive(NamedTuple):
+    """An archive of a layer, or of its byte-code, and the bytes that it must have."""
+
+    key: str
+    packed: Packed
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +37,7 @@ class Stored:
     """Hex digest of the boot in the archive."""
     uploaded_bytes: int = 0
     """Bytes of the objects that were new to the store."""
-    layer_keys: tuple[str, ...] = ()
+    layers: tuple[LayerArchive, ...] = ()
     """Of the layers in the manifest's order, each followed by its byte-code if it has some."""
     delivery: str | None = None
     """Hex SHA-256 of the delivery, if the bundle has one."""
@@ -46,3 +54,8 @@ class Stored:
     def archives(self) -> Archives:
         """Keys of all that travels."""
         return Archives(self.archive_key, self.layer_keys)
+
+    @property
+    def layer_keys(self) -> tuple[str, ...]:
+        """Keys of the archives of layers."""
+        return tuple(each.key for each in self.layers)

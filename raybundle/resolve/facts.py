@@ -108,6 +108,14 @@ class DjangoApp:
 
 
 @dataclass(frozen=True, slots=True)
+class OfEachApp:
+    """A module of this name in each app of Django (`autodiscover_tasks()`)."""
+
+    name: str
+    rule: ClassVar[Literal["django-app"]] = "django-app"
+
+
+@dataclass(frozen=True, slots=True)
 class ModuleText:
     """A string that may name a module or something in it (`pkg.mod:attr`, `pkg.mod.Class`)."""
 
@@ -128,7 +136,7 @@ class DistributionName:
 Guess = Pattern | PackageWalk | LazyNames | EntryPointGroup | DjangoApp | ModuleText
 """Forms that match only modules that exist."""
 
-Form = Statement | Attributes | LazyStub | DistributionName | Guess
+Form = Statement | Attributes | LazyStub | DistributionName | OfEachApp | Guess
 """The ways in which a source imports."""
 
 
@@ -149,6 +157,8 @@ class Exports(NamedTuple):
     """Modules whose `__all__` is part of it."""
     is_computed: bool = False
     """Only the running program knows all names."""
+    is_listed: bool = False
+    """They depend on what is in a folder, so any submodule may be among them."""
 
 
 _NO_EXPORTS = Exports()
@@ -223,6 +233,8 @@ class Facts(NamedTuple):
     """Paths of files that it may read."""
     opened: tuple[Opened, ...] = ()
     """Files that it reads by names that are not known."""
+    loaders: tuple[str, ...] = ()
+    """Functions and classes that may import what they are given."""
 
 
 def in_order(imports: Iterable[Import]) -> tuple[Import, ...]:
@@ -232,7 +244,7 @@ def in_order(imports: Iterable[Import]) -> tuple[Import, ...]:
 
 _FORMS = (
     *(Statement, Attributes, Pattern, PackageWalk, LazyNames, LazyStub, EntryPointGroup, DjangoApp),
-    *(ModuleText, DistributionName),
+    *(ModuleText, DistributionName, OfEachApp),
 )
 """A stored row names its form by the position here."""
 _POSITIONS = {form: position for position, form in enumerate(_FORMS)}
@@ -259,7 +271,8 @@ def from_json(value: list[Any]) -> Facts:
     Raises:
         TypeError, ValueError, IndexError: the value has another shape.
     """
-    sha256, imports, exports, unknown, path_edits, remarks, configs, installs, rewires, named, opened = value
+    sha256, imports, exports, unknown, path_edits, remarks, configs, installs, rewires, *more = value
+    named, opened, loaders = more
     return Facts(
         sha256,
         tuple(_import(*each) for each in imports),
@@ -272,6 +285,7 @@ def from_json(value: list[Any]) -> Facts:
         tuple(rewires),
         tuple(Named(*each) for each in named),
         tuple(Opened(*each) for each in opened),
+        tuple(loaders),
     )
 
 

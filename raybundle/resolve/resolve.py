@@ -28,7 +28,6 @@ from raybundle.resolve.driver.generated import (
     Generated,
     facts_of,
     mentions_of,
-    quotes_of,
     relocated,
     source_of,
 )
@@ -42,7 +41,7 @@ from raybundle.resolve.files.git_ignored import repository_of
 from raybundle.resolve.files.named_files import Asked, NamedFiles, ground_of, named_files
 from raybundle.resolve.files.naming import naming, naming_beside, tracked_pickles
 from raybundle.resolve.files.placement import place
-from raybundle.resolve.files.scripts import beside_scripts, without_matches
+from raybundle.resolve.files.scripts import beside_scripts, opened_extensions, without_matches
 from raybundle.resolve.files.travel import data_of, refuse, split_modules
 from raybundle.resolve.interpreter.markers import environment_of
 from raybundle.resolve.missing.absent import sort_misses, with_warning
@@ -73,7 +72,7 @@ if TYPE_CHECKING:
     from raybundle.resolve.distributions.values import Needed
     from raybundle.resolve.files.data_files import Candidate
     from raybundle.resolve.files.declared import Declared
-    from raybundle.resolve.find.finder import Finder, FirstParty
+    from raybundle.resolve.find.finder import Finder
     from raybundle.resolve.missing.eager import Loading
     from raybundle.resolve.start import Start
     from raybundle.resolve.trace.join import Usable
@@ -200,9 +199,8 @@ class _Entering(NamedTuple):
 def _walk_until_settled(work: _Work, wanted: list[Candidate]) -> _Walk:
     """Walk again if modules edit `sys.path`, `__path__` or `sys.modules`, until nothing new is found."""
     cwd = work.start.found.entry if isinstance(work.target, NotebookTarget) else str(work.cwd)
-    rewiring = Rewiring(
-        work.start, work.project, cwd, facts_of(work.scanner, work.made), source_of(work.scanner, work.made)
-    )
+    reads = (facts_of(work.scanner, work.made), source_of(work.scanner, work.made))
+    rewiring = Rewiring(work.start, work.project, cwd, *reads, work.interpreter.version)
     known, named, entering = Rewired(), NamedFiles(), _Entering()
     for _ in range(_ROUNDS):
         names, plain = split_modules([*wanted, *entering.scripts], work.finder)
@@ -218,6 +216,8 @@ def _walk_until_settled(work: _Work, wanted: list[Candidate]) -> _Walk:
         closure = _closure(work, start)
         found, named = rewiring.of(closure, work.finder), _named(work, closure, wanted)
         beside = beside_scripts(closure, entering.scripts, work.finder.directories)
+        if "path" not in work.settings.rules_off:
+            beside += opened_extensions(closure, rewiring.facts_of, work.finder.directories)
         before, entering = entering, entering.after(named, beside, _plugins(work, closure))
         if found == known and entering == before:
             break
@@ -387,4 +387,4 @@ def _sources(work: _Work) -> Sources:
     finder, scanner = work.finder, work.scanner
     made, beside = work.made, naming_beside(finder.directories, work.project, work.settings)
     guesser = Guesser(finder, mentions_of(scanner, made), work.entry_points.values)
-    return Sources(facts_of(scanner, made), scanner.config, beside, guesser, quotes_of(scanner, made))
+    return Sources(facts_of(scanner, made), scanner.config, beside, guesser, source_of(scanner, made))

@@ -1,4 +1,4 @@
-"""How a bundle reaches the nodes: they fetch its archives from the store, or this machine sends them."""
+"""How a bundle reaches the nodes: this machine sends its archive; they fetch layers, or get them relayed."""
 
 from __future__ import annotations
 
@@ -6,13 +6,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from raybundle.cache.documents import Kind
-from raybundle.cache.room import latest
 from raybundle.errors import BundleError, ClusterError, DigestMismatchError, ObjectMissingError
-from raybundle.publish.layout import get_archive, read_twice
-from raybundle.publish.receipts import sizes_in
+from raybundle.publish.layout import STORE_KEY, get_archive, read_twice, source_of
 from raybundle.resolve.interpreter.platforms import known_platform
-from raybundle.submission.packages import packages_of
+from raybundle.submission.packages import LARGEST, packages_of
 from raybundle.submission.relay import Relay
 from raybundle.submission.survey import Survey
 
@@ -22,7 +19,7 @@ if TYPE_CHECKING:
     from raybundle.bundle.values import Manifest, PythonTag
     from raybundle.cache.documents import Cache
     from raybundle.cluster.jobs import JobsClient
-    from raybundle.publish.stored import Archives
+    from raybundle.publish.stored import Archives, Stored
     from raybundle.store.base import Store
     from raybundle.submission.survey import ClusterDescription, NodeDescription
 
@@ -30,16 +27,8 @@ MOST_RELAYED = 2 << 30
 """Largest total of relayed archives, in bytes: the cluster's head keeps them in memory."""
 READERS = 8
 """Requests to a store at once."""
-_SIZES = Kind("sizes", 64)
-"""Bytes by key; one document per store."""
-_OBJECTS = 20_000
-"""Sizes in one document; those that were needed longest ago make room."""
-SLOW = ("s3://", "gs://", "azure://", "abfss://")
-"""Stores for which Ray makes a new client for each archive: 0.2 s, while a package takes 0.01 s."""
 REASONS = 3
 """Largest number of reasons that are shown; further ones usually differ only in an address."""
-SMALL = 1 << 20
-"""Bytes up to which a layer is relayed even if the nodes can read the store; the head keeps it in memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +45,16 @@ class Cluster:
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """URLs by which the nodes get a bundle."""
+    """How the nodes get a bundle."""
 
     bundle: str
+    """URL of its archive."""
+    boot: str
+    """Hex digest of the boot in the archive."""
     layers: tuple[str, ...] = ()
+    """URLs of relayed packages with its layers."""
+    source: str | None = None
+    """URL of the store from which the boot fetches layers; None if they are relayed, or if there are none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,62 +72,37 @@ def begin_survey(cluster: Cluster, store: Store) -> Cluster:
     A cluster on a loopback address is not surveyed if everything is relayed anyway. It is usually on this
     machine, with this Python, and a survey takes longer than a small job.
     """
-    url = store.node_url("store.json")
+    url = store.node_url(STORE_KEY)
     relayed = url is None or url.startswith("file://")
     if cluster.shares_disk or cluster.cache is None or (relayed and cluster.client.access.is_loopback):
         return cluster
     return replace(cluster, survey=Survey(cluster.client, None if relayed else store, cluster.cache))
 
 
-def deliver(archives: Archives, manifest: Manifest, store: Store, cluster: Cluster) -> Delivered:
-    """Returns the URLs by which the nodes get a bundle; what they cannot read themselves is relayed.
+def deliver(stored: Stored, store: Store, cluster: Cluster) -> Delivered:
+    """Returns how the nodes get a bundle: they fetch its layers from the store if they can read it.
 
     Raises:
-        BundleError: nodes have another Python than the bundle.
+        BundleError: nodes have another Python than the bundle, or an archive is damaged.
         ClusterError: the archives are too large to be relayed, or the cluster refuses them.
         StoreError: the store lacks them, or cannot be reached.
     """
     cluster = cluster if cluster.survey else begin_survey(cluster, store)
     description = cluster.survey and cluster.survey.result()
     if description:
-        require_python(description, manifest)
-    urls = _direct(archives, store, cluster)
-    if urls is None:
-        return _relay(archives, store, cluster, f"its nodes cannot read {store.url}")
+        require_python(description, stored.manifest)
+    source = source_of(store)
+    if source is None or source.startswith("file://") != cluster.shares_disk:
+        return _relay(stored, store, cluster, f"its nodes cannot read {store.url}")
     if description and description.blind:
         why = _why_blind(description, store)
         cluster.client.notify(f"warning: {why}: relaying the bundle through the cluster's head")
-        return _relay(archives, store, cluster, why)
-    small = _relay_small(archives, store, cluster) if urls[archives.bundle].startswith(SLOW) else {}
-    layers = (url for key in archives.layers for url in small.get(key, (urls[key],)))
-    return Delivered(urls[archives.bundle], tuple(layers))
-
-
-def _direct(archives: Archives, store: Store, cluster: Cluster) -> dict[str, str] | None:
-    """Returns the URLs of the store's objects by key; None if the nodes cannot read them."""
-    keys = (archives.bundle, *archives.layers)
-    urls = {key: url for key in keys if (url := store.node_url(key)) is not None}
-    readable = (url.startswith("file://") == cluster.shares_disk for url in urls.values())
-    return urls if len(urls) == len(set(keys)) and all(readable) else None
-
-
-def _relay_small(archives: Archives, store: Store, cluster: Cluster) -> dict[str, tuple[str, ...]]:
-    """Returns the URLs of the layers that arrive sooner from the cluster's head than from the store."""
-    sizes = _kept_sizes(archives.layers, store, cluster.cache)
-    small = [(key, size) for key, size in sizes.items() if size <= SMALL]
-    return Relay(cluster.client, store, cluster.cache).send_layers(small) if small else {}
-
-
-def _kept_sizes(keys: Sequence[str], store: Store, cache: Cache | None) -> dict[str, int]:
-    """Returns the bytes of those objects that the store has; what was asked once is not asked again."""
-    name = "" if cache is None else cache.key(store.place)
-    known = (cache and cache.read(_SIZES, name, sizes_in)) or {}
-    sizes = {key: known[key] for key in keys if key in known}
-    if new := [key for key in keys if key not in known]:
-        sizes.update((key, size) for key, size in _sizes(new, store).items() if size is not None)
-        if cache is not None:
-            cache.write(_SIZES, name, latest(known, sizes, _OBJECTS))
-    return {key: sizes[key] for key in keys if key in sizes}
+        return _relay(stored, store, cluster, why)
+    fetched = source if stored.layers else None
+    if sum(file.size for file in stored.manifest.files) > LARGEST:
+        return Delivered(f"{source}/{stored.archive_key}", stored.boot, source=fetched)
+    relay = Relay(cluster.client, store, cluster.cache)
+    return Delivered(*relay.send_bundle(stored.archive_key, stored.manifest, stored.delivery), source=fetched)
 
 
 def _sizes(keys: Sequence[str], store: Store) -> dict[str, int | None]:
@@ -151,15 +121,14 @@ def _why_blind(description: ClusterDescription, store: Store) -> str:
     )
 
 
-def _relay(archives: Archives, store: Store, cluster: Cluster, why: str) -> Delivered:
-    sizes = _sizes(archives.layers, store)
+def _relay(stored: Stored, store: Store, cluster: Cluster, why: str) -> Delivered:
+    sizes = _sizes(stored.layer_keys, store)
     if missing := [key for key, size in sizes.items() if size is None]:
         raise ObjectMissingError(
             f"layers are missing in {store.url}: {', '.join(missing)}",
             hint="build the bundle again from its sources",
         )
-    known = [(key, size) for key, size in sizes.items() if size is not None]
-    total = sum(size for _, size in known)
+    total = sum(each.packed.size for each in stored.layers)
     if total > MOST_RELAYED:
         raise ClusterError(
             f"the layers are {total >> 20} MiB, and at most {MOST_RELAYED >> 20} MiB are relayed through the "
@@ -168,9 +137,9 @@ def _relay(archives: Archives, store: Store, cluster: Cluster, why: str) -> Deli
             "credentials), or let the cluster provide the largest distributions (`cluster-provides`)",
         )
     relay = Relay(cluster.client, store, cluster.cache)
-    bundle = relay.send_bundle(archives.bundle)
-    layers = relay.send_layers(known) if known else {}
-    return Delivered(bundle, tuple(url for key in archives.layers for url in layers[key]))
+    bundle = relay.send_bundle(stored.archive_key, stored.manifest, stored.delivery)
+    layers = relay.send_layers(stored.layers) if stored.layers else {}
+    return Delivered(*bundle, tuple(url for each in stored.layers for url in layers[each.key]))
 
 
 def require_python(description: ClusterDescription, manifest: Manifest) -> None:

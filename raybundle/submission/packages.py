@@ -78,6 +78,7 @@ def _members(key: str, archive: bytes) -> tuple[bytes, memoryview]:
     expected = f"a document of sha256 {stem[-64:]}"
     try:
         with zipfile.ZipFile(io.BytesIO(archive)) as zipped:
+            names = zipped.namelist()
             members = {info.filename: info for info in zipped.infolist()}
             check_packing(zipped, (zipfile.ZIP_STORED,))
             document = read_member(zipped, f"{stem}.json")
@@ -88,8 +89,8 @@ def _members(key: str, archive: bytes) -> tuple[bytes, memoryview]:
     digest = hashlib.sha256(document).hexdigest()
     if digest != stem[-64:]:
         raise DigestMismatchError(key, expected=expected, found=f"sha256 {digest}")
-    if len(members) != 2:  # noqa: PLR2004 - those two
-        raise DigestMismatchError(key, expected="two members", found=f"{len(members)} members")
+    if names != [f"{stem}.json", f"{stem}.zip"]:
+        raise DigestMismatchError(key, expected="two members", found=f"{len(names)} members")
     if zlib.crc32(content) != inner.CRC:
         raise DigestMismatchError(key, expected=f"CRC {inner.CRC:08x}", found=f"{zlib.crc32(content):08x}")
     return document, content

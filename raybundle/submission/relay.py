@@ -7,17 +7,21 @@ from http import HTTPStatus
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, TypeVar
 
+from raybundle.bundle.pack import boot_digest, read_boot
 from raybundle.cache.documents import Kind
 from raybundle.cluster.jobs import JobsClient
 from raybundle.errors import ClusterError, ClusterUnreachableError
 from raybundle.outage import Outage
-from raybundle.publish.layout import get_archive, read_twice
+from raybundle.publish.layout import get_archive, get_checked
+from raybundle.publish.repack import pack_again
 from raybundle.submission.packages import Package, packages_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from raybundle.bundle.values import Manifest
     from raybundle.cache.documents import Cache
+    from raybundle.publish.stored import LayerArchive
     from raybundle.store.base import Store
 
 CONNECTIONS = 3
@@ -46,63 +50,72 @@ class Relay:
         self._store = store
         self._cache = cache
 
-    def send_bundle(self, key: str) -> str:
-        """Returns the URL of a bundle's archive once the cluster has it.
+    def send_bundle(self, key: str, manifest: Manifest, delivery: str | None) -> tuple[str, str]:
+        """Returns the URL of a bundle's archive, once the cluster has it, and the digest of its boot.
 
-        A damaged archive would stay there under the right one's name.
+        What is sent is packed here, with the boot of this raybundle: Ray puts it on the path of every process
+        of the job, and nobody checks it there before it runs.
+
+        Args:
+            key: of the archive in the store.
+            manifest: of the bundle.
+            delivery: hex SHA-256; None if the bundle has none.
 
         Raises:
             ClusterError: it is too large, or the cluster refuses it or cannot be reached.
             DigestMismatchError: it is damaged.
         """
-        name = f"_ray_pkg_raybundle_{key.rpartition('/')[2]}"
-        if not self._client.has_package(name):
-            send_package(self._client, Package(name, get_archive(self._store, key)))
-        return f"gcs://{name}"
+        stem, ours = key.rpartition("/")[2], boot_digest(read_boot())
+        name = f"_ray_pkg_raybundle_{stem}"
+        if not (stem.startswith(f"{ours}-") and self._client.has_package(name)):
+            where = f"{key} in {self._store.url}"
+            archive = pack_again(get_archive(self._store, key), manifest, delivery, where)
+            name = f"_ray_pkg_raybundle_{ours}-{archive.sha256}.zip"
+            send_package(self._client, Package(name, archive.data))
+        return f"gcs://{name}", ours
 
-    def send_layers(self, archives: Sequence[tuple[str, int]]) -> dict[str, tuple[str, ...]]:
+    def send_layers(self, archives: Sequence[LayerArchive]) -> dict[str, tuple[str, ...]]:
         """Returns by key the URLs of the packages that hold an archive, once the cluster has all of them.
 
         Args:
-            archives: key and bytes of each.
+            archives: of layers.
 
         Raises:
             ClusterError: the cluster refuses a package or cannot be reached.
             ObjectMissingError: the store holds no such archive.
             DigestMismatchError: an archive is damaged.
         """
-        names = {archive: self._recall(*archive) for archive in archives}
+        names = {archive: self._recall(archive) for archive in archives}
         with _Connections(self._client) as connections:
             asked = sorted({name for known in names.values() for name in known})
             there = set(connections.those(JobsClient.has_package, asked))
             absent = [each for each in archives if not (names[each] and there.issuperset(names[each]))]
             if absent:
-                size = sum(bytes_ for _, bytes_ in absent) / 1e6
+                size = sum(each.packed.size for each in absent) / 1e6
                 self._client.notify(f"relaying {len(absent)} layer archives ({size:.1f} MB) to the cluster")
             for archive in absent:
-                names[archive] = list(self._send_archive(archive[0], connections))
+                names[archive] = list(self._send_archive(archive, connections))
         for archive in absent:
-            self._remember(*archive, names[archive])
-        return {archive[0]: tuple(f"gcs://{name}" for name in names[archive]) for archive in archives}
+            self._remember(archive, names[archive])
+        return {archive.key: tuple(f"gcs://{name}" for name in names[archive]) for archive in archives}
 
-    def _send_archive(self, key: str, connections: _Connections) -> Iterator[str]:
-        packages = read_twice(lambda: self._store.get(key), lambda archive: packages_of(key, archive))
-        for package in packages:
+    def _send_archive(self, archive: LayerArchive, connections: _Connections) -> Iterator[str]:
+        data = get_checked(self._store, archive.key, f"sha256:{archive.packed.sha256}")
+        for package in packages_of(archive.key, data):
             connections.start(send_package, package)
             yield package.name
 
-    def _recall(self, key: str, size: int) -> list[str]:
+    def _recall(self, archive: LayerArchive) -> list[str]:
         """Returns the names of an archive's packages, if it has been relayed from here before."""
         if self._cache is None:
             return []
-        name = self._cache.key(self._store.place, key, size)
+        name = self._cache.key(archive.packed.sha256)
         return self._cache.read(_PACKAGES, name, lambda document: [*map(str, document["names"])]) or []
 
-    def _remember(self, key: str, size: int, names: Sequence[str]) -> None:
+    def _remember(self, archive: LayerArchive, names: Sequence[str]) -> None:
         if self._cache is not None:
-            self._cache.write(
-                _PACKAGES, self._cache.key(self._store.place, key, size), {"names": list(names)}
-            )
+            key = self._cache.key(archive.packed.sha256)
+            self._cache.write(_PACKAGES, key, {"names": list(names)})
 
 
 def send_package(client: JobsClient, package: Package) -> None:

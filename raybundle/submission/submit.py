@@ -99,15 +99,16 @@ def submit(run: Run, stored: Stored, store: Store, cluster: Cluster, options: Jo
     """
     entrypoint = render_entrypoint(stored.manifest, run.arguments)
     _require_known(cluster.client, options)
-    delivered = deliver(stored.archives, stored.manifest, store, cluster)
+    delivered = deliver(stored, store, cluster)
     runtime_env = render_runtime_env(
         stored.digest,
-        stored.boot,
+        delivered.boot,
         delivered.bundle,
         run.env,
         options.secrets,
         passed=options.runtime_env,
         layers=delivered.layers,
+        source=delivered.source,
         delivery=stored.delivery,
         cwd=run.cwd,
     )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from raybundle.cache.room import IN_USE, make_room, remove, touch
 from raybundle.directories import make_private
 from raybundle.errors import BundleError
+from raybundle.node.cache.raybundle_record import sync_now
 from raybundle.resolve.distributions.installed import InstalledDistributions, normalised_name
 from raybundle.wheels.compile import (
     UvSettings,
@@ -141,6 +142,7 @@ def _install(order: Order, resolved: str, directory: Path, uv: UvSettings) -> No
             uv.project,
         )
         site = next(each.parent for each in _metadata_below(prefix))
+        sync_now(str(site))  # after a power loss, a name must not stand for files without bytes
         try:
             site.rename(directory)
         except OSError:

@@ -24,7 +24,7 @@ UNREADABLE = {
     ("3", "□:□: □"): 1,
     ("3", "□/□: □"): 1,
     ("4", "cannot □ □: □"): 1,  # a verb, a store, and the words of fsspec
-    ("22", "□"): 1,  # the line of the boot, which each task of a refused worker raises
+    ("22", "□"): 2,  # the line of the boot, which each task of a refused worker raises; that of a fetch
     ("22", "file □: □"): 1,  # the words of the operating system
 }
 """Texts without words of their own, and how often the source has them."""

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from raybundle.bundle.delivery import parse_delivery
+from raybundle.bundle.delivery import Packed, parse_delivery
 from raybundle.bundle.layers.archive import check_archive
 from raybundle.bundle.layers.document import parse_document
 from raybundle.bundle.manifest import parse_manifest
@@ -29,6 +29,7 @@ from raybundle.publish.bundles import build, bytes_of, find_bundle
 from raybundle.publish.names import look_up, record_name
 from raybundle.publish.receipts import KEPT, Receipts
 from raybundle.publish.runs import new_run, record_start
+from raybundle.publish.stored import LayerArchive
 from raybundle.resolve.trace.lock import read_lock
 from raybundle.store import open_store
 from raybundle.submission.packages import packages_of
@@ -218,6 +219,7 @@ def test_the_lock_file_of_a_project(tmp_path: Path, examples: int) -> None:
 def test_documents_of_the_cache_that_outlive_the_code(store: Store, tmp_path: Path, examples: int) -> None:
     cache = Cache(tmp_path / "cache")
     name = Receipts(cache, store.place)._name()
+    packed = Packed("ab" * 32, 7)
     relay = Relay(None, store, cache)  # type: ignore[arg-type]  # it asks no cluster
 
     @tried(examples * 2)
@@ -225,12 +227,12 @@ def test_documents_of_the_cache_that_outlive_the_code(store: Store, tmp_path: Pa
     def check(document: Any) -> None:
         cache.write(KEPT, name, document)
         receipts = Receipts(cache, store.place)
-        assert receipts.has("no such key", 1) is False
-        receipts.add("key", 7)
+        assert receipts.find("no such key", 1) is None
+        receipts.add("key", packed)
         receipts.save()
-        assert Receipts(cache, store.place).has("key", 7)
-        cache.write(_PACKAGES, cache.key(store.place, "key", 1), document)
-        assert all(isinstance(each, str) for each in relay._recall("key", 1))
+        assert Receipts(cache, store.place).find("key", 7) == packed
+        cache.write(_PACKAGES, cache.key(packed.sha256), document)
+        assert all(isinstance(each, str) for each in relay._recall(LayerArchive("key", packed)))
 
     check()
 

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from raybundle.bundle.manifest import format_manifest
+from raybundle.bundle.pack import pack
 from raybundle.bundle.values import Manifest, PythonTag, ScriptEntry
 from raybundle.cache.documents import Cache
 from raybundle.cluster.access import make_access
 from raybundle.cluster.jobs import JobsClient
+from raybundle.formats.canonical import digest_of
 from raybundle.model import ArchivePath, RootSymbol
-from raybundle.publish.stored import Archives
+from raybundle.publish.layout import archive_key
+from raybundle.publish.stored import Stored
 from raybundle.store.local import LocalStore
 from raybundle.submission.deliver import Cluster, Delivered, deliver
 from tests.support.fake_dashboard import FakeDashboard
-from tests.support.layer_archives import make_layer
+from tests.support.layer_archives import bound, make_layer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,7 +28,6 @@ if TYPE_CHECKING:
 
     from tests.support.fake_dashboard import Exchange
 
-BUNDLE = f"bundles/{'ab' * 32}/{'cd' * 32}-{hashlib.sha256(b'the bundle').hexdigest()}.zip"
 LAYERS = [make_layer(name, {f"{name}/__init__.py": name.encode() * 300}) for name in ("one", "two", "three")]
 MANIFEST = Manifest(
     ScriptEntry(ArchivePath("project/job.py")),
@@ -35,7 +37,15 @@ MANIFEST = Manifest(
     (),
     tuple(entry for entry, _, _ in LAYERS),
 )
-ARCHIVES = Archives(BUNDLE, tuple(key for _, key, _ in LAYERS))
+PACKED = pack(format_manifest(MANIFEST), [])
+BUNDLE = archive_key(digest_of(format_manifest(MANIFEST)), PACKED.boot, PACKED.sha256)
+STORED = Stored(
+    digest_of(format_manifest(MANIFEST)),
+    MANIFEST,
+    BUNDLE,
+    PACKED.boot,
+    layers=tuple(bound(key, archive) for _, key, archive in LAYERS),
+)
 NODE: dict[str, Any] = {
     "address": "10.0.0.2",
     "host": "n1",
@@ -73,7 +83,7 @@ class Scene:
         return sum(method == "PUT" for method, _, _ in self.dashboard.requests)
 
     def deliver(self) -> Delivered:
-        return deliver(ARCHIVES, MANIFEST, self.store, self.cluster)
+        return deliver(STORED, self.store, self.cluster)
 
     def nodes(self, *nodes: dict[str, Any], status: str = "SUCCEEDED") -> None:
         """Makes the cluster answer the survey of its nodes."""
@@ -91,7 +101,7 @@ class Scene:
 
 @contextlib.contextmanager
 def made(directory: Path, store: LocalStore) -> Iterator[Scene]:
-    store.put_new(BUNDLE, b"the bundle")
+    store.put_new(BUNDLE, PACKED.data)
     for _, key, archive in LAYERS:
         store.put_new(key, archive)
     said: list[str] = []

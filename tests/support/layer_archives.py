@@ -7,9 +7,11 @@ import io
 import zipfile
 from typing import TYPE_CHECKING
 
+from raybundle.bundle.delivery import Packed
 from raybundle.bundle.values import LayerEntry
 from raybundle.formats.canonical import canonical_json
 from raybundle.model import Digest
+from raybundle.publish.stored import LayerArchive
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,6 +27,11 @@ def make_layer(name: str, files: Mapping[str, bytes]) -> tuple[LayerEntry, str, 
     stem = hashlib.sha256(document).hexdigest()
     archive = zipped({f"{stem}.json": document, f"{stem}.zip": zipped(files)})
     return LayerEntry(name, "1", Digest(f"sha256:{stem}")), f"layers/{stem}.zip", archive
+
+
+def bound(key: str, archive: bytes) -> LayerArchive:
+    """Returns what a delivery says about an archive."""
+    return LayerArchive(key, Packed(hashlib.sha256(archive).hexdigest(), len(archive)))
 
 
 def zipped(members: Mapping[str, bytes]) -> bytes:

@@ -43,6 +43,12 @@ class StoredLayers:
         prefix = f"{self.store.removeprefix(f's3://{self.server.bucket}/')}/layers/"
         return {item.key.removeprefix(prefix).removesuffix(".zip") for item in self._bucket(prefix)}
 
+    def remove(self, name: str) -> None:
+        """Removes an archive from the store."""
+        prefix = self.store.removeprefix(f"s3://{self.server.bucket}/")
+        [item] = self._bucket(f"{prefix}/layers/{name}.zip")
+        item.delete()
+
     def document(self, name: str, among: Iterable[str]) -> dict[str, Any]:
         """Returns the document of a distribution's layer, which is one of the archives `among`."""
         for archive in (self._document(each) for each in among if "-" not in each):

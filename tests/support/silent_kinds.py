@@ -201,14 +201,47 @@ code.InteractiveInterpreter().runsource('import ' + NAME)
 import doctest
 doctest.testmod(__import__(NAME, fromlist=['x']))
 """,
+    "autodiscover": """
+from celery import Celery
+Celery('x').autodiscover_tasks([NAME.split('.')[0]], related_name='alpha')
+""",
+    "modules of celery": """
+from celery import Celery
+Celery('x', include=[NAME])
+""",
+    "celery settings": """
+from celery import Celery
+Celery('x').config_from_object(NAME)
+""",
+    "settings module": """
+import os
+os.environ['DJANGO_SETTINGS_MODULE'] = NAME
+""",
+    "logging class": """
+import logging.config
+logging.config.dictConfig({'version': 1, 'handlers': {'h': {'class': f'{NAME}.Run'}}})
+""",
+    "joined": """
+import pkgutil
+pkgutil.resolve_name('.'.join([NAME, 'run']))()
+""",
+    "exec from": """
+exec('from ' + NAME + ' import run')
+""",
+    "sys.modules": """
+import importlib, sys
+sys.modules['old'] = importlib.import_module(NAME)
+""",
+    "child pytest": """
+import subprocess, sys
+subprocess.run([sys.executable, '-m', 'pytest', FILE], check=True)
+""",
+    "run module of a distribution": """
+import subprocess, sys
+subprocess.run([sys.executable, '-m', 'coverage', 'run', FILE], check=True)
+""",
 }
 """NAME holds `plug.alpha`, FILE holds `tools/gen.py`."""
-
-SILENT = {
-    "dictConfig": "unknown",
-    "yaml": "unknown",
-}
-"""Kinds that are still missed: `always`, or if the name is `unknown`. A kind that is mended leaves this."""
 
 FILES = {
     "open": """

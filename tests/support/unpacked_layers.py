@@ -124,6 +124,40 @@ def canonical(value: object) -> bytes:
     return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
 
 
+def archives_of(layer: HandMade) -> dict[str, bytes]:
+    """Returns the archives of a layer by their names in a store."""
+    stems = [name.removesuffix(".zip") for name in layer.members if name.endswith(".zip")]
+    found = {}
+    for stem in stems:
+        buffer = io.BytesIO()
+        with zipfile.ZipFile(buffer, "w") as archive:
+            for name in (f"{stem}.json", f"{stem}.zip"):
+                archive.writestr(zipfile.ZipInfo(name), layer.members[name])
+        found[stem] = buffer.getvalue()
+    return found
+
+
+def store(node: Unpacked, layers: Sequence[HandMade], directory: Path) -> Unpacked:
+    """Returns the node with the layers of its bundle in a store that it reads, and a delivery."""
+    archives = {name: data for layer in layers for name, data in archives_of(layer).items()}
+    (directory / "layers").mkdir(parents=True)
+    for name, data in archives.items():
+        (directory / "layers" / f"{name}.zip").write_bytes(data)
+    packed = {
+        name: {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data)}
+        for name, data in archives.items()
+    }
+    byte_code = {layer.hex: layer.byte_code for layer in layers if layer.byte_code}
+    delivery = canonical({"absent": {}, "archives": packed, "byte_code": byte_code, "format": 1})
+    (node.scratch / ".raybundle" / "delivery.json").write_bytes(delivery)
+    environ = {
+        **node.environ,
+        "RAYBUNDLE_DELIVERY": hashlib.sha256(delivery).hexdigest(),
+        "RAYBUNDLE_SOURCE": directory.as_uri(),
+    }
+    return replace(node, environ=environ)
+
+
 def deliver(node: Unpacked, layers: Sequence[HandMade], absent: Mapping[str, str] | None = None) -> Unpacked:
     """Returns the node after Ray has fetched the layers of its bundle, with a delivery."""
     byte_code = {layer.hex: layer.byte_code for layer in layers if layer.byte_code}

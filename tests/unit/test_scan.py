@@ -322,6 +322,14 @@ def test_a_candidate_stands_alone_in_plain_or_raw_quotes(source: str, names: set
         ("from . import x\n__all__ = ['a', *x.__all__]", Exports(("a",), (".x",))),
         ("import p.x\n__all__ = ['a'] + p.x.__all__", Exports(("a",), is_computed=True)),
         ("__all__ = [each for each in dir()]", Exports(is_computed=True)),
+        ("x = 1\n__all__ = sorted(n for n in vars() if n[0] != '_')", Exports(is_computed=True)),
+        ("import os\n__all__ = [n[:-3] for n in os.listdir('p')]", Exports(is_computed=True, is_listed=True)),
+        (
+            "__all__ = ['a']\nfor n in find(__file__): __all__.append(n)",
+            Exports(("a",), is_computed=True, is_listed=True),
+        ),
+        ("found = []\nfound += glob('*')\nx, __all__ = 1, found", Exports(is_computed=True, is_listed=True)),
+        ("__getattr__, __all__ = attach(__name__, ['a'])", Exports()),
     ],
 )
 def test_the_names_of_all_are_exports(source: str, exports: Exports) -> None:
@@ -386,7 +394,8 @@ INSTALLED_APPS = ["shop", "django.contrib.admin"]
 TEXT = "a.b:c"
 __all__ = ["f", *a.__all__]
 __getattr__, *_ = lazy_loader.attach_stub(__name__, __file__)
-def f():
+app.autodiscover_tasks()
+def f(x):
     importlib.import_module(x)
     open("data/x.csv")
 """
@@ -513,7 +522,7 @@ def test_attributes_of_a_module_are_seen_under_every_name_that_it_is_given(sourc
 
 
 def test_a_name_that_is_given_to_itself_ends() -> None:
-    source = "import ray\na = b\nb = a\na = a.x\na.data\nother.import_module('ray').data\n"
+    source = "import ray\na = b\nb = a\na = a.x\na.data\nother.get('ray').data\n"
 
     assert imports_of(source, attributes=True) == [Import(1, Statement("ray"))]
 

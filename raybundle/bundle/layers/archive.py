@@ -36,6 +36,8 @@ NO_ARCHIVE = (
 """Exceptions that damaged or foreign data raises."""
 LARGEST_DOCUMENT = 64 << 20
 """Bytes of a document in an archive: ten times that of a layer of 30,000 files."""
+_FIRST, _LAST, _LAST_BYTES = b"PK\3\4", b"PK\5\6", 22
+"""Signatures of a zip's first and last record, and the bytes of the last without a comment (APPNOTE, 4.3)."""
 _LARGE = 1 << 30
 """Size in bytes from which a packed member may need more than 32 bits."""
 
@@ -131,6 +133,8 @@ def check_archive(data: bytes, name: str, where: str) -> None:
     expected = name.rpartition("-")[2]
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as outer:
+            if outer.comment or data[:4] != _FIRST or data[-_LAST_BYTES:][:4] != _LAST:
+                raise ValueError("bytes before or behind it")
             if outer.namelist() != [f"{name}.json", f"{name}.zip"]:
                 raise _mismatch(where, expected, f"an archive of {', '.join(outer.namelist()[:3])}")
             check_packing(outer, (zipfile.ZIP_STORED,))

@@ -1,4 +1,4 @@
-"""Runs `local` and `config`: the embedded cluster, and the source of each setting."""
+"""Runs `local`, `config` and `node`: the embedded cluster, each setting's source, a node's cache."""
 
 from __future__ import annotations
 
@@ -102,4 +102,21 @@ def _value_text(value: Any) -> str:
             return str(value)
 
 
-COMMANDS: dict[str, Callable[[argparse.Namespace, Console], int]] = {"local": local, "config": config}
+def node(arguments: argparse.Namespace, console: Console) -> int:
+    """Verifies or cleans the cache that this machine has as a node."""
+    from raybundle.node.cache import raybundle_verify
+
+    document, code = raybundle_verify.operate(arguments.action)
+    if console.json_mode:
+        console.document(document)
+    else:
+        for line in raybundle_verify.lines_of(document):
+            console.data(line)
+    return code
+
+
+COMMANDS: dict[str, Callable[[argparse.Namespace, Console], int]] = {
+    "local": local,
+    "config": config,
+    "node": node,
+}

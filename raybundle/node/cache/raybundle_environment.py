@@ -14,6 +14,7 @@ import shutil
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from types import ModuleType
 
 CANNOT_LINK = (errno.EXDEV, errno.EMLINK, errno.EPERM)
 """Another file system, too many links to a file, or links not allowed: the file is copied instead."""
@@ -24,12 +25,16 @@ class Clash(Exception):  # noqa: N818 - it never leaves this file
     """One layer has a file where another has a directory. The argument is the path in the environment."""
 
 
-def make_environment(layers: Mapping[str, str], environment: str) -> None:
-    """Makes the directory `environment` and, beside it, a list of its layers with their sizes.
+def make_environment(record: ModuleType, layers: Mapping[str, str], environment: str) -> str:
+    """Makes an environment, and a list of its layers with their sizes.
 
     Args:
+        record: the module `raybundle_record`.
         layers: name and version of each layer, by the absolute path of its unpacked directory.
-        environment: absolute path of a directory that does not exist yet.
+        environment: the final path; the list is `<environment>.layers`.
+
+    Returns:
+        The directory, which does not have its final name yet.
 
     Raises:
         RuntimeError: one layer has a file where another has a directory.
@@ -38,11 +43,10 @@ def make_environment(layers: Mapping[str, str], environment: str) -> None:
     os.makedirs(partial, 0o700)
     made = [partial]
     lines = [f"{_add(layer, partial, made, layers)} {os.path.basename(layer)}\n" for layer in sorted(layers)]
-    with open(f"{environment}.layers", "w", encoding="utf-8") as stream:
-        stream.writelines(lines)
+    record.replace(f"{environment}.layers", "".join(lines).encode())
     for directory in made:
         os.chmod(directory, 0o500)
-    os.rename(partial, environment)
+    return partial
 
 
 def _add(layer: str, partial: str, made: list[str], layers: Mapping[str, str]) -> int:

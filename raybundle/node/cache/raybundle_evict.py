@@ -10,40 +10,44 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-import shutil
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
+    from raybundle.node.stub import Stub
+
+LISTS = (".files", ".layers", ".files.new", ".layers.new")
+"""Ends of the names of files beside a directory: its record and its layers, also while they are written."""
 CACHE_BYTES = 10 << 30
 """Limit for the files in trees, layers and scratches, in bytes; RAYBUNDLE_CACHE_BYTES overrides it."""
 
 
-def make_room(private: str, needed: int, keep: Collection[str]) -> None:
+def make_room(stub: Stub, needed: int, keep: Collection[str]) -> None:
     """Removes unused directories until `needed` more bytes fit within the limit and on the disk.
 
     If that is not enough, the job runs all the same: a bundle may be larger than the limit.
 
     Args:
-        private: the cache.
+        stub: the module `sitecustomize`.
         needed: bytes of the files that will be written next.
         keep: absolute paths of the tree, the environment and the layers that must stay.
 
     Raises:
         RuntimeError: RAYBUNDLE_CACHE_BYTES is not a number.
     """
+    private = stub.PRIVATE
     used = _used(private)
     allowed = min(_limit(), used + _free(private)) - needed
     if used <= allowed:
         return
-    _remove_orphans(private, keep)
+    remove_orphans(stub, keep)
     for path in _by_last_use(private):
         used = _used(private)
         if used <= allowed:
             return
-        if path not in keep and _remove_unused(path):
-            _remove_orphans(private, keep)
+        if path not in keep and remove_unused(stub, path):
+            remove_orphans(stub, keep)
 
 
 def _limit() -> int:
@@ -66,7 +70,7 @@ def _used(private: str) -> int:
     trees = sum(_recorded_bytes(f"{path}/record") for path in _entries(f"{private}/trees"))
     layers: dict[str, int] = {}
     for path in _entries(f"{private}/environments"):
-        layers.update(_layers_of(path))
+        layers.update(layers_of(path))
     orphans = [path for path in _entries(f"{private}/layers") if path not in layers]
     scratches = sum(_recorded_bytes(f"{path}.job") for path in _entries(f"{private}/jobs"))
     return trees + sum(layers.values()) + sum(map(_bytes_below, orphans)) + scratches
@@ -80,22 +84,23 @@ def _entries(parent: str) -> Iterator[str]:
 def _recorded_bytes(record: str) -> int:
     try:
         with open(record, encoding="utf-8", errors="surrogateescape") as stream:
-            return next((int(line[6:]) for line in stream if line.startswith("bytes ")), 0)
+            found = (line[6:].strip() for line in stream if line.startswith("bytes "))
+            return next((int(each) for each in found if each.isdecimal()), 0)
     except OSError as error:
-        if error.errno not in (errno.ENOENT, errno.ENOTDIR):
+        if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.EISDIR):
             raise
         return 0
 
 
-def _layers_of(environment: str) -> dict[str, int]:
-    """Returns the bytes of each layer of an environment, by its absolute path."""
+def layers_of(environment: str) -> dict[str, int]:
+    """Returns the bytes of each layer of an environment, by its absolute path; nothing of a damaged list."""
     parent = os.path.dirname(os.path.dirname(environment))
     try:
         with open(f"{environment}.layers", encoding="utf-8") as stream:
-            lines = stream.read().split("\n")
-    except FileNotFoundError:
+            rows = [line.split(" ") for line in stream.read().split("\n") if line]
+        return {f"{parent}/layers/{name}": int(size) for size, name in rows}
+    except (OSError, ValueError):
         return {}
-    return {f"{parent}/layers/{line.split(' ')[1]}": int(line.split(" ")[0]) for line in lines if line}
 
 
 def _bytes_below(directory: str) -> int:
@@ -117,49 +122,52 @@ def _last_use(path: str) -> int:
         return 0  # the process that made it was killed before it could lock it
 
 
-def _remove_unused(path: str) -> bool:
+def remove_unused(stub: Stub, path: str) -> bool:
+    """Removes a tree or an environment unless a process uses it; returns whether it is removed."""
     with open(f"{path}.lock", "a") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
-        _remove_at_once(path)
+        with stub.load("raybundle_record").relinking(layers_of(path)):
+            _remove_at_once(stub, path)
         return True
 
 
-def _remove_orphans(private: str, keep: Collection[str]) -> None:
+def remove_orphans(stub: Stub, keep: Collection[str]) -> None:
     """Removes the layers that no environment links to."""
     used = set(keep)
-    for path in _entries(f"{private}/environments"):
-        used.update(_layers_of(path))
-    for path in list(_entries(f"{private}/layers")):
+    for path in _entries(f"{stub.PRIVATE}/environments"):
+        used.update(layers_of(path))
+    for path in list(_entries(f"{stub.PRIVATE}/layers")):
         if path.removesuffix(".partial") not in used:
-            _remove_at_once(path)
+            _remove_at_once(stub, path)
 
 
-def _remove_at_once(path: str) -> None:
+def _remove_at_once(stub: Stub, path: str) -> None:
     """Removes a directory. It is renamed first, so that no process sees a part of it."""
     os.rename(path, f"{path}.evicted")
-    remove_tree(f"{path}.evicted")
-    if os.path.exists(f"{path}.layers"):
-        os.unlink(f"{path}.layers")
+    stub.load("raybundle_record").remove(f"{path}.evicted")
+    for end in LISTS:
+        stub.load("raybundle_record").remove(f"{path}{end}")
 
 
-def remove_tree(tree: str) -> None:
-    """Removes a directory with everything in it, read-only folders included."""
-    for directory, _, _ in os.walk(tree):
-        os.chmod(directory, 0o700)
-    shutil.rmtree(tree, ignore_errors=True)
-
-
-def remove_leftovers(private: str) -> None:
+def remove_leftovers(stub: Stub) -> None:
     """Removes what failed or killed processes have left.
 
     Unfinished layers stay: the next process that needs them completes them. If room is needed, they are
     removed like other layers without an environment.
     """
-    for parent in ("trees", "boot", "layers", "environments"):
+    remove = stub.load("raybundle_record").remove
+    for parent in ("trees", "layers", "environments"):
         ended = (".evicted",) if parent == "layers" else (".partial", ".evicted")
-        for entry in list(os.scandir(f"{private}/{parent}")):
-            if entry.name.endswith(ended):
-                remove_tree(entry.path)
+        for entry in list(os.scandir(f"{stub.PRIVATE}/{parent}")):
+            stray = entry.name.endswith(LISTS) and not _is_of_something(entry.path)
+            if stray or entry.name.endswith(ended):
+                remove(entry.path)
+
+
+def _is_of_something(file: str) -> bool:
+    """Returns whether a list or record belongs to a directory, if only to an unfinished one."""
+    path = file.removesuffix(".new").rpartition(".")[0]
+    return os.path.isdir(path) or os.path.isdir(f"{path}.partial")

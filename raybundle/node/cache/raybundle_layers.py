@@ -1,8 +1,9 @@
-"""Unpacks layers on a node: finds what Ray has fetched, inflates it in parallel, and verifies every file.
+"""Unpacks layers on a node: inflates fetched archives in parallel, and verifies every file.
 
-Any job on the node may write to what Ray has fetched. A layer gets its final name only after each file
-matches the layer's document, and the document matches the manifest. Byte-code is verified likewise, against
-its listing and the delivery. This node compiles layers that have no byte-code.
+An archive is a verified file, or what Ray has unpacked of relayed packages, where any job on the node may
+write. A layer gets its final name only after each file matches the layer's document, and the document matches
+the manifest. Byte-code is verified likewise, against its listing and the delivery. This node compiles layers
+that have no byte-code.
 """
 
 from __future__ import annotations
@@ -17,14 +18,14 @@ import zipfile
 import zlib
 from hashlib import sha256
 from importlib import _bootstrap_external as import_system
-from io import BufferedReader, RawIOBase
 from typing import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Collection, Iterator
     from typing import Any
 
+    from raybundle.node.cache.raybundle_content import Content
     from raybundle.node.stub import Stub
 
 HEADER = struct.Struct("<26xHH")
@@ -33,8 +34,6 @@ CHUNK = 4 << 20
 """Bytes of a member that are inflated, hashed and written at a time."""
 TEST_FOLDERS = frozenset({"test", "tests"})
 """Folders whose modules are not compiled in advance: there are many of them, and few jobs import them."""
-DAMAGED = (zipfile.BadZipFile, OSError, EOFError, ValueError, NotImplementedError, struct.error)
-"""What `zipfile` raises for a file that is damaged or not a zip file."""
 
 
 class Layer:
@@ -53,62 +52,18 @@ class Layer:
         self.listing = delivered.removeprefix(tag) if delivered.startswith(tag) else ""
         name = f"{self.digest}-{tag}{self.listing}".removesuffix("-")
         self.directory = f"{private}/layers/{name}"
+        self._archives: dict[str, Any] = delivery.get("archives", {})
 
+    def to_fetch(self, places: dict[str, str]) -> Iterator[tuple[str, str, int, bool]]:
+        """Yields name, SHA-256, size and "optional" of each of its archives that Ray has not unpacked.
 
-class Content(RawIOBase):
-    """A zip file from Ray: one file, or several parts, which may be in different directories."""
-
-    def __init__(self, file: str, files: Iterable[str]) -> None:
-        """Opens `files`, the parts of `file` in order."""
-        self.file = file
-        self._parts: list[tuple[int, int, int]] = []
-        self._place = 0
-        self._size = 0
-        for each in files:
-            descriptor = os.open(each, os.O_RDONLY)
-            size = os.fstat(descriptor).st_size
-            self._parts.append((self._size, size, descriptor))
-            self._size += size
-
-    @property
-    def parts(self) -> int:
-        """The number of parts."""
-        return len(self._parts)
-
-    def read_at(self, place: int, size: int) -> bytes:
-        """Returns up to `size` bytes from `place`. Threads and processes may share the file."""
-        pieces = []
-        for start, length, descriptor in self._parts:
-            below = max(place - start, 0)
-            wanted = min(place + size - start, length) - below
-            if wanted > 0:
-                pieces.append(os.pread(descriptor, wanted, below))
-        return b"".join(pieces)
-
-    def readable(self) -> bool:
-        """Returns True."""
-        return True
-
-    seekable = readable
-
-    def seek(self, offset: int, whence: int = 0) -> int:
-        """Moves to a place; `zipfile` needs it to read the list of members."""
-        self._place = (0, self._place, self._size)[whence] + offset
-        return self._place
-
-    def readinto(self, buffer: Any) -> int:
-        """Reads from the current place into `buffer`."""
-        data = self.read_at(self._place, len(buffer))
-        buffer[: len(data)] = data
-        self._place += len(data)
-        return len(data)
-
-    def close(self) -> None:
-        """Closes all parts."""
-        for _, _, descriptor in self._parts:
-            os.close(descriptor)
-        self._parts = []
-        super().close()
+        The node compiles byte-code that it cannot get. Without RAYBUNDLE_SOURCE, Ray has unpacked all.
+        """
+        names = [self.digest, os.path.basename(self.directory)] if self.listing else [self.digest]
+        for name in names if "RAYBUNDLE_SOURCE" in os.environ else ():
+            if f"{name}.json" not in places and (name in self._archives or name == self.digest):
+                packed = self._archives[name]
+                yield name, packed["sha256"], packed["size"], name != self.digest
 
 
 class Job(NamedTuple):
@@ -125,24 +80,16 @@ class Job(NamedTuple):
     to_compile: bool
 
 
-def _files_of(name: str, places: dict[str, str]) -> list[str]:
-    """Returns the file `name`, or its parts in order. Ray unpacks each part into its own directory."""
-    if name in places:
-        return [f"{places[name]}/{name}"]
-    parts = sorted(each for each in places if each.startswith(f"{name}.") and each[-3:].isdecimal())
-    for number, part in enumerate(parts or [""]):
-        wanted = f"{name}.{number:03}" if parts else name
-        if part != wanted:
-            where = ", ".join(dict.fromkeys(places.values()))
-            raise RuntimeError(f"file {wanted}: expected a file in {where}, found none")
-    return [f"{places[part]}/{part}" for part in parts]
-
-
 class Missing:
     """The layers that this node does not have yet. A context manager that closes their zip files."""
 
-    def __init__(self, layers: Collection[Layer]) -> None:
+    def __init__(self, stub: Stub, layers: Collection[Layer], fetched: dict[str, str]) -> None:
         """Reads and verifies the documents and listings of the missing `layers`.
+
+        Args:
+            stub: the module `sitecustomize`.
+            layers: of the bundle.
+            fetched: verified archives by their names; the others are what Ray has unpacked.
 
         Raises:
             RuntimeError: a document or listing is missing or does not match its digest.
@@ -150,7 +97,9 @@ class Missing:
         self.layers = layers
         self.opened: list[Content] = []
         self.jobs: dict[str, list[Job]] = {}
-        places = _places() if layers else {}
+        self._fetched = fetched
+        self._reader: Any = stub.load("raybundle_content")
+        places = self._reader.find_places() if layers else {}
         for layer in layers:
             self._add(layer, places)
 
@@ -181,7 +130,7 @@ class Missing:
     def _byte_code(self, layer: Layer, places: dict[str, str]) -> tuple[dict[str, Any], Content] | None:
         """Returns the listing and content of a layer's byte-code; None if this interpreter cannot use it."""
         name = f"{layer.digest}-{sys.implementation.cache_tag}-{layer.listing}"
-        if not layer.listing or f"{name}.json" not in places:
+        if not layer.listing or not (name in self._fetched or f"{name}.json" in places):
             return None
         listing, content = self._open(name, layer.listing, places)
         if listing["layer"] != layer.digest:
@@ -189,31 +138,26 @@ class Missing:
         return (listing, content) if listing["magic"] == importlib.util.MAGIC_NUMBER.hex() else None
 
     def _open(self, name: str, digest: str, places: dict[str, str]) -> tuple[dict[str, Any], Content]:
-        if f"{name}.json" not in places:
+        if name in self._fetched:
+            file, data, content = self._reader.open_archive(self._fetched[name], name)
+        elif f"{name}.json" in places:
+            file, data, content = self._reader.open_unpacked(places, name)
+        else:
             where = ", ".join(dict.fromkeys(places.values())) or "py_modules of the job"
             raise RuntimeError(f"file {name}.json: expected layer {name} in {where}, found none")
-        file = f"{places[f'{name}.json']}/{name}.json"
-        with open(file, "rb") as stream:
-            data = stream.read()
+        self.opened.append(content)
         found = sha256(data).hexdigest()
         if found != digest:
             raise RuntimeError(f"file {file}: expected sha256 {digest}, found {found}")
         document: dict[str, Any] = json.loads(data)
         if document["format"] != 1:
             raise RuntimeError(f"file {file}: expected format 1, found format {document['format']}")
-        files = _files_of(f"{name}.zip", places)
-        self.opened.append(Content(f"{file.removesuffix('.json')}.zip", files))
-        return document, self.opened[-1]
+        return document, content
 
     def _plan(
         self, document: dict[str, Any], content: Content, partial: str, *, compile_all: bool, byte_code: bool
     ) -> None:
-        reader = BufferedReader(content)
-        try:
-            members = {each.filename: each for each in zipfile.ZipFile(reader).infolist()}
-            reader.detach()  # otherwise the reader closes the content when it is garbage-collected
-        except DAMAGED as error:
-            raise RuntimeError(_explain(error, content)) from error
+        members = content.members()
         for file in document["files"]:
             path = file["path"]
             _check_path(content.file, path, byte_code=byte_code)
@@ -227,30 +171,6 @@ class Missing:
             self.jobs.setdefault(partial, []).append(job)
 
 
-def _explain(error: Exception, content: Content) -> str:
-    """Returns a message for a bad zip file. The end of the last part has the list of members."""
-    found = str(error) or type(error).__name__
-    if content.parts == 1:
-        return f"file {content.file}: expected a zip file, found {found}"
-    following = f"{content.file}.{content.parts:03}"
-    return (
-        f"file {following}: expected it, or a zip file in the {content.parts} parts before it, found {found}"
-    )
-
-
-def _places() -> dict[str, str]:
-    """Returns the directory of each file, by name, among those in which Ray has unpacked layers."""
-    places: dict[str, str] = {}
-    for directory in os.environ.get("RAYBUNDLE_LAYERS", "").split(":"):
-        try:
-            names = os.listdir(directory) if directory else []
-        except FileNotFoundError:
-            continue
-        for name in names:
-            places.setdefault(name, directory)
-    return places
-
-
 def _check_path(file: str, path: str, *, byte_code: bool) -> None:
     """Refuses a path that leads out of its layer, and byte-code outside `__pycache__`."""
     parts = path.split("/")
@@ -262,41 +182,37 @@ def _check_path(file: str, path: str, *, byte_code: bool) -> None:
         raise RuntimeError(f"file {file}: expected {expected}, found {path}")
 
 
-def unpack(stub: Stub, missing: Missing) -> None:
-    """Unpacks and verifies one layer after the other, the largest first.
-
-    Each layer gets its final name as soon as all of its files are verified; a wrong layer is removed. Ray
-    kills a worker that does not start within 60 s (`worker_register_timeout_seconds`). The next worker keeps
-    the layers and files that are there, so even a slow disk gets the largest layer in the end.
-
-    Raises:
-        RuntimeError: a file does not match its document.
-        OSError: a file cannot be written.
-    """
-    ordered = sorted(missing.jobs.items(), key=lambda each: sum(map(_cost, each[1])), reverse=True)
-    for partial, jobs in ordered:
-        _unpack_one(stub, partial, jobs)
+def files_of(jobs: Collection[Job]) -> set[str]:
+    """Returns the paths of all files that the jobs write."""
+    compiled = (
+        import_system.cache_from_source(job.target, optimization="") for job in jobs if job.to_compile
+    )
+    return {*(job.target for job in jobs), *compiled}
 
 
-def _unpack_one(stub: Stub, partial: str, jobs: list[Job]) -> None:
-    try:
-        _fill(stub, partial, jobs)
-    except Exception:
-        stub.load("raybundle_evict").remove_tree(partial)
-        raise
-    os.rename(partial, partial.removesuffix(".partial"))
+def directories_of(partial: str, files: Collection[str]) -> set[str]:
+    """Returns the directories of `files`, all of which are below `partial`, with their parents."""
+    found = {partial}
+    for file in files:
+        directory = os.path.dirname(file)
+        while directory not in found:
+            found.add(directory)
+            directory = os.path.dirname(directory)
+    return found
 
 
-def _fill(stub: Stub, partial: str, jobs: list[Job]) -> None:
-    directories = {os.path.dirname(job.target) for job in jobs}
-    directories.update(f"{os.path.dirname(job.target)}/__pycache__" for job in jobs if job.to_compile)
-    for directory, _, _ in os.walk(partial):
-        os.chmod(directory, 0o700)  # a killed process may have made it read-only already
-    for directory in {partial, *directories}:
+def fill(stub: Stub, partial: str, jobs: list[Job]) -> None:
+    """Writes and verifies the files of a layer in `partial`, which may have some of them."""
+    for directory in sorted(directories_of(partial, files_of(jobs))):
         os.makedirs(directory, 0o700, exist_ok=True)
     stub.load("raybundle_parallel").run(_write, jobs, _cost)
     for directory, _, _ in os.walk(partial):
         os.chmod(directory, 0o500)
+
+
+def cost_of(jobs: Collection[Job]) -> float:
+    """Returns about how many seconds a layer takes on one processor."""
+    return sum(map(_cost, jobs))
 
 
 def _cost(job: Job) -> float:
@@ -306,7 +222,9 @@ def _cost(job: Job) -> float:
 
 def _write(job: Job) -> None:
     """Writes and verifies one file, and compiles it if this node must."""
-    if not _is_whole(job.target, job.sha256):
+    if _is_whole(job.target, job.sha256):
+        os.chmod(job.target, job.mode)
+    else:
         _inflate(job)
     if job.to_compile:
         with open(job.target, "rb") as stream:

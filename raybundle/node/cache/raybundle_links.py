@@ -11,11 +11,13 @@ from __future__ import annotations
 import fcntl
 import os
 import re
-import shutil
+from importlib import _bootstrap_external as import_system
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+
+    from raybundle.node.stub import Stub
 
 RAY_EXTRAS = ("default",)
 """Ray's supervisor runs in the job's environment and imports what `ray[default]` requires."""
@@ -71,10 +73,13 @@ def normalise(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name.strip()).lower()
 
 
-def make_links(link: str, wanted: str, sites: list[str], provided: list[str], prefix: str) -> None:
-    """Points `link` to a new directory named `wanted` beside it, with links into `sites`.
+def make_links(  # noqa: PLR0913, PLR0917 - what the links depend on
+    stub: Stub, link: str, wanted: str, sites: list[str], provided: list[str], prefix: str
+) -> None:
+    """Points `link` to a directory named `wanted` beside it, with links into `sites`.
 
     Args:
+        stub: the module `sitecustomize`.
         link: absolute path of the symbolic link that is on `sys.path`.
         wanted: name of the directory for this state of the node.
         sites: the node's site-packages directories, in the order of its path.
@@ -88,7 +93,7 @@ def make_links(link: str, wanted: str, sites: list[str], provided: list[str], pr
     directory = f"{os.path.dirname(link)}/{wanted}"
     with open(f"{os.path.dirname(link)}/lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not os.path.isdir(directory):
+        if not stub.load("raybundle_record").is_right(directory):
             installed = _installed(sites)
             if prefix:
                 others = {name: each for name, each in installed.items() if name != "ray"}
@@ -96,25 +101,56 @@ def make_links(link: str, wanted: str, sites: list[str], provided: list[str], pr
             else:
                 allowed = _provided(installed, [item.split(" ") for item in provided], sites)
             partial = f"{directory}.partial"
-            shutil.rmtree(partial, ignore_errors=True)
+            stub.load("raybundle_record").remove(partial)
             os.mkdir(partial, 0o700)
             for site in sites:
                 _link_site(site, partial, installed.values(), allowed)
-            os.rename(partial, directory)
+            _finish(partial)
+            stub.load("raybundle_place").put(stub, partial, directory, {})
         temporary = f"{link}.new"
         if os.path.lexists(temporary):
             os.unlink(temporary)
         os.symlink(wanted, temporary)
         os.replace(temporary, link)
-        _remove_others(link, wanted)
+        _remove_others(stub, link, wanted)
 
 
-def _remove_others(link: str, wanted: str) -> None:
+def _finish(directory: str) -> None:
+    """Compiles modules whose distribution brings no byte-code, and makes the directories read-only."""
+    folders = [folder for folder, _, _ in os.walk(directory)]
+    for folder in folders:
+        for name in os.listdir(folder):
+            if name.endswith(".py"):
+                _compile(f"{folder}/{name}")
+    for folder, _, _ in os.walk(directory):
+        os.chmod(folder, 0o500)
+
+
+def _compile(source: str) -> None:
+    """Writes the byte-code of a linked module beside the link, where Python looks for it."""
+    file = import_system.cache_from_source(source)
+    if os.path.lexists(file) or os.path.islink(os.path.dirname(file)):
+        return
+    try:
+        with open(source, "rb") as stream:
+            code = compile(stream.read(), source, "exec", dont_inherit=True)
+    except (SyntaxError, ValueError, OSError):
+        return  # an import of it shows the error
+    status = os.stat(source)
+    data = import_system._code_to_timestamp_pyc(  # type: ignore[attr-defined]
+        code, int(status.st_mtime), status.st_size
+    )
+    os.makedirs(os.path.dirname(file), 0o700, exist_ok=True)
+    with open(file, "wb") as stream:
+        stream.write(data)
+
+
+def _remove_others(stub: Stub, link: str, wanted: str) -> None:
     """Removes earlier targets of `link`. Running processes use the link, so they find the new target."""
     parent, name = os.path.split(link)
     for entry in os.listdir(parent):
-        if entry.startswith(f".{name}-") and entry != wanted:
-            shutil.rmtree(f"{parent}/{entry}", ignore_errors=True)
+        if entry.startswith(f".{name}-") and entry not in (wanted, f"{wanted}.files"):
+            stub.load("raybundle_record").remove(f"{parent}/{entry}")
 
 
 def _installed(sites: list[str]) -> dict[str, Installed]:

@@ -15,6 +15,7 @@ from importlib import _bootstrap_external as import_system
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from types import ModuleType
     from typing import Any
 
     from raybundle.node.cache.raybundle_layers import Layer
@@ -23,12 +24,12 @@ if TYPE_CHECKING:
     Manifest = dict[str, Any]
     Record = dict[str, Any]
 
-FOLDERS = ("trees", "boot", "links", "layers", "environments", "jobs")
+FOLDERS = ("trees", "boot", "links", "layers", "environments", "jobs", "fetched")
 """Folders of the cache; only this user can read and write them."""
 
 
 def materialise(stub: Stub, tree: str, take: Callable[[Stub, str], Record | None]) -> Record | None:
-    """Makes the tree, its environment and the copy of the boot from what Ray unpacked, if they are missing.
+    """Makes the tree, its environment and the copy of the boot, if they are missing.
 
     Args:
         stub: the module `sitecustomize`.
@@ -48,7 +49,7 @@ def materialise(stub: Stub, tree: str, take: Callable[[Stub, str], Record | None
     evict = stub.load("raybundle_evict")
     with open(f"{stub.PRIVATE}/materialise.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        evict.remove_leftovers(stub.PRIVATE)
+        evict.remove_leftovers(stub)
         try:
             _install_boot(stub)
             taken = take(stub, tree)
@@ -57,10 +58,10 @@ def materialise(stub: Stub, tree: str, take: Callable[[Stub, str], Record | None
                 taken = take(stub, tree)
         except OSError as error:
             message = f"file {error.filename or tree}: {_explain(error, stub.PRIVATE)}"
-            evict.remove_leftovers(stub.PRIVATE)
+            evict.remove_leftovers(stub)
             raise RuntimeError(message) from error
         except Exception:  # such as a KeyError from a malformed manifest
-            evict.remove_leftovers(stub.PRIVATE)
+            evict.remove_leftovers(stub)
             raise
     return taken
 
@@ -71,54 +72,61 @@ def _explain(error: OSError, private: str) -> str:
 
 
 def _make_all(stub: Stub, tree: str) -> None:
-    """Makes the missing layers, environment and tree, in this order."""
+    """Makes the layers, the environment and the tree, in this order, if they are missing or not right."""
     archive = os.environ["RAYBUNDLE_ARCHIVE"]
-    manifest = _read_manifest(archive)
+    manifest, data = _read_manifest(archive)
     stub.load("raybundle_boot").check_python(_python(manifest))
     delivery: dict[str, Any] = {}
     if "RAYBUNDLE_DELIVERY" in os.environ:
         expected = f"sha256:{os.environ['RAYBUNDLE_DELIVERY']}"
-        delivery = _read_document(f"{archive}/.raybundle/delivery.json", expected)
+        delivery, _ = _read_document(f"{archive}/.raybundle/delivery.json", expected)
     layers = [
         stub.load("raybundle_layers").Layer(stub.PRIVATE, each, delivery) for each in manifest["layers"]
     ]
-    environment = _environment_key(layers) if layers else None
-    is_new = not os.path.exists(f"{tree}/record")
-    needed = _size(manifest) if is_new else 0
-    if environment:
-        _make_environment(stub, layers, environment, tree, needed)
+    key = stub.load("raybundle_check").environment_key(each.directory for each in layers) if layers else None
+    record = stub.load("raybundle_record")
+    is_right = record.is_right(tree)
+    needed = 0 if is_right else _size(manifest)
+    if key:
+        _make_environment(stub, layers, f"{stub.PRIVATE}/environments/{key}", tree, needed)
     else:
-        stub.load("raybundle_evict").make_room(stub.PRIVATE, needed, [tree])
-    if is_new:
-        _make_tree(manifest, archive, f"{tree}.partial", _record(manifest, environment))
-        _write_absent(f"{tree}.partial/absent", delivery.get("absent", {}))
-        paths = [_on_disk(file["path"]) for file in manifest["files"]]
-        stub.load("raybundle_fill").record_files(f"{tree}.partial", paths, f"{tree}.partial/files")
-        os.rename(f"{tree}.partial", tree)
-    else:  # the tree is from a submission with another delivery, or its environment was removed
-        _write_absent(f"{tree}/absent.new", delivery.get("absent", {}))
-        os.replace(f"{tree}/absent.new", f"{tree}/absent")
-        _write_record(f"{tree}/record.new", _record(manifest, environment))
-        os.replace(f"{tree}/record.new", f"{tree}/record")
+        stub.load("raybundle_evict").make_room(stub, needed, [tree])
+    absent, lines = delivery.get("absent", {}), _record(manifest, key)
+    if is_right:  # the tree may be from a submission with another delivery
+        _describe(record, tree, absent, lines)
+        record.note(tree, (".", "absent", "record"))
+    else:
+        known = _make_tree(manifest, archive, tree)
+        record.replace(f"{tree}.partial/manifest.json", data)
+        _describe(record, f"{tree}.partial", absent, lines)
+        stub.load("raybundle_place").put(stub, f"{tree}.partial", tree, known, links=True)
 
 
-def _make_environment(stub: Stub, layers: list[Layer], key: str, tree: str, needed: int) -> None:
-    """Makes the missing layers and the environment `key`, after room for them and `needed` more bytes."""
-    module = stub.load("raybundle_layers")
-    environment = f"{stub.PRIVATE}/environments/{key}"
-    with module.Missing([each for each in layers if not os.path.exists(each.directory)]) as missing:
-        keep = (tree, environment, *(each.directory for each in layers))
-        stub.load("raybundle_evict").make_room(stub.PRIVATE, needed + missing.bytes, keep)
-        module.unpack(stub, missing)
-    if not os.path.exists(environment):
-        titles = {each.directory: each.title for each in layers}
-        stub.load("raybundle_environment").make_environment(titles, environment)
-
-
-def _environment_key(layers: list[Layer]) -> str:
-    """Returns the name of an environment: a digest of the names of its layers' directories."""
-    lines = sorted(f"{os.path.basename(each.directory)}\n" for each in layers)
-    return sha256("".join(lines).encode()).hexdigest()
+def _make_environment(stub: Stub, layers: list[Layer], environment: str, tree: str, needed: int) -> None:
+    """Makes an environment and its layers, after room for them and `needed` more bytes."""
+    record, place, check = (stub.load(f"raybundle_{name}") for name in ("record", "place", "check"))
+    fetch, evict = stub.load("raybundle_fetch"), stub.load("raybundle_evict")
+    directories = {each.directory: each.title for each in layers}
+    keep = (tree, environment, *directories)
+    absent = [each for each in layers if not record.is_right(each.directory)]
+    places = stub.load("raybundle_content").find_places()
+    wanted = [fetch.Archive(*each) for layer in absent for each in layer.to_fetch(places)]
+    if wanted:
+        evict.make_room(stub, needed + sum(each.size for each in wanted), keep)
+    with (
+        fetch.Fetched(stub, wanted, os.environ.get("RAYBUNDLE_SOURCE", "")) as fetched,
+        stub.load("raybundle_layers").Missing(stub, absent, fetched) as opened,
+    ):
+        for layer in absent:
+            place.reopen(stub, layer.directory)
+        evict.make_room(stub, needed + opened.bytes, keep)
+        place.unpack(stub, opened)
+    if not check.environment_is_right(stub, environment):
+        with record.relinking(directories):
+            partial = stub.load("raybundle_environment").make_environment(record, directories, environment)
+            synced = record.sync(partial)
+            place.place(stub, partial, environment)
+        check.record_environment(stub, environment, directories, synced=synced)
 
 
 def _make_private(stub: Stub) -> None:
@@ -133,17 +141,17 @@ def _make_private(stub: Stub) -> None:
             )
 
 
-def _read_manifest(archive: str) -> Manifest:
+def _read_manifest(archive: str) -> tuple[Manifest, bytes]:
     file = f"{archive}/.raybundle/manifest.json"
-    manifest = _read_document(file, os.environ["RAYBUNDLE_DIGEST"])
+    manifest, data = _read_document(file, os.environ["RAYBUNDLE_DIGEST"])
     for path in [file["path"] for file in manifest["files"]] + manifest["path"]:
         if ".." in path.replace(":", "/").split("/"):
             raise RuntimeError(f"file {file}: expected paths below the tree, found {path}")
-    return manifest
+    return manifest, data
 
 
-def _read_document(file: str, expected: str) -> dict[str, Any]:
-    """Returns the JSON document in `file`, whose bytes must have the digest `expected`."""
+def _read_document(file: str, expected: str) -> tuple[dict[str, Any], bytes]:
+    """Returns the JSON document in `file` and its bytes, which must have the digest `expected`."""
     data = _read(file)
     found = f"sha256:{sha256(data).hexdigest()}"
     if found != expected:
@@ -151,13 +159,7 @@ def _read_document(file: str, expected: str) -> dict[str, Any]:
     document: dict[str, Any] = json.loads(data)
     if document["format"] != 1:
         raise RuntimeError(f"file {file}: expected format 1, found format {document['format']}")
-    return document
-
-
-def _write_absent(file: str, absent: dict[str, str]) -> None:
-    """Writes the lines from which `raybundle_absent` explains failed imports."""
-    with open(file, "w", encoding="utf-8") as stream:
-        stream.writelines(f"{module} {distribution}\n" for module, distribution in sorted(absent.items()))
+    return document, data
 
 
 def _read(file: str) -> bytes:
@@ -185,73 +187,46 @@ def member_name(path: str) -> str:
     return f".raybundle/{path}"
 
 
-def _make_tree(manifest: Manifest, archive: str, partial: str, record: Iterator[str]) -> None:
+def _make_tree(manifest: Manifest, archive: str, tree: str) -> dict[str, str]:
+    """Makes the files of a tree that has no final name yet; returns the SHA-256 of each by its path."""
+    partial = f"{tree}.partial"
     os.makedirs(f"{partial}/project", 0o700)
     made: set[str] = set()
+    known = {}
     for file in manifest["files"]:
         data = _verified(file, _source(archive, file["path"]))
-        target = f"{partial}/{_on_disk(file['path'])}"
+        path = _on_disk(file["path"])
+        known[path], target = file["sha256"], f"{partial}/{path}"
         directory = os.path.dirname(target)
         if directory not in made:
             os.makedirs(directory, 0o700, exist_ok=True)
             made.add(directory)
-        descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _mode(file))
+        descriptor = os.open(
+            target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o500 if file["executable"] else 0o400
+        )
         with open(descriptor, "wb") as stream:
             stream.write(data)
         if target.endswith(".py"):
-            _compile(data, target, target.replace(".partial/", "/", 1))
+            _compile(data, target, f"{tree}/{path}")
     for directory, _, _ in os.walk(partial):
         os.chmod(directory, 0o500)
     os.chmod(partial, 0o700)
-    _write_record(f"{partial}/record", record)
+    return known
 
 
-def restore(stub: Stub, tree: str) -> None:
-    """Rewrites the files of a tree that no longer match the manifest.
-
-    Raises:
-        RuntimeError: a file that Ray unpacked does not match the manifest either.
-    """
-    import fcntl
-
-    archive = os.environ["RAYBUNDLE_ARCHIVE"]
-    manifest = _read_manifest(archive)
-    with open(f"{stub.PRIVATE}/materialise.lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        for file in manifest["files"]:
-            target = f"{tree}/{_on_disk(file['path'])}"
-            if not _is_right(file, target):
-                _write_anew(file, _verified(file, _source(archive, file["path"])), target)
-        paths = [_on_disk(file["path"]) for file in manifest["files"]]
-        stub.load("raybundle_fill").record_files(tree, paths, f"{tree}/files.new")
-        os.replace(f"{tree}/files.new", f"{tree}/files")
+def _describe(record: ModuleType, tree: str, absent: dict[str, str], lines: Iterator[str]) -> None:
+    """Writes what depends on the submission: why modules are absent, and what the warm boot reads."""
+    written = [f"{module} {distribution}\n" for module, distribution in sorted(absent.items())]
+    record.replace(f"{tree}/absent", "".join(written).encode())
+    text = "".join(f"{line}\n" for line in lines)
+    record.replace(f"{tree}/record", f"{text}checksum {checksum(text)}\n".encode())
 
 
-def _is_right(file: dict[str, Any], target: str) -> bool:
-    if os.path.islink(target) or not os.path.isfile(target):
-        return False
-    os.chmod(target, _mode(file))
-    return sha256(_read(target)).hexdigest() == str(file["sha256"])
+def checksum(text: str) -> str:
+    """Returns a checksum of the lines of a record before its last one."""
+    import _imp  # as the warm boot does, which must not import `hashlib`
 
-
-def _mode(file: dict[str, Any]) -> int:
-    return 0o500 if file["executable"] else 0o400
-
-
-def _write_anew(file: dict[str, Any], data: bytes, target: str) -> None:
-    """Replaces a changed file and its byte-code."""
-    directory = os.path.dirname(target)
-    folders = [directory, f"{directory}/__pycache__"][: 1 + target.endswith(".py")]
-    for folder in folders:
-        os.makedirs(folder, 0o700, exist_ok=True)
-        os.chmod(folder, 0o700)
-    with open(os.open(f"{target}.new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _mode(file)), "wb") as stream:
-        stream.write(data)
-    os.replace(f"{target}.new", target)
-    if target.endswith(".py"):
-        _compile(data, target, target)
-    for folder in folders:
-        os.chmod(folder, 0o500)
+    return _imp.source_hash(1, text.encode()).hex()
 
 
 def _source(archive: str, path: str) -> str:
@@ -266,22 +241,22 @@ def _on_disk(path: str) -> str:
     return os.fsdecode(path.encode())
 
 
-def _write_record(file: str, record: Iterator[str]) -> None:
-    with open(file, "w", encoding="utf-8") as stream:
-        stream.writelines(f"{line}\n" for line in record)
+def _compile(data: bytes, target: str, final: str, level: str | None = None) -> None:
+    """Writes the byte-code of a verified source beside it. Tracebacks name the source `final`.
 
-
-def _compile(data: bytes, target: str, final: str) -> None:
-    """Writes the byte-code of a verified source beside it. Tracebacks name the source `final`."""
+    The level of optimisation is this process' own by default.
+    """
     try:
-        code = compile(data, final, "exec", dont_inherit=True)
+        code = compile(
+            data, final, "exec", dont_inherit=True, optimize=-1 if level is None else int(level or 0)
+        )
     except (SyntaxError, ValueError):
         return  # an import of it shows the error
     status = os.stat(target)
     byte_code = import_system._code_to_timestamp_pyc(  # type: ignore[attr-defined]
         code, int(status.st_mtime), status.st_size
     )
-    file = import_system.cache_from_source(target)
+    file = import_system.cache_from_source(target, optimization=level)
     os.makedirs(os.path.dirname(file), 0o700, exist_ok=True)
     with open(file, "wb") as stream:
         stream.write(byte_code)
@@ -330,13 +305,24 @@ def _is_sitecustomize(path: str, symbols: list[str]) -> bool:
 
 
 def _install_boot(stub: Stub) -> None:
-    """Copies the verified boot to the private cache, where later processes load it from."""
-    target = f"{stub.PRIVATE}/boot/{os.environ['RAYBUNDLE_BOOT']}"
-    if os.path.exists(target):
+    """Copies the verified boot and its byte-code to the private cache, where later processes find it."""
+    check, record = stub.load("raybundle_check"), stub.load("raybundle_record")
+    if check.boot_is_unchanged(stub):
         return
+    target, name = check.boot_record(stub)
     files = stub.read_boot()
-    os.mkdir(f"{target}.partial", 0o700)
-    for name, data in files.items():
-        with open(f"{target}.partial/{name}", "wb") as stream:
-            stream.write(data)
-    os.rename(f"{target}.partial", target)
+    if not record.is_directory(target):
+        record.remove(target)
+    os.makedirs(f"{target}/__pycache__", 0o700, exist_ok=True)
+    for alien in {entry for entry in os.listdir(target) if entry not in (*files, "__pycache__")}:
+        record.remove(f"{target}/{alien}")
+    for file, data in files.items():
+        if record.digest(f"{target}/{file}") != sha256(data).hexdigest():
+            record.replace(f"{target}/{file}", data)
+    compiled = [*((file, "") for file in files), ("sitecustomize.py", "1"), ("sitecustomize.py", "2")]
+    paths = [import_system.cache_from_source(file, optimization=level) for file, level in compiled]
+    for path, (file, level) in zip(paths, compiled, strict=True):
+        record.remove(f"{target}/{path}")
+        _compile(files[file], f"{target}/{file}", f"{target}/{file}", level)
+    synced = record.sync(target)
+    record.write(name, record.states(target, [".", *files, *paths]), synced=synced)

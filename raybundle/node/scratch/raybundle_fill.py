@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import sys
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from raybundle.node.raybundle_path import Places
     from raybundle.node.stub import Stub
 
 LARGE = 16 << 20
@@ -23,13 +25,13 @@ INHERITED = ("RAY_", "HOME", "PATH", "LANG", "LC_", "TMPDIR", "LD_LIBRARY_PATH",
 """Prefixes of the variables that a reaper needs to ask Ray about the job. Others may be secrets."""
 
 
-def make(stub: Stub, scratch: str, tree: str, about: list[str]) -> int:
+def make(stub: Stub, scratch: str, places: Places, about: list[str]) -> int:
     """Makes `scratch` unless another process does, and returns the descriptor of a shared lock on it.
 
     Args:
         stub: the module `sitecustomize`.
         scratch: absolute path.
-        tree: the verified tree.
+        places: what the job runs from, compared with its records before this returns.
         about: lines for the reaper.
 
     Raises:
@@ -42,7 +44,7 @@ def make(stub: Stub, scratch: str, tree: str, about: list[str]) -> int:
         held: int = stub.load("raybundle_scratch").lock(f"{scratch}.lock", os.O_RDWR | os.O_CREAT)
         with open(f"{jobs}/making", "w") as making:
             fcntl.flock(making, fcntl.LOCK_EX)
-            _make_locked(stub, scratch, tree, about)
+            _make_locked(stub, scratch, places, about)
     except OSError as error:
         status = os.statvfs(stub.PRIVATE)
         free = f"{status.f_bavail * status.f_frsize >> 20} MiB are free in {stub.PRIVATE}"
@@ -50,7 +52,7 @@ def make(stub: Stub, scratch: str, tree: str, about: list[str]) -> int:
     return held
 
 
-def _make_locked(stub: Stub, scratch: str, tree: str, about: list[str]) -> None:
+def _make_locked(stub: Stub, scratch: str, places: Places, about: list[str]) -> None:
     if os.path.isdir(scratch):
         return
     for job in _without_reaper(os.path.dirname(scratch)):
@@ -60,13 +62,13 @@ def _make_locked(stub: Stub, scratch: str, tree: str, about: list[str]) -> None:
     _start_reaper(stub, f"{scratch}.job")
     partial = f"{scratch}.partial"
     if os.path.lexists(partial):  # a killed process has left it
-        stub.load("raybundle_evict").remove_tree(partial)
+        stub.load("raybundle_record").remove(partial)
     os.mkdir(partial, 0o700)
-    files = read_files(tree)
-    if files is None or not all(is_unchanged(*each) for each in files.items()):
-        stub.load("raybundle_materialise").restore(stub, tree)
-        files = read_files(tree)
-    copied = Filler(f"{tree}/project", partial).fill(files or ())
+    check = stub.load("raybundle_check")
+    if not all(check.is_unchanged(stub, os.path.realpath(link)) for link in places.links):
+        places.link_anew()
+    check.check(stub, places.tree, places.environment)
+    copied = Filler(f"{places.tree}/project", partial).fill(_project_files(places.tree))
     with open(f"{scratch}.job", "a", encoding="utf-8") as stream:
         stream.write(f"bytes {copied}\n")
     os.rename(partial, scratch)
@@ -82,17 +84,16 @@ class Filler:
         self._clones = True
         self._links = os.geteuid() != 0
 
-    def fill(self, files: Iterable[str]) -> int:
-        """Makes those of `files` that are in the project, and returns the number of bytes copied."""
-        start = f"{self._source}/"
-        return sum(self._make(each, each[len(start) :]) for each in files if each.startswith(start))
+    def fill(self, paths: Iterable[str]) -> int:
+        """Makes the files with these paths below the project, and returns the number of bytes copied."""
+        return sum(map(self._make, paths))
 
-    def _make(self, source: str, path: str) -> int:
+    def _make(self, path: str) -> int:
         """Clones, links or copies a file, and returns the number of bytes copied.
 
         A link leads to the verified file, which is read-only. Root could write to it, so root gets a copy.
         """
-        target = f"{self._target}/{path}"
+        source, target = f"{self._source}/{path}", f"{self._target}/{path}"
         directory = os.path.dirname(target)
         if directory not in self._made:
             os.makedirs(directory, exist_ok=True)
@@ -141,34 +142,14 @@ def _copy(source: int, target: int) -> int:
     return copied
 
 
-def is_unchanged(file: str, recorded: str) -> bool:
-    """Returns whether a verified file matches its recorded state: not even root has written to it."""
-    try:
-        return _describe(os.lstat(file)) == recorded
-    except OSError:
-        return False
-
-
-def _describe(status: os.stat_result) -> str:
-    """Returns the state of a file, without the ctime of a large file: a link to it changes its ctime."""
-    changed = 0 if status.st_size >= LARGE else status.st_ctime_ns
-    return f"{status.st_size} {status.st_mtime_ns} {changed} {status.st_ino} {status.st_mode:o}"
-
-
-def record_files(tree: str, paths: Iterable[str], file: str) -> None:
-    """Writes a line with the state of each file of a tree to `file`."""
-    with open(file, "w", encoding=sys.getfilesystemencoding(), errors="surrogateescape") as stream:
-        stream.writelines(f"{_describe(os.lstat(f'{tree}/{path}'))} {path}\n" for path in paths)
-
-
-def read_files(tree: str) -> dict[str, str] | None:
-    """Returns the recorded state of each file of a tree by its path; None for a tree of an older boot."""
-    file, encoding = f"{tree}/files", sys.getfilesystemencoding()
-    if not os.path.exists(file):
-        return None
-    with open(file, encoding=encoding, errors="surrogateescape") as stream:
-        lines = (line.rstrip("\n").split(" ", 5) for line in stream)
-        return {f"{tree}/{words[5]}": " ".join(words[:5]) for words in lines}
+def _project_files(tree: str) -> Iterator[str]:
+    """Yields the path of each file of the project, relative to it."""
+    with open(f"{tree}/manifest.json", encoding="utf-8") as stream:
+        files = json.load(stream)["files"]
+    for file in files:
+        folder, _, path = os.fsdecode(file["path"].encode()).partition("/")  # names on the disk are UTF-8
+        if folder == "project":
+            yield path
 
 
 def _machine() -> Iterator[str]:

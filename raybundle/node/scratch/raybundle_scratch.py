@@ -13,7 +13,7 @@ TYPE_CHECKING = False  # `typing` costs 5 ms in every process
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from raybundle.node.raybundle_boot import Places
+    from raybundle.node.raybundle_path import Places
     from raybundle.node.stub import Stub
 
 CONFIG = "RAY_JOB_CONFIG_JSON_ENV_VAR"
@@ -118,12 +118,11 @@ def enter(stub: Stub, role: str, scratch: str, places: Places) -> None:
         stub: the module `sitecustomize`.
         role: of this process.
         scratch: its absolute path.
-        places: the tree to fill the scratch from, the archive where Ray started this process, and the links
-            to `ray`.
+        places: what the job runs from.
     """
     if not _hold(scratch) and role != "child":
         _held.append(
-            stub.load("raybundle_fill").make(stub, scratch, places.tree, list(_describe(role, places.links)))
+            stub.load("raybundle_fill").make(stub, scratch, places, list(_describe(role, places.links[0])))
         )
     if role != "child":
         os.environ["RAYBUNDLE_SCRATCH"] = scratch

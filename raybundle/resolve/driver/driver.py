@@ -98,7 +98,7 @@ def find_start(path: DriverPath, interpreter: Interpreter, made: Generated | Non
     tree = _edited_tree(found.file, made, finder)
     if tree is None:
         return finder, Start(name, found)
-    edits = evaluate(tree, _name_of(path.target, found), str(cwd))
+    edits = evaluate(tree, _name_of(path.target, found), str(cwd), interpreter.version)
 
     def where(line: int) -> str:
         return f"{made.origin}:{made.lines[line - 1]}" if made else f"{found.file}:{line}"

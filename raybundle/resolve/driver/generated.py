@@ -100,11 +100,3 @@ def mentions_of(scanner: Scanner, made: Generated | None) -> Callable[[str, str]
     """Return what claims that the source of a file has a word."""
     source = source_of(scanner, made)
     return lambda file, word: re.search(rb"\b" + re.escape(word.encode()) + rb"\b", source(file)) is not None
-
-
-def quotes_of(scanner: Scanner, made: Generated | None) -> Callable[[str, str], bool]:
-    """Return what claims that the source of a file has a word in quotes."""
-    source = source_of(scanner, made)
-    return lambda file, word: (
-        re.search(rb"['\"]" + re.escape(word.encode()) + rb"['\"]", source(file)) is not None
-    )

@@ -67,3 +67,10 @@ class Calls:
             function = call.func
             if not isinstance(function, ast.Name) or function.id in self.bindings or function.id in _BUILTINS:
                 yield call, guard
+
+
+def argument_of(call: ast.Call, position: int, keyword: str) -> ast.expr | None:
+    """Return an argument by its position or its name."""
+    if len(call.args) > position:
+        return call.args[position]
+    return next((each.value for each in call.keywords if each.arg == keyword), None)

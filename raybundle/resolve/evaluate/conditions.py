@@ -109,7 +109,7 @@ def value_of(node: ast.expr, environment: Environment) -> Any:
         case ast.NamedExpr(value=value):
             return value_of(value, environment)
         case ast.Name(id="TYPE_CHECKING") | ast.Attribute(attr="TYPE_CHECKING"):
-            return False
+            return environment.constants.get(_text(node), False)
         case ast.BoolOp() | ast.UnaryOp(op=ast.Not()) | ast.IfExp():
             return _chosen(node, environment)
         case ast.Subscript():

@@ -3,17 +3,30 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from raybundle.resolve.evaluate.conditions import QUESTIONS, UNKNOWN, value_of
+from raybundle.resolve.evaluate.name_values import ANY
+from raybundle.resolve.evaluate.targets import pairs
+from raybundle.resolve.facts import UnknownImport
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from raybundle.resolve.interpreter.markers import Environment
 
+_CHECKING = "TYPE_CHECKING"
+_OWN_CHECKING = re.compile(
+    rb"TYPE_CHECKING\s*(?::[^=\n]*)?=(?!=)|\b(?!typing\b|t\b|typing_extensions\b)\w+\.TYPE_CHECKING"
+    rb"|from\s+(?!typing\b|typing_extensions\b)[\w.]+\s+import\s+(?:\([^)]*|[^\n(]*)\bTYPE_CHECKING"
+)
+"""Stands in a source whose `TYPE_CHECKING` may not be that of `typing`."""
+_SWITCH = re.compile(rb"^[ \t]*(\w+\.TYPE_CHECKING\s*=(?!=)[^\n#]*)", re.MULTILINE)
+_TYPING = frozenset({"typing", "typing_extensions"})
+"""Modules whose `TYPE_CHECKING` is false."""
 _WORDS = (b"platform", b"version_info", b"import os", b"from os", b"implementation")
 """Every source that asks a question about the target contains one of these."""
 _MODULES = frozenset(question.partition(".")[0] for question in QUESTIONS)
@@ -21,6 +34,8 @@ _MODULES = frozenset(question.partition(".")[0] for question in QUESTIONS)
 
 def with_constants(tree: ast.Module, source: bytes, environment: Environment) -> Environment:
     """Return an environment that also knows the variables that a source sets once, at its top level."""
+    if _CHECKING.encode() in source and _OWN_CHECKING.search(source):
+        environment = replace(environment, constants=dict(_checking(tree, environment)))
     if not any(word in source for word in _WORDS):
         return environment
     found: dict[str, Any] = {}
@@ -31,7 +46,43 @@ def with_constants(tree: ast.Module, source: bytes, environment: Environment) ->
         return environment
     bound = Counter(_bound(tree))
     once = {name: value for name, value in found.items() if bound[_variable(name)] == 1}
-    return replace(environment, constants=once)
+    return replace(environment, constants={**once, **environment.constants})
+
+
+def _checking(tree: ast.Module, environment: Environment) -> Iterator[tuple[str, Any]]:
+    """Yield the values of `TYPE_CHECKING` that are not that of `typing`, which is false in every run."""
+    values: dict[str, set[Any]] = {}
+    for node in ast.walk(tree):
+        match node:
+            case ast.ImportFrom(module=module, names=names) if module not in _TYPING:
+                for alias in names:
+                    name = alias.asname or alias.name
+                    values.setdefault(
+                        _CHECKING if alias.name == _CHECKING else f"{name}.{_CHECKING}", {UNKNOWN}
+                    )
+            case ast.Import(names=names):
+                for alias in (each for each in names if each.name not in _TYPING):
+                    values.setdefault(f"{alias.asname or alias.name}.{_CHECKING}", {UNKNOWN})
+            case (
+                ast.Assign(targets=[target], value=value)
+                | ast.AnnAssign(target=target, value=ast.expr() as value)
+            ):
+                name = ast.unparse(target) if isinstance(target, (ast.Name, ast.Attribute)) else ""
+                if name.rpartition(".")[2] == _CHECKING:
+                    known = value_of(value, environment)
+                    values.setdefault(name, set()).add(known if known is UNKNOWN else bool(known))
+            case _:
+                continue
+    for name, found in values.items():
+        yield name, found.pop() if len(found) == 1 else UNKNOWN
+
+
+def switches(source: bytes) -> Iterator[UnknownImport]:
+    """Yield what sets the `TYPE_CHECKING` of another module. It counts in all modules that load later."""
+    for found in _SWITCH.finditer(source) if b".TYPE_CHECKING" in source else ():
+        text = found[1].decode(errors="replace").strip()
+        if not text.endswith("False"):
+            yield UnknownImport(source.count(b"\n", 0, found.start(1)) + 1, text, ANY)
 
 
 def _variable(name: str) -> str:
@@ -47,15 +98,23 @@ def _named_by(statement: ast.stmt, environment: Environment) -> Iterator[tuple[s
             known = value_of(value, environment)
             if known is not UNKNOWN and not _is_literal(value):
                 yield name, known
-        case ast.Import(names=aliases):
-            for alias in aliases:
-                if alias.asname and alias.name in _MODULES:
-                    yield from _asked(f"{alias.name}.", f"{alias.asname}.", environment)
-        case ast.ImportFrom(module=str(module), names=aliases) if module in _MODULES:
-            for alias in aliases:
-                yield from _asked(f"{module}.{alias.name}", alias.asname or alias.name, environment)
+        case ast.Assign(targets=[ast.Tuple() as target], value=ast.Tuple() as value):
+            for each, given in pairs(target, value):
+                if given is not None:
+                    yield from _named_by(ast.Assign([each], given), environment)
+        case ast.Import() | ast.ImportFrom():
+            yield from _renamed(statement, environment)
         case _:
             return
+
+
+def _renamed(statement: ast.Import | ast.ImportFrom, environment: Environment) -> Iterator[tuple[str, Any]]:
+    module = statement.module or "" if isinstance(statement, ast.ImportFrom) else None
+    for alias in statement.names if module is None or module in _MODULES else ():
+        if module is not None:
+            yield from _asked(f"{module}.{alias.name}", alias.asname or alias.name, environment)
+        elif alias.asname and alias.name in _MODULES:
+            yield from _asked(f"{alias.name}.", f"{alias.asname}.", environment)
 
 
 def _asked(start: str, name: str, environment: Environment) -> Iterator[tuple[str, Any]]:

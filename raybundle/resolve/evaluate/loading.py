@@ -26,6 +26,8 @@ _REWIRES = re.compile(
 )
 _IMPORTERS = frozenset({"importlib.import_module", "import_module", "__import__"})
 _OWN_PATH = "__path__"
+_CHANGES = re.compile(r"\.__path__\.(append|insert|extend)\Z")
+"""Ends what extends the `__path__` of another package."""
 _ALL = "sys.modules"
 
 
@@ -41,6 +43,8 @@ class Loaded:
     aliases: tuple[tuple[str, str], ...] = ()
     """Names that the module puts into `sys.modules`, and the module that each stands for. Empty if the value
     is another object."""
+    others: tuple[tuple[str, str], ...] = ()
+    """Other packages whose `__path__` it extends, and the directories."""
 
 
 def rewiring_lines(source: bytes) -> set[int]:
@@ -48,10 +52,9 @@ def rewiring_lines(source: bytes) -> set[int]:
     return {source.count(b"\n", 0, found.start()) + 1 for found in _REWIRES.finditer(source)}
 
 
-def loaded(tree: ast.Module, file: str, name: str, cwd: str, *, is_package: bool) -> Loaded:
-    """Return what loading the module `name` from `file` does, without running it."""
-    directory = os.path.dirname(file)
-    scope = Scope(cwd, {"__file__": file, "__name__": name})
+def loaded(tree: ast.Module, scope: Scope, *, is_package: bool) -> Loaded:
+    """Return what loading a module does, without running it. `scope` knows its file and name."""
+    name, directory = str(scope.names["__name__"]), os.path.dirname(str(scope.names["__file__"]))
     own: list[Value] = [directory]
     if is_package:
         scope.names[_OWN_PATH] = list(own)
@@ -59,12 +62,17 @@ def loaded(tree: ast.Module, file: str, name: str, cwd: str, *, is_package: bool
     run = _Loading(scope, changed_anywhere(tree), package=package)
     run.run(tree.body)
     path = scope.names.get(_OWN_PATH)
+    in_functions = _Loading(scope.copy(), run.volatile, package=package)
+    for each in ast.walk(tree):
+        if isinstance(each, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            in_functions.run(each.body)
     places = tuple(os.path.normpath(str(each)) for each in path) if isinstance(path, list) else ()
     return Loaded(
         edits_of(tree, run),
         places if places not in {(), (os.path.normpath(directory),)} else None,
         tuple(sorted(run.doubtful)),
-        tuple(run.aliases.items()),
+        tuple({**in_functions.aliases, **run.aliases}.items()),
+        tuple(run.others),
     )
 
 
@@ -73,6 +81,7 @@ class _Loading(Statements):
     package: str = ""
     aliases: dict[str, str] = field(default_factory=dict)
     doubtful: set[int] = field(default_factory=set)
+    others: list[tuple[str, str]] = field(default_factory=list)
 
     def _run(self, statement: ast.stmt) -> None:
         match statement:
@@ -82,6 +91,8 @@ class _Loading(Statements):
                     whole = absolute(relative, self.package)
                     if whole is not None:
                         self.scope.bind_module(alias.asname or alias.name, whole)
+            case ast.AugAssign(target=ast.Attribute(attr="__path__") as target, op=ast.Add(), value=value):
+                self._extend_other(self.scope.dotted(target), self.scope.list_of(value))
             case _:
                 super(_Loading, self)._run(statement)  # slots make a new class, which `super()` does not find
 
@@ -121,6 +132,10 @@ class _Loading(Statements):
                 self._own_path().extend(self.scope.list_of(directories))
             case "__path__.remove" | "__path__.pop" | "__path__.clear", _:
                 raise CannotEvaluateError
+            case dotted, [*_, given] if method := _CHANGES.search(dotted):
+                value = self.scope.value(given)
+                values = self.scope.list_of(given) if method[1] == "extend" else [value]
+                self._extend_other(dotted[: method.start()], values)
             case "sys.modules.setdefault", [key, node]:
                 self._alias(str(self.scope.value(key)), node)
             case "sys.modules.update", [ast.Dict(keys=keys, values=values)]:
@@ -129,6 +144,11 @@ class _Loading(Statements):
                         self._alias(str(self.scope.value(each)), node)
             case _:
                 super(_Loading, self)._call(call)
+
+    def _extend_other(self, package: str, directories: list[Value]) -> None:
+        name = package.removesuffix(f".{_OWN_PATH}")
+        for each in directories:
+            self.others.append((name, os.path.normpath(self.scope.absolute(str(each)))))
 
     def _alias(self, name: str, node: ast.expr) -> None:
         module = self._imported(node) or self._named(node)

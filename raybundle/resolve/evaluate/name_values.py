@@ -37,6 +37,14 @@ class Text:
 
 
 UNKNOWN = (Text(ANY),)
+
+
+def is_known(name: str) -> bool:
+    """Return whether the text before the first unknown part names at least a package."""
+    start, unknown, _ = name.partition(ANY)
+    return bool(start) and (not unknown or "." in start)
+
+
 _DUNDERS = frozenset({"__package__", "__name__"})
 
 
@@ -130,6 +138,14 @@ class NameValues:
                 func=ast.Attribute(value=ast.Constant(value=str(form)), attr="format"), args=values
             ):
                 return self._filled(form, "{}", values, depth)
+            case ast.Call(
+                func=ast.Attribute(value=ast.Constant(value=str(between)), attr="join"),
+                args=[ast.List(elts=[first, *rest]) | ast.Tuple(elts=[first, *rest])],
+            ):
+                parts = [tuple(self._texts(first, depth))]
+                for each in rest:
+                    parts += [(Text(between),), tuple(self._texts(each, depth))]
+                return _joined(parts)
             case (
                 ast.Subscript(value=table)
                 | ast.Call(func=ast.Attribute(value=table, attr="get" | "pop"), args=[_, *_])

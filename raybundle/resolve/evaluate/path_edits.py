@@ -1,7 +1,7 @@
 """Evaluates the edits of `sys.path` in the tree of a module. No user code runs."""
 
 # Why strings: paths here are the strings that `sys.path` holds; pathlib would cost ten times as much.
-# ruff: noqa: PTH110, PTH112, PTH118, PTH208
+# ruff: noqa: PTH118
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ import ast
 import os
 from dataclasses import dataclass, field
 from itertools import count
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from raybundle.resolve.evaluate.edits import AbsenceTest, Edit, Edits
-from raybundle.resolve.evaluate.path_values import CannotEvaluateError, Scope
+from raybundle.resolve.evaluate.path_values import CannotEvaluateError, Scope, named_in_path_files
 from raybundle.resolve.evaluate.targets import pairs
 
 if TYPE_CHECKING:
@@ -21,13 +20,15 @@ if TYPE_CHECKING:
 
     from raybundle.resolve.evaluate.path_values import Value
 
+_MOST_CALLS = 64
+"""Calls of own functions that are evaluated, with those in their bodies."""
 _KNOWN_MODULES = frozenset({"sys", "os", "pathlib", "site"})
 """Modules whose members may get another name: `insert = sys.path.insert`."""
 
 
-def evaluate(tree: ast.Module, file: str, cwd: str) -> Edits:
+def evaluate(tree: ast.Module, file: str, cwd: str, version: tuple[int, ...] = ()) -> Edits:
     """Return the edits at the top level of the driver's `tree`, run as `file` in directory `cwd`."""
-    scope = Scope(cwd, {"__file__": file, "__name__": "__main__"})
+    scope = Scope(cwd, {"__file__": file, "__name__": "__main__"}, version=version)
     statements = Statements(scope, changed_anywhere(tree))
     statements.run(tree.body)
     return edits_of(tree, statements)
@@ -50,7 +51,7 @@ def _possible(tree: ast.Module, run: Statements) -> Iterator[tuple[int, str]]:
     """Yield line and directory of the edits in functions and branches, as if each ran at the end."""
     for node in ast.walk(tree):
         bodies = [getattr(node, name, []) for name in ("body", "orelse") if node is not tree]
-        scope = Scope(run.scope.cwd, dict(run.scope.names), dict(run.scope.modules))
+        scope = run.scope.copy()
         for each in ast.walk(node.args) if isinstance(node, ast.FunctionDef) else ():
             if isinstance(each, ast.arg):
                 scope.unbind(each.arg)
@@ -79,6 +80,10 @@ def nodes_of(statement: ast.AST) -> Iterator[ast.AST]:
             yield from nodes_of(child)
 
 
+class _Returned(Exception):  # noqa: N818 - a jump, not an error
+    """A function returns. It does not leave the evaluation of a call."""
+
+
 @dataclass(slots=True)
 class Statements:
     """Runs the statements of a module for their effect on `sys.path`."""
@@ -93,6 +98,12 @@ class Statements:
     doubted: set[int] = field(default_factory=set)
     unless: AbsenceTest | None = None
     numbers: Iterator[int] = field(default_factory=count)
+    functions: dict[str, ast.FunctionDef] = field(default_factory=dict)
+    """Functions of the module that its later statements may call."""
+    depth: int = 0
+    """Calls around the current statement."""
+    calls: int = 0
+    """Calls of these functions until now."""
 
     def run(self, body: Iterable[ast.stmt]) -> bool:
         """Run a body. Return whether all its statements are assignments that were understood."""
@@ -145,6 +156,11 @@ class Statements:
                 self._assign([target], ast.BinOp(ast.Name(name, ast.Load()), op, value))
             case ast.Expr(value=ast.Call() as call):
                 self._call(call)
+            case ast.FunctionDef(name=name, decorator_list=[]):
+                self._forget(statement)
+                self.functions[name] = statement
+            case ast.Return() if self.depth:
+                raise _Returned
             case ast.If(test=test, body=body, orelse=otherwise):
                 self._if(test, body, otherwise)
             case ast.For(target=target, iter=values, body=body, orelse=[]):
@@ -211,8 +227,12 @@ class Statements:
         match index:
             case ast.Slice(lower=None, upper=None, step=None):
                 self._rearrange(node)
-            case ast.Slice(lower=None | ast.Constant(value=0), upper=ast.Constant(value=0), step=None):
+            case ast.Slice(lower=None, upper=ast.Constant(value=0), step=None):
                 self._insert_all(self.scope.list_of(node), node.lineno)
+            case ast.Slice(
+                lower=ast.Constant(value=int(place)), upper=ast.Constant(value=int(end)), step=None
+            ) if place == end:
+                self._insert_all(self.scope.list_of(node), node.lineno, place)
             case ast.Slice():
                 raise CannotEvaluateError
             case _:
@@ -269,14 +289,50 @@ class Statements:
                 self._edit(self.scope.value(directory), self.scope.integer(position), call.lineno)
             case "os.chdir", [directory]:
                 self._change_directory(self.scope.absolute(str(self.scope.value(directory))))
+            case name, _ if name in self.functions and self.calls < _MOST_CALLS:
+                self._call_own(self.functions[name], call)
             case _:
                 return
+
+    def _call_own(self, function: ast.FunctionDef, call: ast.Call) -> None:
+        """Run the body of a function of the module with the arguments of a call."""
+        values = dict(self._arguments(function.args, call))
+        names, modules = dict(self.scope.names), dict(self.scope.modules)
+        for name, value in values.items():
+            self.scope.unbind(name)
+            if value is not None:
+                self.scope.names[name] = value
+        self.depth, self.calls = self.depth + 1, self.calls + 1
+        try:
+            self.run(function.body)
+        except _Returned:
+            pass
+        finally:
+            self.depth -= 1
+            self.scope.names, self.scope.modules = names, modules
+
+    def _arguments(self, taken: ast.arguments, call: ast.Call) -> Iterator[tuple[str, Value | None]]:
+        if taken.vararg or taken.kwarg or any(isinstance(each, ast.Starred) for each in call.args):
+            raise CannotEvaluateError
+        plain = [each.arg for each in (*taken.posonlyargs, *taken.args)]
+        defaults = [*zip(plain[len(plain) - len(taken.defaults) :], taken.defaults, strict=True)]
+        defaults += [
+            (each.arg, value)
+            for each, value in zip(taken.kwonlyargs, taken.kw_defaults, strict=True)
+            if value is not None
+        ]
+        given = [
+            *zip(plain, call.args, strict=False),
+            *((each.arg or "", each.value) for each in call.keywords),
+        ]
+        for name, node in (*defaults, *given):
+            yield name, self._value_if_known(node)
 
     def _add_site(self, directory: str, line: int) -> None:
         """Add `directory` if it is not there, then what its `.pth` files name (`site.addpackage`)."""
         absolute = os.path.normpath(self.scope.absolute(directory))
         try:
-            added = [absolute, *_named_in_path_files(absolute)]
+            added = [absolute, *named_in_path_files(absolute)]
         except OSError as error:
             raise CannotEvaluateError from error
         for each in added:
@@ -327,8 +383,8 @@ class Statements:
         for each in directories:
             self._edit(each, None, line)
 
-    def _insert_all(self, directories: list[Value], line: int) -> None:
-        for position, each in enumerate(directories):
+    def _insert_all(self, directories: list[Value], line: int, place: int = 0) -> None:
+        for position, each in enumerate(directories, place):
             self._edit(each, position, line)
 
     def _edit(self, directory: Value, index: int | None, line: int, *, replaces: bool = False) -> None:
@@ -340,22 +396,3 @@ class Statements:
             self.relative.add(line)
         self.lines.add(line)
         self.edits.append(Edit(absolute, index, line, self.unless, replaces))
-
-
-def _named_in_path_files(directory: str) -> Iterator[str]:
-    """Yield the directories that the `.pth` files of `directory` name, as `site.addpackage` adds them.
-
-    Raises:
-        CannotEvaluateError: a line of them runs code.
-        OSError: a file cannot be read.
-    """
-    names = sorted(os.listdir(directory)) if os.path.isdir(directory) else []
-    for name in names:
-        if name.endswith(".pth") and not name.startswith("."):
-            text = Path(directory, name).read_text("utf-8", "replace")
-            for line in text.splitlines():
-                if line.startswith(("import ", "import\t")):
-                    raise CannotEvaluateError
-                named = os.path.normpath(os.path.join(directory, line.rstrip()))
-                if line.strip() and not line.startswith("#") and os.path.exists(named):
-                    yield named

@@ -1,20 +1,20 @@
 """Evaluates the expressions that name directories and modules. No user code runs."""
 
 # Why strings: paths here are the strings that `sys.path` holds; pathlib would cost ten times as much.
-# ruff: noqa: PTH117, PTH118, PTH120
+# ruff: noqa: PTH110, PTH112, PTH117, PTH118, PTH120, PTH208
 
 from __future__ import annotations
 
 import ast
 import os
 from dataclasses import dataclass, field
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Union
 
 from raybundle.resolve.evaluate.chains import split_chain
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 Value = Union[str, int, PurePath, "list[Value]", "dict[str, Value]"]
 
@@ -34,6 +34,12 @@ class Scope:
     """What imported names stand for, such as `os.path` for `osp`."""
     followed: list[str] = field(default_factory=list)
     """Paths whose links were resolved."""
+    version: tuple[int, ...] = ()
+    """Of the target's Python. Empty if it must not count."""
+
+    def copy(self) -> Scope:
+        """Return a scope that knows the same names."""
+        return Scope(self.cwd, dict(self.names), dict(self.modules), version=self.version)
 
     def unbind(self, name: str) -> None:
         """Forget what `name` stands for."""
@@ -85,6 +91,8 @@ class Scope:
                 return self.names[name]
             case ast.List(elts=elements) | ast.Tuple(elts=elements):
                 return [value for each in elements for value in self._element(each)]
+            case ast.ListComp(elt=part, generators=[each]) | ast.GeneratorExp(elt=part, generators=[each]):
+                return self._of_each(each, part)
             case ast.Dict(keys=keys, values=values) if None not in keys:
                 pairs = zip(keys, values, strict=True)
                 return {str(self.value(key)): self.value(value) for key, value in pairs if key is not None}
@@ -105,6 +113,19 @@ class Scope:
             case _:
                 raise CannotEvaluateError
 
+    def _of_each(self, loop: ast.comprehension, part: ast.expr) -> list[Value]:
+        """Return the values of `part` in a loop over a known list."""
+        if loop.ifs or not isinstance(loop.target, ast.Name):
+            raise CannotEvaluateError
+        names, values = self.names, list[Value]()
+        try:
+            for each in self.list_of(loop.iter):
+                self.names = {**names, loop.target.id: each}
+                values.append(self.value(part))
+        finally:
+            self.names = names
+        return values
+
     def _element(self, node: ast.expr) -> list[Value]:
         return self.list_of(node.value) if isinstance(node, ast.Starred) else [self.value(node)]
 
@@ -113,6 +134,10 @@ class Scope:
         dotted = self.dotted(node)
         if dotted in constants:
             return constants[dotted]
+        if self.version and dotted == "sys.version_info":
+            return list(self.version)
+        if self.version and dotted.startswith("sys.version_info.m"):
+            return self.version[("major", "minor", "micro").index(node.attr)]
         if node.attr == "parent":
             return self._path(node.value).parent
         raise CannotEvaluateError
@@ -124,6 +149,8 @@ class Scope:
                 return list(values)
             case _, ast.Attribute(value=table, attr="items"), []:
                 return _items_of(self.value(table))
+            case _, ast.Attribute(value=ast.Constant(value=str(form)), attr="format"), _:
+                return _formatted(form, arguments)
             case dotted, _, _:
                 known = self._known_functions().get(dotted)
         if known is None and isinstance(function, ast.Attribute):
@@ -187,6 +214,8 @@ class Scope:
 
 def _combined(op: ast.operator, left: Value, right: Value) -> Value:
     match op, left, right:
+        case ast.Mod(), str(), (str() | int() | list()):
+            return _filled(left, right)
         case ast.Div(), PurePath(), (str() | PurePath()):
             return left / right
         case ast.Div(), str(), PurePath():
@@ -197,6 +226,20 @@ def _combined(op: ast.operator, left: Value, right: Value) -> Value:
             return left + right
         case _:
             raise CannotEvaluateError
+
+
+def _formatted(form: str, values: list[Value]) -> str:
+    try:
+        return form.format(*values)
+    except (LookupError, ValueError) as error:
+        raise CannotEvaluateError from error
+
+
+def _filled(form: str, values: str | int | list[Value]) -> str:
+    try:
+        return form % (tuple(values) if isinstance(values, list) else values)
+    except (TypeError, ValueError) as error:
+        raise CannotEvaluateError from error
 
 
 def _items_of(value: Value) -> list[Value]:
@@ -216,3 +259,22 @@ def _parent_at(path: PurePath, index: Value) -> PurePath:
     if not isinstance(index, int) or not 0 <= index < len(parents):
         raise CannotEvaluateError
     return parents[index]
+
+
+def named_in_path_files(directory: str) -> Iterator[str]:
+    """Yield the directories that the `.pth` files of `directory` name, as `site.addpackage` adds them.
+
+    Raises:
+        CannotEvaluateError: a line of them runs code.
+        OSError: a file cannot be read.
+    """
+    names = sorted(os.listdir(directory)) if os.path.isdir(directory) else []
+    for name in names:
+        if name.endswith(".pth") and not name.startswith("."):
+            text = Path(directory, name).read_text("utf-8", "replace")
+            for line in text.splitlines():
+                if line.startswith(("import ", "import\t")):
+                    raise CannotEvaluateError
+                named = os.path.normpath(os.path.join(directory, line.rstrip()))
+                if line.strip() and not line.startswith("#") and os.path.exists(named):
+                    yield named

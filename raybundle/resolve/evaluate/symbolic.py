@@ -40,6 +40,9 @@ class BothBranches(Statements):
             self.scope.names[target.id] = ANY
         self.run(body)
 
+    def _call_own(self, function: ast.FunctionDef, call: ast.Call) -> None:
+        """Do nothing: bodies of functions are visited by themselves."""
+
     def _forget(self, *statements: ast.AST) -> None:
         for each in statements:
             match each:

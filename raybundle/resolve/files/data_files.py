@@ -90,7 +90,12 @@ def _data_below(
 
 def is_code(file: str) -> bool:
     """Claims that a file is a module, which travels where it is imported."""
-    return file.endswith(_CODE) or _EXTENSION.search(file) is not None
+    return file.endswith(_CODE) or is_extension(file)
+
+
+def is_extension(file: str) -> bool:
+    """Claims that a file is an extension module by its name."""
+    return _EXTENSION.search(file) is not None
 
 
 def leads_back(link: str, left_by_links: Iterable[str]) -> bool:

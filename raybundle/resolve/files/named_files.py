@@ -19,6 +19,7 @@ from raybundle.resolve.files.data_files import (
     Candidate,
     fault_of,
     is_code,
+    is_extension,
     leads_back,
     leads_out,
     path_expression,
@@ -263,7 +264,7 @@ class _Search:
     def take(self, path: str, entry: str, origin: _Origin, *, wide: bool) -> bool:
         """Take the files that `path` means; return whether there is something."""
         kind = self._kind(path, entry)
-        if kind == "file" and path.endswith(".py"):
+        if kind == "file" and (path.endswith(".py") or is_extension(path)):
             self._add_script(path, entry, origin)
         elif kind == "file":
             self._add([path], entry, origin)
@@ -291,14 +292,16 @@ class _Search:
 
     def _directory(self, directory: str, pattern: str, entry: str, origin: _Origin) -> None:
         """Take the data below `directory`, or what of it has the form `pattern`; never of one with code."""
-        deep = not pattern or "**" in pattern
-        if deep and (directory in self.code or directory in self.ground.path):
+        deep, sources = not pattern or "**" in pattern, pattern.endswith(".py")
+        if deep and not sources and (directory in self.code or directory in self.ground.path):
             return
         expression = path_expression(pattern) if pattern else None
         files, size = [], 0
         for number, file in enumerate(self._below(directory, deep=deep or "/" in pattern)):
             matches = expression is None or expression.match(file[len(directory) + 1 :])
-            if matches and self._counts(file, entry):
+            if matches and sources:
+                self._add_script(file, entry, origin)
+            elif matches and self._counts(file, entry):
                 files.append(file)
                 size += os.stat(file).st_size
             if len(files) > MOST_FILES or size > MOST_BYTES or number > MOST_SEEN:
@@ -364,7 +367,7 @@ class _Search:
         text = fault_of(file, limit)
         if text is None:
             return None
-        return text, f"`include = [{_quoted(self._shown(file))}]` in [tool.raybundle] bundles it; else"
+        return text, f'`include = ["{self._shown(file)}"]` in [tool.raybundle] bundles it; else'
 
     def _warn(self, file: str, fault: str, hint: str, origin: _Origin) -> None:
         text = f"{self._shown(file)} is left out: {fault}"
@@ -373,7 +376,7 @@ class _Search:
     def _warn_of_directory(self, directory: str, origin: _Origin) -> None:
         shown = self._shown(directory)
         text = f"{shown} is left out: it has more than {MOST_FILES:,} files or {MOST_BYTES:,} bytes"
-        hint = f"`include = [{_quoted(shown)}]` in [tool.raybundle] bundles it; else {origin.otherwise}"
+        hint = f'`include = ["{shown}"]` in [tool.raybundle] bundles it; else {origin.otherwise}'
         if all(each.text != text for each in self.warnings):
             self.warnings.append(Warning(text, origin.file, origin.line, hint))
 
@@ -387,10 +390,6 @@ def _sizes(files: Iterable[str]) -> Iterator[tuple[str, int]]:
     for file in files:
         with suppress(OSError):
             yield file, os.stat(file).st_size
-
-
-def _quoted(text: str) -> str:
-    return f'"{text}"'
 
 
 def _split(path: str) -> tuple[str, str]:

@@ -9,15 +9,19 @@ import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from raybundle.resolve.files.data_files import Candidate, is_extension
 from raybundle.resolve.find.finder import FirstParty
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from raybundle.model import Edge
-    from raybundle.resolve.files.data_files import Candidate
+    from raybundle.resolve.facts import Facts
     from raybundle.resolve.find.directories import Directories
     from raybundle.resolve.walk.reached import Closure
+
+_OPENERS = ("ctypes", "cffi", "numpy.ctypeslib")
+"""Modules that open a library by its path."""
 
 
 def beside_scripts(
@@ -30,6 +34,26 @@ def beside_scripts(
         for importer, file, _ in _matches(closure, own, directories)
     ]
     return list({each.file: each for each in found}.values())
+
+
+def opened_extensions(
+    closure: Closure, facts_of: Callable[[str], Facts], directories: Directories
+) -> list[Candidate]:
+    """Return the extension modules beside a source that opens libraries by itself (`ctypes`, cffi)."""
+    found: dict[str, Candidate] = {}
+    reached = [(each.found, each.sha256) for _, each in sorted(closure.reached.items())]
+    modules = {each.file for each, _ in reached if isinstance(each, FirstParty)}
+    for source, sha256 in reached:
+        if not isinstance(source, FirstParty) or sha256 is None:
+            continue
+        folder = os.path.dirname(source.file)
+        beside = [f"{folder}/{name}" for name in sorted(directories.list(folder).files) if is_extension(name)]
+        names = {each.form.name for each in facts_of(source.file).imports} if beside else set[str]()
+        if any(name.startswith(_OPENERS) for name in names):
+            reason = f"beside {os.path.basename(source.file)}, which opens libraries"
+            new = (each for each in beside if each not in modules)
+            found.update((each, Candidate(each, source.entry, reason, named=True)) for each in new)
+    return list(found.values())
 
 
 def without_matches(closure: Closure, scripts: Iterable[Candidate], directories: Directories) -> Closure:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from raybundle.formats.archive_paths import refuse_case_collisions
 from raybundle.resolve.files.data_files import (
     Candidate,
+    is_extension,
     package_data,
     refuse_escaping_links,
     within_limit,
@@ -42,7 +43,8 @@ def split_modules(candidates: Iterable[Candidate], finder: Finder) -> tuple[list
     entries = [*own, *sorted(finder.added, key=len, reverse=True)]
     names, plain = [], []
     for each in candidates:
-        name = _module_name(each.file, finder, entries) if each.file.endswith(".py") else None
+        is_module = each.file.endswith(".py") or is_extension(each.file)
+        name = _module_name(each.file, finder, entries) if is_module else None
         if name is None:
             plain.append(each)
         else:
@@ -53,7 +55,8 @@ def split_modules(candidates: Iterable[Candidate], finder: Finder) -> tuple[list
 def _module_name(file: str, finder: Finder, entries: Iterable[str]) -> str | None:
     for entry in entries:
         if file.startswith(f"{entry}/"):
-            relative = file[len(entry) + 1 :].removesuffix(".py").removesuffix("/__init__")
+            folder, _, base = file[len(entry) + 1 :].rpartition("/")
+            relative = f"{folder}/{base.partition('.')[0]}".strip("/").removesuffix("/__init__")
             name = relative.replace("/", ".")
             found = finder.find(name)
             if isinstance(found, FirstParty) and found.file == file:

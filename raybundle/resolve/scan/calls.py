@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from raybundle.dotted import absolute
+from raybundle.resolve.evaluate.calls import argument_of
 from raybundle.resolve.evaluate.chains import last_name, split_chain
-from raybundle.resolve.evaluate.name_values import ANY, NameValues, Text
+from raybundle.resolve.evaluate.name_values import ANY, NameValues, Text, is_known
 from raybundle.resolve.facts import (
     DistributionName,
     EntryPointGroup,
@@ -22,6 +23,7 @@ from raybundle.resolve.facts import (
     UnknownImport,
 )
 from raybundle.resolve.scan.guards import in_branch
+from raybundle.resolve.scan.tables import DISCOVERS, discovered
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -50,6 +52,9 @@ _LOOKS = "importlib.util.find_spec"
 _LOADS = frozenset({"module_from_spec", "exec_module", "load_module", "LazyLoader"})
 """Calls that load a module which was looked for."""
 
+_LOADING = re.compile(r"(?:\w+_)?(?:load|import)(?:_\w+)?")
+"""Names of functions of any library that may import what they are given."""
+
 _WALKS = {"pkgutil.iter_modules": False, "pkgutil.walk_packages": True}
 """Whether a walk descends into subpackages."""
 _ENTRY_POINTS = (
@@ -67,7 +72,7 @@ _REQUIRED = re.compile(r"[A-Za-z0-9][\w.-]*")
 """The name at the start of a requirement such as `humanize>=4`."""
 _RESOURCES = (
     *("importlib.resources.", "importlib_resources.", "pkgutil.get_data", "pkg_resources.resource_"),
-    *("jinja2.PackageLoader", "jinja2.loaders.PackageLoader"),
+    *("jinja2.PackageLoader", "jinja2.loaders.PackageLoader", "hydra.initialize_config_module"),
 )
 _PATH_EDITS = frozenset(
     f"sys.path.{name}" for name in ("append", "insert", "extend", "remove", "pop", "clear", "reverse")
@@ -80,8 +85,17 @@ LAST_NAMES = frozenset(
 ) | frozenset(
     [
         *_LOADS,
+        *DISCOVERS,
         *("load_setuptools_entrypoints", "files", "path", "contents", "is_resource", "as_file", "get_data"),
         *("open_text", "open_binary", "read_text", "read_binary", "PackageLoader"),
+        *(
+            "initialize_config_module",
+            "load",
+            "load_plugin",
+            "load_package",
+            "load_backend",
+            "import_from_cwd",
+        ),
         *("resource_filename", "resource_string", "resource_stream", "resource_exists", "resource_listdir"),
     ]
 )
@@ -114,8 +128,31 @@ class DynamicImports:
                 self._entry_points(call)
             elif not names.isdisjoint(_METADATA):
                 self._distribution(call)
-            elif any(name.startswith(_RESOURCES) for name in names):
-                self._resource(call, guard)
+            else:
+                self._framework(call, names, guard)
+
+    def _framework(self, call: ast.Call, names: set[str], guard: Guard) -> None:
+        """Take what functions of libraries read or import."""
+        last = last_name(call.func)
+        if any(name.startswith(_RESOURCES) for name in names):
+            self._resource(call, guard)
+        elif last in DISCOVERS:
+            self._discover(call)
+        elif len(call.args) == 1 and not call.keywords and _LOADING.fullmatch(last):
+            self._word(call, call.args[0])
+
+    def _word(self, call: ast.Call, argument: ast.expr) -> None:
+        """Take a module that a library loads by one word: `spacy.load("model_package")`."""
+        for text in self.names.texts(argument) if isinstance(argument, (ast.Constant, ast.Name)) else ():
+            if not text.own and text.value.isidentifier():
+                self.found.append(Import(call.lineno, ModuleText(text.value)))
+
+    def _discover(self, call: ast.Call) -> None:
+        for each in discovered(call, self.names):
+            if isinstance(each, Import):
+                self.found.append(each)
+            else:
+                self.unknown.append(each)
 
     def follow_aliases(self) -> None:
         """Look at importers that are not called where they are named: `im = import_module`, `map(…)`."""
@@ -150,7 +187,7 @@ class DynamicImports:
         return not names.isdisjoint(_IMPORTERS)
 
     def _importer(self, call: ast.Call, guard: Guard) -> None:
-        argument = next(filter(None, (_argument(call, 0, keyword) for keyword in _NAME_KEYWORDS)), None)
+        argument = next(filter(None, (argument_of(call, 0, keyword) for keyword in _NAME_KEYWORDS)), None)
         self._take(self.names.texts(argument), call, argument, guard)
 
     def _take(self, found: Iterable[Text], call: ast.Call, argument: ast.expr | None, guard: Guard) -> None:
@@ -161,19 +198,20 @@ class DynamicImports:
         )  # of several names, perhaps only one is imported
         for text in texts:
             for name in [ANY] if level is None else self._absolute(text, call):
-                if _is_known(name):
-                    self._add(call, self._form("." * (level or 0) + name, call, argument), under)
+                whole = "." * (level or 0) + name
+                if is_known(whole):
+                    self._add(call, self._form(whole, call, argument), under)
                 elif not self._settled(argument):
                     self.unknown.append(UnknownImport(call.lineno, ast.unparse(call), name))
 
     def _look(self, call: ast.Call, guard: Guard) -> None:
         """Take a first-party module that is looked for. A distribution that is looked for is not needed."""
-        for text in self.names.texts(_argument(call, 0, "name")):
+        for text in self.names.texts(argument_of(call, 0, "name")):
             for name in self._absolute(text, call):
-                if _is_known(name) and ANY not in name:
+                if is_known(name) and ANY not in name:
                     self.found.append(Import(call.lineno, ModuleText(name)))
                 elif any(last_name(each.func) in _LOADS for each, _ in self.calls.seen):
-                    self._take([text], call, _argument(call, 0, "name"), guard)
+                    self._take([text], call, argument_of(call, 0, "name"), guard)
 
     def _absolute(self, text: Text, call: ast.Call) -> Iterator[str]:
         """Yield the name that `text` means. A name relative to the file's own package keeps its dots."""
@@ -183,7 +221,7 @@ class DynamicImports:
         elif not text.value.startswith("."):
             yield text.value or ANY
         else:
-            for package in self.names.texts(_argument(call, 1, "package")):
+            for package in self.names.texts(argument_of(call, 1, "package")):
                 if package == Text("", own=True):
                     yield text.value
                 else:
@@ -215,7 +253,7 @@ class DynamicImports:
         """Return the `fromlist` of `__import__`. `runpy` runs the main module of a package."""
         if "runpy.run_module" in self.calls.qualified(call.func):
             return ("__main__",)
-        match _argument(call, 3, "fromlist"):
+        match argument_of(call, 3, "fromlist"):
             case ast.List(elts=elements) | ast.Tuple(elts=elements):
                 return tuple(str(each.value) for each in elements if isinstance(each, ast.Constant))
             case _:
@@ -235,7 +273,7 @@ class DynamicImports:
         return isinstance(value, ast.Call) and bool(self.calls.qualified(value.func) & _WALKS.keys())
 
     def _walk(self, call: ast.Call, *, deep: bool) -> None:
-        walked = set(self._walked(_argument(call, 0, "path"), 0))
+        walked = set(self._walked(argument_of(call, 0, "path"), 0))
         if not walked:
             self.unknown.append(UnknownImport(call.lineno, ast.unparse(call), ANY))
         for name in sorted(walked):
@@ -264,26 +302,28 @@ class DynamicImports:
             return
         for bound in self.names.bindings(base.id):
             if isinstance(bound, ast.Call) and not self.calls.qualified(bound.func).isdisjoint(_IMPORTERS):
-                for text in self.names.texts(_argument(bound, 0, "name")):
+                for text in self.names.texts(argument_of(bound, 0, "name")):
                     yield from (name for name in self._absolute(text, bound) if ANY not in name)
 
     def _entry_points(self, call: ast.Call) -> None:
-        groups = self.names.texts(_argument(call, 0, "group")) if call.args or call.keywords else (Text(ANY),)
+        groups = (
+            self.names.texts(argument_of(call, 0, "group")) if call.args or call.keywords else (Text(ANY),)
+        )
         for group in groups:
             self.found.append(Import(call.lineno, EntryPointGroup(group.value)))
 
     def _distribution(self, call: ast.Call) -> None:
         keyword = next((each.arg for each in call.keywords if each.arg), "distribution_name")
         several = last_name(call.func) == "require"
-        given = call.args if several else [_argument(call, 0, keyword)]
+        given = call.args if several else [argument_of(call, 0, keyword)]
         for text in (text for each in given for text in self.names.texts(each)):
             named = _REQUIRED.match(text.value) if text.whole and not text.own else None
             if named is not None:
                 self.found.append(Import(call.lineno, DistributionName(named[0])))
 
     def _resource(self, call: ast.Call, guard: Guard) -> None:
-        keywords = ("package", "anchor", "package_name")
-        given = next(filter(None, (_argument(call, 0, each) for each in keywords)), None)
+        keywords = ("package", "anchor", "package_name", "config_module")
+        given = next(filter(None, (argument_of(call, 0, each) for each in keywords)), None)
         for text in self.names.texts(given):
             if text.own and not text.value:
                 self._add(call, Statement(".", rule="resource"), guard)
@@ -310,7 +350,7 @@ def may_be_passed_on(source: bytes, calls: Calls) -> bool:
 
 def _level(call: ast.Call) -> int | None:
     """Return the fifth argument of `__import__`: how many packages up. None if it is not literal."""
-    match _argument(call, 4, "level"):
+    match argument_of(call, 4, "level"):
         case None:
             return 0
         case ast.Constant(value=int(level)):
@@ -321,15 +361,3 @@ def _level(call: ast.Call) -> int | None:
 
 def _is_plugin_manager(call: ast.Call) -> bool:
     return isinstance(call.func, ast.Attribute) and call.func.attr == "load_setuptools_entrypoints"
-
-
-def _is_known(name: str) -> bool:
-    """Return whether the text before the first unknown part names at least a package."""
-    start, unknown, _ = name.partition(ANY)
-    return bool(start) and (not unknown or "." in start)
-
-
-def _argument(call: ast.Call, position: int, keyword: str) -> ast.expr | None:
-    if len(call.args) > position:
-        return call.args[position]
-    return next((each.value for each in call.keywords if each.arg == keyword), None)

@@ -6,22 +6,35 @@ import ast
 import re
 from typing import TYPE_CHECKING
 
+from raybundle.resolve.evaluate.chains import last_name
 from raybundle.resolve.facts import Exports
 from raybundle.resolve.scan.calls import lines_of_path_edits
+from raybundle.resolve.scan.tables import ATTACHES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
-    from raybundle.resolve.evaluate.calls import Calls
     from raybundle.resolve.scan.calls import DynamicImports
 
 _ALIAS = re.compile(rb"=\s*sys\.path\s*($|[#;])", re.MULTILINE)
 _CHANGES = frozenset({"append", "insert", "extend", "remove", "pop", "clear", "reverse", "__setitem__"})
+_OF_PLACE = frozenset({"__file__", "__path__", "__spec__"})
+"""What a module knows of its folder."""
+_LISTS = frozenset(
+    [
+        *("glob", "iglob", "rglob", "listdir", "scandir", "iterdir", "walk", "contents", "files"),
+        *("iter_modules", "walk_packages"),
+    ]
+)
+"""Last names of calls that list a folder."""
+_PLAIN = frozenset({"inspect", "itertools", "functools", "operator", "re", "sys", "string", "enum", "types"})
+"""Modules whose functions list no folder."""
+_GROWS = frozenset({"append", "extend", "insert", "add", "update"})
 
 
-def exported(parts: Iterable[ast.expr], calls: Calls) -> Exports:
+def exported(parts: Iterable[ast.expr], dynamic: DynamicImports) -> Exports:
     """Return what the parts of `__all__` name."""
-    queue, names, is_computed = list(parts), set[str](), False
+    queue, names, computed, calls = list(parts), set[str](), list[ast.AST](), dynamic.calls
     modules = {
         target.removesuffix("__all__").removesuffix(".") or "."
         for target in calls.bindings.get("__all__", ())
@@ -41,9 +54,67 @@ def exported(parts: Iterable[ast.expr], calls: Calls) -> Exports:
                 queue.append(inner)
             case ast.Attribute(value=ast.Name(id=name) as module, attr="__all__") if name in calls.bindings:
                 modules |= calls.qualified(module)
+            case ast.Call(func=function) if last_name(function) in ATTACHES:
+                continue  # its tables are read
+            case other:
+                computed.append(other)
+    is_listed = bool(computed) and _Origins(dynamic).list_a_folder(computed)
+    return Exports(tuple(sorted(names)), tuple(sorted(modules)), bool(computed), is_listed)
+
+
+class _Origins:
+    """What the values of one file are made of."""
+
+    def __init__(self, dynamic: DynamicImports) -> None:
+        self._dynamic = dynamic
+        self._parts: dict[str, list[ast.AST]] = {}
+        for name, part in _parts(dynamic.names.tree):
+            self._parts.setdefault(name, []).append(part)
+
+    def list_a_folder(self, nodes: Iterable[ast.AST]) -> bool:
+        """Return whether `nodes`, or what their names are made of, may list a folder."""
+        queue, seen = list(nodes), set[str]()
+        while queue:
+            for node in ast.walk(queue.pop()):
+                match node:
+                    case ast.Name(id=name) if name in _OF_PLACE:
+                        return True
+                    case ast.Call() if self._may_list(node):
+                        return True
+                    case ast.Name(id=name) if name not in seen:
+                        seen.add(name)
+                        bound = (each for each in self._dynamic.names.bindings(name) if each is not None)
+                        queue += [*self._parts.get(name, ()), *bound]
+                    case _:
+                        continue
+        return False
+
+    def _may_list(self, call: ast.Call) -> bool:
+        """Return whether a call lists a folder. A function of another module may, unless it is well known."""
+        base = call.func
+        while isinstance(base, ast.Attribute):
+            base = base.value
+        names = self._dynamic.calls.bindings.get(base.id, ()) if isinstance(base, ast.Name) else ()
+        return last_name(call.func) in _LISTS or any(name.partition(".")[0] not in _PLAIN for name in names)
+
+
+def _parts(tree: ast.Module) -> Iterator[tuple[str, ast.AST]]:
+    """Yield each function, and what a name gets besides what is assigned to it."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.FunctionDef(name=name):
+                yield name, node
+            case (
+                ast.AugAssign(target=ast.Name(id=name), value=value)
+                | ast.withitem(optional_vars=ast.Name(id=name), context_expr=value)
+            ):
+                yield name, value
+            case ast.Assign(targets=[ast.Tuple(elts=parts) | ast.List(elts=parts)], value=value):
+                yield from ((each.id, value) for each in parts if isinstance(each, ast.Name))
+            case ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr=attribute)) if attribute in _GROWS:
+                yield from ((name, each) for each in node.args)
             case _:
-                is_computed = True
-    return Exports(tuple(sorted(names)), tuple(sorted(modules)), is_computed)
+                continue
 
 
 def path_edits(source: bytes, targets: Iterable[ast.expr], dynamic: DynamicImports) -> set[int]:

@@ -9,16 +9,18 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from raybundle.resolve.evaluate.calls import argument_of
 from raybundle.resolve.evaluate.chains import last_name
-from raybundle.resolve.evaluate.name_values import ANY
-from raybundle.resolve.facts import Import, ModuleText, Named, Pattern, Statement, UnknownImport
+from raybundle.resolve.evaluate.name_values import ANY, is_known
+from raybundle.resolve.facts import PLAIN, Import, ModuleText, Named, Pattern, Statement, UnknownImport
 from raybundle.resolve.scan.strings import dotted_literals
+from raybundle.resolve.scan.tables import is_list, items
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterable, Iterator
 
     from raybundle.resolve.evaluate.calls import Calls
-    from raybundle.resolve.evaluate.name_values import NameValues
+    from raybundle.resolve.evaluate.name_values import NameValues, Text
     from raybundle.resolve.facts import Guard
 
 _TAKES = {
@@ -40,23 +42,65 @@ _TAKES = {
     "zope.dottedname.resolve.resolve": (0, "name"),
 }
 """Functions that import what a text refers to, and the position and name of that argument."""
-_METHODS = {"loadTestsFromName": (0, "name")}
-"""The same for methods of any object."""
+_METHODS = {
+    "config_from_object": (0, "obj"),
+    "from_object": (0, "obj"),
+    "loadTestsFromName": (0, "name"),
+}
+"""The same for methods of any object. They also take the object itself."""
 _EXECUTES = frozenset({"exec", "eval", "builtins.exec", "builtins.eval"})
 _RUNS = frozenset({"runsource", "runcode"})
 _READS = frozenset({"open", "read", "read_text", "read_bytes", "compile"})
 _TARGET = "_target_"
 """The key by which hydra's configurations name what they make."""
+_LOGGED = ("()", "class")
+"""The same in configurations of `logging`."""
 LAST_NAMES = frozenset({*(name.rpartition(".")[2] for name in (*_TAKES, *_EXECUTES)), *_METHODS, *_RUNS})
 """Attributes that a call of interest ends with."""
 _PARTS = re.compile(rb"['\"][\w!/:]*\.[\w.:]*[ ]?['\"]|\{\w+\}\.\w|\w\.\{")
 """Stands in a source that puts a dotted name together: `PACKAGE + ".views"`, `f"{PACKAGE}.views"`."""
-_IN_COMMANDS = re.compile(rb"['\"](?:-[mc]|_target_)['\"]|sys\.executable|\bpython[\d.]* ")
+_IN_COMMANDS = re.compile(
+    rb"\bpytest\.main\b|['\"](?:-[mc]|_target_|\(\))['\"]|sys\.executable|\bpython[\d.]* "
+    rb"|(?:SETTINGS|CONFIG)_MODULE\b|URLCONF\b|\bINSTALLED_APPS\b|_(?:PLUGINS|MODULES|EXTENSIONS)\b|['\"]pkg://|\b[Cc]elery\b"
+)
+_VARIABLES = re.compile(r"\w*(?:SETTINGS|CONFIG)_MODULE|\w*URLCONF")
+"""Settings and variables of the environment whose value is a module, even if it is a single word."""
+_OF_CELERY = frozenset({"imports", "include"})
+"""Settings of Celery that list modules."""
+_PACKAGE = "pkg://"
+"""Begins the place of hydra's configuration if that is in a package."""
+_SETS = frozenset({"setdefault", "putenv", "setenv"})
+_LOGS = (b"dictConfig", b"LOGGING")
+"""A source with one of them configures `logging`."""
+_TAG = "!!python/"
+"""Begins the tags by which YAML makes Python objects."""
+_PYTEST, _PYTEST_MAIN = "pytest", {"pytest.main"}
+_RUNNERS = frozenset(
+    [
+        *(
+            _PYTEST,
+            "coverage",
+            "torch.distributed.run",
+            "torch.distributed.launch",
+            "cProfile",
+            "pdb",
+            "trace",
+        ),
+        *("accelerate.commands.launch", "deepspeed.launcher.launch", "debugpy", "mpi4py", "viztracer"),
+    ]
+)
+"""Modules that run the scripts they are given."""
+_TESTS = ("test_*.py", "*_test.py", "conftest.py")
+"""What pytest collects in a folder, unless its settings say otherwise."""
 _SHELLS = frozenset({"os.system", "os.popen"}) | {
     f"subprocess.{name}" for name in ("run", "Popen", "call", "check_call", "check_output", "getoutput")
 }
 """Calls that give a text to a shell."""
+_NO_NAME = re.compile(r"[\s-]")
+"""Stands in what is no name of a module, such as the classes of an HTML element."""
 _PYTHON = re.compile(r"(?:.*/)?python[\d.]*")
+_HOLE = "raybundle_unknown_part"
+"""Stands for what is unknown in code."""
 
 
 @dataclass(slots=True)
@@ -77,34 +121,69 @@ class References:
         for call, guard in self.calls.with_meaning():
             names, last = self.calls.qualified(call.func), last_name(call.func)
             if not names.isdisjoint(_EXECUTES) or last in _RUNS:
-                self._execute(call, _argument(call, 0, "source"), guard)
-            elif place := next((_TAKES[each] for each in names if each in _TAKES), _METHODS.get(last)):
-                self._take(call, _argument(call, *place))
-        for node in ast.walk(self.names.tree) if _IN_COMMANDS.search(source) else ():
-            self._configured(node)
+                self._execute(call, argument_of(call, 0, "source"), guard)
+            elif place := next((_TAKES[each] for each in names if each in _TAKES), None):
+                self._take(call, argument_of(call, *place))
+            elif last in _METHODS and self._is_text(given := argument_of(call, *_METHODS[last])):
+                self._take(call, given)
+        logs = any(word in source for word in _LOGS)
+        keys = {_TARGET, *(_LOGGED if logs else ())}
+        lists = _OF_CELERY if b"elery" in source else frozenset[str]()
+        for node in ast.walk(self.names.tree) if logs or _IN_COMMANDS.search(source) else ():
+            self._configured(node, keys)
+            for name, value in _settings(node):
+                self._setting(name, value, lists)
+        parts: set[int] = set()
         for node in ast.walk(self.names.tree) if _PARTS.search(source) else ():
             if isinstance(node, (ast.BinOp, ast.JoinedStr)):
-                self._composed(node)
+                self._composed(node, is_part=id(node) in parts)
+                parts.update(map(id, ast.iter_child_nodes(node)))
 
-    def _configured(self, node: ast.AST) -> None:
+    def _configured(self, node: ast.AST, names: Collection[str]) -> None:
         match node:
             case ast.List(elts=words) | ast.Tuple(elts=words) if words and self._is_python(words[0]):
                 self._command(node, words)
+            case ast.Call(args=[ast.List(elts=words), *_]) if self.calls.qualified(node.func) & _PYTEST_MAIN:
+                self._tests(node, words)
             case ast.Call(args=[ast.Constant() | ast.JoinedStr() | ast.BinOp() as text, *_]):
                 if not self.calls.qualified(node.func).isdisjoint(_SHELLS):
                     self._shell(node, text)
             case ast.Dict(keys=keys, values=values):
                 for key, value in zip(keys, values, strict=True):
-                    if isinstance(key, ast.Constant) and key.value == _TARGET:
+                    if isinstance(key, ast.Constant) and key.value in names and self._is_text(value):
                         self._take(value, value)
+            case ast.Constant(value=str(text)) if text.startswith(_PACKAGE):
+                self.found.append(
+                    Import(node.lineno, Statement(text.removeprefix(_PACKAGE), rule="resource"))
+                )
             case _:
                 return
 
-    def _composed(self, node: ast.BinOp | ast.JoinedStr) -> None:
-        """Take a dotted name that is put together of parts which are all known."""
+    def _setting(self, name: str, value: ast.expr, lists: Collection[str]) -> None:
+        """Take the module, or the list of modules, that a setting names."""
+        if _VARIABLES.fullmatch(name) and self._is_text(value):
+            self._take(value, value)
+        elif is_list(name):
+            self.found += items(name, value)
+        elif name in lists and isinstance(value, (ast.List, ast.Tuple)):
+            for each in filter(self._is_text, value.elts):
+                self._take(each, each)
+
+    def _is_text(self, value: ast.expr | None) -> bool:
+        """Return whether a value may be text, and not a function or class by its name."""
+        match value:
+            case ast.Name(id=name):
+                return bool(self.names.bindings(name))
+            case _:
+                return isinstance(value, (ast.Constant, ast.BinOp, ast.JoinedStr, ast.Call, ast.Subscript))
+
+    def _composed(self, node: ast.BinOp | ast.JoinedStr, *, is_part: bool) -> None:
+        """Take a dotted name that is put together of parts which are all known, or a tag of YAML."""
         for text in self.names.texts(node):
             for name in dotted_literals(repr(text.value).encode()).values() if text.whole else ():
                 self.found.append(Import(node.lineno, ModuleText(name)))
+            if _TAG in text.value and not text.whole and not is_part:
+                self._refer(node, text.value.partition(_TAG)[2].partition(":")[2].split(" ")[0])
 
     def _is_python(self, word: ast.expr) -> bool:
         if "sys.executable" in self.calls.qualified(word):
@@ -120,10 +199,32 @@ class References:
             match option:
                 case ast.Constant(value="-m"):
                     self._take(node, word)
+                    self._runner(node, word, words[words.index(word) + 1 :])
                 case ast.Constant(value="-c"):
                     self._execute(node, word, None)
                 case _:
                     continue
+
+    def _runner(self, place: ast.expr, module: ast.expr, words: list[ast.expr]) -> None:
+        """Read the arguments of a module of a distribution that runs scripts."""
+        name = module.value if isinstance(module, ast.Constant) else ""
+        if name in _RUNNERS and any(not text.whole for word in words for text in self.names.texts(word)):
+            self.commands.append(UnknownImport(place.lineno, ast.unparse(place)))
+        elif name == _PYTEST:
+            self._tests(place, words)
+
+    def _tests(self, place: ast.expr, words: list[ast.expr]) -> None:
+        """Read the arguments of pytest: files and folders of tests, and the `conftest.py` around them."""
+        texts = [text.value for word in words for text in self.names.texts(word) if text.whole]
+        named = [text.partition("::")[0].rstrip("/") for text in texts if not text.startswith(("-", "/"))]
+        for path in named or ["."]:
+            folder = posixpath.dirname(path) if path.endswith(".py") else path
+            found = [path] if path.endswith(".py") else [f"{folder}/**/{form}" for form in _TESTS]
+            while folder not in {"", "."}:
+                found.append(f"{folder}/conftest.py")
+                folder = posixpath.dirname(folder)
+            for each in (*found, "conftest.py"):
+                self.scripts.append(Named(place.lineno, "start", posixpath.normpath(each), wide=True))
 
     def _shell(self, call: ast.Call, text: ast.expr) -> None:
         """Read `python script …`, the text of a shell."""
@@ -145,14 +246,19 @@ class References:
     def _take(self, place: ast.expr, argument: ast.expr | None) -> None:
         """Take what a text refers to: what is not known of it may be anything below what is."""
         for text in self.names.texts(argument) if argument is not None else ():
-            name = text.value.strip()
-            start = name.partition(ANY)[0]
-            if text.whole and not text.own and name:
-                self.found.append(Import(place.lineno, ModuleText(name, is_listed=True)))
-            elif not text.own and "." in start and ":" not in start:
-                self.found.append(Import(place.lineno, Pattern(name.partition(":")[0].rstrip("("))))
-            else:
-                self.unknown.append(UnknownImport(place.lineno, ast.unparse(place), name))
+            self._refer(place, ANY if text.own else text.value.strip())
+
+    def _refer(self, place: ast.expr, name: str) -> None:
+        start = name.partition(ANY)[0]
+        if ANY not in name and name:
+            self.found.append(Import(place.lineno, ModuleText(name, is_listed=True)))
+        elif "." in start and ":" not in start:
+            before, _, after = name.partition(":")[0].rpartition(ANY)
+            self.found.append(
+                Import(place.lineno, Pattern(before + ANY + after.partition(".")[0].rstrip("(")))
+            )
+        elif not _NO_NAME.search(start):
+            self.unknown.append(UnknownImport(place.lineno, ast.unparse(place), name))
 
     def _execute(self, place: ast.expr, code: ast.expr | None, guard: Guard | None) -> None:
         """Take the imports of code that is text; nothing is known of what a file or a variable part has."""
@@ -161,16 +267,38 @@ class References:
         texts = list(self.names.texts(code))
         if all(each.whole and not each.own for each in texts):
             for each in texts:
-                self._add(place, each.value, guard)
+                self._add(place, statements(each.value), guard)
+        elif forms := _with_holes(texts):
+            self._add(place, forms, guard)
         elif _reads(code) or any("import" in each.value for each in texts):
             self.unknown.append(UnknownImport(place.lineno, ast.unparse(place)))
 
-    def _add(self, place: ast.expr, text: str, guard: Guard | None) -> None:
-        for form in statements(text) if "import" in text else ():
-            if guard is None:
+    def _add(self, place: ast.expr, forms: Iterable[Statement | Pattern], guard: Guard | None) -> None:
+        for form in forms:
+            if guard is None and isinstance(form, Statement):
                 self.found.append(Import(place.lineno, ModuleText(form.name, is_listed=True)))
             else:
-                self.found.append(Import(place.lineno, form, guard))
+                self.found.append(Import(place.lineno, form, guard or PLAIN))
+
+
+def _settings(node: ast.AST) -> Iterator[tuple[str, ast.expr]]:
+    """Yield what a node sets by name: a variable, an item, an attribute, an option of a call."""
+    match node:
+        case ast.Assign(targets=[ast.Name(id=name) | ast.Attribute(attr=name)], value=value):
+            yield name, value
+        case ast.Assign(targets=[ast.Subscript(slice=ast.Constant(value=str(name)))], value=value):
+            yield name, value
+        case ast.keyword(arg=str(name), value=value):
+            yield name, value
+        case ast.Dict(keys=keys, values=values):
+            for key, value in zip(keys, values, strict=True):
+                if isinstance(key, ast.Constant) and isinstance(key.value, str):
+                    yield key.value, value
+        case ast.Call(func=function, args=[ast.Constant(value=str(name)), value, *_]):
+            if last_name(function) in _SETS or isinstance(value, ast.Constant):
+                yield name, value
+        case _:
+            return
 
 
 def _is_option(word: ast.expr) -> bool:
@@ -185,8 +313,23 @@ def _reads(code: ast.expr) -> bool:
     return any(isinstance(each, ast.Call) and last_name(each.func) in _READS for each in ast.walk(code))
 
 
+def _with_holes(texts: Iterable[Text]) -> list[Statement | Pattern]:
+    """Return what code imports if parts of names in it are unknown; nothing if more is unknown."""
+    found: list[Statement | Pattern] = []
+    for each in texts:
+        forms = list(statements(each.value.replace(ANY, _HOLE)))
+        names = [".".join([form.name, *form.members[: _HOLE in form.members]]) for form in forms]
+        if each.own or not forms or not all(is_known(name.replace(_HOLE, ANY)) for name in names):
+            return []
+        for form, name in zip(forms, names, strict=True):
+            found.append(Pattern(name.replace(_HOLE, ANY)) if _HOLE in name else form)
+    return found
+
+
 def statements(text: str) -> Iterator[Statement]:
     """Yield the import statements, and the calls of `__import__`, in code that is text."""
+    if "import" not in text:
+        return
     try:
         tree = ast.parse(text)
     except (SyntaxError, ValueError):
@@ -202,9 +345,3 @@ def statements(text: str) -> Iterator[Statement]:
                 yield Statement(name, rule="import-module")
             case _:
                 continue
-
-
-def _argument(call: ast.Call, position: int, keyword: str) -> ast.expr | None:
-    if len(call.args) > position:
-        return call.args[position]
-    return next((each.value for each in call.keywords if each.arg == keyword), None)

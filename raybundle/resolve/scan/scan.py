@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from raybundle.formats.pickles import read_pickle
 from raybundle.resolve.evaluate.conditions import may_ask_for_module
-from raybundle.resolve.evaluate.constants import with_constants
+from raybundle.resolve.evaluate.constants import switches, with_constants
 from raybundle.resolve.evaluate.files.named_paths import find_files
 from raybundle.resolve.evaluate.files.reading import paths_read_in
 from raybundle.resolve.evaluate.loading import rewiring_lines
@@ -28,7 +28,7 @@ from raybundle.resolve.scan.strings import (
     file_names,
 )
 from raybundle.resolve.scan.sweep import sweep
-from raybundle.resolve.scan.tables import lazy_tables, may_be_lazy, server_lines, settings_lists
+from raybundle.resolve.scan.tables import lazy_tables, loaders, may_be_lazy, server_lines, settings_lists
 
 if TYPE_CHECKING:
     from raybundle.resolve.interpreter.markers import Environment
@@ -48,8 +48,7 @@ def scan(source: bytes, file: str, environment: Environment) -> Facts:
     dynamic.run()
     if may_be_passed_on(source, swept.calls):
         dynamic.follow_aliases()
-    references = References(swept.calls, dynamic.names)
-    references.run(source)
+    (references := References(swept.calls, dynamic.names)).run(source)
     tables = [*settings_lists(tree), *references.found]
     if may_be_lazy(source):
         tables += lazy_tables(tree, is_package=is_package)
@@ -58,12 +57,12 @@ def scan(source: bytes, file: str, environment: Environment) -> Facts:
     imports += swept.named_in_strings(known, server_lines(tree) if swept.strings else set())
     paths, opened = find_files(tree, source, file.rpartition("/")[2], paths_read_in(swept.calls))
     named = (*paths, *references.scripts)
-    has_script = any(each.path.endswith(".py") for each in named)
-    unknown = {*dynamic.unknown, *references.unknown, *(() if has_script else references.commands)}
+    commands = () if any(each.path.endswith(".py") for each in named) else references.commands
+    unknown = {*dynamic.unknown, *references.unknown, *commands, *switches(source)}
     found = Facts(
         sha256=hashlib.sha256(source).hexdigest(),
         imports=in_order(imports),
-        exports=exported(swept.exports, swept.calls),
+        exports=exported(swept.exports, dynamic),
         unknown=tuple(sorted(unknown, key=_unknown_order)),
         path_edits=tuple(sorted(path_edits(source, swept.path_targets, dynamic))),
         remarks=(remarks := (*runtime_envs(source, tree), *own_clusters(source, tree))),
@@ -72,6 +71,7 @@ def scan(source: bytes, file: str, environment: Environment) -> Facts:
         rewires=tuple(sorted(rewiring_lines(source))),
         named=named,
         opened=opened,
+        loaders=loaders(tree, dynamic.unknown),
     )
     return with_comments(found, source)
 

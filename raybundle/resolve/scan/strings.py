@@ -17,13 +17,13 @@ _SCHEME = rb"(?:[A-Za-z][\w+.-]*:(?://)?|!!python/[a-z/]+:)"
 """`module://`, `ext://`, `python:`; and the tags by which YAML makes Python objects."""
 _REFERENCE = re.compile(
     rb"(['\"])(?P<text>\s*(?:"
-    rb"(?:" + _SCHEME + rb")?(?P<name>" + _DOTTED + rb")(?:\([^'\"\n]*\)|#\w+)?"
-    rb"|(?P<file>(?:\w+/)*\w+)\.py::(?P<member>\w+)"
+    rb"(?:" + _SCHEME + rb")?(?P<name>" + _DOTTED + rb")(?:\((?:(?!\1)[^\n])*\)|#\w+)?"
+    rb"|(?:" + _SCHEME + rb")?(?P<file>(?:\w+/)*\w+)\.py::?(?P<member>\w+)"
     rb")\s*)\1(?!\1)"
 )
 """A whole string: `module://pkg.mod`, `pkg.mod:f()`, `pkg.mod.f(1, 2)`, `pkg.mod#f`, `pkg/mod.py::f`."""
 _MARKS = re.compile(
-    rb"[:!#.)'\"](?:(?<=:)//|(?<=!)!python/|(?<=#)\w+['\"]|(?<=\.)py::|(?<=\))['\"]|(?<=['\"]) +\w)"
+    rb"[:!#.)'\"](?:(?<=:)//|(?<=!)!python/|(?<=#)\w+['\"]|(?<=\.)py::?\w|(?<=\))['\"]|(?<=['\"]) +\w)"
 )
 """Part of each line that has such a string."""
 _SCHEMED = re.compile(rb"(?:^|[\s'\"\[,=({])" + _SCHEME + rb"(" + _DOTTED + rb")")

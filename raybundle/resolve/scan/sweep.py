@@ -10,6 +10,7 @@ from raybundle.resolve.evaluate.calls import Calls
 from raybundle.resolve.evaluate.chains import Aliases, last_name, split_chain
 from raybundle.resolve.evaluate.conditions import decide
 from raybundle.resolve.evaluate.files.reading import READING
+from raybundle.resolve.evaluate.targets import pairs
 from raybundle.resolve.facts import PLAIN, Attributes, Guard, Import, ModuleText, Statement
 from raybundle.resolve.scan import calls, references
 from raybundle.resolve.scan.guards import (
@@ -51,6 +52,8 @@ _NEVER_CODE = frozenset(
     ]
 )
 """Fields of tree nodes that hold neither statements nor expressions. Annotations load nothing."""
+
+_EXPORTS = "__all__"
 
 _LOGGERS = frozenset({"getLogger", "get_logger"})
 """Calls whose dotted argument names a logger, not a module."""
@@ -273,11 +276,21 @@ class _Sweep:
         if len(targets) == 1 and node.value is not None:
             self.aliases.add(targets[0], node.value)
         for target in targets:
-            if isinstance(target, ast.Name) and target.id == "__all__" and node.value is not None:
-                self.exports.append(node.value)
+            if isinstance(target, ast.Name):
+                if target.id == _EXPORTS and node.value is not None:
+                    self.exports.append(node.value)
             else:
-                self._path_target(target)
+                self._part(target, node.value)
         return True
+
+    def _part(self, target: ast.expr, value: ast.expr | None) -> None:
+        """Keep `a, __all__ = …` and `globals()["__all__"] = …`, and what may be `sys.path`."""
+        for each, given in pairs(target, value):
+            match each:
+                case ast.Name(id=name) | ast.Subscript(slice=ast.Constant(value=name)) if name == _EXPORTS:
+                    self.exports += filter(None, [given or value])
+                case _:
+                    self._path_target(each)
 
     def visit_delete(self, node: ast.Delete, _: Guard) -> bool:
         for target in node.targets:

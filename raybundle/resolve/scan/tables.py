@@ -6,11 +6,24 @@ import ast
 import re
 from typing import TYPE_CHECKING
 
+from raybundle.resolve.evaluate.calls import argument_of
 from raybundle.resolve.evaluate.chains import last_name
-from raybundle.resolve.facts import DjangoApp, Import, LazyNames, LazyStub, ModuleText
+from raybundle.resolve.evaluate.name_values import ANY, Text, is_known
+from raybundle.resolve.facts import (
+    DjangoApp,
+    Import,
+    LazyNames,
+    LazyStub,
+    ModuleText,
+    OfEachApp,
+    Pattern,
+    UnknownImport,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator
+
+    from raybundle.resolve.evaluate.name_values import NameValues
 
 DJANGO_APPS = "INSTALLED_APPS"
 DJANGO_ADMIN = "django.contrib.admin"
@@ -18,7 +31,13 @@ DJANGO_ADMIN = "django.contrib.admin"
 _LISTS = re.compile(r"[A-Z0-9_]*(APPS|PLUGINS|MODULES|EXTENSIONS|COMPONENTS|PACKAGES|MIDDLEWARE|BACKENDS)")
 """Names of settings whose items are modules, even if an item is a single word."""
 
-_ATTACHES = frozenset({"attach", "attach_stub", "_LazyModule", "LazyModule", "lazy_attach"})
+DISCOVERS = frozenset({"autodiscover_tasks", "autodiscover_modules"})
+"""Calls that import a module of each package or app that has one."""
+
+_ALL_APPS = (DJANGO_APPS, "get_app_configs")
+"""Stand in an expression for the names of all apps."""
+
+ATTACHES = frozenset({"attach", "attach_stub", "_LazyModule", "LazyModule", "lazy_attach"})
 """Calls that import submodules of a package when they are used (lazy_loader, transformers)."""
 
 SERVERS = frozenset({"WSGI_APPLICATION", "ASGI_APPLICATION"})
@@ -33,8 +52,8 @@ def settings_lists(tree: ast.Module) -> Iterator[Import]:
                 ast.Assign(targets=[ast.Name(id=name)], value=value)
                 | ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value)
                 | ast.AugAssign(target=ast.Name(id=name), value=value)
-            ) if _LISTS.fullmatch(name):
-                yield from _items(name, value)
+            ) if is_list(name):
+                yield from items(name, value)
             case _:
                 continue
 
@@ -49,13 +68,86 @@ def server_lines(tree: ast.Module) -> set[int]:
     }
 
 
-def _items(setting: str, value: ast.expr) -> Iterator[Import]:
+def is_list(setting: str) -> bool:
+    """Return whether a setting lists modules."""
+    return _LISTS.fullmatch(setting) is not None
+
+
+def items(setting: str, value: ast.expr) -> Iterator[Import]:
+    """Yield the modules that a setting lists."""
     found = {text: line for text, line in texts(value) if _is_name(text)}
     for text, line in found.items():
         if setting == DJANGO_APPS:
             yield Import(line, DjangoApp(text, DJANGO_ADMIN in found))
         else:
             yield Import(line, ModuleText(text, is_listed=True))
+
+
+def discovered(call: ast.Call, names: NameValues) -> Iterator[Import | UnknownImport]:
+    """Yield the modules that `autodiscover_tasks` (Celery) and `autodiscover_modules` (Django) import."""
+    packages, related = argument_of(call, 0, "packages"), argument_of(call, 1, "related_name")
+    if last_name(call.func) == "autodiscover_modules":
+        found = [text for each in call.args for text in names.texts(each)]
+        packages = None
+    elif isinstance(related, ast.Constant) and related.value is None:
+        found = [Text("")]
+    else:
+        found = [Text("tasks")] if related is None else list(names.texts(related))
+    packages = packages.body if isinstance(packages, ast.Lambda) else packages
+    in_apps = packages is None or any(word in ast.unparse(packages) for word in _ALL_APPS)
+    for text in found:
+        if not text.whole:
+            yield UnknownImport(call.lineno, ast.unparse(call), text.value)
+        elif packages is None or in_apps:
+            yield Import(call.lineno, OfEachApp(text.value))
+        else:
+            yield from (_of_package(call, package, text.value) for package in names.items(packages))
+
+
+def _of_package(call: ast.Call, package: Text, related: str) -> Import | UnknownImport:
+    """Return the import of a module in a package; the package itself counts if it has none."""
+    name = ".".join(filter(None, [package.value, related]))
+    if package.own and package.value[:1] in {"", "."}:
+        return Import(call.lineno, ModuleText(f".{name.lstrip('.')}", is_listed=True))
+    if package.own or not is_known(name):
+        return UnknownImport(call.lineno, ast.unparse(call), name)
+    return Import(call.lineno, ModuleText(name, is_listed=True) if package.whole else Pattern(name))
+
+
+def loaders(tree: ast.Module, unknown: Iterable[UnknownImport]) -> tuple[str, ...]:
+    """Return the functions that import what they are given, and those that pass it on to one of them."""
+    lines = {each.line for each in unknown if each.pattern.startswith(ANY)}
+    functions = dict(_functions(tree, "")) if lines else {}
+    found = {name for name, node in functions.items() if any(map(_within(node), lines))}
+    while more := {
+        name for name, node in functions.items() if name not in found and not found.isdisjoint(_called(node))
+    }:
+        found |= more
+    return tuple(sorted(found))
+
+
+def _functions(node: ast.AST, owner: str) -> Iterator[tuple[str, ast.FunctionDef]]:
+    """Yield the functions with arguments, by the names with which they are called."""
+    for each in ast.iter_child_nodes(node):
+        match each:
+            case ast.FunctionDef(name=name, args=ast.arguments(args=[_, *_])):
+                made = name == "__init__"
+                if made or not name.startswith("__"):
+                    yield (owner if made else name), each
+            case ast.ClassDef(name=name):
+                yield from _functions(each, name)
+            case ast.If() | ast.Try():
+                yield from _functions(each, owner)
+            case _:
+                continue
+
+
+def _within(node: ast.FunctionDef) -> Callable[[int], bool]:
+    return lambda line: node.lineno <= line <= (node.end_lineno or node.lineno)
+
+
+def _called(node: ast.FunctionDef) -> Iterator[str]:
+    return (last_name(each.func) for each in ast.walk(node) if isinstance(each, ast.Call))
 
 
 def may_be_lazy(source: bytes) -> bool:
@@ -65,7 +157,7 @@ def may_be_lazy(source: bytes) -> bool:
 
 def lazy_tables(tree: ast.Module, *, is_package: bool) -> Iterator[Import]:
     """Yield the submodules that a package with `__getattr__` or an attached loader may import."""
-    attaching = [each for each in _calls_at_top(tree) if last_name(each.func) in _ATTACHES]
+    attaching = [each for each in _calls_at_top(tree) if last_name(each.func) in ATTACHES]
     for call in attaching:
         if last_name(call.func) == "attach_stub":
             yield Import(call.lineno, LazyStub())

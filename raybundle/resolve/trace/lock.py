@@ -214,7 +214,7 @@ def write_lock(project: Path, entries: Mapping[str, Entry]) -> bool:
     file = project / LOCK
     if file.exists() and file.read_bytes() == data:
         return False
-    write_atomically(file, data)
+    write_atomically(file, data, synced=True)
     if not file.exists() or file.read_bytes() != data:
         raise UsageError(f"cannot write {file}", hint="may this user write there, and is there space?")
     return True

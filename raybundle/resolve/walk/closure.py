@@ -15,9 +15,12 @@ from raybundle.resolve.evaluate.name_values import ANY
 from raybundle.resolve.find.finder import FirstParty, Namespace, NotFound, StandardLibrary, ThirdParty
 from raybundle.resolve.walk.config_files import ConfigFiles, may_load_pickles
 from raybundle.resolve.walk.edges import Place, directory_of, sort_edges
+from raybundle.resolve.walk.loaders import Loaders
 from raybundle.resolve.walk.meaning import (
+    App,
     DistributionUse,
     Imported,
+    InApps,
     Meanings,
     Member,
     Nowhere,
@@ -41,6 +44,7 @@ if TYPE_CHECKING:
     from raybundle.resolve.start import Start
     from raybundle.resolve.traced import TracedModule
     from raybundle.resolve.walk.edges import Row
+    from raybundle.resolve.walk.loaders import Word
     from raybundle.resolve.walk.meaning import Meaning
     from raybundle.resolve.walk.widen import Guesser
 
@@ -54,14 +58,13 @@ class Sources:
     configs_beside: Callable[[FirstParty], Iterable[str]]
     """The configuration files in the directory of a module, and in the data directories of its package."""
     guesser: Guesser
-    quotes: Callable[[str, str], bool]
-    """Whether the source of a file contains a word in quotes."""
+    source_of: Callable[[str], bytes]
 
 
 def follow(start: Start, finder: Finder, sources: Sources, rules_off: Collection[str] = ()) -> Closure:
     """Return what `start` reaches without the rules in `rules_off`."""
     meanings = Meanings(finder, sources.guesser, sources.facts_of, rules_off)
-    walk = _Walk(start, finder, sources, meanings, ConfigFiles(sources.quotes))
+    walk = _Walk(start, finder, sources, meanings, ConfigFiles(sources.source_of), Loaders(sources.source_of))
     walk.take(start.name, start.found)
     if start.name in walk.unparsed:
         raise walk.unparsed[start.name]
@@ -96,6 +99,7 @@ class _Walk:
     sources: Sources
     meanings: Meanings
     config_files: ConfigFiles
+    loaders: Loaders
     reached: dict[str, Reached] = field(default_factory=dict)
     facts: dict[str, Facts] = field(default_factory=dict)
     third_party: dict[str, str] = field(default_factory=dict)
@@ -111,6 +115,10 @@ class _Walk:
     """A module beside each pickle that nothing names, until a source is reached that may load it."""
     distributions: set[str] = field(default_factory=set)
     unparsed: dict[str, BundleError] = field(default_factory=dict)
+    apps: set[str] = field(default_factory=set)
+    """The packages of Django's apps."""
+    in_apps: dict[str, Place] = field(default_factory=dict)
+    """Modules that each app is searched for, and by what."""
 
     def run(self) -> None:
         for config in self.start.configs:
@@ -121,10 +129,26 @@ class _Walk:
             found = self.reached[name].found
             if isinstance(found, FirstParty):
                 self._follow(name, found, self.facts[name])
+                if self.facts[name].loaders:
+                    self._words(self.loaders.own_words(name, found.file, self.facts[name].loaders))
                 self._configs_beside(name, found)
             if not self.queue:
                 for config, beside in (*self.config_files.read(), *self._loaded_pickles()):
                     self._config(config, beside)
+                self._modules_of_apps()
+                self._words(self.loaders.words(self.edges))
+
+    def _modules_of_apps(self) -> None:
+        for package in sorted(self.apps):
+            for name, place in self.in_apps.items():
+                if isinstance(self.finder.find(f"{package}.{name}"), FirstParty):
+                    self.reach(place, f"{package}.{name}")
+
+    def _words(self, words: Iterable[Word]) -> None:
+        """Reach the modules that calls name by one word."""
+        for word in list(words) if "string" not in self.meanings.rules_off else ():
+            if isinstance(self.finder.find(word.text), (FirstParty, Namespace)):
+                self.reach(Place(word.importer, word.file, word.line, "string"), word.text)
 
     def add(self, traced: Iterable[TracedModule]) -> None:
         """Reach the modules that only runs have shown, and all that each imports before the next."""
@@ -279,6 +303,10 @@ class _Walk:
                     self._note_unknown(place, text)
                 case DistributionUse(name):
                     self.distributions.add(name)
+                case App(package):
+                    self.apps.add(package)
+                case InApps(name):
+                    self.in_apps.setdefault(name, place)
                 case other:
                     assert_never(other)
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from os.path import basename, dirname, splitext
 from typing import TYPE_CHECKING
@@ -36,8 +37,7 @@ class ConfigFiles:
     The directory of a script is not a package: its files may belong to another script.
     """
 
-    quotes: Callable[[str, str], bool]
-    """Whether the source of a file contains a word in quotes."""
+    source_of: Callable[[str], bytes]
     waiting: dict[str, str] = field(default_factory=dict)
     """Module beside it, by configuration file."""
     words: set[str] = field(default_factory=set)
@@ -74,4 +74,5 @@ class ConfigFiles:
         if (config, source) in self.compared:
             return False
         self.compared.add((config, source))
-        return self.quotes(source, stem)
+        form = rb"['\"]" + re.escape(stem.encode()) + rb"['\"]"
+        return re.search(form, self.source_of(source)) is not None

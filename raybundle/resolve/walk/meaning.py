@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from raybundle.dotted import absolute
 from raybundle.errors import BundleError
-from raybundle.resolve.facts import Attributes, DistributionName, LazyStub, Statement
+from raybundle.resolve.facts import (
+    Attributes,
+    DistributionName,
+    DjangoApp,
+    LazyStub,
+    OfEachApp,
+    Statement,
+)
 from raybundle.resolve.find.finder import FirstParty, Namespace, NotFound, StandardLibrary, ThirdParty
 
 if TYPE_CHECKING:
@@ -54,7 +61,19 @@ class DistributionUse(NamedTuple):
     name: str
 
 
-Meaning = Imported | Member | Nowhere | Undecided | DistributionUse
+class InApps(NamedTuple):
+    """A module of this name is imported in each app of Django that has one."""
+
+    name: str
+
+
+class App(NamedTuple):
+    """An app of Django: a module that its package has."""
+
+    name: str
+
+
+Meaning = Imported | Member | Nowhere | Undecided | DistributionUse | InApps | App
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +102,8 @@ class Meanings:
                 yield from self._of_attributes(base, chain)
             case DistributionName(name):
                 yield DistributionUse(name)
+            case OfEachApp(name):
+                yield InApps(name)
             case _ if base is None:
                 yield Undecided(f"{form.rule} {form.name}")
             case LazyStub():
@@ -90,6 +111,8 @@ class Meanings:
             case _:
                 for name in self.guesser.guess(form, base):
                     yield Imported(name)
+                if isinstance(form, DjangoApp):
+                    yield from map(App, self.guesser.app_package(base))
 
     def _of_statement(self, form: Statement, base: str | None) -> Iterator[Meaning]:
         if base is None:
@@ -129,7 +152,7 @@ class Meanings:
                     continue
 
     def _exports(self, module: str, seen: set[str]) -> set[str]:
-        """Return the names in `__all__` and its parts. A computed one may name any submodule."""
+        """Return the names in `__all__` and its parts. A computed one may name submodules."""
         found = self.finder.find(module)
         if module in seen or not isinstance(found, FirstParty) or not found.is_source:
             return set()
@@ -139,8 +162,9 @@ class Meanings:
         for each in exports.modules:
             names |= self._exports(absolute(each, package_of(module, found)) or "", seen)
         if exports.is_computed:
-            below = (name.rpartition(".")[2] for name in self.finder.submodules(module))
-            names |= {name for name in below if self.guesser.mentions(found.file, name)}
+            below = {name.rpartition(".")[2] for name in self.finder.submodules(module)}
+            mentions = self.guesser.mentions
+            names |= {name for name in below if exports.is_listed or mentions(found.file, name)}
         return names
 
     def _of_attributes(self, base: str | None, chain: tuple[str, ...]) -> Iterator[Meaning]:

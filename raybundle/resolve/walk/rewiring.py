@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from raybundle.model import Warning
 from raybundle.resolve.evaluate.loading import Loaded, loaded
 from raybundle.resolve.evaluate.parsing import parse
+from raybundle.resolve.evaluate.path_values import Scope
 from raybundle.resolve.find.finder import Finder, FirstParty, NotFound
 
 if TYPE_CHECKING:
@@ -53,14 +54,25 @@ class Rewiring:
     """The directory in which the driver runs."""
     facts_of: Callable[[str], Facts]
     source_of: Callable[[str], bytes]
+    version: tuple[int, ...]
+    """Of the target's Python."""
     _known: dict[tuple[str, str], Loaded] = field(default_factory=dict)
 
     def of(self, closure: Closure, finder: Finder) -> Rewired:
         """Return what the modules of `closure` do. `finder` knows their names."""
         found = {name: self._loaded(name, each) for name, each in _sources(closure)}
+        packages = {
+            name: inside for name, each in found.items() if (inside := self._places(name, each, finder)[0])
+        }
+        for name, directory in (other for each in found.values() for other in each.others):
+            package = finder.find(name)
+            if isinstance(package, FirstParty) and package.is_package:
+                own = (package.entry, os.path.dirname(package.file))  # noqa: PTH120 - as above
+                places = (*packages.get(name, (own,)), (package.entry, os.path.realpath(directory)))
+                packages[name] = tuple(dict.fromkeys(places))
         return Rewired(
             tuple(self._edits(closure, found)),
-            {name: inside for name, each in found.items() if (inside := self._places(name, each, finder)[0])},
+            packages,
             {
                 alias: _meant(name, target, finder)
                 for name, each in found.items()
@@ -117,7 +129,8 @@ class Rewiring:
     def _read(self, name: str, found: FirstParty) -> Loaded:
         tree = parse(self.source_of(found.file), found.file)
         own_name = "__main__" if name == self.start.name else name
-        return loaded(tree, found.file, own_name, self.cwd, is_package=found.is_package)
+        scope = Scope(self.cwd, {"__file__": found.file, "__name__": own_name}, version=self.version)
+        return loaded(tree, scope, is_package=found.is_package)
 
     def _edits(self, closure: Closure, found: Mapping[str, Loaded]) -> Iterator[Edit]:
         """Yield the edits in the order in which modules load: an import comes before the lines below it."""
@@ -146,11 +159,14 @@ class Rewiring:
     ) -> tuple[tuple[tuple[str, str], ...], list[str]]:
         """Return entry and directory of each place of a package, and the places outside of its root."""
         package = finder.find(name)
-        if found.own_path is None or not isinstance(package, FirstParty):
+        if not isinstance(package, FirstParty) or (found.own_path is None and not found.doubtful):
             return (), []
         project, own = str(self.project), os.path.dirname(package.file)  # noqa: PTH120 - as above
         root = project if _is_below(package.entry, project) else package.entry
-        places = [each if each == own else os.path.realpath(each) for each in found.own_path]
+        named = found.own_path or (own,)
+        inside = finder.directories.list(own).directories if found.doubtful else ()  # perhaps one of these
+        named = (*named, *(f"{own}/{each}" for each in sorted(inside)))
+        places = [each if each == own else os.path.realpath(each) for each in named]
         outside = [each for each in places if not _is_below(each, root) and os.path.isdir(each)]
         return tuple((package.entry, each) for each in places if each not in outside), outside
 

@@ -167,20 +167,25 @@ class Guesser:
     def _app(self, text: str, admin: tuple[str, ...]) -> Iterator[str]:
         if isinstance(self.finder.find(text.partition(".")[0]), ThirdParty):
             yield text
-        parts = text.split(".")
-        known = self._known(parts)
-        module = ".".join(parts[:known])
+        for package in self.app_package(text):
+            yield self._module_of(text)
+            for name in (*_APP_MODULES, *admin):
+                if isinstance(self.finder.find(f"{package}.{name}"), FirstParty):
+                    yield f"{package}.{name}"
+            for name in _APP_PACKAGES:
+                if _has_members(self.finder.find(f"{package}.{name}")):
+                    yield from (f"{package}.{name}", *self._walked(f"{package}.{name}", deep=False))
+
+    def app_package(self, text: str) -> Iterator[str]:
+        """Yield the package of an app that `INSTALLED_APPS` names, if it is first-party."""
+        module = self._module_of(text)
         found = self.finder.find(module)
-        if not isinstance(found, (FirstParty, Namespace)):
-            return
-        yield module
-        package = module if _has_members(found) else module.rpartition(".")[0]
-        for name in (*_APP_MODULES, *admin):
-            if isinstance(self.finder.find(f"{package}.{name}"), FirstParty):
-                yield f"{package}.{name}"
-        for name in _APP_PACKAGES:
-            if _has_members(self.finder.find(f"{package}.{name}")):
-                yield from (f"{package}.{name}", *self._walked(f"{package}.{name}", deep=False))
+        if isinstance(found, (FirstParty, Namespace)):
+            yield module if _has_members(found) else module.rpartition(".")[0]
+
+    def _module_of(self, text: str) -> str:
+        parts = text.split(".")
+        return ".".join(parts[: self._known(parts)])
 
 
 def _has_members(found: object) -> bool:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from raybundle.submission.deliver import SMALL
 from tests.integration.nodes.conftest import CREDENTIALS
 from tests.support.layers import StoredLayers, fetches, inside, kill_while_materialising, torn, unpacked
 from tests.support.own_wheels import install, make_seasons, make_small_environment, make_tally
@@ -24,11 +23,10 @@ pytestmark = pytest.mark.nodes
 
 NODES = ["n0", "n1", "n2"]
 CACHE = "/tmp/raybundle-0"
-RAYS = "/tmp/ray/session_latest/runtime_resources/py_modules_files"
 LONG = 300.0
 """Seconds until a job counts as hanging; Ray tries a worker again a minute after it was killed."""
-FETCHED = SMALL + 1
-"""Random bytes with which a layer is one that nodes fetch from the store; smaller ones the head sends."""
+FETCHED = 50_000
+"""Random bytes that make a layer one that no node has."""
 LARGE = 120_000_000
 """Bytes of a layer that takes a node long enough to be killed or filled meanwhile."""
 
@@ -161,17 +159,15 @@ def test_a_full_disk_stops_the_job_with_one_line_and_leaves_no_half_layer(
     assert report_of(own.submit())["driver"]["sum"] == 42
 
 
-def test_a_running_job_goes_on_when_ray_evicts_what_the_layers_came_from(
+def test_a_running_job_goes_on_when_the_store_has_lost_what_the_layers_came_from(
     three_nodes: ThreeNodes, tmp_path: Path
 ) -> None:
     own = Own(three_nodes, tmp_path)
     word = f"/tmp/{uuid.uuid4().hex}"
     with own.work.started(*own.words("stay", word)) as running:
         running.wait_for("WAITING")
-        for node in NODES:
-            for name in own.names:
-                evict = f"find {RAYS} -name {name}.zip* -printf '%h\\n' | sort -u | xargs rm -rv"
-                assert name in three_nodes.nodes.run(node, ["sh", "-c", evict]).stdout
+        for name in own.names:
+            own.layers.remove(name)
         inside(three_nodes.nodes, "n0", word).touch()
         code, log, errors = running.end()
 

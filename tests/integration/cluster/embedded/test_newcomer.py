@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 PRINTED = {"train.py": "REPORT Aarhus=9.0", "notebooks/tons.ipynb": "TONS 60 4.5 Aarhus=1"}
 OPTIONS = {"train.py": ((), ("--remote",)), "notebooks/tons.ipynb": (("--cwd", "notebooks"), ())}
-"""Of `run`: before the digest, and after it. A submission of the notebook starts in its directory by itself."""
+"""Of `run`: before the digest, and after it. A submitted notebook starts in its directory by itself."""
 
 
 @pytest.mark.ray

@@ -17,7 +17,7 @@ import pytest
 from raybundle.store.local import LocalStore
 from raybundle.submission import relay
 from raybundle.submission.packages import packages_of
-from tests.support.layer_archives import make_layer
+from tests.support.layer_archives import bound, make_layer
 from tests.support.workplace import Workplace, reports
 
 if TYPE_CHECKING:
@@ -292,7 +292,7 @@ def test_what_is_relayed_arrives_in_whole_and_in_parts(
         store.put_new(key, archive)
     (_, big, _), (_, small, _) = layers
 
-    urls = relay.Relay(client, store, None).send_layers([(key, len(archive)) for _, key, archive in layers])
+    urls = relay.Relay(client, store, None).send_layers([bound(key, archive) for _, key, archive in layers])
 
     modules = [url for key in (big, small) for url in urls[key]]
     shown = "echo $PYTHONPATH | tr : '\\n' | while read d; do ls $d; done"

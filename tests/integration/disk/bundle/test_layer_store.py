@@ -16,6 +16,7 @@ import fsspec
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
+from raybundle.bundle.delivery import Packed
 from raybundle.cache.documents import Cache
 from raybundle.errors import BundleError, DigestMismatchError, ObjectMissingError, StoreAccessError
 from raybundle.model import ArchivePath, CollectedFile
@@ -96,6 +97,13 @@ def test_the_delivery_is_in_the_archive_and_beside_it_and_says_what_is_absent(
     assert stored.delivery == hashlib.sha256(beside).hexdigest()
     assert json.loads(beside) == {
         "absent": {"extra": "extra 1.0"},
+        "archives": {
+            key.removeprefix("layers/").removesuffix(".zip"): {
+                "sha256": hashlib.sha256(store.get(key)).hexdigest(),
+                "size": store.size(key),
+            }
+            for key in stored.layer_keys
+        },
         "byte_code": {big: stored.layer_keys[1].removeprefix(f"layers/{big}-").removesuffix(".zip")},
         "format": 1,
     }
@@ -419,9 +427,11 @@ def test_what_was_sent_to_one_server_is_not_known_of_another(tmp_path: Path) -> 
         for host in ("one", "two")
     )
     receipts = Receipts(Cache(tmp_path), here.place)
-    receipts.add("layers/a.zip", 1)
+    packed = Packed("ab" * 32, 1)
+    receipts.add("layers/a.zip", packed)
     receipts.save()
 
     assert here.url == there.url
-    assert Receipts(Cache(tmp_path), here.place).has("layers/a.zip", 1)
-    assert not Receipts(Cache(tmp_path), there.place).has("layers/a.zip", 1)
+    assert Receipts(Cache(tmp_path), here.place).find("layers/a.zip", 1) == packed
+    assert Receipts(Cache(tmp_path), here.place).find("layers/a.zip", 2) is None
+    assert Receipts(Cache(tmp_path), there.place).find("layers/a.zip", 1) is None

@@ -358,6 +358,7 @@ def test_twenty_processes_on_a_cold_node_make_one_tree(tmp_path: Path) -> None:
     assert len({last_json(one)[2] for one in done}) == 1
     assert sorted(path.name for path in PRIVATE.glob(f"trees/{node.tree.name}*")) == [
         node.tree.name,
+        f"{node.tree.name}.files",
         f"{node.tree.name}.lock",
     ]
 

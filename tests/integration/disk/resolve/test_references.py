@@ -25,6 +25,8 @@ TEXTS = {
     "python:stp.g.f": "stp/g.py",
     "stp.h.f(1, 2)": "stp/h.py",
     "  stp.i.f": "stp/i.py",
+    "stp/j.py:f": "stp/j.py",
+    "stp.k.f(a='b')": "stp/k.py",
 }
 
 

@@ -75,8 +75,12 @@ def test_a_missing_bucket_is_named_with_its_endpoint(s3: S3Server, use: Callable
         use(open_store("s3://not-there/prefix", s3.environ))
 
 
+DEAD = ("keys", "large put_new")
+"""Uses of a dead endpoint that test_fault_table.py does not have."""
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("use", [USES["keys"], USES["large put_new"]])  # test_fault_table.py has the others
+@pytest.mark.parametrize("use", [USES[name] for name in DEAD], ids=DEAD)
 def test_a_dead_endpoint_is_an_error_soon(s3: S3Server, use: Callable[[Store], object]) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

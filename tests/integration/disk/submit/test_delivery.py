@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,8 +15,6 @@ from raybundle.errors import (
     JobStartError,
     ObjectMissingError,
 )
-from raybundle.model import Digest
-from raybundle.publish.stored import Archives, Stored
 from raybundle.store.local import LocalStore
 from raybundle.submission import relay
 from raybundle.submission.deliver import deliver
@@ -23,8 +22,8 @@ from raybundle.submission.options import JobOptions
 from raybundle.submission.packages import packages_of
 from raybundle.submission.submit import prepare_run, submit
 from raybundle.submission.wait import wait
-from tests.support.delivery_scene import ARCHIVES, BUNDLE, LAYERS, MANIFEST, Scene, made
-from tests.support.layer_archives import make_layer
+from tests.support.delivery_scene import BUNDLE, LAYERS, PACKED, STORED, Scene, made
+from tests.support.layer_archives import bound, make_layer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,7 +44,7 @@ def test_what_nodes_cannot_read_is_relayed_in_order_and_once(scene: Scene) -> No
     second = scene.deliver()
 
     assert [scene.dashboard.packages[url[6:]] for url in (first.bundle, *first.layers)] == [
-        b"the bundle",
+        PACKED.data,
         *(archive for _, _, archive in LAYERS),
     ]
     assert second == first
@@ -54,7 +53,7 @@ def test_what_nodes_cannot_read_is_relayed_in_order_and_once(scene: Scene) -> No
 
 def test_an_archive_that_was_relayed_is_not_read_again(scene: Scene) -> None:
     first = scene.deliver()
-    for key in ARCHIVES.layers:
+    for key in STORED.layer_keys:
         file = scene.directory / "store" / key
         file.write_bytes(b"x" * file.stat().st_size)
 
@@ -75,11 +74,13 @@ def test_a_large_archive_is_relayed_in_parts(scene: Scene, monkeypatch: pytest.M
     _, key, archive = make_layer("large", {"large.bin": b"x" * 12_000})
     scene.store.put_new(key, archive)
 
-    found = deliver(Archives(BUNDLE, (key,)), MANIFEST, scene.store, scene.cluster)
+    stored = replace(STORED, layers=(bound(key, archive),))
+
+    found = deliver(stored, scene.store, scene.cluster)
     [note] = (scene.directory / "cache/packages").iterdir()
     note.write_bytes(note.read_bytes()[:-10])  # as a full disk leaves it
 
-    assert deliver(Archives(BUNDLE, (key,)), MANIFEST, scene.store, scene.cluster) == found
+    assert deliver(stored, scene.store, scene.cluster) == found
     assert len(found.layers) > 2
     assert all(len(scene.dashboard.packages[url[6:]]) <= 5_000 for url in found.layers)
 
@@ -134,29 +135,25 @@ def test_a_cluster_that_takes_a_package_and_has_it_not_is_an_error(
 
 
 def test_layers_that_the_store_lost_or_that_are_damaged_are_named(scene: Scene) -> None:
-    first, second, third = (scene.directory / "store" / key for key in ARCHIVES.layers)
+    first, second, third = (scene.directory / "store" / key for key in STORED.layer_keys)
     third.write_bytes(third.read_bytes()[:-1])
-    with pytest.raises(DigestMismatchError, match=re.escape(ARCHIVES.layers[2])):
+    with pytest.raises(DigestMismatchError, match=re.escape(STORED.layer_keys[2])):
         scene.deliver()
     first.unlink()
     second.unlink()
 
-    with pytest.raises(ObjectMissingError, match=f"{ARCHIVES.layers[0]}, {ARCHIVES.layers[1]}"):
+    with pytest.raises(ObjectMissingError, match=f"{STORED.layer_keys[0]}, {STORED.layer_keys[1]}"):
         scene.deliver()
 
 
 def test_two_submissions_have_one_runtime_env_byte_for_byte(scene: Scene) -> None:
-    stored = Stored(
-        Digest(f"sha256:{'ab' * 32}"), MANIFEST, BUNDLE, "cd" * 32, 0, ARCHIVES.layers, delivery="12" * 32
-    )
     for _ in range(2):
-        run = prepare_run(stored, scene.cluster, JobOptions(env={"B": "1", "A": "2"}))
-        submit(run, stored, scene.store, scene.cluster, JobOptions())
+        run = prepare_run(STORED, scene.cluster, JobOptions(env={"B": "1", "A": "2"}))
+        submit(run, STORED, scene.store, scene.cluster, JobOptions())
 
     first, second = (json.dumps(job["runtime_env"]) for job in scene.dashboard.submitted)
     assert first == second
     assert list(json.loads(first)) == ["working_dir", "py_modules", "env_vars", "worker_process_setup_hook"]
-    assert json.loads(first)["env_vars"]["RAYBUNDLE_DELIVERY"] == "12" * 32
     assert len(json.loads(first)["py_modules"]) == 3
 
 
@@ -172,10 +169,9 @@ def test_a_damaged_bundle_is_not_relayed(scene: Scene) -> None:
 def test_a_layer_that_no_node_could_fetch_is_named_with_its_distribution(
     scene: Scene, damage: str, found: str
 ) -> None:
-    stored = Stored(Digest(f"sha256:{'ab' * 32}"), MANIFEST, BUNDLE, "cd" * 32, 0, ARCHIVES.layers)
-    run = prepare_run(stored, scene.cluster, JobOptions())
-    submission = submit(run, stored, scene.store, scene.cluster, JobOptions())
-    layer = scene.directory / "store" / ARCHIVES.layers[1]
+    run = prepare_run(STORED, scene.cluster, JobOptions())
+    submission = submit(run, STORED, scene.store, scene.cluster, JobOptions())
+    layer = scene.directory / "store" / STORED.layer_keys[1]
     if damage == "gone":
         layer.unlink()
     else:
@@ -187,6 +183,6 @@ def test_a_layer_that_no_node_could_fetch_is_named_with_its_distribution(
     ended = wait(submission, lambda _piece: None)
 
     assert isinstance(ended.error, JobStartError)
-    assert f"bundle {stored.digest}: node 10.0.0.7: layer two 1: file {scene.store.url}/" in str(ended.error)
-    assert ARCHIVES.layers[1] in str(ended.error)
+    assert f"bundle {STORED.digest}: node 10.0.0.7: layer two 1: file {scene.store.url}/" in str(ended.error)
+    assert STORED.layer_keys[1] in str(ended.error)
     assert found in str(ended.error)

@@ -14,8 +14,7 @@ from raybundle.bundle.values import PythonTag
 from raybundle.cache.documents import Cache
 from raybundle.cluster.access import make_access
 from raybundle.cluster.jobs import JobsClient
-from raybundle.errors import BundleError, ClusterError, DigestMismatchError
-from raybundle.publish.stored import Archives
+from raybundle.errors import BundleError, ClusterError
 from raybundle.resolve.interpreter.node_python import NodePython
 from raybundle.resolve.interpreter.platforms import Platform
 from raybundle.store.local import LocalStore
@@ -23,8 +22,8 @@ from raybundle.submission import deliver as deliver_module
 from raybundle.submission.deliver import begin_survey, deliver
 from raybundle.submission.destination import nodes_of
 from raybundle.submission.survey import BELIEVED_WITH_FAULTS
-from tests.support.delivery_scene import ARCHIVES, BUNDLE, LAYERS, MANIFEST, NodesReadIt, Scene, made
-from tests.support.layer_archives import make_layer
+from tests.support.delivery_scene import BUNDLE, MANIFEST, PACKED, STORED, NodesReadIt, Scene, made
+from tests.support.layer_archives import bound, make_layer
 from tests.support.workplace import make_workplace
 
 if TYPE_CHECKING:
@@ -49,15 +48,14 @@ def test_what_all_nodes_read_is_theirs_to_fetch_and_they_are_asked_once(readable
     readable.nodes({}, {"address": "10.0.0.3"})
     _, key, archive = make_layer("large", {"large.bin": b"x" * (2 << 20)})
     readable.store.put_new(key, archive)
-    archives = Archives(BUNDLE, (ARCHIVES.layers[0], key, ARCHIVES.layers[1]))
+    stored = replace(STORED, layers=(*STORED.layers, bound(key, archive)))
 
-    found = [deliver(archives, MANIFEST, readable.store, readable.cluster) for _ in range(2)]
+    found = [deliver(stored, readable.store, readable.cluster) for _ in range(2)]
 
     assert found[0] == found[1]
-    assert found[0].bundle == f"s3://bucket/{BUNDLE}"
-    [small, large, _] = found[0].layers
-    assert large == f"s3://bucket/{key}"
-    assert readable.dashboard.packages[small.removeprefix("gcs://")] == LAYERS[0][2]
+    assert (found[0].source, found[0].layers) == ("s3://bucket", ())
+    assert readable.dashboard.packages[found[0].bundle.removeprefix("gcs://")] == PACKED.data
+    assert len(readable.dashboard.packages) == 2  # with the one that asks the nodes
     [probe] = readable.dashboard.submitted
     assert probe["entrypoint"].endswith(" raybundle_probe.py s3://bucket/store.json")
     assert "warning" not in " ".join(readable.said)
@@ -75,20 +73,15 @@ class OfAccount(NodesReadIt):
 
 @pytest.mark.slow
 def test_nothing_that_is_known_of_one_account_is_believed_of_another(tmp_path: Path) -> None:
-    _, key, archive = LAYERS[0]
-    archives = Archives(BUNDLE, (key,))
-    larger, damaged = OfAccount(tmp_path / "larger"), OfAccount(tmp_path / "damaged")
-    for store, data in ((larger, b"x" * (2 << 20)), (damaged, b"x" * len(archive))):
-        store.put_new(key, data)
+    other = OfAccount(tmp_path / "other")
+    other.put_new(BUNDLE, PACKED.data)
 
     with made(tmp_path, OfAccount(tmp_path / "first")) as scene:
         scene.nodes({})
-        found = [deliver(archives, MANIFEST, store, scene.cluster) for store in (scene.store, larger)]
-        with pytest.raises(DigestMismatchError):
-            deliver(archives, MANIFEST, damaged, scene.cluster)
+        found = [deliver(STORED, store, scene.cluster) for store in (scene.store, other)]
 
-    assert [each.layers[0].partition(":")[0] for each in found] == ["gcs", "s3"]
-    assert len(scene.dashboard.submitted) == 3
+    assert found[0] == found[1]
+    assert len(scene.dashboard.submitted) == 2
 
 
 def test_where_a_node_cannot_read_the_store_all_is_relayed_and_the_node_is_named(readable: Scene) -> None:
@@ -189,7 +182,7 @@ def test_nodes_of_a_mac_run_what_is_for_their_machine_and_for_no_newer_system(re
     python = PythonTag("cpython", "3.11", "cpython-311-darwin", "macosx-13.0-arm64")
 
     with pytest.raises(BundleError) as caught:
-        deliver(ARCHIVES, replace(MANIFEST, python=python), readable.store, readable.cluster)
+        deliver(replace(STORED, manifest=replace(MANIFEST, python=python)), readable.store, readable.cluster)
 
     assert [line.partition(" has ")[0] for line in str(caught.value).splitlines()] == [
         "node n2 (10.0.0.3)",
@@ -211,9 +204,9 @@ def test_a_node_of_a_platform_without_wheels_runs_what_has_no_native_files_and_w
 
     assert for_its_nodes(readable, node) is None
     for manifest in (pure, like):
-        deliver(ARCHIVES, manifest, readable.store, readable.cluster)
+        deliver(replace(STORED, manifest=manifest), readable.store, readable.cluster)
     with pytest.raises(BundleError, match=r"node n1 .*freebsd-14\.1-amd64.* is for .*openbsd") as caught:
-        deliver(ARCHIVES, other, readable.store, readable.cluster)
+        deliver(replace(STORED, manifest=other), readable.store, readable.cluster)
 
     assert caught.value.hint == "build it on a machine like the node"
 
@@ -222,7 +215,7 @@ def test_a_node_of_a_platform_without_wheels_runs_what_has_no_native_files_and_w
 def test_a_look_at_the_nodes_that_fails_is_a_warning(readable: Scene, status: str) -> None:
     readable.nodes(status=status)
 
-    assert readable.deliver().bundle == f"s3://bucket/{BUNDLE}"
+    assert readable.deliver().source == "s3://bucket"
     assert [text for text in readable.said if text.startswith("warning: could not look at the nodes")]
 
 

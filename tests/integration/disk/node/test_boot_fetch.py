@@ -1,0 +1,99 @@
+"""The boot and a store that it reads: archives are compared as a whole before their members are read."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.booting import make_interpreter, unpack, with_cache_at
+from tests.support.unpacked_layers import make_layer, store, with_byte_code
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.support.booting import Unpacked
+    from tests.support.unpacked_layers import HandMade
+
+
+@pytest.fixture(scope="module")
+def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An interpreter of the version of the tests."""
+    return make_interpreter(tmp_path_factory.mktemp("python") / "env", sys.executable)
+
+
+@pytest.fixture
+def layer(python: Path) -> HandMade:
+    text = {"mine.py": "X = 'source'\n"}
+    return with_byte_code(make_layer("mine", text), python, {"mine.py": "X = 'delivered'\n"})
+
+
+@pytest.fixture
+def node(tmp_path: Path, layer: HandMade) -> Unpacked:
+    files = {"project/job.py": "import mine\nprint(mine.X)\n"}
+    path = ("project:.", "stdlib", "layers", "ray")
+    bare = unpack(tmp_path, files, path=path, layers=[layer.entry])
+    return store(with_cache_at(bare, tmp_path), [layer], tmp_path / "a store")
+
+
+def archive(tmp_path: Path, name: str) -> Path:
+    return tmp_path / "a store" / "layers" / f"{name}.zip"
+
+
+def test_layers_are_read_from_the_store(node: Unpacked, python: Path) -> None:
+    done = node.driver(python, "job.py")
+
+    assert done.stdout == "delivered\n", done.stderr
+
+
+def test_byte_code_that_the_store_has_lost_is_made(
+    node: Unpacked, python: Path, layer: HandMade, tmp_path: Path
+) -> None:
+    archive(tmp_path, f"{layer.hex}-{layer.byte_code}").unlink()
+
+    done = node.driver(python, "job.py")
+
+    assert done.stdout == "source\n", done.stderr
+
+
+DAMAGES: dict[str, tuple[Callable[[bytes], bytes], str]] = {
+    "another byte": (lambda data: data[:-1] + bytes([data[-1] ^ 1]), "0"),
+    "more": (lambda data: data + b"\0", "bytes"),
+    "less": (lambda data: data[:-1], "bytes"),
+    "nothing": (lambda _: b"", "0 bytes"),
+}
+
+
+@pytest.mark.parametrize("which", ["layer", "byte-code"])
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_an_archive_with_other_bytes_is_refused_as_a_whole(  # noqa: PLR0917
+    node: Unpacked, python: Path, layer: HandMade, tmp_path: Path, damage: str, which: str
+) -> None:
+    name = layer.hex if which == "layer" else f"{layer.hex}-{layer.byte_code}"
+    file = archive(tmp_path, name)
+    data = file.read_bytes()
+    change, found = DAMAGES[damage]
+    file.write_bytes(change(data))
+
+    done = node.driver(python, "job.py")
+
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (78, "", 1)
+    expected = f"sha256 {hashlib.sha256(data).hexdigest()} ({len(data)} bytes)"
+    assert f"file {file.as_uri()}: expected {expected}, found " in done.stderr
+    assert found in done.stderr.rpartition("found ")[2]
+    assert not list(node.private.glob("layers/*"))
+
+
+def test_a_layer_that_the_store_has_lost_is_named(
+    node: Unpacked, python: Path, layer: HandMade, tmp_path: Path
+) -> None:
+    archive(tmp_path, layer.hex).unlink()
+
+    done = node.driver(python, "job.py")
+
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (78, "", 1)
+    assert f"{layer.hex}.zip: expected sha256 " in done.stderr
+    assert done.stderr.endswith("found no file\n")
