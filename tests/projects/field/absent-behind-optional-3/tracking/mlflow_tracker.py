@@ -1,0 +1,1 @@
+from absent_mlflow import client

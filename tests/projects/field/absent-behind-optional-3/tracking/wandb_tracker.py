@@ -1,0 +1,5 @@
+import absent_wandb
+
+
+class Tracker:
+    run = absent_wandb.run

@@ -1,0 +1,3 @@
+from export import Exporter
+
+print(Exporter({"a": 1}).to_json())

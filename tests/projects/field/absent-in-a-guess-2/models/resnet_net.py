@@ -1,0 +1,2 @@
+def build(depth):
+    return f"resnet{depth}"

@@ -1,0 +1,2 @@
+def make(lr):
+    return f"SGD({lr})"

@@ -1,0 +1,6 @@
+from registry import job
+
+
+@job
+def charge():
+    return "charged"

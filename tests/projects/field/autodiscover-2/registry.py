@@ -1,0 +1,6 @@
+JOBS = {}
+
+
+def job(function):
+    JOBS[f"{function.__module__}.{function.__name__}"] = function
+    return function

@@ -1,0 +1,3 @@
+import absent_dash
+
+server = absent_dash.Dash(__name__).server

@@ -1,0 +1,3 @@
+from kit.files import copy_all
+
+print(copy_all())

@@ -1,0 +1,3 @@
+from app.settings import Settings
+
+print("mode", Settings().api_mode)

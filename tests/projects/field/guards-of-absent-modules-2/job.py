@@ -1,0 +1,3 @@
+from attention import attend
+
+print(attend([1, 2]))

@@ -1,0 +1,4 @@
+import fsspec
+
+with fsspec.open("shelf://greeting", "rt") as stream:
+    print(stream.read())

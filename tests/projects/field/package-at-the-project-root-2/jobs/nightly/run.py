@@ -1,0 +1,4 @@
+from common.io import read
+import settings
+
+print(read("a"), settings.REGION)

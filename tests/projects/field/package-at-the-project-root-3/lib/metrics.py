@@ -1,0 +1,2 @@
+def accuracy(one, two):
+    return sum(a == b for a, b in zip(one, two)) / len(one)

@@ -1,0 +1,3 @@
+from engine import detect
+
+print(detect())

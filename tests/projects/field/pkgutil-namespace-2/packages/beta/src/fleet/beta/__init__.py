@@ -1,0 +1,3 @@
+from fleet.alpha import NAME as OTHER
+
+NAME = f"beta after {OTHER}"

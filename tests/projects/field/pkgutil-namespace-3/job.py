@@ -1,0 +1,4 @@
+from kin.near import NAME as near
+from kin.far import NAME as far
+
+print(near, far)

@@ -1,0 +1,3 @@
+from kit import clipboard
+
+print(clipboard.copy())

@@ -1,0 +1,2 @@
+def make_loader(size):
+    return f"loader {size}"

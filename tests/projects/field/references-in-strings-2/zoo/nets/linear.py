@@ -1,0 +1,2 @@
+def Linear(width):
+    return f"linear {width}"

@@ -1,0 +1,2 @@
+def Small():
+    return "small"

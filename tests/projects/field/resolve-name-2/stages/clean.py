@@ -1,0 +1,2 @@
+class Stage:
+    name = "stage"

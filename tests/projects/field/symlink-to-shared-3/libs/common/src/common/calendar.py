@@ -1,0 +1,1 @@
+DAY = "monday"

@@ -1,0 +1,4 @@
+from app.common.dates import today
+from app.schemas import Row
+
+print(today(), Row.name)

@@ -1,0 +1,3 @@
+import runpy
+
+import app.main

@@ -1,0 +1,2 @@
+def mse(a, b):
+    return (a - b) ** 2
