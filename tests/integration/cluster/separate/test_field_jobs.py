@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.integration.cluster.separate.test_ray_init import NEWEST, OLDEST, environment
 from tests.support.field import CASES, Case
 from tests.support.field_runs import copy_of
-from tests.support.nodes import node_environment
 from tests.support.own_wheels import make_wheel
 from tests.support.ray_head import ray_head
 from tests.support.users import require_distributions, user_python
@@ -23,15 +21,21 @@ from tests.support.workplace import make_workplace
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from concurrent.futures import Future
+    from pathlib import Path
     from subprocess import CompletedProcess
 
     from tests.support.ray_head import RayHead
 
 pytestmark = pytest.mark.ray
 
-NEWEST, OLDEST = "newest", "oldest"
 JOKES = b"def get_joke():\n    return 'one'\n"
 ON_RAY = {name: case for name, case in CASES.items() if case.ray}
+ON_BOTH = ("init-with-environ-2", "init-with-environ-3", "jobs-share-the-cwd", "ray-data-as-attribute")
+"""What the oldest Ray runs beside the newest. Its environment has no pip."""
+MARKED = [
+    pytest.param(name, marks=pytest.mark.xfail(strict=True, reason=case.fails) if case.fails else ())
+    for name, case in ON_RAY.items()
+]
 AT_ONCE = 4
 """Jobs at a time: they wait for each other's imports more than they compute."""
 
@@ -45,17 +49,7 @@ class Ran:
     runs: tuple[CompletedProcess[str], ...]
 
 
-def environment(release: str) -> Path:
-    """Returns the environment of a release of Ray; without one skips the test, or fails in CI."""
-    if release == NEWEST:
-        return node_environment()
-    found = os.environ.get("RAYBUNDLE_TEST_OLD_RAY_ENV")
-    if not found:
-        (pytest.fail if os.environ.get("CI") else pytest.skip)("RAYBUNDLE_TEST_OLD_RAY_ENV is not set")
-    return Path(str(found))
-
-
-@pytest.fixture(scope="module", params=[NEWEST, OLDEST])
+@pytest.fixture(scope="module")
 def jobs(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[dict[str, Future[Ran]]]:
@@ -71,10 +65,10 @@ def jobs(
 
 
 def names_in(items: Iterable[pytest.Item], release: str) -> set[str]:
-    """Returns the cases that a session has for a release of Ray. The environment of the oldest has no pip."""
+    """Returns the cases that a session has for a release of Ray."""
     given = [getattr(item, "callspec", None) for item in items]
     asked = [each.params for each in given if each and each.params.get("jobs") == release]
-    return {each["name"] for each in asked if release == NEWEST or "pip" not in each["name"]}
+    return {each["name"] for each in asked}
 
 
 def run(head: RayHead, directory: Path, name: str, case: Case) -> Ran:
@@ -99,12 +93,20 @@ def run(head: RayHead, directory: Path, name: str, case: Case) -> Ran:
         return Ran(sent.stderr, (first, *again))
 
 
-@pytest.mark.parametrize("name", ON_RAY)
+@pytest.mark.parametrize("jobs", [NEWEST], indirect=True)
+@pytest.mark.parametrize("name", MARKED)
 def test_a_job_runs_from_its_bundle(jobs: dict[str, Future[Ran]], name: str) -> None:
-    if name not in jobs:
-        pytest.skip("the environment of the oldest Ray has no pip")
-    case, ran = ON_RAY[name], jobs[name].result()
+    require_run(ON_RAY[name], jobs[name].result())
 
+
+@pytest.mark.parametrize("jobs", [OLDEST], indirect=True)
+@pytest.mark.parametrize("name", ON_BOTH)
+def test_a_job_runs_from_its_bundle_on_the_oldest_ray(jobs: dict[str, Future[Ran]], name: str) -> None:
+    require_run(ON_RAY[name], jobs[name].result())
+
+
+def require_run(case: Case, ran: Ran) -> None:
+    """Asserts that each run printed what is right, and that the submission said what it should."""
     for done in ran.runs:
         assert done.returncode == 0, done.stderr
         lines = done.stdout.splitlines()
