@@ -32,10 +32,6 @@ JOKES = b"def get_joke():\n    return 'one'\n"
 ON_RAY = {name: case for name, case in CASES.items() if case.ray}
 ON_BOTH = ("init-with-environ-2", "init-with-environ-3", "jobs-share-the-cwd", "ray-data-as-attribute")
 """What the oldest Ray runs beside the newest. Its environment has no pip."""
-MARKED = [
-    pytest.param(name, marks=pytest.mark.xfail(strict=True, reason=case.fails) if case.fails else ())
-    for name, case in ON_RAY.items()
-]
 AT_ONCE = 4
 """Jobs at a time: they wait for each other's imports more than they compute."""
 
@@ -94,7 +90,7 @@ def run(head: RayHead, directory: Path, name: str, case: Case) -> Ran:
 
 
 @pytest.mark.parametrize("jobs", [NEWEST], indirect=True)
-@pytest.mark.parametrize("name", MARKED)
+@pytest.mark.parametrize("name", ON_RAY)
 def test_a_job_runs_from_its_bundle(jobs: dict[str, Future[Ran]], name: str) -> None:
     require_run(ON_RAY[name], jobs[name].result())
 

@@ -17,10 +17,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.slow
 
 ON_DISK = {name: case for name, case in CASES.items() if not case.ray}
-MARKED = [
-    pytest.param(name, marks=pytest.mark.xfail(strict=True, reason=case.fails) if case.fails else ())
-    for name, case in ON_DISK.items()
-]
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +25,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory, secret_rules: Path) -> Bench
     return Bench(tmp_path_factory.mktemp("bench"), secret_rules)
 
 
-@pytest.mark.parametrize("name", MARKED)
+@pytest.mark.parametrize("name", ON_DISK)
 def test_a_project_runs_from_its_bundle(bench: Bench, tmp_path: Path, name: str) -> None:
     case = ON_DISK[name]
     place = copy_of(name, case, tmp_path / "project")

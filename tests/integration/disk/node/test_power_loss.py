@@ -127,7 +127,7 @@ def kill_and_run(directory: Path, python: Path, share: float, again: int = 1) ->
     began = time.monotonic()
     expected = last_json(node.driver(python, "job.py"))
     took = time.monotonic() - began
-    shutil.rmtree(node.private)
+    shutil.rmtree(node.private, ignore_errors=True)
 
     for _ in range(again):
         process = subprocess.Popen(
