@@ -6,13 +6,14 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from raybundle.formats.archive_paths import refuse_composed_twins
 from raybundle.model import NotebookTarget, Resolution
 from raybundle.resolve.consulted import Consulted
-from raybundle.resolve.distributions.needed import find_distributions
+from raybundle.resolve.distributions.needed import find_distributions, find_lazy_uses
 from raybundle.resolve.distributions.obstacles import find_obstacles, refuse_misnamed, with_provided
 from raybundle.resolve.distributions.values import Wanted
 from raybundle.resolve.driver.driver import (
@@ -325,8 +326,7 @@ def _work(
 
 def _closure(work: _Work, start: Start) -> Closure:
     implied = (*((each, "start-up") for each in imported_at_start(work.finder)), *start.implied)
-    start = replace(start, implied=implied)
-    sources = _sources(work)
+    start, sources = replace(start, implied=implied), _sources(work)
     try:
         scan_ahead(start, work.finder, work.scanner, sources.guesser, work.settings.rules_off)
         return follow(start, work.finder, sources, work.settings.rules_off)
@@ -338,8 +338,8 @@ def _data(work: _Work, walk: _Walk) -> tuple[list[Candidate], list[Warning]]:
     """Return the data that travels, and a warning for each file that is left out."""
     closure, shown, exclude = walk.closure, walk.shown, work.settings.exclude
     data, left_out = data_of(closure, walk.plain, work.finder, work.project, work.settings)
-    of_runs = find_data(shown, closure, data)
-    opened, too_large = within_limit(without_excluded(of_runs, work.project, exclude))
+    of_runs = without_excluded(find_data(shown, closure, data), work.project, exclude)
+    opened, too_large = within_limit(of_runs)
     known = {each.file for each in (*data, *opened)}
     data += [*opened, *(each for each in walk.named.candidates if each.file not in known)]
     data += own_metadata(work.entry_points, closure)
@@ -348,8 +348,9 @@ def _data(work: _Work, walk: _Walk) -> tuple[list[Candidate], list[Warning]]:
 
 
 def _left_behind(work: _Work, closure: Closure, needed: Needed) -> Iterator[Warning]:
-    source = source_of(work.scanner, work.made)
-    yield from warn_about_lazy_uses(needed, closure, source, work.settings.optional)
+    read = source_of(work.scanner, work.made)
+    find = partial(find_lazy_uses, sites=work.interpreter.site, cache=work.scanner.cache)
+    yield from warn_about_lazy_uses(needed, closure, read, find, work.settings.optional)
     yield from archives_on(work.finder, closure, [os.path.realpath(each) for each in work.path.declared])
     yield from warn_about_options(work.target)
     yield from warn_about_safe_path(work.start, work.finder)

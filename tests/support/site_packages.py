@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,8 @@ class SitePackages:
 
     def __init__(self, work: Path) -> None:
         self.work = work.resolve()
+        self.clock = time.time_ns
+        """The clock of the cache; `later` makes it keep answers about what was just installed."""
         self.directory = self.work / "python" / "site-packages"
         self.directory.mkdir(parents=True)
         library = self.work / "python" / "std"
@@ -59,7 +62,7 @@ class SitePackages:
         """Resolves `job`, the source of a driver in a new project."""
         project = tree(self.work / "project", {"job.py": job})
         made = replace(ResolveSettings(), **settings)
-        cache = Cache(self.work / "cache")
+        cache = Cache(self.work / "cache", self.clock)
         return resolve(ScriptTarget(project / "job.py"), made, self.interpreter, project, cache)
 
 

@@ -12,13 +12,16 @@ from typing import TYPE_CHECKING, Any
 
 from raybundle.cache.documents import Kind
 from raybundle.model import Distribution
-from raybundle.resolve.distributions.values import LazyUse, Needed, Unfit, Unmet, Wanted
+from raybundle.resolve.distributions.values import LazyImport, LazyUse, LazyUser, Needed, Unfit, Unmet, Wanted
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from raybundle.cache.documents import Cache
     from raybundle.model import Interpreter
 
 _KEPT = Kind("distributions", 32)
+_USES = Kind("lazy-uses", 128)
 
 
 def find_distributions(wanted: Wanted, interpreter: Interpreter, cache: Cache) -> Needed:
@@ -38,6 +41,28 @@ def find_distributions(wanted: Wanted, interpreter: Interpreter, cache: Cache) -
     needed = find_needed(wanted, interpreter)
     cache.keep(_KEPT, key, _as_json(needed), sites, began)
     return needed
+
+
+def find_lazy_uses(user: LazyUser, words: Iterable[str], sites: Iterable[str], cache: Cache) -> list[LazyUse]:
+    """Return the definitions of a distribution that are among `words` and use what does not travel.
+
+    The answer is kept until a site-packages directory changes. Without one of these words, nothing is read.
+    """
+    from raybundle.resolve.distributions.lazy import find_uses, names_that_matter  # noqa: PLC0415 - as above
+
+    names = names_that_matter(user, words)
+    if not names:
+        return []
+    began, key = cache.clock(), cache.key(user, names)
+    uses = cache.recall(_USES, key, _uses)
+    if uses is None:
+        uses = list(find_uses(user, names))
+        cache.keep(_USES, key, uses, sites, began)
+    return uses
+
+
+def _uses(answer: list[list[Any]]) -> list[LazyUse]:
+    return [LazyUse(*row) for row in answer]
 
 
 def _question(wanted: Wanted, interpreter: Interpreter) -> list[Any]:
@@ -60,7 +85,10 @@ def _needed(answer: dict[str, Any]) -> Needed:
         distributions=tuple(map(_distribution, answer["distributions"])),
         optional=tuple(map(_distribution, answer["optional"])),
         plugins=tuple(map(_distribution, answer["plugins"])),
-        lazy=tuple(LazyUse(*row) for row in answer["lazy"]),
+        lazy=tuple(
+            LazyUser(name, tuple(files), tuple(LazyImport(*row) for row in rows))
+            for name, files, rows in answer["lazy"]
+        ),
         mentioned=tuple(answer["mentioned"]),
         unowned=tuple(answer["unowned"]),
         unrecorded=tuple(answer["unrecorded"]),

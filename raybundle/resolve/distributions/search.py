@@ -7,20 +7,20 @@ from typing import TYPE_CHECKING
 
 from raybundle.model import Distribution, ModuleName
 from raybundle.resolve.distributions.installed import InstalledDistributions, normalised_name
-from raybundle.resolve.distributions.lazy import Candidate, find_lazy_uses
 from raybundle.resolve.distributions.modules import modules_in
 from raybundle.resolve.distributions.ray import IN_RAY, extras_in_use, find_unfit
 from raybundle.resolve.distributions.requirements import Need, Requirements
 from raybundle.resolve.distributions.top_level import TopLevel, is_unconditional
-from raybundle.resolve.distributions.values import Needed, Unmet
+from raybundle.resolve.distributions.values import LazyImport, LazyUser, Needed, Unmet
 from raybundle.resolve.interpreter.markers import marker_environment
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from raybundle.model import Interpreter, Provider
+    from raybundle.resolve.distributions.lazy import Source
     from raybundle.resolve.distributions.top_level import Link
-    from raybundle.resolve.distributions.values import LazyUse, Wanted
+    from raybundle.resolve.distributions.values import Wanted
 
 RAY = "ray"
 """Never bundled; need not be installed where the bundle is built."""
@@ -186,29 +186,41 @@ class _Search:
 
     def mentioned(self) -> frozenset[str]:
         """Return the installed distributions that modules import in inner blocks, and that nothing needs."""
-        return frozenset(name for name, _ in self.walk.mentioned() if self._stays(name))
+        return frozenset(name for name, _, _ in self.walk.mentioned() if self._stays(name))
 
     def _stays(self, name: str) -> bool:
         """Return whether a job may miss a distribution, or the owner of a module (empty if none has it)."""
         known = self.needs.keys() | self.by_ray | _DEV_TOOLS | IN_RAY | {"", RAY}
         return name not in known and name not in self.wanted.cluster_provides
 
-    def lazy(self, users: Iterable[str]) -> Iterator[LazyUse]:
-        """Yield what definitions of directly imported distributions can use of what stays."""
-        modules: dict[str, str] = {}
-        for name, module in sorted(self.walk.mentioned()):
+    def lazy(self, users: Iterable[str]) -> Iterator[LazyUser]:
+        """Yield the directly imported distributions that can use what stays when they are called."""
+        mentioned: dict[str, tuple[str, set[str]]] = {}
+        for name, module, files in sorted(self.walk.mentioned()):
             if self._stays(name):
-                modules.setdefault(name, module)
+                mentioned.setdefault(name, (module, set()))[1].update(files)
+        sources: dict[str, Source] = {}
         for user in sorted(users) if self.wanted.dependencies == "bundle" else ():
-            extras = self._unused_extras(user)
-            named = {name: modules.get(name) or _module_of(self.installed, name) for name in extras}
-            candidates = [
-                Candidate(name, self.installed.by_name[name].version, module, extras.get(name, ()))
-                for name, module in sorted({**modules, **named}.items())
-                if module
-            ]
-            if candidates:
-                yield from find_lazy_uses(user, self.walk.files.get(user, ()), candidates)
+            extras, files = self._unused_extras(user), self.walk.files.get(user, [])
+            imports = []
+            for name in sorted({*mentioned, *extras}):
+                module, importing = mentioned.get(name) or (_module_of(self.installed, name), set())
+                names = self._importing(module, importing.intersection(files), sources)
+                if module and (names or name in extras):
+                    version = self.installed.by_name[name].version
+                    imports.append(LazyImport(name, version, module, names, extras.get(name, ())))
+            if imports:
+                yield LazyUser(user, tuple(files), tuple(imports))
+
+    def _importing(self, module: str, files: Iterable[str], sources: dict[str, Source]) -> tuple[str, ...]:
+        """Return the public names of the definitions that import a module; `sources` keeps what is parsed."""
+        names: set[str] = set()
+        for file in files:
+            from raybundle.resolve.distributions.lazy import Source  # noqa: PLC0415 - many jobs need none
+
+            source = sources.get(file) or sources.setdefault(file, Source(self.walk.texts[file]))
+            names.update(head.name for head in source.importing(module) if not head.name.startswith("_"))
+        return tuple(sorted(names))
 
     def _unused_extras(self, user: str) -> dict[str, tuple[str, ...]]:
         """Return by installed distribution the extras that name it, without those of which a part travels."""

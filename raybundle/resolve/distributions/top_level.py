@@ -34,7 +34,7 @@ _INNER = re.compile(
 _CALL = re.compile(rb"import\w*\(\s*(?:name=)?[\"']([A-Za-z_][\w.]*)[\"']")
 """A call that imports a module by its name, such as `import_optional_dependency("tabulate")`."""
 
-_IMPORT = b"import "
+_IMPORT = b"import"
 
 _COMMENT = re.compile(rb"#[^\n]*")
 
@@ -71,10 +71,12 @@ class TopLevel:
     """Modules that are not read, because they load on every node; the modules in such a package are."""
     links: dict[tuple[str, str], list[Link]] = field(default_factory=dict)
     """By importing and imported distribution: the first few."""
-    inner: set[str] = field(default_factory=set)
-    """Names that inner blocks or calls import; they may be modules."""
     files: dict[str, list[str]] = field(default_factory=dict)
     """By distribution: the sources of its modules that were read."""
+    inner: dict[str, list[str]] = field(default_factory=dict)
+    """The files that import a name of another package in inner blocks or calls; it may be a module."""
+    texts: dict[str, bytes] = field(default_factory=dict)
+    """Of these files."""
     _nodes: dict[str, _Node | None] = field(default_factory=dict)
     _listed: dict[str, tuple[dict[str, str], frozenset[str]]] = field(default_factory=dict)
     _owners: dict[str, str] = field(default_factory=dict)
@@ -91,16 +93,16 @@ class TopLevel:
                 self._look_into(name, node, self._owner(name, node))
         self._queue.clear()
 
-    def mentioned(self) -> Iterator[tuple[str, str]]:
-        """Yield the installed distributions whose modules inner blocks import, with the top-level name."""
-        for name in self.inner:
+    def mentioned(self) -> Iterator[tuple[str, str, list[str]]]:
+        """Yield each installed distribution that inner blocks import: name, top-level name, files."""
+        for name, files in self.inner.items():
             node, found = None, ""
             for found in with_ancestors(name):
                 node = self._find(found)
                 if node is None or node.file:
                     break
             if node is not None and node.file:
-                yield self._owner(found, node), name.partition(".")[0]
+                yield self._owner(found, node), name.partition(".")[0], files
 
     def _reach(self, name: str) -> None:
         """Queue a module and the packages around it."""
@@ -112,11 +114,16 @@ class TopLevel:
             self._queue.append(name)
 
     def _look_into(self, name: str, node: _Node, owner: str) -> None:
-        source = b"\n" + _read(node.file)
+        text = read_source(node.file)
+        source = b"\n" + text
         self.files.setdefault(owner, []).append(node.file)
-        self.inner.update(_inner_imports(source))
         package = name if node.directories else name.rpartition(".")[0]
         top = name.partition(".")[0]
+        for inner in {*_inner_imports(source)}:
+            other_top = inner.partition(".")[0]
+            if self._find(other_top) and (other_top != top or not self._is_whole(top)):
+                self.inner.setdefault(inner, []).append(node.file)
+                self.texts[node.file] = text
         for position, imported in self._imports(source, package):
             found = self._find(imported)
             if found is None:
@@ -214,18 +221,19 @@ class TopLevel:
 
 
 def _inner_imports(source: bytes) -> Iterator[str]:
-    yield from (found[1].decode("ascii", "replace") for found in _CALL.finditer(source))
     position = source.find(_IMPORT)
-    while position != -1:  # most lines have none: a search by the pattern takes seven times as long
-        found = _INNER.match(source, source.rfind(b"\n", 0, position))
+    while position != -1:  # most lines have none: a search by the patterns takes seven times as long
+        if not source.startswith(b" ", position + len(_IMPORT)):
+            call = _CALL.match(source, position)
+            if call:
+                yield call[1].decode()
+        elif found := _INNER.match(source, source.rfind(b"\n", 0, position)):
+            base = found["base"].decode() if found["base"] else ""
+            if base:
+                yield base
+            for each in _names(found["names"]):
+                yield f"{base}.{each}" if base else each
         position = source.find(_IMPORT, position + len(_IMPORT))
-        if found is None:
-            continue
-        base = found["base"].decode() if found["base"] else ""
-        if base:
-            yield base
-        for each in _names(found["names"]):
-            yield f"{base}.{each}" if base else each
 
 
 def is_unconditional(link: Link) -> bool:
@@ -233,7 +241,7 @@ def is_unconditional(link: Link) -> bool:
     import ast  # noqa: PLC0415 - start-up: few imports are looked at again
 
     try:
-        body = ast.parse(_read(link.file)).body
+        body = ast.parse(read_source(link.file)).body
     except (SyntaxError, ValueError):
         return False
     return any(isinstance(each, (ast.Import, ast.ImportFrom)) and each.lineno == link.line for each in body)
@@ -249,7 +257,8 @@ def _names(text: bytes) -> Iterator[str]:
             yield words[0].decode("ascii", "replace")
 
 
-def _read(file: str) -> bytes:
+def read_source(file: str) -> bytes:
+    """Return the bytes of a file; none if it cannot be read."""
     try:
         with open(file, "rb") as stream:
             return stream.read()

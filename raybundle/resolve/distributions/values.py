@@ -49,6 +49,28 @@ class Unmet:
     """The installed version; empty if it is not installed."""
 
 
+class LazyImport(NamedTuple):
+    """An installed distribution that does not travel, and what one of its possible users says of it."""
+
+    distribution: str
+    version: str
+    module: str
+    """Its top-level name."""
+    names: tuple[str, ...]
+    """Of the functions, methods and classes that import it when they are called."""
+    extras: tuple[str, ...]
+    """Those of the user that name it."""
+
+
+class LazyUser(NamedTuple):
+    """A distribution that first-party code imports, and what it can import when it is called."""
+
+    name: str
+    files: tuple[str, ...]
+    """The sources of its modules that load when it is imported."""
+    imports: tuple[LazyImport, ...]
+
+
 LazyKind = Literal["distinctive", "member", "method"]
 """How a use is recognised: by the name alone, as `to_parquet` beside the extra `parquet`; by an import of the
 name, or of the module that has it; as an attribute of anything, in a file that imports the distribution."""
@@ -66,8 +88,6 @@ class LazyUse(NamedTuple):
     module: str
     """The top-level name of what it imports."""
     kind: LazyKind
-    extra: str = ""
-    """The extra of `user` that names the distribution, if the name shares a word with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +99,7 @@ class Needed:
     """Installed but not needed; an extra of one of `distributions` names them."""
     plugins: tuple[Distribution, ...] = ()
     """Installed but not needed; they have entry points for one of `distributions`."""
-    lazy: tuple[LazyUse, ...] = ()
+    lazy: tuple[LazyUser, ...] = ()
     mentioned: tuple[str, ...] = ()
     """Names of installed distributions that inner blocks of reached modules import."""
     unowned: tuple[str, ...] = ()

@@ -18,32 +18,43 @@ from raybundle.resolve.missing.settled_imports import is_among
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from raybundle.resolve.distributions.values import LazyUse, Needed
+    from raybundle.resolve.distributions.values import LazyUse, LazyUser, Needed
     from raybundle.resolve.walk.reached import Closure
+
+_WORD = re.compile(r"\w+")
 
 
 def warn_about_lazy_uses(
-    needed: Needed, closure: Closure, read: Callable[[str], bytes], optional: Iterable[str]
+    needed: Needed,
+    closure: Closure,
+    read: Callable[[str], bytes],
+    find: Callable[[LazyUser, Iterable[str]], Iterable[LazyUse]],
+    optional: Iterable[str],
 ) -> Iterator[Warning]:
     """Yield a warning for each definition of a library that is used and can import what stays.
 
     Args:
-        needed: what travels, and the definitions.
+        needed: what travels, and the libraries.
         closure: the first-party modules.
         read: returns the source of one.
+        find: returns the definitions of a library that import what stays and are among words.
         optional: modules that the job does without.
     """
-    without = tuple(optional)
-    by_name: dict[str, list[LazyUse]] = {}
-    for use in needed.lazy:
-        if not is_among(use.module, without):
-            by_name.setdefault(use.name, []).append(use)
-    if not by_name:
+    if not needed.lazy:
         return
+    without = tuple(optional)
+    sources = {file: _read(read, file) for file in sorted(_files(closure))}
+    words = {file: set(_WORD.findall(source.decode("utf-8", "replace"))) for file, source in sources.items()}
+    all_words = set().union(*words.values())
+    by_name: dict[str, list[LazyUse]] = {}
+    for library in needed.lazy:
+        for use in find(library, all_words):
+            if not is_among(use.module, without):
+                by_name.setdefault(use.name, []).append(use)
     tops = _top_levels(needed)
     found: dict[tuple[str, str], tuple[str, int]] = {}
-    for file in sorted(_sources(closure)):
-        for place in _used(read, file, by_name):
+    for file, source in sources.items():
+        for place in _used(source, words[file].intersection(by_name)):
             for use in by_name[place.name]:
                 if place.shows(use, tops.get(use.user, frozenset())):
                     found.setdefault((use.user, use.name), (file, place.line))
@@ -74,7 +85,7 @@ class _Place:
                 return self.base in tops
 
 
-def _sources(closure: Closure) -> Iterator[str]:
+def _files(closure: Closure) -> Iterator[str]:
     for each in closure.reached.values():
         if isinstance(each.found, FirstParty) and each.found.is_source:
             yield each.found.file
@@ -87,14 +98,15 @@ def _top_levels(needed: Needed) -> Mapping[str, frozenset[str]]:
     }
 
 
-def _used(read: Callable[[str], bytes], file: str, names: Mapping[str, object]) -> Iterator[_Place]:
-    """Yield the names that a source uses and does not define itself, each with its first line."""
+def _read(read: Callable[[str], bytes], file: str) -> bytes:
     try:
-        source = read(file)
+        return read(file)
     except RaybundleError:
-        return
-    words = set(re.findall(rb"\w+", source))
-    wanted = {name for name in names if name.encode() in words}
+        return b""
+
+
+def _used(source: bytes, wanted: set[str]) -> Iterator[_Place]:
+    """Yield those of the names that a source uses and does not define itself, each with its first line."""
     try:
         tree = ast.parse(source) if wanted else ast.Module([], [])
     except (SyntaxError, ValueError):

@@ -1,18 +1,18 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from raybundle.errors import UnresolvedImportError, UsageError
 from raybundle.explain.reasons import reasons_of
+from raybundle.resolve.distributions import lazy
 from raybundle.resolve.distributions.installed import normalised_name
+from raybundle.resolve.distributions.top_level import read_source
 from raybundle.resolve.missing.complete import require_complete
+from tests.support.clocks import later
 from tests.support.site_packages import SitePackages, travelling
 from tests.support.small_project import tree
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 @pytest.fixture
@@ -348,6 +348,49 @@ def test_a_use_of_what_imports_an_installed_distribution_that_stays_is_told_with
 
     assert [each.text.split("`")[1] for each in found.warnings] == told
     assert [each.line for each in found.warnings] == [len(job.splitlines())] * len(told)
+
+
+@pytest.fixture
+def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of the library files that a search for uses reads, in its order."""
+    files: list[str] = []
+
+    def noted(file: str) -> bytes:
+        files.append(Path(file).name)
+        return read_source(file)
+
+    monkeypatch.setattr(lazy, "read_source", noted)
+    return files
+
+
+def test_a_library_is_not_searched_unless_code_has_a_name_that_imports_what_stays(
+    site: SitePackages, read: list[str]
+) -> None:
+    site.install("lib-1.0", {"lib.py": LAZY}, ["opt; extra == 'fast'"])
+    site.install("opt-1.0")
+    site.resolved("import lib\nlib.Frame()\nlib.plain()\n")
+
+    assert read == []
+
+
+def test_a_library_is_searched_once_for_the_same_names_whatever_else_is_imported(
+    site: SitePackages, read: list[str]
+) -> None:
+    site.install("lib-1.0", {"lib/__init__.py": f"import lib.part\n{LAZY}", "lib/part.py": ""})
+    for wheel in ("opt-1.0", "other-1.0"):
+        site.install(wheel)
+    site.clock = later
+    first = site.resolved("import lib\nlib.Search()\n")
+    assert sorted(read) == ["__init__.py", "part.py"]
+
+    read.clear()
+    second = site.resolved("import lib\nimport other, json\nlib.Search()\nprint(other, json)\n")
+
+    assert read == []
+    assert [each.text for each in second.warnings] == [each.text for each in first.warnings] != []
+    site.install("late-1.0")
+    assert site.resolved("import lib\nlib.Search()\n").warnings == first.warnings
+    assert sorted(read) == ["__init__.py", "part.py"]
 
 
 def test_what_the_job_does_without_is_not_told(site: SitePackages) -> None:
