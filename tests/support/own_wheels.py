@@ -41,13 +41,13 @@ def native_tag() -> str:
 
 
 def make_wheel(directory: Path, name: str, version: str, files: Mapping[str, bytes], tag: str = PURE) -> Path:
-    """Writes a wheel with `files` by their paths in site-packages, and returns its path."""
+    """Writes a wheel with `files`, which may replace its METADATA, and returns its path."""
     info = f"{name}-{version}.dist-info"
     pure = "true" if tag == PURE else "false"
     members = {
-        **files,
         f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n".encode(),
         f"{info}/WHEEL": f"Wheel-Version: 1.0\nRoot-Is-Purelib: {pure}\nTag: {tag}\n".encode(),
+        **files,
     }
     record = "".join(f"{path},sha256={_digest(data)},{len(data)}\n" for path, data in members.items())
     members[f"{info}/RECORD"] = f"{record}{info}/RECORD,,\n".encode()
