@@ -64,6 +64,7 @@ def closure_of(graph: Mapping[str, list[Import]]) -> Closure:
     return follow(start, finder, sources)
 
 
+@settings(deadline=None)
 @given(
     st.dictionaries(st.sampled_from(MODULES[1:]), st.lists(imports, max_size=4)),
     st.lists(imports, max_size=5),
@@ -80,6 +81,7 @@ def test_the_order_of_discovery_leaves_no_trace(
     assert dict(sorted(one.reached.items())) == dict(sorted(other.reached.items()))
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.sampled_from("abc"), unique=True),
     st.lists(st.tuples(st.sampled_from("abcd"), st.none() | st.integers(-4, 4))),
