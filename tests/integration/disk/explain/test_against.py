@@ -87,6 +87,7 @@ def test_data_that_no_module_names_counts_too(repository: Path) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_a_module_that_is_gone_has_the_chain_that_brought_it(repository: Path) -> None:
     (repository / "src/shared/old.py").unlink()
     (repository / "score0.py").write_text("import shared\n")
@@ -99,6 +100,7 @@ def test_a_module_that_is_gone_has_the_chain_that_brought_it(repository: Path) -
     assert (gone.module, edge.file) == ("shared.old", repository / "score0.py")
 
 
+@pytest.mark.slow
 def test_an_editable_install_of_the_project_is_that_of_the_commit(repository: Path, tmp_path: Path) -> None:
     environment = tmp_path / "env"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(environment)], check=True)
@@ -124,6 +126,7 @@ def test_settings_are_those_of_each_side(repository: Path) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_a_new_target_and_one_that_could_not_be_bundled_say_so(repository: Path) -> None:
     (repository / "new.py").write_text("import json\n")
     (repository / "fit0.py").write_text("import nowhere_at_all\n")
@@ -138,6 +141,7 @@ def test_a_new_target_and_one_that_could_not_be_bundled_say_so(repository: Path)
     assert "nowhere_at_all" in done.stdout
 
 
+@pytest.mark.slow
 def test_the_exit_code_says_whether_a_bundle_differs(repository: Path) -> None:
     same = run("plan", "--against", "main", "--exit-code", *TARGETS)
     (repository / "src/shared/frames.py").write_text("VALUE = 4\n")
@@ -153,6 +157,7 @@ def test_the_exit_code_says_whether_a_bundle_differs(repository: Path) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_the_comment_for_a_pull_request_has_a_table_and_each_difference(repository: Path) -> None:
     (repository / "src/shared/frames.py").write_text("VALUE = 4\n")
 
@@ -165,6 +170,7 @@ def test_the_comment_for_a_pull_request_has_a_table_and_each_difference(reposito
     assert "~ src/shared/frames.py  __main__:1 > shared.frames" in lines
 
 
+@pytest.mark.slow
 def test_the_repository_is_left_as_it_is(repository: Path) -> None:
     (repository / "src/shared/frames.py").write_text("VALUE = 4\n")
     git(repository, "add", "src/shared/frames.py")
@@ -176,6 +182,7 @@ def test_the_repository_is_left_as_it_is(repository: Path) -> None:
     assert before == (git(repository, "status", "--porcelain=v2"), git(repository, "worktree", "list"))
 
 
+@pytest.mark.slow
 def test_a_bundle_of_the_store_is_a_baseline_too(repository: Path) -> None:
     stored = raybundle.build("fit0.py", name="fit")
     (repository / "src/shared/frames.py").write_text("VALUE = 5\n")
@@ -190,6 +197,7 @@ def test_a_bundle_of_the_store_is_a_baseline_too(repository: Path) -> None:
     assert "is one bundle, and 2 targets are compared with it" in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("repository")
 @pytest.mark.parametrize(
     ("words", "error"),
@@ -210,6 +218,7 @@ def test_what_cannot_be_compared_is_refused(words: list[str], error: str) -> Non
     assert error in done.stderr
 
 
+@pytest.mark.slow
 def test_limits_name_the_imports_that_are_responsible(repository: Path) -> None:
     with (repository / "pyproject.toml").open("a") as stream:
         stream.write("[tool.raybundle]\nmax-bytes = '20 B'\nforbid = ['shared.frames']\n")
@@ -226,6 +235,7 @@ def test_limits_name_the_imports_that_are_responsible(repository: Path) -> None:
     assert raised.returncode == 0, raised.stderr
 
 
+@pytest.mark.slow
 def test_a_limit_of_distributions_names_what_is_imported(repository: Path) -> None:
     (repository / "fit0.py").write_text("import websocket\n")
 
