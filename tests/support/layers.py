@@ -89,7 +89,8 @@ def inside(nodes: Nodes, node: str, path: str) -> Path:
 
 def unpacked(nodes: Nodes, node: str, digest: str) -> list[Path]:
     """Returns the directories of a layer on a node, complete or not."""
-    return sorted(inside(nodes, node, "/tmp/raybundle-0/layers").glob(f"*{digest}*"))
+    found = inside(nodes, node, "/tmp/raybundle-0/layers").glob(f"*{digest}*")
+    return sorted(each for each in found if each.is_dir())
 
 
 def torn(directory: Path, document: dict[str, Any]) -> list[str]:
