@@ -77,7 +77,7 @@ def test_the_end_of_a_failed_job_names_the_line_of_the_user_and_what_to_do(
     (work.directory / "pyproject.toml").write_text('[tool.raybundle]\ninclude = ["helpers.py"]\n')
     done = work.raybundle("submit", "--strict", "job.py")
 
-    error, hint = failed.stderr.rstrip().splitlines()[-3::2]
+    error, hint = failed.stderr.rstrip().splitlines()[-2:]
     assert error.endswith("ModuleNotFoundError: No module named 'helpers' at job.py:7")
     assert hint.startswith("hint: ")
     assert '`include = ["helpers.py"]`' in hint
