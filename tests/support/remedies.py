@@ -120,7 +120,7 @@ def a_large_named_file(project: Path) -> None:
 
 
 PLUGIN = {
-    "job.py": "import importlib\n\nname = '.'.join(['plug', 'one'])\n"
+    "job.py": "import importlib\n\nname = bytes.fromhex('706c75672e6f6e65').decode()\n"
     "print(importlib.import_module(name).NAME)\n",
     "plug/one.py": "NAME = 'done'\n",
 }
@@ -279,7 +279,7 @@ ROWS = {
         "cannot know what `",
         "else `# raybundle: ignore`",
         {
-            "job.py": "import importlib\n\nname = ''.join(['js', 'on'])\n"
+            "job.py": "import importlib\n\nname = bytes.fromhex('6a736f6e').decode()\n"
             "print(importlib.import_module(name).dumps('done')[1:-1])\n"
         },
         ignore("job.py", "print(importlib.import_module(name).dumps('done')[1:-1])"),

@@ -248,3 +248,23 @@ def test_a_failed_start_shows_the_end_of_rays_output_and_leaves_nothing(state: P
     with pytest.raises(ClusterError, match="ended while it started"):
         local.up(sys.executable, local.LocalOptions(object_store_memory=1))
     assert not (state / "cluster.json").exists()
+
+
+@pytest.mark.all_jobs
+def test_a_cluster_that_an_earlier_version_started_is_told_of_until_the_next_start(
+    state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as earlier:
+        earlier.setattr("raybundle.cluster.embedded.token.SINCE", (1_000, 0))
+        local.up(sys.executable, SMALL)
+    command = [sys.executable, "-m", "raybundle", "local"]
+
+    told = subprocess.run([*command, "status"], capture_output=True, text=True, check=True, cwd=REPOSITORY)
+    subprocess.run([*command, "down"], check=True, cwd=REPOSITORY)
+    local.up(sys.executable, SMALL)
+    after = subprocess.run([*command, "status"], capture_output=True, text=True, check=True, cwd=REPOSITORY)
+
+    assert "they run as you: it was started without a token" in told.stderr
+    assert "hint: `raybundle local down` ends it" in told.stderr
+    assert after.stderr == ""
+    assert list(state.glob("auth_token"))

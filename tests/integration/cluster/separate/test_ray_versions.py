@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import sys
 import time
 import urllib.request
@@ -16,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from raybundle.cluster.embedded.record import LocalCluster
-from tests.support.booting import PRIVATE
 from tests.support.nodes import node_environment
 from tests.support.ray_head import RayHead, ray_head
 from tests.support.workplace import Workplace, make_workplace, reports
@@ -228,16 +226,12 @@ def test_on_the_oldest_ray_a_job_whose_first_process_does_not_boot_could_not_sta
 ) -> None:
     work = spoiled(old_ray, tmp_path)
     digest = work.build("job.py")
-    in_the_way = PRIVATE / "trees" / digest.removeprefix("sha256:") / "file"
-    in_the_way.parent.mkdir()
-    in_the_way.touch()
 
-    done = work.raybundle("submit", "job.py", "nothing")
+    done = work.raybundle("submit", "--env", "RAYBUNDLE_CACHE_BYTES=many", "job.py", "nothing")
 
-    shutil.rmtree(in_the_way.parent)
     assert done.returncode == 22, done.stdout + done.stderr
     assert f"raybundle: boot failed: bundle {digest}: node " in done.stderr
-    assert str(in_the_way.parent) in done.stderr
+    assert "variable RAYBUNDLE_CACHE_BYTES: expected a number of bytes, found many" in done.stderr
     assert "RAN" not in done.stdout
 
 

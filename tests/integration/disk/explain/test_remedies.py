@@ -19,6 +19,9 @@ SOURCES = Path(raybundle.__file__).parent
 
 DISK = "integration/disk"
 ELSEWHERE = {
+    "of the job looks like a secret": "integration/cluster/embedded/test_canary.py",
+    "they run as you: it was started": "integration/cluster/separate/test_local_cluster.py",
+    "they run as you: Ray": "integration/cluster/separate/test_ray_versions.py",
     "edits `sys.path` by its place": f"{DISK}/resolve/test_targets.py",
     "is on the path, and on the nodes it comes first": f"{DISK}/resolve/test_targets.py",
     "was recorded with Python": f"{DISK}/resolve/test_tracing.py",
