@@ -71,6 +71,8 @@ def _hasty(monkeypatch: pytest.MonkeyPatch, embedded: Embedded) -> None:
     defaults = {**(connection.Connection.request.__kwdefaults__ or {}), "patience": 0.6}
     monkeypatch.setattr(connection.Connection.request, "__kwdefaults__", defaults)
     monkeypatch.setenv("RAYBUNDLE_LOCAL_STATE", str(embedded.state))
+    for name, value in embedded.token.items():
+        monkeypatch.setenv(name, value)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -110,7 +112,7 @@ def test_a_refused_connection(embedded: Embedded, capfd: pytest.CaptureFixture[s
 def test_a_submission_whose_answer_is_lost_is_one_job(
     embedded: Embedded, client: JobsClient, tmp_path: Path, mode: str
 ) -> None:
-    work = embedded.workplace(tmp_path / "work")
+    work = embedded.workplace(tmp_path / "work", **embedded.token)
     (work.directory / "job.py").write_text("print('once')\n")
     faults = (
         Faults(reset=("^POST /api/jobs/$", 1))
@@ -142,7 +144,7 @@ def test_another_server_at_the_address_is_not_said_to_refuse_our_credentials(
 def test_an_outage_while_a_job_is_followed(
     embedded: Embedded, tmp_path: Path, seconds: int, expected: int
 ) -> None:
-    work = embedded.workplace(tmp_path / "work")
+    work = embedded.workplace(tmp_path / "work", **embedded.token)
     (work.directory / "job.py").write_text("import time\nprint('begun', flush=True)\ntime.sleep(40)\n")
     with (
         Proxy(embedded.address) as proxy,
