@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
 import time
 import urllib.request
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from raybundle.cluster.embedded.record import LocalCluster
+from tests.support.booting import PRIVATE
 from tests.support.nodes import node_environment
 from tests.support.ray_head import RayHead, ray_head
 from tests.support.workplace import Workplace, make_workplace, reports
@@ -221,17 +223,24 @@ def spoiled(old_ray: OldRay, tmp_path: Path) -> Workplace:
     return work
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount what the boot cannot mend")
 def test_on_the_oldest_ray_a_job_whose_first_process_does_not_boot_could_not_start(
     old_ray: OldRay, tmp_path: Path
 ) -> None:
     work = spoiled(old_ray, tmp_path)
     digest = work.build("job.py")
+    in_the_way = PRIVATE / "trees" / digest.removeprefix("sha256:")
+    in_the_way.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "ro", "tmpfs", in_the_way], check=True)
 
-    done = work.raybundle("submit", "--env", "RAYBUNDLE_CACHE_BYTES=many", "job.py", "nothing")
+    try:
+        done = work.raybundle("submit", "job.py", "nothing")
+    finally:
+        subprocess.run(["umount", in_the_way], check=True)
+        in_the_way.rmdir()
 
     assert done.returncode == 22, done.stdout + done.stderr
     assert f"raybundle: boot failed: bundle {digest}: node " in done.stderr
-    assert "variable RAYBUNDLE_CACHE_BYTES: expected a number of bytes, found many" in done.stderr
     assert "RAN" not in done.stdout
 
 
