@@ -46,6 +46,8 @@ if TYPE_CHECKING:
     from raybundle.planning import Plan
     from raybundle.store.base import Store
 
+pytestmark = pytest.mark.slow
+
 USUAL, WIDE = 30, 400
 SIZES = pytest.mark.parametrize("examples", [USUAL, pytest.param(WIDE, marks=pytest.mark.all_jobs)])
 """Examples of each test; the wide run is one of `scripts/test --all`."""

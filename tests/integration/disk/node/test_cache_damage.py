@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from tests.support.booting import Unpacked
     from tests.support.unpacked_layers import HandMade
 
+pytestmark = pytest.mark.slow
+
 DRIVER = {"RAY_JOB_CONFIG_JSON_ENV_VAR": "{}"}
 LIB = {
     "lib/__init__.py": "X = 'right lib'\n",

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from tests.support.booting import Unpacked
     from tests.support.power_loss import Call
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["python"]
 NAMED = ("trees", "layers", "environments", "boot", "links")
 """Folders whose entries have their final names if these do not end in `.partial`, `.evicted` or `.new`."""

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     from tests.support.s3_server import S3Server
 
+pytestmark = pytest.mark.slow
+
 OK, BUNDLE, STORE = 0, 3, 4
 ALL = "GET HEAD PUT LIST"
 
