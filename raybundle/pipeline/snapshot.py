@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from raybundle.cache.room import make_room
+from raybundle.cache.room import IN_USE, make_room
 from raybundle.config import cache_directory
 from raybundle.errors import BundleError
 
@@ -85,7 +85,7 @@ def find_snapshot(project: Path, revision: str, environ: Mapping[str, str]) -> S
     if not place.is_dir():
         _check_out(repository, commit, place, clean)
     os.utime(place)
-    make_room(folder, _KEPT, time.time_ns())
+    make_room(folder, _KEPT, time.time_ns(), IN_USE)
     return Snapshot(repository, place, commit)
 
 

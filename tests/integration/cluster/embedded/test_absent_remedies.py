@@ -113,20 +113,20 @@ def test_what_no_import_can_name_is_refused_in_optional(work: Workplace, word: s
 @pytest.mark.parametrize(
     ("project", "target", "said"),
     [
-        ("absent_in_a_function", "job.py", "ok"),
-        ("absent_behind_optional", "job.py", "slow"),
-        ("absent_in_a_guess", "job.py", "cpu"),
-        ("guards_of_absent_modules", "job.py", "ok"),
-        ("platform_in_a_variable", "job.py", "linux"),
-        ("config_names_a_neighbour", "main.py", "ok"),
-        ("comment_on_long_statements", "job.py", "ok"),
+        ("absent-in-a-function", "job.py", "ok"),
+        ("absent-behind-optional", "job.py", "slow"),
+        ("absent-in-a-guess", "job.py", "cpu"),
+        ("guards-of-absent-modules", "job.py", "ok"),
+        ("platform-in-a-variable", "job.py", "linux"),
+        ("config-names-a-neighbour", "main.py", "ok"),
+        ("comment-on-long-statements", "job.py", "ok"),
     ],
 )
 def test_a_job_with_absent_imports_runs_as_here(
     embedded: Embedded, tmp_path: Path, project: str, target: str, said: str
 ) -> None:
     work = embedded.workplace(tmp_path / "work")
-    shutil.copytree(PROJECTS / f"field_{project}", work.directory, dirs_exist_ok=True)
+    shutil.copytree(PROJECTS / f"field/{project}", work.directory, dirs_exist_ok=True)
     here = work.command([sys.executable, target])
 
     done = work.raybundle("submit", target)
@@ -141,7 +141,7 @@ def test_an_import_that_was_let_pass_and_runs_says_that_it_was_absent(
     embedded: Embedded, tmp_path: Path
 ) -> None:
     work = embedded.workplace(tmp_path / "work")
-    shutil.copytree(PROJECTS / "field_absent_in_a_function", work.directory, dirs_exist_ok=True)
+    shutil.copytree(PROJECTS / "field/absent-in-a-function", work.directory, dirs_exist_ok=True)
 
     done = work.raybundle("submit", "job.py", "use")
 

@@ -50,13 +50,13 @@ def missing(resolution: Resolution) -> list[str]:
 @pytest.mark.parametrize(
     ("project", "expected"),
     [
-        ("behind_optional", {("absent_cuda", "optional", "fast.py:1")}),
-        ("in_a_function", {("absent_hub", "function", "job.py:6")}),
-        ("in_a_guess", {("absent_cuda", "guessed", "gpu.py:1")}),
+        ("behind-optional", {("absent_cuda", "optional", "fast.py:1")}),
+        ("in-a-function", {("absent_hub", "function", "job.py:6")}),
+        ("in-a-guess", {("absent_cuda", "guessed", "gpu.py:1")}),
     ],
 )
 def test_an_import_that_may_never_run_is_no_error(work: Path, project: str, expected: Found) -> None:
-    root = Path(shutil.copytree(PROJECTS / f"field_absent_{project}", work / "p"))
+    root = Path(shutil.copytree(PROJECTS / f"field/absent-{project}", work / "p"))
     resolution = resolved(root)
 
     require_complete(resolution)
@@ -65,7 +65,7 @@ def test_an_import_that_may_never_run_is_no_error(work: Path, project: str, expe
 
 
 def test_guards_that_nothing_decides_make_imports_optional(work: Path) -> None:
-    root = Path(shutil.copytree(PROJECTS / "field_guards_of_absent_modules", work / "p"))
+    root = Path(shutil.copytree(PROJECTS / "field/guards-of-absent-modules", work / "p"))
     resolution = resolved(root)
 
     require_complete(resolution)
@@ -304,7 +304,7 @@ def test_the_error_has_a_line_for_each_package_that_is_absent(work: Path) -> Non
 
 @pytest.mark.parametrize("name", ["absent_hub", "absent_hub.client"])
 def test_optional_settles_what_may_never_run(work: Path, name: str) -> None:
-    root = Path(shutil.copytree(PROJECTS / "field_absent_in_a_function", work / "p"))
+    root = Path(shutil.copytree(PROJECTS / "field/absent-in-a-function", work / "p"))
     resolution = resolved(root, ResolveSettings(optional=(name,)))
 
     assert (resolution.absent, resolution.warnings) == ((), ())
@@ -347,7 +347,7 @@ def test_a_source_that_is_not_python_stops_only_what_must_load_it(
 
 
 def test_a_platform_in_a_variable_is_decided(work: Path) -> None:
-    root = Path(shutil.copytree(PROJECTS / "field_platform_in_a_variable", work / "p"))
+    root = Path(shutil.copytree(PROJECTS / "field/platform-in-a-variable", work / "p"))
     resolution = resolved(root)
 
     require_complete(resolution)
@@ -356,7 +356,7 @@ def test_a_platform_in_a_variable_is_decided(work: Path) -> None:
 
 
 def test_a_comment_at_the_end_of_a_long_statement_settles_it(work: Path) -> None:
-    root = Path(shutil.copytree(PROJECTS / "field_comment_on_long_statements", work / "p"))
+    root = Path(shutil.copytree(PROJECTS / "field/comment-on-long-statements", work / "p"))
     resolution = resolved(root)
 
     assert (resolution.absent, resolution.warnings) == ((), ())
@@ -430,7 +430,7 @@ def test_what_a_task_installs_settles_imports_in_functions(work: Path, environme
 
 @pytest.mark.parametrize("name", ["absent_hub", "absent_hub.client", "absent_hub.client.patch"])
 def test_why_says_where_what_may_never_run_is_imported(work: Path, name: str) -> None:
-    root = Path(shutil.copytree(PROJECTS / "field_absent_in_a_function", work / "p"))
+    root = Path(shutil.copytree(PROJECTS / "field/absent-in-a-function", work / "p"))
     found = explain_absence(resolved(root), name, Evidence(NotFound()))
 
     assert found.why == "absent"

@@ -41,7 +41,7 @@ def names(resolution: Resolution) -> set[str]:
 
 
 def test_a_configuration_file_that_nothing_reads_names_nothing(work: Path) -> None:
-    root = Path(shutil.copytree(PROJECTS / "field_config_names_a_neighbour", work / "p"))
+    root = Path(shutil.copytree(PROJECTS / "field/config-names-a-neighbour", work / "p"))
     resolution = resolved(root, "main.py")
 
     require_complete(resolution)

@@ -46,7 +46,7 @@ def app(work: Path, source: str, *files: str) -> Path:
 
 
 def test_literals_and_paths_beside_the_source_are_taken(work: Path) -> None:
-    script = project("field_data_by_literal_path", work) / "scripts/job.py"
+    script = project("field/data-by-literal-path", work) / "scripts/job.py"
 
     assert named(script) == {
         "conf/params.json": "named at src/model/weights.py:9 (path)",
@@ -62,7 +62,7 @@ def test_paths_assigned_together_are_taken(work: Path) -> None:
 
 
 def test_defaults_of_options_and_arguments_are_taken(work: Path) -> None:
-    script = project("field_config_by_argument", work) / "train.py"
+    script = project("field/config-by-argument", work) / "train.py"
     other = tree(script.parent, {"configs/other.yaml": "lr: 2\n"}) / "configs/other.yaml"
 
     assert set(named(script)) == {"configs/base.yaml", "prompts/hello.txt"}
@@ -284,7 +284,7 @@ def test_a_module_target_has_them_too(work: Path) -> None:
 
 
 def test_a_loader_takes_the_templates_of_its_package(work: Path) -> None:
-    script = project("field_package_loader", work) / "job.py"
+    script = project("field/package-loader", work) / "job.py"
     (script.parent / "pyproject.toml").touch()
 
     assert [each.path for each in run(script).data] == ["project/foo/bar/templates/mail/hello.html"]
