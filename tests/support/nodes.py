@@ -200,12 +200,21 @@ class Nodes:
             self._wait_until_alive(len(self.names))
         return self.address
 
-    def add_raylet(self, node: str, resources: Mapping[str, float]) -> None:
-        """Starts one more raylet on a node; it shares host, /tmp and Ray's session directory."""
+    @contextlib.contextmanager
+    def another_raylet(self, node: str, resources: Mapping[str, float]) -> Iterator[None]:
+        """Has one more raylet on a node for a while; it shares host, /tmp and Ray's session directory."""
         with self._locked():
             before = self.alive
-            self._start_raylet(node, resources, head=False)
+            child = self._start_raylet(node, resources, head=False)
             self._wait_until_alive(before + 1)
+        try:
+            yield
+        finally:
+            child.terminate()
+            child.wait(START_TIMEOUT)
+            with self._locked():
+                self._children.remove(child)
+                self._wait_until_alive(before, exactly=True)
 
     def start_again(self, node: str, resources: Mapping[str, float]) -> None:
         """Starts a raylet on a node whose raylet was killed, even if the cluster has not noticed it yet."""
@@ -368,12 +377,14 @@ class Nodes:
         if self.run(node, [str(self.python), "-I", "-c", probe], check=False).returncode != 0:
             raise BedError(f"with {self.bed.env} the nodes could import raybundle, or nothing at all")
 
-    def _start_raylet(self, name: str, resources: Mapping[str, float], *, head: bool) -> None:
+    def _start_raylet(
+        self, name: str, resources: Mapping[str, float], *, head: bool
+    ) -> subprocess.Popen[str]:
         node = self.node(name)
         self._write(self.bed.with_node(replace(node, raylets=node.raylets + 1)))
         arguments = [*self._joining(node, head=head), *RAY_ARGUMENTS, "--resources", json.dumps(resources)]
         ray = [str(self.python), f"{NODE_ENV}/bin/ray"]
-        self._start(node, self.command(name, [*ray, "start", *arguments]))
+        return self._start(node, self.command(name, [*ray, "start", *arguments]))
 
     def _joining(self, node: Node, *, head: bool) -> list[str]:
         """Returns the arguments of `ray start` that differ between raylets."""
@@ -383,14 +394,14 @@ class Nodes:
         agent = ["--dashboard-agent-listen-port", str(AGENT_PORT + node.raylets)]
         return ["--address", f"{self.bed.nodes[0].address}:{GCS_PORT}", *here, *agent]
 
-    def _wait_until_alive(self, count: int) -> None:
+    def _wait_until_alive(self, count: int, *, exactly: bool = False) -> None:
         deadline = time.monotonic() + START_TIMEOUT
-        while self.alive < count:
+        while (alive := self.alive) < count or (exactly and alive > count):
             for child in self._children:
                 if child.poll() is not None:
                     raise BedError(f"Ray ended with {child.returncode}:\n{self._log_tail()}")
             if time.monotonic() > deadline:
-                raise BedError(f"{self.alive} of {count} nodes after {START_TIMEOUT} s:\n{self._log_tail()}")
+                raise BedError(f"{alive} of {count} nodes after {START_TIMEOUT} s:\n{self._log_tail()}")
             time.sleep(0.2)
 
     def _log_tail(self) -> str:

@@ -255,7 +255,6 @@ def test_a_distribution_that_the_bundle_names_is_importable_and_its_version_chec
 def test_two_raylets_of_one_host_share_a_session_and_an_actor_imports_on(
     three_nodes: ThreeNodes, work: Workplace
 ) -> None:
-    three_nodes.nodes.add_raylet("n2", {"twin": 1})
     (work.directory / "jobs" / "later.py").write_text("X = 5\n")
     (work.directory / "jobs" / "job.py").write_text(
         "import os, ray, time\n"
@@ -276,7 +275,8 @@ def test_two_raylets_of_one_host_share_a_session_and_an_actor_imports_on(
         "print('LATER', value, here == there)\n"
     )
 
-    done = work.raybundle("submit", "jobs/job.py")
+    with three_nodes.nodes.another_raylet("n2", {"twin": 1}):
+        done = work.raybundle("submit", "jobs/job.py")
 
     assert done.returncode == 0, done.stdout + done.stderr
     assert "LATER 5 True" in done.stdout

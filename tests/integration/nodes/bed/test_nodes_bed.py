@@ -93,14 +93,16 @@ def test_tasks_run_on_the_node_they_are_pinned_to(nodes: Nodes) -> None:
 
 
 def test_two_raylets_on_one_host_share_the_session_directory(nodes: Nodes) -> None:
-    nodes.add_raylet("n1", {"second": 1})
+    with nodes.another_raylet("n1", {"second": 1}):
+        raylets = nodes.run("n1", ["sh", "-c", "ls -d /tmp/ray/session_2*/sockets/raylet*"]).stdout.split()
 
-    raylets = nodes.run("n1", ["sh", "-c", "ls -d /tmp/ray/session_2*/sockets/raylet*"]).stdout.split()
+        assert nodes.alive == 4
+        assert len(raylets) == 2
+        assert len({Path(raylet).parent for raylet in raylets}) == 1
+        assert hosts_of_tasks(nodes, ["second"]) == ["n1"]
 
-    assert nodes.alive == 4
-    assert len(raylets) == 2
-    assert len({Path(raylet).parent for raylet in raylets}) == 1
-    assert hosts_of_tasks(nodes, ["second"]) == ["n1"]
+    assert nodes.alive == 3
+    assert hosts_of_tasks(nodes, ["n1"]) == ["n1"]
 
 
 def test_down_leaves_nothing_and_can_be_repeated(tmp_path: Path) -> None:
