@@ -238,6 +238,8 @@ WORD_FILES = {
     "shop/jobs.py": "",
     "conf/__init__.py": "",
     "conf/main.yaml": "a: 1\n",
+    "conf/deep/__init__.py": "",
+    "conf/deep/more.yaml": "b: 1\n",
     "settings.py": "INSTALLED_APPS = ['shop']\nROOT_URLCONF = 'urls'\n",
     "urls.py": "",
 }
@@ -278,6 +280,10 @@ WORDS = {
     "a place of hydra": (
         "import hydra\n@hydra.main(config_path='pkg://conf', config_name='x')\ndef f(c): pass\n",
         "conf/main.yaml",
+    ),
+    "a place by slashes, beside the prefix alone": (
+        "PREFIX = 'pkg://'\nPLACE = 'pkg://conf/deep'\nprint(PLACE.startswith(PREFIX))\n",
+        "conf/deep/more.yaml",
     ),
 }
 """Jobs in which one word names a module, and a file that is then needed. No job is run."""

@@ -153,9 +153,9 @@ class References:
                     if isinstance(key, ast.Constant) and key.value in names and self._is_text(value):
                         self._take(value, value)
             case ast.Constant(value=str(text)) if text.startswith(_PACKAGE):
-                self.found.append(
-                    Import(node.lineno, Statement(text.removeprefix(_PACKAGE), rule="resource"))
-                )
+                name = text.removeprefix(_PACKAGE).replace("/", ".")
+                if all(part.isidentifier() for part in name.split(".")):
+                    self.found.append(Import(node.lineno, ModuleText(name, is_listed=True)))
             case _:
                 return
 
