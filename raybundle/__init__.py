@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         jobs,
         local,
         plan,
+        pull,
         run,
         settings,
         show,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from raybundle.pipeline.reasoning import Why
     from raybundle.pipeline.tracing import Trace
     from raybundle.planning import Plan
+    from raybundle.publish.content.pulling import Pulled
     from raybundle.publish.stored import Stored
 
 __all__ = [
@@ -44,6 +46,7 @@ __all__ = [
     "JobInfo",
     "LocalCluster",
     "Plan",
+    "Pulled",
     "Setting",
     "Stored",
     "Trace",
@@ -58,6 +61,7 @@ __all__ = [
     "jobs",
     "local",
     "plan",
+    "pull",
     "run",
     "settings",
     "show",
@@ -73,6 +77,7 @@ _MODULES = {
     "JobInfo": "raybundle.cluster.jobs",
     "LocalCluster": "raybundle.cluster.embedded.record",
     "Plan": "raybundle.planning",
+    "Pulled": "raybundle.publish.content.pulling",
     "Setting": "raybundle.config",
     "Stored": "raybundle.publish.stored",
     "Trace": "raybundle.pipeline.tracing",

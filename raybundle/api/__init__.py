@@ -6,6 +6,7 @@ from raybundle.api import local
 from raybundle.api.bundles import build, compare, export, plan, settings, show, trace, why
 from raybundle.api.calls import attach, doctor, jobs, run, submit
 from raybundle.api.job import Job
+from raybundle.api.stored import pull
 
 __all__ = [
     "Job",
@@ -17,6 +18,7 @@ __all__ = [
     "jobs",
     "local",
     "plan",
+    "pull",
     "run",
     "settings",
     "show",

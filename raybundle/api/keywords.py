@@ -90,6 +90,13 @@ class TraceKeywords(ResolveKeywords, total=False):
     """What earlier runs imported and opened stays in the lock file."""
 
 
+class PullKeywords(StoreKeywords, total=False):
+    """What of a stored bundle is unpacked."""
+
+    layers: bool
+    """Unpacks the distributions that travel as well."""
+
+
 class ExportKeywords(StoreKeywords, total=False):
     """What an exported bundle runs with."""
 

@@ -14,7 +14,7 @@ REF is the digest of a bundle, at least 8 digits of it, `name` or `name@3`.
 """
 _TAKES = {
     **dict.fromkeys(("submit", "plan", "build", "why", "trace", "doctor"), _TARGET),
-    **dict.fromkeys(("run", "show", "export"), _REF),
+    **dict.fromkeys(("run", "show", "export", "pull"), _REF),
 }
 _JOB = "rb-20261126-215712-2ac0f3d1"
 EXAMPLES = {
@@ -33,6 +33,7 @@ EXAMPLES = {
     "trace": ("trace train.py --epochs 1", "trace --continue train.py --mode predict"),
     "run": ("run train@3 --epochs 2", "run sha256:5f2c9a1b --epochs 2"),
     "show": ("show train@3",),
+    "pull": ("pull train@3 train-3", "pull --layers train@3 train-3"),
     "export": ("export --format runtime-env train@3",),
     "list": ("list", "list --status FAILED --since 1d"),
     "status": (f"status {_JOB}",),

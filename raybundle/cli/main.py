@@ -63,6 +63,7 @@ _FILES = {
     "plan": ("plan", "why"),
     "trace": ("trace",),
     "bundles": ("build", "show", "export"),
+    "stored": ("pull",),
     "submit": ("submit", "run"),
     "jobs": ("list", "status", "logs", "attach", "stop", "delete"),
     "clusters": ("local", "config", "node"),

@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from raybundle.cli.examples import epilog
+from raybundle.cli.stored_options import add_stored_commands
 from raybundle.errors import UsageError
 from raybundle.version import __version__
 
@@ -177,6 +178,7 @@ def _build() -> tuple[ArgumentParser, dict[str, ArgumentParser]]:
     for add_commands in (
         _add_target_commands,
         _add_bundle_commands,
+        add_stored_commands,
         _add_cluster_commands,
         _add_doctor,
         _add_local,

@@ -41,7 +41,7 @@ def pack_again(data: bytes, manifest: Manifest, delivery: str | None, where: str
     """
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            _refuse_others(archive, manifest, where)
+            refuse_others(archive, manifest, where)
             files = [_collected(archive, each, where) for each in manifest.files]
             packed = None if delivery is None else _delivery(archive, delivery, where)
     except _DAMAGED as error:
@@ -49,7 +49,7 @@ def pack_again(data: bytes, manifest: Manifest, delivery: str | None, where: str
     return pack(format_manifest(manifest), files, packed)
 
 
-def _refuse_others(archive: zipfile.ZipFile, manifest: Manifest, where: str) -> None:
+def refuse_others(archive: zipfile.ZipFile, manifest: Manifest, where: str) -> None:
     """Refuses members that are no file of the bundle; another boot may have other files."""
     files = {member_name(each.path) for each in manifest.files}
     known = {BOOT_FILES[0], f"{OWN}/manifest.json", f"{OWN}/delivery.json", *files}

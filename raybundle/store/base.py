@@ -8,7 +8,11 @@ from typing import TYPE_CHECKING, Protocol
 from raybundle.errors import StoreError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
+
+PIECE_BYTES = 1 << 20
+"""Size of the pieces in which an object is read."""
 
 SEGMENT_BYTES = 255
 """Longest part of a key between slashes: the limit of Linux file systems and SeaweedFS."""
@@ -31,6 +35,13 @@ class Store(Protocol):
 
     def get(self, key: str) -> bytes:
         """Returns the object.
+
+        Raises:
+            ObjectMissingError: There is no such object.
+        """
+
+    def pieces(self, key: str) -> Iterator[bytes]:
+        """Yields the bytes of the object, of which only a few pieces are in memory.
 
         Raises:
             ObjectMissingError: There is no such object.

@@ -11,7 +11,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from raybundle.errors import ObjectMissingError, RaybundleError, StoreAccessError, UsageError
-from raybundle.store.base import check_key
+from raybundle.store.base import PIECE_BYTES, check_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,6 +46,17 @@ class FsspecStore:
         with self._access(f"read {key} from"):
             try:
                 return bytes(self._files.cat_file(path))
+            except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
+                raise ObjectMissingError(f"no object {key} in {self.url}") from error
+
+    def pieces(self, key: str) -> Iterator[bytes]:
+        """Reads through the driver's own buffer."""
+        path = self._path(key)
+        with self._access(f"read {key} from"):
+            try:
+                with self._files.open(path, "rb") as stream:
+                    while data := stream.read(PIECE_BYTES):
+                        yield bytes(data)
             except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
                 raise ObjectMissingError(f"no object {key} in {self.url}") from error
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from raybundle.directories import make_private
 from raybundle.errors import ObjectMissingError, StoreAccessError
-from raybundle.store.base import check_key
+from raybundle.store.base import PIECE_BYTES, check_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -70,6 +70,17 @@ class LocalStore:
         with self._access("read"):
             try:
                 return path.read_bytes()
+            except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
+                raise ObjectMissingError(f"no object {key} in {self.url}") from error
+
+    def pieces(self, key: str) -> Iterator[bytes]:
+        """Reads the file piece by piece."""
+        path = self._path(key)
+        with self._access("read"):
+            try:
+                with path.open("rb", buffering=0) as stream:
+                    while data := stream.read(PIECE_BYTES):
+                        yield data
             except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
                 raise ObjectMissingError(f"no object {key} in {self.url}") from error
 

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from raybundle.errors import ObjectMissingError, StoreAccessError, StoreError, UsageError
 from raybundle.outage import Outage
 from raybundle.store.aws import find_access
-from raybundle.store.base import check_key
+from raybundle.store.base import PIECE_BYTES, check_key
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from obstore.store import S3Store as Client
@@ -113,6 +113,31 @@ class S3Store:
             return bytes(found.bytes())
 
         return self._try(f"read {check_key(key)} from", get)
+
+    def pieces(self, key: str) -> Iterator[bytes]:
+        """Streams the object; a transfer that is cut goes on where it was."""
+        from obstore.exceptions import BaseError  # noqa: PLC0415
+
+        verb, start, outage = f"read {check_key(key)} from", 0, _outage()
+        while True:
+            try:
+                for piece in self._stream(key, verb, start):
+                    yield bytes(piece)
+                    start, outage = start + len(piece), _outage()
+            except (BaseError, OSError, ValueError) as error:  # noqa: PERF203 - a request each
+                if not (_may_pass(error) and outage.wait()):
+                    raise self._error(verb, error) from error
+            else:
+                return
+
+    def _stream(self, key: str, verb: str, start: int) -> Any:
+        import obstore  # noqa: PLC0415
+
+        client = self._client(patient=True)
+        options: Any = {"range": {"offset": start}} if start else None
+        found = self._try(verb, lambda: obstore.get(client, key, options=options))
+        self._require_s3(found.meta["e_tag"])
+        return found.stream(min_chunk_size=PIECE_BYTES)
 
     def put_new(self, key: str, data: bytes) -> bool:
         """Puts with `If-None-Match: *`; 412 and 409 both mean that the key exists.
@@ -232,7 +257,7 @@ class S3Store:
         """
         from obstore.exceptions import BaseError  # noqa: PLC0415
 
-        outage = Outage(FIRST_RETRY, LONGEST_RETRY, patience=RETRY_SECONDS, jitter=JITTER)
+        outage = _outage()
         while True:
             try:
                 return action()
@@ -295,6 +320,10 @@ class _Runtime:
                 f"this process was forked from {cls.owner} after that had used an S3 store",
                 hint='start it without a fork: multiprocessing.get_context("spawn") or "forkserver"',
             )
+
+
+def _outage() -> Outage:
+    return Outage(FIRST_RETRY, LONGEST_RETRY, patience=RETRY_SECONDS, jitter=JITTER)
 
 
 def _client_options(access: BucketAccess, *, patient: bool) -> Any:

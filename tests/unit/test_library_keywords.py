@@ -32,6 +32,7 @@ CLI_ONLY = {
     "status": "a caller has the `JobInfo` of each job",
     "since": "as `status`",
     "ref": "an argument of its own",
+    "directory": "an argument of its own",
     "words": "arguments of their own",
     "module_target": "`module` of the target",
     "all": "`Why.ways` has all chains",
@@ -65,6 +66,7 @@ CALLS = {
     "trace": (keywords.TraceKeywords,),
     "show": (keywords.StoreKeywords,),
     "export": (keywords.ExportKeywords,),
+    "pull": (keywords.PullKeywords,),
     "local": (keywords.LocalKeywords,),
     "doctor": (keywords.DoctorKeywords,),
     "list": (keywords.ClusterKeywords,),
@@ -79,7 +81,7 @@ ELSEWHERE = {
     **dict.fromkeys(
         [
             (each, name)
-            for each in ("plan", "build", "why", "trace", "show", "export", "local")
+            for each in ("plan", "build", "why", "trace", "show", "export", "pull", "local")
             for name in ("address", *(("store", "profile") if each == "local" else ()))
         ],
         "an option of all commands, which these do not use",

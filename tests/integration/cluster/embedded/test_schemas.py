@@ -82,6 +82,7 @@ STEPS = {
     "build": Step(("build", "job.py")),
     "build with a name": Step(("build", "--name", "schemas", "job.py")),
     "show": Step(("show", "schemas")),
+    "pull": Step(("pull", "schemas", "pulled")),
     "plan against it": Step(("plan", "--against", "schemas", "job.py"), environ=MORE_DATA),
     "export": Step(("export", "schemas", "--format", "runtime-env")),
     "submit: succeeded": Step(("submit", *GOOD, "job.py", "code", "0")),
