@@ -12,6 +12,7 @@ if TYPE_CHECKING:
         Job,
         attach,
         build,
+        bundles,
         compare,
         doctor,
         export,
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
         settings,
         show,
         submit,
+        tag,
         trace,
         why,
     )
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from raybundle.pipeline.reasoning import Why
     from raybundle.pipeline.tracing import Trace
     from raybundle.planning import Plan
+    from raybundle.publish.catalogue import Listed
     from raybundle.publish.content.pulling import Pulled
     from raybundle.publish.stored import Stored
 
@@ -44,6 +47,7 @@ __all__ = [
     "Finding",
     "Job",
     "JobInfo",
+    "Listed",
     "LocalCluster",
     "Plan",
     "Pulled",
@@ -54,6 +58,7 @@ __all__ = [
     "__version__",
     "attach",
     "build",
+    "bundles",
     "compare",
     "doctor",
     "errors",
@@ -66,6 +71,7 @@ __all__ = [
     "settings",
     "show",
     "submit",
+    "tag",
     "trace",
     "why",
 ]
@@ -75,6 +81,7 @@ _MODULES = {
     "Export": "raybundle.pipeline.exporting",
     "Finding": "raybundle.pipeline.findings",
     "JobInfo": "raybundle.cluster.jobs",
+    "Listed": "raybundle.publish.catalogue",
     "LocalCluster": "raybundle.cluster.embedded.record",
     "Plan": "raybundle.planning",
     "Pulled": "raybundle.publish.content.pulling",

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from raybundle.api import local
-from raybundle.api.bundles import build, compare, export, plan, settings, show, trace, why
+from raybundle.api.building import build, compare, export, plan, settings, show, trace, why
 from raybundle.api.calls import attach, doctor, jobs, run, submit
+from raybundle.api.catalogue import bundles, tag
 from raybundle.api.job import Job
 from raybundle.api.stored import pull
 
@@ -12,6 +13,7 @@ __all__ = [
     "Job",
     "attach",
     "build",
+    "bundles",
     "compare",
     "doctor",
     "export",
@@ -23,6 +25,7 @@ __all__ = [
     "settings",
     "show",
     "submit",
+    "tag",
     "trace",
     "why",
 ]

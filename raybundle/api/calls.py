@@ -65,7 +65,7 @@ def run(ref: str, arguments: Sequence[str] = (), **options: Unpack[RunKeywords])
     """Returns the job of a bundle of the store, once the cluster has accepted it.
 
     Args:
-        ref: the bundle's digest, the start of it, or a name.
+        ref: the bundle's digest, the start of it, a name, or the id of a run.
         arguments: of the job.
         options: as `raybundle.api.keywords.RunKeywords` lists them.
 

@@ -80,7 +80,7 @@ class BuildKeywords(BundleKeywords, total=False):
     """What is in a bundle, and its name."""
 
     name: str | None
-    """Records the bundle as the next version under this name."""
+    """Records the bundle as a version of this name: the next one if it is new to the name."""
 
 
 class TraceKeywords(ResolveKeywords, total=False):
@@ -175,7 +175,7 @@ class RunKeywords(JobKeywords, total=False):
     """The interpreter of the embedded cluster, if that has to start."""
 
 
-class SubmitKeywords(BundleKeywords, JobKeywords, total=False):
+class SubmitKeywords(BuildKeywords, JobKeywords, total=False):
     """What is in a bundle, and what its job is besides that."""
 
 

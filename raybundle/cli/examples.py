@@ -9,18 +9,20 @@ stand before it; words after it belong to the job.
 
 """
 _REF = """\
-REF is the digest of a bundle, at least 8 digits of it, `name` or `name@3`.
+REF is the digest of a bundle, at least 8 digits of it, `name`, `name@3`,
+`name@{2026-11-26}`, or the ID of a run.
 
 """
 _TAKES = {
     **dict.fromkeys(("submit", "plan", "build", "why", "trace", "doctor"), _TARGET),
-    **dict.fromkeys(("run", "show", "export", "pull"), _REF),
+    **dict.fromkeys(("run", "show", "export", "pull", "tag"), _REF),
 }
 _JOB = "rb-20261126-215712-2ac0f3d1"
 EXAMPLES = {
     "submit": (
         "submit train.py --epochs 2",
         "submit --entrypoint-num-gpus 1 --env SEED=7 -m trainer.main",
+        "submit --name train train.py",
         "submit -- SEED=7 uv run train.py --epochs 2",
     ),
     "plan": (
@@ -34,6 +36,8 @@ EXAMPLES = {
     "run": ("run train@3 --epochs 2", "run sha256:5f2c9a1b --epochs 2"),
     "show": ("show train@3",),
     "pull": ("pull train@3 train-3", "pull --layers train@3 train-3"),
+    "bundles": ("bundles",),
+    "tag": ("tag 5f2c9a1b production", "tag train@3 train"),
     "export": ("export --format runtime-env train@3",),
     "list": ("list", "list --status FAILED --since 1d"),
     "status": (f"status {_JOB}",),

@@ -64,6 +64,7 @@ _FILES = {
     "trace": ("trace",),
     "bundles": ("build", "show", "export"),
     "stored": ("pull",),
+    "catalogue": ("bundles", "tag"),
     "submit": ("submit", "run"),
     "jobs": ("list", "status", "logs", "attach", "stop", "delete"),
     "clusters": ("local", "config", "node"),

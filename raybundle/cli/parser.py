@@ -1,12 +1,23 @@
-"""Parses the command line: commands, options, and where a target's own arguments begin."""
+"""Parses the command line: commands, their options, and where a target's own arguments begin."""
 
 from __future__ import annotations
 
 import argparse
-import re
-from typing import TYPE_CHECKING, Any, NoReturn, Protocol
+from typing import TYPE_CHECKING, NoReturn, Protocol
 
 from raybundle.cli.examples import epilog
+from raybundle.cli.options import (
+    add_connection,
+    add_global,
+    add_log,
+    add_resolve,
+    add_start,
+    add_submission,
+    add_wait,
+    count,
+    duration,
+    job_id,
+)
 from raybundle.cli.stored_options import add_stored_commands
 from raybundle.errors import UsageError
 from raybundle.version import __version__
@@ -33,7 +44,6 @@ class _Add(Protocol):
         """Returns its parser."""
 
 
-_UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 WITH_ARGUMENTS = ("submit", "plan", "build", "trace", "run", "doctor")
 """Commands whose words after the target or bundle belong to the job."""
 
@@ -157,7 +167,7 @@ def _build() -> tuple[ArgumentParser, dict[str, ArgumentParser]]:
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"raybundle {__version__}")
-    _add_global(parser, default=None)
+    add_global(parser, default=None)
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     commands: dict[str, ArgumentParser] = {}
 
@@ -171,7 +181,7 @@ def _build() -> tuple[ArgumentParser, dict[str, ArgumentParser]]:
             formatter_class=_Formatter,
             allow_abbrev=False,
         )
-        _add_global(command, default=argparse.SUPPRESS)
+        add_global(command, default=argparse.SUPPRESS)
         commands[name] = command
         return command
 
@@ -208,38 +218,35 @@ def _add_target_commands(add: _Add) -> None:
         "trace [options] TARGET [ARGS…] | trace [options] -m MODULE [ARGS…]",
     )
     for command in (submit, plan, build, why, trace):
-        _add_resolve(command, runs=command is trace)
-    _add_submission(submit)
+        add_resolve(command, runs=command is trace)
+    add_submission(submit)
     plan.add_argument("--format", choices=["text", "json", "markdown"], help="`json` is the same as --json")
     against = "show what differs from a commit, or from a bundle of the store; takes several targets"
     plan.add_argument("--against", metavar="GIT_REF|REF", help=against)
     plan.add_argument("--exit-code", action="store_true", help="with --against: 10 if a bundle differs")
-    build.add_argument("--name", help="record the bundle as the next version of this name")
+    for command in (submit, build):
+        command.add_argument("--name", help="record the bundle as a version of this name")
     why.add_argument("words", nargs="+", metavar="TARGET MODULE")
     why.add_argument("--all", action="store_true", help="show all chains, the shortest first")
     why.add_argument("--format", choices=["text", "dot", "json"], help="`json` is the same as --json")
-    why.add_argument("--limit", type=_count, default=10, metavar="N", help="chains that --all prints as text")
+    why.add_argument("--limit", type=count, default=10, metavar="N", help="chains that --all prints as text")
     why.add_argument("-m", dest="module_target", action="store_true", help="TARGET is a module")
     trace.add_argument("--continue", dest="keep", action="store_true", help="add to the target's record")
 
 
 def _add_bundle_commands(add: _Add) -> None:
-    _add_submission(add("run", "Submit a bundle that is in the store.", "run [options] REF [ARGS…]"))
+    add_submission(add("run", "Submit a bundle that is in the store.", "run [options] REF [ARGS…]"))
     add("show", "List a bundle's contents.").add_argument("ref", metavar="REF")
+    add("bundles", "List the bundles of the store, with their names.")
+    tag = add("tag", "Make a name point to a bundle of the store; the name keeps its history.")
+    tag.add_argument("ref", metavar="REF")
+    tag.add_argument("tag", metavar="NAME")
     export = add("export", "Print what plain Ray needs to run a bundle.")
     export.add_argument("ref", metavar="REF")
     export.add_argument(
         "--format", choices=["runtime-env"], required=True, help="JSON for --runtime-env-json"
     )
-    _add_start(export)
-
-
-def _add_submission(command: ArgumentParser) -> None:
-    _add_job(command)
-    _add_start(command)
-    _add_wait(command, on_interrupt="ask")
-    _add_log(command)
-    _add_connection(command)
+    add_start(export)
 
 
 def _add_local(add: _Add) -> None:
@@ -257,9 +264,9 @@ def _add_local(add: _Add) -> None:
 def _add_doctor(add: _Add) -> None:
     text = "Examine cluster, store and nodes: can they run this bundle? The exit code is 1 if they cannot."
     doctor = add("doctor", text, "doctor [options] [TARGET | -m MODULE | REF]")
-    _add_resolve(doctor, runs=False)
+    add_resolve(doctor, runs=False)
     doctor.add_argument("--watch", action="store_true", help="examine again until nothing fails")
-    _add_connection(doctor)
+    add_connection(doctor)
 
 
 def _add_cluster_commands(add: _Add) -> None:
@@ -267,7 +274,7 @@ def _add_cluster_commands(add: _Add) -> None:
     statuses = ["PENDING", "RUNNING", "SUCCEEDED", "FAILED", "STOPPED"]
     listing.add_argument("--status", choices=statuses, help="only jobs of this status")
     since = "only jobs started within this time: 90s, 10m, 2h, 1d"
-    listing.add_argument("--since", type=_duration, metavar="TIME", help=since)
+    listing.add_argument("--since", type=duration, metavar="TIME", help=since)
     status = add("status", "Show a job; the exit code is 1 only if the cluster does not know it.")
     stop = add("stop", "Stop a job and wait until it has ended.")
     stop.add_argument("--no-wait", action="store_true", help="return once the cluster has the request")
@@ -275,118 +282,11 @@ def _add_cluster_commands(add: _Add) -> None:
     logs = add("logs", "Print the log of a job.")
     logs.add_argument("-f", "--follow", action="store_true", help="follow the log until the job ends")
     attach = add("attach", "Follow a job to its end, and return how it ended.")
-    _add_wait(attach, on_interrupt="detach")
+    add_wait(attach, on_interrupt="detach")
     for command in (logs, attach):
-        _add_log(command)
-        command.add_argument("--tail", type=_count, metavar="N", help="start with the last N lines")
+        add_log(command)
+        command.add_argument("--tail", type=count, metavar="N", help="start with the last N lines")
     for command in (listing, status, stop, delete, logs, attach):
         if command is not listing:
-            command.add_argument("id", metavar="ID", type=_job_id)
-        _add_connection(command)
-
-
-def _add_global(parser: ArgumentParser, default: Any) -> None:
-    add = parser.add_argument_group("global options").add_argument
-    flag = False if default is None else default
-    add("--store", metavar="URL", default=default, help="where bundles are stored")
-    add("--address", metavar="URL", default=default, help="URL of the cluster's dashboard")
-    add("--profile", metavar="NAME", default=default, help="profile in the configuration")
-    add("--json", action="store_true", default=flag, help="print one JSON document")
-    add("--quiet", action="store_true", default=flag, help="print errors only")
-    add("--no-color", action="store_true", default=flag, help="print no colours")
-
-
-def _add_resolve(parser: ArgumentParser, *, runs: bool = False) -> None:
-    add = parser.add_argument_group("what is in the bundle").add_argument
-    add("--python", help="target interpreter: a path, or the nodes' version such as 3.12")
-    add("--platform", help="the nodes' platform, such as linux or aarch64-manylinux_2_28")
-    add("--root", dest="roots", action="append", metavar="DIR", help="another source root")
-    add("--working-dir", metavar="DIR", help="project directory; TARGET is relative to it")
-    add("--include", action="append", metavar="GLOB", help="more files to bundle")
-    add("--exclude", action="append", metavar="GLOB", help="data files to leave out")
-    add("--strict", action="store_true", help="treat warnings as errors")
-    if runs:
-        parser.set_defaults(trace=False)
-    else:
-        add("--trace", action="store_true", help="run the target's module body here; bundle what it imports")
-    add = parser.add_argument_group(
-        "runtime_env for Ray, merged into the bundle (docs/ray-job.md)"
-    ).add_argument
-    add("--runtime-env", metavar="FILE", help="YAML file")
-    add("--runtime-env-json", metavar="JSON", help="JSON object")
-
-
-def _add_job(parser: ArgumentParser) -> None:
-    add = parser.add_argument_group("the job").add_argument
-    add(
-        "--env",
-        action="append",
-        metavar="NAME[=VALUE]",
-        help="variable of the job; NAME alone copies its value",
-    )
-    reference = "variable whose value each node reads for itself"
-    add("--secret", action="append", metavar="NAME=file:PATH|env:NAME", help=reference)
-    add("--submission-id", "--job-id", metavar="ID", help="use this ID instead of a new one")
-    known = "if the cluster has that ID: attach to the job if it is the same, fail, or take a new ID"
-    add("--if-exists", choices=["attach", "fail", "new"], default="attach", help=known)
-    add("--retries", type=_count, default=0, metavar="N", help="submit a failed job up to N more times")
-    add("--metadata-json", metavar="JSON", help="metadata of the job")
-    add("--entrypoint-num-cpus", type=float, metavar="N", help="CPUs for the driver")
-    add("--entrypoint-num-gpus", type=float, metavar="N", help="GPUs for the driver")
-    add("--entrypoint-memory", type=int, metavar="BYTES", help="memory for the driver")
-    add("--entrypoint-resources", metavar="JSON", help="custom resources for the driver")
-    add("--entrypoint-label-selector", metavar="JSON", help="labels that the driver's node must have")
-    add("--no-wait", action="store_true", help="return once the job is accepted")
-
-
-def _add_start(parser: ArgumentParser) -> None:
-    start = "directory in which the job starts, relative to the project's root (docs/targets.md)"
-    parser.add_argument("--cwd", metavar="DIR", help=start)
-
-
-def _add_wait(parser: ArgumentParser, on_interrupt: str) -> None:
-    add = parser.add_argument_group("waiting").add_argument
-    own = "`job` returns the driver's own exit code"
-    add("--exit-code", choices=["status", "job"], default="status", help=own)
-    add("--timeout", type=_duration, metavar="TIME", help="stop the job after this time: 90, 90s, 10m, 2h")
-    add("--start-timeout", type=_duration, metavar="TIME", help="stop the job if it has not started by then")
-    interrupt = "what Ctrl-C and SIGTERM do to the job; without a terminal, `ask` stops it"
-    choices, text = ["stop", "detach", "ask"], f"{interrupt} (default: {on_interrupt})"
-    add("--on-interrupt", choices=choices, default=on_interrupt, help=text)
-
-
-def _add_log(parser: ArgumentParser) -> None:
-    add = parser.add_argument_group("the job's log").add_argument
-    add("--log-file", metavar="FILE", help="also write the log to this file, unchanged")
-    add("--timestamps", action="store_true", help="prefix each line with the time it arrived")
-
-
-def _add_connection(parser: ArgumentParser) -> None:
-    add = parser.add_argument_group("the connection").add_argument
-    add("--headers", metavar="JSON", help="headers for each request (default: RAY_JOB_HEADERS)")
-    add("--verify", metavar="true|false|PATH", help="check the server's certificate, or the CA file to use")
-    add("--client-cert", metavar="FILE", help="client certificate, in PEM")
-    add("--client-key", metavar="FILE", help="key of the client certificate, if it is in another file")
-    for name in ("--log-style", "--log-color"):
-        add(name, help=argparse.SUPPRESS)  # `ray job` has them for its own messages
-    add("-v", "--verbose", action="store_true", help=argparse.SUPPRESS)
-
-
-def _job_id(text: str) -> str:
-    if text in ("", ".", ".."):  # parts of a URL's path, and not of a name
-        raise argparse.ArgumentTypeError(f"{text!r} is not the ID of a job")
-    return text
-
-
-def _count(text: str) -> int:
-    if not (text.isascii() and text.isdigit()):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number")
-    return int(text)
-
-
-def _duration(text: str) -> float:
-    """Returns seconds."""
-    found = re.fullmatch(r"(\d+(?:\.\d*)?|\.\d+)([smhd]?)", text, re.ASCII)
-    if found is None:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a time such as 90, 90s, 10m, 2h or 1d")
-    return float(found[1]) * _UNITS[found[2]]
+            command.add_argument("id", metavar="ID", type=job_id)
+        add_connection(command)

@@ -39,7 +39,7 @@ def export_bundle(
     """Returns the `runtime_env` of a bundle of the store.
 
     Args:
-        ref: the bundle's digest, the start of it, or a name.
+        ref: the bundle's digest, the start of it, a name, or the id of a run.
         settings: `store` and `env`.
         environ: environment variables.
         cwd: where the job starts, relative to the project.

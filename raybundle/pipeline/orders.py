@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING
 
 from raybundle.formats.amounts import counted, size_text
 from raybundle.planning import Timings, checked_plan
-from raybundle.publish.bundles import bytes_of, find_bundle, open_configured, store_plan
+from raybundle.publish.bundles import (
+    bytes_of,
+    find_bundle,
+    name_bundle,
+    open_configured,
+    refuse_name,
+    store_plan,
+)
 from raybundle.request import prepare
 from raybundle.submission.attempts import Order
 from raybundle.submission.deliver import begin_survey
@@ -37,6 +44,7 @@ def order_target(
     """
     options.check()
     connecting.check()
+    refuse_name(request.settings)
     given = (*request.warnings, *options.warnings)
     listener.warnings(given)
     store = open_configured(request.settings, request.environ)
@@ -50,9 +58,10 @@ def order_target(
         check_hook(options.runtime_env, planned.resolution)
         if embedded is not None:
             embedded.require_platform(planned.manifest.python)
-        stored = store_plan(planned, store, listener)
+        stored = name_bundle(store, store_plan(planned, store, listener), request.settings)
         sizes = f"{size_text(planned.bytes)}, {size_text(stored.uploaded_bytes)} new"
-        listener.note(f"bundle {stored.digest} ({counted(len(planned.files), 'file')}, {sizes})")
+        named = f" {stored.name}" if stored.name else ""
+        listener.note(f"bundle {stored.digest}{named} ({counted(len(planned.files), 'file')}, {sizes})")
         cluster = cluster or connecting.cluster(prepared.interpreter.executable)
         unfinished.pop_all()
     warnings = (*given, *planned.resolution.warnings)

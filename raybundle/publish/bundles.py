@@ -18,7 +18,8 @@ from raybundle.formats.amounts import size_text
 from raybundle.formats.canonical import canonical_json
 from raybundle.planning import checked_plan
 from raybundle.publish import layout
-from raybundle.publish.names import look_up, record_name
+from raybundle.publish.names import record_name
+from raybundle.publish.refs import find_ref
 from raybundle.publish.stored import LayerArchive, Stored
 from raybundle.request import prepare
 from raybundle.store import open_private, open_store
@@ -110,13 +111,28 @@ def store_plan(planned: Plan, store: Store, listener: Listener) -> Stored:
 def build_target(request: Request, listener: Listener, *, strict: bool) -> tuple[Plan, Stored, Store]:
     """Returns the bundle of a target, once the store has it under its digest and, if it has one, its name."""
     listener.warnings(request.warnings)
+    refuse_name(request.settings)
     planned = checked_plan(prepare(request), listener, strict=strict)
     store = open_configured(request.settings, request.environ)
-    stored = store_plan(planned, store, listener)
-    name = request.settings.text("name")
-    if name is not None:
-        stored = replace(stored, name=f"{name}@{record_name(store, name, stored.digest)}")
-    return planned, stored, store
+    return planned, name_bundle(store, store_plan(planned, store, listener), request.settings), store
+
+
+def refuse_name(settings: Settings) -> None:
+    """Refuses a configured name that cannot be one, before anything is built.
+
+    Raises:
+        UsageError: it cannot be the name of a bundle.
+    """
+    if (name := settings.text("name")) is not None:
+        layout.check_name(name)
+
+
+def name_bundle(store: Store, stored: Stored, settings: Settings) -> Stored:
+    """Returns a bundle that was built, once it is recorded under the configured name, if there is one."""
+    name = settings.text("name")
+    if name is None:
+        return stored
+    return replace(stored, name=f"{name}@{record_name(store, name, stored.digest)}")
 
 
 def _byte_code(planned: Plan) -> tuple[ByteCode, ...]:
@@ -195,7 +211,7 @@ def _put_archive(store: Store, planned: Plan, key: str, archive: Archive) -> boo
 
 
 def find_bundle(store: Store, ref: str) -> Stored:
-    """Returns a bundle of the store by its digest, the start of it, or a name.
+    """Returns a bundle of the store by a REF: a digest, the start of one, a name, or the id of a run.
 
     Raises:
         ObjectMissingError: there is none, or it lost its archive or layers; those are named.
@@ -203,7 +219,8 @@ def find_bundle(store: Store, ref: str) -> Stored:
         StoreError: the store has another format, or what leads to the bundle cannot be read.
     """
     layout.require_format(store)
-    digest = look_up(store, ref)
+    found = find_ref(store, ref)
+    digest = found.digest
     manifest = layout.read_twice(
         lambda: store.get(layout.manifest_key(digest)), lambda data: parse_manifest(data, digest)
     )
@@ -218,16 +235,18 @@ def find_bundle(store: Store, ref: str) -> Stored:
 
     if not manifest.layers:
         key, boot = ordered[0]
-        return Stored(digest, manifest, key, boot, delivery=find_plain_delivery(store, key))
-    key, found = find_fitting_layers(store, manifest.layers, [key for key, _ in ordered])
+        delivery = find_plain_delivery(store, key)
+        return Stored(digest, manifest, key, boot, delivery=delivery, name=found.name)
+    key, layers = find_fitting_layers(store, manifest.layers, [key for key, _ in ordered])
     return Stored(
         digest,
         manifest,
         key,
         dict(ordered)[key],
-        layers=found.archives,
-        delivery=found.delivery,
-        warnings=found.warnings,
+        layers=layers.archives,
+        delivery=layers.delivery,
+        warnings=layers.warnings,
+        name=found.name,
     )
 
 

@@ -107,9 +107,19 @@ def name_key(name: str, version: int) -> str:
     return f"names/{check_name(name)}/{version}.json"
 
 
+def move_key(name: str, number: int) -> str:
+    """Returns the key of a move of a name to an earlier version."""
+    return f"names/{check_name(name)}/moves/{number}.json"
+
+
 def run_key(run_id: str, started: datetime) -> str:
     """Returns the key of a run's record; year and month are in UTC."""
-    return f"runs/{started.astimezone(timezone.utc):%Y/%m}/{run_id}.json"
+    return run_key_in(f"{started.astimezone(timezone.utc):%Y/%m}", run_id)
+
+
+def run_key_in(month: str, run_id: str) -> str:
+    """Returns the key of the record of a run that started in a month, such as `2026/11`."""
+    return f"runs/{month}/{run_id}.json"
 
 
 def run_end_key(run_id: str, started: datetime) -> str:

@@ -1,116 +1,257 @@
-"""The names and shortened digests that lead to bundles of a store."""
+"""Names of bundles: numbered versions, and where a name pointed at any time.
+
+`names/<name>/<version>.json` is a version, and makes it current. `names/<name>/moves/<number>.json` makes an
+earlier version current again. Both are created once, so each name keeps its history.
+"""
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from concurrent.futures import ThreadPoolExecutor
+from datetime import date, datetime, timedelta, timezone
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from raybundle.errors import ObjectMissingError, StoreError, UsageError
+from raybundle.errors import StoreError, UsageError
 from raybundle.formats.canonical import canonical_json
 from raybundle.model import Digest
-from raybundle.publish.layout import (
-    FORMAT,
-    SHORT_DIGEST,
-    check_name,
-    get_soon,
-    manifest_key,
-    name_key,
-    read_object,
-)
+from raybundle.publish.layout import FORMAT, check_name, get_soon, move_key, name_key, read_object
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
     from raybundle.store.base import Store
 
-SHORTEST_PREFIX = 8
-"""Hex digits that a shortened digest needs."""
-
 NAME_TRIES = 100
-"""Versions that are tried, in case others record the same name at the same time."""
+"""Numbers that are tried, in case others record the same name at the same time."""
 
-VERSION = re.compile(r"[1-9][0-9]*")
+READERS = 16
+"""Objects that are read at once."""
+
+NUMBER = re.compile(r"[1-9][0-9]*")
 HEX_DIGEST = re.compile(r"[0-9a-f]{64}")
+_DAY = re.compile(r"\d{4}-\d\d-\d\d")
 
 
-def find_digests(store: Store, hex_prefix: str) -> list[Digest]:
-    """Returns the bundles whose digests start with these hex digits (at least 8), sorted.
+class Version(NamedTuple):
+    """One version of a name."""
 
-    Raises:
-        UsageError: Fewer digits, or something else.
-    """
-    if not SHORT_DIGEST.fullmatch(hex_prefix):
-        raise UsageError(
-            f"{hex_prefix!r} is not the start of a digest", hint=f"give at least {SHORTEST_PREFIX} hex digits"
-        )
-    if HEX_DIGEST.fullmatch(hex_prefix):
-        digest = Digest(f"sha256:{hex_prefix}")
-        return [digest] if store.size(manifest_key(digest)) is not None else []
-    keys = store.keys(f"bundles/{hex_prefix}")
-    return [Digest(f"sha256:{key.split('/')[1]}") for key in keys if key.endswith("/manifest.json")]
+    number: int
+    bundle: Digest
+    recorded: datetime
+    """In UTC."""
 
 
-def look_up(store: Store, ref: str) -> Digest:
-    """Returns the bundle that a REF names: `sha256:…`, at least 8 hex digits, `name` or `name@3`.
+class Move(NamedTuple):
+    """A name that was made to point to an earlier version."""
 
-    Raises:
-        ObjectMissingError: The store has no such bundle or name.
-        UsageError: It is no REF, or several bundles start with these digits.
-    """
-    digits = ref.removeprefix("sha256:").lower()
-    if ref.startswith("sha256:") or SHORT_DIGEST.fullmatch(digits):
-        return _only(store, ref, find_digests(store, digits))
-    name, at, version = ref.partition("@")
-    if at and not VERSION.fullmatch(version):
-        raise UsageError(f"{ref!r} has no version after @", hint=f"write {name}@3, or {name} for the latest")
-    versions = find_versions(store, name)
-    wanted = int(version) if at else max(versions, default=0)
-    if wanted not in versions:
-        raise ObjectMissingError(f"no bundle {ref} in {store.url}", hint=_hint_for(name, versions))
-    key = name_key(name, wanted)
-    hint = f"name a digest instead, or build the bundle again with `--name {name}`"
-    return read_object(store, key, _named_digest, hint)
+    number: int
+    version: int
+    after: int
+    """The highest version at that time: a later version made itself current."""
+    recorded: datetime
+
+
+class History(NamedTuple):
+    """The numbers of a name's versions and moves, ascending."""
+
+    versions: tuple[int, ...]
+    moves: tuple[int, ...]
+
+
+class Named(NamedTuple):
+    """A version of a name, and whether the name points to it now."""
+
+    name: str
+    version: int
+    current: bool
 
 
 def record_name(store: Store, name: str, digest: Digest) -> int:
-    """Gives the bundle the next version of a name and returns it; simultaneous callers get different ones."""
-    data = canonical_json({"bundle": digest, "format": FORMAT})
-    first = max(find_versions(store, name), default=0) + 1
-    for version in range(first, first + NAME_TRIES):
-        key = name_key(name, version)
-        # Equal bytes may be this process's first try. If they are another's, the version is still right.
+    """Makes a name point to a bundle, and returns the bundle's version under that name.
+
+    A bundle that is new to the name gets the next version, and simultaneous callers get different ones. A
+    bundle that has a version keeps it.
+    """
+    known = history(store, name)
+    number = _version_of(store, name, known, digest)
+    if number is None:
+        return _claim(store, name, known, digest)
+    if current(store, name, known) != number:
+        _move(store, name, known, number)
+    return number
+
+
+def history(store: Store, name: str) -> History:
+    """Returns which versions and moves a name has."""
+    return _history(name, store.keys(f"names/{check_name(name)}/"))
+
+
+def current(store: Store, name: str, known: History) -> int:
+    """Returns the version to which a name points; 0 if it has none."""
+    highest = max(known.versions, default=0)
+    if known.moves:
+        move = read_move(store, name, known.moves[-1])
+        if move.after == highest:
+            return move.version
+    return highest
+
+
+def version_at(store: Store, name: str, moment: datetime) -> int:
+    """Returns the version to which a name pointed at a time; 0 if it had none yet."""
+    known = history(store, name)
+    versions = _read_all(partial(read_version, store, name), known.versions)
+    moves = _read_all(partial(read_move, store, name), known.moves)
+    steps = [(each.number, 0, each.number, each.recorded) for each in versions]
+    steps += [(each.after, each.number, each.version, each.recorded) for each in moves]
+    return next((version for _, _, version, at in sorted(steps, reverse=True) if at <= moment), 0)
+
+
+def read_version(store: Store, name: str, number: int) -> Version:
+    """Returns a version of a name.
+
+    Raises:
+        StoreError: the object is damaged.
+    """
+    hint = f"name a digest instead, or build the bundle again with `--name {name}`"
+    return read_object(store, name_key(name, number), lambda document: _version(number, document), hint)
+
+
+def read_move(store: Store, name: str, number: int) -> Move:
+    """Returns a move of a name.
+
+    Raises:
+        StoreError: the object is damaged.
+    """
+    hint = f"name a version, such as {name}@1"
+    return read_object(store, move_key(name, number), lambda document: _parse_move(number, document), hint)
+
+
+def all_names(store: Store) -> dict[Digest, list[Named]]:
+    """Returns the versions of all names, by bundle."""
+    keys = store.keys("names/")
+    found: dict[Digest, list[Named]] = {}
+    for name in sorted({key.split("/")[1] for key in keys}):
+        known = _history(name, keys)
+        now = current(store, name, known)
+        for each in _read_all(partial(read_version, store, name), known.versions):
+            found.setdefault(each.bundle, []).append(Named(name, each.number, each.number == now))
+    return found
+
+
+def parse_moment(text: str) -> datetime:
+    """Returns the time that `name@{TEXT}` means: UTC unless it has an offset; a day means its end.
+
+    Raises:
+        UsageError: it is not a time.
+    """
+    try:
+        if _DAY.fullmatch(text):
+            midnight = datetime.combine(date.fromisoformat(text), datetime.min.time(), timezone.utc)
+            return midnight + timedelta(days=1, microseconds=-1)
+        found = datetime.fromisoformat(re.sub(r"Z\Z", "+00:00", text))
+    except (ValueError, OverflowError) as error:
+        raise UsageError(
+            f"`@{{{text}}}` is not a time", hint="write a day or a time in UTC, such as @{2026-11-26T14:30}"
+        ) from error
+    return found if found.tzinfo else found.replace(tzinfo=timezone.utc)
+
+
+def _history(name: str, keys: Iterable[str]) -> History:
+    folder = f"names/{name}/"
+    stems = [key.removeprefix(folder).removesuffix(".json") for key in keys if key.startswith(folder)]
+    moves = [stem.removeprefix("moves/") for stem in stems if stem.startswith("moves/")]
+    return History(_numbers(stems), _numbers(moves))
+
+
+def _version_of(store: Store, name: str, known: History, digest: Digest) -> int | None:
+    """Returns the version that a bundle has under a name; a damaged version counts as another bundle's."""
+
+    def bundle_of(number: int) -> Digest | None:
+        try:
+            return read_version(store, name, number).bundle
+        except StoreError:
+            return None
+
+    newest_first = known.versions[::-1]
+    for begin in range(0, len(newest_first), READERS):  # what is built again is most often a late one
+        some = newest_first[begin : begin + READERS]
+        for number, bundle in zip(some, _read_all(bundle_of, some), strict=True):
+            if bundle == digest:
+                return number
+    return None
+
+
+def _claim(store: Store, name: str, known: History, digest: Digest) -> int:
+    first = max(known.versions, default=0) + 1
+    data = canonical_json({"bundle": digest, "format": FORMAT, "recorded": _now()})
+    for number in range(first, first + NAME_TRIES):
+        key = name_key(name, number)
+        if store.put_new(key, data) or _names(get_soon(store, key), digest):
+            return number
+    raise _no_number(store, name)
+
+
+def _move(store: Store, name: str, known: History, version: int) -> None:
+    facts = {"after": max(known.versions), "format": FORMAT, "version": version}
+    data = canonical_json({**facts, "recorded": _now()})
+    first = max(known.moves, default=0) + 1
+    for number in range(first, first + NAME_TRIES):
+        key = move_key(name, number)
         if store.put_new(key, data) or get_soon(store, key) == data:
-            return version
-    raise StoreError(f"no free version of {name} in {store.url} after {NAME_TRIES} tries", hint="try again")
+            return
+    raise _no_number(store, name)
 
 
-def find_versions(store: Store, name: str) -> list[int]:
-    """Returns the versions of a name, ascending."""
-    folder = f"names/{check_name(name)}/"
-    stems = (key.removeprefix(folder).removesuffix(".json") for key in store.keys(folder))
-    return sorted(int(stem) for stem in stems if VERSION.fullmatch(stem))
+def _names(data: bytes, digest: Digest) -> bool:
+    """Whether a version that is there already is of the same bundle: then it is right, whoever wrote it."""
+    return f'"{digest}"'.encode() in data
 
 
-def _only(store: Store, ref: str, found: list[Digest]) -> Digest:
-    match found:
-        case [digest]:
-            return digest
-        case []:
-            raise ObjectMissingError(
-                f"no bundle {ref} in {store.url}",
-                hint="is this the right --store? `raybundle build` prints the digest of a bundle",
-            )
-        case _:
-            listing = "".join(f"\n  {digest}" for digest in found)
-            raise UsageError(f"several bundles start with {ref}:{listing}", hint="give more digits")
+def _no_number(store: Store, name: str) -> StoreError:
+    return StoreError(f"no free version of {name} in {store.url} after {NAME_TRIES} tries", hint="try again")
 
 
-def _hint_for(name: str, versions: list[int]) -> str:
-    if versions:
-        return f"{name} has the versions {', '.join(map(str, versions))}"
-    return f"is this the right --store? `raybundle build --name {name}` records a bundle under the name"
+def _numbers(stems: Iterable[str]) -> tuple[int, ...]:
+    return tuple(sorted(int(stem) for stem in stems if NUMBER.fullmatch(stem)))
 
 
-def _named_digest(record: dict[str, Any]) -> Digest:
-    digits = record["bundle"].removeprefix("sha256:")
-    if record["format"] != FORMAT or not HEX_DIGEST.fullmatch(digits):
-        raise ValueError(record)
+def _read_all(read: Callable[[int], Any], numbers: Sequence[int]) -> list[Any]:
+    if len(numbers) < 2:  # noqa: PLR2004 - one needs no threads
+        return [read(number) for number in numbers]
+    with ThreadPoolExecutor(min(READERS, len(numbers))) as pool:
+        return list(pool.map(read, numbers))
+
+
+def _now() -> str:
+    return datetime.now(timezone.utc).isoformat(timespec="milliseconds")
+
+
+def _version(number: int, document: dict[str, Any]) -> Version:
+    return Version(number, parse_digest(document["bundle"]), _recorded(document))
+
+
+def _parse_move(number: int, document: dict[str, Any]) -> Move:
+    version, after = document["version"], document["after"]
+    if not (isinstance(version, int) and isinstance(after, int)):
+        raise TypeError(document)
+    return Move(number, version, after, _recorded(document))
+
+
+def _recorded(document: dict[str, Any]) -> datetime:
+    recorded = datetime.fromisoformat(document["recorded"])
+    if document["format"] != FORMAT or recorded.tzinfo is None:
+        raise ValueError(document)
+    return recorded
+
+
+def parse_digest(text: str) -> Digest:
+    """Returns a digest that a document holds.
+
+    Raises:
+        ValueError: it is not one.
+    """
+    digits = text.removeprefix("sha256:")
+    if not HEX_DIGEST.fullmatch(digits):
+        raise ValueError(text)
     return Digest(f"sha256:{digits}")

@@ -44,7 +44,7 @@ class Stored:
     warnings: tuple[Warning, ...] = ()
     """What the store has lost of it, and a run does without."""
     name: str | None = None
-    """The name and version under which this build recorded it, such as `train@3`."""
+    """The name and version that this build recorded or this REF names, such as `train@3`."""
 
     def __repr__(self) -> str:
         name = "" if self.name is None else f", name={self.name!r}"

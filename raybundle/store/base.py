@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import unicodedata
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from raybundle.errors import StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import datetime
     from pathlib import Path
 
 PIECE_BYTES = 1 << 20
@@ -16,6 +17,16 @@ PIECE_BYTES = 1 << 20
 
 SEGMENT_BYTES = 255
 """Longest part of a key between slashes: the limit of Linux file systems and SeaweedFS."""
+
+
+class Entry(NamedTuple):
+    """An object as a list shows it."""
+
+    key: str
+    size: int
+    """Bytes."""
+    modified: datetime
+    """When it was written, in UTC."""
 
 
 class Store(Protocol):
@@ -66,6 +77,12 @@ class Store(Protocol):
 
     def keys(self, prefix: str) -> list[str]:
         """Returns all keys that start with this string, sorted; `a/b` matches `a/bc` and `a/b/c`."""
+
+    def entries(self, prefix: str) -> list[Entry]:
+        """Returns the objects whose keys start with this string, sorted by key; as few requests as `keys`."""
+
+    def remove(self, key: str) -> None:
+        """Removes an object; one that does not exist is no error. Only `gc` removes anything."""
 
     def node_url(self, key: str) -> str | None:
         """Returns a URL that Ray's nodes can read; None if Ray does not know the scheme."""

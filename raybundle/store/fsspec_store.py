@@ -8,14 +8,20 @@ from __future__ import annotations
 
 import contextlib
 import threading
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from raybundle.errors import ObjectMissingError, RaybundleError, StoreAccessError, UsageError
-from raybundle.store.base import PIECE_BYTES, check_key
+from raybundle.store.base import PIECE_BYTES, Entry, check_key
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
+
+_TIMES = ("mtime", "LastModified", "last_modified", "updated", "modificationTime", "modified", "created")
+"""Names by which drivers of fsspec say when an object was written."""
+_LATEST = 1e11
+"""Seconds since 1970 beyond which a number is milliseconds, as WebHDFS has them."""
 
 NODE_SCHEMES = {"gs": "gs", "gcs": "gs", "abfss": "abfss", "http": "http", "https": "https"}
 """Ray's names of the fsspec schemes that it reads; `gcs://` means something else in Ray."""
@@ -102,6 +108,27 @@ class FsspecStore:
         found = (str(path).removeprefix(self._root).lstrip("/") for path in paths)
         return sorted(key for key in found if key.startswith(prefix))
 
+    def entries(self, prefix: str) -> list[Entry]:
+        """Walks the folder that the prefix names; drivers have different words for the time."""
+        folder = prefix.rpartition("/")[0]
+        with self._access("list"):
+            try:
+                found = self._files.find(f"{self._root}/{folder}".rstrip("/"), detail=True)
+            except FileNotFoundError:
+                return []
+            rows = {str(path).removeprefix(self._root).lstrip("/"): facts for path, facts in found.items()}
+            return [
+                Entry(key, int(facts["size"]), _modified(facts))
+                for key, facts in sorted(rows.items())
+                if key.startswith(prefix)
+            ]
+
+    def remove(self, key: str) -> None:
+        """Removes the file."""
+        path = self._path(key)
+        with self._access(f"remove {key} from"), contextlib.suppress(FileNotFoundError):
+            self._files.rm_file(path)
+
     def node_url(self, key: str) -> str | None:
         """Returns None for schemes that Ray does not read (hdfs, memory, …)."""
         check_key(key)
@@ -133,6 +160,23 @@ class FsspecStore:
                 f"cannot {verb} {self.url}: {reason}",
                 hint="check the URL, the credentials of its scheme, and that this machine can reach it",
             ) from error
+
+
+def _modified(facts: Mapping[str, Any]) -> datetime:
+    """Returns when an object was written.
+
+    Raises:
+        StoreAccessError: the driver does not say.
+    """
+    for name in _TIMES:
+        match facts.get(name):
+            case datetime() as moment:
+                return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
+            case int() | float() as seconds:
+                return datetime.fromtimestamp(seconds / (1000 if seconds > _LATEST else 1), timezone.utc)
+            case str() as text:
+                return datetime.fromisoformat(text.replace("Z", "+00:00"))
+    raise StoreAccessError("the driver of the store does not say when objects were written")
 
 
 def _connect(url: str) -> tuple[Any, str]:

@@ -10,12 +10,13 @@ import os
 import secrets
 import shutil
 import time
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from raybundle.directories import make_private
 from raybundle.errors import ObjectMissingError, StoreAccessError
-from raybundle.store.base import PIECE_BYTES, check_key
+from raybundle.store.base import PIECE_BYTES, Entry, check_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -119,6 +120,21 @@ class LocalStore:
         with self._access("list"):
             found = (path.relative_to(self._directory).as_posix() for path in _files(start))
             return sorted(key for key in found if key.startswith(prefix))
+
+    def entries(self, prefix: str) -> list[Entry]:
+        """Asks for the status of each file; one that is removed meanwhile is left out."""
+        found = []
+        for key in self.keys(prefix):
+            with self._access("list"), contextlib.suppress(FileNotFoundError):
+                status = (self._directory / key).stat()
+                modified = datetime.fromtimestamp(status.st_mtime, timezone.utc)
+                found.append(Entry(key, status.st_size, modified))
+        return found
+
+    def remove(self, key: str) -> None:
+        """Removes the file; its folder stays, because a writer may be about to use it."""
+        with self._access("remove from"):
+            self._path(key).unlink(missing_ok=True)
 
     def node_url(self, key: str) -> str:
         """As `file://…`; Ray 2.60 decodes percent-encoding (`ray/_private/runtime_env/protocol.py`)."""

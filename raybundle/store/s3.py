@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from raybundle.errors import ObjectMissingError, StoreAccessError, StoreError, UsageError
 from raybundle.outage import Outage
 from raybundle.store.aws import find_access
-from raybundle.store.base import PIECE_BYTES, check_key
+from raybundle.store.base import PIECE_BYTES, Entry, check_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -192,6 +192,10 @@ class S3Store:
             return None
 
     def keys(self, prefix: str) -> list[str]:
+        """Lists what `entries` lists."""
+        return [entry.key for entry in self.entries(prefix)]
+
+    def entries(self, prefix: str) -> list[Entry]:
         """Lists the folder that the prefix names (1,000 keys per request) and keeps what starts with it.
 
         To obstore, a web page is a list without keys: an empty one is believed if the server lists the store.
@@ -200,14 +204,27 @@ class S3Store:
 
         folder = prefix.rpartition("/")[0] or None
 
-        def list_() -> list[str]:
-            return [entry["path"] for page in obstore.list(self._client(), folder) for entry in page]
+        def list_() -> list[Entry]:
+            pages = obstore.list(self._client(), folder)
+            return [
+                Entry(each["path"], each["size"], each["last_modified"]) for page in pages for each in page
+            ]
 
         found = self._try("list", list_)
         if not found and self.size("store.json") is not None:
             self._require_lists()
             found = self._try("list", list_)
-        return sorted(key for key in found if key.startswith(prefix))
+        return sorted(entry for entry in found if entry.key.startswith(prefix))
+
+    def remove(self, key: str) -> None:
+        """Deletes the object."""
+        import obstore  # noqa: PLC0415
+
+        def delete() -> None:
+            with contextlib.suppress(FileNotFoundError):
+                obstore.delete(self._client(), check_key(key))
+
+        self._try(f"remove {check_key(key)} from", delete)
 
     def node_url(self, key: str) -> str:
         """Returns an `s3://` URL; the node reads it with its own credentials and endpoint."""

@@ -26,8 +26,9 @@ from raybundle.formats.canonical import digest_of
 from raybundle.model import ScriptTarget
 from raybundle.publish import layout
 from raybundle.publish.bundles import build, bytes_of, find_bundle
-from raybundle.publish.names import look_up, record_name
+from raybundle.publish.names import record_name
 from raybundle.publish.receipts import KEPT, Receipts
+from raybundle.publish.refs import look_up
 from raybundle.publish.runs import new_run, record_start
 from raybundle.publish.stored import LayerArchive
 from raybundle.resolve.trace.lock import read_lock
@@ -95,7 +96,14 @@ def start(store: Store, _planned: Plan) -> None:
 
 OBJECTS = {
     "store.json": (show, {"features": [], "format": 1}),
-    "names/name/1.json": (look, {"bundle": digest_of(b""), "format": 1}),
+    "names/name/1.json": (
+        look,
+        {"bundle": digest_of(b""), "format": 1, "recorded": "2026-11-26T12:00:00+00:00"},
+    ),
+    "names/name/moves/1.json": (
+        look,
+        {"after": 1, "format": 1, "recorded": "2026-11-26T12:00:00+00:00", "version": 1},
+    ),
     layout.run_key(RUN.id, RUN.started): (
         start,
         {"schema_version": 1, "bundle": RUN.bundle, "arguments": ["a", "b"]},

@@ -33,6 +33,7 @@ CLI_ONLY = {
     "since": "as `status`",
     "ref": "an argument of its own",
     "directory": "an argument of its own",
+    "tag": "an argument of its own",
     "words": "arguments of their own",
     "module_target": "`module` of the target",
     "all": "`Why.ways` has all chains",
@@ -65,6 +66,8 @@ CALLS = {
     "why": (keywords.BundleKeywords,),
     "trace": (keywords.TraceKeywords,),
     "show": (keywords.StoreKeywords,),
+    "bundles": (keywords.StoreKeywords,),
+    "tag": (keywords.StoreKeywords,),
     "export": (keywords.ExportKeywords,),
     "pull": (keywords.PullKeywords,),
     "local": (keywords.LocalKeywords,),
@@ -81,7 +84,10 @@ ELSEWHERE = {
     **dict.fromkeys(
         [
             (each, name)
-            for each in ("plan", "build", "why", "trace", "show", "export", "pull", "local")
+            for each in (
+                *("plan", "build", "why", "trace", "show"),
+                *("bundles", "tag", "export", "pull", "local"),
+            )
             for name in ("address", *(("store", "profile") if each == "local" else ()))
         ],
         "an option of all commands, which these do not use",

@@ -1,4 +1,4 @@
-"""Tables of jobs that fit a terminal."""
+"""Tables that fit a terminal."""
 
 from __future__ import annotations
 
@@ -22,12 +22,17 @@ _TIME = "%Y-%m-%d %H:%M:%S"
 
 def job_rows(jobs: Sequence[JobInfo]) -> Iterator[str]:
     """Yields a header and a line for each job; on a terminal, the last column is cut to its width."""
-    rows = [_HEADER, *(tuple(map(one_line, (job.submission_id, *facts(job)))) for job in jobs)]
+    yield from rows_of(_HEADER, [(job.submission_id, *facts(job)) for job in jobs])
+
+
+def rows_of(header: Sequence[str], cells: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Yields a header and a line for each row; on a terminal, the last column is cut to its width."""
+    rows = [list(header), *(list(map(one_line, row)) for row in cells)]
     widths = [max(map(len, column)) for column in list(zip(*rows, strict=True))[:-1]]
     room = shutil.get_terminal_size().columns if sys.stdout is not None and sys.stdout.isatty() else None
     for row in rows:
-        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
-        yield _cut("  ".join([*cells, row[-1]]), room)
+        padded = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
+        yield _cut("  ".join([*padded, row[-1]]), room)
 
 
 def facts(job: JobInfo) -> tuple[str, str, str, str]:

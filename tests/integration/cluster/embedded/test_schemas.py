@@ -83,6 +83,8 @@ STEPS = {
     "build with a name": Step(("build", "--name", "schemas", "job.py")),
     "show": Step(("show", "schemas")),
     "pull": Step(("pull", "schemas", "pulled")),
+    "tag": Step(("tag", "schemas@1", "production")),
+    "bundles": Step(("bundles",)),
     "plan against it": Step(("plan", "--against", "schemas", "job.py"), environ=MORE_DATA),
     "export": Step(("export", "schemas", "--format", "runtime-env")),
     "submit: succeeded": Step(("submit", *GOOD, "job.py", "code", "0")),

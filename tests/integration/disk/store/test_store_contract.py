@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import uuid
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
 import fsspec
@@ -20,7 +21,8 @@ from raybundle.publish.layout import (
     prepare,
     put_compared,
 )
-from raybundle.publish.names import find_digests, find_versions, look_up, record_name
+from raybundle.publish.names import record_name
+from raybundle.publish.refs import find_digests, look_up
 from raybundle.store import Store, open_store
 
 if TYPE_CHECKING:
@@ -124,6 +126,29 @@ def test_keys_are_sorted_and_exactly_those_of_the_prefix(store: Store) -> None:
     assert store.keys("nothing/here") == []
 
 
+def test_entries_are_what_keys_lists_with_size_and_time(store: Store) -> None:
+    begin = datetime.now(timezone.utc) - timedelta(seconds=2)  # S3 has whole seconds
+    for key in ("a/bc", "a/b", "b"):
+        store.put_new(key, key.encode())
+
+    found = store.entries("a/")
+
+    assert [(each.key, each.size) for each in found] == [("a/b", 3), ("a/bc", 4)]
+    assert all(begin <= each.modified <= datetime.now(timezone.utc) for each in found)
+
+
+def test_a_removed_object_is_gone_and_can_be_put_again(store: Store) -> None:
+    store.put_new("a/b", b"1")
+
+    store.remove("a/b")
+    store.remove("a/b")
+
+    assert store.size("a/b") is None
+    assert store.keys("a/") == []
+    assert store.put_new("a/b", b"2")
+    assert store.get("a/b") == b"2"
+
+
 @pytest.mark.parametrize("key", ["a b/c d", "schön/日本", "100%/a%20b", "a+b&c=d/x", "a#b/c?d", "x:y/~z!"])
 def test_any_usable_key_comes_back_from_the_list(store: Store, key: str) -> None:
     store.put_new(key, b"data")
@@ -189,34 +214,6 @@ def test_bundles_are_found_by_the_start_of_their_digest(store: Store) -> None:
     assert (
         look_up(store, "fedcba98") == look_up(store, "FEDCBA98") == look_up(store, DIGESTS[2]) == DIGESTS[2]
     )
-
-
-def test_each_record_of_a_name_is_its_next_version(store: Store) -> None:
-    versions = [record_name(store, "train", digest) for digest in DIGESTS]
-
-    assert versions == [1, 2, 3]
-    assert look_up(store, "train") == DIGESTS[2]
-    assert look_up(store, "train@1") == DIGESTS[0]
-
-
-def test_the_tenth_version_is_later_than_the_ninth(store: Store) -> None:
-    for version in range(1, 10):
-        store.put_new(f"names/train/{version}.json", b"{}")
-
-    assert record_name(store, "train", DIGESTS[0]) == 10
-    assert find_versions(store, "train") == list(range(1, 11))
-    assert look_up(store, "train") == DIGESTS[0]
-
-
-@pytest.mark.slow
-def test_racers_for_one_name_get_different_versions(store: Store) -> None:
-    digests = [Digest(f"sha256:{number:064x}") for number in range(8)]
-
-    with ThreadPoolExecutor(8) as threads:
-        versions = list(threads.map(lambda digest: record_name(store, "train", digest), digests))
-
-    assert sorted(versions) == list(range(1, 9))
-    assert [look_up(store, f"train@{version}") for version in versions] == digests
 
 
 def test_archives_of_a_bundle_are_found_with_their_boot(store: Store) -> None:

@@ -142,7 +142,7 @@ def show(ref: str, **options: Unpack[StoreKeywords]) -> Stored:
     """Returns a bundle of the store.
 
     Args:
-        ref: the bundle's digest, the start of it, or a name.
+        ref: the bundle's digest, the start of it, a name, or the id of a run.
         options: as `raybundle.api.keywords.StoreKeywords` lists them.
 
     Raises:

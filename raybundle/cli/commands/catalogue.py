@@ -1,0 +1,78 @@
+"""`bundles` and `tag`: what a store has, and under which names."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from raybundle.cli.output.table import rows_of
+from raybundle.cli.request import settings_of
+from raybundle.formats.amounts import counted
+from raybundle.publish.bundles import open_configured
+from raybundle.publish.catalogue import list_bundles, tag_bundle
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable
+
+    from raybundle.cli.output.console import Console
+    from raybundle.publish.catalogue import Listed
+
+_HEADER = ("BUNDLE", "CREATED", "TARGET", "PYTHON", "FILES", "LAYERS", "NAMES")
+_SHOWN = len("sha256:") + 12
+"""Characters of a digest in the table: more than a REF needs."""
+
+
+def bundles(arguments: argparse.Namespace, console: Console) -> int:
+    """Lists the bundles of the store, the oldest first; a name that points to one has a `*`."""
+    store = open_configured(settings_of(arguments), os.environ)
+    found = list_bundles(store)
+    if console.json_mode:
+        console.document({"store": store.url, "bundles": [_document(each) for each in found]})
+        return 0
+    for line in rows_of(_HEADER, [_row(each) for each in found]):
+        console.data(line)
+    console.note(f"{counted(len(found), 'bundle')} in {store.url}")
+    return 0
+
+
+def tag(arguments: argparse.Namespace, console: Console) -> int:
+    """Makes a name point to a bundle."""
+    store = open_configured(settings_of(arguments), os.environ)
+    digest, version = tag_bundle(store, arguments.ref, arguments.tag)
+    if console.json_mode:
+        console.document({"bundle": digest, "store": store.url, "name": arguments.tag, "version": version})
+        return 0
+    console.note(f"{arguments.tag} is {arguments.tag}@{version}, {digest}")
+    return 0
+
+
+def _row(bundle: Listed) -> tuple[str, ...]:
+    created = bundle.created.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    names = " ".join(f"{each.name}@{each.version}{'*' if each.current else ''}" for each in bundle.names)
+    return (
+        bundle.digest[:_SHOWN],
+        created,
+        bundle.target or "damaged",
+        bundle.python or "-",
+        str(bundle.files),
+        str(bundle.layers),
+        names or "-",
+    )
+
+
+def _document(bundle: Listed) -> dict[str, Any]:
+    return {
+        "bundle": bundle.digest,
+        "created": bundle.created.isoformat(timespec="seconds"),
+        "names": [
+            {"name": each.name, "version": each.version, "current": each.current} for each in bundle.names
+        ],
+        "target": bundle.target,
+        "python": bundle.python,
+        "files": bundle.files,
+        "layers": bundle.layers,
+    }
+
+
+COMMANDS: dict[str, Callable[[argparse.Namespace, Console], int]] = {"bundles": bundles, "tag": tag}
