@@ -35,7 +35,7 @@ def test_raybundle_alone_prints_its_help(tmp_path: Path) -> None:
     ("line", "error", "hint"),
     [
         ("sumbit job.py", "there is no command `sumbit`", "did you mean `submit`?"),
-        ("xyz", "there is no command `xyz`", "known are: attach, build, config,"),
+        ("xyz", "there is no command `xyz`", "known are: attach, build, bundles, config,"),
         (
             "submit --entrypoint-num-cpu 1 job.py",
             "`raybundle submit` has no option `--entrypoint-num-cpu`",
