@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ast
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
@@ -16,58 +16,122 @@ from raybundle.resolve.evaluate.path_edits import Statements
 from raybundle.resolve.evaluate.path_values import CannotEvaluateError, Scope
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from raybundle.resolve.evaluate.path_values import Value
 
 _DEEP = 24
 """Directories above a file that an expression may climb."""
+_MOST = 64
+"""Values that an expression may have."""
 HERE = "/\x01" * _DEEP
 """Stands for the directory of the file."""
 START = "/\x02" * _DEEP
 """Stands for the directory in which the job runs."""
 
 
-class BothBranches(Statements):
-    """Runs both branches of a condition, and the body of a loop. All their paths may be read."""
-
-    def _for(self, target: ast.expr, values: ast.expr, body: list[ast.stmt]) -> None:
-        """Run a body in which the names of the loop have any value."""
-        try:
-            is_text = all(isinstance(each, str) for each in self.scope.list_of(values))
-        except CannotEvaluateError:
-            is_text = False
-        self._forget(target)
-        if is_text and isinstance(target, ast.Name):
-            self.scope.names[target.id] = ANY
-        self.run(body)
-
-    def _call_own(self, function: ast.FunctionDef, call: ast.Call) -> None:
-        """Do nothing: bodies of functions are visited by themselves."""
-
-    def _forget(self, *statements: ast.AST) -> None:
-        for each in statements:
-            match each:
-                case ast.If(body=body, orelse=otherwise) | ast.For(body=body, orelse=otherwise):
-                    self.run([*body, *otherwise])
-                case (
-                    ast.Assign(targets=[ast.Name(id=name)])
-                    | ast.FunctionDef(name=name)
-                    | ast.ClassDef(name=name)
-                ):
-                    self.scope.unbind(name)
-                case _:
-                    continue
-
-
 @dataclass(slots=True)
 class SymbolicScope(Scope):
     """Names with paths from unknown directories, and `*` for each part that only the running program knows.
 
-    The disk is not touched, and no link is followed: nodes have none.
+    The disk is not touched, and no link is followed: nodes have none. Where an expression may have one of
+    several values, `value` returns the one that `ways` asks for, else the first.
     """
 
-    def value(self, node: ast.expr) -> Value:
+    others: dict[str, tuple[Value | None, ...]] = field(default_factory=dict)
+    """Further values that a name may have. None stands for those that only the running program knows."""
+    members: dict[str, list[Value | None]] = field(default_factory=dict)
+    """Values that classes of the file, and their methods, give to attributes; the same for all scopes."""
+    _asked: tuple[int, ...] = ()
+    """The alternatives to take, in the order in which they are met."""
+    _met: list[int] = field(default_factory=list)
+    """How many alternatives there were at each place."""
+
+    def ways(self, node: ast.expr) -> list[Value | None]:
+        """Return all that `node` may evaluate to; None stands for what only the running program knows."""
+        found: list[Value | None] = []
+        waiting: list[tuple[int, ...]] = [()]
+        for _ in range(_MOST):
+            if not waiting:
+                break
+            self._asked, self._met = waiting.pop(), []
+            try:
+                value: Value | None = self.value(node)
+            except CannotEvaluateError:
+                value = None
+            if value not in found:
+                found.append(value)
+            for place in range(len(self._asked), len(self._met)):
+                before = (*self._asked, *[0] * (place - len(self._asked)))
+                waiting += [(*before, choice) for choice in range(1, self._met[place])]
+        self._asked, self._met = (), []
+        return found if not waiting else [*found, None]
+
+    def values(self, node: ast.expr) -> list[Value]:
+        """Return the known values that `node` may have."""
+        return [each for each in self.ways(node) if each is not None]
+
+    def ways_of(self, name: str) -> tuple[Value | None, ...]:
+        """Return all values of a name."""
+        return (self.names[name], *self.others.get(name, ())) if name in self.names else (None,)
+
+    def bind(self, name: str, values: Iterable[Value | None]) -> None:
+        """Let `name` have one of some values."""
+        self.unbind(name)
+        ordered = sorted(values, key=lambda each: each is None)
+        if ordered and ordered[0] is not None:
+            self.names[name], self.others[name] = ordered[0], tuple(ordered[1:_MOST])
+
+    def unbind(self, name: str) -> None:
+        """Forget what `name` stands for."""
+        Scope.unbind(self, name)  # slots make a new class, which `super()` does not find
+        self.others.pop(name, None)
+
+    def add_member(self, name: str, values: Iterable[Value | None]) -> None:
+        """Note values that an attribute may have."""
+        known = self.members.setdefault(name, [])
+        known += [each for each in values if each not in known]
+
+    def state(self) -> SymbolicScope:
+        """Return a scope of its own with the same names."""
+        names, modules = dict(self.names), dict(self.modules)
+        return SymbolicScope(self.cwd, names, modules, others=dict(self.others), members=self.members)
+
+    def restore(self, before: SymbolicScope) -> None:
+        """Return to the names of an earlier state."""
+        state = before.state()
+        self.names, self.modules, self.others = state.names, state.modules, state.others
+
+    def _one_of(self, values: Sequence[Value | None]) -> Value:
+        value = values[self._choice(len(values))] if values else None
+        if value is None:
+            raise CannotEvaluateError
+        return value
+
+    def _choice(self, number: int) -> int:
+        place = len(self._met)
+        self._met.append(number)
+        return self._asked[place] if place < len(self._asked) else 0
+
+    def value(self, node: ast.expr) -> Value:  # noqa: C901, PLR0912 - one case per form of expression
         """Return what `node` evaluates to, as `Scope` does."""
         match node:
+            case ast.Name(id=name) if self.others.get(name):
+                return self._one_of(self.ways_of(name))
+            case ast.IfExp(body=one, orelse=other):
+                return self.value([one, other][self._choice(2)])
+            case ast.BoolOp(op=ast.Or(), values=values):
+                return self.value(values[self._choice(len(values))])
+            case ast.NamedExpr(value=value):
+                return self.value(value)
+            case ast.Subscript(value=table, slice=index):
+                return self._item(node, table, index)
+            case ast.Call(func=ast.Attribute(value=table, attr="get" | "pop"), args=[key, *default]):
+                return self._default(node, table, key, default)
+            case ast.Call(func=function, args=[_, default]) if self.dotted(function) == "os.getenv":
+                return self.value(default)
+            case ast.Attribute(attr=name) if name in self.members:
+                return self._member(node)
             case ast.FormattedValue(value=inner):
                 return self._text(inner)
             case ast.BinOp(left=left, op=ast.Div() | ast.Add() | ast.Mod() as op, right=right):
@@ -81,6 +145,40 @@ class SymbolicScope(Scope):
             case _:
                 # Slots make a new class, which `super()` does not find.
                 return super(SymbolicScope, self).value(node)
+
+    def _item(self, node: ast.expr, table: ast.expr, index: ast.expr) -> Value:
+        """Return an item of a table; any of its items if the key is not known."""
+        try:
+            values = (
+                None if isinstance(table, ast.Attribute) and table.attr == "parents" else self.value(table)
+            )
+        except CannotEvaluateError:
+            values = None
+        if not isinstance(values, (dict, list)):
+            return Scope.value(self, node)
+        try:
+            key = self.value(index)
+        except CannotEvaluateError:
+            key = None
+        match values, key:
+            case dict(), str() if key in values:
+                return values[key]
+            case list(), int() if -len(values) <= key < len(values):
+                return values[key]
+            case _:
+                return self._one_of([*values.values()] if isinstance(values, dict) else values)
+
+    def _default(self, node: ast.expr, table: ast.expr, key: ast.expr, default: list[ast.expr]) -> Value:
+        """Return what `table.get(key, default)` may be. Of the environment, only the default is known."""
+        if default and (self.dotted(table) == "os.environ" or self._choice(2)):
+            return self.value(default[0])
+        return self._item(node, table, key)
+
+    def _member(self, node: ast.Attribute) -> Value:
+        try:
+            return Scope.value(self, node)
+        except CannotEvaluateError:
+            return self._one_of(self.members[node.attr])
 
     def _joined(self, node: ast.BinOp, left: Value, op: ast.operator, right: ast.expr) -> Value:
         match left, op:
@@ -119,6 +217,85 @@ class SymbolicScope(Scope):
 
     def _real(self, path: str | PurePath) -> str:
         return os.path.normpath(self.absolute(path))
+
+
+class BothBranches(Statements):
+    """Runs all branches of a condition, and the body of a loop. All their paths may be read."""
+
+    scope: SymbolicScope
+
+    def _run(self, statement: ast.stmt) -> None:
+        match statement:
+            case ast.If(body=body, orelse=otherwise):
+                self._either(body, otherwise)
+            case ast.Match(cases=cases):
+                self._either([], *(each.body for each in cases))
+            case ast.While(body=body, orelse=otherwise):
+                self._either([], body)
+                self.run(otherwise)
+            case ast.Try(body=body, handlers=handlers, orelse=otherwise, finalbody=final):
+                self.run([*body, *otherwise])
+                self._either([], *(each.body for each in handlers))
+                self.run(final)
+            case _:
+                super()._run(statement)
+
+    def _either(self, *bodies: list[ast.stmt]) -> None:
+        """Run bodies of which one runs: a name has all values that any of them leaves it with."""
+        before, ends = self.scope.state(), list[SymbolicScope]()
+        for body in bodies:
+            self.scope.restore(before)
+            self.run(body)
+            ends.append(self.scope.state())
+        for name in dict.fromkeys(name for end in ends for name in end.names):
+            values: list[Value | None] = []
+            for end in ends:
+                values += [each for each in end.ways_of(name) if each not in values]
+            self.scope.bind(name, values)
+
+    def _assign_names(self, names: list[str], node: ast.expr) -> None:
+        values = self.scope.ways(node)
+        if all(each is None for each in values):
+            super()._assign_names(names, node)
+            return
+        for name in names:
+            self.scope.bind(name, [] if name in self.volatile else values)
+
+    def _assign(self, targets: list[ast.expr], node: ast.expr) -> None:
+        match targets:
+            case [ast.Attribute(value=ast.Name(id="self" | "cls"), attr=name)]:
+                self.scope.add_member(name, self.scope.ways(node))
+            case _:
+                super()._assign(targets, node)
+
+    def _for(self, target: ast.expr, values: ast.expr, body: list[ast.stmt]) -> None:
+        """Run a body in which the names of the loop have any value."""
+        try:
+            is_text = all(isinstance(each, str) for each in self.scope.list_of(values))
+        except CannotEvaluateError:
+            is_text = False
+        self._forget(target)
+        if is_text and isinstance(target, ast.Name):
+            self.scope.bind(target.id, [ANY])
+        self._either([], body)
+
+    def _call_own(self, function: ast.FunctionDef, call: ast.Call) -> None:
+        """Do nothing: bodies of functions are visited by themselves."""
+
+    def _forget(self, *statements: ast.AST) -> None:
+        for each in statements:
+            match each:
+                case ast.For(body=body, orelse=otherwise):
+                    self._either([], [*body, *otherwise])
+                case (
+                    ast.Assign(targets=[ast.Name(id=name)])
+                    | ast.AnnAssign(target=ast.Name(id=name))
+                    | ast.FunctionDef(name=name)
+                    | ast.ClassDef(name=name)
+                ):
+                    self.scope.unbind(name)
+                case _:
+                    continue
 
 
 _METHODS = frozenset(

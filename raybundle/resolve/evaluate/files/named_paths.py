@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 from raybundle.resolve.evaluate.chains import last_name
 from raybundle.resolve.evaluate.files.origins import COMPUTED, KNOWN, PASSED, Origins
 from raybundle.resolve.evaluate.name_values import ANY
-from raybundle.resolve.evaluate.path_values import CannotEvaluateError, Scope
 from raybundle.resolve.evaluate.symbolic import HERE, START, BothBranches, SymbolicScope
 from raybundle.resolve.facts import ENVIRONMENT_FILE, Named, Opened, PathStart
 
@@ -143,13 +142,15 @@ class _Search:
     made: set[str] = field(default_factory=set)
     """Expressions of unknown names that are written too."""
 
-    def body(self, statements: list[ast.stmt], scope: Scope) -> None:
+    def body(self, statements: list[ast.stmt], scope: SymbolicScope) -> None:
         """Visit statements with the values that names have then, and definitions with those at the end."""
         chosen = [each for each in statements if isinstance(each, _BINDS) or self._is_of_interest(each)]
         running = BothBranches(scope, self.volatile)
         for each in chosen:
             running.run([each])
-            if not isinstance(each, _DEFINITIONS):
+            if isinstance(each, ast.ClassDef):
+                self._members(each, scope)
+            elif not isinstance(each, _DEFINITIONS):
                 self.visit(each, scope, wide=False)
         for each in chosen:
             if isinstance(each, _DEFINITIONS):
@@ -170,7 +171,7 @@ class _Search:
         position = bisect_left(self.lines, first)
         return position < len(self.lines) and self.lines[position] <= last
 
-    def visit(self, node: ast.AST, scope: Scope, *, wide: bool) -> None:
+    def visit(self, node: ast.AST, scope: SymbolicScope, *, wide: bool) -> None:
         """Note the paths in a node. With `wide`, a directory or a name without a suffix counts too."""
         match node:
             case ast.Expr(value=ast.Constant()):
@@ -189,7 +190,7 @@ class _Search:
                 for child in ast.iter_child_nodes(node):
                     self.visit(child, scope, wide=False)
 
-    def _function(self, node: ast.FunctionDef | ast.AsyncFunctionDef, scope: Scope) -> None:
+    def _function(self, node: ast.FunctionDef | ast.AsyncFunctionDef, scope: SymbolicScope) -> None:
         """Visit a function without its annotations, which load nothing."""
         arguments = node.args
         for each in (*node.decorator_list, *arguments.defaults, *filter(None, arguments.kw_defaults)):
@@ -198,12 +199,26 @@ class _Search:
         self.body(node.body, _inside(scope, arguments))
         self.origins.around.pop()
 
-    def _expression(self, node: ast.expr, scope: Scope, *, wide: bool) -> None:
+    def _members(self, node: ast.ClassDef, scope: SymbolicScope) -> None:
+        """Note what a class gives to attributes, in its body and as it makes an object."""
+        inner = scope.state()
+        running = BothBranches(inner, self.volatile)
+        for each in node.body:
+            match each:
+                case ast.Assign(targets=[ast.Name(id=name)]) | ast.AnnAssign(target=ast.Name(id=name)):
+                    running.run([each])
+                    scope.add_member(name, inner.ways_of(name))
+                case ast.FunctionDef(name="__init__" | "setup", args=arguments, body=body):
+                    BothBranches(_inside(scope, arguments), self.volatile).run(body)
+                case _:
+                    continue
+
+    def _expression(self, node: ast.expr, scope: SymbolicScope, *, wide: bool) -> None:
         if not self._take(node, scope, wide=wide) and not isinstance(node, ast.Constant):
             for child in ast.iter_child_nodes(node):
                 self.visit(child, scope, wide=isinstance(getattr(node, "op", None), ast.Div))
 
-    def _call(self, node: ast.Call, scope: Scope, *, wide: bool) -> None:
+    def _call(self, node: ast.Call, scope: SymbolicScope, *, wide: bool) -> None:
         dotted = scope.dotted(node.func)
         if dotted.startswith(("sys.path.", "site.addsitedir")):
             return
@@ -227,14 +242,15 @@ class _Search:
             if option in _BESIDE:
                 self._beside(keyword.value, scope)
 
-    def _note_written(self, node: ast.Call, scope: Scope) -> None:
+    def _note_written(self, node: ast.Call, scope: SymbolicScope) -> None:
         receiver = [node.func.value] if isinstance(node.func, ast.Attribute) else []
         for each in (*receiver, *node.args, *(keyword.value for keyword in node.keywords)):
-            self.written.update(_places(value := _value(each, scope)))
-            if value is None and isinstance(each, (ast.Name, ast.Attribute, ast.Call)):
+            for value in (values := scope.values(each)):
+                self.written.update(_places(value))
+            if not values and isinstance(each, (ast.Name, ast.Attribute, ast.Call)):
                 self.made.add(ast.unparse(each))
 
-    def _note_opened(self, node: ast.Call, path: ast.expr, scope: Scope) -> None:
+    def _note_opened(self, node: ast.Call, path: ast.expr, scope: SymbolicScope) -> None:
         """Note a file that is read by a name that only the running program knows."""
         if isinstance(path, (ast.List, ast.Tuple)):  # the words of a command: most are no files
             found = (each for each in path.elts[1:] if self._origin(each, scope) == COMPUTED)
@@ -246,39 +262,48 @@ class _Search:
             shown = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
             self.opened[Opened(node.lineno, shown, origin == PASSED)] = ast.unparse(path)
 
-    def _origin(self, path: ast.expr, scope: Scope) -> int:
-        value = _value(path, scope)
-        if value is not None and _is_found(value):
+    def _origin(self, path: ast.expr, scope: SymbolicScope) -> int:
+        if all(each is not None and _is_found(each) for each in scope.ways(path)):
             return KNOWN
         return self.origins.of(path, scope)
 
-    def _beside(self, node: ast.expr, scope: Scope) -> None:
-        match _value(node, scope):
-            case str(value) if (plain := _plain(value, wide=True)) is not None:
+    def _beside(self, node: ast.expr, scope: SymbolicScope) -> None:
+        for value in scope.values(node):
+            if isinstance(value, str) and (plain := _plain(value, wide=True)) is not None:
                 self.found.add(Named(node.lineno, "here", plain, wide=True))
-            case _:
-                return
 
-    def _take(self, node: ast.expr, scope: Scope, *, wide: bool) -> bool:
+    def _take(self, node: ast.expr, scope: SymbolicScope, *, wide: bool) -> bool:
         """Note what an expression names. Return whether it has a value."""
-        value = _value(node, scope)
-        if isinstance(value, PurePath):
-            wide = True
-        for place, path in _places(value, wide=wide):
-            self.found.add(Named(node.lineno, place, path, wide=wide or place == "here"))
-        return isinstance(value, (str, PurePath))
+        values = [each for each in scope.values(node) if isinstance(each, (str, PurePath))]
+        for value in values:
+            as_path = wide or isinstance(value, PurePath)
+            for place, path in _places(value, wide=as_path):
+                self.found.add(Named(node.lineno, place, path, wide=as_path or place == "here"))
+        return bool(values)
 
 
 _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 """Statements whose bodies run later: names have the values there that they get in the end."""
-_BINDS = (ast.Import, ast.ImportFrom, ast.Assign)
+_BINDS = (
+    *(ast.Import, ast.ImportFrom, ast.Assign, ast.AnnAssign, ast.If, ast.For, ast.While, ast.With, ast.Try),
+    *(ast.Match, ast.ClassDef),
+)
 
 
-def _inside(scope: Scope, arguments: ast.arguments) -> Scope:
-    inner = SymbolicScope(scope.cwd, dict(scope.names), dict(scope.modules))
+def _inside(scope: SymbolicScope, arguments: ast.arguments) -> SymbolicScope:
+    """Return a scope in which parameters have their defaults; callers may give others."""
+    inner = scope.state()
     for each in ast.walk(arguments):
         if isinstance(each, ast.arg):
             inner.unbind(each.arg)
+    positional = [*arguments.posonlyargs, *arguments.args]
+    defaults = [*zip(positional[::-1], arguments.defaults[::-1], strict=False)]
+    for parameter, default in (*defaults, *zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)):
+        if default is not None:
+            values = [
+                each for each in scope.ways(default) if each is None or isinstance(each, (str, PurePath))
+            ]
+            inner.bind(parameter.arg, values)
     return inner
 
 
@@ -309,14 +334,7 @@ def _is_method(node: ast.Call) -> bool:
             return isinstance(other, ast.Attribute)
 
 
-def _value(node: ast.expr, scope: Scope) -> Value | None:
-    try:
-        return scope.value(node)
-    except CannotEvaluateError:
-        return None
-
-
-def _places(value: Value | None, *, wide: bool = True) -> Iterator[tuple[PathStart, str]]:
+def _places(value: Value, *, wide: bool = True) -> Iterator[tuple[PathStart, str]]:
     """Yield where a path begins, and the path."""
     if not isinstance(value, (str, PurePath)):
         return

@@ -11,7 +11,7 @@ from raybundle.resolve.evaluate.chains import last_name, split_chain
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from raybundle.resolve.evaluate.path_values import Scope
+    from raybundle.resolve.evaluate.symbolic import SymbolicScope
 
 KNOWN, COMPUTED, PASSED, OUTSIDE = range(4)
 """What the parts of an expression are made of. The highest of all parts counts.
@@ -69,7 +69,7 @@ class Origins:
     _known: dict[tuple[int, str], int] = field(default_factory=dict)
     """By function and name."""
 
-    def of(self, node: ast.expr, scope: Scope) -> int:
+    def of(self, node: ast.expr, scope: SymbolicScope) -> int:
         """Return what the value of an expression is made of."""
         dotted = scope.dotted(node)
         if dotted.startswith(_OUTSIDE_NAMES):
@@ -92,7 +92,7 @@ class Origins:
             case _:
                 return self._of_parts(node, scope)
 
-    def _of_parts(self, node: ast.expr, scope: Scope) -> int:
+    def _of_parts(self, node: ast.expr, scope: SymbolicScope) -> int:
         parts = [each for each in ast.iter_child_nodes(node) if isinstance(each, ast.expr)]
         match node:
             case ast.Lambda():
@@ -103,11 +103,11 @@ class Origins:
                 inner = (each.iter for each in getattr(node, "generators", ()))
                 return self._highest((*parts, *inner), scope)
 
-    def _highest(self, nodes: Iterable[ast.expr], scope: Scope) -> int:
+    def _highest(self, nodes: Iterable[ast.expr], scope: SymbolicScope) -> int:
         return max((self.of(each, scope) for each in nodes), default=KNOWN)
 
-    def _of_name(self, name: str, scope: Scope) -> int:
-        if name in scope.names:
+    def _of_name(self, name: str, scope: SymbolicScope) -> int:
+        if name in scope.names and None not in scope.ways_of(name):
             return KNOWN
         for place in (*reversed(self.around), self.module):
             found = self._bound_in(place).get(name)
@@ -115,7 +115,7 @@ class Origins:
                 return self._origin_of(found, (id(place), name), scope)
         return PASSED
 
-    def _origin_of(self, values: Iterable[ast.expr | int], key: tuple[int, str], scope: Scope) -> int:
+    def _origin_of(self, values: Iterable[ast.expr | int], key: tuple[int, str], scope: SymbolicScope) -> int:
         known = self._known.get(key)
         if known is None:
             self._known[key] = KNOWN  # a name may get its value from itself
@@ -123,7 +123,7 @@ class Origins:
             known = self._known[key] = max(found)
         return known
 
-    def _of_call(self, node: ast.Call, scope: Scope) -> int:
+    def _of_call(self, node: ast.Call, scope: SymbolicScope) -> int:
         last, dotted = last_name(node.func), scope.dotted(node.func)
         if last in _OUTSIDE or "download" in last:
             return OUTSIDE

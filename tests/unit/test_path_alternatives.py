@@ -1,0 +1,62 @@
+"""A path counts with each value that its parts may have: of branches, tables, defaults and attributes."""
+
+from __future__ import annotations
+
+import pytest
+
+from raybundle.resolve.interpreter.markers import Environment
+from raybundle.resolve.scan.scan import scan
+
+LINUX = Environment((3, 11, 7), "linux", "x86_64", "cpython")
+BOTH = {"one/x.csv", "two/x.csv"}
+READ = "open(os.path.join(d, 'x.csv'))\n"
+
+SOURCES = {
+    "if": f"if n:\n    d = 'one'\nelse:\n    d = 'two'\n{READ}",
+    "elif": f"if n == 1:\n    d = 'one'\nelif n == 2:\n    d = 'two'\nelse:\n    raise SystemExit\n{READ}",
+    "an if that changes it": f"d = 'one'\nif n:\n    d = 'two'\n{READ}",
+    "a loop that changes it": f"d = 'one'\nwhile n:\n    d = 'two'\n{READ}",
+    "match": f"match n:\n    case 1:\n        d = 'one'\n    case _:\n        d = 'two'\n{READ}",
+    "try": f"try:\n    import fast\n    d = 'one'\nexcept ImportError:\n    d = 'two'\n{READ}",
+    "a choice": f"d = 'one' if n else 'two'\n{READ}",
+    "or": f"d = os.environ.get('D') or ('one' if n else 'two')\n{READ}",
+    "a table": f"T = {{'a': 'one', 'b': 'two'}}\nd = T[n]\n{READ}",
+    "get": f"T = {{'a': 'one'}}\nd = T.get(n, 'two')\n{READ}",
+    "a list": f"T = ['one', 'two']\nd = T[n]\n{READ}",
+    "in a function": "def f(n):\n    if n:\n        d = 'one'\n    else:\n        d = 'two'\n    " + READ,
+    "an attribute": "class C:\n    d = 'one' if n else 'two'\n\n\nc = C()\nopen(f'{c.d}/x.csv')\n",
+    "a dataclass": "class C:\n    d: str = 'one'\n    e: str = 'two'\n\n\n"
+    "def f(c):\n    open(f'{c.d}/x.csv')\n    open(f'{c.e}/x.csv')\n",
+    "self": "class C:\n    def __init__(self, d='one', e='two'):\n        self.d = d\n        self.e = e\n\n"
+    "    def read(self):\n        open(self.d + '/x.csv')\n        open(self.e + '/x.csv')\n",
+    "defaults": "def f(d='one', *, e='two'):\n    open(f'{d}/x.csv')\n    open(f'{e}/x.csv')\n",
+    "two parts": "a = 'on' if n else 'tw'\nb = 'e' if n else 'o'\nopen(f'{a}{b}/x.csv')\n",
+}
+
+
+def named_in(source: str) -> set[str]:
+    facts = scan(f"import os\n{source}".encode(), "job.py", LINUX)
+    return {each.path for each in facts.named if each.path.endswith("/x.csv")}
+
+
+@pytest.mark.parametrize("kind", SOURCES)
+def test_each_value_counts(kind: str) -> None:
+    assert named_in(SOURCES[kind]) >= BOTH
+
+
+def test_a_name_that_is_set_again_has_its_last_value() -> None:
+    assert named_in(f"d = 'one'\nd = 'two'\n{READ}") == {"two/x.csv"}
+
+
+def test_a_value_of_which_one_branch_is_unknown_is_not_known() -> None:
+    facts = scan(f"import os\nif n:\n    d = made(n)\nelse:\n    d = 'one'\n{READ}".encode(), "job.py", LINUX)
+
+    assert [each.line for each in facts.opened] == [6]
+    assert {each.path for each in facts.named} >= {"one/x.csv"}
+
+
+def test_more_combinations_than_are_followed_end() -> None:
+    choices = "".join(f"a{n} = '{n}' if n else 'x'\n" for n in range(12))
+    parts = "".join(f"{{a{n}}}" for n in range(12))
+
+    assert len(named_in(f"{choices}open(f'{parts}/x.csv')\n")) <= 64
