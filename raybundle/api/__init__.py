@@ -7,7 +7,7 @@ from raybundle.api.building import build, compare, export, plan, settings, show,
 from raybundle.api.calls import attach, doctor, jobs, run, submit
 from raybundle.api.catalogue import bundles, tag
 from raybundle.api.job import Job
-from raybundle.api.stored import pull
+from raybundle.api.stored import pull, run_here
 
 __all__ = [
     "Job",
@@ -22,6 +22,7 @@ __all__ = [
     "plan",
     "pull",
     "run",
+    "run_here",
     "settings",
     "show",
     "submit",

@@ -97,6 +97,19 @@ class PullKeywords(StoreKeywords, total=False):
     """Unpacks the distributions that travel as well."""
 
 
+class HereKeywords(StoreKeywords, total=False):
+    """How a stored bundle is run on this machine."""
+
+    env: Mapping[str, str] | None
+    """Environment variables of the program."""
+    secrets: Mapping[str, str] | None
+    """References to secrets by environment variable: `file:/path` or `env:NAME`."""
+    cwd: str | None
+    """Where the program starts, relative to the project's root."""
+    python: PathText | None
+    """The interpreter, which must have Ray: a path, or a version such as `3.12`."""
+
+
 class ExportKeywords(StoreKeywords, total=False):
     """What an exported bundle runs with."""
 

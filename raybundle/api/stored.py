@@ -1,14 +1,18 @@
-"""What a store has: `pull`."""
+"""Stored bundles on this machine: `pull` and `run_here`."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from raybundle.api.keywords import PathText, PullKeywords, require, takes
-from raybundle.api.reading import given_in, heard_of
+from raybundle.api.keywords import HereKeywords, PathText, PullKeywords, require, takes
+from raybundle.api.reading import given_in, heard_of, job_options
+from raybundle.pipeline.here import run_here as ran_here
 from raybundle.publish.content.pulling import pull as pulled
+from raybundle.resolve.driver.project import parse_directory
+from raybundle.submission.ray_environment import RayEnvironment
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -35,3 +39,27 @@ def pull(ref: str, directory: PathText, **options: Unpack[PullKeywords]) -> Pull
     settings, heard = given_in(options).settings(), heard_of(options)
     layers = bool(options.get("layers"))
     return pulled(ref, Path(os.fspath(directory)), settings, os.environ, heard, layers=layers)
+
+
+@takes(HereKeywords)
+def run_here(ref: str, arguments: Sequence[str] = (), **options: Unpack[HereKeywords]) -> int:
+    """Runs a bundle of the store on this machine, without a cluster; returns the program's exit code.
+
+    The program has the standard streams of this process.
+
+    Args:
+        ref: the bundle's digest, the start of it, or a name.
+        arguments: of the program.
+        options: as `raybundle.api.keywords.HereKeywords` lists them.
+
+    Raises:
+        UsageError: an argument or a setting is wrong.
+        StoreError: the store has no such bundle, or cannot be used.
+        BundleError: this machine has no Python for it, or an object of the store is damaged.
+        JobStartError: the boot refuses to run it.
+    """
+    require("ref", ref, str)
+    require("arguments", arguments, Sequence[str])
+    settings, start = given_in(options).settings(), parse_directory(options.get("cwd") or "")
+    job = job_options(options, settings, tuple(arguments), start, RayEnvironment())
+    return ran_here(ref, job, settings, os.environ, heard_of(options))[1]

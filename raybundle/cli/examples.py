@@ -33,7 +33,7 @@ EXAMPLES = {
     "build": ("build train.py", "build --name train --store s3://bucket/bundles train.py"),
     "why": ("why train.py pandas", "why --all train.py features.scale"),
     "trace": ("trace train.py --epochs 1", "trace --continue train.py --mode predict"),
-    "run": ("run train@3 --epochs 2", "run sha256:5f2c9a1b --epochs 2"),
+    "run": ("run train@3 --epochs 2", "run --here train@3 --epochs 2", "run --here train@3 -- python"),
     "show": ("show train@3",),
     "pull": ("pull train@3 train-3", "pull --layers train@3 train-3"),
     "bundles": ("bundles",),

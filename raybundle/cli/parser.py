@@ -235,7 +235,10 @@ def _add_target_commands(add: _Add) -> None:
 
 
 def _add_bundle_commands(add: _Add) -> None:
-    add_submission(add("run", "Submit a bundle that is in the store.", "run [options] REF [ARGS…]"))
+    run = add("run", "Submit a bundle that is in the store.", "run [options] REF [ARGS…] | run --here REF …")
+    add_submission(run)
+    here = "run it on this machine, without a cluster; `-- python` after REF gives a prompt"
+    run.add_argument("--here", action="store_true", help=here)
     add("show", "List a bundle's contents.").add_argument("ref", metavar="REF")
     add("bundles", "List the bundles of the store, with their names.")
     tag = add("tag", "Make a name point to a bundle of the store; the name keeps its history.")

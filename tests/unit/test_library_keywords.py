@@ -34,6 +34,7 @@ CLI_ONLY = {
     "ref": "an argument of its own",
     "directory": "an argument of its own",
     "tag": "an argument of its own",
+    "here": "`run_here`",
     "words": "arguments of their own",
     "module_target": "`module` of the target",
     "all": "`Why.ways` has all chains",

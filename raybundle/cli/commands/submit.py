@@ -45,8 +45,12 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         raise UsageError(
             "no bundle: name a digest or a name", hint="`raybundle build TARGET` prints a digest"
         )
-    refuse_unheeded(arguments)
     ref, *words = arguments.rest[arguments.rest[0] == "--" :] or [""]
+    if arguments.here or words[:1] == ["--here"]:
+        from raybundle.cli.commands.here import run_on_this_machine
+
+        return run_on_this_machine(arguments, console, ref, words if arguments.here else words[1:])
+    refuse_unheeded(arguments)
     settings = settings_of(arguments)
     options = job_options(arguments, settings, words, parse_directory(arguments.cwd or ""))
     order = order_bundle(ref, options, connecting_of(arguments, settings, console), console)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from raybundle.bundle.layers.archive import CHUNK, NO_ARCHIVE, check_packing, read_member
 from raybundle.bundle.layers.document import checked_path
+from raybundle.bundle.pack import OWN
 from raybundle.errors import DigestMismatchError
 from raybundle.node.cache.raybundle_content import Content
 from raybundle.node.cache.raybundle_materialise import member_name
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from raybundle.bundle.values import Manifest, ManifestFile
 
+DELIVERY = f"{OWN}/delivery.json"
 DAMAGED = (*NO_ARCHIVE, OSError)
 """What reading a damaged archive raises."""
 
@@ -48,12 +50,21 @@ class BundleArchive:
         """
         return verified(self._archive, member_name(file.path), file, f"{file.path} in {self.where}")
 
-    def document(self, name: str) -> bytes:
-        """Returns a member of the bundle's own folder, such as the manifest."""
+    def delivery(self, expected: str | None = None) -> bytes:
+        """Returns the delivery, whose hex SHA-256 is `expected` if that is known.
+
+        Raises:
+            DigestMismatchError: there is none, or another.
+        """
+        where = f"{DELIVERY} in {self.where}"
         try:
-            return read_member(self._archive, name)
+            data = read_member(self._archive, DELIVERY)
         except NO_ARCHIVE as error:
-            raise _mismatch(f"{name} in {self.where}", "a document", error) from error
+            raise _mismatch(where, expected or "a delivery", error) from error
+        found = hashlib.sha256(data).hexdigest()
+        if expected not in {None, found}:
+            raise _mismatch(where, str(expected), found)
+        return data
 
 
 @contextmanager

@@ -65,7 +65,10 @@ class Step:
 
     @property
     def schema(self) -> str:
-        return "plan-against" if "--against" in self.words else self.words[0]
+        for option in ("--against", "--here"):
+            if option in self.words:
+                return f"{self.words[0]}{option[1:]}"
+        return self.words[0]
 
 
 GOOD = ("--submission-id", "schemas-good")
@@ -96,6 +99,7 @@ STEPS = {
     ),
     "run": Step(("run", *GOOD, "schemas", "code", "0")),
     "run: not waited for": Step(("run", "--no-wait", *GOOD, "schemas", "code", "0")),
+    "run, here": Step(("run", "--here", "schemas", "code", "4"), 4),
     "status of one that has not ended": Step(("status", SLOW)),
     "stop": Step(("stop", SLOW)),
     "attach to one that was stopped": Step(("attach", SLOW), 21),

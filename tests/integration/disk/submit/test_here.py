@@ -1,0 +1,170 @@
+"""`run --here` runs a bundle on this machine as a node would: the same path, the same verification."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from raybundle.errors import DigestMismatchError, JobStartError, ObjectMissingError, RaybundleError
+from raybundle.pipeline.here import Here, run_stored
+from raybundle.publish.bundles import build, find_bundle
+from raybundle.publish.content.objects import open_shelf
+from raybundle.publish.layout import layer_key
+from raybundle.store import Store, open_store
+from raybundle.submission.options import JobOptions
+from tests.support.installed import install
+from tests.support.layered import plan_with
+from tests.support.small_project import tree
+from tests.support.store_damage import DAMAGES, damage
+from tests.support.workplace import Workplace, make_workplace
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from raybundle.cache.documents import Cache
+    from raybundle.model import Distribution
+    from raybundle.publish.stored import Stored
+    from tests.support.s3_server import S3Server
+
+DRIVER = """\
+import os, sys
+from pkg import part
+
+match sys.argv[1:]:
+    case ["wait"]:
+        import time
+        print("waiting", flush=True)
+        try:
+            time.sleep(60)
+        except KeyboardInterrupt:
+            sys.exit(9)
+    case ["import"]:
+        import nowhere
+print(sys.argv[1:], os.getcwd(), part.__file__, [e for e in sys.path if "site-packages" in e])
+print(os.environ.get("SEED"), os.environ.get("PYTHONPATH", "").count("/elsewhere"))
+sys.exit(7)
+"""
+
+
+@pytest.fixture
+def work(tmp_path: Path) -> Workplace:
+    """A project whose bundle is called `job`, and which is gone."""
+    made = make_workplace(tmp_path / "work", VIRTUAL_ENV=sys.prefix, PYTHONPATH="/elsewhere")
+    tree(made.directory, {"job.py": DRIVER, "pkg/part.py": "", "below/data.txt": ""})
+    made.build("--name", "job", "job.py")
+    made.directory.rename(tmp_path / "gone")
+    made.directory.mkdir()
+    return made
+
+
+def test_a_program_has_the_path_of_the_bundle_its_arguments_and_its_exit_code(work: Workplace) -> None:
+    done = work.raybundle("run", "--here", "--env", "SEED=3", "job", "a b", "$X", "--here")
+
+    arguments, rest = done.stdout.splitlines()[0].split("] ", 1)
+    cwd, part, outside = rest.split(" ", 2)
+    assert done.returncode == 7, done.stderr
+    assert arguments == "['a b', '$X', '--here'"
+    assert cwd.startswith(f"/tmp/raybundle-{os.getuid()}/jobs/")
+    assert part.startswith(f"/tmp/raybundle-{os.getuid()}/trees/")
+    assert (outside, done.stdout.splitlines()[1]) == ("[]", "3 0")
+
+
+def test_an_import_error_is_there_at_once_and_is_the_programs_own(work: Workplace) -> None:
+    done = work.raybundle("run", "job", "--here", "import")
+
+    assert done.returncode == 1
+    assert "ModuleNotFoundError: No module named 'nowhere'" in done.stderr
+
+
+def test_python_after_two_dashes_runs_on_the_path_of_the_bundle(work: Workplace) -> None:
+    code = "from pkg import part; print(part.__name__)"
+
+    ran = work.raybundle("run", "--here", "job", "--", "python", "-c", code)
+    other = work.raybundle("run", "--here", "job", "--", "bash")
+
+    assert (ran.returncode, ran.stdout) == (0, "pkg.part\n"), ran.stderr
+    assert other.returncode == 2
+    assert "`raybundle run --here job -- python` gives a prompt" in other.stderr
+
+
+def test_options_of_a_cluster_are_refused(work: Workplace) -> None:
+    done = work.raybundle("run", "--here", "--no-wait", "--retries", "2", "job")
+
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: --retries, --no-wait: no job is submitted with --here\n")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 9), (signal.SIGTERM, 143)])
+def test_an_interrupt_reaches_the_program(work: Workplace, number: signal.Signals, code: int) -> None:
+    with work.started("run", "--here", "job", "wait") as running:
+        running.wait_for("waiting")
+        os.kill(running.process.pid, number)
+        ended, _, _ = running.end()
+
+    assert ended == code
+
+
+@pytest.fixture(params=["local", "s3"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+    if request.param == "local":
+        return open_store(str(tmp_path / "store"), {})
+    server: S3Server = request.getfixturevalue("s3")
+    return open_store(server.prefix(), server.environ)
+
+
+@pytest.fixture
+def two(tmp_path: Path) -> list[Distribution]:
+    """Two distributions that no cache has, because their files name this test."""
+    own = f"value = {str(tmp_path)!r}\n".encode()
+    return [install(tmp_path / "site", name, {f"{name}.py": own}) for name in ("one", "two")]
+
+
+def put(tmp_path: Path, distributions: list[Distribution], store: Store) -> Stored:
+    return build(plan_with(tmp_path, distributions, sites=[tmp_path / "site"]), store)
+
+
+def here(store: Store, stored: Stored, cache: Cache, *words: str) -> int:
+    found = find_bundle(store, stored.digest)
+    return run_stored(open_shelf(store, cache), Here(found, JobOptions(), sys.executable, words or None))
+
+
+def test_layers_come_from_the_store_and_are_verified(
+    tmp_path: Path, two: list[Distribution], store: Store, cache: Cache
+) -> None:
+    stored = put(tmp_path, two, store)
+    code = f"import one, two; assert one.value == two.value == {str(tmp_path)!r}"
+
+    assert here(store, stored, cache, "-c", code) == 0
+    assert not list((cache.directory / "incoming").iterdir())
+
+
+@pytest.mark.parametrize("kind", DAMAGES)
+@pytest.mark.parametrize("what", ["archive", "layer"])
+def test_a_damaged_object_stops_it_before_the_program(  # noqa: PLR0917 - fixtures and two parameters
+    tmp_path: Path, two: list[Distribution], store: Store, cache: Cache, what: str, kind: str
+) -> None:
+    stored = put(tmp_path, two, store)
+    first, second = (layer_key(each.digest) for each in stored.manifest.layers)
+    damage(store, stored.archive_key if what == "archive" else first, kind, second)
+
+    with pytest.raises(RaybundleError) as refused:
+        here(store, stored, cache)
+
+    expected = ObjectMissingError if kind == "deleted" else (DigestMismatchError, JobStartError)
+    assert isinstance(refused.value, expected)
+    assert refused.value.exit_code in {3, 4, 22}
+
+
+def test_what_the_boot_refuses_is_an_error_of_the_start(
+    tmp_path: Path, two: list[Distribution], store: Store, cache: Cache
+) -> None:
+    provided = [replace(two[0], provided_by="cluster"), two[1]]
+
+    with pytest.raises(JobStartError, match=r"boot failed: .*: expected one 1.0, found one none"):
+        here(store, put(tmp_path, provided, store), cache)
