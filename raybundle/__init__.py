@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from raybundle.cluster.jobs import JobInfo
     from raybundle.config import Setting
     from raybundle.pipeline.comparing import Comparison
-    from raybundle.pipeline.exporting import Export
     from raybundle.pipeline.findings import Finding
+    from raybundle.pipeline.kuberay import Export
     from raybundle.pipeline.reasoning import Why
     from raybundle.pipeline.tracing import Trace
     from raybundle.planning import Plan
@@ -80,7 +80,7 @@ __all__ = [
 
 _MODULES = {
     "Comparison": "raybundle.pipeline.comparing",
-    "Export": "raybundle.pipeline.exporting",
+    "Export": "raybundle.pipeline.kuberay",
     "Finding": "raybundle.pipeline.findings",
     "JobInfo": "raybundle.cluster.jobs",
     "Listed": "raybundle.publish.catalogue",

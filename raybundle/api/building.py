@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import fields
 from typing import TYPE_CHECKING
 
 from raybundle.api.keywords import (
@@ -13,6 +14,7 @@ from raybundle.api.keywords import (
     PathText,
     StoreKeywords,
     TraceKeywords,
+    plain,
     require,
     takes,
 )
@@ -21,6 +23,7 @@ from raybundle.errors import UsageError
 from raybundle.pipeline.comparing import compare as compared
 from raybundle.pipeline.comparing import find_baseline
 from raybundle.pipeline.exporting import export_bundle
+from raybundle.pipeline.kuberay import Start, Wanted
 from raybundle.pipeline.reasoning import explain
 from raybundle.pipeline.tracing import record
 from raybundle.planning import checked_plan
@@ -33,7 +36,7 @@ if TYPE_CHECKING:
 
     from raybundle.config import Setting
     from raybundle.pipeline.comparing import Comparison
-    from raybundle.pipeline.exporting import Export
+    from raybundle.pipeline.kuberay import Export
     from raybundle.pipeline.reasoning import Why
     from raybundle.pipeline.tracing import Trace
     from raybundle.planning import Plan
@@ -156,11 +159,12 @@ def show(ref: str, **options: Unpack[StoreKeywords]) -> Stored:
 
 
 @takes(ExportKeywords)
-def export(ref: str, **options: Unpack[ExportKeywords]) -> Export:
+def export(ref: str, arguments: Sequence[str] = (), **options: Unpack[ExportKeywords]) -> Export:
     """Returns the `runtime_env` and the entrypoint with which plain Ray runs a bundle of the store.
 
     Args:
         ref: as for `show`.
+        arguments: of the job.
         options: as `raybundle.api.keywords.ExportKeywords` lists them.
 
     Raises:
@@ -168,8 +172,13 @@ def export(ref: str, **options: Unpack[ExportKeywords]) -> Export:
         StoreError: the store has no such bundle, or cannot be used.
     """
     require("ref", ref, str)
-    cwd = parse_directory(options.get("cwd") or "")
-    return export_bundle(ref, given_in(options).settings(), os.environ, cwd, heard_of(options))
+    require("arguments", arguments, Sequence[str])
+    start = Start(parse_directory(options.get("cwd") or ""), tuple(arguments))
+    given = {each.name: plain(options.get(each.name)) for each in fields(Wanted)}
+    wanted = Wanted(**{name: value for name, value in given.items() if value is not None})
+    return export_bundle(
+        ref, given_in(options).settings(), os.environ, start, heard_of(options), wanted=wanted
+    )
 
 
 @takes(StoreKeywords)

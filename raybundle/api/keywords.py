@@ -117,6 +117,20 @@ class ExportKeywords(StoreKeywords, total=False):
     """Environment variables of the job."""
     cwd: str | None
     """Where the job starts, relative to the project's root."""
+    kind: Literal["runtime-env", "rayjob", "raycronjob", "rayservice"] | None
+    """A resource of KubeRay to write; `runtime-env`, the default, writes none."""
+    cluster_spec: PathText | None
+    """A YAML file with a RayCluster, or with its `spec`."""
+    name: str | None
+    """The name of the resource."""
+    mode: Literal["HTTPMode", "K8sJobMode", "SidecarMode"] | None
+    """How KubeRay submits the job."""
+    schedule: str | None
+    """When a RayCronJob runs, as cron writes it."""
+    time_zone: str | None
+    """The time zone of the schedule."""
+    serve_config: PathText | None
+    """A YAML file with the applications of a RayService."""
 
 
 class LocalKeywords(TypedDict, total=False):

@@ -38,7 +38,11 @@ EXAMPLES = {
     "pull": ("pull train@3 train-3", "pull --layers train@3 train-3"),
     "bundles": ("bundles",),
     "tag": ("tag 5f2c9a1b production", "tag train@3 train"),
-    "export": ("export --format runtime-env train@3",),
+    "export": (
+        "export --format runtime-env train@3",
+        "export --format rayjob --cluster-spec cluster.yaml train@3 -- --epochs 2",
+        "export --format raycronjob --cluster-spec cluster.yaml --schedule '0 3 * * *' train@3",
+    ),
     "list": ("list", "list --status FAILED --since 1d"),
     "status": (f"status {_JOB}",),
     "logs": (f"logs -f {_JOB}",),

@@ -6,6 +6,7 @@ import argparse
 from typing import TYPE_CHECKING, NoReturn, Protocol
 
 from raybundle.cli.examples import epilog
+from raybundle.cli.export_options import add_export
 from raybundle.cli.options import (
     add_connection,
     add_global,
@@ -69,6 +70,8 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         target = _first_word(commands[words[command]], words, command + 1, stops=("-m", "--"))
         if target is not None:
             words, rest = words[:target], words[target:]
+    elif command is not None and words[command] == "export" and "--" in words:
+        words, rest = words[: words.index("--")], words[words.index("--") + 1 :]
     elif command is not None and words[command] == "why":
         pasted = "--" in words
         words = words if pasted else _options_first(commands["why"], words, command + 1)
@@ -244,11 +247,9 @@ def _add_bundle_commands(add: _Add) -> None:
     tag = add("tag", "Make a name point to a bundle of the store; the name keeps its history.")
     tag.add_argument("ref", metavar="REF")
     tag.add_argument("tag", metavar="NAME")
-    export = add("export", "Print what plain Ray needs to run a bundle.")
-    export.add_argument("ref", metavar="REF")
-    export.add_argument(
-        "--format", choices=["runtime-env"], required=True, help="JSON for --runtime-env-json"
-    )
+    text = "Print what plain Ray or KubeRay needs to run a bundle."
+    export = add("export", text, "export [options] REF [-- ARGS…]")
+    add_export(export)
     add_start(export)
 
 

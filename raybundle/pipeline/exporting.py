@@ -1,13 +1,14 @@
-"""The story of `export`: a bundle of the store as a `runtime_env` for plain Ray."""
+"""The story of `export`: a bundle of the store for plain Ray, as a `runtime_env` or for KubeRay."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from raybundle.cluster.runtime_env import render_entrypoint, render_runtime_env
-from raybundle.cluster.secrets import refuse_literals
+from raybundle.cluster.secrets import arguments_warning, refuse_literals
 from raybundle.errors import UsageError
+from raybundle.pipeline.kuberay import Export, check_wanted, render_resource
 from raybundle.publish.bundles import find_bundle, open_configured
 from raybundle.publish.layout import source_of
 
@@ -15,53 +16,58 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from raybundle.config import Settings
-    from raybundle.model import Digest
+    from raybundle.pipeline.kuberay import Start, Wanted
     from raybundle.planning import Listener
+    from raybundle.publish.stored import Stored
+    from raybundle.store.base import Store
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class Export:
-    """What plain Ray runs a bundle with."""
-
-    bundle: Digest
-    runtime_env: dict[str, Any]
-    """JSON; it names the store, and holds no credentials."""
-    entrypoint: str
-    """One line for a shell."""
-
-    def __repr__(self) -> str:
-        return f"Export(bundle={self.bundle!r}, entrypoint={self.entrypoint!r})"
-
-
-def export_bundle(
-    ref: str, settings: Settings, environ: Mapping[str, str], cwd: str, listener: Listener
+def export_bundle(  # noqa: PLR0913 - a bundle, its job, and what is made of them
+    ref: str,
+    settings: Settings,
+    environ: Mapping[str, str],
+    start: Start,
+    listener: Listener,
+    *,
+    wanted: Wanted,
 ) -> Export:
-    """Returns the `runtime_env` of a bundle of the store.
+    """Returns the `runtime_env` of a bundle of the store, and what KubeRay runs it with.
 
     Args:
         ref: the bundle's digest, the start of it, a name, or the id of a run.
         settings: `store` and `env`.
         environ: environment variables.
-        cwd: where the job starts, relative to the project.
+        start: how the job starts.
         listener: hears the warnings.
+        wanted: what to write besides, for KubeRay.
 
     Raises:
-        UsageError: nodes cannot read from the store, or `env` holds what looks like a secret.
+        UsageError: nodes cannot read from the store, `env` holds what looks like a secret, or the resource
+            cannot be made.
         StoreError: the store has no such bundle, or cannot be used.
     """
+    check_wanted(wanted, start)
     store = open_configured(settings, environ)
     stored = find_bundle(store, ref)
-    listener.warnings(stored.warnings)
+    secret = arguments_warning(start.arguments)
+    listener.warnings([*stored.warnings, *([secret] if secret else [])])
+    env = settings.table("env")
+    refuse_literals(env)
+    found = _for_plain_ray(stored, store, env, start)
+    if wanted.kind == "runtime-env":
+        return found
+    return replace(found, resource=render_resource(wanted, found, stored.manifest, start))
+
+
+def _for_plain_ray(stored: Stored, store: Store, env: Mapping[str, str], start: Start) -> Export:
     url = store.node_url(stored.archive_key)
     if url is None:
         raise UsageError(
             f"no node can read from {store.url}, so there is no runtime_env that names it",
             hint="build into a store that nodes read, such as s3://bucket/prefix",
         )
-    env = settings.table("env")
-    refuse_literals(env)
     source = source_of(store) if stored.layers else None
     runtime_env = render_runtime_env(
-        stored.digest, stored.boot, url, env, source=source, delivery=stored.delivery, cwd=cwd
+        stored.digest, stored.boot, url, env, source=source, delivery=stored.delivery, cwd=start.cwd
     )
-    return Export(stored.digest, runtime_env, render_entrypoint(stored.manifest, ()))
+    return Export(stored.digest, runtime_env, render_entrypoint(stored.manifest, start.arguments))

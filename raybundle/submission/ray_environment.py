@@ -11,7 +11,7 @@ from raybundle.cluster.runtime_env import owned
 from raybundle.errors import UsageError
 from raybundle.formats.credentials import without_credentials
 from raybundle.formats.nearest import did_you_mean
-from raybundle.submission.runtime_env_source import Faults, Key, Source, kind_of, read_given, read_yaml
+from raybundle.submission.runtime_env_source import Faults, Key, Source, kind_of, read_given, read_keys
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -247,7 +247,7 @@ def _requirements(key: Key, file: str) -> list[str]:
 
 def _conda_file(key: Key, file: str) -> Any:
     try:
-        return read_yaml(key.cwd / file, file)[0]
+        return read_keys(key.cwd / file, file)[0]
     except UsageError as error:
         key.reject(str(error), _relative_to(key))
         return {}

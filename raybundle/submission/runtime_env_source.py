@@ -80,31 +80,22 @@ def read_given(runtime_env: str | None, text: str | None, cwd: Path) -> tuple[So
         raise UsageError("both --runtime-env and --runtime-env-json are given", hint="keep one of them")
     if runtime_env is not None:
         option = f"--runtime-env {runtime_env}"
-        value, lines = read_yaml(cwd / runtime_env, option)
+        value, lines = read_keys(cwd / runtime_env, option)
         return Source(option, Path(runtime_env), lines), _mapping(value, option)
     option = "--runtime-env-json"
     return Source(option), _mapping(_read_json(text, option) if text is not None else None, option)
 
 
-def read_yaml(file: Path, option: str) -> tuple[Any, dict[str, int]]:
+def read_keys(file: Path, option: str) -> tuple[Any, dict[str, int]]:
     """Returns the content of a YAML file, and the lines of its top-level keys.
 
     Raises:
         UsageError: it cannot be read. The message shows none of its content, which may be secret.
     """
-    import yaml  # noqa: PLC0415 - 20 ms that other commands do not pay
+    from raybundle.formats.yaml_nodes import read_yaml  # noqa: PLC0415 - 20 ms that other commands do not pay
 
-    try:
-        text = file.read_text("utf-8")
-        value, node = yaml.safe_load(text), yaml.compose(text, Loader=yaml.SafeLoader)
-    except OSError as error:
-        raise UsageError(f"{option}: cannot read it: {error.strerror}") from error
-    except yaml.MarkedYAMLError as error:
-        line = f":{error.problem_mark.line + 1}" if error.problem_mark else ""
-        raise UsageError(f"{option}{line}: not YAML: {error.problem}") from error
-    except (yaml.YAMLError, ValueError) as error:
-        raise UsageError(f"{option}: not YAML: {str(error).splitlines()[0]}") from error
-    entries = node.value if isinstance(node, yaml.MappingNode) else []
+    node, value = read_yaml(file, option)
+    entries = node.value if node is not None and isinstance(value, dict) else []
     return value, {key.value: key.start_mark.line + 1 for key, _ in entries if isinstance(key.value, str)}
 
 

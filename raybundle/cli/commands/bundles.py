@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import TYPE_CHECKING
 
 from raybundle.bundle.manifest import format_manifest
@@ -13,6 +13,7 @@ from raybundle.cli.output.overview import ANY
 from raybundle.cli.request import read_request, settings_of
 from raybundle.formats.amounts import size_text
 from raybundle.pipeline.exporting import export_bundle
+from raybundle.pipeline.kuberay import Start, Wanted
 from raybundle.publish.bundles import build_target, bytes_of, find_bundle, open_configured
 from raybundle.resolve.driver.project import parse_directory
 
@@ -79,14 +80,17 @@ def show(arguments: argparse.Namespace, console: Console) -> int:
 
 
 def export(arguments: argparse.Namespace, console: Console) -> int:
-    """Prints the `runtime_env` of a bundle for plain Ray; its entrypoint goes to stderr."""
-    cwd = parse_directory(arguments.cwd or "")
-    found = export_bundle(arguments.ref, settings_of(arguments), os.environ, cwd, console)
+    """Prints the `runtime_env` of a bundle for plain Ray, or a resource of KubeRay; notes go to stderr."""
+    start = Start(parse_directory(arguments.cwd or ""), tuple(arguments.rest))
+    wanted = Wanted(**{each.name: getattr(arguments, each.name) for each in fields(Wanted)})
+    found = export_bundle(arguments.ref, settings_of(arguments), os.environ, start, console, wanted=wanted)
     if console.json_mode:
         console.document(asdict(found))
-        return 0
-    console.data(json.dumps(found.runtime_env))
-    console.note(f"entrypoint: {found.entrypoint}")
+    elif found.resource is not None:
+        console.data(found.resource.removesuffix("\n"))
+    else:
+        console.data(json.dumps(found.runtime_env))
+        console.note(f"entrypoint: {found.entrypoint}")
     return 0
 
 

@@ -1,20 +1,24 @@
-"""The shell line of KubeRay's RayJob submitter, with raybundle in the place of `ray job`."""
+"""What KubeRay does with a RayJob: its submitter with raybundle as `ray job`; exported jobs on plain Ray."""
 
 from __future__ import annotations
 
 import json
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+import yaml
 
 from raybundle.cli.parser import parse
+from tests.support.kuberay import SPEC
+from tests.support.small_project import tree
 from tests.support.workplace import Workplace
 
 if TYPE_CHECKING:
@@ -153,3 +157,103 @@ def test_options_for_the_form_of_rays_own_messages_are_taken(words: list[str]) -
 
     assert arguments.command == command
     assert getattr(arguments, "id", None) == (rest[0] if rest else None)
+
+
+EXPORTED = {
+    "jobs/job.py": """\
+import os
+import sys
+
+import ray
+
+from helper import value
+
+
+@ray.remote
+def task():
+    from helper import value
+
+    return value(), os.environ["GREETING"]
+
+
+print("GOT", value(), sys.argv[1:], ray.get(task.remote()), flush=True)
+""",
+    "jobs/helper.py": "def value():\n    return 41\n",
+    "spec.yaml": SPEC,
+}
+BY_HTTP = """\
+import json
+import sys
+import time
+
+from ray.job_submission import JobSubmissionClient
+
+client = JobSubmissionClient(sys.argv[1])
+name = client.submit_job(**json.load(sys.stdin))
+while not client.get_job_status(name).is_terminal():
+    time.sleep(0.2)
+print(client.get_job_logs(name))
+print("STATUS", client.get_job_status(name).value)
+"""
+"""What KubeRay does in HTTPMode, with Ray's own client."""
+
+
+def exported(embedded: Embedded, directory: Path, *words: str) -> tuple[Workplace, dict[str, Any]]:
+    """Returns the `spec` of a RayJob, whose project is gone; its user has plain Ray and the token."""
+    store, own = f"file://{directory}/store", {**embedded.token, "RAY_AUTH_MODE": "token"}
+    greeting = {"RAYBUNDLE_STORE": store, "RAYBUNDLE_ENV": "GREETING=grüß 'dich'"}
+    work = embedded.workplace(directory / "work", **own)
+    tree(work.directory, EXPORTED)
+    digest = work.raybundle("build", "jobs/job.py", env=greeting).stdout.strip()
+    options = ("--format", "rayjob", "--cluster-spec", "spec.yaml")
+    done = work.raybundle("export", digest, *options, *words, env=greeting)
+    assert done.returncode == 0, done.stderr
+    shutil.rmtree(work.directory)
+    work.directory.mkdir()
+    spec: dict[str, Any] = yaml.safe_load(done.stdout)["spec"]
+    return work, spec
+
+
+@pytest.mark.ray
+def test_the_runtime_env_of_an_exported_rayjob_runs_on_plain_ray(embedded: Embedded, tmp_path: Path) -> None:
+    arguments = ["two words", "$HOME", "it's"]
+    work, spec = exported(embedded, tmp_path, "--", *arguments)
+    request = {
+        "entrypoint": spec["entrypoint"],
+        "runtime_env": yaml.safe_load(spec["runtimeEnvYAML"]),
+        "metadata": spec["metadata"],
+    }
+
+    done = subprocess.run(
+        [sys.executable, "-c", BY_HTTP, embedded.address],
+        input=json.dumps(request),
+        cwd=work.directory,
+        env=dict(work.environ),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert f"GOT 41 {arguments} (41, \"grüß 'dich'\")" in done.stdout, done.stdout + done.stderr
+    assert "STATUS SUCCEEDED" in done.stdout
+
+
+@pytest.mark.ray
+def test_an_exported_rayjob_runs_through_the_shell_of_kuberays_submitter(
+    embedded: Embedded, tmp_path: Path
+) -> None:
+    work, spec = exported(embedded, tmp_path, "--mode", "K8sJobMode", "--", "--epochs=2")
+    line = SUBMITTER.format(
+        address=embedded.address,
+        id="kuberay-exported",
+        runtime_env=go_quoted(yaml.safe_load(spec["runtimeEnvYAML"])),
+        metadata=go_quoted(spec["metadata"]),
+        entrypoint=spec["entrypoint"],
+    )
+    programs = str(Path(sys.executable).parent)
+
+    done = work.command([*SHELL, line], env={"PATH": f"{programs}:{work.environ['PATH']}"})
+
+    assert "GOT 41 ['--epochs=2'] (41, \"grüß 'dich'\")" in done.stdout, done.stdout + done.stderr
+    job = json.loads(work.raybundle("--json", "status", "kuberay-exported").stdout)
+    assert (job["status"], job["metadata"]) == ("SUCCEEDED", spec["metadata"])

@@ -16,6 +16,7 @@ from raybundle.cli import parser
 from raybundle.cli.output.console import SCHEMA_VERSION
 from raybundle.explain import absence
 from raybundle.model import Rule
+from tests.support.kuberay import SPEC
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -90,6 +91,7 @@ STEPS = {
     "bundles": Step(("bundles",)),
     "plan against it": Step(("plan", "--against", "schemas", "job.py"), environ=MORE_DATA),
     "export": Step(("export", "schemas", "--format", "runtime-env")),
+    "export for KubeRay": Step(("export", "schemas", "--format", "rayjob", "--cluster-spec", "cluster.yaml")),
     "submit: succeeded": Step(("submit", *GOOD, "job.py", "code", "0")),
     "submit: attached": Step(("submit", *GOOD, "job.py", "code", "0")),
     "submit: failed": Step(("submit", "job.py", "code", "3"), 20),
@@ -130,6 +132,7 @@ def printed(embedded: Embedded, tmp_path_factory: pytest.TempPathFactory) -> dic
     (work.directory / "pkg").mkdir()
     (work.directory / "pkg" / "part.py").touch()
     (work.directory / "words.txt").touch()
+    (work.directory / "cluster.yaml").write_text(SPEC)
     return {name: work.raybundle("--json", *step.words, env=step.environ) for name, step in STEPS.items()}
 
 

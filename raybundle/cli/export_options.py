@@ -1,0 +1,24 @@
+"""The options of `export`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser
+
+
+def add_export(parser: ArgumentParser) -> None:
+    """Adds what `export` takes besides where the job starts."""
+    formats = ["runtime-env", "rayjob", "raycronjob", "rayservice"]
+    parser.add_argument("ref", metavar="REF")
+    what = "JSON for --runtime-env-json, or YAML for KubeRay"
+    parser.add_argument("--format", dest="kind", choices=formats, required=True, help=what)
+    add = parser.add_argument_group("for KubeRay").add_argument
+    add("--cluster-spec", metavar="FILE", help="YAML file with a RayCluster, or with its `spec`")
+    add("--name", help="name of the resource (default: made of target and digest)")
+    modes = ["HTTPMode", "K8sJobMode", "SidecarMode"]
+    add("--mode", choices=modes, default="HTTPMode", help="how KubeRay submits the job (default: HTTPMode)")
+    add("--schedule", metavar="CRON", help="of a raycronjob, such as '0 3 * * *'")
+    add("--time-zone", metavar="ZONE", help="of the schedule, such as Europe/Berlin")
+    add("--serve-config", metavar="FILE", help="of a rayservice: YAML file with its applications")
