@@ -6,10 +6,11 @@ import io
 import re
 import struct
 from dataclasses import dataclass, field
+from itertools import islice, pairwise
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
 LARGEST = 64 * 1024 * 1024
 """Bytes that are read of a pickle, also after it is unpacked."""
@@ -17,13 +18,28 @@ _UNPACKED = f"it has more than {LARGEST:,} bytes when unpacked"
 _MOST_STEPS = 50_000
 """Operations that are followed one by one, a tenth of a second. In the rest, names are searched for."""
 
-_SUFFIX = re.compile(
-    r"(?:\.(?:(?P<sure>pkl|pickle|joblib|dill|cloudpickle)|pt|pth|ckpt|p|pk|pck|sav|dat|data|bin|model|mdl|obj"
-    r"|state|cache|est|clf)(?:\.(?:gz|bz2|xz|lzma|z|zip))?|(?:\A|/)[^./]+)\Z"
+_SURE = re.compile(r"\.(?:pkl|pickle|joblib|dill|cloudpickle)(?:\.(?:gz|bz2|xz|lzma|z|zip))?\Z")
+"""Suffixes that only pickles have. All others are decided by the content."""
+_NEVER = re.compile(
+    r"(?i)\.(?:csv|tsv|txt|jsonl?|ya?ml|toml|ini|cfg|conf|env|md|rst|html?|xml|css|jsx?|tsx?|sql|sh|log|lock"
+    r"|py|pyi|pyc|so|pyd|dll|dylib|ipynb|proto|tmpl|j2|jinja2?|mako|po|mo|svg|png|jpe?g|gif|bmp|tiff?|webp|ico"
+    r"|pdf|docx?|xlsx?|parquet|arrow|feather|orc|avro|hdf5|nc|safetensors|gguf|onnx|tflite|ttf|woff2?|wav|mp3"
+    r"|flac|ogg|mp4|avi|mkv|mov|whl|egg|jar)(?:\.(?:gz|bz2|xz|lzma|z|zip))?\Z"
 )
-"""Names that pickles have; most have the first suffixes. A name without a suffix may be one too."""
-_MAGIC = b"\x80"
-"""The first byte of a pickle, from protocol 2 on."""
+"""Suffixes that pickles do not have."""
+_MAGIC = re.compile(
+    rb"\x80[\x02-\x05]|\(?[dl]p\d+\n|[\]}]q\0|\(?i[A-Za-z_][\w.]*\n\w+\n"
+    rb"|c[A-Za-z_][\w.]*\n\w+\n(?:p\d+\n|q.)?[.(R)]"
+)
+"""How pickles begin, from protocol 2 on and before."""
+_START = re.compile(rb"\x80(?:[\x04\x05]\x95|[\x02\x03][c(\]}])")
+"""How a pickle begins that is among other data."""
+_MOST_PICKLES = 1000
+"""Pickles in one file that are followed."""
+_ARRAY = re.compile(rb"\x93NUMPY[^\n]*'\|O'[^\n]*\n")
+"""The header of a file of numpy whose items are objects, which are pickled behind it."""
+_DATABASE = re.compile(rb"SQLite format 3\0|\xce\x9a\x57\x13|\x13\x57\x9a\xce|(?s:.{12})\x61\x15\x06\0")
+"""How databases begin that may have pickles as values: those of `sqlite3`, and of `dbm` under `shelve`."""
 _NAME = rb"[A-Za-z_][\w.]*"
 _BY_LINES = re.compile(rb"[ci](" + _NAME + rb")\n" + _NAME + rb"\n")
 """`GLOBAL` and `INST`, of protocols 0 to 3."""
@@ -62,21 +78,21 @@ class Pickled:
 
 
 def is_pickle(name: str) -> bool:
-    """Return whether a file of this name may be a pickle, possibly compressed."""
-    return _SUFFIX.search(name) is not None
+    """Return whether a file of this name may be a pickle, or may hold some, possibly compressed."""
+    return _NEVER.search(name) is None
 
 
 def read_pickle(data: bytes, name: str) -> Pickled:
     """Return what the file `name` names. Nothing in it is run."""
-    suffix = _SUFFIX.search(name)
-    is_sure = suffix is not None and suffix["sure"] is not None
+    is_sure = _SURE.search(name) is not None
     found: set[str] = set()
     fault = ""
     try:
         for each in _streams(data):
-            if not is_sure and not each.startswith(_MAGIC):
-                return Pickled()
-            found |= _Reading().modules(each)
+            if is_sure or _MAGIC.match(each):
+                found |= _Reading().modules(each)
+            elif _DATABASE.match(each):
+                found.update(_searched(each, by_lines=False))
     except (OSError, EOFError, ValueError, RuntimeError, NotImplementedError) as error:
         fault = str(error) or type(error).__name__
     if not found and not fault and data and not _is_one(data):
@@ -88,8 +104,7 @@ def too_large(size: int, name: str) -> str | None:
     """Return why a file is not read: it has too many bytes. Empty if it need not be a pickle; else None."""
     if size <= LARGEST:
         return None
-    suffix = _SUFFIX.search(name)
-    return f"{size:,} bytes, more than are read ({LARGEST:,})" if suffix and suffix["sure"] else ""
+    return f"{size:,} bytes, more than are read ({LARGEST:,})" if _SURE.search(name) else ""
 
 
 def _is_one(data: bytes) -> bool:
@@ -105,18 +120,23 @@ def _is_one(data: bytes) -> bool:
 
 
 def _streams(data: bytes) -> Iterator[bytes]:
-    """Yield the pickles in a file.
+    """Yield the pickles in a file; or what it has, if that is none.
 
     Raises:
         OSError, EOFError, ValueError, RuntimeError: it is damaged, or larger than what is read.
     """
     kind = next((kind for magic, kind in _PACKED.items() if data.startswith(magic)), "")
     if kind == "zip":
-        yield from _members(data)
+        yield from map(_without_header, _members(data))
     elif kind or data.startswith(_ZLIB):
-        yield _unpacked(data, kind)
+        yield _without_header(_unpacked(data, kind))
     else:
-        yield data
+        yield _without_header(data)
+
+
+def _without_header(data: bytes) -> bytes:
+    header = _ARRAY.match(data)
+    return data[header.end() :] if header else data
 
 
 def _members(data: bytes) -> Iterator[bytes]:
@@ -125,7 +145,7 @@ def _members(data: bytes) -> Iterator[bytes]:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             members = archive.infolist()
-            for each in [each for each in members if each.filename.endswith(".pkl")] or members[:1]:
+            for each in [each for each in members if each.filename.endswith((".pkl", ".npy"))] or members[:1]:
                 if each.file_size > LARGEST:
                     raise ValueError(_UNPACKED)
                 yield archive.read(each)
@@ -166,14 +186,14 @@ class _Reading:
     """The next text names a module that a function imports."""
 
     def modules(self, data: bytes) -> set[str]:
-        place = self._follow(data)
+        place = self.follow(data)
         if 0 < place < len(data):
             rest = data[place:]
             for module in _searched(rest, by_lines=self.protocol < _FIRST_PROTOCOL_WITHOUT_LINES):
                 self._take(module)
         return self.found
 
-    def _follow(self, data: bytes) -> int:
+    def follow(self, data: bytes) -> int:
         """Follow the operations, also of pickles that come one after another. Return where that ends."""
         import pickletools  # noqa: PLC0415 - 5 ms, and few projects have pickles
 
@@ -238,9 +258,18 @@ class _Reading:
             self.found.add(module)
 
 
-def _searched(data: bytes, *, by_lines: bool) -> Iterable[str]:
-    """Yield the modules in what is not followed: after an array of joblib, or after very many objects."""
+def _searched(data: bytes, *, by_lines: bool) -> Iterator[str]:
+    """Yield the modules in what is not followed: after an array of joblib, or after very many objects.
+
+    A database has several pickles, and other data between them.
+    """
     if by_lines:
-        return [found[1].decode(errors="replace") for found in _BY_LINES.finditer(data)]
-    pairs = ((found[1][0], found[2]) for found in _FROM_STACK.finditer(data))
-    return [text.decode(errors="replace") for length, text in pairs if length == len(text)]
+        yield from (found[1].decode(errors="replace") for found in _BY_LINES.finditer(data))
+    else:
+        pairs = ((found[1][0], found[2]) for found in _FROM_STACK.finditer(data))
+        yield from (text.decode(errors="replace") for length, text in pairs if length == len(text))
+    starts = [found.start() for found in islice(_START.finditer(data), _MOST_PICKLES)]
+    for start, end in pairwise([*starts, len(data)]):
+        inner = _Reading()
+        inner.follow(data[start:end])
+        yield from inner.found

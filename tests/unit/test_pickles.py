@@ -8,17 +8,23 @@ import io
 import lzma
 import pickle
 import pickletools
+import sqlite3
 import sys
 import types
 import zipfile
 import zlib
+from dbm import dumb
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 import pytest
 
 from raybundle.dotted import with_ancestors
 from raybundle.formats import pickles
 from raybundle.formats.pickles import read_pickle
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def made(name: str, member: str = "Thing") -> type:
@@ -120,9 +126,62 @@ def test_a_bomb_is_not_unpacked(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (pickles.too_large(1001, "m.bin"), pickles.too_large(1000, "m.joblib")) == ("", None)
 
 
-@pytest.mark.parametrize("name", ["m.dat", "m.sav", "models/latest", "m.bin"])
-def test_a_file_of_another_name_is_one_if_it_begins_like_one(things: object, name: str) -> None:
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+@pytest.mark.parametrize("name", ["m.dat", "m.sav", "models/latest", "m.bin", "m.v1", "m.gz", "store.db"])
+def test_a_file_of_another_name_is_one_if_it_begins_like_one(
+    things: object, name: str, protocol: int
+) -> None:
     assert pickles.is_pickle(f"/p.q/{name}")
-    assert read_pickle(pickle.dumps(things), name).modules == ("shop.parts", "shop.sub.models")
-    assert read_pickle(pickle.dumps(things, 0), name) == pickles.Pickled()
-    assert not pickles.is_pickle("/p/m.csv")
+    found = {*read_pickle(pickle.dumps(things, protocol), name).modules} - {"copyreg", "builtins"}
+    assert found == {"shop.parts", "shop.sub.models"}
+    assert {*read_pickle(pickle.dumps(made("shop.parts"), protocol), name).modules} == {"shop.parts"}
+
+
+@pytest.mark.parametrize("name", ["m.csv", "m.csv.gz", "a/b.JSON", "train.py", "m.parquet"])
+def test_a_file_of_another_kind_is_none(name: str) -> None:
+    assert not pickles.is_pickle(name)
+
+
+@pytest.mark.parametrize("text", [b"cat\ndog\n", b"(list of things)\n", b"import os\n", b"\x80 is a byte"])
+def test_a_file_that_begins_in_another_way_names_nothing(text: bytes) -> None:
+    assert read_pickle(text * 100, "notes") == pickles.Pickled()
+
+
+def array(kind: str, data: bytes) -> bytes:
+    """Returns a file of numpy (its NEP 1)."""
+    head = f"{{'descr': '{kind}', 'fortran_order': False, 'shape': (1,), }}".ljust(117) + "\n"
+    return b"\x93NUMPY\x01\x00" + len(head).to_bytes(2, "little") + head.encode() + data
+
+
+def test_the_objects_of_an_array_are_pickles(things: object) -> None:
+    objects, numbers = array("|O", pickle.dumps(things, 3)), array("<i8", bytes(8))
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        archive.writestr("x.npy", numbers)
+        archive.writestr("y.npy", objects)
+
+    assert read_pickle(objects, "a.npy").modules == ("shop.parts", "shop.sub.models")
+    assert read_pickle(stream.getvalue(), "b.npz").modules == ("shop.parts", "shop.sub.models")
+    assert read_pickle(numbers, "c.npy") == pickles.Pickled()
+
+
+def test_databases_are_searched_for_pickles(things: object, tmp_path: Path) -> None:
+    connection = sqlite3.connect(tmp_path / "jobs.sqlite")
+    connection.execute("create table t (name text, value blob)")
+    connection.execute("insert into t values (?, ?)", ("cos\nsystem\n", pickle.dumps(things)))
+    connection.commit()
+    connection.close()
+
+    assert read_pickle((tmp_path / "jobs.sqlite").read_bytes(), "jobs.sqlite").modules == (
+        "shop.parts",
+        "shop.sub.models",
+    )
+
+
+def test_each_value_of_a_shelf_is_read(things: object, tmp_path: Path) -> None:
+    with dumb.open(str(tmp_path / "shelf"), "c") as shelf:  # as `shelve` does
+        shelf["a"], shelf["b"] = pickle.dumps(Decimal(1)), pickle.dumps(things)
+
+    found = {*read_pickle((tmp_path / "shelf.dat").read_bytes(), "shelf.dat").modules}
+
+    assert found >= {"decimal", "shop.parts", "shop.sub.models"}

@@ -81,6 +81,9 @@ _WRITES = frozenset(
     ]
 )
 """Calls that write the file that is their receiver or one of their arguments."""
+_DATABASES = frozenset(["shelve.open", "dbm.open", "dbm.dumb.open", "dbm.gnu.open", "dbm.ndbm.open"])
+_DATABASE_FILES = (".db", ".dat", ".dir", ".bak", ".pag")
+"""Suffixes that the modules of `dbm` give to their files."""
 _WRITING = re.compile(r"[wx]b?t?\+?|[wx]\+?[bt]")
 _MODULES_WITH_OPEN = frozenset(
     ["io", "os", "gzip", "bz2", "lzma", "codecs", "fsspec", "builtins", "aiofiles"]
@@ -234,13 +237,25 @@ class _Search:
         reads = last in _READS or last.startswith(_READ)
         if isinstance(node.func, ast.Attribute):
             self.visit(node.func.value, scope, wide=reads and last not in {"join", "read", "load", "loads"})
+        else:
+            self.visit(node.func, scope, wide=False)
+        self._database(dotted, node, scope)
         for each in _arguments(node, last):
             self.visit(each, scope, wide=reads)
+        self._options(node, scope, wide=reads)
+
+    def _options(self, node: ast.Call, scope: SymbolicScope, *, wide: bool) -> None:
         for keyword in node.keywords:
             option = keyword.arg or ""
-            self.visit(keyword.value, scope, wide=reads or option in _DIRECTORIES)
+            self.visit(keyword.value, scope, wide=wide or option in _DIRECTORIES)
             if option in _BESIDE:
                 self._beside(keyword.value, scope)
+
+    def _database(self, function: str, node: ast.Call, scope: SymbolicScope) -> None:
+        """Note the files of a database that is named without its suffix."""
+        for value in scope.values(node.args[0]) if function in _DATABASES and node.args else ():
+            for place, path in _places(value):
+                self.found.update(Named(node.lineno, place, f"{path}{each}") for each in _DATABASE_FILES)
 
     def _note_written(self, node: ast.Call, scope: SymbolicScope) -> None:
         receiver = [node.func.value] if isinstance(node.func, ast.Attribute) else []

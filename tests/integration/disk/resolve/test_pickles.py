@@ -179,3 +179,29 @@ def test_plan_and_why_say_how_it_was_found(work: Path) -> None:
 
     assert "models/m.pkl:1: pickle `features.scale` took 1 module" in plan.stdout
     assert [each["rule"] for each in why["chain"]] == ["pickle"]
+
+
+def test_objects_in_stores_and_files_of_any_name_take_their_modules(work: Path) -> None:
+    job = (
+        "import pickle, shelve, sqlite3\n\n"
+        "with shelve.open('store', 'r') as store:\n    print(store['model'].apply(1))\n"
+        "row = sqlite3.connect('runs.db').execute('select v from t').fetchone()\n"
+        "print(pickle.loads(row[0]).apply(2))\n"
+        "print(pickle.load(open('latest', 'rb')).apply(3))\n"
+    )
+    more = {f"features/{each}.py": SCALE for each in ("shelved", "stored", "old")}
+    project = app(work, {"job.py": job, **more})
+    code = (
+        "import pickle, shelve, sqlite3\nfrom dbm import dumb\nfrom features import old, shelved, stored\n"
+        "with shelve.Shelf(dumb.open('store', 'c')) as s:\n    s['model'] = shelved.Scaler()\n"
+        "c = sqlite3.connect('runs.db')\nc.execute('create table t (v blob)')\n"
+        "c.execute('insert into t values (?)', (pickle.dumps(stored.Scaler()),))\nc.commit()\n"
+        "pickle.dump(old.Scaler(), open('latest', 'wb'), 0)\n"
+    )
+    subprocess.run([sys.executable, "-B", "-c", code], cwd=project, check=True)
+    bundler = Bundler(project, work)
+
+    done = bundler.run()
+
+    assert (done.stdout, done.returncode) == ("10\n20\n30\n", 0), done.stderr
+    assert "features.scale" not in names(bundler.plan().resolution)
