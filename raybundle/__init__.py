@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         export,
         jobs,
         local,
+        path,
         plan,
         pull,
         run,
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from raybundle.pipeline.kuberay import Export
     from raybundle.pipeline.reasoning import Why
     from raybundle.pipeline.tracing import Trace
+    from raybundle.pipeline.viewing.values import PathView
     from raybundle.planning import Plan
     from raybundle.publish.catalogue import Listed
     from raybundle.publish.content.pulling import Pulled
@@ -50,6 +52,7 @@ __all__ = [
     "JobInfo",
     "Listed",
     "LocalCluster",
+    "PathView",
     "Plan",
     "Pulled",
     "Setting",
@@ -66,6 +69,7 @@ __all__ = [
     "export",
     "jobs",
     "local",
+    "path",
     "plan",
     "pull",
     "run",
@@ -85,6 +89,7 @@ _MODULES = {
     "JobInfo": "raybundle.cluster.jobs",
     "Listed": "raybundle.publish.catalogue",
     "LocalCluster": "raybundle.cluster.embedded.record",
+    "PathView": "raybundle.pipeline.viewing.values",
     "Plan": "raybundle.planning",
     "Pulled": "raybundle.publish.content.pulling",
     "Setting": "raybundle.config",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from raybundle.api import local
 from raybundle.api.building import build, compare, export, plan, settings, show, trace, why
-from raybundle.api.calls import attach, doctor, jobs, run, submit
+from raybundle.api.calls import attach, doctor, jobs, path, run, submit
 from raybundle.api.catalogue import bundles, tag
 from raybundle.api.job import Job
 from raybundle.api.stored import pull, run_here
@@ -19,6 +19,7 @@ __all__ = [
     "export",
     "jobs",
     "local",
+    "path",
     "plan",
     "pull",
     "run",

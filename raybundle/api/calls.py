@@ -11,6 +11,7 @@ from raybundle.api.job import Heard, Job, Source
 from raybundle.api.keywords import (
     ClusterKeywords,
     DoctorKeywords,
+    PathKeywords,
     PathText,
     RunKeywords,
     SubmitKeywords,
@@ -18,9 +19,11 @@ from raybundle.api.keywords import (
     takes,
 )
 from raybundle.api.reading import client_of, connecting_of, given_in, heard_of, job_options, request_of
+from raybundle.errors import UsageError
 from raybundle.pipeline.examining import examine, needs_of_plan, needs_of_stored
 from raybundle.pipeline.findings import Needs
 from raybundle.pipeline.orders import order_bundle, order_target
+from raybundle.pipeline.viewing.story import view_nodes, view_plain, view_stored, view_target
 from raybundle.planning import checked_plan
 from raybundle.request import prepare
 from raybundle.resolve.driver.project import parse_directory
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
 
     from raybundle.cluster.jobs import JobInfo
     from raybundle.pipeline.findings import Finding
+    from raybundle.pipeline.viewing.values import PathView
     from raybundle.submission.attempts import Order
 
 
@@ -136,6 +140,36 @@ def doctor(target: PathText | None = None, **options: Unpack[DoctorKeywords]) ->
     elif ref is not None:
         needs = needs_of_stored(ref, settings, os.environ)
     return tuple(examine(connecting_of(options, settings, heard), needs))
+
+
+@takes(PathKeywords)
+def path(target: PathText | None = None, **options: Unpack[PathKeywords]) -> PathView:
+    """Returns what driver, tasks and actors import from: here, in the bundle, and on every node.
+
+    Args:
+        target: as for `plan`; without a target or `ref`, the nodes are asked as any job finds them.
+        options: as `raybundle.api.keywords.PathKeywords` lists them.
+
+    Raises:
+        UsageError: an argument or a setting is wrong.
+        BundleError: the target cannot be bundled.
+        StoreError: the store has no bundle `ref`, or cannot be used.
+        ClusterError: the cluster cannot be reached.
+    """
+    settings, heard, only = given_in(options).settings(), heard_of(options), options.get("imports")
+    ref, plain = options.get("ref"), bool(options.get("plain"))
+    if target is None:
+        if plain:
+            raise UsageError(
+                "`plain` shows what plain Ray does with the directory of a target, and there is none"
+            )
+        connecting = connecting_of(options, settings, heard)
+        return view_nodes(connecting, only) if ref is None else view_stored(ref, connecting, heard, only)
+    request, environment = request_of(target, (), options)
+    connecting = connecting_of(options, request.settings, heard)
+    if plain:
+        return view_plain(request, environment, connecting, only)
+    return view_target(request, environment, connecting, heard, only, strict=bool(options.get("strict")))
 
 
 def _submitted(order: Order, heard: Heard) -> Job:

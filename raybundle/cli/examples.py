@@ -14,7 +14,7 @@ REF is the digest of a bundle, at least 8 digits of it, `name`, `name@3`,
 
 """
 _TAKES = {
-    **dict.fromkeys(("submit", "plan", "build", "why", "trace", "doctor"), _TARGET),
+    **dict.fromkeys(("submit", "plan", "build", "why", "trace", "doctor", "path"), _TARGET),
     **dict.fromkeys(("run", "show", "export", "pull", "tag"), _REF),
 }
 _JOB = "rb-20261126-215712-2ac0f3d1"
@@ -50,6 +50,7 @@ EXAMPLES = {
     "stop": (f"stop {_JOB}",),
     "delete": (f"delete {_JOB}",),
     "doctor": ("doctor", "doctor train.py", "doctor --watch train@3"),
+    "path": ("path train.py", "path --plain train.py", "path --module features.scale train.py"),
     "local": ("local up --num-cpus 4", "local down"),
     "config": ("config show",),
     "node": ("node verify", "node clean"),

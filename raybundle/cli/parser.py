@@ -45,7 +45,7 @@ class _Add(Protocol):
         """Returns its parser."""
 
 
-WITH_ARGUMENTS = ("submit", "plan", "build", "trace", "run", "doctor")
+WITH_ARGUMENTS = ("submit", "plan", "build", "trace", "run", "doctor", "path")
 """Commands whose words after the target or bundle belong to the job."""
 
 
@@ -270,7 +270,13 @@ def _add_doctor(add: _Add) -> None:
     doctor = add("doctor", text, "doctor [options] [TARGET | -m MODULE | REF]")
     add_resolve(doctor, runs=False)
     doctor.add_argument("--watch", action="store_true", help="examine again until nothing fails")
-    add_connection(doctor)
+    text = "Show what driver, tasks and actors import from: here, in the bundle, and on every node."
+    path = add("path", text, "path [options] [TARGET | -m MODULE | REF]")
+    add_resolve(path, runs=True)
+    path.add_argument("--plain", action="store_true", help="as `ray job submit --working-dir` runs TARGET")
+    path.add_argument("--module", dest="imports", metavar="NAME", help="the file of this module, and why")
+    for command in (doctor, path):
+        add_connection(command)
 
 
 def _add_cluster_commands(add: _Add) -> None:

@@ -1,20 +1,29 @@
-"""Runs as a separate job and prints one line per node: its Python, its Ray, whether it reads the store."""
+"""Runs as a separate job and prints what each node is, or what each process of a job imports from."""
 
 from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
 import tempfile
 import threading
+import time
 from typing import Any
 
 MARK = "RAYBUNDLE-NODE "
 """Prefix of each line. A driver's log may have other lines."""
 ANSWER_SECONDS = 15
 """Time for all nodes to answer. The first process on a node takes 1 to 2 s."""
+ALL_SECONDS = 24
+"""Time for all answers together; the client gives the job up after 30 s, and it takes some to start."""
+_BEGAN = time.monotonic()
 STORE_SECONDS = 8
 """Time for the store to answer. boto3 alone would wait for minutes."""
+OUTSIDE = "RAYBUNDLE_OUTSIDE"
+"""Address of the cluster for a driver that the Jobs API did not start."""
+ENDED = "its raylet has ended"
+"""What is said of a node that was in the cluster."""
 LONGEST = 300
 """Maximum length of a reason, in characters."""
 
@@ -27,24 +36,138 @@ def main(url: str, names: list[str] | None) -> None:
         names: distributions whose versions are wanted, if the nodes are to be examined; None describes them.
     """
     import ray
-    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     ray.init(log_to_driver=False, logging_level=40)
     task = ray.remote(num_cpus=0, max_retries=0)(describe)
+    answers(lambda here: task.options(scheduling_strategy=here).remote(url, names), {})
+
+
+def answers(ask: Any, label: dict[str, Any]) -> None:
+    """Prints what each living node answers, and which do not.
+
+    Args:
+        ask: begins the question on the node that it is pinned to.
+        label: goes with each line.
+    """
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
     asked = {}
     for node in ray.nodes():
         if node["Alive"]:
-            here = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
-            asked[task.options(scheduling_strategy=here).remote(url, names)] = node
-    answered, silent = ray.wait(list(asked), num_returns=len(asked), timeout=ANSWER_SECONDS)
+            asked[ask(NodeAffinitySchedulingStrategy(node["NodeID"], soft=False))] = node
+    patience = seconds_left()
+    answered, silent = ray.wait(list(asked), num_returns=len(asked), timeout=patience)
     for each in answered:
         try:
             facts = ray.get(each)
         except Exception as error:  # noqa: BLE001 - any failure is that node's answer
             facts = {"fault": words_of(error)}
-        say(asked[each], facts)
+        say(asked[each], {**label, **facts})
     for each in silent:
-        say(asked[each], {"fault": f"no answer in {ANSWER_SECONDS} s"})
+        say(asked[each], {**label, "fault": f"no answer in {patience:.0f} s"})
+
+
+def seconds_left() -> float:
+    """Returns how long the next answer may take."""
+    return max(1.0, min(ANSWER_SECONDS, ALL_SECONDS - (time.monotonic() - _BEGAN)))
+
+
+def watch(sources: dict[str, str], request: dict[str, Any], look: Any, looker: Any) -> None:
+    """Prints what each process of this job imports from: the driver, and a task and an actor on each node.
+
+    Args:
+        sources: text of the modules that the processes run, by name.
+        request: what they are asked (`raybundle_view.view`), and `actors`, `outside`, `words`, `edits`.
+        look: function of the main module, so that it travels by value: runs the sources, returns the view.
+        looker: class of the main module, for actors.
+    """
+    outside = os.environ.get(OUTSIDE)
+    if request["booted"] and sys.path[0] == "":
+        del sys.path[0]  # this driver is started with `-c`, and that of a job is not
+    edit_path(request["edits"])
+    if not has_ray(request["words"]):
+        return
+    import ray
+
+    other = begin_outside(request) if request["outside"] and not outside else None
+    ray.init(address=outside, log_to_driver=False, logging_level=40)
+    own = ray.get_runtime_context().get_node_id()
+    [node] = [each for each in ray.nodes() if each["NodeID"] == own]
+    kind = "outside " if outside else ""
+    say(node, {"process": f"{kind}driver", **look(sources, request)})
+    task = ray.remote(num_cpus=0, max_retries=0)(look)
+    label = {"process": f"{kind}task"}
+    answers(lambda here: task.options(scheduling_strategy=here).remote(sources, request), label)
+    if outside:
+        return
+    if request["actors"]:  # they take over the workers of the tasks
+        actor, kept = ray.remote(num_cpus=0)(looker), []
+
+        def ask(here: Any) -> Any:
+            kept.append(actor.options(scheduling_strategy=here).remote())
+            return kept[-1].look.remote(sources, request)
+
+        answers(ask, {"process": "actor"})
+    say_ended(ray.nodes(), label)
+    if other is not None:
+        relay(other, node)
+
+
+def has_ray(words: list[str]) -> bool:
+    """Whether this interpreter has Ray; if not, says so and starts the driver again with the one that has it.
+
+    The first `python` of a node is often not the one that runs Ray.
+    """
+    try:
+        import ray  # noqa: F401
+    except ImportError as error:
+        here = {"NodeManagerAddress": "", "NodeManagerHostname": os.uname().nodename}
+        say(here, {"process": "driver", "fault": f"{sys.executable}: {words_of(error)}"})
+        python = os.environ.get("RAYBUNDLE_PYTHON", "")
+        if python and python != sys.executable:
+            os.execv(python, [python, *words])  # noqa: S606 - tasks are asked all the same
+        return False
+    return True
+
+
+def say_ended(nodes: list[dict[str, Any]], label: dict[str, Any]) -> None:
+    """Prints the nodes that were in the cluster, have ended, and did not come back."""
+    living = {node["NodeManagerAddress"] for node in nodes if node["Alive"]}
+    ended = {node["NodeManagerAddress"]: node for node in nodes if not node["Alive"]}
+    for address, node in sorted(ended.items()):
+        if address not in living:
+            say(node, {**label, "fault": ENDED})
+
+
+def relay(other: Any, node: dict[str, Any]) -> None:
+    """Prints what another driver has printed."""
+    patience = seconds_left()
+    try:
+        said = other.communicate(timeout=patience)[0]
+    except subprocess.TimeoutExpired:
+        other.kill()
+        said = ""
+    print(said, flush=True)
+    if MARK not in said:
+        say(node, {"process": "outside driver", "fault": f"no answer in {patience:.0f} s"})
+
+
+def edit_path(edits: list[list[Any]]) -> None:
+    """Does to `sys.path` what the driver does at its start: directories, each first or last."""
+    for directory, first in edits:
+        if directory not in sys.path:
+            sys.path.insert(0 if first else len(sys.path), directory)
+
+
+def begin_outside(request: dict[str, Any]) -> Any:
+    """Starts the same driver on this node without the Jobs API: with the environment of the raylet."""
+    import raybundle_view  # type: ignore[import-not-found]  # in `sys.modules`
+
+    environ = {**(raybundle_view.raylet_environ() or {"PATH": os.defpath})}
+    environ[OUTSIDE] = os.environ.get("RAY_ADDRESS", "auto")
+    words = [sys.executable, *request["words"]]
+    return subprocess.Popen(words, env=environ, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
 
 
 def say(node: dict[str, Any], facts: dict[str, Any]) -> None:

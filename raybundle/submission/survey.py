@@ -26,7 +26,7 @@ from raybundle.submission.packages import Package, package_name
 from raybundle.submission.relay import send_package
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from raybundle.cache.documents import Cache
     from raybundle.cluster.access import Access
@@ -45,7 +45,7 @@ BELIEVED, BELIEVED_WITH_FAULTS = 24 * 3600 * 10**9, 600 * 10**9
 """Nanoseconds for which a look is believed: nodes come and go, and a fault may be fixed at any time."""
 MARK = "RAYBUNDLE-NODE "
 """Prefix of a node's line in the log, as in `raybundle.node.raybundle_probe`."""
-_SITE = """\
+SITE = """\
 import importlib.machinery, importlib.util, os, sys
 os.environ.setdefault("RAYBUNDLE_PYTHON", sys.executable)
 _here = os.path.dirname(os.path.abspath(__file__))
@@ -212,11 +212,25 @@ def ask_nodes(
     """
     package = _package()
     send_package(client, package)
-    name = f"{PREFIX}{secrets.token_hex(8)}"
     words = [] if url is None and names is None else [url or ""]
     words += [] if names is None else [json.dumps(list(names))]
     entrypoint = " ".join([_ENTRYPOINT, *map(shlex.quote, words)])
-    body = {"entrypoint": entrypoint, "runtime_env": {"working_dir": f"gcs://{package.name}"}}
+    return run_probe(client, entrypoint, {"working_dir": f"gcs://{package.name}"})
+
+
+def run_probe(
+    client: JobsClient, entrypoint: str, runtime_env: Mapping[str, Any]
+) -> tuple[list[dict[str, Any]], str | None]:
+    """Runs a job that prints lines about nodes, and removes it.
+
+    Returns:
+        What each line says, and why there are none.
+
+    Raises:
+        ClusterError: the cluster refuses the job, or cannot be reached.
+    """
+    name = f"{PREFIX}{secrets.token_hex(8)}"
+    body = {"entrypoint": entrypoint, "runtime_env": dict(runtime_env)}
     removal = partial(_remove, client.access, name)
     atexit.register(removal)  # an interrupt ends the process, and this daemon thread with it
     try:
@@ -231,17 +245,22 @@ def ask_nodes(
 
 
 def _answer(client: JobsClient, name: str) -> tuple[list[dict[str, Any]], str | None]:
-    """Returns the lines of the nodes; a fault if the job did not succeed in time."""
+    """Returns the lines of the nodes, and a fault if the job did not succeed in time."""
     deadline = time.monotonic() + PATIENCE
     while not (info := client.info(name)).ended:
         if time.monotonic() > deadline:
-            return [], f"no answer in {PATIENCE:.0f} s"
+            return _rows(client.logs(name)), f"no answer in {PATIENCE:.0f} s"
         time.sleep(POLL)
     log = client.logs(name)
     if info.status != "SUCCEEDED":
         last = (log.strip() or info.message.strip()).splitlines()[-1:]
         return [], f"job {name} is {info.status}: {' '.join(last)[:500]}"
-    return [json.loads(line[len(MARK) :]) for line in log.splitlines() if line.startswith(MARK)], None
+    return _rows(log), None
+
+
+def _rows(log: str) -> list[dict[str, Any]]:
+    lines = log.splitlines(keepends=True)
+    return [json.loads(each[len(MARK) :]) for each in lines if each.startswith(MARK) and each.endswith("\n")]
 
 
 def described(client: JobsClient, rows: Sequence[dict[str, Any]], fault: str | None) -> ClusterDescription:
@@ -274,7 +293,7 @@ def _package() -> Package:
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as zipped:
         for module in ("raybundle_checks.py", "raybundle_probe.py"):
             zipped.writestr(zipfile.ZipInfo(module, _TIME), node.joinpath(module).read_text("utf-8"))
-        zipped.writestr(zipfile.ZipInfo("sitecustomize.py", _TIME), _SITE)
+        zipped.writestr(zipfile.ZipInfo("sitecustomize.py", _TIME), SITE)
     return Package(package_name(buffer.getvalue()), buffer.getvalue())
 
 

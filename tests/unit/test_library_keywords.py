@@ -73,6 +73,7 @@ CALLS = {
     "pull": (keywords.PullKeywords,),
     "local": (keywords.LocalKeywords,),
     "doctor": (keywords.DoctorKeywords,),
+    "path": (keywords.PathKeywords,),
     "list": (keywords.ClusterKeywords,),
     "status": (keywords.ClusterKeywords,),
     "delete": (keywords.ClusterKeywords,),
@@ -102,6 +103,7 @@ ELSEWHERE = {
 BEYOND = {
     ("attach", "retries"): "only what was submitted here is submitted again",
     ("doctor", "ref"): "a word of the command line that is no target",
+    ("path", "ref"): "as for `doctor`",
     ("run", "python"): "a setting, and no option of `run`",
 }
 """Keywords that one command has no option for."""

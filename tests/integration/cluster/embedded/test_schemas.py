@@ -109,6 +109,8 @@ STEPS = {
     "logs, followed": Step(("logs", "--follow", GOOD[1])),
     "doctor": Step(("doctor", "schemas")),
     "doctor without a cluster": Step(("doctor", "job.py"), environ=ELSEWHERE),
+    "path": Step(("path", "job.py")),
+    "path of plain Ray": Step(("path", "--plain", "job.py")),
     "list": Step(("list",)),
     "delete": Step(("delete", SLOW)),
     "local up": Step(("local", "up")),

@@ -1,0 +1,87 @@
+"""The text of `path`: the answer first, what fails where, and paths side by side."""
+
+from __future__ import annotations
+
+from raybundle.cli.output.paths import module_lines, view_lines
+from raybundle.pipeline.viewing.values import Entry, Found, PathView, Process, Shape
+
+LIBRARY = Entry("/usr/lib/python3.11", "stdlib")
+TREE = "/tmp/raybundle-0/trees/ab"
+BOOT = (Entry(f"{TREE}/project/jobs", "project:jobs"), Entry("", "stdlib"), Entry("", "ray"))
+HERE = (Entry("/home/me/jobs", "project:jobs"), LIBRARY)
+
+
+def booted(kind: str, where: str, *more: Entry, file: str | None = "/t/helper.py") -> Process:
+    path = (Entry(f"{TREE}/project/jobs", "project:jobs"), LIBRARY, Entry("/tmp/l", "ray"), *more)
+    found = Found(file, file and TREE, file and "project:jobs")
+    return Process(kind, where, "/usr/bin/python", path, {"helper": found}, {"six": "1.16"})
+
+
+def view(*processes: Process, plain: bool = False) -> PathView:
+    shape = Shape("n1", "environment of the raylet", "PYTHONPATH=/opt/x")
+    files, versions = {"helper": "/home/me/jobs/helper.py"}, {"six": "1.17"}
+    return PathView(plain, HERE, () if plain else BOOT, files, versions, processes, (shape,))
+
+
+def test_the_answer_comes_first_and_equal_paths_share_a_column() -> None:
+    same = view(booted("driver", "n0"), booted("task", "n0"), booted("task", "n1"))
+
+    lines = list(view_lines(same, "job.py"))
+
+    assert lines[0] == (
+        "the bundle imports 1 of 1 module in every process; "
+        "driver on n0; tasks on n0, n1 have the path that the boot sets"
+    )
+    assert lines[2:5] == [
+        "A = driver on n0; tasks on n0, n1",
+        "              here                 A",
+        " project:jobs /home/me/jobs        /tmp/raybundle-0/trees/ab/project/jobs",
+    ]
+    assert "*ray          -                    /tmp/l" in lines
+    assert same.ok
+
+
+def test_a_path_that_the_boot_does_not_set_is_named() -> None:
+    stray = Entry("/opt/stray", ".pth stray.pth")
+    odd = view(booted("driver", "n0"), booted("task", "n0"), booted("task", "n1", stray))
+
+    first, *lines = view_lines(odd, "job.py")
+
+    assert not odd.ok
+    assert first.endswith("the path is not the one that the boot sets in tasks on n1")
+    assert any(line.startswith("*.pth stray.pth") and line.endswith("/opt/stray") for line in lines)
+
+
+def test_what_fails_in_plain_ray_is_told_with_what_to_do() -> None:
+    task = booted("task", "n0", file=None)
+    failing = view(booted("driver", "n0"), task, booted("outside task", "n0", file=None), plain=True)
+
+    lines = list(view_lines(failing, "jobs/job.py"))
+
+    assert lines[:4] == [
+        "plain Ray imports 0 of 1 module in every process; 1 different path",
+        "  no import in tasks on n0: helper",
+        "  no import in tasks of a ray.init driver on n0: helper",
+        "next: `raybundle submit jobs/job.py` bundles them",
+    ]
+    assert "  six 1.17: 1.16 in driver on n0, task on n0, outside task on n0" in lines
+    assert "  all nodes: environment of the raylet: PYTHONPATH=/opt/x" in lines
+
+
+def test_dead_nodes_are_named_and_what_outside_drivers_lack_is_no_failure() -> None:
+    dead = Process("task", "n2", fault="its raylet has ended")
+    outside = view(booted("driver", "n0"), booted("outside task", "n0", file=None), plain=True)
+
+    assert "  tasks on n2: its raylet has ended" in view_lines(view(booted("driver", "n0"), dead), "job.py")
+    assert not view(booted("driver", "n0"), dead).ok
+    assert outside.ok
+
+
+def test_one_module_has_a_file_and_a_reason_in_each_process() -> None:
+    lines = list(module_lines(view(booted("driver", "n0"), booted("task", "n1", file=None)), "helper"))
+
+    assert lines == [
+        "/home/me/jobs/helper.py\n  here",
+        f"/t/helper.py\n  in driver on n0\n  because of project:jobs: {TREE}",
+        "no file\n  in tasks on n1\n  because of no entry of the path has it",
+    ]
