@@ -13,6 +13,7 @@ if TYPE_CHECKING:
         attach,
         build,
         bundles,
+        check,
         compare,
         doctor,
         export,
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
         submit,
         tag,
         trace,
+        verify,
         why,
     )
     from raybundle.cluster.embedded.record import LocalCluster
@@ -38,13 +40,16 @@ if TYPE_CHECKING:
     from raybundle.pipeline.kuberay import Export
     from raybundle.pipeline.reasoning import Why
     from raybundle.pipeline.tracing import Trace
+    from raybundle.pipeline.verifying import Verification
     from raybundle.pipeline.viewing.values import PathView
     from raybundle.planning import Plan
     from raybundle.publish.catalogue import Listed
+    from raybundle.publish.content.checking import Checked
     from raybundle.publish.content.pulling import Pulled
     from raybundle.publish.stored import Stored
 
 __all__ = [
+    "Checked",
     "Comparison",
     "Export",
     "Finding",
@@ -58,11 +63,13 @@ __all__ = [
     "Setting",
     "Stored",
     "Trace",
+    "Verification",
     "Why",
     "__version__",
     "attach",
     "build",
     "bundles",
+    "check",
     "compare",
     "doctor",
     "errors",
@@ -79,10 +86,12 @@ __all__ = [
     "submit",
     "tag",
     "trace",
+    "verify",
     "why",
 ]
 
 _MODULES = {
+    "Checked": "raybundle.publish.content.checking",
     "Comparison": "raybundle.pipeline.comparing",
     "Export": "raybundle.pipeline.kuberay",
     "Finding": "raybundle.pipeline.findings",
@@ -95,6 +104,7 @@ _MODULES = {
     "Setting": "raybundle.config",
     "Stored": "raybundle.publish.stored",
     "Trace": "raybundle.pipeline.tracing",
+    "Verification": "raybundle.pipeline.verifying",
     "Why": "raybundle.pipeline.reasoning",
 }
 """Where names come from that are not in `raybundle.api`."""

@@ -7,13 +7,14 @@ from raybundle.api.building import build, compare, export, plan, settings, show,
 from raybundle.api.calls import attach, doctor, jobs, path, run, submit
 from raybundle.api.catalogue import bundles, tag
 from raybundle.api.job import Job
-from raybundle.api.stored import pull, run_here
+from raybundle.api.stored import check, pull, run_here, verify
 
 __all__ = [
     "Job",
     "attach",
     "build",
     "bundles",
+    "check",
     "compare",
     "doctor",
     "export",
@@ -29,5 +30,6 @@ __all__ = [
     "submit",
     "tag",
     "trace",
+    "verify",
     "why",
 ]

@@ -97,6 +97,20 @@ class PullKeywords(StoreKeywords, total=False):
     """Unpacks the distributions that travel as well."""
 
 
+class VerifyKeywords(StoreKeywords, total=False):
+    """What a stored bundle is compared with."""
+
+    rebuild: bool
+    """Builds it from the working tree as well, and compares the two."""
+
+
+class CheckKeywords(StoreKeywords, total=False):
+    """How far a store is read."""
+
+    read_data: bool
+    """Reads all archives as well, file by file."""
+
+
 class HereKeywords(StoreKeywords, total=False):
     """How a stored bundle is run on this machine."""
 

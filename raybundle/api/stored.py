@@ -1,4 +1,4 @@
-"""Stored bundles on this machine: `pull` and `run_here`."""
+"""Stored bundles on this machine: `pull`, `run_here`, `verify`, and `check` of a store."""
 
 from __future__ import annotations
 
@@ -7,8 +7,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from raybundle.api.keywords import HereKeywords, PathText, PullKeywords, require, takes
+from raybundle.api.keywords import (
+    CheckKeywords,
+    HereKeywords,
+    PathText,
+    PullKeywords,
+    VerifyKeywords,
+    require,
+    takes,
+)
 from raybundle.api.reading import given_in, heard_of, job_options
+from raybundle.pipeline import verifying
 from raybundle.pipeline.here import run_here as ran_here
 from raybundle.publish.content.pulling import pull as pulled
 from raybundle.resolve.driver.project import parse_directory
@@ -17,6 +26,8 @@ from raybundle.submission.ray_environment import RayEnvironment
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
+    from raybundle.pipeline.verifying import Verification
+    from raybundle.publish.content.checking import Checked
     from raybundle.publish.content.pulling import Pulled
 
 
@@ -63,3 +74,34 @@ def run_here(ref: str, arguments: Sequence[str] = (), **options: Unpack[HereKeyw
     settings, start = given_in(options).settings(), parse_directory(options.get("cwd") or "")
     job = job_options(options, settings, tuple(arguments), start, RayEnvironment())
     return ran_here(ref, job, settings, os.environ, heard_of(options))[1]
+
+
+@takes(VerifyKeywords)
+def verify(ref: str, **options: Unpack[VerifyKeywords]) -> Verification:
+    """Reads everything that a bundle of the store reaches, and returns what is missing or damaged.
+
+    Args:
+        ref: the bundle's digest, the start of it, or a name.
+        options: as `raybundle.api.keywords.VerifyKeywords` lists them.
+
+    Raises:
+        UsageError: an argument or a setting is wrong, or there is nothing to build it from.
+        StoreError: the store has no such bundle, or cannot be used.
+    """
+    require("ref", ref, str)
+    return verifying.verify(ref, given_in(options), rebuild=bool(options.get("rebuild")))
+
+
+@takes(CheckKeywords)
+def check(**options: Unpack[CheckKeywords]) -> Checked:
+    """Walks the store, and returns what breaks its rules.
+
+    Args:
+        options: as `raybundle.api.keywords.CheckKeywords` lists them.
+
+    Raises:
+        UsageError: a setting is wrong.
+        StoreError: the store has another format, or cannot be used.
+    """
+    read_data = bool(options.get("read_data"))
+    return verifying.check(given_in(options).settings(), os.environ, read_data=read_data)[1]

@@ -35,6 +35,8 @@ EXAMPLES = {
     "trace": ("trace train.py --epochs 1", "trace --continue train.py --mode predict"),
     "run": ("run train@3 --epochs 2", "run --here train@3 --epochs 2", "run --here train@3 -- python"),
     "show": ("show train@3",),
+    "verify": ("verify train@3", "verify --rebuild train@3"),
+    "check": ("check", "check --read-data --store s3://bucket/bundles"),
     "pull": ("pull train@3 train-3", "pull --layers train@3 train-3"),
     "bundles": ("bundles",),
     "tag": ("tag 5f2c9a1b production", "tag train@3 train"),

@@ -63,7 +63,7 @@ _FILES = {
     "plan": ("plan", "why"),
     "trace": ("trace",),
     "bundles": ("build", "show", "export"),
-    "stored": ("pull",),
+    "stored": ("pull", "verify", "check"),
     "catalogue": ("bundles", "tag"),
     "submit": ("submit", "run"),
     "jobs": ("list", "status", "logs", "attach", "stop", "delete"),

@@ -132,21 +132,21 @@ def request_in(
 ) -> Request:
     """Returns what a command is to build, with the environment that options of `ray job submit` ask for."""
     command = read_command(arguments, console, environment.project, runs=runs)
-    given = _given(arguments, command.env)
+    given = given_of(arguments, command.env)
     return ask(command.target, command.arguments, given, environment, traces=arguments.trace)
 
 
 def settings_of(arguments: argparse.Namespace) -> Settings:
     """Returns the settings of a command without a target."""
-    return _given(arguments).settings()
+    return given_of(arguments).settings()
 
 
 def settings_in(arguments: argparse.Namespace, project: Path) -> Settings:
     """Returns the settings of a command for a project."""
-    return _given(arguments).settings(project)
+    return given_of(arguments).settings(project)
 
 
-def _given(arguments: argparse.Namespace, env: Sequence[tuple[str, str]] = ()) -> Given:
+def given_of(arguments: argparse.Namespace, env: Sequence[tuple[str, str]] = ()) -> Given:
     """Returns the settings that the command line has.
 
     Variables before the program, `env`, take precedence over those of `--env`, as in a shell.

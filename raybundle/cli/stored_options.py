@@ -14,4 +14,10 @@ def add_stored_commands(add: Callable[[str, str], ArgumentParser]) -> None:
     pull = add("pull", "Unpack a bundle of the store, verified file by file, into a new directory.")
     pull.add_argument("ref", metavar="REF")
     pull.add_argument("directory", metavar="DIR")
+    verify = add("verify", "Read everything that a bundle reaches in the store, and compare each byte.")
+    verify.add_argument("ref", metavar="REF")
+    again = "also build it from the working tree, and compare the two"
+    verify.add_argument("--rebuild", action="store_true", help=again)
+    check = add("check", "Walk the store, and find what breaks its rules: lost, damaged and unknown objects.")
+    check.add_argument("--read-data", action="store_true", help="also read all archives, file by file")
     pull.add_argument("--layers", action="store_true", help="also unpack the distributions that travel")

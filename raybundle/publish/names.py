@@ -114,7 +114,7 @@ def read_version(store: Store, name: str, number: int) -> Version:
         StoreError: the object is damaged.
     """
     hint = f"name a digest instead, or build the bundle again with `--name {name}`"
-    return read_object(store, name_key(name, number), lambda document: _version(number, document), hint)
+    return read_object(store, name_key(name, number), lambda document: parse_version(number, document), hint)
 
 
 def read_move(store: Store, name: str, number: int) -> Move:
@@ -124,7 +124,7 @@ def read_move(store: Store, name: str, number: int) -> Move:
         StoreError: the object is damaged.
     """
     hint = f"name a version, such as {name}@1"
-    return read_object(store, move_key(name, number), lambda document: _parse_move(number, document), hint)
+    return read_object(store, move_key(name, number), lambda document: parse_move(number, document), hint)
 
 
 def all_names(store: Store) -> dict[Digest, list[Named]]:
@@ -227,11 +227,13 @@ def _now() -> str:
     return datetime.now(timezone.utc).isoformat(timespec="milliseconds")
 
 
-def _version(number: int, document: dict[str, Any]) -> Version:
+def parse_version(number: int, document: dict[str, Any]) -> Version:
+    """Returns the version in a document of this number; raises one of `UNREADABLE` if it is another."""
     return Version(number, parse_digest(document["bundle"]), _recorded(document))
 
 
-def _parse_move(number: int, document: dict[str, Any]) -> Move:
+def parse_move(number: int, document: dict[str, Any]) -> Move:
+    """Returns the move in a document of this number; raises one of `UNREADABLE` if it is another."""
     version, after = document["version"], document["after"]
     if not (isinstance(version, int) and isinstance(after, int)):
         raise TypeError(document)

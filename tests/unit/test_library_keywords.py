@@ -71,6 +71,8 @@ CALLS = {
     "tag": (keywords.StoreKeywords,),
     "export": (keywords.ExportKeywords,),
     "pull": (keywords.PullKeywords,),
+    "verify": (keywords.VerifyKeywords,),
+    "check": (keywords.CheckKeywords,),
     "local": (keywords.LocalKeywords,),
     "doctor": (keywords.DoctorKeywords,),
     "path": (keywords.PathKeywords,),
@@ -88,7 +90,7 @@ ELSEWHERE = {
             (each, name)
             for each in (
                 *("plan", "build", "why", "trace", "show"),
-                *("bundles", "tag", "export", "pull", "local"),
+                *("bundles", "tag", "export", "pull", "verify", "check", "local"),
             )
             for name in ("address", *(("store", "profile") if each == "local" else ()))
         ],

@@ -26,7 +26,7 @@ def comparison_lines(found: Sequence[Comparison], baseline: Baseline) -> Iterato
     for each in found:
         yield f"{_name(each):<{width}}  {_summary(each)}"
         if each.changes is not None and each.changes.differs:
-            yield from _details(each.changes, most=SHOWN)
+            yield from change_lines(each.changes, most=SHOWN)
 
 
 def comparison_markdown(found: Sequence[Comparison], baseline: Baseline) -> Iterator[str]:
@@ -44,7 +44,7 @@ def comparison_markdown(found: Sequence[Comparison], baseline: Baseline) -> Iter
         yield f"<details><summary><code>{_name(each)}</code></summary>"
         yield ""
         yield "```diff"
-        yield from (line.strip() for line in _details(each.changes, most=None))
+        yield from (line.strip() for line in change_lines(each.changes, most=None))
         yield "```"
         yield "</details>"
 
@@ -72,6 +72,16 @@ def comparison_document(found: Sequence[Comparison], baseline: Baseline) -> dict
             }
             for each in found
         ],
+    }
+
+
+def changes_document(changes: Changes) -> dict[str, Any]:
+    """Returns what differs between two bundles; sizes are in bytes."""
+    return {
+        "bundle": changes.after.digest,
+        "differs": changes.differs,
+        "files": [_file(each) for each in changes.files],
+        "distributions": [_distribution(each) for each in changes.distributions],
     }
 
 
@@ -118,7 +128,8 @@ def _summary(comparison: Comparison) -> str:
     return f"differs: {', '.join(parts)}, {sign}{size_text(abs(grown))}"
 
 
-def _details(changes: Changes, most: int | None) -> Iterator[str]:
+def change_lines(changes: Changes, most: int | None = SHOWN) -> Iterator[str]:
+    """Yields a line for each file, distribution and warning that differs."""
     for file in changes.files[:most]:
         how = _chain(file)
         yield f"  {_SIGNS[file.kind]} {file.path.removeprefix('project/')}{f'  {how}' if how else ''}"

@@ -50,6 +50,11 @@ class BundleArchive:
         """
         return verified(self._archive, member_name(file.path), file, f"{file.path} in {self.where}")
 
+    @property
+    def has_delivery(self) -> bool:
+        """Whether there is a delivery."""
+        return DELIVERY in self._archive.namelist()
+
     def delivery(self, expected: str | None = None) -> bytes:
         """Returns the delivery, whose hex SHA-256 is `expected` if that is known.
 

@@ -1,0 +1,91 @@
+"""The stories of `verify` and `check`: is what a store has what it should be."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from raybundle.bundle.manifest import parse_manifest
+from raybundle.cache.documents import Cache
+from raybundle.config import cache_directory
+from raybundle.pipeline.changes import Side, changes_between
+from raybundle.pipeline.rebuilding import plan_again
+from raybundle.publish.bundles import open_configured
+from raybundle.publish.content.checking import check_store
+from raybundle.publish.content.objects import open_shelf
+from raybundle.publish.content.verifying import get_document, verify_bundle
+from raybundle.publish.layout import manifest_key, require_format
+from raybundle.publish.refs import look_up
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from raybundle.config import Settings
+    from raybundle.model import Digest
+    from raybundle.pipeline.changes import Changes
+    from raybundle.publish.content.checking import Checked
+    from raybundle.publish.content.objects import Shelf
+    from raybundle.publish.content.verifying import Part, Verified
+    from raybundle.submission.asking import Given
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """What was found of a bundle."""
+
+    store: str
+    verified: Verified
+    changes: Changes | None = None
+    """How the bundle of the working tree differs; None if it was not rebuilt."""
+
+    @property
+    def digest(self) -> Digest:
+        """Of the bundle."""
+        return self.verified.digest
+
+    @property
+    def faults(self) -> tuple[Part, ...]:
+        """Objects that are missing or damaged."""
+        return self.verified.faults
+
+    @property
+    def ok(self) -> bool:
+        """Whether all is there and right, and, if it was built again, gave the same bundle."""
+        return not self.faults and (self.changes is None or not self.changes.differs)
+
+
+def open_shelf_of(settings: Settings, environ: Mapping[str, str]) -> Shelf:
+    """Returns the configured store, with the folder for copies of its objects."""
+    return open_shelf(open_configured(settings, environ), Cache(cache_directory(environ)))
+
+
+def verify(ref: str, given: Given, *, rebuild: bool = False) -> Verification:
+    """Reads everything that a bundle reaches, and builds it again from the working tree if asked.
+
+    Raises:
+        StoreError: the store has no such bundle, or cannot be used.
+        UsageError: there is nothing to build it from.
+        BundleError: it cannot be built again.
+    """
+    shelf = open_shelf_of(given.settings(), given.environ)
+    require_format(shelf.store)
+    digest = look_up(shelf.store, ref)
+    verified = verify_bundle(shelf, digest)
+    key = manifest_key(digest)
+    if not rebuild or any(each.key == key for each in verified.faults):
+        return Verification(shelf.store.url, verified)
+    manifest = parse_manifest(get_document(shelf, key), digest)
+    planned = plan_again(manifest, given)
+    before = Side(digest, manifest, sum(file.size for file in manifest.files))
+    after = Side(planned.digest, planned.manifest, planned.bytes, planned.resolution)
+    return Verification(shelf.store.url, verified, changes_between(before, after))
+
+
+def check(settings: Settings, environ: Mapping[str, str], *, read_data: bool = False) -> tuple[str, Checked]:
+    """Returns the URL of the configured store, and what in it breaks a rule.
+
+    Raises:
+        StoreError: the store has another format, or cannot be used.
+    """
+    shelf = open_shelf_of(settings, environ)
+    return shelf.store.url, check_store(shelf, read_data=read_data)

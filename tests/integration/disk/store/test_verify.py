@@ -1,0 +1,199 @@
+"""`verify` and `check` name what was flipped, swapped, truncated or deleted in a directory and in S3."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from raybundle.errors import ObjectMissingError, StoreError
+from raybundle.formats.canonical import canonical_json
+from raybundle.publish.bundles import build
+from raybundle.publish.catalogue import tag_bundle
+from raybundle.publish.content.checking import Checked, check_store
+from raybundle.publish.content.objects import open_shelf
+from raybundle.publish.content.verifying import Verified, verify_bundle
+from raybundle.publish.layout import delivery_key, layer_key, manifest_key, move_key, name_key, run_key_in
+from raybundle.publish.names import record_name
+from raybundle.store import Store, open_store
+from tests.support.installed import install
+from tests.support.layered import plan_with
+from tests.support.store_damage import DAMAGES, damage, overwrite, remove
+from tests.support.workplace import make_workplace
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from raybundle.cache.documents import Cache
+    from raybundle.publish.stored import Stored
+    from tests.support.s3_server import S3Server
+
+LARGE = b'"""' + b"text " * 250_000 + b'"""\n'
+"""Enough sources for byte-code of its own."""
+FILES = {"one": LARGE, "two": b""}
+RECORDED = "2026-11-26T00:00:00+00:00"
+RUN = {"schema_version": 1, "id": "r", "bundle": ""}
+
+
+@pytest.fixture(params=["local", pytest.param("s3", marks=pytest.mark.slow)])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+    if request.param == "local":
+        return open_store(str(tmp_path / "store"), {})
+    server: S3Server = request.getfixturevalue("s3")
+    return open_store(server.prefix(), server.environ)
+
+
+@pytest.fixture
+def stored(tmp_path: Path, store: Store) -> Stored:
+    """A bundle with two layers, one of which has byte-code, two versions of a name, and a run."""
+    found = [install(tmp_path / "site", name, {f"{name}.py": data}) for name, data in FILES.items()]
+    first = build(plan_with(tmp_path, found[1:], sites=[tmp_path / "site"]), store)
+    made = build(plan_with(tmp_path, found, sites=[tmp_path / "site"]), store)
+    for bundle in (first, made):
+        record_name(store, "name", bundle.digest)
+    tag_bundle(store, first.digest, "name")
+    run = {**RUN, "bundle": made.digest}
+    store.put_new(run_key_in("2026/11", "r"), canonical_json(run))
+    return made
+
+
+def key_of(what: str, stored: Stored) -> str:
+    layers = [layer_key(each.digest) for each in stored.manifest.layers]
+    return {
+        "manifest": manifest_key(stored.digest),
+        "archive": stored.archive_key,
+        "delivery": delivery_key(stored.archive_key),
+        "layer": layers[0],
+        "byte-code": next(key for key in stored.layer_keys if key not in layers),
+    }[what]
+
+
+def other_of(what: str, stored: Stored) -> str:
+    """Returns an object of the same kind, or one that is as much like it as there is."""
+    return layer_key(stored.manifest.layers[1].digest) if what != "delivery" else manifest_key(stored.digest)
+
+
+def verified(store: Store, stored: Stored, cache: Cache) -> Verified:
+    return verify_bundle(open_shelf(store, cache), stored.digest)
+
+
+def checked(store: Store, cache: Cache, *, read_data: bool = False) -> Checked:
+    return check_store(open_shelf(store, cache), read_data=read_data)
+
+
+def test_a_store_as_it_was_written_has_nothing_wrong(store: Store, stored: Stored, cache: Cache) -> None:
+    found = verified(store, stored, cache)
+    walked = checked(store, cache, read_data=True)
+
+    assert [each for each in found.parts if each.state != "ok"] == []
+    assert {each.key for each in found.parts} >= {stored.archive_key, *stored.layer_keys}
+    assert walked.findings == ()
+    assert walked.objects == len(store.keys(""))
+    assert not list((cache.directory / "incoming").iterdir())
+
+
+@pytest.mark.parametrize("kind", DAMAGES)
+@pytest.mark.parametrize("what", ["archive", "delivery", "layer", "byte-code", "manifest"])
+def test_what_is_damaged_is_named(store: Store, stored: Stored, cache: Cache, what: str, kind: str) -> None:
+    key = key_of(what, stored)
+    optional = kind == "deleted" and what in {"delivery", "byte-code"}
+    damage(store, key, kind, other_of(what, stored))
+
+    if what == "manifest" and kind == "deleted":
+        with pytest.raises(ObjectMissingError, match=r"manifest\.json"):
+            verified(store, stored, cache)
+    else:
+        parts = {each.key: each.state for each in verified(store, stored, cache).parts}
+        missing = "lost" if optional else "missing"
+        named = f"{key.rpartition('/')[0]}/*.zip" if what == "archive" and kind == "deleted" else key
+        assert parts[named] == (missing if kind == "deleted" else "damaged")
+    assert bool(checked(store, cache, read_data=True).faults) is not optional
+
+
+@pytest.mark.parametrize(
+    ("what", "kind"),
+    [("layer", "truncated"), ("layer", "deleted"), ("archive", "deleted"), ("manifest", "flipped")],
+)
+def test_a_walk_without_data_sees_what_a_list_and_the_documents_show(
+    store: Store, stored: Stored, cache: Cache, what: str, kind: str
+) -> None:
+    damage(store, key_of(what, stored), kind, "")
+
+    assert checked(store, cache).faults
+
+
+@pytest.mark.usefixtures("stored")
+def test_what_breaks_a_rule_is_found_with_its_kind(store: Store, cache: Cache) -> None:
+    gone = canonical_json({"bundle": "sha256:" + "0" * 64, "format": 1, "recorded": RECORDED})
+    other = "1" * 64
+    remove(store, name_key("name", 1))
+    overwrite(store, move_key("name", 1), b"{}")
+    store.put_new(name_key("lonely", 1), gone)
+    store.put_new("notes.txt", b"")
+    store.put_new(f"bundles/{other}/graph.json", b"{}")
+    store.put_new(f"layers/{other}.zip", b"")
+    store.put_new(run_key_in("2026/11", "q").replace(".json", ".end.json"), b"{}")
+
+    found = {(each.kind, each.key) for each in checked(store, cache).findings}
+
+    assert found == {
+        ("gap", "names/name/1.json"),
+        ("damaged", "names/name/moves/1.json"),
+        ("missing", f"bundles/{'0' * 64}/manifest.json"),
+        ("unknown", "notes.txt"),
+        ("incomplete", f"bundles/{other}/"),
+        ("unreachable", f"layers/{other}.zip"),
+        ("missing", "runs/2026/11/q.json"),
+    }
+
+
+@pytest.mark.usefixtures("stored")
+def test_a_store_of_another_format_is_refused(store: Store, cache: Cache) -> None:
+    overwrite(store, "store.json", b'{"features":[],"format":2}')
+
+    with pytest.raises(StoreError, match="has format 2"):
+        checked(store, cache)
+
+
+def test_a_document_of_a_gigabyte_is_refused_before_it_is_in_memory(tmp_path: Path, cache: Cache) -> None:
+    store = open_store(str(tmp_path / "store"), {})
+    two = [install(tmp_path / "site", "two", {"two.py": b""})]
+    made = build(plan_with(tmp_path, two, sites=[tmp_path / "site"]), store)
+    with (tmp_path / "store" / manifest_key(made.digest)).open("r+b") as stream:
+        stream.truncate(1 << 30)
+
+    [part] = verified(store, made, cache).faults
+
+    assert part.fault is not None
+    assert "more bytes" in part.fault
+
+
+@pytest.mark.slow
+def test_the_exit_codes_are_3_for_a_bundle_and_4_for_a_store(tmp_path: Path) -> None:
+    work = make_workplace(tmp_path / "work", RAYBUNDLE_STORE=str(tmp_path / "store"))
+    (work.directory / "job.py").write_text("")
+    digest = work.build("job.py")
+    words = (
+        ("verify", digest),
+        ("verify", "--rebuild", digest),
+        ("check", "--read-data"),
+        ("verify", "fedcba98"),
+    )
+
+    def codes() -> list[int]:
+        return [work.raybundle(*each).returncode for each in words]
+
+    before = codes()
+    (work.directory / "job.py").write_text("print(1)\n")
+    changed = codes()
+    [archive] = (tmp_path / "store/bundles").glob("*/*-*.zip")
+    archive.chmod(0o600)
+    archive.write_bytes(b"")
+    damaged = codes()
+
+    assert (before, changed, damaged) == ([0, 0, 0, 4], [0, 3, 0, 4], [3, 3, 4, 4])
+    document = json.loads(work.raybundle("--json", "verify", digest).stdout)
+    assert [each["key"] for each in document["objects"] if each["state"] == "damaged"] == [
+        archive.relative_to(tmp_path / "store").as_posix()
+    ]
