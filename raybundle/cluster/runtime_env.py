@@ -154,8 +154,29 @@ def render_entrypoint(manifest: Manifest, arguments: Sequence[str]) -> str:
     return " ".join(["exec", python, target, *map(shlex.quote, arguments)])
 
 
+LONGEST_SHOWN = 200
+"""Characters of the command before an entrypoint: a longer one stands there without its arguments."""
+
+
+def render_command(manifest: Manifest, arguments: Sequence[str]) -> str:
+    """Returns the entrypoint of a submitted job: the command that users know, without effect, and the line.
+
+    Ray's dashboard shows the start of it. `python job.py` as the entrypoint would run the script that Ray
+    has unpacked, unverified, if the boot has not run (docs/decisions/001-boot-and-path.md).
+
+    Raises:
+        UsageError: an argument is not text.
+    """
+    line = render_entrypoint(manifest, arguments)
+    shown = command_text(line)
+    if len(shown) > LONGEST_SHOWN or "\n" in shown:
+        shown = f"{command_text(render_entrypoint(manifest, ()))} …"
+    return f": {shown}; {line}"
+
+
 _RENDERED = re.compile(
-    r'exec "\$\{RAYBUNDLE_PYTHON:\?[^"]*\}" (?:(?:-P )?"\$RAYBUNDLE_TREE"/project/)?(.*)', re.DOTALL
+    r'(?:: .*?; )?exec "\$\{RAYBUNDLE_PYTHON:\?[^"]*\}" (?:(?:-P )?"\$RAYBUNDLE_TREE"/project/)?(.*)',
+    re.DOTALL,
 )
 
 

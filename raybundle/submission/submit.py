@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from raybundle.cluster.runtime_env import render_entrypoint, render_runtime_env
+from raybundle.cluster.runtime_env import render_command, render_runtime_env
 from raybundle.errors import ClusterError, ClusterUnreachableError, UsageError
 from raybundle.outage import Outage
 from raybundle.publish.runs import new_run, record_start
@@ -80,7 +80,7 @@ def find_existing(run: Run, stored: Stored, cluster: Cluster, options: JobOption
     found = None if options.submission_id is None else cluster.client.find(run.id)
     if found is not None:
         _refuse_existing(found, options)
-        _require_same(found, stored, render_entrypoint(stored.manifest, run.arguments))
+        _require_same(found, stored, render_command(stored.manifest, run.arguments))
     return found
 
 
@@ -97,7 +97,7 @@ def submit(run: Run, stored: Stored, store: Store, cluster: Cluster, options: Jo
         ClusterError: the cluster cannot be reached or refuses the job.
         StoreError: the archive or the record cannot be stored.
     """
-    entrypoint = render_entrypoint(stored.manifest, run.arguments)
+    entrypoint = render_command(stored.manifest, run.arguments)
     _require_known(cluster.client, options)
     delivered = deliver(stored, store, cluster)
     runtime_env = render_runtime_env(

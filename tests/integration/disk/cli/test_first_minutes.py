@@ -138,6 +138,7 @@ TREE = 'exec "${RAYBUNDLE_PYTHON:?the boot did not run on this node}" '
         (TREE + '"$RAYBUNDLE_TREE"/project/job.py --n 1', "python job.py --n 1"),
         (TREE + '-P "$RAYBUNDLE_TREE"/project/jobs/a.py', "python jobs/a.py"),
         (TREE + "-m pkg.main 'two words'", "python -m pkg.main 'two words'"),
+        (": python job.py --n 1; " + TREE + '"$RAYBUNDLE_TREE"/project/job.py --n 1', "python job.py --n 1"),
         ("python theirs.py", "python theirs.py"),
     ],
 )
