@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         path,
         plan,
         pull,
+        report,
         run,
         run_here,
         settings,
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from raybundle.publish.content.checking import Checked
     from raybundle.publish.content.pulling import Pulled
     from raybundle.publish.stored import Stored
+    from raybundle.reporting.report import Report
 
 __all__ = [
     "Checked",
@@ -60,6 +62,7 @@ __all__ = [
     "PathView",
     "Plan",
     "Pulled",
+    "Report",
     "Setting",
     "Stored",
     "Trace",
@@ -79,6 +82,7 @@ __all__ = [
     "path",
     "plan",
     "pull",
+    "report",
     "run",
     "run_here",
     "settings",
@@ -101,6 +105,7 @@ _MODULES = {
     "PathView": "raybundle.pipeline.viewing.values",
     "Plan": "raybundle.planning",
     "Pulled": "raybundle.publish.content.pulling",
+    "Report": "raybundle.reporting.report",
     "Setting": "raybundle.config",
     "Stored": "raybundle.publish.stored",
     "Trace": "raybundle.pipeline.tracing",

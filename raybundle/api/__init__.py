@@ -7,6 +7,7 @@ from raybundle.api.building import build, compare, export, plan, settings, show,
 from raybundle.api.calls import attach, doctor, jobs, path, run, submit
 from raybundle.api.catalogue import bundles, tag
 from raybundle.api.job import Job
+from raybundle.api.reporting import report
 from raybundle.api.stored import check, pull, run_here, verify
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "path",
     "plan",
     "pull",
+    "report",
     "run",
     "run_here",
     "settings",

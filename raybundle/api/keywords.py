@@ -124,6 +124,15 @@ class HereKeywords(StoreKeywords, total=False):
     """The interpreter, which must have Ray: a path, or a version such as `3.12`."""
 
 
+class ReportKeywords(BundleKeywords, total=False):
+    """What a report is about."""
+
+    ref: str | None
+    """Instead of a target, a bundle of the store, or a run of one."""
+    against: str | None
+    """A revision or a stored bundle: what has changed since."""
+
+
 class ExportKeywords(StoreKeywords, total=False):
     """What an exported bundle runs with."""
 

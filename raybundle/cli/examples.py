@@ -14,7 +14,7 @@ REF is the digest of a bundle, at least 8 digits of it, `name`, `name@3`,
 
 """
 _TAKES = {
-    **dict.fromkeys(("submit", "plan", "build", "why", "trace", "doctor", "path"), _TARGET),
+    **dict.fromkeys(("submit", "plan", "build", "why", "trace", "doctor", "path", "report"), _TARGET),
     **dict.fromkeys(("run", "show", "export", "pull", "tag"), _REF),
 }
 _JOB = "rb-20261126-215712-2ac0f3d1"
@@ -32,6 +32,7 @@ EXAMPLES = {
     ),
     "build": ("build train.py", "build --name train --store s3://bucket/bundles train.py"),
     "why": ("why train.py pandas", "why --all train.py features.scale"),
+    "report": ("report train.py -o report.html", "report train@3 --against train@1 -o report.html"),
     "trace": ("trace train.py --epochs 1", "trace --continue train.py --mode predict"),
     "run": ("run train@3 --epochs 2", "run --here train@3 --epochs 2", "run --here train@3 -- python"),
     "show": ("show train@3",),

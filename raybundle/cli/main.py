@@ -69,6 +69,7 @@ _FILES = {
     "jobs": ("list", "status", "logs", "attach", "stop", "delete"),
     "clusters": ("local", "config", "node"),
     "doctor": ("doctor",),
+    "report": ("report",),
     "path": ("path",),
 }
 """The commands of each file: a command loads only its own."""

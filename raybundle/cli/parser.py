@@ -19,6 +19,7 @@ from raybundle.cli.options import (
     duration,
     job_id,
 )
+from raybundle.cli.report_options import add_report
 from raybundle.cli.stored_options import add_stored_commands
 from raybundle.errors import UsageError
 from raybundle.version import __version__
@@ -72,9 +73,9 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
             words, rest = words[:target], words[target:]
     elif command is not None and words[command] == "export" and "--" in words:
         words, rest = words[: words.index("--")], words[words.index("--") + 1 :]
-    elif command is not None and words[command] == "why":
+    elif command is not None and words[command] in ("why", "report"):
         pasted = "--" in words
-        words = words if pasted else _options_first(commands["why"], words, command + 1)
+        words = words if pasted else _options_first(commands[words[command]], words, command + 1)
     arguments, unknown = parser.parse_known_args(words)
     if unknown:
         _refuse(unknown, commands[arguments.command])
@@ -220,7 +221,7 @@ def _add_target_commands(add: _Add) -> None:
         "Run the target here, and record in raybundle-trace.json what it imports and opens.",
         "trace [options] TARGET [ARGS…] | trace [options] -m MODULE [ARGS…]",
     )
-    for command in (submit, plan, build, why, trace):
+    for command in (submit, plan, build, why, trace, add_report(add)):
         add_resolve(command, runs=command is trace)
     add_submission(submit)
     plan.add_argument("--format", choices=["text", "json", "markdown"], help="`json` is the same as --json")

@@ -41,7 +41,7 @@ CLI_ONLY = {
     "limit": "as `all`",
     "watch": "a caller calls again",
     "action": "a function of its own",
-    "against": "an argument of `compare`",
+    "output": "an argument of its own",
 }
 """Options that make no sense for a library, and why."""
 OTHER_NAMES = {"secret": "secrets", "metadata_json": "metadata", "runtime_env_json": "runtime_env"}
@@ -75,6 +75,7 @@ CALLS = {
     "check": (keywords.CheckKeywords,),
     "local": (keywords.LocalKeywords,),
     "doctor": (keywords.DoctorKeywords,),
+    "report": (keywords.ReportKeywords,),
     "path": (keywords.PathKeywords,),
     "list": (keywords.ClusterKeywords,),
     "status": (keywords.ClusterKeywords,),
@@ -85,6 +86,8 @@ CALLS = {
 }
 """The keywords of what does the same as a command."""
 ELSEWHERE = {
+    ("plan", "against"): "an argument of `compare`",
+    ("report", "address"): "an option of all commands, which `report` does not use",
     **dict.fromkeys(
         [
             (each, name)
@@ -106,6 +109,7 @@ BEYOND = {
     ("attach", "retries"): "only what was submitted here is submitted again",
     ("doctor", "ref"): "a word of the command line that is no target",
     ("path", "ref"): "as for `doctor`",
+    ("report", "ref"): "as for `doctor`",
     ("run", "python"): "a setting, and no option of `run`",
 }
 """Keywords that one command has no option for."""

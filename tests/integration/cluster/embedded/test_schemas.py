@@ -93,6 +93,7 @@ STEPS = {
     "tag": Step(("tag", "schemas@1", "production")),
     "bundles": Step(("bundles",)),
     "plan against it": Step(("plan", "--against", "schemas", "job.py"), environ=MORE_DATA),
+    "report": Step(("report", "schemas", "-o", "report.html")),
     "export": Step(("export", "schemas", "--format", "runtime-env")),
     "export for KubeRay": Step(("export", "schemas", "--format", "rayjob", "--cluster-spec", "cluster.yaml")),
     "submit: succeeded": Step(("submit", *GOOD, "job.py", "code", "0")),
