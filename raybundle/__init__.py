@@ -25,8 +25,10 @@ if TYPE_CHECKING:
         report,
         run,
         run_here,
+        runs,
         settings,
         show,
+        show_run,
         submit,
         tag,
         trace,
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from raybundle.pipeline.comparing import Comparison
     from raybundle.pipeline.findings import Finding
     from raybundle.pipeline.kuberay import Export
+    from raybundle.pipeline.past.runs import RunRecord
     from raybundle.pipeline.reasoning import Why
     from raybundle.pipeline.tracing import Trace
     from raybundle.pipeline.verifying import Verification
@@ -47,6 +50,7 @@ if TYPE_CHECKING:
     from raybundle.publish.catalogue import Listed
     from raybundle.publish.content.checking import Checked
     from raybundle.publish.content.pulling import Pulled
+    from raybundle.publish.runs.marks import Row
     from raybundle.publish.stored import Stored
     from raybundle.reporting.report import Report
 
@@ -63,6 +67,8 @@ __all__ = [
     "Plan",
     "Pulled",
     "Report",
+    "Row",
+    "RunRecord",
     "Setting",
     "Stored",
     "Trace",
@@ -85,8 +91,10 @@ __all__ = [
     "report",
     "run",
     "run_here",
+    "runs",
     "settings",
     "show",
+    "show_run",
     "submit",
     "tag",
     "trace",
@@ -106,6 +114,8 @@ _MODULES = {
     "Plan": "raybundle.planning",
     "Pulled": "raybundle.publish.content.pulling",
     "Report": "raybundle.reporting.report",
+    "Row": "raybundle.publish.runs.marks",
+    "RunRecord": "raybundle.pipeline.past.runs",
     "Setting": "raybundle.config",
     "Stored": "raybundle.publish.stored",
     "Trace": "raybundle.pipeline.tracing",

@@ -39,6 +39,7 @@ KEYS: dict[str, Kind] = {
     "max-bytes": "size",
     "max-distributions": "number",
     "forbid": "list",
+    "record-env": "list",
 }
 """The settings by the names that they have in files."""
 

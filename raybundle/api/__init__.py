@@ -5,7 +5,7 @@ from __future__ import annotations
 from raybundle.api import local
 from raybundle.api.building import build, compare, export, plan, settings, show, trace, why
 from raybundle.api.calls import attach, doctor, jobs, path, run, submit
-from raybundle.api.catalogue import bundles, tag
+from raybundle.api.catalogue import bundles, runs, show_run, tag
 from raybundle.api.job import Job
 from raybundle.api.reporting import report
 from raybundle.api.stored import check, pull, run_here, verify
@@ -27,8 +27,10 @@ __all__ = [
     "report",
     "run",
     "run_here",
+    "runs",
     "settings",
     "show",
+    "show_run",
     "submit",
     "tag",
     "trace",

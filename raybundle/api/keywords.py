@@ -209,6 +209,8 @@ class JobKeywords(StoreKeywords, ClusterKeywords, total=False):
     """Environment variables of the job."""
     secrets: Mapping[str, str] | None
     """References to secrets by environment variable: `file:/path` or `env:NAME`, read by each node."""
+    record_env: Sequence[str] | None
+    """Names and globs of variables whose values the record of the run may have."""
     submission_id: str | None
     """Instead of a new id."""
     if_exists: Literal["attach", "fail", "new"] | None

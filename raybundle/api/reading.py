@@ -126,4 +126,5 @@ def job_options(
         secrets=parse_secrets([f"{name}={reference}" for name, reference in secrets.items()]),
         runtime_env=environment.passed,
         cwd=cwd,
+        recorded=settings.items("record-env"),
     )

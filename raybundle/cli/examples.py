@@ -35,11 +35,12 @@ EXAMPLES = {
     "report": ("report train.py -o report.html", "report train@3 --against train@1 -o report.html"),
     "trace": ("trace train.py --epochs 1", "trace --continue train.py --mode predict"),
     "run": ("run train@3 --epochs 2", "run --here train@3 --epochs 2", "run --here train@3 -- python"),
-    "show": ("show train@3",),
     "verify": ("verify train@3", "verify --rebuild train@3"),
     "check": ("check", "check --read-data --store s3://bucket/bundles"),
+    "show": ("show train@3", f"show {_JOB}"),
     "pull": ("pull train@3 train-3", "pull --layers train@3 train-3"),
     "bundles": ("bundles",),
+    "runs": ("runs --since 7d", "runs --name train --status FAILED", "runs --refresh"),
     "tag": ("tag 5f2c9a1b production", "tag train@3 train"),
     "export": (
         "export --format runtime-env train@3",

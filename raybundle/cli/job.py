@@ -86,6 +86,7 @@ def job_options(
         secrets=parse_secrets(arguments.secret or ()),
         runtime_env=environment.passed if environment else {},
         cwd=cwd,
+        recorded=settings.items("record-env"),
     )
 
 

@@ -64,7 +64,7 @@ _FILES = {
     "trace": ("trace",),
     "bundles": ("build", "show", "export"),
     "stored": ("pull", "verify", "check"),
-    "catalogue": ("bundles", "tag"),
+    "catalogue": ("bundles", "tag", "runs"),
     "submit": ("submit", "run"),
     "jobs": ("list", "status", "logs", "attach", "stop", "delete"),
     "clusters": ("local", "config", "node"),

@@ -243,7 +243,10 @@ def _add_bundle_commands(add: _Add) -> None:
     add_submission(run)
     here = "run it on this machine, without a cluster; `-- python` after REF gives a prompt"
     run.add_argument("--here", action="store_true", help=here)
-    add("show", "List a bundle's contents.").add_argument("ref", metavar="REF")
+    add("show", "List a bundle's contents, or show what is known of a run.").add_argument(
+        "ref", metavar="REF"
+    )
+    _add_runs(add)
     add("bundles", "List the bundles of the store, with their names.")
     tag = add("tag", "Make a name point to a bundle of the store; the name keeps its history.")
     tag.add_argument("ref", metavar="REF")
@@ -252,6 +255,21 @@ def _add_bundle_commands(add: _Add) -> None:
     export = add("export", text, "export [options] REF [-- ARGS…]")
     add_export(export)
     add_start(export)
+
+
+def _add_runs(add: _Add) -> None:
+    runs = add("runs", "List the runs of the store; no cluster is asked.")
+    runs.add_argument(
+        "--name", dest="of_name", metavar="NAME", help="only runs of this name: fraud or fraud@3"
+    )
+    statuses = ["OPEN", "SUCCEEDED", "FAILED", "STOPPED", "LOST"]
+    runs.add_argument("--status", choices=statuses, help="only runs of this status; OPEN has no recorded end")
+    runs.add_argument("--user", metavar="USER", help="only runs of this user")
+    since = "only runs started within this time: 10m, 2h, 30d"
+    runs.add_argument("--since", type=duration, metavar="TIME", help=since)
+    runs.add_argument("--bundle", metavar="REF", help="only runs of this bundle")
+    runs.add_argument("--refresh", action="store_true", help="ask the clusters how open runs have ended")
+    add_connection(runs)
 
 
 def _add_local(add: _Add) -> None:

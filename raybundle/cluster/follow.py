@@ -65,6 +65,7 @@ class _Watch:
     running_since: float | None = None
     late: JobError | None = None
     said: str = ""
+    running: Callable[[JobInfo], None] | None = None
     explain_at: float = field(init=False)
 
     def __post_init__(self) -> None:
@@ -75,6 +76,8 @@ class _Watch:
         now = time.monotonic()
         if self.running_since is None and info.status != "PENDING":
             self.running_since = now
+            if self.running is not None:
+                self.running(info)
         if info.status == "PENDING" and now >= self.explain_at:
             self._explain(info)
         if not info.ended and self.late is None:
@@ -128,6 +131,7 @@ def follow(  # noqa: PLR0913 - one per option of the user
     started: float | None = None,
     limits: Limits | None = None,
     last_lines: int | None = None,
+    running: Callable[[JobInfo], None] | None = None,
 ) -> Followed:
     """Returns the job once its status is final; its whole log has been written by then.
 
@@ -138,6 +142,7 @@ def follow(  # noqa: PLR0913 - one per option of the user
         started: `time.monotonic()` of the submission; now if absent.
         limits: when to stop the job.
         last_lines: lines to write of the existing log; all if absent.
+        running: is told once, when the job is no longer PENDING.
 
     Raises:
         JobLostError: the cluster no longer knows the job.
@@ -145,7 +150,7 @@ def follow(  # noqa: PLR0913 - one per option of the user
         JobError: the job met a limit, and did not stop.
     """
     begin = time.monotonic() if started is None else started
-    watch = _Watch(client, submission_id, limits or Limits(), begin)
+    watch = _Watch(client, submission_id, limits or Limits(), begin, running=running)
     log = LogReader(client, submission_id, write, last_lines)
     # If nobody has seen the job yet, its cluster may not exist at all.
     watch.take(info := _ask(client, submission_id, PATIENCE if started is not None else None))

@@ -133,6 +133,18 @@ def _places(place: str, name: str, value: Any) -> Iterator[str]:
 
 def arguments_warning(arguments: Sequence[str]) -> Warning | None:
     """Returns a warning about arguments of the job that look like secrets; None if none does."""
+    found = secret_arguments(arguments)
+    if not found:
+        return None
+    return Warning(
+        f"argument {', '.join(map(str, found))} of the job looks like a secret: "
+        "every client of the cluster's API can read it",
+        hint=_HOW,
+    )
+
+
+def secret_arguments(arguments: Sequence[str]) -> list[int]:
+    """Returns the numbers, from 1, of the arguments of the job that look like secrets."""
     found = []
     for number, (argument, before) in enumerate(zip(arguments, ["", *arguments], strict=False), start=1):
         option, equals, value = argument.partition("=")
@@ -141,14 +153,8 @@ def arguments_warning(arguments: Sequence[str]) -> Warning | None:
         else:
             name, value = (before, argument) if before.startswith("-") else ("", argument)
         if looks_secret(name.lstrip("-").replace("-", "_"), value):
-            found.append(str(number))
-    if not found:
-        return None
-    return Warning(
-        f"argument {', '.join(found)} of the job looks like a secret: every client of the cluster's API can "
-        "read it, and the store keeps it",
-        hint=_HOW,
-    )
+            found.append(number)
+    return found
 
 
 def looks_secret(name: str, value: str) -> bool:

@@ -24,6 +24,7 @@ from raybundle.submission.attempts import Order
 from raybundle.submission.deliver import begin_survey
 from raybundle.submission.destination import find_embedded, nodes_of, require_embedded_for
 from raybundle.submission.ray_environment import check_hook
+from raybundle.submission.recording.origin import Origin
 
 if TYPE_CHECKING:
     from raybundle.planning import Listener
@@ -48,6 +49,7 @@ def order_target(
     given = (*request.warnings, *options.warnings)
     listener.warnings(given)
     store = open_configured(request.settings, request.environ)
+    asked = Origin(request.project, request.environ)
     with ExitStack() as unfinished:
         cluster = None
         if connecting.address:
@@ -66,8 +68,8 @@ def order_target(
         unfinished.pop_all()
     warnings = (*given, *planned.resolution.warnings)
     counts = (len(planned.files), planned.bytes)
-    origin = (request.project, planned.resolution.interpreter.site)
-    return Order(stored, store, cluster, options, planned.timings, *counts, warnings, *origin)
+    order = Order(stored, store, cluster, options, planned.timings, *counts, warnings, request.project)
+    return replace(order, sites=planned.resolution.interpreter.site, origin=asked)
 
 
 def _prepared(

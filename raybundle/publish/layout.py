@@ -122,11 +122,6 @@ def run_key_in(month: str, run_id: str) -> str:
     return f"runs/{month}/{run_id}.json"
 
 
-def run_end_key(run_id: str, started: datetime) -> str:
-    """Returns the key of the object that says how a run ended."""
-    return f"runs/{started.astimezone(timezone.utc):%Y/%m}/{run_id}.end.json"
-
-
 def source_of(store: Store) -> str | None:
     """Returns the URL by which nodes read a store; None if Ray does not know the scheme."""
     url = store.node_url(STORE_KEY)

@@ -21,11 +21,12 @@ if TYPE_CHECKING:
     from raybundle.cluster.jobs import JobInfo, JobsClient
     from raybundle.model import Warning
     from raybundle.planning import Listener, Timings
-    from raybundle.publish.runs import Run
+    from raybundle.publish.runs.run import Run
     from raybundle.publish.stored import Stored
     from raybundle.store.base import Store
     from raybundle.submission.deliver import Cluster
     from raybundle.submission.options import JobOptions
+    from raybundle.submission.recording.origin import Origin
     from raybundle.submission.submit import Submission
     from raybundle.submission.wait import Ended
 
@@ -56,6 +57,8 @@ class Order:
     """What the bundle was made of, if that is on this machine."""
     sites: tuple[str, ...] = ()
     """The site-packages directories that its distributions are from."""
+    origin: Origin | None = None
+    """The commit and the lock that it was made of, if it was made here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +142,9 @@ def _watched(order: Order, submission: Submission, watch: Watch) -> Outcome:
 
 def _next_run(order: Order, options: JobOptions) -> tuple[Run, JobInfo | None]:
     """Returns the run that is about to start, and the job of the cluster that it would repeat."""
-    run = prepare_run(order.stored, order.cluster, options)
+    files = (each.path for each in order.stored.manifest.files)
+    origin = None if order.origin is None else order.origin.facts(files)
+    run = prepare_run(order.stored, order.cluster, options, origin)
     return run, find_existing(run, order.stored, order.cluster, options)
 
 

@@ -62,6 +62,10 @@ class Connecting:
         client = self._connect(address or self._embedded(python))
         return Cluster(client, shares_disk=address is None, cache=Cache(cache_directory(self.environ)))
 
+    def at(self, address: str) -> JobsClient:
+        """Returns a client of the cluster at an address, such as one that a run's record has."""
+        return self._connect(address)
+
     def client(self) -> JobsClient:
         """Returns a client of the configured cluster, else of the embedded one.
 

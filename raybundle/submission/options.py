@@ -40,6 +40,10 @@ class JobOptions:
     """More keys of the `runtime_env`, such as `pip`."""
     cwd: str = ""
     """Where the job starts, relative to the project; empty for its root."""
+    recorded: tuple[str, ...] = ()
+    """Names and globs of variables whose values the run's record may have."""
+    rerun_of: str | None = None
+    """The id of the run that this one repeats."""
 
     def check(self) -> None:
         """Refuses what no cluster takes, before anything is built.

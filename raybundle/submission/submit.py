@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
@@ -9,17 +10,20 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from raybundle.cluster.runtime_env import render_command, render_runtime_env
-from raybundle.errors import ClusterError, ClusterUnreachableError, UsageError
+from raybundle.errors import ClusterError, ClusterUnreachableError, StoreError, UsageError
 from raybundle.outage import Outage
-from raybundle.publish.runs import new_run, record_start
+from raybundle.publish.runs.records import find_recorded, record_event, record_start
+from raybundle.publish.runs.run import new_run
 from raybundle.submission.deliver import deliver
+from raybundle.submission.recording.origin import client_facts
+from raybundle.submission.recording.public import public_facts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
     from raybundle.cluster.jobs import JobInfo, JobsClient
-    from raybundle.publish.runs import Run
+    from raybundle.publish.runs.run import Run
     from raybundle.publish.stored import Stored
     from raybundle.store.base import Store
     from raybundle.submission.deliver import Cluster
@@ -51,14 +55,19 @@ class Submission:
     """The site-packages directories that its distributions are from."""
 
 
-def prepare_run(stored: Stored, cluster: Cluster, options: JobOptions) -> Run:
-    """Returns the run that is about to start, with its id."""
+def prepare_run(
+    stored: Stored, cluster: Cluster, options: JobOptions, origin: Mapping[str, Any] | None = None
+) -> Run:
+    """Returns the run that is about to start, with its id; `origin` says what its sources are."""
     env, address = dict(options.env), cluster.client.address
     chosen = options.submission_id
     if chosen is not None and options.if_exists == "new":
         chosen = _free_id(cluster.client, chosen)
     run = new_run(stored.digest, options.arguments, env, address, chosen, cwd=options.cwd)
-    return run if chosen is None else replace(run, session=cluster.client.session())
+    name = {} if stored.name is None else {"name": stored.name}
+    facts = {**client_facts(), **name, **(origin or {}), **public_facts(options)}
+    session = None if chosen is None else cluster.client.session()
+    return replace(run, session=session, facts=facts)
 
 
 def _free_id(client: JobsClient, wanted: str) -> str:
@@ -86,7 +95,7 @@ def find_existing(run: Run, stored: Stored, cluster: Cluster, options: JobOption
 
 def attach(existing: JobInfo, run: Run, stored: Stored, store: Store, cluster: Cluster) -> Submission:
     """Returns the submission of an existing job: repeating a command starts no second driver."""
-    return Submission(_run_of(existing, run), stored, store, cluster, time.monotonic(), existing)
+    return Submission(_run_of(existing, run, store), stored, store, cluster, time.monotonic(), existing)
 
 
 def submit(run: Run, stored: Stored, store: Store, cluster: Cluster, options: JobOptions) -> Submission:
@@ -112,7 +121,7 @@ def submit(run: Run, stored: Stored, store: Store, cluster: Cluster, options: Jo
         delivery=stored.delivery,
         cwd=run.cwd,
     )
-    ended = _record(run, stored, store, cluster, options)
+    run, ended = _record(run, stored, store, cluster, options)
     if ended is not None:
         return attach(ended, run, stored, store, cluster)
     submitted = time.monotonic()
@@ -122,23 +131,27 @@ def submit(run: Run, stored: Stored, store: Store, cluster: Cluster, options: Jo
     if existing is not None:
         _refuse_existing(existing, options)
         _require_same(existing, stored, entrypoint)
+    with contextlib.suppress(StoreError):  # the job runs, and its end will say so again
+        record_event(store, run, "accepted", {})
     return Submission(run, stored, store, cluster, submitted, existing)
 
 
-def _record(run: Run, stored: Stored, store: Store, cluster: Cluster, options: JobOptions) -> JobInfo | None:
+def _record(
+    run: Run, stored: Stored, store: Store, cluster: Cluster, options: JobOptions
+) -> tuple[Run, JobInfo | None]:
     """Records a run before its submission.
 
     Returns:
-        The job, if another client of the same submission was faster and its job has ended by now.
+        The run as it is recorded, and the job, if another client of the same submission was faster and its
+        job has ended by now.
     """
     try:
-        record_start(store, run)
+        return record_start(store, run), None
     except UsageError:
         ended = find_existing(run, stored, cluster, options)
         if ended is None:
             raise
-        return ended
-    return None
+        return run, ended
 
 
 def _require_known(client: JobsClient, options: JobOptions) -> None:
@@ -221,8 +234,12 @@ def _require_same(found: JobInfo, stored: Stored, entrypoint: str) -> None:
     )
 
 
-def _run_of(found: JobInfo, run: Run) -> Run:
-    """Returns the run of a job of the cluster: that of its first submission."""
+def _run_of(found: JobInfo, run: Run, store: Store) -> Run:
+    """Returns the run of a job of the cluster: that of its first submission, if the store has its record."""
+    with contextlib.suppress(StoreError):
+        recorded = find_recorded(store, run.id)
+        if recorded is not None:
+            return replace(run, started=recorded.started)
     if found.start_time is None:
         return run
     return replace(run, started=datetime.fromtimestamp(found.start_time / 1000, timezone.utc))

@@ -13,8 +13,9 @@ from raybundle.cluster.left_distributions import hint_of_left_distribution
 from raybundle.cluster.left_files import hint_of_left_file
 from raybundle.cluster.outcome import boot_line, could_not_start, exit_code, job_error
 from raybundle.errors import JobFailedError, JobLostError, JobStartError, StoreError
-from raybundle.publish.runs import record_end
+from raybundle.publish.runs.records import LOST, record_end
 from raybundle.submission.deliver import find_damage
+from raybundle.submission.recording.ending import end_run, noting
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,16 +61,17 @@ def wait(
     """
     client, run = submission.cluster.client, submission.run
     try:
-        followed = follow(client, run.id, write, started=submission.submitted, limits=limits)
+        note = noting(submission.store, run)
+        followed = follow(client, run.id, write, started=submission.submitted, limits=limits, running=note)
     except JobLostError as error:
         with contextlib.suppress(StoreError):
-            record_end(submission.store, run, "LOST", error.exit_code, None)
+            record_end(submission.store, run, LOST, error.exit_code, error=str(error))
         raise
     info, why = followed.info, _why(submission, followed)
     notes = [] if followed.lost_log is None else [f"the log cannot be read to its end: {followed.lost_log}"]
     code = exit_code(info, why, own=own_code)
     try:
-        record_end(submission.store, run, info.status, code, info.driver_exit_code)
+        end_run(submission.store, run, info, code)
     except StoreError as failure:
         notes.append(f"the end of the run is not recorded: {failure}")
     return Ended(info, why, followed.queue, followed.run, tuple(notes))

@@ -24,8 +24,8 @@ from raybundle.cluster.embedded import cluster
 from raybundle.cluster.embedded.token import token_variables
 
 NAMES = ("help", "resolve", "graph", "boot", "job", "log")
-ON_REQUEST = ("layers", "uv", "data")
-"""They take minutes and gigabytes, need root or the package index."""
+ON_REQUEST = ("layers", "uv", "data", "history")
+"""They take minutes and gigabytes, need root, the package index, or the servers of the tests."""
 
 
 def arguments() -> argparse.Namespace:
@@ -63,6 +63,11 @@ def measure(options: argparse.Namespace, work: Path) -> dict[str, dict[str, Any]
         import data_cost  # noqa: PLC0415 - it needs the servers of the tests
 
         results["data"] = data_cost.measure(work, environ, options.mebibytes)
+    if "history" in names:
+        sys.path.append(str(Path(__file__).parents[2]))
+        import history_cost  # noqa: PLC0415 - as above
+
+        results["history"] = history_cost.measure(rounds)
     if "graph" in names:
         results["graph"] = graph_cost.measure(work, environ, rounds)
     if "layers" in names:

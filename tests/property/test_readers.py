@@ -29,7 +29,8 @@ from raybundle.publish.bundles import build, bytes_of, find_bundle
 from raybundle.publish.names import record_name
 from raybundle.publish.receipts import KEPT, Receipts
 from raybundle.publish.refs import look_up
-from raybundle.publish.runs import new_run, record_start
+from raybundle.publish.runs.records import record_start
+from raybundle.publish.runs.run import document_of, new_run
 from raybundle.publish.stored import LayerArchive
 from raybundle.resolve.trace.lock import read_lock
 from raybundle.store import open_store
@@ -106,7 +107,7 @@ OBJECTS = {
     ),
     layout.run_key(RUN.id, RUN.started): (
         start,
-        {"schema_version": 1, "bundle": RUN.bundle, "arguments": ["a", "b"]},
+        document_of(RUN),
     ),
     "graph.json": (show, {"distributions": [{"name": "big", "bytes": 1}]}),
     "delivery": (

@@ -7,6 +7,7 @@ from typing import get_type_hints
 import pytest
 
 from raybundle.api import keywords
+from raybundle.api.history_keywords import RunsKeywords
 from raybundle.cli.parser import command_parsers
 from raybundle.config import KEYS, PROJECT_ONLY
 from raybundle.errors import UsageError
@@ -53,7 +54,7 @@ LIBRARY_ONLY = {
     **dict.fromkeys(
         (
             *("data", "rules", "optional", "dependencies", "cluster_provides"),
-            *("max_bytes", "max_distributions", "forbid"),
+            *("max_bytes", "max_distributions", "forbid", "record_env"),
         ),
         "settings without an option",
     ),
@@ -68,6 +69,7 @@ CALLS = {
     "trace": (keywords.TraceKeywords,),
     "show": (keywords.StoreKeywords,),
     "bundles": (keywords.StoreKeywords,),
+    "runs": (RunsKeywords,),
     "tag": (keywords.StoreKeywords,),
     "export": (keywords.ExportKeywords,),
     "pull": (keywords.PullKeywords,),
@@ -110,6 +112,8 @@ BEYOND = {
     ("doctor", "ref"): "a word of the command line that is no target",
     ("path", "ref"): "as for `doctor`",
     ("report", "ref"): "as for `doctor`",
+    ("runs", "since"): "the option of that name, which `list` has for its output only",
+    ("runs", "status"): "as `since`",
     ("run", "python"): "a setting, and no option of `run`",
 }
 """Keywords that one command has no option for."""

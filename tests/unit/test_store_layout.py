@@ -29,7 +29,6 @@ def test_objects_lie_where_the_design_says() -> None:
     assert layout.graph_key(DIGEST) == f"bundles/{HEX}/graph.json"
     assert layout.name_key("train", 3) == "names/train/3.json"
     assert layout.run_key("r1", started) == "runs/2025/12/r1.json"
-    assert layout.run_end_key("r1", started) == "runs/2025/12/r1.end.json"
 
 
 @pytest.mark.parametrize("name", ["train", "my-job_2.1", "abc", "abcdef0", "abcdef01x", "_x"])

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING
 
 from raybundle.bundle.manifest import format_manifest
 from raybundle.cli.output.documents import manifest_document, warning_document
+from raybundle.cli.output.history import record_document, record_lines
 from raybundle.cli.output.overview import ANY
 from raybundle.cli.request import read_request, settings_of
 from raybundle.formats.amounts import size_text
 from raybundle.pipeline.exporting import export_bundle
 from raybundle.pipeline.kuberay import Start, Wanted
+from raybundle.pipeline.past.runs import find_record
 from raybundle.publish.bundles import build_target, bytes_of, find_bundle, open_configured
 from raybundle.resolve.driver.project import parse_directory
 
@@ -50,8 +52,16 @@ def build(arguments: argparse.Namespace, console: Console) -> int:
 
 
 def show(arguments: argparse.Namespace, console: Console) -> int:
-    """Shows what is in a bundle of the store."""
+    """Shows what is in a bundle of the store, or what is known of a run."""
     store = open_configured(settings_of(arguments), os.environ)
+    record = find_record(store, arguments.ref)
+    if record is not None:
+        if console.json_mode:
+            console.document({"store": store.url, "run": record_document(record)})
+        else:
+            for line in record_lines(record):
+                console.data(line)
+        return 0
     stored = find_bundle(store, arguments.ref)
     console.warnings(stored.warnings)
     manifest = stored.manifest

@@ -1,15 +1,19 @@
-"""`bundles` and `tag`: what a store has, and under which names."""
+"""`bundles`, `tag` and `runs`: what a store has, under which names, and what ran."""
 
 from __future__ import annotations
 
 import os
 from typing import TYPE_CHECKING, Any
 
+from raybundle.cli.job import connecting_of
+from raybundle.cli.output.history import row_document, run_rows
 from raybundle.cli.output.table import rows_of
 from raybundle.cli.request import settings_of
 from raybundle.formats.amounts import counted
+from raybundle.pipeline.past.runs import history, since
 from raybundle.publish.bundles import open_configured
 from raybundle.publish.catalogue import list_bundles, tag_bundle
+from raybundle.publish.runs.listing import Wanted
 
 if TYPE_CHECKING:
     import argparse
@@ -47,6 +51,22 @@ def tag(arguments: argparse.Namespace, console: Console) -> int:
     return 0
 
 
+def runs(arguments: argparse.Namespace, console: Console) -> int:
+    """Lists the runs of the store, the oldest first."""
+    wanted = Wanted(
+        arguments.of_name, arguments.status, arguments.user, since(arguments.since), arguments.bundle
+    )
+    connecting = connecting_of(arguments, settings_of(arguments), console)
+    store, rows = history(connecting, wanted, console, refreshed=arguments.refresh)
+    if console.json_mode:
+        console.document({"store": store.url, "runs": [row_document(row) for row in rows]})
+        return 0
+    for line in run_rows(rows):
+        console.data(line)
+    console.note(f"{counted(len(rows), 'run')} in {store.url}")
+    return 0
+
+
 def _row(bundle: Listed) -> tuple[str, ...]:
     created = bundle.created.astimezone().strftime("%Y-%m-%d %H:%M:%S")
     names = " ".join(f"{each.name}@{each.version}{'*' if each.current else ''}" for each in bundle.names)
@@ -75,4 +95,8 @@ def _document(bundle: Listed) -> dict[str, Any]:
     }
 
 
-COMMANDS: dict[str, Callable[[argparse.Namespace, Console], int]] = {"bundles": bundles, "tag": tag}
+COMMANDS: dict[str, Callable[[argparse.Namespace, Console], int]] = {
+    "bundles": bundles,
+    "tag": tag,
+    "runs": runs,
+}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,8 @@ from raybundle.cluster.logs import LogReader
 from raybundle.cluster.outcome import exit_code, job_error
 from raybundle.cluster.stopping import delete_for_good, stop_and_wait
 from raybundle.errors import ClusterError, JobLostError, RaybundleError, UsageError
+from raybundle.publish.bundles import open_configured
+from raybundle.submission.recording.ending import end_attached
 
 if TYPE_CHECKING:
     import argparse
@@ -101,6 +104,9 @@ def attach(arguments: argparse.Namespace, console: Console) -> int:
         followed = follow(client, arguments.id, write, limits=limits_of(arguments), last_lines=arguments.tail)
     if followed.lost_log is not None:
         console.warn(f"the log cannot be read to its end: {followed.lost_log}")
+    note = end_attached(open_configured(settings_of(arguments), os.environ), followed.info)
+    if note is not None:
+        console.warn(note)
     error = followed.late or job_error(followed.info, followed.log_end)
     if error is not None:
         console.error(error)

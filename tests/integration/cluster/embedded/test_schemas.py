@@ -28,8 +28,8 @@ SCHEMAS = Path(__file__).parents[4] / "docs" / "schemas" / f"v{SCHEMA_VERSION}"
 SHARED = "definitions"
 WITHOUT_DOCUMENT: frozenset[str] = frozenset()
 """Commands that print no document with `--json`."""
-OPEN = ("metadata", "runtime_env", "manifest")
-"""Properties whose content is Ray's, or specified in docs/format.md."""
+OPEN = ("metadata", "runtime_env", "manifest", "facts", "events")
+"""Properties whose content is Ray's, or specified in docs/format.md and docs/runs.md."""
 ELSEWHERE = {"RAYBUNDLE_LOCAL_STATE": "../no-cluster"}
 MORE_DATA = {"RAYBUNDLE_INCLUDE": "words.txt"}
 NO_ENVIRONMENT = '{"conda": "no-such-environment"}'
@@ -110,6 +110,8 @@ STEPS = {
     "stop": Step(("stop", SLOW)),
     "attach to one that was stopped": Step(("attach", SLOW), 21),
     "logs": Step(("logs", GOOD[1])),
+    "runs": Step(("runs",)),
+    "show a run": Step(("show", GOOD[1])),
     "logs, followed": Step(("logs", "--follow", GOOD[1])),
     "doctor": Step(("doctor", "schemas")),
     "doctor without a cluster": Step(("doctor", "job.py"), environ=ELSEWHERE),

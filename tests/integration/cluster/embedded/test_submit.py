@@ -226,10 +226,10 @@ def test_a_store_that_fails_after_the_end_does_not_hide_how_the_job_ended(
     store = tmp_path / "store"
     words = ("--json", "--store", str(store), "submit", "job.py", "sleep", "4")
     with start(work, *words) as job:
-        while not list(store.glob("runs/*/*/*.json")):
+        while not list(store.glob("events/*/*/*/running.json")):
             time.sleep(0.05)
-        shutil.rmtree(store / "runs")
-        (store / "runs").touch()
+        shutil.rmtree(store / "events")
+        (store / "events").touch()
         assert job.stdout is not None
         document = json.loads(job.stdout.read())
 

@@ -235,8 +235,8 @@ def test_a_failed_job_is_submitted_again_as_often_as_is_said(project: Path, dash
 
     assert info.submission_id == "a-retry1"
     assert info.metadata["raybundle.retry_of"] == "a"
-    records = sorted((project.parent / "home/raybundle/store/runs").rglob("*.end.json"))
-    assert [json.loads(each.read_text())["exit_code"] for each in records] == [0, 20]
+    records = sorted((project.parent / "home/raybundle/store/events").rglob("end.json"))
+    assert [json.loads(each.read_text())["exit_code"] for each in records] == [20, 0]
     with pytest.raises(JobFailedError):
         job.wait()
 

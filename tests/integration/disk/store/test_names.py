@@ -15,7 +15,8 @@ from raybundle.publish.catalogue import list_bundles, tag_bundle
 from raybundle.publish.layout import manifest_key
 from raybundle.publish.names import history, parse_moment, record_name
 from raybundle.publish.refs import find_ref, look_up
-from raybundle.publish.runs import new_run, record_start
+from raybundle.publish.runs.records import record_start
+from raybundle.publish.runs.run import new_run
 from raybundle.store import Store, open_store
 from tests.support.workplace import make_workplace
 

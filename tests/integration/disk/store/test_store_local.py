@@ -15,7 +15,8 @@ import pytest
 
 from raybundle.errors import StoreAccessError, UsageError
 from raybundle.model import Digest
-from raybundle.publish.runs import new_run, record_start
+from raybundle.publish.runs.records import record_start
+from raybundle.publish.runs.run import new_run
 from raybundle.store.local import INCOMING, LocalStore
 from tests.support.workplace import make_workplace
 

@@ -1,0 +1,1 @@
+"""The stories about past runs: find one, complete its record, repeat it."""

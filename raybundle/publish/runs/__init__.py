@@ -1,0 +1,1 @@
+"""The history of runs in a store: a record before each submission, events after it, and marks to list."""

@@ -1,0 +1,145 @@
+"""Writes and reads the record of a run and its events; each object is written once."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+from raybundle.errors import ObjectMissingError, UsageError
+from raybundle.publish.layout import read_object, run_key
+from raybundle.publish.refs import find_run
+from raybundle.publish.runs.marks import end_mark, event_key, start_mark
+from raybundle.publish.runs.run import SCHEMA_VERSION, document_of, parse_run
+
+if TYPE_CHECKING:
+    from raybundle.publish.runs.run import Run
+    from raybundle.store.base import Store
+
+LOST = "LOST"
+"""The status of a run whose job the cluster no longer knows. Another end that is recorded precedes it."""
+
+_ANOTHER_ID = "choose another --submission-id"
+
+
+def record_start(store: Store, run: Run) -> Run:
+    """Writes the record of a run that is about to be submitted, and returns the run that is recorded.
+
+    An equal record of a run without an end belongs to an attempt that was cut short, and counts for this one
+    if the cluster is still the same: one that was started anew does not know what ran before.
+
+    Raises:
+        UsageError: an earlier run has this id.
+    """
+    key = run_key(run.id, run.started)
+    if not store.put_new(key, encoded(document_of(run))):
+        known = read_object(store, key, parse_run, _ANOTHER_ID)
+        _require_same(store, known, run)
+        run = replace(run, started=known.started)
+    store.put_new(start_mark(run), b"{}")
+    return run
+
+
+def find_recorded(store: Store, run_id: str) -> Run | None:
+    """Returns the latest run with this id; None if the store has none.
+
+    Raises:
+        StoreError: its record is damaged.
+    """
+    key = find_run(store, run_id)
+    return None if key is None else read_run(store, key)
+
+
+def require_recorded(store: Store, run_id: str) -> Run:
+    """Returns the latest run with this id.
+
+    Raises:
+        ObjectMissingError: the store has none.
+        StoreError: its record is damaged.
+    """
+    found = find_recorded(store, run_id)
+    if found is None:
+        hint = "is this the right --store? `raybundle runs` lists its runs"
+        raise ObjectMissingError(f"no run {run_id} in {store.url}", hint=hint)
+    return found
+
+
+def read_run(store: Store, key: str) -> Run:
+    """Returns the run of a record.
+
+    Raises:
+        StoreError: the record is damaged.
+    """
+    return read_object(store, key, parse_run, "`raybundle runs` lists the other runs")
+
+
+def record_event(store: Store, run: Run, event: str, facts: dict[str, Any]) -> bool:
+    """Writes an event of a run, with the time; returns whether it is the first of its kind."""
+    document = {"schema_version": SCHEMA_VERSION, "id": run.id, "at": _now(), **facts}
+    return store.put_new(event_key(run, event), encoded(document))
+
+
+def record_end(  # noqa: PLR0913 - all that is known of an end
+    store: Store,
+    run: Run,
+    status: str,
+    exit_code: int,
+    driver_exit_code: int | None = None,
+    *,
+    error: str | None = None,
+    ended: datetime | None = None,
+) -> None:
+    """Writes how a run ended: as an event, and as a mark by which it is listed."""
+    moment = ended or datetime.now(timezone.utc)
+    document: dict[str, Any] = {
+        "status": status,
+        "exit_code": exit_code,
+        "ended": moment.isoformat(timespec="seconds"),
+        **({} if driver_exit_code is None else {"driver_exit_code": driver_exit_code}),
+        **({} if error is None else {"error": error}),
+    }
+    if record_event(store, run, "lost" if status == LOST else "end", document):
+        store.put_new(end_mark(run, status, exit_code, moment), b"{}")
+
+
+def read_events(store: Store, run: Run) -> dict[str, dict[str, Any]]:
+    """Returns the events of a run by name, in the order in which they were written.
+
+    Raises:
+        StoreError: one is damaged.
+    """
+    folder = event_key(run, "").removesuffix(".json")
+    found = {
+        key.removeprefix(folder).removesuffix(".json"): read_object(store, key, _event, "remove the object")
+        for key in store.keys(folder)
+    }
+    return dict(sorted(found.items(), key=lambda item: item[1]["at"]))
+
+
+def encoded(document: dict[str, Any]) -> bytes:
+    """Returns a record as JSON; it may hold floats, which canonical JSON does not."""
+    return json.dumps(document, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
+
+
+def _require_same(store: Store, known: Run, run: Run) -> None:
+    same = (known.bundle, known.recorded_arguments) == (run.bundle, run.recorded_arguments)
+    ended = store.size(event_key(known, "end")) is not None
+    if same and not ended and known.session is not None and known.session != run.session:
+        raise UsageError(
+            f"a run with the id {run.id} is recorded in {store.url}, and may have run before the cluster "
+            "was started anew",
+            hint=_ANOTHER_ID,
+        )
+    if ended or not same:
+        raise UsageError(f"a run with the id {run.id} is recorded in {store.url}", hint=_ANOTHER_ID)
+
+
+def _event(document: dict[str, Any]) -> dict[str, Any]:
+    if document["schema_version"] != SCHEMA_VERSION or not isinstance(document["at"], str):
+        raise ValueError(document)
+    return document
+
+
+def _now() -> str:
+    return datetime.now(timezone.utc).isoformat(timespec="milliseconds")

@@ -1,0 +1,162 @@
+"""The history of runs: written before the request, completed after it, by whoever is still there."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.integration.cluster.conftest import Embedded
+    from tests.support.workplace import Workplace
+
+pytestmark = pytest.mark.ray
+
+CANARY = "kanarie4711zz"
+JOB = """\
+import os
+import sys
+import time
+
+import part
+
+print("OUTPUT", part.WORD, os.environ.get("SEED"), *sys.argv[1:])
+time.sleep(float(os.environ.get("NAP", "0")))
+sys.exit(int(os.environ.get("CODE", "0")))
+"""
+
+
+@pytest.fixture
+def work(embedded: Embedded, tmp_path: Path) -> Workplace:
+    """A committed project of two modules, one of which has changed since, and a store of its own."""
+    work = embedded.workplace(tmp_path / "work", RAYBUNDLE_STORE=str(tmp_path / "store"))
+    (work.directory / "job.py").write_text(JOB)
+    (work.directory / "part.py").write_text('WORD = "one"\n')
+    (work.directory / "other.py").write_text("")
+    git = ["git", "-c", "user.name=a", "-c", "user.email=a@b"]
+    remote = f"https://ann:{CANARY}@git.example.com/team/fraud.git"
+    for line in ("init -q", "add .", "commit -qm first", f"remote add origin {remote}"):
+        assert work.command([*git, *line.split()]).returncode == 0
+    (work.directory / "part.py").write_text('WORD = "two"\n')
+    (work.directory / "other.py").write_text("# not in the bundle\n")
+    return work
+
+
+def shown(work: Workplace, run_id: str) -> dict[str, Any]:
+    done = work.raybundle("--json", "show", run_id)
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)["run"]
+    return found
+
+
+def listed(work: Workplace, *words: str) -> dict[str, str]:
+    done = work.raybundle("--json", "runs", *words)
+    assert done.returncode == 0, done.stderr
+    return {row["id"]: row["status"] for row in json.loads(done.stdout)["runs"]}
+
+
+def test_a_run_says_what_ran_from_which_commit_and_what_happened(work: Workplace) -> None:
+    words = ("--env", "SEED=7", "--env", f"PLAIN={CANARY}", "--env", "CODE=3", "--name", "fraud")
+    options = ("--submission-id", f"history-{time.time_ns()}", "--metadata-json", '{"team": "risk"}')
+
+    done = work.raybundle("submit", *words, *options, "job.py", "--epochs", "2", f"--password={CANARY}")
+
+    assert (done.returncode, done.stdout.splitlines()[-1][:13]) == (20, "OUTPUT two 7 ")
+    run = shown(work, options[1])
+    facts, events = run["facts"], run["events"]
+    assert (run["status"], events["end"]["exit_code"], events["end"]["driver_exit_code"]) == ("FAILED", 20, 3)
+    assert list(events) == ["accepted", "running", "end"]
+    assert run["arguments"] == ["--epochs", "2", "…"]
+    assert (facts["env"], run["env_names"]) == ({"SEED": "7"}, ["CODE", "PLAIN"])
+    assert (facts["name"], facts["metadata"]) == ("fraud@1", {"team": "risk"})
+    assert facts["git"]["remote"] == "https://git.example.com/team/fraud.git"
+    assert (facts["git"]["dirty"], facts["git"]["changed"]) == (True, ["part.py"])
+    assert len(facts["git"]["commit"]) == 40
+    assert facts["client"]["python"].startswith("{}.{}".format(*sys.version_info))
+    holders = [
+        str(file)
+        for file in (work.directory.parent / "store").rglob("*")
+        if file.is_file() and CANARY.encode() in file.read_bytes()
+    ]
+    assert holders == []
+    text = work.raybundle("show", options[1]).stdout
+    assert "status    FAILED, exit code 20" in text
+    assert CANARY not in text
+    assert listed(work, "--name", "fraud") == {options[1]: "FAILED"}
+
+
+def test_a_client_that_was_killed_is_completed_by_refresh_or_by_attach(work: Workplace) -> None:
+    ids = [f"killed-{time.time_ns()}-{number}" for number in range(2)]
+    clients = [
+        subprocess.Popen(
+            [
+                sys.executable,
+                "-m",
+                "raybundle",
+                "submit",
+                "--env",
+                "NAP=2",
+                "--submission-id",
+                each,
+                "job.py",
+            ],
+            cwd=work.directory,
+            env=dict(work.environ),
+            stderr=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            text=True,
+        )
+        for each in ids
+    ]
+    for client in clients:
+        assert client.stderr is not None
+        assert any("submitted successfully" in line for line in client.stderr)
+        client.send_signal(signal.SIGKILL)
+        client.wait()
+        client.stderr.close()
+    open_ones = listed(work)
+
+    attached = work.raybundle("attach", ids[0])
+    work.raybundle("attach", "--store", str(work.directory / "none"), ids[1])
+    between = listed(work)
+    refreshed = listed(work, "--refresh")
+
+    assert open_ones == dict.fromkeys(ids, "OPEN")
+    assert attached.returncode == 0
+    assert between == {ids[0]: "SUCCEEDED", ids[1]: "OPEN"}
+    assert refreshed == dict.fromkeys(ids, "SUCCEEDED")
+    assert {"accepted", "end"} <= set(shown(work, ids[1])["events"])
+
+
+def test_a_run_whose_cluster_is_gone_stays_open_and_is_named(work: Workplace, tmp_path: Path) -> None:
+    digest = work.raybundle("build", "job.py").stdout.strip()
+    record = {
+        "schema_version": 1,
+        "id": "gone",
+        "bundle": digest,
+        "arguments": [],
+        "env": {},
+        "env_names": [],
+        "address": "http://127.0.0.1:9",
+        "cwd": ".",
+        "started": "2026-01-02T03:04:05+00:00",
+    }
+    folder = tmp_path / "store/runs/2026/01"
+    folder.mkdir(parents=True)
+    (folder / "gone.json").write_text(json.dumps(record))
+    mark = tmp_path / "store/history/2026/01/02" / f"20260102T030405Z!gone!{digest[7:23]}!!"
+    mark.parent.mkdir(parents=True)
+    mark.write_text("{}")
+
+    done = work.raybundle("runs", "--refresh")
+
+    assert done.returncode == 0
+    assert "the runs of http://127.0.0.1:9 stay open" in done.stderr
+    assert listed(work) == {"gone": "OPEN"}
