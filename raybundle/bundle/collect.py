@@ -28,7 +28,7 @@ def collect(resolution: Resolution) -> tuple[CollectedFile, ...]:
     refused: list[str] = []
     for path, file, content, scanned in _sources(resolution):
         try:
-            collected = _read(path, file) if content is None else _collected(path, content, executable=False)
+            collected = _read(path, file) if content is None else _made(path, content)
         except OSError as error:
             refused.append(f"{file}: {error.strerror or error}")
             continue
@@ -55,6 +55,10 @@ def _read(path: ArchivePath, file: Path) -> CollectedFile:
         data = stream.read()
         mode = os.fstat(stream.fileno()).st_mode
     return _collected(path, data, executable=bool(mode & stat.S_IXUSR))
+
+
+def _made(path: ArchivePath, content: bytes) -> CollectedFile:
+    return _collected(path, content, executable=content.startswith(b"#!"))
 
 
 def _collected(path: ArchivePath, data: bytes, *, executable: bool) -> CollectedFile:

@@ -33,6 +33,8 @@ OWN_ENVIRONMENT = "/runtime_resources/"
 """Part of the prefix of an environment that Ray has made for `pip` or `uv` of a runtime_env."""
 MERGE = "raybundle_boot.merge"
 """Value of RAY_RUNTIME_ENV_HOOK: the function that `ray.init` calls."""
+PROGRAMS = "project/.raybundle/bin"
+"""Directory of a tree with the console scripts that the job starts."""
 HEX_DIGITS = 64
 """Length of a SHA-256."""
 
@@ -59,7 +61,7 @@ def start(stub: Stub, original: list[str]) -> None:
     if "RAYBUNDLE_SECRETS" in os.environ:
         lines = os.environ["RAYBUNDLE_SECRETS"].split("\n")
         secrets.update(stub.load("raybundle_secrets").set_secrets(lines))
-    _set_environment(stub)
+    _set_environment(stub, tree)
     module = stub.load("raybundle_path")
     _set_finders(stub, module, tree)
     _places.append(module.Places(tree, os.path.realpath(archive), record["environment"] or "", links, own))
@@ -324,7 +326,7 @@ def _added_by_the_job(stub: Stub, archive: str) -> list[str]:
     return [e for e in os.environ.get("PYTHONPATH", "").split(":") if e not in ("", archive, boot)]
 
 
-def _set_environment(stub: Stub) -> None:
+def _set_environment(stub: Stub, tree: str) -> None:
     """Makes children of this process boot from the private cache, with this interpreter.
 
     If the cache is removed while the job runs, children find `sitecustomize` in the working directory and
@@ -335,9 +337,12 @@ def _set_environment(stub: Stub) -> None:
     environ["PYTHONPATH"] = ":".join([boot, archive, *_added_by_the_job(stub, archive)])
     environ["RAYBUNDLE_BOOTED"] = "1"
     environ.setdefault("PY_IGNORE_IMPORTMISMATCH", "1")  # pytest: modules come from the verified tree
-    binaries = os.path.dirname(sys.executable)
-    if environ.get("PATH", "").split(":")[0] != binaries:
-        environ["PATH"] = f"{binaries}:{environ.get('PATH', os.defpath)}"
+    binaries = [os.path.dirname(sys.executable)]
+    if os.path.isdir(f"{tree}/{PROGRAMS}"):
+        binaries.insert(0, f"{tree}/{PROGRAMS}")
+    known = environ.get("PATH", os.defpath).split(":")
+    if known[: len(binaries)] != binaries:
+        environ["PATH"] = ":".join(binaries + known)
 
 
 def _set_finders(stub: Stub, module: Any, tree: str) -> None:

@@ -126,6 +126,16 @@ class ModuleText:
 
 
 @dataclass(frozen=True, slots=True)
+class ProgramName:
+    """A program that a command starts."""
+
+    name: str
+    may_be_absent: bool = False
+    """The source asks for it first, or catches its absence."""
+    rule: ClassVar[Literal["resource"]] = "resource"
+
+
+@dataclass(frozen=True, slots=True)
 class DistributionName:
     """A distribution of which the metadata or the files are asked for."""
 
@@ -136,7 +146,7 @@ class DistributionName:
 Guess = Pattern | PackageWalk | LazyNames | EntryPointGroup | DjangoApp | ModuleText
 """Forms that match only modules that exist."""
 
-Form = Statement | Attributes | LazyStub | DistributionName | OfEachApp | Guess
+Form = Statement | Attributes | LazyStub | DistributionName | ProgramName | OfEachApp | Guess
 """The ways in which a source imports."""
 
 
@@ -244,7 +254,7 @@ def in_order(imports: Iterable[Import]) -> tuple[Import, ...]:
 
 _FORMS = (
     *(Statement, Attributes, Pattern, PackageWalk, LazyNames, LazyStub, EntryPointGroup, DjangoApp),
-    *(ModuleText, DistributionName, OfEachApp),
+    *(ModuleText, DistributionName, OfEachApp, ProgramName),
 )
 """A stored row names its form by the position here."""
 _POSITIONS = {form: position for position, form in enumerate(_FORMS)}

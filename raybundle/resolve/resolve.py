@@ -42,6 +42,7 @@ from raybundle.resolve.files.git_ignored import repository_of
 from raybundle.resolve.files.named_files import Asked, NamedFiles, ground_of, named_files
 from raybundle.resolve.files.naming import naming, naming_beside, tracked_pickles
 from raybundle.resolve.files.placement import place
+from raybundle.resolve.files.programs import Programs
 from raybundle.resolve.files.scripts import beside_scripts, opened_extensions, without_matches
 from raybundle.resolve.files.travel import data_of, refuse, split_modules
 from raybundle.resolve.interpreter.markers import environment_of
@@ -241,9 +242,15 @@ def _named(work: _Work, closure: Closure, wanted: Iterable[Candidate]) -> NamedF
 
 
 def _plugins(work: _Work, closure: Closure) -> list[tuple[str, Rule]]:
-    """Return the modules that libraries may load because the project's metadata names them."""
+    """Return the modules that the project's metadata names: plugins of libraries, and programs."""
     off = "entry-point" in work.settings.rules_off
-    return [(name, "entry-point") for name in (() if off else work.entry_points.of_libraries(closure))]
+    plugins = () if off else work.entry_points.of_libraries(closure)
+    programs = _programs(work, closure).modules()
+    return [*((name, "entry-point") for name in plugins), *((name, "resource") for name in programs)]
+
+
+def _programs(work: _Work, closure: Closure) -> Programs:
+    return Programs(closure, work.entry_points, work.settings)
 
 
 def _rewired(work: _Work, found: Rewired) -> _Work:
@@ -300,7 +307,8 @@ def _refused(work: _Work) -> tuple[Warning, ...]:
 
 
 def _wanted(work: _Work, closure: Closure, loading: Loading) -> Wanted:
-    asked = installed_among(closure.distributions.union(work.settings.asked), work.finder)
+    used = closure.distributions.union(_programs(work, closure).distributions())
+    asked = installed_among(used.union(work.settings.asked), work.finder)
     return Wanted(
         closure.third_party,
         frozenset(name for name in closure.third_party if loading.sureness.get(name) != EAGER),
@@ -342,7 +350,7 @@ def _data(work: _Work, walk: _Walk) -> tuple[list[Candidate], list[Warning]]:
     opened, too_large = within_limit(of_runs)
     known = {each.file for each in (*data, *opened)}
     data += [*opened, *(each for each in walk.named.candidates if each.file not in known)]
-    data += own_metadata(work.entry_points, closure)
+    data += [*own_metadata(work.entry_points, closure), *_programs(work, closure).scripts(work.project)]
     refuse_composed_twins(each.file for each in data)
     return data, list(dict.fromkeys([*left_out, *too_large]))
 
@@ -352,6 +360,7 @@ def _left_behind(work: _Work, closure: Closure, needed: Needed) -> Iterator[Warn
     find = partial(find_lazy_uses, sites=work.interpreter.site, cache=work.scanner.cache)
     yield from warn_about_lazy_uses(needed, closure, read, find, work.settings.optional)
     yield from archives_on(work.finder, closure, [os.path.realpath(each) for each in work.path.declared])
+    yield from _programs(work, closure).warnings()
     yield from warn_about_options(work.target)
     yield from warn_about_safe_path(work.start, work.finder)
     yield from warn_about_link(work.target, work.start, work.finder, work.cwd)

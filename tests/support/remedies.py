@@ -226,6 +226,18 @@ def requiring(site: Path) -> None:
     record.write_text("\n".join([*lines, f"{metadata.parent.name}/METADATA,,", ""]))
 
 
+MAKES_A_TOOL = """\
+import os, subprocess, tempfile
+
+place = tempfile.mkdtemp()
+with open(os.path.join(place, "made-tool"), "w") as stream:
+    stream.write("#!/bin/sh\\necho done\\n")
+os.chmod(stream.name, 0o755)
+os.environ["PATH"] += os.pathsep + place
+subprocess.run(["made-tool"], check=True)
+"""
+
+
 def site_of(project: Path) -> Path:
     """Returns the site directory of the environment beside the project."""
     [site] = (project.parent / "env").glob("lib/python3*/site-packages")
@@ -244,6 +256,12 @@ ROWS = {
         "name the file that is meant in `include`",
         {"job.py": "import m\n\nprint(m.NAME)\n", "m.py": "", "m/__init__.py": "NAME = 'done'\n"},
         setting(include=["m/__init__.py"]),
+    ),
+    "a program that nobody brings": Row(
+        "is a program that the bundle does not have",
+        "if the nodes have it, `# raybundle: ignore` there",
+        {"job.py": MAKES_A_TOOL},
+        ignore("job.py", 'subprocess.run(["made-tool"], check=True)'),
     ),
     "an extension module": Row(
         "is an extension module: ",

@@ -395,6 +395,7 @@ TEXT = "a.b:c"
 __all__ = ["f", *a.__all__]
 __getattr__, *_ = lazy_loader.attach_stub(__name__, __file__)
 app.autodiscover_tasks()
+os.system("sqlfmt a")
 def f(x):
     importlib.import_module(x)
     open("data/x.csv")

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 DIRECTORY = ".raybundle/bin"
 """Directory of the project, there only in a bundle, that stands for the environment's `bin`."""
-_REFERENCE = re.compile(r"\s*([\w.]+)\s*:\s*([\w.]+)\s*(?:\[.*\]\s*)?")
+REFERENCE = re.compile(r"\s*([\w.]+)\s*:\s*([\w.]+)\s*(?:\[.*\]\s*)?")
 """`module:object`, with extras that nobody evaluates any more (entry points specification)."""
 
 
@@ -50,28 +50,31 @@ def console_script(name: str, project: Path, interpreter: Interpreter) -> Genera
     entry = next(_entries(name, project, interpreter), None)
     if entry is None:
         raise _not_of_project(name, project, interpreter)
-    found = _REFERENCE.fullmatch(entry.reference)
+    found = REFERENCE.fullmatch(entry.reference)
     if found is None:
         raise UsageError(
             f"{entry.file}:{entry.line}: the script {name} is {entry.reference!r}, and not `module:function`",
             hint="correct the entry",
         )
     module, attribute = found.groups()
-    lines = [
-        "import sys",
-        f"from {module} import {attribute.partition('.')[0]}",
-        'if __name__ == "__main__":',
-        f"    sys.exit({attribute}())",
-    ]
-    content = "".join(f"{line}\n" for line in lines).encode()
-    return Generated(project / DIRECTORY / name, content, entry.file, (entry.line,) * len(lines))
+    content = wrapper(module, attribute)
+    lines = (entry.line,) * content.count(b"\n")
+    return Generated(project / DIRECTORY / name, content, entry.file, lines)
+
+
+def wrapper(module: str, attribute: str) -> bytes:
+    """Return the script that an installer makes for `module:attribute`."""
+    return (
+        f"import sys\nfrom {module} import {attribute.partition('.')[0]}\n"
+        f'if __name__ == "__main__":\n    sys.exit({attribute}())\n'
+    ).encode()
 
 
 def _not_of_project(name: str, project: Path, interpreter: Interpreter) -> UsageError:
     """Return the error that tells how to run a program of another distribution, or of the nodes."""
     for each in InstalledDistributions(interpreter.site).by_name.values():
         script = _script_of(each, name)
-        found = _REFERENCE.fullmatch(script.value) if script else None
+        found = REFERENCE.fullmatch(script.value) if script else None
         if found:
             text = f"`{name}` is a program of {each.name}, and a bundle runs a script of the project"
             return UsageError(text, hint=advice(name, driver_name(name), function_code(*found.groups())))

@@ -45,6 +45,7 @@ class EntryPoints:
     _described: list[Described] | None = None
     _linked: list[Described] | None = None
     _groups: dict[str, list[str]] = field(default_factory=dict)
+    _programs: dict[str, tuple[Described, str]] | None = None
 
     @property
     def described(self) -> list[Described]:
@@ -76,6 +77,16 @@ class EntryPoints:
         if "*" not in group:
             return self._groups.get(group, ())
         return [value for name, values in self._groups.items() if name not in _SCRIPTS for value in values]
+
+    def program(self, name: str) -> tuple[Described, str] | None:
+        """Return the distribution that has a console script of this name, and what the script calls."""
+        if self._programs is None:
+            self._programs = {}
+            for each in self.described:
+                for point in each.installed.entry_points():
+                    if point.group in _SCRIPTS:
+                        self._programs.setdefault(point.name, (each, point.value))
+        return self._programs.get(name)
 
     def of_libraries(self, closure: Closure) -> list[str]:
         """Return the modules of the project that a library may load as plugins.

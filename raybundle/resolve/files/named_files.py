@@ -28,7 +28,7 @@ from raybundle.resolve.files.data_files import (
 from raybundle.resolve.files.git_ignored import repository_of
 from raybundle.resolve.files.secret_names import secret_name_rule
 from raybundle.resolve.find.finder import FirstParty
-from raybundle.resolve.scan.strings import is_config
+from raybundle.resolve.scan.strings import is_config, is_shell
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -177,7 +177,8 @@ class _Origin:
 
     @property
     def otherwise(self) -> str:
-        return "`exclude` it" if self.file is None or is_config(self.file.name) else "`# raybundle: ignore`"
+        in_source = self.file is not None and self.file.suffix == ".py"
+        return "`# raybundle: ignore`" if in_source else "`exclude` it"
 
 
 @dataclass(slots=True)
@@ -204,17 +205,18 @@ class _Search:
                 return
 
     def follow_configs(self, config_of: Callable[[str], Facts]) -> None:
-        """Take the files that configuration names: that which a path names, and that which is included."""
+        """Take what configuration and scripts of shells name, if a path or `include` names them."""
         project, start = self.ground.project, self.ground.start
         for config in (waiting := [*sorted(self.ground.included), *self.found]):
-            if not is_config(os.path.basename(config)) or not config.startswith(f"{project}/"):
+            names = (shell := is_shell(config)) or is_config(os.path.basename(config))
+            if not (names and config.startswith(f"{project}/")):
                 continue
             for named in config_of(config).named:
                 origin = _Origin(f"named at {self._shown(config)}:{named.line}", Path(config), named.line)
                 before = len(self.found)
                 for place in (start, project, os.path.dirname(config)):
                     path = os.path.normpath(os.path.join(place, named.path))
-                    inside = path.startswith(f"{project}/") and not path.endswith(".py")
+                    inside = path.startswith(f"{project}/") and (shell or not path.endswith(".py"))
                     if inside and self.take(path, project, origin, wide=False):
                         break
                 waiting += [*self.found][before:]
@@ -381,8 +383,7 @@ class _Search:
             self.warnings.append(Warning(text, origin.file, origin.line, hint))
 
     def _shown(self, path: str) -> str:
-        project = self.ground.project
-        return path[len(project) + 1 :] if path.startswith(f"{project}/") else path
+        return path.removeprefix(f"{self.ground.project}/")
 
 
 def _sizes(files: Iterable[str]) -> Iterator[tuple[str, int]]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from raybundle.formats.pickles import is_pickle
 from raybundle.model import TRACKED
 from raybundle.resolve.files.data_files import package_data, within_limit, without_excluded
-from raybundle.resolve.scan.strings import is_config
+from raybundle.resolve.scan.strings import is_config, is_shell
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -24,12 +24,14 @@ if TYPE_CHECKING:
 
 
 def naming(candidates: Iterable[Candidate]) -> tuple[str, ...]:
-    """Return the configuration files; and the pickles, without those that travel with all other data."""
+    """Return configuration and scripts of shells; and pickles, without those that travel with all data."""
     return tuple(
         sorted(
             each.file
             for each in candidates
-            if is_config(os.path.basename(each.file)) or (is_pickle(each.file) and each.reason != TRACKED)
+            if is_config(os.path.basename(each.file))
+            or is_shell(each.file)
+            or (is_pickle(each.file) and each.reason != TRACKED)
         )
     )
 

@@ -42,6 +42,7 @@ _LOADERS = frozenset(
     [
         *("runpy.run_path", "importlib.util.spec_from_file_location", "imp.load_source"),
         *("importlib.machinery.SourceFileLoader", "zipimport.zipimporter"),
+        *("doctest.testfile", "doctest.DocFileSuite"),
     ]
 )
 """Calls that run a file by its path. Such a module has no name on `sys.path`."""

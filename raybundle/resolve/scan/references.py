@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import ast
-import posixpath
 import re
 from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from raybundle.resolve.evaluate.calls import argument_of
 from raybundle.resolve.evaluate.chains import last_name
 from raybundle.resolve.evaluate.name_values import ANY, is_known
-from raybundle.resolve.facts import PLAIN, Import, ModuleText, Named, Pattern, Statement, UnknownImport
+from raybundle.resolve.facts import PLAIN, Import, ModuleText, Pattern, Statement, UnknownImport
+from raybundle.resolve.scan.commands.commands import IN_SOURCE, Commands
 from raybundle.resolve.scan.strings import dotted_literals
 from raybundle.resolve.scan.tables import is_list, items
 
@@ -59,8 +58,8 @@ LAST_NAMES = frozenset({*(name.rpartition(".")[2] for name in (*_TAKES, *_EXECUT
 """Attributes that a call of interest ends with."""
 _PARTS = re.compile(rb"['\"][\w!/:]*\.[\w.:]*[ ]?['\"]|\{\w+\}\.\w|\w\.\{")
 """Stands in a source that puts a dotted name together: `PACKAGE + ".views"`, `f"{PACKAGE}.views"`."""
-_IN_COMMANDS = re.compile(
-    rb"\bpytest\.main\b|['\"](?:-[mc]|_target_|\(\))['\"]|sys\.executable|\bpython[\d.]* "
+_OF_INTEREST = re.compile(
+    IN_SOURCE + rb"|\bpytest\.main\b|['\"](?:-[mc]|_target_|\(\))['\"]|sys\.executable|\bpython[\d.]* "
     rb"|(?:SETTINGS|CONFIG)_MODULE\b|URLCONF\b|\bINSTALLED_APPS\b|_(?:PLUGINS|MODULES|EXTENSIONS)\b|['\"]pkg://|\b[Cc]elery\b"
 )
 _VARIABLES = re.compile(r"\w*(?:SETTINGS|CONFIG)_MODULE|\w*URLCONF")
@@ -74,31 +73,9 @@ _LOGS = (b"dictConfig", b"LOGGING")
 """A source with one of them configures `logging`."""
 _TAG = "!!python/"
 """Begins the tags by which YAML makes Python objects."""
-_PYTEST, _PYTEST_MAIN = "pytest", {"pytest.main"}
-_RUNNERS = frozenset(
-    [
-        *(
-            _PYTEST,
-            "coverage",
-            "torch.distributed.run",
-            "torch.distributed.launch",
-            "cProfile",
-            "pdb",
-            "trace",
-        ),
-        *("accelerate.commands.launch", "deepspeed.launcher.launch", "debugpy", "mpi4py", "viztracer"),
-    ]
-)
-"""Modules that run the scripts they are given."""
-_TESTS = ("test_*.py", "*_test.py", "conftest.py")
-"""What pytest collects in a folder, unless its settings say otherwise."""
-_SHELLS = frozenset({"os.system", "os.popen"}) | {
-    f"subprocess.{name}" for name in ("run", "Popen", "call", "check_call", "check_output", "getoutput")
-}
-"""Calls that give a text to a shell."""
+_PYTEST_MAIN = {"pytest.main"}
 _NO_NAME = re.compile(r"[\s-]")
 """Stands in what is no name of a module, such as the classes of an HTML element."""
-_PYTHON = re.compile(r"(?:.*/)?python[\d.]*")
 _HOLE = "raybundle_unknown_part"
 """Stands for what is unknown in code."""
 
@@ -111,10 +88,12 @@ class References:
     names: NameValues
     found: list[Import] = field(default_factory=list)
     unknown: list[UnknownImport] = field(default_factory=list)
-    scripts: list[Named] = field(default_factory=list)
-    """Scripts that commands run."""
-    commands: list[UnknownImport] = field(default_factory=list)
-    """Commands that run a script by a name which is not known here; a path in the source may be it."""
+    commands: Commands = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.commands = Commands(
+            self.calls, self.names, self._take, lambda place, code: self._execute(place, code, None)
+        )
 
     def run(self, source: bytes) -> None:
         """Fill `found` and `unknown`."""
@@ -129,7 +108,7 @@ class References:
         logs = any(word in source for word in _LOGS)
         keys = {_TARGET, *(_LOGGED if logs else ())}
         lists = _OF_CELERY if b"elery" in source else frozenset[str]()
-        for node in ast.walk(self.names.tree) if logs or _IN_COMMANDS.search(source) else ():
+        for node in ast.walk(self.names.tree) if logs or _OF_INTEREST.search(source) else ():
             self._configured(node, keys)
             for name, value in _settings(node):
                 self._setting(name, value, lists)
@@ -141,13 +120,12 @@ class References:
 
     def _configured(self, node: ast.AST, names: Collection[str]) -> None:
         match node:
-            case ast.List(elts=words) | ast.Tuple(elts=words) if words and self._is_python(words[0]):
-                self._command(node, words)
+            case ast.List() | ast.Tuple():
+                self.commands.listed(node)
             case ast.Call(args=[ast.List(elts=words), *_]) if self.calls.qualified(node.func) & _PYTEST_MAIN:
-                self._tests(node, words)
-            case ast.Call(args=[ast.Constant() | ast.JoinedStr() | ast.BinOp() as text, *_]):
-                if not self.calls.qualified(node.func).isdisjoint(_SHELLS):
-                    self._shell(node, text)
+                self.commands.tests(node, words)
+            case ast.Call():
+                self.commands.call(node)
             case ast.Dict(keys=keys, values=values):
                 for key, value in zip(keys, values, strict=True):
                     if isinstance(key, ast.Constant) and key.value in names and self._is_text(value):
@@ -185,64 +163,6 @@ class References:
             if _TAG in text.value and not text.whole and not is_part:
                 self._refer(node, text.value.partition(_TAG)[2].partition(":")[2].split(" ")[0])
 
-    def _is_python(self, word: ast.expr) -> bool:
-        if "sys.executable" in self.calls.qualified(word):
-            return True
-        return isinstance(word, ast.Constant) and bool(_PYTHON.fullmatch(str(word.value)))
-
-    def _command(self, node: ast.List | ast.Tuple, words: list[ast.expr]) -> None:
-        """Read the words of a command: `[sys.executable, "-m", name]`, `["python", script]`."""
-        script = next((each for each in words[1:] if not _is_option(each)), None)
-        if script is not None and not any(map(_takes_code, words)):
-            self._script(node, script)
-        for option, word in pairwise(words):
-            match option:
-                case ast.Constant(value="-m"):
-                    self._take(node, word)
-                    self._runner(node, word, words[words.index(word) + 1 :])
-                case ast.Constant(value="-c"):
-                    self._execute(node, word, None)
-                case _:
-                    continue
-
-    def _runner(self, place: ast.expr, module: ast.expr, words: list[ast.expr]) -> None:
-        """Read the arguments of a module of a distribution that runs scripts."""
-        name = module.value if isinstance(module, ast.Constant) else ""
-        if name in _RUNNERS and any(not text.whole for word in words for text in self.names.texts(word)):
-            self.commands.append(UnknownImport(place.lineno, ast.unparse(place)))
-        elif name == _PYTEST:
-            self._tests(place, words)
-
-    def _tests(self, place: ast.expr, words: list[ast.expr]) -> None:
-        """Read the arguments of pytest: files and folders of tests, and the `conftest.py` around them."""
-        texts = [text.value for word in words for text in self.names.texts(word) if text.whole]
-        named = [text.partition("::")[0].rstrip("/") for text in texts if not text.startswith(("-", "/"))]
-        for path in named or ["."]:
-            folder = posixpath.dirname(path) if path.endswith(".py") else path
-            found = [path] if path.endswith(".py") else [f"{folder}/**/{form}" for form in _TESTS]
-            while folder not in {"", "."}:
-                found.append(f"{folder}/conftest.py")
-                folder = posixpath.dirname(folder)
-            for each in (*found, "conftest.py"):
-                self.scripts.append(Named(place.lineno, "start", posixpath.normpath(each), wide=True))
-
-    def _shell(self, call: ast.Call, text: ast.expr) -> None:
-        """Read `python script …`, the text of a shell."""
-        for each in self.names.texts(text):
-            words = each.value.split()
-            if len(words) > 1 and _PYTHON.fullmatch(words[0]) and not words[1].startswith("-"):
-                self._run_script(call, words[1])
-
-    def _script(self, place: ast.expr, script: ast.expr) -> None:
-        for each in self.names.texts(script):
-            self._run_script(place, ANY if each.own else each.value)
-
-    def _run_script(self, place: ast.expr, path: str) -> None:
-        if ANY in path:
-            self.commands.append(UnknownImport(place.lineno, ast.unparse(place)))
-        elif path.endswith(".py") and not path.startswith("/"):
-            self.scripts.append(Named(place.lineno, "start", posixpath.normpath(path)))
-
     def _take(self, place: ast.expr, argument: ast.expr | None) -> None:
         """Take what a text refers to: what is not known of it may be anything below what is."""
         for text in self.names.texts(argument) if argument is not None else ():
@@ -276,7 +196,8 @@ class References:
     def _add(self, place: ast.expr, forms: Iterable[Statement | Pattern], guard: Guard | None) -> None:
         for form in forms:
             if guard is None and isinstance(form, Statement):
-                self.found.append(Import(place.lineno, ModuleText(form.name, is_listed=True)))
+                for name in (form.name, *(f"{form.name}.{each}" for each in form.members)):
+                    self.found.append(Import(place.lineno, ModuleText(name, is_listed=True)))
             else:
                 self.found.append(Import(place.lineno, form, guard or PLAIN))
 
@@ -299,14 +220,6 @@ def _settings(node: ast.AST) -> Iterator[tuple[str, ast.expr]]:
                 yield name, value
         case _:
             return
-
-
-def _is_option(word: ast.expr) -> bool:
-    return isinstance(word, ast.Constant) and str(word.value).startswith("-")
-
-
-def _takes_code(word: ast.expr) -> bool:
-    return isinstance(word, ast.Constant) and word.value in {"-c", "-m", "-"}
 
 
 def _reads(code: ast.expr) -> bool:

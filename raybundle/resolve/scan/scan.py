@@ -16,6 +16,7 @@ from raybundle.resolve.evaluate.name_values import NameValues
 from raybundle.resolve.evaluate.parsing import parse
 from raybundle.resolve.facts import Facts, Import, ModuleText, Named, Statement, UnknownImport, in_order
 from raybundle.resolve.scan.calls import DynamicImports, may_be_passed_on
+from raybundle.resolve.scan.commands.commands import commands_of_shell
 from raybundle.resolve.scan.comments import with_comments
 from raybundle.resolve.scan.exports import exported, path_edits
 from raybundle.resolve.scan.references import References
@@ -40,8 +41,7 @@ def scan(source: bytes, file: str, environment: Environment) -> Facts:
     Raises:
         BundleError: the source is not Python; with file and line.
     """
-    tree = parse(source, file)
-    is_package = file.endswith(("__init__.py", "__init__.pyi"))
+    tree, is_package = parse(source, file), file.endswith(("__init__.py", "__init__.pyi"))
     constants, asks = with_constants(tree, source, environment), may_ask_for_module(source)
     swept = sweep(tree, constants, dotted_literals(source), may_ask=asks)
     dynamic = DynamicImports(swept.calls, NameValues(tree, swept.calls.bindings, is_package))
@@ -53,12 +53,13 @@ def scan(source: bytes, file: str, environment: Environment) -> Facts:
     if may_be_lazy(source):
         tables += lazy_tables(tree, is_package=is_package)
     imports = [*swept.imports, *swept.submodules(), *dynamic.found, *tables]
+    imports += (commands := references.commands).found
     known = {(each.line, each.form.name) for each in (*dynamic.found, *tables)}
     imports += swept.named_in_strings(known, server_lines(tree) if swept.strings else set())
     paths, opened = find_files(tree, source, file.rpartition("/")[2], paths_read_in(swept.calls))
-    named = (*paths, *references.scripts)
-    commands = () if any(each.path.endswith(".py") for each in named) else references.commands
-    unknown = {*dynamic.unknown, *references.unknown, *commands, *switches(source)}
+    named = (*paths, *commands.scripts)
+    unseen = () if any(each.path.endswith(".py") for each in named) else commands.unknown
+    unknown = {*dynamic.unknown, *references.unknown, *unseen, *switches(source)}
     found = Facts(
         sha256=hashlib.sha256(source).hexdigest(),
         imports=in_order(imports),
@@ -84,6 +85,13 @@ def scan_config(source: bytes) -> Facts:
     imports = (Import(line, ModuleText(name, rule="config-file")) for line, name in dotted_names(source))
     named = (Named(line, "start", posixpath.normpath(path)) for line, path in file_names(source))
     return Facts(sha256, in_order(imports), named=tuple(named))
+
+
+def scan_shell(source: bytes) -> Facts:
+    """Return the scripts, modules and programs that a script of a shell starts, and the paths in it."""
+    commands = commands_of_shell(source.decode("utf-8", "replace"))
+    sha256 = hashlib.sha256(source).hexdigest()
+    return Facts(sha256, in_order(commands.found), named=tuple(commands.scripts))
 
 
 def scan_pickle(data: bytes, name: str) -> Facts:

@@ -14,6 +14,7 @@ from raybundle.cache.room import latest
 from raybundle.errors import UNREADABLE, BundleError, RefusedFileError
 from raybundle.formats.pickles import is_pickle, too_large
 from raybundle.resolve.facts import Facts, UnknownImport, from_json, to_json
+from raybundle.resolve.scan.strings import is_shell
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -67,7 +68,7 @@ class Scanner:
         """Return what a configuration file or a pickle names; one that cannot be read names nothing."""
         try:
             if not is_pickle(file):
-                return self._facts(file, _scan_config)
+                return self._facts(file, lambda source: _scan_config(source, file))
             fault = too_large(identity_of(file)[0], file)
             if fault is None:
                 return self._facts(file, lambda data: _scan_pickle(data, file))
@@ -179,7 +180,7 @@ def _scan_pickle(data: bytes, file: str) -> Facts:
     return scan_pickle(data, file)
 
 
-def _scan_config(source: bytes) -> Facts:
-    from raybundle.resolve.scan.scan import scan_config  # noqa: PLC0415 - as above
+def _scan_config(source: bytes, file: str) -> Facts:
+    from raybundle.resolve.scan.scan import scan_config, scan_shell  # noqa: PLC0415 - as above
 
-    return scan_config(source)
+    return scan_shell(source) if is_shell(file) else scan_config(source)

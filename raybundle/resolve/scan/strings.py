@@ -58,6 +58,11 @@ def is_config(name: str) -> bool:
     return name.endswith(CONFIG_SUFFIXES) and name not in _OF_TOOLS and not name.startswith(".")
 
 
+def is_shell(name: str) -> bool:
+    """Return whether a file of this name is a script of a shell."""
+    return name.endswith((".sh", ".bash"))
+
+
 def config_names(source: bytes) -> tuple[str, ...]:
     """Return the names of configuration files in strings, and `*.yaml` if only the suffix is known."""
     found = set()

@@ -24,10 +24,11 @@ from raybundle.resolve.walk.meaning import (
     Meanings,
     Member,
     Nowhere,
+    ProgramRun,
     Undecided,
     package_of,
 )
-from raybundle.resolve.walk.reached import PROVIDED_BY_CLUSTER, Closure, Reached
+from raybundle.resolve.walk.reached import PROVIDED_BY_CLUSTER, Closure, Program, Reached
 from raybundle.resolve.walk.warnings import (
     warn_about_module,
     warn_about_pickle,
@@ -89,6 +90,7 @@ def follow(start: Start, finder: Finder, sources: Sources, rules_off: Collection
         walk.unparsed,
         frozenset(name for facts in walk.facts.values() for name in facts.installs),
         frozenset(walk.distributions),
+        tuple(sorted(walk.programs)),
     )
 
 
@@ -114,6 +116,7 @@ class _Walk:
     pickles: dict[str, str] = field(default_factory=dict)
     """A module beside each pickle that nothing names, until a source is reached that may load it."""
     distributions: set[str] = field(default_factory=set)
+    programs: set[Program] = field(default_factory=set)
     unparsed: dict[str, BundleError] = field(default_factory=dict)
     apps: set[str] = field(default_factory=set)
     """The packages of Django's apps."""
@@ -303,6 +306,8 @@ class _Walk:
                     self._note_unknown(place, text)
                 case DistributionUse(name):
                     self.distributions.add(name)
+                case ProgramRun(name, may_be_absent):
+                    self.programs.add(Program(name, may_be_absent, place.file, place.line))
                 case App(package):
                     self.apps.add(package)
                 case InApps(name):

@@ -14,6 +14,7 @@ from raybundle.resolve.facts import (
     DjangoApp,
     LazyStub,
     OfEachApp,
+    ProgramName,
     Statement,
 )
 from raybundle.resolve.find.finder import FirstParty, Namespace, NotFound, StandardLibrary, ThirdParty
@@ -61,6 +62,13 @@ class DistributionUse(NamedTuple):
     name: str
 
 
+class ProgramRun(NamedTuple):
+    """A child process runs a program."""
+
+    name: str
+    may_be_absent: bool
+
+
 class InApps(NamedTuple):
     """A module of this name is imported in each app of Django that has one."""
 
@@ -73,7 +81,7 @@ class App(NamedTuple):
     name: str
 
 
-Meaning = Imported | Member | Nowhere | Undecided | DistributionUse | InApps | App
+Meaning = Imported | Member | Nowhere | Undecided | DistributionUse | ProgramRun | InApps | App
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +97,9 @@ class Meanings:
     passed_on: dict[str, dict[str, str]] = field(default_factory=dict)
     """What `_passed_on` has returned, by module."""
 
-    def of(self, each: Import, package: str | None, file: str) -> Iterator[Meaning]:
+    def of(  # noqa: C901 - one case per form
+        self, each: Import, package: str | None, file: str
+    ) -> Iterator[Meaning]:
         """Yield what `each` means in `file`, whose relative imports start from `package`."""
         form = each.form
         if form.rule in self.rules_off:
@@ -102,6 +112,8 @@ class Meanings:
                 yield from self._of_attributes(base, chain)
             case DistributionName(name):
                 yield DistributionUse(name)
+            case ProgramName(name, may_be_absent):
+                yield ProgramRun(name, may_be_absent)
             case OfEachApp(name):
                 yield InApps(name)
             case _ if base is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,6 +24,15 @@ class Reached:
     name: str
     found: FirstParty | Namespace
     sha256: str | None = None
+
+
+class Program(NamedTuple):
+    """A program that a command in a reached source starts."""
+
+    name: str
+    may_be_absent: bool
+    file: str
+    line: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,3 +56,4 @@ class Closure:
     """Distributions that a runtime_env in a source installs, normalised."""
     distributions: frozenset[str] = frozenset()
     """Distributions that are used, if they are installed, without an import of their modules."""
+    programs: tuple[Program, ...] = ()

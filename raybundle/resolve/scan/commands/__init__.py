@@ -1,0 +1,1 @@
+"""Commands that a source runs as child processes."""
