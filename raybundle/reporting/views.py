@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 LISTED = 200
 """Rows of a table of changes; `plan --against --json` has all."""
+LONGEST = 4
+"""Imports of a chain that a table names; the view of imports has all."""
 LARGEST = 3
 """Distributions that the answer about sizes names."""
 _NONE = "&ndash;"
@@ -190,7 +192,7 @@ def _change_tables(changes: Changes) -> str:
         parts.append(table(["", "distribution", "before", "now"], rows, "changes"))
     if changes.files:
         rows = [_file_change(each) for each in changes.files[:LISTED]]
-        parts.append(table(["", "file", ">before", ">now", "imported through"], rows, "changes"))
+        parts.append(table(["", "file", ">before", ">now", "imported through"], rows, "changes files"))
     if len(changes.files) > LISTED:
         parts.append(f"<p>And {counted(len(changes.files) - LISTED, 'more file')}.</p>")
     if changes.warnings:
@@ -210,7 +212,11 @@ def _distribution_change(each: DistributionChange) -> list[str]:
 
 def _file_change(each: FileChange) -> list[str]:
     before, after = (_NONE if size is None else size_text(size) for size in (each.before, each.after))
-    chain = " → ".join(code(f"{edge.importer}:{edge.line}") for edge in each.chain)
+    places = [code(f"{edge.importer}:{edge.line}") for edge in each.chain]
+    if len(places) > LONGEST:
+        between = counted(len(places) - LONGEST + 1, "import")
+        places[LONGEST // 2 : 1 - LONGEST // 2] = [f"<small>{between}</small>"]
+    chain = " → ".join(places)
     return [_sign(each.kind), code(each.path.removeprefix("project/")), before, after, chain]
 
 

@@ -50,8 +50,8 @@ function choose(chosen, scroll) {
   byId("why-answer").replaceChildren(...subject.answer);
   byId("why-name").replaceChildren(subject.name, element("small", {}, subject.facts));
   byId("chain").replaceChildren(...chainItems(subject));
-  neighbours("importers", subject.importers, importerOf, "Imported by", "Nothing imports it.");
-  neighbours("imports", subject.imports, importedOf, "Imports", "It imports nothing of the bundle.");
+  neighbours("importers", subject.before, ...subject.beforeText);
+  neighbours("imports", subject.after, ...subject.afterText);
   current = subject;
   drawGraph();
   if (scroll) byId("why").scrollIntoView();
@@ -75,33 +75,66 @@ function aboutModule(module) {
   if (held && held[0] > 1 && module !== data.driver) answer.push(` Without it the bundle would have ${counted(held[0], "module")} and ${sizeText(held[1])} less.`);
   const facts = module < modules ? `${["script", "module", "package", "namespace", "extension"][data.kinds[module]]}, ${sizeText(data.sizes[module])}`
     : owner === undefined ? "installed" : `installed with ${data.distributions[owner].name}`;
-  return { name, facts, answer, chain, module, importers, imports: outgoing[module] };
+  return {
+    name, facts, answer, chain, module, steps: [],
+    before: moduleItems(importers, importerOf), beforeText: ["Imported by", "module", "Nothing imports it."],
+    after: moduleItems(outgoing[module], importedOf), afterText: ["Imports", "module", "It imports nothing of the bundle."],
+  };
 }
+
+const usedBy = (each) => each.modules.map((module) => chainTo(module)).filter((chain) => chain.length).sort((one, other) => one.length - other.length)[0];
+const fullName = (index) => `${data.distributions[index].name} ${data.distributions[index].version}`;
 
 function aboutDistribution(index) {
   const each = data.distributions[index];
-  const used = each.modules.map((module) => [chainTo(module), module]).filter((one) => one[0].length).sort((one, other) => one[0].length - other[0].length)[0];
-  const name = `${each.name} ${each.version}`;
-  const answer = [element("b", {}, name)];
+  const chain = usedBy(each);
+  const answer = [element("b", {}, fullName(index))];
   answer.push(each.by === "bundle" ? " travels" : each.by === "ray" ? " comes with Ray" : " is the cluster's to provide");
-  if (used) answer.push(" because ", element("code", {}, placeOf(used[0][used[0].length - 1])), ` imports ${data.names[used[1]]}.`);
-  else if (each.needs) {
-    const by = numberOf.get(each.needs.split("[")[0]);
-    const named = by === undefined ? element("b", {}, each.needs) : link(each.needs, { distribution: by });
-    answer.push(" because ", named, " needs it.");
-  } else answer.push(" because a setting or a traced run names it.");
-  return { name, facts: each.bytes ? sizeText(each.bytes) : "", answer, chain: used ? used[0] : [], distribution: index,
-    importers: each.modules.flatMap((module) => incoming[module]), imports: [] };
+  const steps = [index];
+  let first = each;
+  while (!usedBy(first) && numberOf.has(needing(first)) && !steps.includes(numberOf.get(needing(first)))) {
+    steps.unshift(numberOf.get(needing(first)));
+    first = data.distributions[steps[0]];
+  }
+  const from = usedBy(first) || [];
+  const last = from[from.length - 1];
+  const imported = last === undefined ? [] : [element("code", {}, placeOf(last)), ` imports ${data.names[importedOf(last)]}`];
+  if (chain) answer.push(" because ", ...imported, ".");
+  else if (each.needs) answer.push(` because ${each.needs} needs it`, ...(imported.length ? ["; ", ...imported] : []), ".");
+  else answer.push(" because a setting or a traced run names it.");
+  const needs = data.distributions.flatMap((one, number) => (needing(one) === each.name ? [distributionItem(number)] : []));
+  const importers = moduleItems(each.modules.flatMap((module) => incoming[module]), importerOf);
+  const by = steps.length > 1 ? [distributionItem(steps[steps.length - 2])] : [];
+  return {
+    name: fullName(index), facts: each.bytes ? sizeText(each.bytes) : "", answer, chain: from, distribution: index, steps,
+    before: [...importers, ...by], beforeText: [importers.length ? "Imported by" : "Needed by", importers.length ? "module" : "distribution", "Nothing imports it."],
+    after: needs, afterText: ["Brings", "distribution", "It brings no other distribution."],
+  };
 }
 
-const link = (text, chosen) => element("button", { type: "button", class: "more", onclick: () => choose(chosen) }, text);
+const needing = (each) => each.needs.split("[")[0];
+
+function distributionItem(index) {
+  const each = data.distributions[index];
+  return { chosen: { distribution: index }, label: fullName(index), detail: each.bytes ? sizeText(each.bytes) : "", third: true, weight: each.bytes, tip: fullName(index) };
+}
+
+/** Returns the modules at one end of imports, each once, by name. */
+function moduleItems(edges, other) {
+  return grouped(edges, other).map(([module, found]) => ({
+    module, chosen: { module }, label: labelOf(module), detail: linesText(found), optional: found.every(optional), third: module >= modules,
+    weight: data.held[module] ? data.held[module][1] : -1, tip: `${data.names[module]}\n${found.slice(0, 6).map(placeOf).join("\n")}`,
+  }));
+}
 
 function chainItems(subject) {
-  if (!subject.chain.length) return [];
-  const step = (module, last) => element("button", { type: "button", onclick: () => choose({ module }), ...(last ? { "aria-current": "true" } : {}) }, labelOf(module));
-  const first = element("li", {}, step(importerOf(subject.chain[0])));
-  return [first, ...subject.chain.map((edge, index) => element("li", { title: placeOf(edge) },
-    element("small", {}, `line ${data.edges[4 * edge + 2]}`), step(importedOf(edge), index === subject.chain.length - 1)))];
+  const step = (chosen, label, last) => element("button", { type: "button", onclick: () => choose(chosen), ...(last ? { "aria-current": "true" } : {}) }, label);
+  const items = [];
+  if (subject.chain.length) items.push(element("li", {}, step({ module: importerOf(subject.chain[0]) }, labelOf(importerOf(subject.chain[0])))));
+  subject.chain.forEach((edge, index) => items.push(element("li", { title: placeOf(edge) }, element("small", {}, `line ${data.edges[4 * edge + 2]}`),
+    step({ module: importedOf(edge) }, labelOf(importedOf(edge)), !subject.steps.length && index === subject.chain.length - 1))));
+  subject.steps.forEach((index, number) => items.push(element("li", {}, step({ distribution: index }, fullName(index), number === subject.steps.length - 1))));
+  return items.length > 1 ? items : [];
 }
 
 const LISTED = 12;
@@ -119,43 +152,39 @@ function linesText(edges) {
   return `${lines.length === 1 ? "line" : "lines"} ${shown}${edges.every(optional) ? ", optional" : ""}`;
 }
 
-function neighbours(id, edges, other, title, none) {
+function neighbours(id, items, title, noun, none) {
   const place = byId(id);
-  const all = grouped(edges, other);
-  const head = element("h3", {}, all.length ? `${title} ${counted(all.length, "module")}` : title);
-  if (!all.length) {
+  const head = element("h3", {}, items.length ? `${title} ${counted(items.length, noun)}` : title);
+  if (!items.length) {
     place.replaceChildren(head, element("p", { class: "empty" }, none));
     return;
   }
-  const row = ([module, found]) => element("li", {}, element("button", { type: "button", onclick: () => choose({ module }) }, labelOf(module)),
-    element("span", { title: found.map(placeOf).join("\n") }, linesText(found)));
-  const list = element("ul", { class: "neighbours" }, ...all.slice(0, LISTED).map(row));
+  const row = (each) => element("li", {}, element("button", { type: "button", onclick: () => choose(each.chosen) }, each.label), element("span", { title: each.tip }, each.detail));
+  const list = element("ul", { class: "neighbours" }, ...items.slice(0, LISTED).map(row));
   place.replaceChildren(head, list);
-  if (all.length > LISTED) {
-    const more = element("button", { type: "button", class: "more", onclick: () => { list.append(...all.slice(LISTED).map(row)); more.remove(); } }, `show all ${all.length.toLocaleString("en")}`);
+  if (items.length > LISTED) {
+    const more = element("button", { type: "button", class: "more", onclick: () => { list.append(...items.slice(LISTED).map(row)); more.remove(); } }, `show all ${items.length.toLocaleString("en")}`);
     place.append(more);
   }
 }
 
 /** Leaves out packages of which a module is there too, and attributes of installed modules that are there. */
-function withoutRepeats(found) {
-  const names = new Set(found.map(([module]) => data.names[module]));
+function withoutRepeats(items) {
+  const names = new Set(items.filter((each) => each.module !== undefined).map((each) => data.names[each.module]));
   const packages = new Set();
   for (const name of names) for (let dot = name.lastIndexOf("."); dot > 0; dot = name.lastIndexOf(".", dot - 1)) packages.add(name.slice(0, dot));
   const isPart = (name) => [...name].some((sign, index) => sign === "." && names.has(name.slice(0, index)));
-  return found.filter(([module]) => (module < modules ? !packages.has(data.names[module]) : !isPart(data.names[module])));
+  return items.filter(({ module }) => module === undefined || (module < modules ? !packages.has(data.names[module]) : !isPart(data.names[module])));
 }
 
 const ROW = 30;
 const DRAWN = 12;
 
-/** Returns one column of the drawing: each neighbour once, what matters most first. */
-function column(edges, other, first) {
-  const weight = (module) => (module === first ? Infinity : data.held[module] ? data.held[module][1] : -1);
-  const all = withoutRepeats(grouped(edges, other)).sort((one, two) => weight(two[0]) - weight(one[0]));
-  const shown = all.slice(0, all.length > DRAWN ? DRAWN - 1 : DRAWN).map(([module, found]) => ({
-    module, label: labelOf(module), optional: found.every(optional), third: module >= modules, tip: `${data.names[module]}\n${found.map(placeOf).slice(0, 6).join("\n")}`,
-  }));
+/** Returns one column of the drawing, what matters most first. */
+function column(items, first) {
+  const weight = (each) => (first >= 0 && each.module === first ? Infinity : each.weight);
+  const all = withoutRepeats(items).sort((one, two) => weight(two) - weight(one));
+  const shown = all.slice(0, all.length > DRAWN ? DRAWN - 1 : DRAWN).map((each) => ({ ...each, on: first >= 0 && each.module === first }));
   if (all.length > shown.length) shown.push({ label: `and ${(all.length - shown.length).toLocaleString("en")} more`, rest: true, tip: "listed below" });
   return shown;
 }
@@ -165,22 +194,22 @@ function drawGraph() {
   const width = place.clientWidth;
   if (!current || !width) return;
   const onChain = current.chain.length ? importerOf(current.chain[current.chain.length - 1]) : -1;
-  const left = column(current.importers, importerOf, onChain);
-  const right = column(current.imports, importedOf, -1);
+  const left = column(current.before, onChain);
+  const right = column(current.after, -1);
   const height = Math.max(left.length, right.length, 2) * ROW + 8;
   const cell = Math.min(300, (width - 120) / 3);
   const at = (list, x) => list.forEach((each, index) => Object.assign(each, { x, y: height / 2 + (index - (list.length - 1) / 2) * ROW, w: cell }));
-  const middle = { module: current.module, label: current.name, w: cell, self: true, third: current.module === undefined || current.module >= modules, tip: current.name };
+  const middle = { label: current.name, w: cell, self: true, third: current.module === undefined || current.module >= modules, tip: current.name };
   at(left, 1);
   const between = (width - 3 * cell - 2) / 2 + cell;
   const start = left.length ? 1 + between : 1;
   at([middle], start);
   at(right, start + between);
   const edges = [
-    ...left.map((each) => ({ x0: each.x + cell, y0: each.y, x1: middle.x, y1: middle.y, optional: each.optional, on: each.module === onChain })),
+    ...left.map((each) => ({ x0: each.x + cell, y0: each.y, x1: middle.x, y1: middle.y, optional: each.optional, on: each.on })),
     ...right.map((each) => ({ x0: middle.x + cell, y0: middle.y, x1: each.x, y1: each.y, optional: each.optional, on: false })),
   ];
-  drawIn("graph", graphOf([...left, middle, ...right], edges, width, height), (datum) => datum.label && datum.module !== undefined && !datum.self && choose({ module: datum.module }));
+  drawIn("graph", graphOf([...left, middle, ...right], edges, width, height), (datum) => datum.chosen && choose(datum.chosen));
 }
 
 function graphOf(nodes, edges, width, height) {
