@@ -15,6 +15,7 @@ if TYPE_CHECKING:
         bundles,
         check,
         compare,
+        diff,
         doctor,
         export,
         jobs,
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from raybundle.cluster.jobs import JobInfo
     from raybundle.config import Setting
     from raybundle.pipeline.comparing import Comparison
+    from raybundle.pipeline.diffing.diff import Diff
     from raybundle.pipeline.findings import Finding
     from raybundle.pipeline.kuberay import Export
     from raybundle.pipeline.past.runs import RunRecord
@@ -57,6 +59,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Checked",
     "Comparison",
+    "Diff",
     "Export",
     "Finding",
     "Job",
@@ -80,6 +83,7 @@ __all__ = [
     "bundles",
     "check",
     "compare",
+    "diff",
     "doctor",
     "errors",
     "export",
@@ -105,6 +109,7 @@ __all__ = [
 _MODULES = {
     "Checked": "raybundle.publish.content.checking",
     "Comparison": "raybundle.pipeline.comparing",
+    "Diff": "raybundle.pipeline.diffing.diff",
     "Export": "raybundle.pipeline.kuberay",
     "Finding": "raybundle.pipeline.findings",
     "JobInfo": "raybundle.cluster.jobs",

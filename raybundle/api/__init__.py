@@ -8,7 +8,7 @@ from raybundle.api.calls import attach, doctor, jobs, path, run, submit
 from raybundle.api.catalogue import bundles, runs, show_run, tag
 from raybundle.api.job import Job
 from raybundle.api.reporting import report
-from raybundle.api.stored import check, pull, run_here, verify
+from raybundle.api.stored import check, diff, pull, run_here, verify
 
 __all__ = [
     "Job",
@@ -17,6 +17,7 @@ __all__ = [
     "bundles",
     "check",
     "compare",
+    "diff",
     "doctor",
     "export",
     "jobs",

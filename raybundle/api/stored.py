@@ -1,4 +1,4 @@
-"""Stored bundles on this machine: `pull`, `run_here`, `verify`, and `check` of a store."""
+"""Stored bundles on this machine: `pull`, `run_here`, `verify`, `diff`, and `check` of a store."""
 
 from __future__ import annotations
 
@@ -12,12 +12,14 @@ from raybundle.api.keywords import (
     HereKeywords,
     PathText,
     PullKeywords,
+    StoreKeywords,
     VerifyKeywords,
     require,
     takes,
 )
 from raybundle.api.reading import given_in, heard_of, job_options
 from raybundle.pipeline import verifying
+from raybundle.pipeline.diffing.diff import diff as differing
 from raybundle.pipeline.here import run_here as ran_here
 from raybundle.publish.content.pulling import pull as pulled
 from raybundle.resolve.driver.project import parse_directory
@@ -26,6 +28,7 @@ from raybundle.submission.ray_environment import RayEnvironment
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
+    from raybundle.pipeline.diffing.diff import Diff
     from raybundle.pipeline.verifying import Verification
     from raybundle.publish.content.checking import Checked
     from raybundle.publish.content.pulling import Pulled
@@ -105,3 +108,22 @@ def check(**options: Unpack[CheckKeywords]) -> Checked:
     """
     read_data = bool(options.get("read_data"))
     return verifying.check(given_in(options).settings(), os.environ, read_data=read_data)[1]
+
+
+@takes(StoreKeywords)
+def diff(before: str, after: str | None = None, **options: Unpack[StoreKeywords]) -> Diff:
+    """Returns what differs between two bundles or runs of the store.
+
+    Args:
+        before: a digest, the start of one, a name, or the id of a run.
+        after: another; None compares with what the project of the current directory gives.
+        options: as `raybundle.api.keywords.StoreKeywords` lists them.
+
+    Raises:
+        UsageError: an argument or a setting is wrong, or the project has no such target.
+        StoreError: the store has no such bundle, or cannot be used.
+        BundleError: an object is damaged, or the target cannot be bundled now.
+    """
+    require("before", before, str)
+    require("after", after, str | None)
+    return differing(before, after, given_in(options))

@@ -63,6 +63,7 @@ _FILES = {
     "plan": ("plan", "why"),
     "trace": ("trace",),
     "bundles": ("build", "show", "export"),
+    "diff": ("diff",),
     "stored": ("pull", "verify", "check"),
     "catalogue": ("bundles", "tag", "runs"),
     "submit": ("submit", "run"),

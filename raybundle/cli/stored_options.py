@@ -14,6 +14,11 @@ def add_stored_commands(add: Callable[[str, str], ArgumentParser]) -> None:
     pull = add("pull", "Unpack a bundle of the store, verified file by file, into a new directory.")
     pull.add_argument("ref", metavar="REF")
     pull.add_argument("directory", metavar="DIR")
+    diff = add("diff", "Show what differs between two bundles or runs, or a bundle and the working tree.")
+    diff.add_argument("before", metavar="A")
+    diff.add_argument("after", metavar="B", nargs="?", help="the working tree if it is left out")
+    diff.add_argument("--stat", action="store_true", help="count the lines of files instead of showing them")
+    diff.add_argument("--exit-code", action="store_true", help="10 if they differ")
     verify = add("verify", "Read everything that a bundle reaches in the store, and compare each byte.")
     verify.add_argument("ref", metavar="REF")
     again = "also build it from the working tree, and compare the two"

@@ -78,19 +78,23 @@ def changes_between(before: Side, after: Side, known: Iterable[str] = ()) -> Cha
     """
     if before.digest == after.digest:
         return Changes(before, after, (), (), ())
-    old, new = _distributions(before.manifest), _distributions(after.manifest)
-    distributions = (
-        DistributionChange(kind, name, _version(old, name), _version(new, name))
-        for name, kind in _differing(old, new)
-    )
     texts = frozenset(known)
     warnings = after.resolution.warnings if after.resolution else ()
     return Changes(
         before,
         after,
         tuple(_file_changes(before, after)),
-        tuple(distributions),
+        distribution_changes(before.manifest, after.manifest),
         tuple(each for each in warnings if each.text not in texts),
+    )
+
+
+def distribution_changes(before: Manifest, after: Manifest) -> tuple[DistributionChange, ...]:
+    """Returns the distributions of which two bundles have different versions or files, by name."""
+    old, new = _distributions(before), _distributions(after)
+    return tuple(
+        DistributionChange(kind, name, _version(old, name), _version(new, name))
+        for name, kind in _differing(old, new)
     )
 
 

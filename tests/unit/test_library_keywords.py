@@ -36,6 +36,9 @@ CLI_ONLY = {
     "directory": "an argument of its own",
     "tag": "an argument of its own",
     "here": "`run_here`",
+    "before": "an argument of its own",
+    "after": "an argument of its own",
+    "stat": "`FileDiff.count` counts the lines",
     "words": "arguments of their own",
     "module_target": "`module` of the target",
     "all": "`Why.ways` has all chains",
@@ -73,6 +76,7 @@ CALLS = {
     "tag": (keywords.StoreKeywords,),
     "export": (keywords.ExportKeywords,),
     "pull": (keywords.PullKeywords,),
+    "diff": (keywords.StoreKeywords,),
     "verify": (keywords.VerifyKeywords,),
     "check": (keywords.CheckKeywords,),
     "local": (keywords.LocalKeywords,),
@@ -95,7 +99,7 @@ ELSEWHERE = {
             (each, name)
             for each in (
                 *("plan", "build", "why", "trace", "show"),
-                *("bundles", "tag", "export", "pull", "verify", "check", "local"),
+                *("bundles", "tag", "export", "pull", "diff", "verify", "check", "local"),
             )
             for name in ("address", *(("store", "profile") if each == "local" else ()))
         ],

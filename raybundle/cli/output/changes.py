@@ -65,7 +65,7 @@ def comparison_document(found: Sequence[Comparison], baseline: Baseline) -> dict
                 "files": [] if each.changes is None else [_file(file) for file in each.changes.files],
                 "distributions": []
                 if each.changes is None
-                else [_distribution(one) for one in each.changes.distributions],
+                else [distribution_document(one) for one in each.changes.distributions],
                 "warnings": []
                 if each.changes is None
                 else [warning_document(one) for one in each.changes.warnings],
@@ -81,7 +81,7 @@ def changes_document(changes: Changes) -> dict[str, Any]:
         "bundle": changes.after.digest,
         "differs": changes.differs,
         "files": [_file(each) for each in changes.files],
-        "distributions": [_distribution(each) for each in changes.distributions],
+        "distributions": [distribution_document(each) for each in changes.distributions],
     }
 
 
@@ -96,7 +96,8 @@ def _file(change: FileChange) -> dict[str, Any]:
     }
 
 
-def _distribution(change: DistributionChange) -> dict[str, Any]:
+def distribution_document(change: DistributionChange) -> dict[str, Any]:
+    """Returns a distribution that differs."""
     return {"change": change.kind, "name": change.name, "before": change.before, "after": change.after}
 
 
@@ -136,10 +137,16 @@ def change_lines(changes: Changes, most: int | None = SHOWN) -> Iterator[str]:
     if most is not None and len(changes.files) > most:
         yield f"  and {counted(len(changes.files) - most, 'more file')}: `--format markdown` lists all"
     for each in changes.distributions:
-        yield f"  {_SIGNS[each.kind]} {each.name} {_versions(each)}"
+        yield f"  {distribution_line(each)}"
     for warning in changes.warnings:
         place = "" if warning.file is None else f"{warning.file}:{warning.line or 1}: "
         yield f"  ! {place}{warning.text}"
+
+
+def distribution_line(change: DistributionChange) -> str:
+    """Returns a line such as `~ numpy 2.3.0 -> 2.4.1`."""
+    same = change.kind == "changed" and change.before == change.after
+    return f"{_SIGNS[change.kind]} {change.name} {_versions(change)}{' (other files)' if same else ''}"
 
 
 def _versions(change: DistributionChange) -> str:

@@ -86,6 +86,8 @@ STEPS = {
     "build": Step(("build", "job.py")),
     "build with a name": Step(("build", "--name", "schemas", "job.py")),
     "show": Step(("show", "schemas")),
+    "diff": Step(("diff", "--exit-code", "schemas"), 10, MORE_DATA),
+    "diff of the same": Step(("diff", "schemas", "schemas")),
     "verify": Step(("verify", "--rebuild", "schemas")),
     "verify another": Step(("verify", "--rebuild", "schemas"), 3, MORE_DATA),
     "check": Step(("check", "--read-data")),

@@ -1,0 +1,1 @@
+"""Compares bundles, runs and the working tree: `diff` and `patch`."""
