@@ -47,7 +47,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         )
     ref, *words = arguments.rest[arguments.rest[0] == "--" :] or [""]
     if arguments.here or words[:1] == ["--here"]:
-        from raybundle.cli.commands.here import run_on_this_machine
+        from raybundle.cli.commands.stored.here import run_on_this_machine
 
         return run_on_this_machine(arguments, console, ref, words if arguments.here else words[1:])
     refuse_unheeded(arguments)

@@ -23,6 +23,7 @@ from raybundle.publish.content.verifying import (
     verify_layer,
 )
 from raybundle.publish.names import parse_move, parse_version
+from raybundle.publish.runs.run import parse_run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -39,7 +40,9 @@ KNOWN = re.compile(
     rf"store\.json|bundles/(?P<bundle>{_HEX})/(?P<part>manifest\.json|graph\.json|{_HEX}-{_HEX}\.(?:zip|json))"
     rf"|layers/{_HEX}(?:-[a-z0-9-]{{1,64}}-{_HEX})?\.zip"
     rf"|names/(?P<name>{layout.NAME.pattern})/(?P<moves>moves/)?(?P<number>[1-9][0-9]*)\.json"
-    r"|runs/\d{4}/\d\d/[^/]+"
+    r"|runs/(?P<record>\d{4}/\d\d/[^/]+)\.json"
+    r"|events/(?P<event>\d{4}/\d\d/[^/]+)/[a-z-]+\.json"
+    r"|history/(?P<month>\d{4}/\d\d)/\d\d/[^/!]+!(?P<id>[^/!]+)![^/]+"
 )
 """The keys that a store may have."""
 Kind = Literal["damaged", "missing", "unknown", "gap", "incomplete", "lost", "unreachable"]
@@ -242,15 +245,15 @@ def _number(key: str) -> int:
 
 
 def _check_runs(walk: _Walk) -> None:
-    keys = [key for key in walk.sizes if key.startswith("runs/") and key.endswith(".json")]
-    starts = [key for key in keys if not key.endswith(".end.json")]
-    for key, document in walk.documents(keys, lambda _, data: dict(json.loads(data))).items():
-        if key.endswith(".end.json") and key.replace(".end.json", ".json") not in starts:
-            walk.add(
-                "missing", key.replace(".end.json", ".json"), f"{key} is the end of a run without a start"
-            )
-        elif key in starts and "bundle" in document:
-            _require_bundle(walk, key, document["bundle"])
+    """Finds damaged records, those of bundles that are gone, and events and marks without a record."""
+    matches = {key: match for key in walk.sizes if (match := KNOWN.fullmatch(key)) is not None}
+    records = {match["record"]: key for key, match in matches.items() if match["record"]}
+    for key, run in walk.documents(records.values(), lambda _, data: parse_run(json.loads(data))).items():
+        _require_bundle(walk, key, run.bundle)
+    for key, match in matches.items():
+        name = match["event"] or (f"{match['month']}/{match['id']}" if match["month"] else None)
+        if name is not None and name not in records:
+            walk.add("missing", f"runs/{name}.json", f"{key} is about that run")
 
 
 def _require_bundle(walk: _Walk, key: str, digest: str) -> None:

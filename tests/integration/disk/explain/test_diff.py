@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import subprocess
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
-from raybundle.publish.runs import new_run, record_start
+from raybundle.publish.runs.records import record_start
+from raybundle.publish.runs.run import new_run
 from raybundle.store import open_store
 from tests.support.small_project import tree
 from tests.support.workplace import Workplace, make_workplace
@@ -113,11 +115,17 @@ def test_what_two_runs_were_asked_differs_too(work: Workplace, tmp_path: Path) -
     store = open_store(str(tmp_path / "store"), {})
     digest = json.loads(work.raybundle("--json", "show", "job").stdout)["bundle"]
     for run_id, arguments, env in (("run-a", ["1"], {"SEED": "1"}), ("run-b", ["2"], {"MODE": "x"})):
-        record_start(store, new_run(digest, arguments, env, "http://cluster", run_id))
+        run = new_run(digest, arguments, env, "http://cluster", run_id)
+        record_start(store, replace(run, facts={"env": env}))
 
     done = work.raybundle("--json", "diff", "run-a", "run-b")
 
     document = json.loads(done.stdout)
     facts = {each["name"]: (each["before"], each["after"]) for each in document["environment"]}
     assert (document["before"]["run"], document["differs"], document["files"]) == ("run-a", True, [])
-    assert facts == {"arguments": ('["1"]', '["2"]'), "env.SEED": ("1", None), "env.MODE": (None, "x")}
+    assert facts == {
+        "arguments": ('["1"]', '["2"]'),
+        "env.SEED": ("1", None),
+        "env.MODE": (None, "x"),
+        "env_names": ('["SEED"]', '["MODE"]'),
+    }

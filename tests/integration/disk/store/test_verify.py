@@ -14,8 +14,10 @@ from raybundle.publish.catalogue import tag_bundle
 from raybundle.publish.content.checking import Checked, check_store
 from raybundle.publish.content.objects import open_shelf
 from raybundle.publish.content.verifying import Verified, verify_bundle
-from raybundle.publish.layout import delivery_key, layer_key, manifest_key, move_key, name_key, run_key_in
+from raybundle.publish.layout import delivery_key, layer_key, manifest_key, move_key, name_key
 from raybundle.publish.names import record_name
+from raybundle.publish.runs.records import record_end, record_start
+from raybundle.publish.runs.run import new_run
 from raybundle.store import Store, open_store
 from tests.support.installed import install
 from tests.support.layered import plan_with
@@ -33,7 +35,6 @@ LARGE = b'"""' + b"text " * 250_000 + b'"""\n'
 """Enough sources for byte-code of its own."""
 FILES = {"one": LARGE, "two": b""}
 RECORDED = "2026-11-26T00:00:00+00:00"
-RUN = {"schema_version": 1, "id": "r", "bundle": ""}
 
 
 @pytest.fixture(params=["local", pytest.param("s3", marks=pytest.mark.slow)])
@@ -53,8 +54,8 @@ def stored(tmp_path: Path, store: Store) -> Stored:
     for bundle in (first, made):
         record_name(store, "name", bundle.digest)
     tag_bundle(store, first.digest, "name")
-    run = {**RUN, "bundle": made.digest}
-    store.put_new(run_key_in("2026/11", "r"), canonical_json(run))
+    run = record_start(store, new_run(made.digest, ["1"], {}, "http://cluster"))
+    record_end(store, run, "SUCCEEDED", 0)
     return made
 
 
@@ -133,7 +134,8 @@ def test_what_breaks_a_rule_is_found_with_its_kind(store: Store, cache: Cache) -
     store.put_new("notes.txt", b"")
     store.put_new(f"bundles/{other}/graph.json", b"{}")
     store.put_new(f"layers/{other}.zip", b"")
-    store.put_new(run_key_in("2026/11", "q").replace(".json", ".end.json"), b"{}")
+    store.put_new("events/2026/11/q/end.json", b"{}")
+    store.put_new("history/2026/11/26/20261126T215712Z!p!SUCCEEDED!0!20261126T215712Z", b"{}")
 
     found = {(each.kind, each.key) for each in checked(store, cache).findings}
 
@@ -144,6 +146,7 @@ def test_what_breaks_a_rule_is_found_with_its_kind(store: Store, cache: Cache) -
         ("unknown", "notes.txt"),
         ("incomplete", f"bundles/{other}/"),
         ("unreachable", f"layers/{other}.zip"),
+        ("missing", "runs/2026/11/p.json"),
         ("missing", "runs/2026/11/q.json"),
     }
 
