@@ -257,7 +257,7 @@ def _rewired(work: _Work, found: Rewired) -> _Work:
     edits = Edits((*work.start.edits, *found.edits))
     finder = work.path.finder(work.interpreter, edits, work.finder.directories)
     finder = replace(finder, packages=found.packages, aliases=found.aliases)
-    return replace(work, finder=finder, entry_points=EntryPoints(finder))
+    return replace(work, finder=finder, entry_points=EntryPoints(finder, str(work.project)))
 
 
 def _resolution(walk: _Walk, data: list[Candidate], warnings: Iterable[Warning]) -> Resolution:
@@ -329,7 +329,7 @@ def _work(
     scanner = Scanner(cache, project, environment_of(interpreter), finder.directories.read)
     declared = read_declarations(settings.include, project, finder)
     given = (target, settings, project, cwd, interpreter)
-    return _Work(*given, made, path, finder, start, scanner, EntryPoints(finder), declared)
+    return _Work(*given, made, path, finder, start, scanner, EntryPoints(finder, str(project)), declared)
 
 
 def _closure(work: _Work, start: Start) -> Closure:

@@ -38,6 +38,8 @@ class EntryPoints:
     """The entry points of all installed distributions; read when first needed."""
 
     finder: Finder
+    project: str
+    """The project's root."""
     asked: list[str] = field(default_factory=list)
     """Files that were read, or that do not exist."""
     followed: list[str] = field(default_factory=list)
@@ -112,16 +114,28 @@ def own_metadata(entry_points: EntryPoints, closure: Closure) -> list[Candidate]
 
 
 def _own(entry_points: EntryPoints, closure: Closure) -> Iterator[tuple[Described, str]]:
-    """Yield each editable install that holds something reached, and the root of its code."""
+    """Yield each editable install that holds something reached, and the root of its code.
+
+    A job may lie in the folder of an install that it does not use, such as an example in a clone.
+    """
+    finder = entry_points.finder
     reached = [each.found for each in closure.reached.values()]
     entries = dict.fromkeys(each.entry for each in reached if isinstance(each, FirstParty))
-    held = [each for each in entry_points.finder.path if each in entries]
+    held = [each for each in finder.path if each in entries]
     held += sorted(set(entries).difference(held))
     for each in entry_points.linked:
         project = os.path.realpath(each.project) if each.project else ""
-        root = next((entry for entry in held if _is_below(entry, project)), None) if project else None
-        if root is not None:
-            yield each, root
+        inside = [entry for entry in held if project and _is_below(entry, project)]
+        used = project == entry_points.project or any(
+            _is_of_install(entry, project, finder) for entry in inside
+        )
+        if inside and used:
+            yield each, inside[0]
+
+
+def _is_of_install(entry: str, project: str, finder: Finder) -> bool:
+    """Return whether Python imports from `entry` because of an install, and not because of the job."""
+    return entry in {project, *finder.interpreter.path} or entry not in finder.path
 
 
 def _candidates(installed: InstalledDistribution, root: str) -> Iterator[Candidate]:

@@ -199,3 +199,21 @@ def test_plugins_that_a_library_loads_by_the_metadata_of_the_project_travel(tmp_
 
     assert bundler.run().stdout == "42\n"
     assert bundled(bundler) == {"lib"}
+
+
+@pytest.mark.parametrize(("job", "travels"), [("print(1)\n", False), ("import tool\nprint(1)\n", True)])
+def test_metadata_of_an_install_around_the_project_travels_only_if_it_is_used(
+    tmp_path: Path, job: str, travels: bool
+) -> None:
+    bundler, site = with_site(tmp_path, {"tool.py": "", "examples/first/job.py": job})
+    (bundler.project / "examples/first/pyproject.toml").touch()
+    url = f'{{"url": "{bundler.project.as_uri()}", "dir_info": {{"editable": true}}}}'
+    install(site, "tool", {"tool-1.0.dist-info/direct_url.json": url.encode()})
+    (site / "tool.pth").write_text(f"{bundler.project}\n")
+
+    files = {
+        each.path
+        for each in Bundler(bundler.project / "examples/first", tmp_path, bundler.python).plan().files
+    }
+
+    assert any(path.endswith("tool-1.0.dist-info/METADATA") for path in files) == travels
