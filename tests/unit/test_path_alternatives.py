@@ -30,6 +30,13 @@ SOURCES = {
     "self": "class C:\n    def __init__(self, d='one', e='two'):\n        self.d = d\n        self.e = e\n\n"
     "    def read(self):\n        open(self.d + '/x.csv')\n        open(self.e + '/x.csv')\n",
     "defaults": "def f(d='one', *, e='two'):\n    open(f'{d}/x.csv')\n    open(f'{e}/x.csv')\n",
+    "a function": "def at(*parts):\n    return os.path.join(*parts)\n\n\n"
+    "def of(d, name='x.csv'):\n    return f'{d}/{name}'\n\n\n"
+    "open(at('one', 'x.csv'))\nopen(of('two'))\n",
+    "a function that calls another": "def d(n):\n    return 'one' if n else 'two'\n\n\n"
+    "def at(n):\n    return os.path.join(d(n), 'x.csv')\n\n\nopen(at(n))\n",
+    "a suffix": "from pathlib import Path\np = Path('one/x.json')\np.with_suffix('.csv').read_text()\n"
+    "q = 'two/x.json'\nopen(q.replace('.json', '.csv'))\n",
     "two parts": "a = 'on' if n else 'tw'\nb = 'e' if n else 'o'\nopen(f'{a}{b}/x.csv')\n",
 }
 

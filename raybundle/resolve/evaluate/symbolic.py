@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import os
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import TYPE_CHECKING
@@ -16,12 +17,14 @@ from raybundle.resolve.evaluate.path_edits import Statements
 from raybundle.resolve.evaluate.path_values import CannotEvaluateError, Scope
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from raybundle.resolve.evaluate.path_values import Value
 
 _DEEP = 24
 """Directories above a file that an expression may climb."""
+_DEPTH = 3
+"""Calls of own functions, one in the other."""
 _MOST = 64
 """Values that an expression may have."""
 HERE = "/\x01" * _DEEP
@@ -42,6 +45,10 @@ class SymbolicScope(Scope):
     """Further values that a name may have. None stands for those that only the running program knows."""
     members: dict[str, list[Value | None]] = field(default_factory=dict)
     """Values that classes of the file, and their methods, give to attributes; the same for all scopes."""
+    functions: dict[str, ast.FunctionDef] = field(default_factory=dict)
+    """Functions of the file that only return a value; the same for all scopes."""
+    _depth: int = 0
+    """Calls of these functions around the current expression."""
     _asked: tuple[int, ...] = ()
     """The alternatives to take, in the order in which they are met."""
     _met: list[int] = field(default_factory=list)
@@ -95,7 +102,10 @@ class SymbolicScope(Scope):
     def state(self) -> SymbolicScope:
         """Return a scope of its own with the same names."""
         names, modules = dict(self.names), dict(self.modules)
-        return SymbolicScope(self.cwd, names, modules, others=dict(self.others), members=self.members)
+        others, members, functions = dict(self.others), self.members, self.functions
+        return SymbolicScope(
+            self.cwd, names, modules, others=others, members=members, functions=functions, _depth=self._depth
+        )
 
     def restore(self, before: SymbolicScope) -> None:
         """Return to the names of an earlier state."""
@@ -130,6 +140,8 @@ class SymbolicScope(Scope):
                 return self._default(node, table, key, default)
             case ast.Call(func=function, args=[_, default]) if self.dotted(function) == "os.getenv":
                 return self.value(default)
+            case ast.Call(func=ast.Name(id=name)) if name in self.functions and self._depth < _DEPTH:
+                return self._returned(self.functions[name], node)
             case ast.Attribute(attr=name) if name in self.members:
                 return self._member(node)
             case ast.FormattedValue(value=inner):
@@ -140,8 +152,8 @@ class SymbolicScope(Scope):
                 method in _METHODS
             ):
                 return self._called(node, receiver, method, arguments)
-            case ast.Call(func=function, args=[first, *parts]) if self.dotted(function) == "os.path.join":
-                return os.path.join(str(self.value(first)), *map(self._text, parts))
+            case ast.Call(func=function, args=parts) if parts and self.dotted(function) == "os.path.join":
+                return self._path_of(parts)
             case _:
                 # Slots make a new class, which `super()` does not find.
                 return super(SymbolicScope, self).value(node)
@@ -203,10 +215,63 @@ class SymbolicScope(Scope):
                 return path.joinpath(*parts)
             case "with_name", PurePath() as path, [name]:
                 return path.parent / name
+            case "with_suffix" | "with_stem", PurePath() as path, [text] if path.name and ANY not in text:
+                return path.parent / (path.stem + text if method == "with_suffix" else text + path.suffix)
+            case "replace" | "removesuffix" | "strip" | "rstrip" | "lower", str() as value, parts:
+                return _changed(value, method, parts)
             case "resolve" | "absolute" | "expanduser", PurePath() as path, _:
                 return PurePath(self._real(path)) if HERE in str(path) else path
             case _:
                 return super(SymbolicScope, self).value(node)
+
+    def _path_of(self, parts: list[ast.expr]) -> str:
+        first = parts[0] if isinstance(parts[0], ast.Starred) else None
+        known = [] if first else [str(self.value(parts[0]))]
+        texts = [*known, *self._texts(parts if first else parts[1:])]
+        if not texts or texts[0] == ANY:
+            raise CannotEvaluateError
+        return os.path.join(*texts)
+
+    def _texts(self, nodes: Iterable[ast.expr]) -> Iterator[str]:
+        for each in nodes:
+            if isinstance(each, ast.Starred) and isinstance(each.value, ast.Name):
+                values = self.names.get(each.value.id)
+                yield from map(str, values) if isinstance(values, list) else [ANY]
+            else:
+                yield self._text(each)
+
+    def _returned(self, function: ast.FunctionDef, call: ast.Call) -> Value:
+        """Return what a function of the file returns, with the arguments of a call."""
+        inner, taken = self.state(), function.args
+        for parameter in (each.arg for each in ast.walk(taken) if isinstance(each, ast.arg)):
+            inner.unbind(parameter)
+        positional = [each.arg for each in (*taken.posonlyargs, *taken.args)]
+        given = [
+            *zip(positional, call.args, strict=False),
+            *((each.arg or "", each.value) for each in call.keywords),
+        ]
+        defaults = [*zip(positional[::-1], taken.defaults[::-1], strict=False)]
+        for name, node in (*defaults, *given):
+            with suppress(CannotEvaluateError):
+                inner.names[name] = self.value(node)
+        if taken.vararg:
+            rest: list[Value] = [self._text(each) for each in call.args[len(positional) :]]
+            inner.names[taken.vararg.arg] = rest
+        body = function.body[-1]
+        if not isinstance(body, ast.Return) or body.value is None:
+            raise CannotEvaluateError
+        before = (self.names, self.modules, self.others)
+        self.names, self.modules, self.others, self._depth = (
+            inner.names,
+            inner.modules,
+            inner.others,
+            self._depth + 1,
+        )
+        try:
+            return self.value(body.value)
+        finally:
+            self.names, self.modules, self.others = before
+            self._depth -= 1
 
     def _text(self, node: ast.expr) -> str:
         try:
@@ -299,5 +364,32 @@ class BothBranches(Statements):
 
 
 _METHODS = frozenset(
-    ["format", "glob", "rglob", "joinpath", "with_name", "resolve", "absolute", "expanduser"]
+    [
+        *("format", "glob", "rglob", "joinpath", "with_name", "resolve", "absolute", "expanduser"),
+        *("with_suffix", "with_stem", "replace", "removesuffix", "strip", "rstrip", "lower"),
+    ]
 )
+
+
+def _changed(value: str, method: str, parts: list[str]) -> str:
+    """Return what a method makes of a text."""
+    if any(ANY in each for each in (value, *parts)):
+        raise CannotEvaluateError
+    try:
+        changed: str = getattr(value, method)(*parts)
+    except TypeError as error:
+        raise CannotEvaluateError from error
+    return changed
+
+
+def returning(statements: Iterable[ast.stmt]) -> Iterator[tuple[str, ast.FunctionDef]]:
+    """Yield the functions that only return a value."""
+    for each in statements:
+        match each:
+            case (
+                ast.FunctionDef(name=name, decorator_list=[], body=[ast.Return()])
+                | ast.FunctionDef(name=name, decorator_list=[], body=[ast.Expr(ast.Constant()), ast.Return()])
+            ):
+                yield name, each
+            case _:
+                continue

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from raybundle.resolve.evaluate.chains import last_name
 from raybundle.resolve.evaluate.files.origins import COMPUTED, KNOWN, PASSED, Origins
 from raybundle.resolve.evaluate.name_values import ANY
-from raybundle.resolve.evaluate.symbolic import HERE, START, BothBranches, SymbolicScope
+from raybundle.resolve.evaluate.symbolic import HERE, START, BothBranches, SymbolicScope, returning
 from raybundle.resolve.facts import ENVIRONMENT_FILE, Named, Opened, PathStart
 
 if TYPE_CHECKING:
@@ -149,6 +149,7 @@ class _Search:
         """Visit statements with the values that names have then, and definitions with those at the end."""
         chosen = [each for each in statements if isinstance(each, _BINDS) or self._is_of_interest(each)]
         running = BothBranches(scope, self.volatile)
+        scope.functions.update(returning(statements))
         for each in chosen:
             running.run([each])
             if isinstance(each, ast.ClassDef):
