@@ -15,7 +15,9 @@ from raybundle.publish import layout
 from raybundle.publish.bundles import bytes_of, find_bundle, open_configured
 from raybundle.publish.names import current, history
 from raybundle.publish.refs import find_ref
+from raybundle.publish.runs.records import read_events, read_run
 from raybundle.reporting.facts import Before, Facts, Here, Stage, Timeline
+from raybundle.reporting.timeline import timeline_of
 from raybundle.request import prepare
 
 if TYPE_CHECKING:
@@ -98,7 +100,13 @@ def facts_of_stored(
         side = Side(stored.digest, stored.manifest, size)
         before = Before(earlier, changes_between(_side(store, find_bundle(store, earlier)), side))
     title = _title(stored.manifest)
-    return Facts(title, stored.digest, stored.manifest, _graph(store, stored), size, before)
+    timeline = _timeline(store, found.run) if found.run else None
+    return Facts(title, stored.digest, stored.manifest, _graph(store, stored), size, before, None, timeline)
+
+
+def _timeline(store: Store, key: str) -> Timeline:
+    run = read_run(store, key)
+    return timeline_of(run.id, run.started, read_events(store, run))
 
 
 def _graph(store: Store, stored: Stored) -> Mapping[str, Any]:

@@ -224,12 +224,16 @@ def time_view(facts: Facts) -> str:
     """Returns where the time of a run went, or that of making the bundle."""
     question = "Where did the time go?"
     timeline = facts.timeline
-    if timeline is None or not timeline.stages:
+    if timeline is not None and not timeline.stages:
+        body = empty("It has recorded no event:", "raybundle runs --refresh")
+        return section("time", question, f"{text(timeline.title)} is {text(timeline.outcome)}.", body)
+    if timeline is None:
         body = empty("A report of a run shows its stages:", "raybundle report RUN -o FILE.html")
         return section("time", question, "No run of this bundle was asked for.", body)
     end = max(stage.end for stage in timeline.stages)
     longest = max(timeline.stages, key=lambda stage: stage.seconds)
-    outcome = f"{text(timeline.outcome)} after " if timeline.outcome else ""
+    css = "removed" if timeline.failed else "added"
+    outcome = f'<b class="{css}">{text(timeline.outcome)}</b> after ' if timeline.outcome else ""
     share = f" ({longest.seconds / end:.0%})" if end else ""
     answer = (
         f"{outcome}<b>{duration_text(end)}</b>. The longest part is {text(longest.name)}, "

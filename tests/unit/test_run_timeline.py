@@ -1,0 +1,51 @@
+"""The stages of a run, from what its record and events tell."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+
+from raybundle.reporting.timeline import timeline_of
+
+START = datetime(2026, 11, 27, 2, 0, tzinfo=timezone.utc)
+
+
+def at(seconds: float) -> str:
+    return (START + timedelta(seconds=seconds)).isoformat(timespec="milliseconds")
+
+
+ACCEPTED = {"accepted": {"at": at(0.5)}}
+RUNNING = {"running": {"at": at(9), "started": at(3.5), "driver_node": "10.0.0.7"}}
+END = {"end": {"at": at(20), "ended": at(13.5), "status": "FAILED"}}
+
+
+@pytest.mark.parametrize(
+    ("events", "expected"),
+    [
+        ({}, []),
+        (ACCEPTED, [("submit", 0, 0.5)]),
+        (ACCEPTED | RUNNING, [("submit", 0, 0.5), ("queue", 0.5, 3)]),
+        (ACCEPTED | RUNNING | END, [("submit", 0, 0.5), ("queue", 0.5, 3), ("run", 3.5, 10)]),
+        (ACCEPTED | END, [("submit", 0, 0.5), ("queue + run", 0.5, 13)]),
+        (END, [("submit + queue + run", 0, 13.5)]),
+    ],
+)
+def test_a_run_has_the_stages_whose_ends_are_known(events: dict[str, Any], expected: list[Any]) -> None:
+    found = timeline_of("rb-1", START, events)
+
+    assert [(each.name, each.start, each.seconds) for each in found.stages] == expected
+    assert found.outcome == ("FAILED" if "end" in events else "OPEN")
+
+
+def test_a_clock_that_is_behind_makes_no_negative_stage() -> None:
+    found = timeline_of("rb-1", START, ACCEPTED | {"running": {"started": at(-2)}} | END)
+
+    assert [each.seconds for each in found.stages] == [0.5, 0, 13]
+
+
+def test_a_run_that_was_lost_says_so() -> None:
+    found = timeline_of("rb-1", START, ACCEPTED | {"lost": {"status": "LOST"}})
+
+    assert (found.outcome, found.failed) == ("LOST", True)
