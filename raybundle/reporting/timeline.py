@@ -24,7 +24,9 @@ def timeline_of(run_id: str, started: datetime, events: Mapping[str, Mapping[str
     """
     end = events.get("end") or events.get("lost") or {}
     status = str(end.get("status", _OPEN))
-    return Timeline(f"Run {run_id}", tuple(_stages(started, events)), status, status not in (_SUCCEEDED, _OPEN))
+    return Timeline(
+        f"Run {run_id}", tuple(_stages(started, events)), status, status not in (_SUCCEEDED, _OPEN)
+    )
 
 
 def _stages(started: datetime, events: Mapping[str, Mapping[str, Any]]) -> Iterator[Stage]:
