@@ -6,6 +6,30 @@ from tests.support.pasted import CHANGED, PROJECT, THERE, advice, in_shell, modu
 
 ANSWERED: list[tuple[str, str, str]] = [
     (
+        "alembic upgrade head",
+        f"`alembic` is a program of another distribution{PROJECT}",
+        advice(
+            script(
+                "run_alembic.py",
+                "import subprocess, sys",
+                "sys.exit(subprocess.run(['alembic', 'upgrade', 'head']).returncode)",
+            ),
+            typing("raybundle submit run_alembic.py"),
+        ),
+    ),
+    (
+        "python -m celery -A proj beat",
+        f"`-m celery` is a module of another distribution{PROJECT}",
+        advice(
+            script(
+                "run_celery.py",
+                "import subprocess, sys",
+                "sys.exit(subprocess.run([sys.executable, '-m', 'celery', '-A', 'proj', 'beat']).returncode)",
+            ),
+            typing("raybundle submit run_celery.py"),
+        ),
+    ),
+    (
         '"nohup python job.py > log.txt 2>&1 < /dev/null &"',
         "`&` leaves a shell's command running; `--no-wait` leaves a job running",
         advice("`raybundle logs ID` shows its log", typing("raybundle submit --no-wait job.py")),

@@ -535,3 +535,20 @@ def test_a_distribution_that_is_asked_about_by_name_is_used(name: str) -> None:
 
     used = {each.form.name for each in imports_of(source) if isinstance(each.form, DistributionName)}
     assert used == {"one", "two", "three"}
+
+
+@pytest.mark.parametrize(
+    "picks",
+    [
+        "entry_points().select(group='g.one')",
+        "entry_points().get('g.one', ())",
+        "points = entry_points()\npoints['g.one']",
+        "[each for each in entry_points() if each.group == 'g.one']",
+    ],
+)
+def test_a_group_that_is_picked_from_all_entry_points_is_the_one_that_counts(picks: str) -> None:
+    assert {*names_of(f"from importlib.metadata import entry_points\n{picks}\n")[1:]} == {"g.one"}
+
+
+def test_all_groups_count_if_the_source_does_not_say_which() -> None:
+    assert names_of("from importlib.metadata import entry_points\nlist(entry_points())\n")[1:] == ["*"]

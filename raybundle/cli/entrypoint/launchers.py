@@ -8,7 +8,7 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from raybundle.cli.entrypoint.model import Answer, Driver
-from raybundle.resolve.driver.stand_in import driver_name, module_code, shell_code
+from raybundle.resolve.driver.stand_in import command_code, driver_name, module_code, shell_code
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -26,9 +26,15 @@ _RUNNERS = {
     "py.test": "pytest",
     "coverage": "coverage",
     "streamlit": "streamlit",
-    "uvicorn": "uvicorn",
 }
 """The module by which each program runs as `python -m …`."""
+COMMANDS = frozenset(
+    [
+        *("alembic", "celery", "dagster", "dbt", "django-admin", "dvc", "fastapi", "flask", "gunicorn"),
+        *("hypercorn", "kedro", "locust", "luigi", "mlflow", "prefect", "scrapy", "snakemake", "uvicorn"),
+    ]
+)
+"""Programs of distributions that find the project's code by their arguments and settings."""
 _TESTERS = frozenset(["pytest", "unittest"])
 """Modules that import the modules in their arguments, which need no path of their own."""
 _ENV = {"pytest": (("PY_IGNORE_IMPORTMISMATCH", "1"),)}
@@ -48,6 +54,12 @@ def module_driver(
     named = _included(arguments, here)
     script = [word for word in named if PurePath(word).suffix == ".py"][:1]
     return _beside(script, named, here, Answer(text, (name, *arguments), driver=Driver(name, code)))
+
+
+def command_driver(typed: str, words: tuple[str, ...], text: str) -> Answer:
+    """Returns the answer to a program that a driver can start: what its words name is resolved there."""
+    name = driver_name(typed)
+    return Answer(text, (name,), driver=Driver(name, command_code(words)))
 
 
 def shell_driver(line: str, words: Iterable[str], here: Surroundings, text: str) -> Answer:
@@ -116,6 +128,11 @@ def inline_code(code: str, arguments: tuple[str, ...]) -> Answer:
 def _runner(name: str, rest: tuple[str, ...], here: Surroundings) -> Answer:
     text = f"`{name}` is a program of another distribution, and a bundle runs a script of the project"
     return module_driver(_RUNNERS[name], rest, here, text, name)
+
+
+def _command(name: str, rest: tuple[str, ...], _here: Surroundings) -> Answer:
+    text = f"`{name}` is a program of another distribution, and a bundle runs a script of the project"
+    return command_driver(name, (name, *rest), text)
 
 
 def _program(name: str, rest: tuple[str, ...], here: Surroundings) -> Answer:
@@ -217,6 +234,7 @@ def _nested(text: str, rest: tuple[str, ...]) -> Answer:
 
 HANDLERS: Mapping[str, Handler] = {
     **dict.fromkeys(_RUNNERS, _runner),
+    **dict.fromkeys(COMMANDS, _command),
     **dict.fromkeys(_PROGRAMS, _program),
     **dict.fromkeys(("jupyter", "jupyter-nbconvert", "papermill", "ipython"), _notebook),
     **dict.fromkeys(("ray", "raybundle"), _ray),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from raybundle.cli.entrypoint.launchers import module_driver
+from raybundle.cli.entrypoint.launchers import COMMANDS, command_driver, module_driver
 from raybundle.cli.entrypoint.model import Answer, Run
 
 if TYPE_CHECKING:
@@ -37,6 +37,9 @@ def module_run(
     if top in _RUNNERS:
         text = f"`-m {module}` is a module of another distribution, and a bundle runs a script of the project"
         return module_driver(module, arguments, here, text)
+    if top in COMMANDS:
+        text = f"`-m {module}` is a module of another distribution, and a bundle runs a script of the project"
+        return command_driver(module, words, text)
     return Run(words, options)
 
 

@@ -26,6 +26,13 @@ def program_code(program: str) -> str:
     return f"import subprocess, sys\nsys.exit({call}.returncode)\n"
 
 
+def command_code(words: tuple[str, ...]) -> str:
+    """Return what runs a command whose words are known, and ends as it does. `-m` is for Python."""
+    python = "sys.executable, " if words[:1] == ("-m",) else ""
+    call = f"subprocess.run([{python}{', '.join(map(repr, words))}])"
+    return f"import subprocess, sys\nsys.exit({call}.returncode)\n"
+
+
 def shell_code(line: str) -> str:
     """Return what runs a line as Ray's supervisor does, with the Python of the job as `python`."""
     return (

@@ -307,11 +307,32 @@ class DynamicImports:
                     yield from (name for name in self._absolute(text, bound) if ANY not in name)
 
     def _entry_points(self, call: ast.Call) -> None:
-        groups = (
-            self.names.texts(argument_of(call, 0, "group")) if call.args or call.keywords else (Text(ANY),)
-        )
+        if call.args or call.keywords:
+            groups = self.names.texts(argument_of(call, 0, "group"))
+        else:
+            groups = tuple(self._selected()) or (Text(ANY),)
         for group in groups:
             self.found.append(Import(call.lineno, EntryPointGroup(group.value)))
+
+    def _selected(self) -> Iterator[Text]:
+        """Yield the groups that the source picks from all entry points."""
+        for node in ast.walk(self.names.tree):
+            match node:
+                case ast.Subscript(value=points, slice=group) if self._is_points(points):
+                    yield from self.names.texts(group)
+                case ast.Call(func=ast.Attribute(value=points, attr="get" | "select")) if self._is_points(
+                    points
+                ):
+                    yield from self.names.texts(argument_of(node, 0, "group"))
+                case ast.Compare(left=ast.Attribute(attr="group"), comparators=[group]):
+                    yield from self.names.texts(group)
+                case _:
+                    continue
+
+    def _is_points(self, node: ast.expr) -> bool:
+        nodes = self.names.bindings(node.id) if isinstance(node, ast.Name) else [node]
+        calls = (each for each in nodes if isinstance(each, ast.Call))
+        return any(not self.calls.qualified(each.func).isdisjoint(_ENTRY_POINTS) for each in calls)
 
     def _distribution(self, call: ast.Call) -> None:
         keyword = next((each.arg for each in call.keywords if each.arg), "distribution_name")
