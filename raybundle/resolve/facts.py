@@ -188,7 +188,14 @@ class Remark(NamedTuple):
 
     line: int
     kind: Literal[
-        "runtime-env", "py-modules", "working-dir", "installer", "own-cluster", "comment", "no-effect"
+        "runtime-env",
+        "py-modules",
+        "working-dir",
+        "installer",
+        "own-cluster",
+        "comment",
+        "no-effect",
+        "environment",
     ]
     text: str
     """The field of a runtime_env, the arguments of `ray.init`, or the comment."""

@@ -257,6 +257,28 @@ ROWS = {
         {"job.py": "import m\n\nprint(m.NAME)\n", "m.py": "", "m/__init__.py": "NAME = 'done'\n"},
         setting(include=["m/__init__.py"]),
     ),
+    "an environment without the job's variables": Row(
+        "does not run from the bundle",
+        "keep the variables of the job",
+        {
+            "job.py": "import os, subprocess, sys\n\nENV = {'NAME': 'done'}\n"
+            "subprocess.run([sys.executable, 'child.py'], env=ENV, check=True)\n",
+            "child.py": "import os\n\nimport thing\n\nprint(os.environ['NAME'])\n",
+        },
+        change("job.py", "{'NAME'", "{**os.environ, 'NAME'"),
+        site=lambda site: install(site, "thing", THING),
+    ),
+    "another PYTHONPATH": Row(
+        "does not run from the bundle",
+        "append to PYTHONPATH",
+        {
+            "job.py": "import os, subprocess, sys\n\nos.environ['PYTHONPATH'] = 'libs'\n"
+            "subprocess.run([sys.executable, 'child.py'], check=True)\n",
+            "child.py": "import thing\n\nprint(thing.NAME)\n",
+        },
+        change("job.py", "= 'libs'", "+= ':libs'"),
+        site=lambda site: install(site, "thing", THING),
+    ),
     "a program that nobody brings": Row(
         "is a program that the bundle does not have",
         "if the nodes have it, `# raybundle: ignore` there",

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from raybundle.resolve.settings import ResolveSettings
     from raybundle.resolve.walk.reached import Closure, Program
 
-NOT_IN_BUNDLE = "is a program that the bundle does not have"
 _INTERPRETER = b"#!/usr/bin/env python3\n"
 """On a node, the interpreter of the job comes first on PATH."""
 _OF_NODES = re.compile(
@@ -87,7 +86,12 @@ class Programs:
         for each in self.closure.programs:
             if each.name not in known and not each.may_be_absent and not _OF_NODES.fullmatch(each.name):
                 hint = "if the nodes have it, `# raybundle: ignore` there"
-                yield Warning(f"`{each.name}` {NOT_IN_BUNDLE}", Path(each.file), each.line, hint)
+                yield Warning(
+                    f"`{each.name}` is a program that the bundle does not have",
+                    Path(each.file),
+                    each.line,
+                    hint,
+                )
 
     def _found(self) -> Iterator[tuple[Program, Found]]:
         for each in self.closure.programs:

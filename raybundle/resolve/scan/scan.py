@@ -17,6 +17,7 @@ from raybundle.resolve.evaluate.parsing import parse
 from raybundle.resolve.facts import Facts, Import, ModuleText, Named, Statement, UnknownImport, in_order
 from raybundle.resolve.scan.calls import DynamicImports, may_be_passed_on
 from raybundle.resolve.scan.commands.commands import commands_of_shell
+from raybundle.resolve.scan.commands.environments import lost_environments
 from raybundle.resolve.scan.comments import with_comments
 from raybundle.resolve.scan.exports import exported, path_edits
 from raybundle.resolve.scan.references import References
@@ -49,24 +50,24 @@ def scan(source: bytes, file: str, environment: Environment) -> Facts:
     if may_be_passed_on(source, swept.calls):
         dynamic.follow_aliases()
     (references := References(swept.calls, dynamic.names)).run(source)
-    tables = [*settings_lists(tree), *references.found]
-    if may_be_lazy(source):
-        tables += lazy_tables(tree, is_package=is_package)
-    imports = [*swept.imports, *swept.submodules(), *dynamic.found, *tables]
-    imports += (commands := references.commands).found
+    commands = references.commands
+    lazy = lazy_tables(tree, is_package=is_package) if may_be_lazy(source) else []
+    tables = [*settings_lists(tree), *references.found, *lazy]
+    imports = [*swept.imports, *swept.submodules(), *dynamic.found, *tables, *commands.found]
     known = {(each.line, each.form.name) for each in (*dynamic.found, *tables)}
     imports += swept.named_in_strings(known, server_lines(tree) if swept.strings else set())
     paths, opened = find_files(tree, source, file.rpartition("/")[2], paths_read_in(swept.calls))
     named = (*paths, *commands.scripts)
     unseen = () if any(each.path.endswith(".py") for each in named) else commands.unknown
     unknown = {*dynamic.unknown, *references.unknown, *unseen, *switches(source)}
+    remarks = (*runtime_envs(source, tree), *own_clusters(source, tree))
     found = Facts(
         sha256=hashlib.sha256(source).hexdigest(),
         imports=in_order(imports),
         exports=exported(swept.exports, dynamic),
         unknown=tuple(sorted(unknown, key=_unknown_order)),
         path_edits=tuple(sorted(path_edits(source, swept.path_targets, dynamic))),
-        remarks=(remarks := (*runtime_envs(source, tree), *own_clusters(source, tree))),
+        remarks=(*remarks, *lost_environments(source, dynamic.names)),
         configs=config_names(source),
         installs=installed_by(remarks, tree),
         rewires=tuple(sorted(rewiring_lines(source))),

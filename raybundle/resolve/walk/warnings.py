@@ -37,6 +37,13 @@ _PY_MODULES_HINT = (
     "leave `py_modules` out: modules that the code imports travel already; name the directory that holds "
     "others in `roots` of [tool.raybundle]"
 )
+_WORKING_DIR_HINT = (
+    "leave it out, or write '.', and name what else tasks need in `roots` or `include` of [tool.raybundle]"
+)
+_ENVIRONMENT_HINT = (
+    "keep the variables of the job (`{**os.environ, …}`), and append to PYTHONPATH; name the directories "
+    "that it adds in `roots`; else `# raybundle: ignore`"
+)
 _IN_INCLUDE = "name its file and those of what it imports in `include` of [tool.raybundle], or use --trace"
 
 
@@ -146,10 +153,7 @@ def _warn_about_remark(file: Path, remark: Remark) -> Warning:
                 f"`working_dir` {remark.text!r} of `ray.init`: tasks have the files of the bundle alone, and "
                 "start there only if it is a directory of the bundle"
             )
-            hint = (
-                "leave it out, or write '.', and name what else tasks need in `roots` or `include` of "
-                "[tool.raybundle]"
-            )
+            hint = _WORKING_DIR_HINT
         case "installer":
             text = (
                 f"`{remark.text}` in a runtime_env: Ray sets it up on each node, on top of the bundle, "
@@ -164,6 +168,9 @@ def _warn_about_remark(file: Path, remark: Remark) -> Warning:
                 "leave it out: the cluster knows what it has; or write `address='local'` if the driver "
                 "starts a cluster of its own"
             )
+        case "environment":
+            text = f"a Python that starts with `{remark.text}` does not run from the bundle"
+            hint = _ENVIRONMENT_HINT
         case "no-effect":
             text = f"`{remark.text}` has no effect here"
             hint = "put it at the end of the statement it is meant for; for a block, into each statement"

@@ -1,0 +1,82 @@
+"""Finds environments of child processes that lack what makes a Python run from the bundle."""
+
+from __future__ import annotations
+
+import ast
+import re
+from typing import TYPE_CHECKING
+
+from raybundle.resolve.evaluate.chains import last_name
+from raybundle.resolve.facts import Remark
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from raybundle.resolve.evaluate.name_values import NameValues
+
+_OF_INTEREST = re.compile(rb"\benv\s*=|PYTHONPATH")
+_PATH = "PYTHONPATH"
+_STARTS = frozenset(
+    [
+        "run",
+        "Popen",
+        "call",
+        "check_call",
+        "check_output",
+        "create_subprocess_exec",
+        "create_subprocess_shell",
+    ]
+)
+"""Last names of calls that start a process with the option `env`."""
+_OF_PYTHON = re.compile(r"sys\.executable|['\"]python[\d.]*\b")
+_KEEPS = re.compile(r"environ|getenv")
+_LONGEST = 60
+
+
+def lost_environments(source: bytes, names: NameValues) -> Iterator[Remark]:
+    """Yield each environment of a Python that lacks the variables of the job, or has its own PYTHONPATH."""
+    for node in ast.walk(names.tree) if _OF_INTEREST.search(source) else ():
+        match node:
+            case ast.Call(keywords=keywords, args=[command, *_]) if last_name(node.func) in _STARTS:
+                given = next((each.value for each in keywords if each.arg == "env"), None)
+                if given is not None and _is_new(given, names) and _OF_PYTHON.search(_text(command, names)):
+                    yield _remark(node, given)
+            case ast.Assign(targets=[ast.Subscript(slice=ast.Constant(value="PYTHONPATH"))], value=value):
+                if _PATH not in _text(value, names):
+                    yield _remark(node, node)
+            case ast.Dict(keys=keys, values=values):
+                for key, value in zip(keys, values, strict=True):
+                    own = isinstance(key, ast.Constant) and key.value == _PATH
+                    if own and None in keys and _PATH not in _text(value, names):
+                        yield _remark(node, node)
+            case _:
+                continue
+
+
+def _is_new(node: ast.expr, names: NameValues) -> bool:
+    """Return whether an environment has nothing of the one around it."""
+    match node:
+        case ast.Dict(keys=keys):
+            return None not in keys and not _KEEPS.search(ast.unparse(node))
+        case ast.Call(func=ast.Name(id="dict"), args=[], keywords=keywords):
+            return all(each.arg for each in keywords)
+        case ast.Name(id=name):
+            bound = names.bindings(name)
+            changed = re.search(rf"\b{name}\.update\(|\b{name}\s*\|=", ast.unparse(names.tree))
+            return bool(bound) and not changed and all(each and _is_new(each, names) for each in bound)
+        case _:
+            return False
+
+
+def _text(node: ast.expr, names: NameValues) -> str:
+    """Return the source of an expression, and of what its names are bound to."""
+    found = [ast.unparse(node)]
+    for each in ast.walk(node):
+        if isinstance(each, ast.Name):
+            found += [ast.unparse(value) for value in names.bindings(each.id) if value is not None]
+    return " ".join(found)
+
+
+def _remark(place: ast.expr | ast.stmt, node: ast.AST) -> Remark:
+    text = ast.unparse(node)
+    return Remark(place.lineno, "environment", text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…")
