@@ -6,7 +6,6 @@ import base64
 import io
 import posixpath
 import re
-import unicodedata
 from typing import TYPE_CHECKING, NamedTuple
 
 from raybundle.errors import RefusedFileError
@@ -18,6 +17,8 @@ RECORD = "RECORD"
 _FIELDS = 3
 """Path, hash, size: https://packaging.python.org/en/latest/specifications/recording-installed-packages/"""
 _DRIVE = re.compile(r"[A-Za-z]:")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+"""Unicode's category Cc."""
 
 
 class RecordedFile(NamedTuple):
@@ -80,7 +81,7 @@ def encoded(digest: bytes) -> str:
 def _check(row: list[str], found: RecordedFile) -> None:
     if len(row) != _FIELDS or not row[0]:
         raise RecordError(f"not a path, a hash and a size: {','.join(row)!r}", found.line)
-    odd = found.path == "." or any(unicodedata.category(character) == "Cc" for character in found.path)
+    odd = found.path == "." or _CONTROL.search(found.path)
     if odd and not found.is_outside:
         raise RecordError(f"not the path of a file: {row[0]!r}", found.line)
 

@@ -10,7 +10,7 @@ from raybundle.resolve.distributions.installed import InstalledDistributions, no
 from raybundle.resolve.distributions.modules import modules_in
 from raybundle.resolve.distributions.ray import IN_RAY, extras_in_use, find_unfit
 from raybundle.resolve.distributions.requirements import Need, Requirements
-from raybundle.resolve.distributions.top_level import TopLevel, is_unconditional
+from raybundle.resolve.distributions.top_level import TopLevel
 from raybundle.resolve.distributions.values import LazyImport, LazyUser, Needed, Unmet
 from raybundle.resolve.interpreter.markers import marker_environment
 
@@ -164,7 +164,7 @@ class _Search:
     def _undeclared(self, needs: Mapping[str, Need], stops: frozenset[str]) -> Iterator[Link]:
         for (importer, imported), links in self.walk.links.items():
             if importer in needs and importer not in stops and imported not in needs:
-                link = next(filter(is_unconditional, links), None)
+                link = next(filter(self.walk.is_unconditional, links), None)
                 if link is not None:
                     yield link
 

@@ -82,6 +82,8 @@ class TopLevel:
     _owners: dict[str, str] = field(default_factory=dict)
     _reached: set[str] = field(default_factory=set)
     _queue: list[str] = field(default_factory=list)
+    _imported: dict[str, frozenset[int]] = field(default_factory=dict)
+    """By file that is looked at again: the lines of its imports."""
 
     def follow(self, names: Iterable[str]) -> None:
         """Follow `names` and everything that they import when they load."""
@@ -147,9 +149,19 @@ class TopLevel:
             base = absolute(found["base"].decode(), package)
             if base is None:
                 continue
+            node = self._find(base)
+            if node is None:
+                continue
             yield found.start(), base
-            for each in _names(found["listed"] if found["listed"] is not None else found["names"]):
+            members = found["listed"] if found["listed"] is not None else found["names"]
+            for each in _names(members) if node.directories else ():
                 yield found.start(), f"{base}.{each}"
+
+    def is_unconditional(self, link: Link) -> bool:
+        """Return whether the import is a statement at the top level of its module."""
+        if link.file not in self._imported:
+            self._imported[link.file] = frozenset(_lines_of_imports(read_source(link.file)))
+        return link.line in self._imported[link.file]
 
     def _is_whole(self, top: str) -> bool:
         """Claims that a top-level package is regular: its modules usually have one owner."""
@@ -236,15 +248,15 @@ def _inner_imports(source: bytes) -> Iterator[str]:
         position = source.find(_IMPORT, position + len(_IMPORT))
 
 
-def is_unconditional(link: Link) -> bool:
-    """Return whether the import is a statement at the top level of its module."""
+def _lines_of_imports(source: bytes) -> Iterator[int]:
+    """Yield the lines of the import statements at the top level of a module."""
     import ast  # noqa: PLC0415 - start-up: few imports are looked at again
 
     try:
-        body = ast.parse(read_source(link.file)).body
+        body = ast.parse(source).body
     except (SyntaxError, ValueError):
-        return False
-    return any(isinstance(each, (ast.Import, ast.ImportFrom)) and each.lineno == link.line for each in body)
+        return
+    yield from (each.lineno for each in body if isinstance(each, (ast.Import, ast.ImportFrom)))
 
 
 def _names(text: bytes) -> Iterator[str]:
