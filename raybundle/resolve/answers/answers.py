@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import sys
-from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from raybundle.cache.documents import Kind
 from raybundle.model import ModuleTarget, ScriptTarget
 from raybundle.resolve.answers.rows import CannotKeepError, from_document, to_document
+from raybundle.resolve.collector import uncollected
 from raybundle.resolve.consulted import Consulted, unchanged
 from raybundle.resolve.driver.project import project_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from raybundle.cache.documents import Cache
@@ -49,33 +47,24 @@ def answer(
     if settings.traced is not None:
         from raybundle.resolve.resolve import resolve  # noqa: PLC0415 - as below
 
-        return resolve(target, settings, interpreter, cwd, cache)
-    question = Question(target, settings, interpreter, cwd.resolve())
+        with uncollected():
+            return resolve(target, settings, interpreter, cwd, cache)
+    with uncollected():
+        return _answer(Question(target, settings, interpreter, cwd.resolve()), cache)
+
+
+def _answer(question: Question, cache: Cache) -> Resolution:
     name = _key(question, cache)
-    with _uncollected():
-        known = _recall(question, name, cache)
+    known = _recall(question, name, cache)
     if known is not None:
         return known
     from raybundle.resolve.resolve import resolve_recorded  # noqa: PLC0415 - a warm start parses nothing
 
-    recorded = resolve_recorded(target, settings, interpreter, cwd, cache)
-    if type(target) not in _KNOWN or not recorded.complete:
-        return recorded.resolution
-    with _uncollected():
+    asked = (question.target, question.settings, question.interpreter, question.cwd)
+    recorded = resolve_recorded(*asked, cache)
+    if type(question.target) in _KNOWN and recorded.complete:
         _keep(recorded.resolution, recorded.consulted, recorded.cwd, name, cache)
     return recorded.resolution
-
-
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    """Run the block without the cyclic garbage collector: many values are made, none is garbage."""
-    collecting = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if collecting:
-            gc.enable()
 
 
 def _key(question: Question, cache: Cache) -> str:
