@@ -8,6 +8,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from raybundle.resolve.evaluate.chains import split_chain
+from raybundle.resolve.evaluate.parsing import walk
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -87,7 +88,7 @@ def asks_for_module(test: ast.expr) -> bool:
     """Return whether `test` asks if something is installed (`find_spec`, `HAS_…`, `is_…_available()`)."""
     return any(
         _AVAILABLE.fullmatch(each.id if isinstance(each, ast.Name) else each.attr)
-        for each in ast.walk(test)
+        for each in walk(test)
         if isinstance(each, (ast.Name, ast.Attribute))
     )
 

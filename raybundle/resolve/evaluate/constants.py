@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from raybundle.resolve.evaluate.conditions import QUESTIONS, UNKNOWN, value_of
 from raybundle.resolve.evaluate.name_values import ANY
+from raybundle.resolve.evaluate.parsing import walk
 from raybundle.resolve.evaluate.targets import pairs
 from raybundle.resolve.facts import UnknownImport
 
@@ -19,11 +20,15 @@ if TYPE_CHECKING:
     from raybundle.resolve.interpreter.markers import Environment
 
 _CHECKING = "TYPE_CHECKING"
-_OWN_CHECKING = re.compile(
-    rb"TYPE_CHECKING\s*(?::[^=\n]*)?=(?!=)|\b(?!typing\b|t\b|typing_extensions\b)\w+\.TYPE_CHECKING"
-    rb"|from\s+(?!typing\b|typing_extensions\b)[\w.]+\s+import\s+(?:\([^)]*|[^\n(]*)\bTYPE_CHECKING"
+_OWN_CHECKING = (
+    re.compile(rb"TYPE_CHECKING\s*(?::[^=\n]*)?=(?!=)"),
+    re.compile(rb"\.(?<!\btyping\.)(?<!\bt\.)(?<!\btyping_extensions\.)(?<=\w\.)TYPE_CHECKING"),
+    re.compile(
+        rb"from\s+(?!typing\b|typing_extensions\b)[\w.]+\s+import\s+(?:\([^)]*|[^\n(]*)\bTYPE_CHECKING"
+    ),
 )
-"""Stands in a source whose `TYPE_CHECKING` may not be that of `typing`."""
+"""Stand in a source whose `TYPE_CHECKING` may not be that of `typing`. Each begins with plain bytes, so that
+three searches are many times as fast as one for all of them."""
 _SWITCH = re.compile(rb"^[ \t]*(\w+\.TYPE_CHECKING\s*=(?!=)[^\n#]*)", re.MULTILINE)
 _TYPING = frozenset({"typing", "typing_extensions"})
 """Modules whose `TYPE_CHECKING` is false."""
@@ -34,7 +39,7 @@ _MODULES = frozenset(question.partition(".")[0] for question in QUESTIONS)
 
 def with_constants(tree: ast.Module, source: bytes, environment: Environment) -> Environment:
     """Return an environment that also knows the variables that a source sets once, at its top level."""
-    if _CHECKING.encode() in source and _OWN_CHECKING.search(source):
+    if _CHECKING.encode() in source and any(form.search(source) for form in _OWN_CHECKING):
         environment = replace(environment, constants=dict(_checking(tree, environment)))
     if not any(word in source for word in _WORDS):
         return environment
@@ -52,7 +57,7 @@ def with_constants(tree: ast.Module, source: bytes, environment: Environment) ->
 def _checking(tree: ast.Module, environment: Environment) -> Iterator[tuple[str, Any]]:
     """Yield the values of `TYPE_CHECKING` that are not that of `typing`, which is false in every run."""
     values: dict[str, set[Any]] = {}
-    for node in ast.walk(tree):
+    for node in walk(tree):
         match node:
             case ast.ImportFrom(module=module, names=names) if module not in _TYPING:
                 for alias in names:
@@ -128,12 +133,12 @@ def _asked(start: str, name: str, environment: Environment) -> Iterator[tuple[st
 
 def _is_literal(node: ast.expr) -> bool:
     """Return whether a value does not depend on the target. Another module may set such a variable."""
-    return not any(isinstance(each, (ast.Name, ast.Attribute)) for each in ast.walk(node))
+    return not any(isinstance(each, (ast.Name, ast.Attribute)) for each in walk(node))
 
 
 def _bound(tree: ast.Module) -> Iterator[str]:
     """Yield each name as often as something binds it, in any scope."""
-    for node in ast.walk(tree):
+    for node in walk(tree):
         match node:
             case ast.Name(id=name, ctx=ast.Store() | ast.Del()) | ast.arg(arg=name):
                 yield name

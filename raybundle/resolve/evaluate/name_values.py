@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING
 
+from raybundle.resolve.evaluate.parsing import walk
 from raybundle.resolve.evaluate.targets import pairs
 
 if TYPE_CHECKING:
@@ -56,8 +57,16 @@ class NameValues:
     imported: dict[str, set[str]]
     """Dotted names that imports bind."""
     is_package: bool
+    walked: list[ast.AST] | None = None
     bound: dict[str, list[ast.expr | None]] | None = None
     """Expressions by name. None for a binding without an expression. Loops bind `ast.Starred` values."""
+
+    @property
+    def nodes(self) -> list[ast.AST]:
+        """All nodes of the tree, breadth first."""
+        if self.walked is None:
+            self.walked = walk(self.tree)
+        return self.walked
 
     def texts(self, node: ast.expr | None) -> tuple[Text, ...]:
         """Return everything that the string `node` may be."""
@@ -72,7 +81,7 @@ class NameValues:
         """Return what `name` is bound to anywhere in the file."""
         if self.bound is None:
             self.bound = {}
-            for target, value in _bindings(self.tree):
+            for target, value in _bindings(self.nodes):
                 self.bound.setdefault(target, []).append(value)
         return self.bound.get(name, [])
 
@@ -214,11 +223,21 @@ def _joined(parts: list[tuple[Text, ...]]) -> Iterable[Text]:
         yield Text(value, own)
 
 
+_BINDS = frozenset(
+    [
+        *(ast.Assign, ast.AnnAssign, ast.NamedExpr, ast.AugAssign, ast.For, ast.AsyncFor),
+        *(ast.comprehension, ast.arg, ast.withitem),
+    ]
+)
+
+
 def _bindings(  # noqa: C901 - one case per form of binding
-    tree: ast.Module,
+    nodes: Iterable[ast.AST],
 ) -> Iterator[tuple[str, ast.expr | None]]:
     """Yield each bound name and its expression. For the target of a loop, that is a starred iterable."""
-    for node in ast.walk(tree):
+    for node in nodes:
+        if type(node) not in _BINDS:
+            continue
         match node:
             case ast.Assign(targets=targets, value=value):
                 for target in targets:

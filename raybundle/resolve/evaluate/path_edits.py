@@ -12,6 +12,7 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 from raybundle.resolve.evaluate.edits import AbsenceTest, Edit, Edits
+from raybundle.resolve.evaluate.parsing import children, walk
 from raybundle.resolve.evaluate.path_values import CannotEvaluateError, Scope, named_in_path_files
 from raybundle.resolve.evaluate.targets import pairs
 
@@ -36,7 +37,7 @@ def evaluate(tree: ast.Module, file: str, cwd: str, version: tuple[int, ...] = (
 
 def edits_of(tree: ast.Module, run: Statements) -> Edits:
     """Return what the statements of `tree`, which are in `run`, did to `sys.path`."""
-    names = {getattr(each, "attr", getattr(each, "name", None)) for each in ast.walk(tree)}
+    names = {getattr(each, "attr", getattr(each, "name", None)) for each in walk(tree)}
     understood = frozenset(run.lines - run.doubted)
     return Edits(
         tuple(run.edits),
@@ -49,10 +50,10 @@ def edits_of(tree: ast.Module, run: Statements) -> Edits:
 
 def _possible(tree: ast.Module, run: Statements) -> Iterator[tuple[int, str]]:
     """Yield line and directory of the edits in functions and branches, as if each ran at the end."""
-    for node in ast.walk(tree):
+    for node in walk(tree):
         bodies = [getattr(node, name, []) for name in ("body", "orelse") if node is not tree]
         scope = run.scope.copy()
-        for each in ast.walk(node.args) if isinstance(node, ast.FunctionDef) else ():
+        for each in walk(node.args) if isinstance(node, ast.FunctionDef) else ():
             if isinstance(each, ast.arg):
                 scope.unbind(each.arg)
         for body in (each for each in bodies if isinstance(each, list)):
@@ -64,7 +65,7 @@ def _possible(tree: ast.Module, run: Statements) -> Iterator[tuple[int, str]]:
 def changed_anywhere(tree: ast.Module) -> frozenset[str]:
     """Return the names that functions (`global`) and expressions (`:=`) may change at any time."""
     names: set[str] = set()
-    for node in ast.walk(tree):
+    for node in walk(tree):
         if isinstance(node, ast.Global):
             names.update(node.names)
         elif isinstance(node, ast.NamedExpr):
@@ -76,7 +77,7 @@ def nodes_of(statement: ast.AST) -> Iterator[ast.AST]:
     """Yield the nodes that run with `statement`, without the bodies of functions and classes."""
     yield statement
     if not isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)):
-        for child in ast.iter_child_nodes(statement):
+        for child in children(statement):
             yield from nodes_of(child)
 
 
@@ -273,7 +274,7 @@ class Statements:
     def _mentions_path(self, node: ast.expr) -> bool:
         return any(
             self.scope.dotted(each) == "sys.path"
-            for each in ast.walk(node)
+            for each in walk(node)
             if isinstance(each, (ast.Attribute, ast.Name))
         )
 
@@ -354,7 +355,7 @@ class Statements:
             ):
                 runs = name == self.scope.names.get("__name__")
                 skipped = otherwise if runs else body if name == "__main__" else []
-                self.lines |= {getattr(each, "lineno", 0) for one in skipped for each in ast.walk(one)}
+                self.lines |= {getattr(each, "lineno", 0) for one in skipped for each in walk(one)}
                 self.run(body if runs else otherwise)
             case _:
                 raise CannotEvaluateError

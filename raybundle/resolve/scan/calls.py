@@ -11,6 +11,7 @@ from raybundle.dotted import absolute
 from raybundle.resolve.evaluate.calls import argument_of
 from raybundle.resolve.evaluate.chains import last_name, split_chain
 from raybundle.resolve.evaluate.name_values import ANY, NameValues, Text, is_known
+from raybundle.resolve.evaluate.parsing import walk
 from raybundle.resolve.facts import (
     DistributionName,
     EntryPointGroup,
@@ -159,7 +160,7 @@ class DynamicImports:
         """Look at importers that are not called where they are named: `im = import_module`, `map(…)`."""
         placed = {id(call.func) for call, _ in self.calls.seen}
         guards = {id(call): guard for call, guard in self.calls.seen}
-        for node in ast.walk(self.names.tree):
+        for node in self.names.nodes:
             match node:
                 case ast.Call(func=ast.Name() | ast.Attribute() as function) if id(node) not in guards:
                     placed.add(id(function))  # in a branch that the target never runs
@@ -243,7 +244,7 @@ class DynamicImports:
             match each:
                 case ast.FunctionDef(name="__getattr__", args=ast.arguments(args=[ast.arg(arg=attribute)])):
                     inside = each.lineno <= call.lineno <= (each.end_lineno or each.lineno)
-                    names = ast.walk(argument) if inside and argument else ()
+                    names = walk(argument) if inside and argument else ()
                     if any(isinstance(node, ast.Name) and node.id == attribute for node in names):
                         return True
                 case _:
@@ -282,7 +283,7 @@ class DynamicImports:
 
     def _walked(self, node: ast.expr | None, depth: int) -> Iterator[str]:
         """Yield the packages whose `__path__` or directory `node` has. `.` is the package of the file."""
-        for each in ast.walk(node) if node is not None else ():
+        for each in walk(node) if node is not None else ():
             match each:
                 case ast.Name(id="__path__" | "__file__"):
                     yield "."

@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 from raybundle.resolve.evaluate.chains import last_name
+from raybundle.resolve.evaluate.parsing import walk
 from raybundle.resolve.facts import Exports
 from raybundle.resolve.scan.calls import lines_of_path_edits
 from raybundle.resolve.scan.tables import ATTACHES
@@ -75,7 +76,7 @@ class _Origins:
         """Return whether `nodes`, or what their names are made of, may list a folder."""
         queue, seen = list(nodes), set[str]()
         while queue:
-            for node in ast.walk(queue.pop()):
+            for node in walk(queue.pop()):
                 match node:
                     case ast.Name(id=name) if name in _OF_PLACE:
                         return True
@@ -100,7 +101,7 @@ class _Origins:
 
 def _parts(tree: ast.Module) -> Iterator[tuple[str, ast.AST]]:
     """Yield each function, and what a name gets besides what is assigned to it."""
-    for node in ast.walk(tree):
+    for node in walk(tree):
         match node:
             case ast.FunctionDef(name=name):
                 yield name, node
@@ -122,7 +123,7 @@ def path_edits(source: bytes, targets: Iterable[ast.expr], dynamic: DynamicImpor
     calls = dynamic.calls
     lines = set(lines_of_path_edits(calls))
     lines |= {each.lineno for each in targets if "sys.path" in calls.qualified(each)}
-    if _ALIAS.search(source):
+    if b"sys.path" in source and _ALIAS.search(source):
         lines |= {each.lineno for each in targets if _is_alias(each, dynamic)}
         lines |= {
             call.lineno

@@ -7,11 +7,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from raybundle.resolve.evaluate.conditions import asks_for_module, mode_of
+from raybundle.resolve.facts import Guard
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-    from raybundle.resolve.facts import Guard
 
 _FORGIVING = frozenset({"ImportError", "ModuleNotFoundError", "Exception", "BaseException"})
 """Exceptions whose handlers catch a failing import."""
@@ -21,7 +20,7 @@ def in_function(guard: Guard) -> Guard:
     """Return the guard of a function's body, which runs when called, outside of the `try` around it."""
     if guard.deferred == "function" and not guard.optional:
         return guard
-    return replace(guard, optional=False, deferred="function")
+    return Guard(False, guard.instead_of, guard.only, "function")  # noqa: FBT003 - `replace` takes five times as long
 
 
 def in_branch(guard: Guard) -> Guard:

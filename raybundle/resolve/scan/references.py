@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from raybundle.resolve.evaluate.calls import argument_of
 from raybundle.resolve.evaluate.chains import last_name
 from raybundle.resolve.evaluate.name_values import ANY, is_known
+from raybundle.resolve.evaluate.parsing import children, walk
 from raybundle.resolve.facts import PLAIN, Import, ModuleText, Pattern, Statement, UnknownImport
 from raybundle.resolve.scan.commands.commands import IN_SOURCE, Commands
 from raybundle.resolve.scan.strings import dotted_literals
@@ -56,12 +57,30 @@ _LOGGED = ("()", "class")
 """The same in configurations of `logging`."""
 LAST_NAMES = frozenset({*(name.rpartition(".")[2] for name in (*_TAKES, *_EXECUTES)), *_METHODS, *_RUNS})
 """Attributes that a call of interest ends with."""
-_PARTS = re.compile(rb"['\"][\w!/:]*\.[\w.:]*[ ]?['\"]|\{\w+\}\.\w|\w\.\{")
+_PARTS = re.compile(rb"['\"][\w!/:]*\.[\w.:]*[ ]?['\"]|\{\w+\}\.\w|\.(?<=\w\.)\{")
 """Stands in a source that puts a dotted name together: `PACKAGE + ".views"`, `f"{PACKAGE}.views"`."""
-_OF_INTEREST = re.compile(
-    IN_SOURCE + rb"|\bpytest\.main\b|['\"](?:-[mc]|_target_|\(\))['\"]|sys\.executable|\bpython[\d.]* "
-    rb"|(?:SETTINGS|CONFIG)_MODULE\b|URLCONF\b|\bINSTALLED_APPS\b|_(?:PLUGINS|MODULES|EXTENSIONS)\b|['\"]pkg://|\b[Cc]elery\b"
-)
+_OF_INTEREST = {
+    word: re.compile(form)
+    for word, form in (
+        *IN_SOURCE.items(),
+        (b"pytest.main", rb"\bpytest\.main\b"),
+        (b"-m", rb"-m(?<=['\"]-m)['\"]"),
+        (b"-c", rb"-c(?<=['\"]-c)['\"]"),
+        (b"_target_", rb"['\"]_target_['\"]"),
+        (b"()", rb"\(\)(?<=['\"]\(\))['\"]"),
+        (b"sys.executable", rb"sys\.executable"),
+        (b"python", rb"python(?<!\wpython)[\d.]* "),
+        (b"_MODULE", rb"_MODULE(?:(?<=SETTINGS_MODULE)|(?<=CONFIG_MODULE)|S)\b"),
+        (b"URLCONF", rb"URLCONF\b"),
+        (b"INSTALLED_APPS", rb"\bINSTALLED_APPS\b"),
+        (b"_PLUGINS", rb"_PLUGINS\b"),
+        (b"_EXTENSIONS", rb"_EXTENSIONS\b"),
+        (b"pkg://", rb"['\"]pkg://"),
+        (b"elery", rb"\b[Cc]elery\b"),
+    )
+}
+"""Stand in a source that gives commands, settings or configurations as text, by a word in each. A search for
+plain bytes is many times as fast as one for all forms."""
 _VARIABLES = re.compile(r"\w*(?:SETTINGS|CONFIG)_MODULE|\w*URLCONF")
 """Settings and variables of the environment whose value is a module, even if it is a single word."""
 _OF_CELERY = frozenset({"imports", "include"})
@@ -108,15 +127,17 @@ class References:
         logs = any(word in source for word in _LOGS)
         keys = {_TARGET, *(_LOGGED if logs else ())}
         lists = _OF_CELERY if b"elery" in source else frozenset[str]()
-        for node in ast.walk(self.names.tree) if logs or _OF_INTEREST.search(source) else ():
+        for node in self.names.nodes if logs or _is_of_interest(source) else ():
+            if type(node) not in _CONFIGURING:
+                continue
             self._configured(node, keys)
             for name, value in _settings(node):
                 self._setting(name, value, lists)
         parts: set[int] = set()
-        for node in ast.walk(self.names.tree) if _PARTS.search(source) else ():
+        for node in self.names.nodes if _PARTS.search(source) else ():
             if isinstance(node, (ast.BinOp, ast.JoinedStr)):
                 self._composed(node, is_part=id(node) in parts)
-                parts.update(map(id, ast.iter_child_nodes(node)))
+                parts.update(map(id, children(node)))
 
     def _configured(self, node: ast.AST, names: Collection[str]) -> None:
         match node:
@@ -202,6 +223,14 @@ class References:
                 self.found.append(Import(place.lineno, form, guard or PLAIN))
 
 
+_CONFIGURING = frozenset({ast.List, ast.Tuple, ast.Call, ast.Dict, ast.Constant, ast.Assign, ast.keyword})
+"""The nodes of which any of these may be part."""
+
+
+def _is_of_interest(source: bytes) -> bool:
+    return any(word in source and form.search(source) for word, form in _OF_INTEREST.items())
+
+
 def _settings(node: ast.AST) -> Iterator[tuple[str, ast.expr]]:
     """Yield what a node sets by name: a variable, an item, an attribute, an option of a call."""
     match node:
@@ -223,7 +252,7 @@ def _settings(node: ast.AST) -> Iterator[tuple[str, ast.expr]]:
 
 
 def _reads(code: ast.expr) -> bool:
-    return any(isinstance(each, ast.Call) and last_name(each.func) in _READS for each in ast.walk(code))
+    return any(isinstance(each, ast.Call) and last_name(each.func) in _READS for each in walk(code))
 
 
 def _with_holes(texts: Iterable[Text]) -> list[Statement | Pattern]:
@@ -247,7 +276,7 @@ def statements(text: str) -> Iterator[Statement]:
         tree = ast.parse(text)
     except (SyntaxError, ValueError):
         return  # a format, or code for another program
-    for node in ast.walk(tree):
+    for node in walk(tree):
         match node:
             case ast.Import(names=names):
                 yield from (Statement(each.name, rule="import-module") for each in names)

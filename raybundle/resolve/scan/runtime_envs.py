@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from raybundle.resolve.distributions.installed import normalised_name
 from raybundle.resolve.evaluate.chains import last_name
+from raybundle.resolve.evaluate.parsing import walk
 from raybundle.resolve.facts import Remark
 from raybundle.resolve.scan.tables import texts
 
@@ -53,7 +54,7 @@ def own_clusters(source: bytes, tree: ast.Module) -> Iterator[Remark]:
     """Yield a remark for each `ray.init` that describes a cluster to start: a job connects to one."""
     if b"ray.init" not in source:
         return
-    for node in ast.walk(tree):
+    for node in walk(tree):
         match node:
             case ast.Call(
                 func=ast.Attribute(value=ast.Name(id="ray"), attr="init"), args=args, keywords=given
@@ -127,7 +128,7 @@ def _literals(tree: ast.Module) -> Iterator[tuple[ast.expr, bool]]:
 
 
 def _given(tree: ast.Module) -> Iterator[tuple[ast.expr, bool]]:
-    for node in ast.walk(tree):
+    for node in walk(tree):
         match node:
             case ast.Call(func=function, keywords=keywords):
                 yield from (
@@ -144,7 +145,7 @@ def _given(tree: ast.Module) -> Iterator[tuple[ast.expr, bool]]:
 
 
 def _assigned(tree: ast.Module, given: str) -> Iterator[ast.expr]:
-    for node in ast.walk(tree):
+    for node in walk(tree):
         match node:
             case ast.Assign(targets=[ast.Name(id=name)], value=value) if name == given:
                 yield value

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from raybundle.resolve.evaluate.calls import argument_of
 from raybundle.resolve.evaluate.chains import last_name
 from raybundle.resolve.evaluate.name_values import ANY, Text, is_known
+from raybundle.resolve.evaluate.parsing import children, walk
 from raybundle.resolve.facts import (
     DjangoApp,
     Import,
@@ -128,7 +129,7 @@ def loaders(tree: ast.Module, unknown: Iterable[UnknownImport]) -> tuple[str, ..
 
 def _functions(node: ast.AST, owner: str) -> Iterator[tuple[str, ast.FunctionDef]]:
     """Yield the functions with arguments, by the names with which they are called."""
-    for each in ast.iter_child_nodes(node):
+    for each in children(node):
         match each:
             case ast.FunctionDef(name=name, args=ast.arguments(args=[_, *_])):
                 made = name == "__init__"
@@ -147,7 +148,7 @@ def _within(node: ast.FunctionDef) -> Callable[[int], bool]:
 
 
 def _called(node: ast.FunctionDef) -> Iterator[str]:
-    return (last_name(each.func) for each in ast.walk(node) if isinstance(each, ast.Call))
+    return (last_name(each.func) for each in walk(node) if isinstance(each, ast.Call))
 
 
 def may_be_lazy(source: bytes) -> bool:
@@ -178,12 +179,12 @@ def lazy_tables(tree: ast.Module, *, is_package: bool) -> Iterator[Import]:
 def _calls_at_top(tree: ast.Module) -> Iterator[ast.Call]:
     for statement in tree.body:
         if isinstance(statement, (ast.Assign, ast.Expr, ast.If, ast.Try)):
-            yield from (each for each in ast.walk(statement) if isinstance(each, ast.Call))
+            yield from (each for each in walk(statement) if isinstance(each, ast.Call))
 
 
 def texts(node: ast.AST) -> Iterator[tuple[str, int]]:
     """Yield the strings in `node` and their lines."""
-    for each in ast.walk(node):
+    for each in walk(node):
         if isinstance(each, ast.Constant) and isinstance(each.value, str):
             yield each.value, each.lineno
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from raybundle.resolve.evaluate.chains import last_name
 from raybundle.resolve.evaluate.files.origins import COMPUTED, KNOWN, PASSED, Origins
 from raybundle.resolve.evaluate.name_values import ANY
+from raybundle.resolve.evaluate.parsing import children, walk
 from raybundle.resolve.evaluate.symbolic import HERE, START, BothBranches, SymbolicScope, returning
 from raybundle.resolve.facts import ENVIRONMENT_FILE, Named, Opened, PathStart
 
@@ -191,7 +192,7 @@ class _Search:
             case ast.Name(ctx=ast.Load()) if wide:
                 self._take(node, scope, wide=wide)
             case _:
-                for child in ast.iter_child_nodes(node):
+                for child in children(node):
                     self.visit(child, scope, wide=False)
 
     def _function(self, node: ast.FunctionDef | ast.AsyncFunctionDef, scope: SymbolicScope) -> None:
@@ -219,7 +220,7 @@ class _Search:
 
     def _expression(self, node: ast.expr, scope: SymbolicScope, *, wide: bool) -> None:
         if not self._take(node, scope, wide=wide) and not isinstance(node, ast.Constant):
-            for child in ast.iter_child_nodes(node):
+            for child in children(node):
                 self.visit(child, scope, wide=isinstance(getattr(node, "op", None), ast.Div))
 
     def _call(self, node: ast.Call, scope: SymbolicScope, *, wide: bool) -> None:
@@ -309,7 +310,7 @@ _BINDS = (
 def _inside(scope: SymbolicScope, arguments: ast.arguments) -> SymbolicScope:
     """Return a scope in which parameters have their defaults; callers may give others."""
     inner = scope.state()
-    for each in ast.walk(arguments):
+    for each in walk(arguments):
         if isinstance(each, ast.arg):
             inner.unbind(each.arg)
     positional = [*arguments.posonlyargs, *arguments.args]

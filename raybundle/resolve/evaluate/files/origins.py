@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from raybundle.resolve.evaluate.chains import last_name, split_chain
+from raybundle.resolve.evaluate.parsing import children, walk
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -93,7 +94,7 @@ class Origins:
                 return self._of_parts(node, scope)
 
     def _of_parts(self, node: ast.expr, scope: SymbolicScope) -> int:
-        parts = [each for each in ast.iter_child_nodes(node) if isinstance(each, ast.expr)]
+        parts = [each for each in children(node) if isinstance(each, ast.expr)]
         match node:
             case ast.Lambda():
                 return PASSED
@@ -210,9 +211,9 @@ def _assignments(statement: ast.stmt) -> Iterator[tuple[ast.expr, ast.expr]]:
 
 def _bound_by_expressions(statement: ast.stmt) -> Iterator[tuple[str, ast.expr | int]]:
     """Yield the names that comprehensions and `:=` in the expressions of a statement bind."""
-    parts = (each for each in ast.iter_child_nodes(statement) if isinstance(each, (ast.expr, ast.withitem)))
+    parts = (each for each in children(statement) if isinstance(each, (ast.expr, ast.withitem)))
     for part in parts:
-        for node in ast.walk(part):
+        for node in walk(part):
             match node:
                 case ast.comprehension(target=target, iter=value) | ast.NamedExpr(target=target, value=value):
                     yield from ((name, value) for name in _names(target))

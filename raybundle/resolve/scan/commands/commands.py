@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from raybundle.resolve.evaluate.calls import Calls
 from raybundle.resolve.evaluate.chains import last_name
 from raybundle.resolve.evaluate.name_values import ANY, NameValues
+from raybundle.resolve.evaluate.parsing import walk
 from raybundle.resolve.facts import Import, ModuleText, Named, ProgramName, UnknownImport
 from raybundle.resolve.scan.commands.shell import commands_in
 
@@ -56,10 +57,17 @@ _ASKS = frozenset({"shutil.which", "distutils.spawn.find_executable"})
 LAST_NAMES = frozenset(
     name.rpartition(".")[2] for name in (*_SHELL_CALLS, *_CALLS, *_SPREAD, *_LISTED, *_ASKS)
 )
-IN_SOURCE = (
-    rb"\bsubprocess\b|\bpexpect\b|\b(?:system|popen|which|execv?[lpe]*|spawnv?[lpe]*|find_executable)\("
-)
-"""Stands in a source with such a call."""
+IN_SOURCE = {
+    b"subprocess": rb"\bsubprocess\b",
+    b"pexpect": rb"\bpexpect\b",
+    b"system(": rb"\bsystem\(",
+    b"popen(": rb"\bpopen\(",
+    b"which(": rb"\bwhich\(",
+    b"exec": rb"exec(?<!\wexec)v?[lpe]*\(",
+    b"spawn": rb"spawn(?<!\wspawn)v?[lpe]*\(",
+    b"find_executable(": rb"\bfind_executable\(",
+}
+"""Stand in a source with such a call, by a word in each."""
 _PYTHON = re.compile(r"(?:.*/)?python[\d.]*")
 _SHELL = re.compile(r"(?:/usr)?(?:/bin/)?(?:ba|da|z|k)?sh")
 _WRAPPERS = frozenset(
@@ -297,7 +305,7 @@ class Commands:
     def caught(self) -> set[int]:
         """The lines whose failure is caught: a program that is absent does no harm."""
         if self._caught is None:
-            tries = (each for each in ast.walk(self.names.tree) if isinstance(each, ast.Try))
+            tries = (each for each in self.names.nodes if isinstance(each, ast.Try))
             self._caught = {
                 line for each in tries if any(map(_catches, each.handlers)) for line in _lines(each)
             }
@@ -342,9 +350,7 @@ def _lines(node: ast.Try) -> Iterator[int]:
 def _catches(handler: ast.ExceptHandler) -> bool:
     if handler.type is None:
         return True
-    names = {
-        last_name(each) for each in ast.walk(handler.type) if isinstance(each, (ast.Name, ast.Attribute))
-    }
+    names = {last_name(each) for each in walk(handler.type) if isinstance(each, (ast.Name, ast.Attribute))}
     return not names.isdisjoint(_CAUGHT | _CAUGHT_ALL)
 
 
