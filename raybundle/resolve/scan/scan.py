@@ -65,7 +65,7 @@ def scan(source: bytes, file: str, environment: Environment) -> Facts:
         sha256=hashlib.sha256(source).hexdigest(),
         imports=in_order(imports),
         exports=exported(swept.exports, dynamic),
-        unknown=tuple(sorted(unknown, key=_unknown_order)),
+        unknown=tuple(sorted(unknown)),
         path_edits=tuple(sorted(path_edits(source, swept.path_targets, dynamic))),
         remarks=(*remarks, *lost_environments(source, dynamic.names)),
         configs=config_names(source),
@@ -101,7 +101,3 @@ def scan_pickle(data: bytes, name: str) -> Facts:
     imports = in_order(Import(1, Statement(each, rule="pickle")) for each in pickled.modules)
     unknown = (UnknownImport(1, pickled.fault),) if pickled.fault else ()
     return Facts(hashlib.sha256(data).hexdigest(), imports, unknown=unknown)
-
-
-def _unknown_order(each: UnknownImport) -> tuple[int, str]:
-    return (each.line, each.text)
