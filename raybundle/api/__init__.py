@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from raybundle.api import local
 from raybundle.api.building import build, compare, export, plan, settings, show, trace, why
-from raybundle.api.calls import attach, doctor, jobs, path, run, submit
+from raybundle.api.calls import attach, doctor, jobs, path, rerun, run, submit
 from raybundle.api.catalogue import bundles, runs, show_run, tag
 from raybundle.api.job import Job
 from raybundle.api.reporting import report
@@ -26,6 +26,7 @@ __all__ = [
     "plan",
     "pull",
     "report",
+    "rerun",
     "run",
     "run_here",
     "runs",

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING
 
+from raybundle.api.history_keywords import RerunKeywords
 from raybundle.api.job import Heard, Job, Source
 from raybundle.api.keywords import (
     ClusterKeywords,
@@ -23,6 +24,7 @@ from raybundle.errors import UsageError
 from raybundle.pipeline.examining import examine, needs_of_plan, needs_of_stored
 from raybundle.pipeline.findings import Needs
 from raybundle.pipeline.orders import order_bundle, order_target
+from raybundle.pipeline.past.rerunning import Again, order_rerun
 from raybundle.pipeline.viewing.story import view_nodes, view_plain, view_stored, view_target
 from raybundle.planning import checked_plan
 from raybundle.request import prepare
@@ -85,6 +87,31 @@ def run(ref: str, arguments: Sequence[str] = (), **options: Unpack[RunKeywords])
     start = parse_directory(options.get("cwd") or "")
     job = job_options(options, settings, tuple(arguments), start, RayEnvironment())
     return _submitted(order_bundle(ref, job, connecting_of(options, settings, heard), heard), heard)
+
+
+@takes(RerunKeywords)
+def rerun(run_id: str, arguments: Sequence[str] | None = None, **options: Unpack[RerunKeywords]) -> Job:
+    """Returns the job of a past run again, once the cluster has accepted it.
+
+    Args:
+        run_id: of the run.
+        arguments: in place of the run's own.
+        options: as `raybundle.api.history_keywords.RerunKeywords` lists them; `env` adds to the run's own.
+
+    Raises:
+        UsageError: an argument or a setting is wrong, or a value is not recorded and not given.
+        StoreError: the store has no such run, or no longer all of its bundle.
+        BundleError: the bundle does not run on this cluster, or the cluster differs from that of the run.
+        ClusterError: the cluster cannot be reached, or refuses the job.
+    """
+    require("run_id", run_id, str)
+    require("arguments", arguments, Sequence[str] | None)
+    heard, settings = heard_of(options), given_in(options).settings()
+    start = parse_directory(options.get("cwd") or "")
+    words = None if arguments is None else tuple(arguments)
+    job = job_options(options, settings, words or (), start, RayEnvironment())
+    again = Again(run_id, words, bool(options.get("accept_drift")))
+    return _submitted(order_rerun(again, job, connecting_of(options, settings, heard), heard), heard)
 
 
 @takes(ClusterKeywords)

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import Literal
 
-from raybundle.api.keywords import ClusterKeywords, StoreKeywords
+from raybundle.api.keywords import ClusterKeywords, RunKeywords, StoreKeywords
+
+
+class RerunKeywords(RunKeywords, total=False):
+    """How a past run is repeated; what is not given is as it was."""
+
+    accept_drift: bool
+    """Runs it even if the cluster differs from that of the run."""
 
 
 class RunsKeywords(StoreKeywords, ClusterKeywords, total=False):

@@ -47,6 +47,7 @@ EXAMPLES = {
     "show": ("show train@3", f"show {_JOB}"),
     "pull": ("pull train@3 train-3", "pull --layers train@3 train-3"),
     "bundles": ("bundles",),
+    "rerun": (f"rerun {_JOB}", f"rerun --args '--epochs 3' --env SEED=8 {_JOB}"),
     "runs": ("runs --since 7d", "runs --name train --status FAILED", "runs --refresh"),
     "tag": ("tag 5f2c9a1b production", "tag train@3 train"),
     "export": (

@@ -66,7 +66,7 @@ _FILES = {
     "stored.diff": ("diff",),
     "stored.contents": ("pull", "verify", "check"),
     "catalogue": ("bundles", "tag", "runs"),
-    "submit": ("submit", "run"),
+    "submit": ("submit", "run", "rerun"),
     "jobs": ("list", "status", "logs", "attach", "stop", "delete"),
     "clusters": ("local", "config", "node"),
     "doctor": ("doctor",),

@@ -258,6 +258,15 @@ def _add_bundle_commands(add: _Add) -> None:
 
 
 def _add_runs(add: _Add) -> None:
+    rerun = add("rerun", "Repeat a past run with its bundle, arguments and environment.")
+    rerun.add_argument("run", metavar="RUN")
+    rerun.add_argument(
+        "--args", metavar="ARGUMENTS", help="other arguments of the job, quoted as for a shell"
+    )
+    rerun.add_argument(
+        "--accept-drift", action="store_true", help="run it even if the cluster differs from that of the run"
+    )
+    add_submission(rerun)
     runs = add("runs", "List the runs of the store; no cluster is asked.")
     runs.add_argument(
         "--name", dest="of_name", metavar="NAME", help="only runs of this name: fraud or fraud@3"

@@ -15,6 +15,7 @@ from raybundle.outage import Outage
 from raybundle.publish.runs.records import find_recorded, record_event, record_start
 from raybundle.publish.runs.run import new_run
 from raybundle.submission.deliver import deliver
+from raybundle.submission.recording.nodes import recorded_nodes
 from raybundle.submission.recording.origin import client_facts
 from raybundle.submission.recording.public import public_facts
 
@@ -65,7 +66,8 @@ def prepare_run(
         chosen = _free_id(cluster.client, chosen)
     run = new_run(stored.digest, options.arguments, env, address, chosen, cwd=options.cwd)
     name = {} if stored.name is None else {"name": stored.name}
-    facts = {**client_facts(), **name, **(origin or {}), **public_facts(options)}
+    nodes = recorded_nodes(cluster, stored.manifest)
+    facts = {**client_facts(), **nodes, **name, **(origin or {}), **public_facts(options)}
     session = None if chosen is None else cluster.client.session()
     return replace(run, session=session, facts=facts)
 

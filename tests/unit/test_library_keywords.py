@@ -7,7 +7,7 @@ from typing import get_type_hints
 import pytest
 
 from raybundle.api import keywords
-from raybundle.api.history_keywords import RunsKeywords
+from raybundle.api.history_keywords import RerunKeywords, RunsKeywords
 from raybundle.cli.parser import command_parsers
 from raybundle.config import KEYS, PROJECT_ONLY
 from raybundle.errors import UsageError
@@ -33,6 +33,8 @@ CLI_ONLY = {
     "status": "a caller has the `JobInfo` of each job",
     "since": "as `status`",
     "ref": "an argument of its own",
+    "run": "as `ref`",
+    "args": "as `ref`",
     "directory": "an argument of its own",
     "tag": "an argument of its own",
     "here": "`run_here`",
@@ -68,6 +70,7 @@ CALLS = {
     "plan": (keywords.BundleKeywords,),
     "build": (keywords.BuildKeywords,),
     "run": (keywords.RunKeywords, keywords.WaitKeywords),
+    "rerun": (RerunKeywords, keywords.WaitKeywords),
     "why": (keywords.BundleKeywords,),
     "trace": (keywords.TraceKeywords,),
     "show": (keywords.StoreKeywords,),
@@ -119,6 +122,7 @@ BEYOND = {
     ("runs", "since"): "the option of that name, which `list` has for its output only",
     ("runs", "status"): "as `since`",
     ("run", "python"): "a setting, and no option of `run`",
+    ("rerun", "python"): "as for `run`",
 }
 """Keywords that one command has no option for."""
 

@@ -1,7 +1,8 @@
-"""`submit` and `run`: a bundle to the cluster, its log to the terminal, its end to the exit code."""
+"""`submit`, `run` and `rerun`: a bundle to the cluster, its log to the terminal, its end to the exit code."""
 
 from __future__ import annotations
 
+import shlex
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from raybundle.cli.parser import command_parsers, option_names
 from raybundle.cli.request import environment_of, request_in, settings_of
 from raybundle.errors import UsageError
 from raybundle.pipeline.orders import order_bundle, order_target
+from raybundle.pipeline.past.rerunning import Again, order_rerun
 from raybundle.resolve.driver.project import parse_directory
 from raybundle.submission.attempts import Watch, follow_order
 
@@ -54,6 +56,17 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     settings = settings_of(arguments)
     options = job_options(arguments, settings, words, parse_directory(arguments.cwd or ""))
     order = order_bundle(ref, options, connecting_of(arguments, settings, console), console)
+    return _follow(order, arguments, console)
+
+
+def rerun(arguments: argparse.Namespace, console: Console) -> int:
+    """Submits a past run again and follows its job."""
+    refuse_unheeded(arguments)
+    settings = settings_of(arguments)
+    words = None if arguments.args is None else tuple(shlex.split(arguments.args))
+    options = job_options(arguments, settings, words or (), parse_directory(arguments.cwd or ""))
+    again = Again(arguments.run, words, arguments.accept_drift)
+    order = order_rerun(again, options, connecting_of(arguments, settings, console), console)
     return _follow(order, arguments, console)
 
 
@@ -111,4 +124,8 @@ def _document(order: Order, outcome: Outcome) -> dict[str, Any]:
     }
 
 
-COMMANDS: dict[str, Callable[[argparse.Namespace, Console], int]] = {"submit": submit, "run": run}
+COMMANDS: dict[str, Callable[[argparse.Namespace, Console], int]] = {
+    "submit": submit,
+    "run": run,
+    "rerun": rerun,
+}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -160,3 +162,74 @@ def test_a_run_whose_cluster_is_gone_stays_open_and_is_named(work: Workplace, tm
     assert done.returncode == 0
     assert "the runs of http://127.0.0.1:9 stay open" in done.stderr
     assert listed(work) == {"gone": "OPEN"}
+
+
+def test_a_run_is_repeated_by_somebody_who_has_only_the_store(
+    embedded: Embedded, work: Workplace, tmp_path: Path
+) -> None:
+    options = ("--env", "SEED=7", "--name", "fraud", "--cwd", ".")
+    first = work.raybundle("--json", "submit", *options, "job.py", "a b", "$X", "'")
+    shutil.rmtree(work.directory)
+    shutil.rmtree(work.environ["HOME"])
+    other = embedded.workplace(tmp_path / "other", RAYBUNDLE_STORE=str(tmp_path / "store"))
+    before = json.loads(first.stdout)
+
+    again = other.raybundle("--json", "rerun", before["submission_id"])
+    changed = other.raybundle("rerun", "--args", "'c d' e", "--env", "SEED=8", before["submission_id"])
+
+    after = json.loads(again.stdout)
+    assert (after["bundle"], after["status"]) == (before["bundle"], "SUCCEEDED")
+    assert "OUTPUT two 7 a b $X '" in first.stderr
+    assert "OUTPUT two 7 a b $X '" in again.stderr
+    assert changed.stdout.splitlines()[-1] == "OUTPUT two 8 c d e"
+    facts = shown(other, after["submission_id"])["facts"]
+    assert (facts["rerun_of"], facts["name"]) == (before["submission_id"], "fraud@1")
+    assert facts["nodes"]["ray"]
+    assert other.raybundle("check").returncode == 0
+
+
+def test_what_is_not_recorded_must_be_given_again(work: Workplace) -> None:
+    name = f"masked-{time.time_ns()}"
+    words = ("--env", f"PLAIN={CANARY}", "--submission-id", name, "job.py", f"--password={CANARY}")
+    assert work.raybundle("submit", *words).returncode == 0
+
+    refused = [work.raybundle("rerun", *more, name) for more in ([], ["--args", "x"])]
+    done = work.raybundle("rerun", "--args", "x", "--env", "PLAIN=1", name)
+
+    assert [each.returncode for each in refused] == [2, 2]
+    assert "argument 1 of run" in refused[0].stderr
+    assert "the values of PLAIN of run" in refused[1].stderr
+    assert "--env PLAIN=VALUE" in refused[1].stderr
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_cluster_that_differs_is_shown_and_must_be_accepted(work: Workplace, tmp_path: Path) -> None:
+    name = f"drift-{time.time_ns()}"
+    assert work.raybundle("submit", "--submission-id", name, "job.py").returncode == 0
+    record = next((tmp_path / "store/runs").rglob(f"{name}.json"))
+    text = json.loads(record.read_text())
+    text["nodes"] = {**text["nodes"], "ray": ["2.1.0"], "libc": ["glibc 2.17"]}
+    record.chmod(0o600)
+    record.write_text(json.dumps(text))
+
+    refused = work.raybundle("rerun", name)
+    accepted = work.raybundle("rerun", "--accept-drift", name)
+
+    assert refused.returncode == 3
+    assert re.search(r"^ray +2\.1\.0 +\d", refused.stderr, re.MULTILINE)
+    assert f"this cluster is not like that of run {name}: ray, libc" in refused.stderr
+    assert accepted.returncode == 0, accepted.stderr
+
+
+def test_a_damaged_bundle_is_not_run_again(work: Workplace, tmp_path: Path) -> None:
+    name = f"damaged-{time.time_ns()}"
+    assert work.raybundle("submit", "--submission-id", name, "job.py").returncode == 0
+    archive = next((tmp_path / "store/bundles").rglob("*.zip"))
+    archive.chmod(0o600)
+    archive.write_bytes(archive.read_bytes()[:-1])
+
+    done = work.raybundle("rerun", name)
+
+    assert done.returncode == 3
+    assert "is not as it was stored:" in done.stderr
+    assert archive.name in done.stderr

@@ -114,6 +114,7 @@ STEPS = {
     "logs": Step(("logs", GOOD[1])),
     "runs": Step(("runs",)),
     "show a run": Step(("show", GOOD[1])),
+    "rerun": Step(("rerun", "--no-wait", GOOD[1])),
     "logs, followed": Step(("logs", "--follow", GOOD[1])),
     "doctor": Step(("doctor", "schemas")),
     "doctor without a cluster": Step(("doctor", "job.py"), environ=ELSEWHERE),
