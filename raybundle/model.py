@@ -373,10 +373,13 @@ class Resolution:
 
 @dataclass(frozen=True, slots=True)
 class CollectedFile:
-    """A file of the bundle, read once: the hashed bytes are the packed bytes."""
+    """A file of the bundle. It is read again to be sent; `raybundle.content` compares the bytes then."""
 
     path: ArchivePath
     executable: bool
-    data: bytes
+    size: int
+    """In bytes."""
     sha256: str
-    """Hex digest of `data`."""
+    """Hex digest of the content."""
+    source: Path | bytes
+    """The content, or the file that has it."""

@@ -88,7 +88,7 @@ class Plan:
     @property
     def bytes(self) -> int:
         """Size of all files of the bundle, including those of its layers."""
-        return sum(len(file.data) for file in self.files) + sum(layer.bytes for layer in self.layers)
+        return sum(file.size for file in self.files) + sum(layer.bytes for layer in self.layers)
 
 
 def plan(prepared: Prepared) -> Plan:
@@ -108,7 +108,7 @@ def plan(prepared: Prepared) -> Plan:
         resolution = resolve_target(prepared)
     with timings.stage("build"):
         resolution = retarget(resolution, tag, request.environ, cache)
-        files = collect(resolution)
+        files = collect(resolution, cache)
         if tag is not None:
             refuse_foreign(resolution, files, tag)
         unused = refuse_secrets(resolution, files, request.settings.items("allow-secrets"), cache)
@@ -142,7 +142,7 @@ def checked_plan(prepared: Prepared, listener: Listener, *, strict: bool) -> Pla
     warnings = planned.resolution.warnings
     listener.warnings(warnings)
     paths = {each.path for each in planned.resolution.data if each.reason == TRACKED}
-    if sizes := [len(file.data) for file in planned.files if file.path in paths]:
+    if sizes := [file.size for file in planned.files if file.path in paths]:
         listener.note(
             f"data: {counted(len(sizes), 'file')}, {size_text(sum(sizes))}, that git does not ignore"
         )
@@ -174,7 +174,7 @@ def beyond_limits(planned: Plan, settings: Settings) -> tuple[str, ...]:
         return ()
     from raybundle.explain.budget import forbidden, overruns
 
-    sizes = {str(file.path): len(file.data) for file in planned.files}
+    sizes = {str(file.path): file.size for file in planned.files}
     return (*overruns(resolution, planned.bytes, sizes, limits), *forbidden(resolution, names))
 
 

@@ -53,7 +53,7 @@ def make_manifest(
         target=_entry(resolution),
         python=_python(resolution.interpreter, native=native),
         path=resolution.path,
-        files=tuple(ManifestFile(f.path, f.executable, len(f.data), f.sha256) for f in files),
+        files=tuple(ManifestFile(f.path, f.executable, f.size, f.sha256) for f in files),
         provided=tuple(
             Provided(d.name, d.version)
             for d in sorted(resolution.distributions, key=lambda d: d.name)

@@ -66,9 +66,13 @@ def is_young(identity: Identity, now: int) -> bool:
 def find_identity(path: str) -> Identity | None:
     """Returns the identity of a file or directory, or of a link's destination; None if it does not exist."""
     try:
-        status = os.stat(path)
+        return identity_from(os.stat(path))
     except OSError:
         return None
+
+
+def identity_from(status: os.stat_result) -> Identity:
+    """Returns the identity in what `stat` has returned."""
     return (status.st_size, status.st_mtime_ns, status.st_ino, status.st_ctime_ns)
 
 
@@ -79,10 +83,9 @@ def identity_of(file: str) -> Identity:
         RefusedFileError: it does not exist, or its directory is closed to this user.
     """
     try:
-        status = os.stat(file)
+        return identity_from(os.stat(file))
     except OSError as error:
         raise _unreadable(file, error) from error
-    return (status.st_size, status.st_mtime_ns, status.st_ino, status.st_ctime_ns)
 
 
 def _unreadable(file: str, error: OSError) -> BundleError:

@@ -66,7 +66,7 @@ def _for_plain_ray(stored: Stored, store: Store, env: Mapping[str, str], start: 
             f"no node can read from {store.url}, so there is no runtime_env that names it",
             hint="build into a store that nodes read, such as s3://bucket/prefix",
         )
-    source = source_of(store) if stored.layers else None
+    source = source_of(store) if stored.layers or stored.data else None
     runtime_env = render_runtime_env(
         stored.digest, stored.boot, url, env, source=source, delivery=stored.delivery, cwd=start.cwd
     )

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from contextlib import suppress
+import zlib
+from contextlib import closing, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from raybundle.bundle.delivery import Packed
 from raybundle.bundle.graph_document import graph_document
 from raybundle.bundle.manifest import parse_manifest
 from raybundle.bundle.pack import boot_digest, pack, read_boot
+from raybundle.cache.documents import Kind
 from raybundle.config import default_store
 from raybundle.errors import UNREADABLE, DamagedCacheError, ObjectMissingError, StoreError
 from raybundle.explain.staying import notes_of_staying
@@ -18,7 +21,9 @@ from raybundle.formats.amounts import size_text
 from raybundle.formats.canonical import canonical_json
 from raybundle.planning import checked_plan
 from raybundle.publish import layout
+from raybundle.publish.data import put_data, require_data, scratch_of
 from raybundle.publish.names import record_name
+from raybundle.publish.receipts import Receipts
 from raybundle.publish.refs import find_ref
 from raybundle.publish.stored import LayerArchive, Stored
 from raybundle.request import prepare
@@ -27,14 +32,15 @@ from raybundle.store import open_private, open_store
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from raybundle.bundle.delivery import Packed
     from raybundle.bundle.layers.byte_code import ByteCode
-    from raybundle.bundle.pack import Archive
     from raybundle.config import Settings
     from raybundle.planning import Listener, Plan
     from raybundle.publish.layers import Progress
     from raybundle.request import Request
     from raybundle.store.base import Store
+
+_ARCHIVES = Kind("archives", 2000)
+"""SHA-256 and sizes of large archives, so that they need not be packed to be found."""
 
 
 def open_configured(settings: Settings, environ: Mapping[str, str]) -> Store:
@@ -68,25 +74,28 @@ def build(planned: Plan, store: Store, progress: Progress | None = None) -> Stor
 def _build(planned: Plan, store: Store, progress: Progress | None) -> Stored:
     with planned.timings.stage("build"):
         byte_code = _byte_code(planned)
+    receipts = Receipts(planned.cache, store.place)
     with planned.timings.stage("upload"):
         layout.prepare(store)
-        uploaded, sent = _put_layers(store, planned, byte_code, progress)
+        uploaded, sent = _put_layers(store, planned, byte_code, receipts, progress)
+        uploaded += put_data(planned.files, store, receipts, progress)
     compiled = {each.layer: (each.tag, each.listing) for each in byte_code}
     named = layout.layer_keys(planned.manifest.layers, compiled)
     layers = tuple(LayerArchive(key, sent[key]) for key, _ in named)
     with planned.timings.stage("build"):
         delivery = _delivery(planned, byte_code, layers)
-        archive = pack(planned.manifest_bytes, planned.files, delivery)
-    key = layout.archive_key(planned.digest, archive.boot, archive.sha256)
+    boot = boot_digest(read_boot())
+    key, sent_now = _put_archive(store, planned, delivery, boot, receipts)
+    uploaded += sent_now
     with planned.timings.stage("upload"):
         if delivery is not None and layout.put_compared(store, layout.delivery_key(key), delivery):
             uploaded += len(delivery)
-        uploaded += _put_bundle(store, planned, archive)
+        uploaded += _put_descriptions(store, planned)
     return Stored(
         planned.digest,
         planned.manifest,
         key,
-        archive.boot,
+        boot,
         uploaded,
         layers,
         None if delivery is None else hashlib.sha256(delivery).hexdigest(),
@@ -166,24 +175,53 @@ def _delivery(planned: Plan, byte_code: Sequence[ByteCode], layers: Sequence[Lay
 
 
 def _put_layers(
-    store: Store, planned: Plan, byte_code: Sequence[ByteCode], progress: Progress | None
+    store: Store,
+    planned: Plan,
+    byte_code: Sequence[ByteCode],
+    receipts: Receipts,
+    progress: Progress | None,
 ) -> tuple[int, dict[str, Packed]]:
     """Puts layers and their byte-code; returns the bytes of what was new, and those of all objects by key."""
     if not planned.layers:
         return 0, {}
     from raybundle.publish.layers import LayerSender, byte_code_objects, layer_objects
-    from raybundle.publish.receipts import Receipts
 
-    sender = LayerSender(store, Receipts(planned.cache, store.place), planned.cache, progress)
+    sender = LayerSender(store, receipts, planned.cache, progress)
     return sender.put([*layer_objects(planned.layers, planned.cache), *byte_code_objects(byte_code)])
 
 
-def _put_bundle(store: Store, planned: Plan, archive: Archive) -> int:
-    """Puts archive, graph and manifest in this order: a bundle whose manifest is there is complete."""
+def _put_archive(
+    store: Store, planned: Plan, delivery: bytes | None, boot: str, receipts: Receipts
+) -> tuple[str, int]:
+    """Returns the key of the archive and the bytes that were sent.
+
+    A large one that this machine sent or verified before is neither packed nor read again.
+    """
+    digest, cache = planned.digest, planned.cache
+    delivered = hashlib.sha256(delivery or b"").hexdigest()
+    name = cache.key(digest, delivered, boot, zlib.ZLIB_RUNTIME_VERSION)
+    known = cache.read(_ARCHIVES, name, lambda row: Packed(str(row["sha256"]), int(row["size"])))
+    if known is not None:
+        key = layout.archive_key(digest, boot, known.sha256)
+        if receipts.find(key, known.size) == known and store.size(key) == known.size:
+            return key, 0
+    with planned.timings.stage("build"):
+        archive = pack(planned.manifest_bytes, planned.files, delivery, scratch_of(cache))
+    with planned.timings.stage("upload"), closing(archive):
+        key = layout.archive_key(digest, boot, archive.sha256)
+        if archive.size < layout.LARGE_BYTES:
+            return key, archive.size if layout.put_compared(store, key, archive.data) else 0
+        created = layout.put_large(store, key, archive.sha256, archive.size, archive.chunks)
+        receipts.add(key, Packed(archive.sha256, archive.size))
+        receipts.save()
+        cache.write(_ARCHIVES, name, {"sha256": archive.sha256, "size": archive.size})
+    return key, archive.size if created else 0
+
+
+def _put_descriptions(store: Store, planned: Plan) -> int:
+    """Puts graph and manifest, in this order: a bundle whose manifest is there is complete."""
     digest = planned.digest
     uploaded = 0
-    if _put_archive(store, planned, layout.archive_key(digest, archive.boot, archive.sha256), archive):
-        uploaded += len(archive.data)
     if store.size(layout.graph_key(digest)) is None:
         graph = canonical_json(graph_document(planned.resolution, planned.layers))
         if store.put_new(layout.graph_key(digest), graph):
@@ -191,23 +229,6 @@ def _put_bundle(store: Store, planned: Plan, archive: Archive) -> int:
     if layout.put_compared(store, layout.manifest_key(digest), planned.manifest_bytes):
         uploaded += len(planned.manifest_bytes)
     return uploaded
-
-
-def _put_archive(store: Store, planned: Plan, key: str, archive: Archive) -> bool:
-    """Puts an archive; a large one that this machine sent or verified before is not read again."""
-    data = archive.data
-    if len(data) < layout.LARGE_BYTES:
-        return layout.put_compared(store, key, data)
-    from raybundle.bundle.delivery import Packed
-    from raybundle.publish.receipts import Receipts
-
-    receipts = Receipts(planned.cache, store.place)
-    if receipts.find(key, len(data)) and store.size(key) == len(data):
-        return False
-    created = layout.put_compared(store, key, data)
-    receipts.add(key, Packed(archive.sha256, len(data)))
-    receipts.save()
-    return created
 
 
 def find_bundle(store: Store, ref: str) -> Stored:
@@ -229,6 +250,7 @@ def find_bundle(store: Store, ref: str) -> Stored:
         raise ObjectMissingError(
             f"bundle {digest} has no archive in {store.url}", hint="build it again from its sources"
         )
+    require_data(store, manifest)
     ours = boot_digest(read_boot())
     ordered = sorted(archives, key=lambda archive: (archive[1] != ours, archive))
     from raybundle.publish.deliveries import find_fitting_layers, find_plain_delivery

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import zipfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -14,7 +13,14 @@ from raybundle.bundle.pack import OWN
 from raybundle.errors import BundleError, ObjectMissingError
 from raybundle.model import Warning
 from raybundle.publish.layers import find_sizes
-from raybundle.publish.layout import archive_name, delivery_key, get_archive, layer_key, layer_keys
+from raybundle.publish.layout import (
+    archive_name,
+    archive_sha256,
+    delivery_key,
+    layer_key,
+    layer_keys,
+    open_checked,
+)
 from raybundle.publish.stored import LayerArchive
 
 if TYPE_CHECKING:
@@ -127,10 +133,12 @@ def _read_delivery(store: Store, archive: str) -> tuple[bytes, list[Warning]]:
 
 def _delivery_in(store: Store, archive: str) -> bytes:
     """Returns the delivery in a verified archive: it vouches for byte-code."""
-    data = get_archive(store, archive)
     try:
-        with zipfile.ZipFile(io.BytesIO(data)) as zipped:
-            return read_member(zipped, f"{OWN}/delivery.json")
+        with (
+            open_checked(store, archive, archive_sha256(archive)) as stream,
+            zipfile.ZipFile(stream) as zipped,
+        ):
+            return read_member(zipped, zipped.getinfo(f"{OWN}/delivery.json"))
     except NO_ARCHIVE as error:
         raise ObjectMissingError(
             f"no delivery in {archive} in {store.url}", hint="build the bundle again from its sources"

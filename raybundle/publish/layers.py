@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
+import io
 import threading
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from itertools import takewhile
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from raybundle.bundle.delivery import Packed
 from raybundle.bundle.layers.archive import CHUNK, check_archive, layer_members, unwritable, write_archive
@@ -19,10 +19,10 @@ from raybundle.cache.room import ABANDONED, make_room
 from raybundle.directories import make_private
 from raybundle.errors import BundleError, DamagedCacheError, DigestMismatchError
 from raybundle.model import Digest
-from raybundle.publish.layout import byte_code_key, get_soon, layer_key, read_twice
+from raybundle.publish.layout import byte_code_key, get_soon, layer_key, read_twice, soon
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from raybundle.bundle.layers.byte_code import ByteCode
     from raybundle.bundle.layers.layer import Layer
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     Progress = Callable[[int, int], None]
     """Takes how many bytes are done, and of how many."""
 
-LARGE_BYTES = 64 << 20
-"""Bytes from which an object is sent in parts from its file, and verified alone: it is in memory twice."""
+LARGE_BYTES = 8 << 20
+"""Bytes from which an object is sent in parts from its file, one at a time: parts are in memory."""
 
 LOOKS = 16
 """Simultaneous questions for objects; each is one small request."""
@@ -133,7 +133,8 @@ class LayerSender:
             path = each.pack(own, stopped.is_set)
             if stopped.is_set():  # it may have stopped early
                 return 0
-            packed = _packed(path)
+            with path.open("rb", buffering=0) as stream:
+                packed = _packed(stream)
             created = self._send(each, path, packed.size)
         except OSError as error:
             raise unwritable(each.name, scratch.parent, error) from error
@@ -146,30 +147,49 @@ class LayerSender:
         return packed.size
 
     def _send(self, each: LayerObject, path: Path, size: int) -> bool:
-        if size >= LARGE_BYTES:
-            return self.store.put_new_file(each.key, path)
-        return self.store.put_new(each.key, path.read_bytes())
+        if size < LARGE_BYTES:
+            return self.store.put_new(each.key, path.read_bytes())
+        with self._one_by_one:
+            return self.store.put_new_chunks(each.key, lambda: _chunks(path))
 
     def _verify(self, each: LayerObject, size: int) -> None:
         """Checks an object of about this size that others have put there."""
-        with self._one_by_one if size >= LARGE_BYTES else contextlib.nullcontext():
-            read_twice(lambda: get_soon(self.store, each.key), lambda data: self._check(each, data))
+        if size < LARGE_BYTES:
+            read_twice(
+                lambda: get_soon(self.store, each.key), lambda data: self._check(each, io.BytesIO(data))
+            )
+            return
+        with self._one_by_one:
+            try:
+                soon(lambda: self._check_large(each))
+            except DigestMismatchError:  # one bad answer of the network does not make a damaged object
+                self._check_large(each)
 
-    def _check(self, each: LayerObject, data: bytes) -> None:
-        check_archive(data, each.name, f"{each.key} in {self.store.url}")
-        self._note(each, Packed(hashlib.sha256(data).hexdigest(), len(data)))
+    def _check_large(self, each: LayerObject) -> None:
+        with self.store.open(each.key) as stream:
+            self._check(each, stream)
+
+    def _check(self, each: LayerObject, stream: BinaryIO) -> None:
+        check_archive(stream, each.name, f"{each.key} in {self.store.url}")
+        self._note(each, _packed(stream))
 
     def _note(self, each: LayerObject, packed: Packed) -> None:
         self._known[each.key] = packed
         self.receipts.add(each.key, packed)
 
 
-def _packed(path: Path) -> Packed:
+def _packed(stream: BinaryIO) -> Packed:
+    stream.seek(0)
     found = hashlib.sha256()
+    while data := stream.read(CHUNK):
+        found.update(data)
+    return Packed(found.hexdigest(), stream.tell())
+
+
+def _chunks(path: Path) -> Iterator[bytes]:
     with path.open("rb", buffering=0) as stream:
         while data := stream.read(CHUNK):
-            found.update(data)
-    return Packed(found.hexdigest(), path.stat().st_size)
+            yield data
 
 
 def layer_objects(layers: Iterable[Layer], cache: Cache) -> list[LayerObject]:
@@ -220,7 +240,8 @@ class _KeptArchive:
         """
         archive = self.byte_code.archive
         try:
-            check_archive(archive.read_bytes(), self.byte_code.name, str(archive))
+            with archive.open("rb") as stream:
+                check_archive(stream, self.byte_code.name, str(archive))
         except DigestMismatchError as error:
             archive.unlink(missing_ok=True)
             raise DamagedCacheError(f"{archive} was damaged", hint="run the command again") from error

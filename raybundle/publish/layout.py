@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
+from contextlib import contextmanager
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 from raybundle.errors import UNREADABLE, DigestMismatchError, ObjectMissingError, StoreError, UsageError
 from raybundle.formats.canonical import canonical_json, digest_of
 from raybundle.outage import Outage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from raybundle.bundle.values import LayerEntry
     from raybundle.model import Digest
-    from raybundle.store.base import Store
+    from raybundle.store.base import Chunks, Store
 
 T = TypeVar("T")
 
@@ -26,6 +28,9 @@ FORMAT = 1
 
 LARGE_BYTES = 1 << 20
 """Bytes from which an object is looked for before it is uploaded."""
+
+CHUNK = 1 << 20
+"""Bytes of a large object in memory at once."""
 
 READ_AGAIN = 5
 """Tries to read an object that another process creates: it may not be visible yet."""
@@ -72,6 +77,11 @@ def layer_key(digest: Digest) -> str:
 def byte_code_key(digest: Digest, tag: str, listing: str) -> str:
     """Returns the key of the byte-code of a layer, for interpreters with this cache tag."""
     return f"layers/{_hex(digest)}-{tag}-{listing}.zip"
+
+
+def data_key(sha256: str) -> str:
+    """Returns the key of a large file of bundles; `sha256` of its content is in hex."""
+    return f"data/{sha256}"
 
 
 def archive_name(key: str) -> str:
@@ -175,14 +185,62 @@ def put_compared(store: Store, key: str, data: bytes) -> bool:
     return False
 
 
-def get_archive(store: Store, key: str) -> bytes:
-    """Returns a bundle's archive.
+def put_large(store: Store, key: str, sha256: str, size: int, chunks: Chunks) -> bool:
+    """Does the same as `put_compared` without holding the object in memory; `sha256` in hex.
 
     Raises:
-        DigestMismatchError: It is not what its name says.
+        DigestMismatchError: Other bytes are there.
+    """
+    there = store.size(key)
+    if there is None and store.put_new_chunks(key, chunks):
+        return True
+    if there not in (None, size):
+        raise DigestMismatchError(f"{key} in {store.url}", expected=f"{size} bytes", found=f"{there} bytes")
+    soon(lambda: _compare(store, key, sha256))
+    return False
+
+
+def _compare(store: Store, key: str, sha256: str) -> None:
+    for last in (False, True):
+        found = hashlib.sha256()
+        for data in store.pieces(key):
+            found.update(data)
+        if found.hexdigest() == sha256:
+            return
+        if last:
+            raise _other_bytes(store, key, sha256, found.hexdigest())
+
+
+@contextmanager
+def open_checked(store: Store, key: str, sha256: str) -> Iterator[BinaryIO]:
+    """Opens an object whose SHA-256 (hex) is known, once its bytes are compared; see `read_twice`.
+
+    Raises:
+        DigestMismatchError: It has other bytes.
         ObjectMissingError: There is none.
     """
-    return get_checked(store, key, "sha256:" + key.rpartition("-")[2].removesuffix(".zip"))
+    for last in (False, True):
+        with store.open(key) as stream:
+            found = hashlib.sha256()
+            while data := stream.read(CHUNK):
+                found.update(data)
+            if found.hexdigest() == sha256:
+                stream.seek(0)
+                yield stream
+                return
+        if last:
+            raise _other_bytes(store, key, sha256, found.hexdigest())
+
+
+def _other_bytes(store: Store, key: str, expected: str, found: str) -> DigestMismatchError:
+    return DigestMismatchError(
+        f"{key} in {store.url}", expected=f"sha256:{expected}", found=f"sha256:{found}"
+    )
+
+
+def archive_sha256(key: str) -> str:
+    """Returns the SHA-256 of a bundle's archive in hex, which is a part of its key."""
+    return key.rpartition("-")[2].removesuffix(".zip")
 
 
 def get_checked(
@@ -234,11 +292,16 @@ def check_name(name: str) -> str:
 
 
 def get_soon(store: Store, key: str) -> bytes:
-    """Returns an object that another process has just created; it may not be visible yet."""
+    """Returns an object that another process has just created."""
+    return soon(lambda: store.get(key))
+
+
+def soon(read: Callable[[], T]) -> T:
+    """Returns an object that another process has just created: it may not be visible yet."""
     outage = Outage(READ_AGAIN_DELAY, tries=READ_AGAIN)
     while True:
         try:
-            return store.get(key)
+            return read()
         except ObjectMissingError:  # noqa: PERF203 - a request each
             if not outage.wait():
                 raise

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import struct
 import zipfile
 import zlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
+from raybundle.bundle.layers.archive import read_member
 from raybundle.bundle.manifest import format_manifest
 from raybundle.bundle.pack import BOOT_FILES, OWN, pack
 from raybundle.errors import DigestMismatchError
 from raybundle.model import CollectedFile
 from raybundle.node.cache.raybundle_materialise import member_name
+from raybundle.node.cache.raybundle_record import LARGE
 
 if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
@@ -21,17 +22,17 @@ if TYPE_CHECKING:
     from raybundle.bundle.pack import Archive
     from raybundle.bundle.values import Manifest, ManifestFile
 
-_DAMAGED = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, NotImplementedError, RuntimeError)
+_DAMAGED = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, ValueError, RuntimeError)
 """What `zipfile` raises for damaged data, and for encrypted members."""
 
 
-def pack_again(data: bytes, manifest: Manifest, delivery: str | None, where: str) -> Archive:
+def pack_again(stream: BinaryIO, manifest: Manifest, delivery: str | None, where: str) -> Archive:
     """Returns the archive of a bundle with this raybundle's boot. Nothing of the store's boot is taken.
 
     With the same boot and zlib, it has the bytes of the archive in the store.
 
     Args:
-        data: the archive in the store.
+        stream: the archive in the store.
         manifest: of the bundle.
         delivery: hex SHA-256; None if the bundle has none.
         where: how errors name the archive.
@@ -40,9 +41,9 @@ def pack_again(data: bytes, manifest: Manifest, delivery: str | None, where: str
         DigestMismatchError: a member is not what manifest or delivery say, or is none of the bundle's.
     """
     try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        with zipfile.ZipFile(stream) as archive:
             refuse_others(archive, manifest, where)
-            files = [_collected(archive, each, where) for each in manifest.files]
+            files = [_collected(archive, each, where) for each in manifest.files if each.size <= LARGE]
             packed = None if delivery is None else _delivery(archive, delivery, where)
     except _DAMAGED as error:
         raise DigestMismatchError(where, expected="the archive of a bundle", found=str(error)) from error
@@ -51,7 +52,7 @@ def pack_again(data: bytes, manifest: Manifest, delivery: str | None, where: str
 
 def refuse_others(archive: zipfile.ZipFile, manifest: Manifest, where: str) -> None:
     """Refuses members that are no file of the bundle; another boot may have other files."""
-    files = {member_name(each.path) for each in manifest.files}
+    files = {member_name(each.path) for each in manifest.files if each.size <= LARGE}
     known = {BOOT_FILES[0], f"{OWN}/manifest.json", f"{OWN}/delivery.json", *files}
     names = archive.namelist()
     others = [name for name in names if name not in known and not _is_of_a_boot(name, files)]
@@ -69,16 +70,16 @@ def _collected(archive: zipfile.ZipFile, file: ManifestFile, where: str) -> Coll
         info = archive.getinfo(member_name(file.path))
     except KeyError:
         raise DigestMismatchError(where, expected=file.path, found="no such file") from None
-    data = archive.read(info) if info.file_size == file.size else b""
+    data = read_member(archive, info) if info.file_size == file.size else b""
     found = hashlib.sha256(data).hexdigest()
     if found != file.sha256:
         raise DigestMismatchError(f"{file.path} in {where}", expected=file.sha256, found=found)
-    return CollectedFile(file.path, file.executable, data, file.sha256)
+    return CollectedFile(file.path, file.executable, file.size, file.sha256, data)
 
 
 def _delivery(archive: zipfile.ZipFile, expected: str, where: str) -> bytes:
     name = f"{OWN}/delivery.json"
-    data = archive.read(name) if name in archive.namelist() else b""
+    data = read_member(archive, archive.getinfo(name)) if name in archive.namelist() else b""
     found = hashlib.sha256(data).hexdigest()
     if found != expected:
         raise DigestMismatchError(f"{name} in {where}", expected=expected, found=found)

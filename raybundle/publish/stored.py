@@ -5,14 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+from raybundle.bundle.delivery import Packed
+from raybundle.node.cache.raybundle_record import LARGE
+from raybundle.publish.layout import data_key
+
 if TYPE_CHECKING:
-    from raybundle.bundle.delivery import Packed
     from raybundle.bundle.values import Manifest
     from raybundle.model import Digest, Warning
 
 
 class LayerArchive(NamedTuple):
-    """An archive of a layer, or of its byte-code, and the bytes that it must have."""
+    """An archive of a layer or of its byte-code, or a large file, and the bytes that it must have."""
 
     key: str
     packed: Packed
@@ -20,7 +23,7 @@ class LayerArchive(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Archives:
-    """Keys of what makes up a bundle: its own archive, and those of its layers in their order."""
+    """Keys of the archives of a bundle: its own, and those of its layers in their order."""
 
     bundle: str
     layers: tuple[str, ...] = ()
@@ -52,10 +55,21 @@ class Stored:
 
     @property
     def archives(self) -> Archives:
-        """Keys of all that travels."""
+        """Keys of all archives."""
         return Archives(self.archive_key, self.layer_keys)
 
     @property
     def layer_keys(self) -> tuple[str, ...]:
         """Keys of the archives of layers."""
         return tuple(each.key for each in self.layers)
+
+    @property
+    def data(self) -> tuple[LayerArchive, ...]:
+        """The objects of its large files, each once."""
+        return data_of(self.manifest)
+
+
+def data_of(manifest: Manifest) -> tuple[LayerArchive, ...]:
+    """Returns the objects of the large files of a bundle, each once: the manifest alone names them."""
+    large = {file.sha256: file.size for file in manifest.files if file.size > LARGE}
+    return tuple(LayerArchive(data_key(sha256), Packed(sha256, size)) for sha256, size in large.items())

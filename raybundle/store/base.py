@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import unicodedata
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Protocol
 
 from raybundle.errors import StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator
+    from contextlib import AbstractContextManager
     from datetime import datetime
-    from pathlib import Path
+
+    Chunks = Callable[[], Iterable[bytes]]
+    """Returns the content of an object from its start, piece by piece; it is called once for each try."""
 
 PIECE_BYTES = 1 << 20
 """Size of the pieces in which an object is read."""
@@ -65,11 +68,19 @@ class Store(Protocol):
         `layout.put_compared` reads it again.
         """
 
-    def put_new_file(self, key: str, path: Path) -> bool:
-        """Does the same as `put_new` with the content of a file, without holding it in memory.
+    def open(self, key: str) -> AbstractContextManager[BinaryIO]:
+        """Opens the object without holding it in memory. One that is elsewhere is copied to a nameless file.
 
-        The key must identify the content. Some stores take large objects only in parts: they look for the
-        key and then write, and if two writers do so at the same time, the second object stays.
+        Raises:
+            ObjectMissingError: There is no such object.
+        """
+
+    def put_new_chunks(self, key: str, chunks: Chunks) -> bool:
+        """Does the same as `put_new` for content that is not held in memory.
+
+        If `chunks` raises an exception, so does this, and no object appears. The key must identify the
+        content. Some stores take large objects only in parts: they look for the key and then write, and if
+        two writers do so at the same time, the second object stays.
         """
 
     def size(self, key: str) -> int | None:

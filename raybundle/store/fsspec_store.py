@@ -7,16 +7,18 @@ driver, which for some drivers is a look followed by a write (docs/decisions/003
 from __future__ import annotations
 
 import contextlib
+import tempfile
 import threading
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from raybundle.errors import ObjectMissingError, RaybundleError, StoreAccessError, UsageError
 from raybundle.store.base import PIECE_BYTES, Entry, check_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from pathlib import Path
+
+    from raybundle.store.base import Chunks
 
 _TIMES = ("mtime", "LastModified", "last_modified", "updated", "modificationTime", "modified", "created")
 """Names by which drivers of fsspec say when an object was written."""
@@ -76,16 +78,27 @@ class FsspecStore:
                 self._files.makedirs(path.rpartition("/")[0], exist_ok=True)
             return self._create(path, data)
 
-    def put_new_file(self, key: str, path: Path) -> bool:
-        """Looks first; the driver sends the file in pieces."""
+    @contextlib.contextmanager
+    def open(self, key: str) -> Iterator[BinaryIO]:
+        """Copies the object to a temporary file."""
+        with tempfile.TemporaryFile() as stream:
+            stream.writelines(self.pieces(key))
+            stream.seek(0)
+            yield stream
+
+    def put_new_chunks(self, key: str, chunks: Chunks) -> bool:
+        """Looks first. The driver sends a copy: what it has begun to write, it cannot take back."""
         target = self._path(key)
-        with self._access(f"write {key} to"), self._writing:
-            if self._files.exists(target):
-                return False
-            with contextlib.suppress(NotImplementedError):
-                self._files.makedirs(target.rpartition("/")[0], exist_ok=True)
-            self._files.put_file(str(path), target)
-            return True
+        with tempfile.NamedTemporaryFile() as copy:
+            copy.writelines(chunks())
+            copy.flush()
+            with self._access(f"write {key} to"), self._writing:
+                if self._files.exists(target):
+                    return False
+                with contextlib.suppress(NotImplementedError):
+                    self._files.makedirs(target.rpartition("/")[0], exist_ok=True)
+                self._files.put_file(copy.name, target)
+                return True
 
     def size(self, key: str) -> int | None:
         """Returns the size that the driver lists."""

@@ -5,10 +5,8 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
-import io
 import os
 import secrets
-import shutil
 import time
 from datetime import datetime, timezone
 from pathlib import Path
@@ -19,16 +17,15 @@ from raybundle.errors import ObjectMissingError, StoreAccessError
 from raybundle.store.base import PIECE_BYTES, Entry, check_key
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
+
+    from raybundle.store.base import Chunks
 
 INCOMING = ".incoming"
 """Folder of unfinished writes; on the store's file system, because `link` cannot cross file systems."""
 
-ABANDONED = 600
+ABANDONED = 10
 """Seconds after the last byte of an unfinished write at which nobody writes it, unless its lock is held."""
-
-COPIED = 1 << 20
-"""Bytes of a large object in memory at once."""
 
 HINTS = {
     errno.EACCES: "make the directory writable for this user, or name another one with --store",
@@ -87,20 +84,28 @@ class LocalStore:
 
     def put_new(self, key: str, data: bytes) -> bool:
         """Writes a temporary file, then links it: the key appears with the whole object or not at all."""
-        return self._put(key, io.BytesIO(data))
+        return self._put(key, [data])
 
-    def put_new_file(self, key: str, path: Path) -> bool:
-        """Copies the file: the object and the file share nothing."""
-        with path.open("rb") as source:
-            return self._put(key, source)
+    def open(self, key: str) -> BinaryIO:
+        """Opens the file itself."""
+        path = self._path(key)
+        with self._access("read"):
+            try:
+                return path.open("rb")
+            except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
+                raise ObjectMissingError(f"no object {key} in {self.url}") from error
 
-    def _put(self, key: str, source: BinaryIO) -> bool:
+    def put_new_chunks(self, key: str, chunks: Chunks) -> bool:
+        """Writes the chunks as they come."""
+        return self._put(key, chunks())
+
+    def _put(self, key: str, chunks: Iterable[bytes]) -> bool:
         path = self._path(key)
         with self._access("write to"):
             if self._private and self._directory.is_dir():
                 make_private(self._directory)
             self._make_directory(path.parent)
-            with self._written(source) as temporary:
+            with self._written(chunks) as temporary:
                 try:
                     os.link(temporary, path)
                 except FileExistsError:
@@ -153,7 +158,7 @@ class LocalStore:
         _sync_directory(directory.parent)
 
     @contextlib.contextmanager
-    def _written(self, source: BinaryIO) -> Iterator[Path]:
+    def _written(self, chunks: Iterable[bytes]) -> Iterator[Path]:
         temporary = self._directory / INCOMING / f"{os.getpid()}-{secrets.token_hex(8)}"
         self._make_directory(temporary.parent)
         if not self._swept:
@@ -164,10 +169,10 @@ class LocalStore:
             with open(temporary, "xb", opener=lambda name, flags: os.open(name, flags, mode)) as file:
                 with contextlib.suppress(OSError):  # where there are no locks, nothing is swept
                     fcntl.flock(file, fcntl.LOCK_SH)
-                shutil.copyfileobj(source, file, COPIED)
+                file.writelines(chunks)
                 file.flush()
                 os.fsync(file.fileno())
-            yield temporary
+                yield temporary
         finally:
             temporary.unlink(missing_ok=True)
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import tempfile
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 from raybundle.errors import ObjectMissingError, StoreAccessError, StoreError, UsageError
 from raybundle.outage import Outage
@@ -15,11 +16,11 @@ from raybundle.store.base import PIECE_BYTES, Entry, check_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
-    from pathlib import Path
 
     from obstore.store import S3Store as Client
 
     from raybundle.store.aws import BucketAccess
+    from raybundle.store.base import Chunks
 
 T = TypeVar("T")
 
@@ -159,7 +160,15 @@ class S3Store:
 
         return self._try(f"write {check_key(key)} to", put)
 
-    def put_new_file(self, key: str, path: Path) -> bool:
+    @contextlib.contextmanager
+    def open(self, key: str) -> Iterator[BinaryIO]:
+        """Copies the object to a temporary file."""
+        with tempfile.TemporaryFile() as stream:
+            stream.writelines(self.pieces(key))
+            stream.seek(0)
+            yield stream
+
+    def put_new_chunks(self, key: str, chunks: Chunks) -> bool:
         """Looks first, then puts in parts: conditional completion races on some servers."""
         import obstore  # noqa: PLC0415
 
@@ -168,7 +177,8 @@ class S3Store:
         client = self._client(patient=True)
 
         def put() -> bool:
-            obstore.put(client, key, path, use_multipart=True, chunk_size=PART_BYTES, max_concurrency=PARTS)
+            sent = iter(chunks())
+            obstore.put(client, key, sent, use_multipart=True, chunk_size=PART_BYTES, max_concurrency=PARTS)
             return True
 
         return self._try(f"write {key} to", put)

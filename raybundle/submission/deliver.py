@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from raybundle.errors import BundleError, ClusterError, DigestMismatchError, ObjectMissingError
-from raybundle.publish.layout import STORE_KEY, get_archive, read_twice, source_of
+from raybundle.node.cache.raybundle_record import LARGE
+from raybundle.publish.layout import STORE_KEY, archive_sha256, open_checked, source_of
 from raybundle.resolve.interpreter.platforms import known_platform
 from raybundle.submission.packages import LARGEST, packages_of
 from raybundle.submission.relay import Relay
@@ -52,9 +53,9 @@ class Delivered:
     boot: str
     """Hex digest of the boot in the archive."""
     layers: tuple[str, ...] = ()
-    """URLs of relayed packages with its layers."""
+    """URLs of relayed packages with its layers and large files."""
     source: str | None = None
-    """URL of the store from which the boot fetches layers; None if they are relayed, or if there are none."""
+    """URL of the store from which the boot fetches them; None if they are relayed, or if there are none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +99,8 @@ def deliver(stored: Stored, store: Store, cluster: Cluster) -> Delivered:
         why = _why_blind(description, store)
         cluster.client.notify(f"warning: {why}: relaying the bundle through the cluster's head")
         return _relay(stored, store, cluster, why)
-    fetched = source if stored.layers else None
-    if sum(file.size for file in stored.manifest.files) > LARGEST:
+    fetched = source if stored.layers or stored.data else None
+    if sum(file.size for file in stored.manifest.files if file.size <= LARGE) > LARGEST:
         return Delivered(f"{source}/{stored.archive_key}", stored.boot, source=fetched)
     relay = Relay(cluster.client, store, cluster.cache)
     return Delivered(*relay.send_bundle(stored.archive_key, stored.manifest, stored.delivery), source=fetched)
@@ -122,24 +123,25 @@ def _why_blind(description: ClusterDescription, store: Store) -> str:
 
 
 def _relay(stored: Stored, store: Store, cluster: Cluster, why: str) -> Delivered:
-    sizes = _sizes(stored.layer_keys, store)
+    archives = (*stored.layers, *stored.data)
+    sizes = _sizes([each.key for each in archives], store)
     if missing := [key for key, size in sizes.items() if size is None]:
         raise ObjectMissingError(
-            f"layers are missing in {store.url}: {', '.join(missing)}",
+            f"objects are missing in {store.url}: {', '.join(missing)}",
             hint="build the bundle again from its sources",
         )
-    total = sum(each.packed.size for each in stored.layers)
+    total = sum(each.packed.size for each in archives)
     if total > MOST_RELAYED:
         raise ClusterError(
-            f"the layers are {total >> 20} MiB, and at most {MOST_RELAYED >> 20} MiB are relayed through the "
-            f"head of {cluster.client.address}: {why}",
+            f"layers and large files are {total >> 20} MiB, and at most {MOST_RELAYED >> 20} MiB are relayed "
+            f"through the head of {cluster.client.address}: {why}",
             hint="use a store that all nodes read (`--store s3://…`: they need boto3, smart_open and "
             "credentials), or let the cluster provide the largest distributions (`cluster-provides`)",
         )
     relay = Relay(cluster.client, store, cluster.cache)
     bundle = relay.send_bundle(stored.archive_key, stored.manifest, stored.delivery)
-    layers = relay.send_layers(stored.layers) if stored.layers else {}
-    return Delivered(*bundle, tuple(url for each in stored.layers for url in layers[each.key]))
+    sent = relay.send_layers(archives) if archives else {}
+    return Delivered(*bundle, tuple(url for each in archives for url in sent[each.key]))
 
 
 def require_python(description: ClusterDescription, manifest: Manifest) -> None:
@@ -205,22 +207,23 @@ def find_damage(archives: Archives, store: Store) -> Damage | None:
     Raises:
         StoreError: the store cannot be asked.
     """
-    try:
-        get_archive(store, archives.bundle)
-    except ObjectMissingError:
-        expected = archives.bundle.rpartition("-")[2].removesuffix(".zip")
-        return Damage(archives.bundle, f"sha256 {expected}", "no such object")
-    except DigestMismatchError as error:
-        return Damage(archives.bundle, *(each.replace(":", " ") for each in (error.expected, error.found)))
-    found_in_layers = (_damage_of_layer(key, store) for key in archives.layers)
-    return next((damage for damage in found_in_layers if damage is not None), None)
+    damage = _damage(archives.bundle, store, archive_sha256(archives.bundle))
+    if damage is not None:
+        return damage
+    in_layers = (_damage(key, store) for key in archives.layers)
+    return next((each for each in in_layers if each is not None), None)
 
 
-def _damage_of_layer(key: str, store: Store) -> Damage | None:
+def _damage(key: str, store: Store, sha256: str | None = None) -> Damage | None:
+    """Returns what is wrong with an object: with its bytes, or with the content of a layer's archive."""
     try:
-        read_twice(lambda: store.get(key), lambda archive: packages_of(key, archive))
+        if sha256 is not None:
+            with open_checked(store, key, sha256):
+                return None
+        with store.open(key) as stream:
+            packages_of(key, stream)
     except ObjectMissingError:
-        return Damage(key, "an archive", "no such object")
+        return Damage(key, f"sha256 {sha256}" if sha256 else "an archive", "no such object")
     except DigestMismatchError as error:
-        return Damage(key, error.expected, error.found)
+        return Damage(key, *(each.replace("sha256:", "sha256 ") for each in (error.expected, error.found)))
     return None

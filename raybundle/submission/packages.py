@@ -1,28 +1,28 @@
-"""Archives of layers as packages of the Jobs API: one package if an archive fits, else several."""
+"""Archives of layers and large files as packages of the Jobs API: one package if it fits, else several."""
 
 from __future__ import annotations
 
 import hashlib
 import io
-import struct
 import zipfile
 import zlib
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
-from raybundle.bundle.layers.archive import NO_ARCHIVE, check_packing, read_member
+from raybundle.bundle.layers.archive import CHUNK, NO_ARCHIVE, check_packing, read_member
 from raybundle.errors import DigestMismatchError
+from raybundle.formats.deterministic_zip import member_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 LARGEST = 90 << 20
-"""Bytes of a package; the server refuses 100 MiB, and proxies add to what is sent."""
+"""Bytes of the archive of a bundle; the server refuses 100 MiB, and proxies add to what is sent."""
+PART = 24 << 20
+"""Bytes of other packages, of which a few are in memory at the same time."""
 ROOM = 4096
 """Bytes of a package that are reserved for the names of its two members and the zip's directory."""
 _TIME = (1980, 1, 1, 0, 0, 0)
 _UNIX, _MODE = 3, 0o100644 << 16
-_LOCAL_HEADER = 30
-"""Bytes of a zip's local header before its name; the lengths of name and extra field end it."""
 
 
 class Package(NamedTuple):
@@ -37,7 +37,7 @@ def package_name(data: bytes) -> str:
     return f"_ray_pkg_raybundle_{hashlib.sha256(data).hexdigest()}.zip"
 
 
-def packages_of(key: str, archive: bytes, largest: int = LARGEST) -> Iterator[Package]:
+def packages_of(key: str, archive: BinaryIO, largest: int = PART) -> Iterator[Package]:
     """Returns the packages of a layer's archive; the same bytes give the same packages.
 
     An archive that fits is one package. The content of a larger one is cut, and each part travels with the
@@ -45,7 +45,7 @@ def packages_of(key: str, archive: bytes, largest: int = LARGEST) -> Iterator[Pa
 
     Args:
         key: of the archive in the store; its name has the digest of the document.
-        archive: its bytes.
+        archive: opened.
         largest: bytes of a package.
 
     Raises:
@@ -54,36 +54,48 @@ def packages_of(key: str, archive: bytes, largest: int = LARGEST) -> Iterator[Pa
     return _packages(key, archive, largest, *_members(key, archive))
 
 
+def data_packages(sha256: str, stream: BinaryIO, largest: int = PART) -> Iterator[Package]:
+    """Yields the packages of a large file, whose digest is known to be right: parts of it, in order."""
+    for number, part in enumerate(iter(lambda: stream.read(largest - ROOM), b"")):
+        package = _pack({f"{sha256}.data.{number:04}": part})
+        yield Package(package_name(package), package)
+
+
 def _packages(
-    key: str, archive: bytes, largest: int, document: bytes, content: memoryview
+    key: str, archive: BinaryIO, largest: int, document: bytes, content: BinaryIO
 ) -> Iterator[Package]:
-    if len(archive) <= largest:
-        yield Package(package_name(archive), archive)
+    size = archive.seek(0, io.SEEK_END)
+    if size <= largest:
+        archive.seek(0)
+        data = archive.read()
+        yield Package(package_name(data), data)
         return
     stem = key.rpartition("/")[2].removesuffix(".zip")
     step = largest - len(document) - ROOM
-    for number, start in enumerate(range(0, len(content), step)):
-        part = _pack(
-            {f"{stem}.json": document, f"{stem}.zip.{number:03}": bytes(content[start : start + step])}
-        )
+    content.seek(0)
+    for number, data in enumerate(iter(lambda: content.read(step), b"")):
+        part = _pack({f"{stem}.json": document, f"{stem}.zip.{number:03}": data})
         yield Package(package_name(part), part)
 
 
-def _members(key: str, archive: bytes) -> tuple[bytes, memoryview]:
-    """Returns document and content of a layer's archive; the content is not copied.
+def _members(key: str, archive: BinaryIO) -> tuple[bytes, BinaryIO]:
+    """Returns document and content of a layer's archive; the content is not in memory.
 
     It is checked first: a damaged archive would stay on the nodes under its name.
     """
     stem = key.rpartition("/")[2].removesuffix(".zip")
     expected = f"a document of sha256 {stem[-64:]}"
     try:
-        with zipfile.ZipFile(io.BytesIO(archive)) as zipped:
+        with zipfile.ZipFile(archive) as zipped:
             names = zipped.namelist()
             members = {info.filename: info for info in zipped.infolist()}
             check_packing(zipped, (zipfile.ZIP_STORED,))
-            document = read_member(zipped, f"{stem}.json")
+            document = read_member(zipped, zipped.getinfo(f"{stem}.json"))
         inner = members[f"{stem}.zip"]
-        content = memoryview(archive)[_start(archive, inner) :][: inner.file_size]
+        content = member_of(archive, inner)
+        found = 0
+        while data := content.read(CHUNK):
+            found = zlib.crc32(data, found)
     except NO_ARCHIVE as error:
         raise DigestMismatchError(key, expected=expected, found=f"no archive of it: {error}") from error
     digest = hashlib.sha256(document).hexdigest()
@@ -91,14 +103,9 @@ def _members(key: str, archive: bytes) -> tuple[bytes, memoryview]:
         raise DigestMismatchError(key, expected=expected, found=f"sha256 {digest}")
     if names != [f"{stem}.json", f"{stem}.zip"]:
         raise DigestMismatchError(key, expected="two members", found=f"{len(names)} members")
-    if zlib.crc32(content) != inner.CRC:
-        raise DigestMismatchError(key, expected=f"CRC {inner.CRC:08x}", found=f"{zlib.crc32(content):08x}")
+    if found != inner.CRC:
+        raise DigestMismatchError(key, expected=f"CRC {inner.CRC:08x}", found=f"{found:08x}")
     return document, content
-
-
-def _start(archive: bytes, info: zipfile.ZipInfo) -> int:
-    name, extra = struct.unpack_from("<HH", archive, info.header_offset + _LOCAL_HEADER - 4)
-    return info.header_offset + _LOCAL_HEADER + int(name) + int(extra)
 
 
 def _pack(members: dict[str, bytes]) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import closing
 from http import HTTPStatus
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, TypeVar
@@ -12,9 +13,9 @@ from raybundle.cache.documents import Kind
 from raybundle.cluster.jobs import JobsClient
 from raybundle.errors import ClusterError, ClusterUnreachableError
 from raybundle.outage import Outage
-from raybundle.publish.layout import get_archive, get_checked
+from raybundle.publish.layout import archive_sha256, data_key, open_checked
 from raybundle.publish.repack import pack_again
-from raybundle.submission.packages import Package, packages_of
+from raybundle.submission.packages import Package, data_packages, packages_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -69,16 +70,18 @@ class Relay:
         name = f"_ray_pkg_raybundle_{stem}"
         if not (stem.startswith(f"{ours}-") and self._client.has_package(name)):
             where = f"{key} in {self._store.url}"
-            archive = pack_again(get_archive(self._store, key), manifest, delivery, where)
-            name = f"_ray_pkg_raybundle_{ours}-{archive.sha256}.zip"
-            send_package(self._client, Package(name, archive.data))
+            with open_checked(self._store, key, archive_sha256(key)) as stream:
+                archive = pack_again(stream, manifest, delivery, where)
+            with closing(archive):
+                name = f"_ray_pkg_raybundle_{ours}-{archive.sha256}.zip"
+                send_package(self._client, Package(name, archive.data))
         return f"gcs://{name}", ours
 
     def send_layers(self, archives: Sequence[LayerArchive]) -> dict[str, tuple[str, ...]]:
         """Returns by key the URLs of the packages that hold an archive, once the cluster has all of them.
 
         Args:
-            archives: of layers.
+            archives: of layers, and large files.
 
         Raises:
             ClusterError: the cluster refuses a package or cannot be reached.
@@ -92,7 +95,7 @@ class Relay:
             absent = [each for each in archives if not (names[each] and there.issuperset(names[each]))]
             if absent:
                 size = sum(each.packed.size for each in absent) / 1e6
-                self._client.notify(f"relaying {len(absent)} layer archives ({size:.1f} MB) to the cluster")
+                self._client.notify(f"relaying {len(absent)} layers and files ({size:.1f} MB) to the cluster")
             for archive in absent:
                 names[archive] = list(self._send_archive(archive, connections))
         for archive in absent:
@@ -100,10 +103,12 @@ class Relay:
         return {archive.key: tuple(f"gcs://{name}" for name in names[archive]) for archive in archives}
 
     def _send_archive(self, archive: LayerArchive, connections: _Connections) -> Iterator[str]:
-        data = get_checked(self._store, archive.key, f"sha256:{archive.packed.sha256}")
-        for package in packages_of(archive.key, data):
-            connections.start(send_package, package)
-            yield package.name
+        sha256 = archive.packed.sha256
+        with open_checked(self._store, archive.key, sha256) as stream:
+            is_data = archive.key == data_key(sha256)
+            for package in data_packages(sha256, stream) if is_data else packages_of(archive.key, stream):
+                connections.start(send_package, package)
+                yield package.name
 
     def _recall(self, archive: LayerArchive) -> list[str]:
         """Returns the names of an archive's packages, if it has been relayed from here before."""

@@ -6,6 +6,7 @@ import re
 import struct
 from typing import TYPE_CHECKING
 
+from raybundle.content import head_of, read
 from raybundle.errors import RefusedFileError
 from raybundle.formats.archive_paths import is_native
 from raybundle.resolve.distributions.installed import InstalledDistribution
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 HEAD = 4096
 """Bytes at the start of a file that include its headers."""
+WHOLE = 32 << 20
+"""Bytes up to which a file of the project is read as a whole, to see the age of glibc."""
 
 _TAGGED = re.compile(
     r"(?P<stem>[^.]+)\.(?:cpython-|cp)(?P<digits>\d{2,})(?P<flags>[a-z]*)(?P<rest>-[^.]*)?\.\w+"
@@ -70,7 +73,7 @@ def native_files(files: Iterable[CollectedFile]) -> Iterator[tuple[str, bytes]]:
     """Yield the native files of a bundle, and their content."""
     for each in files:
         if is_native(each.path):
-            yield each.path, each.data
+            yield each.path, read(each) if each.size <= WHOLE else head_of(each, HEAD)
 
 
 def installed_native_files(

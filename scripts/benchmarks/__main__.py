@@ -108,7 +108,7 @@ def main() -> None:
     for name, figures in results.items():
         print(name)
         for figure, value in figures.items():
-            print(f"  {figure:<24} {value:>10}")
+            print(f"  {figure:<24} {value!s:>10}")
     print(f"{before['cpus']} CPUs, load {before['load'][0]} before and {after['load'][0]} after")
     document = {"schema_version": 1, "before": before, "after": after, "results": results}
     text = json.dumps(document, indent=2)

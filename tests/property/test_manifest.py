@@ -17,7 +17,8 @@ from raybundle.bundle.values import Manifest, ManifestFile, ModuleEntry, Provide
 from raybundle.errors import BundleError
 from raybundle.formats.archive_paths import is_native
 from raybundle.formats.canonical import digest_of
-from raybundle.model import ArchivePath, CollectedFile, RootSymbol
+from raybundle.model import ArchivePath, RootSymbol
+from tests.support.collected import collected_file
 
 if TYPE_CHECKING:
     from random import Random
@@ -91,8 +92,7 @@ def test_two_sets_of_files_have_one_digest_only_if_they_are_equal(
 @given(FILES)
 def test_an_archive_is_made_of_content_alone(files: dict[ArchivePath, tuple[bool, bytes]]) -> None:
     collected = [
-        CollectedFile(path, executable, data, hashlib.sha256(data).hexdigest())
-        for path, (executable, data) in files.items()
+        collected_file(path, data, executable=executable) for path, (executable, data) in files.items()
     ]
 
     assert pack(b"{}", collected).sha256 == pack(b"{}", collected[::-1]).sha256

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import hashlib
 import io
 import json
 import os
@@ -30,6 +29,7 @@ from raybundle.bundle.values import (
 )
 from raybundle.formats.canonical import digest_of
 from raybundle.model import ArchivePath, CollectedFile, RootSymbol
+from tests.support.collected import collected_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -82,15 +82,7 @@ def unpack(
     native: tuple[str, str] | None = None,
 ) -> Unpacked:
     """Packs files into an archive and unpacks it as Ray does; the first file is the target."""
-    collected = [
-        CollectedFile(
-            path=ArchivePath(name),
-            executable=False,
-            data=text.encode(),
-            sha256=hashlib.sha256(text.encode()).hexdigest(),
-        )
-        for name, text in files.items()
-    ]
+    collected = [collected_file(name, text.encode()) for name, text in files.items()]
     target = next(iter(files))
     manifest = Manifest(
         target=ScriptEntry(ArchivePath(target)) if target.endswith(".py") else ModuleEntry(target),
@@ -98,7 +90,7 @@ def unpack(
             "cpython", python or f"{sys.version_info[0]}.{sys.version_info[1]}", *(native or (None, None))
         ),
         path=tuple(RootSymbol(symbol) for symbol in path),
-        files=tuple(ManifestFile(f.path, f.executable, len(f.data), f.sha256) for f in collected),
+        files=tuple(ManifestFile(f.path, f.executable, f.size, f.sha256) for f in collected),
         provided=tuple(Provided(*item) for item in provided),
         layers=tuple(sorted(layers, key=lambda layer: layer.name)),
     )

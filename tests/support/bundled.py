@@ -103,6 +103,7 @@ class Bundler:
             "RAYBUNDLE_DIGEST": planned.digest,
             "RAYBUNDLE_BOOT": stored.boot,
             **({"RAYBUNDLE_DELIVERY": stored.delivery} if stored.delivery else {}),
+            **({"RAYBUNDLE_SOURCE": store.url} if stored.data else {}),
         }
         return with_cache_at(Unpacked(scratch, planned.digest, environ), self.work)
 

@@ -134,6 +134,7 @@ class Bench:
             "",
             environ,
             layers=[str(each) for each in places],
+            source=store.url if stored.data else None,
             delivery=stored.delivery,
             cwd=told.start,
         )

@@ -18,7 +18,8 @@ from raybundle.bundle.pack import boot_digest, pack
 from raybundle.bundle.values import Manifest, ManifestFile, ModuleEntry, Provided, PythonTag, ScriptEntry
 from raybundle.errors import BundleError
 from raybundle.formats.canonical import digest_of
-from raybundle.model import ArchivePath, CollectedFile, Digest, RootSymbol
+from raybundle.model import ArchivePath, Digest, RootSymbol
+from tests.support.collected import collected_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,15 +35,14 @@ CONTENTS: Mapping[str, tuple[bytes, bool]] = {
 """The files of the worked example: bytes, and whether executable."""
 
 FILES = tuple(
-    CollectedFile(ArchivePath(path), executable, data, hashlib.sha256(data).hexdigest())
-    for path, (data, executable) in CONTENTS.items()
+    collected_file(path, data, executable=executable) for path, (data, executable) in CONTENTS.items()
 )
 
 EXAMPLE = Manifest(
     target=ScriptEntry(ArchivePath("project/job.py")),
     python=PythonTag("cpython", "3.12"),
     path=(RootSymbol("project:."), RootSymbol("stdlib"), RootSymbol("root:1"), RootSymbol("ray")),
-    files=tuple(ManifestFile(file.path, file.executable, len(file.data), file.sha256) for file in FILES),
+    files=tuple(ManifestFile(file.path, file.executable, file.size, file.sha256) for file in FILES),
     provided=(Provided("numpy", "2.4.1"),),
 )
 EXAMPLE_DIGEST = "sha256:c40dc9fc20a05e69e07a5737c9d356d4e92aa720b6fce17e753d1c0bc117933e"
@@ -134,6 +134,7 @@ def test_an_archive_has_the_members_that_the_specification_names() -> None:
         ".raybundle/raybundle_content.py": 0o100644,
         ".raybundle/raybundle_environment.py": 0o100644,
         ".raybundle/raybundle_evict.py": 0o100644,
+        ".raybundle/raybundle_data.py": 0o100644,
         ".raybundle/raybundle_fetch.py": 0o100644,
         ".raybundle/raybundle_fill.py": 0o100644,
         ".raybundle/raybundle_init.py": 0o100644,

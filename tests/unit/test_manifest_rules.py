@@ -11,7 +11,8 @@ from raybundle.bundle.manifest import format_manifest, make_manifest, parse_mani
 from raybundle.errors import BundleError, RefusedFileError
 from raybundle.formats.archive_paths import archive_path
 from raybundle.formats.canonical import canonical_json, digest_of
-from raybundle.model import ArchivePath, CollectedFile, Distribution, ModuleName, ModuleTarget
+from raybundle.model import Distribution, ModuleName, ModuleTarget
+from tests.support.collected import collected_file
 from tests.support.graphs import INTERPRETER, graph
 
 if TYPE_CHECKING:
@@ -206,10 +207,7 @@ def test_a_writer_refuses_texts_of_more_than_a_line_as_a_reader_does() -> None:
 
 
 def test_a_python_without_soabi_makes_no_bundle_with_native_files() -> None:
-    files = [
-        CollectedFile(ArchivePath(path), executable=False, data=b"", sha256="0" * 64)
-        for path in ("project/job.py", "project/x.so")
-    ]
+    files = [collected_file(path, b"") for path in ("project/job.py", "project/x.so")]
     resolution = graph(interpreter=replace(INTERPRETER, abi=""))
 
     with pytest.raises(BundleError, match=r"this Python has no SOABI: /python") as caught:

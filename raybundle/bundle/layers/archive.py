@@ -9,15 +9,16 @@ import struct
 import zipfile
 import zlib
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from raybundle.bundle.layers.document import checked_path
+from raybundle.content import checked_chunks
 from raybundle.errors import UNREADABLE, BundleError, DigestMismatchError
-from raybundle.formats.deterministic_zip import member_info
+from raybundle.formats.deterministic_zip import member_info, member_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
+    from pathlib import Path
 
     from raybundle.bundle.layers.document import LayerDocument
 
@@ -98,32 +99,16 @@ def _content(stream: Any) -> zipfile.ZipFile:
 def _write(inner: zipfile.ZipFile, member: Member) -> None:
     info = member_info(member.path, executable=member.executable)
     info._compresslevel = COMPRESSION_LEVEL  # type: ignore[attr-defined]  # noqa: SLF001 - `open` takes none
-    found, size = hashlib.sha256(), 0
-    try:
-        with (
-            _opened(member.source) as source,
-            inner.open(info, "w", force_zip64=member.size > _LARGE) as target,
-        ):
-            while data := source.read(CHUNK):
-                found.update(data)
-                size += len(data)
-                target.write(data)
-    except FileNotFoundError:
-        size = -1
-    if (size, found.hexdigest()) != (member.size, member.sha256):
-        what = member.source if isinstance(member.source, Path) else member.path
-        raise BundleError(f"{what} changed while it was being bundled", hint="run the command again")
+    with inner.open(info, "w", force_zip64=member.size > _LARGE) as target:
+        for data in checked_chunks(member.source, member.size, member.sha256, member.path):
+            target.write(data)
 
 
-def _opened(source: Path | bytes) -> Any:
-    return io.BytesIO(source) if isinstance(source, bytes) else source.open("rb", buffering=0)
-
-
-def check_archive(data: bytes, name: str, where: str) -> None:
+def check_archive(stream: BinaryIO, name: str, where: str) -> None:
     """Checks that an archive has the document that its name says, and the files that the document lists.
 
     Args:
-        data: the archive.
+        stream: the archive.
         name: of its members: the layer's digest in hex, or that and what names its byte-code.
         where: how errors name it.
 
@@ -132,24 +117,35 @@ def check_archive(data: bytes, name: str, where: str) -> None:
     """
     expected = name.rpartition("-")[2]
     try:
-        with zipfile.ZipFile(io.BytesIO(data)) as outer:
-            if outer.comment or data[:4] != _FIRST or data[-_LAST_BYTES:][:4] != _LAST:
+        with zipfile.ZipFile(stream) as outer:
+            if outer.comment or not _is_exact(stream):
                 raise ValueError("bytes before or behind it")
             if outer.namelist() != [f"{name}.json", f"{name}.zip"]:
                 raise _mismatch(where, expected, f"an archive of {', '.join(outer.namelist()[:3])}")
             check_packing(outer, (zipfile.ZIP_STORED,))
-            document = read_member(outer, f"{name}.json")
+            document = read_member(outer, outer.getinfo(f"{name}.json"))
             found = hashlib.sha256(document).hexdigest()
             if found != expected:
                 raise _mismatch(where, expected, found)
-            content = outer.read(f"{name}.zip")
-        _check_content(content, json.loads(document)["files"], where)
+            content = outer.getinfo(f"{name}.zip")
+            _check_sum(member_of(stream, content), content)
+        with member_of(stream, content) as inner:
+            _check_content(inner, json.loads(document)["files"], where)
     except NO_ARCHIVE as error:
         raise _mismatch(where, expected, f"not an archive of a layer ({error})") from error
 
 
-def _check_content(content: bytes, files: list[dict[str, Any]], where: str) -> None:
-    with zipfile.ZipFile(io.BytesIO(content)) as inner:
+def _check_sum(content: BinaryIO, info: zipfile.ZipInfo) -> None:
+    """Compares a stored member with its checksum: bytes between its own members count too."""
+    found, size = 0, 0
+    while data := content.read(CHUNK):
+        found, size = zlib.crc32(data, found), size + len(data)
+    if (found, size) != (info.CRC, info.file_size):
+        raise ValueError(f"its content has {size} bytes and the checksum {found:08x}")
+
+
+def _check_content(content: BinaryIO, files: list[dict[str, Any]], where: str) -> None:
+    with zipfile.ZipFile(content) as inner:
         if inner.namelist() != [checked_path(file["path"]) for file in files]:
             raise ValueError("its files are not those of its document")
         check_packing(inner, (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED))
@@ -163,15 +159,22 @@ def _check_content(content: bytes, files: list[dict[str, Any]], where: str) -> N
                 raise _mismatch(f"{file['path']} in {where}", file["sha256"], found.hexdigest())
 
 
-def read_member(archive: zipfile.ZipFile, name: str) -> bytes:
-    """Returns a document in an archive. Nothing is inflated that says or turns out to be too large.
+def _is_exact(stream: BinaryIO) -> bool:
+    """Claims that no bytes precede the first member, and none follow the end."""
+    stream.seek(0)
+    first = stream.read(len(_FIRST))
+    stream.seek(-_LAST_BYTES, io.SEEK_END)
+    return first == _FIRST and stream.read(len(_LAST)) == _LAST
+
+
+def read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
+    """Returns a small member of an archive. Nothing is inflated that says or turns out to be too large.
 
     Raises:
-        ValueError, or another error of `NO_ARCHIVE`: there is none, or it is damaged.
+        ValueError, or another error of `NO_ARCHIVE`: it is too large, or damaged.
     """
-    info = archive.getinfo(name)
     if info.file_size > LARGEST_DOCUMENT:
-        raise ValueError(f"{name} has {info.file_size} bytes")
+        raise ValueError(f"{info.filename} has {info.file_size} bytes")
     with archive.open(info) as stream:
         return stream.read(info.file_size)  # without a number, it would inflate all that is there
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from raybundle.bundle.secrets.rules import rule_table
-from raybundle.bundle.secrets.scan import SecretScanner
+from raybundle.bundle.secrets.scan import LARGEST, SecretScanner
+from raybundle.content import read
 from raybundle.errors import SecretError, UsageError
 from raybundle.formats.nearest import did_you_mean
 from raybundle.model import Warning
@@ -131,7 +132,7 @@ def _faults(resolution: Resolution, files: Sequence[CollectedFile], cache: Cache
 
 
 def _is_certificate(file: CollectedFile) -> bool:
-    return file.path.lower().endswith(".pem") and is_public_pem(file.data)
+    return file.path.lower().endswith(".pem") and file.size <= LARGEST and is_public_pem(read(file))
 
 
 def _shown_paths(resolution: Resolution) -> dict[ArchivePath, str]:

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 from raybundle.bundle.secrets.rules import CREDENTIAL_URI, SCHEME, rule_name, rule_table
 from raybundle.cache.documents import Kind
 from raybundle.cache.room import latest
+from raybundle.content import chunks_of, head_of, read
 from raybundle.errors import UNREADABLE, BundleError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from raybundle.cache.documents import Cache
@@ -23,8 +24,12 @@ if TYPE_CHECKING:
 
 LARGEST = 16 * 1024 * 1024
 """Bytes of a file that are scanned. The rest of a larger file is not."""
-PORTION = 8 * 1024 * 1024
-"""Bytes of files that are searched together."""
+PORTION = 4 * 1024 * 1024
+"""Bytes of files that are searched together; a larger file is searched in parts."""
+PART = 2 * 1024 * 1024
+"""Bytes of a part."""
+OVERLAP = 16 * 1024
+"""Bytes at the end of a part that are searched again with the next one: a private key has 3,000."""
 HEAD = 8192
 """Bytes at the start of a file; a zero among them makes the file binary, as in git."""
 _KEPT = Kind("secrets", 4)
@@ -63,8 +68,8 @@ class SecretScanner:
         Raises:
             BundleError: the scanner is not installed or cannot be loaded.
         """
-        unknown = {file.sha256: file.data for file in files if self._verdict(file.sha256) is None}
-        for some in _portions(unknown):
+        unknown = {file.sha256: file for file in files if self._verdict(file.sha256) is None}
+        for some in _portions(unknown.values()):
             self._look(some)
         self._seen = {file.sha256: self._known[file.sha256] for file in files}
         return [self._verdict(file.sha256) or () for file in files]
@@ -82,15 +87,30 @@ class SecretScanner:
         if self._changed:
             self.cache.write(_KEPT, self._name(), latest(self._known, self._seen, _MOST))
 
-    def _look(self, files: dict[str, bytes]) -> None:
+    def _look(self, files: Sequence[CollectedFile]) -> None:
+        """Looks at files that fit into memory together, or at a large one in parts."""
+        found: dict[str, set[tuple[str, int]]] = {file.sha256: set() for file in files}
+        texts = [(file.sha256, _text_of(file)) for file in files]
+        some = [(digest, text) for digest, text in texts if text is not None]
+        if files[0].size <= PORTION:
+            for digest, verdict in self._search(some):
+                found[digest].update(verdict)
+        else:
+            for digest, text in some:
+                for before, part in _parts(text):
+                    for _, verdict in self._search([(digest, part)]):
+                        found[digest].update((rule, before + line) for rule, line in verdict)
+        # Only now: without a scanner, or if a file has changed, nothing is known.
+        self._known.update(
+            (digest, sorted(each, key=lambda row: row[::-1])) for digest, each in found.items()
+        )
         self._changed = True
-        texts = {digest: text for digest, data in files.items() if (text := as_text(data)) is not None}
-        self._known.update(dict.fromkeys(files, ()))
-        for (digest, text), suspect in zip(
-            texts.items(), rule_table().suspects([*texts.values()]), strict=True
-        ):
+
+    def _search(self, texts: Sequence[tuple[str, bytes]]) -> Iterator[tuple[str, Verdict]]:
+        suspects = rule_table().suspects([text for _, text in texts])
+        for (digest, text), suspect in zip(texts, suspects, strict=True):
             if suspect:
-                self._known[digest] = findings(load_scanner(self.cache.directory / "secret-rules"), text)
+                yield digest, findings(load_scanner(self.cache.directory / "secret-rules"), text)
 
     def _name(self) -> str:
         return self.cache.key(rule_table().sha256, _scanner_version())
@@ -152,16 +172,46 @@ def _credentials(scanner: Any, text: bytes) -> set[int]:
     return {each.location["line"] for each in found if _counts(each, CREDENTIAL_URI, text)}
 
 
-def _portions(files: dict[str, bytes]) -> Iterator[dict[str, bytes]]:
-    """Yields the files in portions that fit into memory."""
-    some: dict[str, bytes] = {}
+def _text_of(file: CollectedFile) -> bytes | None:
+    """Returns what is scanned of a file; None for a binary one, of which only the head is read.
+
+    Raises:
+        BundleError: the file is no longer what was hashed.
+    """
+    if file.size > PORTION and as_text(head_of(file, HEAD)) is None:
+        return None
+    if file.size <= LARGEST:
+        return as_text(read(file))
+    start = bytearray()
+    for data in chunks_of(file):
+        start += data[: LARGEST - len(start)]
+    return as_text(bytes(start))
+
+
+def _parts(text: bytes) -> Iterator[tuple[int, bytes]]:
+    """Yields parts of a text with the number of lines before each; the next one has what spans two."""
+    start, line = 0, 0
+    while start < len(text):
+        end = start + PART
+        cut = text.rfind(b"\n", start, end) + 1 if end < len(text) else len(text)
+        cut = cut if cut > start else min(end, len(text))
+        yield line, text[start:cut]
+        again = text.rfind(b"\n", start, max(start, cut - OVERLAP)) + 1
+        following = again if start < again < cut < len(text) else cut
+        line += text.count(b"\n", start, following)
+        start = following
+
+
+def _portions(files: Iterable[CollectedFile]) -> Iterator[list[CollectedFile]]:
+    """Yields the files in portions that fit into memory; a larger one is alone."""
+    some: list[CollectedFile] = []
     size = 0
-    for digest, data in files.items():
-        if some and size + len(data) > PORTION:
+    for file in files:
+        if some and size + file.size > PORTION:
             yield some
-            some, size = {}, 0
-        some[digest] = data
-        size += len(data)
+            some, size = [], 0
+        some.append(file)
+        size += file.size
     if some:
         yield some
 

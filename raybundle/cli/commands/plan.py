@@ -83,7 +83,7 @@ def _overview(planned: Plan, request: Request) -> Overview:
     from raybundle.resolve.files.git_ignored import git_ignored
 
     resolution = planned.resolution
-    sizes = {file.path: len(file.data) for file in planned.files}
+    sizes = {file.path: file.size for file in planned.files}
     modules = [each.file for each in resolution.modules if each.file is not None]
     files = [*modules, *(each.file for each in resolution.data)]
     return Overview(

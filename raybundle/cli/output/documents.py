@@ -124,7 +124,7 @@ def absent_imports(resolution: Resolution) -> list[dict[str, Any]]:
 
 
 def _modules(planned: Plan) -> list[dict[str, Any]]:
-    sizes = {file.path: len(file.data) for file in planned.files}
+    sizes = {file.path: file.size for file in planned.files}
     return [
         {
             **_picked(module, "name", "file", "root", "kind", "found_by"),

@@ -135,7 +135,7 @@ def _content_lines(overview: Overview) -> Iterator[str]:
 
 
 def _data_line(each: DataFile, planned: Plan) -> str:
-    size = next(len(file.data) for file in planned.files if file.path == each.path)
+    size = next(file.size for file in planned.files if file.path == each.path)
     return f"{each.path}  {size_text(size)}  ({each.reason})"
 
 

@@ -135,6 +135,12 @@ def _files_of(name: str, places: dict[str, str]) -> list[str]:
     return [f"{places[part]}/{part}" for part in parts]
 
 
+def find_parts(sha256: str, places: dict[str, str]) -> list[str]:
+    """Returns the parts of a large file in order, among what Ray has unpacked; empty if there are none."""
+    names = sorted(name for name in places if name.startswith(f"{sha256}.data."))
+    return [f"{places[name]}/{name}" for name in names]
+
+
 def find_places() -> dict[str, str]:
     """Returns the directory of each file, by name, among those in which Ray has unpacked layers."""
     places: dict[str, str] = {}

@@ -1,8 +1,8 @@
 """Keeps the cache of a node within its limit: removes what no process uses, least recently used first.
 
 Each tree and each environment has a lock file. Processes that run from it hold a shared lock, and the mtime
-of the file is the last use. A layer is removed with the last environment that links to it. The caller holds
-`materialise.lock`.
+of the file is the last use. A layer is removed with the last environment that links to it, data with the last
+tree. The caller holds `materialise.lock`.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def _free(private: str) -> int:
 
 
 def _used(private: str) -> int:
-    """Returns the bytes of all trees, layers and scratches. A layer of several environments counts once.
+    """Returns the bytes of all trees, layers, data and scratches. What several have links to counts once.
 
     A scratch counts with the files copied into it from the tree, not with those that the job writes.
     """
@@ -73,7 +73,8 @@ def _used(private: str) -> int:
         layers.update(layers_of(path))
     orphans = [path for path in _entries(f"{private}/layers") if path not in layers]
     scratches = sum(_recorded_bytes(f"{path}.job") for path in _entries(f"{private}/jobs"))
-    return trees + sum(layers.values()) + sum(map(_bytes_below, orphans)) + scratches
+    data = sum(map(_bytes_below, _entries(f"{private}/data")))
+    return trees + sum(layers.values()) + sum(map(_bytes_below, orphans)) + scratches + data
 
 
 def _entries(parent: str) -> Iterator[str]:
@@ -135,13 +136,24 @@ def remove_unused(stub: Stub, path: str) -> bool:
 
 
 def remove_orphans(stub: Stub, keep: Collection[str]) -> None:
-    """Removes the layers that no environment links to."""
+    """Removes the layers and data that no environment, tree or scratch links to."""
     used = set(keep)
     for path in _entries(f"{stub.PRIVATE}/environments"):
         used.update(layers_of(path))
     for path in list(_entries(f"{stub.PRIVATE}/layers")):
         if path.removesuffix(".partial") not in used:
             _remove_at_once(stub, path)
+    for path in list(_entries(f"{stub.PRIVATE}/data")):
+        if path not in used and not _is_linked(f"{path}/content"):
+            _remove_at_once(stub, path)
+
+
+def _is_linked(file: str) -> bool:
+    """Returns whether a tree or a scratch has a link to a file."""
+    try:
+        return os.lstat(file).st_nlink > 1
+    except OSError:
+        return False
 
 
 def _remove_at_once(stub: Stub, path: str) -> None:
@@ -159,7 +171,7 @@ def remove_leftovers(stub: Stub) -> None:
     removed like other layers without an environment.
     """
     remove = stub.load("raybundle_record").remove
-    for parent in ("trees", "layers", "environments"):
+    for parent in ("trees", "layers", "environments", "data"):
         ended = (".evicted",) if parent == "layers" else (".partial", ".evicted")
         for entry in list(os.scandir(f"{stub.PRIVATE}/{parent}")):
             stray = entry.name.endswith(LISTS) and not _is_of_something(entry.path)

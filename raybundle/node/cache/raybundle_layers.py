@@ -54,8 +54,8 @@ class Layer:
         self.directory = f"{private}/layers/{name}"
         self._archives: dict[str, Any] = delivery.get("archives", {})
 
-    def to_fetch(self, places: dict[str, str]) -> Iterator[tuple[str, str, int, bool]]:
-        """Yields name, SHA-256, size and "optional" of each of its archives that Ray has not unpacked.
+    def to_fetch(self, places: dict[str, str]) -> Iterator[tuple[str, str, str, int, bool]]:
+        """Yields name, key, SHA-256, size and "optional" of each of its archives that Ray has not unpacked.
 
         The node compiles byte-code that it cannot get. Without RAYBUNDLE_SOURCE, Ray has unpacked all.
         """
@@ -63,7 +63,7 @@ class Layer:
         for name in names if "RAYBUNDLE_SOURCE" in os.environ else ():
             if f"{name}.json" not in places and (name in self._archives or name == self.digest):
                 packed = self._archives[name]
-                yield name, packed["sha256"], packed["size"], name != self.digest
+                yield name, f"layers/{name}.zip", packed["sha256"], packed["size"], name != self.digest
 
 
 class Job(NamedTuple):

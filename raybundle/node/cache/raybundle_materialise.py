@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     Manifest = dict[str, Any]
     Record = dict[str, Any]
 
-FOLDERS = ("trees", "boot", "links", "layers", "environments", "jobs", "fetched")
+LARGE = 1 << 20
+"""As in `raybundle_record`, which the boot loads by its name alone."""
+FOLDERS = ("trees", "boot", "links", "layers", "environments", "data", "jobs", "fetched")
 """Folders of the cache; only this user can read and write them."""
 
 
@@ -86,35 +88,40 @@ def _make_all(stub: Stub, tree: str) -> None:
     key = stub.load("raybundle_check").environment_key(each.directory for each in layers) if layers else None
     record = stub.load("raybundle_record")
     is_right = record.is_right(tree)
-    needed = 0 if is_right else _size(manifest)
+    large = stub.load("raybundle_data").Data(stub, [] if is_right else manifest["files"])
+    needed = 0 if is_right else _size(manifest) + large.needed
+    keep = [tree, *large.directories]
     if key:
-        _make_environment(stub, layers, f"{stub.PRIVATE}/environments/{key}", tree, needed)
+        _make_environment(stub, layers, f"{stub.PRIVATE}/environments/{key}", keep, needed)
     else:
-        stub.load("raybundle_evict").make_room(stub, needed, [tree])
+        stub.load("raybundle_evict").make_room(stub, needed, keep)
+    large.make()
     absent, lines = delivery.get("absent", {}), _record(manifest, key)
     if is_right:  # the tree may be from a submission with another delivery
         _describe(record, tree, absent, lines)
         record.note(tree, (".", "absent", "record"))
     else:
-        known = _make_tree(manifest, archive, tree)
+        known = _make_tree(manifest, archive, tree, large)
         record.replace(f"{tree}.partial/manifest.json", data)
         _describe(record, f"{tree}.partial", absent, lines)
         stub.load("raybundle_place").put(stub, f"{tree}.partial", tree, known, links=True)
 
 
-def _make_environment(stub: Stub, layers: list[Layer], environment: str, tree: str, needed: int) -> None:
+def _make_environment(
+    stub: Stub, layers: list[Layer], environment: str, kept: list[str], needed: int
+) -> None:
     """Makes an environment and its layers, after room for them and `needed` more bytes."""
     record, place, check = (stub.load(f"raybundle_{name}") for name in ("record", "place", "check"))
     fetch, evict = stub.load("raybundle_fetch"), stub.load("raybundle_evict")
     directories = {each.directory: each.title for each in layers}
-    keep = (tree, environment, *directories)
+    keep = (*kept, environment, *directories)
     absent = [each for each in layers if not record.is_right(each.directory)]
     places = stub.load("raybundle_content").find_places()
     wanted = [fetch.Archive(*each) for layer in absent for each in layer.to_fetch(places)]
     if wanted:
         evict.make_room(stub, needed + sum(each.size for each in wanted), keep)
     with (
-        fetch.Fetched(stub, wanted, os.environ.get("RAYBUNDLE_SOURCE", "")) as fetched,
+        fetch.Fetched(stub, wanted, os.environ.get("RAYBUNDLE_SOURCE", ""), in_place=True) as fetched,
         stub.load("raybundle_layers").Missing(stub, absent, fetched) as opened,
     ):
         for layer in absent:
@@ -171,7 +178,8 @@ def _read(file: str) -> bytes:
 
 
 def _size(manifest: Manifest) -> int:
-    return sum(int(file["size"]) for file in manifest["files"])
+    """Returns the bytes of a tree's own files; its large ones are links to data."""
+    return sum(int(file["size"]) for file in manifest["files"] if file["size"] <= LARGE)
 
 
 def member_name(path: str) -> str:
@@ -187,31 +195,35 @@ def member_name(path: str) -> str:
     return f".raybundle/{path}"
 
 
-def _make_tree(manifest: Manifest, archive: str, tree: str) -> dict[str, str]:
+def _make_tree(manifest: Manifest, archive: str, tree: str, data: Any) -> dict[str, str]:
     """Makes the files of a tree that has no final name yet; returns the SHA-256 of each by its path."""
     partial = f"{tree}.partial"
     os.makedirs(f"{partial}/project", 0o700)
     made: set[str] = set()
     known = {}
     for file in manifest["files"]:
-        data = _verified(file, _source(archive, file["path"]))
         path = _on_disk(file["path"])
         known[path], target = file["sha256"], f"{partial}/{path}"
         directory = os.path.dirname(target)
         if directory not in made:
             os.makedirs(directory, 0o700, exist_ok=True)
             made.add(directory)
-        descriptor = os.open(
-            target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o500 if file["executable"] else 0o400
-        )
-        with open(descriptor, "wb") as stream:
-            stream.write(data)
+        if file["size"] > LARGE:
+            data.place(file, target)
+        else:
+            _write(_verified(file, _source(archive, file["path"])), target, executable=file["executable"])
         if target.endswith(".py"):
-            _compile(data, target, f"{tree}/{path}")
+            _compile(_read(target), target, f"{tree}/{path}")
     for directory, _, _ in os.walk(partial):
         os.chmod(directory, 0o500)
     os.chmod(partial, 0o700)
     return known
+
+
+def _write(data: bytes, target: str, *, executable: bool) -> None:
+    descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o500 if executable else 0o400)
+    with open(descriptor, "wb") as stream:
+        stream.write(data)
 
 
 def _describe(record: ModuleType, tree: str, absent: dict[str, str], lines: Iterator[str]) -> None:

@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     Lines = dict[str, tuple[str, str]]
     """State and SHA-256 of each file, by its path below the directory; of the directories too, `.` first."""
 
-LARGE = 16 << 20
-"""Bytes from which a scratch may link to a file of a tree. A link changes the ctime, so it does not count."""
+LARGE = 1 << 20
+"""Bytes of a file above which it is data: an object of its own in a store, and a directory of its own here,
+to which trees and scratches link. A link changes the ctime of a file, so that of data does not count."""
 CHUNK = 1 << 20
 """Bytes that are hashed at a time."""
 SYNC_SECONDS = 10.0
@@ -90,7 +91,7 @@ def take(directory: str, known: Mapping[str, str], *, links: bool = False) -> Li
     for path in below(directory):
         file = f"{directory}/{path}"
         status = os.lstat(file)
-        large = links and status.st_size >= LARGE
+        large = links and status.st_size > LARGE
         lines[path] = describe(status, links=large), known.get(path) or digest(file)
     return lines
 

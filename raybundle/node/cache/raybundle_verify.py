@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 WRONG = 3
 """Exit code if a file is not as it was recorded; the next job that needs it makes it anew."""
-PARTS = ("trees", "layers", "environments", "links")
+PARTS = ("trees", "layers", "environments", "data", "links")
 
 
 class Cache:
@@ -72,13 +72,13 @@ def verify(cache: Cache) -> Iterator[dict[str, str]]:
 
 
 def clean(cache: Cache) -> list[str]:
-    """Removes the trees, environments and layers that no process uses, and returns their paths."""
+    """Removes the trees, environments, layers and data that no process uses, and returns their paths."""
     evict = cache.load("raybundle_evict")
     evict.remove_leftovers(cache)
-    unused = [*cache.entries("trees"), *cache.entries("environments"), *cache.entries("layers")]
-    for path in unused:
-        if not os.path.dirname(path).endswith("/layers"):
-            evict.remove_unused(cache, path)
+    users = [*cache.entries("trees"), *cache.entries("environments")]
+    unused = [*users, *cache.entries("layers"), *cache.entries("data")]
+    for path in users:
+        evict.remove_unused(cache, path)
     evict.remove_orphans(cache, ())
     return [path for path in unused if not os.path.exists(path)]
 

@@ -1,4 +1,4 @@
-"""Fetches archives of layers from the store. Nothing reads them before their SHA-256 is that of the delivery.
+"""Fetches objects from the store. Nothing reads them before their SHA-256 is that of delivery or manifest.
 
 A process of its own fetches: Ray kills a worker that does not register within 60 s, and the fetch goes on.
 It has the environment and the interpreter of Ray's agent, so it reads the store as Ray itself would: with the
@@ -38,29 +38,33 @@ WATCH = 1.0
 
 
 class Archive(NamedTuple):
-    """An archive of the delivery."""
+    """An archive of the delivery, or a large file of the manifest."""
 
     name: str
-    """Of its object, without the folder and `.zip`."""
+    key: str
+    """In the store."""
     sha256: str
     size: int
-    optional: bool
+    optional: bool = False
     """Whether this node can do without it: it makes byte-code that the store has lost."""
 
     def url(self, source: str) -> str:
         """Returns its URL in a store."""
-        return f"{source}/layers/{self.name}.zip"
+        return f"{source}/{self.key}"
 
 
 class Fetched:
     """A context manager: the verified files of archives by their names. At its end, copies are removed."""
 
-    def __init__(self, stub: Stub, archives: Sequence[Archive], source: str) -> None:
-        """Takes what to fetch, and the URL of the store, which is empty if there is nothing to fetch."""
+    def __init__(self, stub: Stub, archives: Sequence[Archive], source: str, *, in_place: bool) -> None:
+        """Takes what to fetch, and the URL of the store, which is empty if there is nothing to fetch.
+
+        `in_place`: files of a local store are compared where they are. Otherwise they are copied.
+        """
         self._stub = stub
         self._archives = archives
         self._source = source
-        self._directory = "" if source.startswith("file:") else f"{stub.PRIVATE}/fetched"
+        self._directory = "" if in_place and source.startswith("file:") else f"{stub.PRIVATE}/fetched"
 
     def __enter__(self) -> dict[str, str]:
         """Returns the files.
@@ -99,17 +103,22 @@ def _check_file(archive: Archive, url: str) -> str:
     """Returns the file of a local store, once its bytes are compared; empty if it may be missing and is."""
     file = unquote(url.removeprefix("file://"))
     try:
-        with open(file, "rb", buffering=0) as stream:
-            size = os.fstat(stream.fileno()).st_size
-            found = _Hash(archive, url, size)
-            while data := stream.read(CHUNK):
-                found.add(data)
+        _compare(archive, url, file)
     except FileNotFoundError:
         if archive.optional:
             return ""
         raise _refusal(archive, url, "no file") from None
-    found.check()
     return file
+
+
+def _compare(archive: Archive, url: str, file: str, write: Callable[[bytes], object] = len) -> None:
+    """Compares a file with the archive that it must be. `write` gets each piece."""
+    with open(file, "rb", buffering=0) as stream:
+        found = _Hash(archive, url, os.fstat(stream.fileno()).st_size)
+        while data := stream.read(CHUNK):
+            found.add(data)
+            write(data)
+    found.check()
 
 
 class _Hash:
@@ -226,11 +235,8 @@ def _raise_error(file: str, begun: float) -> None:
 
 
 def _last_line(file: str) -> str:
-    try:
-        with open(file, errors="replace") as stream:
-            return ([line for line in stream.read().splitlines() if line.strip()] or ["no message"])[-1]
-    except OSError as error:
-        return str(error.strerror)
+    with open(file, errors="replace") as stream:  # `_start` has made it
+        return ([line for line in stream.read().splitlines() if line.strip()] or ["no message"])[-1]
 
 
 # From here on: the process that fetches.
@@ -266,9 +272,9 @@ def _words(error: Exception, url: str) -> str:
 
 def _run(archives: Sequence[Archive], source: str, directory: str, raylet: int) -> None:
     """Fetches all archives, the largest first. The process ends with its raylet, and at the first failure."""
-    is_s3 = source.startswith("s3:")
-    transfer = _fetch_from_s3() if is_s3 else _fetch_by_ray()
-    threads = ThreadPoolExecutor(AT_ONCE if is_s3 else 1)
+    scheme = source.partition(":")[0]
+    transfer = _fetch_from_s3() if scheme == "s3" else _copy if scheme == "file" else _fetch_by_ray()
+    threads = ThreadPoolExecutor(AT_ONCE if scheme in ("s3", "file") else 1)
     ordered = sorted(archives, key=lambda each: -each.size)
     running = {threads.submit(_fetch_one, transfer, each, source, directory) for each in ordered}
     while running:
@@ -282,10 +288,16 @@ def _run(archives: Sequence[Archive], source: str, directory: str, raylet: int) 
 def _fetch_one(
     transfer: Callable[[Archive, str, str], None], archive: Archive, source: str, directory: str
 ) -> None:
-    """Fetches one archive. It has its final name once its bytes are compared."""
+    """Fetches one archive. It has its final name once its bytes are compared and on the disk.
+
+    Those of layers need not be on the disk: their files are compared again.
+    """
     part = f"{directory}/{archive.sha256}.part"
     try:
         transfer(archive, archive.url(source), part)
+        if archive.key.startswith("data/"):
+            with open(part, "rb") as stream:
+                os.fsync(stream.fileno())
         os.rename(part, f"{directory}/{archive.sha256}")
     except _Absent as absent:
         if not archive.optional:
@@ -296,6 +308,15 @@ def _fetch_one(
         if os.path.exists(part):
             os.unlink(part)
         raise RuntimeError(_words(error, archive.url(source))) from error
+
+
+def _copy(archive: Archive, url: str, part: str) -> None:
+    """Copies a file of a local store."""
+    try:
+        with open(part, "wb", buffering=0) as stream:
+            _compare(archive, url, unquote(url.removeprefix("file://")), lambda data: _write(stream, data))
+    except FileNotFoundError as error:
+        raise _Absent("no file") from error
 
 
 def _fetch_from_s3() -> Callable[[Archive, str, str], None]:
@@ -363,11 +384,7 @@ def _fetch_by_ray() -> Callable[[Archive, str, str], None]:
             Protocol(url.partition(":")[0]).download_remote_uri(source_uri=url, dest_file=part)
         except FileNotFoundError as error:
             raise _Absent(str(error)) from error
-        found = _Hash(archive, url, os.path.getsize(part))
-        with open(part, "rb", buffering=0) as stream:
-            while data := stream.read(CHUNK):
-                found.add(data)
-        found.check()
+        _compare(archive, url, part)
 
     return transfer
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from raybundle.bundle.graph_document import graph_document
 from raybundle.bundle.manifest import parse_manifest
 from raybundle.bundle.values import ScriptEntry
+from raybundle.content import read
 from raybundle.errors import UNREADABLE, BundleError, ObjectMissingError
 from raybundle.pipeline.rebuilding import plan_again
 from raybundle.publish import layout
@@ -139,7 +140,7 @@ class _Planned:
 
     def __call__(self, files: Iterable[ManifestFile]) -> dict[str, bytes]:
         wanted = {str(each.path) for each in files}
-        return {str(each.path): each.data for each in self.planned.files if str(each.path) in wanted}
+        return {str(each.path): read(each) for each in self.planned.files if str(each.path) in wanted}
 
 
 def _graph(shelf: Shelf, digest: Digest) -> Mapping[str, Any]:

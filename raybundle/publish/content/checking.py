@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from raybundle.bundle.delivery import parse_delivery
+from raybundle.bundle.delivery import Packed, parse_delivery
 from raybundle.bundle.manifest import parse_manifest
 from raybundle.errors import UNREADABLE, BundleError, ObjectMissingError, StoreError
 from raybundle.model import Digest
@@ -20,10 +20,12 @@ from raybundle.publish.content.verifying import (
     get_document,
     layer_parts,
     verify_archives,
+    verify_data,
     verify_layer,
 )
 from raybundle.publish.names import parse_move, parse_version
 from raybundle.publish.runs.run import parse_run
+from raybundle.publish.stored import data_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -38,7 +40,7 @@ READERS = 16
 _HEX = "[0-9a-f]{64}"
 KNOWN = re.compile(
     rf"store\.json|bundles/(?P<bundle>{_HEX})/(?P<part>manifest\.json|graph\.json|{_HEX}-{_HEX}\.(?:zip|json))"
-    rf"|layers/{_HEX}(?:-[a-z0-9-]{{1,64}}-{_HEX})?\.zip"
+    rf"|data/{_HEX}|layers/{_HEX}(?:-[a-z0-9-]{{1,64}}-{_HEX})?\.zip"
     rf"|names/(?P<name>{layout.NAME.pattern})/(?P<moves>moves/)?(?P<number>[1-9][0-9]*)\.json"
     r"|runs/(?P<record>\d{4}/\d\d/[^/]+)\.json"
     r"|events/(?P<event>\d{4}/\d\d/[^/]+)/[a-z-]+\.json"
@@ -129,6 +131,7 @@ def check_store(shelf: Shelf, *, read_data: bool = False) -> Checked:
     if read_data:
         _read_data(walk)
     _check_layers(walk, deliveries)
+    _check_data(walk)
     findings = tuple(sorted(set(walk.findings), key=lambda each: (each.key, each.kind)))
     return Checked(len(entries), sum(walk.sizes.values()), walk.read_bytes, findings)
 
@@ -210,6 +213,22 @@ def _check_layers(walk: _Walk, deliveries: Mapping[Digest, list[Delivery]]) -> N
             walk.add("unreachable", key, "no bundle names it")
 
 
+def _check_data(walk: _Walk) -> None:
+    """Finds large files that the store lacks or has with other sizes, and those that no bundle names."""
+    named: dict[str, int] = {}
+    for digest, manifest in walk.manifests.items():
+        for key, packed in data_of(manifest):
+            named[key] = packed.size
+            size = walk.sizes.get(key)
+            if size is None:
+                walk.add("missing", key, f"a large file of bundle {digest}")
+            elif size != packed.size:
+                walk.add("damaged", key, f"{size} bytes, and the manifest says {packed.size}")
+    for key in walk.sizes:
+        if key.startswith("data/") and key not in named and KNOWN.fullmatch(key):
+            walk.add("unreachable", key, "no bundle names it")
+
+
 def _check_names(walk: _Walk) -> None:
     numbers: dict[str, list[int]] = defaultdict(list)
     keys = []
@@ -275,8 +294,11 @@ def _read_data(walk: _Walk) -> None:
     for key in walk.sizes:
         if key.startswith("layers/") and KNOWN.fullmatch(key):
             layers.setdefault(key, LayerPart(key))
+    large = {Packed(key[5:], size) for key, size in walk.sizes.items() if key.startswith("data/")}
+    data = [(layout.data_key(each.sha256), each) for each in sorted(large, key=lambda each: each.sha256)]
     with ThreadPoolExecutor(AT_ONCE) as threads:
         parts += threads.map(lambda each: verify_layer(walk.shelf, each), list(layers.values()))
+        parts += threads.map(lambda each: verify_data(walk.shelf, *each), data)
     for part in parts:
         walk.read_bytes += part.bytes
         if part.state == "damaged":

@@ -15,6 +15,8 @@ from raybundle.bundle.pack import OWN
 from raybundle.errors import DigestMismatchError
 from raybundle.node.cache.raybundle_content import Content
 from raybundle.node.cache.raybundle_materialise import member_name
+from raybundle.node.cache.raybundle_record import LARGE
+from raybundle.publish.layout import data_key
 from raybundle.publish.repack import refuse_others
 
 if TYPE_CHECKING:
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from raybundle.bundle.values import Manifest, ManifestFile
+    from raybundle.store.base import Store
 
 DELIVERY = f"{OWN}/delivery.json"
 DAMAGED = (*NO_ARCHIVE, OSError)
@@ -29,10 +32,10 @@ DAMAGED = (*NO_ARCHIVE, OSError)
 
 
 class BundleArchive:
-    """The archive of a bundle, whose bytes are those of its name."""
+    """The archive of a bundle, whose bytes are those of its name, and the store with its large files."""
 
-    def __init__(self, archive: zipfile.ZipFile, manifest: Manifest, where: str) -> None:
-        """Takes an open archive, the bundle's manifest, and how errors name the archive.
+    def __init__(self, archive: zipfile.ZipFile, manifest: Manifest, where: str, store: Store) -> None:
+        """Takes an open archive, the bundle's manifest, how errors name the archive, and the store.
 
         Raises:
             DigestMismatchError: it has a member that is none of the bundle's.
@@ -41,13 +44,17 @@ class BundleArchive:
         self._archive = archive
         self.manifest = manifest
         self.where = where
+        self._store = store
 
     def pieces(self, file: ManifestFile) -> Iterator[bytes]:
         """Yields the bytes of a file of the manifest.
 
         Raises:
             DigestMismatchError: at the latest after the last piece: the file is another.
+            ObjectMissingError: the store has lost a large file.
         """
+        if file.size > LARGE:
+            return data_pieces(self._store, file.sha256, file.size)
         return verified(self._archive, member_name(file.path), file, f"{file.path} in {self.where}")
 
     @property
@@ -63,7 +70,7 @@ class BundleArchive:
         """
         where = f"{DELIVERY} in {self.where}"
         try:
-            data = read_member(self._archive, DELIVERY)
+            data = read_member(self._archive, self._archive.getinfo(DELIVERY))
         except NO_ARCHIVE as error:
             raise _mismatch(where, expected or "a delivery", error) from error
         found = hashlib.sha256(data).hexdigest()
@@ -73,14 +80,33 @@ class BundleArchive:
 
 
 @contextmanager
-def open_bundle(path: Path, manifest: Manifest, where: str) -> Iterator[BundleArchive]:
+def open_bundle(path: Path, manifest: Manifest, where: str, store: Store) -> Iterator[BundleArchive]:
     """Opens the archive of a bundle.
 
     Raises:
         DigestMismatchError: it is not an archive of this bundle.
     """
     with _zip(path, where, "the archive of a bundle") as archive:
-        yield BundleArchive(archive, manifest, where)
+        yield BundleArchive(archive, manifest, where, store)
+
+
+def data_pieces(store: Store, sha256: str, size: int) -> Iterator[bytes]:
+    """Yields the bytes of a large file in a store.
+
+    Raises:
+        DigestMismatchError: at the latest after the last piece: it has other bytes.
+        ObjectMissingError: the store has none.
+    """
+    key = data_key(sha256)
+    found, total = hashlib.sha256(), 0
+    for piece in store.pieces(key):
+        found.update(piece)
+        total += len(piece)
+        if total > size:
+            break
+        yield piece
+    if (total, found.hexdigest()) != (size, sha256):
+        raise _mismatch(f"{key} in {store.url}", sha256, f"{found.hexdigest()} ({total} bytes)")
 
 
 class LayerArchive:
@@ -120,7 +146,7 @@ def open_layer(path: Path, name: str, where: str) -> Iterator[LayerArchive]:
             if outer.namelist() != [f"{name}.json", f"{name}.zip"]:
                 raise ValueError(f"an archive of {', '.join(outer.namelist()[:3])}")
             check_packing(outer, (zipfile.ZIP_STORED,))
-            data = read_member(outer, f"{name}.json")
+            data = read_member(outer, outer.getinfo(f"{name}.json"))
             found = hashlib.sha256(data).hexdigest()
             if found != expected:
                 raise ValueError(f"a document with sha256:{found}")

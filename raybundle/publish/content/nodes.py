@@ -10,6 +10,7 @@ from raybundle.bundle.manifest import format_manifest
 from raybundle.bundle.pack import BOOT_FILES, OWN, boot_digest, read_boot
 from raybundle.errors import DigestMismatchError
 from raybundle.node.cache.raybundle_materialise import member_name
+from raybundle.node.cache.raybundle_record import LARGE
 from raybundle.node.cache.raybundle_verify import Cache as NodeCache
 from raybundle.publish.content.pulling import Writer, opened_archive
 from raybundle.publish.layout import archive_name, source_of
@@ -35,7 +36,7 @@ def unpack_as_ray(shelf: Shelf, stored: Stored, directory: Path) -> str:
         writer.write(name if name == BOOT_FILES[0] else f"{OWN}/{name}", [data], executable=False)
     writer.write(f"{OWN}/manifest.json", [format_manifest(stored.manifest)], executable=False)
     with opened_archive(shelf, stored) as archive:
-        for file in archive.manifest.files:
+        for file in (each for each in archive.manifest.files if each.size <= LARGE):
             writer.write(member_name(file.path), archive.pieces(file), executable=file.executable)
         if stored.delivery is not None:
             writer.write(f"{OWN}/delivery.json", [archive.delivery(stored.delivery)], executable=False)
@@ -43,7 +44,7 @@ def unpack_as_ray(shelf: Shelf, stored: Stored, directory: Path) -> str:
 
 
 def source_with_layers(shelf: Shelf, stored: Stored, folder: Path) -> str | None:
-    """Returns the URL of a directory with the archives of layers that this machine does not have unpacked.
+    """Returns the URL of a directory with the layers and large files that this machine lacks.
 
     It is the store itself if that is a directory of this machine.
 
@@ -55,13 +56,14 @@ def source_with_layers(shelf: Shelf, stored: Stored, folder: Path) -> str | None
     Raises:
         DigestMismatchError: an archive is not what the delivery says.
     """
-    if not stored.layers:
+    if not (stored.layers or stored.data):
         return None
     source = source_of(shelf.store)
     if source is not None and source.startswith("file://"):
         return source
-    (folder / "layers").mkdir(parents=True)
-    for each in _needed(stored):
+    for name in ("layers", "data"):
+        (folder / name).mkdir(parents=True)
+    for each in (*_needed(stored), *_needed_data(stored)):
         with shelf.fetched(each.key) as fetched:
             if fetched.sha256 != each.packed.sha256:
                 raise DigestMismatchError(
@@ -69,6 +71,18 @@ def source_with_layers(shelf: Shelf, stored: Stored, folder: Path) -> str | None
                 )
             shutil.copyfile(fetched.path, folder / each.key)
     return folder.as_uri()
+
+
+def _needed_data(stored: Stored) -> list[LayerArchive]:
+    """Returns the large files that this machine lacks."""
+    record = NodeCache(NODE_CACHE).load("raybundle_record")
+    lacking = {
+        file.sha256
+        for file in stored.manifest.files
+        if file.size > LARGE
+        and not record.is_right(f"{NODE_CACHE}/data/{file.sha256}{'-x' if file.executable else ''}")
+    }
+    return [each for each in stored.data if each.packed.sha256 in lacking]
 
 
 def _needed(stored: Stored) -> list[LayerArchive]:

@@ -95,7 +95,7 @@ def opened_archive(shelf: Shelf, stored: Stored) -> Iterator[BundleArchive]:
     with shelf.fetched(key) as fetched:
         if fetched.sha256 != expected:
             raise DigestMismatchError(where, expected=expected, found=fetched.sha256)
-        with open_bundle(fetched.path, stored.manifest, where) as archive:
+        with open_bundle(fetched.path, stored.manifest, where, shelf.store) as archive:
             yield archive
 
 

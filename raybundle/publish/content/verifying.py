@@ -11,14 +11,16 @@ from raybundle.bundle.delivery import parse_delivery
 from raybundle.bundle.layers.archive import LARGEST_DOCUMENT
 from raybundle.bundle.manifest import parse_manifest
 from raybundle.errors import UNREADABLE, BundleError, DigestMismatchError, ObjectMissingError
+from raybundle.node.cache.raybundle_record import LARGE
 from raybundle.publish import layout
-from raybundle.publish.content.members import open_bundle, open_layer
+from raybundle.publish.content.members import data_pieces, open_bundle, open_layer
+from raybundle.publish.stored import data_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from raybundle.bundle.delivery import Delivery
+    from raybundle.bundle.delivery import Delivery, Packed
     from raybundle.bundle.values import Manifest
     from raybundle.model import Digest
     from raybundle.publish.content.objects import Fetched, Shelf
@@ -73,7 +75,8 @@ def verify_bundle(shelf: Shelf, digest: Digest) -> Verified:
     found, deliveries = verify_archives(shelf, digest, manifest)
     with ThreadPoolExecutor(AT_ONCE) as threads:
         layers = list(threads.map(lambda each: verify_layer(shelf, each), layer_parts(manifest, deliveries)))
-    return Verified(digest, (Part(key, "ok"), *found, *layers))
+        data = list(threads.map(lambda each: verify_data(shelf, *each), data_of(manifest)))
+    return Verified(digest, (Part(key, "ok"), *found, *layers, *data))
 
 
 def get_document(shelf: Shelf, key: str) -> bytes:
@@ -116,9 +119,10 @@ def _verify_archive(shelf: Shelf, key: str, manifest: Manifest) -> tuple[Part, b
         with shelf.fetched(key) as fetched:
             size = fetched.size
             _require(where, expected, fetched)
-            with open_bundle(fetched.path, manifest, where) as archive:
+            with open_bundle(fetched.path, manifest, where, shelf.store) as archive:
                 for file in manifest.files:
-                    _exhaust(archive.pieces(file))
+                    if file.size <= LARGE:
+                        _exhaust(archive.pieces(file))
                 delivery = archive.delivery() if archive.has_delivery else None
     except DigestMismatchError as error:
         return Part(key, "damaged", size, str(error)), None
@@ -192,6 +196,18 @@ def verify_layer(shelf: Shelf, each: LayerPart) -> Part:
         if each.optional:
             return Part(key, "lost", fault=f"byte-code of {each.title}: the nodes make it")
         return Part(key, "missing", fault=f"no object of {each.title}")
+    except DigestMismatchError as error:
+        return Part(key, "damaged", size, str(error))
+    return Part(key, "ok", size)
+
+
+def verify_data(shelf: Shelf, key: str, packed: Packed) -> Part:
+    """Reads a large file of bundles."""
+    size = shelf.store.size(key) or 0
+    try:
+        _exhaust(data_pieces(shelf.store, packed.sha256, packed.size))
+    except ObjectMissingError:
+        return Part(key, "missing", fault="no object of a large file")
     except DigestMismatchError as error:
         return Part(key, "damaged", size, str(error))
     return Part(key, "ok", size)

@@ -78,7 +78,7 @@ def test_an_archive_is_two_stored_members_and_the_content_is_all_files(
 ) -> None:
     data = packed(layer, own_cache, tmp_path / "a.zip")
     name = layer.digest[7:]
-    check_archive(data, name, "here")
+    check_archive(io.BytesIO(data), name, "here")
     with zipfile.ZipFile(io.BytesIO(data)) as outer:
         assert [(each.filename, each.compress_type) for each in outer.infolist()] == [
             (f"{name}.json", zipfile.ZIP_STORED),
@@ -130,9 +130,9 @@ def test_an_archive_that_was_changed_anywhere_is_refused(
         data.replace(b'"size"', b'"Size"'),
     ):
         with pytest.raises(DigestMismatchError, match=r"layers/a\.zip"):
-            check_archive(bad, layer.digest[7:], "layers/a.zip")
+            check_archive(io.BytesIO(bad), layer.digest[7:], "layers/a.zip")
     with pytest.raises(DigestMismatchError):
-        check_archive(data, other, "layers/a.zip")
+        check_archive(io.BytesIO(data), other, "layers/a.zip")
 
 
 def test_a_well_made_archive_with_another_file_in_it_is_refused(
@@ -149,7 +149,7 @@ def test_a_well_made_archive_with_another_file_in_it_is_refused(
     write_archive(tmp_path / "a.zip", layer.digest[7:], document.format(), members, layer.bytes)
 
     with pytest.raises(DigestMismatchError, match=r"pkg/__init__\.py in layers/a\.zip"):
-        check_archive((tmp_path / "a.zip").read_bytes(), layer.digest[7:], "layers/a.zip")
+        check_archive(io.BytesIO((tmp_path / "a.zip").read_bytes()), layer.digest[7:], "layers/a.zip")
 
 
 @pytest.fixture
@@ -171,7 +171,7 @@ def test_byte_code_is_of_all_that_compiles_but_tests(big: Layer, ours: Interpret
         f"big/__pycache__/__init__.{tag}.pyc",
         f"big/__pycache__/large.{tag}.pyc",
     ]
-    check_archive(found.archive.read_bytes(), found.name, "here")
+    check_archive(io.BytesIO(found.archive.read_bytes()), found.name, "here")
 
 
 def test_python_takes_the_byte_code_without_a_look_at_the_source(

@@ -10,7 +10,7 @@ import re
 import threading
 import zipfile
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import fsspec
 import pytest
@@ -19,13 +19,13 @@ from fsspec.implementations.memory import MemoryFileSystem
 from raybundle.bundle.delivery import Packed
 from raybundle.cache.documents import Cache
 from raybundle.errors import BundleError, DigestMismatchError, ObjectMissingError, StoreAccessError
-from raybundle.model import ArchivePath, CollectedFile
 from raybundle.publish import layers
 from raybundle.publish.bundles import build, bytes_of, find_bundle
 from raybundle.publish.layout import delivery_key, graph_key, layer_key
 from raybundle.publish.receipts import Receipts
 from raybundle.store import Store, open_store
 from raybundle.store.local import LocalStore
+from tests.support.collected import collected_file
 from tests.support.installed import install, set_times
 from tests.support.layered import plan_with
 
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from raybundle.model import Distribution
     from raybundle.planning import Plan
     from raybundle.publish.stored import Stored
+    from raybundle.store.base import Chunks
     from tests.support.s3_server import S3Server
 
 LARGE = b"#" * (1 << 20)
@@ -138,12 +139,12 @@ def test_a_large_archive_that_this_machine_has_sent_is_not_read_again(
 ) -> None:
     """Unless its size is another, or this machine has not seen it."""
     data = random.Random(7).randbytes(2 << 20)  # noqa: S311 - any bytes that do not compress
-    large = CollectedFile(ArchivePath("project/data.bin"), executable=False, data=data, sha256="0" * 64)
+    large = [collected_file(f"project/{at}.bin", data[at : at + (1 << 20)]) for at in (0, 1 << 20)]
 
     def built(cache: str) -> tuple[Stored, int]:
         plan = planned(tmp_path, three, cache)
         store = Reading(tmp_path / "store")
-        return build(replace(plan, files=(*plan.files, large)), store), store.read
+        return build(replace(plan, files=(*plan.files, *large)), store), store.read
 
     first, second, elsewhere = built("cache"), built("cache"), built("other")
     (tmp_path / "store" / first[0].archive_key).write_bytes(b"cut")
@@ -164,6 +165,10 @@ class Reading(LocalStore):
         data = super().get(key)
         self.read += len(data)
         return data
+
+    def open(self, key: str) -> BinaryIO:
+        self.read += self.size(key) or 0
+        return super().open(key)
 
 
 def test_a_changed_distribution_is_sent_alone(
@@ -292,9 +297,9 @@ def test_the_bytes_of_a_stored_bundle_are_those_of_its_plan(
 
     assert plan.bytes > len(LARGE)
     assert bytes_of(store, found) == plan.bytes
-    assert bytes_of(GraphsRefused(tmp_path / "store"), found) == sum(len(file.data) for file in plan.files)
+    assert bytes_of(GraphsRefused(tmp_path / "store"), found) == sum(file.size for file in plan.files)
     (tmp_path / "store" / graph_key(plan.digest)).unlink()
-    assert bytes_of(store, found) == sum(len(file.data) for file in plan.files)
+    assert bytes_of(store, found) == sum(file.size for file in plan.files)
 
 
 def test_an_object_of_another_size_than_the_one_that_was_sent_is_verified_again(
@@ -342,15 +347,22 @@ class Crowded(LocalStore):
         self.another = threading.Event()
 
     def get(self, key: str) -> bytes:
+        self._wait(key)
+        return super().get(key)
+
+    def open(self, key: str) -> BinaryIO:
+        self._wait(key)
+        return super().open(key)
+
+    def _wait(self, key: str) -> None:
         if not key.startswith("layers/"):
-            return super().get(key)
+            return
         self.now += 1
         self.most = max(self.most, self.now)
         if self.now > 1:
             self.another.set()
         self.another.wait(0.3)
         self.now -= 1
-        return super().get(key)
 
 
 @pytest.mark.slow
@@ -379,16 +391,28 @@ class Contended(LocalStore):
         self.coming[key] = data
         return False
 
+    def put_new_chunks(self, key: str, chunks: Chunks) -> bool:
+        return self.put_new(key, b"".join(chunks()))
+
     def get(self, key: str) -> bytes:
+        self._come(key)
+        return super().get(key)
+
+    def open(self, key: str) -> BinaryIO:
+        self._come(key)
+        return super().open(key)
+
+    def _come(self, key: str) -> None:
         if key in self.coming:
             super().put_new(key, self.coming.pop(key))
             raise ObjectMissingError(f"no object {key} yet")
-        return super().get(key)
 
 
+@pytest.mark.parametrize("large", [1, 1 << 30])
 def test_a_layer_that_another_client_is_just_creating_is_waited_for(
-    tmp_path: Path, three: list[Distribution]
+    tmp_path: Path, three: list[Distribution], large: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(layers, "LARGE_BYTES", large)
     store = Contended(tmp_path / "store")
 
     stored = put(planned(tmp_path, three), store)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import sysconfig
-from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,13 +12,14 @@ import pytest
 
 from raybundle.bundle.secrets.rules import rule_name, rule_table
 from raybundle.bundle.secrets.scan import LARGEST, SecretScanner, as_text, findings
-from raybundle.model import ArchivePath, CollectedFile
+from tests.support.collected import collected_file
 from tests.support.planted import PLANTED, aws, github, jwt, pem, service_account, text, url
 
 if TYPE_CHECKING:
     from types import ModuleType
 
     from raybundle.cache.documents import Cache
+    from raybundle.model import CollectedFile
 
 BACKSLASH_N = chr(92) + "n"
 PRAGMAS = "# pragma: allowlist secret  # nosec  gitleaks:allow  betterleaks:allow  kingfisher:ignore"
@@ -161,13 +161,7 @@ def load_script() -> ModuleType:
 
 
 def collected(*sources: str) -> list[CollectedFile]:
-    return [
-        CollectedFile(
-            ArchivePath(f"project/{number}.py"), executable=False, data=source.encode(),
-            sha256=sha256(source.encode()).hexdigest(),
-        )
-        for number, source in enumerate(sources)
-    ]  # fmt: skip
+    return [collected_file(f"project/{number}.py", source.encode()) for number, source in enumerate(sources)]
 
 
 def test_verdicts_are_kept_by_content_without_any_value(cache: Cache) -> None:

@@ -16,10 +16,11 @@ from raybundle.bundle.secrets.refuse import parse_allowances
 from raybundle.bundle.secrets.scan import SecretScanner
 from raybundle.config import load_settings
 from raybundle.errors import SecretError, UsageError
-from raybundle.model import ArchivePath, CollectedFile, ScriptTarget
+from raybundle.model import ScriptTarget
 from raybundle.planning import plan
 from raybundle.request import Request, prepare
 from raybundle.resolve.files.secret_names import secret_name_rule
+from tests.support.collected import collected_file
 from tests.support.planted import PLANTED, aws, github, pem, text
 from tests.support.workplace import make_workplace
 
@@ -255,10 +256,7 @@ def test_what_this_repository_ships_holds_no_secret(cache: Cache) -> None:
     folders = ("raybundle", "examples", "tests/projects", "tests/support", "docs", "scripts", "templates")
     found = [file for folder in folders for file in (REPOSITORY / folder).rglob("*") if file.is_file()]
     files = {file.relative_to(REPOSITORY): file.read_bytes() for file in found if file.suffix != ".pyc"}
-    collected = [
-        CollectedFile(ArchivePath(str(path)), executable=False, data=data, sha256=str(path))
-        for path, data in files.items()
-    ]
+    collected = [collected_file(str(path), data) for path, data in files.items()]
 
     verdicts = SecretScanner(cache).verdicts(collected)
 

@@ -80,7 +80,7 @@ def test_the_page_has_sizes_graph_and_path_of_the_plan(project: Path) -> None:
     assert data["names"][: len(data["paths"])] == [each.name for each in planned.resolution.modules]
     assert len(data["edges"]) == 4 * len(planned.resolution.edges)
     assert sum(data["sizes"]) + sum(size for _, size in data["data"]) == sum(
-        len(each.data) for each in planned.files
+        each.size for each in planned.files
     )
     assert {each["name"] for each in data["distributions"]} == {
         each.name for each in planned.resolution.distributions

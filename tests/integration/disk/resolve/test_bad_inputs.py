@@ -296,4 +296,4 @@ def test_a_file_that_vanishes_before_it_is_packed_is_named(project: Path, change
         (project / "a.py").mkdir()
 
     with pytest.raises(RefusedFileError, match=r"a\.py"):
-        collect(resolution)
+        collect(resolution, cache)

@@ -14,6 +14,7 @@ import pytest
 
 from raybundle.bundle.collect import collect
 from raybundle.cache.documents import Cache
+from raybundle.content import read
 from raybundle.errors import BundleError, UnresolvedImportError
 from raybundle.model import Resolution, Rule, ScriptTarget
 from raybundle.resolve.interpreter.describe import describe
@@ -153,10 +154,10 @@ def installed_editable(project: Path) -> str:
 def test_entry_points_of_the_project_travel_with_the_metadata_that_finds_them(work: Path) -> None:
     project = Path(shutil.copytree(PROJECTS / "rule_entry_point", work / "project"))
     resolution = resolved(project, installed_editable(project))
-    for file in collect(resolution):
+    for file in collect(resolution, Cache(work / "cache")):
         place = work / "node" / file.path
         place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_bytes(file.data)
+        place.write_bytes(read(file))
     shutil.rmtree(project)
     command = [sys.executable, "-S", str(work / "node/project/job.py")]
     done = subprocess.run(command, capture_output=True, text=True, check=True)

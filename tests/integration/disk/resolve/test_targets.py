@@ -174,7 +174,7 @@ def node_python(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPat
 
 def bundled(resolution: Resolution, directory: Path) -> tuple[Unpacked, str]:
     """The bundle on a node, and the shell line that the supervisor runs there."""
-    files = collect(resolution)
+    files = collect(resolution, Cache(directory / "cache"))
     manifest = make_manifest(resolution, files)
     return unpack_bundle(directory, manifest, files), render_entrypoint(manifest, ["a b"])
 

@@ -12,7 +12,7 @@ import fsspec
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
-from raybundle.errors import DigestMismatchError, ObjectMissingError, StoreError, UsageError
+from raybundle.errors import BundleError, DigestMismatchError, ObjectMissingError, StoreError, UsageError
 from raybundle.model import Digest
 from raybundle.publish.layout import (
     archive_key,
@@ -26,6 +26,7 @@ from raybundle.publish.refs import find_digests, look_up
 from raybundle.store import Store, open_store
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.support.s3_server import S3Server
@@ -78,16 +79,39 @@ def test_a_second_put_changes_nothing(store: Store, first: bytes) -> None:
     assert store.get("a/b") == first
 
 
-@pytest.mark.parametrize("size", [0, 20 << 20], ids=["empty", "20 MB"])
-def test_a_file_is_put_once_and_comes_back_byte_for_byte(store: Store, tmp_path: Path, size: int) -> None:
-    first, second = tmp_path / "first", tmp_path / "second"
-    first.write_bytes(os.urandom(size))
-    second.write_bytes(b"second")
-    created = [store.put_new_file("layers/a.zip", path) for path in (first, second)]
+@pytest.mark.parametrize("count", [0, 20], ids=["empty", "20 MB"])
+def test_chunks_are_put_once_and_come_back_byte_for_byte(store: Store, count: int) -> None:
+    chunks = [os.urandom(1 << 20) for _ in range(count)]
+    created = [
+        store.put_new_chunks("layers/a.zip", lambda: iter(chunks)),
+        store.put_new_chunks("layers/a.zip", list),
+    ]
 
     assert created == [True, False]
-    assert store.get("layers/a.zip") == first.read_bytes()
-    assert store.size("layers/a.zip") == size
+    assert store.get("layers/a.zip") == b"".join(chunks)
+    with store.open("layers/a.zip") as stream:
+        assert stream.read() == b"".join(chunks)
+        assert stream.seek(0, os.SEEK_END) == len(chunks) << 20
+
+
+@pytest.mark.parametrize("count", [0, 1, 40])
+def test_chunks_that_end_with_an_error_leave_no_object(store: Store, count: int) -> None:
+    def chunks() -> Iterator[bytes]:
+        yield from (os.urandom(1 << 20) for _ in range(count))
+        raise BundleError("changed")
+
+    with pytest.raises(BundleError, match="changed"):
+        store.put_new_chunks("data/a", chunks)
+
+    assert store.size("data/a") is None
+    assert store.keys("") == []
+    assert store.put_new_chunks("data/a", lambda: [b"right"])
+    assert store.get("data/a") == b"right"
+
+
+def test_a_missing_object_cannot_be_opened(store: Store) -> None:
+    with pytest.raises(ObjectMissingError), store.open("data/a"):
+        pass
 
 
 @pytest.mark.slow
