@@ -27,8 +27,10 @@ from raybundle.bundle.values import (
     PythonTag,
     ScriptEntry,
 )
+from raybundle.content import read
 from raybundle.formats.canonical import digest_of
 from raybundle.model import ArchivePath, CollectedFile, RootSymbol
+from raybundle.node.cache.raybundle_record import LARGE
 from tests.support.collected import collected_file
 
 if TYPE_CHECKING:
@@ -104,7 +106,20 @@ def unpack_bundle(directory: Path, manifest: Manifest, collected: Sequence[Colle
     scratch = directory / "scratch"
     with zipfile.ZipFile(io.BytesIO(archive.data)) as stream:
         stream.extractall(scratch)
-    return Unpacked(scratch, digest_of(data), _environ(scratch, digest_of(data), archive))
+    environ = {
+        **_environ(scratch, digest_of(data), archive),
+        **_put_data(directory / "data store", collected),
+    }
+    return Unpacked(scratch, digest_of(data), environ)
+
+
+def _put_data(store: Path, collected: Sequence[CollectedFile]) -> dict[str, str]:
+    """Puts large files into a local store; returns the variable that names it, if there are any."""
+    large = [file for file in collected if file.size > LARGE]
+    for file in large:
+        (store / "data").mkdir(parents=True, exist_ok=True)
+        (store / "data" / file.sha256).write_bytes(read(file))
+    return {"RAYBUNDLE_SOURCE": store.as_uri()} if large else {}
 
 
 def with_cache_at(node: Unpacked, directory: Path) -> Unpacked:

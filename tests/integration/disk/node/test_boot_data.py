@@ -42,8 +42,9 @@ def node_of(directory: Path, script: str, objects: Path | None, cache: Path) -> 
     """A bundle with the large file twice, on a node that reads the store if there is one."""
     files = {"project/job.py": script, "project/data/large.txt": LARGE, "project/data/same.txt": LARGE}
     node = with_cache_at(unpack(directory, files), cache)
-    source = {} if objects is None else {"RAYBUNDLE_SOURCE": objects.parent.as_uri()}
-    return replace(node, environ={**node.environ, **source})
+    environ = dict(node.environ)
+    environ["RAYBUNDLE_SOURCE"] = objects.parent.as_uri() if objects else ""
+    return replace(node, environ={name: value for name, value in environ.items() if value})
 
 
 def contents(node: Unpacked) -> list[Path]:

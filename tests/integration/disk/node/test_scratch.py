@@ -292,7 +292,7 @@ def test_a_user_who_is_not_root_shares_large_files_and_cannot_write_to_them(
     (node.tree / "project/large.bin").write_text("changed")
     second = last_json(node.driver(Path("setpriv"), *become, str(python), "job.py"))
 
-    assert first == second == [["written", "refused"], [1, 2]]
+    assert first == second == [["written", "refused"], [1, 3]]
     assert (node.tree / "project/small.txt").read_text() == "small"
     assert (node.tree / "project/large.bin").read_text() == LARGE
     wait_until_empty(node)
