@@ -305,3 +305,62 @@ def test_a_fetch_outlives_the_workers_that_ray_kills_while_they_wait(scene: Scen
     assert code == 0, errors
     assert log.endswith(b"RAN 1\n")
     assert [r.method for r in scene.proxy.requests[before:] if key in r.path] == ["GET"]
+
+
+SUM = "import hashlib\nprint('RAN', hashlib.sha256(open('data/large.bin', 'rb').read()).hexdigest())\n"
+
+
+def with_data(scene: Scene, size: int, *options: str) -> tuple[subprocess.CompletedProcess[str], str]:
+    """Submits a job that reads a file of so many bytes, which no node has; returns its SHA-256, too."""
+    data = os.urandom(size)
+    (scene.work.directory / "data").mkdir(exist_ok=True)
+    (scene.work.directory / "data/large.bin").write_bytes(data)
+    return submit_sum(scene, *options), hashlib.sha256(data).hexdigest()
+
+
+def submit_sum(scene: Scene, *options: str) -> subprocess.CompletedProcess[str]:
+    (scene.work.directory / "job.py").write_text(f"{SUM}# {time.time_ns()}\n")
+    return scene.work.raybundle(*options, "submit", "--include", "data/**", "job.py")
+
+
+def test_a_large_file_is_sent_and_fetched_once_even_if_the_script_changes(scene: Scene) -> None:
+    done, sha256 = with_data(scene, 3 << 20)
+    fetched = [each.path for each in scene.proxy.requests if sha256 in each.path]
+    again = submit_sum(scene)
+    more = [each.path for each in scene.proxy.requests if sha256 in each.path]
+
+    assert f"RAN {sha256}" in done.stdout, done.stdout + done.stderr
+    assert f"RAN {sha256}" in again.stdout, again.stdout + again.stderr
+    assert (len(fetched), len(more)) == (1, 1)
+
+
+@pytest.mark.parametrize("damage", ["flipped", "cut", "absent"])
+def test_a_large_file_that_differs_in_the_store_stops_the_next_job(scene: Scene, damage: str) -> None:
+    data = os.urandom(2 << 20)
+    (scene.work.directory / "data").mkdir(exist_ok=True)
+    (scene.work.directory / "data/large.bin").write_bytes(data)
+    (scene.work.directory / "job.py").write_text(SUM)
+    digest = scene.work.build("--include", "data/**", "job.py")
+    thing = scene.bucket.Object(f"{scene.prefix}/data/{hashlib.sha256(data).hexdigest()}")
+    if damage == "absent":
+        thing.delete()
+    else:
+        thing.put(Body=data[:-1] + (bytes([data[-1] ^ 1]) if damage == "flipped" else b""))
+
+    done = scene.work.raybundle("run", digest)
+
+    assert "RAN" not in done.stdout
+    assert done.returncode == {"flipped": 22, "cut": 3, "absent": 4}[damage], done.stderr
+    assert thing.key.rpartition("/")[2] in done.stderr
+
+
+def test_a_large_file_is_relayed_in_parts_where_nodes_cannot_read_the_store(
+    scene: Scene, tmp_path: Path
+) -> None:
+    done, sha256 = with_data(scene, 30 << 20, "--store", str(tmp_path / "store"))
+    again = submit_sum(scene, "--store", str(tmp_path / "store"))
+
+    assert f"RAN {sha256}" in done.stdout, done.stdout + done.stderr
+    assert "relaying 1 layers and files (31.5 MB) to the cluster" in done.stderr
+    assert f"RAN {sha256}" in again.stdout, again.stdout + again.stderr
+    assert "relaying" not in again.stderr
