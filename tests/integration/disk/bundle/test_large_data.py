@@ -17,6 +17,10 @@ from raybundle.bundle.collect import collect
 from raybundle.cache.documents import Cache
 from raybundle.errors import BundleError, DigestMismatchError, ObjectMissingError
 from raybundle.publish.bundles import build, find_bundle
+from raybundle.publish.content.checking import check_store
+from raybundle.publish.content.objects import open_shelf
+from raybundle.publish.content.pulling import pull_stored
+from raybundle.publish.content.verifying import verify_bundle
 from raybundle.publish.layout import manifest_key
 from raybundle.store.local import LocalStore
 from tests.support.bundled import Bundler
@@ -352,3 +356,38 @@ def test_many_small_files_are_packed_without_being_in_memory(bundler: Bundler, t
     assert first.uploaded_bytes > 20 * MIB
     assert (again.archive_key, again.uploaded_bytes) == (first.archive_key, 0)
     assert Counting.sent == 1
+
+
+def test_readers_of_a_store_know_the_large_files(bundler: Bundler, tmp_path: Path) -> None:
+    """`pull`, `verify`, `check` and the files of `diff`."""
+    write(bundler.project / "data/a.bin", 3)
+    store = LocalStore(tmp_path / "store")
+    stored = build(bundler.plan(), store)
+    shelf = open_shelf(store, Cache(tmp_path / "own"))
+    [data] = stored.data
+
+    pulled = pull_stored(shelf, stored, tmp_path / "out", layers=False)
+    right = (verify_bundle(shelf, stored.digest), check_store(shelf, read_data=True))
+
+    original = (bundler.project / "data/a.bin").read_bytes()
+    assert (tmp_path / "out/project/data/a.bin").read_bytes() == original
+    assert pulled.bytes > 3 * MIB
+    assert [each.state for each in right[0].parts if each.key == data.key] == ["ok"]
+    assert right[1].findings == ()
+    assert right[1].read_bytes > 3 * MIB
+
+    object_ = tmp_path / "store" / data.key
+    object_.write_bytes(b"?" + original[1:])
+    assert [each.key for each in verify_bundle(shelf, stored.digest).faults] == [data.key]
+    assert [each.key for each in check_store(shelf, read_data=True).faults] == [data.key]
+    with pytest.raises(DigestMismatchError, match=data.key):
+        pull_stored(shelf, stored, tmp_path / "none", layers=False)
+    object_.write_bytes(original[1:])
+    assert [(each.kind, each.key) for each in check_store(shelf).faults] == [("damaged", data.key)]
+    object_.unlink()
+    assert [each.state for each in verify_bundle(shelf, stored.digest).faults] == ["missing"]
+    assert [(each.kind, each.key) for each in check_store(shelf).faults] == [("missing", data.key)]
+    store.put_new("data/" + "0" * 64, b"x")
+    assert ("unreachable", "data/" + "0" * 64) in [
+        (each.kind, each.key) for each in check_store(shelf).findings
+    ]
