@@ -24,10 +24,21 @@ RaybundleError                 1   unexpected
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 UNREADABLE = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError)
 """What a reader of documents raises if one is damaged or has another shape."""
+
+
+class Place(NamedTuple):
+    """A line of a file, and what is wrong there."""
+
+    file: str
+    line: int
+    text: str
 
 
 class RaybundleError(Exception):
@@ -35,9 +46,10 @@ class RaybundleError(Exception):
 
     exit_code: ClassVar[int] = 1
 
-    def __init__(self, message: str, *, hint: str | None = None) -> None:
+    def __init__(self, message: str, *, hint: str | None = None, places: Sequence[Place] = ()) -> None:
         super().__init__(message)
         self.hint = hint
+        self.places = tuple(places)
 
 
 class UsageError(RaybundleError):

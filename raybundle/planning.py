@@ -49,16 +49,23 @@ class Listener(Protocol):
     def progress(self, text: str) -> None:
         """Takes how far an upload is; an empty text says that it is over."""
 
+    def event(self, name: str, **values: object) -> None:
+        """Takes a step of a submission, for programs (docs/schemas)."""
+
 
 @dataclass(slots=True)
 class Timings:
     """Seconds per stage, in the order in which the stages ran."""
 
     seconds: dict[str, float] = field(default_factory=dict)
+    listener: Listener | None = None
+    """Hears when a stage begins for the first time."""
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
         """Adds the time that its block takes to the stage `name`."""
+        if self.listener is not None and name not in self.seconds:
+            self.listener.event("stage", stage=name)
         begin = time.monotonic()
         try:
             yield
@@ -91,7 +98,7 @@ class Plan:
         return sum(file.size for file in self.files) + sum(layer.bytes for layer in self.layers)
 
 
-def plan(prepared: Prepared) -> Plan:
+def plan(prepared: Prepared, listener: Listener | None = None) -> Plan:
     """Returns the bundle of a target: resolved, collected and named; nothing is stored.
 
     Raises:
@@ -103,7 +110,7 @@ def plan(prepared: Prepared) -> Plan:
     from raybundle.wheels.retarget import refuse_foreign, retarget
 
     request, tag, cache = prepared.request, prepared.tag, prepared.cache
-    timings = Timings()
+    timings = Timings(listener=listener)
     with timings.stage("resolve"):
         resolution = resolve_target(prepared)
     with timings.stage("build"):
@@ -138,7 +145,7 @@ def checked_plan(prepared: Prepared, listener: Listener, *, strict: bool) -> Pla
     Raises:
         BundleError: there are warnings, and `strict` makes them errors.
     """
-    planned = plan(prepared)
+    planned = plan(prepared, listener)
     warnings = planned.resolution.warnings
     listener.warnings(warnings)
     paths = {each.path for each in planned.resolution.data if each.reason == TRACKED}

@@ -56,6 +56,9 @@ class Heard:
     def progress(self, text: str) -> None:
         """Drops how far an upload is."""
 
+    def event(self, name: str, **values: object) -> None:
+        """Drops what is for programs that read the command's output."""
+
 
 class Source(NamedTuple):
     """What a job was submitted from."""

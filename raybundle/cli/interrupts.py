@@ -75,6 +75,7 @@ def _stop(client: JobsClient, submission_id: str, console: Console, leave: str) 
             return
         console.note(f"stopping job {submission_id}; a second interrupt leaves at once")
         info = wait_until_stopped(client, submission_id)
+        console.facts["status"] = info.status
     except (ClusterError, JobLostError) as error:
         console.warn(f"cannot stop job {submission_id}: {error}")
         return

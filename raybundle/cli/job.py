@@ -6,6 +6,7 @@ import json
 import os
 from typing import TYPE_CHECKING, Any
 
+from raybundle.cli.services.identity import FROM_CI, identity
 from raybundle.cluster.follow import Limits
 from raybundle.cluster.secrets import parse_secrets
 from raybundle.errors import UsageError
@@ -79,7 +80,7 @@ def job_options(
     return JobOptions(
         arguments=tuple(words),
         env={**(environment.env if environment else {}), **settings.table("env")},
-        submission_id=arguments.submission_id,
+        submission_id=_submission_id(arguments),
         if_exists=arguments.if_exists,
         metadata={name: _metadata_text(name, value) for name, value in metadata.items()},
         resources=_resources(arguments),
@@ -88,6 +89,15 @@ def job_options(
         cwd=cwd,
         recorded=settings.items("record-env"),
     )
+
+
+def _submission_id(arguments: argparse.Namespace) -> str | None:
+    """Returns the id that was given; `@ci` stands for one of the run of a pipeline."""
+    given: str | None = arguments.submission_id
+    if given != FROM_CI:
+        return given
+    env = arguments.env or ()
+    return identity(os.environ, [arguments.command, *arguments.rest, *env, arguments.cwd or ""])
 
 
 def _resources(arguments: argparse.Namespace) -> dict[str, Any]:

@@ -30,6 +30,7 @@ def add_submission(command: ArgumentParser) -> None:
     add_start(command)
     add_wait(command, on_interrupt="ask")
     add_log(command)
+    add_report(command)
     add_connection(command)
 
 
@@ -64,7 +65,12 @@ def _add_job(parser: ArgumentParser) -> None:
     )
     reference = "variable whose value each node reads for itself"
     add("--secret", action="append", metavar="NAME=file:PATH|env:NAME", help=reference)
-    add("--submission-id", "--job-id", metavar="ID", help="use this ID instead of a new one")
+    add(
+        "--submission-id",
+        "--job-id",
+        metavar="ID",
+        help="use this ID instead of a new one; `@ci` makes one of the run of a pipeline",
+    )
     known = "if the cluster has that ID: attach to the job if it is the same, fail, or take a new ID"
     add("--if-exists", choices=["attach", "fail", "new"], default="attach", help=known)
     add("--retries", type=count, default=0, metavar="N", help="submit a failed job up to N more times")
@@ -75,6 +81,14 @@ def _add_job(parser: ArgumentParser) -> None:
     add("--entrypoint-resources", metavar="JSON", help="custom resources for the driver")
     add("--entrypoint-label-selector", metavar="JSON", help="labels that the driver's node must have")
     add("--no-wait", action="store_true", help="return once the job is accepted")
+
+
+def add_report(parser: ArgumentParser) -> None:
+    """Adds what programs read."""
+    add = parser.add_argument_group("for programs").add_argument
+    lines = "`ndjson`: stdout has a JSON document for each step and each line of the log"
+    add("--output", dest="form", choices=["text", "ndjson"], default="text", help=lines)
+    add("--dotenv", metavar="FILE", help="write bundle, id, status and exit code there, as NAME=VALUE")
 
 
 def add_start(parser: ArgumentParser) -> None:

@@ -18,6 +18,7 @@ from raybundle.publish.bundles import (
     open_configured,
     refuse_name,
     store_plan,
+    tell_stored,
 )
 from raybundle.request import prepare
 from raybundle.submission.attempts import Order
@@ -96,13 +97,14 @@ def order_bundle(ref: str, options: JobOptions, connecting: Connecting, listener
     """
     options.check()
     connecting.check()
-    timings = Timings()
+    timings = Timings(listener=listener)
     with timings.stage("resolve"):
         store = open_configured(connecting.settings, connecting.environ)
         stored = find_bundle(store, ref)
     warnings = (*options.warnings, *stored.warnings)
     listener.warnings(warnings)
     size = bytes_of(store, stored)
+    tell_stored(stored, size, listener)
     python = connecting.settings.text("python")
     if not connecting.address:
         python = require_embedded_for(stored.manifest.python, python, connecting.environ)

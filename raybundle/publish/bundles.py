@@ -109,12 +109,23 @@ def store_plan(planned: Plan, store: Store, listener: Listener) -> Stored:
 
     def progress(done: int, total: int) -> None:
         listener.progress(f"layers: {size_text(done)} of {size_text(total)} in the store")
+        listener.event("upload", done=done, total=total)
 
     try:
-        return build(planned, store, progress)
+        stored = build(planned, store, progress)
     finally:
         if planned.layers:
             listener.progress("")
+    tell_stored(stored, planned.bytes, listener)
+    return stored
+
+
+def tell_stored(stored: Stored, size: int, listener: Listener) -> None:
+    """Tells the listener that the store has a bundle of `size` bytes."""
+    files = len(stored.manifest.files)
+    listener.event(
+        "stored", bundle=stored.digest, files=files, bytes=size, uploaded_bytes=stored.uploaded_bytes
+    )
 
 
 def build_target(request: Request, listener: Listener, *, strict: bool) -> tuple[Plan, Stored, Store]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -172,7 +173,9 @@ def _submission(
             submission = submit(run, order.stored, order.store, order.cluster, options)
         else:
             submission = attach(existing, run, order.stored, order.store, order.cluster)
-    if submission.existing is None:
+    attached, address = submission.existing is not None, order.cluster.client.address
+    listener.event("accepted", submission_id=run.id, attached=attached, address=address)
+    if not attached:
         listener.note(f"Job '{run.id}' submitted successfully")
     else:
         listener.note(f"job '{run.id}' is there already, with this bundle and these arguments")
@@ -181,7 +184,8 @@ def _submission(
 
 def _wait(order: Order, submission: Submission, watch: Watch) -> Outcome:
     try:
-        ended = wait(submission, watch.write, watch.limits, own_code=watch.own_code)
+        running = partial(watch.listener.event, "running", submission_id=submission.run.id)
+        ended = wait(submission, watch.write, watch.limits, own_code=watch.own_code, running=running)
     except JobLostError as error:
         return Outcome(submission, "LOST", error.exit_code, error)
     except JobError as error:  # it met a limit, and has not stopped

@@ -45,6 +45,7 @@ def wait(
     limits: Limits | None = None,
     *,
     own_code: bool = False,
+    running: Callable[[], object] | None = None,
 ) -> Ended:
     """Returns how a job ended, once it did; by then its log is written and its end recorded.
 
@@ -53,6 +54,7 @@ def wait(
         write: takes its log in pieces, byte for byte.
         limits: when to stop it.
         own_code: records the driver's exit code instead of 20.
+        running: is called once the job runs.
 
     Raises:
         JobLostError: the cluster no longer knows the job.
@@ -61,8 +63,8 @@ def wait(
     """
     client, run = submission.cluster.client, submission.run
     try:
-        note = noting(submission.store, run)
-        followed = follow(client, run.id, write, started=submission.submitted, limits=limits, running=note)
+        started, begun = submission.submitted, _begun(submission, running)
+        followed = follow(client, run.id, write, started=started, limits=limits, running=begun)
     except JobLostError as error:
         with contextlib.suppress(StoreError):
             record_end(submission.store, run, LOST, error.exit_code, error=str(error))
@@ -75,6 +77,18 @@ def wait(
     except StoreError as failure:
         notes.append(f"the end of the run is not recorded: {failure}")
     return Ended(info, why, followed.queue, followed.run, tuple(notes))
+
+
+def _begun(submission: Submission, running: Callable[[], object] | None) -> Callable[[JobInfo], None]:
+    """Returns what records the begin of a run, and calls `running` unless the job has ended by then."""
+    note = noting(submission.store, submission.run)
+
+    def begun(info: JobInfo) -> None:
+        note(info)
+        if running is not None and not info.ended:
+            running()
+
+    return begun
 
 
 def _why(submission: Submission, followed: Followed) -> JobError | None:

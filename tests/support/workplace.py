@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 PROJECTS = Path(__file__).resolve().parents[1] / "projects"
 TIMEOUT = 300
 """Seconds after which a command counts as hung."""
-CLEARED = ("RAY_", "RAYBUNDLE_", "AWS_", "PYTEST_", "PYTHON", "XDG_", "VIRTUAL_ENV")
+CLEARED = ("RAY_", "RAYBUNDLE_", "AWS_", "PYTEST_", "PYTHON", "XDG_", "VIRTUAL_ENV", "GITHUB_", "GITLAB_")
 """Prefixes of variables that would affect a command and must not come from the developer's shell."""
 
 

@@ -20,6 +20,8 @@ CLI_ONLY = {
     "quiet": OUTPUT,
     "no_color": OUTPUT,
     "format": OUTPUT,
+    "form": OUTPUT,
+    "dotenv": OUTPUT,
     "log_file": "`Job.wait` hands the log to a function",
     "timestamps": "as `log_file`",
     "exit_code": "errors have `exit_code`, and `JobInfo` has `driver_exit_code`",

@@ -111,9 +111,11 @@ def attach(arguments: argparse.Namespace, console: Console) -> int:
     if error is not None:
         console.error(error)
     code = exit_code(followed.info, error, own=arguments.exit_code == "job")
+    why = None if error is None else str(error)
+    document = {**job_document(followed.info), "exit_code": code, "error": why}
+    console.facts.update(document, bundle=followed.info.metadata.get("raybundle"))
     if console.json_mode:
-        why = None if error is None else str(error)
-        console.document({**job_document(followed.info), "exit_code": code, "error": why})
+        console.document(document)
     return code
 
 

@@ -83,11 +83,13 @@ def _follow(order: Order, arguments: argparse.Namespace, console: Console) -> in
             guard=partial(on_interrupt, choice=arguments.on_interrupt, console=console),
         )
         outcome = follow_order(order, watch)
-        if outcome.error is not None:
-            outcome.error.hint = outcome.error.hint or _misplaced(order, outcome)
-            console.error(outcome.error)
+    if outcome.error is not None:
+        outcome.error.hint = outcome.error.hint or _misplaced(order, outcome)
+        console.error(outcome.error)
+    document = _document(order, outcome)
+    console.facts.update(document)
     if console.json_mode:
-        console.document(_document(order, outcome))
+        console.document(document)
     elif arguments.no_wait:
         console.data(outcome.tries[-1])
     return outcome.exit_code

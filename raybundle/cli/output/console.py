@@ -6,8 +6,11 @@ import contextlib
 import json
 import os
 import select
+import stat
 import sys
 from typing import TYPE_CHECKING, Any, TextIO
+
+from raybundle.cli.services.service import Service
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -41,8 +44,14 @@ def formatted(document: dict[str, Any]) -> str:
 class Console:
     """Writes output; with `--json`, stdout has one document and the job's log goes to stderr."""
 
-    def __init__(self, *, quiet: bool, json_mode: bool, color: bool) -> None:
+    writes_events = False
+    """Whether stdout has an event per line."""
+
+    def __init__(self, *, quiet: bool, json_mode: bool, color: bool, service: Service | None = None) -> None:
         self.json_mode = json_mode
+        self.service = service or Service()
+        self.facts: dict[str, Any] = {}
+        """What is known of bundle and job so far."""
         self._quiet = quiet
         self._log_broken = False
         dumb = "NO_COLOR" in os.environ or os.environ.get("TERM") == "dumb"
@@ -52,29 +61,47 @@ class Console:
         """Writes a line of the command's result."""
         from raybundle.formats.terminal import printable
 
-        _write(sys.stdout, f"{printable(text)}\n")
+        write_all(sys.stdout, f"{self.service.harmless(printable(text))}\n")
 
     def document(self, document: dict[str, Any]) -> None:
         """Writes the one document of `--json`."""
-        _write(sys.stdout, formatted({"schema_version": SCHEMA_VERSION, **document}) + "\n")
+        text = formatted({"schema_version": SCHEMA_VERSION, **document})
+        write_all(sys.stdout, self.service.harmless_json(text) + "\n")
+
+    def event(self, name: str, **values: object) -> None:  # noqa: ARG002 - for those who write it
+        """Takes a step of a submission."""
+        self.facts.update(values)
+
+    def mask(self) -> None:
+        """Makes the CI service hide secrets; not in a file, which the service does not read."""
+        if not is_file(sys.stderr):
+            self._tell(self.service.masks())
+
+    def _tell(self, lines: Iterable[str]) -> None:
+        for line in lines:
+            with contextlib.suppress(OSError):
+                write_all(sys.stderr, f"{line}\n")
 
     def log(self, piece: bytes) -> None:
         """Writes a piece of a job's log unchanged; a failure does not end the wait for the job."""
         if not self._log_broken:
             try:
-                _write(sys.stderr if self.json_mode else sys.stdout, piece)
+                write_all(self.log_stream, piece)
             except OSError as error:
                 self._log_broken = True
                 self.warn(f"the job's log cannot be written: {error.strerror}")
 
+    def close_log(self) -> None:
+        """Ends a job's log."""
+
     def note(self, text: str) -> None:
         """Writes a line, unless `--quiet` is given."""
         if not self._quiet:
-            self._say(f"{_shown(text)}\n")
+            self._say(f"{shown(text)}\n")
 
     def warn(self, text: str) -> None:
         """Writes a problem that does not end the command, even with `--quiet`."""
-        self._say(f"{self._paint('warning', _YELLOW)}: {_shown(text)}\n")
+        self._say(f"{self._paint('warning', _YELLOW)}: {shown(text)}\n")
 
     @property
     def shows_progress(self) -> bool:
@@ -86,11 +113,15 @@ class Console:
         if self.shows_progress:
             self._say(f"\r{_CLEAR}{text}")
 
-    @staticmethod
-    def _say(text: str) -> None:
+    @property
+    def log_stream(self) -> TextIO | None:
+        """Where the job's log goes."""
+        return sys.stderr if self.json_mode else sys.stdout
+
+    def _say(self, text: str) -> None:
         """Writes to stderr; ignores a failure, which nobody could read."""
         with contextlib.suppress(OSError):
-            _write(sys.stderr, text)
+            write_all(sys.stderr, self.service.harmless(text))
 
     def warnings(self, warnings: Iterable[Warning]) -> None:
         """Writes warnings with their places; warnings with the same hint become one."""
@@ -106,8 +137,9 @@ class Console:
 
     def error(self, error: RaybundleError) -> None:
         """Writes an error and its hint."""
-        hint = f"hint: {_shown(error.hint)}\n" if error.hint else ""
-        self._say(f"{self._paint('error', _RED)}: {_shown(str(error))}\n{hint}")
+        hint = f"hint: {shown(error.hint)}\n" if error.hint else ""
+        self._say(f"{self._paint('error', _RED)}: {shown(str(error))}\n{hint}")
+        self._tell(self.service.annotations(error))
 
     def _remark(self, text: str) -> None:
         if not self._quiet:
@@ -117,7 +149,15 @@ class Console:
         return f"{color}{word}{_RESET}" if self._color else word
 
 
-def _shown(text: str) -> str:
+def is_file(stream: TextIO | None) -> bool:
+    """Claims that a stream goes to a file."""
+    try:
+        return stream is not None and stat.S_ISREG(os.fstat(stream.fileno()).st_mode)
+    except (OSError, ValueError):
+        return False
+
+
+def shown(text: str) -> str:
     """Returns one of raybundle's own texts as a terminal may have it: without escapes and without secrets."""
     from raybundle.formats.credentials import masked
     from raybundle.formats.terminal import printable
@@ -138,7 +178,7 @@ def _place(warning: Warning) -> str:
     return f"{warning.file}:{warning.line}" if warning.line else str(warning.file)
 
 
-def _write(stream: TextIO | None, text: str | bytes) -> None:
+def write_all(stream: TextIO | None, text: str | bytes) -> None:
     """Writes text unchanged; if the reader has left, the command goes on to its end.
 
     Raises:

@@ -7,6 +7,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
+from raybundle.cli.output.console import is_file
 from raybundle.errors import UsageError
 
 if TYPE_CHECKING:
@@ -25,24 +26,50 @@ def log_output(arguments: argparse.Namespace, console: Console) -> Iterator[Writ
     Raises:
         UsageError: the file cannot be written.
     """
-    show = with_timestamps(console.log) if arguments.timestamps else console.log
-    if arguments.log_file is None:
-        yield show
-        return
-    try:
-        file = Path(arguments.log_file).open("wb")  # noqa: SIM115 - closed below
-    except OSError as error:
-        raise UsageError(f"cannot write --log-file {arguments.log_file}: {error.strerror}") from error
-    copy = _Copy(file, console)
+    shown = _Shown(console)
+    show = with_timestamps(shown.write) if arguments.timestamps else shown.write
+    copy = None
+    if arguments.log_file is not None:
+        try:
+            file = Path(arguments.log_file).open("wb")  # noqa: SIM115 - closed below
+        except OSError as error:
+            raise UsageError(f"cannot write --log-file {arguments.log_file}: {error.strerror}") from error
+        copy = _Copy(file, console)
 
     def write(piece: bytes) -> None:
         show(piece)
-        copy.write(piece)
+        if copy is not None:
+            copy.write(piece)
 
     try:
         yield write
     finally:
-        copy.close()
+        shown.close()
+        if copy is not None:
+            copy.close()
+
+
+class _Shown:
+    """The log on the console, between what the CI service needs around it; not if it goes to a file."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._last = b"\n"
+        self._opened = False
+
+    def write(self, piece: bytes) -> None:
+        if piece and not self._opened and not self._console.writes_events:
+            self._opened = not is_file(self._console.log_stream)
+            if self._opened:
+                self._console.log(self._console.service.opening())
+        self._console.log(piece)
+        self._last = piece[-1:] or self._last
+
+    def close(self) -> None:
+        self._console.close_log()
+        closing = self._console.service.closing() if self._opened else b""
+        if closing:
+            self._console.log((b"" if self._last == b"\n" else b"\n") + closing)
 
 
 class _Copy:

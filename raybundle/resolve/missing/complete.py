@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from raybundle.errors import BundleError, UnresolvedImportError
+from raybundle.errors import BundleError, Place, UnresolvedImportError
 from raybundle.resolve.missing.absent import hint_of_missing
 from raybundle.resolve.missing.elsewhere import roots_hint
 from raybundle.resolve.walk.warnings import PY_MODULES
@@ -32,7 +32,10 @@ def require_complete(resolution: Resolution, remedy: Remedy | None = None) -> No
         hints[:0] = _hints(resolution, remedy)
     if lines:
         kind = UnresolvedImportError if resolution.missing else BundleError
-        raise kind("\n".join(lines), hint="\n".join(hints))
+        places = [
+            Place(str(each.file), each.line, f"cannot find `{each.name}`") for each in resolution.missing
+        ]
+        raise kind("\n".join(lines), hint="\n".join(hints), places=places)
 
 
 def _missing(resolution: Resolution) -> Iterator[str]:

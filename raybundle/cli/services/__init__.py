@@ -1,0 +1,1 @@
+"""CI services: what they read of a command's output, and what they tell it."""

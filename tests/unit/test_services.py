@@ -1,0 +1,99 @@
+"""What CI services are told, and what they must not take for a command."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from raybundle.cli.services.detect import service_of
+from raybundle.cli.services.github import GitHub, summary
+from raybundle.cli.services.gitlab import GitLab
+from raybundle.cli.services.identity import identity
+from raybundle.cli.services.service import Service, dotenv
+from raybundle.errors import Place, UsageError
+from raybundle.submission.options import JobOptions
+from tests.support.runner import commands
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+HOSTILE = ["::error::x", "  ::error::x", "\t::add-path::/x", "a ##[error]b", "::x y=1::z", "a\n::error::x"]
+RUNS = [
+    {"GITHUB_ACTIONS": "true", "GITHUB_RUN_ID": "1", "GITHUB_RUN_ATTEMPT": "1", "GITHUB_JOB": "a"},
+    {"GITHUB_ACTIONS": "true", "GITHUB_RUN_ID": "1", "GITHUB_RUN_ATTEMPT": "2", "GITHUB_JOB": "a"},
+    {"GITHUB_ACTIONS": "true", "GITHUB_RUN_ID": "1", "GITHUB_RUN_ATTEMPT": "1", "GITHUB_JOB": "b"},
+    {"GITLAB_CI": "true", "CI_PIPELINE_ID": "1", "CI_JOB_ID": "1"},
+    {"JENKINS_URL": "http://ci", "JOB_NAME": "team/ünï code", "BUILD_NUMBER": "1"},
+    {"JENKINS_URL": "http://ci", "JOB_NAME": "x" * 400, "BUILD_NUMBER": "1"},
+]
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_github_sees_no_command_in_a_text_or_in_a_document(text: str) -> None:
+    service = GitHub({})
+
+    assert commands(text.splitlines())
+    assert commands(service.harmless(text).splitlines()) == []
+    document = service.harmless_json(json.dumps({"text": text}))
+    assert commands(document.splitlines()) == []
+    assert json.loads(document) == {"text": text}
+
+
+def test_a_text_without_commands_stays_as_it_is() -> None:
+    text = "error: pkg::name at C:\\x, a: :b\n  hint: see http://[::1]:8265\n"
+
+    assert GitHub({}).harmless(text) == text
+
+
+def test_an_annotation_has_its_place_and_its_text_in_one_line() -> None:
+    error = UsageError("wrong", places=[Place("/work/a,b/c:d.py", 3, "100%\r\nnot: this")])
+
+    [line] = GitHub({"GITHUB_WORKSPACE": "/work"}).annotations(error)
+
+    assert line == "::error file=a%2Cb/c%3Ad.py,line=3,title=raybundle::100%25%0D%0Anot: this"
+
+
+def test_the_fence_cannot_be_guessed() -> None:
+    assert GitHub({}).opening() != GitHub({}).opening()
+
+
+def test_an_error_with_backticks_stays_in_its_block() -> None:
+    text = summary({"error": "a\n````\n### b", "exit_code": 20})
+
+    assert "\n`````text\na\n````\n### b\n`````\n" in text
+
+
+@pytest.mark.parametrize(
+    ("environ", "kind"),
+    [
+        ({}, Service),
+        ({"CI": "true"}, Service),
+        ({"GITHUB_ACTIONS": "true"}, GitHub),
+        ({"GITLAB_CI": "true"}, GitLab),
+        ({"GITHUB_ACTIONS": "true", "RAYBUNDLE_CI": "off"}, Service),
+    ],
+)
+def test_a_service_is_known_by_its_variable(environ: Mapping[str, str], kind: type) -> None:
+    assert type(service_of(environ)) is kind
+
+
+def test_each_run_and_each_command_has_an_id_that_ray_takes() -> None:
+    ids = [identity(environ, words) for environ in RUNS for words in (["a.py"], ["a.py", "b"], ["a.pyb"])]
+
+    for each in ids:
+        JobOptions(submission_id=each).check()
+    assert len(set(ids)) == len(ids)
+    assert ids[0] == identity(RUNS[0], ["a.py"])
+
+
+def test_without_a_service_there_is_no_such_id() -> None:
+    with pytest.raises(UsageError, match="this is not a run of GitHub Actions, GitLab or Jenkins"):
+        identity({"CI": "true"}, [])
+
+
+def test_variables_for_later_jobs_are_what_is_known() -> None:
+    assert dotenv({"bundle": "sha256:1", "status": None, "exit_code": 0, "error": "x"}) == (
+        "RAYJOB_BUNDLE=sha256:1\nRAYJOB_EXIT_CODE=0\n"
+    )
