@@ -21,7 +21,7 @@ from raybundle.api.keywords import (
 )
 from raybundle.api.reading import client_of, connecting_of, given_in, heard_of, job_options, request_of
 from raybundle.errors import UsageError
-from raybundle.pipeline.examining import examine, needs_of_plan, needs_of_stored
+from raybundle.pipeline.examining import examine, needs_of_plan, needs_of_stored, require_fit
 from raybundle.pipeline.findings import Needs
 from raybundle.pipeline.orders import order_bundle, order_target
 from raybundle.pipeline.past.rerunning import Again, order_rerun
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from raybundle.pipeline.findings import Finding
     from raybundle.pipeline.viewing.values import PathView
     from raybundle.submission.attempts import Order
+    from raybundle.submission.connecting import Connecting
 
 
 @takes(SubmitKeywords)
@@ -63,7 +64,7 @@ def submit(target: PathText, arguments: Sequence[str] = (), **options: Unpack[Su
     )
     connecting = connecting_of(options, request.settings, heard)
     order = order_target(request, job, connecting, heard, strict=options.get("strict", False))
-    return _submitted(order, heard)
+    return _submitted(order, heard, connecting if options.get("check") else None)
 
 
 @takes(RunKeywords)
@@ -86,7 +87,9 @@ def run(ref: str, arguments: Sequence[str] = (), **options: Unpack[RunKeywords])
     heard, settings = heard_of(options), given_in(options).settings()
     start = parse_directory(options.get("cwd") or "")
     job = job_options(options, settings, tuple(arguments), start, RayEnvironment())
-    return _submitted(order_bundle(ref, job, connecting_of(options, settings, heard), heard), heard)
+    connecting = connecting_of(options, settings, heard)
+    order = order_bundle(ref, job, connecting, heard)
+    return _submitted(order, heard, connecting if options.get("check") else None)
 
 
 @takes(RerunKeywords)
@@ -199,7 +202,9 @@ def path(target: PathText | None = None, **options: Unpack[PathKeywords]) -> Pat
     return view_target(request, environment, connecting, heard, only, strict=bool(options.get("strict")))
 
 
-def _submitted(order: Order, heard: Heard) -> Job:
+def _submitted(order: Order, heard: Heard, checked: Connecting | None) -> Job:
     with closing(order.cluster.client) as client:
+        if checked is not None:
+            require_fit(checked, order, heard.note)
         submission = submit_order(order, heard)
         return Job(submission.run.id, order.stored.digest, client, Source(order, submission, heard))

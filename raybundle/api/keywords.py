@@ -229,6 +229,8 @@ class JobKeywords(StoreKeywords, ClusterKeywords, total=False):
     """Labels of the driver's node."""
     cwd: str | None
     """Where the job starts, relative to the project's root."""
+    check: bool
+    """Examines the cluster first, as `doctor` does; what fails is an error."""
 
 
 class RunKeywords(JobKeywords, total=False):

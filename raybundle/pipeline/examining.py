@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import sys
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from raybundle.errors import ClusterError, RaybundleError
+from raybundle.cache.documents import Cache, Kind
+from raybundle.config import cache_directory
+from raybundle.errors import BundleError, ClusterError, RaybundleError
+from raybundle.formats.amounts import counted
 from raybundle.pipeline.findings import Answered, Finding, Needs, judge, judge_together
 from raybundle.publish import layout
 from raybundle.publish.bundles import bytes_of, find_bundle, open_configured
 from raybundle.submission.survey import NodeDescription, ask_nodes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from raybundle.cluster.jobs import JobsClient
     from raybundle.config import Settings
@@ -21,16 +25,23 @@ if TYPE_CHECKING:
     from raybundle.planning import Plan
     from raybundle.publish.stored import Stored
     from raybundle.store.base import Store
+    from raybundle.submission.attempts import Order
     from raybundle.submission.connecting import Connecting
 
 OLDEST_RAY = (2, 49)
 """The oldest release that is tested."""
+INVENTORIES = Kind("inventories", 64)
+"""What the nodes said, by session of a cluster, its living nodes, and what they were asked."""
+BELIEVED = 600 * 10**9
+"""Nanoseconds for which `submit --check` believes it: a disk fills, a driver is replaced."""
+REMEMBERED = 600
+"""Seconds for which Ray repeats the failure of a runtime_env; BAD_RUNTIME_ENV_CACHE_TTL_SECONDS."""
 
 
 def needs_of_plan(planned: Plan) -> Needs:
     """Returns what a bundle that is planned asks of nodes."""
     manifest = planned.manifest
-    return Needs(manifest.python, manifest.provided, manifest.layers, planned.bytes)
+    return Needs(manifest.python, manifest.provided, manifest.layers, planned.bytes, planned.digest)
 
 
 def needs_of_stored(ref: str, settings: Settings, environ: Mapping[str, str]) -> Needs:
@@ -42,15 +53,41 @@ def needs_of_stored(ref: str, settings: Settings, environ: Mapping[str, str]) ->
     store = open_configured(settings, environ)
     stored: Stored = find_bundle(store, ref)
     manifest = stored.manifest
-    return Needs(manifest.python, manifest.provided, manifest.layers, bytes_of(store, stored))
+    return Needs(manifest.python, manifest.provided, manifest.layers, bytes_of(store, stored), stored.digest)
 
 
-def examine(connecting: Connecting, needs: Needs) -> Iterator[Finding]:
+def require_fit(connecting: Connecting, order: Order, notify: Callable[[str], object]) -> None:
+    """Refuses a cluster that cannot run what is ordered; tells every check that is not ok.
+
+    Args:
+        connecting: how the cluster is reached.
+        order: of the job.
+        notify: takes a line for each of them.
+
+    Raises:
+        BundleError: a check failed.
+    """
+    manifest = order.stored.manifest
+    needs = Needs(manifest.python, manifest.provided, manifest.layers, order.bytes, order.stored.digest)
+    found = list(examine(connecting, needs, kept=True))
+    for each in found:
+        if each.state != "ok":
+            notify(f"{each.state}: {each.check} of {each.where}: {each.found} (next: {each.remedy})")
+    if failed := sum(each.state == "failed" for each in found):
+        raise BundleError(
+            f"{counted(failed, 'check')} of the cluster failed: the job was not submitted",
+            hint="`raybundle doctor` looks again after each is fixed",
+        )
+    notify(f"{counted(len(found), 'check')} of the cluster found nothing that keeps the bundle from running")
+
+
+def examine(connecting: Connecting, needs: Needs, *, kept: bool = False) -> Iterator[Finding]:
     """Yields what is found: about the store and the cluster from here, then about each node.
 
     Args:
         connecting: how the cluster is reached.
         needs: of the bundle that shall run there.
+        kept: what the nodes said in the last minutes is believed if all are the same and nothing was wrong.
     """
     store, finding = _open(connecting)
     yield finding
@@ -62,7 +99,9 @@ def examine(connecting: Connecting, needs: Needs) -> Iterator[Finding]:
     url = None if store is None else store.node_url(layout.STORE_KEY)
     url = None if url is None or (url.startswith("file://") and not shared) else url
     try:
-        yield from _nodes(client, needs, url, None if store is None or url is None else store.url)
+        inventory = _Inventory(client, url, needs, Cache(cache_directory(connecting.environ)), kept)
+        yield from _nodes(inventory, needs, None if store is None or url is None else store.url)
+        yield from _environments(client, needs)
     except RaybundleError as error:
         yield Finding("nodes", client.address, "failed", str(error), error.hint)
     finally:
@@ -86,7 +125,7 @@ def _reach(connecting: Connecting) -> tuple[JobsClient | None, list[Finding]]:
             return None, [absent]
         client = connecting.client()
         version = client.version()
-        ended = _ended_nodes(client)
+        ended = _ended_nodes(_listed_nodes(client))
     except RaybundleError as error:
         remedy = error.hint or "check the address and the credentials"
         return None, [Finding("cluster", connecting.address or "embedded", "failed", str(error), remedy)]
@@ -114,25 +153,86 @@ def _not_running() -> Finding | None:
     return Finding("cluster", "embedded", "ok", f"not running; `raybundle submit` starts it with {python}")
 
 
-def _ended_nodes(client: JobsClient) -> list[str]:
-    """Returns the names of nodes that were in the cluster, have ended, and did not come back."""
+def _listed_nodes(client: JobsClient) -> list[dict[str, Any]]:
+    """Returns what Ray's State API says of nodes; nothing if it does not answer."""
+    return _rows(client, "nodes")
+
+
+def _rows(client: JobsClient, what: str) -> list[dict[str, Any]]:
     try:
-        rows = client.get("/api/v0/nodes?detail=true&limit=1000")["data"]["result"]["result"]
-        living = {row["node_ip"] for row in rows if row["state"] == "ALIVE"}
-        ended = [row for row in rows if row["node_ip"] not in living]
-        return sorted({f"{row['node_name']} ({row['node_ip']})" for row in ended})
+        rows = client.get(f"/api/v0/{what}?detail=true&limit=1000")["data"]["result"]["result"]
+        return [row for row in rows if isinstance(row, dict)]
     except (ClusterError, KeyError, TypeError):
         return []
 
 
-def _nodes(client: JobsClient, needs: Needs, url: str | None, store: str | None) -> Iterator[Finding]:
-    names = [each.name for each in needs.provided]
-    begin = time.time()
-    rows, fault = ask_nodes(client, url, names)
-    asked = (begin, time.time())
+def _ended_nodes(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Returns the names of nodes that were in the cluster, have ended, and did not come back."""
+    living = {row["node_ip"] for row in rows if row["state"] == "ALIVE"}
+    ended = [row for row in rows if row["node_ip"] not in living]
+    return sorted({f"{row['node_name']} ({row['node_ip']})" for row in ended})
+
+
+def _environments(client: JobsClient, needs: Needs) -> Iterator[Finding]:
+    """Yields the runtime_envs whose failure Ray still repeats; that of the bundle fails."""
+    nodes = {row["node_id"]: f"{row['node_name']} ({row['node_ip']})" for row in _listed_nodes(client)}
+    seen = set()
+    for row in _rows(client, "runtime_envs"):
+        where = nodes.get(row.get("node_id", ""), str(row.get("node_id")))
+        environment = row.get("runtime_env") or {}
+        error = " ".join(str(row.get("error") or "no reason given").split())[:300]
+        if row.get("success") is not False or (where, str(environment)) in seen:
+            continue
+        seen.add((where, str(environment)))
+        digest = (environment.get("env_vars") or {}).get("RAYBUNDLE_DIGEST")
+        own = needs.digest is not None and digest == needs.digest
+        whose = f"bundle {digest[:19]}" if digest else f"the keys {', '.join(sorted(environment))}"
+        text = f"a runtime_env with {whose} could not be made: {error}"
+        remedy = (
+            f"Ray repeats this for {REMEMBERED // 60} minutes: fix it and wait, or change the runtime_env"
+        )
+        yield Finding("environment", where, "failed" if own else "warning", text, remedy)
+
+
+@dataclass(frozen=True, slots=True)
+class _Inventory:
+    """What the nodes say of themselves, and since when that is known."""
+
+    client: JobsClient
+    url: str | None
+    """Of an object that each node tries to read."""
+    needs: Needs
+    cache: Cache
+    kept: bool
+
+    def rows(self) -> tuple[list[dict[str, Any]], str | None, tuple[float, float]]:
+        """Returns a row for each node, why there is none, and between which times they were asked."""
+        names = [each.name for each in self.needs.provided]
+        living = sorted(row["node_id"] for row in _listed_nodes(self.client) if row["state"] == "ALIVE")
+        key = self.cache.key(self.client.address, self.client.session(), self.url, *living, *names)
+        if self.kept and living and (known := self.cache.read(INVENTORIES, key, self._parse)) is not None:
+            return known
+        begin = time.time()
+        rows, fault = ask_nodes(self.client, self.url, names)
+        asked = (begin, time.time())
+        if fault is None and not any("fault" in row or row["store"] for row in rows):
+            document = {"time": self.cache.clock(), "rows": rows, "asked": list(asked)}
+            self.cache.write(INVENTORIES, key, document)
+        return rows, fault, asked
+
+    def _parse(
+        self, document: dict[str, Any]
+    ) -> tuple[list[dict[str, Any]], str | None, tuple[float, float]] | None:
+        age = self.cache.clock() - document["time"]
+        begin, end = document["asked"]
+        return (document["rows"], None, (begin, end)) if 0 <= age < BELIEVED else None
+
+
+def _nodes(inventory: _Inventory, needs: Needs, store: str | None) -> Iterator[Finding]:
+    rows, fault, asked = inventory.rows()
     if fault is not None:
         remedy = "`raybundle list` shows whether other jobs hold the cluster's workers"
-        yield Finding("nodes", client.address, "failed", fault, remedy)
+        yield Finding("nodes", inventory.client.address, "failed", fault, remedy)
         return
     answered: list[NodeDescription] = []
     for row in sorted(rows, key=lambda row: str(row["address"])):

@@ -13,6 +13,7 @@ from raybundle.cli.output.log_output import log_output
 from raybundle.cli.parser import command_parsers, option_names
 from raybundle.cli.request import environment_of, request_in, settings_of
 from raybundle.errors import UsageError
+from raybundle.pipeline.examining import require_fit
 from raybundle.pipeline.orders import order_bundle, order_target
 from raybundle.pipeline.past.rerunning import Again, order_rerun
 from raybundle.resolve.driver.project import parse_directory
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from raybundle.cli.output.console import Console
     from raybundle.submission.attempts import Order, Outcome
+    from raybundle.submission.connecting import Connecting
 
 
 def submit(arguments: argparse.Namespace, console: Console) -> int:
@@ -38,7 +40,7 @@ def submit(arguments: argparse.Namespace, console: Console) -> int:
     options = job_options(arguments, settings, request.arguments, start, environment)
     connecting = connecting_of(arguments, settings, console)
     order = order_target(request, options, connecting, console, strict=arguments.strict)
-    return _follow(order, arguments, console)
+    return _follow(order, connecting, arguments, console)
 
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
@@ -55,8 +57,9 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     refuse_unheeded(arguments)
     settings = settings_of(arguments)
     options = job_options(arguments, settings, words, parse_directory(arguments.cwd or ""))
-    order = order_bundle(ref, options, connecting_of(arguments, settings, console), console)
-    return _follow(order, arguments, console)
+    connecting = connecting_of(arguments, settings, console)
+    order = order_bundle(ref, options, connecting, console)
+    return _follow(order, connecting, arguments, console)
 
 
 def rerun(arguments: argparse.Namespace, console: Console) -> int:
@@ -66,12 +69,15 @@ def rerun(arguments: argparse.Namespace, console: Console) -> int:
     words = None if arguments.args is None else tuple(shlex.split(arguments.args))
     options = job_options(arguments, settings, words or (), parse_directory(arguments.cwd or ""))
     again = Again(arguments.run, words, arguments.accept_drift)
-    order = order_rerun(again, options, connecting_of(arguments, settings, console), console)
-    return _follow(order, arguments, console)
+    connecting = connecting_of(arguments, settings, console)
+    order = order_rerun(again, options, connecting, console)
+    return _follow(order, connecting, arguments, console)
 
 
-def _follow(order: Order, arguments: argparse.Namespace, console: Console) -> int:
+def _follow(order: Order, connecting: Connecting, arguments: argparse.Namespace, console: Console) -> int:
     """Submits, as often as `--retries` allows, and prints the one document of `--json` in the end."""
+    if arguments.check:
+        require_fit(connecting, order, console.note)
     with log_output(arguments, console) as write:
         watch = Watch(
             write,
