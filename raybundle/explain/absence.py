@@ -9,6 +9,7 @@ from itertools import takewhile
 from typing import TYPE_CHECKING, Literal
 
 from raybundle.dotted import with_ancestors
+from raybundle.resolve.distributions.known_names import install_text
 from raybundle.resolve.find.finder import FirstParty, Namespace, NotFound, StandardLibrary, ThirdParty
 from raybundle.resolve.missing.absent import hint_of_absent
 
@@ -156,7 +157,7 @@ def _how_to_find(name: str, resolution: Resolution, evidence: Evidence, similar:
     if similar:
         return f"did you mean `{similar[0]}`?"
     return (
-        f"if it is third-party, its distribution is not installed in the environment of "
+        f"if it is third-party, its distribution{install_text(name)} is not installed in the environment of "
         f"{resolution.interpreter.executable}; if it is yours, add the folder that holds "
         f"`{name.partition('.')[0]}` to `roots` in [tool.raybundle]"
     )

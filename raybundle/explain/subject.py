@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from raybundle.explain.absence import Absence
 from raybundle.explain.evidence import name_under
 from raybundle.resolve.distributions.installed import normalised_name
+from raybundle.resolve.distributions.known_names import module_of
 from raybundle.resolve.find.finder import FirstParty, NotFound
 
 if TYPE_CHECKING:
@@ -47,7 +48,16 @@ def identify(resolution: Resolution, word: str, file: Path | None) -> Subject:
         start = word.removesuffix("*")
         names = frozenset(name for name in modules if name.startswith(start) and name != "__main__")
         return Subject(word, "prefix" if names else "absent", names)
-    return _of_file(resolution, word, file) or _of_third_party(resolution, word) or Subject(word, "absent")
+    found = _of_file(resolution, word, file) or _of_third_party(resolution, word)
+    return found or Subject(_imported_as(resolution, word), "absent")
+
+
+def _imported_as(resolution: Resolution, word: str) -> str:
+    """Return the module of a distribution that is not installed, if imports of it fail; else the word."""
+    module = module_of(word)
+    failing = {each.name.partition(".")[0] for each in (*resolution.missing, *resolution.not_found)}
+    failing |= {each.name.partition(".")[0] for each in resolution.absent}
+    return module if module is not None and module.partition(".")[0] in failing else word
 
 
 def _of_file(resolution: Resolution, word: str, file: Path | None) -> Subject | None:

@@ -41,7 +41,7 @@ REMEMBERED = 600
 def needs_of_plan(planned: Plan) -> Needs:
     """Returns what a bundle that is planned asks of nodes."""
     manifest = planned.manifest
-    return Needs(manifest.python, manifest.provided, manifest.layers, planned.bytes, planned.digest)
+    return Needs(manifest.python, manifest.provided, manifest.layers, planned.bytes)
 
 
 def needs_of_stored(ref: str, settings: Settings, environ: Mapping[str, str]) -> Needs:
@@ -53,7 +53,7 @@ def needs_of_stored(ref: str, settings: Settings, environ: Mapping[str, str]) ->
     store = open_configured(settings, environ)
     stored: Stored = find_bundle(store, ref)
     manifest = stored.manifest
-    return Needs(manifest.python, manifest.provided, manifest.layers, bytes_of(store, stored), stored.digest)
+    return Needs(manifest.python, manifest.provided, manifest.layers, bytes_of(store, stored))
 
 
 def require_fit(connecting: Connecting, order: Order, notify: Callable[[str], object]) -> None:
@@ -68,7 +68,7 @@ def require_fit(connecting: Connecting, order: Order, notify: Callable[[str], ob
         BundleError: a check failed.
     """
     manifest = order.stored.manifest
-    needs = Needs(manifest.python, manifest.provided, manifest.layers, order.bytes, order.stored.digest)
+    needs = Needs(manifest.python, manifest.provided, manifest.layers, order.bytes)
     found = list(examine(connecting, needs, kept=True))
     for each in found:
         if each.state != "ok":
@@ -101,7 +101,7 @@ def examine(connecting: Connecting, needs: Needs, *, kept: bool = False) -> Iter
     try:
         inventory = _Inventory(client, url, needs, Cache(cache_directory(connecting.environ)), kept)
         yield from _nodes(inventory, needs, None if store is None or url is None else store.url)
-        yield from _environments(client, needs)
+        yield from _environments(client)
     except RaybundleError as error:
         yield Finding("nodes", client.address, "failed", str(error), error.hint)
     finally:
@@ -173,25 +173,24 @@ def _ended_nodes(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     return sorted({f"{row['node_name']} ({row['node_ip']})" for row in ended})
 
 
-def _environments(client: JobsClient, needs: Needs) -> Iterator[Finding]:
-    """Yields the runtime_envs whose failure Ray still repeats; that of the bundle fails."""
+def _environments(client: JobsClient) -> Iterator[Finding]:
+    """Yields the runtime_envs whose failure Ray still repeats."""
     nodes = {row["node_id"]: f"{row['node_name']} ({row['node_ip']})" for row in _listed_nodes(client)}
     seen = set()
     for row in _rows(client, "runtime_envs"):
         where = nodes.get(row.get("node_id", ""), str(row.get("node_id")))
         environment = row.get("runtime_env") or {}
-        error = " ".join(str(row.get("error") or "no reason given").split())[:300]
+        error = str(row.get("error") or "no reason given").strip().splitlines()[-1].strip()[:300]
         if row.get("success") is not False or (where, str(environment)) in seen:
             continue
         seen.add((where, str(environment)))
         digest = (environment.get("env_vars") or {}).get("RAYBUNDLE_DIGEST")
-        own = needs.digest is not None and digest == needs.digest
         whose = f"bundle {digest[:19]}" if digest else f"the keys {', '.join(sorted(environment))}"
         text = f"a runtime_env with {whose} could not be made: {error}"
         remedy = (
             f"Ray repeats this for {REMEMBERED // 60} minutes: fix it and wait, or change the runtime_env"
         )
-        yield Finding("environment", where, "failed" if own else "warning", text, remedy)
+        yield Finding("environment", where, "warning", text, remedy)
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,8 +50,6 @@ class Needs:
     layers: tuple[LayerEntry, ...] = ()
     bytes: int = 0
     """Of all its files."""
-    digest: str | None = None
-    """Of the bundle."""
 
     @property
     def cuda(self) -> int | None:

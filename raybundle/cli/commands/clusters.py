@@ -27,7 +27,15 @@ def local(arguments: argparse.Namespace, console: Console) -> int:
     match arguments.action:
         case "up":
             options = cluster.LocalOptions(arguments.num_cpus, arguments.object_store_memory)
-            _show(cluster.up(arguments.python or sys.executable, options), console)
+            before = cluster.status()
+            running = cluster.up(arguments.python or sys.executable, options)
+            asked = arguments.python or arguments.num_cpus or arguments.object_store_memory
+            if asked and before is not None and before.address == running.address:
+                console.note(
+                    f"another cluster is up, with {running.python}: it is kept as it is; "
+                    "`raybundle local down` ends it, with its jobs"
+                )
+            _show(running, console)
         case "down":
             ended = cluster.down()
             if console.json_mode:

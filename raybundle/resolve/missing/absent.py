@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from raybundle.dotted import with_ancestors
 from raybundle.model import Absent, Missing, ModuleName, Warning
 from raybundle.resolve.distributions.installed import normalised_name
+from raybundle.resolve.distributions.known_names import distribution_of, install_text
 from raybundle.resolve.find.finder import NotFound
 from raybundle.resolve.missing.eager import EAGER
 from raybundle.resolve.missing.settled_imports import Settling
@@ -175,15 +176,18 @@ def hint_of_missing(missing: Collection[Missing], interpreter: Interpreter) -> s
     if len(names) == 1:
         return (
             f"add the folder that holds `{names[0].partition('.')[0]}` to `roots` in [tool.raybundle], or "
-            f"install its distribution into the environment of {interpreter.executable}; if the job does "
+            f"install its distribution{install_text(names[0])} into the environment of "
+            f"{interpreter.executable}; if the job does "
             f"without it, put `try/except ImportError` around the import, or add `{optional}`; if only the "
             f"nodes have it, add `{provided}`"
         )
+    known = [each for each in map(distribution_of, names) if each]
+    install = f" (`pip install {' '.join(known)}`)" if known else ""
     return (
         "add the folders that hold those of the project to `roots` in [tool.raybundle], or install the "
-        f"distributions of the others into the environment of {interpreter.executable}; if the job does "
-        f"without them, put `try/except ImportError` around the imports, or add `{optional}`; if only the "
-        f"nodes have them, add `{provided}`"
+        f"distributions of the others{install} into the environment of {interpreter.executable}; if the "
+        f"job does without them, put `try/except ImportError` around the imports, or add `{optional}`; if "
+        f"only the nodes have them, add `{provided}`"
     )
 
 

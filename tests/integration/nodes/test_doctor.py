@@ -1,4 +1,4 @@
-"""`doctor` and `path` name the node and the cause of what is wrong there, and are content once it is mended."""
+"""`doctor` and `path` name node and cause of what is wrong there, and are content once it is mended."""
 
 from __future__ import annotations
 
@@ -35,15 +35,12 @@ cd {SITE}
 """
 """Begins a change of a node's installation, which all nodes share: only this node sees it."""
 BACK = f"umount {SITE} && rm -r /tmp/over"
+STRAY = f"{OVER} echo /tmp/stray >stray.pth; mkdir -p /tmp/stray\n"
+STRAY += "sed -i 's/^Version: .*/Version: 0.0.1/' jmespath-*.dist-info/METADATA"
 SPOILT = {
     "no boto3": ("n0", f"{OVER} rm -r boto3 boto3-*", BACK),
     "no credentials": ("n1", f"mv {CREDENTIALS} {CREDENTIALS}.away", f"mv {CREDENTIALS}.away {CREDENTIALS}"),
-    "a stray .pth, another version": (
-        "n1",
-        f"{OVER} echo /tmp/stray >stray.pth; mkdir -p /tmp/stray; "
-        "sed -i 's/^Version: .*/Version: 0.0.1/' click-*.dist-info/METADATA",
-        BACK,
-    ),
+    "a stray .pth, another version": ("n1", STRAY, BACK),
     "noexec": ("n1", "mount -o remount,noexec /tmp", "mount -o remount,exec /tmp"),
     "a cache for all": ("n2", f"mkdir -p {CACHE} && chmod 755 {CACHE}", f"chmod 700 {CACHE}"),
     "a full disk": (
@@ -114,9 +111,9 @@ def end_raylet(nodes: Nodes, node: str) -> None:
 def workplace(three_nodes: ThreeNodes, directory: Path) -> Workplace:
     """A user whose job imports a distribution of the cluster."""
     work = three_nodes.workplace(directory, "plain")
-    tree(work.directory, {"job.py": "import click\nimport ray\n\nprint('RAN', ray.is_initialized())\n"})
+    tree(work.directory, {"job.py": "import jmespath\nimport ray\n\nprint('RAN', ray.is_initialized())\n"})
     with (work.directory / "pyproject.toml").open("a") as stream:
-        stream.write("\n[tool.raybundle]\ncluster-provides = ['click']\n")
+        stream.write("\n[tool.raybundle]\ncluster-provides = ['jmespath']\n")
     return work
 
 

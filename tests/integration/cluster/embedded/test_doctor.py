@@ -71,3 +71,27 @@ def test_a_store_that_cannot_be_used_is_the_finding(embedded: Embedded, tmp_path
 
     assert done.returncode == 1
     assert done.stdout.startswith("failed   store    this machine")
+
+
+@pytest.mark.ray
+def test_a_failure_that_ray_repeats_is_named_and_a_submission_checks_first(
+    embedded: Embedded, tmp_path: Path
+) -> None:
+    work = embedded.workplace(tmp_path / "work", "plain")
+    conda = '{"conda": "no-such-environment"}'
+
+    failed = work.raybundle("submit", "--runtime-env-json", conda, "job.py")
+    examined = work.raybundle("--json", "doctor", "job.py")
+    checked = [work.raybundle("submit", "--check", "job.py") for _ in range(2)]
+    again = work.raybundle("local", "up", "--num-cpus", "1")
+
+    assert (failed.returncode, examined.returncode) == (22, 0)
+    [finding] = [one for one in json.loads(examined.stdout)["checks"] if one["state"] != "ok"]
+    assert (finding["check"], finding["state"]) == ("environment", "warning")
+    assert "a runtime_env with bundle sha256:" in finding["found"]
+    assert "conda" in finding["found"].rpartition("could not be made: ")[2]
+    for done in checked:
+        assert done.returncode == 0, done.stderr
+        assert "warning: environment of " in done.stderr
+        assert "of the cluster found nothing that keeps the bundle from running" in done.stderr
+    assert "another cluster is up, with " in again.stderr

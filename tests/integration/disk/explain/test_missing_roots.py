@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.booting import make_interpreter
 from tests.support.small_project import tree
 from tests.support.workplace import Workplace, make_workplace
 
@@ -27,9 +29,9 @@ def git(directory: Path, *words: str) -> None:
     subprocess.run(["git", "-C", directory, *words], check=True, capture_output=True)
 
 
-def refused(work: Workplace, project: Path, script: str) -> str:
+def refused(work: Workplace, project: Path, *words: str) -> str:
     """Builds what cannot be built, and returns what is said."""
-    done = work.raybundle("build", script, cwd=project)
+    done = work.raybundle("build", *words, cwd=project)
     assert done.returncode == 3, done.stdout + done.stderr
     return done.stderr
 
@@ -263,3 +265,26 @@ def test_the_warning_ends_with_its_hint(work: Workplace) -> None:
     follow(work.raybundle("plan", "job.py", cwd=project).stderr, project)
 
     assert modules(work, project, "job.py") == {"__main__", "helper"}
+
+
+@pytest.mark.parametrize("word", ["sklearn", "sklearn.svm", "scikit-learn"])
+def test_a_module_of_another_name_is_known_by_the_distribution_to_install(work: Workplace, word: str) -> None:
+    project = tree(work.directory / "p", {"job.py": "import sklearn.svm\n"})
+    empty = make_interpreter(work.directory / "env", sys.executable)
+    python = ("--python", str(empty))
+
+    said = refused(work, project, *python, "job.py")
+    why = work.raybundle("why", *python, "job.py", word, cwd=project)
+
+    assert (
+        "to `roots` in [tool.raybundle], or install its distribution (`pip install scikit-learn`) into"
+        in said
+    )
+    assert "`sklearn" in why.stderr + why.stdout
+    assert "its distribution (`pip install scikit-learn`) is not installed" in why.stderr + why.stdout
+
+
+def test_no_name_is_guessed_for_a_module_that_few_know(work: Workplace) -> None:
+    project = tree(work.directory / "p", {"job.py": "import nobody_knows_this\n"})
+
+    assert "pip install" not in refused(work, project, "job.py")
