@@ -259,8 +259,15 @@ def _answer(client: JobsClient, name: str) -> tuple[list[dict[str, Any]], str | 
 
 
 def _rows(log: str) -> list[dict[str, Any]]:
-    lines = log.splitlines(keepends=True)
-    return [json.loads(each[len(MARK) :]) for each in lines if each.startswith(MARK) and each.endswith("\n")]
+    """Returns what whole lines say; a line may refer to one before it that says the same."""
+    rows, views = [], dict[str, dict[str, Any]]()
+    for each in log.splitlines(keepends=True):
+        if each.startswith(MARK) and each.endswith("\n"):
+            row = json.loads(each[len(MARK) :])
+            if (view := row.pop("view", None)) is not None:
+                row = {**views.setdefault(view, row), **row}
+            rows.append(row)
+    return rows
 
 
 def described(client: JobsClient, rows: Sequence[dict[str, Any]], fault: str | None) -> ClusterDescription:

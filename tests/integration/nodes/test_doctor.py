@@ -135,7 +135,7 @@ def test_each_node_that_differs_is_named_until_it_is_mended(three_nodes: ThreeNo
     assert (code, set(bad)) == (1, FOUND), bad
     assert "0.0.1" in bad["provided", "n1", "failed"]
     assert "noexec" in bad["disk", "n1", "failed"]
-    assert "boto3" in bad["store", "n0", "warning"]
+    assert "smart_open[s3]" in bad["store", "n0", "warning"]
     assert "no credentials" in bad["store", "n1", "warning"]
     assert refused.returncode == 3
     assert "checks of the cluster failed: the job was not submitted" in refused.stderr
