@@ -191,11 +191,9 @@ class DoctorKeywords(BundleKeywords, ClusterKeywords, total=False):
     """Instead of a target, a bundle of the store."""
 
 
-class PathKeywords(ResolveKeywords, ClusterKeywords, total=False):
+class PathKeywords(DoctorKeywords, total=False):
     """Which cluster, what is to run on it, and how."""
 
-    ref: str | None
-    """Instead of a target, a bundle of the store."""
     plain: bool
     """Shows what plain Ray does with the target's directory."""
     imports: str | None

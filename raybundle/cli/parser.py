@@ -300,7 +300,7 @@ def _add_doctor(add: _Add) -> None:
     doctor.add_argument("--watch", action="store_true", help="examine again until nothing fails")
     text = "Show what driver, tasks and actors import from: here, in the bundle, and on every node."
     path = add("path", text, "path [options] [TARGET | -m MODULE | REF]")
-    add_resolve(path, runs=True)
+    add_resolve(path, runs=False)
     path.add_argument("--plain", action="store_true", help="as `ray job submit --working-dir` runs TARGET")
     path.add_argument("--module", dest="imports", metavar="NAME", help="the file of this module, and why")
     for command in (doctor, path):
