@@ -114,7 +114,9 @@ def rerun(run_id: str, arguments: Sequence[str] | None = None, **options: Unpack
     words = None if arguments is None else tuple(arguments)
     job = job_options(options, settings, words or (), start, RayEnvironment())
     again = Again(run_id, words, bool(options.get("accept_drift")))
-    return _submitted(order_rerun(again, job, connecting_of(options, settings, heard), heard), heard)
+    connecting = connecting_of(options, settings, heard)
+    order = order_rerun(again, job, connecting, heard)
+    return _submitted(order, heard, connecting if options.get("check") else None)
 
 
 @takes(ClusterKeywords)
