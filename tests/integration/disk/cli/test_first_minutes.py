@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pty
 import re
+import shlex
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -35,7 +36,7 @@ def test_raybundle_alone_prints_its_help(tmp_path: Path) -> None:
     ("line", "error", "hint"),
     [
         ("sumbit job.py", "there is no command `sumbit`", "did you mean `submit`?"),
-        ("xyz", "there is no command `xyz`", "known are: attach, build, bundles, config,"),
+        ("xyz", "there is no command `xyz`", "known are: attach, build, bundles, check,"),
         (
             "submit --entrypoint-num-cpu 1 job.py",
             "`raybundle submit` has no option `--entrypoint-num-cpu`",
@@ -65,7 +66,7 @@ def test_every_help_ends_with_lines_that_can_be_typed(command: str) -> None:
     assert EXAMPLES[command]
     for line in EXAMPLES[command]:
         assert f"\n  raybundle {line}\n" in shown
-        assert parse(line.split()).command == command
+        assert parse(shlex.split(line)).command == command
 
 
 def test_a_variable_that_nobody_reads_is_an_error(tmp_path: Path) -> None:

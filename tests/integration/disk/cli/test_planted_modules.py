@@ -27,11 +27,14 @@ STARTS = {
     "cluster/embedded/cluster.py": 1,  # Ray, in a private directory
     "cluster/embedded/interpreter.py": 1,  # the question for Ray, in `/`
     "cluster/embedded/processes.py": 1,  # ps
+    "pipeline/here.py": 2,  # a bundle's own path: only the archive that was compared, in that directory
     "pipeline/snapshot.py": 1,  # git
+    "pipeline/viewing/skeleton.py": 2,  # git
     "resolve/files/git_ignored.py": 1,  # git
     "resolve/interpreter/describe.py": 2,  # `-I`; the probe: a file that leaves its own directory out
     "resolve/scan/workers.py": 1,  # `-I -S`
     "resolve/trace/run.py": 1,  # what the user runs, as the user runs it
+    "submission/recording/origin.py": 1,  # git
     "wheels/uv/run.py": 1,  # uv, which asks interpreters with `-I`
 }
 """Places that start a process: whoever adds one decides what its Python may import, and plants here."""
