@@ -12,6 +12,7 @@ from raybundle.bundle.manifest import format_manifest, make_manifest
 from raybundle.errors import BundleError, RaybundleError
 from raybundle.formats.amounts import counted, size_text
 from raybundle.formats.canonical import digest_of
+from raybundle.formats.meter import Meter
 from raybundle.model import TRACKED
 
 if TYPE_CHECKING:
@@ -101,6 +102,10 @@ class Plan:
 def plan(prepared: Prepared, listener: Listener | None = None) -> Plan:
     """Returns the bundle of a target: resolved, collected and named; nothing is stored.
 
+    Args:
+        prepared: the request.
+        listener: hears how far it is; None for nobody.
+
     Raises:
         BundleError: imports resolve nowhere, or files must not or cannot travel.
         SecretError: files hold secrets.
@@ -115,7 +120,9 @@ def plan(prepared: Prepared, listener: Listener | None = None) -> Plan:
         resolution = resolve_target(prepared)
     with timings.stage("build"):
         resolution = retarget(resolution, tag, request.environ, cache)
-        files = collect(resolution, cache)
+        meter = Meter(listener.progress if listener else lambda _text: None, "hashing")
+        files = collect(resolution, cache, meter.add)
+        meter.end()
         if tag is not None:
             refuse_foreign(resolution, files, tag)
         unused = refuse_secrets(resolution, files, request.settings.items("allow-secrets"), cache)

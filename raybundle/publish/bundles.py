@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 import zlib
 from contextlib import closing, suppress
 from dataclasses import replace
@@ -17,8 +18,8 @@ from raybundle.cache.documents import Kind
 from raybundle.config import default_store
 from raybundle.errors import UNREADABLE, DamagedCacheError, ObjectMissingError, StoreError
 from raybundle.explain.staying import notes_of_staying
-from raybundle.formats.amounts import size_text
 from raybundle.formats.canonical import canonical_json
+from raybundle.formats.meter import Meter
 from raybundle.planning import checked_plan
 from raybundle.publish import layout
 from raybundle.publish.data import put_data, require_data, scratch_of
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
 
 _ARCHIVES = Kind("archives", 2000)
 """SHA-256 and sizes of large archives, so that they need not be packed to be found."""
+EVENTS = 1.0
+"""Seconds between two events that say how far an upload is."""
 
 
 def open_configured(settings: Settings, environ: Mapping[str, str]) -> Store:
@@ -55,7 +58,7 @@ def build(planned: Plan, store: Store, progress: Progress | None = None) -> Stor
     Args:
         planned: the bundle.
         store: where it goes.
-        progress: takes how many bytes of layers are done, and of how many.
+        progress: takes how many bytes of layers, then of large files, are done, and of how many.
 
     Raises:
         BundleError: files of layers are no longer what they were when the bundle was planned.
@@ -107,15 +110,20 @@ def store_plan(planned: Plan, store: Store, listener: Listener) -> Stored:
     for line in notes_of_staying(planned.resolution):
         listener.note(line)
 
+    meter = Meter(listener.progress, "sending")
+    told = 0.0
+
     def progress(done: int, total: int) -> None:
-        listener.progress(f"layers: {size_text(done)} of {size_text(total)} in the store")
-        listener.event("upload", done=done, total=total)
+        nonlocal told
+        meter.at(done, total)
+        if done == total or time.monotonic() - told > EVENTS:
+            told = time.monotonic()
+            listener.event("upload", done=done, total=total)
 
     try:
         stored = build(planned, store, progress)
     finally:
-        if planned.layers:
-            listener.progress("")
+        meter.end()
     tell_stored(stored, planned.bytes, listener)
     return stored
 
