@@ -64,6 +64,7 @@ EXAMPLES = {
     "doctor": ("doctor", "doctor train.py", "doctor --watch train@3"),
     "path": ("path train.py", "path --plain train.py", "path --module features.scale train.py"),
     "local": ("local up --num-cpus 4", "local down"),
+    "init": ("init github", "init kuberay deploy", "init --diff gitlab"),
     "config": ("config show",),
     "node": ("node verify", "node clean"),
 }

@@ -1,4 +1,4 @@
-"""The options of `export`."""
+"""The options of `export` and `init`."""
 
 from __future__ import annotations
 
@@ -22,3 +22,12 @@ def add_export(parser: ArgumentParser) -> None:
     add("--schedule", metavar="CRON", help="of a raycronjob, such as '0 3 * * *'")
     add("--time-zone", metavar="ZONE", help="of the schedule, such as Europe/Berlin")
     add("--serve-config", metavar="FILE", help="of a rayservice: YAML file with its applications")
+
+
+def add_init(parser: ArgumentParser) -> None:
+    """Adds what `init` takes."""
+    kinds = ["github", "gitlab", "iam", "jenkins", "kuberay", "notebook", "project"]
+    parser.add_argument("template", metavar="KIND", choices=kinds, help=", ".join(kinds))
+    parser.add_argument("directory", metavar="DIR", nargs="?", default=".", help="where (default: here)")
+    parser.add_argument("--diff", action="store_true", help="write nothing; show how files there differ")
+    parser.add_argument("--force", action="store_true", help="overwrite files that differ")

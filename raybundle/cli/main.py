@@ -119,6 +119,7 @@ _FILES = {
     "jobs": ("list", "status", "logs", "attach", "stop", "delete"),
     "clusters": ("local", "config", "node"),
     "doctor": ("doctor",),
+    "init": ("init",),
     "report": ("report",),
     "path": ("path",),
 }

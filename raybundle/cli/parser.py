@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING, NoReturn, Protocol
 
 from raybundle.cli.examples import epilog
-from raybundle.cli.export_options import add_export
+from raybundle.cli.export_options import add_export, add_init
 from raybundle.cli.options import (
     add_connection,
     add_global,
@@ -287,6 +287,13 @@ def _add_local(add: _Add) -> None:
     local.add_argument("--python", help="interpreter that has Ray: a path, or a version such as 3.12")
     local.add_argument("--num-cpus", type=int, metavar="N", help="CPUs of the cluster")
     local.add_argument("--object-store-memory", type=int, metavar="BYTES", help="memory for objects")
+    add_init(
+        add(
+            "init",
+            "Write files to begin with: a pipeline, a cluster, a project.",
+            "init [options] KIND [DIR]",
+        )
+    )
     config = add("config", "Show every setting, its value and where it comes from.")
     config.add_argument("action", choices=["show"])
     node = add("node", "As a node: verify what this machine keeps for jobs, or remove what no job uses.")

@@ -129,6 +129,7 @@ STEPS = {
     "local status without a cluster": Step(("local", "status"), environ=ELSEWHERE),
     "local down without a cluster": Step(("local", "down"), environ=ELSEWHERE),
     "node": Step(("node", "clean")),
+    "init": Step(("init", "github")),
     "config": Step(
         ("config", "show"),
         environ={"RAYBUNDLE_INCLUDE": "a,b", "RAYBUNDLE_ENV": "A=1", "RAYBUNDLE_NAME": "n"},
