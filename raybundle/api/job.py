@@ -7,7 +7,8 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from raybundle.api.keywords import LogKeywords, StopKeywords, WaitKeywords, takes
+from raybundle.api.job_keywords import LogKeywords, StopKeywords
+from raybundle.api.keywords import WaitKeywords, takes
 from raybundle.cluster.follow import Limits, follow
 from raybundle.cluster.logs import LogReader
 from raybundle.cluster.outcome import job_error

@@ -209,6 +209,8 @@ class JobKeywords(StoreKeywords, ClusterKeywords, total=False):
     """References to secrets by environment variable: `file:/path` or `env:NAME`, read by each node."""
     record_env: Sequence[str] | None
     """Names and globs of variables whose values the record of the run may have."""
+    save_logs: bool
+    """Keeps the log in the store once `Job.wait` has seen the end."""
     submission_id: str | None
     """Instead of a new id."""
     if_exists: Literal["attach", "fail", "new"] | None
@@ -251,20 +253,6 @@ class WaitKeywords(TypedDict, total=False):
     """Seconds after which a job whose driver has not started is stopped."""
     retries: int
     """How often a failed job is submitted again."""
-
-
-class LogKeywords(TypedDict, total=False):
-    """What of a log is read."""
-
-    tail: int | None
-    """Only the last lines."""
-
-
-class StopKeywords(TypedDict, total=False):
-    """How a job is stopped."""
-
-    wait: bool
-    """Returns only when the job has ended."""
 
 
 _SECRET = frozenset(["env", "secrets", "headers", "runtime_env", "metadata"])

@@ -127,4 +127,5 @@ def job_options(
         runtime_env=environment.passed,
         cwd=cwd,
         recorded=settings.items("record-env"),
+        saves_log=bool(options.get("save_logs")),
     )

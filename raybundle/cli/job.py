@@ -33,6 +33,7 @@ def refuse_unheeded(arguments: argparse.Namespace) -> None:
         "--exit-code": arguments.exit_code != "status",
         "--log-file": arguments.log_file is not None,
         "--timestamps": arguments.timestamps,
+        "--save-logs": arguments.save_logs,
     }
     unheeded = [name for name, there in given.items() if there]
     if arguments.no_wait and unheeded:
@@ -88,6 +89,7 @@ def job_options(
         runtime_env=environment.passed if environment else {},
         cwd=cwd,
         recorded=settings.items("record-env"),
+        saves_log=arguments.save_logs,
     )
 
 

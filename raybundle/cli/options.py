@@ -81,6 +81,7 @@ def _add_job(parser: ArgumentParser) -> None:
     add("--entrypoint-resources", metavar="JSON", help="custom resources for the driver")
     add("--entrypoint-label-selector", metavar="JSON", help="labels that the driver's node must have")
     add("--no-wait", action="store_true", help="return once the job is accepted")
+    add("--save-logs", action="store_true", help="keep the job's log in the store, for `logs` of later days")
     add("--check", action="store_true", help="examine the cluster first, and submit only if nothing fails")
 
 

@@ -11,6 +11,7 @@ from urllib.parse import quote
 from raybundle.cluster.follow import Limits
 from raybundle.cluster.outcome import exit_code
 from raybundle.errors import JobError, JobFailedError, JobLostError, JobStartError, JobStartTimeoutError
+from raybundle.submission.recording.kept_log import keeping_log
 from raybundle.submission.submit import attach, find_existing, prepare_run, submit
 from raybundle.submission.wait import wait
 
@@ -185,7 +186,8 @@ def _submission(
 def _wait(order: Order, submission: Submission, watch: Watch) -> Outcome:
     try:
         running = partial(watch.listener.event, "running", submission_id=submission.run.id)
-        ended = wait(submission, watch.write, watch.limits, own_code=watch.own_code, running=running)
+        with _log(order, submission, watch) as take:
+            ended = wait(submission, take, watch.limits, own_code=watch.own_code, running=running)
     except JobLostError as error:
         return Outcome(submission, "LOST", error.exit_code, error)
     except JobError as error:  # it met a limit, and has not stopped
@@ -198,6 +200,15 @@ def _wait(order: Order, submission: Submission, watch: Watch) -> Outcome:
         watch.listener.note(_success(order, ended))
     code = exit_code(ended.info, ended.error, own=watch.own_code)
     return Outcome(submission, ended.info.status, code, ended.error, ended.info)
+
+
+def _log(
+    order: Order, submission: Submission, watch: Watch
+) -> AbstractContextManager[Callable[[bytes], None]]:
+    """Returns what takes the log while the job is followed, and keeps it in the store if the user asks."""
+    if not order.options.saves_log:
+        return nullcontext(watch.write)
+    return keeping_log(order.store, submission.run, watch.write, watch.listener.warn)
 
 
 def _success(order: Order, ended: Ended) -> str:

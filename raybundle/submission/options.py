@@ -42,6 +42,8 @@ class JobOptions:
     """Where the job starts, relative to the project; empty for its root."""
     recorded: tuple[str, ...] = ()
     """Names and globs of variables whose values the run's record may have."""
+    saves_log: bool = False
+    """The store keeps the job's log."""
     rerun_of: str | None = None
     """The id of the run that this one repeats."""
 

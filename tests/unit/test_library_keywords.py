@@ -8,6 +8,7 @@ import pytest
 
 from raybundle.api import keywords
 from raybundle.api.history_keywords import RerunKeywords, RunsKeywords
+from raybundle.api.job_keywords import LogKeywords, StopKeywords
 from raybundle.cli.parser import command_parsers
 from raybundle.config import KEYS, PROJECT_ONLY
 from raybundle.errors import UsageError
@@ -91,9 +92,9 @@ CALLS = {
     "list": (keywords.ClusterKeywords,),
     "status": (keywords.ClusterKeywords,),
     "delete": (keywords.ClusterKeywords,),
-    "stop": (keywords.ClusterKeywords, keywords.StopKeywords),
-    "logs": (keywords.ClusterKeywords, keywords.LogKeywords),
-    "attach": (keywords.ClusterKeywords, keywords.WaitKeywords, keywords.LogKeywords),
+    "stop": (keywords.ClusterKeywords, StopKeywords),
+    "logs": (keywords.ClusterKeywords, LogKeywords),
+    "attach": (keywords.ClusterKeywords, keywords.WaitKeywords, LogKeywords),
 }
 """The keywords of what does the same as a command."""
 ELSEWHERE = {

@@ -18,6 +18,7 @@ from raybundle.cluster.outcome import exit_code, job_error
 from raybundle.cluster.stopping import delete_for_good, stop_and_wait
 from raybundle.errors import ClusterError, JobLostError, RaybundleError, UsageError
 from raybundle.publish.bundles import open_configured
+from raybundle.publish.runs.records import find_log
 from raybundle.submission.recording.ending import end_attached
 
 if TYPE_CHECKING:
@@ -70,8 +71,14 @@ def status(arguments: argparse.Namespace, console: Console) -> int:
 
 def logs(arguments: argparse.Namespace, console: Console) -> int:
     """Prints the log of a job, with `--follow` until it ends; the exit code does not say how it ended."""
-    client = _client(arguments, console)
-    info = client.info(arguments.id)
+    try:
+        client = _client(arguments, console)
+        info = client.info(arguments.id)
+    except (ClusterError, JobLostError):
+        kept = find_log(open_configured(settings_of(arguments), os.environ), arguments.id)
+        if kept is None:
+            raise
+        return _show_kept(kept, arguments, console)
     if console.json_mode and not arguments.follow:
         if arguments.log_file is not None or arguments.timestamps:
             raise UsageError("--log-file and --timestamps: with --json, `logs` shows the log in its document")
@@ -91,6 +98,20 @@ def logs(arguments: argparse.Namespace, console: Console) -> int:
         raise fault
     if console.json_mode:
         console.document(job_document(client.info(arguments.id)))
+    return 0
+
+
+def _show_kept(log: bytes, arguments: argparse.Namespace, console: Console) -> int:
+    """Shows the log that the store has of a job that the cluster no longer has."""
+    if arguments.tail is not None:
+        lines = log.splitlines(keepends=True)
+        log = b"".join(lines[len(lines) - arguments.tail :] if arguments.tail < len(lines) else lines)
+    if console.json_mode:
+        console.document({"submission_id": arguments.id, "logs": log.decode("utf-8", "replace")})
+        return 0
+    console.note("the cluster does not have the job: this is the log that the store has")
+    with log_output(arguments, console) as write:
+        write(log)
     return 0
 
 

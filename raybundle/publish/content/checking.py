@@ -43,7 +43,7 @@ KNOWN = re.compile(
     rf"|data/{_HEX}|layers/{_HEX}(?:-[a-z0-9-]{{1,64}}-{_HEX})?\.zip"
     rf"|names/(?P<name>{layout.NAME.pattern})/(?P<moves>moves/)?(?P<number>[1-9][0-9]*)\.json"
     r"|runs/(?P<record>\d{4}/\d\d/[^/]+)\.json"
-    r"|events/(?P<event>\d{4}/\d\d/[^/]+)/[a-z-]+\.json"
+    r"|logs/\d{4}/\d\d/[^/]+\.log|events/(?P<event>\d{4}/\d\d/[^/]+)/[a-z-]+\.json"
     r"|history/(?P<month>\d{4}/\d\d)/\d\d/[^/!]+!(?P<id>[^/!]+)![^/]+"
 )
 """The keys that a store may have."""

@@ -51,6 +51,11 @@ def event_key(run: Run, event: str) -> str:
     return f"events/{run.started.astimezone(timezone.utc):%Y/%m}/{run.id}/{event}.json"
 
 
+def log_key(run: Run) -> str:
+    """Returns the key of the log of a run, if it was kept."""
+    return f"logs/{run.started.astimezone(timezone.utc):%Y/%m}/{run.id}.log"
+
+
 def start_mark(run: Run) -> str:
     """Returns the key of the mark of a run that begins."""
     digits = run.bundle.removeprefix("sha256:")[:BUNDLE_DIGITS]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from raybundle.errors import ObjectMissingError, UsageError
 from raybundle.publish.layout import read_object, run_key
 from raybundle.publish.refs import find_run
-from raybundle.publish.runs.marks import end_mark, event_key, start_mark
+from raybundle.publish.runs.marks import end_mark, event_key, log_key, start_mark
 from raybundle.publish.runs.run import SCHEMA_VERSION, document_of, parse_run
 
 if TYPE_CHECKING:
@@ -115,6 +115,15 @@ def read_events(store: Store, run: Run) -> dict[str, dict[str, Any]]:
         for key in store.keys(folder)
     }
     return dict(sorted(found.items(), key=lambda item: item[1]["at"]))
+
+
+def find_log(store: Store, run_id: str) -> bytes | None:
+    """Returns the log of a run; None if the store has no such run, or did not keep its log."""
+    run = find_recorded(store, run_id)
+    try:
+        return None if run is None else store.get(log_key(run))
+    except ObjectMissingError:
+        return None
 
 
 def encoded(document: dict[str, Any]) -> bytes:

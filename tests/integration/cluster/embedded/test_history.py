@@ -233,3 +233,19 @@ def test_a_damaged_bundle_is_not_run_again(work: Workplace, tmp_path: Path) -> N
     assert done.returncode == 3
     assert "is not as it was stored:" in done.stderr
     assert archive.name in done.stderr
+
+
+def test_a_log_that_was_kept_is_shown_when_the_cluster_is_gone(work: Workplace) -> None:
+    names = [f"log-{time.time_ns()}-{each}" for each in ("kept", "lost")]
+    for name, more in zip(names, (["--save-logs"], []), strict=True):
+        assert work.raybundle("submit", *more, "--submission-id", name, "job.py", "a").returncode == 0
+    gone = {"RAYBUNDLE_LOCAL_STATE": "../no-cluster"}
+
+    kept = work.raybundle("logs", names[0], env=gone)
+    tail = work.raybundle("--json", "logs", "--tail", "1", names[0], env=gone)
+    lost = work.raybundle("logs", names[1], env=gone)
+
+    assert kept.stdout.splitlines()[-1] == "OUTPUT two None a"
+    assert json.loads(tail.stdout)["logs"] == "OUTPUT two None a\n"
+    assert lost.returncode == 5
+    assert work.raybundle("check").returncode == 0
