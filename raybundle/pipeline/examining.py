@@ -170,12 +170,18 @@ def _ended_nodes(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     """Returns the names of nodes that were in the cluster, have ended, and did not come back."""
     living = {row["node_ip"] for row in rows if row["state"] == "ALIVE"}
     ended = [row for row in rows if row["node_ip"] not in living]
-    return sorted({f"{row['node_name']} ({row['node_ip']})" for row in ended})
+    return sorted({_name(row) for row in ended})
+
+
+def _name(row: Mapping[str, Any]) -> str:
+    """Returns the name of a node in the State API, which is its address unless somebody gave it another."""
+    name, address = row["node_name"], row["node_ip"]
+    return str(address) if name == address else f"{name} ({address})"
 
 
 def _environments(client: JobsClient) -> Iterator[Finding]:
     """Yields the runtime_envs whose failure Ray still repeats."""
-    nodes = {row["node_id"]: f"{row['node_name']} ({row['node_ip']})" for row in _listed_nodes(client)}
+    nodes = {row["node_id"]: _name(row) for row in _listed_nodes(client)}
     seen = set()
     for row in _rows(client, "runtime_envs"):
         where = nodes.get(row.get("node_id", ""), str(row.get("node_id")))

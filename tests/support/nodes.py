@@ -216,11 +216,16 @@ class Nodes:
                 self._children.remove(child)
                 self._wait_until_alive(before, exactly=True)
 
-    def start_again(self, node: str, resources: Mapping[str, float]) -> None:
-        """Starts a raylet on a node whose raylet was killed, even if the cluster has not noticed it yet."""
+    def start_again(
+        self, node: str, resources: Mapping[str, float], env: Mapping[str, str] | None = None
+    ) -> None:
+        """Starts a raylet on a node whose raylet was killed, even if the cluster has not noticed it yet.
+
+        `env` is added to the environment of this raylet alone.
+        """
         with self._locked():
             self._children = [child for child in self._children if child.poll() is None]
-            self._start_raylet(node, resources, head=False)
+            self._start_raylet(node, resources, head=False, env=env)
             self._wait_until_alive(len(self.names))
 
     # Use
@@ -378,12 +383,13 @@ class Nodes:
             raise BedError(f"with {self.bed.env} the nodes could import raybundle, or nothing at all")
 
     def _start_raylet(
-        self, name: str, resources: Mapping[str, float], *, head: bool
+        self, name: str, resources: Mapping[str, float], *, head: bool, env: Mapping[str, str] | None = None
     ) -> subprocess.Popen[str]:
         node = self.node(name)
         self._write(self.bed.with_node(replace(node, raylets=node.raylets + 1)))
         arguments = [*self._joining(node, head=head), *RAY_ARGUMENTS, "--resources", json.dumps(resources)]
-        ray = [str(self.python), f"{NODE_ENV}/bin/ray"]
+        more = ["env", *(f"{key}={value}" for key, value in env.items())] if env else []
+        ray = [*more, str(self.python), f"{NODE_ENV}/bin/ray"]
         return self._start(node, self.command(name, [*ray, "start", *arguments]))
 
     def _joining(self, node: Node, *, head: bool) -> list[str]:

@@ -1,56 +1,152 @@
-"""`doctor` names the node and the cause, and is content once each is mended."""
+"""`doctor` and `path` name node and cause of what is wrong there, and are content once it is mended."""
 
 from __future__ import annotations
 
 import json
-from contextlib import contextmanager
+import os
+import signal
+import time
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.integration.nodes.conftest import CREDENTIALS
+from tests.support.bed import processes_in
+from tests.support.nodes import NODE_ENV
+from tests.support.small_project import tree
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from tests.integration.nodes.conftest import ThreeNodes
+    from tests.support.nodes import Nodes
     from tests.support.workplace import Workplace
 
 pytestmark = pytest.mark.nodes
 CACHE = "/tmp/raybundle-0"
+SITE = f"$(echo {NODE_ENV}/lib/python3*/site-packages)"
+OVER = f"""\
+set -e
+mkdir -p /tmp/over/up /tmp/over/work
+mount -t overlay overlay -o lowerdir={SITE},upperdir=/tmp/over/up,workdir=/tmp/over/work {SITE}
+cd {SITE}
+"""
+"""Begins a change of a node's installation, which all nodes share: only this node sees it."""
+BACK = f"umount {SITE} && rm -r /tmp/over"
+STRAY = f"{OVER} echo /tmp/stray >stray.pth; mkdir -p /tmp/stray\n"
+STRAY += "sed -i 's/^Version: .*/Version: 0.0.1/' jmespath-*.dist-info/METADATA"
+SPOILT = {
+    "no boto3": ("n0", f"{OVER} rm -r boto3 boto3-*", BACK),
+    "no credentials": ("n1", f"mv {CREDENTIALS} {CREDENTIALS}.away", f"mv {CREDENTIALS}.away {CREDENTIALS}"),
+    "a stray .pth, another version": ("n1", STRAY, BACK),
+    "noexec": ("n1", "mount -o remount,noexec /tmp", "mount -o remount,exec /tmp"),
+    "a cache for all": ("n2", f"mkdir -p {CACHE} && chmod 755 {CACHE}", f"chmod 700 {CACHE}"),
+    "a full disk": (
+        "n2",
+        "mount -o remount,size=$(($(df -k --output=used /tmp | tail -1) + 100000))k /tmp",
+        "mount -o remount,size=50% /tmp",
+    ),
+}
+"""Node, what is done to it, and what undoes that."""
+FOUND = {
+    ("store", "n0", "warning"),
+    ("store", "n1", "warning"),
+    ("provided", "n1", "failed"),
+    ("disk", "n1", "failed"),
+    ("cache", "n2", "failed"),
+    ("disk", "n2", "failed"),
+}
 
 
-def examined(work: Workplace) -> tuple[int, list[tuple[str, str, str]]]:
-    """Returns the exit code, and check, host and state of all that is not as it should be."""
-    done = work.raybundle("--json", "doctor")
+def examined(work: Workplace, *words: str) -> tuple[int, dict[tuple[str, str, str], str]]:
+    """Returns the exit code, and what was found of each check, host and state that is not ok."""
+    done = work.raybundle("--json", "doctor", *words)
     assert done.stdout, done.stderr
     bad = [one for one in json.loads(done.stdout)["checks"] if one["state"] != "ok"]
     assert all(one["remedy"] for one in bad)
-    hosts = [(one["check"], one["where"].partition(" ")[0], one["state"]) for one in bad]
+    hosts = {(one["check"], one["where"].partition(" ")[0], one["state"]): one["found"] for one in bad}
     return done.returncode, hosts
 
 
+def seen(work: Workplace) -> tuple[dict[str, str | None], dict[str, set[str]]]:
+    """Returns why each node does not answer `path`, and what shapes imports on one node alone."""
+    done = work.raybundle("--json", "path")
+    assert done.stdout, done.stderr
+    document = json.loads(done.stdout)
+    faults = {one["node"].partition(" ")[0]: one["fault"] for one in document["processes"]}
+    nodes: dict[str, set[str]] = {}
+    for one in document["shaping"]:
+        if one["source"] != "mount":
+            nodes.setdefault(one["what"], set()).add(one["node"].partition(" ")[0])
+    alone = {host: set[str]() for host in faults}
+    for what, hosts in nodes.items():
+        if len(hosts) == 1:
+            alone[next(iter(hosts))].add(what.rpartition("/")[2])
+    assert done.returncode == (1 if any(faults.values()) else 0)
+    return faults, alone
+
+
 @contextmanager
-def spoilt(three_nodes: ThreeNodes, node: str, spoil: str, mend: str) -> Iterator[None]:
-    three_nodes.nodes.run(node, ["sh", "-c", spoil])
-    try:
+def spoilt(three_nodes: ThreeNodes, *names: str) -> Iterator[None]:
+    with ExitStack() as mending:
+        for name in names:
+            node, spoil, mend = SPOILT[name]
+            three_nodes.nodes.run(node, ["sh", "-c", spoil])
+            mending.callback(three_nodes.nodes.run, node, ["sh", "-c", mend])
         yield
-    finally:
-        three_nodes.nodes.run(node, ["sh", "-c", mend])
+
+
+def end_raylet(nodes: Nodes, node: str) -> None:
+    """Kills the raylet of a node, and waits until the cluster has noticed."""
+    before = nodes.alive
+    for process in processes_in(nodes.node(node).namespace):
+        with suppress(OSError):
+            if Path(f"/proc/{process}/comm").read_text("utf-8").strip() == "raylet":
+                os.kill(process, signal.SIGKILL)
+    while nodes.alive == before:
+        time.sleep(0.2)
+
+
+def workplace(three_nodes: ThreeNodes, directory: Path) -> Workplace:
+    """A user whose job imports a distribution of the cluster."""
+    work = three_nodes.workplace(directory, "plain")
+    tree(work.directory, {"job.py": "import jmespath\nimport ray\n\nprint('RAN', ray.is_initialized())\n"})
+    with (work.directory / "pyproject.toml").open("a") as stream:
+        stream.write("\n[tool.raybundle]\ncluster-provides = ['jmespath']\n")
+    return work
 
 
 def test_each_node_that_differs_is_named_until_it_is_mended(three_nodes: ThreeNodes, tmp_path: Path) -> None:
-    work = three_nodes.workplace(tmp_path / "work", "plain")
+    work = workplace(three_nodes, tmp_path / "work")
 
-    with (
-        spoilt(
-            three_nodes, "n1", f"mv {CREDENTIALS} {CREDENTIALS}.away", f"mv {CREDENTIALS}.away {CREDENTIALS}"
-        ),
-        spoilt(three_nodes, "n2", f"mkdir -p {CACHE} && chmod 755 {CACHE}", f"chmod 700 {CACHE}"),
-    ):
-        code, bad = examined(work)
-    mended = examined(work)
+    with spoilt(three_nodes, *SPOILT):
+        code, bad = examined(work, "job.py")
+        refused = work.raybundle("submit", "--check", "job.py")
+        faults, alone = seen(work)
+    end_raylet(three_nodes.nodes, "n2")
+    dead = (examined(work)[1], seen(work)[0])
+    three_nodes.nodes.start_again("n2", {"n2": 100}, {"PYTHONPATH": "/tmp/shadow"})
+    _, with_variable = seen(work)
+    end_raylet(three_nodes.nodes, "n2")
+    three_nodes.nodes.start_again("n2", {"n2": 100})
+    mended = work.raybundle("submit", "--check", "job.py")
 
-    assert (code, sorted(bad)) == (1, [("cache", "n2", "failed"), ("store", "n1", "warning")])
-    assert mended == (0, [])
+    assert (code, set(bad)) == (1, FOUND), bad
+    assert "0.0.1" in bad["provided", "n1", "failed"]
+    assert "noexec" in bad["disk", "n1", "failed"]
+    assert "smart_open[s3]" in bad["store", "n0", "warning"]
+    assert "no credentials" in bad["store", "n1", "warning"]
+    assert refused.returncode == 3
+    assert "checks of the cluster failed: the job was not submitted" in refused.stderr
+    assert "RAN" not in refused.stdout
+    assert (faults, alone) == (
+        dict.fromkeys(("n0", "n1", "n2")),
+        {"n0": set(), "n1": {"stray.pth"}, "n2": set()},
+    )
+    address = three_nodes.nodes.node("n2").address
+    assert dead[0]["nodes", address, "warning"] == dead[1]["n2"] == "its raylet has ended"
+    assert with_variable == {"n0": set(), "n1": set(), "n2": {"shadow"}}
+    assert (mended.returncode, "RAN" in mended.stdout) == (0, True), mended.stderr
+    assert "found nothing that keeps the bundle from running" in mended.stderr
