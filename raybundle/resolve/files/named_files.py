@@ -301,7 +301,7 @@ class _Search:
         files, size = [], 0
         for number, file in enumerate(self._below(directory, deep=deep or "/" in pattern)):
             matches = expression is None or expression.match(file[len(directory) + 1 :])
-            if matches and sources:
+            if matches and sources and os.path.basename(file) not in {"setup.py", "noxfile.py"}:
                 self._add_script(file, entry, origin)
             elif matches and self._counts(file, entry):
                 files.append(file)

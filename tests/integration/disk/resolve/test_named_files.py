@@ -462,3 +462,12 @@ def test_each_value_of_a_name_counts(work: Path, source: str) -> None:
     script = app(work, source, f"{folder}a.txt", f"{folder}b.txt")
 
     assert set(named(script)) == {f"{folder}a.txt", f"{folder}b.txt"}
+
+
+def test_a_pattern_of_sources_means_no_setup_script(work: Path) -> None:
+    source = "import glob, runpy\nfor each in glob.glob('*.py'):\n    runpy.run_path(each)\n"
+    files = {"job.py": source, "step.py": "", "setup.py": "open('README.md')\n", "README.md": ""}
+    script = tree(work / "app", files) / "job.py"
+
+    assert {each.path for each in run(script).modules} == {"project/job.py", "project/step.py"}
+    assert named(script) == {}
