@@ -37,6 +37,13 @@ SOURCES = {
     "def at(n):\n    return os.path.join(d(n), 'x.csv')\n\n\nopen(at(n))\n",
     "a suffix": "from pathlib import Path\np = Path('one/x.json')\np.with_suffix('.csv').read_text()\n"
     "q = 'two/x.json'\nopen(q.replace('.json', '.csv'))\n",
+    "options": "parser.add_argument('-d', '--data-dir', default='one')\n"
+    "parser.add_argument('--other', default='two')\nargs = parser.parse_args()\n"
+    "open(os.path.join(args.data_dir, 'x.csv'))\nopen(f'{args.other}/x.csv')\n",
+    "fields": "class C(BaseModel):\n    d: str = Field('one')\n    e: str = field(default='two')\n\n\n"
+    "c = C()\nopen(f'{c.d}/x.csv')\nopen(f'{c.e}/x.csv')\n",
+    "options of a command": "@click.option('--d', default='one')\n@click.option('--other-d', default='two')\n"
+    "def main(d, other_d):\n    open(f'{d}/x.csv')\n    open(f'{other_d}/x.csv')\n",
     "two parts": "a = 'on' if n else 'tw'\nb = 'e' if n else 'o'\nopen(f'{a}{b}/x.csv')\n",
 }
 
@@ -67,3 +74,9 @@ def test_more_combinations_than_are_followed_end() -> None:
     parts = "".join(f"{{a{n}}}" for n in range(12))
 
     assert len(named_in(f"{choices}open(f'{parts}/x.csv')\n")) <= 64
+
+
+def test_a_path_of_parts_that_cannot_be_put_together_here_is_noted() -> None:
+    source = f"import os\nd = None\n\n\ndef start():\n    global d\n    d = 'one'\n\n\nstart()\n{READ}"
+
+    assert [each.passed for each in scan(source.encode(), "job.py", LINUX).opened] == [True]

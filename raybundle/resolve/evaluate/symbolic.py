@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
+from raybundle.resolve.evaluate.calls import argument_of
+from raybundle.resolve.evaluate.chains import last_name
 from raybundle.resolve.evaluate.name_values import ANY
-from raybundle.resolve.evaluate.path_edits import Statements
 from raybundle.resolve.evaluate.path_values import CannotEvaluateError, Scope
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 _DEEP = 24
 """Directories above a file that an expression may climb."""
+_DEFAULTS = frozenset({"Field", "field", "Option", "Argument"})
+"""Calls that stand for the default of an attribute or a parameter."""
 _DEPTH = 3
 """Calls of own functions, one in the other."""
 _MOST = 64
@@ -140,6 +143,8 @@ class SymbolicScope(Scope):
                 return self._default(node, table, key, default)
             case ast.Call(func=function, args=[_, default]) if self.dotted(function) == "os.getenv":
                 return self.value(default)
+            case ast.Call(func=function) if last_name(function) in _DEFAULTS and (node.args or node.keywords):
+                return self.value(argument_of(node, 0, "default") or ast.Name(""))
             case ast.Call(func=ast.Name(id=name)) if name in self.functions and self._depth < _DEPTH:
                 return self._returned(self.functions[name], node)
             case ast.Attribute(attr=name) if name in self.members:
@@ -284,85 +289,6 @@ class SymbolicScope(Scope):
         return os.path.normpath(self.absolute(path))
 
 
-class BothBranches(Statements):
-    """Runs all branches of a condition, and the body of a loop. All their paths may be read."""
-
-    scope: SymbolicScope
-
-    def _run(self, statement: ast.stmt) -> None:
-        match statement:
-            case ast.If(body=body, orelse=otherwise):
-                self._either(body, otherwise)
-            case ast.Match(cases=cases):
-                self._either([], *(each.body for each in cases))
-            case ast.While(body=body, orelse=otherwise):
-                self._either([], body)
-                self.run(otherwise)
-            case ast.Try(body=body, handlers=handlers, orelse=otherwise, finalbody=final):
-                self.run([*body, *otherwise])
-                self._either([], *(each.body for each in handlers))
-                self.run(final)
-            case _:
-                super()._run(statement)
-
-    def _either(self, *bodies: list[ast.stmt]) -> None:
-        """Run bodies of which one runs: a name has all values that any of them leaves it with."""
-        before, ends = self.scope.state(), list[SymbolicScope]()
-        for body in bodies:
-            self.scope.restore(before)
-            self.run(body)
-            ends.append(self.scope.state())
-        for name in dict.fromkeys(name for end in ends for name in end.names):
-            values: list[Value | None] = []
-            for end in ends:
-                values += [each for each in end.ways_of(name) if each not in values]
-            self.scope.bind(name, values)
-
-    def _assign_names(self, names: list[str], node: ast.expr) -> None:
-        values = self.scope.ways(node)
-        if all(each is None for each in values):
-            super()._assign_names(names, node)
-            return
-        for name in names:
-            self.scope.bind(name, [] if name in self.volatile else values)
-
-    def _assign(self, targets: list[ast.expr], node: ast.expr) -> None:
-        match targets:
-            case [ast.Attribute(value=ast.Name(id="self" | "cls"), attr=name)]:
-                self.scope.add_member(name, self.scope.ways(node))
-            case _:
-                super()._assign(targets, node)
-
-    def _for(self, target: ast.expr, values: ast.expr, body: list[ast.stmt]) -> None:
-        """Run a body in which the names of the loop have any value."""
-        try:
-            is_text = all(isinstance(each, str) for each in self.scope.list_of(values))
-        except CannotEvaluateError:
-            is_text = False
-        self._forget(target)
-        if is_text and isinstance(target, ast.Name):
-            self.scope.bind(target.id, [ANY])
-        self._either([], body)
-
-    def _call_own(self, function: ast.FunctionDef, call: ast.Call) -> None:
-        """Do nothing: bodies of functions are visited by themselves."""
-
-    def _forget(self, *statements: ast.AST) -> None:
-        for each in statements:
-            match each:
-                case ast.For(body=body, orelse=otherwise):
-                    self._either([], [*body, *otherwise])
-                case (
-                    ast.Assign(targets=[ast.Name(id=name)])
-                    | ast.AnnAssign(target=ast.Name(id=name))
-                    | ast.FunctionDef(name=name)
-                    | ast.ClassDef(name=name)
-                ):
-                    self.scope.unbind(name)
-                case _:
-                    continue
-
-
 _METHODS = frozenset(
     [
         *("format", "glob", "rglob", "joinpath", "with_name", "resolve", "absolute", "expanduser"),
@@ -380,16 +306,3 @@ def _changed(value: str, method: str, parts: list[str]) -> str:
     except TypeError as error:
         raise CannotEvaluateError from error
     return changed
-
-
-def returning(statements: Iterable[ast.stmt]) -> Iterator[tuple[str, ast.FunctionDef]]:
-    """Yield the functions that only return a value."""
-    for each in statements:
-        match each:
-            case (
-                ast.FunctionDef(name=name, decorator_list=[], body=[ast.Return()])
-                | ast.FunctionDef(name=name, decorator_list=[], body=[ast.Expr(ast.Constant()), ast.Return()])
-            ):
-                yield name, each
-            case _:
-                continue

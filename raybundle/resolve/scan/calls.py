@@ -317,7 +317,7 @@ class DynamicImports:
 
     def _selected(self) -> Iterator[Text]:
         """Yield the groups that the source picks from all entry points."""
-        for node in ast.walk(self.names.tree):
+        for node in walk(self.names.tree):
             match node:
                 case ast.Subscript(value=points, slice=group) if self._is_points(points):
                     yield from self.names.texts(group)

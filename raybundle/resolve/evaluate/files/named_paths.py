@@ -14,10 +14,11 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from raybundle.resolve.evaluate.chains import last_name
+from raybundle.resolve.evaluate.files.branches import BothBranches, default_of_option, returning
 from raybundle.resolve.evaluate.files.origins import COMPUTED, KNOWN, PASSED, Origins
 from raybundle.resolve.evaluate.name_values import ANY
 from raybundle.resolve.evaluate.parsing import children, walk
-from raybundle.resolve.evaluate.symbolic import HERE, START, BothBranches, SymbolicScope, returning
+from raybundle.resolve.evaluate.symbolic import HERE, START, SymbolicScope
 from raybundle.resolve.facts import ENVIRONMENT_FILE, Named, Opened, PathStart
 
 if TYPE_CHECKING:
@@ -201,7 +202,10 @@ class _Search:
         for each in (*node.decorator_list, *arguments.defaults, *filter(None, arguments.kw_defaults)):
             self.visit(each, scope, wide=False)
         self.origins.around.append(node)
-        self.body(node.body, _inside(scope, arguments))
+        inner = _inside(scope, arguments)
+        for name, default in (each for mark in node.decorator_list for each in default_of_option(mark)):
+            inner.bind(name, scope.ways(default))
+        self.body(node.body, inner)
         self.origins.around.pop()
 
     def _members(self, node: ast.ClassDef, scope: SymbolicScope) -> None:
@@ -282,7 +286,9 @@ class _Search:
     def _origin(self, path: ast.expr, scope: SymbolicScope) -> int:
         if all(each is not None and _is_found(each) for each in scope.ways(path)):
             return KNOWN
-        return self.origins.of(path, scope)
+        joined = isinstance(path, ast.Call) and scope.dotted(path.func) == "os.path.join"
+        composed = joined or isinstance(path, ast.JoinedStr)
+        return max(self.origins.of(path, scope), PASSED if composed else KNOWN)
 
     def _beside(self, node: ast.expr, scope: SymbolicScope) -> None:
         for value in scope.values(node):
@@ -303,7 +309,7 @@ _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 """Statements whose bodies run later: names have the values there that they get in the end."""
 _BINDS = (
     *(ast.Import, ast.ImportFrom, ast.Assign, ast.AnnAssign, ast.If, ast.For, ast.While, ast.With, ast.Try),
-    *(ast.Match, ast.ClassDef),
+    *(ast.Match, ast.ClassDef, ast.Expr),
 )
 
 

@@ -1,0 +1,123 @@
+"""Runs the statements of a source for the values that names may have, whichever branches run."""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+from raybundle.resolve.evaluate.name_values import ANY
+from raybundle.resolve.evaluate.path_edits import Statements
+from raybundle.resolve.evaluate.path_values import CannotEvaluateError
+from raybundle.resolve.evaluate.symbolic import SymbolicScope
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from raybundle.resolve.evaluate.path_values import Value
+
+
+class BothBranches(Statements):
+    """Runs all branches of a condition, and the body of a loop. All their paths may be read."""
+
+    scope: SymbolicScope
+
+    def _run(self, statement: ast.stmt) -> None:
+        match statement:
+            case ast.Expr(value=ast.Call(func=ast.Attribute(attr="add_argument")) as call):
+                self._option(call)
+            case ast.If(body=body, orelse=otherwise):
+                self._either(body, otherwise)
+            case ast.Match(cases=cases):
+                self._either([], *(each.body for each in cases))
+            case ast.While(body=body, orelse=otherwise):
+                self._either([], body)
+                self.run(otherwise)
+            case ast.Try(body=body, handlers=handlers, orelse=otherwise, finalbody=final):
+                self.run([*body, *otherwise])
+                self._either([], *(each.body for each in handlers))
+                self.run(final)
+            case _:
+                super()._run(statement)
+
+    def _option(self, call: ast.Call) -> None:
+        """Note the default of an option of the job, which the arguments have as an attribute."""
+        for name, default in default_of_option(call):
+            self.scope.add_member(name, self.scope.ways(default))
+
+    def _either(self, *bodies: list[ast.stmt]) -> None:
+        """Run bodies of which one runs: a name has all values that any of them leaves it with."""
+        before, ends = self.scope.state(), list[SymbolicScope]()
+        for body in bodies:
+            self.scope.restore(before)
+            self.run(body)
+            ends.append(self.scope.state())
+        for name in dict.fromkeys(name for end in ends for name in end.names):
+            values: list[Value | None] = []
+            for end in ends:
+                values += [each for each in end.ways_of(name) if each not in values]
+            self.scope.bind(name, values)
+
+    def _assign_names(self, names: list[str], node: ast.expr) -> None:
+        values = self.scope.ways(node)
+        if all(each is None for each in values):
+            super()._assign_names(names, node)
+            return
+        for name in names:
+            self.scope.bind(name, [] if name in self.volatile else values)
+
+    def _assign(self, targets: list[ast.expr], node: ast.expr) -> None:
+        match targets:
+            case [ast.Attribute(value=ast.Name(id="self" | "cls"), attr=name)]:
+                self.scope.add_member(name, self.scope.ways(node))
+            case _:
+                super()._assign(targets, node)
+
+    def _for(self, target: ast.expr, values: ast.expr, body: list[ast.stmt]) -> None:
+        """Run a body in which the names of the loop have any value."""
+        try:
+            is_text = all(isinstance(each, str) for each in self.scope.list_of(values))
+        except CannotEvaluateError:
+            is_text = False
+        self._forget(target)
+        if is_text and isinstance(target, ast.Name):
+            self.scope.bind(target.id, [ANY])
+        self._either([], body)
+
+    def _call_own(self, function: ast.FunctionDef, call: ast.Call) -> None:
+        """Do nothing: bodies of functions are visited by themselves."""
+
+    def _forget(self, *statements: ast.AST) -> None:
+        for each in statements:
+            match each:
+                case ast.For(body=body, orelse=otherwise):
+                    self._either([], [*body, *otherwise])
+                case (
+                    ast.Assign(targets=[ast.Name(id=name)])
+                    | ast.AnnAssign(target=ast.Name(id=name))
+                    | ast.FunctionDef(name=name)
+                    | ast.ClassDef(name=name)
+                ):
+                    self.scope.unbind(name)
+                case _:
+                    continue
+
+
+def returning(statements: Iterable[ast.stmt]) -> Iterator[tuple[str, ast.FunctionDef]]:
+    """Yield the functions that only return a value."""
+    for each in statements:
+        match each:
+            case (
+                ast.FunctionDef(name=name, decorator_list=[], body=[ast.Return()])
+                | ast.FunctionDef(name=name, decorator_list=[], body=[ast.Expr(ast.Constant()), ast.Return()])
+            ):
+                yield name, each
+            case _:
+                continue
+
+
+def default_of_option(call: ast.expr) -> Iterator[tuple[str, ast.expr]]:
+    """Yield the names that an option of argparse or click has in the code, and its default."""
+    if isinstance(call, ast.Call):
+        names = [str(each.value) for each in call.args if isinstance(each, ast.Constant)]
+        for default in (each.value for each in call.keywords if each.arg == "default"):
+            yield from ((name.lstrip("-").replace("-", "_"), default) for name in names)
