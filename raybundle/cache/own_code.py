@@ -18,29 +18,41 @@ OWN = Path(__file__).parents[1]
 """The sources of raybundle."""
 
 
-def own_code(directory: Path) -> str:
-    """Returns the versions of raybundle and of its Python, and a digest of the sources in `directory`.
+def own_code(digest: str) -> str:
+    """Returns the versions of raybundle and of its Python, and the digest of raybundle's sources.
 
     The Python counts because its parser decides answers, and an installer may link the same sources into the
     environments of several Pythons.
     """
-    return f"{__version__} {sys.hexversion:x} {_digest(directory)}"
+    return f"{__version__} {sys.hexversion:x} {digest}"
 
 
 @lru_cache
-def _digest(directory: Path) -> str:
-    return hashlib.sha256(repr([*_walk(str(directory))]).encode()).hexdigest()
+def state_of(directory: Path) -> str:
+    """Returns a digest of the place of the sources, and of their names, sizes and times."""
+    return hashlib.sha256(repr([str(directory), *_walk(str(directory))]).encode()).hexdigest()[:32]
 
 
-def _walk(directory: str) -> Iterator[tuple[str, int, int]]:
-    """Yields name, size and time of each source below a directory, and each folder before its content."""
+def digest_of(directory: Path) -> str:
+    """Returns a digest of the content of the sources, the same for each installation of the same code."""
+    return hashlib.sha256(repr([*_contents(str(directory))]).encode()).hexdigest()
+
+
+def _contents(directory: str) -> Iterator[tuple[str, str]]:
+    for path, _, _ in _walk(directory):
+        if path.endswith(".py"):
+            with open(os.path.join(directory, path), "rb") as source:  # noqa: PTH118, PTH123 - as `_walk`
+                yield path, hashlib.sha256(source.read()).hexdigest()
+
+
+def _walk(directory: str, within: str = "") -> Iterator[tuple[str, int, int]]:
+    """Yields relative path, size and time of each source below a directory."""
     with os.scandir(directory) as entries:
         for each in sorted(entries, key=lambda entry: entry.name):
             if each.name.startswith("."):
                 continue  # of an editor, perhaps a link that leads nowhere
             if each.name.endswith(".py"):
                 status = each.stat()
-                yield each.name, status.st_size, status.st_mtime_ns
+                yield within + each.name, status.st_size, status.st_mtime_ns
             elif each.name != "__pycache__" and each.is_dir():
-                yield each.name, 0, 0
-                yield from _walk(each.path)
+                yield from _walk(each.path, f"{within}{each.name}/")

@@ -27,6 +27,8 @@ _SCANS = Kind("scans", 64)
 """The facts of a project's files for one target: tab-separated lines."""
 _FILES = 100_000
 """Files in one document; those that were needed longest ago make room."""
+_BEFORE = "'"
+"""Follows the path of a file in the row of what it was before: a branch and back stays warm."""
 _Found = TypeVar("_Found", "Facts", "Facts | None")
 
 
@@ -44,7 +46,10 @@ class Scanner:
     _began: int = field(init=False)
     """Nanoseconds of the clock, from before the first file was read."""
     _known: dict[str, str] = field(init=False)
-    """By quoted file name: identity, age and facts as JSON, which is decoded when it is asked for."""
+    """By quoted path in the project: identity, age and facts as JSON, which is decoded when it is asked for.
+    A mark after the path tells of what the file was before."""
+    _others: dict[str, str] = field(default_factory=dict, init=False)
+    """The same of the project that was scanned last, for one that is new: it may be another checkout."""
     _ready: dict[str, Facts] = field(default_factory=dict, init=False)
     _identities: dict[str, Identity] = field(default_factory=dict, init=False)
     _changed: bool = field(default=False, init=False)
@@ -52,7 +57,9 @@ class Scanner:
     def __post_init__(self) -> None:
         self._began = self.cache.clock()
         lines = self.cache.read_text(_SCANS, self._name()).splitlines()
-        self._known = {name: rest for name, _, rest in (line.partition("\t") for line in lines)}
+        self._known = _rows(lines)
+        if not lines and (other := self.cache.latest(_SCANS, self._target())):
+            self._others = _rows(self.cache.read_text(_SCANS, other).splitlines())
 
     def facts(self, file: str) -> Facts:
         """Return what `file` imports.
@@ -92,11 +99,13 @@ class Scanner:
         Raises:
             RefusedFileError: there is no such file.
         """
-        identity = identity_of(file)
-        row = self._row(file)
-        if row is None or row[1] != "old" or row[0] != json.dumps(identity):
-            return None
-        return self._ready_with(file, identity, _decoded(row[2]))
+        identity, place = identity_of(file), self._place(file)
+        row = _split(self._known.get(place, ""))
+        if row is not None and row[1] == "old" and row[0] == json.dumps(identity):
+            return self._ready_with(file, identity, _decoded(row[2]))
+        kept = (self._known.get(place), self._known.get(place + _BEFORE), self._others.get(place))
+        rows = [row for row in map(_split, filter(None, kept)) if row is not None]
+        return self._confirmed(file, identity, rows) if rows else None
 
     def accept(self, file: str, identity: list[int], facts: list[Any]) -> Facts:
         """Take facts that another process read, and return them."""
@@ -107,7 +116,7 @@ class Scanner:
     def _scanned(self, file: str, scanned: Callable[[bytes], Facts]) -> Facts:
         identity = identity_of(file)
         source = read_source(file)
-        facts = self._confirmed(file, source) or scanned(source)
+        facts = scanned(source)
         self._keep(file, identity, to_json(facts))
         return self._ready_with(file, identity, facts)
 
@@ -126,31 +135,53 @@ class Scanner:
         return read_noted(file, self.consulted)
 
     def _keep(self, file: str, identity: Identity, facts: list[Any]) -> None:
+        self._note(file, identity, json.dumps(facts, separators=(",", ":")))
+
+    def _note(self, file: str, identity: Identity, text: str) -> None:
         age = "young" if is_young(identity, self._began) else "old"
-        text = json.dumps(facts, separators=(",", ":"))
-        self._known[json.dumps(file)] = f"{json.dumps(identity)}\t{age}\t{text}"
+        place = self._place(file)
+        before = self._known.get(place)
+        if before is not None and not before.endswith(f"\t{text}"):
+            self._known[place + _BEFORE] = before
+        self._known[place] = f"{json.dumps(identity)}\t{age}\t{text}"
         self._changed = True
 
     def save(self) -> None:
         """Write the cache, if anything in it is new."""
         if self._changed:
-            used = {name: self._known[name] for name in map(json.dumps, self._ready)}
+            used = {name: self._known[name] for name in map(self._place, self._ready)}
             lines = (f"{name}\t{rest}\n" for name, rest in latest(self._known, used, _FILES).items())
             self.cache.write_text(_SCANS, self._name(), "".join(lines))
 
-    def _confirmed(self, file: str, source: bytes) -> Facts | None:
-        """Facts about a young or moved file hold if its bytes are the same."""
-        row = self._row(file)
-        facts = _decoded(row[2]) if row else None
-        return facts if facts and facts.sha256 == hashlib.sha256(source).hexdigest() else None
+    def _confirmed(self, file: str, identity: Identity, rows: list[list[str]]) -> Facts | None:
+        """Facts about a file that is young, or is another one, hold if its bytes are the same."""
+        digest = hashlib.sha256(read_source(file)).hexdigest()
+        for _, _, text in rows:
+            facts = _decoded(text) if digest in text else None
+            if facts is not None and facts.sha256 == digest:
+                self._note(file, identity, text)
+                return self._ready_with(file, identity, facts)
+        return None
 
-    def _row(self, file: str) -> list[str] | None:
-        """Identity, age and facts as they are kept."""
-        row = self._known.get(json.dumps(file), "").split("\t", 2)
-        return row if len(row) == 3 else None  # noqa: PLR2004 - as said
+    def _place(self, file: str) -> str:
+        """Return the quoted path of a file: from the project, if it is there: a checkout may be anywhere."""
+        return json.dumps(file.removeprefix(f"{self.project}/"))
+
+    def _target(self) -> str:
+        return self.cache.key(str(self.environment))[:16]
 
     def _name(self) -> str:
-        return self.cache.key(str(self.project), str(self.environment))
+        return f"{self._target()}-{self.cache.key(str(self.project))[:16]}"
+
+
+def _rows(lines: list[str]) -> dict[str, str]:
+    return {name: rest for name, _, rest in (line.partition("\t") for line in lines)}
+
+
+def _split(row: str) -> list[str] | None:
+    """Return identity, age and facts as they are kept."""
+    parts = row.split("\t", 2)
+    return parts if len(parts) == 3 else None  # noqa: PLR2004 - as said
 
 
 def _decoded(text: str) -> Facts | None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from raybundle.cache.documents import Cache, Kind
-from raybundle.cache.own_code import own_code
+from raybundle.cache.own_code import digest_of
 from raybundle.cache.room import IN_USE, latest, make_room, touch
 from tests.support.clocks import early, later
 
@@ -230,8 +230,18 @@ def test_what_another_process_takes_into_use_meanwhile_stays(tmp_path: Path) -> 
     assert [each.name for each in tmp_path.iterdir()] == ["b"]
 
 
+def test_a_copy_of_the_code_elsewhere_and_later_is_the_same_code(tmp_path: Path) -> None:
+    for place in ("one", "two"):
+        (tmp_path / place / "room").mkdir(parents=True)
+        (tmp_path / place / "room/model.py").write_text("a = 1")
+    before = [digest_of(tmp_path / place) for place in ("one", "two")]
+    (tmp_path / "two/room/model.py").write_text("a = 2")
+
+    assert before[0] == before[1] == digest_of(tmp_path / "one") != digest_of(tmp_path / "two")
+
+
 def test_a_link_of_an_editor_beside_the_sources_stops_nothing(tmp_path: Path) -> None:
     (tmp_path / "model.py").write_text("")
     (tmp_path / ".#model.py").symlink_to("user@host.1234")
 
-    assert own_code(tmp_path)
+    assert digest_of(tmp_path)

@@ -55,9 +55,14 @@ def files(resolution: Resolution) -> list[str]:
     return [str(each.path) for each in resolution.modules if each.path]
 
 
-def counted(root: Path, *wanted: str) -> dict[str, list[str]]:
+def counted(root: Path, *wanted: str, site: Path = OWN.parent) -> dict[str, list[str]]:
     """What `plan` of the project's job opens, lists and imports, in a process of its own."""
-    environ = {**os.environ, "XDG_CACHE_HOME": str(root.parent / "cache"), "PYTHONDONTWRITEBYTECODE": "1"}
+    environ = {
+        **os.environ,
+        "PYTHONPATH": str(site),
+        "XDG_CACHE_HOME": str(root.parent / "cache"),
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
     command = [sys.executable, str(COUNTS), "job.py", *wanted]
     ran = subprocess.run(command, cwd=root, env=environ, capture_output=True, check=True, text=True)
     document: dict[str, list[str]] = json.loads(ran.stdout)
@@ -281,6 +286,42 @@ def test_a_warm_plan_reads_no_directory_of_the_project_and_loads_nothing_that_sc
         "pkg/a.py",
         "pyproject.toml",
     ]  # collected
+
+
+PARSES = {"raybundle.resolve.scan.scan", "raybundle.resolve.scan.workers"}
+
+
+def test_a_restored_cache_spares_a_fresh_checkout_and_a_fresh_installation_all_parsing(work: Path) -> None:
+    names = [f"m{number}" for number in range(look_ahead.ENOUGH + 2)]
+    texts = {"job.py": f"from pkg import {', '.join(names)}", "pkg/__init__.py": ""}
+    texts |= {f"pkg/{name}.py": f"import json  # {name}" for name in names}
+    first = counted(tree(work / "here/p", texts))
+    fresh = tree(work / "there/other/q", {**texts, "pkg/m0.py": "import os", "pkg/more.py": ""})
+    shutil.copytree(work / "here/cache", fresh.parent / "cache")
+    shutil.copytree(OWN, work / "site/raybundle", ignore=shutil.ignore_patterns("__pycache__"))
+    (own := work / "site/raybundle/version.py").write_bytes(own.read_bytes())
+    edited = counted(fresh, site=work / "site")
+    (fresh / "pkg/m0.py").write_text(texts["pkg/m0.py"])
+    shutil.rmtree(fresh.parent / "cache")
+    shutil.copytree(work / "here/cache", fresh.parent / "cache")
+    restored = counted(fresh, site=work / "site")
+
+    assert set(first["loaded"]) >= PARSES
+    assert PARSES & set(edited["loaded"]) == {"raybundle.resolve.scan.scan"}
+    assert not PARSES & set(restored["loaded"])
+    assert len(under(fresh, restored["resolve_opened"])) > look_ahead.ENOUGH
+
+
+def test_another_branch_and_back_parses_nothing_again(work: Path) -> None:
+    root = tree(work / "p", {"job.py": "import a", "a.py": "import b", "b.py": ""})
+    counted(root)
+    (root / "a.py").write_text("import json")
+    other = counted(root)
+    (root / "a.py").write_text("import b")
+    back = counted(root)
+
+    assert "raybundle.resolve.scan.scan" in other["loaded"]
+    assert not PARSES & set(back["loaded"])
 
 
 def test_what_is_opened_and_listed_follows_the_closure(work: Path) -> None:

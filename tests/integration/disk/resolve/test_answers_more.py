@@ -6,6 +6,7 @@ import os
 import shutil
 import time
 import zipfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,6 +20,7 @@ from raybundle.resolve.driver.generated import mentions_of
 from raybundle.resolve.files.data_files import SIZE_LIMIT
 from raybundle.resolve.interpreter.markers import environment_of
 from raybundle.resolve.resolve import resolve
+from raybundle.resolve.scan import scanner
 from raybundle.resolve.scan.scanner import Scanner
 from raybundle.resolve.settings import ResolveSettings
 from tests.support.clocks import early, later
@@ -26,7 +28,6 @@ from tests.support.small_project import interpreter, tree
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 TRIES_X = "try:\n    import x\nexcept ImportError:\n    pass\n"
 clock = time.time_ns
@@ -160,7 +161,7 @@ def test_a_file_that_changes_between_two_looks_at_it_is_in_no_answer(work: Path)
 
 @pytest.mark.parametrize(("clock", "believed"), [(early, False), (later, True)])
 def test_times_of_a_file_that_was_young_when_it_was_scanned_are_not_believed(
-    work: Path, clock: Callable[[], int], believed: bool
+    work: Path, monkeypatch: pytest.MonkeyPatch, clock: Callable[[], int], believed: bool
 ) -> None:
     root = tree(work / "p", {"a.py": "import b"})
     file, cache = str(root / "a.py"), Cache(work / "cache", clock)
@@ -169,8 +170,16 @@ def test_times_of_a_file_that_was_young_when_it_was_scanned_are_not_believed(
     first.save()
     again = Scanner(cache, root, first.environment)
 
-    assert (again.remembered(file) is not None) == believed
+    read: list[str] = []
+
+    def read_source(name: str) -> bytes:
+        read.append(name)
+        return Path(name).read_bytes()
+
+    monkeypatch.setattr(scanner, "read_source", read_source)
+
     assert again.facts(file) == facts
+    assert read == ([] if believed else [file])
 
 
 def test_a_driver_that_changes_between_its_edits_and_its_imports_is_in_no_answer(
