@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from raybundle.api import (
         Job,
         attach,
+        bisect,
         build,
         bundles,
         check,
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from raybundle.cluster.embedded.record import LocalCluster
     from raybundle.cluster.jobs import JobInfo
     from raybundle.config import Setting
+    from raybundle.pipeline.bisecting.bisect import Bisection
     from raybundle.pipeline.comparing import Comparison
     from raybundle.pipeline.diffing.diff import Diff
     from raybundle.pipeline.findings import Finding
@@ -58,6 +60,7 @@ if TYPE_CHECKING:
     from raybundle.reporting.report import Report
 
 __all__ = [
+    "Bisection",
     "Checked",
     "Comparison",
     "Diff",
@@ -80,6 +83,7 @@ __all__ = [
     "Why",
     "__version__",
     "attach",
+    "bisect",
     "build",
     "bundles",
     "check",
@@ -109,6 +113,7 @@ __all__ = [
 ]
 
 _MODULES = {
+    "Bisection": "raybundle.pipeline.bisecting.bisect",
     "Checked": "raybundle.publish.content.checking",
     "Comparison": "raybundle.pipeline.comparing",
     "Diff": "raybundle.pipeline.diffing.diff",

@@ -8,11 +8,12 @@ from raybundle.api.calls import attach, doctor, jobs, path, rerun, run, submit
 from raybundle.api.catalogue import bundles, runs, show_run, tag
 from raybundle.api.job import Job
 from raybundle.api.reporting import report
-from raybundle.api.stored import check, diff, pull, run_here, verify
+from raybundle.api.stored import bisect, check, diff, pull, run_here, verify
 
 __all__ = [
     "Job",
     "attach",
+    "bisect",
     "build",
     "bundles",
     "check",

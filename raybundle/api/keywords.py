@@ -90,40 +90,6 @@ class TraceKeywords(ResolveKeywords, total=False):
     """What earlier runs imported and opened stays in the lock file."""
 
 
-class PullKeywords(StoreKeywords, total=False):
-    """What of a stored bundle is unpacked."""
-
-    layers: bool
-    """Unpacks the distributions that travel as well."""
-
-
-class VerifyKeywords(StoreKeywords, total=False):
-    """What a stored bundle is compared with."""
-
-    rebuild: bool
-    """Builds it from the working tree as well, and compares the two."""
-
-
-class CheckKeywords(StoreKeywords, total=False):
-    """How far a store is read."""
-
-    read_data: bool
-    """Reads all archives as well, file by file."""
-
-
-class HereKeywords(StoreKeywords, total=False):
-    """How a stored bundle is run on this machine."""
-
-    env: Mapping[str, str] | None
-    """Environment variables of the program."""
-    secrets: Mapping[str, str] | None
-    """References to secrets by environment variable: `file:/path` or `env:NAME`."""
-    cwd: str | None
-    """Where the program starts, relative to the project's root."""
-    python: PathText | None
-    """The interpreter, which must have Ray: a path, or a version such as `3.12`."""
-
-
 class ReportKeywords(BundleKeywords, total=False):
     """What a report is about."""
 

@@ -1,4 +1,4 @@
-"""Stored bundles on this machine: `pull`, `run_here`, `verify`, `diff`, and `check` of a store."""
+"""Stored bundles on this machine: `pull`, `run_here`, `verify`, `diff`, `bisect`, and `check` of a store."""
 
 from __future__ import annotations
 
@@ -7,18 +7,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from raybundle.api.keywords import (
+from raybundle.api.keywords import PathText, StoreKeywords, require, takes
+from raybundle.api.reading import connecting_of, given_in, heard_of, job_options
+from raybundle.api.stored_keywords import (
+    BisectKeywords,
     CheckKeywords,
     HereKeywords,
-    PathText,
     PullKeywords,
-    StoreKeywords,
     VerifyKeywords,
-    require,
-    takes,
 )
-from raybundle.api.reading import given_in, heard_of, job_options
 from raybundle.pipeline import verifying
+from raybundle.pipeline.bisecting.runners import bisect_configured
 from raybundle.pipeline.diffing.diff import diff as differing
 from raybundle.pipeline.here import run_here as ran_here
 from raybundle.publish.content.pulling import pull as pulled
@@ -28,6 +27,7 @@ from raybundle.submission.ray_environment import RayEnvironment
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
+    from raybundle.pipeline.bisecting.bisect import Bisection
     from raybundle.pipeline.diffing.diff import Diff
     from raybundle.pipeline.verifying import Verification
     from raybundle.publish.content.checking import Checked
@@ -41,7 +41,7 @@ def pull(ref: str, directory: PathText, **options: Unpack[PullKeywords]) -> Pull
     Args:
         ref: the bundle's digest, the start of it, or a name.
         directory: a new directory, or an empty one. After an error it is as it was.
-        options: as `raybundle.api.keywords.PullKeywords` lists them.
+        options: as `raybundle.api.stored_keywords.PullKeywords` lists them.
 
     Raises:
         UsageError: an argument or a setting is wrong, or the directory is not empty.
@@ -64,7 +64,7 @@ def run_here(ref: str, arguments: Sequence[str] = (), **options: Unpack[HereKeyw
     Args:
         ref: the bundle's digest, the start of it, or a name.
         arguments: of the program.
-        options: as `raybundle.api.keywords.HereKeywords` lists them.
+        options: as `raybundle.api.stored_keywords.HereKeywords` lists them.
 
     Raises:
         UsageError: an argument or a setting is wrong.
@@ -85,7 +85,7 @@ def verify(ref: str, **options: Unpack[VerifyKeywords]) -> Verification:
 
     Args:
         ref: the bundle's digest, the start of it, or a name.
-        options: as `raybundle.api.keywords.VerifyKeywords` lists them.
+        options: as `raybundle.api.stored_keywords.VerifyKeywords` lists them.
 
     Raises:
         UsageError: an argument or a setting is wrong, or there is nothing to build it from.
@@ -100,7 +100,7 @@ def check(**options: Unpack[CheckKeywords]) -> Checked:
     """Walks the store, and returns what breaks its rules.
 
     Args:
-        options: as `raybundle.api.keywords.CheckKeywords` lists them.
+        options: as `raybundle.api.stored_keywords.CheckKeywords` lists them.
 
     Raises:
         UsageError: a setting is wrong.
@@ -127,3 +127,31 @@ def diff(before: str, after: str | None = None, **options: Unpack[StoreKeywords]
     require("before", before, str)
     require("after", after, str | None)
     return differing(before, after, given_in(options))
+
+
+@takes(BisectKeywords)
+def bisect(good: str, bad: str, **options: Unpack[BisectKeywords]) -> Bisection:
+    """Runs mixtures of two bundles or runs, and returns the differences that turn good into bad.
+
+    Args:
+        good: a bundle or run of the store that works.
+        bad: one that does not.
+        options: as `raybundle.api.stored_keywords.BisectKeywords` lists them.
+
+    Raises:
+        UsageError: an argument or a setting is wrong, or the two do not behave as they should.
+        StoreError: the store has no such bundle, or cannot be written.
+    """
+    require("good", good, str)
+    require("bad", bad, str)
+    heard = heard_of(options)
+    return bisect_configured(
+        good,
+        bad,
+        connecting_of(options, given_in(options).settings(), heard),
+        os.environ,
+        heard,
+        check=options.get("check") or (),
+        at_once=options.get("at_once") or 1,
+        here=bool(options.get("here")),
+    )

@@ -14,13 +14,13 @@ REF is the digest of a bundle, at least 8 digits of it, `name`, `name@3`,
 
 """
 _ENDS = """\
-A and B are bundles or runs of the store: a digest, at least 8 digits of it,
-`name`, `name@3`, `name@{2026-11-26}`, or the id of a run.
+Each of the two is a bundle or a run of the store: a digest, at least 8 digits
+of it, `name`, `name@3`, `name@{2026-11-26}`, or the id of a run.
 
 """
 _TAKES = {
     **dict.fromkeys(("submit", "plan", "build", "why", "trace", "doctor", "path", "report"), _TARGET),
-    "diff": _ENDS,
+    **dict.fromkeys(("diff", "bisect"), _ENDS),
     **dict.fromkeys(("run", "show", "export", "pull", "verify", "tag"), _REF),
 }
 _JOB = "rb-20261126-215712-2ac0f3d1"
@@ -41,6 +41,10 @@ EXAMPLES = {
     "report": ("report train.py -o report.html", "report train@3 --against train@1 -o report.html"),
     "trace": ("trace train.py --epochs 1", "trace --continue train.py --mode predict"),
     "run": ("run train@3 --epochs 2", "run --here train@3 --epochs 2", "run --here train@3 -- python"),
+    "bisect": (
+        "bisect --here train@2 train@3",
+        "bisect --jobs 2 train@2 train@3 -- grep -q 'loss: 0'",
+    ),
     "diff": ("diff train@2 train@3", "diff --stat train@3"),
     "verify": ("verify train@3", "verify --rebuild train@3"),
     "check": ("check", "check --read-data --store s3://bucket/bundles"),

@@ -112,6 +112,7 @@ _FILES = {
     "plan": ("plan", "why"),
     "trace": ("trace",),
     "bundles": ("build", "show", "export"),
+    "stored.bisect": ("bisect",),
     "stored.diff": ("diff",),
     "stored.contents": ("pull", "verify", "check"),
     "catalogue": ("bundles", "tag", "runs"),

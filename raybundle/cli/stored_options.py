@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
+
+from raybundle.cli.options import add_connection, count
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
-    from collections.abc import Callable
 
 
-def add_stored_commands(add: Callable[[str, str], ArgumentParser]) -> None:
+class _Add(Protocol):
+    """Adds a command."""
+
+    def __call__(self, name: str, text: str, usage: str | None = None) -> ArgumentParser:
+        """Returns its parser."""
+
+
+def add_stored_commands(add: _Add) -> None:
     """Adds the commands."""
     pull = add("pull", "Unpack a bundle of the store, verified file by file, into a new directory.")
     pull.add_argument("ref", metavar="REF")
@@ -19,6 +27,17 @@ def add_stored_commands(add: Callable[[str, str], ArgumentParser]) -> None:
     diff.add_argument("after", metavar="B", nargs="?", help="the working tree if it is left out")
     diff.add_argument("--stat", action="store_true", help="count the lines of files instead of showing them")
     diff.add_argument("--exit-code", action="store_true", help="10 if they differ")
+    bisect = add(
+        "bisect",
+        "Find the differences that turn a bundle or run that works into one that does not.",
+        "bisect [options] GOOD BAD [-- CHECK…]",
+    )
+    bisect.add_argument("good", metavar="GOOD")
+    bisect.add_argument("bad", metavar="BAD")
+    bisect.add_argument("--here", action="store_true", help="run mixtures on this machine, without a cluster")
+    at_once = "mixtures that run at the same time"
+    bisect.add_argument("--jobs", dest="at_once", type=count, default=1, metavar="N", help=at_once)
+    add_connection(bisect)
     verify = add("verify", "Read everything that a bundle reaches in the store, and compare each byte.")
     verify.add_argument("ref", metavar="REF")
     again = "also build it from the working tree, and compare the two"

@@ -6,7 +6,7 @@ from typing import get_type_hints
 
 import pytest
 
-from raybundle.api import keywords
+from raybundle.api import keywords, stored_keywords
 from raybundle.api.history_keywords import RerunKeywords, RunsKeywords
 from raybundle.api.job_keywords import LogKeywords, StopKeywords
 from raybundle.cli.parser import command_parsers
@@ -42,6 +42,8 @@ CLI_ONLY = {
     "tag": "an argument of its own",
     "here": "`run_here`",
     "before": "an argument of its own",
+    "good": "an argument of its own",
+    "bad": "an argument of its own",
     "after": "an argument of its own",
     "stat": "`FileDiff.count` counts the lines",
     "words": "arguments of their own",
@@ -81,10 +83,11 @@ CALLS = {
     "runs": (RunsKeywords,),
     "tag": (keywords.StoreKeywords,),
     "export": (keywords.ExportKeywords,),
-    "pull": (keywords.PullKeywords,),
+    "pull": (stored_keywords.PullKeywords,),
+    "bisect": (stored_keywords.BisectKeywords,),
     "diff": (keywords.StoreKeywords,),
-    "verify": (keywords.VerifyKeywords,),
-    "check": (keywords.CheckKeywords,),
+    "verify": (stored_keywords.VerifyKeywords,),
+    "check": (stored_keywords.CheckKeywords,),
     "local": (keywords.LocalKeywords,),
     "doctor": (keywords.DoctorKeywords,),
     "report": (keywords.ReportKeywords,),
@@ -126,6 +129,9 @@ BEYOND = {
     ("runs", "status"): "as `since`",
     ("run", "python"): "a setting, and no option of `run`",
     ("rerun", "python"): "as for `run`",
+    ("bisect", "python"): "as for `run`",
+    ("bisect", "check"): "words after `--`",
+    ("bisect", "here"): "an option of both, which `run` has as a function of its own",
 }
 """Keywords that one command has no option for."""
 

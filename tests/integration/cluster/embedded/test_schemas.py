@@ -75,6 +75,7 @@ class Step:
 
 
 GOOD = ("--submission-id", "schemas-good")
+BAD = ("--submission-id", "schemas-bad")
 SLOW = "schemas-slow"
 STEPS = {
     "plan": Step(("plan", "job.py")),
@@ -102,7 +103,7 @@ STEPS = {
     "export for KubeRay": Step(("export", "schemas", "--format", "rayjob", "--cluster-spec", "cluster.yaml")),
     "submit: succeeded": Step(("submit", *GOOD, "job.py", "code", "0")),
     "submit: attached": Step(("submit", *GOOD, "job.py", "code", "0")),
-    "submit: failed": Step(("submit", "job.py", "code", "3"), 20),
+    "submit: failed": Step(("submit", *BAD, "job.py", "code", "3"), 20),
     "submit: could not start": Step(("submit", "--runtime-env-json", NO_ENVIRONMENT, "job.py"), 22),
     "submit: not waited for": Step(
         ("submit", "--no-wait", "--submission-id", SLOW, "job.py", "sleep", "600")
@@ -110,6 +111,7 @@ STEPS = {
     "run": Step(("run", *GOOD, "schemas", "code", "0")),
     "run: not waited for": Step(("run", "--no-wait", *GOOD, "schemas", "code", "0")),
     "run, here": Step(("run", "--here", "schemas", "code", "4"), 4),
+    "bisect": Step(("bisect", "--here", GOOD[1], BAD[1])),
     "status of one that has not ended": Step(("status", SLOW)),
     "stop": Step(("stop", SLOW)),
     "attach to one that was stopped": Step(("attach", SLOW), 21),

@@ -1,0 +1,195 @@
+"""The differences between two bundles or runs, and bundles that have some of them."""
+
+from __future__ import annotations
+
+import hashlib
+from contextlib import closing
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
+
+from raybundle.bundle.delivery import Delivery, parse_delivery
+from raybundle.bundle.manifest import format_manifest
+from raybundle.bundle.pack import pack
+from raybundle.bundle.rules import broken_rules
+from raybundle.bundle.values import Manifest
+from raybundle.formats.canonical import digest_of
+from raybundle.model import CollectedFile, Digest, RootSymbol
+from raybundle.node.cache.raybundle_record import LARGE
+from raybundle.publish import layout
+from raybundle.publish.content.pulling import opened_archive
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping, Sequence
+
+    from raybundle.bundle.values import LayerEntry, Provided
+    from raybundle.publish.content.objects import Shelf
+    from raybundle.publish.stored import Stored
+
+Kind = Literal["distribution", "path", "python", "target", "arguments", "env", "file"]
+
+
+class Difference(NamedTuple):
+    """One thing that a mixture takes from the good or from the bad side."""
+
+    kind: Kind
+    name: str
+    text: str
+    """As a line of a report."""
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """A bundle, and how it is run."""
+
+    stored: Stored
+    arguments: tuple[str, ...] = ()
+    env: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Mixture:
+    """What is run: the good side with some differences of the bad one."""
+
+    manifest: Manifest
+    arguments: tuple[str, ...]
+    env: tuple[tuple[str, str], ...]
+    fault: str | None = None
+    """Why there is no such bundle."""
+
+    @property
+    def key(self) -> str:
+        """Names it, whoever makes it."""
+        text = repr((digest_of(format_manifest(self.manifest)), self.arguments, self.env))
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+def differences(good: Side, bad: Side) -> tuple[Difference, ...]:
+    """Returns what differs, in the order in which it is divided: what belongs together is adjacent."""
+    old, new = good.stored.manifest, bad.stored.manifest
+    found = [
+        Difference("distribution", name, f"{name} {_version(before)} -> {_version(after)}")
+        for name, before, after in _differing(_distributions(old), _distributions(new))
+    ]
+    if _without_layers(old.path) != _without_layers(new.path):
+        found.append(Difference("path", "path", f"path {', '.join(old.path)} -> {', '.join(new.path)}"))
+    if (old.python.implementation, old.python.minor) != (new.python.implementation, new.python.minor):
+        found.append(Difference("python", "python", f"python {old.python.minor} -> {new.python.minor}"))
+    if old.target != new.target:
+        found.append(Difference("target", "target", f"target {old.target} -> {new.target}"))
+    if good.arguments != bad.arguments:
+        found.append(Difference("arguments", "arguments", f"arguments {good.arguments} -> {bad.arguments}"))
+    found += [
+        Difference("env", name, f"env {name}: {before} -> {after}")
+        for name, before, after in _differing(dict(good.env), dict(bad.env))
+    ]
+    files = [{str(each.path): each for each in side.files} for side in (old, new)]
+    found += [
+        Difference("file", name, f"{'~' if before and after else '+' if after else '-'} {name}")
+        for name, before, after in _differing(files[0], files[1])
+    ]
+    return tuple(found)
+
+
+def mix(good: Side, bad: Side, chosen: Collection[Difference]) -> Mixture:
+    """Returns the good side with the chosen differences of the bad one."""
+    old, new = good.stored.manifest, bad.stored.manifest
+    names = {kind: {each.name for each in chosen if each.kind == kind} for kind in get_args(Kind)}
+    distributions = _mixed(_distributions(old), _distributions(new), names["distribution"])
+    files = [{str(each.path): each for each in side.files} for side in (old, new)]
+    layers = tuple(each for _, each in sorted(distributions.items()) if hasattr(each, "digest"))
+    provided = tuple(each for _, each in sorted(distributions.items()) if not hasattr(each, "digest"))
+    manifest = Manifest(
+        target=(new if names["target"] else old).target,
+        python=(new if names["python"] else old).python,
+        path=_path((new if names["path"] else old).path, bool(layers), (old.path, new.path)),
+        files=tuple(each for _, each in sorted(_mixed(files[0], files[1], names["file"]).items())),
+        provided=provided,
+        layers=layers,
+    )
+    if not names["python"] and layers and old.python.abi is None and new.python.minor == old.python.minor:
+        manifest = replace(manifest, python=new.python)
+    env = _mixed(dict(good.env), dict(bad.env), names["env"])
+    arguments = (bad if names["arguments"] else good).arguments
+    faults = broken_rules(manifest)
+    return Mixture(manifest, arguments, tuple(sorted(env.items())), "; ".join(faults) or None)
+
+
+def store_mixture(shelf: Shelf, mixture: Mixture, good: Stored, bad: Stored) -> Digest:
+    """Puts the bundle of a mixture into the store, from the archives of both sides; returns its digest."""
+    data = format_manifest(mixture.manifest)
+    digest = digest_of(data)
+    if digest in {good.digest, bad.digest} or shelf.store.size(layout.manifest_key(digest)) is not None:
+        return digest
+    collected: dict[str, CollectedFile] = {}
+    deliveries = []
+    for side in (good, bad):
+        with opened_archive(shelf, side) as archive:
+            known = set(side.manifest.files)
+            for file in mixture.manifest.files:
+                if file in known and str(file.path) not in collected:
+                    # A large file is an object of its own, which the store has.
+                    source = b"" if file.size > LARGE else b"".join(archive.pieces(file))
+                    collected[str(file.path)] = CollectedFile(
+                        file.path, file.executable, file.size, file.sha256, source
+                    )
+            if archive.has_delivery:
+                deliveries.append(parse_delivery(archive.delivery(), archive.where))
+    delivery = _delivery(deliveries, mixture.manifest.layers)
+    files = [collected[str(file.path)] for file in mixture.manifest.files]
+    with closing(pack(data, files, delivery)) as packed:
+        key, content = layout.archive_key(digest, packed.boot, packed.sha256), packed.data
+    if delivery is not None:
+        layout.put_compared(shelf.store, layout.delivery_key(key), delivery)
+    layout.put_compared(shelf.store, key, content)
+    layout.put_compared(shelf.store, layout.manifest_key(digest), data)
+    return digest
+
+
+def _delivery(found: Sequence[Delivery], layers: Iterable[LayerEntry]) -> bytes | None:
+    """Returns how the layers of a mixture travel, from how they travel on both sides."""
+    if not found:
+        return None
+    names = {each.digest.removeprefix("sha256:") for each in layers}
+    byte_code = {key: value for each in found for key, value in each.byte_code.items() if key in names}
+    archives = {
+        key: value for each in found for key, value in each.archives.items() if key.partition("-")[0] in names
+    }
+    return Delivery(found[0].absent, byte_code, archives).format()
+
+
+def _distributions(manifest: Manifest) -> dict[str, LayerEntry | Provided]:
+    found: list[LayerEntry | Provided] = [*manifest.provided, *manifest.layers]
+    return {each.name: each for each in found}
+
+
+def _version(item: LayerEntry | Provided | None) -> str:
+    return "(none)" if item is None else item.version or "(any)"
+
+
+def _differing(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
+    names = sorted(name for name in {*old, *new} if old.get(name) != new.get(name))
+    return [(name, old.get(name), new.get(name)) for name in names]
+
+
+def _mixed(old: Mapping[str, Any], new: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
+    kept = {name: value for name, value in old.items() if name not in names}
+    return kept | {name: value for name, value in new.items() if name in names}
+
+
+def _without_layers(path: Iterable[RootSymbol]) -> list[RootSymbol]:
+    return [each for each in path if each != "layers"]
+
+
+def _path(
+    path: tuple[RootSymbol, ...], has_layers: bool, both: tuple[tuple[RootSymbol, ...], ...]
+) -> tuple[RootSymbol, ...]:
+    """Returns a path that has layers if and only if there are some, where one of the sides has them."""
+    symbol = RootSymbol("layers")
+    if not has_layers:
+        return tuple(_without_layers(path))
+    if symbol in path:
+        return path
+    other = next((each for each in both if symbol in each), path)
+    after = other[other.index(symbol) + 1] if symbol in other else RootSymbol("ray")
+    at = path.index(after) if after in path else len(path) - 1
+    return (*path[:at], symbol, *path[at:])

@@ -1,0 +1,126 @@
+"""Runs the bundles of a bisection: on this machine, or as jobs of a cluster."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from raybundle.pipeline.bisecting.bisect import How, Ran, bisect
+from raybundle.pipeline.here import Here, run_stored
+from raybundle.pipeline.orders import order_bundle
+from raybundle.pipeline.verifying import open_shelf_of
+from raybundle.publish.bundles import find_bundle
+from raybundle.submission.attempts import Watch, follow_order
+from raybundle.submission.destination import require_embedded_for
+from raybundle.submission.options import JobOptions
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from raybundle.config import Settings
+    from raybundle.errors import RaybundleError
+    from raybundle.model import Digest, Warning
+    from raybundle.pipeline.bisecting.bisect import Bisection
+    from raybundle.planning import Listener
+    from raybundle.publish.content.objects import Shelf
+    from raybundle.submission.connecting import Connecting
+
+
+@dataclass(frozen=True, slots=True)
+class OnThisMachine:
+    """Runs bundles as `run --here` does."""
+
+    shelf: Shelf
+    settings: Settings
+    environ: Mapping[str, str]
+
+    def __call__(self, digest: Digest, arguments: tuple[str, ...], env: Mapping[str, str]) -> Ran:
+        """Returns how a bundle ended, and what it printed."""
+        stored = find_bundle(self.shelf.store, digest)
+        python = require_embedded_for(stored.manifest.python, self.settings.text("python"), self.environ)
+        with tempfile.TemporaryFile() as log:
+            code = run_stored(self.shelf, Here(stored, JobOptions(arguments, env), python), log)
+            log.seek(0)
+            return Ran(code, log.read())
+
+
+@dataclass(frozen=True, slots=True)
+class OnCluster:
+    """Runs bundles as jobs."""
+
+    connecting: Connecting
+
+    def __call__(self, digest: Digest, arguments: tuple[str, ...], env: Mapping[str, str]) -> Ran:
+        """Returns how a job ended: with the exit code of its driver.
+
+        Raises:
+            JobError: the driver did not run.
+        """
+        order = order_bundle(digest, JobOptions(arguments, env), self.connecting, _Silent())
+        pieces: list[bytes] = []
+        try:
+            outcome = follow_order(order, Watch(pieces.append, _Silent()))
+        finally:
+            order.cluster.client.close()
+        if outcome.error is None:
+            return Ran(0, b"".join(pieces))
+        code = None if outcome.info is None else outcome.info.driver_exit_code
+        if code is None:
+            raise outcome.error
+        return Ran(code, b"".join(pieces))
+
+
+class _Silent:
+    """Hears the jobs of a bisection, which says itself what it found."""
+
+    def note(self, text: str) -> None:
+        """Drops it."""
+
+    def warn(self, text: str) -> None:
+        """Drops it."""
+
+    def warnings(self, warnings: Iterable[Warning]) -> None:
+        """Drops them."""
+
+    def error(self, error: RaybundleError) -> None:
+        """Drops it."""
+
+    def progress(self, text: str) -> None:
+        """Drops it."""
+
+    def event(self, name: str, **values: object) -> None:
+        """Drops it."""
+
+
+def bisect_configured(  # noqa: PLR0913 - what the command line has
+    good: str,
+    bad: str,
+    connecting: Connecting,
+    environ: Mapping[str, str],
+    listener: Listener,
+    *,
+    check: Sequence[str] = (),
+    at_once: int = 1,
+    here: bool = False,
+) -> Bisection:
+    """Returns the differences that matter between two bundles or runs of the configured store.
+
+    Args:
+        good: what works.
+        bad: what does not.
+        connecting: how the cluster is reached, and the settings.
+        environ: of the user.
+        listener: hears what is tried.
+        check: a command that judges a run by its log.
+        at_once: mixtures that run at the same time.
+        here: run them on this machine, without a cluster.
+
+    Raises:
+        UsageError: the two do not differ, or do not behave as they should.
+        StoreError: the store cannot be read or written.
+    """
+    shelf = open_shelf_of(connecting.settings, environ)
+    run = OnThisMachine(shelf, connecting.settings, environ) if here else OnCluster(connecting)
+    place = "here" if here else connecting.address or "the embedded cluster"
+    return bisect(shelf, good, bad, run, How(environ, listener, tuple(check), at_once, place))
