@@ -60,7 +60,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         UsageError: there is no such command or option.
     """
     parser, commands = _build()
-    words, rest, check, pasted = list(argv), list[str](), list[str](), False
+    words, rest, judge, pasted = list(argv), list[str](), list[str](), False
     if not words:
         parser.print_help()
         parser.exit()
@@ -77,12 +77,12 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         pasted = "--" in words
         words = words if pasted else _options_first(commands[words[command]], words, command + 1)
     elif command is not None and words[command] == "bisect" and "--" in words:
-        words, check = words[: words.index("--")], words[words.index("--") + 1 :]
+        words, judge = words[: words.index("--")], words[words.index("--") + 1 :]
     arguments, unknown = parser.parse_known_args(words)
     if unknown:
         _refuse(unknown, commands[arguments.command])
     arguments.rest = rest
-    arguments.check = check
+    arguments.judge = judge
     arguments.pasted = pasted
     arguments.has_options = len(words) > 1
     return arguments
@@ -109,7 +109,7 @@ def _nearest(word: str, known: Iterable[str]) -> str:
     return did_you_mean(word, known)
 
 
-_LOOKED_INTO = ("env", "headers", "metadata_json", "runtime_env_json", "secret", "rest", "words", "check")
+_LOOKED_INTO = ("env", "headers", "metadata_json", "runtime_env_json", "secret", "rest", "words", "judge")
 """Options whose readers know what in their value may be a secret, and words that are not options."""
 
 

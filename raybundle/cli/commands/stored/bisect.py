@@ -29,7 +29,7 @@ def bisect(arguments: argparse.Namespace, console: Console) -> int:
         connecting,
         os.environ,
         console,
-        check=arguments.check,
+        check=arguments.judge,
         at_once=arguments.at_once,
         here=arguments.here,
     )

@@ -287,8 +287,8 @@ class _Search:
         if all(each is not None and _is_found(each) for each in scope.ways(path)):
             return KNOWN
         joined = isinstance(path, ast.Call) and scope.dotted(path.func) == "os.path.join"
-        composed = joined or isinstance(path, ast.JoinedStr)
-        return max(self.origins.of(path, scope), PASSED if composed else KNOWN)
+        origin = self.origins.of(path, scope)
+        return PASSED if joined and origin == KNOWN else origin
 
     def _beside(self, node: ast.expr, scope: SymbolicScope) -> None:
         for value in scope.values(node):

@@ -68,9 +68,9 @@ class Step:
 
     @property
     def schema(self) -> str:
-        for option in ("--against", "--here"):
-            if option in self.words:
-                return f"{self.words[0]}{option[1:]}"
+        for command, option in (("plan", "--against"), ("run", "--here")):
+            if self.words[0] == command and option in self.words:
+                return f"{command}{option[1:]}"
         return self.words[0]
 
 

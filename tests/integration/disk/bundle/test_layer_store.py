@@ -10,7 +10,7 @@ import re
 import threading
 import zipfile
 from dataclasses import replace
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 import fsspec
 import pytest
@@ -30,7 +30,7 @@ from tests.support.installed import install, set_times
 from tests.support.layered import plan_with
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from raybundle.model import Distribution
@@ -166,9 +166,10 @@ class Reading(LocalStore):
         self.read += len(data)
         return data
 
-    def open(self, key: str) -> BinaryIO:
-        self.read += self.size(key) or 0
-        return super().open(key)
+    def pieces(self, key: str) -> Iterator[bytes]:
+        for data in super().pieces(key):
+            self.read += len(data)
+            yield data
 
 
 def test_a_changed_distribution_is_sent_alone(

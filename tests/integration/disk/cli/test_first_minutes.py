@@ -36,7 +36,7 @@ def test_raybundle_alone_prints_its_help(tmp_path: Path) -> None:
     ("line", "error", "hint"),
     [
         ("sumbit job.py", "there is no command `sumbit`", "did you mean `submit`?"),
-        ("xyz", "there is no command `xyz`", "known are: attach, build, bundles, check,"),
+        ("xyz", "there is no command `xyz`", "known are: attach, bisect, build, bundles,"),
         (
             "submit --entrypoint-num-cpu 1 job.py",
             "`raybundle submit` has no option `--entrypoint-num-cpu`",

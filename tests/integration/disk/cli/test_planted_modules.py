@@ -27,6 +27,7 @@ STARTS = {
     "cluster/embedded/cluster.py": 1,  # Ray, in a private directory
     "cluster/embedded/interpreter.py": 1,  # the question for Ray, in `/`
     "cluster/embedded/processes.py": 1,  # ps
+    "pipeline/bisecting/bisect.py": 1,  # the user's check
     "pipeline/here.py": 2,  # a bundle's own path: only the archive that was compared, in that directory
     "pipeline/snapshot.py": 1,  # git
     "pipeline/viewing/skeleton.py": 2,  # git
