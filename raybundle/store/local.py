@@ -189,13 +189,30 @@ class LocalStore:
 
 
 def _sweep(incoming: Path) -> None:
-    """Removes what killed writers left. A writer, also one that is suspended, holds a lock on its file."""
-    for entry in os.scandir(incoming):
-        with contextlib.suppress(OSError):  # in use, or another process is faster
-            if time.time() - entry.stat().st_mtime > ABANDONED:
-                with Path(entry.path).open("rb") as file:
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    Path(entry.path).unlink()
+    """Removes what killed writers left. A writer, also one that is suspended, holds a lock on its file.
+
+    Other users may write to the store: no link is followed, else it could lead to any directory.
+    """
+    try:
+        folder = os.open(incoming, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except OSError:
+        return
+    try:
+        for entry in os.scandir(folder):
+            with contextlib.suppress(OSError):  # in use, or another process is faster
+                if entry.is_file(follow_symlinks=False) and time.time() - entry.stat().st_mtime > ABANDONED:
+                    _remove_unlocked(entry.name, folder)
+    finally:
+        os.close(folder)
+
+
+def _remove_unlocked(name: str, folder: int) -> None:
+    descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.unlink(name, dir_fd=folder)
+    finally:
+        os.close(descriptor)
 
 
 def _files(directory: Path) -> Iterator[Path]:

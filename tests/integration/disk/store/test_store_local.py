@@ -255,3 +255,23 @@ def test_what_killed_writers_left_is_swept_and_what_is_being_written_is_not(tmp_
     finally:
         writers[1].kill()
         writers[1].communicate()
+
+
+def test_only_what_writers_left_is_swept_wherever_a_link_leads(tmp_path: Path) -> None:
+    """Whoever may write to the store may make `.incoming` a link, or put other things into it."""
+    home, plain = tmp_path / "home", tmp_path / "plain" / INCOMING
+    linked = tmp_path / "linked" / INCOMING
+    for directory in (home, plain, linked.parent):
+        directory.mkdir(parents=True)
+    (home / "thesis.tex").write_text("years of work")
+    os.utime(home / "thesis.tex", (1, 1))
+    linked.symlink_to(home)
+    (plain / "link").symlink_to(home / "thesis.tex")
+    os.mkfifo(plain / "pipe")
+    os.utime(plain / "pipe", (1, 1))
+
+    for directory in (linked.parent, plain.parent):
+        assert LocalStore(directory).put_new("a", b"1")
+
+    assert (home / "thesis.tex").exists()
+    assert sorted(each.name for each in plain.iterdir()) == ["link", "pipe"]
