@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
+import signal
+import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -50,7 +53,7 @@ class Hashes:
     def read(self, file: str, stream: BinaryIO) -> tuple[str, bool]:
         """Returns the SHA-256 of an open file in hex, and whether it may be changing now.
 
-        It is kept if the file was the same before and after, and is not young.
+        It is kept if the file was the same before and after, is not young, and nobody writes to it.
         """
         began, before = self.cache.clock(), os.fstat(stream.fileno())
         found = hashlib.sha256()
@@ -59,6 +62,7 @@ class Hashes:
             self.told(len(data))
         after = os.fstat(stream.fileno())
         changing = _text(before) != _text(after) or is_young(identity_from(after), began)
+        changing = changing or _is_being_written(stream.fileno())
         if not changing:
             self._used[file] = f"{_text(after)} {found.hexdigest()}"
             self._new = True
@@ -78,3 +82,22 @@ class Hashes:
 
 def _text(status: os.stat_result) -> str:
     return " ".join(map(str, identity_from(status)))
+
+
+def _is_being_written(descriptor: int) -> bool:
+    """Returns whether a process has the file open or mapped to write, as far as the file system tells.
+
+    Only the first write to a mapped page changes the time of a file, so later ones leave no trace. Linux
+    grants a read lease on a file that nobody writes (fcntl(2)); it is given back at once.
+    """
+    if sys.platform != "linux":
+        return False
+    import fcntl  # noqa: PLC0415 - no such module on Windows
+
+    try:
+        fcntl.fcntl(descriptor, fcntl.F_SETSIG, signal.SIGURG)  # SIGIO, the default, would end this process
+        fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+        fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+    except OSError as error:
+        return error.errno == errno.EAGAIN
+    return False

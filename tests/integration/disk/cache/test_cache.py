@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import hashlib
+import mmap
 import os
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from raybundle.cache.documents import Cache, Kind
+from raybundle.cache.hashes import Hashes
 from raybundle.cache.own_code import digest_of
 from raybundle.cache.room import IN_USE, latest, make_room, touch
 from tests.support.clocks import early, later
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
+
 
 KIND = Kind("folder", 8)
 HOURS = IN_USE
@@ -245,3 +249,32 @@ def test_a_link_of_an_editor_beside_the_sources_stops_nothing(tmp_path: Path) ->
     (tmp_path / ".#model.py").symlink_to("user@host.1234")
 
     assert digest_of(tmp_path)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not tell who writes a file")
+def test_the_hash_of_a_file_that_a_process_has_mapped_to_write_is_not_kept(tmp_path: Path) -> None:
+    """As with `numpy.memmap`: only the first write to a page changes the time of a file in memory."""
+    cache = Cache(tmp_path / "cache", clock=later)
+    file = Path("/dev/shm") / f"raybundle-{os.getpid()}.bin"
+    try:
+        with file.open("w+b") as stream:
+            stream.write(bytes(8192))
+            stream.flush()
+            with mmap.mmap(stream.fileno(), 0) as mapped:
+                mapped[0] = 1
+                assert hash_of(file, cache) == hashlib.sha256(mapped).hexdigest()
+                mapped[0] = 2
+                assert hash_of(file, cache) == hashlib.sha256(mapped).hexdigest()
+        assert hash_of(file, cache) == hash_of(file, cache)
+        assert Hashes(cache, "p").find(str(file), file.stat()) is not None
+    finally:
+        file.unlink()
+
+
+def hash_of(file: Path, cache: Cache) -> str:
+    """Returns what a build of now believes."""
+    hashes = Hashes(cache, "p")
+    with file.open("rb", buffering=0) as stream:
+        found = hashes.find(str(file), os.fstat(stream.fileno())) or hashes.read(str(file), stream)[0]
+    hashes.save()
+    return found
