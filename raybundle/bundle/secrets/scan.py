@@ -58,6 +58,8 @@ class SecretScanner:
     _known: dict[str, Any] = field(init=False)
     _seen: dict[str, Any] = field(default_factory=dict, init=False)
     _changed: bool = field(default=False, init=False)
+    _by_head: set[str] = field(default_factory=set, init=False)
+    """Digests of large binary files, of which only the head was read: it may be that of another state."""
 
     def __post_init__(self) -> None:
         self._known = self.cache.read(_KEPT, self._name(), dict) or {}
@@ -85,10 +87,18 @@ class SecretScanner:
     def save(self) -> None:
         """Writes the cache if it has changed."""
         if self._changed:
-            self.cache.write(_KEPT, self._name(), latest(self._known, self._seen, _MOST))
+            known, seen = (
+                {digest: rows for digest, rows in each.items() if digest not in self._by_head}
+                for each in (self._known, self._seen)
+            )
+            self.cache.write(_KEPT, self._name(), latest(known, seen, _MOST))
 
     def _look(self, files: Sequence[CollectedFile]) -> None:
         """Looks at files that fit into memory together, or at a large one in parts."""
+        if files[0].size > PORTION and as_text(head_of(files[0], HEAD)) is None:
+            self._known[files[0].sha256] = ()
+            self._by_head.add(files[0].sha256)
+            return
         found: dict[str, set[tuple[str, int]]] = {file.sha256: set() for file in files}
         texts = [(file.sha256, _text_of(file)) for file in files]
         some = [(digest, text) for digest, text in texts if text is not None]
@@ -173,13 +183,11 @@ def _credentials(scanner: Any, text: bytes) -> set[int]:
 
 
 def _text_of(file: CollectedFile) -> bytes | None:
-    """Returns what is scanned of a file; None for a binary one, of which only the head is read.
+    """Returns what is scanned of a file; None for a binary one.
 
     Raises:
         BundleError: the file is no longer what was hashed.
     """
-    if file.size > PORTION and as_text(head_of(file, HEAD)) is None:
-        return None
     if file.size <= LARGEST:
         return as_text(read(file))
     start = bytearray()
@@ -192,12 +200,13 @@ def _parts(text: bytes) -> Iterator[tuple[int, bytes]]:
     """Yields parts of a text with the number of lines before each; the next one has what spans two."""
     start, line = 0, 0
     while start < len(text):
-        end = start + PART
-        cut = text.rfind(b"\n", start, end) + 1 if end < len(text) else len(text)
-        cut = cut if cut > start else min(end, len(text))
+        end = min(start + PART, len(text))
+        # Where no line begins nearby, such as in JSON, a part begins and ends in the middle of one.
+        cut = end if end == len(text) else text.rfind(b"\n", start + PART // 2, end) + 1 or end
         yield line, text[start:cut]
-        again = text.rfind(b"\n", start, max(start, cut - OVERLAP)) + 1
-        following = again if start < again < cut < len(text) else cut
+        following = cut
+        if cut < len(text):
+            following = text.rfind(b"\n", cut - 2 * OVERLAP, cut - OVERLAP) + 1 or cut - OVERLAP
         line += text.count(b"\n", start, following)
         start = following
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
 import sysconfig
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from raybundle.bundle.secrets import scan
 from raybundle.bundle.secrets.rules import rule_name, rule_table
-from raybundle.bundle.secrets.scan import LARGEST, SecretScanner, as_text, findings
+from raybundle.bundle.secrets.scan import LARGEST, PART, PORTION, SecretScanner, as_text, findings
+from raybundle.errors import BundleError
 from tests.support.collected import collected_file
 from tests.support.planted import PLANTED, aws, github, jwt, pem, service_account, text, url
 
@@ -189,3 +193,45 @@ def test_a_damaged_cache_is_an_empty_one(cache: Cache, damage: str) -> None:
         file.write_text(damage.replace("%s", files[0].sha256))
 
     assert SecretScanner(cache).verdicts(files) == [(("jwt", 1),)]
+
+
+@pytest.mark.parametrize(
+    ("head", "line"), [(b"", b"1,"), (b"[\n", b"1,"), (b"", b"1,\n")], ids=["one", "two", "many"]
+)
+def test_a_secret_that_spans_two_parts_is_found(cache: Cache, head: bytes, line: bytes) -> None:
+    """A JSON file often has one line."""
+    secret = f'"{github()}"'.encode()
+    data = bytearray(head + line * (PORTION // len(line) + 1))
+    start = PART - len(secret) // 2
+    data[start : start + len(secret)] = secret
+
+    [verdict] = SecretScanner(cache).verdicts([collected_file("project/a.json", bytes(data))])
+
+    assert verdict == (("github-pat", data.count(b"\n", 0, start) + 1),)
+
+
+def test_a_file_that_is_binary_while_it_is_scanned_is_not_kept_as_clean(cache: Cache, tmp_path: Path) -> None:
+    """What was hashed is a text with a secret."""
+    data = github().encode() + b"\nx" * PORTION
+    file = tmp_path / "a.json"
+    text_file = replace(collected_file("project/a.json", data), source=file)
+    for first in (b"\0", data[:1]):
+        file.write_bytes(first + data[1:])
+        scanner = SecretScanner(cache)
+        found = scanner.verdicts([text_file])
+        scanner.save()
+
+    assert found == [(("github-pat", 1),)]
+
+
+def test_without_the_scanner_no_file_is_kept_as_clean(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = [collected_file("project/a.py", github().encode()), collected_file("project/b.py", b"x = 1\n")]
+    scanner = SecretScanner(cache)
+    with monkeypatch.context() as patch:
+        patch.setitem(sys.modules, "kingfisher_sdk", None)  # as if it were not installed: an import fails
+        scan.load_scanner.cache_clear()
+        with pytest.raises(BundleError, match="cannot scan for secrets"):
+            scanner.verdicts(files)
+        scanner.save()
+
+    assert SecretScanner(cache).verdicts(files) == [(("github-pat", 1),), ()]
