@@ -8,7 +8,7 @@ import zipfile
 import zlib
 from typing import TYPE_CHECKING, BinaryIO
 
-from raybundle.bundle.layers.archive import read_member
+from raybundle.bundle.layers.archive import check_packing, read_member
 from raybundle.bundle.manifest import format_manifest
 from raybundle.bundle.pack import BOOT_FILES, OWN, pack
 from raybundle.errors import DigestMismatchError
@@ -51,7 +51,13 @@ def pack_again(stream: BinaryIO, manifest: Manifest, delivery: str | None, where
 
 
 def refuse_others(archive: zipfile.ZipFile, manifest: Manifest, where: str) -> None:
-    """Refuses members that are no file of the bundle; another boot may have other files."""
+    """Refuses members that are no file of the bundle, or packed in another way.
+
+    Another boot may have other files.
+
+    Raises:
+        DigestMismatchError: names one.
+    """
     files = {member_name(each.path) for each in manifest.files if each.size <= LARGE}
     known = {BOOT_FILES[0], f"{OWN}/manifest.json", f"{OWN}/delivery.json", *files}
     names = archive.namelist()
@@ -59,6 +65,10 @@ def refuse_others(archive: zipfile.ZipFile, manifest: Manifest, where: str) -> N
     if others or len(set(names)) != len(names):
         found = f"{min(others)} too" if others else "one of them twice"
         raise DigestMismatchError(where, expected="the files of the bundle", found=found)
+    try:
+        check_packing(archive, (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED))
+    except ValueError as error:
+        raise DigestMismatchError(where, expected="the files of the bundle", found=str(error)) from error
 
 
 def _is_of_a_boot(name: str, files: AbstractSet[str]) -> bool:

@@ -161,6 +161,10 @@ def open_layer(path: Path, name: str, where: str) -> Iterator[LayerArchive]:
         with content, _zip(BufferedReader(content), where, f"sha256:{expected}") as inner:
             if inner.namelist() != names:
                 raise _mismatch(where, f"sha256:{expected}", "other files than its document lists")
+            try:
+                check_packing(inner, (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED))
+            except ValueError as error:
+                raise _mismatch(where, f"sha256:{expected}", error) from error
             yield LayerArchive(document, inner, where)
 
 

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import json
+import tracemalloc
+import zipfile
 from typing import TYPE_CHECKING
 
 import pytest
 
-from raybundle.errors import ObjectMissingError, StoreError
+from raybundle.errors import DigestMismatchError, ObjectMissingError, StoreError
 from raybundle.formats.canonical import canonical_json
+from raybundle.node.cache.raybundle_materialise import member_name
 from raybundle.publish.bundles import build
 from raybundle.publish.catalogue import tag_bundle
 from raybundle.publish.content.checking import Checked, check_store
 from raybundle.publish.content.objects import open_shelf
 from raybundle.publish.content.verifying import Verified, verify_bundle
-from raybundle.publish.layout import delivery_key, layer_key, manifest_key, move_key, name_key
+from raybundle.publish.layout import archive_key, delivery_key, layer_key, manifest_key, move_key, name_key
 from raybundle.publish.names import record_name
+from raybundle.publish.repack import pack_again
 from raybundle.publish.runs.records import record_end, record_start
 from raybundle.publish.runs.run import new_run
 from raybundle.store import Store, open_store
@@ -200,3 +206,50 @@ def test_the_exit_codes_are_3_for_a_bundle_and_4_for_a_store(tmp_path: Path) -> 
     assert [each["key"] for each in document["objects"] if each["state"] == "damaged"] == [
         archive.relative_to(tmp_path / "store").as_posix()
     ]
+
+
+BOMB = 64 << 20
+
+
+def with_bomb(archive: bytes, name: str, size: int) -> bytes:
+    """Returns an archive with a member that inflates to `BOMB` bytes at once, and tells another size."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(archive)) as source, zipfile.ZipFile(buffer, "w") as target:
+        for each in source.infolist():
+            if each.filename == name:
+                target.writestr(name, bytes(BOMB), zipfile.ZIP_BZIP2)
+                target.getinfo(name).file_size = size
+            else:
+                target.writestr(each, source.read(each))
+    return buffer.getvalue()
+
+
+def test_a_bomb_in_an_archive_is_refused_before_it_is_inflated(
+    store: Store, stored: Stored, cache: Cache
+) -> None:
+    """`zipfile` inflates what is packed by bzip2 or LZMA without a bound. Anybody can name an archive."""
+    file, layer = stored.manifest.files[0], stored.layers[0].key
+    archive = with_bomb(store.get(stored.archive_key), member_name(file.path), file.size)
+    key = archive_key(stored.digest, "0" * 64, hashlib.sha256(archive).hexdigest())
+    store.put_new(key, archive)
+    name = layer.rpartition("/")[2].removesuffix(".zip")
+    with zipfile.ZipFile(io.BytesIO(store.get(layer))) as outer:
+        document, inner = outer.read(f"{name}.json"), outer.read(f"{name}.zip")
+    packed = json.loads(document)["files"][0]
+    spoilt = io.BytesIO()
+    with zipfile.ZipFile(spoilt, "w") as outer:
+        outer.writestr(f"{name}.json", document)
+        outer.writestr(f"{name}.zip", with_bomb(inner, packed["path"], packed["size"]))
+    overwrite(store, layer, spoilt.getvalue())
+    tracemalloc.start()
+    try:
+        with pytest.raises(DigestMismatchError, match="packed in another way"):
+            pack_again(io.BytesIO(archive), stored.manifest, stored.delivery, "here")
+        faults = {each.key: each.fault for each in verified(store, stored, cache).faults}
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+    assert {key, layer} == faults.keys()
+    assert all("packed in another way" in str(fault) for fault in faults.values())
+    assert peak < 24 << 20
