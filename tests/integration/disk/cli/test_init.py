@@ -105,7 +105,6 @@ def test_what_begins_a_project_can_be_planned(work: Workplace, kind: str, target
 
 @pytest.mark.slow
 def test_a_wheel_has_the_templates(tmp_path: Path) -> None:
-    pytest.importorskip("hatchling", reason="hatchling builds the wheel, and is not installed")
     command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
 
