@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from raybundle.reporting.facts import Facts
     from raybundle.request import Request
 
+_FILE = "name a file that can be written: `-o report.html`"
+
 
 @dataclass(frozen=True, slots=True)
 class Report:
@@ -68,11 +70,16 @@ def report_stored(ref: str, wanted: Wanted, settings: Settings, listener: Listen
 
 def _drawing(wanted: Wanted) -> str:
     if wanted.output.is_dir():
-        raise UsageError(f"`{wanted.output}` is a directory", hint="name a file: `-o report.html`")
+        raise UsageError(f"`{wanted.output}` is a directory", hint=_FILE)
+    if not wanted.output.absolute().parent.is_dir():
+        raise UsageError(f"there is no directory for `{wanted.output}`", hint=_FILE)
     return drawing_library(Cache(cache_directory(wanted.environ)))
 
 
 def _write(facts: Facts, drawing: str, output: Path) -> Report:
     data = page(facts, drawing).encode()
-    output.write_bytes(data)
+    try:
+        output.write_bytes(data)
+    except OSError as error:
+        raise UsageError(f"cannot write `{output}`: {error.strerror}", hint=_FILE) from error
     return Report(output.absolute(), facts.digest, len(data))

@@ -105,8 +105,12 @@ class _Walk:
             if isinstance(error, ObjectMissingError):
                 self.add("missing", key, "the list has it, and it cannot be read")
             elif error is not None:
-                self.add("damaged", key, str(error) or repr(error))
+                self.add("damaged", key, _text(error))
         return {key: value for key, value, error in results if error is None}
+
+
+def _text(error: Exception) -> str:
+    return f"no field {error}" if isinstance(error, KeyError) else str(error) or repr(error)
 
 
 def check_store(shelf: Shelf, *, read_data: bool = False) -> Checked:

@@ -176,6 +176,11 @@ def test_a_directory_is_no_file_to_write(project: Path) -> None:
         raybundle.report("job.py", project)
 
 
+def test_a_place_that_is_not_there_is_told_before_the_work(project: Path) -> None:
+    with pytest.raises(UsageError, match="there is no directory for"):
+        raybundle.report("job.py", project / "pages" / "report.html")
+
+
 def run(*words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         (sys.executable, "-m", "raybundle", *words), capture_output=True, text=True, check=False

@@ -143,8 +143,10 @@ def test_what_breaks_a_rule_is_found_with_its_kind(store: Store, cache: Cache) -
     store.put_new("events/2026/11/q/end.json", b"{}")
     store.put_new("history/2026/11/26/20261126T215712Z!p!SUCCEEDED!0!20261126T215712Z", b"{}")
 
-    found = {(each.kind, each.key) for each in checked(store, cache).findings}
+    findings = checked(store, cache).findings
+    found = {(each.kind, each.key) for each in findings}
 
+    assert "no field 'version'" in {each.found for each in findings}
     assert found == {
         ("gap", "names/name/1.json"),
         ("damaged", "names/name/moves/1.json"),
