@@ -49,37 +49,45 @@ def packages_of(key: str, archive: BinaryIO, largest: int = PART) -> Iterator[Pa
         largest: bytes of a package.
 
     Raises:
-        DigestMismatchError: the archive is not what its name says.
+        DigestMismatchError: the archive is not what its name says; while packages are made, it has changed.
     """
-    return _packages(key, archive, largest, *_members(key, archive))
+    size = archive.seek(0, io.SEEK_END)
+    archive.seek(0)
+    if size <= largest:
+        data = archive.read()
+        _members(key, io.BytesIO(data))
+        return iter([Package(package_name(data), data)])
+    return _parts(key, largest, *_members(key, archive))
 
 
 def data_packages(sha256: str, stream: BinaryIO, largest: int = PART) -> Iterator[Package]:
-    """Yields the packages of a large file, whose digest is known to be right: parts of it, in order."""
+    """Yields the packages of a large file: parts of it, in order.
+
+    Raises:
+        DigestMismatchError: at the end: it is another file.
+    """
+    found = hashlib.sha256()
     for number, part in enumerate(iter(lambda: stream.read(largest - ROOM), b"")):
+        found.update(part)
         package = _pack({f"{sha256}.data.{number:04}": part})
         yield Package(package_name(package), package)
+    if found.hexdigest() != sha256:
+        raise DigestMismatchError(f"data/{sha256}", expected=sha256, found=found.hexdigest())
 
 
-def _packages(
-    key: str, archive: BinaryIO, largest: int, document: bytes, content: BinaryIO
-) -> Iterator[Package]:
-    size = archive.seek(0, io.SEEK_END)
-    if size <= largest:
-        archive.seek(0)
-        data = archive.read()
-        yield Package(package_name(data), data)
-        return
-    stem = key.rpartition("/")[2].removesuffix(".zip")
+def _parts(key: str, largest: int, document: bytes, content: BinaryIO, checksum: int) -> Iterator[Package]:
+    stem, found = key.rpartition("/")[2].removesuffix(".zip"), 0
     step = largest - len(document) - ROOM
     content.seek(0)
     for number, data in enumerate(iter(lambda: content.read(step), b"")):
+        found = zlib.crc32(data, found)
         part = _pack({f"{stem}.json": document, f"{stem}.zip.{number:03}": data})
         yield Package(package_name(part), part)
+    _require_checksum(key, checksum, found)
 
 
-def _members(key: str, archive: BinaryIO) -> tuple[bytes, BinaryIO]:
-    """Returns document and content of a layer's archive; the content is not in memory.
+def _members(key: str, archive: BinaryIO) -> tuple[bytes, BinaryIO, int]:
+    """Returns document, content and its CRC-32 of a layer's archive; the content is not in memory.
 
     It is checked first: a damaged archive would stay on the nodes under its name.
     """
@@ -103,9 +111,13 @@ def _members(key: str, archive: BinaryIO) -> tuple[bytes, BinaryIO]:
         raise DigestMismatchError(key, expected=expected, found=f"sha256 {digest}")
     if names != [f"{stem}.json", f"{stem}.zip"]:
         raise DigestMismatchError(key, expected="two members", found=f"{len(names)} members")
-    if found != inner.CRC:
-        raise DigestMismatchError(key, expected=f"CRC {inner.CRC:08x}", found=f"{found:08x}")
-    return document, content
+    _require_checksum(key, inner.CRC, found)
+    return document, content, found
+
+
+def _require_checksum(key: str, expected: int, found: int) -> None:
+    if found != expected:
+        raise DigestMismatchError(key, expected=f"CRC {expected:08x}", found=f"{found:08x}")
 
 
 def _pack(members: dict[str, bytes]) -> bytes:

@@ -8,13 +8,17 @@ import random
 import re
 import tracemalloc
 import zipfile
+from typing import TYPE_CHECKING
 
 import pytest
 
 from raybundle.bundle.layers.archive import NO_ARCHIVE, read_member
 from raybundle.errors import DigestMismatchError
-from raybundle.submission.packages import package_name, packages_of
+from raybundle.submission.packages import data_packages, package_name, packages_of
 from tests.support.layer_archives import make_layer
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 CONTENT = random.Random(7).randbytes(50_000)  # noqa: S311 - any bytes that do not compress
 _, KEY, ARCHIVE = make_layer("big", {"big/__init__.py": b"", "big/data.bin": CONTENT})
@@ -126,3 +130,23 @@ def test_a_damaged_archive_is_not_sent(damaged: bytes) -> None:
     assert damage_of(KEY, damaged) is not None
     with pytest.raises(DigestMismatchError, match=re.escape(KEY)):
         list(packages_of(KEY, io.BytesIO(damaged)))
+
+
+@pytest.mark.parametrize("largest", [20_000, 90_000])
+def test_what_changes_after_it_was_compared_is_not_taken_for_sent(tmp_path: Path, largest: int) -> None:
+    """The store is a directory of this machine. Its packages are remembered if all of them were sent."""
+    data, archive = tmp_path / "data", tmp_path / "archive"
+    data.write_bytes(CONTENT)
+    archive.write_bytes(ARCHIVE)
+    with data.open("rb") as stream, archive.open("rb") as layer:
+        of_layer = packages_of(KEY, layer, largest)
+        data.write_bytes(CONTENT[:-1] + b"?")
+        archive.write_bytes(spoil(ARCHIVE.index(CONTENT) + 40_000))
+
+        with pytest.raises(DigestMismatchError):
+            list(data_packages(hashlib.sha256(CONTENT).hexdigest(), stream, largest))
+        if largest > len(ARCHIVE):
+            assert [package.data for package in of_layer] == [ARCHIVE]
+        else:
+            with pytest.raises(DigestMismatchError):
+                list(of_layer)
