@@ -298,8 +298,11 @@ def _read_data(walk: _Walk) -> None:
     for key in walk.sizes:
         if key.startswith("layers/") and KNOWN.fullmatch(key):
             layers.setdefault(key, LayerPart(key))
-    large = {Packed(key[5:], size) for key, size in walk.sizes.items() if key.startswith("data/")}
-    data = [(layout.data_key(each.sha256), each) for each in sorted(large, key=lambda each: each.sha256)]
+    data = [
+        (key, Packed(key.removeprefix("data/"), size))
+        for key, size in walk.sizes.items()
+        if key.startswith("data/") and KNOWN.fullmatch(key)
+    ]
     with ThreadPoolExecutor(AT_ONCE) as threads:
         parts += threads.map(lambda each: verify_layer(walk.shelf, each), list(layers.values()))
         parts += threads.map(lambda each: verify_data(walk.shelf, *each), data)

@@ -19,7 +19,15 @@ from raybundle.publish.catalogue import tag_bundle
 from raybundle.publish.content.checking import Checked, check_store
 from raybundle.publish.content.objects import open_shelf
 from raybundle.publish.content.verifying import Verified, verify_bundle
-from raybundle.publish.layout import archive_key, delivery_key, layer_key, manifest_key, move_key, name_key
+from raybundle.publish.layout import (
+    archive_key,
+    delivery_key,
+    layer_key,
+    manifest_key,
+    move_key,
+    name_key,
+    prepare,
+)
 from raybundle.publish.names import record_name
 from raybundle.publish.repack import pack_again
 from raybundle.publish.runs.records import record_end, record_start
@@ -255,3 +263,16 @@ def test_a_bomb_in_an_archive_is_refused_before_it_is_inflated(
     assert {key, layer} == faults.keys()
     assert all("packed in another way" in str(fault) for fault in faults.values())
     assert peak < 24 << 20
+
+
+def test_odd_names_among_the_data_are_unknown_and_stop_no_walk(tmp_path: Path, cache: Cache) -> None:
+    store = open_store(str(tmp_path / "store"), {})
+    prepare(store)
+    odd = {"data/notes.txt", r"data/a\b"}
+    for key in odd:
+        (tmp_path / "store" / key).parent.mkdir(exist_ok=True)
+        (tmp_path / "store" / key).write_bytes(b"x")
+
+    found = checked(store, cache, read_data=True)
+
+    assert [(each.kind, each.key) for each in found.findings] == [("unknown", key) for key in sorted(odd)]
