@@ -59,3 +59,11 @@ def test_clean_removes_what_no_job_uses_and_nothing_else(tmp_path: Path, python:
     code, document = operate(node, "clean")
     assert (code, len(document["removed"])) == (0, 4)
     assert last_json(node.driver(python, "job.py")) == expected
+
+
+def test_clean_takes_the_cache_of_an_earlier_version(node: Unpacked) -> None:
+    (node.private / "data").rmdir()
+
+    code, document = operate(node, "clean")
+
+    assert (code, len(document["removed"])) == (0, 4)
