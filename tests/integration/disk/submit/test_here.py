@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import signal
 import sys
@@ -168,3 +169,44 @@ def test_what_the_boot_refuses_is_an_error_of_the_start(
 
     with pytest.raises(JobStartError, match=r"boot failed: .*: expected one 1.0, found one none"):
         here(store, put(tmp_path, provided, store), cache)
+
+
+READS = """\
+import hashlib, os, blob
+data = open("data.bin", "rb").read()
+print(len(data), hashlib.sha256(data).hexdigest(), blob.LAST)
+if os.access("data.bin", os.W_OK):
+    open("data.bin", "r+b").write(b"changed")
+"""
+INCLUDE = '[tool.raybundle]\ninclude = ["data.bin"]\n'
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", [*DAMAGES, "none"])
+def test_large_files_come_from_the_store_and_are_compared(tmp_path: Path, kind: str) -> None:
+    """Data and a module. What the program writes to them stays in its own directory."""
+    made = make_workplace(tmp_path / "work", VIRTUAL_ENV=sys.prefix)
+    data = os.urandom(2 << 20)
+    module = f"# {'x' * (1 << 20)}\nLAST = {str(tmp_path)!r}\n"
+    tree(made.directory, {"pyproject.toml": INCLUDE, "job.py": READS, "blob.py": module})
+    (made.directory / "data.bin").write_bytes(data)
+    made.build("--name", "job", "job.py")
+    objects = {each.name: each for each in tmp_path.glob("work-home/.local/share/raybundle/store/data/*")}
+    own = objects[hashlib.sha256(data).hexdigest()]
+    [other] = [each for each in objects.values() if each != own]
+    content = {
+        "flipped": b"?" + data[1:], "swapped": other.read_bytes(), "truncated": data[:-1],
+    }.get(kind, data)  # fmt: skip
+    own.unlink()
+    if kind != "deleted":
+        own.write_bytes(content)
+
+    ran = [made.raybundle("run", "--here", "job") for _ in range(2 if kind == "none" else 1)]
+
+    if kind == "none":
+        assert [each.stdout for each in ran] == [f"{len(data)} {own.name} {tmp_path}\n"] * 2, ran[0].stderr
+        assert own.read_bytes() == data
+    else:
+        assert ran[0].returncode in {3, 4, 22}
+        assert ran[0].stdout == ""
+        assert own.name in ran[0].stderr
