@@ -12,6 +12,7 @@ from raybundle.bundle.pack import boot_digest, read_boot
 from raybundle.cache.documents import Kind
 from raybundle.cluster.jobs import JobsClient
 from raybundle.errors import ClusterError, ClusterUnreachableError
+from raybundle.formats.amounts import counted, size_text
 from raybundle.outage import Outage
 from raybundle.publish.layout import archive_sha256, data_key, open_checked
 from raybundle.publish.repack import pack_again
@@ -94,8 +95,8 @@ class Relay:
             there = set(connections.those(JobsClient.has_package, asked))
             absent = [each for each in archives if not (names[each] and there.issuperset(names[each]))]
             if absent:
-                size = sum(each.packed.size for each in absent) / 1e6
-                self._client.notify(f"relaying {len(absent)} layers and files ({size:.1f} MB) to the cluster")
+                size = size_text(sum(each.packed.size for each in absent))
+                self._client.notify(f"relaying {counted(len(absent), 'object')} ({size}) to the cluster")
             for archive in absent:
                 names[archive] = list(self._send_archive(archive, connections))
         for archive in absent:

@@ -211,7 +211,7 @@ def test_a_layer_that_is_relayed_in_parts_is_imported_on_every_node(
     done = work.raybundle("submit", "--python", str(python), "job.py")
 
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "relaying 1 layer archives (104.9 MB)" in done.stderr
+    assert "relaying 1 object (100.0 MiB)" in done.stderr
     digest = hashlib.sha256(data).hexdigest()
     assert reports(done.stdout) == [[[node, digest] for node in ("n0", "n0", "n1", "n2")]]
 

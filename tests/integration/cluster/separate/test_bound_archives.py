@@ -361,6 +361,6 @@ def test_a_large_file_is_relayed_in_parts_where_nodes_cannot_read_the_store(
     again = submit_sum(scene, "--store", str(tmp_path / "store"))
 
     assert f"RAN {sha256}" in done.stdout, done.stdout + done.stderr
-    assert "relaying 1 layers and files (31.5 MB) to the cluster" in done.stderr
+    assert "relaying 1 object (30.0 MiB) to the cluster" in done.stderr
     assert f"RAN {sha256}" in again.stdout, again.stdout + again.stderr
     assert "relaying" not in again.stderr
