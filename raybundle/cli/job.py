@@ -78,10 +78,11 @@ def job_options(
         UsageError: a JSON value or a reference to a secret is not valid.
     """
     metadata = _json_option(arguments, "metadata_json") or {}
+    env = {**(environment.env if environment else {}), **settings.table("env")}
     return JobOptions(
         arguments=tuple(words),
-        env={**(environment.env if environment else {}), **settings.table("env")},
-        submission_id=_submission_id(arguments),
+        env=env,
+        submission_id=_submission_id(arguments, env),
         if_exists=arguments.if_exists,
         metadata={name: _metadata_text(name, value) for name, value in metadata.items()},
         resources=_resources(arguments),
@@ -93,13 +94,15 @@ def job_options(
     )
 
 
-def _submission_id(arguments: argparse.Namespace) -> str | None:
+def _submission_id(arguments: argparse.Namespace, env: Mapping[str, str]) -> str | None:
     """Returns the id that was given; `@ci` stands for one of the run of a pipeline."""
     given: str | None = arguments.submission_id
     if given != FROM_CI:
         return given
-    env = arguments.env or ()
-    return identity(os.environ, [arguments.command, *arguments.rest, *env, arguments.cwd or ""])
+    again = [arguments.run, str(arguments.args)] if arguments.command == "rerun" else []
+    variables = [f"{name}={value}" for name, value in sorted(env.items())]
+    words = [arguments.command, *again, *arguments.rest, *variables, arguments.cwd or ""]
+    return identity(os.environ, words)
 
 
 def _resources(arguments: argparse.Namespace) -> dict[str, Any]:

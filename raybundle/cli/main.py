@@ -88,7 +88,7 @@ def _unusable(error: OSError, console: Console) -> int:
     return RaybundleError.exit_code
 
 
-_REPORTED = ("submit", "run", "build", "attach")
+_REPORTED = ("submit", "run", "rerun", "build", "attach")
 """Commands whose end a CI service learns."""
 
 

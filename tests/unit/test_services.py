@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from raybundle.cli.job import job_options
+from raybundle.cli.parser import parse
+from raybundle.cli.request import settings_of
 from raybundle.cli.services.detect import service_of
 from raybundle.cli.services.github import GitHub, summary
 from raybundle.cli.services.gitlab import GitLab
@@ -18,6 +21,7 @@ from tests.support.runner import commands
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
 HOSTILE = ["::error::x", "  ::error::x", "\t::add-path::/x", "a ##[error]b", "::x y=1::z", "a\n::error::x"]
 RUNS = [
@@ -97,3 +101,40 @@ def test_variables_for_later_jobs_are_what_is_known() -> None:
     assert dotenv({"bundle": "sha256:1", "status": None, "exit_code": 0, "error": "x"}) == (
         "RAYJOB_BUNDLE=sha256:1\nRAYJOB_EXIT_CODE=0\n"
     )
+
+
+def test_a_value_that_others_wrote_adds_no_line_to_outputs_and_variables(tmp_path: Path) -> None:
+    facts = {"bundle": "x\nstatus=SUCCEEDED\rLD_PRELOAD=/x", "submission_id": "a`b", "exit_code": 20}
+    outputs, page = tmp_path / "outputs", tmp_path / "summary"
+
+    GitHub({"GITHUB_OUTPUT": str(outputs), "GITHUB_STEP_SUMMARY": str(page)}).finish(facts)
+
+    assert len(outputs.read_text().splitlines()) == len(dotenv(facts).splitlines()) == 3
+    assert "### Ray job `a'b`\n" in page.read_text()
+    assert "\nstatus=" not in page.read_text()
+
+
+def test_the_summary_has_no_password() -> None:
+    assert "hunter2" not in summary({"error": "cannot read https://ann:hunter2@host/x"})
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (["rerun", "A"], ["rerun", "B"]),
+        (["rerun", "A"], ["rerun", "--args", "x", "A"]),
+        (["submit", "--env", "SEED=1", "a.py"], ["submit", "--env", "SEED", "a.py"]),
+    ],
+)
+def test_other_runs_arguments_and_values_have_another_id(
+    first: list[str], second: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name, value in {**RUNS[0], "SEED": "2"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(tmp_path)
+
+    def made(words: list[str]) -> str | None:
+        arguments = parse([words[0], "--submission-id", "@ci", *words[1:]])
+        return job_options(arguments, settings_of(arguments), (), "").submission_id
+
+    assert made(first) == made(first) != made(second)

@@ -9,7 +9,9 @@ import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from raybundle.cli.services.service import FACTS, Service
+from raybundle.cli.services.service import Service, known
+from raybundle.formats.credentials import masked
+from raybundle.formats.terminal import one_line, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -69,7 +71,7 @@ class GitHub(Service):
 
     def finish(self, facts: Mapping[str, Any]) -> None:
         """Appends to the outputs of the step, and to its summary."""
-        outputs = "".join(f"{name}={facts[name]}\n" for name in FACTS if facts.get(name) is not None)
+        outputs = "".join(f"{name}={value}\n" for name, value in known(facts).items())
         for variable, text in (("GITHUB_OUTPUT", outputs), ("GITHUB_STEP_SUMMARY", summary(facts))):
             if file := self._environ.get(variable):
                 with Path(file).open("a", encoding="utf-8") as stream:
@@ -79,15 +81,21 @@ class GitHub(Service):
 def summary(facts: Mapping[str, Any]) -> str:
     """Returns what is known in the end, as Markdown."""
     job, status = facts.get("submission_id"), facts.get("status")
-    title = f"Ray job `{job}` {status or ''}".rstrip() if job else "raybundle"
+    title = f"Ray job {_code(job)} {status or ''}".rstrip() if job else "raybundle"
     rows = {"bundle": facts.get("bundle"), "exit code": facts.get("exit_code")}
     rows["seconds"] = ", ".join(f"{name} {spent:.1f}" for name, spent in (facts.get("timings") or {}).items())
     lines = [f"### {title}", "", "| | |", "| --- | --- |"]
-    lines += [f"| {name} | `{value}` |" for name, value in rows.items() if value not in (None, "")]
+    lines += [f"| {name} | {_code(value)} |" for name, value in rows.items() if value not in (None, "")]
     if error := facts.get("error"):
+        error = masked(printable(error))
         fence = "`" * (max([2, *map(len, re.findall("`+", error))]) + 1)
         lines += ["", f"{fence}text", error, fence]
     return "\n".join([*lines, "", ""])
+
+
+def _code(value: object) -> str:
+    """Returns a value as code, which it cannot end."""
+    return f"`{one_line(str(value)).replace('`', chr(39))}`"
 
 
 def _data(text: str) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from raybundle.formats.terminal import one_line
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
@@ -44,6 +46,11 @@ class Service:
         """Hands on what is known in the end."""
 
 
+def known(facts: Mapping[str, Any]) -> dict[str, str]:
+    """Returns what later steps get, each value on one line: others may have written a job's metadata."""
+    return {name: one_line(str(facts[name])) for name in FACTS if facts.get(name) is not None}
+
+
 def dotenv(facts: Mapping[str, Any]) -> str:
     """Returns what is known in the end as lines `NAME=VALUE`; later jobs of a pipeline have the variables."""
-    return "".join(f"RAYJOB_{name.upper()}={facts[name]}\n" for name in FACTS if facts.get(name) is not None)
+    return "".join(f"RAYJOB_{name.upper()}={value}\n" for name, value in known(facts).items())
