@@ -12,7 +12,7 @@ from datetime import date, datetime, timedelta, timezone
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from raybundle.errors import StoreError, UsageError
+from raybundle.errors import StoreAccessError, StoreError, UsageError
 from raybundle.formats.canonical import canonical_json
 from raybundle.model import Digest
 from raybundle.publish.layout import FORMAT, check_name, get_soon, move_key, name_key, read_object
@@ -71,13 +71,14 @@ def record_name(store: Store, name: str, digest: Digest) -> int:
     """Makes a name point to a bundle, and returns the bundle's version under that name.
 
     A bundle that is new to the name gets the next version, and simultaneous callers get different ones. A
-    bundle that has a version keeps it.
+    bundle that has a version keeps it. A damaged move is followed by a new one.
     """
     known = history(store, name)
     number = _version_of(store, name, known, digest)
     if number is None:
-        return _claim(store, name, known, digest)
-    if current(store, name, known) != number:
+        number = _claim(store, name, known, digest)
+        known = History((*known.versions, number), known.moves)
+    if _pointed(store, name, known) != number:
         _move(store, name, known, number)
     return number
 
@@ -95,6 +96,16 @@ def current(store: Store, name: str, known: History) -> int:
         if move.after == highest:
             return move.version
     return highest
+
+
+def _pointed(store: Store, name: str, known: History) -> int | None:
+    """Returns the version to which a name points; None if a damaged object says it."""
+    try:
+        return current(store, name, known)
+    except StoreAccessError:
+        raise
+    except StoreError:
+        return None
 
 
 def version_at(store: Store, name: str, moment: datetime) -> int:
@@ -123,7 +134,7 @@ def read_move(store: Store, name: str, number: int) -> Move:
     Raises:
         StoreError: the object is damaged.
     """
-    hint = f"name a version, such as {name}@1"
+    hint = f"name a version, such as {name}@1, or `raybundle tag` a bundle {name} again"
     return read_object(store, move_key(name, number), lambda document: parse_move(number, document), hint)
 
 
@@ -133,10 +144,20 @@ def all_names(store: Store) -> dict[Digest, list[Named]]:
     found: dict[Digest, list[Named]] = {}
     for name in sorted({key.split("/")[1] for key in keys}):
         known = _history(name, keys)
-        now = current(store, name, known)
-        for each in _read_all(partial(read_version, store, name), known.versions):
-            found.setdefault(each.bundle, []).append(Named(name, each.number, each.number == now))
+        now = _pointed(store, name, known)
+        for each in _read_all(partial(_whole_version, store, name), known.versions):
+            if each is not None:
+                found.setdefault(each.bundle, []).append(Named(name, each.number, each.number == now))
     return found
+
+
+def _whole_version(store: Store, name: str, number: int) -> Version | None:
+    try:
+        return read_version(store, name, number)
+    except StoreAccessError:
+        raise
+    except StoreError:
+        return None
 
 
 def parse_moment(text: str) -> datetime:
@@ -168,10 +189,8 @@ def _version_of(store: Store, name: str, known: History, digest: Digest) -> int 
     """Returns the version that a bundle has under a name; a damaged version counts as another bundle's."""
 
     def bundle_of(number: int) -> Digest | None:
-        try:
-            return read_version(store, name, number).bundle
-        except StoreError:
-            return None
+        version = _whole_version(store, name, number)
+        return None if version is None else version.bundle
 
     newest_first = known.versions[::-1]
     for begin in range(0, len(newest_first), READERS):  # what is built again is most often a late one

@@ -12,7 +12,7 @@ import pytest
 from raybundle.errors import ObjectMissingError, StoreError, UsageError
 from raybundle.model import Digest
 from raybundle.publish.catalogue import list_bundles, tag_bundle
-from raybundle.publish.layout import manifest_key
+from raybundle.publish.layout import manifest_key, prepare
 from raybundle.publish.names import history, parse_moment, record_name
 from raybundle.publish.refs import find_ref, look_up
 from raybundle.publish.runs.records import record_start
@@ -159,6 +159,31 @@ def test_a_version_whose_object_is_damaged_is_named_and_blocks_no_other(store: S
     assert look_up(store, "train") == A
     with pytest.raises(StoreError, match=r"names/train/1.json in .* is damaged"):
         look_up(store, "train@1")
+
+
+@pytest.mark.parametrize("digest", [A, B, C])
+def test_a_damaged_move_is_followed_by_a_new_one(store: Store, digest: Digest) -> None:
+    record_name(store, "train", A)
+    record_name(store, "train", B)
+    store.put_new("names/train/moves/1.json", b"")
+    with pytest.raises(StoreError, match=r"names/train/moves/1.json in .* is damaged") as caught:
+        look_up(store, "train")
+    assert "`raybundle tag` a bundle train again" in str(caught.value.hint)
+
+    record_name(store, "train", digest)
+
+    assert look_up(store, "train") == digest
+
+
+def test_damaged_names_do_not_hide_the_list_of_bundles(store: Store) -> None:
+    prepare(store)
+    record_name(store, "train", A)
+    store.put_new("names/train/2.json", b"")
+    store.put_new("names/train/moves/1.json", b"")
+
+    listed = {each.digest: each.names for each in list_bundles(store)}
+
+    assert [(each.version, each.current) for each in listed[A]] == [(1, False)]
 
 
 def test_a_tag_for_what_is_not_there_is_refused(store: Store) -> None:
