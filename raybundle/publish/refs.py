@@ -100,12 +100,13 @@ def find_digests(store: Store, hex_prefix: str) -> list[Digest]:
 def find_run(store: Store, run_id: str) -> str | None:
     """Returns the key of the latest record of a run; None if there is none.
 
-    The id of a run that the user chose is looked for among all runs.
+    An id that is chosen, or of a retry that began in another month, is looked for among all runs.
     """
     made = MADE_ID.fullmatch(run_id)
     if made is not None:
         key = run_key_in(f"{made['year']}/{made['month']}", run_id)
-        return key if store.size(key) is not None else None
+        if store.size(key) is not None:
+            return key
     ends = f"/{run_id}.json"
     return max((key for key in store.keys("runs/") if key.endswith(ends)), default=None)
 

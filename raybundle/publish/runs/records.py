@@ -99,8 +99,10 @@ def record_end(  # noqa: PLR0913 - all that is known of an end
         **({} if driver_exit_code is None else {"driver_exit_code": driver_exit_code}),
         **({} if error is None else {"error": error}),
     }
-    if record_event(store, run, "lost" if status == LOST else "end", document):
-        store.put_new(end_mark(run, status, exit_code, moment), b"{}")
+    event = "lost" if status == LOST else "end"
+    if not record_event(store, run, event, document):  # its writer may have died before the mark
+        status, exit_code, moment = read_object(store, event_key(run, event), _end, "remove the object")
+    store.put_new(end_mark(run, status, exit_code, moment), b"{}")
 
 
 def read_events(store: Store, run: Run) -> dict[str, dict[str, Any]]:
@@ -128,7 +130,8 @@ def find_log(store: Store, run_id: str) -> bytes | None:
 
 def encoded(document: dict[str, Any]) -> bytes:
     """Returns a record as JSON; it may hold floats, which canonical JSON does not."""
-    return json.dumps(document, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
+    text = json.dumps(document, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    return text.encode("utf-8", "backslashreplace")  # bytes that are no UTF-8, as JSON escapes them
 
 
 def _require_same(store: Store, known: Run, run: Run) -> None:
@@ -142,6 +145,10 @@ def _require_same(store: Store, known: Run, run: Run) -> None:
         )
     if ended or not same:
         raise UsageError(f"a run with the id {run.id} is recorded in {store.url}", hint=_ANOTHER_ID)
+
+
+def _end(document: dict[str, Any]) -> tuple[str, int, datetime]:
+    return str(document["status"]), int(document["exit_code"]), datetime.fromisoformat(document["ended"])
 
 
 def _event(document: dict[str, Any]) -> dict[str, Any]:

@@ -119,7 +119,7 @@ def _complete(store: Store, run: Run, client: JobsClient) -> bool:
             return False
         record_end(store, run, LOST, error.exit_code, error=str(error))
         return True
-    if not info.ended:
+    if not info.ended or info.metadata.get("raybundle") != run.bundle:  # another cluster may have this id
         return False
     note_running(store, run, info)
     end_run(store, run, info)

@@ -218,3 +218,28 @@ def test_a_list_reads_no_record(store: Store, monkeypatch: pytest.MonkeyPatch) -
 
     assert len(list_runs(store, Wanted())) == 5
     assert read == ["store.json"]
+
+
+def test_an_end_without_its_mark_gets_the_mark_of_the_first_end(store: Store) -> None:
+    run = record_start(store, run_at(0, "nightly"))
+    record_event(store, run, "end", {"status": "FAILED", "exit_code": 20, "ended": NOON.isoformat()})
+
+    record_end(store, run, "STOPPED", 22)
+
+    [row] = list_runs(store, Wanted())
+    assert (row.status, row.exit_code, row.ended) == ("FAILED", 20, NOON)
+
+
+def test_a_record_may_have_text_that_is_not_unicode(store: Store) -> None:
+    remote = {"remote": "/home/m\udcfcller/repository"}
+
+    record_start(store, run_at(0, "nightly", git=remote))
+
+    assert require_recorded(store, "nightly").facts["git"] == remote
+
+
+def test_a_retry_of_the_next_month_is_found(store: Store) -> None:
+    run_id = "rb-20261031-235959-0123abcd-retry1"
+    record_start(store, run_at(0, run_id))
+
+    assert require_recorded(store, run_id).id == run_id
