@@ -148,11 +148,10 @@ def secret_arguments(arguments: Sequence[str]) -> list[int]:
     found = []
     for number, (argument, before) in enumerate(zip(arguments, ["", *arguments], strict=False), start=1):
         option, equals, value = argument.partition("=")
-        if argument.startswith("-"):
-            name, value = (option, value) if equals else ("", "")
-        else:
-            name, value = (before, argument) if before.startswith("-") else ("", argument)
-        if looks_secret(name.lstrip("-").replace("-", "_"), value):
+        pairs = [(option, value)] if equals else []  # `--password=x`, or `db.password=x` as Hydra has it
+        if not argument.startswith("-"):
+            pairs.append((before if before.startswith("-") else "", argument))
+        if any(looks_secret(name.lstrip("-").replace("-", "_"), text) for name, text in pairs):
             found.append(number)
     return found
 

@@ -264,6 +264,8 @@ def test_a_runtime_env_without_secrets_is_sent(sent: dict[str, Any]) -> None:
         (["--api-key", "CANARYCANARY"], "2"),
         (["--api-key=CANARYCANARY", "x"], "1"),
         (["x", f"hf_{MIXED}", "redis://a:CANARY@host"], "2, 3"),
+        (["+db.password=CANARYCANARY", "lr=0.1", "-D", "api_key=CANARYCANARY"], "1, 4"),
+        (["model.tokens=4096000000", "pad_token=<|endoftext|>", "token=${TOKEN}"], None),
         (["--token", "--verbose"], None),
         (["--token-file=/run/secret/token", "--tokens", "4096", "--token", "${TOKEN}"], None),
     ],
