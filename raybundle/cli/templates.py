@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -24,7 +25,7 @@ class Placed:
 
     def diff(self) -> str:
         """Returns how the file there differs, as a unified diff; empty if it does not."""
-        there = "" if self.state == "new" else self.path.read_text("utf-8", "replace")
+        there = self.path.read_text("utf-8", "replace") if self.path.exists() else ""
         name = str(self.path)
         before, after = there.splitlines(keepends=True), self.text.splitlines(keepends=True)
         return "".join(difflib.unified_diff(before, after, name, f"{name} (template)"))
@@ -45,7 +46,7 @@ def look(kind: str, directory: Path) -> tuple[Placed, ...]:
             continue
         path, data = directory / file.relative_to(source), file.read_bytes()
         state: State = "new"
-        if path.exists():
+        if os.path.lexists(path):  # a link that leads nowhere would lead the text elsewhere
             state = "same" if path.is_file() and path.read_bytes() == data else "differs"
         found.append(Placed(path, data.decode(), state))
     return tuple(found)
@@ -66,4 +67,6 @@ def place(files: tuple[Placed, ...], *, force: bool) -> None:
     for each in files:
         if each.state != "same":
             each.path.parent.mkdir(parents=True, exist_ok=True)
+            if each.path.is_symlink():
+                each.path.unlink()
             each.path.write_text(each.text, "utf-8")

@@ -61,6 +61,23 @@ def test_a_file_that_differs_is_overwritten_only_on_demand(work: Workplace) -> N
     assert own.read_text().startswith("//")
 
 
+@pytest.mark.parametrize("content", [None, "mine\n"])
+def test_no_file_is_written_through_a_link(work: Workplace, tmp_path: Path, content: str | None) -> None:
+    elsewhere, own = tmp_path / "elsewhere", work.directory / "Jenkinsfile"
+    if content is not None:
+        elsewhere.write_text(content)
+    own.symlink_to(elsewhere)
+
+    refused = work.raybundle("init", "jenkins")
+    shown = work.raybundle("init", "jenkins", "--diff")
+    forced = work.raybundle("init", "jenkins", "--force")
+
+    assert [each.returncode for each in (refused, shown, forced)] == [2, 0, 0]
+    assert not own.is_symlink()
+    assert own.read_text().startswith("//")
+    assert (elsewhere.read_text() if elsewhere.exists() else None) == content
+
+
 def test_nothing_is_written_if_one_of_several_files_differs(work: Workplace) -> None:
     (work.directory / "nodes.json").write_text("{}\n")
 
