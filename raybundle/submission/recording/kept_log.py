@@ -29,11 +29,18 @@ def keeping_log(
         write: takes each piece as well.
         warn: takes a line if the log cannot be kept.
     """
-    with tempfile.TemporaryFile() as file:
+    fault: str | None = None
+    with tempfile.TemporaryFile(buffering=0) as file:
 
         def keep(piece: bytes) -> None:
-            file.write(piece)
+            nonlocal fault
             write(piece)
+            try:
+                data = memoryview(b"" if fault else piece)
+                while data:
+                    data = data[file.write(data) :]
+            except OSError as error:  # a full disk does not end the wait for the job
+                fault = f"cannot write to {tempfile.gettempdir()}: {error.strerror}"
 
         yield keep
 
@@ -42,6 +49,9 @@ def keeping_log(
             yield from iter(lambda: file.read(PIECE_BYTES), b"")
 
         try:
-            store.put_new_chunks(log_key(run), chunks)
+            if fault is None:
+                store.put_new_chunks(log_key(run), chunks)
         except StoreError as failure:
-            warn(f"the log is not kept in the store: {failure}")
+            fault = str(failure)
+        if fault is not None:
+            warn(f"the log is not kept in the store: {fault}")
