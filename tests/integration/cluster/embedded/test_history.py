@@ -9,9 +9,15 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from raybundle.model import Digest
+from raybundle.publish.runs.records import record_start
+from raybundle.publish.runs.run import Run
+from raybundle.store import open_store
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -162,6 +168,20 @@ def test_a_run_whose_cluster_is_gone_stays_open_and_is_named(work: Workplace, tm
     assert done.returncode == 0
     assert "the runs of http://127.0.0.1:9 stay open" in done.stderr
     assert listed(work) == {"gone": "OPEN"}
+
+
+def test_the_job_of_another_bundle_ends_no_run_of_the_same_id(work: Workplace) -> None:
+    name, other = f"same-{time.time_ns()}", str(work.directory / "other-store")
+    submitted = work.raybundle("--json", "submit", "--submission-id", name, "job.py")
+    (work.directory / "part.py").write_text('WORD = "three"\n')
+    digest = work.raybundle("build", "--store", other, "job.py").stdout.strip()
+    address = json.loads(submitted.stdout)["address"]
+    started = datetime.now(timezone.utc).replace(microsecond=0)
+    record_start(open_store(other, {}), Run(name, Digest(digest), (), {}, address, started))
+
+    refreshed = work.raybundle("--json", "runs", "--store", other, "--refresh")
+
+    assert [row["status"] for row in json.loads(refreshed.stdout)["runs"]] == ["OPEN"]
 
 
 def test_a_run_is_repeated_by_somebody_who_has_only_the_store(
