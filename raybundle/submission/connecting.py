@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from raybundle.cache.documents import Cache
 from raybundle.cluster.access import make_access
 from raybundle.cluster.jobs import JobsClient
 from raybundle.config import cache_directory, dashboard_address
-from raybundle.errors import ClusterError
+from raybundle.errors import ClusterError, UsageError
 from raybundle.submission.deliver import Cluster
 
 if TYPE_CHECKING:
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 
     from raybundle.cluster.access import Access
     from raybundle.config import Settings
+
+_NO_CREDENTIALS = {"RAY_AUTH_MODE": "disabled", "RAY_JOB_HEADERS": ""}
+"""In place of what the user's environment has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +67,17 @@ class Connecting:
         return Cluster(client, shares_disk=address is None, cache=Cache(cache_directory(self.environ)))
 
     def at(self, address: str) -> JobsClient:
-        """Returns a client of the cluster at an address, such as one that a run's record has."""
-        return self._connect(address)
+        """Returns a client of the cluster at an address that a run's record has.
+
+        The user's credentials are sent to the configured cluster only: others write records too.
+
+        Raises:
+            UsageError: it is not the address of a dashboard.
+        """
+        own = False
+        with contextlib.suppress(UsageError):
+            own = self.address is not None and make_access(self.address, {}).address == address
+        return self._connect(address, trusted=own)
 
     def client(self) -> JobsClient:
         """Returns a client of the configured cluster, else of the embedded one.
@@ -74,18 +87,19 @@ class Connecting:
         """
         return self._connect(self.address or self._running())
 
-    def _access(self, address: str) -> Access:
+    def _access(self, address: str, *, trusted: bool = True) -> Access:
+        environ = self.environ if trusted else {**self.environ, **_NO_CREDENTIALS}
         return make_access(
             address,
-            {**self.environ, **_token_for(address)},
-            headers=self.headers,
+            {**environ, **_token_for(address)},
+            headers=self.headers if trusted else None,
             verify=self.verify,
             certificate=self.certificate,
             key=self.key,
         )
 
-    def _connect(self, address: str) -> JobsClient:
-        access = self._access(address)
+    def _connect(self, address: str, *, trusted: bool = True) -> JobsClient:
+        access = self._access(address, trusted=trusted)
         if access.exposes_token:
             self.notify(
                 f"warning: credentials are sent to {access.address} in the clear: use https, or a tunnel"

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 from raybundle.cluster.outcome import exit_code, job_error
-from raybundle.errors import ClusterError, JobLostError, StoreError
+from raybundle.errors import ClusterError, JobLostError, StoreAccessError, StoreError, UsageError
 from raybundle.formats.credentials import masked
 from raybundle.publish.runs.records import LOST, find_recorded, record_end, record_event
 
@@ -92,17 +92,21 @@ def refresh(
     clients: dict[str, JobsClient | None] = {}
     completed = 0
     for row in rows:
-        run = None if row.ended else find_recorded(store, row.id)
+        try:
+            run = None if row.ended else find_recorded(store, row.id)
+        except StoreAccessError:
+            raise
+        except StoreError as error:
+            notify(f"warning: run {row.id} stays open: {error}")
+            continue
         if run is None:
             continue
-        if run.address not in clients:
-            clients[run.address] = connect(run.address)
-        client = clients[run.address]
-        if client is None:
-            continue
         try:
-            completed += _complete(store, run, client)
-        except ClusterError as error:
+            if run.address not in clients:
+                clients[run.address] = connect(run.address)
+            client = clients[run.address]
+            completed += client is not None and _complete(store, run, client)
+        except (ClusterError, UsageError) as error:
             notify(f"warning: the runs of {run.address} stay open: {error}")
             clients[run.address] = None
     for client in filter(None, clients.values()):
