@@ -29,7 +29,7 @@ def keeping_log(
         write: takes each piece as well.
         warn: takes a line if the log cannot be kept.
     """
-    fault: str | None = None
+    fault: OSError | None = None
     with tempfile.TemporaryFile(buffering=0) as file:
 
         def keep(piece: bytes) -> None:
@@ -40,7 +40,7 @@ def keeping_log(
                 while data:
                     data = data[file.write(data) :]
             except OSError as error:  # a full disk does not end the wait for the job
-                fault = f"cannot write to {tempfile.gettempdir()}: {error.strerror}"
+                fault = error
 
         yield keep
 
@@ -49,9 +49,8 @@ def keeping_log(
             yield from iter(lambda: file.read(PIECE_BYTES), b"")
 
         try:
-            if fault is None:
-                store.put_new_chunks(log_key(run), chunks)
-        except StoreError as failure:
-            fault = str(failure)
-        if fault is not None:
-            warn(f"the log is not kept in the store: {fault}")
+            if fault is not None:
+                raise fault
+            store.put_new_chunks(log_key(run), chunks)
+        except (OSError, StoreError) as failure:
+            warn(f"the log is not kept in the store: {failure}")
