@@ -14,7 +14,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from raybundle.directories import make_private, user_directory
-from raybundle.errors import UNREADABLE, DigestMismatchError, RaybundleError, UsageError
+from raybundle.errors import (
+    UNREADABLE,
+    ClusterUnreachableError,
+    DigestMismatchError,
+    RaybundleError,
+    StoreAccessError,
+    UsageError,
+)
 from raybundle.formats.amounts import counted
 from raybundle.pipeline.bisecting.mixtures import Side, differences, mix, store_mixture
 from raybundle.pipeline.bisecting.search import isolate
@@ -128,8 +135,8 @@ class _Work:
         try:
             digest = store_mixture(self.shelf, mixture, self.good.stored, self.bad.stored)
             ran = self.run(digest, mixture.arguments, dict(mixture.env))
-        except DigestMismatchError:  # the store is damaged
-            raise
+        except (DigestMismatchError, StoreAccessError, ClusterUnreachableError):
+            raise  # it says nothing about the mixture, so nothing is remembered
         except RaybundleError as error:
             return "unknown", f"it does not start: {error}"
         return self.judge(ran)

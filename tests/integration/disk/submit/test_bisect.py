@@ -10,6 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from raybundle.cache.documents import Cache
+from raybundle.errors import ClusterUnreachableError
+from raybundle.model import ArchivePath, Digest
+from raybundle.pipeline.bisecting.bisect import How, Ran, bisect
+from raybundle.pipeline.bisecting.runners import _Silent
+from raybundle.publish.bundles import find_bundle
+from raybundle.publish.content.objects import open_shelf
+from raybundle.store import open_store
 from tests.support.booting import install, make_venv
 from tests.support.small_project import tree
 from tests.support.workplace import Workplace, make_workplace
@@ -18,6 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FILES = 40
+CHANGED = ArchivePath("project/pkg/m2.py")
 LARGE = 300_000
 """Repetitions in a file that is an object of its own."""
 SETTINGS = '[tool.raybundle]\ninclude = ["big.bin"]\n'
@@ -105,6 +114,30 @@ def test_two_changes_that_are_bad_only_together_and_an_interrupted_call_that_goe
     assert document["runs"] <= promised(document)
     assert 3 <= before <= 4
     assert (tmp_path / "runs").read_text().count("run") in {document["runs"] + 2, document["runs"] + 3}
+
+
+@pytest.mark.slow
+def test_a_cluster_that_does_not_answer_decides_nothing(work: Workplace, tmp_path: Path) -> None:
+    good = Digest(work.build("job.py"))
+    write(work, {1: 1, 2: 1, 3: 1})
+    bad = Digest(work.build("job.py"))
+    shelf = open_shelf(open_store(str(tmp_path / "store"), {}), Cache(tmp_path / "cache"))
+
+    def unreachable(digest: Digest, arguments: object, env: object) -> Ran:  # noqa: ARG001 - a Runner
+        if digest in (good, bad):
+            return Ran(int(digest == bad), b"")
+        raise ClusterUnreachableError("no route")
+
+    def run(digest: Digest, arguments: object, env: object) -> Ran:  # noqa: ARG001 - a Runner
+        files = {each.path: each.sha256 for each in find_bundle(shelf.store, digest).manifest.files}
+        return Ran(int(files[CHANGED] == after), b"")
+
+    after = {each.path: each.sha256 for each in find_bundle(shelf.store, bad).manifest.files}[CHANGED]
+    how = How({"XDG_STATE_HOME": str(tmp_path / "state")}, _Silent())
+    with pytest.raises(ClusterUnreachableError, match="no route"):
+        bisect(shelf, good, bad, unreachable, how)
+
+    assert [each.name for each in bisect(shelf, good, bad, run, how).culprits] == [CHANGED]
 
 
 @pytest.mark.slow
