@@ -115,7 +115,7 @@ def _is_one(data: bytes) -> bool:
         return all(
             any(each[0].name == "STOP" for each in pickletools.genops(part)) for part in _streams(data)
         )
-    except ValueError:
+    except (ValueError, DeprecationWarning):  # of escapes; an error under `python -W error`
         return False
 
 
@@ -205,7 +205,7 @@ class _Reading:
                     place = position or place
                     if steps > _MOST_STEPS or not self._step(operation.name, argument):
                         return place
-            except (ValueError, IndexError, struct.error, MemoryError, OverflowError):
+            except (ValueError, IndexError, struct.error, MemoryError, OverflowError, DeprecationWarning):
                 return place
             place = stream.tell()
             self.memo.clear()

@@ -21,7 +21,7 @@ import pytest
 
 from raybundle.dotted import with_ancestors
 from raybundle.formats import pickles
-from raybundle.formats.pickles import read_pickle
+from raybundle.formats.pickles import Pickled, read_pickle
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -185,3 +185,8 @@ def test_each_value_of_a_shelf_is_read(things: object, tmp_path: Path) -> None:
     found = {*read_pickle((tmp_path / "shelf.dat").read_bytes(), "shelf.dat").modules}
 
     assert found >= {"decimal", "shop.parts", "shop.sub.models"}
+
+
+def test_random_bytes_are_no_warning_of_python() -> None:
+    """`pickletools` undoes escapes, and warns of those that Python does not know; here, a warning is an error."""
+    assert read_pickle(b"S'\\\xd5'\n.", "model.pkl") == Pickled(fault="it is not a pickle in a known form")
