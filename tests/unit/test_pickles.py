@@ -188,5 +188,5 @@ def test_each_value_of_a_shelf_is_read(things: object, tmp_path: Path) -> None:
 
 
 def test_random_bytes_are_no_warning_of_python() -> None:
-    """`pickletools` undoes escapes, and warns of those that Python does not know; here, a warning is an error."""
+    """`pickletools` undoes escapes, and warns of unknown ones. Under pytest a warning is an error."""
     assert read_pickle(b"S'\\\xd5'\n.", "model.pkl") == Pickled(fault="it is not a pickle in a known form")
