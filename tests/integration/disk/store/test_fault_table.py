@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import time
+import uuid
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
@@ -62,7 +63,7 @@ COMMANDS = {
     #        the request that is struck, and the command that sends it
     "GET": (r"^GET \S*/manifest\.json", ["show", "DIGEST"]),
     "HEAD": (r"^HEAD \S*/graph\.json", ["build", "job.py"]),
-    "PUT": (r"^PUT \S*/names/", ["build", "--name", "other", "job.py"]),
+    "PUT": (r"^PUT \S*/names/", ["build", "--name", "NEW", "job.py"]),
     "LIST": (r"^GET \S*list-type=2", ["show", "name"]),
 }
 CASES = [(row, method) for row in TABLE for method in row.requests.split()]
@@ -103,12 +104,12 @@ class Scene:
 
     def run(self, words: list[str], endpoint: str) -> int:
         self._set("AWS_ENDPOINT_URL", endpoint)
-        return main(
-            [
-                {"DIGEST": self.digest, "job.py": str(self.project / "job.py")}.get(each, each)
-                for each in words
-            ]
-        )
+        known = {
+            "DIGEST": self.digest,
+            "NEW": f"name-{uuid.uuid4().hex}",  # a bundle gets one version of a name, and no second
+            "job.py": str(self.project / "job.py"),
+        }
+        return main([known.get(each, each) for each in words])
 
 
 @pytest.fixture
