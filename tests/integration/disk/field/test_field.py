@@ -30,12 +30,12 @@ def test_a_project_runs_from_its_bundle(bench: Bench, tmp_path: Path, name: str)
     case = ON_DISK[name]
     place = copy_of(name, case, tmp_path / "project")
     told = bench.settled(place, case, python_of(case, place, tmp_path))
-    shutil.rmtree(place)
 
     assert told.texts == ()
     node = bench.deliver(
         told, tmp_path, {**case.environ, **{k: v for h in case.hints for k, v in h.environ.items()}}
     )
+    shutil.rmtree(place)
     for python in nodes_for(case, tmp_path):
         done = run_job(node, python, told, case.words[1:])
         assert (done.stdout.splitlines(), done.returncode) == (expected(case), 0), done.stderr

@@ -13,7 +13,7 @@ import pytest
 
 from raybundle.cluster.embedded.processes import read_table
 from tests.support.bed import Bed, processes_in
-from tests.support.nodes import REPOSITORY, Nodes, require_namespaces
+from tests.support.nodes import REPOSITORY, Nodes, node_environment, require_namespaces
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -143,7 +143,7 @@ def test_what_listens_on_the_bridge_is_reached_from_a_node(tmp_path: Path) -> No
 def test_down_removes_what_a_killed_up_left(tmp_path: Path, moment: float) -> None:
     require_namespaces()
     command = [sys.executable, "-IS", str(CLUSTER), "up", "--state", str(tmp_path)]
-    up = subprocess.Popen([*command, "--env", sys.prefix], stdout=subprocess.DEVNULL)
+    up = subprocess.Popen([*command, "--env", str(node_environment())], stdout=subprocess.DEVNULL)
     record = tmp_path / "nodes.json"
     while not record.exists():
         time.sleep(0.01)
