@@ -87,6 +87,8 @@ FOREIGN = (
 """Words of libraries."""
 SHORT_WHILE, SHORT_PATIENCE = 0.15, 0.5
 """Seconds of an outage, and for which a request is tried again, in tests of every day."""
+BUSY_PATIENCE = 10 * SHORT_PATIENCE
+"""Where the request is to succeed at last."""
 
 
 class Scene:
@@ -156,20 +158,29 @@ def test_a_fault_of_one_request_and_one_that_never_ends(
 @pytest.mark.usefixtures("hasty")
 @pytest.mark.parametrize(("row", "method"), USUAL)
 def test_a_fault_that_ends_after_a_while(
-    scene: Scene, row: Row, method: str, capfd: pytest.CaptureFixture[str]
+    scene: Scene,
+    row: Row,
+    method: str,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     pattern, words = COMMANDS[method]
     strike = Strike(pattern, row.mode, seconds=SHORT_WHILE)
+    if row.a_while == OK:  # the machine may be busy
+        monkeypatch.setattr(client, "RETRY_SECONDS", BUSY_PATIENCE)
     with Proxy(scene.s3.endpoint, Faults(strikes=(strike,))) as proxy:
         judge(scene.run(words, proxy.address), row.a_while, row, capfd.readouterr().err)
 
 
 @pytest.mark.usefixtures("hasty")
 @pytest.mark.parametrize("method", ALL.split())
-def test_a_refused_connection(scene: Scene, method: str, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_refused_connection(
+    scene: Scene, method: str, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     row = Row("refuse", ALL, OK, OK, STORE, "connection refused")
     with Proxy(scene.s3.endpoint) as proxy:
         for seconds, expected in ((SHORT_WHILE, row.a_while), (30, row.always)):
+            monkeypatch.setattr(client, "RETRY_SECONDS", BUSY_PATIENCE if expected == OK else SHORT_PATIENCE)
             proxy.refuse(seconds)
             judge(scene.run(COMMANDS[method][1], proxy.address), expected, row, capfd.readouterr().err)
 
