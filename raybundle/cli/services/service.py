@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from raybundle.formats.terminal import one_line
-
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
@@ -48,6 +46,8 @@ class Service:
 
 def known(facts: Mapping[str, Any]) -> dict[str, str]:
     """Returns what later steps get, each value on one line: others may have written a job's metadata."""
+    from raybundle.formats.terminal import one_line
+
     return {name: one_line(str(facts[name])) for name in FACTS if facts.get(name) is not None}
 
 
