@@ -52,9 +52,9 @@ def test_a_text_without_commands_stays_as_it_is() -> None:
 
 
 def test_an_annotation_has_its_place_and_its_text_in_one_line() -> None:
-    error = UsageError("wrong", places=[Place("/work/a,b/c:d.py", 3, "100%\r\nnot: this")])
+    error = UsageError("wrong", places=[Place("/src/a,b/c:d.py", 3, "100%\r\nnot: this")])
 
-    [line] = GitHub({"GITHUB_WORKSPACE": "/work"}).annotations(error)
+    [line] = GitHub({"GITHUB_WORKSPACE": "/src"}).annotations(error)
 
     assert line == "::error file=a%2Cb/c%3Ad.py,line=3,title=raybundle::100%25%0D%0Anot: this"
 
