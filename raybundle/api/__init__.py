@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from raybundle.api import local
 from raybundle.api.building import build, compare, export, plan, settings, show, trace, why
-from raybundle.api.calls import attach, doctor, jobs, path, rerun, run, submit
 from raybundle.api.catalogue import bundles, runs, show_run, tag
+from raybundle.api.cluster import attach, doctor, jobs, path, rerun, run, submit
 from raybundle.api.job import Job
 from raybundle.api.reporting import report
 from raybundle.api.stored import bisect, check, diff, pull, run_here, verify

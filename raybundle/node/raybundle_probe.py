@@ -188,9 +188,9 @@ def describe(url: str, names: list[str] | None = None) -> dict[str, Any]:
     """Returns the facts of this node; `store` is None if it reads the store, else the reason why not."""
     found = description(url)
     if names is not None:
-        import raybundle_checks  # type: ignore[import-not-found]  # beside this file on the node
+        import raybundle_examine  # type: ignore[import-not-found]  # beside this file on the node
 
-        found["checks"] = raybundle_checks.facts(names)
+        found["checks"] = raybundle_examine.facts(names)
     return found
 
 

@@ -202,7 +202,7 @@ def ask_nodes(
     Args:
         client: of the cluster.
         url: of an object that each node tries to read; None asks nothing of a store.
-        names: distributions whose versions are wanted, if the nodes are to be examined (`raybundle_checks`).
+        names: distributions whose versions are wanted, if the nodes are to be examined (`raybundle_examine`).
 
     Returns:
         What each node said, and why none did.
@@ -298,7 +298,7 @@ def _package() -> Package:
     node = files("raybundle.node")
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as zipped:
-        for module in ("raybundle_checks.py", "raybundle_probe.py"):
+        for module in ("raybundle_examine.py", "raybundle_probe.py"):
             zipped.writestr(zipfile.ZipInfo(module, _TIME), node.joinpath(module).read_text("utf-8"))
         zipped.writestr(zipfile.ZipInfo("sitecustomize.py", _TIME), SITE)
     return Package(package_name(buffer.getvalue()), buffer.getvalue())

@@ -12,7 +12,7 @@ from raybundle.resolve.evaluate.conditions import decide
 from raybundle.resolve.evaluate.files.reading import READING
 from raybundle.resolve.evaluate.targets import pairs
 from raybundle.resolve.facts import PLAIN, Attributes, Guard, Import, ModuleText, Statement
-from raybundle.resolve.scan import calls, references
+from raybundle.resolve.scan import import_calls, references
 from raybundle.resolve.scan.guards import (
     branches_of,
     catches,
@@ -97,7 +97,9 @@ class _Sweep:
     chains: dict[tuple[str, tuple[str, ...]], int] = field(default_factory=dict)
     aliases: Aliases = field(default_factory=Aliases)
     """Names that assignments give to modules."""
-    calls: Calls = field(default_factory=lambda: Calls(calls.LAST_NAMES | references.LAST_NAMES, READING))
+    calls: Calls = field(
+        default_factory=lambda: Calls(import_calls.LAST_NAMES | references.LAST_NAMES, READING)
+    )
     stack: list[ast.AST] = field(default_factory=list)
     """Nodes under the current guard."""
     guarded: dict[Guard, list[Any]] = field(default_factory=dict)
