@@ -46,7 +46,9 @@ KEYS: dict[str, Kind] = {
 PROJECT_ONLY = frozenset(["allow-secrets"])
 """Settings that only the project's own file may have, where everyone who works on it can review them."""
 
-OTHER_VARIABLES = ("PROFILE", "LOCAL_STATE", "VERIFY", "CLIENT_CERT", "CLIENT_KEY", "CACHE_BYTES", "CI")
+OTHER_VARIABLES = (
+    *("PROFILE", "LOCAL_STATE", "VERIFY", "CLIENT_CERT", "CLIENT_KEY", "CACHE_BYTES", "CI", "PURE"),
+)
 """Variables `RAYBUNDLE_*` that are no settings; docs/configuration.md says what each is."""
 OF_A_JOB = "RAYBUNDLE_DIGEST"
 """Set in every process of a job, beside other variables of the boot."""

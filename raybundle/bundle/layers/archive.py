@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from raybundle.bundle.layers.document import checked_path
 from raybundle.content import checked_chunks
 from raybundle.errors import UNREADABLE, BundleError, DigestMismatchError
+from raybundle.formats.deflate import deflater
 from raybundle.formats.deterministic_zip import member_info, member_of
 
 if TYPE_CHECKING:
@@ -63,7 +64,9 @@ def layer_members(document: LayerDocument, directory: Path) -> Iterator[Member]:
 
 
 def write_archive(target: Path, name: str, document: bytes, members: Iterable[Member], size: int) -> None:
-    """Writes an archive. The same arguments give the same bytes. No file is read into memory as a whole.
+    """Writes an archive. No file is read into memory as a whole.
+
+    The same arguments and library of deflate give the same bytes.
 
     Args:
         target: the file to write.
@@ -93,13 +96,13 @@ def unwritable(name: str, folder: Path, error: OSError) -> BundleError:
 
 def _content(stream: Any) -> zipfile.ZipFile:
     """Returns a zip that is written straight into another one, without a file of its own."""
-    return zipfile.ZipFile(stream, "w", compresslevel=COMPRESSION_LEVEL)
+    return zipfile.ZipFile(stream, "w")
 
 
 def _write(inner: zipfile.ZipFile, member: Member) -> None:
     info = member_info(member.path, executable=member.executable)
-    info._compresslevel = COMPRESSION_LEVEL  # type: ignore[attr-defined]  # noqa: SLF001 - `open` takes none
     with inner.open(info, "w", force_zip64=member.size > _LARGE) as target:
+        target._compressor = deflater(COMPRESSION_LEVEL)  # type: ignore[attr-defined]  # noqa: SLF001 - `open` takes none
         for data in checked_chunks(member.source, member.size, member.sha256, member.path):
             target.write(data)
 

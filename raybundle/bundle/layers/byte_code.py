@@ -38,8 +38,8 @@ THRESHOLD = 1 << 20
 has no archive more to fetch for it (docs/decisions/014-packing.md)."""
 KEPT_BYTES = 2 << 30
 """Of archives that are kept on this machine."""
-PROCESSES = 2
-"""That compile at the same time."""
+MOST_PROCESSES = 4
+"""That compile at the same time, if there are as many processors."""
 _FOLDER = "byte-code"
 _COMPILE = Path(__file__).with_name("_compile.py")
 _OPTIONS = ("-s", "-S", "-B", "-W", "ignore")
@@ -117,9 +117,11 @@ def _compile_all(layers: Sequence[Layer], interpreter: Interpreter, cache: Cache
     """
     from concurrent.futures import ThreadPoolExecutor
 
+    from raybundle.resolve.scan.workers import processors
+
     ordered = sorted(layers, key=lambda each: -each.source_bytes)
     compilers: list[_Compiler] = [_Compiler(each, interpreter, cache) for each in ordered]
-    threads = ThreadPoolExecutor(PROCESSES)
+    threads = ThreadPoolExecutor(min(MOST_PROCESSES, processors()))
     try:
         yield from (found for found in threads.map(_Compiler.run, compilers) if found is not None)
     finally:

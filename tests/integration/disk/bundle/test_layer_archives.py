@@ -102,6 +102,33 @@ def test_an_archive_has_the_same_bytes_whenever_it_is_made(
     assert packed(layer, own_cache, tmp_path / "b.zip") == first
 
 
+def test_zlib_and_isal_pack_the_same_members_into_other_bytes(
+    own_cache: Cache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("isal")
+    each = install(tmp_path / "other", "pkg", {**PACKAGE, "pkg/words.txt": b"one two three four " * 5000})
+    layer = describe_layers([each], interpreter(tmp_path), own_cache)[0]
+    found = {}
+    for pure in ("", "1"):
+        monkeypatch.setenv("RAYBUNDLE_PURE", pure)
+        data = packed(layer, own_cache, tmp_path / f"{pure}.zip")
+        check_archive(io.BytesIO(data), layer.digest[7:], "here")
+        found[pure] = data
+
+    assert len(found["1"]) < 5000
+    assert found[""] != found["1"]
+
+
+def test_archives_are_packed_where_isal_is_not_installed(
+    layer: Layer, own_cache: Cache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "isal", None)
+    without = packed(layer, own_cache, tmp_path / "a.zip")
+    monkeypatch.setenv("RAYBUNDLE_PURE", "1")
+
+    assert packed(layer, own_cache, tmp_path / "b.zip") == without
+
+
 @pytest.mark.parametrize("change", ["edited", "removed"])
 def test_a_file_that_changed_since_it_was_described_stops_the_build(
     change: str, layer: Layer, own_cache: Cache, tmp_path: Path
