@@ -69,6 +69,7 @@ EXAMPLES = {
     "path": ("path train.py", "path --plain train.py", "path --module features.scale train.py"),
     "local": ("local up --num-cpus 4", "local down"),
     "init": ("init github", "init kuberay deploy", "init --diff gitlab"),
+    "completion": ("completion bash", "completion fish"),
     "config": ("config show",),
     "node": ("node verify", "node clean"),
 }

@@ -1,4 +1,4 @@
-"""The options of `export` and `init`."""
+"""The options of `export`, `init` and `completion`."""
 
 from __future__ import annotations
 
@@ -31,3 +31,8 @@ def add_init(parser: ArgumentParser) -> None:
     parser.add_argument("directory", metavar="DIR", nargs="?", default=".", help="where (default: here)")
     parser.add_argument("--diff", action="store_true", help="write nothing; show how files there differ")
     parser.add_argument("--force", action="store_true", help="overwrite files that differ")
+
+
+def add_completion(parser: ArgumentParser) -> None:
+    """Adds what `completion` takes."""
+    parser.add_argument("shell", choices=["bash", "zsh", "fish"])

@@ -120,7 +120,7 @@ _FILES = {
     "jobs": ("list", "status", "logs", "attach", "stop", "delete"),
     "clusters": ("local", "config", "node"),
     "doctor": ("doctor",),
-    "init": ("init",),
+    "init": ("init", "completion"),
     "report": ("report",),
     "path": ("path",),
 }

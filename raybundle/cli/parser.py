@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING, NoReturn, Protocol
 
 from raybundle.cli.examples import epilog
-from raybundle.cli.export_options import add_export, add_init
+from raybundle.cli.export_options import add_completion, add_export, add_init
 from raybundle.cli.options import (
     add_connection,
     add_global,
@@ -59,7 +59,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     Raises:
         UsageError: there is no such command or option.
     """
-    parser, commands = _build()
+    parser, commands = parsers()
     words, rest, judge, pasted = list(argv), list[str](), list[str](), False
     if not words:
         parser.print_help()
@@ -162,10 +162,11 @@ class _Formatter(argparse.HelpFormatter):
 
 def command_parsers() -> dict[str, ArgumentParser]:
     """Returns the parser of each command."""
-    return _build()[1]
+    return parsers()[1]
 
 
-def _build() -> tuple[ArgumentParser, dict[str, ArgumentParser]]:
+def parsers() -> tuple[ArgumentParser, dict[str, ArgumentParser]]:
+    """Returns the parser of the command line, and that of each command."""
     parser = _Parser(
         prog="raybundle",
         description="Run Ray jobs from exact, hash-addressed bundles of the code they need.",
@@ -297,6 +298,7 @@ def _add_local(add: _Add) -> None:
             "init [options] KIND [DIR]",
         )
     )
+    add_completion(add("completion", "Print a script that lets a shell complete commands and options."))
     config = add("config", "Show every setting, its value and where it comes from.")
     config.add_argument("action", choices=["show"])
     node = add("node", "As a node: verify what this machine keeps for jobs, or remove what no job uses.")

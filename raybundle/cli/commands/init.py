@@ -1,4 +1,4 @@
-"""`init`: writes files to begin with."""
+"""`init` and `completion`: files to begin with, and a script for the shell."""
 
 from __future__ import annotations
 
@@ -33,4 +33,16 @@ def init(arguments: argparse.Namespace, console: Console) -> int:
     return 0
 
 
-COMMANDS: dict[str, Callable[[argparse.Namespace, Console], int]] = {"init": init}
+def completion(arguments: argparse.Namespace, console: Console) -> int:
+    """Prints the script that completes command lines in a shell."""
+    from raybundle.cli.completion import script
+
+    text = script(arguments.shell)
+    if console.json_mode:
+        console.document({"shell": arguments.shell, "script": text})
+    else:
+        console.data(text.removesuffix("\n"))
+    return 0
+
+
+COMMANDS: dict[str, Callable[[argparse.Namespace, Console], int]] = {"init": init, "completion": completion}

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.small_project import tree
+from tests.support.workplace import make_workplace
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -116,8 +117,8 @@ def test_submit_takes_what_its_arguments_name(embedded: Embedded, tmp_path: Path
 
 
 @pytest.mark.slow
-def test_plan_and_why_name_the_place(embedded: Embedded, tmp_path: Path) -> None:
-    work = embedded.workplace(tmp_path / "work")
+def test_plan_and_why_name_the_place(tmp_path: Path) -> None:
+    work = make_workplace(tmp_path / "work")
     project = tree(tmp_path / "project", JOBS["literal"].files)
 
     plan = work.raybundle("plan", "job.py", cwd=project)
@@ -129,8 +130,8 @@ def test_plan_and_why_name_the_place(embedded: Embedded, tmp_path: Path) -> None
     assert "project/data/d.csv" in {each["path"] for each in document["files"]}
 
 
-def test_many_files_are_listed_in_a_section_of_their_own(embedded: Embedded, tmp_path: Path) -> None:
-    work = embedded.workplace(tmp_path / "work")
+def test_many_files_are_listed_in_a_section_of_their_own(tmp_path: Path) -> None:
+    work = make_workplace(tmp_path / "work")
     files = {f"data/{number:02}.csv": "x" for number in range(12)}
     project = tree(tmp_path / "project", {"job.py": "import os\nprint(os.listdir('data'))\n", **files})
 

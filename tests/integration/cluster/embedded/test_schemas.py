@@ -132,6 +132,7 @@ STEPS = {
     "local down without a cluster": Step(("local", "down"), environ=ELSEWHERE),
     "node": Step(("node", "clean")),
     "init": Step(("init", "github")),
+    "completion": Step(("completion", "fish")),
     "config": Step(
         ("config", "show"),
         environ={"RAYBUNDLE_INCLUDE": "a,b", "RAYBUNDLE_ENV": "A=1", "RAYBUNDLE_NAME": "n"},
@@ -229,7 +230,7 @@ def test_the_documents_of_submit_say_how_it_ended(printed: dict[str, CompletedPr
 
 
 def test_every_command_has_a_schema_or_is_named_as_having_none() -> None:
-    _, commands = parser._build()
+    commands = parser.command_parsers()
     schemas = {file.stem for file in SCHEMAS.glob("*.json")} - {SHARED}
 
     assert {name.partition("-")[0] for name in schemas} == set(commands) - WITHOUT_DOCUMENT
