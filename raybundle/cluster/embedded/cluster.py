@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 
     from raybundle.cluster.embedded.interpreter import RayInterpreter
 
-START_TIMEOUT = 60.0
-"""Seconds until jobs can start; takes 13 to 16 on two busy cores."""
+START_TIMEOUT = 180.0
+"""Seconds until jobs can start: 13 to 16 on two busy cores, over 60 at a load of 30."""
 
 POLL_INTERVAL = 0.05
 """Seconds between two looks."""
@@ -231,16 +231,17 @@ def _wait_until_ready(cluster: LocalCluster, child: subprocess.Popen[bytes]) -> 
     deadline = time.monotonic() + START_TIMEOUT
     while not _has_node(cluster.address):
         if child.poll() is not None:
-            raise ClusterError(f"the embedded cluster ended while it started:\n{_log_tail()}")
+            raise ClusterError(f"the embedded cluster ended while it started{_log_tail()}")
         if time.monotonic() > deadline:
-            raise ClusterError(f"the embedded cluster is silent after {START_TIMEOUT:.0f} s:\n{_log_tail()}")
+            raise ClusterError(f"the embedded cluster is silent after {START_TIMEOUT:.0f} s{_log_tail()}")
         time.sleep(POLL_INTERVAL)
     child.returncode = 0  # it outlives this process: nobody waits for it, and Popen must not complain
 
 
 def _log_tail() -> str:
+    """Returns a colon and the last lines of Ray's log; empty if it has none."""
     lines = _log().read_text(encoding="utf-8", errors="replace").strip().splitlines()
-    return "\n".join(lines[-LOG_TAIL:])
+    return "\n".join([":", *lines[-LOG_TAIL:]]) if lines else ""
 
 
 def _answers(address: str) -> bool:
