@@ -45,6 +45,7 @@ _SOURCES = (
     "cache/raybundle_record.py",
     "scratch/raybundle_scratch.py",
     "raybundle_secrets.py",
+    "raybundle_seen.py",
     "cache/raybundle_verify.py",
 )
 """The files of `raybundle.node` that travel."""

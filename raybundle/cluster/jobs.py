@@ -164,19 +164,25 @@ class JobsClient:
     def log_bytes(self, info: JobInfo) -> Iterator[bytes]:
         """Yields the driver's log so far, byte for byte, in blocks.
 
-        Ray's state API serves the files of a node's log directory. Its endless form (`/logs/stream`) is not
-        used: it stays open on the server after the client leaves, and a hundred of them block the logs of
-        the state API for everybody (Ray 2.60).
-
         Args:
             info: record of a job whose driver has a node.
         """
-        query = {
-            "node_id": info.node_id,
-            "filename": f"job-driver-{info.submission_id}.log",
-            "lines": -1,  # all
-            "timeout": LOG_TIMEOUT,
-        }
+        return self.node_log(info.node_id, f"job-driver-{info.submission_id}.log")
+
+    def node_log(self, node: str | None, name: str) -> Iterator[bytes]:
+        """Yields a file of a node's log directory, which Ray's state API serves, in blocks.
+
+        The endless form (`/logs/stream`) is not used: it stays open on the server after the client leaves,
+        and a hundred of them block the logs of the state API for everybody (Ray 2.60).
+
+        Args:
+            node: Ray's id of it.
+            name: of the file.
+
+        Raises:
+            ClusterError: there is no such file, or it cannot be read.
+        """
+        query = {"node_id": node, "filename": name, "lines": -1, "timeout": LOG_TIMEOUT}  # all lines
         return self.connection.stream(f"/api/v0/logs/file?{urlencode(query)}")
 
     def stop(self, submission_id: str) -> bool:

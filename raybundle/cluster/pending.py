@@ -25,11 +25,11 @@ GIB = 1 << 30
 def why_pending(client: JobsClient, info: JobInfo) -> str:
     """Returns what Ray waits for before it starts a driver; Ray's own words if it says no more."""
     try:
-        supervisor = _list(client, "actors", "name", SUPERVISOR.format(info.submission_id))
+        supervisor = list_state(client, "actors", "name", SUPERVISOR.format(info.submission_id))
         if not supervisor:
             return "the cluster has not started its supervisor yet"
         wanted: Amounts = supervisor[-1]["required_resources"] or {}
-        nodes = _list(client, "nodes", "state", "ALIVE")
+        nodes = list_state(client, "nodes", "state", "ALIVE")
         lacking = _lacking(wanted, nodes, _used(client))
     except (RaybundleError, KeyError, TypeError, AttributeError):
         return " ".join(info.message.split()) or "the cluster does not say what the job waits for"
@@ -38,8 +38,8 @@ def why_pending(client: JobsClient, info: JobInfo) -> str:
     return "its environment is being set up on a node"
 
 
-def _list(client: JobsClient, kind: str, key: str, value: str) -> list[dict[str, Any]]:
-    """Returns rows of Ray's state API."""
+def list_state(client: JobsClient, kind: str, key: str, value: str) -> list[dict[str, Any]]:
+    """Returns the rows of Ray's state API in which `key` has a value."""
     words = {"filter_keys": key, "filter_predicates": "=", "filter_values": value}
     answer = client.get(f"/api/v0/{kind}?{urlencode({**words, 'detail': 'true', 'limit': LIMIT})}")
     rows: list[dict[str, Any]] = answer["data"]["result"]["result"]
@@ -49,7 +49,9 @@ def _list(client: JobsClient, kind: str, key: str, value: str) -> list[dict[str,
 def _used(client: JobsClient) -> Mapping[str, Mapping[str, float]]:
     """Returns the resources that living actors and running tasks hold, by node."""
     used: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
-    for row in _list(client, "actors", "state", "ALIVE") + _list(client, "tasks", "state", "RUNNING"):
+    for row in list_state(client, "actors", "state", "ALIVE") + list_state(
+        client, "tasks", "state", "RUNNING"
+    ):
         for name, amount in (row.get("required_resources") or {}).items():
             if row.get("type") != "ACTOR_TASK":  # it uses the resources of its actor
                 used[row["node_id"]][name] += amount

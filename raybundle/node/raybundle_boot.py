@@ -357,8 +357,8 @@ def _set_finders(stub: Stub, module: Any, tree: str) -> None:
     ]
     sys.path_importer_cache.clear()
     files = external.FileFinder.path_hook(*external._get_supported_file_loaders())
-    through = module.see_through(files)
-    sys.path_hooks[:] = [through, sys.modules["zipimport"].zipimporter, files]
+    through, watched = module.see_through(files), stub.load("raybundle_seen").watching(files, _places)
+    sys.path_hooks[:] = [through, sys.modules["zipimport"].zipimporter, watched]
     for name, loaded in list(sys.modules.items()):
         if not name.startswith(("__main__", "sitecustomize", "raybundle_")) and _is_foreign(stub, loaded):
             del sys.modules[name]

@@ -29,6 +29,7 @@ OF_A_PROCESS = (
     "RAYBUNDLE_BOOTED",
     "RAYBUNDLE_DRIVER",
     "RAYBUNDLE_LAYERS",
+    "RAYBUNDLE_LOGS",
     "RAYBUNDLE_SCRATCH",
 )
 """Variables that a booted process sets for its children."""

@@ -16,6 +16,7 @@ from raybundle.errors import JobFailedError, JobLostError, JobStartError, StoreE
 from raybundle.publish.runs.records import LOST, record_end
 from raybundle.submission.deliver import find_damage
 from raybundle.submission.recording.ending import end_run, noting
+from raybundle.submission.recording.observed import observe
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -76,6 +77,8 @@ def wait(
         end_run(submission.store, run, info, code)
     except StoreError as failure:
         notes.append(f"the end of the run is not recorded: {failure}")
+    outside = observe(client, submission.store, run, info)
+    notes += [] if outside is None else [outside]
     return Ended(info, why, followed.queue, followed.run, tuple(notes))
 
 

@@ -125,7 +125,7 @@ def attach(arguments: argparse.Namespace, console: Console) -> int:
         followed = follow(client, arguments.id, write, limits=limits_of(arguments), last_lines=arguments.tail)
     if followed.lost_log is not None:
         console.warn(f"the log cannot be read to its end: {followed.lost_log}")
-    note = end_attached(open_configured(settings_of(arguments), os.environ), followed.info)
+    note = end_attached(open_configured(settings_of(arguments), os.environ), client, followed.info)
     if note is not None:
         console.warn(note)
     error = followed.late or job_error(followed.info, followed.log_end)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import shlex
+from collections import Counter, defaultdict
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from raybundle.cli.output.table import rows_of
-from raybundle.formats.amounts import duration_text
+from raybundle.formats.amounts import counted, duration_text
+from raybundle.submission.recording.observed import EVENT as OBSERVED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 _HEADER = ("ID", "STATUS", "STARTED", "TOOK", "USER", "BUNDLE", "NAME")
 _SHOWN = len("sha256:") + 12
 """Characters of a digest in a table: more than a REF needs."""
+_ROLES = {"driver": ("driver",), "worker": ("worker",), "child": ("child", "children")}
 _LATER = ("client", "git", "lock", "secrets", "metadata", "resources", "runtime_env")
 """Facts of a record that have a line each, if it has them."""
 
@@ -82,9 +85,35 @@ def record_lines(record: RunRecord) -> Iterator[str]:
             yield f"{each:<9} {_plain(facts[each])}"
     yield f"started   {_local(run.started)}"
     for event, said in record.events.items():
+        if event == OBSERVED:
+            yield from _observed_lines(said)
+            continue
         at = datetime.fromisoformat(said["at"])
         more = {key: value for key, value in said.items() if key not in ("at", "id", "schema_version")}
         yield f"{event:<9} {_local(at)} {_plain(more)}".rstrip()
+
+
+def _observed_lines(said: dict[str, Any]) -> Iterator[str]:
+    """Yields what ran on the nodes, a line for nodes that are alike, and what came from elsewhere."""
+    alike: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for node in said["nodes"]:
+        ray = [each.replace("-", " ") for each in node["provided"] if each.startswith("ray-")]
+        alike[", ".join([*node["python"], *ray, node["platform"], node["libc"]])].append(node)
+    for facts, nodes in alike.items():
+        processes: Counter[str] = sum((Counter(node["processes"]) for node in nodes), Counter())
+        ran = ", ".join(counted(processes[role], *words) for role, words in _ROLES.items() if processes[role])
+        yield f"nodes     {' '.join(node['node'] for node in nodes)}: {facts}; {ran}"
+    versions: dict[str, set[str]] = defaultdict(set)
+    for node in said["nodes"]:
+        for name, _, version in (each.partition("-") for each in node["provided"]):
+            versions[name].add(version)
+    differ = [f"{name} {' and '.join(sorted(each))}" for name, each in versions.items() if len(each) > 1]
+    if differ:
+        yield f"differ    {', '.join(differ)}"
+    for each in said["outside"]:
+        yield f"outside   {each['module']} from {each['file']} (a {each['process']} on {each['node']})"
+    if said["nodes"] and not said["outside"]:
+        yield "outside   nothing: each process imported from the bundle only"
 
 
 def _plain(value: Any) -> str:

@@ -20,6 +20,8 @@ CONFIG = "RAY_JOB_CONFIG_JSON_ENV_VAR"
 """The variable with the configuration that the driver's `ray.init` passes to each worker of the job."""
 JOB = "RAYBUNDLE_JOB"
 """The variable that names the job to its workers: the name of its scratch, a space, its submission id."""
+LOGS = "RAYBUNDLE_LOGS"
+"""The variable with Ray's log directory on this node: a raylet tells its workers, a supervisor its driver."""
 MAY_SUPERVISE = "RAY_worker_niceness"
 """Ray sets this variable for a supervisor (ray/dashboard/modules/job/job_manager.py), and also for the job's
 workers if the entrypoint asks for resources."""
@@ -39,6 +41,8 @@ def find(private: str, role: str) -> str:
         return f"{jobs}/{_name_job()}"
     if role == "worker":
         _check_archive(os.environ["RAYBUNDLE_ARCHIVE"])
+        if session := _option("--session-name"):
+            os.environ[LOGS] = f"{_option('--temp-dir')}/{session}/logs"
         name = "" if MAY_SUPERVISE in os.environ else os.environ.get(JOB, "").partition(" ")[0]
         os.environ.pop("RAYBUNDLE_SCRATCH", None)  # `env_vars` may be a copy of a driver's environment
     else:
@@ -127,6 +131,7 @@ def enter(stub: Stub, role: str, scratch: str, places: Places) -> None:
     if role != "child":
         os.environ["RAYBUNDLE_SCRATCH"] = scratch
         _go(scratch, places.archive)
+    stub.load("raybundle_seen").tell(role, places)
 
 
 def _hold(scratch: str) -> bool:

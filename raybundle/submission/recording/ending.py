@@ -11,6 +11,7 @@ from raybundle.cluster.outcome import exit_code, job_error
 from raybundle.errors import ClusterError, JobLostError, StoreAccessError, StoreError, UsageError
 from raybundle.formats.credentials import masked
 from raybundle.publish.runs.records import LOST, find_recorded, record_end, record_event
+from raybundle.submission.recording.observed import observe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -45,13 +46,12 @@ def end_run(store: Store, run: Run, info: JobInfo, code: int | None = None) -> N
     )
 
 
-def end_attached(store: Store, info: JobInfo) -> str | None:
+def end_attached(store: Store, client: JobsClient, info: JobInfo) -> str | None:
     """Records how a job ended, if the store has the record of its run; returns why it could not."""
     try:
         run = find_recorded(store, info.submission_id)
         if run is not None and info.ended and info.metadata.get("raybundle") == run.bundle:
-            note_running(store, run, info)
-            end_run(store, run, info)
+            _record_all(store, run, client, info)
     except StoreError as failure:
         return f"the end of the run is not recorded: {failure}"
     return None
@@ -125,9 +125,14 @@ def _complete(store: Store, run: Run, client: JobsClient) -> bool:
         return True
     if not info.ended or info.metadata.get("raybundle") != run.bundle:  # another cluster may have this id
         return False
+    _record_all(store, run, client, info)
+    return True
+
+
+def _record_all(store: Store, run: Run, client: JobsClient, info: JobInfo) -> None:
     note_running(store, run, info)
     end_run(store, run, info)
-    return True
+    observe(client, store, run, info)
 
 
 def _moment(milliseconds: int | None) -> datetime | None:

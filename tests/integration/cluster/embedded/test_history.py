@@ -80,7 +80,9 @@ def test_a_run_says_what_ran_from_which_commit_and_what_happened(work: Workplace
     run = shown(work, options[1])
     facts, events = run["facts"], run["events"]
     assert (run["status"], events["end"]["exit_code"], events["end"]["driver_exit_code"]) == ("FAILED", 20, 3)
-    assert list(events) == ["accepted", "running", "end"]
+    assert list(events) == ["accepted", "running", "end", "observed"]
+    assert [node["processes"] for node in events["observed"]["nodes"]] == [{"driver": 1}]
+    assert events["observed"]["outside"] == []
     assert run["arguments"] == ["--epochs", "2", "…"]
     assert (facts["env"], run["env_names"]) == ({"SEED": "7"}, ["CODE", "PLAIN"])
     assert (facts["name"], facts["metadata"]) == ("fraud@1", {"team": "risk"})
@@ -98,6 +100,67 @@ def test_a_run_says_what_ran_from_which_commit_and_what_happened(work: Workplace
     assert "status    FAILED, exit code 20" in text
     assert CANARY not in text
     assert listed(work, "--name", "fraud") == {options[1]: "FAILED"}
+
+
+STRAY = """\
+import subprocess
+import sys
+
+import ray
+
+import part
+
+CHILD = "import sys; sys.path.append({outside!r}); __import__('of_a_' + sys.argv[1]); import part"
+
+
+@ray.remote
+def task():
+    sys.path.insert(0, {outside!r})
+    import json, part, importlib.util
+    assert importlib.util.find_spec("only_asked_for")
+    import of_a_task
+    return of_a_task.__file__
+
+
+ray.init(log_to_driver=False)
+print(ray.get(task.remote()))
+subprocess.run([sys.executable, "-c", CHILD, "child"], check=True)
+"""
+
+
+def test_what_a_job_imports_from_outside_its_bundle_is_told_and_recorded(
+    work: Workplace, tmp_path: Path
+) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    for name in ("of_a_task", "of_a_child", "only_asked_for", "part"):
+        (outside / f"{name}.py").write_text("")
+    (work.directory / "job.py").write_text(STRAY.format(outside=str(outside)))
+    name = f"stray-{time.time_ns()}"
+
+    done = work.raybundle("submit", "--submission-id", name, "job.py")
+
+    assert done.returncode == 0, done.stderr
+    assert "warning: imported from outside the bundle: " in done.stderr
+    seen = shown(work, name)["events"]["observed"]
+    assert sorted((each["module"], each["file"], each["process"]) for each in seen["outside"]) == [
+        ("of_a_child", str(outside / "of_a_child.py"), "child"),
+        ("of_a_task", str(outside / "of_a_task.py"), "worker"),
+        ("part", str(outside / "part.py"), "worker"),  # before that of the bundle
+    ]
+    [node] = seen["nodes"]
+    assert node["processes"] == {"driver": 1, "worker": 1, "child": 1}
+    assert any(each.startswith("ray-") for each in node["provided"])
+    text = work.raybundle("show", name).stdout
+    assert f"outside   of_a_task from {outside}/of_a_task.py (a worker on {node['node']})" in text
+    assert "; 1 driver, 1 worker, 1 child" in text
+
+    # What docs/messages.md says: the directory as a root, and no edit of the path.
+    (work.directory / "pyproject.toml").write_text(f'[tool.raybundle]\nroots = [".", "{outside}"]\n')
+    (work.directory / "job.py").write_text("import of_a_task\nprint(of_a_task.__file__)\n")
+    done = work.raybundle("submit", "--submission-id", f"{name}-2", "job.py")
+    assert (done.returncode, "outside the bundle" in done.stderr) == (0, False), done.stderr
+    assert "/trees/" in done.stdout.splitlines()[-1]
 
 
 def test_a_client_that_was_killed_is_completed_by_refresh_or_by_attach(work: Workplace) -> None:

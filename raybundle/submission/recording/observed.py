@@ -1,0 +1,121 @@
+"""What the boot saw on the nodes of a job: processes, what the nodes provide, and imports from elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from raybundle.cluster.pending import list_state
+from raybundle.errors import ClusterError, RaybundleError
+from raybundle.publish.runs.records import record_event
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from raybundle.cluster.jobs import JobInfo, JobsClient
+    from raybundle.publish.runs.run import Run
+    from raybundle.store.base import Store
+
+EVENT = "observed"
+PATIENCE = 3.0
+"""Seconds after which no further node is asked."""
+LARGEST = 512 << 10
+"""Bytes that are read from a node; the boot writes at most half of that."""
+MOST = 200
+"""Modules from outside the bundle that a record has."""
+_ROLES = ("driver", "worker", "child")
+_SHOWN = 3
+"""Of them, those in a line of text."""
+_NODE, _PROCESS, _OUTSIDE = 4, 4, 5
+"""Words of a line of each kind (node/raybundle_seen.py); a node's goes on with what it provides."""
+
+
+def observe(client: JobsClient, store: Store, run: Run, info: JobInfo) -> str | None:
+    """Records what the boot saw on the nodes of a job that has ended; a failure costs only that.
+
+    Returns:
+        A sentence if modules came from outside the bundle, else None.
+    """
+    if info.node_id is None:
+        return None
+    with suppress(RaybundleError):
+        seen = gather({node: _read(client, node, run.id) for node in _nodes(client, info.node_id)})
+        if seen["nodes"]:
+            record_event(store, run, EVENT, seen)
+            return describe_outside(seen["outside"])
+    return None
+
+
+def gather(files: Mapping[str, bytes]) -> dict[str, Any]:
+    """Returns the facts of an event.
+
+    Args:
+        files: what the boot has written, by Ray's id of the node. Any process of the job could write there.
+    """
+    nodes: list[dict[str, Any]] = []
+    outside: dict[tuple[str, str, str, str], None] = {}
+    for node, data in files.items():
+        lines = [line.split("\t") for line in data.decode("utf-8", "replace").splitlines()]
+        described = next((words for words in lines if words[0] == "node" and len(words) >= _NODE), None)
+        processes = [
+            each for each in lines if each[0] == "process" and len(each) == _PROCESS and each[1] in _ROLES
+        ]
+        if described is None or not processes:
+            continue
+        _, name, platform, libc, *provided = described
+        nodes.append(
+            {
+                "node": name,
+                "node_id": node,
+                "platform": platform,
+                "libc": libc,
+                "python": sorted({python for _, _, _, python in processes}),
+                "processes": dict(sorted(Counter(role for _, role, _, _ in processes).items())),
+                "provided": provided,
+            }
+        )
+        for words in lines:
+            if (
+                words[0] == "outside"
+                and len(words) == _OUTSIDE
+                and len(outside) < MOST
+                and words[1] in _ROLES
+            ):
+                _, role, _, module, file = words
+                outside.setdefault((module, file, role, name), None)
+    keys = ("module", "file", "process", "node")
+    return {"nodes": nodes, "outside": [dict(zip(keys, each, strict=True)) for each in outside]}
+
+
+def describe_outside(outside: Iterable[Mapping[str, str]]) -> str | None:
+    """Returns a sentence that names modules from outside the bundle; None if there are none."""
+    found = {(each["module"], each["file"]): each["process"] for each in outside}
+    if not found:
+        return None
+    named = [f"{module} ({file}, in a {process})" for (module, file), process in found.items()]
+    more = f", and {len(named) - _SHOWN} more" if len(named) > _SHOWN else ""
+    return f"imported from outside the bundle: {', '.join(named[:_SHOWN])}{more}"
+
+
+def _nodes(client: JobsClient, first: str) -> Iterator[str]:
+    """Yields Ray's ids of the nodes that live, the driver's first, until the time is over."""
+    began = time.monotonic()
+    yield first
+    for row in list_state(client, "nodes", "state", "ALIVE"):
+        if time.monotonic() - began > PATIENCE:
+            return
+        if row["node_id"] != first:
+            yield row["node_id"]
+
+
+def _read(client: JobsClient, node: str, run_id: str) -> bytes:
+    """Returns what the boot has written on a node; empty if no process of the job was there."""
+    found = bytearray()
+    with suppress(ClusterError):
+        for block in client.node_log(node, f"raybundle-seen-{run_id}.txt"):
+            found += block
+            if len(found) > LARGEST:
+                break
+    return bytes(found)

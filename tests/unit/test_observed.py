@@ -1,0 +1,51 @@
+"""What the boot has written on the nodes: read strictly, because any process of the job could write there."""
+
+from __future__ import annotations
+
+from raybundle.submission.recording.observed import MOST, describe_outside, gather
+
+NODE = "node\tgpu-1\tlinux-x86_64\tglibc 2.36\tnumpy-2.0\tray-2.60.0\n"
+DRIVER = "process\tdriver\t10\tcpython 3.11.7\n"
+WORKER = "process\tworker\t11\tcpython 3.11.7\n"
+
+
+def test_nodes_are_described_and_their_processes_counted() -> None:
+    lines = f"{NODE}{DRIVER}{WORKER}{WORKER}"
+    found = gather({"a1": lines.encode(), "b2": b""})
+
+    assert found["outside"] == []
+    assert found["nodes"] == [
+        {
+            "node": "gpu-1",
+            "node_id": "a1",
+            "platform": "linux-x86_64",
+            "libc": "glibc 2.36",
+            "python": ["cpython 3.11.7"],
+            "processes": {"driver": 1, "worker": 2},
+            "provided": ["numpy-2.0", "ray-2.60.0"],
+        }
+    ]
+
+
+def test_a_module_is_listed_once_for_each_kind_of_process_and_node() -> None:
+    stray = "outside\tworker\t11\tstray\t/data/stray.py\n"
+    lines = f"{NODE}{WORKER}{stray}{stray.replace('11', '12')}{stray.replace('worker', 'driver')}"
+    found = gather({"a1": lines.encode()})["outside"]
+
+    assert [(each["module"], each["process"]) for each in found] == [("stray", "worker"), ("stray", "driver")]
+    assert describe_outside(found) == "imported from outside the bundle: stray (/data/stray.py, in a driver)"
+
+
+def test_lines_that_the_boot_does_not_write_are_passed_over() -> None:
+    wrong = "outside\troot\t1\tm\t/m.py\nprocess\tworker\nprocess\tboss\t1\tcpython 9\nnode\nnonsense\n\n"
+    found = gather({"a1": f"{wrong}{NODE}{WORKER}".encode() + b"\xff\tworker\n"})
+
+    assert ([node["processes"] for node in found["nodes"]], found["outside"]) == ([{"worker": 1}], [])
+
+
+def test_a_job_cannot_fill_the_record() -> None:
+    many = "".join(f"outside\tworker\t1\tm{number}\t/m.py\n" for number in range(2 * MOST))
+    found = gather({"a1": f"{NODE}{WORKER}{many}".encode()})
+
+    assert len(found["outside"]) == MOST
+    assert str(describe_outside(found["outside"])).endswith(f", and {MOST - 3} more")
