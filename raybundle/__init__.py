@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         settings,
         show,
         show_run,
+        sign,
         submit,
         tag,
         trace,
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
     from raybundle.publish.content.pulling import Pulled
     from raybundle.publish.runs.marks import Row
     from raybundle.publish.stored import Stored
+    from raybundle.publish.trust.signatures import Signed
     from raybundle.reporting.report import Report
 
 __all__ = [
@@ -77,6 +79,7 @@ __all__ = [
     "Row",
     "RunRecord",
     "Setting",
+    "Signed",
     "Stored",
     "Trace",
     "Verification",
@@ -105,6 +108,7 @@ __all__ = [
     "settings",
     "show",
     "show_run",
+    "sign",
     "submit",
     "tag",
     "trace",
@@ -129,6 +133,7 @@ _MODULES = {
     "Row": "raybundle.publish.runs.marks",
     "RunRecord": "raybundle.pipeline.past.runs",
     "Setting": "raybundle.config",
+    "Signed": "raybundle.publish.trust.signatures",
     "Stored": "raybundle.publish.stored",
     "Trace": "raybundle.pipeline.tracing",
     "Verification": "raybundle.pipeline.verifying",

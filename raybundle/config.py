@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-Kind = Literal["text", "list", "table", "switches", "number", "size"]
+Kind = Literal["text", "list", "table", "switches", "number", "size", "claim"]
 
 KEYS: dict[str, Kind] = {
     "store": "text",
@@ -40,6 +40,8 @@ KEYS: dict[str, Kind] = {
     "max-distributions": "number",
     "forbid": "list",
     "record-env": "list",
+    "require-signature": "claim",
+    "trusted-keys": "list",
 }
 """The settings by the names that they have in files."""
 
@@ -103,6 +105,14 @@ class Settings:
         if value is None:
             return None
         return parse_size(value) if KEYS[key] == "size" else int(value)
+
+    def source(self, key: str) -> str:
+        """Returns where a setting comes from; empty if it is not set."""
+        return self.found[key].source if key in self.found else ""
+
+    def is_on(self, key: str) -> bool:
+        """Claims that a setting is true."""
+        return self.text(key) == "true"
 
     def table(self, key: str) -> dict[str, str]:
         """Returns the pairs of a table setting."""
@@ -253,6 +263,8 @@ def _from_text(key: str, text: str) -> Any:
     match KEYS[key]:
         case "text" | "number" | "size":
             return text
+        case "claim":
+            return _SPELT.get(text, text)
         case "list":
             return parts
         case "table":
@@ -272,8 +284,8 @@ def _checked(key: str, raw: Any, source: str) -> Value:
     match KEYS[key], raw:
         case "text", str():
             return raw
-        case "number" | "size", _:
-            return _checked_amount(key, raw, source)
+        case "number" | "size" | "claim", _:
+            return _checked_plain(key, raw, source)
         case "list", list() | tuple() if all(isinstance(item, str) for item in raw):
             return tuple(raw)
         case "table", dict() if all(isinstance(item, str) for item in raw.values()):
@@ -286,7 +298,12 @@ def _checked(key: str, raw: Any, source: str) -> Value:
             raise UsageError(f"`{key}` in {source} must be a {kind} of strings, and is {raw!r}")
 
 
-def _checked_amount(key: str, raw: Any, source: str) -> str:
+def _checked_plain(key: str, raw: Any, source: str) -> str:
+    """Returns the text of a number, a size or a claim."""
+    if KEYS[key] == "claim":
+        if not isinstance(raw, bool):
+            raise UsageError(f"`{key}` in {source} must be true or false, and is {raw!r}")
+        return str(raw).lower()
     text = str(raw) if isinstance(raw, (int, str)) and not isinstance(raw, bool) else ""
     if (parse_size(text) is not None) if KEYS[key] == "size" else text.isdecimal():
         return text

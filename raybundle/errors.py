@@ -7,7 +7,8 @@ RaybundleError                 1   unexpected
 │   ├── RefusedFileError           files that must not or cannot travel, all at once
 │   │   └── SecretError                secrets in them, all at once
 │   ├── DigestMismatchError        bytes that differ from their digest
-│   └── DamagedCacheError          a file of the cache; it is removed, and another try makes it anew
+│   ├── DamagedCacheError          a file of the cache; it is removed, and another try makes it anew
+│   └── UntrustedError             no trusted key has signed it, where signatures are required
 ├── StoreError                 4   store or credentials
 │   ├── ObjectMissingError         no object of this name
 │   └── StoreAccessError           refused, unreachable, no such bucket
@@ -91,6 +92,10 @@ class DigestMismatchError(BundleError):
 
 class DamagedCacheError(BundleError):
     """A file of the cache was damaged. It is removed: another try makes it anew."""
+
+
+class UntrustedError(BundleError):
+    """Signatures are required, and no trusted key has signed this."""
 
 
 class StoreError(RaybundleError):

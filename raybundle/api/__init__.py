@@ -8,7 +8,7 @@ from raybundle.api.catalogue import bundles, runs, show_run, tag
 from raybundle.api.cluster import attach, doctor, jobs, path, rerun, run, submit
 from raybundle.api.job import Job
 from raybundle.api.reporting import report
-from raybundle.api.stored import bisect, check, diff, pull, run_here, verify
+from raybundle.api.stored import bisect, check, diff, pull, run_here, sign, verify
 
 __all__ = [
     "Job",
@@ -34,6 +34,7 @@ __all__ = [
     "settings",
     "show",
     "show_run",
+    "sign",
     "submit",
     "tag",
     "trace",

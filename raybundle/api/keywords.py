@@ -28,6 +28,15 @@ class StoreKeywords(TypedDict, total=False):
     """Takes progress and warnings, a line at a time."""
 
 
+class TrustKeywords(StoreKeywords, total=False):
+    """Whose signature a bundle needs."""
+
+    require_signature: bool | None
+    """Refuses a bundle that no trusted key has signed."""
+    trusted_keys: Sequence[PathText] | None
+    """Public keys that are trusted, or PEM files with one."""
+
+
 class ResolveKeywords(StoreKeywords, total=False):
     """What a target is resolved with."""
 
@@ -99,7 +108,7 @@ class ReportKeywords(BundleKeywords, total=False):
     """A revision or a stored bundle: what has changed since."""
 
 
-class ExportKeywords(StoreKeywords, total=False):
+class ExportKeywords(TrustKeywords, total=False):
     """What an exported bundle runs with."""
 
     env: Mapping[str, str] | None
@@ -166,7 +175,7 @@ class PathKeywords(DoctorKeywords, total=False):
     """The one module to ask for."""
 
 
-class JobKeywords(StoreKeywords, ClusterKeywords, total=False):
+class JobKeywords(TrustKeywords, ClusterKeywords, total=False):
     """What a job is besides its bundle."""
 
     env: Mapping[str, str] | None

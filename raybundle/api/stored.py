@@ -14,13 +14,17 @@ from raybundle.api.stored_keywords import (
     CheckKeywords,
     HereKeywords,
     PullKeywords,
+    SignKeywords,
     VerifyKeywords,
 )
 from raybundle.pipeline import verifying
 from raybundle.pipeline.bisecting.runners import bisect_configured
 from raybundle.pipeline.diffing.diff import diff as differing
 from raybundle.pipeline.here import run_here as ran_here
+from raybundle.publish.bundles import open_configured
 from raybundle.publish.content.pulling import pull as pulled
+from raybundle.publish.trust.keys import read_signer
+from raybundle.publish.trust.signatures import sign_bundle
 from raybundle.resolve.driver.project import parse_directory
 from raybundle.submission.ray_environment import RayEnvironment
 
@@ -32,6 +36,7 @@ if TYPE_CHECKING:
     from raybundle.pipeline.verifying import Verification
     from raybundle.publish.content.checking import Checked
     from raybundle.publish.content.pulling import Pulled
+    from raybundle.publish.trust.signatures import Signed
 
 
 @takes(PullKeywords)
@@ -77,6 +82,27 @@ def run_here(ref: str, arguments: Sequence[str] = (), **options: Unpack[HereKeyw
     settings, start = given_in(options).settings(), parse_directory(options.get("cwd") or "")
     job = job_options(options, settings, tuple(arguments), start, RayEnvironment())
     return ran_here(ref, job, settings, os.environ, heard_of(options))[1]
+
+
+@takes(SignKeywords)
+def sign(ref: str, key: PathText, **options: Unpack[SignKeywords]) -> Signed:
+    """Signs a bundle of the store, and its version of a name if the REF is one.
+
+    Args:
+        ref: the bundle's digest, the start of it, or a name.
+        key: file with an ed25519 private key, in PEM.
+        options: as `raybundle.api.stored_keywords.SignKeywords` lists them.
+
+    Raises:
+        UsageError: an argument, a setting or the key is wrong, or `version` is another bundle.
+        DigestMismatchError: other bytes are in the place of a signature.
+        StoreError: the store has no such bundle, or cannot be used.
+    """
+    require("ref", ref, str)
+    require("key", key, PathText)
+    signer = read_signer(Path(os.fspath(key)))
+    store = open_configured(given_in(options).settings(), os.environ)
+    return sign_bundle(store, ref, signer, options.get("version"))
 
 
 @takes(VerifyKeywords)

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence  # noqa: TC003 - `takes` reads the types
 
-from raybundle.api.keywords import ClusterKeywords, PathText, StoreKeywords
+from raybundle.api.keywords import ClusterKeywords, PathText, StoreKeywords, TrustKeywords
 
 
-class PullKeywords(StoreKeywords, total=False):
+class PullKeywords(TrustKeywords, total=False):
     """What of a stored bundle is unpacked."""
 
     layers: bool
     """Unpacks the distributions that travel as well."""
 
 
-class HereKeywords(StoreKeywords, total=False):
+class HereKeywords(TrustKeywords, total=False):
     """How a stored bundle is run on this machine."""
 
     env: Mapping[str, str] | None
@@ -25,6 +25,13 @@ class HereKeywords(StoreKeywords, total=False):
     """Where the program starts, relative to the project's root."""
     python: PathText | None
     """The interpreter, which must have Ray: a path, or a version such as `3.12`."""
+
+
+class SignKeywords(StoreKeywords, total=False):
+    """What is signed besides the bundle."""
+
+    version: str | None
+    """The version of a name, such as `fraud@3`, that the bundle must be."""
 
 
 class VerifyKeywords(StoreKeywords, total=False):
@@ -41,7 +48,7 @@ class CheckKeywords(StoreKeywords, total=False):
     """Reads all archives as well, file by file."""
 
 
-class BisectKeywords(StoreKeywords, ClusterKeywords, total=False):
+class BisectKeywords(TrustKeywords, ClusterKeywords, total=False):
     """Where mixtures of two bundles run, and what judges them."""
 
     here: bool

@@ -46,6 +46,7 @@ _SOURCES = (
     "scratch/raybundle_scratch.py",
     "raybundle_secrets.py",
     "raybundle_seen.py",
+    "raybundle_signature.py",
     "cache/raybundle_verify.py",
 )
 """The files of `raybundle.node` that travel."""

@@ -21,7 +21,7 @@ of it, `name`, `name@3`, `name@{2026-11-26}`, or the id of a run.
 _TAKES = {
     **dict.fromkeys(("submit", "plan", "build", "why", "trace", "doctor", "path", "report"), _TARGET),
     **dict.fromkeys(("diff", "bisect"), _ENDS),
-    **dict.fromkeys(("run", "show", "export", "pull", "verify", "tag"), _REF),
+    **dict.fromkeys(("run", "show", "export", "pull", "verify", "tag", "sign"), _REF),
 }
 _JOB = "rb-20261126-215712-2ac0f3d1"
 EXAMPLES = {
@@ -50,6 +50,7 @@ EXAMPLES = {
     "check": ("check", "check --read-data --store s3://bucket/bundles"),
     "show": ("show train@3", f"show {_JOB}"),
     "pull": ("pull train@3 train-3", "pull --layers train@3 train-3"),
+    "sign": ("sign --key key.pem train@3", "sign --key key.pem --as train@3 5f2c9a1b"),
     "bundles": ("bundles",),
     "rerun": (f"rerun {_JOB}", f"rerun --args '--epochs 3' --env SEED=8 {_JOB}"),
     "runs": ("runs --since 7d", "runs --name train --status FAILED", "runs --refresh"),

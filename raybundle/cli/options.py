@@ -31,7 +31,17 @@ def add_submission(command: ArgumentParser) -> None:
     add_wait(command, on_interrupt="ask")
     add_log(command)
     add_report(command)
+    add_trust(command)
     add_connection(command)
+
+
+def add_trust(command: ArgumentParser) -> None:
+    """Adds whose signature a bundle needs."""
+    add = command.add_argument_group("signatures (docs/signing.md)").add_argument
+    required = "refuse a bundle that no trusted key has signed"
+    add("--require-signature", action="store_true", default=None, help=required)
+    key = "public key, or a PEM file with one, that is trusted"
+    add("--trusted-key", dest="trusted_keys", action="append", metavar="KEY", help=key)
 
 
 def add_resolve(parser: ArgumentParser, *, runs: bool = False) -> None:

@@ -14,6 +14,7 @@ from raybundle.cli.options import (
     add_resolve,
     add_start,
     add_submission,
+    add_trust,
     add_wait,
     count,
     duration,
@@ -259,6 +260,7 @@ def _add_bundle_commands(add: _Add) -> None:
     export = add("export", text, "export [options] REF [-- ARGS…]")
     add_export(export)
     add_start(export)
+    add_trust(export)
 
 
 def _add_runs(add: _Add) -> None:

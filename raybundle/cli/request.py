@@ -156,6 +156,10 @@ def given_of(arguments: argparse.Namespace, env: Sequence[tuple[str, str]] = ())
         key: given.get(key)
         for key in ("store", "address", "name", "roots", "include", "exclude", "python", "platform")
     }
+    flags["require-signature"], flags["trusted-keys"] = (
+        given.get("require_signature"),
+        given.get("trusted_keys"),
+    )
     flags["env"] = {**parse_env(given.get("env") or (), os.environ), **dict(env)}
     return Given(flags, os.environ, Path.cwd(), given.get("profile"))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from raybundle.cli.options import add_connection, count
+from raybundle.cli.options import add_connection, add_trust, count
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
@@ -22,6 +22,12 @@ def add_stored_commands(add: _Add) -> None:
     pull = add("pull", "Unpack a bundle of the store, verified file by file, into a new directory.")
     pull.add_argument("ref", metavar="REF")
     pull.add_argument("directory", metavar="DIR")
+    add_trust(pull)
+    sign = add("sign", "Sign a bundle of the store, and its version of a name if REF is one.")
+    sign.add_argument("ref", metavar="REF")
+    sign.add_argument("--key", required=True, metavar="FILE", help="ed25519 private key, in PEM")
+    version = "also sign that the bundle is this version of a name; REF is a digest then"
+    sign.add_argument("--as", dest="version", metavar="NAME@N", help=version)
     diff = add("diff", "Show what differs between two bundles or runs, or a bundle and the working tree.")
     diff.add_argument("before", metavar="A")
     diff.add_argument("after", metavar="B", nargs="?", help="the working tree if it is left out")
@@ -37,6 +43,7 @@ def add_stored_commands(add: _Add) -> None:
     bisect.add_argument("--here", action="store_true", help="run mixtures on this machine, without a cluster")
     at_once = "mixtures that run at the same time"
     bisect.add_argument("--jobs", dest="at_once", type=count, default=1, metavar="N", help=at_once)
+    add_trust(bisect)
     add_connection(bisect)
     verify = add("verify", "Read everything that a bundle reaches in the store, and compare each byte.")
     verify.add_argument("ref", metavar="REF")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from raybundle.bundle.manifest import directory_symbol
 from raybundle.bundle.values import ModuleEntry, ScriptEntry
 from raybundle.errors import UsageError
+from raybundle.node.raybundle_signature import SIGNATURES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -45,6 +46,7 @@ def render_runtime_env(  # noqa: PLR0913 - all that a runtime_env is made of
     source: str | None = None,
     delivery: str | None = None,
     cwd: str = "",
+    signatures: str | None = None,
 ) -> dict[str, Any]:
     """Returns the `runtime_env` of a bundle; it is the same for every run, so that Ray's caches hold.
 
@@ -59,20 +61,24 @@ def render_runtime_env(  # noqa: PLR0913 - all that a runtime_env is made of
         source: URL of the store from which the nodes fetch the other layers.
         delivery: hex SHA-256 of the archive's `delivery.json`, if it has one.
         cwd: where the job starts, relative to the project; empty for its root.
+        signatures: for nodes that require one.
 
     Raises:
         UsageError: a variable belongs to the bundle, or is set in two ways; `passed` has `py_modules`.
     """
     variables = _allowed(passed, {**passed.get("env_vars", {}), **env})
-    ways = {"RAYBUNDLE_DELIVERY": delivery, SOURCE: source, "RAYBUNDLE_CWD": cwd}
+    ways = {"RAYBUNDLE_DELIVERY": delivery, SOURCE: source, "RAYBUNDLE_CWD": cwd, SIGNATURES: signatures}
     own = _own_variables(digest, boot, {HOOK: passed.get("worker_process_setup_hook"), **ways})
     return {
         **passed,
-        "working_dir": url,
-        **({"py_modules": [*layers]} if layers else {}),
+        **_code(url, layers),
         "env_vars": {**variables, **_render_secrets(secrets, variables), **own},
-        "worker_process_setup_hook": READY_HOOK,
     }
+
+
+def _code(url: str, layers: Sequence[str]) -> dict[str, Any]:
+    code = {"working_dir": url, "worker_process_setup_hook": READY_HOOK}
+    return {**code, "py_modules": [*layers]} if layers else code
 
 
 def _own_variables(digest: Digest, boot: str, others: Mapping[str, str | None]) -> dict[str, str]:

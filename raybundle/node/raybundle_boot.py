@@ -37,8 +37,6 @@ PROGRAMS = "project/.raybundle/bin"
 """Directory of a tree with the console scripts that the job starts."""
 HEX_DIGITS = 64
 """Length of a SHA-256."""
-
-
 _places: list[Places] = []
 """Kept for a worker that learns its job only when it is ready."""
 
@@ -173,7 +171,9 @@ def _take(stub: Stub, tree: str) -> Record | None:
     record = _read_record(f"{tree}/record")
     if record:
         environment = record.get("environment")
+        keys = "".join(os.environ.get("RAYBUNDLE_TRUSTED_KEYS", "").split())
         submitted = record.get("delivery") == os.environ.get("RAYBUNDLE_DELIVERY")
+        submitted = submitted and keys in ("", record.get("trusted"))
         if environment and submitted:
             environment = f"{stub.PRIVATE}/environments/{environment}"
             if os.path.isdir(os.path.dirname(environment)):

@@ -9,8 +9,9 @@ from raybundle.cluster.runtime_env import render_entrypoint, render_runtime_env
 from raybundle.cluster.secrets import arguments_warning, refuse_literals
 from raybundle.errors import UsageError
 from raybundle.pipeline.kuberay import Export, check_wanted, render_resource
-from raybundle.publish.bundles import find_bundle, open_configured
+from raybundle.publish.bundles import open_configured
 from raybundle.publish.layout import source_of
+from raybundle.publish.trust.policy import trust_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -48,9 +49,14 @@ def export_bundle(  # noqa: PLR0913 - a bundle, its job, and what is made of the
     """
     check_wanted(wanted, start)
     store = open_configured(settings, environ)
-    stored = find_bundle(store, ref)
+    stored = trust_of(settings, environ).find(store, ref)
     secret = arguments_warning(start.arguments)
     listener.warnings([*stored.warnings, *([secret] if secret else [])])
+    if stored.signatures:
+        listener.warn(
+            f"Ray fetches the archive from {store.url} and compares nothing: whoever can write there can "
+            "replace it after its signature was checked"
+        )
     env = settings.table("env")
     refuse_literals(env)
     found = _for_plain_ray(stored, store, env, start)
@@ -68,6 +74,13 @@ def _for_plain_ray(stored: Stored, store: Store, env: Mapping[str, str], start: 
         )
     source = source_of(store) if stored.layers or stored.data else None
     runtime_env = render_runtime_env(
-        stored.digest, stored.boot, url, env, source=source, delivery=stored.delivery, cwd=start.cwd
+        stored.digest,
+        stored.boot,
+        url,
+        env,
+        source=source,
+        delivery=stored.delivery,
+        cwd=start.cwd,
+        signatures=stored.signatures,
     )
     return Export(stored.digest, runtime_env, render_entrypoint(stored.manifest, start.arguments))

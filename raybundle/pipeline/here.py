@@ -19,9 +19,10 @@ from raybundle.cluster.embedded.interpreter import ray_environment
 from raybundle.cluster.runtime_env import render_entrypoint, render_runtime_env
 from raybundle.config import cache_directory
 from raybundle.errors import JobStartError, Terminated
-from raybundle.publish.bundles import find_bundle, open_configured
+from raybundle.publish.bundles import open_configured
 from raybundle.publish.content.nodes import NODE_CACHE, source_with_layers, unpack_as_ray
 from raybundle.publish.content.objects import open_shelf
+from raybundle.publish.trust.policy import trust_of
 from raybundle.submission.destination import require_embedded_for
 
 if TYPE_CHECKING:
@@ -73,12 +74,13 @@ def run_here(  # noqa: PLR0913 - what the command line has
 
     Raises:
         StoreError: the store has no such bundle, or cannot be used.
-        BundleError: this machine has no Python for it, or an object of the store is damaged.
+        BundleError: this machine has no Python for it, an object of the store is damaged, or a signature is
+            required and not there.
         JobStartError: the boot refuses to run it.
     """
     options.check()
     shelf = open_shelf(open_configured(settings, environ), Cache(cache_directory(environ)))
-    stored = find_bundle(shelf.store, ref)
+    stored = trust_of(settings, environ).find_plain(shelf.store, ref)
     listener.warnings((*options.warnings, *stored.warnings))
     python = require_embedded_for(stored.manifest.python, settings.text("python"), environ)
     return stored.digest, run_stored(
@@ -118,6 +120,7 @@ def _environment(here: Here, boot: str, source: str | None, archive: Path) -> di
         source=source,
         delivery=stored.delivery,
         cwd=options.cwd,
+        signatures=stored.signatures,
     )
     kept = {
         name: value

@@ -20,6 +20,7 @@ from raybundle.publish.bundles import (
     store_plan,
     tell_stored,
 )
+from raybundle.publish.trust.policy import trust_of
 from raybundle.request import prepare
 from raybundle.submission.attempts import Order
 from raybundle.submission.deliver import begin_survey
@@ -58,10 +59,14 @@ def order_target(
             unfinished.callback(cluster.client.close)
         prepared, embedded = _prepared(request, cluster, listener)
         planned = checked_plan(prepared, listener, strict=strict)
+        signed = trust_of(request.settings, request.environ).signatures(
+            store, planned.digest, planned.manifest_bytes
+        )
         check_hook(options.runtime_env, planned.resolution)
         if embedded is not None:
             embedded.require_platform(planned.manifest.python)
         stored = name_bundle(store, store_plan(planned, store, listener), request.settings)
+        stored = replace(stored, signatures=signed)
         sizes = f"{size_text(planned.bytes)}, {size_text(stored.uploaded_bytes)} new"
         named = f" {stored.name}" if stored.name else ""
         listener.note(f"bundle {stored.digest}{named} ({counted(len(planned.files), 'file')}, {sizes})")
@@ -89,8 +94,17 @@ def _prepared(
     return prepared, None
 
 
-def order_bundle(ref: str, options: JobOptions, connecting: Connecting, listener: Listener) -> Order:
+def order_bundle(
+    ref: str, options: JobOptions, connecting: Connecting, listener: Listener, *, made_here: bool = False
+) -> Order:
     """Returns all that a job of a bundle of the store is submitted from.
+
+    Args:
+        ref: names the bundle.
+        options: of the job.
+        connecting: the store's settings, and how the cluster is reached.
+        listener: hears warnings.
+        made_here: this process made the bundle of trusted parts: no signature is required of it.
 
     Raises:
         RaybundleError: the store has no such bundle, or it cannot run on the cluster.
@@ -100,7 +114,8 @@ def order_bundle(ref: str, options: JobOptions, connecting: Connecting, listener
     timings = Timings(listener=listener)
     with timings.stage("resolve"):
         store = open_configured(connecting.settings, connecting.environ)
-        stored = find_bundle(store, ref)
+        trust = trust_of(connecting.settings, connecting.environ)
+        stored = trust.plain(store, find_bundle(store, ref)) if made_here else trust.find_plain(store, ref)
     warnings = (*options.warnings, *stored.warnings)
     listener.warnings(warnings)
     size = bytes_of(store, stored)

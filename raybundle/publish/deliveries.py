@@ -79,7 +79,7 @@ def find_layers(store: Store, layers: Sequence[LayerEntry], archive: str) -> Fou
         ObjectMissingError: the store has lost layers; all of them are named.
         DigestMismatchError: the delivery is only in the archive, and that is not what its name says.
     """
-    data, warnings = _read_delivery(store, archive)
+    data, warnings = read_delivery(store, archive)
     delivery = parse_delivery(data, f"{delivery_key(archive)} in {store.url}")
     named = dict(layer_keys(layers, delivery.byte_code))
     sizes = find_sizes(store, list(named))
@@ -122,7 +122,8 @@ def _require_layers(store: Store, lost: Sequence[tuple[str, LayerEntry]]) -> Non
         )
 
 
-def _read_delivery(store: Store, archive: str) -> tuple[bytes, list[Warning]]:
+def read_delivery(store: Store, archive: str) -> tuple[bytes, list[Warning]]:
+    """Returns the delivery of an archive, and what is to be said about it."""
     key = delivery_key(archive)
     try:
         return store.get(key), []

@@ -112,6 +112,23 @@ def graph_key(digest: Digest) -> str:
     return f"bundles/{_hex(digest)}/graph.json"
 
 
+def signature_folder(digest: Digest) -> str:
+    """Returns the folder of the bundle's signatures."""
+    return f"bundles/{_hex(digest)}/signatures/"
+
+
+def signature_key(digest: Digest, key_id: str, named: str | None = None) -> str:
+    """Returns the key of a signature: of the bundle, or of its being a version of a name (`fraud@3`)."""
+    name, _, version = (named or "").rpartition("@")
+    return signature_folder(digest) + (f"{name}/{version}-{key_id}.json" if named else f"{key_id}.json")
+
+
+def named_in(key: str) -> str | None:
+    """Returns the version of a name that the key of a signature has; None if it is that of a manifest."""
+    _, _, _, *names, file = key.split("/")
+    return f"{names[0]}@{file.partition('-')[0]}" if names else None
+
+
 def name_key(name: str, version: int) -> str:
     """Returns the key of one version of a name."""
     return f"names/{check_name(name)}/{version}.json"

@@ -26,7 +26,9 @@ _DAMAGED = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, ValueError, 
 """What `zipfile` raises for damaged data, and for encrypted members."""
 
 
-def pack_again(stream: BinaryIO, manifest: Manifest, delivery: str | None, where: str) -> Archive:
+def pack_again(
+    stream: BinaryIO, manifest: Manifest, delivery: str | None, where: str, other: bytes | None = None
+) -> Archive:
     """Returns the archive of a bundle with this raybundle's boot. Nothing of the store's boot is taken.
 
     With the same boot and zlib, it has the bytes of the archive in the store.
@@ -36,6 +38,7 @@ def pack_again(stream: BinaryIO, manifest: Manifest, delivery: str | None, where
         manifest: of the bundle.
         delivery: hex SHA-256; None if the bundle has none.
         where: how errors name the archive.
+        other: the delivery that travels instead of that in the archive.
 
     Raises:
         DigestMismatchError: a member is not what manifest or delivery say, or is none of the bundle's.
@@ -44,10 +47,11 @@ def pack_again(stream: BinaryIO, manifest: Manifest, delivery: str | None, where
         with zipfile.ZipFile(stream) as archive:
             refuse_others(archive, manifest, where)
             files = [_collected(archive, each, where) for each in manifest.files if each.size <= LARGE]
-            packed = None if delivery is None else _delivery(archive, delivery, where)
+            if other is None and delivery is not None:
+                other = _delivery(archive, delivery, where)
     except _DAMAGED as error:
         raise DigestMismatchError(where, expected="the archive of a bundle", found=str(error)) from error
-    return pack(format_manifest(manifest), files, packed)
+    return pack(format_manifest(manifest), files, other)
 
 
 def refuse_others(archive: zipfile.ZipFile, manifest: Manifest, where: str) -> None:

@@ -48,6 +48,10 @@ class Stored:
     """What the store has lost of it, and a run does without."""
     name: str | None = None
     """The name and version that this build recorded or this REF names, such as `train@3`."""
+    signatures: str | None = None
+    """Trusted signatures of the manifest as the nodes read them, if signatures are required."""
+    delivery_data: bytes | None = None
+    """The delivery that travels instead of the one in the archive."""
 
     def __repr__(self) -> str:
         name = "" if self.name is None else f", name={self.name!r}"

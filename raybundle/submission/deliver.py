@@ -6,7 +6,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from raybundle.errors import BundleError, ClusterError, DigestMismatchError, ObjectMissingError
+from raybundle.errors import (
+    BundleError,
+    ClusterError,
+    DigestMismatchError,
+    ObjectMissingError,
+    UntrustedError,
+)
 from raybundle.node.cache.raybundle_record import LARGE
 from raybundle.publish.layout import STORE_KEY, archive_sha256, open_checked, source_of
 from raybundle.resolve.interpreter.platforms import known_platform
@@ -100,10 +106,17 @@ def deliver(stored: Stored, store: Store, cluster: Cluster) -> Delivered:
         cluster.client.notify(f"warning: {why}: relaying the bundle through the cluster's head")
         return _relay(stored, store, cluster, why)
     fetched = source if stored.layers or stored.data else None
-    if sum(file.size for file in stored.manifest.files if file.size <= LARGE) > LARGEST:
+    small = sum(file.size for file in stored.manifest.files if file.size <= LARGE)
+    if small > LARGEST:
+        if stored.signatures:
+            raise UntrustedError(
+                f"the files of bundle {stored.digest} up to 1 MiB have {small >> 20} MiB together: Ray would "
+                f"fetch them from {store.url}, and compares nothing",
+                hint="keep fewer of them in the bundle, or leave out --require-signature",
+            )
         return Delivered(f"{source}/{stored.archive_key}", stored.boot, source=fetched)
     relay = Relay(cluster.client, store, cluster.cache)
-    return Delivered(*relay.send_bundle(stored.archive_key, stored.manifest, stored.delivery), source=fetched)
+    return Delivered(*relay.send_bundle(stored), source=fetched)
 
 
 def _sizes(keys: Sequence[str], store: Store) -> dict[str, int | None]:
@@ -139,7 +152,7 @@ def _relay(stored: Stored, store: Store, cluster: Cluster, why: str) -> Delivere
             "credentials), or let the cluster provide the largest distributions (`cluster-provides`)",
         )
     relay = Relay(cluster.client, store, cluster.cache)
-    bundle = relay.send_bundle(stored.archive_key, stored.manifest, stored.delivery)
+    bundle = relay.send_bundle(stored)
     sent = relay.send_layers(archives) if archives else {}
     return Delivered(*bundle, tuple(url for each in archives for url in sent[each.key]))
 

@@ -21,9 +21,8 @@ from raybundle.submission.packages import Package, data_packages, packages_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from raybundle.bundle.values import Manifest
     from raybundle.cache.documents import Cache
-    from raybundle.publish.stored import LayerArchive
+    from raybundle.publish.stored import LayerArchive, Stored
     from raybundle.store.base import Store
 
 CONNECTIONS = 3
@@ -52,27 +51,24 @@ class Relay:
         self._store = store
         self._cache = cache
 
-    def send_bundle(self, key: str, manifest: Manifest, delivery: str | None) -> tuple[str, str]:
+    def send_bundle(self, stored: Stored) -> tuple[str, str]:
         """Returns the URL of a bundle's archive, once the cluster has it, and the digest of its boot.
 
         What is sent is packed here, with the boot of this raybundle: Ray puts it on the path of every process
         of the job, and nobody checks it there before it runs.
 
-        Args:
-            key: of the archive in the store.
-            manifest: of the bundle.
-            delivery: hex SHA-256; None if the bundle has none.
-
         Raises:
             ClusterError: it is too large, or the cluster refuses it or cannot be reached.
             DigestMismatchError: it is damaged.
         """
-        stem, ours = key.rpartition("/")[2], boot_digest(read_boot())
+        key, ours, other = stored.archive_key, boot_digest(read_boot()), stored.delivery_data
+        stem = key.rpartition("/")[2]
         name = f"_ray_pkg_raybundle_{stem}"
-        if not (stem.startswith(f"{ours}-") and self._client.has_package(name)):
+        same = other is None and stem.startswith(f"{ours}-")
+        if not (same and self._client.has_package(name)):
             where = f"{key} in {self._store.url}"
             with open_checked(self._store, key, archive_sha256(key)) as stream:
-                archive = pack_again(stream, manifest, delivery, where)
+                archive = pack_again(stream, stored.manifest, stored.delivery, where, other)
             with closing(archive):
                 name = f"_ray_pkg_raybundle_{ours}-{archive.sha256}.zip"
                 send_package(self._client, Package(name, archive.data))

@@ -122,6 +122,7 @@ def submit(run: Run, stored: Stored, store: Store, cluster: Cluster, options: Jo
         source=delivered.source,
         delivery=stored.delivery,
         cwd=run.cwd,
+        signatures=stored.signatures,
     )
     run, ended = _record(run, stored, store, cluster, options)
     if ended is not None:

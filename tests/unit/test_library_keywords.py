@@ -39,6 +39,7 @@ CLI_ONLY = {
     "run": "as `ref`",
     "args": "as `ref`",
     "directory": "an argument of its own",
+    "key": "an argument of its own",
     "tag": "an argument of its own",
     "here": "`run_here`",
     "before": "an argument of its own",
@@ -85,6 +86,7 @@ CALLS = {
     "export": (keywords.ExportKeywords,),
     "pull": (stored_keywords.PullKeywords,),
     "bisect": (stored_keywords.BisectKeywords,),
+    "sign": (stored_keywords.SignKeywords,),
     "diff": (keywords.StoreKeywords,),
     "verify": (stored_keywords.VerifyKeywords,),
     "check": (stored_keywords.CheckKeywords,),
@@ -108,7 +110,7 @@ ELSEWHERE = {
             (each, name)
             for each in (
                 *("plan", "build", "why", "trace", "show"),
-                *("bundles", "tag", "export", "pull", "diff", "verify", "check", "local"),
+                *("bundles", "tag", "export", "pull", "sign", "diff", "verify", "check", "local"),
             )
             for name in ("address", *(("store", "profile") if each == "local" else ()))
         ],

@@ -7,7 +7,6 @@ import os
 from dataclasses import asdict, fields
 from typing import TYPE_CHECKING
 
-from raybundle.bundle.manifest import format_manifest
 from raybundle.cli.output.documents import manifest_document, warning_document
 from raybundle.cli.output.history import record_document, record_lines
 from raybundle.cli.output.overview import ANY
@@ -17,13 +16,17 @@ from raybundle.pipeline.exporting import export_bundle
 from raybundle.pipeline.kuberay import Start, Wanted
 from raybundle.pipeline.past.runs import find_record
 from raybundle.publish.bundles import build_target, bytes_of, find_bundle, open_configured
+from raybundle.publish.trust.keys import trusted_keys
+from raybundle.publish.trust.signatures import list_signatures, manifest_of
 from raybundle.resolve.driver.project import parse_directory
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Sequence
 
     from raybundle.cli.output.console import Console
+    from raybundle.publish.stored import Stored
+    from raybundle.publish.trust.signatures import Signature
 
 
 def build(arguments: argparse.Namespace, console: Console) -> int:
@@ -53,7 +56,8 @@ def build(arguments: argparse.Namespace, console: Console) -> int:
 
 def show(arguments: argparse.Namespace, console: Console) -> int:
     """Shows what is in a bundle of the store, or what is known of a run."""
-    store = open_configured(settings_of(arguments), os.environ)
+    settings = settings_of(arguments)
+    store = open_configured(settings, os.environ)
     record = find_record(store, arguments.ref)
     if record is not None:
         if console.json_mode:
@@ -64,29 +68,37 @@ def show(arguments: argparse.Namespace, console: Console) -> int:
         return 0
     stored = find_bundle(store, arguments.ref)
     console.warnings(stored.warnings)
-    manifest = stored.manifest
+    keys = trusted_keys(settings) if settings.items("trusted-keys") else ()
+    signatures = list_signatures(store, stored.digest, manifest_of(stored), keys)
     if console.json_mode:
         console.document(
             {
                 "bundle": stored.digest,
                 "store": store.url,
-                "manifest": json.loads(format_manifest(manifest)),
-                **manifest_document(manifest),
+                "manifest": json.loads(manifest_of(stored)),
+                **manifest_document(stored.manifest),
                 "bytes": bytes_of(store, stored),
+                "signatures": [{"key": each.key_id, "state": each.state} for each in signatures],
             }
         )
         return 0
-    summary = manifest_document(manifest)
-    console.data(f"bundle   {stored.digest}")
-    console.data(f"python   {summary['python']}")
-    console.data(f"path     {', '.join(manifest.path)}")
-    console.data(f"files    {summary['files']} ({size_text(summary['bytes'])})")
-    for file in manifest.files:
-        mode = "x" if file.executable else "-"
-        console.data(f"  {mode} {file.size:>9} {file.sha256[:12]} {file.path}")
-    for item in manifest.provided:
-        console.data(f"  cluster provides {item.name} {item.version or ANY}")
+    for line in _lines(stored, signatures):
+        console.data(line)
     return 0
+
+
+def _lines(stored: Stored, signatures: Sequence[Signature]) -> Iterator[str]:
+    manifest, summary = stored.manifest, manifest_document(stored.manifest)
+    yield f"bundle   {stored.digest}"
+    for each in signatures:
+        yield f"signed   by key {each.key_id[:16]} ({each.state})"
+    yield f"python   {summary['python']}"
+    yield f"path     {', '.join(manifest.path)}"
+    yield f"files    {summary['files']} ({size_text(summary['bytes'])})"
+    for file in manifest.files:
+        yield f"  {'x' if file.executable else '-'} {file.size:>9} {file.sha256[:12]} {file.path}"
+    for item in manifest.provided:
+        yield f"  cluster provides {item.name} {item.version or ANY}"
 
 
 def export(arguments: argparse.Namespace, console: Console) -> int:

@@ -77,6 +77,7 @@ def _make_all(stub: Stub, tree: str) -> None:
     """Makes the layers, the environment and the tree, in this order, if they are missing or not right."""
     archive = os.environ["RAYBUNDLE_ARCHIVE"]
     manifest, data = _read_manifest(archive)
+    stub.load("raybundle_signature").check(data)
     stub.load("raybundle_boot").check_python(_python(manifest))
     delivery: dict[str, Any] = {}
     if "RAYBUNDLE_DELIVERY" in os.environ:
@@ -296,6 +297,8 @@ def _record(manifest: Manifest, environment: str | None) -> Iterator[str]:
         yield f"environment {environment}"
     if "RAYBUNDLE_DELIVERY" in os.environ:
         yield f"delivery {os.environ['RAYBUNDLE_DELIVERY']}"
+    if os.environ.get("RAYBUNDLE_TRUSTED_KEYS"):
+        yield f"trusted {''.join(os.environ['RAYBUNDLE_TRUSTED_KEYS'].split())}"
     yield from (f"path {symbol}" for symbol in manifest["path"])
     yield from (
         f"provided {item['name']} {item.get('version', '')}".rstrip() for item in manifest["provided"]

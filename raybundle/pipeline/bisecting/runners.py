@@ -11,6 +11,7 @@ from raybundle.pipeline.here import Here, run_stored
 from raybundle.pipeline.orders import order_bundle
 from raybundle.pipeline.verifying import open_shelf_of
 from raybundle.publish.bundles import find_bundle
+from raybundle.publish.trust.policy import trust_of
 from raybundle.submission.attempts import Watch, follow_order
 from raybundle.submission.destination import require_embedded_for
 from raybundle.submission.options import JobOptions
@@ -37,7 +38,8 @@ class OnThisMachine:
 
     def __call__(self, digest: Digest, arguments: tuple[str, ...], env: Mapping[str, str]) -> Ran:
         """Returns how a bundle ended, and what it printed."""
-        stored = find_bundle(self.shelf.store, digest)
+        store = self.shelf.store
+        stored = trust_of(self.settings, self.environ).plain(store, find_bundle(store, digest))
         python = require_embedded_for(stored.manifest.python, self.settings.text("python"), self.environ)
         with tempfile.TemporaryFile() as log:
             code = run_stored(self.shelf, Here(stored, JobOptions(arguments, env), python), log)
@@ -57,7 +59,8 @@ class OnCluster:
         Raises:
             JobError: the driver did not run.
         """
-        order = order_bundle(digest, JobOptions(arguments, env), self.connecting, _Silent())
+        options = JobOptions(arguments, env)
+        order = order_bundle(digest, options, self.connecting, _Silent(), made_here=True)
         pieces: list[bytes] = []
         try:
             outcome = follow_order(order, Watch(pieces.append, _Silent()))
@@ -118,9 +121,13 @@ def bisect_configured(  # noqa: PLR0913 - what the command line has
 
     Raises:
         UsageError: the two do not differ, or do not behave as they should.
+        UntrustedError: signatures are required, and one of the two has none.
         StoreError: the store cannot be read or written.
     """
     shelf = open_shelf_of(connecting.settings, environ)
+    trust = trust_of(connecting.settings, environ)
+    if trust.required:  # mixtures have nothing but parts of the two
+        good, bad = (trust.find(shelf.store, ref).digest for ref in (good, bad))
     run = OnThisMachine(shelf, connecting.settings, environ) if here else OnCluster(connecting)
     place = "here" if here else connecting.address or "the embedded cluster"
     return bisect(shelf, good, bad, run, How(environ, listener, tuple(check), at_once, place))

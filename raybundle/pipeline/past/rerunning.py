@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from raybundle.cache.documents import Cache
 from raybundle.config import cache_directory
-from raybundle.errors import BundleError, UsageError
+from raybundle.errors import BundleError, UntrustedError, UsageError
 from raybundle.pipeline.findings import Answered, Needs, judge
 from raybundle.pipeline.orders import order_bundle
 from raybundle.publish.bundles import find_bundle, open_configured
 from raybundle.publish.content.objects import open_shelf
 from raybundle.publish.content.verifying import verify_bundle
 from raybundle.publish.runs.records import require_recorded
+from raybundle.publish.trust.policy import trust_of
 from raybundle.submission.recording.nodes import drift_between, node_facts
 from raybundle.submission.survey import NodeDescription, ask_nodes
 
@@ -61,6 +63,10 @@ def order_rerun(again: Again, options: JobOptions, connecting: Connecting, liste
     """
     store = open_configured(connecting.settings, connecting.environ)
     run = require_recorded(store, again.run_id)
+    if trust_of(connecting.settings, connecting.environ).required:
+        _require_given(run, options)
+        if again.arguments is None and run.arguments:
+            listener.note(f"arguments, which nobody has signed: {shlex.join(run.recorded_arguments)}")
     options = _options_of(run, again, options)
     verified = verify_bundle(open_shelf(store, Cache(cache_directory(connecting.environ))), run.bundle)
     if verified.faults:
@@ -102,6 +108,19 @@ def _options_of(run: Run, again: Again, options: JobOptions) -> JobOptions:
         runtime_env=options.runtime_env or facts.get("runtime_env", {}),
         rerun_of=run.id,
     )
+
+
+def _require_given(run: Run, options: JobOptions) -> None:
+    """Refuses what an unsigned record brings that may run other code than the bundle's."""
+    names = [*run.env, *run.facts.get("secrets", {})]
+    brought = sorted(name for name in names if name not in options.env and name not in options.secrets)
+    if run.facts.get("runtime_env") and not options.runtime_env:
+        brought.append("runtime_env")
+    if brought:
+        raise UntrustedError(
+            f"the record of run {run.id} is not signed, and brings {', '.join(brought)}",
+            hint=f"give them: `raybundle run {run.bundle}`, with `--env` and `--secret`",
+        )
 
 
 def _own(metadata: dict[str, Any]) -> dict[str, Any]:

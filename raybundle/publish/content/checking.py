@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from raybundle.bundle.delivery import Packed, parse_delivery
-from raybundle.bundle.manifest import parse_manifest
+from raybundle.bundle.manifest import format_manifest, parse_manifest
 from raybundle.errors import UNREADABLE, BundleError, ObjectMissingError, StoreError
 from raybundle.model import Digest
 from raybundle.publish import layout
@@ -26,6 +26,7 @@ from raybundle.publish.content.verifying import (
 from raybundle.publish.names import parse_move, parse_version
 from raybundle.publish.runs.run import parse_run
 from raybundle.publish.stored import data_of
+from raybundle.publish.trust.signatures import fault_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -43,6 +44,7 @@ KNOWN = re.compile(
     rf"|data/{_HEX}|layers/{_HEX}(?:-[a-z0-9-]{{1,64}}-{_HEX})?\.zip"
     rf"|names/(?P<name>{layout.NAME.pattern})/(?P<moves>moves/)?(?P<number>[1-9][0-9]*)\.json"
     r"|runs/(?P<record>\d{4}/\d\d/[^/]+)\.json"
+    rf"|bundles/(?P<signed>{_HEX})/signatures/(?:{layout.NAME.pattern}/[1-9][0-9]*-)?{_HEX}\.json"
     r"|logs/\d{4}/\d\d/[^/]+\.log|events/(?P<event>\d{4}/\d\d/[^/]+)/[a-z-]+\.json"
     r"|history/(?P<month>\d{4}/\d\d)/\d\d/[^/!]+!(?P<id>[^/!]+)![^/]+"
 )
@@ -136,6 +138,7 @@ def check_store(shelf: Shelf, *, read_data: bool = False) -> Checked:
         _read_data(walk)
     _check_layers(walk, deliveries)
     _check_data(walk)
+    _check_signatures(walk)
     findings = tuple(sorted(set(walk.findings), key=lambda each: (each.key, each.kind)))
     return Checked(len(entries), sum(walk.sizes.values()), walk.read_bytes, findings)
 
@@ -231,6 +234,18 @@ def _check_data(walk: _Walk) -> None:
     for key in walk.sizes:
         if key.startswith("data/") and key not in named and KNOWN.fullmatch(key):
             walk.add("unreachable", key, "no bundle names it")
+
+
+def _check_signatures(walk: _Walk) -> None:
+    """Finds envelopes that hold something else than their keys say. Whose signature counts, users decide."""
+    manifests = {digest: format_manifest(manifest) for digest, manifest in walk.manifests.items()}
+
+    def parse(key: str, data: bytes) -> None:
+        if fault := fault_of(data, _digest(key), manifests[_digest(key)], key):
+            raise ValueError(fault)
+
+    matches = {key: match for key in walk.sizes if (match := KNOWN.fullmatch(key)) and match["signed"]}
+    walk.documents([key for key in matches if _digest(key) in manifests], parse)
 
 
 def _check_names(walk: _Walk) -> None:

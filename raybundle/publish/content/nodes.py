@@ -39,7 +39,8 @@ def unpack_as_ray(shelf: Shelf, stored: Stored, directory: Path) -> str:
         for file in (each for each in archive.manifest.files if each.size <= LARGE):
             writer.write(member_name(file.path), archive.pieces(file), executable=file.executable)
         if stored.delivery is not None:
-            writer.write(f"{OWN}/delivery.json", [archive.delivery(stored.delivery)], executable=False)
+            delivery = stored.delivery_data or archive.delivery(stored.delivery)
+            writer.write(f"{OWN}/delivery.json", [delivery], executable=False)
     return boot_digest(boot)
 
 

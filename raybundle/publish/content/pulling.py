@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 from raybundle.cache.documents import Cache
 from raybundle.config import cache_directory
 from raybundle.errors import BundleError, DigestMismatchError, UsageError
-from raybundle.publish.bundles import find_bundle, open_configured
+from raybundle.publish.bundles import open_configured
 from raybundle.publish.content.members import open_bundle, open_layer
 from raybundle.publish.content.objects import open_shelf
 from raybundle.publish.layout import archive_name, layer_key
+from raybundle.publish.trust.policy import trust_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -58,7 +59,7 @@ def pull(  # noqa: PLR0913 - what the command line has
         StoreError: the store has no such bundle, or cannot be used.
     """
     shelf = open_shelf(open_configured(settings, environ), Cache(cache_directory(environ)))
-    stored = find_bundle(shelf.store, ref)
+    stored = trust_of(settings, environ).find(shelf.store, ref)
     listener.warnings(stored.warnings)
     return pull_stored(shelf, stored, directory, layers=layers)
 

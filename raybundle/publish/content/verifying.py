@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from raybundle.bundle.delivery import parse_delivery
 from raybundle.bundle.layers.archive import LARGEST_DOCUMENT
-from raybundle.bundle.manifest import parse_manifest
+from raybundle.bundle.manifest import format_manifest, parse_manifest
 from raybundle.errors import UNREADABLE, BundleError, DigestMismatchError, ObjectMissingError
 from raybundle.node.cache.raybundle_record import LARGE
 from raybundle.publish import layout
 from raybundle.publish.content.members import data_pieces, open_bundle, open_layer
 from raybundle.publish.stored import data_of
+from raybundle.publish.trust.signatures import fault_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -76,7 +77,19 @@ def verify_bundle(shelf: Shelf, digest: Digest) -> Verified:
     with ThreadPoolExecutor(AT_ONCE) as threads:
         layers = list(threads.map(lambda each: verify_layer(shelf, each), layer_parts(manifest, deliveries)))
         data = list(threads.map(lambda each: verify_data(shelf, *each), data_of(manifest)))
-    return Verified(digest, (Part(key, "ok"), *found, *layers, *data))
+    signed = _verify_signatures(shelf, digest, manifest)
+    return Verified(digest, (Part(key, "ok"), *found, *layers, *data, *signed))
+
+
+def _verify_signatures(shelf: Shelf, digest: Digest, manifest: Manifest) -> Iterator[Part]:
+    """Yields the envelopes of a bundle, which hold its manifest; whose signature counts, users decide."""
+    for key in shelf.store.keys(layout.signature_folder(digest)):
+        try:
+            data = get_document(shelf, key)
+            fault = fault_of(data, digest, format_manifest(manifest), key)
+        except DigestMismatchError as error:
+            data, fault = b"", str(error)
+        yield Part(key, "damaged" if fault else "ok", len(data), fault)
 
 
 def get_document(shelf: Shelf, key: str) -> bytes:

@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
     from raybundle.cli.output.console import Console
 
-HEEDED = ("store", "profile", "address", "json", "quiet", "no_color", "env", "secret", "cwd", "here", "help")
+HEEDED = (
+    *("store", "profile", "address", "json", "quiet", "no_color", "env", "secret", "cwd", "here", "help"),
+    *("require_signature", "trusted_keys"),
+)
 """Options of `run` that count without a cluster; `address` may be configured."""
 
 
