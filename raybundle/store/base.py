@@ -47,6 +47,13 @@ class Store(Protocol):
     def place(self) -> str:
         """Identifies the store: the URL, and the server if the URL does not name it."""
 
+    @property
+    def exclusive(self) -> bool:
+        """Whether objects appear whole, and one writer of several wins, as far as the client can tell.
+
+        An S3 server may ignore the condition that is sent; `raybundle store probe` looks.
+        """
+
     def get(self, key: str) -> bytes:
         """Returns the object.
 
@@ -54,8 +61,8 @@ class Store(Protocol):
             ObjectMissingError: There is no such object.
         """
 
-    def pieces(self, key: str) -> Iterator[bytes]:
-        """Yields the bytes of the object, of which only a few pieces are in memory.
+    def pieces(self, key: str, start: int = 0) -> Iterator[bytes]:
+        """Yields the bytes of the object from `start`, of which only a few pieces are in memory.
 
         Raises:
             ObjectMissingError: There is no such object.
@@ -69,7 +76,7 @@ class Store(Protocol):
         """
 
     def open(self, key: str) -> AbstractContextManager[BinaryIO]:
-        """Opens the object without holding it in memory. One that is elsewhere is copied to a nameless file.
+        """Opens the object without holding it in memory. One that is elsewhere is copied to a temporary file.
 
         Raises:
             ObjectMissingError: There is no such object.

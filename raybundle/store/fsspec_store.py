@@ -1,24 +1,40 @@
-"""A store behind any other URL, over fsspec: create-only as far as the file system supports it.
-
-Threads of one process never overwrite each other. Between processes, this depends on `mode="create"` of the
-driver, which for some drivers is a look followed by a write (docs/decisions/003-store-clients.md).
-"""
+"""A store behind any other URL, over fsspec: objects appear whole and once if the driver can do that."""
 
 from __future__ import annotations
 
 import contextlib
-import tempfile
 import threading
-from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any, BinaryIO
+import uuid
+from datetime import datetime, timedelta, timezone
+from functools import partial
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
-from raybundle.errors import ObjectMissingError, RaybundleError, StoreAccessError, UsageError
+from raybundle.errors import ObjectMissingError, RaybundleError, StoreAccessError
+from raybundle.outage import Outage
 from raybundle.store.base import PIECE_BYTES, Entry, check_key
+from raybundle.store.drivers import connect, may_pass, require_driver, scheme_of
+from raybundle.store.spool import copy_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
+    from raybundle.errors import StoreError
     from raybundle.store.base import Chunks
+    from raybundle.store.drivers import Driver
+
+T = TypeVar("T")
+
+INCOMING = ".incoming"
+"""Folder of unfinished writes, if the driver moves them to their names."""
+ABANDONED = timedelta(days=1)
+"""Age at which nobody writes an unfinished object any more; the clock is the server's."""
+
+RETRY_SECONDS = 8
+"""No new try starts after this time."""
+FIRST_RETRY, LONGEST_RETRY, JITTER = 0.2, 2.0, 0.5
+"""Seconds before the driver is asked again; they double up to the longest. Chance may take half of each."""
+
+_NO_FILE = (FileNotFoundError, IsADirectoryError, NotADirectoryError)
 
 _TIMES = ("mtime", "LastModified", "last_modified", "updated", "modificationTime", "modified", "created")
 """Names by which drivers of fsspec say when an object was written."""
@@ -33,9 +49,16 @@ class FsspecStore:
     """A folder of an fsspec file system."""
 
     def __init__(self, url: str) -> None:
+        """Does not connect yet.
+
+        Raises:
+            UsageError: no driver for the URL is installed.
+        """
+        require_driver(url)
         self._url = url.rstrip("/")
-        self._files, self._root = _connect(self._url)
-        self._writing = threading.Lock()
+        self._driver: Driver | None = None
+        self._connecting = threading.Lock()
+        self._swept = False
 
     @property
     def url(self) -> str:
@@ -45,134 +68,231 @@ class FsspecStore:
     @property
     def place(self) -> str:
         """The URL, and the account if there is one: two accounts may have containers of the same name."""
-        account = getattr(self._files, "account_name", None)  # of adlfs
-        return f"{self._url} at {account}" if account else self._url
+        at = self._try("connect to", lambda driver: driver.at)
+        return f"{self._url} at {at}" if at else self._url
+
+    @property
+    def exclusive(self) -> bool:
+        """Whether the driver has a condition or a move for it; otherwise it looks, and then writes."""
+        return self._try("connect to", lambda driver: driver.exclusive)
 
     def get(self, key: str) -> bytes:
         """Reads the whole object into memory."""
-        path = self._path(key)
-        with self._access(f"read {key} from"):
-            try:
-                return bytes(self._files.cat_file(path))
-            except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
-                raise ObjectMissingError(f"no object {key} in {self.url}") from error
+        check_key(key)
+        return self._try(
+            f"read {key} from",
+            lambda driver: bytes(driver.files.cat_file(f"{driver.root}/{key}")),
+            missing=key,
+        )
 
-    def pieces(self, key: str) -> Iterator[bytes]:
-        """Reads through the driver's own buffer."""
-        path = self._path(key)
-        with self._access(f"read {key} from"):
+    def pieces(self, key: str, start: int = 0) -> Iterator[bytes]:
+        """Reads through the driver's own buffer; a transfer that is cut goes on where it was."""
+        check_key(key)
+        verb, outage = f"read {key} from", _outage()
+        while True:
+            stream = self._try(verb, partial(_open_at, key, start), missing=key)
             try:
-                with self._files.open(path, "rb") as stream:
-                    while data := stream.read(PIECE_BYTES):
-                        yield bytes(data)
-            except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
-                raise ObjectMissingError(f"no object {key} in {self.url}") from error
+                while data := self._read(stream):
+                    yield data
+                    start, outage = start + len(data), _outage()
+            except Exception as error:
+                if not (may_pass(error) and outage.wait()):
+                    raise self._error(verb, error) from error
+                self._hang_up()
+            else:
+                return
+            finally:
+                with contextlib.suppress(Exception):
+                    stream.close()
+
+    def _read(self, stream: Any) -> bytes:
+        with self._connected().turn:
+            return bytes(stream.read(PIECE_BYTES))
 
     def put_new(self, key: str, data: bytes) -> bool:
-        """Looks first: some drivers overwrite an object if the new one is empty (s3fs)."""
-        path = self._path(key)
-        with self._access(f"write {key} to"), self._writing:
-            if self._files.exists(path):
-                return False
-            with contextlib.suppress(NotImplementedError):
-                self._files.makedirs(path.rpartition("/")[0], exist_ok=True)
-            return self._create(path, data)
+        """Creates it under a condition, or moves it, or looks and writes: what the driver can."""
+        return self._put(check_key(key), lambda files, path, **mode: files.pipe_file(path, data, **mode))
 
     @contextlib.contextmanager
     def open(self, key: str) -> Iterator[BinaryIO]:
         """Copies the object to a temporary file."""
-        with tempfile.TemporaryFile() as stream:
-            stream.writelines(self.pieces(key))
-            stream.seek(0)
+        with copy_of(check_key(key), self.pieces(key)) as stream:
             yield stream
 
     def put_new_chunks(self, key: str, chunks: Chunks) -> bool:
-        """Looks first. The driver sends a copy: what it has begun to write, it cannot take back."""
-        target = self._path(key)
-        with tempfile.NamedTemporaryFile() as copy:
-            copy.writelines(chunks())
-            copy.flush()
-            with self._access(f"write {key} to"), self._writing:
-                if self._files.exists(target):
+        """The driver sends a copy: what it has begun to write, it cannot take back."""
+        check_key(key)
+        with copy_of(key, chunks()) as copy:
+            return self._put(key, lambda files, path, **mode: files.put_file(copy.name, path, **mode))
+
+    def _put(self, key: str, write: Callable[..., object]) -> bool:
+        def put(driver: Driver) -> bool:
+            path = f"{driver.root}/{key}"
+            if driver.conditional:
+                try:
+                    write(driver.files, path, mode="create")
+                except FileExistsError:
                     return False
-                with contextlib.suppress(NotImplementedError):
-                    self._files.makedirs(target.rpartition("/")[0], exist_ok=True)
-                self._files.put_file(copy.name, target)
                 return True
+            if driver.files.exists(path):
+                return False
+            if driver.move_new is None:
+                with contextlib.suppress(NotImplementedError):
+                    driver.files.makedirs(path.rpartition("/")[0], exist_ok=True)
+                write(driver.files, path)
+                return True
+            return self._put_moved(driver, driver.move_new, path, write)
+
+        return self._try(f"write {key} to", put)
+
+    def _put_moved(
+        self, driver: Driver, move_new: Callable[[str, str], bool], path: str, write: Callable[..., object]
+    ) -> bool:
+        """Writes to a hidden name: a client that is killed leaves nothing that looks like an object."""
+        files, incoming = driver.files, f"{driver.root}/{INCOMING}"
+        if not self._swept:
+            self._swept = True
+            _sweep(files, incoming)
+        young, moved = f"{incoming}/{uuid.uuid4().hex}", False
+        try:
+            _in_folder(files, young, lambda: write(files, young))
+            moved = _in_folder(files, path, lambda: move_new(young, path))
+        finally:
+            if not moved:
+                with contextlib.suppress(Exception):
+                    files.rm_file(young)
+        return moved
 
     def size(self, key: str) -> int | None:
         """Returns the size that the driver lists."""
-        path = self._path(key)
-        with self._access(f"read {key} from"):
+        check_key(key)
+
+        def size(driver: Driver) -> int | None:
             try:
-                found = self._files.info(path)
+                found = driver.files.info(f"{driver.root}/{key}")
             except (FileNotFoundError, NotADirectoryError):
                 return None
             return int(found["size"]) if found["type"] == "file" else None
 
+        return self._try(f"read {key} from", size)
+
     def keys(self, prefix: str) -> list[str]:
         """Walks the folder that the prefix names."""
-        folder = prefix.rpartition("/")[0]
-        with self._access("list"):
-            try:
-                paths = self._files.find(f"{self._root}/{folder}".rstrip("/"))
-            except FileNotFoundError:
-                return []
-        found = (str(path).removeprefix(self._root).lstrip("/") for path in paths)
-        return sorted(key for key in found if key.startswith(prefix))
+        return sorted(self._find(prefix))
 
     def entries(self, prefix: str) -> list[Entry]:
         """Walks the folder that the prefix names; drivers have different words for the time."""
-        folder = prefix.rpartition("/")[0]
-        with self._access("list"):
+        found = self._find(prefix)
+        return [Entry(key, int(facts["size"]), _modified(facts)) for key, facts in sorted(found.items())]
+
+    def _find(self, prefix: str) -> dict[str, Mapping[str, Any]]:
+        def find(driver: Driver) -> dict[str, Mapping[str, Any]]:
+            folder = f"{driver.root}/{prefix.rpartition('/')[0]}".rstrip("/")
             try:
-                found = self._files.find(f"{self._root}/{folder}".rstrip("/"), detail=True)
+                found = driver.files.find(folder, detail=True)
             except FileNotFoundError:
-                return []
-            rows = {str(path).removeprefix(self._root).lstrip("/"): facts for path, facts in found.items()}
-            return [
-                Entry(key, int(facts["size"]), _modified(facts))
-                for key, facts in sorted(rows.items())
-                if key.startswith(prefix)
-            ]
+                return {}
+            named = (
+                (str(path).removeprefix(driver.root).lstrip("/"), facts) for path, facts in found.items()
+            )
+            return {
+                key: facts
+                for key, facts in named
+                if key.startswith(prefix) and not key.startswith(f"{INCOMING}/")
+            }
+
+        return self._try("list", find)
 
     def remove(self, key: str) -> None:
         """Removes the file."""
-        path = self._path(key)
-        with self._access(f"remove {key} from"), contextlib.suppress(FileNotFoundError):
-            self._files.rm_file(path)
+        check_key(key)
+
+        def remove(driver: Driver) -> None:
+            with contextlib.suppress(FileNotFoundError):
+                driver.files.rm_file(f"{driver.root}/{key}")
+
+        self._try(f"remove {key} from", remove)
 
     def node_url(self, key: str) -> str | None:
-        """Returns None for schemes that Ray does not read (hdfs, memory, …)."""
+        """Returns None for schemes that Ray does not read (hdfs, sftp, memory, …)."""
         check_key(key)
-        scheme, _, rest = self._url.partition("://")
-        known = NODE_SCHEMES.get(scheme.lower())
+        known, rest = NODE_SCHEMES.get(scheme_of(self._url)), self._url.partition("://")[2]
         return f"{known}://{rest}/{key}" if known else None
 
-    def _create(self, path: str, data: bytes) -> bool:
-        try:
-            self._files.pipe_file(path, data, mode="create")
-        except FileExistsError:
-            return False
-        except (NotImplementedError, TypeError, ValueError):  # the driver knows no such mode
-            self._files.pipe_file(path, data)
-        return True
+    def _connected(self) -> Driver:
+        with self._connecting:
+            if self._driver is None:
+                self._driver = connect(self._url)
+            return self._driver
 
-    def _path(self, key: str) -> str:
-        return f"{self._root}/{check_key(key)}"
+    def _hang_up(self) -> None:
+        """Lets the next request connect again, if the driver is one connection."""
+        with self._connecting:
+            if self._driver is not None and hasattr(self._driver.files, "close"):
+                self._driver.close()
+                self._driver = None
 
-    @contextlib.contextmanager
-    def _access(self, verb: str) -> Iterator[None]:
-        try:
-            yield
-        except RaybundleError:
-            raise
-        except Exception as error:  # each driver raises errors of its own
-            reason = str(error).partition("\n")[0] or type(error).__name__
-            raise StoreAccessError(
-                f"cannot {verb} {self.url}: {reason}",
-                hint="check the URL, the credentials of its scheme, and that this machine can reach it",
-            ) from error
+    def _try(self, verb: str, action: Callable[[Driver], T], missing: str | None = None) -> T:
+        """Returns what `action` returns; tries again after faults of the network and of a busy server.
+
+        Args:
+            verb: what the error says that could not be done.
+            action: one request or some, which may be made again.
+            missing: the key of the object that is missing if there is no such file.
+        """
+        outage = _outage()
+        while True:
+            try:
+                driver = self._connected()
+                with driver.turn:
+                    return action(driver)
+            except RaybundleError:  # noqa: PERF203 - a request each
+                raise
+            except Exception as error:
+                if missing is not None and isinstance(error, _NO_FILE):
+                    raise ObjectMissingError(f"no object {missing} in {self.url}") from error
+                if not (may_pass(error) and outage.wait()):
+                    raise self._error(verb, error) from error
+                self._hang_up()
+
+    def _error(self, verb: str, error: Exception) -> StoreError:
+        reason = str(error).partition("\n")[0] or type(error).__name__
+        return StoreAccessError(
+            f"cannot {verb} {self.url}: {reason}",
+            hint="check the URL, the credentials of its scheme, and that this machine can reach it",
+        )
+
+
+def _outage() -> Outage:
+    return Outage(FIRST_RETRY, LONGEST_RETRY, patience=RETRY_SECONDS, jitter=JITTER)
+
+
+def _open_at(key: str, start: int, driver: Driver) -> Any:
+    stream = driver.files.open(f"{driver.root}/{key}", "rb")
+    if start:
+        stream.seek(start)
+    return stream
+
+
+def _in_folder(files: Any, path: str, action: Callable[[], T]) -> T:
+    """Returns what `action` returns; makes the folder of the path if there is none, and does it again."""
+    try:
+        return action()
+    except FileNotFoundError:
+        files.makedirs(path.rpartition("/")[0], exist_ok=True)
+        return action()
+
+
+def _sweep(files: Any, incoming: str) -> None:
+    """Removes what clients that were killed have left, a day after they wrote it."""
+    try:
+        found = files.find(incoming, detail=True)
+    except FileNotFoundError:
+        return
+    for path, facts in found.items():
+        if datetime.now(timezone.utc) - _modified(facts) > ABANDONED:
+            with contextlib.suppress(Exception):  # another client is faster, or may do it
+                files.rm_file(path)
 
 
 def _modified(facts: Mapping[str, Any]) -> datetime:
@@ -190,16 +310,3 @@ def _modified(facts: Mapping[str, Any]) -> datetime:
             case str() as text:
                 return datetime.fromisoformat(text.replace("Z", "+00:00"))
     raise StoreAccessError("the driver of the store does not say when objects were written")
-
-
-def _connect(url: str) -> tuple[Any, str]:
-    import fsspec  # noqa: PLC0415 - 0.2 s that S3 and local stores do not pay
-
-    try:
-        files, root = fsspec.core.url_to_fs(url, use_listings_cache=False)
-    except ImportError as error:
-        scheme = url.partition("://")[0]
-        raise UsageError(f"no driver for {scheme}:// is installed", hint=str(error)) from error
-    except Exception as error:
-        raise UsageError(f"cannot open the store {url}: {error}") from error
-    return files, str(root).rstrip("/")

@@ -62,6 +62,11 @@ class LocalStore:
         """The URL names it."""
         return self.url
 
+    @property
+    def exclusive(self) -> bool:
+        """True: `link` does not replace a file."""
+        return True
+
     def get(self, key: str) -> bytes:
         """Reads the whole object."""
         path = self._path(key)
@@ -71,12 +76,13 @@ class LocalStore:
             except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
                 raise ObjectMissingError(f"no object {key} in {self.url}") from error
 
-    def pieces(self, key: str) -> Iterator[bytes]:
+    def pieces(self, key: str, start: int = 0) -> Iterator[bytes]:
         """Reads the file piece by piece."""
         path = self._path(key)
         with self._access("read"):
             try:
                 with path.open("rb", buffering=0) as stream:
+                    stream.seek(start)
                     while data := stream.read(PIECE_BYTES):
                         yield data
             except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:

@@ -52,7 +52,7 @@ def open_store(url: str, environ: Mapping[str, str], profile: str | None = None)
     if any(passwords_in(url)):
         hint = "remove it: credentials come from the environment or from the files of the URL's scheme"
         raise UsageError(f"the store's URL holds a password: {without_credentials(url)}", hint=hint)
-    if scheme == "file":
+    if scheme in {"file", "local"}:
         return _local(_file_path(rest, url), url)
     if scheme in {"s3", "s3a"}:
         return _s3(rest, url, environ, profile)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
-import tempfile
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
@@ -13,6 +11,8 @@ from raybundle.errors import ObjectMissingError, StoreAccessError, StoreError, U
 from raybundle.outage import Outage
 from raybundle.store.aws import find_access
 from raybundle.store.base import PIECE_BYTES, Entry, check_key
+from raybundle.store.s3_errors import HINTS, NO_ETAG, find, is_foreign, may_pass, reason_of
+from raybundle.store.spool import copy_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -51,37 +51,6 @@ PART_BYTES = 16 << 20
 PARTS = 4
 """Parts in memory and on their way at the same time."""
 
-HINTS = {
-    "SignatureDoesNotMatch": "the secret key does not belong to the access key: set both again",
-    "InvalidAccessKeyId": "the server does not know the access key: check the endpoint",
-    "AccessDenied": "the identity needs s3:GetObject, s3:PutObject and s3:ListBucket here",
-    "ExpiredToken": "the temporary credentials have expired: sign in again (`aws sso login`)",
-    "InvalidToken": "AWS_SESSION_TOKEN does not belong to the access key: set all three again",
-    "RequestTimeTooSkewed": "this machine's clock is wrong: set it",
-    "NoSuchBucket": "create the bucket, or name another one with --store",
-    "AuthorizationHeaderMalformed": "the bucket is in another region: set AWS_REGION",
-    "PermanentRedirect": "the bucket is in another region: set AWS_REGION",
-}
-"""Hints by S3's error code."""
-
-
-REASONS = {
-    "kind: Timeout": "no answer in time",
-    "ConnectionRefused": "connection refused",
-    "certificate": "its certificate is not valid",
-    "kind: Connect": "cannot connect (name or network)",
-    "IncompleteBody": "the answer was cut",
-    "kind: Body": "the answer was cut",
-    "SendRequest": "the connection was cut",
-    "kind: Interrupted": "the connection was cut",
-}
-"""What is wrong with a connection, by a part of obstore's debug text; the first that fits counts."""
-
-TRANSIENT = tuple(REASONS)
-
-NO_ETAG = "ETag Header missing from response"
-"""What obstore says if the answer to a write is not one of S3."""
-
 
 class S3Store:
     """A prefix in a bucket."""
@@ -104,6 +73,11 @@ class S3Store:
         """The URL and the endpoint: buckets on two servers may have the same name."""
         return f"{self.url} at {self._find_access().endpoint or 'AWS'}"
 
+    @property
+    def exclusive(self) -> bool:
+        """True, unless the server ignores the condition of `put_new`."""
+        return True
+
     def get(self, key: str) -> bytes:
         """Reads the whole object into memory."""
         import obstore  # noqa: PLC0415
@@ -115,18 +89,18 @@ class S3Store:
 
         return self._try(f"read {check_key(key)} from", get)
 
-    def pieces(self, key: str) -> Iterator[bytes]:
+    def pieces(self, key: str, start: int = 0) -> Iterator[bytes]:
         """Streams the object; a transfer that is cut goes on where it was."""
         from obstore.exceptions import BaseError  # noqa: PLC0415
 
-        verb, start, outage = f"read {check_key(key)} from", 0, _outage()
+        verb, outage = f"read {check_key(key)} from", _outage()
         while True:
             try:
                 for piece in self._stream(key, verb, start):
                     yield bytes(piece)
                     start, outage = start + len(piece), _outage()
             except (BaseError, OSError, ValueError) as error:  # noqa: PERF203 - a request each
-                if not (_may_pass(error) and outage.wait()):
+                if not (may_pass(error) and outage.wait()):
                     raise self._error(verb, error) from error
             else:
                 return
@@ -163,9 +137,7 @@ class S3Store:
     @contextlib.contextmanager
     def open(self, key: str) -> Iterator[BinaryIO]:
         """Copies the object to a temporary file."""
-        with tempfile.TemporaryFile() as stream:
-            stream.writelines(self.pieces(key))
-            stream.seek(0)
+        with copy_of(key, self.pieces(key)) as stream:
             yield stream
 
     def put_new_chunks(self, key: str, chunks: Chunks) -> bool:
@@ -184,7 +156,7 @@ class S3Store:
         return self._try(f"write {key} to", put)
 
     def size(self, key: str) -> int | None:
-        """Asks for the head, and if that fails for the object, because only that answer has a reason."""
+        """Asks for the head, and if that fails for the object, without its body: that answer has a reason."""
         import obstore  # noqa: PLC0415
         from obstore.exceptions import PermissionDeniedError  # noqa: PLC0415
 
@@ -195,9 +167,15 @@ class S3Store:
                 return int(found["size"])
             return None
 
-        size = self._try(f"read {check_key(key)} from", head)
+        def open_() -> int:
+            found = obstore.get(self._client(), key)
+            self._require_s3(found.meta["e_tag"])
+            return int(found.meta["size"])
+
+        verb = f"read {check_key(key)} from"
+        size = self._try(verb, head)
         try:
-            return len(self.get(key)) if size is None else size
+            return self._try(verb, open_) if size is None else size
         except ObjectMissingError:
             return None
 
@@ -289,26 +267,26 @@ class S3Store:
             try:
                 return action()
             except (BaseError, OSError, ValueError) as error:  # noqa: PERF203 - a request each
-                if not (_may_pass(error) and outage.wait()):
+                if not (may_pass(error) and outage.wait()):
                     raise self._error(verb, error) from error
 
     def _error(self, verb: str, error: Exception) -> StoreError:
         access = self._find_access()
         at = access.endpoint or f"AWS, region {access.region}"
-        code = _find(r"<Code>([^<]*)</Code>", error)
+        code = find(r"<Code>([^<]*)</Code>", error)
         if code == "NoSuchBucket":
             return StoreAccessError(f"no bucket {self._bucket} at {at}", hint=HINTS[code])
         missing = isinstance(error, FileNotFoundError)
-        if NO_ETAG in str(error) or (missing and code is None and _is_foreign(error, verb)):
+        if NO_ETAG in str(error) or (missing and code is None and is_foreign(error, verb)):
             return self._no_s3()
         if missing:
             return ObjectMissingError(f"cannot {verb} {self.url} at {at}: no such object")
-        status = _find(r"status code: (\d{3}[\w ]*)", error)
+        status = find(r"status code: (\d{3}[\w ]*)", error)
         if code or status:
             why = f"{code or status} (credentials: {access.source})"
             hint = HINTS.get(code or "", "check endpoint, region and credentials")
             return StoreAccessError(f"cannot {verb} {self.url} at {at}: {why}", hint=hint)
-        return StoreAccessError(f"cannot {verb} {self.url} at {at}: {_reason(error)}", hint=_REACH_HINT)
+        return StoreAccessError(f"cannot {verb} {self.url} at {at}: {reason_of(error)}", hint=_REACH_HINT)
 
     def _require_s3(self, e_tag: str | None) -> None:
         """Refuses an answer without an ETag, such as a web page with status 200: S3 gives each object one."""
@@ -367,31 +345,3 @@ def _client_options(access: BucketAccess, *, patient: bool) -> Any:
         except OSError as error:
             raise UsageError(f"cannot read AWS_CA_BUNDLE {access.certificates}: {error.strerror}") from error
     return options
-
-
-def _find(pattern: str, error: Exception) -> str | None:
-    match = re.search(pattern, str(error))
-    return match[1].strip() if match else None
-
-
-def _is_foreign(error: Exception, verb: str) -> bool:
-    """Returns whether a 404 is not one of S3, which names a code in each body; a HEAD has no body."""
-    said = _find(r"status code: 404 Not Found: (.*)", error)
-    return bool(said) or verb.startswith("write")
-
-
-def _may_pass(error: Exception) -> bool:
-    """Returns whether another try may help: the network failed, or the server is busy."""
-    status = _find(r"status code: (\d{3})", error)
-    if status is not None:
-        return status == "429" or status.startswith("5")
-    return any(text in str(error) for text in TRANSIENT) and "certificate" not in str(error)
-
-
-def _reason(error: Exception) -> str:
-    """Returns in words the innermost cause in the debug text, else its first line."""
-    text = str(error)
-    for part, words in REASONS.items():
-        if part in text:
-            return words
-    return text.partition("\n")[0].removeprefix("Generic S3 error: ")

@@ -166,8 +166,8 @@ class Reading(LocalStore):
         self.read += len(data)
         return data
 
-    def pieces(self, key: str) -> Iterator[bytes]:
-        for data in super().pieces(key):
+    def pieces(self, key: str, start: int = 0) -> Iterator[bytes]:
+        for data in super().pieces(key, start):
             self.read += len(data)
             yield data
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.support.s3_server import S3Server
+    from tests.support.store_servers import StoreServer
 
 RACERS = 16
 DIGESTS = [Digest("sha256:" + start.ljust(64, "0")) for start in ("abcdef01", "abcdef012", "fedcba98")]
@@ -45,19 +46,26 @@ class PlainFileSystem(MemoryFileSystem):  # type: ignore[misc]  # fsspec has no 
         super().pipe_file(path, value)
 
 
-@pytest.fixture(params=["local", "s3", "fsspec memory", "fsspec local", "fsspec plain"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+SERVERS = ["azure", "gcs", "sftp"]
+KINDS = ["local", "s3", "memory", "plain", *(pytest.param(each, marks=pytest.mark.slow) for each in SERVERS)]
+
+
+@pytest.fixture(params=KINDS)
+def store(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
     match request.param:
+        case "azure" | "gcs" | "sftp":
+            behind: StoreServer = request.getfixturevalue(f"{request.param}_server")
+            for name, value in behind.environ.items():
+                monkeypatch.setenv(name, value)
+            return open_store(behind.prefix(), {})
         case "s3":
             server: S3Server = request.getfixturevalue("s3")
             return open_store(server.prefix(), server.environ)
-        case "fsspec memory":
+        case "memory":
             return open_store(f"memory://{uuid.uuid4().hex}/store", {})
-        case "fsspec plain":
+        case "plain":
             fsspec.register_implementation("plain", PlainFileSystem, clobber=True)
             return open_store(f"plain://{uuid.uuid4().hex}/store", {})
-        case "fsspec local":
-            return open_store(f"local://{tmp_path}/a store", {})
         case _:
             return open_store(str(tmp_path / "a store"), {})
 
@@ -107,6 +115,14 @@ def test_chunks_that_end_with_an_error_leave_no_object(store: Store, count: int)
     assert store.keys("") == []
     assert store.put_new_chunks("data/a", lambda: [b"right"])
     assert store.get("data/a") == b"right"
+
+
+def test_an_object_is_read_from_any_place(store: Store) -> None:
+    data = os.urandom(3 << 20)
+    store.put_new("data/a", data)
+
+    for start in (0, 1, 1 << 20, len(data) - 1):
+        assert b"".join(store.pieces("data/a", start)) == data[start:]
 
 
 def test_a_missing_object_cannot_be_opened(store: Store) -> None:

@@ -1,0 +1,54 @@
+"""Copies objects to temporary files: on disk, not in memory."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from typing import TYPE_CHECKING, BinaryIO, cast
+
+from raybundle.errors import StoreAccessError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+LARGE_FILES = "/var/tmp"  # noqa: S108 - where the system wants large temporary files; /tmp is often in memory
+"""Where copies go unless TMPDIR names a directory."""
+
+
+@contextlib.contextmanager
+def copy_of(key: str, pieces: Iterable[bytes]) -> Iterator[BinaryIO]:
+    """Copies an object to a temporary file, and opens that at its start. Its `name` works while it is open.
+
+    Raises:
+        StoreAccessError: there is no room for it.
+    """
+    directory = _directory()
+    with contextlib.ExitStack() as stack:
+        with _room(key, directory):
+            copy = stack.enter_context(tempfile.NamedTemporaryFile(prefix="raybundle-", dir=directory))
+        for piece in pieces:
+            with _room(key, directory):
+                copy.write(piece)
+        with _room(key, directory):
+            copy.flush()
+        copy.seek(0)
+        yield cast("BinaryIO", copy)
+
+
+def _directory() -> str:
+    for directory in (os.environ.get("TMPDIR"), LARGE_FILES):
+        if directory and os.access(directory, os.W_OK | os.X_OK):
+            return directory
+    return tempfile.gettempdir()
+
+
+@contextlib.contextmanager
+def _room(key: str, directory: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StoreAccessError(
+            f"cannot copy {key} to {directory}: {error.strerror}",
+            hint="make room there, or set TMPDIR to a directory on another disk",
+        ) from error

@@ -1,0 +1,67 @@
+"""Copies of objects on this machine: where they are, and what happens without room for them."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from raybundle.errors import StoreAccessError
+from raybundle.store import open_store
+from raybundle.store.spool import LARGE_FILES, copy_of
+from tests.support.proxy import Faults, Proxy, Strike
+from tests.support.small_disk import small_disk
+
+if TYPE_CHECKING:
+    from tests.support.s3_server import S3Server
+
+LARGE = 64 << 20
+
+
+def test_copies_are_where_the_system_wants_large_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("TMPDIR", raising=False)
+    with copy_of("a", [b"1", b"2"]) as copy:
+        assert copy.name.startswith(f"{LARGE_FILES}/raybundle-")
+        assert copy.read() == b"12"
+    assert not Path(copy.name).exists()
+
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    with copy_of("a", [b"1"]) as copy:
+        assert copy.name.startswith(f"{tmp_path}/raybundle-")
+
+
+@pytest.mark.slow
+def test_a_copy_without_room_is_one_error_and_leaves_nothing(
+    s3: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = open_store(s3.prefix(), s3.environ)
+    store.put_new_chunks("data/a", lambda: [bytes(1 << 20)] * 4)
+    with small_disk(tmp_path / "disk", 1 << 20) as disk:
+        monkeypatch.setenv("TMPDIR", str(disk))
+
+        with (
+            pytest.raises(
+                StoreAccessError, match=re.escape(f"cannot copy data/a to {disk}: No space left")
+            ) as caught,
+            store.open("data/a"),
+        ):
+            pass
+
+        assert "TMPDIR" in str(caught.value.hint)
+        assert list(disk.iterdir()) == []
+
+
+def test_the_size_of_an_object_is_known_without_its_bytes(s3: S3Server) -> None:
+    url = s3.prefix()
+    open_store(url, s3.environ).put_new_chunks("data/a", lambda: [bytes(1 << 20)] * (LARGE >> 20))
+    with Proxy(s3.endpoint, Faults(strikes=(Strike("^HEAD", "404"),))) as proxy:
+        store = open_store(url, {**s3.environ, "AWS_ENDPOINT_URL": proxy.address})
+
+        assert store.size("data/a") == LARGE
+        assert store.size("data/b") is None
+
+    assert proxy.received < LARGE // 2
