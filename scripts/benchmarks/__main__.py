@@ -8,6 +8,7 @@ import os
 import platform
 import sys
 import tempfile
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ import layer_cost
 import log_latency
 import trivial_job
 import uv_cost
+from compare import compare
 
 from raybundle.cluster.embedded import cluster
 from raybundle.cluster.embedded.token import token_variables
@@ -38,6 +40,9 @@ def arguments() -> argparse.Namespace:
         "--node-environment", type=Path, help="for `layers` and `uv`: has Ray, boto3, smart_open"
     )
     parser.add_argument("--output", type=Path, help="JSON file to write")
+    parser.add_argument(
+        "--compare", metavar="COMMIT", help="measures this commit and the tree in turn, and prints ratios"
+    )
     return parser.parse_args()
 
 
@@ -99,13 +104,27 @@ def machine() -> dict[str, Any]:
     }
 
 
+def compared(options: argparse.Namespace, work: Path) -> list[dict[str, Any]]:
+    """Prints the figures of a commit beside those of this tree, and returns them."""
+    given = {name: value for name, value in vars(options).items() if value is not None}
+    words = [word for each in given.get("only", NAMES) for word in ("--only", each)]
+    for name in ("mebibytes", "environment", "node_environment"):
+        if name in given:
+            words += [f"--{name.replace('_', '-')}", str(given[name])]
+    found = compare(options.compare, words, options.rounds, work)
+    print(f"  {'figure':<36} {options.compare[:10]:>10} {'now':>10} {'ratio':>7}  least to greatest")
+    for each in found:
+        print(each.line)
+    return [asdict(each) for each in found]
+
+
 def main() -> None:
     options = arguments()
     before = machine()
     with tempfile.TemporaryDirectory(prefix="rb-bench-") as work:
-        results = measure(options, Path(work))
+        results: Any = compared(options, Path(work)) if options.compare else measure(options, Path(work))
     after = machine()
-    for name, figures in results.items():
+    for name, figures in results.items() if not options.compare else ():
         print(name)
         for figure, value in figures.items():
             print(f"  {figure:<24} {value!s:>10}")
@@ -114,7 +133,8 @@ def main() -> None:
     text = json.dumps(document, indent=2)
     if options.output:
         options.output.write_text(f"{text}\n", encoding="utf-8")
-    print(text)
+    if not options.compare:
+        print(text)
 
 
 if __name__ == "__main__":
