@@ -60,6 +60,9 @@ OF_THE_TESTS = "RAYBUNDLE_TEST_"
 API_VARIABLE, CLUSTER_VARIABLE = "RAY_API_SERVER_ADDRESS", "RAY_ADDRESS"
 """Ray's own variables, read last; the second may name an address that is not a dashboard."""
 
+RUNNING = "the running Python"
+"""The source of a `python` that nobody chose: a function is pickled by the Python that it is in."""
+
 SWITCHES = frozenset([*FOUND_BY, "data", "path"]) - {"import", "include", "comment", "trace"}
 """Names in `rules`: ways by which a module reaches another, package data, and files named by path."""
 

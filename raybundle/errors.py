@@ -16,6 +16,8 @@ RaybundleError                 1   unexpected
 │   └── ClusterUnreachableError    no answer, or a busy server: another try may help
 └── JobError                       a job that ended without success
     ├── JobFailedError         20
+    │   ├── FunctionError          a function that ran as a job raised an exception
+    │   └── ResultError            such a job's result cannot be had
     ├── JobStoppedError        21
     ├── JobStartError          22  runtime_env, supervisor or boot check
     │   └── JobStartTimeoutError   --start-timeout
@@ -135,6 +137,18 @@ class JobFailedError(JobError):
     """The driver ended with a non-zero exit code."""
 
     exit_code = 20
+
+
+class FunctionError(JobFailedError):
+    """A function that ran as a job raised an exception; `traceback` is the job's, as text."""
+
+    def __init__(self, message: str, traceback: str) -> None:
+        super().__init__(f"{message}\n\n{traceback}" if traceback else message)
+        self.traceback = traceback
+
+
+class ResultError(JobFailedError):
+    """The result of a function that ran as a job cannot be had."""
 
 
 class JobStoppedError(JobError):

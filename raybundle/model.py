@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, NewType
 
 if TYPE_CHECKING:
@@ -116,7 +116,22 @@ class ConsoleScriptTarget:
     options: tuple[str, ...] = ()
 
 
-Target = ScriptTarget | ModuleTarget | DirectoryTarget | NotebookTarget | ConsoleScriptTarget
+@dataclass(frozen=True, slots=True)
+class FunctionTarget:
+    """A call of a function of a running Python, carried out by a script that is made for it."""
+
+    script: Path
+    """Where the script would be: absolute, in a real directory. No such file exists."""
+    content: bytes = field(repr=False)
+    places: tuple[tuple[Path, int], ...] = field(repr=False)
+    """For each line of the script, the file (or cell) and the line that it comes from."""
+    call: bytes = field(repr=False)
+    """The pickled call, which travels beside the script with the suffix `.pickle`."""
+    options: tuple[str, ...] = ()
+
+
+_OfProject = ScriptTarget | ModuleTarget | DirectoryTarget | NotebookTarget | ConsoleScriptTarget
+Target = _OfProject | FunctionTarget
 
 
 @dataclass(frozen=True, slots=True)

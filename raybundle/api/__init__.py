@@ -6,12 +6,14 @@ from raybundle.api import local
 from raybundle.api.building import build, compare, export, plan, settings, show, trace, why
 from raybundle.api.catalogue import bundles, runs, show_run, tag
 from raybundle.api.cluster import attach, doctor, jobs, path, rerun, run, submit
-from raybundle.api.job import Job
+from raybundle.api.functions import JobFunction, job, run_function, submit_function
+from raybundle.api.handle import Job
 from raybundle.api.reporting import report
 from raybundle.api.stored import bisect, check, diff, pull, run_here, sign, verify
 
 __all__ = [
     "Job",
+    "JobFunction",
     "attach",
     "bisect",
     "build",
@@ -21,6 +23,7 @@ __all__ = [
     "diff",
     "doctor",
     "export",
+    "job",
     "jobs",
     "local",
     "path",
@@ -29,6 +32,7 @@ __all__ = [
     "report",
     "rerun",
     "run",
+    "run_function",
     "run_here",
     "runs",
     "settings",
@@ -36,6 +40,7 @@ __all__ = [
     "show_run",
     "sign",
     "submit",
+    "submit_function",
     "tag",
     "trace",
     "verify",

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING
 
+from raybundle.api.handle import Heard, Job, Source
 from raybundle.api.history_keywords import RerunKeywords
-from raybundle.api.job import Heard, Job, Source
 from raybundle.api.keywords import (
+    AttachKeywords,
     ClusterKeywords,
     DoctorKeywords,
     PathKeywords,
@@ -27,6 +28,7 @@ from raybundle.pipeline.orders import order_bundle, order_target
 from raybundle.pipeline.past.rerunning import Again, order_rerun
 from raybundle.pipeline.viewing.story import view_nodes, view_plain, view_stored, view_target
 from raybundle.planning import checked_plan
+from raybundle.publish.bundles import open_configured
 from raybundle.request import prepare
 from raybundle.resolve.driver.project import parse_directory
 from raybundle.submission.attempts import submit_order
@@ -64,7 +66,7 @@ def submit(target: PathText, arguments: Sequence[str] = (), **options: Unpack[Su
     )
     connecting = connecting_of(options, request.settings, heard)
     order = order_target(request, job, connecting, heard, strict=options.get("strict", False))
-    return _submitted(order, heard, connecting if options.get("check") else None)
+    return submitted(order, heard, connecting if options.get("check") else None)
 
 
 @takes(RunKeywords)
@@ -89,7 +91,7 @@ def run(ref: str, arguments: Sequence[str] = (), **options: Unpack[RunKeywords])
     job = job_options(options, settings, tuple(arguments), start, RayEnvironment())
     connecting = connecting_of(options, settings, heard)
     order = order_bundle(ref, job, connecting, heard)
-    return _submitted(order, heard, connecting if options.get("check") else None)
+    return submitted(order, heard, connecting if options.get("check") else None)
 
 
 @takes(RerunKeywords)
@@ -116,16 +118,16 @@ def rerun(run_id: str, arguments: Sequence[str] | None = None, **options: Unpack
     again = Again(run_id, words, bool(options.get("accept_drift")))
     connecting = connecting_of(options, settings, heard)
     order = order_rerun(again, job, connecting, heard)
-    return _submitted(order, heard, connecting if options.get("check") else None)
+    return submitted(order, heard, connecting if options.get("check") else None)
 
 
-@takes(ClusterKeywords)
-def attach(submission_id: str, **options: Unpack[ClusterKeywords]) -> Job:
+@takes(AttachKeywords)
+def attach(submission_id: str, **options: Unpack[AttachKeywords]) -> Job:
     """Returns a job of the cluster, whoever submitted it.
 
     Args:
         submission_id: of the job.
-        options: as `raybundle.api.keywords.ClusterKeywords` lists them.
+        options: as `raybundle.api.keywords.AttachKeywords` lists them.
 
     Raises:
         JobLostError: the cluster knows no such job.
@@ -133,7 +135,9 @@ def attach(submission_id: str, **options: Unpack[ClusterKeywords]) -> Job:
     """
     require("submission_id", submission_id, str)
     with closing(client_of(options)) as client:
-        return Job(submission_id, client.info(submission_id).metadata.get("raybundle"), client)
+        bundle = client.info(submission_id).metadata.get("raybundle")
+        settings = given_in(options).settings()
+        return Job(submission_id, bundle, client, lambda: open_configured(settings, os.environ))
 
 
 @takes(ClusterKeywords)
@@ -204,9 +208,11 @@ def path(target: PathText | None = None, **options: Unpack[PathKeywords]) -> Pat
     return view_target(request, environment, connecting, heard, only, strict=bool(options.get("strict")))
 
 
-def _submitted(order: Order, heard: Heard, checked: Connecting | None) -> Job:
+def submitted(order: Order, heard: Heard, checked: Connecting | None) -> Job:
+    """Returns the job of an order, once the cluster has accepted it; `checked` examines the cluster first."""
     with closing(order.cluster.client) as client:
         if checked is not None:
             require_fit(checked, order, heard.note)
         submission = submit_order(order, heard)
-        return Job(submission.run.id, order.stored.digest, client, Source(order, submission, heard))
+        source = Source(order, submission, heard)
+        return Job(submission.run.id, order.stored.digest, client, lambda: order.store, source)

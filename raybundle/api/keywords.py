@@ -159,6 +159,13 @@ class ClusterKeywords(TypedDict, total=False):
     """Its key, if that is another file."""
 
 
+class AttachKeywords(ClusterKeywords, total=False):
+    """Which cluster, and where the result of a function may be."""
+
+    store: PathText | None
+    """Where the bundle of the job is kept: a URL or a directory."""
+
+
 class DoctorKeywords(BundleKeywords, ClusterKeywords, total=False):
     """Which cluster, and what it is to run."""
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from raybundle.api.job import Heard
+from raybundle.api.handle import Heard
 from raybundle.api.keywords import PathText, plain, require
 from raybundle.cluster.secrets import parse_secrets
 from raybundle.config import KEYS

@@ -25,6 +25,7 @@ from raybundle.model import (
     ConsoleScriptTarget,
     Digest,
     DirectoryTarget,
+    FunctionTarget,
     ModuleTarget,
     NotebookTarget,
     RootSymbol,
@@ -87,7 +88,13 @@ def _entry(resolution: Resolution) -> ScriptEntry | ModuleEntry:
     match resolution.target:
         case ModuleTarget(name=name):
             return ModuleEntry(name)
-        case ScriptTarget() | DirectoryTarget() | NotebookTarget() | ConsoleScriptTarget() as target:
+        case (
+            ScriptTarget()
+            | DirectoryTarget()
+            | NotebookTarget()
+            | ConsoleScriptTarget()
+            | FunctionTarget() as target
+        ):
             script = next(module for module in resolution.modules if module.name == "__main__")
             if script.path is None:
                 raise BundleError(f"the target {target} is not a file")

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import shlex
 import sys
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal
 
-from raybundle.cluster.stopping import wait_until_stopped
+from raybundle.cluster.stopping import ask_to_stop, wait_until_stopped
 from raybundle.errors import ClusterError, JobLostError, Terminated
-from raybundle.outage import Outage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,8 +16,6 @@ if TYPE_CHECKING:
     from raybundle.cli.output.console import Console
     from raybundle.cluster.jobs import JobsClient
 
-ON_ITS_WAY = 3.5
-"""Seconds that a submission may take if an interrupt comes while it is sent."""
 Choice = Literal["stop", "detach", "ask"]
 
 
@@ -66,7 +63,7 @@ def _ask(submission_id: str) -> Choice:
 def _stop(client: JobsClient, submission_id: str, console: Console, leave: str) -> None:
     """Stops the job before it writes anything: a blocked terminal must not keep the job running."""
     try:
-        known = _ask_to_stop(client, submission_id)
+        known = ask_to_stop(client, submission_id)
         console.note(leave)
         if not known:
             console.warn(
@@ -83,14 +80,3 @@ def _stop(client: JobsClient, submission_id: str, console: Console, leave: str) 
         console.note(f"job {submission_id} is {info.status}")
     else:
         console.warn(f"job {submission_id} was asked to stop and is {info.status}")
-
-
-def _ask_to_stop(client: JobsClient, submission_id: str) -> bool:
-    """Asks the cluster to stop a job that may be on its way; returns whether it knows the job."""
-    outage = Outage(0.5, 0.5, patience=ON_ITS_WAY)
-    while True:
-        with suppress(JobLostError):
-            client.stop(submission_id)
-            return True
-        if not outage.wait():
-            return False

@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 from raybundle.cluster.pending import SUPERVISOR
 from raybundle.errors import ClusterError, JobLostError
+from raybundle.outage import Outage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from raybundle.cluster.jobs import JobInfo, JobsClient
 
+ON_ITS_WAY = 3.5
+"""Seconds that a submission may take if an interrupt comes while it is sent."""
 STOP_TIMEOUT = 30.0
 """Seconds that a job gets to stop; Ray kills its driver after 3."""
 STOP_DELAY = 0.2
@@ -29,6 +32,17 @@ RECENT = 10.0
 NAMESPACE = "SUPERVISOR_ACTOR_RAY_NAMESPACE"
 """Ray namespace of the supervisors; ray/dashboard/modules/job/common.py."""
 KILL = "import ray; ray.init(namespace={!r}, log_to_driver=False); ray.kill(ray.get_actor({!r}))"
+
+
+def ask_to_stop(client: JobsClient, submission_id: str) -> bool:
+    """Asks the cluster to stop a job that may be on its way; returns whether it knows the job."""
+    outage = Outage(0.5, 0.5, patience=ON_ITS_WAY)
+    while True:
+        with contextlib.suppress(JobLostError):
+            client.stop(submission_id)
+            return True
+        if not outage.wait():
+            return False
 
 
 def stop_and_wait(client: JobsClient, submission_id: str) -> JobInfo:

@@ -9,7 +9,9 @@ from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from raybundle.errors import BundleError
 from raybundle.formats.amounts import counted, size_text
+from raybundle.model import FunctionTarget
 from raybundle.planning import Timings, checked_plan
 from raybundle.publish.bundles import (
     bytes_of,
@@ -22,6 +24,7 @@ from raybundle.publish.bundles import (
 )
 from raybundle.publish.trust.policy import trust_of
 from raybundle.request import prepare
+from raybundle.resolve.interpreter.node_python import minor_of
 from raybundle.submission.attempts import Order
 from raybundle.submission.deliver import begin_survey
 from raybundle.submission.destination import find_embedded, nodes_of, require_embedded_for
@@ -89,6 +92,12 @@ def _prepared(
         return prepared, embedded
     nodes = nodes_of(cluster)
     prepared = prepare(request, nodes)
+    if isinstance(request.target, FunctionTarget) and nodes and nodes.minor != minor_of(prepared.interpreter):
+        raise BundleError(
+            f"the function is pickled by Python {minor_of(prepared.interpreter)}, and the nodes of "
+            f"{cluster.client.address} have {nodes}: they cannot read the pickle",
+            hint=f"call it from a Python {nodes.minor}, or submit a script, whose bundle suits the nodes",
+        )
     if prepared.tag is not None and replace(prepared.tag, alike=False) == nodes:
         listener.note(f"its nodes have {prepared.tag}: the bundle is for them")
     return prepared, None

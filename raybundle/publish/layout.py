@@ -149,6 +149,11 @@ def run_key_in(month: str, run_id: str) -> str:
     return f"runs/{month}/{run_id}.json"
 
 
+def result_key(run_id: str, digest: Digest) -> str:
+    """Returns the key of the result of a function; the job writes it."""
+    return f"results/{run_id}/{_hex(digest)}"
+
+
 def source_of(store: Store) -> str | None:
     """Returns the URL by which nodes read a store; None if Ray does not know the scheme."""
     url = store.node_url(STORE_KEY)

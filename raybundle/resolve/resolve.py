@@ -35,7 +35,7 @@ from raybundle.resolve.driver.generated import (
 from raybundle.resolve.driver.path import declared_roots
 from raybundle.resolve.driver.project import project_of, start_directory
 from raybundle.resolve.evaluate.edits import Edits
-from raybundle.resolve.files.data_files import included, within_limit, without_excluded
+from raybundle.resolve.files.data_files import called, included, within_limit, without_excluded
 from raybundle.resolve.files.declared import installed_among, read_declarations
 from raybundle.resolve.files.entry_points import EntryPoints, own_metadata
 from raybundle.resolve.files.git_ignored import repository_of
@@ -346,10 +346,10 @@ def _data(work: _Work, walk: _Walk) -> tuple[list[Candidate], list[Warning]]:
     """Return the data that travels, and a warning for each file that is left out."""
     closure, shown, exclude = walk.closure, walk.shown, work.settings.exclude
     data, left_out = data_of(closure, walk.plain, work.finder, work.project, work.settings)
-    of_runs = without_excluded(find_data(shown, closure, data), work.project, exclude)
-    opened, too_large = within_limit(of_runs)
+    opened, too_large = within_limit(without_excluded(find_data(shown, closure, data), work.project, exclude))
     known = {each.file for each in (*data, *opened)}
-    data += [*opened, *(each for each in walk.named.candidates if each.file not in known)]
+    named = [each for each in walk.named.candidates if each.file not in known]
+    data += [*opened, *called(work.target), *named]
     data += [*own_metadata(work.entry_points, closure), *_programs(work, closure).scripts(work.project)]
     refuse_composed_twins(each.file for each in data)
     return data, list(dict.fromkeys([*left_out, *too_large]))

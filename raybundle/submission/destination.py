@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from raybundle.cache.documents import Cache
-from raybundle.config import cache_directory
+from raybundle.config import RUNNING, cache_directory
 from raybundle.errors import BundleError
 from raybundle.resolve.interpreter.describe import describe
 from raybundle.resolve.interpreter.node_python import NodePython, minor_of
@@ -74,6 +74,8 @@ class Embedded:
         if key not in found or self.prepared.tag is None:
             return ""
         source = found[key].source
+        if source == RUNNING:
+            return ""
         return f"`--{key}`" if source == "flag" else f"`{key}` in {source}"
 
 

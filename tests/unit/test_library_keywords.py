@@ -99,7 +99,7 @@ CALLS = {
     "delete": (keywords.ClusterKeywords,),
     "stop": (keywords.ClusterKeywords, StopKeywords),
     "logs": (keywords.ClusterKeywords, LogKeywords),
-    "attach": (keywords.ClusterKeywords, keywords.WaitKeywords, LogKeywords),
+    "attach": (keywords.AttachKeywords, keywords.WaitKeywords, LogKeywords),
 }
 """The keywords of what does the same as a command."""
 ELSEWHERE = {
@@ -117,7 +117,7 @@ ELSEWHERE = {
         "an option of all commands, which these do not use",
     ),
     **dict.fromkeys(
-        [(each, "store") for each in ("list", "status", "delete", "stop", "logs", "attach")],
+        [(each, "store") for each in ("list", "status", "delete", "stop", "logs")],
         "an option of all commands, which those for jobs do not use",
     ),
 }

@@ -8,6 +8,7 @@ from raybundle.exhaustive import assert_never
 from raybundle.model import (
     ConsoleScriptTarget,
     DirectoryTarget,
+    FunctionTarget,
     ModuleTarget,
     NotebookTarget,
     ScriptTarget,
@@ -32,6 +33,8 @@ def target_text(target: Target) -> str:
             words = ["-m", module]
         case ConsoleScriptTarget(name=name):
             words = [name]
+        case FunctionTarget(script=path):
+            words = [path.name]
         case other:
             return assert_never(other)
     return " ".join([*target.options, *words])

@@ -41,7 +41,7 @@ READERS = 16
 _HEX = "[0-9a-f]{64}"
 KNOWN = re.compile(
     rf"store\.json|bundles/(?P<bundle>{_HEX})/(?P<part>manifest\.json|graph\.json|{_HEX}-{_HEX}\.(?:zip|json))"
-    rf"|data/{_HEX}|layers/{_HEX}(?:-[a-z0-9-]{{1,64}}-{_HEX})?\.zip"
+    rf"|data/{_HEX}|results/[^/]+/{_HEX}|layers/{_HEX}(?:-[a-z0-9-]{{1,64}}-{_HEX})?\.zip"
     rf"|names/(?P<name>{layout.NAME.pattern})/(?P<moves>moves/)?(?P<number>[1-9][0-9]*)\.json"
     r"|runs/(?P<record>\d{4}/\d\d/[^/]+)\.json"
     rf"|bundles/(?P<signed>{_HEX})/signatures/(?:{layout.NAME.pattern}/[1-9][0-9]*-)?{_HEX}\.json"

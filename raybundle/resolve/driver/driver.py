@@ -15,6 +15,7 @@ from raybundle.exhaustive import assert_never
 from raybundle.model import (
     ConsoleScriptTarget,
     DirectoryTarget,
+    FunctionTarget,
     ModuleTarget,
     NotebookTarget,
     ScriptTarget,
@@ -22,6 +23,7 @@ from raybundle.model import (
 )
 from raybundle.resolve.driver.console_script import console_script
 from raybundle.resolve.driver.early_imports import refuse_early_imports
+from raybundle.resolve.driver.generated import Generated
 from raybundle.resolve.driver.layout import added_roots
 from raybundle.resolve.driver.notebook import notebook_script
 from raybundle.resolve.driver.path import driver_path
@@ -40,7 +42,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from raybundle.model import Interpreter, Target
-    from raybundle.resolve.driver.generated import Generated
     from raybundle.resolve.evaluate.edits import Edit
 
 _IMPORTED_AT_START = ("sitecustomize", "usercustomize")
@@ -56,6 +57,9 @@ def made_script(target: Target, project: Path, interpreter: Interpreter) -> Gene
             return notebook_script(path)
         case ConsoleScriptTarget(name=name):
             return console_script(name, project, interpreter)
+        case FunctionTarget(script=file, content=content, places=places):
+            files, lines = zip(*places, strict=True)
+            return Generated(file, content, file, lines, files=files)
         case ScriptTarget() | ModuleTarget() | DirectoryTarget():
             return None
         case other:
@@ -101,7 +105,7 @@ def find_start(path: DriverPath, interpreter: Interpreter, made: Generated | Non
     edits = evaluate(tree, _name_of(path.target, found), str(cwd), interpreter.version)
 
     def where(line: int) -> str:
-        return f"{made.origin}:{made.lines[line - 1]}" if made else f"{found.file}:{line}"
+        return "{}:{}".format(*made.place(line)) if made else f"{found.file}:{line}"
 
     refuse_early_imports(tree, where, edits.edits, after)
     links = (*edits.followed, *(each.directory for each in edits.edits))
@@ -161,7 +165,7 @@ def _find_driver(target: Target, finder: Finder, made: Generated | None) -> tupl
             if not (path / "__main__.py").is_file():
                 raise BundleError(f"there is no `__main__.py` in {path}", hint="give the path of a script")
             return _script(path.resolve() / "__main__.py")
-        case NotebookTarget() | ConsoleScriptTarget():
+        case NotebookTarget() | ConsoleScriptTarget() | FunctionTarget():
             return _script(made.file if made else Path())
         case ModuleTarget(name=name):
             return _find_module(name, finder)

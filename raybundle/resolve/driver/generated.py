@@ -1,4 +1,4 @@
-"""Scripts that are made for targets which are none: a notebook, a console script."""
+"""Scripts that are made for targets which are none: a notebook, a console script, a function."""
 
 from __future__ import annotations
 
@@ -30,6 +30,12 @@ class Generated:
     lines: tuple[int, ...]
     """For each line of the script, the line of `origin` that it comes from."""
     warnings: tuple[Warning, ...] = ()
+    files: tuple[Path, ...] = ()
+    """For each line of the script, the file that it comes from; empty if that is always `origin`."""
+
+    def place(self, line: int) -> tuple[Path, int]:
+        """Return file and line that a line of the script comes from."""
+        return self.files[line - 1] if self.files else self.origin, self.lines[line - 1]
 
 
 def relocated(resolution: Resolution, made: Generated) -> Resolution:
@@ -61,23 +67,25 @@ def _data(data: DataFile, made: Generated, project: Path) -> DataFile:
     line = data.reason.removeprefix(start).removesuffix(NAMED)
     if not data.reason.startswith(start) or not line.isdigit():
         return data
-    origin = made.origin.relative_to(project)
-    return replace(data, reason=f"named at {origin}:{made.lines[int(line) - 1]}{NAMED}")
+    file, number = made.place(int(line))
+    origin = file.relative_to(project) if file.is_relative_to(project) else file
+    return replace(data, reason=f"named at {origin}:{number}{NAMED}")
 
 
 def _absent(group: Absent, made: Generated) -> Absent:
     places = [
-        (made.origin, str(made.lines[int(line) - 1])) if file == made.file else (file, line)
+        made.place(int(line)) if file == made.file else (file, line)
         for file, line in zip(group.files, group.lines, strict=True)
     ]
-    return replace(group, files=tuple(file for file, _ in places), lines=tuple(line for _, line in places))
+    files, lines = tuple(file for file, _ in places), tuple(str(line) for _, line in places)
+    return replace(group, files=files, lines=lines)
 
 
 def _placed(value: Placed, made: Generated) -> Placed:
     if value.file != made.file:
         return value
-    line = made.lines[value.line - 1] if value.line else value.line
-    return replace(value, file=made.origin, line=line)
+    file, line = made.place(value.line) if value.line else (made.origin, value.line)
+    return replace(value, file=file, line=line)
 
 
 def facts_of(scanner: Scanner, made: Generated | None) -> Callable[[str], Facts]:

@@ -14,6 +14,7 @@ from raybundle.formats.archive_paths import normalised
 from raybundle.model import (
     ConsoleScriptTarget,
     DirectoryTarget,
+    FunctionTarget,
     ModuleTarget,
     NotebookTarget,
     ScriptTarget,
@@ -99,6 +100,8 @@ def project_of(target: Target, cwd: Path) -> Path:
     match target:
         case ScriptTarget(path=path) | DirectoryTarget(path=path) | NotebookTarget(path=path):
             return find_project(path.resolve())
+        case FunctionTarget(script=file):
+            return find_project(file.parent)
         case ModuleTarget() | ConsoleScriptTarget():
             return find_project(cwd)
         case other:
@@ -148,6 +151,8 @@ def first_directory(target: Target, project: Path, cwd: Path, *, safe_path: bool
             return None
         case ScriptTarget(path=path) | NotebookTarget(path=path):
             return path.resolve().parent
+        case FunctionTarget(script=file):
+            return file.parent
         case ModuleTarget():
             return cwd
         case ConsoleScriptTarget():

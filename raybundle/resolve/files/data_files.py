@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from raybundle.errors import RefusedFileError, UsageError
-from raybundle.model import Warning
+from raybundle.model import FunctionTarget, Warning
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from raybundle.model import Target
     from raybundle.resolve.find.directories import Directories
 
 SIZE_LIMIT = 10 * 1024 * 1024
@@ -44,6 +45,14 @@ class Candidate:
     """Travels because its package is reached, not by `include`."""
     named: bool = False
     """Travels because a path names it."""
+
+
+def called(target: Target) -> list[Candidate]:
+    """Return the pickle that the script of a function reads."""
+    if not isinstance(target, FunctionTarget):
+        return []
+    file = str(target.script.with_suffix(".pickle"))
+    return [Candidate(file, str(target.script.parent), "the pickled call", target.call)]
 
 
 def package_data(

@@ -12,6 +12,7 @@ from raybundle.exhaustive import assert_never
 from raybundle.model import (
     ConsoleScriptTarget,
     DirectoryTarget,
+    FunctionTarget,
     ModuleTarget,
     NotebookTarget,
     ScriptTarget,
@@ -86,6 +87,8 @@ def target_key(target: Target, project: Path) -> str:
         case ConsoleScriptTarget(name=name):
             return f"console script {name}"
         case ScriptTarget(path=path) | DirectoryTarget(path=path) | NotebookTarget(path=path):
+            return _relative(path, project)
+        case FunctionTarget(script=path):
             return _relative(path, project)
         case other:
             return assert_never(other)

@@ -19,6 +19,7 @@ from raybundle.exhaustive import assert_never
 from raybundle.model import (
     ConsoleScriptTarget,
     DirectoryTarget,
+    FunctionTarget,
     ModuleTarget,
     NotebookTarget,
     ScriptTarget,
@@ -112,7 +113,7 @@ def _named(run: Run) -> tuple[str, str, str]:
             return "module", name, "-m"
         case DirectoryTarget(path=path):
             return "script", str(path / "__main__.py"), os.path.relpath(path, run.cwd)
-        case NotebookTarget() | ConsoleScriptTarget():
+        case NotebookTarget() | ConsoleScriptTarget() | FunctionTarget():
             raise UsageError(
                 "a notebook or console script cannot be traced", hint="trace a script, or `-m MODULE`"
             )

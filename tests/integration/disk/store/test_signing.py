@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import raybundle
-from raybundle.api.job import Heard
+from raybundle.api.handle import Heard
 from raybundle.bundle.delivery import Delivery, Packed, parse_delivery
 from raybundle.bundle.pack import boot_digest, pack, read_boot
 from raybundle.config import load_settings

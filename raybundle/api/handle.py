@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 from contextlib import closing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from raybundle.api.job_keywords import LogKeywords, StopKeywords
 from raybundle.api.keywords import WaitKeywords, takes
@@ -14,6 +14,7 @@ from raybundle.cluster.logs import LogReader
 from raybundle.cluster.outcome import job_error
 from raybundle.cluster.stopping import delete_for_good, stop_and_wait
 from raybundle.errors import ClusterError, UsageError
+from raybundle.functions.results import NAME, ResultLines, result_of
 from raybundle.submission.attempts import Watch, follow_order
 
 if TYPE_CHECKING:
@@ -22,8 +23,9 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from raybundle.cluster.jobs import JobInfo, JobsClient
-    from raybundle.errors import RaybundleError
+    from raybundle.errors import JobError, RaybundleError
     from raybundle.model import Warning
+    from raybundle.store.base import Store
     from raybundle.submission.attempts import Order
     from raybundle.submission.submit import Submission
 
@@ -78,6 +80,7 @@ class Job:
     bundle: str | None
     """The digest of the bundle that the job runs; None for a job that raybundle did not submit."""
     _client: JobsClient
+    _store: Callable[[], Store]
     _source: Source | None = None
 
     def __repr__(self) -> str:
@@ -166,22 +169,46 @@ class Job:
 
         limits = Limits(options.get("timeout"), options.get("start_timeout"))
         with closing(self._client):
-            return self._wait(show, limits, options.get("retries") or 0)
+            _, info, error = self._follow(show, limits, options.get("retries") or 0)
+            if error is not None:
+                raise error
+            return info or self._client.info(self.id)
 
-    def _wait(self, show: Callable[[bytes], None], limits: Limits, retries: int) -> JobInfo:
-        info: JobInfo | None
+    @takes(WaitKeywords)
+    def result(self, write: Callable[[str], object] | None = None, **options: Unpack[WaitKeywords]) -> Any:
+        """Returns what the function of the job returned, or raises what it raised, once the job has ended.
+
+        Args:
+            write: as for `wait`.
+            options: as for `wait`.
+
+        Raises:
+            FunctionError: the function raised an exception that cannot be made again here.
+            ResultError: the result cannot be had.
+            JobError: the job ended before the function did.
+            UsageError: the job runs no function.
+        """
+        if NAME not in self.status().metadata:
+            raise UsageError(f"job {self.id} runs no function, and has no result", hint="wait for its end")
+        decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        lines = ResultLines(lambda piece: write and write(decoder.decode(piece)))
+        limits = Limits(options.get("timeout"), options.get("start_timeout"))
+        with closing(self._client):
+            last, _, failed = self._follow(lines.take, limits, options.get("retries") or 0)
+        return result_of(last, lines, self._store(), failed)
+
+    def _follow(
+        self, show: Callable[[bytes], None], limits: Limits, retries: int
+    ) -> tuple[str, JobInfo | None, JobError | None]:
+        """Returns the id of the last attempt once it ended, what the cluster says of it, and its error."""
         if self._source is not None:
             order, submission, heard = self._source
             outcome = follow_order(order, Watch(show, heard, limits, retries), submission)
-            info, error = outcome.info, outcome.error
-        elif retries:
+            return outcome.submission.run.id, outcome.info, outcome.error
+        if retries:
             raise UsageError(
                 f"job {self.id} was not submitted here, so it cannot be submitted again",
                 hint="wait without `retries`",
             )
-        else:
-            followed = follow(self._client, self.id, show, limits=limits)
-            info, error = followed.info, followed.late or job_error(followed.info, followed.log_end)
-        if error is not None:
-            raise error
-        return info or self._client.info(self.id)
+        followed = follow(self._client, self.id, show, limits=limits)
+        return self.id, followed.info, followed.late or job_error(followed.info, followed.log_end)

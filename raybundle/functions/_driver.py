@@ -1,0 +1,181 @@
+# From here on, each function has the same script: it carries out the call in the pickle beside it.
+import asyncio
+import base64
+import contextlib
+import hashlib
+import inspect
+import json
+import linecache
+import os
+import subprocess
+import sys
+import traceback
+import zlib
+from typing import Any
+from urllib.parse import unquote
+
+import cloudpickle
+
+MOST_STORED = 256 << 20
+MOST_LOGGED = 1 << 20
+PART = 32 << 10
+TAG = "raybundle: result"
+SHOWN = 400
+PUT = """
+import sys
+sys.path.insert(0, sys.argv[1])
+import raybundle_fetch
+from botocore.exceptions import ClientError, ParamValidationError
+bucket, _, key = sys.argv[2].removeprefix("s3://").partition("/")
+wanted = {"Bucket": bucket, "Key": key, "Body": sys.stdin.buffer.read()}
+client = raybundle_fetch._s3_client()
+try:
+    client.put_object(**wanted, IfNoneMatch="*")
+except ParamValidationError:
+    client.put_object(**wanted)
+except ClientError as error:
+    if error.response.get("ResponseMetadata", {}).get("HTTPStatusCode") != 412:
+        raise
+"""
+
+
+def _raybundle_main() -> int:
+    job = json.loads(os.environ["RAY_JOB_CONFIG_JSON_ENV_VAR"])["metadata"]["job_submission_id"]
+    source = os.environ.get("RAYBUNDLE_SOURCE")
+    with open(f"{os.path.splitext(__file__)[0]}.pickle", "rb") as stream:
+        function, args, kwargs = cloudpickle.load(stream)
+        told = json.load(stream)
+    shown = told["shown"]
+    for file, lines in told["lines"].items():
+        linecache.cache[file] = (0, None, lines, file)
+    _raybundle_settle(function, told["project"])
+    try:
+        value = function(*args, **kwargs)
+        if inspect.iscoroutine(value):
+            value = asyncio.run(value)
+    except SystemExit as error:
+        text = f"it called sys.exit({'' if error.code is None else repr(error.code)})"
+        _raybundle_hand_over(job, source, {"kind": "exit", "text": text}, b"")
+        raise
+    except BaseException as error:
+        text = _raybundle_text(error, shown)
+        sys.stderr.write(text)
+        header = {"kind": "error", "text": text, "error": f"{type(error).__name__}: {error}"[:SHOWN]}
+        return _raybundle_hand_over(job, source, header, _raybundle_error(error)) or 1
+    try:
+        data = cloudpickle.dumps(value, protocol=5)
+    except Exception as error:
+        _raybundle_say(f"{TAG} {job} refused it cannot be pickled: {type(error).__name__}: {error}")
+        return 1
+    return _raybundle_hand_over(job, source, {"kind": "value"}, data)
+
+
+def _raybundle_settle(function: Any, project: str) -> None:
+    # Code of the project that asks for its file finds the verified one. Plain pickles find names of a cell.
+    own = getattr(function, "__globals__", {})
+    main = vars(sys.modules["__main__"])
+    if own is main or own.get("__name__") != "__main__":
+        return
+    file = own.get("__file__")
+    if file and file.startswith(f"{project}/"):
+        own["__file__"] = f"{os.environ['RAYBUNDLE_TREE']}/project{file[len(project) :]}"
+    main.update({name: value for name, value in own.items() if name not in main})
+    main.setdefault(getattr(function, "__name__", "_"), function)
+
+
+def _raybundle_text(error: BaseException, shown: dict[str, str]) -> str:
+    frames = error.__traceback__.tb_next if error.__traceback__ else None
+    lines = traceback.format_exception(type(error), error, frames)
+    text = "".join(lines)
+    for file, name in shown.items():
+        text = text.replace(f'File "{file}"', f'File "{name}"')
+    return text
+
+
+def _raybundle_error(error: BaseException) -> bytes:
+    try:
+        data: bytes = cloudpickle.dumps(error, protocol=5)
+        cloudpickle.loads(data)
+    except Exception:
+        return b""
+    return data
+
+
+def _raybundle_hand_over(job: str, source: str | None, header: dict[str, str], data: bytes) -> int:
+    header["python"] = "{}.{}".format(*sys.version_info)
+    whole = json.dumps(header).encode() + b"\n" + data
+    digest = hashlib.sha256(whole).hexdigest()
+    if len(whole) > MOST_STORED:
+        why = f"it has {len(whole) >> 20} MiB, and at most {MOST_STORED >> 20} MiB travel"
+        _raybundle_say(f"{TAG} {job} refused {why}")
+        return 1
+    refused = _raybundle_put(source, f"results/{job}/{digest}", whole)
+    if refused is None:
+        _raybundle_say(f"{TAG} {job} sha256:{digest} {len(whole)} store")
+        return 0
+    text = base64.b64encode(zlib.compress(whole, 6)).decode()
+    if len(text) > MOST_LOGGED:
+        size = f"{len(whole) >> 10} KiB" if len(whole) < 1 << 20 else f"{len(whole) >> 20} MiB"
+        why = f"it has {size}, too much for the log, and the node cannot write it to the store: {refused}"
+        _raybundle_say(f"{TAG} {job} refused {why}")
+        return 1
+    parts = [text[start : start + PART] for start in range(0, len(text), PART)]
+    _raybundle_say(*(f"{TAG} {job} part {number} {part}" for number, part in enumerate(parts)))
+    _raybundle_say(f"{TAG} {job} sha256:{digest} {len(whole)} log")
+    return 0
+
+
+def _raybundle_say(*lines: str) -> None:
+    sys.stdout.flush()
+    for line in lines:
+        rest = (line.replace("\n", " ") + "\n").encode(errors="backslashreplace")
+        while rest:
+            rest = rest[os.write(1, rest) :]
+
+
+def _raybundle_put(source: str | None, key: str, data: bytes) -> str | None:
+    # Returns why the store does not have the object; None if it has.
+    if not source:
+        return "it has no access to the store"
+    try:
+        if source.startswith("file://"):
+            _raybundle_put_file(source, key, data)
+            return None
+        if source.startswith("s3://"):
+            return _raybundle_put_s3(f"{source}/{key}", data)
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+    return f"no node writes to {source.partition(':')[0]}"
+
+
+def _raybundle_put_file(source: str, key: str, data: bytes) -> None:
+    root = unquote(source.removeprefix("file://"))
+    os.makedirs(os.path.dirname(f"{root}/{key}"), exist_ok=True)
+    incoming = f"{root}/.incoming"
+    os.makedirs(incoming, exist_ok=True)
+    temporary = f"{incoming}/result-{os.getpid()}-{key.rpartition('/')[2]}"
+    try:
+        with open(temporary, "xb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        with contextlib.suppress(FileExistsError):
+            os.link(temporary, f"{root}/{key}")
+    finally:
+        if os.path.exists(temporary):
+            os.unlink(temporary)
+
+
+def _raybundle_put_s3(url: str, data: bytes) -> str | None:
+    stub: Any = vars(sys.modules["raybundle_boot"])["_stub"][0]
+    python, environ, _ = stub.load("raybundle_agent").find_agent()
+    boot = f"{stub.PRIVATE}/boot/{os.environ['RAYBUNDLE_BOOT']}"
+    command = [python, "-c", PUT, boot, url]
+    done = subprocess.run(command, env=environ, cwd="/", input=data, capture_output=True, check=False)
+    if done.returncode == 0:
+        return None
+    return done.stderr.decode(errors="replace").strip().rpartition("\n")[2] or f"exit code {done.returncode}"
+
+
+if __name__ == "__main__":
+    sys.exit(_raybundle_main())

@@ -1,0 +1,91 @@
+"""Functions as jobs on a real cluster: what they return, raise and reach, and an interrupt."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.support.workplace import reports
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from raybundle.cluster.jobs import JobsClient
+    from tests.integration.cluster.conftest import Embedded
+
+pytestmark = pytest.mark.ray
+
+ENDLESS = """
+import time, raybundle
+def endless():
+    print("it " + "runs", flush=True)
+    time.sleep(600)
+if __name__ == "__main__":
+    raybundle.job(endless, submission_id={name!r}, write=lambda text: print(text, flush=True)).run()
+"""
+
+
+@pytest.fixture(scope="module")
+def said(embedded: Embedded, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What tests/projects/functions reports."""
+    work = embedded.workplace(tmp_path_factory.mktemp("functions") / "work", "functions")
+    done = work.command([sys.executable, "calls.py", f"good-{os.getpid()}"])
+    assert done.returncode == 0, done.stderr
+    return {name: value for each in reports(done.stdout) for name, value in each.items()}
+
+
+def test_a_function_reaches_its_modules_files_and_classes_and_its_result_comes_back(
+    said: dict[str, Any],
+) -> None:
+    is_point, x, word, text, name, file = said["good"]
+
+    assert (is_point, x, word, text, name) == (True, 8, "late", "from a file", "late.py")
+    assert file.startswith("/tmp/raybundle-")
+    assert file.endswith("/project/calls.py")
+    assert said["again"] == 8
+    assert said["waits"] == "awaited"
+    assert said["here"] == 6
+
+
+def test_what_a_function_raises_is_raised_with_the_traceback_of_the_job(said: dict[str, Any]) -> None:
+    name, text, cause, traceback = said["bad"]
+
+    assert (name, text, cause) == ("LookupError", "nowhere late", "FunctionError")
+    assert 'raise LookupError(f"{place} {late.WORD}")' in traceback
+    assert "_raybundle" not in traceback
+
+
+def test_an_exception_that_cannot_be_unpickled_is_told_by_its_traceback(said: dict[str, Any]) -> None:
+    name, text, _, traceback = said["odd"]
+
+    assert name == "FunctionError"
+    assert "the function raised NoSuchPlace: here: its pickle cannot be read" in text
+    assert traceback in text
+
+
+def test_a_result_comes_through_the_log_if_the_nodes_have_no_store(said: dict[str, Any]) -> None:
+    assert said["typed"] == ["late", False]
+    assert said["in its log"] is True
+
+
+def test_an_interrupt_stops_the_job_of_a_function(
+    embedded: Embedded, client: JobsClient, tmp_path: Path
+) -> None:
+    work, name = embedded.workplace(tmp_path / "work"), f"endless-{tmp_path.name}"
+    (work.directory / "endless.py").write_text(ENDLESS.format(name=name))
+    with subprocess.Popen(
+        [sys.executable, "endless.py"], cwd=work.directory, env=work.environ, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        next(line for line in process.stdout if b"it runs" in line)
+        process.send_signal(signal.SIGINT)
+    while not client.info(name).ended:
+        time.sleep(0.2)
+
+    assert client.info(name).status == "STOPPED"

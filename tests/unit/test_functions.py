@@ -1,0 +1,219 @@
+"""The script of a pickled call, and the lines by which a job announces a result."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import importlib.util
+import json
+import pickle
+import sys
+import threading
+import zlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from raybundle.errors import FunctionError, JobFailedError, ResultError, UsageError
+from raybundle.functions.pickling import Call, pickled
+from raybundle.functions.results import MOST, TAG, ResultLines, result_of
+from raybundle.functions.script import known_lines, make_script, script_name
+from raybundle.store.local import LocalStore
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+FILE = Path("/work/call.function.py")
+LOCK = threading.Lock()
+HERE = "{}.{}".format(*sys.version_info)
+
+
+def script_of(module: ModuleType, name: str) -> tuple[str, Any]:
+    data, carried = pickled(Call(getattr(module, name), (), {}))
+    script = make_script(carried, data, FILE)
+    assert len(script.places) == len(script.lines)
+    return script.content.decode().partition("# From here on")[0], script
+
+
+@pytest.fixture
+def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Loads a source as Airflow loads a DAG file: under a name that is on no path."""
+
+    def load(text: str, name: str = "unusual_prefix_dag") -> ModuleType:
+        file = tmp_path / "dag.py"
+        file.write_text(text)
+        spec = importlib.util.spec_from_file_location(name, file)
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        monkeypatch.setitem(sys.modules, name, module)
+        spec.loader.exec_module(module)
+        return module
+
+    return load
+
+
+def test_the_script_imports_what_the_function_uses_and_repeats_its_constants(load: Any) -> None:
+    module = load(
+        "import json as j\nfrom pathlib import Path\nPLACE = Path('conf/a.yaml')\nNAME = 'plugins.one'\n"
+        "def inner():\n    import sqlite3\n    return PLACE, NAME\n"
+        "def work():\n    return j.dumps(inner())\n"
+    )
+
+    text, script = script_of(module, "work")
+
+    assert "import json as j" in text
+    assert "Path('conf/a.yaml')" in text
+    assert "NAME = 'plugins.one'" in text
+    assert "     import sqlite3" in text
+    file, line = script.places[script.lines.index("     import sqlite3")]
+    assert (file.name, line) == ("dag.py", 6)
+
+
+def test_a_function_whose_source_nobody_has_is_read_in_its_byte_code(load: Any) -> None:
+    module = load(
+        "exec(compile('def work():\\n  import sqlite3.dump\\n  from xml import sax', '<x>', 'exec'))"
+    )
+
+    text, _ = script_of(module, "work")
+
+    assert "def _raybundle_import(): import sqlite3.dump" in text
+    assert "def _raybundle_import(): from xml import sax" in text
+
+
+def test_a_function_of_a_module_that_is_found_by_its_name_travels_as_its_file() -> None:
+    data, carried = pickled(Call(base64.b64encode, (b"x",), {}))
+
+    assert carried == ()
+    assert b"base64" in data
+
+
+def test_lines_of_travelling_functions_reach_tracebacks_at_their_places(load: Any) -> None:
+    module = load("import json\n\ndef work():\n    return json.loads('{')\n")
+    _, carried = pickled(Call(module.work, (), {}))
+
+    assert known_lines(carried) == {
+        module.__file__: ["\n", "\n", "def work():\n", "    return json.loads('{')\n"]
+    }
+
+
+def test_what_cannot_be_pickled_is_named(load: Any) -> None:
+    with pytest.raises(UsageError, match=r"argument 2 of b64encode\(\) cannot be pickled: TypeError"):
+        pickled(Call(base64.b64encode, (b"x", LOCK), {}))
+    module = load("import threading\nLOCK = threading.Lock()\ndef work():\n    return LOCK\n")
+    with pytest.raises(UsageError, match=r"the global `LOCK` of work\(\) cannot be pickled"):
+        pickled(Call(module.work, (), {}))
+
+
+def test_no_module_has_the_name_of_a_script() -> None:
+    assert script_name("<lambda>") == "lambda.function.py"
+    assert script_name("…") == "call.function.py"
+
+
+def lines_of(pieces: list[bytes]) -> tuple[ResultLines, bytes]:
+    shown: list[bytes] = []
+    lines = ResultLines(shown.append)
+    for piece in pieces:
+        lines.take(piece)
+    lines.end()
+    return lines, b"".join(shown)
+
+
+def result(kind: str, value: object = None, **more: str) -> bytes:
+    head = json.dumps({"kind": kind, "python": HERE, **more}).encode()
+    return head + b"\n" + (b"" if value is None else pickle.dumps(value))
+
+
+def announced(data: bytes, way: str, job: str = "j") -> bytes:
+    return TAG + f"{job} sha256:{hashlib.sha256(data).hexdigest()} {len(data)} {way}\n".encode()
+
+
+def in_log(data: bytes) -> bytes:
+    text = base64.b64encode(zlib.compress(data))
+    parts = [text[start : start + 20] for start in range(0, len(text), 20)]
+    return b"".join(TAG + b"j part %d %s\n" % pair for pair in enumerate(parts)) + announced(data, "log")
+
+
+@pytest.mark.parametrize("size", [1, 7, 1000])
+def test_the_lines_of_a_result_are_kept_from_the_log_that_is_shown(size: int) -> None:
+    log = b"before\nno end of line" + in_log(result("value", 3)) + b"raybundle: resulting\nafter"
+
+    lines, shown = lines_of([log[start : start + size] for start in range(0, len(log), size)])
+
+    assert shown == b"before\nno end of lineraybundle: resulting\nafter"
+    assert "j" in lines.announced
+
+
+def test_a_result_comes_back_through_the_log_and_through_the_store(tmp_path: Path) -> None:
+    store, data = LocalStore(tmp_path), result("value", [1, 2])
+    store.put_new(f"results/j/{hashlib.sha256(data).hexdigest()}", data)
+
+    assert result_of("j", lines_of([in_log(data)])[0], store, None) == [1, 2]
+    assert result_of("j", lines_of([announced(data, "store")])[0], store, None) == [1, 2]
+
+
+def test_nothing_is_unpickled_that_is_not_what_the_log_announces(tmp_path: Path) -> None:
+    class Planted:
+        def __reduce__(self) -> Any:
+            return (tmp_path / "ran").mkdir, ()
+
+    store, data, planted = LocalStore(tmp_path), result("value", 1), result("value", Planted())
+    store.put_new(f"results/j/{hashlib.sha256(data).hexdigest()}", planted)
+    log = in_log(planted).replace(announced(planted, "log"), announced(data, "log"))
+
+    for lines in (announced(data, "store"), log):
+        with pytest.raises(ResultError, match="is damaged"):
+            result_of("j", lines_of([lines])[0], store, None)
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_result_of_another_python_or_of_too_many_bytes_is_not_read(tmp_path: Path) -> None:
+    other = b'{"kind": "value", "python": "2.7"}\n' + pickle.dumps(1)
+    with pytest.raises(ResultError, match=r"pickled by Python 2\.7, and this is Python 3"):
+        result_of("j", lines_of([in_log(other)])[0], LocalStore(tmp_path), None)
+    large = TAG + f"j sha256:{'0' * 64} {MOST + 1} store\n".encode()
+    with pytest.raises(ResultError, match="256 MiB, more than is read"):
+        result_of("j", lines_of([large])[0], LocalStore(tmp_path), None)
+
+
+def test_the_functions_own_exception_is_raised_from_the_traceback_of_the_job(tmp_path: Path) -> None:
+    data = result("error", KeyError("k"), text="Traceback: here", error="KeyError: 'k'")
+
+    with pytest.raises(KeyError) as raised:
+        result_of("j", lines_of([in_log(data)])[0], LocalStore(tmp_path), JobFailedError("job j failed"))
+    cause = raised.value.__cause__
+
+    assert isinstance(cause, FunctionError)
+    assert cause.traceback == "Traceback: here"
+    assert "job j: the function raised KeyError: 'k'\n\nTraceback: here" in str(cause)
+
+
+@pytest.mark.parametrize("value", [None, KeyboardInterrupt()])
+def test_an_exception_that_cannot_be_made_again_is_told_by_its_text(tmp_path: Path, value: object) -> None:
+    data = result("error", value, text="Traceback: here", error="Odd: x")
+
+    with pytest.raises(FunctionError, match="Odd: x\n\nTraceback: here"):
+        result_of("j", lines_of([in_log(data)])[0], LocalStore(tmp_path), None)
+
+
+def test_an_exception_whose_class_is_not_here_is_told_by_its_text(tmp_path: Path) -> None:
+    data = result("error", text="Traceback: here", error="Odd: x") + b"cno_such_module\nOdd\n."
+
+    with pytest.raises(FunctionError, match="Odd: x") as raised:
+        result_of("j", lines_of([in_log(data)])[0], LocalStore(tmp_path), None)
+
+    assert "No module named 'no_such_module'" in str(raised.value.hint)
+
+
+def test_a_job_without_a_result_raises_why_it_has_none(tmp_path: Path) -> None:
+    store, failed = LocalStore(tmp_path), JobFailedError("job j failed")
+    for log, error, text in (
+        (b"", failed, "job j failed"),
+        (b"", None, "announces no result"),
+        (TAG + b"j refused it is too large\n", failed, "its result has not: it is too large"),
+        (in_log(result("exit", text="it called sys.exit(3)")), failed, r"it called sys\.exit\(3\)"),
+        (announced(b"x", "store"), None, "is not in the store"),
+    ):
+        with pytest.raises(JobFailedError, match=text):
+            result_of("j", lines_of([log])[0], store, error)
