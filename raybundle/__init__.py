@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         local,
         path,
         plan,
+        probe_store,
         pull,
         report,
         rerun,
@@ -64,6 +65,7 @@ if TYPE_CHECKING:
     from raybundle.publish.stored import Stored
     from raybundle.publish.trust.signatures import Signed
     from raybundle.reporting.report import Report
+    from raybundle.store.probe import Probed, Property
 
 __all__ = [
     "Bisection",
@@ -79,6 +81,8 @@ __all__ = [
     "LocalCluster",
     "PathView",
     "Plan",
+    "Probed",
+    "Property",
     "Pulled",
     "Report",
     "Row",
@@ -105,6 +109,7 @@ __all__ = [
     "local",
     "path",
     "plan",
+    "probe_store",
     "pull",
     "report",
     "rerun",
@@ -136,6 +141,8 @@ _MODULES = {
     "LocalCluster": "raybundle.cluster.embedded.record",
     "PathView": "raybundle.pipeline.viewing.values",
     "Plan": "raybundle.planning",
+    "Probed": "raybundle.store.probe",
+    "Property": "raybundle.store.probe",
     "Pulled": "raybundle.publish.content.pulling",
     "Report": "raybundle.reporting.report",
     "Row": "raybundle.publish.runs.marks",

@@ -9,7 +9,7 @@ from raybundle.api.cluster import attach, doctor, jobs, path, rerun, run, submit
 from raybundle.api.functions import JobFunction, job, run_function, submit_function
 from raybundle.api.handle import Job
 from raybundle.api.reporting import report
-from raybundle.api.stored import bisect, check, diff, pull, run_here, sign, verify
+from raybundle.api.stored import bisect, check, diff, probe_store, pull, run_here, sign, verify
 
 __all__ = [
     "Job",
@@ -28,6 +28,7 @@ __all__ = [
     "local",
     "path",
     "plan",
+    "probe_store",
     "pull",
     "report",
     "rerun",

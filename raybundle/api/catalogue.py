@@ -50,8 +50,8 @@ def tag(ref: str, name: str, **options: Unpack[StoreKeywords]) -> int:
     """
     require("ref", ref, str)
     require("name", name, str)
-    _, version = tag_bundle(open_configured(given_in(options).settings(), os.environ), ref, name)
-    return version
+    store = open_configured(given_in(options).settings(), os.environ)
+    return tag_bundle(store, ref, name, heard_of(options).warn)[1]
 
 
 @takes(RunsKeywords)

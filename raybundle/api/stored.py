@@ -1,4 +1,4 @@
-"""Stored bundles on this machine: `pull`, `run_here`, `verify`, `diff`, `bisect`, and `check` of a store."""
+"""Stored bundles on this machine: `pull`, `run_here`, `verify`, `diff`, `bisect`; and stores."""
 
 from __future__ import annotations
 
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from raybundle.publish.content.checking import Checked
     from raybundle.publish.content.pulling import Pulled
     from raybundle.publish.trust.signatures import Signed
+    from raybundle.store.probe import Probed
 
 
 @takes(PullKeywords)
@@ -134,6 +135,23 @@ def check(**options: Unpack[CheckKeywords]) -> Checked:
     """
     read_data = bool(options.get("read_data"))
     return verifying.check(given_in(options).settings(), os.environ, read_data=read_data)[1]
+
+
+@takes(StoreKeywords)
+def probe_store(url: str | None = None, **options: Unpack[StoreKeywords]) -> Probed:
+    """Finds out by trying what a store does for several writers, and removes what it wrote there.
+
+    Args:
+        url: of the store; None means the configured one.
+        options: as `raybundle.api.keywords.StoreKeywords` lists them.
+
+    Raises:
+        UsageError: an argument or a setting is wrong.
+        StoreError: the store cannot be read or written at all.
+    """
+    require("url", url, str | None)
+    chosen = options if url is None else {**options, "store": url}
+    return verifying.probe(given_in(chosen).settings(), os.environ)
 
 
 @takes(StoreKeywords)

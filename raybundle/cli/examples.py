@@ -47,6 +47,7 @@ EXAMPLES = {
     ),
     "diff": ("diff train@2 train@3", "diff --stat train@3"),
     "verify": ("verify train@3", "verify --rebuild train@3"),
+    "store": ("store probe s3://bucket/bundles", "store probe"),
     "check": ("check", "check --read-data --store s3://bucket/bundles"),
     "show": ("show train@3", f"show {_JOB}"),
     "pull": ("pull train@3 train-3", "pull --layers train@3 train-3"),

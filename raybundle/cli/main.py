@@ -114,7 +114,7 @@ _FILES = {
     "bundles": ("build", "show", "export"),
     "stored.bisect": ("bisect",),
     "stored.diff": ("diff",),
-    "stored.contents": ("pull", "verify", "check"),
+    "stored.contents": ("pull", "verify", "check", "store"),
     "stored.signing": ("sign",),
     "catalogue": ("bundles", "tag", "runs"),
     "submit": ("submit", "run", "rerun"),

@@ -51,4 +51,8 @@ def add_stored_commands(add: _Add) -> None:
     verify.add_argument("--rebuild", action="store_true", help=again)
     check = add("check", "Walk the store, and find what breaks its rules: lost, damaged and unknown objects.")
     check.add_argument("--read-data", action="store_true", help="also read all archives, file by file")
+    text = "Find out by trying what a store does for several writers, and what follows if it does not."
+    store = add("store", text, "store probe [options] [URL]")
+    store.add_argument("action", choices=["probe"])
+    store.add_argument("url", metavar="URL", nargs="?", help="the configured store if it is left out")
     pull.add_argument("--layers", action="store_true", help="also unpack the distributions that travel")

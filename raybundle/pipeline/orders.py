@@ -68,7 +68,7 @@ def order_target(
         check_hook(options.runtime_env, planned.resolution)
         if embedded is not None:
             embedded.require_platform(planned.manifest.python)
-        stored = name_bundle(store, store_plan(planned, store, listener), request.settings)
+        stored = name_bundle(store, store_plan(planned, store, listener), request.settings, listener)
         stored = replace(stored, signatures=signed)
         sizes = f"{size_text(planned.bytes)}, {size_text(stored.uploaded_bytes)} new"
         named = f" {stored.name}" if stored.name else ""

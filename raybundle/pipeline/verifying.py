@@ -1,4 +1,4 @@
-"""The stories of `verify` and `check`: is what a store has what it should be."""
+"""The stories of `verify`, `check` and `store probe`: is a store, and what it has, as it should be."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from raybundle.publish.content.objects import open_shelf
 from raybundle.publish.content.verifying import get_document, verify_bundle
 from raybundle.publish.layout import manifest_key, require_format
 from raybundle.publish.refs import look_up
+from raybundle.store import probe as probing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from raybundle.publish.content.checking import Checked
     from raybundle.publish.content.objects import Shelf
     from raybundle.publish.content.verifying import Part, Verified
+    from raybundle.store.probe import Probed
     from raybundle.submission.asking import Given
 
 
@@ -89,3 +91,12 @@ def check(settings: Settings, environ: Mapping[str, str], *, read_data: bool = F
     """
     shelf = open_shelf_of(settings, environ)
     return shelf.store.url, check_store(shelf, read_data=read_data)
+
+
+def probe(settings: Settings, environ: Mapping[str, str]) -> Probed:
+    """Returns what the configured store does, once what was tried there is removed.
+
+    Raises:
+        StoreError: it cannot be read or written at all.
+    """
+    return probing.probe(lambda: open_configured(settings, environ))

@@ -142,7 +142,11 @@ def build_target(request: Request, listener: Listener, *, strict: bool) -> tuple
     refuse_name(request.settings)
     planned = checked_plan(prepare(request), listener, strict=strict)
     store = open_configured(request.settings, request.environ)
-    return planned, name_bundle(store, store_plan(planned, store, listener), request.settings), store
+    return (
+        planned,
+        name_bundle(store, store_plan(planned, store, listener), request.settings, listener),
+        store,
+    )
 
 
 def refuse_name(settings: Settings) -> None:
@@ -155,12 +159,12 @@ def refuse_name(settings: Settings) -> None:
         layout.check_name(name)
 
 
-def name_bundle(store: Store, stored: Stored, settings: Settings) -> Stored:
+def name_bundle(store: Store, stored: Stored, settings: Settings, listener: Listener) -> Stored:
     """Returns a bundle that was built, once it is recorded under the configured name, if there is one."""
     name = settings.text("name")
     if name is None:
         return stored
-    return replace(stored, name=f"{name}@{record_name(store, name, stored.digest)}")
+    return replace(stored, name=f"{name}@{record_name(store, name, stored.digest, listener.warn)}")
 
 
 def _byte_code(planned: Plan) -> tuple[ByteCode, ...]:

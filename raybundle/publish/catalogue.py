@@ -14,6 +14,7 @@ from raybundle.publish.names import READERS, all_names, record_name
 from raybundle.publish.refs import look_up
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
 
     from raybundle.publish.names import Named
@@ -51,7 +52,9 @@ def list_bundles(store: Store) -> tuple[Listed, ...]:
     return tuple(sorted(found, key=lambda each: (each.created, each.digest)))
 
 
-def tag_bundle(store: Store, ref: str, name: str) -> tuple[Digest, int]:
+def tag_bundle(
+    store: Store, ref: str, name: str, warn: Callable[[str], None] = lambda _text: None
+) -> tuple[Digest, int]:
     """Makes a name point to a bundle, and returns the bundle and its version under that name.
 
     Raises:
@@ -63,7 +66,7 @@ def tag_bundle(store: Store, ref: str, name: str) -> tuple[Digest, int]:
     digest = look_up(store, ref)
     if store.size(layout.manifest_key(digest)) is None:
         raise ObjectMissingError(f"{ref} is {digest}, which {store.url} does not have", hint=_GONE)
-    return digest, record_name(store, name, digest)
+    return digest, record_name(store, name, digest, warn)
 
 
 def _listed(store: Store, entry: Entry, names: dict[Digest, list[Named]]) -> Listed:

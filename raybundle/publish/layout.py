@@ -26,6 +26,9 @@ STORE_KEY = "store.json"
 FORMAT = 1
 """Version of the layout."""
 
+FORMAT_MARK = canonical_json({"features": [], "format": FORMAT})
+"""The object `STORE_KEY` of a store of this format."""
+
 LARGE_BYTES = 1 << 20
 """Bytes from which an object is looked for before it is uploaded."""
 
@@ -167,7 +170,7 @@ def prepare(store: Store) -> None:
         StoreError: It has another format, or features that this version does not know.
     """
     if not require_format(store):
-        put_compared(store, STORE_KEY, canonical_json({"features": [], "format": FORMAT}))
+        put_compared(store, STORE_KEY, FORMAT_MARK)
 
 
 def require_format(store: Store) -> bool:

@@ -15,7 +15,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from raybundle.errors import StoreAccessError, StoreError, UsageError
 from raybundle.formats.canonical import canonical_json
 from raybundle.model import Digest
-from raybundle.publish.layout import FORMAT, check_name, get_soon, move_key, name_key, read_object
+from raybundle.publish.layout import (
+    FORMAT,
+    FORMAT_MARK,
+    STORE_KEY,
+    check_name,
+    get_soon,
+    move_key,
+    name_key,
+    read_object,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -27,6 +36,8 @@ NAME_TRIES = 100
 
 READERS = 16
 """Objects that are read at once."""
+
+_ONE_AT_A_TIME = "let one builder record names at a time (`raybundle store probe` says why)"
 
 NUMBER = re.compile(r"[1-9][0-9]*")
 HEX_DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -67,20 +78,35 @@ class Named(NamedTuple):
     current: bool
 
 
-def record_name(store: Store, name: str, digest: Digest) -> int:
+def record_name(
+    store: Store, name: str, digest: Digest, warn: Callable[[str], None] = lambda _text: None
+) -> int:
     """Makes a name point to a bundle, and returns the bundle's version under that name.
 
     A bundle that is new to the name gets the next version, and simultaneous callers get different ones. A
-    bundle that has a version keeps it. A damaged move is followed by a new one.
+    bundle that has a version keeps it. A damaged move is followed by a new one. `warn` hears of a store in
+    which simultaneous callers may get the same version.
     """
     known = history(store, name)
     number = _version_of(store, name, known, digest)
     if number is None:
+        if not _creates_once(store):
+            warn(f"{store.url} may give one version of {name} to two bundles: {_ONE_AT_A_TIME}")
         number = _claim(store, name, known, digest)
         known = History((*known.versions, number), known.moves)
     if _pointed(store, name, known) != number:
         _move(store, name, known, number)
     return number
+
+
+def _creates_once(store: Store) -> bool:
+    """Returns whether the store refuses to create an object that is there: the mark of its format.
+
+    The first of two puts may have made it.
+    """
+    return store.exclusive and not (
+        store.put_new(STORE_KEY, FORMAT_MARK) and store.put_new(STORE_KEY, FORMAT_MARK)
+    )
 
 
 def history(store: Store, name: str) -> History:

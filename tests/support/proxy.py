@@ -18,7 +18,7 @@ from tests.support.proxy_streams import PIECE, Head, Stream, pump, pump_frames
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import AsyncIterator, Coroutine
+    from collections.abc import AsyncIterator, Callable, Coroutine
     from types import TracebackType
 
 T = TypeVar("T")
@@ -87,6 +87,8 @@ class Faults:
     strikes: tuple[Strike, ...] = ()
     exchange: tuple[str, str] | None = None
     """The `Authorization` that the proxy requires, and the one that the server gets instead."""
+    rewrite: Callable[[Head], bytes] | None = None
+    """Returns the head that the server gets instead of the client's."""
 
 
 class _Countdown:
@@ -321,7 +323,7 @@ class Proxy:
         except OSError:
             return await _refuse(client, 502)
         async with self._held(upstream):
-            await upstream.write(self._exchanged(request.raw))
+            await upstream.write(self._exchanged(request))
             async for piece in client.read_body(request):
                 self.sent += len(piece)
                 await upstream.write(piece)
@@ -351,7 +353,8 @@ class Proxy:
             raise
         return answer.has_end and "close" not in answer.headers.get("connection", "").lower()
 
-    def _exchanged(self, raw: bytes) -> bytes:
+    def _exchanged(self, request: Head) -> bytes:
+        raw = self._faults.rewrite(request) if self._faults.rewrite else request.raw
         asked, given = self._faults.exchange or ("", "")
         return raw.replace(asked.encode(), given.encode()) if asked else raw
 

@@ -54,6 +54,7 @@ CLI_ONLY = {
     "watch": "a caller calls again",
     "action": "a function of its own",
     "output": "an argument of its own",
+    "url": "an argument of its own",
 }
 """Options that make no sense for a library, and why."""
 OTHER_NAMES = {"secret": "secrets", "metadata_json": "metadata", "runtime_env_json": "runtime_env"}
@@ -90,6 +91,7 @@ CALLS = {
     "diff": (keywords.StoreKeywords,),
     "verify": (stored_keywords.VerifyKeywords,),
     "check": (stored_keywords.CheckKeywords,),
+    "store": (keywords.StoreKeywords,),
     "local": (keywords.LocalKeywords,),
     "doctor": (keywords.DoctorKeywords,),
     "report": (keywords.ReportKeywords,),
@@ -110,7 +112,7 @@ ELSEWHERE = {
             (each, name)
             for each in (
                 *("plan", "build", "why", "trace", "show"),
-                *("bundles", "tag", "export", "pull", "sign", "diff", "verify", "check", "local"),
+                *("bundles", "tag", "export", "pull", "sign", "diff", "verify", "check", "store", "local"),
             )
             for name in ("address", *(("store", "profile") if each == "local" else ()))
         ],

@@ -43,7 +43,7 @@ def bundles(arguments: argparse.Namespace, console: Console) -> int:
 def tag(arguments: argparse.Namespace, console: Console) -> int:
     """Makes a name point to a bundle."""
     store = open_configured(settings_of(arguments), os.environ)
-    digest, version = tag_bundle(store, arguments.ref, arguments.tag)
+    digest, version = tag_bundle(store, arguments.ref, arguments.tag, console.warn)
     if console.json_mode:
         console.document({"bundle": digest, "store": store.url, "name": arguments.tag, "version": version})
         return 0

@@ -1,4 +1,4 @@
-"""`pull`, `verify` and `check`: what a store has, as files or compared with what it should be."""
+"""`pull`, `verify`, `check` and `store probe`: what a store has and does, and what it should."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from raybundle.cli.output.changes import change_lines, changes_document
+from raybundle.cli.output.table import rows_of
 from raybundle.cli.request import given_of, settings_of
 from raybundle.errors import BundleError, StoreError
 from raybundle.formats.amounts import counted, size_text
@@ -98,8 +99,36 @@ def check(arguments: argparse.Namespace, console: Console) -> int:
     return code
 
 
+def store(arguments: argparse.Namespace, console: Console) -> int:
+    """Tries what the store does; the exit code is 4 if it lacks a property."""
+    if arguments.url is not None:
+        arguments.store = arguments.url
+    found = verifying.probe(settings_of(arguments), os.environ)
+    code = 0 if found.ok else StoreError.exit_code
+    if console.json_mode:
+        properties = [
+            {"name": each.name, "holds": each.holds, "found": each.found, "follows": each.follows or None}
+            for each in found.properties
+        ]
+        console.document(
+            {"store": found.store, "ok": found.ok, "properties": properties, "left": list(found.left)}
+        )
+        return code
+    rows = [(each.name, "yes" if each.holds else "no", each.found) for each in found.properties]
+    for line in rows_of(("PROPERTY", "HOLDS", "FOUND"), rows):
+        console.data(line)
+    for each in found.properties:
+        if not each.holds:
+            console.data(f"without `{each.name}`: {each.follows}")
+    for key in found.left:
+        console.data(f"left: {key}")
+    console.note(found.store)
+    return code
+
+
 COMMANDS: dict[str, Callable[[argparse.Namespace, Console], int]] = {
     "pull": pull,
     "verify": verify,
     "check": check,
+    "store": store,
 }

@@ -94,6 +94,7 @@ STEPS = {
     "verify": Step(("verify", "--rebuild", "schemas")),
     "verify another": Step(("verify", "--rebuild", "schemas"), 3, MORE_DATA),
     "check": Step(("check", "--read-data")),
+    "store probe": Step(("store", "probe")),
     "pull": Step(("pull", "schemas", "pulled")),
     "tag": Step(("tag", "schemas@1", "production")),
     "bundles": Step(("bundles",)),

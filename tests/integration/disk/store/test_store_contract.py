@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 import fsspec
 import pytest
-from fsspec.implementations.memory import MemoryFileSystem
 
 from raybundle.errors import BundleError, DigestMismatchError, ObjectMissingError, StoreError, UsageError
 from raybundle.model import Digest
@@ -24,6 +23,7 @@ from raybundle.publish.layout import (
 from raybundle.publish.names import record_name
 from raybundle.publish.refs import find_digests, look_up
 from raybundle.store import Store, open_store
+from tests.support.weak_stores import PlainFileSystem
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,15 +35,6 @@ if TYPE_CHECKING:
 RACERS = 16
 DIGESTS = [Digest("sha256:" + start.ljust(64, "0")) for start in ("abcdef01", "abcdef012", "fedcba98")]
 """Sorted; the first two start alike."""
-
-
-class PlainFileSystem(MemoryFileSystem):  # type: ignore[misc]  # fsspec has no types
-    """What drivers are that know no `mode`: every put overwrites."""
-
-    protocol = "plain"
-
-    def pipe_file(self, path: str, value: bytes, **_: object) -> None:
-        super().pipe_file(path, value)
 
 
 SERVERS = ["azure", "gcs", "sftp"]
