@@ -25,8 +25,11 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 
 @pytest.fixture(scope="session")
 def secret_rules() -> Path:
-    """The rules of the scanner of secrets, compiled once for each environment: that takes 5 s."""
-    directory = Path(sys.prefix) / "tests/secret-rules"
+    """The rules of the scanner of secrets, compiled once for each environment: that takes 5 s.
+
+    Users whose XDG_CACHE_HOME is two folders above have them.
+    """
+    directory = Path(sys.prefix) / "raybundle/secret-rules"
     load_scanner(directory)
     return directory
 

@@ -12,6 +12,7 @@ import pytest
 
 from tests.support.own_wheels import make_small_environment
 from tests.support.own_wheels import make_wheel as make_own_wheel
+from tests.support.slow import rest_slow
 from tests.support.small_project import tree
 from tests.support.wheels import install_wheel, make_wheel
 from tests.support.workplace import PROJECTS, make_workplace
@@ -80,6 +81,7 @@ def test_each_remedy_settles_the_error_and_the_warning(work: Workplace, source: 
     assert "absent_a" not in done.stderr
 
 
+@pytest.mark.slow
 def test_the_settings_that_the_hint_of_an_error_lists_can_be_pasted(tmp_path: Path) -> None:
     work = make_workplace(tmp_path / "work")
     tree(work.directory, {"job.py": "import _absent_a\nimport Absent_B.core\nimport absent_c\n"})
@@ -99,7 +101,7 @@ def test_the_settings_that_the_hint_of_an_error_lists_can_be_pasted(tmp_path: Pa
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("word", ["absent a", "absent-a", "a..b", ""])
+@pytest.mark.parametrize("word", rest_slow(["absent a", "absent-a", "a..b", ""], 1))
 def test_what_no_import_can_name_is_refused_in_optional(work: Workplace, word: str) -> None:
     tree(work.directory, {"job.py": "", "pyproject.toml": f'[tool.raybundle]\noptional = ["{word}"]\n'})
 
@@ -114,12 +116,17 @@ def test_what_no_import_can_name_is_refused_in_optional(work: Workplace, word: s
     ("project", "target", "said"),
     [
         ("absent-in-a-function", "job.py", "ok"),
-        ("absent-behind-optional", "job.py", "slow"),
-        ("absent-in-a-guess", "job.py", "cpu"),
-        ("guards-of-absent-modules", "job.py", "ok"),
-        ("platform-in-a-variable", "job.py", "linux"),
         ("config-names-a-neighbour", "main.py", "ok"),
-        ("comment-on-long-statements", "job.py", "ok"),
+        *(
+            pytest.param(project, "job.py", said, marks=pytest.mark.wide)
+            for project, said in [
+                ("absent-behind-optional", "slow"),
+                ("absent-in-a-guess", "cpu"),
+                ("guards-of-absent-modules", "ok"),
+                ("platform-in-a-variable", "linux"),
+                ("comment-on-long-statements", "ok"),
+            ]
+        ),
     ],
 )
 def test_a_job_with_absent_imports_runs_as_here(

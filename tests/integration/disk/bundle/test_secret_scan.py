@@ -18,6 +18,7 @@ from raybundle.bundle.secrets.scan import LARGEST, PART, PORTION, SecretScanner,
 from raybundle.errors import BundleError
 from tests.support.collected import collected_file
 from tests.support.planted import PLANTED, aws, github, jwt, pem, service_account, text, url
+from tests.support.slow import rest_slow
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -100,6 +101,7 @@ def test_encodings_hide_nothing(scanner: Any, encoding: str) -> None:
     assert rules_in(scanner, data) == [("github-pat", 2)]
 
 
+@pytest.mark.slow
 def test_binary_files_and_what_lies_behind_the_limit_are_not_looked_at(scanner: Any) -> None:
     secret = PLANTED["github-pat"].encode()
 
@@ -128,6 +130,7 @@ def test_the_cheap_look_hides_nothing_that_the_scanner_finds(scanner: Any) -> No
     assert sum(rule_table().suspects(texts)) >= len(PLANTED)
 
 
+@pytest.mark.slow
 def test_the_table_is_what_the_rules_of_the_scanner_say() -> None:
     if version("kingfisher-secret-scanner") != "1.5.0":
         pytest.skip("the table was made from the rules of 1.5.0")
@@ -196,7 +199,9 @@ def test_a_damaged_cache_is_an_empty_one(cache: Cache, damage: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("head", "line"), [(b"", b"1,"), (b"[\n", b"1,"), (b"", b"1,\n")], ids=["one", "two", "many"]
+    ("head", "line"),
+    rest_slow([(b"", b"1,"), (b"[\n", b"1,"), (b"", b"1,\n")], 1),
+    ids=["one", "two", "many"],
 )
 def test_a_secret_that_spans_two_parts_is_found(cache: Cache, head: bytes, line: bytes) -> None:
     """A JSON file often has one line."""

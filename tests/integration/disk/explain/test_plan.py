@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from raybundle.resolve.files.git_ignored import git_ignored
+from tests.support.slow import rest_slow
 from tests.support.workplace import Workplace, make_workplace
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def test_the_text_of_a_plan_points_out_what_was_guessed_hidden_absent_and_ignore
     assert len(lines) < 30
 
 
-@pytest.mark.parametrize("target", ["job.py", "greet"])
+@pytest.mark.parametrize("target", rest_slow(["job.py", "greet"], 1))
 def test_a_plan_parses_the_pyproject_of_its_project_once(work: Workplace, target: str) -> None:
     with (work.directory / "pyproject.toml").open("a", encoding="utf-8") as file:
         file.write('[project.scripts]\ngreet = "pkg.data:greet"\n[tool.uv]\n')
@@ -131,6 +132,7 @@ def test_asking_git_runs_no_program_that_the_repository_names(tmp_path: Path) ->
     assert not (tmp_path / "ran").exists()
 
 
+@pytest.mark.slow
 def test_warnings_that_one_hint_settles_are_one_with_all_their_places(tmp_path: Path) -> None:
     work = make_workplace(tmp_path / "work")
     lines = "import importlib, sys\n" + "importlib.import_module(sys.argv[1])\n" * 8
@@ -148,6 +150,7 @@ def test_warnings_that_one_hint_settles_are_one_with_all_their_places(tmp_path: 
     assert [each["line"] for each in document["warnings"]] == [2, 3, 4, 5, 6, 7, 8, 9]
 
 
+@pytest.mark.slow
 def test_a_warning_about_many_files_is_one_with_the_first_of_them(tmp_path: Path) -> None:
     work = make_workplace(tmp_path / "work")
     (work.directory / "pkg").mkdir()

@@ -129,6 +129,7 @@ def test_without_data_nothing_is_told(tmp_path: Path) -> None:
     assert (found.resolution.warnings, found.staying) == ((), None)
 
 
+@pytest.mark.slow
 def test_plan_and_build_say_it_once_and_strict_makes_only_the_warning_an_error(tmp_path: Path) -> None:
     place = make_workplace(tmp_path / "work")
     project = tree(place.directory / "app", {"job.py": PASSED["parameter"] * 3, **DATA})

@@ -129,6 +129,7 @@ def test_a_distribution_is_explained_by_who_imports_it(ask: Ask) -> None:
     assert second.endswith("job.py:2: __main__ imports typing_extensions (static)")
 
 
+@pytest.mark.slow
 def test_a_distribution_that_is_not_imported_is_explained_by_what_requires_it(
     ask: Ask, tmp_path: Path
 ) -> None:

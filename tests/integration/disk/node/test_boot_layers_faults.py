@@ -21,6 +21,7 @@ import pytest
 from raybundle.bundle.values import LayerEntry
 from raybundle.node.cache import raybundle_layers, raybundle_parallel
 from tests.support.booting import make_interpreter
+from tests.support.slow import rest_slow
 from tests.support.unpacked_layers import HandMade, make_layer, with_byte_code
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def refused(node: Unpacked, python: Path) -> str:
     return done.stderr
 
 
-@pytest.mark.parametrize("odd", [0, 7, 258, 4095])
+@pytest.mark.parametrize("odd", rest_slow([0, 7, 258, 4095], 1))
 def test_what_deflates_to_almost_nothing_comes_out_whole(tmp_path: Path, python: Path, odd: int) -> None:
     size = 2 * raybundle_layers.CHUNK + odd
     layer = make_layer("zeros", {"zeros.bin": bytes(size), "zeros.py": ""})
@@ -167,6 +168,7 @@ def test_paths_are_utf_8_on_disk_whatever_the_locale_of_the_process(tmp_path: Pa
     assert str("\u00fc.txt".encode()) in done.stdout, done.stderr
 
 
+@pytest.mark.slow
 def test_what_a_killed_process_has_started_ends_before_its_work_is_done(tmp_path: Path, python: Path) -> None:
     number = 600
     slow = "".join(f"X{n} = {{'a': [{n}, (1, 2)]}}\n" for n in range(400))
@@ -246,6 +248,7 @@ def begin(node: Unpacked, layer: HandMade, files: dict[str, str | bytes]) -> Pat
     return begun
 
 
+@pytest.mark.slow
 def test_byte_code_that_this_submission_has_not_named_does_not_run(tmp_path: Path, python: Path) -> None:
     plain = make_layer("mine", {"mine.py": "print('source')\n"})
     poisoned = with_byte_code(plain, python, {"mine.py": "print('another submission')\n"})
@@ -259,6 +262,7 @@ def test_byte_code_that_this_submission_has_not_named_does_not_run(tmp_path: Pat
     assert first.driver(python, "job.py").stdout == "another submission\n"
 
 
+@pytest.mark.slow
 def test_a_running_job_goes_on_while_its_bundle_is_submitted_with_another_delivery(
     tmp_path: Path, python: Path
 ) -> None:

@@ -105,6 +105,7 @@ def test_bytes_arrive_as_they_are_where_the_nodes_locale_has_no_unicode(
     assert last_json(drive(node, own, {"TOKEN": f"file:{file}"}, plain)) == f"{canary}€"
 
 
+@pytest.mark.slow
 def test_children_have_the_secret_and_what_their_parent_gives_them_instead(
     tmp_path: Path, python: Path, canary: str
 ) -> None:

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from tests.integration.disk.node.test_cache_damage import DRIVER, flip, made, node, place_of, python
 from tests.support.booting import last_json
 
@@ -28,6 +30,7 @@ def operate(node: Unpacked, action: str) -> tuple[int, Any]:
     return done.returncode, json.loads(done.stdout)
 
 
+@pytest.mark.slow
 def test_verify_finds_a_bit_that_no_state_of_a_file_shows(node: Unpacked, python: Path) -> None:
     assert operate(node, "verify") == (0, {"cache": str(node.private), "schema_version": 1, "wrong": []})
     flipped = place_of(node, "environments/*/lib/more.py")

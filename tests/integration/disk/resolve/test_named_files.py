@@ -325,6 +325,7 @@ def test_what_stays_is_added_up_by_folder(work: Path) -> None:
     assert left_behind(tree(work / "other", {}), set(), os.environ) is None
 
 
+@pytest.mark.slow
 def test_plan_says_what_stays(work: Path) -> None:
     place = make_workplace(work / "work")
     project = tree(place.directory / "app", {"job.py": "print(1)\n", "data/a.csv": "12345"})

@@ -166,6 +166,7 @@ def test_all_tracked_data_counts_where_pickles_are_loaded(work: Path) -> None:
     assert "features.scale" in names(run(project / "job.py", provided))
 
 
+@pytest.mark.slow
 def test_plan_and_why_say_how_it_was_found(work: Path) -> None:
     place = make_workplace(work / "work")
     project = app(work, {"job.py": "import pickle, sys\nprint(pickle.load(open(sys.argv[1], 'rb')))\n"})

@@ -11,6 +11,7 @@ import pytest
 from tests.support.bundled import Bundler
 from tests.support.installed import install
 from tests.support.remedies import site_of
+from tests.support.slow import rest_slow
 from tests.support.small_project import tree
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ STARTS = {
 }
 
 
-@pytest.mark.parametrize("kind", STARTS)
+@pytest.mark.parametrize("kind", rest_slow(STARTS, 1))
 def test_a_console_script_runs_with_its_distribution(tmp_path: Path, kind: str) -> None:
     job = f"import os, shutil, subprocess\nprint({STARTS[kind]}, flush=True)\n"
     bench = bundler(tmp_path, {"job.py": job, "run.sh": "thing-tool 'a b'\n"})

@@ -10,6 +10,7 @@ import pytest
 from tests.support.booting import make_venv
 from tests.support.bundled import Bundler
 from tests.support.installed import install
+from tests.support.slow import rest_slow
 from tests.support.small_project import tree
 
 if TYPE_CHECKING:
@@ -117,7 +118,7 @@ COMMANDS = {
 }
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", rest_slow(COMMANDS, 1))
 def test_a_script_that_a_command_runs_travels_with_what_lies_beside_it(tmp_path: Path, command: str) -> None:
     files = {
         "job.py": COMMANDS[command],

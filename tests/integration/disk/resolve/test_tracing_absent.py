@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from raybundle.resolve.traced import LOCK
+from tests.support.slow import rest_slow
 from tests.support.small_project import tree
 from tests.support.workplace import make_workplace
 
@@ -54,6 +55,7 @@ def test_a_recorded_run_settles_an_error_too(tmp_path: Path) -> None:
     assert work.raybundle("plan", "--strict", "job.py").returncode == 0
 
 
+@pytest.mark.slow
 def test_a_recorded_run_says_nothing_of_an_import_that_is_new(tmp_path: Path) -> None:
     work = place(tmp_path)
     work.raybundle("trace", "job.py")
@@ -65,6 +67,7 @@ def test_a_recorded_run_says_nothing_of_an_import_that_is_new(tmp_path: Path) ->
     assert "absent_a" not in done.stderr
 
 
+@pytest.mark.slow
 def test_a_run_that_failed_settles_nothing(tmp_path: Path) -> None:
     work = place(tmp_path)
     assert work.raybundle("trace", "job.py", "7").returncode == 0
@@ -72,6 +75,7 @@ def test_a_run_that_failed_settles_nothing(tmp_path: Path) -> None:
     assert "absent_a" in work.raybundle("plan", "job.py").stderr
 
 
+@pytest.mark.slow
 def test_a_run_for_one_plan_settles_that_plan(tmp_path: Path) -> None:
     work = place(tmp_path)
 
@@ -79,7 +83,7 @@ def test_a_run_for_one_plan_settles_that_plan(tmp_path: Path) -> None:
     assert "absent_a" in work.raybundle("plan", "job.py").stderr
 
 
-@pytest.mark.parametrize("end", ["raise SystemExit(3)", "import absent_first", "1 +"])
+@pytest.mark.parametrize("end", rest_slow(["raise SystemExit(3)", "import absent_first", "1 +"], 1))
 def test_a_run_that_failed_before_it_imported_anything_writes_nothing(tmp_path: Path, end: str) -> None:
     work = place(tmp_path, **{"job.py": f"{end}\n"})
 
@@ -90,6 +94,7 @@ def test_a_run_that_failed_before_it_imported_anything_writes_nothing(tmp_path: 
     assert not (work.directory / LOCK).exists()
 
 
+@pytest.mark.slow
 def test_a_run_with_a_wrong_command_line_writes_nothing_and_its_hint_settles_it(tmp_path: Path) -> None:
     source = (
         "import argparse, parts\nparser = argparse.ArgumentParser()\n"
@@ -107,6 +112,7 @@ def test_a_run_with_a_wrong_command_line_writes_nothing_and_its_hint_settles_it(
     assert (work.directory / LOCK).exists()
 
 
+@pytest.mark.slow
 def test_what_a_run_with_exit_code_2_has_shown_is_recorded(tmp_path: Path) -> None:
     source = "import importlib, sys\nimportlib.import_module('parts'[:99])\nsys.exit(2)\n"
     work = place(tmp_path, **{"job.py": source})

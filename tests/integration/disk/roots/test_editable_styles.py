@@ -19,6 +19,7 @@ from raybundle.model import ScriptTarget
 from raybundle.resolve.interpreter.describe import describe
 from raybundle.resolve.missing.complete import require_complete
 from raybundle.resolve.resolve import ResolveSettings, resolve
+from tests.support.slow import rest_slow
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -240,7 +241,7 @@ def site_packages(venv: Path) -> Path:
     return next((venv.parent.parent / "lib").glob("python*/site-packages"))
 
 
-@pytest.mark.parametrize("style", STYLES, ids=lambda style: style.__name__)
+@pytest.mark.parametrize("style", rest_slow(STYLES, 4), ids=lambda style: style.__name__)
 def test_an_editable_install_gives_the_files_that_a_real_interpreter_loads(
     work: Path, venv: Path, style: Callable[[Path, Path], None]
 ) -> None:

@@ -19,6 +19,7 @@ from raybundle.resolve.interpreter.describe import describe
 from raybundle.resolve.missing.complete import require_complete
 from raybundle.resolve.resolve import ResolveSettings, resolve
 from tests.support.clocks import early, later
+from tests.support.slow import rest_slow
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -136,7 +137,9 @@ def site_packages(python: Path) -> Path:
     return next((python.parent.parent / "lib").glob("python*/site-packages"))
 
 
-@pytest.mark.parametrize("change", ["directory", "user site", "sitecustomize", "finder", "variable"])
+@pytest.mark.parametrize(
+    "change", rest_slow(["directory", "user site", "sitecustomize", "finder", "variable"])
+)
 def test_a_kept_description_is_that_of_now(work: Path, venv: Path, change: str) -> None:
     cache = Cache(work / "cache", later)
     site = site_packages(venv)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.bundled import Bundler
+from tests.support.slow import rest_slow
 from tests.support.small_project import tree
 
 if TYPE_CHECKING:
@@ -120,7 +121,7 @@ ALIASES = {
 PROJECTS = {**PATH_EDITS, **OWN_PATHS, **ALIASES}
 
 
-@pytest.mark.parametrize("kind", PROJECTS)
+@pytest.mark.parametrize("kind", rest_slow(PROJECTS, 3))
 def test_what_runs_here_runs_from_the_bundle_without_a_word(tmp_path: Path, kind: str) -> None:
     bundler = Bundler(tree(tmp_path / "project", PROJECTS[kind]), tmp_path)
 
@@ -129,7 +130,7 @@ def test_what_runs_here_runs_from_the_bundle_without_a_word(tmp_path: Path, kind
     assert (said, done.stdout, done.returncode) == ([], bundler.here(), 0), done.stderr
 
 
-@pytest.mark.parametrize("kind", PROJECTS)
+@pytest.mark.parametrize("kind", rest_slow(PROJECTS, 3))
 def test_a_traced_run_adds_no_word_and_no_file(tmp_path: Path, kind: str) -> None:
     bundler = Bundler(tree(tmp_path / "project", PROJECTS[kind]), tmp_path)
     plain, traced = bundler.plan(), bundler.plan(traced=True)

@@ -69,6 +69,7 @@ def test_a_name_leads_to_what_was_recorded_last_also_if_it_is_an_earlier_version
     assert history(store, "train") == ((1, 2, 3), (1, 2, 3))
 
 
+@pytest.mark.slow
 def test_eight_processes_that_record_one_name_get_different_versions_and_none_is_lost(
     place: tuple[str, dict[str, str]], store: Store
 ) -> None:

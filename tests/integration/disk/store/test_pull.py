@@ -19,6 +19,7 @@ from raybundle.publish.layout import layer_key
 from raybundle.store import Store, open_store
 from tests.support.installed import install
 from tests.support.layered import plan_with
+from tests.support.slow import rest_slow
 from tests.support.store_damage import DAMAGES, damage
 from tests.support.workplace import make_workplace
 
@@ -76,7 +77,7 @@ def test_files_of_project_and_layers_are_there_byte_for_byte_and_nothing_else(
     assert not list((tmp_path / "cache/incoming").iterdir())
 
 
-@pytest.mark.parametrize("kind", DAMAGES)
+@pytest.mark.parametrize("kind", rest_slow(DAMAGES, 1))
 @pytest.mark.parametrize("what", ["archive", "layer"])
 def test_a_damaged_object_is_named_and_nothing_is_left(  # noqa: PLR0917 - three fixtures
     tmp_path: Path, store: Store, stored: Stored, cache: Cache, what: str, kind: str
@@ -96,6 +97,7 @@ def test_a_damaged_object_is_named_and_nothing_is_left(  # noqa: PLR0917 - three
     assert not list((tmp_path / "empty").iterdir())
 
 
+@pytest.mark.slow
 def test_modes_are_those_of_the_bundle_under_the_users_umask(tmp_path: Path) -> None:
     work = make_workplace(tmp_path / "work")
     (work.directory / "job.py").write_text("import tool\n")
@@ -119,6 +121,7 @@ def _words(*words: str) -> list[str]:
     return [sys.executable, "-m", "raybundle", *words]
 
 
+@pytest.mark.slow
 def test_bad_input_is_refused_with_its_exit_code(tmp_path: Path) -> None:
     work = make_workplace(tmp_path / "work")
     (work.directory / "job.py").write_text("")

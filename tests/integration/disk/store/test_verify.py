@@ -35,6 +35,7 @@ from raybundle.publish.runs.run import new_run
 from raybundle.store import Store, open_store
 from tests.support.installed import install
 from tests.support.layered import plan_with
+from tests.support.slow import rest_slow
 from tests.support.store_damage import DAMAGES, damage, overwrite, remove
 from tests.support.workplace import make_workplace
 
@@ -108,7 +109,7 @@ def test_a_store_as_it_was_written_has_nothing_wrong(store: Store, stored: Store
     assert not list((cache.directory / "incoming").iterdir())
 
 
-@pytest.mark.parametrize("kind", DAMAGES)
+@pytest.mark.parametrize("kind", rest_slow(DAMAGES, 1))
 @pytest.mark.parametrize("what", ["archive", "delivery", "layer", "byte-code", "manifest"])
 def test_what_is_damaged_is_named(store: Store, stored: Stored, cache: Cache, what: str, kind: str) -> None:
     key = key_of(what, stored)

@@ -81,6 +81,7 @@ def test_what_the_embedded_cluster_runs_is_not_refused(project: Path) -> None:
     find_embedded(prepare(request(project, python=HERE, platform="x86_64-manylinux_2_17"))).require_python()
 
 
+@pytest.mark.slow
 def test_another_platform_counts_only_for_a_bundle_with_native_files(project: Path) -> None:
     pure = prepare(request(project, platform="linux-s390x"))
     embedded = find_embedded(pure)
@@ -89,6 +90,7 @@ def test_another_platform_counts_only_for_a_bundle_with_native_files(project: Pa
     embedded.require_platform(plan(pure).manifest.python)
 
 
+@pytest.mark.slow
 def test_a_setting_that_the_embedded_cluster_does_not_fulfil_is_named_with_its_file(project: Path) -> None:
     (project / "pyproject.toml").write_text('[tool.raybundle]\nplatform = "linux-s390x"\n')
     native = prepare(replace(request(project), target=ScriptTarget(project / "native_job.py")))
@@ -133,6 +135,7 @@ def test_a_version_names_an_interpreter_of_that_version_that_has_ray(project: Pa
     assert not (project.parent / "state" / "cluster.json").exists()
 
 
+@pytest.mark.slow
 def test_a_version_is_also_looked_for_in_the_environment_beside_the_project(project: Path) -> None:
     python = project / ".venv/bin/python"
     answer = json.dumps([str(python), str(project / ".venv"), "2.60.0", "3.98"])

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from raybundle.cluster.embedded.temporary import MARK, make_temp_dir, remove_temp_dir
+from tests.support.slow import rest_slow
 from tests.support.workplace import make_workplace
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ def record(work: Workplace, text: str) -> Path:
     return file
 
 
+@pytest.mark.slow
 def test_a_directory_that_raybundle_did_not_make_is_never_removed(work: Workplace, tmp_path: Path) -> None:
     mine, made = tmp_path / "thesis", make_temp_dir()
     mine.mkdir()
@@ -66,7 +68,7 @@ def test_a_directory_that_raybundle_did_not_make_is_never_removed(work: Workplac
 
 
 @pytest.mark.parametrize(
-    "text", ["", "[1]", "[" * 9_000, '{"processes": []}', json.dumps({**RECORD, "temp_dir": 1})]
+    "text", rest_slow(["", "[1]", "[" * 9_000, '{"processes": []}', json.dumps({**RECORD, "temp_dir": 1})])
 )
 def test_a_damaged_record_is_none(work: Workplace, text: str) -> None:
     record(work, text)
@@ -77,8 +79,9 @@ def test_a_damaged_record_is_none(work: Workplace, text: str) -> None:
     assert "not running" in done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not shutil.which("setpriv"), reason="there is no setpriv, and root may write everywhere")
-@pytest.mark.parametrize("made", [False, pytest.param(True, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("made", [False, True])
 def test_a_home_that_cannot_be_written_is_one_line_and_its_hint_works(
     work: Workplace, tmp_path: Path, made: bool
 ) -> None:

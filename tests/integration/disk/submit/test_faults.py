@@ -19,6 +19,7 @@ from raybundle.cluster.access import make_access
 from raybundle.cluster.jobs import JobsClient
 from raybundle.errors import ClusterError
 from tests.support.fake_dashboard import Exchange, FakeDashboard
+from tests.support.slow import rest_slow
 from tests.support.workplace import make_workplace
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ def on(path: str, answer: Callable[[Exchange], bool]) -> Callable[[Exchange], bo
     return lambda exchange: exchange.path.startswith(path) and answer(exchange)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("if_exists", ["attach", "fail"])
 def test_an_interrupt_never_stops_a_job_of_somebody_else(
     dashboard: FakeDashboard, work: Workplace, if_exists: str
@@ -113,7 +115,9 @@ def test_a_page_of_a_proxy_and_a_redirection_are_told_in_words(
     assert "redirects to https://login.example/\n" in work.raybundle("status", "other").stderr
 
 
-@pytest.mark.parametrize("answer", [b"null", b"[]", b'"ok"', b"{}", b'{"submission_id": "x"}', b"<html>"])
+@pytest.mark.parametrize(
+    "answer", rest_slow([b"null", b"[]", b'"ok"', b"{}", b'{"submission_id": "x"}', b"<html>"])
+)
 def test_an_answer_of_another_shape_is_no_answer_of_ray(
     dashboard: FakeDashboard, work: Workplace, answer: bytes
 ) -> None:

@@ -20,6 +20,7 @@ from raybundle.store import Store, open_store
 from raybundle.submission.options import JobOptions
 from tests.support.installed import install
 from tests.support.layered import plan_with
+from tests.support.slow import rest_slow
 from tests.support.small_project import tree
 from tests.support.store_damage import DAMAGES, damage
 from tests.support.workplace import Workplace, make_workplace
@@ -75,6 +76,7 @@ def test_a_program_has_the_path_of_the_bundle_its_arguments_and_its_exit_code(wo
     assert (outside, done.stdout.splitlines()[1]) == ("[]", "3 0")
 
 
+@pytest.mark.slow
 def test_an_import_error_is_there_at_once_and_is_the_programs_own(work: Workplace) -> None:
     done = work.raybundle("run", "job", "--here", "import")
 
@@ -93,6 +95,7 @@ def test_python_after_two_dashes_runs_on_the_path_of_the_bundle(work: Workplace)
     assert "`raybundle run --here job -- python` gives a prompt" in other.stderr
 
 
+@pytest.mark.slow
 def test_options_of_a_cluster_are_refused(work: Workplace) -> None:
     done = work.raybundle("run", "--here", "--no-wait", "--retries", "2", "job")
 
@@ -145,7 +148,7 @@ def test_layers_come_from_the_store_and_are_verified(
     assert not list((cache.directory / "incoming").iterdir())
 
 
-@pytest.mark.parametrize("kind", DAMAGES)
+@pytest.mark.parametrize("kind", rest_slow(DAMAGES, 1))
 @pytest.mark.parametrize("what", ["archive", "layer"])
 def test_a_damaged_object_stops_it_before_the_program(  # noqa: PLR0917 - fixtures and two parameters
     tmp_path: Path, two: list[Distribution], store: Store, cache: Cache, what: str, kind: str
