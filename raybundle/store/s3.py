@@ -11,7 +11,7 @@ from raybundle.errors import ObjectMissingError, StoreAccessError, StoreError, U
 from raybundle.outage import Outage
 from raybundle.store.aws import find_access
 from raybundle.store.base import PIECE_BYTES, Entry, check_key
-from raybundle.store.s3_errors import HINTS, NO_ETAG, find, is_foreign, may_pass, reason_of
+from raybundle.store.s3_errors import HINTS, NO_ETAG, find, is_conflict, is_foreign, may_pass, reason_of
 from raybundle.store.spool import copy_of
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ class S3Store:
         return found.stream(min_chunk_size=PIECE_BYTES)
 
     def put_new(self, key: str, data: bytes) -> bool:
-        """Puts with `If-None-Match: *`; 412 and 409 both mean that the key exists.
+        """Puts with `If-None-Match: *`; 412 means that the key exists, 409 that another writes it now.
 
         A server that ignores the condition overwrites the object without a sign.
         """
@@ -128,7 +128,9 @@ class S3Store:
             try:
                 # One request: conditional uploads in several parts race on some servers (decision 003).
                 obstore.put(client, key, data, mode="create", use_multipart=False)
-            except AlreadyExistsError:
+            except AlreadyExistsError as error:
+                if is_conflict(error) and self.size(key) is None:
+                    raise  # the other may fail: try again
                 return False
             return True
 

@@ -25,6 +25,7 @@ REASONS = {
     "kind: Connect": "cannot connect (name or network)",
     "IncompleteBody": "the answer was cut",
     "kind: Body": "the answer was cut",
+    "invalid list response": "the answer was cut",
     "SendRequest": "the connection was cut",
     "kind: Interrupted": "the connection was cut",
 }
@@ -48,11 +49,16 @@ def is_foreign(error: Exception, verb: str) -> bool:
     return bool(said) or verb.startswith("write")
 
 
+def is_conflict(error: Exception) -> bool:
+    """Returns whether two writers of one key met: ConditionalRequestConflict of a conditional write."""
+    return find(r"status code: (409)", error) is not None
+
+
 def may_pass(error: Exception) -> bool:
     """Returns whether another try may help: the network failed, or the server is busy."""
     status = find(r"status code: (\d{3})", error)
     if status is not None:
-        return status == "429" or status.startswith("5")
+        return status in {"409", "429"} or status.startswith("5")
     return any(text in str(error) for text in TRANSIENT) and "certificate" not in str(error)
 
 

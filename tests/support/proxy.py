@@ -28,12 +28,16 @@ PORTS = range(23_000, 29_900)
 client that connects to it does not connect to itself (TCP's simultaneous open)."""
 CLOSE_CODES = (1000, 1001, 1006)
 """How log websockets are closed, in turn. 1006 means without a close frame (RFC 6455)."""
+LATE = 0.5
+"""Seconds by which a request is late."""
 CLOSE_PATIENCE = 1.0
 """Seconds for a client to answer a close frame."""
 REASONS = {
     401: "Unauthorized",
     403: "Forbidden",
     404: "Not Found",
+    409: "Conflict",
+    412: "Precondition Failed",
     429: "Too Many Requests",
     500: "Internal Server Error",
     502: "Bad Gateway",
@@ -63,7 +67,10 @@ class Strike:
     """A regular expression that is searched in `METHOD PATH`."""
     mode: str
     """`reset` or `close` instead of the answer; `cut`: half of the body; `flip`: another bit in the body;
-    `html`: status 200 and a page; `silent`: nothing; else the status of the proxy's own answer."""
+    `short`: half of the body, and a length that fits; `other`: the body of something else; `html`: status 200
+    and a page; `twice`: the server gets the request twice, the client the second answer; `late`: 503, and
+    the server gets the request after `LATE` seconds; `silent`: nothing; else the status of the proxy's own
+    answer."""
     times: float = math.inf
     """Requests that it strikes."""
     seconds: float = math.inf
@@ -148,6 +155,8 @@ class Proxy:
         self.port = 0
         self.sent = self.received = 0
         """Bytes of the bodies of requests, and of answers."""
+        self.late: list[str] = []
+        """The statuses with which the server answered late requests."""
         self.requests: list[Request] = []
         self.headers: list[dict[str, str]] = []
         """Headers of the requests, in order; names in lower case."""
@@ -273,8 +282,10 @@ class Proxy:
 
     async def _strike(self, mode: str, request: Head, client: Stream) -> bool:
         body = b"".join([piece async for piece in client.read_body(request)])
-        if mode in {"cut", "flip"}:
+        if mode in {"cut", "flip", "short", "other"}:
             return await self._spoil(mode, request, body, client)
+        if mode in {"twice", "late"}:
+            return await self._repeat(mode, request, body, client)
         if mode == "html":
             await client.write(
                 _head(200, "text/html", len(PAGE)) + (b"" if request.words[0] == "HEAD" else PAGE)
@@ -300,12 +311,41 @@ class Proxy:
                 return True
             whole = b"".join([piece async for piece in upstream.read_body(answer)])
             half = len(whole) // 2
+            if mode in {"short", "other"}:
+                await client.write(
+                    _resized(answer, spoiled := whole[:half] if mode == "short" else b"{}") + spoiled
+                )
+                return True
             if mode == "flip":
                 await client.write(answer.raw + whole[:half] + bytes([whole[half] ^ 1]) + whole[half + 1 :])
                 return True
             await client.write(answer.raw + whole[:half])
             client.close()
             return False
+
+    async def _repeat(self, mode: str, request: Head, body: bytes, client: Stream) -> bool:
+        """Lets a request arrive twice, or after its client has given it up."""
+        if mode == "late":
+            self._spawn(self._send_late(request, body))
+            return await _refuse(client, 503)
+        await self._ask(request, body)
+        head, answer = await self._ask(request, body)
+        await client.write(head.raw + answer)
+        return True
+
+    async def _send_late(self, request: Head, body: bytes) -> None:
+        await asyncio.sleep(LATE)
+        self.late.append((await self._ask(request, body))[0].words[1])
+
+    async def _ask(self, request: Head, body: bytes) -> tuple[Head, bytes]:
+        """Returns the server's answer to a request."""
+        upstream = Stream(*await asyncio.open_connection(*self._target, limit=PIECE))
+        async with self._held(upstream):
+            await upstream.write(request.raw + body)
+            answer = await upstream.read_head()
+            if answer is None:
+                raise ConnectionError
+            return answer, b"".join([piece async for piece in upstream.read_body(answer)])
 
     def _own_status(self, request: Head) -> int | None:
         """Returns a status that the proxy itself answers with, without asking the server."""
@@ -382,6 +422,13 @@ class Proxy:
         await client.write(b"\x88\x02" + code.to_bytes(2, "big"))
         with contextlib.suppress(asyncio.TimeoutError):
             await asyncio.wait_for(client.reader.read(PIECE), CLOSE_PATIENCE)
+
+
+def _resized(answer: Head, body: bytes) -> bytes:
+    """Returns the head of an answer with the length of another body."""
+    length = f"content-length: {len(body)}".encode()
+    raw = re.sub(rb"(?im)^content-length:[^\r\n]*", length, answer.raw)
+    return re.sub(rb"(?im)^transfer-encoding:[^\r\n]*", length, raw)
 
 
 def _head(status: int, kind: str, size: int) -> bytes:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 
 from raybundle.cli.main import main
+from raybundle.store import open_store
 from raybundle.store import s3 as client
 from tests.support.proxy import Faults, Proxy, Strike
 from tests.support.small_project import tree
@@ -51,6 +52,12 @@ TABLE = [
     Row("503", ALL, OK, OK, STORE, "503 Service Unavailable"),
     Row("429", ALL, OK, OK, STORE, "429 Too Many Requests"),
     Row("flip", "GET", OK, BUNDLE, BUNDLE, "does not match its digest"),
+    Row("short", "GET", OK, BUNDLE, BUNDLE, "does not match its digest"),
+    Row("short", "LIST", OK, OK, STORE, "the answer was cut"),
+    Row("other", "GET", OK, BUNDLE, BUNDLE, "does not match its digest"),
+    Row("twice", "PUT", OK, OK, OK, ""),
+    Row("late", "PUT", OK, OK, STORE, "503 Service Unavailable"),
+    Row("409", "PUT", OK, OK, STORE, "409 Conflict"),
     Row("html", "GET HEAD PUT", STORE, STORE, STORE, "is not an S3 server"),
     Row("html", "LIST", OK, STORE, STORE, "is not an S3 server"),
     Row("404", "GET PUT", STORE, STORE, STORE, "is not an S3 server"),
@@ -185,9 +192,33 @@ def test_a_refused_connection(
             judge(scene.run(COMMANDS[method][1], proxy.address), expected, row, capfd.readouterr().err)
 
 
-@pytest.mark.all_jobs
-@pytest.mark.parametrize("method", ALL.split())
-@pytest.mark.parametrize("mode", ["refuse", "reset", "503"])
+LATE_AND_TWICE = {"late": Strike("^PUT", "late", 1), "twice": Strike("^PUT", "twice")}
+
+
+@pytest.mark.usefixtures("hasty")
+@pytest.mark.parametrize("mode", LATE_AND_TWICE)
+def test_a_put_that_arrives_late_or_twice_overwrites_nothing(scene: Scene, mode: str) -> None:
+    with Proxy(scene.s3.endpoint, Faults(strikes=(LATE_AND_TWICE[mode],))) as proxy:
+        environ, url = {**scene.s3.environ, "AWS_ENDPOINT_URL": proxy.address}, scene.s3.prefix()
+        ours, theirs = open_store(url, environ), open_store(url, scene.s3.environ)
+        created = ours.put_new("a", b"ours")
+        later = theirs.put_new("a", b"theirs")
+        while mode == "late" and not proxy.late:
+            time.sleep(0.05)
+
+        assert (theirs.get("a"), later) == (b"ours", False)
+        assert created == (mode == "late")  # the second answer to one that arrived twice is 412
+        assert set(proxy.late) <= {"412"}
+
+
+OUTAGES = [
+    pytest.param(mode, method, marks=[] if (mode, method) == ("refuse", "PUT") else pytest.mark.all_jobs)
+    for mode in ("refuse", "reset", "503")
+    for method in ALL.split()
+]
+
+
+@pytest.mark.parametrize(("mode", "method"), OUTAGES)
 def test_an_outage_of_five_seconds_is_waited_for(
     scene: Scene, mode: str, method: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
