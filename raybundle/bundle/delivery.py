@@ -51,7 +51,7 @@ def parse_delivery(data: bytes, where: str) -> Delivery:
     """Returns the delivery in `data`. Errors name it by `where`.
 
     Raises:
-        BundleError: `data` is not a delivery, or one of another format.
+        BundleError: `data` is not a delivery, not canonical, or one of another format.
     """
     try:
         document = json.loads(data)
@@ -60,6 +60,8 @@ def parse_delivery(data: bytes, where: str) -> Delivery:
         byte_code = {layer: _parse_byte_code(text) for layer, text in document["byte_code"].items()}
         archives = {name: _parse_packed(each) for name, each in document["archives"].items()}
         found = Delivery(dict(document["absent"]), byte_code, archives)
+        if found.format() != data:
+            raise ValueError("it is not canonical or has unknown keys")
     except UNREADABLE as error:
         raise BundleError(f"{where} is not a delivery: {error!r}", hint="build the bundle again") from error
     return found

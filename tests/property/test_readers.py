@@ -18,11 +18,11 @@ from hypothesis import strategies as st
 from raybundle.bundle.delivery import Packed, parse_delivery
 from raybundle.bundle.layers.archive import check_archive
 from raybundle.bundle.layers.document import parse_document
-from raybundle.bundle.manifest import parse_manifest
+from raybundle.bundle.manifest import format_manifest, parse_manifest
 from raybundle.cache.documents import Cache
 from raybundle.cluster.embedded.record import LocalCluster, read_record
 from raybundle.errors import BundleError, RaybundleError, StoreError
-from raybundle.formats.canonical import digest_of
+from raybundle.formats.canonical import canonical_json, digest_of
 from raybundle.model import ScriptTarget
 from raybundle.publish import layout
 from raybundle.publish.bundles import build, bytes_of, find_bundle
@@ -152,13 +152,52 @@ def test_a_manifest_a_delivery_and_a_document_of_the_right_digest(planned: Plan,
     @given(damaged(json.loads(planned.manifest_bytes)), damaged(delivery), damaged(listed))
     def check(manifest: bytes, sent: bytes, layer: bytes) -> None:
         with suppress(BundleError):
-            parse_manifest(manifest, digest_of(manifest))
+            assert format_manifest(parse_manifest(manifest, digest_of(manifest))) == manifest
         with suppress(BundleError):
-            parse_delivery(sent, "delivery.json")
+            assert parse_delivery(sent, "delivery.json").format() == sent
         with suppress(ValueError):
-            parse_document(layer)
+            assert parse_document(layer).format() == layer
 
     check()
+
+
+def hostile(document: dict[str, Any]) -> dict[str, bytes]:
+    """Returns documents that JSON parsers read, if at all, in more than one way."""
+    text = canonical_json(document).decode()
+    name = next(iter(sorted(document)))
+    value = canonical_json(document[name]).decode()
+    return {
+        "deep lists": b"[" * 100_000,
+        "deep objects": b'{"files":' * 100_000,
+        "deep within": text.replace(value, "[" * 100_000 + "]" * 100_000, 1).encode(),
+        "twice the same key": text.replace("{", f'{{"{name}":{value},', 1).encode(),
+        "a float": text.replace('"format":1', '"format":1.0', 1).replace('"size":', '"size":0.', 1).encode(),
+        "no number": text.replace('"format":1', '"format":NaN', 1)
+        .replace('"size":', '"size":1e9999,"x":', 1)
+        .encode(),
+        "a number of 100,000 digits": text.replace('"format":1', f'"format":{"1" * 100_000}', 1).encode()
+        + b" ",
+        "an unknown key": text.replace("{", '{"":0,', 1).encode(),
+        "spaces": json.dumps(document).encode() + b" ",
+        "a byte order mark": b"\xef\xbb\xbf" + text.encode(),
+    }
+
+
+@pytest.mark.parametrize("kind", hostile({"a": {}}))
+def test_documents_that_two_parsers_may_read_differently_are_refused(planned: Plan, kind: str) -> None:
+    manifest = hostile(json.loads(planned.manifest_bytes))[kind]
+    file = {"executable": False, "path": "x.py", "sha256": "0" * 64, "size": 1}
+    layer = hostile({"files": [file], "format": 1, "name": "x", "version": "1"})[kind]
+    delivery = hostile(
+        {"absent": {}, "archives": {"a": {"sha256": "0" * 64, "size": 1}}, "byte_code": {}, "format": 1}
+    )[kind]
+
+    with pytest.raises(BundleError):
+        parse_manifest(manifest, digest_of(manifest))
+    with pytest.raises(BundleError):
+        parse_delivery(delivery, "delivery.json")
+    with pytest.raises(ValueError, match="layer document"):
+        parse_document(layer)
 
 
 @SIZES
