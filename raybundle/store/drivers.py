@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import re
 import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -34,6 +35,9 @@ EXTRAS = {
 TALKATIVE = ("adlfs", "azure", "fsspec", "gcsfs", "paramiko")
 """Loggers of libraries that would print tracebacks of errors that raybundle reports itself."""
 
+
+UNREACHED = frozenset({"ConnectionError", "ConnectTimeout", "NoValidConnectionsError", "ReadTimeout"})
+"""Classes of requests and paramiko, which derive from OSError alone."""
 
 DROPPED = ("Server connection dropped", "Socket is closed", "SSH session not active")
 """What paramiko says, in several classes, of a connection that is gone."""
@@ -123,12 +127,24 @@ def may_pass(error: Exception) -> bool:
 
     The drivers of Azure and Google have tried some times already.
     """
-    for name in ("status_code", "code", "status"):
-        status = getattr(error, name, None)
+    answer = getattr(error, "response", None)
+    for holder, name in ((error, "status_code"), (error, "code"), (error, "status"), (answer, "status_code")):
+        status = getattr(holder, name, None)
         if isinstance(status, int):
             return status in {408, 429} or status >= 500  # noqa: PLR2004 - HTTP's errors of servers
     network = (ConnectionError, TimeoutError, asyncio.TimeoutError, EOFError)
-    return isinstance(error, network) or str(error).startswith(DROPPED)
+    return isinstance(error, network) or type(error).__name__ in UNREACHED or str(error).startswith(DROPPED)
+
+
+def reason_of(error: Exception) -> str:
+    """Returns in one line what an error says: the innermost error of the system, if it quotes one."""
+    text = str(error)
+    quoted = re.search(r"\[Errno -?\d+\] ([^'\")\]\n]+)", text)
+    return (
+        quoted[1]
+        if quoted
+        else getattr(error, "strerror", None) or text.partition("\n")[0] or type(error).__name__
+    )
 
 
 def _options(scheme: str) -> dict[str, Any]:

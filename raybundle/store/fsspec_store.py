@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 from raybundle.errors import ObjectMissingError, RaybundleError, StoreAccessError
 from raybundle.outage import Outage
 from raybundle.store.base import PIECE_BYTES, Entry, check_key
-from raybundle.store.drivers import connect, may_pass, require_driver, scheme_of
+from raybundle.store.drivers import connect, may_pass, reason_of, require_driver, scheme_of
 from raybundle.store.spool import copy_of
 
 if TYPE_CHECKING:
@@ -256,9 +256,8 @@ class FsspecStore:
                 self._hang_up()
 
     def _error(self, verb: str, error: Exception) -> StoreError:
-        reason = str(error).partition("\n")[0] or type(error).__name__
         return StoreAccessError(
-            f"cannot {verb} {self.url}: {reason}",
+            f"cannot {verb} {self.url}: {reason_of(error)}",
             hint="check the URL, the credentials of its scheme, and that this machine can reach it",
         )
 

@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from raybundle.errors import StoreAccessError, UsageError
-from raybundle.store import open_store
+from raybundle.store import fsspec_store, open_store
+from raybundle.store.drivers import connect, may_pass
 from raybundle.store.local import LocalStore
 
 if TYPE_CHECKING:
     from raybundle.store import Store
+    from raybundle.store.drivers import Driver
     from tests.support.store_servers import StoreServer
 
 DAY = 24 * 3600
@@ -69,6 +71,28 @@ def test_an_sftp_connection_that_ends_is_made_again(store: Store, behind: StoreS
                 assert store.get("data/b") == data
             case _:
                 assert b"".join([*read, *pieces]) == data
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scheme", ["sftp", "webhdfs"])
+def test_a_refused_connection_is_tried_again_for_a_while(
+    scheme: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries: list[str] = []
+
+    def connected(url: str) -> Driver:
+        tries.append(url)
+        return connect(url)
+
+    monkeypatch.setattr(fsspec_store, "RETRY_SECONDS", 1)
+    monkeypatch.setattr(fsspec_store, "connect", connected)
+    with pytest.raises(StoreAccessError, match=f"cannot read a from {scheme}://127.0.0.1:1/x") as caught:
+        open_store(f"{scheme}://127.0.0.1:1/x", {}).get("a")
+
+    assert caught.value.__cause__ is not None
+    assert may_pass(caught.value.__cause__)  # type: ignore[arg-type]
+    assert "Errno" not in str(caught.value)
+    assert (len(tries) > 1) == (scheme == "sftp")  # the other keeps no connection
 
 
 @pytest.mark.slow
