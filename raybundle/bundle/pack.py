@@ -46,6 +46,7 @@ _SOURCES = (
     "scratch/raybundle_scratch.py",
     "raybundle_secrets.py",
     "raybundle_seen.py",
+    "raybundle_serve.py",
     "raybundle_signature.py",
     "cache/raybundle_verify.py",
 )

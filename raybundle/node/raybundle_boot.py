@@ -67,7 +67,7 @@ def start(stub: Stub, original: list[str]) -> None:
     module.Path.tree, module.Path.places, module.Path.fixed = tree, (archive, _places[0].archive), fixed
     if own:
         _held_back.append(_describe(own))
-    scratch = stub.load("raybundle_scratch").find(stub.PRIVATE, role)
+    scratch = stub.load("raybundle_scratch").find(stub, role)
     if scratch:
         module.Path.places += (scratch, os.path.realpath(scratch))
     sys.path = module.Path(path)
@@ -91,10 +91,9 @@ def ready(hook: bytes = b"") -> None:
     if isinstance(sys.path, module.Path):
         sys.path[:] = sys.path.planned
     if "RAYBUNDLE_SCRATCH" not in os.environ:
-        late = _stub[0].load("raybundle_scratch")
-        scratch = f"{_stub[0].PRIVATE}/jobs/{late.find_late()}"
-        module.Path.places += (scratch, os.path.realpath(scratch))
-        late.enter(_stub[0], "worker", scratch, _places[0])
+        _stub[0].load("raybundle_scratch").enter_late(_stub[0], module.Path, _places[0])
+    if _stub[0].is_guest():
+        _stub[0].load("raybundle_serve").watch()
     _warn()
     if hook or "RAYBUNDLE_HOOK" in os.environ or "RAYBUNDLE_START" in os.environ:
         _stub[0].load("raybundle_init").begin(hook)
@@ -106,6 +105,7 @@ def merge(runtime_env: Any) -> Any:
         module, _, name = other.rpartition(".")
         runtime_env = getattr(__import__(module, fromlist=[name]), name)(runtime_env)
     text = os.environ.get("RAY_JOB_CONFIG_JSON_ENV_VAR") or (_job[0] if _job else None)
+    _stub[0].load("raybundle_serve").watch()
     return _stub[0].load("raybundle_init").merge(runtime_env, text, sys.modules[__name__])
 
 
@@ -201,8 +201,7 @@ def _lock_directory(directory: str) -> int:
     """Returns the descriptor of a shared lock: `systemd-tmpfiles` leaves a locked directory alone."""
     import fcntl
 
-    descriptor = os.open(directory, os.O_RDONLY)
-    fcntl.flock(descriptor, fcntl.LOCK_SH)
+    fcntl.flock(descriptor := os.open(directory, os.O_RDONLY), fcntl.LOCK_SH)
     return descriptor
 
 
@@ -262,7 +261,8 @@ def _links(stub: Stub, record: Record, original: list[str], *, anew: bool = Fals
     skip = {os.path.abspath(p) for p in os.environ.get("PYTHONPATH", "").split(":") if p} | set(sys.path)
     sites = [entry for entry in original if entry not in skip and os.path.isdir(entry)]
     own = _link(stub, sites, [], sys.prefix, anew=anew) if OWN_ENVIRONMENT in sys.prefix else ""
-    return _link(stub, sites, record["provided"], anew=anew), own
+    serve = ["ray[serve]"] if stub.is_guest() else []
+    return _link(stub, sites, record["provided"] + serve, anew=anew), own
 
 
 def _describe(own: str) -> str:

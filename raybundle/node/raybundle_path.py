@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from typing import Any
 
 
+EXECUTOR = "ray._private.worker"
+"""The module whose loop runs tasks (`maybe_initialize_job_config` in ray/_raylet.pyx, called from there)."""
+
+
 class Path(list[str]):
     """A list that shows each entry once, at its first place, where Python finds it.
 
@@ -26,6 +30,8 @@ class Path(list[str]):
     """The working directories with the tree's files: the job's scratch, and the one that Ray made."""
     fixed: tuple[str, ...] = ()
     """Entries that stay in their place, although `import ray` tries to put one of them first."""
+    of_a_guest = False
+    """Whether the job has no bundle. Then Ray puts directories of the job's driver first before a task."""
 
     def __init__(self, entries: Iterable[str], *, pickled_as_path: bool = False) -> None:
         super().__init__(entries)
@@ -34,7 +40,9 @@ class Path(list[str]):
         self._pickled_as_path = pickled_as_path
 
     def insert(self, index: Any, entry: str) -> None:
-        """Inserts `entry` unless it has a fixed place."""
+        """Inserts `entry` unless it has a fixed place, or is one of a driver that does not run the bundle."""
+        if self.of_a_guest and sys._getframe(1).f_globals.get("__name__") == EXECUTOR:
+            return
         if not (entry in self.fixed and entry in self):
             self._edit(lambda entries: entries.insert(self._place(index), self._verified(entry)))
 

@@ -20,6 +20,11 @@ BOOT_FAILED = 78
 """Exit code of a process whose boot failed; EX_CONFIG of sysexits.h."""
 RAY_WORKER = "/ray/_private/workers/default_worker.py"
 """End of the path of the script that a raylet starts."""
+HOOK = "__RAY_WORKER_PROCESS_SETUP_HOOK_ENV_VAR"
+"""Names the hook that Ray runs in a worker (ray/_private/ray_constants.py). Only `ray.init` sets it."""
+MAY_SUPERVISE = "RAY_worker_niceness"
+"""Ray sets this variable for a supervisor (ray/dashboard/modules/job/job_manager.py), and also for the job's
+workers if the entrypoint asks for resources."""
 BOOT_ID = "/proc/sys/kernel/random/boot_id"
 """Names a start of this machine."""
 PRIVATE = f"/tmp/raybundle-{os.getuid()}"
@@ -33,6 +38,8 @@ OF_A_PROCESS = (
     "RAYBUNDLE_SCRATCH",
 )
 """Variables that a booted process sets for its children."""
+_guest: list[str] = []
+"""Holds the hook that this file has set."""
 _installed: dict[str, str] = {}
 """State of each file of the boot in the private cache, as `raybundle_materialise` has recorded it."""
 _HERE = os.path.dirname(os.path.abspath(__file__))
@@ -55,6 +62,21 @@ def role() -> str:
     if "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ and "RAYBUNDLE_DRIVER" not in os.environ:
         return "driver"
     return "child"
+
+
+def is_guest() -> bool:
+    """Returns whether this worker's task or actor brings the bundle, and not its job, as in Ray Serve."""
+    return bool(_guest)
+
+
+def _have_hook_run() -> None:
+    """Makes Ray run the bundle's hook in this worker even if its task or actor brings the bundle.
+
+    Ray passes on the hook of a job, and ignores that of a task or actor. A supervisor runs none.
+    """
+    if HOOK not in os.environ and MAY_SUPERVISE not in os.environ:
+        os.environ[HOOK] = "raybundle_boot.ready"
+        _guest.append(HOOK)
 
 
 def is_installer() -> bool:
@@ -211,6 +233,7 @@ def _start() -> None:
         if role() == "worker":  # `env_vars` that are a copy of a driver's environment have them
             for name in OF_A_PROCESS:
                 os.environ.pop(name, None)
+            _have_hook_run()
         os.environ["RAYBUNDLE_ARCHIVE"] = _HERE
     os.environ["RAYBUNDLE_PYTHON"] = sys.executable
     os.environ["RAYBUNDLE_TREE"] = f"{PRIVATE}/trees/{os.environ['RAYBUNDLE_DIGEST'].partition(':')[2]}"
@@ -235,3 +258,11 @@ def _step_aside() -> None:
 
 if "RAYBUNDLE_DIGEST" in os.environ and "RAYBUNDLE_BOOT" in os.environ:
     _step_aside() if is_installer() else _start()
+elif role() == "worker" and os.path.isdir(f"{_HERE}/.raybundle"):
+    _have_hook_run()
+    _stop(
+        RuntimeError(
+            "variable RAYBUNDLE_DIGEST: expected the bundle whose archive is the `working_dir`, found none: "
+            "give the task, actor or deployment the whole runtime_env of the bundle, with its `env_vars`"
+        )
+    )

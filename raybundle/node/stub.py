@@ -14,8 +14,14 @@ class Stub(Protocol):
     PRIVATE: str
     """Absolute path of this user's cache on this node."""
 
+    MAY_SUPERVISE: str
+    """Name of a variable that a supervisor has."""
+
     def role(self) -> str:
         """Returns `worker`, `driver` or `child`."""
+
+    def is_guest(self) -> bool:
+        """Returns whether this worker's task or actor brings the bundle, and not its job."""
 
     def is_library(self, path: str) -> bool:
         """Returns whether `path` is in the standard library."""

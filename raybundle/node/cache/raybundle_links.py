@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 RAY_EXTRAS = ("default",)
 """Ray's supervisor runs in the job's environment and imports what `ray[default]` requires."""
+SERVE = "ray[serve]"
+"""Stands among the provided distributions for what Ray Serve requires, as far as it is installed."""
 REQUIREMENTS = "ray_runtime_env_internal_pip_requirements.txt"
 """Start of the name of Ray's list of requirements (ray/_private/runtime_env/dependency_utils.py)."""
 _REQUIREMENT = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)\s*(?:\[([^]]*)\])?[^;]*(?:;(.*))?")
@@ -84,7 +86,7 @@ def make_links(  # noqa: PLR0913, PLR0917 - what the links depend on
         wanted: name of the directory for this state of the node.
         sites: the node's site-packages directories, in the order of its path.
         provided: `name version` of each distribution that the cluster must provide, or only the name of a
-            distribution or a top-level module if any version will do.
+            distribution or a top-level module if any version will do; or `SERVE`.
         prefix: of the job's own environment, to link only what `pip` or `uv` installed there; else empty.
 
     Raises:
@@ -169,7 +171,11 @@ def _provided(installed: dict[str, Installed], provided: list[list[str]], sites:
     if "ray" not in installed:
         raise RuntimeError(f"file {', '.join(sites)}: expected distribution ray, found none")
     names: list[str] = []
+    extras: tuple[str, ...] = RAY_EXTRAS
     for name, *versions in provided:
+        if name == SERVE:
+            extras += ("serve",)
+            continue
         if not versions:
             names += _any_version(name, installed)
             continue
@@ -177,7 +183,7 @@ def _provided(installed: dict[str, Installed], provided: list[list[str]], sites:
         if found != versions[0]:
             raise RuntimeError(f"file {name}.dist-info: expected {name} {versions[0]}, found {name} {found}")
         names.append(name)
-    return _closure(installed, [("ray", RAY_EXTRAS), *((name, ()) for name in names)])
+    return _closure(installed, [("ray", extras), *((name, ()) for name in names)])
 
 
 def _any_version(name: str, installed: dict[str, Installed]) -> list[str]:

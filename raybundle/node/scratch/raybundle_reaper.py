@@ -78,6 +78,8 @@ def find_state(about: dict[str, str]) -> State:
         return _state_of(about["leader"], about)
     if "raylet" in about and _state_of(about["raylet"], about) == OVER:
         return OVER
+    if "job" not in about and "submission" not in about:  # an application of Ray Serve may be replaced
+        return UNKNOWN
     return _ask(about)
 
 

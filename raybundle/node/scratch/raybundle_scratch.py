@@ -13,7 +13,7 @@ TYPE_CHECKING = False  # `typing` costs 5 ms in every process
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from raybundle.node.raybundle_path import Places
+    from raybundle.node.raybundle_path import Path, Places
     from raybundle.node.stub import Stub
 
 CONFIG = "RAY_JOB_CONFIG_JSON_ENV_VAR"
@@ -22,28 +22,25 @@ JOB = "RAYBUNDLE_JOB"
 """The variable that names the job to its workers: the name of its scratch, a space, its submission id."""
 LOGS = "RAYBUNDLE_LOGS"
 """The variable with Ray's log directory on this node: a raylet tells its workers, a supervisor its driver."""
-MAY_SUPERVISE = "RAY_worker_niceness"
-"""Ray sets this variable for a supervisor (ray/dashboard/modules/job/job_manager.py), and also for the job's
-workers if the entrypoint asks for resources."""
 _held: list[int] = []
 """Descriptors that stay open while this process lives: a shared lock on the scratch."""
 
 
-def find(private: str, role: str) -> str:
+def find(stub: Stub, role: str) -> str:
     """Returns the absolute path of the job's scratch; empty if the process has none, or none yet.
 
     A supervisor has no scratch: to Ray, it is a worker of another job. If that other job submitted this one
     with its own runtime_env, the variables name the other job. So a worker that may be a supervisor learns
     its job only when it is ready, and so does a worker of a driver outside the Jobs API.
     """
-    jobs = f"{private}/jobs"
+    jobs = f"{stub.PRIVATE}/jobs"
     if role == "driver":
         return f"{jobs}/{_name_job()}"
     if role == "worker":
         _check_archive(os.environ["RAYBUNDLE_ARCHIVE"])
         if session := _option("--session-name"):
             os.environ[LOGS] = f"{_option('--temp-dir')}/{session}/logs"
-        name = "" if MAY_SUPERVISE in os.environ else os.environ.get(JOB, "").partition(" ")[0]
+        name = "" if stub.MAY_SUPERVISE in os.environ else os.environ.get(JOB, "").partition(" ")[0]
         os.environ.pop("RAYBUNDLE_SCRATCH", None)  # `env_vars` may be a copy of a driver's environment
     else:
         name = os.environ.get("RAYBUNDLE_SCRATCH", "").removeprefix(f"{jobs}/")
@@ -74,10 +71,15 @@ def _check_archive(archive: str) -> None:
     )
 
 
-def find_late() -> str:
-    """Returns the name of the scratch for a ready worker: from a booted driver, or from Ray's job."""
+def enter_late(stub: Stub, path: type[Path], places: Places) -> None:
+    """Moves a ready worker to the scratch of its job: of a booted driver, or of the bundle in Ray's job."""
     name, job = os.environ.get(JOB, "").partition(" ")[0], os.environ.get("RAY_JOB_ID", "")
-    return name or _digest("", job, _option("--session-name"), _option("--gcs-address"))
+    bundle = os.environ["RAYBUNDLE_DIGEST"]  # applications of Ray Serve are all of one job
+    name = name or _digest(bundle, job, _option("--session-name"), _option("--gcs-address"))
+    scratch = f"{stub.PRIVATE}/jobs/{name}"
+    path.places += (scratch, os.path.realpath(scratch))
+    path.of_a_guest = stub.is_guest()
+    enter(stub, "worker", scratch, places)
 
 
 def _name_job() -> str:
@@ -126,7 +128,9 @@ def enter(stub: Stub, role: str, scratch: str, places: Places) -> None:
     """
     if not _hold(scratch) and role != "child":
         _held.append(
-            stub.load("raybundle_fill").make(stub, scratch, places, list(_describe(role, places.links[0])))
+            stub.load("raybundle_fill").make(
+                stub, scratch, places, list(_describe(stub, role, places.links[0]))
+            )
         )
     if role != "child":
         os.environ["RAYBUNDLE_SCRATCH"] = scratch
@@ -178,15 +182,19 @@ def _go(scratch: str, archive: str) -> None:
     os.environ["PWD"] = directory
 
 
-def _describe(role: str, links: str) -> Iterator[str]:
-    """Yields lines that tell the reaper how to find out whether the job is over."""
+def _describe(stub: Stub, role: str, links: str) -> Iterator[str]:
+    """Yields lines that tell the reaper how to find out whether the job is over.
+
+    The job of a guest says nothing about its bundle: that of Ray Serve lasts as long as the cluster.
+    """
     if role == "driver":
         leader = os.getsid(0)
         yield f"leader {leader} {started(leader)}"
         return
     yield f"gcs {_option('--gcs-address')}"
     submission = os.environ.get(JOB, "").partition(" ")[2].replace("\n", " ")
-    yield f"submission {submission}" if submission else f"job {os.environ.get('RAY_JOB_ID', '')}"
+    if not stub.is_guest():
+        yield f"submission {submission}" if submission else f"job {os.environ.get('RAY_JOB_ID', '')}"
     yield f"ray {links}"
     for raylet in (os.environ.get("RAY_RAYLET_PID", ""), str(os.getppid())):
         if _is_raylet(raylet):

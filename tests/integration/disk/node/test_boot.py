@@ -59,6 +59,10 @@ def version_of(python: Path) -> str:
     return library.name.removeprefix("python")
 
 
+HOOK = {"__RAY_WORKER_PROCESS_SETUP_HOOK_ENV_VAR": "raybundle_boot.ready"}
+"""What a worker of a job with a bundle has."""
+
+
 def unpacked(tmp_path: Path, python: Path, script: str, **more: str) -> Unpacked:
     return unpack(tmp_path, files(script, **more), python=version_of(python))
 
@@ -87,7 +91,7 @@ def test_all_kinds_of_processes_have_the_same_path(tmp_path: Path, python: Path)
     driver = last_json(node.driver(python, f"{node.tree}/project/job.py"))
 
     assert last_json(node.driver(python, "-m", "mod")) == driver
-    assert last_json(node.run(python, str(place))) == driver
+    assert last_json(node.run(python, str(place), env=HOOK)) == driver
     assert last_json(node.run(python, "-c", SHOW)) == ["", *driver]
 
 
