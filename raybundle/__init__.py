@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         run_function,
         run_here,
         runs,
+        serve,
         settings,
         show,
         show_run,
@@ -54,6 +55,8 @@ if TYPE_CHECKING:
     from raybundle.pipeline.kuberay import Export
     from raybundle.pipeline.past.runs import RunRecord
     from raybundle.pipeline.reasoning import Why
+    from raybundle.pipeline.serving.building import ServeConfig
+    from raybundle.pipeline.serving.deploying import Deployed
     from raybundle.pipeline.tracing import Trace
     from raybundle.pipeline.verifying import Verification
     from raybundle.pipeline.viewing.values import PathView
@@ -71,6 +74,7 @@ __all__ = [
     "Bisection",
     "Checked",
     "Comparison",
+    "Deployed",
     "Diff",
     "Export",
     "Finding",
@@ -87,6 +91,7 @@ __all__ = [
     "Report",
     "Row",
     "RunRecord",
+    "ServeConfig",
     "Setting",
     "Signed",
     "Stored",
@@ -117,6 +122,7 @@ __all__ = [
     "run_function",
     "run_here",
     "runs",
+    "serve",
     "settings",
     "show",
     "show_run",
@@ -133,6 +139,7 @@ _MODULES = {
     "Bisection": "raybundle.pipeline.bisecting.bisect",
     "Checked": "raybundle.publish.content.checking",
     "Comparison": "raybundle.pipeline.comparing",
+    "Deployed": "raybundle.pipeline.serving.deploying",
     "Diff": "raybundle.pipeline.diffing.diff",
     "Export": "raybundle.pipeline.kuberay",
     "Finding": "raybundle.pipeline.findings",
@@ -147,6 +154,7 @@ _MODULES = {
     "Report": "raybundle.reporting.report",
     "Row": "raybundle.publish.runs.marks",
     "RunRecord": "raybundle.pipeline.past.runs",
+    "ServeConfig": "raybundle.pipeline.serving.building",
     "Setting": "raybundle.config",
     "Signed": "raybundle.publish.trust.signatures",
     "Stored": "raybundle.publish.stored",

@@ -88,6 +88,8 @@ class ModuleTarget:
 
     name: ModuleName
     options: tuple[str, ...] = ()
+    imported: bool = False
+    """It is imported and not run, as Ray Serve does: of a package, its `__init__`."""
 
 
 @dataclass(frozen=True, slots=True)

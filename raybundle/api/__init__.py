@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from raybundle.api import local
+from raybundle.api import local, serve
 from raybundle.api.building import build, compare, export, plan, settings, show, trace, why
 from raybundle.api.catalogue import bundles, runs, show_run, tag
 from raybundle.api.cluster import attach, doctor, jobs, path, rerun, run, submit
@@ -36,6 +36,7 @@ __all__ = [
     "run_function",
     "run_here",
     "runs",
+    "serve",
     "settings",
     "show",
     "show_run",

@@ -226,6 +226,23 @@ class SubmitKeywords(BuildKeywords, JobKeywords, total=False):
     """What is in a bundle, and what its job is besides that."""
 
 
+class ServeKeywords(ResolveKeywords, TrustKeywords, ClusterKeywords, total=False):
+    """What applications of Ray Serve are besides their code."""
+
+    name: str | None
+    """The name of the one application; its bundle becomes a version of that name."""
+    route_prefix: str | None
+    """Where the one application takes requests."""
+    secrets: Mapping[str, str] | None
+    """As for a job: references by environment variable, read by each node."""
+    cwd: str | None
+    """Where replicas start, relative to the project's root."""
+    wait: bool
+    """Whether `deploy` returns only when all applications run, which is the default."""
+    timeout: float | None
+    """Seconds after which `deploy` waits no longer."""
+
+
 class WaitKeywords(TypedDict, total=False):
     """How long a job is followed, and how often it is submitted again."""
 

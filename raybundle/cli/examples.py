@@ -18,7 +18,14 @@ Each of the two is a bundle or a run of the store: a digest, at least 8 digits
 of it, `name`, `name@3`, `name@{2026-11-26}`, or the id of a run.
 
 """
+_SERVE = """\
+APP is MODULE:ATTRIBUTE, an application or a function that returns one, which
+gets the words KEY=VALUE; several of them; or a configuration of Ray Serve,
+YAML or JSON, in which each application without a bundle gets one.
+
+"""
 _TAKES = {
+    "serve": _SERVE,
     **dict.fromkeys(("submit", "plan", "build", "why", "trace", "doctor", "path", "report"), _TARGET),
     **dict.fromkeys(("diff", "bisect"), _ENDS),
     **dict.fromkeys(("run", "show", "export", "pull", "verify", "tag", "sign"), _REF),
@@ -69,6 +76,12 @@ EXAMPLES = {
     "delete": (f"delete {_JOB}",),
     "doctor": ("doctor", "doctor train.py", "doctor --watch train@3"),
     "path": ("path train.py", "path --plain train.py", "path --module features.scale train.py"),
+    "serve": (
+        "serve build app:graph -o serve.yaml",
+        "serve deploy --name fraud --route-prefix /fraud fraud.api:build threshold=0.8",
+        "serve deploy --timeout 10m serve.yaml",
+        "serve status",
+    ),
     "local": ("local up --num-cpus 4", "local down"),
     "init": ("init github", "init kuberay deploy", "init --diff gitlab"),
     "completion": ("completion bash", "completion fish"),

@@ -123,6 +123,7 @@ _FILES = {
     "doctor": ("doctor",),
     "init": ("init", "completion"),
     "report": ("report",),
+    "serve": ("serve",),
     "path": ("path",),
 }
 """The commands of each file: a command loads only its own."""

@@ -21,6 +21,7 @@ from raybundle.cli.options import (
     job_id,
 )
 from raybundle.cli.report_options import add_report
+from raybundle.cli.serve_options import add_serve
 from raybundle.cli.stored_options import add_stored_commands
 from raybundle.errors import UsageError
 from raybundle.version import __version__
@@ -74,7 +75,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
             words, rest = words[:target], words[target:]
     elif command is not None and words[command] == "export" and "--" in words:
         words, rest = words[: words.index("--")], words[words.index("--") + 1 :]
-    elif command is not None and words[command] in ("why", "report"):
+    elif command is not None and words[command] in ("why", "report", "serve"):
         pasted = "--" in words
         words = words if pasted else _options_first(commands[words[command]], words, command + 1)
     elif command is not None and words[command] == "bisect" and "--" in words:
@@ -200,6 +201,7 @@ def parsers() -> tuple[ArgumentParser, dict[str, ArgumentParser]]:
         add_stored_commands,
         _add_cluster_commands,
         _add_doctor,
+        add_serve,
         _add_local,
     ):
         add_commands(add)

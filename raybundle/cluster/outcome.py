@@ -38,6 +38,13 @@ JOB_ENTRYPOINT_COMMAND_START_ERROR is not here: in Ray 2.50 to 2.52 it can mean 
 _ENVIRONMENT_ERROR = "ray.exceptions.RuntimeEnvSetupError"
 """Exceptions of a driver if a worker's node cannot unpack the archive."""
 
+_ENVIRONMENT_SET_UP = re.compile(r"RuntimeEnvSetupError|Runtime env setup for app", re.IGNORECASE)
+"""Words of Ray Serve about an application whose runtime_env cannot be set up."""
+
+_ESCAPES = re.compile(r"(?:\x1b|\\x1b)\[[0-9;]*m")
+"""Colours of a terminal; Ray Serve keeps them in its messages."""
+_RAISED_IN = re.compile(r"ray::\S+ \(pid=[^\n]*")
+"""The line by which Ray begins a traceback of a task."""
 _TRACEBACK = "Traceback (most recent call last):"
 _RAISED = re.compile(r"^[A-Za-z_][\w.]*(?:: .*)?$", re.MULTILINE)
 """The line after a traceback's frames."""
@@ -84,8 +91,7 @@ def exit_code(info: JobInfo, error: JobError | None, *, own: bool = False) -> in
 def _failure(info: JobInfo, log_end: str) -> JobError:
     line = boot_line(info, log_end)
     if line is not None:
-        other = _OTHER_PYTHON.search(line)
-        return JobStartError(line, hint=other and f"`--python {other.group(1)}` builds for it")
+        return _boot_error(line)
     if could_not_start(info):
         kind = f" ({info.error_type})" if info.error_type else ""
         node = _named_node(info)
@@ -95,6 +101,39 @@ def _failure(info: JobInfo, log_end: str) -> JobError:
         )
     text = f"job {info.submission_id} failed: {_how(info)}{_why(log_end)}"
     return JobFailedError(text, hint=_remedy(log_end))
+
+
+def deployment_error(name: str, text: str) -> JobError:
+    """Returns the error of an application of Ray Serve that does not run, by what Serve says about it."""
+    text = _plain(text)
+    found = BOOT_FAILED.search(text)
+    if found is not None:
+        return _boot_error(re.split(r"\\n", found.group())[0].strip())
+    if _ENVIRONMENT_SET_UP.search(text):
+        return JobStartError(f"application {name} could not start: {_lines_that_matter(text)}")
+    return JobFailedError(f"application {name} failed: {_cause(text)}", hint=_remedy(text))
+
+
+def brief(text: str) -> str:
+    """Returns on one line what Ray Serve says: of a traceback, the exception and its place."""
+    plain = _plain(text)
+    head = plain.partition("Error:" if _TRACEBACK in plain else "\0")[0]
+    return " ".join(f"{head} {_why(plain).removeprefix(': ')}".split())
+
+
+def _plain(text: str) -> str:
+    """Returns a text of Ray Serve without colours, and with Python's words before each traceback."""
+    return _RAISED_IN.sub(_TRACEBACK, _ESCAPES.sub("", text))
+
+
+def _cause(text: str) -> str:
+    """Returns the last exception in a text with its place; without one, the end of the text."""
+    return _why(text).removeprefix(": ") or _lines_that_matter(text)
+
+
+def _boot_error(line: str) -> JobStartError:
+    other = _OTHER_PYTHON.search(line)
+    return JobStartError(line, hint=other and f"`--python {other.group(1)}` builds for it")
 
 
 def _how(info: JobInfo) -> str:

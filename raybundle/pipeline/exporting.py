@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 from raybundle.cluster.runtime_env import render_entrypoint, render_runtime_env
 from raybundle.cluster.secrets import arguments_warning, refuse_literals
@@ -52,20 +53,39 @@ def export_bundle(  # noqa: PLR0913 - a bundle, its job, and what is made of the
     stored = trust_of(settings, environ).find(store, ref)
     secret = arguments_warning(start.arguments)
     listener.warnings([*stored.warnings, *([secret] if secret else [])])
-    if stored.signatures:
-        listener.warn(
-            f"Ray fetches the archive from {store.url} and compares nothing: whoever can write there can "
-            "replace it after its signature was checked"
-        )
+    warn_of_writers(stored, store, listener)
     env = settings.table("env")
     refuse_literals(env)
-    found = _for_plain_ray(stored, store, env, start)
+    runtime_env = exported_env(stored, store, env, cwd=start.cwd)
+    found = Export(stored.digest, runtime_env, render_entrypoint(stored.manifest, start.arguments))
     if wanted.kind == "runtime-env":
         return found
     return replace(found, resource=render_resource(wanted, found, stored.manifest, start))
 
 
-def _for_plain_ray(stored: Stored, store: Store, env: Mapping[str, str], start: Start) -> Export:
+def warn_of_writers(stored: Stored, store: Store, listener: Listener) -> None:
+    """Tells what a signature does not cover where Ray itself fetches the archive."""
+    if stored.signatures:
+        listener.warn(
+            f"Ray fetches the archive from {store.url} and compares nothing: whoever can write there can "
+            "replace it after its signature was checked"
+        )
+
+
+def exported_env(  # noqa: PLR0913 - what a job of plain Ray is made of
+    stored: Stored,
+    store: Store,
+    env: Mapping[str, str],
+    *,
+    cwd: str,
+    secrets: Mapping[str, str] = MappingProxyType({}),
+    passed: Mapping[str, Any] = MappingProxyType({}),
+) -> dict[str, Any]:
+    """Returns the `runtime_env` by which plain Ray runs a stored bundle; arguments as `render_runtime_env`.
+
+    Raises:
+        UsageError: nodes cannot read from the store, or the variables are not valid.
+    """
     url = store.node_url(stored.archive_key)
     if url is None:
         raise UsageError(
@@ -73,14 +93,15 @@ def _for_plain_ray(stored: Stored, store: Store, env: Mapping[str, str], start: 
             hint="build into a store that nodes read, such as s3://bucket/prefix",
         )
     source = source_of(store) if stored.layers or stored.data else None
-    runtime_env = render_runtime_env(
+    return render_runtime_env(
         stored.digest,
         stored.boot,
         url,
         env,
+        secrets,
+        passed=passed,
         source=source,
         delivery=stored.delivery,
-        cwd=start.cwd,
+        cwd=cwd,
         signatures=stored.signatures,
     )
-    return Export(stored.digest, runtime_env, render_entrypoint(stored.manifest, start.arguments))

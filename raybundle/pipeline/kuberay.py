@@ -207,7 +207,7 @@ def _serve_config(file: Path, runtime_env: Mapping[str, Any]) -> str:
     for number, (each, application) in enumerate(zip(nodes, applications, strict=True), 1):
         where = f"{option}: application {application.get('name', number)!r}"
         for place in [application, *(application.get("deployments") or [])]:
-            _refuse_own(place, where)
+            refuse_own(place, where)
         _merge(each, {"runtime_env": runtime_env})
     return yaml_text(cast("Node", node))
 
@@ -222,11 +222,15 @@ def _merge(node: MappingNode, values: Mapping[str, Any]) -> None:
             put(node, key, make_node(value))
 
 
-def _refuse_own(value: Any, where: str) -> None:
-    """Refuses an application or a deployment whose runtime_env would take it out of the bundle."""
+def refuse_own(value: Any, where: str) -> None:
+    """Refuses an application or a deployment of Ray Serve whose runtime_env would take it out of the bundle.
+
+    Raises:
+        UsageError: names the key.
+    """
     table = value if isinstance(value, dict) else {}
     if "ray_actor_options" in table:
-        _refuse_own(table["ray_actor_options"], where)
+        refuse_own(table["ray_actor_options"], where)
     if found := [key for key in _OWN_KEYS if key in (table.get("runtime_env") or ())]:
         raise UsageError(
             f"{where} has a runtime_env with `{found[0]}`, which the bundle sets",

@@ -60,7 +60,7 @@ def order_target(
         if connecting.address:
             cluster = begin_survey(connecting.cluster(), store)
             unfinished.callback(cluster.client.close)
-        prepared, embedded = _prepared(request, cluster, listener)
+        prepared, embedded = prepared_for(request, cluster, listener)
         planned = checked_plan(prepared, listener, strict=strict)
         signed = trust_of(request.settings, request.environ).signatures(
             store, planned.digest, planned.manifest_bytes
@@ -81,7 +81,7 @@ def order_target(
     return replace(order, sites=planned.resolution.interpreter.site, origin=asked)
 
 
-def _prepared(
+def prepared_for(
     request: Request, cluster: Cluster | None, listener: Listener
 ) -> tuple[Prepared, Embedded | None]:
     """Returns the request prepared for the nodes of a cluster, or for the embedded one."""

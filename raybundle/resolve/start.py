@@ -36,5 +36,7 @@ class Start:
     """The driver edits the path, which may depend on the current directory."""
     reads_files: bool = False
     """The driver's edits of the path depend on `.pth` files."""
+    imported: bool = False
+    """The driver is imported: its `__name__` is not `__main__`."""
     traced: tuple[TracedModule, ...] = ()
     """Modules that runs have shown and the path has."""

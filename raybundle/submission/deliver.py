@@ -102,7 +102,7 @@ def deliver(stored: Stored, store: Store, cluster: Cluster) -> Delivered:
     if source is None or source.startswith("file://") != cluster.shares_disk:
         return _relay(stored, store, cluster, f"its nodes cannot read {store.url}")
     if description and description.blind:
-        why = _why_blind(description, store)
+        why = why_blind(description, store)
         cluster.client.notify(f"warning: {why}: relaying the bundle through the cluster's head")
         return _relay(stored, store, cluster, why)
     fetched = source if stored.layers or stored.data else None
@@ -124,7 +124,7 @@ def _sizes(keys: Sequence[str], store: Store) -> dict[str, int | None]:
         return dict(zip(keys, pool.map(store.size, keys), strict=True))
 
 
-def _why_blind(description: ClusterDescription, store: Store) -> str:
+def why_blind(description: ClusterDescription, store: Store) -> str:
     """Returns a node for each reason, and how many more have it."""
     reasons: dict[str, list[str]] = {}
     for node in description.blind:

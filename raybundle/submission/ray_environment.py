@@ -96,30 +96,30 @@ def _listed(value: Any) -> Iterator[str]:
 
 
 def read_ray_environment(
-    runtime_env: str | None, runtime_env_json: str | None, working_dir: str | None, cwd: Path
+    runtime_env: str | None,
+    runtime_env_json: str | None,
+    working_dir: str | None,
+    cwd: Path,
+    named: str | None = None,
 ) -> RayEnvironment:
     """Returns the environment that the options of `ray job submit` describe.
-
-    As in Ray, `--working-dir` overrides the `working_dir` of the other options. All relative paths, even in
-    a file, are relative to the current directory (ray/dashboard/modules/dashboard_sdk.py).
 
     Args:
         runtime_env: path of a YAML file.
         runtime_env_json: JSON object.
-        working_dir: directory.
-        cwd: the current directory.
+        working_dir: directory; as in Ray, it overrides the `working_dir` of the other options.
+        cwd: paths are relative to it, even in a file, as in Ray (ray/dashboard/modules/dashboard_sdk.py).
+        named: where the JSON object is from, if it is none of the options.
 
     Raises:
         UsageError: the options cannot be read, or a bundle cannot carry them out. All faults are listed.
     """
-    source, given = read_given(runtime_env, runtime_env_json, cwd)
+    source, given = read_given(runtime_env, runtime_env_json, cwd, named)
     faults = Faults()
     keys = {name: Key(name, value, source, cwd, faults) for name, value in given.items()}
     if working_dir is not None:
         keys["working_dir"] = Key("working_dir", working_dir, Source("--working-dir"), cwd, faults)
-    for key in keys.values():
-        _refuse_by_name(key)
-    keys = {name: key for name, key in keys.items() if key.value is not None and name not in REFUSED}
+    keys = _allowed(keys)
     env = _env(keys["env_vars"]) if "env_vars" in keys else {}
     roots = _roots(keys["py_modules"]) if "py_modules" in keys else []
     project = _project(keys["working_dir"]) if "working_dir" in keys else None
@@ -134,6 +134,13 @@ def read_ray_environment(
         passed={name: value for name, value in passed.items() if value},
         warnings=tuple(_warnings(keys, passed)),
     )
+
+
+def _allowed(keys: Mapping[Any, Key]) -> dict[Any, Key]:
+    """Returns the keys that have a value, without those that are refused."""
+    for key in keys.values():
+        _refuse_by_name(key)
+    return {name: key for name, key in keys.items() if key.value is not None and name not in REFUSED}
 
 
 def check_hook(passed: Mapping[str, Any], resolution: Resolution) -> None:

@@ -70,8 +70,10 @@ class Key:
         return Warning(text if file else f"{self.source.option}: {text}", file, line, hint)
 
 
-def read_given(runtime_env: str | None, text: str | None, cwd: Path) -> tuple[Source, dict[Any, Any]]:
-    """Returns the runtime_env that the options give.
+def read_given(
+    runtime_env: str | None, text: str | None, cwd: Path, named: str | None = None
+) -> tuple[Source, dict[Any, Any]]:
+    """Returns the runtime_env that the options give; `named` says where the text is from if it is no option.
 
     Raises:
         UsageError: both options are given, or the value cannot be read or is not a mapping.
@@ -82,6 +84,8 @@ def read_given(runtime_env: str | None, text: str | None, cwd: Path) -> tuple[So
         option = f"--runtime-env {runtime_env}"
         value, lines = read_keys(cwd / runtime_env, option)
         return Source(option, Path(runtime_env), lines), _mapping(value, option)
+    if named is not None and text is not None:
+        return Source(named), _mapping(json.loads(text), named)
     option = "--runtime-env-json"
     return Source(option), _mapping(_read_json(text, option) if text is not None else None, option)
 

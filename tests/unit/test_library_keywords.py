@@ -101,6 +101,7 @@ CALLS = {
     "delete": (keywords.ClusterKeywords,),
     "stop": (keywords.ClusterKeywords, StopKeywords),
     "logs": (keywords.ClusterKeywords, LogKeywords),
+    "serve": (keywords.ServeKeywords,),
     "attach": (keywords.AttachKeywords, keywords.WaitKeywords, LogKeywords),
 }
 """The keywords of what does the same as a command."""

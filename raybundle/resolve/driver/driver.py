@@ -99,9 +99,10 @@ def find_start(path: DriverPath, interpreter: Interpreter, made: Generated | Non
     name, found = _find_driver(path.target, finder, made)
     # A notebook runs in its own directory.
     cwd = Path(found.entry) if isinstance(path.target, NotebookTarget) else path.cwd
+    imported = isinstance(path.target, ModuleTarget) and path.target.imported
     tree = _edited_tree(found.file, made, finder)
     if tree is None:
-        return finder, Start(name, found)
+        return finder, Start(name, found, imported=imported)
     edits = evaluate(tree, _name_of(path.target, found), str(cwd), interpreter.version)
 
     def where(line: int) -> str:
@@ -117,6 +118,7 @@ def find_start(path: DriverPath, interpreter: Interpreter, made: Generated | Non
         followed=links,
         depends_on_cwd=True,
         reads_files=edits.reads_files,
+        imported=imported,
     )
 
 
@@ -167,8 +169,8 @@ def _find_driver(target: Target, finder: Finder, made: Generated | None) -> tupl
             return _script(path.resolve() / "__main__.py")
         case NotebookTarget() | ConsoleScriptTarget() | FunctionTarget():
             return _script(made.file if made else Path())
-        case ModuleTarget(name=name):
-            return _find_module(name, finder)
+        case ModuleTarget(name=name, imported=imported):
+            return _find_module(name, finder, imported=imported)
         case other:
             return assert_never(other)
 
@@ -177,12 +179,19 @@ def _script(file: Path) -> tuple[str, FirstParty]:
     return "__main__", FirstParty(str(file.parent), str(file), is_package=False)
 
 
-def _find_module(name: str, finder: Finder) -> tuple[str, FirstParty]:
+def _find_module(name: str, finder: Finder, *, imported: bool = False) -> tuple[str, FirstParty]:
     match finder.find(name):
-        case FirstParty(is_package=True) | Namespace():
+        case FirstParty() as found if imported and not found.is_extension:
+            return name, found
+        case FirstParty(is_package=True) | Namespace() if not imported:
             return _find_module(f"{name}.__main__", finder)
         case FirstParty() as found if not found.is_extension:
             return name, found
+        case _ if imported:
+            raise BundleError(
+                f"{name} is not a module of this project",
+                hint="run it from the folder that holds it, or add that to `roots` in [tool.raybundle]",
+            )
         case ThirdParty() | StandardLibrary():
             raise UsageError(
                 f"`-m {name}` is not a module of this project, and a bundle runs a script of the project",

@@ -320,7 +320,10 @@ class _Walk:
         self.warnings.add(warn_about_unknown(Path(place.file), place.line, text))
 
     def _is_optional(self, importer: str, guard: Guard, package: str | None) -> bool:
-        ways = {"main" if importer == self.start.name else "imported", "packaged" if package else "bare"}
+        ways = {
+            "main" if importer == self.start.name and not self.start.imported else "imported",
+            "packaged" if package else "bare",
+        }
         if importer in self.start.unsure or (guard.only and guard.only not in ways):
             return True
         if guard.optional or not guard.instead_of:

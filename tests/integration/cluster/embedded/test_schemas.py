@@ -30,7 +30,7 @@ EVENTS = "submit-events"
 """Of lines: test_ci_services.py."""
 WITHOUT_DOCUMENT: frozenset[str] = frozenset()
 """Commands that print no document with `--json`."""
-OPEN = ("metadata", "runtime_env", "manifest", "facts", "events")
+OPEN = ("metadata", "runtime_env", "config", "manifest", "facts", "events")
 """Properties whose content is Ray's, or specified in docs/format.md and docs/runs.md."""
 ELSEWHERE = {"RAYBUNDLE_LOCAL_STATE": "../no-cluster"}
 MORE_DATA = {"RAYBUNDLE_INCLUDE": "words.txt"}
@@ -102,6 +102,7 @@ STEPS = {
     "report": Step(("report", "schemas", "-o", "report.html")),
     "export": Step(("export", "schemas", "--format", "runtime-env")),
     "export for KubeRay": Step(("export", "schemas", "--format", "rayjob", "--cluster-spec", "cluster.yaml")),
+    "serve": Step(("serve", "build", "job:load")),
     "submit: succeeded": Step(("submit", *GOOD, "job.py", "code", "0")),
     "submit: attached": Step(("submit", *GOOD, "job.py", "code", "0")),
     "submit: failed": Step(("submit", *BAD, "job.py", "code", "3"), 20),

@@ -1,0 +1,1 @@
+"""The stories of `serve`: applications of Ray Serve that run from bundles."""
