@@ -7,7 +7,7 @@ import shtab
 from raybundle.cli.parser import WITH_ARGUMENTS, parsers
 
 _COMPLETED = {
-    **dict.fromkeys(("FILE", "PATH", "true|false|PATH", "TARGET", "TARGET MODULE"), shtab.FILE),
+    **dict.fromkeys(("FILE", "PATH", "true|false|PATH", "TARGET", "TARGET MODULE", "APP"), shtab.FILE),
     "DIR": shtab.DIRECTORY,
 }
 """What completes a value, by the word that stands for it in the help."""

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 APPLICATIONS = "/api/serve/applications/"
 """Takes the configuration (PUT), says what runs (GET), ends it (DELETE); ray/dashboard/modules/serve."""
+SLOW = 120.0
+"""Seconds for which a request is repeated that starts or ends Serve: a busy cluster needs more than TIMEOUT."""
 NO_SERVE = "Serve dependencies are not installed"
 """The answer (HTTP 501) of a head whose Ray lacks them."""
 
@@ -94,11 +96,11 @@ class ServeClient:
             UsageError: Serve refuses the configuration.
             ClusterError: the cluster cannot be reached, or its Ray has no Serve.
         """
-        self._ask("PUT", json.dumps(configuration).encode())
+        self._ask("PUT", json.dumps(configuration).encode(), SLOW)
 
     def shutdown(self) -> None:
         """Ends all applications, and Serve itself."""
-        self._ask("DELETE")
+        self._ask("DELETE", patience=SLOW)
 
     def _ask(self, method: str, data: bytes | None = None, patience: float = 3.0) -> bytes:
         answer = self._connection.request(
