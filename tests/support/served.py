@@ -7,7 +7,11 @@ import threading
 import time
 import urllib.request
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
+from urllib.error import HTTPError
+
+from raybundle.outage import Outage
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -150,3 +154,14 @@ def ask(url: str) -> dict[str, Any]:
     with urllib.request.urlopen(url, timeout=120) as answer:  # noqa: S310 - of this cluster
         found: dict[str, Any] = json.loads(answer.read())
         return found
+
+
+def ask_when_known(url: str) -> dict[str, Any]:
+    """Returns the answer of a new application: a busy proxy may learn its route after Serve says RUNNING."""
+    outage = Outage(0.1, 0.5, patience=60)
+    while True:
+        try:
+            return ask(url)
+        except HTTPError as error:  # noqa: PERF203 - tries again
+            if error.code != HTTPStatus.NOT_FOUND or not outage.wait():
+                raise

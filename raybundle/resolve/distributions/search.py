@@ -163,7 +163,8 @@ class _Search:
 
     def _undeclared(self, needs: Mapping[str, Need], stops: frozenset[str]) -> Iterator[Link]:
         for (importer, imported), links in self.walk.links.items():
-            if importer in needs and importer not in stops and imported not in needs:
+            own = importer == RAY and imported in IN_RAY  # an installed one shadows what Ray brings
+            if importer in needs and importer not in stops and imported not in needs and not own:
                 link = next(filter(self.walk.is_unconditional, links), None)
                 if link is not None:
                     yield link

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.support.nodes import Nodes, require_namespaces
-from tests.support.served import CONFIG, FILES, Load, ask
+from tests.support.served import CONFIG, FILES, Load, ask, ask_when_known
 from tests.support.small_project import tree
 from tests.support.users import user_environment
 from tests.support.workplace import make_workplace
@@ -54,6 +54,8 @@ def test_an_edit_reaches_every_node_and_loses_no_request(
         url = f"{nodes.address.rpartition(':')[0]}:{PORT}"
 
         first = deploy(work)
+        for name in ("first", "second"):
+            ask_when_known(f"{url}/{name}")
         before = [ask(f"{url}/first") for _ in range(REQUESTS)]
         other = ask(f"{url}/second")
         (work.directory / "words" / "greeting.py").write_text('GREETING = "new"\n')

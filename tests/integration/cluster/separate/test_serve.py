@@ -25,7 +25,7 @@ from raybundle.errors import JobStartError
 from raybundle.outage import Outage
 from tests.integration.cluster.embedded.test_schemas import changed, validator
 from tests.support.ray_head import ray_head
-from tests.support.served import CONFIG, FILES, Load, ask
+from tests.support.served import CONFIG, FILES, Load, ask, ask_when_known
 from tests.support.small_project import tree
 from tests.support.workplace import make_workplace
 
@@ -127,6 +127,7 @@ class _Run:
             self.seen.interrupted = running.end()
         self.run("timeout", "serve", "deploy", "--timeout", "0.1s", "serve.yaml")
         self.run("deploy", "--json", "serve", "deploy", "serve.yaml")
+        assert self.seen.commands["deploy"].returncode == 0, self.seen.commands["deploy"].stderr
         self.look("before")
 
     def edit(self) -> None:
@@ -138,6 +139,8 @@ class _Run:
         self.run("status", "--json", "serve", "status")
 
     def look(self, when: str) -> None:
+        for name in ("first", "second"):
+            ask_when_known(f"{self.url}/{name}")
         self.seen.answers[f"first {when}"] = [ask(f"{self.url}/first?name=bob") for _ in range(REQUESTS)]
         self.seen.answers[f"second {when}"] = [ask(f"{self.url}/second")]
         self.seen.replicas[when] = self.actors()
@@ -164,7 +167,7 @@ class _Run:
         config = {"applications": [plain, {**bare, "name": "bare", "route_prefix": "/bare"}]}
         self.client.put(config)
         self.seen.plain = self.settled()
-        self.seen.answers["plain before"] = [ask(f"{self.url}/plain")]
+        self.seen.answers["plain before"] = [ask_when_known(f"{self.url}/plain")]
         self.pack(archive, PLAIN.replace('"old"', '"new"'))
         self.client.put({"applications": [plain]})
         self.settled()

@@ -508,3 +508,14 @@ def test_a_template_that_looks_like_an_import_without_end_costs_nothing(site: Si
     site.install("a-1.0", {"a.py": f'T = """\n{template}"""\n'})
 
     assert travelling(site.resolved("import a\n")) == {"a"}
+
+
+def test_what_the_wheel_of_ray_brings_is_not_asked_of_the_cluster(site: SitePackages) -> None:
+    part = "import colorama\nimport undeclared\n"
+    site.install("ray-2.60.0", {"ray/__init__.py": "", "ray/part.py": part})
+    site.install("colorama-0.4.6")
+    site.install("undeclared-1.0")
+
+    found = site.resolved("import ray.part\n").distributions
+
+    assert {each.name for each in found} == {"ray", "undeclared"}
