@@ -88,8 +88,7 @@ class ModuleTarget:
 
     name: ModuleName
     options: tuple[str, ...] = ()
-    imported: bool = False
-    """It is imported and not run, as Ray Serve does: of a package, its `__init__`."""
+    imported: bool = False  # as Ray Serve does: not run; of a package, its `__init__`
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,9 +263,8 @@ class Distribution:
     metadata: Path | None = None
     """Absolute path of its `.dist-info` directory if it travels. The parent directory has its files."""
     required_by: str = ""
-    """The distribution that needs it, such as `pandas` or `ray[data]`, if first-party code does not import
-    it. In `Resolution.optional`, the extra that names it, such as `pandas[parquet]`; in `plugins`, what loads
-    it and the group of its entry points, such as `sqlalchemy (sqlalchemy.dialects)`."""
+    """What needs it, such as `pandas` or `ray[data]`, if first-party code does not; in `optional`, the extra
+    (`pandas[parquet]`); in `plugins`, what loads it, and its group (`sqlalchemy (sqlalchemy.dialects)`)."""
     imported_by: str = ""
     """The module of `required_by` that imports it at top level; empty if metadata requires it."""
     origin: str = ""

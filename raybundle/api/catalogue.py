@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from raybundle.api.history_keywords import RunsKeywords
+from raybundle.api.job_keywords import RunsKeywords
 from raybundle.api.keywords import StoreKeywords, require, takes
 from raybundle.api.reading import connecting_of, given_in, heard_of
 from raybundle.pipeline.past.runs import RunRecord, history, since
@@ -59,7 +59,7 @@ def runs(**options: Unpack[RunsKeywords]) -> tuple[Row, ...]:
     """Returns the runs of the store, the oldest first.
 
     Args:
-        options: as `raybundle.api.history_keywords.RunsKeywords` lists them.
+        options: as `raybundle.api.job_keywords.RunsKeywords` lists them.
 
     Raises:
         UsageError: an argument or a setting is wrong.

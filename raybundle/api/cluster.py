@@ -8,7 +8,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from raybundle.api.handle import Heard, Job, Source
-from raybundle.api.history_keywords import RerunKeywords
+from raybundle.api.job_keywords import RerunKeywords
 from raybundle.api.keywords import (
     AttachKeywords,
     ClusterKeywords,
@@ -101,7 +101,7 @@ def rerun(run_id: str, arguments: Sequence[str] | None = None, **options: Unpack
     Args:
         run_id: of the run.
         arguments: in place of the run's own.
-        options: as `raybundle.api.history_keywords.RerunKeywords` lists them; `env` adds to the run's own.
+        options: as `raybundle.api.job_keywords.RerunKeywords` lists them; `env` adds to the run's own.
 
     Raises:
         UsageError: an argument or a setting is wrong, or a value is not recorded and not given.

@@ -1,11 +1,11 @@
-"""The keyword arguments of the methods of a job, and of the decorator `job`."""
+"""The keyword arguments of the methods of a job, of the decorator `job`, and of functions for past runs."""
 
 from __future__ import annotations
 
 from collections.abc import Callable  # noqa: TC003 - `takes` reads the types
-from typing import TypedDict
+from typing import Literal, TypedDict
 
-from raybundle.api.keywords import SubmitKeywords, WaitKeywords
+from raybundle.api.keywords import ClusterKeywords, RunKeywords, StoreKeywords, SubmitKeywords, WaitKeywords
 
 
 class LogKeywords(TypedDict, total=False):
@@ -27,3 +27,27 @@ class FunctionKeywords(SubmitKeywords, WaitKeywords, total=False):
 
     write: Callable[[str], object] | None
     """Takes the job's log in pieces as it grows."""
+
+
+class RerunKeywords(RunKeywords, total=False):
+    """How a past run is repeated; what is not given is as it was."""
+
+    accept_drift: bool
+    """Runs it even if the cluster differs from that of the run."""
+
+
+class RunsKeywords(StoreKeywords, ClusterKeywords, total=False):
+    """Which runs of a store, and how the clusters that they ran on are reached."""
+
+    of_name: str | None
+    """Runs of a name: `fraud` or `fraud@3`."""
+    status: Literal["OPEN", "SUCCEEDED", "FAILED", "STOPPED", "LOST"] | None
+    """Runs of a status; `OPEN` has no recorded end."""
+    user: str | None
+    """Runs of a user."""
+    since: float | None
+    """Runs that started within this many seconds."""
+    bundle: str | None
+    """Runs of a bundle."""
+    refresh: bool
+    """Asks the clusters how runs without an end have ended."""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 APPLICATIONS = "/api/serve/applications/"
 """Takes the configuration (PUT), says what runs (GET), ends it (DELETE); ray/dashboard/modules/serve."""
 SLOW = 120.0
-"""Seconds for which a request is repeated that starts or ends Serve: a busy cluster needs more than TIMEOUT."""
+"""Seconds for which a request is repeated that starts or ends Serve, which a busy cluster does slowly."""
 NO_SERVE = "Serve dependencies are not installed"
 """The answer (HTTP 501) of a head whose Ray lacks them."""
 

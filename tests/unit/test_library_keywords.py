@@ -7,8 +7,7 @@ from typing import get_type_hints
 import pytest
 
 from raybundle.api import keywords, stored_keywords
-from raybundle.api.history_keywords import RerunKeywords, RunsKeywords
-from raybundle.api.job_keywords import LogKeywords, StopKeywords
+from raybundle.api.job_keywords import LogKeywords, RerunKeywords, RunsKeywords, StopKeywords
 from raybundle.cli.parser import command_parsers
 from raybundle.config import KEYS, PROJECT_ONLY
 from raybundle.errors import UsageError

@@ -145,7 +145,7 @@ def _build(
     )
     check_hook(environment.passed, planned.resolution)
     destination.require(planned.manifest, store)
-    stored = name_bundle(store, store_plan(planned, store, listener), request.settings)
+    stored = name_bundle(store, store_plan(planned, store, listener), request.settings, listener)
     stored = replace(stored, signatures=signed)
     warn_of_writers(stored, store, listener)
     runtime_env = exported_env(
