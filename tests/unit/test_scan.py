@@ -552,3 +552,21 @@ def test_a_group_that_is_picked_from_all_entry_points_is_the_one_that_counts(pic
 
 def test_all_groups_count_if_the_source_does_not_say_which() -> None:
     assert names_of("from importlib.metadata import entry_points\nlist(entry_points())\n")[1:] == ["*"]
+
+
+def test_names_that_are_sums_of_each_other_are_evaluated_once_for_each_depth() -> None:
+    # Evaluated anew for each use, these take minutes.
+    sums = "\n".join(f'a = a + b + "x{number}"\nb = b + a' for number in range(300))
+    facts = scan(f'{sums}\nname = f"{{a}}.views"\n'.encode(), "job.py", LINUX)
+
+    assert facts.imports == ()
+
+
+def test_a_list_that_begins_with_a_name_is_a_command_if_the_name_is_python() -> None:
+    source = (
+        "import sys\nimport subprocess\npython = sys.executable\nother = 1\n"
+        "subprocess.run([python, 'tool'])\nsubprocess.run([other, 'file'])\n"
+    )
+    facts = scan(source.encode(), "job.py", LINUX)
+
+    assert [(each.line, each.path) for each in facts.named] == [(5, "tool/__main__.py")]

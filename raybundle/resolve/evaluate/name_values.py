@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import product
 from typing import TYPE_CHECKING
 
@@ -60,6 +60,8 @@ class NameValues:
     walked: list[ast.AST] | None = None
     bound: dict[str, list[ast.expr | None]] | None = None
     """Expressions by name. None for a binding without an expression. Loops bind `ast.Starred` values."""
+    known: dict[tuple[str, int], list[Text]] = field(default_factory=dict)
+    """What a name may be, by the number of names that led to it: long sums use the same names again."""
 
     @property
     def nodes(self) -> list[ast.AST]:
@@ -167,13 +169,16 @@ class NameValues:
         values = self.bindings(name)
         if not values:
             return UNKNOWN
-        texts: list[Text] = []
-        for value in values:
-            if isinstance(value, ast.Starred):
-                texts += self._items(value.value, "keys", depth + 1)
-            else:
-                texts += self._texts(value, depth + 1)
-        return texts
+        known = self.known.get((name, depth))
+        if known is None:
+            known = []
+            for value in values:
+                if isinstance(value, ast.Starred):
+                    known += self._items(value.value, "keys", depth + 1)
+                else:
+                    known += self._texts(value, depth + 1)
+            self.known[name, depth] = known
+        return known
 
     def _items(self, node: ast.expr, part: str, depth: int) -> Iterable[Text]:
         """Return the items of a literal collection, also through a name or a dictionary's method."""

@@ -68,6 +68,7 @@ IN_SOURCE = {
     b"find_executable(": rb"\bfind_executable\(",
 }
 """Stand in a source with such a call, by a word in each."""
+_EXECUTABLE = "sys.executable"
 _PYTHON = re.compile(r"(?:.*/)?python[\d.]*")
 _SHELL = re.compile(r"(?:/usr)?(?:/bin/)?(?:ba|da|z|k)?sh")
 _WRAPPERS = frozenset(
@@ -114,6 +115,8 @@ class Commands:
     unknown: list[UnknownImport] = field(default_factory=list)
     """Commands that run a script by a name which is not known here; a path in the source may be it."""
     _caught: set[int] | None = None
+    _executables: bool | None = None
+    """Whether anything in the file may be written `sys.executable`; to write every value again takes long."""
 
     def listed(self, node: ast.List | ast.Tuple) -> None:
         """Read a list that begins with Python, whatever it is for."""
@@ -243,11 +246,13 @@ class Commands:
         self.found += [Import(place.lineno, ModuleText(each, is_listed=True)) for each in names]
 
     def _is_python(self, word: ast.expr) -> bool:
-        if "sys.executable" in self.calls.qualified(word):
+        if _EXECUTABLE in self.calls.qualified(word):
             return True
         if isinstance(word, ast.Name):
-            bound = self.names.bindings(word.id)
-            return any(each is not None and "sys.executable" in ast.unparse(each) for each in bound)
+            if self._executables is None:
+                self._executables = any(map(_may_be_executable, self.names.nodes))
+            bound = self.names.bindings(word.id) if self._executables else ()
+            return any(each is not None and _EXECUTABLE in ast.unparse(each) for each in bound)
         return isinstance(word, ast.Constant) and bool(_PYTHON.fullmatch(str(word.value)))
 
     def _python(self, place: ast.expr, words: list[ast.expr]) -> None:
@@ -373,6 +378,12 @@ def _word(text: str, place: ast.expr) -> ast.expr:
         ast.FormattedValue(ast.Constant(0), -1) if each == ANY else ast.Constant(each) for each in split
     ]
     return ast.copy_location(ast.JoinedStr(parts), place)
+
+
+def _may_be_executable(node: ast.AST) -> bool:
+    if isinstance(node, ast.Constant):
+        return isinstance(node.value, (str, bytes)) and _EXECUTABLE in str(node.value)
+    return isinstance(node, ast.Attribute) and node.attr.startswith("executable")
 
 
 def _starred(word: ast.expr) -> bool:

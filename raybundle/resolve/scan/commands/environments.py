@@ -7,7 +7,6 @@ import re
 from typing import TYPE_CHECKING
 
 from raybundle.resolve.evaluate.chains import last_name
-from raybundle.resolve.evaluate.parsing import walk
 from raybundle.resolve.facts import Remark
 
 if TYPE_CHECKING:
@@ -36,7 +35,7 @@ _LONGEST = 60
 
 def lost_environments(source: bytes, names: NameValues) -> Iterator[Remark]:
     """Yield each environment of a Python that lacks the variables of the job, or has its own PYTHONPATH."""
-    for node in walk(names.tree) if _OF_INTEREST.search(source) else ():
+    for node in names.nodes if _OF_INTEREST.search(source) else ():
         match node:
             case ast.Call(keywords=keywords, args=[command, *_]) if last_name(node.func) in _STARTS:
                 given = next((each.value for each in keywords if each.arg == "env"), None)
