@@ -50,15 +50,15 @@ def found(name: str, origins: dict[str, str]) -> dict[str, Any]:
     entry = entry_of(spec)
     others = [] if rest or spec is None else losers(top, entry)
     for index in range(len(rest)):
-        if spec is None or spec.submodule_search_locations is None:
+        if (places := locations_of(spec)) is None:
             spec = None
             break
-        spec = spec_of(".".join([top, *rest[: index + 1]]), spec.submodule_search_locations)
+        spec = spec_of(".".join([top, *rest[: index + 1]]), places)
     if spec is None:
         return {"file": None, "entry": None, "origin": None, "others": []}
     file = spec.origin
     if file is None:  # a namespace package
-        file = os.pathsep.join(spec.submodule_search_locations or ())
+        file = os.pathsep.join(locations_of(spec) or ())
     return {"file": file, "entry": entry, "origin": origins.get(entry or "", "a finder"), "others": others}
 
 
@@ -69,11 +69,22 @@ def spec_of(name: str, locations: Any) -> Any:
     for finder in list(sys.meta_path):
         try:
             spec = finder.find_spec(name, locations)
+        except KeyError:  # a namespace in a namespace: it looks for its parent, which is not imported
+            spec = finder.find_spec(name.rpartition(".")[2], locations)
         except (ImportError, AttributeError, ValueError):
             spec = None
         if spec is not None:
             return spec
     return None
+
+
+def locations_of(spec: Any) -> list[str] | None:
+    """Returns the directories of a package; None if it is not one.
+
+    Those of a namespace are read as they were found: a look at them may search the path again.
+    """
+    places = None if spec is None else spec.submodule_search_locations
+    return None if places is None else list(getattr(places, "_path", places))
 
 
 def entry_of(spec: Any) -> str | None:
