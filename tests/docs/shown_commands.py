@@ -141,6 +141,45 @@ ELSEWHERE = {
         "tests/integration/disk/store/test_store_probe.py::"
         "test_a_good_store_has_all_properties_and_keeps_nothing_of_the_probe",
     ),
+    **dict.fromkeys(
+        (
+            "raybundle serve deploy app:graph",
+            "raybundle serve deploy serve.yaml",
+            "raybundle serve shutdown",
+            "raybundle serve status",
+        ),
+        "tests/integration/cluster/separate/test_serve.py::test_a_deploy_returns_when_every_application_runs",
+    ),
+    **dict.fromkeys(
+        (
+            "raybundle serve build serve.yaml -o deployed.yaml",
+            "raybundle serve build --name shop-1 --route-prefix /v1 shop:graph -o shop-1.yaml",
+        ),
+        "tests/integration/disk/cli/test_serve_build.py::"
+        "test_the_command_line_writes_what_the_library_returns",
+    ),
+    **dict.fromkeys(
+        (
+            "raybundle gc",
+            "raybundle gc --delete",
+            "raybundle gc --delete --forget-runs-older-than 90d",
+            "raybundle gc --delete --forget-runs-older-than 90d --keep-runs 100",
+        ),
+        "tests/integration/disk/store/test_gc.py::"
+        "test_what_nothing_leads_to_is_shown_and_only_removed_when_asked",
+    ),
+    "raybundle show --sbom train@3 > train-3.cdx.json": (
+        "tests/integration/disk/store/test_sbom.py::"
+        "test_distributions_files_and_python_are_components_with_hashes_and_purls"
+    ),
+    "raybundle patch rb-20261126-215712-2ac0f3d1 > run.patch": (
+        "tests/integration/disk/explain/test_patch.py::"
+        "test_it_gives_the_bundle_again_and_leaves_the_repository_alone"
+    ),
+    **dict.fromkeys(
+        ("raybundle local up", 'eval "$(raybundle local env)"'),
+        "tests/integration/cluster/embedded/test_functions.py",
+    ),
     "raybundle bisect --here train@2 train@3": (
         f"{_EMBEDDED}/test_bisect.py::test_a_culprit_is_found_by_jobs_that_run_at_the_same_time"
     ),
