@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         job,
         jobs,
         local,
+        patch,
         path,
         plan,
         probe_store,
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
         run_function,
         run_here,
         runs,
+        sbom,
         serve,
         settings,
         show,
@@ -51,6 +53,7 @@ if TYPE_CHECKING:
     from raybundle.pipeline.bisecting.bisect import Bisection
     from raybundle.pipeline.comparing import Comparison
     from raybundle.pipeline.diffing.diff import Diff
+    from raybundle.pipeline.diffing.patching import Patch
     from raybundle.pipeline.findings import Finding
     from raybundle.pipeline.kuberay import Export
     from raybundle.pipeline.past.runs import RunRecord
@@ -83,6 +86,7 @@ __all__ = [
     "JobInfo",
     "Listed",
     "LocalCluster",
+    "Patch",
     "PathView",
     "Plan",
     "Probed",
@@ -112,6 +116,7 @@ __all__ = [
     "job",
     "jobs",
     "local",
+    "patch",
     "path",
     "plan",
     "probe_store",
@@ -122,6 +127,7 @@ __all__ = [
     "run_function",
     "run_here",
     "runs",
+    "sbom",
     "serve",
     "settings",
     "show",
@@ -146,6 +152,7 @@ _MODULES = {
     "JobInfo": "raybundle.cluster.jobs",
     "Listed": "raybundle.publish.catalogue",
     "LocalCluster": "raybundle.cluster.embedded.record",
+    "Patch": "raybundle.pipeline.diffing.patching",
     "PathView": "raybundle.pipeline.viewing.values",
     "Plan": "raybundle.planning",
     "Probed": "raybundle.store.probe",

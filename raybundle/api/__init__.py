@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from raybundle.api import local, serve
-from raybundle.api.building import build, compare, export, plan, settings, show, trace, why
+from raybundle.api.building import build, compare, export, plan, sbom, settings, show, trace, why
 from raybundle.api.catalogue import bundles, runs, show_run, tag
 from raybundle.api.cluster import attach, doctor, jobs, path, rerun, run, submit
 from raybundle.api.functions import JobFunction, job, run_function, submit_function
 from raybundle.api.handle import Job
 from raybundle.api.reporting import report
-from raybundle.api.stored import bisect, check, diff, probe_store, pull, run_here, sign, verify
+from raybundle.api.stored import bisect, check, diff, patch, probe_store, pull, run_here, sign, verify
 
 __all__ = [
     "Job",
@@ -26,6 +26,7 @@ __all__ = [
     "job",
     "jobs",
     "local",
+    "patch",
     "path",
     "plan",
     "probe_store",
@@ -36,6 +37,7 @@ __all__ = [
     "run_function",
     "run_here",
     "runs",
+    "sbom",
     "serve",
     "settings",
     "show",

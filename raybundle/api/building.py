@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import fields
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from raybundle.api.keywords import (
     BuildKeywords,
@@ -28,6 +28,7 @@ from raybundle.pipeline.reasoning import explain
 from raybundle.pipeline.tracing import record
 from raybundle.planning import checked_plan
 from raybundle.publish.bundles import build_target, find_bundle, open_configured
+from raybundle.reporting.sbom import sbom as parts_of
 from raybundle.request import prepare
 from raybundle.resolve.driver.project import parse_directory
 
@@ -156,6 +157,23 @@ def show(ref: str, **options: Unpack[StoreKeywords]) -> Stored:
     stored = find_bundle(open_configured(given_in(options).settings(), os.environ), ref)
     heard_of(options).warnings(stored.warnings)
     return stored
+
+
+@takes(StoreKeywords)
+def sbom(ref: str, **options: Unpack[StoreKeywords]) -> dict[str, Any]:
+    """Returns the parts list of a bundle of the store, as a CycloneDX document.
+
+    Args:
+        ref: as for `show`.
+        options: as `raybundle.api.keywords.StoreKeywords` lists them.
+
+    Raises:
+        UsageError: an argument or a setting is wrong, or cyclonedx-python-lib is not installed.
+        StoreError: the store has no such bundle, or cannot be used.
+    """
+    require("ref", ref, str)
+    store = open_configured(given_in(options).settings(), os.environ)
+    return parts_of(store, find_bundle(store, ref))
 
 
 @takes(ExportKeywords)

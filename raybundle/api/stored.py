@@ -13,6 +13,7 @@ from raybundle.api.stored_keywords import (
     BisectKeywords,
     CheckKeywords,
     HereKeywords,
+    PatchKeywords,
     PullKeywords,
     SignKeywords,
     VerifyKeywords,
@@ -20,6 +21,7 @@ from raybundle.api.stored_keywords import (
 from raybundle.pipeline import verifying
 from raybundle.pipeline.bisecting.runners import bisect_configured
 from raybundle.pipeline.diffing.diff import diff as differing
+from raybundle.pipeline.diffing.patching import patch as patching
 from raybundle.pipeline.here import run_here as ran_here
 from raybundle.publish.bundles import open_configured
 from raybundle.publish.content.pulling import pull as pulled
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 
     from raybundle.pipeline.bisecting.bisect import Bisection
     from raybundle.pipeline.diffing.diff import Diff
+    from raybundle.pipeline.diffing.patching import Patch
     from raybundle.pipeline.verifying import Verification
     from raybundle.publish.content.checking import Checked
     from raybundle.publish.content.pulling import Pulled
@@ -83,6 +86,23 @@ def run_here(ref: str, arguments: Sequence[str] = (), **options: Unpack[HereKeyw
     settings, start = given_in(options).settings(), parse_directory(options.get("cwd") or "")
     job = job_options(options, settings, tuple(arguments), start, RayEnvironment())
     return ran_here(ref, job, settings, os.environ, heard_of(options))[1]
+
+
+@takes(PatchKeywords)
+def patch(ref: str, **options: Unpack[PatchKeywords]) -> Patch:
+    """Returns what leads from a commit of the current project's repository to the files of a bundle.
+
+    Args:
+        ref: the bundle's digest, the start of it, a name, or the id of a run.
+        options: as `raybundle.api.stored_keywords.PatchKeywords` lists them.
+
+    Raises:
+        UsageError: an argument or a setting is wrong, or there is no such repository or commit.
+        StoreError: the store has no such bundle, or cannot be used.
+        BundleError: an object of the store is damaged, or git fails.
+    """
+    require("ref", ref, str)
+    return patching(ref, options.get("against"), given_in(options))
 
 
 @takes(SignKeywords)

@@ -27,6 +27,13 @@ class HereKeywords(TrustKeywords, total=False):
     """The interpreter, which must have Ray: a path, or a version such as `3.12`."""
 
 
+class PatchKeywords(TrustKeywords, total=False):
+    """What a patch begins from."""
+
+    against: str | None
+    """The commit; that of the run, or of the latest run of the bundle, if this is not given."""
+
+
 class SignKeywords(StoreKeywords, total=False):
     """What is signed besides the bundle."""
 

@@ -28,7 +28,7 @@ _TAKES = {
     "serve": _SERVE,
     **dict.fromkeys(("submit", "plan", "build", "why", "trace", "doctor", "path", "report"), _TARGET),
     **dict.fromkeys(("diff", "bisect"), _ENDS),
-    **dict.fromkeys(("run", "show", "export", "pull", "verify", "tag", "sign"), _REF),
+    **dict.fromkeys(("run", "show", "export", "pull", "verify", "tag", "sign", "patch"), _REF),
 }
 _JOB = "rb-20261126-215712-2ac0f3d1"
 EXAMPLES = {
@@ -56,8 +56,9 @@ EXAMPLES = {
     "verify": ("verify train@3", "verify --rebuild train@3"),
     "store": ("store probe s3://bucket/bundles", "store probe"),
     "check": ("check", "check --read-data --store s3://bucket/bundles"),
-    "show": ("show train@3", f"show {_JOB}"),
+    "show": ("show train@3", "show --sbom train@3", f"show {_JOB}"),
     "pull": ("pull train@3 train-3", "pull --layers train@3 train-3"),
+    "patch": (f"patch {_JOB} > run.patch", "patch --against main train@3 | git apply"),
     "sign": ("sign --key key.pem train@3", "sign --key key.pem --as train@3 5f2c9a1b"),
     "bundles": ("bundles",),
     "rerun": (f"rerun {_JOB}", f"rerun --args '--epochs 3' --env SEED=8 {_JOB}"),

@@ -115,6 +115,7 @@ _FILES = {
     "stored.bisect": ("bisect",),
     "stored.diff": ("diff",),
     "stored.contents": ("pull", "verify", "check", "store"),
+    "stored.patch": ("patch",),
     "stored.signing": ("sign",),
     "catalogue": ("bundles", "tag", "runs"),
     "submit": ("submit", "run", "rerun"),

@@ -250,9 +250,9 @@ def _add_bundle_commands(add: _Add) -> None:
     add_submission(run)
     here = "run it on this machine, without a cluster; `-- python` after REF gives a prompt"
     run.add_argument("--here", action="store_true", help=here)
-    add("show", "List a bundle's contents, or show what is known of a run.").add_argument(
-        "ref", metavar="REF"
-    )
+    show = add("show", "List a bundle's contents, or show what is known of a run.")
+    show.add_argument("ref", metavar="REF")
+    show.add_argument("--sbom", action="store_true", help="print the bundle's parts list: CycloneDX, as JSON")
     _add_runs(add)
     add("bundles", "List the bundles of the store, with their names.")
     tag = add("tag", "Make a name point to a bundle of the store; the name keeps its history.")

@@ -23,11 +23,7 @@ def add_stored_commands(add: _Add) -> None:
     pull.add_argument("ref", metavar="REF")
     pull.add_argument("directory", metavar="DIR")
     add_trust(pull)
-    sign = add("sign", "Sign a bundle of the store, and its version of a name if REF is one.")
-    sign.add_argument("ref", metavar="REF")
-    sign.add_argument("--key", required=True, metavar="FILE", help="ed25519 private key, in PEM")
-    version = "also sign that the bundle is this version of a name; REF is a digest then"
-    sign.add_argument("--as", dest="version", metavar="NAME@N", help=version)
+    _add_signing(add)
     diff = add("diff", "Show what differs between two bundles or runs, or a bundle and the working tree.")
     diff.add_argument("before", metavar="A")
     diff.add_argument("after", metavar="B", nargs="?", help="the working tree if it is left out")
@@ -56,3 +52,16 @@ def add_stored_commands(add: _Add) -> None:
     store.add_argument("action", choices=["probe"])
     store.add_argument("url", metavar="URL", nargs="?", help="the configured store if it is left out")
     pull.add_argument("--layers", action="store_true", help="also unpack the distributions that travel")
+
+
+def _add_signing(add: _Add) -> None:
+    patch = add("patch", "Print what `git apply` needs to get from a commit to the files of a bundle.")
+    patch.add_argument("ref", metavar="REF")
+    begin = "the commit to begin from (default: that of the run, or of the bundle's latest run)"
+    patch.add_argument("--against", metavar="COMMIT", help=begin)
+    add_trust(patch)
+    sign = add("sign", "Sign a bundle of the store, and its version of a name if REF is one.")
+    sign.add_argument("ref", metavar="REF")
+    sign.add_argument("--key", required=True, metavar="FILE", help="ed25519 private key, in PEM")
+    version = "also sign that the bundle is this version of a name; REF is a digest then"
+    sign.add_argument("--as", dest="version", metavar="NAME@N", help=version)

@@ -15,8 +15,9 @@ import urllib.error
 import urllib.request
 import uuid
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from botocore.auth import S3SigV4Auth
@@ -59,6 +60,8 @@ class S3Server:
     rw: Keys
     ro: Keys
     pid: int
+    roles: Mapping[str, Keys] = field(default_factory=dict)
+    """Identities that have a policy each."""
 
     def prefix(self) -> str:
         """Returns the URL of a new, empty store in the bucket."""
@@ -80,15 +83,25 @@ class S3Server:
 
 
 @contextmanager
-def s3_server(ip: str = "127.0.0.1") -> Iterator[S3Server]:
-    """Runs a server at `ip` until the block ends, and leaves nothing behind."""
+def s3_server(
+    ip: str = "127.0.0.1", policies: Mapping[str, object] = MappingProxyType({})
+) -> Iterator[S3Server]:
+    """Runs a server at `ip` until the block ends, and leaves nothing behind.
+
+    Args:
+        ip: where it listens.
+        policies: documents as IAM has them, by the name of an identity that gets nothing else.
+    """
     directory = Path(tempfile.mkdtemp(prefix="raybundle-s3-"))
-    rw, ro = (Keys(access=uuid.uuid4().hex[:20], secret=uuid.uuid4().hex) for _ in range(2))
-    (directory / "s3.json").write_text(json.dumps(_identities(rw, ro)))
+    rw, ro, *each = (
+        Keys(access=uuid.uuid4().hex[:20], secret=uuid.uuid4().hex) for _ in range(2 + len(policies))
+    )
+    roles = dict(zip(policies, each, strict=True))
+    (directory / "s3.json").write_text(json.dumps(_identities(rw, ro, roles, policies)))
     for again in reversed(range(TRIES)):
         s3_port, *others = _free_ports(ip, 5)
         process = _start(_command(directory, ip, s3_port, others), directory / "log")
-        server = S3Server(f"http://{ip}:{s3_port}", BUCKET, rw, ro, process.pid)
+        server = S3Server(f"http://{ip}:{s3_port}", BUCKET, rw, ro, process.pid, roles)
         try:
             _wait_until_ready(server, process, directory / "log")
             break
@@ -131,13 +144,18 @@ def _command(directory: Path, ip: str, s3_port: int, others: list[int]) -> list[
     ]
 
 
-def _identities(rw: Keys, ro: Keys) -> dict[str, object]:
-    def identity(name: str, keys: Keys, actions: list[str]) -> dict[str, object]:
+def _identities(
+    rw: Keys, ro: Keys, roles: Mapping[str, Keys], policies: Mapping[str, object]
+) -> dict[str, object]:
+    def identity(name: str, keys: Keys, **rights: list[str]) -> dict[str, object]:
         credentials = [{"accessKey": keys.access, "secretKey": keys.secret}]
-        return {"name": name, "credentials": credentials, "actions": actions}
+        return {"name": name, "credentials": credentials, **rights}
 
     reading = [f"Read:{BUCKET}", f"List:{BUCKET}"]
-    return {"identities": [identity("rw", rw, ["Admin"]), identity("ro", ro, reading)]}
+    own = [identity("rw", rw, actions=["Admin"]), identity("ro", ro, actions=reading)]
+    own += [identity(role, keys, policyNames=[role]) for role, keys in roles.items()]
+    documents = [{"name": role, "content": json.dumps(each)} for role, each in policies.items()]
+    return {"identities": own, "policies": documents}
 
 
 def _free_ports(ip: str, count: int) -> list[int]:

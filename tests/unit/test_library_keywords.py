@@ -40,6 +40,7 @@ CLI_ONLY = {
     "directory": "an argument of its own",
     "key": "an argument of its own",
     "tag": "an argument of its own",
+    "sbom": "a function of its own",
     "here": "`run_here`",
     "before": "an argument of its own",
     "good": "an argument of its own",
@@ -87,6 +88,7 @@ CALLS = {
     "pull": (stored_keywords.PullKeywords,),
     "bisect": (stored_keywords.BisectKeywords,),
     "sign": (stored_keywords.SignKeywords,),
+    "patch": (stored_keywords.PatchKeywords,),
     "diff": (keywords.StoreKeywords,),
     "verify": (stored_keywords.VerifyKeywords,),
     "check": (stored_keywords.CheckKeywords,),
@@ -112,7 +114,19 @@ ELSEWHERE = {
             (each, name)
             for each in (
                 *("plan", "build", "why", "trace", "show"),
-                *("bundles", "tag", "export", "pull", "sign", "diff", "verify", "check", "store", "local"),
+                *(
+                    "bundles",
+                    "tag",
+                    "export",
+                    "pull",
+                    "patch",
+                    "sign",
+                    "diff",
+                    "verify",
+                    "check",
+                    "store",
+                    "local",
+                ),
             )
             for name in ("address", *(("store", "profile") if each == "local" else ()))
         ],

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from raybundle.cli.output.console import Console
     from raybundle.publish.stored import Stored
     from raybundle.publish.trust.signatures import Signature
+    from raybundle.store.base import Store
 
 
 def build(arguments: argparse.Namespace, console: Console) -> int:
@@ -58,6 +59,8 @@ def show(arguments: argparse.Namespace, console: Console) -> int:
     """Shows what is in a bundle of the store, or what is known of a run."""
     settings = settings_of(arguments)
     store = open_configured(settings, os.environ)
+    if arguments.sbom:
+        return _show_sbom(store, arguments.ref, console)
     record = find_record(store, arguments.ref)
     if record is not None:
         if console.json_mode:
@@ -84,6 +87,18 @@ def show(arguments: argparse.Namespace, console: Console) -> int:
         return 0
     for line in _lines(stored, signatures):
         console.data(line)
+    return 0
+
+
+def _show_sbom(store: Store, ref: str, console: Console) -> int:
+    from raybundle.reporting.sbom import sbom
+
+    stored = find_bundle(store, ref)
+    document = sbom(store, stored)
+    if console.json_mode:
+        console.document({"bundle": stored.digest, "store": store.url, "sbom": document})
+    else:
+        console.data(json.dumps(document, indent=2, ensure_ascii=False))
     return 0
 
 

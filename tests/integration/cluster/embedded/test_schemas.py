@@ -17,6 +17,7 @@ from raybundle.cli.output.console import SCHEMA_VERSION
 from raybundle.explain import absence
 from raybundle.model import Rule
 from tests.support.kuberay import SPEC
+from tests.support.signing import make_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -30,8 +31,8 @@ EVENTS = "submit-events"
 """Of lines: test_ci_services.py."""
 WITHOUT_DOCUMENT: frozenset[str] = frozenset()
 """Commands that print no document with `--json`."""
-OPEN = ("metadata", "runtime_env", "config", "manifest", "facts", "events")
-"""Properties whose content is Ray's, or specified in docs/format.md and docs/runs.md."""
+OPEN = ("metadata", "runtime_env", "config", "manifest", "facts", "events", "sbom")
+"""Properties whose content is Ray's or CycloneDX's, or specified in docs/format.md and docs/runs.md."""
 ELSEWHERE = {"RAYBUNDLE_LOCAL_STATE": "../no-cluster"}
 MORE_DATA = {"RAYBUNDLE_INCLUDE": "words.txt"}
 NO_ENVIRONMENT = '{"conda": "no-such-environment"}'
@@ -96,6 +97,10 @@ STEPS = {
     "check": Step(("check", "--read-data")),
     "store probe": Step(("store", "probe")),
     "pull": Step(("pull", "schemas", "pulled")),
+    "sign": Step(("sign", "--key", "ci.pem", "schemas")),
+    "show what is signed": Step(("show", "schemas")),
+    "show its parts": Step(("show", "--sbom", "schemas")),
+    "patch": Step(("patch", "--against", "HEAD", "schemas")),
     "tag": Step(("tag", "schemas@1", "production")),
     "bundles": Step(("bundles",)),
     "plan against it": Step(("plan", "--against", "schemas", "job.py"), environ=MORE_DATA),
@@ -152,6 +157,10 @@ def printed(embedded: Embedded, tmp_path_factory: pytest.TempPathFactory) -> dic
     (work.directory / "pkg" / "part.py").touch()
     (work.directory / "words.txt").touch()
     (work.directory / "cluster.yaml").write_text(SPEC)
+    git = ["git", "-c", "user.name=a", "-c", "user.email=a@b"]
+    for line in ("init -q", "add .", "commit -qm first"):
+        assert work.command([*git, *line.split()]).returncode == 0
+    make_key(work.directory, "ci")
     return {name: work.raybundle("--json", *step.words, env=step.environ) for name, step in STEPS.items()}
 
 
