@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         diff,
         doctor,
         export,
+        gc,
         job,
         jobs,
         local,
@@ -67,6 +68,7 @@ if TYPE_CHECKING:
     from raybundle.publish.catalogue import Listed
     from raybundle.publish.content.checking import Checked
     from raybundle.publish.content.pulling import Pulled
+    from raybundle.publish.gc.collect import Collected
     from raybundle.publish.runs.marks import Row
     from raybundle.publish.stored import Stored
     from raybundle.publish.trust.signatures import Signed
@@ -76,6 +78,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Bisection",
     "Checked",
+    "Collected",
     "Comparison",
     "Deployed",
     "Diff",
@@ -113,6 +116,7 @@ __all__ = [
     "doctor",
     "errors",
     "export",
+    "gc",
     "job",
     "jobs",
     "local",
@@ -144,6 +148,7 @@ __all__ = [
 _MODULES = {
     "Bisection": "raybundle.pipeline.bisecting.bisect",
     "Checked": "raybundle.publish.content.checking",
+    "Collected": "raybundle.publish.gc.collect",
     "Comparison": "raybundle.pipeline.comparing",
     "Deployed": "raybundle.pipeline.serving.deploying",
     "Diff": "raybundle.pipeline.diffing.diff",

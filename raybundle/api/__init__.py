@@ -9,7 +9,7 @@ from raybundle.api.cluster import attach, doctor, jobs, path, rerun, run, submit
 from raybundle.api.functions import JobFunction, job, run_function, submit_function
 from raybundle.api.handle import Job
 from raybundle.api.reporting import report
-from raybundle.api.stored import bisect, check, diff, patch, probe_store, pull, run_here, sign, verify
+from raybundle.api.stored import bisect, check, diff, gc, patch, probe_store, pull, run_here, sign, verify
 
 __all__ = [
     "Job",
@@ -23,6 +23,7 @@ __all__ = [
     "diff",
     "doctor",
     "export",
+    "gc",
     "job",
     "jobs",
     "local",

@@ -12,6 +12,7 @@ from raybundle.api.reading import connecting_of, given_in, heard_of, job_options
 from raybundle.api.stored_keywords import (
     BisectKeywords,
     CheckKeywords,
+    GcKeywords,
     HereKeywords,
     PatchKeywords,
     PullKeywords,
@@ -25,6 +26,7 @@ from raybundle.pipeline.diffing.patching import patch as patching
 from raybundle.pipeline.here import run_here as ran_here
 from raybundle.publish.bundles import open_configured
 from raybundle.publish.content.pulling import pull as pulled
+from raybundle.publish.keeping import GRACE
 from raybundle.publish.trust.keys import read_signer
 from raybundle.publish.trust.signatures import sign_bundle
 from raybundle.resolve.driver.project import parse_directory
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from raybundle.pipeline.verifying import Verification
     from raybundle.publish.content.checking import Checked
     from raybundle.publish.content.pulling import Pulled
+    from raybundle.publish.gc.collect import Collected
     from raybundle.publish.trust.signatures import Signed
     from raybundle.store.probe import Probed
 
@@ -155,6 +158,29 @@ def check(**options: Unpack[CheckKeywords]) -> Checked:
     """
     read_data = bool(options.get("read_data"))
     return verifying.check(given_in(options).settings(), os.environ, read_data=read_data)[1]
+
+
+@takes(GcKeywords)
+def gc(**options: Unpack[GcKeywords]) -> Collected:
+    """Returns what in the store no name and no kept run needs, once it is removed if `delete` says so.
+
+    Args:
+        options: as `raybundle.api.stored_keywords.GcKeywords` lists them.
+
+    Raises:
+        UsageError: an argument or a setting is wrong.
+        StoreError: the store has another format, or something in it cannot be read: nothing is removed.
+        BundleError: the manifest of a bundle is damaged: nothing is removed.
+    """
+    grace = options.get("grace")
+    return verifying.gc(
+        given_in(options).settings(),
+        os.environ,
+        delete=bool(options.get("delete")),
+        grace=GRACE.total_seconds() if grace is None else grace,
+        forget=options.get("forget_runs_older_than"),
+        keep_runs=options.get("keep_runs") or 0,
+    )
 
 
 @takes(StoreKeywords)

@@ -55,6 +55,19 @@ class CheckKeywords(StoreKeywords, total=False):
     """Reads all archives as well, file by file."""
 
 
+class GcKeywords(StoreKeywords, total=False):
+    """What of a store is removed."""
+
+    delete: bool
+    """Removes what nothing leads to; otherwise it is only returned."""
+    grace: float | None
+    """Seconds for which what nothing leads to stays; 14 days by default."""
+    forget_runs_older_than: float | None
+    """Seconds after which runs about which nothing was recorded are forgotten."""
+    keep_runs: int
+    """The number of runs, the youngest ones, that are not forgotten."""
+
+
 class BisectKeywords(TrustKeywords, ClusterKeywords, total=False):
     """Where mixtures of two bundles run, and what judges them."""
 

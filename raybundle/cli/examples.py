@@ -56,6 +56,7 @@ EXAMPLES = {
     "verify": ("verify train@3", "verify --rebuild train@3"),
     "store": ("store probe s3://bucket/bundles", "store probe"),
     "check": ("check", "check --read-data --store s3://bucket/bundles"),
+    "gc": ("gc", "gc --delete", "gc --forget-runs-older-than 90d --keep-runs 100"),
     "show": ("show train@3", "show --sbom train@3", f"show {_JOB}"),
     "pull": ("pull train@3 train-3", "pull --layers train@3 train-3"),
     "patch": (f"patch {_JOB} > run.patch", "patch --against main train@3 | git apply"),

@@ -117,6 +117,7 @@ _FILES = {
     "stored.contents": ("pull", "verify", "check", "store"),
     "stored.patch": ("patch",),
     "stored.signing": ("sign",),
+    "stored.gc": ("gc",),
     "catalogue": ("bundles", "tag", "runs"),
     "submit": ("submit", "run", "rerun"),
     "jobs": ("list", "status", "logs", "attach", "stop", "delete"),

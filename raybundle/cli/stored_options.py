@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from raybundle.cli.options import add_connection, add_trust, count
+from raybundle.cli.options import add_connection, add_trust, count, duration
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
+
+
+GRACE = 14 * 86400
+"""Seconds, as `raybundle.publish.keeping.GRACE`, which the help does not load."""
 
 
 class _Add(Protocol):
@@ -51,6 +55,7 @@ def add_stored_commands(add: _Add) -> None:
     store = add("store", text, "store probe [options] [URL]")
     store.add_argument("action", choices=["probe"])
     store.add_argument("url", metavar="URL", nargs="?", help="the configured store if it is left out")
+    _add_gc(add("gc", "Show what in the store no name and no kept run needs; `--delete` removes it."))
     pull.add_argument("--layers", action="store_true", help="also unpack the distributions that travel")
 
 
@@ -65,3 +70,13 @@ def _add_signing(add: _Add) -> None:
     sign.add_argument("--key", required=True, metavar="FILE", help="ed25519 private key, in PEM")
     version = "also sign that the bundle is this version of a name; REF is a digest then"
     sign.add_argument("--as", dest="version", metavar="NAME@N", help=version)
+
+
+def _add_gc(gc: ArgumentParser) -> None:
+    gc.add_argument("--delete", action="store_true", help="remove it; without this, it is only shown")
+    grace = "keep what is younger than this: 12h, 30d (default: 14d)"
+    gc.add_argument("--grace", type=duration, metavar="TIME", default=GRACE, help=grace)
+    forget = "also forget runs about which nothing was recorded for this time: 90d"
+    gc.add_argument("--forget-runs-older-than", type=duration, metavar="TIME", help=forget)
+    keep = "with it: keep the N youngest runs, however old they are"
+    gc.add_argument("--keep-runs", type=count, metavar="N", default=0, help=keep)

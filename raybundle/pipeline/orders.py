@@ -22,6 +22,7 @@ from raybundle.publish.bundles import (
     store_plan,
     tell_stored,
 )
+from raybundle.publish.keeping import lease_old
 from raybundle.publish.trust.policy import trust_of
 from raybundle.request import prepare
 from raybundle.resolve.interpreter.node_python import minor_of
@@ -33,7 +34,10 @@ from raybundle.submission.recording.origin import Origin
 
 if TYPE_CHECKING:
     from raybundle.planning import Listener
+    from raybundle.publish.stored import Stored
+    from raybundle.publish.trust.policy import Trust
     from raybundle.request import Prepared, Request
+    from raybundle.store.base import Store
     from raybundle.submission.connecting import Connecting
     from raybundle.submission.deliver import Cluster
     from raybundle.submission.destination import Embedded
@@ -124,7 +128,9 @@ def order_bundle(
     with timings.stage("resolve"):
         store = open_configured(connecting.settings, connecting.environ)
         trust = trust_of(connecting.settings, connecting.environ)
-        stored = trust.plain(store, find_bundle(store, ref)) if made_here else trust.find_plain(store, ref)
+        stored = _find(trust, store, ref, made_here=made_here)
+        if lease_old(store, stored.digest, listener.note):
+            stored = _find(trust, store, ref, made_here=made_here)
     warnings = (*options.warnings, *stored.warnings)
     listener.warnings(warnings)
     size = bytes_of(store, stored)
@@ -134,3 +140,7 @@ def order_bundle(
         python = require_embedded_for(stored.manifest.python, python, connecting.environ)
     cluster = connecting.cluster(python)
     return Order(stored, store, cluster, options, timings, len(stored.manifest.files), size, warnings)
+
+
+def _find(trust: Trust, store: Store, ref: str, *, made_here: bool) -> Stored:
+    return trust.plain(store, find_bundle(store, ref)) if made_here else trust.find_plain(store, ref)

@@ -1,8 +1,9 @@
-"""The stories of `verify`, `check` and `store probe`: is a store, and what it has, as it should be."""
+"""The stories of `verify`, `check`, `gc` and `store probe`: is a store, and what it has, as it should be."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from raybundle.bundle.manifest import parse_manifest
@@ -14,6 +15,9 @@ from raybundle.publish.bundles import open_configured
 from raybundle.publish.content.checking import check_store
 from raybundle.publish.content.objects import open_shelf
 from raybundle.publish.content.verifying import get_document, verify_bundle
+from raybundle.publish.gc.collect import collect
+from raybundle.publish.gc.reach import Policy
+from raybundle.publish.keeping import GRACE
 from raybundle.publish.layout import manifest_key, require_format
 from raybundle.publish.refs import look_up
 from raybundle.store import probe as probing
@@ -27,6 +31,7 @@ if TYPE_CHECKING:
     from raybundle.publish.content.checking import Checked
     from raybundle.publish.content.objects import Shelf
     from raybundle.publish.content.verifying import Part, Verified
+    from raybundle.publish.gc.collect import Collected
     from raybundle.store.probe import Probed
     from raybundle.submission.asking import Given
 
@@ -100,3 +105,31 @@ def probe(settings: Settings, environ: Mapping[str, str]) -> Probed:
         StoreError: it cannot be read or written at all.
     """
     return probing.probe(lambda: open_configured(settings, environ))
+
+
+def gc(  # noqa: PLR0913 - what the command line has
+    settings: Settings,
+    environ: Mapping[str, str],
+    *,
+    delete: bool = False,
+    grace: float = GRACE.total_seconds(),
+    forget: float | None = None,
+    keep_runs: int = 0,
+) -> Collected:
+    """Returns what of the configured store nothing leads to, once it is removed if `delete` says so.
+
+    Args:
+        settings: name the store.
+        environ: of the user.
+        delete: removes it.
+        grace: seconds for which what nothing leads to stays.
+        forget: seconds after which runs about which nothing was written are forgotten; None forgets none.
+        keep_runs: the number of runs, the youngest ones, that are not forgotten.
+
+    Raises:
+        StoreError: the store has another format, or something in it cannot be read: nothing is removed.
+        BundleError: the manifest of a bundle is damaged: nothing is removed.
+    """
+    older = None if forget is None else timedelta(seconds=forget)
+    policy = Policy(timedelta(seconds=grace), older, keep_runs)
+    return collect(open_configured(settings, environ), policy, delete=delete)

@@ -8,6 +8,7 @@ import time
 import zlib
 from contextlib import closing, suppress
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from raybundle.bundle.delivery import Packed
@@ -23,6 +24,7 @@ from raybundle.formats.meter import Meter
 from raybundle.planning import checked_plan
 from raybundle.publish import layout
 from raybundle.publish.data import put_data, require_data, scratch_of
+from raybundle.publish.keeping import Reused, is_old, lease, needed, recheck
 from raybundle.publish.names import record_name
 from raybundle.publish.receipts import Receipts
 from raybundle.publish.refs import find_ref
@@ -80,6 +82,30 @@ def _build(planned: Plan, store: Store, progress: Progress | None) -> Stored:
     receipts = Receipts(planned.cache, store.place)
     with planned.timings.stage("upload"):
         layout.prepare(store)
+        known = store.entry(layout.manifest_key(planned.digest))
+    reused = Reused(store)
+    first = reused.as_store() if known is None or is_old(known.modified) else store
+    parts = _put_parts(planned, first, byte_code, receipts, progress)
+    uploaded = parts.uploaded_bytes
+    if reused.old:
+        with planned.timings.stage("upload"):
+            lease(store, planned.digest, needed(planned.digest, planned.manifest))
+        parts = _put_parts(planned, store, byte_code, receipts, progress)
+        uploaded += parts.uploaded_bytes
+    with planned.timings.stage("upload"):
+        uploaded += _put_descriptions(store, planned)
+    return replace(parts, uploaded_bytes=uploaded, again=partial(build, planned, store))
+
+
+def _put_parts(
+    planned: Plan,
+    store: Store,
+    byte_code: Sequence[ByteCode],
+    receipts: Receipts,
+    progress: Progress | None,
+) -> Stored:
+    """Puts what a bundle refers to, and its archive: all but the manifest, which makes it complete."""
+    with planned.timings.stage("upload"):
         uploaded, sent = _put_layers(store, planned, byte_code, receipts, progress)
         uploaded += put_data(planned.files, store, receipts, progress)
     compiled = {each.layer: (each.tag, each.listing) for each in byte_code}
@@ -90,19 +116,12 @@ def _build(planned: Plan, store: Store, progress: Progress | None) -> Stored:
     boot = boot_digest(read_boot())
     key, sent_now = _put_archive(store, planned, delivery, boot, receipts)
     uploaded += sent_now
-    with planned.timings.stage("upload"):
-        if delivery is not None and layout.put_compared(store, layout.delivery_key(key), delivery):
-            uploaded += len(delivery)
-        uploaded += _put_descriptions(store, planned)
-    return Stored(
-        planned.digest,
-        planned.manifest,
-        key,
-        boot,
-        uploaded,
-        layers,
-        None if delivery is None else hashlib.sha256(delivery).hexdigest(),
-    )
+    if delivery is not None:
+        with planned.timings.stage("upload"):
+            put = layout.put_compared(store, layout.delivery_key(key), delivery)
+        uploaded += len(delivery) if put else 0
+    hashed = None if delivery is None else hashlib.sha256(delivery).hexdigest()
+    return Stored(planned.digest, planned.manifest, key, boot, uploaded, layers, hashed)
 
 
 def store_plan(planned: Plan, store: Store, listener: Listener) -> Stored:
@@ -164,7 +183,9 @@ def name_bundle(store: Store, stored: Stored, settings: Settings, listener: List
     name = settings.text("name")
     if name is None:
         return stored
-    return replace(stored, name=f"{name}@{record_name(store, name, stored.digest, listener.warn)}")
+    version = record_name(store, name, stored.digest, listener.warn)
+    recheck(store, stored, layout.name_key(name, version), listener.note)
+    return replace(stored, name=f"{name}@{version}")
 
 
 def _byte_code(planned: Plan) -> tuple[ByteCode, ...]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from raybundle.errors import UNREADABLE, ObjectMissingError, StoreError
 from raybundle.model import Digest
 from raybundle.publish import layout
+from raybundle.publish.keeping import lease
 from raybundle.publish.names import READERS, all_names, record_name
 from raybundle.publish.refs import look_up
 
@@ -64,6 +65,7 @@ def tag_bundle(
     layout.check_name(name)
     layout.require_format(store)
     digest = look_up(store, ref)
+    lease(store, digest)
     if store.size(layout.manifest_key(digest)) is None:
         raise ObjectMissingError(f"{ref} is {digest}, which {store.url} does not have", hint=_GONE)
     return digest, record_name(store, name, digest, warn)

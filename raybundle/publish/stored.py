@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from raybundle.bundle.delivery import Packed
@@ -10,6 +10,8 @@ from raybundle.node.cache.raybundle_record import LARGE
 from raybundle.publish.layout import data_key
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from raybundle.bundle.values import Manifest
     from raybundle.model import Digest, Warning
 
@@ -52,6 +54,8 @@ class Stored:
     """Trusted signatures of the manifest as the nodes read them, if signatures are required."""
     delivery_data: bytes | None = None
     """The delivery that travels instead of the one in the archive."""
+    again: Callable[[], Stored] | None = field(default=None, compare=False)
+    """Puts what the store has lost of it meanwhile; None if its sources are not at hand."""
 
     def __repr__(self) -> str:
         name = "" if self.name is None else f", name={self.name!r}"

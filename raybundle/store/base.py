@@ -93,14 +93,21 @@ class Store(Protocol):
     def size(self, key: str) -> int | None:
         """Returns the size of the object in bytes; None if there is no such object."""
 
+    def entry(self, key: str) -> Entry | None:
+        """Returns size and time of the object; None if there is no such object."""
+
     def keys(self, prefix: str) -> list[str]:
         """Returns all keys that start with this string, sorted; `a/b` matches `a/bc` and `a/b/c`."""
 
     def entries(self, prefix: str) -> list[Entry]:
         """Returns the objects whose keys start with this string, sorted by key; as few requests as `keys`."""
 
-    def remove(self, key: str) -> None:
-        """Removes an object; one that does not exist is no error. Only `gc` removes anything."""
+    def remove(self, key: str) -> bool:
+        """Removes an object; one that does not exist is no error.
+
+        Returns:
+            Whether the request was surely sent once: a repeated one may be carried out once more, later.
+        """
 
     def node_url(self, key: str) -> str | None:
         """Returns a URL that Ray's nodes can read; None if Ray does not know the scheme."""

@@ -164,17 +164,26 @@ class FsspecStore:
         return moved
 
     def size(self, key: str) -> int | None:
-        """Returns the size that the driver lists."""
+        """Returns the size that the driver tells."""
+        facts = self._facts(key)
+        return None if facts is None else int(facts["size"])
+
+    def entry(self, key: str) -> Entry | None:
+        """Returns what the driver tells."""
+        facts = self._facts(key)
+        return None if facts is None else Entry(key, int(facts["size"]), _modified(facts))
+
+    def _facts(self, key: str) -> Mapping[str, Any] | None:
         check_key(key)
 
-        def size(driver: Driver) -> int | None:
+        def ask(driver: Driver) -> Mapping[str, Any] | None:
             try:
-                found = driver.files.info(f"{driver.root}/{key}")
+                found: Mapping[str, Any] = driver.files.info(f"{driver.root}/{key}")
             except (FileNotFoundError, NotADirectoryError):
                 return None
-            return int(found["size"]) if found["type"] == "file" else None
+            return found if found["type"] == "file" else None
 
-        return self._try(f"read {key} from", size)
+        return self._try(f"read {key} from", ask)
 
     def keys(self, prefix: str) -> list[str]:
         """Walks the folder that the prefix names."""
@@ -203,8 +212,8 @@ class FsspecStore:
 
         return self._try("list", find)
 
-    def remove(self, key: str) -> None:
-        """Removes the file."""
+    def remove(self, key: str) -> bool:
+        """Removes the file; a driver does not tell whether it has repeated the request."""
         check_key(key)
 
         def remove(driver: Driver) -> None:
@@ -212,6 +221,7 @@ class FsspecStore:
                 driver.files.rm_file(f"{driver.root}/{key}")
 
         self._try(f"remove {key} from", remove)
+        return False
 
     def node_url(self, key: str) -> str | None:
         """Returns None for schemes that Ray does not read (hdfs, sftp, memory, …)."""

@@ -121,9 +121,15 @@ class LocalStore:
 
     def size(self, key: str) -> int | None:
         """Returns the size of the file."""
+        entry = self.entry(key)
+        return None if entry is None else entry.size
+
+    def entry(self, key: str) -> Entry | None:
+        """Asks for the status of the file."""
         path = self._path(key)
-        with self._access("read"):
-            return path.stat().st_size if path.is_file() else None
+        with self._access("read"), contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            return _entry(key, path.stat()) if path.is_file() else None
+        return None
 
     def keys(self, prefix: str) -> list[str]:
         """Walks only the folder that the prefix names."""
@@ -137,15 +143,14 @@ class LocalStore:
         found = []
         for key in self.keys(prefix):
             with self._access("list"), contextlib.suppress(FileNotFoundError):
-                status = (self._directory / key).stat()
-                modified = datetime.fromtimestamp(status.st_mtime, timezone.utc)
-                found.append(Entry(key, status.st_size, modified))
+                found.append(_entry(key, (self._directory / key).stat()))
         return found
 
-    def remove(self, key: str) -> None:
+    def remove(self, key: str) -> bool:
         """Removes the file; its folder stays, because a writer may be about to use it."""
         with self._access("remove from"):
             self._path(key).unlink(missing_ok=True)
+        return True
 
     def node_url(self, key: str) -> str:
         """As `file://…`; Ray 2.60 decodes percent-encoding (`ray/_private/runtime_env/protocol.py`)."""
@@ -192,6 +197,10 @@ class LocalStore:
                 f"cannot {verb} the store {self._directory}: {error.strerror} ({where})",
                 hint=HINTS.get(error.errno or 0),
             ) from error
+
+
+def _entry(key: str, status: os.stat_result) -> Entry:
+    return Entry(key, status.st_size, datetime.fromtimestamp(status.st_mtime, timezone.utc))
 
 
 def _sweep(incoming: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import os
+import time
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
@@ -13,6 +13,7 @@ from raybundle.store.aws import find_access
 from raybundle.store.base import PIECE_BYTES, Entry, check_key
 from raybundle.store.s3_errors import HINTS, NO_ETAG, find, is_conflict, is_foreign, may_pass, reason_of
 from raybundle.store.spool import copy_of
+from raybundle.store.threads import claim
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -35,6 +36,9 @@ RETRY_SECONDS = 8
 
 TRIES_MORE = 3
 """Tries of obstore after the first, 0.1 s to 0.4 s apart: a part of a large object is sent again alone."""
+
+FIRST_BACKOFF = 0.1
+"""Seconds before obstore's second try."""
 
 FIRST_RETRY, LONGEST_RETRY, JITTER = 0.2, 2.0, 0.5
 """Seconds before obstore is asked again; they double up to the longest. Chance may take half of each."""
@@ -158,26 +162,29 @@ class S3Store:
         return self._try(f"write {key} to", put)
 
     def size(self, key: str) -> int | None:
+        """Returns the size that `entry` has."""
+        entry = self.entry(key)
+        return None if entry is None else entry.size
+
+    def entry(self, key: str) -> Entry | None:
         """Asks for the head, and if that fails for the object, without its body: that answer has a reason."""
         import obstore  # noqa: PLC0415
         from obstore.exceptions import PermissionDeniedError  # noqa: PLC0415
 
-        def head() -> int | None:
+        def found(meta: Any) -> Entry:
+            self._require_s3(meta["e_tag"])
+            return Entry(key, int(meta["size"]), meta["last_modified"])
+
+        def head() -> Entry | None:
             with contextlib.suppress(FileNotFoundError, PermissionDeniedError):
-                found = obstore.head(self._client(), key)
-                self._require_s3(found["e_tag"])
-                return int(found["size"])
+                return found(obstore.head(self._client(), key))
             return None
 
-        def open_() -> int:
-            found = obstore.get(self._client(), key)
-            self._require_s3(found.meta["e_tag"])
-            return int(found.meta["size"])
-
         verb = f"read {check_key(key)} from"
-        size = self._try(verb, head)
         try:
-            return self._try(verb, open_) if size is None else size
+            return self._try(verb, head) or self._try(
+                verb, lambda: found(obstore.get(self._client(), key).meta)
+            )
         except ObjectMissingError:
             return None
 
@@ -206,15 +213,18 @@ class S3Store:
             found = self._try("list", list_)
         return sorted(entry for entry in found if entry.key.startswith(prefix))
 
-    def remove(self, key: str) -> None:
-        """Deletes the object."""
+    def remove(self, key: str) -> bool:
+        """Deletes the object; if a request is repeated, that takes longer than `FIRST_BACKOFF`."""
         import obstore  # noqa: PLC0415
+
+        began = time.monotonic()
 
         def delete() -> None:
             with contextlib.suppress(FileNotFoundError):
                 obstore.delete(self._client(), check_key(key))
 
         self._try(f"remove {check_key(key)} from", delete)
+        return time.monotonic() - began < FIRST_BACKOFF
 
     def node_url(self, key: str) -> str:
         """Returns an `s3://` URL; the node reads it with its own credentials and endpoint."""
@@ -222,7 +232,7 @@ class S3Store:
 
     def _client(self, *, patient: bool = False) -> Client:
         """Returns a client of this process; the first call makes it."""
-        _Runtime.claim()
+        claim()
         if patient not in self._clients:
             self._clients[patient] = self._connect(patient=patient)
         return self._clients[patient]
@@ -247,7 +257,10 @@ class S3Store:
             retry_config={
                 "max_retries": TRIES_MORE,
                 "retry_timeout": timedelta(seconds=RETRY_SECONDS),
-                "backoff": {"init_backoff": timedelta(seconds=0.1), "max_backoff": timedelta(seconds=1)},
+                "backoff": {
+                    "init_backoff": timedelta(seconds=FIRST_BACKOFF),
+                    "max_backoff": timedelta(seconds=1),
+                },
             },
             credential_provider=access.credentials,
         )
@@ -311,22 +324,6 @@ class S3Store:
 
 
 _REACH_HINT = "check the endpoint (AWS_ENDPOINT_URL), and that this machine can reach it"
-
-
-class _Runtime:
-    """obstore's threads: one set per process, which a fork does not copy."""
-
-    owner: int | None = None
-
-    @classmethod
-    def claim(cls) -> None:
-        """Refuses to run after a fork of a process that used obstore, which would hang forever."""
-        cls.owner = cls.owner or os.getpid()
-        if cls.owner != os.getpid():
-            raise StoreAccessError(
-                f"this process was forked from {cls.owner} after that had used an S3 store",
-                hint='start it without a fork: multiprocessing.get_context("spawn") or "forkserver"',
-            )
 
 
 def _outage() -> Outage:

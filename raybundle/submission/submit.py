@@ -10,9 +10,17 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from raybundle.cluster.runtime_env import render_command, render_runtime_env
-from raybundle.errors import ClusterError, ClusterUnreachableError, StoreError, UsageError
+from raybundle.errors import (
+    ClusterError,
+    ClusterUnreachableError,
+    ObjectMissingError,
+    StoreError,
+    UsageError,
+)
 from raybundle.outage import Outage
-from raybundle.publish.runs.records import find_recorded, record_event, record_start
+from raybundle.publish.keeping import recheck
+from raybundle.publish.layout import run_key
+from raybundle.publish.runs.records import find_recorded, forget_start, record_event, record_start
 from raybundle.publish.runs.run import new_run
 from raybundle.submission.deliver import deliver
 from raybundle.submission.recording.nodes import recorded_nodes
@@ -127,6 +135,7 @@ def submit(run: Run, stored: Stored, store: Store, cluster: Cluster, options: Jo
     run, ended = _record(run, stored, store, cluster, options)
     if ended is not None:
         return attach(ended, run, stored, store, cluster)
+    _recheck(run, stored, store, cluster)
     submitted = time.monotonic()
     metadata = {**options.metadata, "raybundle": stored.digest}
     body = {"entrypoint": entrypoint, "runtime_env": runtime_env, "metadata": metadata, **options.resources}
@@ -155,6 +164,15 @@ def _record(
         if ended is None:
             raise
         return run, ended
+
+
+def _recheck(run: Run, stored: Stored, store: Store, cluster: Cluster) -> None:
+    """Looks for the bundle once its run is recorded; from now on `gc` leaves it alone."""
+    try:
+        recheck(store, stored, run_key(run.id, run.started), cluster.client.notify)
+    except ObjectMissingError:
+        forget_start(store, run)
+        raise
 
 
 def _require_known(client: JobsClient, options: JobOptions) -> None:

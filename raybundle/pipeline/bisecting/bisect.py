@@ -26,6 +26,7 @@ from raybundle.formats.amounts import counted
 from raybundle.pipeline.bisecting.mixtures import Side, differences, mix, store_mixture
 from raybundle.pipeline.bisecting.search import isolate
 from raybundle.pipeline.diffing.ends import open_end, stored_of
+from raybundle.publish.keeping import lease_old
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -219,9 +220,9 @@ def _require_ends(work: _Work, good: str, bad: str) -> None:
 def _side(shelf: Shelf, ref: str) -> Side:
     end = open_end(shelf, ref)
     env = end.record.get("env", {})
-    return Side(
-        stored_of(shelf, end.digest), tuple(end.record.get("arguments", ())), tuple(sorted(env.items()))
-    )
+    lease_old(shelf.store, end.digest)  # mixtures take over its layers and large files
+    stored = stored_of(shelf, end.digest)
+    return Side(stored, tuple(end.record.get("arguments", ())), tuple(sorted(env.items())))
 
 
 def _memory(sides: Sequence[Side], how: How) -> Path:

@@ -46,6 +46,7 @@ KNOWN = re.compile(
     r"|runs/(?P<record>\d{4}/\d\d/[^/]+)\.json"
     rf"|bundles/(?P<signed>{_HEX})/signatures/(?:{layout.NAME.pattern}/[1-9][0-9]*-)?{_HEX}\.json"
     r"|logs/\d{4}/\d\d/[^/]+\.log|events/(?P<event>\d{4}/\d\d/[^/]+)/[a-z-]+\.json"
+    r"|(?:leases|gc)/[0-9a-f]{32}\.json"
     r"|history/(?P<month>\d{4}/\d\d)/\d\d/[^/!]+!(?P<id>[^/!]+)![^/]+"
 )
 """The keys that a store may have."""

@@ -71,6 +71,12 @@ def end_mark(run: Run, status: str, exit_code: int, ended: datetime) -> str:
     return f"{_folder(run.started)}{_stem(run)}!{status}!{exit_code}!{_time_text(ended)}"
 
 
+def bundle_of_mark(key: str) -> str | None:
+    """Returns the first hex digits of the bundle of a run that begins; None for the mark of an end."""
+    fields = key.rpartition("/")[2].split("!")
+    return fields[2] if len(fields) > 2 and _DIGITS.fullmatch(fields[2]) else None  # noqa: PLR2004 - the third
+
+
 def plain_user(user: str) -> str:
     """Returns a user as marks have it: with `_` in place of odd characters."""
     return _ODD.sub("_", user)[:32]

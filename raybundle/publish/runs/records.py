@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from dataclasses import replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
-from raybundle.errors import ObjectMissingError, UsageError
+from raybundle.errors import ObjectMissingError, StoreAccessError, UsageError
 from raybundle.publish.layout import read_object, run_key
 from raybundle.publish.refs import find_run
 from raybundle.publish.runs.marks import end_mark, event_key, log_key, start_mark
@@ -39,6 +40,13 @@ def record_start(store: Store, run: Run) -> Run:
         run = replace(run, started=known.started)
     store.put_new(start_mark(run), b"{}")
     return run
+
+
+def forget_start(store: Store, run: Run) -> None:
+    """Removes the record of a run that is not submitted: its bundle is gone. The store may not allow it."""
+    with contextlib.suppress(StoreAccessError):
+        for key in (start_mark(run), run_key(run.id, run.started)):
+            store.remove(key)
 
 
 def find_recorded(store: Store, run_id: str) -> Run | None:

@@ -96,6 +96,7 @@ STEPS = {
     "verify another": Step(("verify", "--rebuild", "schemas"), 3, MORE_DATA),
     "check": Step(("check", "--read-data")),
     "store probe": Step(("store", "probe")),
+    "gc": Step(("gc", "--grace", "0")),
     "pull": Step(("pull", "schemas", "pulled")),
     "sign": Step(("sign", "--key", "ci.pem", "schemas")),
     "show what is signed": Step(("show", "schemas")),

@@ -168,6 +168,17 @@ def test_entries_are_what_keys_lists_with_size_and_time(store: Store) -> None:
     assert all(begin <= each.modified <= datetime.now(timezone.utc) for each in found)
 
 
+def test_an_entry_is_what_the_list_has_of_an_object(store: Store) -> None:
+    store.put_new("a/b", b"123")
+
+    found = store.entry("a/b")
+
+    assert found is not None
+    assert (found.key, found.size) == ("a/b", 3)
+    assert abs(found.modified - store.entries("a/")[0].modified) <= timedelta(seconds=1)  # a HEAD has no more
+    assert [store.entry("a"), store.entry("a/b/c"), store.entry("none")] == [None] * 3
+
+
 def test_a_removed_object_is_gone_and_can_be_put_again(store: Store) -> None:
     store.put_new("a/b", b"1")
 

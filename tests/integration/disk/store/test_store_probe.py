@@ -112,8 +112,8 @@ class Quotes(LocalStore):
 
 
 class Keeps(LocalStore):
-    def remove(self, key: str) -> None:
-        pass
+    def remove(self, _key: str) -> bool:
+        return True
 
 
 @pytest.mark.parametrize(
