@@ -26,7 +26,7 @@ from raybundle.cluster.embedded import cluster
 from raybundle.cluster.embedded.token import token_variables
 
 NAMES = ("help", "resolve", "graph", "boot", "job", "log")
-ON_REQUEST = ("layers", "uv", "data", "history")
+ON_REQUEST = ("layers", "uv", "data", "history", "gc")
 """They take minutes and gigabytes, need root, the package index, or the servers of the tests."""
 
 
@@ -53,7 +53,9 @@ def own_environment(work: Path) -> dict[str, str]:
     return {**kept, **folders}
 
 
-def measure(options: argparse.Namespace, work: Path) -> dict[str, dict[str, Any]]:  # noqa: C901
+def measure(  # noqa: C901, PLR0912 - one figure after another
+    options: argparse.Namespace, work: Path
+) -> dict[str, dict[str, Any]]:
     names, rounds = tuple(options.only or NAMES), options.rounds
     environ = own_environment(work)
     os.environ.clear()
@@ -73,6 +75,11 @@ def measure(options: argparse.Namespace, work: Path) -> dict[str, dict[str, Any]
         import history_cost  # noqa: PLC0415 - as above
 
         results["history"] = history_cost.measure(rounds)
+    if "gc" in names:
+        sys.path.append(str(Path(__file__).parents[2]))
+        import gc_cost  # noqa: PLC0415 - as above
+
+        results["gc"] = gc_cost.measure(rounds)
     if "graph" in names:
         results["graph"] = graph_cost.measure(work, environ, rounds)
     if "layers" in names:
