@@ -82,6 +82,18 @@ def test_an_upward_import_in_any_room_breaks_its_contract(copied: Path) -> None:
     assert (done.returncode, kept) == (1, [])
 
 
+def test_what_the_boot_and_the_store_must_not_know_breaks_their_contracts(copied: Path) -> None:
+    forbidden = {each["name"]: each for each in CONTRACTS if each["type"] == "forbidden"}
+    for contract in forbidden.values():
+        with file_of(copied, contract["source_modules"][0]).open("a") as stream:
+            stream.write(f"\nimport {contract['forbidden_modules'][0]}\n")
+
+    done = run(copied, str(Path(sys.executable).with_name("lint-imports")), "--no-cache")
+
+    assert len(forbidden) >= 2
+    assert (done.returncode, [name for name in forbidden if f"{name} BROKEN" not in done.stdout]) == (1, [])
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("file", "text", "expected"),
