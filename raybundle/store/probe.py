@@ -237,7 +237,7 @@ _CHECKS: tuple[tuple[str, Callable[[_Scene], str], str], ...] = (
     ("listed at once", _listed, "`bundles`, `runs` and `tag` may miss what is new: wait before you use them"),
     ("large objects", _large, "layers and files of more than 1 MiB cannot be stored"),
     ("ranges", _ranges, "a transfer that is cut ends with an error"),
-    ("times", _times, "ages of objects are wrong: let nothing remove objects by their age"),
+    ("times", _times, "do not run `gc`: it goes by the age of objects"),
     ("any names", _names, "ids of runs must be ASCII letters, digits, `-`, `_` and `.`"),
     ("removal", _removal, "nothing can be removed: what is listed as left stays"),
 )
