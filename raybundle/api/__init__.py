@@ -3,7 +3,18 @@
 from __future__ import annotations
 
 from raybundle.api import local, serve
-from raybundle.api.building import build, compare, export, plan, sbom, settings, show, trace, why
+from raybundle.api.building import (
+    build,
+    compare,
+    export,
+    plan,
+    runtime_env,
+    sbom,
+    settings,
+    show,
+    trace,
+    why,
+)
 from raybundle.api.catalogue import bundles, runs, show_run, tag
 from raybundle.api.cluster import attach, doctor, jobs, path, rerun, run, submit
 from raybundle.api.functions import JobFunction, job, run_function, submit_function
@@ -38,6 +49,7 @@ __all__ = [
     "run_function",
     "run_here",
     "runs",
+    "runtime_env",
     "sbom",
     "serve",
     "settings",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from raybundle.api.keywords import (
     BundleKeywords,
     ExportKeywords,
     PathText,
+    RuntimeEnvKeywords,
     StoreKeywords,
     TraceKeywords,
     plain,
@@ -20,6 +22,7 @@ from raybundle.api.keywords import (
 )
 from raybundle.api.reading import given_in, heard_of, request_of
 from raybundle.errors import UsageError
+from raybundle.functions.loaded import found_elsewhere
 from raybundle.pipeline.comparing import compare as compared
 from raybundle.pipeline.comparing import find_baseline
 from raybundle.pipeline.exporting import export_bundle
@@ -36,6 +39,7 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from raybundle.config import Setting
+    from raybundle.model import Warning
     from raybundle.pipeline.comparing import Comparison
     from raybundle.pipeline.kuberay import Export
     from raybundle.pipeline.reasoning import Why
@@ -210,3 +214,38 @@ def settings(**options: Unpack[StoreKeywords]) -> dict[str, Setting]:
         UsageError: a setting is wrong.
     """
     return dict(given_in(options).settings().found)
+
+
+@takes(RuntimeEnvKeywords)
+def runtime_env(target: PathText | None = None, **options: Unpack[RuntimeEnvKeywords]) -> dict[str, Any]:
+    """Returns the `runtime_env` by which workers of a driver outside the Jobs API have a bundle.
+
+    Modules that this process has from elsewhere than its workers are warned about, with Python's `warnings`
+    unless `notify` takes them.
+
+    Args:
+        target: as for `plan`; it is built. None with `ref`.
+        options: as `raybundle.api.keywords.RuntimeEnvKeywords` lists them.
+
+    Raises:
+        UsageError: an argument or a setting is wrong, or nodes cannot read from the store.
+        BundleError: the target cannot be bundled.
+        StoreError: the store has no such bundle, or cannot be used.
+    """
+    ref, heard = options.get("ref"), heard_of(options)
+    differing: tuple[Warning, ...] = ()
+    if (target is None) == (ref is None):
+        raise UsageError("a runtime_env is of a target or of a `ref`: give one of them")
+    settings = given_in(options).settings()
+    if target is not None:
+        request, _ = request_of(target, (), options)
+        settings = request.settings
+        planned, stored, _ = build_target(request, heard, strict=bool(options.get("strict")))
+        ref, differing = stored.digest, found_elsewhere(planned.resolution)
+    for each in differing:
+        if options.get("notify"):
+            heard.warnings([each])
+        else:
+            warnings.warn(f"{each.text} (hint: {each.hint})", stacklevel=3)
+    start = Start("", ())
+    return dict(export_bundle(str(ref), settings, os.environ, start, heard, wanted=Wanted()).runtime_env)

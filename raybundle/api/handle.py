@@ -5,7 +5,9 @@ from __future__ import annotations
 import codecs
 from contextlib import closing
 from dataclasses import dataclass
+from html import escape
 from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import quote
 
 from raybundle.api.job_keywords import LogKeywords, StopKeywords
 from raybundle.api.keywords import WaitKeywords, takes
@@ -13,7 +15,7 @@ from raybundle.cluster.follow import Limits, follow
 from raybundle.cluster.logs import LogReader
 from raybundle.cluster.outcome import job_error
 from raybundle.cluster.stopping import delete_for_good, stop_and_wait
-from raybundle.errors import ClusterError, UsageError
+from raybundle.errors import ClusterError, RaybundleError, UsageError
 from raybundle.functions.results import NAME, ResultLines, result_of
 from raybundle.submission.attempts import Watch, follow_order
 
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from raybundle.cluster.jobs import JobInfo, JobsClient
-    from raybundle.errors import JobError, RaybundleError
+    from raybundle.errors import JobError
     from raybundle.model import Warning
     from raybundle.store.base import Store
     from raybundle.submission.attempts import Order
@@ -85,6 +87,21 @@ class Job:
 
     def __repr__(self) -> str:
         return f"Job(id={self.id!r}, bundle={self.bundle!r}, address={self.address!r})"
+
+    def _repr_html_(self) -> str:
+        """Returns how a notebook shows the job: its state at this moment, and no script."""
+        page = f"{self.address}/#/jobs/{quote(self.id)}"
+        rows: dict[str, str | None] = {"job": self.id, "bundle": self.bundle}
+        try:
+            info = self.status()
+            rows |= {"function": info.metadata.get(NAME), "status": info.status}
+        except RaybundleError as error:
+            rows["status"] = f"unknown: {error}"
+        cells = "".join(
+            f"<tr><th>{name}</th><td>{escape(value)}</td></tr>" for name, value in rows.items() if value
+        )
+        link = f'<a href="{escape(page)}">{escape(self.address)}</a>'
+        return f"<table>{cells}<tr><th>cluster</th><td>{link}</td></tr></table>"
 
     @property
     def address(self) -> str:

@@ -92,6 +92,13 @@ class BuildKeywords(BundleKeywords, total=False):
     """Records the bundle as a version of this name: the next one if it is new to the name."""
 
 
+class RuntimeEnvKeywords(BuildKeywords, total=False):
+    """What the workers of a driver outside the Jobs API import from."""
+
+    ref: str | None
+    """Instead of a target, a bundle of the store."""
+
+
 class TraceKeywords(ResolveKeywords, total=False):
     """What is run here, and what of earlier runs stays."""
 

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 
 from raybundle.api.keywords import LocalKeywords, takes
 from raybundle.cluster.embedded import cluster
+from raybundle.cluster.embedded.token import driver_variables
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from raybundle.cluster.embedded.record import LocalCluster
 
-__all__ = ["down", "status", "up"]
+__all__ = ["down", "env", "status", "up"]
 
 
 @takes(LocalKeywords)
@@ -40,3 +41,14 @@ def down() -> bool:
 def status() -> LocalCluster | None:
     """Returns the embedded cluster if it is running."""
     return cluster.status()
+
+
+def env() -> dict[str, str]:
+    """Returns the environment variables by which `ray.init` in this process reaches the embedded cluster.
+
+    They must be set before `import ray`.
+
+    Raises:
+        ClusterError: it is not running.
+    """
+    return driver_variables(cluster.require_running())

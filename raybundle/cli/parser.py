@@ -291,7 +291,7 @@ def _add_runs(add: _Add) -> None:
 
 def _add_local(add: _Add) -> None:
     local = add("local", "Start, stop or show the embedded cluster on this machine.")
-    local.add_argument("action", choices=["up", "down", "status"])
+    local.add_argument("action", choices=["up", "down", "status", "env"])
     local.add_argument("--python", help="interpreter that has Ray: a path, or a version such as 3.12")
     local.add_argument("--num-cpus", type=int, metavar="N", help="CPUs of the cluster")
     local.add_argument("--object-store-memory", type=int, metavar="BYTES", help="memory for objects")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from raybundle.cache.documents import Cache
 from raybundle.cluster.access import make_access
 from raybundle.cluster.jobs import JobsClient
-from raybundle.config import cache_directory, dashboard_address
+from raybundle.config import CLUSTER_VARIABLE, cache_directory, dashboard_address
 from raybundle.errors import ClusterError, UsageError
 from raybundle.submission.deliver import Cluster
 
@@ -46,7 +46,7 @@ class Connecting:
         Raises:
             UsageError: the only address is Ray's own and no dashboard's.
         """
-        return dashboard_address(self.settings, self.environ)
+        return dashboard_address(self.settings, _without_embedded(self.environ))
 
     def check(self) -> None:
         """Refuses wrong options before anything is built and stored.
@@ -137,6 +137,18 @@ class Connecting:
                 hint="give --address, set RAYBUNDLE_ADDRESS, or `raybundle local up`",
             )
         return running.address
+
+
+def _without_embedded(environ: Mapping[str, str]) -> Mapping[str, str]:
+    """Returns variables without the RAY_ADDRESS of the embedded cluster, which `local env` sets."""
+    address = environ.get(CLUSTER_VARIABLE, "")
+    if not address.startswith("127.0.0.1:"):
+        return environ
+    from raybundle.cluster.embedded.record import read_record
+
+    known = read_record()
+    own = known is not None and known.ray_address == address
+    return {**environ, CLUSTER_VARIABLE: "local"} if own else environ
 
 
 def _token_for(address: str) -> Mapping[str, str]:

@@ -42,9 +42,24 @@ def local(arguments: argparse.Namespace, console: Console) -> int:
                 console.document({"running": False, "ended": ended})
             else:
                 console.note("ended" if ended else "was not running")
+        case "env":
+            _show_variables(cluster.require_running(), console)
         case _:
             _show(cluster.status(), console)
     return 0
+
+
+def _show_variables(running: LocalCluster, console: Console) -> None:
+    """Prints what a shell evaluates: `eval "$(raybundle local env)"`."""
+    import shlex
+
+    from raybundle.cluster.embedded.token import driver_variables
+
+    variables = driver_variables(running)
+    if console.json_mode:
+        console.document({"running": True, "env": variables})
+    else:
+        console.data("\n".join(f"export {name}={shlex.quote(value)}" for name, value in variables.items()))
 
 
 def _show(running: LocalCluster | None, console: Console) -> None:

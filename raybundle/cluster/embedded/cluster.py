@@ -113,6 +113,17 @@ def status() -> LocalCluster | None:
     return cluster if _answers(cluster.address) else None
 
 
+def require_running() -> LocalCluster:
+    """Returns the embedded cluster.
+
+    Raises:
+        ClusterError: it is not running.
+    """
+    if (running := status()) is None:
+        raise ClusterError("the embedded cluster is not running", hint="`raybundle local up` starts it")
+    return running
+
+
 @contextlib.contextmanager
 def _locked() -> Iterator[None]:
     """Allows one change at a time; the kernel releases the lock when the holder dies."""

@@ -35,6 +35,14 @@ class LocalCluster:
         """The cluster's processes at its start, the session leader first."""
         return tuple(process.pid for process in self.processes)
 
+    @property
+    def ray_address(self) -> str | None:
+        """`127.0.0.1:PORT`, for `ray.init`, as Ray itself has noted it; None if it has not."""
+        try:
+            return Path(self.temp_dir, "ray", "ray_current_cluster").read_text("utf-8").strip() or None
+        except OSError:
+            return None
+
 
 def state_path(name: str = "") -> Path:
     """Returns the path of a file in the private directory of the cluster's record, token and logs."""

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from raybundle.cluster.embedded.interpreter import RAY_ENVIRONMENT
 from raybundle.cluster.embedded.record import read_record, state_path
+from raybundle.errors import ClusterError
 from raybundle.model import Warning
 
 if TYPE_CHECKING:
@@ -48,6 +50,23 @@ def token_variables() -> dict[str, str]:
     """Returns the variables by which Ray and its clients use the token; none if there is no token."""
     file = token_file()
     return {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(file)} if file.exists() else {}
+
+
+def driver_variables(cluster: LocalCluster) -> dict[str, str]:
+    """Returns the variables by which a driver that is no job reaches the embedded cluster.
+
+    They must be set before `import ray`. Without the last, Ray takes 127.0.0.1 for the machine's other
+    address, where nothing listens, and hangs.
+
+    Raises:
+        ClusterError: Ray has not noted the address of the cluster.
+    """
+    if cluster.ray_address is None:
+        raise ClusterError(
+            f"Ray has not noted its address in {cluster.temp_dir}",
+            hint="`raybundle local down`, then `raybundle local up`",
+        )
+    return {"RAY_ADDRESS": cluster.ray_address, **token_variables(), **RAY_ENVIRONMENT}
 
 
 def token_for(address: str) -> dict[str, str]:

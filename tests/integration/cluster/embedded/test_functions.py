@@ -89,3 +89,32 @@ def test_an_interrupt_stops_the_job_of_a_function(
         time.sleep(0.2)
 
     assert client.info(name).status == "STOPPED"
+
+
+@pytest.mark.slow
+def test_workers_of_a_driver_outside_the_jobs_api_have_the_verified_path(
+    embedded: Embedded, tmp_path: Path
+) -> None:
+    work = embedded.workplace(tmp_path / "work", "functions")
+
+    done = work.command([sys.executable, "outside.py"])
+    assert done.returncode == 0, done.stderr
+    (said,) = reports(done.stdout)
+
+    assert said["where"][0] == "late"
+    assert said["where"][1].startswith("/tmp/raybundle-")
+    assert said["said"][0].startswith("this driver has `sibling` from /elsewhere/sibling.py, and its workers")
+
+
+def test_a_shell_with_the_variables_of_the_embedded_cluster_still_submits_to_it(
+    embedded: Embedded, tmp_path: Path
+) -> None:
+    work = embedded.workplace(tmp_path / "work")
+    printed = work.raybundle("local", "env").stdout
+    variables = dict(line.removeprefix("export ").split("=", 1) for line in printed.splitlines())
+
+    listed = work.raybundle("--json", "list", env=variables)
+
+    assert variables["RAY_ADDRESS"].startswith("127.0.0.1:")
+    assert variables["RAY_AUTH_TOKEN_PATH"] == embedded.token["RAY_AUTH_TOKEN_PATH"]
+    assert listed.returncode == 0, listed.stderr

@@ -136,6 +136,7 @@ STEPS = {
     "delete": Step(("delete", SLOW)),
     "local up": Step(("local", "up")),
     "local status": Step(("local", "status")),
+    "local env": Step(("local", "env")),
     "local status without a cluster": Step(("local", "status"), environ=ELSEWHERE),
     "local down without a cluster": Step(("local", "down"), environ=ELSEWHERE),
     "node": Step(("node", "clean")),
