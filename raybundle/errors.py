@@ -2,6 +2,7 @@
 
 RaybundleError                 1   unexpected
 ├── UsageError                 2   command line or configuration
+│   └── RecordedRunError           the store has an earlier run of this id
 ├── BundleError                3   resolution or bundle
 │   ├── UnresolvedImportError      imports that resolve nowhere, all at once
 │   ├── RefusedFileError           files that must not or cannot travel, all at once
@@ -59,6 +60,10 @@ class UsageError(RaybundleError):
     """The command line or the configuration cannot be carried out."""
 
     exit_code = 2
+
+
+class RecordedRunError(UsageError):
+    """An earlier run has the id that was chosen."""
 
 
 class BundleError(RaybundleError):

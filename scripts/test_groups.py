@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 TESTS = REPOSITORY / "tests"
-CLUSTERS = (TESTS / "integration/nodes", TESTS / "integration/cluster")
+CLUSTERS = tuple(TESTS / "integration" / name for name in ("nodes", "cluster", "airflow"))
 ALONE = TESTS / "integration/cluster/separate"
 """Each file of it starts clusters that no other file uses: a group each."""
 MIXED = TESTS / "integration/cluster/embedded"
@@ -47,6 +47,7 @@ UNKNOWN_SECONDS = {
     "store": 130.0,
     "tokens": 110.0,
     "separate": 100.0,
+    "airflow": 100.0,
     "explain": 90.0,
     "cli": 90.0,
     "field": 80.0,

@@ -26,7 +26,7 @@ def add_export(parser: ArgumentParser) -> None:
 
 def add_init(parser: ArgumentParser) -> None:
     """Adds what `init` takes."""
-    kinds = ["github", "gitlab", "iam", "jenkins", "kuberay", "notebook", "project", "serve"]
+    kinds = ["airflow", "github", "gitlab", "iam", "jenkins", "kuberay", "notebook", "project", "serve"]
     parser.add_argument("template", metavar="KIND", choices=kinds, help=", ".join(kinds))
     parser.add_argument("directory", metavar="DIR", nargs="?", default=".", help="where (default: here)")
     parser.add_argument("--diff", action="store_true", help="write nothing; show how files there differ")

@@ -10,7 +10,7 @@ from typing import Literal
 
 from raybundle.errors import UsageError
 
-KINDS = ("github", "gitlab", "iam", "jenkins", "kuberay", "notebook", "project", "serve")
+KINDS = ("airflow", "github", "gitlab", "iam", "jenkins", "kuberay", "notebook", "project", "serve")
 State = Literal["new", "same", "differs"]
 
 

@@ -55,7 +55,7 @@ class Followed:
 
 
 @dataclass(slots=True)
-class _Watch:
+class Watch:
     """What is known of a job while it is followed; times are those of `time.monotonic()`."""
 
     client: JobsClient
@@ -66,6 +66,8 @@ class _Watch:
     late: JobError | None = None
     said: str = ""
     running: Callable[[JobInfo], None] | None = None
+    longest: float = LONGEST_DELAY
+    """Seconds between two questions, when the delay has grown."""
     explain_at: float = field(init=False)
 
     def __post_init__(self) -> None:
@@ -114,13 +116,18 @@ class _Watch:
             )
         return None
 
+    def late_end(self, info: JobInfo) -> JobError | None:
+        """Returns the limit that stopped a job that has ended, if one did."""
+        was_stopped = info.status == "STOPPED" or info.error_type == WITHDRAWN
+        return self.late if was_stopped else None
+
     def delay(self) -> float:
         """Returns the seconds until the next question; they grow with the time in the queue or in the run."""
         now = time.monotonic()
         since = self.begin if self.running_since is None else self.running_since
         limits = [self.limits.end, None if self.running_since else self.limits.start]
         due = [self.begin + limit - now for limit in limits if limit is not None]
-        return max(0.0, min([LONGEST_DELAY, max(FIRST_DELAY, (now - since) * DELAY_SHARE), *due]))
+        return max(0.0, min([self.longest, max(FIRST_DELAY, (now - since) * DELAY_SHARE), *due]))
 
 
 def follow(  # noqa: PLR0913 - one per option of the user
@@ -150,7 +157,7 @@ def follow(  # noqa: PLR0913 - one per option of the user
         JobError: the job met a limit, and did not stop.
     """
     begin = time.monotonic() if started is None else started
-    watch = _Watch(client, submission_id, limits or Limits(), begin, running=running)
+    watch = Watch(client, submission_id, limits or Limits(), begin, running=running)
     log = LogReader(client, submission_id, write, last_lines)
     # If nobody has seen the job yet, its cluster may not exist at all.
     watch.take(info := _ask(client, submission_id, PATIENCE if started is not None else None))
@@ -160,9 +167,7 @@ def follow(  # noqa: PLR0913 - one per option of the user
     end = time.monotonic()
     lost_log = log.finish(info)
     since = watch.running_since or end
-    was_stopped = info.status == "STOPPED" or info.error_type == WITHDRAWN
-    late = watch.late if was_stopped else None
-    return Followed(info, since - begin, end - since, log.end, late, lost_log)
+    return Followed(info, since - begin, end - since, log.end, watch.late_end(info), lost_log)
 
 
 def _ask(client: JobsClient, submission_id: str, patience: float | None) -> JobInfo:

@@ -12,6 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import airflow_cost
 import boot_cost
 import graph_cost
 import help_cost
@@ -26,7 +27,7 @@ from raybundle.cluster.embedded import cluster
 from raybundle.cluster.embedded.token import token_variables
 
 NAMES = ("help", "resolve", "graph", "boot", "job", "log")
-ON_REQUEST = ("layers", "uv", "data", "history", "gc")
+ON_REQUEST = ("layers", "uv", "data", "history", "gc", "airflow")
 """They take minutes and gigabytes, need root, the package index, or the servers of the tests."""
 
 
@@ -38,6 +39,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--environment", type=Path, help="for `layers`: has pandas and scikit-learn")
     parser.add_argument(
         "--node-environment", type=Path, help="for `layers` and `uv`: has Ray, boto3, smart_open"
+    )
+    parser.add_argument(
+        "--airflow-environment", type=Path, default=Path(sys.prefix, "airflow"), help="for `airflow`"
     )
     parser.add_argument("--output", type=Path, help="JSON file to write")
     parser.add_argument(
@@ -85,6 +89,8 @@ def measure(  # noqa: C901, PLR0912 - one figure after another
     if "layers" in names:
         given = options.environment, options.node_environment
         results["layers"] = layer_cost.measure(environ, rounds, *given)
+    if "airflow" in names:
+        results["airflow"] = airflow_cost.measure(work, environ, options.airflow_environment, rounds)
     if "uv" in names:
         results["uv"] = uv_cost.measure(environ, options.node_environment)
     if not {"boot", "job", "log"}.isdisjoint(names):

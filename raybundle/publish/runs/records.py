@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
-from raybundle.errors import ObjectMissingError, StoreAccessError, UsageError
+from raybundle.errors import ObjectMissingError, RecordedRunError, StoreAccessError
 from raybundle.publish.layout import read_object, run_key
 from raybundle.publish.refs import find_run
 from raybundle.publish.runs.marks import end_mark, event_key, log_key, start_mark
@@ -31,7 +31,7 @@ def record_start(store: Store, run: Run) -> Run:
     if the cluster is still the same: one that was started anew does not know what ran before.
 
     Raises:
-        UsageError: an earlier run has this id.
+        RecordedRunError: an earlier run has this id.
     """
     key = run_key(run.id, run.started)
     if not store.put_new(key, encoded(document_of(run))):
@@ -146,13 +146,13 @@ def _require_same(store: Store, known: Run, run: Run) -> None:
     same = (known.bundle, known.recorded_arguments) == (run.bundle, run.recorded_arguments)
     ended = store.size(event_key(known, "end")) is not None
     if same and not ended and known.session is not None and known.session != run.session:
-        raise UsageError(
+        raise RecordedRunError(
             f"a run with the id {run.id} is recorded in {store.url}, and may have run before the cluster "
             "was started anew",
             hint=_ANOTHER_ID,
         )
     if ended or not same:
-        raise UsageError(f"a run with the id {run.id} is recorded in {store.url}", hint=_ANOTHER_ID)
+        raise RecordedRunError(f"a run with the id {run.id} is recorded in {store.url}", hint=_ANOTHER_ID)
 
 
 def _end(document: dict[str, Any]) -> tuple[str, int, datetime]:

@@ -1,0 +1,1 @@
+"""What other programs load: a package for each."""

@@ -1,0 +1,154 @@
+"""Tasks of Airflow that run on Ray, with `dag.test()` in Airflow's own environment, which has no Ray."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from raybundle.cli.templates import look, place
+from tests.support.airflow import reports_of
+from tests.support.workplace import TIMEOUT, reports
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from raybundle.cluster.jobs import JobInfo, JobsClient
+    from tests.support.airflow import Airflow
+
+pytestmark = pytest.mark.ray
+
+DAGS = ("in_worker", "in_triggerer", "failing", "stopped", "late", "not_found")
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """What `dag.test()` made of the DAGs."""
+
+    output: str
+    runs: dict[str, dict[str, Any]]
+    facts: dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def ran(airflow: Airflow) -> Ran:
+    """One process runs all DAGs: Airflow takes ten seconds to start."""
+    place(look("airflow", airflow.directory), force=False)
+    output = airflow.command("python", "run.py", *[f"test:{name}" for name in DAGS], "facts")
+    found = reports_of(output)
+    runs = {each["dag"]: each for each in found if each["kind"] == "run"}
+    return Ran(output, runs, next(each for each in found if each["kind"] == "facts"))
+
+
+def jobs_of(client: JobsClient, dag: str) -> list[JobInfo]:
+    return [each for each in client.list() if each.metadata.get("airflow.dag_id") == dag]
+
+
+@pytest.mark.parametrize("dag", ["in_worker", "in_triggerer"])
+def test_a_task_hands_on_what_became_of_its_job(ran: Ran, client: JobsClient, dag: str) -> None:
+    (job,) = jobs_of(client, dag)
+    run = ran.runs[dag]
+    page = f"{client.address}/#/jobs/{job.submission_id}"
+    result = {
+        "submission_id": job.submission_id,
+        "status": "SUCCEEDED",
+        "exit_code": 0,
+        "bundle": job.metadata["raybundle"],
+        "address": client.address,
+        "url": page,
+    }
+
+    assert run["state"] == "success"
+    assert run["xcom"]["train.return_value"] == result
+    assert run["xcom"]["train._link_RayJobLink"] == page
+    assert run["xcom"]["seen.return_value"] == result
+    assert run["xcom"]["describe.return_value"] == f"{job.submission_id} ended with 0"
+
+
+def test_arguments_and_variables_are_templates_and_the_module_beside_the_script_travels(
+    ran: Ran, client: JobsClient
+) -> None:
+    logs = [client.logs(each.submission_id) for dag in DAGS[:2] for each in jobs_of(client, dag)]
+    expected = [{"argv": [dag], "who": "train", "layers": 3} for dag in DAGS[:2]]
+
+    assert [each for log in logs for each in reports(log)] == expected
+    assert all(log.splitlines()[-1] in ran.output for log in logs)
+
+
+def test_a_failing_job_fails_its_task_with_exit_code_and_end_of_the_log(ran: Ran, client: JobsClient) -> None:
+    (job,) = jobs_of(client, "failing")
+    expected = f"AirflowException: job {job.submission_id} failed: its driver ended with exit code 7\n\n"
+
+    assert ran.runs["failing"]["tasks"] == {"train": ["failed", 1]}
+    assert expected + "The end of the log:\nepoch 10\nepoch 11\n" in ran.output
+
+
+def test_a_stopped_job_is_not_tried_again(ran: Ran, client: JobsClient) -> None:
+    (job,) = jobs_of(client, "stopped")
+
+    assert ran.runs["stopped"]["tasks"] == {"train": ["failed", 1]}
+    assert f"AirflowFailException: job {job.submission_id} was stopped" in ran.output
+
+
+def test_the_trigger_stops_a_job_at_its_deadline(ran: Ran, client: JobsClient) -> None:
+    (job,) = jobs_of(client, "late")
+
+    assert job.status == "STOPPED"
+    assert ran.runs["late"]["tasks"] == {"train": ["failed", 1]}
+    assert f"AirflowFailException: job {job.submission_id} has not ended within" in ran.output
+
+
+def test_a_bundle_that_is_not_there_is_said(ran: Ran, client: JobsClient) -> None:
+    assert ran.runs["not_found"]["state"] == "failed"
+    assert "absent" in ran.output
+    assert not jobs_of(client, "not_found")
+
+
+def test_airflow_lists_the_provider_and_its_connection_type(ran: Ran) -> None:
+    fields = ["store", "verify", "client_cert", "client_key", "headers", "profile"]
+
+    assert ran.facts["listed"]
+    assert ran.facts["hook"] == "Ray (raybundle)"
+    assert ran.facts["fields"] == [f"extra__raybundle__{name}" for name in fields]
+
+
+def test_a_dag_file_loads_neither_ray_nor_the_library(ran: Ran) -> None:
+    assert ran.facts["has_ray"] is False
+    assert ran.facts["loaded"] == []
+
+
+def test_the_template_is_a_dag(ran: Ran) -> None:
+    assert ran.facts["tasks"] == ["report", "train"]
+
+
+@pytest.mark.parametrize("dag", ["waiting", "waiting_in_triggerer"])
+def test_a_retry_follows_the_job_of_a_killed_process_and_a_clear_runs_again(
+    airflow: Airflow, client: JobsClient, tmp_path: Path, dag: str
+) -> None:
+    log, gate = tmp_path / "log", tmp_path / "gate"
+    env = {"GATE": str(gate)}
+    with airflow.started(log, "python", "run.py", f"test:{dag}", env=env) as process:
+        wait_until(lambda: [each.status for each in jobs_of(client, dag)] == ["RUNNING"], log)
+        os.kill(process.pid, signal.SIGKILL)
+    with airflow.started(log, "python", "run.py", f"retry:{dag}", f"clear:{dag}", env=env) as process:
+        wait_until(lambda: "is RUNNING: following it" in log.read_text("utf-8"), log)
+        gate.touch()
+        assert process.wait(TIMEOUT) == 0, log.read_text("utf-8")
+    retried, cleared = reports_of(log.read_text("utf-8"))
+    first, second = jobs_of(client, dag)
+
+    assert retried["tasks"] == {"train": ["success", 2]}
+    assert retried["xcom"]["train.submission_id"] == first.submission_id
+    assert cleared["tasks"] == {"train": ["success", 3]}
+    assert cleared["xcom"]["train.submission_id"] == second.submission_id
+
+
+def wait_until(reached: Any, log: Path) -> None:
+    deadline = time.monotonic() + TIMEOUT
+    while not reached():
+        assert time.monotonic() < deadline, log.read_text("utf-8")
+        time.sleep(0.2)
