@@ -69,16 +69,9 @@ def render_runtime_env(  # noqa: PLR0913 - all that a runtime_env is made of
     variables = _allowed(passed, {**passed.get("env_vars", {}), **env})
     ways = {"RAYBUNDLE_DELIVERY": delivery, SOURCE: source, "RAYBUNDLE_CWD": cwd, SIGNATURES: signatures}
     own = _own_variables(digest, boot, {HOOK: passed.get("worker_process_setup_hook"), **ways})
-    return {
-        **passed,
-        **_code(url, layers),
-        "env_vars": {**variables, **_render_secrets(secrets, variables), **own},
-    }
-
-
-def _code(url: str, layers: Sequence[str]) -> dict[str, Any]:
-    code = {"working_dir": url, "worker_process_setup_hook": READY_HOOK}
-    return {**code, "py_modules": [*layers]} if layers else code
+    variables = {**variables, **_render_secrets(secrets, variables), **own}
+    code = {"working_dir": url, **({"py_modules": [*layers]} if layers else {})}
+    return {**passed, **code, "env_vars": variables, "worker_process_setup_hook": READY_HOOK}
 
 
 def _own_variables(digest: Digest, boot: str, others: Mapping[str, str | None]) -> dict[str, str]:

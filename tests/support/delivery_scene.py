@@ -15,7 +15,7 @@ from raybundle.cluster.access import make_access
 from raybundle.cluster.jobs import JobsClient
 from raybundle.formats.canonical import digest_of
 from raybundle.model import ArchivePath, RootSymbol
-from raybundle.publish.layout import archive_key
+from raybundle.publish.layout import archive_key, manifest_key
 from raybundle.publish.stored import Stored
 from raybundle.store.local import LocalStore
 from raybundle.submission.deliver import Cluster, Delivered, deliver
@@ -102,6 +102,7 @@ class Scene:
 @contextlib.contextmanager
 def made(directory: Path, store: LocalStore) -> Iterator[Scene]:
     store.put_new(BUNDLE, PACKED.data)
+    store.put_new(manifest_key(STORED.digest), b"{}")  # a submission looks whether it is still there
     for _, key, archive in LAYERS:
         store.put_new(key, archive)
     said: list[str] = []
