@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 PLACE = "my-bucket/bundles"
 """Bucket and prefix in the templates."""
-ROLES = ("nodes", "readers", "runners", "signers", "submitters")
+ROLES = ("collectors", "nodes", "readers", "runners", "signers", "submitters")
 CREATE_ONLY = "s3:if-none-match"
 
 

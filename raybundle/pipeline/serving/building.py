@@ -174,10 +174,15 @@ def _request(entry: Entry, options: Options) -> tuple[Request, RayEnvironment]:
 
 
 def _bundle_name(entry: Entry) -> str | None:
-    """Returns the name of which the bundle becomes a version: the application's, if the user chose it."""
+    """Returns the name of which the bundle becomes a version: `gc` keeps what has one.
+
+    It is the application's, if the user chose one that stores take as well; else that of its module.
+    """
     if entry.named:
-        with suppress(UsageError):  # Serve takes more names than a store
+        with suppress(UsageError):
             return check_name(entry.name)
+    with suppress(UsageError):
+        return check_name(f"serve-{entry.module}")
     return None
 
 

@@ -108,6 +108,9 @@ def test_each_role_can_do_its_work_and_no_statement_is_idle(embedded: Embedded, 
         for role in ("readers", "runners", "signers"):
             scene.act(role, "build", "job.py", code=4)
         scene.act("readers", "tag", "job@1", "other", code=4)
+        scene.act("submitters", "build", "job.py")  # no name and no run leads to it
+        scene.act("submitters", "gc", "--grace", "0", "--delete", code=4)
+        assert json.loads(scene.act("collectors", "--json", "gc", "--grace", "0", "--delete"))["removed"]
 
         scene.act_as_node()
 

@@ -115,6 +115,12 @@ def test_a_named_application_is_a_version_of_its_name() -> None:
     assert raybundle.show("second").digest == config.bundles["second"]
 
 
+def test_an_application_without_a_name_is_a_version_of_its_module() -> None:
+    config = raybundle.serve.build("shop:graph")
+
+    assert raybundle.show("serve-shop@1").digest == config.bundles["default"]
+
+
 def test_an_application_with_a_bundle_stays_as_it_is(project: Path) -> None:
     first = raybundle.serve.build("serve.yaml")
     (project / "pinned.yaml").write_text(first.text())
