@@ -59,7 +59,7 @@ def asked(method: str, path: str, headers: Mapping[str, str]) -> Asked:
         action = "AbortMultipartUpload"
     if method == "POST" and "delete" in query:
         action = "DeleteObject"
-    if not key:
+    elif not key:
         action = "ListBucket"
     prefix = query.get("prefix", [""])[0]
     return Asked(f"s3:{action}", bucket if not key else name, prefix, "if-none-match" in headers)
@@ -74,7 +74,10 @@ def _allows(statement: Mapping[str, Any], what: Asked) -> bool:
     actions, resources = (_listed(statement[name]) for name in ("Action", "Resource"))
     if what.action not in actions:
         return False
-    if not any(fnmatchcase(f"arn:aws:s3:::{what.resource}", each) for each in resources):
+    asked_for = f"arn:aws:s3:::{what.resource}"
+    if what.action == "s3:DeleteObject" and "/" not in what.resource:  # the keys are in the body
+        asked_for = next((each for each in resources if each.startswith(f"{asked_for}/")), asked_for)
+    if not any(fnmatchcase(asked_for, each) for each in resources):
         return False
     for kind, condition in statement.get("Condition", {}).items():
         match kind, condition:

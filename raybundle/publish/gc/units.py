@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from raybundle.store.base import Entry
 
 Kind = Literal["runs", "bundles", "layers", "data", "leases", "notices"]
+RESULTS = "results/"
 _LOG = re.compile(r"logs/(?P<run>\d{4}/\d\d/[^/]+)\.log")
 
 
@@ -62,6 +63,7 @@ def group(entries: Iterable[Entry]) -> Units:
     """Returns the units of a store, from a list of all its objects."""
     found: dict[Kind, dict[str, Unit]] = defaultdict(dict)
     units = Units(found, [], [])
+    results: list[Entry] = []
     for entry in entries:
         match = KNOWN.fullmatch(entry.key)
         if match is None:
@@ -69,14 +71,26 @@ def group(entries: Iterable[Entry]) -> Units:
         elif match["name"]:
             if not match["moves"]:
                 units.versions.append(entry)
+        elif entry.key.startswith(RESULTS):
+            results.append(entry)
         elif (place := _place(entry.key, match)) is not None:
             kind, name = place
             found[kind].setdefault(name, Unit(kind, name)).entries.append(entry)
+    _add_results(found["runs"], results)
     return units
 
 
+def _add_results(runs: dict[str, Unit], results: Iterable[Entry]) -> None:
+    """Adds the results of functions to their runs; without one they are units of their own."""
+    by_id = {name.rpartition("/")[2]: unit for name, unit in sorted(runs.items())}
+    for entry in results:
+        run_id = entry.key.split("/")[1]
+        unit = by_id.setdefault(run_id, Unit("runs", f"{RESULTS}{run_id}"))
+        runs.setdefault(unit.name, unit).entries.append(entry)
+
+
 def _place(key: str, match: re.Match[str]) -> tuple[Kind, str] | None:
-    """Returns kind and name of the unit of an object; None for the mark of the store."""
+    """Returns kind and name of the unit of an object that is no result; None for the mark of the store."""
     if bundle := match["bundle"] or match["signed"]:
         return "bundles", bundle
     if run := match["record"] or match["event"]:
@@ -105,7 +119,7 @@ def order_of(key: str) -> int:
     match folder:
         case "history":
             return 1 if bundle_of_mark(key) is None else 0
-        case "events" | "logs":
+        case "events" | "logs" | "results":
             return 1
         case "runs":
             return 2

@@ -13,6 +13,7 @@ import pytest
 
 from raybundle.errors import BundleError, ObjectMissingError, StoreAccessError, StoreError
 from raybundle.formats.canonical import canonical_json
+from raybundle.model import Digest
 from raybundle.publish.bundles import build
 from raybundle.publish.catalogue import tag_bundle
 from raybundle.publish.content.checking import check_store
@@ -20,7 +21,7 @@ from raybundle.publish.content.objects import open_shelf
 from raybundle.publish.gc.collect import collect
 from raybundle.publish.gc.reach import Policy
 from raybundle.publish.keeping import LEASES, NOTICES, lease, lease_old, recheck
-from raybundle.publish.layout import layer_key, manifest_key, name_key
+from raybundle.publish.layout import layer_key, manifest_key, name_key, result_key
 from raybundle.publish.names import record_name
 from raybundle.publish.runs.records import record_end, record_start
 from raybundle.publish.runs.run import new_run
@@ -184,6 +185,23 @@ def test_runs_are_forgotten_with_all_that_is_about_them(directory: Store, plans:
         other in key for prefix in ("runs/", "events/", "history/") for key in directory.keys(prefix)
     } == {True}
     assert not directory.keys("logs/")
+    assert is_clean(directory, cache)
+
+
+def test_the_result_of_a_function_stays_as_long_as_its_run(
+    directory: Store, plans: Plans, cache: Cache
+) -> None:
+    run = run_of(directory, build(plans.of("one"), directory))
+    for name in (run, "of-no-run"):
+        directory.put_new(result_key(name, Digest(f"sha256:{'ab' * 32}")), b"{}")
+    grow_old(directory, 40)
+
+    kept = collect(directory, Policy(), delete=True)
+    assert (removed(kept), directory.keys("results/")) == ({"runs": 1}, [f"results/{run}/{'ab' * 32}"])
+
+    forgotten = collect(directory, Policy(forget=timedelta(days=30)), delete=True)
+    assert removed(forgotten)["runs"] == 1
+    assert not directory.keys("results/")
     assert is_clean(directory, cache)
 
 
