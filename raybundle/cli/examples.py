@@ -59,7 +59,7 @@ EXAMPLES = {
     "gc": ("gc", "gc --delete", "gc --forget-runs-older-than 90d --keep-runs 100"),
     "show": ("show train@3", "show --sbom train@3", f"show {_JOB}"),
     "pull": ("pull train@3 train-3", "pull --layers train@3 train-3"),
-    "patch": (f"patch {_JOB} > run.patch", "patch --against main train@3 | git apply"),
+    "patch": (f"patch {_JOB}", "patch --against main train@3"),
     "sign": ("sign --key key.pem train@3", "sign --key key.pem --as train@3 5f2c9a1b"),
     "bundles": ("bundles",),
     "rerun": (f"rerun {_JOB}", f"rerun --args '--epochs 3' --env SEED=8 {_JOB}"),

@@ -21,6 +21,7 @@ def found_elsewhere(resolution: Resolution) -> tuple[Warning, ...]:
             continue
         if Path(file).resolve() != module.file.resolve():
             text = f"this driver has `{module.name}` from {file}, and its workers have it from {module.file}"
-            hint = "start it with the same `sys.path`, or list the directory in `roots`"
+            depth = module.name.count(".") + (module.file.stem == "__init__")
+            hint = f"put {module.file.parents[depth]} before other directories on the driver's `sys.path`"
             found.append(Warning(text, module.file, None, hint))
     return tuple(found)

@@ -270,10 +270,12 @@ def properties(schema: Any) -> Iterator[tuple[str, Any]]:
     """Yields each property and each definition of a schema, at any depth."""
     match schema:
         case dict():
-            for kind in ("properties", "$defs"):
-                yield from schema.get(kind, {}).items()
-            for below in schema.values():
-                yield from properties(below)
+            for key, below in schema.items():
+                if key in ("properties", "$defs"):
+                    yield from below.items()
+                    yield from properties(list(below.values()))  # one of them may have such a name
+                else:
+                    yield from properties(below)
         case list():
             for below in schema:
                 yield from properties(below)

@@ -27,7 +27,9 @@ STARTS = {
     "cluster/embedded/cluster.py": 1,  # Ray, in a private directory
     "cluster/embedded/interpreter.py": 1,  # the question for Ray, in `/`
     "cluster/embedded/processes.py": 1,  # ps
+    "functions/_driver.py": 1,  # on a node: the boot's way to the agent's Python, in `/`
     "pipeline/bisecting/bisect.py": 1,  # the user's check
+    "pipeline/diffing/patching.py": 1,  # git
     "pipeline/here.py": 2,  # a bundle's own path: only the archive that was compared, in that directory
     "pipeline/snapshot.py": 1,  # git
     "pipeline/viewing/skeleton.py": 2,  # git

@@ -68,7 +68,7 @@ def test_a_machine_without_python_is_told_so(tmp_path: Path) -> None:
         (("check",), [".venv"]),
         (("demo",), [".venv"]),
         (("test", "--fast"), [".venv"]),
-        (("test",), [".venv", ".venv/nodes", ".venv/user", ".venv/ray249"]),
+        (("test",), [".venv", ".venv/nodes", ".venv/user", ".venv/ray249", ".venv/airflow"]),
     ],
 )
 def test_what_will_be_installed_is_said_first(

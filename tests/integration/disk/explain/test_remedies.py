@@ -32,6 +32,7 @@ ELSEWHERE = {
     "because all data that git does not ignore has": f"{DISK}/resolve/test_tracked_data.py",
     "is not a root": f"{DISK}/resolve/test_tracing.py",
     "is stale: ": f"{DISK}/resolve/test_tracing.py",
+    "and its workers have it from": f"{DISK}/explain/test_outside_driver.py",
     "and the environment differ": f"{DISK}/distributions/test_locks.py",
     "is editable: the bundle has only": f"{DISK}/distributions/test_needs.py",
     "has credentials in the URL": f"{DISK}/distributions/test_needs.py",
