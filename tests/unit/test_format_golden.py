@@ -151,6 +151,7 @@ def test_an_archive_has_the_members_that_the_specification_names() -> None:
         ".raybundle/raybundle_scratch.py": 0o100644,
         ".raybundle/raybundle_secrets.py": 0o100644,
         ".raybundle/raybundle_seen.py": 0o100644,
+        ".raybundle/raybundle_serve.py": 0o100644,
         ".raybundle/raybundle_signature.py": 0o100644,
         ".raybundle/root-1/greeting/__init__.py": 0o100644,
         ".raybundle/root-1/greeting/gr\u00fc\u00dfe.txt": 0o100644,

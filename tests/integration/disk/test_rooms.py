@@ -73,12 +73,15 @@ def test_each_room_has_a_contract() -> None:
 
 
 def test_an_upward_import_in_any_room_breaks_its_contract(copied: Path) -> None:
-    for contract in LAYERS.values():
+    several = {
+        name: each for name, each in LAYERS.items() if len(each["layers"]) > 1 or "|" in each["layers"][0]
+    }
+    for contract in several.values():
         plant_upward_import(copied, contract)
 
     done = run(copied, str(Path(sys.executable).with_name("lint-imports")), "--no-cache")
 
-    kept = [name for name in LAYERS if f"{name} BROKEN" not in done.stdout]
+    kept = [name for name in several if f"{name} BROKEN" not in done.stdout]
     assert (done.returncode, kept) == (1, [])
 
 

@@ -1,4 +1,4 @@
-"""A driver outside the Jobs API is told of modules that its workers have from elsewhere, and how to end it."""
+"""A driver outside the Jobs API is told of modules that its workers have from elsewhere."""
 
 from __future__ import annotations
 
