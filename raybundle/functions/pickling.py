@@ -95,7 +95,7 @@ def _by_value() -> Iterator[None]:
     import cloudpickle  # noqa: PLC0415 - as above
 
     known = cloudpickle.list_registry_pickle_by_value()
-    found = [each for name, each in [*sys.modules.items()] if name not in known and _is_nowhere(name, each)]
+    found = [each for name, each in [*sys.modules.items()] if name not in known and is_nowhere(name, each)]
     for module in found:
         cloudpickle.register_pickle_by_value(module)
     try:
@@ -105,7 +105,7 @@ def _by_value() -> Iterator[None]:
             cloudpickle.unregister_pickle_by_value(module)
 
 
-def _is_nowhere(name: str, module: object) -> bool:
+def is_nowhere(name: str, module: object) -> bool:
     """Claims that a module was loaded in a way that its name does not repeat, as Airflow loads DAG files."""
     if not isinstance(module, types.ModuleType) or module.__name__ != name:
         return False
