@@ -15,12 +15,13 @@ from raybundle.api.job_keywords import FunctionKeywords
 from raybundle.api.keywords import SubmitKeywords, check, require, takes
 from raybundle.api.reading import connecting_of, environment_of, given_in, heard_of, job_options
 from raybundle.cluster.follow import Limits
+from raybundle.cluster.jobs import FUNCTION
 from raybundle.cluster.stopping import ask_to_stop
 from raybundle.config import RUNNING, Setting, Settings
 from raybundle.errors import RaybundleError, UsageError
 from raybundle.functions.calling import named_in, own_roots, target_of
 from raybundle.functions.pickling import Call
-from raybundle.functions.results import NAME, ResultLines, result_of
+from raybundle.functions.results import ResultLines, result_of
 from raybundle.pipeline.examining import require_fit
 from raybundle.pipeline.orders import order_target
 from raybundle.request import prepare
@@ -149,7 +150,7 @@ def _run(call: Call, options: Mapping[str, Any]) -> Any:
         if checked is not None:
             require_fit(checked, order, heard.note)
         outcome = follow_order(order, watch)
-    return result_of(outcome.submission.run.id, lines, order.store, outcome.error)
+    return result_of(outcome.submission.run.id, outcome.info, lines, order.store, outcome.error)
 
 
 @contextmanager
@@ -171,7 +172,7 @@ def _ordered(call: Call, options: Mapping[str, Any]) -> tuple[Order, Any]:
     require("function", call.function, Callable)
     require("args", call.args, Sequence[Any])
     request, environment = _request(call, options)
-    metadata = {**(options.get("metadata") or {}), NAME: call.name}
+    metadata = {**(options.get("metadata") or {}), FUNCTION: call.name}
     start = request.start(options.get("cwd"))
     job = job_options({**options, "metadata": metadata}, request.settings, (), start, environment)
     heard = heard_of(options)

@@ -12,11 +12,12 @@ from urllib.parse import quote
 from raybundle.api.job_keywords import LogKeywords, StopKeywords
 from raybundle.api.keywords import WaitKeywords, takes
 from raybundle.cluster.follow import Limits, follow
+from raybundle.cluster.jobs import FUNCTION
 from raybundle.cluster.logs import LogReader
 from raybundle.cluster.outcome import job_error
 from raybundle.cluster.stopping import delete_for_good, stop_and_wait
 from raybundle.errors import ClusterError, RaybundleError, UsageError
-from raybundle.functions.results import NAME, ResultLines, result_of
+from raybundle.functions.results import ResultLines, result_of
 from raybundle.submission.attempts import Watch, follow_order
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ class Job:
         rows: dict[str, str | None] = {"job": self.id, "bundle": self.bundle}
         try:
             info = self.status()
-            rows |= {"function": info.metadata.get(NAME), "status": info.status}
+            rows |= {"function": info.metadata.get(FUNCTION), "status": info.status}
         except RaybundleError as error:
             rows["status"] = f"unknown: {error}"
         cells = "".join(
@@ -205,14 +206,14 @@ class Job:
             JobError: the job ended before the function did.
             UsageError: the job runs no function.
         """
-        if NAME not in self.status().metadata:
+        if FUNCTION not in self.status().metadata:
             raise UsageError(f"job {self.id} runs no function, and has no result", hint="wait for its end")
         decoder = codecs.getincrementaldecoder("utf-8")("replace")
         lines = ResultLines(lambda piece: write and write(decoder.decode(piece)))
         limits = Limits(options.get("timeout"), options.get("start_timeout"))
         with closing(self._client):
-            last, _, failed = self._follow(lines.take, limits, options.get("retries") or 0)
-        return result_of(last, lines, self._store(), failed)
+            last, info, failed = self._follow(lines.take, limits, options.get("retries") or 0)
+        return result_of(last, info, lines, self._store(), failed)
 
     def _follow(
         self, show: Callable[[bytes], None], limits: Limits, retries: int

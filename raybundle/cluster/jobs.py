@@ -37,6 +37,10 @@ TOO_LARGE = (
 )
 LOG_TIMEOUT = 3600
 """Seconds for which a node's agent sends a log; Ray's default of 30 cuts a large one."""
+FUNCTION = "raybundle.function"
+"""Key of a job's metadata: the name of its function."""
+TOKEN = "raybundle.token"  # noqa: S105 - the key of it
+"""Key of a job's metadata: what each line about the result of its function begins with."""
 
 
 @dataclass(frozen=True, slots=True)

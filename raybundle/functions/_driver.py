@@ -21,6 +21,8 @@ MOST_LOGGED = 1 << 20
 PART = 32 << 10
 TAG = "raybundle: result"
 SHOWN = 400
+LONGEST = 4 << 10
+TOLD = 20 << 10
 PUT = """
 import sys
 sys.path.insert(0, sys.argv[1])
@@ -40,7 +42,11 @@ except ClientError as error:
 
 
 def _raybundle_main() -> int:
-    job = json.loads(os.environ["RAY_JOB_CONFIG_JSON_ENV_VAR"])["metadata"]["job_submission_id"]
+    config = json.loads(os.environ["RAY_JOB_CONFIG_JSON_ENV_VAR"])
+    job = config["metadata"]["job_submission_id"]
+    # Only lines with it count. A program that prints its variables does not print it.
+    tag = f"{TAG} {config['metadata'].pop('raybundle.token', '-')}"
+    os.environ["RAY_JOB_CONFIG_JSON_ENV_VAR"] = json.dumps(config)
     source = os.environ.get("RAYBUNDLE_SOURCE")
     with open(f"{os.path.splitext(__file__)[0]}.pickle", "rb") as stream:
         function, args, kwargs = cloudpickle.load(stream)
@@ -54,20 +60,22 @@ def _raybundle_main() -> int:
         if inspect.iscoroutine(value):
             value = asyncio.run(value)
     except SystemExit as error:
-        text = f"it called sys.exit({'' if error.code is None else repr(error.code)})"
-        _raybundle_hand_over(job, source, {"kind": "exit", "text": text}, b"")
+        text = f"it called sys.exit({'' if error.code is None else _raybundle_try(repr, error.code)})"
+        _raybundle_hand_over(tag, job, source, ({"kind": "exit", "text": text}, b""))
         raise
     except BaseException as error:
         text = _raybundle_text(error, shown)
         sys.stderr.write(text)
-        header = {"kind": "error", "text": text, "error": f"{type(error).__name__}: {error}"[:SHOWN]}
-        return _raybundle_hand_over(job, source, header, _raybundle_error(error)) or 1
+        header = {"kind": "error", "text": text, "error": _raybundle_shown(error)[:SHOWN]}
+        cut = {**header, "text": text[:TOLD] + "…\n" + text[-TOLD:]} if len(text) > 2 * TOLD else header
+        _raybundle_hand_over(tag, job, source, (header, _raybundle_error(error)), (cut, b""))
+        return 1
     try:
         data = cloudpickle.dumps(value, protocol=5)
     except Exception as error:
-        _raybundle_say(f"{TAG} {job} refused it cannot be pickled: {type(error).__name__}: {error}")
+        _raybundle_say(f"{tag} refused it cannot be pickled: {_raybundle_shown(error)}"[:LONGEST])
         return 1
-    return _raybundle_hand_over(job, source, {"kind": "value"}, data)
+    return _raybundle_hand_over(tag, job, source, ({"kind": "value"}, data))
 
 
 def _raybundle_settle(function: Any, project: str) -> None:
@@ -92,6 +100,17 @@ def _raybundle_text(error: BaseException, shown: dict[str, str]) -> str:
     return text
 
 
+def _raybundle_shown(error: BaseException) -> str:
+    return f"{type(error).__name__}: {_raybundle_try(str, error)}"
+
+
+def _raybundle_try(show: Any, value: Any) -> str:
+    try:
+        return str(show(value))
+    except Exception:
+        return "<it cannot be shown>"
+
+
 def _raybundle_error(error: BaseException) -> bytes:
     try:
         data: bytes = cloudpickle.dumps(error, protocol=5)
@@ -101,34 +120,42 @@ def _raybundle_error(error: BaseException) -> bytes:
     return data
 
 
-def _raybundle_hand_over(job: str, source: str | None, header: dict[str, str], data: bytes) -> int:
-    header["python"] = "{}.{}".format(*sys.version_info)
-    whole = json.dumps(header).encode() + b"\n" + data
+def _raybundle_hand_over(tag: str, job: str, source: str | None, *forms: tuple[dict[str, str], bytes]) -> int:
+    # Announces the first form of the result that travels.
+    why = ""
+    for header, data in forms:
+        head = json.dumps({**header, "python": "{}.{}".format(*sys.version_info)})
+        why = _raybundle_send(tag, job, source, head.encode() + b"\n" + data)
+        if not why:
+            return 0
+    _raybundle_say(f"{tag} refused {why}"[:LONGEST])
+    return 1
+
+
+def _raybundle_send(tag: str, job: str, source: str | None, whole: bytes) -> str:
+    # Returns why the result does not travel; nothing if it does.
     digest = hashlib.sha256(whole).hexdigest()
     if len(whole) > MOST_STORED:
-        why = f"it has {len(whole) >> 20} MiB, and at most {MOST_STORED >> 20} MiB travel"
-        _raybundle_say(f"{TAG} {job} refused {why}")
-        return 1
+        return f"it has {len(whole) >> 20} MiB, and at most {MOST_STORED >> 20} MiB travel"
     refused = _raybundle_put(source, f"results/{job}/{digest}", whole)
     if refused is None:
-        _raybundle_say(f"{TAG} {job} sha256:{digest} {len(whole)} store")
-        return 0
+        _raybundle_say(f"{tag} sha256:{digest} {len(whole)} store")
+        return ""
     text = base64.b64encode(zlib.compress(whole, 6)).decode()
     if len(text) > MOST_LOGGED:
         size = f"{len(whole) >> 10} KiB" if len(whole) < 1 << 20 else f"{len(whole) >> 20} MiB"
-        why = f"it has {size}, too much for the log, and the node cannot write it to the store: {refused}"
-        _raybundle_say(f"{TAG} {job} refused {why}")
-        return 1
+        return f"it has {size}, too much for the log, and the node cannot write it to the store: {refused}"
     parts = [text[start : start + PART] for start in range(0, len(text), PART)]
-    _raybundle_say(*(f"{TAG} {job} part {number} {part}" for number, part in enumerate(parts)))
-    _raybundle_say(f"{TAG} {job} sha256:{digest} {len(whole)} log")
-    return 0
+    _raybundle_say(*(f"{tag} part {number} {part}" for number, part in enumerate(parts)))
+    _raybundle_say(f"{tag} sha256:{digest} {len(whole)} log")
+    return ""
 
 
 def _raybundle_say(*lines: str) -> None:
+    # The line before may have no end.
     sys.stdout.flush()
     for line in lines:
-        rest = (line.replace("\n", " ") + "\n").encode(errors="backslashreplace")
+        rest = ("\n" + " ".join(line.splitlines()) + "\n").encode(errors="backslashreplace")
         while rest:
             rest = rest[os.write(1, rest) :]
 
@@ -153,16 +180,15 @@ def _raybundle_put_file(source: str, key: str, data: bytes) -> None:
     os.makedirs(os.path.dirname(f"{root}/{key}"), exist_ok=True)
     incoming = f"{root}/.incoming"
     os.makedirs(incoming, exist_ok=True)
-    temporary = f"{incoming}/result-{os.getpid()}-{key.rpartition('/')[2]}"
-    try:
-        with open(temporary, "xb") as stream:
+    temporary = f"{incoming}/result-{os.urandom(8).hex()}"
+    with open(temporary, "xb") as stream:
+        try:
             stream.write(data)
             stream.flush()
             os.fsync(stream.fileno())
-        with contextlib.suppress(FileExistsError):
-            os.link(temporary, f"{root}/{key}")
-    finally:
-        if os.path.exists(temporary):
+            with contextlib.suppress(FileExistsError):
+                os.link(temporary, f"{root}/{key}")
+        finally:
             os.unlink(temporary)
 
 

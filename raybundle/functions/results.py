@@ -12,6 +12,7 @@ import zlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from raybundle.cluster.jobs import TOKEN
 from raybundle.errors import UNREADABLE, DigestMismatchError, FunctionError, ResultError, StoreError
 from raybundle.model import Digest
 from raybundle.publish.layout import get_checked, get_soon, result_key
@@ -19,18 +20,21 @@ from raybundle.publish.layout import get_checked, get_soon, result_key
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from raybundle.cluster.jobs import JobInfo
     from raybundle.errors import JobError
     from raybundle.store.base import Store
 
-NAME = "raybundle.function"
-"""Key of a job's metadata: the name of its function."""
 MOST = 256 << 20
 """Bytes of a result; `_driver.py` has the same bound."""
 TAG = b"raybundle: result "
-"""Begins what the script of a function tells the log."""
+"""Begins the lines by which the script of a function tells the log of its result."""
+LONGEST = 64 << 10
+"""Bytes of such a line."""
 _ANNOUNCED = re.compile(r"(\S+) (sha256:[0-9a-f]{64}) (\d{1,12}) (store|log)")
-_PART = re.compile(r"(\S+) part (\d{1,4}) ([A-Za-z0-9+/=]+)")
+_PART = re.compile(r"(\S+) part (\d{1,2}) ([A-Za-z0-9+/=]+)")
 _REFUSED = re.compile(r"(\S+) refused (.*)")
+_HEADER: dict[str, tuple[str, ...]] = {"value": (), "exit": ("text",), "error": ("text", "error")}
+"""By the kind of a result: what its header has."""
 
 
 class Announced(NamedTuple):
@@ -45,53 +49,82 @@ class Announced(NamedTuple):
 
 @dataclass(slots=True)
 class ResultLines:
-    """Takes a job's log, keeps the lines about the result, and passes the others on."""
+    """Takes a job's log, keeps the lines about the result, and passes the others on.
+
+    Anybody whose text the job prints can write such a line. What counts is the first that has the token of
+    the job, which is known at the end. The empty line before each of them is dropped: it ends what the job
+    has printed without an end of line.
+    """
 
     write: Callable[[bytes], object]
-    announced: dict[str, Announced] = field(default_factory=dict)
-    """By the id of the job: a retry has its own."""
-    refused: dict[str, str] = field(default_factory=dict)
+    told: dict[str, Announced | str] = field(default_factory=dict)
+    """By token: what is announced, or why nothing is."""
     parts: dict[str, dict[int, str]] = field(default_factory=dict)
     _held: bytes = b""
+    """The begin of a line that may be about the result."""
+    _inside: bool = False
+    """The begin of a line is passed on, and its end is not."""
+    _empty: bool = False
+    """An empty line is not passed on yet."""
 
     def take(self, piece: bytes) -> None:
         """Takes a piece of the log."""
-        *lines, self._held = (self._held + piece).split(b"\n")
+        *lines, rest = (self._held + piece).split(b"\n")
+        self._held = b""
         for line in lines:
             self._line(line + b"\n")
-        if TAG not in self._held and not any(self._held.endswith(TAG[:end]) for end in range(1, len(TAG))):
-            held, self._held = self._held, b""
-            if held:
-                self.write(held)
+        possible = rest.startswith(TAG) or TAG.startswith(rest)
+        if possible and not self._inside and len(rest) <= LONGEST:
+            self._held = rest
+        else:
+            self._show(rest)
+            self._inside = True
 
     def end(self) -> None:
         """Takes the end of the log."""
         held, self._held = self._held, b""
-        if held:
-            self._line(held)
+        self._show(held)
 
     def _line(self, line: bytes) -> None:
-        before, tag, rest = line.partition(TAG)
-        text = rest.decode(errors="replace").strip()
-        if found := _ANNOUNCED.fullmatch(text):
-            self.announced[found[1]] = Announced(Digest(found[2]), int(found[3]), found[4])
-        elif found := _PART.fullmatch(text):
-            self.parts.setdefault(found[1], {})[int(found[2])] = found[3]
-        elif found := _REFUSED.fullmatch(text):
-            self.refused[found[1]] = found[2]
+        whole, self._inside = not self._inside, False
+        if whole and line == b"\n":
+            if self._empty:
+                self.write(line)
+            self._empty = True
+        elif whole and len(line) <= LONGEST and line.startswith(TAG) and self._keep(line[len(TAG) :]):
+            self._empty = False
         else:
-            before += tag + rest
-        if before:
-            self.write(before)
+            self._show(line)
+
+    def _show(self, text: bytes) -> None:
+        if self._empty:
+            self.write(b"\n")
+        if text:
+            self.write(text)
+        self._empty = False
+
+    def _keep(self, line: bytes) -> bool:
+        """Keeps a line about a result; returns whether it is one."""
+        text = line.decode(errors="replace").strip()
+        if found := _ANNOUNCED.fullmatch(text):
+            self.told.setdefault(found[1], Announced(Digest(found[2]), int(found[3]), found[4]))
+        elif found := _PART.fullmatch(text):
+            self.parts.setdefault(found[1], {}).setdefault(int(found[2]), found[3])
+        elif found := _REFUSED.fullmatch(text):
+            self.told.setdefault(found[1], found[2])
+        return found is not None
 
 
-def result_of(job_id: str, lines: ResultLines, store: Store, failed: JobError | None) -> Any:
+def result_of(
+    job_id: str, info: JobInfo | None, lines: ResultLines, store: Store, failed: JobError | None
+) -> Any:
     """Returns what the function of a job returned, or raises what it raised.
 
     What is read is compared with the digest in the job's log before anything is unpickled.
 
     Args:
         job_id: of a job that has ended.
+        info: what the cluster says of it: its metadata has the token.
         lines: of its whole log.
         store: where it may have put the result.
         failed: why the job did not succeed.
@@ -101,7 +134,9 @@ def result_of(job_id: str, lines: ResultLines, store: Store, failed: JobError | 
         ResultError: the result cannot be had.
         JobError: the job ended before the function did.
     """
-    header, data = _read(job_id, _announced(job_id, lines, failed), lines, store)
+    token = "" if info is None else info.metadata.get(TOKEN, "")
+    announced = _announced(job_id, token, lines, failed)
+    header, data = _read(job_id, announced, lines.parts.get(token, {}), store)
     if header["kind"] == "value":
         return _unpickled(job_id, header, data)
     if header["kind"] == "exit":
@@ -118,21 +153,22 @@ def result_of(job_id: str, lines: ResultLines, store: Store, failed: JobError | 
     raise cause
 
 
-def _announced(job_id: str, lines: ResultLines, failed: JobError | None) -> Announced:
+def _announced(job_id: str, token: str, lines: ResultLines, failed: JobError | None) -> Announced:
     lines.end()
-    if job_id in lines.refused:
+    told = lines.told.get(token)
+    if told is None:
+        raise failed or ResultError(f"job {job_id} has ended, and its log announces no result")
+    if isinstance(told, str):
         raise ResultError(
-            f"job {job_id}: the function has returned, but its result has not: {lines.refused[job_id]}",
+            f"job {job_id}: the function has returned, but its result has not: {told}",
             hint="let the nodes write to `results/` of the store, or write the result where you read it and "
             "return its path",
-        )
-    if job_id not in lines.announced:
-        raise failed or ResultError(f"job {job_id} has ended, and its log announces no result")
-    return lines.announced[job_id]
+        ) from failed
+    return told
 
 
 def _read(
-    job_id: str, announced: Announced, lines: ResultLines, store: Store
+    job_id: str, announced: Announced, parts: dict[int, str], store: Store
 ) -> tuple[dict[str, Any], bytes]:
     """Returns header and pickle of a result."""
     if announced.size > MOST:
@@ -141,10 +177,10 @@ def _read(
         if announced.way == "store":
             whole = get_checked(store, result_key(job_id, announced.digest), announced.digest, get_soon)
         else:
-            whole = _from_log(job_id, lines.parts.get(job_id, {}), announced)
+            whole = _from_log(job_id, parts, announced)
         head, _, data = whole.partition(b"\n")
         header = json.loads(head)
-        if header["kind"] not in {"value", "exit", "error"} or not isinstance(header["python"], str):
+        if not all(isinstance(header[name], str) for name in ("python", *_HEADER[header["kind"]])):
             raise ValueError(header)
     except StoreError as error:
         raise ResultError(

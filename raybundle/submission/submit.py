@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import secrets
 import time
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
+from raybundle.cluster.jobs import FUNCTION, TOKEN
 from raybundle.cluster.runtime_env import render_command, render_runtime_env
 from raybundle.errors import (
     ClusterError,
@@ -137,7 +139,8 @@ def submit(run: Run, stored: Stored, store: Store, cluster: Cluster, options: Jo
         return attach(ended, run, stored, store, cluster)
     _recheck(run, stored, store, cluster)
     submitted = time.monotonic()
-    metadata = {**options.metadata, "raybundle": stored.digest}
+    token = {TOKEN: secrets.token_hex(16)} if FUNCTION in options.metadata else {}
+    metadata = {**options.metadata, **token, "raybundle": stored.digest}
     body = {"entrypoint": entrypoint, "runtime_env": runtime_env, "metadata": metadata, **options.resources}
     existing = _post(cluster.client, run.id, body)
     if existing is not None:

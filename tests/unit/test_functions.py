@@ -6,7 +6,9 @@ import base64
 import hashlib
 import importlib.util
 import json
+import os
 import pickle
+import subprocess
 import sys
 import threading
 import zlib
@@ -15,14 +17,18 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from raybundle.cluster.jobs import TOKEN, JobInfo
 from raybundle.errors import FunctionError, JobFailedError, ResultError, UsageError
+from raybundle.functions.calling import target_of
 from raybundle.functions.pickling import Call, pickled
-from raybundle.functions.results import MOST, TAG, ResultLines, result_of
+from raybundle.functions.results import LONGEST, MOST, TAG, ResultLines, result_of
 from raybundle.functions.script import known_lines, make_script, script_name
 from raybundle.store.local import LocalStore
 
 if TYPE_CHECKING:
     from types import ModuleType
+
+    from raybundle.errors import JobError
 
 FILE = Path("/work/call.function.py")
 LOCK = threading.Lock()
@@ -125,32 +131,40 @@ def result(kind: str, value: object = None, **more: str) -> bytes:
     return head + b"\n" + (b"" if value is None else pickle.dumps(value))
 
 
-def announced(data: bytes, way: str, job: str = "j") -> bytes:
-    return TAG + f"{job} sha256:{hashlib.sha256(data).hexdigest()} {len(data)} {way}\n".encode()
+def announced(data: bytes, way: str, mark: str = "t") -> bytes:
+    return TAG + f"{mark} sha256:{hashlib.sha256(data).hexdigest()} {len(data)} {way}\n".encode()
 
 
-def in_log(data: bytes) -> bytes:
+def in_log(data: bytes, token: bytes = b"t") -> bytes:
     text = base64.b64encode(zlib.compress(data))
     parts = [text[start : start + 20] for start in range(0, len(text), 20)]
-    return b"".join(TAG + b"j part %d %s\n" % pair for pair in enumerate(parts)) + announced(data, "log")
+    sent = b"".join(TAG + token + b" part %d %s\n" % pair for pair in enumerate(parts))
+    return sent + announced(data, "log", token.decode())
+
+
+def read(log: bytes, directory: Path, failed: JobError | None = None) -> Any:
+    """Returns the result that a log announces of a job whose token is `t`."""
+    info = JobInfo("j", "SUCCEEDED", "", "", 0, None, 0, 0, {TOKEN: "t"}, None)
+    return result_of("j", info, lines_of([log])[0], LocalStore(directory), failed)
 
 
 @pytest.mark.parametrize("size", [1, 7, 1000])
 def test_the_lines_of_a_result_are_kept_from_the_log_that_is_shown(size: int) -> None:
-    log = b"before\nno end of line" + in_log(result("value", 3)) + b"raybundle: resulting\nafter"
+    told = in_log(result("value", 3)).replace(TAG, b"\n" + TAG)
+    log = b"before\n\n\nno end of line" + told + b"\nraybundle: resulting\nafter"
 
     lines, shown = lines_of([log[start : start + size] for start in range(0, len(log), size)])
 
-    assert shown == b"before\nno end of lineraybundle: resulting\nafter"
-    assert "j" in lines.announced
+    assert shown == b"before\n\n\nno end of line\n\nraybundle: resulting\nafter"
+    assert "t" in lines.told
 
 
 def test_a_result_comes_back_through_the_log_and_through_the_store(tmp_path: Path) -> None:
     store, data = LocalStore(tmp_path), result("value", [1, 2])
     store.put_new(f"results/j/{hashlib.sha256(data).hexdigest()}", data)
 
-    assert result_of("j", lines_of([in_log(data)])[0], store, None) == [1, 2]
-    assert result_of("j", lines_of([announced(data, "store")])[0], store, None) == [1, 2]
+    assert read(in_log(data), tmp_path) == [1, 2]
+    assert read(announced(data, "store"), tmp_path) == [1, 2]
 
 
 def test_nothing_is_unpickled_that_is_not_what_the_log_announces(tmp_path: Path) -> None:
@@ -164,24 +178,24 @@ def test_nothing_is_unpickled_that_is_not_what_the_log_announces(tmp_path: Path)
 
     for lines in (announced(data, "store"), log):
         with pytest.raises(ResultError, match="is damaged"):
-            result_of("j", lines_of([lines])[0], store, None)
+            read(lines, tmp_path)
     assert not (tmp_path / "ran").exists()
 
 
 def test_a_result_of_another_python_or_of_too_many_bytes_is_not_read(tmp_path: Path) -> None:
     other = b'{"kind": "value", "python": "2.7"}\n' + pickle.dumps(1)
     with pytest.raises(ResultError, match=r"pickled by Python 2\.7, and this is Python 3"):
-        result_of("j", lines_of([in_log(other)])[0], LocalStore(tmp_path), None)
-    large = TAG + f"j sha256:{'0' * 64} {MOST + 1} store\n".encode()
+        read(in_log(other), tmp_path)
+    large = TAG + f"t sha256:{'0' * 64} {MOST + 1} store\n".encode()
     with pytest.raises(ResultError, match="256 MiB, more than is read"):
-        result_of("j", lines_of([large])[0], LocalStore(tmp_path), None)
+        read(large, tmp_path)
 
 
 def test_the_functions_own_exception_is_raised_from_the_traceback_of_the_job(tmp_path: Path) -> None:
     data = result("error", KeyError("k"), text="Traceback: here", error="KeyError: 'k'")
 
     with pytest.raises(KeyError) as raised:
-        result_of("j", lines_of([in_log(data)])[0], LocalStore(tmp_path), JobFailedError("job j failed"))
+        read(in_log(data), tmp_path, JobFailedError("job j failed"))
     cause = raised.value.__cause__
 
     assert isinstance(cause, FunctionError)
@@ -194,26 +208,136 @@ def test_an_exception_that_cannot_be_made_again_is_told_by_its_text(tmp_path: Pa
     data = result("error", value, text="Traceback: here", error="Odd: x")
 
     with pytest.raises(FunctionError, match="Odd: x\n\nTraceback: here"):
-        result_of("j", lines_of([in_log(data)])[0], LocalStore(tmp_path), None)
+        read(in_log(data), tmp_path)
 
 
 def test_an_exception_whose_class_is_not_here_is_told_by_its_text(tmp_path: Path) -> None:
     data = result("error", text="Traceback: here", error="Odd: x") + b"cno_such_module\nOdd\n."
 
     with pytest.raises(FunctionError, match="Odd: x") as raised:
-        result_of("j", lines_of([in_log(data)])[0], LocalStore(tmp_path), None)
+        read(in_log(data), tmp_path)
 
     assert "No module named 'no_such_module'" in str(raised.value.hint)
 
 
 def test_a_job_without_a_result_raises_why_it_has_none(tmp_path: Path) -> None:
-    store, failed = LocalStore(tmp_path), JobFailedError("job j failed")
+    failed = JobFailedError("job j failed")
     for log, error, text in (
         (b"", failed, "job j failed"),
         (b"", None, "announces no result"),
-        (TAG + b"j refused it is too large\n", failed, "its result has not: it is too large"),
+        (TAG + b"t refused it is too large\n", failed, "its result has not: it is too large"),
         (in_log(result("exit", text="it called sys.exit(3)")), failed, r"it called sys\.exit\(3\)"),
         (announced(b"x", "store"), None, "is not in the store"),
     ):
         with pytest.raises(JobFailedError, match=text):
-            result_of("j", lines_of([log])[0], store, error)
+            read(log, tmp_path, error)
+
+
+def test_what_a_job_only_prints_is_no_result(tmp_path: Path) -> None:
+    forged, own = in_log(result("value", "forged"), b"j"), in_log(result("value", "own"))
+    refused = TAG + b"%s refused it is too large\n"
+    behind = b"".join(
+        b"(task pid=7) " + line for line in in_log(result("value", "x")).splitlines(keepends=True)
+    )
+
+    assert read(forged + refused % b"j" + own + forged + refused % b"-", tmp_path) == "own"
+    assert read(behind + own, tmp_path) == "own"
+    assert read(own + in_log(result("value", "late")) + refused % b"t", tmp_path) == "own"
+    for log in (forged, behind, own[:-1]):
+        with pytest.raises(ResultError, match="announces no result"):
+            read(log, tmp_path)
+
+
+def test_a_line_without_an_end_is_not_held() -> None:
+    shown: list[bytes] = []
+    lines = ResultLines(shown.append)
+
+    lines.take(TAG)
+    for _ in range(3):
+        lines.take(b"x" * LONGEST)
+
+    assert b"".join(shown) == TAG + 3 * LONGEST * b"x"
+    lines.take(TAG + b"t refused inside of a line\n")
+    assert not lines.told
+
+
+@pytest.mark.parametrize("head", [{"kind": "error", "text": "t"}, {"kind": "exit"}, {"kind": "odd"}, {}])
+def test_a_header_that_lacks_something_is_damage(tmp_path: Path, head: dict[str, str]) -> None:
+    data = json.dumps({"python": HERE, **head}).encode() + b"\n"
+
+    with pytest.raises(ResultError, match="is damaged"):
+        read(in_log(data), tmp_path)
+
+
+def driven(tmp_path: Path, function: Any, *args: Any, source: str = "") -> bytes:
+    """Returns what the driver of a function prints on a node without Ray."""
+    target = target_of(Call(function, args, {}), tmp_path)
+    script = tmp_path / target.script.name
+    script.write_bytes(target.content)
+    script.with_suffix(".pickle").write_bytes(target.call)
+    config = {"metadata": {"job_submission_id": "j", TOKEN: "t"}}
+    environ = {**os.environ, "RAY_JOB_CONFIG_JSON_ENV_VAR": json.dumps(config), "RAYBUNDLE_SOURCE": source}
+    return subprocess.run(
+        [sys.executable, str(script)], env=environ, stdout=subprocess.PIPE, check=False
+    ).stdout
+
+
+FAILING = """\
+class Odd(Exception):
+    def __str__(self):
+        raise ValueError
+def large():
+    import os
+    raise ValueError(os.urandom(1 << 20))
+def odd():
+    raise Odd
+def unready():
+    class Unready:
+        def __reduce__(self):
+            raise Odd
+    return Unready()
+def says_its_variables():
+    import os
+    print(os.environ["RAY_JOB_CONFIG_JSON_ENV_VAR"], end="")
+    return 1
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("large", "the function raised ValueError: b'"),
+        ("odd", "the function raised Odd: <it cannot be shown>"),
+        ("unready", "its result has not: it cannot be pickled: Odd: <it cannot be shown>"),
+    ],
+)
+def test_what_a_function_raised_is_told_however_large_or_odd_it_is(
+    tmp_path: Path, load: Any, name: str, text: str
+) -> None:
+    module, failed = load(FAILING), JobFailedError("job j failed")
+
+    with pytest.raises((JobFailedError, module.Odd)) as raised:
+        read(driven(tmp_path, getattr(module, name)), tmp_path, failed)
+    told = raised.value.__cause__ if name == "odd" else raised.value
+
+    assert text in str(told)
+    assert name != "unready" or told.__cause__ is failed
+
+
+def test_the_token_of_a_result_is_not_in_the_variables_of_the_function(tmp_path: Path, load: Any) -> None:
+    log = driven(tmp_path, load(FAILING).says_its_variables)
+    lines, shown = lines_of([log])
+
+    assert shown == b'{"metadata": {"job_submission_id": "j"}}\n'
+    assert read(log, tmp_path) == 1
+    assert "t" in lines.told
+
+
+def test_a_result_in_a_directory_leaves_the_files_of_others_there(tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    (store / ".incoming").mkdir(parents=True)
+    log = driven(tmp_path, base64.b64encode, b"x", source=store.as_uri())
+
+    assert b" store\n" in log
+    assert read(log, store) == b"eA=="
+    assert not list((store / ".incoming").iterdir())
