@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from raybundle.cache.documents import Cache
+from raybundle.cluster.jobs import FUNCTION
 from raybundle.config import cache_directory
 from raybundle.errors import BundleError, UntrustedError, UsageError
 from raybundle.pipeline.findings import Answered, Needs, judge
@@ -125,7 +126,11 @@ def _require_given(run: Run, options: JobOptions) -> None:
 
 def _own(metadata: dict[str, Any]) -> dict[str, Any]:
     """Returns metadata without that of retries, which belongs to the jobs of one submission."""
-    return {name: value for name, value in metadata.items() if not name.startswith("raybundle.")}
+    return {
+        name: value
+        for name, value in metadata.items()
+        if name == FUNCTION or not name.startswith("raybundle.")
+    }
 
 
 def _compare(run: Run, stored: Stored, client: JobsClient, listener: Listener, *, accepted: bool) -> None:

@@ -60,6 +60,7 @@ if __name__ == "__main__":
     point, *rest = jobs["good"].result()
     say("good", [isinstance(point, Point), point.x, *rest])
     say("again", raybundle.attach(sys.argv[1]).result()[0].x)
+    say("rerun", raybundle.rerun(sys.argv[1]).result()[0].x)
     for name in ("bad", "odd"):
         try:
             jobs[name].result()
