@@ -9,6 +9,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from raybundle.cluster.pending import SUPERVISOR
+from raybundle.cluster.runtime_env import HOOK, SECRETS
 from raybundle.errors import ClusterError, JobLostError
 from raybundle.outage import Outage
 
@@ -75,7 +76,7 @@ def _withdraw(client: JobsClient, submission_id: str) -> None:
     name = f"{submission_id}-withdraw-{secrets.token_hex(4)}"
     code = KILL.format(NAMESPACE, SUPERVISOR.format(submission_id))
     entrypoint = f'exec "${{RAYBUNDLE_PYTHON:-python}}" -c {shlex.quote(code)}'
-    body = {"entrypoint": entrypoint, "runtime_env": _bundle_alone(client, submission_id)}
+    body = {"entrypoint": entrypoint, "runtime_env": bundle_alone(client.runtime_env(submission_id))}
     try:
         client.submit(name, body)
         deadline = time.monotonic() + STOP_TIMEOUT
@@ -105,11 +106,14 @@ def delete_for_good(client: JobsClient, submission_id: str) -> None:
         raise ClusterError(f"the cluster at {client.address} has not deleted job {submission_id}")
 
 
-def _bundle_alone(client: JobsClient, submission_id: str) -> Mapping[str, Any]:
-    """Returns the part of a job's runtime_env that makes Ray's interpreter known: archive and boot."""
-    whole = client.runtime_env(submission_id)
+def bundle_alone(whole: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Returns the part of a job's runtime_env with which its bundle boots, on a node that has no part of it.
+
+    It is empty for a job that has no bundle.
+    """
     variables = whole.get("env_vars") or {}
     if "RAYBUNDLE_DIGEST" not in variables:
         return {}
-    own = {name: variables[name] for name in ("RAYBUNDLE_BOOT", "RAYBUNDLE_DIGEST")}
-    return {"working_dir": whole["working_dir"], "env_vars": own}
+    names = [name for name in variables if name.startswith("RAYBUNDLE_") and name not in {HOOK, SECRETS}]
+    code = {name: whole[name] for name in ("working_dir", "py_modules") if name in whole}
+    return {**code, "env_vars": {name: variables[name] for name in names}}

@@ -106,6 +106,7 @@ def ask_booted(order: Order, asked: Asked) -> Answer:
         source=delivered.source,
         delivery=order.stored.delivery,
         cwd=order.options.cwd,
+        signatures=order.stored.signatures,
     )
     packed = base64.b64encode(zlib.compress(program(asked).encode(), 9)).decode()
     code = f'import base64,zlib;exec(zlib.decompress(base64.b64decode("{packed}")))'
