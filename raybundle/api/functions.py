@@ -6,7 +6,7 @@ import codecs
 import functools
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, cast
 
@@ -16,9 +16,9 @@ from raybundle.api.keywords import SubmitKeywords, check, require, takes
 from raybundle.api.reading import connecting_of, environment_of, given_in, heard_of, job_options
 from raybundle.cluster.follow import Limits
 from raybundle.cluster.jobs import FUNCTION
-from raybundle.cluster.stopping import ask_to_stop
+from raybundle.cluster.stopping import stop_interrupted
 from raybundle.config import RUNNING, Setting, Settings
-from raybundle.errors import RaybundleError, UsageError
+from raybundle.errors import UsageError
 from raybundle.functions.calling import named_in, own_roots, target_of
 from raybundle.functions.pickling import Call
 from raybundle.functions.results import ResultLines, result_of
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Unpack
 
-    from raybundle.api.handle import Job
+    from raybundle.api.handle import Heard, Job
     from raybundle.cluster.jobs import JobsClient
     from raybundle.request import Request
     from raybundle.submission.attempts import Order
@@ -144,7 +144,9 @@ def _run(call: Call, options: Mapping[str, Any]) -> Any:
     lines = ResultLines(lambda piece: write and write(decoder.decode(piece)))
     limits = Limits(options.get("timeout"), options.get("start_timeout"))
     retries = options.get("retries") or 0
-    watch = Watch(lines.take, heard, limits, retries, guard=_stopped_by_an_interrupt)
+    watch = Watch(
+        lines.take, heard, limits, retries, guard=functools.partial(_stopped_by_an_interrupt, heard)
+    )
     order, checked = _ordered(call, options)
     with closing(order.cluster.client):
         if checked is not None:
@@ -154,13 +156,12 @@ def _run(call: Call, options: Mapping[str, Any]) -> Any:
 
 
 @contextmanager
-def _stopped_by_an_interrupt(client: JobsClient, submission_id: str) -> Iterator[None]:
+def _stopped_by_an_interrupt(heard: Heard, client: JobsClient, submission_id: str) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
         client.close()  # an answer may be incomplete
-        with suppress(RaybundleError):
-            ask_to_stop(client, submission_id)
+        stop_interrupted(client, submission_id, heard, "interrupted")
         raise
 
 

@@ -229,4 +229,6 @@ class Job:
                 hint="wait without `retries`",
             )
         followed = follow(self._client, self.id, show, limits=limits)
+        if followed.lost_log is not None:
+            self._client.notify(f"warning: the log cannot be read to its end: {followed.lost_log}")
         return self.id, followed.info, followed.late or job_error(followed.info, followed.log_end)

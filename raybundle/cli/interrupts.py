@@ -7,8 +7,8 @@ import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal
 
-from raybundle.cluster.stopping import ask_to_stop, wait_until_stopped
-from raybundle.errors import ClusterError, JobLostError, Terminated
+from raybundle.cluster.stopping import stop_interrupted
+from raybundle.errors import Terminated
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -61,22 +61,6 @@ def _ask(submission_id: str) -> Choice:
 
 
 def _stop(client: JobsClient, submission_id: str, console: Console, leave: str) -> None:
-    """Stops the job before it writes anything: a blocked terminal must not keep the job running."""
-    try:
-        known = ask_to_stop(client, submission_id)
-        console.note(leave)
-        if not known:
-            console.warn(
-                f"the cluster does not know job {submission_id}; a submission on its way may still start"
-            )
-            return
-        console.note(f"stopping job {submission_id}; a second interrupt leaves at once")
-        info = wait_until_stopped(client, submission_id)
+    info = stop_interrupted(client, submission_id, console, leave)
+    if info is not None:
         console.facts["status"] = info.status
-    except (ClusterError, JobLostError) as error:
-        console.warn(f"cannot stop job {submission_id}: {error}")
-        return
-    if info.ended:
-        console.note(f"job {submission_id} is {info.status}")
-    else:
-        console.warn(f"job {submission_id} was asked to stop and is {info.status}")

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from raybundle.cluster.jobs import JobInfo, JobsClient
+    from raybundle.planning import Listener
 
 ON_ITS_WAY = 3.5
 """Seconds that a submission may take if an interrupt comes while it is sent."""
@@ -65,6 +66,39 @@ def wait_until_stopped(client: JobsClient, submission_id: str) -> JobInfo:
             withdrawn = True
             _withdraw(client, submission_id)
         time.sleep(STOP_DELAY)
+
+
+def stop_interrupted(
+    client: JobsClient, submission_id: str, listener: Listener, leave: str
+) -> JobInfo | None:
+    """Stops a job whose user has left, and says how it ended; returns it as it is then, if that is known.
+
+    The job is stopped before anything is written: a blocked terminal must not keep it running.
+
+    Args:
+        client: of the cluster.
+        submission_id: of a job that may be on its way.
+        listener: hears what is done.
+        leave: what it hears first.
+    """
+    try:
+        known = ask_to_stop(client, submission_id)
+        listener.note(leave)
+        if not known:
+            listener.warn(
+                f"the cluster does not know job {submission_id}; a submission on its way may still start"
+            )
+            return None
+        listener.note(f"stopping job {submission_id}; a second interrupt leaves at once")
+        info = wait_until_stopped(client, submission_id)
+    except (ClusterError, JobLostError) as error:
+        listener.warn(f"cannot stop job {submission_id}: {error}")
+        return None
+    if info.ended:
+        listener.note(f"job {submission_id} is {info.status}")
+    else:
+        listener.warn(f"job {submission_id} was asked to stop and is {info.status}")
+    return info
 
 
 def _withdraw(client: JobsClient, submission_id: str) -> None:

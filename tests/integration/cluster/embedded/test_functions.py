@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -27,7 +26,8 @@ def endless():
     print("it " + "runs", flush=True)
     time.sleep(600)
 if __name__ == "__main__":
-    raybundle.job(endless, submission_id={name!r}, write=lambda text: print(text, flush=True)).run()
+    say = lambda text: print(text, flush=True)
+    raybundle.job(endless, submission_id={name!r}, write=say, notify=say, **{more!r}).run()
 """
 
 
@@ -75,21 +75,29 @@ def test_a_result_comes_through_the_log_if_the_nodes_have_no_store(said: dict[st
     assert said["in its log"] is True
 
 
+@pytest.mark.parametrize(
+    ("more", "seen", "said"),
+    [
+        ({}, b"it runs", "job {} is STOPPED"),
+        ({"entrypoint_num_cpus": 999}, b"is PENDING", "job {} is FAILED"),
+    ],
+)
 def test_an_interrupt_stops_the_job_of_a_function(
-    embedded: Embedded, client: JobsClient, tmp_path: Path
+    embedded: Embedded, client: JobsClient, tmp_path: Path, more: dict[str, Any], seen: bytes, said: str
 ) -> None:
     work, name = embedded.workplace(tmp_path / "work"), f"endless-{tmp_path.name}"
-    (work.directory / "endless.py").write_text(ENDLESS.format(name=name))
+    (work.directory / "endless.py").write_text(ENDLESS.format(name=name, more=more))
     with subprocess.Popen(
         [sys.executable, "endless.py"], cwd=work.directory, env=work.environ, stdout=subprocess.PIPE
     ) as process:
         assert process.stdout is not None
-        next(line for line in process.stdout if b"it runs" in line)
+        next(line for line in process.stdout if seen in line)
         process.send_signal(signal.SIGINT)
-    while not client.info(name).ended:
-        time.sleep(0.2)
+        shown = process.stdout.read().decode()
 
-    assert client.info(name).status == "STOPPED"
+    assert f"stopping job {name}; a second interrupt leaves at once" in shown
+    assert said.format(name) in shown
+    assert client.info(name).ended
 
 
 @pytest.mark.slow
