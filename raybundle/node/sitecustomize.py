@@ -13,6 +13,7 @@ import sys
 
 TYPE_CHECKING = False  # `typing` costs 5 ms in every process
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import ModuleType
     from typing import Any
 
@@ -38,8 +39,12 @@ OF_A_PROCESS = (
     "RAYBUNDLE_SCRATCH",
 )
 """Variables that a booted process sets for its children."""
+SUPERVISORS = "ray.dashboard.modules.job."
+"""Start of the name of the module whose actor supervises jobs."""
 _guest: list[str] = []
-"""Holds the hook that this file has set."""
+"""Holds the hook that this file has set, unless the worker may be a supervisor."""
+_undecided: list[str] = []
+"""Holds it until the worker turns out to be a supervisor or a guest."""
 _installed: dict[str, str] = {}
 """State of each file of the boot in the private cache, as `raybundle_materialise` has recorded it."""
 _HERE = os.path.dirname(os.path.abspath(__file__))
@@ -72,11 +77,11 @@ def is_guest() -> bool:
 def _have_hook_run() -> None:
     """Makes Ray run the bundle's hook in this worker even if its task or actor brings the bundle.
 
-    Ray passes on the hook of a job, and ignores that of a task or actor. A supervisor runs none.
+    Ray passes on the hook of a job, and ignores that of a task or actor. A supervisor has none either.
     """
-    if HOOK not in os.environ and MAY_SUPERVISE not in os.environ:
+    if HOOK not in os.environ:
         os.environ[HOOK] = "raybundle_boot.ready"
-        _guest.append(HOOK)
+        (_undecided if MAY_SUPERVISE in os.environ else _guest).append(HOOK)
 
 
 def is_installer() -> bool:
@@ -185,6 +190,31 @@ def _read(file: str) -> bytes:
         return stream.read()
 
 
+def _load_with(loads: Callable[[bytes], Any]) -> Any:
+    """Makes Ray load functions and actor classes with `loads`; returns what it loaded them with before."""
+    from ray._private import function_manager
+
+    class Proxy:
+        def __getattr__(self, name: str) -> Any:
+            return loads if name == "loads" else getattr(before, name)
+
+    before: Any = function_manager.pickle
+    function_manager.pickle = Proxy()
+    return before
+
+
+def _load_plain(data: bytes, line: str) -> Any:
+    """Returns what is pickled in `data`; raises `line` if that needs globals."""
+    import io
+    import pickle
+
+    class Plain(pickle.Unpickler):
+        def find_class(self, _module: str, _name: str) -> Any:
+            raise RuntimeError(line)
+
+    return Plain(io.BytesIO(data)).load()
+
+
 def _refuse_tasks(line: str) -> None:
     """Makes each task and actor of this worker raise `line` instead of running.
 
@@ -192,32 +222,52 @@ def _refuse_tasks(line: str) -> None:
     is lost. Functions and actor classes reach a worker as pickles that need globals; Ray's other messages
     do not. So a worker whose `pickle` finds no globals can report errors, but cannot run anything.
     """
-    import io
-    import pickle
+    _load_with(lambda data: _load_plain(data, line))
 
-    from ray._private import function_manager
 
-    class Refusing(pickle.Unpickler):
-        def find_class(self, _module: str, _name: str) -> Any:
-            raise RuntimeError(line)
+def _postpone() -> None:
+    """Makes the hook wait for the first function or actor class, which tells a supervisor from a guest.
 
-    class Proxy:
-        @staticmethod
-        def loads(data: bytes) -> Any:
-            return Refusing(io.BytesIO(data)).load()
+    Ray describes it in a plain dict before it sends its pickle (ray/_private/function_manager.py).
+    """
+    boot = sys.modules["raybundle_boot"]
+    ready = boot.__dict__["ready"]
 
-        def __getattr__(self, name: str) -> Any:
-            return getattr(ray_pickle, name)
+    def decide(data: bytes) -> Any:
+        from ray._private import function_manager
 
-    ray_pickle: Any = function_manager.pickle
-    function_manager.pickle = Proxy()
+        function_manager.pickle = before[0]
+        try:
+            supervises = _load_plain(data, "").get("module", "").startswith(SUPERVISORS)
+        except Exception:  # noqa: BLE001 - whatever it is, it is not a supervisor
+            supervises = False
+        if not supervises:
+            _guest.append(HOOK)
+            try:
+                ready()
+            except Exception as error:  # noqa: BLE001 - after any failure, user code must not run
+                _refuse_tasks(_tell(error))
+        return function_manager.pickle.loads(data)
+
+    def wait(*_: Any) -> None:
+        os.environ.pop(HOOK, None)  # a supervisor passes its variables on to the driver
+        before.append(_load_with(decide))
+
+    before: list[Any] = []
+    boot.__dict__["ready"] = wait
+
+
+def _tell(error: object) -> str:
+    """Writes and returns the line that says why the boot failed."""
+    bundle = os.environ.get("RAYBUNDLE_DIGEST")
+    line = f"raybundle: boot failed: bundle {bundle}: node {node()}: {error}".replace("\n", " ")
+    os.write(2, f"{line}\n".encode(errors="backslashreplace"))
+    return line
 
 
 def _stop(error: object) -> None:
     """Ends this process with a one-line message; a worker stays alive and refuses its tasks."""
-    bundle = os.environ.get("RAYBUNDLE_DIGEST")
-    line = f"raybundle: boot failed: bundle {bundle}: node {node()}: {error}".replace("\n", " ")
-    os.write(2, f"{line}\n".encode(errors="backslashreplace"))
+    line = _tell(error)
     if role() != "worker":
         os._exit(BOOT_FAILED)
     module = type(sys)("raybundle_boot")
@@ -266,3 +316,5 @@ elif role() == "worker" and os.path.isdir(f"{_HERE}/.raybundle"):
             "give the task, actor or deployment the whole runtime_env of the bundle, with its `env_vars`"
         )
     )
+if _undecided:
+    _postpone()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,8 +14,6 @@ from raybundle.node.scratch.raybundle_reaper import UNKNOWN, find_state
 from tests.support.booting import install, last_json, make_interpreter, unpack, with_cache_at
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.support.booting import Unpacked
 
 HOOK = "__RAY_WORKER_PROCESS_SETUP_HOOK_ENV_VAR"
@@ -35,6 +34,25 @@ try:
 except ImportError:
     found = None
 print(json.dumps([hook, sys.path[:2], os.getcwd(), found, open("data.txt").read()]))
+"""
+
+LOADING = """
+import fractions, json, os, sys
+from ray import cloudpickle
+from ray._common.utils import load_class
+from ray._private import function_manager
+
+load_class(os.environ["__RAY_WORKER_PROCESS_SETUP_HOOK_ENV_VAR"])()
+code = cloudpickle.dumps(fractions.Fraction)
+info = {"class_name": "Fraction", "module": os.environ["SENT"], "class": code}
+# As FunctionActorManager._load_actor_class_from_gcs does.
+about = function_manager.pickle.loads(cloudpickle.dumps(info))
+try:
+    found = function_manager.pickle.loads(about["class"]).__name__
+except RuntimeError as error:
+    found = str(error)
+hook = os.environ.get("__RAY_WORKER_PROCESS_SETUP_HOOK_ENV_VAR")
+print(json.dumps([hook, os.getcwd(), found, getattr(sys.path, "of_a_guest", None)]))
 """
 
 
@@ -95,12 +113,30 @@ def test_a_guest_can_import_what_rays_serve_requires_and_another_worker_cannot(
     assert worker(tmp_path, node, python, **{HOOK: "raybundle_boot.ready"})[3] is None
 
 
-def test_a_supervisor_is_no_guest(tmp_path: Path, python: Path) -> None:
+@pytest.mark.slow
+def test_a_worker_that_may_be_a_supervisor_is_a_guest_unless_ray_makes_it_one(tmp_path: Path) -> None:
     node = on_node(tmp_path, "first")
+    supervisor = sent(tmp_path, node, "ray.dashboard.modules.job.job_supervisor")
+    guest = sent(tmp_path, node, "job")
+    failed = replace(node, environ={**node.environ, "RAYBUNDLE_DIGEST": f"sha256:{'0' * 64}"})
+    bare = {name: value for name, value in node.environ.items() if not name.startswith("RAYBUNDLE_")}
 
-    hook, *_ = worker(tmp_path, node, python, RAY_worker_niceness="0")
+    assert supervisor == [None, str(node.scratch), "Fraction", False]
+    assert guest[0] is None
+    assert guest[1].startswith(f"{node.private}/jobs/")
+    assert guest[2:] == ["Fraction", True]
+    assert "boot failed" in sent(tmp_path, failed, "job")[2]
+    assert "boot failed" in sent(tmp_path, replace(node, environ=bare), "job")[2]
 
-    assert hook is None
+
+def sent(tmp_path: Path, node: Unpacked, module: str) -> list[Any]:
+    """Returns what a worker with the variable of supervisors does with a class of `module`."""
+    place = tmp_path / "ray/_private/workers/default_worker.py"
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_text(LOADING)
+    env = {"RAY_JOB_ID": "01000000", "RAY_worker_niceness": "0", "SENT": module}
+    found: list[Any] = last_json(node.run(Path(sys.executable), str(place), env=env))
+    return found
 
 
 def test_the_scratch_of_guests_goes_when_none_has_used_it_for_a_while(tmp_path: Path, python: Path) -> None:
