@@ -63,13 +63,16 @@ def _change(builder: ModuleType) -> None:
 def _combined(deployment: Any, default: Any) -> Any:
     """Returns a deployment whose own runtime_env, if it has one, is in addition to that of the bundle.
 
-    One with a `working_dir` of its own leaves the bundle, as a task does.
+    Its own variables take precedence, as in plain Ray, but for those of the bundle. One with a `working_dir`
+    of its own leaves the bundle, as a task does.
     """
     options = deployment.ray_actor_options or {}
     own = options.get("runtime_env")
     if not own or "working_dir" in own or "RAYBUNDLE_DIGEST" not in ((default or {}).get("env_vars") or {}):
         return deployment
-    variables = {**(own.get("env_vars") or {}), **default["env_vars"]}
+    given = default["env_vars"]
+    bundle = {name: value for name, value in given.items() if name.startswith("RAYBUNDLE_")}
+    variables = {**given, **(own.get("env_vars") or {}), **bundle}
     return deployment.options(
         ray_actor_options={**options, "runtime_env": {**default, **own, "env_vars": variables}}
     )

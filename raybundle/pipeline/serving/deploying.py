@@ -22,6 +22,8 @@ PATIENCE = 600.0
 """Seconds for which the cluster is asked again while it does not answer."""
 FIRST_DELAY, LONGEST_DELAY, DELAY_SHARE = 0.2, 2.0, 0.1
 """Seconds between two questions: they grow with the time that has passed."""
+KEPT = ("import_path", "runtime_env")
+"""Keys of an application whose values Serve keeps: it writes others anew, such as `log_level: 10`."""
 STATUS = "`raybundle serve status` shows it"
 
 
@@ -77,7 +79,7 @@ def _begin(entry: Mapping[str, Any], before: Mapping[str, Application]) -> Deplo
 
 
 def _same(known: Application, entry: Mapping[str, Any]) -> bool:
-    """Whether Serve has this configuration of an application. It adds keys with defaults."""
+    """Whether Serve has this configuration of an application. It adds keys, and may write values anew."""
     return all(known.config.get(key) == value for key, value in entry.items() if key != "deployments") and [
         each.get("name") for each in known.config.get("deployments") or ()
     ] == [each.get("name") for each in entry.get("deployments") or ()]
@@ -136,7 +138,7 @@ class _Following:
         if found is None or found.status == "DELETING":
             return ended(JobLostError(f"application {begun.name} was removed while it was deployed"))
         self._tell(found)
-        if not _same(found, entry):
+        if any(found.config.get(key) != entry.get(key) for key in KEPT):
             return ended(
                 JobStoppedError(f"application {begun.name} was replaced by another deploy", hint=STATUS)
             )
