@@ -12,6 +12,7 @@ from raybundle.errors import UsageError
 from raybundle.pipeline.kuberay import Export, check_wanted, render_resource
 from raybundle.publish.bundles import open_configured
 from raybundle.publish.layout import source_of
+from raybundle.publish.repack import check_archive
 from raybundle.publish.trust.policy import trust_of
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def export_bundle(  # noqa: PLR0913 - a bundle, its job, and what is made of the
     stored = trust_of(settings, environ).find(store, ref)
     secret = arguments_warning(start.arguments)
     listener.warnings([*stored.warnings, *([secret] if secret else [])])
-    warn_of_writers(stored, store, listener)
+    check_signed(stored, store, listener)
     env = settings.table("env")
     refuse_literals(env)
     runtime_env = exported_env(stored, store, env, cwd=start.cwd)
@@ -63,13 +64,21 @@ def export_bundle(  # noqa: PLR0913 - a bundle, its job, and what is made of the
     return replace(found, resource=render_resource(wanted, found, stored.manifest, start))
 
 
-def warn_of_writers(stored: Stored, store: Store, listener: Listener) -> None:
-    """Tells what a signature does not cover where Ray itself fetches the archive."""
+def check_signed(stored: Stored, store: Store, listener: Listener) -> None:
+    """Checks the archive of a signed bundle; tells what can happen to it until Ray itself fetches it.
+
+    Raises:
+        UntrustedError: it has another boot than this raybundle.
+        DigestMismatchError: it is not the archive of the bundle.
+    """
     if stored.signatures:
+        check_archive(store, stored)
         listener.warn(
             f"Ray fetches the archive from {store.url} and compares nothing: whoever can write there can "
             "replace it after its signature was checked"
         )
+        if len(stored.layers) > len(stored.manifest.layers):
+            listener.warn("the byte-code of its layers comes from the store, and no signature covers it")
 
 
 def exported_env(  # noqa: PLR0913 - what a job of plain Ray is made of

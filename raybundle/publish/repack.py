@@ -10,17 +10,20 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from raybundle.bundle.layers.archive import check_packing, read_member
 from raybundle.bundle.manifest import format_manifest
-from raybundle.bundle.pack import BOOT_FILES, OWN, pack
-from raybundle.errors import DigestMismatchError
+from raybundle.bundle.pack import BOOT_FILES, OWN, boot_digest, pack, read_boot
+from raybundle.errors import DigestMismatchError, UntrustedError
 from raybundle.model import CollectedFile
 from raybundle.node.cache.raybundle_materialise import member_name
 from raybundle.node.cache.raybundle_record import LARGE
+from raybundle.publish.layout import archive_sha256, open_checked
 
 if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
     from raybundle.bundle.pack import Archive
     from raybundle.bundle.values import Manifest, ManifestFile
+    from raybundle.publish.stored import Stored
+    from raybundle.store.base import Store
 
 _DAMAGED = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, ValueError, RuntimeError)
 """What `zipfile` raises for damaged data, and for encrypted members."""
@@ -52,6 +55,34 @@ def pack_again(
     except _DAMAGED as error:
         raise DigestMismatchError(where, expected="the archive of a bundle", found=str(error)) from error
     return pack(format_manifest(manifest), files, other)
+
+
+def check_archive(store: Store, stored: Stored) -> None:
+    """Compares the archive in the store with the manifest, the delivery and this raybundle's boot.
+
+    Raises:
+        UntrustedError: its boot is another one.
+        DigestMismatchError: the archive is not that of the bundle.
+        ObjectMissingError: the store has lost it.
+    """
+    boot, key = read_boot(), stored.archive_key
+    where, ours = f"{key} in {store.url}", boot_digest(boot)
+    if stored.boot != ours:
+        raise UntrustedError(
+            f"{where} has another boot than this raybundle, and no signature covers it",
+            hint="build the bundle again with this raybundle; its digest stays the same",
+        )
+    expected = {**boot, "manifest.json": format_manifest(stored.manifest)}
+    with open_checked(store, key, archive_sha256(key)) as stream:
+        pack_again(stream, stored.manifest, stored.delivery, where).close()
+        with zipfile.ZipFile(stream) as archive:
+            found = {
+                name.removeprefix(f"{OWN}/"): archive.read(name)
+                for name in archive.namelist()
+                if name in (BOOT_FILES[0], f"{OWN}/manifest.json") or name.startswith(f"{OWN}/raybundle_")
+            }
+    if found != expected:
+        raise DigestMismatchError(where, expected="the boot and the manifest of the bundle", found="others")
 
 
 def refuse_others(archive: zipfile.ZipFile, manifest: Manifest, where: str) -> None:

@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from raybundle.cluster.runtime_env import HOOK, SECRETS
 from raybundle.cluster.secrets import refuse_literals
 from raybundle.errors import BundleError, UsageError
 from raybundle.formats.amounts import counted, size_text
 from raybundle.formats.nearest import did_you_mean
 from raybundle.model import ModuleName, ModuleTarget
-from raybundle.pipeline.exporting import exported_env, warn_of_writers
+from raybundle.pipeline.exporting import check_signed, exported_env
 from raybundle.planning import checked_plan
-from raybundle.publish.bundles import name_bundle, open_configured, store_plan
+from raybundle.publish.bundles import find_bundle, name_bundle, open_configured, store_plan
 from raybundle.publish.layout import check_name
 from raybundle.publish.trust.policy import trust_of
 from raybundle.request import prepare
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
 
 _HIDING = ("exec", "eval", "globals", "locals", "setattr", "vars", "__getattr__")
 """Names by which a module may get attributes that its text does not show."""
+_RENDERED = ("working_dir", "env_vars", "worker_process_setup_hook")
+"""Keys of a runtime_env that are made from the bundle."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +114,7 @@ def build_config(
             hint="write `runtime_env` below the application in the file",
         )
     made = [
-        (each.values, _trusted(each.bundle, options.given))
+        (_checked(each, each.bundle, options.given, listener), each.bundle)
         if each.bundle
         else _build(each, options, listener, destination)
         for each in wanted.entries
@@ -120,13 +123,30 @@ def build_config(
     return ServeConfig({**wanted.others, "applications": [dict(values) for values, _ in made]}, bundles)
 
 
-def _trusted(digest: str, given: Given) -> str:
-    """Returns the digest of a bundle that an application has already, if it may be used."""
+def _checked(entry: Entry, digest: str, given: Given, listener: Listener) -> dict[str, Any]:
+    """Returns the values of an application that has a bundle already, if the bundle may be used.
+
+    If signatures are required, what makes nodes run the bundle is what the store has, not what the file says.
+    """
     settings = given.settings()
-    trust = trust_of(settings, given.environ)
-    if trust.required:
-        trust.find(open_configured(settings, given.environ), digest)
-    return digest
+    trust, store = trust_of(settings, given.environ), open_configured(settings, given.environ)
+    runtime_env = entry.values["runtime_env"]
+    if not trust.required:
+        url, own = str(runtime_env.get("working_dir")), store.node_url("bundles")
+        if own is not None and url.startswith(own):
+            find_bundle(store, digest)
+        return dict(entry.values)
+    stored = trust.find(store, digest)
+    check_signed(stored, store, listener)
+    variables = runtime_env["env_vars"]
+    env = {name: value for name, value in variables.items() if not name.startswith("RAYBUNDLE_")}
+    passed = {key: value for key, value in runtime_env.items() if key not in _RENDERED}
+    if HOOK in variables:
+        passed["worker_process_setup_hook"] = variables[HOOK]
+    made = exported_env(stored, store, env, cwd=variables.get("RAYBUNDLE_CWD", ""), passed=passed)
+    if SECRETS in variables:
+        made["env_vars"][SECRETS] = variables[SECRETS]
+    return {**entry.values, "runtime_env": made}
 
 
 def _build(
@@ -147,7 +167,7 @@ def _build(
     destination.require(planned.manifest, store)
     stored = name_bundle(store, store_plan(planned, store, listener), request.settings, listener)
     stored = replace(stored, signatures=signed)
-    warn_of_writers(stored, store, listener)
+    check_signed(stored, store, listener)
     runtime_env = exported_env(
         stored,
         store,

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
 
 import raybundle
-from raybundle.errors import BundleError, UnresolvedImportError, UsageError
+from raybundle.errors import BundleError, StoreError, UnresolvedImportError, UsageError
 from tests.support.small_project import tree
 from tests.support.workplace import make_workplace
 
@@ -127,6 +128,15 @@ def test_an_application_with_a_bundle_stays_as_it_is(project: Path) -> None:
     (project / "words/greeting.py").write_text("GREETING = 2\n")
 
     assert raybundle.serve.build("pinned.yaml").text() == first.text()
+
+
+def test_an_application_whose_bundle_is_gone_is_told_before_it_is_deployed(project: Path) -> None:
+    first = raybundle.serve.build("serve.yaml")
+    (project / "pinned.yaml").write_text(first.text())
+    shutil.rmtree(project.parent / "store/bundles" / first.bundles["shop"].removeprefix("sha256:"))
+
+    with pytest.raises(StoreError, match=first.bundles["shop"]):
+        raybundle.serve.build("pinned.yaml")
 
 
 def test_a_package_is_imported_and_not_run() -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import io
 import json
 import re
 import shlex
 import shutil
 import subprocess
 import sys
+import zipfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +23,7 @@ from raybundle.api.handle import Heard
 from raybundle.bundle.delivery import Delivery, Packed, parse_delivery
 from raybundle.bundle.pack import boot_digest, pack, read_boot
 from raybundle.config import load_settings
-from raybundle.errors import DigestMismatchError, UntrustedError, UsageError
+from raybundle.errors import BundleError, DigestMismatchError, UntrustedError, UsageError
 from raybundle.model import CollectedFile, Digest
 from raybundle.node.raybundle_signature import SPKI, pae
 from raybundle.pipeline.here import Here, run_stored
@@ -364,6 +366,74 @@ def test_every_function_that_runs_or_unpacks_a_bundle_asks_for_the_signature(
 
     assert scene.store.keys("") == before  # `submit` uploads nothing
     assert not (tmp_path / "pulled").exists()
+
+
+def trusting(scene: Scene) -> dict[str, Any]:
+    key = base64.b64encode(SPKI + scene.signer.public.public).decode()
+    return {"store": scene.store.url, "require_signature": True, "trusted_keys": [key]}
+
+
+def replace_archive(scene: Scene, data: bytes, boot: str | None = None) -> None:
+    """Replaces the archive of the first bundle by one that its name describes."""
+    stored = find_bundle(scene.store, scene.bundles[0])
+    remove(scene.store, stored.archive_key)
+    boot = boot or stored.boot
+    key = layout.archive_key(stored.digest, boot, hashlib.sha256(data).hexdigest())
+    scene.store.put_new(key, data)
+
+
+def hostile(scene: Scene) -> bytes:
+    """Returns the first bundle's archive with another `sitecustomize`."""
+    data = io.BytesIO()
+    stored = scene.store.get(find_bundle(scene.store, scene.bundles[0]).archive_key)
+    with zipfile.ZipFile(io.BytesIO(stored)) as before, zipfile.ZipFile(data, "w") as after:
+        for name in before.namelist():
+            after.writestr(name, b"evil = 1\n" if name == "sitecustomize.py" else before.read(name))
+    return data.getvalue()
+
+
+def test_an_export_names_no_archive_that_differs_from_what_was_signed(made: Scene, tmp_path: Path) -> None:
+    given = trusting(made)
+    good = raybundle.export(made.bundles[0], **given).runtime_env
+    damaged: dict[str, tuple[bytes, str | None, type[BundleError], str]] = {
+        "other": (hostile(made), "e" * 64, UntrustedError, "has another boot than this raybundle"),
+        "evil": (hostile(made), None, DigestMismatchError, "expected the boot and the manifest"),
+    }
+
+    assert good["env_vars"]["RAYBUNDLE_BOOT"] == boot_digest(read_boot())
+    for name, (data, boot, kind, text) in damaged.items():
+        scene = copied(made, open_store(str(tmp_path / name), {}), tmp_path)
+        replace_archive(scene, data, boot)
+        with pytest.raises(kind, match=text):
+            raybundle.export(scene.bundles[0], **{**given, "store": scene.store.url})
+
+
+def test_serve_runs_of_a_pinned_application_what_is_signed_and_not_what_the_file_names(
+    scene: Scene, tmp_path: Path
+) -> None:
+    given, file = trusting(scene), tmp_path / "pinned.json"
+    first = raybundle.export(scene.bundles[0], **given).runtime_env
+    evil = {**first["env_vars"], "RAYBUNDLE_BOOT": "00", "MINE": "1"}
+    application = {"name": "a", "import_path": "own:value"}
+    file.write_text(
+        json.dumps(
+            {
+                "applications": [
+                    {
+                        **application,
+                        "runtime_env": {**first, "working_dir": "https://evil/a.zip", "env_vars": evil},
+                    }
+                ]
+            }
+        )
+    )
+
+    [found] = raybundle.serve.build(str(file), **given).applications
+
+    assert found == {
+        **application,
+        "runtime_env": {**first, "env_vars": {"MINE": "1", **first["env_vars"]}},
+    }
 
 
 def test_rerun_takes_from_an_unsigned_record_nothing_that_may_run_other_code(scene: Scene) -> None:
