@@ -171,9 +171,9 @@ def _take(stub: Stub, tree: str) -> Record | None:
     record = _read_record(f"{tree}/record")
     if record:
         environment = record.get("environment")
-        keys = "".join(os.environ.get("RAYBUNDLE_TRUSTED_KEYS", "").split())
+        keys = os.environ.get("RAYBUNDLE_TRUSTED_KEYS")
         submitted = record.get("delivery") == os.environ.get("RAYBUNDLE_DELIVERY")
-        submitted = submitted and keys in ("", record.get("trusted"))
+        submitted = submitted and (not keys or "".join(keys.split()) == record.get("trusted"))
         if environment and submitted:
             environment = f"{stub.PRIVATE}/environments/{environment}"
             if os.path.isdir(os.path.dirname(environment)):

@@ -109,8 +109,9 @@ def _write(words: Iterable[str], mode: int = 0) -> bool:
         words: of the line; they are asked for once the file is open.
         mode: `O_CREAT` and `O_EXCL` if this process is to make the file.
     """
+    flags = os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK  # a FIFO there must not stop the boot
     try:
-        descriptor = os.open(_file(), os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | mode, 0o600)
+        descriptor = os.open(_file(), flags | mode, 0o600)
     except OSError:
         return False
     try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from raybundle.submission.recording.observed import MOST, describe_outside, gather
+from raybundle.submission.recording.observed import LONGEST, MOST, PROVIDED, describe_outside, gather
 
 NODE = "node\tgpu-1\tlinux-x86_64\tglibc 2.36\tnumpy-2.0\tray-2.60.0\n"
 DRIVER = "process\tdriver\t10\tcpython 3.11.7\n"
@@ -49,3 +49,13 @@ def test_a_job_cannot_fill_the_record() -> None:
 
     assert len(found["outside"]) == MOST
     assert str(describe_outside(found["outside"])).endswith(f", and {MOST - 3} more")
+
+
+def test_neither_many_words_nor_a_long_one_get_into_the_record() -> None:
+    provided = "\t".join(f"p{number}-{'1' * LONGEST}" for number in range(2 * PROVIDED))
+    stray = f"outside\tworker\t1\tm\t/{'x' * 60_000}.py\n"
+    found = gather({"a1": f"{NODE.rstrip()}\t{provided}\n{WORKER}{stray}".encode()})
+
+    assert len(found["nodes"][0]["provided"]) == PROVIDED
+    assert max(map(len, found["nodes"][0]["provided"])) == LONGEST
+    assert len(str(describe_outside(found["outside"]))) < 2 * LONGEST

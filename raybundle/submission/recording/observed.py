@@ -25,6 +25,10 @@ LARGEST = 512 << 10
 """Bytes that are read from a node; the boot writes at most half of that."""
 MOST = 200
 """Modules from outside the bundle that a record has."""
+PROVIDED = 500
+"""Distributions of a node that a record has."""
+LONGEST = 300
+"""Characters of a word in a record."""
 _ROLES = ("driver", "worker", "child")
 _SHOWN = 3
 """Of them, those in a line of text."""
@@ -57,7 +61,10 @@ def gather(files: Mapping[str, bytes]) -> dict[str, Any]:
     nodes: list[dict[str, Any]] = []
     outside: dict[tuple[str, str, str, str], None] = {}
     for node, data in files.items():
-        lines = [line.split("\t") for line in data.decode("utf-8", "replace").splitlines()]
+        lines = [
+            [word[:LONGEST] for word in line.split("\t")]
+            for line in data.decode("utf-8", "replace").splitlines()
+        ]
         described = next((words for words in lines if words[0] == "node" and len(words) >= _NODE), None)
         processes = [
             each for each in lines if each[0] == "process" and len(each) == _PROCESS and each[1] in _ROLES
@@ -71,9 +78,9 @@ def gather(files: Mapping[str, bytes]) -> dict[str, Any]:
                 "node_id": node,
                 "platform": platform,
                 "libc": libc,
-                "python": sorted({python for _, _, _, python in processes}),
+                "python": sorted({python for _, _, _, python in processes})[:MOST],
                 "processes": dict(sorted(Counter(role for _, role, _, _ in processes).items())),
-                "provided": provided,
+                "provided": provided[:PROVIDED],
             }
         )
         for words in lines:

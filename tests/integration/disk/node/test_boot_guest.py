@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from raybundle.node import raybundle_serve
 from raybundle.node.scratch.raybundle_reaper import UNKNOWN, find_state
 from tests.support.booting import install, last_json, make_interpreter, unpack, with_cache_at
 
@@ -168,3 +171,33 @@ def test_a_worker_with_the_archive_and_without_its_variables_says_what_it_needs(
     assert json.loads(done.stdout) == "raybundle_boot"
     assert "raybundle: boot failed" in done.stderr
     assert "give the task, actor or deployment the whole runtime_env of the bundle" in done.stderr
+
+
+MERGING = """
+import json, sys
+from ray import serve
+from ray.serve._private import build_app
+
+sys.path.append(sys.argv[1])
+import raybundle_serve
+
+raybundle_serve.watch()
+own = {"num_cpus": 0.1, "runtime_env": {"env_vars": {"MODE": "own", "RAYBUNDLE_DIGEST": "other"}}}
+given = {"MODE": "app", "MORE": "1", "RAYBUNDLE_DIGEST": "d"}
+of_application = {"working_dir": "s3://b/a.zip", "env_vars": given}
+deployment = serve.deployment(ray_actor_options=own)(lambda: None)
+merged = build_app._set_default_runtime_env(deployment, of_application)
+print(json.dumps((merged or deployment).ray_actor_options["runtime_env"]["env_vars"]))
+"""
+
+
+@pytest.mark.slow
+def test_a_deployments_own_variables_take_precedence_but_for_those_of_the_bundle() -> None:
+    environment = os.environ.get("RAYBUNDLE_TEST_USER_ENV")  # with `ray[serve]`
+    if not environment:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)("RAYBUNDLE_TEST_USER_ENV is not set")
+    command = [f"{environment}/bin/python", "-c", MERGING, str(Path(raybundle_serve.__file__).parent)]
+
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert last_json(done) == {"MODE": "own", "MORE": "1", "RAYBUNDLE_DIGEST": "d"}

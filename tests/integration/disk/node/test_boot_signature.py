@@ -113,3 +113,5 @@ def test_keys_that_are_none_refuse_everything(scene: Scene) -> None:
 
     assert code == 78
     assert "variable RAYBUNDLE_TRUSTED_KEYS: expected public keys, found others" in said
+    assert scene.node.driver(scene.python, "job.py").returncode == 0  # makes the tree
+    assert scene.run(scene.word(scene.node), " ")[0] == 78
