@@ -109,6 +109,8 @@ applications:
   route_prefix: /first
   import_path: app:build
   args: {{word: hello}}
+  logging_config: {{log_level: 30}}
+  runtime_env: {{env_vars: {{OWN: of the application}}}}
 - name: second
   route_prefix: /second
   import_path: other:graph

@@ -61,10 +61,7 @@ def gather(files: Mapping[str, bytes]) -> dict[str, Any]:
     nodes: list[dict[str, Any]] = []
     outside: dict[tuple[str, str, str, str], None] = {}
     for node, data in files.items():
-        lines = [
-            [word[:LONGEST] for word in line.split("\t")]
-            for line in data.decode("utf-8", "replace").splitlines()
-        ]
+        lines = _words(data)
         described = next((words for words in lines if words[0] == "node" and len(words) >= _NODE), None)
         processes = [
             each for each in lines if each[0] == "process" and len(each) == _PROCESS and each[1] in _ROLES
@@ -94,6 +91,12 @@ def gather(files: Mapping[str, bytes]) -> dict[str, Any]:
                 outside.setdefault((module, file, role, name), None)
     keys = ("module", "file", "process", "node")
     return {"nodes": nodes, "outside": [dict(zip(keys, each, strict=True)) for each in outside]}
+
+
+def _words(data: bytes) -> list[list[str]]:
+    """Returns the words of each line, each cut to the length that a record has."""
+    lines = data.decode("utf-8", "replace").splitlines()
+    return [[word[:LONGEST] for word in line.split("\t")] for line in lines]
 
 
 def describe_outside(outside: Iterable[Mapping[str, str]]) -> str | None:
