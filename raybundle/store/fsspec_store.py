@@ -16,7 +16,7 @@ from raybundle.store.drivers import connect, may_pass, reason_of, require_driver
 from raybundle.store.spool import copy_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from raybundle.errors import StoreError
     from raybundle.store.base import Chunks
@@ -197,12 +197,9 @@ class FsspecStore:
     def _find(self, prefix: str) -> dict[str, Mapping[str, Any]]:
         def find(driver: Driver) -> dict[str, Mapping[str, Any]]:
             folder = f"{driver.root}/{prefix.rpartition('/')[0]}".rstrip("/")
-            try:
-                found = driver.files.find(folder, detail=True)
-            except FileNotFoundError:
-                return {}
             named = (
-                (str(path).removeprefix(driver.root).lstrip("/"), facts) for path, facts in found.items()
+                (str(path).removeprefix(driver.root).lstrip("/"), facts)
+                for path, facts in _all_in(driver.files, folder)
             )
             return {
                 key: facts
@@ -281,6 +278,34 @@ def _open_at(key: str, start: int, driver: Driver) -> Any:
     if start:
         stream.seek(start)
     return stream
+
+
+def _all_in(files: Any, folder: str) -> Iterable[tuple[str, Mapping[str, Any]]]:
+    """Returns the files below a folder, which need not exist, with what the driver tells about them.
+
+    `find` walks the folders unless the server lists all at once, and takes one that it cannot list for empty.
+    """
+    try:
+        if getattr(files, "async_impl", False):
+            found: Mapping[str, Mapping[str, Any]] = files.find(folder, detail=True)
+            return found.items()
+        listed = files.ls(folder, detail=True)
+    except FileNotFoundError:
+        return ()
+    return _walked(files, listed)
+
+
+def _walked(files: Any, listed: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yields what is in a list of a folder and below, except hidden names, which are not objects."""
+    for each in listed:
+        path = str(each["name"]).rstrip("/")
+        if path.rpartition("/")[2].startswith("."):
+            continue
+        facts = each if each["type"] in {"file", "directory"} else files.info(path)  # follows a link
+        if facts["type"] == "directory":
+            yield from _walked(files, files.ls(path, detail=True))
+        else:
+            yield path, facts
 
 
 def _in_folder(files: Any, path: str, action: Callable[[], T]) -> T:

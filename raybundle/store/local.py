@@ -142,8 +142,13 @@ class LocalStore:
         """Asks for the status of each file; one that is removed meanwhile is left out."""
         found = []
         for key in self.keys(prefix):
-            with self._access("list"), contextlib.suppress(FileNotFoundError):
-                found.append(_entry(key, (self._directory / key).stat()))
+            path = self._directory / key
+            with self._access("list"):
+                try:
+                    found.append(_entry(key, path.stat()))
+                except FileNotFoundError:
+                    if path.is_symlink():  # it may lead to a folder on a disk that is not mounted
+                        raise
         return found
 
     def remove(self, key: str) -> bool:
