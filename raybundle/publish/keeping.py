@@ -184,6 +184,10 @@ def look(
 
 def _end_of(store: Store, key: str, given: datetime, wanted: frozenset[str], witness: str) -> float:
     """Returns until when a notice counts for these objects, as `time.monotonic()`; 0 if it does not."""
+    entry = store.entry(witness)
+    passed = timedelta(0) if entry is None else max(timedelta(0), entry.modified - given)
+    if passed >= NOTICE:
+        return 0.0
     try:
         named = read_object(store, key, parse_notice, "remove the object, if no `raybundle gc` runs")
     except ObjectMissingError:  # it has ended
@@ -191,8 +195,6 @@ def _end_of(store: Store, key: str, given: datetime, wanted: frozenset[str], wit
     folders = tuple(each.rpartition("/")[0] + "/" for each in wanted if each.startswith("bundles/"))
     if not any(each in wanted or each.startswith(folders) for each in named):
         return 0.0
-    entry = store.entry(witness)
-    passed = timedelta(0) if entry is None else entry.modified - given
     return time.monotonic() + (NOTICE - passed).total_seconds()
 
 

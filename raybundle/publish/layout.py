@@ -206,7 +206,12 @@ def put_compared(store: Store, key: str, data: bytes) -> bool:
     present = len(data) >= LARGE_BYTES and store.size(key) is not None
     if not present and store.put_new(key, data):
         return True
-    get_checked(store, key, digest_of(data), get_soon)
+    try:
+        get_checked(store, key, digest_of(data), get_soon)
+    except ObjectMissingError:  # `gc` has removed it since
+        if store.put_new(key, data):
+            return True
+        get_checked(store, key, digest_of(data), get_soon)
     return False
 
 
@@ -221,7 +226,12 @@ def put_large(store: Store, key: str, sha256: str, size: int, chunks: Chunks) ->
         return True
     if there not in (None, size):
         raise DigestMismatchError(f"{key} in {store.url}", expected=f"{size} bytes", found=f"{there} bytes")
-    soon(lambda: _compare(store, key, sha256))
+    try:
+        soon(lambda: _compare(store, key, sha256))
+    except ObjectMissingError:  # `gc` has removed it since
+        if store.put_new_chunks(key, chunks):
+            return True
+        soon(lambda: _compare(store, key, sha256))
     return False
 
 

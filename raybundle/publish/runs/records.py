@@ -9,6 +9,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from raybundle.errors import ObjectMissingError, RecordedRunError, StoreAccessError
+from raybundle.publish.keeping import lease
 from raybundle.publish.layout import read_object, run_key
 from raybundle.publish.refs import find_run
 from raybundle.publish.runs.marks import end_mark, event_key, log_key, start_mark
@@ -38,6 +39,7 @@ def record_start(store: Store, run: Run) -> Run:
         known = read_object(store, key, parse_run, _ANOTHER_ID)
         _require_same(store, known, run)
         run = replace(run, started=known.started)
+        lease(store, run.bundle)  # a collector may have found this record before, and forget it
     store.put_new(start_mark(run), b"{}")
     return run
 
@@ -144,7 +146,7 @@ def encoded(document: dict[str, Any]) -> bytes:
 
 def _require_same(store: Store, known: Run, run: Run) -> None:
     same = (known.bundle, known.recorded_arguments) == (run.bundle, run.recorded_arguments)
-    ended = store.size(event_key(known, "end")) is not None
+    ended = any(store.size(event_key(known, event)) is not None for event in ("end", "lost"))
     if same and not ended and known.session is not None and known.session != run.session:
         raise RecordedRunError(
             f"a run with the id {run.id} is recorded in {store.url}, and may have run before the cluster "
