@@ -74,7 +74,7 @@ def _add_signing(add: _Add) -> None:
 
 def _add_gc(gc: ArgumentParser) -> None:
     gc.add_argument("--delete", action="store_true", help="remove it; without this, it is only shown")
-    grace = "keep what is younger than this: 12h, 30d (default: 14d)"
+    grace = "keep what is younger than this: 30d (default: 14d); below 14d only while nobody builds"
     gc.add_argument("--grace", type=duration, metavar="TIME", default=GRACE, help=grace)
     forget = "also forget runs about which nothing was recorded for this time: 90d"
     gc.add_argument("--forget-runs-older-than", type=duration, metavar="TIME", help=forget)

@@ -7,7 +7,7 @@ import re
 HINTS = {
     "SignatureDoesNotMatch": "the secret key does not belong to the access key: set both again",
     "InvalidAccessKeyId": "the server does not know the access key: check the endpoint",
-    "AccessDenied": "the identity needs s3:GetObject, s3:PutObject and s3:ListBucket here, and s3:DeleteObject to remove",
+    "AccessDenied": "the identity needs s3:GetObject, s3:PutObject, s3:ListBucket, s3:DeleteObject for gc",
     "ExpiredToken": "the temporary credentials have expired: sign in again (`aws sso login`)",
     "InvalidToken": "AWS_SESSION_TOKEN does not belong to the access key: set all three again",
     "RequestTimeTooSkewed": "this machine's clock is wrong: set it",

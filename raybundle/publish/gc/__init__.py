@@ -1,1 +1,1 @@
-"""Removes from a store what nothing leads to (docs/format.md, section 6.2; decision 030)."""
+"""Removes from a store what nothing leads to (docs/format.md, section 6.3; decision 030)."""

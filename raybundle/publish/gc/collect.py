@@ -23,7 +23,7 @@ from raybundle.publish.keeping import NOTICE, NOTICES, REMOVING, parse_notice
 from raybundle.publish.layout import FORMAT, STORE_KEY, require_format
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Container, Mapping, Sequence
 
     from raybundle.publish.gc.units import Unit
     from raybundle.store.base import Entry, Store
@@ -77,6 +77,8 @@ def collect(store: Store, policy: Policy, *, delete: bool = False) -> Collected:
     entries = store.entries("")
     if entries and not marked:
         raise StoreError(f"{store.url} has objects and no {STORE_KEY}", hint="is this the right --store?")
+    if marked:
+        _require_listed(store, STORE_KEY, {each.key for each in entries})
     units = group(entries)
     found = unreached(reader, units, Now(datetime.now(timezone.utc), policy))
     spared: set[str] = set()
@@ -95,6 +97,18 @@ def collect(store: Store, policy: Policy, *, delete: bool = False) -> Collected:
         len(spared),
         tuple(units.unknown),
     )
+
+
+def _require_listed(store: Store, key: str, listed: Container[str]) -> None:
+    """Refuses a list that lacks an object of this store.
+
+    A list of S3 that is cut short always lacks the mark of the store: of all keys, it sorts last.
+    """
+    if key not in listed:
+        raise StoreError(
+            f"a list of {store.url} lacks {key}, which was written before it",
+            hint="`raybundle gc` needs a store whose lists are complete and up to date",
+        )
 
 
 def _amounts(found: Sequence[Unit], spared: set[str]) -> tuple[Amount, ...]:
@@ -117,7 +131,9 @@ def _remove_all(reader: Reader, policy: Policy, found: Sequence[Unit]) -> set[st
     while left:
         some, later = left[:OF_A_NOTICE], left[OF_A_NOTICE:]
         agreed, rest = _round(reader, policy, planned, some)
-        spared |= {each.key for each in some} - {each.key for each in agreed}
+        stays = {each.key for each in some} - {each.key for each in agreed}
+        planned = {key: each for key, each in planned.items() if key not in stays}
+        spared |= stays
         left = [*rest, *later]
     return spared
 
@@ -132,8 +148,11 @@ def _round(
 
     Returns:
         What both lists agree on, and what of it is left because the time for this notice was over.
+
+    Raises:
+        StoreError: another notice would not help now.
     """
-    store, began = reader.store, time.monotonic()
+    store, is_over = reader.store, _timer(REMOVING.total_seconds())
     notice = f"{NOTICES}{secrets.token_hex(16)}.json"
     store.put_new(notice, canonical_json({"format": FORMAT, "keys": [each.key for each in some]}))
     try:
@@ -141,11 +160,25 @@ def _round(
     except RaybundleError:  # nothing was removed after this notice
         store.remove(notice)
         raise
+    removed, sent_once = _remove(store, agreed, is_over)
+    left = [each for each in agreed if each.key not in removed]
+    if sent_once:
+        store.remove(notice)
+    if left and not (removed and sent_once):
+        raise StoreError(
+            f"{len(left):,} objects are left in {store.url}: the time of the notice is over",
+            hint="run `raybundle gc` again after half an hour: it goes on with what is left",
+        )
+    return agreed, left
+
+
+def _remove(store: Store, agreed: Sequence[Entry], is_over: Callable[[], bool]) -> tuple[set[str], bool]:
+    """Returns the keys that were removed before the time was over, and whether no request was repeated."""
     sent_once = True
 
     def remove(entry: Entry) -> bool:
         nonlocal sent_once
-        if time.monotonic() - began > REMOVING.total_seconds():
+        if is_over():
             return False
         if not store.remove(entry.key):
             sent_once = False
@@ -159,9 +192,13 @@ def _round(
             removed |= {each.key for each, gone in zip(together, done, strict=True) if gone}
             if not all(done):
                 break
-    if sent_once:
-        store.remove(notice)
-    return agreed, [each for each in agreed if each.key not in removed]
+    return removed, sent_once
+
+
+def _timer(seconds: float) -> Callable[[], bool]:
+    """Returns whether a time is over, by the clock that stops while the machine sleeps, or by the other."""
+    steady, wall = time.monotonic(), time.time()
+    return lambda: max(time.monotonic() - steady, time.time() - wall) > seconds
 
 
 def _list_again(
@@ -169,15 +206,12 @@ def _list_again(
 ) -> list[Entry]:
     """Returns what of some objects nothing leads to now either.
 
-    What was not in the first list, or is in the notice of another collector, is spared, with all that a
-    manifest among it names.
+    What was not in the first list, or is in the notice of another collector, is spared, with all to which a
+    run or a manifest among it leads.
     """
     listed = {each.key: each for each in reader.store.entries("")}
-    if notice not in listed:
-        raise StoreError(
-            f"a list of {reader.store.url} lacks what was written before it",
-            hint="`raybundle gc` needs a store whose lists are up to date",
-        )
+    for key in (notice, STORE_KEY):
+        _require_listed(reader.store, key, listed)
     now, units = Now(listed[notice].modified, policy), group(listed.values())
     others = [
         each
@@ -187,7 +221,6 @@ def _list_again(
     ]
     named = reader.read(others, lambda _, data: parse_notice(json.loads(data))).values()
     free = {key for key, entry in planned.items() if listed.get(key) == entry}.difference(*named)
-    spared = [name for name, unit in units.of["bundles"].items() if not unit.keys <= free]
-    found = unreached(reader, units, now, spared)
+    found = unreached(reader, units, now, free)
     unused = {each.key for unit in found for each in unit.entries} & free
     return [each for each in some if each.key in unused]

@@ -19,6 +19,7 @@ from raybundle.publish.runs.run import parse_run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from collections.abc import Set as AbstractSet
     from datetime import datetime
 
     from raybundle.publish.gc.units import Unit, Units
@@ -87,20 +88,21 @@ class Reader:
             raise StoreError(message, hint=_HINT) from error
 
 
-def unreached(reader: Reader, units: Units, now: Now, spared: Iterable[str] = ()) -> list[Unit]:
+def unreached(reader: Reader, units: Units, now: Now, free: AbstractSet[str] | None = None) -> list[Unit]:
     """Returns the units of a store that `gc` removes.
 
     Args:
         reader: of the store.
         units: of a list of all its objects.
         now: the time, and what is kept.
-        spared: hex digests of bundles that stay with all that they name.
+        free: keys that may be removed; None means all. A run or a bundle with another key stays, with all
+            to which it leads.
 
     Raises:
         StoreError, BundleError: a document that says what is needed is damaged or missing.
     """
     of = units.of
-    runs = _runs_to_remove(of["runs"], now)
+    runs = {name for name in _runs_to_remove(of["runs"], now) if _is_free(of["runs"][name], free)}
     gone: list[Unit] = [of["runs"][name] for name in sorted(runs)]
     roots = _named(reader, units) | _of_runs(
         reader, units, [of["runs"][name] for name in of["runs"].keys() - runs]
@@ -111,7 +113,8 @@ def unreached(reader: Reader, units: Units, now: Now, spared: Iterable[str] = ()
     leased = reader.read(
         (unit.entries[0] for unit in leases.values()), lambda _, data: parse_lease(json.loads(data))
     )
-    kept = {each.bundle.removeprefix("sha256:") for each in leased.values()} | roots | set(spared)
+    kept = {each.bundle.removeprefix("sha256:") for each in leased.values()} | roots
+    kept |= {name for name, unit in of["bundles"].items() if not _is_free(unit, free)}
     kept |= {name for name, unit in of["bundles"].items() if not now.is_past(unit.modified)}
     used = {key for each in leased.values() for key in each.keys} | _used(reader, units, kept, roots)
     stems = {key.rpartition("/")[2].removesuffix(".zip") for key in used}
@@ -121,6 +124,10 @@ def unreached(reader: Reader, units: Units, now: Now, spared: Iterable[str] = ()
         gone += [unit for name, unit in sorted(rest) if name not in stems and now.is_past(unit.modified)]
     gone += [unit for key, unit in sorted(of["leases"].items()) if key not in leases]
     return gone + [unit for _, unit in sorted(of["notices"].items()) if now.is_past(unit.modified, NOTICE)]
+
+
+def _is_free(unit: Unit, free: AbstractSet[str] | None) -> bool:
+    return free is None or unit.keys <= free
 
 
 def _lasting(now: Now) -> timedelta:
@@ -147,7 +154,8 @@ def _is_over(unit: Unit, now: Now) -> bool:
     A collector that died left a run without its mark, too: the mark goes first.
     """
     marks = {key: bundle_of_mark(key) for key in unit.keys if key.startswith("history/")}
-    ended = any(key.endswith(_ENDS) for key in unit.keys) or None in marks.values()
+    events = {key for key in unit.keys if key.startswith("events/")}
+    ended = any(key.endswith(_ENDS) for key in events) or None in marks.values()
     begun = any(marks.values())
     return ended or now.is_past(unit.modified, LIVE if begun else LEASE)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from raybundle.publish.content.checking import KNOWN
 from raybundle.publish.keeping import LEASES, NOTICES
+from raybundle.publish.layout import STORE_KEY
 from raybundle.publish.runs.marks import bundle_of_mark
 
 if TYPE_CHECKING:
@@ -76,7 +77,9 @@ def group(entries: Iterable[Entry]) -> Units:
         elif (place := _place(entry.key, match)) is not None:
             kind, name = place
             found[kind].setdefault(name, Unit(kind, name)).entries.append(entry)
-    _add_results(found["runs"], results)
+    stores = tuple(key.removesuffix(STORE_KEY) for key in units.unknown if key.endswith(f"/{STORE_KEY}"))
+    units.unknown += [each.key for each in results if each.key.startswith(stores)]  # of another store
+    _add_results(found["runs"], [each for each in results if not each.key.startswith(stores)])
     return units
 
 
