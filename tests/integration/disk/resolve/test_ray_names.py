@@ -69,6 +69,7 @@ def test_every_name_that_ray_finds_on_the_path_is_in_the_list(python: str) -> No
     found = {name: by for name, (there, by) in asked(python).items() if there}
 
     assert {"ray", "psutil", "google"} <= set(found), "the test sees nothing"
+    found.pop("wcwidth", None)  # Ray only tries it, and starts beside one; what the tests use brings it
     assert {name: by for name, by in found.items() if name not in RAY_NAMES and name[0] != "_"} == {}
 
 
