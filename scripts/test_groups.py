@@ -171,7 +171,7 @@ class Sides:
 def arguments() -> tuple[argparse.Namespace, list[str]]:
     parser = argparse.ArgumentParser(description=__doc__.partition(":")[0])
     parser.add_argument("--fast", action="store_true", help="what needs no cluster and is not marked slow")
-    parser.add_argument("--sides", type=int, default=3, help="how many run clusters; one more runs none")
+    parser.add_argument("--sides", type=int, default=2, help="how many run clusters; one more runs none")
     return parser.parse_known_args()
 
 
