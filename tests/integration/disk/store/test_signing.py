@@ -541,7 +541,7 @@ def test_a_locked_key_signs_as_the_hint_says(work: Workplace) -> None:
     locked = ["pkey", "-in", "keys/ci.pem", "-aes256", "-passout", "pass:x", "-out", "keys/locked.pem"]
     subprocess.run(["openssl", *locked], check=True, cwd=work.directory)
     opened = "<(openssl pkey -in keys/locked.pem -passin pass:x)"
-    line = f"{sys.executable} -m raybundle --json sign --key {opened} {digest}"
+    line = f"{shlex.quote(sys.executable)} -m raybundle --json sign --key {opened} {digest}"
 
     done = work.command(["bash", "-c", line])
 

@@ -74,6 +74,8 @@ class Client:
         return self._work.directory.parent / f"{name}.requests"
 
 
+# A killed client leaves the dashboard's thread a socket that nobody closes.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("every", [pytest.param(1, marks=pytest.mark.wide), USUAL])
 def test_a_client_that_is_killed_after_a_request_leaves_a_clean_store_and_no_job_without_a_record(
     made_store: Callable[[str], tuple[str, Store, dict[str, str]]], tmp_path: Path, cache: Cache, every: int
