@@ -193,11 +193,18 @@ inner = json.loads(subprocess.check_output(words, env=variables, start_new_sessi
 print(json.dumps([read, *inner]))
 """
 READY = """
-import json, os, sys
+import json, os, pickle, sys, types
+
 where = os.getcwd()
+for name in ("ray", "ray._private", "ray._private.function_manager"):
+    sys.modules[name] = types.ModuleType(name)
+manager = sys.modules["ray._private"].function_manager = sys.modules["ray._private.function_manager"]
+manager.pickle = pickle
 sys.modules["raybundle_boot"].ready()
+manager.pickle.loads(pickle.dumps({"module": "job"}))
 print(json.dumps([where, os.getcwd()]))
 """
+"""The first function that Ray describes to a worker decides whether it is a supervisor."""
 
 
 def test_a_job_submitted_with_the_runtime_env_of_another_one_stays_out_of_its_scratch(
