@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from raybundle.bundle.manifest import parse_manifest
 from raybundle.cache.documents import Cache
 from raybundle.config import cache_directory
+from raybundle.errors import UsageError
 from raybundle.pipeline.changes import Side, changes_between
 from raybundle.pipeline.rebuilding import plan_again
 from raybundle.publish.bundles import open_configured
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
     from raybundle.publish.gc.collect import Collected
     from raybundle.store.probe import Probed
     from raybundle.submission.asking import Given
+
+_CENTURY = 36_500 * 86_400.0
+"""Seconds; no store has older objects."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,9 +131,16 @@ def gc(  # noqa: PLR0913 - what the command line has
         keep_runs: the number of runs, the youngest ones, that are not forgotten.
 
     Raises:
+        UsageError: a time is negative or longer than a century, or `keep_runs` has no effect.
         StoreError: the store has another format, or something in it cannot be read: nothing is removed.
         BundleError: the manifest of a bundle is damaged: nothing is removed.
     """
+    if not all(0 <= each <= _CENTURY for each in (grace, forget or 0.0)):
+        raise UsageError("gc takes times from 0 to 36500 days")
+    if keep_runs and forget is None:
+        raise UsageError(
+            "--keep-runs has no effect: no run is forgotten", hint="add `--forget-runs-older-than 90d`"
+        )
     older = None if forget is None else timedelta(seconds=forget)
     policy = Policy(timedelta(seconds=grace), older, keep_runs)
     return collect(open_configured(settings, environ), policy, delete=delete)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from raybundle.errors import JobError
 
-FILE = Path("/work/call.function.py")
+FILE = Path("/project/call.function.py")
 LOCK = threading.Lock()
 HERE = "{}.{}".format(*sys.version_info)
 

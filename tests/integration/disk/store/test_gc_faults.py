@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import tempfile
@@ -13,7 +14,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from raybundle.errors import RecordedRunError, StoreAccessError, StoreError
+import raybundle
+from raybundle.errors import RecordedRunError, StoreAccessError, StoreError, UsageError
 from raybundle.formats.canonical import canonical_json
 from raybundle.publish.bundles import build
 from raybundle.publish.content.checking import check_store
@@ -341,3 +343,19 @@ def test_what_goes_while_it_is_compared_is_put_again(directory: Store, plans: Pl
     assert build(plans.of("two"), cast("Store", taken)).digest == stored.digest
     assert len(taken.taken) > 1
     assert faults(directory, cache) == ()
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"grace": 1e16}, "times from 0 to 36500 days"),
+        ({"grace": math.nan}, "times from 0 to 36500 days"),
+        ({"forget_runs_older_than": 1e16}, "times from 0 to 36500 days"),
+        ({"keep_runs": 3}, "--keep-runs has no effect"),
+    ],
+)
+def test_an_option_that_is_wrong_or_has_no_effect_is_refused(
+    directory: Store, options: dict[str, Any], expected: str
+) -> None:
+    with pytest.raises(UsageError, match=expected):
+        raybundle.gc(store=directory.url, **options)
