@@ -50,7 +50,8 @@ compadd() {
   (( $@[(I)-[AOD]] )) || { builtin compadd -O matches "$@"; print -rl -- $matches >>matches; }
   builtin compadd "$@"
 }
-print REA''DY
+zle-line-init() print REA''DY
+zle -N zle-line-init
 """
 """Also writes to a file what fits: a terminal shows it only while nobody types."""
 

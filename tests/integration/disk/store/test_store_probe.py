@@ -13,7 +13,7 @@ import pytest
 from raybundle.cli.main import main
 from raybundle.store import open_store
 from raybundle.store.local import LocalStore
-from raybundle.store.probe import probe
+from raybundle.store.probe import WRITERS, probe
 from tests.support.proxy import Faults, Proxy, Strike
 from tests.support.small_project import tree
 from tests.support.weak_stores import PlainFileSystem, without_conditions
@@ -58,19 +58,18 @@ class Replaces(LocalStore):
 
 
 class Races(LocalStore):
-    """Looks, waits for another that looks, and writes."""
+    """Looks, and writes when all others have looked too."""
 
-    meeting = threading.Barrier(2)
+    looked, writing = threading.Barrier(WRITERS, timeout=60), threading.Lock()
 
     def put_new(self, key: str, data: bytes) -> bool:
-        there = self.size(key) is not None
-        if "race" in key and not there:
-            try:
-                self.meeting.wait(0.2)
-            except threading.BrokenBarrierError:
-                self.meeting.reset()
+        if self.size(key) is not None:
+            return False
+        if "race" in key:
+            self.looked.wait()
+        with self.writing:
             self.remove(key)
-        return not there and super().put_new(key, data)
+            return super().put_new(key, data)
 
 
 class Leaves(LocalStore):
