@@ -43,6 +43,9 @@ POLL_INTERVAL = 0.05
 HEALTH_TIMEOUT = 5.0
 """Seconds that a cluster with living processes gets to answer."""
 
+GAVE_UP = "The current node timed out during startup"
+"""Ray says this if its raylet is not up after 30 s, on a busy machine (ray/_private/node.py; no setting)."""
+
 LOG_TAIL = 15
 """Lines of Ray's output that an error shows."""
 
@@ -81,7 +84,7 @@ def up(python: str, options: LocalOptions | None = None) -> LocalCluster:
             return running
         _remove()
         try:
-            return _start(find_ray(python), options or LocalOptions())
+            return _start_patiently(find_ray(python), options or LocalOptions())
         except BaseException:
             _remove()
             raise
@@ -149,6 +152,20 @@ def _remove() -> bool:
 
 
 # Start
+
+
+class _GaveUpError(ClusterError):
+    """Ray started, waited for itself, and ended."""
+
+
+def _start_patiently(interpreter: RayInterpreter, options: LocalOptions) -> LocalCluster:
+    """Starts Ray, and starts it again if it gave up although `START_TIMEOUT` has not passed."""
+    deadline = time.monotonic() + START_TIMEOUT
+    while time.monotonic() < deadline:
+        with contextlib.suppress(_GaveUpError):
+            return _start(interpreter, options)
+        _remove()
+    return _start(interpreter, options)
 
 
 def _start(interpreter: RayInterpreter, options: LocalOptions) -> LocalCluster:
@@ -242,7 +259,9 @@ def _wait_until_ready(cluster: LocalCluster, child: subprocess.Popen[bytes]) -> 
     deadline = time.monotonic() + START_TIMEOUT
     while not _has_node(cluster.address):
         if child.poll() is not None:
-            raise ClusterError(f"the embedded cluster ended while it started{_log_tail()}")
+            tail = _log_tail()
+            kind = _GaveUpError if GAVE_UP in tail else ClusterError
+            raise kind(f"the embedded cluster ended while it started{tail}")
         if time.monotonic() > deadline:
             raise ClusterError(f"the embedded cluster is silent after {START_TIMEOUT:.0f} s{_log_tail()}")
         time.sleep(POLL_INTERVAL)

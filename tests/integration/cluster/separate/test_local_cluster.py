@@ -250,6 +250,32 @@ def test_a_failed_start_shows_the_end_of_rays_output_and_leaves_nothing(state: P
     assert not (state / "cluster.json").exists()
 
 
+IMPATIENT = """
+import importlib.abc, os, sys
+
+class GivesUpOnce(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name == "ray" and "start" in sys.orig_argv and not os.path.exists({tries!r}):
+            open({tries!r}, "w").close()
+            sys.exit("Exception: The current node timed out during startup. This could happen because")
+
+sys.meta_path.insert(0, GivesUpOnce())
+"""
+
+
+@pytest.mark.usefixtures("state")
+def test_ray_is_started_again_if_it_gave_up_on_its_own_raylet(bare: str, tmp_path: Path) -> None:
+    tried = tmp_path / "tried"
+    [site] = (tmp_path / "bare").glob("lib/python3*/site-packages")
+    (site / "impatient.py").write_text(IMPATIENT.format(tries=str(tried)), "utf-8")
+    packages = os.fspath(Path(pytest.__file__).parents[1])
+    (site / "impatient.pth").write_text(f"{packages}\nimport impatient\n", "utf-8")
+
+    cluster = local.up(bare, SMALL)
+
+    assert (Path(cluster.python), tried.exists()) == (Path(bare), True)
+
+
 @pytest.mark.all_jobs
 def test_a_cluster_that_an_earlier_version_started_is_told_of_until_the_next_start(
     state: Path, monkeypatch: pytest.MonkeyPatch
