@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, NoReturn, Protocol
 
+from raybundle.cli.command_parser import CommandParser, Parser
 from raybundle.cli.examples import epilog
-from raybundle.cli.export_options import add_completion, add_export, add_init
+from raybundle.cli.export_options import add_completion, add_export, add_init, add_report
 from raybundle.cli.options import (
     add_connection,
     add_global,
@@ -20,7 +21,6 @@ from raybundle.cli.options import (
     duration,
     job_id,
 )
-from raybundle.cli.report_options import add_report
 from raybundle.cli.serve_options import add_serve
 from raybundle.cli.stored_options import add_stored_commands
 from raybundle.errors import UsageError
@@ -29,16 +29,6 @@ from raybundle.version import __version__
 if TYPE_CHECKING:
     from argparse import ArgumentParser
     from collections.abc import Iterable, Sequence
-
-
-class _Parser(argparse.ArgumentParser):
-    """A parser whose errors show no secret and steer no terminal."""
-
-    def error(self, message: str) -> NoReturn:
-        from raybundle.formats.credentials import masked
-        from raybundle.formats.terminal import printable
-
-        super().error(masked(printable(message)))
 
 
 class _Add(Protocol):
@@ -169,7 +159,7 @@ def command_parsers() -> dict[str, ArgumentParser]:
 
 def parsers() -> tuple[ArgumentParser, dict[str, ArgumentParser]]:
     """Returns the parser of the command line, and that of each command."""
-    parser = _Parser(
+    parser = Parser(
         prog="raybundle",
         description="Run Ray jobs from exact, hash-addressed bundles of the code they need.",
         epilog="Exit codes: 0 ok, 1 unexpected, 2 usage, 3 bundle, 4 store, 5 cluster, "
@@ -178,7 +168,9 @@ def parsers() -> tuple[ArgumentParser, dict[str, ArgumentParser]]:
     )
     parser.add_argument("--version", action="version", version=f"raybundle {__version__}")
     add_global(parser, default=None)
-    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    subparsers = parser.add_subparsers(
+        dest="command", metavar="COMMAND", required=True, parser_class=CommandParser
+    )
     commands: dict[str, ArgumentParser] = {}
 
     def add(name: str, text: str, usage: str | None = None) -> ArgumentParser:
@@ -192,8 +184,7 @@ def parsers() -> tuple[ArgumentParser, dict[str, ArgumentParser]]:
             allow_abbrev=False,
         )
         add_global(command, default=argparse.SUPPRESS)
-        commands[name] = command
-        return command
+        return commands.setdefault(name, command)
 
     for add_commands in (
         _add_target_commands,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -67,6 +66,8 @@ class _Sender:
     done: int = 0
 
     def put(self, files: Sequence[CollectedFile]) -> int:
+        from concurrent.futures import ThreadPoolExecutor, as_completed  # noqa: PLC0415 - only large files
+
         small = [file for file in files if file.size <= IN_MEMORY]
         sent = 0
         threads = ThreadPoolExecutor(UPLOADS)

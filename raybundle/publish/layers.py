@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import threading
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from itertools import takewhile
 from pathlib import Path
@@ -105,6 +104,8 @@ class LayerSender:
             self.receipts.save()
 
     def _put_all(self, waiting: Sequence[LayerObject], sizes: dict[str, int | None], scratch: Path) -> int:
+        from concurrent.futures import ThreadPoolExecutor, as_completed  # noqa: PLC0415 - only what is new
+
         stopped = threading.Event()
         threads = ThreadPoolExecutor(UPLOADS)
         done, uploaded, total = 0, 0, sum(each.bytes for each in waiting)
@@ -256,5 +257,7 @@ def find_sizes(store: Store, keys: Sequence[str]) -> dict[str, int | None]:
     """Returns the bytes of objects by key, None for a missing one; asks for several at a time."""
     if not keys:
         return {}
+    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - most bundles have no layers
+
     with ThreadPoolExecutor(LOOKS) as threads:
         return dict(zip(keys, threads.map(store.size, keys), strict=True))

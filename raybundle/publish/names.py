@@ -7,7 +7,6 @@ earlier version current again. Both are created once, so each name keeps its his
 from __future__ import annotations
 
 import re
-from concurrent.futures import ThreadPoolExecutor
 from datetime import date, datetime, timedelta, timezone
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -264,6 +263,8 @@ def _numbers(stems: Iterable[str]) -> tuple[int, ...]:
 def _read_all(read: Callable[[int], Any], numbers: Sequence[int]) -> list[Any]:
     if len(numbers) < 2:  # noqa: PLR2004 - one needs no threads
         return [read(number) for number in numbers]
+    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - start-up
+
     with ThreadPoolExecutor(min(READERS, len(numbers))) as pool:
         return list(pool.map(read, numbers))
 

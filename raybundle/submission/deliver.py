@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -14,26 +13,22 @@ from raybundle.errors import (
     UntrustedError,
 )
 from raybundle.node.cache.raybundle_record import LARGE
+from raybundle.publish.layers import find_sizes
 from raybundle.publish.layout import STORE_KEY, archive_sha256, open_checked, source_of
 from raybundle.resolve.interpreter.platforms import known_platform
 from raybundle.submission.packages import LARGEST, packages_of
 from raybundle.submission.relay import Relay
-from raybundle.submission.survey import Survey
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from raybundle.bundle.values import Manifest, PythonTag
     from raybundle.cache.documents import Cache
     from raybundle.cluster.jobs import JobsClient
     from raybundle.publish.stored import Archives, Stored
     from raybundle.store.base import Store
-    from raybundle.submission.survey import ClusterDescription, NodeDescription
+    from raybundle.submission.survey import ClusterDescription, NodeDescription, Survey
 
 MOST_RELAYED = 2 << 30
 """Largest total of relayed archives, in bytes: the cluster's head keeps them in memory."""
-READERS = 8
-"""Requests to a store at once."""
 REASONS = 3
 """Largest number of reasons that are shown; further ones usually differ only in an address."""
 
@@ -83,6 +78,8 @@ def begin_survey(cluster: Cluster, store: Store) -> Cluster:
     relayed = url is None or url.startswith("file://")
     if cluster.shares_disk or cluster.cache is None or (relayed and cluster.client.access.is_loopback):
         return cluster
+    from raybundle.submission.survey import Survey  # noqa: PLC0415 - the embedded cluster needs none
+
     return replace(cluster, survey=Survey(cluster.client, None if relayed else store, cluster.cache))
 
 
@@ -119,11 +116,6 @@ def deliver(stored: Stored, store: Store, cluster: Cluster) -> Delivered:
     return Delivered(*relay.send_bundle(stored), source=fetched)
 
 
-def _sizes(keys: Sequence[str], store: Store) -> dict[str, int | None]:
-    with ThreadPoolExecutor(READERS) as pool:
-        return dict(zip(keys, pool.map(store.size, keys), strict=True))
-
-
 def why_blind(description: ClusterDescription, store: Store) -> str:
     """Returns a node for each reason, and how many more have it."""
     reasons: dict[str, list[str]] = {}
@@ -137,7 +129,7 @@ def why_blind(description: ClusterDescription, store: Store) -> str:
 
 def _relay(stored: Stored, store: Store, cluster: Cluster, why: str) -> Delivered:
     archives = (*stored.layers, *stored.data)
-    sizes = _sizes([each.key for each in archives], store)
+    sizes = find_sizes(store, [each.key for each in archives])
     if missing := [key for key, size in sizes.items() if size is None]:
         raise ObjectMissingError(
             f"objects are missing in {store.url}: {', '.join(missing)}",

@@ -77,9 +77,11 @@ class RayEnvironment:
     @property
     def set_up(self) -> tuple[str, ...]:
         """The distributions that `pip`, `uv` or `conda` name, normalised."""
+        lines = [line for name in INSTALLED for line in _listed(self.passed.get(name))]
+        if not lines:
+            return ()
         from raybundle.resolve.scan.runtime_envs import requirement_names  # noqa: PLC0415 - start-up
 
-        lines = [line for name in INSTALLED for line in _listed(self.passed.get(name))]
         return tuple(sorted(set(requirement_names(lines))))
 
 

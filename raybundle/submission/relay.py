@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import closing
 from http import HTTPStatus
 from queue import SimpleQueue
@@ -20,6 +19,7 @@ from raybundle.submission.packages import Package, data_packages, packages_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from concurrent.futures import Future
 
     from raybundle.cache.documents import Cache
     from raybundle.publish.stored import LayerArchive, Stored
@@ -159,6 +159,8 @@ class _Connections:
     """
 
     def __init__(self, client: JobsClient) -> None:
+        from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - few submissions relay layers
+
         self._clients: SimpleQueue[JobsClient] = SimpleQueue()
         for _ in range(CONNECTIONS):
             self._clients.put(JobsClient(client.access, client.notify))
@@ -189,6 +191,8 @@ class _Connections:
 
     def _reap(self, most: int) -> None:
         """Waits until at most `most` actions are under way; raises what one of them raised."""
+        from concurrent.futures import FIRST_COMPLETED, wait  # noqa: PLC0415 - as above
+
         while len(self._running) > most:
             done, self._running = wait(self._running, return_when=FIRST_COMPLETED)
             for each in done:

@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from raybundle.cluster.follow import follow
-from raybundle.cluster.left_distributions import hint_of_left_distribution
-from raybundle.cluster.left_files import hint_of_left_file
 from raybundle.cluster.outcome import boot_line, could_not_start, exit_code, job_error
 from raybundle.errors import JobFailedError, JobLostError, JobStartError, StoreError
 from raybundle.publish.runs.records import LOST, record_end
@@ -100,13 +98,24 @@ def _why(submission: Submission, followed: Followed) -> JobError | None:
     why = followed.late or job_error(info, followed.log_end)
     if info.status == "FAILED" and could_not_start(info) and boot_line(info) is None:
         why = _diagnosed(submission, info) or why
-    if isinstance(why, JobFailedError) and why.hint is None and submission.project is not None:
-        files = {file.path.removeprefix("project/") for file in submission.stored.manifest.files}
-        why.hint = hint_of_left_file(followed.log_end, submission.project, submission.run.cwd, files)
-        manifest = submission.stored.manifest
-        there = {each.name for each in manifest.layers} | {each.name for each in manifest.provided}
-        why.hint = why.hint or hint_of_left_distribution(followed.log_end, submission.sites, there)
+    if isinstance(why, JobFailedError) and why.hint is None:
+        why.hint = _hint_of_what_is_left(submission, followed.log_end)
     return why
+
+
+def _hint_of_what_is_left(submission: Submission, log_end: str) -> str | None:
+    """Returns a hint if a file or distribution is missing that is on this machine and not in the bundle."""
+    from raybundle.cluster.left_distributions import hint_of_left_distribution  # noqa: PLC0415 - start-up
+    from raybundle.cluster.left_files import hint_of_left_file  # noqa: PLC0415 - start-up
+
+    manifest, project = submission.stored.manifest, submission.project
+    if project is None:
+        return None
+    files = {file.path.removeprefix("project/") for file in manifest.files}
+    there = {each.name for each in manifest.layers} | {each.name for each in manifest.provided}
+    return hint_of_left_file(log_end, project, submission.run.cwd, files) or hint_of_left_distribution(
+        log_end, submission.sites, there
+    )
 
 
 def _diagnosed(submission: Submission, info: JobInfo) -> JobError | None:

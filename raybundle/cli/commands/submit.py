@@ -13,9 +13,7 @@ from raybundle.cli.output.log_output import log_output
 from raybundle.cli.parser import command_parsers, option_names
 from raybundle.cli.request import environment_of, request_in, settings_of
 from raybundle.errors import UsageError
-from raybundle.pipeline.examining import require_fit
 from raybundle.pipeline.orders import order_bundle, order_target
-from raybundle.pipeline.past.rerunning import Again, order_rerun
 from raybundle.resolve.driver.project import parse_directory
 from raybundle.submission.attempts import Watch, follow_order
 
@@ -64,6 +62,8 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
 
 def rerun(arguments: argparse.Namespace, console: Console) -> int:
     """Submits a past run again and follows its job."""
+    from raybundle.pipeline.past.rerunning import Again, order_rerun
+
     refuse_unheeded(arguments)
     settings = settings_of(arguments)
     words = None if arguments.args is None else tuple(shlex.split(arguments.args))
@@ -77,6 +77,8 @@ def rerun(arguments: argparse.Namespace, console: Console) -> int:
 def _follow(order: Order, connecting: Connecting, arguments: argparse.Namespace, console: Console) -> int:
     """Submits, as often as `--retries` allows, and prints the one document of `--json` in the end."""
     if arguments.check:
+        from raybundle.pipeline.examining import require_fit
+
         require_fit(connecting, order, console.note)
     with log_output(arguments, console) as write:
         watch = Watch(

@@ -48,7 +48,7 @@ class Entry:
 
 def find_process(pid: int) -> Process | None:
     """Returns the process that has this pid now; None if there is none or it has ended (zombie)."""
-    entry = read_table().get(pid)
+    entry = _read_stat(Path("/proc", str(pid), "stat")) if _has_proc() else read_table().get(pid)
     return entry.process if entry else None
 
 
@@ -98,17 +98,29 @@ def _send(number: signal.Signals, processes: Iterable[Process]) -> None:
 
 def read_table() -> dict[int, Entry]:
     """Returns all living processes by pid."""
-    entries = _read_proc() if Path("/proc/self/stat").exists() else _ask_ps()
+    entries = _read_proc() if _has_proc() else _ask_ps()
     return {entry.process.pid: entry for entry in entries}
 
 
+def _has_proc() -> bool:
+    return Path("/proc/self/stat").exists()
+
+
 def _read_proc() -> list[Entry]:
-    entries = []
-    for directory in os.scandir("/proc"):
-        if directory.name.isdigit():
-            with contextlib.suppress(OSError):  # ended meanwhile
-                entries.append(_parse_stat(Path(directory.path, "stat").read_bytes()))
+    entries = [
+        _read_stat(Path(directory.path, "stat"))
+        for directory in os.scandir("/proc")
+        if directory.name.isdigit()
+    ]
     return [entry for entry in entries if entry]
+
+
+def _read_stat(file: Path) -> Entry | None:
+    """Returns what a file says of its process; None if the process has ended."""
+    try:
+        return _parse_stat(file.read_bytes())
+    except OSError:
+        return None
 
 
 def _parse_stat(stat: bytes) -> Entry | None:

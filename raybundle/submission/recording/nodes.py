@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from raybundle.cluster.embedded import cluster as embedded
+from raybundle.cluster.embedded.record import read_record
 from raybundle.submission.recording.origin import client_facts
 
 if TYPE_CHECKING:
@@ -42,8 +42,8 @@ def recorded_nodes(cluster: Cluster, manifest: Manifest) -> dict[str, Any]:
     description = cluster.survey.result() if cluster.survey else None
     if description is not None:
         return {"nodes": node_facts(description.nodes)} if description.nodes else {}
-    running = embedded.status() if cluster.shares_disk else None
-    if running is None:
+    running = read_record() if cluster.shares_disk else None
+    if running is None or running.address != cluster.client.address:
         return {}
     client = client_facts()["client"]
     python = f"{manifest.python.implementation} {manifest.python.minor}"

@@ -5,16 +5,24 @@ from __future__ import annotations
 import json
 import re
 import sys
+from argparse import ArgumentParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from raybundle.cli.parser import parse
 from tests.support.workplace import make_workplace
 
 HEAVY = {
     *("ray", "boto3", "botocore", "s3fs", "fsspec", "aiohttp", "requests", "rich", "asyncio"),
     *("obstore", "packaging", "websocket", "urllib3", "kingfisher_sdk"),
 }
+RARE = (
+    *("pipeline.examining", "pipeline.past.rerunning", "submission.survey"),
+    *("cluster.left_files", "cluster.left_distributions"),
+)
+"""Rooms that a submission needs with an option, with an address, or if the job failed."""
 LOADED = "import json, sys; print(json.dumps(sorted(m.partition('.')[0] for m in sys.modules)))"
 
 
@@ -44,6 +52,43 @@ def test_help_loads_no_room_that_it_does_not_need(tmp_path: Path) -> None:
 
     loaded = {name.split(".")[1] for name in done.stdout.splitlines()[-1].split()}
     assert loaded <= {"cli", "errors", "version"}, loaded
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 14), reason="argparse checks each command when it is added")
+def test_a_command_makes_the_options_of_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    made, make = list[str](), ArgumentParser.__init__
+
+    def note(self: ArgumentParser, **options: Any) -> None:
+        made.append(options["prog"])
+        make(self, **options)
+
+    monkeypatch.setattr(ArgumentParser, "__init__", note)
+    parse(["list", "--status", "FAILED"])
+
+    assert made == ["raybundle", "raybundle list"]
+
+
+def test_a_submission_loads_nothing_that_a_rare_one_needs(tmp_path: Path) -> None:
+    work = make_workplace(tmp_path / "work")
+    loaded = "import sys; print(*sys.modules)"
+
+    done = work.command([sys.executable, "-c", f"import raybundle.cli.commands.submit\n{loaded}"])
+
+    rare = {f"raybundle.{name}" for name in RARE} | {"concurrent.futures", "importlib.metadata", "platform"}
+    assert rare & set(done.stdout.split()) == set()
+
+
+def test_a_process_is_looked_up_without_a_look_at_all_others(tmp_path: Path) -> None:
+    work = make_workplace(tmp_path / "work")
+    ask = (
+        "import os, sys\nfrom raybundle.cluster.embedded.processes import find_process\n"
+        "sys.addaudithook(lambda event, words: event == 'open' and print(words[0]))\n"
+        "assert find_process(os.getppid())"
+    )
+
+    done = work.command([sys.executable, "-c", ask])
+
+    assert len([file for file in done.stdout.split() if file.endswith("/stat")]) <= 1, done.stdout
 
 
 def test_a_plan_loads_nothing_that_talks_to_a_cluster(tmp_path: Path) -> None:
