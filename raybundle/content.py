@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -35,14 +36,9 @@ def read(file: CollectedFile) -> bytes:
 
 
 def head_of(file: CollectedFile, size: int) -> bytes:
-    """Returns the first bytes of a file. Nothing says whether they are still those that were hashed."""
-    if isinstance(file.source, bytes):
-        return file.source[:size]
-    try:
-        with file.source.open("rb") as stream:
-            return stream.read(size)
-    except OSError as error:
-        raise _changed(file.source) from error
+    """Returns the first bytes of a file, as `opened` has them."""
+    with opened(file) as stream:
+        return stream.read(size)
 
 
 def checked_chunks(source: Path | bytes, size: int, sha256: str, name: str) -> Iterator[bytes]:
@@ -84,6 +80,20 @@ def _pieces(source: Path | bytes) -> Iterator[bytes]:
 
 def _opened(source: Path | bytes) -> BinaryIO:
     return io.BytesIO(source) if isinstance(source, bytes) else source.open("rb", buffering=0)
+
+
+@contextmanager
+def opened(file: CollectedFile) -> Iterator[BinaryIO]:
+    """Opens a file to read parts of it. Nothing says whether they are still those that were hashed.
+
+    Raises:
+        BundleError: it cannot be read.
+    """
+    try:
+        with _opened(file.source) as stream:
+            yield stream
+    except OSError as error:
+        raise _changed(file.source) from error
 
 
 def _changed(what: object) -> BundleError:

@@ -131,10 +131,23 @@ def plan(prepared: Prepared, listener: Listener | None = None) -> Plan:
         odd = [warning for layer in layers for warning in layer.warnings]
         staying = _staying(resolution, request)
         odd += staying.warnings if staying else ()
-        resolution = replace(resolution, warnings=(*resolution.warnings, *unused, *odd))
         manifest = make_manifest(resolution, files, layers)
+        odd += _newer_than_here(manifest, files, layers, prepared)
+        resolution = replace(resolution, warnings=(*resolution.warnings, *unused, *odd))
         data = format_manifest(manifest)
     return Plan(resolution, files, manifest, data, digest_of(data), timings, cache, layers, staying)
+
+
+def _newer_than_here(
+    manifest: Manifest, files: Sequence[CollectedFile], layers: Sequence[Layer], prepared: Prepared
+) -> list[Warning]:
+    """Returns a warning for all that needs a newer libc than this machine, if the bundle is for its like."""
+    if prepared.tag is not None or manifest.python.libc is None:
+        return []
+    from raybundle.bundle.needs import newer_than_here
+    from raybundle.resolve.interpreter.platforms import platform_of
+
+    return list(newer_than_here(files, layers, platform_of(prepared.interpreter)))
 
 
 def _staying(resolution: Resolution, request: Request) -> StayingData | None:

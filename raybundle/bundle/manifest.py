@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from raybundle.bundle.needs import needs_of
 from raybundle.bundle.rules import broken_rules
 from raybundle.bundle.values import (
     LayerEntry,
@@ -31,12 +33,14 @@ from raybundle.model import (
     RootSymbol,
     ScriptTarget,
 )
+from raybundle.resolve.interpreter.libc import libc_for
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from raybundle.bundle.layers.layer import Layer
     from raybundle.model import CollectedFile, Interpreter, Resolution
+    from raybundle.resolve.interpreter.libc import Need
 
 _HEX = re.compile(r"[0-9a-f]{64}")
 
@@ -52,7 +56,7 @@ def make_manifest(
     native = any(is_native(file.path) for file in files) or any(each.native for each in layers)
     manifest = Manifest(
         target=_entry(resolution),
-        python=_python(resolution.interpreter, native=native),
+        python=_python(resolution.interpreter, _needs(files, layers) if native else None),
         path=resolution.path,
         files=tuple(ManifestFile(f.path, f.executable, f.size, f.sha256) for f in files),
         provided=tuple(
@@ -73,15 +77,27 @@ def make_manifest(
     return manifest
 
 
-def _python(interpreter: Interpreter, *, native: bool) -> PythonTag:
-    if native and not interpreter.abi:
+def _needs(files: Sequence[CollectedFile], layers: Sequence[Layer]) -> list[Need]:
+    """Returns what the native files of a bundle need of libc.
+
+    Raises:
+        BundleError: a file changed after it was hashed.
+    """
+    return [*(need for _, need in needs_of(files)), *(each for layer in layers for each in layer.needs)]
+
+
+def _python(interpreter: Interpreter, needs: Sequence[Need] | None) -> PythonTag:
+    if needs is not None and not interpreter.abi:
         raise BundleError(
             f"the bundle has native files, but this Python has no SOABI: {interpreter.executable}",
             hint="name another Python with --python, or `exclude` the files",
         )
-    abi, platform = (interpreter.abi, interpreter.platform) if native else (None, None)
     major, minor, _ = interpreter.version
-    return PythonTag(interpreter.implementation, f"{major}.{minor}", abi, platform)
+    found = PythonTag(interpreter.implementation, f"{major}.{minor}")
+    if needs is None:
+        return found
+    abi, platform = interpreter.abi, interpreter.platform
+    return replace(found, abi=abi, platform=platform, libc=libc_for(needs, abi, platform))
 
 
 def _entry(resolution: Resolution) -> ScriptEntry | ModuleEntry:
@@ -123,6 +139,7 @@ def format_manifest(manifest: Manifest) -> bytes:
             minor=manifest.python.minor,
             abi=manifest.python.abi,
             platform=manifest.python.platform,
+            libc=manifest.python.libc,
         ),
         "path": list(manifest.path),
         "files": [
@@ -173,7 +190,7 @@ def _parse_document(document: dict[str, Any]) -> Manifest:
         python=PythonTag(
             _text(python["implementation"]),
             _text(python["minor"]),
-            *(_text(python[name]) if name in python else None for name in ("abi", "platform")),
+            *(_text(python[name]) if name in python else None for name in ("abi", "platform", "libc")),
         ),
         path=tuple(RootSymbol(_text(symbol)) for symbol in document["path"]),
         files=tuple(map(_parse_file, document["files"])),

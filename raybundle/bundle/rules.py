@@ -22,6 +22,7 @@ _SYMBOL = re.compile(
     r"stdlib|layers|ray|project:(?P<inside>.+)|root:(?P<root>[1-9][0-9]*)(:(?P<below>.+))?", re.DOTALL
 )
 _MINOR = re.compile(r"(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)")
+_LIBC = re.compile(r"(glibc|musl) (0|[1-9][0-9]*)\.(0|[1-9][0-9]*)")
 _MODULE = re.compile(r"[^\s./\\-][^\s./\\]*(\.[^\s./\\]+)*")
 """Names that `python -m` accepts: `my-job` is one, but `-c` is another option."""
 _WORD = re.compile(r"\S+")
@@ -50,7 +51,7 @@ def _texts(manifest: Manifest) -> Iterator[str]:
     if isinstance(manifest.target, ModuleEntry):
         yield manifest.target.name
     python = manifest.python
-    yield from filter(None, (python.implementation, python.minor, python.abi, python.platform))
+    yield from filter(None, (python.implementation, python.minor, python.abi, python.platform, python.libc))
     yield from manifest.path
     yield from chain.from_iterable(_named(manifest))
 
@@ -77,6 +78,8 @@ def _python_faults(python: PythonTag, files: Iterable[str]) -> Iterator[str]:
     given = [each for each in (python.abi, python.platform) if each is not None]
     if len(given) == 1 or not all(map(_WORD.fullmatch, given)):
         yield f"abi {python.abi!r} with platform {python.platform!r}"
+    if python.libc is not None and not (given and _LIBC.fullmatch(python.libc)):
+        yield f"libc {python.libc!r} with platform {python.platform!r}"
     native = next(filter(is_native, files), None)
     if native is not None and not given:
         yield f"{native!r} runs on one platform only, but the manifest names none"

@@ -45,6 +45,8 @@ class PythonTag:
     minor: str
     abi: str | None = None
     platform: str | None = None
+    libc: str | None = None
+    """The oldest libc that loads its native files, such as `glibc 2.28`; None if they need none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from raybundle.cluster.runtime_env import NOT_BOOTED, READY_HOOK
 from raybundle.errors import JobError, JobFailedError, JobStartError, JobStoppedError
+from raybundle.resolve.interpreter.platforms import Platform
 
 if TYPE_CHECKING:
     from raybundle.cluster.jobs import JobInfo
@@ -17,6 +18,8 @@ BOOT_FAILED = re.compile(r"raybundle: boot failed: .*")
 """The boot's one line about a failure: bundle, node, file, expected and found."""
 _OTHER_PYTHON = re.compile(r"expected Python \S+ [0-9.]+, found \S+ ([0-9.]+)$")
 """The end of that line if the node has another Python."""
+_OLDER_LIBC = re.compile(r"expected glibc .* found glibc (?P<major>\d+)\.(?P<minor>\d+) on (?P<machine>\w+)$")
+"""Likewise if it has an older libc than the bundle's native files need."""
 _NO_BOOT = re.compile(rf"^\S*sh: .*RAYBUNDLE_PYTHON: {NOT_BOOTED}$", re.MULTILINE)
 _NO_HOOK = re.compile(rf"Worker IP address: (\S+) [^\n]*setup hook method, {re.escape(READY_HOOK)} ")
 """A worker in the driver's log that did not find the hook; Ray repeats its task, then fails."""
@@ -132,6 +135,9 @@ def _cause(text: str) -> str:
 
 
 def _boot_error(line: str) -> JobStartError:
+    if libc := _OLDER_LIBC.search(line):
+        node = Platform("linux", libc["machine"], "gnu", (int(libc["major"]), int(libc["minor"])))
+        return JobStartError(line, hint=f"`--platform {node.setting}` builds for it")
     other = _OTHER_PYTHON.search(line)
     return JobStartError(line, hint=other and f"`--python {other.group(1)}` builds for it")
 

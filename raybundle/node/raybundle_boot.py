@@ -66,7 +66,7 @@ def start(stub: Stub, original: list[str]) -> None:
     _places[0].link_anew = lambda: _links(stub, record, original, anew=True)
     module.Path.tree, module.Path.places, module.Path.fixed = tree, (archive, _places[0].archive), fixed
     if own:
-        _held_back.append(_describe(own))
+        _held_back.append(stub.load("raybundle_links").describe(own))
     scratch = stub.load("raybundle_scratch").find(stub, role)
     if scratch:
         module.Path.places += (scratch, os.path.realpath(scratch))
@@ -230,10 +230,10 @@ def check_python(asked: Record) -> None:
     """Refuses an interpreter that the bundle was not built for.
 
     Args:
-        asked: `python` and, if the bundle has native files, `abi` and `platform`.
+        asked: `python` and, if the bundle has native files, `abi` and `platform`, and perhaps `libc`.
 
     Raises:
-        RuntimeError: this interpreter differs in one of them.
+        RuntimeError: this interpreter differs in one of them, or libc is older.
     """
     found = f"{sys.implementation.name} {sys.version_info[0]}.{sys.version_info[1]}"
     if found != asked["python"]:
@@ -249,6 +249,10 @@ def check_python(asked: Record) -> None:
     platform = asked.get("platform", f"{system}-{machine}")
     if system not in platform or not platform.endswith((machine, "universal2")):
         raise RuntimeError(f"file {sys.executable}: expected platform {platform}, found {system}-{machine}")
+    libc = asked.get("libc", "")
+    glibc = os.confstr("CS_GNU_LIBC_VERSION") if "glibc" in libc else None  # musl does not tell its version
+    if glibc and [*map(int, glibc[6:].split(".")[:2])] < [*map(int, libc[6:].split("."))]:
+        raise RuntimeError(f"file {sys.executable}: expected {libc} or newer, found {glibc} on {machine}")
 
 
 def _links(stub: Stub, record: Record, original: list[str], *, anew: bool = False) -> tuple[str, str]:
@@ -263,12 +267,6 @@ def _links(stub: Stub, record: Record, original: list[str], *, anew: bool = Fals
     own = _link(stub, sites, [], sys.prefix, anew=anew) if OWN_ENVIRONMENT in sys.prefix else ""
     serve = ["ray[serve]"] if stub.is_guest() else []
     return _link(stub, sites, record["provided"] + serve, anew=anew), own
-
-
-def _describe(own: str) -> str:
-    folders = (name for name in sorted(os.listdir(own)) if name.endswith(".dist-info"))
-    names = (folder.removesuffix(".dist-info").replace("-", " ", 1) for folder in folders)
-    return f"`pip` or `uv` of a runtime_env comes before what the bundle brings: {', '.join(names)}"
 
 
 def _warn() -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from raybundle.formats.amounts import counted, duration_text, size_text
-from raybundle.submission.deliver import MOST_RELAYED, runs_on, wanted_text
+from raybundle.submission.deliver import MOST_RELAYED, how_to_build_for, runs_on, wanted_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -108,7 +108,7 @@ def _python(node: NodeDescription, needs: Needs) -> Finding:
     if needs.python is None or runs_on(node, needs.python):
         return Finding("python", node.name, "ok", text)
     wanted = f"{text}; the bundle is for {wanted_text(needs.python)}"
-    return Finding("python", node.name, "failed", wanted, f"`--python {node.minor}` builds for the node")
+    return Finding("python", node.name, "failed", wanted, how_to_build_for(node, needs.python))
 
 
 def _store(node: NodeDescription, needs: Needs, url: str) -> Finding:

@@ -88,7 +88,7 @@ def _python(manifest: Manifest) -> Any:
     from cyclonedx.model.component import Component, ComponentType
 
     python = manifest.python
-    facts = {"abi": python.abi, "platform": python.platform}
+    facts = {"abi": python.abi, "platform": python.platform, "libc": python.libc}
     return Component(
         name=python.implementation,
         version=python.minor,

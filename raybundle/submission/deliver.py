@@ -163,14 +163,17 @@ def require_python(description: ClusterDescription, manifest: Manifest) -> None:
     ]
     if lines:
         other = next(node for node in description.nodes if not runs_on(node, wanted))
-        raise BundleError("\n".join(lines), hint=_how_to_build_for(other, wanted))
+        raise BundleError("\n".join(lines), hint=how_to_build_for(other, wanted))
 
 
-def _how_to_build_for(node: NodeDescription, wanted: PythonTag) -> str:
+def how_to_build_for(node: NodeDescription, wanted: PythonTag) -> str:
+    """Returns what builds a bundle that runs on a node which cannot run this one."""
     if _loads(node, wanted):
         return f"`--python {node.minor}` builds for it"
     if node.native is None:
         return "build it on a machine like the node"
+    if (node.minor, node.abi) == (wanted.minor, wanted.abi):
+        return f"`--platform {node.native.setting}` builds for it"
     return f"`--python {node.minor}` builds for it, `--platform {node.native.setting}` too"
 
 
@@ -184,26 +187,29 @@ def runs_on(node: NodeDescription, wanted: PythonTag) -> bool:
 
 
 def _loads(node: NodeDescription, wanted: PythonTag) -> bool:
-    """Whether a node has the bundle's platform, if it has one, and its macOS is not older."""
+    """Whether a node has the bundle's platform, if it has one, and its libc or macOS is not older."""
     if wanted.platform is None:
         return True
-    native, bundle = node.native, known_platform(wanted.platform, wanted.abi or "")
+    native, bundle = node.native, known_platform(wanted.platform, wanted.abi or "", release=wanted.libc or "")
     if native is None or bundle is None:  # only their names are known
         return node.platform == wanted.platform
     return native.runs_files_of(bundle)
 
 
 def _python_of(node: NodeDescription, wanted: PythonTag) -> str:
-    return _words(node.implementation, node.version, node.abi if wanted.abi else "", node.platform)
+    abi, system = node.abi if wanted.abi else "", node.system if wanted.libc else ""
+    return _words(node.implementation, node.version, abi, node.platform, system)
 
 
 def wanted_text(wanted: PythonTag) -> str:
     """Returns the Python and the platform of a bundle in words."""
-    return _words(wanted.implementation, wanted.minor, wanted.abi or "", wanted.platform or "any platform")
+    platform = wanted.platform or "any platform"
+    libc = f"{wanted.libc} or newer" if wanted.libc else ""
+    return _words(wanted.implementation, wanted.minor, wanted.abi or "", platform, libc)
 
 
-def _words(implementation: str, version: str, abi: str, platform: str) -> str:
-    return f"{implementation} {version} ({', '.join(filter(None, [abi, platform]))})"
+def _words(implementation: str, version: str, *details: str) -> str:
+    return f"{implementation} {version} ({', '.join(filter(None, details))})"
 
 
 def find_damage(archives: Archives, store: Store) -> Damage | None:

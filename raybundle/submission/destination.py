@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from raybundle.bundle.values import PythonTag
     from raybundle.model import Interpreter
     from raybundle.request import Prepared
+    from raybundle.resolve.interpreter.platforms import Platform
     from raybundle.submission.deliver import Cluster
 
 
@@ -65,8 +66,9 @@ class Embedded:
         Raises:
             BundleError: the cluster has another platform.
         """
-        if python.platform is not None and not platform_of(self.there).runs_files_of(self.wanted.platform):
-            raise _other(self.wanted, self.there, self._setting("platform"))
+        if python.platform is not None and not platform_of(self.there).runs_files_of(_platform_of(python)):
+            wanted = replace(self.wanted, platform=_platform_of(python))
+            raise _other(wanted, self.there, self._setting("platform"))
 
     def _setting(self, key: str) -> str:
         """Returns the setting that chose another target than the environment at hand; empty if none did."""
@@ -111,13 +113,15 @@ def require_embedded_for(python: PythonTag, chosen: str | None, environ: Mapping
 
     executable = cluster.interpreter(chosen or python.minor)
     there = _described(executable, environ)
-    platform = (
-        described_platform(python.platform, python.abi or "") if python.platform else platform_of(there)
-    )
+    platform = _platform_of(python) if python.platform else platform_of(there)
     wanted = NodePython(python.implementation, python.minor, platform)
     if minor_of(there) != wanted.minor or not platform_of(there).runs_files_of(platform):
         raise _other(wanted, there)
     return executable
+
+
+def _platform_of(python: PythonTag) -> Platform:
+    return described_platform(python.platform or "", python.abi or "", release=python.libc or "")
 
 
 def _described(executable: str, environ: Mapping[str, str]) -> Interpreter:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 import struct
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
-from raybundle.content import head_of, read
+from raybundle.content import opened
 from raybundle.errors import RefusedFileError
 from raybundle.formats.archive_paths import is_native
 from raybundle.resolve.distributions.installed import InstalledDistribution
-from raybundle.wheels.oldest import native_files_of, oldest_of_library
+from raybundle.resolve.interpreter.libc import MACHINES, Need, need_of
+from raybundle.wheels.oldest import native_files_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -20,14 +21,10 @@ if TYPE_CHECKING:
 
 HEAD = 4096
 """Bytes at the start of a file that include its headers."""
-WHOLE = 32 << 20
-"""Bytes up to which a file of the project is read as a whole, to see the age of glibc."""
 
 _TAGGED = re.compile(
     r"(?P<stem>[^.]+)\.(?:cpython-|cp)(?P<digits>\d{2,})(?P<flags>[a-z]*)(?P<rest>-[^.]*)?\.\w+"
 )
-_ELF = {3: "i686", 22: "s390x", 40: "armv7l", 62: "x86_64", 183: "aarch64", 243: "riscv64"}
-"""`e_machine` of the ELF header (elf.h)."""
 _MACH = {0x01000007: "x86_64", 0x0100000C: "aarch64"}
 """`cputype` of the Mach-O header (mach/machine.h)."""
 _PE = {0x014C: "i686", 0x8664: "x86_64", 0xAA64: "aarch64"}
@@ -41,19 +38,33 @@ Built = tuple[str, str]
 """System and machine."""
 
 
-def check_native(files: Iterable[tuple[str, bytes]], nodes: NodePython) -> None:
+class NativeFile(NamedTuple):
+    """What a file says of where it loads."""
+
+    name: str
+    head: bytes
+    """Its first `HEAD` bytes."""
+    libc: Need | None = None
+
+    @staticmethod
+    def read(name: str, stream: BinaryIO) -> NativeFile:
+        """Read what a file says; the age of its libc is that of the file itself, not of a wheel's tag."""
+        return NativeFile(name, stream.read(HEAD), need_of(stream))
+
+
+def check_native(files: Iterable[NativeFile], nodes: NodePython) -> None:
     """Refuse extension modules and libraries that do not load on the nodes.
 
     A file for another platform is allowed beside one of its module that loads, if Python tries that first.
 
     Args:
-        files: name, and content or the first `HEAD` bytes, which do not show the age of glibc.
+        files: all of them.
         nodes: their Python and platform.
 
     Raises:
         RefusedFileError: there are such files; the error names all of them.
     """
-    found = {name: _fault(name, head, nodes) for name, head in files}
+    found = {file.name: _fault(file, nodes) for file in files}
     loading: dict[str, int] = {}
     for name in (name for name, fault in found.items() if fault is None):
         loading[_module(name)] = min(_turn(name, nodes), loading.get(_module(name), _NEVER))
@@ -65,27 +76,29 @@ def check_native(files: Iterable[tuple[str, bytes]], nodes: NodePython) -> None:
     if faults:
         raise RefusedFileError(
             f"the bundle is for {nodes}, where these files do not load:\n" + "\n".join(faults),
-            hint="build them for the nodes and put them beside these, or `exclude` them",
+            hint="build them for the nodes and put them beside these; or leave them out: "
+            "`# raybundle: ignore` at the import of a module, and `exclude`",
         )
 
 
-def native_files(files: Iterable[CollectedFile]) -> Iterator[tuple[str, bytes]]:
-    """Yield the native files of a bundle, and their content."""
+def native_files(files: Iterable[CollectedFile]) -> Iterator[NativeFile]:
+    """Yield the native files of a bundle."""
     for each in files:
         if is_native(each.path):
-            yield each.path, read(each) if each.size <= WHOLE else head_of(each, HEAD)
+            with opened(each) as stream:
+                yield NativeFile.read(each.path, stream)
 
 
 def installed_native_files(
     distributions: Iterable[Distribution], sites: Iterable[str]
-) -> Iterator[tuple[str, bytes]]:
+) -> Iterator[NativeFile]:
     """Yield the native files of the distributions that are bundled from these directories."""
     here = set(sites)
     for each in distributions:
         if each.provided_by == "bundle" and each.metadata and str(each.metadata.parent) in here:
             for file in native_files_of(InstalledDistribution.at(each.metadata)):
                 with file.open("rb") as stream:
-                    yield str(file), stream.read(HEAD)
+                    yield NativeFile(str(file), stream.read(HEAD))
 
 
 def _turn(name: str, nodes: NodePython) -> int:
@@ -101,22 +114,22 @@ def _module(name: str) -> str:
     return f"{directory}/{base.partition('.')[0]}"
 
 
-def _fault(name: str, head: bytes, nodes: NodePython) -> str | None:
+def _fault(file: NativeFile, nodes: NodePython) -> str | None:
     """Return what else a file is built for; None if nothing shows that it does not load."""
+    name = file.name
     named = _TAGGED.fullmatch(name.rpartition("/")[2])
     if named and f"{named['digits'][0]}.{named['digits'][1:]}" != nodes.minor:
         return f"built for CPython {named['digits'][0]}.{named['digits'][1:]}"
     wanted = (nodes.platform.system, nodes.platform.machine)
-    built = built_for(head)
+    built = built_for(file.head)
     if built and wanted not in built:
         return "built for " + " and ".join(f"{_SYSTEMS[system]} on {machine}" for system, machine in built)
     if named and named["flags"]:
         return f"built for a CPython with the flags {named['flags']}"
     if named and named["rest"] and not nodes.platform.soabi(nodes.minor).endswith(named["rest"]):
         return f"built for {named['rest'].removeprefix('-')}"
-    floor = nodes.platform.floor if nodes.platform.libc == "gnu" else None
-    if floor is not None and (oldest := oldest_of_library(head)) > floor:
-        return "built for glibc {}.{}".format(*oldest)
+    if file.libc and file.libc.is_newer_than(nodes.platform):
+        return f"built for {file.libc}"
     return None
 
 
@@ -125,7 +138,7 @@ def built_for(head: bytes) -> tuple[Built, ...]:
     try:
         if head.startswith(b"\x7fELF"):
             (machine,) = struct.unpack_from("<H" if head[5] == 1 else ">H", head, 18)
-            return (("linux", _ELF.get(machine, f"machine {machine}")),)
+            return (("linux", MACHINES.get(machine, f"machine {machine}")),)
         if head[:4] in {b"\xcf\xfa\xed\xfe", b"\xce\xfa\xed\xfe"}:
             return (_mach(struct.unpack_from("<I", head, 4)[0]),)
         if head.startswith(b"\xca\xfe\xba\xbe"):  # several architectures in one file

@@ -55,9 +55,36 @@ def sha256_of(file: Path) -> str:
     return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
-def elf(machine: int = 62) -> bytes:
-    """Returns the header of an ELF library, by default for x86_64."""
-    return b"\x7fELF\x02\x01\x01" + bytes(9) + struct.pack("<HH", 3, machine) + bytes(44)
+def elf(machine: int = 62, *versions: str, weak: Sequence[str] = (), library: str = "libc.so.6") -> bytes:
+    """Returns an ELF library, by default for x86_64.
+
+    Args:
+        machine: `e_machine`.
+        versions: of symbols that it needs, such as `GLIBC_2.28`.
+        weak: versions that may be missing.
+        library: that has them.
+    """
+    names = [library, *versions, *weak]
+    strings = b"\0" + b"".join(each.encode() + b"\0" for each in names)
+    places = [1 + sum(len(each) + 1 for each in names[:n]) for n in range(len(names))]
+    rows = b"".join(
+        struct.pack("<IHHII", 0, 2 * (n >= len(versions)), 2, place, 16 * (n < len(versions) + len(weak) - 1))
+        for n, place in enumerate(places[1:])
+    )
+    needed = struct.pack("<HHIII", 1, len(names) - 1, places[0], 16, 0) + rows if rows else b""
+    at = 64 + 2 * 56
+    dynamic = [(1, places[0]), (5, at), (10, len(strings))]
+    if needed:
+        dynamic += [(0x6FFFFFFE, at + len(strings)), (0x6FFFFFFF, 1)]
+    table = b"".join(struct.pack("<QQ", *each) for each in [*dynamic, (0, 0)])
+    behind = at + len(strings) + len(needed)
+    size = behind + len(table)
+    head = b"\x7fELF\x02\x01\x01" + bytes(9)
+    head += struct.pack("<HHIQQQIHHHHHH", 3, machine, 1, 0, 64, 0, 0, 64, 56, 2, 0, 0, 0)
+    segments = ((1, 0, 0, size), (2, behind, behind, len(table)))
+    for kind, offset, address, length in segments:
+        head += struct.pack("<IIQQQQQQ", kind, 5, offset, address, address, length, length, 8)
+    return head + strings + needed + table
 
 
 def mach_o(kind: int = 0x0100000C) -> bytes:

@@ -60,6 +60,15 @@ WRONG: dict[str, tuple[dict[str, Any], str, str, str, str]] = {
         {"needs": Needs(PythonTag("cpython", "3.12"))},
         *("python", "failed", "the bundle is for cpython 3.12", "`--python 3.11` builds"),
     ),
+    "an older libc": (
+        {"needs": Needs(PythonTag("cpython", "3.11", NODE.abi, NODE.platform, "glibc 2.38"))},
+        *(
+            "python",
+            "failed",
+            "linux-x86_64, glibc 2.38 or newer)",
+            "`--platform x86_64-manylinux_2_36` builds",
+        ),
+    ),
     "no credentials": (
         {"node": replace(NODE, store="no credentials")},
         *("store", "warning", "no credentials; bundles are relayed", "boto3"),

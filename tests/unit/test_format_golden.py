@@ -71,14 +71,21 @@ NATIVE = replace(
 )
 NATIVE_DIGEST = "sha256:ea03c32a382a3c6c4386a6e65185d8532e8ee89282db4523fab77551e13d3cd2"
 
+LIBC = replace(NATIVE, python=replace(NATIVE.python, libc="glibc 2.28"))
+LIBC_DIGEST = "sha256:a00e909db42e3124864600b870073821a277b3a9c2601e84a4ad938d5e00707c"
+
 ANY_VERSION = replace(EXAMPLE, provided=(Provided("megatron-core"), Provided("numpy", "2.4.1")))
 ANY_VERSION_DIGEST = "sha256:274a3e7d6d20d27cefc6044395515160289ee0d2c11b6a828708a8c14f2c38cb"
 
 
 @pytest.mark.parametrize(
     ("manifest", "digest"),
-    [(EXAMPLE, EXAMPLE_DIGEST), (NATIVE, NATIVE_DIGEST), (ANY_VERSION, ANY_VERSION_DIGEST)],
-    ids=["script", "module", "any version"],
+    [
+        pytest.param(EXAMPLE, EXAMPLE_DIGEST, id="script"),
+        pytest.param(NATIVE, NATIVE_DIGEST, id="module"),
+        pytest.param(LIBC, LIBC_DIGEST, id="libc"),
+        pytest.param(ANY_VERSION, ANY_VERSION_DIGEST, id="any version"),
+    ],
 )
 def test_a_digest_of_format_1_never_changes(manifest: Manifest, digest: str) -> None:
     data = format_manifest(manifest)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 PATH = ["project:.", "stdlib", "ray"]
 LAYERED = ["project:.", "stdlib", "layers", "ray"]
 TAG = {"implementation": "cpython", "minor": "3.12"}
+NATIVE = {**TAG, "abi": "cpython-312-x86_64-linux-gnu", "platform": "linux-x86_64"}
 
 
 def row(path: str, size: int = 1) -> dict[str, Any]:
@@ -139,6 +140,12 @@ def test_paths_and_folders_that_differ_only_in_case_are_refused(paths: list[str]
         ({**TAG, "abi": "x"}, "abi 'x' with platform None"),
         ({**TAG, "platform": "x"}, "abi None with platform 'x'"),
         ({**TAG, "abi": "", "platform": "x"}, "abi '' with platform 'x'"),
+        ({**TAG, "libc": "glibc 2.28"}, "libc 'glibc 2.28' with platform None"),
+        ({**NATIVE, "libc": "glibc 2"}, "libc 'glibc 2' with platform 'linux-x86_64'"),
+        ({**NATIVE, "libc": "glibc 2.08"}, "libc 'glibc 2.08'"),
+        ({**NATIVE, "libc": "glibc 2.28.1"}, "libc 'glibc 2.28.1'"),
+        ({**NATIVE, "libc": "GLIBC 2.28"}, "libc 'GLIBC 2.28'"),
+        ({**NATIVE, "libc": ""}, "libc ''"),
         ({**TAG, "implementation": "cpython 3.9"}, "python 'cpython 3.9'"),
         ({**TAG, "minor": ""}, "python 'cpython' ''"),
         ({**TAG, "minor": "3.012"}, "python 'cpython' '3.012'"),

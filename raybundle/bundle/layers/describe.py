@@ -30,8 +30,9 @@ from raybundle.formats.archive_paths import is_native
 from raybundle.formats.canonical import canonical_json
 from raybundle.formats.lists import first_of
 from raybundle.model import Digest
-from raybundle.resolve.distributions.installed import InstalledDistributions
+from raybundle.resolve.distributions.installed import InstalledDistribution, InstalledDistributions
 from raybundle.resolve.distributions.record import RECORD, encoded
+from raybundle.resolve.interpreter.libc import Need, joined, need_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -69,6 +70,8 @@ class Description:
     """The site-packages directory that has its files."""
     digest: Digest
     native: bool
+    needs: tuple[Need, ...]
+    """What its native files need of libc."""
     bytes: int
     source_bytes: int
     """Size of the Python sources whose byte-code may be bundled."""
@@ -124,6 +127,7 @@ def _description(distribution: Distribution, site: str, answer: Mapping[str, Any
         site,
         Digest(answer["digest"]),
         answer["native"],
+        tuple(Need(machine, kind, (major, minor)) for machine, kind, (major, minor) in answer["needs"]),
         answer["bytes"],
         answer["source_bytes"],
         tuple(Differing(path, tuple(owners)) for path, owners in answer["differing"]),
@@ -182,7 +186,7 @@ def _faults(site: str, paths: Iterable[str]) -> Iterator[str]:
 def _described(metadata: Path, contents: Contents) -> tuple[tuple[LayerFile, ...], dict[str, Any]]:
     """Returns the files of a layer as they are, and what is kept of them."""
     own, site = f"{metadata.name}/{RECORD}", str(metadata.parent)
-    hashed = _hashed(site, sorted(path for path in contents.files if path != own))
+    hashed, needs = _hashed(site, sorted(path for path in contents.files if path != own))
     files = with_record(hashed, own)
     differing = [
         file
@@ -192,6 +196,7 @@ def _described(metadata: Path, contents: Contents) -> tuple[tuple[LayerFile, ...
     others = InstalledDistributions((site,) if differing else ())
     return files, {
         "native": any(map(is_native, contents.files)) or is_for_one_platform(metadata, contents.files),
+        "needs": joined(needs, InstalledDistribution.at(metadata).wheel_tags()),
         "bytes": sum(file.size for file in files),
         "source_bytes": sum(file.size for file in files if is_compiled(file.path)),
         "differing": [[file.path, list(_owners(file, others, metadata))] for file in differing],
@@ -207,19 +212,20 @@ def with_record(files: Sequence[LayerFile], own: str) -> tuple[LayerFile, ...]:
     return tuple(sorted([*files, record], key=lambda file: file.path))
 
 
-def _hashed(site: str, paths: Sequence[str]) -> list[LayerFile]:
-    """Returns the files as they are on disk, in the order of `paths`."""
+def _hashed(site: str, paths: Sequence[str]) -> tuple[list[LayerFile], list[Need]]:
+    """Returns the files as they are on disk, in the order of `paths`, and what they need of libc."""
     from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - a warm start hashes nothing
 
-    def share(number: int) -> list[LayerFile]:
+    def share(number: int) -> list[tuple[LayerFile, Need | None]]:
         return [_hash(site, path) for path in paths[number::_THREADS]]
 
     with ThreadPoolExecutor(_THREADS) as threads:
         files = [file for each in threads.map(share, range(_THREADS)) for file in each]
-    return sorted(files, key=lambda file: file.path)
+    files.sort(key=lambda each: each[0].path)
+    return [file for file, _ in files], [need for _, need in files if need]
 
 
-def _hash(site: str, path: str) -> LayerFile:
+def _hash(site: str, path: str) -> tuple[LayerFile, Need | None]:
     file, size = hashlib.sha256(), 0
     try:
         with open(f"{site}/{path}", "rb", buffering=0) as stream:
@@ -227,9 +233,10 @@ def _hash(site: str, path: str) -> LayerFile:
             while data := stream.read(CHUNK):
                 file.update(data)
                 size += len(data)
+            need = need_of(stream)
     except OSError as error:
         raise RefusedFileError(f"{site}/{path}: {error.strerror}") from error
-    return LayerFile(path, bool(mode & stat.S_IXUSR), size, file.hexdigest())
+    return LayerFile(path, bool(mode & stat.S_IXUSR), size, file.hexdigest()), need
 
 
 def _is_as_recorded(file: str, sha256: str, recorded: str) -> bool:

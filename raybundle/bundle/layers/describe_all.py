@@ -188,7 +188,14 @@ def _titled(each: Description) -> str:
 def _without(each: Description, dropped: set[str], cache: Cache) -> Layer:
     """Returns the layer of a distribution without some of its files."""
     layer = Layer(
-        each.name, each.version, each.digest, each.native, each.bytes, Path(each.site), each.source_bytes
+        each.name,
+        each.version,
+        each.digest,
+        each.native,
+        each.bytes,
+        Path(each.site),
+        each.needs,
+        each.source_bytes,
     )
     if not dropped:
         return layer

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from raybundle.model import Digest, Warning
+    from raybundle.resolve.interpreter.libc import Need
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,8 @@ class Layer:
     """Total size of its files."""
     directory: Path | None = None
     """The site-packages directory that has its files."""
+    needs: tuple[Need, ...] = ()
+    """What its native files need of libc."""
     source_bytes: int = 0
     """Size of its Python sources, without tests."""
     warnings: tuple[Warning, ...] = ()

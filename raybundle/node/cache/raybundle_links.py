@@ -278,3 +278,10 @@ def _link(site: str, target: str, path: str) -> None:
 def _lines(file: str) -> list[str]:
     with open(file, encoding="utf-8", errors="replace") as stream:
         return stream.read().splitlines()
+
+
+def describe(own: str) -> str:
+    """Returns a warning that names what is installed in a process' own environment."""
+    folders = (name for name in sorted(os.listdir(own)) if name.endswith(".dist-info"))
+    names = (folder.removesuffix(".dist-info").replace("-", " ", 1) for folder in folders)
+    return f"`pip` or `uv` of a runtime_env comes before what the bundle brings: {', '.join(names)}"

@@ -284,9 +284,9 @@ def _verified(file: dict[str, Any], source: str) -> bytes:
 
 
 def _python(manifest: Manifest) -> dict[str, str]:
-    """Returns the required Python, ABI and platform, under their names in the record."""
+    """Returns the required Python, ABI, platform and libc, under their names in the record."""
     python = manifest["python"]
-    asked = {name: python[name] for name in ("abi", "platform") if name in python}
+    asked = {name: python[name] for name in ("abi", "platform", "libc") if name in python}
     return {"python": f"{python['implementation']} {python['minor']}", **asked}
 
 

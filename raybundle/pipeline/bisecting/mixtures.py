@@ -12,16 +12,18 @@ from raybundle.bundle.manifest import format_manifest
 from raybundle.bundle.pack import pack
 from raybundle.bundle.rules import broken_rules
 from raybundle.bundle.values import Manifest
+from raybundle.formats.archive_paths import is_native
 from raybundle.formats.canonical import digest_of
 from raybundle.model import CollectedFile, Digest, RootSymbol
 from raybundle.node.cache.raybundle_record import LARGE
 from raybundle.publish import layout
 from raybundle.publish.content.pulling import opened_archive
+from raybundle.resolve.interpreter.libc import newest
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
-    from raybundle.bundle.values import LayerEntry, Provided
+    from raybundle.bundle.values import LayerEntry, Provided, PythonTag
     from raybundle.publish.content.objects import Shelf
     from raybundle.publish.stored import Stored
 
@@ -106,8 +108,7 @@ def mix(good: Side, bad: Side, chosen: Collection[Difference]) -> Mixture:
         provided=provided,
         layers=layers,
     )
-    if not names["python"] and layers and old.python.abi is None and new.python.minor == old.python.minor:
-        manifest = replace(manifest, python=new.python)
+    manifest = replace(manifest, python=_python(manifest, old, new))
     env = _mixed(dict(good.env), dict(bad.env), names["env"])
     arguments = (bad if names["arguments"] else good).arguments
     faults = broken_rules(manifest)
@@ -174,6 +175,19 @@ def _differing(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[tuple[str
 def _mixed(old: Mapping[str, Any], new: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
     kept = {name: value for name, value in old.items() if name not in names}
     return kept | {name: value for name, value in new.items() if name in names}
+
+
+def _python(mixed: Manifest, *sides: Manifest) -> PythonTag:
+    """Returns the Python of a mixture, with the platform and the libc that its native files may need."""
+    wanted = mixed.python.implementation, mixed.python.minor
+    alike = [side for side in sides if (side.python.implementation, side.python.minor) == wanted]
+    for side in alike:
+        if (mixed.files, mixed.layers) == (side.files, side.layers):
+            return side.python
+    native = mixed.layers or any(is_native(file.path) for file in mixed.files)
+    tags = [side.python for side in alike if side.python.abi] if native else []
+    tag = next((each for each in tags if each.abi == mixed.python.abi), (tags or [mixed.python])[0])
+    return replace(tag, libc=newest(each.libc for each in tags if each.libc))
 
 
 def _without_layers(path: Iterable[RootSymbol]) -> list[RootSymbol]:

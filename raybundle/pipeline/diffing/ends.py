@@ -61,6 +61,7 @@ class End:
             "python": f"{python.implementation} {python.minor}",
             "abi": python.abi or "",
             "platform": python.platform or "",
+            "libc": python.libc or "",
         }
         for name, value in self.record.items() if with_record else ():
             if name not in _OWN:

@@ -27,9 +27,8 @@ class NodePython:
 
     def __str__(self) -> str:
         floor = self.platform.floor if self.platform.system == "linux" else None
-        libc = "musl" if self.platform.libc == "musl" else "glibc"
         text = f"Python {self.minor} on {self.platform.sysconfig}"
-        return text if floor is None else f"{text} with {libc} {floor[0]}.{floor[1]}"
+        return text if floor is None else f"{text} with {self.platform.kind} {floor[0]}.{floor[1]}"
 
 
 def find_node_python(

@@ -66,6 +66,11 @@ class Platform:
     """The oldest libc or macOS that is meant; None for the usual one."""
 
     @property
+    def kind(self) -> str:
+        """What `floor` is a version of."""
+        return _KINDS[self.libc]
+
+    @property
     def sysconfig(self) -> str:
         """`sysconfig.get_platform()` there."""
         match self.system:

@@ -33,9 +33,9 @@ def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Client:
     return Client(tmp_path)
 
 
-def installed(client: Client, name: str, tag: str, needs: bytes = b"") -> Distribution:
+def installed(client: Client, name: str, tag: str, *needs: str) -> Distribution:
     """Returns a distribution whose one library needs these versions of symbols."""
-    return client.install(name, f"cp311-cp311-{tag}", files={f"{name[:5]}.so": elf() + needs})
+    return client.install(name, f"cp311-cp311-{tag}", files={f"{name[:5]}.so": elf(62, *needs)})
 
 
 def needing_a_newer_glibc(client: Client, requires: Sequence[str] = ()) -> Distribution:
@@ -47,27 +47,27 @@ def needing_a_newer_glibc(client: Client, requires: Sequence[str] = ()) -> Distr
 @pytest.mark.parametrize(
     ("tag", "needs"),
     [
-        ("manylinux_2_28_x86_64", b""),
-        ("manylinux2014_x86_64.manylinux_2_17_x86_64", b""),
-        ("manylinux_2_34_x86_64.manylinux_2_31_x86_64", b""),
-        ("linux_x86_64", b"\0GLIBC_2.31\0"),
+        ("manylinux_2_28_x86_64", ()),
+        ("manylinux2014_x86_64.manylinux_2_17_x86_64", ()),
+        ("manylinux_2_34_x86_64.manylinux_2_31_x86_64", ()),
+        ("linux_x86_64", ("GLIBC_2.31",)),
     ],
 )
 def test_what_is_installed_and_runs_there_travels_and_nothing_is_fetched(
-    client: Client, tag: str, needs: bytes
+    client: Client, tag: str, needs: tuple[str, ...]
 ) -> None:
-    files = installed(client, "alpha-1.0", tag, needs), client.install("pure-1.0")
+    files = installed(client, "alpha-1.0", tag, *needs), client.install("pure-1.0")
 
     assert client.retargeted(*files, cluster=NODES).distributions == files
 
 
 @pytest.mark.parametrize(
-    ("tag", "needs"), [("manylinux_2_34_x86_64", b""), ("linux_x86_64", b"\0GLIBC_2.34\0GLIBC_2.4\0")]
+    ("tag", "needs"), [("manylinux_2_34_x86_64", ()), ("linux_x86_64", ("GLIBC_2.34", "GLIBC_2.4"))]
 )
 def test_what_needs_a_newer_libc_is_fetched_for_the_older_and_nothing_else(
-    client: Client, tag: str, needs: bytes
+    client: Client, tag: str, needs: tuple[str, ...]
 ) -> None:
-    alpha, pure = installed(client, "alpha-1.0", tag, needs), client.install("pure-1.0")
+    alpha, pure = installed(client, "alpha-1.0", tag, *needs), client.install("pure-1.0")
     make_wheel(client.links, "alpha-1.0", "cp311-cp311-manylinux_2_36_x86_64")
     make_wheel(client.links, "alpha-1.0", "cp311-cp311-manylinux_2_28_x86_64", requires=["pure"])
 
@@ -89,8 +89,8 @@ def test_what_has_no_wheel_for_an_older_libc_is_refused_by_name(client: Client) 
 
 
 def test_a_wheel_of_ones_own_that_needs_a_newer_libc_is_refused_by_name(client: Client) -> None:
-    alpha = installed(client, "alpha-1.0", "linux_x86_64", b"\0GLIBC_2.34\0")
-    own = {"alpha.so": elf() + b"\0GLIBC_2.35\0"}
+    alpha = installed(client, "alpha-1.0", "linux_x86_64", "GLIBC_2.34")
+    own = {"alpha.so": elf(62, "GLIBC_2.35")}
     make_wheel(client.links, "alpha-1.0", "cp311-cp311-linux_x86_64", files=own)
 
     with pytest.raises(BundleError, match=r"newer libc .* Python 3\.11 .* with glibc 2\.31 .*alpha 1\.0"):

@@ -135,9 +135,9 @@ def test_extensions_of_the_project_that_need_a_newer_libc_than_the_nodes_have_ar
 ) -> None:
     project = tree(tmp_path / "project", {"job.py": "import fast", "fast.so": ""})
     nodes = NodePython("cpython", HERE, Platform("linux", "x86_64", "gnu", (2, 17)))
-    (project / "fast.so").write_bytes(elf() + b"\0GLIBC_2.17\0")
+    (project / "fast.so").write_bytes(elf(62, "GLIBC_2.17"))
     assert plan(prepared(project, nodes)).manifest == planned(project).manifest
-    (project / "fast.so").write_bytes(elf() + b"\0GLIBC_2.29\0")
+    (project / "fast.so").write_bytes(elf(62, "GLIBC_2.29"))
 
     with pytest.raises(RefusedFileError, match=r"project/fast\.so is built for glibc 2\.29"):
         plan(prepared(project, nodes))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import sysconfig
 from dataclasses import replace
 from pathlib import Path
 
@@ -121,6 +122,10 @@ def test_a_bundle_of_the_store_starts_a_cluster_of_its_own_version_or_none() -> 
         require_embedded_for(PythonTag("cpython", "3.98"), None, os.environ)
     with pytest.raises(BundleError, match=f"runs Python {HERE} .* for Python 3.98"):
         require_embedded_for(PythonTag("cpython", "3.98"), sys.executable, os.environ)
+    here = (sysconfig.get_config_var("SOABI"), sysconfig.get_platform())
+    assert require_embedded_for(PythonTag("cpython", HERE, *here, "glibc 2.4"), None, os.environ)
+    with pytest.raises(BundleError, match=r"with glibc .* for Python .* with glibc 2\.99"):
+        require_embedded_for(PythonTag("cpython", HERE, *here, "glibc 2.99"), None, os.environ)
     with pytest.raises(BundleError, match=r"for Python .* on macosx-11\.0-arm64"):
         require_embedded_for(PythonTag("cpython", HERE, *native), None, os.environ)
 
