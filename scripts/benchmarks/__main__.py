@@ -27,7 +27,7 @@ from raybundle.cluster.embedded import cluster
 from raybundle.cluster.embedded.token import token_variables
 
 NAMES = ("help", "resolve", "graph", "boot", "job", "log")
-ON_REQUEST = ("layers", "uv", "data", "history", "gc", "airflow")
+ON_REQUEST = ("layers", "uv", "data", "history", "gc", "airflow", "report")
 """They take minutes and gigabytes, need root, the package index, or the servers of the tests."""
 
 
@@ -84,6 +84,11 @@ def measure(  # noqa: C901, PLR0912 - one figure after another
         import gc_cost  # noqa: PLC0415 - as above
 
         results["gc"] = gc_cost.measure(rounds)
+    if "report" in names:
+        sys.path.append(str(Path(__file__).parents[2]))
+        import report_cost  # noqa: PLC0415 - as above
+
+        results["report"] = report_cost.measure(work, environ, rounds)
     if "graph" in names:
         results["graph"] = graph_cost.measure(work, environ, rounds)
     if "layers" in names:
