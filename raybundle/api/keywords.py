@@ -106,15 +106,6 @@ class TraceKeywords(ResolveKeywords, total=False):
     """What earlier runs imported and opened stays in the lock file."""
 
 
-class ReportKeywords(BundleKeywords, total=False):
-    """What a report is about."""
-
-    ref: str | None
-    """Instead of a target, a bundle of the store, or a run of one."""
-    against: str | None
-    """A revision or a stored bundle: what has changed since."""
-
-
 class ExportKeywords(TrustKeywords, total=False):
     """What an exported bundle runs with."""
 
@@ -164,6 +155,17 @@ class ClusterKeywords(TypedDict, total=False):
     """Your certificate, in PEM."""
     client_key: PathText | None
     """Its key, if that is another file."""
+
+
+class ReportKeywords(BundleKeywords, ClusterKeywords, total=False):
+    """What a report is about."""
+
+    ref: str | None
+    """Instead of a target, a bundle of the store, or a run of one."""
+    against: str | None
+    """A revision or a stored bundle: what has changed since."""
+    nodes: bool
+    """Shows also the path of every process on the nodes: stores the bundle, and asks as `path` does."""
 
 
 class AttachKeywords(ClusterKeywords, total=False):

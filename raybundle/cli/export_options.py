@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from raybundle.cli.options import add_connection
+
 if TYPE_CHECKING:
     from argparse import ArgumentParser
     from collections.abc import Callable
@@ -48,4 +50,7 @@ def add_report(add: Callable[[str, str, str], ArgumentParser]) -> ArgumentParser
     report.add_argument("-o", "--output", required=True, metavar="FILE", help="write the page to this file")
     since = "show what changed since a commit, or since a bundle of the store"
     report.add_argument("--against", metavar="GIT_REF|REF", help=since)
+    nodes = "also show the path of every process on the nodes: stores the bundle, and asks as `path` does"
+    report.add_argument("--nodes", action="store_true", help=nodes)
+    add_connection(report)
     return report

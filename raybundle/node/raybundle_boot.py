@@ -94,6 +94,7 @@ def ready(hook: bytes = b"") -> None:
         _stub[0].load("raybundle_scratch").enter_late(_stub[0], module.Path, _places[0])
     if _stub[0].is_guest():
         _stub[0].load("raybundle_serve").watch()
+    _stub[0].load("raybundle_seen").tell_ready()
     _warn()
     if hook or "RAYBUNDLE_HOOK" in os.environ or "RAYBUNDLE_START" in os.environ:
         _stub[0].load("raybundle_init").begin(hook)

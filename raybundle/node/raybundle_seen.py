@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 
 TYPE_CHECKING = False  # `typing` costs 5 ms in every process
 if TYPE_CHECKING:
@@ -32,12 +33,29 @@ _role: list[str] = []
 _told: set[str] = set()
 
 
-def tell(role: str, places: Places) -> None:
-    """Adds the line of this process; before it those of the node, if this is the job's first process here."""
+def tell(role: str, places: Places, started: str) -> None:
+    """Adds the line of this process; before it those of the node, if this is the job's first process here.
+
+    Args:
+        role: of this process.
+        places: what the job runs from.
+        started: when this process was started, in clock ticks since the machine was; empty if unknown.
+    """
     _role[:] = [role]
+    times = [f"{time.time():.3f}", f"{_age(started):.2f}"] if started else []
     _write(_describe_node(places), os.O_CREAT | os.O_EXCL)
     version = ".".join(map(str, sys.version_info[:3]))
-    _write(["process", role, str(os.getpid()), f"{sys.implementation.name} {version}"])
+    _write(["process", role, str(os.getpid()), f"{sys.implementation.name} {version}", *times])
+
+
+def _age(started: str) -> float:
+    """Returns the seconds since this process was started."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - int(started) / os.sysconf("SC_CLK_TCK")
+
+
+def tell_ready() -> None:
+    """Adds the line of a worker that is about to run its first task."""
+    _write(["ready", str(os.getpid()), f"{time.time():.3f}"])
 
 
 def _describe_node(places: Places) -> Iterator[str]:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from raybundle.bundle.values import Manifest
     from raybundle.model import Digest, Shadowed, Warning
     from raybundle.pipeline.changes import Changes
+    from raybundle.pipeline.viewing.values import PathView
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,8 @@ class Stage:
     start: float
     seconds: float
     note: str = ""
+    inner: bool = False
+    """It is a part of others: of a node, or of a task."""
 
     @property
     def end(self) -> float:
@@ -77,3 +80,7 @@ class Facts:
     here: Here | None = None
     """None for a bundle of the store."""
     timeline: Timeline | None = None
+    view: PathView | None = None
+    """What processes on the nodes import from; None if they were not asked."""
+    seen: Mapping[str, Any] | None = None
+    """What the boot saw on the nodes of a run: `nodes` and `outside` (submission/recording/observed.py)."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from raybundle.bundle.graph_document import graph_document
@@ -19,6 +20,7 @@ from raybundle.publish.runs.records import read_events, read_run
 from raybundle.reporting.facts import Before, Facts, Here, Stage, Timeline
 from raybundle.reporting.timeline import timeline_of
 from raybundle.request import prepare
+from raybundle.submission.recording.observed import EVENT as OBSERVED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -100,13 +102,12 @@ def facts_of_stored(
         side = Side(stored.digest, stored.manifest, size)
         before = Before(earlier, changes_between(_side(store, find_bundle(store, earlier)), side))
     title = _title(stored.manifest)
-    timeline = _timeline(store, found.run) if found.run else None
-    return Facts(title, stored.digest, stored.manifest, _graph(store, stored), size, before, None, timeline)
-
-
-def _timeline(store: Store, key: str) -> Timeline:
-    run = read_run(store, key)
-    return timeline_of(run.id, run.started, read_events(store, run))
+    facts = Facts(title, stored.digest, stored.manifest, _graph(store, stored), size, before)
+    if not found.run:
+        return facts
+    run = read_run(store, found.run)
+    events = read_events(store, run)
+    return replace(facts, timeline=timeline_of(run.id, run.started, events), seen=events.get(OBSERVED))
 
 
 def _graph(store: Store, stored: Stored) -> Mapping[str, Any]:

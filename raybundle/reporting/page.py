@@ -35,7 +35,9 @@ def page(facts: Facts, drawing: str, now: datetime | None = None) -> str:
     shown = list(views(facts))
     made = now or datetime.now(timezone.utc)
     timeline = facts.timeline.stages if facts.timeline else ()
-    data = columns(facts) | {"stages": [[each.name, each.start, each.seconds] for each in timeline]}
+    data = columns(facts) | {
+        "stages": [[each.name, each.start, each.seconds, each.inner] for each in timeline]
+    }
     return Template(_asset("page.html")).substitute(
         policy=text(_policy(scripts, drawing)),
         title=text(facts.title),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from raybundle.cache.documents import Cache
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from raybundle.config import Settings
     from raybundle.model import Digest
+    from raybundle.pipeline.viewing.values import PathView
     from raybundle.planning import Listener
     from raybundle.reporting.facts import Facts
     from raybundle.request import Request
@@ -45,6 +46,8 @@ class Wanted:
     against: str | None
     """What the bundle is compared with; None for the version before, if it has a name."""
     environ: Mapping[str, str]
+    view: PathView | None = None
+    """What processes on the nodes import from, if they were asked."""
 
 
 def report_target(
@@ -58,14 +61,14 @@ def report_target(
     """Returns the report of a target, once it is written; see `facts_of_target`."""
     drawing = _drawing(wanted)
     facts = facts_of_target(request, wanted.against, reload, listener, strict=strict)
-    return _write(facts, drawing, wanted.output)
+    return _write(replace(facts, view=wanted.view), drawing, wanted.output)
 
 
 def report_stored(ref: str, wanted: Wanted, settings: Settings, listener: Listener) -> Report:
     """Returns the report of a bundle of the store, once it is written; see `facts_of_stored`."""
     drawing = _drawing(wanted)
     facts = facts_of_stored(ref, wanted.against, settings, wanted.environ, listener)
-    return _write(facts, drawing, wanted.output)
+    return _write(replace(facts, view=wanted.view), drawing, wanted.output)
 
 
 def _drawing(wanted: Wanted) -> str:

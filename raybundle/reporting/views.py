@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING
 
 from raybundle.formats.amounts import counted, duration_text, size_text
 from raybundle.reporting.markup import code, empty, prose, section, table, text
+from raybundle.reporting.path_view import path_view
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from raybundle.model import Warning
     from raybundle.pipeline.changes import Changes, DistributionChange, FileChange
-    from raybundle.reporting.facts import Facts, Here
+    from raybundle.reporting.facts import Facts, Stage
 
 LISTED = 200
 """Rows of a table of changes; `plan --against --json` has all."""
@@ -26,20 +27,22 @@ _NONE = "&ndash;"
 def size_view(facts: Facts) -> str:
     """Returns what takes the space."""
     own = sum(each.size for each in facts.manifest.files)
-    code_is = f"the project's own {counted(len(facts.manifest.files), 'file')} take {size_text(own)}"
     travel = sorted(
         (each for each in facts.graph["distributions"] if each["provided_by"] == "bundle"),
         key=lambda each: -each.get("bytes", 0),
     )
+    files = counted(len(facts.manifest.files), "file")
     if travel and facts.bytes:
         named = [
             f"<b>{text(each['name'])}</b> {size_text(each.get('bytes', 0))}" for each in travel[:LARGEST]
         ]
         share = sum(each.get("bytes", 0) for each in travel[:LARGEST]) / facts.bytes
-        most = ", ".join(named)
-        answer = f"{most}: {share:.0%} of {size_text(facts.bytes)}. {code_is[0].upper()}{code_is[1:]}."
+        most, whole = ", ".join(named), size_text(facts.bytes)
+        if own > facts.bytes / 2:
+            answer = f"<b>The project's own {files}</b>: {own / facts.bytes:.0%} of {whole}. Then {most}."
+        else:
+            answer = f"{most}: {share:.0%} of {whole}. The project's own {files} take {size_text(own)}."
     else:
-        files = counted(len(facts.manifest.files), "file")
         answer = f"All {size_text(facts.bytes)} are the project's own {files}."
     body = (
         '<nav class="crumbs" id="size-crumbs" aria-label="Place in the bundle"></nav>'
@@ -66,67 +69,6 @@ def why_view() -> str:
         '<div class="split even"><div id="importers"></div><div id="imports"></div></div>'
     )
     return section("why", "Why is it in the bundle?", "", body)
-
-
-def path_view(facts: Facts) -> str:
-    """Returns where Python looks for modules, here and on each node."""
-    python, here = facts.manifest.python, facts.here
-    answer = (
-        f"{counted(len(facts.manifest.path), 'entry', 'entries')}, the same in the driver and in each "
-        f"worker, under Python {python.minor}. Nothing else on a node is importable."
-    )
-    heads = [">#", "entry", "on each node, set by the boot", *(["here, when it was planned"] if here else [])]
-    rows = [
-        [
-            str(number),
-            code(entry),
-            text(_on_nodes(entry, facts)),
-            *(["<br>".join(code(each) for each in here.places.get(entry, ())) or _NONE] if here else []),
-        ]
-        for number, entry in enumerate(map(str, facts.manifest.path), 1)
-    ]
-    body = table(heads, rows, "path")
-    if here is not None:
-        body += _beside_the_path(here)
-    return section("path", "Where does Python look for modules?", answer, body)
-
-
-def _on_nodes(entry: str, facts: Facts) -> str:
-    kind, _, rest = entry.partition(":")
-    match kind:
-        case "project":
-            return "the project" if rest in ("", ".") else f"{rest} of the project"
-        case "root":
-            number, _, below = rest.partition(":")
-            return f"source root {number}{f', {below}' if below else ''}"
-        case "layers":
-            return f"{counted(len(facts.manifest.layers), 'distribution')} of the bundle"
-        case "stdlib":
-            return "the node's standard library"
-        case "ray":
-            return "Ray and what Ray requires, nothing else that is installed"
-        case _:
-            return ""
-
-
-def _beside_the_path(here: Here) -> str:
-    parts = []
-    if here.unused:
-        parts.append(f"<h3>On the path here, without anything of the bundle</h3>{_items(here.unused)}")
-    if here.shadowed:
-        rows = [
-            [code(each.name), code(str(each.file)), "<br>".join(code(str(one)) for one in each.others)]
-            for each in here.shadowed
-        ]
-        parts.append(
-            "<h3>Modules that the path has more than once</h3>"
-            + table(["module", "Python imports", "and not"], rows)
-        )
-    return "".join(parts)
-
-
-def _items(values: tuple[str, ...]) -> str:
-    return f"<ul>{''.join(f'<li>{code(each)}</li>' for each in values)}</ul>"
 
 
 def warnings_view(facts: Facts) -> str:
@@ -174,9 +116,12 @@ def changes_view(facts: Facts) -> str:
     if not changes.differs:
         return section("changes", question, "Nothing: it is the same bundle.", "")
     grown = changes.after.bytes - changes.before.bytes
-    counts = [counted(len(changes.files), "file"), counted(len(changes.distributions), "distribution")]
-    if changes.warnings:
-        counts.append(counted(len(changes.warnings), "new warning"))
+    numbers = {
+        "file": len(changes.files),
+        "distribution": len(changes.distributions),
+        "new warning": len(changes.warnings),
+    }
+    counts = [counted(number, noun) for noun, number in numbers.items() if number] or ["The manifest"]
     sign = "+" if grown >= 0 else "&minus;"
     answer = f"{', '.join(counts)}, <b>{sign}{size_text(abs(grown))}</b>."
     return section("changes", question, answer, _change_tables(changes))
@@ -231,7 +176,7 @@ def time_view(facts: Facts) -> str:
         body = empty("A report of a run shows its stages:", "raybundle report RUN -o FILE.html")
         return section("time", question, "No run of this bundle was asked for.", body)
     end = max(stage.end for stage in timeline.stages)
-    longest = max(timeline.stages, key=lambda stage: stage.seconds)
+    longest = max((each for each in timeline.stages if not each.inner), key=lambda stage: stage.seconds)
     css = "removed" if timeline.failed else "added"
     outcome = f'<b class="{css}">{text(timeline.outcome)}</b> after ' if timeline.outcome else ""
     share = f" ({longest.seconds / end:.0%})" if end else ""
@@ -240,16 +185,21 @@ def time_view(facts: Facts) -> str:
         f"{duration_text(longest.seconds)}{share}."
     )
     rows = [
-        [text(each.name), duration_text(each.start), duration_text(each.seconds), text(each.note)]
-        for each in timeline.stages
+        [_stage(each), duration_text(each.seconds), duration_text(each.start)] for each in timeline.stages
     ]
     body = (
         f"<h3>{text(timeline.title)}</h3>"
         '<div class="drawing" id="waterfall" role="img" '
         'aria-label="Stages; the table below has the same"></div>'
-        + table(["stage", ">starts after", ">takes", ""], rows)
+        + table(["stage", ">takes", ">starts after"], rows, "stages")
     )
     return section("time", question, answer, body)
+
+
+def _stage(stage: Stage) -> str:
+    note = f"<br><small>{text(stage.note)}</small>" if stage.note else ""
+    css = ' class="inner"' if stage.inner else ""
+    return f"<span{css}>{text(stage.name)}</span>{note}"
 
 
 def views(facts: Facts) -> Iterator[tuple[str, str, int, str]]:

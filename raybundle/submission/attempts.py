@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -10,13 +10,21 @@ from urllib.parse import quote
 
 from raybundle.cluster.follow import Limits
 from raybundle.cluster.outcome import exit_code
-from raybundle.errors import JobError, JobFailedError, JobLostError, JobStartError, JobStartTimeoutError
+from raybundle.errors import (
+    JobError,
+    JobFailedError,
+    JobLostError,
+    JobStartError,
+    JobStartTimeoutError,
+    StoreError,
+)
+from raybundle.publish.runs.records import record_event
 from raybundle.submission.recording.kept_log import keeping_log
 from raybundle.submission.submit import attach, find_existing, prepare_run, submit
 from raybundle.submission.wait import wait
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -169,11 +177,17 @@ def _as_retry(options: JobOptions, tries: Sequence[str]) -> JobOptions:
 def _submission(
     order: Order, options: JobOptions, run: Run, existing: JobInfo | None, listener: Listener
 ) -> Submission:
+    before = order.timings.seconds.get("submit", 0.0)
     with order.timings.stage("submit"):
         if existing is None:
             submission = submit(run, order.stored, order.store, order.cluster, options)
         else:
             submission = attach(existing, run, order.stored, order.store, order.cluster)
+    if submission.existing is None:
+        spent = order.timings.seconds
+        # A retry repeats nothing of the stages before.
+        again = {} if options is order.options else {"submit": spent["submit"] - before}
+        _note_accepted(submission, again or spent)
     attached, address = submission.existing is not None, order.cluster.client.address
     listener.event("accepted", submission_id=run.id, attached=attached, address=address)
     if not attached:
@@ -181,6 +195,12 @@ def _submission(
     else:
         listener.note(f"job '{run.id}' is there already, with this bundle and these arguments")
     return replace(submission, project=order.project, sites=order.sites)
+
+
+def _note_accepted(submission: Submission, seconds: Mapping[str, float]) -> None:
+    timings = {name: round(spent, 3) for name, spent in seconds.items()}
+    with suppress(StoreError):  # the job runs, and its end will say so again
+        record_event(submission.store, submission.run, "accepted", {"timings": timings})
 
 
 def _wait(order: Order, submission: Submission, watch: Watch) -> Outcome:

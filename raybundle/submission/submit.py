@@ -22,7 +22,7 @@ from raybundle.errors import (
 from raybundle.outage import Outage
 from raybundle.publish.keeping import recheck
 from raybundle.publish.layout import run_key
-from raybundle.publish.runs.records import find_recorded, forget_start, record_event, record_start
+from raybundle.publish.runs.records import find_recorded, forget_start, record_start
 from raybundle.publish.runs.run import new_run
 from raybundle.submission.deliver import deliver
 from raybundle.submission.recording.nodes import recorded_nodes
@@ -146,8 +146,6 @@ def submit(run: Run, stored: Stored, store: Store, cluster: Cluster, options: Jo
     if existing is not None:
         _refuse_existing(existing, options)
         _require_same(existing, stored, entrypoint)
-    with contextlib.suppress(StoreError):  # the job runs, and its end will say so again
-        record_event(store, run, "accepted", {})
     return Submission(run, stored, store, cluster, submitted, existing)
 
 

@@ -109,7 +109,6 @@ CALLS = {
 """The keywords of what does the same as a command."""
 ELSEWHERE = {
     ("plan", "against"): "an argument of `compare`",
-    ("report", "address"): "an option of all commands, which `report` does not use",
     **dict.fromkeys(
         [
             (each, name)

@@ -27,6 +27,26 @@ def test_nodes_are_described_and_their_processes_counted() -> None:
     ]
 
 
+def test_a_node_says_when_its_first_process_had_booted_and_its_first_task_began() -> None:
+    lines = f"{NODE}process\tworker\t12\tcpython 3.11.7\t1800000002.500\t0.75\nready\t12\t1800000004.000\n"
+    lines += "process\tdriver\t10\tcpython 3.11.7\t1800000001.250\t1.50\nready\t13\t1800000003.125\n"
+    lines += "process\tchild\t14\tcpython 3.11.7\t1.000\t0.10\nready\t9\tsoon\nready\n"
+    [node] = gather({"a1": lines.encode()})["nodes"]
+
+    assert node["booted"] == "2027-01-15T08:00:01.250+00:00"
+    assert node["boot_seconds"] == 1.5
+    assert node["first_task"] == "2027-01-15T08:00:03.125+00:00"
+    assert node["processes"] == {"child": 1, "driver": 1, "worker": 1}
+
+
+def test_times_that_are_none_are_passed_over() -> None:
+    for times in ("nan\t1", "1e300\t1", "-1\t1", "1\tx", "1"):
+        lines = f"{NODE}{WORKER.rstrip()}\t{times}\n"
+        [node] = gather({"a1": lines.encode()})["nodes"]
+
+        assert "booted" not in node
+
+
 def test_a_module_is_listed_once_for_each_kind_of_process_and_node() -> None:
     stray = "outside\tworker\t11\tstray\t/data/stray.py\n"
     lines = f"{NODE}{WORKER}{stray}{stray.replace('11', '12')}{stray.replace('worker', 'driver')}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from raybundle.cli.output.paths import module_lines, view_lines
 from raybundle.pipeline.viewing.values import Entry, Found, PathView, Process, Shape
+from raybundle.reporting.path_view import measured, seen_by
 
 LIBRARY = Entry("/usr/lib/python3.11", "stdlib")
 TREE = "/tmp/raybundle-0/trees/ab"
@@ -85,3 +86,30 @@ def test_one_module_has_a_file_and_a_reason_in_each_process() -> None:
         f"/t/helper.py\n  in driver on n0\n  because of project:jobs: {TREE}",
         "no file\n  in tasks on n1\n  because of no entry of the path has it",
     ]
+
+
+def test_a_page_has_a_column_for_each_path_and_names_what_fails_where() -> None:
+    stray = Entry("/opt/<stray>", ".pth stray.pth")
+    silent = Process("task", "n2", fault="no answer in 15 s")
+    odd = view(booted("driver", "n0"), booted("task", "n0"), booted("task", "n1", stray, file=None), silent)
+
+    page = measured(odd).replace("<wbr>", "")
+
+    for title in ("here", "boot", "driver, tasks on n0", "tasks on n1"):
+        assert f'<th scope="col">{title}</th>' in page
+    assert "<code>/opt/&lt;stray&gt;</code>" in page
+    assert "<td><code>helper</code></td><td>tasks on n1</td>" in page
+    assert "<td>tasks on n2</td><td>no answer in 15 s</td>" in page
+    assert "<td><code>six</code></td><td><code>1.17</code></td><td><code>1.16</code></td>" in page
+    assert "<code>PYTHONPATH=/opt/x</code>" in page
+
+
+def test_a_page_of_a_run_says_where_it_was_and_what_came_from_elsewhere() -> None:
+    node = {"node": "n1", "python": ["cpython 3.11.7"], "platform": "linux-x86_64", "libc": "glibc 2.36"}
+    nodes = [{**node, "processes": {"driver": 1, "worker": 2}}]
+    outside = [{"module": "helper", "file": "/data/helper.py", "process": "worker", "node": "n1"}]
+
+    page = seen_by({"nodes": nodes, "outside": outside}).replace("<wbr>", "")
+
+    assert "<td>cpython 3.11.7</td><td>linux-x86_64 glibc 2.36</td><td>1 driver, 2 workers</td>" in page
+    assert "<td><code>/data/helper.py</code></td><td>a worker on n1</td>" in page

@@ -5,32 +5,29 @@ from __future__ import annotations
 import shutil
 import sys
 from collections import defaultdict
-from difflib import SequenceMatcher
-from itertools import cycle, groupby
+from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
-from raybundle.formats.amounts import counted
 from raybundle.formats.lists import first_of
+from raybundle.pipeline.viewing.wording import (
+    NAMES,
+    SHOWN,
+    answer_of,
+    by_processes,
+    columns_of,
+    rows_of,
+    who,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from raybundle.pipeline.viewing.values import Entry, PathView, Process
 
-SHOWN = 6
-"""Nodes, files and variables that a line names; `--json` has all."""
 _NARROWEST = 24
 """Characters of a column below which paths are not side by side."""
 _UNCUT = 200
 """Width where the output is not a terminal."""
-_NAMES = {
-    "driver": "driver",
-    "task": "tasks",
-    "actor": "actors",
-    "outside driver": "ray.init driver",
-    "outside task": "tasks of a ray.init driver",
-}
-"""Kinds of processes; the last two belong to a driver that was not started by the Jobs API."""
 
 
 def view_lines(view: PathView, typed: str) -> Iterator[str]:
@@ -40,15 +37,15 @@ def view_lines(view: PathView, typed: str) -> Iterator[str]:
         view: what was found.
         typed: the target as the user wrote it.
     """
-    yield _answer(view)
+    yield answer_of(view)
     for failing in (view.failing, view.failing_outside):
-        for processes, names in _by_processes(failing):
-            yield f"  no import in {_who(processes)}: {first_of(names, SHOWN)}"
+        for processes, names in by_processes(failing):
+            yield f"  no import in {who(processes)}: {first_of(names, SHOWN)}"
     for each in view.silent:
-        yield f"  {_NAMES[each.kind]} on {each.where}: {each.fault}"
+        yield f"  {NAMES[each.kind]} on {each.where}: {each.fault}"
     if view.plain and view.failing and typed:
         yield f"next: `raybundle submit {typed}` bundles them"
-    if columns := _columns(view):
+    if columns := columns_of(view):
         yield ""
         yield from _side_by_side(columns)
     if view.answered:
@@ -57,54 +54,9 @@ def view_lines(view: PathView, typed: str) -> Iterator[str]:
         yield from _shaping(view)
 
 
-def _answer(view: PathView) -> str:
-    if view.fault is not None:
-        return f"no process could be asked: {view.fault}"
-    asked = {name for each in view.answered for name in each.modules or {}}
-    failing = len(view.failing)
-    who = "plain Ray" if view.plain else "the bundle"
-    imports = f"{who} imports {len(asked) - failing} of {counted(len(asked), 'module')} in every process"
-    if not asked:
-        imports = f"{counted(len(view.answered), 'process', 'processes')} answered"
-    if view.plain and not asked:
-        return imports
-    if view.plain:
-        return f"{imports}; {counted(len(view.groups), 'different path')}"
-    if view.astray:
-        return f"{imports}; the path is not the one that the boot sets in {_who(view.astray)}"
-    return f"{imports}; {_who(view.answered)} have the path that the boot sets"
-
-
-def _by_processes(failing: Mapping[str, tuple[Process, ...]]) -> list[tuple[tuple[Process, ...], list[str]]]:
-    """Returns the modules that the same processes cannot import."""
-    found: dict[tuple[int, ...], tuple[tuple[Process, ...], list[str]]] = {}
-    for name, processes in failing.items():
-        found.setdefault(tuple(map(id, processes)), (processes, []))[1].append(name)
-    return list(found.values())
-
-
-def _who(processes: Iterable[Process]) -> str:
-    """Returns processes in words: kinds, and the nodes that they run on."""
-    by_kind: dict[str, list[str]] = defaultdict(list)
-    for each in processes:
-        by_kind[each.kind].append(each.where)
-    by_nodes: dict[tuple[str, ...], list[str]] = defaultdict(list)
-    for kind, nodes in by_kind.items():
-        by_nodes[tuple(nodes)].append(_NAMES[kind])
-    return "; ".join(f"{', '.join(kinds)} on {first_of(nodes, SHOWN)}" for nodes, kinds in by_nodes.items())
-
-
-def _columns(view: PathView) -> list[tuple[str, tuple[Entry, ...]]]:
-    """Returns paths with their titles: here, the boot's if another was found, and each that was found."""
-    columns = [("here", view.here)] if view.here else []
-    if view.boot and (view.astray or not view.answered):
-        columns.append(("boot", view.boot))
-    return [*columns, *((_who(group), group[0].path) for group in view.groups)]
-
-
 def _side_by_side(columns: Sequence[tuple[str, tuple[Entry, ...]]]) -> Iterator[str]:
     """Yields a row for each kind of entry, in order; what not every path has is marked with `*`."""
-    rows = _rows([path for _, path in columns])
+    rows = [(origin, list(map(_text, cells))) for origin, cells in rows_of([path for _, path in columns])]
     first = max(len(origin) for origin, _ in rows) + 2
     terminal = sys.stdout is not None and sys.stdout.isatty()
     width = shutil.get_terminal_size().columns if terminal else _UNCUT
@@ -139,24 +91,10 @@ def mark_of(cells: Sequence[str]) -> str:
     return " " if all(cells) else "*"
 
 
-def _rows(paths: Sequence[Sequence[Entry]]) -> list[tuple[str, list[str]]]:
-    """Returns kinds of entries in an order that fits all paths, with the place of each in each path."""
-    short = [[(origin, _places(run)) for origin, run in groupby(path, lambda each: each.origin)]
-             for path in paths]  # fmt: skip
-    order: list[str] = []
-    for runs in short:
-        keys = [origin for origin, _ in runs]
-        merged: list[str] = []
-        for _, a, b, c, d in SequenceMatcher(None, order, keys, autojunk=False).get_opcodes():
-            merged += [*order[a:b], *(key for key in keys[c:d] if key not in order[a:b])]
-        order = list(dict.fromkeys(merged))
-    cells = [dict(reversed(runs)) for runs in short]
-    return [(origin, [path.get(origin, "") for path in cells]) for origin in order]
-
-
-def _places(run: Iterable[Entry]) -> str:
-    """Returns the first of neighbours of one kind, and how many more there are."""
-    places = [each.path for each in run]
+def _text(places: Sequence[str]) -> str:
+    """Returns the first place of a kind, and how many more there are."""
+    if not places:
+        return ""
     first = places[0] or "(set on each node)"
     return first if len(places) == 1 else f"{first} and {len(places) - 1} more"
 
@@ -177,7 +115,7 @@ def _shadowed(view: PathView) -> Iterator[str]:
     if seen:
         yield "\nshadowed modules"
     for (name, file, others), processes in seen.items():
-        yield f"  {name}: {file} hides {first_of(others, SHOWN)} in {_who(processes)}"
+        yield f"  {name}: {file} hides {first_of(others, SHOWN)} in {who(processes)}"
 
 
 def _conflicts(view: PathView) -> Iterator[str]:
@@ -208,7 +146,7 @@ def _shaping(view: PathView) -> Iterator[str]:
 def module_lines(view: PathView, name: str) -> Iterator[str]:
     """Yields which file each process would import for one module, and why."""
     if view.fault is not None:
-        yield _answer(view)
+        yield answer_of(view)
         return
     files: dict[tuple[str, str], list[Process]] = defaultdict(list)
     for each in view.answered:
@@ -221,9 +159,9 @@ def module_lines(view: PathView, name: str) -> Iterator[str]:
     if name in view.files:
         yield f"{view.files[name]}\n  here"
     for (file, why), processes in files.items():
-        yield f"{file}\n  in {_who(processes)}\n  because of {why}"
+        yield f"{file}\n  in {who(processes)}\n  because of {why}"
     for each in view.silent:
-        yield f"{_NAMES[each.kind]} on {each.where}: {each.fault}"
+        yield f"{NAMES[each.kind]} on {each.where}: {each.fault}"
 
 
 def view_document(view: PathView) -> dict[str, Any]:

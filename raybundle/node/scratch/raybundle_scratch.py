@@ -135,7 +135,7 @@ def enter(stub: Stub, role: str, scratch: str, places: Places) -> None:
     if role != "child":
         os.environ["RAYBUNDLE_SCRATCH"] = scratch
         _go(scratch, places.archive)
-    stub.load("raybundle_seen").tell(role, places)
+    stub.load("raybundle_seen").tell(role, places, started(os.getpid()))
 
 
 def _hold(scratch: str) -> bool:

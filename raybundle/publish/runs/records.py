@@ -105,7 +105,7 @@ def record_end(  # noqa: PLR0913 - all that is known of an end
     document: dict[str, Any] = {
         "status": status,
         "exit_code": exit_code,
-        "ended": moment.isoformat(timespec="seconds"),
+        "ended": moment.isoformat(timespec="milliseconds"),
         **({} if driver_exit_code is None else {"driver_exit_code": driver_exit_code}),
         **({} if error is None else {"error": error}),
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from contextlib import suppress
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from raybundle.cluster.pending import list_state
@@ -29,11 +30,16 @@ PROVIDED = 500
 """Distributions of a node that a record has."""
 LONGEST = 300
 """Characters of a word in a record."""
+LONGEST_BOOT = 3600.0
+"""Seconds for a boot, at most: a process that was suspended says more."""
+LATEST = 2.0**33
+"""Seconds since 1970 that a date of a record has, at most."""
 _ROLES = ("driver", "worker", "child")
 _SHOWN = 3
 """Of them, those in a line of text."""
-_NODE, _PROCESS, _OUTSIDE = 4, 4, 5
-"""Words of a line of each kind (node/raybundle_seen.py); a node's goes on with what it provides."""
+_NODE, _PROCESS, _OUTSIDE, _READY = 4, 4, 5, 3
+"""Words of a line of each kind (node/raybundle_seen.py); a node's goes on with what it provides, and a
+process's with when its boot was done, and how long before it was started."""
 
 
 def observe(client: JobsClient, store: Store, run: Run, info: JobInfo) -> str | None:
@@ -64,7 +70,7 @@ def gather(files: Mapping[str, bytes]) -> dict[str, Any]:
         lines = _words(data)
         described = next((words for words in lines if words[0] == "node" and len(words) >= _NODE), None)
         processes = [
-            each for each in lines if each[0] == "process" and len(each) == _PROCESS and each[1] in _ROLES
+            each for each in lines if each[0] == "process" and len(each) >= _PROCESS and each[1] in _ROLES
         ]
         if described is None or not processes:
             continue
@@ -75,9 +81,10 @@ def gather(files: Mapping[str, bytes]) -> dict[str, Any]:
                 "node_id": node,
                 "platform": platform,
                 "libc": libc,
-                "python": sorted({python for _, _, _, python in processes})[:MOST],
-                "processes": dict(sorted(Counter(role for _, role, _, _ in processes).items())),
+                "python": sorted({each[3] for each in processes})[:MOST],
+                "processes": dict(sorted(Counter(each[1] for each in processes).items())),
                 "provided": provided[:PROVIDED],
+                **_moments(processes, [each for each in lines if each[0] == "ready"]),
             }
         )
         for words in lines:
@@ -91,6 +98,37 @@ def gather(files: Mapping[str, bytes]) -> dict[str, Any]:
                 outside.setdefault((module, file, role, name), None)
     keys = ("module", "file", "process", "node")
     return {"nodes": nodes, "outside": [dict(zip(keys, each, strict=True)) for each in outside]}
+
+
+def _moments(processes: list[list[str]], ready: list[list[str]]) -> dict[str, Any]:
+    """Returns when a node's first process had booted, how long it took, and when its first task began."""
+    boots = [
+        (done, max(0.0, min(took, LONGEST_BOOT)))
+        for _, role, _, _, *times in processes
+        if role != "child" and len(times) == 2  # noqa: PLR2004 - as above
+        if (done := _number(times[0])) is not None and (took := _number(times[1])) is not None
+    ]
+    tasks = [at for each in ready if len(each) == _READY and (at := _number(each[2])) is not None]
+    found: dict[str, Any] = {}
+    if boots:
+        done, took = min(boots)
+        found["booted"], found["boot_seconds"] = _moment(done), round(took, 2)
+    if tasks:
+        found["first_task"] = _moment(min(tasks))
+    return found
+
+
+def _number(word: str) -> float | None:
+    """Returns a number of seconds; None if a word is not one, or is out of reach for a date."""
+    try:
+        found = float(word)
+    except ValueError:
+        return None
+    return found if 0 <= found < LATEST else None
+
+
+def _moment(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, timezone.utc).isoformat(timespec="milliseconds")
 
 
 def _words(data: bytes) -> list[list[str]]:
