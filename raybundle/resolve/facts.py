@@ -219,6 +219,8 @@ class Named(NamedTuple):
     """Relative and normalised. It may start with `..`, and has `*` for each unknown part."""
     wide: bool = False
     """It may also be a directory, which stands for its files."""
+    role: Literal["data", "cwd", "secrets"] = "data"
+    """What the path is for: data that is read, a directory that the job changes to, or one with secrets."""
 
 
 class Opened(NamedTuple):

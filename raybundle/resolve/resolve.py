@@ -39,7 +39,8 @@ from raybundle.resolve.files.data_files import called, included, within_limit, w
 from raybundle.resolve.files.declared import installed_among, read_declarations
 from raybundle.resolve.files.entry_points import EntryPoints, own_metadata
 from raybundle.resolve.files.git_ignored import repository_of
-from raybundle.resolve.files.named_files import Asked, NamedFiles, ground_of, named_files
+from raybundle.resolve.files.ground import ground_of
+from raybundle.resolve.files.named_files import Asked, NamedFiles, named_files
 from raybundle.resolve.files.naming import naming, naming_beside, tracked_pickles
 from raybundle.resolve.files.placement import place
 from raybundle.resolve.files.programs import Programs
@@ -233,8 +234,6 @@ def _walk_until_settled(work: _Work, wanted: list[Candidate]) -> _Walk:
 def _named(work: _Work, closure: Closure, wanted: Iterable[Candidate]) -> NamedFiles:
     """Return the files that paths name, and those that git tracks; `include` and `exclude` come before."""
     off = "path" in work.settings.rules_off
-    if off and not work.settings.tracked:
-        return NamedFiles()
     start = start_directory(work.target, work.project, work.cwd)
     ground = ground_of(work.finder, str(work.project), start, wanted, work.settings.exclude)
     asked = Asked(() if off else work.settings.arguments, work.settings.tracked, sources=not off)

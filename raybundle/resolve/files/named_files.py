@@ -25,7 +25,6 @@ from raybundle.resolve.files.data_files import (
     path_expression,
     without_excluded,
 )
-from raybundle.resolve.files.git_ignored import repository_of
 from raybundle.resolve.files.secret_names import secret_name_rule
 from raybundle.resolve.find.finder import FirstParty
 from raybundle.resolve.scan.strings import is_config, is_shell
@@ -34,8 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from raybundle.resolve.facts import Facts, Named
-    from raybundle.resolve.find.directories import Directories
-    from raybundle.resolve.find.finder import Finder
+    from raybundle.resolve.files.ground import Ground
     from raybundle.resolve.walk.reached import Closure
 
 MOST_FILES, MOST_BYTES = 1000, 100 * 1024 * 1024
@@ -46,25 +44,9 @@ MOST_SEEN = 20_000
 """Files of a directory that are compared with a pattern."""
 
 _SETS = "`--env NAME=VALUE` sets a variable, `--secret NAME=file:PATH` one that is secret; then"
+_GIVES, _GIVES_EACH = (f"`--secret NAME=file:PATH` gives {each} to the job; then" for each in ("it", "each"))
 _WILD = re.compile(r"[*?\[]")
 _NEVER = frozenset({"__pycache__", "node_modules"})
-
-
-@dataclass(frozen=True, slots=True)
-class Ground:
-    """Where paths are looked up."""
-
-    project: str
-    start: str
-    """The directory in which the job starts; the project's root where that is none of the project."""
-    path: frozenset[str]
-    """The directories in which modules are looked for."""
-    allowed: tuple[str, ...]
-    """Directories that links may lead to."""
-    directories: Directories
-    included: frozenset[str]
-    """Files that `include` names: they travel in any case."""
-    exclude: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,31 +59,6 @@ class NamedFiles:
     """Python files that a path names: child processes may run them."""
     asked: tuple[str, ...] = ()
     """Files of which size and mode had a say, and that stay behind."""
-
-
-def ground_of(
-    finder: Finder, project: str, start: str, wanted: Iterable[Candidate], exclude: tuple[str, ...]
-) -> Ground:
-    """Return the ground of a resolution.
-
-    Args:
-        finder: of the driver's path.
-        project: its root.
-        start: the directory in which the job starts, relative to it.
-        wanted: the files that `include` names.
-        exclude: patterns of what does not travel.
-    """
-    entries = [each for each in finder.path if finder.is_first_party(each)]
-    own = {*entries, repository_of(project) or project}.difference(finder.added)
-    return Ground(
-        project,
-        os.path.join(project, start) if start else project,
-        frozenset(entries),
-        tuple(f"{each}/" for each in sorted({*own, project})),
-        finder.directories,
-        frozenset(each.file for each in wanted),
-        exclude,
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,12 +92,16 @@ def named_files(
     found = [(each.found, each.sha256) for _, each in sorted(closure.reached.items())]
     sources = [(each, sha256) for each, sha256 in found if isinstance(each, FirstParty)]
     modules = {each.file: each.entry for each, _ in sources}
-    search = _Search(ground, modules, _folders(modules))
+    named = [
+        (source.file, each)
+        for source, sha256 in (sources if asked.sources else ())
+        for each in (facts_of(source.file).named if sha256 is not None else ())
+    ]
+    search = _Search(ground, modules, _folders(modules), ground.entered(named))
     for path in sorted(asked.arguments):
         search.take(path, ground.project, _Origin("named by an argument", None, None), wide=True)
-    for source, sha256 in sources if asked.sources else ():
-        for named in facts_of(source.file).named if sha256 is not None else ():
-            search.look_up(source.file, named)
+    for file, each in named:
+        search.look_up(file, each)
     if asked.sources:
         search.follow_configs(config_of)
     search.add_tracked(asked.tracked)
@@ -187,6 +148,8 @@ class _Search:
     modules: dict[str, str]
     """Entry of the path, by file."""
     code: frozenset[str]
+    entered: tuple[str, ...]
+    """Directories that the job may change to."""
     found: dict[str, Candidate] = field(default_factory=dict)
     warnings: list[Warning] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
@@ -194,15 +157,28 @@ class _Search:
 
     def look_up(self, source: str, named: Named) -> None:
         """Take what one path of a source names."""
-        project, start = self.ground.project, self.ground.start
         origin = _Origin(f"named at {self._shown(source)}:{named.line}", Path(source), named.line)
-        for place in [os.path.dirname(source)] if named.place == "here" else [start, project]:
-            if named.path == ENVIRONMENT_FILE and named.place == "here":
-                place = self._nearest_environment(place, self.modules[source])  # noqa: PLW2901 - as dotenv does
+        for place in self._places(source, named):
             path = os.path.normpath(os.path.join(place, named.path))
             inside = self._entry_of(path, self.modules[source])
-            if inside is not None and self.take(path, inside, origin, wide=named.wide):
+            if inside is None:
+                continue
+            if named.role == "data":
+                found = self.take(path, inside, origin, wide=named.wide)
+            elif found := named.role == "secrets" and self._kind(path, inside) is not None:
+                self._warn(path, "it holds secrets", _GIVES_EACH, origin)
+            if found and place not in self.entered:
                 return
+
+    def _places(self, source: str, named: Named) -> list[str]:
+        """Return the directories from which a path may count; the first that has it does."""
+        here = os.path.dirname(source)
+        if named.place == "start":
+            beside = [here] if named.path.startswith("../") else []
+            return [*self.entered, self.ground.start, self.ground.project, *beside]
+        if named.path == ENVIRONMENT_FILE:
+            return [self._nearest_environment(here, self.modules[source])]  # as dotenv does
+        return [here]
 
     def follow_configs(self, config_of: Callable[[str], Facts]) -> None:
         """Take what configuration and scripts of shells name, if a path or `include` names them."""
@@ -214,10 +190,10 @@ class _Search:
             for named in config_of(config).named:
                 origin = _Origin(f"named at {self._shown(config)}:{named.line}", Path(config), named.line)
                 before = len(self.found)
-                for place in (start, project, os.path.dirname(config)):
+                for place in (*self.entered, start, project, os.path.dirname(config)):
                     path = os.path.normpath(os.path.join(place, named.path))
                     inside = path.startswith(f"{project}/") and (shell or not path.endswith(".py"))
-                    if inside and self.take(path, project, origin, wide=False):
+                    if inside and self.take(path, project, origin, wide=named.wide):
                         break
                 waiting += [*self.found][before:]
 
@@ -359,7 +335,7 @@ class _Search:
         if rule is not None:
             return (
                 f"its name is that of a secret ({rule})",
-                "`--secret NAME=file:PATH` gives it to the job; then",
+                _GIVES,
             )
         real = leads_out(file, self.ground.allowed, self.ground.directories)
         if real is not None:

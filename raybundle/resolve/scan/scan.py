@@ -25,6 +25,7 @@ from raybundle.resolve.scan.runtime_envs import installed_by, own_clusters, runt
 from raybundle.resolve.scan.strings import (
     CONFIG_LIMIT,
     config_names,
+    directory_names,
     dotted_literals,
     dotted_names,
     file_names,
@@ -84,7 +85,9 @@ def scan_config(source: bytes) -> Facts:
     if len(source) > CONFIG_LIMIT:
         return Facts(sha256)
     imports = (Import(line, ModuleText(name, rule="config-file")) for line, name in dotted_names(source))
-    named = (Named(line, "start", posixpath.normpath(path)) for line, path in file_names(source))
+    named = [Named(line, "start", posixpath.normpath(path)) for line, path in file_names(source)]
+    folders = ((line, posixpath.normpath(path)) for line, path in directory_names(source))
+    named += (Named(line, "start", path, wide=True) for line, path in folders if path.strip("./"))
     return Facts(sha256, in_order(imports), named=tuple(named))
 
 

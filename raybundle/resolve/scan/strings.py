@@ -34,6 +34,18 @@ _FILE_IN_CONFIG = re.compile(
 )
 """A path with a suffix, as a whole value. A line with `://` before it has a URL, not a path."""
 
+_DIRECTORY_IN_CONFIG = re.compile(
+    rb"(?:(?P<key>[\w-]+)['\"]?\s*[:=]\s*|[\[,]\s*|^\s*-\s+)(?P<quote>['\"]?)"
+    rb"(?P<path>(?:\.{1,2}/)*[\w-]+(?:/[\w-][\w.-]*)*/?)(?P=quote)(?=\s*(?:[,\]})#]|$))"
+)
+"""A value that may be a relative path of a directory, and its key."""
+_OF_DIRECTORIES = re.compile(rb"(?i)(?:dir|path|root|folder|directory)s?\Z")
+"""Ends the key of a directory, so that its value needs no `/`."""
+_OF_OUTPUT = re.compile(
+    rb"(?i)out|log|cache|save|ckpt|checkpoint|te?mp|result|artifact|report|export|target|dest|write"
+)
+"""Is part of the key of what a job writes."""
+
 CONFIG_SUFFIXES = (".yaml", ".yml", ".json", ".toml", ".ini", ".cfg", ".conf")
 _NAMED_CONFIG = re.compile(rb"\.(y\*ml|ya?ml|json|toml|ini|cfg|conf)['\"]")
 """The suffix of a configuration file at the end of a string. It begins with the dot, for speed."""
@@ -105,6 +117,17 @@ def file_names(text: bytes) -> list[tuple[int, str]]:
         (number, found[1].decode(errors="replace"))
         for number, line in enumerate(text.splitlines(), 1)
         for found in _FILE_IN_CONFIG.finditer(line)
+    ]
+
+
+def directory_names(text: bytes) -> list[tuple[int, str]]:
+    """Return line and text of what looks like the path of a directory that a job reads."""
+    return [
+        (number, found["path"].decode(errors="replace"))
+        for number, line in enumerate(text.splitlines(), 1)
+        for found in _DIRECTORY_IN_CONFIG.finditer(line)
+        if not _OF_OUTPUT.search(key := found["key"] or b"")
+        and (b"/" in found["path"] or _OF_DIRECTORIES.search(key))
     ]
 
 

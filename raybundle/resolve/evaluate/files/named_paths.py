@@ -11,11 +11,24 @@ from bisect import bisect_left
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import PurePath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from raybundle.resolve.evaluate.chains import last_name
 from raybundle.resolve.evaluate.files.branches import BothBranches, default_of_option, returning
 from raybundle.resolve.evaluate.files.origins import COMPUTED, KNOWN, PASSED, Origins
+from raybundle.resolve.evaluate.files.vocabulary import (
+    BESIDE,
+    DATABASE_FILES,
+    DATABASES,
+    DIRECTORIES,
+    GIVEN,
+    LOOK_UPWARDS,
+    READ_PREFIXES,
+    READS,
+    SECRETS,
+    is_path_option,
+    is_write,
+)
 from raybundle.resolve.evaluate.name_values import ANY
 from raybundle.resolve.evaluate.parsing import children, walk
 from raybundle.resolve.evaluate.symbolic import HERE, START, SymbolicScope
@@ -32,10 +45,6 @@ _SHOWN = 60
 
 _IN_QUOTES = re.compile(rb"(['\"])(?:[^'\"\s]*(?:/[^'\"\s]*|\.\w{1,10})|(?:(?<=/ .)|(?<=/.))\w[^'\"\s]*)\1")
 """A string that looks like a path, or follows a `/`."""
-_NAMES = (
-    *(b"__file__", b"dotenv", b"config_path", b"config_dir", b"searchpath", b"template_folder"),
-    *(b"static_folder", b"localedir"),
-)
 _READING_CALL = re.compile(
     rb"\((?:(?<=open\()|(?<=Path\()|(?<=path.join\()|(?<=listdir\()|(?<=scandir\()|(?<=walk\()|(?<=glob\())"
 )
@@ -50,46 +59,8 @@ _IMPOSSIBLE = re.compile(r"[\n\r\t\0\\^$|<>\"'`,;:=]|\A[/~#@.-]*\Z|\A/")
 """Matches a string that is not a path relative to a directory."""
 _HOLE = re.compile(r"\{[^{}]*\}|%[-\d.]*[sdif]")
 
-_READS = frozenset(
-    [
-        *("open", "load", "loads", "safe_load", "load_all", "read", "parse", "imread", "memmap"),
-        *("Path", "PurePath", "PosixPath", "join", "joinpath", "resolve", "abspath", "absolute"),
-        *("listdir", "scandir", "walk", "glob", "iglob", "rglob", "iterdir"),
-        *("exists", "isfile", "isdir", "is_file", "is_dir", "stat", "getsize", "getmtime"),
-        *("copy", "copyfile", "copytree", "copy2", "loadtxt", "genfromtxt", "fromfile"),
-        *("CDLL", "LoadLibrary"),
-        *("File", "FileType", "FileSystemLoader", "ImageFolder", "DirectoryLoader"),
-        *("bindtextdomain", "translation", "initialize_config_dir"),
-    ]
-)
-"""Last names of calls whose argument may be a directory, or a file without a suffix."""
-_READ = ("read_", "load_", "open_", "from_", "scan_")
-_DIRECTORIES = frozenset(
-    ["config_path", "config_dir", "searchpath", "template_folder", "static_folder", "localedir"]
-)
-"""Options of any call that take a directory."""
-_BESIDE = frozenset(["config_path", "template_folder", "static_folder"])
-"""Options whose path is relative to the source file (hydra, Flask)."""
-_LOOK_UPWARDS = frozenset(["load_dotenv", "dotenv_values", "find_dotenv", "read_env"])
-"""Calls without arguments that look for a `.env` beside the source and above."""
-_GIVEN = frozenset(["dotenv_path", "stream", "filename", "env_file"])
-_WRITES = frozenset(
-    [
-        *("makedirs", "mkdir", "rmtree", "remove", "unlink", "rmdir", "touch", "write_text", "write_bytes"),
-        *("savefig", "save", "savetxt", "savez", "savez_compressed", "imwrite", "write_image", "dump"),
-        *("to_csv", "to_parquet", "to_json", "to_pickle", "to_excel", "to_feather", "to_hdf", "to_html"),
-        *("write_csv", "write_parquet", "write_json", "save_pretrained", "save_model"),
-        *("FileHandler", "RotatingFileHandler"),
-    ]
-)
-"""Calls that write the file that is their receiver or one of their arguments."""
-_DATABASES = frozenset(["shelve.open", "dbm.open", "dbm.dumb.open", "dbm.gnu.open", "dbm.ndbm.open"])
-_DATABASE_FILES = (".db", ".dat", ".dir", ".bak", ".pag")
-"""Suffixes that the modules of `dbm` give to their files."""
-_WRITING = re.compile(r"[wx]b?t?\+?|[wx]\+?[bt]")
-_MODULES_WITH_OPEN = frozenset(
-    ["io", "os", "gzip", "bz2", "lzma", "codecs", "fsspec", "builtins", "aiofiles"]
-)
+_NAMES = (b"__file__", b"dotenv", b"chdir(", b"Option(", b"Argument(")
+_OPTIONS = tuple(each.encode() for each in sorted(DIRECTORIES | SECRETS))
 
 
 def find_files(
@@ -116,7 +87,10 @@ def find_files(
 def _lines(source: bytes) -> list[int]:
     """Return the lines that may name a file, in order. Statements without such a line are skipped."""
     places = [found.start() for form in (_IN_QUOTES, _READING_CALL) for found in form.finditer(source)]
-    places += [found.start() for name in _NAMES if name in source for found in re.finditer(name, source)]
+    words = [rb"type\s*=\s*[\w.]*Path\b"] if b"add_argument" in source else []
+    words += [re.escape(each) for each in _NAMES if each in source]
+    words += [each + rb"['\"]?\s*[=:]" for each in _OPTIONS if each in source]
+    places += [found.start() for each in words for found in re.finditer(each, source)]
     if places:
         places += [found.start() for found in _MAKING.finditer(source)]
     lines, line, position = [], 1, 0
@@ -190,17 +164,19 @@ class _Search:
                 self._call(node, scope, wide=wide)
             case ast.Constant(value=str()) | ast.JoinedStr() | ast.BinOp():
                 self._expression(node, scope, wide=wide)
-            case ast.Name(ctx=ast.Load()) if wide:
-                self._take(node, scope, wide=wide)
+            case ast.Name() | ast.Attribute() if wide and self._take(node, scope, wide=wide):
+                return
             case _:
-                for child in children(node):
-                    self.visit(child, scope, wide=False)
+                for name, child in _parts(node):
+                    self._option(name, child, scope, wide=wide and isinstance(node, (ast.List, ast.Tuple)))
 
     def _function(self, node: ast.FunctionDef | ast.AsyncFunctionDef, scope: SymbolicScope) -> None:
         """Visit a function without its annotations, which load nothing."""
         arguments = node.args
-        for each in (*node.decorator_list, *arguments.defaults, *filter(None, arguments.kw_defaults)):
+        for each in node.decorator_list:
             self.visit(each, scope, wide=False)
+        for parameter, default in _defaults(arguments):
+            self.visit(default, scope, wide=_is_path(parameter))
         self.origins.around.append(node)
         inner = _inside(scope, arguments)
         for name, default in (each for mark in node.decorator_list for each in default_of_option(mark)):
@@ -232,36 +208,48 @@ class _Search:
         if dotted.startswith(("sys.path.", "site.addsitedir")):
             return
         last = dotted.rpartition(".")[2] if isinstance(node.func, ast.Name) else last_name(node.func)
-        if last in _LOOK_UPWARDS and not node.args and all(each.arg not in _GIVEN for each in node.keywords):
+        if last in LOOK_UPWARDS and not node.args and all(each.arg not in GIVEN for each in node.keywords):
             self.found.add(Named(node.lineno, "here", ENVIRONMENT_FILE))
         if node in self.reads:
             self._note_opened(node, self.reads[node], scope)
-        if _is_write(node, last):
+        if is_write(node, last):
             self._note_written(node, scope)
-        elif self._take(node, scope, wide=wide or last in {"Path", "joinpath"}):
+        elif self._take(node, scope, wide=wide or last in {"Path", "joinpath"} or is_path_option(node, last)):
             return
-        reads = last in _READS or last.startswith(_READ)
+        reads = last in READS or last.startswith(READ_PREFIXES)
         if isinstance(node.func, ast.Attribute):
             self.visit(node.func.value, scope, wide=reads and last not in {"join", "read", "load", "loads"})
         else:
             self.visit(node.func, scope, wide=False)
         self._database(dotted, node, scope)
+        if last == "chdir" and node.args:
+            self._note(node.args[0], scope, "cwd")
+            return
         for each in _arguments(node, last):
             self.visit(each, scope, wide=reads)
-        self._options(node, scope, wide=reads)
-
-    def _options(self, node: ast.Call, scope: SymbolicScope, *, wide: bool) -> None:
         for keyword in node.keywords:
-            option = keyword.arg or ""
-            self.visit(keyword.value, scope, wide=wide or option in _DIRECTORIES)
-            if option in _BESIDE:
-                self._beside(keyword.value, scope)
+            self._option(keyword.arg or "", keyword.value, scope, wide=reads or is_path_option(node, last))
+
+    def _option(self, name: str, value: ast.AST, scope: SymbolicScope, *, wide: bool) -> None:
+        """Visit the value of an option, a key of a table, or a variable."""
+        if name in SECRETS and isinstance(value, ast.expr):
+            self._note(value, scope, "secrets")
+            return
+        self.visit(value, scope, wide=wide or name in DIRECTORIES)
+        if name in BESIDE and isinstance(value, ast.expr):
+            self._beside(value, scope)
+
+    def _note(self, node: ast.expr, scope: SymbolicScope, role: Literal["cwd", "secrets"]) -> None:
+        """Note a directory that is not data."""
+        for value in scope.values(node):
+            for place, path in _places(value, whole=True):
+                self.found.add(Named(node.lineno, place, path, wide=True, role=role))
 
     def _database(self, function: str, node: ast.Call, scope: SymbolicScope) -> None:
         """Note the files of a database that is named without its suffix."""
-        for value in scope.values(node.args[0]) if function in _DATABASES and node.args else ():
+        for value in scope.values(node.args[0]) if function in DATABASES and node.args else ():
             for place, path in _places(value):
-                self.found.update(Named(node.lineno, place, f"{path}{each}") for each in _DATABASE_FILES)
+                self.found.update(Named(node.lineno, place, f"{path}{each}") for each in DATABASE_FILES)
 
     def _note_written(self, node: ast.Call, scope: SymbolicScope) -> None:
         receiver = [node.func.value] if isinstance(node.func, ast.Attribute) else []
@@ -297,7 +285,9 @@ class _Search:
 
     def _take(self, node: ast.expr, scope: SymbolicScope, *, wide: bool) -> bool:
         """Note what an expression names. Return whether it has a value."""
-        values = [each for each in scope.values(node) if isinstance(each, (str, PurePath))]
+        found = scope.values(node)
+        listed = [item for each in found if isinstance(each, list) for item in each]
+        values = [each for each in (*found, *listed) if isinstance(each, (str, PurePath))]
         for value in values:
             as_path = wide or isinstance(value, PurePath)
             for place, path in _places(value, wide=as_path):
@@ -313,21 +303,39 @@ _BINDS = (
 )
 
 
+def _parts(node: ast.AST) -> Iterator[tuple[str, ast.AST]]:
+    """Yield the parts of a node, each with the key or the variable whose value it is."""
+    match node:
+        case ast.Assign(targets=[ast.Name(id=name)], value=value):
+            yield name, value
+        case ast.Dict(keys=keys, values=values):
+            for key, value in zip(keys, values, strict=True):
+                yield str(key.value) if isinstance(key, ast.Constant) else "", value
+        case _:
+            yield from (("", each) for each in children(node))
+
+
 def _inside(scope: SymbolicScope, arguments: ast.arguments) -> SymbolicScope:
     """Return a scope in which parameters have their defaults; callers may give others."""
     inner = scope.state()
     for each in walk(arguments):
         if isinstance(each, ast.arg):
             inner.unbind(each.arg)
-    positional = [*arguments.posonlyargs, *arguments.args]
-    defaults = [*zip(positional[::-1], arguments.defaults[::-1], strict=False)]
-    for parameter, default in (*defaults, *zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)):
-        if default is not None:
-            values = [
-                each for each in scope.ways(default) if each is None or isinstance(each, (str, PurePath))
-            ]
-            inner.bind(parameter.arg, values)
+    for parameter, default in _defaults(arguments):
+        values = [each for each in scope.ways(default) if each is None or isinstance(each, (str, PurePath))]
+        inner.bind(parameter.arg, values)
     return inner
+
+
+def _defaults(arguments: ast.arguments) -> Iterator[tuple[ast.arg, ast.expr]]:
+    positional = [*arguments.posonlyargs, *arguments.args]
+    yield from zip(positional[::-1], arguments.defaults[::-1], strict=False)
+    named = zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
+    yield from ((parameter, default) for parameter, default in named if default is not None)
+
+
+def _is_path(parameter: ast.arg) -> bool:
+    return parameter.annotation is not None and "Path" in ast.unparse(parameter.annotation)
 
 
 def _arguments(node: ast.Call, last: str) -> Iterator[ast.expr]:
@@ -339,34 +347,16 @@ def _arguments(node: ast.Call, last: str) -> Iterator[ast.expr]:
             yield each
 
 
-def _is_write(node: ast.Call, last: str) -> bool:
-    """Return whether a call only writes, such as `p.open("w")`, `p.write_text(…)` or `frame.to_csv(p)`."""
-    if last != "open":
-        return last in _WRITES
-    given = [each.value for each in node.keywords if each.arg == "mode"]
-    modes = [*node.args[0 if _is_method(node) else 1 :][:1], *given]
-    return any(isinstance(mode, ast.Constant) and _WRITING.fullmatch(str(mode.value)) for mode in modes)
-
-
-def _is_method(node: ast.Call) -> bool:
-    """Return whether `open` is a method of a path, not a function of a module (`gzip.open`)."""
-    match node.func:
-        case ast.Attribute(value=ast.Name(id=name)):
-            return name not in _MODULES_WITH_OPEN
-        case other:
-            return isinstance(other, ast.Attribute)
-
-
-def _places(value: Value, *, wide: bool = True) -> Iterator[tuple[PathStart, str]]:
-    """Yield where a path begins, and the path."""
+def _places(value: Value, *, wide: bool = True, whole: bool = False) -> Iterator[tuple[PathStart, str]]:
+    """Yield where a path begins, and the path. With `whole`, it may be the directory of the source itself."""
     if not isinstance(value, (str, PurePath)):
         return
     text = str(value)
     bases: tuple[tuple[PathStart, str], ...] = (("here", HERE), ("start", START))
     for place, base in bases:
         if text.startswith(base[:2]):
-            path = os.path.relpath(os.path.normpath(text), base)
-            if base[1] not in path and path != ".":
+            path = os.path.relpath(os.path.normpath(_HOLE.sub(ANY, text)), base)
+            if base[1] not in path and (whole or path != "."):
                 yield place, path
             return
     plain = _plain(text, wide=wide)

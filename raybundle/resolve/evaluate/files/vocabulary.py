@@ -1,0 +1,83 @@
+"""Knows the calls, options and variables that take paths, and which of them write."""
+
+from __future__ import annotations
+
+import ast
+import re
+
+READS = frozenset(
+    [
+        *("open", "load", "loads", "safe_load", "load_all", "read", "parse", "imread", "memmap"),
+        *("Path", "PurePath", "PosixPath", "join", "joinpath", "resolve", "abspath", "absolute"),
+        *("listdir", "scandir", "walk", "glob", "iglob", "rglob", "iterdir"),
+        *("exists", "isfile", "isdir", "is_file", "is_dir", "stat", "getsize", "getmtime"),
+        *("copy", "copyfile", "copytree", "copy2", "loadtxt", "genfromtxt", "fromfile"),
+        *("CDLL", "LoadLibrary"),
+        *("File", "FileType", "FileSystemLoader", "ImageFolder", "DirectoryLoader"),
+        *("bindtextdomain", "translation", "initialize_config_dir"),
+    ]
+)
+"""Last names of calls whose argument may be a directory, or a file without a suffix."""
+READ_PREFIXES = ("read_", "load_", "open_", "from_", "scan_")
+DIRECTORIES = frozenset(
+    [
+        *("config_path", "config_dir", "searchpath", "template_folder", "static_folder", "localedir"),
+        *("directory", "directories", "template_path", "static_path", "root_path", "root_dir", "data_dir"),
+        *("DIRS", "STATICFILES_DIRS", "FIXTURE_DIRS", "LOCALE_PATHS"),
+    ]
+)
+"""Options of any call, keys and variables whose values are directories (hydra, Flask, mako, Django)."""
+SECRETS = frozenset({"secrets_dir"})
+"""Options and variables whose values are directories of secrets (pydantic)."""
+OPTION_OF_JOB = frozenset({"option", "argument", "Option", "Argument", "add_argument"})
+"""Last names of calls that make an option of the job (click, typer, argparse)."""
+_OF_PATHS = frozenset({"exists", "file_okay", "dir_okay"})
+"""Options of calls that make an option of the job whose value is a path."""
+BESIDE = frozenset(["config_path", "template_folder", "static_folder"])
+"""Options whose path is relative to the source file (hydra, Flask)."""
+LOOK_UPWARDS = frozenset(["load_dotenv", "dotenv_values", "find_dotenv", "read_env"])
+"""Calls without arguments that look for a `.env` beside the source and above."""
+GIVEN = frozenset(["dotenv_path", "stream", "filename", "env_file"])
+_WRITES = frozenset(
+    [
+        *("makedirs", "mkdir", "rmtree", "remove", "unlink", "rmdir", "touch", "write_text", "write_bytes"),
+        *("savefig", "save", "savetxt", "savez", "savez_compressed", "imwrite", "write_image", "dump"),
+        *("to_csv", "to_parquet", "to_json", "to_pickle", "to_excel", "to_feather", "to_hdf", "to_html"),
+        *("write_csv", "write_parquet", "write_json", "save_pretrained", "save_model"),
+        *("FileHandler", "RotatingFileHandler"),
+    ]
+)
+"""Calls that write the file that is their receiver or one of their arguments."""
+DATABASES = frozenset(["shelve.open", "dbm.open", "dbm.dumb.open", "dbm.gnu.open", "dbm.ndbm.open"])
+DATABASE_FILES = (".db", ".dat", ".dir", ".bak", ".pag")
+"""Suffixes that the modules of `dbm` give to their files."""
+_WRITING = re.compile(r"[wx]b?t?\+?|[wx]\+?[bt]")
+_MODULES_WITH_OPEN = frozenset(
+    ["io", "os", "gzip", "bz2", "lzma", "codecs", "fsspec", "builtins", "aiofiles"]
+)
+
+
+def is_write(node: ast.Call, last: str) -> bool:
+    """Return whether a call only writes, such as `p.open("w")`, `p.write_text(…)` or `frame.to_csv(p)`."""
+    if last != "open":
+        return last in _WRITES
+    given = [each.value for each in node.keywords if each.arg == "mode"]
+    modes = [*node.args[0 if _is_method(node) else 1 :][:1], *given]
+    return any(isinstance(mode, ast.Constant) and _WRITING.fullmatch(str(mode.value)) for mode in modes)
+
+
+def _is_method(node: ast.Call) -> bool:
+    """Return whether `open` is a method of a path, not a function of a module (`gzip.open`)."""
+    match node.func:
+        case ast.Attribute(value=ast.Name(id=name)):
+            return name not in _MODULES_WITH_OPEN
+        case other:
+            return isinstance(other, ast.Attribute)
+
+
+def is_path_option(node: ast.Call, last: str) -> bool:
+    """Return whether a call makes an option of the job whose value is a path."""
+    return last in OPTION_OF_JOB and any(
+        each.arg in _OF_PATHS or (each.arg == "type" and "Path" in ast.unparse(each.value))
+        for each in node.keywords
+    )

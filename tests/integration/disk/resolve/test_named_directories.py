@@ -1,0 +1,155 @@
+"""Paths that count from a directory which the source names: by a form, a change of directory, an option."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from raybundle.resolve.resolve import ResolveSettings
+from tests.integration.disk.resolve.test_resolve import run
+from tests.support.small_project import tree
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+HERE = "import os\nfrom pathlib import Path\nHERE = Path(__file__).parent\n"
+
+
+def named(work: Path, source: str, *files: str, job: str = "job.py", **others: str) -> set[str]:
+    """The data files that travel because a path of `job` names them."""
+    modules = {f"{name}.py": text for name, text in others.items()}
+    script = (
+        tree(work / "app", {job: source, **modules, **dict.fromkeys(files, ""), "pyproject.toml": ""}) / job
+    )
+    return {each.path.removeprefix("project/") for each in run(script).data if "(path)" in each.reason}
+
+
+@pytest.mark.parametrize("name", ["'{}.yaml'.format(env)", "'%s.yaml' % env", "'{env}.yaml'.format(env=env)"])
+@pytest.mark.parametrize(
+    "path", ["HERE / 'conf' / ({})", "os.path.join(os.path.dirname(__file__), 'conf', {})"]
+)
+def test_a_form_beside_the_source_stands_for_what_it_matches(tmp_path: Path, path: str, name: str) -> None:
+    source = f"{HERE}def load(env):\n    return open({path.format(name)}).read()\n"
+
+    assert named(tmp_path, source, "conf/a.yaml", "conf/b.yaml", "conf/c.txt") == {
+        "conf/a.yaml",
+        "conf/b.yaml",
+    }
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "os.chdir('work')",
+        "os.chdir(HERE / 'work')",
+        "os.chdir(os.path.join(os.path.dirname(os.path.abspath(__file__)), 'work'))",
+        "from os import chdir as cd\ncd(HERE.resolve() / 'work')",
+        "import contextlib\nstack = contextlib.ExitStack()\nstack.enter_context(contextlib.chdir('work'))",
+        "WORK = os.environ.get('WORK', 'work')\nos.chdir(WORK)",
+    ],
+)
+def test_paths_count_from_a_directory_that_the_job_changes_to(tmp_path: Path, change: str) -> None:
+    source = f"{HERE}{change}\nimport reader\nprint(open('in.txt').read(), os.listdir('shards'))\n"
+    reader = "TABLE = open('tables/t.csv').read()\n"
+    files = ("work/in.txt", "work/shards/1", "work/tables/t.csv", "work/not-read.txt")
+
+    assert named(tmp_path, source, *files, reader=reader) == {*files[:3]}
+
+
+def test_paths_count_from_the_folder_of_a_script_that_changes_to_it(tmp_path: Path) -> None:
+    source = f"{HERE}os.chdir(HERE)\nprint(open('in.txt').read(), os.listdir('shards'))\n"
+
+    assert named(tmp_path, source, "jobs/in.txt", "jobs/shards/1", job="jobs/job.py") == {
+        "jobs/in.txt",
+        "jobs/shards/1",
+    }
+
+
+MAKO = "from mako.lookup import TemplateLookup\n"
+CLICK = "import click\n@click."
+TYPER = "import typer\nfrom pathlib import Path\n"
+ARGPARSE = "import argparse, os, pathlib\np = argparse.ArgumentParser()\np."
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        f"{MAKO}TemplateLookup(directories=['views'])\n",
+        f"{MAKO}PLACES = ['views', 'more']\nTemplateLookup(directories=PLACES)\n",
+        "from fastapi.templating import Jinja2Templates\nJinja2Templates(directory='views')\n",
+        "TEMPLATES = [{'BACKEND': 'x', 'DIRS': ['views']}]\n",
+        "STATICFILES_DIRS = ('views',)\n",
+        "from dynaconf import Dynaconf\nDynaconf(settings_files=['a.toml'], root_path='views')\n",
+        f"{CLICK}option('--dir', default='views', type=click.Path(exists=True))\ndef main(dir): ...\n",
+        f"{CLICK}argument('dir', default='views', type=click.Path())\ndef main(dir): ...\n",
+        f"{TYPER}def main(dir: Path = typer.Option('views')): ...\n",
+        f"{TYPER}def main(dir: str = typer.Option('views', exists=True)): ...\n",
+        f"{ARGPARSE}add_argument('--dir', type=pathlib.Path, default='views')\n",
+        f"{ARGPARSE}add_argument('--dir', default='views')\nprint(os.listdir(p.parse_args().dir))\n",
+        "import os\nclass Args:\n    dir: str = 'views'\ndef read(args):\n    return os.listdir(args.dir)\n",
+    ],
+)
+def test_a_folder_with_a_plain_name_is_taken_where_an_option_is_one(tmp_path: Path, source: str) -> None:
+    assert named(tmp_path, source, "views/a.html", "views/b.html") == {"views/a.html", "views/b.html"}
+
+
+def test_a_path_upwards_counts_from_the_source_too(tmp_path: Path) -> None:
+    job = "ns = {}\nexec(open('configs/exp/small.py').read(), ns)\nprint(ns['_base_'])\n"
+    files = {"configs/exp/small.py": "_base_ = ['../base/sched.json']\n", "configs/base/sched.json": "{}"}
+    tree(tmp_path / "app", files)
+
+    assert named(tmp_path, job) == {"configs/base/sched.json"}
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "model_config = SettingsConfigDict(secrets_dir='keys')",
+        "model_config = {'secrets_dir': HERE / 'keys'}",
+        "class Config:\n        secrets_dir = 'keys'",
+    ],
+)
+def test_a_folder_of_secrets_stays_and_is_told(tmp_path: Path, place: str) -> None:
+    base = "from pydantic_settings import BaseSettings, SettingsConfigDict"
+    source = f"{HERE}{base}\nclass Settings(BaseSettings):\n    {place}\n"
+    script = tree(tmp_path / "app", {"job.py": source, "keys/token": "abc"}) / "job.py"
+    found = run(script, ResolveSettings(optional=("pydantic_settings",)))
+
+    assert [each.file.name for each in found.data] == []
+    [warning] = [each for each in found.warnings if "secret" in each.text]
+    assert f"{warning.text}; {warning.hint}" == (
+        "keys is left out: it holds secrets; `--secret NAME=file:PATH` gives each to the job; then "
+        "`# raybundle: ignore`"
+    )
+    lines = source.splitlines()
+    assert warning.line is not None
+    lines[warning.line - 1] += "  # raybundle: ignore"
+    script.write_text("\n".join(lines))
+    assert run(script, ResolveSettings(optional=("pydantic_settings",))).warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("c.toml", '[paths]\nimages = "data/in"\noutput = "data/out"  # written\n'),
+        ("c.yaml", "data:\n  train: ./data/in/   # images\nlog_dir: data/out\n"),
+        ("c.yaml", "folders:\n  - data/in\n  - other\n"),
+        ("c.json", '{"a": {"train": "data/in", "save_to": "data/out"}, "name": "other"}'),
+        ("c.ini", "[data]\nroot = data/in\nresults=data/out\n"),
+        ("c.yaml", "{train: data/in, checkpoints: data/out, model: other}"),
+    ],
+)
+def test_configuration_names_folders_that_are_read(tmp_path: Path, name: str, text: str) -> None:
+    job = f"print(open('conf/{name}').read())\n"
+    files = ("data/in/a.png", "data/in/b/c.png", "data/out/old.txt", "other/no.txt")
+    tree(tmp_path / "app/conf", {name: text})
+
+    assert named(tmp_path, job, *files) == {f"conf/{name}", *files[:2]}
+
+
+@pytest.mark.parametrize("text", ["data_dir: images\n", '{"root": "images"}', "path = images\n"])
+def test_a_plain_name_in_configuration_is_a_folder_if_its_key_says_so(tmp_path: Path, text: str) -> None:
+    tree(tmp_path / "app", {"c.yaml": text})
+
+    assert named(tmp_path, "print(open('c.yaml').read())\n", "images/a.png") == {"c.yaml", "images/a.png"}
