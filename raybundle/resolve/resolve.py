@@ -235,7 +235,8 @@ def _named(work: _Work, closure: Closure, wanted: Iterable[Candidate]) -> NamedF
     """Return the files that paths name, and those that git tracks; `include` and `exclude` come before."""
     off = "path" in work.settings.rules_off
     start = start_directory(work.target, work.project, work.cwd)
-    ground = ground_of(work.finder, str(work.project), start, wanted, work.settings.exclude)
+    starts = (start, str(work.cwd))
+    ground = ground_of(work.finder, str(work.project), starts, wanted, work.settings.exclude)
     asked = Asked(() if off else work.settings.arguments, work.settings.tracked, sources=not off)
     return named_files(closure, asked, ground, facts_of(work.scanner, work.made), work.scanner.config)
 

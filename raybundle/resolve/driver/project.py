@@ -164,7 +164,8 @@ def first_directory(target: Target, project: Path, cwd: Path, *, safe_path: bool
 def named_by(words: Iterable[str], project: Path, cwd: Path) -> tuple[str, ...]:
     """Return what of the project the arguments of a job name, absolute: `conf/a.yaml`, `--data=d.csv`.
 
-    What an option names that says where to write (`--output-dir runs`) is none: it is not read.
+    What they name from `cwd` on counts too if the project is below it. What an option names that says where
+    to write (`--output-dir runs`) is none: it is not read.
     """
     project, found, before = project.resolve(), dict[str, None](), ""
     for word in words:
@@ -176,7 +177,8 @@ def named_by(words: Iterable[str], project: Path, cwd: Path) -> tuple[str, ...]:
             if text.strip("./") and len(text) < _LONGEST and "\0" not in text:
                 for base in (cwd.resolve(), project):
                     path = os.path.normpath(base / text)
-                    if path.startswith(f"{project}/") and os.path.lexists(path):
+                    near = path.startswith(f"{base}/") and not text.startswith("/")
+                    if (near or path.startswith(f"{project}/")) and os.path.lexists(path):
                         found[path] = None
                         break
     return tuple(found)

@@ -27,6 +27,8 @@ class Ground:
     project: str
     start: str
     """The directory in which the job starts; the project's root where that is none of the project."""
+    cwd: str
+    """The directory in which the user gives the command."""
     path: frozenset[str]
     """The directories in which modules are looked for."""
     allowed: tuple[str, ...]
@@ -37,33 +39,38 @@ class Ground:
     exclude: tuple[str, ...]
 
     def entered(self, named: Iterable[tuple[str, Named]]) -> tuple[str, ...]:
-        """Return the directories of the project that sources change to."""
+        """Return the directories that sources change to."""
         found = dict[str, None]()
         for source, each in named:
             if each.role == "cwd":
                 base = os.path.dirname(source) if each.place == "here" else self.start
                 found[os.path.normpath(os.path.join(base, each.path))] = None
-        own = (each for each in found if each.startswith(f"{self.project}/") and each != self.start)
-        return tuple(own)
+        return tuple(each for each in found if each not in {self.start, self.project})
 
 
 def ground_of(
-    finder: Finder, project: str, start: str, wanted: Iterable[Candidate], exclude: tuple[str, ...]
+    finder: Finder,
+    project: str,
+    starts: tuple[str, str],
+    wanted: Iterable[Candidate],
+    exclude: tuple[str, ...],
 ) -> Ground:
     """Return the ground of a resolution.
 
     Args:
         finder: of the driver's path.
         project: its root.
-        start: the directory in which the job starts, relative to it.
+        starts: the directory in which the job starts, relative to it; and the current directory.
         wanted: the files that `include` names.
         exclude: patterns of what does not travel.
     """
     entries = [each for each in finder.path if finder.is_first_party(each)]
+    start, cwd = starts
     own = {*entries, repository_of(project) or project}.difference(finder.added)
     return Ground(
         project,
         os.path.join(project, start) if start else project,
+        cwd,
         frozenset(entries),
         tuple(f"{each}/" for each in sorted({*own, project})),
         finder.directories,

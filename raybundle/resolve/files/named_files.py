@@ -1,7 +1,7 @@
 """Finds the files that reached sources, and arguments of the job, name by their paths."""
 
 # Why strings: paths here are the strings that `sys.path` holds; pathlib would cost ten times as much.
-# ruff: noqa: PTH116, PTH118, PTH119, PTH120
+# ruff: noqa: PTH112, PTH113, PTH116, PTH118, PTH119, PTH120
 
 from __future__ import annotations
 
@@ -99,7 +99,11 @@ def named_files(
     ]
     search = _Search(ground, modules, _folders(modules), ground.entered(named))
     for path in sorted(asked.arguments):
-        search.take(path, ground.project, _Origin("named by an argument", None, None), wide=True)
+        origin = _Origin("named by an argument", None, None)
+        if path.startswith(f"{ground.project}/"):
+            search.take(path, ground.project, origin, wide=True)
+        else:
+            search.note_outside(path, origin)
     for file, each in named:
         search.look_up(file, each)
     if asked.sources:
@@ -162,8 +166,8 @@ class _Search:
             path = os.path.normpath(os.path.join(place, named.path))
             inside = self._entry_of(path, self.modules[source])
             if inside is None:
-                continue
-            if named.role == "data":
+                found = named.role == "data" and self.note_outside(path, origin)
+            elif named.role == "data":
                 found = self.take(path, inside, origin, wide=named.wide)
             elif found := named.role == "secrets" and self._kind(path, inside) is not None:
                 self._warn(path, "it holds secrets", _GIVES_EACH, origin)
@@ -175,10 +179,22 @@ class _Search:
         here = os.path.dirname(source)
         if named.place == "start":
             beside = [here] if named.path.startswith("../") else []
-            return [*self.entered, self.ground.start, self.ground.project, *beside]
+            return [*self.entered, self.ground.start, self.ground.project, *beside, self.ground.cwd]
         if named.path == ENVIRONMENT_FILE:
             return [self._nearest_environment(here, self.modules[source])]  # as dotenv does
         return [here]
+
+    def note_outside(self, path: str, origin: _Origin) -> bool:
+        """Warn of what cannot travel because it is outside the project; return whether it is data."""
+        top = os.path.commonpath([path, self.ground.project])
+        is_data = os.path.isfile(path) and not is_code(path)
+        if os.path.isdir(path) and path != top and path not in self.code | self.ground.path:
+            listing = self.ground.directories.list(path)
+            is_data = bool(listing.files) and not any(map(is_code, listing.files))
+        if is_data and not any(each.text.startswith(f"{path} ") for each in self.warnings):
+            hint = f"`--working-dir {top}` makes that the project's root; else"
+            self._warn(path, "it is outside the project", hint, origin)
+        return is_data
 
     def follow_configs(self, config_of: Callable[[str], Facts]) -> None:
         """Take what configuration and scripts of shells name, if a path or `include` names them."""

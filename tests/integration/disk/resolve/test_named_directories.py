@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
 
-from raybundle.resolve.resolve import ResolveSettings
+from raybundle.cache.documents import Cache
+from raybundle.model import ScriptTarget
+from raybundle.resolve.driver.project import named_by
+from raybundle.resolve.resolve import ResolveSettings, resolve
 from tests.integration.disk.resolve.test_resolve import run
-from tests.support.small_project import tree
+from tests.support.small_project import interpreter, tree
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from raybundle.model import Resolution
 
 HERE = "import os\nfrom pathlib import Path\nHERE = Path(__file__).parent\n"
 
@@ -153,3 +159,44 @@ def test_a_plain_name_in_configuration_is_a_folder_if_its_key_says_so(tmp_path: 
     tree(tmp_path / "app", {"c.yaml": text})
 
     assert named(tmp_path, "print(open('c.yaml').read())\n", "images/a.png") == {"c.yaml", "images/a.png"}
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        f"{HERE}print(open(HERE.parent / 'conf/a.json').read())\n",
+        "print(open('conf/a.json').read())\n",
+        f"{HERE}os.chdir(HERE.parent)\nprint(open('conf/a.json').read())\n",
+        f"{HERE}print(os.listdir(HERE.parent / 'conf'))\n",
+        "import sys\nprint(open(sys.argv[1]).read())\n",
+    ],
+)
+def test_what_lies_outside_the_project_is_told_and_the_hint_takes_it(tmp_path: Path, source: str) -> None:
+    tree(tmp_path, {"jobs/job.py": source, "conf/a.json": "{}"})
+    target, arguments = ScriptTarget(tmp_path / "jobs/job.py"), ["conf/a.json"] if "argv" in source else []
+
+    def found(project: Path) -> Resolution:
+        settings = ResolveSettings(project=project, arguments=named_by(arguments, project, tmp_path))
+        return resolve(target, settings, interpreter(tmp_path), tmp_path, Cache(tmp_path / "cache"))
+
+    [warning] = found(tmp_path / "jobs").warnings
+    assert re.fullmatch(rf"{tmp_path}/conf(/a.json)? is left out: it is outside the project", warning.text)
+    assert warning.hint is not None
+    assert warning.hint.startswith(f"`--working-dir {tmp_path}` makes that the project's root; else ")
+    assert found(tmp_path).warnings == ()
+    assert [each.path for each in found(tmp_path).data] == ["project/conf/a.json"]
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        f"{HERE}import sys\nROOT = HERE.parent\nsys.path.append(str(ROOT / 'src'))\nimport model\n",
+        f"{HERE}OUT = HERE.parent / 'out'\nOUT.mkdir(exist_ok=True)\n",
+        "print(open('conf/absent.json').read())\n",
+    ],
+)
+def test_what_lies_outside_and_is_no_data_is_not_told(tmp_path: Path, source: str) -> None:
+    tree(tmp_path, {"jobs/job.py": source, "src/model.py": "", "out/a.txt": "", "conf/a.json": "{}"})
+    target = ScriptTarget(tmp_path / "jobs/job.py")
+
+    assert resolve(target, ResolveSettings(), interpreter(tmp_path), tmp_path, Cache(tmp_path / "cache")).warnings == ()
