@@ -196,9 +196,10 @@ class Remark(NamedTuple):
         "comment",
         "no-effect",
         "environment",
+        "beside-python",
     ]
     text: str
-    """The field of a runtime_env, the arguments of `ray.init`, or the comment."""
+    """The field of a runtime_env, the arguments of `ray.init`, the comment, or the program."""
 
 
 PathStart = Literal["here", "start"]

@@ -173,6 +173,10 @@ LOADS_A_PICKLE = {
     "features.py": "",
 }
 USES_A_SITE = {"job.py": "import thing\n\nprint(thing.NAME)\n"}
+PROGRAM = {
+    "thing.py": b"def main():\n    print('done')\n",
+    "thing-1.0.dist-info/entry_points.txt": b"[console_scripts]\nthing-tool = thing:main\n",
+}
 THING = {"thing/__init__.py": b"NAME = 'done'\n"}
 
 
@@ -284,6 +288,25 @@ ROWS = {
         "if the nodes have it, `# raybundle: ignore` there",
         {"job.py": MAKES_A_TOOL},
         ignore("job.py", 'subprocess.run(["made-tool"], check=True)'),
+    ),
+    "a program beside Python": Row(
+        "is taken from beside Python",
+        "start it as `thing-tool`",
+        {
+            "job.py": "import os, subprocess, sys\n\nBIN = os.path.dirname(sys.executable)\n"
+            "subprocess.run([os.path.join(BIN, 'thing-tool')], check=True)\n"
+        },
+        change("job.py", "os.path.join(BIN, 'thing-tool')", "'thing-tool'"),
+        site=lambda site: install(site, "thing", PROGRAM),
+    ),
+    "a folder of secrets": Row(
+        "it holds secrets",
+        "`# raybundle: ignore`",
+        {
+            "job.py": "config = {'secrets_dir': 'keys'}\nprint('done')\n",
+            "keys/token": "abc",
+        },
+        ignore("job.py", "config = {'secrets_dir': 'keys'}"),
     ),
     "an extension module": Row(
         "is an extension module: ",

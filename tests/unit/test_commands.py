@@ -131,3 +131,36 @@ def test_a_script_of_a_shell_names_what_it_starts() -> None:
 )
 def test_a_text_is_split_as_a_shell_does(text: str, words: list[list[str]]) -> None:
     assert list(commands_in(text)) == words
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        "Path(sys.executable).parent / 'tool'",
+        "Path(sys.executable).with_name('tool')",
+        "os.path.join(os.path.dirname(sys.executable), 'tool')",
+        "os.path.join(sys.prefix, 'bin', 'tool')",
+        "f'{sys.prefix}/bin/tool'",
+        "Path(sys.prefix) / 'bin' / 'tool'",
+        "BIN / 'tool'",
+        "BIN.joinpath('tool')",
+        "sysconfig.get_path('scripts') + '/tool'",
+    ],
+)
+def test_a_program_beside_python_is_told_and_its_distribution_travels(program: str) -> None:
+    head = (
+        "import os, subprocess, sys, sysconfig\nfrom pathlib import Path\nBIN = Path(sys.executable).parent\n"
+    )
+    found = scan(f"{head}print({program})\n".encode(), "job.py", LINUX)
+
+    assert [(each.line, each.kind, each.text) for each in found.remarks] == [(4, "beside-python", "tool")]
+    assert any(each.form == ProgramName("tool", may_be_absent=True) for each in found.imports)
+
+
+@pytest.mark.parametrize(
+    "path", ["Path(sys.executable).parent / 'python'", "Path(sys.prefix) / 'share' / 'x'", "BIN / 'ray'"]
+)
+def test_what_nodes_have_beside_python_and_other_directories_are_not_told(path: str) -> None:
+    head = "import sys\nfrom pathlib import Path\nBIN = Path(sys.executable).parent\n"
+
+    assert scan(f"{head}print({path})\n".encode(), "job.py", LINUX).remarks == ()

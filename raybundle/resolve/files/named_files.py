@@ -44,7 +44,8 @@ MOST_SEEN = 20_000
 """Files of a directory that are compared with a pattern."""
 
 _SETS = "`--env NAME=VALUE` sets a variable, `--secret NAME=file:PATH` one that is secret; then"
-_GIVES, _GIVES_EACH = (f"`--secret NAME=file:PATH` gives {each} to the job; then" for each in ("it", "each"))
+_GIVES = "`--secret NAME=file:PATH` gives it to the job; then"
+_OF_SECRETS = ("it holds secrets", "`--secret NAME=file:PATH` gives each to the job; then")
 _WILD = re.compile(r"[*?\[]")
 _NEVER = frozenset({"__pycache__", "node_modules"})
 
@@ -98,12 +99,7 @@ def named_files(
         for each in (facts_of(source.file).named if sha256 is not None else ())
     ]
     search = _Search(ground, modules, _folders(modules), ground.entered(named))
-    for path in sorted(asked.arguments):
-        origin = _Origin("named by an argument", None, None)
-        if path.startswith(f"{ground.project}/"):
-            search.take(path, ground.project, origin, wide=True)
-        else:
-            search.note_outside(path, origin)
+    search.add_arguments(asked.arguments)
     for file, each in named:
         search.look_up(file, each)
     if asked.sources:
@@ -159,6 +155,15 @@ class _Search:
     asked: list[str] = field(default_factory=list)
     scripts: dict[str, Candidate] = field(default_factory=dict)
 
+    def add_arguments(self, paths: Iterable[str]) -> None:
+        """Take what arguments of the job name."""
+        origin = _Origin("named by an argument", None, None)
+        for path in sorted(paths):
+            if path.startswith(f"{self.ground.project}/"):
+                self.take(path, self.ground.project, origin, wide=True)
+            else:
+                self.note_outside(path, origin)
+
     def look_up(self, source: str, named: Named) -> None:
         """Take what one path of a source names."""
         origin = _Origin(f"named at {self._shown(source)}:{named.line}", Path(source), named.line)
@@ -170,7 +175,7 @@ class _Search:
             elif named.role == "data":
                 found = self.take(path, inside, origin, wide=named.wide)
             elif found := named.role == "secrets" and self._kind(path, inside) is not None:
-                self._warn(path, "it holds secrets", _GIVES_EACH, origin)
+                self._warn(path, *_OF_SECRETS, origin)
             if found and place not in self.entered:
                 return
 
@@ -192,8 +197,8 @@ class _Search:
             listing = self.ground.directories.list(path)
             is_data = bool(listing.files) and not any(map(is_code, listing.files))
         if is_data and not any(each.text.startswith(f"{path} ") for each in self.warnings):
-            hint = f"`--working-dir {top}` makes that the project's root; else"
-            self._warn(path, "it is outside the project", hint, origin)
+            fault = "it is outside the project", f"`--working-dir {top}` makes that the project's root; else"
+            self._warn(path, *fault, origin)
         return is_data
 
     def follow_configs(self, config_of: Callable[[str], Facts]) -> None:

@@ -16,7 +16,7 @@ from raybundle.resolve.evaluate.name_values import NameValues
 from raybundle.resolve.evaluate.parsing import parse
 from raybundle.resolve.facts import Facts, Import, ModuleText, Named, Statement, UnknownImport, in_order
 from raybundle.resolve.scan.commands.commands import commands_of_shell
-from raybundle.resolve.scan.commands.environments import lost_environments
+from raybundle.resolve.scan.commands.environments import children
 from raybundle.resolve.scan.comments import with_comments
 from raybundle.resolve.scan.exports import exported, path_edits
 from raybundle.resolve.scan.import_calls import DynamicImports, may_be_passed_on
@@ -51,10 +51,10 @@ def scan(source: bytes, file: str, environment: Environment) -> Facts:
     if may_be_passed_on(source, swept.calls):
         dynamic.follow_aliases()
     (references := References(swept.calls, dynamic.names)).run(source)
-    commands = references.commands
+    commands, (started, of_children) = references.commands, children(source, dynamic.names)
     lazy = lazy_tables(tree, is_package=is_package) if may_be_lazy(source) else []
     tables = [*settings_lists(tree), *references.found, *lazy]
-    imports = [*swept.imports, *swept.submodules(), *dynamic.found, *tables, *commands.found]
+    imports = [*swept.imports, *swept.submodules(), *dynamic.found, *tables, *commands.found, *started]
     known = {(each.line, each.form.name) for each in (*dynamic.found, *tables)}
     imports += swept.named_in_strings(known, server_lines(tree) if swept.strings else set())
     paths, opened = find_files(tree, source, file.rpartition("/")[2], paths_read_in(swept.calls))
@@ -68,7 +68,7 @@ def scan(source: bytes, file: str, environment: Environment) -> Facts:
         exports=exported(swept.exports, dynamic),
         unknown=tuple(sorted(unknown)),
         path_edits=tuple(sorted(path_edits(source, swept.path_targets, dynamic))),
-        remarks=(*remarks, *lost_environments(source, dynamic.names)),
+        remarks=(*remarks, *of_children),
         configs=config_names(source),
         installs=installed_by(remarks, tree),
         rewires=tuple(sorted(rewiring_lines(source))),

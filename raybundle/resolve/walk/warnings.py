@@ -44,6 +44,10 @@ _ENVIRONMENT_HINT = (
     "keep the variables of the job (`{**os.environ, …}`), and append to PYTHONPATH; name the directories "
     "that it adds in `roots`; else `# raybundle: ignore`"
 )
+_OWN_CLUSTER_HINT = (
+    "leave it out: the cluster knows what it has; or write `address='local'` if the driver starts a cluster "
+    "of its own"
+)
 _IN_INCLUDE = "name its file and those of what it imports in `include` of [tool.raybundle], or use --trace"
 
 
@@ -164,13 +168,13 @@ def _warn_about_remark(file: Path, remark: Remark) -> Warning:
             text = (
                 f"`{remark.text}` of `ray.init`: Ray refuses it in a job, which connects to a running cluster"
             )
-            hint = (
-                "leave it out: the cluster knows what it has; or write `address='local'` if the driver "
-                "starts a cluster of its own"
-            )
+            hint = _OWN_CLUSTER_HINT
         case "environment":
             text = f"a Python that starts with `{remark.text}` does not run from the bundle"
             hint = _ENVIRONMENT_HINT
+        case "beside-python":
+            text = f"`{remark.text}` is taken from beside Python, and the programs of a bundle are not there"
+            hint = f"start it as `{remark.text}`; else `# raybundle: ignore`"
         case "no-effect":
             text = f"`{remark.text}` has no effect here"
             hint = "put it at the end of the statement it is meant for; for a block, into each statement"

@@ -1,4 +1,4 @@
-"""Finds environments of child processes that lack what makes a Python run from the bundle."""
+"""Finds child processes that are not the bundle's: without its variables, or taken from beside Python."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 from raybundle.resolve.evaluate.chains import last_name
-from raybundle.resolve.facts import Remark
+from raybundle.resolve.facts import Import, ProgramName, Remark
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,9 +31,24 @@ _STARTS = frozenset(
 _OF_PYTHON = re.compile(r"sys\.executable|['\"]python[\d.]*\b")
 _KEEPS = re.compile(r"environ|getenv")
 _LONGEST = 60
+_BESIDE_PYTHON = re.compile(rb"sys\.(?:exec_)?(?:executable|prefix)|get_path\(")
+_DIRECTORY = re.compile(
+    r"(?:dirname|parent|split).*sys\.executable|sys\.executable.*(?:parent|split)|sys\.(?:exec_)?prefix.*bin"
+    r"|get_path\(['\"]scripts['\"]"
+)
+"""What an expression says that is a program beside Python, or the directory of these programs."""
+_LAST = re.compile(r"(?:.*/)?([A-Za-z][\w-]*)")
+_OF_PYTHONS = re.compile(r"(?:python|pip|ray|serve|tune|activate)[\w.]*|bin")
+"""Programs that are beside the nodes' Python."""
 
 
-def lost_environments(source: bytes, names: NameValues) -> Iterator[Remark]:
+def children(source: bytes, names: NameValues) -> tuple[list[Import], list[Remark]]:
+    """Return the programs that a source takes from beside Python, and what is wrong with its children."""
+    found = list(_beside_python(source, names))
+    return [each for each, _ in found], [*_lost_environments(source, names), *(each for _, each in found)]
+
+
+def _lost_environments(source: bytes, names: NameValues) -> Iterator[Remark]:
     """Yield each environment of a Python that lacks the variables of the job, or has its own PYTHONPATH."""
     for node in names.nodes if _OF_INTEREST.search(source) else ():
         match node:
@@ -51,6 +66,30 @@ def lost_environments(source: bytes, names: NameValues) -> Iterator[Remark]:
                         yield _remark(node, node)
             case _:
                 continue
+
+
+def _beside_python(source: bytes, names: NameValues) -> Iterator[tuple[Import, Remark]]:
+    """Yield each program that a source takes from beside Python (`Path(sys.executable).parent / "x"`)."""
+    for node in names.nodes if _BESIDE_PYTHON.search(source) else ():
+        match node:
+            case ast.Call(func=ast.Attribute(attr="join"), args=[start, *_, ast.Constant(value=str(end))]):
+                text = _text(start, names)
+            case ast.Call(
+                func=ast.Attribute(value=start, attr="joinpath" | "with_name" as method),
+                args=[ast.Constant(value=str(end))],
+            ):
+                text = _text(start, names) + (".parent" if method == "with_name" else "")
+            case (
+                ast.BinOp(left=start, op=ast.Div() | ast.Add(), right=ast.Constant(value=str(end)))
+                | ast.JoinedStr(values=[ast.FormattedValue(value=start), *_, ast.Constant(value=str(end))])
+            ):
+                text = _text(start, names)
+            case _:
+                continue
+        text, last = f"{text} {ast.unparse(node)}", _LAST.fullmatch(end)
+        if last is not None and not _OF_PYTHONS.fullmatch(last[1]) and _DIRECTORY.search(text):
+            program = Import(node.lineno, ProgramName(last[1], may_be_absent=True))
+            yield program, Remark(node.lineno, "beside-python", last[1])
 
 
 def _is_new(node: ast.expr, names: NameValues) -> bool:

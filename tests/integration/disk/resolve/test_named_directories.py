@@ -182,7 +182,7 @@ def test_what_lies_outside_the_project_is_told_and_the_hint_takes_it(tmp_path: P
     [warning] = found(tmp_path / "jobs").warnings
     assert re.fullmatch(rf"{tmp_path}/conf(/a.json)? is left out: it is outside the project", warning.text)
     assert warning.hint is not None
-    assert warning.hint.startswith(f"`--working-dir {tmp_path}` makes that the project's root; else ")
+    assert warning.hint.startswith(f"`--working-dir {tmp_path}` makes that the project's root; ")
     assert found(tmp_path).warnings == ()
     assert [each.path for each in found(tmp_path).data] == ["project/conf/a.json"]
 
@@ -199,4 +199,9 @@ def test_what_lies_outside_and_is_no_data_is_not_told(tmp_path: Path, source: st
     tree(tmp_path, {"jobs/job.py": source, "src/model.py": "", "out/a.txt": "", "conf/a.json": "{}"})
     target = ScriptTarget(tmp_path / "jobs/job.py")
 
-    assert resolve(target, ResolveSettings(), interpreter(tmp_path), tmp_path, Cache(tmp_path / "cache")).warnings == ()
+    assert (
+        resolve(
+            target, ResolveSettings(), interpreter(tmp_path), tmp_path, Cache(tmp_path / "cache")
+        ).warnings
+        == ()
+    )
