@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tests.support.warm import forker
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
@@ -61,8 +63,12 @@ class Workplace:
         env: Mapping[str, str] | None = None,
         timeout: float = TIMEOUT,
     ) -> subprocess.CompletedProcess[str]:
-        """Runs the command line and returns its outcome, with output as text."""
-        return self.command([sys.executable, "-m", "raybundle", *words], cwd=cwd, env=env, timeout=timeout)
+        """Runs the command line in a process of its own and returns its outcome, with output as text."""
+        fork, environ = forker(), {**self.environ, **(env or {})}
+        done = fork and fork.run(words, cwd or self.directory, environ, timeout)
+        return done or self.command(
+            [sys.executable, "-m", "raybundle", *words], cwd=cwd, env=env, timeout=timeout
+        )
 
     def command(
         self,
