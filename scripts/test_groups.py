@@ -191,7 +191,7 @@ def main() -> int:
     groups = [group for group in find_groups() if group.is_fast or not options.fast]
     groups.sort(key=lambda group: (not group.has_failed, -group.seconds))
     if options.fast:
-        more += ["-m", "not ray and not nodes and not slow"]
+        more += ["-m", "not ray and not nodes and not slow and not wide"]
     sides, start = Sides(groups, more), time.monotonic()
     sides.run(options.sides)
     print(summary(groups, sides.failed, time.monotonic() - start))

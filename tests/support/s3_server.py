@@ -20,10 +20,6 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from botocore.auth import S3SigV4Auth
-from botocore.awsrequest import AWSRequest
-from botocore.credentials import Credentials
-
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
@@ -184,6 +180,10 @@ def _wait_until_ready(server: S3Server, process: subprocess.Popen[bytes], log: P
 
 def _takes_objects(server: S3Server) -> bool:
     """Returns whether the bucket exists. The request is signed, because an anonymous one is refused."""
+    from botocore.auth import S3SigV4Auth  # noqa: PLC0415 - all processes of the tests import this module
+    from botocore.awsrequest import AWSRequest  # noqa: PLC0415 - as above
+    from botocore.credentials import Credentials  # noqa: PLC0415 - as above
+
     request = AWSRequest("GET", f"{server.endpoint}/{server.bucket}?list-type=2&max-keys=1")
     S3SigV4Auth(Credentials(server.rw.access, server.rw.secret), "s3", "us-east-1").add_auth(request)
     signed = urllib.request.Request(str(request.url), headers=dict(request.headers.items()))  # noqa: S310 - our own server

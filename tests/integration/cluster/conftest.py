@@ -18,8 +18,16 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+CLUSTERS = {"embedded", "token_auth"}
+"""Fixtures that start one."""
 INDEX_WORD = secrets.token_hex(16)
 """A password in the environment of the cluster's node, for an index of wheels."""
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Marks what uses a cluster of the session."""
+    if CLUSTERS & {*getattr(item, "fixturenames", ())}:
+        item.add_marker(pytest.mark.ray)
 
 
 @dataclass(frozen=True, slots=True)

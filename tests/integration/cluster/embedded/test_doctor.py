@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.small_project import tree
+from tests.support.workplace import make_workplace
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,8 +51,8 @@ def test_what_the_nodes_lack_is_told_with_what_to_do(embedded: Embedded, tmp_pat
         assert failed["remedy"].startswith("`pip install no-such-thing-anywhere` there")
 
 
-def test_a_cluster_that_does_not_answer_is_the_finding(embedded: Embedded, tmp_path: Path) -> None:
-    work = embedded.workplace(tmp_path / "work", "plain")
+def test_a_cluster_that_does_not_answer_is_the_finding(tmp_path: Path) -> None:
+    work = make_workplace(tmp_path / "work", "plain")
 
     done = work.raybundle("--address", "http://127.0.0.1:9", "doctor")
     absent = work.raybundle("doctor", env={"RAYBUNDLE_LOCAL_STATE": str(tmp_path / "none")})
@@ -63,8 +64,8 @@ def test_a_cluster_that_does_not_answer_is_the_finding(embedded: Embedded, tmp_p
     assert "not running; `raybundle submit` starts it with" in absent.stdout
 
 
-def test_a_store_that_cannot_be_used_is_the_finding(embedded: Embedded, tmp_path: Path) -> None:
-    work = embedded.workplace(tmp_path / "work", "plain")
+def test_a_store_that_cannot_be_used_is_the_finding(tmp_path: Path) -> None:
+    work = make_workplace(tmp_path / "work", "plain")
     (tmp_path / "file").write_text("no directory\n")
 
     done = work.raybundle("--store", str(tmp_path / "file"), "--address", "http://127.0.0.1:9", "doctor")

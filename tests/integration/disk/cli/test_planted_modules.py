@@ -48,7 +48,8 @@ def test_every_place_that_starts_a_process_is_known() -> None:
     for file in sorted(SOURCE.rglob("*.py")):
         if "node" in file.relative_to(SOURCE).parts[:1]:
             continue
-        for call in ast.walk(ast.parse(file.read_text("utf-8"))):
+        text = file.read_text("utf-8")
+        for call in ast.walk(ast.parse(text if "subprocess" in text else "")):
             if isinstance(call, ast.Call) and ast.unparse(call.func) in (
                 "subprocess.run",
                 "subprocess.Popen",
@@ -86,14 +87,19 @@ def test_planted_modules_are_not_imported(tmp_path: Path) -> None:
     assert not marks.exists() or marks.read_text() == ""
 
 
-def test_python_m_raybundle_imports_nothing_from_the_current_directory(tmp_path: Path) -> None:
+def test_python_m_raybundle_imports_nothing_from_the_current_directory(
+    tmp_path: Path, secret_rules: Path
+) -> None:
     """Python itself imports parts of its library from there before the program runs, so none is planted."""
-    work, marks = make_workplace(tmp_path / "work"), tmp_path / "marks"
+    work = make_workplace(tmp_path / "work", XDG_CACHE_HOME=str(secret_rules.parents[1]))
+    marks = tmp_path / "marks"
     for name in ("aiohttp", "kingfisher_sdk", "obstore", "packaging", "ray", "uv", "yaml"):
         (work.directory / f"{name}.py").write_text(PLANTED.format(marks=str(marks), name=name))
     (work.directory / "task.py").write_text("KEY = 'AKIAIOSFODNN7EXAMPLE'\n")
     (work.directory / "env.yaml").write_text("env_vars: {A: b}\n")
 
-    work.raybundle("plan", "--runtime-env", "env.yaml", "task.py")
+    done = work.command([sys.executable, "-m", "raybundle", "plan", "--runtime-env", "env.yaml", "task.py"])
+
+    assert done.returncode == 0, done.stderr
 
     assert not marks.exists(), marks.read_text()
