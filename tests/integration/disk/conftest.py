@@ -5,12 +5,17 @@ from __future__ import annotations
 import shutil
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from raybundle.bundle.secrets.scan import load_scanner
 from raybundle.cache.documents import Cache
+from raybundle.store import open_store
+
+if TYPE_CHECKING:
+    from raybundle.store.base import Store
+    from tests.support.s3_server import S3Server
 
 HERE = "{}.{}".format(*sys.version_info)
 
@@ -45,3 +50,12 @@ def cache(tmp_path: Path, secret_rules: Path) -> Cache:
     """A cache that has nothing but the compiled rules."""
     shutil.copytree(secret_rules, tmp_path / "cache/secret-rules")
     return Cache(tmp_path / "cache")
+
+
+@pytest.fixture(params=["local", pytest.param("s3", marks=pytest.mark.slow)])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+    """An empty store: a directory, or on the S3 server."""
+    if request.param == "local":
+        return open_store(str(tmp_path / "store"), {})
+    server: S3Server = request.getfixturevalue("s3")
+    return open_store(server.prefix(), server.environ)

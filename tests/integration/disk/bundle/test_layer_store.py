@@ -37,17 +37,8 @@ if TYPE_CHECKING:
     from raybundle.planning import Plan
     from raybundle.publish.stored import Stored
     from raybundle.store.base import Chunks
-    from tests.support.s3_server import S3Server
 
 LARGE = b"#" * (1 << 20)
-
-
-@pytest.fixture(params=["local", "s3"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
-    if request.param == "local":
-        return open_store(str(tmp_path / "store"), {})
-    server: S3Server = request.getfixturevalue("s3")
-    return open_store(server.prefix(), server.environ)
 
 
 @pytest.fixture

@@ -39,19 +39,10 @@ if TYPE_CHECKING:
     from raybundle.publish.gc.collect import Collected
     from raybundle.publish.stored import Stored
     from raybundle.store.base import Entry
-    from tests.support.s3_server import S3Server
 
 AT_ONCE = Policy(timedelta(0))
 LARGE = b'"""' + b"text " * 250_000 + b'"""\n'
 """Enough sources for byte-code of its own."""
-
-
-@pytest.fixture(params=["local", pytest.param("s3", marks=pytest.mark.slow)])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
-    if request.param == "local":
-        return open_store(str(tmp_path / "store"), {})
-    server: S3Server = request.getfixturevalue("s3")
-    return open_store(server.prefix(), server.environ)
 
 
 @pytest.fixture

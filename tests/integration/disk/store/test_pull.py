@@ -16,7 +16,6 @@ from raybundle.publish.bundles import build, find_bundle
 from raybundle.publish.content.objects import open_shelf
 from raybundle.publish.content.pulling import pull_stored
 from raybundle.publish.layout import layer_key
-from raybundle.store import Store, open_store
 from tests.support.installed import install
 from tests.support.layered import plan_with
 from tests.support.slow import rest_slow
@@ -29,18 +28,10 @@ if TYPE_CHECKING:
     from raybundle.cache.documents import Cache
     from raybundle.publish.content.pulling import Pulled
     from raybundle.publish.stored import Stored
-    from tests.support.s3_server import S3Server
+    from raybundle.store import Store
 
 FILES = {"one/__init__.py": b"value = 1\n", "one/data.bin": bytes(range(256)) * 9000, "shared.txt": b"one\n"}
 OTHERS = {"two.py": b"value = 2\n", "shared.txt": b"one\n"}
-
-
-@pytest.fixture(params=["local", "s3"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
-    if request.param == "local":
-        return open_store(str(tmp_path / "store"), {})
-    server: S3Server = request.getfixturevalue("s3")
-    return open_store(server.prefix(), server.environ)
 
 
 @pytest.fixture

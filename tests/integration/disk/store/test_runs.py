@@ -23,28 +23,21 @@ from raybundle.publish.runs.records import (
     require_recorded,
 )
 from raybundle.publish.runs.run import Run, new_run
-from raybundle.store import Store, open_store
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from tests.support.s3_server import S3Server
+    from raybundle.store import Store
 
 A, B = (Digest("sha256:" + letter * 64) for letter in "ab")
 NOON = datetime(2026, 11, 26, 12, tzinfo=timezone.utc)
 
 
-@pytest.fixture(params=["local", "s3"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
-    if request.param == "local":
-        found = open_store(str(tmp_path / "store"), {})
-    else:
-        server: S3Server = request.getfixturevalue("s3")
-        found = open_store(server.prefix(), server.environ)
-    prepare(found)
+@pytest.fixture
+def store(store: Store) -> Store:
+    """A store that has two bundles."""
+    prepare(store)
     for digest in (A, B):
-        found.put_new(manifest_key(digest), b"{}")
-    return found
+        store.put_new(manifest_key(digest), b"{}")
+    return store
 
 
 def run_at(hours: float, run_id: str | None = None, bundle: Digest = A, **facts: object) -> Run:

@@ -44,20 +44,11 @@ if TYPE_CHECKING:
 
     from raybundle.cache.documents import Cache
     from raybundle.publish.stored import Stored
-    from tests.support.s3_server import S3Server
 
 LARGE = b'"""' + b"text " * 250_000 + b'"""\n'
 """Enough sources for byte-code of its own."""
 FILES = {"one": LARGE, "two": b""}
 RECORDED = "2026-11-26T00:00:00+00:00"
-
-
-@pytest.fixture(params=["local", pytest.param("s3", marks=pytest.mark.slow)])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
-    if request.param == "local":
-        return open_store(str(tmp_path / "store"), {})
-    server: S3Server = request.getfixturevalue("s3")
-    return open_store(server.prefix(), server.environ)
 
 
 @pytest.fixture

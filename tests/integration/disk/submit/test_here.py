@@ -16,7 +16,6 @@ from raybundle.pipeline.here import Here, run_stored
 from raybundle.publish.bundles import build, find_bundle
 from raybundle.publish.content.objects import open_shelf
 from raybundle.publish.layout import layer_key
-from raybundle.store import Store, open_store
 from raybundle.submission.options import JobOptions
 from tests.support.installed import install
 from tests.support.layered import plan_with
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
     from raybundle.cache.documents import Cache
     from raybundle.model import Distribution
     from raybundle.publish.stored import Stored
-    from tests.support.s3_server import S3Server
+    from raybundle.store import Store
 
 DRIVER = """\
 import os, sys
@@ -112,14 +111,6 @@ def test_an_interrupt_reaches_the_program(work: Workplace, number: signal.Signal
         ended, _, _ = running.end()
 
     assert ended == code
-
-
-@pytest.fixture(params=["local", "s3"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
-    if request.param == "local":
-        return open_store(str(tmp_path / "store"), {})
-    server: S3Server = request.getfixturevalue("s3")
-    return open_store(server.prefix(), server.environ)
 
 
 @pytest.fixture
