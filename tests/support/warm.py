@@ -86,13 +86,13 @@ class Forker:
                 os.close(writer)
         with contextlib.ExitStack() as stack:
             readers = [stack.enter_context(os.fdopen(reader, "rb", 0)) for reader, _ in pipes]
-            out, err, process = _read(readers, time.monotonic() + timeout)
-        number, *status = process.split()
+            process = int(readers[2].readline())  # once raybundle is loaded
+            out, err, status = _read(readers, time.monotonic() + timeout)
         if not status:
-            os.kill(int(number), signal.SIGKILL)
+            os.kill(process, signal.SIGKILL)
             raise subprocess.TimeoutExpired([*words], timeout, out, err)
         return subprocess.CompletedProcess(
-            [*words], os.waitstatus_to_exitcode(int(*status)), _text(out), _text(err)
+            [*words], os.waitstatus_to_exitcode(int(status)), _text(out), _text(err)
         )
 
 
@@ -156,7 +156,7 @@ def _serve(requests: socket.socket) -> Request | None:
                     for number, stream in enumerate(streams[:2], 1):
                         os.dup2(stream, number)
                     return Request(*json.loads(data))
-                os.write(streams[2], b"%d " % process)
+                _tell(streams[2], process)
                 for stream in streams[:2]:
                     os.close(stream)
                 handle = os.pidfd_open(process)
@@ -165,9 +165,13 @@ def _serve(requests: socket.socket) -> Request | None:
 
 def _tell_end(handle: int, process: int, answer: int) -> None:
     os.close(handle)
-    with contextlib.suppress(BrokenPipeError):
-        os.write(answer, b"%d" % os.waitpid(process, 0)[1])
+    _tell(answer, os.waitpid(process, 0)[1])
     os.close(answer)
+
+
+def _tell(answer: int, number: int) -> None:
+    with contextlib.suppress(BrokenPipeError):  # a test that was interrupted
+        os.write(answer, b"%d\n" % number)
 
 
 def _become(request: Request) -> None:
