@@ -7,8 +7,13 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 REPOSITORY = Path(__file__).resolve().parents[4]
 TOOLS = ("bash", "cat", "cksum", "dirname", "env", "head", "mkdir")
@@ -22,18 +27,20 @@ esac
 """
 
 
-def run(directory: Path, python: str | None, *words: str) -> subprocess.CompletedProcess[str]:
-    """Runs a script of a fresh clone on a machine that has this `python3` or none."""
-    clone, programs = directory / "clone", directory / "bin"
+def run(
+    directory: Path, python: str | None, *words: str, programs: Mapping[str, str] = MappingProxyType({})
+) -> subprocess.CompletedProcess[str]:
+    """Runs a script of a fresh clone on a machine that has this `python3` or none, and these programs."""
+    clone, found = directory / "clone", directory / "bin"
     shutil.copytree(REPOSITORY / "scripts", clone / "scripts", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(REPOSITORY / "pyproject.toml", clone)
-    programs.mkdir()
+    found.mkdir()
     for name in TOOLS:
-        (programs / name).symlink_to(str(shutil.which(name)))
-    if python:
-        (programs / "python3").write_text(python)
-        (programs / "python3").chmod(0o755)
-    environ = {"PATH": str(programs), "HOME": str(directory)}
+        (found / name).symlink_to(str(shutil.which(name)))
+    for name, text in {**programs, **({"python3": python} if python else {})}.items():
+        (found / name).write_text(text)
+        (found / name).chmod(0o755)
+    environ = {"PATH": str(found), "HOME": str(directory)}
     done = subprocess.run(
         ["bash", clone / "scripts" / words[0], *words[1:]],
         env=environ,
@@ -79,5 +86,17 @@ def test_what_will_be_installed_is_said_first(
     first, *lines = done.stderr.splitlines()
     assert done.returncode == 9
     assert first.startswith(f"This installs, once, below {os.path.realpath(tmp_path)}/clone")
-    assert [line.split()[0] for line in lines] == [*environments, "making"]
-    assert all("minute" in line for line in lines[:-1])
+    lines, programs = lines[: len(environments)], lines[len(environments) : -1]
+    assert [line.split()[0] for line in lines] == environments
+    assert all("minute" in line for line in lines)
+    missing = "iproute2 chromium zsh fish openssh-server" if words == ("test",) else ""
+    assert [line.split()[-1] for line in programs if line.startswith("warning: ")] == missing.split()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="apt installs for root alone")
+def test_what_apt_will_install_is_said_before_anything_is_made(tmp_path: Path) -> None:
+    done = run(tmp_path, MAKES_NOTHING, "test", programs={"apt-get": "#!/bin/sh\nexit 9\n"})
+
+    *lines, last = done.stderr.splitlines()
+    assert "This installs the package zsh through apt, for the test of completion." in lines
+    assert last.startswith("making ")
