@@ -44,12 +44,6 @@ class Command:
     notes: tuple[str, ...] = ()
 
 
-def parse_target(words: Sequence[str], base: Path | None = None) -> tuple[Target, tuple[str, ...]]:
-    """Returns target and arguments of a command line, as `parse_command` reads it."""
-    command = parse_command(words, base)
-    return command.target, command.arguments
-
-
 def parse_command(words: Sequence[str], base: Path | None = None, typed: str = "raybundle submit") -> Command:
     """Returns what `TARGET ARGS…`, `-m MODULE ARGS…` or a pasted `-- python … job.py ARGS…` runs.
 

@@ -180,20 +180,6 @@ class Survey:
         return found
 
 
-def describe_cluster(client: JobsClient, store: Store | None, cache: Cache) -> ClusterDescription | None:
-    """Returns what the nodes of a cluster are, from the cache if this session of it was looked at before.
-
-    Args:
-        client: of the cluster.
-        store: of which each node shall say whether it reads it; None asks nothing of a store.
-        cache: where looks are kept.
-
-    Returns:
-        None if the survey failed; a warning says why.
-    """
-    return Survey(client, store, cache).result()
-
-
 def ask_nodes(
     client: JobsClient, url: str | None, names: Sequence[str] | None = None
 ) -> tuple[list[dict[str, Any]], str | None]:

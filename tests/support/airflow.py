@@ -8,26 +8,19 @@ import os
 import shutil
 import subprocess
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pytest
-
+from tests.support.lacking import required_environment
 from tests.support.workplace import CLEARED, PROJECTS, TIMEOUT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
 
 def require_airflow() -> Path:
     """Returns the environment of Airflow; skips the test without one, and in CI that is a failure."""
-    environment = os.environ.get("RAYBUNDLE_TEST_AIRFLOW_ENV")
-    if environment:
-        return Path(environment)
-    reason = "RAYBUNDLE_TEST_AIRFLOW_ENV names no environment: nothing is shown here for Airflow"
-    if os.environ.get("CI"):
-        pytest.fail(reason)
-    pytest.skip(reason)
+    return required_environment("RAYBUNDLE_TEST_AIRFLOW_ENV", "Airflow")
 
 
 @dataclass(frozen=True, slots=True)

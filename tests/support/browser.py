@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import contextlib
 import json
-import os
 import shutil
 import subprocess
 import time
@@ -13,8 +12,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.request import urlopen
 
-import pytest
 import websocket
+
+from tests.support.lacking import lacking
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,12 +30,10 @@ OPTIONS = (
 
 def require_chromium() -> str:
     """Returns the browser; skips the test without one, but not in CI."""
-    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if found is None and os.environ.get("CI"):
-        pytest.fail("no chromium: scripts/test installs it")
-    if found is None:
-        pytest.skip("needs chromium")
-    return found
+    names = ("chromium", "chromium-browser", "google-chrome")
+    return next(filter(None, map(shutil.which, names)), None) or lacking(
+        "no chromium: scripts/test installs it"
+    )
 
 
 @dataclass(slots=True)

@@ -30,6 +30,7 @@ from tests.support.bed import (
     processes_in,
     remove_link,
 )
+from tests.support.lacking import lacking
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -76,14 +77,8 @@ def alive_nodes(address: str) -> int:
 
 def require_namespaces() -> None:
     """Skips the test if nodes cannot be made; fails in CI."""
-    import pytest  # noqa: PLC0415 - scripts/cluster runs without it
-
-    if os.geteuid() == 0 and shutil.which("ip") and shutil.which("nsenter"):
-        return
-    reason = "three nodes need root, iproute2 and util-linux: nothing about paths on nodes is shown here"
-    if os.environ.get("CI"):
-        pytest.fail(reason)
-    pytest.skip(reason)
+    if os.geteuid() != 0 or not shutil.which("ip") or not shutil.which("nsenter"):
+        lacking("three nodes need root, iproute2 and util-linux: nothing about paths on nodes is shown here")
 
 
 def node_environment() -> Path:

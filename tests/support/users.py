@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.support.lacking import lacking
+
 VERSIONS = (
     "import importlib.metadata as m, json, sys; print(json.dumps({n: m.version(n) for n in sys.argv[1:]}))"
 )
@@ -32,11 +34,5 @@ def installed_versions(python: Path, *names: str) -> dict[str, str]:
 
 def require_distributions() -> None:
     """Skips the test without the distributions that jobs import; fails in CI."""
-    import pytest  # noqa: PLC0415 - tests/support/jobs.py is used without it
-
-    if any(user_environment().glob("lib/python3*/site-packages/azure/storage/blob")):
-        return
-    reason = "no environment has the dependency groups `jobs` and `layers`; scripts/test makes one"
-    if os.environ.get("CI"):
-        pytest.fail(reason)
-    pytest.skip(reason)
+    if not any(user_environment().glob("lib/python3*/site-packages/azure/storage/blob")):
+        lacking("no environment has the dependency groups `jobs` and `layers`; scripts/test makes one")

@@ -13,7 +13,7 @@ from raybundle.cluster.access import make_access
 from raybundle.cluster.jobs import JobsClient
 from raybundle.config import cache_directory
 from raybundle.store import open_store
-from raybundle.submission.survey import describe_cluster, remember
+from raybundle.submission.survey import Survey, remember
 from tests.support.nodes import Nodes, require_namespaces
 from tests.support.proxy import Proxy
 from tests.support.s3_server import S3Server, s3_server
@@ -106,7 +106,7 @@ def describe_patiently(client: JobsClient, store: Store, shared: Path, nodes: in
     On two cores that run other tests too, a first worker takes longer than a look waits.
     """
     for number in range(LOOKS):
-        found = describe_cluster(client, store, Cache(shared / str(number)))
+        found = Survey(client, store, Cache(shared / str(number))).result()
         if found is not None and len(found.nodes) == nodes:
             break
     assert found is not None

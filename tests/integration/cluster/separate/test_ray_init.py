@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.integration.cluster.embedded.test_ray_options import make_wheel
+from tests.support.lacking import required_environment
 from tests.support.nodes import node_environment
 from tests.support.ray_head import ray_head
 from tests.support.workplace import make_workplace
@@ -45,10 +46,7 @@ def environment(release: str) -> Path:
     """Returns the environment of a release of Ray; without one skips the test, or fails in CI."""
     if release == NEWEST:
         return node_environment()
-    found = os.environ.get("RAYBUNDLE_TEST_OLD_RAY_ENV")
-    if not found:
-        (pytest.fail if os.environ.get("CI") else pytest.skip)("RAYBUNDLE_TEST_OLD_RAY_ENV is not set")
-    return Path(str(found))
+    return required_environment("RAYBUNDLE_TEST_OLD_RAY_ENV", "the oldest Ray")
 
 
 def workplace(head: RayHead, directory: Path, store: Path) -> Workplace:

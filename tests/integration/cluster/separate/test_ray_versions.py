@@ -10,19 +10,20 @@ import time
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from raybundle.cluster.embedded.record import LocalCluster
 from tests.support.booting import PRIVATE
+from tests.support.lacking import required_environment
 from tests.support.nodes import node_environment
 from tests.support.ray_head import RayHead, ray_head
 from tests.support.workplace import Workplace, make_workplace, reports
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from tests.support.s3_server import S3Server
 
@@ -59,13 +60,7 @@ class OldRay:
 
 def require_old_ray() -> Path:
     """Returns the environment of the oldest Ray; skips the test without one, and in CI that is a failure."""
-    environment = os.environ.get("RAYBUNDLE_TEST_OLD_RAY_ENV")
-    if environment:
-        return Path(environment)
-    reason = "RAYBUNDLE_TEST_OLD_RAY_ENV names no environment: nothing is shown here for the oldest Ray"
-    if os.environ.get("CI"):
-        pytest.fail(reason)
-    pytest.skip(reason)
+    return required_environment("RAYBUNDLE_TEST_OLD_RAY_ENV", "the oldest Ray")
 
 
 @pytest.fixture(scope="module")

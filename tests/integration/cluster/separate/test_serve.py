@@ -11,7 +11,6 @@ import signal
 import zipfile
 from contextlib import closing
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -24,6 +23,7 @@ from raybundle.cluster.serve import APPLICATIONS, ServeClient
 from raybundle.errors import JobStartError
 from raybundle.outage import Outage
 from tests.integration.cluster.embedded.test_schemas import changed, validator
+from tests.support.lacking import required_environment
 from tests.support.ray_head import ray_head
 from tests.support.served import CONFIG, FILES, Load, ask, ask_when_known
 from tests.support.small_project import tree
@@ -31,6 +31,7 @@ from tests.support.workplace import make_workplace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from pathlib import Path
     from subprocess import CompletedProcess
 
     from raybundle.cluster.serve import Application
@@ -75,10 +76,7 @@ class Course:
 
 def user_environment() -> Path:
     """Returns the environment with `ray[serve]`; without one skips the test, or fails in CI."""
-    found = os.environ.get("RAYBUNDLE_TEST_USER_ENV")
-    if not found:
-        (pytest.fail if os.environ.get("CI") else pytest.skip)("RAYBUNDLE_TEST_USER_ENV is not set")
-    return Path(str(found))
+    return required_environment("RAYBUNDLE_TEST_USER_ENV", "Ray Serve")
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -15,6 +14,7 @@ import pytest
 from raybundle.node import raybundle_serve
 from raybundle.node.scratch.raybundle_reaper import UNKNOWN, find_state
 from tests.support.booting import install, last_json, make_interpreter, unpack, with_cache_at
+from tests.support.lacking import required_environment
 
 if TYPE_CHECKING:
     from tests.support.booting import Unpacked
@@ -193,9 +193,7 @@ print(json.dumps((merged or deployment).ray_actor_options["runtime_env"]["env_va
 
 @pytest.mark.slow
 def test_a_deployments_own_variables_take_precedence_but_for_those_of_the_bundle() -> None:
-    environment = os.environ.get("RAYBUNDLE_TEST_USER_ENV")  # with `ray[serve]`
-    if not environment:
-        (pytest.fail if os.environ.get("CI") else pytest.skip)("RAYBUNDLE_TEST_USER_ENV is not set")
+    environment = required_environment("RAYBUNDLE_TEST_USER_ENV", "Ray Serve")
     command = [f"{environment}/bin/python", "-c", MERGING, str(Path(raybundle_serve.__file__).parent)]
 
     done = subprocess.run(command, capture_output=True, text=True, check=False)

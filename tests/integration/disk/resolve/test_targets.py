@@ -15,7 +15,7 @@ import pytest
 from raybundle.bundle.collect import collect
 from raybundle.bundle.manifest import make_manifest
 from raybundle.cache.documents import Cache
-from raybundle.cli.request import parse_target
+from raybundle.cli.request import parse_command
 from raybundle.cluster.runtime_env import render_entrypoint
 from raybundle.errors import BundleError, UsageError
 from raybundle.resolve.driver.project import project_of
@@ -76,7 +76,7 @@ def environment(project: Path, **more: str) -> dict[str, str]:
 def resolved(
     words: list[str], cwd: Path, python: Path | None = None, environ: dict[str, str] | None = None
 ) -> Resolution:
-    target, _ = parse_target(words)
+    target = parse_command(words).target
     cache = cwd.parent / "cache"
     found = describe(
         python or Path(sys.executable), environ or environment(cwd), cwd, Cache(cache), target.options
@@ -85,7 +85,7 @@ def resolved(
 
 
 def _resolved(words: list[str], cwd: Path, found: Interpreter, cache: Path) -> Resolution:
-    target, _ = parse_target(words)
+    target = parse_command(words).target
     settings = ResolveSettings(project=project_of(target, cwd))
     resolution = resolve(target, settings, found, cwd, Cache(cache))
     require_complete(resolution)
