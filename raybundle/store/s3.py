@@ -17,6 +17,7 @@ from raybundle.store.threads import claim
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from obstore import ObjectMeta
     from obstore.store import S3Store as Client
 
     from raybundle.store.aws import BucketAccess
@@ -189,10 +190,15 @@ class S3Store:
 
     def keys(self, prefix: str) -> list[str]:
         """Lists what `entries` lists."""
-        return [entry.key for entry in self.entries(prefix)]
+        return sorted(key for each in self._listed(prefix) if (key := str(each["path"])).startswith(prefix))
 
     def entries(self, prefix: str) -> list[Entry]:
-        """Lists the folder that the prefix names (1,000 keys per request) and keeps what starts with it.
+        """Lists the folder that the prefix names and keeps what starts with it."""
+        found = (Entry(each["path"], each["size"], each["last_modified"]) for each in self._listed(prefix))
+        return sorted(entry for entry in found if entry.key.startswith(prefix))
+
+    def _listed(self, prefix: str) -> list[ObjectMeta]:
+        """Lists the folder that the prefix names, with 1,000 keys per request.
 
         To obstore, a web page is a list without keys: an empty one is believed if the server lists the store.
         """
@@ -200,17 +206,14 @@ class S3Store:
 
         folder = prefix.rpartition("/")[0] or None
 
-        def list_() -> list[Entry]:
-            pages = obstore.list(self._client(), folder)
-            return [
-                Entry(each["path"], each["size"], each["last_modified"]) for page in pages for each in page
-            ]
+        def list_() -> list[ObjectMeta]:
+            return [each for page in obstore.list(self._client(), folder) for each in page]
 
         found = self._try("list", list_)
         if not found and self.size("store.json") is not None:
             self._require_lists()
             found = self._try("list", list_)
-        return sorted(entry for entry in found if entry.key.startswith(prefix))
+        return found
 
     def remove(self, key: str) -> bool:
         """Deletes the object by a client of obstore that repeats no request, so it is known who does."""
