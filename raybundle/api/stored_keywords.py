@@ -46,6 +46,10 @@ class VerifyKeywords(StoreKeywords, total=False):
 
     rebuild: bool
     """Builds it from the working tree as well, and compares the two."""
+    python: str | None
+    """For which Python it is built then; the bundle's, if this is not given."""
+    platform: str | None
+    """Likewise, for which platform."""
 
 
 class CheckKeywords(StoreKeywords, total=False):

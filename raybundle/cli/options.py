@@ -44,11 +44,19 @@ def add_trust(command: ArgumentParser) -> None:
     add("--trusted-key", dest="trusted_keys", action="append", metavar="KEY", help=key)
 
 
+def add_python(parser: argparse._ActionsContainer, when: str = "") -> None:
+    """Adds for which Python and platform a bundle is made; `when` begins the help."""
+    text = "target interpreter: a path, or the nodes' version such as 3.12"
+    parser.add_argument("--python", help=f"{when}{text}")
+    text = "the nodes' platform, such as linux or aarch64-manylinux_2_28"
+    parser.add_argument("--platform", help=f"{when}{text}")
+
+
 def add_resolve(parser: ArgumentParser, *, runs: bool = False) -> None:
     """Adds what is resolved and bundled; `runs` if the command runs the target anyway."""
-    add = parser.add_argument_group("what is in the bundle").add_argument
-    add("--python", help="target interpreter: a path, or the nodes' version such as 3.12")
-    add("--platform", help="the nodes' platform, such as linux or aarch64-manylinux_2_28")
+    group = parser.add_argument_group("what is in the bundle")
+    add_python(group)
+    add = group.add_argument
     add("--root", dest="roots", action="append", metavar="DIR", help="another source root")
     add("--working-dir", metavar="DIR", help="project directory; TARGET is relative to it")
     add("--include", action="append", metavar="GLOB", help="more files to bundle")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from raybundle.cli.options import add_connection, add_trust, count, duration
+from raybundle.cli.options import add_connection, add_python, add_trust, count, duration
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
@@ -49,6 +49,7 @@ def add_stored_commands(add: _Add) -> None:
     verify.add_argument("ref", metavar="REF")
     again = "also build it from the working tree, and compare the two"
     verify.add_argument("--rebuild", action="store_true", help=again)
+    add_python(verify, "with --rebuild: ")
     check = add("check", "Walk the store, and find what breaks its rules: lost, damaged and unknown objects.")
     check.add_argument("--read-data", action="store_true", help="also read all archives, file by file")
     text = "Find out by trying what a store does for several writers, and what follows if it does not."

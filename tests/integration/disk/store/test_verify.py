@@ -5,15 +5,21 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
+import sys
 import tracemalloc
 import zipfile
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from raybundle.errors import DigestMismatchError, ObjectMissingError, StoreError
 from raybundle.formats.canonical import canonical_json
+from raybundle.model import ConsoleScriptTarget, ModuleName, ModuleTarget
 from raybundle.node.cache.raybundle_materialise import member_name
+from raybundle.pipeline.rebuilding import plan_again
+from raybundle.planning import plan
 from raybundle.publish.bundles import build
 from raybundle.publish.catalogue import tag_bundle
 from raybundle.publish.content.checking import Checked, check_store
@@ -32,10 +38,15 @@ from raybundle.publish.names import record_name
 from raybundle.publish.repack import pack_again
 from raybundle.publish.runs.records import record_end, record_start
 from raybundle.publish.runs.run import new_run
+from raybundle.request import prepare as prepared
+from raybundle.resolve.driver.project import find_target
 from raybundle.store import Store, open_store
+from raybundle.submission.asking import Given, ask
+from raybundle.submission.ray_environment import RayEnvironment
 from tests.support.installed import install
 from tests.support.layered import plan_with
 from tests.support.slow import rest_slow
+from tests.support.small_project import tree
 from tests.support.store_damage import DAMAGES, damage, overwrite, remove
 from tests.support.workplace import make_workplace
 
@@ -43,6 +54,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from raybundle.cache.documents import Cache
+    from raybundle.model import Target
     from raybundle.publish.stored import Stored
 
 LARGE = b'"""' + b"text " * 250_000 + b'"""\n'
@@ -208,6 +220,46 @@ def test_the_exit_codes_are_3_for_a_bundle_and_4_for_a_store(tmp_path: Path) -> 
     assert [each["key"] for each in document["objects"] if each["state"] == "damaged"] == [
         archive.relative_to(tmp_path / "store").as_posix()
     ]
+
+
+PROJECT = {
+    "pyproject.toml": '[project]\nname = "acme"\n[project.scripts]\ntrain = "pkg.mod:main"\n'
+    '[tool.raybundle]\nroots = ["src"]\n',
+    "src/pkg/mod.py": "import sys\n\ndef main(): print(sys.version)\n",
+    "job.py": "import sys\nif sys.version_info >= (3, 12):\n    import newer\nfrom pkg import mod\n",
+    "newer.py": "",
+    "book.ipynb": json.dumps(
+        {"cells": [{"cell_type": "code", "source": "from pkg import mod", "metadata": {}}], "nbformat": 4}
+    ),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("target", "settings"),
+    [
+        (ModuleTarget(ModuleName("pkg.mod")), {}),
+        ("book.ipynb", {}),
+        (ConsoleScriptTarget("train"), {}),
+        ("job.py", {"python": "3.12" if sys.version_info < (3, 12) else "3.11"}),
+        ("job.py", {"platform": "linux-s390x"}),
+    ],
+)
+def test_a_target_is_planned_again_for_the_python_and_platform_of_its_bundle(
+    tmp_path: Path, target: Target | str, settings: dict[str, str]
+) -> None:
+    project = tree(tmp_path / "project", {**PROJECT, "src/pkg/__init__.py": ""})
+    if "platform" in settings:  # without native files, no bundle names one
+        (project / "pkg_data.so").write_bytes(b"")
+        (project / "job.py").write_text("import newer\nopen('pkg_data.so')\n")
+    environ = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "VIRTUAL_ENV": sys.prefix}
+    found = find_target(str(project / target)) if isinstance(target, str) else target
+    given = Given({}, environ, project)
+    first = plan(prepared(ask(found, (), replace(given, flags=settings), RayEnvironment(), traces=False)))
+    own = plan(prepared(ask(found, (), given, RayEnvironment(), traces=False)))
+
+    assert plan_again(first.manifest, given).digest == first.digest
+    assert (own.digest == first.digest) == (not settings)
 
 
 BOMB = 64 << 20
