@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
+import subprocess
 import sys
 import uuid
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import boto3
 import pytest
 from botocore.exceptions import ClientError
 
+from raybundle.functions._driver import PUT
+from raybundle.node import __file__ as node
 from tests.support.iam import ROLES, allowing, asked, policy, without_create_only
 from tests.support.proxy import Proxy
 from tests.support.s3_server import s3_server
@@ -20,14 +25,13 @@ from tests.support.signing import make_key
 from tests.support.small_project import tree
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.integration.cluster.conftest import Embedded
     from tests.support.s3_server import S3Server
     from tests.support.workplace import Workplace
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
+BOOT = Path(node).parent
 PREFIX = uuid.uuid4().hex
 JOB = 'import sortedcontainers\n\nprint("RAN", len(open("large.bin", "rb").read()))\n'
 CONFIG = '[project]\nname = "job"\n[tool.raybundle]\ninclude = ["large.bin"]\n'
@@ -58,6 +62,24 @@ class Scene:
         assert not code or not all(allowing(document, each) for each in requests)
         return done.stdout
 
+    def put_as_function(self, name: str) -> int:
+        """Puts an object as the process that keeps a function's result on a node; returns its exit code."""
+        before = len(self.proxy.requests)
+        keys = self.server.environ_of(self.server.roles["nodes"])
+        done = subprocess.run(
+            [sys.executable, "-c", PUT, str(BOOT / "fetch"), f"s3://{self.server.bucket}/{PREFIX}/{name}"],
+            env={**os.environ, **keys, "AWS_ENDPOINT_URL": self.proxy.address},
+            input=b"{}",
+            capture_output=True,
+            check=False,
+        )
+        document = policy("nodes", self.server.bucket, PREFIX)
+        for each, headers in zip(self.proxy.requests[before:], self.proxy.headers[before:], strict=True):
+            names = allowing(document, asked(each.method, each.path, headers))
+            assert bool(names) == (done.returncode == 0), (name, done.stderr)
+            self.used.setdefault("nodes", set()).update(names)
+        return done.returncode
+
     def act_as_node(self) -> None:
         """Reads what nodes fetch, and tries all else; see `fetch_archives` in raybundle/node/fetch."""
         keys, bucket = self.server.roles["nodes"], self.server.bucket
@@ -79,6 +101,11 @@ class Scene:
         assert readable == {
             key for key in objects if key.endswith(".zip") or key.startswith("data/") or key == "store.json"
         }
+        result = f"results/job-1/{'0' * 64}"
+        for name, code in ((result, 0), (result, 0), ("data/x", 1), ("names/job/2.json", 1)):
+            assert self.put_as_function(name) == code, name
+        with pytest.raises(ClientError, match="403"):  # results of other jobs are not for this one
+            client.head_object(Bucket=bucket, Key=f"{PREFIX}/{result}")
         for call, more in ((client.list_objects_v2, {}), (client.put_object, {"Key": f"{PREFIX}/data/x"})):
             with pytest.raises(ClientError, match="AccessDenied"):
                 call(Bucket=bucket, **more)
