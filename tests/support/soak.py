@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import random
 import sys
 import time
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING
 from raybundle.cache.documents import Cache
 from raybundle.cluster.access import make_access
 from raybundle.cluster.jobs import JobsClient
-from raybundle.errors import BundleError, RaybundleError, StoreError
+from raybundle.errors import BundleError, ObjectMissingError, RaybundleError, StoreError
 from raybundle.publish.bundles import build
 from raybundle.publish.content.objects import open_shelf
 from raybundle.publish.content.verifying import verify_bundle
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
     from raybundle.model import Digest
     from raybundle.planning import Plan
 
+TRIES = 5
+"""Attempts to verify a bundle."""
 NAMES = ("one", "two", "three", "four")
 """Distributions, of which each tree has some: the trees of all submitters overlap."""
 
@@ -94,12 +97,19 @@ class Submitter:
             record_end(self._store, done.run, "SUCCEEDED", 0)
 
     def _verify(self, digest: Digest, what: str) -> None:
-        try:
-            found = verify_bundle(self._shelf, digest)
-        except StoreError as error:
-            self.faults.append(f"{what}: {error}")
-            return
-        self.faults += [f"{what}: {each.key} is {each.state}" for each in found.faults]
+        for tries in range(TRIES):
+            try:
+                found = verify_bundle(self._shelf, digest)
+            except ObjectMissingError as error:  # noqa: PERF203 - each waits for a server
+                self.faults.append(f"{what}: {error}")
+                return
+            except StoreError as error:  # a busy server says nothing about the bundle
+                self.did["no answer"] += 1
+                if tries == TRIES - 1:
+                    self.faults.append(f"{what}: {error}")
+            else:
+                self.faults += [f"{what}: {each.key} is {each.state}" for each in found.faults]
+                return
 
 
 def wait_for_all(folder: Path) -> None:
@@ -138,7 +148,7 @@ def run_collector(store: Store, seconds: float) -> dict[str, object]:
 
 
 def main(role: str, number: str, url: str, work: str, seconds: str) -> None:
-    store = open_store(url, {})
+    store = open_store(url, os.environ)
     if role == "collector":
         wait_for_all(Path(work).parent)
         print(json.dumps(run_collector(store, float(seconds))))  # noqa: T201

@@ -20,18 +20,33 @@ from raybundle.publish.layout import prepare
 from raybundle.store import open_store
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from raybundle.cache.documents import Cache
+    from tests.support.s3_server import S3Server
 
 ROOT = Path(__file__).parents[4]
 SUBMITTERS, COLLECTORS = 8, 2
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seconds", [pytest.param(300, marks=pytest.mark.wide), 10])
+@pytest.mark.parametrize(
+    ("where", "seconds"),
+    [
+        ("local", 10),
+        pytest.param("local", 300, marks=pytest.mark.wide),
+        pytest.param("s3", 300, marks=pytest.mark.wide),
+    ],
+)
 def test_every_run_that_was_reported_good_verifies_while_others_collect(
-    tmp_path: Path, cache: Cache, seconds: int
+    request: pytest.FixtureRequest, tmp_path: Path, cache: Cache, where: str, seconds: int
 ) -> None:
-    store = open_store(str(tmp_path / "store"), {})
+    environ: Mapping[str, str] = {}
+    url = str(tmp_path / "store")
+    if where == "s3":
+        server: S3Server = request.getfixturevalue("s3")
+        url, environ = server.prefix(), server.environ
+    store = open_store(url, environ)
     prepare(store)
     roles = [("submitter", each) for each in range(SUBMITTERS)] + [
         ("collector", each) for each in range(COLLECTORS)
@@ -55,7 +70,7 @@ def test_every_run_that_was_reported_good_verifies_while_others_collect(
             subprocess.Popen(
                 words,
                 cwd=ROOT,
-                env={**os.environ, "HOME": str(work), "XDG_CACHE_HOME": str(work / "cache")},
+                env={**os.environ, **environ, "HOME": str(work), "XDG_CACHE_HOME": str(work / "cache")},
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 text=True,
@@ -67,6 +82,7 @@ def test_every_run_that_was_reported_good_verifies_while_others_collect(
     found = [json.loads(out) for out, _, _ in ended]
     assert [fault for each in found for fault in each["faults"]] == []
     did = [each["did"] for each in found]
+    sys.stdout.write(f"{json.dumps(did)}\n")  # to be written down: docs/benchmarks.md
     assert sum(each.get("submitted", 0) for each in did) >= SUBMITTERS, did
     assert sum(each.get("collected", 0) for each in did) >= COLLECTORS, did
     assert sum(each.get("bundles", 0) for each in did), did
