@@ -8,6 +8,7 @@ RaybundleError                 1   unexpected
 │   ├── RefusedFileError           files that must not or cannot travel, all at once
 │   │   └── SecretError                secrets in them, all at once
 │   ├── DigestMismatchError        bytes that differ from their digest
+│   │   └── ObjectTooLargeError        an object that is larger than any of its kind
 │   ├── DamagedCacheError          a file of the cache; it is removed, and another try makes it anew
 │   └── UntrustedError             no trusted key has signed it, where signatures are required
 ├── StoreError                 4   store or credentials
@@ -95,6 +96,13 @@ class DigestMismatchError(BundleError):
         self.name = name
         self.expected = expected
         self.found = found
+
+
+class ObjectTooLargeError(DigestMismatchError, ValueError):
+    """An object is larger than any of its kind, so it is damaged: a ValueError to what reads documents."""
+
+    def __init__(self, *, name: str, most: int) -> None:
+        super().__init__(name, expected=f"at most {most:,} bytes", found="more")
 
 
 class DamagedCacheError(BundleError):

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from raybundle.cluster.jobs import TOKEN
 from raybundle.errors import UNREADABLE, DigestMismatchError, FunctionError, ResultError, StoreError
 from raybundle.model import Digest
-from raybundle.publish.layout import get_checked, get_soon, result_key
+from raybundle.publish.layout import get_checked, result_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -175,7 +175,7 @@ def _read(
         raise ResultError(f"job {job_id}: its result has {announced.size >> 20} MiB, more than is read")
     try:
         if announced.way == "store":
-            whole = get_checked(store, result_key(job_id, announced.digest), announced.digest, get_soon)
+            whole = get_checked(store, result_key(job_id, announced.digest), announced.digest, announced.size)
         else:
             whole = _from_log(job_id, parts, announced)
         head, _, data = whole.partition(b"\n")

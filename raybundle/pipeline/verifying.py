@@ -15,7 +15,7 @@ from raybundle.pipeline.rebuilding import plan_again
 from raybundle.publish.bundles import open_configured
 from raybundle.publish.content.checking import check_store
 from raybundle.publish.content.objects import open_shelf
-from raybundle.publish.content.verifying import get_document, verify_bundle
+from raybundle.publish.content.verifying import verify_bundle
 from raybundle.publish.gc.collect import collect
 from raybundle.publish.gc.reach import Policy
 from raybundle.publish.keeping import GRACE
@@ -85,7 +85,7 @@ def verify(ref: str, given: Given, *, rebuild: bool = False) -> Verification:
     key = manifest_key(digest)
     if not rebuild or any(each.key == key for each in verified.faults):
         return Verification(shelf.store.url, verified)
-    manifest = parse_manifest(get_document(shelf, key), digest)
+    manifest = parse_manifest(shelf.store.get(key), digest)
     planned = plan_again(manifest, given)
     before = Side(digest, manifest, sum(file.size for file in manifest.files))
     after = Side(planned.digest, planned.manifest, planned.bytes, planned.resolution)

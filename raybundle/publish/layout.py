@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 from raybundle.errors import UNREADABLE, DigestMismatchError, ObjectMissingError, StoreError, UsageError
 from raybundle.formats.canonical import canonical_json, digest_of
 from raybundle.outage import Outage
+from raybundle.store.base import LARGEST_DOCUMENT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -31,6 +32,9 @@ FORMAT_MARK = canonical_json({"features": [], "format": FORMAT})
 
 LARGE_BYTES = 1 << 20
 """Bytes from which an object is looked for before it is uploaded."""
+
+LARGEST_RECORD = 8 << 20
+"""Bytes of the largest object that `read_object` reads: a command line has 2 MiB at most, a name a line."""
 
 CHUNK = 1 << 20
 """Bytes of a large object in memory at once."""
@@ -207,11 +211,11 @@ def put_compared(store: Store, key: str, data: bytes) -> bool:
     if not present and store.put_new(key, data):
         return True
     try:
-        get_checked(store, key, digest_of(data), get_soon)
+        get_checked(store, key, digest_of(data), len(data))
     except ObjectMissingError:  # `gc` has removed it since
         if store.put_new(key, data):
             return True
-        get_checked(store, key, digest_of(data), get_soon)
+        get_checked(store, key, digest_of(data), len(data))
     return False
 
 
@@ -278,16 +282,8 @@ def archive_sha256(key: str) -> str:
     return key.rpartition("-")[2].removesuffix(".zip")
 
 
-def get_checked(
-    store: Store, key: str, digest: str, get: Callable[[Store, str], bytes] | None = None
-) -> bytes:
-    """Returns an object of which the digest is known.
-
-    Args:
-        store: that has it.
-        key: of the object.
-        digest: of its bytes.
-        get: reads it; `get_soon` if it may have just been created.
+def get_checked(store: Store, key: str, digest: str, size: int) -> bytes:
+    """Returns an object of which the digest and the size are known, even if it has just been created.
 
     Raises:
         DigestMismatchError: other bytes are there.
@@ -298,7 +294,7 @@ def get_checked(
             raise DigestMismatchError(f"{key} in {store.url}", expected=digest, found=digest_of(data))
         return data
 
-    return read_twice(lambda: store.get(key) if get is None else get(store, key), check)
+    return read_twice(lambda: get_soon(store, key, size), check)
 
 
 def read_twice(read: Callable[[], bytes], check: Callable[[bytes], T]) -> T:
@@ -326,9 +322,9 @@ def check_name(name: str) -> str:
     return name
 
 
-def get_soon(store: Store, key: str) -> bytes:
-    """Returns an object that another process has just created."""
-    return soon(lambda: store.get(key))
+def get_soon(store: Store, key: str, most: int = LARGEST_DOCUMENT) -> bytes:
+    """Returns an object of at most `most` bytes that another process has just created."""
+    return soon(lambda: store.get(key, most))
 
 
 def soon(read: Callable[[], T]) -> T:
@@ -349,7 +345,7 @@ def read_object(store: Store, key: str, parse: Callable[[Any], T], hint: str) ->
         StoreError: it holds something else; the error has the hint.
     """
     try:
-        return read_twice(lambda: store.get(key), lambda data: parse(json.loads(data)))
+        return read_twice(lambda: store.get(key, LARGEST_RECORD), lambda data: parse(json.loads(data)))
     except UNREADABLE as error:
         raise StoreError(f"{key} in {store.url} is damaged, or of another format", hint=hint) from error
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Protocol
 
-from raybundle.errors import StoreError
+from raybundle.errors import ObjectTooLargeError, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 PIECE_BYTES = 1 << 20
 """Size of the pieces in which an object is read."""
+
+LARGEST_DOCUMENT = 64 << 20
+"""Bytes of the largest object that is read into memory as a whole, unless its reader says otherwise."""
 
 SEGMENT_BYTES = 255
 """Longest part of a key between slashes: the limit of Linux file systems and SeaweedFS."""
@@ -54,11 +57,12 @@ class Store(Protocol):
         An S3 server may ignore the condition that is sent; `raybundle store probe` looks.
         """
 
-    def get(self, key: str) -> bytes:
+    def get(self, key: str, most: int = LARGEST_DOCUMENT) -> bytes:
         """Returns the object.
 
         Raises:
             ObjectMissingError: There is no such object.
+            ObjectTooLargeError: It has more than `most` bytes; not many more have been read.
         """
 
     def pieces(self, key: str, start: int = 0) -> Iterator[bytes]:
@@ -111,6 +115,20 @@ class Store(Protocol):
 
     def node_url(self, key: str) -> str | None:
         """Returns a URL that Ray's nodes can read; None if Ray does not know the scheme."""
+
+
+def collect(pieces: Iterable[bytes], most: int, name: str) -> bytes:
+    """Returns all pieces of an object as one.
+
+    Raises:
+        ObjectTooLargeError: they have more than `most` bytes.
+    """
+    data = bytearray()
+    for piece in pieces:
+        data += piece
+        if len(data) > most:
+            raise ObjectTooLargeError(name=name, most=most)
+    return bytes(data)
 
 
 def check_key(key: str) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 from raybundle.errors import ObjectMissingError, RaybundleError, StoreAccessError
 from raybundle.outage import Outage
-from raybundle.store.base import PIECE_BYTES, Entry, check_key
+from raybundle.store.base import LARGEST_DOCUMENT, PIECE_BYTES, Entry, check_key, collect
 from raybundle.store.drivers import connect, may_pass, reason_of, require_driver, scheme_of
 from raybundle.store.spool import copy_of
 
@@ -76,14 +76,9 @@ class FsspecStore:
         """Whether the driver has a condition or a move for it; otherwise it looks, and then writes."""
         return self._try("connect to", lambda driver: driver.exclusive)
 
-    def get(self, key: str) -> bytes:
-        """Reads the whole object into memory."""
-        check_key(key)
-        return self._try(
-            f"read {key} from",
-            lambda driver: bytes(driver.files.cat_file(f"{driver.root}/{key}")),
-            missing=key,
-        )
+    def get(self, key: str, most: int = LARGEST_DOCUMENT) -> bytes:
+        """Reads the whole object into memory, piece by piece: `cat_file` has no bound."""
+        return collect(self.pieces(key), most, f"{key} in {self.url}")
 
     def pieces(self, key: str, start: int = 0) -> Iterator[bytes]:
         """Reads through the driver's own buffer; a transfer that is cut goes on where it was."""

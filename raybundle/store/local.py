@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from raybundle.directories import make_private
 from raybundle.errors import ObjectMissingError, StoreAccessError
-from raybundle.store.base import PIECE_BYTES, Entry, check_key
+from raybundle.store.base import LARGEST_DOCUMENT, PIECE_BYTES, Entry, check_key, collect
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -67,14 +67,9 @@ class LocalStore:
         """True: `link` does not replace a file."""
         return True
 
-    def get(self, key: str) -> bytes:
-        """Reads the whole object."""
-        path = self._path(key)
-        with self._access("read"):
-            try:
-                return path.read_bytes()
-            except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
-                raise ObjectMissingError(f"no object {key} in {self.url}") from error
+    def get(self, key: str, most: int = LARGEST_DOCUMENT) -> bytes:
+        """Reads the file piece by piece."""
+        return collect(self.pieces(key), most, f"{key} in {self.url}")
 
     def pieces(self, key: str, start: int = 0) -> Iterator[bytes]:
         """Reads the file piece by piece."""

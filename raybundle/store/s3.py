@@ -6,10 +6,16 @@ import contextlib
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
-from raybundle.errors import ObjectMissingError, StoreAccessError, StoreError, UsageError
+from raybundle.errors import (
+    ObjectMissingError,
+    ObjectTooLargeError,
+    StoreAccessError,
+    StoreError,
+    UsageError,
+)
 from raybundle.outage import Outage
 from raybundle.store.aws import find_access
-from raybundle.store.base import PIECE_BYTES, Entry, check_key
+from raybundle.store.base import LARGEST_DOCUMENT, PIECE_BYTES, Entry, check_key, collect
 from raybundle.store.s3_errors import HINTS, NO_ETAG, find, is_conflict, is_foreign, may_pass, reason_of
 from raybundle.store.spool import copy_of
 from raybundle.store.threads import claim
@@ -82,14 +88,18 @@ class S3Store:
         """True, unless the server ignores the condition of `put_new`."""
         return True
 
-    def get(self, key: str) -> bytes:
-        """Reads the whole object into memory."""
+    def get(self, key: str, most: int = LARGEST_DOCUMENT) -> bytes:
+        """Reads the whole object into memory, unless the server says that it is larger, or sends more."""
         import obstore  # noqa: PLC0415
+
+        name = f"{key} in {self.url}"
 
         def get() -> bytes:
             found = obstore.get(self._client(), key)
             self._require_s3(found.meta["e_tag"])
-            return bytes(found.bytes())
+            if int(found.meta["size"]) > most:
+                raise ObjectTooLargeError(name=name, most=most)
+            return collect(map(bytes, found.stream(min_chunk_size=PIECE_BYTES)), most, name)
 
         return self._try(f"read {check_key(key)} from", get)
 
@@ -285,7 +295,9 @@ class S3Store:
         while True:
             try:
                 return action()
-            except (BaseError, OSError, ValueError) as error:  # noqa: PERF203 - a request each
+            except ObjectTooLargeError:  # noqa: PERF203 - a request each
+                raise
+            except (BaseError, OSError, ValueError) as error:
                 if not (may_pass(error) and outage.wait()):
                     raise self._error(verb, error) from error
 

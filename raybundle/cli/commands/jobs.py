@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections import deque
 from typing import TYPE_CHECKING
 
 from raybundle.cli.interrupts import on_interrupt
@@ -23,7 +24,7 @@ from raybundle.submission.recording.ending import end_attached
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from raybundle.cli.output.console import Console
     from raybundle.cluster.jobs import JobsClient
@@ -101,18 +102,30 @@ def logs(arguments: argparse.Namespace, console: Console) -> int:
     return 0
 
 
-def _show_kept(log: bytes, arguments: argparse.Namespace, console: Console) -> int:
+def _show_kept(log: Iterable[bytes], arguments: argparse.Namespace, console: Console) -> int:
     """Shows the log that the store has of a job that the cluster no longer has."""
     if arguments.tail is not None:
-        lines = log.splitlines(keepends=True)
-        log = b"".join(lines[len(lines) - arguments.tail :] if arguments.tail < len(lines) else lines)
+        log = _last_lines(log, arguments.tail)
     if console.json_mode:
-        console.document({"submission_id": arguments.id, "logs": log.decode("utf-8", "replace")})
+        text = b"".join(log).decode("utf-8", "replace")
+        console.document({"submission_id": arguments.id, "logs": text})
         return 0
     console.note("the cluster does not have the job: this is the log that the store has")
     with log_output(arguments, console) as write:
-        write(log)
+        for piece in log:
+            write(piece)
     return 0
+
+
+def _last_lines(pieces: Iterable[bytes], most: int) -> Iterable[bytes]:
+    """Returns the last lines of a log, of which no others stay in memory."""
+    lines: deque[bytes] = deque(maxlen=most)
+    rest = b""
+    for piece in pieces:
+        *whole, rest = (rest + piece).splitlines(keepends=True)
+        lines.extend(whole)
+    lines.extend([rest] if rest else [])
+    return lines
 
 
 def attach(arguments: argparse.Namespace, console: Console) -> int:

@@ -14,7 +14,6 @@ from raybundle.errors import UNREADABLE, BundleError, ObjectMissingError
 from raybundle.pipeline.rebuilding import plan_again
 from raybundle.publish import layout
 from raybundle.publish.content.pulling import opened_archive
-from raybundle.publish.content.verifying import get_document
 from raybundle.publish.refs import find_ref
 from raybundle.publish.stored import Stored
 
@@ -98,7 +97,7 @@ def stored_of(shelf: Shelf, digest: Digest) -> Stored:
         ObjectMissingError: the store has no such bundle, or no archive of it.
         BundleError: its manifest is damaged.
     """
-    manifest = parse_manifest(get_document(shelf, layout.manifest_key(digest)), digest)
+    manifest = parse_manifest(shelf.store.get(layout.manifest_key(digest)), digest)
     archives = layout.find_archives(shelf.store, digest)
     if not archives:
         raise ObjectMissingError(
@@ -146,6 +145,6 @@ class _Planned:
 
 def _graph(shelf: Shelf, digest: Digest) -> Mapping[str, Any]:
     try:
-        return dict(json.loads(get_document(shelf, layout.graph_key(digest))))
+        return dict(json.loads(shelf.store.get(layout.graph_key(digest))))
     except (ObjectMissingError, BundleError, *UNREADABLE):
         return {}

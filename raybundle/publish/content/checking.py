@@ -17,7 +17,6 @@ from raybundle.publish import layout
 from raybundle.publish.content.verifying import (
     AT_ONCE,
     LayerPart,
-    get_document,
     layer_parts,
     verify_archives,
     verify_data,
@@ -96,7 +95,7 @@ class _Walk:
 
         def read(key: str) -> tuple[str, Any, Exception | None]:
             try:
-                return key, parse(key, get_document(self.shelf, key)), None
+                return key, parse(key, self.shelf.store.get(key)), None
             except ObjectMissingError as error:  # removed while the store is walked
                 return key, None, error
             except (BundleError, *UNREADABLE) as error:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from raybundle.bundle.delivery import parse_delivery
-from raybundle.bundle.layers.archive import LARGEST_DOCUMENT
 from raybundle.bundle.manifest import format_manifest, parse_manifest
 from raybundle.errors import UNREADABLE, BundleError, DigestMismatchError, ObjectMissingError
 from raybundle.node.cache.raybundle_record import LARGE
@@ -70,7 +69,7 @@ def verify_bundle(shelf: Shelf, digest: Digest) -> Verified:
     """
     key = layout.manifest_key(digest)
     try:
-        manifest = parse_manifest(get_document(shelf, key), digest)
+        manifest = parse_manifest(shelf.store.get(key), digest)
     except BundleError as error:
         return Verified(digest, (Part(key, "damaged", fault=str(error)),))
     found, deliveries = verify_archives(shelf, digest, manifest)
@@ -85,28 +84,11 @@ def _verify_signatures(shelf: Shelf, digest: Digest, manifest: Manifest) -> Iter
     """Yields the envelopes of a bundle, which hold its manifest; whose signature counts, users decide."""
     for key in shelf.store.keys(layout.signature_folder(digest)):
         try:
-            data = get_document(shelf, key)
+            data = shelf.store.get(key)
             fault = fault_of(data, digest, format_manifest(manifest), key)
         except DigestMismatchError as error:
             data, fault = b"", str(error)
         yield Part(key, "damaged" if fault else "ok", len(data), fault)
-
-
-def get_document(shelf: Shelf, key: str) -> bytes:
-    """Returns a document, unless it is larger than any can be.
-
-    Raises:
-        ObjectMissingError: there is none.
-        DigestMismatchError: it is too large.
-    """
-    data = bytearray()
-    for piece in shelf.store.pieces(key):
-        data += piece
-        if len(data) > LARGEST_DOCUMENT:
-            raise DigestMismatchError(
-                f"{key} in {shelf.store.url}", expected="a document", found="more bytes"
-            )
-    return bytes(data)
 
 
 def verify_archives(shelf: Shelf, digest: Digest, manifest: Manifest) -> tuple[list[Part], list[Delivery]]:
@@ -149,7 +131,7 @@ def _verify_delivery(shelf: Shelf, key: str, expected: bytes | None) -> Iterator
     if expected is None:
         return
     try:
-        same = get_document(shelf, key) == expected
+        same = shelf.store.get(key) == expected
     except ObjectMissingError:
         yield Part(key, "lost", fault="the archive has a copy")
         return
@@ -161,7 +143,7 @@ def _verify_delivery(shelf: Shelf, key: str, expected: bytes | None) -> Iterator
 
 def _verify_graph(shelf: Shelf, key: str) -> Part:
     try:
-        data = get_document(shelf, key)
+        data = shelf.store.get(key)
         readable = isinstance(json.loads(data), dict)
     except ObjectMissingError:
         return Part(key, "lost", fault="it explains the bundle; a run does without it")

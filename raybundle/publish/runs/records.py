@@ -16,6 +16,8 @@ from raybundle.publish.runs.marks import end_mark, event_key, log_key, start_mar
 from raybundle.publish.runs.run import SCHEMA_VERSION, document_of, parse_run
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from raybundle.publish.runs.run import Run
     from raybundle.store.base import Store
 
@@ -129,13 +131,12 @@ def read_events(store: Store, run: Run) -> dict[str, dict[str, Any]]:
     return dict(sorted(found.items(), key=lambda item: item[1]["at"]))
 
 
-def find_log(store: Store, run_id: str) -> bytes | None:
-    """Returns the log of a run; None if the store has no such run, or did not keep its log."""
+def find_log(store: Store, run_id: str) -> Iterator[bytes] | None:
+    """Returns the log of a run in pieces; None if the store has no such run, or did not keep its log."""
     run = find_recorded(store, run_id)
-    try:
-        return None if run is None else store.get(log_key(run))
-    except ObjectMissingError:
+    if run is None or store.size(log_key(run)) is None:
         return None
+    return store.pieces(log_key(run))
 
 
 def encoded(document: dict[str, Any]) -> bytes:

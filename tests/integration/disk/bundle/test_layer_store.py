@@ -24,6 +24,7 @@ from raybundle.publish.bundles import build, bytes_of, find_bundle
 from raybundle.publish.layout import delivery_key, graph_key, layer_key
 from raybundle.publish.receipts import Receipts
 from raybundle.store import Store, open_store
+from raybundle.store.base import LARGEST_DOCUMENT
 from raybundle.store.local import LocalStore
 from tests.support.collected import collected_file
 from tests.support.installed import install, set_times
@@ -108,9 +109,9 @@ class Watched(LocalStore):
         super().__init__(directory)
         self.read: list[str] = []
 
-    def get(self, key: str) -> bytes:
+    def get(self, key: str, most: int = LARGEST_DOCUMENT) -> bytes:
         self.read.append(key)
-        return super().get(key)
+        return super().get(key, most)
 
 
 def test_what_this_machine_has_sent_or_verified_is_not_read_again(
@@ -151,11 +152,6 @@ class Reading(LocalStore):
     """Counts the bytes that are read."""
 
     read = 0
-
-    def get(self, key: str) -> bytes:
-        data = super().get(key)
-        self.read += len(data)
-        return data
 
     def pieces(self, key: str, start: int = 0) -> Iterator[bytes]:
         for data in super().pieces(key, start):
@@ -273,10 +269,10 @@ def test_a_delivery_is_not_read_from_an_archive_that_is_not_what_its_name_says(
 class GraphsRefused(LocalStore):
     """A store that lets its user read all but graphs."""
 
-    def get(self, key: str) -> bytes:
+    def get(self, key: str, most: int = LARGEST_DOCUMENT) -> bytes:
         if key.endswith("graph.json"):
             raise StoreAccessError("403")
-        return super().get(key)
+        return super().get(key, most)
 
 
 def test_the_bytes_of_a_stored_bundle_are_those_of_its_plan(
@@ -338,9 +334,9 @@ class Crowded(LocalStore):
         self.now, self.most = 0, 0
         self.another = threading.Event()
 
-    def get(self, key: str) -> bytes:
+    def get(self, key: str, most: int = LARGEST_DOCUMENT) -> bytes:
         self._wait(key)
-        return super().get(key)
+        return super().get(key, most)
 
     def open(self, key: str) -> BinaryIO:
         self._wait(key)
@@ -386,9 +382,9 @@ class Contended(LocalStore):
     def put_new_chunks(self, key: str, chunks: Chunks) -> bool:
         return self.put_new(key, b"".join(chunks()))
 
-    def get(self, key: str) -> bytes:
+    def get(self, key: str, most: int = LARGEST_DOCUMENT) -> bytes:
         self._come(key)
-        return super().get(key)
+        return super().get(key, most)
 
     def open(self, key: str) -> BinaryIO:
         self._come(key)

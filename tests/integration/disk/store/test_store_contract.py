@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING
 import fsspec
 import pytest
 
-from raybundle.errors import BundleError, DigestMismatchError, ObjectMissingError, StoreError, UsageError
+from raybundle.errors import (
+    BundleError,
+    DigestMismatchError,
+    ObjectMissingError,
+    ObjectTooLargeError,
+    StoreError,
+    UsageError,
+)
 from raybundle.model import Digest
 from raybundle.publish.layout import (
     archive_key,
@@ -133,6 +140,15 @@ def test_one_of_sixteen_racers_wins_and_all_read_its_bytes(store: Store) -> None
     winners = [number for number, (created, _) in enumerate(results) if created]
     assert len(winners) == 1
     assert {data for _, data in results} == {b"%d" % winners[0]}
+
+
+def test_an_object_that_is_larger_than_its_reader_allows_is_refused(store: Store) -> None:
+    store.put_new("a/b", bytes(3 << 20))
+
+    assert store.get("a/b", 3 << 20) == bytes(3 << 20)
+    for most in (0, 1 << 20, (3 << 20) - 1):
+        with pytest.raises(ObjectTooLargeError, match=r"a/b in .*: expected at most"):
+            store.get("a/b", most)
 
 
 def test_a_missing_object_is_an_error_to_get_and_none_to_size(store: Store) -> None:
