@@ -73,7 +73,7 @@ def find_byte_code(layers: Sequence[Layer], interpreter: Interpreter, cache: Cac
         BundleError: a source is no longer what it was when it was described.
     """
     folder, tag = cache.directory / _FOLDER, cache_tag(interpreter)
-    kept = {each.layer: each for each in _kept(folder, tag)}
+    kept = {each.layer: each for each in _kept(folder, re.escape(tag))}
     large = [each for each in layers if each.source_bytes >= THRESHOLD and each.directory is not None]
     missing = [each for each in large if _hex(each) not in kept]
     if missing and not interpreter.executable_differs and Path(interpreter.executable).exists():
@@ -85,19 +85,25 @@ def find_byte_code(layers: Sequence[Layer], interpreter: Interpreter, cache: Cac
     return found
 
 
+def compiled_here(cache: Cache) -> frozenset[str]:
+    """Returns the names of archives that this machine has compiled; each has the digest of its listing."""
+    folder = cache.directory / _FOLDER
+    return frozenset(each.name for each in _kept(folder, "[a-z0-9-]{1,64}"))
+
+
 def cache_tag(interpreter: Interpreter) -> str:
     """Returns what CPython's pycs have in their names (`sys.implementation.cache_tag`)."""
     major, minor, _ = interpreter.version
     return f"{interpreter.implementation}-{major}{minor}"
 
 
-def _kept(folder: Path, tag: str) -> Iterator[ByteCode]:
-    """Yields what is kept for one kind of interpreter, the newest last.
+def _kept(folder: Path, tags: str) -> Iterator[ByteCode]:
+    """Yields what is kept for interpreters whose tags match an expression, the newest last.
 
     So it is always the same one of two archives of a layer that travels. A file that others could write is
     not believed.
     """
-    pattern = re.compile(rf"([0-9a-f]{{64}})-{re.escape(tag)}-([0-9a-f]{{64}})\.zip")
+    pattern = re.compile(rf"([0-9a-f]{{64}})-({tags})-([0-9a-f]{{64}})\.zip")
     found = []
     for entry in os.scandir(folder) if folder.is_dir() else ():
         match = pattern.fullmatch(entry.name)
@@ -107,7 +113,7 @@ def _kept(folder: Path, tag: str) -> Iterator[ByteCode]:
                 if is_private(status):
                     found.append((status.st_mtime_ns, entry.name, match))
     for _, name, match in sorted(found, key=lambda each: each[:2]):
-        yield ByteCode(match[1], tag, match[2], folder / name)
+        yield ByteCode(match[1], match[2], match[3], folder / name)
 
 
 def _compile_all(layers: Sequence[Layer], interpreter: Interpreter, cache: Cache) -> Iterator[ByteCode]:

@@ -7,6 +7,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from raybundle.bundle.delivery import Delivery, parse_delivery
+from raybundle.bundle.layers.byte_code import compiled_here
+from raybundle.cache.documents import Cache
+from raybundle.config import cache_directory
 from raybundle.errors import UntrustedError
 from raybundle.publish import layout
 from raybundle.publish.bundles import find_bundle
@@ -23,7 +26,7 @@ if TYPE_CHECKING:
     from raybundle.config import Settings
     from raybundle.model import Digest
     from raybundle.publish.refs import Found
-    from raybundle.publish.stored import Stored
+    from raybundle.publish.stored import LayerArchive, Stored
     from raybundle.store.base import Store
 
 _SIGN = "`raybundle sign --key FILE"
@@ -57,12 +60,22 @@ class Trust(NamedTuple):
         return stored
 
     def find_plain(self, store: Store, ref: str) -> Stored:
-        """Returns the same without byte-code, which the nodes make if signatures are required."""
+        """Returns the same with no byte-code but what this machine has compiled."""
         return self.plain(store, self.find(store, ref))
 
     def plain(self, store: Store, stored: Stored) -> Stored:
-        """Returns a bundle without byte-code if signatures are required: no manifest says what it must be."""
-        return _plain(store, stored) if self.required and stored.manifest.layers else stored
+        """Returns a bundle with no byte-code but what this machine has compiled: the nodes make the other.
+
+        No manifest says what byte-code must be, so that of the store may be anything.
+        """
+        if len(stored.layers) == len(stored.manifest.layers):
+            return stored
+        own = compiled_here(Cache(cache_directory(self.environ)))
+        sources = {layout.layer_key(each.digest) for each in stored.manifest.layers}
+        layers = tuple(
+            each for each in stored.layers if each.key in sources or layout.archive_name(each.key) in own
+        )
+        return stored if layers == stored.layers else _without_others(store, stored, layers)
 
     def signatures(self, store: Store, digest: Digest, manifest: bytes) -> str | None:
         """Returns the trusted signatures of a manifest as the nodes read them, if signatures are required.
@@ -125,11 +138,15 @@ def _unsigned(store: Store, digest: Digest, manifest: bytes, keys: Sequence[Publ
     return UntrustedError(f"bundle {digest} is not signed", hint=hint)
 
 
-def _plain(store: Store, stored: Stored) -> Stored:
+def _without_others(store: Store, stored: Stored, layers: tuple[LayerArchive, ...]) -> Stored:
+    """Returns a bundle of which these archives of layers and of byte-code travel, and no others."""
     data, _ = read_delivery(store, stored.archive_key)
     delivery = parse_delivery(data, f"{layout.delivery_key(stored.archive_key)} in {store.url}")
-    own = {layout.layer_key(each.digest) for each in stored.manifest.layers}
-    layers = tuple(each for each in stored.layers if each.key in own)
     archives = {layout.archive_name(each.key): each.packed for each in layers}
-    packed = Delivery(delivery.absent, {}, archives).format()
+    byte_code = {
+        layer: (tag, listing)
+        for layer, (tag, listing) in delivery.byte_code.items()
+        if f"{layer}-{tag}-{listing}" in archives
+    }
+    packed = Delivery(delivery.absent, byte_code, archives).format()
     return replace(stored, layers=layers, delivery=hashlib.sha256(packed).hexdigest(), delivery_data=packed)

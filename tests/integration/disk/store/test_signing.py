@@ -289,7 +289,7 @@ def test_check_and_verify_know_signatures_and_find_those_of_another_bundle(
     assert [each.key for each in verify_bundle(shelf, scene.bundles[1]).faults] == wrong
 
 
-def test_byte_code_that_nobody_signed_runs_only_where_no_signature_is_required(
+def test_byte_code_of_the_store_never_runs_other_code_than_the_sources_of_the_bundle(
     scene: Scene, cache: Cache, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """Whoever can write to the store adds an archive whose delivery names byte-code of theirs."""
@@ -300,12 +300,32 @@ def test_byte_code_that_nobody_signed_runs_only_where_no_signature_is_required(
     shelf, words = open_shelf(scene.store, cache), ("-c", "import own; print(own.value)")
 
     for found in (
-        find_bundle(scene.store, stored.digest),
+        find_bundle(scene.store, stored.digest),  # as no command takes it
+        Trust(required=False, keys=(), environ=scene.environ).find_plain(scene.store, stored.digest),
         scene.trust.find_plain(scene.store, stored.digest),
     ):
         run_stored(shelf, Here(found, JobOptions(), sys.executable, words))
 
-    assert capfd.readouterr().out.split() == ["evil", "1"]
+    assert capfd.readouterr().out.split() == ["evil", "1", "1"]
+
+
+def test_only_byte_code_that_this_machine_has_compiled_travels_from_the_store(tmp_path: Path) -> None:
+    big = install(tmp_path / "site", "big", {"big.py": b"value = 1\n" * (1 << 17)})
+    planned = plan_with(tmp_path, [big], sites=[tmp_path / "site"])
+    store = open_store(str(tmp_path / "store"), {})
+    whole = build(planned, store)
+    found = find_bundle(store, whole.digest)
+
+    here, elsewhere = (
+        Trust(required=False, keys=(), environ={"XDG_CACHE_HOME": str(place)}).plain(store, found)
+        for place in (planned.cache.directory.parent, tmp_path / "other")
+    )
+
+    assert len(found.layers) == 2
+    assert here == found
+    assert elsewhere.layers == found.layers[:1]
+    assert b'"byte_code":{}' in (elsewhere.delivery_data or b"")
+    assert elsewhere.delivery == hashlib.sha256(elsewhere.delivery_data or b"").hexdigest()
 
 
 def _plant(scene: Scene, digest: Digest, evil: HandMade) -> None:
