@@ -13,7 +13,7 @@ from raybundle.errors import ObjectMissingError, RaybundleError, StoreAccessErro
 from raybundle.outage import Outage
 from raybundle.store.base import LARGEST_DOCUMENT, PIECE_BYTES, Entry, check_key, collect
 from raybundle.store.drivers import connect, may_pass, reason_of, require_driver, scheme_of
-from raybundle.store.spool import copy_of
+from raybundle.store.spool import copy_of, path_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -118,7 +118,7 @@ class FsspecStore:
         """The driver sends a copy: what it has begun to write, it cannot take back."""
         check_key(key)
         with copy_of(key, chunks()) as copy:
-            return self._put(key, lambda files, path, **mode: files.put_file(copy.name, path, **mode))
+            return self._put(key, lambda files, path, **mode: files.put_file(path_of(copy), path, **mode))
 
     def _put(self, key: str, write: Callable[..., object]) -> bool:
         def put(driver: Driver) -> bool:

@@ -18,7 +18,9 @@ LARGE_FILES = "/var/tmp"  # noqa: S108 - where the system wants large temporary 
 
 @contextlib.contextmanager
 def copy_of(key: str, pieces: Iterable[bytes]) -> Iterator[BinaryIO]:
-    """Copies an object to a temporary file, and opens that at its start. Its `name` works while it is open.
+    """Copies an object to a temporary file, and opens that at its start; `path_of` names it while it is open.
+
+    On Linux no directory has the file, so a process that is killed leaves nothing.
 
     Raises:
         StoreAccessError: there is no room for it.
@@ -26,14 +28,25 @@ def copy_of(key: str, pieces: Iterable[bytes]) -> Iterator[BinaryIO]:
     directory = _directory()
     with contextlib.ExitStack() as stack:
         with _room(key, directory):
-            copy = stack.enter_context(tempfile.NamedTemporaryFile(prefix="raybundle-", dir=directory))
+            copy = stack.enter_context(_temporary(directory))
         for piece in pieces:
             with _room(key, directory):
                 copy.write(piece)
         with _room(key, directory):
             copy.flush()
         copy.seek(0)
-        yield cast("BinaryIO", copy)
+        yield copy
+
+
+def path_of(copy: BinaryIO) -> str:
+    """Returns a path by which this process can open a copy."""
+    return copy.name if isinstance(copy.name, str) else f"/proc/self/fd/{copy.fileno()}"
+
+
+def _temporary(directory: str) -> BinaryIO:
+    with contextlib.suppress(AttributeError, OSError):  # other systems, and some file systems of Linux
+        return open(os.open(directory, os.O_TMPFILE | os.O_RDWR, 0o600), "w+b")  # noqa: PTH123
+    return cast("BinaryIO", tempfile.NamedTemporaryFile(prefix="raybundle-", dir=directory))
 
 
 def _directory() -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +11,7 @@ import pytest
 
 from raybundle.errors import StoreAccessError
 from raybundle.store import open_store
-from raybundle.store.spool import LARGE_FILES, copy_of
+from raybundle.store.spool import LARGE_FILES, copy_of, path_of
 from tests.support.proxy import Faults, Proxy, Strike
 from tests.support.small_disk import small_disk
 
@@ -20,18 +21,35 @@ if TYPE_CHECKING:
 LARGE = 64 << 20
 
 
-def test_copies_are_where_the_system_wants_large_files(
+def test_copies_are_where_the_system_wants_large_files_and_no_kill_leaves_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("TMPDIR", raising=False)
     with copy_of("a", [b"1", b"2"]) as copy:
-        assert copy.name.startswith(f"{LARGE_FILES}/raybundle-")
-        assert copy.read() == b"12"
-    assert not Path(copy.name).exists()
+        assert str(Path(path_of(copy)).readlink()).startswith(f"{LARGE_FILES}/")
 
     monkeypatch.setenv("TMPDIR", str(tmp_path))
-    with copy_of("a", [b"1"]) as copy:
-        assert copy.name.startswith(f"{tmp_path}/raybundle-")
+    with copy_of("a", [b"1", b"2"]) as copy:
+        assert str(Path(path_of(copy)).readlink()).startswith(f"{tmp_path}/")
+        assert Path(path_of(copy)).read_bytes() == copy.read() == b"12"
+        assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("flag", ["without O_TMPFILE", "refused"])
+def test_a_copy_has_a_name_where_a_file_must_have_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flag: str
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    if flag == "refused":
+        monkeypatch.setattr(os, "O_TMPFILE", os.O_DIRECTORY)  # EISDIR, as of such a file system
+    else:
+        monkeypatch.delattr(os, "O_TMPFILE")
+
+    with copy_of("a", [b"12"]) as copy:
+        assert path_of(copy).startswith(f"{tmp_path}/raybundle-")
+        assert Path(path_of(copy)).read_bytes() == b"12"
+
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.slow
