@@ -173,7 +173,7 @@ def named_by(words: Iterable[str], project: Path, cwd: Path) -> tuple[str, ...]:
         before = word
         if _WRITES.match(option):
             continue
-        for text in (word, word.partition("=")[2]):
+        for text in (word.removeprefix("@"), word.partition("=")[2]):
             if text.strip("./") and len(text) < _LONGEST and "\0" not in text:
                 for base in (cwd.resolve(), project):
                     path = os.path.normpath(base / text)

@@ -26,6 +26,7 @@ from raybundle.resolve.evaluate.files.vocabulary import (
     READ_PREFIXES,
     READS,
     SECRETS,
+    is_directory,
     is_path_option,
     is_write,
 )
@@ -57,10 +58,11 @@ _GLOBAL = re.compile(rb"global ([\w, ]+)")
 _FILE_LIKE = re.compile(r"/|\.[A-Za-z0-9_]{1,10}\Z")
 _IMPOSSIBLE = re.compile(r"[\n\r\t\0\\^$|<>\"'`,;:=]|\A[/~#@.-]*\Z|\A/")
 """Matches a string that is not a path relative to a directory."""
+_DATABASE_URL = re.compile(r"\A(?:sqlite|duckdb)(?:\+\w+)?:///")
 _HOLE = re.compile(r"\{[^{}]*\}|%[-\d.]*[sdif]")
 
-_NAMES = (b"__file__", b"dotenv", b"chdir(", b"Option(", b"Argument(")
-_OPTIONS = tuple(each.encode() for each in sorted(DIRECTORIES | SECRETS))
+_NAMES = (b"__file__", b"dotenv", b"chdir(", b"Option(", b"Argument(", b"environ[")
+_OPTIONS = (*(each.encode() for each in sorted(DIRECTORIES | SECRETS)), b"dir", b"folder", b"root", b"cwd")
 
 
 def find_files(
@@ -232,10 +234,10 @@ class _Search:
 
     def _option(self, name: str, value: ast.AST, scope: SymbolicScope, *, wide: bool) -> None:
         """Visit the value of an option, a key of a table, or a variable."""
-        if name in SECRETS and isinstance(value, ast.expr):
-            self._note(value, scope, "secrets")
+        if isinstance(value, ast.expr) and (name in SECRETS or name == "cwd"):
+            self._note(value, scope, "cwd" if name == "cwd" else "secrets")
             return
-        self.visit(value, scope, wide=wide or name in DIRECTORIES)
+        self.visit(value, scope, wide=wide or is_directory(name))
         if name in BESIDE and isinstance(value, ast.expr):
             self._beside(value, scope)
 
@@ -308,6 +310,11 @@ def _parts(node: ast.AST) -> Iterator[tuple[str, ast.AST]]:
     match node:
         case ast.Assign(targets=[ast.Name(id=name)], value=value):
             yield name, value
+        case ast.Assign(
+            targets=[ast.Subscript(value=ast.Attribute(attr="environ"), slice=ast.Constant(value=str(name)))],
+            value=value,
+        ):
+            yield f"{name}_DIR", value
         case ast.Dict(keys=keys, values=values):
             for key, value in zip(keys, values, strict=True):
                 yield str(key.value) if isinstance(key, ast.Constant) else "", value
@@ -351,7 +358,7 @@ def _places(value: Value, *, wide: bool = True, whole: bool = False) -> Iterator
     """Yield where a path begins, and the path. With `whole`, it may be the directory of the source itself."""
     if not isinstance(value, (str, PurePath)):
         return
-    text = str(value)
+    text = _DATABASE_URL.sub("", str(value))
     bases: tuple[tuple[PathStart, str], ...] = (("here", HERE), ("start", START))
     for place, base in bases:
         if text.startswith(base[:2]):

@@ -27,6 +27,11 @@ DIRECTORIES = frozenset(
     ]
 )
 """Options of any call, keys and variables whose values are directories (hydra, Flask, mako, Django)."""
+_NAMED_DIRECTORY = re.compile(r"(?i)(?:dir|folder|root)\Z")
+_OUTPUT = re.compile(
+    r"(?i)out|log|cache|save|ckpt|checkpoint|te?mp|result|artifact|report|export|target|dest"
+)
+"""Is part of the name of what a job writes."""
 SECRETS = frozenset({"secrets_dir"})
 """Options and variables whose values are directories of secrets (pydantic)."""
 OPTION_OF_JOB = frozenset({"option", "argument", "Option", "Argument", "add_argument"})
@@ -81,3 +86,8 @@ def is_path_option(node: ast.Call, last: str) -> bool:
         each.arg in _OF_PATHS or (each.arg == "type" and "Path" in ast.unparse(each.value))
         for each in node.keywords
     )
+
+
+def is_directory(name: str) -> bool:
+    """Return whether the value of an option, a key or a variable of this name is a directory that is read."""
+    return name in DIRECTORIES or (_NAMED_DIRECTORY.search(name) is not None and _OUTPUT.search(name) is None)

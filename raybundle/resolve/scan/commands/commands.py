@@ -114,6 +114,7 @@ class Commands:
     """Scripts that commands run, and files that programs read by themselves."""
     unknown: list[UnknownImport] = field(default_factory=list)
     """Commands that run a script by a name which is not known here; a path in the source may be it."""
+    is_shell: bool = False
     _caught: set[int] | None = None
     _executables: bool | None = None
     """Whether anything in the file may be written `sys.executable`; to write every value again takes long."""
@@ -297,7 +298,8 @@ class Commands:
 
     def _script(self, place: ast.expr, script: ast.expr) -> None:
         for each in self.names.texts(script) if not _starred(script) else ():
-            self._run_script(place, ANY if each.own else each.value)
+            beside = self.is_shell and each.value.startswith(f"{ANY}/")  # `$DIR/x.py`
+            self._run_script(place, each.value[2:] if beside else ANY if each.own else each.value)
 
     def _run_script(self, place: ast.expr, path: str) -> None:
         if ANY in path:
@@ -326,7 +328,7 @@ def commands_of_shell(text: str) -> Commands:
         texts = (each.value for each in names.texts(word) if each.whole)
         found.extend(Import(place.lineno, ModuleText(each, is_listed=True)) for each in texts)
 
-    commands = Commands(calls, names, take, lambda _place, _code: None, found)
+    commands = Commands(calls, names, take, lambda _place, _code: None, found, is_shell=True)
     for number, line in _numbered(text):
         if not line.lstrip().startswith("#"):
             place = ast.Call(ast.Name("run"), [], [], lineno=number, col_offset=0)

@@ -93,11 +93,15 @@ ARGPARSE = "import argparse, os, pathlib\np = argparse.ArgumentParser()\np."
         f"{TYPER}def main(dir: str = typer.Option('views', exists=True)): ...\n",
         f"{ARGPARSE}add_argument('--dir', type=pathlib.Path, default='views')\n",
         f"{ARGPARSE}add_argument('--dir', default='views')\nprint(os.listdir(p.parse_args().dir))\n",
+        "import os\nos.environ['APP_DATA'] = 'views'\n",
+        "from types import SimpleNamespace\ncfg = SimpleNamespace(label_dir='views', out_dir='jobs')\n",
+        "CONFIG = {'image_root': 'views', 'log_dir': 'jobs'}\n",
         "import os\nclass Args:\n    dir: str = 'views'\ndef read(args):\n    return os.listdir(args.dir)\n",
     ],
 )
 def test_a_folder_with_a_plain_name_is_taken_where_an_option_is_one(tmp_path: Path, source: str) -> None:
-    assert named(tmp_path, source, "views/a.html", "views/b.html") == {"views/a.html", "views/b.html"}
+    files = ("views/a.html", "views/b.html")
+    assert named(tmp_path, source, *files, "jobs/old.log") == {*files}
 
 
 def test_a_path_upwards_counts_from_the_source_too(tmp_path: Path) -> None:
@@ -205,3 +209,33 @@ def test_what_lies_outside_and_is_no_data_is_not_told(tmp_path: Path, source: st
         ).warnings
         == ()
     )
+
+
+@pytest.mark.parametrize("url", ["'sqlite:///db/app.sqlite3'", "f'sqlite+pysqlite:///{HERE}/db/app.sqlite3'"])
+def test_the_url_of_a_database_names_its_file(tmp_path: Path, url: str) -> None:
+    assert named(tmp_path, f"{HERE}URL = {url}\n", "db/app.sqlite3") == {"db/app.sqlite3"}
+
+
+def test_a_script_that_starts_in_another_directory_is_found_there(tmp_path: Path) -> None:
+    job = "import subprocess, sys\nsubprocess.run([sys.executable, 'gen.py'], cwd='tools', check=True)\n"
+    gen = "import helper\nprint(open('local.txt').read())\n"
+    tree(tmp_path / "app/tools", {"gen.py": gen, "helper.py": ""})
+
+    named(tmp_path, job, "tools/local.txt")
+    found = run(tmp_path / "app/job.py")
+    travelling = {str(each.path) for each in (*found.modules, *found.data)}
+    assert {f"project/tools/{each}" for each in ("gen.py", "helper.py", "local.txt")} <= travelling
+
+
+def test_a_script_of_a_shell_runs_what_is_beside_it(tmp_path: Path) -> None:
+    shell = 'DIR="$(cd "$(dirname "$0")" && pwd)"\npython "$DIR/sub.py"\n'
+    tree(tmp_path / "app/scripts", {"go.sh": shell, "sub.py": ""})
+    named(tmp_path, "import subprocess\nsubprocess.run(['bash', 'scripts/go.sh'], check=True)\n")
+
+    assert "project/scripts/sub.py" in {each.path for each in run(tmp_path / "app/job.py").modules}
+
+
+def test_an_argument_may_name_a_file_of_arguments(tmp_path: Path) -> None:
+    tree(tmp_path, {"args.txt": "--lr=1\n"})
+
+    assert named_by(["@args.txt"], tmp_path, tmp_path) == (f"{tmp_path}/args.txt",)
