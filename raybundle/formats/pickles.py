@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import re
 import struct
+from base64 import urlsafe_b64decode
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice, pairwise
 from typing import TYPE_CHECKING
@@ -40,6 +42,9 @@ _ARRAY = re.compile(rb"\x93NUMPY[^\n]*'\|O'[^\n]*\n")
 """The header of a file of numpy whose items are objects, which are pickled behind it."""
 _DATABASE = re.compile(rb"SQLite format 3\0|\xce\x9a\x57\x13|\x13\x57\x9a\xce|(?s:.{12})\x61\x15\x06\0")
 """How databases begin that may have pickles as values: those of `sqlite3`, and of `dbm` under `shelve`."""
+_IN_TEXT = re.compile(rb"gA[I-X][\w+/-]{16,}={0,2}|800[2-5](?:[0-9a-fA-F]{2}){12,}")
+"""How pickles from protocol 2 on begin in base64 and in hexadecimal digits."""
+_URL_SAFE = bytes.maketrans(b"+/", b"-_")
 _NAME = rb"[A-Za-z_][\w.]*"
 _BY_LINES = re.compile(rb"[ci](" + _NAME + rb")\n" + _NAME + rb"\n")
 """`GLOBAL` and `INST`, of protocols 0 to 3."""
@@ -95,9 +100,21 @@ def read_pickle(data: bytes, name: str) -> Pickled:
                 found.update(_searched(each, by_lines=False))
     except (OSError, EOFError, ValueError, RuntimeError, NotImplementedError) as error:
         fault = str(error) or type(error).__name__
+    found |= modules_in_text(data) if not found and not fault else set()
     if not found and not fault and data and not _is_one(data):
         fault = "it is not a pickle in a known form"
     return Pickled(tuple(sorted(found)), fault if is_sure else "")
+
+
+def modules_in_text(text: bytes) -> set[str]:
+    """Return the modules that pickles in a text name, which are written in base64 or hexadecimal digits."""
+    found: set[str] = set()
+    for each in _IN_TEXT.findall(text):
+        with suppress(ValueError, EOFError, RuntimeError):
+            is_hex = each.startswith(b"80")
+            data = bytes.fromhex(each.decode()) if is_hex else urlsafe_b64decode(each.translate(_URL_SAFE))
+            found |= _Reading().modules(data)
+    return found
 
 
 def too_large(size: int, name: str) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import bz2
 import gzip
 import io
@@ -13,15 +14,17 @@ import sys
 import types
 import zipfile
 import zlib
+from collections import OrderedDict
 from dbm import dumb
 from decimal import Decimal
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import pytest
 
 from raybundle.dotted import with_ancestors
 from raybundle.formats import pickles
-from raybundle.formats.pickles import Pickled, read_pickle
+from raybundle.formats.pickles import Pickled, modules_in_text, read_pickle
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -190,3 +193,23 @@ def test_each_value_of_a_shelf_is_read(things: object, tmp_path: Path) -> None:
 def test_random_bytes_are_no_warning_of_python() -> None:
     """`pickletools` undoes escapes, and warns of unknown ones. Under pytest a warning is an error."""
     assert read_pickle(b"S'\\\xd5'\n.", "model.pkl") == Pickled(fault="it is not a pickle in a known form")
+
+
+@pytest.mark.parametrize("form", ["hex", "base64", "urlsafe"])
+@pytest.mark.parametrize("protocol", [2, 3, 4, 5])
+def test_a_pickle_that_is_written_as_text_names_its_modules(form: str, protocol: int) -> None:
+    data = pickle.dumps(OrderedDict(a=Fraction(1, 3), b=bytes(range(256))), protocol)
+    written = {
+        "hex": data.hex().encode(),
+        "base64": base64.b64encode(data),
+        "urlsafe": base64.urlsafe_b64encode(data),
+    }[form]
+
+    assert {"collections", "fractions"} <= set(modules_in_text(b'{"model": "' + written + b'"}'))
+    assert {"collections", "fractions"} <= set(read_pickle(written, "m.b64").modules)
+
+
+def test_other_text_names_no_modules() -> None:
+    text = b"gAMEboy 80040000ffeeddccbbaa99887766554433221100 gASVAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+
+    assert modules_in_text(text) == set()

@@ -6,7 +6,7 @@ import hashlib
 import posixpath
 from typing import TYPE_CHECKING
 
-from raybundle.formats.pickles import read_pickle
+from raybundle.formats.pickles import modules_in_text, read_pickle
 from raybundle.resolve.evaluate.conditions import may_ask_for_module
 from raybundle.resolve.evaluate.constants import switches, with_constants
 from raybundle.resolve.evaluate.files.named_paths import find_files
@@ -82,9 +82,10 @@ def scan(source: bytes, file: str, environment: Environment) -> Facts:
 def scan_config(source: bytes) -> Facts:
     """Return the dotted names and paths in a configuration file. A large one is data and has none."""
     sha256 = hashlib.sha256(source).hexdigest()
+    imports = [Import(1, Statement(name, rule="pickle")) for name in modules_in_text(source)]
     if len(source) > CONFIG_LIMIT:
-        return Facts(sha256)
-    imports = (Import(line, ModuleText(name, rule="config-file")) for line, name in dotted_names(source))
+        return Facts(sha256, in_order(imports))
+    imports += (Import(line, ModuleText(name, rule="config-file")) for line, name in dotted_names(source))
     named = [Named(line, "start", posixpath.normpath(path)) for line, path in file_names(source)]
     folders = ((line, posixpath.normpath(path)) for line, path in directory_names(source))
     named += (Named(line, "start", path, wide=True) for line, path in folders if path.strip("./"))

@@ -223,7 +223,7 @@ def test_a_script_that_starts_in_another_directory_is_found_there(tmp_path: Path
 
     named(tmp_path, job, "tools/local.txt")
     found = run(tmp_path / "app/job.py")
-    travelling = {str(each.path) for each in (*found.modules, *found.data)}
+    travelling = {each.path for each in found.modules} | {each.path for each in found.data}
     assert {f"project/tools/{each}" for each in ("gen.py", "helper.py", "local.txt")} <= travelling
 
 

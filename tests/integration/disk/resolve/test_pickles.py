@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
 import json
 import subprocess
@@ -206,3 +207,15 @@ def test_objects_in_stores_and_files_of_any_name_take_their_modules(work: Path) 
 
     assert (done.stdout, done.returncode) == ("10\n20\n30\n", 0), done.stderr
     assert "features.scale" not in names(bundler.plan().resolution)
+
+
+def test_a_pickle_in_a_configuration_file_names_modules_of_the_project(tmp_path: Path) -> None:
+    data = b"\x80\x04\x95\x1b\x00\x00\x00\x00\x00\x00\x00\x8c\x06ml.est\x94\x8c\x03Est\x94\x93\x94)\x81\x94."
+    text = json.dumps({"model": base64.b64encode(data).decode()})
+    job = "import json\nprint(json.load(open('model.json'))['model'])\n"
+    script = (
+        tree(tmp_path / "app", {"job.py": job, "model.json": text, "ml/est.py": "class Est: ...\n"})
+        / "job.py"
+    )
+
+    assert "ml.est" in {str(each.name) for each in run(script).modules}
