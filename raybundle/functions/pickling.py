@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 MOST = 256 << 20
 """Bytes of a pickled call."""
+_NO_FILE = "<dynamic-code>"
+"""The file of all code in cloudpickle 3.1.3."""
 _NODES = sys.stdlib_module_names | {"__main__", "__mp_main__"}
 """Modules that are never carried by value: the nodes have them, or cloudpickle does so by itself."""
 
@@ -84,9 +86,20 @@ def _pickler() -> Any:
             reduced = super().reducer_override(obj)
             if reduced is not NotImplemented and isinstance(obj, types.FunctionType):
                 self.carried.append(obj)
+            if isinstance(obj, types.CodeType):
+                return _code_with_file(self.dispatch_table[types.CodeType](obj), obj.co_filename)
             return reduced
 
     return Noting
+
+
+def _code_with_file(reduced: tuple[Any, tuple[Any, ...]], file: str) -> tuple[Any, tuple[Any, ...]]:
+    """Returns the pickle of a code object with its file, which cloudpickle drops since 3.1.3.
+
+    A traceback finds the source lines by it.
+    """
+    make, args = reduced
+    return make, tuple("".join(file) if each == _NO_FILE else each for each in args)
 
 
 @contextlib.contextmanager

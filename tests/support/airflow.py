@@ -36,7 +36,9 @@ class Airflow:
     def dags(self) -> Path:
         return self.directory / "dags"
 
-    def command(self, *words: str, env: Mapping[str, str] | None = None) -> str:
+    def command(
+        self, *words: str, env: Mapping[str, str] | None = None, timeout: float = TIMEOUT
+    ) -> str:
         """Runs a command of the environment to its end, and returns what it wrote."""
         done = subprocess.run(
             [self.binaries / words[0], *words[1:]],
@@ -46,7 +48,7 @@ class Airflow:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             encoding="utf-8",
-            timeout=TIMEOUT,
+            timeout=timeout,
             check=False,
         )
         assert done.returncode == 0, done.stdout

@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import base64
+import importlib
+import pickle
+import sys
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import cloudpickle
 import pytest
 
 from raybundle.errors import UsageError
 from raybundle.integrations.airflow.connection import keywords_of
 from raybundle.integrations.airflow.identity import base_id
 from raybundle.integrations.airflow.lines import LogLines
+from raybundle.integrations.airflow.values import by_value, first_on_path, json_fault, keywords_for, portable
 from raybundle.submission.options import LONGEST_ID, JobOptions
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
 
 
 def context(start: str = "2026-01-01T00:00:00.000001Z", **more: Any) -> dict[str, Any]:
@@ -114,3 +123,69 @@ def test_lines_are_whole_and_the_last_ones_are_kept() -> None:
     assert lines.end() == "\n".join([*map(str, range(11, 30)), "end"])
     assert taken[:2] == ["ab", "c"]
     assert taken[-1] == "end"
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ({"a": [1, 2.5, None, True, "x", ("y",)]}, None),
+        ({1}, "the result is a set"),
+        ({"a": [0, b"x"]}, "the result['a'][1] is a bytes"),
+        ({"a": {3: 1}}, "the result['a'] has the key 3"),
+    ],
+)
+def test_a_result_is_json_or_the_part_is_named_that_is_not(value: Any, expected: str | None) -> None:
+    assert json_fault(value) == expected
+
+
+def test_a_function_gets_what_it_is_given_and_what_it_names_of_the_context() -> None:
+    def call(first: str, *, ds: str, run_id: str, **more: int) -> None: ...
+
+    context = {"ds": "2026-01-01", "run_id": "context", "ti": None, "first": "context"}
+
+    expected = {"ds": "2026-01-01", "run_id": "given", "n": 1}
+    assert keywords_for(call, ["x"], {"run_id": "given", "n": 1}, context) == expected
+    with pytest.raises(TypeError, match=r"missing a required .*'run_id'"):
+        keywords_for(call, ["x"], {}, {"ds": "2026-01-01"})
+
+
+def test_objects_of_airflow_stay_here_and_results_of_mapped_tasks_become_a_list() -> None:
+    task = type("RuntimeTaskInstance", (), {"__module__": "airflow.sdk.execution_time"})
+    mapped = type("LazyXComSequence", (list,), {"__module__": "airflow.sdk.execution_time"})
+
+    assert type(portable("1", mapped([1, 2]))) is list
+    with pytest.raises(UsageError, match="argument `ti` is a RuntimeTaskInstance of Airflow"):
+        portable("`ti`", task())
+
+
+@pytest.mark.parametrize(("entries", "expected"), [([".", "dags"], "dags"), (["."], "."), ([], "dags/team")])
+def test_the_project_begins_at_the_entry_of_the_path_that_has_the_dag_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, entries: Sequence[str], expected: str
+) -> None:
+    before = ["/elsewhere", *[str((tmp_path / each).resolve()) for each in entries]]
+    monkeypatch.setattr(sys, "path", before.copy())
+
+    with first_on_path(tmp_path / "dags" / "team" / "dag.py"):
+        assert sys.path == [str((tmp_path / expected).resolve()), *before]
+    assert sys.path == before
+
+
+def test_what_a_dag_file_defines_travels_by_value_though_its_module_has_a_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "named_dag.py"
+    file.write_text("class Model:\n    size = 3\n\n\ndef size():\n    return Model.size\n", "utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    module = importlib.import_module("named_dag")
+
+    with by_value(module.size, tmp_path / "other.py"):
+        assert b"named_dag" in cloudpickle.dumps(module.Model)
+    with by_value(module.size, file):
+        carried = cloudpickle.dumps((module.size, module.Model))
+    monkeypatch.delitem(sys.modules, "named_dag")
+    file.unlink()
+    importlib.invalidate_caches()
+
+    size, model = pickle.loads(carried)  # noqa: S301 - just made
+    assert (size(), model.size) == (3, 3)
+    assert not cloudpickle.list_registry_pickle_by_value()

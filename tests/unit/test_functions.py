@@ -104,6 +104,14 @@ def test_lines_of_travelling_functions_reach_tracebacks_at_their_places(load: An
     }
 
 
+def test_code_keeps_its_file_in_a_pickle(load: Any) -> None:
+    made = load("def outer():\n    return lambda: 1\n")
+    outer = pickle.loads(pickled(Call(made.outer, (), {}))[0])[0]  # noqa: S301 - just made
+
+    assert outer.__code__.co_filename == made.outer.__code__.co_filename
+    assert outer().__code__.co_filename == made.outer.__code__.co_filename
+
+
 def test_what_cannot_be_pickled_is_named(load: Any) -> None:
     with pytest.raises(UsageError, match=r"argument 2 of b64encode\(\) cannot be pickled: TypeError"):
         pickled(Call(base64.b64encode, (b"x", LOCK), {}))

@@ -11,7 +11,7 @@ from raybundle.integrations.airflow.compat import BaseHook
 from raybundle.integrations.airflow.connection import keywords_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from raybundle.api import Job
     from raybundle.cluster.jobs import JobsClient
@@ -60,7 +60,7 @@ class RayBundleHook(BaseHook):
         """Returns a job of the cluster."""
         from raybundle.api import attach
 
-        return attach(submission_id, **{name: self.keywords.get(name) for name in _CLUSTER})
+        return attach(submission_id, **{name: self.keywords.get(name) for name in (*_CLUSTER, "store")})
 
     def run(self, ref: str, arguments: Sequence[str] = (), **options: Any) -> Job:
         """Returns the job of a bundle of the store; arguments as for `raybundle.run`."""
@@ -73,6 +73,14 @@ class RayBundleHook(BaseHook):
         from raybundle.api import submit
 
         return submit(target, arguments, **{**self.keywords, "notify": self._note, **options})
+
+    def submit_function(
+        self, function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any], **options: Any
+    ) -> Job:
+        """Returns the job of a call; arguments as for `raybundle.submit_function`."""
+        from raybundle.api import submit_function
+
+        return submit_function(function, args, kwargs, **{**self.keywords, "notify": self._note, **options})
 
     def stop(self, submission_id: str) -> None:
         """Stops a job, waits until it has ended, and logs what became of it."""

@@ -1,4 +1,4 @@
-"""The operator: it submits a bundle as a Ray job, and ends as the job ends."""
+"""The operator: it submits a bundle as a Ray job, and ends as the job ends. Functions share its rules."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from raybundle.integrations.airflow.compat import AirflowException, conf
 from raybundle.integrations.airflow.link import RayJobLink, url_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from raybundle.api import Job
     from raybundle.cluster.jobs import JobInfo
@@ -26,20 +26,17 @@ POLL_INTERVAL = 5.0
 KILLED = "the job was stopped because Airflow ended the task"
 
 
-class RayBundleSubmitOperator(BaseOperator):
-    """Runs a bundle as a Ray job. A retry of the task follows the job that an earlier try left running.
+class JobOperator(BaseOperator):
+    """A task that is one Ray job. A retry of the task follows the job that an earlier try left running.
 
     Args:
-        target: a script or directory to bundle when the task runs; relative to the DAG file.
-        bundle: in its place, a bundle of the store: its digest, the start of that, or a name (`train@3`).
-        arguments: of the job.
         env: environment variables of the job.
         secrets: references to secrets by variable, `file:/path` or `env:NAME`; the nodes read them.
         metadata: of the job.
         driver_resources: what the driver needs, as the Jobs API names it: `entrypoint_num_cpus` and so on.
-        build_options: of `raybundle.build`, such as `python` or `include`; for a `target` only.
+        build_options: of `raybundle.build`, such as `python` or `include`, for a bundle that the task builds.
         cwd: where the job starts, relative to the project's root.
-        name: records the bundle of a `target` as a version of this name.
+        name: records a bundle that the task builds as a version of this name.
         store: in place of the connection's.
         timeout: after which the job is stopped and the task fails; `execution_timeout` by default.
         start_timeout: after which a job that has not started is stopped.
@@ -47,15 +44,9 @@ class RayBundleSubmitOperator(BaseOperator):
         deferrable: waits in the triggerer, which takes no worker; Airflow's `default_deferrable` if None.
         raybundle_conn_id: of the connection; None takes raybundle's own configuration.
         options: of every operator.
-
-    Raises:
-        ValueError: both or neither of `target` and `bundle` are given.
     """
 
-    template_fields = (
-        "target",
-        "bundle",
-        "arguments",
+    template_fields: Sequence[str] = (
         "env",
         "metadata",
         "driver_resources",
@@ -65,7 +56,6 @@ class RayBundleSubmitOperator(BaseOperator):
         "store",
     )
     template_fields_renderers: ClassVar[dict[str, str]] = {
-        "arguments": "py",
         "env": "json",
         "metadata": "json",
         "driver_resources": "json",
@@ -77,9 +67,6 @@ class RayBundleSubmitOperator(BaseOperator):
     def __init__(  # noqa: PLR0913 - what a job is
         self,
         *,
-        target: str | None = None,
-        bundle: str | None = None,
-        arguments: Sequence[str] = (),
         env: Mapping[str, str] | None = None,
         secrets: Mapping[str, str] | None = None,
         metadata: Mapping[str, str] | None = None,
@@ -97,10 +84,6 @@ class RayBundleSubmitOperator(BaseOperator):
     ) -> None:
         """Makes the task; nothing is read or built before it runs."""
         super().__init__(**options)
-        if (target is None) == (bundle is None):
-            raise ValueError("give either `target` or `bundle`")
-        self.target, self.bundle = target, bundle
-        self.arguments = arguments
         self.env, self.secrets = env, secrets
         self.metadata, self.driver_resources = metadata, driver_resources
         self.build_options = build_options
@@ -115,7 +98,15 @@ class RayBundleSubmitOperator(BaseOperator):
         self._submission_id: str | None = None
         self._killed = False
 
-    def execute(self, context: Any) -> dict[str, Any]:
+    def request(self, context: Any, options: dict[str, Any]) -> Job:
+        """Submits the job; `options` are of `raybundle.run` and `raybundle.submit` alike."""
+        raise NotImplementedError
+
+    def wait_for(self, job: Job, write: Callable[[str], object]) -> Any:
+        """Returns what is handed on of a job that succeeded; `write` takes its log."""
+        raise NotImplementedError
+
+    def execute(self, context: Any) -> Any:
         """Submits the job or finds it, and waits for its end."""
         from raybundle.errors import RaybundleError
         from raybundle.integrations.airflow.outcome import airflow_error, is_final, text_of
@@ -128,7 +119,7 @@ class RayBundleSubmitOperator(BaseOperator):
             self._defer(job)
         return self._finish(job, attached=found is not None)
 
-    def execute_complete(self, context: Any, event: dict[str, Any]) -> dict[str, Any]:
+    def execute_complete(self, context: Any, event: dict[str, Any]) -> Any:
         """Goes on when the trigger has seen the end of the job."""
         from raybundle.errors import RaybundleError
         from raybundle.integrations.airflow.outcome import airflow_error, is_final, text_of
@@ -137,7 +128,7 @@ class RayBundleSubmitOperator(BaseOperator):
         if event["error"] is not None:
             raise airflow_error(event["error"], final=event["final"])
         try:
-            job = self._hook.attach(event["submission_id"])
+            job = self.hook.attach(event["submission_id"])
         except RaybundleError as error:
             raise airflow_error(text_of(error), final=is_final(error)) from None
         self._announce(context, job.address)
@@ -147,17 +138,18 @@ class RayBundleSubmitOperator(BaseOperator):
         """Stops the job: the task was cleared or marked, its worker shuts down, or it took too long."""
         self._killed = True
         if self._submission_id is not None:
-            self._hook.stop(self._submission_id)
+            self.hook.stop(self._submission_id)
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:  # noqa: ARG002 - as it calls it
         """Returns which job the task had; OpenLineage's provider asks when the task has ended."""
-        from raybundle.integrations.airflow.lineage import lineage_of
+        from raybundle.integrations.airflow.outcome import lineage_of
 
         address = self.job_url and self.job_url.partition("/#/")[0]
         return lineage_of(self._submission_id, address)
 
     @property
-    def _hook(self) -> RayBundleHook:
+    def hook(self) -> RayBundleHook:
+        """The cluster and the store of the connection."""
         from raybundle.integrations.airflow.hook import RayBundleHook
 
         found = self.__dict__.get("_made_hook")
@@ -165,20 +157,25 @@ class RayBundleSubmitOperator(BaseOperator):
             found = self.__dict__["_made_hook"] = RayBundleHook(self.raybundle_conn_id, self.store)
         return found
 
+    @property
+    def building(self) -> dict[str, Any]:
+        """Options of a bundle that the task builds."""
+        return {"name": self.name, **(self.build_options or {})}
+
     def _start(self, context: Any) -> tuple[Job, JobInfo | None]:
         """Returns the job, and what the cluster says of it if another try has submitted it."""
         from raybundle.errors import RecordedRunError
         from raybundle.integrations.airflow.identity import base_id, find_job, numbered
 
         base = base_id(context)
-        with closing(self._hook.client()) as client:
+        with closing(self.hook.client()) as client:
             number, found = find_job(client, base)
             while True:
                 self._submission_id = numbered(base, number)
                 self._announce(context, client.address)
                 if found is not None:
                     self.log.info("job %s is %s: following it", self._submission_id, found.status)
-                    return self._hook.attach(self._submission_id), found
+                    return self.hook.attach(self._submission_id), found
                 try:
                     return self._submit(context, self._submission_id), None
                 except RecordedRunError:  # its cluster has lost the job
@@ -196,14 +193,9 @@ class RayBundleSubmitOperator(BaseOperator):
             "cwd": self.cwd,
             **(self.driver_resources or {}),
         }
-        if self.bundle is not None:
-            job = self._hook.run(self.bundle, self.arguments, **options)
-        else:
-            target = Path(self.dag.fileloc).parent / str(self.target)
-            options |= {"name": self.name, **(self.build_options or {})}
-            job = self._hook.submit(str(target), self.arguments, **options)
+        job = self.request(context, options)
         if self._killed:  # the signal came while the request was under way
-            self._hook.stop(submission_id)
+            self.hook.stop(submission_id)
         return job
 
     def _announce(self, context: Any, address: str) -> None:
@@ -225,25 +217,76 @@ class RayBundleSubmitOperator(BaseOperator):
         )
         self.defer(trigger=trigger, method_name="execute_complete")
 
-    def _finish(self, job: Job, *, attached: bool) -> dict[str, Any]:
+    def _finish(self, job: Job, *, attached: bool) -> Any:
         """Writes the log of the job into that of the task, and returns what is handed on."""
-        from raybundle.errors import JobStoppedError, RaybundleError
+        from raybundle.errors import FunctionError, JobStoppedError, RaybundleError
         from raybundle.integrations.airflow.lines import LogLines
-        from raybundle.integrations.airflow.outcome import airflow_error, is_final, result_of, text_of
+        from raybundle.integrations.airflow.outcome import airflow_error, is_final, text_of
 
         lines = LogLines(lambda line: self.log.info("%s", line))
         try:
-            info = job.wait(lines.write, timeout=self.timeout, start_timeout=self.start_timeout)
+            found = self.wait_for(job, lines.write)
         except RaybundleError as error:
             end = lines.end()
+            if isinstance(error, FunctionError):  # has the traceback, which the log ends with
+                end = ""
             if attached:
-                self._hook.record_end_of(job.id)
+                self.hook.record_end_of(job.id)
             if self._killed and isinstance(error, JobStoppedError):
                 raise airflow_error(KILLED, final=False) from None
             raise airflow_error(text_of(error), final=is_final(error), log_end=end) from None
         lines.end()
         if attached:
-            self._hook.record_end_of(job.id)
+            self.hook.record_end_of(job.id)
+        return found
+
+
+class RayBundleSubmitOperator(JobOperator):
+    """Runs a bundle as a Ray job.
+
+    Args:
+        target: a script or directory to bundle when the task runs; relative to the DAG file.
+        bundle: in its place, a bundle of the store: its digest, the start of that, or a name (`train@3`).
+        arguments: of the job.
+        options: as `JobOperator` lists them, and of every operator.
+
+    Raises:
+        ValueError: both or neither of `target` and `bundle` are given.
+    """
+
+    template_fields = ("target", "bundle", "arguments", *JobOperator.template_fields)
+    template_fields_renderers: ClassVar[dict[str, str]] = {
+        "arguments": "py",
+        **JobOperator.template_fields_renderers,
+    }
+
+    def __init__(
+        self,
+        *,
+        target: str | None = None,
+        bundle: str | None = None,
+        arguments: Sequence[str] = (),
+        **options: Any,
+    ) -> None:
+        """Makes the task; nothing is read or built before it runs."""
+        super().__init__(**options)
+        if (target is None) == (bundle is None):
+            raise ValueError("give either `target` or `bundle`")
+        self.target, self.bundle = target, bundle
+        self.arguments = arguments
+
+    def request(self, context: Any, options: dict[str, Any]) -> Job:  # noqa: ARG002 - functions need it
+        """Submits the bundle, or that of the target."""
+        if self.bundle is not None:
+            return self.hook.run(self.bundle, self.arguments, **options)
+        target = Path(self.dag.fileloc).parent / str(self.target)
+        return self.hook.submit(str(target), self.arguments, **options, **self.building)
+
+    def wait_for(self, job: Job, write: Callable[[str], object]) -> dict[str, Any]:
+        """Returns what became of the job."""
+        from raybundle.integrations.airflow.outcome import result_of
+
+        info = job.wait(write, timeout=self.timeout, start_timeout=self.start_timeout)
         return result_of(info, job.address)
 
 

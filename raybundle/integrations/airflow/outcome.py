@@ -1,4 +1,4 @@
-"""What Airflow is told of a job: a small result, or an error that says whether to try again."""
+"""What Airflow and OpenLineage are told of a job; an error says whether to try again."""
 
 from __future__ import annotations
 
@@ -49,3 +49,21 @@ def result_of(info: JobInfo, address: str) -> dict[str, Any]:
         "address": address,
         "url": url_of(address, info.submission_id),
     }
+
+
+def lineage_of(submission_id: str | None, address: str | None) -> Any:
+    """Returns OpenLineage's facet of a query that another system runs; None without a job or the provider.
+
+    Args:
+        submission_id: of the job.
+        address: of its cluster.
+    """
+    if submission_id is None or address is None:
+        return None
+    try:
+        from airflow.providers.openlineage.extractors import OperatorLineage
+        from openlineage.client.facet_v2 import external_query_run
+    except ImportError:
+        return None
+    facet = external_query_run.ExternalQueryRunFacet(externalQueryId=submission_id, source=address)
+    return OperatorLineage(run_facets={"externalQuery": facet})

@@ -11,7 +11,7 @@ _TEXT = {"type": ["string", "null"]}
 
 
 def get_provider_info() -> dict[str, Any]:
-    """Returns the provider's connection type, operators and links, as Airflow's schema has them."""
+    """Returns the connection type, operators, decorator and links, as Airflow's schema has them."""
     name = "Ray (raybundle)"
     return {
         "package-name": "raybundle",
@@ -25,6 +25,7 @@ def get_provider_info() -> dict[str, Any]:
         "sensors": [{"integration-name": name, "python-modules": [f"{_HERE}.sensor"]}],
         "hooks": [{"integration-name": name, "python-modules": [f"{_HERE}.hook"]}],
         "triggers": [{"integration-name": name, "python-modules": [f"{_HERE}.trigger"]}],
+        "task-decorators": [{"name": "raybundle", "class-name": f"{_HERE}.decorator.raybundle_task"}],
         "extra-links": [f"{_HERE}.link.RayJobLink"],
         "connection-types": [_connection_type(name)],
     }

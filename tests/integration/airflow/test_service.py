@@ -108,3 +108,15 @@ def test_a_job_outlives_the_triggerer(service: Service, client: JobsClient, gate
     until_task(service, TRIGGERER, "restarted", "success")
     gate.unlink()
     assert statuses(client, "restarted") == ["SUCCEEDED"]
+
+
+def test_a_function_of_a_dag_file_runs_on_ray(service: Service, client: JobsClient) -> None:
+    dag = "function_in_worker"
+    service.trigger(dag, "function")
+
+    until_task(service, dag, "function", "success")
+
+    assert statuses(client, "function") == ["SUCCEEDED"]
+    path = f"/dags/{dag}/dagRuns/function/taskInstances/train/xcomEntries/return_value"
+    value = service.call("GET", f"{path}?deserialize=true")["value"]
+    assert value == {"lengths": [2, 1], "layers": 4, "run": "function", "who": "train"}

@@ -22,7 +22,11 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.ray
 
-DAGS = ("in_worker", "in_triggerer", "failing", "stopped", "late", "not_found")
+FUNCTIONS = ("function_in_worker", "function_in_triggerer")
+DAGS = (
+    *("in_worker", "in_triggerer", "failing", "stopped", "late", "not_found"),
+    *(*FUNCTIONS, "function_failing", "function_of_a_set", "function_of_the_task"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +42,8 @@ class Ran:
 def ran(airflow: Airflow) -> Ran:
     """One process runs all DAGs: Airflow takes ten seconds to start."""
     place(look("airflow", airflow.directory), force=False)
-    output = airflow.command("python", "run.py", *[f"test:{name}" for name in DAGS], "facts")
+    tests = [f"test:{name}" for name in DAGS]
+    output = airflow.command("python", "run.py", *tests, "facts", timeout=len(tests) * TIMEOUT)
     found = reports_of(output)
     runs = {each["dag"]: each for each in found if each["kind"] == "run"}
     return Ran(output, runs, next(each for each in found if each["kind"] == "facts"))
@@ -108,6 +113,50 @@ def test_a_bundle_that_is_not_there_is_said(ran: Ran, client: JobsClient) -> Non
     assert not jobs_of(client, "not_found")
 
 
+@pytest.mark.parametrize("dag", FUNCTIONS)
+def test_a_function_runs_on_ray_and_its_result_is_handed_on(ran: Ran, client: JobsClient, dag: str) -> None:
+    (job,) = jobs_of(client, dag)
+    run = ran.runs[dag]
+    name = run["xcom"]["train.return_value"]["run"]
+    result = {"lengths": [2, 1], "layers": 4, "run": name, "who": "train"}
+
+    assert run["state"] == "success"
+    assert job.metadata["raybundle.function"] == "count"
+    assert job.metadata["airflow.run_id"] == name
+    assert run["xcom"]["train.return_value"] == result
+    assert run["xcom"]["total.return_value"] == 7
+    assert run["xcom"]["train.submission_id"] == job.submission_id
+    assert f"counted {name}" in ran.output
+    assert "raybundle: result" not in ran.output
+
+
+def test_an_exception_of_a_function_fails_its_task_with_the_traceback_of_the_job(
+    ran: Ran, client: JobsClient
+) -> None:
+    (job,) = jobs_of(client, "function_failing")
+    said = f"AirflowException: job {job.submission_id}: the function raised Odd: no epochs\n\nTraceback"
+    _, found, rest = ran.output.partition(said)
+
+    assert ran.runs["function_failing"]["tasks"] == {"train": ["failed", 1]}
+    assert found
+    assert 'pipelines.py", line ' in rest[:1000]
+    assert ', in fall\n    raise Odd("no epochs")\n' in rest[:1000]
+
+
+def test_a_result_that_is_no_json_is_said_and_not_tried_again(ran: Ran, client: JobsClient) -> None:
+    (job,) = jobs_of(client, "function_of_a_set")
+
+    assert ran.runs["function_of_a_set"]["tasks"] == {"train": ["failed", 1]}
+    assert f"job {job.submission_id}: the result['names'][0] is a set, and XCom takes JSON" in ran.output
+    assert "hint: return numbers, strings, lists and dicts; store anything else" in ran.output
+
+
+def test_an_object_of_airflow_does_not_travel(ran: Ran, client: JobsClient) -> None:
+    assert ran.runs["function_of_the_task"]["tasks"] == {"train": ["failed", 1]}
+    assert "argument `ti` is a RuntimeTaskInstance of Airflow" in ran.output
+    assert not jobs_of(client, "function_of_the_task")
+
+
 def test_airflow_lists_the_provider_and_its_connection_type(ran: Ran) -> None:
     fields = ["store", "verify", "client_cert", "client_key", "headers", "profile"]
 
@@ -125,7 +174,7 @@ def test_the_template_is_a_dag(ran: Ran) -> None:
     assert ran.facts["tasks"] == ["report", "train"]
 
 
-@pytest.mark.parametrize("dag", ["waiting", "waiting_in_triggerer"])
+@pytest.mark.parametrize("dag", ["waiting", "waiting_in_triggerer", "function_waiting"])
 def test_a_retry_follows_the_job_of_a_killed_process_and_a_clear_runs_again(
     airflow: Airflow, client: JobsClient, tmp_path: Path, dag: str
 ) -> None:
