@@ -22,7 +22,7 @@ from raybundle.api.keywords import (
 )
 from raybundle.api.reading import given_in, heard_of, request_of
 from raybundle.errors import UsageError
-from raybundle.functions.loaded import found_elsewhere
+from raybundle.functions.loaded import found_elsewhere, other_files, other_versions
 from raybundle.pipeline.comparing import compare as compared
 from raybundle.pipeline.comparing import find_baseline
 from raybundle.pipeline.exporting import export_bundle
@@ -233,7 +233,7 @@ def runtime_env(target: PathText | None = None, **options: Unpack[RuntimeEnvKeyw
         StoreError: the store has no such bundle, or cannot be used.
     """
     ref, heard = options.get("ref"), heard_of(options)
-    differing: tuple[Warning, ...] = ()
+    differing: tuple[Warning, ...] | None = None
     if (target is None) == (ref is None):
         raise UsageError("a runtime_env is of a target or of a `ref`: give one of them")
     settings = given_in(options).settings()
@@ -242,10 +242,12 @@ def runtime_env(target: PathText | None = None, **options: Unpack[RuntimeEnvKeyw
         settings = request.settings
         planned, stored, _ = build_target(request, heard, strict=bool(options.get("strict")))
         ref, differing = stored.digest, found_elsewhere(planned.resolution)
-    for each in differing:
+    found = export_bundle(str(ref), settings, os.environ, Start("", ()), heard, wanted=Wanted())
+    if differing is None:
+        differing = other_files(found.bundle, found.manifest)
+    for each in (*differing, *other_versions(found.manifest)):
         if options.get("notify"):
             heard.warnings([each])
         else:
             warnings.warn(f"{each.text} (hint: {each.hint})", stacklevel=3)
-    start = Start("", ())
-    return dict(export_bundle(str(ref), settings, os.environ, start, heard, wanted=Wanted()).runtime_env)
+    return dict(found.runtime_env)

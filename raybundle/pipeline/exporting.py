@@ -58,7 +58,8 @@ def export_bundle(  # noqa: PLR0913 - a bundle, its job, and what is made of the
     env = settings.table("env")
     refuse_literals(env)
     runtime_env = exported_env(stored, store, env, cwd=start.cwd)
-    found = Export(stored.digest, runtime_env, render_entrypoint(stored.manifest, start.arguments))
+    entrypoint = render_entrypoint(stored.manifest, start.arguments)
+    found = Export(stored.digest, runtime_env, entrypoint, stored.manifest)
     if wanted.kind == "runtime-env":
         return found
     return replace(found, resource=render_resource(wanted, found, stored.manifest, start))

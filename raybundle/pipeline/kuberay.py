@@ -58,6 +58,8 @@ class Export:
     """JSON; it names the store, and holds no credentials."""
     entrypoint: str
     """One line for a shell."""
+    manifest: Manifest
+    """What identifies the bundle."""
     resource: str | None = None
     """For KubeRay, the YAML of its resource."""
 

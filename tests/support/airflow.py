@@ -36,9 +36,7 @@ class Airflow:
     def dags(self) -> Path:
         return self.directory / "dags"
 
-    def command(
-        self, *words: str, env: Mapping[str, str] | None = None, timeout: float = TIMEOUT
-    ) -> str:
+    def command(self, *words: str, env: Mapping[str, str] | None = None, timeout: float = TIMEOUT) -> str:
         """Runs a command of the environment to its end, and returns what it wrote."""
         done = subprocess.run(
             [self.binaries / words[0], *words[1:]],

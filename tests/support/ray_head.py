@@ -63,6 +63,8 @@ class RayHead:
     """Ray's version according to the server."""
     processes: tuple[Process, ...]
     """The processes at the time it was ready, the leader first."""
+    client: str
+    """`ray://127.0.0.1:PORT`, for Ray Client."""
 
     @property
     def pids(self) -> tuple[int, ...]:
@@ -111,7 +113,8 @@ def _one_head(python: Path, env: Mapping[str, str], num_cpus: int) -> Iterator[R
         others = sorted(find_family(known) - known, key=lambda process: process.pid)
         known.update(others)
         processes = (*filter(None, [leader]), *others)
-        yield RayHead(f"http://127.0.0.1:{ports[1]}", directory / "ray", version, processes)
+        client = f"ray://127.0.0.1:{ports[PORT_ARGUMENTS.index('--ray-client-server-port')]}"
+        yield RayHead(f"http://127.0.0.1:{ports[1]}", directory / "ray", version, processes, client)
     finally:
         _kill(known)
         child.wait()

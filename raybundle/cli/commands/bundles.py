@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict, fields
+from dataclasses import fields
 from typing import TYPE_CHECKING
 
 from raybundle.cli.output.documents import manifest_document, warning_document
@@ -122,7 +122,8 @@ def export(arguments: argparse.Namespace, console: Console) -> int:
     wanted = Wanted(**{each.name: getattr(arguments, each.name) for each in fields(Wanted)})
     found = export_bundle(arguments.ref, settings_of(arguments), os.environ, start, console, wanted=wanted)
     if console.json_mode:
-        console.document(asdict(found))
+        shown = ("bundle", "runtime_env", "entrypoint", "resource")
+        console.document({name: getattr(found, name) for name in shown})
     elif found.resource is not None:
         console.data(found.resource.removesuffix("\n"))
     else:
