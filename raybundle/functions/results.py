@@ -159,12 +159,18 @@ def _announced(job_id: str, token: str, lines: ResultLines, failed: JobError | N
     if told is None:
         raise failed or ResultError(f"job {job_id} has ended, and its log announces no result")
     if isinstance(told, str):
-        raise ResultError(
-            f"job {job_id}: the function has returned, but its result has not: {told}",
-            hint="let the nodes write to `results/` of the store, or write the result where you read it and "
-            "return its path",
-        ) from failed
+        text = f"job {job_id}: the function has returned, but its result has not: {told}"
+        raise ResultError(text, hint=_way_out(told)) from failed
     return told
+
+
+def _way_out(refused: str) -> str:
+    if refused.startswith("it cannot be pickled"):
+        return "return what it is made from, such as a list instead of a generator"
+    elsewhere = "write the result where you read it and return its path"
+    if "cannot write it to the store" in refused:
+        return f"let the nodes write to `results/` of the store, or {elsewhere}"
+    return elsewhere
 
 
 def _read(

@@ -241,6 +241,26 @@ def test_a_job_without_a_result_raises_why_it_has_none(tmp_path: Path) -> None:
             read(log, tmp_path, error)
 
 
+@pytest.mark.parametrize(
+    ("refused", "hint"),
+    [
+        ("it cannot be pickled: TypeError: a generator", "return what it is made from"),
+        ("it has 257 MiB, and at most 256 MiB travel", "write the result where you read it"),
+        (
+            "it has 2 MiB, and the node cannot write it to the store: no key",
+            "let the nodes write to `results/`",
+        ),
+    ],
+)
+def test_the_hint_fits_the_reason_why_a_result_does_not_travel(
+    tmp_path: Path, refused: str, hint: str
+) -> None:
+    with pytest.raises(ResultError) as raised:
+        read(TAG + f"t refused {refused}\n".encode(), tmp_path)
+
+    assert str(raised.value.hint).startswith(hint)
+
+
 def test_what_a_job_only_prints_is_no_result(tmp_path: Path) -> None:
     forged, own = in_log(result("value", "forged"), b"j"), in_log(result("value", "own"))
     refused = TAG + b"%s refused it is too large\n"
