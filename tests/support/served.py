@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 FILES = {
     "told.py": """\
+import hashlib
 import os
 import sys
 from importlib.util import find_spec
@@ -29,6 +30,7 @@ def told(**more):
         "file": __file__,
         "path": sys.path[:2],
         "other": find_spec("rehto_ylno"[::-1]) is not None,  # a literal would bring it
+        "token": hashlib.sha256(os.environ.get("TOKEN", "").encode()).hexdigest(),
         "pid": os.getpid(),
         "node": os.uname().nodename,
         **more,

@@ -1,10 +1,11 @@
 """Ray Serve runs applications from bundles: deployed, edited under load, side by side, and refused.
 
-One cluster with a token, and one course of events; the tests look at what was seen.
+One cluster with a token, a store in S3, and one course of events; the tests look at what was seen.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import signal
@@ -24,6 +25,7 @@ from raybundle.errors import JobStartError
 from raybundle.outage import Outage
 from tests.integration.cluster.embedded.test_schemas import changed, validator
 from tests.support.lacking import required_environment
+from tests.support.nodes import node_environment
 from tests.support.ray_head import ray_head
 from tests.support.served import CONFIG, FILES, Load, ask, ask_when_known
 from tests.support.small_project import tree
@@ -35,12 +37,16 @@ if TYPE_CHECKING:
     from subprocess import CompletedProcess
 
     from raybundle.cluster.serve import Application
+    from tests.support.s3_server import S3Server
     from tests.support.workplace import Workplace
 
 pytestmark = pytest.mark.ray
 
 TOKEN = "a-token-of-the-tests-0123456789"
 AUTH = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": TOKEN}
+SECRET = "nobody-may-read-this"
+S3_CLIENT = ("boto3", "botocore", "s3transfer", "jmespath")
+"""What Ray reads S3 with, and the environment with `ray[serve]` does not have."""
 REQUESTS = 60
 """Requests after which each of two replicas has surely answered one."""
 PLAIN = """\
@@ -79,15 +85,26 @@ def user_environment() -> Path:
     return required_environment("RAYBUNDLE_TEST_USER_ENV", "Ray Serve")
 
 
+def s3_client(directory: Path) -> dict[str, str]:
+    """Returns the variables by which the cluster has what reads S3."""
+    directory.mkdir()
+    [site] = node_environment().glob("lib/python*/site-packages")
+    for name in S3_CLIENT:
+        (directory / name).symlink_to(site / name)
+    return {"PYTHONPATH": str(directory)}
+
+
 @pytest.fixture(scope="module")
-def course(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Course]:
+def course(s3: S3Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Course]:
     directory = tmp_path_factory.mktemp("serve")
     python = user_environment() / "bin" / "python"
-    with ray_head(python, AUTH, num_cpus=4) as head:
-        store = str(directory / "store")
+    node = {**AUTH, **s3.environ, **s3_client(directory / "client")}
+    with ray_head(python, node, num_cpus=4) as head:
+        store = s3.prefix()
         work = make_workplace(
-            directory / "work", RAYBUNDLE_ADDRESS=head.address, RAYBUNDLE_STORE=store, **AUTH
+            directory / "work", RAYBUNDLE_ADDRESS=head.address, RAYBUNDLE_STORE=store, **AUTH, **s3.environ
         )
+        (directory / "token").write_text(SECRET)
         [port] = choose_ports(1)
         tree(work.directory, {**FILES, "serve.yaml": CONFIG.format(host="127.0.0.1", port=port)})
         with closing(JobsClient(make_access(head.address, AUTH))) as client:
@@ -118,13 +135,17 @@ class _Run:
         self.run("dead cluster", "--address", "http://127.0.0.1:1", "serve", "deploy", "other:graph")
         self.run("nothing runs", "--json", "serve", "status")
 
+    @property
+    def deploy(self) -> tuple[str, ...]:
+        return ("serve", "deploy", "--secret", f"TOKEN=file:{self.work.directory.parent / 'token'}")
+
     def first_deploy(self) -> None:
-        with self.work.started("serve", "deploy", "serve.yaml") as running:
+        with self.work.started(*self.deploy, "serve.yaml") as running:
             running.wait_for("application first: DEPLOYING", running.stderr)
             running.process.send_signal(signal.SIGINT)
             self.seen.interrupted = running.end()
-        self.run("timeout", "serve", "deploy", "--timeout", "0.1s", "serve.yaml")
-        self.run("deploy", "--json", "serve", "deploy", "serve.yaml")
+        self.run("timeout", *self.deploy, "--timeout", "0.1s", "serve.yaml")
+        self.run("deploy", "--json", *self.deploy, "serve.yaml")
         assert self.seen.commands["deploy"].returncode == 0, self.seen.commands["deploy"].stderr
         self.look("before")
 
@@ -132,7 +153,7 @@ class _Run:
         (self.work.directory / "words" / "greeting.py").write_text('GREETING = "new"\n')
         (self.work.directory / "note.txt").write_text("new\n")
         with Load(f"{self.url}/first?name=bob") as self.seen.load:
-            self.run("deploy again", "--json", "serve", "deploy", "serve.yaml")
+            self.run("deploy again", "--json", *self.deploy, "serve.yaml")
         self.look("after")
         self.run("status", "--json", "serve", "status")
 
@@ -224,6 +245,14 @@ def test_every_deployment_runs_from_the_bundle_with_its_own_variables_and_argume
     assert {(each["word"], each["own"], each["name"]) for each in (one["speaker"] for one in answers)} == {
         ("hello", "mine", "BOB")
     }
+
+
+def test_every_replica_has_the_secret_and_the_configuration_does_not(course: Course) -> None:
+    expected = hashlib.sha256(SECRET.encode()).hexdigest()
+
+    assert {each["token"] for each in parts(course.answers["first before"])} == {expected}
+    assert course.answers["second before"][0]["token"] == expected
+    assert SECRET not in course.commands["deploy"].stdout + course.commands["deploy"].stderr
 
 
 def test_a_module_of_one_application_cannot_be_imported_in_the_other(course: Course) -> None:
