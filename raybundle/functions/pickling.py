@@ -118,6 +118,15 @@ def _by_value() -> Iterator[None]:
             cloudpickle.unregister_pickle_by_value(module)
 
 
+def is_carried(name: str, module: object) -> bool:
+    """Claims that what a module defines travels by value: it is registered so, or `is_nowhere`."""
+    import cloudpickle  # noqa: PLC0415 - as above
+
+    parts = name.split(".")
+    parents = {".".join(parts[:count]) for count in range(1, len(parts) + 1)}
+    return not parents.isdisjoint(cloudpickle.list_registry_pickle_by_value()) or is_nowhere(name, module)
+
+
 def is_nowhere(name: str, module: object) -> bool:
     """Claims that a module was loaded in a way that its name does not repeat, as Airflow loads DAG files."""
     if not isinstance(module, types.ModuleType) or module.__name__ != name:

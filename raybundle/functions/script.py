@@ -16,7 +16,7 @@ from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
 from raybundle.formats.pickles import read_pickle
-from raybundle.functions.pickling import is_nowhere
+from raybundle.functions.pickling import is_carried
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -122,14 +122,14 @@ def _meaning(name: str, value: Any) -> str | None:
     match value:
         case types.ModuleType(__name__=module) if module != "__main__":
             found = sys.modules.get(module)
-            return None if found is None or is_nowhere(module, found) else f"import {module} as {name}"
+            return None if found is None or is_carried(module, found) else f"import {module} as {name}"
         case PurePath():
             return f"from pathlib import Path; {name} = Path({str(value)!r})"
         case type() | types.FunctionType():
             module, own = str(value.__module__), str(value.__name__)
             found = sys.modules.get(module)
             known = module != "__main__" and getattr(found, own, None) is value
-            if known and not is_nowhere(module, found):
+            if known and not is_carried(module, found):
                 return f"from {module} import {own} as {name}"
         case _ if isinstance(value, _PLAIN) and not name.startswith("__"):
             text = repr(value)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import importlib
 import importlib.util
 import json
 import os
@@ -15,6 +16,7 @@ import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import cloudpickle
 import pytest
 
 from raybundle.cluster.jobs import TOKEN, JobInfo
@@ -93,6 +95,25 @@ def test_a_function_of_a_module_that_is_found_by_its_name_travels_as_its_file() 
 
     assert carried == ()
     assert b"base64" in data
+
+
+def test_a_module_that_travels_by_value_is_not_imported_by_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "carried_dag.py").write_text(
+        "import json\nclass Odd(Exception): ...\ndef work():\n    raise Odd(json.dumps(1))\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    module = importlib.import_module("carried_dag")
+    cloudpickle.register_pickle_by_value(module)
+    try:
+        text, _ = script_of(module, "work")
+    finally:
+        cloudpickle.unregister_pickle_by_value(module)
+        del sys.modules["carried_dag"]
+
+    assert "import json as json\n" in text
+    assert "carried_dag" not in text
 
 
 def test_lines_of_travelling_functions_reach_tracebacks_at_their_places(load: Any) -> None:
