@@ -48,9 +48,7 @@ def _raybundle_main() -> int:
     tag = f"{TAG} {config['metadata'].pop('raybundle.token', '-')}"
     os.environ["RAY_JOB_CONFIG_JSON_ENV_VAR"] = json.dumps(config)
     source = os.environ.get("RAYBUNDLE_SOURCE")
-    with open(f"{os.path.splitext(__file__)[0]}.pickle", "rb") as stream:
-        function, args, kwargs = cloudpickle.load(stream)
-        told = json.load(stream)
+    (function, args, kwargs), told = _raybundle_load()
     shown = told["shown"]
     for file, lines in told["lines"].items():
         linecache.cache[file] = (0, None, lines, file)
@@ -78,10 +76,15 @@ def _raybundle_main() -> int:
     return _raybundle_hand_over(tag, job, source, ({"kind": "value"}, data))
 
 
+def _raybundle_load() -> tuple[Any, Any]:
+    with open(f"{os.path.splitext(__file__)[0]}.pickle", "rb") as stream:
+        return cloudpickle.load(stream), json.load(stream)
+
+
 def _raybundle_settle(function: Any, project: str) -> None:
     # Code of the project that asks for its file finds the verified one. Plain pickles find names of a cell.
     own = getattr(function, "__globals__", {})
-    main = vars(sys.modules["__main__"])
+    main = globals()
     if own is main or own.get("__name__") != "__main__":
         return
     file = own.get("__file__")
@@ -205,3 +208,6 @@ def _raybundle_put_s3(url: str, data: bytes) -> str | None:
 
 if __name__ == "__main__":
     sys.exit(_raybundle_main())
+if __name__ == "__mp_main__":  # a child that multiprocessing has spawned
+    (_raybundle_function, *_), _raybundle_told = _raybundle_load()
+    _raybundle_settle(_raybundle_function, _raybundle_told["project"])

@@ -38,6 +38,17 @@ def fails_oddly():
     raise late.NoSuchPlace("here", "its pickle cannot be read")
 
 
+def pooled(number):
+    return sibling.double(number)
+
+
+def pools():
+    import multiprocessing
+
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        return pool.map(pooled, [1, 2])
+
+
 async def waits():
     return "awaited"
 
@@ -56,6 +67,7 @@ if __name__ == "__main__":
         "odd": raybundle.submit_function(fails_oddly),
         "typed": raybundle.job(typed, dependencies="cluster").submit(),
         "waits": raybundle.submit_function(waits),
+        "pools": raybundle.submit_function(pools),
     }
     point, *rest = jobs["good"].result()
     say("good", [isinstance(point, Point), point.x, *rest])
@@ -71,4 +83,5 @@ if __name__ == "__main__":
     say("typed", [jobs["typed"].result(shown.append), "raybundle: result" in "".join(shown)])
     say("in its log", "raybundle: result" in jobs["typed"].logs() and " log\n" in jobs["typed"].logs())
     say("waits", raybundle.job(waits).run.__name__ and jobs["waits"].result())
+    say("pools", jobs["pools"].result())
     say("here", raybundle.job(sibling.double)(3))

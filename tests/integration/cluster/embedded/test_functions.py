@@ -51,6 +51,7 @@ def test_a_function_reaches_its_modules_files_and_classes_and_its_result_comes_b
     assert said["again"] == 8
     assert said["rerun"] == 8
     assert said["waits"] == "awaited"
+    assert said["pools"] == [2, 4]
     assert said["here"] == 6
 
 
