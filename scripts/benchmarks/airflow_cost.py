@@ -1,4 +1,4 @@
-"""CPU that raybundle's operator adds to a DAG file, in an environment with Airflow."""
+"""CPU that raybundle's operator and decorator add to a DAG file, in an environment with Airflow."""
 
 from __future__ import annotations
 
@@ -18,8 +18,15 @@ from airflow.sdk import DAG, BaseOperatorLink, BaseSensorOperator, task
 from airflow.providers.standard.operators.bash import BashOperator
 with DAG("warm", schedule=None):
     BashOperator(task_id="warm", bash_command="true")
+
+    @task.bash
+    def decorated():
+        return "true"
+
 loaded, began = len(sys.modules), time.process_time()
 from raybundle.integrations.airflow import RayBundleSensor, RayBundleSubmitOperator
+@task.raybundle
+def on_ray(): ...
 took = time.process_time() - began
 print(json.dumps([took, len(sys.modules) - loaded]))
 """
