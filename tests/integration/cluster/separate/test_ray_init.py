@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,8 @@ from tests.integration.cluster.embedded.test_ray_options import make_wheel
 from tests.support.lacking import required_environment
 from tests.support.nodes import node_environment
 from tests.support.ray_head import ray_head
-from tests.support.workplace import make_workplace
+from tests.support.small_project import tree
+from tests.support.workplace import make_workplace, reports
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -278,3 +280,45 @@ def test_following_the_hint_about_a_hook_that_is_not_in_the_bundle_settles_it(
     assert "`# raybundle: include=lib.hooks`" in refused.stderr
     assert done.returncode == 0, done.stdout + done.stderr
     assert "'CONFIGURED': 'as submitted'" in done.stdout
+
+
+CLIENT = """\
+import json
+import sys
+
+import ray
+import raybundle
+
+for tries in range(3):  # Ray gives the server of a client 30 s to start
+    try:
+        ray.init(sys.argv[1], runtime_env=raybundle.runtime_env(__file__))
+        break
+    except ConnectionAbortedError:
+        continue
+
+
+@ray.remote
+class Worker:
+    def where(self):
+        import late
+
+        return [late.WORD, late.__file__, sys.path[0]]
+
+
+workers = [Worker.remote(), Worker.remote()]
+print("REPORT " + json.dumps(ray.get([each.where.remote() for each in workers])))
+"""
+
+
+@pytest.mark.parametrize("driven", [NEWEST], indirect=True)
+def test_workers_of_a_ray_client_have_the_bundle(driven: Driven, tmp_path: Path) -> None:
+    work = driven.workplace(tmp_path / "work")
+    tree(work.directory / "apart", {"pyproject.toml": "", "client.py": CLIENT, "late.py": 'WORD = "late"\n'})
+
+    done = work.command([sys.executable, "client.py", driven.head.client], cwd=work.directory / "apart")
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    [found] = reports(done.stdout)
+    for word, file, first in found:
+        assert (word, file) == ("late", f"{first}/late.py")
+        assert f"/tmp/raybundle-{os.getuid()}/trees/" in first
