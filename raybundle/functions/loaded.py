@@ -61,11 +61,10 @@ def other_versions(manifest: Manifest) -> tuple[Warning, ...]:
     loaded, found = {*_loaded().values()}, []
     for layer in manifest.layers:
         with contextlib.suppress(PackageNotFoundError):
-            here = distribution(layer.name)
-            if here.version != layer.version and not loaded.isdisjoint(_files(here)):
-                wanted = f"{layer.name} {layer.version}"
+            here, wanted = distribution(layer.name), layer.version
+            if here.version != wanted and not loaded.isdisjoint(_files(here)):
                 text = f"this driver has {layer.name} {here.version} loaded, and its workers have {wanted}"
-                hint = f"install {layer.name}=={layer.version} where the driver runs"
+                hint = f"install {layer.name}=={wanted} where the driver runs"
                 found.append(Warning(text, None, None, hint))
     return tuple(found)
 
