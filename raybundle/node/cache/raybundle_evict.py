@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 LISTS = (".files", ".layers", ".files.new", ".layers.new")
 """Ends of the names of files beside a directory: its record and its layers, also while they are written."""
+ABANDONED = 86400
+"""Seconds after its last byte at which nobody waits for a fetched archive, or for the rest of one."""
 CACHE_BYTES = 10 << 30
 """Limit for the files in trees, layers and scratches, in bytes; RAYBUNDLE_CACHE_BYTES overrides it."""
 
@@ -168,15 +171,27 @@ def remove_leftovers(stub: Stub) -> None:
     """Removes what failed or killed processes have left.
 
     Unfinished layers stay: the next process that needs them completes them. If room is needed, they are
-    removed like other layers without an environment.
+    removed like other layers without an environment. A fetch outlives the worker that has begun it, so what
+    it has written goes a day later.
     """
     remove = stub.load("raybundle_record").remove
+    for entry in list(os.scandir(f"{stub.PRIVATE}/fetched")):
+        if _age(entry) > ABANDONED:
+            remove(entry.path)
     for parent in ("trees", "layers", "environments", "data"):
         ended = (".evicted",) if parent == "layers" else (".partial", ".evicted")
         for entry in list(os.scandir(f"{stub.PRIVATE}/{parent}")):
             stray = entry.name.endswith(LISTS) and not _is_of_something(entry.path)
             if stray or entry.name.endswith(ended):
                 remove(entry.path)
+
+
+def _age(entry: os.DirEntry[str]) -> float:
+    """Returns the seconds since the last change; 0 if a process that fetches has removed it."""
+    try:
+        return time.time() - entry.stat(follow_symlinks=False).st_mtime
+    except OSError:
+        return 0
 
 
 def _is_of_something(file: str) -> bool:

@@ -74,7 +74,7 @@ def verify(cache: Cache) -> Iterator[dict[str, str]]:
 def clean(cache: Cache) -> list[str]:
     """Removes the trees, environments, layers and data that no process uses, and returns their paths."""
     evict = cache.load("raybundle_evict")
-    for part in PARTS:  # an earlier version had fewer
+    for part in (*PARTS, "fetched"):  # an earlier version had fewer
         os.makedirs(f"{cache.PRIVATE}/{part}", 0o700, exist_ok=True)
     evict.remove_leftovers(cache)
     users = [*cache.entries("trees"), *cache.entries("environments")]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import sys
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -47,6 +49,24 @@ def test_layers_are_read_from_the_store(node: Unpacked, python: Path) -> None:
     done = node.driver(python, "job.py")
 
     assert done.stdout == "delivered\n", done.stderr
+
+
+def test_what_a_killed_fetch_left_is_removed_by_the_next_boot_a_day_later(
+    node: Unpacked, python: Path
+) -> None:
+    fetched = node.private / "fetched"
+    node.private.mkdir(mode=0o700)
+    fetched.mkdir(mode=0o700)
+    for name in ("a", "b"):
+        for end in ("", ".part", ".absent"):
+            (fetched / f"{name * 64}{end}").write_bytes(b"x")
+            if name == "a":
+                os.utime(fetched / f"{name * 64}{end}", (0, time.time() - 25 * 3600))
+
+    done = node.driver(python, "job.py")
+
+    assert done.stdout == "delivered\n", done.stderr
+    assert {path.name[0] for path in fetched.iterdir()} == {"b"}
 
 
 def test_byte_code_that_the_store_has_lost_is_made(
