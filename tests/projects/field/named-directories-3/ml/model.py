@@ -1,0 +1,3 @@
+class Model:
+    def go(self):
+        return "model"

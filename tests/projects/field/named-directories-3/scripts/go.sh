@@ -1,0 +1,2 @@
+DIR="$(cd "$(dirname "$0")" && pwd)"
+python "$DIR/sub.py"

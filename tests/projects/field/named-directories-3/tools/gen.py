@@ -1,0 +1,3 @@
+import helper
+
+print(helper.NAME, open("local.txt").read().strip())
