@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, NewType
+
+from raybundle.language import dataclass, field
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -163,8 +164,7 @@ class Interpreter:
     editables: tuple[tuple[str, str], ...]
     """Name and location without suffix of each module that a finder of an editable install maps."""
     namespaces: tuple[tuple[str, str], ...] = ()
-    """Name and directory of each portion of a namespace package that setuptools' editable finders have. The
-    directory is empty if the portion has only mapped packages."""
+    """Name and directory of each namespace portion of setuptools' finders; empty if all of it is mapped."""
     projects: tuple[tuple[str, str], ...] = ()
     """Directory and `.dist-info` of each distribution with an editable install (PEP 610)."""
     safe_path: bool = False

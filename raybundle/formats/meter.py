@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from raybundle.formats.amounts import size_text
+from raybundle.language import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable

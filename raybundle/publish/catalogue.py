@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from raybundle.errors import UNREADABLE, ObjectMissingError, StoreError
+from raybundle.language import dataclass
 from raybundle.model import Digest
 from raybundle.publish import layout
 from raybundle.publish.keeping import lease

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
 from raybundle.bundle.delivery import Packed
 from raybundle.cache.documents import Kind
 from raybundle.cache.room import latest
+from raybundle.language import dataclass
 
 if TYPE_CHECKING:
     from raybundle.cache.documents import Cache

@@ -8,10 +8,11 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
 from raybundle.cache.identity import Identity, find_identity, is_young
+from raybundle.language import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

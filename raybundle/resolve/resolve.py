@@ -5,12 +5,13 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from raybundle.formats.archive_paths import refuse_composed_twins
+from raybundle.language import dataclass
 from raybundle.model import NotebookTarget, Resolution
 from raybundle.resolve.consulted import Consulted
 from raybundle.resolve.distributions.needed import find_distributions, find_lazy_uses
@@ -25,13 +26,7 @@ from raybundle.resolve.driver.driver import (
     warn_about_options,
     warn_about_safe_path,
 )
-from raybundle.resolve.driver.generated import (
-    Generated,
-    facts_of,
-    mentions_of,
-    relocated,
-    source_of,
-)
+from raybundle.resolve.driver.generated import Generated, facts_of, mentions_of, relocated, source_of
 from raybundle.resolve.driver.path import declared_roots
 from raybundle.resolve.driver.project import project_of, start_directory
 from raybundle.resolve.evaluate.edits import Edits

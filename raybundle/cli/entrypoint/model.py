@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from raybundle.language import dataclass
 from raybundle.resolve.driver.stand_in import shown
 
 if TYPE_CHECKING:

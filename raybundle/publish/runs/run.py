@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
+from raybundle.language import dataclass
 from raybundle.publish.names import parse_digest
 from raybundle.version import __version__
 

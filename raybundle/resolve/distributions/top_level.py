@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from os.path import join
 from typing import TYPE_CHECKING, NamedTuple
 
 from raybundle.dotted import absolute, with_ancestors
+from raybundle.language import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
+from raybundle.language import dataclass
 from raybundle.model import NAMED
 
 if TYPE_CHECKING:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import ast
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import product
 from typing import TYPE_CHECKING
 
+from raybundle.language import dataclass
 from raybundle.resolve.evaluate.parsing import walk
 from raybundle.resolve.evaluate.targets import pairs
 

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import ast
 import os
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import count
 from typing import TYPE_CHECKING
 
+from raybundle.language import dataclass
 from raybundle.resolve.evaluate.edits import AbsenceTest, Edit, Edits
 from raybundle.resolve.evaluate.parsing import children, walk
 from raybundle.resolve.evaluate.path_values import CannotEvaluateError, Scope, named_in_path_files

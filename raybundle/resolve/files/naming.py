@@ -45,12 +45,18 @@ def naming_beside(
     directories: Directories, project: Path, settings: ResolveSettings
 ) -> Callable[[FirstParty], Iterator[str]]:
     """Return what yields the configuration files beside a module, and the pickles of a package."""
+    configs: dict[str, list[str]] = {}
+
+    def configs_in(directory: str) -> list[str]:
+        if directory not in configs:
+            names = directories.list(directory).files
+            configs[directory] = [f"{directory}/{name}" for name in names if is_config(name)]
+        return configs[directory]
 
     def beside(found: FirstParty) -> Iterator[str]:
         directory = os.path.dirname(found.file)
         if not found.is_package:
-            names = directories.list(directory).files
-            yield from (f"{directory}/{name}" for name in names if is_config(name))
+            yield from configs_in(directory)
             return
         data = list(package_data("", directory, "", directories))
         yield from (each.file for each in data if is_config(os.path.basename(each.file)))

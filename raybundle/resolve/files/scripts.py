@@ -41,13 +41,17 @@ def opened_extensions(
 ) -> list[Candidate]:
     """Return the extension modules beside a source that opens libraries by itself (`ctypes`, cffi)."""
     found: dict[str, Candidate] = {}
+    extensions: dict[str, list[str]] = {}
     reached = [(each.found, each.sha256) for _, each in sorted(closure.reached.items())]
     modules = {each.file for each, _ in reached if isinstance(each, FirstParty)}
     for source, sha256 in reached:
         if not isinstance(source, FirstParty) or sha256 is None:
             continue
         folder = os.path.dirname(source.file)
-        beside = [f"{folder}/{name}" for name in sorted(directories.list(folder).files) if is_extension(name)]
+        if folder not in extensions:
+            names_here = sorted(filter(is_extension, directories.list(folder).files))
+            extensions[folder] = [f"{folder}/{name}" for name in names_here]
+        beside = extensions[folder]
         names = {each.form.name for each in facts_of(source.file).imports} if beside else set[str]()
         if any(name.startswith(_OPENERS) for name in names):
             reason = f"beside {os.path.basename(source.file)}, which opens libraries"

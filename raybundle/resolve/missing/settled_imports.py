@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
+from raybundle.language import dataclass
 from raybundle.resolve.distributions.installed import InstalledDistributions, normalised_name
 from raybundle.resolve.missing.eager import EAGER
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ast
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any
 
+from raybundle.language import dataclass
 from raybundle.resolve.evaluate.calls import Calls
 from raybundle.resolve.evaluate.chains import Aliases, last_name, split_chain
 from raybundle.resolve.evaluate.conditions import decide

@@ -10,12 +10,12 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from raybundle.errors import BundleError, UsageError
-from raybundle.exhaustive import assert_never
+from raybundle.language import assert_never, dataclass
 from raybundle.model import (
     ConsoleScriptTarget,
     DirectoryTarget,

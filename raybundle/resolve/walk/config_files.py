@@ -6,9 +6,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from os.path import basename, dirname, splitext
 from typing import TYPE_CHECKING
+
+from raybundle.language import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

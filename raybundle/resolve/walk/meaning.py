@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, NamedTuple
 
 from raybundle.dotted import absolute
 from raybundle.errors import BundleError
+from raybundle.language import dataclass
 from raybundle.resolve.facts import (
     Attributes,
     DistributionName,

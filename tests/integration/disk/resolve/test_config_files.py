@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import shutil
+import sys
+from collections import Counter
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -12,6 +15,9 @@ from raybundle.model import Resolution, ScriptTarget
 from raybundle.resolve.missing.complete import require_complete
 from raybundle.resolve.resolve import ResolveSettings, resolve
 from tests.support.small_project import interpreter, tree
+
+if TYPE_CHECKING:
+    from types import FrameType
 
 PROJECTS = Path(__file__).parents[3] / "projects"
 OTHERS = {
@@ -125,3 +131,24 @@ def test_an_included_configuration_file_names_modules(work: Path) -> None:
     resolution = resolved(root, settings=ResolveSettings(include=("train.yaml",)))
 
     assert names(resolution) == {"steps", "steps.clean"}
+
+
+def test_names_in_a_folder_are_looked_at_once_and_not_once_for_each_module(work: Path) -> None:
+    count = 40
+    modules = {f"flat/m{number}.py": f"from . import m{(number + 1) % count}" for number in range(count)}
+    root = tree(work / "p", {"job.py": "import flat.m0", "flat/__init__.py": "", **modules})
+    calls, before = Counter[str](), sys.getprofile()
+
+    def note(frame: FrameType, event: str, _argument: object) -> None:
+        if event == "call" and frame.f_code.co_name in {"is_config", "is_extension"}:
+            calls[frame.f_code.co_name] += 1
+
+    sys.setprofile(note)
+    try:
+        found = resolved(root)
+    finally:
+        sys.setprofile(before)
+
+    assert len(names(found)) == count + 1
+    assert set(calls) == {"is_config", "is_extension"}
+    assert max(calls.values()) < 5 * count, calls
