@@ -14,11 +14,27 @@ class Parser(argparse.ArgumentParser):
     """A parser whose errors show no secret and steer no terminal."""
 
     def error(self, message: str) -> NoReturn:
-        """Exits with 2 after the usage and the message."""
+        """Refuses the command line as all other errors are told; the hint names the nearest choice.
+
+        Args:
+            message: as argparse words it.
+        """
+        from raybundle.errors import UsageError
         from raybundle.formats.credentials import masked
+        from raybundle.formats.nearest import did_you_mean
         from raybundle.formats.terminal import printable
 
-        super().error(masked(printable(message)))
+        text, help_is = masked(printable(message)), f"`{self.prog} --help` shows what it takes"
+        _, missing, names = text.partition("arguments are required: ")
+        if missing:
+            raise UsageError(f"`{self.prog}` is incomplete without {names}", hint=help_is)
+        before, chosen, known = text.partition(" (choose from ")
+        option, wrong, word = before.removeprefix("argument ").partition(": invalid choice: ")
+        if chosen and wrong:
+            choices, word = known.rstrip(")").replace("'", "").split(", "), word.strip("'")
+            wanted = did_you_mean(word, choices)
+            raise UsageError(f"`{self.prog}` takes no `{word}` as `{option}`", hint=wanted)
+        raise UsageError(f"`{self.prog}` does not understand {text.removeprefix('argument ')}", hint=help_is)
 
 
 class _Group:

@@ -44,6 +44,14 @@ def test_raybundle_alone_prints_its_help(tmp_path: Path) -> None:
         ),
         ("plan --formt=json job.py", "has no option `--formt`", "did you mean `--format`?"),
         ("list -z", "`raybundle list` has no option `-z`", ""),
+        ("status", "`raybundle status` is incomplete without ID", "`raybundle status --help` shows"),
+        ("local upp", "`raybundle local` takes no `upp`", "did you mean `up`?"),
+        ("plan --format jsn job.py", "`raybundle plan` takes no `jsn` as `--format`", "did you mean `json`?"),
+        (
+            "gc --grace soon",
+            "`raybundle gc` does not understand --grace: 'soon' is not a time",
+            "`raybundle gc --help` shows",
+        ),
         ("status one two", "`raybundle status` takes no `two`", "`raybundle status --help` shows"),
     ],
 )
