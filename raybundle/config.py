@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from raybundle.directories import user_directory
@@ -11,7 +12,6 @@ from raybundle.formats.amounts import parse_size
 from raybundle.formats.credentials import has_token, without_credentials
 from raybundle.formats.nearest import did_you_mean
 from raybundle.formats.toml import read_toml, table_of
-from raybundle.language import dataclass
 from raybundle.model import FOUND_BY
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import contextmanager
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
 from raybundle.bundle.collect import collect
@@ -13,7 +13,6 @@ from raybundle.errors import BundleError, RaybundleError
 from raybundle.formats.amounts import counted, size_text
 from raybundle.formats.canonical import digest_of
 from raybundle.formats.meter import Meter
-from raybundle.language import dataclass
 from raybundle.model import TRACKED
 
 if TYPE_CHECKING:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from raybundle.cache.documents import Cache
 from raybundle.config import cache_directory
-from raybundle.language import dataclass
 from raybundle.resolve.driver.project import parse_directory, start_directory
 from raybundle.resolve.interpreter.describe import describe, find_interpreter
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from raybundle.cache.hashes import Hashes
 from raybundle.errors import BundleError, RefusedFileError
-from raybundle.language import dataclass
 from raybundle.model import ArchivePath, CollectedFile
 
 if TYPE_CHECKING:

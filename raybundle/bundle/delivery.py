@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from raybundle.errors import UNREADABLE, BundleError
 from raybundle.formats.canonical import FORMAT, canonical_json
-from raybundle.language import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

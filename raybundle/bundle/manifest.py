@@ -19,9 +19,9 @@ from raybundle.bundle.values import (
     ScriptEntry,
 )
 from raybundle.errors import UNREADABLE, BundleError, DigestMismatchError
+from raybundle.exhaustive import assert_never
 from raybundle.formats.archive_paths import is_native
 from raybundle.formats.canonical import FORMAT, canonical_json, digest_of, parse_digest
-from raybundle.language import assert_never
 from raybundle.model import (
     ArchivePath,
     ConsoleScriptTarget,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import zipfile
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from importlib.resources import files
 from io import BytesIO
 from tempfile import TemporaryFile
@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 
 from raybundle.content import CHUNK, chunks_of
 from raybundle.formats.deterministic_zip import member_info
-from raybundle.language import dataclass
 from raybundle.model import ArchivePath, CollectedFile
 from raybundle.node.cache.raybundle_materialise import member_name
 from raybundle.node.cache.raybundle_record import LARGE

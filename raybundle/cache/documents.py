@@ -8,6 +8,7 @@ import json
 import os
 import time
 import zlib
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from raybundle.cache.identity import find_identity, is_young
@@ -15,7 +16,6 @@ from raybundle.cache.own_code import OWN, digest_of, own_code, state_of
 from raybundle.cache.room import make_room, touch
 from raybundle.directories import make_private
 from raybundle.errors import UNREADABLE
-from raybundle.language import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

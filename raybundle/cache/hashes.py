@@ -7,13 +7,12 @@ import hashlib
 import os
 import signal
 import sys
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from raybundle.cache.documents import Kind
 from raybundle.cache.identity import identity_from, is_young
 from raybundle.cache.room import latest
-from raybundle.language import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable

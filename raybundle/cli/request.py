@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from raybundle.cli.entrypoint.model import Answer, Run
 from raybundle.cli.entrypoint.surroundings import surroundings
 from raybundle.cluster.secrets import refuse_literals
 from raybundle.errors import UsageError
-from raybundle.language import assert_never, dataclass
+from raybundle.exhaustive import assert_never
 from raybundle.model import ModuleName, ModuleTarget
 from raybundle.resolve.driver.project import find_target
 from raybundle.submission.asking import Given, ask

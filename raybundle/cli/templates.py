@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import difflib
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from raybundle.errors import UsageError
-from raybundle.language import dataclass
 
 KINDS = ("airflow", "github", "gitlab", "iam", "jenkins", "kuberay", "notebook", "project", "serve")
 State = Literal["new", "same", "differs"]

@@ -6,14 +6,13 @@ import base64
 import ipaddress
 import json
 import re
-from dataclasses import field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from raybundle.errors import UsageError
 from raybundle.formats.credentials import without_credentials
-from raybundle.language import dataclass
 
 if TYPE_CHECKING:
     import ssl

@@ -5,12 +5,12 @@ from __future__ import annotations
 import http.client
 import re
 import ssl
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from raybundle.errors import ClusterError, ClusterUnreachableError
-from raybundle.language import dataclass
 from raybundle.outage import Outage
 from raybundle.version import __version__
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import time
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from raybundle.cluster.logs import LogReader
 from raybundle.cluster.pending import why_pending
 from raybundle.cluster.stopping import STOP_TIMEOUT, stop_and_wait
 from raybundle.errors import ClusterError, JobStartTimeoutError, JobTimeoutError
-from raybundle.language import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable

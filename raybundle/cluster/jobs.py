@@ -5,12 +5,12 @@ from __future__ import annotations
 import http.client
 import json
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote, urlencode
 
 from raybundle.cluster.connection import Connection
 from raybundle.errors import UNREADABLE, ClusterError, JobLostError
-from raybundle.language import dataclass
 from raybundle.outage import Outage
 
 if TYPE_CHECKING:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import http.client
 import json
 from collections import Counter
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from raybundle.cluster.connection import BUSY
 from raybundle.errors import UNREADABLE, ClusterError, UsageError
-from raybundle.language import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from difflib import get_close_matches
 from itertools import takewhile
 from typing import TYPE_CHECKING, Literal
 
 from raybundle.dotted import with_ancestors
-from raybundle.language import dataclass
 from raybundle.resolve.distributions.known_names import install_text
 from raybundle.resolve.find.finder import FirstParty, Namespace, NotFound, StandardLibrary, ThirdParty
 from raybundle.resolve.missing.absent import hint_of_absent

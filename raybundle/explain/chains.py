@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import dataclass
 from heapq import heappop, heappush
 from itertools import count
 from typing import TYPE_CHECKING
 
 from raybundle.explain.dominators import immediate_dominators, passed_by_all
-from raybundle.language import dataclass
 from raybundle.model import FOUND_BY, ModuleName, ModuleTarget
 
 if TYPE_CHECKING:

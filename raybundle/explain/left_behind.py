@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import os
 import stat
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from raybundle.language import dataclass
 from raybundle.resolve.files.git_ignored import listed_by_git
 
 if TYPE_CHECKING:

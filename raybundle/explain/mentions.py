@@ -5,10 +5,10 @@ from __future__ import annotations
 import ast
 import importlib.util
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from raybundle.errors import BundleError
-from raybundle.language import dataclass
 from raybundle.resolve.evaluate.conditions import decide
 from raybundle.resolve.evaluate.constants import with_constants
 from raybundle.resolve.evaluate.parsing import parse

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from raybundle.language import dataclass
 from raybundle.model import FOUND_BY
 
 if TYPE_CHECKING:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
+from dataclasses import dataclass
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from raybundle.dotted import with_ancestors
 from raybundle.explain.chains import driver_of
 from raybundle.explain.dominators import held_by_each
-from raybundle.language import dataclass
 from raybundle.model import WIDENING
 
 if TYPE_CHECKING:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from raybundle.explain.absence import Absence
 from raybundle.explain.evidence import name_under
-from raybundle.language import dataclass
 from raybundle.resolve.distributions.installed import normalised_name
 from raybundle.resolve.distributions.known_names import module_of
 from raybundle.resolve.find.finder import FirstParty, NotFound

@@ -8,10 +8,10 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from raybundle.formats.amounts import counted, size_text
-from raybundle.language import dataclass
 from raybundle.model import TRACKED, Warning
 from raybundle.resolve.files.data_files import is_code, path_expression
 from raybundle.resolve.files.secret_names import secret_name_rule

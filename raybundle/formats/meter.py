@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import time
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from raybundle.formats.amounts import size_text
-from raybundle.language import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,11 +7,9 @@ import re
 import struct
 from base64 import urlsafe_b64decode
 from contextlib import suppress
-from dataclasses import field
+from dataclasses import dataclass, field
 from itertools import islice, pairwise
 from typing import TYPE_CHECKING
-
-from raybundle.language import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from raybundle.errors import BundleError, ObjectMissingError, UsageError
-from raybundle.language import dataclass
 from raybundle.model import DirectoryTarget, NotebookTarget, ScriptTarget
 from raybundle.pipeline.changes import Changes, Side, changes_between
 from raybundle.pipeline.snapshot import Snapshot, find_snapshot

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sys
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from raybundle.cache.documents import Cache, Kind
 from raybundle.config import cache_directory
 from raybundle.errors import BundleError, ClusterError, RaybundleError
 from raybundle.formats.amounts import counted
-from raybundle.language import dataclass
 from raybundle.pipeline.findings import Answered, Finding, Needs, judge, judge_together
 from raybundle.publish import layout
 from raybundle.publish.bundles import bytes_of, find_bundle, open_configured

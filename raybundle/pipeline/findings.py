@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from raybundle.formats.amounts import counted, duration_text, size_text
-from raybundle.language import dataclass
 from raybundle.submission.deliver import MOST_RELAYED, how_to_build_for, runs_on, wanted_text
 
 if TYPE_CHECKING:

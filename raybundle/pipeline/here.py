@@ -10,6 +10,7 @@ import signal
 import subprocess
 import tempfile
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -18,7 +19,6 @@ from raybundle.cluster.embedded.interpreter import ray_environment
 from raybundle.cluster.runtime_env import render_entrypoint, render_runtime_env
 from raybundle.config import cache_directory
 from raybundle.errors import JobStartError, Terminated
-from raybundle.language import dataclass
 from raybundle.publish.bundles import open_configured
 from raybundle.publish.content.nodes import NODE_CACHE, source_with_layers, unpack_as_ray
 from raybundle.publish.content.objects import open_shelf

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
@@ -11,7 +12,6 @@ from raybundle.bundle.manifest import directory_symbol
 from raybundle.bundle.values import ModuleEntry, ScriptEntry
 from raybundle.errors import UsageError
 from raybundle.formats.yaml_nodes import child, is_mapping, json_in_yaml, make_node, put, read_yaml, yaml_text
-from raybundle.language import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

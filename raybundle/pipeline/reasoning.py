@@ -5,7 +5,7 @@ request → prepare → resolution → subject → chain, or the nearest reason 
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from raybundle.errors import BundleError
@@ -14,7 +14,6 @@ from raybundle.explain.chains import shortest_chain_to, ways_to
 from raybundle.explain.evidence import gather, name_under, owner_of
 from raybundle.explain.reasons import requiring
 from raybundle.explain.subject import Subject, absent_file, identify
-from raybundle.language import dataclass
 from raybundle.planning import resolve_as_is
 from raybundle.request import prepare
 from raybundle.resolve.find.finder import FirstParty

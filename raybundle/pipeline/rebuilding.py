@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from raybundle.bundle.values import ModuleEntry, ScriptEntry
 from raybundle.errors import UsageError
-from raybundle.language import assert_never
+from raybundle.exhaustive import assert_never
 from raybundle.model import ConsoleScriptTarget, ModuleName, ModuleTarget
 from raybundle.planning import plan
 from raybundle.request import prepare

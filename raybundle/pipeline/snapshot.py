@@ -7,14 +7,13 @@ import shutil
 import subprocess
 import tempfile
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from raybundle.cache.room import IN_USE, make_room
 from raybundle.config import cache_directory
 from raybundle.errors import BundleError
-from raybundle.language import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

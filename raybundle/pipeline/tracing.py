@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from raybundle.errors import BundleError
 from raybundle.explain.reasons import traced_edges
-from raybundle.language import dataclass
 from raybundle.planning import observe_target, recorded, resolve_with
 from raybundle.request import Tracing, prepare
 from raybundle.resolve.trace import lock

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,6 @@ from raybundle.bundle.manifest import parse_manifest
 from raybundle.cache.documents import Cache
 from raybundle.config import cache_directory
 from raybundle.errors import UsageError
-from raybundle.language import dataclass
 from raybundle.pipeline.changes import Side, changes_between
 from raybundle.pipeline.rebuilding import plan_again
 from raybundle.publish.bundles import open_configured

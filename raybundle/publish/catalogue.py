@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from raybundle.errors import UNREADABLE, ObjectMissingError, StoreError
-from raybundle.language import dataclass
 from raybundle.model import Digest
 from raybundle.publish import layout
 from raybundle.publish.keeping import lease

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from raybundle.bundle.delivery import Packed
@@ -9,7 +10,6 @@ from raybundle.cache.room import ABANDONED, make_room
 from raybundle.content import chunks_of, read
 from raybundle.directories import make_private
 from raybundle.errors import DigestMismatchError, ObjectMissingError
-from raybundle.language import dataclass
 from raybundle.node.cache.raybundle_record import LARGE
 from raybundle.publish.layers import UPLOADS, find_sizes
 from raybundle.publish.layout import data_key, put_compared, put_large

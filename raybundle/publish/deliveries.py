@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import zipfile
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from raybundle.bundle.delivery import parse_delivery
 from raybundle.bundle.layers.archive import NO_ARCHIVE, read_member
 from raybundle.bundle.pack import OWN
 from raybundle.errors import BundleError, ObjectMissingError
-from raybundle.language import dataclass
 from raybundle.model import Warning
 from raybundle.publish.layers import find_sizes
 from raybundle.publish.layout import (

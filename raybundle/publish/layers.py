@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import threading
-from dataclasses import field
+from dataclasses import dataclass, field
 from itertools import takewhile
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,7 +17,6 @@ from raybundle.bundle.layers.describe import kept_document
 from raybundle.cache.room import ABANDONED, make_room
 from raybundle.directories import make_private
 from raybundle.errors import BundleError, DamagedCacheError, DigestMismatchError
-from raybundle.language import dataclass
 from raybundle.model import Digest
 from raybundle.publish.layout import byte_code_key, get_soon, layer_key, read_twice, soon
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from raybundle.bundle.delivery import Packed
 from raybundle.cache.documents import Kind
 from raybundle.cache.room import latest
-from raybundle.language import dataclass
 
 if TYPE_CHECKING:
     from raybundle.cache.documents import Cache

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from raybundle.bundle.delivery import Packed
-from raybundle.language import dataclass
 from raybundle.node.cache.raybundle_record import LARGE
 from raybundle.publish.layout import data_key
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from raybundle.cache.documents import Cache
 from raybundle.config import cache_directory
 from raybundle.errors import UsageError
-from raybundle.language import dataclass
 from raybundle.reporting.drawing import drawing_library
 from raybundle.reporting.gather import facts_of_stored, facts_of_target
 from raybundle.reporting.page import page

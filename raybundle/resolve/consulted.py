@@ -8,11 +8,10 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from raybundle.cache.identity import Identity, find_identity, is_young
-from raybundle.language import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

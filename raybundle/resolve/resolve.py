@@ -5,13 +5,12 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from raybundle.formats.archive_paths import refuse_composed_twins
-from raybundle.language import dataclass
 from raybundle.model import NotebookTarget, Resolution
 from raybundle.resolve.consulted import Consulted
 from raybundle.resolve.distributions.needed import find_distributions, find_lazy_uses

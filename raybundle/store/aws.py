@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from raybundle.errors import StoreAccessError, UsageError
-from raybundle.language import dataclass
 
 if TYPE_CHECKING:
     import configparser

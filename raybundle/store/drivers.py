@@ -7,10 +7,10 @@ import contextlib
 import logging
 import re
 import threading
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from raybundle.errors import UsageError
-from raybundle.language import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from raybundle.config import load_settings
-from raybundle.language import dataclass
 from raybundle.request import Request, Tracing
 from raybundle.resolve.driver.project import find_project, project_of
 

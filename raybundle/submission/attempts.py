@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import nullcontext, suppress
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -18,7 +18,6 @@ from raybundle.errors import (
     JobStartTimeoutError,
     StoreError,
 )
-from raybundle.language import dataclass
 from raybundle.publish.runs.records import record_event
 from raybundle.submission.recording.kept_log import keeping_log
 from raybundle.submission.submit import attach, find_existing, prepare_run, submit

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from raybundle.cache.documents import Cache
@@ -12,7 +13,6 @@ from raybundle.cluster.access import make_access
 from raybundle.cluster.jobs import JobsClient
 from raybundle.config import CLUSTER_VARIABLE, cache_directory, dashboard_address
 from raybundle.errors import ClusterError, UsageError
-from raybundle.language import dataclass
 from raybundle.submission.deliver import Cluster
 
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from raybundle.errors import (
@@ -12,7 +12,6 @@ from raybundle.errors import (
     ObjectMissingError,
     UntrustedError,
 )
-from raybundle.language import dataclass
 from raybundle.node.cache.raybundle_record import LARGE
 from raybundle.publish.layers import find_sizes
 from raybundle.publish.layout import STORE_KEY, archive_sha256, open_checked, source_of

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from raybundle.cache.documents import Cache
 from raybundle.config import RUNNING, cache_directory
 from raybundle.errors import BundleError
-from raybundle.language import dataclass
 from raybundle.resolve.interpreter.describe import describe
 from raybundle.resolve.interpreter.node_python import NodePython, minor_of
 from raybundle.resolve.interpreter.platforms import common_platform, described_platform, platform_of

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from raybundle.cluster.runtime_env import refuse_owned
 from raybundle.cluster.secrets import arguments_warning, refuse_literals, refuse_sent
 from raybundle.errors import UsageError
-from raybundle.language import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

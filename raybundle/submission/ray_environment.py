@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from raybundle.cluster.runtime_env import owned
 from raybundle.errors import UsageError
 from raybundle.formats.credentials import without_credentials
 from raybundle.formats.nearest import did_you_mean
-from raybundle.language import dataclass
 from raybundle.submission.runtime_env_source import Faults, Key, Source, kind_of, read_given, read_keys
 
 if TYPE_CHECKING:

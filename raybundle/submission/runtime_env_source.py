@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from raybundle.errors import UsageError
-from raybundle.language import dataclass
 from raybundle.model import Warning
 
 if TYPE_CHECKING:

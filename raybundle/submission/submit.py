@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import secrets
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,6 @@ from raybundle.errors import (
     StoreError,
     UsageError,
 )
-from raybundle.language import dataclass
 from raybundle.outage import Outage
 from raybundle.publish.keeping import recheck
 from raybundle.publish.layout import run_key

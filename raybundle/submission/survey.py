@@ -11,7 +11,7 @@ import shlex
 import threading
 import time
 import zipfile
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from functools import partial
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
@@ -20,7 +20,6 @@ from raybundle.cache.documents import Kind
 from raybundle.cluster.jobs import JobsClient
 from raybundle.cluster.stopping import delete_for_good, stop_and_wait
 from raybundle.errors import ClusterError, JobError, RaybundleError
-from raybundle.language import dataclass
 from raybundle.publish import layout
 from raybundle.resolve.interpreter.platforms import known_platform
 from raybundle.submission.packages import Package, package_name

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from raybundle.cluster.follow import follow
 from raybundle.cluster.outcome import boot_line, could_not_start, exit_code, job_error
 from raybundle.errors import JobFailedError, JobLostError, JobStartError, StoreError
-from raybundle.language import dataclass
 from raybundle.publish.runs.records import LOST, record_end
 from raybundle.submission.deliver import find_damage
 from raybundle.submission.recording.ending import end_run, noting

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from raybundle.language import dataclass
 from raybundle.wheels.uv.pinned_indexes import name_of
 from raybundle.wheels.uv.run import NoSolutionError, run_uv
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from raybundle.cache.documents import Kind
 from raybundle.errors import BundleError, UsageError
 from raybundle.formats.lists import first_of
 from raybundle.formats.toml import loads, read_toml, value_at
-from raybundle.language import dataclass
 from raybundle.model import Warning
 from raybundle.resolve.distributions.installed import normalised_name
 from raybundle.wheels.requirements_file import read_requirements

@@ -5,13 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from raybundle.cache.identity import identity_of
 from raybundle.errors import BundleError
-from raybundle.language import dataclass
 from raybundle.model import Distribution
 from raybundle.resolve.distributions.installed import InstalledDistribution, InstalledDistributions
 from raybundle.wheels.local_wheels import find_wheel

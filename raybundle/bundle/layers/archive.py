@@ -8,6 +8,7 @@ import json
 import struct
 import zipfile
 import zlib
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from raybundle.bundle.layers.document import checked_path
@@ -15,7 +16,6 @@ from raybundle.content import checked_chunks
 from raybundle.errors import UNREADABLE, BundleError, DigestMismatchError
 from raybundle.formats.deflate import deflater
 from raybundle.formats.deterministic_zip import member_info, member_of
-from raybundle.language import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator

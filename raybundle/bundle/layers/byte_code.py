@@ -12,7 +12,7 @@ import json
 import os
 import re
 import secrets
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,7 +24,6 @@ from raybundle.cache.room import IN_USE, make_room, touch
 from raybundle.directories import make_private
 from raybundle.errors import BundleError
 from raybundle.formats.canonical import FORMAT, canonical_json
-from raybundle.language import dataclass
 
 if TYPE_CHECKING:
     import subprocess

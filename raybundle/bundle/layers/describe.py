@@ -11,6 +11,7 @@ import json
 import os
 import stat
 from array import array
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from raybundle.bundle.layers.document import (
@@ -28,7 +29,6 @@ from raybundle.errors import DamagedCacheError, RefusedFileError
 from raybundle.formats.archive_paths import is_native
 from raybundle.formats.canonical import canonical_json
 from raybundle.formats.lists import first_of
-from raybundle.language import dataclass
 from raybundle.model import Digest
 from raybundle.resolve.distributions.installed import InstalledDistribution, InstalledDistributions
 from raybundle.resolve.distributions.record import RECORD, encoded

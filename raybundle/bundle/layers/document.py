@@ -9,11 +9,11 @@ import json
 import re
 import unicodedata
 from bisect import bisect_left
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from raybundle.errors import UNREADABLE
 from raybundle.formats.canonical import FORMAT, LARGEST, canonical_json, digest_of
-from raybundle.language import dataclass
 from raybundle.resolve.distributions.record import encoded
 
 if TYPE_CHECKING:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from raybundle.errors import RefusedFileError
 from raybundle.formats.lists import first_of
-from raybundle.language import dataclass
 from raybundle.resolve.distributions.installed import InstalledDistribution
 from raybundle.resolve.distributions.record import RECORD, RecordError, parse_record
 

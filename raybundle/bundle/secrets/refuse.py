@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from raybundle.bundle.secrets.rules import rule_table
@@ -10,7 +11,6 @@ from raybundle.bundle.secrets.scan import LARGEST, SecretScanner
 from raybundle.content import read
 from raybundle.errors import SecretError, UsageError
 from raybundle.formats.nearest import did_you_mean
-from raybundle.language import dataclass
 from raybundle.model import Warning
 from raybundle.resolve.files.data_files import path_expression
 from raybundle.resolve.files.secret_names import NAME_RULES, is_public_pem, secret_name_rule

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import codecs
 import os
-from dataclasses import field
+from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,6 @@ from raybundle.cache.documents import Kind
 from raybundle.cache.room import latest
 from raybundle.content import chunks_of, head_of, read
 from raybundle.errors import UNREADABLE, BundleError
-from raybundle.language import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from raybundle.language import dataclass
 from raybundle.resolve.driver.stand_in import shown
 
 if TYPE_CHECKING:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from raybundle.cli.output.console import PLACES, alike
 from raybundle.cli.output.words import shown, target_text
+from raybundle.exhaustive import assert_never
 from raybundle.explain.reasons import reasons_of
 from raybundle.formats.amounts import counted, size_text
-from raybundle.language import assert_never, dataclass
 from raybundle.model import ScriptTarget
 
 if TYPE_CHECKING:

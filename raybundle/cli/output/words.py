@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from raybundle.language import assert_never
+from raybundle.exhaustive import assert_never
 from raybundle.model import (
     ConsoleScriptTarget,
     DirectoryTarget,

@@ -11,7 +11,7 @@ import random
 import socket
 import subprocess
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +28,6 @@ from raybundle.cluster.embedded.record import (
 from raybundle.cluster.embedded.temporary import make_temp_dir, remove_temp_dir
 from raybundle.cluster.embedded.token import make_token, remove_token, token_for
 from raybundle.errors import ClusterError
-from raybundle.language import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,11 +7,11 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from raybundle.errors import ClusterError
-from raybundle.language import dataclass
 from raybundle.resolve.interpreter.describe import MINOR, find_version
 
 if TYPE_CHECKING:

@@ -7,12 +7,12 @@ import os
 import signal
 import subprocess
 import time
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from raybundle.errors import ClusterError
-from raybundle.language import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import os
 import re
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from raybundle.cluster.embedded.processes import Process
 from raybundle.directories import make_private, user_directory
 from raybundle.errors import UNREADABLE, ClusterError
-from raybundle.language import dataclass
 
 _ADDRESS = re.compile(r"http://127\.0\.0\.1:[0-9]{1,5}")
 _TEXTS = ("address", "python", "ray_version", "temp_dir")

@@ -10,7 +10,7 @@ import subprocess
 import tempfile
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from raybundle.directories import make_private, user_directory
@@ -23,7 +23,6 @@ from raybundle.errors import (
     UsageError,
 )
 from raybundle.formats.amounts import counted
-from raybundle.language import dataclass
 from raybundle.pipeline.bisecting.mixtures import Side, differences, mix, store_mixture
 from raybundle.pipeline.bisecting.search import isolate
 from raybundle.pipeline.diffing.ends import open_end, stored_of

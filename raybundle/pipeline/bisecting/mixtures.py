@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 from raybundle.bundle.delivery import Delivery, parse_delivery
@@ -14,7 +14,6 @@ from raybundle.bundle.rules import broken_rules
 from raybundle.bundle.values import Manifest
 from raybundle.formats.archive_paths import is_native
 from raybundle.formats.canonical import digest_of
-from raybundle.language import dataclass
 from raybundle.model import CollectedFile, Digest, RootSymbol
 from raybundle.node.cache.raybundle_record import LARGE
 from raybundle.publish import layout

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import tempfile
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from raybundle.language import dataclass
 from raybundle.pipeline.bisecting.bisect import How, Ran, bisect
 from raybundle.pipeline.here import Here, run_stored
 from raybundle.pipeline.orders import order_bundle

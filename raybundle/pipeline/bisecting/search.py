@@ -7,9 +7,8 @@ time. Where tests decide nothing, differences stay together, and are taken out o
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
-
-from raybundle.language import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from raybundle.language import dataclass
 from raybundle.pipeline.changes import distribution_changes
 from raybundle.pipeline.diffing.ends import end_of_tree, open_end
 from raybundle.pipeline.diffing.graphs import edge_changes, module_changes

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from raybundle.bundle.graph_document import graph_document
@@ -11,7 +11,6 @@ from raybundle.bundle.manifest import parse_manifest
 from raybundle.bundle.values import ScriptEntry
 from raybundle.content import read
 from raybundle.errors import UNREADABLE, BundleError, ObjectMissingError
-from raybundle.language import dataclass
 from raybundle.pipeline.rebuilding import plan_again
 from raybundle.publish import layout
 from raybundle.publish.content.pulling import opened_archive

@@ -6,12 +6,12 @@ import shutil
 import subprocess
 import tempfile
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from raybundle.errors import BundleError, UsageError
 from raybundle.formats.amounts import counted
-from raybundle.language import dataclass
 from raybundle.pipeline.diffing.ends import stored_of
 from raybundle.pipeline.verifying import open_shelf_of
 from raybundle.publish.content.pulling import Writer, opened_archive

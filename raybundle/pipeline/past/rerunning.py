@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import shlex
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from raybundle.cache.documents import Cache
 from raybundle.cluster.jobs import FUNCTION
 from raybundle.config import cache_directory
 from raybundle.errors import BundleError, UntrustedError, UsageError
-from raybundle.language import dataclass
 from raybundle.pipeline.findings import Answered, Needs, judge
 from raybundle.pipeline.orders import order_bundle
 from raybundle.publish.bundles import find_bundle, open_configured

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
-from raybundle.language import dataclass
 from raybundle.publish.bundles import open_configured
 from raybundle.publish.refs import find_ref
 from raybundle.publish.runs.listing import Wanted, list_runs

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from raybundle.cluster.serve import bundle_of
 from raybundle.errors import UsageError
 from raybundle.formats.yaml_nodes import read_yaml
-from raybundle.language import dataclass
 from raybundle.pipeline.kuberay import refuse_own
 
 if TYPE_CHECKING:

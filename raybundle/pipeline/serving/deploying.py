@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from raybundle.cluster.outcome import brief, deployment_error
 from raybundle.cluster.serve import bundle_of
 from raybundle.errors import ClusterError, JobLostError, JobStoppedError, JobTimeoutError
-from raybundle.language import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -8,12 +8,11 @@ import json
 import shlex
 import zipfile
 import zlib
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from raybundle.cluster.runtime_env import NOT_BOOTED, render_runtime_env
-from raybundle.language import dataclass
 from raybundle.submission.deliver import deliver
 from raybundle.submission.packages import Package, package_name
 from raybundle.submission.relay import send_package

@@ -6,13 +6,12 @@ import json
 import re
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from raybundle.bundle.delivery import Packed, parse_delivery
 from raybundle.bundle.manifest import format_manifest, parse_manifest
 from raybundle.errors import UNREADABLE, BundleError, ObjectMissingError, StoreError
-from raybundle.language import dataclass
 from raybundle.model import Digest
 from raybundle.publish import layout
 from raybundle.publish.content.verifying import (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from tempfile import NamedTemporaryFile
@@ -12,7 +13,6 @@ from urllib.parse import unquote
 from raybundle.cache.room import ABANDONED, make_room
 from raybundle.directories import make_private
 from raybundle.errors import BundleError
-from raybundle.language import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

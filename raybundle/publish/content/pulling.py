@@ -6,13 +6,13 @@ import os
 import shutil
 import tempfile
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from raybundle.cache.documents import Cache
 from raybundle.config import cache_directory
 from raybundle.errors import BundleError, DigestMismatchError, UsageError
-from raybundle.language import dataclass
 from raybundle.publish.bundles import open_configured
 from raybundle.publish.content.members import open_bundle, open_layer
 from raybundle.publish.content.objects import open_shelf

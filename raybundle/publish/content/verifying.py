@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from raybundle.bundle.delivery import parse_delivery
 from raybundle.bundle.manifest import format_manifest, parse_manifest
 from raybundle.errors import UNREADABLE, BundleError, DigestMismatchError, ObjectMissingError
-from raybundle.language import dataclass
 from raybundle.node.cache.raybundle_record import LARGE
 from raybundle.publish import layout
 from raybundle.publish.content.members import data_pieces, open_bundle, open_layer

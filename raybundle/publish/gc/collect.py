@@ -10,13 +10,13 @@ import json
 import secrets
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple, get_args
 
 from raybundle.errors import RaybundleError, StoreError
 from raybundle.formats.canonical import canonical_json
-from raybundle.language import dataclass
 from raybundle.publish.gc.reach import Now, Policy, Reader, unreached
 from raybundle.publish.gc.units import Kind, group, order_of
 from raybundle.publish.keeping import NOTICE, NOTICES, REMOVING, parse_notice

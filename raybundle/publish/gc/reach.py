@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from raybundle.bundle.manifest import parse_manifest
 from raybundle.errors import UNREADABLE, ObjectMissingError, StoreError
-from raybundle.language import dataclass
 from raybundle.model import Digest
 from raybundle.publish import layout
 from raybundle.publish.keeping import GRACE, LEASE, NOTICE, needed, parse_lease

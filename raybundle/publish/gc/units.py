@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from raybundle.language import dataclass
 from raybundle.publish.content.checking import KNOWN
 from raybundle.publish.keeping import LEASES, NOTICES
 from raybundle.publish.layout import STORE_KEY

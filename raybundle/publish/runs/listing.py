@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
-from raybundle.language import dataclass
 from raybundle.publish.layout import require_format
 from raybundle.publish.refs import look_up
 from raybundle.publish.runs.marks import BUNDLE_DIGITS, HISTORY, parse_marks, plain_user

@@ -7,10 +7,10 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
-from raybundle.language import dataclass
 from raybundle.store.base import SEGMENT_BYTES
 
 if TYPE_CHECKING:

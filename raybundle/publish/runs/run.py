@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import secrets
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
-from raybundle.language import dataclass
 from raybundle.publish.names import parse_digest
 from raybundle.version import __version__
 

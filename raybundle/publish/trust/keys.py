@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from raybundle.errors import UsageError
-from raybundle.language import dataclass
 from raybundle.node.raybundle_signature import key_id, parse_key
 
 if TYPE_CHECKING:

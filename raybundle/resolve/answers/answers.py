@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from raybundle.cache.documents import Kind
-from raybundle.language import dataclass
 from raybundle.model import ModuleTarget, ScriptTarget
 from raybundle.resolve.answers.rows import CannotKeepError, from_document, to_document
 from raybundle.resolve.collector import uncollected

@@ -9,12 +9,11 @@ import json
 import os
 import re
 import urllib.parse
-from dataclasses import field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from raybundle.formats.credentials import without_credentials
-from raybundle.language import dataclass
 from raybundle.resolve.distributions.record import RECORD, parse_record
 
 if TYPE_CHECKING:

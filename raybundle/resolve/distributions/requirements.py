@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from raybundle.formats.credentials import has_credentials
-from raybundle.language import dataclass
 from raybundle.resolve.distributions.installed import normalised_name
 
 if TYPE_CHECKING:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from raybundle.language import dataclass
 from raybundle.model import Distribution, ModuleName
 from raybundle.resolve.distributions.installed import InstalledDistributions, normalised_name
 from raybundle.resolve.distributions.modules import modules_in

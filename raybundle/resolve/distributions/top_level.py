@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import field
+from dataclasses import dataclass, field
 from os.path import join
 from typing import TYPE_CHECKING, NamedTuple
 
 from raybundle.dotted import absolute, with_ancestors
-from raybundle.language import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from raybundle.errors import UsageError
 from raybundle.formats.toml import read_toml, table_of
-from raybundle.language import dataclass
 from raybundle.resolve.distributions.installed import (
     ENTRY_POINTS,
     InstalledDistribution,

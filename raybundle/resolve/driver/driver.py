@@ -5,12 +5,13 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from raybundle.cache.identity import read_noted
 from raybundle.errors import BundleError, UsageError
-from raybundle.language import assert_never, dataclass
+from raybundle.exhaustive import assert_never
 from raybundle.model import (
     ConsoleScriptTarget,
     DirectoryTarget,

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
-from raybundle.language import dataclass
 from raybundle.model import NAMED
 
 if TYPE_CHECKING:

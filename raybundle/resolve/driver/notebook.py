@@ -6,12 +6,12 @@ import ast
 import re
 import warnings
 from bisect import bisect_right
+from dataclasses import dataclass
 from json.decoder import JSONDecoder, scanstring  # type: ignore[attr-defined]
 from json.scanner import py_make_scanner  # type: ignore[attr-defined]
 from typing import TYPE_CHECKING, Any
 
 from raybundle.errors import BundleError
-from raybundle.language import dataclass
 from raybundle.model import Warning
 from raybundle.resolve.driver.generated import Generated
 

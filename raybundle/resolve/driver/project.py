@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from raybundle.errors import UsageError
+from raybundle.exhaustive import assert_never
 from raybundle.formats.archive_paths import normalised
-from raybundle.language import assert_never
 from raybundle.model import (
     ConsoleScriptTarget,
     DirectoryTarget,

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import ast
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from raybundle.language import dataclass
 from raybundle.resolve.evaluate.chains import split_chain
 
 if TYPE_CHECKING:

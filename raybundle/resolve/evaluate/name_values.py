@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import ast
-from dataclasses import field
+from dataclasses import dataclass, field
 from itertools import product
 from typing import TYPE_CHECKING
 
-from raybundle.language import dataclass
 from raybundle.resolve.evaluate.parsing import walk
 from raybundle.resolve.evaluate.targets import pairs
 

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import ast
 import os
-from dataclasses import field
+from dataclasses import dataclass, field
 from itertools import count
 from typing import TYPE_CHECKING
 
-from raybundle.language import dataclass
 from raybundle.resolve.evaluate.edits import AbsenceTest, Edit, Edits
 from raybundle.resolve.evaluate.parsing import children, walk
 from raybundle.resolve.evaluate.path_values import CannotEvaluateError, Scope, named_in_path_files

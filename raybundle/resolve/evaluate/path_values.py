@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import ast
 import os
-from dataclasses import field
+from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Union
 
-from raybundle.language import dataclass
 from raybundle.resolve.evaluate.chains import split_chain
 
 if TYPE_CHECKING:

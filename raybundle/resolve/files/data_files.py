@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import os
 import re
+from dataclasses import dataclass
 from functools import lru_cache
 from os.path import join
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from raybundle.errors import RefusedFileError, UsageError
-from raybundle.language import dataclass
 from raybundle.model import FunctionTarget, Warning
 
 if TYPE_CHECKING:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from raybundle.language import dataclass
 from raybundle.resolve.distributions.installed import InstalledDistributions, normalised_name
 from raybundle.resolve.find.finder import ThirdParty
 

@@ -6,11 +6,10 @@
 from __future__ import annotations
 
 import os
-from dataclasses import field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from raybundle.language import dataclass
 from raybundle.resolve.distributions.installed import DIRECT_URL, ENTRY_POINTS, InstalledDistribution
 from raybundle.resolve.files.data_files import Candidate
 from raybundle.resolve.find.finder import FirstParty

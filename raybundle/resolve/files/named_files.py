@@ -8,11 +8,10 @@ from __future__ import annotations
 import os
 import re
 from contextlib import suppress
-from dataclasses import field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from raybundle.language import dataclass
 from raybundle.model import NAMED, TRACKED, Warning
 from raybundle.resolve.facts import ENVIRONMENT_FILE
 from raybundle.resolve.files.data_files import (

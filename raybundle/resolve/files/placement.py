@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from raybundle.language import dataclass
 from raybundle.model import DataFile, Module, ModuleName, RootSymbol
 from raybundle.resolve.driver.path import archive_path_in, name_roots
 from raybundle.resolve.find.finder import FirstParty

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from raybundle.language import dataclass
 from raybundle.model import Warning
 from raybundle.resolve.distributions.installed import normalised_name
 from raybundle.resolve.driver.console_script import DIRECTORY, REFERENCE, wrapper

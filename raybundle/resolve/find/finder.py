@@ -6,14 +6,13 @@
 from __future__ import annotations
 
 import os
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from os.path import join
 from typing import TYPE_CHECKING
 
 from raybundle.cache.identity import read_noted
 from raybundle.dotted import with_ancestors
 from raybundle.errors import BundleError, RefusedFileError
-from raybundle.language import dataclass
 from raybundle.resolve.find.directories import Directories
 from raybundle.resolve.find.ray_names import RAY_NAMES, RAY_TRIES
 

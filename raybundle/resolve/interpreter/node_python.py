@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from raybundle.errors import UsageError
-from raybundle.language import dataclass
 from raybundle.resolve.interpreter.describe import MINOR
 from raybundle.resolve.interpreter.platforms import Platform, described_platform, parse_platform, platform_of
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from raybundle.errors import UsageError
 from raybundle.formats.nearest import did_you_mean
-from raybundle.language import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from raybundle.dotted import with_ancestors
-from raybundle.language import dataclass
 from raybundle.model import Absent, Missing, ModuleName, Warning
 from raybundle.resolve.distributions.installed import normalised_name
 from raybundle.resolve.distributions.known_names import distribution_of, install_text

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from raybundle.language import dataclass
 from raybundle.model import WIDENING
 
 if TYPE_CHECKING:

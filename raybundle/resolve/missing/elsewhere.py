@@ -8,12 +8,12 @@ from __future__ import annotations
 import json
 import os
 from collections import defaultdict
+from dataclasses import dataclass
 from os.path import join
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from raybundle.dotted import with_ancestors
-from raybundle.language import dataclass
 from raybundle.resolve.files.git_ignored import git_ignored, repository_of
 from raybundle.resolve.find.directories import Directories
 from raybundle.resolve.find.finder import Finder, FirstParty, Namespace, NotFound, holds_modules

@@ -5,11 +5,11 @@ from __future__ import annotations
 import ast
 import json
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from raybundle.errors import RaybundleError
-from raybundle.language import dataclass
 from raybundle.model import Warning
 from raybundle.resolve.evaluate.chains import split_chain
 from raybundle.resolve.find.finder import FirstParty

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from raybundle.language import dataclass
 from raybundle.resolve.distributions.installed import InstalledDistributions, normalised_name
 from raybundle.resolve.missing.eager import EAGER
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import io
 import re
 import tokenize
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from raybundle.language import dataclass
 from raybundle.model import WIDENING
 from raybundle.resolve.facts import Import, Pattern, Remark, in_order
 

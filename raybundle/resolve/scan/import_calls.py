@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import ast
 import re
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from raybundle.dotted import absolute
-from raybundle.language import dataclass
 from raybundle.resolve.evaluate.calls import argument_of
 from raybundle.resolve.evaluate.chains import last_name, split_chain
 from raybundle.resolve.evaluate.name_values import ANY, NameValues, Text, is_known

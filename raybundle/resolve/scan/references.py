@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import ast
 import re
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from raybundle.language import dataclass
 from raybundle.resolve.evaluate.calls import argument_of
 from raybundle.resolve.evaluate.chains import last_name
 from raybundle.resolve.evaluate.name_values import ANY, is_known

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from raybundle.cache.documents import Kind
@@ -12,7 +12,6 @@ from raybundle.cache.identity import Identity, identity_of, is_young, note_read,
 from raybundle.cache.room import latest
 from raybundle.errors import UNREADABLE, BundleError, RefusedFileError
 from raybundle.formats.pickles import is_pickle, too_large
-from raybundle.language import dataclass
 from raybundle.resolve.facts import Facts, UnknownImport, from_json, to_json
 from raybundle.resolve.scan.strings import is_shell
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import ast
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from raybundle.language import dataclass
 from raybundle.resolve.evaluate.calls import Calls
 from raybundle.resolve.evaluate.chains import Aliases, last_name, split_chain
 from raybundle.resolve.evaluate.conditions import decide

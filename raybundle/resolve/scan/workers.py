@@ -6,12 +6,10 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import astuple, field
+from dataclasses import astuple, dataclass, field
 from pathlib import Path
 from select import select
 from typing import TYPE_CHECKING, Any
-
-from raybundle.language import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from raybundle.language import assert_never, dataclass
+from raybundle.exhaustive import assert_never
 from raybundle.model import ModuleName, Warning
 from raybundle.resolve.files.data_files import Candidate
 from raybundle.resolve.find.finder import FirstParty, Namespace, NotFound, StandardLibrary, ThirdParty

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from raybundle.cache.documents import write_atomically
 from raybundle.errors import UNREADABLE, UsageError
-from raybundle.language import assert_never
+from raybundle.exhaustive import assert_never
 from raybundle.model import (
     ConsoleScriptTarget,
     DirectoryTarget,

@@ -10,12 +10,12 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from raybundle.errors import BundleError, UsageError
-from raybundle.language import assert_never, dataclass
+from raybundle.exhaustive import assert_never
 from raybundle.model import (
     ConsoleScriptTarget,
     DirectoryTarget,

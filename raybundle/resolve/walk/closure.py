@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from raybundle.dotted import absolute, with_ancestors
 from raybundle.errors import BundleError, RefusedFileError
+from raybundle.exhaustive import assert_never
 from raybundle.formats.pickles import is_pickle
-from raybundle.language import assert_never, dataclass
 from raybundle.model import ModuleName, Opened, Unknown
 from raybundle.resolve.evaluate.name_values import ANY
 from raybundle.resolve.find.finder import FirstParty, Namespace, NotFound, StandardLibrary, ThirdParty

@@ -6,11 +6,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import field
+from dataclasses import dataclass, field
 from os.path import basename, dirname, splitext
 from typing import TYPE_CHECKING
-
-from raybundle.language import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from os import sep
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from raybundle.language import dataclass
 from raybundle.model import Edge, ModuleName
 from raybundle.resolve.find.finder import FirstParty
 

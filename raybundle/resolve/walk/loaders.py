@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
-
-from raybundle.language import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from raybundle.errors import BundleError
-from raybundle.language import dataclass
 from raybundle.resolve.facts import Facts
 from raybundle.resolve.find.finder import FirstParty
 from raybundle.resolve.walk.meaning import Imported, Meanings, Member, package_of

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from raybundle.dotted import absolute
 from raybundle.errors import BundleError
-from raybundle.language import dataclass
 from raybundle.resolve.facts import (
     Attributes,
     DistributionName,

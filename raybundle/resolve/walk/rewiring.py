@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from dataclasses import field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from raybundle.language import dataclass
 from raybundle.model import Warning
 from raybundle.resolve.evaluate.loading import Loaded, loaded
 from raybundle.resolve.evaluate.parsing import parse

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from raybundle.language import assert_never
+from raybundle.exhaustive import assert_never
 from raybundle.model import ModuleName, Shadowed, Warning
 from raybundle.resolve.find.finder import FirstParty, ThirdParty
 from raybundle.resolve.find.ray_names import RAY_NAMES

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import os
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from raybundle.language import assert_never, dataclass
+from raybundle.exhaustive import assert_never
 from raybundle.resolve.evaluate.name_values import ANY
 from raybundle.resolve.facts import (
     DjangoApp,

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import urllib.parse
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from raybundle.errors import UsageError
 from raybundle.formats.toml import read_toml, value_at
-from raybundle.language import dataclass
 from raybundle.wheels.locks import workspace_of
 from raybundle.wheels.uv.run import is_true
 

@@ -6,9 +6,9 @@ import hashlib
 import json
 import re
 import sys
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from raybundle.language import dataclass
 from raybundle.wheels.uv.configuration import local_directory, project_directories, uv_files
 from raybundle.wheels.uv.pinned_indexes import PinnedIndexes, pinned_indexes
 from raybundle.wheels.uv.pip_configuration import PipPlaces, pip_variables

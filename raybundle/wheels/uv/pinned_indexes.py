@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from raybundle.errors import BundleError
 from raybundle.formats.toml import value_at
-from raybundle.language import dataclass
 from raybundle.resolve.distributions.installed import normalised_name
 from raybundle.wheels.uv.configuration import parsed_or_empty
 

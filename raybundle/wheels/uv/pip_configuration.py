@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import configparser
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from raybundle.errors import BundleError
-from raybundle.language import dataclass
 from raybundle.wheels.uv.run import is_true
 
 if TYPE_CHECKING:

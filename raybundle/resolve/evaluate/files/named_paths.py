@@ -9,11 +9,10 @@ import os
 import re
 from bisect import bisect_left
 from contextlib import suppress
-from dataclasses import field
+from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Literal
 
-from raybundle.language import dataclass
 from raybundle.resolve.evaluate.chains import last_name
 from raybundle.resolve.evaluate.files.branches import BothBranches, default_of_option, returning
 from raybundle.resolve.evaluate.files.origins import COMPUTED, KNOWN, PASSED, Origins

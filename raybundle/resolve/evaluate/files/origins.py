@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import ast
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from raybundle.language import dataclass
 from raybundle.resolve.evaluate.chains import last_name, split_chain
 from raybundle.resolve.evaluate.parsing import children, walk
 
