@@ -138,7 +138,7 @@ def resolve_recorded(
     data, left_out = _data(work, walk)
     resolution = _resolution(walk, data, [*warnings, *left_out, *walk.named.warnings, *walk.warnings])
     _note(work, [*(str(each.file) for each in left_out), *walk.named.asked], record)
-    record.follow(walk.followed)
+    record.follow([*walk.followed, *walk.named.outside])
     record.carry(each.file for each in data if each.of_package or each.named)
     remedy = remedy_of_absent(resolution, settings.roots)
     hint = roots_hint(remedy, work.project) if remedy else ""

@@ -60,6 +60,8 @@ class NamedFiles:
     """Python files that a path names: child processes may run them."""
     asked: tuple[str, ...] = ()
     """Files of which size and mode had a say, and that stay behind."""
+    outside: tuple[str, ...] = ()
+    """Paths outside the project that were looked at, also those where nothing is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,12 +107,8 @@ def named_files(
     if asked.sources:
         search.follow_configs(config_of)
     search.add_tracked(asked.tracked)
-    return NamedFiles(
-        tuple(search.found.values()),
-        tuple(search.warnings),
-        tuple(search.scripts.values()),
-        tuple(search.asked),
-    )
+    taken, scripts = tuple(search.found.values()), tuple(search.scripts.values())
+    return NamedFiles(taken, tuple(search.warnings), scripts, tuple(search.asked), tuple(search.outside))
 
 
 def _folders(modules: Iterable[str]) -> frozenset[str]:
@@ -153,6 +151,7 @@ class _Search:
     found: dict[str, Candidate] = field(default_factory=dict)
     warnings: list[Warning] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
+    outside: list[str] = field(default_factory=list)
     scripts: dict[str, Candidate] = field(default_factory=dict)
 
     def add_arguments(self, paths: Iterable[str]) -> None:
@@ -192,6 +191,7 @@ class _Search:
     def note_outside(self, path: str, origin: _Origin) -> bool:
         """Warn of what cannot travel because it is outside the project; return whether it is data."""
         top = os.path.commonpath([path, self.ground.project])
+        self.outside.append(path)
         is_data = os.path.isfile(path) and not is_code(path)
         if os.path.isdir(path) and path != top and path not in self.code | self.ground.path:
             listing = self.ground.directories.list(path)

@@ -309,3 +309,13 @@ def test_files_that_a_path_names_are_seen_to_come_and_to_go(work: Path) -> None:
     without = [each.path for each in ask(root).data]
 
     assert (before, with_it, without) == ([], ["project/conf/x.json"], [])
+
+
+@pytest.mark.usefixtures("aged")
+@pytest.mark.parametrize("name", ["../shared/table.csv", "../shared"])
+def test_data_outside_the_project_that_appears_later_is_told(work: Path, name: str) -> None:
+    root = tree(work / "p", {"job.py": f"import os\nos.listdir({name!r}) or open({name!r})\n"})
+    before = ask(root)
+    tree(work / "shared", {"table.csv": "1\n"})
+
+    assert [before.warnings, len(ask(root).warnings)] == [(), 1]
