@@ -269,7 +269,10 @@ def _outage() -> Outage:
 
 
 def _open_at(key: str, start: int, driver: Driver) -> Any:
-    stream = driver.files.open(f"{driver.root}/{key}", "rb")
+    try:
+        stream = driver.files.open(f"{driver.root}/{key}", "rb")
+    except FileExistsError as error:  # what memory:// says of a key whose folder is a file
+        raise FileNotFoundError(key) from error
     if start:
         stream.seek(start)
     return stream

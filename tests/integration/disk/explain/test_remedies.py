@@ -33,6 +33,8 @@ ELSEWHERE = {
     "is not a root": f"{DISK}/resolve/test_tracing.py",
     "is stale: ": f"{DISK}/resolve/test_tracing.py",
     "and its workers have it from": f"{DISK}/explain/test_outside_driver.py",
+    "this driver has": f"{DISK}/explain/test_outside_driver.py",
+    "_newer(": f"{DISK}/bundle/test_libc.py",
     "and the environment differ": f"{DISK}/distributions/test_locks.py",
     "is editable: the bundle has only": f"{DISK}/distributions/test_needs.py",
     "has credentials in the URL": f"{DISK}/distributions/test_needs.py",

@@ -203,9 +203,9 @@ def test_a_list_reads_no_record(store: Store, monkeypatch: pytest.MonkeyPatch) -
     read: list[str] = []
     get = type(store).get
 
-    def counted(own: Store, key: str) -> bytes:
+    def counted(own: Store, key: str, most: int) -> bytes:
         read.append(key)
-        return get(own, key)
+        return get(own, key, most)
 
     monkeypatch.setattr(type(store), "get", counted)
 
