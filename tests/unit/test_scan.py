@@ -570,3 +570,16 @@ def test_a_list_that_begins_with_a_name_is_a_command_if_the_name_is_python() -> 
     facts = scan(source.encode(), "job.py", LINUX)
 
     assert [(each.line, each.path) for each in facts.named] == [(5, "tool/__main__.py")]
+
+
+@pytest.mark.parametrize(
+    ("loads", "groups"),
+    [
+        ("for d in distributions():\n    for e in d.entry_points:\n        e.load()", ["*"]),
+        ("[e.load() for d in distributions() for e in d.entry_points if e.group == 'g.one']", ["g.one"]),
+        ("[e.load() for d in distributions() for e in d.entry_points.select(group='g.one')]", ["g.one"]),
+        ("print([d.name for d in distributions()])", []),
+    ],
+)
+def test_entry_points_of_all_distributions_are_entry_points(loads: str, groups: list[str]) -> None:
+    assert names_of(f"from importlib.metadata import distributions\n{loads}\n")[1:] == groups

@@ -64,6 +64,7 @@ _ENTRY_POINTS = (
     "importlib_metadata.entry_points",
     "pkg_resources.iter_entry_points",
 )
+_DISTRIBUTIONS = frozenset({"importlib.metadata.distributions", "importlib_metadata.distributions"})
 _METADATA = frozenset(
     f"{module}.{name}"
     for module in ("importlib.metadata", "importlib_metadata")
@@ -83,7 +84,10 @@ _PATH_EDITS = frozenset(
 
 LAST_NAMES = frozenset(
     name.rpartition(".")[2]
-    for name in (*_IMPORTERS, *_LOADERS, *_METADATA, _LOOKS, *_WALKS, *_ENTRY_POINTS, *_PATH_EDITS)
+    for name in (
+        *(*_IMPORTERS, *_LOADERS, *_METADATA, _LOOKS, *_WALKS, *_ENTRY_POINTS, *_DISTRIBUTIONS),
+        *_PATH_EDITS,
+    )
 ) | frozenset(
     [
         *_LOADS,
@@ -128,6 +132,8 @@ class DynamicImports:
                 self._walk(call, deep=_WALKS[min(walks)])
             elif names.intersection(_ENTRY_POINTS) or _is_plugin_manager(call):
                 self._entry_points(call)
+            elif not names.isdisjoint(_DISTRIBUTIONS):
+                self._entry_points_of_all(call)
             elif not names.isdisjoint(_METADATA):
                 self._distribution(call)
             else:
@@ -315,6 +321,12 @@ class DynamicImports:
         for group in groups:
             self.found.append(Import(call.lineno, EntryPointGroup(group.value)))
 
+    def _entry_points_of_all(self, call: ast.Call) -> None:
+        """Take the groups that the source picks from the attribute `entry_points` of distributions."""
+        if any(isinstance(each, ast.Attribute) and each.attr == "entry_points" for each in self.names.nodes):
+            for group in tuple(self._selected()) or (Text(ANY),):
+                self.found.append(Import(call.lineno, EntryPointGroup(group.value)))
+
     def _selected(self) -> Iterator[Text]:
         """Yield the groups that the source picks from all entry points."""
         for node in walk(self.names.tree):
@@ -331,6 +343,8 @@ class DynamicImports:
                     continue
 
     def _is_points(self, node: ast.expr) -> bool:
+        if isinstance(node, ast.Attribute) and node.attr == "entry_points":
+            return True
         nodes = self.names.bindings(node.id) if isinstance(node, ast.Name) else [node]
         calls = (each for each in nodes if isinstance(each, ast.Call))
         return any(not self.calls.qualified(each.func).isdisjoint(_ENTRY_POINTS) for each in calls)

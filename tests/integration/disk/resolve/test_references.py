@@ -186,20 +186,35 @@ def test_plugins_that_a_library_loads_by_the_metadata_of_the_project_travel(tmp_
         b"    return found.load()()\n"
     )
     install(site, "lib", {"lib.py": load})
-    install(
-        site,
-        "own",
-        {
-            "own-1.0.dist-info/entry_points.txt": b"[lib.plugins]\nmine = own.it:f\n",
-            "own-1.0.dist-info/direct_url.json": (
-                f'{{"url": "{bundler.project.as_uri()}", "dir_info": {{"editable": true}}}}'.encode()
-            ),
-            "own.pth": f"{bundler.project}\n".encode(),
-        },
-    )
+    install_own(site, bundler.project)
 
     assert bundler.run().stdout == "42\n"
     assert bundled(bundler) == {"lib"}
+
+
+def install_own(site: Path, project: Path) -> None:
+    """Installs the project as editable, with a plugin of `lib`."""
+    url = f'{{"url": "{project.as_uri()}", "dir_info": {{"editable": true}}}}'
+    files = {
+        "own-1.0.dist-info/entry_points.txt": b"[lib.plugins]\nmine = own.it:f\n",
+        "own-1.0.dist-info/direct_url.json": url.encode(),
+        "own.pth": f"{project}\n".encode(),
+    }
+    install(site, "own", files)
+
+
+def test_plugins_that_are_found_in_all_distributions_travel(tmp_path: Path) -> None:
+    job = (
+        "import importlib.metadata\nfor each in importlib.metadata.distributions():\n"
+        "    for point in each.entry_points:\n"
+        "        print(point.load()() if point.name == 'mine' else '', end='')\n"
+    )
+    bundler, site = with_site(
+        tmp_path, {"job.py": job, "own/__init__.py": "", "own/it.py": "def f(): return 42\n"}
+    )
+    install_own(site, bundler.project)
+
+    assert bundler.run().stdout == "42"
 
 
 @pytest.mark.parametrize(("job", "travels"), [("print(1)\n", False), ("import tool\nprint(1)\n", True)])
