@@ -583,3 +583,43 @@ def test_a_list_that_begins_with_a_name_is_a_command_if_the_name_is_python() -> 
 )
 def test_entry_points_of_all_distributions_are_entry_points(loads: str, groups: list[str]) -> None:
     assert names_of(f"from importlib.metadata import distributions\n{loads}\n")[1:] == groups
+
+
+FLAG = "class Flags:\n  WINDOWS = sys.platform == 'win32'\n"
+MATCH = "match sys.platform:\n  case 'win32' | 'cygwin':\n    import never\n"
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        f"{MATCH}  case 'linux':\n    import always",
+        f"{MATCH}  case _:\n    import always",
+        f"def f():\n  {MATCH.replace(chr(10), chr(10) + '  ')}  case other:\n      import always",
+        "match platform.system():\n  case 'Linux':\n    import always\n  case _:\n    import never",
+        f"{FLAG}if Flags.WINDOWS:\n  import never\nelse:\n  import always",
+        f"{FLAG}  def load(self):\n    if self.WINDOWS:\n      import never\n    import always",
+        "MYPY = False\nif MYPY:\n  import never\nimport always",
+        "MYPY: bool = False\nif not MYPY:\n  import always\nelse:\n  import never",
+    ],
+)
+def test_what_a_match_a_flag_of_a_class_or_mypy_rules_out_is_left_out(source: str) -> None:
+    assert names_of(f"import sys, platform\n{source}\n")[2:] == ["always"]
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "match sys.platform:\n  case 'win32' if flag:\n    import a\n  case str(x):\n    import b",
+        "match flag:\n  case 'win32':\n    import a\n  case _:\n    import b",
+        "match sys.platform:\n  case 'linux' if flag:\n    import a\n  case _:\n    import b",
+        f"{FLAG}Flags.WINDOWS = flag\nif Flags.WINDOWS:\n  import a\nimport b",
+        f"{FLAG}class B:\n  WINDOWS = flag\n  def f(self):\n    if self.WINDOWS:\n      import a\nimport b",
+        "MYPY = False\nMYPY = flag\nif MYPY:\n  import a\nimport b",
+        "DEBUG = False\nif DEBUG:\n  import a\nimport b",
+    ],
+)
+def test_what_a_match_or_a_flag_leaves_open_is_taken(source: str) -> None:
+    found = names_of(f"import sys\n{source}\n")[1:]
+
+    assert "b" in found
+    assert ("a" in found) == ("case 'win32' if" not in source)

@@ -11,7 +11,7 @@ from raybundle.resolve.evaluate.chains import split_chain
 from raybundle.resolve.evaluate.parsing import walk
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from raybundle.resolve.facts import Mode
     from raybundle.resolve.interpreter.markers import Environment
@@ -56,6 +56,34 @@ def decide(test: ast.expr, environment: Environment) -> bool | None:
         case _:
             value = value_of(test, environment)
             return None if value is UNKNOWN else bool(value)
+
+
+def cases_of(match: ast.Match, environment: Environment) -> Iterator[ast.match_case]:
+    """Yield the cases of `match sys.platform` that the target may run; of other values, all."""
+    subject = value_of(match.subject, environment)
+    for each in match.cases:
+        fits = None if subject is UNKNOWN else _fits(each.pattern, subject, environment)
+        if fits is not False:
+            yield each
+        if fits and each.guard is None:
+            return
+
+
+def _fits(pattern: ast.pattern, subject: Any, environment: Environment) -> bool | None:
+    match pattern:
+        case ast.MatchAs(pattern=None):
+            return True
+        case ast.MatchAs(pattern=ast.pattern() as inner):
+            return _fits(inner, subject, environment)
+        case ast.MatchOr(patterns=patterns):
+            return _all_or_any(
+                conjunction=False, parts=[_fits(each, subject, environment) for each in patterns]
+            )
+        case ast.MatchValue(value=value):
+            known = value_of(value, environment)
+            return None if known is UNKNOWN else bool(known == subject)
+        case _:
+            return None
 
 
 def mode_of(test: ast.expr) -> tuple[Mode, Mode]:

@@ -32,8 +32,10 @@ three searches are many times as fast as one for all of them."""
 _SWITCH = re.compile(rb"^[ \t]*(\w+\.TYPE_CHECKING\s*=(?!=)[^\n#]*)", re.MULTILINE)
 _TYPING = frozenset({"typing", "typing_extensions"})
 """Modules whose `TYPE_CHECKING` is false."""
-_WORDS = (b"platform", b"version_info", b"import os", b"from os", b"implementation")
+_WORDS = (b"platform", b"version_info", b"import os", b"from os", b"implementation", b"MYPY")
 """Every source that asks a question about the target contains one of these."""
+_MYPY = "MYPY"
+"""A name that mypy takes for true; it is false in every run."""
 _MODULES = frozenset(question.partition(".")[0] for question in QUESTIONS)
 
 
@@ -47,10 +49,22 @@ def with_constants(tree: ast.Module, source: bytes, environment: Environment) ->
     growing = replace(environment, constants=found)
     for statement in tree.body:
         found.update(_named_by(statement, growing))
-    if not found:
+    flags = [
+        (each.name, flag)
+        for each in tree.body
+        if isinstance(each, ast.ClassDef)
+        for flag in _flags_of(each, growing)
+    ]
+    if not found and not flags:
         return environment
     bound = Counter(_bound(tree))
     once = {name: value for name, value in found.items() if bound[_variable(name)] == 1}
+    once |= {
+        f"{owner}.{name}": value
+        for defined, (name, value) in flags
+        if bound[defined] == bound[name] == 1 and f".{name}" not in bound
+        for owner in (defined, "self", "cls")
+    }
     return replace(environment, constants={**once, **environment.constants})
 
 
@@ -101,7 +115,7 @@ def _named_by(statement: ast.stmt, environment: Environment) -> Iterator[tuple[s
             | ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value)
         ):
             known = value_of(value, environment)
-            if known is not UNKNOWN and not _is_literal(value):
+            if known is not UNKNOWN and (name == _MYPY or not _is_literal(value)):
                 yield name, known
         case ast.Assign(targets=[ast.Tuple() as target], value=ast.Tuple() as value):
             for each, given in pairs(target, value):
@@ -111,6 +125,12 @@ def _named_by(statement: ast.stmt, environment: Environment) -> Iterator[tuple[s
             yield from _renamed(statement, environment)
         case _:
             return
+
+
+def _flags_of(node: ast.ClassDef, environment: Environment) -> Iterator[tuple[str, Any]]:
+    """Yield the attributes of a class that depend on the target."""
+    for statement in node.body:
+        yield from _named_by(statement, environment)
 
 
 def _renamed(statement: ast.Import | ast.ImportFrom, environment: Environment) -> Iterator[tuple[str, Any]]:
@@ -137,9 +157,11 @@ def _is_literal(node: ast.expr) -> bool:
 
 
 def _bound(tree: ast.Module) -> Iterator[str]:
-    """Yield each name as often as something binds it, in any scope."""
+    """Yield each name as often as something binds it, in any scope; attributes with a dot before them."""
     for node in walk(tree):
         match node:
+            case ast.Attribute(attr=name, ctx=ast.Store() | ast.Del()):
+                yield f".{name}"
             case ast.Name(id=name, ctx=ast.Store() | ast.Del()) | ast.arg(arg=name):
                 yield name
             case ast.alias(name=name, asname=asname):

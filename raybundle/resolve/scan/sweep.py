@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from raybundle.resolve.evaluate.calls import Calls
 from raybundle.resolve.evaluate.chains import Aliases, last_name, split_chain
-from raybundle.resolve.evaluate.conditions import decide
+from raybundle.resolve.evaluate.conditions import cases_of, decide
 from raybundle.resolve.evaluate.files.reading import READING
 from raybundle.resolve.evaluate.targets import pairs
 from raybundle.resolve.facts import PLAIN, Attributes, Guard, Import, ModuleText, Statement
@@ -24,7 +24,7 @@ from raybundle.resolve.scan.guards import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from raybundle.resolve.interpreter.markers import Environment
 
@@ -192,9 +192,14 @@ class _Sweep:
 
     def visit_alternatives(self, node: ast.BoolOp | ast.Match, guard: Guard) -> bool:
         """`a and b`, `match a`: only the first part is certain to be evaluated."""
-        if guard.deferred:
+        first: ast.expr
+        rest: Sequence[ast.AST]
+        if isinstance(node, ast.Match):
+            first, rest = node.subject, list(cases_of(node, self.environment))
+        elif guard.deferred:
             return True
-        first, *rest = node.values if isinstance(node, ast.BoolOp) else (node.subject, *node.cases)
+        else:
+            first, *rest = node.values
         self.stack.append(first)
         self._later(rest, in_branch(guard))
         return False
