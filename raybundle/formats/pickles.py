@@ -29,6 +29,9 @@ _NEVER = re.compile(
     r"|flac|ogg|mp4|avi|mkv|mov|whl|egg|jar)(?:\.(?:gz|bz2|xz|lzma|z|zip))?\Z"
 )
 """Suffixes that pickles do not have."""
+_TEXT = re.compile(r"(?i)\.(?:csv|tsv|txt|jsonl)\Z")
+LARGEST_TEXT = 16 * 1024 * 1024
+"""Bytes of a text that is searched for pickles, a sixth of a second."""
 _MAGIC = re.compile(
     rb"\x80[\x02-\x05]|\(?[dl]p\d+\n|[\]}]q\0|\(?i[A-Za-z_][\w.]*\n\w+\n"
     rb"|c[A-Za-z_][\w.]*\n\w+\n(?:p\d+\n|q.)?[.(R)]"
@@ -87,6 +90,11 @@ def is_pickle(name: str) -> bool:
     return _NEVER.search(name) is None
 
 
+def is_text(name: str) -> bool:
+    """Return whether a file of this name is text that may have pickles in it."""
+    return _TEXT.search(name) is not None
+
+
 def read_pickle(data: bytes, name: str) -> Pickled:
     """Return what the file `name` names. Nothing in it is run."""
     is_sure = _SURE.search(name) is not None
@@ -115,6 +123,11 @@ def modules_in_text(text: bytes) -> set[str]:
             data = bytes.fromhex(each.decode()) if is_hex else urlsafe_b64decode(each.translate(_URL_SAFE))
             found |= _Reading().modules(data)
     return found
+
+
+def modules_in_literal(value: bytes) -> set[str]:
+    """Return the modules that a pickle, or a text that has some in it, names."""
+    return _Reading().modules(value) if _MAGIC.match(value) else modules_in_text(b"".join(value.split()))
 
 
 def too_large(size: int, name: str) -> str | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from raybundle.formats.pickles import is_pickle
+from raybundle.formats.pickles import is_pickle, is_text
 from raybundle.model import TRACKED
 from raybundle.resolve.files.data_files import package_data, within_limit, without_excluded
 from raybundle.resolve.scan.strings import is_config, is_shell
@@ -31,7 +31,7 @@ def naming(candidates: Iterable[Candidate]) -> tuple[str, ...]:
             for each in candidates
             if is_config(os.path.basename(each.file))
             or is_shell(each.file)
-            or (is_pickle(each.file) and each.reason != TRACKED)
+            or ((is_pickle(each.file) or is_text(each.file)) and each.reason != TRACKED)
         )
     )
 

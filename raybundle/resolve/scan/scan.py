@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import posixpath
+import re
 from typing import TYPE_CHECKING
 
-from raybundle.formats.pickles import modules_in_text, read_pickle
+from raybundle.formats.pickles import modules_in_literal, modules_in_text, read_pickle
 from raybundle.resolve.evaluate.conditions import may_ask_for_module
 from raybundle.resolve.evaluate.constants import switches, with_constants
 from raybundle.resolve.evaluate.files.named_paths import find_files
 from raybundle.resolve.evaluate.files.reading import paths_read_in
 from raybundle.resolve.evaluate.loading import rewiring_lines
 from raybundle.resolve.evaluate.name_values import NameValues
-from raybundle.resolve.evaluate.parsing import parse
-from raybundle.resolve.facts import Facts, Import, ModuleText, Named, Statement, UnknownImport, in_order
+from raybundle.resolve.evaluate.parsing import parse, walk
+from raybundle.resolve.facts import (
+    Facts,
+    Guard,
+    Import,
+    ModuleText,
+    Named,
+    Statement,
+    UnknownImport,
+    in_order,
+)
 from raybundle.resolve.scan.commands.commands import commands_of_shell
 from raybundle.resolve.scan.commands.environments import children
 from raybundle.resolve.scan.comments import with_comments
@@ -34,7 +45,15 @@ from raybundle.resolve.scan.sweep import sweep
 from raybundle.resolve.scan.tables import lazy_tables, loaders, may_be_lazy, server_lines, settings_lists
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from raybundle.resolve.interpreter.markers import Environment
+
+
+_LITERAL = re.compile(rb"gA[I-X][\w+/-]{8}|800[2-5][0-9a-fA-F]{8}|\\x80\\x0[2-5]")
+"""Is in each source that has a pickle as a literal."""
+_LOADED = Guard(deferred="function")
+"""Of modules that a pickle names: they are imported when it is loaded."""
 
 
 def scan(source: bytes, file: str, environment: Environment) -> Facts:
@@ -53,7 +72,7 @@ def scan(source: bytes, file: str, environment: Environment) -> Facts:
     (references := References(swept.calls, dynamic.names)).run(source)
     commands, (started, of_children) = references.commands, children(source, dynamic.names)
     lazy = lazy_tables(tree, is_package=is_package) if may_be_lazy(source) else []
-    tables = [*settings_lists(tree), *references.found, *lazy]
+    tables = [*settings_lists(tree), *references.found, *lazy, *_pickles_in(tree, source)]
     imports = [*swept.imports, *swept.submodules(), *dynamic.found, *tables, *commands.found, *started]
     known = {(each.line, each.form.name) for each in (*dynamic.found, *tables)}
     imports += swept.named_in_strings(known, server_lines(tree) if swept.strings else set())
@@ -79,6 +98,15 @@ def scan(source: bytes, file: str, environment: Environment) -> Facts:
     return with_comments(found, source)
 
 
+def _pickles_in(tree: ast.Module, source: bytes) -> Iterator[Import]:
+    """Yield the modules that pickles name which are literals, as bytes or as text."""
+    for node in walk(tree) if _LITERAL.search(source) else ():
+        if isinstance(node, ast.Constant) and isinstance(node.value, (str, bytes)):
+            value = node.value if isinstance(node.value, bytes) else node.value.encode(errors="replace")
+            for name in sorted(modules_in_literal(value)):
+                yield Import(node.lineno, Statement(name, rule="pickle"), _LOADED)
+
+
 def scan_config(source: bytes) -> Facts:
     """Return the dotted names and paths in a configuration file. A large one is data and has none."""
     sha256 = hashlib.sha256(source).hexdigest()
@@ -97,6 +125,12 @@ def scan_shell(source: bytes) -> Facts:
     commands = commands_of_shell(source.decode("utf-8", "replace"))
     sha256 = hashlib.sha256(source).hexdigest()
     return Facts(sha256, in_order(commands.found), named=tuple(commands.scripts))
+
+
+def scan_text(data: bytes) -> Facts:
+    """Return the modules that the pickles in a text name."""
+    imports = in_order(Import(1, Statement(each, rule="pickle")) for each in modules_in_text(data))
+    return Facts(hashlib.sha256(data).hexdigest(), imports)
 
 
 def scan_pickle(data: bytes, name: str) -> Facts:

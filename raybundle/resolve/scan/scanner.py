@@ -11,7 +11,7 @@ from raybundle.cache.documents import Kind
 from raybundle.cache.identity import Identity, identity_of, is_young, note_read, read_noted, read_source
 from raybundle.cache.room import latest
 from raybundle.errors import UNREADABLE, BundleError, RefusedFileError
-from raybundle.formats.pickles import is_pickle, too_large
+from raybundle.formats.pickles import LARGEST_TEXT, is_pickle, is_text, too_large
 from raybundle.resolve.facts import Facts, UnknownImport, from_json, to_json
 from raybundle.resolve.scan.strings import is_shell
 
@@ -73,9 +73,11 @@ class Scanner:
     def config(self, file: str) -> Facts:
         """Return what a configuration file or a pickle names; one that cannot be read names nothing."""
         try:
-            if not is_pickle(file):
+            if is_text(file) and identity_of(file)[0] <= LARGEST_TEXT:
+                return self._facts(file, _scan_text)
+            if not (is_pickle(file) or is_text(file)):
                 return self._facts(file, lambda source: _scan_config(source, file))
-            fault = too_large(identity_of(file)[0], file)
+            fault = "" if is_text(file) else too_large(identity_of(file)[0], file)
             if fault is None:
                 return self._facts(file, lambda data: _scan_pickle(data, file))
             self.refused.add(file)
@@ -201,6 +203,12 @@ def _scan_pickle(data: bytes, file: str) -> Facts:
     from raybundle.resolve.scan.scan import scan_pickle  # noqa: PLC0415 - as above
 
     return scan_pickle(data, file)
+
+
+def _scan_text(data: bytes) -> Facts:
+    from raybundle.resolve.scan.scan import scan_text  # noqa: PLC0415 - as above
+
+    return scan_text(data)
 
 
 def _scan_config(source: bytes, file: str) -> Facts:

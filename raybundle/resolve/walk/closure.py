@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from raybundle.dotted import absolute, with_ancestors
 from raybundle.errors import BundleError, RefusedFileError
 from raybundle.exhaustive import assert_never
-from raybundle.formats.pickles import is_pickle
+from raybundle.formats.pickles import is_pickle, is_text
 from raybundle.model import ModuleName, Opened, Unknown
 from raybundle.resolve.evaluate.name_values import ANY
 from raybundle.resolve.find.finder import FirstParty, Namespace, NotFound, StandardLibrary, ThirdParty
@@ -270,7 +270,7 @@ class _Walk:
 
     def _config(self, file: str, beside: str) -> None:
         """Follow the names in a configuration file or a pickle. Its reader is known at the end."""
-        rule: Rule = "pickle" if is_pickle(file) else "config-file"
+        rule: Rule = "pickle" if is_pickle(file) or is_text(file) else "config-file"
         if file in self.configs or rule in self.meanings.rules_off:
             return
         self.configs[file] = beside

@@ -219,3 +219,50 @@ def test_a_pickle_in_a_configuration_file_names_modules_of_the_project(tmp_path:
     )
 
     assert "ml.est" in {str(each.name) for each in run(script).modules}
+
+
+DECODES = "import base64, csv, pickle\n"
+
+
+@pytest.mark.parametrize(
+    ("job", "file"),
+    [
+        ("print(pickle.loads(base64.b64decode('{text}')).apply(2))\n", ""),
+        ("TEXT = '''\n{lines}'''\nprint(pickle.loads(base64.b64decode(TEXT)).apply(2))\n", ""),
+        ("TEXT = ('{start}'\n  '{rest}')\nprint(pickle.loads(base64.b64decode(TEXT)).apply(2))\n", ""),
+        ("print(pickle.loads(bytes.fromhex('{hex}')).apply(2))\n", ""),
+        ("print(pickle.loads({raw}).apply(2))\n", ""),
+        ("print(pickle.loads(base64.b64decode(open('m.txt').read())).apply(2))\n", "m.txt"),
+        (
+            "[row] = csv.reader(open('m.csv'))\nprint(pickle.loads(base64.b64decode(row[1])).apply(2))\n",
+            "m.csv",
+        ),
+    ],
+)
+def test_a_pickle_that_is_text_names_modules_wherever_it_is_written(work: Path, job: str, file: str) -> None:
+    project = app(work, {"job.py": "", "pyproject.toml": ""})
+    pickled(project)
+    data = (project / "model.pkl").read_bytes()
+    (project / "model.pkl").unlink()
+    text = base64.b64encode(data).decode()
+    forms = {"lines": base64.encodebytes(data).decode(), "start": text[:20], "rest": text[20:]}
+    (project / "job.py").write_text(DECODES + job.format(text=text, hex=data.hex(), raw=data, **forms))
+    tree(project, {file: f"1,{text}\n" if file == "m.csv" else text} if file else {})
+
+    done = Bundler(project, work).run()
+
+    assert (done.returncode, done.stdout) == (0, "20\n"), done.stderr
+    assert names(run(project / "job.py")) == {"__main__", "features", "features.scale"}
+
+
+def test_a_literal_that_names_a_module_which_is_gone_stops_nothing(work: Path) -> None:
+    project = app(work, {"job.py": "", "old.py": SCALE})
+    pickled(project, value="old:Scaler")
+    (project / "old.py").unlink()
+    text = base64.b64encode((project / "model.pkl").read_bytes()).decode()
+    (project / "job.py").write_text(
+        f"{DECODES}def load():\n    return pickle.loads(base64.b64decode({text!r}))\n"
+    )
+
+    [warning] = told(run(project / "job.py"))
+    assert "`old`" in warning
