@@ -20,6 +20,7 @@ _RULES: dict[str, str] = {
     "login-file": r"""[._]netrc | \.git-credentials | \.pgpass | pgpass\.conf | \.my\.cnf | \.mylogin\.cnf
         | \.htpasswd""",
     "vault-token": r"\.vault-token",
+    "settings-of-dynaconf": r"\.secrets(\.[^/]+)?\.(toml|tml|ya?ml|json|ini|conf|properties)",
 }
 """By rule: paths in lower case, whole or behind a `/`."""
 
