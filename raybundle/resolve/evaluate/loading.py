@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 from raybundle.dotted import absolute
 from raybundle.resolve.evaluate.chains import split_chain
-from raybundle.resolve.evaluate.edits import Edits
+from raybundle.resolve.evaluate.edits import Edit, Edits
+from raybundle.resolve.evaluate.files.children import paths_of_children
 from raybundle.resolve.evaluate.parsing import walk
 from raybundle.resolve.evaluate.path_edits import Statements, changed_anywhere, edits_of, nodes_of
 from raybundle.resolve.evaluate.path_values import CannotEvaluateError, Scope
@@ -24,8 +25,9 @@ if TYPE_CHECKING:
 _REWIRES = re.compile(
     rb"__path__\s*(?:=[^=]|\+=|\[)|__path__\.(?:append|insert|extend|remove)\b"
     rb"|\bmodules\[[^\n]*\]\s*=[^=]|\bmodules\.(?:setdefault|update)\b"
+    rb"|\bPYTHONPATH\b"
 )
-_REWIRING = (b"__path__", b"modules[", b"modules.")
+_REWIRING = (b"__path__", b"modules[", b"modules.", b"PYTHONPATH")
 """One of them is in each match: looking for plain bytes is many times as fast."""
 _IMPORTERS = frozenset({"importlib.import_module", "import_module", "__import__"})
 _OWN_PATH = "__path__"
@@ -48,10 +50,12 @@ class Loaded:
     is another object."""
     others: tuple[tuple[str, str], ...] = ()
     """Other packages whose `__path__` it extends, and the directories."""
+    of_children: tuple[Edit, ...] = ()
+    """Directories that it gives to child processes in `PYTHONPATH`."""
 
 
 def rewiring_lines(source: bytes) -> set[int]:
-    """Return the lines of a source that may change `__path__` or `sys.modules`."""
+    """Return the lines of a source that may change `__path__`, `sys.modules` or `PYTHONPATH`."""
     if not any(word in source for word in _REWIRING):
         return set()
     return {source.count(b"\n", 0, found.start()) + 1 for found in _REWIRES.finditer(source)}
@@ -68,9 +72,11 @@ def loaded(tree: ast.Module, scope: Scope, *, is_package: bool) -> Loaded:
     run.run(tree.body)
     path = scope.names.get(_OWN_PATH)
     in_functions = _Loading(scope.copy(), run.volatile, package=package)
+    of_children = list(paths_of_children(tree, scope))
     for each in walk(tree):
         if isinstance(each, (ast.FunctionDef, ast.AsyncFunctionDef)):
             in_functions.run(each.body)
+            of_children += paths_of_children(each, in_functions.scope)
     places = tuple(os.path.normpath(str(each)) for each in path) if isinstance(path, list) else ()
     return Loaded(
         edits_of(tree, run),
@@ -78,6 +84,7 @@ def loaded(tree: ast.Module, scope: Scope, *, is_package: bool) -> Loaded:
         tuple(sorted(run.doubtful)),
         tuple({**in_functions.aliases, **run.aliases}.items()),
         tuple(run.others),
+        tuple(dict.fromkeys(of_children)),
     )
 
 

@@ -71,7 +71,7 @@ class Rewiring:
                 places = (*packages.get(name, (own,)), (package.entry, os.path.realpath(directory)))
                 packages[name] = tuple(dict.fromkeys(places))
         return Rewired(
-            tuple(self._edits(closure, found)),
+            (*self._edits(closure, found), *self._of_children(closure, found)),
             packages,
             {
                 alias: _meant(name, target, finder)
@@ -83,7 +83,9 @@ class Rewiring:
     def followed(self, closure: Closure) -> list[str]:
         """Return the paths whose links were resolved, and the directories that were added."""
         edits = [self._loaded(name, each).edits for name, each in _sources(closure)]
-        return [path for each in edits for path in (*each.followed, *(edit.directory for edit in each.edits))]
+        given = [edit for name, each in _sources(closure) for edit in self._loaded(name, each).of_children]
+        given += [edit for each in edits for edit in each.edits]
+        return [*(path for each in edits for path in each.followed), *(edit.directory for edit in given)]
 
     def warnings(self, closure: Closure, finder: Finder) -> Iterator[Warning]:
         """Yield a warning for each change that only the running program knows."""
@@ -153,6 +155,15 @@ class Rewiring:
                 elif step[1] not in seen:
                     seen.add(step[1])
                     stack.append(iter(sorted(steps[step[1]], key=lambda each: each[:2])))
+
+    def _of_children(self, closure: Closure, found: Mapping[str, Loaded]) -> Iterator[Edit]:
+        """Yield the directories of the project that child processes get in `PYTHONPATH`."""
+        for name, each in sorted(found.items()):
+            counted = self.facts_of(_file(closure, name)).rewires if each.of_children else ()
+            for edit in each.of_children:
+                is_own = _is_below(os.path.realpath(edit.directory), str(self.project))
+                if is_own and edit.line in counted and os.path.isdir(edit.directory):
+                    yield edit
 
     def _places(
         self, name: str, found: Loaded, finder: Finder
