@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.ray
 
+ANSWERED = {("driver", True), ("task", True)}
+"""What `path` says of the processes of a node, if both have the path of the boot."""
+
 PROCESSES = ("driver", "task", "actor", "child")
 
 
@@ -130,6 +133,18 @@ def test_on_the_oldest_ray_each_run_has_a_directory_that_its_processes_share(
         [[first, *others]] = reports(each.stdout)
         assert first[1:] == ["experiments", [], 1]
         assert [other[1:] for other in others] == [["experiments", ["counts.db"], n] for n in (2, 3, 4)]
+
+
+def test_on_the_oldest_ray_doctor_and_path_ask_the_nodes(old_ray: OldRay, tmp_path: Path) -> None:
+    work = old_ray.workplace(tmp_path / "work", "exits")
+
+    doctor = work.raybundle("--json", "doctor", "job.py")
+    path = work.raybundle("--json", "path", "job.py")
+
+    assert doctor.returncode == 0, doctor.stdout + doctor.stderr
+    assert path.returncode == 0, path.stdout + path.stderr
+    processes = json.loads(path.stdout)["processes"]
+    assert {(each["process"], each["as_boot"]) for each in processes} == ANSWERED
 
 
 def test_on_the_oldest_ray_the_embedded_cluster_is_known_to_be_running(

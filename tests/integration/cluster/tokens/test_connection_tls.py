@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import threading
 from contextlib import contextmanager, suppress
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 pytestmark = pytest.mark.ray
+
+ANSWERED = {("driver", True), ("task", True)}
+"""What `path` says of the processes of a node, if both have the path of the boot."""
 
 CAUSES = {"expired": "expired", "other_host": "not valid for '127.0.0.1'"}
 """Kinds of certificates, and what OpenSSL says of them."""
@@ -71,6 +75,22 @@ def test_the_certificate_is_checked_by_the_named_authority(
         )
 
     assert [done.returncode for done in (by_flag, by_variable, by_name)] == [0, 0, 0], by_flag.stderr
+
+
+def test_doctor_and_path_ask_the_nodes_of_a_cluster_behind_tls_and_a_token(
+    cluster: TokenCluster, certificates: Certificates, tmp_path: Path
+) -> None:
+    with Proxy(cluster.address, tls=certificates.context()) as proxy:
+        user = cluster.member(tmp_path, proxy.address, RAYBUNDLE_VERIFY=str(certificates.authority))
+        doctor = user.run("--json", "doctor", "job.py")
+        path = user.run("--json", "path", "job.py")
+
+    assert doctor.returncode == 0, doctor.stdout + doctor.stderr
+    checks = json.loads(doctor.stdout)["checks"]
+    assert {"cluster", "python", "disk"} <= {each["check"] for each in checks}
+    assert path.returncode == 0, path.stdout + path.stderr
+    processes = json.loads(path.stdout)["processes"]
+    assert {(each["process"], each["as_boot"]) for each in processes} == ANSWERED
 
 
 def test_verify_false_checks_nothing(
