@@ -84,16 +84,13 @@ _PATH_EDITS = frozenset(
 
 LAST_NAMES = frozenset(
     name.rpartition(".")[2]
-    for name in (
-        *(*_IMPORTERS, *_LOADERS, *_METADATA, _LOOKS, *_WALKS, *_ENTRY_POINTS, *_DISTRIBUTIONS),
-        *_PATH_EDITS,
-    )
+    for name in (*_IMPORTERS, *_LOADERS, *_METADATA, _LOOKS, *_WALKS, *_ENTRY_POINTS, *_PATH_EDITS)
 ) | frozenset(
     [
         *_LOADS,
         *DISCOVERS,
         *("load_setuptools_entrypoints", "files", "path", "contents", "is_resource", "as_file", "get_data"),
-        *("open_text", "open_binary", "read_text", "read_binary", "PackageLoader"),
+        *("distributions", "open_text", "open_binary", "read_text", "read_binary", "PackageLoader"),
         *(
             "initialize_config_module",
             "load",
@@ -126,6 +123,7 @@ class DynamicImports:
                 self._importer(call, guard)
             elif not names.isdisjoint(_LOADERS):
                 self.unknown.append(UnknownImport(call.lineno, ast.unparse(call)))
+                self._resource(call, guard, len(call.args))
             elif _LOOKS in names:
                 self._look(call, guard)
             elif walks:
@@ -358,9 +356,9 @@ class DynamicImports:
             if named is not None:
                 self.found.append(Import(call.lineno, DistributionName(named[0])))
 
-    def _resource(self, call: ast.Call, guard: Guard) -> None:
+    def _resource(self, call: ast.Call, guard: Guard, position: int = 0) -> None:
         keywords = ("package", "anchor", "package_name", "config_module")
-        given = next(filter(None, (argument_of(call, 0, each) for each in keywords)), None)
+        given = next(filter(None, (argument_of(call, position, each) for each in keywords)), None)
         for text in self.names.texts(given):
             if text.own and not text.value:
                 self._add(call, Statement(".", rule="resource"), guard)

@@ -11,6 +11,7 @@ import pytest
 from raybundle.errors import UsageError
 from raybundle.resolve.resolve import ResolveSettings
 from tests.integration.disk.resolve.test_resolve import run
+from tests.support.bundled import Bundler
 from tests.support.small_project import tree
 
 if TYPE_CHECKING:
@@ -124,3 +125,15 @@ def test_an_exclude_may_name_a_file_that_looks_like_a_pattern(work: Path) -> Non
     tree(work / "app", {"job.py": "import pkg", "pkg/__init__.py": "", "pkg/[id].html": ""})
 
     assert data_of(work, ResolveSettings(exclude=("pkg/[id].html",))) == []
+
+
+def test_a_text_of_examples_travels_with_the_package_that_has_it(work: Path) -> None:
+    job = "import doctest\nprint(doctest.testfile('api.txt', package='pkg'))\n"
+    files = {"job.py": job, "pkg/__init__.py": "", "pkg/api.txt": ">>> 3 + 4\n7\n"}
+    bundler = Bundler(tree(work / "p", files), work)
+
+    done = bundler.run()
+
+    assert (done.returncode, done.stdout) == (0, "TestResults(failed=0, attempted=1)\n"), done.stderr
+    [told] = bundler.told()
+    assert "cannot know what `doctest.testfile('api.txt', package='pkg')` imports" in told
