@@ -21,6 +21,8 @@ from raybundle.resolve.evaluate.files.vocabulary import (
     DATABASE_FILES,
     DATABASES,
     DIRECTORIES,
+    DYNACONF,
+    DYNACONF_FILES,
     GIVEN,
     LOOK_UPWARDS,
     READ_PREFIXES,
@@ -61,7 +63,7 @@ _IMPOSSIBLE = re.compile(r"[\n\r\t\0\\^$|<>\"'`,;:=]|\A[/~#@.-]*\Z|\A/")
 _DATABASE_URL = re.compile(r"\A(?:sqlite|duckdb)(?:\+\w+)?:///")
 _HOLE = re.compile(r"\{[^{}]*\}|%[-\d.]*[sdif]")
 
-_NAMES = (b"__file__", b"dotenv", b"chdir(", b"Option(", b"Argument(", b"environ[")
+_NAMES = (b"__file__", b"dotenv", b"chdir(", b"Option(", b"Argument(", b"environ[", b"ynaconf")
 _OPTIONS = (*(each.encode() for each in sorted(DIRECTORIES | SECRETS)), b"dir", b"folder", b"root", b"cwd")
 
 
@@ -162,6 +164,8 @@ class _Search:
                 return
             case ast.FunctionDef() | ast.AsyncFunctionDef():
                 self._function(node, scope)
+            case ast.ImportFrom(module="dynaconf", names=names) if any(n.name == "settings" for n in names):
+                self.found.update(Named(node.lineno, "start", each) for each in DYNACONF_FILES)
             case ast.Call():
                 self._call(node, scope, wide=wide)
             case ast.Constant(value=str()) | ast.JoinedStr() | ast.BinOp():
@@ -212,6 +216,7 @@ class _Search:
         last = dotted.rpartition(".")[2] if isinstance(node.func, ast.Name) else last_name(node.func)
         if last in LOOK_UPWARDS and not node.args and all(each.arg not in GIVEN for each in node.keywords):
             self.found.add(Named(node.lineno, "here", ENVIRONMENT_FILE))
+        self.found.update(Named(node.lineno, "start", each) for each in DYNACONF_FILES if last in DYNACONF)
         if node in self.reads:
             self._note_opened(node, self.reads[node], scope)
         if is_write(node, last):

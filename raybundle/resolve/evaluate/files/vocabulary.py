@@ -43,6 +43,15 @@ BESIDE = frozenset(["config_path", "template_folder", "static_folder"])
 LOOK_UPWARDS = frozenset(["load_dotenv", "dotenv_values", "find_dotenv", "read_env"])
 """Calls without arguments that look for a `.env` beside the source and above."""
 GIVEN = frozenset(["dotenv_path", "stream", "filename", "env_file"])
+DYNACONF = frozenset(["FlaskDynaconf", "DjangoDynaconf"])
+"""Calls that read files of these names without being told, as `from dynaconf import settings` does."""
+DYNACONF_FILES = tuple(
+    f"{folder}{name}{local}.{suffix}"
+    for folder in ("", "config/")
+    for name in ("settings", ".secrets")
+    for local in ("", ".local")
+    for suffix in ("py", "toml", "tml", "yaml", "yml", "ini", "conf", "properties", "json")
+)
 _WRITES = frozenset(
     [
         *("makedirs", "mkdir", "rmtree", "remove", "unlink", "rmdir", "touch", "write_text", "write_bytes"),

@@ -239,3 +239,28 @@ def test_an_argument_may_name_a_file_of_arguments(tmp_path: Path) -> None:
     tree(tmp_path, {"args.txt": "--lr=1\n"})
 
     assert named_by(["@args.txt"], tmp_path, tmp_path) == (f"{tmp_path}/args.txt",)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "from dynaconf import settings\nprint(settings.A)\n",
+        "from dynaconf import FlaskDynaconf\nFlaskDynaconf(app)\n",
+        "import dynaconf\nsettings = dynaconf.DjangoDynaconf(__name__)\n",
+    ],
+)
+def test_settings_that_dynaconf_looks_for_travel_and_its_secrets_are_told(
+    tmp_path: Path, source: str
+) -> None:
+    files = ("settings.toml", "config/settings.local.yaml", ".secrets.toml", "other.toml")
+
+    assert named(tmp_path, source, *files) == {"settings.toml", "config/settings.local.yaml"}
+    assert [each.text for each in run(tmp_path / "app/job.py").warnings if "secret" in each.text] == [
+        ".secrets.toml is left out: its name is that of a secret (settings-of-dynaconf)"
+    ]
+
+
+def test_dynaconf_with_files_of_its_own_or_none_takes_no_others(tmp_path: Path) -> None:
+    source = "from dynaconf import Dynaconf\nDynaconf()\nDynaconf(settings_files=['mine.toml'])\n"
+
+    assert named(tmp_path, source, "settings.toml", "mine.toml") == {"mine.toml"}
