@@ -19,14 +19,14 @@ SECRET = {
     "registry-credentials": [".docker/config.json", ".pypirc", ".npmrc"],
     "login-file": [".netrc", "_netrc", ".git-credentials", ".pgpass", ".my.cnf", ".htpasswd"],
     "vault-token": [".vault-token"],
-    "settings-of-dynaconf": [".secrets.toml", "config/.secrets.yaml", ".secrets.local.toml"],
+    "settings-of-dynaconf": [".secrets.toml", "config/.secrets.yaml", ".secrets.local.toml", "a/.secrets.py"],
 }
 HARMLESS = [
     *(".env.example", ".env.sample", "a/.env.template", "example.env", "credentials.example.json", ".envoy"),
     *("id_rsa.pub", "id_map.json", "id_rsa.py", "ids.csv", ".ssh/known_hosts", ".ssh/work.pub"),
     *("env.py", "pkg/credentials.py", "config.json", "docker/config.json", "kube/config", "aws/a.csv"),
     *("service_accounts.py", "server.crt", "keys.txt", "netrc", "settings.env.py", "data.key"),
-    *("service-account-sample.json", "environment", ".secrets.example.toml", "secrets.toml"),
+    *("service-account-sample.json", "environment", ".secrets.example.toml", "secrets.toml", "secrets.py"),
 ]
 
 

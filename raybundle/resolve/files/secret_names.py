@@ -20,7 +20,7 @@ _RULES: dict[str, str] = {
     "login-file": r"""[._]netrc | \.git-credentials | \.pgpass | pgpass\.conf | \.my\.cnf | \.mylogin\.cnf
         | \.htpasswd""",
     "vault-token": r"\.vault-token",
-    "settings-of-dynaconf": r"\.secrets(\.[^/]+)?\.(toml|tml|ya?ml|json|ini|conf|properties)",
+    "settings-of-dynaconf": r"\.secrets(\.[^/]+)?\.(toml|tml|ya?ml|json|ini|conf|properties|py)",
 }
 """By rule: paths in lower case, whole or behind a `/`."""
 
@@ -30,6 +30,7 @@ _EXPRESSIONS = {
     for rule, expression in _RULES.items()
 }
 _SOURCE = (".py", ".pyi", ".ipynb")
+"""Files that are scanned for secrets themselves; but no module has a name that begins with a dot."""
 
 
 def secret_name_rule(path: str) -> str | None:
@@ -40,7 +41,8 @@ def secret_name_rule(path: str) -> str | None:
     """
     lowered = path.lower()
     name = lowered.rpartition("/")[2]
-    if lowered.endswith(_SOURCE) or not _TEMPLATES.isdisjoint(re.split(r"[._-]", name)):
+    source = lowered.endswith(_SOURCE) and not name.startswith(".")
+    if source or not _TEMPLATES.isdisjoint(re.split(r"[._-]", name)):
         return None
     for rule, expression in _EXPRESSIONS.items():
         if expression.fullmatch(lowered):
