@@ -579,10 +579,13 @@ def test_a_list_that_begins_with_a_name_is_a_command_if_the_name_is_python() -> 
         ("[e.load() for d in distributions() for e in d.entry_points if e.group == 'g.one']", ["g.one"]),
         ("[e.load() for d in distributions() for e in d.entry_points.select(group='g.one')]", ["g.one"]),
         ("print([d.name for d in distributions()])", []),
+        ("[e.load() for e in distribution('own').entry_points]", ["*", "own"]),
+        ("distribution('own').entry_points.select(group='g.one')", ["g.one", "own"]),
+        ("print(distribution('own').version)", ["own"]),
     ],
 )
 def test_entry_points_of_all_distributions_are_entry_points(loads: str, groups: list[str]) -> None:
-    assert names_of(f"from importlib.metadata import distributions\n{loads}\n")[1:] == groups
+    assert names_of(f"from importlib.metadata import distribution, distributions\n{loads}\n")[1:] == groups
 
 
 FLAG = "class Flags:\n  WINDOWS = sys.platform == 'win32'\n"

@@ -64,7 +64,9 @@ _ENTRY_POINTS = (
     "importlib_metadata.entry_points",
     "pkg_resources.iter_entry_points",
 )
-_DISTRIBUTIONS = frozenset({"importlib.metadata.distributions", "importlib_metadata.distributions"})
+_DISTRIBUTIONS = frozenset(
+    f"{module}.distribution{s}" for module in ("importlib.metadata", "importlib_metadata") for s in ("", "s")
+)
 _METADATA = frozenset(
     f"{module}.{name}"
     for module in ("importlib.metadata", "importlib_metadata")
@@ -130,10 +132,9 @@ class DynamicImports:
                 self._walk(call, deep=_WALKS[min(walks)])
             elif names.intersection(_ENTRY_POINTS) or _is_plugin_manager(call):
                 self._entry_points(call)
-            elif not names.isdisjoint(_DISTRIBUTIONS):
-                self._entry_points_of_all(call)
-            elif not names.isdisjoint(_METADATA):
+            elif not names.isdisjoint(_METADATA | _DISTRIBUTIONS):
                 self._distribution(call)
+                self._entry_points_of(call, names)
             else:
                 self._framework(call, names, guard)
 
@@ -319,9 +320,10 @@ class DynamicImports:
         for group in groups:
             self.found.append(Import(call.lineno, EntryPointGroup(group.value)))
 
-    def _entry_points_of_all(self, call: ast.Call) -> None:
+    def _entry_points_of(self, call: ast.Call, names: set[str]) -> None:
         """Take the groups that the source picks from the attribute `entry_points` of distributions."""
-        if any(isinstance(each, ast.Attribute) and each.attr == "entry_points" for each in self.names.nodes):
+        used = (isinstance(each, ast.Attribute) and each.attr == "entry_points" for each in self.names.nodes)
+        if not names.isdisjoint(_DISTRIBUTIONS) and any(used):
             for group in tuple(self._selected()) or (Text(ANY),):
                 self.found.append(Import(call.lineno, EntryPointGroup(group.value)))
 
