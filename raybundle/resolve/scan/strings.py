@@ -35,10 +35,10 @@ _FILE_IN_CONFIG = re.compile(
 """A path with a suffix, as a whole value. A line with `://` before it has a URL, not a path."""
 
 _DIRECTORY_IN_CONFIG = re.compile(
-    rb"(?:(?P<key>[\w-]+)['\"]?\s*[:=]\s*|[\[,]\s*|^\s*-\s+)(?P<quote>['\"]?)"
+    rb"(?:(?<![\w-])(?P<key>[\w-]+)['\"]?\s*[:=]\s*|[\[,]\s*|^\s*-\s+)(?P<quote>['\"]?)"
     rb"(?P<path>(?:\.{1,2}/)*[\w-]+(?:/[\w-][\w.-]*)*/?)(?P=quote)(?=\s*(?:[,\]})#]|$))"
 )
-"""A value that may be a relative path of a directory, and its key."""
+"""A value that may be a relative path of a directory, and its key, which begins a word for speed."""
 _OF_DIRECTORIES = re.compile(rb"(?i)(?:dir|path|root|folder|directory)s?\Z")
 """Ends the key of a directory, so that its value needs no `/`."""
 _OF_OUTPUT = re.compile(

@@ -165,6 +165,12 @@ def test_a_plain_name_in_configuration_is_a_folder_if_its_key_says_so(tmp_path: 
     assert named(tmp_path, "print(open('c.yaml').read())\n", "images/a.png") == {"c.yaml", "images/a.png"}
 
 
+def test_a_long_word_in_configuration_costs_no_square_of_its_length(tmp_path: Path) -> None:
+    tree(tmp_path / "app", {"c.json": f'{{"data": "data/in", "blob": "!{"a1" * 30_000}!"}}'})
+
+    assert named(tmp_path, "print(open('c.json').read())\n", "data/in/a") == {"c.json", "data/in/a"}
+
+
 @pytest.mark.parametrize(
     "source",
     [
