@@ -58,8 +58,10 @@ _MAKING = re.compile(
 """Begin with the bracket and look back from there, so that the search goes from bracket to bracket."""
 _GLOBAL = re.compile(rb"global ([\w, ]+)")
 _FILE_LIKE = re.compile(r"/|\.[A-Za-z0-9_]{1,10}\Z")
-_IMPOSSIBLE = re.compile(r"[\n\r\t\0\\^$|<>\"'`,;:=]|\A[/~#@.-]*\Z|\A/")
+_IMPOSSIBLE = re.compile(r"[\n\r\t\0\ud800-\udfff\\^$|<>\"'`,;:=]|\A[/~#@.-]*\Z|\A/")
 """Matches a string that is not a path relative to a directory."""
+_UNNAMED = re.compile(r"[\0-\2\ud800-\udfff]")
+"""Matches what no path has that is known and that a manifest can name."""
 _DATABASE_URL = re.compile(r"\A(?:sqlite|duckdb)(?:\+\w+)?:///")
 _HOLE = re.compile(r"\{[^{}]*\}|%[-\d.]*[sdif]")
 
@@ -368,7 +370,7 @@ def _places(value: Value, *, wide: bool = True, whole: bool = False) -> Iterator
     for place, base in bases:
         if text.startswith(base[:2]):
             path = os.path.relpath(os.path.normpath(_HOLE.sub(ANY, text)), base)
-            if base[1] not in path and (whole or path != "."):
+            if not _UNNAMED.search(path) and (whole or path != "."):
                 yield place, path
             return
     plain = _plain(text, wide=wide)

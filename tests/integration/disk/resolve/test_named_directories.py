@@ -203,6 +203,8 @@ def test_what_lies_outside_the_project_is_told_and_the_hint_takes_it(tmp_path: P
         f"{HERE}import sys\nROOT = HERE.parent\nsys.path.append(str(ROOT / 'src'))\nimport model\n",
         f"{HERE}OUT = HERE.parent / 'out'\nOUT.mkdir(exist_ok=True)\n",
         "print(open('conf/absent.json').read())\n",
+        "print(open('../\\ud800.json').read())\n",
+        "print(open(__file__ + '/../../../\\ud800.json').read(), open(__file__ + '/../../../a\\0').read())\n",
     ],
 )
 def test_what_lies_outside_and_is_no_data_is_not_told(tmp_path: Path, source: str) -> None:
