@@ -145,6 +145,7 @@ def test_a_text_is_split_as_a_shell_does(text: str, words: list[list[str]]) -> N
         "BIN / 'tool'",
         "BIN.joinpath('tool')",
         "sysconfig.get_path('scripts') + '/tool'",
+        "Path(sys.executable).parent.parent / 'bin' / 'tool'",
     ],
 )
 def test_a_program_beside_python_is_told_and_its_distribution_travels(program: str) -> None:
@@ -155,6 +156,22 @@ def test_a_program_beside_python_is_told_and_its_distribution_travels(program: s
 
     assert [(each.line, each.kind, each.text) for each in found.remarks] == [(4, "beside-python", "tool")]
     assert any(each.form == ProgramName("tool", may_be_absent=True) for each in found.imports)
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "os.path.join(sys.prefix, 'lib', 'combine')",
+        "Path(sys.executable).parent.parent / 'share' / 'jupyter'",
+        "Path(sys.executable).parents[1] / 'lib' / 'site-packages'",
+        "os.path.join(os.path.dirname(os.path.dirname(sys.executable)), 'include')",
+        "os.path.join(os.path.dirname(sys.executable), '..', 'etc')",
+    ],
+)
+def test_other_files_of_python_are_no_programs_beside_it(place: str) -> None:
+    found = scan(f"import os, sys\nfrom pathlib import Path\nprint({place})\n".encode(), "job.py", LINUX)
+
+    assert found.remarks == ()
 
 
 @pytest.mark.parametrize(

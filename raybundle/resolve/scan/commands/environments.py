@@ -33,13 +33,18 @@ _KEEPS = re.compile(r"environ|getenv")
 _LONGEST = 60
 _BESIDE_PYTHON = re.compile(rb"sys\.(?:exec_)?(?:executable|prefix)|get_path\(")
 _DIRECTORY = re.compile(
-    r"(?:dirname|parent|split).*sys\.executable|sys\.executable.*(?:parent|split)|sys\.(?:exec_)?prefix.*bin"
+    r"(?:dirname|parent|split).*sys\.executable|sys\.executable.*(?:parent|split)|sys\.(?:exec_)?prefix.*\bbin\b"
     r"|get_path\(['\"]scripts['\"]"
 )
 """What an expression says that is a program beside Python, or the directory of these programs."""
 _LAST = re.compile(r"(?:.*/)?([A-Za-z][\w-]*)")
 _OF_PYTHONS = re.compile(r"(?:python|pip|ray|serve|tune|activate)[\w.]*|bin")
 """Programs that are beside the nodes' Python."""
+_UPWARDS = re.compile(
+    r"parent\.parent|parents\[[1-9]|dirname\((?:os\.path\.)?dirname\(|['\"]\.\."
+    r"|['\"/](?:lib|share|include|etc)['\"/]"
+)
+"""What leads from there to the other files of Python: if no `bin` follows, it is no program."""
 
 
 def children(source: bytes, names: NameValues) -> tuple[list[Import], list[Remark]]:
@@ -87,7 +92,8 @@ def _beside_python(source: bytes, names: NameValues) -> Iterator[tuple[Import, R
             case _:
                 continue
         text, last = f"{text} {ast.unparse(node)}", _LAST.fullmatch(end)
-        if last is not None and not _OF_PYTHONS.fullmatch(last[1]) and _DIRECTORY.search(text):
+        elsewhere = _UPWARDS.search(text) and not re.search(r"\bbin\b", text)
+        if last and not _OF_PYTHONS.fullmatch(last[1]) and _DIRECTORY.search(text) and not elsewhere:
             program = Import(node.lineno, ProgramName(last[1], may_be_absent=True))
             yield program, Remark(node.lineno, "beside-python", last[1])
 
