@@ -1,7 +1,7 @@
 """Finds the files that reached sources, and arguments of the job, name by their paths."""
 
 # Why strings: paths here are the strings that `sys.path` holds; pathlib would cost ten times as much.
-# ruff: noqa: PTH112, PTH113, PTH116, PTH118, PTH119, PTH120
+# ruff: noqa: PTH111, PTH112, PTH113, PTH116, PTH118, PTH119, PTH120
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from raybundle.resolve.files.data_files import (
     path_expression,
     without_excluded,
 )
-from raybundle.resolve.files.secret_names import secret_name_rule
+from raybundle.resolve.files.secret_names import secret_fault
 from raybundle.resolve.find.finder import FirstParty
 from raybundle.resolve.scan.strings import is_config, is_shell
 
@@ -43,8 +43,6 @@ MOST_TRACKED = 500 * 1024 * 1024
 MOST_SEEN = 20_000
 """Files of a directory that are compared with a pattern."""
 
-_SETS = "`--env NAME=VALUE` sets a variable, `--secret NAME=file:PATH` one that is secret; then"
-_GIVES = "`--secret NAME=file:PATH` gives it to the job; then"
 _OF_SECRETS = ("it holds secrets", "`--secret NAME=file:PATH` gives each to the job; then")
 _WILD = re.compile(r"[*?\[]")
 _NEVER = frozenset({"__pycache__", "node_modules"})
@@ -161,7 +159,7 @@ class _Search:
             if path.startswith(f"{self.ground.project}/"):
                 self.take(path, self.ground.project, origin, wide=True)
             else:
-                self.note_outside(path, origin)
+                self.note_outside(path, origin, wide=True)
 
     def look_up(self, source: str, named: Named) -> None:
         """Take what one path of a source names."""
@@ -170,7 +168,7 @@ class _Search:
             path = os.path.normpath(os.path.join(place, named.path))
             inside = self._entry_of(path, self.modules[source])
             if inside is None:
-                found = named.role == "data" and self.note_outside(path, origin)
+                found = named.role == "data" and self.note_outside(path, origin, wide=named.wide)
             elif named.role == "data":
                 found = self.take(path, inside, origin, wide=named.wide)
             elif found := named.role == "secrets" and self._kind(path, inside) is not None:
@@ -188,16 +186,22 @@ class _Search:
             return [self._nearest_environment(here, self.modules[source])]  # as dotenv does
         return [here]
 
-    def note_outside(self, path: str, origin: _Origin) -> bool:
+    def note_outside(self, path: str, origin: _Origin, *, wide: bool) -> bool:
         """Warn of what cannot travel because it is outside the project; return whether it is data."""
         top = os.path.commonpath([path, self.ground.project])
         self.outside.append(path)
         is_data = os.path.isfile(path) and not is_code(path)
-        if os.path.isdir(path) and path != top and path not in self.code | self.ground.path:
+        if wide and os.path.isdir(path) and path != top and path not in self.code | self.ground.path:
             listing = self.ground.directories.list(path)
             is_data = bool(listing.files) and not any(map(is_code, listing.files))
         if is_data and not any(each.text.startswith(f"{path} ") for each in self.warnings):
-            fault = "it is outside the project", f"`--working-dir {top}` makes that the project's root; else"
+            is_too_high = top in {"/", os.path.expanduser("~")}
+            way = (
+                "copy it into the project"
+                if is_too_high
+                else f"`--working-dir {top}` makes that the project's root"
+            )
+            fault = secret_fault(path) or ("it is outside the project", f"{way}; else")
             self._warn(path, *fault, origin)
         return is_data
 
@@ -350,14 +354,8 @@ class _Search:
 
     def _fault(self, file: str, entry: str, limit: int | None = SIZE_LIMIT) -> tuple[str, str] | None:
         """Return why a file cannot travel, and what to do."""
-        rule = secret_name_rule(file[len(entry) + 1 :])
-        if rule == "env-file":
-            return "it may hold secrets, and what it sets is not set in the job", _SETS
-        if rule is not None:
-            return (
-                f"its name is that of a secret ({rule})",
-                _GIVES,
-            )
+        if fault := secret_fault(file[len(entry) + 1 :]):
+            return fault
         real = leads_out(file, self.ground.allowed, self.ground.directories)
         if real is not None:
             root = os.path.relpath(os.path.dirname(real), self.ground.project)

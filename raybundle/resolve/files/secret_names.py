@@ -24,6 +24,9 @@ _RULES: dict[str, str] = {
 }
 """By rule: paths in lower case, whole or behind a `/`."""
 
+_SETS = "`--env NAME=VALUE` sets a variable, `--secret NAME=file:PATH` one that is secret; then"
+_GIVES = "`--secret NAME=file:PATH` gives it to the job; then"
+
 NAME_RULES = frozenset(_RULES)
 _EXPRESSIONS = {
     rule: re.compile(rf"(?:.*/)?(?:{expression})", re.VERBOSE | re.DOTALL)
@@ -48,6 +51,18 @@ def secret_name_rule(path: str) -> str | None:
         if expression.fullmatch(lowered):
             return rule
     return None
+
+
+def secret_fault(path: str) -> tuple[str, str] | None:
+    """Returns why a file with the name of a secret cannot travel, and what to do; None for any other.
+
+    Args:
+        path: as above.
+    """
+    rule = secret_name_rule(path)
+    if rule == "env-file":
+        return "it may hold secrets, and what it sets is not set in the job", _SETS
+    return None if rule is None else (f"its name is that of a secret ({rule})", _GIVES)
 
 
 _PEM_BLOCK = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----")

@@ -219,6 +219,31 @@ def test_what_lies_outside_and_is_no_data_is_not_told(tmp_path: Path, source: st
     )
 
 
+@pytest.mark.parametrize(
+    ("path", "hint"),
+    [
+        ("../keys/id_rsa", "`--secret NAME=file:PATH` gives it to the job; then"),
+        ("../conf/a.yaml", "copy it into the project; else"),
+    ],
+)
+def test_a_secret_outside_or_a_project_at_home_is_no_reason_for_another_root(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str, hint: str
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    tree(tmp_path, {"keys/id_rsa": "", "conf/a.yaml": "", "app/job.py": f"open('{path}')\n"})
+    tree(tmp_path / "app", {})
+    [warning] = run(tmp_path / "app/job.py").warnings
+
+    assert warning.hint == f"{hint} `# raybundle: ignore`"
+
+
+def test_a_text_that_no_call_reads_names_no_directory_outside(tmp_path: Path) -> None:
+    tree(tmp_path, {"app/job.py": "KIND = '../conf'\n", "conf/a.yaml": ""})
+    tree(tmp_path / "app", {})
+
+    assert run(tmp_path / "app/job.py").warnings == ()
+
+
 @pytest.mark.parametrize("url", ["'sqlite:///db/app.sqlite3'", "f'sqlite+pysqlite:///{HERE}/db/app.sqlite3'"])
 def test_the_url_of_a_database_names_its_file(tmp_path: Path, url: str) -> None:
     assert named(tmp_path, f"{HERE}URL = {url}\n", "db/app.sqlite3") == {"db/app.sqlite3"}
