@@ -169,12 +169,17 @@ class _Search:
             inside = self._entry_of(path, self.modules[source])
             if inside is None:
                 found = named.role == "data" and self.note_outside(path, origin, wide=named.wide)
-            elif named.role == "data":
-                found = self.take(path, inside, origin, wide=named.wide)
-            elif found := named.role == "secrets" and self._kind(path, inside) is not None:
-                self._warn(path, *_OF_SECRETS, origin)
+            else:
+                found = self._take_named(path, inside, origin, named)
             if found and place not in self.entered:
                 return
+
+    def _take_named(self, path: str, entry: str, origin: _Origin, named: Named) -> bool:
+        """Take data, or tell of secrets; return whether there is something."""
+        if named.role == "secrets" and self._kind(path, entry) is not None:
+            self._warn(path, *_OF_SECRETS, origin)
+            return True
+        return named.role == "data" and self.take(path, entry, origin, wide=named.wide)
 
     def _places(self, source: str, named: Named) -> list[str]:
         """Return the directories from which a path may count; the first that has it does."""
@@ -195,12 +200,9 @@ class _Search:
             listing = self.ground.directories.list(path)
             is_data = bool(listing.files) and not any(map(is_code, listing.files))
         if is_data and not any(each.text.startswith(f"{path} ") for each in self.warnings):
-            is_too_high = top in {"/", os.path.expanduser("~")}
-            way = (
-                "copy it into the project"
-                if is_too_high
-                else f"`--working-dir {top}` makes that the project's root"
-            )
+            way = f"`--working-dir {top}` makes that the project's root"
+            if top in {"/", os.path.expanduser("~")}:
+                way = "copy it into the project"
             fault = secret_fault(path) or ("it is outside the project", f"{way}; else")
             self._warn(path, *fault, origin)
         return is_data
@@ -218,7 +220,7 @@ class _Search:
                 for place in (*self.entered, start, project, os.path.dirname(config)):
                     path = os.path.normpath(os.path.join(place, named.path))
                     inside = path.startswith(f"{project}/") and (shell or not path.endswith(".py"))
-                    if inside and self.take(path, project, origin, wide=named.wide):
+                    if inside and self._take_named(path, project, origin, named):
                         break
                 waiting += [*self.found][before:]
 

@@ -6,7 +6,7 @@ import ast
 import hashlib
 import posixpath
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from raybundle.formats.pickles import modules_in_literal, modules_in_text, read_pickle
 from raybundle.resolve.evaluate.conditions import may_ask_for_module
@@ -115,8 +115,10 @@ def scan_config(source: bytes) -> Facts:
         return Facts(sha256, in_order(imports))
     imports += (Import(line, ModuleText(name, rule="config-file")) for line, name in dotted_names(source))
     named = [Named(line, "start", posixpath.normpath(path)) for line, path in file_names(source)]
-    folders = ((line, posixpath.normpath(path)) for line, path in directory_names(source))
-    named += (Named(line, "start", path, wide=True) for line, path in folders if path.strip("./"))
+    for line, text, is_of_secrets in directory_names(source):
+        if (path := posixpath.normpath(text)).strip("./"):
+            role: Literal["secrets", "data"] = "secrets" if is_of_secrets else "data"
+            named.append(Named(line, "start", path, wide=True, role=role))
     return Facts(sha256, in_order(imports), named=tuple(named))
 
 

@@ -41,6 +41,7 @@ _DIRECTORY_IN_CONFIG = re.compile(
 """A value that may be a relative path of a directory, and its key, which begins a word for speed."""
 _OF_DIRECTORIES = re.compile(rb"(?i)(?:dir|path|root|folder|directory)s?\Z")
 """Ends the key of a directory, so that its value needs no `/`."""
+_OF_SECRETS = re.compile(rb"(?i)secret|credential|private_?key")
 _OF_OUTPUT = re.compile(
     rb"(?i)out|log|cache|save|ckpt|checkpoint|te?mp|result|artifact|report|export|target|dest|write"
 )
@@ -120,10 +121,10 @@ def file_names(text: bytes) -> list[tuple[int, str]]:
     ]
 
 
-def directory_names(text: bytes) -> list[tuple[int, str]]:
-    """Return line and text of what looks like the path of a directory that a job reads."""
+def directory_names(text: bytes) -> list[tuple[int, str, bool]]:
+    """Return line and text of what looks like the path of a directory that a job reads, and if of secrets."""
     return [
-        (number, found["path"].decode(errors="replace"))
+        (number, found["path"].decode(errors="replace"), _OF_SECRETS.search(key) is not None)
         for number, line in enumerate(text.splitlines(), 1)
         for found in _DIRECTORY_IN_CONFIG.finditer(line)
         if not _OF_OUTPUT.search(key := found["key"] or b"")

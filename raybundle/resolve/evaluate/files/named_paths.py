@@ -27,8 +27,8 @@ from raybundle.resolve.evaluate.files.vocabulary import (
     LOOK_UPWARDS,
     READ_PREFIXES,
     READS,
-    SECRETS,
     is_directory,
+    is_of_secrets,
     is_path_option,
     is_write,
 )
@@ -66,7 +66,7 @@ _DATABASE_URL = re.compile(r"\A(?:sqlite|duckdb)(?:\+\w+)?:///")
 _HOLE = re.compile(r"\{[^{}]*\}|%[-\d.]*[sdif]")
 
 _NAMES = (b"__file__", b"dotenv", b"chdir(", b"Option(", b"Argument(", b"environ[", b"ynaconf")
-_OPTIONS = (*(each.encode() for each in sorted(DIRECTORIES | SECRETS)), b"dir", b"folder", b"root", b"cwd")
+_OPTIONS = (*(each.encode() for each in sorted(DIRECTORIES)), b"dir", b"folder", b"root", b"cwd")
 
 
 def find_files(
@@ -97,8 +97,7 @@ def _lines(source: bytes) -> list[int]:
     words += [re.escape(each) for each in _NAMES if each in source]
     words += [each + rb"['\"]?\s*[=:]" for each in _OPTIONS if each in source]
     places += [found.start() for each in words for found in re.finditer(each, source)]
-    if places:
-        places += [found.start() for found in _MAKING.finditer(source)]
+    places += [found.start() for found in (_MAKING.finditer(source) if places else ())]
     lines, line, position = [], 1, 0
     for place in sorted(places):
         line += source.count(b"\n", position, place)
@@ -241,7 +240,7 @@ class _Search:
 
     def _option(self, name: str, value: ast.AST, scope: SymbolicScope, *, wide: bool) -> None:
         """Visit the value of an option, a key of a table, or a variable."""
-        if isinstance(value, ast.expr) and (name in SECRETS or name == "cwd"):
+        if isinstance(value, ast.expr) and (name == "cwd" or is_of_secrets(name)):
             self._note(value, scope, "cwd" if name == "cwd" else "secrets")
             return
         self.visit(value, scope, wide=wide or is_directory(name))
@@ -250,9 +249,8 @@ class _Search:
 
     def _note(self, node: ast.expr, scope: SymbolicScope, role: Literal["cwd", "secrets"]) -> None:
         """Note a directory that is not data."""
-        for value in scope.values(node):
-            for place, path in _places(value, whole=True):
-                self.found.add(Named(node.lineno, place, path, wide=True, role=role))
+        for place, path in (each for value in scope.values(node) for each in _places(value, whole=True)):
+            self.found.add(Named(node.lineno, place, path, wide=True, role=role))
 
     def _database(self, function: str, node: ast.Call, scope: SymbolicScope) -> None:
         """Note the files of a database that is named without its suffix."""

@@ -32,8 +32,8 @@ _OUTPUT = re.compile(
     r"(?i)out|log|cache|save|ckpt|checkpoint|te?mp|result|artifact|report|export|target|dest"
 )
 """Is part of the name of what a job writes."""
-SECRETS = frozenset({"secrets_dir"})
-"""Options and variables whose values are directories of secrets (pydantic)."""
+_OF_SECRETS = re.compile(r"(?i)(?:secret|credential|private_?key).*(?:dir|folder|root)\Z")
+"""Matches options and variables whose values are directories of secrets (`secrets_dir` of pydantic)."""
 OPTION_OF_JOB = frozenset({"option", "argument", "Option", "Argument", "add_argument"})
 """Last names of calls that make an option of the job (click, typer, argparse)."""
 _OF_PATHS = frozenset({"exists", "file_okay", "dir_okay"})
@@ -100,3 +100,8 @@ def is_path_option(node: ast.Call, last: str) -> bool:
 def is_directory(name: str) -> bool:
     """Return whether the value of an option, a key or a variable of this name is a directory that is read."""
     return name in DIRECTORIES or (_NAMED_DIRECTORY.search(name) is not None and _OUTPUT.search(name) is None)
+
+
+def is_of_secrets(name: str) -> bool:
+    """Return whether the value of an option, a key or a variable of this name is a directory of secrets."""
+    return _OF_SECRETS.search(name) is not None

@@ -118,6 +118,8 @@ def test_a_path_upwards_counts_from_the_source_too(tmp_path: Path) -> None:
         "model_config = SettingsConfigDict(secrets_dir='keys')",
         "model_config = {'secrets_dir': HERE / 'keys'}",
         "class Config:\n        secrets_dir = 'keys'",
+        "os.environ['APP_SECRETS'] = 'keys'",
+        "CONFIG = {'credentials_dir': 'keys'}",
     ],
 )
 def test_a_folder_of_secrets_stays_and_is_told(tmp_path: Path, place: str) -> None:
@@ -137,6 +139,17 @@ def test_a_folder_of_secrets_stays_and_is_told(tmp_path: Path, place: str) -> No
     lines[warning.line - 1] += "  # raybundle: ignore"
     script.write_text("\n".join(lines))
     assert run(script, ResolveSettings(optional=("pydantic_settings",))).warnings == ()
+
+
+@pytest.mark.parametrize("text", ["secrets_dir: keys\n", '{"credentials": {"private_key_dir": "conf/keys"}}'])
+def test_a_folder_of_secrets_in_configuration_stays_and_is_told(tmp_path: Path, text: str) -> None:
+    files = {"job.py": "open('c.yaml')\n", "c.yaml": text, "keys/a": "", "conf/keys/a": ""}
+    found = run(tree(tmp_path / "app", files) / "job.py")
+
+    assert [each.file.name for each in found.data] == ["c.yaml"]
+    assert [each.text for each in found.warnings] == [
+        f"{'conf/' * ('conf' in text)}keys is left out: it holds secrets"
+    ]
 
 
 @pytest.mark.parametrize(
