@@ -29,11 +29,15 @@ def naming(candidates: Iterable[Candidate]) -> tuple[str, ...]:
         sorted(
             each.file
             for each in candidates
-            if is_config(os.path.basename(each.file))
-            or is_shell(each.file)
-            or ((is_pickle(each.file) or is_text(each.file)) and each.reason != TRACKED)
+            if is_config(os.path.basename(each.file)) or is_shell(each.file) or _may_be_pickled(each)
         )
     )
+
+
+def _may_be_pickled(each: Candidate) -> bool:
+    """Claim that a file may have pickles; text of `include` counts as data, whose edit asks nothing anew."""
+    text = is_text(each.file) and not each.reason.startswith("include ")
+    return (text or is_pickle(each.file)) and each.reason != TRACKED
 
 
 def tracked_pickles(candidates: Iterable[Candidate]) -> tuple[str, ...]:
