@@ -14,7 +14,7 @@ import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Callable, Collection, Iterator
 
     from raybundle.node.stub import Stub
 
@@ -171,19 +171,32 @@ def remove_leftovers(stub: Stub) -> None:
     """Removes what failed or killed processes have left.
 
     Unfinished layers stay: the next process that needs them completes them. If room is needed, they are
-    removed like other layers without an environment. A fetch outlives the worker that has begun it, so what
-    it has written goes a day later.
+    removed like other layers without an environment.
     """
     remove = stub.load("raybundle_record").remove
-    for entry in list(os.scandir(f"{stub.PRIVATE}/fetched")):
-        if _age(entry) > ABANDONED:
-            remove(entry.path)
+    _remove_fetched(f"{stub.PRIVATE}/fetched", remove)
     for parent in ("trees", "layers", "environments", "data"):
         ended = (".evicted",) if parent == "layers" else (".partial", ".evicted")
         for entry in list(os.scandir(f"{stub.PRIVATE}/{parent}")):
             stray = entry.name.endswith(LISTS) and not _is_of_something(entry.path)
             if stray or entry.name.endswith(ended):
                 remove(entry.path)
+
+
+def _remove_fetched(directory: str, remove: Callable[[str], object]) -> None:
+    """Removes what killed fetches have left: a day later, because a fetch outlives its worker.
+
+    Nothing goes while a process fetches: it may take longer than that, and a clock may be set meanwhile.
+    """
+    old = [entry.path for entry in os.scandir(directory) if _age(entry) > ABANDONED]
+    if old:
+        with open(f"{directory}.lock", "a") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return
+            for path in old:
+                remove(path)
 
 
 def _age(entry: os.DirEntry[str]) -> float:
