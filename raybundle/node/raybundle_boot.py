@@ -252,7 +252,7 @@ def check_python(asked: Record) -> None:
         raise RuntimeError(f"file {sys.executable}: expected platform {platform}, found {system}-{machine}")
     libc = asked.get("libc", "")
     glibc = os.confstr("CS_GNU_LIBC_VERSION") if "glibc" in libc else None  # musl does not tell its version
-    if glibc and [*map(int, glibc[6:].split(".")[:2])] < [*map(int, libc[6:].split("."))]:
+    if glibc and [*map(int, glibc[6:].replace("-", ".").split(".")[:2])] < [*map(int, libc[6:].split("."))]:
         raise RuntimeError(f"file {sys.executable}: expected {libc} or newer, found {glibc} on {machine}")
 
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
+import os
 import struct
+import sys
+import sysconfig
 
 import pytest
 
+from raybundle.node.raybundle_boot import check_python
 from raybundle.resolve.interpreter.libc import Need, joined, libc_for, need_of, newest
 from tests.support.wheels import elf, mach_o
 
@@ -100,3 +105,19 @@ def test_a_manifest_names_the_libc_of_its_own_platform(
 def test_versions_are_numbers() -> None:
     assert newest(["glibc 2.9", "glibc 2.28"]) == "glibc 2.28"
     assert newest([]) is None
+
+
+@pytest.mark.parametrize(
+    ("release", "runs"),
+    [("2.20-2014.11", True), ("2.38.9000", True), ("2.17", True), ("2.12-2014.11", False), ("2.9", False)],
+)
+def test_the_boot_reads_the_releases_of_vendors(
+    release: str, runs: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Linaro's glibc was 2.20-2014.11; between releases, glibc itself is 2.38.9000."""
+    monkeypatch.setattr(os, "confstr", lambda _: f"glibc {release}")  # this machine has one glibc
+    own = {"abi": sysconfig.get_config_var("SOABI"), "platform": sysconfig.get_platform()}
+    asked = {"python": "{} {}.{}".format(sys.implementation.name, *sys.version_info), **own}
+
+    with contextlib.nullcontext() if runs else pytest.raises(RuntimeError, match=f"found glibc {release} on"):
+        check_python({**asked, "libc": "glibc 2.17"})
