@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 LARGE_FILES = "/var/tmp"  # noqa: S108 - where the system wants large temporary files; /tmp is often in memory
 """Where copies go unless TMPDIR names a directory."""
+_OPEN_FILES = "/proc/self/fd"
+"""Has this process's open files by their numbers."""
 
 
 @contextlib.contextmanager
@@ -40,12 +42,13 @@ def copy_of(key: str, pieces: Iterable[bytes]) -> Iterator[BinaryIO]:
 
 def path_of(copy: BinaryIO) -> str:
     """Returns a path by which this process can open a copy."""
-    return copy.name if isinstance(copy.name, str) else f"/proc/self/fd/{copy.fileno()}"
+    return copy.name if isinstance(copy.name, str) else f"{_OPEN_FILES}/{copy.fileno()}"
 
 
 def _temporary(directory: str) -> BinaryIO:
-    with contextlib.suppress(AttributeError, OSError):  # other systems, and some file systems of Linux
-        return open(os.open(directory, os.O_TMPFILE | os.O_RDWR, 0o600), "w+b")  # noqa: PTH123
+    if os.path.isdir(_OPEN_FILES):  # noqa: PTH112 - a sandbox may have no /proc
+        with contextlib.suppress(AttributeError, OSError):  # other systems, and some file systems of Linux
+            return open(os.open(directory, os.O_TMPFILE | os.O_RDWR, 0o600), "w+b")  # noqa: PTH123
     return cast("BinaryIO", tempfile.NamedTemporaryFile(prefix="raybundle-", dir=directory))
 
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -49,6 +52,31 @@ def test_a_copy_has_a_name_where_a_file_must_have_one(
         assert path_of(copy).startswith(f"{tmp_path}/raybundle-")
         assert Path(path_of(copy)).read_bytes() == b"12"
 
+    assert list(tmp_path.iterdir()) == []
+
+
+WITHOUT_PROC = """
+from raybundle.store import open_store
+
+store = open_store("memory://copies", {})
+print(store.put_new_chunks("data/a", lambda: [b"1", b"2"]), store.get("data/a"))
+"""
+
+
+def test_a_copy_has_a_name_where_there_is_no_proc(tmp_path: Path) -> None:
+    if shutil.which("unshare") is None or subprocess.run(["unshare", "-rm", "true"], check=False).returncode:
+        pytest.skip("needs a mount namespace")
+    hidden = 'mount -t tmpfs none /proc && exec "$@"'
+
+    done = subprocess.run(
+        ["unshare", "-rm", "sh", "-c", hidden, "sh", sys.executable, "-c", WITHOUT_PROC],
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.stdout == "True b'12'\n", done.stderr
     assert list(tmp_path.iterdir()) == []
 
 
