@@ -19,7 +19,7 @@ from raybundle.publish.content.verifying import verify_bundle
 from raybundle.publish.gc.collect import collect
 from raybundle.publish.gc.reach import Policy
 from raybundle.publish.keeping import GRACE
-from raybundle.publish.layout import manifest_key, require_format
+from raybundle.publish.layout import get_document, manifest_key, require_format
 from raybundle.publish.refs import look_up
 from raybundle.store import probe as probing
 
@@ -85,7 +85,7 @@ def verify(ref: str, given: Given, *, rebuild: bool = False) -> Verification:
     key = manifest_key(digest)
     if not rebuild or any(each.key == key for each in verified.faults):
         return Verification(shelf.store.url, verified)
-    manifest = parse_manifest(shelf.store.get(key), digest)
+    manifest = parse_manifest(get_document(shelf.store, key), digest)
     planned = plan_again(manifest, given)
     before = Side(digest, manifest, sum(file.size for file in manifest.files))
     after = Side(planned.digest, planned.manifest, planned.bytes, planned.resolution)

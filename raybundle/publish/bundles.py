@@ -31,6 +31,7 @@ from raybundle.publish.refs import find_ref
 from raybundle.publish.stored import LayerArchive, Stored
 from raybundle.request import prepare
 from raybundle.store import open_private, open_store
+from raybundle.store.base import LARGEST_DOCUMENT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -267,12 +268,19 @@ def _put_descriptions(store: Store, planned: Plan) -> int:
     digest = planned.digest
     uploaded = 0
     if store.size(layout.graph_key(digest)) is None:
-        graph = canonical_json(graph_document(planned.resolution, planned.layers))
+        graph = _graph(planned)
         if store.put_new(layout.graph_key(digest), graph):
             uploaded += len(graph)
     if layout.put_compared(store, layout.manifest_key(digest), planned.manifest_bytes):
         uploaded += len(planned.manifest_bytes)
     return uploaded
+
+
+def _graph(planned: Plan) -> bytes:
+    """Returns the graph; without its edges, most of its bytes, if readers would refuse it."""
+    document = graph_document(planned.resolution, planned.layers)
+    graph = canonical_json(document)
+    return graph if len(graph) <= LARGEST_DOCUMENT else canonical_json({**document, "edges": []})
 
 
 def find_bundle(store: Store, ref: str) -> Stored:
@@ -287,7 +295,8 @@ def find_bundle(store: Store, ref: str) -> Stored:
     found = find_ref(store, ref)
     digest = found.digest
     manifest = layout.read_twice(
-        lambda: store.get(layout.manifest_key(digest)), lambda data: parse_manifest(data, digest)
+        lambda: layout.get_document(store, layout.manifest_key(digest)),
+        lambda data: parse_manifest(data, digest),
     )
     archives = layout.find_archives(store, digest)
     if not archives:

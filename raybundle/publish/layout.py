@@ -36,6 +36,9 @@ LARGE_BYTES = 1 << 20
 LARGEST_RECORD = 8 << 20
 """Bytes of the largest object that `read_object` reads: a command line has 2 MiB at most, a name a line."""
 
+LARGEST_MANIFEST = 256 << 20
+"""Bytes of the largest manifest that is read, of a million files. It is parsed once its digest is right."""
+
 CHUNK = 1 << 20
 """Bytes of a large object in memory at once."""
 
@@ -320,6 +323,11 @@ def check_name(name: str) -> str:
             hint="use letters, digits, `.`, `_` and `-`, no dot first, and not 8 or more hex digits alone",
         )
     return name
+
+
+def get_document(store: Store, key: str) -> bytes:
+    """Returns a manifest, or another document that describes bundles."""
+    return store.get(key, LARGEST_MANIFEST if key.endswith("/manifest.json") else LARGEST_DOCUMENT)
 
 
 def get_soon(store: Store, key: str, most: int = LARGEST_DOCUMENT) -> bytes:

@@ -97,7 +97,7 @@ def stored_of(shelf: Shelf, digest: Digest) -> Stored:
         ObjectMissingError: the store has no such bundle, or no archive of it.
         BundleError: its manifest is damaged.
     """
-    manifest = parse_manifest(shelf.store.get(layout.manifest_key(digest)), digest)
+    manifest = parse_manifest(layout.get_document(shelf.store, layout.manifest_key(digest)), digest)
     archives = layout.find_archives(shelf.store, digest)
     if not archives:
         raise ObjectMissingError(

@@ -95,7 +95,7 @@ class _Walk:
 
         def read(key: str) -> tuple[str, Any, Exception | None]:
             try:
-                return key, parse(key, self.shelf.store.get(key)), None
+                return key, parse(key, layout.get_document(self.shelf.store, key)), None
             except ObjectMissingError as error:  # removed while the store is walked
                 return key, None, error
             except (BundleError, *UNREADABLE) as error:

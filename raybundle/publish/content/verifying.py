@@ -69,7 +69,7 @@ def verify_bundle(shelf: Shelf, digest: Digest) -> Verified:
     """
     key = layout.manifest_key(digest)
     try:
-        manifest = parse_manifest(shelf.store.get(key), digest)
+        manifest = parse_manifest(layout.get_document(shelf.store, key), digest)
     except BundleError as error:
         return Verified(digest, (Part(key, "damaged", fault=str(error)),))
     found, deliveries = verify_archives(shelf, digest, manifest)

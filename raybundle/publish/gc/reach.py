@@ -80,7 +80,9 @@ class Reader:
 
     def _one(self, key: str, parse: Callable[[str, bytes], Any]) -> Any:
         try:
-            return layout.read_twice(lambda: self.store.get(key), lambda data: parse(key, data))
+            return layout.read_twice(
+                lambda: layout.get_document(self.store, key), lambda data: parse(key, data)
+            )
         except ObjectMissingError:
             return None
         except UNREADABLE as error:

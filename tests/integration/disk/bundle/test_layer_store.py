@@ -17,9 +17,12 @@ import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
 from raybundle.bundle.delivery import Packed
+from raybundle.bundle.graph_document import graph_document
 from raybundle.cache.documents import Cache
 from raybundle.errors import BundleError, DigestMismatchError, ObjectMissingError, StoreAccessError
-from raybundle.publish import layers
+from raybundle.formats.canonical import canonical_json
+from raybundle.model import Edge, ModuleName
+from raybundle.publish import bundles, layers
 from raybundle.publish.bundles import build, bytes_of, find_bundle
 from raybundle.publish.layout import delivery_key, graph_key, layer_key
 from raybundle.publish.receipts import Receipts
@@ -288,6 +291,24 @@ def test_the_bytes_of_a_stored_bundle_are_those_of_its_plan(
     assert bytes_of(GraphsRefused(tmp_path / "store"), found) == sum(file.size for file in plan.files)
     (tmp_path / "store" / graph_key(plan.digest)).unlink()
     assert bytes_of(store, found) == sum(file.size for file in plan.files)
+
+
+def test_a_graph_that_readers_would_refuse_has_no_edges(
+    tmp_path: Path, three: list[Distribution], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = planned(tmp_path, three)
+    edge = Edge(ModuleName("__main__"), ModuleName("big"), tmp_path / "job.py", 1, "import")
+    plan = replace(plan, resolution=replace(plan.resolution, edges=(edge,)))
+    whole = canonical_json(graph_document(plan.resolution, plan.layers))
+    for most in (len(whole), len(whole) - 1):
+        monkeypatch.setattr(bundles, "LARGEST_DOCUMENT", most)  # a graph of 64 MiB takes 25,000 modules
+        store = LocalStore(tmp_path / f"store-{most}")
+        found = build(plan, store)
+        graph = store.get(graph_key(plan.digest))
+
+        assert (graph == whole) == (most == len(whole))
+        assert bool(json.loads(graph)["edges"]) == (most == len(whole))
+        assert bytes_of(store, found) == plan.bytes
 
 
 def test_an_object_of_another_size_than_the_one_that_was_sent_is_verified_again(

@@ -14,17 +14,20 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from raybundle.bundle.manifest import format_manifest
+from raybundle.bundle.values import Manifest, ManifestFile, ModuleEntry, PythonTag
 from raybundle.errors import DigestMismatchError, ObjectMissingError, StoreError
-from raybundle.formats.canonical import canonical_json
-from raybundle.model import ConsoleScriptTarget, ModuleName, ModuleTarget
+from raybundle.formats.canonical import canonical_json, digest_of
+from raybundle.model import ArchivePath, ConsoleScriptTarget, ModuleName, ModuleTarget, RootSymbol
 from raybundle.node.cache.raybundle_materialise import member_name
 from raybundle.pipeline.rebuilding import plan_again
 from raybundle.planning import plan
-from raybundle.publish.bundles import build
+from raybundle.publish.bundles import build, find_bundle
 from raybundle.publish.catalogue import tag_bundle
 from raybundle.publish.content.checking import Checked, check_store
 from raybundle.publish.content.objects import open_shelf
-from raybundle.publish.content.verifying import Verified, verify_bundle
+from raybundle.publish.content.verifying import Part, Verified, verify_bundle
+from raybundle.publish.gc.reach import Reader
 from raybundle.publish.layout import (
     archive_key,
     delivery_key,
@@ -41,6 +44,7 @@ from raybundle.publish.runs.run import new_run
 from raybundle.request import prepare as prepared
 from raybundle.resolve.driver.project import find_target
 from raybundle.store import Store, open_store
+from raybundle.store.base import LARGEST_DOCUMENT
 from raybundle.submission.asking import Given, ask
 from raybundle.submission.ray_environment import RayEnvironment
 from tests.support.installed import install
@@ -320,3 +324,32 @@ def test_odd_names_among_the_data_are_unknown_and_stop_no_walk(tmp_path: Path, c
     found = checked(store, cache, read_data=True)
 
     assert [(each.kind, each.key) for each in found.findings] == [("unknown", key) for key in sorted(odd)]
+
+
+@pytest.mark.slow
+def test_the_manifest_of_a_large_project_is_within_the_bounds(tmp_path: Path, cache: Cache) -> None:
+    store = open_store(str(tmp_path / "store"), {})
+    prepare(store)
+    long = "/".join(["x" * 240] * 16)
+    files = tuple(
+        ManifestFile(ArchivePath(f"project/{long}/{number:05}.py"), executable=False, size=1, sha256="0" * 64)
+        for number in range(17_000)
+    )
+    manifest = Manifest(
+        target=ModuleEntry("job"),
+        python=PythonTag("cpython", "3.11"),
+        path=tuple(map(RootSymbol, ("project:.", "stdlib", "ray"))),
+        files=files,
+        provided=(),
+    )
+    data = format_manifest(manifest)
+    assert len(data) > LARGEST_DOCUMENT
+    store.put_new(manifest_key(digest_of(data)), data)
+
+    with pytest.raises(ObjectMissingError, match="has no archive"):  # the manifest is read
+        find_bundle(store, digest_of(data))
+    found = verify_bundle(open_shelf(store, cache), digest_of(data))
+    assert found.parts[0] == Part(manifest_key(digest_of(data)), "ok")
+    reader = Reader(store)
+    (entry,) = store.entries("bundles/")
+    assert reader.read([entry], lambda _, data: len(data)) == {entry.key: len(data)}
