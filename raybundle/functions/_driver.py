@@ -2,6 +2,7 @@
 import asyncio
 import base64
 import contextlib
+import functools
 import hashlib
 import inspect
 import json
@@ -83,15 +84,19 @@ def _raybundle_load() -> tuple[Any, Any]:
 
 def _raybundle_settle(function: Any, project: str) -> None:
     # Code of the project that asks for its file finds the verified one. Plain pickles find names of a cell.
-    own = getattr(function, "__globals__", {})
     main = globals()
-    if own is main or own.get("__name__") != "__main__":
-        return
-    file = own.get("__file__")
-    if file and file.startswith(f"{project}/"):
-        own["__file__"] = f"{os.environ['RAYBUNDLE_TREE']}/project{file[len(project) :]}"
-    main.update({name: value for name, value in own.items() if name not in main})
-    main.setdefault(getattr(function, "__name__", "_"), function)
+    while isinstance(function, functools.partial):
+        function = function.func
+    own = getattr(function, "__globals__", None) or getattr(type(function).__call__, "__globals__", {})
+    if own is not main and own.get("__name__") == "__main__":
+        file = own.get("__file__")
+        if file and file.startswith(f"{project}/"):
+            own["__file__"] = f"{os.environ['RAYBUNDLE_TREE']}/project{file[len(project) :]}"
+        main.update({name: value for name, value in own.items() if name not in main})
+        main.setdefault(getattr(function, "__name__", "_"), function)
+    for each in [*vars(cloudpickle.cloudpickle).get("_DYNAMIC_CLASS_TRACKER_BY_ID", {}).values()]:
+        if each.__module__ == "__main__" and each.__qualname__ == each.__name__:  # of an argument
+            main.setdefault(each.__name__, each)
 
 
 def _raybundle_text(error: BaseException, shown: dict[str, str]) -> str:

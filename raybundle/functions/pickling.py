@@ -118,13 +118,13 @@ def _by_value() -> Iterator[None]:
             cloudpickle.unregister_pickle_by_value(module)
 
 
-def is_carried(name: str, module: object) -> bool:
-    """Claims that what a module defines travels by value: it is registered so, or `is_nowhere`."""
+def is_carried(name: str) -> bool:
+    """Claims that what a module has travels by value: it or its package is registered, or `is_nowhere`."""
     import cloudpickle  # noqa: PLC0415 - as above
 
-    parts = name.split(".")
-    parents = {".".join(parts[:count]) for count in range(1, len(parts) + 1)}
-    return not parents.isdisjoint(cloudpickle.list_registry_pickle_by_value()) or is_nowhere(name, module)
+    parts, known = name.split("."), cloudpickle.list_registry_pickle_by_value()
+    names = (".".join(parts[:count]) for count in range(1, len(parts) + 1))
+    return any(each in known or is_nowhere(each, sys.modules.get(each)) for each in names)
 
 
 def is_nowhere(name: str, module: object) -> bool:

@@ -60,7 +60,8 @@ def make_script(carried: Iterable[types.FunctionType], call: bytes, file: Path) 
     script, functions = Script(), list(carried)
     start = _place(functions[0].__code__) if functions else (file, 1)
     for module in read_pickle(call, "call.pickle").modules:
-        script.add(f"import {module}", start)
+        if not is_carried(module):
+            script.add(f"import {module}", start)
     for function in functions:
         _add_names(script, function)
     _add_sources(script, functions)
@@ -122,14 +123,14 @@ def _meaning(name: str, value: Any) -> str | None:
     match value:
         case types.ModuleType(__name__=module) if module != "__main__":
             found = sys.modules.get(module)
-            return None if found is None or is_carried(module, found) else f"import {module} as {name}"
+            return None if found is None or is_carried(module) else f"import {module} as {name}"
         case PurePath():
             return f"from pathlib import Path; {name} = Path({str(value)!r})"
         case type() | types.FunctionType():
             module, own = str(value.__module__), str(value.__name__)
             found = sys.modules.get(module)
             known = module != "__main__" and getattr(found, own, None) is value
-            if known and not is_carried(module, found):
+            if known and not is_carried(module):
                 return f"from {module} import {own} as {name}"
         case _ if isinstance(value, _PLAIN) and not name.startswith("__"):
             text = repr(value)

@@ -14,6 +14,7 @@ import sys
 import threading
 import zlib
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import cloudpickle
@@ -26,10 +27,9 @@ from raybundle.functions.pickling import Call, pickled
 from raybundle.functions.results import LONGEST, MOST, TAG, ResultLines, result_of
 from raybundle.functions.script import known_lines, make_script, script_name
 from raybundle.store.local import LocalStore
+from tests.support.small_project import tree
 
 if TYPE_CHECKING:
-    from types import ModuleType
-
     from raybundle.errors import JobError
 
 FILE = Path("/project/call.function.py")
@@ -114,6 +114,30 @@ def test_a_module_that_travels_by_value_is_not_imported_by_its_name(
 
     assert "import json as json\n" in text
     assert "carried_dag" not in text
+
+
+def test_a_module_of_a_package_that_is_on_no_path_is_not_imported_by_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tree(
+        tmp_path,
+        {
+            "odd/__init__.py": "",
+            "odd/sub.py": "import json\ndef work():\n    return inner()\n"
+            "def inner():\n    return json.dumps(1)\n",
+        },
+    )
+    spec = importlib.util.spec_from_file_location(
+        "unusual_package", tmp_path / "odd/__init__.py", submodule_search_locations=[str(tmp_path / "odd")]
+    )
+    assert spec is not None
+    monkeypatch.setitem(sys.modules, "unusual_package", importlib.util.module_from_spec(spec))
+    module = importlib.import_module("unusual_package.sub")
+    text, _ = script_of(module, "work")
+    del sys.modules["unusual_package.sub"]
+
+    assert "import json as json\n" in text
+    assert "unusual_package" not in text
 
 
 def test_lines_of_travelling_functions_reach_tracebacks_at_their_places(load: Any) -> None:
@@ -380,6 +404,50 @@ def test_the_token_of_a_result_is_not_in_the_variables_of_the_function(tmp_path:
     assert shown == b'{"metadata": {"job_submission_id": "j"}}\n'
     assert read(log, tmp_path) == 1
     assert "t" in lines.told
+
+
+SPAWNING = """\
+import functools, multiprocessing
+def double(x):
+    return 2 * x
+def pool(function, value):
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        return pool.map(function, [value])
+def work(value):
+    return pool(double, value)
+class Point:
+    def __init__(self, x):
+        self.x = x
+    def moved(self, by):
+        return Point(self.x + by)
+    def all(self):
+        return pool(self.moved, 1)[0].x
+    def __call__(self):
+        return work(self.x)
+def first(point):
+    return pool(point.moved, 2)[0].x
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("call", "result"),
+    [
+        ("functools.partial(functools.partial(work), 1)", [2]),
+        ("Point(1).all", 2),
+        ("Point(2)", [4]),
+        ("functools.partial(first, Point(3))", 5),
+    ],
+)
+def test_every_kind_of_function_of_main_starts_processes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str, result: object
+) -> None:
+    main = ModuleType("__main__")
+    monkeypatch.setitem(sys.modules, "__main__", main)
+    exec(SPAWNING, vars(main))  # noqa: S102 - a script, as Python runs it
+    log = driven(tmp_path, eval(call, vars(main)))  # noqa: S307 - made above
+
+    assert read(log, tmp_path) == result
 
 
 def test_a_result_in_a_directory_leaves_the_files_of_others_there(tmp_path: Path) -> None:
