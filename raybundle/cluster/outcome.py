@@ -18,7 +18,9 @@ BOOT_FAILED = re.compile(r"raybundle: boot failed: .*")
 """The boot's one line about a failure: bundle, node, file, expected and found."""
 _OTHER_PYTHON = re.compile(r"expected Python \S+ [0-9.]+, found \S+ ([0-9.]+)$")
 """The end of that line if the node has another Python."""
-_OLDER_LIBC = re.compile(r"expected glibc .* found glibc (?P<major>\d+)\.(?P<minor>\d+) on (?P<machine>\w+)$")
+_OLDER_LIBC = re.compile(
+    r"expected glibc .* found glibc (?P<major>\d+)\.(?P<minor>\d+)\S* on (?P<machine>\w+)$"
+)
 """Likewise if it has an older libc than the bundle's native files need."""
 _NO_BOOT = re.compile(rf"^\S*sh: .*RAYBUNDLE_PYTHON: {NOT_BOOTED}$", re.MULTILINE)
 _NO_HOOK = re.compile(rf"Worker IP address: (\S+) [^\n]*setup hook method, {re.escape(READY_HOOK)} ")

@@ -71,6 +71,10 @@ def test_a_failed_driver_is_told_by_its_end_and_its_last_exception(code: int, lo
             "glibc 2.39 or newer, found glibc 2.35 on aarch64",
             "`--platform aarch64-manylinux_2_35` builds for it",
         ),
+        (
+            "glibc 2.39 or newer, found glibc 2.35-2022.02 on x86_64",
+            "`--platform x86_64-manylinux_2_35` builds for it",
+        ),
         ("sha256 ab, found sha256 cd", None),
     ],
 )
