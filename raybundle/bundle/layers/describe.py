@@ -12,6 +12,7 @@ import os
 import stat
 from array import array
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from raybundle.bundle.layers.document import (
@@ -36,7 +37,6 @@ from raybundle.resolve.interpreter.libc import Need, joined, need_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
-    from pathlib import Path
 
     from raybundle.bundle.layers.files import Contents
     from raybundle.cache.documents import Cache
@@ -203,6 +203,17 @@ def _described(metadata: Path, contents: Contents) -> tuple[tuple[LayerFile, ...
         "start_up": contents.start_up,
         "outside": contents.outside,
     }
+
+
+def needs_of(site: str, files: Iterable[LayerFile], own: str) -> tuple[Need, ...]:
+    """Returns what some files of a distribution, whose RECORD is `own`, need of libc."""
+    found = []
+    for file in files:
+        if file.path != own:
+            with open(f"{site}/{file.path}", "rb", buffering=0) as stream:
+                found.append(need_of(stream))
+    tags = InstalledDistribution.at(Path(site, own).parent).wheel_tags()
+    return tuple(joined(filter(None, found), tags))
 
 
 def with_record(files: Sequence[LayerFile], own: str) -> tuple[LayerFile, ...]:

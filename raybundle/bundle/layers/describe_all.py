@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from raybundle.bundle.layers.describe import describe, keep_document, kept_document, with_record
+from raybundle.bundle.layers.describe import describe, keep_document, kept_document, needs_of, with_record
 from raybundle.bundle.layers.layer import Layer
 from raybundle.errors import DamagedCacheError, RefusedFileError
 from raybundle.formats.lists import first_of
@@ -205,6 +205,7 @@ def _without(each: Description, dropped: set[str], cache: Cache) -> Layer:
     return replace(
         layer,
         digest=keep_document(replace(document, files=files), cache),
+        needs=each.needs and needs_of(each.site, files, own),
         bytes=sum(file.size for file in files),
     )
 

@@ -135,6 +135,16 @@ def test_a_layer_needs_what_its_files_need_and_no_more_than_its_wheel_promises(t
     )
 
 
+def test_a_file_that_another_distribution_has_in_its_place_needs_nothing(tmp_path: Path) -> None:
+    old, new = (compiled(tmp_path / version, version) for version in ("GLIBC_2.17", "GLIBC_2.31"))
+    sites = [tmp_path / "first", tmp_path / "second"]
+    one = install(sites[0], "one", {"pkg/fast.so": old})
+    two = install(sites[1], "two", {"pkg/fast.so": new, "two.py": b""})
+
+    assert plan_with(tmp_path / "work", [one, two], sites=sites).manifest.python.libc == "glibc 2.17"
+    assert plan_with(tmp_path / "other", [one, two], sites=sites[::-1]).manifest.python.libc == "glibc 2.31"
+
+
 def test_what_is_kept_of_a_layer_has_its_libc(tmp_path: Path) -> None:
     library = compiled(tmp_path / "made", "GLIBC_2.31")
     one = install(tmp_path / "site", "one", {"one/fast.so": library})
