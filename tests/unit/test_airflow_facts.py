@@ -149,6 +149,14 @@ def test_a_function_gets_what_it_is_given_and_what_it_names_of_the_context() -> 
         keywords_for(call, ["x"], {}, {"ds": "2026-01-01"})
 
 
+def test_only_a_parameter_of_its_own_name_is_filled_from_the_context() -> None:
+    def call(*days: str, ds: str, **params: str) -> None: ...
+
+    expected = {"ds": "2026-01-01"}
+
+    assert keywords_for(call, ["a", "b", "c"], {}, {"ds": "2026-01-01", "days": [], "params": {}}) == expected
+
+
 def test_objects_of_airflow_stay_here_and_results_of_mapped_tasks_become_a_list() -> None:
     task = type("RuntimeTaskInstance", (), {"__module__": "airflow.sdk.execution_time"})
     mapped = type("LazyXComSequence", (list,), {"__module__": "airflow.sdk.execution_time"})

@@ -34,7 +34,9 @@ def keywords_for(
         TypeError: arguments are missing.
     """
     signature = inspect.signature(function)
-    free = [*signature.parameters][len(given) :]
+    wanted = [*signature.parameters.values()]
+    kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    free = [each.name for number, each in enumerate(wanted) if each.kind in kinds[number < len(given) :]]
     found = {name: context[name] for name in free if name in context} | dict(keywords)
     signature.bind(*given, **found)
     return found
