@@ -46,6 +46,7 @@ MOST_SEEN = 20_000
 _OF_SECRETS = ("it holds secrets", "`--secret NAME=file:PATH` gives each to the job; then")
 _WILD = re.compile(r"[*?\[]")
 _NEVER = frozenset({"__pycache__", "node_modules"})
+_HISTORY = re.compile(r"/\.(?:git|hg|svn)(?:/|\Z)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,9 +297,11 @@ class _Search:
             self._directory(base, "" if pattern in {"*", "**", "**/*"} else pattern, entry, origin)
 
     def _directory(self, directory: str, pattern: str, entry: str, origin: _Origin) -> None:
-        """Take the data below `directory`, or what of it has the form `pattern`; never of one with code."""
+        """Take the data below `directory`, or what of it has the form `pattern`; none of code and of git."""
         deep, sources = not pattern or "**" in pattern, pattern.endswith(".py")
         if deep and not sources and (directory in self.code or directory in self.ground.path):
+            return
+        if _HISTORY.search(directory, len(entry)) or self._kind(f"{directory}/pyvenv.cfg", entry):
             return
         expression = path_expression(pattern) if pattern else None
         files, size = [], 0

@@ -178,6 +178,16 @@ def test_a_plain_name_in_configuration_is_a_folder_if_its_key_says_so(tmp_path: 
     assert named(tmp_path, "print(open('c.yaml').read())\n", "images/a.png") == {"c.yaml", "images/a.png"}
 
 
+def test_the_history_and_virtual_environments_are_no_data(tmp_path: Path) -> None:
+    source = f"{HERE}print(Path('.git').exists(), os.listdir('env'), os.listdir('.git/objects'))\n"
+    files = (".git/config", ".git/objects/ab/cd", "env/pyvenv.cfg", "env/lib/a.txt", "data/a.txt")
+
+    assert named(tmp_path, f"{source}open('.git/HEAD')\nos.listdir('data')\n", *files, ".git/HEAD") == {
+        ".git/HEAD",
+        "data/a.txt",
+    }
+
+
 def test_a_long_word_in_configuration_costs_no_square_of_its_length(tmp_path: Path) -> None:
     tree(tmp_path / "app", {"c.json": f'{{"data": "data/in", "blob": "!{"a1" * 30_000}!"}}'})
 
