@@ -54,7 +54,8 @@ def _other_python(manifest: Manifest, given: Given, prepared: Prepared) -> dict[
         flags["python"] = python.minor
     platform = known_platform(python.platform, python.abi or "") if python.platform else None
     there = prepared.tag.platform if prepared.tag else platform_of(interpreter)
-    if not given.flags.get("platform") and platform and platform.sysconfig != there.sysconfig:
+    other = platform and (platform.sysconfig, platform.libc) != (there.sysconfig, there.libc)
+    if platform and other and not given.flags.get("platform"):
         flags["platform"] = platform.setting
     return flags
 

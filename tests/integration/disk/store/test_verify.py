@@ -247,6 +247,7 @@ PROJECT = {
         (ConsoleScriptTarget("train"), {}),
         ("job.py", {"python": "3.12" if sys.version_info < (3, 12) else "3.11"}),
         ("job.py", {"platform": "linux-s390x"}),
+        ("job.py", {"platform": f"{os.uname().machine}-unknown-linux-musl"}),
     ],
 )
 def test_a_target_is_planned_again_for_the_python_and_platform_of_its_bundle(
