@@ -43,7 +43,8 @@ _OF_DIRECTORIES = re.compile(rb"(?i)(?:dir|path|root|folder|directory)s?\Z")
 """Ends the key of a directory, so that its value needs no `/`."""
 _OF_SECRETS = re.compile(rb"(?i)secret|credential|private_?key")
 _OF_OUTPUT = re.compile(
-    rb"(?i)out|log|cache|save|ckpt|checkpoint|te?mp|result|artifact|report|export|target|dest|write"
+    rb"(?i)default_root|\Aruns?_dir|out|log|cache|save|ckpt|checkpoint|te?mp|result|artifact"
+    rb"|report|export|target|dest|write"
 )
 """Is part of the key of what a job writes."""
 

@@ -29,7 +29,8 @@ DIRECTORIES = frozenset(
 """Options of any call, keys and variables whose values are directories (hydra, Flask, mako, Django)."""
 _NAMED_DIRECTORY = re.compile(r"(?i)(?:dir|folder|root)\Z")
 _OUTPUT = re.compile(
-    r"(?i)out|log|cache|save|ckpt|checkpoint|te?mp|result|artifact|report|export|target|dest"
+    r"(?i)default_root|\Aruns?_dir|out|log|cache|save|ckpt|checkpoint|te?mp|result|artifact"
+    r"|report|export|target|dest"
 )
 """Is part of the name of what a job writes."""
 _OF_SECRETS = re.compile(r"(?i)(?:secret|credential|private_?key).*(?:dir|folder|root)\Z")
