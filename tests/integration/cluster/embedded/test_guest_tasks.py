@@ -57,8 +57,9 @@ def test_it_runs_from_the_bundle_or_not_at_all(
         time.sleep(0.2)
 
     logs = client.get(f"/api/jobs/{name}/logs")["logs"]
-    [line] = [each for each in logs.splitlines() if each.startswith("FOUND ")]
-    (whose, where), refusal = json.loads(line.removeprefix("FOUND "))
+    found = [each.removeprefix("FOUND ") for each in logs.splitlines() if each.startswith("FOUND ")]
+    assert len(found) == 1, logs
+    (whose, where), refusal = json.loads(found[0])
     assert whose == "bundle"
     assert "/raybundle-" in where
     assert "raybundle: boot failed" in refusal
