@@ -9,7 +9,7 @@ from datetime import datetime, timedelta, timezone
 from functools import partial
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
-from raybundle.errors import ObjectMissingError, RaybundleError, StoreAccessError
+from raybundle.errors import ObjectMissingError, ObjectTooLargeError, RaybundleError, StoreAccessError
 from raybundle.outage import Outage
 from raybundle.store.base import LARGEST_DOCUMENT, PIECE_BYTES, Entry, check_key, collect
 from raybundle.store.drivers import connect, may_pass, reason_of, require_driver, scheme_of
@@ -77,8 +77,16 @@ class FsspecStore:
         return self._try("connect to", lambda driver: driver.exclusive)
 
     def get(self, key: str, most: int = LARGEST_DOCUMENT) -> bytes:
-        """Reads the whole object into memory, piece by piece: `cat_file` has no bound."""
-        return collect(self.pieces(key), most, f"{key} in {self.url}")
+        """Asks for the size first: `cat_file` has no bound, and drivers open streams of what is no object."""
+        name, size = f"{key} in {self.url}", self.size(key)
+        if size is None:
+            raise ObjectMissingError(f"no object {name}")
+        if size > most:
+            raise ObjectTooLargeError(name=name, most=most)
+        data = self._try(
+            f"read {key} from", lambda driver: driver.files.cat_file(f"{driver.root}/{key}"), missing=key
+        )
+        return collect([bytes(data)], most, name)
 
     def pieces(self, key: str, start: int = 0) -> Iterator[bytes]:
         """Reads through the driver's own buffer; a transfer that is cut goes on where it was."""
