@@ -78,15 +78,15 @@ class FsspecStore:
 
     def get(self, key: str, most: int = LARGEST_DOCUMENT) -> bytes:
         """Asks for the size first: `cat_file` has no bound, and some drivers open a stream for a directory."""
-        name, size = f"{key} in {self.url}", self.size(key)
+        size = self.size(key)
         if size is None:
-            raise ObjectMissingError(f"no object {name}")
+            raise ObjectMissingError(f"no object {key} in {self.url}")
         if size > most:
-            raise ObjectTooLargeError(name=name, most=most)
+            raise ObjectTooLargeError(name=f"{key} in {self.url}", most=most)
         data = self._try(
             f"read {key} from", lambda driver: driver.files.cat_file(f"{driver.root}/{key}"), missing=key
         )
-        return collect([bytes(data)], most, name)
+        return collect([bytes(data)], most, f"{key} in {self.url}")
 
     def pieces(self, key: str, start: int = 0) -> Iterator[bytes]:
         """Reads through the driver's own buffer; a transfer that is cut goes on where it was."""
