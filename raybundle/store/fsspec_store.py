@@ -77,7 +77,7 @@ class FsspecStore:
         return self._try("connect to", lambda driver: driver.exclusive)
 
     def get(self, key: str, most: int = LARGEST_DOCUMENT) -> bytes:
-        """Asks for the size first: `cat_file` has no bound, and some drivers open a stream for a directory."""
+        """Asks for the size first: `cat_file` has no bound, and some drivers open a stream for a folder."""
         size = self.size(key)
         if size is None:
             raise ObjectMissingError(f"no object {key} in {self.url}")

@@ -35,7 +35,7 @@ def naming(candidates: Iterable[Candidate]) -> tuple[str, ...]:
 
 
 def _may_be_pickled(each: Candidate) -> bool:
-    """Claim that a file may have pickles. Text that `include` names is data: editing it resolves nothing again."""
+    """Claim that a file may have pickles. Text of `include` is data: an edit of it resolves nothing again."""
     text = is_text(each.file) and not each.reason.startswith("include ")
     return (text or is_pickle(each.file)) and each.reason != TRACKED
 
