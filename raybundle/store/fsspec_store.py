@@ -77,11 +77,8 @@ class FsspecStore:
         return self._try("connect to", lambda driver: driver.exclusive)
 
     def get(self, key: str, most: int = LARGEST_DOCUMENT) -> bytes:
-        """Asks for the size first: `cat_file` has no bound, and some drivers open a stream for a folder."""
-        size = self.size(key)
-        if size is None:
-            raise ObjectMissingError(f"no object {key} in {self.url}")
-        if size > most:
+        """Asks for the size first: `cat_file` has no bound. It tells best why an object cannot be read."""
+        if (self.size(key) or 0) > most:
             raise ObjectTooLargeError(name=f"{key} in {self.url}", most=most)
         data = self._try(
             f"read {key} from", lambda driver: driver.files.cat_file(f"{driver.root}/{key}"), missing=key

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 LOADED = ("raybundle.cli", "raybundle.pipeline", "raybundle.store")
 """Rooms that are loaded whole, with what they import."""
-AT_START = ("PYTHON", "LD_", "LC_", "LANG", "MALLOC_", "COVERAGE_")
+AT_START = ("PYTHON", "LD_", "LC_", "LANG", "MALLOC_", "COVERAGE_", "FSSPEC_")
 """Prefixes of variables that count where a process starts."""
 LARGEST = 60_000
 """Bytes of a request, which is one message."""
