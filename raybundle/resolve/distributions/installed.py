@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from raybundle.resolve.distributions.record import RecordedFile
 
 ENTRY_POINTS, DIRECT_URL = "entry_points.txt", "direct_url.json"
+PLUGINS = "_plugins"
+"""The end of the name of a namespace whose modules the library of the same name imports (hydra)."""
 
 _SECTION = re.compile(r"\[(?P<extra>[^:\]]*):?(?P<marker>[^\]]*)\]")
 """Of `requires.txt`, which setuptools writes into an `.egg-info`: `[extra:marker]`."""
@@ -97,6 +99,10 @@ class InstalledDistribution:
     def lists(self, path: str) -> bool:
         """Return whether RECORD lists a file; most can answer without being parsed."""
         return path.encode(errors="replace") in self.record and path in self.files
+
+    def has_folder(self, name: str) -> bool:
+        """Returns whether RECORD lists a file in a folder of the site directory."""
+        return f"\n{name}/".encode() in b"\n" + self.record
 
     def claims(self, path: str) -> bool:
         """Return whether a distribution without RECORD has the name of the file's top-level module."""
@@ -193,6 +199,10 @@ class InstalledDistributions:
             for each in self.by_site[site]:
                 self.by_name.setdefault(each.name, each)
 
+    def folders(self, suffix: str) -> set[str]:
+        """Returns the names of folders in the site directories that end with `suffix`."""
+        return {name for site in self.by_site for name in _names_in(site) if name.endswith(suffix)}
+
     def owner(self, file: str, likely: str = "") -> InstalledDistribution | None:
         """Return the distribution that lists `file`, else one without RECORD that has its name.
 
@@ -210,10 +220,14 @@ class InstalledDistributions:
         return None
 
 
-def _distributions_in(site: str) -> Iterator[InstalledDistribution]:
+def _names_in(site: str) -> list[str]:
     try:
-        names = sorted(os.listdir(site))
+        return sorted(os.listdir(site))
     except OSError:
-        return
+        return []
+
+
+def _distributions_in(site: str) -> Iterator[InstalledDistribution]:
+    names = _names_in(site)
     for suffix in (".dist-info", ".egg-info"):
         yield from (InstalledDistribution.at(Path(site, name)) for name in names if name.endswith(suffix))

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from raybundle.model import Distribution, ModuleName
-from raybundle.resolve.distributions.installed import InstalledDistributions, normalised_name
+from raybundle.resolve.distributions.installed import PLUGINS, InstalledDistributions, normalised_name
 from raybundle.resolve.distributions.modules import modules_in
 from raybundle.resolve.distributions.ray import IN_RAY, extras_in_use, find_unfit
 from raybundle.resolve.distributions.requirements import Need, Requirements
@@ -251,18 +251,30 @@ class _Search:
         return Distribution(name, found.version, "bundle", found.size(), required_by=user, origin=origin)
 
     def plugins(self) -> Iterator[tuple[str, str]]:
-        """Yield each plugin of a needed distribution, and the group of its entry points.
+        """Yields each plugin of a needed distribution, and the group of its entry points or its namespace.
 
-        A group begins with the name of the distribution that loads it: `sqlalchemy.dialects`.
+        A group begins with the name of the distribution that loads it: `sqlalchemy.dialects`. A namespace has
+        the name of the module that loads it, and ends with `_plugins`.
         """
         users = [name for name in sorted(self.needs) if self.provider(name) != "ray"]
+        spaces = dict(self._spaces(users))
         for name, found in sorted(self.installed.by_name.items()):
-            if name not in self.needs and name not in self.by_ray:
-                for group in dict.fromkeys(each.group for each in found.entry_points()):
-                    user = next((each for each in users if _is_for(group, each)), None)
-                    if user is not None and not found.is_editable:
-                        yield name, f"{user} ({group})"
-                        break
+            if name not in self.needs and name not in self.by_ray and not found.is_editable:
+                groups = dict.fromkeys(each.group for each in found.entry_points())
+                by_group = ((user, group) for group in groups for user in users if _is_for(group, user))
+                in_space = ((user, space) for space, user in spaces.items() if found.has_folder(space))
+                plugin = next(by_group, None) or next(in_space, None)
+                if plugin is not None:
+                    yield name, "{} ({})".format(*plugin)
+
+    def _spaces(self, users: Iterable[str]) -> Iterator[tuple[str, str]]:
+        """Yields the namespaces of plugins that are installed, each with the distribution that loads it."""
+        installed = self.installed.folders(PLUGINS)
+        if installed:
+            for user in users:
+                space = _module_of(self.installed, user) + PLUGINS
+                if space in installed:
+                    yield space, user
 
 
 def _module_of(installed: InstalledDistributions, name: str) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from raybundle.resolve.distributions.installed import DIRECT_URL, ENTRY_POINTS, InstalledDistribution
+from raybundle.resolve.distributions.installed import DIRECT_URL, ENTRY_POINTS, PLUGINS, InstalledDistribution
 from raybundle.resolve.files.data_files import Candidate
 from raybundle.resolve.find.finder import FirstParty
 
@@ -93,13 +93,22 @@ class EntryPoints:
     def of_libraries(self, closure: Closure) -> list[str]:
         """Return the modules of the project that a library may load as plugins.
 
-        A group belongs to a library whose name it begins with, such as `sqlalchemy.dialects`.
+        A group belongs to a library whose name it begins with, such as `sqlalchemy.dialects`. Some libraries
+        import all that a namespace has, which is called `LIBRARY_plugins` (hydra).
         """
         libraries = {name.partition(".")[0] for name in closure.third_party}
         points = (point for each, _ in _own(self, closure) for point in each.installed.entry_points())
         plugins = (each.value for each in points if each.group.partition(".")[0] in libraries)
-        names = sorted({each.partition(":")[0].strip() for each in plugins})
-        return [name for name in names if isinstance(self.finder.find(name), FirstParty)]
+        names = {each.partition(":")[0].strip() for each in plugins}
+        for each in libraries:
+            names.update(self._below(each + PLUGINS))
+        return [name for name in sorted(names) if isinstance(self.finder.find(name), FirstParty)]
+
+    def _below(self, package: str) -> Iterator[str]:
+        """Yields a package and its modules, also those of packages in it, as `pkgutil.walk_packages` does."""
+        yield package
+        for name in self.finder.submodules(package):
+            yield from self._below(name)
 
 
 def own_metadata(entry_points: EntryPoints, closure: Closure) -> list[Candidate]:

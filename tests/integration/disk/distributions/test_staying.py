@@ -23,6 +23,7 @@ def test_a_build_tells_extras_and_plugins_in_a_line_each_until_include_bundles_t
         make_wheel(tmp_path, "lib", "1.0", {"lib.py": b"", "lib-1.0.dist-info/METADATA": METADATA}),
         make_wheel(tmp_path, "fast", "1.0", {"fast.py": b""}),
         make_wheel(tmp_path, "plug", "1.0", {"plug.py": b"", "plug-1.0.dist-info/entry_points.txt": ENTRY}),
+        make_wheel(tmp_path, "speed", "1.0", {"lib_plugins/speed.py": b""}),
     )
     work = make_workplace(tmp_path / "work")
     tree(work.directory, {"job.py": "import lib\n"})
@@ -32,9 +33,9 @@ def test_a_build_tells_extras_and_plugins_in_a_line_each_until_include_bundles_t
     told = "installed {} that are not bundled: {}; `include = [{}]` in [tool.raybundle] bundles one"
     assert done.returncode == 0, done.stderr
     assert [line.strip() for line in done.stderr.splitlines() if "not bundled" in line] == [
-        told.format("plugins", "plug for lib (lib.readers)", '"plug"'),
+        told.format("plugins", "plug for lib (lib.readers), speed for lib (lib_plugins)", '"plug"'),
         told.format("extras", "fast for lib[fast]", '"fast"'),
     ]
 
-    tree(work.directory, {"pyproject.toml": '[tool.raybundle]\ninclude = ["plug", "fast"]\n'})
+    tree(work.directory, {"pyproject.toml": '[tool.raybundle]\ninclude = ["plug", "fast", "speed"]\n'})
     assert "not bundled" not in work.raybundle(*words).stderr

@@ -203,6 +203,25 @@ def install_own(site: Path, project: Path) -> None:
     install(site, "own", files)
 
 
+def test_plugins_in_the_namespace_of_a_library_travel(tmp_path: Path) -> None:
+    load = (
+        b"import pkgutil, importlib\nimport lib_plugins\n"
+        b"for each in pkgutil.walk_packages(lib_plugins.__path__, 'lib_plugins.'):\n"
+        b"    importlib.import_module(each.name)\n"
+    )
+    files = {
+        "job.py": "import lib.walk\n",
+        "lib_plugins/mine/__init__.py": "",
+        "lib_plugins/mine/it.py": "import helper\nprint(helper.VALUE)\n",
+        "helper.py": "VALUE = 42\n",
+    }
+    bundler, site = with_site(tmp_path, files)
+    install(site, "lib", {"lib/__init__.py": b"", "lib/walk.py": load})
+    install(site, "lib-more", {"lib_plugins/more/__init__.py": b"print('more')\n"})
+
+    assert bundler.run().stdout == "42\n"
+
+
 def test_plugins_that_are_found_in_all_distributions_travel(tmp_path: Path) -> None:
     job = (
         "import importlib.metadata\nfor each in importlib.metadata.distributions():\n"
