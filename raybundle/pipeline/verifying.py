@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING
 from raybundle.bundle.manifest import parse_manifest
 from raybundle.cache.documents import Cache
 from raybundle.config import cache_directory
-from raybundle.errors import UsageError
+from raybundle.errors import StoreError, UsageError
 from raybundle.pipeline.changes import Side, changes_between
 from raybundle.pipeline.rebuilding import plan_again
 from raybundle.publish.bundles import open_configured
@@ -21,6 +22,7 @@ from raybundle.publish.gc.reach import Policy
 from raybundle.publish.keeping import GRACE
 from raybundle.publish.layout import get_document, manifest_key, require_format
 from raybundle.publish.refs import look_up
+from raybundle.publish.runs.days import forget_marks
 from raybundle.store import probe as probing
 
 if TYPE_CHECKING:
@@ -143,4 +145,10 @@ def gc(  # noqa: PLR0913 - what the command line has
         )
     older = None if forget is None else timedelta(seconds=forget)
     policy = Policy(timedelta(seconds=grace), older, keep_runs)
-    return collect(open_configured(settings, environ), policy, delete=delete)
+    store = open_configured(settings, environ)
+    try:
+        return collect(store, policy, delete=delete)
+    finally:
+        if delete:
+            with contextlib.suppress(StoreError):
+                forget_marks(store, Cache(cache_directory(environ)))

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
+from raybundle.cache.documents import Cache
+from raybundle.config import cache_directory
 from raybundle.publish.bundles import open_configured
 from raybundle.publish.refs import find_ref
 from raybundle.publish.runs.listing import Wanted, list_runs
@@ -64,7 +66,7 @@ def history(
         if refresh(store, rows, connecting.at, listener.note):
             return store, list_runs(store, wanted)
         return store, rows
-    return store, list_runs(store, wanted)
+    return store, list_runs(store, wanted, Cache(cache_directory(connecting.environ)))
 
 
 def find_record(store: Store, ref: str) -> RunRecord | None:

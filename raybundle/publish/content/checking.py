@@ -46,9 +46,16 @@ KNOWN = re.compile(
     rf"|bundles/(?P<signed>{_HEX})/signatures/(?:{layout.NAME.pattern}/[1-9][0-9]*-)?{_HEX}\.json"
     r"|logs/\d{4}/\d\d/[^/]+\.log|events/(?P<event>\d{4}/\d\d/[^/]+)/[a-z-]+\.json"
     r"|(?:leases|gc)/[0-9a-f]{32}\.json"
-    r"|history/(?P<month>\d{4}/\d\d)/\d\d/[^/!]+!(?P<id>[^/!]+)![^/]+"
+    r"|history/\d{4}/\d\d/\d\d/(?P<year>\d{4})(?P<month>\d\d)[^/!]*!(?P<id>[^/!]+)![^/]+"
 )
 """The keys that a store may have."""
+
+
+def marked_run(match: re.Match[str]) -> str | None:
+    """Returns month and id of the run of a mark; None for another key."""
+    return f"{match['year']}/{match['month']}/{match['id']}" if match["month"] else None
+
+
 Kind = Literal["damaged", "missing", "unknown", "gap", "incomplete", "lost", "unreachable"]
 HARMLESS = ("incomplete", "lost", "unreachable")
 """Kinds that break no rule: an interrupted build, what a run does without, and what no bundle names."""
@@ -289,7 +296,7 @@ def _check_runs(walk: _Walk) -> None:
     for key, run in walk.documents(records.values(), lambda _, data: parse_run(json.loads(data))).items():
         _require_bundle(walk, key, run.bundle)
     for key, match in matches.items():
-        name = match["event"] or (f"{match['month']}/{match['id']}" if match["month"] else None)
+        name = match["event"] or marked_run(match)
         if name is not None and name not in records:
             walk.add("missing", f"runs/{name}.json", f"{key} is about that run")
 

@@ -7,7 +7,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from raybundle.publish.content.checking import KNOWN
+from raybundle.publish.content.checking import KNOWN, marked_run
 from raybundle.publish.keeping import LEASES, NOTICES
 from raybundle.publish.layout import STORE_KEY
 from raybundle.publish.runs.marks import bundle_of_mark
@@ -96,10 +96,8 @@ def _place(key: str, match: re.Match[str]) -> tuple[Kind, str] | None:
     """Returns kind and name of the unit of an object that is no result; None for the mark of the store."""
     if bundle := match["bundle"] or match["signed"]:
         return "bundles", bundle
-    if run := match["record"] or match["event"]:
+    if run := match["record"] or match["event"] or marked_run(match):
         return "runs", run
-    if match["month"]:
-        return "runs", f"{match['month']}/{match['id']}"
     folder, _, name = key.partition("/")
     if folder == "layers":
         return "layers", name.removesuffix(".zip").partition("-")[0]

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 
 from raybundle.publish.layout import require_format
 from raybundle.publish.refs import look_up
+from raybundle.publish.runs.days import all_marks, marks_since
 from raybundle.publish.runs.marks import BUNDLE_DIGITS, HISTORY, parse_marks, plain_user
 
 if TYPE_CHECKING:
+    from raybundle.cache.documents import Cache
     from raybundle.publish.runs.marks import Row
     from raybundle.store.base import Store
 
@@ -31,8 +33,13 @@ class Wanted:
     """A REF."""
 
 
-def list_runs(store: Store, wanted: Wanted) -> list[Row]:
+def list_runs(store: Store, wanted: Wanted, cache: Cache | None = None) -> list[Row]:
     """Returns the wanted runs of a store, the oldest first.
+
+    Args:
+        store: that has them.
+        wanted: which runs.
+        cache: may have what was listed within an hour; a run that was forgotten since is then listed still.
 
     Raises:
         UsageError: the bundle is no REF.
@@ -42,17 +49,15 @@ def list_runs(store: Store, wanted: Wanted) -> list[Row]:
     digits = None
     if wanted.bundle is not None:
         digits = look_up(store, wanted.bundle)[: len("sha256:") + BUNDLE_DIGITS]
-    rows = parse_marks(_marks(store, wanted.since))
+    rows = parse_marks(_marks(store, wanted.since, cache))
     return [row for row in rows if _is_wanted(row, wanted) and digits in (None, row.bundle)]
 
 
-def _marks(store: Store, since: datetime | None) -> list[str]:
+def _marks(store: Store, since: datetime | None, cache: Cache | None) -> list[str]:
     """Returns the keys of marks; of a few days, only those days are listed."""
-    today = datetime.now(timezone.utc) + timedelta(days=1)  # clocks of other machines may be ahead
-    if since is None or today - since > timedelta(days=_DAYS_APART):
-        return store.keys(HISTORY)
-    days = range((today.date() - since.astimezone(timezone.utc).date()).days + 1)
-    return [key for day in days for key in store.keys(f"{HISTORY}{today - timedelta(days=day):%Y/%m/%d}/")]
+    if since is not None and datetime.now(timezone.utc) - since < timedelta(days=_DAYS_APART):
+        return marks_since(store, since.astimezone(timezone.utc).date())
+    return store.keys(HISTORY) if cache is None else all_marks(store, cache)
 
 
 def _is_wanted(row: Row, wanted: Wanted) -> bool:

@@ -1,7 +1,8 @@
 """Marks of runs: objects whose keys say all that a list of runs shows, so that it reads nothing else.
 
-`history/<yyyy>/<mm>/<dd>/<start>!<id>!<bundle>!<user>!<name>` when a run begins, and
-`history/<yyyy>/<mm>/<dd>/<start>!<id>!<STATUS>!<exit code>!<end>` when it has ended, on the day of its start.
+`history/<yyyy>/<mm>/<dd>/<start>!<id>!<bundle>!<user>!<name>` on the day of its start,
+and `history/<yyyy>/<mm>/<dd>/<start>!<id>!<STATUS>!<exit code>!<end>` on the day when its end is recorded. So
+nothing is added to a day that is over, and who has listed it once need not list it again.
 """
 
 from __future__ import annotations
@@ -56,6 +57,11 @@ def log_key(run: Run) -> str:
     return f"logs/{run.started.astimezone(timezone.utc):%Y/%m}/{run.id}.log"
 
 
+def day_folder(moment: datetime) -> str:
+    """Returns the start of the keys of the marks that are written on a day."""
+    return f"{HISTORY}{moment.astimezone(timezone.utc):%Y/%m/%d}/"
+
+
 def start_mark(run: Run) -> str:
     """Returns the key of the mark of a run that begins."""
     digits = run.bundle.removeprefix("sha256:")[:BUNDLE_DIGITS]
@@ -63,12 +69,12 @@ def start_mark(run: Run) -> str:
     user = plain_user(str(run.facts.get("user", "")))
     last = f"{_stem(run)}!{digits}!"
     full = f"{last}{user}!{name}"
-    return _folder(run.started) + (full if len(full) <= SEGMENT_BYTES else f"{last}!")
+    return day_folder(run.started) + (full if len(full) <= SEGMENT_BYTES else f"{last}!")
 
 
-def end_mark(run: Run, status: str, exit_code: int, ended: datetime) -> str:
-    """Returns the key of the mark of a run that has ended."""
-    return f"{_folder(run.started)}{_stem(run)}!{status}!{exit_code}!{_time_text(ended)}"
+def end_mark(run: Run, status: str, exit_code: int, ended: datetime, written: datetime) -> str:
+    """Returns the key of the mark of a run that has ended, as it is written at some time."""
+    return f"{day_folder(written)}{_stem(run)}!{status}!{exit_code}!{_time_text(ended)}"
 
 
 def bundle_of_mark(key: str) -> str | None:
@@ -111,10 +117,6 @@ def _ended(row: Row, ends: list[tuple[str, int, datetime]]) -> Row:
         return row
     status, code, moment = min(ends, key=lambda end: (end[0] == "LOST", end[2]))
     return Row(row.id, row.started, row.bundle, row.user, row.name, status, code, moment)
-
-
-def _folder(started: datetime) -> str:
-    return f"{HISTORY}{started.astimezone(timezone.utc):%Y/%m/%d}/"
 
 
 def _stem(run: Run) -> str:

@@ -114,7 +114,7 @@ def record_end(  # noqa: PLR0913 - all that is known of an end
     event = "lost" if status == LOST else "end"
     if not record_event(store, run, event, document):  # its writer may have died before the mark
         status, exit_code, moment = read_object(store, event_key(run, event), _end, "remove the object")
-    store.put_new(end_mark(run, status, exit_code, moment), b"{}")
+    store.put_new(end_mark(run, status, exit_code, moment, datetime.now(timezone.utc)), b"{}")
 
 
 def read_events(store: Store, run: Run) -> dict[str, dict[str, Any]]:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+import time
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
 import pytest
 
+from raybundle.cache.documents import Cache
 from raybundle.errors import ObjectMissingError, StoreError, UsageError
 from raybundle.model import Digest
-from raybundle.publish.layout import manifest_key, prepare, run_key
+from raybundle.publish.layout import STORE_KEY, manifest_key, prepare, run_key
+from raybundle.publish.runs.days import forget_marks
 from raybundle.publish.runs.listing import Wanted, list_runs
 from raybundle.publish.runs.marks import OPEN, start_mark
 from raybundle.publish.runs.records import (
@@ -23,11 +26,15 @@ from raybundle.publish.runs.records import (
     require_recorded,
 )
 from raybundle.publish.runs.run import Run, new_run
+from raybundle.store.local import LocalStore
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from raybundle.store import Store
 
 A, B = (Digest("sha256:" + letter * 64) for letter in "ab")
+HOUR = 3600 * 10**9
 NOON = datetime(2026, 11, 26, 12, tzinfo=timezone.utc)
 
 
@@ -211,6 +218,102 @@ def test_a_list_reads_no_record(store: Store, monkeypatch: pytest.MonkeyPatch) -
 
     assert len(list_runs(store, Wanted())) == 5
     assert read == ["store.json"]
+
+
+class CountedLists(LocalStore):
+    """A local store that remembers what was listed."""
+
+    lists: list[str]
+
+    def keys(self, prefix: str) -> list[str]:
+        self.lists.append(prefix)
+        return super().keys(prefix)
+
+
+@dataclass
+class LargeHistory:
+    """A store with 6,000 runs of a year ago, and the cache of a machine that lists them."""
+
+    directory: Path
+    hours: float = 0
+    """On the clock of that machine, since now."""
+
+    def __post_init__(self) -> None:
+        self.cache = Cache(self.directory.parent / "cache", lambda: time.time_ns() + int(self.hours * HOUR))
+        prepare(self.store())
+        last = self.directory / "history/2025/11/26"
+        last.mkdir(parents=True)
+        for number in range(6_000):
+            (last / f"20251126T120000Z!run-{number}!{'a' * 16}!!").touch()
+
+    def store(self) -> CountedLists:
+        store = CountedLists(self.directory)
+        store.lists = []
+        return store
+
+    def count(self) -> tuple[int, list[str]]:
+        """Returns the number of runs that a list has, and what was listed for it."""
+        store = self.store()
+        return len(list_runs(store, Wanted(), self.cache)), store.lists
+
+
+@pytest.fixture
+def large(tmp_path: Path) -> LargeHistory:
+    return LargeHistory(tmp_path / "large")
+
+
+def test_days_that_are_over_are_listed_once(large: LargeHistory) -> None:
+    first, again = large.count(), large.count()
+
+    today = datetime.now(timezone.utc)
+    days = [f"history/{today + timedelta(days=each):%Y/%m/%d}/" for each in (-2, -1, 0, 1)]
+    assert first == (6_000, ["history/"])
+    assert again == (6_000, days)
+
+
+def test_runs_and_ends_that_are_new_are_listed_beside_those_that_are_kept(large: LargeHistory) -> None:
+    old = record_start(
+        large.store(), replace(run_at(0, "old"), started=datetime(2025, 1, 2, tzinfo=timezone.utc))
+    )
+    large.count()
+
+    record_end(large.store(), old, "FAILED", 20)
+    record_start(large.store(), replace(run_at(0, "new"), started=datetime.now(timezone.utc)))
+
+    rows = list_runs(large.store(), Wanted(), large.cache)
+    assert len(rows) == 6_002
+    assert [(row.id, row.status) for row in (rows[0], rows[-1])] == [("old", "FAILED"), ("new", OPEN)]
+    assert rows == list_runs(large.store(), Wanted())
+
+
+def test_runs_that_another_machine_forgot_are_gone_from_a_list_within_an_hour(large: LargeHistory) -> None:
+    large.count()
+    marks = sorted((large.directory / "history/2025/11/26").iterdir())
+    for mark in marks[:1_500]:
+        mark.unlink()
+
+    at_once = large.count()[0]
+    large.hours = 1.01
+    later = large.count()[0]
+
+    assert (at_once, later) == (6_000, 4_500)
+
+
+@pytest.mark.parametrize("how", ["forgotten", "made anew", "clock set back"])
+def test_what_is_kept_of_a_history_does_not_count_any_more(large: LargeHistory, how: str) -> None:
+    large.count()
+    marks = sorted((large.directory / "history/2025/11/26").iterdir())
+    marks[0].unlink()
+
+    if how == "forgotten":
+        forget_marks(large.store(), large.cache)
+    elif how == "made anew":
+        (large.directory / STORE_KEY).unlink()
+        prepare(large.store())
+    else:
+        large.hours = -1
+
+    assert large.count()[0] == 5_999
 
 
 def test_an_end_without_its_mark_gets_the_mark_of_the_first_end(store: Store) -> None:
