@@ -1,4 +1,4 @@
-"""Adds up by folder which files of a project's repository are not in its bundle."""
+"""Adds up by folder which files of a project are not in its bundle."""
 
 # Why strings: a large project has 100,000 files; pathlib would cost ten times as much.
 # ruff: noqa: PTH118
@@ -10,14 +10,12 @@ import stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from raybundle.explain.unread import MOST, data_below
 from raybundle.resolve.files.git_ignored import listed_by_git
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
     from pathlib import Path
-
-MOST = 20_000
-"""Files to look at; more files of a larger project are not counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,22 +28,19 @@ class LeftFolder:
     bytes: int
 
 
-def left_behind(
-    project: Path, taken: Collection[str], environ: Mapping[str, str]
-) -> tuple[LeftFolder, ...] | None:
-    """Return the files that git does not ignore and the bundle does not have, the largest folder first.
+def left_behind(project: Path, taken: Collection[str], environ: Mapping[str, str]) -> tuple[LeftFolder, ...]:
+    """Returns the files that git does not ignore and the bundle does not have, the largest folder first.
+
+    In a project that is not in a repository of git, these are the files that may be data.
 
     Args:
         project: its root.
         taken: the files of the bundle, absolute.
         environ: for git.
-
-    Returns:
-        None if git is missing, or the project is not in a repository.
     """
     names = listed_by_git(str(project), environ)
     if names is None:
-        return None
+        names = [name for name, _ in data_below(str(project))]
     sums: dict[str, tuple[int, int]] = {}
     for name in names[:MOST]:
         file = os.path.join(project, name)

@@ -116,7 +116,7 @@ def staying_data(resolution: Resolution, exclude: Collection[str], *, settled: b
     expressions = [path_expression(each) for each in exclude]
     folders: Counter[str] = Counter()
     size = 0
-    for name, entry in _data_below(project):
+    for name, entry in data_below(project):
         if entry.path in taken or any(each.match(name) for each in expressions) or secret_name_rule(name):
             continue
         top, slash, _ = name.partition("/")
@@ -128,8 +128,8 @@ def staying_data(resolution: Resolution, exclude: Collection[str], *, settled: b
     return StayingData(sum(folders.values()), size, ordered, resolution.opened)
 
 
-def _data_below(project: str) -> Iterator[tuple[str, os.DirEntry[str]]]:
-    """Yield the files of a project that may be data, with their relative paths."""
+def data_below(project: str) -> Iterator[tuple[str, os.DirEntry[str]]]:
+    """Yields the files of a project that may be data, with their relative paths, up to `MOST` of them."""
     waiting, seen = [""], 0
     while waiting and seen < MOST:
         below = waiting.pop()

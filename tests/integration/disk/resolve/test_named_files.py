@@ -322,7 +322,14 @@ def test_what_stays_is_added_up_by_folder(work: Path) -> None:
     found = left_behind(top, {str(top / "job.py")}, os.environ)
 
     assert found == (LeftFolder("data", 2, 8), LeftFolder(".", 3, 7))
-    assert left_behind(tree(work / "other", {}), set(), os.environ) is None
+
+
+def test_outside_a_repository_the_data_that_stays_is_added_up(work: Path) -> None:
+    top = tree(
+        work / "app", {"job.py": "", "lib.py": "1", "README.md": "1", "data/b/c.csv": "123", ".x/d.csv": "1"}
+    )
+
+    assert left_behind(top, {str(top / "job.py")}, os.environ) == (LeftFolder("data", 1, 3),)
 
 
 @pytest.mark.slow
