@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from raybundle.bundle.values import Manifest
     from raybundle.cache.documents import Cache
     from raybundle.config import Settings
-    from raybundle.explain.unread import StayingData
+    from raybundle.explain.unread import DataFiles, StayingData
     from raybundle.model import CollectedFile, Digest, Resolution, Warning
     from raybundle.request import Prepared, Request, Tracing
     from raybundle.resolve.missing.elsewhere import Remedy
@@ -99,12 +99,13 @@ class Plan:
         return sum(file.size for file in self.files) + sum(layer.bytes for layer in self.layers)
 
 
-def plan(prepared: Prepared, listener: Listener | None = None) -> Plan:
+def plan(prepared: Prepared, listener: Listener | None = None, data_files: DataFiles | None = None) -> Plan:
     """Returns the bundle of a target: resolved, collected and named; nothing is stored.
 
     Args:
         prepared: the request.
         listener: hears how far it is; None for nobody.
+        data_files: of projects that several plans look at; None looks anew.
 
     Raises:
         BundleError: imports resolve nowhere, or files must not or cannot travel.
@@ -129,7 +130,7 @@ def plan(prepared: Prepared, listener: Listener | None = None) -> Plan:
         exclude = request.settings.items("exclude")
         layers = describe_layers(resolution.distributions, resolution.interpreter, cache, exclude)
         odd = [warning for layer in layers for warning in layer.warnings]
-        staying = _staying(resolution, request)
+        staying = _staying(resolution, request, data_files)
         odd += staying.warnings if staying else ()
         manifest = make_manifest(resolution, files, layers)
         odd += _newer_than_here(manifest, files, layers, prepared)
@@ -150,13 +151,14 @@ def _newer_than_here(
     return list(newer_than_here(files, layers, platform_of(prepared.interpreter)))
 
 
-def _staying(resolution: Resolution, request: Request) -> StayingData | None:
+def _staying(resolution: Resolution, request: Request, data_files: DataFiles | None) -> StayingData | None:
     if not resolution.opened:
         return None
-    from raybundle.explain.unread import staying_data
+    from raybundle.explain.unread import DataFiles, staying_data
 
     settled = request.settings.text("data") == "tracked"
-    return staying_data(resolution, request.settings.items("exclude"), settled=settled)
+    exclude = request.settings.items("exclude")
+    return staying_data(resolution, exclude, data_files or DataFiles(), settled=settled)
 
 
 def checked_plan(prepared: Prepared, listener: Listener, *, strict: bool) -> Plan:

@@ -73,12 +73,12 @@ class _Collector:
 
     def read(self, path: ArchivePath, file: Path) -> CollectedFile:
         """Returns a file. A small one that may be changing now is held in memory: it travels as it is now."""
+        status = file.stat()
+        sha256 = self.hashes.find(str(file), status)
+        if sha256 is not None:
+            return CollectedFile(path, _runs(status), status.st_size, sha256, file)
         with file.open("rb", buffering=0) as stream:
-            status = os.fstat(stream.fileno())
-            executable = bool(status.st_mode & stat.S_IXUSR)
-            sha256 = self.hashes.find(str(file), status)
-            if sha256 is not None:
-                return CollectedFile(path, executable, status.st_size, sha256, file)
+            executable = _runs(os.fstat(stream.fileno()))
             sha256, changing = self.hashes.read(str(file), stream)
             size = stream.tell()
             if changing and self._held + size <= HELD:
@@ -86,6 +86,10 @@ class _Collector:
                 self._held += size
                 return _collected(path, stream.read(), executable=executable)
         return CollectedFile(path, executable, size, sha256, file)
+
+
+def _runs(status: os.stat_result) -> bool:
+    return bool(status.st_mode & stat.S_IXUSR)
 
 
 def _made(path: ArchivePath, content: bytes) -> CollectedFile:

@@ -117,9 +117,20 @@ def _file_faults(files: Sequence[str]) -> Iterator[str]:
         elif fault := path_fault(path):
             yield f"path {path!r} {fault}"
     yield from (f"path {path!r} occurs twice" for path in _twice(files))
-    folders = {path[:i] for path in files for i, character in enumerate(path) if character == "/"}
+    folders = _folders(files)
     yield from (f"path {path!r} is a file and a folder" for path in files if path in folders)
     yield from (f"{clash} differ only in case" for clash in case_collisions(files))
+
+
+def _folders(files: Iterable[str]) -> set[str]:
+    """Returns all folders that hold files, at any depth."""
+    found: set[str] = set()
+    for path in files:
+        folder = path.rpartition("/")[0]
+        while folder and folder not in found:
+            found.add(folder)
+            folder = folder.rpartition("/")[0]
+    return found
 
 
 def _distribution_faults(manifest: Manifest) -> Iterator[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from raybundle.formats.amounts import counted, size_text
@@ -95,12 +95,28 @@ class StayingData:
         return f"{amount}, {'stays' if self.files == 1 else 'stay'} here ({', '.join([*shown, *more])})"
 
 
-def staying_data(resolution: Resolution, exclude: Collection[str], *, settled: bool) -> StayingData | None:
+@dataclass(slots=True)
+class DataFiles:
+    """The files of projects that may be data; each project is walked once."""
+
+    _found: dict[str, tuple[tuple[str, os.DirEntry[str]], ...]] = field(default_factory=dict)
+
+    def below(self, project: str) -> tuple[tuple[str, os.DirEntry[str]], ...]:
+        """Return the files of a project that may be data, with their relative paths."""
+        if project not in self._found:
+            self._found[project] = tuple(data_below(project))
+        return self._found[project]
+
+
+def staying_data(
+    resolution: Resolution, exclude: Collection[str], files: DataFiles, *, settled: bool
+) -> StayingData | None:
     """Return the data that a job may look for and the bundle does not have.
 
     Args:
         resolution: of the job.
         exclude: patterns of what the job does not need.
+        files: of the project.
         settled: a setting says which data travels.
 
     Returns:
@@ -116,7 +132,7 @@ def staying_data(resolution: Resolution, exclude: Collection[str], *, settled: b
     expressions = [path_expression(each) for each in exclude]
     folders: Counter[str] = Counter()
     size = 0
-    for name, entry in data_below(project):
+    for name, entry in files.below(project):
         if entry.path in taken or any(each.match(name) for each in expressions) or secret_name_rule(name):
             continue
         top, slash, _ = name.partition("/")

@@ -64,8 +64,10 @@ def case_collisions(paths: Iterable[str]) -> list[str]:
     """Returns the pairs of paths, or of their folders, that differ only in case."""
     seen: dict[str, str] = {}
     clashes: dict[str, None] = {}
+    folder: str | None = None
     for path in sorted(set(paths)):
-        for known in _prefixes(path):
+        above, folder = folder, path.rpartition("/")[0]
+        for known in (path,) if folder == above else _prefixes(path):
             other = seen.setdefault(known.casefold(), known)
             if other != known:
                 clashes[f"`{other}` and `{known}`"] = None

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from raybundle.errors import BundleError, ObjectMissingError, UsageError
+from raybundle.explain.unread import DataFiles
 from raybundle.model import DirectoryTarget, NotebookTarget, ScriptTarget
 from raybundle.pipeline.changes import Changes, Side, changes_between
 from raybundle.pipeline.snapshot import Snapshot, find_snapshot
@@ -51,6 +52,8 @@ class Baseline:
     name: str
     """As the user wrote it."""
     of: Snapshot | Side
+    data_files: DataFiles = field(default_factory=DataFiles, repr=False, compare=False)
+    """Of the project and of the snapshot: all targets share them."""
 
     @property
     def identity(self) -> str:
@@ -94,13 +97,13 @@ def compare(request: Request, baseline: Baseline, reload: Callable[[Path], Setti
         BundleError: the target cannot be bundled now.
     """
     prepared = prepare(request)
-    now = plan(prepared)
+    now = plan(prepared, data_files=baseline.data_files)
     after = Side(now.digest, now.manifest, now.bytes, now.resolution)
     if isinstance(baseline.of, Side):
         return Comparison(request, now, changes_between(baseline.of, after))
     snapshot = baseline.of
     try:
-        earlier = plan(_prepared_in(snapshot, prepared, reload))
+        earlier = plan(_prepared_in(snapshot, prepared, reload), data_files=baseline.data_files)
     except (BundleError, UsageError) as error:
         return Comparison(request, now, None, snapshot.text(str(error)))
     before = Side(earlier.digest, earlier.manifest, earlier.bytes, earlier.resolution)

@@ -49,7 +49,10 @@ def retarget(
     """
     if not any(each.provided_by == "bundle" for each in resolution.distributions):
         return resolution
-    versions = _versions(resolution, cache)
+    lock_file = find_lock(resolution.project)
+    if nodes is None and lock_file is None:
+        return resolution
+    versions = _versions(resolution, lock_file, cache)
     if versions.lock is not None:
         differing = differences(versions.lock, resolution.distributions)
         resolution = replace(resolution, warnings=(*resolution.warnings, *differing))
@@ -92,10 +95,9 @@ def _for_target(
     return _with_fetched(resolution, order, *kept)
 
 
-def _versions(resolution: Resolution, cache: Cache) -> Versions:
+def _versions(resolution: Resolution, file: Path | None, cache: Cache) -> Versions:
     found = InstalledDistributions(resolution.interpreter.site).by_name.values()
     installed = {each.name: each.version for each in found if each.directory.suffix == ".dist-info"}
-    file = find_lock(resolution.project)
     if file is None:
         return Versions(installed, None)
     markers = marker_environment(resolution.interpreter)

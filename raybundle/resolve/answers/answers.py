@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from raybundle.cache.documents import Kind
+from raybundle.cache.room import IN_USE
 from raybundle.model import ModuleTarget, ScriptTarget
 from raybundle.resolve.answers.rows import CannotKeepError, from_document, to_document
 from raybundle.resolve.collector import uncollected
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
     from raybundle.model import Interpreter, Resolution, Target
     from raybundle.resolve.settings import ResolveSettings
 
-ANSWERS = Kind("answers", 32)
+ANSWERS = Kind("answers", 32, IN_USE)
+"""Of all targets that were resolved in the last hour: `plan --against` resolves each twice."""
 _KNOWN = (ScriptTarget, ModuleTarget)
 """Targets whose files are all on record; others are resolved each time."""
 

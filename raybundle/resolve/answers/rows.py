@@ -46,6 +46,9 @@ class CannotKeepError(Exception):
 _MANY = 1000
 """Values of one kind from which on it pays to make them the quick way."""
 
+_path = functools.lru_cache(maxsize=1 << 16)(Path)
+"""Paths are slow to make, and the answers of one command have most in common."""
+
 _ABSENT = -1
 """Stands for None among numbers; no number of ours is negative."""
 
@@ -88,16 +91,21 @@ def from_document(document: dict[str, Any], given: dict[str, Any]) -> Resolution
 
 
 def _values(kind: type[Any], columns: dict[str, list[Any]]) -> tuple[Any, ...]:
-    names = [each.name for each in fields(kind)]
+    names = tuple(each.name for each in fields(kind))
     ordered = [columns[name] for name in names]
     if len(ordered[0]) < _MANY:
         return tuple(map(kind, *ordered))
     # The constructor of a frozen class takes four times as long as that of its unfrozen twin; values of the
     # same slots may change their class.
-    values = tuple(map(make_dataclass("Twin", names, slots=True), *ordered))
+    values = tuple(map(_twin(names), *ordered))
     for value in values:
         value.__class__ = kind
     return values
+
+
+@functools.cache
+def _twin(names: tuple[str, ...]) -> type[Any]:
+    return make_dataclass("Twin", names, slots=True)
 
 
 def _column(values: list[Any], texts: dict[str, int]) -> list[Any]:
@@ -154,7 +162,7 @@ def _read(texts: list[str], paths: dict[int | None, Path | None], kind: str, val
         case "text":
             return [None if value is None else texts[value] for value in values]
         case "path":
-            paths.update({each: Path(texts[each]) for each in set(values) - paths.keys()})
+            paths.update({each: _path(texts[each]) for each in set(values) - paths.keys()})
             return list(map(paths.__getitem__, values))
         case "flag":
             return list(map({None: None, 0: False, 1: True}.__getitem__, values))

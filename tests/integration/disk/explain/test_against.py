@@ -57,6 +57,21 @@ def differing(found: tuple[raybundle.Comparison, ...]) -> list[str]:
     return [name for name, each in zip(TARGETS, found, strict=True) if each.differs]
 
 
+@pytest.mark.slow
+def test_the_answers_of_more_targets_than_the_cache_keeps_are_used_again(
+    repository: Path, tmp_path: Path
+) -> None:
+    names = [f"many{number}.py" for number in range(20)]
+    tree(repository, dict.fromkeys(names, "from shared import frames\n"))
+    git(repository, "add", "-A")
+    git(repository, "commit", "-qm", "many")
+
+    raybundle.compare(names, "HEAD")
+
+    kept = [each.name for each in (tmp_path / "home/raybundle/answers").iterdir()]
+    assert len(kept) == 2 * len(names)
+
+
 def test_exactly_the_affected_targets_differ(repository: Path) -> None:
     before = raybundle.compare(TARGETS, "HEAD")
     (repository / "src/shared/frames.py").write_text("from shared import columns\nVALUE = 2\n")
