@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import ast
-import os
 import re
 from bisect import bisect_left
 from contextlib import suppress
@@ -16,6 +15,15 @@ from typing import TYPE_CHECKING, Literal
 from raybundle.resolve.evaluate.chains import last_name
 from raybundle.resolve.evaluate.files.branches import BothBranches, default_of_option, returning
 from raybundle.resolve.evaluate.files.origins import COMPUTED, KNOWN, PASSED, Origins
+from raybundle.resolve.evaluate.files.places import (
+    defaults,
+    given_paths,
+    inside,
+    is_found,
+    places,
+    relative_path,
+    takes_path,
+)
 from raybundle.resolve.evaluate.files.vocabulary import (
     BESIDE,
     DATABASE_FILES,
@@ -32,17 +40,14 @@ from raybundle.resolve.evaluate.files.vocabulary import (
     is_path_option,
     is_write,
 )
-from raybundle.resolve.evaluate.name_values import ANY
-from raybundle.resolve.evaluate.parsing import children, walk
+from raybundle.resolve.evaluate.parsing import children
 from raybundle.resolve.evaluate.symbolic import HERE, START, SymbolicScope
 from raybundle.resolve.facts import ENVIRONMENT_FILE, Named, Opened, PathStart
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from raybundle.resolve.evaluate.path_values import Value
 
-_LONGEST = 250
 _SHOWN = 60
 """Characters of a call in a warning."""
 
@@ -57,13 +62,6 @@ _MAKING = re.compile(
 )
 """Begin with the bracket and look back from there, so that the search goes from bracket to bracket."""
 _GLOBAL = re.compile(rb"global ([\w, ]+)")
-_FILE_LIKE = re.compile(r"/|\.[A-Za-z0-9_]{1,10}\Z")
-_IMPOSSIBLE = re.compile(r"[\n\r\t\0\ud800-\udfff\\^$|<>\"'`,;:=]|\A[/~#@.-]*\Z|\A/")
-"""Matches a string that is not a path relative to a directory."""
-_UNNAMED = re.compile(r"[\0-\2\ud800-\udfff]")
-"""Matches what no path has that is known and that a manifest can name."""
-_DATABASE_URL = re.compile(r"\A(?:sqlite|duckdb)(?:\+\w+)?:///")
-_HOLE = re.compile(r"\{[^{}]*\}|%[-\d.]*[sdif]")
 
 _NAMES = (b"__file__", b"dotenv", b"chdir(", b"Option(", b"Argument(", b"environ[", b"ynaconf")
 _OPTIONS = (*(each.encode() for each in sorted(DIRECTORIES)), b"dir", b"folder", b"root", b"cwd")
@@ -182,10 +180,10 @@ class _Search:
         arguments = node.args
         for each in node.decorator_list:
             self.visit(each, scope, wide=False)
-        for parameter, default in _defaults(arguments):
-            self.visit(default, scope, wide=_is_path(parameter))
+        for parameter, default in defaults(arguments):
+            self.visit(default, scope, wide=takes_path(parameter))
         self.origins.around.append(node)
-        inner = _inside(scope, arguments)
+        inner = inside(scope, arguments)
         for name, default in (each for mark in node.decorator_list for each in default_of_option(mark)):
             inner.bind(name, scope.ways(default))
         self.body(node.body, inner)
@@ -201,7 +199,7 @@ class _Search:
                     running.run([each])
                     scope.add_member(name, inner.ways_of(name))
                 case ast.FunctionDef(name="__init__" | "setup", args=arguments, body=body):
-                    BothBranches(_inside(scope, arguments), self.volatile).run(body)
+                    BothBranches(inside(scope, arguments), self.volatile).run(body)
                 case _:
                     continue
 
@@ -233,7 +231,7 @@ class _Search:
         if last == "chdir" and node.args:
             self._note(node.args[0], scope, "cwd")
             return
-        for each in _arguments(node, last):
+        for each in given_paths(node, last):
             self.visit(each, scope, wide=reads)
         for keyword in node.keywords:
             self._option(keyword.arg or "", keyword.value, scope, wide=reads or is_path_option(node, last))
@@ -249,20 +247,20 @@ class _Search:
 
     def _note(self, node: ast.expr, scope: SymbolicScope, role: Literal["cwd", "secrets"]) -> None:
         """Note a directory that is not data."""
-        for place, path in (each for value in scope.values(node) for each in _places(value, whole=True)):
+        for place, path in (each for value in scope.values(node) for each in places(value, whole=True)):
             self.found.add(Named(node.lineno, place, path, wide=True, role=role))
 
     def _database(self, function: str, node: ast.Call, scope: SymbolicScope) -> None:
         """Note the files of a database that is named without its suffix."""
         for value in scope.values(node.args[0]) if function in DATABASES and node.args else ():
-            for place, path in _places(value):
+            for place, path in places(value):
                 self.found.update(Named(node.lineno, place, f"{path}{each}") for each in DATABASE_FILES)
 
     def _note_written(self, node: ast.Call, scope: SymbolicScope) -> None:
         receiver = [node.func.value] if isinstance(node.func, ast.Attribute) else []
         for each in (*receiver, *node.args, *(keyword.value for keyword in node.keywords)):
             for value in (values := scope.values(each)):
-                self.written.update(_places(value))
+                self.written.update(places(value))
             if not values and isinstance(each, (ast.Name, ast.Attribute, ast.Call)):
                 self.made.add(ast.unparse(each))
 
@@ -279,7 +277,7 @@ class _Search:
             self.opened[Opened(node.lineno, shown, origin == PASSED)] = ast.unparse(path)
 
     def _origin(self, path: ast.expr, scope: SymbolicScope) -> int:
-        if all(each is not None and _is_found(each) for each in scope.ways(path)):
+        if all(each is not None and is_found(each) for each in scope.ways(path)):
             return KNOWN
         joined = isinstance(path, ast.Call) and scope.dotted(path.func) == "os.path.join"
         origin = self.origins.of(path, scope)
@@ -287,8 +285,8 @@ class _Search:
 
     def _beside(self, node: ast.expr, scope: SymbolicScope) -> None:
         for value in scope.values(node):
-            if isinstance(value, str) and (plain := _plain(value, wide=True)) is not None:
-                self.found.add(Named(node.lineno, "here", plain, wide=True))
+            if isinstance(value, str) and (path := relative_path(value, wide=True)) is not None:
+                self.found.add(Named(node.lineno, "here", path, wide=True))
 
     def _take(self, node: ast.expr, scope: SymbolicScope, *, wide: bool) -> bool:
         """Note what an expression names. Return whether it has a value."""
@@ -297,7 +295,7 @@ class _Search:
         values = [each for each in (*found, *listed) if isinstance(each, (str, PurePath))]
         for value in values:
             as_path = wide or isinstance(value, PurePath)
-            for place, path in _places(value, wide=as_path):
+            for place, path in places(value, wide=as_path):
                 self.found.add(Named(node.lineno, place, path, wide=as_path or place == "here"))
         return bool(values)
 
@@ -325,76 +323,3 @@ def _parts(node: ast.AST) -> Iterator[tuple[str, ast.AST]]:
                 yield str(key.value) if isinstance(key, ast.Constant) else "", value
         case _:
             yield from (("", each) for each in children(node))
-
-
-def _inside(scope: SymbolicScope, arguments: ast.arguments) -> SymbolicScope:
-    """Return a scope in which parameters have their defaults; callers may give others."""
-    inner = scope.state()
-    for each in walk(arguments):
-        if isinstance(each, ast.arg):
-            inner.unbind(each.arg)
-    for parameter, default in _defaults(arguments):
-        values = [each for each in scope.ways(default) if each is None or isinstance(each, (str, PurePath))]
-        inner.bind(parameter.arg, values)
-    return inner
-
-
-def _defaults(arguments: ast.arguments) -> Iterator[tuple[ast.arg, ast.expr]]:
-    positional = [*arguments.posonlyargs, *arguments.args]
-    yield from zip(positional[::-1], arguments.defaults[::-1], strict=False)
-    named = zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
-    yield from ((parameter, default) for parameter, default in named if default is not None)
-
-
-def _is_path(parameter: ast.arg) -> bool:
-    return parameter.annotation is not None and "Path" in ast.unparse(parameter.annotation)
-
-
-def _arguments(node: ast.Call, last: str) -> Iterator[ast.expr]:
-    """Yield the arguments of a call, and the items of those that are lists: each may be a path."""
-    for each in node.args:
-        if isinstance(each, (ast.List, ast.Tuple)) and last != "join":
-            yield from each.elts
-        else:
-            yield each
-
-
-def _places(value: Value, *, wide: bool = True, whole: bool = False) -> Iterator[tuple[PathStart, str]]:
-    """Yield where a path begins, and the path. With `whole`, it may be the directory of the source itself."""
-    if not isinstance(value, (str, PurePath)):
-        return
-    text = _DATABASE_URL.sub("", str(value))
-    bases: tuple[tuple[PathStart, str], ...] = (("here", HERE), ("start", START))
-    for place, base in bases:
-        if text.startswith(base[:2]):
-            path = os.path.relpath(os.path.normpath(_HOLE.sub(ANY, text)), base)
-            if not _UNNAMED.search(path) and (whole or path != "."):
-                yield place, path
-            return
-    plain = _plain(text, wide=wide)
-    if plain is not None:
-        yield "start", plain
-
-
-def _is_found(value: Value) -> bool:
-    """Return whether a value is known well enough: which file it is, or its directory."""
-    if not isinstance(value, (str, PurePath)):
-        return isinstance(value, list)
-    text = _HOLE.sub(ANY, str(value))
-    for base in (HERE, START):
-        if text.startswith(base[:2]):
-            text = os.path.relpath(os.path.normpath(text), base)
-    if ANY not in text or "://" in text or text.startswith("/"):
-        return True
-    return bool(text.partition(ANY)[0].strip("./")) and _plain(text, wide=True) is not None
-
-
-def _plain(text: str, *, wide: bool) -> str | None:
-    """Return a string as a relative path, or None if it does not look like a path."""
-    if len(text) > _LONGEST or "://" in text:
-        return None
-    text = _HOLE.sub(ANY, text)
-    if _IMPOSSIBLE.search(text) or not (wide or (_FILE_LIKE.search(text) and not text.startswith(ANY))):
-        return None
-    path = os.path.normpath(text)
-    return path if path.strip("./*") else None

@@ -1,0 +1,106 @@
+"""Says which path a value is, from which directory, and which values parameters have."""
+
+# Why strings: paths here are compared with those of the finder; pathlib would cost ten times as much.
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+from pathlib import PurePath
+from typing import TYPE_CHECKING
+
+from raybundle.resolve.evaluate.name_values import ANY
+from raybundle.resolve.evaluate.parsing import walk
+from raybundle.resolve.evaluate.symbolic import HERE, START
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from raybundle.resolve.evaluate.path_values import Value
+    from raybundle.resolve.evaluate.symbolic import SymbolicScope
+    from raybundle.resolve.facts import PathStart
+
+_LONGEST = 250
+_FILE_LIKE = re.compile(r"/|\.[A-Za-z0-9_]{1,10}\Z")
+_IMPOSSIBLE = re.compile(r"[\n\r\t\0\ud800-\udfff\\^$|<>\"'`,;:=]|\A[/~#@.-]*\Z|\A/")
+"""Matches a string that is not a path relative to a directory."""
+_UNNAMED = re.compile(r"[\0-\2\ud800-\udfff]")
+"""Matches what no path has that is known and that a manifest can name."""
+_DATABASE_URL = re.compile(r"\A(?:sqlite|duckdb)(?:\+\w+)?:///")
+_HOLE = re.compile(r"\{[^{}]*\}|%[-\d.]*[sdif]")
+
+
+def inside(scope: SymbolicScope, arguments: ast.arguments) -> SymbolicScope:
+    """Return a scope in which parameters have their defaults; callers may give others."""
+    inner = scope.state()
+    for each in walk(arguments):
+        if isinstance(each, ast.arg):
+            inner.unbind(each.arg)
+    for parameter, default in defaults(arguments):
+        values = [each for each in scope.ways(default) if each is None or isinstance(each, (str, PurePath))]
+        inner.bind(parameter.arg, values)
+    return inner
+
+
+def defaults(arguments: ast.arguments) -> Iterator[tuple[ast.arg, ast.expr]]:
+    """Yield the parameters that have a default, with it."""
+    positional = [*arguments.posonlyargs, *arguments.args]
+    yield from zip(positional[::-1], arguments.defaults[::-1], strict=False)
+    named = zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
+    yield from ((parameter, default) for parameter, default in named if default is not None)
+
+
+def takes_path(parameter: ast.arg) -> bool:
+    """Return whether a parameter is annotated as a path."""
+    return parameter.annotation is not None and "Path" in ast.unparse(parameter.annotation)
+
+
+def given_paths(node: ast.Call, last: str) -> Iterator[ast.expr]:
+    """Yield the arguments of a call, and the items of those that are lists: each may be a path."""
+    for each in node.args:
+        if isinstance(each, (ast.List, ast.Tuple)) and last != "join":
+            yield from each.elts
+        else:
+            yield each
+
+
+def places(value: Value, *, wide: bool = True, whole: bool = False) -> Iterator[tuple[PathStart, str]]:
+    """Yield where a path begins, and the path. With `whole`, it may be the directory of the source itself."""
+    if not isinstance(value, (str, PurePath)):
+        return
+    text = _DATABASE_URL.sub("", str(value))
+    bases: tuple[tuple[PathStart, str], ...] = (("here", HERE), ("start", START))
+    for place, base in bases:
+        if text.startswith(base[:2]):
+            path = os.path.relpath(os.path.normpath(_HOLE.sub(ANY, text)), base)
+            if not _UNNAMED.search(path) and (whole or path != "."):
+                yield place, path
+            return
+    relative = relative_path(text, wide=wide)
+    if relative is not None:
+        yield "start", relative
+
+
+def is_found(value: Value) -> bool:
+    """Return whether a value is known well enough: which file it is, or its directory."""
+    if not isinstance(value, (str, PurePath)):
+        return isinstance(value, list)
+    text = _HOLE.sub(ANY, str(value))
+    for base in (HERE, START):
+        if text.startswith(base[:2]):
+            text = os.path.relpath(os.path.normpath(text), base)
+    if ANY not in text or "://" in text or text.startswith("/"):
+        return True
+    return bool(text.partition(ANY)[0].strip("./")) and relative_path(text, wide=True) is not None
+
+
+def relative_path(text: str, *, wide: bool) -> str | None:
+    """Return a string as a relative path, or None if it does not look like a path."""
+    if len(text) > _LONGEST or "://" in text:
+        return None
+    text = _HOLE.sub(ANY, text)
+    if _IMPOSSIBLE.search(text) or not (wide or (_FILE_LIKE.search(text) and not text.startswith(ANY))):
+        return None
+    path = os.path.normpath(text)
+    return path if path.strip("./*") else None
