@@ -33,8 +33,8 @@ from raybundle.resolve.files.data_files import called, included, within_limit, w
 from raybundle.resolve.files.declared import installed_among, read_declarations
 from raybundle.resolve.files.entry_points import EntryPoints, own_metadata
 from raybundle.resolve.files.git_ignored import repository_of
-from raybundle.resolve.files.ground import ground_of
-from raybundle.resolve.files.named_files import Asked, NamedFiles, named_files
+from raybundle.resolve.files.named.ground import ground_of
+from raybundle.resolve.files.named.search import Asked, NamedFiles, named_files
 from raybundle.resolve.files.naming import naming, naming_beside, tracked_pickles
 from raybundle.resolve.files.placement import place
 from raybundle.resolve.files.programs import Programs

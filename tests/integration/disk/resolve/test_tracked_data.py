@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from raybundle.resolve.files import named_files, tracked
+from raybundle.resolve.files import tracked
+from raybundle.resolve.files.named import search
 from tests.support.bundled import Bundler
 from tests.support.small_project import tree
 from tests.support.workplace import make_workplace
@@ -86,8 +87,8 @@ def test_exclude_and_secrets_come_before(tmp_path: Path) -> None:
 def test_more_than_ray_takes_leaves_the_large_files_until_they_are_excluded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(named_files, "MOST_TRACKED", 200)
-    monkeypatch.setattr(named_files, "SIZE_LIMIT", 100)
+    monkeypatch.setattr(search, "MOST_TRACKED", 200)
+    monkeypatch.setattr(search, "SIZE_LIMIT", 100)
     files = {**FILES, "pyproject.toml": TRACKED, "tables/large.csv": "x" * 201}
     bundler = Bundler(tree(tmp_path / "p", files), tmp_path)
     git(bundler.project, "init")
@@ -107,8 +108,8 @@ def test_more_than_ray_takes_leaves_the_large_files_until_they_are_excluded(
 def test_a_file_that_was_too_large_travels_once_it_is_small(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(named_files, "MOST_TRACKED", 200)
-    monkeypatch.setattr(named_files, "SIZE_LIMIT", 100)
+    monkeypatch.setattr(search, "MOST_TRACKED", 200)
+    monkeypatch.setattr(search, "SIZE_LIMIT", 100)
     files = {**FILES, "pyproject.toml": TRACKED, "tables/large.csv": "x" * 201}
     bundler = Bundler(tree(tmp_path / "p", files), tmp_path)
     git(bundler.project, "init")

@@ -6,25 +6,19 @@
 from __future__ import annotations
 
 import os
-import re
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from raybundle.model import NAMED, TRACKED, Warning
+from raybundle.model import TRACKED, Warning
 from raybundle.resolve.facts import ENVIRONMENT_FILE
 from raybundle.resolve.files.data_files import (
     SIZE_LIMIT,
     Candidate,
-    fault_of,
     is_code,
-    is_extension,
-    leads_back,
-    leads_out,
-    path_expression,
-    without_excluded,
 )
+from raybundle.resolve.files.named.taking import Origin, Taking
 from raybundle.resolve.files.secret_names import secret_fault
 from raybundle.resolve.find.finder import FirstParty
 from raybundle.resolve.scan.strings import is_config, is_shell
@@ -33,20 +27,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from raybundle.resolve.facts import Facts, Named
-    from raybundle.resolve.files.ground import Ground
+    from raybundle.resolve.files.named.ground import Ground
     from raybundle.resolve.walk.reached import Closure
 
-MOST_FILES, MOST_BYTES = 1000, 100 * 1024 * 1024
-"""Of a directory that is named: more than that travels only by `include`."""
 MOST_TRACKED = 500 * 1024 * 1024
 """Bytes of what git tracks: as much as a `working_dir` of Ray may have (packaging.py of its runtime_env)."""
-MOST_SEEN = 20_000
-"""Files of a directory that are compared with a pattern."""
 
 _OF_SECRETS = ("it holds secrets", "`--secret NAME=file:PATH` gives each to the job; then")
-_WILD = re.compile(r"[*?\[]")
-_NEVER = frozenset({"__pycache__", "node_modules"})
-_HISTORY = re.compile(r"/\.(?:git|hg|svn)(?:/|\Z)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,41 +108,13 @@ def _folders(modules: Iterable[str]) -> frozenset[str]:
     return frozenset(found)
 
 
-@dataclass(frozen=True, slots=True)
-class _Origin:
-    """What names a path."""
-
-    text: str
-    file: Path | None
-    line: int | None
-
-    @property
-    def reason(self) -> str:
-        return f"{self.text}{NAMED}"
-
-    @property
-    def otherwise(self) -> str:
-        in_source = self.file is not None and self.file.suffix == ".py"
-        return "`# raybundle: ignore`" if in_source else "`exclude` it"
-
-
 @dataclass(slots=True)
-class _Search:
-    ground: Ground
-    modules: dict[str, str]
-    """Entry of the path, by file."""
-    code: frozenset[str]
-    entered: tuple[str, ...]
-    """Directories that the job may change to."""
-    found: dict[str, Candidate] = field(default_factory=dict)
-    warnings: list[Warning] = field(default_factory=list)
-    asked: list[str] = field(default_factory=list)
-    outside: list[str] = field(default_factory=list)
-    scripts: dict[str, Candidate] = field(default_factory=dict)
+class _Search(Taking):
+    """Looks up what is named."""
 
     def add_arguments(self, paths: Iterable[str]) -> None:
         """Take what arguments of the job name."""
-        origin = _Origin("named by an argument", None, None)
+        origin = Origin("named by an argument", None, None)
         for path in sorted(paths):
             if path.startswith(f"{self.ground.project}/"):
                 self.take(path, self.ground.project, origin, wide=True)
@@ -164,7 +123,7 @@ class _Search:
 
     def look_up(self, source: str, named: Named) -> None:
         """Take what one path of a source names."""
-        origin = _Origin(f"named at {self._shown(source)}:{named.line}", Path(source), named.line)
+        origin = Origin(f"named at {self.shown(source)}:{named.line}", Path(source), named.line)
         for place in self._places(source, named):
             path = os.path.normpath(os.path.join(place, named.path))
             inside = self._entry_of(path, self.modules[source])
@@ -175,10 +134,10 @@ class _Search:
             if found and place not in self.entered:
                 return
 
-    def _take_named(self, path: str, entry: str, origin: _Origin, named: Named) -> bool:
+    def _take_named(self, path: str, entry: str, origin: Origin, named: Named) -> bool:
         """Take data, or tell of secrets; return whether there is something."""
-        if named.role == "secrets" and self._kind(path, entry) is not None:
-            self._warn(path, *_OF_SECRETS, origin)
+        if named.role == "secrets" and self.kind(path, entry) is not None:
+            self.warn(path, *_OF_SECRETS, origin)
             return True
         return named.role == "data" and self.take(path, entry, origin, wide=named.wide)
 
@@ -192,7 +151,7 @@ class _Search:
             return [self._nearest_environment(here, self.modules[source])]  # as dotenv does
         return [here]
 
-    def note_outside(self, path: str, origin: _Origin, *, wide: bool) -> bool:
+    def note_outside(self, path: str, origin: Origin, *, wide: bool) -> bool:
         """Warn of what cannot travel because it is outside the project; return whether it is data."""
         top = os.path.commonpath([path, self.ground.project])
         self.outside.append(path)
@@ -205,7 +164,7 @@ class _Search:
             if top in {"/", os.path.expanduser("~")}:
                 way = "copy it into the project"
             fault = secret_fault(path) or ("it is outside the project", f"{way}; else")
-            self._warn(path, *fault, origin)
+            self.warn(path, *fault, origin)
         return is_data
 
     def follow_configs(self, config_of: Callable[[str], Facts]) -> None:
@@ -216,7 +175,7 @@ class _Search:
             if not (names and config.startswith(f"{project}/")):
                 continue
             for named in config_of(config).named:
-                origin = _Origin(f"named at {self._shown(config)}:{named.line}", Path(config), named.line)
+                origin = Origin(f"named at {self.shown(config)}:{named.line}", Path(config), named.line)
                 before = len(self.found)
                 for place in (*self.entered, start, project, os.path.dirname(config)):
                     path = os.path.normpath(os.path.join(place, named.path))
@@ -227,8 +186,8 @@ class _Search:
 
     def add_tracked(self, files: Sequence[str]) -> None:
         """Take files that git does not ignore; if they are too many bytes, only the small ones."""
-        project, origin = self.ground.project, _Origin(TRACKED, None, None)
-        files = [each for each in files if each not in self.found and self._counts(each, project)]
+        project, origin = self.ground.project, Origin(TRACKED, None, None)
+        files = [each for each in files if each not in self.found and self.counts(each, project)]
         sizes = dict(_sizes(files))
         taken = list(sizes)
         if sum(sizes.values()) > MOST_TRACKED:
@@ -237,15 +196,15 @@ class _Search:
             self.asked += large
             self._warn_of_tracked(sum(sizes.values()), large)
         for file in taken:
-            fault = self._fault(file, project, limit=None)
+            fault = self.fault(file, project, limit=None)
             if fault is None:
                 self.found[file] = Candidate(file, project, TRACKED, named=True)
             else:
                 self.asked.append(file)
-                self._warn(file, *fault, origin)
+                self.warn(file, *fault, origin)
 
     def _warn_of_tracked(self, size: int, large: Sequence[str]) -> None:
-        shown = ", ".join(map(self._shown, large[:3])) + (", …" if len(large) > 3 else "")  # noqa: PLR2004
+        shown = ", ".join(map(self.shown, large[:3])) + (", …" if len(large) > 3 else "")  # noqa: PLR2004
         text = (
             f"{len(large)} files over {SIZE_LIMIT:,} bytes are left out, because all data that git does not "
             f"ignore has {size:,} bytes, more than {MOST_TRACKED:,}: {shown}"
@@ -267,134 +226,9 @@ class _Search:
         """Return what a path lies under: the project or the root of its source; else it cannot travel."""
         return next((each for each in (self.ground.project, entry) if path.startswith(f"{each}/")), None)
 
-    def take(self, path: str, entry: str, origin: _Origin, *, wide: bool) -> bool:
-        """Take the files that `path` means; return whether there is something."""
-        kind = self._kind(path, entry)
-        if kind == "file" and (path.endswith(".py") or is_extension(path)):
-            self._add_script(path, entry, origin)
-        elif kind == "file":
-            self._add([path], entry, origin)
-        elif kind == "directory" and wide:
-            self._directory(path, "", entry, origin)
-        elif kind is None and _WILD.search(path[len(entry) :]):
-            self._pattern(path, entry, origin, wide=wide)
-        return kind is not None
-
-    def _kind(self, path: str, entry: str) -> str | None:
-        """Return what is at `path`, by listings from `entry` on: what is not there costs no system call."""
-        if path == entry:
-            return "directory"
-        directory, name = os.path.split(path)
-        if directory not in self.ground.directories.known and self._kind(directory, entry) != "directory":
-            return None
-        listing = self.ground.directories.list(directory)
-        return "file" if name in listing.files else "directory" if name in listing.directories else None
-
-    def _pattern(self, path: str, entry: str, origin: _Origin, *, wide: bool) -> None:
-        base, pattern = _split(path[len(entry) + 1 :])
-        base = f"{entry}/{base}".rstrip("/")
-        if self._kind(base, entry) == "directory" and (wide or base != entry):
-            self._directory(base, "" if pattern in {"*", "**", "**/*"} else pattern, entry, origin)
-
-    def _directory(self, directory: str, pattern: str, entry: str, origin: _Origin) -> None:
-        """Take the data below `directory`, or what of it has the form `pattern`; none of code and of git."""
-        deep, sources = not pattern or "**" in pattern, pattern.endswith(".py")
-        if deep and not sources and (directory in self.code or directory in self.ground.path):
-            return
-        if _HISTORY.search(directory, len(entry)) or self._kind(f"{directory}/pyvenv.cfg", entry):
-            return
-        expression = path_expression(pattern) if pattern else None
-        files, size = [], 0
-        for number, file in enumerate(self._below(directory, deep=deep or "/" in pattern)):
-            matches = expression is None or expression.match(file[len(directory) + 1 :])
-            if matches and sources and os.path.basename(file) not in {"setup.py", "noxfile.py"}:
-                self._add_script(file, entry, origin)
-            elif matches and self._counts(file, entry):
-                files.append(file)
-                size += os.stat(file).st_size
-            if len(files) > MOST_FILES or size > MOST_BYTES or number > MOST_SEEN:
-                self.asked += files
-                self._warn_of_directory(directory, origin)
-                return
-        self._add(files, entry, origin)
-
-    def _below(self, directory: str, left_by_links: tuple[str, ...] = (), *, deep: bool) -> Iterator[str]:
-        listing = self.ground.directories.list(directory)
-        yield from (f"{directory}/{name}" for name in sorted(listing.files) if not name.startswith("."))
-        for name in sorted(listing.directories) if deep else ():
-            inside = f"{directory}/{name}"
-            if name.startswith(".") or name in _NEVER or inside in self.code:
-                continue
-            links = left_by_links
-            if name in listing.links:
-                links = (*left_by_links, os.path.realpath(directory))
-                if leads_back(inside, links):
-                    continue
-            yield from self._below(inside, links, deep=True)
-
-    def _add(self, files: Iterable[str], entry: str, origin: _Origin) -> None:
-        for file in files:
-            if file in self.found or not self._counts(file, entry):
-                continue
-            fault = self._fault(file, entry)
-            if fault is None:
-                self.found[file] = Candidate(file, entry, origin.reason, named=True)
-            elif file not in self.asked:
-                self.asked.append(file)
-                self._warn(file, *fault, origin)
-
-    def _add_script(self, file: str, entry: str, origin: _Origin) -> None:
-        """Take a Python file that is not a module of the job already."""
-        script = Candidate(file, entry, origin.reason, named=True)
-        kept = without_excluded([script], Path(self.ground.project), self.ground.exclude)
-        if kept and file not in self.modules and file not in self.ground.included:
-            self.scripts[file] = script
-
-    def _counts(self, file: str, entry: str) -> bool:
-        """Claims that a file is data, and that the settings do not decide about it."""
-        if file in self.modules or file in self.ground.included or is_code(file):
-            return False
-        candidate = Candidate(file, entry, "")
-        return bool(without_excluded([candidate], Path(self.ground.project), self.ground.exclude))
-
-    def _fault(self, file: str, entry: str, limit: int | None = SIZE_LIMIT) -> tuple[str, str] | None:
-        """Return why a file cannot travel, and what to do."""
-        if fault := secret_fault(file[len(entry) + 1 :]):
-            return fault
-        real = leads_out(file, self.ground.allowed, self.ground.directories)
-        if real is not None:
-            root = os.path.relpath(os.path.dirname(real), self.ground.project)
-            hint = f"copy the file, or add `{root}` to `roots` in [tool.raybundle]; else"
-            return f"a symbolic link leads to {real}", hint
-        text = fault_of(file, limit)
-        if text is None:
-            return None
-        return text, f'`include = ["{self._shown(file)}"]` in [tool.raybundle] bundles it; else'
-
-    def _warn(self, file: str, fault: str, hint: str, origin: _Origin) -> None:
-        text = f"{self._shown(file)} is left out: {fault}"
-        self.warnings.append(Warning(text, origin.file, origin.line, f"{hint} {origin.otherwise}"))
-
-    def _warn_of_directory(self, directory: str, origin: _Origin) -> None:
-        shown = self._shown(directory)
-        text = f"{shown} is left out: it has more than {MOST_FILES:,} files or {MOST_BYTES:,} bytes"
-        hint = f'`include = ["{shown}"]` in [tool.raybundle] bundles it; else {origin.otherwise}'
-        if all(each.text != text for each in self.warnings):
-            self.warnings.append(Warning(text, origin.file, origin.line, hint))
-
-    def _shown(self, path: str) -> str:
-        return path.removeprefix(f"{self.ground.project}/")
-
 
 def _sizes(files: Iterable[str]) -> Iterator[tuple[str, int]]:
     """Yield the bytes of each file; one that is gone by now is left out."""
     for file in files:
         with suppress(OSError):
             yield file, os.stat(file).st_size
-
-
-def _split(path: str) -> tuple[str, str]:
-    """Return the directory before the first part of a path that is not known, and the rest."""
-    parts = path.split("/")
-    number = next(number for number, part in enumerate(parts) if _WILD.search(part))
-    return "/".join(parts[:number]), "/".join(parts[number:])

@@ -1,0 +1,1 @@
+"""Finds the files that sources, configuration and arguments name by their paths."""
