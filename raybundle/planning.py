@@ -285,7 +285,7 @@ def resolve_with(prepared: Prepared, traced: Traced | None) -> Resolution:
             dependencies="cluster" if settings.text("dependencies") == "cluster" else "bundle",
             cluster_provides=tuple(map(normalised_name, settings.items("cluster-provides"))),
             set_up=request.set_up,
-            arguments=named_by(request.arguments, request.project, request.cwd),
+            arguments=named_by(request.arguments, request.project, request.cwd, request.variables),
             optional=settings.items("optional"),
             tracked=_tracked(request),
         ),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from raybundle.cache.documents import Cache
@@ -45,6 +45,8 @@ class Request:
     """The job's arguments, if they are known: files of the project that they name travel."""
     warnings: tuple[Warning, ...] = ()
     """What is odd about the request itself."""
+    variables: Mapping[str, str] = field(default_factory=dict)
+    """The job's variables of the environment, without secrets; files that they name travel too."""
 
     def start(self, cwd: str | None = None) -> str:
         """Returns where the job starts, relative to the project: `cwd`, else the directory of the command.

@@ -65,4 +65,5 @@ def ask(
         environment.set_up,
         arguments,
         environment.warnings,
+        {**environment.env, **settings.table("env")},
     )

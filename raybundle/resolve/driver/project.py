@@ -23,7 +23,7 @@ from raybundle.resolve.driver.console_script import DIRECTORY
 from raybundle.resolve.driver.nearest import nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator, Mapping
 
     from raybundle.model import Target
 
@@ -33,7 +33,16 @@ _WRITES = re.compile(
 )
 """An option, or the start of `key=value`, that says where the job writes."""
 _LONGEST = 250
-"""Characters of an argument that may name a file."""
+"""Characters of a path that an argument names."""
+_LONGEST_LIST = 10_000
+"""Characters of an argument that may list files."""
+_LONGEST_FILE = 64 * 1024
+"""Bytes of a file of arguments."""
+_BETWEEN_PATHS = re.compile(r"[,;:=]")
+_OF_PROGRAMS = frozenset({"PATH", "PYTHONPATH", "LD_LIBRARY_PATH"})
+"""Variables of directories of code and programs."""
+_OF_DIRECTORIES = re.compile(r"(?:DIR|HOME|PATH|DATA|ROOT|FOLDER|DIRECTORY)S?\Z")
+"""Ends the name of a variable whose value is a directory."""
 
 
 def find_target(name: str, base: Path | None = None, options: tuple[str, ...] = ()) -> Target:
@@ -161,24 +170,53 @@ def first_directory(target: Target, project: Path, cwd: Path, *, safe_path: bool
             return assert_never(other)
 
 
-def named_by(words: Iterable[str], project: Path, cwd: Path) -> tuple[str, ...]:
+def named_by(
+    words: Iterable[str], project: Path, cwd: Path, variables: Mapping[str, str] | None = None
+) -> tuple[str, ...]:
     """Return what of the project the arguments of a job name, absolute: `conf/a.yaml`, `--data=d.csv`.
 
     What they name from `cwd` on counts too if the project is below it. What an option names that says where
-    to write (`--output-dir runs`) is none: it is not read.
+    to write (`--output-dir runs`) is none: it is not read. The words in a file of arguments (`@args.txt`)
+    count as well, and so do the values of the job's variables; a directory only if the variable is one of
+    directories (`DATA_DIR`).
     """
     project, found, before = project.resolve(), dict[str, None](), ""
-    for word in words:
+    given = [(word, True) for word in _with_files(words, (cwd.resolve(), project))]
+    given += [
+        (f"{name.lower()}={value}", _OF_DIRECTORIES.search(name) is not None)
+        for name, value in sorted((variables or {}).items())
+        if name not in _OF_PROGRAMS
+    ]
+    for word, wide in given:
         option = word if "=" in word else before
         before = word
         if _WRITES.match(option):
             continue
-        for text in (word.removeprefix("@"), word.partition("=")[2]):
-            if text.strip("./") and len(text) < _LONGEST and "\0" not in text:
-                for base in (cwd.resolve(), project):
-                    path = os.path.normpath(base / text)
-                    near = path.startswith(f"{base}/") and not text.startswith("/")
-                    if (near or path.startswith(f"{project}/")) and os.path.lexists(path):
+        for text in _paths_in(word):
+            for base in (cwd.resolve(), project):
+                path = os.path.normpath(base / text)
+                near = path.startswith(f"{base}/") and not text.startswith("/")
+                if (near or path.startswith(f"{project}/")) and os.path.lexists(path):
+                    if wide or Path(path).is_file():
                         found[path] = None
-                        break
+                    break
     return tuple(found)
+
+
+def _with_files(words: Iterable[str], bases: tuple[Path, ...]) -> Iterator[str]:
+    """Yield words, and those in files that they name as `@file` (argparse, Java, compilers)."""
+    for word in words:
+        yield word
+        files = (base / word[1:] for base in bases if word.startswith("@") and "\0" not in word)
+        file = next((each for each in files if each.is_file()), None)
+        if file is not None and file.stat().st_size <= _LONGEST_FILE:
+            yield from file.read_text("utf-8", "replace").split()
+
+
+def _paths_in(word: str) -> Iterator[str]:
+    """Yield what in a word may be a path: the word, the value of an option, the items of a list."""
+    whole = (word.removeprefix("@"), word.partition("=")[2])
+    parts = _BETWEEN_PATHS.split(word) if len(word) < _LONGEST_LIST else []
+    for text in dict.fromkeys((*whole, *(each for each in parts if "/" in each or "." in each))):
+        if text.strip("./") and len(text) < _LONGEST and "\0" not in text:
+            yield text

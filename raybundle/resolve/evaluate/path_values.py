@@ -1,7 +1,7 @@
 """Evaluates the expressions that name directories and modules. No user code runs."""
 
 # Why strings: paths here are the strings that `sys.path` holds; pathlib would cost ten times as much.
-# ruff: noqa: PTH110, PTH112, PTH117, PTH118, PTH120, PTH208
+# ruff: noqa: PTH110, PTH112, PTH117, PTH118, PTH119, PTH120, PTH208
 
 from __future__ import annotations
 
@@ -154,6 +154,8 @@ class Scope:
             case dotted, _, _:
                 known = self._known_functions().get(dotted)
         if known is None and isinstance(function, ast.Attribute):
+            if function.attr in _SPLITS and isinstance(text := self.value(function.value), str):
+                return _split(text, function.attr, arguments)
             return self._method(self._path(function.value), function.attr, arguments)
         if known is None or not all(isinstance(each, (str, PurePath)) for each in arguments):
             raise CannotEvaluateError
@@ -166,6 +168,8 @@ class Scope:
         return {
             "os.path.join": lambda *parts: os.path.join(*map(str, parts)),
             "os.path.dirname": lambda path: os.path.dirname(str(path)),
+            "os.path.basename": lambda path: os.path.basename(str(path)),
+            "os.path.split": lambda path: list(os.path.split(str(path))),
             "os.path.normpath": lambda path: os.path.normpath(str(path)),
             "os.path.abspath": lambda path: os.path.normpath(self.absolute(path)),
             "os.path.realpath": self._real,
@@ -210,6 +214,17 @@ class Scope:
         if not isinstance(value, PurePath):
             raise CannotEvaluateError
         return value
+
+
+_SPLITS = frozenset({"split", "rsplit", "partition", "rpartition"})
+
+
+def _split(text: str, method: str, arguments: list[Value]) -> list[Value]:
+    """Return the parts of a text."""
+    try:
+        return [*getattr(text, method)(*arguments)]
+    except (TypeError, ValueError) as error:
+        raise CannotEvaluateError from error
 
 
 def _combined(op: ast.operator, left: Value, right: Value) -> Value:

@@ -40,6 +40,7 @@ from raybundle.resolve.scan.strings import (
     dotted_literals,
     dotted_names,
     file_names,
+    listed_names,
 )
 from raybundle.resolve.scan.sweep import sweep
 from raybundle.resolve.scan.tables import lazy_tables, loaders, may_be_lazy, server_lines, settings_lists
@@ -108,11 +109,11 @@ def _pickles_in(tree: ast.Module, source: bytes) -> Iterator[Import]:
 
 
 def scan_config(source: bytes) -> Facts:
-    """Return the dotted names and paths in a configuration file. A large one is data and has none."""
+    """Return the dotted names and paths in a configuration file; of a large one, the files that it lists."""
     sha256 = hashlib.sha256(source).hexdigest()
     imports = [Import(1, Statement(name, rule="pickle")) for name in modules_in_text(source)]
     if len(source) > CONFIG_LIMIT:
-        return Facts(sha256, in_order(imports))
+        return Facts(sha256, in_order(imports), named=_listed(source))
     imports += (Import(line, ModuleText(name, rule="config-file")) for line, name in dotted_names(source))
     named = [Named(line, "start", posixpath.normpath(path)) for line, path in file_names(source)]
     for line, text, is_of_secrets in directory_names(source):
@@ -130,9 +131,13 @@ def scan_shell(source: bytes) -> Facts:
 
 
 def scan_text(data: bytes) -> Facts:
-    """Return the modules that the pickles in a text name."""
+    """Return the modules that the pickles in a text name, and the files that it lists."""
     imports = in_order(Import(1, Statement(each, rule="pickle")) for each in modules_in_text(data))
-    return Facts(hashlib.sha256(data).hexdigest(), imports)
+    return Facts(hashlib.sha256(data).hexdigest(), imports, named=_listed(data))
+
+
+def _listed(data: bytes) -> tuple[Named, ...]:
+    return tuple(Named(line, "start", posixpath.normpath(path)) for line, path in listed_names(data))
 
 
 def scan_pickle(data: bytes, name: str) -> Facts:

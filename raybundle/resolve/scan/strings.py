@@ -58,6 +58,13 @@ _YAML = {"y*ml": ("yaml", "yml")}
 CONFIG_LIMIT = 64 * 1024
 """Bytes. A larger file is data, not configuration."""
 
+LIST_LIMIT = 1024 * 1024
+"""Bytes of a text that is searched for paths, which takes about a tenth of a second."""
+_LONGEST_PATH = 250
+_BETWEEN = re.compile(rb"[\s,;|'\"\[\](){}<>]+")
+"""Separates the values of a line in CSV, TSV, JSON and plain text."""
+_PATH_IN_LIST = re.compile(rb"(?:\.{1,2}/)*[\w-][^:*?\\]*(?:/[^:*?\\]+|\.[A-Za-z]\w{0,9})\Z")
+
 _OF_TOOLS = frozenset(
     [
         *("pyproject.toml", "setup.cfg", "tox.ini", "pytest.ini", "mypy.ini", "ruff.toml"),
@@ -120,6 +127,17 @@ def file_names(text: bytes) -> list[tuple[int, str]]:
         for number, line in enumerate(text.splitlines(), 1)
         for found in _FILE_IN_CONFIG.finditer(line)
     ]
+
+
+def listed_names(text: bytes) -> list[tuple[int, str]]:
+    """Return line and text of what looks like a relative path of a file in a text, each once."""
+    found: dict[bytes, int] = {}
+    for number, line in enumerate(text.splitlines() if len(text) <= LIST_LIMIT else (), 1):
+        if b"/" in line or b"." in line:
+            for word in _BETWEEN.split(line):
+                if word not in found and len(word) < _LONGEST_PATH and _PATH_IN_LIST.match(word):
+                    found[word] = number
+    return [(number, word.decode(errors="replace")) for word, number in found.items()]
 
 
 def directory_names(text: bytes) -> list[tuple[int, str, bool]]:

@@ -33,11 +33,14 @@ from raybundle.resolve.evaluate.files.vocabulary import (
     DYNACONF_FILES,
     GIVEN,
     LOOK_UPWARDS,
+    OF_DYNACONF,
     READ_PREFIXES,
     READS,
+    SETTINGS_FILES,
     is_directory,
     is_of_secrets,
     is_path_option,
+    is_variable_of_directory,
     is_write,
 )
 from raybundle.resolve.evaluate.parsing import children
@@ -46,6 +49,8 @@ from raybundle.resolve.facts import ENVIRONMENT_FILE, Named, Opened, PathStart
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+    from raybundle.resolve.evaluate.path_values import Value
 
 
 _SHOWN = 60
@@ -213,9 +218,7 @@ class _Search:
         if dotted.startswith(("sys.path.", "site.addsitedir")):
             return
         last = dotted.rpartition(".")[2] if isinstance(node.func, ast.Name) else last_name(node.func)
-        if last in LOOK_UPWARDS and not node.args and all(each.arg not in GIVEN for each in node.keywords):
-            self.found.add(Named(node.lineno, "here", ENVIRONMENT_FILE))
-        self.found.update(Named(node.lineno, "start", each) for each in DYNACONF_FILES if last in DYNACONF)
+        self._found_by_itself(node, last, scope)
         if node in self.reads:
             self._note_opened(node, self.reads[node], scope)
         if is_write(node, last):
@@ -235,6 +238,18 @@ class _Search:
             self.visit(each, scope, wide=reads)
         for keyword in node.keywords:
             self._option(keyword.arg or "", keyword.value, scope, wide=reads or is_path_option(node, last))
+
+    def _found_by_itself(self, node: ast.Call, last: str, scope: SymbolicScope) -> None:
+        """Note what dotenv and dynaconf look for: a `.env`; `settings.local.toml` of `settings.toml`."""
+        if last in LOOK_UPWARDS and not node.args and all(each.arg not in GIVEN for each in node.keywords):
+            self.found.add(Named(node.lineno, "here", ENVIRONMENT_FILE))
+        self.found.update(Named(node.lineno, "start", each) for each in DYNACONF_FILES if last in DYNACONF)
+        given = node.keywords if last in OF_DYNACONF else ()
+        for keyword in (each for each in given if each.arg in SETTINGS_FILES):
+            for value in scope.values(keyword.value):
+                for place, path in (each for item in _items(value) for each in places(item)):
+                    stem, dot, suffix = path.rpartition(".")
+                    self.found.add(Named(node.lineno, place, f"{stem}.local{dot}{suffix}"))
 
     def _option(self, name: str, value: ast.AST, scope: SymbolicScope, *, wide: bool) -> None:
         """Visit the value of an option, a key of a table, or a variable."""
@@ -308,6 +323,14 @@ _BINDS = (
 )
 
 
+def _items(value: Value) -> Iterator[Value]:
+    """Yield the items of a list, or of a text that lists names as dynaconf takes it."""
+    if isinstance(value, str):
+        yield from re.split(r"[,;]\s*", value)
+    else:
+        yield from value if isinstance(value, list) else [value]
+
+
 def _parts(node: ast.AST) -> Iterator[tuple[str, ast.AST]]:
     """Yield the parts of a node, each with the key or the variable whose value it is."""
     match node:
@@ -317,7 +340,8 @@ def _parts(node: ast.AST) -> Iterator[tuple[str, ast.AST]]:
             targets=[ast.Subscript(value=ast.Attribute(attr="environ"), slice=ast.Constant(value=str(name)))],
             value=value,
         ):
-            yield f"{name}_DIR", value
+            holds = is_variable_of_directory(name) or is_of_secrets(f"{name}_DIR")
+            yield f"{name}_DIR" if holds else "", value
         case ast.Dict(keys=keys, values=values):
             for key, value in zip(keys, values, strict=True):
                 yield str(key.value) if isinstance(key, ast.Constant) else "", value

@@ -33,6 +33,8 @@ _OUTPUT = re.compile(
     r"|report|export|target|dest"
 )
 """Is part of the name of what a job writes."""
+_OF_DIRECTORIES = re.compile(r"(?:DIR|HOME|PATH|DATA|ROOT|FOLDER|DIRECTORY)S?\Z")
+"""Ends the name of a variable of the environment whose value is a directory."""
 _OF_SECRETS = re.compile(r"(?i)(?:secret|credential|private_?key).*(?:dir|folder|root)\Z")
 """Matches options and variables whose values are directories of secrets (`secrets_dir` of pydantic)."""
 OPTION_OF_JOB = frozenset({"option", "argument", "Option", "Argument", "add_argument"})
@@ -46,6 +48,10 @@ LOOK_UPWARDS = frozenset(["load_dotenv", "dotenv_values", "find_dotenv", "read_e
 GIVEN = frozenset(["dotenv_path", "stream", "filename", "env_file"])
 DYNACONF = frozenset(["FlaskDynaconf", "DjangoDynaconf"])
 """Calls that read files of these names without being told, as `from dynaconf import settings` does."""
+OF_DYNACONF = frozenset({"Dynaconf", "LazySettings"})
+"""Calls that are given the names of their files."""
+SETTINGS_FILES = frozenset({"settings_files", "settings_file", "SETTINGS_FILE_FOR_DYNACONF"})
+"""Options of these calls."""
 DYNACONF_FILES = tuple(
     f"{folder}{name}{local}.{suffix}"
     for folder in ("", "config/")
@@ -101,6 +107,11 @@ def is_path_option(node: ast.Call, last: str) -> bool:
 def is_directory(name: str) -> bool:
     """Return whether the value of an option, a key or a variable of this name is a directory that is read."""
     return name in DIRECTORIES or (_NAMED_DIRECTORY.search(name) is not None and _OUTPUT.search(name) is None)
+
+
+def is_variable_of_directory(name: str) -> bool:
+    """Return whether a variable of the environment holds a directory that is read, such as `NLTK_DATA`."""
+    return _OF_DIRECTORIES.search(name) is not None and _OUTPUT.search(name) is None
 
 
 def is_of_secrets(name: str) -> bool:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from raybundle.formats.pickles import is_text
 from raybundle.model import TRACKED, Warning
 from raybundle.resolve.facts import ENVIRONMENT_FILE
 from raybundle.resolve.files.data_files import (
@@ -18,7 +19,7 @@ from raybundle.resolve.files.data_files import (
     Candidate,
     is_code,
 )
-from raybundle.resolve.files.named.taking import Origin, Taking
+from raybundle.resolve.files.named.taking import MOST_BYTES, MOST_FILES, Origin, Taking
 from raybundle.resolve.files.secret_names import secret_fault
 from raybundle.resolve.find.finder import FirstParty
 from raybundle.resolve.scan.strings import is_config, is_shell
@@ -168,21 +169,58 @@ class _Search(Taking):
         return is_data
 
     def follow_configs(self, config_of: Callable[[str], Facts]) -> None:
-        """Take what configuration and scripts of shells name, if a path or `include` names them."""
-        project, start = self.ground.project, self.ground.start
+        """Take what configuration, scripts of shells and lists name, if a path or `include` names them."""
+        project = self.ground.project
         for config in (waiting := [*sorted(self.ground.included), *self.found]):
-            names = (shell := is_shell(config)) or is_config(os.path.basename(config))
+            shell = is_shell(config)
+            is_list = is_text(config) and config not in self.ground.included
+            names = shell or is_list or is_config(os.path.basename(config))
             if not (names and config.startswith(f"{project}/")):
                 continue
-            for named in config_of(config).named:
-                origin = Origin(f"named at {self.shown(config)}:{named.line}", Path(config), named.line)
-                before = len(self.found)
-                for place in (*self.entered, start, project, os.path.dirname(config)):
-                    path = os.path.normpath(os.path.join(place, named.path))
+            named, before = config_of(config).named, len(self.found)
+            if is_list or len(named) > MOST_FILES:
+                self._take_listed(config, named)
+                named = ()
+            for each in named:
+                origin = Origin(f"named at {self.shown(config)}:{each.line}", Path(config), each.line)
+                for path in self._meant(config, each.path):
                     inside = path.startswith(f"{project}/") and (shell or not path.endswith(".py"))
-                    if inside and self._take_named(path, project, origin, named):
+                    if inside and self._take_named(path, project, origin, each):
                         break
-                waiting += [*self.found][before:]
+            waiting += [*self.found][before:]
+
+    def _meant(self, config: str, path: str) -> Iterator[str]:
+        """Yield what a path in a file may mean: from the start of the job, the project, its directory."""
+        here, start, project = os.path.dirname(config), self.ground.start, self.ground.project
+        for place in (*self.entered, start, project, here):
+            yield os.path.normpath(os.path.join(place, path))
+
+    def _take_listed(self, config: str, named: Iterable[Named]) -> None:
+        """Take the files that a list names: those without a folder only from beside it."""
+        project, found = self.ground.project, dict[str, int]()
+        for each in named:
+            paths = self._meant(config, each.path) if "/" in each.path else ()
+            for path in (*paths, os.path.normpath(os.path.join(os.path.dirname(config), each.path))):
+                if path.startswith(f"{project}/") and self.kind(path, project) == "file":
+                    found.setdefault(path, each.line)
+                    break
+        found = {path: line for path, line in found.items() if self.counts(path, project)}
+        most = len(found) > MOST_FILES or sum(size for _, size in _sizes(found)) > MOST_BYTES
+        if most:
+            self.asked += found
+            self._warn_of_list(config, found)
+        for path, line in () if most else found.items():
+            self.add([path], project, Origin(f"named at {self.shown(config)}:{line}", Path(config), line))
+
+    def _warn_of_list(self, config: str, paths: Iterable[str]) -> None:
+        folders = sorted({self.shown(path).partition("/")[0] for path in paths})
+        shown = ", ".join(f'"{each}"' for each in folders)
+        text = (
+            f"files that {self.shown(config)} names are left out: they are more than {MOST_FILES:,} files or "
+            f"{MOST_BYTES:,} bytes"
+        )
+        hint = f"`include = [{shown}]` in [tool.raybundle] bundles them; else `exclude` them"
+        self.warnings.append(Warning(text, Path(config), None, hint))
 
     def add_tracked(self, files: Sequence[str]) -> None:
         """Take files that git does not ignore; if they are too many bytes, only the small ones."""

@@ -318,5 +318,12 @@ def test_settings_that_dynaconf_looks_for_travel_and_its_secrets_are_told(
 
 def test_dynaconf_with_files_of_its_own_or_none_takes_no_others(tmp_path: Path) -> None:
     source = "from dynaconf import Dynaconf\nDynaconf()\nDynaconf(settings_files=['mine.toml'])\n"
+    files = ("settings.toml", "mine.toml", "mine.local.toml")
 
-    assert named(tmp_path, source, "settings.toml", "mine.toml") == {"mine.toml"}
+    assert named(tmp_path, source, *files) == {"mine.toml", "mine.local.toml"}
+
+
+def test_a_variable_of_the_environment_means_a_directory_if_its_name_says_so(tmp_path: Path) -> None:
+    source = "import os\nos.environ['WANDB_PROJECT'] = 'train'\nos.environ['NLTK_DATA'] = 'corpora'\n"
+
+    assert named(tmp_path, source, "train/a.csv", "corpora/b.csv") == {"corpora/b.csv"}

@@ -54,6 +54,20 @@ def test_literals_and_paths_beside_the_source_are_taken(work: Path) -> None:
     }
 
 
+@pytest.mark.parametrize(
+    "head",
+    [
+        "H = os.path.split(os.path.abspath(__file__))[0]\n",
+        "H = os.path.abspath(__file__).rsplit('/', 1)[0]\n",
+        "H = __file__.rpartition('/')[0]\n",
+    ],
+)
+def test_parts_of_the_path_of_the_source_are_evaluated(work: Path, head: str) -> None:
+    script = app(work, f"import os\n{head}print(open(H + '/conf/a.csv').read())\n", "conf/a.csv", "a.csv")
+
+    assert set(named(script)) == {"conf/a.csv"}
+
+
 def test_paths_assigned_together_are_taken(work: Path) -> None:
     source = "HERE, NAME = 'conf/', 'a.csv'\n(A, B), C = ('b', 1), 2\nprint(open(HERE + NAME).read())\n"
     script = app(work, f"{source}print(open(f'conf/{{A}}.csv').read())\n", *map("conf/{}.csv".format, "abc"))
@@ -384,11 +398,30 @@ def test_an_environment_file_is_looked_for_up_to_the_root_of_the_source(work: Pa
         (["a.yaml"], ["conf/a.yaml"]),
         (["--output-dir", "runs", "--log=runs", "hydra.run.out=runs", "-o", "..", "", "/etc/hosts"], []),
         (["--logits", "data"], ["data"]),
+        (["--files=../data/x,a.yaml", "c:../runs/y"], ["data/x", "conf/a.yaml", "runs/y"]),
+        (["--modes", "data,runs"], []),
+        (["@args.txt"], ["conf/args.txt", "data/x"]),
     ],
 )
 def test_arguments_name_what_the_project_has(work: Path, words: list[str], expected: list[str]) -> None:
-    tree(work / "app", {"conf/a.yaml": "", "data/x": "", "runs/y": ""})
+    tree(work / "app", {"conf/a.yaml": "", "conf/args.txt": "--data\ndata/x\n", "data/x": "", "runs/y": ""})
     found = named_by(words, work / "app", work / "app/conf")
+
+    assert [each.removeprefix(f"{work}/app/") for each in found] == expected
+
+
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        ({"APP_CONFIG": "conf/a.yaml", "DATA_DIR": "data"}, ["conf/a.yaml", "data"]),
+        ({"WANDB_PROJECT": "data", "OUTPUT_DIR": "data", "PYTHONPATH": "data"}, []),
+    ],
+)
+def test_variables_of_the_job_name_what_the_project_has(
+    work: Path, variables: dict[str, str], expected: list[str]
+) -> None:
+    tree(work / "app", {"conf/a.yaml": "", "data/x": ""})
+    found = named_by([], work / "app", work / "app", variables)
 
     assert [each.removeprefix(f"{work}/app/") for each in found] == expected
 
@@ -441,6 +474,41 @@ def test_files_in_configuration_that_is_an_argument_or_included_are_taken(work: 
     settings = ResolveSettings(arguments=(str(script.parent / "a.yaml"),), include=("b.toml",))
 
     assert set(named(script, settings)) == {"a.yaml", "data/a.csv", "data/b.csv"}
+
+
+LISTED = {
+    "list.csv": "path,label\nimages/a.png,1\nimages/absent.png,2\n0.5,1.5e3\n",
+    "data/list.jsonl": '{"audio": "wavs/a.wav", "text": "as in README.md"}\n',
+    "data/list.txt": "b.wav|b.txt\n",
+    "data/more.tsv": "../images/b.png\tx y\n",
+    "large.json": f'[{{"file": "images/c.png"}}, "{"x" * 70000}"]',
+}
+
+
+def test_files_that_a_list_names_are_taken(work: Path) -> None:
+    names = "['list.csv', 'large.json', *glob.glob('data/*.*')]"
+    job = f"import glob\nfor each in {names}:\n    print(open(each))\n"
+    files = ["images/a.png", "images/b.png", "images/c.png", "data/wavs/a.wav", "data/b.wav"]
+    tree(work / "app", {"job.py": job, **LISTED, **dict.fromkeys((*files, "README.md", "images/d.png"), "")})
+    found = named(work / "app/job.py")
+
+    assert set(found) == {*LISTED, *files}
+    assert found["images/a.png"] == "named at list.csv:2 (path)"
+
+
+def test_a_list_of_too_many_files_is_told_once(work: Path) -> None:
+    names = [f"{each % 3}/{each}.png" for each in range(1001)]
+    script = app(work, "print(open('list.txt').read())\n", *names)
+    (work / "app/list.txt").write_text("\n".join(names))
+
+    assert set(named(script)) == {"list.txt"}
+    [warning] = warned(script)
+    assert warning == (
+        "files that list.txt names are left out: they are more than 1,000 files or 104,857,600 bytes; "
+        '`include = ["0", "1", "2"]` in [tool.raybundle] bundles them; else `exclude` them'
+    )
+    assert warned(script, ResolveSettings(include=("0", "1", "2"))) == []
+    assert warned(script, ResolveSettings(exclude=("[0-9]/*",))) == []
 
 
 def test_a_large_file_that_configuration_names_is_told_with_its_place(work: Path) -> None:
