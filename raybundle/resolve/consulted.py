@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import stat
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from raybundle.cache.identity import Identity, find_identity, is_young
@@ -21,6 +23,12 @@ if TYPE_CHECKING:
     Row = list[Any]
     Content = Callable[[str], str]
 
+_DESCRIBE = ("METADATA", "PKG-INFO", "RECORD", "entry_points.txt", "top_level.txt", "direct_url.json")
+"""Files of a `.dist-info` or an `.egg-info` that decide what a distribution is, and what it has."""
+_SCRIPTS = re.compile(rb"\n\.\./[^\n]*")
+"""Rows of a RECORD, after a line break, for scripts beside the interpreter: its path is in those."""
+_ASKED = 1 << 20
+"""Bytes of a file up to which what is in it identifies it."""
 TRAVELS = "travels"
 """Of a file of a package: it is not too large, and can be read."""
 _LIFELESS = "__pycache__"
@@ -34,9 +42,13 @@ class Consulted:
     began: int
     """Nanoseconds of the clock before the first of them was asked for."""
     files: dict[str, Row] = field(default_factory=dict)
-    """Path: identity, 1 if it was young, and SHA-256 of what was read, "" where only the identity counts."""
+    """Path: identity, 1 if it was young, and SHA-256 of what was read; "" if only the identity counts."""
+    asked: dict[str, Row] = field(default_factory=dict)
+    """Path: the same of files of which mode and size had a say; with a digest of mode and bytes."""
     directories: dict[str, Row] = field(default_factory=dict)
     """Path: the same, with a digest of the names in it; four times None if there is no directory."""
+    sites: dict[str, Row] = field(default_factory=dict)
+    """Path: the same of site-packages directories, with a digest of what their distributions are."""
     data: dict[str, Row] = field(default_factory=dict)
     """Path: the same, with `TRAVELS` instead; what is in such a file decides nothing."""
     links: dict[str, Row] = field(default_factory=dict)
@@ -50,7 +62,8 @@ class Consulted:
     def ask(self, files: Iterable[str]) -> None:
         """Note files of which size and mode had a say."""
         for file in files:
-            self.files.setdefault(file, self._row(find_identity(file), ""))
+            if file not in self.files and file not in self.asked:
+                self.asked[file] = self._row(find_identity(file), _state_of(file))
 
     def carry(self, files: Iterable[str]) -> None:
         """Note files of packages that travel."""
@@ -61,10 +74,12 @@ class Consulted:
         """Note directories; in `owned` ones more has a say than names: what installers write there."""
         owned = frozenset(owned)
         for directory, listing in listings.items():
-            named = directory not in owned and os.path.isdir(directory)  # noqa: PTH112 - as above
-            self.directories[directory] = self._row(
-                find_identity(directory), digest_of(listing) if named else ""
+            known, digest = (
+                (self.sites, _digest_of_site) if directory in owned else (self.directories, _digest_of_names)
             )
+            identity = find_identity(directory)
+            exists = os.path.isdir(directory)  # noqa: PTH112 - as above
+            known[directory] = self._row(identity, digest(directory, listing) if exists else "")
             self.follow(os.path.join(directory, name) for name in listing.links)
 
     def follow(self, paths: Iterable[str]) -> None:
@@ -79,7 +94,7 @@ class Consulted:
         return [*identity, int(is_young(identity, self.began)), digest]
 
 
-def unchanged(record: Consulted, now: int) -> Consulted | None:
+def unchanged(record: Consulted, now: int, alien: Iterable[bytes] = ()) -> Consulted | None:
     """Return the record with fresh identities if all of it still holds, else None.
 
     An identity may differ, or have been young: what counts then is whether what was read is still the same.
@@ -87,13 +102,16 @@ def unchanged(record: Consulted, now: int) -> Consulted | None:
     Args:
         record: what was consulted.
         now: nanoseconds of the clock.
+        alien: what no file that is read again may have in it.
     """
     if any(_leads_to(path) != row for path, row in record.links.items()):
         return None
-    fresh = Consulted(now, links=record.links)
+    fresh, alien = Consulted(now, links=record.links), tuple(alien)
     for known, renewed, content in (
-        (record.files, fresh.files, _digest_of_file),
+        (record.files, fresh.files, partial(_digest_of_file, alien=alien)),
+        (record.asked, fresh.asked, partial(_state_of, alien=alien)),
         (record.directories, fresh.directories, _digest_of_directory),
+        (record.sites, fresh.sites, partial(_digest_of_site, alien=alien)),
         (record.data, fresh.data, _verdict_on),
     ):
         for path, row in known.items():
@@ -123,12 +141,41 @@ def digest_of(listing: Listing) -> str:
     return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:32]
 
 
-def _digest_of_file(file: str) -> str:
+def _digest_of_names(_: str, listing: Listing) -> str:
+    return digest_of(listing)
+
+
+def _digest_of_site(directory: str, listing: Listing | None = None, alien: Iterable[bytes] = ()) -> str:
+    """Return a digest of all names in a site-packages directory, and of what describes its distributions."""
+    listing = listing or _listed(directory)
+    described = sorted(each for each in listing.directories if each.endswith((".dist-info", ".egg-info")))
+    files = [f"{each}/{name}" for each in described for name in _DESCRIBE]
+    files += sorted(each for each in listing.files if each.endswith((".pth", ".egg-link", ".egg-info")))
+    digests = (_digest_of_file(f"{directory}/{each}", alien, _SCRIPTS) for each in files)
+    found = [digest_of(listing), *digests]
+    return hashlib.sha256("/".join(found).encode()).hexdigest()[:32]
+
+
+def _digest_of_file(file: str, alien: Iterable[bytes] = (), drop: re.Pattern[bytes] | None = None) -> str:
+    """Return the SHA-256 of a file, without what `drop` matches; empty if `alien` bytes are in it."""
     try:
         with open(file, "rb") as stream:  # noqa: PTH123 - as above
-            return hashlib.sha256(stream.read()).hexdigest()
+            data = stream.read()
     except OSError:
         return ""
+    data = drop.sub(b"", b"\n" + data) if drop else data
+    return "" if any(each in data for each in alien) else hashlib.sha256(data).hexdigest()
+
+
+def _state_of(file: str, alien: Iterable[bytes] = ()) -> str:
+    """Return mode and SHA-256 of a small file; empty for all others, of which only the identity counts."""
+    try:
+        status = os.stat(file)
+    except OSError:
+        return ""
+    small = stat.S_ISREG(status.st_mode) and status.st_size <= _ASKED
+    digest = _digest_of_file(file, alien) if small else ""
+    return f"{status.st_mode:o} {digest}" if digest else ""
 
 
 def _verdict_on(file: str) -> str:
@@ -141,9 +188,13 @@ def _verdict_on(file: str) -> str:
 
 
 def _digest_of_directory(directory: str) -> str:
+    return digest_of(_listed(directory))
+
+
+def _listed(directory: str) -> Listing:
     from raybundle.resolve.find.directories import Directories  # noqa: PLC0415 - an answer that nothing touched needs none
 
-    return digest_of(Directories().list(directory))
+    return Directories().list(directory)
 
 
 def _leads_to(link: str) -> Row:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from dataclasses import dataclass, fields
@@ -10,16 +11,20 @@ from typing import TYPE_CHECKING, Any
 from raybundle.cache.documents import Kind
 from raybundle.cache.room import IN_USE
 from raybundle.model import ModuleTarget, ScriptTarget
+from raybundle.resolve.answers.places import moved, places_of
 from raybundle.resolve.answers.rows import CannotKeepError, from_document, to_document
 from raybundle.resolve.collector import uncollected
 from raybundle.resolve.consulted import Consulted, unchanged
 from raybundle.resolve.driver.project import project_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from raybundle.cache.documents import Cache
     from raybundle.model import Interpreter, Resolution, Target
+    from raybundle.resolve.answers.places import Places
+    from raybundle.resolve.resolve import Recorded
     from raybundle.resolve.settings import ResolveSettings
 
 ANSWERS = Kind("answers", 32, IN_USE)
@@ -56,8 +61,9 @@ def answer(
 
 
 def _answer(question: Question, cache: Cache) -> Resolution:
-    name = _key(question, cache)
-    known = _recall(question, name, cache)
+    places = places_of(_project(question), question.interpreter)
+    name = _name(question, places, cache)
+    known = _recall(question, name, places, cache)
     if known is not None:
         return known
     from raybundle.resolve.resolve import resolve_recorded  # noqa: PLC0415 - a warm start parses nothing
@@ -65,15 +71,21 @@ def _answer(question: Question, cache: Cache) -> Resolution:
     asked = (question.target, question.settings, question.interpreter, question.cwd)
     recorded = resolve_recorded(*asked, cache)
     if type(question.target) in _KNOWN and recorded.complete:
-        _keep(recorded.resolution, recorded.consulted, recorded.cwd, name, cache)
+        _keep(recorded, name, places, cache)
     return recorded.resolution
 
 
-def _key(question: Question, cache: Cache) -> str:
-    """Return the name of the answer: it depends on what the paths and patterns of the question mean now."""
+def _name(question: Question, places: Places, cache: Cache) -> str:
+    """Return the name of the answer: what the question means wherever its places are, and what it says."""
+    text = json.dumps(_meaning(question))
+    return f"{cache.key(places.hide(text), places.order)[:16]}-{cache.key(text)[:16]}"
+
+
+def _meaning(question: Question) -> list[Any]:
+    """Return what the paths and patterns of the question mean now."""
     interpreter, settings = question.interpreter, question.settings
     project = _project(question)
-    return cache.key(
+    return [
         sys.byteorder,
         [os.geteuid(), os.getegid(), *os.getgroups()],  # they decide what can be read
         repr(question.target),
@@ -83,7 +95,7 @@ def _key(question: Question, cache: Cache) -> str:
         [_real(each) for each in (*interpreter.path, *(str(project / root) for root in settings.roots))],
         _real(str(question.target.path)) if isinstance(question.target, ScriptTarget) else "",
         _matched(project, settings.include),
-    )
+    ]
 
 
 def _counts(cwd: Path, target: Target, project: Path) -> bool:
@@ -116,36 +128,52 @@ def _matched(project: Path, patterns: tuple[str, ...]) -> list[list[str]]:
     return [[each.file, each.reason] for each in candidates]
 
 
-def _recall(question: Question, name: str, cache: Cache) -> Resolution | None:
-    """Return the kept answer if everything that it depends on is as it was."""
+def _recall(question: Question, name: str, places: Places, cache: Cache) -> Resolution | None:
+    """Return the kept answer if everything that it depends on is as it was; it may be another checkout's."""
+    if cache.path(ANSWERS, name).exists():
+        return cache.read(ANSWERS, name, lambda document: _parsed(document, (), question, name, cache))
 
     def parse(document: dict[str, Any]) -> Resolution | None:
-        if document["cwd"] not in {None, str(question.cwd)}:
-            return None
-        record = Consulted(0, **document["consulted"])
-        fresh = unchanged(record, cache.clock())
-        if fresh is None:
-            return None
-        given = {
-            "target": question.target,
-            "project": _project(question),
-            "interpreter": question.interpreter,
-            "not_imported": None,
-        }
-        resolution = from_document(document["answer"], given)
-        if _rows(fresh) != _rows(record):
-            cache.write(ANSWERS, name, {**document, "consulted": _rows(fresh)})
-        return resolution
+        here, alien = moved(document, places), places.changed(document["places"])
+        return None if here is None else _parsed(here, alien, question, name, cache)
 
-    return cache.read(ANSWERS, name, parse)
+    other = cache.latest(ANSWERS, name.partition("-")[0])
+    return cache.read(ANSWERS, other, parse) if other else None
 
 
-def _keep(resolution: Resolution, record: Consulted, cwd: Path | None, name: str, cache: Cache) -> None:
+def _parsed(
+    document: dict[str, Any], alien: Iterable[str], question: Question, name: str, cache: Cache
+) -> Resolution | None:
+    """Return the resolution if nothing changed, and keeps it with fresh identities."""
+    if document["cwd"] not in {None, str(question.cwd)}:
+        return None
+    record = Consulted(0, **document["consulted"])
+    fresh = unchanged(record, cache.clock(), map(os.fsencode, alien))
+    if fresh is None:
+        return None
+    given = {
+        "target": question.target,
+        "project": _project(question),
+        "interpreter": question.interpreter,
+        "not_imported": None,
+    }
+    resolution = from_document(document["answer"], given)
+    if _rows(fresh) != _rows(record):
+        cache.write(ANSWERS, name, {**document, "consulted": _rows(fresh)})
+    return resolution
+
+
+def _keep(recorded: Recorded, name: str, places: Places, cache: Cache) -> None:
     try:
-        stored = to_document(resolution)
+        stored = to_document(recorded.resolution)
     except CannotKeepError:
         return
-    document = {"cwd": cwd and str(cwd), "consulted": _rows(record), "answer": stored}
+    document = {
+        "cwd": recorded.cwd and str(recorded.cwd),
+        "places": places.bases,
+        "consulted": _rows(recorded.consulted),
+        "answer": stored,
+    }
     cache.write(ANSWERS, name, document)
 
 
