@@ -24,6 +24,7 @@ TAG = "raybundle: result"
 SHOWN = 400
 LONGEST = 4 << 10
 TOLD = 20 << 10
+LONGEST_CHAIN = 100
 PUT = """
 import sys
 sys.path.insert(0, sys.argv[1])
@@ -42,6 +43,9 @@ except ClientError as error:
 """
 
 
+_raybundle_output: list[int] = []
+
+
 def _raybundle_main() -> int:
     config = json.loads(os.environ["RAY_JOB_CONFIG_JSON_ENV_VAR"])
     job = config["metadata"]["job_submission_id"]
@@ -49,6 +53,7 @@ def _raybundle_main() -> int:
     tag = f"{TAG} {config['metadata'].pop('raybundle.token', '-')}"
     os.environ["RAY_JOB_CONFIG_JSON_ENV_VAR"] = json.dumps(config)
     source = os.environ.get("RAYBUNDLE_SOURCE")
+    _raybundle_output.append(os.dup(1))  # the function may close or redirect its own
     (function, args, kwargs), told = _raybundle_load()
     shown = told["shown"]
     for file, lines in told["lines"].items():
@@ -120,8 +125,25 @@ def _raybundle_try(show: Any, value: Any) -> str:
 
 
 def _raybundle_error(error: BaseException) -> bytes:
+    # Pickles lack what an exception was raised from, so all of the chain follows. It may be unknown there.
+    data = _raybundle_pickle(error)
+    chain: list[Any] = [error] if data else []
+    for each in chain:
+        near = [one for one in (each.__cause__, each.__context__) if one is not None]
+        chain += [one for one in near if all(one is not known for known in chain) and _raybundle_pickle(one)]
+        del chain[LONGEST_CHAIN:]
+    kept = {id(each): number for number, each in enumerate(chain)}
+    links = [
+        (kept.get(id(each.__cause__)), kept.get(id(each.__context__)), each.__suppress_context__)
+        for each in chain
+    ]
+    rest = _raybundle_pickle((chain, links)) if len(chain) > 1 else b""
+    return data + rest if len(rest) <= MOST_LOGGED else data
+
+
+def _raybundle_pickle(value: Any) -> bytes:
     try:
-        data: bytes = cloudpickle.dumps(error, protocol=5)
+        data: bytes = cloudpickle.dumps(value, protocol=5)
         cloudpickle.loads(data)
     except Exception:
         return b""
@@ -161,11 +183,12 @@ def _raybundle_send(tag: str, job: str, source: str | None, whole: bytes) -> str
 
 def _raybundle_say(*lines: str) -> None:
     # The line before may have no end.
-    sys.stdout.flush()
+    with contextlib.suppress(AttributeError, OSError, ValueError):
+        sys.stdout.flush()
     for line in lines:
         rest = ("\n" + " ".join(line.splitlines()) + "\n").encode(errors="backslashreplace")
         while rest:
-            rest = rest[os.write(1, rest) :]
+            rest = rest[os.write(_raybundle_output[0], rest) :]
 
 
 def _raybundle_put(source: str | None, key: str, data: bytes) -> str | None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
+import io
 import json
 import pickle
 import re
@@ -149,8 +151,30 @@ def result_of(
         except ResultError as error:
             cause.hint = str(error)
     if isinstance(raised, Exception):
-        raise raised from cause
+        raise _chained(raised, data, cause)
     raise cause
+
+
+def _chained(raised: Exception, data: bytes, told: FunctionError) -> BaseException:
+    """Returns an exception with those that it was raised from; the first of them was raised from `told`."""
+    stream = io.BytesIO(data)
+    first: BaseException = raised
+    with contextlib.suppress(Exception):  # whatever unpickling runs; many have no chain
+        pickle.load(stream)  # noqa: S301 - `_unpickled` has done the same
+        chain, links = pickle.load(stream)  # noqa: S301 - as above
+        for each, (cause, context, hidden) in zip(chain, links, strict=True):
+            each.__cause__ = None if cause is None else chain[cause]
+            each.__context__ = None if context is None else chain[context]
+            each.__suppress_context__ = hidden
+        first = chain[0]
+    last, seen = first, {id(first)}
+    while (before := last.__cause__ or (None if last.__suppress_context__ else last.__context__)) is not None:
+        if id(before) in seen:
+            break
+        last = before
+        seen.add(id(last))
+    last.__cause__ = told
+    return first
 
 
 def _announced(job_id: str, token: str, lines: ResultLines, failed: JobError | None) -> Announced:

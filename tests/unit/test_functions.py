@@ -397,6 +397,119 @@ def test_what_a_function_raised_is_told_however_large_or_odd_it_is(
     assert name != "unready" or told.__cause__ is failed
 
 
+CHAINED = """\
+class Elsewhere(Exception):
+    def __init__(self, place, why):
+        super().__init__(why)
+class Closed(Exception):
+    def __reduce__(self):
+        raise ValueError
+def caused():
+    try:
+        {}["k"]
+    except KeyError as error:
+        raise ValueError("v") from error
+def within():
+    try:
+        caused()
+    except ValueError:
+        raise RuntimeError("r")
+def hidden():
+    try:
+        caused()
+    except ValueError:
+        raise RuntimeError("r") from None
+def circle():
+    first, second = RuntimeError("r"), ValueError("v")
+    first.__cause__, second.__cause__ = second, first
+    raise first
+def unread():
+    raise RuntimeError("r") from Elsewhere("here", "why")
+def unwritten():
+    raise RuntimeError("r") from Closed()
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("caused", "ValueError('v') from KeyError('k') from FunctionError"),
+        ("within", "RuntimeError('r') in ValueError('v') from KeyError('k') from FunctionError"),
+        ("hidden", "RuntimeError('r') from FunctionError"),
+        ("circle", "RuntimeError('r') from ValueError('v') from FunctionError"),
+        ("unread", "RuntimeError('r') from FunctionError"),
+        ("unwritten", "RuntimeError('r') from FunctionError"),
+    ],
+)
+def test_an_exception_comes_back_with_those_that_it_was_raised_from(
+    tmp_path: Path, load: Any, name: str, expected: str
+) -> None:
+    log = driven(tmp_path, getattr(load(CHAINED), name))
+
+    with pytest.raises((ValueError, RuntimeError)) as raised:
+        read(log, tmp_path, JobFailedError("job j failed"))
+
+    assert chain_of(raised.value) == expected
+
+
+def chain_of(error: BaseException | None) -> str:
+    """Returns an exception and those that a traceback shows before it."""
+    text = ""
+    while error is not None:
+        if isinstance(error, FunctionError):
+            return f"{text}FunctionError"
+        hidden = error.__cause__ is not None or error.__suppress_context__
+        text += f"{error!r} {'from' if hidden else 'in'} "
+        error = error.__cause__ if hidden else error.__context__
+    return text
+
+
+def test_an_exception_comes_back_where_one_that_it_was_raised_from_is_not_known(
+    tmp_path: Path, load: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "far_away.py").write_text("class Far(Exception): pass")
+    monkeypatch.syspath_prepend(tmp_path)
+    function = load("def fails():\n    import far_away\n    raise RuntimeError('r') from far_away.Far()").fails
+    log = driven(tmp_path, function)
+    monkeypatch.undo()
+
+    with pytest.raises(RuntimeError) as raised:
+        read(log, tmp_path, JobFailedError("job j failed"))
+
+    assert chain_of(raised.value) == "RuntimeError('r') from FunctionError"
+
+
+SILENT = """\
+import os, sys
+def closes():
+    print("before", flush=True)
+    os.close(1)
+    return 1
+def closes_its_stream():
+    sys.stdout.close()
+    return 1
+def redirects():
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    return 1
+def redirects_its_stream():
+    sys.stdout = open(os.devnull, "w")
+    return 1
+def has_no_stream():
+    sys.stdout = None
+    return 1
+"""
+
+
+@pytest.mark.parametrize(
+    "name", ["closes", "closes_its_stream", "redirects", "redirects_its_stream", "has_no_stream"]
+)
+def test_a_function_may_close_or_redirect_its_standard_output(tmp_path: Path, load: Any, name: str) -> None:
+    log = driven(tmp_path, getattr(load(SILENT), name))
+
+    assert read(log, tmp_path) == 1
+    assert lines_of([log])[1] == (b"before\n" if name == "closes" else b"")
+
+
 def test_the_token_of_a_result_is_not_in_the_variables_of_the_function(tmp_path: Path, load: Any) -> None:
     log = driven(tmp_path, load(FAILING).says_its_variables)
     lines, shown = lines_of([log])
