@@ -48,6 +48,13 @@ class PythonTag:
     libc: str | None = None
     """The oldest libc that loads its native files, such as `glibc 2.28`; None if they need none."""
 
+    @property
+    def text(self) -> str:
+        """What a node has to have, in words."""
+        platform = f" on {self.platform}" if self.platform else ""
+        libc = f" with {self.libc} or newer" if self.libc else ""
+        return f"{self.implementation} {self.minor}{platform}{libc}"
+
 
 @dataclass(frozen=True, slots=True)
 class ScriptEntry:

@@ -469,7 +469,9 @@ def test_an_exception_comes_back_where_one_that_it_was_raised_from_is_not_known(
 ) -> None:
     (tmp_path / "far_away.py").write_text("class Far(Exception): pass")
     monkeypatch.syspath_prepend(tmp_path)
-    function = load("def fails():\n    import far_away\n    raise RuntimeError('r') from far_away.Far()").fails
+    function = load(
+        "def fails():\n    import far_away\n    raise RuntimeError('r') from far_away.Far()"
+    ).fails
     log = driven(tmp_path, function)
     monkeypatch.undo()
 

@@ -107,7 +107,7 @@ def _lines(stored: Stored, signatures: Sequence[Signature]) -> Iterator[str]:
     yield f"bundle   {stored.digest}"
     for each in signatures:
         yield f"signed   by key {each.key_id[:16]} ({each.state})"
-    yield f"python   {summary['python']}"
+    yield f"python   {manifest.python.text}"
     yield f"path     {', '.join(manifest.path)}"
     yield f"files    {summary['files']} ({size_text(summary['bytes'])})"
     for file in manifest.files:

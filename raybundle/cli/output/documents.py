@@ -11,7 +11,7 @@ from raybundle.explain.reasons import reasons_of, traced_edges
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from raybundle.bundle.values import Manifest
+    from raybundle.bundle.values import Manifest, PythonTag
     from raybundle.cli.output.overview import Overview
     from raybundle.cluster.jobs import JobInfo
     from raybundle.explain.absence import Absence
@@ -37,6 +37,7 @@ def plan_document(overview: Overview) -> dict[str, Any]:
         "bundle": planned.digest,
         "target": target_text(resolution.target),
         "project": str(resolution.project),
+        **python_document(planned.manifest.python),
         "sys_path": list(resolution.path),
         "roots": [{"root": root.symbol, "directory": str(root.directory)} for root in resolution.roots],
         "modules": _modules(planned),
@@ -197,9 +198,15 @@ def manifest_document(manifest: Manifest) -> dict[str, Any]:
         "files": len(manifest.files),
         "bytes": sum(file.size for file in manifest.files),
         "path": list(manifest.path),
-        "python": f"{manifest.python.implementation} {manifest.python.minor}",
+        **python_document(manifest.python),
         "provided": [f"{item.name} {item.version}".rstrip() for item in manifest.provided],
     }
+
+
+def python_document(python: PythonTag) -> dict[str, Any]:
+    """Returns what a bundle needs of the nodes' Python, in `plan --json` and `show --json`."""
+    minor = f"{python.implementation} {python.minor}"
+    return {"python": minor, "platform": python.platform, "libc": python.libc}
 
 
 def job_document(info: JobInfo) -> dict[str, Any]:

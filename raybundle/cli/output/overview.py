@@ -55,7 +55,7 @@ def text_lines(overview: Overview) -> Iterator[str]:
     resolution = planned.resolution
     yield f"bundle   {planned.digest}"
     yield f"target   {target_text(resolution.target)}"
-    yield f"python   {planned.manifest.python.implementation} {planned.manifest.python.minor}"
+    yield f"python   {planned.manifest.python.text}"
     yield f"files    {_files_text(planned)}"
     yield f"path     {'  '.join(resolution.path)}"
     places = {str(root.symbol): _place_text(root) for root in resolution.roots}
@@ -245,7 +245,7 @@ def markdown_lines(overview: Overview) -> Iterator[str]:
     files = counted(len(planned.files), "file")
     yield f"### Bundle of {_code(_short_target(resolution))}: {files}, {size_text(planned.bytes)}"
     yield ""
-    yield f"`{planned.digest}`, {planned.manifest.python.implementation} {planned.manifest.python.minor}"
+    yield f"`{planned.digest}`, {planned.manifest.python.text}"
     yield from _table(
         ("package", "root", "modules", "data", "size"),
         [(_code(p.name), _code(p.root), p.modules, p.data, size_text(p.bytes)) for p in overview.packages],

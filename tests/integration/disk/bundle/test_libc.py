@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import platform
 import shutil
 import subprocess
@@ -64,6 +65,15 @@ def test_what_needs_a_newer_libc_than_this_machine_has_is_refused_here_and_the_b
     plain = work.command([sys.executable, "job.py"])
     built = work.raybundle("build", "--name", "job", "job.py")
     refused = work.raybundle("run", "--here", "job")
+    shown = [work.raybundle(*words).stdout for words in (("plan", "job.py"), ("show", "job"))]
+    documents = [
+        json.loads(work.raybundle("--json", *words).stdout) for words in (("plan", "job.py"), ("show", "job"))
+    ]
+
+    python, tag = "cpython {}.{}".format(*sys.version_info), f"linux-{MACHINE}"
+    for text, document in zip(shown, documents, strict=True):
+        assert f"python   {python} on {tag} with glibc 2.99 or newer\n" in text
+        assert [document[each] for each in ("python", "platform", "libc")] == [python, tag, "glibc 2.99"]
 
     assert plain.stdout.endswith("RAN\n")
     assert built.returncode == 0, built.stderr
