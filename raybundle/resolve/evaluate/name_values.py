@@ -60,6 +60,8 @@ class NameValues:
     walked: list[ast.AST] | None = None
     bound: dict[str, list[ast.expr | None]] | None = None
     """Expressions by name. None for a binding without an expression. Loops bind `ast.Starred` values."""
+    attributes: dict[str, list[ast.expr | None]] | None = None
+    """Expressions by attribute of a class of the file and of its objects."""
     known: dict[tuple[str, int], list[Text]] = field(default_factory=dict)
     """What a name may be, by the number of names that led to it: long sums use the same names again."""
 
@@ -83,11 +85,20 @@ class NameValues:
         """Return what `name` is bound to anywhere in the file."""
         if self.bound is None:
             self.bound = {}
-            for target, value in _bindings(self.nodes):
+            for target, value in (*_bindings(self.nodes), *_given(self.nodes)):
                 self.bound.setdefault(target, []).append(value)
         return self.bound.get(name, [])
 
-    def _texts(  # noqa: C901 - one case per form of expression
+    def members(self, name: str) -> list[ast.expr | None]:
+        """Return what an attribute of this name is bound to; another file may bind it as well."""
+        if self.attributes is None:
+            self.attributes = {}
+            for target, value in _members(self.nodes):
+                self.attributes.setdefault(target, []).append(value)
+        found = self.attributes.get(name, [])
+        return [*found, None] if found else []
+
+    def _texts(  # noqa: C901, PLR0912 - one case per form of expression
         self, node: ast.expr | None, depth: int
     ) -> Iterable[Text]:
         match node:
@@ -99,6 +110,8 @@ class NameValues:
                 return self._bound_texts(name, depth)
             case ast.Attribute(value=ast.Name(id=name), attr="__name__") if name in self.imported:
                 return [Text(each) for each in sorted(self.imported[name]) if not each.startswith(".")]
+            case ast.Attribute(value=ast.Name(id=owner), attr=name) if depth < 3 and self._owns(owner):  # noqa: PLR2004
+                return self._bound_texts(f".{name}", depth)
             case ast.Attribute():
                 return self._own(node)
             case ast.FormattedValue(value=value, conversion=-1, format_spec=None):
@@ -115,6 +128,10 @@ class NameValues:
                 return self._taken(node, depth)
             case _:
                 return UNKNOWN
+
+    def _owns(self, name: str) -> bool:
+        """Return whether a name may stand for a class of the file, or for an object of one."""
+        return name in {"self", "cls"} or (name[:1].isupper() and name not in self.imported)
 
     def _own(self, node: ast.expr) -> Iterable[Text]:
         match node:
@@ -166,7 +183,7 @@ class NameValues:
                 return UNKNOWN
 
     def _bound_texts(self, name: str, depth: int) -> Iterable[Text]:
-        values = self.bindings(name)
+        values = self.members(name[1:]) if name.startswith(".") else self.bindings(name)
         if not values:
             return UNKNOWN
         known = self.known.get((name, depth))
@@ -195,9 +212,9 @@ class NameValues:
                 func=ast.Name(id="sorted" | "list" | "tuple" | "set" | "reversed"), args=[inner, *_]
             ):
                 return self._items(inner, part, depth)
-            case ast.Name(id=name) if depth < 3:  # noqa: PLR2004 - as above
+            case ast.Name(id=name) | ast.Attribute(value=ast.Name(id="self" | "cls"), attr=name) if depth < 3:  # noqa: PLR2004 - as above
                 texts: list[Text] = []
-                for bound in self.bindings(name):
+                for bound in self.bindings(name) if isinstance(node, ast.Name) else self.members(name):
                     texts += UNKNOWN if bound is None else self._items(bound, part, depth + 1)
                 return texts or UNKNOWN
             case _:
@@ -263,6 +280,53 @@ def _bindings(  # noqa: C901 - one case per form of binding
                 yield from _targets(target, None)
             case _:
                 continue
+
+
+def _members(nodes: Iterable[ast.AST]) -> Iterator[tuple[str, ast.expr]]:
+    """Yield what bodies of classes, and assignments to `self` and `cls`, give to attributes."""
+    for node in nodes:
+        match node:
+            case ast.ClassDef(body=body):
+                for target, value in _bindings(
+                    each for each in body if not isinstance(each, ast.FunctionDef)
+                ):
+                    if value is not None and not (isinstance(value, ast.Constant) and value.value is None):
+                        yield target, value
+            case ast.Assign(
+                targets=[ast.Attribute(value=ast.Name(id="self" | "cls"), attr=target)], value=value
+            ):
+                yield target, value
+            case _:
+                continue
+
+
+def _given(nodes: list[ast.AST]) -> Iterator[tuple[str, ast.expr]]:
+    """Yield the parameters of functions of the file, with their defaults and what its own calls give them."""
+    functions: dict[str, list[ast.arguments]] = {}
+    for node in nodes:
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            functions.setdefault(node.name, []).append(node.args)
+            plain = [*node.args.posonlyargs, *node.args.args]
+            named = zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True)
+            pairs = [*zip(plain[::-1], node.args.defaults[::-1], strict=False), *named]
+            yield from ((each.arg, value) for each, value in pairs if value is not None)
+    for node in nodes:
+        if isinstance(node, ast.Call):
+            match node.func:
+                case ast.Name(id=name) | ast.Attribute(attr=name) if name in functions:
+                    for taken in functions[name]:
+                        yield from _arguments(taken, node)
+                case _:
+                    continue
+
+
+def _arguments(taken: ast.arguments, call: ast.Call) -> Iterator[tuple[str, ast.expr]]:
+    plain = [each.arg for each in (*taken.posonlyargs, *taken.args)]
+    own = plain[:1] in (["self"], ["cls"])
+    positional = (each for each in call.args if not isinstance(each, ast.Starred))
+    yield from zip(plain[own:], positional, strict=False)
+    known = {*plain, *(each.arg for each in taken.kwonlyargs)}
+    yield from ((each.arg, each.value) for each in call.keywords if each.arg in known and each.arg)
 
 
 def _loop(target: ast.expr, values: ast.expr) -> Iterator[tuple[str, ast.expr | None]]:

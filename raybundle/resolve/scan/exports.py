@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from raybundle.resolve.evaluate.chains import last_name
 from raybundle.resolve.evaluate.parsing import walk
 from raybundle.resolve.facts import Exports
-from raybundle.resolve.scan.import_calls import lines_of_path_edits
+from raybundle.resolve.scan.import_calls import PATH_EDITS
 from raybundle.resolve.scan.tables import ATTACHES
 
 if TYPE_CHECKING:
@@ -121,7 +121,8 @@ def _parts(tree: ast.Module) -> Iterator[tuple[str, ast.AST]]:
 def path_edits(source: bytes, targets: Iterable[ast.expr], dynamic: DynamicImports) -> set[int]:
     """Return the lines that change `sys.path`, under any name that the file gives it."""
     calls = dynamic.calls
-    lines = set(lines_of_path_edits(calls))
+    called = [call for call, _ in calls.with_meaning()]
+    lines = {each.lineno for each in called if not PATH_EDITS.isdisjoint(calls.qualified(each.func))}
     lines |= {each.lineno for each in targets if "sys.path" in calls.qualified(each)}
     if b"sys.path" in source and _ALIAS.search(source):
         lines |= {each.lineno for each in targets if _is_alias(each, dynamic)}

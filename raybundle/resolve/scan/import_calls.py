@@ -79,28 +79,20 @@ _RESOURCES = (
     *("importlib.resources.", "importlib_resources.", "pkgutil.get_data", "pkg_resources.resource_"),
     *("jinja2.PackageLoader", "jinja2.loaders.PackageLoader", "hydra.initialize_config_module"),
 )
-_PATH_EDITS = frozenset(
+PATH_EDITS = frozenset(
     f"sys.path.{name}" for name in ("append", "insert", "extend", "remove", "pop", "clear", "reverse")
 ) | {"site.addsitedir"}
 
 
 LAST_NAMES = frozenset(
     name.rpartition(".")[2]
-    for name in (*_IMPORTERS, *_LOADERS, *_METADATA, _LOOKS, *_WALKS, *_ENTRY_POINTS, *_PATH_EDITS)
+    for name in (*_IMPORTERS, *_LOADERS, *_METADATA, _LOOKS, *_WALKS, *_ENTRY_POINTS, *PATH_EDITS)
 ) | frozenset(
     [
-        *_LOADS,
-        *DISCOVERS,
+        *(*_LOADS, *DISCOVERS, "initialize_config_module"),
         *("load_setuptools_entrypoints", "files", "path", "contents", "is_resource", "as_file", "get_data"),
         *("distributions", "open_text", "open_binary", "read_text", "read_binary", "PackageLoader"),
-        *(
-            "initialize_config_module",
-            "load",
-            "load_plugin",
-            "load_package",
-            "load_backend",
-            "import_from_cwd",
-        ),
+        *("load", "load_plugin", "load_package", "load_backend", "import_from_cwd"),
         *("resource_filename", "resource_string", "resource_stream", "resource_exists", "resource_listdir"),
     ]
 )
@@ -115,6 +107,8 @@ class DynamicImports:
     names: NameValues
     found: list[Import] = field(default_factory=list)
     unknown: list[UnknownImport] = field(default_factory=list)
+    given: list[int] = field(default_factory=list)
+    """Lines that read the package that a function is given."""
 
     def run(self) -> None:
         """Fill `found` and `unknown`."""
@@ -303,14 +297,22 @@ class DynamicImports:
     def _module(self, node: ast.expr) -> Iterator[str]:
         base, _ = split_chain(node)
         if not isinstance(base, ast.Name):
+            yield from (["."] if ast.unparse(base) == "sys.modules[__name__]" else [])
             return
         if base.id in self.calls.bindings:
             yield from self.calls.qualified(node)
             return
         for bound in self.names.bindings(base.id):
-            if isinstance(bound, ast.Call) and not self.calls.qualified(bound.func).isdisjoint(_IMPORTERS):
-                for text in self.names.texts(argument_of(bound, 0, "name")):
-                    yield from (name for name in self._absolute(text, bound) if ANY not in name)
+            match bound:
+                case ast.Name(id=name) if name in self.calls.bindings:
+                    yield from self.calls.qualified(bound)
+                case ast.Subscript():
+                    yield from self._module(bound)
+                case ast.Call() if not self.calls.qualified(bound.func).isdisjoint(_IMPORTERS):
+                    for text in self.names.texts(argument_of(bound, 0, "name")):
+                        yield from (each for each in self._absolute(text, bound) if ANY not in each)
+                case _:
+                    continue
 
     def _entry_points(self, call: ast.Call) -> None:
         if call.args or call.keywords:
@@ -366,13 +368,8 @@ class DynamicImports:
                 self._add(call, Statement(".", rule="resource"), guard)
             elif text.whole and text.value.replace(".", "").isidentifier():
                 self._add(call, Statement(text.value, rule="resource"), guard)
-
-
-def lines_of_path_edits(calls: Calls) -> Iterator[int]:
-    """Yield the lines of calls that change `sys.path`."""
-    for call, _ in calls.with_meaning():
-        if not calls.qualified(call.func).isdisjoint(_PATH_EDITS):
-            yield call.lineno
+            elif isinstance(given, ast.Name) and given.id not in self.calls.bindings:
+                self.given.append(call.lineno)
 
 
 def may_be_passed_on(source: bytes, calls: Calls) -> bool:

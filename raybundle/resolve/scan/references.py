@@ -77,14 +77,19 @@ _OF_INTEREST = {
         (b"_EXTENSIONS", rb"_EXTENSIONS\b"),
         (b"pkg://", rb"['\"]pkg://"),
         (b"elery", rb"\b[Cc]elery\b"),
+        (b"broker_url", rb"\bbroker_url\b"),
+        (b"beat_schedule", rb"\bbeat_schedule\b"),
+        (b"CELERY_", rb"\bCELERY_"),
     )
 }
 """Stand in a source that gives commands, settings or configurations as text, by a word in each. A search for
 plain bytes is many times as fast as one for all forms."""
 _VARIABLES = re.compile(r"\w*(?:SETTINGS|CONFIG)_MODULE|\w*URLCONF")
 """Settings and variables of the environment whose value is a module, even if it is a single word."""
-_OF_CELERY = frozenset({"imports", "include"})
+_OF_CELERY = frozenset({"imports", "include", "CELERY_IMPORTS", "CELERY_INCLUDE"})
 """Settings of Celery that list modules."""
+_BY_CELERY = re.compile(rb"\b[Cc]elery\b|\bbroker_url\b|\bbeat_schedule\b|\bCELERY_")
+"""Stands in a source with such settings."""
 _PACKAGE = "pkg://"
 """Begins the place of hydra's configuration if that is in a package."""
 _SETS = frozenset({"setdefault", "putenv", "setenv"})
@@ -126,7 +131,7 @@ class References:
                 self._take(call, given)
         logs = any(word in source for word in _LOGS)
         keys = {_TARGET, *(_LOGGED if logs else ())}
-        lists = _OF_CELERY if b"elery" in source else frozenset[str]()
+        lists = _OF_CELERY if _BY_CELERY.search(source) else frozenset[str]()
         for node in self.names.nodes if logs or _is_of_interest(source) else ():
             if type(node) not in _CONFIGURING:
                 continue

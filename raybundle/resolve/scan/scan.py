@@ -94,7 +94,7 @@ def scan(source: bytes, file: str, environment: Environment) -> Facts:
         rewires=tuple(sorted(rewiring_lines(source))),
         named=named,
         opened=opened,
-        loaders=loaders(tree, dynamic.unknown),
+        loaders=loaders(tree, dynamic.unknown, dynamic.given),
     )
     return with_comments(found, source)
 

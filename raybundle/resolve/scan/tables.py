@@ -115,9 +115,12 @@ def _of_package(call: ast.Call, package: Text, related: str) -> Import | Unknown
     return Import(call.lineno, ModuleText(name, is_listed=True) if package.whole else Pattern(name))
 
 
-def loaders(tree: ast.Module, unknown: Iterable[UnknownImport]) -> tuple[str, ...]:
-    """Return the functions that import what they are given, and those that pass it on to one of them."""
-    lines = {each.line for each in unknown if each.pattern.startswith(ANY)}
+def loaders(tree: ast.Module, unknown: Iterable[UnknownImport], given: Iterable[int] = ()) -> tuple[str, ...]:
+    """Return the functions that import what they are given, and those that pass it on to one of them.
+
+    `given` has the lines that read a package by a name.
+    """
+    lines = {*given, *(each.line for each in unknown if each.pattern.startswith(ANY))}
     functions = dict(_functions(tree, "")) if lines else {}
     found = {name for name, node in functions.items() if any(map(_within(node), lines))}
     while more := {

@@ -15,7 +15,7 @@ _IGNORE = b"raybundle: ignore"
 
 
 class Word(NamedTuple):
-    """A word that is the only argument of a call."""
+    """A word that is the first argument of a call."""
 
     importer: str
     file: str
@@ -58,7 +58,7 @@ class Loaders:
 
 def _words(module: str, file: str, source: bytes, names: Iterable[str]) -> Iterator[Word]:
     functions = "|".join(map(re.escape, sorted(names))).encode()
-    form = rb"\b(?:" + functions + rb")\(\s*(?:\w+\s*=\s*)?(['\"])([A-Za-z_]\w*)\1\s*,?\s*\)"
+    form = rb"\b(?:" + functions + rb")\(\s*(?:\w+\s*=\s*)?(['\"])([A-Za-z_]\w*)\1\s*[,)]"
     for found in re.finditer(form, source):
         end = source.find(b"\n", found.end())
         if _IGNORE not in source[found.end() : end if end >= 0 else None]:

@@ -134,6 +134,47 @@ def test_a_script_that_a_command_runs_travels_with_what_lies_beside_it(tmp_path:
     assert {*files} == paths(bundler)
 
 
+MAIL = "from jinja2 import PackageLoader\nclass Mail:\n    package = 'mail'\n"
+HELD = {
+    "attribute": (f"{MAIL}    def go(self):\n        return PackageLoader(self.package)\n", "mail/tpl/a.txt"),
+    "constant of a class": (f"{MAIL}print(PackageLoader(Mail.package, 'tpl'))\n", "mail/tpl/a.txt"),
+    "given to a function": (
+        f"{MAIL}def of(package, folder='tpl'):\n    return PackageLoader(package, folder)\nof('extra', 'x')\n",
+        "extra/x.txt",
+    ),
+    "given elsewhere": ("from mail.lib import fetch\nfetch('extra', 'x.txt')\n", "extra/x.txt"),
+    "prefix": (
+        f"import pydoc\n{MAIL}    def go(self, name):\n        pydoc.locate('.'.join((self.package, name)))\n",
+        "mail/sub/one.py",
+    ),
+    "walk": (
+        "import pkgutil, mail\ndef walk(package):\n    pkgutil.walk_packages(package.__path__)\nwalk(mail)\n",
+        "mail/sub/one.py",
+    ),
+    "celery": ("broker_url = 'memory://'\nimports = ('mail_tasks',)\n", "mail_tasks.py"),
+}
+PACKAGES = {
+    "mail/__init__.py": "",
+    "mail/lib.py": (
+        "import pkgutil\ndef fetch(package, name):\n    return pkgutil.get_data(package, name)\n"
+    ),
+    "mail/tpl/a.txt": "",
+    "mail/sub/__init__.py": "",
+    "mail/sub/one.py": "",
+    "extra/__init__.py": "",
+    "extra/x.txt": "",
+    "mail_tasks.py": "",
+}
+
+
+@pytest.mark.parametrize("kind", HELD)
+def test_what_a_class_or_a_call_holds_is_followed(tmp_path: Path, kind: str) -> None:
+    job, wanted = HELD[kind]
+    settled = '[tool.raybundle]\noptional = ["jinja2"]\n'
+
+    assert wanted in paths(bundler_of(tmp_path, {**PACKAGES, "pyproject.toml": settled, "job.py": job}))
+
+
 def test_a_script_that_nobody_can_name_is_told(tmp_path: Path) -> None:
     job = "import subprocess, sys\nsubprocess.run([sys.executable, sys.argv[1]], check=True)\n"
     [told] = bundler_of(tmp_path, {"job.py": job, "tools/gen.py": ""}).told()
@@ -142,7 +183,11 @@ def test_a_script_that_nobody_can_name_is_told(tmp_path: Path) -> None:
 
 
 def test_a_distribution_whose_version_is_asked_for_travels(tmp_path: Path) -> None:
-    job = "from importlib.metadata import version\nprint(version('thing'))\n"
+    job = (
+        "from importlib.metadata import version\n"
+        "def of(name):\n    return version(name)\n"
+        "print(of('thing'))\n"
+    )
     bundler, site = with_site(tmp_path, {"job.py": job})
     install(site, "thing", {"thing.py": b""}, version="2.5")
     install(site, "other", {"other.py": b""})
