@@ -139,12 +139,12 @@ HELD = {
     "attribute": (f"{MAIL}    def go(self):\n        return PackageLoader(self.package)\n", "mail/tpl/a.txt"),
     "constant of a class": (f"{MAIL}print(PackageLoader(Mail.package, 'tpl'))\n", "mail/tpl/a.txt"),
     "given to a function": (
-        f"{MAIL}def of(package, folder='tpl'):\n    return PackageLoader(package, folder)\nof('extra', 'x')\n",
+        f"{MAIL}def of(package, folder='tpl'):\n    PackageLoader(package, folder)\nof('extra', 'x')\n",
         "extra/x.txt",
     ),
     "given elsewhere": ("from mail.lib import fetch\nfetch('extra', 'x.txt')\n", "extra/x.txt"),
     "prefix": (
-        f"import pydoc\n{MAIL}    def go(self, name):\n        pydoc.locate('.'.join((self.package, name)))\n",
+        f"import pydoc\n{MAIL}    def go(self, it):\n        pydoc.locate('.'.join((self.package, it)))\n",
         "mail/sub/one.py",
     ),
     "walk": (
@@ -155,9 +155,7 @@ HELD = {
 }
 PACKAGES = {
     "mail/__init__.py": "",
-    "mail/lib.py": (
-        "import pkgutil\ndef fetch(package, name):\n    return pkgutil.get_data(package, name)\n"
-    ),
+    "mail/lib.py": ("import pkgutil\ndef fetch(package, name):\n    pkgutil.get_data(package, name)\n"),
     "mail/tpl/a.txt": "",
     "mail/sub/__init__.py": "",
     "mail/sub/one.py": "",
