@@ -29,6 +29,9 @@ _REWIRES = re.compile(
 )
 _REWIRING = (b"__path__", b"modules[", b"modules.", b"PYTHONPATH")
 """One of them is in each match: looking for plain bytes is many times as fast."""
+_STARTS = re.compile(rb"['\"\s]-m['\"\s]")
+"""Stands in a source that starts a module in a process of its own."""
+_IN_DIRECTORY = re.compile(rb"\bcwd\s*=[^=]")
 _IMPORTERS = frozenset({"importlib.import_module", "import_module", "__import__"})
 _OWN_PATH = "__path__"
 _CHANGES = re.compile(r"\.__path__\.(append|insert|extend)\Z")
@@ -51,14 +54,14 @@ class Loaded:
     others: tuple[tuple[str, str], ...] = ()
     """Other packages whose `__path__` it extends, and the directories."""
     of_children: tuple[Edit, ...] = ()
-    """Directories that it gives to child processes in `PYTHONPATH`."""
+    """Directories in which its child processes look for modules."""
 
 
 def rewiring_lines(source: bytes) -> set[int]:
-    """Return the lines of a source that may change `__path__`, `sys.modules` or `PYTHONPATH`."""
-    if not any(word in source for word in _REWIRING):
-        return set()
-    return {source.count(b"\n", 0, found.start()) + 1 for found in _REWIRES.finditer(source)}
+    """Return the lines of a source that may change `__path__`, `sys.modules`, or the path of a child."""
+    forms = [_REWIRES] if any(word in source for word in _REWIRING) else []
+    forms += [_IN_DIRECTORY] if b"cwd" in source and _STARTS.search(source) else []
+    return {source.count(b"\n", 0, found.start()) + 1 for each in forms for found in each.finditer(source)}
 
 
 def loaded(tree: ast.Module, scope: Scope, *, is_package: bool) -> Loaded:

@@ -157,7 +157,7 @@ class Rewiring:
                     stack.append(iter(sorted(steps[step[1]], key=lambda each: each[:2])))
 
     def _of_children(self, closure: Closure, found: Mapping[str, Loaded]) -> Iterator[Edit]:
-        """Yield the directories of the project that child processes get in `PYTHONPATH`."""
+        """Yield the directories of the project in which child processes look for modules."""
         for name, each in sorted(found.items()):
             counted = self.facts_of(_file(closure, name)).rewires if each.of_children else ()
             for edit in each.of_children:

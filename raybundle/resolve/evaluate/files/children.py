@@ -1,4 +1,7 @@
-"""Evaluates the directories that a source gives to child processes in `PYTHONPATH`. No user code runs."""
+"""Evaluates the directories in which child processes look for modules. No user code runs.
+
+They are in `PYTHONPATH`, or the directory of a `python -m`.
+"""
 
 # Why strings: paths here are the strings that `sys.path` holds; pathlib would cost ten times as much.
 # ruff: noqa: PTH117
@@ -31,13 +34,13 @@ def paths_of_children(tree: ast.AST, scope: Scope) -> Iterator[Edit]:
 
 
 def _values(tree: ast.AST) -> Iterator[tuple[int, ast.expr]]:
-    """Yield what `PYTHONPATH` gets, with the line of this name."""
+    """Yield what `PYTHONPATH` gets, and the directories of commands, with the line of each name."""
     for node in walk(tree):
         match node:
             case ast.Dict(keys=keys, values=values):
                 pairs = zip(keys, values, strict=True)
                 yield from ((key.lineno, value) for key, value in pairs if key and _is_name(key))
-            case ast.keyword(arg="PYTHONPATH", value=value):
+            case ast.keyword(arg="PYTHONPATH" | "cwd", value=value):
                 yield node.lineno, value
             case (
                 ast.Assign(targets=[ast.Subscript(slice=key)], value=value)

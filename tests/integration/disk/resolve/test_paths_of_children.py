@@ -19,6 +19,9 @@ CHILD = "[sys.executable, '-c', 'import extra; print(extra.V)']"
 LIBS = {
     "libs/extra.py": "from pkg.part import V\n",
     "libs/pkg/__init__.py": "",
+    "inner/extra/__init__.py": "",
+    "inner/extra/run.py": "from beside import V\nprint(V, flush=True)\n",
+    "inner/beside.py": "V = 7\n",
     "libs/pkg/part.py": "V = 7\n",
 }
 OWN = "os.environ.get('PYTHONPATH', '')"
@@ -42,6 +45,7 @@ JOBS = {
         f"env = dict(os.environ, PYTHONPATH=str(HERE / 'libs') + ':' + {OWN})\n"
         f"subprocess.run({CHILD}, env=env, check=True)\n"
     ),
+    "a directory": "subprocess.run([sys.executable, '-m', 'extra.run'], cwd=HERE / 'inner', check=True)\n",
     "a union": (
         f"env = os.environ | {{'PYTHONPATH': f\"{{HERE / 'libs'}}:{{{OWN}}}\"}}\n"
         f"subprocess.run({CHILD}, env=env, check=True)\n"
