@@ -35,10 +35,11 @@ _FILE_IN_CONFIG = re.compile(
 """A path with a suffix, as a whole value. A line with `://` before it has a URL, not a path."""
 
 _DIRECTORY_IN_CONFIG = re.compile(
-    rb"(?:(?<![\w-])(?P<key>[\w-]+)['\"]?\s*[:=]\s*|[\[,]\s*|^\s*-\s+)(?P<quote>['\"]?)"
+    rb"(?:(?<![\w-])(?P<key>[\w-]+)['\"]?\s*[:=]\s*|[\[,]\s*|^\s*-\s+)(?P<quote>['\"]?)(?P<url>file:(?://)?)?"
     rb"(?P<path>(?:\.{1,2}/)*[\w-]+(?:/[\w-][\w.-]*)*/?)(?P=quote)(?=\s*(?:[,\]})#]|$))"
 )
-"""A value that may be a relative path of a directory, and its key, which begins a word for speed."""
+"""A value that may be a relative path of a directory, or hydra's URL of one; and its key, which begins a word
+for speed."""
 _OF_DIRECTORIES = re.compile(rb"(?i)(?:dir|path|root|folder|directory)s?\Z")
 """Ends the key of a directory, so that its value needs no `/`."""
 _OF_SECRETS = re.compile(rb"(?i)secret|credential|private_?key")
@@ -147,7 +148,7 @@ def directory_names(text: bytes) -> list[tuple[int, str, bool]]:
         for number, line in enumerate(text.splitlines(), 1)
         for found in _DIRECTORY_IN_CONFIG.finditer(line)
         if not _OF_OUTPUT.search(key := found["key"] or b"")
-        and (b"/" in found["path"] or _OF_DIRECTORIES.search(key))
+        and (found["url"] or b"/" in found["path"] or _OF_DIRECTORIES.search(key))
     ]
 
 

@@ -20,6 +20,7 @@ from raybundle.resolve.evaluate.files.places import (
     given_paths,
     inside,
     is_found,
+    means_path,
     places,
     relative_path,
     takes_path,
@@ -309,7 +310,7 @@ class _Search:
         listed = [item for each in found if isinstance(each, list) for item in each]
         values = [each for each in (*found, *listed) if isinstance(each, (str, PurePath))]
         for value in values:
-            as_path = wide or isinstance(value, PurePath)
+            as_path = wide or means_path(value)
             for place, path in places(value, wide=as_path):
                 self.found.add(Named(node.lineno, place, path, wide=as_path or place == "here"))
         return bool(values)

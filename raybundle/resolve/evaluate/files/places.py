@@ -28,6 +28,8 @@ _IMPOSSIBLE = re.compile(r"[\n\r\t\0\ud800-\udfff\\^$|<>\"'`,;:=]|\A[/~#@.-]*\Z|
 _UNNAMED = re.compile(r"[\0-\2\ud800-\udfff]")
 """Matches what no path has that is known and that a manifest can name."""
 _DATABASE_URL = re.compile(r"\A(?:sqlite|duckdb)(?:\+\w+)?:///")
+_RELATIVE_URL = re.compile(r"\Afile:(?://)?(?=[^/])")
+"""Begins the place of hydra's configuration if that is in a directory below the current one."""
 _HOLE = re.compile(r"\{[^{}]*\}|%[-\d.]*[sdif]")
 
 
@@ -69,7 +71,7 @@ def places(value: Value, *, wide: bool = True, whole: bool = False) -> Iterator[
     """Yield where a path begins, and the path. With `whole`, it may be the directory of the source itself."""
     if not isinstance(value, (str, PurePath)):
         return
-    text = _DATABASE_URL.sub("", str(value))
+    text = _RELATIVE_URL.sub("", _DATABASE_URL.sub("", str(value)))
     bases: tuple[tuple[PathStart, str], ...] = (("here", HERE), ("start", START))
     for place, base in bases:
         if text.startswith(base[:2]):
@@ -80,6 +82,11 @@ def places(value: Value, *, wide: bool = True, whole: bool = False) -> Iterator[
     relative = relative_path(text, wide=wide)
     if relative is not None:
         yield "start", relative
+
+
+def means_path(value: Value) -> bool:
+    """Returns whether a value is a path or the URL of one, and not only a string that looks like one."""
+    return isinstance(value, PurePath) or (isinstance(value, str) and _RELATIVE_URL.match(value) is not None)
 
 
 def is_found(value: Value) -> bool:

@@ -272,6 +272,15 @@ def test_the_url_of_a_database_names_its_file(tmp_path: Path, url: str) -> None:
     assert named(tmp_path, f"{HERE}URL = {url}\n", "db/app.sqlite3") == {"db/app.sqlite3"}
 
 
+@pytest.mark.parametrize("url", ["file://extra", "file:./extra", "file://extra/"])
+@pytest.mark.parametrize("place", ["job.py", "c.yaml"])
+def test_a_relative_url_names_a_directory(tmp_path: Path, url: str, place: str) -> None:
+    tree(tmp_path / "app", {"c.yaml": f"hydra:\n  searchpath:\n    - {url}\n" if place == "c.yaml" else ""})
+    source = f"PLACE = '{url}'\n" if place == "job.py" else "open('c.yaml')\n"
+
+    assert "extra/a.yaml" in named(tmp_path, source, "extra/a.yaml")
+
+
 def test_a_script_that_starts_in_another_directory_is_found_there(tmp_path: Path) -> None:
     job = "import subprocess, sys\nsubprocess.run([sys.executable, 'gen.py'], cwd='tools', check=True)\n"
     gen = "import helper\nprint(open('local.txt').read())\n"
