@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from functools import lru_cache
+from sys import intern
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 if TYPE_CHECKING:
@@ -268,6 +270,8 @@ _FORMS = (
 )
 """A stored row names its form by the position here."""
 _POSITIONS = {form: position for position, form in enumerate(_FORMS)}
+_SHARED = 4096
+"""Forms and guards that are made once: many files import the same modules in the same way."""
 _FIELDS = {kind: tuple(each.name for each in fields(kind)) for kind in (*_FORMS, Guard)}
 
 
@@ -310,8 +314,22 @@ def from_json(value: list[Any]) -> Facts:
 
 
 def _import(line: int, position: int, guard: list[Any], *form: Any) -> Import:
-    values: list[Any] = [tuple(each) if type(each) is list else each for each in form]
-    return Import(line, _FORMS[position](*values), Guard(*_frozen(guard)) if guard else PLAIN)
+    return Import(line, _form(position, *map(_shared, form)), _guard(*_frozen(guard)) if guard else PLAIN)
+
+
+@lru_cache(_SHARED)
+def _form(position: int, *values: Any) -> Form:
+    return _FORMS[position](*values)
+
+
+_guard = lru_cache(_SHARED)(Guard)
+
+
+def _shared(value: Any) -> Any:
+    """Return the same text for the same name in all files."""
+    if type(value) is str:
+        return intern(value)
+    return tuple(map(_shared, value)) if type(value) is list else value
 
 
 def _frozen(values: list[Any]) -> list[Any]:

@@ -112,15 +112,15 @@ class References:
     names: NameValues
     found: list[Import] = field(default_factory=list)
     unknown: list[UnknownImport] = field(default_factory=list)
-    commands: Commands = field(init=False)
 
-    def __post_init__(self) -> None:
-        self.commands = Commands(
+    def run(self, source: bytes) -> Commands:
+        """Fill `found` and `unknown`, and return the commands.
+
+        They know these references, but not the reverse: a tree in a cycle would wait for the collector.
+        """
+        commands = Commands(
             self.calls, self.names, self._take, lambda place, code: self._execute(place, code, None)
         )
-
-    def run(self, source: bytes) -> None:
-        """Fill `found` and `unknown`."""
         for call, guard in self.calls.with_meaning():
             names, last = self.calls.qualified(call.func), last_name(call.func)
             if not names.isdisjoint(_EXECUTES) or last in _RUNS:
@@ -135,7 +135,7 @@ class References:
         for node in self.names.nodes if logs or _is_of_interest(source) else ():
             if type(node) not in _CONFIGURING:
                 continue
-            self._configured(node, keys)
+            self._configured(node, keys, commands)
             for name, value in _settings(node):
                 self._setting(name, value, lists)
         parts: set[int] = set()
@@ -143,15 +143,16 @@ class References:
             if isinstance(node, (ast.BinOp, ast.JoinedStr)):
                 self._composed(node, is_part=id(node) in parts)
                 parts.update(map(id, children(node)))
+        return commands
 
-    def _configured(self, node: ast.AST, names: Collection[str]) -> None:
+    def _configured(self, node: ast.AST, names: Collection[str], commands: Commands) -> None:
         match node:
             case ast.List() | ast.Tuple():
-                self.commands.listed(node)
+                commands.listed(node)
             case ast.Call(args=[ast.List(elts=words), *_]) if self.calls.qualified(node.func) & _PYTEST_MAIN:
-                self.commands.tests(node, words)
+                commands.tests(node, words)
             case ast.Call():
-                self.commands.call(node)
+                commands.call(node)
             case ast.Dict(keys=keys, values=values):
                 for key, value in zip(keys, values, strict=True):
                     if isinstance(key, ast.Constant) and key.value in names and self._is_text(value):

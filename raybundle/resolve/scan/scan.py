@@ -70,8 +70,8 @@ def scan(source: bytes, file: str, environment: Environment) -> Facts:
     dynamic.run()
     if may_be_passed_on(source, swept.calls):
         dynamic.follow_aliases()
-    (references := References(swept.calls, dynamic.names)).run(source)
-    commands, (started, of_children) = references.commands, children(source, dynamic.names)
+    references = References(swept.calls, dynamic.names)
+    commands, (started, of_children) = references.run(source), children(source, dynamic.names)
     lazy = lazy_tables(tree, is_package=is_package) if may_be_lazy(source) else []
     tables = [*settings_lists(tree), *references.found, *lazy, *_pickles_in(tree, source)]
     imports = [*swept.imports, *swept.submodules(), *dynamic.found, *tables, *commands.found, *started]
