@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-import zlib
 from contextlib import closing, suppress
 from dataclasses import replace
 from functools import partial
@@ -15,7 +14,6 @@ from raybundle.bundle.delivery import Packed
 from raybundle.bundle.graph_document import graph_document
 from raybundle.bundle.manifest import parse_manifest
 from raybundle.bundle.pack import boot_digest, pack, read_boot
-from raybundle.cache.documents import Kind
 from raybundle.config import default_store
 from raybundle.errors import UNREADABLE, DamagedCacheError, ObjectMissingError, StoreError
 from raybundle.explain.staying import notes_of_staying
@@ -38,13 +36,12 @@ if TYPE_CHECKING:
 
     from raybundle.bundle.layers.byte_code import ByteCode
     from raybundle.config import Settings
+    from raybundle.model import Digest
     from raybundle.planning import Listener, Plan
     from raybundle.publish.layers import Progress
     from raybundle.request import Request
     from raybundle.store.base import Store
 
-_ARCHIVES = Kind("archives", 2000)
-"""SHA-256 and sizes of large archives, so that they need not be packed to be found."""
 EVENTS = 1.0
 """Seconds between two events that say how far an upload is."""
 
@@ -80,7 +77,7 @@ def build(planned: Plan, store: Store, progress: Progress | None = None) -> Stor
 def _build(planned: Plan, store: Store, progress: Progress | None) -> Stored:
     with planned.timings.stage("build"):
         byte_code = _byte_code(planned)
-    receipts = Receipts(planned.cache, store.place)
+    receipts = Receipts(planned.cache, store.place), Receipts(planned.cache, store.place, planned.digest)
     with planned.timings.stage("upload"):
         layout.prepare(store)
         known = store.entry(layout.manifest_key(planned.digest))
@@ -94,7 +91,7 @@ def _build(planned: Plan, store: Store, progress: Progress | None) -> Stored:
         parts = _put_parts(planned, store, byte_code, receipts, progress)
         uploaded += parts.uploaded_bytes
     with planned.timings.stage("upload"):
-        uploaded += _put_descriptions(store, planned)
+        uploaded += _put_descriptions(store, planned, receipts[1])
     return replace(parts, uploaded_bytes=uploaded, again=partial(build, planned, store))
 
 
@@ -102,26 +99,30 @@ def _put_parts(
     planned: Plan,
     store: Store,
     byte_code: Sequence[ByteCode],
-    receipts: Receipts,
+    receipts: tuple[Receipts, Receipts],
     progress: Progress | None,
 ) -> Stored:
     """Puts what a bundle refers to, and its archive: all but the manifest, which makes it complete."""
+    shared, own = receipts
     with planned.timings.stage("upload"):
-        uploaded, sent = _put_layers(store, planned, byte_code, receipts, progress)
-        uploaded += put_data(planned.files, store, receipts, progress)
+        uploaded, sent = _put_layers(store, planned, byte_code, shared, progress)
+        uploaded += put_data(planned.files, store, shared, progress)
     compiled = {each.layer: (each.tag, each.listing) for each in byte_code}
     named = layout.layer_keys(planned.manifest.layers, compiled)
     layers = tuple(LayerArchive(key, sent[key]) for key, _ in named)
     with planned.timings.stage("build"):
         delivery = _delivery(planned, byte_code, layers)
+    hashed = None if delivery is None else hashlib.sha256(delivery).hexdigest()
     boot = boot_digest(read_boot())
-    key, sent_now = _put_archive(store, planned, delivery, boot, receipts)
-    uploaded += sent_now
+    key = _find_archive(store, planned.digest, boot, hashed, own)
+    if key is None:
+        key, sent_now = _put_archive(store, planned, delivery, boot, own)
+        uploaded += sent_now
     if delivery is not None:
         with planned.timings.stage("upload"):
-            put = layout.put_compared(store, layout.delivery_key(key), delivery)
+            put = layout.put_compared(store, layout.delivery_key(key), delivery, own)
         uploaded += len(delivery) if put else 0
-    hashed = None if delivery is None else hashlib.sha256(delivery).hexdigest()
+    own.save()
     return Stored(planned.digest, planned.manifest, key, boot, uploaded, layers, hashed)
 
 
@@ -238,32 +239,36 @@ def _put_layers(
 def _put_archive(
     store: Store, planned: Plan, delivery: bytes | None, boot: str, receipts: Receipts
 ) -> tuple[str, int]:
-    """Returns the key of the archive and the bytes that were sent.
-
-    A large one that this machine sent or verified before is neither packed nor read again.
-    """
-    digest, cache = planned.digest, planned.cache
-    delivered = hashlib.sha256(delivery or b"").hexdigest()
-    name = cache.key(digest, delivered, boot, zlib.ZLIB_RUNTIME_VERSION)
-    known = cache.read(_ARCHIVES, name, lambda row: Packed(str(row["sha256"]), int(row["size"])))
-    if known is not None:
-        key = layout.archive_key(digest, boot, known.sha256)
-        if receipts.find(key, known.size) == known and store.size(key) == known.size:
-            return key, 0
+    """Returns the key of the archive and the bytes that were sent."""
     with planned.timings.stage("build"):
-        archive = pack(planned.manifest_bytes, planned.files, delivery, scratch_of(cache))
+        archive = pack(planned.manifest_bytes, planned.files, delivery, scratch_of(planned.cache))
     with planned.timings.stage("upload"), closing(archive):
-        key = layout.archive_key(digest, boot, archive.sha256)
+        key = layout.archive_key(planned.digest, boot, archive.sha256)
         if archive.size < layout.LARGE_BYTES:
-            return key, archive.size if layout.put_compared(store, key, archive.data) else 0
-        created = layout.put_large(store, key, archive.sha256, archive.size, archive.chunks)
-        receipts.add(key, Packed(archive.sha256, archive.size))
-        receipts.save()
-        cache.write(_ARCHIVES, name, {"sha256": archive.sha256, "size": archive.size})
+            created = layout.put_compared(store, key, archive.data, receipts)
+        else:
+            packed = Packed(archive.sha256, archive.size)
+            created = layout.put_large(store, key, packed, archive.chunks, receipts)
     return key, archive.size if created else 0
 
 
-def _put_descriptions(store: Store, planned: Plan) -> int:
+def _find_archive(
+    store: Store, digest: Digest, boot: str, delivery: str | None, receipts: Receipts
+) -> str | None:
+    """Returns the key of an archive with this boot and delivery that this machine has sent or compared.
+
+    None if there is none, or if it was written again since. It is neither packed nor read.
+    """
+    start = layout.archive_key(digest, boot, "").removesuffix(".zip")
+    for key in reversed(receipts.keys()):
+        if key.startswith(start) and key.endswith(".zip"):
+            told = receipts.last(layout.delivery_key(key))
+            if (told and told.sha256) == delivery and receipts.find(store.entry(key)):
+                return key
+    return None
+
+
+def _put_descriptions(store: Store, planned: Plan, receipts: Receipts) -> int:
     """Puts graph and manifest, in this order: a bundle whose manifest is there is complete."""
     digest = planned.digest
     uploaded = 0
@@ -271,8 +276,9 @@ def _put_descriptions(store: Store, planned: Plan) -> int:
         graph = _graph(planned)
         if store.put_new(layout.graph_key(digest), graph):
             uploaded += len(graph)
-    if layout.put_compared(store, layout.manifest_key(digest), planned.manifest_bytes):
+    if layout.put_compared(store, layout.manifest_key(digest), planned.manifest_bytes, receipts):
         uploaded += len(planned.manifest_bytes)
+    receipts.save()
     return uploaded
 
 

@@ -11,7 +11,7 @@ from raybundle.content import chunks_of, read
 from raybundle.directories import make_private
 from raybundle.errors import DigestMismatchError, ObjectMissingError
 from raybundle.node.cache.raybundle_record import LARGE
-from raybundle.publish.layers import UPLOADS, find_sizes
+from raybundle.publish.layers import UPLOADS, find_entries, find_sizes
 from raybundle.publish.layout import data_key, put_compared, put_large
 from raybundle.publish.stored import data_of
 
@@ -46,11 +46,11 @@ def put_data(
         StoreError: the store refuses access or cannot be reached.
     """
     large = {file.sha256: file for file in files if file.size > LARGE}
-    sizes = find_sizes(store, [data_key(sha256) for sha256 in large])
+    there = find_entries(store, [data_key(sha256) for sha256 in large])
     waiting = [
         file
         for sha256, file in large.items()
-        if sizes[data_key(sha256)] != file.size or not receipts.find(data_key(sha256), file.size)
+        if receipts.find(there[data_key(sha256)]) != Packed(sha256, file.size)
     ]
     if not waiting:
         return 0
@@ -74,18 +74,18 @@ class _Sender:
         try:
             futures = {threads.submit(self._put_small, file): file for file in small}
             for future in as_completed(futures):
-                sent += self._noted(futures[future], created=future.result())
+                sent += futures[future].size if future.result() else 0
                 self._add(futures[future].size)
             for file in files:
                 if file.size > IN_MEMORY:
-                    sent += self._noted(file, created=self._put_large(file))
+                    sent += file.size if self._put_large(file) else 0
         finally:
             threads.shutdown(cancel_futures=True)
             self.receipts.save()
         return sent
 
     def _put_small(self, file: CollectedFile) -> bool:
-        return put_compared(self.store, data_key(file.sha256), read(file))
+        return put_compared(self.store, data_key(file.sha256), read(file), self.receipts)
 
     def _put_large(self, file: CollectedFile) -> bool:
         begun = self.done
@@ -96,13 +96,10 @@ class _Sender:
                 yield data
                 self._add(len(data))
 
-        created = put_large(self.store, data_key(file.sha256), file.sha256, file.size, chunks)
+        packed = Packed(file.sha256, file.size)
+        created = put_large(self.store, data_key(file.sha256), packed, chunks, self.receipts)
         self.done = begun + file.size
         return created
-
-    def _noted(self, file: CollectedFile, *, created: bool) -> int:
-        self.receipts.add(data_key(file.sha256), Packed(file.sha256, file.size))
-        return file.size if created else 0
 
     def _add(self, count: int) -> None:
         self.done += count

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from raybundle.bundle.values import Manifest
     from raybundle.model import Digest
     from raybundle.publish.stored import Stored
-    from raybundle.store.base import Chunks, Store
+    from raybundle.store.base import Chunks, Entry, Store
 
 LEASES, NOTICES = "leases/", "gc/"
 
@@ -67,24 +67,31 @@ class Reused:
         """Returns this, as the type that it stands for."""
         return cast("Store", self)
 
-    def size(self, key: str) -> int | None:
-        """Looks at the time as well."""
+    def entry(self, key: str) -> Entry | None:
+        """Notes an object that is old."""
         entry = self._store.entry(key)
         if entry is not None and is_old(entry.modified):
             self.old.add(key)
+        return entry
+
+    def size(self, key: str) -> int | None:
+        """Looks at the time as well."""
+        entry = self.entry(key)
         return None if entry is None else entry.size
 
-    def put_new(self, key: str, data: bytes) -> bool:
+    def put_new(self, key: str, data: bytes) -> str | None:
         """Looks at an object that is there already."""
-        return self._store.put_new(key, data) or self._noted(key)
+        mark = self._store.put_new(key, data)
+        return self._noted(key) if mark is None else mark
 
-    def put_new_chunks(self, key: str, chunks: Chunks) -> bool:
+    def put_new_chunks(self, key: str, chunks: Chunks) -> str | None:
         """Looks at an object that is there already."""
-        return self._store.put_new_chunks(key, chunks) or self._noted(key)
+        mark = self._store.put_new_chunks(key, chunks)
+        return self._noted(key) if mark is None else mark
 
-    def _noted(self, key: str) -> bool:
-        self.size(key)
-        return False
+    def _noted(self, key: str) -> str | None:
+        self.entry(key)
+        return None
 
 
 def is_old(modified: datetime) -> bool:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from itertools import takewhile
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
 from raybundle.bundle.delivery import Packed
 from raybundle.bundle.layers.archive import CHUNK, check_archive, layer_members, unwritable, write_archive
@@ -27,10 +27,12 @@ if TYPE_CHECKING:
     from raybundle.bundle.layers.layer import Layer
     from raybundle.cache.documents import Cache
     from raybundle.publish.receipts import Receipts
-    from raybundle.store.base import Store
+    from raybundle.store.base import Entry, Store
 
     Progress = Callable[[int, int], None]
     """Takes how many bytes are done, and of how many."""
+
+T = TypeVar("T")
 
 LARGE_BYTES = 8 << 20
 """Bytes from which an object is sent in parts from its file, one at a time: parts are in memory."""
@@ -78,18 +80,18 @@ class LayerSender:
             BundleError: a file is no longer what it was when it was described, or cannot be packed.
             StoreError: the store refuses access or cannot be reached.
         """
-        sizes = find_sizes(self.store, [each.key for each in objects])
-        waiting = [each for each in objects if not self._find(each, sizes[each.key])]
-        sent = self._put_waiting(waiting, sizes) if waiting else 0
+        there = find_entries(self.store, [each.key for each in objects])
+        waiting = [each for each in objects if not self._find(each, there[each.key])]
+        sent = self._put_waiting(waiting, there) if waiting else 0
         return sent, {each.key: self._known[each.key] for each in objects}
 
-    def _find(self, each: LayerObject, size: int | None) -> bool:
-        known = None if size is None else self.receipts.find(each.key, size)
+    def _find(self, each: LayerObject, entry: Entry | None) -> bool:
+        known = self.receipts.find(entry)
         if known is not None:
             self._known[each.key] = known
         return known is not None
 
-    def _put_waiting(self, waiting: Sequence[LayerObject], sizes: dict[str, int | None]) -> int:
+    def _put_waiting(self, waiting: Sequence[LayerObject], there: dict[str, Entry | None]) -> int:
         incoming = self.cache.directory / "incoming"
         try:
             make_private(incoming)
@@ -99,11 +101,11 @@ class LayerSender:
             raise unwritable("layers", incoming, error) from error
         try:
             with scratch:
-                return self._put_all(waiting, sizes, Path(scratch.name))
+                return self._put_all(waiting, there, Path(scratch.name))
         finally:
             self.receipts.save()
 
-    def _put_all(self, waiting: Sequence[LayerObject], sizes: dict[str, int | None], scratch: Path) -> int:
+    def _put_all(self, waiting: Sequence[LayerObject], there: dict[str, Entry | None], scratch: Path) -> int:
         from concurrent.futures import ThreadPoolExecutor, as_completed  # noqa: PLC0415 - only what is new
 
         stopped = threading.Event()
@@ -111,7 +113,7 @@ class LayerSender:
         done, uploaded, total = 0, 0, sum(each.bytes for each in waiting)
         try:
             futures = {
-                threads.submit(self._put_one, each, sizes[each.key], scratch, stopped): each
+                threads.submit(self._put_one, each, there[each.key], scratch, stopped): each
                 for each in sorted(waiting, key=lambda each: -each.bytes)
             }
             for future in as_completed(futures):
@@ -124,7 +126,9 @@ class LayerSender:
             threads.shutdown(cancel_futures=True)
         return uploaded
 
-    def _put_one(self, each: LayerObject, there: int | None, scratch: Path, stopped: threading.Event) -> int:
+    def _put_one(
+        self, each: LayerObject, there: Entry | None, scratch: Path, stopped: threading.Event
+    ) -> int:
         """Returns the bytes that were sent: 0 if the object is there and intact."""
         if there is not None:
             self._verify(each, there)
@@ -142,41 +146,42 @@ class LayerSender:
         finally:
             own.unlink(missing_ok=True)
         if not created:
-            self._verify(each, packed.size)
+            self._verify(each, self.store.entry(each.key))
             return 0
-        self._note(each, packed)
+        self._note(each, packed, created)
         return packed.size
 
-    def _send(self, each: LayerObject, path: Path, size: int) -> bool:
+    def _send(self, each: LayerObject, path: Path, size: int) -> str | None:
         if size < LARGE_BYTES:
             return self.store.put_new(each.key, path.read_bytes())
         with self._one_by_one:
             return self.store.put_new_chunks(each.key, lambda: _chunks(path))
 
-    def _verify(self, each: LayerObject, size: int) -> None:
-        """Checks an object of about this size that others have put there."""
-        if size < LARGE_BYTES:
-            read_twice(
-                lambda: get_soon(self.store, each.key), lambda data: self._check(each, io.BytesIO(data))
+    def _verify(self, each: LayerObject, there: Entry | None) -> None:
+        """Checks an object that others have put there; its mark is from before it is read."""
+        if there is None or there.size < LARGE_BYTES:
+            packed = read_twice(
+                lambda: get_soon(self.store, each.key), lambda data: self._checked(each, io.BytesIO(data))
             )
-            return
-        with self._one_by_one:
-            try:
-                soon(lambda: self._check_large(each))
-            except DigestMismatchError:  # one bad answer of the network does not make a damaged object
-                self._check_large(each)
+        else:
+            with self._one_by_one:
+                try:
+                    packed = soon(lambda: self._checked_large(each))
+                except DigestMismatchError:  # one bad answer of the network does not make a damaged object
+                    packed = self._checked_large(each)
+        self._note(each, packed, "" if there is None else there.mark)
 
-    def _check_large(self, each: LayerObject) -> None:
+    def _checked_large(self, each: LayerObject) -> Packed:
         with self.store.open(each.key) as stream:
-            self._check(each, stream)
+            return self._checked(each, stream)
 
-    def _check(self, each: LayerObject, stream: BinaryIO) -> None:
+    def _checked(self, each: LayerObject, stream: BinaryIO) -> Packed:
         check_archive(stream, each.name, f"{each.key} in {self.store.url}")
-        self._note(each, _packed(stream))
+        return _packed(stream)
 
-    def _note(self, each: LayerObject, packed: Packed) -> None:
+    def _note(self, each: LayerObject, packed: Packed, mark: str) -> None:
         self._known[each.key] = packed
-        self.receipts.add(each.key, packed)
+        self.receipts.add(each.key, packed, mark)
 
 
 def _packed(stream: BinaryIO) -> Packed:
@@ -255,9 +260,18 @@ def _hex(layer: Layer) -> str:
 
 def find_sizes(store: Store, keys: Sequence[str]) -> dict[str, int | None]:
     """Returns the bytes of objects by key, None for a missing one; asks for several at a time."""
+    return _ask(store.size, keys)
+
+
+def find_entries(store: Store, keys: Sequence[str]) -> dict[str, Entry | None]:
+    """Does the same for all that a store tells of objects."""
+    return _ask(store.entry, keys)
+
+
+def _ask(question: Callable[[str], T], keys: Sequence[str]) -> dict[str, T]:
     if not keys:
         return {}
     from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - most bundles have no layers
 
     with ThreadPoolExecutor(LOOKS) as threads:
-        return dict(zip(keys, threads.map(store.size, keys), strict=True))
+        return dict(zip(keys, threads.map(question, keys), strict=True))

@@ -7,8 +7,10 @@ import json
 import re
 from contextlib import contextmanager
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, TypeVar
 
+from raybundle.bundle.delivery import Packed
 from raybundle.errors import UNREADABLE, DigestMismatchError, ObjectMissingError, StoreError, UsageError
 from raybundle.formats.canonical import canonical_json, digest_of
 from raybundle.outage import Outage
@@ -19,7 +21,8 @@ if TYPE_CHECKING:
 
     from raybundle.bundle.values import LayerEntry
     from raybundle.model import Digest
-    from raybundle.store.base import Chunks, Store
+    from raybundle.publish.receipts import Receipts
+    from raybundle.store.base import Chunks, Entry, Store
 
 T = TypeVar("T")
 
@@ -204,42 +207,77 @@ def require_format(store: Store) -> bool:
     return True
 
 
-def put_compared(store: Store, key: str, data: bytes) -> bool:
+def put_compared(store: Store, key: str, data: bytes, receipts: Receipts | None = None) -> bool:
     """Creates the object and returns True; returns False if the same bytes are there already.
 
-    Raises:
-        DigestMismatchError: Other bytes are there.
-    """
-    present = len(data) >= LARGE_BYTES and store.size(key) is not None
-    if not present and store.put_new(key, data):
-        return True
-    try:
-        get_checked(store, key, digest_of(data), len(data))
-    except ObjectMissingError:  # `gc` has removed it since
-        if store.put_new(key, data):
-            return True
-        get_checked(store, key, digest_of(data), len(data))
-    return False
-
-
-def put_large(store: Store, key: str, sha256: str, size: int, chunks: Chunks) -> bool:
-    """Does the same as `put_compared` without holding the object in memory; `sha256` in hex.
+    What `receipts` know is not read again, unless it was written again since.
 
     Raises:
         DigestMismatchError: Other bytes are there.
     """
-    there = store.size(key)
-    if there is None and store.put_new_chunks(key, chunks):
-        return True
-    if there not in (None, size):
-        raise DigestMismatchError(f"{key} in {store.url}", expected=f"{size} bytes", found=f"{there} bytes")
+    packed = Packed(hashlib.sha256(data).hexdigest(), len(data))
+
+    def compare() -> None:
+        get_checked(store, key, f"sha256:{packed.sha256}", packed.size)
+
+    known = receipts is not None and receipts.has(key)
+    there = store.entry(key) if known or packed.size >= LARGE_BYTES else None
+    return _put(_Sent(key, packed, partial(store.put_new, key, data), compare), there, store, receipts)
+
+
+def put_large(
+    store: Store, key: str, packed: Packed, chunks: Chunks, receipts: Receipts | None = None
+) -> bool:
+    """Does the same as `put_compared` without holding the object in memory.
+
+    Raises:
+        DigestMismatchError: Other bytes are there.
+    """
+    there = store.entry(key)
+    if there is not None and there.size != packed.size:
+        expected, found = f"{packed.size} bytes", f"{there.size} bytes"
+        raise DigestMismatchError(f"{key} in {store.url}", expected=expected, found=found)
+
+    def compare() -> None:
+        soon(lambda: _compare(store, key, packed.sha256))
+
+    sent = _Sent(key, packed, partial(store.put_new_chunks, key, chunks), compare)
+    return _put(sent, there, store, receipts)
+
+
+class _Sent(NamedTuple):
+    """An object that is to be in a store."""
+
+    key: str
+    packed: Packed
+    put: Callable[[], str | None]
+    compare: Callable[[], None]
+
+
+def _put(sent: _Sent, there: Entry | None, store: Store, receipts: Receipts | None) -> bool:
+    """Puts an object unless it is there, or else compares it; its mark is noted as before it was read."""
+    if receipts is None:
+        return (there is None and sent.put() is not None) or _compared(sent) is not None
+    if receipts.find(there) == sent.packed:
+        return False
+    made = sent.put() if there is None else None
+    if made is None:
+        there = there or store.entry(sent.key)
+        made = _compared(sent)
+    receipts.add(sent.key, sent.packed, made or ("" if there is None else there.mark))
+    return made is not None
+
+
+def _compared(sent: _Sent) -> str | None:
+    """Compares an object; returns its mark if `gc` has removed it since, and it was put again."""
     try:
-        soon(lambda: _compare(store, key, sha256))
-    except ObjectMissingError:  # `gc` has removed it since
-        if store.put_new_chunks(key, chunks):
-            return True
-        soon(lambda: _compare(store, key, sha256))
-    return False
+        sent.compare()
+    except ObjectMissingError:
+        made = sent.put()
+        if made is not None:
+            return made
+        sent.compare()
+    return None
 
 
 def _compare(store: Store, key: str, sha256: str) -> None:

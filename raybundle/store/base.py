@@ -33,6 +33,8 @@ class Entry(NamedTuple):
     """Bytes."""
     modified: datetime
     """When it was written, in UTC."""
+    mark: str
+    """Differs if the object was written again with other bytes: S3's ETag, a file's identity; never empty."""
 
 
 class Store(Protocol):
@@ -72,10 +74,10 @@ class Store(Protocol):
             ObjectMissingError: There is no such object.
         """
 
-    def put_new(self, key: str, data: bytes) -> bool:
-        """Creates the object and returns True, or returns False if the key exists.
+    def put_new(self, key: str, data: bytes) -> str | None:
+        """Creates the object and returns its mark (see `Entry`), or returns None if the key exists.
 
-        After False, the object may still be this one: a retried request can meet its own first try.
+        After None, the object may still be this one: a retried request can meet its own first try.
         `layout.put_compared` reads it again.
         """
 
@@ -86,7 +88,7 @@ class Store(Protocol):
             ObjectMissingError: There is no such object.
         """
 
-    def put_new_chunks(self, key: str, chunks: Chunks) -> bool:
+    def put_new_chunks(self, key: str, chunks: Chunks) -> str | None:
         """Does the same as `put_new` for content that is not held in memory.
 
         If `chunks` raises an exception, so does this, and no object appears. The key must identify the

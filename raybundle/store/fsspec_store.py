@@ -38,6 +38,8 @@ _NO_FILE = (FileNotFoundError, IsADirectoryError, NotADirectoryError)
 
 _TIMES = ("mtime", "LastModified", "last_modified", "updated", "modificationTime", "modified", "created")
 """Names by which drivers of fsspec say when an object was written."""
+_E_TAGS = ("ETag", "etag", "e_tag", "generation", "md5Hash")
+"""Names by which drivers tell a mark of the content."""
 _LATEST = 1e11
 """Seconds since 1970 beyond which a number is milliseconds, as WebHDFS has them."""
 
@@ -109,7 +111,7 @@ class FsspecStore:
         with self._connected().turn:
             return bytes(stream.read(PIECE_BYTES))
 
-    def put_new(self, key: str, data: bytes) -> bool:
+    def put_new(self, key: str, data: bytes) -> str | None:
         """Creates it under a condition, or moves it, or looks and writes: what the driver can."""
         return self._put(check_key(key), lambda files, path, **mode: files.pipe_file(path, data, **mode))
 
@@ -119,13 +121,13 @@ class FsspecStore:
         with copy_of(check_key(key), self.pieces(key)) as stream:
             yield stream
 
-    def put_new_chunks(self, key: str, chunks: Chunks) -> bool:
+    def put_new_chunks(self, key: str, chunks: Chunks) -> str | None:
         """The driver sends a copy: what it has begun to write, it cannot take back."""
         check_key(key)
         with copy_of(key, chunks()) as copy:
             return self._put(key, lambda files, path, **mode: files.put_file(path_of(copy), path, **mode))
 
-    def _put(self, key: str, write: Callable[..., object]) -> bool:
+    def _put(self, key: str, write: Callable[..., object]) -> str | None:
         def put(driver: Driver) -> bool:
             path = f"{driver.root}/{key}"
             if driver.conditional:
@@ -143,7 +145,10 @@ class FsspecStore:
                 return True
             return self._put_moved(driver, driver.move_new, path, write)
 
-        return self._try(f"write {key} to", put)
+        if not self._try(f"write {key} to", put):
+            return None
+        entry = self.entry(key)
+        return "gone" if entry is None else entry.mark
 
     def _put_moved(
         self, driver: Driver, move_new: Callable[[str, str], bool], path: str, write: Callable[..., object]
@@ -171,7 +176,7 @@ class FsspecStore:
     def entry(self, key: str) -> Entry | None:
         """Returns what the driver tells."""
         facts = self._facts(key)
-        return None if facts is None else Entry(key, int(facts["size"]), _modified(facts))
+        return None if facts is None else _entry(key, facts)
 
     def _facts(self, key: str) -> Mapping[str, Any] | None:
         check_key(key)
@@ -192,7 +197,7 @@ class FsspecStore:
     def entries(self, prefix: str) -> list[Entry]:
         """Walks the folder that the prefix names; drivers have different words for the time."""
         found = self._find(prefix)
-        return [Entry(key, int(facts["size"]), _modified(facts)) for key, facts in sorted(found.items())]
+        return [_entry(key, facts) for key, facts in sorted(found.items())]
 
     def _find(self, prefix: str) -> dict[str, Mapping[str, Any]]:
         def find(driver: Driver) -> dict[str, Mapping[str, Any]]:
@@ -330,6 +335,18 @@ def _sweep(files: Any, incoming: str) -> None:
         if datetime.now(timezone.utc) - _modified(facts) > ABANDONED:
             with contextlib.suppress(Exception):  # another client is faster, or may do it
                 files.rm_file(path)
+
+
+def _entry(key: str, facts: Mapping[str, Any]) -> Entry:
+    return Entry(key, int(facts["size"]), _modified(facts), _mark(facts))
+
+
+def _mark(facts: Mapping[str, Any]) -> str:
+    """Returns the ETag, or when an object was written if the driver tells no ETag."""
+    for name in _E_TAGS:
+        if facts.get(name):
+            return str(facts[name])
+    return _modified(facts).isoformat()
 
 
 def _modified(facts: Mapping[str, Any]) -> datetime:

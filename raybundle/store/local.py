@@ -83,7 +83,7 @@ class LocalStore:
             except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
                 raise ObjectMissingError(f"no object {key} in {self.url}") from error
 
-    def put_new(self, key: str, data: bytes) -> bool:
+    def put_new(self, key: str, data: bytes) -> str | None:
         """Writes a temporary file, then links it: the key appears with the whole object or not at all."""
         return self._put(key, [data])
 
@@ -96,11 +96,11 @@ class LocalStore:
             except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
                 raise ObjectMissingError(f"no object {key} in {self.url}") from error
 
-    def put_new_chunks(self, key: str, chunks: Chunks) -> bool:
+    def put_new_chunks(self, key: str, chunks: Chunks) -> str | None:
         """Writes the chunks as they come."""
         return self._put(key, chunks())
 
-    def _put(self, key: str, chunks: Iterable[bytes]) -> bool:
+    def _put(self, key: str, chunks: Iterable[bytes]) -> str | None:
         path = self._path(key)
         with self._access("write to"):
             if self._private and self._directory.is_dir():
@@ -110,9 +110,11 @@ class LocalStore:
                 try:
                     os.link(temporary, path)
                 except FileExistsError:
-                    return False
+                    return None
             _sync_directory(path.parent)
-        return True
+            with contextlib.suppress(FileNotFoundError):  # `gc` may have removed it already
+                return _mark(path.stat())
+        return "removed"
 
     def size(self, key: str) -> int | None:
         """Returns the size of the file."""
@@ -200,7 +202,13 @@ class LocalStore:
 
 
 def _entry(key: str, status: os.stat_result) -> Entry:
-    return Entry(key, status.st_size, datetime.fromtimestamp(status.st_mtime, timezone.utc))
+    modified = datetime.fromtimestamp(status.st_mtime, timezone.utc)
+    return Entry(key, status.st_size, modified, _mark(status))
+
+
+def _mark(status: os.stat_result) -> str:
+    """Returns a file's identity."""
+    return f"{status.st_ino}-{status.st_mtime_ns}-{status.st_ctime_ns}"
 
 
 def _sweep(incoming: Path) -> None:

@@ -126,7 +126,7 @@ def _created_once(scene: _Scene) -> str:
 
 def _one_winner(scene: _Scene) -> str:
     def write(number: int, key: str) -> bool:
-        return scene.others[number].put_new(key, b"%d" % number)
+        return scene.others[number].put_new(key, b"%d" % number) is not None
 
     with ThreadPoolExecutor(WRITERS) as pool:
         for turn in range(ROUNDS):

@@ -128,7 +128,7 @@ class S3Store:
         self._require_s3(found.meta["e_tag"])
         return found.stream(min_chunk_size=PIECE_BYTES)
 
-    def put_new(self, key: str, data: bytes) -> bool:
+    def put_new(self, key: str, data: bytes) -> str | None:
         """Puts with `If-None-Match: *`; 412 means that the key exists, 409 that another writes it now.
 
         A server that ignores the condition overwrites the object without a sign.
@@ -138,15 +138,14 @@ class S3Store:
 
         client = self._client(patient=len(data) > SMALL_BYTES)
 
-        def put() -> bool:
+        def put() -> str | None:
             try:
                 # One request: conditional uploads in several parts race on some servers (decision 003).
-                obstore.put(client, key, data, mode="create", use_multipart=False)
+                return _mark(obstore.put(client, key, data, mode="create", use_multipart=False)["e_tag"])
             except AlreadyExistsError as error:
                 if is_conflict(error) and self.size(key) is None:
                     raise  # the other may fail: try again
-                return False
-            return True
+                return None
 
         return self._try(f"write {check_key(key)} to", put)
 
@@ -156,18 +155,18 @@ class S3Store:
         with copy_of(key, self.pieces(key)) as stream:
             yield stream
 
-    def put_new_chunks(self, key: str, chunks: Chunks) -> bool:
+    def put_new_chunks(self, key: str, chunks: Chunks) -> str | None:
         """Looks first, then puts in parts: conditional completion races on some servers."""
         import obstore  # noqa: PLC0415
 
         if self.size(key) is not None:
-            return False
+            return None
         client = self._client(patient=True)
 
-        def put() -> bool:
-            sent = iter(chunks())
-            obstore.put(client, key, sent, use_multipart=True, chunk_size=PART_BYTES, max_concurrency=PARTS)
-            return True
+        def put() -> str:
+            sent, size = iter(chunks()), PART_BYTES
+            made = obstore.put(client, key, sent, use_multipart=True, chunk_size=size, max_concurrency=PARTS)
+            return _mark(made["e_tag"])
 
         return self._try(f"write {key} to", put)
 
@@ -183,7 +182,7 @@ class S3Store:
 
         def found(meta: Any) -> Entry:
             self._require_s3(meta["e_tag"])
-            return Entry(key, int(meta["size"]), meta["last_modified"])
+            return _entry(key, meta)
 
         def head() -> Entry | None:
             with contextlib.suppress(FileNotFoundError, PermissionDeniedError):
@@ -204,7 +203,7 @@ class S3Store:
 
     def entries(self, prefix: str) -> list[Entry]:
         """Lists the folder that the prefix names and keeps what starts with it."""
-        found = (Entry(each["path"], each["size"], each["last_modified"]) for each in self._listed(prefix))
+        found = (_entry(each["path"], each) for each in self._listed(prefix))
         return sorted(entry for entry in found if entry.key.startswith(prefix))
 
     def _listed(self, prefix: str) -> list[ObjectMeta]:
@@ -340,6 +339,14 @@ class S3Store:
 
 
 _REACH_HINT = "check the endpoint (AWS_ENDPOINT_URL), and that this machine can reach it"
+
+
+def _entry(key: str, meta: ObjectMeta) -> Entry:
+    return Entry(key, int(meta["size"]), meta["last_modified"], _mark(meta["e_tag"]))
+
+
+def _mark(e_tag: str | None) -> str:
+    return e_tag or "none"
 
 
 def _outage() -> Outage:

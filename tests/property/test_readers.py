@@ -9,6 +9,7 @@ import shutil
 import zipfile
 from contextlib import suppress
 from dataclasses import replace
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -34,6 +35,7 @@ from raybundle.publish.runs.run import document_of, new_run
 from raybundle.publish.stored import LayerArchive
 from raybundle.resolve.trace.lock import read_lock
 from raybundle.store import open_store
+from raybundle.store.base import Entry
 from raybundle.submission.packages import packages_of
 from raybundle.submission.relay import _PACKAGES, Relay
 from tests.support.damage import VALUES, bent, damaged
@@ -270,6 +272,7 @@ def test_documents_of_the_cache_that_outlive_the_code(store: Store, tmp_path: Pa
     cache = Cache(tmp_path / "cache")
     name = Receipts(cache, store.place)._name()
     packed = Packed("ab" * 32, 7)
+    entry = Entry("key", 7, datetime.now(timezone.utc), "mark")
     relay = Relay(None, store, cache)  # type: ignore[arg-type]  # it asks no cluster
 
     @tried(examples * 2)
@@ -277,10 +280,10 @@ def test_documents_of_the_cache_that_outlive_the_code(store: Store, tmp_path: Pa
     def check(document: Any) -> None:
         cache.write(KEPT, name, document)
         receipts = Receipts(cache, store.place)
-        assert receipts.find("no such key", 1) is None
-        receipts.add("key", packed)
+        assert receipts.find(entry._replace(key="no such key")) is None
+        receipts.add("key", packed, "mark")
         receipts.save()
-        assert Receipts(cache, store.place).find("key", 7) == packed
+        assert Receipts(cache, store.place).find(entry) == packed
         cache.write(_PACKAGES, cache.key(packed.sha256), document)
         assert all(isinstance(each, str) for each in relay._recall(LayerArchive("key", packed)))
 

@@ -24,7 +24,11 @@ if TYPE_CHECKING:
 
 
 def plan_with(
-    work: Path, distributions: Sequence[Distribution], cache: str = "cache", sites: Sequence[Path] = ()
+    work: Path,
+    distributions: Sequence[Distribution],
+    cache: str = "cache",
+    sites: Sequence[Path] = (),
+    job: str = "print(1)\n",
 ) -> Plan:
     """Returns the plan of a small driver that needs `distributions`.
 
@@ -33,8 +37,9 @@ def plan_with(
         distributions: of the resolution.
         cache: name of the cache directory. Another name stands for another machine.
         sites: the interpreter's site directories.
+        job: the driver.
     """
-    project = tree(work / "project", {"job.py": "print(1)\n"})
+    project = tree(work / "project", {"job.py": job})
     environ = {"PATH": os.environ["PATH"], "HOME": str(work), "XDG_CACHE_HOME": str(work / cache)}
     settings = load_settings({"python": sys.executable}, environ, project)
     target = ScriptTarget(project / "job.py")

@@ -89,7 +89,7 @@ def read_run(store: Store, key: str) -> Run:
 def record_event(store: Store, run: Run, event: str, facts: dict[str, Any]) -> bool:
     """Writes an event of a run, with the time; returns whether it is the first of its kind."""
     document = {"schema_version": SCHEMA_VERSION, "id": run.id, "at": _now(), **facts}
-    return store.put_new(event_key(run, event), encoded(document))
+    return store.put_new(event_key(run, event), encoded(document)) is not None
 
 
 def record_end(  # noqa: PLR0913 - all that is known of an end

@@ -222,7 +222,7 @@ class Changing(LocalStore):
         super().__init__(directory)
         self.file, self.change = file, change
 
-    def put_new_chunks(self, key: str, chunks: Chunks) -> bool:
+    def put_new_chunks(self, key: str, chunks: Chunks) -> str | None:
         return super().put_new_chunks(key, lambda: self._spoilt(chunks))
 
     def _spoilt(self, chunks: Chunks) -> Iterator[bytes]:
@@ -345,7 +345,7 @@ def test_many_small_files_are_packed_without_being_in_memory(bundler: Bundler, t
     class Counting(LocalStore):
         sent = 0
 
-        def put_new_chunks(self, key: str, chunks: Chunks) -> bool:
+        def put_new_chunks(self, key: str, chunks: Chunks) -> str | None:
             Counting.sent += 1
             return super().put_new_chunks(key, chunks)
 

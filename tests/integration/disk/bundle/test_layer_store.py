@@ -10,6 +10,7 @@ import re
 import threading
 import zipfile
 from dataclasses import replace
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, BinaryIO
 
 import fsspec
@@ -27,7 +28,7 @@ from raybundle.publish.bundles import build, bytes_of, find_bundle
 from raybundle.publish.layout import delivery_key, graph_key, layer_key
 from raybundle.publish.receipts import Receipts
 from raybundle.store import Store, open_store
-from raybundle.store.base import LARGEST_DOCUMENT
+from raybundle.store.base import LARGEST_DOCUMENT, Entry
 from raybundle.store.local import LocalStore
 from tests.support.collected import collected_file
 from tests.support.installed import install, set_times
@@ -394,13 +395,13 @@ class Contended(LocalStore):
         super().__init__(directory)
         self.coming: dict[str, bytes] = {}
 
-    def put_new(self, key: str, data: bytes) -> bool:
+    def put_new(self, key: str, data: bytes) -> str | None:
         if not key.startswith("layers/"):
             return super().put_new(key, data)
         self.coming[key] = data
-        return False
+        return None
 
-    def put_new_chunks(self, key: str, chunks: Chunks) -> bool:
+    def put_new_chunks(self, key: str, chunks: Chunks) -> str | None:
         return self.put_new(key, b"".join(chunks()))
 
     def get(self, key: str, most: int = LARGEST_DOCUMENT) -> bytes:
@@ -461,10 +462,13 @@ def test_what_was_sent_to_one_server_is_not_known_of_another(tmp_path: Path) -> 
     )
     receipts = Receipts(Cache(tmp_path), here.place)
     packed = Packed("ab" * 32, 1)
-    receipts.add("layers/a.zip", packed)
+    receipts.add("layers/a.zip", packed, '"etag"')
     receipts.save()
 
     assert here.url == there.url
-    assert Receipts(Cache(tmp_path), here.place).find("layers/a.zip", 1) == packed
-    assert Receipts(Cache(tmp_path), here.place).find("layers/a.zip", 2) is None
-    assert Receipts(Cache(tmp_path), there.place).find("layers/a.zip", 1) is None
+    entry = Entry("layers/a.zip", 1, datetime.now(timezone.utc), '"etag"')
+    assert Receipts(Cache(tmp_path), here.place).find(entry) == packed
+    assert Receipts(Cache(tmp_path), here.place).find(entry._replace(size=2)) is None
+    assert Receipts(Cache(tmp_path), here.place).find(entry._replace(mark='"other"')) is None
+    assert Receipts(Cache(tmp_path), here.place, "sha256:0").find(entry) is None
+    assert Receipts(Cache(tmp_path), there.place).find(entry) is None

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 import raybundle
+from raybundle.cache.documents import Cache
 from raybundle.errors import RecordedRunError, StoreAccessError, StoreError, UsageError
 from raybundle.formats.canonical import canonical_json
 from raybundle.publish.bundles import build
@@ -35,7 +36,6 @@ from tests.integration.disk.store.test_gc import AT_ONCE, Plans, grow_old, remov
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from raybundle.cache.documents import Cache
     from raybundle.store.base import Entry
 
 FORGET = Policy(forget=timedelta(days=7))
@@ -142,9 +142,10 @@ class Jumps(Wrapped):
         super().__init__(store)
         self._patch, self.notices, self._real = monkeypatch, 0, time.time
 
-    def put_new(self, key: str, data: bytes) -> bool:
+    def put_new(self, key: str, data: bytes) -> str | None:
         self.notices += key.startswith(NOTICES)
-        return bool(self._store.put_new(key, data))
+        mark: str | None = self._store.put_new(key, data)
+        return mark
 
     def remove(self, key: str) -> bool:
         if self.notices == 1:
@@ -271,9 +272,10 @@ def test_a_record_that_is_used_again_leases_its_bundle(directory: Store, plans: 
     class Beside(Wrapped):
         """The other submits after the first list, before the notice."""
 
-        def put_new(self, key: str, data: bytes) -> bool:
+        def put_new(self, key: str, data: bytes) -> str | None:
             record_start(directory, run)
-            return bool(self._store.put_new(key, data))
+            mark: str | None = self._store.put_new(key, data)
+            return mark
 
     found = collect(cast("Store", Beside(directory)), FORGET, delete=True)
 
@@ -328,19 +330,23 @@ class Taken(Wrapped):
         super().__init__(store)
         self.taken: set[str] = set()
 
-    def put_new(self, key: str, data: bytes) -> bool:
-        new = bool(self._store.put_new(key, data))
-        if not new and key not in self.taken:
+    def put_new(self, key: str, data: bytes) -> str | None:
+        mark: str | None = self._store.put_new(key, data)
+        if mark is None and key not in self.taken:
             self.taken.add(key)
             self._store.remove(key)
-        return new
+        return mark
 
 
-def test_what_goes_while_it_is_compared_is_put_again(directory: Store, plans: Plans, cache: Cache) -> None:
+def test_what_goes_while_it_is_compared_is_put_again(
+    directory: Store, plans: Plans, cache: Cache, tmp_path: Path
+) -> None:
+    """By another machine: this one compares nothing that it has sent."""
     stored = build(plans.of("two"), directory)
     taken = Taken(directory)
+    planned = replace(plans.of("two"), cache=Cache(tmp_path / "other"))
 
-    assert build(plans.of("two"), cast("Store", taken)).digest == stored.digest
+    assert build(planned, cast("Store", taken)).digest == stored.digest
     assert len(taken.taken) > 1
     assert faults(directory, cache) == ()
 

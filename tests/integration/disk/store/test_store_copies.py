@@ -59,7 +59,7 @@ WITHOUT_PROC = """
 from raybundle.store import open_store
 
 store = open_store("memory://copies", {})
-print(store.put_new_chunks("data/a", lambda: [b"1", b"2"]), store.get("data/a"))
+print(store.put_new_chunks("data/a", lambda: [b"1", b"2"]) is not None, store.get("data/a"))
 """
 
 

@@ -51,10 +51,9 @@ def test_a_good_store_has_all_properties_and_keeps_nothing_of_the_probe(
 
 
 class Replaces(LocalStore):
-    def put_new(self, key: str, data: bytes) -> bool:
+    def put_new(self, key: str, data: bytes) -> str | None:
         self.remove(key)
-        super().put_new(key, data)
-        return True
+        return super().put_new(key, data)
 
 
 class Races(LocalStore):
@@ -62,9 +61,9 @@ class Races(LocalStore):
 
     looked, writing = threading.Barrier(WRITERS, timeout=60), threading.Lock()
 
-    def put_new(self, key: str, data: bytes) -> bool:
+    def put_new(self, key: str, data: bytes) -> str | None:
         if self.size(key) is not None:
-            return False
+            return None
         if "race" in key:
             self.looked.wait()
         with self.writing:
@@ -73,13 +72,13 @@ class Races(LocalStore):
 
 
 class Leaves(LocalStore):
-    def put_new_chunks(self, key: str, chunks: Chunks) -> bool:
+    def put_new_chunks(self, key: str, chunks: Chunks) -> str | None:
         written: list[bytes] = []
         try:
             written += chunks()
         finally:
-            self.put_new(key, b"".join(written))
-        return True
+            mark = self.put_new(key, b"".join(written))
+        return mark
 
 
 class Late(LocalStore):
@@ -88,7 +87,7 @@ class Late(LocalStore):
 
 
 class Flips(LocalStore):
-    def put_new_chunks(self, key: str, chunks: Chunks) -> bool:
+    def put_new_chunks(self, key: str, chunks: Chunks) -> str | None:
         whole = b"".join(chunks())
         return self.put_new(key, whole[:-1] + bytes([whole[-1] ^ 1]))
 
