@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from raybundle.cache.identity import find_identity, is_young
 from raybundle.cache.own_code import OWN, digest_of, own_code, state_of
 from raybundle.cache.room import make_room, touch
-from raybundle.directories import make_private
+from raybundle.directories import is_private, make_private, open_regular
 from raybundle.errors import UNREADABLE
 
 if TYPE_CHECKING:
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_OTHERS_WRITE = 0o022
-"""Mode bits of a file that its group or everybody may write."""
+_LARGEST = 1 << 29
+"""Bytes of the largest document that is read: an answer of 13,000 modules has some ten million."""
 
 
 class Kind(NamedTuple):
@@ -116,8 +116,9 @@ class Cache:
     def read_text(self, kind: Kind, name: str) -> str:
         """Returns an ASCII text; an empty one if it is absent, damaged, or open to other writers."""
         try:
-            with self.path(kind, name).open("rb") as stream:
-                if not is_private(os.fstat(stream.fileno())):
+            with open_regular(self.path(kind, name)) as stream:
+                status = os.fstat(stream.fileno())
+                if not is_private(status) or status.st_size > _LARGEST:
                     return ""
                 checksum, _, data = stream.read().partition(b"\n")
                 if checksum != _checksum(kind, name, data):
@@ -145,11 +146,6 @@ class Cache:
             make_private(self.directory)
         write_atomically(path, _checksum(kind, name, data) + b"\n" + data)
         make_room(path.parent, kind.most, self.clock(), kind.in_use)
-
-
-def is_private(status: os.stat_result) -> bool:
-    """Claims that no other user could write the file."""
-    return status.st_uid == os.geteuid() and not status.st_mode & _OTHERS_WRITE
 
 
 def _row(file: str) -> list[int] | None:

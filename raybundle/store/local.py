@@ -12,7 +12,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from raybundle.directories import make_private
+from raybundle.directories import make_private, open_regular
 from raybundle.errors import ObjectMissingError, StoreAccessError
 from raybundle.store.base import LARGEST_DOCUMENT, PIECE_BYTES, Entry, check_key, collect
 
@@ -76,7 +76,7 @@ class LocalStore:
         path = self._path(key)
         with self._access("read"):
             try:
-                with path.open("rb", buffering=0) as stream:
+                with open_regular(path) as stream:
                     stream.seek(start)
                     while data := stream.read(PIECE_BYTES):
                         yield data
@@ -92,7 +92,7 @@ class LocalStore:
         path = self._path(key)
         with self._access("read"):
             try:
-                return path.open("rb")
+                return open_regular(path)
             except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
                 raise ObjectMissingError(f"no object {key} in {self.url}") from error
 
@@ -239,7 +239,7 @@ def _remove_unlocked(name: str, folder: int) -> None:
 
 
 def _files(directory: Path) -> Iterator[Path]:
-    """Yields the files below a folder, except hidden ones, which are not objects."""
+    """Yields the files below a folder. What is hidden, or not a regular file, is not an object."""
     try:
         entries = list(os.scandir(directory))
     except (FileNotFoundError, NotADirectoryError):
@@ -249,8 +249,8 @@ def _files(directory: Path) -> Iterator[Path]:
             continue
         if entry.is_dir():
             yield from _files(Path(entry.path))
-        else:
-            yield Path(entry.path)
+        elif entry.is_file() or (entry.is_symlink() and not os.path.exists(entry.path)):  # noqa: PTH110
+            yield Path(entry.path)  # a link that leads nowhere: its disk may not be mounted
 
 
 def _sync_directory(directory: Path) -> None:

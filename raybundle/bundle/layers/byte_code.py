@@ -12,6 +12,7 @@ import json
 import os
 import re
 import secrets
+import stat
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,9 +20,8 @@ from typing import TYPE_CHECKING
 from raybundle.bundle.layers.archive import Member, unwritable, write_archive
 from raybundle.bundle.layers.describe import kept_document
 from raybundle.bundle.layers.document import is_compiled
-from raybundle.cache.documents import is_private
 from raybundle.cache.room import IN_USE, make_room, touch
-from raybundle.directories import make_private
+from raybundle.directories import is_private, make_private
 from raybundle.errors import BundleError
 from raybundle.formats.canonical import FORMAT, canonical_json
 
@@ -110,7 +110,7 @@ def _kept(folder: Path, tags: str) -> Iterator[ByteCode]:
         if match:
             with contextlib.suppress(FileNotFoundError):  # another process makes room
                 status = entry.stat(follow_symlinks=False)
-                if is_private(status):
+                if stat.S_ISREG(status.st_mode) and is_private(status):
                     found.append((status.st_mtime_ns, entry.name, match))
     for _, name, match in sorted(found, key=lambda each: each[:2]):
         yield ByteCode(match[1], match[2], match[3], folder / name)

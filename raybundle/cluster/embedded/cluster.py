@@ -27,6 +27,7 @@ from raybundle.cluster.embedded.record import (
 )
 from raybundle.cluster.embedded.temporary import make_temp_dir, remove_temp_dir
 from raybundle.cluster.embedded.token import make_token, remove_token, token_for
+from raybundle.directories import open_lock
 from raybundle.errors import ClusterError
 
 if TYPE_CHECKING:
@@ -130,7 +131,7 @@ def require_running() -> LocalCluster:
 @contextlib.contextmanager
 def _locked() -> Iterator[None]:
     """Allows one change at a time; the kernel releases the lock when the holder dies."""
-    with (state_directory() / "lock").open("w", encoding="ascii") as lock:
+    with open_lock(state_directory() / "lock") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 

@@ -10,10 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from raybundle.cluster.embedded.processes import Process
-from raybundle.directories import make_private, user_directory
+from raybundle.directories import make_own, open_lock, read_own, user_directory
 from raybundle.errors import UNREADABLE, ClusterError
 
 _ADDRESS = re.compile(r"http://127\.0\.0\.1:[0-9]{1,5}")
+_FILES = ("lock", "cluster.json", "cluster.new", "auth_token", "ray.log")
+"""Of the private directory. Pipes, devices and links in their place are removed."""
+_LARGEST = 1 << 20
+"""Bytes of the largest record that is read."""
 _TEXTS = ("address", "python", "ray_version", "temp_dir")
 
 
@@ -58,12 +62,16 @@ def state_directory() -> Path:
     """
     directory = state_path()
     try:
-        make_private(directory)
-        (directory / "lock").touch(mode=0o600)
+        make_own(directory)
+        for path in map(directory.joinpath, _FILES):
+            if path.is_symlink() or (path.exists() and not path.is_file()):
+                path.unlink()
+        open_lock(directory / "lock").close()
     except OSError as error:
         raise ClusterError(
-            f"the embedded cluster cannot be recorded in {directory}: {error.strerror}",
-            hint="set XDG_STATE_HOME to a directory that can be written, or name a cluster with --address",
+            f"the embedded cluster cannot be recorded in {directory}: {error.strerror} ({error.filename})",
+            hint="set XDG_STATE_HOME to a directory that can be written and is yours, "
+            "or name a cluster with --address",
         ) from error
     return directory
 
@@ -76,7 +84,7 @@ def record_file() -> Path:
 def read_record() -> LocalCluster | None:
     """Returns the recorded cluster; None if there is none, or the record is damaged: `up` then starts one."""
     try:
-        return parse_record(record_file().read_bytes())
+        return parse_record(read_own(record_file(), _LARGEST))
     except (OSError, *UNREADABLE):
         return None
 

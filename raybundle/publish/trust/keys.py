@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from raybundle.directories import open_regular
 from raybundle.errors import UsageError
 from raybundle.node.raybundle_signature import key_id, parse_key
 
 if TYPE_CHECKING:
     from raybundle.config import Settings
 
+_LARGEST = 1 << 16
+"""Bytes that are read of a file with a public key."""
 _GENERATE = "`openssl genpkey -algorithm ed25519 -out key.pem` makes a private key, and "
 _PUBLIC = "`openssl pkey -in key.pem -pubout` prints its public key"
 
@@ -68,7 +71,8 @@ def _trusted(text: str, base: Path) -> PublicKey:
         return PublicKey(parse_key(text))
     file = base / Path(text).expanduser()
     try:
-        return PublicKey(parse_key(file.read_text("ascii")))
+        with open_regular(file) as stream:
+            return PublicKey(parse_key(stream.read(_LARGEST).decode("ascii")))
     except OSError as error:
         raise UsageError(
             f"`trusted-keys` has {text!r}, which is neither a public key nor a file: {error.strerror}",

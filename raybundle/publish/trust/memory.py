@@ -7,7 +7,7 @@ import json
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from raybundle.directories import make_private, user_directory
+from raybundle.directories import NotRegularError, make_own, open_lock, read_own, user_directory
 from raybundle.errors import UNREADABLE, UntrustedError
 
 if TYPE_CHECKING:
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
     from raybundle.model import Digest
     from raybundle.store.base import Store
+
+LARGEST = 64 << 20
+"""Bytes of the largest memory that is read."""
 
 
 def remember(  # noqa: PLR0913 - a store, and a version of a name in it
@@ -38,7 +41,7 @@ def remember(  # noqa: PLR0913 - a store, and a version of a name in it
     file = user_directory(environ, "XDG_STATE_HOME", ".local/state") / "raybundle" / "versions.json"
     own, where = f"{name}@{version}", store.url
     try:
-        make_private(file.parent)
+        make_own(file.parent)
         with _locked(file) as known:
             seen = known.setdefault(store.place, {}).get(name, {"version": 0, "bundle": ""})
             if moving and version < seen["version"]:
@@ -63,20 +66,20 @@ def remember(  # noqa: PLR0913 - a store, and a version of a name in it
 @contextmanager
 def _locked(file: Path) -> Iterator[dict[str, Any]]:
     """Yields what is remembered, and writes it if the block changes it; one process at a time."""
-    with (file.parent / f"{file.name}.lock").open("a") as lock:
+    with open_lock(file.parent / f"{file.name}.lock") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         try:
-            data = file.read_bytes()
+            data = read_own(file, LARGEST)
             known: dict[str, Any] = json.loads(data)["stores"]
             for versions in known.values():
                 for each in versions.values():
                     each["version"] + 1, each["bundle"] + ""
-        except FileNotFoundError:
-            data, known = b"", {}
-        except UNREADABLE as error:
+        except (NotRegularError, *UNREADABLE) as error:
             raise UntrustedError(
                 f"{file} is damaged", hint="remove it: versions are remembered anew"
             ) from error
+        except FileNotFoundError:
+            data, known = b"", {}
         yield known
         written = json.dumps({"schema_version": 1, "stores": known}, indent=1, sort_keys=True).encode()
         if written != data:
