@@ -23,7 +23,7 @@ LISTS = (".files", ".layers", ".files.new", ".layers.new")
 ABANDONED = 86400
 """Seconds after its last byte at which nobody waits for a fetched archive, or for the rest of one."""
 CACHE_BYTES = 10 << 30
-"""Limit for the files in trees, layers and scratches, in bytes; RAYBUNDLE_CACHE_BYTES overrides it."""
+"""Limit for files in trees, layers, scratches and `fetched`, in bytes; RAYBUNDLE_CACHE_BYTES overrides it."""
 
 
 def make_room(stub: Stub, needed: int, keep: Collection[str]) -> None:
@@ -66,7 +66,9 @@ def _free(private: str) -> int:
 
 
 def _used(private: str) -> int:
-    """Returns the bytes of all trees, layers, data and scratches. What several have links to counts once.
+    """Returns the bytes of all trees, layers, data, scratches, and of what is being fetched.
+
+    What several have links to counts once.
 
     A scratch counts with the files copied into it from the tree, not with those that the job writes.
     """
@@ -76,8 +78,8 @@ def _used(private: str) -> int:
         layers.update(layers_of(path))
     orphans = [path for path in _entries(f"{private}/layers") if path not in layers]
     scratches = sum(_recorded_bytes(f"{path}.job") for path in _entries(f"{private}/jobs"))
-    data = sum(map(_bytes_below, _entries(f"{private}/data")))
-    return trees + sum(layers.values()) + sum(map(_bytes_below, orphans)) + scratches + data
+    rest = sum(map(_bytes_below, (*orphans, *_entries(f"{private}/data"), f"{private}/fetched")))
+    return trees + sum(layers.values()) + scratches + rest
 
 
 def _entries(parent: str) -> Iterator[str]:
@@ -108,9 +110,14 @@ def layers_of(environment: str) -> dict[str, int]:
 
 
 def _bytes_below(directory: str) -> int:
-    return sum(
-        os.lstat(f"{folder}/{name}").st_size for folder, _, names in os.walk(directory) for name in names
-    )
+    return sum(_size(f"{folder}/{name}") for folder, _, names in os.walk(directory) for name in names)
+
+
+def _size(file: str) -> int:
+    try:
+        return os.lstat(file).st_size
+    except FileNotFoundError:  # a process that fetches has renamed it
+        return 0
 
 
 def _by_last_use(private: str) -> list[str]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import stat
 import subprocess
 import sys
 import time
@@ -112,9 +113,12 @@ def _check_file(archive: Archive, url: str) -> str:
 
 
 def _compare(archive: Archive, url: str, file: str, write: Callable[[bytes], object] = len) -> None:
-    """Compares a file with the archive that it must be. `write` gets each piece."""
-    with open(file, "rb", buffering=0) as stream:
-        found = _Hash(archive, url, os.fstat(stream.fileno()).st_size)
+    """Compares a file with the archive that it must be; waits for no pipe. `write` gets each piece."""
+    with open(os.open(file, os.O_RDONLY | os.O_NONBLOCK), "rb", buffering=0) as stream:
+        status = os.fstat(stream.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise _refusal(archive, url, "no regular file")
+        found = _Hash(archive, url, status.st_size)
         while data := stream.read(CHUNK):
             found.add(data)
             write(data)
@@ -224,14 +228,11 @@ def _start(stub: Stub, asked: dict[str, Any], lock: int) -> None:
 
 
 def _raise_error(file: str, begun: float) -> None:
-    try:
-        if os.stat(file).st_mtime >= begun - WATCH:
-            with open(file, errors="surrogateescape") as stream:
-                line = stream.read()
-            os.unlink(file)
-            raise RuntimeError(line)
-    except FileNotFoundError:
-        pass
+    if os.path.exists(file) and os.stat(file).st_mtime >= begun - WATCH:
+        with open(file, errors="surrogateescape") as stream:
+            line = stream.read()
+        os.unlink(file)
+        raise RuntimeError(line)
 
 
 def _last_line(file: str) -> str:
@@ -302,8 +303,7 @@ def _fetch_one(
     except _Absent as absent:
         if not archive.optional:
             raise _refusal(archive, archive.url(source), str(absent)) from None
-        with open(f"{directory}/{archive.sha256}.absent", "wb"):
-            pass
+        os.close(os.open(f"{directory}/{archive.sha256}.absent", os.O_WRONLY | os.O_CREAT, 0o600))
     except OSError as error:
         if os.path.exists(part):
             os.unlink(part)

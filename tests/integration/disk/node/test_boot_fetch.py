@@ -122,3 +122,35 @@ def test_a_layer_that_the_store_has_lost_is_named(
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (78, "", 1)
     assert f"{layer.hex}.zip: expected sha256 " in done.stderr
     assert done.stderr.endswith("found no file\n")
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device"])
+def test_what_is_no_file_in_the_store_is_refused_and_nothing_waits_for_it(
+    node: Unpacked, python: Path, layer: HandMade, tmp_path: Path, kind: str
+) -> None:
+    """Whoever may write to a store that users share can plant it."""
+    file = archive(tmp_path, layer.hex)
+    file.unlink()
+    if kind == "pipe":
+        os.mkfifo(file)
+    else:
+        file.symlink_to("/dev/zero")
+
+    done = node.driver(python, "job.py")
+
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (78, "", 1)
+    assert done.stderr.endswith("found no regular file\n")
+
+
+def test_what_is_fetched_counts_for_the_bound_of_the_cache(
+    node: Unpacked, python: Path, tmp_path: Path
+) -> None:
+    bound = {"RAYBUNDLE_CACHE_BYTES": "1000000", "RAY_JOB_CONFIG_JSON_ENV_VAR": "{}"}
+    first = with_cache_at(unpack(tmp_path / "other", {"project/job.py": f"# {'x' * 400_000}\n"}), tmp_path)
+    assert first.driver(python, "job.py").returncode == 0
+    (node.private / "fetched" / f"{'a' * 64}.part").write_bytes(bytes(700_000))
+
+    done = node.run(python, "job.py", env=bound)
+
+    assert done.stdout == "delivered\n", done.stderr
+    assert not first.tree.exists()
