@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+
+from raybundle.publish.layout import LARGEST_RECORD
 from raybundle.submission.recording.observed import LONGEST, MOST, PROVIDED, describe_outside, gather
 
 NODE = "node\tgpu-1\tlinux-x86_64\tglibc 2.36\tnumpy-2.0\tray-2.60.0\n"
@@ -79,3 +82,16 @@ def test_neither_many_words_nor_a_long_one_get_into_the_record() -> None:
     assert len(found["nodes"][0]["provided"]) == PROVIDED
     assert max(map(len, found["nodes"][0]["provided"])) == LONGEST
     assert len(str(describe_outside(found["outside"]))) < 2 * LONGEST
+
+
+def test_the_record_of_a_large_cluster_can_be_read() -> None:
+    """A record of more than `LARGEST_RECORD` bytes is refused. Each character may be written as six."""
+    word = "\x7f\u2028" * LONGEST
+    provided = "\t".join(f"p{number}-{word}" for number in range(PROVIDED))
+    outside = "".join(f"outside\tworker\t1\tm{number}{word}\t/{word}\n" for number in range(2 * MOST))
+    lines = f"{NODE.rstrip()}\t{provided}\n{WORKER}{outside}"
+    found = gather({"a1": f"{NODE}{DRIVER}".encode(), **{f"b{number}": lines.encode() for number in range(50)}})
+
+    assert len(json.dumps(found)) < LARGEST_RECORD // 2
+    assert found["nodes"][0]["node_id"] == "a1"
+    assert len(found["nodes"]) + found["omitted"] == 51

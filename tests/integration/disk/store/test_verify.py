@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import io
 import json
@@ -36,8 +37,10 @@ from raybundle.publish.layout import (
     move_key,
     name_key,
     prepare,
+    signature_key,
 )
 from raybundle.publish.names import record_name
+from raybundle.publish.trust.envelope import MANIFEST
 from raybundle.publish.repack import pack_again
 from raybundle.publish.runs.records import record_end, record_start
 from raybundle.publish.runs.run import new_run
@@ -349,8 +352,19 @@ def test_the_manifest_of_a_large_project_is_within_the_bounds(tmp_path: Path, ca
 
     with pytest.raises(ObjectMissingError, match="has no archive"):  # the manifest is read
         find_bundle(store, digest_of(data))
-    found = verify_bundle(open_shelf(store, cache), digest_of(data))
+    envelope = {
+        "payload": base64.b64encode(data).decode(),
+        "payloadType": MANIFEST,
+        "signatures": [{"keyid": "0" * 64, "sig": base64.b64encode(bytes(64)).decode()}],
+    }
+    signature = signature_key(digest_of(data), "0" * 64)
+    store.put_new(signature, canonical_json(envelope))
+    shelf = open_shelf(store, cache)
+    found = verify_bundle(shelf, digest_of(data))
     assert found.parts[0] == Part(manifest_key(digest_of(data)), "ok")
+    assert found.parts[-1].key == signature
+    assert found.parts[-1].fault is None
+    assert signature not in [each.key for each in check_store(shelf).findings]
     reader = Reader(store)
-    (entry,) = store.entries("bundles/")
+    (entry,) = [each for each in store.entries("bundles/") if each.key.endswith("/manifest.json")]
     assert reader.read([entry], lambda _, data: len(data)) == {entry.key: len(data)}
