@@ -12,7 +12,7 @@ from raybundle.config import cache_directory
 from raybundle.errors import BundleError, ClusterError, RaybundleError
 from raybundle.formats.amounts import counted
 from raybundle.pipeline.findings import Answered, Finding, Needs, judge, judge_together
-from raybundle.publish import layout
+from raybundle.publish import layout, putting
 from raybundle.publish.bundles import bytes_of, find_bundle, open_configured
 from raybundle.submission.survey import NodeDescription, ask_nodes
 
@@ -111,7 +111,7 @@ def examine(connecting: Connecting, needs: Needs, *, kept: bool = False) -> Iter
 def _open(connecting: Connecting) -> tuple[Store | None, Finding]:
     try:
         store = open_configured(connecting.settings, connecting.environ)
-        layout.prepare(store)
+        putting.prepare(store)
     except RaybundleError as error:
         remedy = error.hint or "`raybundle config show` says which store is used"
         return None, Finding("store", "this machine", "failed", str(error), remedy)

@@ -20,7 +20,7 @@ from raybundle.explain.staying import notes_of_staying
 from raybundle.formats.canonical import canonical_json
 from raybundle.formats.meter import Meter
 from raybundle.planning import checked_plan
-from raybundle.publish import layout
+from raybundle.publish import layout, putting
 from raybundle.publish.data import put_data, require_data, scratch_of
 from raybundle.publish.keeping import Reused, is_old, lease, needed, recheck
 from raybundle.publish.names import record_name
@@ -79,7 +79,7 @@ def _build(planned: Plan, store: Store, progress: Progress | None) -> Stored:
         byte_code = _byte_code(planned)
     receipts = Receipts(planned.cache, store.place), Receipts(planned.cache, store.place, planned.digest)
     with planned.timings.stage("upload"):
-        layout.prepare(store)
+        putting.prepare(store)
         known = store.entry(layout.manifest_key(planned.digest))
     reused = Reused(store)
     first = reused.as_store() if known is None or is_old(known.modified) else store
@@ -120,7 +120,7 @@ def _put_parts(
         uploaded += sent_now
     if delivery is not None:
         with planned.timings.stage("upload"):
-            put = layout.put_compared(store, layout.delivery_key(key), delivery, own)
+            put = putting.put_compared(store, layout.delivery_key(key), delivery, own)
         uploaded += len(delivery) if put else 0
     own.save()
     return Stored(planned.digest, planned.manifest, key, boot, uploaded, layers, hashed)
@@ -245,10 +245,10 @@ def _put_archive(
     with planned.timings.stage("upload"), closing(archive):
         key = layout.archive_key(planned.digest, boot, archive.sha256)
         if archive.size < layout.LARGE_BYTES:
-            created = layout.put_compared(store, key, archive.data, receipts)
+            created = putting.put_compared(store, key, archive.data, receipts)
         else:
             packed = Packed(archive.sha256, archive.size)
-            created = layout.put_large(store, key, packed, archive.chunks, receipts)
+            created = putting.put_large(store, key, packed, archive.chunks, receipts)
     return key, archive.size if created else 0
 
 
@@ -276,7 +276,7 @@ def _put_descriptions(store: Store, planned: Plan, receipts: Receipts) -> int:
         graph = _graph(planned)
         if store.put_new(layout.graph_key(digest), graph):
             uploaded += len(graph)
-    if layout.put_compared(store, layout.manifest_key(digest), planned.manifest_bytes, receipts):
+    if putting.put_compared(store, layout.manifest_key(digest), planned.manifest_bytes, receipts):
         uploaded += len(planned.manifest_bytes)
     receipts.save()
     return uploaded

@@ -7,10 +7,8 @@ import json
 import re
 from contextlib import contextmanager
 from datetime import datetime, timezone
-from functools import partial
-from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
-from raybundle.bundle.delivery import Packed
 from raybundle.errors import UNREADABLE, DigestMismatchError, ObjectMissingError, StoreError, UsageError
 from raybundle.formats.canonical import canonical_json, digest_of
 from raybundle.outage import Outage
@@ -21,8 +19,7 @@ if TYPE_CHECKING:
 
     from raybundle.bundle.values import LayerEntry
     from raybundle.model import Digest
-    from raybundle.publish.receipts import Receipts
-    from raybundle.store.base import Chunks, Entry, Store
+    from raybundle.store.base import Store
 
 T = TypeVar("T")
 
@@ -41,6 +38,9 @@ LARGEST_RECORD = 8 << 20
 
 LARGEST_MANIFEST = 256 << 20
 """Bytes of the largest manifest that is read, of a million files. It is parsed once its digest is right."""
+
+LARGEST_SIGNATURE = LARGEST_MANIFEST * 3 // 2
+"""Bytes of the largest signature that is read: it has the manifest, as base64."""
 
 CHUNK = 1 << 20
 """Bytes of a large object in memory at once."""
@@ -173,16 +173,6 @@ def source_of(store: Store) -> str | None:
     return url and url.removesuffix(f"/{STORE_KEY}")
 
 
-def prepare(store: Store) -> None:
-    """Marks a new store with its format, and refuses a store of another format.
-
-    Raises:
-        StoreError: It has another format, or features that this version does not know.
-    """
-    if not require_format(store):
-        put_compared(store, STORE_KEY, FORMAT_MARK)
-
-
 def require_format(store: Store) -> bool:
     """Returns whether the store is marked with the format that this version reads; false if it has no mark.
 
@@ -207,90 +197,6 @@ def require_format(store: Store) -> bool:
     return True
 
 
-def put_compared(store: Store, key: str, data: bytes, receipts: Receipts | None = None) -> bool:
-    """Creates the object and returns True; returns False if the same bytes are there already.
-
-    What `receipts` know is not read again, unless it was written again since.
-
-    Raises:
-        DigestMismatchError: Other bytes are there.
-    """
-    packed = Packed(hashlib.sha256(data).hexdigest(), len(data))
-
-    def compare() -> None:
-        get_checked(store, key, f"sha256:{packed.sha256}", packed.size)
-
-    known = receipts is not None and receipts.has(key)
-    there = store.entry(key) if known or packed.size >= LARGE_BYTES else None
-    return _put(_Sent(key, packed, partial(store.put_new, key, data), compare), there, store, receipts)
-
-
-def put_large(
-    store: Store, key: str, packed: Packed, chunks: Chunks, receipts: Receipts | None = None
-) -> bool:
-    """Does the same as `put_compared` without holding the object in memory.
-
-    Raises:
-        DigestMismatchError: Other bytes are there.
-    """
-    there = store.entry(key)
-    if there is not None and there.size != packed.size:
-        expected, found = f"{packed.size} bytes", f"{there.size} bytes"
-        raise DigestMismatchError(f"{key} in {store.url}", expected=expected, found=found)
-
-    def compare() -> None:
-        soon(lambda: _compare(store, key, packed.sha256))
-
-    sent = _Sent(key, packed, partial(store.put_new_chunks, key, chunks), compare)
-    return _put(sent, there, store, receipts)
-
-
-class _Sent(NamedTuple):
-    """An object that is to be in a store."""
-
-    key: str
-    packed: Packed
-    put: Callable[[], str | None]
-    compare: Callable[[], None]
-
-
-def _put(sent: _Sent, there: Entry | None, store: Store, receipts: Receipts | None) -> bool:
-    """Puts an object unless it is there, or else compares it; its mark is noted as before it was read."""
-    if receipts is None:
-        return (there is None and sent.put() is not None) or _compared(sent) is not None
-    if receipts.find(there) == sent.packed:
-        return False
-    made = sent.put() if there is None else None
-    if made is None:
-        there = there or store.entry(sent.key)
-        made = _compared(sent)
-    receipts.add(sent.key, sent.packed, made or ("" if there is None else there.mark))
-    return made is not None
-
-
-def _compared(sent: _Sent) -> str | None:
-    """Compares an object; returns its mark if `gc` has removed it since, and it was put again."""
-    try:
-        sent.compare()
-    except ObjectMissingError:
-        made = sent.put()
-        if made is not None:
-            return made
-        sent.compare()
-    return None
-
-
-def _compare(store: Store, key: str, sha256: str) -> None:
-    for last in (False, True):
-        found = hashlib.sha256()
-        for data in store.pieces(key):
-            found.update(data)
-        if found.hexdigest() == sha256:
-            return
-        if last:
-            raise _other_bytes(store, key, sha256, found.hexdigest())
-
-
 @contextmanager
 def open_checked(store: Store, key: str, sha256: str) -> Iterator[BinaryIO]:
     """Opens an object whose SHA-256 (hex) is known, once its bytes are compared; see `read_twice`.
@@ -309,10 +215,11 @@ def open_checked(store: Store, key: str, sha256: str) -> Iterator[BinaryIO]:
                 yield stream
                 return
         if last:
-            raise _other_bytes(store, key, sha256, found.hexdigest())
+            raise other_bytes(store, key, sha256, found.hexdigest())
 
 
-def _other_bytes(store: Store, key: str, expected: str, found: str) -> DigestMismatchError:
+def other_bytes(store: Store, key: str, expected: str, found: str) -> DigestMismatchError:
+    """Returns the error for an object with another SHA-256; both in hex."""
     return DigestMismatchError(
         f"{key} in {store.url}", expected=f"sha256:{expected}", found=f"sha256:{found}"
     )
@@ -364,8 +271,10 @@ def check_name(name: str) -> str:
 
 
 def get_document(store: Store, key: str) -> bytes:
-    """Returns a manifest, or another document that describes bundles."""
-    return store.get(key, LARGEST_MANIFEST if key.endswith("/manifest.json") else LARGEST_DOCUMENT)
+    """Returns a manifest, its signature, or another document that describes bundles."""
+    if key.endswith("/manifest.json"):
+        return store.get(key, LARGEST_MANIFEST)
+    return store.get(key, LARGEST_SIGNATURE if "/signatures/" in key else LARGEST_DOCUMENT)
 
 
 def get_soon(store: Store, key: str, most: int = LARGEST_DOCUMENT) -> bytes:

@@ -78,7 +78,7 @@ class Store(Protocol):
         """Creates the object and returns its mark (see `Entry`), or returns None if the key exists.
 
         After None, the object may still be this one: a retried request can meet its own first try.
-        `layout.put_compared` reads it again.
+        `put_compared` reads it again.
         """
 
     def open(self, key: str) -> AbstractContextManager[BinaryIO]:

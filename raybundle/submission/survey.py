@@ -20,7 +20,7 @@ from raybundle.cache.documents import Kind
 from raybundle.cluster.jobs import JobsClient
 from raybundle.cluster.stopping import delete_for_good, stop_and_wait
 from raybundle.errors import ClusterError, JobError, RaybundleError
-from raybundle.publish import layout
+from raybundle.publish import layout, putting
 from raybundle.resolve.interpreter.platforms import known_platform
 from raybundle.submission.packages import Package, package_name
 from raybundle.submission.relay import send_package
@@ -172,7 +172,7 @@ class Survey:
         if known is not None:
             return known
         if self._store is not None:
-            layout.prepare(self._store)  # the object that the nodes are to read
+            putting.prepare(self._store)  # the object that the nodes are to read
         self._client.notify(f"looking at the nodes of {self._client.address}, once for this session of it")
         rows, fault = ask_nodes(self._client, url)
         found = described(self._client, rows, fault)

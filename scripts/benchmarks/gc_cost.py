@@ -15,7 +15,8 @@ from raybundle.formats.canonical import digest_of
 from raybundle.model import ArchivePath, Digest, RootSymbol
 from raybundle.publish.gc.collect import collect
 from raybundle.publish.gc.reach import Policy
-from raybundle.publish.layout import graph_key, manifest_key, prepare
+from raybundle.publish.layout import graph_key, manifest_key
+from raybundle.publish.putting import prepare
 from raybundle.publish.runs.records import record_end, record_start
 from raybundle.publish.runs.run import new_run
 from raybundle.store import open_store

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from raybundle.cache.documents import Cache
 from raybundle.model import Digest
-from raybundle.publish.layout import prepare
+from raybundle.publish.putting import prepare
 from raybundle.publish.runs.listing import Wanted, list_runs
 from raybundle.publish.runs.marks import end_mark, start_mark
 from raybundle.publish.runs.records import record_event, record_start

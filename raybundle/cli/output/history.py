@@ -103,6 +103,8 @@ def _observed_lines(said: dict[str, Any]) -> Iterator[str]:
         processes: Counter[str] = sum((Counter(node["processes"]) for node in nodes), Counter())
         ran = ", ".join(counted(processes[role], *words) for role, words in _ROLES.items() if processes[role])
         yield f"nodes     {' '.join(node['node'] for node in nodes)}: {facts}; {ran}"
+    if said.get("omitted"):
+        yield f"nodes     and {said['omitted']} more, for which the record has no room"
     versions: dict[str, set[str]] = defaultdict(set)
     for node in said["nodes"]:
         for name, _, version in (each.partition("-") for each in node["provided"]):

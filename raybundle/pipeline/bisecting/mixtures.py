@@ -16,7 +16,7 @@ from raybundle.formats.archive_paths import is_native
 from raybundle.formats.canonical import digest_of
 from raybundle.model import CollectedFile, Digest, RootSymbol
 from raybundle.node.cache.raybundle_record import LARGE
-from raybundle.publish import layout
+from raybundle.publish import layout, putting
 from raybundle.publish.content.pulling import opened_archive
 from raybundle.resolve.interpreter.libc import newest
 
@@ -140,9 +140,9 @@ def store_mixture(shelf: Shelf, mixture: Mixture, good: Stored, bad: Stored) -> 
     with closing(pack(data, files, delivery)) as packed:
         key, content = layout.archive_key(digest, packed.boot, packed.sha256), packed.data
     if delivery is not None:
-        layout.put_compared(shelf.store, layout.delivery_key(key), delivery)
-    layout.put_compared(shelf.store, key, content)
-    layout.put_compared(shelf.store, layout.manifest_key(digest), data)
+        putting.put_compared(shelf.store, layout.delivery_key(key), delivery)
+    putting.put_compared(shelf.store, key, content)
+    putting.put_compared(shelf.store, layout.manifest_key(digest), data)
     return digest
 
 

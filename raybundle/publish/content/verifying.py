@@ -84,7 +84,7 @@ def _verify_signatures(shelf: Shelf, digest: Digest, manifest: Manifest) -> Iter
     """Yields the envelopes of a bundle, which hold its manifest; whose signature counts, users decide."""
     for key in shelf.store.keys(layout.signature_folder(digest)):
         try:
-            data = shelf.store.get(key)
+            data = layout.get_document(shelf.store, key)
             fault = fault_of(data, digest, format_manifest(manifest), key)
         except DigestMismatchError as error:
             data, fault = b"", str(error)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from raybundle.bundle.manifest import format_manifest
 from raybundle.errors import UNREADABLE, ObjectMissingError, UsageError
 from raybundle.formats.canonical import FORMAT, canonical_json
-from raybundle.publish import layout
+from raybundle.publish import layout, putting
 from raybundle.publish.bundles import find_bundle
 from raybundle.publish.names import read_version
 from raybundle.publish.trust.envelope import MANIFEST, VERSION, open_envelope, seal, unseal
@@ -67,14 +67,14 @@ def sign_bundle(store: Store, ref: str, signer: Signer, version: str | None = No
     """
     stored = find_bundle(store, ref)
     named = stored.name if version is None else _checked(store, version, stored)
-    layout.prepare(store)
+    putting.prepare(store)
     made = {
         layout.signature_key(stored.digest, signer.public.id): seal(MANIFEST, manifest_of(stored), signer)
     }
     if named is not None:
         key = layout.signature_key(stored.digest, signer.public.id, named)
         made[key] = seal(VERSION, claim_of(stored.digest, named), signer)
-    new = [layout.put_compared(store, key, data) for key, data in made.items()]
+    new = [putting.put_compared(store, key, data) for key, data in made.items()]
     return Signed(stored.digest, signer.public, named, any(new))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections import Counter
 from contextlib import suppress
@@ -28,6 +29,8 @@ MOST = 200
 """Modules from outside the bundle that a record has."""
 PROVIDED = 500
 """Distributions of a node that a record has."""
+LARGEST_NODES = 1 << 20
+"""Bytes of the descriptions of nodes that a record has, about; a record of 8 MiB could not be read again."""
 LONGEST = 300
 """Characters of a word in a record."""
 LONGEST_BOOT = 3600.0
@@ -35,8 +38,10 @@ LONGEST_BOOT = 3600.0
 LATEST = 2.0**33
 """Seconds since 1970 that a date of a record has, at most."""
 _ROLES = ("driver", "worker", "child")
+_KEYS = ("module", "file", "process", "node")
+"""Of a module from outside the bundle."""
 _SHOWN = 3
-"""Of them, those in a line of text."""
+"""Modules in a line of text."""
 _NODE, _PROCESS, _OUTSIDE, _READY = 4, 4, 5, 3
 """Words of a line of each kind (node/raybundle_seen.py); a node's goes on with what it provides, and a
 process's with when its boot was done, and how long before it was started."""
@@ -59,13 +64,14 @@ def observe(client: JobsClient, store: Store, run: Run, info: JobInfo) -> str | 
 
 
 def gather(files: Mapping[str, bytes]) -> dict[str, Any]:
-    """Returns the facts of an event.
+    """Returns the facts of an event; `omitted` counts nodes for which a record has no room.
 
     Args:
         files: what the boot has written, by Ray's id of the node. Any process of the job could write there.
     """
     nodes: list[dict[str, Any]] = []
     outside: dict[tuple[str, str, str, str], None] = {}
+    size = omitted = 0
     for node, data in files.items():
         lines = _words(data)
         described = next((words for words in lines if words[0] == "node" and len(words) >= _NODE), None)
@@ -75,6 +81,12 @@ def gather(files: Mapping[str, bytes]) -> dict[str, Any]:
         if described is None or not processes:
             continue
         _, name, platform, libc, *provided = described
+        for _, role, _, module, file in _outside(lines):
+            if len(outside) < MOST:
+                outside.setdefault((module, file, role, name), None)
+        if size > LARGEST_NODES:
+            omitted += 1
+            continue
         nodes.append(
             {
                 "node": name,
@@ -87,17 +99,13 @@ def gather(files: Mapping[str, bytes]) -> dict[str, Any]:
                 **_moments(processes, [each for each in lines if each[0] == "ready"]),
             }
         )
-        for words in lines:
-            if (
-                words[0] == "outside"
-                and len(words) == _OUTSIDE
-                and len(outside) < MOST
-                and words[1] in _ROLES
-            ):
-                _, role, _, module, file = words
-                outside.setdefault((module, file, role, name), None)
-    keys = ("module", "file", "process", "node")
-    return {"nodes": nodes, "outside": [dict(zip(keys, each, strict=True)) for each in outside]}
+        size += len(json.dumps(nodes[-1]))
+    found = {"nodes": nodes, "outside": [dict(zip(_KEYS, each, strict=True)) for each in outside]}
+    return {**found, "omitted": omitted} if omitted else found
+
+
+def _outside(lines: list[list[str]]) -> Iterator[list[str]]:
+    return (each for each in lines if each[0] == "outside" and len(each) == _OUTSIDE and each[1] in _ROLES)
 
 
 def _moments(processes: list[list[str]], ready: list[list[str]]) -> dict[str, Any]:

@@ -12,8 +12,9 @@ import pytest
 from raybundle.errors import ObjectMissingError, StoreError, UsageError
 from raybundle.model import Digest
 from raybundle.publish.catalogue import list_bundles, tag_bundle
-from raybundle.publish.layout import manifest_key, prepare
+from raybundle.publish.layout import manifest_key
 from raybundle.publish.names import history, parse_moment, record_name
+from raybundle.publish.putting import prepare
 from raybundle.publish.refs import find_ref, look_up
 from raybundle.publish.runs.records import record_start
 from raybundle.publish.runs.run import new_run

@@ -13,7 +13,8 @@ import pytest
 from raybundle.cache.documents import Cache
 from raybundle.errors import ObjectMissingError, StoreError, UsageError
 from raybundle.model import Digest
-from raybundle.publish.layout import STORE_KEY, manifest_key, prepare, run_key
+from raybundle.publish.layout import STORE_KEY, manifest_key, run_key
+from raybundle.publish.putting import prepare
 from raybundle.publish.runs.days import forget_marks
 from raybundle.publish.runs.listing import Wanted, list_runs
 from raybundle.publish.runs.marks import OPEN, start_mark

@@ -20,14 +20,9 @@ from raybundle.errors import (
     UsageError,
 )
 from raybundle.model import Digest
-from raybundle.publish.layout import (
-    archive_key,
-    find_archives,
-    manifest_key,
-    prepare,
-    put_compared,
-)
+from raybundle.publish.layout import archive_key, find_archives, manifest_key
 from raybundle.publish.names import record_name
+from raybundle.publish.putting import prepare, put_compared
 from raybundle.publish.refs import find_digests, look_up
 from raybundle.store import Store, open_store
 from tests.support.weak_stores import PlainFileSystem

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from raybundle.errors import StoreAccessError, UsageError
-from raybundle.publish.layout import prepare, put_compared
+from raybundle.publish.putting import prepare, put_compared
 from raybundle.store import open_store
 
 if TYPE_CHECKING:

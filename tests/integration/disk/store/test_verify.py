@@ -36,14 +36,14 @@ from raybundle.publish.layout import (
     manifest_key,
     move_key,
     name_key,
-    prepare,
     signature_key,
 )
 from raybundle.publish.names import record_name
-from raybundle.publish.trust.envelope import MANIFEST
+from raybundle.publish.putting import prepare
 from raybundle.publish.repack import pack_again
 from raybundle.publish.runs.records import record_end, record_start
 from raybundle.publish.runs.run import new_run
+from raybundle.publish.trust.envelope import MANIFEST
 from raybundle.request import prepare as prepared
 from raybundle.resolve.driver.project import find_target
 from raybundle.store import Store, open_store

@@ -16,7 +16,7 @@ from raybundle.publish.content.checking import check_store
 from raybundle.publish.content.objects import open_shelf
 from raybundle.publish.gc.collect import collect
 from raybundle.publish.gc.reach import Policy
-from raybundle.publish.layout import prepare
+from raybundle.publish.putting import prepare
 from raybundle.store import open_store
 
 if TYPE_CHECKING:

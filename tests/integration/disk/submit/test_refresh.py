@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from raybundle.model import Digest
-from raybundle.publish.layout import prepare, run_key
+from raybundle.publish.layout import run_key
+from raybundle.publish.putting import prepare
 from raybundle.publish.runs.marks import start_mark
 from raybundle.publish.runs.records import record_start
 from raybundle.publish.runs.run import new_run
