@@ -40,7 +40,9 @@ from raybundle.resolve.scan.strings import (
     dotted_literals,
     dotted_names,
     file_names,
+    interpolated,
     listed_names,
+    module_words,
 )
 from raybundle.resolve.scan.sweep import sweep
 from raybundle.resolve.scan.tables import lazy_tables, loaders, may_be_lazy, server_lines, settings_lists
@@ -114,7 +116,9 @@ def scan_config(source: bytes) -> Facts:
     imports = [Import(1, Statement(name, rule="pickle")) for name in modules_in_text(source)]
     if len(source) > CONFIG_LIMIT:
         return Facts(sha256, in_order(imports), named=_listed(source))
-    imports += (Import(line, ModuleText(name, rule="config-file")) for line, name in dotted_names(source))
+    source = interpolated(source)
+    names = (*dotted_names(source), *module_words(source))
+    imports += (Import(line, ModuleText(name, rule="config-file")) for line, name in names)
     named = [Named(line, "start", posixpath.normpath(path)) for line, path in file_names(source)]
     for line, text, is_of_secrets in directory_names(source):
         if (path := posixpath.normpath(text)).strip("./"):

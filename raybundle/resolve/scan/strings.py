@@ -59,6 +59,24 @@ _YAML = {"y*ml": ("yaml", "yml")}
 CONFIG_LIMIT = 64 * 1024
 """Bytes. A larger file is data, not configuration."""
 
+_INTERPOLATION = re.compile(rb"\$\{([^${}]*)\}(/?)")
+"""Takes the value of another key, as OmegaConf and hydra write it."""
+_SETTING = re.compile(
+    rb"^[ \t-]*['\"]?(\w[\w-]*)['\"]?[ \t]*[:=][ \t]*['\"]?([\w./${}:,-]+)['\"]?[ \t]*,?[ \t]*(?:#.*)?$",
+    re.MULTILINE,
+)
+_NESTED = 4
+"""Values that may be in each other."""
+_WORD = rb"['\"]?[A-Za-z_]\w*['\"]?"
+_LIST_OF_MODULES = re.compile(
+    rb"\b(?:\w+_)?(plugin|module|app|extension|package|backend|component|import|hook)s?['\"]?[ \t]*[:=][ \t]*"
+    rb"(\[[^\[\]{}:]*\]"
+    rb"|(?:\n[ \t]*-[ \t]+" + _WORD + rb"[ \t]*$)+"
+    rb"|" + _WORD + rb"(?:[ \t]*,[ \t]*" + _WORD + rb")*(?=[ \t]*(?:[,}]|$)))",
+    re.MULTILINE,
+)
+"""A key that names modules, and words as its value: a list, the items below it, or words with commas."""
+
 LIST_LIMIT = 1024 * 1024
 """Bytes of a text that is searched for paths, which takes about a tenth of a second."""
 _LONGEST_PATH = 250
@@ -119,6 +137,35 @@ def _meant(match: re.Match[bytes]) -> str:
     if match["file"]:
         return f"{match['file'].decode().replace('/', '.')}:{match['member'].decode()}"
     return match["name"].decode()
+
+
+def interpolated(text: bytes) -> bytes:
+    """Return configuration with values in the place of `${key}`; an unknown one before a `/` is left out."""
+    values = dict(_SETTING.findall(text)) if b"${" in text else {}
+
+    def value(found: re.Match[bytes]) -> bytes:
+        name, slash = found.groups()
+        resolver, colon, given = name.partition(b":")
+        known = given.partition(b",")[2] if colon else values.get(resolver.rpartition(b".")[2])
+        return known + slash if known else b"" if slash else found[0]
+
+    for _ in range(_NESTED if values else 0):
+        text = _INTERPOLATION.sub(value, text)
+    return text
+
+
+def module_words(text: bytes) -> list[tuple[int, str]]:
+    """Return line and text of single words that keys such as `plugins` give, also those of a package."""
+    found: dict[str, int] = {}
+    packages, modules = list[str](), list[str]()
+    for match in _LIST_OF_MODULES.finditer(text):
+        words = [each.decode() for each in re.findall(rb"[A-Za-z_]\w*", match[2]) if each.isascii()]
+        line = text.count(b"\n", 0, match.start()) + 1
+        found.update(dict.fromkeys(words, line))
+        (packages if match[1] == b"package" else modules).extend(words)
+    for package in packages:
+        found.update((f"{package}.{each}", found[each]) for each in modules)
+    return [(line, word) for word, line in found.items()]
 
 
 def file_names(text: bytes) -> list[tuple[int, str]]:

@@ -118,7 +118,8 @@ class _Search(Taking):
         origin = Origin("named by an argument", None, None)
         for path in sorted(paths):
             if path.startswith(f"{self.ground.project}/"):
-                self.take(path, self.ground.project, origin, wide=True)
+                if self.take(path, self.ground.project, origin, wide=True):
+                    self.note_start(path, origin)
             else:
                 self.note_outside(path, origin, wide=True)
 
@@ -132,6 +133,8 @@ class _Search(Taking):
                 found = named.role == "data" and self.note_outside(path, origin, wide=named.wide)
             else:
                 found = self._take_named(path, inside, origin, named)
+                if found and named.place == "start" and place == self.ground.cwd:
+                    self.note_start(path, origin)
             if found and place not in self.entered:
                 return
 
@@ -151,6 +154,15 @@ class _Search(Taking):
         if named.path == ENVIRONMENT_FILE:
             return [self._nearest_environment(here, self.modules[source])]  # as dotenv does
         return [here]
+
+    def note_start(self, path: str, origin: Origin) -> None:
+        """Warn of a path that counts from a directory above the project, in which no job starts."""
+        project, cwd = self.ground.project, self.ground.cwd
+        if project.startswith(f"{cwd}/") and path in self.found:
+            text = f"the job does not find {os.path.relpath(path, cwd)}: it starts in {project}"
+            hint = f"`--working-dir {cwd}` makes that the project's root; else {origin.otherwise}"
+            warning = Warning(text, origin.file, origin.line, hint)
+            self.warnings += [warning] if warning not in self.warnings else []
 
     def note_outside(self, path: str, origin: Origin, *, wide: bool) -> bool:
         """Warn of what cannot travel because it is outside the project; return whether it is data."""

@@ -80,6 +80,27 @@ def test_a_configuration_file_that_is_read_names_modules(work: Path, source: str
     assert "steps.clean" in names(resolved(tree(work / "p", files)))
 
 
+WORDS = {
+    "yaml": ("a.yaml", "plugins:\n  - alpha  \n  - beta\n"),
+    "json": ("a.json", '{"plugins": [\n  "alpha",\n  "beta"\n]}\n'),
+    "toml": ("a.toml", 'plugins = ["alpha", "beta"]\n'),
+    "ini": ("a.ini", "[x]\nload_modules = alpha, beta\n"),
+    "interpolated": ("a.yaml", "pkg: steps\nmore: ${pkg}.clean\nmodule: alpha\nbackend: beta\n"),
+    "of a package": ("a.yaml", "package: steps\nsteps:\n  - {module: clean, n: 1}\nplugins: [alpha, beta]\n"),
+}
+
+
+@pytest.mark.parametrize("kind", WORDS)
+def test_words_in_configuration_name_modules_if_their_key_says_so(work: Path, kind: str) -> None:
+    file, text = WORDS[kind]
+    files = {"alpha.py": "", "beta.py": "", "steps/__init__.py": "", "steps/clean.py": "", "other.py": ""}
+    job = f"import importlib\nprint(open({file!r}).read())\n"
+    root = tree(work / "p", {"job.py": job, file: f"{text}\n[y]\nname = other\n", **files})
+    steps = {"steps", "steps.clean"} if "steps" in text else set()
+
+    assert names(resolved(root)) == {"alpha", "beta", *steps}
+
+
 def test_only_what_is_read_names_modules(work: Path) -> None:
     resolution = resolved(tree(work / "p", {**OTHERS, "job.py": "print(open('train.yaml').read())"}))
 

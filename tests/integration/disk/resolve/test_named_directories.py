@@ -222,6 +222,27 @@ def test_what_lies_outside_the_project_is_told_and_the_hint_takes_it(tmp_path: P
 
 @pytest.mark.parametrize(
     "source",
+    ["print(open('jobs/a.json').read())\n", "import sys\nprint(open(sys.argv[1]).read())\n"],
+)
+def test_a_path_from_above_the_project_is_told_and_the_hint_settles_it(tmp_path: Path, source: str) -> None:
+    tree(tmp_path, {"jobs/job.py": source, "jobs/a.json": "{}"})
+    target, arguments = ScriptTarget(tmp_path / "jobs/job.py"), ["jobs/a.json"] if "argv" in source else []
+
+    def found(project: Path) -> list[str]:
+        settings = ResolveSettings(project=project, arguments=named_by(arguments, project, tmp_path))
+        resolution = resolve(target, settings, interpreter(tmp_path), tmp_path, Cache(tmp_path / "cache"))
+        return [f"{each.text}; {each.hint}" for each in resolution.warnings]
+
+    [told] = found(tmp_path / "jobs")
+    text = (
+        f"the job does not find jobs/a.json: it starts in {tmp_path}/jobs; `--working-dir {tmp_path}` makes "
+    )
+    assert told.startswith(text)
+    assert found(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    "source",
     [
         f"{HERE}import sys\nROOT = HERE.parent\nsys.path.append(str(ROOT / 'src'))\nimport model\n",
         f"{HERE}OUT = HERE.parent / 'out'\nOUT.mkdir(exist_ok=True)\n",

@@ -476,6 +476,18 @@ def test_files_in_configuration_that_is_an_argument_or_included_are_taken(work: 
     assert set(named(script, settings)) == {"a.yaml", "data/a.csv", "data/b.csv"}
 
 
+def test_interpolated_paths_of_configuration_are_taken(work: Path) -> None:
+    config = (
+        "root: ${oc.env:ROOT,data}\nsub: ${root}/deep\na: ${sub}/a.csv\nb: ${.root}/b.csv\n"
+        "c: ${hydra:runtime.cwd}/data/c.csv\nout: ${x}\n"
+    )
+    files = ("data/deep/a.csv", "data/b.csv", "data/c.csv")
+    tree(work / "app", {"c.yaml": config, **dict.fromkeys((*files, "data/deep/d.csv"), "")})
+    (work / "app/job.py").write_text("print(open('c.yaml').read())\n")
+
+    assert {*files} <= set(named(work / "app/job.py"))
+
+
 LISTED = {
     "list.csv": "path,label\nimages/a.png,1\nimages/absent.png,2\n0.5,1.5e3\n",
     "data/list.jsonl": '{"audio": "wavs/a.wav", "text": "as in README.md"}\n',
