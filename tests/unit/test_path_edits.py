@@ -13,7 +13,10 @@ FILE = "/project/jobs/job.py"
 
 def edits_of(source: str) -> list[tuple[str, int | None]]:
     result = evaluate(
-        ast.parse(f"import os, sys, site, pathlib\nfrom pathlib import Path\n{source}"), FILE, "/run"
+        ast.parse(f"import os, sys, site, pathlib\nfrom pathlib import Path\n{source}"),
+        FILE,
+        "/run",
+        first="/project/jobs",
     )
     return [(normpath(each.directory), each.index) for each in result.edits]
 
@@ -35,6 +38,9 @@ def edits_of(source: str) -> list[tuple[str, int | None]]:
         ("f'{os.path.dirname(__file__)}/lib'", "/project/jobs/lib"),
         ("os.path.dirname(__file__) + '/lib'", "/project/jobs/lib"),
         ("str(Path.cwd())", "/run"),
+        ("os.path.join(sys.path[0], '..')", "/project"),
+        ("os.path.split(sys.path[0])[0]", "/project"),
+        ("__file__.rsplit('/', 2)[0]", "/project"),
     ],
 )
 def test_an_expression_is_evaluated(expression: str, directory: str) -> None:
@@ -46,6 +52,7 @@ def test_an_expression_is_evaluated(expression: str, directory: str) -> None:
     [
         ("sys.path.insert(0, '/x')", [("/x", 0)]),
         ("sys.path.insert(-1, '/x')", [("/x", -1)]),
+        ("sys.path.insert(0, '/x')\nsys.path.append(sys.path[0] + '/y')", [("/x", 0), ("/x/y", None)]),
         ("sys.path.extend(['/x', '/y'])", [("/x", None), ("/y", None)]),
         ("sys.path += ['/x']", [("/x", None)]),
         ("site.addsitedir('/x')", [("/x", None)]),

@@ -103,7 +103,7 @@ def find_start(path: DriverPath, interpreter: Interpreter, made: Generated | Non
     tree = _edited_tree(found.file, made, finder)
     if tree is None:
         return finder, Start(name, found, imported=imported)
-    edits = evaluate(tree, _name_of(path.target, found), str(cwd), interpreter.version)
+    edits = evaluate(tree, _name_of(path.target, found), str(cwd), interpreter.version, finder.path[0])
 
     def where(line: int) -> str:
         return "{}:{}".format(*made.place(line)) if made else f"{found.file}:{line}"

@@ -16,8 +16,9 @@ from raybundle.resolve.evaluate.chains import split_chain
 from raybundle.resolve.evaluate.edits import Edit, Edits
 from raybundle.resolve.evaluate.files.children import paths_of_children
 from raybundle.resolve.evaluate.parsing import walk
-from raybundle.resolve.evaluate.path_edits import Statements, changed_anywhere, edits_of, nodes_of
+from raybundle.resolve.evaluate.path_edits import Statements, edits_of, nodes_of
 from raybundle.resolve.evaluate.path_values import CannotEvaluateError, Scope
+from raybundle.resolve.evaluate.targets import changed_anywhere
 
 if TYPE_CHECKING:
     from raybundle.resolve.evaluate.path_values import Value

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 from raybundle.resolve.evaluate.edits import AbsenceTest, Edit, Edits
 from raybundle.resolve.evaluate.parsing import children, walk
-from raybundle.resolve.evaluate.path_values import CannotEvaluateError, Scope, named_in_path_files
-from raybundle.resolve.evaluate.targets import pairs
+from raybundle.resolve.evaluate.path_values import FIRST, CannotEvaluateError, Scope, named_in_path_files
+from raybundle.resolve.evaluate.targets import changed_anywhere, pairs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -27,9 +27,15 @@ _KNOWN_MODULES = frozenset({"sys", "os", "pathlib", "site"})
 """Modules whose members may get another name: `insert = sys.path.insert`."""
 
 
-def evaluate(tree: ast.Module, file: str, cwd: str, version: tuple[int, ...] = ()) -> Edits:
-    """Return the edits at the top level of the driver's `tree`, run as `file` in directory `cwd`."""
-    scope = Scope(cwd, {"__file__": file, "__name__": "__main__"}, version=version)
+def evaluate(
+    tree: ast.Module, file: str, cwd: str, version: tuple[int, ...] = (), first: str | None = None
+) -> Edits:
+    """Return the edits at the top level of the driver's `tree`, run as `file` in directory `cwd`.
+
+    `first` is the first entry of the path before any edit.
+    """
+    names: dict[str, Value] = {"__file__": file, "__name__": "__main__"}
+    scope = Scope(cwd, names if first is None else {**names, FIRST: first}, version=version)
     statements = Statements(scope, changed_anywhere(tree))
     statements.run(tree.body)
     return edits_of(tree, statements)
@@ -60,17 +66,6 @@ def _possible(tree: ast.Module, run: Statements) -> Iterator[tuple[int, str]]:
             inner = Statements(scope, run.volatile)
             inner.run(body)
             yield from ((edit.line, edit.directory) for edit in inner.edits)
-
-
-def changed_anywhere(tree: ast.Module) -> frozenset[str]:
-    """Return the names that functions (`global`) and expressions (`:=`) may change at any time."""
-    names: set[str] = set()
-    for node in walk(tree):
-        if isinstance(node, ast.Global):
-            names.update(node.names)
-        elif isinstance(node, ast.NamedExpr):
-            names.add(node.target.id)
-    return frozenset(names)
 
 
 def nodes_of(statement: ast.AST) -> Iterator[ast.AST]:
@@ -396,4 +391,6 @@ class Statements:
         if absolute != directory:
             self.relative.add(line)
         self.lines.add(line)
+        if index == 0 and FIRST in self.scope.names:
+            self.scope.names[FIRST] = directory
         self.edits.append(Edit(absolute, index, line, self.unless, replaces))

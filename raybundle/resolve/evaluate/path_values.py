@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 Value = Union[str, int, PurePath, "list[Value]", "dict[str, Value]"]
 
 
+FIRST = "sys.path[0]"
+"""Is the name of the first entry of the path, if it is known."""
+
+
 class CannotEvaluateError(Exception):
     """Only the running program knows the value. This error does not leave the evaluation of edits."""
 
@@ -106,6 +110,8 @@ class Scope:
                 return self._attribute(node)
             case ast.Subscript(value=ast.Attribute(value=path, attr="parents"), slice=index):
                 return _parent_at(self._path(path), self.value(index))
+            case ast.Subscript() if FIRST in self.names and ast.unparse(node) == FIRST:
+                return self.names[FIRST]
             case ast.Subscript(value=values, slice=index):
                 return _item_at(self.list_of(values), self.value(index))
             case ast.Call(func=function, args=arguments, keywords=[]):

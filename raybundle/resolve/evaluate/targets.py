@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
+from raybundle.resolve.evaluate.parsing import walk
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -28,3 +30,14 @@ def _values(value: ast.expr | None, parts: list[ast.expr]) -> list[ast.expr] | l
             return [None] * len(parts) if starred else values
         case _:
             return [None] * len(parts)
+
+
+def changed_anywhere(tree: ast.Module) -> frozenset[str]:
+    """Return the names that functions (`global`) and expressions (`:=`) may change at any time."""
+    names: set[str] = set()
+    for node in walk(tree):
+        if isinstance(node, ast.Global):
+            names.update(node.names)
+        elif isinstance(node, ast.NamedExpr):
+            names.add(node.target.id)
+    return frozenset(names)

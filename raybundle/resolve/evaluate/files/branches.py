@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
+from raybundle.resolve.evaluate.chains import last_name
 from raybundle.resolve.evaluate.name_values import ANY
 from raybundle.resolve.evaluate.path_edits import Statements
 from raybundle.resolve.evaluate.path_values import CannotEvaluateError
@@ -103,9 +104,16 @@ class BothBranches(Statements):
 
 
 def returning(statements: Iterable[ast.stmt]) -> Iterator[tuple[str, ast.FunctionDef]]:
-    """Yield the functions that only return a value."""
+    """Yield the functions that only return a value, also those that `partial` makes."""
     for each in statements:
         match each:
+            case ast.Assign(
+                targets=[ast.Name(id=name)],
+                value=ast.Call(func=function, args=[called, *values], keywords=[]),
+            ) if last_name(function) == "partial":
+                rest = ast.arguments([], [], ast.arg("rest"), [], [], None, [])
+                parts = [*values, ast.Starred(ast.Name("rest", ast.Load()), ast.Load())]
+                yield name, ast.FunctionDef(name, rest, [ast.Return(ast.Call(called, parts, []))], [])
             case (
                 ast.FunctionDef(name=name, decorator_list=[], body=[ast.Return()])
                 | ast.FunctionDef(name=name, decorator_list=[], body=[ast.Expr(ast.Constant()), ast.Return()])

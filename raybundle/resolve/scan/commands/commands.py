@@ -175,10 +175,10 @@ class Commands:
         """Read the text of a shell. An unknown word before a script is the interpreter."""
         for each in self.names.texts(text):
             for command in commands_in(each.value):
-                paths = (word.rpartition("=")[2] for word in command if not word.endswith(".py"))
-                self.scripts += [
-                    Named(place.lineno, "start", path) for path in paths if _PATH.fullmatch(path)
-                ]
+                given = (word.rpartition("=")[2] for word in command if not word.endswith(".py"))
+                paths = [each.removeprefix(f"{ANY}/") if self.is_shell else each for each in given]
+                named = (Named(place.lineno, "start", each) for each in paths if _PATH.fullmatch(each))
+                self.scripts += named
                 words = [_word(word, place) for word in command]
                 if (
                     command[0] == ANY

@@ -314,11 +314,13 @@ def test_a_script_that_starts_in_another_directory_is_found_there(tmp_path: Path
 
 
 def test_a_script_of_a_shell_runs_what_is_beside_it(tmp_path: Path) -> None:
-    shell = 'DIR="$(cd "$(dirname "$0")" && pwd)"\npython "$DIR/sub.py"\n'
-    tree(tmp_path / "app/scripts", {"go.sh": shell, "sub.py": ""})
+    shell = 'DIR="$(cd "$(dirname "$0")" && pwd)"\npython "$DIR/sub.py"\ncat "$DIR/x.txt"\n'
+    tree(tmp_path / "app/scripts", {"go.sh": shell, "sub.py": "", "x.txt": ""})
     named(tmp_path, "import subprocess\nsubprocess.run(['bash', 'scripts/go.sh'], check=True)\n")
 
-    assert "project/scripts/sub.py" in {each.path for each in run(tmp_path / "app/job.py").modules}
+    found = run(tmp_path / "app/job.py")
+    assert "project/scripts/sub.py" in {each.path for each in found.modules}
+    assert "project/scripts/x.txt" in {each.path for each in found.data}
 
 
 def test_an_argument_may_name_a_file_of_arguments(tmp_path: Path) -> None:

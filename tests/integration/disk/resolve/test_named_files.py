@@ -68,6 +68,15 @@ def test_parts_of_the_path_of_the_source_are_evaluated(work: Path, head: str) ->
     assert set(named(script)) == {"conf/a.csv"}
 
 
+def test_functions_that_partial_makes_are_evaluated(work: Path) -> None:
+    source = (
+        "import functools, os\nat = functools.partial(os.path.join, os.path.dirname(__file__), 'conf')\n"
+        "print(open(at('deep', 'a.csv')).read())\n"
+    )
+
+    assert set(named(app(work, source, "conf/deep/a.csv", "conf/b.csv"))) == {"conf/deep/a.csv"}
+
+
 def test_paths_assigned_together_are_taken(work: Path) -> None:
     source = "HERE, NAME = 'conf/', 'a.csv'\n(A, B), C = ('b', 1), 2\nprint(open(HERE + NAME).read())\n"
     script = app(work, f"{source}print(open(f'conf/{{A}}.csv').read())\n", *map("conf/{}.csv".format, "abc"))
