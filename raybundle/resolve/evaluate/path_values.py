@@ -1,13 +1,15 @@
 """Evaluates the expressions that name directories and modules. No user code runs."""
 
 # Why strings: paths here are the strings that `sys.path` holds; pathlib would cost ten times as much.
-# ruff: noqa: PTH110, PTH112, PTH117, PTH118, PTH119, PTH120, PTH208
+# ruff: noqa: PTH110, PTH112, PTH207, PTH117, PTH118, PTH119, PTH120, PTH208
 
 from __future__ import annotations
 
 import ast
 import os
+import re
 from dataclasses import dataclass, field
+from glob import glob
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Union
 
@@ -151,8 +153,8 @@ class Scope:
     def _function(self, function: ast.expr, arguments: list[Value]) -> Value:
         match self.dotted(function), function, arguments:
             # The finder knows the other places of such a package.
-            case "list" | "tuple" | "pkgutil.extend_path", _, [list() as values, *_]:
-                return list(values)
+            case "list" | "tuple" | "sorted" | "pkgutil.extend_path" as name, _, [list() as values, *_]:
+                return sorted(values, key=str) if name == "sorted" else list(values)
             case _, ast.Attribute(value=table, attr="items"), []:
                 return _items_of(self.value(table))
             case _, ast.Attribute(value=ast.Constant(value=str(form)), attr="format"), _:
@@ -180,6 +182,8 @@ class Scope:
             "os.path.abspath": lambda path: os.path.normpath(self.absolute(path)),
             "os.path.realpath": self._real,
             "os.getcwd": self._directory,
+            "os.listdir": lambda path: [each.name for each in self._directories(str(path), "*")],
+            "glob.glob": lambda form: [*map(str, self._directories("", str(form)))],
             "os.fspath": str,
             "str": str,
             "pathlib.Path": PurePath,
@@ -210,10 +214,22 @@ class Scope:
                 return PurePath(self._directory()) / path
             case "as_posix" | "__str__", []:
                 return str(path)
+            case "iterdir", []:
+                return [*self._directories(str(path), "*")]
+            case "glob", [str(pattern)]:
+                return [*self._directories(str(path), pattern)]
             case "joinpath", _ if all(isinstance(each, (str, PurePath)) for each in arguments):
                 return path.joinpath(*map(str, arguments))
             case _:
                 raise CannotEvaluateError
+
+    def _directories(self, base: str, pattern: str) -> Iterator[PurePath]:
+        """Yield the directories that match, in order: nothing else in a listing is a place for modules."""
+        whole = self.absolute(os.path.join(base, pattern))
+        fixed = re.split(r"[*?\[]", whole, maxsplit=1)[0].rpartition("/")[0]
+        if not os.path.isdir(fixed) or "**" in pattern:
+            raise CannotEvaluateError
+        yield from (PurePath(each) for each in sorted(glob(whole)) if os.path.isdir(each))
 
     def _path(self, node: ast.expr) -> PurePath:
         value = self.value(node)

@@ -173,7 +173,13 @@ class _Search:
                 self.found.update(Named(node.lineno, "start", each) for each in DYNACONF_FILES)
             case ast.Call():
                 self._call(node, scope, wide=wide)
-            case ast.Constant(value=str()) | ast.JoinedStr() | ast.BinOp():
+            case (
+                ast.Constant(value=str())
+                | ast.JoinedStr()
+                | ast.BinOp()
+                | ast.ListComp()
+                | ast.GeneratorExp()
+            ):
                 self._expression(node, scope, wide=wide)
             case ast.Name() | ast.Attribute() if wide and self._take(node, scope, wide=wide):
                 return

@@ -68,6 +68,13 @@ def test_parts_of_the_path_of_the_source_are_evaluated(work: Path, head: str) ->
     assert set(named(script)) == {"conf/a.csv"}
 
 
+def test_paths_in_comprehensions_are_taken(work: Path) -> None:
+    source = "import os\nALL = [os.path.join(d, 'tool.conf') for d in ('.', 'etc', '/etc/tool')]\n"
+
+    found = named(app(work, source, "etc/tool.conf", "tool.conf", "a/tool.conf"))
+    assert set(found) == {"etc/tool.conf", "tool.conf"}
+
+
 def test_functions_that_partial_makes_are_evaluated(work: Path) -> None:
     source = (
         "import functools, os\nat = functools.partial(os.path.join, os.path.dirname(__file__), 'conf')\n"

@@ -45,6 +45,10 @@ def really_taken(script: Path, environ: dict[str, str]) -> str:
         "site.addsitedir('site')\ndel_ = sys.path\nsys.path[0] = os.path.abspath('other/deep')",
         "if os.path.dirname(__file__) not in sys.path:\n  sys.path.insert(0, 'lib')",
         "os.chdir('site')\nsys.path.insert(0, 'inner')",
+        "for each in sorted((Path(__file__).parent / 'site').iterdir()):\n  sys.path.insert(0, str(each))",
+        "for each in os.listdir('site'):\n  sys.path.insert(0, os.path.join('site', each))",
+        "import glob\nsys.path[:0] = glob.glob('oth*')",
+        "for each in Path(__file__).parent.glob('*/inner'):\n  sys.path.insert(0, str(each))",
         "ROOT = 'l'\nROOT += 'ib'\nsys.path[:0] = [ROOT]",
     ],
 )
