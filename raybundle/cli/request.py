@@ -103,8 +103,8 @@ def read_command(
     command = parse_command(words, base, typed_of(arguments))
     if not runs and command.arguments and words[0] != "--" and len(words) > 1:
         raise UsageError(
-            f"`{command.arguments[0]}` stands after the target",
-            hint="options stand before the target; a command line with arguments stands after `--`",
+            f"`{command.arguments[0]}` comes after the target",
+            hint="put options before the target, and a command line with arguments after `--`",
         )
     for note in command.notes:
         console.note(note)

@@ -17,7 +17,7 @@ MARK = "RAYBUNDLE-NODE "
 ANSWER_SECONDS = 15
 """Time for all nodes to answer. The first process on a node takes 1 to 2 s."""
 ALL_SECONDS = 24
-"""Time for all answers together; the client gives the job up after 30 s, and it takes some to start."""
+"""Time for all answers together; the client gives the job up 30 s after it began to run."""
 _BEGAN = time.monotonic()
 _said: set[str] = set()
 """Digests of what processes import from, as far as it was printed."""

@@ -200,8 +200,12 @@ def _shaped(answered: Answered) -> Finding:
     shaping += [*checks["site"], *checks["pth"]]
     if not shaping:
         return Finding("path", answered.node.name, "ok", "nothing of the node changes imports")
-    text = f"the boot sets aside {', '.join(shaping)}"
+    more = len(shaping) - _LISTED
+    text = f"the boot sets aside {', '.join(shaping[:_LISTED])}"
+    text += f" and {more} more; `raybundle path` lists them" if more > 0 else ""
     return Finding("path", answered.node.name, "ok", text)
 
 
+_LISTED = 3
+"""Things that change imports, at most, in one finding."""
 _SHAPING = ("PYTHONPATH", "PYTHONHOME", "PYTHONSAFEPATH", "PYTHONUSERBASE", "PYTHONNOUSERSITE")

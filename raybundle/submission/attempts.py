@@ -216,8 +216,7 @@ def _wait(order: Order, submission: Submission, watch: Watch) -> Outcome:
     for note in ended.notes:
         watch.listener.warn(note)
     order.timings.seconds.update(queue=ended.queue, run=ended.run)
-    if ended.error is None:
-        watch.listener.note(_success(order, ended))
+    watch.listener.note(_took(order, ended))
     code = exit_code(ended.info, ended.error, own=watch.own_code)
     return Outcome(submission, ended.info.status, code, ended.error, ended.info)
 
@@ -231,12 +230,13 @@ def _log(
     return keeping_log(order.store, submission.run, watch.write, watch.listener.warn)
 
 
-def _success(order: Order, ended: Ended) -> str:
+def _took(order: Order, ended: Ended) -> str:
     """Returns how long a job took, stage by stage, and where Ray's dashboard shows it."""
     info, seconds = ended.info, order.timings.seconds
     stages = ", ".join(f"{name} {spent:.1f}" for name, spent in seconds.items() if spent >= SHOWN)
     page = f"{order.cluster.client.address}/#/jobs/{quote(info.submission_id)}"
-    return f"job {info.submission_id} SUCCEEDED in {sum(seconds.values()):.1f} s ({stages}) · {page}"
+    total, word = sum(seconds.values()), "in" if info.status == "SUCCEEDED" else "after"
+    return f"job {info.submission_id} {info.status} {word} {total:.1f} s ({stages}) · {page}"
 
 
 def _accepted(submission: Submission) -> Outcome:

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 PREFIX = "raybundle-probe-"
 """Prefix of the ids of survey jobs."""
 PATIENCE = 30.0
-"""Seconds until a survey job is given up."""
+"""Seconds that a survey job has to begin, and as many once it runs: it names the nodes that are silent."""
 POLL = 0.1
 """Seconds between two looks at it."""
 KEPT = Kind("clusters", 64)
@@ -230,11 +230,25 @@ def run_probe(
         threading.Thread(target=removal, name="survey-end", daemon=False).start()
 
 
+@dataclass(slots=True)
+class Patience:
+    """The time that a survey job has; all times in seconds of one clock."""
+
+    began: float
+    _runs: bool = False
+
+    def over(self, now: float, *, running: bool) -> bool:
+        """Returns whether a job that has not ended is given up; it has `PATIENCE` again once it runs."""
+        if running and not self._runs:
+            self.began, self._runs = now, True
+        return now - self.began > PATIENCE
+
+
 def _answer(client: JobsClient, name: str) -> tuple[list[dict[str, Any]], str | None]:
     """Returns the lines of the nodes, and a fault if the job did not succeed in time."""
-    deadline = time.monotonic() + PATIENCE
+    patience = Patience(time.monotonic())
     while not (info := client.info(name)).ended:
-        if time.monotonic() > deadline:
+        if patience.over(time.monotonic(), running=info.status == "RUNNING"):
             return _rows(client.logs(name)), f"no answer in {PATIENCE:.0f} s"
         time.sleep(POLL)
     log = client.logs(name)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from raybundle.bundle.values import LayerEntry, Provided, PythonTag
+from raybundle.cli.output.findings import finding_lines
 from raybundle.model import Digest
 from raybundle.pipeline.findings import Answered, Finding, Needs, judge, judge_together
 from raybundle.submission.survey import NodeDescription
@@ -137,6 +138,42 @@ def test_what_shapes_imports_is_listed() -> None:
     ]
 
     assert finding.found == "the boot sets aside PYTHONPATH=/opt/lib, /x/a.pth"
+
+
+def test_only_some_of_what_shapes_imports_is_listed() -> None:
+    [finding] = [each for each in found(pth=[f"/x/{name}.pth" for name in "abcde"]) if each.check == "path"]
+
+    assert finding.found == (
+        "the boot sets aside /x/a.pth, /x/b.pth, /x/c.pth and 2 more; `raybundle path` lists them"
+    )
+
+
+LONG = Finding(
+    "disk", "n1 (10.0.0.2)", "failed", "10.0 MiB free in /tmp, 1.0 GiB wanted", "free 1014 MiB there"
+)
+
+
+@pytest.mark.parametrize(
+    ("columns", "lines"),
+    [
+        (None, ["failed   disk  n1 (10.0.0.2)  10.0 MiB free in /tmp, 1.0 GiB wanted"]),
+        (80, ["failed   disk  n1 (10.0.0.2)  10.0 MiB free in /tmp, 1.0 GiB wanted"]),
+        (
+            62,
+            [
+                "failed   disk  n1 (10.0.0.2)  10.0 MiB free in /tmp, 1.0 GiB",
+                "                              wanted",
+            ],
+        ),
+        (40, ["failed   disk  n1 (10.0.0.2)", "         10.0 MiB free in /tmp, 1.0 GiB", "         wanted"]),
+    ],
+)
+def test_a_finding_fits_the_terminal_and_its_remedy_is_never_broken(
+    columns: int | None, lines: list[str]
+) -> None:
+    shown = list(finding_lines([LONG], columns))
+
+    assert shown == [*lines, "               next: free 1014 MiB there", "1 check failed"]
 
 
 def test_nodes_that_differ_from_each_other_are_named() -> None:

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from raybundle.node import raybundle_probe
-from raybundle.submission.survey import _rows
+from raybundle.submission.survey import PATIENCE, Patience, _rows
 
 if TYPE_CHECKING:
     import pytest
@@ -32,3 +32,15 @@ def test_what_many_nodes_say_is_printed_once(capsys: pytest.CaptureFixture[str])
     assert rows[4]["fault"] == "its raylet has ended"
     assert said.count("/x" * 500) == 1
     assert json.loads(said.splitlines()[1].partition(" ")[2])["host"] == "n2"
+
+
+def test_a_survey_that_begins_late_has_its_whole_time_once_it_runs() -> None:
+    late, silent, stuck = (Patience(0.0) for _ in range(3))
+
+    assert not late.over(PATIENCE - 1, running=False)
+    assert not late.over(PATIENCE - 1, running=True)
+    assert not late.over(2 * PATIENCE - 2, running=True)
+    assert late.over(2 * PATIENCE, running=True)
+    assert not silent.over(1.0, running=True)
+    assert silent.over(PATIENCE + 2, running=True)
+    assert stuck.over(PATIENCE + 1, running=False)

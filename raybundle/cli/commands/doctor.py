@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from raybundle.cli.job import connecting_of
 from raybundle.cli.output.findings import finding_lines, findings_document
+from raybundle.cli.output.table import room
 from raybundle.cli.request import read_request, settings_of
 from raybundle.pipeline.examining import examine, needs_of_plan, needs_of_stored
 from raybundle.pipeline.findings import Needs
@@ -55,7 +56,7 @@ def _needs(arguments: argparse.Namespace, console: Console) -> Needs:
 
 
 def _print(found: list[Finding], console: Console) -> None:
-    for line in finding_lines(found):
+    for line in finding_lines(found, room()):
         console.data(line)
 
 

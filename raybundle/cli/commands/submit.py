@@ -110,7 +110,7 @@ def _misplaced(order: Order, outcome: Outcome) -> str | None:
     ours = option_names(command_parsers()["submit"])
     for word in order.options.arguments:
         if (name := word.partition("=")[0]) in ours:
-            return f"`{name}` stands after the target, so the job got it: raybundle's options stand before it"
+            return f"`{name}` comes after the target, so the job received it: put raybundle's options before"
     return None
 
 

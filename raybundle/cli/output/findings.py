@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import TYPE_CHECKING, Any
 
 from raybundle.formats.amounts import counted
@@ -12,14 +13,24 @@ if TYPE_CHECKING:
     from raybundle.pipeline.findings import Finding
 
 _STATES = ("failed", "warning", "ok")
+_INDENT = 9
+"""Columns before what is found, if the terminal has too few to put it beside its place."""
+_NARROW = 30
+"""Columns for it that are too few."""
 
 
-def finding_lines(found: Sequence[Finding]) -> Iterator[str]:
-    """Yields a line for each finding, with what is to be done below it, and the totals."""
+def finding_lines(found: Sequence[Finding], columns: int | None = None) -> Iterator[str]:
+    """Yields a line for each finding, with what is to be done below it, and the totals.
+
+    Args:
+        found: what is shown.
+        columns: of the terminal: a finding that is longer continues below itself. A remedy is never broken,
+            so that it can be pasted. None if there is no terminal.
+    """
     checks = max(len(one.check) for one in found)
     places = max(len(one.where) for one in found)
     for each in found:
-        yield f"{each.state:<7}  {each.check:<{checks}}  {each.where:<{places}}  {each.found}"
+        yield from _beside(f"{each.state:<7}  {each.check:<{checks}}  {each.where:<{places}}", each, columns)
         if each.remedy and each.state != "ok":
             yield f"{'':7}  {'':{checks}}  next: {each.remedy}"
     yield ", ".join(
@@ -27,6 +38,23 @@ def finding_lines(found: Sequence[Finding]) -> Iterator[str]:
         for state in _STATES
         if (number := sum(one.state == state for one in found))
     )
+
+
+def _beside(label: str, finding: Finding, columns: int | None) -> Iterator[str]:
+    """Yields what is found beside its label, or below it on a narrow terminal."""
+    if columns is None or len(label) + 2 + len(finding.found) <= columns:
+        yield f"{label}  {finding.found}"
+        return
+    beside = columns - len(label) - 2 >= _NARROW
+    indent = len(label) + 2 if beside else _INDENT
+    width = max(columns - indent, 1)
+    first, *rest = textwrap.wrap(finding.found, width, break_on_hyphens=False) or [""]
+    if beside:
+        yield f"{label}  {first}"
+    else:
+        yield label.rstrip()
+        rest = [first, *rest]
+    yield from (f"{'':{indent}}{line}" for line in rest)
 
 
 def findings_document(found: Sequence[Finding]) -> dict[str, Any]:

@@ -29,10 +29,15 @@ def rows_of(header: Sequence[str], cells: Sequence[Sequence[str]]) -> Iterator[s
     """Yields a header and a line for each row; on a terminal, the last column is cut to its width."""
     rows = [list(header), *(list(map(one_line, row)) for row in cells)]
     widths = [max(map(len, column)) for column in list(zip(*rows, strict=True))[:-1]]
-    room = shutil.get_terminal_size().columns if sys.stdout is not None and sys.stdout.isatty() else None
+    columns = room()
     for row in rows:
         padded = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
-        yield _cut("  ".join([*padded, row[-1]]), room)
+        yield _cut("  ".join([*padded, row[-1]]), columns)
+
+
+def room() -> int | None:
+    """Returns how many columns the terminal has; None if stdout is not a terminal."""
+    return shutil.get_terminal_size().columns if sys.stdout is not None and sys.stdout.isatty() else None
 
 
 def facts(job: JobInfo) -> tuple[str, str, str, str]:
@@ -45,5 +50,5 @@ def facts(job: JobInfo) -> tuple[str, str, str, str]:
     return job.status, started, took, command_text(job.entrypoint)
 
 
-def _cut(line: str, room: int | None) -> str:
-    return line if room is None or len(line) <= room else line[: room - 1] + "…"
+def _cut(line: str, columns: int | None) -> str:
+    return line if columns is None or len(line) <= columns else line[: columns - 1] + "…"

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.installed import install
 from tests.support.small_project import tree
 from tests.support.workplace import make_workplace
 
@@ -32,13 +35,19 @@ def test_a_healthy_cluster_runs_the_bundle(embedded: Embedded, tmp_path: Path) -
 @pytest.mark.ray
 def test_what_the_nodes_lack_is_told_with_what_to_do(embedded: Embedded, tmp_path: Path) -> None:
     work = embedded.workplace(tmp_path / "work", "plain")
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "env"], check=True)
+    [site] = (tmp_path / "env").glob("lib/python*/site-packages")
+    install(site, "no-such-thing-anywhere", {"no_such_thing_anywhere.py": b"print('THERE')\n"})
     tree(work.directory, {"job.py": "import no_such_thing_anywhere\n"})
-    with (work.directory / "pyproject.toml").open("a") as stream:
-        stream.write("\n[tool.raybundle]\ncluster-provides = ['no-such-thing-anywhere']\n")
+    project = work.directory / "pyproject.toml"
+    settings = f"{project.read_text()}\n[tool.raybundle]\npython = '{tmp_path}/env/bin/python'\n"
+    project.write_text(f"{settings}cluster-provides = ['no-such-thing-anywhere']\n")
 
     named = work.raybundle("--json", "doctor", "job.py")
     built = work.raybundle("build", "--name", "lacking", "job.py")
     by_ref = work.raybundle("--json", "doctor", "lacking@1")
+    project.write_text(settings)
+    mended = work.raybundle("submit", "--check", "job.py")
 
     assert built.returncode == 0, built.stderr
     for done in (named, by_ref):
@@ -46,32 +55,46 @@ def test_what_the_nodes_lack_is_told_with_what_to_do(embedded: Embedded, tmp_pat
         [failed] = [each for each in json.loads(done.stdout)["checks"] if each["state"] == "failed"]
         assert (failed["check"], failed["found"]) == (
             "provided",
-            "no-such-thing-anywhere (any): not installed",
+            "no-such-thing-anywhere 1.0: not installed",
         )
-        assert failed["remedy"].startswith("`pip install no-such-thing-anywhere` there")
+        assert failed["remedy"] == (
+            "`pip install no-such-thing-anywhere==1.0` there, or take them out of `cluster-provides`"
+        )
+    assert (mended.returncode, "THERE" in mended.stdout) == (0, True), mended.stderr
 
 
-def test_a_cluster_that_does_not_answer_is_the_finding(tmp_path: Path) -> None:
+@pytest.mark.ray
+def test_a_cluster_that_does_not_answer_is_the_finding(embedded: Embedded, tmp_path: Path) -> None:
     work = make_workplace(tmp_path / "work", "plain")
 
     done = work.raybundle("--address", "http://127.0.0.1:9", "doctor")
     absent = work.raybundle("doctor", env={"RAYBUNDLE_LOCAL_STATE": str(tmp_path / "none")})
+    mended = work.raybundle("--address", embedded.address, "doctor", env=embedded.token)
 
     assert done.returncode == 1
     assert "failed   cluster  http://127.0.0.1:9  cannot reach the cluster" in done.stdout
     assert "next: check that the address is the dashboard's" in done.stdout
     assert absent.returncode == 0
     assert "not running; `raybundle submit` starts it with" in absent.stdout
+    assert mended.returncode == 0, mended.stdout
 
 
 def test_a_store_that_cannot_be_used_is_the_finding(tmp_path: Path) -> None:
     work = make_workplace(tmp_path / "work", "plain")
     (tmp_path / "file").write_text("no directory\n")
+    variable, nowhere = {"RAYBUNDLE_STORE": str(tmp_path / "file")}, ("--address", "http://127.0.0.1:9")
 
-    done = work.raybundle("--store", str(tmp_path / "file"), "--address", "http://127.0.0.1:9", "doctor")
+    done = work.raybundle(*nowhere, "doctor", env=variable)
+    shown = work.raybundle("config", "show", env=variable)
+    mended = work.raybundle(*nowhere, "--store", str(tmp_path / "other"), "doctor", env=variable)
 
     assert done.returncode == 1
     assert done.stdout.startswith("failed   store    this machine")
+    assert "next: `raybundle config show` says which store is used" in done.stdout
+    [source] = [line for line in shown.stdout.splitlines() if line.startswith("store ")]
+    assert str(tmp_path / "file") in source
+    assert "RAYBUNDLE_STORE" in source
+    assert mended.stdout.startswith("ok       store    this machine")
 
 
 @pytest.mark.ray

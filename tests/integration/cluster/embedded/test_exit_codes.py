@@ -60,6 +60,9 @@ def test_a_driver_that_ends(  # noqa: PLR0917 - a table
         assert document["exit_code"] == code
         assert said in done.stderr
         assert said in (document["error"] or "")
+    ended = f"job {name} SUCCEEDED in " if expected == 0 else f"job {name} FAILED after "
+    [line] = [line for line in submitted.stderr.splitlines() if line.startswith(ended)]
+    assert line.endswith(f"/#/jobs/{name}")
 
 
 def test_a_driver_that_ends_with_a_code_of_its_own_gives_it_to_who_submits(work: Workplace) -> None:

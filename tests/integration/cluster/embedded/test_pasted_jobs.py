@@ -116,7 +116,7 @@ def test_plan_build_and_why_take_a_whole_command_line(work: Workplace) -> None:
     assert plan(work, "python job.py --x 1")["bundle"] == digest
     assert work.build(*pasted) == digest
     assert "imports beside" in work.raybundle("why", *pasted, "beside").stdout
-    assert "`--x` stands after the target" in answer(work, "plan", "job.py", "--x", "1")
+    assert "`--x` comes after the target" in answer(work, "plan", "job.py", "--x", "1")
 
 
 def test_an_answer_shows_neither_options_nor_secrets(work: Workplace) -> None:
