@@ -27,7 +27,7 @@ from raybundle.cluster.embedded import cluster
 from raybundle.cluster.embedded.token import token_variables
 
 NAMES = ("help", "resolve", "graph", "boot", "job", "log")
-ON_REQUEST = ("layers", "uv", "data", "history", "gc", "airflow", "report")
+ON_REQUEST = ("layers", "uv", "data", "history", "stored", "gc", "airflow", "report")
 """They take minutes and gigabytes, need root, the package index, or the servers of the tests."""
 
 
@@ -57,7 +57,7 @@ def own_environment(work: Path) -> dict[str, str]:
     return {**kept, **folders}
 
 
-def measure(  # noqa: C901, PLR0912 - one figure after another
+def measure(  # noqa: C901, PLR0912, PLR0915 - one figure after another
     options: argparse.Namespace, work: Path
 ) -> dict[str, dict[str, Any]]:
     names, rounds = tuple(options.only or NAMES), options.rounds
@@ -79,6 +79,11 @@ def measure(  # noqa: C901, PLR0912 - one figure after another
         import history_cost  # noqa: PLC0415 - as above
 
         results["history"] = history_cost.measure(rounds)
+    if "stored" in names:
+        sys.path.append(str(Path(__file__).parents[2]))
+        import stored_cost  # noqa: PLC0415 - as above
+
+        results["stored"] = stored_cost.measure(work, environ, rounds)
     if "gc" in names:
         sys.path.append(str(Path(__file__).parents[2]))
         import gc_cost  # noqa: PLC0415 - as above
