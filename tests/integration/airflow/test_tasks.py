@@ -15,6 +15,7 @@ from tests.support.airflow import reports_of
 from tests.support.workplace import TIMEOUT, reports
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from raybundle.cluster.jobs import JobInfo, JobsClient
@@ -194,6 +195,27 @@ def test_a_retry_follows_the_job_of_a_killed_process_and_a_clear_runs_again(
     assert retried["xcom"]["train.submission_id"] == first.submission_id
     assert cleared["tasks"] == {"train": ["success", 3]}
     assert cleared["xcom"]["train.submission_id"] == second.submission_id
+
+
+def test_the_cancel_of_a_marked_task_sends_the_stop_and_waits_for_no_look(
+    airflow: Airflow, client: JobsClient, tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
+    """Once the cancel is over, nothing of the trigger runs that could send it later."""
+    job = f"marked-{time.time_ns()}"
+    client.submit(job, {"entrypoint": "sleep 600"})
+    log = tmp_path / "log"
+    log.touch()
+    wait_until(lambda: client.info(job).status == "RUNNING", log)
+
+    (marked,) = reports_of(airflow.command("python", "run.py", f"mark:{job}"))
+    wait_until(lambda: client.info(job).ended, log)
+
+    found = client.info(job)
+    assert found.status == "STOPPED"
+    assert marked["was cancelled"]
+    record_property("seconds of the cancel", marked["over"] - marked["cancelled"])
+    assert found.end_time is not None
+    record_property("seconds to the end of the job", found.end_time / 1000 - marked["cancelled"])
 
 
 def wait_until(reached: Any, log: Path) -> None:

@@ -1,9 +1,11 @@
 """Runs DAGs as `dag.test()` does, and prints what became of them: `run.py COMMAND DAG…`."""
 
+import asyncio
 import importlib.util
 import json
 import runpy
 import sys
+import time
 from datetime import datetime, timezone
 
 import pipelines
@@ -18,6 +20,8 @@ from airflow.sdk import DAG
 from airflow.utils.session import create_session
 from airflow.utils.state import TaskInstanceState
 from sqlalchemy import select
+
+from raybundle.integrations.airflow.trigger import RayBundleTrigger
 
 MOMENT = datetime(2026, 1, 1, tzinfo=timezone.utc)
 
@@ -72,6 +76,26 @@ def run_again(name, prepare):
         session.commit()
         _run_task(ti=found, task=task, run_triggerer=True)
     report_run(name, run.run_id)
+
+
+def mark(job):
+    """Cancels a trigger as the triggerer does when its task is marked."""
+    asyncio.run(marked(job))
+
+
+async def marked(job):
+    from airflow.jobs.triggerer_job_runner import TriggerRunner
+
+    runner = TriggerRunner()
+    trigger = RayBundleTrigger(job, "raybundle_default", poll_interval=3600)
+    task = asyncio.create_task(runner.run_trigger(1, trigger))
+    runner.triggers[1] = {"task": task, "name": "train", "events": 0}
+    await asyncio.sleep(1)
+    cancelled = time.time()
+    runner.to_cancel.append(1)
+    await runner.cancel_triggers()
+    await asyncio.wait([task])
+    report("marked", {"cancelled": cancelled, "over": time.time(), "was cancelled": task.cancelled()})
 
 
 def facts():
