@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -14,6 +15,7 @@ import yaml
 
 from raybundle.cli.templates import KINDS, look, templates
 from tests.support.kuberay import faults
+from tests.support.lacking import lacking
 from tests.support.workplace import Workplace, make_workplace
 
 ROOT = Path(__file__).resolve().parents[4]
@@ -102,6 +104,41 @@ def test_templates_are_what_their_readers_take(tmp_path: Path) -> None:
     for kind in ("iam", "notebook"):
         for each in look(kind, tmp_path):
             assert isinstance(json.loads(each.text), dict)
+
+
+CHECKOUT = "checkout@11bd71901bbe5b1630ceea73d27597364c9af683"
+SCHEMA = ("check-jsonschema", "--builtin-schema")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("kind", "linter", "right", "wrong"),
+    [
+        ("github", (*SCHEMA, "vendor.github-workflows"), "permissions: {}", "permissions: 1"),
+        ("github", ("zizmor", "--offline"), CHECKOUT, "checkout@v4"),
+        (
+            "gitlab",
+            (*SCHEMA, "vendor.gitlab-ci", "--data-transform", "gitlab-ci"),
+            "when: always",
+            "when: 1",
+        ),
+    ],
+)
+def test_the_templates_of_ci_services_pass_their_linters(
+    tmp_path: Path, kind: str, linter: tuple[str, ...], right: str, wrong: str
+) -> None:
+    program, *words = linter
+    found = shutil.which(program, path=Path(sys.executable).parent) or lacking(f"{program} is not installed")
+    [template] = look(kind, tmp_path)
+    assert right in template.text
+    codes = []
+    for text in (template.text, template.text.replace(right, wrong)):
+        template.path.parent.mkdir(parents=True, exist_ok=True)
+        template.path.write_text(text)
+        done = subprocess.run([found, *words, template.path], capture_output=True, text=True, check=False)
+        codes.append(done.returncode)
+        assert text != template.text or done.returncode == 0, done.stdout + done.stderr
+    assert codes[1] != 0
 
 
 def test_the_cluster_of_kuberay_is_one(tmp_path: Path) -> None:
