@@ -291,7 +291,7 @@ def test_a_cluster_that_differs_is_shown_and_must_be_accepted(work: Workplace, t
     assert work.raybundle("submit", "--submission-id", name, "job.py").returncode == 0
     record = next((tmp_path / "store/runs").rglob(f"{name}.json"))
     text = json.loads(record.read_text())
-    text["nodes"] = {**text["nodes"], "ray": ["2.1.0"], "libc": ["glibc 2.17"]}
+    text["nodes"] = {**text["nodes"], "python": ["cpython 3.9.1"], "ray": ["2.1.0"], "libc": ["glibc 2.17"]}
     record.chmod(0o600)
     record.write_text(json.dumps(text))
 
@@ -299,8 +299,14 @@ def test_a_cluster_that_differs_is_shown_and_must_be_accepted(work: Workplace, t
     accepted = work.raybundle("rerun", "--accept-drift", name)
 
     assert refused.returncode == 3
-    assert re.search(r"^ray +2\.1\.0 +\d", refused.stderr, re.MULTILINE)
-    assert f"this cluster is not like that of run {name}: ray, libc" in refused.stderr
+    for line in (
+        r"python +cpython 3\.9\.1 +cpython 3\.",
+        r"ray +2\.1\.0 +\d",
+        r"libc +glibc 2\.17 +glibc \d",
+    ):
+        assert re.search(f"^{line}", refused.stderr, re.MULTILINE)
+    assert f"this cluster is not like that of run {name}: python, ray, libc" in refused.stderr
+    assert "hint: `--accept-drift` runs it nevertheless" in refused.stderr
     assert accepted.returncode == 0, accepted.stderr
 
 
