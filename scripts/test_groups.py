@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,6 +32,14 @@ ALONE = TESTS / "integration/cluster/separate"
 """Each file of it starts clusters that no other file uses: a group each."""
 MIXED = TESTS / "integration/cluster/embedded"
 """Some of its tests start no cluster."""
+EARLY = frozenset(
+    {
+        *("unit", "property", "docs"),
+        *("disk", "bundle", "cache", "distributions", "explain", "roots", "submit"),
+        *("embedded", "tokens"),
+    }
+)
+"""Folders whose tests need no environment and no program but .venv: they start while the others are made."""
 KEPT = Path(sys.prefix) / "tests"
 """The output, the failures and the durations of each group."""
 APART = {
@@ -69,6 +78,10 @@ class Group:
     @property
     def needs_cluster(self) -> bool:
         return any(self.files[0].is_relative_to(each) for each in CLUSTERS)
+
+    @property
+    def is_early(self) -> bool:
+        return self.files[0].parent.name in EARLY
 
     @property
     def is_fast(self) -> bool:
@@ -135,43 +148,69 @@ def run(group: Group, arguments: Iterable[str]) -> int:
     return 0 if done.returncode == NOTHING_SELECTED else done.returncode
 
 
+def environments(descriptor: int | None) -> Future[bool]:
+    """Returns whether what tests need besides .venv was made: known once who makes it has closed the pipe."""
+    made: Future[bool] = Future()
+
+    def read(pipe: int) -> None:
+        with os.fdopen(pipe, encoding="utf-8") as said:
+            made.set_result(said.read() == "made\n")
+
+    if descriptor is None:
+        made.set_result(True)
+    else:
+        threading.Thread(target=read, args=(descriptor,), daemon=True).start()
+    return made
+
+
 class Sides:
     """Each side takes one group after the other, and prints what the group said."""
 
-    def __init__(self, groups: list[Group], arguments: list[str]) -> None:
+    def __init__(self, groups: list[Group], arguments: list[str], made: Future[bool]) -> None:
         self._waiting = [*groups]
         self._arguments = arguments
+        self._made = made
         self._lock = threading.Lock()
         self.failed: list[Group] = []
 
     def run(self, count: int) -> None:
-        """Runs all groups on `count` sides, and those without a cluster on one more: clusters mostly wait."""
-        light = any(group.needs_cluster for group in self._waiting)
-        sides = [threading.Thread(target=self._side, args=(False,)) for _ in range(count)]
-        sides += [threading.Thread(target=self._side, args=(True,))] * light
+        """Runs all groups on `count` sides, and on one more those without a cluster: clusters mostly wait."""
+        sides = [threading.Thread(target=self._side, args=(number,)) for number in range(count + 1)]
         for side in sides:
             side.start()
         for side in sides:
             side.join()
 
-    def _side(self, light: bool) -> None:
-        while group := self._next(light=light):
-            code = run(group, self._arguments)
+    def _side(self, number: int) -> None:
+        while group := self._next(number):
+            code = self._run(group)
             with self._lock:
                 print(f"--- {group.name}\n{group.output.read_text('utf-8', 'replace')}", flush=True)
                 self.failed += [group] * bool(code)
 
-    def _next(self, *, light: bool) -> Group | None:
+    def _run(self, group: Group) -> int:
+        if group.is_early or self._made.result():
+            return run(group, self._arguments)
+        group.output.write_text(f"ERROR {group.name}: its environments were not made, see above\n", "utf-8")
+        return 1
+
+    def _next(self, side: int) -> Group | None:
+        """Takes a group for a side: the first none with a cluster, the second only if no other waits."""
         with self._lock:
-            found = next((each for each in self._waiting if not (light and each.needs_cluster)), None)
-            self._waiting = [each for each in self._waiting if each is not found]
-            return found
+            waiting = [each for each in self._waiting if side > 0 or not each.needs_cluster]
+            found = [each for each in waiting if each.is_early or self._made.done()] or waiting
+            first = min(found, key=lambda each: side == 1 and each.needs_cluster, default=None)
+            self._waiting = [each for each in self._waiting if each is not first]
+            return first
 
 
 def arguments() -> tuple[argparse.Namespace, list[str]]:
     parser = argparse.ArgumentParser(description=__doc__.partition(":")[0])
     parser.add_argument("--fast", action="store_true", help="what needs no cluster and is not marked slow")
-    parser.add_argument("--sides", type=int, default=2, help="how many run clusters; one more runs none")
+    parser.add_argument("--sides", type=int, default=3, help="how many run clusters; one more runs none")
+    parser.add_argument(
+        "--made", type=int, help="a pipe that says `made` and ends: all environments are there"
+    )
     return parser.parse_known_args()
 
 
@@ -192,7 +231,7 @@ def main() -> int:
     groups.sort(key=lambda group: (not group.has_failed, -group.seconds))
     if options.fast:
         more += ["-m", "not ray and not nodes and not slow and not wide"]
-    sides, start = Sides(groups, more), time.monotonic()
+    sides, start = Sides(groups, more, environments(options.made)), time.monotonic()
     sides.run(options.sides)
     print(summary(groups, sides.failed, time.monotonic() - start))
     return 1 if sides.failed else 0
