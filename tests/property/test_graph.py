@@ -8,6 +8,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -149,6 +150,7 @@ def resolved(script: Path, lib: Path, base: Path) -> Resolution:
     return resolve(ScriptTarget(script), ResolveSettings(), found, base, Cache(base / "cache"))
 
 
+@pytest.mark.slow
 @settings(max_examples=20, deadline=None)
 @given(trees, st.lists(statements.filter(lambda text: "from ." not in text), min_size=1, max_size=4))
 def test_what_a_real_run_imports_is_a_subset_of_what_was_resolved(

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from raybundle import errors
+from raybundle.resolve.evaluate.parsing import children, walk
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -51,7 +52,7 @@ def literals() -> set[str]:
     return {
         text
         for tree in source.trees.values()
-        for node in ast.walk(tree)
+        for node in walk(tree)
         if isinstance(node, ast.Constant | ast.JoinedStr | ast.BinOp)
         for text in source.texts(node, (tree,))
     }
@@ -82,7 +83,7 @@ class _Source:
         self.kinds = self._kinds()
 
     def _index(self, file: Path, node: ast.AST, scope: tuple[ast.AST, ...]) -> None:
-        for child in ast.iter_child_nodes(node):
+        for child in children(node):
             if isinstance(child, ast.Call) and (name := _called_name(child)):
                 where = f"{file}:{child.lineno}"
                 self.calls.setdefault(name, []).append(_Call(child, name, scope, where))
@@ -110,7 +111,7 @@ class _Source:
         for name, found in vars(errors).items():
             if isinstance(found, type) and issubclass(found, errors.RaybundleError):
                 kinds[name] = str(found.exit_code)
-        classes = (node for tree in self.trees.values() for node in ast.walk(tree))
+        classes = (node for tree in self.trees.values() for node in walk(tree))
         for node in classes:
             if isinstance(node, ast.ClassDef) and (base := next(map(_name, node.bases), "")) in kinds:
                 kinds.setdefault(node.name, kinds[base])

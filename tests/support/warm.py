@@ -28,8 +28,8 @@ from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-LOADED = ("raybundle.cli", "raybundle.pipeline", "raybundle.store")
-"""Rooms that are loaded whole, with what they import."""
+LOADED = ("cli", "pipeline", "store", "resolve", "explain", "wheels", "functions")
+"""Rooms that are loaded whole, with what they import; not their programs, whose names begin with `_`."""
 AT_START = ("PYTHON", "LD_", "LC_", "LANG", "MALLOC_", "COVERAGE_", "FSSPEC_")
 """Prefixes of variables that count where a process starts."""
 LARGEST = 60_000
@@ -132,9 +132,10 @@ def forker() -> Forker | None:
 
 def _load() -> None:
     for room in LOADED:
-        package = importlib.import_module(room)
-        for module in pkgutil.walk_packages(package.__path__, f"{room}."):
-            importlib.import_module(module.name)
+        package = importlib.import_module(f"raybundle.{room}")
+        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            if "._" not in module.name:
+                importlib.import_module(module.name)
     gc.freeze()
     assert len(os.listdir("/proc/self/task")) == 1, "a fork has none of the threads of its parent"  # noqa: PTH208
 

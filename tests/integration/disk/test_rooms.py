@@ -72,6 +72,7 @@ def test_each_room_has_a_contract() -> None:
     assert without == []
 
 
+@pytest.mark.slow
 def test_an_upward_import_in_any_room_breaks_its_contract(copied: Path) -> None:
     several = {
         name: each for name, each in LAYERS.items() if len(each["layers"]) > 1 or "|" in each["layers"][0]
@@ -85,6 +86,7 @@ def test_an_upward_import_in_any_room_breaks_its_contract(copied: Path) -> None:
     assert (done.returncode, kept) == (1, [])
 
 
+@pytest.mark.slow
 def test_what_the_boot_and_the_store_must_not_know_breaks_their_contracts(copied: Path) -> None:
     forbidden = {each["name"]: each for each in CONTRACTS if each["type"] == "forbidden"}
     for contract in forbidden.values():

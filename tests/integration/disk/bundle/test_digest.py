@@ -70,6 +70,7 @@ def test_the_digest_is_the_same_under_another_umask_age_and_order(tmp_path: Path
     assert digest_of(work) == first
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
 def test_the_digest_is_the_same_for_another_user(tmp_path: Path, first: str) -> None:
     work = make_workplace(tmp_path / "second" / "work", "plain")

@@ -323,6 +323,7 @@ def test_a_damaged_object_is_named(bundler: Bundler, tmp_path: Path, damage: str
             find_bundle(store, stored.digest)
 
 
+@pytest.mark.slow
 def test_the_same_content_is_one_object_and_one_name_is_enough(bundler: Bundler, tmp_path: Path) -> None:
     for name in ("a", "b"):
         (bundler.project / "data").mkdir(exist_ok=True)
@@ -337,6 +338,7 @@ def test_the_same_content_is_one_object_and_one_name_is_enough(bundler: Bundler,
     assert find_bundle(store, stored.digest).data == stored.data
 
 
+@pytest.mark.slow
 def test_many_small_files_are_packed_without_being_in_memory(bundler: Bundler, tmp_path: Path) -> None:
     """And not again, if nothing changed."""
     for number in range(20):

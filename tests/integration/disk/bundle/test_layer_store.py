@@ -130,6 +130,7 @@ def test_what_this_machine_has_sent_or_verified_is_not_read_again(
     assert seen == [[], [], sorted(keys), []]
 
 
+@pytest.mark.slow
 def test_a_large_archive_that_this_machine_has_sent_is_not_read_again(
     tmp_path: Path, three: list[Distribution]
 ) -> None:

@@ -56,6 +56,7 @@ def compiled(directory: Path, version: str) -> bytes:
     return (directory / "fast.so").read_bytes()
 
 
+@pytest.mark.slow
 def test_what_needs_a_newer_libc_than_this_machine_has_is_refused_here_and_the_build_says_what_settles_it(
     tmp_path: Path,
 ) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from raybundle.cli.parser import command_parsers
+from tests.support.slow import rest_slow
 from tests.support.workplace import Workplace, make_workplace
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ def read_until(terminal: int, word: str) -> str:
 SHELLS = {"bash": in_bash, "fish": in_fish, "zsh": in_zsh}
 
 
-@pytest.fixture(params=SHELLS)
+@pytest.fixture(params=rest_slow(SHELLS, 1))
 def complete(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[..., list[str]]:
     """Completes words in a shell that has the script; in a directory with a file and a folder."""
     name = request.param

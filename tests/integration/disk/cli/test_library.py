@@ -25,6 +25,7 @@ from raybundle.errors import (
     UsageError,
 )
 from tests.support.fake_dashboard import Exchange, FakeDashboard
+from tests.support.slow import rest_slow
 from tests.support.small_project import tree
 from tests.support.workplace import make_workplace
 
@@ -404,7 +405,7 @@ def test_what_there_is_is_listed() -> None:
     assert raybundle.errors.UsageError is UsageError
 
 
-@pytest.mark.parametrize("cache", ["cold", "warm"])
+@pytest.mark.parametrize("cache", rest_slow(["cold", "warm"], 1))
 def test_a_submission_describes_the_interpreter_once(
     project: Path, dashboard: FakeDashboard, cache: str
 ) -> None:

@@ -87,6 +87,7 @@ def test_planted_modules_are_not_imported(tmp_path: Path) -> None:
     assert not marks.exists() or marks.read_text() == ""
 
 
+@pytest.mark.slow
 def test_python_m_raybundle_imports_nothing_from_the_current_directory(
     tmp_path: Path, secret_rules: Path
 ) -> None:

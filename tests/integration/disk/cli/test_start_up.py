@@ -112,6 +112,7 @@ def test_a_plan_without_third_party_imports_loads_no_client(tmp_path: Path) -> N
     assert HEAVY & set(json.loads(done.stdout.splitlines()[-1])) == set()
 
 
+@pytest.mark.slow
 def test_a_local_submission_without_ray_installed_needs_no_ray(tmp_path: Path) -> None:
     work = make_workplace(tmp_path / "work", "plain")
     hide = "import sys\nsys.modules['ray'] = None\n"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.slow import rest_slow
 from tests.support.small_project import tree
 from tests.support.warm import forker
 from tests.support.workplace import make_workplace
@@ -29,10 +30,11 @@ def work(tmp_path: Path) -> Workplace:
 
 
 @pytest.mark.parametrize(
-    "words", [("--version",), ("plan", "job.py"), ("plan", "nö\udcff.py"), ("submit", "--fail")]
+    "words",
+    rest_slow([["plan", "nö\udcff.py"], ["--version"], ["plan", "job.py"], ["submit", "--fail"]], 1),
 )
 def test_output_errors_and_exit_code_are_those_of_a_started_command(
-    work: Workplace, words: tuple[str, ...]
+    work: Workplace, words: list[str]
 ) -> None:
     work.raybundle(*words)  # the next one finds the same cache
     started = work.command([*START, *words])
@@ -43,7 +45,7 @@ def test_output_errors_and_exit_code_are_those_of_a_started_command(
         started.stdout,
         started.stderr,
     )
-    assert list(forked.args) == list(words)
+    assert list(forked.args) == words
 
 
 def test_a_fork_has_the_directory_and_the_variables_of_its_command(work: Workplace, tmp_path: Path) -> None:
@@ -57,6 +59,7 @@ def test_a_fork_has_the_directory_and_the_variables_of_its_command(work: Workpla
     assert len([*(tmp_path / "s/bundles").iterdir()]) == 1
 
 
+@pytest.mark.slow
 def test_commands_run_beside_one_another(work: Workplace) -> None:
     codes: list[int] = []
     threads = [

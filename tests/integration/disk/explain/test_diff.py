@@ -111,6 +111,7 @@ def test_the_text_of_a_diff_is_one_that_git_applies(work: Workplace, tmp_path: P
     assert found == expected
 
 
+@pytest.mark.slow
 def test_what_two_runs_were_asked_differs_too(work: Workplace, tmp_path: Path) -> None:
     store = open_store(str(tmp_path / "store"), {})
     digest = json.loads(work.raybundle("--json", "show", "job").stdout)["bundle"]

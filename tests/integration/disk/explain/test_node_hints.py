@@ -119,6 +119,7 @@ def test_following_what_the_node_says_makes_the_job_run(tmp_path: Path, kind: st
     assert bundler.run().stdout == "done\n"
 
 
+@pytest.mark.slow
 def test_the_same_holds_beside_distributions_that_travel(tmp_path: Path) -> None:
     files = {"job.py": loading("help", "ers", before="import thing\n"), "helpers.py": DONE}
     project = tree(tmp_path / "project", files)

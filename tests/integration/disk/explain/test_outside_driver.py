@@ -62,6 +62,7 @@ def test_following_the_hint_ends_the_warning(work: Workplace, tmp_path: Path) ->
     assert "this driver has" not in said(work, '"job.py"', work.directory)
 
 
+@pytest.mark.slow
 def test_following_the_hint_ends_the_warning_about_a_stored_bundle(work: Workplace, tmp_path: Path) -> None:
     built(work)
     other, pulled = tmp_path / "other", tmp_path / "job"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.booting import make_interpreter, unpack, with_cache_at
+from tests.support.slow import rest_slow
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -98,7 +99,7 @@ def test_another_content_is_refused_before_user_code(
     assert contents(node) == []
 
 
-@pytest.mark.parametrize("damage", [*DAMAGES, "absent"])
+@pytest.mark.parametrize("damage", rest_slow(["absent", *DAMAGES], 1))
 def test_the_next_job_makes_a_file_anew_that_changed_in_the_cache(
     tmp_path: Path, python: Path, objects: Path, damage: str
 ) -> None:
@@ -158,6 +159,7 @@ def with_parts(node: Unpacked, work: Path, count: int, text: str) -> Unpacked:
     return replace(node, environ={**node.environ, "PYTHONPATH": path})
 
 
+@pytest.mark.slow
 def test_data_goes_with_the_last_tree_that_has_it(tmp_path: Path, python: Path, objects: Path) -> None:
     """A small limit: making the next bundle removes what no process uses."""
     node = node_of(tmp_path / "1", SHOW, objects, tmp_path)

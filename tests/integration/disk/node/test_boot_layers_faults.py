@@ -223,6 +223,7 @@ def test_a_job_that_fails_leaves_the_layer_that_another_has_begun(tmp_path: Path
     assert left_in(node) == [begun.name]
 
 
+@pytest.mark.slow
 def test_what_is_there_of_a_layer_needs_no_room_again(tmp_path: Path, python: Path) -> None:
     size = 300_000
     data = os.urandom(size)

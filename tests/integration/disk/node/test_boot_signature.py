@@ -95,6 +95,7 @@ def test_one_of_several_signatures_is_enough(scene: Scene, tmp_path: Path) -> No
     assert scene.run(",".join(words))[0] == 0
 
 
+@pytest.mark.slow
 def test_a_tree_is_verified_again_once_the_node_trusts_other_keys(scene: Scene, tmp_path: Path) -> None:
     """First the node names no key, and makes the tree; then it names one, and then another."""
     assert scene.node.driver(scene.python, "job.py").stdout == "RAN\n"

@@ -64,6 +64,7 @@ def test_clean_removes_what_no_job_uses_and_nothing_else(tmp_path: Path, python:
     assert last_json(node.driver(python, "job.py")) == expected
 
 
+@pytest.mark.slow
 def test_clean_takes_the_cache_of_an_earlier_version(node: Unpacked) -> None:
     (node.private / "data").rmdir()
 

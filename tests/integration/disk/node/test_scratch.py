@@ -106,6 +106,7 @@ input()
 """
 
 
+@pytest.mark.slow
 def test_no_job_sees_what_another_wrote_one_after_the_other_or_at_once(tmp_path: Path, python: Path) -> None:
     files = {"project/conf/settings.json": '{"rate": 1}', "project/tool.py": "print('original')\n"}
     node = on_node(tmp_path, SHARE, files)
@@ -216,6 +217,7 @@ print(os.getcwd())
 """
 
 
+@pytest.mark.slow
 def test_processes_of_a_job_that_start_at_once_make_one_scratch(tmp_path: Path, python: Path) -> None:
     node = on_node(tmp_path, MEET)
     environ = {**node.environ, **DRIVER, "PYTHON": str(python)}
@@ -277,6 +279,7 @@ def test_root_changes_nothing_of_the_verified_tree_through_the_scratch(tmp_path:
     assert (node.tree / "project/large.bin").read_text() == LARGE
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 def test_a_user_who_is_not_root_shares_large_files_and_cannot_write_to_them(
     tmp_path: Path, python: Path
@@ -414,6 +417,7 @@ def test_a_disk_that_is_full_stops_the_job_with_one_line(tmp_path: Path, python:
         subprocess.run(["umount", "--lazy", tmp_path / "cache"], check=True)
 
 
+@pytest.mark.slow
 def test_what_a_scratch_was_filled_with_counts_for_the_bound_of_the_cache(
     tmp_path: Path, python: Path
 ) -> None:

@@ -114,6 +114,7 @@ for _ in range(2000):
 """
 
 
+@pytest.mark.slow
 def test_folders_are_removed_however_deep_they_are(tmp_path: Path, python: Path) -> None:
     node = on_node(tmp_path, DEEP)
 

@@ -286,6 +286,7 @@ def test_a_warm_plan_reads_no_directory_and_no_module_and_loads_nothing_that_sca
 PARSES = {"raybundle.resolve.scan.scan", "raybundle.resolve.scan.workers"}
 
 
+@pytest.mark.slow
 def test_a_restored_cache_spares_a_fresh_checkout_and_a_fresh_installation_all_parsing(work: Path) -> None:
     names = [f"m{number}" for number in range(look_ahead.ENOUGH + 2)]
     texts = {"job.py": f"from pkg import {', '.join(names)}", "pkg/__init__.py": ""}
@@ -307,6 +308,7 @@ def test_a_restored_cache_spares_a_fresh_checkout_and_a_fresh_installation_all_p
     assert len(under(fresh, restored["resolve_opened"])) > look_ahead.ENOUGH
 
 
+@pytest.mark.slow
 def test_another_branch_and_back_parses_nothing_again(work: Path) -> None:
     root = tree(work / "p", {"job.py": "import a", "a.py": "import b", "b.py": ""})
     counted(root)
@@ -319,6 +321,7 @@ def test_another_branch_and_back_parses_nothing_again(work: Path) -> None:
     assert not PARSES & set(back["loaded"])
 
 
+@pytest.mark.slow
 def test_what_is_opened_and_listed_follows_the_closure(work: Path) -> None:
     closure = {"job.py": "import pkg.a", "pkg/__init__.py": "", "pkg/a.py": ""}
     rest = {f"other_{number}/deep/m.py": "import pkg" for number in range(50)}

@@ -15,6 +15,7 @@ from raybundle.formats import pickles
 from raybundle.resolve.resolve import ResolveSettings
 from tests.integration.disk.resolve.test_resolve import run
 from tests.support.bundled import Bundler
+from tests.support.slow import rest_slow
 from tests.support.small_project import tree
 from tests.support.workplace import make_workplace
 
@@ -226,18 +227,20 @@ DECODES = "import base64, csv, pickle\n"
 
 @pytest.mark.parametrize(
     ("job", "file"),
-    [
-        ("print(pickle.loads(base64.b64decode('{text}')).apply(2))\n", ""),
-        ("TEXT = '''\n{lines}'''\nprint(pickle.loads(base64.b64decode(TEXT)).apply(2))\n", ""),
-        ("TEXT = ('{start}'\n  '{rest}')\nprint(pickle.loads(base64.b64decode(TEXT)).apply(2))\n", ""),
-        ("print(pickle.loads(bytes.fromhex('{hex}')).apply(2))\n", ""),
-        ("print(pickle.loads({raw}).apply(2))\n", ""),
-        ("print(pickle.loads(base64.b64decode(open('m.txt').read())).apply(2))\n", "m.txt"),
-        (
-            "[row] = csv.reader(open('m.csv'))\nprint(pickle.loads(base64.b64decode(row[1])).apply(2))\n",
-            "m.csv",
-        ),
-    ],
+    rest_slow(
+        [
+            ("print(pickle.loads(base64.b64decode('{text}')).apply(2))\n", ""),
+            ("TEXT = '''\n{lines}'''\nprint(pickle.loads(base64.b64decode(TEXT)).apply(2))\n", ""),
+            ("TEXT = ('{start}'\n  '{rest}')\nprint(pickle.loads(base64.b64decode(TEXT)).apply(2))\n", ""),
+            ("print(pickle.loads(bytes.fromhex('{hex}')).apply(2))\n", ""),
+            ("print(pickle.loads({raw}).apply(2))\n", ""),
+            ("print(pickle.loads(base64.b64decode(open('m.txt').read())).apply(2))\n", "m.txt"),
+            (
+                "[row] = csv.reader(open('m.csv'))\nprint(pickle.loads(base64.b64decode(row[1])).apply(2))\n",
+                "m.csv",
+            ),
+        ]
+    ),
 )
 def test_a_pickle_that_is_text_names_modules_wherever_it_is_written(work: Path, job: str, file: str) -> None:
     project = app(work, {"job.py": "", "pyproject.toml": ""})

@@ -230,6 +230,7 @@ print(plugins(sys.argv[2][::-1]))
 """
 
 
+@pytest.mark.slow
 def test_distributions_whose_metadata_a_run_reads_travel(tmp_path: Path) -> None:
     work = place(tmp_path, **{"job.py": ASKS})
 
@@ -377,6 +378,7 @@ def test_what_a_run_has_shown_settles_the_warning_at_its_line(tmp_path: Path) ->
     assert (before, said(work)) == (["cannot know what `importlib.import_module(name)` imports"], [])
 
 
+@pytest.mark.slow
 def test_the_lock_is_the_same_bytes_from_another_directory(tmp_path: Path) -> None:
     opens = "open(__file__[:-6] + 'rows.csv')\n"
     work = place(tmp_path, **{"rows.csv": "", "two.py": opens})

@@ -228,7 +228,7 @@ def installed_namespace(work: Path, *, own: bool) -> Bundler:
     return Bundler(tree(work / "project", files), work, work / "env" / "bin" / "python")
 
 
-@pytest.mark.parametrize("own", [True, False])
+@pytest.mark.parametrize("own", rest_slow([True, False], 1))
 def test_a_namespace_of_which_a_part_is_installed_runs_without_a_word(tmp_path: Path, own: bool) -> None:
     bundler = installed_namespace(tmp_path, own=own)
 

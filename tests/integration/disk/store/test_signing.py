@@ -289,6 +289,7 @@ def test_check_and_verify_know_signatures_and_find_those_of_another_bundle(
     assert [each.key for each in verify_bundle(shelf, scene.bundles[1]).faults] == wrong
 
 
+@pytest.mark.slow
 def test_byte_code_of_the_store_never_runs_other_code_than_the_sources_of_the_bundle(
     scene: Scene, cache: Cache, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -309,6 +310,7 @@ def test_byte_code_of_the_store_never_runs_other_code_than_the_sources_of_the_bu
     assert capfd.readouterr().out.split() == ["evil", "1", "1"]
 
 
+@pytest.mark.slow
 def test_only_byte_code_that_this_machine_has_compiled_travels_from_the_store(tmp_path: Path) -> None:
     big = install(tmp_path / "site", "big", {"big.py": b"value = 1\n" * (1 << 17)})
     planned = plan_with(tmp_path, [big], sites=[tmp_path / "site"])

@@ -101,6 +101,7 @@ def test_a_copy_without_room_is_one_error_and_leaves_nothing(
         assert list(disk.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_the_size_of_an_object_is_known_without_its_bytes(s3: S3Server) -> None:
     url = s3.prefix()
     open_store(url, s3.environ).put_new_chunks("data/a", lambda: [bytes(1 << 20)] * (LARGE >> 20))

@@ -147,6 +147,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_a_server_that_ignores_the_condition_is_found_out_and_names_are_warned_about(
     s3: S3Server, project: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -202,6 +203,7 @@ def test_a_store_that_cannot_be_written_is_one_error(
     assert project.is_dir()
 
 
+@pytest.mark.slow
 def test_what_may_not_be_removed_is_listed(s3: S3Server) -> None:
     with Proxy(s3.endpoint, Faults(strikes=(Strike("^(DELETE|POST .*delete)", "403"),))) as proxy:
         environ, url = {**s3.environ, "AWS_ENDPOINT_URL": proxy.address}, s3.prefix()

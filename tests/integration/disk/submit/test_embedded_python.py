@@ -23,6 +23,7 @@ from raybundle.planning import plan
 from raybundle.request import Request, prepare
 from raybundle.submission.destination import find_embedded, require_embedded_for
 from tests.support.booting import find_base
+from tests.support.slow import rest_slow
 from tests.support.small_project import tree
 
 HERE = "{}.{}".format(*sys.version_info)
@@ -59,10 +60,13 @@ def request(project: Path, **settings: str) -> Request:
 
 @pytest.mark.parametrize(
     ("setting", "job", "wanted"),
-    [
-        (("--python", OTHER), "job.py", f"Python {OTHER} on"),
-        (("--platform", "linux-s390x"), "native_job.py", "on linux-s390x"),
-    ],
+    rest_slow(
+        [
+            (("--python", OTHER), "job.py", f"Python {OTHER} on"),
+            (("--platform", "linux-s390x"), "native_job.py", "on linux-s390x"),
+        ],
+        1,
+    ),
 )
 def test_what_the_embedded_cluster_cannot_run_is_refused_before_it_is_stored(
     project: Path, setting: tuple[str, ...], job: str, wanted: str, capfd: pytest.CaptureFixture[str]

@@ -83,6 +83,7 @@ def test_an_import_error_is_there_at_once_and_is_the_programs_own(work: Workplac
     assert "ModuleNotFoundError: No module named 'nowhere'" in done.stderr
 
 
+@pytest.mark.slow
 def test_python_after_two_dashes_runs_on_the_path_of_the_bundle(work: Workplace) -> None:
     code = "from pkg import part; print(part.__name__)"
 
