@@ -98,10 +98,12 @@ def listening_addresses(pids: set[int]) -> set[str]:
     return {str(getattr(address, "ipv4_mapped", None) or address) for address in found}
 
 
-def test_of_twenty_parallel_ups_one_starts_a_cluster_which_survives_it_and_listens_to_this_machine_alone(
-    state: Path,
+def test_of_twenty_parallel_ups_one_starts_a_cluster_which_survives_it_and_down_ends_that_alone(
+    state: Path, spaced: tuple[LocalCluster, Path]
 ) -> None:
+    umask = os.umask(0)
     callers = [start_up(state) for _ in range(20)]
+    os.umask(umask)
     addresses = {caller.communicate(timeout=120)[0] for caller in callers}
     leaders = [entry for entry in read_table().values() if leads(entry.process.pid, entry.session, state)]
     cluster = local.status()
@@ -112,12 +114,26 @@ def test_of_twenty_parallel_ups_one_starts_a_cluster_which_survives_it_and_liste
     assert len(leaders) == 1
     assert os.getpgid(cluster.pids[0]) != os.getpgid(0)
     assert Path(cluster.temp_dir).stat().st_mode & 0o777 == 0o700
-    assert run_job(cluster, "python -c 'import ray; ray.init(); print(6 * 7)'", until={"SUCCEEDED"}).endswith(
-        "42\n"
-    )
     listening = listening_addresses({process.pid for process in living(cluster)})
     assert listening
     assert listening <= {"127.0.0.1", "::1"}
+    assert_down_ends_exactly(cluster, state, *spaced)
+
+
+@pytest.fixture
+def spaced(tmp_path: Path) -> Iterator[tuple[LocalCluster, Path]]:
+    """A cluster of an environment with a space in its path, on which a job has run; and its state."""
+    environment, state = tmp_path / "an environment", tmp_path / "other state"
+    environment.symlink_to(sys.prefix)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAYBUNDLE_LOCAL_STATE", str(state))
+        cluster = local.up(str(environment / "bin" / "python"), SMALL)
+        job = "python -c 'import ray; ray.init(); print(6 * 7)'"
+        assert run_job(cluster, job, until={"SUCCEEDED"}).endswith("42\n")
+    yield cluster, state
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAYBUNDLE_LOCAL_STATE", str(state))
+        local.down()
 
 
 def leads(pid: int, session: int, state: Path) -> bool:
@@ -128,20 +144,11 @@ def leads(pid: int, session: int, state: Path) -> bool:
         return False
 
 
-def test_down_ends_exactly_what_up_started(
-    state: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setenv("RAYBUNDLE_LOCAL_STATE", str(tmp_path / "other"))
-    other = local.up(sys.executable, SMALL)
-    others = living(other)
-    monkeypatch.setenv("RAYBUNDLE_LOCAL_STATE", str(state))
-    umask = os.umask(0)
-    cluster = local.up(sys.executable, SMALL)
-    os.umask(umask)
+def assert_down_ends_exactly(cluster: LocalCluster, state: Path, other: LocalCluster, others: Path) -> None:
+    """Ends one of two clusters, and what `up` made for it."""
     run_job(cluster, "exec sleep 4321", until={"RUNNING"})
-    family = living(cluster)
+    family, living_others = living(cluster), living(other)
 
-    assert local.up(sys.executable) == cluster
     token = state / "auth_token"
     assert token.stat().st_mode & 0o777 == 0o600
     assert local.down()
@@ -150,30 +157,12 @@ def test_down_ends_exactly_what_up_started(
     assert not Path(cluster.temp_dir).exists()
     assert local.status() is None
     assert not local.down()
-    monkeypatch.setenv("RAYBUNDLE_LOCAL_STATE", str(tmp_path / "other"))
-    assert set(other.processes) <= others
-    assert {process for process in other.processes if find_process(process.pid) != process} == set()
-    assert local.status() == other
-    assert local.down()
-
-
-def test_a_dead_head_is_noticed_and_replaced_also_where_a_token_in_our_home_is_asked_for(
-    state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("HOME", str(tmp_path))
-    (tmp_path / ".ray").mkdir()
-    (tmp_path / ".ray/auth_token").write_text("0123456789abcdef" * 4)
-
-    assert not state.exists()
-    dead = local.up(sys.executable, SMALL)
-    os.kill(dead.pids[0], signal.SIGKILL)
-    while find_process(dead.pids[0]):
-        time.sleep(0.05)
-
-    assert local.status() is None
-    assert local.up(sys.executable, SMALL).address != dead.address
-    assert living(dead) == set()
-    assert not Path(dead.temp_dir).exists()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAYBUNDLE_LOCAL_STATE", str(others))
+        assert set(other.processes) <= living_others
+        assert {process for process in other.processes if find_process(process.pid) != process} == set()
+        assert local.status() == other
+        assert local.down()
 
 
 def test_down_removes_what_a_killed_up_left(state: Path) -> None:
@@ -202,31 +191,11 @@ def test_a_record_from_before_a_reboot_harms_nobody(state: Path, tmp_path: Path)
     assert not (state / "cluster.json").exists()
 
 
-def test_ray_runs_from_an_environment_with_a_space_in_its_path(state: Path, tmp_path: Path) -> None:
-    assert not state.exists()
-    spaced = tmp_path / "an environment"
-    spaced.symlink_to(sys.prefix)
-
-    cluster = local.up(str(spaced / "bin" / "python"), SMALL)
-
-    assert run_job(cluster, "python -c 'import ray; ray.init(); print(6 * 7)'", until={"SUCCEEDED"}).endswith(
-        "42\n"
-    )
-
-
 @pytest.fixture
 def bare(tmp_path: Path) -> str:
     """An interpreter that has nothing installed."""
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(tmp_path / "bare")], check=True)
     return str(tmp_path / "bare" / "bin" / "python")
-
-
-def test_an_interpreter_without_ray_is_served_by_the_ray_beside_raybundle(state: Path, bare: str) -> None:
-    assert not state.exists()
-
-    cluster = local.up(bare, SMALL)
-
-    assert Path(cluster.python).parent == Path(sys.executable).parent
 
 
 def test_where_nobody_has_ray_the_error_says_what_to_install(state: Path, bare: str) -> None:
@@ -263,17 +232,35 @@ sys.meta_path.insert(0, GivesUpOnce())
 """
 
 
-@pytest.mark.usefixtures("state")
-def test_ray_is_started_again_if_it_gave_up_on_its_own_raylet(bare: str, tmp_path: Path) -> None:
-    tried = tmp_path / "tried"
-    [site] = (tmp_path / "bare").glob("lib/python3*/site-packages")
+def give_ray(bare: str, tried: Path) -> None:
+    """Has an interpreter find Ray, whose first start gives up on its raylet."""
+    [site] = Path(bare).parents[1].glob("lib/python3*/site-packages")
     (site / "impatient.py").write_text(IMPATIENT.format(tries=str(tried)), "utf-8")
     packages = os.fspath(Path(pytest.__file__).parents[1])
     (site / "impatient.pth").write_text(f"{packages}\nimport impatient\n", "utf-8")
 
-    cluster = local.up(bare, SMALL)
 
-    assert (Path(cluster.python), tried.exists()) == (Path(bare), True)
+def test_a_dead_head_is_noticed_and_replaced_also_if_the_first_start_gives_up_and_our_home_has_a_token(
+    state: Path, bare: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / ".ray").mkdir()
+    (tmp_path / ".ray/auth_token").write_text("0123456789abcdef" * 4)
+
+    assert not state.exists()
+    dead = local.up(bare, SMALL)
+    assert Path(dead.python).parent == Path(sys.executable).parent  # the Ray beside raybundle serves it
+    os.kill(dead.pids[0], signal.SIGKILL)
+    while find_process(dead.pids[0]):
+        time.sleep(0.05)
+
+    assert local.status() is None
+    give_ray(bare, tried := tmp_path / "tried")
+    replaced = local.up(bare, SMALL)
+    assert replaced.address != dead.address
+    assert (Path(replaced.python), tried.exists()) == (Path(bare), True)
+    assert living(dead) == set()
+    assert not Path(dead.temp_dir).exists()
 
 
 @pytest.mark.all_jobs
