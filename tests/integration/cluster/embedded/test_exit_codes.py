@@ -39,7 +39,6 @@ def work(embedded: Embedded, tmp_path: Path) -> Workplace:
     ("words", "expected", "own", "said"),
     [
         (["code", "0"], 0, 0, ""),
-        (["code", "1"], 20, 1, "exit code 1"),
         (["code", "7"], 20, 7, "exit code 7"),
         (["kill"], 20, 137, "signal SIGKILL"),
         (["raise"], 20, 1, "RuntimeError: on purpose at job.py:12"),
@@ -160,9 +159,11 @@ def test_a_job_that_takes_longer_than_its_timeout(work: Workplace, tmp_path: Pat
     assert work.raybundle("status", name).stdout == "STOPPED\n"
 
 
-@pytest.mark.parametrize(("number", "expected"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("kind", "number", "expected"), [("status", signal.SIGINT, 130), ("job", signal.SIGTERM, 143)]
+)
 def test_an_interrupt(
-    work: Workplace, kind: str, tmp_path: Path, number: signal.Signals, expected: int
+    work: Workplace, tmp_path: Path, kind: str, number: signal.Signals, expected: int
 ) -> None:
     name = f"interrupted-{tmp_path.name}"
     options = ("--exit-code", kind, "--submission-id", name)

@@ -55,12 +55,20 @@ def make_wheel(directory: Path) -> Path:
     return wheel
 
 
-def test_a_runtime_env_of_ray_is_merged_into_the_bundle(embedded: Embedded, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One wheel, so that Ray makes one environment of `pip` for all jobs that ask for it."""
+    return make_wheel(tmp_path_factory.mktemp("wheel"))
+
+
+def test_a_runtime_env_of_ray_is_merged_into_the_bundle(
+    embedded: Embedded, tmp_path: Path, wheel: Path
+) -> None:
     work = embedded.workplace(tmp_path / "work")
     (work.directory / "wd" / "jobs").mkdir(parents=True)
     (work.directory / "wd" / "jobs" / "job.py").write_text(JOB)
     (work.directory / "wd" / "shared.py").write_text("NAME = 'shared'\n")
-    runtime_env = {"env_vars": {"LEVEL": "low"}, "pip": [str(make_wheel(tmp_path))]}
+    runtime_env = {"env_vars": {"LEVEL": "low"}, "pip": [str(wheel)]}
     options = ("--working-dir", "wd", "--runtime-env-json", json.dumps(runtime_env), "--env", "LEVEL=high")
 
     done = work.raybundle("submit", *options, "--", "python", "jobs/job.py")
@@ -75,7 +83,7 @@ def test_a_runtime_env_of_ray_is_merged_into_the_bundle(embedded: Embedded, tmp_
 
 @pytest.mark.parametrize(("installer", "comment"), [("pip", ""), ("uv", "  # raybundle: ignore")])
 def test_what_ray_installs_need_not_be_installed_here(
-    embedded: Embedded, tmp_path: Path, installer: str, comment: str
+    embedded: Embedded, tmp_path: Path, wheel: Path, installer: str, comment: str
 ) -> None:
     work = embedded.workplace(tmp_path / "work")
     statement = f"import extra_pkg{comment}"
@@ -83,7 +91,7 @@ def test_what_ray_installs_need_not_be_installed_here(
         f"import ray\n{statement}\n@ray.remote\ndef f():\n    {statement}\n    return extra_pkg.NAME\n"
         "print([extra_pkg.NAME, ray.get(f.remote())])\n"
     )
-    (work.directory / "requirements.txt").write_text(f"{make_wheel(tmp_path)}\n")
+    (work.directory / "requirements.txt").write_text(f"{wheel}\n")
     runtime_env = json.dumps({installer: "requirements.txt"})
 
     done = work.raybundle("submit", "--runtime-env-json", runtime_env, "--", "python", "job.py")

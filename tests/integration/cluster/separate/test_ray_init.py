@@ -29,6 +29,10 @@ pytestmark = pytest.mark.ray
 
 SECRET = "nobody-may-read-this"
 NEWEST, OLDEST = "newest", "oldest"
+ON_THE_NEWEST = pytest.mark.parametrize(
+    "driven", [NEWEST, pytest.param(OLDEST, marks=pytest.mark.wide)], indirect=True
+)
+"""For what the rounds and test_field_jobs.py show on the oldest Ray too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +207,7 @@ def test_code_from_elsewhere_is_refused_where_the_driver_names_it(
     assert expected in driven.rounds[name]
 
 
+@ON_THE_NEWEST
 @pytest.mark.parametrize(
     ("script", "expected"),
     [("init_environ.py", "init ('on', 'lib.inner')"), ("merge_env.py", "ok")],
@@ -233,6 +238,7 @@ print("REPORT", ray.get(task.remote()))
 """
 
 
+@ON_THE_NEWEST
 def test_following_the_hints_about_code_from_elsewhere_settles_them(driven: Driven, tmp_path: Path) -> None:
     work = driven.workplace(tmp_path / "work")
     job, project = work.directory / "job.py", work.directory / "pyproject.toml"
@@ -263,6 +269,7 @@ def test_following_the_hints_about_code_from_elsewhere_settles_them(driven: Driv
     assert "warning" not in done.stderr
 
 
+@ON_THE_NEWEST
 def test_following_the_hint_about_a_hook_that_is_not_in_the_bundle_settles_it(
     driven: Driven, tmp_path: Path
 ) -> None:
