@@ -27,7 +27,7 @@ from raybundle.cluster.embedded import cluster
 from raybundle.cluster.embedded.token import token_variables
 
 NAMES = ("help", "resolve", "graph", "boot", "job", "log")
-ON_REQUEST = ("layers", "uv", "data", "history", "stored", "gc", "airflow", "report")
+ON_REQUEST = ("layers", "uv", "data", "history", "stored", "gc", "airflow", "report", "nodes")
 """They take minutes and gigabytes, need root, the package index, or the servers of the tests."""
 
 
@@ -38,7 +38,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--environment", type=Path, help="for `layers`: has pandas and scikit-learn")
     parser.add_argument(
-        "--node-environment", type=Path, help="for `layers` and `uv`: has Ray, boto3, smart_open"
+        "--node-environment", type=Path, help="for `layers`, `nodes` and `uv`: has Ray, boto3, smart_open"
     )
     parser.add_argument(
         "--airflow-environment", type=Path, default=Path(sys.prefix, "airflow"), help="for `airflow`"
@@ -57,7 +57,7 @@ def own_environment(work: Path) -> dict[str, str]:
     return {**kept, **folders}
 
 
-def measure(  # noqa: C901, PLR0912, PLR0915 - one figure after another
+def measure(  # noqa: C901 - one figure after another
     options: argparse.Namespace, work: Path
 ) -> dict[str, dict[str, Any]]:
     names, rounds = tuple(options.only or NAMES), options.rounds
@@ -69,31 +69,7 @@ def measure(  # noqa: C901, PLR0912, PLR0915 - one figure after another
         results["help"] = help_cost.measure(environ, rounds)
     if "resolve" in names:
         results["resolve"] = large_tree.measure(work, environ, rounds)
-    if "data" in names:
-        sys.path.append(str(Path(__file__).parents[2]))
-        import data_cost  # noqa: PLC0415 - it needs the servers of the tests
-
-        results["data"] = data_cost.measure(work, environ, options.mebibytes)
-    if "history" in names:
-        sys.path.append(str(Path(__file__).parents[2]))
-        import history_cost  # noqa: PLC0415 - as above
-
-        results["history"] = history_cost.measure(rounds)
-    if "stored" in names:
-        sys.path.append(str(Path(__file__).parents[2]))
-        import stored_cost  # noqa: PLC0415 - as above
-
-        results["stored"] = stored_cost.measure(work, environ, rounds)
-    if "gc" in names:
-        sys.path.append(str(Path(__file__).parents[2]))
-        import gc_cost  # noqa: PLC0415 - as above
-
-        results["gc"] = gc_cost.measure(rounds)
-    if "report" in names:
-        sys.path.append(str(Path(__file__).parents[2]))
-        import report_cost  # noqa: PLC0415 - as above
-
-        results["report"] = report_cost.measure(work, environ, rounds)
+    results |= with_servers(names, options, work, environ)
     if "graph" in names:
         results["graph"] = graph_cost.measure(work, environ, rounds)
     if "layers" in names:
@@ -115,6 +91,39 @@ def measure(  # noqa: C901, PLR0912, PLR0915 - one figure after another
                 results["log"] = log_latency.measure(work, environ, rounds)
         finally:
             cluster.down()
+    return results
+
+
+def with_servers(
+    names: tuple[str, ...], options: argparse.Namespace, work: Path, environ: dict[str, str]
+) -> dict[str, dict[str, Any]]:
+    """Returns the figures that need the servers of the tests."""
+    results: dict[str, dict[str, Any]] = {}
+    sys.path.append(str(Path(__file__).parents[2]))
+    if "data" in names:
+        import data_cost  # noqa: PLC0415 - only with the tests on the path
+
+        results["data"] = data_cost.measure(work, environ, options.mebibytes)
+    if "history" in names:
+        import history_cost  # noqa: PLC0415 - as above
+
+        results["history"] = history_cost.measure(options.rounds)
+    if "stored" in names:
+        import stored_cost  # noqa: PLC0415 - as above
+
+        results["stored"] = stored_cost.measure(work, environ, options.rounds)
+    if "gc" in names:
+        import gc_cost  # noqa: PLC0415 - as above
+
+        results["gc"] = gc_cost.measure(options.rounds)
+    if "report" in names:
+        import report_cost  # noqa: PLC0415 - as above
+
+        results["report"] = report_cost.measure(work, environ, options.rounds)
+    if "nodes" in names:
+        import nodes_cost  # noqa: PLC0415 - as above
+
+        results["nodes"] = nodes_cost.measure(work, environ, options.rounds, options.node_environment)
     return results
 
 

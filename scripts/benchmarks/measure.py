@@ -37,7 +37,8 @@ def timed(command: Sequence[str | Path], environ: Mapping[str, str], cwd: Path) 
         stdout.seek(0)
         stderr.seek(0)
         if child.returncode != 0:
-            raise SystemExit(f"{' '.join(map(str, command))} ended with {child.returncode}:\n{stderr.read()}")
+            said = f"{stdout.read()[-2000:]}\n{stderr.read()}"
+            raise SystemExit(f"{' '.join(map(str, command))} ended with {child.returncode}:\n{said}")
         return Took(wall, usage.ru_utime + usage.ru_stime, stdout.read(), usage.ru_maxrss / 1024)
 
 
