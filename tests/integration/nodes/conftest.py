@@ -35,7 +35,7 @@ CREDENTIALS = "/tmp/home/.aws/credentials"
 """Where a node has its own keys of S3; its HOME is `/tmp/home`."""
 LOOKS = 4
 """Looks at the nodes until all answer."""
-MANY_AT_ONCE = {"RAY_worker_maximum_startup_concurrency": "20"}
+MANY_AT_ONCE = {"RAY_worker_maximum_startup_concurrency": "8"}
 """Lets nodes with one CPU start workers at once as larger ones do, also beside one that never comes up."""
 
 

@@ -173,11 +173,11 @@ def test_ray_data_tune_train_and_serve_run_from_one_bundle(runs: Runs) -> None:
 def test_a_second_submission_sends_no_byte_of_a_layer_and_no_node_fetches_one(
     three_nodes: ThreeNodes, desks: dict[str, Workplace], runs: Runs
 ) -> None:
-    first, _ = result(runs, "layers_training")
+    first, _ = result(runs, "layers_version")
     wait(runs.values())
     before = len(three_nodes.proxy.requests)
 
-    second = submit(desks["layers_training"], "layers_training")
+    second = submit(desks["layers_version"], "layers_version")
 
     assert second.returncode == 0, second.stderr
     document = json.loads(second.stdout)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.nodes
 EDITS = "import os\nimport sys\n\nsys.path.append(os.path.join(os.path.dirname(__file__), '../lib'))\n"
 EDITS += "sys.path.insert(0, 'lib2')\n"
-"""What the driver of nodes_append does before it imports anything."""
+"""What the driver of nodes_paths does before it imports anything."""
 IMPORTING = """
 import importlib
 import json
@@ -57,15 +57,12 @@ if __name__ == "__main__":
 """
 """Imports each module for real in driver, tasks and actors."""
 CASES = [
-    ("nodes_append", ["jobs/job.py"], EDITS),
+    ("nodes_paths", ["jobs/job.py"], EDITS),
     *(
         pytest.param(*case, marks=pytest.mark.wide)
         for case in [
             ("nodes_sibling", ["jobs/job.py"], ""),
             ("nodes_module", ["-m", "app.main"], ""),
-            ("nodes_namespace", ["jobs/job.py"], ""),
-            ("nodes_late", ["jobs/job.py"], ""),
-            ("nodes_classes", ["jobs/job.py"], ""),
             ("nodes_editable", ["jobs/job.py"], ""),
         ]
     ),

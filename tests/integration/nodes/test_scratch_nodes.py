@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.bed import processes_in
-from tests.support.nodes import GCS_PORT, Nodes, require_namespaces
-from tests.support.workplace import make_workplace, reports
+from tests.support.nodes import GCS_PORT, Nodes
+from tests.support.workplace import reports
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from tests.integration.nodes.conftest import ThreeNodes
     from tests.support.workplace import Workplace
@@ -50,21 +50,20 @@ def wait_until_empty(nodes: Nodes, *names: str, before: Mapping[str, list[str]] 
             time.sleep(0.2)
 
 
-def test_the_same_job_twice_and_two_at_once_start_from_the_same_files(
+def test_the_same_job_again_and_two_at_once_start_from_the_same_files(
     three_nodes: ThreeNodes, tmp_path: Path
 ) -> None:
     work, before = three_nodes.workplace(tmp_path / "work", "scratch_share"), all_on(three_nodes.nodes)
 
-    alone = [work.raybundle("submit", "fit.py") for _ in range(2)]
+    alone = work.raybundle("submit", "fit.py")
     with ThreadPoolExecutor(2) as pool:
         at_once = list(pool.map(lambda _: work.raybundle("submit", "fit.py"), range(2)))
 
-    for done in (*alone, *at_once):
+    for done in (alone, *at_once):
         assert done.returncode == 0, done.stdout + done.stderr
         assert "LR used 0.1 " in done.stdout
         assert "tool says original" in done.stdout
-    for done in alone:
-        assert "by __file__: 0.1\n" in done.stdout
+    assert "by __file__: 0.1\n" in alone.stdout
     wait_until_empty(three_nodes.nodes, *NAMES, before=before)
 
 
@@ -78,8 +77,7 @@ def test_a_jobs_processes_share_the_directory_of_the_command_on_each_node(
     expected += [
         [name, "experiments/a", ["counts.db"] * (name == "n0"), 1 + (name == "n0")] for name in NAMES
     ]
-    for number in (2, 3):
-        expected += [[name, "experiments/a", ["counts.db"], number + (name == "n0")] for name in NAMES]
+    expected += [[name, "experiments/a", ["counts.db"], 2 + (name == "n0")] for name in NAMES]
 
     with ThreadPoolExecutor(2) as pool:
         both = list(
@@ -132,66 +130,57 @@ def test_tasks_of_a_driver_outside_the_jobs_api_share_a_scratch_of_their_own(
     wait_until_empty(nodes, *NAMES, before=before)
 
 
-@pytest.fixture(scope="module")
-def two_nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Nodes, Workplace]]:
-    """Nodes that tests may kill, and a user of them with a local store."""
-    require_namespaces()
-    with Nodes(2) as nodes:
-        nodes.up()
-        directory = tmp_path_factory.mktemp("two")
-        store = str(directory / "store")
-        work = make_workplace(
-            directory / "work", "scratch_fill", RAYBUNDLE_ADDRESS=nodes.address, RAYBUNDLE_STORE=store
-        )
-        yield nodes, work
+Filling = tuple[Nodes, "Workplace", dict[str, list[str]]]
 
 
-def test_a_job_that_ends_leaves_nothing_behind(two_nodes: tuple[Nodes, Workplace]) -> None:
-    nodes, work = two_nodes
+@pytest.fixture
+def filling(three_nodes: ThreeNodes, tmp_path: Path) -> Filling:
+    """The nodes, a user whose job fills directories, and what the nodes have of earlier jobs."""
+    nodes = three_nodes.nodes
+    return nodes, three_nodes.workplace(tmp_path / "work", "scratch_fill"), all_on(nodes)
+
+
+def test_a_job_that_ends_or_whose_driver_is_killed_leaves_nothing_behind(filling: Filling) -> None:
+    nodes, work, before = filling
 
     done = work.raybundle("submit", "job.py", "0", "n1")
-
     assert "FILLED n0 n1" in done.stdout, done.stderr
-    wait_until_empty(nodes, "n0", "n1")
-
-
-def test_a_job_whose_driver_is_killed_leaves_nothing_behind(two_nodes: tuple[Nodes, Workplace]) -> None:
-    nodes, work = two_nodes
+    wait_until_empty(nodes, "n0", "n1", before=before)
 
     with work.started("submit", "job.py", "600", "n1") as running:
         running.wait_for("FILLED n0 n1")
         [driver] = find(nodes, "n0", "/project/job.py")
         os.kill(driver, signal.SIGKILL)
         code, _, _ = running.end()
-
     assert code == 20
-    wait_until_empty(nodes, "n0", "n1")
+    wait_until_empty(nodes, "n0", "n1", before=before)
 
 
 def test_a_job_leaves_nothing_on_a_node_whose_raylet_or_whose_every_process_is_killed(
-    two_nodes: tuple[Nodes, Workplace],
+    filling: Filling, tmp_path: Path
 ) -> None:
-    nodes, work = two_nodes
-    with work.started("submit", "--submission-id", "first", "job.py", "600", "n1") as running:
+    nodes, work, before = filling
+    first, second = (f"{tmp_path.name}-{number}" for number in (1, 2))
+    with work.started("submit", "--submission-id", first, "job.py", "600", "n1") as running:
         running.wait_for("FILLED n0 n1")
         [raylet] = find(nodes, "n1", "/raylet/raylet")
         os.kill(raylet, signal.SIGKILL)
-        wait_until_empty(nodes, "n1")
+        wait_until_empty(nodes, "n1", before=before)
         nodes.start_again("n1", {"n1": 100})
 
-    with work.started("submit", "--submission-id", "second", "job.py", "600", "n1") as running:
+    with work.started("submit", "--submission-id", second, "job.py", "600", "n1") as running:
         running.wait_for("FILLED n0 n1")
         end_all_but_the_holder(nodes, "n1")
-        left = left_on(nodes, "n1")
+        left = {*left_on(nodes, "n1")}.difference(before["n1"])
         nodes.start_again("n1", {"n1": 100})
         after = work.raybundle("submit", "job.py", "0", "n1")
 
     assert len(left) == 3  # the directory, and beside it a lock and a record
     assert "FILLED n0 n1" in after.stdout, after.stderr
-    wait_until_empty(nodes, "n1")
-    for name in ("first", "second"):
+    wait_until_empty(nodes, "n1", before=before)
+    for name in (first, second):
         assert work.raybundle("stop", name).stdout == "STOPPED\n"
-    wait_until_empty(nodes, "n0")
+    wait_until_empty(nodes, "n0", before=before)
 
 
 def find(nodes: Nodes, node: str, text: str) -> list[int]:

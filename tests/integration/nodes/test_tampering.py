@@ -7,7 +7,8 @@ import re
 import shlex
 import sys
 import time
-from dataclasses import replace
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -16,6 +17,7 @@ import pytest
 from tests.support.workplace import reports
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.integration.nodes.conftest import ThreeNodes
@@ -67,23 +69,52 @@ def assert_refused(document: dict[str, Any], stderr: str) -> re.Match[str]:
     return line
 
 
-@pytest.fixture
-def work(three_nodes: ThreeNodes, tmp_path: Path) -> Workplace:
+def own_work(three_nodes: ThreeNodes, directory: Path) -> Workplace:
     """A project that no other test has built: what nodes keep of a bundle is by its digest."""
-    work = three_nodes.workplace(tmp_path / "work", "nodes_sibling")
+    work = three_nodes.workplace(directory / "work", "nodes_sibling")
     with (work.directory / "jobs" / "helper.py").open("a") as stream:
-        stream.write(f"# {tmp_path.name} {time.time_ns()}\n")
+        stream.write(f"# {directory.name} {time.time_ns()}\n")
     return work
 
 
 @pytest.fixture
-def used(three_nodes: ThreeNodes, work: Workplace) -> str:
-    """The digest of a bundle that all nodes have run, so that they hold its unpacked archive."""
+def work(three_nodes: ThreeNodes, tmp_path: Path) -> Workplace:
+    return own_work(three_nodes, tmp_path)
+
+
+@dataclass(frozen=True, slots=True)
+class Used:
+    """A bundle that all nodes have run, so that they hold its unpacked archive."""
+
+    nodes: ThreeNodes
+    work: Workplace
+    digest: str
+
+    @contextmanager
+    def changed(self, command: str, *nodes: str) -> Iterator[None]:
+        """Runs a command in Ray's directory on nodes, and brings that back afterwards."""
+        places = {node: unpacked(self.nodes, node, self.digest) for node in nodes}
+        for node, place in places.items():
+            shell(self.nodes, node, f"cp -a {place} /tmp/whole && cd {place} && {command}")
+        try:
+            yield
+        finally:
+            for node, place in places.items():
+                shell(self.nodes, node, f"rm -r {place} && mv /tmp/whole {place}")
+
+    @property
+    def spoil(self) -> str:
+        """Flips a byte of a module, on a node that has no verified copy any more."""
+        return f"rm -rf {CACHE}/trees/{self.digest[7:]} && sed -i 's/2 \\*/3 */' jobs/helper.py"
+
+
+@pytest.fixture(scope="module")
+def used(three_nodes: ThreeNodes, tmp_path_factory: pytest.TempPathFactory) -> Used:
+    work = own_work(three_nodes, tmp_path_factory.mktemp("used"))
     done = work.raybundle("--json", "submit", "jobs/job.py")
     assert done.returncode == 0, done.stderr
     assert len(three_nodes.nodes.names) == 3
-    bundle: str = json.loads(done.stdout)["bundle"]
-    return bundle
+    return Used(three_nodes, work, json.loads(done.stdout)["bundle"])
 
 
 @pytest.mark.parametrize("damage", ["flipped", "cut"])
@@ -136,12 +167,9 @@ def archive_of(cluster: ThreeNodes, work: Workplace, digest: str) -> tuple[Any, 
     return bucket, key
 
 
-def test_a_bad_copy_on_the_head_fails_the_job_with_one_line(
-    three_nodes: ThreeNodes, work: Workplace, used: str
-) -> None:
-    spoil(three_nodes, "n0", used)
-
-    document, stderr = submit_json(work, "submit", "jobs/job.py")
+def test_a_bad_copy_on_the_head_fails_the_job_with_one_line(used: Used) -> None:
+    with used.changed(used.spoil, "n0"):
+        document, stderr = submit_json(used.work, "submit", "jobs/job.py")
 
     line = assert_refused(document, stderr)
     assert line["node"].startswith("n0")
@@ -149,11 +177,10 @@ def test_a_bad_copy_on_the_head_fails_the_job_with_one_line(
 
 
 def test_a_bad_copy_on_a_worker_node_fails_the_job_with_one_line_and_never_hangs(
-    three_nodes: ThreeNodes, work: Workplace, used: str
+    three_nodes: ThreeNodes, used: Used
 ) -> None:
-    spoil(three_nodes, "n1", used)
-
-    document, stderr = submit_json(work, "run", used)
+    with used.changed(used.spoil, "n1"):
+        document, stderr = submit_json(used.work, "run", used.digest)
 
     assert document["exit_code"] == 22, stderr
     assert reports(stderr) == []
@@ -164,29 +191,22 @@ def test_a_bad_copy_on_a_worker_node_fails_the_job_with_one_line_and_never_hangs
     assert document["timings"]["queue"] + document["timings"]["run"] < SOON
 
 
-def spoil(cluster: ThreeNodes, node: str, digest: str) -> None:
-    """Flips a byte of a module in Ray's directory, on a node that has no verified copy any more."""
-    file = f"{unpacked(cluster, node, digest)}/jobs/helper.py"
-    shell(cluster, node, f"rm -rf {CACHE}/trees/{digest[7:]} && sed -i 's/2 \\*/3 */' {file}")
+POISON = (
+    "import importlib._bootstrap_external as e, os; f=os.path.abspath('jobs/helper.py'); s=os.stat(f);"
+    "d=e._code_to_timestamp_pyc(compile({plant!r}, f, 'exec'), int(s.st_mtime), s.st_size);"
+    "c=e.cache_from_source(f); os.makedirs(os.path.dirname(c), exist_ok=True); open(c,'wb').write(d)"
+)
+"""Writes byte-code of other code beside a module."""
 
 
-def test_what_is_planted_beside_the_job_changes_nothing(
-    three_nodes: ThreeNodes, work: Workplace, used: str
-) -> None:
-    for node in three_nodes.nodes.names:
-        directory = unpacked(three_nodes, node, used)
-        plant = "import os; os.system('touch /tmp/planted-code-ran')"
-        for name in ("numpy.py", "jobs/numpy.py", "hashlib.py", "jobs/json.py"):
-            shell(three_nodes, node, f"echo {shlex.quote(plant)} > {directory}/{name}")
-        shell(three_nodes, node, f"echo {shlex.quote(plant)} > {directory}/planted.pth")
-        poison = (
-            f"import importlib._bootstrap_external as e, os; f='{directory}/jobs/helper.py'; s=os.stat(f);"
-            f"d=e._code_to_timestamp_pyc(compile({plant!r}, f, 'exec'), int(s.st_mtime), s.st_size);"
-            "c=e.cache_from_source(f); os.makedirs(os.path.dirname(c), exist_ok=True); open(c,'wb').write(d)"
-        )
-        three_nodes.nodes.run(node, [str(three_nodes.nodes.python), "-I", "-c", poison])
+def test_what_is_planted_beside_the_job_changes_nothing(three_nodes: ThreeNodes, used: Used) -> None:
+    plant = "import os; os.system('touch /tmp/planted-code-ran')"
+    files = ("numpy.py", "jobs/numpy.py", "hashlib.py", "jobs/json.py", "planted.pth")
+    commands = [f"echo {shlex.quote(plant)} > {name}" for name in files]
+    commands.append(shlex.join([str(three_nodes.nodes.python), "-I", "-c", POISON.format(plant=plant)]))
 
-    done = work.raybundle("run", used)
+    with used.changed(" && ".join(commands), *three_nodes.nodes.names):
+        done = used.work.raybundle("run", used.digest)
 
     assert done.returncode == 0, done.stderr
     assert len(reports(done.stdout)) == 1
@@ -196,11 +216,10 @@ def test_what_is_planted_beside_the_job_changes_nothing(
 
 @pytest.mark.parametrize("node", ["n0", "n1"])
 def test_a_stray_sitecustomize_in_rays_directory_fails_the_job(
-    three_nodes: ThreeNodes, work: Workplace, used: str, node: str
+    three_nodes: ThreeNodes, used: Used, node: str
 ) -> None:
-    shell(three_nodes, node, f"echo '' > {unpacked(three_nodes, node, used)}/sitecustomize.py")
-
-    document, stderr = submit_json(work, "run", used)
+    with used.changed("echo >sitecustomize.py", node):
+        document, stderr = submit_json(used.work, "run", used.digest)
 
     assert document["exit_code"] == 22, stderr
     assert reports(stderr) == []

@@ -54,7 +54,7 @@ if __name__ == "__main__":
     ray.init(log_to_driver=False)
     word, *more = *sys.argv[1:], ""
     if word == "actors":
-        actors = [Actor.remote() for _ in range(20)]
+        actors = [Actor.remote() for _ in range(8)]
         print("REPORT " + json.dumps(ray.get([actor.here.remote() for actor in actors])))
     elif word == "stay":
         print("REPORT " + json.dumps({"nodes": on_nodes(here)}), flush=True)

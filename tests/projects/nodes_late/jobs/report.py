@@ -1,1 +1,0 @@
-../../nodes_sibling/jobs/report.py
