@@ -22,6 +22,8 @@ LISTS = (".files", ".layers", ".files.new", ".layers.new")
 """Ends of the names of files beside a directory: its record and its layers, also while they are written."""
 ABANDONED = 86400
 """Seconds after its last byte at which nobody waits for a fetched archive, or for the rest of one."""
+UNUSED = 30 * 86400
+"""Seconds after its last use at which a copy of a boot, a directory of links or a lock file goes."""
 CACHE_BYTES = 10 << 30
 """Limit for files in trees, layers, scratches and `fetched`, in bytes; RAYBUNDLE_CACHE_BYTES overrides it."""
 
@@ -182,6 +184,7 @@ def remove_leftovers(stub: Stub) -> None:
     """
     remove = stub.load("raybundle_record").remove
     _remove_fetched(f"{stub.PRIVATE}/fetched", remove)
+    _remove_unused(stub.PRIVATE, remove)
     for parent in ("trees", "layers", "environments", "data"):
         ended = (".evicted",) if parent == "layers" else (".partial", ".evicted")
         for entry in list(os.scandir(f"{stub.PRIVATE}/{parent}")):
@@ -204,6 +207,47 @@ def _remove_fetched(directory: str, remove: Callable[[str], object]) -> None:
                 return
             for path in old:
                 remove(path)
+
+
+def _remove_unused(private: str, remove: Callable[[str], object]) -> None:
+    """Removes copies of boots, links to Ray, and lock files of what is gone, after a month.
+
+    A job that needs them makes them anew. Each process of a job has a shared lock on the cache: while one
+    lives, nothing goes.
+    """
+    old = list(_unused(private))
+    descriptor = os.open(private, os.O_RDONLY)
+    try:
+        if old:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        for path in old:
+            remove(path)
+    except BlockingIOError:
+        pass
+    finally:
+        os.close(descriptor)
+
+
+def _unused(private: str) -> Iterator[str]:
+    for parent in ("boot", "links", "jobs", "trees", "environments"):
+        if not os.path.isdir(f"{private}/{parent}"):
+            continue  # an earlier version had none
+        entries = list(os.scandir(f"{private}/{parent}"))
+        names = {entry.name for entry in entries}
+        young = {_stem(entry.name) for entry in entries if _age(entry) <= UNUSED}
+        for entry in entries:
+            if parent in ("boot", "links"):
+                used = entry.name == "lock" or _stem(entry.name) in young
+            else:
+                stem = entry.name.removesuffix(".lock")
+                used = stem == entry.name or not names.isdisjoint((stem, f"{stem}.job", f"{stem}.partial"))
+            if not used and _age(entry) > UNUSED:
+                yield entry.path
+
+
+def _stem(name: str) -> str:
+    """Returns what a boot and its records, or a link and the directories that it led to, have in common."""
+    return name.lstrip(".").partition(".")[0].partition("-")[0]
 
 
 def _age(entry: os.DirEntry[str]) -> float:

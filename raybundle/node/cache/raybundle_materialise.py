@@ -322,9 +322,10 @@ def _is_sitecustomize(path: str, symbols: list[str]) -> bool:
 def _install_boot(stub: Stub) -> None:
     """Copies the verified boot and its byte-code to the private cache, where later processes find it."""
     check, record = stub.load("raybundle_check"), stub.load("raybundle_record")
-    if check.boot_is_unchanged(stub):
-        return
     target, name = check.boot_record(stub)
+    if check.boot_is_unchanged(stub):
+        os.utime(f"{name}.files")  # its last use
+        return
     files = stub.read_boot()
     if not record.is_directory(target):
         record.remove(target)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import shutil
 import sys
 import time
 from typing import TYPE_CHECKING
@@ -72,6 +73,37 @@ def test_what_a_killed_fetch_left_is_removed_by_the_next_boot_a_day_later(
 
     assert done.stdout == "delivered\n", done.stderr
     assert {path.name[0] for path in fetched.iterdir()} == ({"a", "b"} if fetches else {"b"})
+
+
+@pytest.mark.parametrize("lives", [False, True])
+def test_boots_links_and_locks_go_a_month_after_their_use_unless_a_process_lives(
+    node: Unpacked, python: Path, lives: bool
+) -> None:
+    assert node.driver(python, "job.py").returncode == 0
+    before = set(node.private.rglob("*"))
+    for folder in ("boot/b", "links/.a-1"):
+        (node.private / folder).mkdir()
+    (node.private / "links/a").symlink_to(".a-1")
+    for name in ("boot/b/sitecustomize.py", "boot/b.cpython-39.files", "trees/t.lock", "jobs/j.lock"):
+        (node.private / name).touch()
+    planted = set(node.private.rglob("*")) - before
+    shutil.rmtree(node.tree)
+    assert node.driver(python, "job.py").returncode == 0
+    assert all(map(os.path.lexists, planted))
+    for path in node.private.rglob("*"):
+        os.utime(path, (0, time.time() - 31 * 86400), follow_symlinks=False)
+    shutil.rmtree(node.tree)
+
+    held = os.open(node.private, os.O_RDONLY)
+    if lives:
+        fcntl.flock(held, fcntl.LOCK_SH)
+    done = node.driver(python, "job.py")
+    os.close(held)
+
+    assert done.stdout == "delivered\n", done.stderr
+    assert {path for path in planted if os.path.lexists(path)} == (planted if lives else set())
+    assert (node.private / "boot" / node.environ["RAYBUNDLE_BOOT"]).is_dir()
+    assert node.driver(python, "job.py").stdout == "delivered\n"
 
 
 def test_byte_code_that_the_store_has_lost_is_made(
