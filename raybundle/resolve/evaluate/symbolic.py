@@ -159,6 +159,8 @@ class SymbolicScope(Scope):
                 return self._called(node, receiver, method, arguments)
             case ast.Call(func=function, args=parts) if parts and self.dotted(function) == "os.path.join":
                 return self._path_of(parts)
+            case ast.Call(func=function, args=[_, _, *_] as parts) if self.dotted(function) == "pathlib.Path":
+                return PurePath(self._path_of(parts))
             case _:
                 # Slots make a new class, which `super()` does not find.
                 return super(SymbolicScope, self).value(node)

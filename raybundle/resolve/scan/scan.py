@@ -43,6 +43,7 @@ from raybundle.resolve.scan.strings import (
     interpolated,
     listed_names,
     module_words,
+    script_places,
 )
 from raybundle.resolve.scan.sweep import sweep
 from raybundle.resolve.scan.tables import lazy_tables, loaders, may_be_lazy, server_lines, settings_lists
@@ -124,6 +125,7 @@ def scan_config(source: bytes) -> Facts:
         if (path := posixpath.normpath(text)).strip("./"):
             role: Literal["secrets", "data"] = "secrets" if is_of_secrets else "data"
             named.append(Named(line, "start", path, wide=True, role=role))
+    named += (Named(line, "start", path, wide=True) for line, path in script_places(source))
     return Facts(sha256, in_order(imports), named=tuple(named))
 
 

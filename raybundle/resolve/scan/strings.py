@@ -42,6 +42,7 @@ _DIRECTORY_IN_CONFIG = re.compile(
 for speed."""
 _OF_DIRECTORIES = re.compile(rb"(?i)(?:dir|path|root|folder|directory)s?\Z")
 """Ends the key of a directory, so that its value needs no `/`."""
+_SCRIPT_LOCATION = re.compile(rb"^script_location\s*=\s*[\"']?(?:%\(here\)s/)?([\w./-]*\w)", re.MULTILINE)
 _OF_SECRETS = re.compile(rb"(?i)secret|credential|private_?key")
 _OF_OUTPUT = re.compile(
     rb"(?i)default_root|\Aruns?_dir|out|log|cache|save|ckpt|checkpoint|te?mp|result|artifact"
@@ -186,6 +187,15 @@ def listed_names(text: bytes) -> list[tuple[int, str]]:
                 if word not in found and len(word) < _LONGEST_PATH and _PATH_IN_LIST.match(word):
                     found[word] = number
     return [(number, word.decode(errors="replace")) for word, number in found.items()]
+
+
+def script_places(text: bytes) -> list[tuple[int, str]]:
+    """Return line, and directory and pattern, of what alembic reads from its `script_location`."""
+    return [
+        (text.count(b"\n", 0, found.start()) + 1, f"{found[1].decode()}{form}")
+        for found in _SCRIPT_LOCATION.finditer(text)
+        for form in ("", "/**/*.py")
+    ]
 
 
 def directory_names(text: bytes) -> list[tuple[int, str, bool]]:

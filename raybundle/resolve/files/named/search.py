@@ -196,7 +196,9 @@ class _Search(Taking):
             for each in named:
                 origin = Origin(f"named at {self.shown(config)}:{each.line}", Path(config), each.line)
                 for path in self._meant(config, each.path):
-                    inside = path.startswith(f"{project}/") and (shell or not path.endswith(".py"))
+                    inside = path.startswith(f"{project}/") and (
+                        shell or not path.endswith(".py") or path.endswith("/**/*.py")
+                    )
                     if inside and self._take_named(path, project, origin, each):
                         break
             waiting += [*self.found][before:]

@@ -68,6 +68,21 @@ def test_parts_of_the_path_of_the_source_are_evaluated(work: Path, head: str) ->
     assert set(named(script)) == {"conf/a.csv"}
 
 
+def test_migrations_that_alembic_is_told_of_travel(work: Path) -> None:
+    files = {
+        "alembic.ini": "[alembic]\nscript_location = %(here)s/db/moves\nsqlalchemy.url = sqlite://\n",
+        "job.py": "Config('alembic.ini')\n",
+        "db/moves/env.py": "import tables\n",
+        "db/moves/script.py.mako": "",
+        "db/moves/versions/0001.py": "",
+        "tables.py": "",
+    }
+    found = run(tree(work / "app", files) / "job.py")
+
+    travelling = [each.path for each in (*found.modules, *found.data) if each.path]
+    assert {each.removeprefix("project/") for each in travelling} == {*files}
+
+
 def test_paths_in_comprehensions_are_taken(work: Path) -> None:
     source = "import os\nALL = [os.path.join(d, 'tool.conf') for d in ('.', 'etc', '/etc/tool')]\n"
 
@@ -508,6 +523,7 @@ LISTED = {
     "list.csv": "path,label\nimages/a.png,1\nimages/absent.png,2\n0.5,1.5e3\n",
     "data/list.jsonl": '{"audio": "wavs/a.wav", "text": "as in README.md"}\n',
     "data/list.txt": "b.wav|b.txt\n",
+    "data/a.lst": "../images/e.png\n",
     "data/more.tsv": "../images/b.png\tx y\n",
     "large.json": f'[{{"file": "images/c.png"}}, "{"x" * 70000}"]',
 }
@@ -516,7 +532,7 @@ LISTED = {
 def test_files_that_a_list_names_are_taken(work: Path) -> None:
     names = "['list.csv', 'large.json', *glob.glob('data/*.*')]"
     job = f"import glob\nfor each in {names}:\n    print(open(each))\n"
-    files = ["images/a.png", "images/b.png", "images/c.png", "data/wavs/a.wav", "data/b.wav"]
+    files = [*map("images/{}.png".format, "abce"), "data/wavs/a.wav", "data/b.wav"]
     tree(work / "app", {"job.py": job, **LISTED, **dict.fromkeys((*files, "README.md", "images/d.png"), "")})
     found = named(work / "app/job.py")
 
