@@ -79,7 +79,7 @@ def test_migrations_that_alembic_is_told_of_travel(work: Path) -> None:
     }
     found = run(tree(work / "app", files) / "job.py")
 
-    travelling = [each.path for each in (*found.modules, *found.data) if each.path]
+    travelling = [*(each.path for each in found.modules if each.path), *(each.path for each in found.data)]
     assert {each.removeprefix("project/") for each in travelling} == {*files}
 
 
