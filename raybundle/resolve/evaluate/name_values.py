@@ -174,10 +174,10 @@ class NameValues:
                 for each in rest:
                     parts += [(Text(between),), tuple(self._texts(each, depth))]
                 return _joined(parts)
-            case (
-                ast.Subscript(value=table)
-                | ast.Call(func=ast.Attribute(value=table, attr="get" | "pop"), args=[_, *_])
-            ):
+            case ast.Call(func=ast.Attribute(value=table, attr="get" | "pop" | "getenv"), args=[_, *default]):
+                given = [text for each in default for text in self._texts(each, depth)]
+                return [*given, *self._items(table, "values", depth)]
+            case ast.Subscript(value=table):
                 return self._items(table, "values", depth)
             case _:
                 return UNKNOWN
@@ -292,10 +292,10 @@ def _members(nodes: Iterable[ast.AST]) -> Iterator[tuple[str, ast.expr]]:
                 ):
                     if value is not None and not (isinstance(value, ast.Constant) and value.value is None):
                         yield target, value
-            case ast.Assign(
-                targets=[ast.Attribute(value=ast.Name(id="self" | "cls"), attr=target)], value=value
-            ):
-                yield target, value
+            case ast.Assign(targets=targets, value=value):
+                for each, given in (pair for target in targets for pair in pairs(target, value)):
+                    if isinstance(each, ast.Attribute) and given is not None:
+                        yield each.attr, given
             case _:
                 continue
 

@@ -135,6 +135,14 @@ def test_a_script_that_a_command_runs_travels_with_what_lies_beside_it(tmp_path:
 
 
 MAIL = "from jinja2 import PackageLoader\nclass Mail:\n    package = 'mail'\n"
+KEPT = (
+    f"{MAIL}    def __init__(self, kind, kept='extra'):\n        self.kind, self.kept = kind, kept\n"
+    "    def go(self):\n        return PackageLoader(self.kept, self.kind)\n"
+)
+CHOSEN = (
+    "import os\nfrom importlib import import_module\n"
+    "name = os.getenv('PKG', 'mail')\nimport_module(name + '.' + 'sub.one')\n"
+)
 HELD = {
     "attribute": (f"{MAIL}    def go(self):\n        return PackageLoader(self.package)\n", "mail/tpl/a.txt"),
     "constant of a class": (f"{MAIL}print(PackageLoader(Mail.package, 'tpl'))\n", "mail/tpl/a.txt"),
@@ -142,6 +150,8 @@ HELD = {
         f"{MAIL}def of(package, folder='tpl'):\n    PackageLoader(package, folder)\nof('extra', 'x')\n",
         "extra/x.txt",
     ),
+    "kept by an object": (KEPT, "extra/x.txt"),
+    "default of the environment": (CHOSEN, "mail/sub/one.py"),
     "given elsewhere": ("from mail.lib import fetch\nfetch('extra', 'x.txt')\n", "extra/x.txt"),
     "prefix": (
         f"import pydoc\n{MAIL}    def go(self, it):\n        pydoc.locate('.'.join((self.package, it)))\n",
