@@ -32,6 +32,9 @@ DJANGO_ADMIN = "django.contrib.admin"
 _LISTS = re.compile(r"[A-Z0-9_]*(APPS|PLUGINS|MODULES|EXTENSIONS|COMPONENTS|PACKAGES|MIDDLEWARE|BACKENDS)")
 """Names of settings whose items are modules, even if an item is a single word."""
 
+_OF_CLASSES = re.compile(r"(?:\w+_)?(package|namespace|module|plugin)s?", re.IGNORECASE)
+"""Names of attributes of classes whose values are modules."""
+
 DISCOVERS = frozenset({"autodiscover_tasks", "autodiscover_modules"})
 """Calls that import a module of each package or app that has one."""
 
@@ -57,6 +60,28 @@ def settings_lists(tree: ast.Module) -> Iterator[Import]:
                 yield from items(name, value)
             case _:
                 continue
+
+
+def class_words(tree: ast.Module) -> Iterator[Import]:
+    """Yield the modules that attributes of classes name by single words, for a base class that imports them.
+
+    `package = "extra"` and `modules = ["one", "two"]` name `extra.one` and `extra.two` too.
+    """
+    for node in (each for each in walk(tree) if isinstance(each, ast.ClassDef)):
+        packages, modules = dict[str, int](), dict[str, int]()
+        for each in node.body:
+            match each:
+                case (
+                    ast.Assign(targets=[ast.Name(id=name)], value=value)
+                    | ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value)
+                ) if found := _OF_CLASSES.fullmatch(name):
+                    words = modules if found[1] == "module" else packages
+                    words.update((text, line) for text, line in texts(value) if _is_name(text))
+                case _:
+                    continue
+        joined = {f"{package}.{name}": line for package in packages for name, line in modules.items()}
+        for word, line in {**packages, **modules, **joined}.items():
+            yield Import(line, ModuleText(word))
 
 
 def server_lines(tree: ast.Module) -> set[int]:

@@ -152,6 +152,10 @@ HELD = {
     ),
     "kept by an object": (KEPT, "extra/x.txt"),
     "default of the environment": (CHOSEN, "mail/sub/one.py"),
+    "of a base elsewhere": (
+        "class P:\n    package = 'extra'\n    modules = ('one',)\n",
+        "extra/one.py",
+    ),
     "given elsewhere": ("from mail.lib import fetch\nfetch('extra', 'x.txt')\n", "extra/x.txt"),
     "prefix": (
         f"import pydoc\n{MAIL}    def go(self, it):\n        pydoc.locate('.'.join((self.package, it)))\n",
@@ -171,6 +175,7 @@ PACKAGES = {
     "mail/sub/one.py": "",
     "extra/__init__.py": "",
     "extra/x.txt": "",
+    "extra/one.py": "",
     "mail_tasks.py": "",
 }
 
