@@ -197,6 +197,8 @@ class References:
 
     def _refer(self, place: ast.expr, name: str) -> None:
         start = name.partition(ANY)[0]
+        if "." in start.partition(":")[0] and ":" in start:
+            name = start.partition(":")[0]  # only the attribute is not known
         if ANY not in name and name:
             self.found.append(Import(place.lineno, ModuleText(name, is_listed=True)))
         elif "." in start and ":" not in start:

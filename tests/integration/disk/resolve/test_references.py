@@ -91,7 +91,8 @@ def test_a_conf_file_names_the_classes_of_handlers(tmp_path: Path) -> None:
 def test_what_resolve_name_may_find_travels(tmp_path: Path) -> None:
     job = (
         "import pkgutil, pydoc, sys\nkind = sys.argv[1] if len(sys.argv) > 1 else 'clean'\n"
-        "print(pkgutil.resolve_name(f'steps.{kind}:run')(), pydoc.locate('stages.' + kind).NAME)\n"
+        "def step(name, attr='run'):\n    return pkgutil.resolve_name('steps.%s:%s' % (name, attr))\n"
+        "print(step(kind)(), pydoc.locate('stages.' + kind).NAME)\n"
     )
     files = {
         "job.py": job,
@@ -103,8 +104,9 @@ def test_what_resolve_name_may_find_travels(tmp_path: Path) -> None:
     }
     bundler = bundler_of(tmp_path, files)
 
-    assert bundler.run().stdout == "ran stage\n"
+    assert bundler.told() == []
     assert "stages/other.py" in paths(bundler)
+    assert bundler.run().stdout == "ran stage\n"
 
 
 COMMANDS = {
