@@ -47,7 +47,6 @@ from raybundle.resolve.scan.strings import (
 )
 from raybundle.resolve.scan.sweep import sweep
 from raybundle.resolve.scan.tables import (
-    class_words,
     lazy_tables,
     loaders,
     may_be_lazy,
@@ -63,8 +62,6 @@ if TYPE_CHECKING:
 
 _LITERAL = re.compile(rb"gA[I-X][\w+/-]{8}|800[2-5][0-9a-fA-F]{8}|\\x80\\x0[2-5]")
 """Is in each source that has a pickle as a literal."""
-_HOLDS_MODULES = re.compile(rb"(?i)^\s+(?:\w+_)?(?:package|namespace|module|plugin)s?\s*[:=]", re.MULTILINE)
-"""Is in each source with a class that names modules in its attributes."""
 _LOADED = Guard(deferred="function")
 """Of modules that a pickle names: they are imported when it is loaded."""
 
@@ -85,8 +82,7 @@ def scan(source: bytes, file: str, environment: Environment) -> Facts:
     references = References(swept.calls, dynamic.names)
     commands, (started, of_children) = references.run(source), children(source, dynamic.names)
     lazy = lazy_tables(tree, is_package=is_package) if may_be_lazy(source) else []
-    words = class_words(tree) if _HOLDS_MODULES.search(source) else ()
-    tables = [*settings_lists(tree), *words, *references.found, *lazy, *_pickles_in(tree, source)]
+    tables = [*settings_lists(tree, source), *references.found, *lazy, *_pickles_in(tree, source)]
     imports = [*swept.imports, *swept.submodules(), *dynamic.found, *tables, *commands.found, *started]
     known = {(each.line, each.form.name) for each in (*dynamic.found, *tables)}
     imports += swept.named_in_strings(known, server_lines(tree) if swept.strings else set())

@@ -34,6 +34,7 @@ _LISTS = re.compile(r"[A-Z0-9_]*(APPS|PLUGINS|MODULES|EXTENSIONS|COMPONENTS|PACK
 
 _OF_CLASSES = re.compile(r"(?:\w+_)?(package|namespace|module|plugin)s?", re.IGNORECASE)
 """Names of attributes of classes whose values are modules."""
+_IN_CLASSES = re.compile(rb"(?i)^\s+(?:\w+_)?(?:package|namespace|module|plugin)s?\s*[:=]", re.MULTILINE)
 
 DISCOVERS = frozenset({"autodiscover_tasks", "autodiscover_modules"})
 """Calls that import a module of each package or app that has one."""
@@ -48,8 +49,8 @@ SERVERS = frozenset({"WSGI_APPLICATION", "ASGI_APPLICATION"})
 """Django's settings that name what a web server loads. A job does not load it."""
 
 
-def settings_lists(tree: ast.Module) -> Iterator[Import]:
-    """Yield the names that settings at the top of a module list (`INSTALLED_APPS = [...]`)."""
+def settings_lists(tree: ast.Module, source: bytes) -> Iterator[Import]:
+    """Yield the names that settings at the top of a module list (`INSTALLED_APPS = [...]`), and classes."""
     for statement in tree.body:
         match statement:
             case (
@@ -60,9 +61,11 @@ def settings_lists(tree: ast.Module) -> Iterator[Import]:
                 yield from items(name, value)
             case _:
                 continue
+    if _IN_CLASSES.search(source):
+        yield from _class_words(tree)
 
 
-def class_words(tree: ast.Module) -> Iterator[Import]:
+def _class_words(tree: ast.Module) -> Iterator[Import]:
     """Yield the modules that attributes of classes name by single words, for a base class that imports them.
 
     `package = "extra"` and `modules = ["one", "two"]` name `extra.one` and `extra.two` too.
