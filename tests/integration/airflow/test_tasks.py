@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import time
@@ -15,7 +16,6 @@ from tests.support.airflow import reports_of
 from tests.support.workplace import TIMEOUT, reports
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from raybundle.cluster.jobs import JobInfo, JobsClient
@@ -198,7 +198,7 @@ def test_a_retry_follows_the_job_of_a_killed_process_and_a_clear_runs_again(
 
 
 def test_the_cancel_of_a_marked_task_sends_the_stop_and_waits_for_no_look(
-    airflow: Airflow, client: JobsClient, tmp_path: Path, record_property: Callable[[str, object], None]
+    airflow: Airflow, client: JobsClient, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Once the cancel is over, nothing of the trigger runs that could send it later."""
     job = f"marked-{time.time_ns()}"
@@ -213,9 +213,11 @@ def test_the_cancel_of_a_marked_task_sends_the_stop_and_waits_for_no_look(
     found = client.info(job)
     assert found.status == "STOPPED"
     assert marked["was cancelled"]
-    record_property("seconds of the cancel", marked["over"] - marked["cancelled"])
     assert found.end_time is not None
-    record_property("seconds to the end of the job", found.end_time / 1000 - marked["cancelled"])
+    ended = found.end_time / 1000 - marked["cancelled"]
+    with caplog.at_level(logging.INFO):
+        took = marked["over"] - marked["cancelled"]
+        logging.getLogger(__name__).info("cancel %.2f s, end of the job after %.2f s", took, ended)
 
 
 def wait_until(reached: Any, log: Path) -> None:
