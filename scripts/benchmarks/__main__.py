@@ -19,6 +19,7 @@ import help_cost
 import large_tree
 import layer_cost
 import log_latency
+import table
 import trivial_job
 import uv_cost
 from compare import compare
@@ -47,6 +48,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--compare", metavar="COMMIT", help="measures this commit and the tree in turn, and prints ratios"
     )
+    parser.add_argument("--record", action="store_true", help="puts the figures into docs/performance.json")
+    parser.add_argument("--table", action="store_true", help="only writes the table of docs/performance.md")
     return parser.parse_args()
 
 
@@ -152,6 +155,9 @@ def compared(options: argparse.Namespace, work: Path) -> list[dict[str, Any]]:
 
 def main() -> None:
     options = arguments()
+    if options.table:
+        table.write(table.load())
+        return
     before = machine()
     with tempfile.TemporaryDirectory(prefix="rb-bench-") as work:
         results: Any = compared(options, Path(work)) if options.compare else measure(options, Path(work))
@@ -165,6 +171,9 @@ def main() -> None:
     text = json.dumps(document, indent=2)
     if options.output:
         options.output.write_text(f"{text}\n", encoding="utf-8")
+    if options.record and not options.compare:
+        print(f"{table.record(rows := table.load(), document)} rows of docs/performance.md are new")
+        table.write(rows)
     if not options.compare:
         print(text)
 
