@@ -201,13 +201,15 @@ def directories_of(partial: str, files: Collection[str]) -> set[str]:
     return found
 
 
-def fill(stub: Stub, partial: str, jobs: list[Job]) -> None:
-    """Writes and verifies the files of a layer in `partial`, which may have some of them."""
-    for directory in sorted(directories_of(partial, files_of(jobs))):
-        os.makedirs(directory, 0o700, exist_ok=True)
-    stub.load("raybundle_parallel").run(_write, jobs, _cost)
-    for directory, _, _ in os.walk(partial):
-        os.chmod(directory, 0o500)
+def fill(stub: Stub, layers: Collection[tuple[str, list[Job]]]) -> None:
+    """Writes and verifies the files of layers in their directories, which may have some of them."""
+    for partial, jobs in layers:
+        for directory in sorted(directories_of(partial, files_of(jobs))):
+            os.makedirs(directory, 0o700, exist_ok=True)
+    stub.load("raybundle_parallel").run(_write, [job for _, jobs in layers for job in jobs], _cost)
+    for partial, _ in layers:
+        for directory, _, _ in os.walk(partial):
+            os.chmod(directory, 0o500)
 
 
 def cost_of(jobs: Collection[Job]) -> float:
@@ -247,6 +249,15 @@ def _is_whole(file: str, expected: str) -> bool:
 
 
 def _inflate(job: Job) -> None:
+    """Writes and verifies one file; one that is wrong does not stay."""
+    try:
+        _write_inflated(job)
+    except BaseException:
+        os.unlink(job.target)
+        raise
+
+
+def _write_inflated(job: Job) -> None:
     digest = sha256()
     descriptor = os.open(job.target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, job.mode)
     with open(descriptor, "wb", buffering=0) as stream:

@@ -34,11 +34,11 @@ def run(work: Callable[[Any], None], jobs: Sequence[Any], cost: Callable[[Any], 
         RuntimeError: a job failed.
         OSError: a job of this process failed.
     """
-    ordered = sorted(jobs, key=cost, reverse=True)
-    number = min(MOST_PROCESSES, _processors(), 1 + int(sum(map(cost, jobs)) / WORTH_IT))
-    children = [_start(work, ordered[first::number]) for first in range(1, number)]
+    number = min(processes(), 1 + int(sum(map(cost, jobs)) / WORTH_IT))
+    shares = _shared(jobs, cost, number)
+    children = [_start(work, share) for share in shares[1:]]
     try:
-        for job in ordered[::number]:
+        for job in shares[0]:
             work(job)
     finally:
         answers = [_finish(*child) for child in children]
@@ -47,10 +47,22 @@ def run(work: Callable[[Any], None], jobs: Sequence[Any], cost: Callable[[Any], 
             raise RuntimeError(answer or "files of a layer: expected to be written, found their process dead")
 
 
-def _processors() -> int:
+def processes() -> int:
+    """Returns how many processes work at a time, if there is enough to do."""
     if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+        return min(MOST_PROCESSES, len(os.sched_getaffinity(0)))
+    return min(MOST_PROCESSES, os.cpu_count() or 1)
+
+
+def _shared(jobs: Sequence[Any], cost: Callable[[Any], float], number: int) -> list[list[Any]]:
+    """Returns the jobs in `number` shares that take about as long: the longest first, to whom has least."""
+    shares: list[list[Any]] = [[] for _ in range(number)]
+    loads = [0.0] * number
+    for job in sorted(jobs, key=cost, reverse=True):
+        least = loads.index(min(loads))
+        shares[least].append(job)
+        loads[least] += cost(job)
+    return shares
 
 
 def _start(work: Callable[[Any], None], jobs: Sequence[Any]) -> tuple[int, int]:

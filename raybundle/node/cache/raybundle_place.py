@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import os
 import stat
-import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping
     from types import ModuleType
+    from typing import Any
 
     from raybundle.node.cache.raybundle_layers import Job, Missing
     from raybundle.node.stub import Stub
+
+    Batch = list[tuple[str, list[Job]]]
+    """Layers by the directories that have no final name yet, and their files."""
 
 BATCH_SECONDS = 1.0
 """Seconds of unpacking after which the finished layers are synced and named. A sync takes 0.02 s or more."""
@@ -38,53 +41,72 @@ def put(stub: Stub, partial: str, final: str, known: Mapping[str, str], *, links
 
 
 def unpack(stub: Stub, missing: Missing) -> None:
-    """Unpacks and verifies one layer after the other, the largest first.
+    """Unpacks and verifies layers, the largest first, and beside it others for the idle processors.
 
-    A layer gets its final name soon after all of its files are verified; a wrong layer is removed. Ray
-    kills a worker that does not start within 60 s (`worker_register_timeout_seconds`). The next worker keeps
-    the layers and files that are there, so even a slow disk gets the largest layer in the end.
+    A layer gets its final name soon after all of its files are verified; a wrong layer is removed. While the
+    disk is written to, the next layers are unpacked. Ray kills a worker that does not start within 60 s
+    (`worker_register_timeout_seconds`). The next worker keeps the layers and files that are there, so even a
+    slow disk gets the largest layer in the end.
 
     Raises:
         RuntimeError: a file does not match its document.
         OSError: a file cannot be written.
     """
-    layers = stub.load("raybundle_layers")
-    ordered = sorted(missing.jobs.items(), key=lambda each: layers.cost_of(each[1]), reverse=True)
-    finished: list[tuple[str, list[Job]]] = []
-    began = time.monotonic()
+    record, most = stub.load("raybundle_record"), stub.load("raybundle_parallel").processes()
+    waiting: list[tuple[Batch, Any]] = []
     try:
-        for partial, jobs in ordered:
-            _unpack_one(stub, partial, jobs)
-            finished.append((partial, jobs))
-            if time.monotonic() - began > BATCH_SECONDS:
-                _publish(stub, finished)
-                finished, began = [], time.monotonic()
+        for batch in _batches(missing.jobs, stub.load("raybundle_layers").cost_of, most):
+            _unpack_batch(stub, batch)
+            sync = record.Sync(os.path.dirname(batch[0][0]))
+            _publish(stub, waiting)
+            waiting = [(batch, sync)]
     finally:
-        _publish(stub, finished)
+        _publish(stub, waiting)
 
 
-def _unpack_one(stub: Stub, partial: str, jobs: list[Job]) -> None:
-    layers = stub.load("raybundle_layers")
+def _batches(
+    jobs: dict[str, list[Job]], cost_of: Callable[[list[Job]], float], processes: int
+) -> Iterator[Batch]:
+    """Yields layers to unpack at the same time: the largest, and others for idle processors beside it."""
+    costs = {partial: cost_of(each) for partial, each in jobs.items()}
+    rest = sorted(jobs, key=costs.__getitem__, reverse=True)
+    while rest:
+        longest = max((cost_of([job]) for job in jobs[rest[0]]), default=0.0)
+        room = processes * max(longest, costs[rest[0]] / processes, BATCH_SECONDS)
+        batch: Batch = []
+        for partial in list(rest):
+            if not batch or costs[partial] <= room:
+                room -= costs[partial]
+                batch.append((partial, jobs[partial]))
+                rest.remove(partial)
+        yield batch
+
+
+def _unpack_batch(stub: Stub, batch: Batch) -> None:
+    layers, record = stub.load("raybundle_layers"), stub.load("raybundle_record")
     try:
-        files = layers.files_of(jobs)
-        if os.path.lexists(partial):
-            clear(stub.load("raybundle_record"), partial, files, layers.directories_of(partial, files))
-        layers.fill(stub, partial, jobs)
+        for partial, jobs in batch:
+            files = layers.files_of(jobs)
+            if os.path.lexists(partial):
+                clear(record, partial, files, layers.directories_of(partial, files))
+        layers.fill(stub, batch)
     except Exception:
-        stub.load("raybundle_record").remove(partial)
+        for partial, jobs in batch:  # a wrong file is not there
+            if not all(os.path.lexists(job.target) for job in jobs):
+                record.remove(partial)
         raise
 
 
-def _publish(stub: Stub, finished: list[tuple[str, list[Job]]]) -> None:
-    if not finished:
-        return
+def _publish(stub: Stub, waiting: list[tuple[Batch, Any]]) -> None:
+    """Names finished layers once they are on the disk."""
     record = stub.load("raybundle_record")
-    synced = record.sync(os.path.dirname(finished[0][0]))
-    for partial, jobs in finished:
-        final = partial.removesuffix(".partial")
-        known = {job.target[len(partial) + 1 :]: job.sha256 for job in jobs}
-        place(stub, partial, final)
-        record.write(final, record.take(final, known), synced=synced)
+    for batch, sync in waiting:
+        synced = sync.done()
+        for partial, jobs in batch:
+            final = partial.removesuffix(".partial")
+            known = {job.target[len(partial) + 1 :]: job.sha256 for job in jobs}
+            place(stub, partial, final)
+            record.write(final, record.take(final, known), synced=synced)
 
 
 def clear(record: ModuleType, directory: str, files: Collection[str], directories: Collection[str]) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import stat
+import time
 from contextlib import contextmanager
 from hashlib import sha256
 
@@ -224,34 +225,46 @@ def _follow_links(directory: str, lines: Lines, paths: Collection[str]) -> None:
 
 
 def sync(directory: str, seconds: float = SYNC_SECONDS) -> bool:
-    """Writes what is below `directory` to the disk; returns whether that was done in time.
+    """Writes what is below `directory` to the disk; returns whether that was done in time."""
+    return Sync(directory, seconds).done()
 
-    A child process waits for the disk, because nothing can interrupt a sync. It has no lock of this process.
-    """
-    import select
 
-    reading, writing = os.pipe()
-    child = os.fork()
-    if child == 0:
+class Sync:
+    """Writes what is below a directory to the disk, while this process goes on."""
+
+    def __init__(self, directory: str, seconds: float = SYNC_SECONDS) -> None:
+        """Starts a child process that waits for the disk: nothing can interrupt a sync.
+
+        It has no lock of this process.
+        """
+        self._until = time.monotonic() + seconds
+        self._reading, writing = os.pipe()
+        self._child = os.fork()
+        if self._child == 0:
+            try:
+                os.closerange(0, writing)
+                os.closerange(writing + 1, 1 << 16)
+                sync_now(directory)
+                os.write(writing, b"1")
+            finally:
+                os._exit(0)
+        os.close(writing)
+
+    def done(self) -> bool:
+        """Returns whether it was done in time, which it waits for."""
+        import select
+
         try:
-            os.closerange(0, writing)
-            os.closerange(writing + 1, 1 << 16)
-            sync_now(directory)
-            os.write(writing, b"1")
+            if not select.select([self._reading], [], [], max(0, self._until - time.monotonic()))[0]:
+                return False
+            done = os.read(self._reading, 1) == b"1"
         finally:
-            os._exit(0)
-    os.close(writing)
-    try:
-        if not select.select([reading], [], [], seconds)[0]:
-            return False
-        done = os.read(reading, 1) == b"1"
-    finally:
-        os.close(reading)
-    try:
-        os.waitpid(child, 0)
-    except ChildProcessError:
-        pass  # SIGCHLD is ignored, so the kernel has reaped the child
-    return done
+            os.close(self._reading)
+        try:
+            os.waitpid(self._child, 0)
+        except ChildProcessError:
+            pass  # SIGCHLD is ignored, so the kernel has reaped the child
+        return done
 
 
 def sync_now(directory: str) -> None:
