@@ -100,20 +100,22 @@ def give_credentials(nodes: Nodes, environ: Mapping[str, str]) -> dict[str, str]
     return {name: value for name, value in environ.items() if "KEY" not in name}
 
 
-def describe_patiently(client: JobsClient, store: Store, shared: Path, nodes: int) -> ClusterDescription:
-    """Returns what a look at the nodes finds once all three answer, and keeps that.
+def describe_patiently(nodes: Nodes, store: Store, shared: Path) -> tuple[str, ClusterDescription]:
+    """Returns the cluster's session and what a look at its nodes finds once all answer, and keeps that.
 
     On two cores that run other tests too, a first worker takes longer than a look waits.
     """
-    for number in range(LOOKS):
-        found = Survey(client, store, Cache(shared / str(number))).result()
-        if found is not None and len(found.nodes) == nodes:
-            break
-    assert found is not None
-    assert [node.store for node in found.nodes] == [None] * nodes, found
-    kept = Cache(cache_directory({"XDG_CACHE_HOME": str(shared)}))
-    remember(kept.key(client.address, client.session(), store.place), found, kept)
-    return found
+    said: list[str] = []
+    with contextlib.closing(JobsClient(make_access(nodes.address, {}), said.append)) as client:
+        for number in range(LOOKS):
+            found = Survey(client, store, Cache(shared / str(number))).result()
+            if found is not None and len(found.nodes) == len(nodes.names):
+                break
+        assert found is not None, said
+        assert [node.store for node in found.nodes] == [None] * len(nodes.names), (found, said)
+        kept, session = Cache(cache_directory({"XDG_CACHE_HOME": str(shared)})), client.session()
+        remember(kept.key(client.address, session, store.place), found, kept)
+        return session, found
 
 
 @pytest.fixture(scope="session")
@@ -126,8 +128,5 @@ def three_nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ThreeNodes
             environ = give_credentials(nodes, server.environ)
             nodes.start_ray({**environ, "AWS_ENDPOINT_URL": proxy.address, **MANY_AT_ONCE})
             store, shared = server.prefix(), tmp_path_factory.mktemp("shared")
-            with contextlib.closing(JobsClient(make_access(nodes.address, {}))) as client:
-                found = describe_patiently(
-                    client, open_store(store, server.environ), shared, len(nodes.names)
-                )
-                yield ThreeNodes(nodes, server, client.session(), found, proxy, shared, store)
+            session, found = describe_patiently(nodes, open_store(store, server.environ), shared)
+            yield ThreeNodes(nodes, server, session, found, proxy, shared, store)
