@@ -276,10 +276,10 @@ def test_a_warm_plan_reads_no_directory_and_no_module_and_loads_nothing_that_sca
     rooms = ("scan.scan", "scan.import_calls", "scan.workers", "walk.closure", "find.finder", "resolve")
     scanning = {f"raybundle.resolve.{name}" for name in rooms}
 
-    assert under(root, cold["listed"]) == ["pkg"]
+    assert under(root, cold["resolve_listed"]) == ["pkg"]
     assert scanning - {"raybundle.resolve.scan.workers"} <= set(cold["loaded"])
     assert not (scanning | {"subprocess", "multiprocessing"}) & set(warm["loaded"])
-    assert under(root, warm["listed"]) == []
+    assert under(root, warm["resolve_listed"]) == []
     assert under(root, warm["opened"]) == ["pyproject.toml"]
 
 
