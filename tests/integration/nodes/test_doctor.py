@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import sys
 import time
 from contextlib import ExitStack, contextmanager, suppress
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,11 +17,11 @@ import pytest
 
 from tests.integration.nodes.conftest import CREDENTIALS
 from tests.support.bed import processes_in
+from tests.support.installed import install
 from tests.support.nodes import NODE_ENV
 from tests.support.small_project import tree
 
 if TYPE_CHECKING:
-    import subprocess
     from collections.abc import Iterator
 
     from tests.integration.nodes.conftest import ThreeNodes
@@ -36,6 +39,13 @@ cd {SITE}
 """
 """Begins a change of a node's installation, which all nodes share: only this node sees it."""
 BACK = f"umount {SITE} && rm -r /tmp/over"
+SMI = "/usr/local/sbin/nvidia-smi"
+GPUS = (
+    "mkdir /tmp/gpus && mount --bind /tmp/gpus /usr/local/sbin && printf '#!/bin/sh\\n%s\\n' '{says}' >{smi}"
+)
+GPUS += " && chmod 755 {smi}"
+NO_GPUS = "umount /usr/local/sbin && rm -r /tmp/gpus"
+LATE = "import time\\nright = time.time\\ntime.time = lambda: right() - 1200\\n"
 STRAY = f"{OVER} echo /tmp/stray >stray.pth; mkdir -p /tmp/stray\n"
 STRAY += "sed -i 's/^Version: .*/Version: 0.0.1/' jmespath-*.dist-info/METADATA"
 SPOILT = {
@@ -43,21 +53,33 @@ SPOILT = {
     "no credentials": ("n1", f"mv {CREDENTIALS} {CREDENTIALS}.away", f"mv {CREDENTIALS}.away {CREDENTIALS}"),
     "a stray .pth, another version": ("n1", STRAY, BACK),
     "noexec": ("n1", "mount -o remount,noexec /tmp", "mount -o remount,exec /tmp"),
-    "a cache for all": ("n2", f"mkdir -p {CACHE} && chmod 755 {CACHE}", f"chmod 700 {CACHE}"),
+    "an old driver": (
+        "n0",
+        GPUS.format(says="echo NVIDIA L4, 470.57.02", smi=SMI),
+        f"sed -i s/470.57.02/525.60.13/ {SMI}",
+    ),
+    "a broken driver": ("n2", GPUS.format(says="echo no driver >&2; exit 9", smi=SMI), NO_GPUS),
+    "a cache for all": ("n2", f"mkdir -p {CACHE} && chmod 755 {CACHE}", f"rm -r {CACHE}"),
+    "a clock that is late": ("n2", f"{OVER} printf '{LATE}' >sitecustomize.py", BACK),
     "a full disk": (
         "n2",
-        "mount -o remount,size=$(($(df -k --output=used /tmp | tail -1) + 100000))k /tmp",
-        "mount -o remount,size=50% /tmp",
+        "fallocate -l 300M /tmp/filler && used=$(df -k --output=used /tmp | tail -1)"  # noqa: ISC004 - one line
+        " && mount -o remount,size=$((used + 12000))k /tmp",
+        "rm /tmp/filler && mount -o remount,size=50% /tmp",
     ),
 }
-"""Node, what is done to it, and what undoes that."""
+"""Node, what is done to it, and what mends that, as the remedy says."""
 FOUND = {
     ("store", "n0", "warning"),
     ("store", "n1", "warning"),
     ("provided", "n1", "failed"),
     ("disk", "n1", "failed"),
+    ("gpu", "n0", "failed"),
+    ("gpu", "n2", "warning"),
     ("cache", "n2", "failed"),
+    ("clock", "n2", "failed"),
     ("disk", "n2", "failed"),
+    ("spilling", "n2", "failed"),
 }
 
 
@@ -117,11 +139,17 @@ def end_raylet(nodes: Nodes, node: str) -> None:
 
 
 def workplace(three_nodes: ThreeNodes, directory: Path) -> Workplace:
-    """A user whose job imports a distribution of the cluster."""
+    """A user whose job imports a distribution of the cluster, and one that brings CUDA."""
     work = three_nodes.workplace(directory, "plain")
-    tree(work.directory, {"job.py": "import jmespath\nimport ray\n\nprint('RAN', ray.is_initialized())\n"})
+    imports = "import jmespath\nimport ray\nimport rb_nothing_of_cuda\n"
+    tree(work.directory, {"job.py": f"{imports}\nprint('RAN', ray.is_initialized())\n"})
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", directory / "env"], check=True)
+    [site] = (directory / "env").glob("lib/python*/site-packages")
+    install(site, "jmespath", {"jmespath.py": b""}, version=metadata.version("jmespath"))
+    install(site, "nvidia-nothing-cu12", {"rb_nothing_of_cuda.py": b""})
     with (work.directory / "pyproject.toml").open("a") as stream:
-        stream.write("\n[tool.raybundle]\ncluster-provides = ['jmespath']\n")
+        stream.write(f"\n[tool.raybundle]\npython = '{directory}/env/bin/python'\n")
+        stream.write("cluster-provides = ['jmespath']\n")
     return work
 
 
@@ -139,18 +167,22 @@ def test_each_node_that_differs_is_named_until_it_is_mended(three_nodes: ThreeNo
     end_raylet(three_nodes.nodes, "n2")
     three_nodes.nodes.start_again("n2", {"n2": 100})
     mended = submitted(work)
+    three_nodes.nodes.run("n0", ["sh", "-c", NO_GPUS])
 
     assert (code, set(bad)) == (1, FOUND), bad
     assert "0.0.1" in bad["provided", "n1", "failed"]
     assert "noexec" in bad["disk", "n1", "failed"]
     assert "smart_open[s3]" in bad["store", "n0", "warning"]
     assert "no credentials" in bad["store", "n1", "warning"]
+    assert bad["clock", "n2", "failed"].startswith("is 19 min "), bad
+    assert bad["gpu", "n0", "failed"] == ("1 GPU (NVIDIA L4), driver 470.57.02; CUDA 12 needs 525 or later")
+    assert bad["gpu", "n2", "warning"] == "no driver"
     assert refused.returncode == 3
     assert "checks of the cluster failed: the job was not submitted" in refused.stderr
     assert "RAN" not in refused.stdout
     assert (faults, alone) == (
         dict.fromkeys(("n0", "n1", "n2")),
-        {"n0": set(), "n1": {"stray.pth"}, "n2": set()},
+        {"n0": set(), "n1": {"stray.pth"}, "n2": {"sitecustomize.py"}},
     )
     address = three_nodes.nodes.node("n2").address
     assert dead[0]["nodes", address, "warning"] == dead[1]["n2"] == "its raylet has ended"
