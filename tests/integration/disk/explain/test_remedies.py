@@ -30,6 +30,8 @@ ELSEWHERE = {
     "was imported while traced, and is gone": f"{DISK}/resolve/test_tracing.py",
     "while traced, and the job takes": f"{DISK}/resolve/test_tracing.py",
     "because all data that git does not ignore has": f"{DISK}/resolve/test_tracked_data.py",
+    " names are left out: they are more than": f"{DISK}/resolve/test_named_files.py",
+    "the job does not find ": f"{DISK}/resolve/test_named_directories.py",
     "is not a root": f"{DISK}/resolve/test_tracing.py",
     "is stale: ": f"{DISK}/resolve/test_tracing.py",
     "and its workers have it from": f"{DISK}/explain/test_outside_driver.py",
