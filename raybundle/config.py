@@ -61,7 +61,7 @@ API_VARIABLE, CLUSTER_VARIABLE = "RAY_API_SERVER_ADDRESS", "RAY_ADDRESS"
 """Ray's own variables, read last; the second may name an address that is not a dashboard."""
 
 RUNNING = "the running Python"
-"""The source of a `python` that nobody chose: a function is pickled by the Python that it is in."""
+"""The source of a `python` that is not chosen: a function is pickled by the Python that it is in."""
 
 SWITCHES = frozenset([*FOUND_BY, "data", "path"]) - {"import", "include", "comment", "trace"}
 """Names in `rules`: ways by which a module reaches another, package data, and files named by path."""
@@ -114,7 +114,7 @@ class Settings:
         return self.found[key].source if key in self.found else ""
 
     def is_on(self, key: str) -> bool:
-        """Claims that a setting is true."""
+        """Returns whether a setting is true."""
         return self.text(key) == "true"
 
     def table(self, key: str) -> dict[str, str]:
@@ -243,7 +243,7 @@ def _variable(key: str) -> str:
 
 
 def _refuse_unknown_variables(environ: Mapping[str, str]) -> None:
-    """Refuses a variable that nobody reads; a job may submit another, and has variables of the boot."""
+    """Refuses a variable that is not a setting; a job may submit another, and has variables of the boot."""
     if OF_A_JOB in environ:
         return
     known = {*map(_variable, KEYS), *(f"RAYBUNDLE_{name}" for name in OTHER_VARIABLES)}

@@ -54,7 +54,7 @@ def make_own(directory: Path) -> Path:
 
 
 def is_private(status: os.stat_result) -> bool:
-    """Claims that no other user could write the file."""
+    """Returns whether no other user could write the file."""
     return status.st_uid == os.geteuid() and not status.st_mode & _OTHERS_WRITE
 
 

@@ -104,7 +104,7 @@ def plan(prepared: Prepared, listener: Listener | None = None, data_files: DataF
 
     Args:
         prepared: the request.
-        listener: hears how far it is; None for nobody.
+        listener: hears how far it is; None if it need not be told.
         data_files: of projects that several plans look at; None looks anew.
 
     Raises:

@@ -53,7 +53,7 @@ class Hashes:
     def read(self, file: str, stream: BinaryIO) -> tuple[str, bool]:
         """Returns the SHA-256 of an open file in hex, and whether it may be changing now.
 
-        It is kept if the file was the same before and after, is not young, and nobody writes to it.
+        It is kept if the file was the same before and after, is not young, and no process writes to it.
         """
         began, before = self.cache.clock(), os.fstat(stream.fileno())
         found = hashlib.sha256()
@@ -88,7 +88,7 @@ def _is_being_written(descriptor: int) -> bool:
     """Returns whether a process has the file open or mapped to write, as far as the file system tells.
 
     Only the first write to a mapped page changes the time of a file, so later ones leave no trace. Linux
-    grants a read lease on a file that nobody writes (fcntl(2)); it is given back at once.
+    grants a read lease on a file that no process writes (fcntl(2)); it is given back at once.
     """
     if sys.platform != "linux":
         return False

@@ -54,7 +54,7 @@ def read_noted(file: str, consulted: dict[str, tuple[Identity, str]]) -> bytes:
 
 
 def is_young(identity: Identity, now: int) -> bool:
-    """Claims that a file or directory may have changed again and still have this identity.
+    """Returns whether a file or directory may have changed again and still have this identity.
 
     Args:
         identity: its identity when it was read.

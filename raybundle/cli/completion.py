@@ -10,7 +10,7 @@ _COMPLETED = {
     **dict.fromkeys(("FILE", "PATH", "true|false|PATH", "TARGET", "TARGET MODULE", "APP"), shtab.FILE),
     "DIR": shtab.DIRECTORY,
 }
-"""What completes a value, by the word that stands for it in the help."""
+"""What completes a value, by the word that means it in the help."""
 
 
 def script(shell: str) -> str:

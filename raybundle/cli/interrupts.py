@@ -48,7 +48,7 @@ def attach_command(client: JobsClient, submission_id: str) -> str:
 
 
 def _has_terminal() -> bool:
-    """Claims that there is a user to ask; without one, nobody would look after the job either."""
+    """Returns whether there is a user to ask. Without one, the job would be left unattended too."""
     streams = (sys.stdin, sys.stderr)
     return all(stream is not None and stream.isatty() for stream in streams)
 

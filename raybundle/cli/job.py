@@ -95,7 +95,7 @@ def job_options(
 
 
 def _submission_id(arguments: argparse.Namespace, env: Mapping[str, str]) -> str | None:
-    """Returns the id that was given; `@ci` stands for one of the run of a pipeline."""
+    """Returns the id that was given; `@ci` means one of the run of a pipeline."""
     given: str | None = arguments.submission_id
     if given != FROM_CI:
         return given

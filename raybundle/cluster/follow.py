@@ -159,7 +159,7 @@ def follow(  # noqa: PLR0913 - one per option of the user
     begin = time.monotonic() if started is None else started
     watch = Watch(client, submission_id, limits or Limits(), begin, running=running)
     log = LogReader(client, submission_id, write, last_lines)
-    # If nobody has seen the job yet, its cluster may not exist at all.
+    # If the job has not been seen yet, its cluster may not exist at all.
     watch.take(info := _ask(client, submission_id, PATIENCE if started is not None else None))
     while not info.ended:
         log.watch(info, watch.delay())

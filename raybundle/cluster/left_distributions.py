@@ -66,7 +66,7 @@ _ENGLISH = frozenset(
 
 
 def hint_of_left_distribution(log_end: str, sites: Sequence[str], there: Collection[str]) -> str | None:
-    """Return how to bundle the distribution that the error of a job names; None if it names none that stayed.
+    """Returns how to bundle the distribution that a job's error names; None if it names none that stayed.
 
     Args:
         log_end: the end of the driver's log.
@@ -112,7 +112,7 @@ class _Stayed:
         )
 
     def named(self, word: str) -> InstalledDistribution | None:
-        """Return what a word of an error means: an entry point, a module or a distribution."""
+        """Returns what a word of an error means: an entry point, a module or a distribution."""
         found = self.by_entry_point.get(word) or self.by_module.get(word.partition(".")[0])
         return found or self.by_name.get(normalised_name(word))
 
@@ -123,7 +123,7 @@ def _entry_points_in(text: str) -> Iterator[str]:
 
 
 def _names_in(text: str) -> Iterator[str]:
-    """Yield the words that may name a distribution, the surest first."""
+    """Yields the words that may name a distribution, the surest first."""
     lacking = _LACK.search(text) is not None
     if lacking or not _VALUES.search(text):
         yield from (found["after"] or found["before"] for found in _SURE.finditer(text))
@@ -132,7 +132,7 @@ def _names_in(text: str) -> Iterator[str]:
 
 
 def _error_in(log_end: str) -> str:
-    """Return the messages of the last exception and its causes; without a traceback, the last lines."""
+    """Returns the messages of the last exception and its causes; without a traceback, the last lines."""
     *before, last = _COLOURS.sub("", log_end).split(_TRACEBACK)
     blocks = [last]
     while before and _CHAINED.search(before[-1]) and len(before) > 1:

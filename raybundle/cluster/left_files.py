@@ -19,7 +19,7 @@ _OURS = re.compile(r"/raybundle-\d+/(?:trees|jobs)/[^/]+/(?:project/)?")
 
 
 def hint_of_left_file(log_end: str, project: Path, start: str, travelled: Collection[str]) -> str | None:
-    """Return how to bundle the file that a job did not find; None if the project does not have it.
+    """Returns how to bundle the file that a job did not find; None if the project does not have it.
 
     Args:
         log_end: the end of the driver's log.

@@ -202,7 +202,7 @@ def _unbooted_node(info: JobInfo, log_end: str) -> str | None:
 
 
 def could_not_start(info: JobInfo) -> bool:
-    """Claims that a failed job's driver never ran, or that a worker's node could not set up the bundle."""
+    """Returns whether a failed job's driver never ran, or a worker's node could not set up the bundle."""
     never_ran = info.node is None or info.error_type in START_ERRORS
     return never_ran or _ENVIRONMENT_ERROR in info.message
 

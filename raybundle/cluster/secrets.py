@@ -157,7 +157,7 @@ def secret_arguments(arguments: Sequence[str]) -> list[int]:
 
 
 def looks_secret(name: str, value: str) -> bool:
-    """Claims that an environment variable holds a secret, judged by its name and its value."""
+    """Returns whether an environment variable holds a secret, judged by its name and its value."""
     if has_token(value) or has_password(value):
         return True
     return bool(_NAME_OF_SECRET.search(name)) and len(value) >= SHORTEST and not _is_harmless(value)

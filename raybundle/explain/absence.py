@@ -82,7 +82,7 @@ class Absence:
 
 
 def explain_absence(resolution: Resolution, name: str, evidence: Evidence) -> Absence:
-    """Return the nearest reason why the module `name` is not in the bundle."""
+    """Returns the nearest reason why the module `name` is not in the bundle."""
     similar = similar_names(name, resolution, evidence.siblings)
     failed = _imported(resolution.missing, name)
     tried = _imported(resolution.not_found, name)
@@ -101,7 +101,7 @@ def explain_absence(resolution: Resolution, name: str, evidence: Evidence) -> Ab
 
 
 def _may_never_run(name: str, resolution: Resolution, similar: tuple[str, ...]) -> Absence | None:
-    """Return the reason for a module whose imports do not run when the driver loads."""
+    """Returns the reason for a module whose imports do not run when the driver loads."""
     group = next((each for each in resolution.absent if f"{name}.".startswith(f"{each.name}.")), None)
     if group is None:
         return None
@@ -127,7 +127,7 @@ def _not_imported(name: str, resolution: Resolution, evidence: Evidence, similar
 
 
 def _not_taken(name: str, file: str, resolution: Resolution, evidence: Evidence) -> Absence:
-    """Return the distribution of a module that is not bundled, its possible users, and how to bundle it."""
+    """Returns the distribution of a module that is not bundled, its possible users, and how to bundle it."""
     if evidence.owner is None:
         reason = f"`{name}` is third-party ({file}), and nothing that the driver reaches imports it"
         return Absence("third-party", reason)
@@ -219,7 +219,7 @@ def _nearest_package(name: str, resolution: Resolution) -> str:
 
 
 def _unless_guessed(otherwise: Absence, name: str, resolution: Resolution) -> Absence:
-    """Return an import with a computed name that could be this one; else `otherwise`."""
+    """Returns an import with a computed name that could be this one; else `otherwise`."""
     could = sorted(
         (each for each in resolution.unknown if _could_mean(each, name)),
         key=lambda each: (-len(each.pattern.replace("*", "")), str(each.file), each.line),
@@ -244,7 +244,7 @@ def _unless_guessed(otherwise: Absence, name: str, resolution: Resolution) -> Ab
 
 
 def _could_mean(unknown: Unknown, name: str) -> bool:
-    """Claim that the known parts of a computed name fit; a name without known parts is no reason."""
+    """Returns whether the known parts of a computed name fit; a name without known parts is no reason."""
     if not unknown.pattern.strip("*."):
         return False
     parts = map(re.escape, unknown.pattern.split("*"))
@@ -252,7 +252,7 @@ def _could_mean(unknown: Unknown, name: str) -> bool:
 
 
 def _distance(importer: str, name: str) -> tuple[int, str]:
-    """Return a sort key that puts modules of the nearest package first."""
+    """Returns a sort key that puts modules of the nearest package first."""
     pairs = zip(importer.split("."), name.split("."), strict=False)
     same = len(list(takewhile(lambda pair: pair[0] == pair[1], pairs)))
     return (-same, importer)
@@ -286,7 +286,7 @@ def _or(names: tuple[str, ...]) -> str:
 
 
 def similar_names(name: str, resolution: Resolution, siblings: Iterable[str]) -> tuple[str, ...]:
-    """Return existing names that the user may have meant, the likeliest first."""
+    """Returns existing names that the user may have meant, the likeliest first."""
     inside = sorted(module.name for module in resolution.modules)
     known = sorted({*inside, *siblings, *(item.name for item in resolution.distributions)} - {name})
     ends = [each for each in known if _ends_with(each, name) or ("." in each and _ends_with(name, each))]

@@ -48,7 +48,7 @@ class Ways:
 
 
 def driver_of(resolution: Resolution) -> ModuleName:
-    """Return the driver's name in the graph."""
+    """Returns the driver's name in the graph."""
     if any(module.name == "__main__" for module in resolution.modules):
         return ModuleName("__main__")
     if not isinstance(resolution.target, ModuleTarget):
@@ -59,12 +59,12 @@ def driver_of(resolution: Resolution) -> ModuleName:
 
 
 def shortest_chain_to(resolution: Resolution, names: Collection[str]) -> Chain:
-    """Return the shortest chain from the driver to one of `names`; empty if there is none."""
+    """Returns the shortest chain from the driver to one of `names`; empty if there is none."""
     return next(iter(chains_to(resolution, names, most=1).values()), ())
 
 
 def chains_to(resolution: Resolution, names: Collection[str], most: int | None = None) -> dict[str, Chain]:
-    """Return the shortest chain from the driver to each of `names` that it reaches, the shortest first.
+    """Returns the shortest chain from the driver to each of `names` that it reaches, the shortest first.
 
     Args:
         resolution: the graph.
@@ -96,7 +96,7 @@ def _traced_back(name: str, reached_by: Mapping[str, Edge | None]) -> Chain:
 
 
 def _by_importer(edges: Iterable[Edge]) -> dict[str, list[Edge]]:
-    """Return the imports of each module, the surest first."""
+    """Returns the imports of each module, the surest first."""
     outgoing: dict[str, list[Edge]] = {}
     for edge in edges:
         outgoing.setdefault(edge.importer, []).append(edge)
@@ -106,7 +106,7 @@ def _by_importer(edges: Iterable[Edge]) -> dict[str, list[Edge]]:
 
 
 def ways_to(resolution: Resolution, names: Collection[str], wanted: int = COUNTED) -> Ways:
-    """Return the ways from the driver to `names`; a way ends at the first of them.
+    """Returns the ways from the driver to `names`; a way ends at the first of them.
 
     Args:
         resolution: the graph.
@@ -131,7 +131,7 @@ def ways_to(resolution: Resolution, names: Collection[str], wanted: int = COUNTE
 def _between(
     edges: Iterable[Edge], driver: str, names: Collection[str]
 ) -> tuple[tuple[Edge, ...], tuple[ModuleName, ...]]:
-    """Return the imports on the way from `driver` to `names`, and the modules that each way passes.
+    """Returns the imports on the way from `driver` to `names`, and the modules that each way passes.
 
     An import that leads back is not on a way without repeated modules: each way to it has passed its target
     before, or each way from it will pass its source again.
@@ -159,7 +159,7 @@ def _between(
 
 
 def _distances(edges: Iterable[Edge], names: Collection[str]) -> dict[str, int]:
-    """Return the distance of each module from the nearest of `names`, in imports."""
+    """Returns the distance of each module from the nearest of `names`, in imports."""
     incoming: dict[str, set[str]] = {}
     for edge in edges:
         incoming.setdefault(edge.imported, set()).add(edge.importer)
@@ -177,7 +177,7 @@ def _distances(edges: Iterable[Edge], names: Collection[str]) -> dict[str, int]:
 def _chains(
     outgoing: _Graph, driver: str, distances: Mapping[str, int], wanted: int
 ) -> tuple[list[Chain], bool]:
-    """Return chains, the shortest first, and whether these are all.
+    """Returns chains, the shortest first, and whether these are all.
 
     Partial chains are extended in the order of the shortest length that they can reach.
     """

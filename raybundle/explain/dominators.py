@@ -16,7 +16,7 @@ Weight = tuple[int, int]
 def held_by_each(
     start: Node, successors: Mapping[Node, Collection[Node]], weights: Mapping[Node, Weight]
 ) -> dict[Node, Weight]:
-    """Return, for each node that `start` reaches, the sum over the node and all that only it reaches."""
+    """Returns, for each node that `start` reaches, the sum over the node and all that only it reaches."""
     above = immediate_dominators(start, successors)
     held = {node: weights.get(node, (0, 0)) for node in above}
     for node, nearest in above.items():
@@ -27,7 +27,7 @@ def held_by_each(
 
 
 def passed_by_all(node: Node, above: Mapping[Node, Node]) -> Iterator[Node]:
-    """Yield the nodes that every way to `node` passes, the nearest first, without `node`."""
+    """Yields the nodes that every way to `node` passes, the nearest first, without `node`."""
     while above[node] != node:
         node = above[node]
         yield node
@@ -49,7 +49,7 @@ def _postorder(start: Node, successors: Mapping[Node, Collection[Node]]) -> Iter
 
 
 def immediate_dominators(start: Node, successors: Mapping[Node, Collection[Node]]) -> dict[Node, Node]:
-    """Return, for each node that `start` reaches, the nearest node that every way to it passes.
+    """Returns, for each node that `start` reaches, the nearest node that every way to it passes.
 
     A node comes before the nodes through which it is reached; `start` is last and its own dominator.
     K. Cooper, T. Harvey, K. Kennedy: A Simple, Fast Dominance Algorithm (2001).

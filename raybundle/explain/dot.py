@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def dot(edges: Iterable[Edge], driver: str, names: Collection[str]) -> str:
-    """Return a directed graph; it highlights `driver` and `names`, and dashes optional and guessed imports.
+    """Returns a directed graph; it highlights `driver` and `names`, and dashes optional and guessed imports.
 
     The label of an edge is its line; the tooltip has file, line and rule.
     """
@@ -36,6 +36,6 @@ def _lines(edges: tuple[Edge, ...], driver: str, names: Collection[str]) -> Iter
 
 
 def quoted(text: str) -> str:
-    """Return `text` as a quoted identifier, which a label shows unchanged."""
+    """Returns `text` as a quoted identifier, which a label shows unchanged."""
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 def gather(
     resolution: Resolution, name: str, finder: Finder, with_all_rules: tuple[Edge, ...] = ()
 ) -> Evidence:
-    """Return the evidence about the module `name`.
+    """Returns the evidence about the module `name`.
 
     Args:
         resolution: the graph without the module.
@@ -58,7 +58,7 @@ def _owner(found: Found, finder: Finder) -> tuple[str, str] | None:
 
 
 def owner_of(found: Found, finder: Finder) -> InstalledDistribution | None:
-    """Return the installed distribution of a module."""
+    """Returns the installed distribution of a module."""
     if not isinstance(found, ThirdParty):
         return None
     return InstalledDistributions(finder.interpreter.site).owner(found.file)
@@ -82,7 +82,7 @@ def _source(module: Module) -> bytes:
 
 
 def _hidden(name: str, finder: Finder) -> Iterator[tuple[Path, str]]:
-    """Yield the files that would be the module if nothing came before them on the path."""
+    """Yields the files that would be the module if nothing came before them on the path."""
     for entry in finder.path:
         alone = Finder((entry,), finder.interpreter, finder.directories)
         found = alone.find(name)
@@ -91,7 +91,7 @@ def _hidden(name: str, finder: Finder) -> Iterator[tuple[Path, str]]:
 
 
 def _taken(name: str, entry: str, finder: Finder) -> str:
-    """Return what hides the nearest ancestor of `name` under `entry`."""
+    """Returns what hides the nearest ancestor of `name` under `entry`."""
     for ancestor in with_ancestors(name):
         match finder.find(ancestor):
             case FirstParty(entry=other, file=file) | ThirdParty(entry=other, file=file) if other != entry:
@@ -104,7 +104,7 @@ def _taken(name: str, entry: str, finder: Finder) -> str:
 
 
 def name_under(file: str, finder: Finder) -> tuple[str, str] | None:
-    """Return the deepest entry of the path that holds `file`, and its dotted name; None if none does."""
+    """Returns the deepest entry of the path that holds `file`, and its dotted name; None if none does."""
     held = [entry for entry in finder.path if file.startswith(entry.rstrip(os.sep) + os.sep)]
     if not held:
         return None
@@ -114,7 +114,7 @@ def name_under(file: str, finder: Finder) -> tuple[str, str] | None:
 
 
 def _names_of(files: Iterable[str], finder: Finder) -> Iterator[str]:
-    """Yield the names under which Python finds `files`."""
+    """Yields the names under which Python finds `files`."""
     for file in files:
         _, name = name_under(file, finder) or ("", "")
         found = finder.find(name) if name else NotFound()
@@ -123,7 +123,7 @@ def _names_of(files: Iterable[str], finder: Finder) -> Iterator[str]:
 
 
 def _siblings(name: str, finder: Finder) -> Iterator[str]:
-    """Yield the names beside `name`; a misspelt parent is replaced by the most similar one."""
+    """Yields the names beside `name`; a misspelt parent is replaced by the most similar one."""
     parent, _, _ = name.rpartition(".")
     if not parent:
         yield from _top_level(finder)

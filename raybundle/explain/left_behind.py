@@ -54,7 +54,7 @@ def left_behind(project: Path, taken: Collection[str], environ: Mapping[str, str
 
 
 def _size(file: str) -> int | None:
-    """Return the size of a regular file; None for a link, an inner repository or a deleted file."""
+    """Returns the size of a regular file; None for a link, an inner repository or a deleted file."""
     try:
         status = os.lstat(file)
     except OSError:

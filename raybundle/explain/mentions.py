@@ -40,7 +40,7 @@ class Mention:
 
 
 def find_mentions(module: Module, source: bytes, name: str, environment: Environment) -> Iterator[Mention]:
-    """Yield the places where `source` names the module `name`, by line."""
+    """Yields the places where `source` names the module `name`, by line."""
     named = name.rpartition(".")[2].encode() in source or MARK in source
     if module.file is None or not named:
         return
@@ -63,7 +63,7 @@ def find_mentions(module: Module, source: bytes, name: str, environment: Environ
 def _nodes(
     tree: ast.Module, environment: Environment
 ) -> Iterator[tuple[ast.Import | ast.ImportFrom | ast.Constant, _Left]]:
-    """Yield imports and strings in the order of the file, and why each is skipped, if it is."""
+    """Yields imports and strings in the order of the file, and why each is skipped, if it is."""
     stack: list[tuple[ast.AST, _Left]] = [(tree, None)]
     while stack:
         node, left_out = stack.pop()
@@ -101,18 +101,18 @@ def _package_of(module: Module) -> str:
 
 
 def _covers(imported: str, name: str) -> bool:
-    """Claim that importing `imported` brings `name`: they are equal, or `name` is an ancestor."""
+    """Returns whether importing `imported` brings `name`: they are equal, or `name` is an ancestor."""
     return f"{imported}.".startswith(f"{name}.")
 
 
 def _means(text: str, name: str, *, strictly: bool) -> bool:
-    """Claim that a string names the module; if its line is switched off, the start of the name is enough."""
+    """Returns whether a string names the module; on a switched-off line, the start of the name is enough."""
     if "." in name and _covers(re.split(r"[:\s]", text, maxsplit=1)[0], name):
         return True
     return not strictly and text.endswith(".") and name.startswith(text)
 
 
 def in_order(found: Iterable[Mention]) -> tuple[Mention, ...]:
-    """Return mentions, the most telling first."""
+    """Returns mentions, the most telling first."""
     rank: dict[How, int] = {"ignored": 0, "type-checking": 1, "condition": 2, "string": 3}
     return tuple(sorted(found, key=lambda each: (rank[each.how], str(each.file), each.line)))

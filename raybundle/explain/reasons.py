@@ -32,7 +32,7 @@ class Reason:
 
 
 def reasons_of(resolution: Resolution) -> dict[str, Reason]:
-    """Return by name why each distribution is needed; of several places the surest, then the first."""
+    """Returns by name why each distribution is needed; of several places the surest, then the first."""
     owners = {module: each.name for each in resolution.distributions for module in each.modules}
     best: dict[str, Edge] = {}
     for edge in resolution.edges:
@@ -64,7 +64,7 @@ def _reason(distribution: Distribution, edge: Edge | None) -> Reason:
 
 
 def requiring(distribution: Distribution, resolution: Resolution) -> tuple[Distribution, ...]:
-    """Return the distributions that lead to one that the job does not import itself."""
+    """Returns the distributions that lead to one that the job does not import itself."""
     known = {each.name: each for each in resolution.distributions}
     found: list[Distribution] = []
     while (name := distribution.required_by.partition("[")[0]) in known and not distribution.modules:

@@ -58,12 +58,12 @@ class Guess:
 
 
 def by_root(resolution: Resolution, sizes: Sizes) -> tuple[Part, ...]:
-    """Return the share of each root, the most bytes first."""
+    """Returns the share of each root, the most bytes first."""
     return _added_up((root, "", is_data, size) for root, _, is_data, size in _rows(resolution, sizes))
 
 
 def by_package(resolution: Resolution, sizes: Sizes) -> tuple[Part, ...]:
-    """Return the share of each top-level package or module, by root, the most bytes first."""
+    """Returns the share of each top-level package or module, by root, the most bytes first."""
     return _added_up(_rows(resolution, sizes))
 
 
@@ -81,7 +81,7 @@ def _added_up(rows: Iterable[tuple[str, str, bool, int]]) -> tuple[Part, ...]:
 
 
 def _rows(resolution: Resolution, sizes: Sizes) -> Iterator[tuple[str, str, bool, int]]:
-    """Yield root, top-level name, whether it is data, and bytes of each bundled file."""
+    """Yields root, top-level name, whether it is data, and bytes of each bundled file."""
     names = set()
     for module in resolution.modules:
         name = module.name.partition(".")[0]
@@ -106,7 +106,7 @@ def _place_of(data: DataFile, roots: Iterable[tuple[str, str]], names: set[str])
 
 
 def widenings(resolution: Resolution, sizes: Sizes) -> tuple[Guess, ...]:
-    """Return the guesses by place; first the one that brings most that nothing else brings."""
+    """Returns the guesses by place; first the one that brings most that nothing else brings."""
     groups: dict[_Place, list[Edge]] = {}
     for edge in resolution.edges:
         if edge.rule in WIDENING:
@@ -129,7 +129,7 @@ def _place(edge: Edge) -> _Place:
 
 
 def _with_places(resolution: Resolution) -> dict[str | _Place, set[str | _Place]]:
-    """Return the graph with a node for each guess, between importer and imported."""
+    """Returns the graph with a node for each guess, between importer and imported."""
     successors: dict[str | _Place, set[str | _Place]] = defaultdict(set)
     for edge in resolution.edges:
         if edge.rule in WIDENING:

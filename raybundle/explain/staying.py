@@ -17,7 +17,7 @@ _SHOWN = 5
 
 
 def notes_of_staying(resolution: Resolution) -> Iterator[str]:
-    """Yield the lines; only extras of distributions that first-party code imports itself count."""
+    """Yields the lines; only extras of distributions that first-party code imports itself count."""
     direct = {each.name for each in resolution.distributions if each.modules}
     extras = [each for each in resolution.optional if each.required_by.partition("[")[0] in direct]
     for kind, found in (("plugins", resolution.plugins), ("extras", extras)):

@@ -34,7 +34,7 @@ class Subject:
 
 
 def identify(resolution: Resolution, word: str, file: Path | None) -> Subject:
-    """Return the meaning of `word`.
+    """Returns the meaning of `word`.
 
     Args:
         resolution: the graph.
@@ -53,7 +53,7 @@ def identify(resolution: Resolution, word: str, file: Path | None) -> Subject:
 
 
 def _imported_as(resolution: Resolution, word: str) -> str:
-    """Return the module of a distribution that is not installed, if imports of it fail; else the word."""
+    """Returns the module of a distribution that is not installed, if imports of it fail; else the word."""
     module = module_of(word)
     failing = {each.name.partition(".")[0] for each in (*resolution.missing, *resolution.not_found)}
     failing |= {each.name.partition(".")[0] for each in resolution.absent}
@@ -93,7 +93,7 @@ def _of_third_party(resolution: Resolution, word: str) -> Subject | None:
 def absent_file(
     resolution: Resolution, file: Path, finder: Finder, unrestricted: Resolution | None
 ) -> Absence:
-    """Return why a file that is not a module on the path is not in the bundle.
+    """Returns why a file that is not a module on the path is not in the bundle.
 
     Args:
         resolution: the graph without the file.

@@ -102,7 +102,7 @@ class DataFiles:
     _found: dict[str, tuple[tuple[str, os.DirEntry[str]], ...]] = field(default_factory=dict)
 
     def below(self, project: str) -> tuple[tuple[str, os.DirEntry[str]], ...]:
-        """Return the files of a project that may be data, with their relative paths."""
+        """Returns the files of a project that may be data, with their relative paths."""
         if project not in self._found:
             self._found[project] = tuple(data_below(project))
         return self._found[project]
@@ -111,7 +111,7 @@ class DataFiles:
 def staying_data(
     resolution: Resolution, exclude: Collection[str], files: DataFiles, *, settled: bool
 ) -> StayingData | None:
-    """Return the data that a job may look for and the bundle does not have.
+    """Returns the data that a job may look for and the bundle does not have.
 
     Args:
         resolution: of the job.

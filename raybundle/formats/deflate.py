@@ -14,19 +14,19 @@ class Deflater(Protocol):
     """Deflates one stream, piece by piece, without a header (RFC 1951)."""
 
     def compress(self, data: bytes, /) -> bytes:
-        """Return what is ready so far."""
+        """Returns what is ready so far."""
 
     def flush(self) -> bytes:
-        """Return the rest."""
+        """Returns the rest."""
 
 
 def is_pure() -> bool:
-    """Return whether the user asks for the standard library's own code."""
+    """Returns whether the user asks for the standard library's own code."""
     return os.environ.get(PURE, "") not in {"", "0"}
 
 
 def deflater(level: int) -> Deflater:
-    """Return a new deflater. Both libraries have levels 1 and 2, with about the same ratio."""
+    """Returns a new deflater. Both libraries have levels 1 and 2, with about the same ratio."""
     if not is_pure():
         try:
             from isal import isal_zlib  # noqa: PLC0415 - most commands pack nothing

@@ -86,17 +86,17 @@ class Pickled:
 
 
 def is_pickle(name: str) -> bool:
-    """Return whether a file of this name may be a pickle, or may hold some, possibly compressed."""
+    """Returns whether a file of this name may be a pickle, or may hold some, possibly compressed."""
     return _NEVER.search(name) is None
 
 
 def is_text(name: str) -> bool:
-    """Return whether a file of this name is text that may have pickles in it."""
+    """Returns whether a file of this name is text that may have pickles in it."""
     return _TEXT.search(name) is not None
 
 
 def read_pickle(data: bytes, name: str) -> Pickled:
-    """Return what the file `name` names. Nothing in it is run."""
+    """Returns what the file `name` names. Nothing in it is run."""
     is_sure = _SURE.search(name) is not None
     found: set[str] = set()
     fault = ""
@@ -115,7 +115,7 @@ def read_pickle(data: bytes, name: str) -> Pickled:
 
 
 def modules_in_text(text: bytes) -> set[str]:
-    """Return the modules that pickles in a text name, which are written in base64 or hexadecimal digits."""
+    """Returns the modules that pickles in a text name, which are written in base64 or hexadecimal digits."""
     found: set[str] = set()
     for each in _IN_TEXT.findall(text):
         with suppress(ValueError, EOFError, RuntimeError):
@@ -126,19 +126,19 @@ def modules_in_text(text: bytes) -> set[str]:
 
 
 def modules_in_literal(value: bytes) -> set[str]:
-    """Return the modules that a pickle, or a text that has some in it, names."""
+    """Returns the modules that a pickle, or a text that has some in it, names."""
     return _Reading().modules(value) if _MAGIC.match(value) else modules_in_text(b"".join(value.split()))
 
 
 def too_large(size: int, name: str) -> str | None:
-    """Return why a file is not read: it has too many bytes. Empty if it need not be a pickle; else None."""
+    """Returns why a file is not read: it has too many bytes. Empty if it need not be a pickle; else None."""
     if size <= LARGEST:
         return None
     return f"{size:,} bytes, more than are read ({LARGEST:,})" if _SURE.search(name) else ""
 
 
 def _is_one(data: bytes) -> bool:
-    """Return whether `data` is a pickle, possibly a compressed one, that names no module."""
+    """Returns whether `data` is a pickle, possibly a compressed one, that names no module."""
     import pickletools  # noqa: PLC0415 - as below
 
     try:
@@ -150,7 +150,7 @@ def _is_one(data: bytes) -> bool:
 
 
 def _streams(data: bytes) -> Iterator[bytes]:
-    """Yield the pickles in a file; or what it has, if that is none.
+    """Yields the pickles in a file; or what it has, if that is none.
 
     Raises:
         OSError, EOFError, ValueError, RuntimeError: it is damaged, or larger than what is read.
@@ -224,7 +224,7 @@ class _Reading:
         return self.found
 
     def follow(self, data: bytes) -> int:
-        """Follow the operations, also of pickles that come one after another. Return where that ends."""
+        """Follows the operations, also of pickles that come one after another. Returns where that ends."""
         import pickletools  # noqa: PLC0415 - 5 ms, and few projects have pickles
 
         stream, place, steps = io.BytesIO(data), 0, 0
@@ -242,7 +242,7 @@ class _Reading:
         return place
 
     def _step(self, name: str, argument: object) -> bool:
-        """Take one operation. Return whether what follows are operations too."""
+        """Takes one operation. Returns whether what follows are operations too."""
         match name, argument:
             case "PROTO", int():
                 self.protocol = argument
@@ -289,7 +289,7 @@ class _Reading:
 
 
 def _searched(data: bytes, *, by_lines: bool) -> Iterator[str]:
-    """Yield the modules in what is not followed: after an array of joblib, or after very many objects.
+    """Yields the modules in what is not followed: after an array of joblib, or after very many objects.
 
     A database has several pickles, and other data between them.
     """

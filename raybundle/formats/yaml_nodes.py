@@ -56,7 +56,7 @@ def child(node: yaml.MappingNode, key: str) -> yaml.Node | None:
 
 
 def is_mapping(node: yaml.Node | None) -> TypeGuard[yaml.MappingNode]:
-    """Claims that a node has keys."""
+    """Returns whether a node has keys."""
     return isinstance(node, yaml.MappingNode)
 
 

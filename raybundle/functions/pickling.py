@@ -119,7 +119,7 @@ def _by_value() -> Iterator[None]:
 
 
 def is_carried(name: str) -> bool:
-    """Claims that what a module has travels by value: it or its package is registered, or `is_nowhere`."""
+    """Returns whether what a module has travels by value: it or its package is registered or `is_nowhere`."""
     import cloudpickle  # noqa: PLC0415 - as above
 
     parts, known = name.split("."), cloudpickle.list_registry_pickle_by_value()
@@ -128,7 +128,7 @@ def is_carried(name: str) -> bool:
 
 
 def is_nowhere(name: str, module: object) -> bool:
-    """Claims that a module was loaded in a way that its name does not repeat, as Airflow loads DAG files."""
+    """Returns whether importing a module's name would not load it again, as with DAG files of Airflow."""
     if not isinstance(module, types.ModuleType) or module.__name__ != name:
         return False
     file = getattr(module, "__file__", None)

@@ -97,7 +97,7 @@ def _place(code: types.CodeType, line: int | None = None) -> tuple[Path, int]:
 
 
 def _source(function: types.FunctionType) -> tuple[list[str], int]:
-    """Returns the lines of a function and the number of the first; no lines if nobody has them."""
+    """Returns the lines of a function and the number of the first; no lines if they are not found."""
     linecache.checkcache(function.__code__.co_filename)
     try:
         return inspect.getsourcelines(function.__code__)
@@ -163,7 +163,7 @@ def _add_sources(script: Script, functions: list[types.FunctionType]) -> None:
 
 
 def _is_absolute(text: str) -> bool:
-    """Claims that a source is Python, and that its imports mean the same in the script."""
+    """Returns whether a source is Python, and that its imports mean the same in the script."""
     try:
         tree = ast.parse(text)
     except (SyntaxError, ValueError, RecursionError, MemoryError):

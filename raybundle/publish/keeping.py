@@ -64,7 +64,7 @@ class Reused:
         return getattr(self._store, name)
 
     def as_store(self) -> Store:
-        """Returns this, as the type that it stands for."""
+        """Returns this, as the type that it means."""
         return cast("Store", self)
 
     def entry(self, key: str) -> Entry | None:

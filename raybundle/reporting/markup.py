@@ -23,7 +23,7 @@ def code(value: str) -> str:
 
 
 def prose(value: str) -> str:
-    """Returns a sentence; what stands in back-ticks is code."""
+    """Returns a sentence; what is in back-ticks is code."""
     return re.sub(r"`([^`\n]+)`", r"<code>\1</code>", text(value))
 
 

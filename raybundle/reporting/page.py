@@ -1,4 +1,4 @@
-"""Puts a report together: one HTML file that asks nobody for anything."""
+"""Puts a report together: one HTML file that makes no request."""
 
 from __future__ import annotations
 

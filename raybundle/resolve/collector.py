@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def uncollected() -> Iterator[None]:
-    """Run the block without the collector: trees and facts have no cycles. It takes a tenth of the time."""
+    """Runs the block without the collector: trees and facts have no cycles. It takes a tenth of the time."""
     collecting = gc.isenabled()
     gc.disable()
     try:

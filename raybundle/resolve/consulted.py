@@ -44,7 +44,7 @@ class Consulted:
     files: dict[str, Row] = field(default_factory=dict)
     """Path: identity, 1 if it was young, and SHA-256 of what was read; "" if only the identity counts."""
     asked: dict[str, Row] = field(default_factory=dict)
-    """Path: the same of files of which mode and size had a say; with a digest of mode and bytes."""
+    """Path: the same of files whose mode and size are inputs; with a digest of mode and bytes."""
     directories: dict[str, Row] = field(default_factory=dict)
     """Path: the same, with a digest of the names in it; four times None if there is no directory."""
     sites: dict[str, Row] = field(default_factory=dict)
@@ -55,23 +55,23 @@ class Consulted:
     """Path: where the link leads in the end, and what kind of file is there."""
 
     def read(self, files: Mapping[str, tuple[Identity, str]]) -> None:
-        """Note files that were read: the identity that each had before, and SHA-256 of what was read."""
+        """Notes files that were read: the identity that each had before, and SHA-256 of what was read."""
         for file, (identity, digest) in files.items():
             self.files[file] = self._row(identity, digest)
 
     def ask(self, files: Iterable[str]) -> None:
-        """Note files of which size and mode had a say."""
+        """Notes files whose size and mode are inputs of the answer."""
         for file in files:
             if file not in self.files and file not in self.asked:
                 self.asked[file] = self._row(find_identity(file), _state_of(file))
 
     def carry(self, files: Iterable[str]) -> None:
-        """Note files of packages that travel."""
+        """Notes files of packages that travel."""
         for file in files:
             self.data[file] = self._row(find_identity(file), TRAVELS)
 
     def list(self, listings: Mapping[str, Listing], owned: Iterable[str]) -> None:
-        """Note directories; in `owned` ones more has a say than names: what installers write there."""
+        """Notes directories; those in `owned` also with what installers write there, not by names alone."""
         owned = frozenset(owned)
         for directory, listing in listings.items():
             known, digest = (
@@ -83,7 +83,7 @@ class Consulted:
             self.follow(os.path.join(directory, name) for name in listing.links)
 
     def follow(self, paths: Iterable[str]) -> None:
-        """Note where the symbolic links in `paths` lead; what was seen first counts."""
+        """Notes where the symbolic links in `paths` lead; what was seen first counts."""
         for path in paths:
             if path not in self.links:
                 self.links[path] = _leads_to(path)
@@ -95,7 +95,7 @@ class Consulted:
 
 
 def unchanged(record: Consulted, now: int, alien: Iterable[bytes] = ()) -> Consulted | None:
-    """Return the record with fresh identities if all of it still holds, else None.
+    """Returns the record with fresh identities if all of it still holds, else None.
 
     An identity may differ, or have been young: what counts then is whether what was read is still the same.
 
@@ -135,7 +135,7 @@ def _checked(path: str, row: Row, now: int, content: Content) -> Row | None:
 
 
 def digest_of(listing: Listing) -> str:
-    """Return a digest of all names and their kinds."""
+    """Returns a digest of all names and their kinds."""
     parts = (sorted(each) for each in (listing.files, listing.directories - {_LIFELESS}, listing.links))
     text = "//".join("/".join(part) for part in parts)  # no name holds a slash
     return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:32]
@@ -146,7 +146,7 @@ def _digest_of_names(_: str, listing: Listing) -> str:
 
 
 def _digest_of_site(directory: str, listing: Listing | None = None, alien: Iterable[bytes] = ()) -> str:
-    """Return a digest of all names in a site-packages directory, and of what describes its distributions."""
+    """Returns a digest of all names in a site-packages directory, and of what describes its distributions."""
     listing = listing or _listed(directory)
     described = sorted(each for each in listing.directories if each.endswith((".dist-info", ".egg-info")))
     files = [f"{each}/{name}" for each in described for name in _DESCRIBE]
@@ -157,7 +157,7 @@ def _digest_of_site(directory: str, listing: Listing | None = None, alien: Itera
 
 
 def _digest_of_file(file: str, alien: Iterable[bytes] = (), drop: re.Pattern[bytes] | None = None) -> str:
-    """Return the SHA-256 of a file, without what `drop` matches; empty if `alien` bytes are in it."""
+    """Returns the SHA-256 of a file, without what `drop` matches; empty if `alien` bytes are in it."""
     try:
         with open(file, "rb") as stream:  # noqa: PTH123 - as above
             data = stream.read()
@@ -168,7 +168,7 @@ def _digest_of_file(file: str, alien: Iterable[bytes] = (), drop: re.Pattern[byt
 
 
 def _state_of(file: str, alien: Iterable[bytes] = ()) -> str:
-    """Return mode and SHA-256 of a small file; empty for all others, of which only the identity counts."""
+    """Returns mode and SHA-256 of a small file; empty for all others, of which only the identity counts."""
     try:
         status = os.stat(file)
     except OSError:

@@ -210,7 +210,7 @@ PathStart = Literal["here", "start"]
 
 ENVIRONMENT_FILE = ".env"
 """The file that `load_dotenv` looks for beside the source and in the directories above. A path `here` of this
-name stands for that search."""
+name means that search."""
 
 
 class Named(NamedTuple):
@@ -221,7 +221,7 @@ class Named(NamedTuple):
     path: str
     """Relative and normalised. It may start with `..`, and has `*` for each unknown part."""
     wide: bool = False
-    """It may also be a directory, which stands for its files."""
+    """It may also be a directory, which means its files."""
     role: Literal["data", "cwd", "secrets"] = "data"
     """What the path is for: data that is read, a directory that the job changes to, or one with secrets."""
 
@@ -246,7 +246,7 @@ class Facts(NamedTuple):
     """Lines that change `sys.path`."""
     remarks: tuple[Remark, ...] = ()
     configs: tuple[str, ...] = ()
-    """Names of configuration files in its strings. `*.yaml` stands for any with that suffix."""
+    """Names of configuration files in its strings. `*.yaml` means any with that suffix."""
     installs: tuple[str, ...] = ()
     """Distributions that a literal `runtime_env` installs, normalised."""
     rewires: tuple[int, ...] = ()
@@ -260,7 +260,7 @@ class Facts(NamedTuple):
 
 
 def in_order(imports: Iterable[Import]) -> tuple[Import, ...]:
-    """Return imports by line, each once."""
+    """Returns imports by line, each once."""
     return tuple(sorted(set(imports), key=_row))
 
 
@@ -285,12 +285,12 @@ def _row(each: Import) -> tuple[Any, ...]:
 
 
 def to_json(facts: Facts) -> list[Any]:
-    """Return nested lists and strings that `from_json` turns back into the same facts."""
+    """Returns nested lists and strings that `from_json` turns back into the same facts."""
     return [facts.sha256, list(map(_row, facts.imports)), *facts[2:]]
 
 
 def from_json(value: list[Any]) -> Facts:
-    """Return the facts that `to_json` wrote.
+    """Returns the facts that `to_json` wrote.
 
     Raises:
         TypeError, ValueError, IndexError: the value has another shape.
@@ -326,7 +326,7 @@ _guard = lru_cache(_SHARED)(Guard)
 
 
 def _shared(value: Any) -> Any:
-    """Return the same text for the same name in all files."""
+    """Returns the same text for the same name in all files."""
     if type(value) is str:
         return intern(value)
     return tuple(map(_shared, value)) if type(value) is list else value

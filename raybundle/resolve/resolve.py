@@ -114,7 +114,7 @@ class _Work:
 def resolve(
     target: Target, settings: ResolveSettings, interpreter: Interpreter, cwd: Path, cache: Cache
 ) -> Resolution:
-    """Return the effective import graph of `target`. No user code is imported or run.
+    """Returns the effective import graph of `target`. No user code is imported or run.
 
     Raises:
         BundleError: the target or a module cannot be used as it is.
@@ -127,7 +127,7 @@ def resolve(
 def resolve_recorded(
     target: Target, settings: ResolveSettings, interpreter: Interpreter, cwd: Path, cache: Cache
 ) -> Recorded:
-    """Return what `resolve` returns, and a record of every file and directory that it depends on."""
+    """Returns what `resolve` returns, and a record of every file and directory that it depends on."""
     record = Consulted(cache.clock())
     work = _work(target, settings, interpreter, cwd, cache)
     record.follow(work.start.followed)
@@ -187,14 +187,14 @@ class _Entering(NamedTuple):
     def after(
         self, named: NamedFiles, beside: Iterable[Candidate], plugins: Iterable[tuple[str, Rule]]
     ) -> _Entering:
-        """Return what enters the next walk; a script that was reached is no longer among the named files."""
+        """Returns what enters the next walk; a script that was reached is no longer among the named files."""
         scripts = {each.file: each for each in (*beside, *named.scripts, *self.scripts)}
         found = named.candidates
         return _Entering(naming(found), tracked_pickles(found), tuple(scripts.values()), tuple(plugins))
 
 
 def _walk_until_settled(work: _Work, wanted: list[Candidate]) -> _Walk:
-    """Walk again if modules edit `sys.path`, `__path__` or `sys.modules`, until nothing new is found."""
+    """Walks again if modules edit `sys.path`, `__path__` or `sys.modules`, until nothing new is found."""
     cwd = work.start.found.entry if isinstance(work.target, NotebookTarget) else str(work.cwd)
     reads = (facts_of(work.scanner, work.made), source_of(work.scanner, work.made))
     rewiring = Rewiring(work.start, work.project, cwd, *reads, work.interpreter.version)
@@ -226,7 +226,7 @@ def _walk_until_settled(work: _Work, wanted: list[Candidate]) -> _Walk:
 
 
 def _named(work: _Work, closure: Closure, wanted: Iterable[Candidate]) -> NamedFiles:
-    """Return the files that paths name, and those that git tracks; `include` and `exclude` come before."""
+    """Returns the files that paths name, and those that git tracks; `include` and `exclude` come before."""
     off = "path" in work.settings.rules_off
     start = start_directory(work.target, work.project, work.cwd)
     starts = (start, str(work.cwd))
@@ -236,7 +236,7 @@ def _named(work: _Work, closure: Closure, wanted: Iterable[Candidate]) -> NamedF
 
 
 def _plugins(work: _Work, closure: Closure) -> list[tuple[str, Rule]]:
-    """Return the modules that the project's metadata names: plugins of libraries, and programs."""
+    """Returns the modules that the project's metadata names: plugins of libraries, and programs."""
     off = "entry-point" in work.settings.rules_off
     plugins = () if off else work.entry_points.of_libraries(closure)
     programs = _programs(work, closure).modules()
@@ -337,7 +337,7 @@ def _closure(work: _Work, start: Start) -> Closure:
 
 
 def _data(work: _Work, walk: _Walk) -> tuple[list[Candidate], list[Warning]]:
-    """Return the data that travels, and a warning for each file that is left out."""
+    """Returns the data that travels, and a warning for each file that is left out."""
     closure, shown, exclude = walk.closure, walk.shown, work.settings.exclude
     data, left_out = data_of(closure, walk.plain, work.finder, work.project, work.settings)
     opened, too_large = within_limit(without_excluded(find_data(shown, closure, data), work.project, exclude))
@@ -375,13 +375,13 @@ def _note(work: _Work, asked: Iterable[str], record: Consulted) -> None:
 
 
 def _is_complete(work: _Work) -> bool:
-    """Return whether the record is complete: it lacks archives, `.pth` files and the files of runs."""
+    """Returns whether the record is complete: it lacks archives, `.pth` files and the files of runs."""
     archives = any(split_archive(entry)[0] for entry in work.finder.path)
     return not (archives or work.start.reads_files or work.made or work.settings.traced)
 
 
 def finder_of(resolution: Resolution, roots: Iterable[str], cwd: Path) -> Finder:
-    """Return the finder for the whole path of the driver, which a resolution does not keep."""
+    """Returns the finder for the whole path of the driver, which a resolution does not keep."""
     target, project, interpreter = resolution.target, resolution.project, resolution.interpreter
     path = DriverPath(target, project, declared_roots(project, roots), cwd.resolve())
     return find_start(path, interpreter, made_script(target, project, interpreter))[0]

@@ -32,7 +32,7 @@ class ResolveSettings:
     set_up: tuple[str, ...] = ()
     """Distributions that Ray installs on the nodes for the whole job, normalised."""
     arguments: tuple[str, ...] = ()
-    """Paths in the arguments of the job, real and absolute, of what lies in the project."""
+    """Paths in the arguments of the job, real and absolute, of what is in the project."""
     tracked: tuple[str, ...] = ()
     """Absolute paths of data files that travel because git does not ignore them."""
     optional: tuple[str, ...] = ()

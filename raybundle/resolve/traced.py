@@ -63,7 +63,7 @@ class Traced:
     distributions: tuple[TracedDistribution, ...] = ()
 
     def joined(self, newer: Traced) -> Traced:
-        """Return both. The newer wins."""
+        """Returns both. The newer wins."""
         modules = {each.name: each for each in (*self.modules, *newer.modules)}
         files = {each.file: each for each in (*self.files, *newer.files)}
         asked = {each.name: each for each in (*self.distributions, *newer.distributions)}
@@ -77,7 +77,7 @@ class Traced:
         )
 
     def continued(self, newer: Traced) -> Traced:
-        """Return both. If an importer ran again, its earlier imports count as current."""
+        """Returns both. If an importer ran again, its earlier imports count as current."""
         ran = {DRIVER, *(each.name for each in newer.modules)}
         modules = (
             replace(each, importer_sha256=None) if each.importer in ran else each for each in self.modules

@@ -27,7 +27,7 @@ T = TypeVar("T")
 INCOMING = ".incoming"
 """Folder of unfinished writes, if the driver moves them to their names."""
 ABANDONED = timedelta(days=1)
-"""Age at which nobody writes an unfinished object any more; the clock is the server's."""
+"""Age at which an unfinished object is no longer being written; the clock is the server's."""
 
 RETRY_SECONDS = 8
 """No new try starts after this time."""

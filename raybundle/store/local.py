@@ -25,7 +25,7 @@ INCOMING = ".incoming"
 """Folder of unfinished writes; on the store's file system, because `link` cannot cross file systems."""
 
 ABANDONED = 10
-"""Seconds after the last byte of an unfinished write at which nobody writes it, unless its lock is held."""
+"""Seconds after the last byte of an unfinished write at which it is abandoned, unless its lock is held."""
 
 HINTS = {
     errno.EACCES: "make the directory writable for this user, or name another one with --store",

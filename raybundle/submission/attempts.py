@@ -240,7 +240,7 @@ def _took(order: Order, ended: Ended) -> str:
 
 
 def _accepted(submission: Submission) -> Outcome:
-    """Returns what is known about a job that nobody waits for."""
+    """Returns what is known about a job that is not waited for."""
     existing = submission.existing
     return Outcome(submission, "PENDING" if existing is None else existing.status, 0, info=existing)
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def nodes_of(cluster: Cluster) -> NodePython | None:
-    """Returns the Python and platform that all nodes of a cluster have; None if nobody looks at them.
+    """Returns the Python and platform that all nodes of a cluster have; None if they are not surveyed.
 
     The oldest glibc or macOS counts. If the nodes differ otherwise, it is None, and the delivery refuses
     those that cannot run the bundle.

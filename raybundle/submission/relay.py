@@ -55,7 +55,7 @@ class Relay:
         """Returns the URL of a bundle's archive, once the cluster has it, and the digest of its boot.
 
         What is sent is packed here, with the boot of this raybundle: Ray puts it on the path of every process
-        of the job, and nobody checks it there before it runs.
+        of the job, and it is not checked there before it runs.
 
         Raises:
             ClusterError: it is too large, or the cluster refuses it or cannot be reached.

@@ -34,23 +34,23 @@ class UvSettings:
 
 
 def options_of(order: Order) -> tuple[str, ...]:
-    """Return the options for the nodes, and for wheels only."""
+    """Returns the options for the nodes, and for wheels only."""
     platform = order.nodes.platform.uv
     return ("--python-version", order.version, "--python-platform", platform, "--only-binary", ":all:")
 
 
 def environ_of(order: Order, uv: UvSettings) -> dict[str, str]:
-    """Return the variables for uv."""
+    """Returns the variables for uv."""
     return {**uv.environ, **order.nodes.platform.variables}
 
 
 def names_of(requirements: Iterable[str]) -> set[str]:
-    """Return the normalised names of the requirements that an index is asked for."""
+    """Returns the normalised names of the requirements that an index is asked for."""
     return {name_of(each) for each in requirements if " @ " not in each}
 
 
 def with_indexes(requirements: Sequence[str], words: Sequence[str], order: Order, uv: UvSettings) -> str:
-    """Return the requirements with exact versions, each from its own index.
+    """Returns the requirements with exact versions, each from its own index.
 
     uv honours the index of a direct requirement, and asks any index for an indirect one (measured). So if a
     distribution with an index of its own is in the answer, or in the reason for none, it becomes direct.
@@ -67,7 +67,7 @@ def with_indexes(requirements: Sequence[str], words: Sequence[str], order: Order
 
 
 def compiled(requirements: Sequence[str], words: Sequence[str], order: Order, uv: UvSettings) -> str:
-    """Return requirements with exact versions, for the nodes alone.
+    """Returns requirements with exact versions, for the nodes alone.
 
     Args:
         requirements: what to resolve.
@@ -91,7 +91,7 @@ def compiled(requirements: Sequence[str], words: Sequence[str], order: Order, uv
 
 
 def project_file(own: Sequence[str], directory: Path, uv: UvSettings) -> list[str]:
-    """Write a pyproject.toml and return its path; without requirements, write and return nothing."""
+    """Writes a pyproject.toml and returns its path; without requirements, writes and returns nothing."""
     if not own:
         return []
     file = directory / "pyproject.toml"

@@ -38,7 +38,7 @@ _HASH = re.compile(r"--hash=(sha256:[0-9a-f]{64})")
 
 
 def fetch(order: Order, hashes: Mapping[str, tuple[str, ...]], uv: UvSettings) -> Path:
-    """Return the directory that holds what was ordered, as a site-packages directory would.
+    """Returns the directory that holds what was ordered, as a site-packages directory would.
 
     Args:
         order: what to fetch.
@@ -65,7 +65,7 @@ def fetch(order: Order, hashes: Mapping[str, tuple[str, ...]], uv: UvSettings) -
 
 
 def _compiled(order: Order, uv: UvSettings) -> str:
-    """Return the requirements with hashes, for the nodes only."""
+    """Returns the requirements with hashes, for the nodes only."""
     with tempfile.TemporaryDirectory(prefix="raybundle-") as directory:
         constraints, overrides = Path(directory, "constraints.txt"), Path(directory, "overrides.txt")
         constraints.write_text("\n".join(order.constraints), "utf-8")
@@ -83,7 +83,7 @@ def _compiled(order: Order, uv: UvSettings) -> str:
 
 
 def _refuse_indexed(compiled: str, order: Order) -> None:
-    """Refuse distributions from an index if those installed here are not from one."""
+    """Refuses distributions from an index if those installed here are not from one."""
     lines = dict(order.unindexed)
     named = [found for found in map(_LINE.match, compiled.splitlines()) if found and found["version"]]
     refused = [lines[name] for name in (normalised_name(each["name"]) for each in named) if name in lines]
@@ -92,7 +92,7 @@ def _refuse_indexed(compiled: str, order: Order) -> None:
 
 
 def _with_hashes(compiled: str, hashes: Mapping[str, tuple[str, ...]]) -> str:
-    """Return the requirements, one per line; hashes of the lock replace those of the index."""
+    """Returns the requirements, one per line; hashes of the lock replace those of the index."""
     lines, refused = [], []
     for line in compiled.replace("\\\n", " ").splitlines():
         named = _LINE.match(line)
@@ -119,7 +119,7 @@ def _is_whole(directory: Path, resolved: str) -> bool:
 
 
 def _install(order: Order, resolved: str, directory: Path, uv: UvSettings) -> None:
-    """Create `directory` completely or not at all."""
+    """Creates `directory` completely or not at all."""
     make_private(uv.directory)
     with tempfile.TemporaryDirectory(prefix=_PARTIAL, dir=uv.directory) as partial:
         requirements, constraints = Path(partial, "requirements.txt"), Path(partial, "constraints.txt")
@@ -142,7 +142,7 @@ def _install(order: Order, resolved: str, directory: Path, uv: UvSettings) -> No
             uv.project,
         )
         site = next(each.parent for each in _metadata_below(prefix))
-        sync_now(str(site))  # after a power loss, a name must not stand for files without bytes
+        sync_now(str(site))  # after a power loss, a name must not mean files without bytes
         try:
             site.rename(directory)
         except OSError:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def fetched_in(directory: Path, resolution: Resolution) -> list[Fetched]:
-    """Return the distributions in a directory, sorted by name."""
+    """Returns the distributions in a directory, sorted by name."""
     installed = InstalledDistributions((str(directory),))
     requirements = Requirements(installed, marker_environment(resolution.interpreter))
     required: dict[str, str] = {}
@@ -35,7 +35,7 @@ def fetched_in(directory: Path, resolution: Resolution) -> list[Fetched]:
 
 
 def refuse_newer(directory: Path, fetched: Iterable[Fetched], nodes: NodePython) -> None:
-    """Refuse files that need a newer libc than the nodes have: the tag `linux_x86_64` names none.
+    """Refuses files that need a newer libc than the nodes have: the tag `linux_x86_64` names none.
 
     Raises:
         BundleError: there are such files; the error names all distributions.
@@ -53,7 +53,7 @@ def refuse_newer(directory: Path, fetched: Iterable[Fetched], nodes: NodePython)
 
 
 def refuse_unfit(fetched: Iterable[Fetched], resolution: Resolution) -> None:
-    """Refuse versions that Ray does not accept: the lock or the nodes may bring other versions.
+    """Refuses versions that Ray does not accept: the lock or the nodes may bring other versions.
 
     Raises:
         BundleError: there are such versions; the error names all of them.

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def find_wheel(distribution: Distribution, links: Iterable[Path], nodes: NodePython) -> Path | None:
-    """Return a wheel of this version that fits the nodes: the installed one, or one in `links`."""
+    """Returns a wheel of this version that fits the nodes: the installed one, or one in `links`."""
     # 30 ms, and only for what is from no index.
     from packaging.utils import InvalidWheelFilename, parse_wheel_filename  # noqa: PLC0415
     from packaging.version import InvalidVersion, Version  # noqa: PLC0415
@@ -42,7 +42,7 @@ def _wheels(origin: str, links: Iterable[Path]) -> Iterator[Path]:
 
 
 def _pythons(nodes: NodePython) -> set[tuple[str, str]]:
-    """Return the tags of interpreter and ABI that the nodes accept (docs/decisions/017-local-wheels.md)."""
+    """Returns the tags of interpreter and ABI that the nodes accept (docs/decisions/017-local-wheels.md)."""
     from packaging.tags import compatible_tags, cpython_tags  # noqa: PLC0415 - as above
 
     major, minor = map(int, nodes.minor.split("."))
@@ -52,7 +52,7 @@ def _pythons(nodes: NodePython) -> set[tuple[str, str]]:
 
 
 def _runs(platform: str, nodes: NodePython) -> bool:
-    """Claim that a wheel may run on the nodes; uv checks the age of libc."""
+    """Returns whether a wheel may run on the nodes; uv checks the age of libc."""
     there = nodes.platform
     match there.system:
         case _ if platform == "any":

@@ -55,11 +55,11 @@ class Locked:
     hashes: tuple[str, ...] = ()
     """`sha256:…` of each file that may be installed; empty if the lock has none."""
     is_indexed: bool = True
-    """Claims that an index has it, or that a hash identifies its file; a bare version does neither."""
+    """Returns whether an index has it, or that a hash identifies its file; a bare version does neither."""
 
 
 def find_lock(project: Path) -> Path | None:
-    """Return the lock of a project: uv.lock (also of its workspace), pylock.toml or requirements.txt."""
+    """Returns the lock of a project: uv.lock (also of its workspace), pylock.toml or requirements.txt."""
     for directory in (project, *project.parents):
         if (directory / "uv.lock").is_file():
             if directory == project or _has_member(directory, project):
@@ -71,12 +71,12 @@ def find_lock(project: Path) -> Path | None:
 
 
 def workspace_of(project: Path) -> Path | None:
-    """Return the directory of the uv workspace that `project` is a member of."""
+    """Returns the directory of the uv workspace that `project` is a member of."""
     return next((each for each in project.parents if _has_member(each, project)), None)
 
 
 def _has_member(workspace: Path, project: Path) -> bool:
-    """Claim that `project` is a member of the uv workspace in a directory."""
+    """Returns whether `project` is a member of the uv workspace in a directory."""
     relative = project.relative_to(workspace)
     try:
         table = value_at(read_toml(workspace / "pyproject.toml"), "tool.uv.workspace")
@@ -89,7 +89,7 @@ def _has_member(workspace: Path, project: Path) -> bool:
 
 
 def read_lock(file: Path, markers: Mapping[str, str], installed: Mapping[str, str], cache: Cache) -> Lock:
-    """Return what the lock pins for the nodes; the answer is kept until one of its files changes.
+    """Returns what the lock pins for the nodes; the answer is kept until one of its files changes.
 
     Args:
         file: as `find_lock` returns it.
@@ -121,7 +121,7 @@ def read_lock(file: Path, markers: Mapping[str, str], installed: Mapping[str, st
 
 
 def _pins(versions: Mapping[str, list[str]], installed: Mapping[str, str]) -> dict[str, str]:
-    """Return one version by name; if there are several, the installed one or none."""
+    """Returns one version by name; if there are several, the installed one or none."""
     chosen = {
         name: several[0] if len(set(several)) == 1 else installed.get(name, "")
         for name, several in versions.items()
@@ -132,7 +132,7 @@ def _pins(versions: Mapping[str, list[str]], installed: Mapping[str, str]) -> di
 def locked(
     file: Path, markers: Mapping[str, str], include: Callable[[Path], Any] = lambda _: None
 ) -> tuple[Locked, ...]:
-    """Return what the lock has for the nodes; `include` is called with each further file of the lock.
+    """Returns what the lock has for the nodes; `include` is called with each further file of the lock.
 
     A distribution has several versions if not only the Python of the nodes decides.
 
@@ -181,7 +181,7 @@ def _one_holds(package: Mapping[str, Any], markers: Mapping[str, str]) -> bool:
 
 
 def _of_pylock(document: Mapping[str, Any], markers: Mapping[str, str]) -> Iterator[Locked]:
-    """Yield the packages of a PEP 751 file that the nodes get from an index."""
+    """Yields the packages of a PEP 751 file that the nodes get from an index."""
     if not str(document.get("lock-version", "")).startswith("1."):
         raise ValueError(f"lock-version {document.get('lock-version')!r}")
     for package in document.get("packages", ()):
@@ -217,7 +217,7 @@ def _document(file: Path) -> dict[str, Any]:
 
 
 def as_installed(lock: Lock, installed: Mapping[str, str]) -> Lock:
-    """Return the lock without the pins that differ from the installed versions."""
+    """Returns the lock without the pins that differ from the installed versions."""
     pins = {
         name: version
         for name, version in lock.pins.items()
@@ -227,7 +227,7 @@ def as_installed(lock: Lock, installed: Mapping[str, str]) -> Lock:
 
 
 def differences(lock: Lock, distributions: Iterable[Distribution]) -> Iterator[Warning]:
-    """Yield one warning if bundled distributions have other versions than the lock."""
+    """Yields one warning if bundled distributions have other versions than the lock."""
     differing = [
         f"{each.name} {lock.pins[each.name]} (installed: {each.version})"
         for each in distributions

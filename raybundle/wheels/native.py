@@ -48,12 +48,12 @@ class NativeFile(NamedTuple):
 
     @staticmethod
     def read(name: str, stream: BinaryIO) -> NativeFile:
-        """Read what a file says; the age of its libc is that of the file itself, not of a wheel's tag."""
+        """Reads what a file says; the age of its libc is that of the file itself, not of a wheel's tag."""
         return NativeFile(name, stream.read(HEAD), need_of(stream))
 
 
 def check_native(files: Iterable[NativeFile], nodes: NodePython) -> None:
-    """Refuse extension modules and libraries that do not load on the nodes.
+    """Refuses extension modules and libraries that do not load on the nodes.
 
     A file for another platform is allowed beside one of its module that loads, if Python tries that first.
 
@@ -82,7 +82,7 @@ def check_native(files: Iterable[NativeFile], nodes: NodePython) -> None:
 
 
 def native_files(files: Iterable[CollectedFile]) -> Iterator[NativeFile]:
-    """Yield the native files of a bundle."""
+    """Yields the native files of a bundle."""
     for each in files:
         if is_native(each.path):
             with opened(each) as stream:
@@ -92,7 +92,7 @@ def native_files(files: Iterable[CollectedFile]) -> Iterator[NativeFile]:
 def installed_native_files(
     distributions: Iterable[Distribution], sites: Iterable[str]
 ) -> Iterator[NativeFile]:
-    """Yield the native files of the distributions that are bundled from these directories."""
+    """Yields the native files of the distributions that are bundled from these directories."""
     here = set(sites)
     for each in distributions:
         if each.provided_by == "bundle" and each.metadata and str(each.metadata.parent) in here:
@@ -102,7 +102,7 @@ def installed_native_files(
 
 
 def _turn(name: str, nodes: NodePython) -> int:
-    """Return the position at which Python tries a file of this name for its module, from 0."""
+    """Returns the position at which Python tries a file of this name for its module, from 0."""
     kind = ".pyd" if nodes.platform.system == "win" else ".so"
     suffixes = [f".{nodes.platform.soabi(nodes.minor)}{kind}", f".abi3{kind}", kind]
     suffix = "".join(name.rpartition("/")[2].partition(".")[1:])
@@ -115,7 +115,7 @@ def _module(name: str) -> str:
 
 
 def _fault(file: NativeFile, nodes: NodePython) -> str | None:
-    """Return what else a file is built for; None if nothing shows that it does not load."""
+    """Returns what else a file is built for; None if nothing shows that it does not load."""
     name = file.name
     named = _TAGGED.fullmatch(name.rpartition("/")[2])
     if named and f"{named['digits'][0]}.{named['digits'][1:]}" != nodes.minor:
@@ -134,7 +134,7 @@ def _fault(file: NativeFile, nodes: NodePython) -> str | None:
 
 
 def built_for(head: bytes) -> tuple[Built, ...]:
-    """Return the systems and machines in the header of a library; empty if the header is not known."""
+    """Returns the systems and machines in the header of a library; empty if the header is not known."""
     try:
         if head.startswith(b"\x7fELF"):
             (machine,) = struct.unpack_from("<H" if head[5] == 1 else ">H", head, 18)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def runs_on(distribution: InstalledDistribution, platform: Platform) -> bool:
-    """Claim that an installed distribution runs on a platform that differs from this one only in its age.
+    """Returns whether an installed distribution runs on a platform that is this one, except for its age.
 
     Args:
         distribution: as it is installed here.
@@ -41,6 +41,6 @@ def runs_on(distribution: InstalledDistribution, platform: Platform) -> bool:
 
 
 def native_files_of(distribution: InstalledDistribution) -> Iterator[Path]:
-    """Yield the extensions and libraries of an installed distribution."""
+    """Yields the extensions and libraries of an installed distribution."""
     site = distribution.directory.parent
     return (site / path for path in distribution.files if is_native(path) and (site / path).is_file())

@@ -79,7 +79,7 @@ class Fetched(NamedTuple):
 def make_order(
     resolution: Resolution, nodes: NodePython, versions: Versions, indexes: Indexes, staying: Collection[str]
 ) -> Order:
-    """Return the order: versions of the lock, else the installed ones.
+    """Returns the order: versions of the lock, else the installed ones.
 
     Args:
         resolution: its interpreter is as on the nodes.
@@ -126,7 +126,7 @@ def _key(nodes: NodePython, said: list[object]) -> str:
 
 
 def _parts_of_ray(resolution: Resolution) -> list[str]:
-    """Return such as `ray.serve`: what is fetched is compared with the requirements of the parts in use."""
+    """Returns such as `ray.serve`: what is fetched is compared with the requirements of the parts in use."""
     modules = (module for each in resolution.distributions for module in each.modules)
     return sorted({".".join(module.split(".")[:2]) for module in modules if module.startswith("ray.")})
 
@@ -136,7 +136,7 @@ def _requirement(name: str, version: str, wheels: Mapping[str, Path]) -> str:
 
 
 def _not_asked(resolution: Resolution) -> Iterator[str]:
-    """Yield what no index may be asked for: what the cluster has, and first-party projects."""
+    """Yields what no index may be asked for: what the cluster has, and first-party projects."""
     yield from (each.name for each in resolution.distributions if each.provided_by == "cluster")
     for _, metadata in resolution.interpreter.projects:
         yield InstalledDistribution.at(Path(metadata)).name
@@ -145,7 +145,7 @@ def _not_asked(resolution: Resolution) -> Iterator[str]:
 def _unindexed(
     resolution: Resolution, pins: Mapping[str, str], skipped: Collection[str]
 ) -> Iterator[Distribution]:
-    """Yield what was not installed from an index: to bundle, or because the nodes may require it."""
+    """Yields what was not installed from an index: to bundle, or because the nodes may require it."""
     found = {
         name: Distribution(name, each.version, "bundle", 0, origin=each.origin().url)
         for name, each in InstalledDistributions(resolution.interpreter.site).by_name.items()
@@ -159,7 +159,7 @@ def _unindexed(
 def _local_wheels(
     unindexed: Iterable[Distribution], links: tuple[Path, ...], nodes: NodePython
 ) -> tuple[dict[str, Path], dict[str, str]]:
-    """Return the wheels by name, and for each distribution without one the line of the error."""
+    """Returns the wheels by name, and for each distribution without one the line of the error."""
     wheels, lacking = {}, {}
     for each in unindexed:
         wheel = find_wheel(each, links, nodes)
@@ -171,5 +171,5 @@ def _local_wheels(
 
 
 def no_wheels(nodes: NodePython, lines: Iterable[str]) -> BundleError:
-    """Return the error about distributions that are not from an index and have no wheel."""
+    """Returns the error about distributions that are not from an index and have no wheel."""
     return BundleError(f"found no wheel for {nodes} of:\n" + "\n".join(lines), hint=HINT_WHEEL)

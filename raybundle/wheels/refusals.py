@@ -20,7 +20,7 @@ _AT_ONCE = 4
 
 
 def explain(order: Order, uv: UvSettings, whole: NoSolutionError) -> BundleError:
-    """Return the error that names every distribution without a wheel; `whole` is uv's reason for all."""
+    """Returns the error that names every distribution without a wheel; `whole` is uv's reason for all."""
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         found = pool.map(lambda each: _refusal(each, order, uv), order.requirements)
         refused = [text for text in found if text is not None]

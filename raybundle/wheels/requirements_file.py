@@ -20,7 +20,7 @@ Pin = tuple[str, str, tuple[str, ...]]
 def read_requirements(
     file: Path, markers: Mapping[str, str], include: Callable[[Path], object]
 ) -> Iterator[Pin]:
-    """Yield what a requirements file and its `-r` files pin with `==` for the nodes.
+    """Yields what a requirements file and its `-r` files pin with `==` for the nodes.
 
     Raises:
         OSError, ValueError: a file cannot be read.

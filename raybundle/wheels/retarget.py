@@ -34,7 +34,7 @@ _ORDERS = Kind("orders", 64)
 def retarget(
     resolution: Resolution, nodes: NodePython | None, environ: Mapping[str, str], cache: Cache
 ) -> Resolution:
-    """Return the resolution with the versions and files of distributions for the nodes.
+    """Returns the resolution with the versions and files of distributions for the nodes.
 
     Args:
         resolution: its interpreter is as on the nodes.
@@ -72,7 +72,7 @@ def retarget(
 
 
 def _running(resolution: Resolution, nodes: NodePython) -> frozenset[str]:
-    """Return the names of installed distributions that also run on the older libc or macOS of the nodes."""
+    """Returns the names of installed distributions that also run on the older libc or macOS of the nodes."""
     if not nodes.alike:
         return frozenset()
     return frozenset(
@@ -86,7 +86,7 @@ def _running(resolution: Resolution, nodes: NodePython) -> frozenset[str]:
 def _for_target(
     resolution: Resolution, order: Order, versions: Versions, indexes: Indexes, cache: Cache
 ) -> tuple[Distribution, ...]:
-    """Return the distributions of a resolution; the ordered ones have files for the nodes."""
+    """Returns the distributions of a resolution; the ordered ones have files for the nodes."""
     key = cache.key(order.key)
     kept = cache.read(_ORDERS, key, _kept)
     if kept is None:
@@ -107,7 +107,7 @@ def _versions(resolution: Resolution, file: Path | None, cache: Cache) -> Versio
 def _fetch_all(
     resolution: Resolution, order: Order, versions: Versions, indexes: Indexes, cache: Cache
 ) -> tuple[Path, list[Fetched]]:
-    """Return the directory of the fetched distributions, and what is in it."""
+    """Returns the directory of the fetched distributions, and what is in it."""
     # A warm start runs no uv and parses no requirements.
     from raybundle.wheels.compile import UvSettings  # noqa: PLC0415 - as said
     from raybundle.wheels.fetch import fetch  # noqa: PLC0415 - as said
@@ -123,7 +123,7 @@ def _fetch_all(
 
 
 def refuse_foreign(resolution: Resolution, files: Iterable[CollectedFile], nodes: NodePython) -> None:
-    """Refuse native files that do not load on the nodes: the project's, and those that are installed here.
+    """Refuses native files that do not load on the nodes: the project's, and those that are installed here.
 
     Raises:
         RefusedFileError: there are such files; the error names all of them.
@@ -135,7 +135,7 @@ def refuse_foreign(resolution: Resolution, files: Iterable[CollectedFile], nodes
 
 
 def _hashes(versions: Versions, resolution: Resolution) -> dict[str, tuple[str, ...]]:
-    """Return the hashes of the lock by name; only needed if something is fetched."""
+    """Returns the hashes of the lock by name; only needed if something is fetched."""
     if versions.lock is None:
         return {}
     found: dict[str, tuple[str, ...]] = {}
@@ -146,7 +146,7 @@ def _hashes(versions: Versions, resolution: Resolution) -> dict[str, tuple[str, 
 
 
 def _kept(document: Mapping[str, Any]) -> tuple[Path, list[Fetched]] | None:
-    """Return what was fetched before, if it is still complete."""
+    """Returns what was fetched before, if it is still complete."""
     if not touch(directory := Path(document["directory"])):
         return None
     rows = [Fetched(*row) for row in document["rows"]]
@@ -156,7 +156,7 @@ def _kept(document: Mapping[str, Any]) -> tuple[Path, list[Fetched]] | None:
 def _with_fetched(
     resolution: Resolution, order: Order, directory: Path, rows: Iterable[Fetched]
 ) -> tuple[Distribution, ...]:
-    """Return what the cluster has, what is bundled as installed, and what was fetched, sorted by name."""
+    """Returns what the cluster has, what is bundled as installed, and what was fetched, sorted by name."""
     local = {each.name: each for each in resolution.distributions}
     found = {
         name: each for name, each in local.items() if each.provided_by != "bundle" or name in order.excluded

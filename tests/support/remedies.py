@@ -373,7 +373,7 @@ ROWS = {
     ),
     "a broken file that is fixed": Row(
         "; it travels as it is",
-        "mend the file",
+        "fix the file",
         BROKEN,
         lambda project: (project / "broken.py").write_text(""),
     ),

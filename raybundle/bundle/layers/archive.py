@@ -163,7 +163,7 @@ def _check_content(content: BinaryIO, files: list[dict[str, Any]], where: str) -
 
 
 def _is_exact(stream: BinaryIO) -> bool:
-    """Claims that no bytes precede the first member, and none follow the end."""
+    """Returns whether no bytes precede the first member, and none follow the end."""
     stream.seek(0)
     first = stream.read(len(_FIRST))
     stream.seek(-_LAST_BYTES, io.SEEK_END)

@@ -153,7 +153,7 @@ def _signature(site: str, paths: Iterable[str]) -> tuple[str, int]:
 
 
 def _signed(site: str, listed: Mapping[str, str], distribution: Distribution) -> tuple[str, int]:
-    """Returns the signature, once it is sure that all files are there and lie in the site directory."""
+    """Returns the signature, once it is sure that all files are there and are in the site directory."""
     faults = list(_faults(site, listed))
     if faults:
         raise RefusedFileError(f"{distribution.name} {distribution.version}: {first_of(faults, _SHOWN)}")

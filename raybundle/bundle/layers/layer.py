@@ -22,7 +22,7 @@ class Layer:
     digest: Digest
     """SHA-256 of the canonical layer document, which lists its files."""
     native: bool
-    """Claims that it runs on one platform only: it has extensions, libraries or machine code."""
+    """Returns whether it runs on one platform only: it has extensions, libraries or machine code."""
     bytes: int
     """Total size of its files."""
     directory: Path | None = None

@@ -99,14 +99,14 @@ def _target(words: tuple[str, ...], here: Surroundings) -> Outcome:
 
 
 def _is_target(first: str, here: Surroundings) -> bool:
-    """Claims that a word names a target of the project; `.venv/bin/python` is a file too."""
+    """Returns whether a word names a target of the project; `.venv/bin/python` is a file too."""
     if "/bin/" in f"/{first}" and not first.endswith(".py"):
         return False
     return here.exists(first) or here.is_script(first)
 
 
 def _is_line(word: str, here: Surroundings, *, alone: bool) -> bool:
-    """Claims that one word is a whole command line, and not a file name or variable with blanks."""
+    """Returns whether one word is a whole command line, and not a file name or variable with blanks."""
     if here.exists(word) or not re.search(r"\s", word.strip()):
         return False
     return alone or _ASSIGNMENT.fullmatch(word) is None

@@ -20,15 +20,15 @@ class Surroundings:
     """Facts about the directory in which the command is typed."""
 
     exists: Callable[[str], bool]
-    """Claims that a word names a file or a directory."""
+    """Returns whether a word names a file or a directory."""
     text: Callable[[str], str | None]
     """Returns the start of a file's text; None if it is not a file or not text."""
     is_script: Callable[[str], bool]
-    """Claims that the project declares a console script of this name."""
+    """Returns whether the project declares a console script of this name."""
     include: Callable[[str], str | None]
     """Returns the `--include` for a file, directory or module that a word names, relative to the project."""
     is_apart: Callable[[str], bool]
-    """Claims that a script in this directory would belong to another project than the current directory."""
+    """Returns whether a script in this directory belongs to another project than the current directory."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,13 +30,13 @@ _STAYS = re.compile(r"cd \$\(dirname (-- )?(\$0|\$\{?BASH_SOURCE(\[0\])?\}?)\)( 
 """`cd "$(dirname "$0")"`, which changes nothing if the script runs from its own directory."""
 _COMMENT = re.compile(r"(?m)^\s*#.*$")
 _EXPANSION = re.compile(r"""(?:\$\{[^{}]*\}|\$\w+|\)|`)["']*/""")
-"""The end of an expression that stands for a directory: `$DIR/`, `${DIR:-.}/`, `$(dirname "$0")/`."""
+"""The end of an expression that means a directory: `$DIR/`, `${DIR:-.}/`, `$(dirname "$0")/`."""
 _FILE = re.compile(r"(?:[\w.@+-]+/)*[\w@+-][\w.@+-]*\.\w+")
 _ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)=(.*)", re.ASCII | re.DOTALL)
 
 
 def is_shell_script(word: str, here: Surroundings) -> bool:
-    """Claims that a word names a script of a shell, by its suffix or its first line."""
+    """Returns whether a word names a script of a shell, by its suffix or its first line."""
     if word.endswith((".py", ".ipynb")):
         return False
     text = here.text(word)
@@ -140,13 +140,13 @@ def _plain(commands: Sequence[Simple], here: Surroundings, command: Command, tex
 
 
 def _names_python(run: Run, here: Surroundings) -> bool:
-    """Claims that a command of a script is a target: `nvidia-smi` is not."""
+    """Returns whether a command of a script is a target: `nvidia-smi` is not."""
     name = (*run.words, "")[0]
     return name == "-m" or here.exists(name) or here.is_script(name)
 
 
 def _activates(words: tuple[str, ...]) -> bool:
-    """Claims that a command activates an environment: the user does that before `raybundle submit`."""
+    """Returns whether a command activates an environment: the user does that before `raybundle submit`."""
     return (words[:1] in {("source",), (".",)} and words[-1].endswith("activate")) or words[:2] in {
         ("conda", "activate"),
         ("mamba", "activate"),
@@ -154,7 +154,7 @@ def _activates(words: tuple[str, ...]) -> bool:
 
 
 def installs(words: tuple[str, ...]) -> bool:
-    """Claims that a command installs distributions: the user does that here, and they are bundled."""
+    """Returns whether a command installs distributions: the user does that here, and they are bundled."""
     installers = {"pip", "pip3", "uv", "python", "python3"}
     return words[:2] == ("uv", "sync") or (words[0] in installers and "install" in words[:4])
 

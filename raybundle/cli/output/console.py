@@ -119,7 +119,7 @@ class Console:
         return sys.stderr if self.json_mode else sys.stdout
 
     def _say(self, text: str) -> None:
-        """Writes to stderr; ignores a failure, which nobody could read."""
+        """Writes to stderr; ignores a failure, which could not be shown."""
         with contextlib.suppress(OSError):
             write_all(sys.stderr, self.service.harmless(text))
 
@@ -150,7 +150,7 @@ class Console:
 
 
 def is_file(stream: TextIO | None) -> bool:
-    """Claims that a stream goes to a file."""
+    """Returns whether a stream goes to a file."""
     try:
         return stream is not None and stat.S_ISREG(os.fstat(stream.fileno()).st_mode)
     except (OSError, ValueError):

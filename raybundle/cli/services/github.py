@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from raybundle.errors import RaybundleError
 
 _SECRETS = ("RAY_AUTH_TOKEN", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
-"""Variables that raybundle reads, and that nobody may read in a log."""
+"""Variables that raybundle reads, and that must not appear in a log."""
 _COMMAND = re.compile(r"^(\s*):(?=:)", re.MULTILINE)
 """The start of a command: the runner looks for it at the start of each line, whoever wrote the line."""
 _OLD_COMMAND = "##["

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 FROM_CI = "@ci"
-"""What stands for such an id on the command line; no id has an `@`."""
+"""What asks for such an id on the command line; no id has an `@`."""
 _RUNS = {
     "GITHUB_ACTIONS": ("github", "GITHUB_RUN_ID", "GITHUB_RUN_ATTEMPT", "GITHUB_JOB", "GITHUB_ACTION"),
     "GITLAB_CI": ("gitlab", "CI_PIPELINE_ID", "CI_JOB_ID"),

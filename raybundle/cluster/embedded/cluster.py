@@ -266,7 +266,7 @@ def _wait_until_ready(cluster: LocalCluster, child: subprocess.Popen[bytes]) -> 
         if time.monotonic() > deadline:
             raise ClusterError(f"the embedded cluster is silent after {START_TIMEOUT:.0f} s{_log_tail()}")
         time.sleep(POLL_INTERVAL)
-    child.returncode = 0  # it outlives this process: nobody waits for it, and Popen must not complain
+    child.returncode = 0  # it outlives this process: there is no wait for it, and Popen must not complain
 
 
 def _log_tail() -> str:

@@ -115,7 +115,7 @@ def _port(address: str) -> int | None:
 
 
 def _is_of_another(port: int) -> bool:
-    """Claims that a process of another user listens on a port; false where /proc does not tell."""
+    """Returns whether a process of another user listens on a port; false where /proc does not tell."""
     for table in _TABLES:
         try:
             lines = table.read_text("ascii").splitlines()[1:]

@@ -10,7 +10,7 @@ from raybundle.errors import UsageError
 
 
 def keywords_of(connection: Any) -> dict[str, Any]:
-    """Returns the keywords of the library that a connection stands for.
+    """Returns the keywords of the library that a connection gives.
 
     Args:
         connection: an Airflow connection.

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 LISTS = (".files", ".layers", ".files.new", ".layers.new")
 """Ends of the names of files beside a directory: its record and its layers, also while they are written."""
 ABANDONED = 86400
-"""Seconds after its last byte at which nobody waits for a fetched archive, or for the rest of one."""
+"""Seconds after its last byte at which a fetched archive, or a part of one, is no longer waited for."""
 UNUSED = 30 * 86400
 """Seconds after its last use at which a copy of a boot, a directory of links or a lock file goes."""
 CACHE_BYTES = 10 << 30

@@ -78,7 +78,7 @@ def file_diffs(before: End, after: End) -> tuple[FileDiff, ...]:
 
 
 def _compared(before: ManifestFile | None, after: ManifestFile | None) -> bool:
-    """Claims that the lines of a file are compared: its content differs, and neither side is large."""
+    """Returns whether the lines of a file are compared: its content differs, and neither side is large."""
     sides = [each for each in (before, after) if each is not None]
     same = len(sides) == 2 and sides[0].sha256 == sides[1].sha256  # noqa: PLR2004 - both
     return not same and all(each.size <= LARGEST for each in sides)

@@ -36,7 +36,7 @@ class Deployed:
     changed: bool
     """Serve had to deploy it; else it left the application alone."""
     application: Application | None = None
-    """What Serve says about it; None if nobody waited."""
+    """What Serve says about it; None if it was not waited for."""
     error: JobError | None = None
     """Why it does not run."""
 
@@ -50,7 +50,7 @@ def deploy(
         config: the configuration.
         client: of the cluster.
         notify: takes what happens, a line at a time.
-        timeout: seconds after which nobody waits any longer; 0 waits for nothing.
+        timeout: seconds after which the wait ends; 0 waits for nothing.
 
     Raises:
         UsageError: Serve refuses the configuration.

@@ -85,7 +85,7 @@ class _Target:
         return prepared
 
     def require(self, manifest: Manifest, store: Store) -> None:
-        """Refuses a bundle that a node cannot run, or cannot fetch: for Serve, nobody relays it."""
+        """Refuses a bundle that a node cannot run, or cannot fetch: Serve has no relay."""
         description = self.cluster and self.cluster.survey and self.cluster.survey.result()
         if not description:
             return

@@ -82,7 +82,7 @@ def _walked(directory: str, inside: str) -> Iterator[str]:
 
 
 def words_of(resolution: Resolution, directory: str) -> tuple[tuple[str, ...], str]:
-    """Returns what stands after `python` to run a target in a copy of a directory, and the file that it runs.
+    """Returns what is after `python` to run a target in a copy of a directory, and the file that it runs.
 
     Raises:
         UsageError: plain Ray cannot run it.

@@ -51,7 +51,7 @@ def open_envelope(data: bytes, kind: str, payload: bytes, key: PublicKey) -> byt
 
 
 def unseal(data: bytes) -> tuple[str, bytes, list[bytes]]:
-    """Returns payload type, payload and signatures of an envelope, which nobody has verified.
+    """Returns payload type, payload and signatures of an envelope. They are not verified.
 
     Raises:
         ValueError, TypeError, LookupError: it is not an envelope.

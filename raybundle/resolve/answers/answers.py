@@ -46,7 +46,7 @@ class Question:
 def answer(
     target: Target, settings: ResolveSettings, interpreter: Interpreter, cwd: Path, cache: Cache
 ) -> Resolution:
-    """Return what `resolve` returns, from the cache where everything it depends on is as it was.
+    """Returns what `resolve` returns, from the cache where everything it depends on is as it was.
 
     Raises:
         BundleError, RefusedFileError, UsageError: as `resolve` does.
@@ -76,13 +76,13 @@ def _answer(question: Question, cache: Cache) -> Resolution:
 
 
 def _name(question: Question, places: Places, cache: Cache) -> str:
-    """Return the name of the answer: what the question means wherever its places are, and what it says."""
+    """Returns the name of the answer: what the question means wherever its places are, and what it says."""
     text = json.dumps(_meaning(question))
     return f"{cache.key(places.hide(text), places.order)[:16]}-{cache.key(text)[:16]}"
 
 
 def _meaning(question: Question) -> list[Any]:
-    """Return what the paths and patterns of the question mean now."""
+    """Returns what the paths and patterns of the question mean now."""
     interpreter, settings = question.interpreter, question.settings
     project = _project(question)
     return [
@@ -99,7 +99,7 @@ def _meaning(question: Question) -> list[Any]:
 
 
 def _counts(cwd: Path, target: Target, project: Path) -> bool:
-    """Claims that the current directory has a say: on the path, or where a job in the project starts."""
+    """Returns whether the current directory is an input: it is on the path, or the job starts there."""
     related = project.is_relative_to(cwd) or cwd.is_relative_to(project)
     return isinstance(target, ModuleTarget) or (cwd != project and related)
 
@@ -119,7 +119,7 @@ def _project(question: Question) -> Path:
 
 
 def _matched(project: Path, patterns: tuple[str, ...]) -> list[list[str]]:
-    """Return the files that `include` means: patterns walk directories that nothing else asks for."""
+    """Returns the files that `include` means: patterns walk directories that nothing else asks for."""
     if not patterns:
         return []
     from raybundle.resolve.files.data_files import included  # noqa: PLC0415 - most projects have no patterns
@@ -129,7 +129,7 @@ def _matched(project: Path, patterns: tuple[str, ...]) -> list[list[str]]:
 
 
 def _recall(question: Question, name: str, places: Places, cache: Cache) -> Resolution | None:
-    """Return the kept answer if everything that it depends on is as it was; it may be another checkout's."""
+    """Returns the kept answer if everything that it depends on is as it was; it may be another checkout's."""
     if cache.path(ANSWERS, name).exists():
         return cache.read(ANSWERS, name, lambda document: _parsed(document, (), question, name, cache))
 
@@ -144,7 +144,7 @@ def _recall(question: Question, name: str, places: Places, cache: Cache) -> Reso
 def _parsed(
     document: dict[str, Any], alien: Iterable[str], question: Question, name: str, cache: Cache
 ) -> Resolution | None:
-    """Return the resolution if nothing changed, and keeps it with fresh identities."""
+    """Returns the resolution if nothing changed, and keeps it with fresh identities."""
     if document["cwd"] not in {None, str(question.cwd)}:
         return None
     record = Consulted(0, **document["consulted"])

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _PLAIN = re.compile(r"(?:/[\w.@+-]+)+", re.ASCII)
 """A path that no shell, no JSON and no message writes in another way."""
 _BEFORE, _AFTER = r"(?<![\w./@+-])", r"(?![\w.@+-])"
-"""What is not beside a path that stands for itself."""
+"""What is not beside a path that means itself."""
 _UP = "../"
 _TABLES = ("files", "asked", "directories", "sites", "data")
 """Of what was consulted, by path; `links` lead somewhere besides."""
@@ -36,13 +36,13 @@ class Places:
     """The interpreter's path."""
 
     def hide(self, text: str) -> str:
-        """Return a text with symbols, which no JSON has in it, for the bases."""
+        """Returns a text with symbols, which no JSON has in it, for the bases."""
         return (
             self._pattern.sub(lambda found: f"\0{self.bases.index(found[0])}", text) if self.bases else text
         )
 
     def show(self, text: str) -> str:
-        """Return a text with the bases for their symbols."""
+        """Returns a text with the bases for their symbols."""
         return re.sub("\0([0-9])", lambda found: self.bases[int(found[1])], text)
 
     @property
@@ -56,7 +56,7 @@ class Places:
         return any(path == entry or path.startswith(f"{entry}/") for entry in self.path)
 
     def changed(self, there: Sequence[str]) -> tuple[str, ...]:
-        """Return the bases that are elsewhere, and where they were."""
+        """Returns the bases that are elsewhere, and where they were."""
         return tuple({*self.bases} ^ {*there})
 
     @property
@@ -65,7 +65,7 @@ class Places:
 
 
 def places_of(project: Path, interpreter: Interpreter) -> Places:
-    """Return the places of a question.
+    """Returns the places of a question.
 
     What cannot move: a path that is not plain, an environment that is a link, and what modules of a directory
     around it may be found in.
@@ -84,7 +84,7 @@ def _may_move(base: str, path: Sequence[str]) -> bool:
 
 
 def moved(document: dict[str, Any], here: Places) -> dict[str, Any] | None:
-    """Return the document of an answer as it would be here; None if it may depend on where it was made.
+    """Returns the document of an answer as it would be here; None if it may depend on where it was made.
 
     What it consulted must be compared by content, and no file may name a base that has changed.
     """
@@ -107,7 +107,7 @@ def moved(document: dict[str, Any], here: Places) -> dict[str, Any] | None:
 
 
 def _in_bytes(document: dict[str, Any], bases: Sequence[str]) -> bool:
-    """Claims that made files, which an answer has as bytes, name a base."""
+    """Returns whether made files, which an answer has as bytes, name a base."""
     tables = [each for each in document["answer"]["fields"].values() if isinstance(each, dict)]
     columns = [column for table in tables for kind, column in table.values() if kind == "bytes"]
     made = [base64.b64decode(each) for column in columns for each in column if each]

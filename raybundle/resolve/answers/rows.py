@@ -50,11 +50,11 @@ _path = functools.lru_cache(maxsize=1 << 16)(Path)
 """Paths are slow to make, and the answers of one command have most in common."""
 
 _ABSENT = -1
-"""Stands for None among numbers; no number of ours is negative."""
+"""Stands for None among numbers; no other number is negative."""
 
 
 def to_document(resolution: Resolution) -> dict[str, Any]:
-    """Return what `from_document` makes the same resolution of.
+    """Returns what `from_document` makes the same resolution of.
 
     Raises:
         CannotKeepError: a field holds what this format does not know.
@@ -74,7 +74,7 @@ def to_document(resolution: Resolution) -> dict[str, Any]:
 
 
 def from_document(document: dict[str, Any], given: dict[str, Any]) -> Resolution:
-    """Return the resolution; `given` holds the fields of `GIVEN`.
+    """Returns the resolution; `given` holds the fields of `GIVEN`.
 
     Raises:
         KeyError, TypeError, ValueError, IndexError: the document has another shape.
@@ -109,7 +109,7 @@ def _twin(names: tuple[str, ...]) -> type[Any]:
 
 
 def _column(values: list[Any], texts: dict[str, int]) -> list[Any]:
-    """Return the kind of the values, and the values: numbers as the bytes of an array, others as JSON."""
+    """Returns the kind of the values, and the values: numbers as the bytes of an array, others as JSON."""
     kinds = {_kind(value) for value in set(values) - {None, ()}}
     kind = kinds.pop() if kinds else "texts"
     if kinds:
@@ -155,7 +155,7 @@ def _kind(value: Any) -> str:
 
 
 def _read(texts: list[str], paths: dict[int | None, Path | None], kind: str, values: Any) -> list[Any]:
-    """Return the values of a column; `paths` holds those that were made, because paths are slow to make."""
+    """Returns the values of a column; `paths` holds those that were made, because paths are slow to make."""
     if kind in _TYPECODES:
         values = _unpacked(_TYPECODES[kind], values)
     match kind:

@@ -32,7 +32,7 @@ _TAG = re.compile(r"^Tag:[ \t]*(\S+)", re.MULTILINE)
 
 
 def normalised_name(name: str) -> str:
-    """Return the name of a distribution as PEP 503 compares it."""
+    """Returns the name of a distribution as PEP 503 compares it."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
@@ -69,7 +69,7 @@ class InstalledDistribution:
 
     @classmethod
     def at(cls, directory: Path) -> InstalledDistribution:
-        """Return the distribution that a `.dist-info` or `.egg-info` describes."""
+        """Returns the distribution that a `.dist-info` or `.egg-info` describes."""
         stem, dot, _ = directory.name.rpartition(".dist-info")
         if dot:
             project, _, version = stem.rpartition("-")
@@ -93,11 +93,11 @@ class InstalledDistribution:
 
     @property
     def is_recorded(self) -> bool:
-        """Claims that the files of the distribution are known."""
+        """Returns whether the files of the distribution are known."""
         return bool(self.record)
 
     def lists(self, path: str) -> bool:
-        """Return whether RECORD lists a file; most can answer without being parsed."""
+        """Returns whether RECORD lists a file; most can answer without being parsed."""
         return path.encode(errors="replace") in self.record and path in self.files
 
     def has_folder(self, name: str) -> bool:
@@ -105,7 +105,7 @@ class InstalledDistribution:
         return f"\n{name}/".encode() in b"\n" + self.record
 
     def claims(self, path: str) -> bool:
-        """Return whether a distribution without RECORD has the name of the file's top-level module."""
+        """Returns whether a distribution without RECORD has the name of the file's top-level module."""
         if self.is_recorded:
             return False
         top = path.partition("/")[0].partition(".")[0]
@@ -113,11 +113,11 @@ class InstalledDistribution:
         return top in listed or normalised_name(top) == self.name
 
     def size(self) -> int:
-        """Return the bytes of the installed files as RECORD has them."""
+        """Returns the bytes of the installed files as RECORD has them."""
         return sum(int(each.size) for each in self.files.values() if each.size.isdecimal())
 
     def header(self) -> Iterator[tuple[str, str]]:
-        """Yield the fields of METADATA (of an `.egg-info`: PKG-INFO), names in lower case."""
+        """Yields the fields of METADATA (of an `.egg-info`: PKG-INFO), names in lower case."""
         text = (self.read("METADATA") or self.read("PKG-INFO")).decode("utf-8", "replace")
         head = text.replace("\r\n", "\n").partition("\n\n")[0]
         for line in re.sub(r"\n[ \t]+", " ", head).splitlines():
@@ -125,14 +125,14 @@ class InstalledDistribution:
             yield name.lower(), value.strip()
 
     def requires(self) -> Iterator[str]:
-        """Yield the requirements with their markers."""
+        """Yields the requirements with their markers."""
         if self.directory.suffix == ".egg-info":
             yield from _legacy_requirements(self.read("requires.txt").decode("utf-8", "replace"))
         else:
             yield from (value for name, value in self.header() if name == "requires-dist")
 
     def entry_points(self) -> Iterator[EntryPoint]:
-        """Yield the entry points; lines that are none are skipped."""
+        """Yields the entry points; lines that are none are skipped."""
         group = ""
         for number, raw in enumerate(self.read(ENTRY_POINTS).decode("utf-8", "replace").splitlines(), 1):
             line = raw.strip()
@@ -143,11 +143,11 @@ class InstalledDistribution:
                 yield EntryPoint(group, name.strip(), value.strip(), number)
 
     def wheel_tags(self) -> list[str]:
-        """Return the tags of the wheel that was installed, such as `py3-none-any`; none if none are known."""
+        """Returns the tags of the wheel that was installed, such as `py3-none-any`; empty if not known."""
         return _TAG.findall(self.read("WHEEL").decode("utf-8", "replace"))
 
     def origin(self) -> Origin:
-        """Return where the distribution was installed from."""
+        """Returns where the distribution was installed from."""
         try:
             document = json.loads(self.read(DIRECT_URL) or b"{}")
             url = document.get("url", "")
@@ -162,11 +162,11 @@ class InstalledDistribution:
 
     @property
     def is_editable(self) -> bool:
-        """Claims that Python imports it from its project's directory."""
+        """Returns whether Python imports it from its project's directory."""
         return self.origin().project != ""
 
     def read(self, name: str) -> bytes:
-        """Return the content of one of its files; empty if it cannot be read."""
+        """Returns the content of one of its files; empty if it cannot be read."""
         try:
             return (self.directory / name).read_bytes()
         except OSError:
@@ -204,7 +204,7 @@ class InstalledDistributions:
         return {name for site in self.by_site for name in _names_in(site) if name.endswith(suffix)}
 
     def owner(self, file: str, likely: str = "") -> InstalledDistribution | None:
-        """Return the distribution that lists `file`, else one without RECORD that has its name.
+        """Returns the distribution that lists `file`, else one without RECORD that has its name.
 
         Args:
             file: absolute.

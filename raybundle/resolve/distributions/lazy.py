@@ -80,13 +80,13 @@ class Source:
         return sorted(found, key=re.Match.start)
 
     def named(self, name: str) -> list[_Head]:
-        """Return the definitions of a name."""
+        """Returns the definitions of a name."""
         word = name.encode()
         places = (place for place, each in enumerate(self._found) if each[1] == word)
         return [head for place in places if (head := self._head(place))]
 
     def importing(self, module: str) -> set[_Head]:
-        """Return the definitions that import a module, or use what the top level tries to import of it."""
+        """Returns the definitions that import a module, or use what the top level tries to import of it."""
         found: set[_Head] = set()
         aliases: set[bytes] = set()
         for each in re.finditer(rb"%b\b" % re.escape(module.encode()), self.text):
@@ -105,7 +105,7 @@ class Source:
         return found
 
     def body(self, head: _Head) -> bytes:
-        """Return a definition without its first line."""
+        """Returns a definition without its first line."""
         return self.text[head.end : self._end(head)].partition(b"\n")[2]
 
     def _line(self, position: int) -> bytes:
@@ -125,7 +125,7 @@ class Source:
         return self._heads[place]
 
     def _around(self, position: int) -> list[_Head]:
-        """Return the definitions around a position; a class only if making an instance runs it."""
+        """Returns the definitions around a position; a class only if making an instance runs it."""
         found: list[_Head] = []
         inner: set[str] = set()
         indent = len(self.text)
@@ -142,12 +142,12 @@ class Source:
         return found
 
     def _runs(self, head: _Head, inner: set[str]) -> bool:
-        """Return whether making an instance of a class runs its methods of these names."""
+        """Returns whether making an instance of a class runs its methods of these names."""
         others = inner - _CONSTRUCTORS
         return all(name.startswith("_") and f"self.{name}(" in self._constructors(head) for name in others)
 
     def _constructors(self, head: _Head) -> str:
-        """Return the text of the methods that run when an instance of a class is made."""
+        """Returns the text of the methods that run when an instance of a class is made."""
         if head not in self._made:
             first, last = (
                 bisect_left(self._found, at, key=re.Match.start) for at in (head.end, self._end(head))
@@ -158,7 +158,7 @@ class Source:
         return self._made[head]
 
     def _end(self, head: _Head) -> int:
-        """Return where the block of a definition ends: at the next statement that is not indented more."""
+        """Returns where the block of a definition ends: at the next statement that is not indented more."""
         if head not in self._ends:
             indent = re.compile(rb"\n[ \t]{0,%d}[A-Za-z_@]" % head.indent)
             found = indent.search(self.text, head.end)
@@ -175,14 +175,14 @@ def _names_bound(line: bytes) -> Iterator[bytes]:
 
 
 def names_that_matter(user: LazyUser, words: Iterable[str]) -> list[str]:
-    """Return those of the words in first-party code that definitions of `user` to look at may have."""
+    """Returns those of the words in first-party code that definitions of `user` to look at may have."""
     importing = {name for each in user.imports for name in each.names}
     of_extras = set[str]().union(*map(_words_of, user.imports))
     return sorted(word for word in words if word in importing or _shares(word, of_extras))
 
 
 def find_uses(user: LazyUser, names: Iterable[str]) -> Iterator[LazyUse]:
-    """Yield the definitions of these names that use what does not travel."""
+    """Yields the definitions of these names that use what does not travel."""
     texts = {file: read_source(file) for file in user.files}
     sources: dict[str, Source] = {}
     for name in names:
@@ -200,7 +200,7 @@ def find_uses(user: LazyUser, names: Iterable[str]) -> Iterator[LazyUse]:
 def _kind(
     name: str, found: list[tuple[Source, list[_Head]]], each: LazyImport, *, is_method: bool
 ) -> LazyKind | None:
-    """Return how a use is recognised; None if not all definitions of the name use the import."""
+    """Returns how a use is recognised; None if not all definitions of the name use the import."""
     if _shares(name, _words_of(each)):
         spoken = re.compile(rf"(?i)\b(?:{re.escape(each.module)}|{re.escape(each.distribution)})\b".encode())
         if any(spoken.search(source.body(head)) for source, heads in found for head in heads):
@@ -216,7 +216,7 @@ def _kind(
 
 
 def _words_of(each: LazyImport) -> set[str]:
-    """Return the words that tell what an import is for; none if no extra names it."""
+    """Returns the words that tell what an import is for; none if no extra names it."""
     words = {word for extra in each.extras for word in re.findall(r"[a-z]{3,}", extra.lower())}
     return {*words - _PLAIN, each.module.lower()} if each.extras else set()
 

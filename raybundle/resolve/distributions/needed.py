@@ -25,7 +25,7 @@ _USES = Kind("lazy-uses", 128)
 
 
 def find_distributions(wanted: Wanted, interpreter: Interpreter, cache: Cache) -> Needed:
-    """Return what owns the wanted modules, and everything that those need.
+    """Returns what owns the wanted modules, and everything that those need.
 
     The answer is kept until a site-packages directory changes. A warm one reads no metadata.
     """
@@ -44,7 +44,7 @@ def find_distributions(wanted: Wanted, interpreter: Interpreter, cache: Cache) -
 
 
 def find_lazy_uses(user: LazyUser, words: Iterable[str], sites: Iterable[str], cache: Cache) -> list[LazyUse]:
-    """Return the definitions of a distribution that are among `words` and use what does not travel.
+    """Returns the definitions of a distribution that are among `words` and use what does not travel.
 
     The answer is kept until a site-packages directory changes. Without one of these words, nothing is read.
     """
@@ -66,7 +66,7 @@ def _uses(answer: list[list[Any]]) -> list[LazyUse]:
 
 
 def _question(wanted: Wanted, interpreter: Interpreter) -> list[Any]:
-    """Return what decides an answer, apart from what is installed."""
+    """Returns what decides an answer, apart from what is installed."""
     target = [interpreter.version, interpreter.platform, interpreter.implementation]
     asked = [sorted(wanted.third_party.items()), sorted(wanted.optional), sorted(wanted.declared)]
     settings = [wanted.dependencies, sorted(wanted.cluster_provides)]

@@ -27,7 +27,7 @@ _SHOWN = 5
 def with_provided(
     needed: Iterable[Distribution], on_nodes: Mapping[str, list[Edge]]
 ) -> tuple[Distribution, ...]:
-    """Return the needed distributions and those that only the nodes have, sorted by name."""
+    """Returns the needed distributions and those that only the nodes have, sorted by name."""
     found = {each.name: each for each in needed}
     for name, edges in on_nodes.items():
         modules = tuple(sorted({each.imported for each in edges}))
@@ -38,7 +38,7 @@ def with_provided(
 def refuse_misnamed(
     wanted: Wanted, needed: Needed, on_nodes: Collection[str], interpreter: Interpreter
 ) -> None:
-    """Refuse names in `cluster-provides` that look like a misspelling of a needed distribution.
+    """Refuses names in `cluster-provides` that look like a misspelling of a needed distribution.
 
     Raises:
         UsageError: there is such a name; the hint has the likely one.
@@ -61,7 +61,7 @@ def refuse_misnamed(
 def find_obstacles(
     wanted: Wanted, needed: Needed, edges: Iterable[Edge], interpreter: Interpreter
 ) -> tuple[tuple[Warning, ...], tuple[Warning, ...]]:
-    """Return the warnings, and the obstacles that stop the build."""
+    """Returns the warnings, and the obstacles that stop the build."""
     places: Mapping[str, list[Edge]] = defaultdict(list)
     for edge in edges:
         if edge.imported in wanted.third_party:
@@ -135,7 +135,7 @@ def _exposed(name: str, other: str) -> Warning:
 
 
 def _unmet(unmet: Iterable[Unmet]) -> Warning:
-    """Return one warning for all: an environment made with `--no-deps` has many."""
+    """Returns one warning for all: an environment made with `--no-deps` has many."""
     has = [
         f"{each.by} requires {each.requirement} ({f'{each.version} is' if each.version else 'not'} installed)"
         for each in unmet

@@ -22,7 +22,7 @@ IN_RAY = frozenset({"psutil", "colorama", "setproctitle"})
 
 
 def extras_in_use(third_party: Iterable[str]) -> frozenset[str]:
-    """Return the extras of Ray that the imported modules belong to."""
+    """Returns the extras of Ray that the imported modules belong to."""
     return frozenset(
         extra
         for part, extra in _EXTRAS.items()
@@ -37,7 +37,7 @@ def find_unfit(
     environment: Mapping[str, str],
     extras: Iterable[str],
 ) -> Iterator[Unfit]:
-    """Yield the distributions that Ray does not accept.
+    """Yields the distributions that Ray does not accept.
 
     If Ray is not installed, the oldest and the newest supported Ray decide.
 

@@ -34,7 +34,7 @@ class RecordedFile(NamedTuple):
 
     @property
     def is_outside(self) -> bool:
-        """Claims that the file is not in the site-packages directory."""
+        """Returns whether the file is not in the site-packages directory."""
         return self.path.startswith(("/", "../")) or self.path == ".." or bool(_DRIVE.match(self.path))
 
 
@@ -47,7 +47,7 @@ class RecordError(RefusedFileError):
 
 
 def parse_record(data: bytes, *, strict: bool = False) -> Iterator[RecordedFile]:
-    """Yield the files that a RECORD lists, as it orders them.
+    """Yields the files that a RECORD lists, as it orders them.
 
     Args:
         data: the content of RECORD.
@@ -74,7 +74,7 @@ def parse_record(data: bytes, *, strict: bool = False) -> Iterator[RecordedFile]
 
 
 def encoded(digest: bytes) -> str:
-    """Return a digest as RECORD has it: in URL-safe base64 without padding."""
+    """Returns a digest as RECORD has it: in URL-safe base64 without padding."""
     return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
 
 

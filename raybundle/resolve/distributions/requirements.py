@@ -49,7 +49,7 @@ class Requirements:
         links: Mapping[str, Iterable[tuple[str, str]]],
         stops: frozenset[str],
     ) -> dict[str, Need]:
-        """Return the installed distributions among `wanted`, and all that they need, nearest first.
+        """Returns the installed distributions among `wanted`, and all that they need, nearest first.
 
         Args:
             wanted: name, extra and reason of each.
@@ -70,14 +70,14 @@ class Requirements:
         return needs
 
     def of(self, name: str, extra: str) -> Iterator[tuple[str, str]]:
-        """Yield the names and extras that an installed distribution requires with `extra`."""
+        """Yields the names and extras that an installed distribution requires with `extra`."""
         environment = {**self.environment, "extra": extra}
         for requirement in self._all(name):
             if requirement.marker is None or requirement.marker.evaluate(environment):
                 yield from ((normalised_name(requirement.name), each) for each in ("", *requirement.extras))
 
     def unmet(self, name: str) -> Iterator[tuple[str, str, str]]:
-        """Yield the unmet requirements: name, requirement, and the installed version or an empty text."""
+        """Yields the unmet requirements: name, requirement, and the installed version or an empty text."""
         environment = {**self.environment, "extra": ""}
         for requirement in self._all(name):
             other = normalised_name(requirement.name)
@@ -90,7 +90,7 @@ class Requirements:
                 yield other, f"{other}{requirement.specifier}", found.version
 
     def exposed(self, name: str) -> Iterator[str]:
-        """Yield the names that a distribution requires by a URL with credentials."""
+        """Yields the names that a distribution requires by a URL with credentials."""
         for requirement in self._all(name):
             if requirement.url and has_credentials(requirement.url):
                 yield normalised_name(requirement.name)
@@ -101,7 +101,7 @@ class Requirements:
         return self._parsed[name]
 
     def optional(self, name: str) -> Iterator[tuple[str, str]]:
-        """Yield the names that a distribution requires with an extra that a job may want, and the extra.
+        """Yields the names that a distribution requires with an extra that a job may want, and the extra.
 
         An extra may be made of others of the same distribution: `parquet` of `pandas[pyarrow]`.
         """
@@ -114,7 +114,7 @@ class Requirements:
                 yield from ((other, outer) for outer, inner in parts if extra in inner and outer not in wide)
 
     def _by_extra(self, name: str) -> Iterator[tuple[str, str, frozenset[str]]]:
-        """Yield each requirement of an extra: its name, the extra, and the extras that it has itself."""
+        """Yields each requirement of an extra: its name, the extra, and the extras that it has itself."""
         for requirement in self._all(name):
             marker = requirement.marker
             for extra in _extras_in(str(marker or "")):
@@ -129,7 +129,7 @@ def _extras_in(marker: str) -> list[str]:
 
 
 def parsed(lines: Iterable[str]) -> Iterator[Requirement]:
-    """Yield the requirements; lines that break PEP 508 are skipped, as old distributions have some."""
+    """Yields the requirements; lines that break PEP 508 are skipped, as old distributions have some."""
     return (each for each in map(_parsed, lines) if each is not None)
 
 
@@ -146,7 +146,7 @@ def _parsed(line: str) -> Requirement | None:
 
 
 def fits(requirement: Requirement, version: str) -> bool:
-    """Return whether a version satisfies a requirement; one that breaks PEP 440 always does."""
+    """Returns whether a version satisfies a requirement; one that breaks PEP 440 always does."""
     from packaging.version import InvalidVersion, Version  # noqa: PLC0415 - as the requirement
 
     try:

@@ -30,7 +30,7 @@ _DEV_TOOLS = frozenset({"coverage", "hypothesis", "mypy", "nose", "pip", "pytest
 
 
 def find_needed(wanted: Wanted, interpreter: Interpreter) -> Needed:
-    """Return the distributions that own the wanted modules, and all that those need."""
+    """Returns the distributions that own the wanted modules, and all that those need."""
     installed = InstalledDistributions(interpreter.site)
     modules, unowned = _owners(wanted.third_party, installed)
     left = {name for name in modules if _can_be_left(name, modules[name], wanted, installed)}
@@ -71,7 +71,7 @@ def find_needed(wanted: Wanted, interpreter: Interpreter) -> Needed:
 def _owners(
     third_party: Mapping[str, str], installed: InstalledDistributions
 ) -> tuple[dict[str, list[str]], list[str]]:
-    """Return the imported names by owning distribution, and the names without an owner."""
+    """Returns the imported names by owning distribution, and the names without an owner."""
     modules: dict[str, list[str]] = {}
     unowned = []
     for module, file in sorted(third_party.items()):
@@ -86,7 +86,7 @@ def _owners(
 def _can_be_left(
     name: str, modules: Iterable[str], wanted: Wanted, installed: InstalledDistributions
 ) -> bool:
-    """Claims that a distribution cannot be bundled, and that the job runs without it."""
+    """Returns whether a distribution cannot be bundled, and that the job runs without it."""
     return (
         wanted.dependencies == "bundle"
         and name not in wanted.cluster_provides
@@ -122,7 +122,7 @@ class _Search:
         self.by_ray = frozenset(self.requirements.closed(own, {}, frozenset()))
 
     def find(self, roots: Iterable[str], extras: Iterable[str]) -> None:
-        """Find what `roots` and the extras of Ray need, and what of it is bundled.
+        """Finds what `roots` and the extras of Ray need, and what of it is bundled.
 
         If only a distribution that the cluster provides needs another one, the cluster provides that too: it
         has both in versions that fit together. The same is true for Ray.
@@ -151,7 +151,7 @@ class _Search:
         self.needs = needs
 
     def _closed(self, wanted: list[tuple[str, str, Need]], stops: frozenset[str]) -> dict[str, Need]:
-        """Return what `wanted` needs, including imports that no metadata declares."""
+        """Returns what `wanted` needs, including imports that no metadata declares."""
         links: dict[str, list[tuple[str, str]]] = {}
         while True:
             needs = self.requirements.closed(wanted, links, stops)
@@ -170,13 +170,13 @@ class _Search:
                     yield link
 
     def provider(self, name: str) -> Provider:
-        """Return who brings a distribution to the nodes."""
+        """Returns who brings a distribution to the nodes."""
         if name in self.travelling:
             return "bundle"
         return "ray" if name in self.by_ray else "cluster"
 
     def optional(self) -> dict[str, str]:
-        """Return what is installed but not needed, by name, and the distribution that can use it."""
+        """Returns what is installed but not needed, by name, and the distribution that can use it."""
         users: dict[str, str] = {}
         for user in sorted(self.needs, key=lambda name: (self.needs[name].by, name)):
             if self.provider(user) != "ray":
@@ -186,16 +186,16 @@ class _Search:
         return {name: user for name, user in users.items() if name not in self.needs}
 
     def mentioned(self) -> frozenset[str]:
-        """Return the installed distributions that modules import in inner blocks, and that nothing needs."""
+        """Returns the installed distributions that modules import in inner blocks, and that nothing needs."""
         return frozenset(name for name, _, _ in self.walk.mentioned() if self._stays(name))
 
     def _stays(self, name: str) -> bool:
-        """Return whether a job may miss a distribution, or the owner of a module (empty if none has it)."""
+        """Returns whether a job may miss a distribution, or the owner of a module (empty if none has it)."""
         known = self.needs.keys() | self.by_ray | _DEV_TOOLS | IN_RAY | {"", RAY}
         return name not in known and name not in self.wanted.cluster_provides
 
     def lazy(self, users: Iterable[str]) -> Iterator[LazyUser]:
-        """Yield the directly imported distributions that can use what stays when they are called."""
+        """Yields the directly imported distributions that can use what stays when they are called."""
         mentioned: dict[str, tuple[str, set[str]]] = {}
         for name, module, files in sorted(self.walk.mentioned()):
             if self._stays(name):
@@ -214,7 +214,7 @@ class _Search:
                 yield LazyUser(user, tuple(files), tuple(imports))
 
     def _importing(self, module: str, files: Iterable[str], sources: dict[str, Source]) -> tuple[str, ...]:
-        """Return the public names of the definitions that import a module; `sources` keeps what is parsed."""
+        """Returns the public names of definitions that import a module; `sources` keeps what is parsed."""
         names: set[str] = set()
         for file in files:
             from raybundle.resolve.distributions.lazy import Source  # noqa: PLC0415 - many jobs need none
@@ -224,7 +224,7 @@ class _Search:
         return tuple(sorted(names))
 
     def _unused_extras(self, user: str) -> dict[str, tuple[str, ...]]:
-        """Return by installed distribution the extras that name it, without those of which a part travels."""
+        """Returns by installed distribution the extras that name it, without those that travel in part."""
         extras = [each for each in self.requirements.optional(user) if each[0] in self.installed.by_name]
         in_use = {extra for name, extra in extras if not self._stays(name)}
         unused: dict[str, tuple[str, ...]] = {}
@@ -234,7 +234,7 @@ class _Search:
         return unused
 
     def needed(self, name: str, modules: Iterable[str]) -> Distribution:
-        """Return a distribution that is needed; first-party code imports `modules` of it."""
+        """Returns a distribution that is needed; first-party code imports `modules` of it."""
         found, need, provider = self.installed.by_name[name], self.needs[name], self.provider(name)
         return replace(
             self.unused(name, need.by),
@@ -245,7 +245,7 @@ class _Search:
         )
 
     def unused(self, name: str, user: str) -> Distribution:
-        """Return a distribution that does not travel, and what would use it."""
+        """Returns a distribution that does not travel, and what would use it."""
         found = self.installed.by_name[name]
         origin = found.origin().url
         return Distribution(name, found.version, "bundle", found.size(), required_by=user, origin=origin)
@@ -278,7 +278,7 @@ class _Search:
 
 
 def _module_of(installed: InstalledDistributions, name: str) -> str:
-    """Return the top-level name of a distribution: its own, if it has a module of that name."""
+    """Returns the top-level name of a distribution: its own, if it has a module of that name."""
     tops = sorted({each.partition(".")[0] for each in modules_in(installed.by_name[name].files)})
     own = [each for each in tops if normalised_name(each) == name]
     return next(iter([*own, *tops]), "")

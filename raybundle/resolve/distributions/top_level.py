@@ -86,7 +86,7 @@ class TopLevel:
     """By file that is looked at again: the lines of its imports."""
 
     def follow(self, names: Iterable[str]) -> None:
-        """Follow `names` and everything that they import when they load."""
+        """Follows `names` and everything that they import when they load."""
         for name in names:
             self._reach(name)
         for name in self._queue:  # it grows
@@ -96,7 +96,7 @@ class TopLevel:
         self._queue.clear()
 
     def mentioned(self) -> Iterator[tuple[str, str, list[str]]]:
-        """Yield each installed distribution that inner blocks import: name, top-level name, files."""
+        """Yields each installed distribution that inner blocks import: name, top-level name, files."""
         for name, files in self.inner.items():
             node, found = None, ""
             for found in with_ancestors(name):
@@ -107,7 +107,7 @@ class TopLevel:
                 yield self._owner(found, node), name.partition(".")[0], files
 
     def _reach(self, name: str) -> None:
-        """Queue a module and the packages around it."""
+        """Queues a module and the packages around it."""
         if name not in self._reached:
             self._reached.add(name)
             parent = name.rpartition(".")[0]
@@ -139,7 +139,7 @@ class TopLevel:
                     known.append(Link(owner, other, name, node.file, line))
 
     def _imports(self, source: bytes, package: str) -> Iterator[tuple[int, str]]:
-        """Yield the position of each import in the first column, and a module that it may import."""
+        """Yields the position of each import in the first column, and a module that it may import."""
         for found in _STATEMENT.finditer(source):
             modules = found["modules"]
             if modules is not None:
@@ -158,18 +158,18 @@ class TopLevel:
                 yield found.start(), f"{base}.{each}"
 
     def is_unconditional(self, link: Link) -> bool:
-        """Return whether the import is a statement at the top level of its module."""
+        """Returns whether the import is a statement at the top level of its module."""
         if link.file not in self._imported:
             self._imported[link.file] = frozenset(_lines_of_imports(read_source(link.file)))
         return link.line in self._imported[link.file]
 
     def _is_whole(self, top: str) -> bool:
-        """Claims that a top-level package is regular: its modules usually have one owner."""
+        """Returns whether a top-level package is regular: its modules usually have one owner."""
         node = self._find(top)
         return node is not None and node.file != ""
 
     def _owner(self, name: str, node: _Node) -> str:
-        """Return the distribution of a module or of the package around it; empty if none lists it."""
+        """Returns the distribution of a module or of the package around it; empty if none lists it."""
         parent = name.rpartition(".")[0]
         around = self._find(parent) if parent else None
         key = parent if around and around.file and not node.directories else name
@@ -212,7 +212,7 @@ class TopLevel:
         return _Node("", tuple(portions)) if portions else None
 
     def _list(self, directory: str) -> tuple[dict[str, str], frozenset[str]]:
-        """Return the modules in a directory (name: file), and its directories."""
+        """Returns the modules in a directory (name: file), and its directories."""
         known = self._listed.get(directory)
         if known is None:
             files: dict[str, str] = {}
@@ -249,7 +249,7 @@ def _inner_imports(source: bytes) -> Iterator[str]:
 
 
 def _lines_of_imports(source: bytes) -> Iterator[int]:
-    """Yield the lines of the import statements at the top level of a module."""
+    """Yields the lines of the import statements at the top level of a module."""
     import ast  # noqa: PLC0415 - start-up: few imports are looked at again
 
     try:
@@ -260,7 +260,7 @@ def _lines_of_imports(source: bytes) -> Iterator[int]:
 
 
 def _names(text: bytes) -> Iterator[str]:
-    """Yield `a` and `b.c` of `a, b.c as d`."""
+    """Yields `a` and `b.c` of `a, b.c as d`."""
     if b"#" in text:
         text = _COMMENT.sub(b"", text)
     for part in text.replace(b"\\", b" ").split(b","):
@@ -270,7 +270,7 @@ def _names(text: bytes) -> Iterator[str]:
 
 
 def read_source(file: str) -> bytes:
-    """Return the bytes of a file; none if it cannot be read."""
+    """Returns the bytes of a file; none if it cannot be read."""
     try:
         with open(file, "rb") as stream:
             return stream.read()

@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from raybundle.resolve.distributions.installed import EntryPoint
 
 DIRECTORY = ".raybundle/bin"
-"""Directory of the project, there only in a bundle, that stands for the environment's `bin`."""
+"""Directory of the project, there only in a bundle, in place of the environment's `bin`."""
 REFERENCE = re.compile(r"\s*([\w.]+)\s*:\s*([\w.]+)\s*(?:\[.*\]\s*)?")
-"""`module:object`, with extras that nobody evaluates any more (entry points specification)."""
+"""`module:object`, with extras that are no longer evaluated (entry points specification)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +39,9 @@ class _Entry:
 
 
 def console_script(name: str, project: Path, interpreter: Interpreter) -> Generated:
-    """Return the script behind `name`: of the project's pyproject.toml, else of its editable install.
+    """Returns the script behind `name`: of the project's pyproject.toml, else of its editable install.
 
-    It does what the wrapper of pip and uv does. It lies in a directory of its own, which comes first on the
+    It does what the wrapper of pip and uv does. It is in a directory of its own, which comes first on the
     path as the environment's `bin` does; its name has no suffix, so `sys.argv[0]` ends as it does there.
 
     Raises:
@@ -63,7 +63,7 @@ def console_script(name: str, project: Path, interpreter: Interpreter) -> Genera
 
 
 def wrapper(module: str, attribute: str) -> bytes:
-    """Return the script that an installer makes for `module:attribute`."""
+    """Returns the script that an installer makes for `module:attribute`."""
     return (
         f"import sys\nfrom {module} import {attribute.partition('.')[0]}\n"
         f'if __name__ == "__main__":\n    sys.exit({attribute}())\n'
@@ -71,7 +71,7 @@ def wrapper(module: str, attribute: str) -> bytes:
 
 
 def _not_of_project(name: str, project: Path, interpreter: Interpreter) -> UsageError:
-    """Return the error that tells how to run a program of another distribution, or of the nodes."""
+    """Returns the error that tells how to run a program of another distribution, or of the nodes."""
     for each in InstalledDistributions(interpreter.site).by_name.values():
         script = _script_of(each, name)
         found = REFERENCE.fullmatch(script.value) if script else None
@@ -94,7 +94,7 @@ def _script_of(installed: InstalledDistribution, name: str) -> EntryPoint | None
 
 
 def declares_script(name: str, project: Path) -> bool:
-    """Claim that pyproject.toml of the project declares a console script of this name."""
+    """Returns whether pyproject.toml of the project declares a console script of this name."""
     try:
         return name in _declared(project / "pyproject.toml")
     except UsageError:  # it is told when the script is made

@@ -51,7 +51,7 @@ _HAS_SAFE_PATH = (3, 11)
 
 
 def made_script(target: Target, project: Path, interpreter: Interpreter) -> Generated | None:
-    """Return the script that is made for a target which is none."""
+    """Returns the script that is made for a target which is none."""
     match target:
         case NotebookTarget(path=path):
             return notebook_script(path)
@@ -76,12 +76,12 @@ class DriverPath:
     cwd: Path
 
     def on(self, interpreter: Interpreter, edits: Edits) -> tuple[str, ...]:
-        """Return the path of the driver under `interpreter`, after its `edits`."""
+        """Returns the path of the driver under `interpreter`, after its `edits`."""
         first = first_directory(self.target, self.project, self.cwd, safe_path=interpreter.safe_path)
         return driver_path(first, self.declared, interpreter, edits.edits)
 
     def finder(self, interpreter: Interpreter, edits: Edits, directories: Directories) -> Finder:
-        """Return the finder for that path, with the roots of the project that are on none of Python's."""
+        """Returns the finder for that path, with the roots of the project that are on none of Python's."""
         roots = {} if interpreter.safe_path else added_roots(str(self.project), str(self.cwd), directories)
         own = self.on(interpreter, edits)
         added = {entry: source for entry, source in roots.items() if os.path.realpath(entry) not in own}
@@ -89,7 +89,7 @@ class DriverPath:
 
 
 def find_start(path: DriverPath, interpreter: Interpreter, made: Generated | None) -> tuple[Finder, Start]:
-    """Return the finder for the driver's path, its own edits applied, and the driver itself."""
+    """Returns the finder for the driver's path, its own edits applied, and the driver itself."""
     directories = Directories()
 
     def after(some: tuple[Edit, ...]) -> Finder:
@@ -123,12 +123,12 @@ def find_start(path: DriverPath, interpreter: Interpreter, made: Generated | Non
 
 
 def _name_of(target: Target, found: FirstParty) -> str:
-    """Return the driver's `__file__`."""
+    """Returns the driver's `__file__`."""
     return str(target.path) if isinstance(target, ScriptTarget) else found.file
 
 
 def warn_about_link(target: Target, start: Start, finder: Finder, cwd: Path) -> Iterator[Warning]:
-    """Yield a warning where the script's edits of the path differ on the nodes, which know no link to it."""
+    """Yields a warning where the script's edits of the path differ on the nodes, which know no link to it."""
     name = _name_of(target, start.found)
     tree = None if name == start.found.file else _edited_tree(start.found.file, None, finder)
     ours, theirs = (evaluate(tree, file, str(cwd)) if tree else Edits() for file in (name, start.found.file))
@@ -138,7 +138,7 @@ def warn_about_link(target: Target, start: Start, finder: Finder, cwd: Path) -> 
 
 
 def warn_about_safe_path(start: Start, finder: Finder) -> Iterator[Warning]:
-    """Yield a warning where the nodes put first what `-P` leaves in its later place on the path.
+    """Yields a warning where the nodes put first what `-P` leaves in its later place on the path.
 
     Raises:
         BundleError: no option of this Python keeps a script's directory from the path of a node.
@@ -205,13 +205,13 @@ def _find_module(name: str, finder: Finder, *, imported: bool = False) -> tuple[
 
 
 def _edited_tree(file: str, made: Generated | None, finder: Finder) -> ast.Module | None:
-    """Return the driver's tree if it can have edits of the path."""
+    """Returns the driver's tree if it can have edits of the path."""
     source = read_noted(file, finder.directories.read) if made is None else made.content
     return parse(source, file) if b"path" in source or b"addsitedir" in source else None
 
 
 def warn_about_options(target: Target) -> Iterator[Warning]:
-    """Yield a warning for each option of Python that the job runs without."""
+    """Yields a warning for each option of Python that the job runs without."""
     for option in target.options:
         if option not in PATH_OPTIONS:
             hint = "leave it out, and set the variable that does the same with --env, such as PYTHONWARNINGS"
@@ -219,7 +219,7 @@ def warn_about_options(target: Target) -> Iterator[Warning]:
 
 
 def imported_at_start(finder: Finder) -> list[str]:
-    """Return the first-party modules that Python imports by itself when it starts."""
+    """Returns the first-party modules that Python imports by itself when it starts."""
     early = Finder(
         tuple(map(os.path.realpath, finder.interpreter.path)), finder.interpreter, finder.directories
     )

@@ -21,7 +21,7 @@ def refuse_early_imports(
     edits: Iterable[Edit],
     finder_after: Callable[[tuple[Edit, ...]], Finder],
 ) -> None:
-    """Refuse a driver whose import takes another file than it would after a later edit of the path.
+    """Refuses a driver whose import takes another file than it would after a later edit of the path.
 
     Args:
         tree: of the driver.
@@ -48,7 +48,7 @@ def refuse_early_imports(
 
 
 def _imports(body: Iterable[ast.stmt], before: int) -> Iterator[tuple[int, str]]:
-    """Yield line and name of the absolute imports that run as a module runs, above line `before`."""
+    """Yields line and name of the absolute imports that run as a module runs, above line `before`."""
     for statement in body:
         match statement:
             case ast.Import(names=names) if statement.lineno < before:
@@ -63,7 +63,7 @@ def _imports(body: Iterable[ast.stmt], before: int) -> Iterator[tuple[int, str]]
 
 
 def _place(found: Found) -> str:
-    """Return what tells two modules apart; empty for what is no file of its own."""
+    """Returns what tells two modules apart; empty for what is no file of its own."""
     match found:
         case FirstParty(file=file) | ThirdParty(file=file):
             return file

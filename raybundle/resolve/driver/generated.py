@@ -34,12 +34,12 @@ class Generated:
     """For each line of the script, the file that it comes from; empty if that is always `origin`."""
 
     def place(self, line: int) -> tuple[Path, int]:
-        """Return file and line that a line of the script comes from."""
+        """Returns file and line that a line of the script comes from."""
         return self.files[line - 1] if self.files else self.origin, self.lines[line - 1]
 
 
 def relocated(resolution: Resolution, made: Generated) -> Resolution:
-    """Return `resolution` in which all that is said of the script is said of what it was made of."""
+    """Returns `resolution` in which all that is said of the script is said of what it was made of."""
     return replace(
         resolution,
         modules=tuple(_module(each, made) for each in resolution.modules),
@@ -60,7 +60,7 @@ def _module(module: Module, made: Generated) -> Module:
 
 
 def _data(data: DataFile, made: Generated, project: Path) -> DataFile:
-    """Return a file whose reason names a line of the script with that of what it was made of."""
+    """Returns a file whose reason names a line of the script with that of what it was made of."""
     if not data.is_named or not made.file.is_relative_to(project):
         return data
     start = f"named at {made.file.relative_to(project)}:"
@@ -89,7 +89,7 @@ def _placed(value: Placed, made: Generated) -> Placed:
 
 
 def facts_of(scanner: Scanner, made: Generated | None) -> Callable[[str], Facts]:
-    """Return what gives the facts of a file; those of a made script from its content."""
+    """Returns what gives the facts of a file; those of a made script from its content."""
     if made is None:
         return scanner.facts
     from raybundle.resolve.scan.scan import scan  # noqa: PLC0415 - a warm start scans nothing
@@ -100,11 +100,11 @@ def facts_of(scanner: Scanner, made: Generated | None) -> Callable[[str], Facts]
 
 
 def source_of(scanner: Scanner, made: Generated | None) -> Callable[[str], bytes]:
-    """Return what gives the bytes of a file, or those of a made script."""
+    """Returns what gives the bytes of a file, or those of a made script."""
     return lambda file: made.content if made is not None and file == str(made.file) else scanner.read(file)
 
 
 def mentions_of(scanner: Scanner, made: Generated | None) -> Callable[[str, str], bool]:
-    """Return what claims that the source of a file has a word."""
+    """Returns what claims that the source of a file has a word."""
     source = source_of(scanner, made)
     return lambda file, word: re.search(rb"\b" + re.escape(word.encode()) + rb"\b", source(file)) is not None

@@ -48,7 +48,7 @@ _REWRITTEN = tuple(f"{each}.sources" for each in _HATCH)
 
 
 def added_roots(project: str, cwd: str, directories: Directories) -> dict[str, str]:
-    """Return the roots that Python does not have: those of the project, and perhaps the current directory.
+    """Returns the roots that Python does not have: those of the project, and perhaps the current directory.
 
     A command that is given above the project, where another project begins or where nothing marks the inner
     one, means that directory: `--working-dir .` of Ray would have it on the path.
@@ -66,7 +66,7 @@ def _is_marked(folder: str, directories: Directories) -> bool:
 
 
 def project_roots(project: str, directories: Directories) -> dict[str, str]:
-    """Return the folders of a project in which its code is looked for, and what says so of each.
+    """Returns the folders of a project in which its code is looked for, and what says so of each.
 
     They are named by their place in the project, also where that is a link.
 
@@ -90,7 +90,7 @@ def project_roots(project: str, directories: Directories) -> dict[str, str]:
 
 
 def _roots_of(folder: str, project: str, directories: Directories) -> Iterator[tuple[str, str]]:
-    """Yield the folders that the settings of one pyproject.toml name, and `src/` where there is one."""
+    """Yields the folders that the settings of one pyproject.toml name, and `src/` where there is one."""
     shown = os.path.relpath(folder, project)
     before = "" if shown == "." else f"{shown}/"
     named = [
@@ -108,7 +108,7 @@ def _roots_of(folder: str, project: str, directories: Directories) -> Iterator[t
 
 
 def _is_layout(folder: str, directories: Directories) -> bool:
-    """Claims that a folder holds packages and modules, and is not a package itself."""
+    """Returns whether a folder holds packages and modules, and is not a package itself."""
     return "__init__.py" not in directories.list(folder).files and holds_modules(folder, directories)
 
 
@@ -118,7 +118,7 @@ def _is_directory(path: str, directories: Directories) -> bool:
 
 
 def _settings(folder: str, directories: Directories) -> dict[str, Any]:
-    """Return what a pyproject.toml says; one that cannot be read says nothing."""
+    """Returns what a pyproject.toml says; one that cannot be read says nothing."""
     text = _text(folder, "pyproject.toml", directories)
     try:
         return parse(text) if text else {}
@@ -136,7 +136,7 @@ def _text(folder: str, name: str, directories: Directories) -> str:
 
 
 def _named(settings: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """Yield each folder in which the settings say that packages are, and the setting."""
+    """Yields each folder in which the settings say that packages are, and the setting."""
     for key in _LISTED:
         yield from ((folder, key) for folder in _texts(value_at(settings, key)))
     for key in _PACKAGES:
@@ -175,7 +175,7 @@ def _named_in_setup_cfg(folder: str, directories: Directories) -> Iterator[tuple
 
 
 def _above(folder: str, name: str) -> Iterator[str]:
-    """Yield the folder from which `name` leads to `folder`; there is none where it is called otherwise."""
+    """Yields the folder from which `name` leads to `folder`; there is none where it is called otherwise."""
     folder = folder.strip("/")
     if not name:
         yield folder
@@ -184,7 +184,7 @@ def _above(folder: str, name: str) -> Iterator[str]:
 
 
 def _members(project: str, settings: dict[str, Any], directories: Directories) -> Iterator[str]:
-    """Yield the folders of the members of a workspace, of uv, Rye or Hatch, sorted for each pattern."""
+    """Yields the folders of the members of a workspace, of uv, Rye or Hatch, sorted for each pattern."""
     excluded = _texts(value_at(settings, "tool.uv.workspace.exclude"))
     for pattern in _member_patterns(settings):
         for folder in _matching(project, pattern.strip("/").split("/"), directories):
@@ -195,7 +195,7 @@ def _members(project: str, settings: dict[str, Any], directories: Directories) -
 
 
 def _required(project: str, settings: dict[str, Any], directories: Directories) -> Iterator[str]:
-    """Yield the folders of projects that are required by their path, also beside this one (uv, Poetry)."""
+    """Yields the folders of projects that are required by their path, also beside this one (uv, Poetry)."""
     groups = value_at(settings, "tool.poetry.group")
     tables = [value_at(settings, key) for key in ("tool.uv.sources", "tool.poetry.dependencies")]
     inner = groups.values() if isinstance(groups, dict) else ()
@@ -218,7 +218,7 @@ def _member_patterns(settings: dict[str, Any]) -> list[str]:
 
 
 def _matching(folder: str, parts: list[str], directories: Directories, depth: int = 0) -> Iterator[str]:
-    """Yield the folders below `folder` that a pattern stands for."""
+    """Yields the folders below `folder` that a pattern means."""
     if not parts:
         yield folder
         return

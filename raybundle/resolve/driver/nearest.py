@@ -11,7 +11,7 @@ _SUFFIXES = (".py", ".ipynb")
 
 
 def nearest(name: str, directory: Path) -> str:
-    """Return the end of a hint that names the file in `directory` most like `name`; else nothing."""
+    """Returns the end of a hint that names the file in `directory` most like `name`; else nothing."""
     import difflib  # noqa: PLC0415 - start-up: only an error asks for it
 
     base, _, _ = name.rpartition("/")

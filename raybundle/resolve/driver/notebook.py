@@ -61,7 +61,7 @@ class _Cell:
 
 
 def notebook_script(file: Path) -> Generated:
-    """Return the script of a notebook, in its directory under its name with `.py` at the end.
+    """Returns the script of a notebook, in its directory under its name with `.py` at the end.
 
     No module has that name, so nothing imports it by accident, and it takes the place of none.
 
@@ -116,7 +116,7 @@ def _read(file: Path) -> str:
 
 
 def _parse(text: str) -> Any:
-    """Return the JSON value of `text`, whose strings know where they stand."""
+    """Returns the JSON value of `text`, whose strings know where they are."""
 
     def placed(source: str, end: int, strict: bool = True) -> tuple[_Placed, int]:
         value, stop = scanstring(source, end, strict)
@@ -137,7 +137,7 @@ def _language(document: Any) -> str:
 
 
 def _lines(source: Any, starts: list[int]) -> Iterator[_Line]:
-    """Yield the lines of a cell, whose source is one string or several."""
+    """Yields the lines of a cell, whose source is one string or several."""
     pieces: list[_Placed] = [source] if isinstance(source, _Placed) else list(source)
     text = "".join(pieces)
     ends: list[int] = []
@@ -151,7 +151,7 @@ def _lines(source: Any, starts: list[int]) -> Iterator[_Line]:
 
 
 def _plain(file: Path, cell: _Cell, noted: list[Warning]) -> Iterable[_Line]:
-    """Return the lines of a cell that are Python; what is left out is noted."""
+    """Returns the lines of a cell that are Python; what is left out is noted."""
     lines = list(cell.lines)
     while lines and not lines[0].text.strip():
         del lines[0]
@@ -192,7 +192,7 @@ def _compiled(text: str) -> ast.Module:
 
 
 def _without_magics(file: Path, cell: _Cell, lines: Iterable[_Line], noted: list[Warning]) -> Iterator[_Line]:
-    """Yield the lines; those that begin a statement with a magic become `pass`, so that blocks stay whole."""
+    """Yields the lines; a magic that begins a statement becomes `pass`, so that blocks stay whole."""
     state, goes_on = _State(), False
     for line in lines:
         if goes_on:  # of a magic
@@ -211,7 +211,7 @@ def _without_magics(file: Path, cell: _Cell, lines: Iterable[_Line], noted: list
 
 
 def _magic(file: Path, cell: _Cell, line: _Line) -> re.Match[str] | None:
-    """Return the magic that is `line`.
+    """Returns the magic that is `line`.
 
     Raises:
         BundleError: the line needs what a magic gives: leaving it out would change what follows.
@@ -238,7 +238,7 @@ class _State:
         return not (self.quote or self.depth or self.goes_on)
 
     def read(self, text: str) -> None:
-        """Go on by one line."""
+        """Goes on by one line."""
         position, self.goes_on = 0, False
         while position < len(text):
             character = text[position]
@@ -262,7 +262,7 @@ class _State:
 
 
 def _check(file: Path, lines: list[tuple[int, _Line]]) -> ast.Module:
-    """Return the tree of `lines`.
+    """Returns the tree of `lines`.
 
     Raises:
         BundleError: they are no Python, with cell and line.
@@ -271,18 +271,18 @@ def _check(file: Path, lines: list[tuple[int, _Line]]) -> ast.Module:
         return _compiled("".join(f"{line.text}\n" for _, line in lines))
     except SyntaxError as error:
         number, line = lines[min(error.lineno or 1, len(lines)) - 1]
-        hint = "mend the cell"
+        hint = "fix the cell"
         if "await" in error.msg or "async" in error.msg:
             hint = "a script is not run in an event loop, as a notebook is: `asyncio.run(...)`"
         raise BundleError(
             f"cannot parse {file}, code cell {number}, line {line.number}: {error.msg}", hint=hint
         ) from error
     except (ValueError, RecursionError, MemoryError) as error:
-        raise BundleError(f"cannot parse {file}: {error}", hint="mend the notebook") from error
+        raise BundleError(f"cannot parse {file}: {error}", hint="fix the notebook") from error
 
 
 def _only_there(tree: ast.Module, file: Path, placed: list[tuple[int, _Line]]) -> Iterator[Warning]:
-    """Yield a warning for the first use of each name that a notebook has and a script has not."""
+    """Yields a warning for the first use of each name that a notebook has and a script has not."""
     asked = {id(each) for node in ast.walk(tree) for each in _asked_for(node)}
     names = [
         node
@@ -306,7 +306,7 @@ def _only_there(tree: ast.Module, file: Path, placed: list[tuple[int, _Line]]) -
 
 
 def _asked_for(node: ast.AST) -> Iterator[ast.AST]:
-    """Yield what runs only where a name is there, or does no harm where it is not."""
+    """Yields what runs only where a name is there, or does no harm where it is not."""
     match node:
         case ast.Try(body=body, handlers=handlers) if any(
             _catches_name_error(each.type) for each in handlers

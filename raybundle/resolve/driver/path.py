@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def declared_roots(project: Path, roots: Iterable[str]) -> tuple[str, ...]:
-    """Return the directories that the configuration declares.
+    """Returns the directories that the configuration declares.
 
     Raises:
         UsageError: one of them is no directory.
@@ -39,7 +39,7 @@ def declared_roots(project: Path, roots: Iterable[str]) -> tuple[str, ...]:
 def driver_path(
     first: Path | None, declared: Iterable[str], interpreter: Interpreter, edits: Iterable[Edit]
 ) -> tuple[str, ...]:
-    """Return the path of the driver: roots as real paths, the interpreter's own entries as it writes them."""
+    """Returns the driver's path: roots as real paths, the interpreter's own entries as it writes them."""
     own = {*interpreter.stdlib, *interpreter.site}
     start = [] if first is None else [str(first)]
     path = apply_edits(
@@ -53,7 +53,7 @@ def driver_path(
 def name_roots(
     project: Path, entries: Iterable[str], sources: Mapping[str, str] | None = None
 ) -> dict[str, Root]:
-    """Return the root of each of `entries`, which are real paths in path order.
+    """Returns the root of each of `entries`, which are real paths in path order.
 
     A root inside the project is `project:<path>`; others are `root:1`, `root:2`, … in path order, and one
     inside another of them is `root:1:<path>`. `sources` says of some why they are roots.
@@ -76,7 +76,7 @@ def name_roots(
 
 
 def archive_path_in(file: str, entry: str, roots: Mapping[str, Root], project: Path) -> ArchivePath:
-    """Return where `file`, found under `entry`, lies in an archive.
+    """Returns where `file`, found under `entry`, is in an archive.
 
     Raises:
         RefusedFileError: its name cannot travel.
@@ -90,7 +90,7 @@ def archive_path_in(file: str, entry: str, roots: Mapping[str, Root], project: P
 
 
 def _relative(path: str, directory: str) -> str | None:
-    """Return `path` relative to `directory`, `.` for itself, or None if it lies elsewhere."""
+    """Returns `path` relative to `directory`, `.` for itself, or None if it is elsewhere."""
     if path == directory:
         return "."
     prefix = directory.rstrip(os.sep) + os.sep

@@ -46,7 +46,7 @@ _OF_DIRECTORIES = re.compile(r"(?:DIR|HOME|PATH|DATA|ROOT|FOLDER|DIRECTORY)S?\Z"
 
 
 def find_target(name: str, base: Path | None = None, options: tuple[str, ...] = ()) -> Target:
-    """Return what `name` stands for: a file or directory, else a console script of the project.
+    """Returns what `name` means: a file or directory, else a console script of the project.
 
     Args:
         name: as the user writes it.
@@ -73,7 +73,7 @@ def find_target(name: str, base: Path | None = None, options: tuple[str, ...] = 
 
 
 def _is_command(name: str) -> bool:
-    """Claims that a console script may have this name: no path, and no file's name."""
+    """Returns whether a console script may have this name: no path, and no file's name."""
     return bool(name) and "/" not in name and name not in (".", "..") and not name.endswith((".py", ".ipynb"))
 
 
@@ -95,7 +95,7 @@ def _is_archive(path: Path) -> bool:
 
 
 def find_project(target_path: Path) -> Path:
-    """Return the nearest parent with pyproject.toml, else with .git, else the target's directory."""
+    """Returns the nearest parent with pyproject.toml, else with .git, else the target's directory."""
     start = target_path if target_path.is_dir() else target_path.parent
     for marker in ("pyproject.toml", ".git"):
         for directory in (start, *start.parents):
@@ -105,7 +105,7 @@ def find_project(target_path: Path) -> Path:
 
 
 def project_of(target: Target, cwd: Path) -> Path:
-    """Return the project of `target`; where it names no file, it is looked for from `cwd`."""
+    """Returns the project of `target`; where it names no file, it is looked for from `cwd`."""
     match target:
         case ScriptTarget(path=path) | DirectoryTarget(path=path) | NotebookTarget(path=path):
             return find_project(path.resolve())
@@ -118,7 +118,7 @@ def project_of(target: Target, cwd: Path) -> Path:
 
 
 def start_directory(target: Target, project: Path, cwd: Path) -> str:
-    """Return where a job starts, relative to the project; empty for its root.
+    """Returns where a job starts, relative to the project; empty for its root.
 
     That is where the command is given, as for `python`; a kernel runs in the directory of its notebook. A
     directory outside the project has no counterpart on a node.
@@ -132,7 +132,7 @@ def start_directory(target: Target, project: Path, cwd: Path) -> str:
 
 
 def parse_directory(text: str) -> str:
-    """Return a directory of the project as the nodes name it: relative, in NFC, empty for the root.
+    """Returns a directory of the project as the nodes name it: relative, in NFC, empty for the root.
 
     Raises:
         UsageError: it is not below the project, or cannot travel.
@@ -148,7 +148,7 @@ def parse_directory(text: str) -> str:
 
 
 def first_directory(target: Target, project: Path, cwd: Path, *, safe_path: bool) -> Path | None:
-    """Return `sys.path[0]`, or None where Python puts nothing first.
+    """Returns `sys.path[0]`, or None where Python puts nothing first.
 
     That is the real directory of a script, `cwd` for `-m`, and none of them with `safe_path`; a directory
     that is run is put first in any case (Modules/main.c of CPython, 3.10 to 3.13).
@@ -173,7 +173,7 @@ def first_directory(target: Target, project: Path, cwd: Path, *, safe_path: bool
 def named_by(
     words: Iterable[str], project: Path, cwd: Path, variables: Mapping[str, str] | None = None
 ) -> tuple[str, ...]:
-    """Return what of the project the arguments of a job name, absolute: `conf/a.yaml`, `--data=d.csv`.
+    """Returns what of the project the arguments of a job name, absolute: `conf/a.yaml`, `--data=d.csv`.
 
     What they name from `cwd` on counts too if the project is below it. What an option names that says where
     to write (`--output-dir runs`) is none: it is not read. The words in a file of arguments (`@args.txt`)
@@ -204,7 +204,7 @@ def named_by(
 
 
 def _with_files(words: Iterable[str], bases: tuple[Path, ...]) -> Iterator[str]:
-    """Yield words, and those in files that they name as `@file` (argparse, Java, compilers)."""
+    """Yields words, and those in files that they name as `@file` (argparse, Java, compilers)."""
     for word in words:
         yield word
         files = (base / word[1:] for base in bases if word.startswith("@") and "\0" not in word)
@@ -214,7 +214,7 @@ def _with_files(words: Iterable[str], bases: tuple[Path, ...]) -> Iterator[str]:
 
 
 def _paths_in(word: str) -> Iterator[str]:
-    """Yield what in a word may be a path: the word, the value of an option, the items of a list."""
+    """Yields what in a word may be a path: the word, the value of an option, the items of a list."""
     whole = (word.removeprefix("@"), word.partition("=")[2])
     parts = _BETWEEN_PATHS.split(word) if len(word) < _LONGEST_LIST else []
     for text in dict.fromkeys((*whole, *(each for each in parts if "/" in each or "." in each))):

@@ -19,7 +19,7 @@ _BUILTINS = frozenset({"__import__", "exec", "eval", "getattr"})
 
 @dataclass(slots=True)
 class Calls:
-    """The calls of one file, and what the names in them stand for."""
+    """The calls of one file, and what the names in them mean."""
 
     names: frozenset[str]
     """The last names of the functions that matter. Calls of others are dropped."""
@@ -31,11 +31,11 @@ class Calls:
     """Calls that may read a file."""
 
     def bind(self, name: str, target: str) -> None:
-        """Note that an import binds `name` to the dotted `target`."""
+        """Notes that an import binds `name` to the dotted `target`."""
         self.bindings.setdefault(name, set()).add(target)
 
     def add(self, call: ast.Call, guard: Guard) -> None:
-        """Keep `call` until all bindings of the file are known, if it may be of interest."""
+        """Keeps `call` until all bindings of the file are known, if it may be of interest."""
         function = call.func
         if not isinstance(function, ast.Attribute):
             self.seen.append((call, guard))
@@ -48,7 +48,7 @@ class Calls:
             self.reading.append(call)
 
     def qualified(self, function: ast.expr) -> set[str]:
-        """Return the dotted names that `function` may stand for."""
+        """Returns the dotted names that `function` may mean."""
         start, names = split_chain(function)
         match start:
             case ast.Name(id=name):
@@ -62,7 +62,7 @@ class Calls:
         return {".".join([base, *names]) for base in bases}
 
     def with_meaning(self) -> Iterator[tuple[ast.Call, Guard]]:
-        """Yield the calls whose function is imported or built in. Most calls have another one."""
+        """Yields the calls whose function is imported or built in. Most calls have another one."""
         for call, guard in self.seen:
             function = call.func
             if not isinstance(function, ast.Name) or function.id in self.bindings or function.id in _BUILTINS:
@@ -70,7 +70,7 @@ class Calls:
 
 
 def argument_of(call: ast.Call, position: int, keyword: str) -> ast.expr | None:
-    """Return an argument by its position or its name."""
+    """Returns an argument by its position or its name."""
     if len(call.args) > position:
         return call.args[position]
     return next((each.value for each in call.keywords if each.arg == keyword), None)

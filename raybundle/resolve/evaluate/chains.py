@@ -15,7 +15,7 @@ _OWN = "self"
 
 
 def split_chain(node: ast.expr) -> tuple[ast.expr, list[str]]:
-    """Return what a chain begins with, and its attributes."""
+    """Returns what a chain begins with, and its attributes."""
     names: list[str] = []
     while isinstance(node, ast.Attribute):
         names.append(node.attr)
@@ -24,7 +24,7 @@ def split_chain(node: ast.expr) -> tuple[ast.expr, list[str]]:
 
 
 def last_name(function: ast.expr) -> str:
-    """Return the name that a call has for its function, without what it is an attribute of."""
+    """Returns the name that a call has for its function, without what it is an attribute of."""
     match function:
         case ast.Name(id=name) | ast.Attribute(attr=name):
             return name
@@ -45,7 +45,7 @@ class Aliases:
         return bool(self.values or self.calls)
 
     def add(self, target: ast.expr, value: ast.expr) -> None:
-        """Keep an assignment, if its value may be a module."""
+        """Keeps an assignment, if its value may be a module."""
         base, names = split_chain(value)
         match base:
             case ast.Call(func=ast.Name(id="getattr"), args=[inner, ast.Constant(value=str(name)), *_]):
@@ -63,7 +63,7 @@ class Aliases:
                 return
 
     def of_call(self, node: ast.expr) -> str:
-        """Return the name for a call that imports a module by a literal name; empty for anything else."""
+        """Returns the name for a call that imports a module by a literal name; empty for anything else."""
         match node:
             case ast.Call(args=[ast.Constant(value=str(name)), *_]) if last_name(node.func) in _IMPORTERS:
                 self.calls[f"({name})"] = node
@@ -74,7 +74,7 @@ class Aliases:
     def targets(
         self, name: str, attributes: tuple[str, ...], bindings: Mapping[str, set[str]], depth: int = 4
     ) -> Iterator[tuple[str, tuple[str, ...]]]:
-        """Yield the modules that a chain of attributes begins with, and the other attributes."""
+        """Yields the modules that a chain of attributes begins with, and the other attributes."""
         if name in self.calls:
             function, inner = split_chain(self.calls[name].func)
             bound = function.id if isinstance(function, ast.Name) else ""

@@ -46,7 +46,7 @@ _ASKING = (b"find_spec", b"HAS_", b"HAVE_", b"_AVAILABLE", b"_available", b"_ins
 
 
 def decide(test: ast.expr, environment: Environment) -> bool | None:
-    """Return whether `test` holds on the target, or None if it depends on more than version and platform."""
+    """Returns whether `test` holds on the target, or None if it depends on more than version and platform."""
     match test:
         case ast.UnaryOp(op=ast.Not(), operand=operand):
             inner = decide(operand, environment)
@@ -59,7 +59,7 @@ def decide(test: ast.expr, environment: Environment) -> bool | None:
 
 
 def cases_of(match: ast.Match, environment: Environment) -> Iterator[ast.match_case]:
-    """Yield the cases of `match sys.platform` that the target may run; of other values, all."""
+    """Yields the cases of `match sys.platform` that the target may run; of other values, all."""
     subject = value_of(match.subject, environment)
     for each in match.cases:
         fits = None if subject is UNKNOWN else _fits(each.pattern, subject, environment)
@@ -87,7 +87,7 @@ def _fits(pattern: ast.pattern, subject: Any, environment: Environment) -> bool 
 
 
 def mode_of(test: ast.expr) -> tuple[Mode, Mode]:
-    """Return how a module must run for `test` to hold, and for it to fail. Empty if it does not matter."""
+    """Returns how a module must run for `test` to hold, and for it to fail. Empty if it does not matter."""
     match test:
         case ast.UnaryOp(op=ast.Not(), operand=operand):
             return mode_of(operand)[::-1]
@@ -108,12 +108,12 @@ def mode_of(test: ast.expr) -> tuple[Mode, Mode]:
 
 
 def may_ask_for_module(source: bytes) -> bool:
-    """Return whether a source has any of the words that `asks_for_module` looks for."""
+    """Returns whether a source has any of the words that `asks_for_module` looks for."""
     return any(word in source for word in _ASKING)
 
 
 def asks_for_module(test: ast.expr) -> bool:
-    """Return whether `test` asks if something is installed (`find_spec`, `HAS_…`, `is_…_available()`)."""
+    """Returns whether `test` asks if something is installed (`find_spec`, `HAS_…`, `is_…_available()`)."""
     return any(
         _AVAILABLE.fullmatch(each.id if isinstance(each, ast.Name) else each.attr)
         for each in walk(test)
@@ -129,7 +129,7 @@ def _all_or_any(conjunction: bool, parts: list[bool | None]) -> bool | None:
 
 
 def value_of(node: ast.expr, environment: Environment) -> Any:
-    """Return what `node` is on the target, or UNKNOWN."""
+    """Returns what `node` is on the target, or UNKNOWN."""
     match node:
         case ast.Constant(value=value):
             return value
@@ -165,7 +165,7 @@ def _chosen(node: ast.BoolOp | ast.UnaryOp | ast.IfExp, environment: Environment
 
 
 def _text(node: ast.expr) -> str:
-    """Return `a.b.c` or `a.b.c()` as it is written, or an empty string."""
+    """Returns `a.b.c` or `a.b.c()` as it is written, or an empty string."""
     called = isinstance(node, ast.Call) and not node.args and not node.keywords
     base = node.func if isinstance(node, ast.Call) and called else node
     start, names = split_chain(base)
@@ -197,7 +197,7 @@ def _collection(node: ast.expr, values: list[Any]) -> Any:
 
 
 def _chain(values: list[Any], operators: list[type[ast.cmpop]]) -> Any:
-    """Return the value of `a < b < c`. It is false if one part is, even if the others are unknown."""
+    """Returns the value of `a < b < c`. It is false if one part is, even if the others are unknown."""
     pairs = zip(values[:-1], operators, values[1:], strict=True)
     parts = [_compare(left, op, right) for left, op, right in pairs]
     if len(parts) == 1:

@@ -40,7 +40,7 @@ _MODULES = frozenset(question.partition(".")[0] for question in QUESTIONS)
 
 
 def with_constants(tree: ast.Module, source: bytes, environment: Environment) -> Environment:
-    """Return an environment that also knows the variables that a source sets once, at its top level."""
+    """Returns an environment that also knows the variables that a source sets once, at its top level."""
     if _CHECKING.encode() in source and any(form.search(source) for form in _OWN_CHECKING):
         environment = replace(environment, constants=dict(_checking(tree, environment)))
     if not any(word in source for word in _WORDS):
@@ -69,7 +69,7 @@ def with_constants(tree: ast.Module, source: bytes, environment: Environment) ->
 
 
 def _checking(tree: ast.Module, environment: Environment) -> Iterator[tuple[str, Any]]:
-    """Yield the values of `TYPE_CHECKING` that are not that of `typing`, which is false in every run."""
+    """Yields the values of `TYPE_CHECKING` that are not that of `typing`, which is false in every run."""
     values: dict[str, set[Any]] = {}
     for node in walk(tree):
         match node:
@@ -97,7 +97,7 @@ def _checking(tree: ast.Module, environment: Environment) -> Iterator[tuple[str,
 
 
 def switches(source: bytes) -> Iterator[UnknownImport]:
-    """Yield what sets the `TYPE_CHECKING` of another module. It counts in all modules that load later."""
+    """Yields what sets the `TYPE_CHECKING` of another module. It counts in all modules that load later."""
     for found in _SWITCH.finditer(source) if b".TYPE_CHECKING" in source else ():
         text = found[1].decode(errors="replace").strip()
         if not text.endswith("False"):
@@ -128,7 +128,7 @@ def _named_by(statement: ast.stmt, environment: Environment) -> Iterator[tuple[s
 
 
 def _flags_of(node: ast.ClassDef, environment: Environment) -> Iterator[tuple[str, Any]]:
-    """Yield the attributes of a class that depend on the target."""
+    """Yields the attributes of a class that depend on the target."""
     for statement in node.body:
         yield from _named_by(statement, environment)
 
@@ -143,7 +143,7 @@ def _renamed(statement: ast.Import | ast.ImportFrom, environment: Environment) -
 
 
 def _asked(start: str, name: str, environment: Environment) -> Iterator[tuple[str, Any]]:
-    """Yield the questions that begin with `start`, under the name `name`, and their answers."""
+    """Yields the questions that begin with `start`, under the name `name`, and their answers."""
     for question in QUESTIONS:
         if question.startswith(start):
             value = QUESTIONS[question](environment)
@@ -152,12 +152,12 @@ def _asked(start: str, name: str, environment: Environment) -> Iterator[tuple[st
 
 
 def _is_literal(node: ast.expr) -> bool:
-    """Return whether a value does not depend on the target. Another module may set such a variable."""
+    """Returns whether a value does not depend on the target. Another module may set such a variable."""
     return not any(isinstance(each, (ast.Name, ast.Attribute)) for each in walk(node))
 
 
 def _bound(tree: ast.Module) -> Iterator[str]:
-    """Yield each name as often as something binds it, in any scope; attributes with a dot before them."""
+    """Yields each name as often as something binds it, in any scope; attributes with a dot before them."""
     for node in walk(tree):
         match node:
             case ast.Attribute(attr=name, ctx=ast.Store() | ast.Del()):

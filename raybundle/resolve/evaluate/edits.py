@@ -48,7 +48,7 @@ class Edits:
 
 
 def apply_edits(path: Sequence[str], edits: Iterable[Edit]) -> list[str]:
-    """Return `path` after `edits`. The first of equal directories counts."""
+    """Returns `path` after `edits`. The first of equal directories counts."""
     result = list(path)
     absent: dict[AbsenceTest, bool] = {}
     for edit in edits:

@@ -50,7 +50,7 @@ class Loaded:
     doubtful: tuple[int, ...] = ()
     """Lines that change `__path__` in a way that only the running program knows."""
     aliases: tuple[tuple[str, str], ...] = ()
-    """Names that the module puts into `sys.modules`, and the module that each stands for. Empty if the value
+    """Names that the module puts into `sys.modules`, and the module that each means. Empty if the value
     is another object."""
     others: tuple[tuple[str, str], ...] = ()
     """Other packages whose `__path__` it extends, and the directories."""
@@ -59,14 +59,14 @@ class Loaded:
 
 
 def rewiring_lines(source: bytes) -> set[int]:
-    """Return the lines of a source that may change `__path__`, `sys.modules`, or the path of a child."""
+    """Returns the lines of a source that may change `__path__`, `sys.modules`, or the path of a child."""
     forms = [_REWIRES] if any(word in source for word in _REWIRING) else []
     forms += [_IN_DIRECTORY] if b"cwd" in source and _STARTS.search(source) else []
     return {source.count(b"\n", 0, found.start()) + 1 for each in forms for found in each.finditer(source)}
 
 
 def loaded(tree: ast.Module, scope: Scope, *, is_package: bool) -> Loaded:
-    """Return what loading a module does, without running it. `scope` knows its file and name."""
+    """Returns what loading a module does, without running it. `scope` knows its file and name."""
     name, directory = str(scope.names["__name__"]), os.path.dirname(str(scope.names["__file__"]))
     own: list[Value] = [directory]
     if is_package:
@@ -172,13 +172,13 @@ class _Loading(Statements):
             self.aliases[name] = module
 
     def _named(self, node: ast.expr) -> str:
-        """Return the module that a name or chain of attributes stands for, if an import binds it."""
+        """Returns the module that a name or chain of attributes means, if an import binds it."""
         base, _ = split_chain(node)
         known = isinstance(base, ast.Name) and base.id in self.scope.modules
         return self.scope.dotted(node) if known else ""
 
     def _imported(self, node: ast.expr) -> str:
-        """Return the module that a call of `import_module` or an item of `sys.modules` is."""
+        """Returns the module that a call of `import_module` or an item of `sys.modules` is."""
         match node:
             case ast.Subscript(value=value, slice=key) if self.scope.dotted(value) == _ALL:
                 return self._text(key)
@@ -216,7 +216,7 @@ class _Loading(Statements):
 
 
 def _changes_own_path(node: ast.AST) -> bool:
-    """Return whether `node` changes `__path__` in another way than `extend_path`, which the finder knows."""
+    """Returns whether `node` changes `__path__` in another way than `extend_path`, which the finder knows."""
     match node:
         case ast.Assign(targets=[ast.Name(id="__path__")], value=ast.Call(func=function)):
             return "extend_path" not in ast.unparse(function)

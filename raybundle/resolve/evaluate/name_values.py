@@ -17,7 +17,7 @@ ANY = "*"
 """Stands for the part of a name that only the running program knows."""
 
 _MOST = 256
-"""Names that one expression may stand for. If it has more, it counts as unknown."""
+"""Names that one expression may mean. If it has more, it counts as unknown."""
 
 _OWN_PARENT = ("rpartition", "rsplit")
 """`__name__.rpartition(".")[0]` is the package of a module in old code."""
@@ -41,7 +41,7 @@ UNKNOWN = (Text(ANY),)
 
 
 def is_known(name: str) -> bool:
-    """Return whether the text before the first unknown part names at least a package."""
+    """Returns whether the text before the first unknown part names at least a package."""
     start, unknown, _ = name.partition(ANY)
     return bool(start) and (not unknown or "." in start)
 
@@ -73,16 +73,16 @@ class NameValues:
         return self.walked
 
     def texts(self, node: ast.expr | None) -> tuple[Text, ...]:
-        """Return everything that the string `node` may be."""
+        """Returns everything that the string `node` may be."""
         found = tuple(dict.fromkeys(self._texts(node, 0)))
         return found if 0 < len(found) <= _MOST else UNKNOWN
 
     def items(self, node: ast.expr) -> tuple[Text, ...]:
-        """Return the strings that the collection `node` may hold."""
+        """Returns the strings that the collection `node` may hold."""
         return tuple(dict.fromkeys(self._items(node, "keys", 0)))
 
     def bindings(self, name: str) -> list[ast.expr | None]:
-        """Return what `name` is bound to anywhere in the file."""
+        """Returns what `name` is bound to anywhere in the file."""
         if self.bound is None:
             self.bound = {}
             for target, value in (*_bindings(self.nodes), *_given(self.nodes)):
@@ -90,7 +90,7 @@ class NameValues:
         return self.bound.get(name, [])
 
     def members(self, name: str) -> list[ast.expr | None]:
-        """Return what an attribute of this name is bound to; another file may bind it as well."""
+        """Returns what an attribute of this name is bound to; another file may bind it as well."""
         if self.attributes is None:
             self.attributes = {}
             for target, value in _members(self.nodes):
@@ -130,7 +130,7 @@ class NameValues:
                 return UNKNOWN
 
     def _owns(self, name: str) -> bool:
-        """Return whether a name may stand for a class of the file, or for an object of one."""
+        """Returns whether a name may mean a class of the file, or for an object of one."""
         return name in {"self", "cls"} or (name[:1].isupper() and name not in self.imported)
 
     def _own(self, node: ast.expr) -> Iterable[Text]:
@@ -158,7 +158,7 @@ class NameValues:
                 return UNKNOWN
 
     def _taken(self, node: ast.Subscript | ast.Call, depth: int) -> Iterable[Text]:
-        """Return what is taken from a literal table, or filled into a literal template."""
+        """Returns what is taken from a literal table, or filled into a literal template."""
         match node:
             case ast.Subscript(value=ast.Call()):
                 return self._own(node)
@@ -198,7 +198,7 @@ class NameValues:
         return known
 
     def _items(self, node: ast.expr, part: str, depth: int) -> Iterable[Text]:
-        """Return the items of a literal collection, also through a name or a dictionary's method."""
+        """Returns the items of a literal collection, also through a name or a dictionary's method."""
         match node:
             case ast.List(elts=elements) | ast.Tuple(elts=elements) | ast.Set(elts=elements):
                 return [text for each in elements for text in self._texts(each, depth)]
@@ -231,7 +231,7 @@ class NameValues:
 
 
 def _joined(parts: list[tuple[Text, ...]]) -> Iterable[Text]:
-    """Yield every combination. The file's own package is known only at the start of a name."""
+    """Yields every combination. The file's own package is known only at the start of a name."""
     size = 1
     for part in parts:
         size *= len(part)
@@ -256,7 +256,7 @@ _BINDS = frozenset(
 def _bindings(  # noqa: C901 - one case per form of binding
     nodes: Iterable[ast.AST],
 ) -> Iterator[tuple[str, ast.expr | None]]:
-    """Yield each bound name and its expression. For the target of a loop, that is a starred iterable."""
+    """Yields each bound name and its expression. For the target of a loop, that is a starred iterable."""
     for node in nodes:
         if type(node) not in _BINDS:
             continue
@@ -283,7 +283,7 @@ def _bindings(  # noqa: C901 - one case per form of binding
 
 
 def _members(nodes: Iterable[ast.AST]) -> Iterator[tuple[str, ast.expr]]:
-    """Yield what bodies of classes, and assignments to `self` and `cls`, give to attributes."""
+    """Yields what bodies of classes, and assignments to `self` and `cls`, gives to attributes."""
     for node in nodes:
         match node:
             case ast.ClassDef(body=body):
@@ -301,7 +301,7 @@ def _members(nodes: Iterable[ast.AST]) -> Iterator[tuple[str, ast.expr]]:
 
 
 def _given(nodes: list[ast.AST]) -> Iterator[tuple[str, ast.expr]]:
-    """Yield the parameters of functions of the file, with their defaults and what its own calls give them."""
+    """Yields the parameters of the file's functions, with their defaults and what its calls give them."""
     functions: dict[str, list[ast.arguments]] = {}
     for node in nodes:
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):

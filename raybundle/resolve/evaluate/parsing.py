@@ -10,7 +10,7 @@ from raybundle.errors import BundleError
 
 
 def parse(source: bytes, file: str) -> ast.Module:
-    """Return the syntax tree. Byte-order marks and coding cookies are honoured (PEP 263).
+    """Returns the syntax tree. Byte-order marks and coding cookies are honoured (PEP 263).
 
     Raises:
         BundleError: the source is not Python; with file and line.
@@ -22,11 +22,11 @@ def parse(source: bytes, file: str) -> ast.Module:
     except SyntaxError as error:
         place = f"{file}:{error.lineno}" if error.lineno else file
         raise BundleError(
-            f"cannot parse {place}: {error.msg}", hint="mend the file, or do not import it"
+            f"cannot parse {place}: {error.msg}", hint="fix the file, or do not import it"
         ) from error
     except (ValueError, RecursionError, MemoryError) as error:
         raise BundleError(
-            f"cannot parse {file}: {error}", hint="mend the file, or do not import it"
+            f"cannot parse {file}: {error}", hint="fix the file, or do not import it"
         ) from error
 
 
@@ -50,7 +50,7 @@ _FIELDS = {kind: tuple(name for name in kind._fields if name not in _TEXTS) for 
 
 
 def walk(node: ast.AST) -> list[ast.AST]:
-    """Return what `ast.walk` yields, without contexts and operators, in less than half the time."""
+    """Returns what `ast.walk` yields, without contexts and operators, in less than half the time."""
     nodes, kinds, fields_of = [node], _KINDS, _FIELDS
     for each in nodes:
         for name in fields_of[type(each)]:
@@ -63,7 +63,7 @@ def walk(node: ast.AST) -> list[ast.AST]:
 
 
 def children(node: ast.AST) -> list[ast.AST]:
-    """Return what `ast.iter_child_nodes` yields, without contexts and operators."""
+    """Returns what `ast.iter_child_nodes` yields, without contexts and operators."""
     found: list[ast.AST] = []
     for name in _FIELDS[type(node)]:
         value: Any = getattr(node, name, None)

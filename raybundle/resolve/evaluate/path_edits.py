@@ -30,7 +30,7 @@ _KNOWN_MODULES = frozenset({"sys", "os", "pathlib", "site"})
 def evaluate(
     tree: ast.Module, file: str, cwd: str, version: tuple[int, ...] = (), first: str | None = None
 ) -> Edits:
-    """Return the edits at the top level of the driver's `tree`, run as `file` in directory `cwd`.
+    """Returns the edits at the top level of the driver's `tree`, runs as `file` in directory `cwd`.
 
     `first` is the first entry of the path before any edit.
     """
@@ -42,7 +42,7 @@ def evaluate(
 
 
 def edits_of(tree: ast.Module, run: Statements) -> Edits:
-    """Return what the statements of `tree`, which are in `run`, did to `sys.path`."""
+    """Returns what the statements of `tree`, which are in `run`, did to `sys.path`."""
     names = {getattr(each, "attr", getattr(each, "name", None)) for each in walk(tree)}
     understood = frozenset(run.lines - run.doubted)
     return Edits(
@@ -55,7 +55,7 @@ def edits_of(tree: ast.Module, run: Statements) -> Edits:
 
 
 def _possible(tree: ast.Module, run: Statements) -> Iterator[tuple[int, str]]:
-    """Yield line and directory of the edits in functions and branches, as if each ran at the end."""
+    """Yields line and directory of the edits in functions and branches, as if each ran at the end."""
     for node in walk(tree):
         bodies = [getattr(node, name, []) for name in ("body", "orelse") if node is not tree]
         scope = run.scope.copy()
@@ -69,7 +69,7 @@ def _possible(tree: ast.Module, run: Statements) -> Iterator[tuple[int, str]]:
 
 
 def nodes_of(statement: ast.AST) -> Iterator[ast.AST]:
-    """Yield the nodes that run with `statement`, without the bodies of functions and classes."""
+    """Yields the nodes that run with `statement`, without the bodies of functions and classes."""
     yield statement
     if not isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)):
         for child in children(statement):
@@ -102,7 +102,7 @@ class Statements:
     """Calls of these functions until now."""
 
     def run(self, body: Iterable[ast.stmt]) -> bool:
-        """Run a body. Return whether all its statements are assignments that were understood."""
+        """Runs a body. Returns whether all its statements are assignments that were understood."""
         assigned = True
         for statement in body:
             assigned = assigned and isinstance(statement, (ast.Assign, ast.AnnAssign, ast.AugAssign))
@@ -114,7 +114,7 @@ class Statements:
         return assigned
 
     def _forget(self, *statements: ast.AST) -> None:
-        """Forget the names that `statements` bind, and the current directory if they may change it."""
+        """Forgets the names that `statements` bind, and the current directory if they may change it."""
         for statement in statements:
             for node in nodes_of(statement):
                 match node:
@@ -201,7 +201,7 @@ class Statements:
                 self.scope.names[name] = value
 
     def _assign_parts(self, target: ast.Tuple | ast.List, node: ast.expr) -> None:
-        """Run `a, b = x, y`. All values are known before the first name is bound."""
+        """Runs `a, b = x, y`. All values are known before the first name is bound."""
         values = {}
         for each, given in pairs(target, node):
             if not isinstance(each, ast.Name):
@@ -219,7 +219,7 @@ class Statements:
             return None
 
     def _assign_item(self, index: ast.expr, node: ast.expr) -> None:
-        """Run `sys.path[:0] = […]`, `sys.path[:] = […, *sys.path]` or `sys.path[0] = …`."""
+        """Runs `sys.path[:0] = […]`, `sys.path[:] = […, *sys.path]` or `sys.path[0] = …`."""
         match index:
             case ast.Slice(lower=None, upper=None, step=None):
                 self._rearrange(node)
@@ -235,7 +235,7 @@ class Statements:
                 self._edit(self.scope.value(node), self.scope.integer(index), node.lineno, replaces=True)
 
     def _rearrange(self, node: ast.expr) -> None:
-        """Run `sys.path = a + sys.path + b`, whose parts are lists, or the same with stars."""
+        """Runs `sys.path = a + sys.path + b`, whose parts are lists, or the same with stars."""
         before, after = self._around(node)
         self._insert_all(before, node.lineno)
         self._extend(after, node.lineno)
@@ -291,7 +291,7 @@ class Statements:
                 return
 
     def _call_own(self, function: ast.FunctionDef, call: ast.Call) -> None:
-        """Run the body of a function of the module with the arguments of a call."""
+        """Runs the body of a function of the module with the arguments of a call."""
         values = dict(self._arguments(function.args, call))
         names, modules = dict(self.scope.names), dict(self.scope.modules)
         for name, value in values.items():
@@ -325,7 +325,7 @@ class Statements:
             yield name, self._value_if_known(node)
 
     def _add_site(self, directory: str, line: int) -> None:
-        """Add `directory` if it is not there, then what its `.pth` files name (`site.addpackage`)."""
+        """Adds `directory` if it is not there, then what its `.pth` files name (`site.addpackage`)."""
         absolute = os.path.normpath(self.scope.absolute(directory))
         try:
             added = [absolute, *named_in_path_files(absolute)]
@@ -364,7 +364,7 @@ class Statements:
             self.run(body)
 
     def _bind(self, target: ast.expr, value: Value) -> None:
-        """Bind the names of a loop to the values of one round."""
+        """Binds the names of a loop to the values of one round."""
         match target, value:
             case ast.Name(id=name), _:
                 self.scope.unbind(name)
@@ -384,7 +384,7 @@ class Statements:
             self._edit(each, position, line)
 
     def _edit(self, directory: Value, index: int | None, line: int, *, replaces: bool = False) -> None:
-        """Note one edit. Python looks for modules only in entries that are strings, not in a `Path`."""
+        """Notes one edit. Python looks for modules only in entries that are strings, not in a `Path`."""
         if not isinstance(directory, str):
             raise CannotEvaluateError
         absolute = self.scope.absolute(directory)

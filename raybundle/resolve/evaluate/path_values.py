@@ -37,42 +37,42 @@ class Scope:
     """None after a change of directory that cannot be evaluated."""
     names: dict[str, Value]
     modules: dict[str, str] = field(default_factory=dict)
-    """What imported names stand for, such as `os.path` for `osp`."""
+    """What imported names mean, such as `os.path` for `osp`."""
     followed: list[str] = field(default_factory=list)
     """Paths whose links were resolved."""
     version: tuple[int, ...] = ()
     """Of the target's Python. Empty if it must not count."""
 
     def copy(self) -> Scope:
-        """Return a scope that knows the same names."""
+        """Returns a scope that knows the same names."""
         return Scope(self.cwd, dict(self.names), dict(self.modules), version=self.version)
 
     def unbind(self, name: str) -> None:
-        """Forget what `name` stands for."""
+        """Forgets what `name` means."""
         self.names.pop(name, None)
         self.modules.pop(name, None)
 
     def bind_module(self, name: str, stands_for: str) -> None:
-        """Let `name` stand for the module or member `stands_for`."""
+        """Lets `name` mean the module or member `stands_for`."""
         self.unbind(name)
         self.modules[name] = stands_for
 
     def list_of(self, node: ast.expr) -> list[Value]:
-        """Return the value of `node`, which must be a list or a tuple."""
+        """Returns the value of `node`, which must be a list or a tuple."""
         value = self.value(node)
         if not isinstance(value, list):
             raise CannotEvaluateError
         return value
 
     def integer(self, node: ast.expr) -> int:
-        """Return the value of `node`, which must be an integer."""
+        """Returns the value of `node`, which must be an integer."""
         value = self.value(node)
         if not isinstance(value, int):
             raise CannotEvaluateError
         return value
 
     def dotted(self, node: ast.expr) -> str:
-        """Return what a name or chain of attributes stands for, such as `os.path.join`, or nothing."""
+        """Returns what a name or chain of attributes means, such as `os.path.join`, or nothing."""
         start, names = split_chain(node)
         match start:
             case ast.Name(id=name):
@@ -83,7 +83,7 @@ class Scope:
                 return ""
 
     def value(self, node: ast.expr) -> Value:  # noqa: C901, PLR0912 - one case per form of expression
-        """Return what `node` evaluates to.
+        """Returns what `node` evaluates to.
 
         Raises:
             CannotEvaluateError: only the running program knows.
@@ -122,7 +122,7 @@ class Scope:
                 raise CannotEvaluateError
 
     def _of_each(self, loop: ast.comprehension, part: ast.expr) -> list[Value]:
-        """Return the values of `part` in a loop over a known list."""
+        """Returns the values of `part` in a loop over a known list."""
         if loop.ifs or not isinstance(loop.target, ast.Name):
             raise CannotEvaluateError
         names, values = self.names, list[Value]()
@@ -192,7 +192,7 @@ class Scope:
         }
 
     def absolute(self, path: str | PurePath) -> str:
-        """Return `path` from the current directory on, with links and `..`."""
+        """Returns `path` from the current directory on, with links and `..`."""
         if os.path.isabs(path):
             return str(path)
         return os.path.join(self._directory(), path)
@@ -224,7 +224,7 @@ class Scope:
                 raise CannotEvaluateError
 
     def _directories(self, base: str, pattern: str) -> Iterator[PurePath]:
-        """Yield the directories that match, in order: nothing else in a listing is a place for modules."""
+        """Yields the directories that match, in order: nothing else in a listing is a place for modules."""
         whole = self.absolute(os.path.join(base, pattern))
         fixed = re.split(r"[*?\[]", whole, maxsplit=1)[0].rpartition("/")[0]
         if not os.path.isdir(fixed) or "**" in pattern:
@@ -242,7 +242,7 @@ _SPLITS = frozenset({"split", "rsplit", "partition", "rpartition"})
 
 
 def _split(text: str, method: str, arguments: list[Value]) -> list[Value]:
-    """Return the parts of a text."""
+    """Returns the parts of a text."""
     try:
         return [*getattr(text, method)(*arguments)]
     except (TypeError, ValueError) as error:
@@ -299,7 +299,7 @@ def _parent_at(path: PurePath, index: Value) -> PurePath:
 
 
 def named_in_path_files(directory: str) -> Iterator[str]:
-    """Yield the directories that the `.pth` files of `directory` name, as `site.addpackage` adds them.
+    """Yields the directories that the `.pth` files of `directory` name, as `site.addpackage` adds them.
 
     Raises:
         CannotEvaluateError: a line of them runs code.

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _DEEP = 24
 """Directories above a file that an expression may climb."""
 _DEFAULTS = frozenset({"Field", "field", "Option", "Argument"})
-"""Calls that stand for the default of an attribute or a parameter."""
+"""Calls that mean the default of an attribute or a parameter."""
 _DEPTH = 3
 """Calls of own functions, one in the other."""
 _MOST = 64
@@ -45,7 +45,7 @@ class SymbolicScope(Scope):
     """
 
     others: dict[str, tuple[Value | None, ...]] = field(default_factory=dict)
-    """Further values that a name may have. None stands for those that only the running program knows."""
+    """Further values that a name may have. None means those that only the running program knows."""
     members: dict[str, list[Value | None]] = field(default_factory=dict)
     """Values that classes of the file, and their methods, give to attributes; the same for all scopes."""
     functions: dict[str, ast.FunctionDef] = field(default_factory=dict)
@@ -58,7 +58,7 @@ class SymbolicScope(Scope):
     """How many alternatives there were at each place."""
 
     def ways(self, node: ast.expr) -> list[Value | None]:
-        """Return all that `node` may evaluate to; None stands for what only the running program knows."""
+        """Returns all that `node` may evaluate to; None means what only the running program knows."""
         found: list[Value | None] = []
         waiting: list[tuple[int, ...]] = [()]
         for _ in range(_MOST):
@@ -78,32 +78,32 @@ class SymbolicScope(Scope):
         return found if not waiting else [*found, None]
 
     def values(self, node: ast.expr) -> list[Value]:
-        """Return the known values that `node` may have."""
+        """Returns the known values that `node` may have."""
         return [each for each in self.ways(node) if each is not None]
 
     def ways_of(self, name: str) -> tuple[Value | None, ...]:
-        """Return all values of a name."""
+        """Returns all values of a name."""
         return (self.names[name], *self.others.get(name, ())) if name in self.names else (None,)
 
     def bind(self, name: str, values: Iterable[Value | None]) -> None:
-        """Let `name` have one of some values."""
+        """Lets `name` have one of some values."""
         self.unbind(name)
         ordered = sorted(values, key=lambda each: each is None)
         if ordered and ordered[0] is not None:
             self.names[name], self.others[name] = ordered[0], tuple(ordered[1:_MOST])
 
     def unbind(self, name: str) -> None:
-        """Forget what `name` stands for."""
+        """Forgets what `name` means."""
         Scope.unbind(self, name)  # slots make a new class, which `super()` does not find
         self.others.pop(name, None)
 
     def add_member(self, name: str, values: Iterable[Value | None]) -> None:
-        """Note values that an attribute may have."""
+        """Notes values that an attribute may have."""
         known = self.members.setdefault(name, [])
         known += [each for each in values if each not in known]
 
     def state(self) -> SymbolicScope:
-        """Return a scope of its own with the same names."""
+        """Returns a scope of its own with the same names."""
         names, modules = dict(self.names), dict(self.modules)
         others, members, functions = dict(self.others), self.members, self.functions
         return SymbolicScope(
@@ -111,7 +111,7 @@ class SymbolicScope(Scope):
         )
 
     def restore(self, before: SymbolicScope) -> None:
-        """Return to the names of an earlier state."""
+        """Returns to the names of an earlier state."""
         state = before.state()
         self.names, self.modules, self.others = state.names, state.modules, state.others
 
@@ -127,7 +127,7 @@ class SymbolicScope(Scope):
         return self._asked[place] if place < len(self._asked) else 0
 
     def value(self, node: ast.expr) -> Value:  # noqa: C901, PLR0912 - one case per form of expression
-        """Return what `node` evaluates to, as `Scope` does."""
+        """Returns what `node` evaluates to, as `Scope` does."""
         match node:
             case ast.Name(id=name) if self.others.get(name):
                 return self._one_of(self.ways_of(name))
@@ -166,7 +166,7 @@ class SymbolicScope(Scope):
                 return super(SymbolicScope, self).value(node)
 
     def _item(self, node: ast.expr, table: ast.expr, index: ast.expr) -> Value:
-        """Return an item of a table; any of its items if the key is not known."""
+        """Returns an item of a table; any of its items if the key is not known."""
         try:
             values = (
                 None if isinstance(table, ast.Attribute) and table.attr == "parents" else self.value(table)
@@ -188,7 +188,7 @@ class SymbolicScope(Scope):
                 return self._one_of([*values.values()] if isinstance(values, dict) else values)
 
     def _default(self, node: ast.expr, table: ast.expr, key: ast.expr, default: list[ast.expr]) -> Value:
-        """Return what `table.get(key, default)` may be. Of the environment, only the default is known."""
+        """Returns what `table.get(key, default)` may be. Of the environment, only the default is known."""
         if default and (self.dotted(table) == "os.environ" or self._choice(2)):
             return self.value(default[0])
         return self._item(node, table, key)
@@ -248,7 +248,7 @@ class SymbolicScope(Scope):
                 yield self._text(each)
 
     def _returned(self, function: ast.FunctionDef, call: ast.Call) -> Value:
-        """Return what a function of the file returns, with the arguments of a call."""
+        """Returns what a function of the file returns, with the arguments of a call."""
         inner, taken = self.state(), function.args
         for parameter in (each.arg for each in ast.walk(taken) if isinstance(each, ast.arg)):
             inner.unbind(parameter)
@@ -300,7 +300,7 @@ _METHODS = frozenset(
 
 
 def _changed(value: str, method: str, parts: list[str]) -> str:
-    """Return what a method makes of a text."""
+    """Returns what a method makes of a text."""
     if any(ANY in each for each in (value, *parts)):
         raise CannotEvaluateError
     try:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def pairs(target: ast.expr, value: ast.expr | None) -> Iterator[tuple[ast.expr, ast.expr | None]]:
-    """Yield each part of `target` and what it is assigned, or None if only the running program knows."""
+    """Yields each part of `target` and what it is assigned, or None if only the running program knows."""
     match target:
         case ast.Tuple(elts=parts) | ast.List(elts=parts):
             for part, each in zip(parts, _values(value, parts), strict=True):
@@ -33,7 +33,7 @@ def _values(value: ast.expr | None, parts: list[ast.expr]) -> list[ast.expr] | l
 
 
 def changed_anywhere(tree: ast.Module) -> frozenset[str]:
-    """Return the names that functions (`global`) and expressions (`:=`) may change at any time."""
+    """Returns the names that functions (`global`) and expressions (`:=`) may change at any time."""
     names: set[str] = set()
     for node in walk(tree):
         if isinstance(node, ast.Global):

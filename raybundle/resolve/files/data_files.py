@@ -48,7 +48,7 @@ class Candidate:
 
 
 def called(target: Target) -> list[Candidate]:
-    """Return the pickle that the script of a function reads."""
+    """Returns the pickle that the script of a function reads."""
     if not isinstance(target, FunctionTarget):
         return []
     file = str(target.script.with_suffix(".pickle"))
@@ -58,7 +58,7 @@ def called(target: Target) -> list[Candidate]:
 def package_data(
     package: str, directory: str, entry: str, directories: Directories, *, is_namespace: bool = False
 ) -> Iterator[Candidate]:
-    """Yield the non-Python files of a package, also in subdirectories that are no packages.
+    """Yields the non-Python files of a package, also in subdirectories that are no packages.
 
     A folder without `__init__` is a package by itself where it holds Python: of a namespace package such
     folders are not part.
@@ -98,17 +98,17 @@ def _data_below(
 
 
 def is_code(file: str) -> bool:
-    """Claims that a file is a module, which travels where it is imported."""
+    """Returns whether a file is a module, which travels where it is imported."""
     return file.endswith(_CODE) or is_extension(file)
 
 
 def is_extension(file: str) -> bool:
-    """Claims that a file is an extension module by its name."""
+    """Returns whether a file is an extension module by its name."""
     return _EXTENSION.search(file) is not None
 
 
 def leads_back(link: str, left_by_links: Iterable[str]) -> bool:
-    """Return whether `link` leads to a directory that was left by a link to come here, or above it."""
+    """Returns whether `link` leads to a directory that was left by a link to come here, or above it."""
     target = os.path.join(os.path.realpath(link), "")
     return any(os.path.join(directory, "").startswith(target) for directory in left_by_links)
 
@@ -119,7 +119,7 @@ def _is_package(directory: str, directories: Directories, or_namespace: bool) ->
 
 
 def included(project: Path, patterns: Iterable[str]) -> tuple[list[Candidate], list[Warning]]:
-    """Return the files that `patterns` name; a directory stands for everything below it.
+    """Returns the files that `patterns` name; a directory means everything below it.
 
     Raises:
         UsageError: a pattern leads out of the project.
@@ -138,7 +138,7 @@ def included(project: Path, patterns: Iterable[str]) -> tuple[list[Candidate], l
 
 
 def _nothing(pattern: str, project: Path) -> Warning:
-    """Return the warning about an entry of `include` that stands for nothing; it may mean a distribution."""
+    """Returns the warning about an entry of `include` that means nothing; it may mean a distribution."""
     text, hint = f"`{pattern}` in `include` matches no file", f"write it relative to {project}"
     if "/" in pattern or "*" in pattern:
         return Warning(text, None, None, hint)
@@ -175,7 +175,7 @@ def _matches(project: Path, pattern: str) -> Iterable[Path]:
 
 
 def _files_below(directory: str, left_by_links: tuple[str, ...]) -> Iterator[str]:
-    """Yield the files under `directory`; links are followed as the job would, but never back."""
+    """Yields the files under `directory`; links are followed as the job would, but never back."""
     try:
         with os.scandir(directory) as entries:
             found = sorted(entries, key=lambda each: each.name)
@@ -196,7 +196,7 @@ def _files_below(directory: str, left_by_links: tuple[str, ...]) -> Iterator[str
 def without_excluded(
     candidates: Iterable[Candidate], project: Path, patterns: Iterable[str]
 ) -> list[Candidate]:
-    """Return the candidates that no pattern (relative to the project, else to the entry) drops."""
+    """Returns the candidates that no pattern (relative to the project, else to the entry) drops."""
     expressions = [path_expression(pattern) for pattern in patterns]
     return [each for each in candidates if not _is_excluded(each, project, expressions)]
 
@@ -209,7 +209,7 @@ def _is_excluded(candidate: Candidate, project: Path, expressions: list[re.Patte
 
 @lru_cache
 def path_expression(pattern: str) -> re.Pattern[str]:
-    """Return a pattern compiled: `**/` spans directories, `*` and `[a-z]` do not; a folder is all below."""
+    """Returns a pattern compiled: `**/` spans directories, `*` and `[a-z]` do not; a folder is all below."""
     plain = pattern.removeprefix("./").strip("/")
     parts = re.findall(r"\*\*/|\*\*|\*|\?|\[!?[^/\]]+\]|\[|[^*?\[]+", plain)
     translated = "".join(_translated(part) for part in parts)
@@ -225,7 +225,7 @@ def _translated(part: str) -> str:
 
 
 def within_limit(candidates: Iterable[Candidate]) -> tuple[list[Candidate], list[Warning]]:
-    """Leave out package data that is too large or cannot be read, with a warning for each."""
+    """Leaves out package data that is too large or cannot be read, with a warning for each."""
     kept, warnings = [], []
     for each in candidates:
         fault = _fault(each)
@@ -244,7 +244,7 @@ def _fault(candidate: Candidate) -> str | None:
 
 
 def fault_of(file: str, limit: int | None = SIZE_LIMIT) -> str | None:
-    """Return why a file that nothing includes by name cannot travel; `limit` is in bytes."""
+    """Returns why a file that nothing includes by name cannot travel; `limit` is in bytes."""
     size = os.stat(file).st_size
     if limit is not None and size > limit:
         return f"{size:,} bytes, more than data may have ({limit:,})"
@@ -258,7 +258,7 @@ def fault_of(file: str, limit: int | None = SIZE_LIMIT) -> str | None:
 def refuse_escaping_links(
     files: Iterable[str], allowed: Iterable[str], directories: Directories, project: Path
 ) -> None:
-    """Refuse files that symbolic links take out of every allowed directory, or into git's own records.
+    """Refuses files that symbolic links take out of every allowed directory, or into git's own records.
 
     Raises:
         RefusedFileError: lists all of them.
@@ -279,7 +279,7 @@ def refuse_escaping_links(
 
 
 def leads_out(file: str, allowed: Sequence[str], directories: Directories) -> str | None:
-    """Return where a link takes `file` if that is git's own or in none of `allowed`, which end with `/`."""
+    """Returns where a link takes `file` if that is git's own or in none of `allowed`, which end with `/`."""
     if not _is_linked(file, allowed, directories):
         return None
     real = os.path.realpath(file)
@@ -287,7 +287,7 @@ def leads_out(file: str, allowed: Sequence[str], directories: Directories) -> st
 
 
 def _root_of(file: str) -> str:
-    """Return the directory that holds `file`, or the package that it is in."""
+    """Returns the directory that holds `file`, or the package that it is in."""
     directory = os.path.dirname(file)
     while os.path.isfile(join(directory, "__init__.py")):
         directory = os.path.dirname(directory)
@@ -295,7 +295,7 @@ def _root_of(file: str) -> str:
 
 
 def _is_linked(file: str, allowed: Sequence[str], directories: Directories) -> bool:
-    """Ask the listings that are already there: a file behind no link costs no system call."""
+    """Uses the listings that are already there: a file behind no link costs no system call."""
     directory, name = os.path.split(file)
     while name and f"{directory}/{name}/" not in allowed:
         if name in directories.list(directory).links:

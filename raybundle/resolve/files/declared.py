@@ -32,7 +32,7 @@ class Declared:
 
 
 def installed_among(names: Collection[str], finder: Finder) -> list[str]:
-    """Return those of the distributions that are installed and not editable, normalised."""
+    """Returns those of the distributions that are installed and not editable, normalised."""
     if not names:
         return []
     known = InstalledDistributions(finder.interpreter.site).by_name
@@ -41,7 +41,7 @@ def installed_among(names: Collection[str], finder: Finder) -> list[str]:
 
 
 def read_declarations(include: Iterable[str], project: Path, finder: Finder) -> Declared:
-    """Return what `include` names; files of the project take precedence, then modules."""
+    """Returns what `include` names; files of the project take precedence, then modules."""
     patterns, modules, distributions = [], [], []
     installed: InstalledDistributions | None = None
     for entry in include:

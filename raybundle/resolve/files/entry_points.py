@@ -71,7 +71,7 @@ class EntryPoints:
         return found
 
     def values(self, group: str) -> Iterable[str]:
-        """Return the values (`pkg.mod:attr`) of a group; for `*`, of all groups except scripts."""
+        """Returns the values (`pkg.mod:attr`) of a group; for `*`, of all groups except scripts."""
         if not self._groups:
             for each in self.described:
                 for point in each.installed.entry_points():
@@ -81,7 +81,7 @@ class EntryPoints:
         return [value for name, values in self._groups.items() if name not in _SCRIPTS for value in values]
 
     def program(self, name: str) -> tuple[Described, str] | None:
-        """Return the distribution that has a console script of this name, and what the script calls."""
+        """Returns the distribution that has a console script of this name, and what the script calls."""
         if self._programs is None:
             self._programs = {}
             for each in self.described:
@@ -91,7 +91,7 @@ class EntryPoints:
         return self._programs.get(name)
 
     def of_libraries(self, closure: Closure) -> list[str]:
-        """Return the modules of the project that a library may load as plugins.
+        """Returns the modules of the project that a library may load as plugins.
 
         A group belongs to a library whose name it begins with, such as `sqlalchemy.dialects`. Some libraries
         import all that a namespace has, which is called `LIBRARY_plugins` (hydra).
@@ -112,7 +112,7 @@ class EntryPoints:
 
 
 def own_metadata(entry_points: EntryPoints, closure: Closure) -> list[Candidate]:
-    """Return name, version and entry points of the editable installs that have a reached module.
+    """Returns name, version and entry points of the editable installs that have a reached module.
 
     Here they are in site-packages, which is not bundled; on the nodes they are in the root of the code.
     """
@@ -123,9 +123,9 @@ def own_metadata(entry_points: EntryPoints, closure: Closure) -> list[Candidate]
 
 
 def _own(entry_points: EntryPoints, closure: Closure) -> Iterator[tuple[Described, str]]:
-    """Yield each editable install that holds something reached, and the root of its code.
+    """Yields each editable install that holds something reached, and the root of its code.
 
-    A job may lie in the folder of an install that it does not use, such as an example in a clone.
+    A job may be in the folder of an install that it does not use, such as an example in a clone.
     """
     finder = entry_points.finder
     reached = [each.found for each in closure.reached.values()]
@@ -143,7 +143,7 @@ def _own(entry_points: EntryPoints, closure: Closure) -> Iterator[tuple[Describe
 
 
 def _is_of_install(entry: str, project: str, finder: Finder) -> bool:
-    """Return whether Python imports from `entry` because of an install, and not because of the job."""
+    """Returns whether Python imports from `entry` because of an install, and not because of the job."""
     return entry in {project, *finder.interpreter.path} or entry not in finder.path
 
 

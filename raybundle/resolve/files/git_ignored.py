@@ -20,7 +20,7 @@ _TIMEOUT = 20
 
 
 def git_ignored(files: Iterable[Path], environ: Mapping[str, str]) -> tuple[Path, ...] | None:
-    """Return those of `files` that git ignores and does not track, in their order.
+    """Returns those of `files` that git ignores and does not track, in their order.
 
     None where that is not known: without git, outside of a repository, or if git refuses an answer.
     """
@@ -40,7 +40,7 @@ def git_ignored(files: Iterable[Path], environ: Mapping[str, str]) -> tuple[Path
 
 
 def listed_by_git(directory: str, environ: Mapping[str, str]) -> list[str] | None:
-    """Return the files below `directory`, relative to it, that git tracks or does not ignore, by name.
+    """Returns the files below `directory`, relative to it, that git tracks or does not ignore, by name.
 
     None where that is not known: without git, outside of a repository, or if git refuses an answer.
     """
@@ -54,12 +54,12 @@ def listed_by_git(directory: str, environ: Mapping[str, str]) -> list[str] | Non
 
 
 def repository_of(directory: str) -> str | None:
-    """Return the git working tree that holds `directory`, if there is one."""
+    """Returns the git working tree that holds `directory`, if there is one."""
     return _top(directory, {})
 
 
 def _top(directory: str, known: dict[str, str | None]) -> str | None:
-    """Return the nearest directory that is a git working tree, itself or above."""
+    """Returns the nearest directory that is a git working tree, itself or above."""
     if directory not in known:
         above = dirname(directory)
         if os.path.lexists(join(directory, ".git")):
@@ -70,7 +70,7 @@ def _top(directory: str, known: dict[str, str | None]) -> str | None:
 
 
 def _ask(top: str, names: Iterable[str], environ: Mapping[str, str]) -> set[bytes] | None:
-    """Return those of `names` that the repository at `top` ignores."""
+    """Returns those of `names` that the repository at `top` ignores."""
     asked = b"".join(os.fsencode(name) + b"\0" for name in names)
     done = _run(top, ["check-ignore", "--stdin", "-z"], asked, environ)
     # 0: it ignores some, 1: none
@@ -80,7 +80,7 @@ def _ask(top: str, names: Iterable[str], environ: Mapping[str, str]) -> set[byte
 def _run(
     directory: str, words: list[str], asked: bytes, environ: Mapping[str, str]
 ) -> CompletedProcess[bytes] | None:
-    """Return what a git command answers in `directory`, or None without git or an answer in time."""
+    """Returns what a git command answers in `directory`, or None without git or an answer in time."""
     import subprocess  # noqa: PLC0415 - 8 ms that a project without a repository does not pay
 
     # A repository may name a program as its file system monitor: reading a plan runs none.

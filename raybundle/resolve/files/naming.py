@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def naming(candidates: Iterable[Candidate]) -> tuple[str, ...]:
-    """Return configuration and scripts of shells; and pickles, without those that travel with all data."""
+    """Returns configuration and scripts of shells; and pickles, without those that travel with all data."""
     return tuple(
         sorted(
             each.file
@@ -35,20 +35,20 @@ def naming(candidates: Iterable[Candidate]) -> tuple[str, ...]:
 
 
 def _may_be_pickled(each: Candidate) -> bool:
-    """Claim that a file may have pickles. Text of `include` is data: an edit of it resolves nothing again."""
+    """Returns whether a file may have pickles. Text of `include` is data: no edit of it resolves again."""
     text = is_text(each.file) and not each.reason.startswith("include ")
     return (text or is_pickle(each.file)) and each.reason != TRACKED
 
 
 def tracked_pickles(candidates: Iterable[Candidate]) -> tuple[str, ...]:
-    """Return the pickles that travel because all data does."""
+    """Returns the pickles that travel because all data does."""
     return tuple(sorted(each.file for each in candidates if each.reason == TRACKED and is_pickle(each.file)))
 
 
 def naming_beside(
     directories: Directories, project: Path, settings: ResolveSettings
 ) -> Callable[[FirstParty], Iterator[str]]:
-    """Return what yields the configuration files beside a module, and the pickles of a package."""
+    """Returns what yields the configuration files beside a module, and the pickles of a package."""
     configs: dict[str, list[str]] = {}
 
     def configs_in(directory: str) -> list[str]:

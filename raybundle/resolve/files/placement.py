@@ -35,7 +35,7 @@ class Placement:
 def place(
     closure: Closure, data: Iterable[Candidate], finder: Finder, project: Path, *, layered: bool = False
 ) -> Placement:
-    """Return everything that travels in its place; the order of discovery leaves no trace.
+    """Returns everything that travels in its place; the order of discovery leaves no trace.
 
     Args:
         closure: the modules.
@@ -63,7 +63,7 @@ def place(
 
 
 def _entries(closure: Closure, data: Iterable[Candidate], finder: Finder) -> list[str]:
-    """Return the entries that hold something: Python's path, editable finders, added roots."""
+    """Returns the entries that hold something: Python's path, editable finders, added roots."""
     held = {each.found.entry for each in closure.reached.values() if isinstance(each.found, FirstParty)}
     held |= {each.entry for each in data if each.of_package}
     ordered = [entry for entry in finder.path if entry in held]
@@ -111,7 +111,7 @@ def _data_files(data: Iterable[Candidate], roots: Mapping[str, Root], project: P
 def _symbolic_path(
     finder: Finder, roots: Mapping[str, Root], closure: Closure, *, layered: bool
 ) -> tuple[RootSymbol, ...]:
-    """Return the ordered path by symbols; `stdlib` and `layers` stand where Python has them, `ray` last.
+    """Returns the ordered path by symbols; `stdlib` and `layers` stand where Python has them, `ray` last.
 
     The directory of a script that runs with `-P` is on no path: nothing but the script is in it.
     """

@@ -61,18 +61,18 @@ class Programs:
     settings: ResolveSettings
 
     def modules(self) -> list[str]:
-        """Return the modules of the project that its own programs start."""
+        """Returns the modules of the project that its own programs start."""
         if "resource" in self.settings.rules_off:
             return []
         names = (found.reference.partition(":")[0].strip() for _, found in self._found() if found.own)
         return [name for name in names if isinstance(self.entry_points.finder.find(name), FirstParty)]
 
     def distributions(self) -> set[str]:
-        """Return the installed distributions whose programs are started."""
+        """Returns the installed distributions whose programs are started."""
         return {found.distribution for _, found in self._found() if not found.own}
 
     def scripts(self, project: Path) -> Iterator[Candidate]:
-        """Yield the script of each program that travels; on the nodes, its directory is on PATH."""
+        """Yields the script of each program that travels; on the nodes, its directory is on PATH."""
         for each, found in self._found():
             parsed = REFERENCE.fullmatch(found.reference)
             if parsed is not None and self._travels(found):
@@ -81,7 +81,7 @@ class Programs:
                 yield Candidate(str(project / DIRECTORY / each.name), str(project), reason, content)
 
     def warnings(self) -> Iterator[Warning]:
-        """Yield a warning for each place that starts a program which nobody brings."""
+        """Yields a warning for each place that starts a program which the nodes may lack."""
         known = {each.name for each, _ in self._found()}
         for each in self.closure.programs:
             if each.name not in known and not each.may_be_absent and not _OF_NODES.fullmatch(each.name):

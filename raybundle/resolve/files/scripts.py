@@ -27,7 +27,7 @@ _OPENERS = ("ctypes", "cffi", "numpy.ctypeslib")
 def beside_scripts(
     closure: Closure, scripts: Iterable[Candidate], directories: Directories
 ) -> list[Candidate]:
-    """Return the files that scripts import from their own folder."""
+    """Returns the files that scripts import from their own folder."""
     own = {each.file: each for each in scripts}
     found = [
         replace(own[importer], file=file, reason=f"imported by {os.path.basename(importer)}, beside it")
@@ -39,7 +39,7 @@ def beside_scripts(
 def opened_extensions(
     closure: Closure, facts_of: Callable[[str], Facts], directories: Directories
 ) -> list[Candidate]:
-    """Return the extension modules beside a source that opens libraries by itself (`ctypes`, cffi)."""
+    """Returns the extension modules beside a source that opens libraries by itself (`ctypes`, cffi)."""
     found: dict[str, Candidate] = {}
     extensions: dict[str, list[str]] = {}
     reached = [(each.found, each.sha256) for _, each in sorted(closure.reached.items())]
@@ -61,7 +61,7 @@ def opened_extensions(
 
 
 def without_matches(closure: Closure, scripts: Iterable[Candidate], directories: Directories) -> Closure:
-    """Return a closure whose misses are not in the folder of the script that imports them."""
+    """Returns a closure whose misses are not in the folder of the script that imports them."""
     matched = {edge for _, _, edge in _matches(closure, {each.file for each in scripts}, directories)}
     return replace(closure, misses=tuple(each for each in closure.misses if each not in matched))
 

@@ -69,6 +69,6 @@ _PEM_BLOCK = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----")
 
 
 def is_public_pem(data: bytes) -> bool:
-    """Claims that PEM text holds blocks, and only public ones: certificates, public keys, parameters."""
+    """Returns whether PEM text holds blocks, and only public ones: certificates, public keys, parameters."""
     kinds = [match[1] for match in _PEM_BLOCK.finditer(data)]
     return bool(kinds) and not any(b"PRIVATE" in kind for kind in kinds)

@@ -19,13 +19,13 @@ _NEVER = frozenset({"__pycache__", "node_modules"})
 
 
 def tracked_data(project: str, environ: Mapping[str, str]) -> tuple[str, ...]:
-    """Return the absolute paths of the data files of a project that git tracks or does not ignore.
+    """Returns the absolute paths of the data files of a project that git tracks or does not ignore.
 
     Without git, every file counts but those in hidden folders and virtual environments. Python files are
     code, which travels because something imports it; git's own files are no data.
 
     Raises:
-        BundleError: git fails in a repository, so that nobody knows what it ignores.
+        BundleError: git fails in a repository, so what it ignores is not known.
     """
     names = listed_by_git(project, environ)
     if names is None and repository_of(project) is not None:

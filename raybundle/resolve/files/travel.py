@@ -38,7 +38,7 @@ _LINK_TREE = "/build/__editable__."
 
 
 def split_modules(candidates: Iterable[Candidate], finder: Finder) -> tuple[list[str], list[Candidate]]:
-    """Return the names of included modules, and the included files that are none."""
+    """Returns the names of included modules, and the included files that are none."""
     own = [entry for entry in finder.path if entry not in finder.added and finder.is_first_party(entry)]
     entries = [*own, *sorted(finder.added, key=len, reverse=True)]
     names, plain = [], []
@@ -67,7 +67,7 @@ def _module_name(file: str, finder: Finder, entries: Iterable[str]) -> str | Non
 def data_of(
     closure: Closure, plain: list[Candidate], finder: Finder, project: Path, settings: ResolveSettings
 ) -> tuple[list[Candidate], list[Warning]]:
-    """Return the data that travels, and a warning for each file that is left out."""
+    """Returns the data that travels, and a warning for each file that is left out."""
     candidates: list[Candidate] = []
     read = {each.imported for each in closure.edges if each.rule == "resource"}
     found = [each.found for each in closure.reached.values()]
@@ -93,7 +93,7 @@ def data_of(
 
 
 def _initialisers(closure: Closure, finder: Finder) -> Iterator[Candidate]:
-    """Yield the `__init__` of each further portion of a package: `pkg_resources` looks for it on a node."""
+    """Yields the `__init__` of each further portion of a package: `pkg_resources` looks for it on a node."""
     found = [each.found for each in closure.reached.values()]
     files = [each.file for each in found if isinstance(each, FirstParty)]
     for name in closure.reached:
@@ -107,20 +107,20 @@ def _initialisers(closure: Closure, finder: Finder) -> Iterator[Candidate]:
 def _namespace_data(
     name: str, portions: Iterable[tuple[str, str]], finder: Finder, project: Path
 ) -> Iterator[Candidate]:
-    """Yield the data of the portions under a root; a folder around the whole project is no package of it."""
+    """Yields the data of the portions under a root; a folder around the whole project is no package of it."""
     for entry, directory in portions:
         if finder.is_first_party(entry) and not f"{project}/".startswith(f"{directory}/"):
             yield from package_data(name, directory, entry, finder.directories, is_namespace=True)
 
 
 def refuse(placement: Placement, finder: Finder, project: Path) -> None:
-    """Refuse what must not travel, or could not be told apart where it arrives."""
+    """Refuses what must not travel, or could not be told apart where it arrives."""
     modules = [str(each.file) for each in placement.modules if each.file]
     files = [*modules, *(str(each.file) for each in placement.data)]
     files = [each for each in files if _LINK_TREE not in each]
     allowed = {str(root.directory) for root in placement.roots}
     allowed.update(entry for entry in finder.path if finder.is_first_party(entry))
-    allowed.difference_update(finder.added)  # they lie in the project, if no link leads out of it
+    allowed.difference_update(finder.added)  # they are in the project, if no link leads out of it
     allowed |= {str(project), repository_of(str(project)) or str(project)}
     refuse_escaping_links(files, allowed, finder.directories, project)
     paths = [each.path for each in placement.modules if each.path]

@@ -29,7 +29,7 @@ class Directories:
     """Files that were read: the identity before it, and the SHA-256 of the content."""
 
     def list(self, directory: str) -> Listing:
-        """Return what `directory` holds."""
+        """Returns what `directory` holds."""
         listing = self.known.get(directory)
         if listing is None:
             listing = self.known[directory] = _read(directory)
@@ -50,7 +50,7 @@ def _read(directory: str) -> Listing:
 
 
 def _kind(entry: os.DirEntry[str]) -> str | None:
-    """Return `file`, `directory`, or None for anything else, such as a pipe or a link that loops."""
+    """Returns `file`, `directory`, or None for anything else, such as a pipe or a link that loops."""
     try:
         return "file" if entry.is_file() else "directory" if entry.is_dir() else None
     except OSError:

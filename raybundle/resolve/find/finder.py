@@ -94,7 +94,7 @@ class Finder:
     packages: Mapping[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)
     """Entry of the path and directory of each place of a package that changes its `__path__`."""
     aliases: Mapping[str, tuple[str, bool]] = field(default_factory=dict)
-    """What names that code puts into `sys.modules` stand for, and whether they are that module itself."""
+    """What names that code puts into `sys.modules` mean, and whether they are that module itself."""
     _found: dict[str, Found] = field(default_factory=dict)
     _extends: dict[str, bool] = field(default_factory=dict)
     _stdlib: frozenset[str] = field(init=False)
@@ -105,14 +105,14 @@ class Finder:
         self._site = frozenset(self.interpreter.site)
 
     def find(self, name: str) -> Found:
-        """Return where `name` (absolute, dotted) comes from."""
+        """Returns where `name` (absolute, dotted) comes from."""
         found = self._found.get(name)
         if found is None:
             found = self._found[name] = self._find(name)
         return found
 
     def submodules(self, name: str) -> Iterator[str]:
-        """Yield the names of the modules and packages directly under package `name`, sorted."""
+        """Yields the names of the modules and packages directly under package `name`, sorted."""
         names = set()
         places = self.packages.get(name)
         for directory in [each for _, each in places] if places else directories_of(self.find(name)):
@@ -120,7 +120,7 @@ class Finder:
         yield from sorted(f"{name}.{each}" for each in names)
 
     def stands_for(self, name: str) -> str | None:
-        """Return the module that `name` means because code puts it or its package into `sys.modules`."""
+        """Returns the module that `name` means because code puts it or its package into `sys.modules`."""
         seen, other = {name}, self._alias(name) if self.aliases else None
         while other is not None and other not in seen:
             if not isinstance(self.find(other), NotFound):
@@ -137,7 +137,7 @@ class Finder:
         return None
 
     def portions(self, name: str) -> tuple[tuple[str, str], ...]:
-        """Return entry and directory of each further place of a first-party package."""
+        """Returns entry and directory of each further place of a first-party package."""
         found = self.find(name)
         if not isinstance(found, FirstParty):
             return ()
@@ -147,7 +147,7 @@ class Finder:
         return tuple((entry, each) for entry, each in places if each != own and self.is_first_party(entry))
 
     def is_first_party(self, entry: str) -> bool:
-        """Return whether `entry` of the path is neither the standard library nor site-packages."""
+        """Returns whether `entry` of the path is neither the standard library nor site-packages."""
         return entry not in self._stdlib and entry not in self._site
 
     @property
@@ -180,7 +180,7 @@ class Finder:
                 return self._or_editable(name, self._search(portions, name))
 
     def _on_the_whole_path(self, package: str, name: str) -> Found:
-        """Find a module of a package that `pkgutil` or `pkg_resources` extends to the whole path."""
+        """Finds a module of a package that `pkgutil` or `pkg_resources` extends to the whole path."""
         return self._search([(each, join(each, *package.split("."))) for each in self.path], name)
 
     def _find_top(self, name: str) -> Found:
@@ -196,7 +196,7 @@ class Finder:
         return self._or_added(name, found) if self.added else found
 
     def _or_added(self, name: str, found: Found) -> Found:
-        """Search the added roots for what is missing, and for further portions of a namespace.
+        """Searches the added roots for what is missing, and for further portions of a namespace.
 
         A folder without Python is not a portion: jobs write `wandb/` and `data/` into a project.
         """
@@ -217,17 +217,17 @@ class Finder:
         return inside and holds_modules(join(entry, name), self.directories)
 
     def is_added(self, name: str) -> bool:
-        """Return whether only an added root has the module `name`."""
+        """Returns whether only an added root has the module `name`."""
         found = self.find(name)
         return isinstance(found, FirstParty) and found.entry in self.added
 
     def in_added(self, name: str) -> str | None:
-        """Return the file of an added root that `name` would be if Python did not find it elsewhere."""
+        """Returns the file of an added root that `name` would be if Python did not find it elsewhere."""
         found = (self._in_directory(each, name) for each in self.added)
         return next((each.path for each in found if each), None)
 
     def _find_third_party(self, parent: ThirdParty, tail: str) -> ThirdParty:
-        """Find a submodule. Its package may create one without a file (`six.moves`), and stands for it."""
+        """Finds a submodule. Its package may create one without a file (`six.moves`); then that is taken."""
         if parent.is_package:
             found = self._in_directory(os.path.dirname(parent.file), tail)
             if found:
@@ -260,7 +260,7 @@ class Finder:
         )
 
     def _linked(self, name: str, found: _File, directory: str) -> FirstParty | None:
-        """Return the source that a link in site-packages leads to (`flit install --symlink`, `ln -s`).
+        """Returns the source that a link in site-packages leads to (`flit install --symlink`, `ln -s`).
 
         Installers that keep files elsewhere (conda, uv) link them one by one, or into other site-packages.
         A linked module is source only if an editable install says so.
@@ -285,7 +285,7 @@ class Finder:
         return Namespace(portions, any(self.is_first_party(entry) for entry, _ in portions))
 
     def _in_directory(self, directory: str, tail: str) -> _File | None:
-        """Decide as `importlib.machinery.FileFinder` does: package, then module by suffix order."""
+        """Decides as `importlib.machinery.FileFinder` does: package, then module by suffix order."""
         listing = self.directories.list(directory)
         if tail in listing.directories:
             inside = self.directories.list(join(directory, tail)).files
@@ -320,7 +320,7 @@ class Finder:
         return {each for each in names if each and "." not in each and each != "__init__"}
 
     def _or_editable(self, name: str, found: Found) -> Found:
-        """Search editable installs as Python does: their namespaces with the path, their finders after it."""
+        """Searches editable installs as Python does: their namespaces with the path, then their finders."""
         if not isinstance(found, (NotFound, Namespace)):
             return found
         locations = [location for known, location in self.interpreter.namespaces if known == name]
@@ -332,7 +332,7 @@ class Finder:
         return self._mapped(name)
 
     def _extends_its_path(self, file: str) -> bool:
-        """Return whether a package searches the whole path for modules, by `pkgutil` or `pkg_resources`."""
+        """Returns whether a package searches the whole path for modules, by `pkgutil` or `pkg_resources`."""
         extends = self._extends.get(file)
         if extends is None:
             try:
@@ -360,7 +360,7 @@ class Finder:
 
 
 def holds_modules(directory: str, directories: Directories, depth: int = 2) -> bool:
-    """Return whether `directory` has Python code, at most `depth` importable folders down."""
+    """Returns whether `directory` has Python code, at most `depth` importable folders down."""
     listing = directories.list(directory)
     if any(name.endswith((".py", ".so", ".pyd")) for name in listing.files):
         return True
@@ -369,7 +369,7 @@ def holds_modules(directory: str, directories: Directories, depth: int = 2) -> b
 
 
 def directories_of(found: Found) -> tuple[str, ...]:
-    """Return the directories that Python searches for the submodules of a first-party package."""
+    """Returns the directories that Python searches for the submodules of a first-party package."""
     match found:
         case FirstParty(file=file, is_package=True):
             return (os.path.dirname(file),)
@@ -380,7 +380,7 @@ def directories_of(found: Found) -> tuple[str, ...]:
 
 
 def _entry_of(name: str, location: str) -> str:
-    """Return the directory that would have to be on the path for `name` to be found at `location`.
+    """Returns the directory that would have to be on the path for `name` to be found at `location`.
 
     Raises:
         BundleError: the editable install maps `name` to a directory of another name.

@@ -26,7 +26,7 @@ Measured with empty modules on Ray 2.49 and 2.60. It starts beside `numpy`, `pan
 
 
 def refuse_shadows_of_ray(files: dict[str, tuple[str, tuple[str, ...]]]) -> None:
-    """Refuse first-party modules that Ray would import instead of its own. The job could not start.
+    """Refuses first-party modules that Ray would import instead of its own. The job could not start.
 
     Args:
         files: the first-party file and those that it hides, by top-level name.

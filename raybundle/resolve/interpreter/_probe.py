@@ -11,7 +11,7 @@ safe_path = bool(sys.flags.isolated or getattr(sys.flags, "safe_path", False))
 if not safe_path:
     del sys.path[0]  # this file's own directory
 
-import _imp  # noqa: E402 - the path is mended first
+import _imp  # noqa: E402 - the path is fixed first
 import importlib.machinery  # noqa: E402
 import json  # noqa: E402
 import os  # noqa: E402
@@ -152,7 +152,7 @@ def started() -> Iterator[tuple[str, str]]:
 
 
 def asks_environment() -> bool:
-    """Claims that code that we do not know has run: it may ask any variable for what it does to the path."""
+    """Returns whether unknown code has run: what it does to the path may depend on any variable."""
     for _, name, line in path_lines():
         known = line[len("import") :].strip().startswith(("__editable__", "_editable_impl_", "_virtualenv"))
         if line.startswith(("import ", "import\t")) and not known and name != "distutils-precedence.pth":

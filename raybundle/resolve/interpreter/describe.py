@@ -38,7 +38,7 @@ _PROBE_TIMEOUT = 60.0
 
 
 def find_interpreter(requested: str | None, project: Path, environ: Mapping[str, str]) -> Path:
-    """Return the requested interpreter, else that of VIRTUAL_ENV, else the project's .venv, else our own.
+    """Returns the requested interpreter, else that of VIRTUAL_ENV, else the project's .venv, else our own.
 
     A requested version is what the nodes run: where there is an environment, the graph is resolved in it,
     also where it has another version.
@@ -70,7 +70,7 @@ def _find_requested(requested: str, environ: Mapping[str, str]) -> Path:
 
 
 def find_version(version: str, environ: Mapping[str, str]) -> str | None:
-    """Return the first `python3.N` on PATH that runs.
+    """Returns the first `python3.N` on PATH that runs.
 
     A version manager has scripts of these names for versions that it has not activated; they only fail.
     """
@@ -98,7 +98,7 @@ def describe(
     cache: Cache,
     options: Iterable[str] = (),
 ) -> Interpreter:
-    """Return what `executable` says of itself; kept until something that it depends on changes.
+    """Returns what `executable` says of itself; kept until something that it depends on changes.
 
     Args:
         executable: asked in a subprocess.
@@ -128,13 +128,13 @@ def describe(
 
 
 def _hash_of(environ: Mapping[str, str]) -> str:
-    """Hash all variables but those that a shell changes with each command."""
+    """Hashes all variables but those that a shell changes with each command."""
     ours = sorted(each for each in environ.items() if each[0] not in _OF_THE_SHELL)
     return hashlib.sha256(json.dumps(ours).encode()).hexdigest()[:16]
 
 
 def _question(command: list[str], environ: Mapping[str, str], cwd: Path) -> list[Any]:
-    """Return what decides an answer, apart from files."""
+    """Returns what decides an answer, apart from files."""
     deciding = [(name, environ[name]) for name in _DECIDING if name in environ]
     relative = any(not os.path.isabs(entry) for entry in environ.get("PYTHONPATH", "/").split(os.pathsep))
     return [command, deciding, str(cwd) if relative else None]

@@ -62,7 +62,7 @@ class Need(NamedTuple):
         return "{} {}.{}".format(self.kind, *self.version)
 
     def is_newer_than(self, there: Platform) -> bool:
-        """Claim that a platform is the file's, but its libc is too old."""
+        """Returns whether a platform is the file's, but its libc is too old."""
         same = (self.machine, self.kind) == (there.machine, there.kind)
         return same and there.floor is not None and self.version > there.floor
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from raybundle.model import Interpreter
 
 _WINDOWS_MACHINES = {"amd64": "AMD64", "arm64": "ARM64", "": "x86"}
-"""`platform.machine()` by what stands after `win` in `sysconfig.get_platform()`."""
+"""`platform.machine()` by what is after `win` in `sysconfig.get_platform()`."""
 _SYSTEMS = {"linux": "Linux", "darwin": "Darwin", "win32": "Windows"}
 
 
@@ -51,7 +51,7 @@ class Environment:
 
 
 def environment_of(interpreter: Interpreter) -> Environment:
-    """Return what `interpreter` would answer; `sysconfig.get_platform()` is `macosx-11.0-arm64` on macOS."""
+    """Returns what `interpreter` would answer; `sysconfig.get_platform()` is `macosx-11.0-arm64` on macOS."""
     system, _, machine = interpreter.platform.partition("-")
     names = {"macosx": "darwin", "win": "win32"}
     sys_platform = names.get(system, system)
@@ -66,7 +66,7 @@ def environment_of(interpreter: Interpreter) -> Environment:
 
 
 def marker_environment(interpreter: Interpreter) -> dict[str, str]:
-    """Return the variables of PEP 508 markers for the target.
+    """Returns the variables of PEP 508 markers for the target.
 
     The nodes' kernel is not known; packaging before 26 compares its release as a version, and needs one.
     """

@@ -23,7 +23,7 @@ class NodePython:
     """Such as `3.11`."""
     platform: Platform
     alike: bool = False
-    """Claims that only libc or macOS is older: installed files run there unless they need a newer one."""
+    """Returns whether only libc or macOS is older: installed files run there unless they need a newer one."""
 
     def __str__(self) -> str:
         floor = self.platform.floor if self.platform.system == "linux" else None
@@ -34,11 +34,11 @@ class NodePython:
 def find_node_python(
     python: str | None, platform: str | None, interpreter: Interpreter, cluster: NodePython | None = None
 ) -> NodePython | None:
-    """Return the Python of the nodes if it differs from `interpreter`, else None.
+    """Returns the Python of the nodes if it differs from `interpreter`, else None.
 
     Args:
-        python: the setting; a path or None stands for the version of `interpreter`.
-        platform: the setting; None stands for the platform of this machine.
+        python: the setting; a path or None means the version of `interpreter`.
+        platform: the setting; None means the platform of this machine.
         interpreter: the one that resolves the graph.
         cluster: what the cluster reports; settings take precedence.
 
@@ -67,12 +67,12 @@ def find_node_python(
 
 
 def minor_of(interpreter: Interpreter) -> str:
-    """Return the version without its micro number, such as `3.11`."""
+    """Returns the version without its micro number, such as `3.11`."""
     return "{}.{}".format(*interpreter.version)
 
 
 def as_on_nodes(interpreter: Interpreter, nodes: NodePython) -> Interpreter:
-    """Return `interpreter` with the version, ABI and platform of the nodes, and the paths of this machine.
+    """Returns `interpreter` with the version, ABI and platform of the nodes, and the paths of this machine.
 
     Conditions on imports, markers and the manifest are those of the nodes, but files are found here. The
     micro version of another minor is 0, as in uv. An extension for the nodes is found before one for this

@@ -113,7 +113,7 @@ class Platform:
         return {"MACOSX_DEPLOYMENT_TARGET": "{}.{}".format(*(self.floor or _MACOS))}
 
     def soabi(self, minor: str) -> str:
-        """Return `SOABI` of CPython there; `minor` such as `3.11`."""
+        """Returns `SOABI` of CPython there; `minor` such as `3.11`."""
         digits = minor.replace(".", "")
         match self.system:
             case "macosx":
@@ -125,14 +125,14 @@ class Platform:
                 return f"cpython-{digits}-{machine}-linux-{self.libc}{'eabihf' if machine == 'arm' else ''}"
 
     def runs_files_of(self, other: Platform) -> bool:
-        """Claim that native files that run on `other` run here."""
+        """Returns whether native files that run on `other` run here."""
         same = (self.system, self.libc) == (other.system, other.libc)
         same = same and other.machine in (self.machine, UNIVERSAL)
         return same and (self.floor is None or other.floor is None or other.floor <= self.floor)
 
 
 def parse_platform(name: str) -> Platform:
-    """Return the platform that `name` means, as uv (`aarch64-manylinux_2_28`) or sysconfig spells it.
+    """Returns the platform that `name` means, as uv (`aarch64-manylinux_2_28`) or sysconfig spells it.
 
     Raises:
         UsageError: there is none, or no wheels can be asked for.
@@ -179,7 +179,7 @@ def _of_uv(machine: str, kind: str, glibc: str | None) -> Platform:
 
 
 def described_platform(name: str, abi: str, machine: str = "", release: str = "") -> Platform:
-    """Return the platform that an interpreter and its system describe.
+    """Returns the platform that an interpreter and its system describe.
 
     Args:
         name: `sysconfig.get_platform()`.
@@ -202,7 +202,7 @@ def described_platform(name: str, abi: str, machine: str = "", release: str = ""
 
 
 def known_platform(name: str, abi: str, machine: str = "", release: str = "") -> Platform | None:
-    """Return what `described_platform` does, or None where there are no wheels for it."""
+    """Returns what `described_platform` does, or None where there are no wheels for it."""
     try:
         return described_platform(name, abi, machine, release)
     except UsageError:
@@ -210,7 +210,7 @@ def known_platform(name: str, abi: str, machine: str = "", release: str = "") ->
 
 
 def common_platform(platforms: Iterable[Platform]) -> Platform | None:
-    """Return the platform whose files run on all of these, if they differ in libc's or macOS' age alone."""
+    """Returns the platform whose files run on all of these, if they differ in libc's or macOS' age alone."""
     found = list(platforms)
     kinds = {replace(each, floor=None) for each in found}
     if len(kinds) != 1:
@@ -219,12 +219,12 @@ def common_platform(platforms: Iterable[Platform]) -> Platform | None:
 
 
 def platform_of(interpreter: Interpreter) -> Platform:
-    """Return the platform of an interpreter of this machine; what is installed may need its libc or macOS."""
+    """Returns the platform of a local interpreter; what is installed may need its libc or macOS."""
     return described_platform(interpreter.platform, interpreter.abi, os.uname().machine, own_release())
 
 
 def own_release() -> str:
-    """Return the glibc or the macOS of this machine, such as `glibc 2.36`; empty for others."""
+    """Returns the glibc or the macOS of this machine, such as `glibc 2.36`; empty for others."""
     try:
         return os.confstr("CS_GNU_LIBC_VERSION") or ""
     except (AttributeError, OSError, ValueError):

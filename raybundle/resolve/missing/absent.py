@@ -57,7 +57,7 @@ class Unresolved:
 def sort_misses(
     closure: Closure, loading: Loading, finder: Finder, settings: ResolveSettings, shown: Usable
 ) -> Unresolved:
-    """Return the imports of `closure` that resolve nowhere, by their consequences."""
+    """Returns the imports of `closure` that resolve nowhere, by their consequences."""
     missing, not_found = [], []
     groups: defaultdict[tuple[int, str], list[Edge]] = defaultdict(list)
     labels = {miss.imported: _label(miss.imported, finder) for miss in closure.misses}
@@ -79,7 +79,7 @@ def sort_misses(
 
 
 def _label(name: str, finder: Finder) -> str:
-    """Return the highest package that is absent. A relative import that leads out stands for itself."""
+    """Returns the highest package that is absent. A relative import that leads out is returned as it is."""
     if name.startswith("."):
         return name
     return next((each for each in with_ancestors(name) if isinstance(finder.find(each), NotFound)), name)
@@ -106,7 +106,7 @@ def _in_order(misses: Iterable[Edge], labels: Mapping[ModuleName, str]) -> tuple
 
 
 def with_warning(resolution: Resolution, hint: str = "", hinted: Collection[str] = ()) -> Resolution:
-    """Return a resolution with one warning about all imports that resolve nowhere and may never run.
+    """Returns a resolution with one warning about all imports that resolve nowhere and may never run.
 
     `hint` settles those that are named in `hinted`.
     """
@@ -121,7 +121,7 @@ def with_warning(resolution: Resolution, hint: str = "", hinted: Collection[str]
 
 
 def _lines(resolution: Resolution, kind: AbsentKind) -> Iterator[str]:
-    """Yield the line about imports of one kind, if there are any. The most frequent come first."""
+    """Yields the line about imports of one kind, if there are any. The most frequent come first."""
     groups = sorted(
         (each for each in resolution.absent if each.kind == kind), key=lambda each: (-each.count, each.name)
     )
@@ -141,7 +141,7 @@ def _detailed(each: Absent, project: Path) -> str:
 
 
 def hint_of_absent(names: Iterable[str]) -> str:
-    """Return what settles imports that may never run, with the complete setting to paste."""
+    """Returns what settles imports that may never run, with the complete setting to paste."""
     known = set(names)
     named = sorted(each for each in known if not each.startswith("."))
     hints = []
@@ -166,7 +166,7 @@ def _listed(names: Iterable[str]) -> str:
 
 
 def hint_of_missing(missing: Collection[Missing], interpreter: Interpreter) -> str:
-    """Return what settles imports that stop the job, the likeliest first."""
+    """Returns what settles imports that stop the job, the likeliest first."""
     absent = sorted({each.absent for each in missing if not each.absent.startswith(".")})
     names = absent or [next(iter(missing)).name]
     whole = len(names) <= _LISTED

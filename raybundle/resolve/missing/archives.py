@@ -23,7 +23,7 @@ _HINT = "unpack it and declare the directory in `roots` of [tool.raybundle]"
 
 
 def archives_on(finder: Finder, closure: Closure, declared: Collection[str]) -> list[Warning]:
-    """Return a warning for each archive on the path with modules that are found nowhere else.
+    """Returns a warning for each archive on the path with modules that are found nowhere else.
 
     An archive may be unpacked into one of the `declared` roots. What such a root has is not needed from it.
 
@@ -48,7 +48,7 @@ def archives_on(finder: Finder, closure: Closure, declared: Collection[str]) -> 
 
 
 def split_archive(entry: str) -> tuple[Path | None, str]:
-    """Return the archive that an entry of the path leads into, if any, and the directory in it."""
+    """Returns the archive that an entry of the path leads into, if any, and the directory in it."""
     for each in no_directories(entry):
         if os.path.isfile(each):
             return Path(each), entry[len(each) + 1 :] or "."
@@ -56,7 +56,7 @@ def split_archive(entry: str) -> tuple[Path | None, str]:
 
 
 def no_directories(entry: str) -> Iterator[str]:
-    """Yield `entry` and the paths above it, up to the first directory. One may be an archive."""
+    """Yields `entry` and the paths above it, up to the first directory. One may be an archive."""
     while not os.path.isdir(entry) and entry != os.path.dirname(entry):
         yield entry
         entry = os.path.dirname(entry)
@@ -69,7 +69,7 @@ def _wanted(closure: Closure) -> set[str]:
 
 
 def _is_first(position: int, name: str, finder: Finder, declared: Collection[str]) -> bool:
-    """Return whether Python searches the archive at `position` before the place where `name` was found."""
+    """Returns whether Python searches the archive at `position` before the place where `name` was found."""
     match finder.find(name):
         case FirstParty(entry=entry) if entry in declared:
             return False

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def require_complete(resolution: Resolution, remedy: Remedy | None = None) -> None:
-    """Refuse a resolution in which imports resolve nowhere, or whose distributions cannot travel.
+    """Refuses a resolution in which imports resolve nowhere, or whose distributions cannot travel.
 
     The hint names the roots of `remedy`, with which more imports resolve.
 
@@ -39,7 +39,7 @@ def require_complete(resolution: Resolution, remedy: Remedy | None = None) -> No
 
 
 def _missing(resolution: Resolution) -> Iterator[str]:
-    """Yield a line for each package that is absent: its first import, and how many there are."""
+    """Yields a line for each package that is absent: its first import, and how many there are."""
     groups: dict[str, list[Missing]] = {}
     for each in resolution.missing:
         groups.setdefault(each.absent, []).append(each)

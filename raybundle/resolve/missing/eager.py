@@ -28,11 +28,11 @@ class Loading:
     """The last import of the shortest among the surest chains. None for the driver."""
 
     def of(self, edge: Edge) -> int:
-        """Return how surely an import runs."""
+        """Returns how surely an import runs."""
         return max(self.sureness.get(edge.importer, GUESSED), _sureness(edge))
 
     def chain(self, edge: Edge) -> tuple[Edge, ...]:
-        """Return the imports that lead from the driver to `edge`, with it."""
+        """Returns the imports that lead from the driver to `edge`, with it."""
         chain = [edge]
         while (step := self.steps.get(chain[-1].importer)) is not None:
             chain.append(step)
@@ -48,7 +48,7 @@ def _sureness(edge: Edge) -> int:
 
 
 def loading_of(closure: Closure) -> Loading:
-    """Return how surely each module that the driver reaches loads."""
+    """Returns how surely each module that the driver reaches loads."""
     edges: defaultdict[str, list[Edge]] = defaultdict(list)
     for edge in closure.edges:
         edges[edge.importer].append(edge)
@@ -67,7 +67,7 @@ def loading_of(closure: Closure) -> Loading:
 
 
 def refuse_unparsed(closure: Closure, loading: Loading) -> None:
-    """Refuse a source that is not Python and must load with the driver.
+    """Refuses a source that is not Python and must load with the driver.
 
     Raises:
         BundleError: names file and line of the first.

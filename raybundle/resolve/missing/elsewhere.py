@@ -60,7 +60,7 @@ class Remedy:
 
 
 def elsewhere(project: Path, names: Collection[str], most: int = _DIRECTORIES) -> Iterator[Location]:
-    """Yield the places of `names` in the project, or in its repository if the project has none.
+    """Yields the places of `names` in the project, or in its repository if the project has none.
 
     Folders of environments and of other tools are skipped, and so are files that git ignores. At most
     `most` directories of each are searched.
@@ -112,7 +112,7 @@ def _walk(top: str, most: int) -> Iterator[tuple[str, list[str], list[str]]]:
 
 
 def find_roots(resolution: Resolution) -> list[Location]:
-    """Return places of the missing modules in the project, in as few roots as possible.
+    """Returns places of the missing modules in the project, in as few roots as possible.
 
     A folder in a regular package is a root only if no other folder has the module, and nothing imports the
     module by its name in the package. A folder that would be a namespace package counts only if there is
@@ -134,7 +134,7 @@ def _finder(resolution: Resolution, root: str) -> Finder:
 
 
 def _is_there(resolution: Resolution, place: Location) -> bool:
-    """Return whether its root has the module. A namespace package must have the modules imported below it."""
+    """Returns whether its root has the module. A namespace must have all modules imported below it."""
     finder = _finder(resolution, place.root)
     found = finder.find(place.name)
     below = (name for name in _unresolved(resolution) if name.startswith(f"{place.name}."))
@@ -172,7 +172,7 @@ def _fewest(resolution: Resolution, by_root: dict[str, list[Location]]) -> list[
 
 
 def is_in_package(project: Path, root: str) -> bool:
-    """Return whether a folder, relative to the project, is a regular package or inside one."""
+    """Returns whether a folder, relative to the project, is a regular package or inside one."""
     directory = os.path.normpath(join(project, root))
     while not project.is_relative_to(directory):
         if os.path.isfile(join(directory, "__init__.py")):
@@ -182,7 +182,7 @@ def is_in_package(project: Path, root: str) -> bool:
 
 
 def is_remedy(resolution: Resolution, place: Location) -> bool:
-    """Return whether its root has the module, and could be on the path without harm."""
+    """Returns whether its root has the module, and could be on the path without harm."""
     return (
         _is_there(resolution, place)
         and not is_in_package(resolution.project, place.root)
@@ -191,7 +191,7 @@ def is_remedy(resolution: Resolution, place: Location) -> bool:
 
 
 def hides_imports(resolution: Resolution, root: str) -> bool:
-    """Return whether a folder, as a root, would hide packages that the job imports.
+    """Returns whether a folder, as a root, would hide packages that the job imports.
 
     A helper in a project often has the name of its library: `utils/vllm` has no `vllm.engine`.
     """
@@ -213,7 +213,7 @@ def _unresolved(resolution: Resolution) -> set[str]:
 
 
 def _oddness(resolution: Resolution, root: str) -> tuple[int, int, str]:
-    """Return a sort key that puts folders last if they would hide what Python and Ray import."""
+    """Returns a sort key that puts folders last if they would hide what Python and Ray import."""
     listing = Directories().list(str(resolution.project / root))
     inside = {each.removesuffix(".py") for each in listing.files | listing.directories}
     hidden = resolution.interpreter.stdlib_names | RAY_NAMES | RAY_TRIES
@@ -221,7 +221,7 @@ def _oddness(resolution: Resolution, root: str) -> tuple[int, int, str]:
 
 
 def remedy_of_absent(resolution: Resolution, declared: Iterable[str]) -> Remedy | None:
-    """Return roots that have modules that functions import and the path does not have.
+    """Returns roots that have modules that functions import and the path does not have.
 
     Each has all that is imported of such a module. Folders of packages are skipped, and so are those that
     would hide what Python, Ray or the job import.
@@ -247,7 +247,7 @@ def remedy_of_absent(resolution: Resolution, declared: Iterable[str]) -> Remedy 
 
 
 def roots_hint(remedy: Remedy, project: Path) -> str:
-    """Return the setting to write, and what the roots have."""
+    """Returns the setting to write, and what the roots have."""
     roots = json.dumps(list(remedy.roots), ensure_ascii=False)
     there = dict.fromkeys(_shown(each, project) for each in remedy.places)
     return f"`roots = {roots}` in [tool.raybundle]: {_and(list(there))} there"

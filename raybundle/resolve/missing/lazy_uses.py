@@ -31,7 +31,7 @@ def warn_about_lazy_uses(
     find: Callable[[LazyUser, Iterable[str]], Iterable[LazyUse]],
     optional: Iterable[str],
 ) -> Iterator[Warning]:
-    """Yield a warning for each definition of a library that is used and can import what stays.
+    """Yields a warning for each definition of a library that is used and can import what stays.
 
     Args:
         needed: what travels, and the libraries.
@@ -75,7 +75,7 @@ class _Place:
     """The top-level modules that the file imports."""
 
     def shows(self, use: LazyUse, tops: frozenset[str]) -> bool:
-        """Return whether this is a use of a definition of a distribution with these top-level modules."""
+        """Returns whether this is a use of a definition of a distribution with these top-level modules."""
         match use.kind:
             case "distinctive":
                 return True
@@ -106,7 +106,7 @@ def _read(read: Callable[[str], bytes], file: str) -> bytes:
 
 
 def _used(source: bytes, wanted: set[str]) -> Iterator[_Place]:
-    """Yield those of the names that a source uses and does not define itself, each with its first line."""
+    """Yields those of the names that a source uses and does not define itself, each with its first line."""
     try:
         tree = ast.parse(source) if wanted else ast.Module([], [])
     except (SyntaxError, ValueError):
@@ -131,7 +131,7 @@ def _used(source: bytes, wanted: set[str]) -> Iterator[_Place]:
 
 
 def _bound(tree: ast.Module) -> Iterator[tuple[str, str]]:
-    """Yield the names that imports bind, and the top-level module of each."""
+    """Yields the names that imports bind, and the top-level module of each."""
     for node in ast.walk(tree):
         match node:
             case ast.Import(names=names):

@@ -23,7 +23,7 @@ _NEVER = ("__pycache__", "node_modules")
 
 
 def left_modules(resolution: Resolution) -> Mapping[str, str]:
-    """Return what is known of each top-level name that the job may miss, by name.
+    """Returns what is known of each top-level name that the job may miss, by name.
 
     A file or folder of the project has its place: `./helpers.py`. If it is in no root, a tab follows, and
     the folder that would have to be one: `./lib/helpers.py` and `lib`. An import that resolved nowhere has

@@ -32,14 +32,14 @@ class Settling:
     """The imports that each name in `cluster-provides` settles."""
 
     def is_on_nodes(self, miss: Edge, label: str) -> bool:
-        """Return whether the nodes have the absent `label`, and note the import."""
+        """Returns whether the nodes have the absent `label`, and notes the import."""
         provided = self._named(self.settings.cluster_provides, label) or self._around(label)
         for name in provided:
             self.on_nodes.setdefault(name, []).append(miss)
         return bool(provided)
 
     def settles(self, miss: Edge, label: str, sureness: int) -> bool:
-        """Return whether the import `miss` of the absent `label` is settled in another way."""
+        """Returns whether the import `miss` of the absent `label` is settled in another way."""
         return bool(
             is_among(miss.imported, self.settings.optional)
             or self._named(self.settings.set_up, label)
@@ -48,12 +48,12 @@ class Settling:
         )
 
     def _named(self, names: Iterable[str], label: str) -> list[str]:
-        """Return the distributions that bring `label`, without those that are an absent name themselves."""
+        """Returns the distributions that bring `label`, without those that are an absent name themselves."""
         exact = self.labels - {normalised_name(label)}
         return [each for each in names if brings(each, label) and each not in exact]
 
     def _around(self, label: str) -> list[str]:
-        """Return the distributions, not installed here, whose name is a package around `label`."""
+        """Returns the distributions, not installed here, whose name is a package around `label`."""
         module = f"{normalised_name(label)}-"
         names = [each for each in self.settings.cluster_provides if module.startswith(f"{each}-")]
         installed = InstalledDistributions(self.site).by_name if names else {}
@@ -61,7 +61,7 @@ class Settling:
 
 
 def brings(distribution: str, module: str) -> bool:
-    """Return whether the name of a distribution that is not installed shows that it has a module.
+    """Returns whether the name of a distribution that is not installed shows that it has a module.
 
     `flash-attn` has `flash_attn`, and `megatron-core` has `megatron`.
     """
@@ -69,5 +69,5 @@ def brings(distribution: str, module: str) -> bool:
 
 
 def is_among(name: str, names: Iterable[str]) -> bool:
-    """Return whether `names` has a module or a package around it."""
+    """Returns whether `names` has a module or a package around it."""
     return any(f"{name}.".startswith(f"{each}.") for each in names)

@@ -52,7 +52,7 @@ class Comments:
         return {line for each in self.ignores for line in each.lines}
 
     def kept(self, imports: Collection[Import]) -> Iterator[Import]:
-        """Yield the imports that no comment switches off.
+        """Yields the imports that no comment switches off.
 
         On the line of one entry in a list of names, the comment applies to that entry only.
         """
@@ -65,14 +65,14 @@ class Comments:
                 yield each
 
     def without_effect(self, lines: Collection[int]) -> Iterator[Remark]:
-        """Yield a remark for each comment that has no effect. `lines` have something to follow."""
+        """Yields a remark for each comment that has no effect. `lines` have something to follow."""
         for each in self.ignores:
             if not each.lines or (each.heads_block and not any(line in lines for line in each.lines)):
                 yield Remark(each.line, "no-effect", "# raybundle: ignore")
 
 
 def read_comments(source: bytes) -> Comments:
-    """Return what the comments of a source say. The source must parse."""
+    """Returns what the comments of a source say. The source must parse."""
     comments = Comments()
     if MARK in source:
         first, last, waiting = 0, "", list[int]()
@@ -92,7 +92,7 @@ def read_comments(source: bytes) -> Comments:
 
 
 def with_comments(facts: Facts, source: bytes) -> Facts:
-    """Return facts as the comments of their source change them."""
+    """Returns facts as the comments of their source change them."""
     if MARK not in source:
         return facts
     comments = read_comments(source)
@@ -123,7 +123,7 @@ def _tokens(source: bytes) -> Iterator[tokenize.TokenInfo]:
 
 
 def _read(comments: Comments, found: re.Match[str], line: int) -> bool:
-    """Note what a comment says. Return whether it says `ignore`."""
+    """Notes what a comment says. Returns whether it says `ignore`."""
     names = [each.strip() for each in (found["names"] or "").split(",")]
     if found["word"] == "ignore" and found["names"] is None:
         return True

@@ -34,7 +34,7 @@ _GROWS = frozenset({"append", "extend", "insert", "add", "update"})
 
 
 def exported(parts: Iterable[ast.expr], dynamic: DynamicImports) -> Exports:
-    """Return what the parts of `__all__` name."""
+    """Returns what the parts of `__all__` name."""
     queue, names, computed, calls = list(parts), set[str](), list[ast.AST](), dynamic.calls
     modules = {
         target.removesuffix("__all__").removesuffix(".") or "."
@@ -73,7 +73,7 @@ class _Origins:
             self._parts.setdefault(name, []).append(part)
 
     def list_a_folder(self, nodes: Iterable[ast.AST]) -> bool:
-        """Return whether `nodes`, or what their names are made of, may list a folder."""
+        """Returns whether `nodes`, or what their names are made of, may list a folder."""
         queue, seen = list(nodes), set[str]()
         while queue:
             for node in walk(queue.pop()):
@@ -91,7 +91,7 @@ class _Origins:
         return False
 
     def _may_list(self, call: ast.Call) -> bool:
-        """Return whether a call lists a folder. A function of another module may, unless it is well known."""
+        """Returns whether a call lists a folder. Functions of other modules may, except well-known ones."""
         base = call.func
         while isinstance(base, ast.Attribute):
             base = base.value
@@ -100,7 +100,7 @@ class _Origins:
 
 
 def _parts(tree: ast.Module) -> Iterator[tuple[str, ast.AST]]:
-    """Yield each function, and what a name gets besides what is assigned to it."""
+    """Yields each function, and what a name gets besides what is assigned to it."""
     for node in walk(tree):
         match node:
             case ast.FunctionDef(name=name):
@@ -119,7 +119,7 @@ def _parts(tree: ast.Module) -> Iterator[tuple[str, ast.AST]]:
 
 
 def path_edits(source: bytes, targets: Iterable[ast.expr], dynamic: DynamicImports) -> set[int]:
-    """Return the lines that change `sys.path`, under any name that the file gives it."""
+    """Returns the lines that change `sys.path`, under any name that the file gives it."""
     calls = dynamic.calls
     called = [call for call, _ in calls.with_meaning()]
     lines = {each.lineno for each in called if not PATH_EDITS.isdisjoint(calls.qualified(each.func))}

@@ -17,19 +17,19 @@ _FORGIVING = frozenset({"ImportError", "ModuleNotFoundError", "Exception", "Base
 
 
 def in_function(guard: Guard) -> Guard:
-    """Return the guard of a function's body, which runs when called, outside of the `try` around it."""
+    """Returns the guard of a function's body, which runs when called, outside of the `try` around it."""
     if guard.deferred == "function" and not guard.optional:
         return guard
     return Guard(False, guard.instead_of, guard.only, "function")  # noqa: FBT003 - `replace` takes five times as long
 
 
 def in_branch(guard: Guard) -> Guard:
-    """Return the guard of a branch whose condition cannot be decided."""
+    """Returns the guard of a branch whose condition cannot be decided."""
     return guard if guard.deferred else replace(guard, deferred="branch")
 
 
 def branches_of(test: ast.expr, guard: Guard, *, may_ask: bool) -> tuple[Guard, Guard]:
-    """Return the guards of both branches of a test that cannot be decided."""
+    """Returns the guards of both branches of a test that cannot be decided."""
     modes = mode_of(test)
     if all(modes):  # `__name__ == "__main__"`: how each module runs is known
         return replace(guard, only=modes[0]), replace(guard, only=modes[1])
@@ -39,7 +39,7 @@ def branches_of(test: ast.expr, guard: Guard, *, may_ask: bool) -> tuple[Guard, 
 
 
 def tried_in(body: list[ast.stmt]) -> Iterable[str]:
-    """Yield the modules that the statements of a `try` import."""
+    """Yields the modules that the statements of a `try` import."""
     for statement in body:
         if isinstance(statement, ast.Import):
             yield from (alias.name for alias in statement.names)
@@ -48,12 +48,12 @@ def tried_in(body: list[ast.stmt]) -> Iterable[str]:
 
 
 def catches(handler: ast.ExceptHandler) -> bool:
-    """Return whether a handler catches a failing import."""
+    """Returns whether a handler catches a failing import."""
     return _is_import_error(handler.type)
 
 
 def gives_up(handler: ast.ExceptHandler) -> bool:
-    """Return whether a handler ends with another error: the import is not optional."""
+    """Returns whether a handler ends with another error: the import is not optional."""
     return isinstance(handler.body[-1], ast.Raise)
 
 
@@ -70,7 +70,7 @@ def _is_import_error(node: ast.expr | None) -> bool:
 
 
 def suppresses(node: ast.expr) -> bool:
-    """Return whether a context manager is `suppress` of a failing import."""
+    """Returns whether a context manager is `suppress` of a failing import."""
     match node:
         case ast.Call(func=ast.Name(id="suppress") | ast.Attribute(attr="suppress"), args=arguments):
             return any(map(_is_import_error, arguments))

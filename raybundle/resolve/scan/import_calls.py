@@ -111,7 +111,7 @@ class DynamicImports:
     """Lines that read the package that a function is given."""
 
     def run(self) -> None:
-        """Fill `found` and `unknown`."""
+        """Fills `found` and `unknown`."""
         for call, guard in self.calls.with_meaning():
             names = self.calls.qualified(call.func)
             walks = names & _WALKS.keys()
@@ -133,7 +133,7 @@ class DynamicImports:
                 self._framework(call, names, guard)
 
     def _framework(self, call: ast.Call, names: set[str], guard: Guard) -> None:
-        """Take what functions of libraries read or import."""
+        """Takes what functions of libraries read or import."""
         last = last_name(call.func)
         if any(name.startswith(_RESOURCES) for name in names):
             self._resource(call, guard)
@@ -143,7 +143,7 @@ class DynamicImports:
             self._word(call, call.args[0])
 
     def _word(self, call: ast.Call, argument: ast.expr) -> None:
-        """Take a module that a library loads by one word: `spacy.load("model_package")`."""
+        """Takes a module that a library loads by one word: `spacy.load("model_package")`."""
         for text in self.names.texts(argument) if isinstance(argument, (ast.Constant, ast.Name)) else ():
             if not text.own and text.value.isidentifier():
                 self.found.append(Import(call.lineno, ModuleText(text.value)))
@@ -156,7 +156,7 @@ class DynamicImports:
                 self.unknown.append(each)
 
     def follow_aliases(self) -> None:
-        """Look at importers that are not called where they are named: `im = import_module`, `map(…)`."""
+        """Looks at importers that are not called where they are named: `im = import_module`, `map(…)`."""
         placed = {id(call.func) for call, _ in self.calls.seen}
         guards = {id(call): guard for call, guard in self.calls.seen}
         for node in self.names.nodes:
@@ -206,7 +206,7 @@ class DynamicImports:
                     self.unknown.append(UnknownImport(call.lineno, ast.unparse(call), name))
 
     def _look(self, call: ast.Call, guard: Guard) -> None:
-        """Take a first-party module that is looked for. A distribution that is looked for is not needed."""
+        """Takes a first-party module that is looked for. A distribution that is looked for is not needed."""
         for text in self.names.texts(argument_of(call, 0, "name")):
             for name in self._absolute(text, call):
                 if is_known(name) and ANY not in name:
@@ -215,7 +215,7 @@ class DynamicImports:
                     self._take([text], call, argument_of(call, 0, "name"), guard)
 
     def _absolute(self, text: Text, call: ast.Call) -> Iterator[str]:
-        """Yield the name that `text` means. A name relative to the file's own package keeps its dots."""
+        """Yields the name that `text` means. A name relative to the file's own package keeps its dots."""
         if text.own:
             known = text.value[:1] in {"", "."}
             yield (text.value or ".") if known else ANY
@@ -238,7 +238,7 @@ class DynamicImports:
         self.found.append(Import(call.lineno, form, Guard(guard.optional, deferred=guard.deferred)))
 
     def _is_one_level(self, call: ast.Call, argument: ast.expr | None) -> bool:
-        """Return whether the unknown part is the attribute of `__getattr__`, which has no dot (PEP 562)."""
+        """Returns whether the unknown part is the attribute of `__getattr__`, which has no dot (PEP 562)."""
         for each in self.names.tree.body:
             match each:
                 case ast.FunctionDef(name="__getattr__", args=ast.arguments(args=[ast.arg(arg=attribute)])):
@@ -251,7 +251,7 @@ class DynamicImports:
         return False
 
     def _members(self, call: ast.Call) -> tuple[str, ...]:
-        """Return the `fromlist` of `__import__`. `runpy` runs the main module of a package."""
+        """Returns the `fromlist` of `__import__`. `runpy` runs the main module of a package."""
         if "runpy.run_module" in self.calls.qualified(call.func):
             return ("__main__",)
         match argument_of(call, 3, "fromlist"):
@@ -261,7 +261,7 @@ class DynamicImports:
                 return ()
 
     def _settled(self, argument: ast.expr | None) -> bool:
-        """Return whether the name comes from a walk over a package, which is an import of its own."""
+        """Returns whether the name comes from a walk over a package, which is an import of its own."""
         base = argument
         while isinstance(base, (ast.Attribute, ast.Subscript)):
             base = base.value
@@ -281,7 +281,7 @@ class DynamicImports:
             self.found.append(Import(call.lineno, PackageWalk(name, deep)))
 
     def _walked(self, node: ast.expr | None, depth: int) -> Iterator[str]:
-        """Yield the packages whose `__path__` or directory `node` has. `.` is the package of the file."""
+        """Yields the packages whose `__path__` or directory `node` has. `.` is the package of the file."""
         for each in walk(node) if node is not None else ():
             match each:
                 case ast.Name(id="__path__" | "__file__"):
@@ -323,14 +323,14 @@ class DynamicImports:
             self.found.append(Import(call.lineno, EntryPointGroup(group.value)))
 
     def _entry_points_of(self, call: ast.Call, names: set[str]) -> None:
-        """Take the groups that the source picks from the attribute `entry_points` of distributions."""
+        """Takes the groups that the source picks from the attribute `entry_points` of distributions."""
         used = (isinstance(each, ast.Attribute) and each.attr == "entry_points" for each in self.names.nodes)
         if not names.isdisjoint(_DISTRIBUTIONS) and any(used):
             for group in tuple(self._selected()) or (Text(ANY),):
                 self.found.append(Import(call.lineno, EntryPointGroup(group.value)))
 
     def _selected(self) -> Iterator[Text]:
-        """Yield the groups that the source picks from all entry points."""
+        """Yields the groups that the source picks from all entry points."""
         for node in walk(self.names.tree):
             match node:
                 case ast.Subscript(value=points, slice=group) if self._is_points(points):
@@ -373,7 +373,7 @@ class DynamicImports:
 
 
 def may_be_passed_on(source: bytes, calls: Calls) -> bool:
-    """Return whether a source names an importer more often than it imports and calls it, also in comments."""
+    """Returns whether a source names an importer more often than it imports and calls it; comments count."""
     own = [name for name, targets in calls.bindings.items() if not targets.isdisjoint(_IMPORTERS)]
     words = {"import_module", "__import__", *own}
     if not any(word.encode() in source for word in words):
@@ -383,7 +383,7 @@ def may_be_passed_on(source: bytes, calls: Calls) -> bool:
 
 
 def _level(call: ast.Call) -> int | None:
-    """Return the fifth argument of `__import__`: how many packages up. None if it is not literal."""
+    """Returns the fifth argument of `__import__`: how many packages up. None if it is not literal."""
     match argument_of(call, 4, "level"):
         case None:
             return 0

@@ -114,7 +114,7 @@ class References:
     unknown: list[UnknownImport] = field(default_factory=list)
 
     def run(self, source: bytes) -> Commands:
-        """Fill `found` and `unknown`, and return the commands.
+        """Fills `found` and `unknown`, and returns the commands.
 
         They know these references, but not the reverse: a tree in a cycle would wait for the collector.
         """
@@ -165,7 +165,7 @@ class References:
                 return
 
     def _setting(self, name: str, value: ast.expr, lists: Collection[str]) -> None:
-        """Take the module, or the list of modules, that a setting names."""
+        """Takes the module, or the list of modules, that a setting names."""
         if _VARIABLES.fullmatch(name) and self._is_text(value):
             self._take(value, value)
         elif is_list(name):
@@ -175,7 +175,7 @@ class References:
                 self._take(each, each)
 
     def _is_text(self, value: ast.expr | None) -> bool:
-        """Return whether a value may be text, and not a function or class by its name."""
+        """Returns whether a value may be text, and not a function or class by its name."""
         match value:
             case ast.Name(id=name):
                 return bool(self.names.bindings(name))
@@ -183,7 +183,7 @@ class References:
                 return isinstance(value, (ast.Constant, ast.BinOp, ast.JoinedStr, ast.Call, ast.Subscript))
 
     def _composed(self, node: ast.BinOp | ast.JoinedStr, *, is_part: bool) -> None:
-        """Take a dotted name that is put together of parts which are all known, or a tag of YAML."""
+        """Takes a dotted name that is put together of parts which are all known, or a tag of YAML."""
         for text in self.names.texts(node):
             for name in dotted_literals(repr(text.value).encode()).values() if text.whole else ():
                 self.found.append(Import(node.lineno, ModuleText(name)))
@@ -191,7 +191,7 @@ class References:
                 self._refer(node, text.value.partition(_TAG)[2].partition(":")[2].split(" ")[0])
 
     def _take(self, place: ast.expr, argument: ast.expr | None) -> None:
-        """Take what a text refers to: what is not known of it may be anything below what is."""
+        """Takes what a text refers to: what is not known of it may be anything below what is."""
         for text in self.names.texts(argument) if argument is not None else ():
             self._refer(place, ANY if text.own else text.value.strip())
 
@@ -210,7 +210,7 @@ class References:
             self.unknown.append(UnknownImport(place.lineno, ast.unparse(place), name))
 
     def _execute(self, place: ast.expr, code: ast.expr | None, guard: Guard | None) -> None:
-        """Take the imports of code that is text; nothing is known of what a file or a variable part has."""
+        """Takes the imports of code that is text; nothing is known of what a file or a variable part has."""
         if code is None:
             return
         texts = list(self.names.texts(code))
@@ -240,7 +240,7 @@ def _is_of_interest(source: bytes) -> bool:
 
 
 def _settings(node: ast.AST) -> Iterator[tuple[str, ast.expr]]:
-    """Yield what a node sets by name: a variable, an item, an attribute, an option of a call."""
+    """Yields what a node sets by name: a variable, an item, an attribute, an option of a call."""
     match node:
         case ast.Assign(targets=[ast.Name(id=name) | ast.Attribute(attr=name)], value=value):
             yield name, value
@@ -264,7 +264,7 @@ def _reads(code: ast.expr) -> bool:
 
 
 def _with_holes(texts: Iterable[Text]) -> list[Statement | Pattern]:
-    """Return what code imports if parts of names in it are unknown; nothing if more is unknown."""
+    """Returns what code imports if parts of names in it are unknown; nothing if more is unknown."""
     found: list[Statement | Pattern] = []
     for each in texts:
         forms = list(statements(each.value.replace(ANY, _HOLE)))
@@ -277,7 +277,7 @@ def _with_holes(texts: Iterable[Text]) -> list[Statement | Pattern]:
 
 
 def statements(text: str) -> Iterator[Statement]:
-    """Yield the import statements, and the calls of `__import__`, in code that is text."""
+    """Yields the import statements, and the calls of `__import__`, in code that is text."""
     if "import" not in text:
         return
     try:

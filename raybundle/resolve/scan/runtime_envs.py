@@ -37,7 +37,7 @@ _HERE = frozenset({".", "./", ""})
 
 
 def runtime_envs(source: bytes, tree: ast.Module) -> list[Remark]:
-    """Return a remark for each field of a literal `runtime_env` that leaves the bundle or adds to it."""
+    """Returns a remark for each field of a literal `runtime_env` that leaves the bundle or adds to it."""
     if _ENVIRONMENT.encode() not in source:
         return []
     found = {(id(value), in_init): value for value, in_init in _literals(tree)}
@@ -51,7 +51,7 @@ def runtime_envs(source: bytes, tree: ast.Module) -> list[Remark]:
 
 
 def own_clusters(source: bytes, tree: ast.Module) -> Iterator[Remark]:
-    """Yield a remark for each `ray.init` that describes a cluster to start: a job connects to one."""
+    """Yields a remark for each `ray.init` that describes a cluster to start: a job connects to one."""
     if b"ray.init" not in source:
         return
     for node in walk(tree):
@@ -74,7 +74,7 @@ def _is(node: ast.expr | None, value: str | None) -> bool:
 
 
 def installed_by(remarks: Iterable[Remark], tree: ast.Module) -> tuple[str, ...]:
-    """Return the distributions that `pip` and `uv` of literal runtime_envs list, normalised."""
+    """Returns the distributions that `pip` and `uv` of literal runtime_envs list, normalised."""
     if not any(each.kind == "installer" for each in remarks):
         return ()
     found: set[str] = set()
@@ -86,7 +86,7 @@ def installed_by(remarks: Iterable[Remark], tree: ast.Module) -> tuple[str, ...]
 
 
 def requirement_names(lines: Iterable[str]) -> Iterator[str]:
-    """Yield the normalised names of requirements. Options and lines without a name are skipped."""
+    """Yields the normalised names of requirements. Options and lines without a name are skipped."""
     for line in lines:
         match = _REQUIREMENT.match(line) or _WHEEL.search(line)
         if match:
@@ -94,7 +94,7 @@ def requirement_names(lines: Iterable[str]) -> Iterator[str]:
 
 
 def _remarks(key: str, asked: ast.expr, *, in_init: bool) -> Iterator[Remark]:
-    """Yield the remarks about one field. Other values of `ray.init` are checked as the job runs."""
+    """Yields the remarks about one field. Other values of `ray.init` are checked as the job runs."""
     line = asked.lineno
     if isinstance(asked, ast.Constant) and asked.value is None:
         return
@@ -110,7 +110,7 @@ def _remarks(key: str, asked: ast.expr, *, in_init: bool) -> Iterator[Remark]:
 
 
 def _literals(tree: ast.Module) -> Iterator[tuple[ast.expr, bool]]:
-    """Yield each value of `runtime_env=`, or what is assigned to the name that is passed.
+    """Yields each value of `runtime_env=`, or what is assigned to the name that is passed.
 
     Yields:
         The expression, and whether it is passed to `ray.init`. Only there, the bundle is combined with it.

@@ -67,7 +67,7 @@ _LOADED = Guard(deferred="function")
 
 
 def scan(source: bytes, file: str, environment: Environment) -> Facts:
-    """Return what `source` imports on the target that `environment` describes.
+    """Returns what `source` imports on the target that `environment` describes.
 
     Raises:
         BundleError: the source is not Python; with file and line.
@@ -109,7 +109,7 @@ def scan(source: bytes, file: str, environment: Environment) -> Facts:
 
 
 def _pickles_in(tree: ast.Module, source: bytes) -> Iterator[Import]:
-    """Yield the modules that pickles name which are literals, as bytes or as text."""
+    """Yields the modules that pickles name which are literals, as bytes or as text."""
     for node in walk(tree) if _LITERAL.search(source) else ():
         if isinstance(node, ast.Constant) and isinstance(node.value, (str, bytes)):
             value = node.value if isinstance(node.value, bytes) else node.value.encode(errors="replace")
@@ -118,7 +118,7 @@ def _pickles_in(tree: ast.Module, source: bytes) -> Iterator[Import]:
 
 
 def scan_config(source: bytes) -> Facts:
-    """Return the dotted names and paths in a configuration file; of a large one, the files that it lists."""
+    """Returns the dotted names and paths in a configuration file; of a large one, the files that it lists."""
     sha256 = hashlib.sha256(source).hexdigest()
     imports = [Import(1, Statement(name, rule="pickle")) for name in modules_in_text(source)]
     if len(source) > CONFIG_LIMIT:
@@ -136,14 +136,14 @@ def scan_config(source: bytes) -> Facts:
 
 
 def scan_shell(source: bytes) -> Facts:
-    """Return the scripts, modules and programs that a script of a shell starts, and the paths in it."""
+    """Returns the scripts, modules and programs that a script of a shell starts, and the paths in it."""
     commands = commands_of_shell(source.decode("utf-8", "replace"))
     sha256 = hashlib.sha256(source).hexdigest()
     return Facts(sha256, in_order(commands.found), named=tuple(commands.scripts))
 
 
 def scan_text(data: bytes) -> Facts:
-    """Return the modules that the pickles in a text name, and the files that it lists."""
+    """Returns the modules that the pickles in a text name, and the files that it lists."""
     imports = in_order(Import(1, Statement(each, rule="pickle")) for each in modules_in_text(data))
     return Facts(hashlib.sha256(data).hexdigest(), imports, named=_listed(data))
 
@@ -153,7 +153,7 @@ def _listed(data: bytes) -> tuple[Named, ...]:
 
 
 def scan_pickle(data: bytes, name: str) -> Facts:
-    """Return the modules that the pickle `name` names; what cannot be read in it is unknown."""
+    """Returns the modules that the pickle `name` names; what cannot be read in it is unknown."""
     pickled = read_pickle(data, name)
     imports = in_order(Import(1, Statement(each, rule="pickle")) for each in pickled.modules)
     unknown = (UnknownImport(1, pickled.fault),) if pickled.fault else ()

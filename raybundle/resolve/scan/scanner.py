@@ -62,7 +62,7 @@ class Scanner:
             self._others = _rows(self.cache.read_text(_SCANS, other).splitlines())
 
     def facts(self, file: str) -> Facts:
-        """Return what `file` imports.
+        """Returns what `file` imports.
 
         Raises:
             BundleError: it is no Python.
@@ -71,7 +71,7 @@ class Scanner:
         return self._facts(file, lambda source: _scan(source, file, self.environment))
 
     def config(self, file: str) -> Facts:
-        """Return what a configuration file or a pickle names; one that cannot be read names nothing."""
+        """Returns what a configuration file or a pickle names; one that cannot be read names nothing."""
         try:
             if is_text(file) and identity_of(file)[0] <= LARGEST_TEXT:
                 return self._facts(file, _scan_text)
@@ -96,7 +96,7 @@ class Scanner:
         return facts
 
     def remembered(self, file: str) -> Facts | None:
-        """Return the facts of `file` if they are known and it did not change since.
+        """Returns the facts of `file` if they are known and it did not change since.
 
         Raises:
             RefusedFileError: there is no such file.
@@ -110,7 +110,7 @@ class Scanner:
         return self._confirmed(file, identity, rows) if rows else None
 
     def accept(self, file: str, identity: list[int], facts: list[Any]) -> Facts:
-        """Take facts that another process read, and return them."""
+        """Takes facts that another process read, and returns them."""
         size, mtime, inode, ctime = identity
         self._keep(file, (size, mtime, inode, ctime), facts)
         return self._ready_with(file, (size, mtime, inode, ctime), from_json(facts))
@@ -129,7 +129,7 @@ class Scanner:
         return facts
 
     def read(self, file: str) -> bytes:
-        """Return the bytes of a file that is no module but has a say in the answer.
+        """Returns the bytes of a file that is not a module but an input of the answer.
 
         Raises:
             RefusedFileError: it cannot be read.
@@ -149,7 +149,7 @@ class Scanner:
         self._changed = True
 
     def save(self) -> None:
-        """Write the cache, if anything in it is new."""
+        """Writes the cache, if anything in it is new."""
         if self._changed:
             used = {name: self._known[name] for name in map(self._place, self._ready)}
             lines = (f"{name}\t{rest}\n" for name, rest in latest(self._known, used, _FILES).items())
@@ -166,7 +166,7 @@ class Scanner:
         return None
 
     def _place(self, file: str) -> str:
-        """Return the quoted path of a file: from the project, if it is there: a checkout may be anywhere."""
+        """Returns the quoted path of a file: from the project, if it is there: a checkout may be anywhere."""
         return json.dumps(file.removeprefix(f"{self.project}/"))
 
     def _target(self) -> str:
@@ -181,7 +181,7 @@ def _rows(lines: list[str]) -> dict[str, str]:
 
 
 def _split(row: str) -> list[str] | None:
-    """Return identity, age and facts as they are kept."""
+    """Returns identity, age and facts as they are kept."""
     parts = row.split("\t", 2)
     return parts if len(parts) == 3 else None  # noqa: PLR2004 - as said
 

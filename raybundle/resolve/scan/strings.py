@@ -95,17 +95,17 @@ _OF_TOOLS = frozenset(
 
 
 def is_config(name: str) -> bool:
-    """Return whether a file of this name is configuration that a program may read at run time."""
+    """Returns whether a file of this name is configuration that a program may read at run time."""
     return name.endswith(CONFIG_SUFFIXES) and name not in _OF_TOOLS and not name.startswith(".")
 
 
 def is_shell(name: str) -> bool:
-    """Return whether a file of this name is a script of a shell."""
+    """Returns whether a file of this name is a script of a shell."""
     return name.endswith((".sh", ".bash"))
 
 
 def config_names(source: bytes) -> tuple[str, ...]:
-    """Return the names of configuration files in strings, and `*.yaml` if only the suffix is known."""
+    """Returns the names of configuration files in strings, and `*.yaml` if only the suffix is known."""
     found = set()
     for match in _NAMED_CONFIG.finditer(source):
         before = _STEM.search(source, max(0, match.start() - _LONGEST_STEM), match.start())
@@ -116,7 +116,7 @@ def config_names(source: bytes) -> tuple[str, ...]:
 
 
 def dotted_literals(source: bytes) -> dict[str, str]:
-    """Return each string that is only a reference to a module, and the `pkg.mod:attr` that it means.
+    """Returns each string that is only a reference to a module, and the `pkg.mod:attr` that it means.
 
     Docstrings do not count.
     """
@@ -141,7 +141,7 @@ def _meant(match: re.Match[bytes]) -> str:
 
 
 def interpolated(text: bytes) -> bytes:
-    """Return configuration with values in the place of `${key}`; an unknown one before a `/` is left out."""
+    """Returns configuration with values in the place of `${key}`; an unknown one before a `/` is left out."""
     values = dict(_SETTING.findall(text)) if b"${" in text else {}
 
     def value(found: re.Match[bytes]) -> bytes:
@@ -156,7 +156,7 @@ def interpolated(text: bytes) -> bytes:
 
 
 def module_words(text: bytes) -> list[tuple[int, str]]:
-    """Return line and text of single words that keys such as `plugins` give, also those of a package."""
+    """Returns line and text of single words that keys such as `plugins` give, also those of a package."""
     found: dict[str, int] = {}
     packages, modules = list[str](), list[str]()
     for match in _LIST_OF_MODULES.finditer(text):
@@ -170,7 +170,7 @@ def module_words(text: bytes) -> list[tuple[int, str]]:
 
 
 def file_names(text: bytes) -> list[tuple[int, str]]:
-    """Return line and text of what looks like a relative path of a file in a configuration file."""
+    """Returns line and text of what looks like a relative path of a file in a configuration file."""
     return [
         (number, found[1].decode(errors="replace"))
         for number, line in enumerate(text.splitlines(), 1)
@@ -179,7 +179,7 @@ def file_names(text: bytes) -> list[tuple[int, str]]:
 
 
 def listed_names(text: bytes) -> list[tuple[int, str]]:
-    """Return line and text of what looks like a relative path of a file in a text, each once."""
+    """Returns line and text of what looks like a relative path of a file in a text, each once."""
     found: dict[bytes, int] = {}
     for number, line in enumerate(text.splitlines() if len(text) <= LIST_LIMIT else (), 1):
         if b"/" in line or b"." in line:
@@ -190,7 +190,7 @@ def listed_names(text: bytes) -> list[tuple[int, str]]:
 
 
 def script_places(text: bytes) -> list[tuple[int, str]]:
-    """Return line, and directory and pattern, of what alembic reads from its `script_location`."""
+    """Returns line, and directory and pattern, of what alembic reads from its `script_location`."""
     return [
         (text.count(b"\n", 0, found.start()) + 1, f"{found[1].decode()}{form}")
         for found in _SCRIPT_LOCATION.finditer(text)
@@ -199,7 +199,7 @@ def script_places(text: bytes) -> list[tuple[int, str]]:
 
 
 def directory_names(text: bytes) -> list[tuple[int, str, bool]]:
-    """Return line and text of what looks like the path of a directory that a job reads, and if of secrets."""
+    """Returns line and text of likely paths of directories that a job reads, and if they hold secrets."""
     return [
         (number, found["path"].decode(errors="replace"), _OF_SECRETS.search(key) is not None)
         for number, line in enumerate(text.splitlines(), 1)
@@ -210,7 +210,7 @@ def directory_names(text: bytes) -> list[tuple[int, str, bool]]:
 
 
 def dotted_names(text: bytes) -> list[tuple[int, str]]:
-    """Return line and text of what looks like `pkg.mod` or `pkg.mod:attr` in a configuration file."""
+    """Returns line and text of what looks like `pkg.mod` or `pkg.mod:attr` in a configuration file."""
     return [
         (number, name.decode())
         for number, line in enumerate(text.splitlines(), 1)

@@ -68,7 +68,7 @@ _CODE_FIELDS = {
 def sweep(
     tree: ast.Module, environment: Environment, literals: Mapping[str, str], *, may_ask: bool
 ) -> _Sweep:
-    """Return what one pass over `tree` finds on the target.
+    """Returns what one pass over `tree` finds on the target.
 
     Args:
         tree: a whole source.
@@ -112,7 +112,7 @@ class _Sweep:
             self._sweep(guard)
 
     def _sweep(self, guard: Guard) -> None:
-        """Visit the nodes on the stack. A cold start spends most of its time in this loop."""
+        """Visits the nodes on the stack. A cold start spends most of its time in this loop."""
         stack = self.stack
         visitors, inner = (_VISITORS_OF_STRINGS, _WITH_STRINGS) if self.literals else (_VISITORS, _INNER)
         while stack:
@@ -128,13 +128,13 @@ class _Sweep:
                         stack.append(value)
 
     def named_in_strings(self, known: Collection[tuple[int, str]], left: Collection[int]) -> Iterable[Import]:
-        """Yield the strings that may name modules, but not those that are `known` or on lines `left` out."""
+        """Yields the strings that may name modules, but not those that are `known` or on lines `left` out."""
         for line, name in self.strings:
             if (line, name) not in known and line not in left:
                 yield Import(line, ModuleText(name))
 
     def submodules(self) -> Iterable[Import]:
-        """Yield the chains of attributes on imported names: `import a` and `a.b.f()` reach `a.b`."""
+        """Yields the chains of attributes on imported names: `import a` and `a.b.f()` reach `a.b`."""
         for (name, attributes), line in self.chains.items():
             for target in self.calls.bindings.get(name, ()):
                 yield Import(line, Attributes(target, attributes[:_CHAIN_LIMIT]))
@@ -270,7 +270,7 @@ class _Sweep:
         return False
 
     def _chain(self, value: ast.expr, attribute: str, line: int) -> ast.expr:
-        """Note a chain of attributes, and return what it begins with."""
+        """Notes a chain of attributes, and returns what it begins with."""
         base, names = split_chain(value)
         start = base.id if isinstance(base, ast.Name) else self.aliases.of_call(base)
         if start:
@@ -291,7 +291,7 @@ class _Sweep:
         return True
 
     def _part(self, target: ast.expr, value: ast.expr | None) -> None:
-        """Keep `a, __all__ = …` and `globals()["__all__"] = …`, and what may be `sys.path`."""
+        """Keeps `a, __all__ = …` and `globals()["__all__"] = …`, and what may be `sys.path`."""
         for each, given in pairs(target, value):
             match each:
                 case ast.Name(id=name) | ast.Subscript(slice=ast.Constant(value=name)) if name == _EXPORTS:
@@ -305,7 +305,7 @@ class _Sweep:
         return True
 
     def _path_target(self, target: ast.expr) -> None:
-        """Keep what may be `sys.path` under another name, until all bindings of the file are known."""
+        """Keeps what may be `sys.path` under another name, until all bindings of the file are known."""
         match target:
             case ast.Tuple(elts=elements) | ast.List(elts=elements):
                 for each in elements:

@@ -50,7 +50,7 @@ SERVERS = frozenset({"WSGI_APPLICATION", "ASGI_APPLICATION"})
 
 
 def settings_lists(tree: ast.Module, source: bytes) -> Iterator[Import]:
-    """Yield the names that settings at the top of a module list (`INSTALLED_APPS = [...]`), and classes."""
+    """Yields the names that settings at the top of a module list (`INSTALLED_APPS = [...]`), and classes."""
     for statement in tree.body:
         match statement:
             case (
@@ -66,7 +66,7 @@ def settings_lists(tree: ast.Module, source: bytes) -> Iterator[Import]:
 
 
 def _class_words(tree: ast.Module) -> Iterator[Import]:
-    """Yield the modules that attributes of classes name by single words, for a base class that imports them.
+    """Yields the modules that attributes of classes name by single words, for a base class that imports them.
 
     `package = "extra"` and `modules = ["one", "two"]` name `extra.one` and `extra.two` too.
     """
@@ -88,7 +88,7 @@ def _class_words(tree: ast.Module) -> Iterator[Import]:
 
 
 def server_lines(tree: ast.Module) -> set[int]:
-    """Return the lines of settings that only a web server reads."""
+    """Returns the lines of settings that only a web server reads."""
     return {
         statement.lineno
         for statement in tree.body
@@ -98,12 +98,12 @@ def server_lines(tree: ast.Module) -> set[int]:
 
 
 def is_list(setting: str) -> bool:
-    """Return whether a setting lists modules."""
+    """Returns whether a setting lists modules."""
     return _LISTS.fullmatch(setting) is not None
 
 
 def items(setting: str, value: ast.expr) -> Iterator[Import]:
-    """Yield the modules that a setting lists."""
+    """Yields the modules that a setting lists."""
     found = {text: line for text, line in texts(value) if _is_name(text)}
     for text, line in found.items():
         if setting == DJANGO_APPS:
@@ -113,7 +113,7 @@ def items(setting: str, value: ast.expr) -> Iterator[Import]:
 
 
 def discovered(call: ast.Call, names: NameValues) -> Iterator[Import | UnknownImport]:
-    """Yield the modules that `autodiscover_tasks` (Celery) and `autodiscover_modules` (Django) import."""
+    """Yields the modules that `autodiscover_tasks` (Celery) and `autodiscover_modules` (Django) import."""
     packages, related = argument_of(call, 0, "packages"), argument_of(call, 1, "related_name")
     if last_name(call.func) == "autodiscover_modules":
         found = [text for each in call.args for text in names.texts(each)]
@@ -134,7 +134,7 @@ def discovered(call: ast.Call, names: NameValues) -> Iterator[Import | UnknownIm
 
 
 def _of_package(call: ast.Call, package: Text, related: str) -> Import | UnknownImport:
-    """Return the import of a module in a package; the package itself counts if it has none."""
+    """Returns the import of a module in a package; the package itself counts if it has none."""
     name = ".".join(filter(None, [package.value, related]))
     if package.own and package.value[:1] in {"", "."}:
         return Import(call.lineno, ModuleText(f".{name.lstrip('.')}", is_listed=True))
@@ -144,7 +144,7 @@ def _of_package(call: ast.Call, package: Text, related: str) -> Import | Unknown
 
 
 def loaders(tree: ast.Module, unknown: Iterable[UnknownImport], given: Iterable[int] = ()) -> tuple[str, ...]:
-    """Return the functions that import what they are given, and those that pass it on to one of them.
+    """Returns the functions that import what they are given, and those that pass it on to one of them.
 
     `given` has the lines that read a package by a name.
     """
@@ -159,7 +159,7 @@ def loaders(tree: ast.Module, unknown: Iterable[UnknownImport], given: Iterable[
 
 
 def _functions(node: ast.AST, owner: str) -> Iterator[tuple[str, ast.FunctionDef]]:
-    """Yield the functions with arguments, by the names with which they are called."""
+    """Yields the functions with arguments, by the names with which they are called."""
     for each in children(node):
         match each:
             case ast.FunctionDef(name=name, args=ast.arguments(args=[_, *_])):
@@ -183,12 +183,12 @@ def _called(node: ast.FunctionDef) -> Iterator[str]:
 
 
 def may_be_lazy(source: bytes) -> bool:
-    """Return whether a source has any of the words that `lazy_tables` looks for."""
+    """Returns whether a source has any of the words that `lazy_tables` looks for."""
     return b"__getattr__" in source or b"attach" in source or b"LazyModule" in source
 
 
 def lazy_tables(tree: ast.Module, *, is_package: bool) -> Iterator[Import]:
-    """Yield the submodules that a package with `__getattr__` or an attached loader may import."""
+    """Yields the submodules that a package with `__getattr__` or an attached loader may import."""
     attaching = [each for each in _calls_at_top(tree) if last_name(each.func) in ATTACHES]
     for call in attaching:
         if last_name(call.func) == "attach_stub":
@@ -214,7 +214,7 @@ def _calls_at_top(tree: ast.Module) -> Iterator[ast.Call]:
 
 
 def texts(node: ast.AST) -> Iterator[tuple[str, int]]:
-    """Yield the strings in `node` and their lines."""
+    """Yields the strings in `node` and their lines."""
     for each in walk(node):
         if isinstance(each, ast.Constant) and isinstance(each.value, str):
             yield each.value, each.lineno

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def main() -> None:
-    """Answer until stdin ends. The first line is the target's environment."""
+    """Answers until stdin ends. The first line is the target's environment."""
     gc.disable()
     version, *rest = json.loads(sys.stdin.readline())
     environment = Environment(tuple(version), *rest)
@@ -29,7 +29,7 @@ def main() -> None:
 
 
 def _rows(files: list[str], environment: Environment) -> Iterator[list[Any]]:
-    """Yield file, identity and facts. A file that cannot be scanned has only its name."""
+    """Yields file, identity and facts. A file that cannot be scanned has only its name."""
     for file in files:
         try:
             identity = identity_of(file)

@@ -25,7 +25,7 @@ _CHUNK = 1 << 16
 
 
 def processors() -> int:
-    """Return how many processors this process may use."""
+    """Returns how many processors this process may use."""
     try:
         return len(os.sched_getaffinity(0))
     except AttributeError:  # macOS
@@ -48,7 +48,7 @@ class Workers:
     _workers: list[_Worker] = field(default_factory=list)
 
     def start(self, count: int) -> None:
-        """Start processes. If that is not possible, there are none."""
+        """Starts processes. If that is not possible, there are none."""
         root = str(Path(__file__).parents[3])
         command = [sys.executable, "-I", "-S", "-c", _START, root]
         head = json.dumps(astuple(self.environment)).encode() + b"\n"
@@ -73,7 +73,7 @@ class Workers:
         return any(each.waiting for each in self._workers)
 
     def give(self, files: list[str]) -> None:
-        """Take files from the start of `files` and hand them to workers that have room."""
+        """Takes files from the start of `files` and hands them to workers that have room."""
         for worker in self._workers:
             while files and worker.waiting <= BATCH:
                 taken, files[:BATCH] = files[:BATCH], []
@@ -81,7 +81,7 @@ class Workers:
                 self._write(worker, json.dumps(taken).encode() + b"\n")
 
     def answers(self, *, wait: bool) -> Iterator[list[Any]]:
-        """Yield the rows that have arrived. With `wait`, yield at least one unless all workers are gone."""
+        """Yields the rows that have arrived. With `wait`, yields at least one unless all workers are gone."""
         streams = {
             each.process.stdout: each for each in self._workers if each.waiting and each.process.stdout
         }
@@ -92,7 +92,7 @@ class Workers:
             yield from self._read(streams[stream])
 
     def stop(self) -> None:
-        """End all processes."""
+        """Ends all processes."""
         for worker in self._workers:
             worker.process.kill()
             for stream in (worker.process.stdin, worker.process.stdout):

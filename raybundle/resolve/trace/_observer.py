@@ -83,7 +83,7 @@ class Observer:
             self.write("metadata", directory, *who)
 
     def has_group(self, path: str, group: str) -> bool:
-        """Claims that an `entry_points.txt` has a group."""
+        """Returns whether an `entry_points.txt` has a group."""
         self.busy = True
         try:
             with open(path, "rb") as stream:  # noqa: PTH123
@@ -159,7 +159,7 @@ class Observer:
 
 
 def _is_import_system(frame: FrameType) -> bool:
-    """Claims that a file is read to be run, not as a text."""
+    """Returns whether a file is read to be run, not as a text."""
     return frame.f_code.co_filename.startswith("<frozen ") or frame.f_globals.get("__name__") == "runpy"
 
 
@@ -231,7 +231,7 @@ def run(start: Callable[[str, str], None], target: str, name: str) -> None:
 
 
 def main() -> None:
-    """Takes apart the command line, mends what the target sees of it, and runs the target."""
+    """Takes apart the command line, fixes what the target sees of it, and runs the target."""
     log, name, kind, target, shown, counts, *words = sys.argv[1:]
     sizes = [int(each) for each in counts.split(",")]
     lists = []

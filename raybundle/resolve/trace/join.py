@@ -45,12 +45,12 @@ class Usable:
     """As in `Traced`, with the driver's own name."""
 
     def did_without(self, importer: str, name: str) -> bool:
-        """Return whether a run succeeded without an import that resolves nowhere."""
+        """Returns whether a run succeeded without an import that resolves nowhere."""
         return (importer, name) in self.without or (self.succeeded and name not in self.names)
 
 
 def find_usable(traced: Traced | None, finder: Finder, driver: str, project: Path) -> Usable:
-    """Return what of `traced` can be found, and a warning for each difference."""
+    """Returns what of `traced` can be found, and a warning for each difference."""
     if traced is None:
         return Usable()
     sorting = _Sorting(finder, str(project))
@@ -125,7 +125,7 @@ class _Sorting:
             self._take(loaded, f"loaded as {module.name} while traced")
 
     def _without_root(self, module: TracedModule) -> None:
-        """Handle a module that the path does not have: gone, loaded by its file, or from a longer path."""
+        """Handles a module that the path does not have: gone, loaded by its file, or from a longer path."""
         file = self.locate(module.file)
         if file is None:
             text = f"`{module.name}` was imported while traced, and is gone: it is left out"
@@ -144,7 +144,7 @@ class _Sorting:
             self.files.append(Candidate(file, entry, reason))
 
     def locate(self, file: str) -> str | None:
-        """Return where a file of the record is, or None if it is nowhere."""
+        """Returns where a file of the record is, or None if it is nowhere."""
         if os.path.isabs(file):
             return file if os.path.isfile(file) else None
         kind, _, inside = file.partition("/")
@@ -154,14 +154,14 @@ class _Sorting:
 
 
 def _root_of(name: str, file: str) -> str | None:
-    """Return the directory that must be on the path for `name` to be `file`, or None."""
+    """Returns the directory that must be on the path for `name` to be `file`, or None."""
     stem = os.path.splitext(file)[0].removesuffix("/__init__")
     tail = "/" + name.replace(".", "/")
     return stem.removesuffix(tail) if stem.endswith(tail) else None
 
 
 def settle_by_runs(closure: Closure, shown: Usable) -> Iterator[Warning]:
-    """Yield the warnings of `closure` that no run has settled, then those about the runs."""
+    """Yields the warnings of `closure` that no run has settled, then those about the runs."""
     outdated = {each for each in shown.modules if _is_outdated(each, closure)}
     places = {(each.importer, each.line) for each in shown.modules if each not in outdated}
     known = {
@@ -198,7 +198,7 @@ def _stale(importers: set[str], closure: Closure) -> Iterator[Warning]:
 
 
 def find_data(shown: Usable, closure: Closure, data: Iterable[Candidate]) -> list[Candidate]:
-    """Return the files that runs opened, if they are in the project or a root and are not modules."""
+    """Returns the files that runs opened, if they are in the project or a root and are not modules."""
     found = [each.found for each in closure.reached.values()]
     roots = {each.entry for each in found if isinstance(each, FirstParty)}
     taken = {each.file for each in found if isinstance(each, FirstParty)} | {each.file for each in data}
@@ -210,7 +210,7 @@ def find_data(shown: Usable, closure: Closure, data: Iterable[Candidate]) -> lis
 
 
 def list_not_imported(shown: Usable, closure: Closure) -> tuple[ModuleName, ...]:
-    """Return the modules that statements reach and no run imported, by name."""
+    """Returns the modules that statements reach and no run imported, by name."""
     return tuple(
         ModuleName(name)
         for name, reached in sorted(closure.reached.items())

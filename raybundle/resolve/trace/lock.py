@@ -33,7 +33,7 @@ Entry = dict[str, Any]
 
 
 def read_entries(project: Path) -> dict[str, Entry]:
-    """Return what the lock file of a project holds, by target; empty if there is none.
+    """Returns what the lock file of a project holds, by target; empty if there is none.
 
     Raises:
         UsageError: it is not what this version writes.
@@ -63,7 +63,7 @@ def _broken(file: Path, fault: str) -> UsageError:
 
 
 def read_lock(project: Path, target: Target, interpreter: Interpreter) -> Traced | None:
-    """Return what the lock file says of `target`, or None if it says nothing.
+    """Returns what the lock file says of `target`, or None if it says nothing.
 
     Raises:
         UsageError: the file is not what this version writes.
@@ -80,7 +80,7 @@ def read_lock(project: Path, target: Target, interpreter: Interpreter) -> Traced
 
 
 def target_key(target: Target, project: Path) -> str:
-    """Return a target as its user names it, relative to the project."""
+    """Returns a target as its user names it, relative to the project."""
     match target:
         case ModuleTarget(name=name):
             return f"-m {name}"
@@ -99,7 +99,7 @@ def _relative(path: Path, project: Path) -> str:
 
 
 def minor(interpreter: Interpreter) -> str:
-    """Return such as `3.11`."""
+    """Returns such as `3.11`."""
     return f"{interpreter.version[0]}.{interpreter.version[1]}"
 
 
@@ -126,7 +126,7 @@ def _module(name: str, row: Mapping[str, Any], own: Mapping[str, Any]) -> Traced
 
 
 def make_entry(traced: Traced, resolution: Resolution) -> Entry:
-    """Return what one run has shown, as the lock file holds it."""
+    """Returns what one run has shown, as the lock file holds it."""
     own = {str(each.name): each for each in resolution.modules if each.file is not None}
     foreign = {edge.imported for edge in resolution.edges} - set(own)
     driver = own[_driver(resolution, own)]
@@ -157,18 +157,18 @@ def make_entry(traced: Traced, resolution: Resolution) -> Entry:
 
 
 def _with_content(**tables: dict[str, Any]) -> Entry:
-    """Return the tables that are not empty: older versions wrote no others."""
+    """Returns the tables that are not empty: older versions wrote no others."""
     return {name: table for name, table in tables.items() if table}
 
 
 def is_empty(entry: Entry) -> bool:
-    """Return whether an entry says nothing but that there is a target."""
+    """Returns whether an entry says nothing but that there is a target."""
     parts = (entry["third_party"], entry["files"], entry.get("distributions"))
     return len(entry["modules"]) == 1 and not any(parts)
 
 
 def _absent(resolution: Resolution, driver: Module) -> dict[str, list[str]]:
-    """Return by importer what resolves nowhere: the run has ended well without it."""
+    """Returns by importer what resolves nowhere: the run has ended well without it."""
     found: dict[str, set[str]] = {}
     for each in resolution.not_found:
         importer = DRIVER if each.importer == driver.name else str(each.importer)
@@ -189,7 +189,7 @@ def _row(module: Module, resolution: Resolution) -> dict[str, Any]:
 
 
 def _portable(file: Path, resolution: Resolution) -> str:
-    """Return `project/…`, or `root/…` for a file under another root, whichever that is."""
+    """Returns `project/…`, or `root/…` for a file under another root, whichever that is."""
     if file.is_relative_to(resolution.project):
         return f"project/{file.relative_to(resolution.project).as_posix()}"
     holding = (root.directory for root in resolution.roots if file.is_relative_to(root.directory))
@@ -197,7 +197,7 @@ def _portable(file: Path, resolution: Resolution) -> str:
 
 
 def joined(before: Entry | None, now: Entry) -> Entry:
-    """Return the entry of both runs; what both have is as the later one has it."""
+    """Returns the entry of both runs; what both have is as the later one has it."""
     if before is None:
         return now
     tables = {key: {**before[key], **now[key]} for key in ("modules", "third_party", "files")}
@@ -207,7 +207,7 @@ def joined(before: Entry | None, now: Entry) -> Entry:
 
 
 def write_lock(project: Path, entries: Mapping[str, Entry]) -> bool:
-    """Write the lock file, unless it holds that already; return whether it was written.
+    """Writes the lock file, unless it holds that already; returns whether it was written.
 
     Raises:
         UsageError: it cannot be written.

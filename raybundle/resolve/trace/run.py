@@ -63,7 +63,7 @@ class Run:
 
 
 def observe(run: Run, interpreter: Interpreter) -> tuple[Traced, int]:
-    """Return what `run` imported and opened until its end, and its exit code, negative for a signal.
+    """Returns what `run` imported and opened until its end, and its exit code, negative for a signal.
 
     An interrupt ends the run and all its processes.
 
@@ -104,7 +104,7 @@ def _command(run: Run, interpreter: Interpreter, log: str) -> list[str]:
 
 
 def _named(run: Run) -> tuple[str, str, str]:
-    """Return the kind of the target, the target, and how `sys.argv` shows it."""
+    """Returns the kind of the target, the target, and how `sys.argv` shows it."""
     match run.target:
         case ScriptTarget(path=path):
             shown = os.path.relpath(path, run.cwd) if path.is_relative_to(run.cwd) else str(path)
@@ -151,7 +151,7 @@ def _environ(run: Run) -> dict[str, str]:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """End the whole group; a second interrupt meets processes that are told to end already."""
+    """Ends the whole group; a second interrupt meets processes that are told to end already."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGTERM)
     try:
@@ -202,14 +202,14 @@ def _read(records: list[tuple[Any, ...]], run: Run) -> Traced:
 
 
 def _meant(asked: list[TracedDistribution]) -> Iterator[TracedDistribution]:
-    """Yield each distribution once, but none of a place that goes through all that are installed."""
+    """Yields each distribution once, but none of a place that goes through all that are installed."""
     counts = Counter((each.importer, each.line) for each in asked)
     single = [each for each in asked if counts[each.importer, each.line] <= _LISTING]
     yield from {each.name: each for each in reversed(single)}.values()
 
 
 def _is_driver(file: str, target: Target, names: Mapping[str, str]) -> bool:
-    """Claims that a file asked as the driver; one that is run with `-m` has no name of its own."""
+    """Returns whether a file asked as the driver; one that is run with `-m` has no name of its own."""
     if isinstance(target, ModuleTarget):
         tail = target.name.replace(".", "/")
         return file not in names and file.endswith((f"/{tail}.py", f"/{tail}/__main__.py"))
@@ -227,7 +227,7 @@ def _files_of(target: Target) -> tuple[str, ...]:
 
 
 def _source_of(file: str) -> str:
-    """Return the source that byte-code in `__pycache__` was made from (PEP 3147)."""
+    """Returns the source that byte-code in `__pycache__` was made from (PEP 3147)."""
     directory, _, name = file.rpartition("/")
     if not (file.endswith(".pyc") and directory.endswith("/__pycache__")):
         return file

@@ -63,7 +63,7 @@ class Sources:
 
 
 def follow(start: Start, finder: Finder, sources: Sources, rules_off: Collection[str] = ()) -> Closure:
-    """Return what `start` reaches without the rules in `rules_off`."""
+    """Returns what `start` reaches without the rules in `rules_off`."""
     meanings = Meanings(finder, sources.guesser, sources.facts_of, rules_off)
     walk = _Walk(start, finder, sources, meanings, ConfigFiles(sources.source_of), Loaders(sources.source_of))
     walk.take(start.name, start.found)
@@ -148,13 +148,13 @@ class _Walk:
                     self.reach(place, f"{package}.{name}")
 
     def _words(self, words: Iterable[Word]) -> None:
-        """Reach the modules that calls name by one word."""
+        """Reaches the modules that calls name by one word."""
         for word in list(words) if "string" not in self.meanings.rules_off else ():
             if isinstance(self.finder.find(word.text), (FirstParty, Namespace)):
                 self.reach(Place(word.importer, word.file, word.line, "string"), word.text)
 
     def add(self, traced: Iterable[TracedModule]) -> None:
-        """Reach the modules that only runs have shown, and all that each imports before the next."""
+        """Reaches the modules that only runs have shown, and all that each imports before the next."""
         left = list(traced)
         while left := [each for each in left if each.name not in {**self.reached, **self.third_party}]:
             each = next((each for each in left if each.importer in self.reached), left[0])
@@ -166,7 +166,7 @@ class _Walk:
             left.remove(each)
 
     def take(self, name: str, found: FirstParty | Namespace) -> None:
-        """Add a first-party module, once."""
+        """Adds a first-party module, once."""
         if name in self.reached:
             return
         facts = self._facts_of(name, found)
@@ -189,7 +189,7 @@ class _Walk:
                 )
 
     def _facts_of(self, name: str, found: FirstParty | Namespace) -> Facts | None:
-        """Return facts, if there are any. Whether an unparsed source must load is known at the end."""
+        """Returns facts, if there are any. Whether an unparsed source must load is known at the end."""
         source = self._source_of(found) if isinstance(found, FirstParty) else None
         if source is None:
             return None
@@ -202,7 +202,7 @@ class _Walk:
             return None
 
     def _source_of(self, found: FirstParty) -> str | None:
-        """Return the source: for an extension, the `.py` beside it that it was compiled from."""
+        """Returns the source: for an extension, the `.py` beside it that it was compiled from."""
         if found.is_source:
             return found.file
         directory, _, name = found.file.rpartition("/")
@@ -211,7 +211,7 @@ class _Walk:
         return f"{directory}/{beside}" if there else None
 
     def reach(self, place: Place, name: str) -> Found:
-        """Import `name`, and what it stands for in `sys.modules`. Return where it was found."""
+        """Imports `name`, and what it means in `sys.modules`. Returns where it was found."""
         other = self.finder.stands_for(name)
         found = self._reach(place, name, may_be_missing=other is not None)
         if other is None:
@@ -220,7 +220,7 @@ class _Walk:
         return there if isinstance(found, NotFound) else found
 
     def _reach(self, place: Place, name: str, *, may_be_missing: bool = False) -> Found:
-        """Import `name` and its ancestors as Python would."""
+        """Imports `name` and its ancestors as Python would."""
         found = self.finder.find(name)
         if isinstance(found, StandardLibrary):
             return found
@@ -269,7 +269,7 @@ class _Walk:
                 self.config_files.waiting.setdefault(config, found.file)
 
     def _config(self, file: str, beside: str) -> None:
-        """Follow the names in a configuration file or a pickle. Its reader is known at the end."""
+        """Follows the names in a configuration file or a pickle. Its reader is known at the end."""
         rule: Rule = "pickle" if is_pickle(file) or is_text(file) else "config-file"
         if file in self.configs or rule in self.meanings.rules_off:
             return
@@ -281,7 +281,7 @@ class _Walk:
         self.warnings.update(warn_about_pickle(file, each.text) for each in facts.unknown)
 
     def _loaded_pickles(self) -> Iterator[tuple[str, str]]:
-        """Yield the pickles that nothing names if a reached source may load one."""
+        """Yields the pickles that nothing names if a reached source may load one."""
         if self.pickles and any(map(may_load_pickles, self.facts.values())):
             yield from sorted(self.pickles.items())
             self.pickles.clear()

@@ -26,7 +26,7 @@ _LOADERS = frozenset(
 
 
 def may_load_pickles(facts: Facts) -> bool:
-    """Return whether a source imports something that loads pickles."""
+    """Returns whether a source imports something that loads pickles."""
     return any(each.form.name.partition(".")[0] in _LOADERS for each in facts.imports)
 
 
@@ -48,12 +48,12 @@ class ConfigFiles:
     """Configuration files and sources that do not contain the stem of the file."""
 
     def meet(self, found: FirstParty, facts: Facts) -> None:
-        """Note what a reached source reads."""
+        """Notes what a reached source reads."""
         self.words.update(facts.configs)
         self.beside.setdefault(dirname(found.file), {})[found.file] = facts.configs
 
     def read(self) -> Iterator[tuple[str, str]]:
-        """Yield the files that reached sources read, and the module beside each."""
+        """Yields the files that reached sources read, and the module beside each."""
         for config, module in sorted(self.waiting.items()):
             if self._is_read(config):
                 del self.waiting[config]
@@ -70,7 +70,7 @@ class ConfigFiles:
         )
 
     def _has_stem(self, source: str, config: str, stem: str) -> bool:
-        """Return whether a source has the name without its suffix (hydra's `config_name`)."""
+        """Returns whether a source has the name without its suffix (hydra's `config_name`)."""
         if (config, source) in self.compared:
             return False
         self.compared.add((config, source))

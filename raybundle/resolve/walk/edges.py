@@ -32,17 +32,17 @@ class Place:
     deferred: Deferred = ""
 
     def row(self, imported: str) -> Row:
-        """Return the edge from here to what is imported."""
+        """Returns the edge from here to what is imported."""
         return (self.importer, imported, self.file, self.line, self.rule, self.optional, self.deferred)
 
 
 def directory_of(file: str) -> str:
-    """Return the directory of `file` with a separator at its end, which no module name has."""
+    """Returns the directory of `file` with a separator at its end, which no module name has."""
     return file[: file.rindex(sep) + 1]
 
 
 def sort_edges(rows: Collection[Row], found: Mapping[str, FirstParty | Namespace]) -> Iterator[Edge]:
-    """Yield edges by importer, imported, file and line. `found` are the reached modules."""
+    """Yields edges by importer, imported, file and line. `found` are the reached modules."""
     readers = _readers(found)
     files: dict[str, Path] = {}
     named = [(readers.get(each[0], each[0]), *each[1:]) for each in rows]
@@ -52,7 +52,7 @@ def sort_edges(rows: Collection[Row], found: Mapping[str, FirstParty | Namespace
 
 
 def _readers(found: Mapping[str, FirstParty | Namespace]) -> dict[str, str]:
-    """Return the module that counts as the reader of the configuration files, by directory."""
+    """Returns the module that counts as the reader of the configuration files, by directory."""
     readers: dict[str, str] = {}
     for name, each in found.items():
         if isinstance(each, FirstParty):

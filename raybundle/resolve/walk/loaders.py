@@ -34,7 +34,7 @@ class Loaders:
     """The same by a file whose calls of them are known."""
 
     def words(self, edges: Iterable[Row]) -> Iterator[Word]:
-        """Yield the words in modules that import one of the functions, each once."""
+        """Yields the words in modules that import one of the functions, each once."""
         imports = [each for each in edges if each[4] != "config-file"] if self.functions else []
         queue = list(self.functions)
         while queue:
@@ -51,7 +51,7 @@ class Loaders:
                     yield from _words(importer, file, source, names)
 
     def own_words(self, module: str, file: str, functions: Iterable[str]) -> Iterator[Word]:
-        """Note the functions of a module, and yield the words in its own calls of them."""
+        """Notes the functions of a module, and yields the words in its own calls of them."""
         names = self.functions[module] = frozenset(functions)
         yield from _words(module, file, self.source_of(file), names)
 

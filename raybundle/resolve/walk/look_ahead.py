@@ -29,7 +29,7 @@ MOST = 7
 def scan_ahead(
     start: Start, finder: Finder, scanner: Scanner, guesser: Guesser, rules_off: frozenset[str]
 ) -> None:
-    """Give `scanner` the facts of most files that `start` reaches.
+    """Gives `scanner` the facts of most files that `start` reaches.
 
     Only the walk decides what is reached. It scans files that are missing here, and reports errors.
     """
@@ -78,7 +78,7 @@ class _Ahead:
             self.met.append(found.file)
 
     def look_up(self, name: str) -> None:
-        """Meet `name` and the packages around it."""
+        """Meets `name` and the packages around it."""
         while name and name not in self.looked_up:
             self.looked_up.add(name)
             found = self.meanings.finder.find(name)

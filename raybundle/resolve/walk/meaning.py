@@ -100,7 +100,7 @@ class Meanings:
     def of(  # noqa: C901 - one case per form
         self, each: Import, package: str | None, file: str
     ) -> Iterator[Meaning]:
-        """Yield what `each` means in `file`, whose relative imports start from `package`."""
+        """Yields what `each` means in `file`, whose relative imports start from `package`."""
         form = each.form
         if form.rule in self.rules_off:
             return
@@ -142,13 +142,13 @@ class Meanings:
             yield from self._of_members(name, form.members)
 
     def _of_pickle(self, name: str) -> str:
-        """Return the module; its library if it has none of this name, which is for the library to settle."""
+        """Returns the module; its library if it has none of this name, which is for the library to settle."""
         top = name.partition(".")[0]
         lacks = isinstance(self.finder.find(name), NotFound)
         return top if lacks and isinstance(self.finder.find(top), ThirdParty) else name
 
     def _of_members(self, base: str, members: tuple[str, ...]) -> Iterator[Meaning]:
-        """Yield the members that are submodules. A namespace package has nothing else."""
+        """Yields the members that are submodules. A namespace package has nothing else."""
         found = self.finder.find(base)
         if members == ("*",) and isinstance(found, (FirstParty, Namespace)):
             members = tuple(sorted(self._exports(base, set())))
@@ -164,7 +164,7 @@ class Meanings:
                     continue
 
     def _exports(self, module: str, seen: set[str]) -> set[str]:
-        """Return the names in `__all__` and its parts. A computed one may name submodules."""
+        """Returns the names in `__all__` and its parts. A computed one may name submodules."""
         found = self.finder.find(module)
         if module in seen or not isinstance(found, FirstParty) or not found.is_source:
             return set()
@@ -180,7 +180,7 @@ class Meanings:
         return names
 
     def _of_attributes(self, base: str | None, chain: tuple[str, ...]) -> Iterator[Meaning]:
-        """Yield the submodules in a chain of attributes, up to the first other attribute.
+        """Yields the submodules in a chain of attributes, up to the first other attribute.
 
         A library may import its modules when they are first used, as `ray.data` is.
         """
@@ -199,7 +199,7 @@ class Meanings:
                     return
 
     def _imported_as(self, name: str, depth: int = _REEXPORTS) -> str | None:
-        """Return the third-party module that a first-party module imports under the name of an attribute."""
+        """Returns the third-party module that a first-party module imports under the name of an attribute."""
         module, _, attribute = name.rpartition(".")
         other = self._passed_on(module).get(attribute) if module and depth else None
         if other is None or isinstance(self.finder.find(other), ThirdParty):
@@ -207,7 +207,7 @@ class Meanings:
         return self._imported_as(other, depth - 1)
 
     def _passed_on(self, module: str) -> dict[str, str]:
-        """Return what import statements of a first-party module bind, by attribute."""
+        """Returns what import statements of a first-party module bind, by attribute."""
         known = self.passed_on.get(module)
         if known is None:
             known = self.passed_on[module] = {}
@@ -239,7 +239,7 @@ def _bindings(facts: Facts, package: str | None) -> Iterator[tuple[str, str]]:
 
 
 def package_of(name: str, found: FirstParty) -> str | None:
-    """Return the package that relative imports of a module start from. A script has none."""
+    """Returns the package that relative imports of a module start from. A script has none."""
     if name == "__main__":
         return None
     return name if found.is_package else name.rpartition(".")[0]

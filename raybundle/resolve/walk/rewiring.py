@@ -39,7 +39,7 @@ class Rewired:
     packages: Mapping[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)
     """Packages that change their `__path__`, with the entry of `sys.path` and the directory of each place."""
     aliases: Mapping[str, tuple[str, bool]] = field(default_factory=dict)
-    """Names in `sys.modules`: the module that each stands for, and whether it is that module or an object of
+    """Names in `sys.modules`: the module that each means, and whether it is that module or an object of
     it."""
 
 
@@ -59,7 +59,7 @@ class Rewiring:
     _known: dict[tuple[str, str], Loaded] = field(default_factory=dict)
 
     def of(self, closure: Closure, finder: Finder) -> Rewired:
-        """Return what the modules of `closure` do. `finder` knows their names."""
+        """Returns what the modules of `closure` do. `finder` knows their names."""
         found = {name: self._loaded(name, each) for name, each in _sources(closure)}
         packages = {
             name: inside for name, each in found.items() if (inside := self._places(name, each, finder)[0])
@@ -81,14 +81,14 @@ class Rewiring:
         )
 
     def followed(self, closure: Closure) -> list[str]:
-        """Return the paths whose links were resolved, and the directories that were added."""
+        """Returns the paths whose links were resolved, and the directories that were added."""
         edits = [self._loaded(name, each).edits for name, each in _sources(closure)]
         given = [edit for name, each in _sources(closure) for edit in self._loaded(name, each).of_children]
         given += [edit for each in edits for edit in each.edits]
         return [*(path for each in edits for path in each.followed), *(edit.directory for edit in given)]
 
     def warnings(self, closure: Closure, finder: Finder) -> Iterator[Warning]:
-        """Yield a warning for each change that only the running program knows."""
+        """Yields a warning for each change that only the running program knows."""
         for name, each in _sources(closure):
             facts, found = self.facts_of(each.file), self._loaded(name, each)
             understood = self.start.understood if name == self.start.name else found.edits.lines
@@ -106,7 +106,7 @@ class Rewiring:
                 yield Warning(text, Path(each.file), line, hint + _IGNORE)
 
     def _of_path_edit(self, file: str, line: int, found: Loaded, finder: Finder) -> Iterator[Warning]:
-        """Yield a warning unless everything that the line may add is on the path or does not exist."""
+        """Yields a warning unless everything that the line may add is on the path or does not exist."""
         possible = {os.path.realpath(each) for number, each in found.edits.possible if number == line}
         new = sorted(each for each in possible if each not in finder.path and os.path.isdir(each))
         if new:
@@ -135,7 +135,7 @@ class Rewiring:
         return loaded(tree, scope, is_package=found.is_package)
 
     def _edits(self, closure: Closure, found: Mapping[str, Loaded]) -> Iterator[Edit]:
-        """Yield the edits in the order in which modules load: an import comes before the lines below it."""
+        """Yields the edits in the order in which modules load: an import comes before the lines below it."""
         steps: dict[str, list[_Step]] = defaultdict(list)
         for edge in closure.edges:
             steps[edge.importer].append((edge.line, edge.imported, None))
@@ -157,7 +157,7 @@ class Rewiring:
                     stack.append(iter(sorted(steps[step[1]], key=lambda each: each[:2])))
 
     def _of_children(self, closure: Closure, found: Mapping[str, Loaded]) -> Iterator[Edit]:
-        """Yield the directories of the project in which child processes look for modules."""
+        """Yields the directories of the project in which child processes look for modules."""
         for name, each in sorted(found.items()):
             counted = self.facts_of(_file(closure, name)).rewires if each.of_children else ()
             for edit in each.of_children:
@@ -168,7 +168,7 @@ class Rewiring:
     def _places(
         self, name: str, found: Loaded, finder: Finder
     ) -> tuple[tuple[tuple[str, str], ...], list[str]]:
-        """Return entry and directory of each place of a package, and the places outside of its root."""
+        """Returns entry and directory of each place of a package, and the places outside of its root."""
         package = finder.find(name)
         if not isinstance(package, FirstParty) or (found.own_path is None and not found.doubtful):
             return (), []
@@ -198,7 +198,7 @@ def _is_below(path: str, directory: str) -> bool:
 
 
 def _meant(module: str, target: str, finder: Finder) -> tuple[str, bool]:
-    """Return what an entry of `sys.modules` stands for: `module` if its value is not a module."""
+    """Returns what an entry of `sys.modules` means: `module` if its value is not a module."""
     is_module = bool(target) and not (
         isinstance(finder.find(target), NotFound) and finder.stands_for(target) is None
     )

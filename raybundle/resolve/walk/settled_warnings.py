@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def drop_settled(
     warnings: Iterable[Warning], closure: Closure, included: Collection[str], traced: Collection[str]
 ) -> Iterator[Warning]:
-    """Yield `warnings` without those that the files of `include` or the traced modules settle."""
+    """Yields `warnings` without those that the files of `include` or the traced modules settle."""
     imports_known = {
         each.found.file
         for name, each in closure.reached.items()
@@ -46,7 +46,7 @@ def drop_settled(
 
 
 def _only_declared(closure: Closure) -> set[str]:
-    """Return the modules that only `include` adds: the user knows of an import that is not visible."""
+    """Returns the modules that only `include` adds: the user knows of an import that is not visible."""
     rules: dict[str, set[str]] = {}
     for edge in closure.edges:
         rules.setdefault(edge.imported, set()).add(edge.rule)
@@ -54,7 +54,7 @@ def _only_declared(closure: Closure) -> set[str]:
 
 
 def _is_declared(unknown: Unknown, declared: Iterable[str], *, sources: bool) -> bool:
-    """Return whether `unknown` may import a declared module. A file run by its path has no pattern."""
+    """Returns whether `unknown` may import a declared module. A file run by its path has no pattern."""
     if not unknown.pattern:
         return sources
     form = re.escape(unknown.pattern).replace(re.escape(ANY), ".+")

@@ -52,7 +52,7 @@ _IN_INCLUDE = "name its file and those of what it imports in `include` of [tool.
 
 
 def warn_about_module(name: str, found: FirstParty, facts: Facts | None) -> Iterator[Warning]:
-    """Yield the warnings about one module."""
+    """Yields the warnings about one module."""
     file = Path(found.file)
     for other in found.shadowed:
         hint = "rename one of them; or name the file that is meant in `include` of [tool.raybundle]"
@@ -72,18 +72,18 @@ def warn_about_module(name: str, found: FirstParty, facts: Facts | None) -> Iter
 
 
 def find_refused(file: str, facts: Facts) -> tuple[Warning, ...]:
-    """Return what in a driver makes a bundle impossible."""
+    """Returns what in a driver makes a bundle impossible."""
     lines = [remark.line for remark in facts.remarks if remark.kind == "py-modules"]
     return tuple(Warning(PY_MODULES, Path(file), line, _PY_MODULES_HINT) for line in lines)
 
 
 def warn_about_unparsed(error: BundleError, file: str) -> Warning:
-    """Return the warning about a source that cannot be parsed and may never run."""
+    """Returns the warning about a source that cannot be parsed and may never run."""
     return Warning(f"{error}; it travels as it is", Path(file), None, error.hint)
 
 
 def warn_about_shadowed_library(finder: Finder, reached: Collection[str]) -> Iterator[Warning]:
-    """Yield a warning for each file that does not travel though Python's own modules would import it.
+    """Yields a warning for each file that does not travel though Python's own modules would import it.
 
     What the standard library imports is not followed: `fractions` takes a `numbers.py` beside the driver.
     """
@@ -102,7 +102,7 @@ def warn_about_shadowed_library(finder: Finder, reached: Collection[str]) -> Ite
 
 
 def warn_about_hidden_in_project(finder: Finder, closure: Closure) -> Iterator[Warning]:
-    """Yield a warning for each module that a distribution and the project both have.
+    """Yields a warning for each module that a distribution and the project both have.
 
     Python takes that of the distribution here. Ray puts the working directory before site-packages.
     """
@@ -117,7 +117,7 @@ def warn_about_hidden_in_project(finder: Finder, closure: Closure) -> Iterator[W
 
 
 def list_shadowed(closure: Closure) -> tuple[Shadowed, ...]:
-    """Return the modules that the path has more than once, by name."""
+    """Returns the modules that the path has more than once, by name."""
     return tuple(
         Shadowed(ModuleName(name), Path(found.file), tuple(map(Path, found.shadowed)))
         for name, reached in sorted(closure.reached.items())
@@ -126,7 +126,7 @@ def list_shadowed(closure: Closure) -> tuple[Shadowed, ...]:
 
 
 def warn_about_unknown(file: Path, line: int, text: str) -> Warning:
-    """Return the warning about an import whose name only the running program knows."""
+    """Returns the warning about an import whose name only the running program knows."""
     return Warning(
         f"cannot know what `{text}` imports",
         file,
@@ -137,7 +137,7 @@ def warn_about_unknown(file: Path, line: int, text: str) -> Warning:
 
 
 def warn_about_pickle(file: str, fault: str) -> Warning:
-    """Return the warning about a pickle whose objects may need modules that cannot be read in it."""
+    """Returns the warning about a pickle whose objects may need modules that cannot be read in it."""
     hint = (
         "name the modules of its objects in `include` of [tool.raybundle]; or the file in `exclude`, if the "
         "job does not load it"

@@ -57,7 +57,7 @@ class Guesser:
     """The values (`pkg.mod:attr`) of a group, or of all groups for `*`."""
 
     def guess(self, form: Guess, base: str) -> Iterator[str]:
-        """Yield the modules that `form` may import. `base` is its absolute name."""
+        """Yields the modules that `form` may import. `base` is its absolute name."""
         match form:
             case Pattern(one_level=one_level):
                 yield from self._matching(base, deep=not one_level)
@@ -89,7 +89,7 @@ class Guesser:
                 yield name
 
     def _below(self, package: str, depth: int) -> Iterator[str]:
-        """Yield every module under a first-party package, also in namespace packages."""
+        """Yields every module under a first-party package, also in namespace packages."""
         if depth == 0:
             return
         for name in sorted({*self.finder.submodules(package), *self._folders(package)}):
@@ -116,7 +116,7 @@ class Guesser:
                 yield from self._walked(name, deep=True)
 
     def _leads_back(self, package: str, name: str) -> bool:
-        """Return whether a package is a link to one around it, which would have no end."""
+        """Returns whether a package is a link to one around it, which would have no end."""
         tail = name.rpartition(".")[2]
         return any(
             tail in self.finder.directories.list(directory).links
@@ -131,7 +131,7 @@ class Guesser:
                     yield name
 
     def _named(self, text: str, *, listed: bool) -> Iterator[str]:
-        """Yield the module that a string begins with, if it is first-party or `listed` as a module."""
+        """Yields the module that a string begins with, if it is first-party or `listed` as a module."""
         dotted, _, attribute = text.replace(" ", "").partition(":")
         parts = dotted.partition("[")[0].split(".")
         found = self.finder.find(parts[0])
@@ -156,7 +156,7 @@ class Guesser:
             yield name
 
     def _known(self, parts: list[str]) -> int:
-        """Return how many of `parts`, from the start, name a module."""
+        """Returns how many of `parts`, from the start, name a module."""
         known = 1
         while known < len(parts) and isinstance(
             self.finder.find(".".join(parts[: known + 1])), (FirstParty, Namespace)
@@ -177,7 +177,7 @@ class Guesser:
                     yield from (f"{package}.{name}", *self._walked(f"{package}.{name}", deep=False))
 
     def app_package(self, text: str) -> Iterator[str]:
-        """Yield the package of an app that `INSTALLED_APPS` names, if it is first-party."""
+        """Yields the package of an app that `INSTALLED_APPS` names, if it is first-party."""
         module = self._module_of(text)
         found = self.finder.find(module)
         if isinstance(found, (FirstParty, Namespace)):

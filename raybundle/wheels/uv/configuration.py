@@ -28,16 +28,16 @@ class UvFile:
 
     @property
     def names_index(self) -> bool:
-        """Claims that it configures indexes."""
+        """Returns whether it configures indexes."""
         return any(key in table for table in self._tables() for key in _INDEXES)
 
     @property
     def names_links(self) -> bool:
-        """Claims that it configures directories of wheels."""
+        """Returns whether it configures directories of wheels."""
         return any("find-links" in table for table in self._tables())
 
     def links(self) -> Iterator[Path]:
-        """Yield the directories of wheels that it configures."""
+        """Yields the directories of wheels that it configures."""
         for table in self._tables():
             indexes = [each for each in _listed(table, "index") if isinstance(each, dict)]
             flat = [each.get("url") for each in indexes if each.get("format") == "flat"]
@@ -54,7 +54,7 @@ def _listed(table: Mapping[str, Any], key: str) -> list[Any]:
 
 
 def uv_files(project: Path, environ: Mapping[str, str]) -> list[UvFile]:
-    """Return the files that uv reads in `project`, in order of precedence (see its documentation)."""
+    """Returns the files that uv reads in `project`, in order of precedence (see its documentation)."""
     if environ.get("UV_CONFIG_FILE"):
         return list(_read(project / environ["UV_CONFIG_FILE"]))
     if is_true(environ.get("UV_NO_CONFIG", "")):
@@ -65,7 +65,7 @@ def uv_files(project: Path, environ: Mapping[str, str]) -> list[UvFile]:
 
 
 def _of_project(project: Path) -> Iterator[UvFile]:
-    """Yield the nearest file, from the project or its workspace upwards."""
+    """Yields the nearest file, from the project or its workspace upwards."""
     start = ([project, *project_directories(project)])[-1]
     for directory in (start, *start.parents):
         found = [*_read(directory / "uv.toml"), *_read_pyproject(directory / "pyproject.toml")]
@@ -75,7 +75,7 @@ def _of_project(project: Path) -> Iterator[UvFile]:
 
 
 def project_directories(project: Path) -> list[Path]:
-    """Return the directories of the project's pyproject.toml and of its workspace."""
+    """Returns the directories of the project's pyproject.toml and of its workspace."""
     upwards = (project, *project.parents)
     own = [each for each in upwards if (each / "pyproject.toml").is_file()][:1]
     return [*own, *(found for found in map(workspace_of, own) if found)]
@@ -99,7 +99,7 @@ def _read_pyproject(file: Path) -> Iterator[UvFile]:
 
 
 def parsed_or_empty(file: Path) -> Mapping[str, Any]:
-    """Return the content of a file; empty if it cannot be read, which uv reports."""
+    """Returns the content of a file; empty if it cannot be read, which uv reports."""
     try:
         return read_toml(file)
     except UsageError:
@@ -107,7 +107,7 @@ def parsed_or_empty(file: Path) -> Mapping[str, Any]:
 
 
 def local_directory(item: str, base: Path) -> Iterator[Path]:
-    """Yield the directory of a path or a `file:` URL, if it exists."""
+    """Yields the directory of a path or a `file:` URL, if it exists."""
     url = urllib.parse.urlsplit(item)
     path = base / (urllib.parse.unquote(url.path) if url.scheme == "file" else item)
     if item and path.is_dir():

@@ -46,7 +46,7 @@ class Indexes:
 
 
 def indexes_of(project: Path, prefix: Path, environ: Mapping[str, str]) -> Indexes:
-    """Return where uv looks for wheels; pip's configuration applies if uv has none.
+    """Returns where uv looks for wheels; pip's configuration applies if uv has none.
 
     Args:
         project: has the configuration of uv.
@@ -73,7 +73,7 @@ def indexes_of(project: Path, prefix: Path, environ: Mapping[str, str]) -> Index
 
 
 def _of_pip(files: list[UvFile], places: PipPlaces) -> dict[str, str]:
-    """Return what pip's configuration adds to uv's."""
+    """Returns what pip's configuration adds to uv's."""
     environ = places.environ
     has_index = any(map(environ.get, _INDEXES)) or any(each.names_index for each in files)
     has_links = bool(environ.get(_LINKS)) or any(each.names_links for each in files)
@@ -91,6 +91,6 @@ def _links(project: Path, files: list[UvFile], environ: Mapping[str, str]) -> It
 
 
 def _wheels_in(directory: Path) -> list[tuple[str, int, int]]:
-    """Return name, size and mtime of each wheel: a rebuilt wheel may have the same name."""
+    """Returns name, size and mtime of each wheel: a rebuilt wheel may have the same name."""
     found = [(each.name, each.stat()) for each in directory.glob("*.whl") if each.is_file()]
     return sorted((name, status.st_size, status.st_mtime_ns) for name, status in found)

@@ -33,7 +33,7 @@ class PinnedIndexes:
     """By normalised name, why the index is not clear; another index may have a package of somebody else."""
 
     def refuse_unclear(self, names: Iterable[str]) -> None:
-        """Refuse distributions whose index is not clear.
+        """Refuses distributions whose index is not clear.
 
         Raises:
             BundleError: there are such distributions; the error names all of them.
@@ -46,7 +46,7 @@ class PinnedIndexes:
             )
 
     def split(self, requirements: Iterable[str]) -> tuple[list[str], list[str]]:
-        """Return the requirements that have an index of their own, and the others."""
+        """Returns the requirements that have an index of their own, and the others."""
         own: list[str] = []
         others: list[str] = []
         for each in requirements:
@@ -57,11 +57,11 @@ class PinnedIndexes:
         return " @ " not in requirement and name_of(requirement) in self.sources
 
     def named_in(self, text: str) -> set[str]:
-        """Return the distributions with an index of their own that a text names."""
+        """Returns the distributions with an index of their own that a text names."""
         return {normalised_name(each.strip(".-_")) for each in _NAME.findall(text)} & self.sources.keys()
 
     def project_file(self, requirements: Iterable[str]) -> str:
-        """Return a pyproject.toml that takes each requirement from its index."""
+        """Returns a pyproject.toml that takes each requirement from its index."""
         names = {name_of(each): each for each in requirements}
         sources = {name: self.sources[name] for name in names}
         used = {each["index"] for several in sources.values() for each in several} & self.indexes.keys()
@@ -75,13 +75,13 @@ class PinnedIndexes:
 
 
 def name_of(requirement: str) -> str:
-    """Return the normalised name at the start of a requirement; empty if there is none."""
+    """Returns the normalised name at the start of a requirement; empty if there is none."""
     named = _NAME.match(requirement)
     return normalised_name(named[0]) if named else ""
 
 
 def pinned_indexes(directories: Iterable[Path], others: Collection[str] = ()) -> PinnedIndexes:
-    """Return the sources in the pyproject.toml of some directories; earlier ones take precedence.
+    """Returns the sources in the pyproject.toml of some directories; earlier ones take precedence.
 
     Args:
         directories: of the project and its workspace.
@@ -104,7 +104,7 @@ def pinned_indexes(directories: Iterable[Path], others: Collection[str] = ()) ->
 
 
 def _unclear(entries: list[dict[str, Any]], known: Collection[str]) -> str:
-    """Return why the index is not clear; empty if it is, or if markers decide."""
+    """Returns why the index is not clear; empty if it is, or if markers decide."""
     names = sorted({str(each["index"]) for each in entries})
     unknown = [f"`{name}`" for name in names if name not in known]
     if unknown:
@@ -115,7 +115,7 @@ def _unclear(entries: list[dict[str, Any]], known: Collection[str]) -> str:
 
 
 def _of_all_parts(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the entries without extras and groups; uv refuses entries that overlap."""
+    """Returns the entries without extras and groups; uv refuses entries that overlap."""
     if not any(each.keys() & _OF_PARTS for each in entries):
         return entries
     one = {"index": entries[0]["index"]}
@@ -135,7 +135,7 @@ def _absolute(url: str, directory: Path) -> str:
 
 
 def _toml(value: object) -> str:
-    """Return a value as TOML on one line; strings are as in JSON."""
+    """Returns a value as TOML on one line; strings are as in JSON."""
     match value:
         case dict():
             return "{" + ", ".join(f"{json.dumps(key)} = {_toml(each)}" for key, each in value.items()) + "}"

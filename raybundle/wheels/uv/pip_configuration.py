@@ -33,7 +33,7 @@ class PipPlaces:
 
 
 def pip_variables(places: PipPlaces) -> dict[str, str]:
-    """Return the variables that make uv look where pip does.
+    """Returns the variables that make uv look where pip does.
 
     Raises:
         BundleError: pip cannot read one of its files.
@@ -53,7 +53,7 @@ def pip_variables(places: PipPlaces) -> dict[str, str]:
 
 
 def _settings(places: PipPlaces) -> dict[str, str]:
-    """Return pip's settings; empty ones do not count."""
+    """Returns pip's settings; empty ones do not count."""
     told: dict[str, dict[str, str]] = {section: {} for section in _SECTIONS}
     for file in pip_files(places):
         parser = _parsed(file)
@@ -75,7 +75,7 @@ def _key(name: str) -> str:
 
 
 def pip_files(places: PipPlaces) -> Iterator[Path]:
-    """Yield pip's files in reverse order of precedence (see pip's documentation, configuration)."""
+    """Yields pip's files in reverse order of precedence (see pip's documentation, configuration)."""
     environ = places.environ
     own = environ.get("PIP_CONFIG_FILE", "")
     if own == os.devnull:

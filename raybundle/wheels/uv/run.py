@@ -27,7 +27,7 @@ _ADVICE = ("warning", "For more information")
 
 
 def is_true(text: str) -> bool:
-    """Claim that uv and pip read the value of a variable as true."""
+    """Returns whether uv and pip read the value of a variable as true."""
     return text.strip().lower() in {"1", "true", "t", "yes", "y", "on"}
 
 
@@ -36,7 +36,7 @@ class NoSolutionError(BundleError):
 
 
 def find_uv(environ: Mapping[str, str]) -> str:
-    """Return the path of uv: of the installed package, else on PATH.
+    """Returns the path of uv: of the installed package, else on PATH.
 
     Raises:
         UsageError: uv is not installed.
@@ -56,7 +56,7 @@ def find_uv(environ: Mapping[str, str]) -> str:
 
 
 def run_uv(words: Sequence[str], environ: Mapping[str, str], project: Path, given: str = "") -> str:
-    """Return what `uv WORDS` prints; it reads `given` from stdin and runs in `project`.
+    """Returns what `uv WORDS` prints; it reads `given` from stdin and runs in `project`.
 
     Raises:
         NoSolutionError: distributions do not exist, or do not fit together.
@@ -104,7 +104,7 @@ def _error(said: str) -> BundleError:
 
 
 def _reason(said: str) -> str:
-    """Return on one line why there is no solution: the cause, and a hint that says which wheels exist."""
+    """Returns on one line why there is no solution: the cause, and a hint that says which wheels exist."""
     cause = re.search(r"cause: (.*?)(?:\n\s*\n|\Z)", said, re.DOTALL)
     hint = re.search(r"hint: (You require .*?)(?:\n\s*\n|\Z)", said, re.DOTALL)
     texts = [" ".join(found[1].split()) for found in (cause, hint) if found]

@@ -41,12 +41,12 @@ class BothBranches(Statements):
                 super()._run(statement)
 
     def _option(self, call: ast.Call) -> None:
-        """Note the default of an option of the job, which the arguments have as an attribute."""
+        """Notes the default of an option of the job, which the arguments have as an attribute."""
         for name, default in default_of_option(call):
             self.scope.add_member(name, self.scope.ways(default))
 
     def _either(self, *bodies: list[ast.stmt]) -> None:
-        """Run bodies of which one runs: a name has all values that any of them leaves it with."""
+        """Runs bodies of which one runs: a name has all values that any of them leaves it with."""
         before, ends = self.scope.state(), list[SymbolicScope]()
         for body in bodies:
             self.scope.restore(before)
@@ -74,7 +74,7 @@ class BothBranches(Statements):
                 super()._assign(targets, node)
 
     def _for(self, target: ast.expr, values: ast.expr, body: list[ast.stmt]) -> None:
-        """Run a body in which the names of the loop have any value."""
+        """Runs a body in which the names of the loop have any value."""
         try:
             is_text = all(isinstance(each, str) for each in self.scope.list_of(values))
         except CannotEvaluateError:
@@ -85,7 +85,7 @@ class BothBranches(Statements):
         self._either([], body)
 
     def _call_own(self, function: ast.FunctionDef, call: ast.Call) -> None:
-        """Do nothing: bodies of functions are visited by themselves."""
+        """Does nothing: bodies of functions are visited by themselves."""
 
     def _forget(self, *statements: ast.AST) -> None:
         for each in statements:
@@ -104,7 +104,7 @@ class BothBranches(Statements):
 
 
 def returning(statements: Iterable[ast.stmt]) -> Iterator[tuple[str, ast.FunctionDef]]:
-    """Yield the functions that only return a value, also those that `partial` makes."""
+    """Yields the functions that only return a value, also those that `partial` makes."""
     for each in statements:
         match each:
             case ast.Assign(
@@ -124,7 +124,7 @@ def returning(statements: Iterable[ast.stmt]) -> Iterator[tuple[str, ast.Functio
 
 
 def default_of_option(call: ast.expr) -> Iterator[tuple[str, ast.expr]]:
-    """Yield the names that an option of argparse or click has in the code, and its default."""
+    """Yields the names that an option of argparse or click has in the code, and its default."""
     if isinstance(call, ast.Call):
         names = [str(each.value) for each in call.args if isinstance(each, ast.Constant)]
         for default in (each.value for each in call.keywords if each.arg == "default"):

@@ -26,7 +26,7 @@ _UNKNOWN = "\0"
 
 
 def paths_of_children(tree: ast.AST, scope: Scope) -> Iterator[Edit]:
-    """Yield the directories that are known; `scope` has the names of the source or of a function in it."""
+    """Yields the directories that are known; `scope` has the names of the source or of a function in it."""
     for line, value in _values(tree):
         for each in _text(value, scope).split(os.pathsep):
             if each and _UNKNOWN not in each and (scope.cwd is not None or os.path.isabs(each)):
@@ -34,7 +34,7 @@ def paths_of_children(tree: ast.AST, scope: Scope) -> Iterator[Edit]:
 
 
 def _values(tree: ast.AST) -> Iterator[tuple[int, ast.expr]]:
-    """Yield what `PYTHONPATH` gets, and the directories of commands, with the line of each name."""
+    """Yields what `PYTHONPATH` gets, and the directories of commands, with the line of each name."""
     for node in walk(tree):
         match node:
             case ast.Dict(keys=keys, values=values):
@@ -56,7 +56,7 @@ def _is_name(key: ast.expr) -> bool:
 
 
 def _text(node: ast.expr, scope: Scope) -> str:
-    """Return the value of an expression, with marks for its unknown parts."""
+    """Returns the value of an expression, with marks for its unknown parts."""
     if scope.dotted(node) == "os.pathsep":
         return os.pathsep
     try:

@@ -76,7 +76,7 @@ _OPTIONS = (*(each.encode() for each in sorted(DIRECTORIES)), b"dir", b"folder",
 def find_files(
     tree: ast.Module, source: bytes, name: str, reads: Mapping[ast.Call, ast.expr]
 ) -> tuple[tuple[Named, ...], tuple[Opened, ...]]:
-    """Return the paths in `source`, a file called `name`, and the files that it reads by unknown names.
+    """Returns the paths in `source`, a file called `name`, and the files that it reads by unknown names.
 
     Both are sorted by line, and without what it writes. `reads` has the path that each call reads.
     """
@@ -95,7 +95,7 @@ def find_files(
 
 
 def _lines(source: bytes) -> list[int]:
-    """Return the lines that may name a file, in order. Statements without such a line are skipped."""
+    """Returns the lines that may name a file, in order. Statements without such a line are skipped."""
     places = [found.start() for form in (_IN_QUOTES, _READING_CALL) for found in form.finditer(source)]
     words = [rb"type\s*=\s*[\w.]*Path\b"] if b"add_argument" in source else []
     words += [re.escape(each) for each in _NAMES if each in source]
@@ -111,7 +111,7 @@ def _lines(source: bytes) -> list[int]:
 
 
 def _rebound(source: bytes) -> frozenset[str]:
-    """Return the names that functions may change at any time."""
+    """Returns the names that functions may change at any time."""
     words = (found[1].decode(errors="replace") for found in _GLOBAL.finditer(source))
     return frozenset(name.strip() for each in words for name in each.split(","))
 
@@ -131,7 +131,7 @@ class _Search:
     """Expressions of unknown names that are written too."""
 
     def body(self, statements: list[ast.stmt], scope: SymbolicScope) -> None:
-        """Visit statements with the values that names have then, and definitions with those at the end."""
+        """Visits statements with the values that names have then, and definitions with those at the end."""
         chosen = [each for each in statements if isinstance(each, _BINDS) or self._is_of_interest(each)]
         running = BothBranches(scope, self.volatile)
         scope.functions.update(returning(statements))
@@ -161,7 +161,7 @@ class _Search:
         return position < len(self.lines) and self.lines[position] <= last
 
     def visit(self, node: ast.AST, scope: SymbolicScope, *, wide: bool) -> None:
-        """Note the paths in a node. With `wide`, a directory or a name without a suffix counts too."""
+        """Notes the paths in a node. With `wide`, a directory or a name without a suffix counts too."""
         match node:
             case ast.Expr(value=ast.Constant()):
                 return
@@ -188,7 +188,7 @@ class _Search:
                     self._option(name, child, scope, wide=wide and isinstance(node, (ast.List, ast.Tuple)))
 
     def _function(self, node: ast.FunctionDef | ast.AsyncFunctionDef, scope: SymbolicScope) -> None:
-        """Visit a function without its annotations, which load nothing."""
+        """Visits a function without its annotations, which load nothing."""
         arguments = node.args
         for each in node.decorator_list:
             self.visit(each, scope, wide=False)
@@ -202,7 +202,7 @@ class _Search:
         self.origins.around.pop()
 
     def _members(self, node: ast.ClassDef, scope: SymbolicScope) -> None:
-        """Note what a class gives to attributes, in its body and as it makes an object."""
+        """Notes what a class gives to attributes, in its body and as it makes an object."""
         inner = scope.state()
         running = BothBranches(inner, self.volatile)
         for each in node.body:
@@ -247,7 +247,7 @@ class _Search:
             self._option(keyword.arg or "", keyword.value, scope, wide=reads or is_path_option(node, last))
 
     def _found_by_itself(self, node: ast.Call, last: str, scope: SymbolicScope) -> None:
-        """Note what dotenv and dynaconf look for: a `.env`; `settings.local.toml` of `settings.toml`."""
+        """Notes what dotenv and dynaconf look for: a `.env`; `settings.local.toml` of `settings.toml`."""
         if last in LOOK_UPWARDS and not node.args and all(each.arg not in GIVEN for each in node.keywords):
             self.found.add(Named(node.lineno, "here", ENVIRONMENT_FILE))
         self.found.update(Named(node.lineno, "start", each) for each in DYNACONF_FILES if last in DYNACONF)
@@ -259,7 +259,7 @@ class _Search:
                     self.found.add(Named(node.lineno, place, f"{stem}.local{dot}{suffix}"))
 
     def _option(self, name: str, value: ast.AST, scope: SymbolicScope, *, wide: bool) -> None:
-        """Visit the value of an option, a key of a table, or a variable."""
+        """Visits the value of an option, a key of a table, or a variable."""
         if isinstance(value, ast.expr) and (name == "cwd" or is_of_secrets(name)):
             self._note(value, scope, "cwd" if name == "cwd" else "secrets")
             return
@@ -268,12 +268,12 @@ class _Search:
             self._beside(value, scope)
 
     def _note(self, node: ast.expr, scope: SymbolicScope, role: Literal["cwd", "secrets"]) -> None:
-        """Note a directory that is not data."""
+        """Notes a directory that is not data."""
         for place, path in (each for value in scope.values(node) for each in places(value, whole=True)):
             self.found.add(Named(node.lineno, place, path, wide=True, role=role))
 
     def _database(self, function: str, node: ast.Call, scope: SymbolicScope) -> None:
-        """Note the files of a database that is named without its suffix."""
+        """Notes the files of a database that is named without its suffix."""
         for value in scope.values(node.args[0]) if function in DATABASES and node.args else ():
             for place, path in places(value):
                 self.found.update(Named(node.lineno, place, f"{path}{each}") for each in DATABASE_FILES)
@@ -287,7 +287,7 @@ class _Search:
                 self.made.add(ast.unparse(each))
 
     def _note_opened(self, node: ast.Call, path: ast.expr, scope: SymbolicScope) -> None:
-        """Note a file that is read by a name that only the running program knows."""
+        """Notes a file that is read by a name that only the running program knows."""
         if isinstance(path, (ast.List, ast.Tuple)):  # the words of a command: most are no files
             found = (each for each in path.elts[1:] if self._origin(each, scope) == COMPUTED)
             origin = COMPUTED if next(found, None) else KNOWN
@@ -311,7 +311,7 @@ class _Search:
                 self.found.add(Named(node.lineno, "here", path, wide=True))
 
     def _take(self, node: ast.expr, scope: SymbolicScope, *, wide: bool) -> bool:
-        """Note what an expression names. Return whether it has a value."""
+        """Notes what an expression names. Returns whether it has a value."""
         found = scope.values(node)
         listed = [item for each in found if isinstance(each, list) for item in each]
         values = [each for each in (*found, *listed) if isinstance(each, (str, PurePath))]
@@ -331,7 +331,7 @@ _BINDS = (
 
 
 def _items(value: Value) -> Iterator[Value]:
-    """Yield the items of a list, or of a text that lists names as dynaconf takes it."""
+    """Yields the items of a list, or of a text that lists names as dynaconf takes it."""
     if isinstance(value, str):
         yield from re.split(r"[,;]\s*", value)
     else:
@@ -339,7 +339,7 @@ def _items(value: Value) -> Iterator[Value]:
 
 
 def _parts(node: ast.AST) -> Iterator[tuple[str, ast.AST]]:
-    """Yield the parts of a node, each with the key or the variable whose value it is."""
+    """Yields the parts of a node, each with the key or the variable whose value it is."""
     match node:
         case ast.Assign(targets=[ast.Name(id=name)], value=value):
             yield name, value

@@ -71,7 +71,7 @@ class Origins:
     """By function and name."""
 
     def of(self, node: ast.expr, scope: SymbolicScope) -> int:
-        """Return what the value of an expression is made of."""
+        """Returns what the value of an expression is made of."""
         dotted = scope.dotted(node)
         if dotted.startswith(_OUTSIDE_NAMES):
             return OUTSIDE
@@ -159,7 +159,7 @@ class Origins:
 def _add_parameters(
     function: ast.FunctionDef | ast.AsyncFunctionDef, known: dict[str, list[ast.expr | int]]
 ) -> None:
-    """Note the parameters of a function; a default that is a text is what callers give mostly."""
+    """Notes the parameters of a function; a default that is a text is what callers give mostly."""
     given = function.args
     marks = " ".join(ast.unparse(each) for each in function.decorator_list)
     origin = OUTSIDE if any(each in marks for each in _COMMANDS) else PASSED
@@ -178,7 +178,7 @@ def _add_parameters(
 
 
 def _bindings_in(statements: Iterable[ast.stmt]) -> Iterator[tuple[str, ast.expr | int]]:
-    """Yield each name that statements bind, and its value; functions and classes have names of their own."""
+    """Yields each name that statements bind, and its value; functions and classes have names of their own."""
     for each in statements:
         if isinstance(each, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
             yield each.name, PASSED
@@ -210,7 +210,7 @@ def _assignments(statement: ast.stmt) -> Iterator[tuple[ast.expr, ast.expr]]:
 
 
 def _bound_by_expressions(statement: ast.stmt) -> Iterator[tuple[str, ast.expr | int]]:
-    """Yield the names that comprehensions and `:=` in the expressions of a statement bind."""
+    """Yields the names that comprehensions and `:=` in the expressions of a statement bind."""
     parts = (each for each in children(statement) if isinstance(each, (ast.expr, ast.withitem)))
     for part in parts:
         for node in walk(part):

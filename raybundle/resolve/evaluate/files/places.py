@@ -34,7 +34,7 @@ _HOLE = re.compile(r"\{[^{}]*\}|%[-\d.]*[sdif]")
 
 
 def inside(scope: SymbolicScope, arguments: ast.arguments) -> SymbolicScope:
-    """Return a scope in which parameters have their defaults; callers may give others."""
+    """Returns a scope in which parameters have their defaults; callers may give others."""
     inner = scope.state()
     for each in walk(arguments):
         if isinstance(each, ast.arg):
@@ -46,7 +46,7 @@ def inside(scope: SymbolicScope, arguments: ast.arguments) -> SymbolicScope:
 
 
 def defaults(arguments: ast.arguments) -> Iterator[tuple[ast.arg, ast.expr]]:
-    """Yield the parameters that have a default, with it."""
+    """Yields the parameters that have a default, with it."""
     positional = [*arguments.posonlyargs, *arguments.args]
     yield from zip(positional[::-1], arguments.defaults[::-1], strict=False)
     named = zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
@@ -54,12 +54,12 @@ def defaults(arguments: ast.arguments) -> Iterator[tuple[ast.arg, ast.expr]]:
 
 
 def takes_path(parameter: ast.arg) -> bool:
-    """Return whether a parameter is annotated as a path."""
+    """Returns whether a parameter is annotated as a path."""
     return parameter.annotation is not None and "Path" in ast.unparse(parameter.annotation)
 
 
 def given_paths(node: ast.Call, last: str) -> Iterator[ast.expr]:
-    """Yield the arguments of a call, and the items of those that are lists: each may be a path."""
+    """Yields the arguments of a call, and the items of those that are lists: each may be a path."""
     for each in node.args:
         if isinstance(each, (ast.List, ast.Tuple)) and last != "join":
             yield from each.elts
@@ -68,7 +68,7 @@ def given_paths(node: ast.Call, last: str) -> Iterator[ast.expr]:
 
 
 def places(value: Value, *, wide: bool = True, whole: bool = False) -> Iterator[tuple[PathStart, str]]:
-    """Yield where a path begins, and the path. With `whole`, it may be the directory of the source itself."""
+    """Yields where a path begins, and the path. With `whole`, it may be the source's directory itself."""
     if not isinstance(value, (str, PurePath)):
         return
     text = _RELATIVE_URL.sub("", _DATABASE_URL.sub("", str(value)))
@@ -90,7 +90,7 @@ def means_path(value: Value) -> bool:
 
 
 def is_found(value: Value) -> bool:
-    """Return whether a value is known well enough: which file it is, or its directory."""
+    """Returns whether a value is known well enough: which file it is, or its directory."""
     if not isinstance(value, (str, PurePath)):
         return isinstance(value, list)
     text = _HOLE.sub(ANY, str(value))
@@ -103,7 +103,7 @@ def is_found(value: Value) -> bool:
 
 
 def relative_path(text: str, *, wide: bool) -> str | None:
-    """Return a string as a relative path, or None if it does not look like a path."""
+    """Returns a string as a relative path, or None if it does not look like a path."""
     if len(text) > _LONGEST or "://" in text:
         return None
     text = _HOLE.sub(ANY, text)

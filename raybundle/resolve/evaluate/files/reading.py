@@ -60,7 +60,7 @@ READING = frozenset(
 
 
 def paths_read_in(calls: Calls) -> dict[ast.Call, ast.expr]:
-    """Return the path that each call in a source reads."""
+    """Returns the path that each call in a source reads."""
     found = {}
     for call in (*calls.reading, *_under_other_names(calls)):
         path = _path_read_by(call, calls)
@@ -70,7 +70,7 @@ def paths_read_in(calls: Calls) -> dict[ast.Call, ast.expr]:
 
 
 def _under_other_names(calls: Calls) -> list[ast.Call]:
-    """Return the calls of functions that an import gives another name (`import open as o`)."""
+    """Returns the calls of functions that an import gives another name (`import open as o`)."""
     others = {
         name
         for name, targets in calls.bindings.items()
@@ -81,7 +81,7 @@ def _under_other_names(calls: Calls) -> list[ast.Call]:
 
 
 def _path_read_by(node: ast.Call, calls: Calls) -> ast.expr | None:
-    """Return the path that a call reads, or None if it reads none or may also write it."""
+    """Returns the path that a call reads, or None if it reads none or may also write it."""
     names = calls.qualified(node.func)
     last = next((each.rpartition(".")[2] for each in names), last_name(node.func))
     if last == "bindtextdomain":
@@ -145,7 +145,7 @@ def _given(node: ast.Call) -> ast.expr | None:
 
 
 def _may_write(node: ast.Call, position: int) -> bool:
-    """Return whether the mode of an `open` may write; one that is not a literal may."""
+    """Returns whether the mode of an `open` may write; one that is not a literal may."""
     modes = [
         *node.args[position : position + 1],
         *(each.value for each in node.keywords if each.arg == "mode"),

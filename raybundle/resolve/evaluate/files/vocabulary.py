@@ -79,7 +79,7 @@ _MODULES_WITH_OPEN = frozenset(
 
 
 def is_write(node: ast.Call, last: str) -> bool:
-    """Return whether a call only writes, such as `p.open("w")`, `p.write_text(…)` or `frame.to_csv(p)`."""
+    """Returns whether a call only writes, such as `p.open("w")`, `p.write_text(…)` or `frame.to_csv(p)`."""
     if last != "open":
         return last in _WRITES
     given = [each.value for each in node.keywords if each.arg == "mode"]
@@ -88,7 +88,7 @@ def is_write(node: ast.Call, last: str) -> bool:
 
 
 def _is_method(node: ast.Call) -> bool:
-    """Return whether `open` is a method of a path, not a function of a module (`gzip.open`)."""
+    """Returns whether `open` is a method of a path, not a function of a module (`gzip.open`)."""
     match node.func:
         case ast.Attribute(value=ast.Name(id=name)):
             return name not in _MODULES_WITH_OPEN
@@ -97,7 +97,7 @@ def _is_method(node: ast.Call) -> bool:
 
 
 def is_path_option(node: ast.Call, last: str) -> bool:
-    """Return whether a call makes an option of the job whose value is a path."""
+    """Returns whether a call makes an option of the job whose value is a path."""
     return last in OPTION_OF_JOB and any(
         each.arg in _OF_PATHS or (each.arg == "type" and "Path" in ast.unparse(each.value))
         for each in node.keywords
@@ -105,15 +105,15 @@ def is_path_option(node: ast.Call, last: str) -> bool:
 
 
 def is_directory(name: str) -> bool:
-    """Return whether the value of an option, a key or a variable of this name is a directory that is read."""
+    """Returns whether an option, a key or a variable of this name has a directory that is read."""
     return name in DIRECTORIES or (_NAMED_DIRECTORY.search(name) is not None and _OUTPUT.search(name) is None)
 
 
 def is_variable_of_directory(name: str) -> bool:
-    """Return whether a variable of the environment holds a directory that is read, such as `NLTK_DATA`."""
+    """Returns whether a variable of the environment holds a directory that is read, such as `NLTK_DATA`."""
     return _OF_DIRECTORIES.search(name) is not None and _OUTPUT.search(name) is None
 
 
 def is_of_secrets(name: str) -> bool:
-    """Return whether the value of an option, a key or a variable of this name is a directory of secrets."""
+    """Returns whether the value of an option, a key or a variable of this name is a directory of secrets."""
     return _OF_SECRETS.search(name) is not None

@@ -39,7 +39,7 @@ class Ground:
     exclude: tuple[str, ...]
 
     def entered(self, named: Iterable[tuple[str, Named]]) -> tuple[str, ...]:
-        """Return the directories that sources change to."""
+        """Returns the directories that sources change to."""
         found = dict[str, None]()
         for source, each in named:
             if each.role == "cwd":
@@ -55,7 +55,7 @@ def ground_of(
     wanted: Iterable[Candidate],
     exclude: tuple[str, ...],
 ) -> Ground:
-    """Return the ground of a resolution.
+    """Returns the ground of a resolution.
 
     Args:
         finder: of the driver's path.

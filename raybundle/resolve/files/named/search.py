@@ -46,7 +46,7 @@ class NamedFiles:
     scripts: tuple[Candidate, ...] = ()
     """Python files that a path names: child processes may run them."""
     asked: tuple[str, ...] = ()
-    """Files of which size and mode had a say, and that stay behind."""
+    """Files whose size and mode are inputs of the answer, and that stay behind."""
     outside: tuple[str, ...] = ()
     """Paths outside the project that were looked at, also those where nothing is."""
 
@@ -70,10 +70,10 @@ def named_files(
     facts_of: Callable[[str], Facts],
     config_of: Callable[[str], Facts],
 ) -> NamedFiles:
-    """Return the files that travel because a path names them; the first place counts for each.
+    """Returns the files that travel because a path names them; the first place counts for each.
 
     Args:
-        closure: the modules; what lies in a directory that has one of them is code and no data.
+        closure: the modules; what is in a directory that has one of them is code and no data.
         asked: what names files.
         ground: where paths are looked up.
         facts_of: returns what a source says.
@@ -99,7 +99,7 @@ def named_files(
 
 
 def _folders(modules: Iterable[str]) -> frozenset[str]:
-    """Return all directories that have a module in them, at any depth."""
+    """Returns all directories that have a module in them, at any depth."""
     found: set[str] = set()
     for file in modules:
         directory = os.path.dirname(file)
@@ -114,7 +114,7 @@ class _Search(Taking):
     """Looks up what is named."""
 
     def add_arguments(self, paths: Iterable[str]) -> None:
-        """Take what arguments of the job name."""
+        """Takes what arguments of the job name."""
         origin = Origin("named by an argument", None, None)
         for path in sorted(paths):
             if path.startswith(f"{self.ground.project}/"):
@@ -124,7 +124,7 @@ class _Search(Taking):
                 self.note_outside(path, origin, wide=True)
 
     def look_up(self, source: str, named: Named) -> None:
-        """Take what one path of a source names."""
+        """Takes what one path of a source names."""
         origin = Origin(f"named at {self.shown(source)}:{named.line}", Path(source), named.line)
         for place in self._places(source, named):
             path = os.path.normpath(os.path.join(place, named.path))
@@ -139,14 +139,14 @@ class _Search(Taking):
                 return
 
     def _take_named(self, path: str, entry: str, origin: Origin, named: Named) -> bool:
-        """Take data, or tell of secrets; return whether there is something."""
+        """Takes data, or tells of secrets; returns whether there is something."""
         if named.role == "secrets" and self.kind(path, entry) is not None:
             self.warn(path, *_OF_SECRETS, origin)
             return True
         return named.role == "data" and self.take(path, entry, origin, wide=named.wide)
 
     def _places(self, source: str, named: Named) -> list[str]:
-        """Return the directories from which a path may count; the first that has it does."""
+        """Returns the directories from which a path may count; the first that has it does."""
         here = os.path.dirname(source)
         if named.place == "start":
             beside = [here] if named.path.startswith("../") else []
@@ -156,7 +156,7 @@ class _Search(Taking):
         return [here]
 
     def note_start(self, path: str, origin: Origin) -> None:
-        """Warn of a path that counts from a directory above the project, in which no job starts."""
+        """Warns of a path that counts from a directory above the project, in which no job starts."""
         project, cwd = self.ground.project, self.ground.cwd
         if project.startswith(f"{cwd}/") and path in self.found:
             text = f"the job does not find {os.path.relpath(path, cwd)}: it starts in {project}"
@@ -165,7 +165,7 @@ class _Search(Taking):
             self.warnings += [warning] if warning not in self.warnings else []
 
     def note_outside(self, path: str, origin: Origin, *, wide: bool) -> bool:
-        """Warn of what cannot travel because it is outside the project; return whether it is data."""
+        """Warns of what cannot travel because it is outside the project; returns whether it is data."""
         top = os.path.commonpath([path, self.ground.project])
         self.outside.append(path)
         is_data = os.path.isfile(path) and not is_code(path)
@@ -181,7 +181,7 @@ class _Search(Taking):
         return is_data
 
     def follow_configs(self, config_of: Callable[[str], Facts]) -> None:
-        """Take what configuration, scripts of shells and lists name, if a path or `include` names them."""
+        """Takes what configuration, scripts of shells and lists name, if a path or `include` names them."""
         project = self.ground.project
         for config in (waiting := [*sorted(self.ground.included), *self.found]):
             shell = is_shell(config)
@@ -204,13 +204,13 @@ class _Search(Taking):
             waiting += [*self.found][before:]
 
     def _meant(self, config: str, path: str) -> Iterator[str]:
-        """Yield what a path in a file may mean: from the start of the job, the project, its directory."""
+        """Yields what a path in a file may mean: from the start of the job, the project, its directory."""
         here, start, project = os.path.dirname(config), self.ground.start, self.ground.project
         for place in (*self.entered, start, project, here):
             yield os.path.normpath(os.path.join(place, path))
 
     def _take_listed(self, config: str, named: Iterable[Named]) -> None:
-        """Take the files that a list names: those without a folder only from beside it."""
+        """Takes the files that a list names: those without a folder only from beside it."""
         project, found = self.ground.project, dict[str, int]()
         for each in named:
             paths = self._meant(config, each.path) if "/" in each.path else ()
@@ -237,7 +237,7 @@ class _Search(Taking):
         self.warnings.append(Warning(text, Path(config), None, hint))
 
     def add_tracked(self, files: Sequence[str]) -> None:
-        """Take files that git does not ignore; if they are too many bytes, only the small ones."""
+        """Takes files that git does not ignore; if they are too many bytes, only the small ones."""
         project, origin = self.ground.project, Origin(TRACKED, None, None)
         files = [each for each in files if each not in self.found and self.counts(each, project)]
         sizes = dict(_sizes(files))
@@ -265,7 +265,7 @@ class _Search(Taking):
         self.warnings.append(Warning(text, None, None, hint))
 
     def _nearest_environment(self, directory: str, entry: str) -> str:
-        """Return the first directory with a `.env`, from `directory` up to the project or the root."""
+        """Returns the first directory with a `.env`, from `directory` up to the project or the root."""
         project, nearest = self.ground.project, directory
         top = project if f"{directory}/".startswith(f"{project}/") else entry
         while ENVIRONMENT_FILE not in self.ground.directories.list(nearest).files:
@@ -275,12 +275,12 @@ class _Search(Taking):
         return nearest
 
     def _entry_of(self, path: str, entry: str) -> str | None:
-        """Return what a path lies under: the project or the root of its source; else it cannot travel."""
+        """Returns what a path is under: the project or the root of its source; else it cannot travel."""
         return next((each for each in (self.ground.project, entry) if path.startswith(f"{each}/")), None)
 
 
 def _sizes(files: Iterable[str]) -> Iterator[tuple[str, int]]:
-    """Yield the bytes of each file; one that is gone by now is left out."""
+    """Yields the bytes of each file; one that is gone by now is left out."""
     for file in files:
         with suppress(OSError):
             yield file, os.stat(file).st_size

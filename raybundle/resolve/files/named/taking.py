@@ -76,7 +76,7 @@ class Taking:
     scripts: dict[str, Candidate] = field(default_factory=dict)
 
     def take(self, path: str, entry: str, origin: Origin, *, wide: bool) -> bool:
-        """Take the files that `path` means; return whether there is something."""
+        """Takes the files that `path` means; returns whether there is something."""
         kind = self.kind(path, entry)
         if kind == "file" and (path.endswith(".py") or is_extension(path)):
             self._add_script(path, entry, origin)
@@ -89,7 +89,7 @@ class Taking:
         return kind is not None
 
     def kind(self, path: str, entry: str) -> str | None:
-        """Return what is at `path`, by listings from `entry` on: what is not there costs no system call."""
+        """Returns what is at `path`, by listings from `entry` on: what is not there costs no system call."""
         if path == entry:
             return "directory"
         directory, name = os.path.split(path)
@@ -105,7 +105,7 @@ class Taking:
             self._directory(base, "" if pattern in {"*", "**", "**/*"} else pattern, entry, origin)
 
     def _directory(self, directory: str, pattern: str, entry: str, origin: Origin) -> None:
-        """Take the data below `directory`, or what of it has the form `pattern`; none of code and of git."""
+        """Takes the data below `directory`, or what of it has the form `pattern`; none of code and of git."""
         deep, sources = not pattern or "**" in pattern, pattern.endswith(".py")
         if deep and not sources and (directory in self.code or directory in self.ground.path):
             return
@@ -141,7 +141,7 @@ class Taking:
             yield from self._below(inside, links, deep=True)
 
     def add(self, files: Iterable[str], entry: str, origin: Origin) -> None:
-        """Take files that count and can travel."""
+        """Takes files that count and can travel."""
         for file in files:
             if file in self.found or not self.counts(file, entry):
                 continue
@@ -153,21 +153,21 @@ class Taking:
                 self.warn(file, *fault, origin)
 
     def _add_script(self, file: str, entry: str, origin: Origin) -> None:
-        """Take a Python file that is not a module of the job already."""
+        """Takes a Python file that is not a module of the job already."""
         script = Candidate(file, entry, origin.reason, named=True)
         kept = without_excluded([script], Path(self.ground.project), self.ground.exclude)
         if kept and file not in self.modules and file not in self.ground.included:
             self.scripts[file] = script
 
     def counts(self, file: str, entry: str) -> bool:
-        """Claims that a file is data, and that the settings do not decide about it."""
+        """Returns whether a file is data, and that the settings do not decide about it."""
         if file in self.modules or file in self.ground.included or is_code(file):
             return False
         candidate = Candidate(file, entry, "")
         return bool(without_excluded([candidate], Path(self.ground.project), self.ground.exclude))
 
     def fault(self, file: str, entry: str, limit: int | None = SIZE_LIMIT) -> tuple[str, str] | None:
-        """Return why a file cannot travel, and what to do."""
+        """Returns why a file cannot travel, and what to do."""
         if fault := secret_fault(file[len(entry) + 1 :]):
             return fault
         real = leads_out(file, self.ground.allowed, self.ground.directories)
@@ -181,7 +181,7 @@ class Taking:
         return text, f'`include = ["{self.shown(file)}"]` in [tool.raybundle] bundles it; else'
 
     def warn(self, file: str, fault: str, hint: str, origin: Origin) -> None:
-        """Warn of a file that is left out."""
+        """Warns of a file that is left out."""
         text = f"{self.shown(file)} is left out: {fault}"
         self.warnings.append(Warning(text, origin.file, origin.line, f"{hint} {origin.otherwise}"))
 
@@ -193,12 +193,12 @@ class Taking:
             self.warnings.append(Warning(text, origin.file, origin.line, hint))
 
     def shown(self, path: str) -> str:
-        """Return a path as messages have it."""
+        """Returns a path as messages have it."""
         return path.removeprefix(f"{self.ground.project}/")
 
 
 def _split(path: str) -> tuple[str, str]:
-    """Return the directory before the first part of a path that is not known, and the rest."""
+    """Returns the directory before the first part of a path that is not known, and the rest."""
     parts = path.split("/")
     number = next(number for number, part in enumerate(parts) if _WILD.search(part))
     return "/".join(parts[:number]), "/".join(parts[number:])

@@ -120,12 +120,12 @@ class Commands:
     """Whether anything in the file may be written `sys.executable`; to write every value again takes long."""
 
     def listed(self, node: ast.List | ast.Tuple) -> None:
-        """Read a list that begins with Python, whatever it is for."""
+        """Reads a list that begins with Python, whatever it is for."""
         if node.elts and self._is_python(node.elts[0]):
             self._python(node, node.elts)
 
     def call(self, node: ast.Call) -> None:
-        """Read a call that runs a command."""
+        """Reads a call that runs a command."""
         if last_name(node.func) not in LAST_NAMES:
             return
         names = self.calls.qualified(node.func)
@@ -172,7 +172,7 @@ class Commands:
         )
 
     def shell(self, place: ast.Call, text: ast.expr) -> None:
-        """Read the text of a shell. An unknown word before a script is the interpreter."""
+        """Reads the text of a shell. An unknown word before a script is the interpreter."""
         for each in self.names.texts(text):
             for command in commands_in(each.value):
                 given = (word.rpartition("=")[2] for word in command if not word.endswith(".py"))
@@ -189,7 +189,7 @@ class Commands:
                 self._words(place, words)
 
     def _words(self, place: ast.expr, words: list[ast.expr]) -> None:
-        """Read the words of a command."""
+        """Reads the words of a command."""
         if not words:
             return
         if self._is_python(words[0]):
@@ -214,7 +214,7 @@ class Commands:
                 self.shell(place, word)
 
     def _wrapped(self, place: ast.expr, words: list[ast.expr]) -> None:
-        """Read the command after the options of a program that starts another one."""
+        """Reads the command after the options of a program that starts another one."""
         for number, word in enumerate(words):
             texts = self.names.texts(word) if not isinstance(word, ast.Starred) else ()
             if self._is_python(word) or any(each.whole and _NAME.fullmatch(each.value) for each in texts):
@@ -226,7 +226,7 @@ class Commands:
             self.found.append(Import(place.lineno, ProgramName(name, asked or place.lineno in self.caught)))
 
     def _arguments(self, place: ast.expr, name: str, words: list[ast.expr]) -> None:
-        """Read the arguments of a program: scripts, tests, applications of servers."""
+        """Reads the arguments of a program: scripts, tests, applications of servers."""
         if name in {_PYTEST, "py.test"}:
             self.tests(place, words)
         for path in _FILES.get(name, ()):
@@ -243,7 +243,7 @@ class Commands:
                     self._refer(place, given, f"{given}.{name}")
 
     def _refer(self, place: ast.expr, *names: str) -> None:
-        """Take what names mean that may be modules of the project: `celery -A proj` finds `proj.celery`."""
+        """Takes what names mean that may be modules of the project: `celery -A proj` finds `proj.celery`."""
         self.found += [Import(place.lineno, ModuleText(each, is_listed=True)) for each in names]
 
     def _is_python(self, word: ast.expr) -> bool:
@@ -257,7 +257,7 @@ class Commands:
         return isinstance(word, ast.Constant) and bool(_PYTHON.fullmatch(str(word.value)))
 
     def _python(self, place: ast.expr, words: list[ast.expr]) -> None:
-        """Read the words of a command: `[sys.executable, "-m", name]`, `["python", script]`."""
+        """Reads the words of a command: `[sys.executable, "-m", name]`, `["python", script]`."""
         script = next((each for each in words[1:] if not _is_option(each)), None)
         if script is not None and not any(map(_takes_code, words)):
             self._script(place, script)
@@ -274,7 +274,7 @@ class Commands:
                     continue
 
     def _runner(self, place: ast.expr, module: ast.expr, words: list[ast.expr]) -> None:
-        """Read the arguments of a module of a distribution that runs scripts."""
+        """Reads the arguments of a module of a distribution that runs scripts."""
         name = module.value if isinstance(module, ast.Constant) else ""
         known = (word for word in words if not _starred(word))
         if name in _RUNNERS and any(not text.whole for word in known for text in self.names.texts(word)):
@@ -283,7 +283,7 @@ class Commands:
             self._arguments(place, name, words)
 
     def tests(self, place: ast.expr, words: list[ast.expr]) -> None:
-        """Read the arguments of pytest: files and folders of tests, and the `conftest.py` around them."""
+        """Reads the arguments of pytest: files and folders of tests, and the `conftest.py` around them."""
         given = (word for word in words if not _starred(word))
         texts = [text.value for word in given for text in self.names.texts(word) if text.whole]
         named = [text.partition("::")[0].rstrip("/") for text in texts if not text.startswith(("-", "/"))]
@@ -320,7 +320,7 @@ class Commands:
 
 
 def commands_of_shell(text: str) -> Commands:
-    """Return what a script of a shell starts; variables in it are unknown."""
+    """Returns what a script of a shell starts; variables in it are unknown."""
     calls, names = Calls(frozenset()), NameValues(ast.Module([], []), {}, is_package=False)
     found: list[Import] = []
 
@@ -337,7 +337,7 @@ def commands_of_shell(text: str) -> Commands:
 
 
 def _numbered(text: str) -> Iterator[tuple[int, str]]:
-    """Yield the lines of a script with the number of each; one that goes on is one with the next."""
+    """Yields the lines of a script with the number of each; one that goes on is one with the next."""
     start, whole = 1, ""
     for number, line in enumerate(text.splitlines(), 1):
         start = start if whole else number
@@ -372,7 +372,7 @@ def _elements(node: ast.expr) -> list[ast.expr]:
 
 
 def _word(text: str, place: ast.expr) -> ast.expr:
-    """Return an expression whose value is a word of a shell; its unknown parts are no names."""
+    """Returns an expression whose value is a word of a shell; its unknown parts are no names."""
     if ANY not in text:
         return ast.copy_location(ast.Constant(text), place)
     split = re.split(r"(\*)", text)

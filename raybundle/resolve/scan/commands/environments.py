@@ -48,13 +48,13 @@ _UPWARDS = re.compile(
 
 
 def children(source: bytes, names: NameValues) -> tuple[list[Import], list[Remark]]:
-    """Return the programs that a source takes from beside Python, and what is wrong with its children."""
+    """Returns the programs that a source takes from beside Python, and what is wrong with its children."""
     found = list(_beside_python(source, names))
     return [each for each, _ in found], [*_lost_environments(source, names), *(each for _, each in found)]
 
 
 def _lost_environments(source: bytes, names: NameValues) -> Iterator[Remark]:
-    """Yield each environment of a Python that lacks the variables of the job, or has its own PYTHONPATH."""
+    """Yields each environment of a Python that lacks the variables of the job, or has its own PYTHONPATH."""
     for node in names.nodes if _OF_INTEREST.search(source) else ():
         match node:
             case ast.Call(keywords=keywords, args=[command, *_]) if last_name(node.func) in _STARTS:
@@ -74,7 +74,7 @@ def _lost_environments(source: bytes, names: NameValues) -> Iterator[Remark]:
 
 
 def _beside_python(source: bytes, names: NameValues) -> Iterator[tuple[Import, Remark]]:
-    """Yield each program that a source takes from beside Python (`Path(sys.executable).parent / "x"`)."""
+    """Yields each program that a source takes from beside Python (`Path(sys.executable).parent / "x"`)."""
     for node in names.nodes if _BESIDE_PYTHON.search(source) else ():
         match node:
             case ast.Call(func=ast.Attribute(attr="join"), args=[start, *_, ast.Constant(value=str(end))]):
@@ -99,7 +99,7 @@ def _beside_python(source: bytes, names: NameValues) -> Iterator[tuple[Import, R
 
 
 def _is_new(node: ast.expr, names: NameValues) -> bool:
-    """Return whether an environment has nothing of the one around it."""
+    """Returns whether an environment has nothing of the one around it."""
     match node:
         case ast.Dict(keys=keys):
             return None not in keys and not _KEEPS.search(ast.unparse(node))
@@ -114,7 +114,7 @@ def _is_new(node: ast.expr, names: NameValues) -> bool:
 
 
 def _text(node: ast.expr, names: NameValues) -> str:
-    """Return the source of an expression, and of what its names are bound to."""
+    """Returns the source of an expression, and of what its names are bound to."""
     found = [ast.unparse(node)]
     for each in ast.walk(node):
         if isinstance(each, ast.Name):

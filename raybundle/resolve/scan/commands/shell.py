@@ -19,7 +19,7 @@ _CONTINUED = re.compile(r"\\\n\s*")
 
 
 def commands_in(text: str) -> Iterator[list[str]]:
-    """Yield the words of each command, without redirections and the variables that it sets."""
+    """Yields the words of each command, without redirections and the variables that it sets."""
     for line in _CONTINUED.sub(" ", text).splitlines():
         yield from _in_line(line)
 
