@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.support.another_python import find_python_312
 from tests.support.layers import fetches
 from tests.support.own_wheels import find_uv, make_small_environment, make_wheel
 from tests.support.users import (
@@ -214,18 +215,6 @@ def test_a_layer_that_is_relayed_in_parts_is_imported_on_every_node(
     assert "relaying 1 object (100.0 MiB)" in done.stderr
     digest = hashlib.sha256(data).hexdigest()
     assert reports(done.stdout) == [[[node, digest] for node in ("n0", "n0", "n1", "n2")]]
-
-
-def find_python_312() -> str:
-    """Returns a Python 3.12 that runs; skips the test where the cluster has it too or nobody has."""
-    if sys.version_info[:2] == (3, 12):
-        pytest.skip("the nodes have Python 3.12 themselves")
-    found = [Path(each, "python3.12") for each in os.get_exec_path()]
-    found += Path.home().glob(".pyenv/versions/3.12*/bin/python3.12")
-    for python in filter(Path.exists, found):  # a shim of pyenv may lead nowhere
-        if subprocess.run([python, "-c", ""], capture_output=True, check=False).returncode == 0:
-            return str(python)
-    pytest.skip("there is no Python 3.12: a client of another minor is not shown on real nodes")
 
 
 def test_a_client_with_python_312_brings_wheels_that_the_older_nodes_run(

@@ -18,6 +18,7 @@ from raybundle.model import Digest
 from raybundle.publish.runs.records import record_start
 from raybundle.publish.runs.run import Run
 from raybundle.store import open_store
+from tests.support.another_python import find_python_312
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -308,6 +309,34 @@ def test_a_cluster_that_differs_is_shown_and_must_be_accepted(work: Workplace, t
     assert f"this cluster is not like that of run {name}: python, ray, libc" in refused.stderr
     assert "hint: `--accept-drift` runs it nevertheless" in refused.stderr
     assert accepted.returncode == 0, accepted.stderr
+
+
+LACKING = {
+    "python": r"the embedded cluster runs Python 3\.\d+ on .*, and the bundle is for Python 3\.12",
+    "absentee": r"does not run here:\nnode .*absentee",
+}
+
+
+@pytest.mark.parametrize("lacking", LACKING)
+def test_a_bundle_that_the_cluster_cannot_run_is_refused_by_what_it_lacks(
+    work: Workplace, tmp_path: Path, lacking: str
+) -> None:
+    options = ("--python", find_python_312()) if lacking == "python" else ()
+    name = f"lacking-{lacking}-{time.time_ns()}"
+    assert work.raybundle("submit", "--submission-id", name, "job.py").returncode == 0
+    (work.directory / "pyproject.toml").write_text('[tool.raybundle]\ncluster-provides = ["absentee"]\n')
+    (work.directory / "part.py").write_text('import absentee\nWORD = "two"\n')
+    built = work.raybundle("build", *options, "job.py")
+    assert built.returncode == 0, built.stderr
+    record = next((tmp_path / "store/runs").rglob(f"{name}.json"))
+    text = json.loads(record.read_text())
+    record.chmod(0o600)
+    record.write_text(json.dumps({**text, "bundle": built.stdout.strip()}))
+
+    refused = work.raybundle("rerun", "--accept-drift", name)
+
+    assert refused.returncode == 3
+    assert re.search(LACKING[lacking], refused.stderr), refused.stderr
 
 
 def test_a_damaged_bundle_is_not_run_again(work: Workplace, tmp_path: Path) -> None:
