@@ -199,9 +199,10 @@ class Remark(NamedTuple):
         "no-effect",
         "environment",
         "beside-python",
+        "distribution",
     ]
     text: str
-    """The field of a runtime_env, the arguments of `ray.init`, the comment, or the program."""
+    """The field of a runtime_env, the arguments of `ray.init`, the comment, the program, or the call."""
 
 
 PathStart = Literal["here", "start"]

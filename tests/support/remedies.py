@@ -338,6 +338,19 @@ ROWS = {
         PLUGIN,
         change("job.py", ".NAME)", ".NAME)  # raybundle: include=plug.one"),
     ),
+    "a distribution by a name that only the run knows": Row(
+        "cannot know which distribution `",
+        "name those that it may ask for in `include`",
+        {
+            "job.py": "from importlib.metadata import version\n\n"
+            "name = bytes.fromhex('7468696e67').decode()\nprint('done' if version(name) else '')\n"
+        },
+        lambda project: (
+            setting(include=["thing"])(project),
+            ignore("job.py", "print('done' if version(name) else '')")(project),
+        ),
+        site=lambda site: install(site, "thing", THING),
+    ),
     "a computed name that is not first-party": Row(
         "cannot know what `",
         "else `# raybundle: ignore`",

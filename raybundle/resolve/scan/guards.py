@@ -7,13 +7,15 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from raybundle.resolve.evaluate.conditions import asks_for_module, mode_of
-from raybundle.resolve.facts import Guard
+from raybundle.resolve.facts import Guard, Remark
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 _FORGIVING = frozenset({"ImportError", "ModuleNotFoundError", "Exception", "BaseException"})
 """Exceptions whose handlers catch a failing import."""
+_NOT_INSTALLED = _FORGIVING | {"PackageNotFoundError", "DistributionNotFound"}
+"""Exceptions whose handlers catch that a distribution is not installed."""
 
 
 def in_function(guard: Guard) -> Guard:
@@ -57,22 +59,41 @@ def gives_up(handler: ast.ExceptHandler) -> bool:
     return isinstance(handler.body[-1], ast.Raise)
 
 
-def _is_import_error(node: ast.expr | None) -> bool:
+def _is_import_error(node: ast.expr | None, forgiving: frozenset[str] = _FORGIVING) -> bool:
     match node:
         case None:
             return True
         case ast.Tuple(elts=elements):
-            return any(map(_is_import_error, elements))
+            return any(_is_import_error(each, forgiving) for each in elements)
         case ast.Name(id=name) | ast.Attribute(attr=name):
-            return name in _FORGIVING
+            return name in forgiving
         case _:
             return False
 
 
-def suppresses(node: ast.expr) -> bool:
-    """Returns whether a context manager is `suppress` of a failing import."""
+def unforgiven(tree: ast.Module, calls: Iterable[ast.Call]) -> Iterator[Remark]:
+    """Yields a remark for each call around which nothing catches that a distribution is not installed."""
+    for call in calls:
+        around = (each for each in ast.walk(tree) if isinstance(each, (ast.Try, ast.With)))
+        caught = [
+            each
+            for each in around
+            if each.lineno <= call.lineno <= (each.body[-1].end_lineno or 0) and _forgives(each)
+        ]
+        if not caught:
+            yield Remark(call.lineno, "distribution", ast.unparse(call))
+
+
+def _forgives(node: ast.Try | ast.With) -> bool:
+    if isinstance(node, ast.With):
+        return any(suppresses(each.context_expr, _NOT_INSTALLED) for each in node.items)
+    return any(_is_import_error(each.type, _NOT_INSTALLED) for each in node.handlers)
+
+
+def suppresses(node: ast.expr, forgiving: frozenset[str] = _FORGIVING) -> bool:
+    """Returns whether a context manager is `suppress` of a failing import, or of what `forgiving` names."""
     match node:
         case ast.Call(func=ast.Name(id="suppress") | ast.Attribute(attr="suppress"), args=arguments):
-            return any(map(_is_import_error, arguments))
+            return any(_is_import_error(each, forgiving) for each in arguments)
         case _:
             return False

@@ -83,7 +83,6 @@ PATH_EDITS = frozenset(
     f"sys.path.{name}" for name in ("append", "insert", "extend", "remove", "pop", "clear", "reverse")
 ) | {"site.addsitedir"}
 
-
 LAST_NAMES = frozenset(
     name.rpartition(".")[2]
     for name in (*_IMPORTERS, *_LOADERS, *_METADATA, _LOOKS, *_WALKS, *_ENTRY_POINTS, *PATH_EDITS)
@@ -109,6 +108,8 @@ class DynamicImports:
     unknown: list[UnknownImport] = field(default_factory=list)
     given: list[int] = field(default_factory=list)
     """Lines that read the package that a function is given."""
+    asked: list[ast.Call] = field(default_factory=list)
+    """Calls that ask for a distribution by a name that only the running program knows."""
 
     def run(self) -> None:
         """Fills `found` and `unknown`."""
@@ -353,12 +354,13 @@ class DynamicImports:
 
     def _distribution(self, call: ast.Call) -> None:
         keyword = next((each.arg for each in call.keywords if each.arg), "distribution_name")
-        several = last_name(call.func) == "require"
-        given = call.args if several else [argument_of(call, 0, keyword)]
-        for text in (text for each in given for text in self.names.texts(each)):
-            named = _REQUIRED.match(text.value) if text.whole and not text.own else None
-            if named is not None:
-                self.found.append(Import(call.lineno, DistributionName(named[0])))
+        last = last_name(call.func)
+        given = call.args if last == "require" else [argument_of(call, 0, keyword)]
+        texts = [text for each in given if each for text in self.names.texts(each)]
+        known = (_REQUIRED.match(each.value) for each in texts if each.whole and not each.own)
+        self.found += (Import(call.lineno, DistributionName(each[0])) for each in known if each)
+        if texts and last != "distributions" and not any(each.whole or each.own for each in texts):
+            self.asked.append(call)
 
     def _resource(self, call: ast.Call, guard: Guard, position: int = 0) -> None:
         keywords = ("package", "anchor", "package_name", "config_module")

@@ -30,6 +30,7 @@ from raybundle.resolve.scan.commands.commands import commands_of_shell
 from raybundle.resolve.scan.commands.environments import children
 from raybundle.resolve.scan.comments import with_comments
 from raybundle.resolve.scan.exports import exported, path_edits
+from raybundle.resolve.scan.guards import unforgiven
 from raybundle.resolve.scan.import_calls import DynamicImports, may_be_passed_on
 from raybundle.resolve.scan.references import References
 from raybundle.resolve.scan.runtime_envs import installed_by, own_clusters, runtime_envs
@@ -90,7 +91,7 @@ def scan(source: bytes, file: str, environment: Environment) -> Facts:
     named = (*paths, *commands.scripts)
     unseen = () if any(each.path.endswith(".py") for each in named) else commands.unknown
     unknown = {*dynamic.unknown, *references.unknown, *unseen, *switches(source)}
-    remarks = (*runtime_envs(source, tree), *own_clusters(source, tree))
+    remarks = (*runtime_envs(source, tree), *own_clusters(source, tree), *unforgiven(tree, dynamic.asked))
     found = Facts(
         sha256=hashlib.sha256(source).hexdigest(),
         imports=in_order(imports),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from raybundle.exhaustive import assert_never
 from raybundle.model import ModuleName, Shadowed, Warning
@@ -43,6 +43,10 @@ _WORKING_DIR_HINT = (
 _ENVIRONMENT_HINT = (
     "keep the variables of the job (`{**os.environ, …}`), and append to PYTHONPATH; name the directories "
     "that it adds in `roots`; else `# raybundle: ignore`"
+)
+_DISTRIBUTION_HINT = (
+    "name those that it may ask for in `include` of [tool.raybundle], unless other code imports them; then "
+    "`# raybundle: ignore`"
 )
 _OWN_CLUSTER_HINT = (
     "leave it out: the cluster knows what it has; or write `address='local'` if the driver starts a cluster "
@@ -169,18 +173,34 @@ def _warn_about_remark(file: Path, remark: Remark) -> Warning:
                 f"`{remark.text}` of `ray.init`: Ray refuses it in a job, which connects to a running cluster"
             )
             hint = _OWN_CLUSTER_HINT
-        case "environment":
-            text = f"a Python that starts with `{remark.text}` does not run from the bundle"
-            hint = _ENVIRONMENT_HINT
-        case "beside-python":
-            text = f"`{remark.text}` is taken from beside Python, and the programs of a bundle are not there"
-            hint = f"start it as `{remark.text}`; else `# raybundle: ignore`"
-        case "no-effect":
-            text = f"`{remark.text}` has no effect here"
-            hint = "put it at the end of the statement it is meant for; for a block, into each statement"
-        case "comment":
-            text = f"cannot understand the comment `{remark.text}`"
-            hint = "known are `# raybundle: ignore` and `# raybundle: include=pkg.mod, pkg.plugins.*`"
+        case "environment" | "beside-python" | "distribution" | "no-effect" | "comment" as kind:
+            return _about_place(file, remark.line, kind, remark.text)
         case other:
             assert_never(other)
     return Warning(text, file, remark.line, hint)
+
+
+_Place = Literal["environment", "beside-python", "distribution", "no-effect", "comment"]
+
+
+def _about_place(file: Path, line: int, kind: _Place, subject: str) -> Warning:
+    """Returns the warning about a remark that is not about Ray."""
+    match kind:
+        case "environment":
+            text = f"a Python that starts with `{subject}` does not run from the bundle"
+            hint = _ENVIRONMENT_HINT
+        case "beside-python":
+            text = f"`{subject}` is taken from beside Python, and the programs of a bundle are not there"
+            hint = f"start it as `{subject}`; else `# raybundle: ignore`"
+        case "distribution":
+            text = f"cannot know which distribution `{subject}` asks for"
+            hint = _DISTRIBUTION_HINT
+        case "no-effect":
+            text = f"`{subject}` has no effect here"
+            hint = "put it at the end of the statement it is meant for; for a block, into each statement"
+        case "comment":
+            text = f"cannot understand the comment `{subject}`"
+            hint = "known are `# raybundle: ignore` and `# raybundle: include=pkg.mod, pkg.plugins.*`"
+        case other:
+            assert_never(other)
+    return Warning(text, file, line, hint)

@@ -49,6 +49,7 @@ ELSEWHERE = {
     "it is read from the bundle's archive": f"{DISK}/bundle/test_layer_store.py",
     "text if file else": "unit/test_ray_environment.py",
     "`{remark.text}`": "support/remedies.py",  # begins the texts about remarks, whose other words are above
+    "`{subject}`": "support/remedies.py",  # the same
 }
 """Words of the texts of warnings that other tests cause and settle."""
 

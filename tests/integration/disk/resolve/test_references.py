@@ -211,6 +211,30 @@ def test_a_distribution_whose_version_is_asked_for_travels(tmp_path: Path) -> No
     assert bundler.run().stdout == "2.5\n"
 
 
+CAUGHT = "try:\n    version(n)\nexcept PackageNotFoundError:\n    pass\n"
+
+
+@pytest.mark.parametrize(
+    ("asks", "told"),
+    [
+        ("version(n)\n", ["cannot know which distribution `version(n)` asks for"]),
+        ("version(n)  # raybundle: ignore\n", []),
+        (CAUGHT, []),
+        (f"for n in distributions():\n    {CAUGHT!r}\n    print(n)\n", []),
+        ("list(distributions(path=[n]))\n", []),
+        ("version(__package__ or 'thing')\n", []),
+        ("version(n if n else 'thing')\n", []),
+    ],
+)
+def test_a_distribution_whose_name_only_the_run_knows_is_told(
+    tmp_path: Path, asks: str, told: list[str]
+) -> None:
+    head = "import os\nfrom importlib.metadata import PackageNotFoundError, distributions, version\n"
+    bundler, _ = with_site(tmp_path, {"job.py": f"{head}n = os.environ['NAME']\n{asks}"})
+
+    assert [each.text for each in bundler.plan().resolution.warnings] == told
+
+
 def test_time_zones_travel_where_zoneinfo_is_imported(tmp_path: Path) -> None:
     bundler, site = with_site(tmp_path, {"job.py": "def f():\n    from zoneinfo import ZoneInfo\n"})
     install(site, "tzdata", {"tzdata/__init__.py": b""})
