@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 import time
 from typing import TYPE_CHECKING
@@ -52,7 +53,8 @@ def test_it_runs_from_the_bundle_or_not_at_all(
     (tmp_path / "plain/runtime_env.json").write_text(exported.stdout)
     name = f"plain-{tmp_path.name}"
 
-    client.submit(name, {"entrypoint": f"{sys.executable} {tmp_path}/plain/job.py", "entrypoint_num_cpus": 1})
+    command = shlex.join([sys.executable, f"{tmp_path}/plain/job.py"])
+    client.submit(name, {"entrypoint": command, "entrypoint_num_cpus": 1})
     while not client.info(name).ended:
         time.sleep(0.2)
 

@@ -98,7 +98,7 @@ def test_a_shim_of_a_version_that_is_not_active_is_passed_over(tmp_path: Path) -
     minor = ".".join(map(str, sys.version_info[:2]))
     for name, text in {
         "shims": "#!/bin/sh\necho 'no such version is active' >&2\nexit 127\n",
-        "bin": f'#!/bin/sh\nexec {sys.executable} "$@"\n',
+        "bin": f'#!/bin/sh\nexec "{sys.executable}" "$@"\n',
     }.items():
         script = tmp_path / name / f"python{minor}"
         script.parent.mkdir()
