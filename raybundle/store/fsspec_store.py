@@ -342,7 +342,7 @@ def _entry(key: str, facts: Mapping[str, Any]) -> Entry:
 
 
 def _mark(facts: Mapping[str, Any]) -> str:
-    """Returns the ETag, or when an object was written if the driver tells no ETag."""
+    """Returns the ETag, or when an object was written if the driver tells none (SFTP: in whole seconds)."""
     for name in _E_TAGS:
         if facts.get(name):
             return str(facts[name])

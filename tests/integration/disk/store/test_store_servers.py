@@ -35,7 +35,7 @@ RACE = """if True:
     store.size("warm/up")
     time.sleep(max(0.0, start - time.time()))
     wins = [store.put_new(f"race/{number}", own) for number in range(10)]
-    print(*map(int, wins))"""
+    print(*(int(mark is not None) for mark in wins))"""
 ENDLESS = """if True:
     import sys
     from raybundle.store import open_store
