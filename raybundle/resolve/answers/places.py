@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _PLAIN = re.compile(r"(?:/[\w.@+-]+)+", re.ASCII)
 """A path that no shell, no JSON and no message writes in another way."""
 _BEFORE, _AFTER = r"(?<![\w./@+-])", r"(?![\w.@+-])"
-"""What is not beside a path that means itself."""
+"""What must not be beside a path: it would be part of another one."""
 _UP = "../"
 _TABLES = ("files", "asked", "directories", "sites", "data")
 """Of what was consulted, by path; `links` lead somewhere besides."""

@@ -138,7 +138,7 @@ def included(project: Path, patterns: Iterable[str]) -> tuple[list[Candidate], l
 
 
 def _nothing(pattern: str, project: Path) -> Warning:
-    """Returns the warning about an entry of `include` that means nothing; it may mean a distribution."""
+    """Returns the warning about an entry of `include` that matches nothing; it may mean a distribution."""
     text, hint = f"`{pattern}` in `include` matches no file", f"write it relative to {project}"
     if "/" in pattern or "*" in pattern:
         return Warning(text, None, None, hint)
