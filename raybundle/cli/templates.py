@@ -25,7 +25,7 @@ class Placed:
 
     def diff(self) -> str:
         """Returns how the file there differs, as a unified diff; empty if it does not."""
-        there = self.path.read_text("utf-8", "replace") if self.path.exists() else ""
+        there = self.path.read_text("utf-8", "replace") if self.path.is_file() else ""
         name = str(self.path)
         before, after = there.splitlines(keepends=True), self.text.splitlines(keepends=True)
         return "".join(difflib.unified_diff(before, after, name, f"{name} (template)"))
@@ -39,7 +39,11 @@ def templates() -> Path:
 
 
 def look(kind: str, directory: Path) -> tuple[Placed, ...]:
-    """Returns the files of a template, sorted by path, with what is at their places in a directory."""
+    """Returns the files of a template, sorted by path, with what is at their places in a directory.
+
+    Raises:
+        UsageError: a directory is where a file belongs, or the other way round.
+    """
     source, found = templates() / kind, []
     for file in sorted(source.rglob("*")):
         if not file.is_file() or "__pycache__" in file.parts:
@@ -49,7 +53,21 @@ def look(kind: str, directory: Path) -> tuple[Placed, ...]:
         if os.path.lexists(path):  # a link that leads nowhere would lead the text elsewhere
             state = "same" if path.is_file() and path.read_bytes() == data else "differs"
         found.append(Placed(path, data.decode(), state))
+    _refuse_obstacles(kind, [each.path for each in found])
     return tuple(found)
+
+
+def _refuse_obstacles(kind: str, files: list[Path]) -> None:
+    directories = dict.fromkeys(parent for file in files for parent in file.parents)
+    inside = [f"{each} is a directory" for each in files if each.is_dir() and not each.is_symlink()]
+    inside += [
+        f"{each} is not a directory" for each in directories if os.path.lexists(each) and not each.is_dir()
+    ]
+    if inside:
+        raise UsageError(
+            f"{', '.join(inside)}: the template `{kind}` has no place there",
+            hint=f"move it away, or name another directory: `raybundle init {kind} DIRECTORY`",
+        )
 
 
 def place(files: tuple[Placed, ...], *, force: bool) -> None:

@@ -89,6 +89,42 @@ def test_nothing_is_written_if_one_of_several_files_differs(work: Workplace) -> 
     assert not (work.directory / "submitters.json").exists()
 
 
+@pytest.mark.parametrize(
+    ("obstacle", "told"),
+    [
+        ("job.py/", "job.py is a directory"),
+        ("src", "src is not a directory"),
+        ("src/my_job", "src/my_job is not a directory"),
+    ],
+)
+def test_a_directory_in_the_place_of_a_file_is_told_before_anything_is_written(
+    work: Workplace, obstacle: str, told: str
+) -> None:
+    own = work.directory / obstacle
+    if obstacle.endswith("/"):
+        own.mkdir()
+    else:
+        own.parent.mkdir(exist_ok=True)
+        own.write_text("mine\n")
+
+    asked = [work.raybundle("init", "project", *more) for more in ([], ["--force"], ["--diff"])]
+
+    assert {each.returncode for each in asked} == {2}
+    assert all(f"{told}: the template `project` has no place there\n" in each.stderr for each in asked)
+    assert not (work.directory / "README.md").exists()
+    assert "`raybundle init project DIRECTORY`" in asked[0].stderr
+    assert work.raybundle("init", "project", "elsewhere").returncode == 0
+
+
+def test_a_file_is_no_directory_to_write_to(work: Workplace) -> None:
+    (work.directory / "mine").write_text("")
+
+    refused = work.raybundle("init", "github", "mine")
+
+    assert (refused.returncode, (work.directory / "mine").read_text()) == (2, "")
+    assert "mine is not a directory" in refused.stderr
+
+
 def test_actions_are_pinned_by_commit(tmp_path: Path) -> None:
     [workflow] = look("github", tmp_path)
 
