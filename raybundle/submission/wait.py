@@ -105,8 +105,8 @@ def _why(submission: Submission, followed: Followed) -> JobError | None:
 
 def _hint_of_what_is_left(submission: Submission, log_end: str) -> str | None:
     """Returns a hint if a file or distribution is missing that is on this machine and not in the bundle."""
-    from raybundle.cluster.left_distributions import hint_of_left_distribution  # noqa: PLC0415 - start-up
-    from raybundle.cluster.left_files import hint_of_left_file  # noqa: PLC0415 - start-up
+    from raybundle.cluster.left.distributions import hint_of_left_distribution  # noqa: PLC0415 - start-up
+    from raybundle.cluster.left.files import hint_of_left_file  # noqa: PLC0415 - start-up
 
     manifest, project = submission.stored.manifest, submission.project
     if project is None:

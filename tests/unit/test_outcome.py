@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from raybundle.cluster.jobs import JobInfo
-from raybundle.cluster.left_distributions import hint_of_left_distribution
-from raybundle.cluster.left_files import hint_of_left_file
+from raybundle.cluster.left.distributions import hint_of_left_distribution
+from raybundle.cluster.left.files import hint_of_left_file
 from raybundle.cluster.outcome import job_error
 from raybundle.errors import JobFailedError, JobStartError, JobStoppedError
 from tests.support.installed import install

@@ -20,7 +20,7 @@ HEAVY = {
 }
 RARE = (
     *("pipeline.examining", "pipeline.past.rerunning", "submission.survey"),
-    *("cluster.left_files", "cluster.left_distributions"),
+    *("cluster.left.files", "cluster.left.distributions"),
 )
 """Rooms that a submission needs with an option, with an address, or if the job failed."""
 LOADED = "import json, sys; print(json.dumps(sorted(m.partition('.')[0] for m in sys.modules)))"

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from raybundle.cluster.left.log import error_in
 from raybundle.resolve.distributions.installed import InstalledDistributions, normalised_name
 from raybundle.resolve.distributions.modules import modules_in
 from raybundle.resolve.find.ray_names import RAY_NAMES
@@ -14,14 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
     from raybundle.resolve.distributions.installed import InstalledDistribution
-
-_TRACEBACK = "Traceback (most recent call last):"
-_CHAINED = re.compile(
-    r"(?:During handling of the above exception|The above exception was the direct cause)[^\n]*\s*\Z"
-)
-_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
-_LAST = 6
-"""Lines that may be an error if the log has no traceback."""
 
 _WORD = r"[A-Za-z][\w.-]*\w"
 _LACK = re.compile(
@@ -73,7 +66,7 @@ def hint_of_left_distribution(log_end: str, sites: Sequence[str], there: Collect
         sites: the site-packages directories where the bundle was built.
         there: normalised names of the distributions that the nodes have.
     """
-    text = _error_in(log_end)
+    text = error_in(log_end)
     if not text or not sites:
         return None
     stayed = _Stayed.among(sites, there)
@@ -129,15 +122,3 @@ def _names_in(text: str) -> Iterator[str]:
         yield from (found["after"] or found["before"] for found in _SURE.finditer(text))
     if lacking:
         yield from (word for word in _ANY.findall(text) if word.lower() not in _ENGLISH)
-
-
-def _error_in(log_end: str) -> str:
-    """Returns the messages of the last exception and its causes; without a traceback, the last lines."""
-    *before, last = _COLOURS.sub("", log_end).split(_TRACEBACK)
-    blocks = [last]
-    while before and _CHAINED.search(before[-1]) and len(before) > 1:
-        blocks.insert(0, before.pop())
-    lines = [line for block in blocks for line in block.splitlines() if line.strip()]
-    if not before:
-        return "\n".join(lines[-_LAST:])
-    return "\n".join(line for line in lines if not line.startswith(" "))
