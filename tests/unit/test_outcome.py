@@ -122,13 +122,15 @@ def test_a_stopped_job_was_stopped_and_one_that_succeeded_has_no_error() -> None
         ("/elsewhere/data/d.csv", "", None),
         ("data/other.csv", "", None),
         ("there.csv", "", None),
-        (".env", "", None),
+        (".env", "", ".env"),
+        ("nothing", "", "nothing"),
     ],
 )
 def test_a_missed_file_is_looked_for_in_the_project(
     tmp_path: Path, missed: str, start: str, named: str | None
 ) -> None:
     (tmp_path / "data").mkdir()
+    (tmp_path / "nothing").mkdir()
     for name in ("data/d.csv", "there.csv", ".env"):
         (tmp_path / name).touch()
     text = f"FileNotFoundError: [Errno 2] No such file or directory: {missed!r}\n"
@@ -137,6 +139,92 @@ def test_a_missed_file_is_looked_for_in_the_project(
     hint = hint_of_left_file(log, tmp_path, start, {"there.csv"})
 
     assert (hint and hint.partition("`")[2].partition("`")[0]) == named
+
+
+FAILED_CHILD = """{}
+Traceback (most recent call last):
+  File "job.py", line 2, in <module>
+    subprocess.run(WORDS, check=True)
+subprocess.CalledProcessError: Command '['x']' returned non-zero exit status 1."""
+HYDRA = """In 'config': Could not find 'db/pg'
+
+Available options in 'db':
+	mysql
+Config search path:
+	provider=hydra, path=pkg://hydra.conf
+	provider=main, path=file:///tmp/raybundle-0/trees/ab/project/conf"""
+
+
+OF_ARROW = (
+    "FileNotFoundError: [Errno 2] Failed to open local file '/x/raybundle-1/jobs/c/data/d.csv'. Detail: 2"
+)
+OF_A_TASK = """ray.exceptions.RayTaskError(FileNotFoundError): \x1b[36mray::f()\x1b[39m (pid=1)
+  File "x"
+FileNotFoundError: [Errno 2] No such file or directory: 'data/d.csv'"""
+WORDINGS = (
+    "FileNotFoundError: data/d.csv not found.",
+    "FileNotFoundError: No such file or directory (os error 2): data/d.csv",
+    'FileNotFoundError: No such file or directory: "data/d.csv"',
+    "NotADirectoryError: [Errno 20] Not a directory: 'data/d.csv'",
+    "IsADirectoryError: [Errno 21] Is a directory: 'data/d.csv'",
+    '_duckdb.IOException: IO Error: No files found that match the pattern "data/d.csv"',
+    "FileNotFoundError: [Errno 2] Unable to open file (name = 'data/d.csv', errno = 2)",
+    "NoSuchFile: [ONNX] : 3 : NO_SUCHFILE : Load model data/d.csv failed. It doesn't exist",
+    "ValueError: The provided filename data/d.csv does not exist",
+    "OSError: data/d.csv: cannot open shared object file: No such file or directory",
+    "jinja2.exceptions.TemplateNotFound: d.csv",
+    "jinja2.exceptions.TemplateNotFound: data/d.csv",
+    OF_ARROW,
+    OF_A_TASK,
+)
+OF_CHILDREN = (
+    "cat: data/d.csv: No such file or directory",
+    "sh: 1: cannot open data/d.csv: No such file",
+    "bash: line 3: data/d.csv: No such file or directory",
+    "awk: fatal: cannot open source file `data/d.csv' for reading",
+    "make: *** No rule to make target 'data/d.csv', needed by 'x'.  Stop.",
+    "python: can't open file '/x/raybundle-1/trees/ab/project/data/d.csv': [Errno 2]",
+    "error: unable to read `data/d.csv`",
+)
+NOT_OF_FILES = (
+    "KeyError: 'data/d.csv'",
+    "ValueError: could not convert 'data/d.csv'",
+    "FileNotFoundError: [Errno 2] No such file or directory: 'csv'",
+    "FileNotFoundError: [Errno 2] No such file or directory: '.'",
+    "FileNotFoundError: [Errno 2] No such file or directory: ''",
+)
+
+
+@pytest.mark.parametrize(
+    ("log", "named"),
+    [
+        *((each, "data/d.csv") for each in WORDINGS),
+        *((FAILED_CHILD.format(each), "data/d.csv") for each in OF_CHILDREN),
+        (f"hydra.errors.MissingConfigException: {HYDRA}", "conf/db/pg.yaml"),
+        *((each, None) for each in NOT_OF_FILES),
+    ],
+)
+def test_each_wording_of_a_missing_file_is_understood(tmp_path: Path, log: str, named: str | None) -> None:
+    for name in ("data/d.csv", "conf/config.yaml", "conf/db/pg.yaml", "conf/db/mysql.yaml", "x"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    if "Traceback" not in log:
+        log = f"Traceback (most recent call last):\n  File 'job.py'\n{log}"
+
+    hint = hint_of_left_file(f"{log}\n", tmp_path, "", {"conf/config.yaml", "conf/db/mysql.yaml", "x"})
+
+    assert (hint and hint.partition("`")[2].partition("`")[0]) == named
+
+
+def test_a_file_above_the_project_is_told_with_the_directory_that_has_both(tmp_path: Path) -> None:
+    (tmp_path / "p").mkdir()
+    (tmp_path / "x.csv").touch()
+    for path in ("../x.csv", "/a/raybundle-1/trees/ab/x.csv"):
+        hint = hint_of_left_file(f"FileNotFoundError: No such file: '{path}'", tmp_path / "p", "", set())
+
+        assert hint == (
+            f"`../x.csv` is outside the project: `--working-dir {tmp_path}` makes that the project's root"
+        )
 
 
 IN_A_TASK = """ray.exceptions.RayTaskError(ImportError): \x1b[36mray::f()\x1b[39m (pid=1)

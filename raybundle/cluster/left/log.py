@@ -15,7 +15,7 @@ _LAST = 6
 
 def error_in(log_end: str) -> str:
     """Returns the messages of the last exception and its causes; without a traceback, the last lines."""
-    *before, last = _COLOURS.sub("", log_end).split(_TRACEBACK)
+    *before, last = plain(log_end).split(_TRACEBACK)
     blocks = [last]
     while before and _CHAINED.search(before[-1]) and len(before) > 1:
         blocks.insert(0, before.pop())
@@ -23,3 +23,8 @@ def error_in(log_end: str) -> str:
     if not before:
         return "\n".join(lines[-_LAST:])
     return "\n".join(line for line in lines if not line.startswith(" "))
+
+
+def plain(log_end: str) -> str:
+    """Returns a log without the colours of a terminal."""
+    return _COLOURS.sub("", log_end)

@@ -176,17 +176,23 @@ def test_a_job_that_misses_a_file_is_told_the_line_that_takes_it_along(
 
 @pytest.mark.ray
 @pytest.mark.parametrize(
-    "source", ["open('vsc.d/atad'[::-1])\n", "open('vne.'[::-1])\n"], ids=["absent", "a secret"]
+    ("source", "hint"),
+    [
+        ("open('vsc.d/atad'[::-1])\n", ""),
+        ("open('asr_di'[::-1])\n", "`--secret NAME=file:PATH` gives it to the job"),
+    ],
+    ids=["absent", "a secret"],
 )
-def test_a_job_that_misses_what_cannot_be_included_is_told_nothing(
-    embedded: Embedded, tmp_path: Path, source: str
+def test_a_job_that_misses_what_cannot_be_included_is_told_so(
+    embedded: Embedded, tmp_path: Path, source: str, hint: str
 ) -> None:
     work = embedded.workplace(tmp_path / "work")
-    project = tree(tmp_path / "project", {"job.py": source, ".env": "A=1\n"})
+    project = tree(tmp_path / "project", {"job.py": source, "id_rsa": "A=1\n"})
 
     missed = work.raybundle("submit", "job.py", cwd=project)
 
-    assert (missed.returncode, "hint:" in missed.stderr) == (20, False), missed.stderr
+    assert (missed.returncode, "hint:" in missed.stderr) == (20, bool(hint)), missed.stderr
+    assert missed.stderr.splitlines()[-1].endswith(hint)
 
 
 @pytest.mark.ray
