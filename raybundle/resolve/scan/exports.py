@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 from raybundle.resolve.evaluate.chains import last_name
 from raybundle.resolve.evaluate.parsing import walk
 from raybundle.resolve.facts import Exports
-from raybundle.resolve.scan.import_calls import PATH_EDITS
+from raybundle.resolve.scan.calls.import_calls import PATH_EDITS
 from raybundle.resolve.scan.tables import ATTACHES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from raybundle.resolve.scan.import_calls import DynamicImports
+    from raybundle.resolve.scan.calls.import_calls import DynamicImports
 
 _ALIAS = re.compile(rb"=\s*sys\.path\s*($|[#;])", re.MULTILINE)
 _CHANGES = frozenset({"append", "insert", "extend", "remove", "pop", "clear", "reverse", "__setitem__"})

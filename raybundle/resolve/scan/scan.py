@@ -26,12 +26,12 @@ from raybundle.resolve.facts import (
     UnknownImport,
     in_order,
 )
+from raybundle.resolve.scan.calls.import_calls import DynamicImports, may_be_passed_on
 from raybundle.resolve.scan.commands.commands import commands_of_shell
 from raybundle.resolve.scan.commands.environments import children
 from raybundle.resolve.scan.comments import with_comments
 from raybundle.resolve.scan.exports import exported, path_edits
 from raybundle.resolve.scan.guards import unforgiven
-from raybundle.resolve.scan.import_calls import DynamicImports, may_be_passed_on
 from raybundle.resolve.scan.references import References
 from raybundle.resolve.scan.runtime_envs import installed_by, own_clusters, runtime_envs
 from raybundle.resolve.scan.strings import (

@@ -12,7 +12,8 @@ from raybundle.resolve.evaluate.conditions import cases_of, decide
 from raybundle.resolve.evaluate.files.reading import READING
 from raybundle.resolve.evaluate.targets import pairs
 from raybundle.resolve.facts import PLAIN, Attributes, Guard, Import, ModuleText, Statement
-from raybundle.resolve.scan import import_calls, references
+from raybundle.resolve.scan import references
+from raybundle.resolve.scan.calls import import_calls
 from raybundle.resolve.scan.guards import (
     branches_of,
     catches,

@@ -273,7 +273,7 @@ def test_a_warm_plan_reads_no_directory_and_no_module_and_loads_nothing_that_sca
         os.utime(file, (1, 1))
     cold = counted(root, "old")
     warm = counted(root, "old")
-    rooms = ("scan.scan", "scan.import_calls", "scan.workers", "walk.closure", "find.finder", "resolve")
+    rooms = ("scan.scan", "scan.calls.import_calls", "scan.workers", "walk.closure", "find.finder", "resolve")
     scanning = {f"raybundle.resolve.{name}" for name in rooms}
 
     assert under(root, cold["resolve_listed"]) == ["pkg"]

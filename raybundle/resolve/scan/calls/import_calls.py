@@ -1,4 +1,4 @@
-"""Understands calls that import: `import_module`, walks, entry points, resources, path edits."""
+"""Understands calls that import: `import_module`, walks, resources, path edits."""
 
 from __future__ import annotations
 
@@ -7,14 +7,11 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from raybundle.dotted import absolute
 from raybundle.resolve.evaluate.calls import argument_of
-from raybundle.resolve.evaluate.chains import last_name, split_chain
+from raybundle.resolve.evaluate.chains import last_name
 from raybundle.resolve.evaluate.name_values import ANY, NameValues, Text, is_known
 from raybundle.resolve.evaluate.parsing import walk
 from raybundle.resolve.facts import (
-    DistributionName,
-    EntryPointGroup,
     Guard,
     Import,
     ModuleText,
@@ -23,21 +20,17 @@ from raybundle.resolve.facts import (
     Statement,
     UnknownImport,
 )
+from raybundle.resolve.scan.calls import metadata
+from raybundle.resolve.scan.calls.modules import IMPORTERS, ModuleNames
 from raybundle.resolve.scan.guards import in_branch
 from raybundle.resolve.scan.tables import DISCOVERS, discovered
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
     from raybundle.resolve.evaluate.calls import Calls
     from raybundle.resolve.facts import Form
 
-_IMPORTERS = frozenset(
-    [
-        *("importlib.import_module", "importlib.__import__", "__import__", "builtins.__import__"),
-        *("lazy_loader.load", "runpy.run_module"),
-    ]
-)
 _NAME_KEYWORDS = ("name", "mod_name", "fullname")
 _LOADERS = frozenset(
     [
@@ -47,7 +40,6 @@ _LOADERS = frozenset(
     ]
 )
 """Calls that run a file by its path. Such a module has no name on `sys.path`."""
-
 
 _LOOKS = "importlib.util.find_spec"
 """Imports the packages around a module and may not find the module."""
@@ -59,22 +51,6 @@ _LOADING = re.compile(r"(?:\w+_)?(?:load|import)(?:_\w+)?")
 
 _WALKS = {"pkgutil.iter_modules": False, "pkgutil.walk_packages": True}
 """Whether a walk descends into subpackages."""
-_ENTRY_POINTS = (
-    "importlib.metadata.entry_points",
-    "importlib_metadata.entry_points",
-    "pkg_resources.iter_entry_points",
-)
-_DISTRIBUTIONS = frozenset(
-    f"{module}.distribution{s}" for module in ("importlib.metadata", "importlib_metadata") for s in ("", "s")
-)
-_METADATA = frozenset(
-    f"{module}.{name}"
-    for module in ("importlib.metadata", "importlib_metadata")
-    for name in ("version", "distribution", "metadata", "requires", "files")
-) | {"pkg_resources.get_distribution", "pkg_resources.require"}
-"""Ask for one distribution by its name; those of `pkg_resources` by a requirement."""
-_REQUIRED = re.compile(r"[A-Za-z0-9][\w.-]*")
-"""The name at the start of a requirement such as `humanize>=4`."""
 _RESOURCES = (
     *("importlib.resources.", "importlib_resources.", "pkgutil.get_data", "pkg_resources.resource_"),
     *("jinja2.PackageLoader", "jinja2.loaders.PackageLoader", "hydra.initialize_config_module"),
@@ -84,13 +60,12 @@ PATH_EDITS = frozenset(
 ) | {"site.addsitedir"}
 
 LAST_NAMES = frozenset(
-    name.rpartition(".")[2]
-    for name in (*_IMPORTERS, *_LOADERS, *_METADATA, _LOOKS, *_WALKS, *_ENTRY_POINTS, *PATH_EDITS)
+    name.rpartition(".")[2] for name in (*IMPORTERS, *_LOADERS, _LOOKS, *_WALKS, *PATH_EDITS)
 ) | frozenset(
     [
-        *(*_LOADS, *DISCOVERS, "initialize_config_module"),
-        *("load_setuptools_entrypoints", "files", "path", "contents", "is_resource", "as_file", "get_data"),
-        *("distributions", "open_text", "open_binary", "read_text", "read_binary", "PackageLoader"),
+        *(*metadata.LAST_NAMES, *_LOADS, *DISCOVERS, "initialize_config_module"),
+        *("files", "path", "contents", "is_resource", "as_file", "get_data"),
+        *("open_text", "open_binary", "read_text", "read_binary", "PackageLoader"),
         *("load", "load_plugin", "load_package", "load_backend", "import_from_cwd"),
         *("resource_filename", "resource_string", "resource_stream", "resource_exists", "resource_listdir"),
     ]
@@ -110,13 +85,18 @@ class DynamicImports:
     """Lines that read the package that a function is given."""
     asked: list[ast.Call] = field(default_factory=list)
     """Calls that ask for a distribution by a name that only the running program knows."""
+    modules: ModuleNames = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.modules = ModuleNames(self.calls, self.names)
 
     def run(self) -> None:
         """Fills `found` and `unknown`."""
+        asked = metadata.MetadataCalls(self.calls, self.names, self.found, self.asked)
         for call, guard in self.calls.with_meaning():
             names = self.calls.qualified(call.func)
             walks = names & _WALKS.keys()
-            if not names.isdisjoint(_IMPORTERS):
+            if not names.isdisjoint(IMPORTERS):
                 self._importer(call, guard)
             elif not names.isdisjoint(_LOADERS):
                 self.unknown.append(UnknownImport(call.lineno, ast.unparse(call)))
@@ -125,12 +105,7 @@ class DynamicImports:
                 self._look(call, guard)
             elif walks:
                 self._walk(call, deep=_WALKS[min(walks)])
-            elif names.intersection(_ENTRY_POINTS) or _is_plugin_manager(call):
-                self._entry_points(call)
-            elif not names.isdisjoint(_METADATA | _DISTRIBUTIONS):
-                self._distribution(call)
-                self._entry_points_of(call, names)
-            else:
+            elif not asked.take(call, names):
                 self._framework(call, names, guard)
 
     def _framework(self, call: ast.Call, names: set[str], guard: Guard) -> None:
@@ -186,7 +161,7 @@ class DynamicImports:
 
     def _is_importer(self, node: ast.expr) -> bool:
         names = self.calls.qualified(node) if isinstance(node, (ast.Name, ast.Attribute)) else set()
-        return not names.isdisjoint(_IMPORTERS)
+        return not names.isdisjoint(IMPORTERS)
 
     def _importer(self, call: ast.Call, guard: Guard) -> None:
         argument = next(filter(None, (argument_of(call, 0, keyword) for keyword in _NAME_KEYWORDS)), None)
@@ -199,7 +174,7 @@ class DynamicImports:
             guard if len(texts) == 1 else in_branch(guard)
         )  # of several names, perhaps only one is imported
         for text in texts:
-            for name in [ANY] if level is None else self._absolute(text, call):
+            for name in [ANY] if level is None else self.modules.absolute(text, call):
                 whole = "." * (level or 0) + name
                 if is_known(whole):
                     self._add(call, self._form(whole, call, argument), under)
@@ -209,26 +184,11 @@ class DynamicImports:
     def _look(self, call: ast.Call, guard: Guard) -> None:
         """Takes a first-party module that is looked for. A distribution that is looked for is not needed."""
         for text in self.names.texts(argument_of(call, 0, "name")):
-            for name in self._absolute(text, call):
+            for name in self.modules.absolute(text, call):
                 if is_known(name) and ANY not in name:
                     self.found.append(Import(call.lineno, ModuleText(name)))
                 elif any(last_name(each.func) in _LOADS for each, _ in self.calls.seen):
                     self._take([text], call, argument_of(call, 0, "name"), guard)
-
-    def _absolute(self, text: Text, call: ast.Call) -> Iterator[str]:
-        """Yields the name that `text` means. A name relative to the file's own package keeps its dots."""
-        if text.own:
-            known = text.value[:1] in {"", "."}
-            yield (text.value or ".") if known else ANY
-        elif not text.value.startswith("."):
-            yield text.value or ANY
-        else:
-            for package in self.names.texts(argument_of(call, 1, "package")):
-                if package == Text("", own=True):
-                    yield text.value
-                else:
-                    known = package.whole and not package.own
-                    yield (absolute(text.value, package.value) if known else None) or ANY
 
     def _form(self, name: str, call: ast.Call, argument: ast.expr | None) -> Form:
         if ANY in name:
@@ -275,92 +235,11 @@ class DynamicImports:
         return isinstance(value, ast.Call) and bool(self.calls.qualified(value.func) & _WALKS.keys())
 
     def _walk(self, call: ast.Call, *, deep: bool) -> None:
-        walked = set(self._walked(argument_of(call, 0, "path"), 0))
+        walked = set(self.modules.walked(argument_of(call, 0, "path")))
         if not walked:
             self.unknown.append(UnknownImport(call.lineno, ast.unparse(call), ANY))
         for name in sorted(walked):
             self.found.append(Import(call.lineno, PackageWalk(name, deep)))
-
-    def _walked(self, node: ast.expr | None, depth: int) -> Iterator[str]:
-        """Yields the packages whose `__path__` or directory `node` has. `.` is the package of the file."""
-        for each in walk(node) if node is not None else ():
-            match each:
-                case ast.Name(id="__path__" | "__file__"):
-                    yield "."
-                case ast.Attribute(value=value, attr="__path__" | "__file__"):
-                    yield from self._module(value)
-                case ast.Name(id=name) if depth == 0:
-                    for bound in self.names.bindings(name):
-                        yield from self._walked(bound, 1)
-                case _:
-                    continue
-
-    def _module(self, node: ast.expr) -> Iterator[str]:
-        base, _ = split_chain(node)
-        if not isinstance(base, ast.Name):
-            yield from (["."] if ast.unparse(base) == "sys.modules[__name__]" else [])
-            return
-        if base.id in self.calls.bindings:
-            yield from self.calls.qualified(node)
-            return
-        for bound in self.names.bindings(base.id):
-            match bound:
-                case ast.Name(id=name) if name in self.calls.bindings:
-                    yield from self.calls.qualified(bound)
-                case ast.Subscript():
-                    yield from self._module(bound)
-                case ast.Call() if not self.calls.qualified(bound.func).isdisjoint(_IMPORTERS):
-                    for text in self.names.texts(argument_of(bound, 0, "name")):
-                        yield from (each for each in self._absolute(text, bound) if ANY not in each)
-                case _:
-                    continue
-
-    def _entry_points(self, call: ast.Call) -> None:
-        if call.args or call.keywords:
-            groups = self.names.texts(argument_of(call, 0, "group"))
-        else:
-            groups = tuple(self._selected()) or (Text(ANY),)
-        for group in groups:
-            self.found.append(Import(call.lineno, EntryPointGroup(group.value)))
-
-    def _entry_points_of(self, call: ast.Call, names: set[str]) -> None:
-        """Takes the groups that the source picks from the attribute `entry_points` of distributions."""
-        used = (isinstance(each, ast.Attribute) and each.attr == "entry_points" for each in self.names.nodes)
-        if not names.isdisjoint(_DISTRIBUTIONS) and any(used):
-            for group in tuple(self._selected()) or (Text(ANY),):
-                self.found.append(Import(call.lineno, EntryPointGroup(group.value)))
-
-    def _selected(self) -> Iterator[Text]:
-        """Yields the groups that the source picks from all entry points."""
-        for node in walk(self.names.tree):
-            match node:
-                case ast.Subscript(value=points, slice=group) if self._is_points(points):
-                    yield from self.names.texts(group)
-                case ast.Call(func=ast.Attribute(value=points, attr="get" | "select")) if self._is_points(
-                    points
-                ):
-                    yield from self.names.texts(argument_of(node, 0, "group"))
-                case ast.Compare(left=ast.Attribute(attr="group"), comparators=[group]):
-                    yield from self.names.texts(group)
-                case _:
-                    continue
-
-    def _is_points(self, node: ast.expr) -> bool:
-        if isinstance(node, ast.Attribute) and node.attr == "entry_points":
-            return True
-        nodes = self.names.bindings(node.id) if isinstance(node, ast.Name) else [node]
-        calls = (each for each in nodes if isinstance(each, ast.Call))
-        return any(not self.calls.qualified(each.func).isdisjoint(_ENTRY_POINTS) for each in calls)
-
-    def _distribution(self, call: ast.Call) -> None:
-        keyword = next((each.arg for each in call.keywords if each.arg), "distribution_name")
-        last = last_name(call.func)
-        given = call.args if last == "require" else [argument_of(call, 0, keyword)]
-        texts = [text for each in given if each for text in self.names.texts(each)]
-        known = (_REQUIRED.match(each.value) for each in texts if each.whole and not each.own)
-        self.found += (Import(call.lineno, DistributionName(each[0])) for each in known if each)
-        if texts and last != "distributions" and not any(each.whole or each.own for each in texts):
-            self.asked.append(call)
 
     def _resource(self, call: ast.Call, guard: Guard, position: int = 0) -> None:
         keywords = ("package", "anchor", "package_name", "config_module")
@@ -376,7 +255,7 @@ class DynamicImports:
 
 def may_be_passed_on(source: bytes, calls: Calls) -> bool:
     """Returns whether a source names an importer more often than it imports and calls it; comments count."""
-    own = [name for name, targets in calls.bindings.items() if not targets.isdisjoint(_IMPORTERS)]
+    own = [name for name, targets in calls.bindings.items() if not targets.isdisjoint(IMPORTERS)]
     words = {"import_module", "__import__", *own}
     if not any(word.encode() in source for word in words):
         return False
@@ -393,7 +272,3 @@ def _level(call: ast.Call) -> int | None:
             return level
         case _:
             return None
-
-
-def _is_plugin_manager(call: ast.Call) -> bool:
-    return isinstance(call.func, ast.Attribute) and call.func.attr == "load_setuptools_entrypoints"

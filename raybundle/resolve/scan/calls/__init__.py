@@ -1,0 +1,1 @@
+"""What the calls in one source import, read and ask for."""

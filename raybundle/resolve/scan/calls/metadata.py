@@ -1,0 +1,115 @@
+"""Understands calls that ask for what is installed: distributions by name, and their entry points."""
+
+from __future__ import annotations
+
+import ast
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from raybundle.resolve.evaluate.calls import argument_of
+from raybundle.resolve.evaluate.chains import last_name
+from raybundle.resolve.evaluate.name_values import ANY, Text
+from raybundle.resolve.evaluate.parsing import walk
+from raybundle.resolve.facts import DistributionName, EntryPointGroup, Import
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from raybundle.resolve.evaluate.calls import Calls
+    from raybundle.resolve.evaluate.name_values import NameValues
+
+_ENTRY_POINTS = (
+    "importlib.metadata.entry_points",
+    "importlib_metadata.entry_points",
+    "pkg_resources.iter_entry_points",
+)
+_DISTRIBUTIONS = frozenset(
+    f"{module}.distribution{s}" for module in ("importlib.metadata", "importlib_metadata") for s in ("", "s")
+)
+_METADATA = frozenset(
+    f"{module}.{name}"
+    for module in ("importlib.metadata", "importlib_metadata")
+    for name in ("version", "distribution", "metadata", "requires", "files")
+) | {"pkg_resources.get_distribution", "pkg_resources.require"}
+"""Ask for one distribution by its name; those of `pkg_resources` by a requirement."""
+_REQUIRED = re.compile(r"[A-Za-z0-9][\w.-]*")
+"""The name at the start of a requirement such as `humanize>=4`."""
+LAST_NAMES = frozenset(
+    {name.rpartition(".")[2] for name in (*_METADATA, *_DISTRIBUTIONS, *_ENTRY_POINTS)}
+    | {"load_setuptools_entrypoints"}
+)
+"""The last names of these functions."""
+
+
+@dataclass(slots=True)
+class MetadataCalls:
+    """What one file asks of the metadata of distributions."""
+
+    calls: Calls
+    names: NameValues
+    found: list[Import] = field(default_factory=list)
+    asked: list[ast.Call] = field(default_factory=list)
+    """Calls that ask for a distribution by a name that only the running program knows."""
+
+    def take(self, call: ast.Call, names: set[str]) -> bool:
+        """Takes what a call of one of `names` asks for. Returns whether it asks for metadata."""
+        if names.intersection(_ENTRY_POINTS) or _is_plugin_manager(call):
+            self._entry_points(call)
+        elif not names.isdisjoint(_METADATA | _DISTRIBUTIONS):
+            self._distribution(call)
+            self._entry_points_of(call, names)
+        else:
+            return False
+        return True
+
+    def _entry_points(self, call: ast.Call) -> None:
+        if call.args or call.keywords:
+            groups = self.names.texts(argument_of(call, 0, "group"))
+        else:
+            groups = tuple(self._selected()) or (Text(ANY),)
+        for group in groups:
+            self.found.append(Import(call.lineno, EntryPointGroup(group.value)))
+
+    def _entry_points_of(self, call: ast.Call, names: set[str]) -> None:
+        """Takes the groups that the source picks from the attribute `entry_points` of distributions."""
+        used = (isinstance(each, ast.Attribute) and each.attr == "entry_points" for each in self.names.nodes)
+        if not names.isdisjoint(_DISTRIBUTIONS) and any(used):
+            for group in tuple(self._selected()) or (Text(ANY),):
+                self.found.append(Import(call.lineno, EntryPointGroup(group.value)))
+
+    def _selected(self) -> Iterator[Text]:
+        """Yields the groups that the source picks from all entry points."""
+        for node in walk(self.names.tree):
+            match node:
+                case ast.Subscript(value=points, slice=group) if self._is_points(points):
+                    yield from self.names.texts(group)
+                case ast.Call(func=ast.Attribute(value=points, attr="get" | "select")) if self._is_points(
+                    points
+                ):
+                    yield from self.names.texts(argument_of(node, 0, "group"))
+                case ast.Compare(left=ast.Attribute(attr="group"), comparators=[group]):
+                    yield from self.names.texts(group)
+                case _:
+                    continue
+
+    def _is_points(self, node: ast.expr) -> bool:
+        if isinstance(node, ast.Attribute) and node.attr == "entry_points":
+            return True
+        nodes = self.names.bindings(node.id) if isinstance(node, ast.Name) else [node]
+        calls = (each for each in nodes if isinstance(each, ast.Call))
+        return any(not self.calls.qualified(each.func).isdisjoint(_ENTRY_POINTS) for each in calls)
+
+    def _distribution(self, call: ast.Call) -> None:
+        keyword = next((each.arg for each in call.keywords if each.arg), "distribution_name")
+        last = last_name(call.func)
+        given = call.args if last == "require" else [argument_of(call, 0, keyword)]
+        texts = [text for each in given if each for text in self.names.texts(each)]
+        known = (_REQUIRED.match(each.value) for each in texts if each.whole and not each.own)
+        self.found += (Import(call.lineno, DistributionName(each[0])) for each in known if each)
+        if texts and last != "distributions" and not any(each.whole or each.own for each in texts):
+            self.asked.append(call)
+
+
+def _is_plugin_manager(call: ast.Call) -> bool:
+    return isinstance(call.func, ast.Attribute) and call.func.attr == "load_setuptools_entrypoints"
