@@ -96,6 +96,8 @@ class EntryPointGroup:
     """A group of entry points that is loaded; `*` for all groups."""
 
     name: str
+    point: str = ""
+    """The one of the group that is asked for. Empty for all."""
     rule: ClassVar[Literal["entry-point"]] = "entry-point"
 
 

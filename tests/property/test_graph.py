@@ -60,7 +60,7 @@ def closure_of(graph: Mapping[str, list[Import]]) -> Closure:
     finder = Finder(("/r",), PYTHON, Directories({"/r": listing}))
     facts = {f"/r/{name}.py": Facts(name, tuple(found)) for name, found in graph.items()}
     start = Start("__main__", FirstParty("/r", f"/r/{MODULES[0]}.py", is_package=False))
-    guesser = Guesser(finder, lambda *_: False, lambda _: ())
+    guesser = Guesser(finder, lambda *_: False, lambda *_: ())
     sources = Sources(facts.__getitem__, facts.__getitem__, lambda _: (), guesser, lambda _: b"")
     return follow(start, finder, sources)
 

@@ -17,6 +17,7 @@ from raybundle.resolve.find.finder import FirstParty
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from raybundle.resolve.distributions.installed import EntryPoint
     from raybundle.resolve.find.finder import Finder
     from raybundle.resolve.walk.reached import Closure
 
@@ -46,7 +47,7 @@ class EntryPoints:
     """Paths whose symbolic links were followed."""
     _described: list[Described] | None = None
     _linked: list[Described] | None = None
-    _groups: dict[str, list[str]] = field(default_factory=dict)
+    _groups: dict[str, list[EntryPoint]] = field(default_factory=dict)
     _programs: dict[str, tuple[Described, str]] | None = None
 
     @property
@@ -70,15 +71,19 @@ class EntryPoints:
         self.asked += [f"{each.installed.directory}/{name}" for each in found for name in _FILES]
         return found
 
-    def values(self, group: str) -> Iterable[str]:
-        """Returns the values (`pkg.mod:attr`) of a group; for `*`, of all groups except scripts."""
+    def values(self, group: str, name: str = "") -> Iterator[str]:
+        """Yields the values (`pkg.mod:attr`) of a group; for `*`, of all groups except scripts.
+
+        With a `name`, only those of that name count.
+        """
         if not self._groups:
             for each in self.described:
                 for point in each.installed.entry_points():
-                    self._groups.setdefault(point.group, []).append(point.value)
-        if "*" not in group:
-            return self._groups.get(group, ())
-        return [value for name, values in self._groups.items() if name not in _SCRIPTS for value in values]
+                    self._groups.setdefault(point.group, []).append(point)
+        groups = [group] if "*" not in group else [each for each in self._groups if each not in _SCRIPTS]
+        for point in (point for each in groups for point in self._groups.get(each, ())):
+            if name in {"", point.name}:
+                yield point.value
 
     def program(self, name: str) -> tuple[Described, str] | None:
         """Returns the distribution that has a console script of this name, and what the script calls."""

@@ -71,17 +71,17 @@ def _is_import_error(node: ast.expr | None, forgiving: frozenset[str] = _FORGIVI
             return False
 
 
-def unforgiven(tree: ast.Module, calls: Iterable[ast.Call]) -> Iterator[Remark]:
-    """Yields a remark for each call around which nothing catches that a distribution is not installed."""
-    for call in calls:
+def unforgiven(tree: ast.Module, asked: Iterable[ast.expr]) -> Iterator[Remark]:
+    """Yields a remark for each expression around which nothing catches that a distribution is not installed."""
+    for expression in asked:
         around = (each for each in ast.walk(tree) if isinstance(each, (ast.Try, ast.With)))
         caught = [
             each
             for each in around
-            if each.lineno <= call.lineno <= (each.body[-1].end_lineno or 0) and _forgives(each)
+            if each.lineno <= expression.lineno <= (each.body[-1].end_lineno or 0) and _forgives(each)
         ]
         if not caught:
-            yield Remark(call.lineno, "distribution", ast.unparse(call))
+            yield Remark(expression.lineno, "distribution", ast.unparse(expression))
 
 
 def _forgives(node: ast.Try | ast.With) -> bool:

@@ -77,7 +77,7 @@ def scan(source: bytes, file: str, environment: Environment) -> Facts:
     constants, asks = with_constants(tree, source, environment), may_ask_for_module(source)
     swept = sweep(tree, constants, dotted_literals(source), may_ask=asks)
     dynamic = DynamicImports(swept.calls, NameValues(tree, swept.calls.bindings, is_package))
-    dynamic.run()
+    dynamic.run(source)
     if may_be_passed_on(source, swept.calls):
         dynamic.follow_aliases()
     references = References(swept.calls, dynamic.names)

@@ -53,8 +53,8 @@ class Guesser:
     finder: Finder
     mentions: Callable[[str, str], bool]
     """Whether the source of a file contains a word."""
-    entry_points: Callable[[str], Iterable[str]]
-    """The values (`pkg.mod:attr`) of a group, or of all groups for `*`."""
+    entry_points: Callable[[str, str], Iterable[str]]
+    """The values (`pkg.mod:attr`) of a group, or of all groups for `*`; perhaps of one name only."""
 
     def guess(self, form: Guess, base: str) -> Iterator[str]:
         """Yields the modules that `form` may import. `base` is its absolute name."""
@@ -65,8 +65,8 @@ class Guesser:
                 yield from self._walked(base, deep=deep)
             case LazyNames(names=names):
                 yield from self._members(base, names)
-            case EntryPointGroup():
-                for value in self.entry_points(base):
+            case EntryPointGroup(point=point):
+                for value in self.entry_points(base, point):
                     yield from self._named(value, listed=True)
             case DjangoApp(has_admin=has_admin):
                 yield from self._app(base, ("admin",) if has_admin else ())

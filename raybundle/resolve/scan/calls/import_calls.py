@@ -83,14 +83,14 @@ class DynamicImports:
     unknown: list[UnknownImport] = field(default_factory=list)
     given: list[int] = field(default_factory=list)
     """Lines that read the package that a function is given."""
-    asked: list[ast.Call] = field(default_factory=list)
-    """Calls that ask for a distribution by a name that only the running program knows."""
+    asked: list[ast.expr] = field(default_factory=list)
+    """Expressions that ask for a distribution by a name that only the running program knows."""
     modules: ModuleNames = field(init=False)
 
     def __post_init__(self) -> None:
         self.modules = ModuleNames(self.calls, self.names)
 
-    def run(self) -> None:
+    def run(self, source: bytes) -> None:
         """Fills `found` and `unknown`."""
         asked = metadata.MetadataCalls(self.calls, self.names, self.found, self.asked)
         for call, guard in self.calls.with_meaning():
@@ -107,6 +107,7 @@ class DynamicImports:
                 self._walk(call, deep=_WALKS[min(walks)])
             elif not asked.take(call, names):
                 self._framework(call, names, guard)
+        asked.pick(source)
 
     def _framework(self, call: ast.Call, names: set[str], guard: Guard) -> None:
         """Takes what functions of libraries read or import."""

@@ -19,24 +19,54 @@ if TYPE_CHECKING:
     from raybundle.resolve.evaluate.calls import Calls
     from raybundle.resolve.evaluate.name_values import NameValues
 
-_ENTRY_POINTS = (
-    "importlib.metadata.entry_points",
-    "importlib_metadata.entry_points",
-    "pkg_resources.iter_entry_points",
+_ENTRY_POINTS = frozenset(
+    [
+        *("importlib.metadata.entry_points", "importlib_metadata.entry_points"),
+        *("pkg_resources.iter_entry_points", "pkg_resources.working_set.iter_entry_points"),
+    ]
 )
+_OF_ONE = frozenset(["pkg_resources.load_entry_point", "pkg_resources.get_entry_info"])
+"""The same with a distribution before the group."""
 _DISTRIBUTIONS = frozenset(
     f"{module}.distribution{s}" for module in ("importlib.metadata", "importlib_metadata") for s in ("", "s")
 )
-_METADATA = frozenset(
-    f"{module}.{name}"
-    for module in ("importlib.metadata", "importlib_metadata")
-    for name in ("version", "distribution", "metadata", "requires", "files")
-) | {"pkg_resources.get_distribution", "pkg_resources.require"}
+_METADATA = (
+    frozenset(
+        f"{module}.{name}"
+        for module in ("importlib.metadata", "importlib_metadata")
+        for name in ("version", "distribution", "metadata", "requires", "files")
+    )
+    | frozenset(
+        f"pkg_resources.{name}"
+        for name in (
+            *(
+                "get_distribution",
+                "require",
+                "working_set.require",
+                "Requirement.parse",
+                "parse_requirements",
+            ),
+            *("get_entry_map", "run_script"),
+        )
+    )
+    | _OF_ONE
+)
 """Ask for one distribution by its name; those of `pkg_resources` by a requirement."""
+_LISTS = frozenset(
+    [
+        *("importlib.metadata.distributions", "importlib_metadata.distributions"),
+        *("importlib.metadata.packages_distributions", "importlib_metadata.packages_distributions"),
+    ]
+)
+"""Answer with all distributions, among which the source picks."""
+_WORKING_SET = "pkg_resources.working_set"
+"""The same as a value."""
 _REQUIRED = re.compile(r"[A-Za-z0-9][\w.-]*")
 """The name at the start of a requirement such as `humanize>=4`."""
+_REQUIREMENT = re.compile(rf"({_REQUIRED.pattern})(?:\s*(?:[<>=!~;\[]|===).*)?")
+"""A whole requirement."""
 LAST_NAMES = frozenset(
-    {name.rpartition(".")[2] for name in (*_METADATA, *_DISTRIBUTIONS, *_ENTRY_POINTS)}
+    {name.rpartition(".")[2] for name in (*_METADATA, *_DISTRIBUTIONS, *_LISTS, *_ENTRY_POINTS)}
     | {"load_setuptools_entrypoints"}
 )
 """The last names of these functions."""
@@ -49,27 +79,56 @@ class MetadataCalls:
     calls: Calls
     names: NameValues
     found: list[Import] = field(default_factory=list)
-    asked: list[ast.Call] = field(default_factory=list)
-    """Calls that ask for a distribution by a name that only the running program knows."""
+    asked: list[ast.expr] = field(default_factory=list)
+    """Expressions that ask for a distribution by a name that only the running program knows."""
+    lists: bool = False
+    """The source lists all distributions."""
 
     def take(self, call: ast.Call, names: set[str]) -> bool:
         """Takes what a call of one of `names` asks for. Returns whether it asks for metadata."""
+        self.lists |= not names.isdisjoint(_LISTS)
         if names.intersection(_ENTRY_POINTS) or _is_plugin_manager(call):
-            self._entry_points(call)
+            self._entry_points(call, 0)
         elif not names.isdisjoint(_METADATA | _DISTRIBUTIONS):
             self._distribution(call)
             self._entry_points_of(call, names)
+            if not names.isdisjoint(_OF_ONE):
+                self._entry_points(call, 1)
         else:
             return False
         return True
 
-    def _entry_points(self, call: ast.Call) -> None:
+    def pick(self, source: bytes) -> None:
+        """Takes the distributions whose names are strings of a source that lists all of them."""
+        if not (self.lists or self._has_working_set(source)):
+            return
+        for node in self.names.nodes:
+            match node:
+                case ast.Constant(value=str(text)) if named := _REQUIREMENT.fullmatch(text):
+                    self.found.append(Import(node.lineno, DistributionName(named[1])))
+                case ast.Subscript(value=ast.Attribute(attr="by_key"), slice=key) if not any(
+                    each.whole for each in self.names.texts(key)
+                ):
+                    self.asked.append(node)
+                case _:
+                    continue
+
+    def _has_working_set(self, source: bytes) -> bool:
+        nodes = self.names.nodes if b"working_set" in source else ()
+        values = (each for each in nodes if isinstance(each, (ast.Name, ast.Attribute)))
+        return any(_WORKING_SET in self.calls.qualified(each) for each in values)
+
+    def _entry_points(self, call: ast.Call, position: int) -> None:
+        """Takes a group that is given at a position, or the one of it whose name comes after."""
         if call.args or call.keywords:
-            groups = self.names.texts(argument_of(call, 0, "group"))
+            groups = self.names.texts(argument_of(call, position, "group"))
         else:
             groups = tuple(self._selected()) or (Text(ANY),)
+        name = argument_of(call, position + 1, "name")
+        points = [each.value if each.whole else "" for each in self.names.texts(name)] if name else [""]
         for group in groups:
-            self.found.append(Import(call.lineno, EntryPointGroup(group.value)))
+            for point in points:
+                self.found.append(Import(call.lineno, EntryPointGroup(group.value, point)))
 
     def _entry_points_of(self, call: ast.Call, names: set[str]) -> None:
         """Takes the groups that the source picks from the attribute `entry_points` of distributions."""

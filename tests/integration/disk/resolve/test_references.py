@@ -336,3 +336,45 @@ def test_metadata_of_an_install_around_the_project_travels_only_if_it_is_used(
     }
 
     assert any(path.endswith("tool-1.0.dist-info/METADATA") for path in files) == travels
+
+
+PICKS = {
+    "metadata": "from importlib.metadata import distributions\n"
+    "print('PyYAML' in {d.metadata['Name'] for d in distributions()})\n",
+    "packages": "import importlib.metadata as m\nprint('pyyaml' in m.packages_distributions()['yaml'][0].lower())\n",
+    "working set": "import pkg_resources\nprint(pkg_resources.working_set.by_key['pyyaml'].key == 'pyyaml')\n",
+    "wanted": "from pkg_resources import working_set as ws\nwanted = ['pyyaml>=2', 'pyyaml [extra] ; x']\n"
+    "print(any(w.startswith(d.key) for d in ws for w in wanted))\n",
+    "require": "import pkg_resources as p\nprint(p.working_set.require('pyyaml>=2')[0].key == 'pyyaml')\n",
+    "find": "from pkg_resources import Requirement, working_set\n"
+    "print(working_set.find(Requirement.parse('pyyaml')) is not None)\n",
+}
+
+
+@pytest.mark.parametrize("kind", PICKS)
+def test_a_distribution_that_a_source_picks_among_all_travels(tmp_path: Path, kind: str) -> None:
+    bundler, site = with_site(tmp_path, {"job.py": PICKS[kind]})
+    install(site, "setuptools", {"pkg_resources/__init__.py": b""})
+    install(site, "PyYAML", {"yaml.py": b""}, version="6")
+    install(site, "other", {"other.py": b""})
+
+    assert bundled(bundler) - {"setuptools"} == {"pyyaml"}
+    assert bundler.told() == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["metadata", "packages", "working set", "find"])
+def test_what_a_source_picks_is_there(tmp_path: Path, kind: str) -> None:
+    done = bundler_of(tmp_path, {"job.py": PICKS[kind]}).run()
+
+    assert done.stdout == "True\n", done.stderr
+
+
+def test_a_distribution_that_is_picked_by_an_unknown_name_is_told(tmp_path: Path) -> None:
+    job = "import os, pkg_resources\npkg_resources.working_set.by_key[os.environ['NAME']]\n"
+    bundler, site = with_site(tmp_path, {"job.py": job})
+    install(site, "setuptools", {"pkg_resources/__init__.py": b""})
+
+    [told] = bundler.told()
+
+    assert "job.py:2: cannot know which distribution `pkg_resources.working_set.by_key[" in told

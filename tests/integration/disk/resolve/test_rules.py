@@ -169,6 +169,26 @@ def test_entry_points_of_the_project_travel_with_the_metadata_that_finds_them(wo
     )
 
 
+@pytest.mark.parametrize(
+    "asks",
+    [
+        "m.entry_points(group='demo.readers', name='csv')",
+        "m.entry_points(name='csv', group='demo.readers')",
+        "r.iter_entry_points('demo.readers', 'csv')",
+        "r.working_set.iter_entry_points('demo.readers', name='csv')",
+        "r.load_entry_point('demo-plugins', 'demo.readers', 'csv')",
+    ],
+)
+def test_an_entry_point_that_is_asked_for_by_its_name_brings_no_others(work: Path, asks: str) -> None:
+    project = Path(shutil.copytree(PROJECTS / "rule_entry_point", work / "project"))
+    head = "import importlib.metadata as m\ntry:\n    import pkg_resources as r\nexcept ImportError:\n    r = None\n"
+    (project / "job.py").write_text(f"{head}print(list({asks}))\n")
+
+    resolution = resolved(project, installed_editable(project))
+
+    assert names(resolution) == {"demo", "demo.of_csv"}
+
+
 def test_entry_points_that_are_switched_off_take_nothing(work: Path) -> None:
     project = Path(shutil.copytree(PROJECTS / "rule_entry_point", work / "project"))
 
