@@ -238,6 +238,20 @@ class Opened(NamedTuple):
     """The name comes from a caller, an object or another module. Otherwise the source makes it up itself."""
 
 
+Walks = Literal["", "flat", "deep"]
+"""Whether something walks over the modules of a package, and descends into its subpackages."""
+
+
+class Loader(NamedTuple):
+    """A function or class that may import what its callers give it."""
+
+    name: str
+    walks: Walks = ""
+    """It walks over the package that it is given."""
+    lines: tuple[int, ...] = ()
+    """Its imports that its callers alone decide. A method has none: nobody knows all calls of it."""
+
+
 class Facts(NamedTuple):
     """Everything the walk needs to know about one source file."""
 
@@ -258,8 +272,7 @@ class Facts(NamedTuple):
     """Paths of files that it may read."""
     opened: tuple[Opened, ...] = ()
     """Files that it reads by names that are not known."""
-    loaders: tuple[str, ...] = ()
-    """Functions and classes that may import what they are given."""
+    loaders: tuple[Loader, ...] = ()
 
 
 def in_order(imports: Iterable[Import]) -> tuple[Import, ...]:
@@ -312,7 +325,7 @@ def from_json(value: list[Any]) -> Facts:
         tuple(rewires),
         tuple(Named(*each) for each in named),
         tuple(Opened(*each) for each in opened),
-        tuple(loaders),
+        tuple(Loader(name, walks, tuple(lines)) for name, walks, lines in loaders),
     )
 
 

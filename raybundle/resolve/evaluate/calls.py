@@ -34,6 +34,18 @@ class Calls:
         """Notes that an import binds `name` to the dotted `target`."""
         self.bindings.setdefault(name, set()).add(target)
 
+    def bind_all(self, node: ast.Import | ast.ImportFrom) -> None:
+        """Notes what an import statement binds."""
+        for alias in node.names:
+            match node:
+                case ast.Import():
+                    top = alias.name.partition(".")[0]
+                    self.bind(alias.asname or top, alias.name if alias.asname else top)
+                case ast.ImportFrom(module=module, level=level):
+                    name = "." * level + (module or "")
+                    inside = name if name.endswith(".") else f"{name}."
+                    self.bind(alias.asname or alias.name, f"{inside}{alias.name}")
+
     def add(self, call: ast.Call, guard: Guard) -> None:
         """Keeps `call` until all bindings of the file are known, if it may be of interest."""
         function = call.func

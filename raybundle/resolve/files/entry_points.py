@@ -15,7 +15,7 @@ from raybundle.resolve.files.data_files import Candidate
 from raybundle.resolve.find.finder import FirstParty
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator
 
     from raybundle.resolve.distributions.installed import EntryPoint
     from raybundle.resolve.find.finder import Finder

@@ -72,7 +72,7 @@ def _is_import_error(node: ast.expr | None, forgiving: frozenset[str] = _FORGIVI
 
 
 def unforgiven(tree: ast.Module, asked: Iterable[ast.expr]) -> Iterator[Remark]:
-    """Yields a remark for each expression around which nothing catches that a distribution is not installed."""
+    """Yields a remark for each expression around which nothing catches that a distribution is absent."""
     for expression in asked:
         around = (each for each in ast.walk(tree) if isinstance(each, (ast.Try, ast.With)))
         caught = [

@@ -26,6 +26,7 @@ from raybundle.resolve.facts import (
     UnknownImport,
     in_order,
 )
+from raybundle.resolve.scan.calls.given import loaders
 from raybundle.resolve.scan.calls.import_calls import DynamicImports, may_be_passed_on
 from raybundle.resolve.scan.commands.commands import commands_of_shell
 from raybundle.resolve.scan.commands.environments import children
@@ -49,7 +50,6 @@ from raybundle.resolve.scan.strings import (
 from raybundle.resolve.scan.sweep import sweep
 from raybundle.resolve.scan.tables import (
     lazy_tables,
-    loaders,
     may_be_lazy,
     server_lines,
     settings_lists,
@@ -104,7 +104,7 @@ def scan(source: bytes, file: str, environment: Environment) -> Facts:
         rewires=tuple(sorted(rewiring_lines(source))),
         named=named,
         opened=opened,
-        loaders=loaders(tree, dynamic.unknown, dynamic.given),
+        loaders=tuple(loaders(tree, dynamic)),
     )
     return with_comments(found, source)
 

@@ -144,18 +144,15 @@ class _Sweep:
                     yield Import(line, Attributes(target, rest[:_CHAIN_LIMIT]))
 
     def visit_import(self, node: ast.Import, guard: Guard) -> bool:
+        self.calls.bind_all(node)
         for alias in node.names:
-            top = alias.name.partition(".")[0]
-            self.calls.bind(alias.asname or top, alias.name if alias.asname else top)
             self.imports.append(Import(node.lineno, Statement(alias.name), guard))
         return False
 
     def visit_import_from(self, node: ast.ImportFrom, guard: Guard) -> bool:
         if node.module != "__future__":
+            self.calls.bind_all(node)
             name = "." * node.level + (node.module or "")
-            inside = name if name.endswith(".") else f"{name}."
-            for alias in node.names:
-                self.calls.bind(alias.asname or alias.name, f"{inside}{alias.name}")
             members = tuple(alias.name for alias in node.names)
             self.imports.append(Import(node.lineno, Statement(name, members), guard))
         return False

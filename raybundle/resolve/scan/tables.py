@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from raybundle.resolve.evaluate.calls import argument_of
 from raybundle.resolve.evaluate.chains import last_name
-from raybundle.resolve.evaluate.name_values import ANY, Text, is_known
-from raybundle.resolve.evaluate.parsing import children, walk
+from raybundle.resolve.evaluate.name_values import Text, is_known
+from raybundle.resolve.evaluate.parsing import walk
 from raybundle.resolve.facts import (
     DjangoApp,
     Import,
@@ -22,7 +22,7 @@ from raybundle.resolve.facts import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterator
 
     from raybundle.resolve.evaluate.name_values import NameValues
 
@@ -141,45 +141,6 @@ def _of_package(call: ast.Call, package: Text, related: str) -> Import | Unknown
     if package.own or not is_known(name):
         return UnknownImport(call.lineno, ast.unparse(call), name)
     return Import(call.lineno, ModuleText(name, is_listed=True) if package.whole else Pattern(name))
-
-
-def loaders(tree: ast.Module, unknown: Iterable[UnknownImport], given: Iterable[int] = ()) -> tuple[str, ...]:
-    """Returns the functions that import what they are given, and those that pass it on to one of them.
-
-    `given` has the lines that read a package by a name.
-    """
-    lines = {*given, *(each.line for each in unknown if each.pattern.startswith(ANY))}
-    functions = dict(_functions(tree, "")) if lines else {}
-    found = {name for name, node in functions.items() if any(map(_within(node), lines))}
-    while more := {
-        name for name, node in functions.items() if name not in found and not found.isdisjoint(_called(node))
-    }:
-        found |= more
-    return tuple(sorted(found))
-
-
-def _functions(node: ast.AST, owner: str) -> Iterator[tuple[str, ast.FunctionDef]]:
-    """Yields the functions with arguments, by the names with which they are called."""
-    for each in children(node):
-        match each:
-            case ast.FunctionDef(name=name, args=ast.arguments(args=[_, *_])):
-                made = name == "__init__"
-                if made or not name.startswith("__"):
-                    yield (owner if made else name), each
-            case ast.ClassDef(name=name):
-                yield from _functions(each, name)
-            case ast.If() | ast.Try():
-                yield from _functions(each, owner)
-            case _:
-                continue
-
-
-def _within(node: ast.FunctionDef) -> Callable[[int], bool]:
-    return lambda line: node.lineno <= line <= (node.end_lineno or node.lineno)
-
-
-def _called(node: ast.FunctionDef) -> Iterator[str]:
-    return (last_name(each.func) for each in walk(node) if isinstance(each, ast.Call))
 
 
 def may_be_lazy(source: bytes) -> bool:

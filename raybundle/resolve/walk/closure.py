@@ -12,6 +12,7 @@ from raybundle.exhaustive import assert_never
 from raybundle.formats.pickles import is_pickle, is_text
 from raybundle.model import ModuleName, Opened, Unknown
 from raybundle.resolve.evaluate.name_values import ANY
+from raybundle.resolve.facts import ModuleText, PackageWalk
 from raybundle.resolve.find.finder import FirstParty, Namespace, NotFound, StandardLibrary, ThirdParty
 from raybundle.resolve.walk.config_files import ConfigFiles, may_load_pickles
 from raybundle.resolve.walk.edges import Place, directory_of, sort_edges
@@ -91,6 +92,7 @@ def follow(start: Start, finder: Finder, sources: Sources, rules_off: Collection
         frozenset(name for facts in walk.facts.values() for name in facts.installs),
         frozenset(walk.distributions),
         tuple(sorted(walk.programs)),
+        frozenset(walk.loaders.settled()),
     )
 
 
@@ -148,10 +150,23 @@ class _Walk:
                     self.reach(place, f"{package}.{name}")
 
     def _words(self, words: Iterable[Word]) -> None:
-        """Reaches the modules that calls name by one word."""
-        for word in list(words) if "string" not in self.meanings.rules_off else ():
-            if isinstance(self.finder.find(word.text), (FirstParty, Namespace)):
-                self.reach(Place(word.importer, word.file, word.line, "string"), word.text)
+        """Reaches the modules that calls give to functions which import them, or walk over them."""
+        for word in list(words):
+            rule: Rule = "walk" if word.walks else "string"
+            found = self._given(word) if rule not in self.meanings.rules_off else ()
+            for name in found:
+                self.reach(Place(word.importer, word.file, word.line, rule), name)
+            self.loaders.note(word, is_known=bool(found))
+
+    def _given(self, word: Word) -> list[str]:
+        """Returns the first-party modules that a word means: the end of `pkg.mod.Class` names none."""
+        if not word.walks:
+            guess = self.sources.guesser.guess(ModuleText(word.name, is_listed=True), word.name)
+            return [each for each in guess if isinstance(self.finder.find(each), (FirstParty, Namespace))]
+        if not isinstance(self.finder.find(word.name), (FirstParty, Namespace)):
+            return []
+        walk = PackageWalk(word.name, deep=word.walks == "deep")
+        return [word.name, *self.sources.guesser.guess(walk, word.name)]
 
     def add(self, traced: Iterable[TracedModule]) -> None:
         """Reaches the modules that only runs have shown, and all that each imports before the next."""

@@ -1,26 +1,31 @@
-"""Finds modules that calls name by one word, if their function imports what it is given."""
+"""Follows the calls of functions that import what they are given."""
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
+from raybundle.dotted import absolute
+from raybundle.errors import BundleError
+from raybundle.resolve.scan.calls.given import given
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
+    from raybundle.resolve.facts import Loader, Walks
     from raybundle.resolve.walk.edges import Row
-
-_IGNORE = b"raybundle: ignore"
 
 
 class Word(NamedTuple):
-    """A word that is the first argument of a call."""
+    """A module that a call may give to a function which imports it, or walks over it."""
 
     importer: str
     file: str
     line: int
-    text: str
+    name: str
+    walks: Walks
+    home: str
+    """The module that has the function."""
 
 
 @dataclass(slots=True)
@@ -28,38 +33,64 @@ class Loaders:
     """The functions that import what they are given, and the calls of them."""
 
     source_of: Callable[[str], bytes]
-    functions: dict[str, frozenset[str]] = field(default_factory=dict)
-    """Their names, by a module that has them."""
+    functions: dict[str, dict[str, tuple[str, Loader]]] = field(default_factory=dict)
+    """By a module that has or imports them, and by name: the module that has the function."""
+    files: dict[str, str] = field(default_factory=dict)
+    """Of the modules that have them."""
     searched: dict[str, frozenset[str]] = field(default_factory=dict)
-    """The same by a file whose calls of them are known."""
+    """Names of the functions by a file whose calls of them are known."""
+    called: set[str] = field(default_factory=set)
+    """Modules with a function of which a call is followed."""
+    doubted: set[str] = field(default_factory=set)
+    """Those that something gives what is not known."""
 
     def words(self, edges: Iterable[Row]) -> Iterator[Word]:
-        """Yields the words in modules that import one of the functions, each once."""
+        """Yields what modules give that import one of the functions, each once."""
         imports = [each for each in edges if each[4] != "config-file"] if self.functions else []
         queue = list(self.functions)
         while queue:
             module = queue.pop()
-            names = self.functions[module]
+            own = self.functions[module]
             for importer, imported, file, *_ in imports:
-                if imported != module or names <= self.searched.get(file, frozenset()):
+                if imported != module or own.keys() <= self.searched.get(file, frozenset()):
                     continue
                 source = self.source_of(file)
-                self.searched[file] = names | self.searched.get(file, frozenset())
-                if any(name.encode() in source for name in names):
-                    self.functions[importer] = names | self.functions.get(importer, frozenset())
+                self.searched[file] = frozenset(own) | self.searched.get(file, frozenset())
+                if any(name.encode() in source for name in own):
+                    self.functions[importer] = own | self.functions.get(importer, {})
                     queue.append(importer)
-                    yield from _words(importer, file, source, names)
+                    yield from self._given(importer, file, own)
 
-    def own_words(self, module: str, file: str, functions: Iterable[str]) -> Iterator[Word]:
-        """Notes the functions of a module, and yields the words in its own calls of them."""
-        names = self.functions[module] = frozenset(functions)
-        yield from _words(module, file, self.source_of(file), names)
+    def own_words(self, module: str, file: str, functions: Iterable[Loader]) -> Iterator[Word]:
+        """Notes the functions of a module, and yields what its own calls of them give."""
+        own = self.functions[module] = {each.name: (module, each) for each in functions}
+        self.files[module] = file
+        if any(not each.lines for _, each in own.values()):
+            self.doubted.add(module)
+        yield from self._given(module, file, own)
 
+    def _given(self, module: str, file: str, functions: Mapping[str, tuple[str, Loader]]) -> Iterator[Word]:
+        package = module if file.endswith("__init__.py") else module.rpartition(".")[0]
+        try:
+            calls, is_clear = given(
+                self.source_of(file), file, {n: each for n, (_, each) in functions.items()}
+            )
+        except BundleError:  # the walk says that it is not Python
+            calls, is_clear = [], False
+        self.doubted |= set() if is_clear else {home for home, _ in functions.values()}
+        for call in calls:
+            home, loader = functions[call.function]
+            self.doubted |= set() if call.known else {home}
+            for name in call.names:
+                whole = absolute(name, package if module != "__main__" else None)
+                yield Word(module, file, call.line, whole or "", loader.walks, home)
 
-def _words(module: str, file: str, source: bytes, names: Iterable[str]) -> Iterator[Word]:
-    functions = "|".join(map(re.escape, sorted(names))).encode()
-    form = rb"\b(?:" + functions + rb")\(\s*(?:\w+\s*=\s*)?(['\"])([A-Za-z_]\w*)\1\s*[,)]"
-    for found in re.finditer(form, source):
-        end = source.find(b"\n", found.end())
-        if _IGNORE not in source[found.end() : end if end >= 0 else None]:
-            yield Word(module, file, source.count(b"\n", 0, found.start()) + 1, found[2].decode())
+    def note(self, word: Word, *, is_known: bool) -> None:
+        """Notes whether the module that a word names is known."""
+        (self.called if is_known else self.doubted).add(word.home)
+
+    def settled(self) -> Iterator[tuple[str, int]]:
+        """Yields file and line of each import that calls decide which are all known."""
+        for home in self.called - self.doubted:
+            for _, loader in self.functions[home].values():
+                yield from ((self.files[home], line) for line in loader.lines)

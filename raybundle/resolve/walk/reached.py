@@ -57,3 +57,5 @@ class Closure:
     distributions: frozenset[str] = frozenset()
     """Distributions that are used, if they are installed, without an import of their modules."""
     programs: tuple[Program, ...] = ()
+    settled: frozenset[tuple[str, int]] = frozenset()
+    """File and line of imports of unknown names that calls decide, all of which are followed."""

@@ -1,4 +1,4 @@
-"""Drops the warnings that `include` or a traced run settles."""
+"""Drops the warnings that `include`, a traced run, or the calls of a function settle."""
 
 from __future__ import annotations
 
@@ -31,7 +31,9 @@ def drop_settled(
     known = {
         (each.file, each.line, f"cannot know what `{each.text}` imports")
         for each in closure.unknown
-        if (each.file, each.line) in commented or _is_declared(each, declared, sources=sources)
+        if (each.file, each.line) in commented
+        or (str(each.file), each.line) in closure.settled
+        or _is_declared(each, declared, sources=sources)
     }
     for warning in warnings:
         file = str(warning.file)

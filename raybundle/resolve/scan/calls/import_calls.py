@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from raybundle.resolve.evaluate.calls import Calls
-    from raybundle.resolve.facts import Form
+    from raybundle.resolve.facts import Form, Walks
 
 _NAME_KEYWORDS = ("name", "mod_name", "fullname")
 _LOADERS = frozenset(
@@ -81,6 +81,8 @@ class DynamicImports:
     names: NameValues
     found: list[Import] = field(default_factory=list)
     unknown: list[UnknownImport] = field(default_factory=list)
+    walks: dict[int, Walks] = field(default_factory=dict)
+    """How each line walks that walks over a package which is not known."""
     given: list[int] = field(default_factory=list)
     """Lines that read the package that a function is given."""
     asked: list[ast.expr] = field(default_factory=list)
@@ -238,6 +240,7 @@ class DynamicImports:
     def _walk(self, call: ast.Call, *, deep: bool) -> None:
         walked = set(self.modules.walked(argument_of(call, 0, "path")))
         if not walked:
+            self.walks[call.lineno] = "deep" if deep else "flat"
             self.unknown.append(UnknownImport(call.lineno, ast.unparse(call), ANY))
         for name in sorted(walked):
             self.found.append(Import(call.lineno, PackageWalk(name, deep)))

@@ -341,8 +341,8 @@ def test_metadata_of_an_install_around_the_project_travels_only_if_it_is_used(
 PICKS = {
     "metadata": "from importlib.metadata import distributions\n"
     "print('PyYAML' in {d.metadata['Name'] for d in distributions()})\n",
-    "packages": "import importlib.metadata as m\nprint('pyyaml' in m.packages_distributions()['yaml'][0].lower())\n",
-    "working set": "import pkg_resources\nprint(pkg_resources.working_set.by_key['pyyaml'].key == 'pyyaml')\n",
+    "packages": "import importlib.metadata as m\nprint(m.packages_distributions()['yaml'] == ['PyYAML'])\n",
+    "working set": "import pkg_resources as p\nprint(p.working_set.by_key['pyyaml'].key == 'pyyaml')\n",
     "wanted": "from pkg_resources import working_set as ws\nwanted = ['pyyaml>=2', 'pyyaml [extra] ; x']\n"
     "print(any(w.startswith(d.key) for d in ws for w in wanted))\n",
     "require": "import pkg_resources as p\nprint(p.working_set.require('pyyaml>=2')[0].key == 'pyyaml')\n",

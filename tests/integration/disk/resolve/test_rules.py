@@ -181,7 +181,9 @@ def test_entry_points_of_the_project_travel_with_the_metadata_that_finds_them(wo
 )
 def test_an_entry_point_that_is_asked_for_by_its_name_brings_no_others(work: Path, asks: str) -> None:
     project = Path(shutil.copytree(PROJECTS / "rule_entry_point", work / "project"))
-    head = "import importlib.metadata as m\ntry:\n    import pkg_resources as r\nexcept ImportError:\n    r = None\n"
+    head = (
+        "import importlib.metadata as m\ntry:\n    import pkg_resources as r\nexcept ImportError:\n    pass\n"
+    )
     (project / "job.py").write_text(f"{head}print(list({asks}))\n")
 
     resolution = resolved(project, installed_editable(project))
