@@ -619,6 +619,12 @@ ROWS = {
         },
         ignore("job.py", "'done')"),
     ),
+    "a file with the name of a secret that is none": Row(
+        "is left out:",
+        'include` and `allow-secrets = ["words/password.txt:secret-file"]` bundle what is none',
+        {"job.py": "print(open('words/password.txt').read())\n", "words/password.txt": "done"},
+        setting(include=["words/password.txt"], allow_secrets=["words/password.txt:secret-file"]),
+    ),
     "large data that is needed": Row(
         "is left out:",
         "in `include`",

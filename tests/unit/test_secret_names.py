@@ -19,6 +19,16 @@ SECRET = {
     "registry-credentials": [".docker/config.json", ".pypirc", ".npmrc"],
     "login-file": [".netrc", "_netrc", ".git-credentials", ".pgpass", ".my.cnf", ".htpasswd"],
     "vault-token": [".vault-token"],
+    "secret-file": [
+        *(
+            "secrets/db_password",
+            ".secrets/token",
+            "app/secrets/prod/db.yaml",
+            "secret/key.txt",
+            "a/credentials/x",
+        ),
+        *("db_password", "etc/password.txt", "api_key", "openai-api-key.txt", "hf_token", "a/auth_token.txt"),
+    ],
     "settings-of-dynaconf": [".secrets.toml", "config/.secrets.yaml", ".secrets.local.toml", "a/.secrets.py"],
 }
 HARMLESS = [
@@ -26,6 +36,22 @@ HARMLESS = [
     *("id_rsa.pub", "id_map.json", "id_rsa.py", "ids.csv", ".ssh/known_hosts", ".ssh/work.pub"),
     *("env.py", "pkg/credentials.py", "config.json", "docker/config.json", "kube/config", "aws/a.csv"),
     *("service_accounts.py", "server.crt", "keys.txt", "netrc", "settings.env.py", "data.key"),
+    *(
+        "secrets/README.md",
+        "secrets/__init__.py",
+        "secrets/schema.sql",
+        "secrets/db.yaml.example",
+        "secrets/.gitkeep",
+    ),
+    *(
+        "passwords.txt",
+        "password.csv",
+        "tokens.txt",
+        "special_token.json",
+        "token",
+        "keys/api",
+        "end_token.bin",
+    ),
     *("service-account-sample.json", "environment", ".secrets.example.toml", "secrets.toml", "secrets.py"),
 ]
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import posixpath
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,7 +40,7 @@ _LONGEST_LIST = 10_000
 """Characters of an argument that may list files."""
 _LONGEST_FILE = 64 * 1024
 """Bytes of a file of arguments."""
-_BETWEEN_PATHS = re.compile(r"[,;:=]")
+_BETWEEN_PATHS = re.compile(r"[,;:=\[\](){}'\"]")
 _OF_PROGRAMS = frozenset({"PATH", "PYTHONPATH", "LD_LIBRARY_PATH"})
 """Variables of directories of code and programs."""
 _OF_DIRECTORIES = re.compile(r"(?:DIR|HOME|PATH|DATA|ROOT|FOLDER|DIRECTORY)S?\Z")
@@ -181,7 +183,8 @@ def named_by(
     directories (`DATA_DIR`).
     """
     project, found, before = project.resolve(), dict[str, None](), ""
-    given = [(word, True) for word in _with_files(words, (cwd.resolve(), project))]
+    bases = (cwd.resolve(), project)
+    given = [(each, True) for word in _with_files(words, bases) for each in ([*_values_in(word)] or [word])]
     given += [
         (f"{name.lower()}={value}", _OF_DIRECTORIES.search(name) is not None)
         for name, value in sorted((variables or {}).items())
@@ -193,7 +196,7 @@ def named_by(
         if _WRITES.match(option):
             continue
         for text in _paths_in(word):
-            for base in (cwd.resolve(), project):
+            for base in bases:
                 path = os.path.normpath(base / text)
                 near = path.startswith(f"{base}/") and not text.startswith("/")
                 if (near or path.startswith(f"{project}/")) and os.path.lexists(path):
@@ -211,6 +214,28 @@ def _with_files(words: Iterable[str], bases: tuple[Path, ...]) -> Iterator[str]:
         file = next((each for each in files if each.is_file()), None)
         if file is not None and file.stat().st_size <= _LONGEST_FILE:
             yield from file.read_text("utf-8", "replace").split()
+
+
+def _values_in(word: str) -> Iterator[str]:
+    """Yields `key=value` for each text in a word, or the value of an option, that is JSON."""
+    text = word if word[:1] in {"{", "["} else word.partition("=")[2]
+    if text[:1] in {"{", "["}:
+        with suppress(ValueError, RecursionError):
+            yield from _texts_of(json.loads(text))
+
+
+def _texts_of(value: object, key: str = "") -> Iterator[str]:
+    match value:
+        case str():
+            yield f"{key}={value}"
+        case list():
+            for each in value:
+                yield from _texts_of(each, key)
+        case dict():
+            for name, each in value.items():
+                yield from _texts_of(each, name)
+        case _:
+            return
 
 
 def _paths_in(word: str) -> Iterator[str]:

@@ -20,12 +20,17 @@ _RULES: dict[str, str] = {
     "login-file": r"""[._]netrc | \.git-credentials | \.pgpass | pgpass\.conf | \.my\.cnf | \.mylogin\.cnf
         | \.htpasswd""",
     "vault-token": r"\.vault-token",
+    "secret-file": r"""\.?(secrets?|credentials?)/(.+/)?[^/.]+(\.(txt|key|token|json|ya?ml|toml|ini))?
+        | ([^/]*[._-])?(passwd|password|passphrase)(\.(txt|key))?
+        | ([^/]*[._-])?(api|access|private|secret)[-_]?key(\.(txt|key))?
+        | ([^/]*[._-])?(access|api|auth|bearer|gh|github|gitlab|hf|refresh|secret)[-_]token(\.(txt|key))?""",
     "settings-of-dynaconf": r"\.secrets(\.[^/]+)?\.(toml|tml|ya?ml|json|ini|conf|properties|py)",
 }
 """By rule: paths in lower case, whole or behind a `/`."""
 
 _SETS = "`--env NAME=VALUE` sets a variable, `--secret NAME=file:PATH` one that is secret; then"
 _GIVES = "`--secret NAME=file:PATH` gives it to the job; then"
+_PERHAPS = "`--secret NAME=file:PATH` gives it to the job, `include` and `{0}` bundle what is none; then"
 
 NAME_RULES = frozenset(_RULES)
 _EXPRESSIONS = {
@@ -62,7 +67,11 @@ def secret_fault(path: str) -> tuple[str, str] | None:
     rule = secret_name_rule(path)
     if rule == "env-file":
         return "it may hold secrets, and what it sets is not set in the job", _SETS
-    return None if rule is None else (f"its name is that of a secret ({rule})", _GIVES)
+    if rule is None:
+        return None
+    allowance = f'allow-secrets = ["{path}:{rule}"]'
+    gives = _PERHAPS.format(allowance) if rule == "secret-file" else _GIVES
+    return f"its name is that of a secret ({rule})", gives
 
 
 _PEM_BLOCK = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----")

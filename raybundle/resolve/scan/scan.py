@@ -38,13 +38,13 @@ from raybundle.resolve.scan.runtime_envs import installed_by, own_clusters, runt
 from raybundle.resolve.scan.strings import (
     CONFIG_LIMIT,
     config_names,
-    directory_names,
     dotted_literals,
     dotted_names,
     file_names,
     interpolated,
     listed_names,
     module_words,
+    plain_paths,
     script_places,
 )
 from raybundle.resolve.scan.sweep import sweep
@@ -128,10 +128,10 @@ def scan_config(source: bytes) -> Facts:
     names = (*dotted_names(source), *module_words(source))
     imports += (Import(line, ModuleText(name, rule="config-file")) for line, name in names)
     named = [Named(line, "start", posixpath.normpath(path)) for line, path in file_names(source)]
-    for line, text, is_of_secrets in directory_names(source):
+    for line, text, wide, is_of_secrets in plain_paths(source):
         if (path := posixpath.normpath(text)).strip("./"):
             role: Literal["secrets", "data"] = "secrets" if is_of_secrets else "data"
-            named.append(Named(line, "start", path, wide=True, role=role))
+            named.append(Named(line, "start", path, wide=wide, role=role))
     named += (Named(line, "start", path, wide=True) for line, path in script_places(source))
     return Facts(sha256, in_order(imports), named=tuple(named))
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from raybundle.resolve.evaluate.files.vocabulary import is_output
+
 _DOTTED = rb"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*(?:\.[A-Za-z_]\w*|:[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)"
 """`a.b`, `a.b:c` or `a:b`, but not a single name."""
 
@@ -34,21 +36,19 @@ _FILE_IN_CONFIG = re.compile(
 )
 """A path with a suffix, as a whole value. A line with `://` before it has a URL, not a path."""
 
-_DIRECTORY_IN_CONFIG = re.compile(
+_VALUE_IN_CONFIG = re.compile(
     rb"(?:(?<![\w-])(?P<key>[\w-]+)['\"]?\s*[:=]\s*|[\[,]\s*|^\s*-\s+)(?P<quote>['\"]?)(?P<url>file:(?://)?)?"
     rb"(?P<path>(?:\.{1,2}/)*[\w-]+(?:/[\w-][\w.-]*)*/?)(?P=quote)(?=\s*(?:[,\]})#]|$))"
 )
-"""A value that may be a relative path of a directory, or hydra's URL of one; and its key, which begins a word
-for speed."""
-_OF_DIRECTORIES = re.compile(rb"(?i)(?:dir|path|root|folder|directory)s?\Z")
+"""A value that may be a relative path without a suffix, or hydra's URL of one; and its key.
+
+The key begins a word, for speed.
+"""
+_OF_DIRECTORIES = re.compile(r"(?i)(?:dir|path|root|folder|directory)s?\Z")
 """Ends the key of a directory, so that its value needs no `/`."""
+_NO_PATH = re.compile(r"(?i)[\d-]+|true|false|null|none|yes|no|on|off")
 _SCRIPT_LOCATION = re.compile(rb"^script_location\s*=\s*[\"']?(?:%\(here\)s/)?([\w./-]*\w)", re.MULTILINE)
-_OF_SECRETS = re.compile(rb"(?i)secret|credential|private_?key")
-_OF_OUTPUT = re.compile(
-    rb"(?i)default_root|\Aruns?_dir|out|log|cache|save|ckpt|checkpoint|te?mp|result|artifact"
-    rb"|report|export|target|dest|write"
-)
-"""Is part of the key of what a job writes."""
+_OF_SECRETS = re.compile(r"(?i)secret|credential|private_?key")
 
 CONFIG_SUFFIXES = (".yaml", ".yml", ".json", ".toml", ".ini", ".cfg", ".conf")
 _NAMED_CONFIG = re.compile(rb"\.(y\*ml|ya?ml|json|toml|ini|cfg|conf)['\"]")
@@ -198,15 +198,19 @@ def script_places(text: bytes) -> list[tuple[int, str]]:
     ]
 
 
-def directory_names(text: bytes) -> list[tuple[int, str, bool]]:
-    """Returns line and text of likely paths of directories that a job reads, and if they hold secrets."""
-    return [
-        (number, found["path"].decode(errors="replace"), _OF_SECRETS.search(key) is not None)
-        for number, line in enumerate(text.splitlines(), 1)
-        for found in _DIRECTORY_IN_CONFIG.finditer(line)
-        if not _OF_OUTPUT.search(key := found["key"] or b"")
-        and (found["url"] or b"/" in found["path"] or _OF_DIRECTORIES.search(key))
-    ]
+def plain_paths(text: bytes) -> list[tuple[int, str, bool, bool]]:
+    """Returns line and text of what may be a path without a suffix that a job reads.
+
+    Each with whether it may be a directory, not only a file; and whether its key says that it holds secrets.
+    """
+    found = []
+    for number, line in enumerate(text.splitlines(), 1):
+        for match in _VALUE_IN_CONFIG.finditer(line):
+            key, path = ((match[each] or b"").decode(errors="replace") for each in ("key", "path"))
+            if not is_output(key) and not _NO_PATH.fullmatch(path):
+                wide = bool(match["url"] or "/" in path or _OF_DIRECTORIES.search(key))
+                found.append((number, path, wide, _OF_SECRETS.search(key) is not None))
+    return found
 
 
 def dotted_names(text: bytes) -> list[tuple[int, str]]:

@@ -29,10 +29,14 @@ DIRECTORIES = frozenset(
 """Options of any call, keys and variables whose values are directories (hydra, Flask, mako, Django)."""
 _NAMED_DIRECTORY = re.compile(r"(?i)(?:dir|folder|root)\Z")
 _OUTPUT = re.compile(
-    r"(?i)default_root|\Aruns?_dir|out|log|cache|save|ckpt|checkpoint|te?mp|result|artifact"
-    r"|report|export|target|dest"
+    r"out|outputs?|logs?|logging|caches?|cached|saved?|saves|saving|ckpts|checkpoints|te?mp|temporary|results?"
+    r"|artifacts?|reports?|exports?|exported|targets?|dest|destination|write|written"
 )
-"""Is part of the name of what a job writes."""
+"""A word in the name of what a job writes."""
+_OUTPUT_DIRECTORY = re.compile(r"default_root|runs?_dir|.*(?:checkpoint|ckpt)_?(?:dir|folder|root)")
+"""Begins such a name of Lightning, and of TensorBoard. A checkpoint that is a file is read."""
+_BETWEEN_WORDS = re.compile(r"[^A-Za-z]+|(?<=[a-z])(?=[A-Z])")
+_KIND_OF_PATH = re.compile(r"(?<=[a-z])(?:dirs?|directory|paths?|folder|files?|filename|root)\Z")
 _OF_DIRECTORIES = re.compile(r"(?:DIR|HOME|PATH|DATA|ROOT|FOLDER|DIRECTORY)S?\Z")
 """Ends the name of a variable of the environment whose value is a directory."""
 _OF_SECRETS = re.compile(r"(?i)(?:secret|credential|private_?key).*(?:dir|folder|root)\Z")
@@ -106,12 +110,18 @@ def is_path_option(node: ast.Call, last: str) -> bool:
 
 def is_directory(name: str) -> bool:
     """Returns whether an option, a key or a variable of this name has a directory that is read."""
-    return name in DIRECTORIES or (_NAMED_DIRECTORY.search(name) is not None and _OUTPUT.search(name) is None)
+    return name in DIRECTORIES or (_NAMED_DIRECTORY.search(name) is not None and not is_output(name))
 
 
 def is_variable_of_directory(name: str) -> bool:
     """Returns whether a variable of the environment holds a directory that is read, such as `NLTK_DATA`."""
-    return _OF_DIRECTORIES.search(name) is not None and _OUTPUT.search(name) is None
+    return _OF_DIRECTORIES.search(name) is not None and not is_output(name)
+
+
+def is_output(name: str) -> bool:
+    """Returns whether a name such as `log_dir` or `outDir` says where a job writes."""
+    words = (_KIND_OF_PATH.sub("", each.lower()) for each in _BETWEEN_WORDS.split(name))
+    return _OUTPUT_DIRECTORY.match(name.lower()) is not None or any(map(_OUTPUT.fullmatch, words))
 
 
 def is_of_secrets(name: str) -> bool:

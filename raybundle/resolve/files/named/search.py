@@ -190,7 +190,7 @@ class _Search(Taking):
             if not (names and config.startswith(f"{project}/")):
                 continue
             named, before = config_of(config).named, len(self.found)
-            if is_list or len(named) > MOST_FILES:
+            if is_list or sum(each.wide or "." in each.path for each in named) > MOST_FILES:
                 self._take_listed(config, named)
                 named = ()
             for each in named:

@@ -277,6 +277,26 @@ def test_secrets_never_travel_by_a_path(work: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"job.py": "from pathlib import Path\nFILE = Path('secrets/db_password')\nprint(FILE.read_text())\n"},
+        {"job.py": "import json\njson.load(open('a.json'))\n", "a.json": '{"login": "secrets/db_password"}'},
+        {"job.py": "import os\nfor each in os.listdir('secrets'):\n    open('secrets/' + each)\n"},
+    ],
+    ids=["source", "configuration", "directory"],
+)
+def test_a_secret_that_is_opened_by_a_neutral_name_stays_and_is_told(
+    work: Path, files: dict[str, str]
+) -> None:
+    script = tree(work / "app", {**files, "secrets/db_password": "x"}) / "job.py"
+
+    assert set(named(script)) <= {"a.json"}
+    assert [each.partition("; ")[0] for each in warned(script)] == [
+        "secrets/db_password is left out: its name is that of a secret (secret-file)"
+    ]
+
+
 def test_a_path_counts_from_where_the_job_starts_then_from_the_project(work: Path) -> None:
     files = {"jobs/job.py": "open('a.csv'), open('b.csv')\n", "jobs/a.csv": "", "a.csv": "", "b.csv": ""}
     top = tree(work / "app", files)
