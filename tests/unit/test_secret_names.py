@@ -23,7 +23,7 @@ SECRET = {
         *(
             "secrets/db_password",
             ".secrets/token",
-            "app/secrets/prod/db.yaml",
+            "app/.secrets/prod/db.yaml",
             "secret/key.txt",
             "a/credentials/x",
         ),
@@ -40,6 +40,7 @@ HARMLESS = [
         "secrets/README.md",
         "secrets/__init__.py",
         "secrets/schema.sql",
+        "pkg/secrets/rules.json",
         "secrets/db.yaml.example",
         "secrets/.gitkeep",
     ),

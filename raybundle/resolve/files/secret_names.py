@@ -20,7 +20,8 @@ _RULES: dict[str, str] = {
     "login-file": r"""[._]netrc | \.git-credentials | \.pgpass | pgpass\.conf | \.my\.cnf | \.mylogin\.cnf
         | \.htpasswd""",
     "vault-token": r"\.vault-token",
-    "secret-file": r"""\.?(secrets?|credentials?)/(.+/)?[^/.]+(\.(txt|key|token|json|ya?ml|toml|ini))?
+    "secret-file": r"""(secrets?|credentials?)/(.+/)?[^/.]+(\.(txt|key|token))?
+        | \.(secrets?|credentials?)/(.+/)?[^/.]+(\.(txt|key|token|json|ya?ml|toml|ini))?
         | ([^/]*[._-])?(passwd|password|passphrase)(\.(txt|key))?
         | ([^/]*[._-])?(api|access|private|secret)[-_]?key(\.(txt|key))?
         | ([^/]*[._-])?(access|api|auth|bearer|gh|github|gitlab|hf|refresh|secret)[-_]token(\.(txt|key))?""",
