@@ -9,7 +9,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -26,7 +26,8 @@ from raybundle.publish.trust.policy import trust_of
 from raybundle.submission.destination import require_embedded_for
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
+    from contextlib import AbstractContextManager
 
     from raybundle.config import Settings
     from raybundle.model import Digest
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     from raybundle.publish.stored import Stored
     from raybundle.submission.options import JobOptions
 
+GRACE = 5.0
+"""Seconds that an interrupted program gets to end."""
 SIGNALLED = 128
 """Added to the number of the signal that ended a program, as a shell does."""
 
@@ -88,8 +91,19 @@ def run_here(  # noqa: PLR0913 - what the command line has
     )
 
 
-def run_stored(shelf: Shelf, here: Here, output: IO[bytes] | None = None) -> int:
+def run_stored(
+    shelf: Shelf,
+    here: Here,
+    output: IO[bytes] | None = None,
+    holding: Callable[[subprocess.Popen[bytes]], AbstractContextManager[object]] = nullcontext,
+) -> int:
     """Runs a stored bundle and returns the exit code of its program; 128 and N if signal N ended it.
+
+    Args:
+        shelf: of the store.
+        here: the bundle.
+        output: takes what the program prints; by default, it has the streams of this process.
+        holding: surrounds the wait for the program.
 
     Raises:
         DigestMismatchError: an object of the store is damaged.
@@ -103,7 +117,14 @@ def run_stored(shelf: Shelf, here: Here, output: IO[bytes] | None = None) -> int
         environment = _environment(here, boot, source, place / "archive")
         environment |= _token(place / "token")
         _boot(here.python, environment, place / "archive")
-        return _run(here, environment, place / "archive", output)
+        process = _started(here, environment, place / "archive", output)
+        try:
+            with holding(process):
+                code = _waited(process, prompts=here.words is not None)
+        except BaseException:
+            _kill(process, signal.SIGKILL)
+            raise
+        return code if code >= 0 else SIGNALLED - code
     finally:
         shutil.rmtree(place, ignore_errors=True)
 
@@ -155,7 +176,9 @@ def _boot(python: str, environment: Mapping[str, str], archive: Path) -> None:
         )
 
 
-def _run(here: Here, environment: Mapping[str, str], archive: Path, output: IO[bytes] | None) -> int:
+def _started(
+    here: Here, environment: Mapping[str, str], archive: Path, output: IO[bytes] | None
+) -> subprocess.Popen[bytes]:
     tree = f"{NODE_CACHE}/trees/{here.stored.digest.removeprefix('sha256:')}"
     job = {"metadata": {"job_submission_id": f"here-{secrets.token_hex(8)}"}}
     own = {
@@ -165,7 +188,7 @@ def _run(here: Here, environment: Mapping[str, str], archive: Path, output: IO[b
     }
     line = render_entrypoint(here.stored.manifest, here.options.arguments)
     words = ["/bin/sh", "-c", line] if here.words is None else [here.python, *here.words]
-    process = subprocess.Popen(
+    return subprocess.Popen(
         words,
         env={**environment, **own},
         cwd=archive,
@@ -173,8 +196,6 @@ def _run(here: Here, environment: Mapping[str, str], archive: Path, output: IO[b
         stderr=output if output is None else subprocess.STDOUT,
         start_new_session=True,  # it is a job's own: when its leader ends, the scratch is removed
     )
-    code = _waited(process, prompts=here.words is not None)
-    return code if code >= 0 else SIGNALLED - code
 
 
 def _waited(process: subprocess.Popen[Any], *, prompts: bool) -> int:
@@ -187,9 +208,15 @@ def _waited(process: subprocess.Popen[Any], *, prompts: bool) -> int:
             interrupts += 1
             number = signal.SIGTERM if isinstance(interrupt, Terminated) else signal.SIGINT
             _kill(process, number if interrupts == 1 or prompts else signal.SIGKILL)
-        except BaseException:
-            _kill(process, signal.SIGKILL)
-            raise
+
+
+def end_program(process: subprocess.Popen[Any]) -> None:
+    """Interrupts a program that another thread waits for, and kills it if it stays."""
+    _kill(process, signal.SIGINT)
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(GRACE)
+        return
+    _kill(process, signal.SIGKILL)
 
 
 def _kill(process: subprocess.Popen[Any], number: signal.Signals) -> None:

@@ -11,32 +11,40 @@ import tempfile
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
+from raybundle.cache.documents import write_atomically
 from raybundle.directories import make_private, user_directory
 from raybundle.errors import (
     UNREADABLE,
-    ClusterUnreachableError,
+    BundleError,
+    DamagedCacheError,
     DigestMismatchError,
-    RaybundleError,
-    StoreAccessError,
+    JobFailedError,
+    JobStartError,
     UsageError,
 )
 from raybundle.formats.amounts import counted
-from raybundle.pipeline.bisecting.mixtures import Side, differences, mix, store_mixture
+from raybundle.pipeline.bisecting.mixtures import OPTIONS, Side, differences, facts_of, mix, store_mixture
 from raybundle.pipeline.bisecting.search import isolate
 from raybundle.pipeline.diffing.ends import open_end, stored_of
 from raybundle.publish.keeping import lease_old
+from raybundle.submission.options import JobOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from raybundle.model import Digest
     from raybundle.pipeline.bisecting.mixtures import Difference, Mixture
     from raybundle.pipeline.bisecting.search import Outcome, Subset
+    from raybundle.pipeline.diffing.ends import End
     from raybundle.planning import Listener
     from raybundle.publish.content.objects import Shelf
+
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
 
 SKIP = 125
 """Exit code of a check that decides nothing, as for `git bisect run`."""
@@ -55,8 +63,11 @@ class Ran(NamedTuple):
 class Runner(Protocol):
     """Runs a bundle of the store."""
 
-    def __call__(self, digest: Digest, arguments: tuple[str, ...], env: Mapping[str, str]) -> Ran:
+    def __call__(self, digest: Digest, options: JobOptions) -> Ran:
         """Returns how it ended."""
+
+    def stop(self) -> None:
+        """Ends all that runs, and whatever would start from now on."""
 
 
 class Tried(NamedTuple):
@@ -111,23 +122,41 @@ class _Work:
     tried: list[Tried] = field(default_factory=list)
     runs: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
+    stopped: bool = False
+    """Whatever ends from now on was ended, and says nothing."""
 
     def test(self, subsets: Sequence[Subset]) -> list[Outcome]:
+        return self.each(self.one, subsets)
+
+    def each(self, call: Callable[[_Item], _Result], items: Iterable[_Item]) -> list[_Result]:
+        """Returns what a call that runs bundles gives for each item; an interrupt ends what runs."""
         with ThreadPoolExecutor(self.how.at_once) as threads:
-            return list(threads.map(self.one, subsets))
+            calls = [threads.submit(call, item) for item in items]
+            try:
+                return [each.result() for each in calls]
+            except BaseException:
+                self.stopped = True
+                threads.shutdown(wait=False, cancel_futures=True)
+                self.run.stop()
+                raise
 
     def one(self, subset: Subset) -> Outcome:
         mixture = mix(self.good, self.bad, [self.found[each] for each in sorted(subset)])
         outcome, reason = self.known.get(mixture.key) or self.tell(mixture)
         with self.lock:
+            if self.stopped:
+                return outcome
             self.known[mixture.key] = outcome, reason
             self.runs += mixture.fault is None
             self.tried.append(Tried(len(subset), outcome, reason))
             if mixture.fault is None:
-                self.memory.write_text(json.dumps(self.known), "utf-8")
+                self.remember()
         of = f"{len(subset)} of {counted(len(self.found), 'difference')}"
         self.how.listener.note(f"{of}: {outcome} ({reason})")
         return outcome
+
+    def remember(self) -> None:
+        write_atomically(self.memory, json.dumps(self.known).encode())
 
     def tell(self, mixture: Mixture) -> tuple[Outcome, str]:
         """Runs a mixture, and returns what it is and why."""
@@ -135,10 +164,10 @@ class _Work:
             return "unknown", f"there is no such bundle: {mixture.fault}"
         try:
             digest = store_mixture(self.shelf, mixture, self.good.stored, self.bad.stored)
-            ran = self.run(digest, mixture.arguments, dict(mixture.env))
-        except (DigestMismatchError, StoreAccessError, ClusterUnreachableError):
-            raise  # it says nothing about the mixture, so nothing is remembered
-        except RaybundleError as error:
+            ran = self.run(digest, mixture.options)
+        except (DigestMismatchError, DamagedCacheError):
+            raise  # like an error of the store or the cluster, it says nothing about the mixture
+        except (BundleError, JobStartError, JobFailedError) as error:
             return "unknown", f"it does not start: {error}"
         return self.judge(ran)
 
@@ -195,7 +224,7 @@ def _require_ends(work: _Work, good: str, bad: str) -> None:
         known = work.known.get(f"end {mixture.key}")
         if known is None:
             digest = work.bad.stored.digest if wanted == "bad" else work.good.stored.digest
-            ran = work.run(digest, mixture.arguments, dict(mixture.env))
+            [ran] = work.each(partial(work.run, digest), [mixture.options])
             if wanted == "bad":
                 work.like = ran.exit_code, raised_by(ran.log)
             outcome, reason = work.judge(ran)
@@ -214,22 +243,31 @@ def _require_ends(work: _Work, good: str, bad: str) -> None:
                 hint="name the one that works first; a check after `--` says what works means",
             )
         work.known[mixture.key] = outcome, reason
-    work.memory.write_text(json.dumps(work.known), "utf-8")
+    work.remember()
 
 
 def _side(shelf: Shelf, ref: str) -> Side:
     end = open_end(shelf, ref)
-    env = end.record.get("env", {})
     lease_old(shelf.store, end.digest)  # mixtures take over its layers and large files
-    stored = stored_of(shelf, end.digest)
-    return Side(stored, tuple(end.record.get("arguments", ())), tuple(sorted(env.items())))
+    return Side(stored_of(shelf, end.digest), _recorded_options(end))
+
+
+def _recorded_options(end: End) -> JobOptions:
+    """Returns the options of a run that its record has; none of a bundle."""
+    record = end.record
+    if masked := record.get("masked_arguments"):
+        numbers = ", ".join(map(str, masked))
+        raise UsageError(
+            f"argument {numbers} of run {end.name} is not recorded, because it looked like a secret",
+            hint=f"name its bundle {end.digest} instead, if that fails without arguments too",
+        )
+    options = {name: record[name] for name in OPTIONS if record.get(name)}
+    return JobOptions(tuple(record.get("arguments", ())), record.get("env", {}), **options)
 
 
 def _memory(sides: Sequence[Side], how: How) -> Path:
     """Returns the file that remembers what was tried for this pair."""
-    text = repr(
-        [[side.stored.digest, side.arguments, side.env] for side in sides] + [[*how.check], how.place]
-    )
+    text = repr([[side.stored.digest, *facts_of(side.options)] for side in sides] + [[*how.check], how.place])
     folder = user_directory(how.environ, "XDG_STATE_HOME", ".local/state") / "raybundle/bisect"
     return make_private(folder) / f"{hashlib.sha256(text.encode()).hexdigest()[:32]}.json"
 

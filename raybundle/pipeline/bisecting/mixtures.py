@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 from raybundle.bundle.delivery import Delivery, parse_delivery
 from raybundle.bundle.manifest import format_manifest
 from raybundle.bundle.pack import pack
 from raybundle.bundle.rules import broken_rules
-from raybundle.bundle.values import Manifest
+from raybundle.bundle.values import LayerEntry, Manifest
 from raybundle.formats.archive_paths import is_native
 from raybundle.formats.canonical import digest_of
 from raybundle.model import CollectedFile, Digest, RootSymbol
@@ -19,15 +20,18 @@ from raybundle.node.cache.raybundle_record import LARGE
 from raybundle.publish import layout, putting
 from raybundle.publish.content.pulling import opened_archive
 from raybundle.resolve.interpreter.libc import newest
+from raybundle.submission.options import JobOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
-    from raybundle.bundle.values import LayerEntry, Provided, PythonTag
+    from raybundle.bundle.values import Provided, PythonTag
     from raybundle.publish.content.objects import Shelf
     from raybundle.publish.stored import Stored
 
-Kind = Literal["distribution", "path", "python", "target", "arguments", "env", "file"]
+Kind = Literal["distribution", "path", "python", "target", "arguments", "env", "option", "file"]
+OPTIONS = ("cwd", "secrets", "resources", "runtime_env")
+"""What else of a run decides how its job goes, as `JobOptions` and the record name it."""
 
 
 class Difference(NamedTuple):
@@ -44,8 +48,7 @@ class Side:
     """A bundle, and how it is run."""
 
     stored: Stored
-    arguments: tuple[str, ...] = ()
-    env: tuple[tuple[str, str], ...] = ()
+    options: JobOptions = field(default_factory=JobOptions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,16 +56,24 @@ class Mixture:
     """What is run: the good side with some differences of the bad one."""
 
     manifest: Manifest
-    arguments: tuple[str, ...]
-    env: tuple[tuple[str, str], ...]
+    options: JobOptions
     fault: str | None = None
     """Why there is no such bundle."""
 
     @property
     def key(self) -> str:
         """Names it, whoever makes it."""
-        text = repr((digest_of(format_manifest(self.manifest)), self.arguments, self.env))
+        text = repr((digest_of(format_manifest(self.manifest)), *facts_of(self.options)))
         return hashlib.sha256(text.encode()).hexdigest()
+
+
+def facts_of(options: JobOptions) -> list[Any]:
+    """Returns what of a job's options can differ between two runs, in one order."""
+    return [options.arguments, *(_plain(getattr(options, name)) for name in ("env", *OPTIONS))]
+
+
+def _plain(value: Any) -> Any:
+    return sorted(value.items()) if isinstance(value, Mapping) else value
 
 
 def differences(good: Side, bad: Side) -> tuple[Difference, ...]:
@@ -74,16 +85,12 @@ def differences(good: Side, bad: Side) -> tuple[Difference, ...]:
     ]
     if _without_layers(old.path) != _without_layers(new.path):
         found.append(Difference("path", "path", f"path {', '.join(old.path)} -> {', '.join(new.path)}"))
-    if (old.python.implementation, old.python.minor) != (new.python.implementation, new.python.minor):
-        found.append(Difference("python", "python", f"python {old.python.minor} -> {new.python.minor}"))
+    before, after = (f"{each.python.implementation} {each.python.minor}" for each in (old, new))
+    if before != after:
+        found.append(Difference("python", "python", f"python {before} -> {after}"))
     if old.target != new.target:
         found.append(Difference("target", "target", f"target {old.target} -> {new.target}"))
-    if good.arguments != bad.arguments:
-        found.append(Difference("arguments", "arguments", f"arguments {good.arguments} -> {bad.arguments}"))
-    found += [
-        Difference("env", name, f"env {name}: {before} -> {after}")
-        for name, before, after in _differing(dict(good.env), dict(bad.env))
-    ]
+    found += _differing_options(good.options, bad.options)
     files = [{str(each.path): each for each in side.files} for side in (old, new)]
     found += [
         Difference("file", name, f"{'~' if before and after else '+' if after else '-'} {name}")
@@ -92,14 +99,25 @@ def differences(good: Side, bad: Side) -> tuple[Difference, ...]:
     return tuple(found)
 
 
+def _differing_options(good: JobOptions, bad: JobOptions) -> Iterator[Difference]:
+    if good.arguments != bad.arguments:
+        yield Difference("arguments", "arguments", f"arguments {good.arguments} -> {bad.arguments}")
+    for name, before, after in _differing(dict(good.env), dict(bad.env)):
+        yield Difference("env", name, f"env {name}: {before} -> {after}")
+    for name in OPTIONS:
+        before, after = getattr(good, name), getattr(bad, name)
+        if before != after:
+            yield Difference("option", name, f"{name} {before or 'none'} -> {after or 'none'}")
+
+
 def mix(good: Side, bad: Side, chosen: Collection[Difference]) -> Mixture:
     """Returns the good side with the chosen differences of the bad one."""
     old, new = good.stored.manifest, bad.stored.manifest
     names = {kind: {each.name for each in chosen if each.kind == kind} for kind in get_args(Kind)}
     distributions = _mixed(_distributions(old), _distributions(new), names["distribution"])
     files = [{str(each.path): each for each in side.files} for side in (old, new)]
-    layers = tuple(each for _, each in sorted(distributions.items()) if hasattr(each, "digest"))
-    provided = tuple(each for _, each in sorted(distributions.items()) if not hasattr(each, "digest"))
+    layers = tuple(each for _, each in sorted(distributions.items()) if isinstance(each, LayerEntry))
+    provided = tuple(each for _, each in sorted(distributions.items()) if not isinstance(each, LayerEntry))
     manifest = Manifest(
         target=(new if names["target"] else old).target,
         python=(new if names["python"] else old).python,
@@ -109,10 +127,17 @@ def mix(good: Side, bad: Side, chosen: Collection[Difference]) -> Mixture:
         layers=layers,
     )
     manifest = replace(manifest, python=_python(manifest, old, new))
-    env = _mixed(dict(good.env), dict(bad.env), names["env"])
-    arguments = (bad if names["arguments"] else good).arguments
     faults = broken_rules(manifest)
-    return Mixture(manifest, arguments, tuple(sorted(env.items())), "; ".join(faults) or None)
+    return Mixture(manifest, _mixed_options(good.options, bad.options, names), "; ".join(faults) or None)
+
+
+def _mixed_options(good: JobOptions, bad: JobOptions, names: Mapping[str, set[str]]) -> JobOptions:
+    return replace(
+        good,
+        arguments=(bad if names["arguments"] else good).arguments,
+        env=_mixed(dict(good.env), dict(bad.env), names["env"]),
+        **{name: getattr(bad, name) for name in names["option"]},
+    )
 
 
 def store_mixture(shelf: Shelf, mixture: Mixture, good: Stored, bad: Stored) -> Digest:

@@ -5,13 +5,22 @@ from __future__ import annotations
 import json
 import math
 import shutil
+import signal
 import sys
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from raybundle.cache.documents import Cache
-from raybundle.errors import ClusterUnreachableError
+from raybundle.cluster.embedded.processes import find_process
+from raybundle.errors import (
+    ClusterError,
+    ClusterUnreachableError,
+    DamagedCacheError,
+    JobLostError,
+    JobStoppedError,
+)
 from raybundle.model import ArchivePath, Digest
 from raybundle.pipeline.bisecting.bisect import How, Ran, bisect
 from raybundle.pipeline.bisecting.runners import _Silent
@@ -25,6 +34,9 @@ from tests.support.workplace import Workplace, make_workplace
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from raybundle.publish.content.objects import Shelf
+    from raybundle.submission.options import JobOptions
+
 FILES = 40
 CHANGED = ArchivePath("project/pkg/m2.py")
 LARGE = 300_000
@@ -34,6 +46,19 @@ RUNS = """\
 import os
 with open(os.environ["RUNS"], "a") as stream:
     stream.write("run\\n")
+"""
+JUDGE = """\
+from pkg import m1, m2
+if m1.x != m2.x:
+    import hang
+assert m1.x == 0
+"""
+HANG = """\
+import os, signal, time
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+with open(os.environ["RUNS"], "a") as stream:
+    stream.write(f"{os.getpid()} hangs\\n")
+time.sleep(600)
 """
 
 
@@ -116,28 +141,73 @@ def test_two_changes_that_are_bad_only_together_and_an_interrupted_call_that_goe
     assert (tmp_path / "runs").read_text().count("run") in {document["runs"] + 2, document["runs"] + 3}
 
 
+@dataclass
+class Scripted:
+    """A runner of good ends; a mixture has a fault, or is bad if it has the changed file."""
+
+    shelf: Shelf
+    good: Digest
+    bad: Digest
+    fault: BaseException | None = None
+    ended: bool = False
+
+    def __call__(self, digest: Digest, options: JobOptions) -> Ran:  # noqa: ARG002 - a Runner
+        if self.fault is not None and digest not in (self.good, self.bad):
+            raise self.fault
+        return Ran(int(self.changed(digest) == self.changed(self.bad)), b"")
+
+    def changed(self, digest: Digest) -> str:
+        files = {each.path: each.sha256 for each in find_bundle(self.shelf.store, digest).manifest.files}
+        return files[CHANGED]
+
+    def stop(self) -> None:
+        self.ended = True
+
+
 @pytest.mark.slow
-def test_a_cluster_that_does_not_answer_decides_nothing(work: Workplace, tmp_path: Path) -> None:
+def test_what_says_nothing_about_a_mixture_ends_the_search_and_is_not_remembered(
+    work: Workplace, tmp_path: Path
+) -> None:
     good = Digest(work.build("job.py"))
     write(work, {1: 1, 2: 1, 3: 1})
     bad = Digest(work.build("job.py"))
     shelf = open_shelf(open_store(str(tmp_path / "store"), {}), Cache(tmp_path / "cache"))
-
-    def unreachable(digest: Digest, arguments: object, env: object) -> Ran:  # noqa: ARG001 - a Runner
-        if digest in (good, bad):
-            return Ran(int(digest == bad), b"")
-        raise ClusterUnreachableError("no route")
-
-    def run(digest: Digest, arguments: object, env: object) -> Ran:  # noqa: ARG001 - a Runner
-        files = {each.path: each.sha256 for each in find_bundle(shelf.store, digest).manifest.files}
-        return Ran(int(files[CHANGED] == after), b"")
-
-    after = {each.path: each.sha256 for each in find_bundle(shelf.store, bad).manifest.files}[CHANGED]
     how = How({"XDG_STATE_HOME": str(tmp_path / "state")}, _Silent())
-    with pytest.raises(ClusterUnreachableError, match="no route"):
-        bisect(shelf, good, bad, unreachable, how)
+    faults = (
+        ClusterUnreachableError("no route"),
+        ClusterError("refused", status=403),
+        JobLostError("forgotten"),
+        JobStoppedError("by a colleague"),
+        DamagedCacheError("torn"),
+        KeyboardInterrupt(),
+    )
+    for fault in faults:
+        runner = Scripted(shelf, good, bad, fault)
+        with pytest.raises(type(fault)):
+            bisect(shelf, good, bad, runner, how)
+        assert runner.ended
 
-    assert [each.name for each in bisect(shelf, good, bad, run, how).culprits] == [CHANGED]
+    found = bisect(shelf, good, bad, Scripted(shelf, good, bad), how)
+
+    assert [each.name for each in found.culprits] == [CHANGED]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("at_once", ["1", "2"])
+def test_an_interrupt_ends_the_programs_that_run(work: Workplace, tmp_path: Path, at_once: str) -> None:
+    tree(work.directory, {"judge.py": JUDGE, "hang.py": HANG})
+    good = work.build("job.py")
+    write(work, {1: 1, 2: 1})
+    bad = work.build("job.py")
+    (tmp_path / "runs").touch()
+    with work.started("bisect", "--here", "--jobs", at_once, good, bad) as running:
+        running.wait_for("hangs", tmp_path / "runs")
+        running.process.send_signal(signal.SIGINT)
+        code, _, _ = running.end()
+
+    pids = [int(line.split()[0]) for line in (tmp_path / "runs").read_text().splitlines() if "hangs" in line]
+    assert code == 130
+    assert [find_process(pid) for pid in pids] == [None] * len(pids)
 
 
 @pytest.mark.slow
