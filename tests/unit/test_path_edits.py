@@ -16,6 +16,7 @@ def edits_of(source: str) -> list[tuple[str, int | None]]:
         ast.parse(f"import os, sys, site, pathlib\nfrom pathlib import Path\n{source}"),
         FILE,
         "/run",
+        version=(3, 11, 7),
         first="/project/jobs",
     )
     return [(normpath(each.directory), each.index) for each in result.edits]
@@ -41,6 +42,9 @@ def edits_of(source: str) -> list[tuple[str, int | None]]:
         ("os.path.join(sys.path[0], '..')", "/project"),
         ("os.path.split(sys.path[0])[0]", "/project"),
         ("__file__.rsplit('/', 2)[0]", "/project"),
+        ("'/py{0.major}.{0.minor}'.format(sys.version_info)", "/py3.11"),
+        ("'/py{0[0]}'.format(sys.version_info)", "/py3"),
+        ("'/py%d.%d' % sys.version_info[:2]", "/py3.11"),
     ],
 )
 def test_an_expression_is_evaluated(expression: str, directory: str) -> None:
@@ -154,3 +158,22 @@ def test_edits_apply_in_order_and_the_first_of_two_equal_entries_counts() -> Non
     edits = [Edit("/x", 0, 1), Edit("/y", 1, 2), Edit("/a", None, 3)]
 
     assert apply_edits(["/a", "/b"], edits) == ["/x", "/y", "/a", "/b"]
+
+
+def test_a_function_that_returns_from_a_test_of_absence_leaves_later_edits_alone() -> None:
+    source = """\
+def add(directory):
+    if directory not in sys.path:
+        sys.path.insert(0, directory)
+        return
+add("/a")
+sys.path.append("/b")
+"""
+    edits = evaluate(ast.parse(f"import sys\n{source}"), FILE, "/run").edits
+
+    assert [(each.directory, each.unless is None) for each in edits] == [("/a", False), ("/b", True)]
+
+
+@pytest.mark.parametrize("form", ["{0.releaselevel}", "{0.x}", "{:d}", "{9}"])
+def test_a_text_that_cannot_be_filled_in_is_no_fault_of_ours(form: str) -> None:
+    assert edits_of(f"sys.path.append({form!r}.format(sys.version_info))") == []

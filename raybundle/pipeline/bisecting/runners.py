@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import tempfile
 import threading
+from concurrent.futures import CancelledError
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from raybundle.cluster.jobs import JobsClient
 from raybundle.cluster.stopping import stop_interrupted
-from raybundle.errors import JobStoppedError
 from raybundle.pipeline.bisecting.bisect import How, Ran, bisect
 from raybundle.pipeline.here import Here, end_program, run_stored
 from raybundle.pipeline.orders import order_bundle
@@ -52,7 +52,7 @@ class Running(Generic[_Kind]):
         """Counts one as running during its block, which does not begin once all is stopped."""
         with self._lock:
             if self._stopped:
-                raise JobStoppedError("the search has ended")
+                raise CancelledError
             self._now.append(one)
         try:
             yield

@@ -342,8 +342,10 @@ class Statements:
             ):
                 directory = os.path.join(self.scope.cwd or "", str(self.scope.value(left)))
                 self.unless = AbsenceTest(directory, next(self.numbers))
-                self.run(body)
-                self.unless = None
+                try:
+                    self.run(body)
+                finally:  # also if the body returns from a function of the module
+                    self.unless = None
                 self._forget(*body, *otherwise)
             case ast.Compare(
                 left=ast.Name(id="__name__"), ops=[ast.Eq()], comparators=[ast.Constant(value=name)]

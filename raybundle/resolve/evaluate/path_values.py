@@ -25,6 +25,20 @@ FIRST = "sys.path[0]"
 """Is the name of the first entry of the path, if it is known."""
 
 
+class Version(list[Value]):
+    """`sys.version_info`; texts that are filled in name its fields."""
+
+    @property
+    def major(self) -> Value:
+        """3."""
+        return self[0]
+
+    @property
+    def minor(self) -> Value:
+        """Of Python 3.11, 11."""
+        return self[1]
+
+
 class CannotEvaluateError(Exception):
     """Only the running program knows the value. This error does not leave the evaluation of edits."""
 
@@ -114,6 +128,8 @@ class Scope:
                 return _parent_at(self._path(path), self.value(index))
             case ast.Subscript() if FIRST in self.names and ast.unparse(node) == FIRST:
                 return self.names[FIRST]
+            case ast.Subscript(value=values, slice=ast.Slice(lower=None, upper=ast.expr() as end, step=None)):
+                return self.list_of(values)[: self.integer(end)]
             case ast.Subscript(value=values, slice=index):
                 return _item_at(self.list_of(values), self.value(index))
             case ast.Call(func=function, args=arguments, keywords=[]):
@@ -143,7 +159,7 @@ class Scope:
         if dotted in constants:
             return constants[dotted]
         if self.version and dotted == "sys.version_info":
-            return list(self.version)
+            return Version(self.version)
         if self.version and dotted.startswith("sys.version_info.m"):
             return self.version[("major", "minor", "micro").index(node.attr)]
         if node.attr == "parent":
@@ -268,7 +284,7 @@ def _combined(op: ast.operator, left: Value, right: Value) -> Value:
 def _formatted(form: str, values: list[Value]) -> str:
     try:
         return form.format(*values)
-    except (LookupError, ValueError) as error:
+    except (LookupError, ValueError, AttributeError, TypeError) as error:
         raise CannotEvaluateError from error
 
 
