@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+import errno
+import os
+from typing import Any, NamedTuple
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from raybundle.node.cache.raybundle_parallel import _shared
+from raybundle.node.cache.raybundle_parallel import _shared, run
 from raybundle.node.cache.raybundle_place import _batches as batches_of_layers
 
 _batches: Any = batches_of_layers
@@ -44,3 +47,34 @@ def test_each_layer_is_unpacked_once_and_in_no_more_time_than_by_itself(
     assert sorted(name for batch in batches for name, _ in batch) == sorted(stack)
     assert not batches or sum(batches[0][0][1]) == largest
     assert together <= sum(makespan(jobs, processes) for jobs in stack.values()) * 4 / 3 + 1e-6
+
+
+class Work(NamedTuple):
+    """A file to write, as far as sharing knows it."""
+
+    target: str
+    fault: Exception | None = None
+
+
+def do(work: Work) -> None:
+    if work.fault is not None:
+        raise work.fault
+
+
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="one processor has no child")
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        (OSError(errno.ENOSPC, "any"), OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/layers/b")),
+        (OSError(errno.EIO, "any", "/x"), OSError(errno.EIO, os.strerror(errno.EIO), "/x")),
+        (RuntimeError("file b: expected this, found that"),) * 2,
+        (KeyError("b"), RuntimeError("KeyError: 'b'")),
+    ],
+)
+def test_what_fails_in_a_child_is_told_as_if_it_had_failed_here(fault: Exception, told: Exception) -> None:
+    jobs = [Work("/layers/a"), Work("/layers/c"), Work("/layers/b", fault)]
+
+    with pytest.raises(type(told)) as raised:
+        run(do, jobs, lambda job: {"/layers/a": 9.0, "/layers/c": 2.0}.get(job.target, 1.0))
+
+    assert (raised.value.args, str(raised.value)) == (told.args, str(told))

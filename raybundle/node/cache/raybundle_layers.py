@@ -250,16 +250,16 @@ def _is_whole(file: str, expected: str) -> bool:
 
 def _inflate(job: Job) -> None:
     """Writes and verifies one file; one that is wrong does not stay."""
+    descriptor = os.open(job.target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, job.mode)
     try:
-        _write_inflated(job)
+        _write_inflated(job, descriptor)
     except BaseException:
         os.unlink(job.target)
         raise
 
 
-def _write_inflated(job: Job) -> None:
+def _write_inflated(job: Job, descriptor: int) -> None:
     digest = sha256()
-    descriptor = os.open(job.target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, job.mode)
     with open(descriptor, "wb", buffering=0) as stream:
         for data in _inflated(job.content, job.member, job.size):
             digest.update(data)
@@ -316,7 +316,7 @@ def _compile(data: bytes, target: str) -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             code = compile(data, target, "exec", dont_inherit=True, optimize=0)
-    except (SyntaxError, ValueError, RecursionError):
+    except (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError):
         return  # an import of it shows the error
     byte_code = import_system._code_to_hash_pyc(  # type: ignore[attr-defined]
         code, importlib.util.source_hash(data), checked=False

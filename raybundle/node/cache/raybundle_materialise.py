@@ -263,7 +263,7 @@ def _compile(data: bytes, target: str, final: str, level: str | None = None) -> 
         code = compile(
             data, final, "exec", dont_inherit=True, optimize=-1 if level is None else int(level or 0)
         )
-    except (SyntaxError, ValueError):
+    except (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError):
         return  # an import of it shows the error
     status = os.stat(target)
     byte_code = import_system._code_to_timestamp_pyc(  # type: ignore[attr-defined]

@@ -20,6 +20,8 @@ WORTH_IT = 0.1
 """Seconds of work that justify one more process."""
 WATCH = 0.1
 """Seconds between two checks of a child that its parent lives."""
+DONE, OS_ERROR = "done", "OSError\0"
+"""The answer of a child that could do its share, and the start of one that could not write."""
 
 
 def run(work: Callable[[Any], None], jobs: Sequence[Any], cost: Callable[[Any], float]) -> None:
@@ -27,12 +29,12 @@ def run(work: Callable[[Any], None], jobs: Sequence[Any], cost: Callable[[Any], 
 
     Args:
         work: does a job; raises RuntimeError or OSError if it cannot.
-        jobs: in any order.
+        jobs: in any order; each has the `target` that it writes.
         cost: about how many seconds a job takes.
 
     Raises:
         RuntimeError: a job failed.
-        OSError: a job of this process failed.
+        OSError: a file cannot be read or written.
     """
     number = min(processes(), 1 + int(sum(map(cost, jobs)) / WORTH_IT))
     shares = _shared(jobs, cost, number)
@@ -43,8 +45,8 @@ def run(work: Callable[[Any], None], jobs: Sequence[Any], cost: Callable[[Any], 
     finally:
         answers = [_finish(*child) for child in children]
     for answer in answers:
-        if answer != "done":
-            raise RuntimeError(answer or "files of a layer: expected to be written, found their process dead")
+        if answer != DONE:
+            raise _failure(answer)
 
 
 def processes() -> int:
@@ -78,16 +80,24 @@ def _start(work: Callable[[Any], None], jobs: Sequence[Any]) -> tuple[int, int]:
         _end_with(parent)
         for job in jobs:
             work(job)
-        answer = "done"
+        answer = DONE
     except RuntimeError as error:
         answer = str(error)
-    except OSError as error:
-        answer = f"file {error.filename or jobs[0][0]}: {error.strerror}"
+    except OSError as error:  # a write to a full disk names no file
+        answer = f"{OS_ERROR}{error.errno}\0{error.filename or job.target}"
     except BaseException as error:  # noqa: BLE001 - the answer reports any failure
         answer = f"{type(error).__name__}: {error}"
     finally:
-        os.write(writing, answer.encode(errors="backslashreplace"))
+        os.write(writing, answer.encode(errors="surrogateescape"))
         os._exit(0)
+
+
+def _failure(answer: str) -> Exception:
+    """Returns the error that a child answered with."""
+    if answer.startswith(OS_ERROR):
+        number, _, file = answer.removeprefix(OS_ERROR).partition("\0")
+        return OSError(int(number), os.strerror(int(number)), file)
+    return RuntimeError(answer or "files of a layer: expected to be written, found their process dead")
 
 
 def _end_with(parent: int) -> None:
@@ -102,7 +112,7 @@ def _end_with(parent: int) -> None:
 
 
 def _finish(process: int, reading: int) -> str:
-    with open(reading, encoding="utf-8") as stream:
+    with open(reading, encoding="utf-8", errors="surrogateescape") as stream:
         answer = stream.read()
     try:
         os.waitpid(process, 0)

@@ -58,8 +58,8 @@ def unpack(stub: Stub, missing: Missing) -> None:
         for batch in _batches(missing.jobs, stub.load("raybundle_layers").cost_of, most):
             _unpack_batch(stub, batch)
             sync = record.Sync(os.path.dirname(batch[0][0]))
-            _publish(stub, waiting)
-            waiting = [(batch, sync)]
+            finished, waiting = waiting, [(batch, sync)]
+            _publish(stub, finished)
     finally:
         _publish(stub, waiting)
 
@@ -123,7 +123,7 @@ def clear(record: ModuleType, directory: str, files: Collection[str], directorie
 
 
 def reopen(stub: Stub, directory: str) -> None:
-    """Takes a directory its final name, so that it is completed as an unfinished one."""
+    """Takes the final name from a directory, so that it is completed as an unfinished one."""
     partial, record = f"{directory}.partial", stub.load("raybundle_record")
     if os.path.lexists(directory):
         record.remove(partial)

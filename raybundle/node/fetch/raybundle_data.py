@@ -88,8 +88,8 @@ class Data:
                 os.chmod(partial, 0o500)
                 finished.append((directory, sha))
                 if time.monotonic() - began > BATCH_SECONDS:
-                    self._publish(finished)
-                    finished, began = [], time.monotonic()
+                    batch, finished, began = finished, [], time.monotonic()
+                    self._publish(batch)
         finally:
             self._publish(finished)
 

@@ -254,16 +254,16 @@ def main() -> None:
     try:
         _run(archives, asked["source"], asked["directory"], asked["raylet"])
     except Exception as error:  # noqa: BLE001 - any failure is an answer
-        url = archives[0].url(asked["source"])
-        text = str(error) if isinstance(error, RuntimeError) else _words(error, url)
         file = f"{asked['directory']}/{asked['key']}.error"
         with open(f"{file}.new", "w", errors="surrogateescape") as stream:
-            stream.write(text.replace("\n", " "))
+            stream.write(_words(error, archives[0].url(asked["source"])).replace("\n", " "))
         os.replace(f"{file}.new", file)
         os._exit(1)  # other threads may be in the middle of a transfer
 
 
 def _words(error: Exception, url: str) -> str:
+    if isinstance(error, RuntimeError):
+        return str(error)
     if isinstance(error, ImportError):
         return f"file {url}: expected {error.name} on this node ({sys.executable}), found none"
     if isinstance(error, OSError) and error.strerror:
@@ -304,7 +304,7 @@ def _fetch_one(
         if not archive.optional:
             raise _refusal(archive, archive.url(source), str(absent)) from None
         os.close(os.open(f"{directory}/{archive.sha256}.absent", os.O_WRONLY | os.O_CREAT, 0o600))
-    except OSError as error:
+    except Exception as error:
         if os.path.exists(part):
             os.unlink(part)
         raise RuntimeError(_words(error, archive.url(source))) from error

@@ -278,7 +278,8 @@ def _check(file: Path, lines: list[tuple[int, _Line]]) -> ast.Module:
             f"cannot parse {file}, code cell {number}, line {line.number}: {error.msg}", hint=hint
         ) from error
     except (ValueError, RecursionError, MemoryError) as error:
-        raise BundleError(f"cannot parse {file}: {error}", hint="fix the notebook") from error
+        reason = str(error) or "it is too complex for the parser"
+        raise BundleError(f"cannot parse {file}: {reason}", hint="fix the notebook") from error
 
 
 def _only_there(tree: ast.Module, file: Path, placed: list[tuple[int, _Line]]) -> Iterator[Warning]:

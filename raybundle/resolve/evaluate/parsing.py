@@ -25,8 +25,9 @@ def parse(source: bytes, file: str) -> ast.Module:
             f"cannot parse {place}: {error.msg}", hint="fix the file, or do not import it"
         ) from error
     except (ValueError, RecursionError, MemoryError) as error:
+        reason = str(error) or "it is too complex for the parser"  # a MemoryError of the parser is empty
         raise BundleError(
-            f"cannot parse {file}: {error}", hint="fix the file, or do not import it"
+            f"cannot parse {file}: {reason}", hint="fix the file, or do not import it"
         ) from error
 
 

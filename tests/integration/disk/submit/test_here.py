@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import signal
 import sys
 from dataclasses import replace
@@ -81,6 +82,19 @@ def test_an_import_error_is_there_at_once_and_is_the_programs_own(work: Workplac
 
     assert done.returncode == 1
     assert "ModuleNotFoundError: No module named 'nowhere'" in done.stderr
+
+
+def test_a_file_that_no_python_can_compile_stops_neither_build_nor_boot(tmp_path: Path) -> None:
+    made = make_workplace(tmp_path / "work", VIRTUAL_ENV=sys.prefix)
+    code = "try:\n    import deep\nexcept MemoryError:\n    print('as it is here')\n"
+    tree(made.directory, {"job.py": code, "deep.py": f"x = {'-' * 100_000}1\n"})
+
+    built = made.raybundle("build", "--name", "job", "job.py")
+    ran = made.raybundle("run", "--here", "job")
+
+    assert built.returncode == 0
+    assert re.search(r"warning: cannot parse \S+deep\.py: \S.+; it travels as it is", built.stderr)
+    assert (ran.returncode, ran.stdout) == (0, "as it is here\n"), ran.stderr
 
 
 @pytest.mark.slow
