@@ -12,6 +12,8 @@ from raybundle.resolve.facts import Guard, Remark
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+_UNPARSED = frozenset({"SyntaxError", "RecursionError", "MemoryError"})
+"""Exceptions that an import raises if the source is not for this Python, or too complex for it."""
 _FORGIVING = frozenset({"ImportError", "ModuleNotFoundError", "Exception", "BaseException"})
 """Exceptions whose handlers catch a failing import."""
 _NOT_INSTALLED = _FORGIVING | {"PackageNotFoundError", "DistributionNotFound"}
@@ -52,6 +54,11 @@ def tried_in(body: list[ast.stmt]) -> Iterable[str]:
 def catches(handler: ast.ExceptHandler) -> bool:
     """Returns whether a handler catches a failing import."""
     return _is_import_error(handler.type)
+
+
+def catches_unparsed(handler: ast.ExceptHandler) -> bool:
+    """Returns whether a handler catches the import of a source that this Python cannot compile."""
+    return _is_import_error(handler.type, _UNPARSED)
 
 
 def gives_up(handler: ast.ExceptHandler) -> bool:

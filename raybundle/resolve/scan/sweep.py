@@ -17,6 +17,7 @@ from raybundle.resolve.scan.calls import import_calls
 from raybundle.resolve.scan.guards import (
     branches_of,
     catches,
+    catches_unparsed,
     gives_up,
     in_branch,
     in_function,
@@ -210,7 +211,10 @@ class _Sweep:
             self._later(handler.body, instead if tried and handler in catching else in_branch(guard))
         self.stack += node.finalbody
         if not catching:
-            self.stack += [*node.body, *node.orelse]
+            if any(map(catches_unparsed, node.handlers)):
+                self._later([*node.body, *node.orelse], in_branch(guard))
+            else:
+                self.stack += [*node.body, *node.orelse]
             return False
         if all(map(gives_up, catching)):
             self._later([*node.body, *node.orelse], in_branch(guard))

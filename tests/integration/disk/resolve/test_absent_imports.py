@@ -330,6 +330,9 @@ def test_optional_says_nothing_of_another_name(work: Path) -> None:
         ("import broken", True),
         ("def f():\n  import broken", False),
         ("import os\nif os.getenv('A'):\n  import broken", False),
+        ("try:\n  import broken\nexcept SyntaxError:\n  pass", False),
+        ("try:\n  import broken\nexcept (OSError, SyntaxError):\n  pass", False),
+        ("try:\n  import broken\nexcept OSError:\n  pass", True),
     ],
 )
 def test_a_source_that_is_not_python_stops_only_what_must_load_it(
