@@ -21,22 +21,29 @@ from raybundle.bundle.layers.archive import check_archive
 from raybundle.bundle.layers.document import parse_document
 from raybundle.bundle.manifest import format_manifest, parse_manifest
 from raybundle.cache.documents import Cache
+from raybundle.cli.output.history import record_lines
 from raybundle.cluster.embedded.record import LocalCluster, read_record
 from raybundle.errors import BundleError, RaybundleError, StoreError
 from raybundle.formats.canonical import canonical_json, digest_of
 from raybundle.model import ScriptTarget
+from raybundle.pipeline.past.runs import RunRecord
 from raybundle.publish import layout
 from raybundle.publish.bundles import build, bytes_of, find_bundle
 from raybundle.publish.names import record_name
 from raybundle.publish.receipts import KEPT, Receipts
 from raybundle.publish.refs import look_up
-from raybundle.publish.runs.records import record_start
+from raybundle.publish.runs.marks import event_key
+from raybundle.publish.runs.records import read_events, record_start
 from raybundle.publish.runs.run import document_of, new_run
 from raybundle.publish.stored import LayerArchive
+from raybundle.reporting.path_view import seen_by
+from raybundle.reporting.timeline import timeline_of
 from raybundle.resolve.trace.lock import read_lock
 from raybundle.store import open_store
 from raybundle.store.base import Entry
 from raybundle.submission.packages import packages_of
+from raybundle.submission.recording.observed import EVENT as OBSERVED
+from raybundle.submission.recording.observed import gather
 from raybundle.submission.relay import _PACKAGES, Relay
 from tests.support.damage import VALUES, bent, damaged
 from tests.support.installed import install, set_times
@@ -83,6 +90,17 @@ def store(planned: Plan, tmp_path: Path) -> Store:
 
 
 RUN = new_run(digest_of(b""), ("a", "b"), {}, "http://127.0.0.1:1", "run-1")
+AT = "2026-11-26T12:00:00.000+00:00"
+NODE = gather(
+    {"0" * 56: b"node\thost\tlinux\tglibc 2.36\tray-2.60.0\nprocess\tdriver\t1\t3.11\t1\t0.5\nready\t1\t2.0\n"}
+)
+OUTSIDE = {"module": "os", "file": "/os.py", "process": "driver", "node": "host"}
+EVENTS: dict[str, dict[str, Any]] = {
+    "accepted": {"timings": {"resolve": 0.5}},
+    "running": {"driver_node": "host", "driver_node_id": "0", "started": AT},
+    OBSERVED: {**NODE, "outside": [OUTSIDE], "omitted": 1},
+    "end": {"status": "FAILED", "exit_code": 10, "driver_exit_code": 1, "ended": AT, "error": "no"},
+}
 
 
 def show(store: Store, planned: Plan) -> None:
@@ -95,6 +113,14 @@ def look(store: Store, _planned: Plan) -> None:
 
 def start(store: Store, _planned: Plan) -> None:
     record_start(store, RUN)
+
+
+def tell(store: Store, _planned: Plan) -> None:
+    record = RunRecord(RUN, read_events(store, RUN))
+    list(record_lines(record))
+    timeline_of(RUN.id, RUN.started, record.events)
+    if OBSERVED in record.events:
+        seen_by(record.events[OBSERVED])
 
 
 OBJECTS = {
@@ -111,6 +137,10 @@ OBJECTS = {
         start,
         document_of(RUN),
     ),
+    **{
+        event_key(RUN, event): (tell, {"schema_version": 1, "id": RUN.id, "at": AT, **facts})
+        for event, facts in EVENTS.items()
+    },
     "graph.json": (show, {"distributions": [{"name": "big", "bytes": 1}]}),
     "delivery": (
         show,

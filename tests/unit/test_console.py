@@ -1,8 +1,9 @@
-"""The JSON that `--json` prints."""
+"""What commands print: JSON, and texts of others."""
 
 import json
 
 from raybundle.cli.output.console import formatted
+from raybundle.formats.terminal import printable
 
 
 def test_long_lists_have_a_line_for_each_item_and_the_document_is_the_same() -> None:
@@ -22,3 +23,10 @@ def test_short_documents_are_indented() -> None:
     document = {"schema_version": 1, "rows": [{"a": 1}], "none": []}
 
     assert formatted(document) == json.dumps(document, indent=2)
+
+
+def test_a_lone_surrogate_is_escaped_and_a_byte_that_is_not_utf_8_stays() -> None:
+    text = printable("a\ud800b\udcff\udfff")
+
+    assert text == "a\\ud800b\udcff\\udfff"
+    assert text.encode("utf-8", "surrogateescape") == b"a\\ud800b\xff\\udfff"

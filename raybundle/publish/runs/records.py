@@ -6,12 +6,14 @@ import contextlib
 import json
 from dataclasses import replace
 from datetime import datetime, timezone
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from raybundle.errors import ObjectMissingError, RecordedRunError, StoreAccessError
 from raybundle.publish.keeping import lease
 from raybundle.publish.layout import read_object, run_key
 from raybundle.publish.refs import find_run
+from raybundle.publish.runs.events import end_of, parse_event
 from raybundle.publish.runs.marks import end_mark, event_key, log_key, start_mark
 from raybundle.publish.runs.run import SCHEMA_VERSION, document_of, parse_run
 
@@ -113,7 +115,7 @@ def record_end(  # noqa: PLR0913 - all that is known of an end
     }
     event = "lost" if status == LOST else "end"
     if not record_event(store, run, event, document):  # its writer may have died before the mark
-        status, exit_code, moment = read_object(store, event_key(run, event), _end, "remove the object")
+        status, exit_code, moment = read_object(store, event_key(run, event), end_of, "remove the object")
     store.put_new(end_mark(run, status, exit_code, moment, datetime.now(timezone.utc)), b"{}")
 
 
@@ -124,9 +126,10 @@ def read_events(store: Store, run: Run) -> dict[str, dict[str, Any]]:
         StoreError: one is damaged.
     """
     folder = event_key(run, "").removesuffix(".json")
+    keys = {key.removeprefix(folder).removesuffix(".json"): key for key in store.keys(folder)}
     found = {
-        key.removeprefix(folder).removesuffix(".json"): read_object(store, key, _event, "remove the object")
-        for key in store.keys(folder)
+        name: read_object(store, key, partial(parse_event, name), "remove the object")
+        for name, key in keys.items()
     }
     return dict(sorted(found.items(), key=lambda item: item[1]["at"]))
 
@@ -156,16 +159,6 @@ def _require_same(store: Store, known: Run, run: Run) -> None:
         )
     if ended or not same:
         raise RecordedRunError(f"a run with the id {run.id} is recorded in {store.url}", hint=_ANOTHER_ID)
-
-
-def _end(document: dict[str, Any]) -> tuple[str, int, datetime]:
-    return str(document["status"]), int(document["exit_code"]), datetime.fromisoformat(document["ended"])
-
-
-def _event(document: dict[str, Any]) -> dict[str, Any]:
-    if document["schema_version"] != SCHEMA_VERSION or not isinstance(document["at"], str):
-        raise ValueError(document)
-    return document
 
 
 def _now() -> str:
