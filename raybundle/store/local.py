@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from raybundle.directories import make_private, open_regular
-from raybundle.errors import ObjectMissingError, StoreAccessError
+from raybundle.errors import ObjectMissingError, ObjectTooLargeError, StoreAccessError
 from raybundle.store.base import LARGEST_DOCUMENT, PIECE_BYTES, Entry, check_key, collect
 
 if TYPE_CHECKING:
@@ -68,8 +68,11 @@ class LocalStore:
         return True
 
     def get(self, key: str, most: int = LARGEST_DOCUMENT) -> bytes:
-        """Reads the file piece by piece."""
-        return collect(self.pieces(key), most, f"{key} in {self.url}")
+        """Reads the file piece by piece, unless its status says that it is larger."""
+        name = f"{key} in {self.url}"
+        if (self.size(key) or 0) > most:
+            raise ObjectTooLargeError(name=name, most=most)
+        return collect(self.pieces(key), most, name)
 
     def pieces(self, key: str, start: int = 0) -> Iterator[bytes]:
         """Reads the file piece by piece."""

@@ -7,13 +7,14 @@ import shlex
 import signal
 import subprocess
 import sys
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from raybundle.errors import StoreAccessError, UsageError
+from raybundle.errors import ObjectTooLargeError, StoreAccessError, UsageError
 from raybundle.model import Digest
 from raybundle.publish.runs.records import record_start
 from raybundle.publish.runs.run import new_run
@@ -275,3 +276,16 @@ def test_only_what_writers_left_is_swept_wherever_a_link_leads(tmp_path: Path) -
 
     assert (home / "thesis.tex").exists()
     assert sorted(each.name for each in plain.iterdir()) == ["link", "pipe"]
+
+
+def test_nothing_is_read_of_an_object_that_is_too_large(tmp_path: Path) -> None:
+    store = LocalStore(tmp_path / "store")
+    store.put_new("a", b"x")
+    (tmp_path / "store/a").chmod(0o600)
+    os.truncate(tmp_path / "store/a", 1 << 30)
+    tracemalloc.start()
+
+    with pytest.raises(ObjectTooLargeError):
+        store.get("a", 200 << 20)
+    assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    tracemalloc.stop()
