@@ -122,9 +122,8 @@ class S3Store:
     def _stream(self, key: str, verb: str, start: int) -> Any:
         import obstore  # noqa: PLC0415
 
-        client = self._client(patient=True)
         options: Any = {"range": {"offset": start}} if start else None
-        found = self._try(verb, lambda: obstore.get(client, key, options=options))
+        found = self._try(verb, lambda: obstore.get(self._client(), key, options=options))
         self._require_s3(found.meta["e_tag"])
         return found.stream(min_chunk_size=PIECE_BYTES)
 

@@ -66,8 +66,8 @@ class Strike:
     pattern: str
     """A regular expression that is searched in `METHOD PATH`."""
     mode: str
-    """`reset` or `close` instead of the answer; `cut`: half of the body; `flip`: another bit in the body;
-    `short`: half of the body, and a length that fits; `other`: the body of something else; `html`: status 200
+    """`reset` or `close` instead of the answer; `cut`: half of the body; `stall`: half of the body, and
+    then nothing; `flip`: another bit in the body; `short`: half of the body, and a length that fits; `other`: the body of something else; `html`: status 200
     and a page; `twice`: the server gets the request twice, the client the second answer; `late`: 503, and
     the server gets the request after `LATE` seconds; `silent`: nothing; else the status of the proxy's own
     answer."""
@@ -282,7 +282,7 @@ class Proxy:
 
     async def _strike(self, mode: str, request: Head, client: Stream) -> bool:
         body = b"".join([piece async for piece in client.read_body(request)])
-        if mode in {"cut", "flip", "short", "other"}:
+        if mode in {"cut", "stall", "flip", "short", "other"}:
             return await self._spoil(mode, request, body, client)
         if mode in {"twice", "late"}:
             return await self._repeat(mode, request, body, client)
@@ -320,6 +320,8 @@ class Proxy:
                 await client.write(answer.raw + whole[:half] + bytes([whole[half] ^ 1]) + whole[half + 1 :])
                 return True
             await client.write(answer.raw + whole[:half])
+            if mode == "stall":
+                await asyncio.sleep(3600)
             client.close()
             return False
 

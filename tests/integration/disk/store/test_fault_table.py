@@ -8,6 +8,7 @@ the bundle. `says` is in the error, and no error shows words of a library.
 from __future__ import annotations
 
 import math
+import os
 import time
 import uuid
 from typing import TYPE_CHECKING, NamedTuple
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from raybundle.store import Store
     from tests.support.s3_server import S3Server
 
 pytestmark = pytest.mark.slow
@@ -209,6 +211,24 @@ def test_a_put_that_arrives_late_or_twice_overwrites_nothing(scene: Scene, mode:
         assert (theirs.get("a"), later) == (b"ours", None)
         assert (created is not None) == (mode == "late")  # the second answer to one that arrived twice is 412
         assert set(proxy.late) <= {"412"}
+
+
+@pytest.mark.parametrize("mode", ["silent", "stall"])
+@pytest.mark.parametrize("read", ["get", "pieces"])
+def test_an_answer_that_stops_is_asked_for_again(
+    s3: S3Server, read: str, mode: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "ANSWER_SECONDS", 0.5)
+    monkeypatch.setattr(client, "UPLOAD_SECONDS", 60)  # of a transfer as a whole
+    data = os.urandom(6 << 20)
+    url = s3.prefix()
+    open_store(url, s3.environ).put_new("a", data)
+    with Proxy(s3.endpoint, Faults(strikes=(Strike("^GET", mode, 1),))) as proxy:
+        store = open_store(url, {**s3.environ, "AWS_ENDPOINT_URL": proxy.address})
+        begin = time.monotonic()
+
+        assert b"".join([store.get("a")] if read == "get" else store.pieces("a")) == data
+        assert time.monotonic() - begin < 30
 
 
 OUTAGES = [
