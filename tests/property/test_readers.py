@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from raybundle.bundle.delivery import Packed, parse_delivery
-from raybundle.bundle.layers.archive import check_archive
+from raybundle.bundle.layers.archive import NO_ARCHIVE, check_archive
 from raybundle.bundle.layers.document import parse_document
 from raybundle.bundle.manifest import format_manifest, parse_manifest
 from raybundle.cache.documents import Cache
@@ -25,6 +25,7 @@ from raybundle.cli.output.history import record_lines
 from raybundle.cluster.embedded.record import LocalCluster, read_record
 from raybundle.errors import BundleError, RaybundleError, StoreError
 from raybundle.formats.canonical import canonical_json, digest_of
+from raybundle.formats.deterministic_zip import member_info, plain_bytes
 from raybundle.model import ScriptTarget
 from raybundle.pipeline.past.runs import RunRecord
 from raybundle.publish import layout
@@ -91,9 +92,11 @@ def store(planned: Plan, tmp_path: Path) -> Store:
 
 RUN = new_run(digest_of(b""), ("a", "b"), {}, "http://127.0.0.1:1", "run-1")
 AT = "2026-11-26T12:00:00.000+00:00"
-NODE = gather(
-    {"0" * 56: b"node\thost\tlinux\tglibc 2.36\tray-2.60.0\nprocess\tdriver\t1\t3.11\t1\t0.5\nready\t1\t2.0\n"}
+LINES = (
+    b"node\thost\tlinux\tglibc 2.36\tray-2.60.0\n",
+    b"process\tdriver\t1\t3.11\t1\t0.5\nready\t1\t2.0\n",
 )
+NODE = gather({"0" * 56: b"".join(LINES)})
 OUTSIDE = {"module": "os", "file": "/os.py", "process": "driver", "node": "host"}
 EVENTS: dict[str, dict[str, Any]] = {
     "accepted": {"timings": {"resolve": 0.5}},
@@ -257,6 +260,34 @@ def test_an_archive_of_a_layer_and_one_of_a_bundle(
         (tmp_path / "store" / key).unlink()
 
     check()
+
+
+@SIZES
+def test_a_member_that_is_read_at_once_is_what_zipfile_reads(examples: int) -> None:
+    written, names = io.BytesIO(), ["a.py", "é.py", "empty", "stored"]
+    with zipfile.ZipFile(written, "w") as archive:
+        for number, name in enumerate(names):
+            packing = zipfile.ZIP_STORED if name == "stored" else zipfile.ZIP_DEFLATED
+            archive.writestr(member_info(name, compression=packing), b"value = 1\n" * number * 9)
+
+    def read(data: bytes) -> list[tuple[bytes | None, bytes | None]]:
+        found = []
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            for info in archive.infolist():
+                expected = None
+                with suppress(*NO_ARCHIVE):
+                    expected = archive.read(info)
+                found.append((plain_bytes(archive, info), expected))
+        return found
+
+    @tried(examples * 10)
+    @given(bent(written.getvalue()))
+    def check(data: bytes) -> None:
+        with suppress(*NO_ARCHIVE):
+            assert [(at_once, whole) for at_once, whole in read(data) if at_once not in {None, whole}] == []
+
+    check()
+    assert all(at_once == whole is not None for at_once, whole in read(written.getvalue()))
 
 
 @SIZES

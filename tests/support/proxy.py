@@ -66,11 +66,11 @@ class Strike:
     pattern: str
     """A regular expression that is searched in `METHOD PATH`."""
     mode: str
-    """`reset` or `close` instead of the answer; `cut`: half of the body; `stall`: half of the body, and
-    then nothing; `flip`: another bit in the body; `short`: half of the body, and a length that fits; `other`: the body of something else; `html`: status 200
-    and a page; `twice`: the server gets the request twice, the client the second answer; `late`: 503, and
-    the server gets the request after `LATE` seconds; `silent`: nothing; else the status of the proxy's own
-    answer."""
+    """`reset` or `close` instead of the answer; `cut`: half of the body; `stall`: half of the body, and then
+    nothing; `flip`: another bit in the body; `short`: half of the body, and a length that fits; `other`: the
+    body of something else; `html`: status 200 and a page; `twice`: the server gets the request twice, the
+    client the second answer; `late`: 503, and the server gets the request after `LATE` seconds; `silent`:
+    nothing; else the status of the proxy's own answer."""
     times: float = math.inf
     """Requests that it strikes."""
     seconds: float = math.inf

@@ -15,7 +15,7 @@ from raybundle.bundle.layers.document import checked_path
 from raybundle.content import checked_chunks
 from raybundle.errors import UNREADABLE, BundleError, DigestMismatchError
 from raybundle.formats.deflate import deflater
-from raybundle.formats.deterministic_zip import member_info, member_of
+from raybundle.formats.deterministic_zip import member_info, member_of, plain_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
@@ -178,6 +178,9 @@ def read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
     """
     if info.file_size > LARGEST_DOCUMENT:
         raise ValueError(f"{info.filename} has {info.file_size} bytes")
+    data = plain_bytes(archive, info)
+    if data is not None:
+        return data
     with archive.open(info) as stream:
         return stream.read(info.file_size)  # without a number, it would inflate all that is there
 

@@ -20,6 +20,7 @@ from raybundle.publish.content.verifying import (
     layer_parts,
     verify_archives,
     verify_data,
+    verify_graph,
     verify_layer,
 )
 from raybundle.publish.names import parse_move, parse_version
@@ -313,7 +314,7 @@ def _read_data(walk: _Walk) -> None:
     parts: list[Part] = []
     for digest, manifest in walk.manifests.items():
         found, deliveries = verify_archives(walk.shelf, digest, manifest)
-        parts += found
+        parts += [*found, verify_graph(walk.shelf, layout.graph_key(digest))]
         for each in layer_parts(manifest, deliveries):
             known = layers[each.key].known if each.key in layers else frozenset()
             layers[each.key] = each._replace(known=known | each.known)

@@ -72,12 +72,13 @@ def verify_bundle(shelf: Shelf, digest: Digest) -> Verified:
         manifest = parse_manifest(layout.get_document(shelf.store, key), digest)
     except BundleError as error:
         return Verified(digest, (Part(key, "damaged", fault=str(error)),))
-    found, deliveries = verify_archives(shelf, digest, manifest)
     with ThreadPoolExecutor(AT_ONCE) as threads:
+        graph = threads.submit(verify_graph, shelf, layout.graph_key(digest))
+        signed = threads.submit(lambda: list(_verify_signatures(shelf, digest, manifest)))
+        found, deliveries = verify_archives(shelf, digest, manifest)
         layers = list(threads.map(lambda each: verify_layer(shelf, each), layer_parts(manifest, deliveries)))
         data = list(threads.map(lambda each: verify_data(shelf, *each), data_of(manifest)))
-    signed = _verify_signatures(shelf, digest, manifest)
-    return Verified(digest, (Part(key, "ok"), *found, *layers, *data, *signed))
+    return Verified(digest, (Part(key, "ok"), *found, graph.result(), *layers, *data, *signed.result()))
 
 
 def _verify_signatures(shelf: Shelf, digest: Digest, manifest: Manifest) -> Iterator[Part]:
@@ -92,7 +93,7 @@ def _verify_signatures(shelf: Shelf, digest: Digest, manifest: Manifest) -> Iter
 
 
 def verify_archives(shelf: Shelf, digest: Digest, manifest: Manifest) -> tuple[list[Part], list[Delivery]]:
-    """Returns what is in the folder of a bundle, and the deliveries that are right."""
+    """Returns the archives of a bundle and what belongs to them, and the deliveries that are right."""
     archives = [key for key, _ in layout.find_archives(shelf.store, digest)]
     folder = layout.manifest_key(digest).removesuffix("manifest.json")
     if not archives:
@@ -104,7 +105,7 @@ def verify_archives(shelf: Shelf, digest: Digest, manifest: Manifest) -> tuple[l
         parts += _verify_delivery(shelf, layout.delivery_key(key), delivery)
         if delivery is not None:
             deliveries.append(parse_delivery(delivery, key))
-    return [*parts, _verify_graph(shelf, layout.graph_key(digest))], deliveries
+    return parts, deliveries
 
 
 def _verify_archive(shelf: Shelf, key: str, manifest: Manifest) -> tuple[Part, bytes | None]:
@@ -141,7 +142,8 @@ def _verify_delivery(shelf: Shelf, key: str, expected: bytes | None) -> Iterator
     yield Part(key, "ok", len(expected)) if same else Part(key, "damaged", fault="not that of the archive")
 
 
-def _verify_graph(shelf: Shelf, key: str) -> Part:
+def verify_graph(shelf: Shelf, key: str) -> Part:
+    """Reads the import graph of a bundle."""
     try:
         data = shelf.store.get(key)
         readable = isinstance(json.loads(data), dict)

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from raybundle.store import Store
     from tests.support.s3_server import S3Server
 
 pytestmark = pytest.mark.slow
