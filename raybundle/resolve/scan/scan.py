@@ -28,8 +28,8 @@ from raybundle.resolve.facts import (
 )
 from raybundle.resolve.scan.calls.given import loaders
 from raybundle.resolve.scan.calls.import_calls import DynamicImports, may_be_passed_on
-from raybundle.resolve.scan.commands.commands import commands_of_shell
 from raybundle.resolve.scan.commands.environments import children
+from raybundle.resolve.scan.commands.shell_scripts import commands_of_shell
 from raybundle.resolve.scan.comments import with_comments
 from raybundle.resolve.scan.exports import exported, path_edits
 from raybundle.resolve.scan.guards import unforgiven

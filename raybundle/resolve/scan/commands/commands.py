@@ -14,7 +14,7 @@ from raybundle.resolve.evaluate.chains import last_name
 from raybundle.resolve.evaluate.name_values import ANY, NameValues
 from raybundle.resolve.evaluate.parsing import walk
 from raybundle.resolve.facts import Import, ModuleText, Named, ProgramName, UnknownImport
-from raybundle.resolve.scan.commands.shell import commands_in
+from raybundle.resolve.scan.commands.shell import commands_in, word_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -91,8 +91,6 @@ _FILES = {
     "gunicorn": ("gunicorn.conf.py",),
 }
 """What programs read from the directory in which they start, without being told."""
-_EXPANSION = re.compile(r"\$\{[^{}]*\}|\$\([^()]*\)|\$[\w@*#?]+|`[^`]*`")
-"""What only a shell knows."""
 _CAUGHT = frozenset(
     ["FileNotFoundError", "OSError", "EnvironmentError", "IOError", "CalledProcessError", "SubprocessError"]
 )
@@ -179,7 +177,7 @@ class Commands:
                 paths = [each.removeprefix(f"{ANY}/") if self.is_shell else each for each in given]
                 named = (Named(place.lineno, "start", each) for each in paths if _PATH.fullmatch(each))
                 self.scripts += named
-                words = [_word(word, place) for word in command]
+                words = [word_of(word, place) for word in command]
                 if (
                     command[0] == ANY
                     and len(command) > 1
@@ -319,36 +317,6 @@ class Commands:
         return self._caught
 
 
-def commands_of_shell(text: str) -> Commands:
-    """Returns what a script of a shell starts; variables in it are unknown."""
-    calls, names = Calls(frozenset()), NameValues(ast.Module([], []), {}, is_package=False)
-    found: list[Import] = []
-
-    def take(place: ast.expr, word: ast.expr) -> None:
-        texts = (each.value for each in names.texts(word) if each.whole)
-        found.extend(Import(place.lineno, ModuleText(each, is_listed=True)) for each in texts)
-
-    commands = Commands(calls, names, take, lambda _place, _code: None, found, is_shell=True)
-    for number, line in _numbered(text):
-        if not line.lstrip().startswith("#"):
-            place = ast.Call(ast.Name("run"), [], [], lineno=number, col_offset=0)
-            commands.shell(place, _word(_EXPANSION.sub(ANY, line), place))
-    return commands
-
-
-def _numbered(text: str) -> Iterator[tuple[int, str]]:
-    """Yields the lines of a script with the number of each; one that goes on is one with the next."""
-    start, whole = 1, ""
-    for number, line in enumerate(text.splitlines(), 1):
-        start = start if whole else number
-        whole += line
-        if not line.endswith("\\"):
-            yield start, whole
-            whole = ""
-        else:
-            whole = whole[:-1]
-
-
 def _lines(node: ast.Try) -> Iterator[int]:
     for each in node.body:
         yield from range(each.lineno, (each.end_lineno or each.lineno) + 1)
@@ -369,17 +337,6 @@ def _elements(node: ast.expr) -> list[ast.expr]:
             return [*_elements(left), *_elements(right)]
         case _:
             return [ast.Starred(node)]
-
-
-def _word(text: str, place: ast.expr) -> ast.expr:
-    """Returns an expression whose value is a word of a shell; its unknown parts are no names."""
-    if ANY not in text:
-        return ast.copy_location(ast.Constant(text), place)
-    split = re.split(r"(\*)", text)
-    parts: list[ast.expr] = [
-        ast.FormattedValue(ast.Constant(0), -1) if each == ANY else ast.Constant(each) for each in split
-    ]
-    return ast.copy_location(ast.JoinedStr(parts), place)
 
 
 def _may_be_executable(node: ast.AST) -> bool:

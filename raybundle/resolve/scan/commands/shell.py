@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import shlex
 from typing import TYPE_CHECKING
+
+from raybundle.resolve.evaluate.name_values import ANY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,3 +54,14 @@ def _named(words: list[str]) -> Iterator[list[str]]:
         words = words[1:]
     if words:
         yield words
+
+
+def word_of(text: str, place: ast.expr) -> ast.expr:
+    """Returns an expression whose value is a word of a shell; its unknown parts are no names."""
+    if ANY not in text:
+        return ast.copy_location(ast.Constant(text), place)
+    split = re.split(r"(\*)", text)
+    parts: list[ast.expr] = [
+        ast.FormattedValue(ast.Constant(0), -1) if each == ANY else ast.Constant(each) for each in split
+    ]
+    return ast.copy_location(ast.JoinedStr(parts), place)
