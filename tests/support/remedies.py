@@ -285,9 +285,9 @@ ROWS = {
     ),
     "a program that nobody brings": Row(
         "is a program that the bundle does not have",
-        "if the nodes have it, `# raybundle: ignore` there",
+        'if the nodes have it, `cluster-provides = ["made-tool"]` in [tool.raybundle]',
         {"job.py": MAKES_A_TOOL},
-        ignore("job.py", 'subprocess.run(["made-tool"], check=True)'),
+        setting(cluster_provides=["made-tool"]),
     ),
     "a program beside Python": Row(
         "is taken from beside Python",

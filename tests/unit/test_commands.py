@@ -110,8 +110,9 @@ def test_a_script_of_a_shell_names_what_it_starts() -> None:
         "#!/bin/sh\nset -e\n# python not.py\nexport A=1\n"
         "A=2 python -m pk.gen $1 \\\n  --y\npython a/b.py\nsqlfmt x\n"
     )
-    facts = scan_shell(script.encode())
+    facts = scan_shell(script.encode(), "go.sh")
 
+    assert facts is not None
     assert modules(facts) >= {"pk.gen", "pk.gen.__main__"}
     assert "a/b.py" in paths(facts)
     assert "sqlfmt" in programs(facts)
@@ -122,7 +123,10 @@ def test_a_script_of_a_shell_names_what_it_starts() -> None:
     ("text", "words"),
     [
         ("a b; c | d && e", [["a", "b"], ["c"], ["d"], ["e"]]),
-        ("X=1 Y=2 a 'b c' 2>&1 >out </dev/null", [["a", "b c"]]),
+        (
+            "X=1 Y=2 a 'b c' 2>&1 >out </dev/null",
+            [["export", "X=1", "Y=2"], ["a", "b c", "/dev/null"], [">", "out"]],
+        ),
         ("if a; then b; fi", [["a"], ["b"]]),
         ("(a) & b", [["a"], ["b"]]),
         ("a 'b", []),

@@ -31,7 +31,8 @@ _OF_NODES = re.compile(
     r"|nohup|od|paste|pgrep|pkill|printenv|printf|ps|pwd|readlink|realpath|renice|rm|rmdir|sed|seq|setsid"
     r"|sha\d+sum|shuf|sleep|sort|split|stat|stty|sync|tail|tar|tee|test|timeout|top|touch|tr|true|truncate|tty"
     r"|type|umask|uname|uniq|unlink|uptime|wait|wc|which|who|whoami|xargs|xz|yes|zcat|zip|cd|export|set|source"
-    r"|ulimit|exit|return|read|trap|unset|alias|eval|local|shift"
+    r"|ulimit|exit|return|read|trap|unset|alias|eval|local|shift|for|case|esac|select|function|declare|typeset"
+    r"|readonly|let|shopt|pushd|popd|getopts|break|continue|in|\[\["
 )
 """Programs of Ray, of its environment, of its images, of every system, and commands of a shell."""
 
@@ -84,8 +85,9 @@ class Programs:
         """Yields a warning for each place that starts a program which the nodes may lack."""
         known = {each.name for each, _ in self._found()}
         for each in self.closure.programs:
-            if each.name not in known and not each.may_be_absent and not _OF_NODES.fullmatch(each.name):
-                hint = "if the nodes have it, `# raybundle: ignore` there"
+            settled = each.may_be_absent or normalised_name(each.name) in self.settings.cluster_provides
+            if each.name not in known and not settled and not _OF_NODES.fullmatch(each.name):
+                hint = f'if the nodes have it, `cluster-provides = ["{each.name}"]` in [tool.raybundle]'
                 yield Warning(
                     f"`{each.name}` is a program that the bundle does not have",
                     Path(each.file),

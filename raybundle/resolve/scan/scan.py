@@ -29,7 +29,7 @@ from raybundle.resolve.facts import (
 from raybundle.resolve.scan.calls.given import loaders
 from raybundle.resolve.scan.calls.import_calls import DynamicImports, may_be_passed_on
 from raybundle.resolve.scan.commands.environments import children
-from raybundle.resolve.scan.commands.shell_scripts import commands_of_shell
+from raybundle.resolve.scan.commands.shell_scripts import commands_of_shell, script_in
 from raybundle.resolve.scan.comments import with_comments
 from raybundle.resolve.scan.exports import exported, path_edits
 from raybundle.resolve.scan.guards import unforgiven
@@ -88,7 +88,7 @@ def scan(source: bytes, file: str, environment: Environment) -> Facts:
     known = {(each.line, each.form.name) for each in (*dynamic.found, *tables)}
     imports += swept.named_in_strings(known, server_lines(tree) if swept.strings else set())
     paths, opened = find_files(tree, source, file.rpartition("/")[2], paths_read_in(swept.calls))
-    named = (*paths, *commands.scripts)
+    named = tuple(each for each in (*paths, *commands.scripts) if each.path not in commands.written)
     unseen = () if any(each.path.endswith(".py") for each in named) else commands.unknown
     unknown = {*dynamic.unknown, *references.unknown, *unseen, *switches(source)}
     remarks = (*runtime_envs(source, tree), *own_clusters(source, tree), *unforgiven(tree, dynamic.asked))
@@ -136,11 +136,14 @@ def scan_config(source: bytes) -> Facts:
     return Facts(sha256, in_order(imports), named=tuple(named))
 
 
-def scan_shell(source: bytes) -> Facts:
-    """Returns the scripts, modules and programs that a script of a shell starts, and the paths in it."""
-    commands = commands_of_shell(source.decode("utf-8", "replace"))
-    sha256 = hashlib.sha256(source).hexdigest()
-    return Facts(sha256, in_order(commands.found), named=tuple(commands.scripts))
+def scan_shell(source: bytes, file: str) -> Facts | None:
+    """Returns what a script of a shell starts, and the paths in it; None if the file is no such script."""
+    text = script_in(source, file)
+    if text is None:
+        return None
+    sha256, commands = hashlib.sha256(source).hexdigest(), commands_of_shell(text)
+    named = tuple(each for each in commands.scripts if each.path not in commands.written)
+    return Facts(sha256, in_order(commands.found), named=named)
 
 
 def scan_text(data: bytes) -> Facts:

@@ -200,9 +200,9 @@ def _scan(source: bytes, file: str, environment: Environment) -> Facts:
 
 
 def _scan_pickle(data: bytes, file: str) -> Facts:
-    from raybundle.resolve.scan.scan import scan_pickle  # noqa: PLC0415 - as above
+    from raybundle.resolve.scan.scan import scan_pickle, scan_shell  # noqa: PLC0415 - as above
 
-    return scan_pickle(data, file)
+    return (scan_shell(data, file) if is_shell(file) else None) or scan_pickle(data, file)
 
 
 def _scan_text(data: bytes) -> Facts:
@@ -214,4 +214,4 @@ def _scan_text(data: bytes) -> Facts:
 def _scan_config(source: bytes, file: str) -> Facts:
     from raybundle.resolve.scan.scan import scan_config, scan_shell  # noqa: PLC0415 - as above
 
-    return scan_shell(source) if is_shell(file) else scan_config(source)
+    return (scan_shell(source, file) if is_shell(file) else None) or scan_config(source)

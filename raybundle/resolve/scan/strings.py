@@ -99,9 +99,9 @@ def is_config(name: str) -> bool:
     return name.endswith(CONFIG_SUFFIXES) and name not in _OF_TOOLS and not name.startswith(".")
 
 
-def is_shell(name: str) -> bool:
-    """Returns whether a file of this name is a script of a shell."""
-    return name.endswith((".sh", ".bash"))
+def is_shell(file: str) -> bool:
+    """Returns whether a file may be a script of a shell or a makefile, which its first line may decide."""
+    return file.endswith((".sh", ".bash", ".mk")) or "." not in file.rpartition("/")[2]
 
 
 def config_names(source: bytes) -> tuple[str, ...]:

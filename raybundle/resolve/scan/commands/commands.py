@@ -9,15 +9,17 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from raybundle.resolve.evaluate.calls import Calls
 from raybundle.resolve.evaluate.chains import last_name
+from raybundle.resolve.evaluate.files.vocabulary import is_variable_of_directory
 from raybundle.resolve.evaluate.name_values import ANY, NameValues
 from raybundle.resolve.evaluate.parsing import walk
 from raybundle.resolve.facts import Import, ModuleText, Named, ProgramName, UnknownImport
-from raybundle.resolve.scan.commands.shell import commands_in, word_of
+from raybundle.resolve.scan.commands.shell import OUTPUT, commands_in, word_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
+
+    from raybundle.resolve.evaluate.calls import Calls
 
 _PYTEST = "pytest"
 _RUNNERS = frozenset(
@@ -79,7 +81,9 @@ _WRAPPERS = frozenset(
 )
 """Programs that start the command which follows their own options."""
 _NAME = re.compile(r"[A-Za-z][\w.+-]*")
-_PATH = re.compile(r"(?:[\w.@+-]+/)*[\w@+-][\w.@+-]*\.[A-Za-z]\w{0,9}|(?:\.{1,2}|[\w-]+)(?:/[\w.@+-]+)+")
+_PATH = re.compile(r"(?:[\w.@+-]+/)*[\w@+-][\w.@+-]*\.[A-Za-z]\w{0,9}|(?:\.{1,2}|[\w-]+)(?:/[\w.@+*-]+)+")
+_PLAIN = re.compile(r"\w[\w-]*")
+"""A word that may be a file without a suffix."""
 _REFERENCE = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*(?:\(.*\))?")
 """What servers are given: `pkg.app:application`."""
 _APPLICATIONS = frozenset({"-A", "--app", "--factory", "-k", "--worker-class"})
@@ -89,6 +93,7 @@ _FILES = {
     "dbt": ("dbt_project.yml", "profiles.yml", "packages.yml", "models", "macros", "seeds"),
     "dvc": ("dvc.yaml", "dvc.lock", "params.yaml"),
     "gunicorn": ("gunicorn.conf.py",),
+    "make": ("Makefile", "makefile", "GNUmakefile"),
 }
 """What programs read from the directory in which they start, without being told."""
 _CAUGHT = frozenset(
@@ -112,7 +117,11 @@ class Commands:
     """Scripts that commands run, and files that programs read by themselves."""
     unknown: list[UnknownImport] = field(default_factory=list)
     """Commands that run a script by a name which is not known here; a path in the source may be it."""
+    written: set[str] = field(default_factory=set)
+    """Files that commands of a shell write."""
     is_shell: bool = False
+    _entered: str = ""
+    """Where a command of a shell has changed to, from where it starts."""
     _caught: set[int] | None = None
     _executables: bool | None = None
     """Whether anything in the file may be written `sys.executable`; to write every value again takes long."""
@@ -171,20 +180,38 @@ class Commands:
 
     def shell(self, place: ast.Call, text: ast.expr) -> None:
         """Reads the text of a shell. An unknown word before a script is the interpreter."""
+        self._entered = self._entered if self.is_shell else ""
         for each in self.names.texts(text):
             for command in commands_in(each.value):
-                given = (word.rpartition("=")[2] for word in command if not word.endswith(".py"))
-                paths = [each.removeprefix(f"{ANY}/") if self.is_shell else each for each in given]
-                named = (Named(place.lineno, "start", each) for each in paths if _PATH.fullmatch(each))
-                self.scripts += named
-                words = [word_of(word, place) for word in command]
-                if (
-                    command[0] == ANY
-                    and len(command) > 1
-                    and (command[1].endswith(".py") or command[1] == "-m")
-                ):
-                    words[0] = ast.Constant("python")
-                self._words(place, words)
+                if command[0] == OUTPUT:
+                    self.written.update(self._from_here(command[1]))
+                else:
+                    self._in_shell(place, command)
+
+    def _in_shell(self, place: ast.Call, command: list[str]) -> None:
+        for name, _, value in (word.partition("=") for word in command[1:] if command[0] == "export"):
+            self._name(place, filter(_PLAIN.fullmatch, [value]), wide=is_variable_of_directory(name))
+        given = (word.rpartition("=")[2] for word in command if not word.endswith(".py"))
+        paths = [each.removeprefix(f"{ANY}/") if self.is_shell else each for each in given]
+        self._name(place, (each for each in paths if _PATH.fullmatch(each)))
+        words = [word_of(word, place) for word in command]
+        if command[0] == ANY and len(command) > 1 and (command[1].endswith(".py") or command[1] == "-m"):
+            words[0] = ast.Constant("python")
+        self._words(place, words)
+        if command[0] in {"cd", "pushd"} and len(command) > 1:
+            known = ANY not in command[1] and not command[1].startswith(("/", "-"))
+            self._entered = posixpath.join(self._entered, command[1]) if known else ""
+
+    def _name(self, place: ast.expr, paths: Iterable[str], *, wide: bool = False) -> None:
+        """Notes files that a command names."""
+        for path in paths:
+            for each in self._from_here(path):
+                self.scripts.append(Named(place.lineno, "start", each, wide=wide))
+
+    def _from_here(self, path: str) -> list[str]:
+        """Returns a path, and the same from where a shell has changed to."""
+        places = [self._entered, ""] if self._entered else [""]
+        return [posixpath.normpath(posixpath.join(each, path)) for each in places]
 
     def _words(self, place: ast.expr, words: list[ast.expr]) -> None:
         """Reads the words of a command."""
@@ -227,10 +254,11 @@ class Commands:
         """Reads the arguments of a program: scripts, tests, applications of servers."""
         if name in {_PYTEST, "py.test"}:
             self.tests(place, words)
-        for path in _FILES.get(name, ()):
-            self.scripts.append(Named(place.lineno, "start", path, wide=True))
         texts = [[each.value for each in self.names.texts(word)] for word in words if not _starred(word)]
+        folder = next((values[0] for option, values in pairwise(texts) if "-C" in option and values), "")
+        self._name(place, (posixpath.join(folder, each) for each in _FILES.get(name, ())), wide=True)
         for before, values in pairwise([[], *texts]):
+            self._name(place, filter(_PLAIN.fullmatch, values))
             for value in values:
                 option, _, given = value.partition("=")
                 if value.endswith(".py"):
@@ -259,6 +287,9 @@ class Commands:
         script = next((each for each in words[1:] if not _is_option(each)), None)
         if script is not None and not any(map(_takes_code, words)):
             self._script(place, script)
+            for word in words[words.index(script) + 1 :]:
+                texts = () if _starred(word) else self.names.texts(word)
+                self._name(place, (each.value for each in texts if _PLAIN.fullmatch(each.value)))
         for option, word in pairwise(words):
             match option:
                 case ast.Constant(value="-m"):
@@ -304,7 +335,7 @@ class Commands:
             self.unknown.append(UnknownImport(place.lineno, ast.unparse(place)))
         elif not path.startswith(("/", "-")):
             script = path if path.endswith(".py") else f"{path}/__main__.py"
-            self.scripts.append(Named(place.lineno, "start", posixpath.normpath(script)))
+            self._name(place, [script])
 
     @property
     def caught(self) -> set[int]:
