@@ -28,6 +28,8 @@ REFUSALS = 4
 """Consecutive failures of one way to the log before the next way is used."""
 SERVER_REFUSALS = 5
 """Server errors, such as HTTP 500, that count as one failure: the file may not exist yet."""
+SHORTEST_PAUSE, LONGEST_PAUSE = 0.05, 0.15
+"""Seconds until the next look after one that found nothing, at first and later."""
 LONGEST_IDLE = 16.0
 """Longest delay for a log that does not grow, as a multiple of the usual one."""
 TRIES = 3
@@ -92,10 +94,11 @@ class LogReader:
         while True:
             if info.node is not None and time.monotonic() >= self._due:
                 self._look(info, until)
-            left = until - time.monotonic()
-            if left <= 0:
+            if (left := until - time.monotonic()) > LOOK_DELAY:
+                time.sleep(LOOK_DELAY)
+            else:  # the next look is after the question for the status
+                time.sleep(max(0.0, left))
                 return
-            time.sleep(min(left, LOOK_DELAY))
 
     def finish(self, info: JobInfo) -> RaybundleError | None:
         """Writes the rest of the log of a job that has ended; returns why it is incomplete."""
@@ -155,8 +158,10 @@ class LogReader:
 
     def _wait_longer(self, before: int) -> None:
         """Sets when the next look is due: later for a large log, and for a log that has not grown."""
-        self._idle = 1.0 if self._written > before else min(LONGEST_IDLE, self._idle * 1.5)
-        self._due = time.monotonic() + self._written / READ_RATE * self._idle
+        grown = self._written > before
+        self._idle = 1.0 if grown else min(LONGEST_IDLE, self._idle * 1.5)
+        shortest = 0.0 if grown else min(LONGEST_PAUSE, SHORTEST_PAUSE * self._idle)
+        self._due = time.monotonic() + max(shortest, self._written / READ_RATE * self._idle)
 
     def _read_file(self, info: JobInfo) -> None:
         pieces = self._client.log_bytes(info)
