@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from raybundle.cluster.logs import LogReader
 from raybundle.cluster.pending import why_pending
-from raybundle.cluster.stopping import STOP_TIMEOUT, stop_and_wait
+from raybundle.cluster.stopping import STOP_TIMEOUT, Limits, stop_and_wait
 from raybundle.errors import ClusterError, JobStartTimeoutError, JobTimeoutError
 
 if TYPE_CHECKING:
@@ -29,14 +29,6 @@ WITHDRAWN = "JOB_SUPERVISOR_ACTOR_DIED"
 """What the cluster says of a job that was stopped before it had a node."""
 PENDING_SILENCE, PENDING_DELAY = 5.0, 30.0
 """Seconds until the user hears what a PENDING job waits for, and between two looks at the reason."""
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """Seconds after which a job is stopped: without an end, and without a start of its driver."""
-
-    end: float | None = None
-    start: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +58,7 @@ class Watch:
     late: JobError | None = None
     said: str = ""
     running: Callable[[JobInfo], None] | None = None
+    ended: Callable[[JobInfo], None] | None = None
     longest: float = LONGEST_DELAY
     """Seconds between two questions, when the delay has grown."""
     explain_at: float = field(init=False)
@@ -80,6 +73,8 @@ class Watch:
             self.running_since = now
             if self.running is not None:
                 self.running(info)
+        if info.ended and self.ended is not None:
+            self.ended(info)
         if info.status == "PENDING" and now >= self.explain_at:
             self._explain(info)
         if not info.ended and self.late is None:
@@ -139,6 +134,7 @@ def follow(  # noqa: PLR0913 - one per option of the user
     limits: Limits | None = None,
     last_lines: int | None = None,
     running: Callable[[JobInfo], None] | None = None,
+    ended: Callable[[JobInfo], None] | None = None,
 ) -> Followed:
     """Returns the job once its status is final; its whole log has been written by then.
 
@@ -149,7 +145,7 @@ def follow(  # noqa: PLR0913 - one per option of the user
         started: `time.monotonic()` of the submission; now if absent.
         limits: when to stop the job.
         last_lines: lines to write of the existing log; all if absent.
-        running: is told once, when the job is no longer PENDING.
+        running, ended: are told once: when the job is no longer PENDING, and when its status is final.
 
     Raises:
         JobLostError: the cluster no longer knows the job.
@@ -157,7 +153,7 @@ def follow(  # noqa: PLR0913 - one per option of the user
         JobError: the job met a limit, and did not stop.
     """
     begin = time.monotonic() if started is None else started
-    watch = Watch(client, submission_id, limits or Limits(), begin, running=running)
+    watch = Watch(client, submission_id, limits or Limits(), begin, running=running, ended=ended)
     log = LogReader(client, submission_id, write, last_lines)
     # If the job has not been seen yet, its cluster may not exist at all.
     watch.take(info := _ask(client, submission_id, PATIENCE if started is not None else None))

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import re
+import threading
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from raybundle.cluster.follow import follow
+from raybundle.cluster.jobs import JobsClient
 from raybundle.cluster.outcome import boot_line, could_not_start, exit_code, job_error
 from raybundle.errors import JobFailedError, JobLostError, JobStartError, StoreError
 from raybundle.publish.runs.records import LOST, record_end
@@ -19,8 +22,9 @@ from raybundle.submission.recording.observed import observe
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from raybundle.cluster.follow import Followed, Limits
+    from raybundle.cluster.follow import Followed
     from raybundle.cluster.jobs import JobInfo
+    from raybundle.cluster.stopping import Limits
     from raybundle.errors import JobError
     from raybundle.publish.stored import Stored
     from raybundle.submission.submit import Submission
@@ -60,24 +64,56 @@ def wait(
         ClusterError: the cluster cannot be reached.
         JobError: the job met a limit, and did not stop.
     """
-    client, run = submission.cluster.client, submission.run
-    try:
-        started, begun = submission.submitted, _begun(submission, running)
-        followed = follow(client, run.id, write, started=started, limits=limits, running=begun)
-    except JobLostError as error:
-        with contextlib.suppress(StoreError):
-            record_end(submission.store, run, LOST, error.exit_code, error=str(error))
-        raise
-    info, why = followed.info, _why(submission, followed)
-    notes = [] if followed.lost_log is None else [f"the log cannot be read to its end: {followed.lost_log}"]
+    run, seen = submission.run, Observing(submission)
+    begun = _begun(submission, running)
+    followed = _followed(
+        submission, partial(follow, write=write, limits=limits, running=begun, ended=seen.begin)
+    )
+    info, why, lost = followed.info, _why(submission, followed), followed.lost_log
+    notes = [] if lost is None else [f"the log cannot be read to its end: {lost}"]
     code = exit_code(info, why, own=own_code)
     try:
         end_run(submission.store, run, info, code)
     except StoreError as failure:
         notes.append(f"the end of the run is not recorded: {failure}")
-    outside = observe(client, submission.store, run, info)
-    notes += [] if outside is None else [outside]
-    return Ended(info, why, followed.queue, followed.run, tuple(notes))
+    return Ended(info, why, followed.queue, followed.run, (*notes, *seen.notes()))
+
+
+def _followed(submission: Submission, follows: Callable[..., Followed]) -> Followed:
+    """Returns a job that ended; one that the cluster no longer knows is recorded as lost."""
+    run = submission.run
+    try:
+        return follows(submission.cluster.client, run.id, started=submission.submitted)
+    except JobLostError as error:
+        with contextlib.suppress(StoreError):
+            record_end(submission.store, run, LOST, error.exit_code, error=str(error))
+        raise
+
+
+class Observing:
+    """Records what the boot saw, while the log is read to its end and the end of the run is recorded."""
+
+    def __init__(self, submission: Submission) -> None:
+        self._submission = submission
+        self._notes: list[str] = []
+        self._thread: threading.Thread | None = None
+
+    def begin(self, info: JobInfo) -> None:
+        """Begins, on a connection of its own."""
+        self._thread = threading.Thread(target=self._observe, args=(info,), name="observed", daemon=True)
+        self._thread.start()
+
+    def notes(self) -> list[str]:
+        """Returns what it has to say, once it is done."""
+        if self._thread is not None:
+            self._thread.join()
+        return self._notes
+
+    def _observe(self, info: JobInfo) -> None:
+        client = self._submission.cluster.client
+        with contextlib.closing(JobsClient(client.access, client.notify)) as own:
+            outside = observe(own, self._submission.store, self._submission.run, info)
+        self._notes += [] if outside is None else [outside]
 
 
 def _begun(submission: Submission, running: Callable[[], object] | None) -> Callable[[JobInfo], None]:
