@@ -13,7 +13,7 @@ import subprocess
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from raybundle.cluster.access import make_access
 from raybundle.cluster.embedded.interpreter import find_ray, ray_environment
@@ -31,7 +31,7 @@ from raybundle.directories import open_lock
 from raybundle.errors import ClusterError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from raybundle.cluster.embedded.interpreter import RayInterpreter
 
@@ -276,29 +276,31 @@ def _log_tail() -> str:
 
 
 def _answers(address: str) -> bool:
-    return _get(address, "/api/version") is not None
+    """Returns whether a dashboard is there. It is not sent the token: one that asks for it is there."""
+    return _request(address, "/api/version", {})[0] in (200, 401)
 
 
 def _has_node(address: str) -> bool:
-    nodes = _get(address, "/nodes?view=summary") or {}
-    return any(node["raylet"].get("state") == "ALIVE" for node in nodes.get("data", {}).get("summary", ()))
+    headers = make_access(address, {**os.environ, **token_for(address)}).headers
+    status, body = _request(address, "/nodes?view=summary", headers)
+    try:
+        nodes = json.loads(body)["data"]["summary"] if status == 200 else ()  # noqa: PLR2004
+    except (ValueError, KeyError):
+        return False
+    return any(node["raylet"].get("state") == "ALIVE" for node in nodes)
 
 
-def _get(address: str, path: str) -> Any:
-    """Returns the dashboard's JSON; None if it does not answer."""
+def _request(address: str, path: str, headers: Mapping[str, str]) -> tuple[int, bytes]:
+    """Returns the status and the body of the dashboard's answer; 0 if there is none."""
     from http.client import HTTPConnection, HTTPException  # noqa: PLC0415 - 10 ms that only this needs
 
     connection = HTTPConnection(address.removeprefix("http://"), timeout=HEALTH_TIMEOUT)
     try:
         # Ray before 2.52 answers a request without a User-Agent with HTTP 500.
-        headers = {
-            "User-Agent": "raybundle",
-            **make_access(address, {**os.environ, **token_for(address)}).headers,
-        }
-        connection.request("GET", path, headers=headers)
+        connection.request("GET", path, headers={"User-Agent": "raybundle", **headers})
         response = connection.getresponse()
-        return json.load(response) if response.status == 200 else None  # noqa: PLR2004
-    except (OSError, HTTPException, ValueError):
-        return None
+        return response.status, response.read()
+    except (OSError, HTTPException):
+        return 0, b""
     finally:
         connection.close()

@@ -74,8 +74,8 @@ def token_for(address: str) -> dict[str, str]:
 
     The token is sent to no other user of the machine, who may have taken the port of a cluster that died.
     """
-    cluster = read_record()
     port = _port(address)
+    cluster = None if port is None else read_record()
     if cluster is None or port is None or port != _port(cluster.address) or _is_of_another(port):
         return {}
     found = token_variables()
