@@ -111,24 +111,23 @@ def plan(prepared: Prepared, listener: Listener | None = None, data_files: DataF
         BundleError: imports resolve nowhere, or files must not or cannot travel.
         SecretError: files hold secrets.
     """
-    from raybundle.bundle.layers.describe_all import describe_layers
     from raybundle.bundle.secrets.refuse import refuse_secrets
-    from raybundle.wheels.retarget import refuse_foreign, retarget
 
     request, tag, cache = prepared.request, prepared.tag, prepared.cache
     timings = Timings(listener=listener)
     with timings.stage("resolve"):
         resolution = resolve_target(prepared)
     with timings.stage("build"):
-        resolution = retarget(resolution, tag, request.environ, cache)
+        resolution = _for_nodes(resolution, prepared)
         meter = Meter(listener.progress if listener else lambda _text: None, "hashing")
         files = collect(resolution, cache, meter.add)
         meter.end()
         if tag is not None:
+            from raybundle.wheels.retarget import refuse_foreign
+
             refuse_foreign(resolution, files, tag)
         unused = refuse_secrets(resolution, files, request.settings.items("allow-secrets"), cache)
-        exclude = request.settings.items("exclude")
-        layers = describe_layers(resolution.distributions, resolution.interpreter, cache, exclude)
+        layers = _layers(resolution, prepared)
         odd = [warning for layer in layers for warning in layer.warnings]
         staying = _staying(resolution, request, data_files)
         odd += staying.warnings if staying else ()
@@ -137,6 +136,30 @@ def plan(prepared: Prepared, listener: Listener | None = None, data_files: DataF
         resolution = replace(resolution, warnings=(*resolution.warnings, *unused, *odd))
         data = format_manifest(manifest)
     return Plan(resolution, files, manifest, data, digest_of(data), timings, cache, layers, staying)
+
+
+def _has_layers(resolution: Resolution) -> bool:
+    """Returns whether any distribution travels; without, their rooms are not loaded: it takes 10 ms."""
+    return any(each.provided_by == "bundle" for each in resolution.distributions)
+
+
+def _for_nodes(resolution: Resolution, prepared: Prepared) -> Resolution:
+    """Returns the resolution with the versions and files of distributions for the nodes."""
+    if not _has_layers(resolution):
+        return resolution
+    from raybundle.wheels.retarget import retarget
+
+    return retarget(resolution, prepared.tag, prepared.request.environ, prepared.cache)
+
+
+def _layers(resolution: Resolution, prepared: Prepared) -> tuple[Layer, ...]:
+    """Returns the layers of its distributions."""
+    if not _has_layers(resolution):
+        return ()
+    from raybundle.bundle.layers.describe_all import describe_layers
+
+    exclude = prepared.request.settings.items("exclude")
+    return describe_layers(resolution.distributions, resolution.interpreter, prepared.cache, exclude)
 
 
 def _newer_than_here(
@@ -266,7 +289,6 @@ def resolve_with(prepared: Prepared, traced: Traced | None) -> Resolution:
         BundleError: files must not or cannot travel.
     """
     from raybundle.resolve.answers.answers import answer
-    from raybundle.resolve.distributions.installed import normalised_name
     from raybundle.resolve.driver.project import named_by
     from raybundle.resolve.interpreter.node_python import as_on_nodes
     from raybundle.resolve.settings import ResolveSettings
@@ -283,7 +305,7 @@ def resolve_with(prepared: Prepared, traced: Traced | None) -> Resolution:
             rules_off=settings.switched_off("rules"),
             traced=traced,
             dependencies="cluster" if settings.text("dependencies") == "cluster" else "bundle",
-            cluster_provides=tuple(map(normalised_name, settings.items("cluster-provides"))),
+            cluster_provides=_normalised(settings.items("cluster-provides")),
             set_up=request.set_up,
             arguments=named_by(request.arguments, request.project, request.cwd, request.variables),
             optional=settings.items("optional"),
@@ -293,6 +315,14 @@ def resolve_with(prepared: Prepared, traced: Traced | None) -> Resolution:
         request.cwd,
         prepared.cache,
     )
+
+
+def _normalised(names: Sequence[str]) -> tuple[str, ...]:
+    if not names:
+        return ()
+    from raybundle.resolve.distributions.installed import normalised_name
+
+    return tuple(map(normalised_name, names))
 
 
 def _tracked(request: Request) -> tuple[str, ...]:

@@ -14,9 +14,8 @@ from raybundle.api.cluster import submitted
 from raybundle.api.job_keywords import FunctionKeywords
 from raybundle.api.keywords import SubmitKeywords, check, require, takes
 from raybundle.api.reading import connecting_of, environment_of, given_in, heard_of, job_options
-from raybundle.cluster.follow import Limits
 from raybundle.cluster.jobs import FUNCTION
-from raybundle.cluster.stopping import stop_interrupted
+from raybundle.cluster.stopping import Limits, stop_interrupted
 from raybundle.config import RUNNING, Setting, Settings
 from raybundle.errors import UsageError
 from raybundle.functions.calling import named_in, own_roots, target_of

@@ -11,11 +11,11 @@ from urllib.parse import quote
 
 from raybundle.api.job_keywords import LogKeywords, StopKeywords
 from raybundle.api.keywords import WaitKeywords, takes
-from raybundle.cluster.follow import Limits, follow
+from raybundle.cluster.follow import follow
 from raybundle.cluster.jobs import FUNCTION
 from raybundle.cluster.logs import LogReader
 from raybundle.cluster.outcome import job_error
-from raybundle.cluster.stopping import delete_for_good, stop_and_wait
+from raybundle.cluster.stopping import Limits, delete_for_good, stop_and_wait
 from raybundle.errors import ClusterError, RaybundleError, UsageError
 from raybundle.functions.results import ResultLines, result_of
 from raybundle.submission.attempts import Watch, follow_order

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from raybundle.bundle.values import ModuleEntry, ScriptEntry
 from raybundle.formats.archive_paths import case_collisions, is_native, path_fault
 from raybundle.formats.canonical import LARGEST
-from raybundle.resolve.distributions.installed import normalised_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -135,6 +134,10 @@ def _folders(files: Iterable[str]) -> set[str]:
 
 def _distribution_faults(manifest: Manifest) -> Iterator[str]:
     named = _named(manifest)
+    if not named:
+        return
+    from raybundle.resolve.distributions.installed import normalised_name  # noqa: PLC0415 - start-up
+
     for name, version in named:
         if not _NAME.fullmatch(name) or name != normalised_name(name):
             yield f"{name!r} is not the normalised name of a distribution"

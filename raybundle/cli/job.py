@@ -7,8 +7,8 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from raybundle.cli.services.identity import FROM_CI, identity
-from raybundle.cluster.follow import Limits
 from raybundle.cluster.secrets import parse_secrets
+from raybundle.cluster.stopping import Limits
 from raybundle.errors import UsageError
 from raybundle.submission.connecting import Connecting
 from raybundle.submission.options import JobOptions

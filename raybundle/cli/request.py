@@ -8,9 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from raybundle.cli.entrypoint.classify import classify
-from raybundle.cli.entrypoint.model import Answer, Run
-from raybundle.cli.entrypoint.surroundings import surroundings
 from raybundle.cluster.secrets import refuse_literals
 from raybundle.errors import UsageError
 from raybundle.exhaustive import assert_never
@@ -56,6 +53,13 @@ def parse_command(words: Sequence[str], base: Path | None = None, typed: str = "
         UsageError: there is no such target, or a job cannot have what the words ask for; the hint shows the
             line to type instead.
     """
+    if _is_script(words, base):
+        return Command(*_parse_words(list(words), base, ()))
+    # Start-up: most commands name a script.
+    from raybundle.cli.entrypoint.classify import classify
+    from raybundle.cli.entrypoint.model import Answer, Run
+    from raybundle.cli.entrypoint.surroundings import surroundings
+
     pasted = list(words[:1]) == ["--"]
     match classify(words[pasted:], surroundings(base), pasted=pasted):
         case Answer() as answer:
@@ -67,6 +71,15 @@ def parse_command(words: Sequence[str], base: Path | None = None, typed: str = "
             return Command(target, arguments, run.env, run.notes)
         case other:
             return assert_never(other)
+
+
+def _is_script(words: Sequence[str], base: Path | None) -> bool:
+    """Returns whether the first word names a file of Python, so that the words are what they seem."""
+    name = words[0] if words else ""
+    try:
+        return name.endswith(".py") and any(Path(each, name).is_file() for each in (base or "", ""))
+    except OSError:  # too long
+        return False
 
 
 def _parse_words(

@@ -145,15 +145,16 @@ def follow(  # noqa: PLR0913 - one per option of the user
         started: `time.monotonic()` of the submission; now if absent.
         limits: when to stop the job.
         last_lines: lines to write of the existing log; all if absent.
-        running, ended: are told once: when the job is no longer PENDING, and when its status is final.
+        running: is told once, when the job is no longer PENDING.
+        ended: is told once, when its status is final.
 
     Raises:
         JobLostError: the cluster no longer knows the job.
         ClusterError: the cluster cannot be reached.
         JobError: the job met a limit, and did not stop.
     """
-    begin = time.monotonic() if started is None else started
-    watch = Watch(client, submission_id, limits or Limits(), begin, running=running, ended=ended)
+    begin, limits = time.monotonic() if started is None else started, limits or Limits()
+    watch = Watch(client, submission_id, limits, begin, running=running, ended=ended)
     log = LogReader(client, submission_id, write, last_lines)
     # If the job has not been seen yet, its cluster may not exist at all.
     watch.take(info := _ask(client, submission_id, PATIENCE if started is not None else None))

@@ -6,6 +6,7 @@ import contextlib
 import secrets
 import shlex
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from raybundle.cluster.pending import SUPERVISOR
@@ -34,6 +35,14 @@ RECENT = 10.0
 NAMESPACE = "SUPERVISOR_ACTOR_RAY_NAMESPACE"
 """Ray namespace of the supervisors; ray/dashboard/modules/job/common.py."""
 KILL = "import ray; ray.init(namespace={!r}, log_to_driver=False); ray.kill(ray.get_actor({!r}))"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Seconds after which a job is stopped: without an end, and without a start of its driver."""
+
+    end: float | None = None
+    start: float | None = None
 
 
 def ask_to_stop(client: JobsClient, submission_id: str) -> bool:

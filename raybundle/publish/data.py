@@ -11,9 +11,8 @@ from raybundle.content import chunks_of, read
 from raybundle.directories import make_private
 from raybundle.errors import DigestMismatchError, ObjectMissingError
 from raybundle.node.cache.raybundle_record import LARGE
-from raybundle.publish.layers import UPLOADS, find_entries, find_sizes
-from raybundle.publish.layout import data_key
-from raybundle.publish.putting import put_compared, put_large
+from raybundle.publish.layout import data_key, find_entries, find_sizes
+from raybundle.publish.putting import UPLOADS, put_compared, put_large
 from raybundle.publish.stored import data_of
 
 if TYPE_CHECKING:

@@ -12,11 +12,11 @@ from raybundle.bundle.layers.archive import NO_ARCHIVE, read_member
 from raybundle.bundle.pack import OWN
 from raybundle.errors import BundleError, ObjectMissingError
 from raybundle.model import Warning
-from raybundle.publish.layers import find_sizes
 from raybundle.publish.layout import (
     archive_name,
     archive_sha256,
     delivery_key,
+    find_sizes,
     layer_key,
     layer_keys,
     open_checked,

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from raybundle.errors import ObjectMissingError
 from raybundle.formats.canonical import canonical_json
-from raybundle.publish.layers import find_sizes
-from raybundle.publish.layout import FORMAT, layer_key, manifest_key, read_object
+from raybundle.publish.layout import FORMAT, find_sizes, layer_key, manifest_key, read_object
 from raybundle.publish.names import parse_digest
 from raybundle.publish.stored import data_of
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from itertools import takewhile
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, BinaryIO, TypeVar
+from typing import TYPE_CHECKING, BinaryIO
 
 from raybundle.bundle.delivery import Packed
 from raybundle.bundle.layers.archive import CHUNK, check_archive, layer_members, unwritable, write_archive
@@ -18,7 +18,8 @@ from raybundle.cache.room import ABANDONED, make_room
 from raybundle.directories import make_private
 from raybundle.errors import BundleError, DamagedCacheError, DigestMismatchError
 from raybundle.model import Digest
-from raybundle.publish.layout import byte_code_key, get_soon, layer_key, read_twice, soon
+from raybundle.publish.layout import byte_code_key, find_entries, get_soon, layer_key, read_twice, soon
+from raybundle.publish.putting import UPLOADS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -32,16 +33,8 @@ if TYPE_CHECKING:
     Progress = Callable[[int, int], None]
     """Takes how many bytes are done, and of how many."""
 
-T = TypeVar("T")
-
 LARGE_BYTES = 8 << 20
 """Bytes from which an object is sent in parts from its file, one at a time: parts are in memory."""
-
-LOOKS = 16
-"""Simultaneous questions for objects; each is one small request."""
-
-UPLOADS = 4
-"""Objects that are packed and sent simultaneously: packing takes a processor, sending waits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,22 +249,3 @@ class _KeptArchive:
 
 def _hex(layer: Layer) -> str:
     return layer.digest.removeprefix("sha256:")
-
-
-def find_sizes(store: Store, keys: Sequence[str]) -> dict[str, int | None]:
-    """Returns the bytes of objects by key, None for a missing one; asks for several at a time."""
-    return _ask(store.size, keys)
-
-
-def find_entries(store: Store, keys: Sequence[str]) -> dict[str, Entry | None]:
-    """Does the same for all that a store tells of objects."""
-    return _ask(store.entry, keys)
-
-
-def _ask(question: Callable[[str], T], keys: Sequence[str]) -> dict[str, T]:
-    if not keys:
-        return {}
-    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - most bundles have no layers
-
-    with ThreadPoolExecutor(LOOKS) as threads:
-        return dict(zip(keys, threads.map(question, keys), strict=True))

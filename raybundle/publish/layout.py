@@ -15,11 +15,11 @@ from raybundle.outage import Outage
 from raybundle.store.base import LARGEST_DOCUMENT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from raybundle.bundle.values import LayerEntry
     from raybundle.model import Digest
-    from raybundle.store.base import Store
+    from raybundle.store.base import Entry, Store
 
 T = TypeVar("T")
 
@@ -44,6 +44,9 @@ LARGEST_SIGNATURE = LARGEST_MANIFEST * 3 // 2
 
 CHUNK = 1 << 20
 """Bytes of a large object in memory at once."""
+
+LOOKS = 16
+"""Simultaneous questions for objects; each is one small request."""
 
 READ_AGAIN = 5
 """Tries to read an object that another process creates: it may not be visible yet."""
@@ -307,3 +310,22 @@ def read_object(store: Store, key: str, parse: Callable[[Any], T], hint: str) ->
 
 def _hex(digest: Digest) -> str:
     return digest.removeprefix("sha256:")
+
+
+def find_sizes(store: Store, keys: Sequence[str]) -> dict[str, int | None]:
+    """Returns the bytes of objects by key, None for a missing one; asks for several at a time."""
+    return _ask(store, store.size, keys)
+
+
+def find_entries(store: Store, keys: Sequence[str]) -> dict[str, Entry | None]:
+    """Does the same for all that a store tells of objects."""
+    return _ask(store, store.entry, keys)
+
+
+def _ask(store: Store, question: Callable[[str], T], keys: Sequence[str]) -> dict[str, T]:
+    if len(keys) <= (LOOKS if store.url.startswith("file://") else 1):
+        return {key: question(key) for key in keys}
+    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - start-up: few files need no threads
+
+    with ThreadPoolExecutor(LOOKS) as threads:
+        return dict(zip(keys, threads.map(question, keys), strict=True))

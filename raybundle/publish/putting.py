@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from raybundle.publish.receipts import Receipts
     from raybundle.store.base import Chunks, Entry, Store
 
+UPLOADS = 4
+"""Objects that are packed and sent simultaneously: packing takes a processor, sending waits."""
+
 
 def prepare(store: Store) -> None:
     """Marks a new store with its format, and refuses a store of another format.

@@ -8,8 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from raybundle.cluster.follow import Limits
-from raybundle.cluster.outcome import exit_code
+from raybundle.cluster.stopping import Limits
 from raybundle.errors import (
     JobError,
     JobFailedError,
@@ -19,9 +18,7 @@ from raybundle.errors import (
     StoreError,
 )
 from raybundle.publish.runs.records import record_event
-from raybundle.submission.recording.kept_log import keeping_log
 from raybundle.submission.submit import attach, find_existing, prepare_run, submit
-from raybundle.submission.wait import wait
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -204,6 +201,10 @@ def _note_accepted(submission: Submission, seconds: Mapping[str, float]) -> None
 
 
 def _wait(order: Order, submission: Submission, watch: Watch) -> Outcome:
+    # The job is on its way: what follows it is loaded while it waits for a node.
+    from raybundle.cluster.outcome import exit_code  # noqa: PLC0415 - as said
+    from raybundle.submission.wait import wait  # noqa: PLC0415 - as said
+
     try:
         running = partial(watch.listener.event, "running", submission_id=submission.run.id)
         with _log(order, submission, watch) as take:
@@ -227,6 +228,8 @@ def _log(
     """Returns what takes the log while the job is followed, and keeps it in the store if the user asks."""
     if not order.options.saves_log:
         return nullcontext(watch.write)
+    from raybundle.submission.recording.kept_log import keeping_log  # noqa: PLC0415 - few keep it
+
     return keeping_log(order.store, submission.run, watch.write, watch.listener.warn)
 
 

@@ -13,8 +13,7 @@ from raybundle.errors import (
     UntrustedError,
 )
 from raybundle.node.cache.raybundle_record import LARGE
-from raybundle.publish.layers import find_sizes
-from raybundle.publish.layout import STORE_KEY, archive_sha256, open_checked, source_of
+from raybundle.publish.layout import STORE_KEY, archive_sha256, find_sizes, open_checked, source_of
 from raybundle.resolve.interpreter.platforms import known_platform
 from raybundle.submission.packages import LARGEST, packages_of
 from raybundle.submission.relay import Relay

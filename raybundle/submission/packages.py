@@ -8,7 +8,6 @@ import zipfile
 import zlib
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
-from raybundle.bundle.layers.archive import CHUNK, NO_ARCHIVE, check_packing, read_member
 from raybundle.errors import DigestMismatchError
 from raybundle.formats.deterministic_zip import member_of
 
@@ -91,6 +90,13 @@ def _members(key: str, archive: BinaryIO) -> tuple[bytes, BinaryIO, int]:
 
     It is checked first: a damaged archive would stay on the nodes under its name.
     """
+    from raybundle.bundle.layers.archive import (  # noqa: PLC0415 - start-up: few layers are relayed
+        CHUNK,
+        NO_ARCHIVE,
+        check_packing,
+        read_member,
+    )
+
     stem = key.rpartition("/")[2].removesuffix(".zip")
     expected = f"a document of sha256 {stem[-64:]}"
     try:

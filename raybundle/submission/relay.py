@@ -14,7 +14,6 @@ from raybundle.errors import ClusterError, ClusterUnreachableError
 from raybundle.formats.amounts import counted, size_text
 from raybundle.outage import Outage
 from raybundle.publish.layout import archive_sha256, data_key, open_checked
-from raybundle.publish.repack import pack_again
 from raybundle.submission.packages import Package, data_packages, packages_of
 
 if TYPE_CHECKING:
@@ -66,6 +65,8 @@ class Relay:
         name = f"_ray_pkg_raybundle_{stem}"
         same = other is None and stem.startswith(f"{ours}-")
         if not (same and self._client.has_package(name)):
+            from raybundle.publish.repack import pack_again  # noqa: PLC0415 - start-up: the cluster has most
+
             where = f"{key} in {self._store.url}"
             with open_checked(self._store, key, archive_sha256(key)) as stream:
                 archive = pack_again(stream, stored.manifest, stored.delivery, where, other)

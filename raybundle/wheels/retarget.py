@@ -12,7 +12,8 @@ from raybundle.model import Distribution
 from raybundle.resolve.distributions.installed import InstalledDistribution, InstalledDistributions
 from raybundle.resolve.distributions.record import RECORD
 from raybundle.resolve.interpreter.markers import marker_environment
-from raybundle.wheels.locks import as_installed, differences, find_lock, locked, read_lock
+from raybundle.wheels.lock_file import find_lock
+from raybundle.wheels.locks import as_installed, differences, locked, read_lock
 from raybundle.wheels.oldest import runs_on
 from raybundle.wheels.order import Fetched, Versions, make_order
 

@@ -12,7 +12,6 @@ from raybundle.content import read
 from raybundle.errors import SecretError, UsageError
 from raybundle.formats.nearest import did_you_mean
 from raybundle.model import Warning
-from raybundle.resolve.files.data_files import path_expression
 from raybundle.resolve.files.secret_names import NAME_RULES, is_public_pem, secret_name_rule
 
 if TYPE_CHECKING:
@@ -57,6 +56,8 @@ class Allowance:
 
     def covers(self, fault: Fault) -> bool:
         """Returns whether this allows `fault`."""
+        from raybundle.resolve.files.data_files import path_expression  # noqa: PLC0415 - few projects allow any
+
         return fault.rule == self.rule and path_expression(self.pattern).fullmatch(fault.path) is not None
 
     def __str__(self) -> str:
@@ -111,6 +112,8 @@ def refuse_secrets(
 
 def _is_stale(allowance: Allowance, resolution: Resolution) -> bool:
     """Returns whether an unused allowance is useless for other bundles of the project too."""
+    from raybundle.resolve.files.data_files import path_expression  # noqa: PLC0415 - as said
+
     expression = path_expression(allowance.pattern)
     if any(expression.fullmatch(path) for path in _shown_paths(resolution).values()):
         return True

@@ -62,7 +62,6 @@ class RuleTable:
 
     texts: dict[str, list[str]]
     names: frozenset[str]
-    sha256: str
     exact: tuple[bytes, ...]
     """The texts that only count as they are."""
     folded: tuple[bytes, ...]
@@ -101,10 +100,15 @@ def _holds_one(data: bytes, exact: list[bytes], folded: list[bytes]) -> bool:
 
 
 @lru_cache(maxsize=1)
+def rules_sha256() -> str:
+    """Returns the digest of the rules: a file that is known by it needs no table."""
+    return hashlib.sha256(TABLE.read_bytes()).hexdigest()
+
+
+@lru_cache(maxsize=1)
 def rule_table() -> RuleTable:
     """Returns the table; it is read once per process."""
-    data = TABLE.read_bytes()
-    texts: dict[str, list[str]] = json.loads(data)
+    texts: dict[str, list[str]] = json.loads(TABLE.read_bytes())
     every = {text for each in texts.values() for text in each}
     folded = tuple(sorted(text[1:].encode() for text in every if text.startswith("~")))
     exact = tuple(sorted(text.encode() for text in every if not text.startswith("~")))
@@ -112,7 +116,6 @@ def rule_table() -> RuleTable:
     return RuleTable(
         texts,
         frozenset([*texts, CREDENTIAL_URI]),
-        hashlib.sha256(data).hexdigest(),
         exact,
         folded,
         bytes(byte if byte in used else ord(" ") for byte in range(256)),

@@ -9,7 +9,7 @@ from functools import lru_cache
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from raybundle.bundle.secrets.rules import CREDENTIAL_URI, SCHEME, rule_name, rule_table
+from raybundle.bundle.secrets.rules import CREDENTIAL_URI, SCHEME, rule_name, rule_table, rules_sha256
 from raybundle.cache.documents import Kind
 from raybundle.cache.room import latest
 from raybundle.content import chunks_of, head_of, read
@@ -123,7 +123,7 @@ class SecretScanner:
                 yield digest, findings(load_scanner(self.cache.directory / "secret-rules"), text)
 
     def _name(self) -> str:
-        return self.cache.key(rule_table().sha256, _scanner_version())
+        return self.cache.key(rules_sha256(), _scanner_version())
 
 
 def as_text(data: bytes) -> bytes | None:

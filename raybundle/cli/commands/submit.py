@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from raybundle.cli.interrupts import on_interrupt
 from raybundle.cli.job import connecting_of, job_options, limits_of, refuse_unheeded
-from raybundle.cli.output.documents import warning_document
 from raybundle.cli.output.log_output import log_output
 from raybundle.cli.parser import command_parsers, option_names
 from raybundle.cli.request import environment_of, request_in, settings_of
@@ -129,9 +128,17 @@ def _document(order: Order, outcome: Outcome) -> dict[str, Any]:
         "files": order.files,
         "bytes": order.bytes,
         "uploaded_bytes": order.stored.uploaded_bytes,
-        "warnings": [warning_document(warning) for warning in order.warnings],
+        "warnings": _warnings(order),
         "timings": order.timings.seconds,
     }
+
+
+def _warnings(order: Order) -> list[dict[str, Any]]:
+    if not order.warnings:
+        return []
+    from raybundle.cli.output.documents import warning_document
+
+    return [warning_document(warning) for warning in order.warnings]
 
 
 COMMANDS: dict[str, Callable[[argparse.Namespace, Console], int]] = {

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from raybundle.cli.output.words import target_text
-from raybundle.explain.reasons import reasons_of, traced_edges
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -78,6 +77,8 @@ def _unused(distributions: Iterable[Distribution]) -> list[dict[str, Any]]:
 
 
 def _distributions(resolution: Resolution) -> list[dict[str, Any]]:
+    from raybundle.explain.reasons import reasons_of
+
     reasons = reasons_of(resolution)
     return [
         {
@@ -98,6 +99,8 @@ def traced_document(resolution: Resolution) -> dict[str, Any] | None:
     """Returns how statements and traced runs differ; None if no run is known."""
     if resolution.not_imported is None:
         return None
+    from raybundle.explain.reasons import traced_edges
+
     return {
         "only_traced": [edge_document(edge) for edge in traced_edges(resolution)],
         "not_imported": list(resolution.not_imported),

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 from asgiref.sync import sync_to_async
 
-from raybundle.cluster.follow import Limits, Watch
+from raybundle.cluster.follow import Watch
+from raybundle.cluster.stopping import Limits
 from raybundle.errors import ClusterError, ClusterUnreachableError, JobLostError, RaybundleError
 from raybundle.integrations.airflow.hook import RayBundleHook
 from raybundle.integrations.airflow.outcome import is_final, text_of

@@ -7,18 +7,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from raybundle.bundle.delivery import Delivery, parse_delivery
-from raybundle.bundle.layers.byte_code import compiled_here
 from raybundle.cache.documents import Cache
 from raybundle.config import cache_directory
 from raybundle.errors import UntrustedError
 from raybundle.publish import layout
 from raybundle.publish.bundles import find_bundle
-from raybundle.publish.deliveries import read_delivery
-from raybundle.publish.names import history
 from raybundle.publish.refs import find_ref
-from raybundle.publish.trust.keys import PublicKey, trusted_keys
-from raybundle.publish.trust.memory import remember
-from raybundle.publish.trust.signatures import is_signed_as, list_signatures, manifest_of, trusted_signatures
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -27,6 +21,7 @@ if TYPE_CHECKING:
     from raybundle.model import Digest
     from raybundle.publish.refs import Found
     from raybundle.publish.stored import LayerArchive, Stored
+    from raybundle.publish.trust.keys import PublicKey
     from raybundle.store.base import Store
 
 _SIGN = "`raybundle sign --key FILE"
@@ -54,6 +49,8 @@ class Trust(NamedTuple):
                 f"{ref} is a run of bundle {found.digest}, and nobody has signed its record",
                 hint=f"name the bundle, if it is the right one: {found.digest}",
             )
+        from raybundle.publish.trust.signatures import manifest_of
+
         stored = replace(stored, signatures=self.signatures(store, stored.digest, manifest_of(stored)))
         if found.name is not None:
             self._require_version(store, ref, found)
@@ -70,6 +67,8 @@ class Trust(NamedTuple):
         """
         if len(stored.layers) == len(stored.manifest.layers):
             return stored
+        from raybundle.bundle.layers.byte_code import compiled_here
+
         own = compiled_here(Cache(cache_directory(self.environ)))
         sources = {layout.layer_key(each.digest) for each in stored.manifest.layers}
         layers = tuple(
@@ -85,12 +84,18 @@ class Trust(NamedTuple):
         """
         if not self.required:
             return None
+        from raybundle.publish.trust.signatures import trusted_signatures
+
         found = trusted_signatures(store, digest, manifest, self.keys)
         if not found:
             raise _unsigned(store, digest, manifest, self.keys)
         return ",".join(f"{key.public.hex()}:{made.hex()}" for key, made in found)
 
     def _require_version(self, store: Store, ref: str, found: Found) -> None:
+        from raybundle.publish.names import history
+        from raybundle.publish.trust.memory import remember
+        from raybundle.publish.trust.signatures import is_signed_as
+
         named = str(found.name)
         name, _, number = named.rpartition("@")
         if "@{" in ref:
@@ -119,11 +124,16 @@ def trust_of(settings: Settings, environ: Mapping[str, str]) -> Trust:
     Raises:
         UsageError: signatures are required, and no key is trusted or one cannot be read.
     """
-    required = settings.is_on("require-signature")
-    return Trust(required, trusted_keys(settings) if required else (), environ)
+    if not settings.is_on("require-signature"):
+        return Trust(required=False, keys=(), environ=environ)
+    from raybundle.publish.trust.keys import trusted_keys
+
+    return Trust(required=True, keys=trusted_keys(settings), environ=environ)
 
 
 def _unsigned(store: Store, digest: Digest, manifest: bytes, keys: Sequence[PublicKey]) -> UntrustedError:
+    from raybundle.publish.trust.signatures import list_signatures
+
     there = list_signatures(store, digest, manifest, keys)
     wrong = [each.key_id for each in there if each.state == "invalid"]
     if wrong:
@@ -140,6 +150,8 @@ def _unsigned(store: Store, digest: Digest, manifest: bytes, keys: Sequence[Publ
 
 def _without_others(store: Store, stored: Stored, layers: tuple[LayerArchive, ...]) -> Stored:
     """Returns a bundle of which these archives of layers and of byte-code travel, and no others."""
+    from raybundle.publish.deliveries import read_delivery
+
     data, _ = read_delivery(store, stored.archive_key)
     delivery = parse_delivery(data, f"{layout.delivery_key(stored.archive_key)} in {store.url}")
     archives = {layout.archive_name(each.key): each.packed for each in layers}

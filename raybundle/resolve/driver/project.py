@@ -21,7 +21,6 @@ from raybundle.model import (
     NotebookTarget,
     ScriptTarget,
 )
-from raybundle.resolve.driver.console_script import DIRECTORY
 from raybundle.resolve.driver.nearest import nearest
 
 if TYPE_CHECKING:
@@ -167,6 +166,8 @@ def first_directory(target: Target, project: Path, cwd: Path, *, safe_path: bool
         case ModuleTarget():
             return cwd
         case ConsoleScriptTarget():
+            from raybundle.resolve.driver.console_script import DIRECTORY  # noqa: PLC0415 - start-up
+
             return project / DIRECTORY
         case other:
             return assert_never(other)

@@ -15,7 +15,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from raybundle.formats.credentials import masked, without_credentials
-from raybundle.wheels.locks import find_lock
+from raybundle.wheels.lock_file import find_lock
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from raybundle.errors import UsageError
 from raybundle.formats.toml import read_toml, value_at
-from raybundle.wheels.locks import workspace_of
+from raybundle.wheels.lock_file import workspace_of
 from raybundle.wheels.uv.run import is_true
 
 if TYPE_CHECKING:

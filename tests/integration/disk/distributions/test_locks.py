@@ -9,7 +9,8 @@ from raybundle.cache.documents import Cache
 from raybundle.errors import BundleError
 from raybundle.resolve.interpreter.markers import marker_environment
 from raybundle.wheels import locks
-from raybundle.wheels.locks import Locked, find_lock, locked, read_lock
+from raybundle.wheels.lock_file import find_lock
+from raybundle.wheels.locks import Locked, locked, read_lock
 from tests.support.client import Client, versions
 from tests.support.clocks import later
 from tests.support.graphs import INTERPRETER
