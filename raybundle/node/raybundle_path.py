@@ -61,9 +61,15 @@ class Path(list[str]):
 
     def remove(self, entry: str) -> None:
         """Removes the first place of `entry`. It still shows if it has another place."""
-        if entry not in self:
-            raise ValueError(f"{entry!r} is not on the path")
-        self._edit(lambda entries: entries.remove(entry))
+        there = self[self.index(entry)]
+        self._edit(lambda entries: entries.remove(there))
+
+    def index(self, entry: str, *between: Any) -> int:
+        """Returns the place of `entry`, under the name that it was added by or the verified one."""
+        for name in (entry, self._verified(entry)):
+            if name in self:
+                return super().index(name, *between)
+        raise ValueError(f"{entry!r} is not on the path")
 
     def pop(self, index: Any = -1) -> str:
         """Removes the entry at `index` and returns it. It still shows if it has another place."""

@@ -30,6 +30,8 @@ class Edit:
     unless: AbsenceTest | None = None
     replaces: bool = False
     """The directory replaces the entry at `index`."""
+    given: bool = False
+    """The line only calls something that adds it."""
 
 
 @dataclass(frozen=True, slots=True)

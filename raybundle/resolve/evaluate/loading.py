@@ -15,9 +15,10 @@ from raybundle.dotted import absolute
 from raybundle.resolve.evaluate.chains import split_chain
 from raybundle.resolve.evaluate.edits import Edit, Edits
 from raybundle.resolve.evaluate.files.children import paths_of_children
-from raybundle.resolve.evaluate.parsing import walk
-from raybundle.resolve.evaluate.path_edits import Statements, edits_of, nodes_of
+from raybundle.resolve.evaluate.parsing import nodes_of, walk
+from raybundle.resolve.evaluate.path_edits import Statements, edits_of
 from raybundle.resolve.evaluate.path_values import CannotEvaluateError, Scope
+from raybundle.resolve.evaluate.sys_path import adders_in
 from raybundle.resolve.evaluate.targets import changed_anywhere
 
 if TYPE_CHECKING:
@@ -54,6 +55,10 @@ class Loaded:
     is another object."""
     others: tuple[tuple[str, str], ...] = ()
     """Other packages whose `__path__` it extends, and the directories."""
+    adders: tuple[tuple[str, frozenset[int]], ...] = ()
+    """Functions and classes that put on `sys.path` what they are given, and the lines that do."""
+    followed: frozenset[str] = frozenset()
+    """Names of those, also of other modules, that the module gives a directory."""
     of_children: tuple[Edit, ...] = ()
     """Directories in which its child processes look for modules."""
 
@@ -65,14 +70,25 @@ def rewiring_lines(source: bytes) -> set[int]:
     return {source.count(b"\n", 0, found.start()) + 1 for each in forms for found in each.finditer(source)}
 
 
-def loaded(tree: ast.Module, scope: Scope, *, is_package: bool) -> Loaded:
-    """Returns what loading a module does, without running it. `scope` knows its file and name."""
+def loaded(
+    tree: ast.Module, scope: Scope, *, is_package: bool, adders: frozenset[str] = frozenset()
+) -> Loaded:
+    """Returns what loading a module does, without running it.
+
+    Args:
+        tree: of the module.
+        scope: knows its file and name.
+        is_package: whether it is a package.
+        adders: functions and classes of other modules that put on `sys.path` what they are given.
+    """
     name, directory = str(scope.names["__name__"]), os.path.dirname(str(scope.names["__file__"]))
     own: list[Value] = [directory]
     if is_package:
         scope.names[_OWN_PATH] = list(own)
     package = name if is_package else name.rpartition(".")[0]
-    run = _Loading(scope, changed_anywhere(tree), package=package)
+    own_adders = adders_in(tree)
+    adders = adders.union(own_adders)
+    run = _Loading(scope, changed_anywhere(tree), package=package, adders=adders)
     run.run(tree.body)
     path = scope.names.get(_OWN_PATH)
     in_functions = _Loading(scope.copy(), run.volatile, package=package)
@@ -88,6 +104,8 @@ def loaded(tree: ast.Module, scope: Scope, *, is_package: bool) -> Loaded:
         tuple(sorted(run.doubtful)),
         tuple({**in_functions.aliases, **run.aliases}.items()),
         tuple(run.others),
+        tuple(own_adders.items()),
+        frozenset(run.followed),
         tuple(dict.fromkeys(of_children)),
     )
 

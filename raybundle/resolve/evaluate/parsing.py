@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import ast
 import warnings
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from raybundle.errors import BundleError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 def parse(source: bytes, file: str) -> ast.Module:
@@ -73,3 +76,11 @@ def children(node: ast.AST) -> list[ast.AST]:
         elif type(value) in _KINDS:
             found.append(value)
     return found
+
+
+def nodes_of(statement: ast.AST) -> Iterator[ast.AST]:
+    """Yields the nodes that run with `statement`, without the bodies of functions and classes."""
+    yield statement
+    if not isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)):
+        for child in children(statement):
+            yield from nodes_of(child)

@@ -1,7 +1,7 @@
 """Evaluates the edits of `sys.path` in the tree of a module. No user code runs."""
 
 # Why strings: paths here are the strings that `sys.path` holds; pathlib would cost ten times as much.
-# ruff: noqa: PTH118
+# ruff: noqa: PTH112, PTH118
 
 from __future__ import annotations
 
@@ -9,11 +9,14 @@ import ast
 import os
 from dataclasses import dataclass, field
 from itertools import count
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
+from raybundle.resolve.evaluate.chains import last_name
 from raybundle.resolve.evaluate.edits import AbsenceTest, Edit, Edits
-from raybundle.resolve.evaluate.parsing import children, walk
+from raybundle.resolve.evaluate.parsing import nodes_of, walk
 from raybundle.resolve.evaluate.path_values import FIRST, CannotEvaluateError, Scope, named_in_path_files
+from raybundle.resolve.evaluate.sys_path import adders_in, around, is_context, patched
 from raybundle.resolve.evaluate.targets import changed_anywhere, pairs
 
 if TYPE_CHECKING:
@@ -36,7 +39,7 @@ def evaluate(
     """
     names: dict[str, Value] = {"__file__": file, "__name__": "__main__"}
     scope = Scope(cwd, names if first is None else {**names, FIRST: first}, version=version)
-    statements = Statements(scope, changed_anywhere(tree))
+    statements = Statements(scope, changed_anywhere(tree), adders=frozenset(adders_in(tree)))
     statements.run(tree.body)
     return edits_of(tree, statements)
 
@@ -44,7 +47,8 @@ def evaluate(
 def edits_of(tree: ast.Module, run: Statements) -> Edits:
     """Returns what the statements of `tree`, which are in `run`, did to `sys.path`."""
     names = {getattr(each, "attr", getattr(each, "name", None)) for each in walk(tree)}
-    understood = frozenset(run.lines - run.doubted)
+    of_adders = (lines for name, lines in adders_in(tree).items() if name in run.followed)
+    understood = frozenset(run.lines - run.doubted).union(*of_adders)
     return Edits(
         tuple(run.edits),
         understood,
@@ -68,14 +72,6 @@ def _possible(tree: ast.Module, run: Statements) -> Iterator[tuple[int, str]]:
             yield from ((edit.line, edit.directory) for edit in inner.edits)
 
 
-def nodes_of(statement: ast.AST) -> Iterator[ast.AST]:
-    """Yields the nodes that run with `statement`, without the bodies of functions and classes."""
-    yield statement
-    if not isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)):
-        for child in children(statement):
-            yield from nodes_of(child)
-
-
 class _Returned(Exception):  # noqa: N818 - a jump, not an error
     """A function returns. It does not leave the evaluation of a call."""
 
@@ -87,6 +83,10 @@ class Statements:
     scope: Scope
     volatile: frozenset[str] = frozenset()
     """Names that may change at any time."""
+    adders: frozenset[str] = frozenset()
+    """Functions and classes, also of other modules, that put what they are given on `sys.path`."""
+    followed: set[str] = field(default_factory=set)
+    """Those of them that got a directory."""
     edits: list[Edit] = field(default_factory=list)
     lines: set[int] = field(default_factory=set)
     relative: set[int] = field(default_factory=set)
@@ -133,13 +133,8 @@ class Statements:
 
     def _run(self, statement: ast.stmt) -> None:  # noqa: C901, PLR0912 - one case per form of statement
         match statement:
-            case ast.Import(names=names):
-                for alias in names:
-                    bound = alias.asname or alias.name.partition(".")[0]
-                    self.scope.bind_module(bound, alias.name if alias.asname else bound)
-            case ast.ImportFrom(module=str(module), names=names, level=0):
-                for alias in names:
-                    self.scope.bind_module(alias.asname or alias.name, f"{module}.{alias.name}")
+            case ast.Import() | ast.ImportFrom(level=0):
+                self.scope.bind_imported(statement)
             case ast.Assign(targets=targets, value=value):
                 self._assign(targets, value)
             case ast.AnnAssign(target=target, value=ast.expr() as value):
@@ -152,9 +147,11 @@ class Statements:
                 self._assign([target], ast.BinOp(ast.Name(name, ast.Load()), op, value))
             case ast.Expr(value=ast.Call() as call):
                 self._call(call)
-            case ast.FunctionDef(name=name, decorator_list=[]):
+            case ast.FunctionDef(name=name, decorator_list=marks) if all(map(is_context, marks)):
                 self._forget(statement)
                 self.functions[name] = statement
+            case ast.Delete(targets=[ast.Subscript(value=path)]) if self.scope.dotted(path) == "sys.path":
+                self._take_back(statement.lineno)
             case ast.Return() if self.depth:
                 raise _Returned
             case ast.If(test=test, body=body, orelse=otherwise):
@@ -167,7 +164,7 @@ class Statements:
                 self.run([*otherwise, *final])
             case ast.With(items=items, body=body):
                 self._forget(*items)
-                self.run(body)
+                self.run([*(ast.Expr(each.context_expr) for each in items), *body])
             case _:
                 self._forget(statement)
 
@@ -236,42 +233,9 @@ class Statements:
 
     def _rearrange(self, node: ast.expr) -> None:
         """Runs `sys.path = a + sys.path + b`, whose parts are lists, or the same with stars."""
-        before, after = self._around(node)
+        before, after = around(node, self.scope)
         self._insert_all(before, node.lineno)
         self._extend(after, node.lineno)
-
-    def _around(self, node: ast.expr) -> tuple[list[Value], list[Value]]:
-        match node:
-            case ast.Attribute() | ast.Name() if self.scope.dotted(node) == "sys.path":
-                return [], []
-            case ast.Call(func=ast.Name(id="list"), args=[inner], keywords=[]):
-                return self._around(inner)
-            case ast.BinOp(left=left, op=ast.Add(), right=right) if self._mentions_path(right):
-                before, after = self._around(right)
-                return [*self.scope.list_of(left), *before], after
-            case ast.BinOp(left=left, op=ast.Add(), right=right):
-                before, after = self._around(left)
-                return before, [*after, *self.scope.list_of(right)]
-            case ast.List(elts=elements):
-                return self._around_star(elements)
-            case _:
-                raise CannotEvaluateError
-
-    def _around_star(self, elements: list[ast.expr]) -> tuple[list[Value], list[Value]]:
-        for position, each in enumerate(elements):
-            if isinstance(each, ast.Starred):
-                before, after = self._around(each.value)
-                first = [self.scope.value(other) for other in elements[:position]]
-                last = [self.scope.value(other) for other in elements[position + 1 :]]
-                return [*first, *before], [*after, *last]
-        raise CannotEvaluateError
-
-    def _mentions_path(self, node: ast.expr) -> bool:
-        return any(
-            self.scope.dotted(each) == "sys.path"
-            for each in walk(node)
-            if isinstance(each, (ast.Attribute, ast.Name))
-        )
 
     def _call(self, call: ast.Call) -> None:
         match self.scope.dotted(call.func), call.args:
@@ -285,10 +249,44 @@ class Statements:
                 self._edit(self.scope.value(directory), self.scope.integer(position), call.lineno)
             case "os.chdir", [directory]:
                 self._change_directory(self.scope.absolute(str(self.scope.value(directory))))
+            case "sys.path.remove" | "sys.path.pop", _:
+                self._take_back(call.lineno)
             case name, _ if name in self.functions and self.calls < _MOST_CALLS:
                 self._call_own(self.functions[name], call)
             case _:
+                self._enter(call)
+
+    def _take_back(self, line: int) -> None:
+        """Lets a directory that was added stay: it does no harm that later imports find it as well."""
+        if not self.edits:
+            raise CannotEvaluateError
+        self.lines.add(line)
+
+    def _enter(self, call: ast.Call) -> None:
+        """Runs what changes the path for a while, or puts on it what it is given."""
+        match last_name(call.func), call.args:
+            case "enter_context", [ast.Call() as inner]:
+                self._call(inner)
+            case "syspath_prepend", [directory]:
+                self._edit(str(self.scope.value(directory)), 0, call.lineno)
+            case name, _ if name in self.adders:
+                self._give(name, call)
+            case _ if value := patched(call):
+                self._rearrange(value)
+                self.lines.add(call.lineno)
+            case _:
                 return
+
+    def _give(self, adder: str, call: ast.Call) -> None:
+        """Adds the directories that a call gives."""
+        given = (self._value_if_known(each) for each in (*call.args, *(each.value for each in call.keywords)))
+        for each in (one for value in given for one in (value if isinstance(value, list) else [value])):
+            if isinstance(each, (str, PurePath)):
+                directory = self.scope.absolute(each)
+                self.scope.followed.append(directory)
+                if os.path.isdir(directory):
+                    self.edits.append(Edit(directory, 0, call.lineno, given=True))
+                    self.followed.add(adder)
 
     def _call_own(self, function: ast.FunctionDef, call: ast.Call) -> None:
         """Runs the body of a function of the module with the arguments of a call."""

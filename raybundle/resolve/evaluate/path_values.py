@@ -71,6 +71,15 @@ class Scope:
         self.unbind(name)
         self.modules[name] = stands_for
 
+    def bind_imported(self, statement: ast.Import | ast.ImportFrom) -> None:
+        """Lets names mean what a statement imports."""
+        for alias in statement.names:
+            if isinstance(statement, ast.ImportFrom):
+                self.bind_module(alias.asname or alias.name, f"{statement.module}.{alias.name}")
+            else:
+                bound = alias.asname or alias.name.partition(".")[0]
+                self.bind_module(bound, alias.name if alias.asname else bound)
+
     def list_of(self, node: ast.expr) -> list[Value]:
         """Returns the value of `node`, which must be a list or a tuple."""
         value = self.value(node)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from raybundle.resolve.evaluate.chains import last_name
 from raybundle.resolve.evaluate.parsing import walk
+from raybundle.resolve.evaluate.sys_path import is_temporary
 from raybundle.resolve.facts import Exports
 from raybundle.resolve.scan.calls.import_calls import PATH_EDITS
 from raybundle.resolve.scan.tables import ATTACHES
@@ -123,6 +124,7 @@ def path_edits(source: bytes, targets: Iterable[ast.expr], dynamic: DynamicImpor
     calls = dynamic.calls
     called = [call for call, _ in calls.with_meaning()]
     lines = {each.lineno for each in called if not PATH_EDITS.isdisjoint(calls.qualified(each.func))}
+    lines |= {call.lineno for call, _ in calls.seen if is_temporary(call)}
     lines |= {each.lineno for each in targets if "sys.path" in calls.qualified(each)}
     if b"sys.path" in source and _ALIAS.search(source):
         lines |= {each.lineno for each in targets if _is_alias(each, dynamic)}

@@ -18,7 +18,7 @@ from raybundle.resolve.evaluate.path_values import Scope
 from raybundle.resolve.find.finder import Finder, FirstParty, NotFound
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from raybundle.resolve.evaluate.edits import Edit
     from raybundle.resolve.facts import Facts
@@ -56,10 +56,13 @@ class Rewiring:
     source_of: Callable[[str], bytes]
     version: tuple[int, ...]
     """Of the target's Python."""
-    _known: dict[tuple[str, str], Loaded] = field(default_factory=dict)
+    _known: dict[tuple[str, str, frozenset[str]], Loaded] = field(default_factory=dict)
+    _adders: dict[str, frozenset[str]] = field(default_factory=dict)
+    """By module, what it imports that puts on `sys.path` what it is given."""
 
     def of(self, closure: Closure, finder: Finder) -> Rewired:
         """Returns what the modules of `closure` do. `finder` knows their names."""
+        self._adders = self._imported_adders(closure)
         found = {name: self._loaded(name, each) for name, each in _sources(closure)}
         packages = {
             name: inside for name, each in found.items() if (inside := self._places(name, each, finder)[0])
@@ -89,9 +92,11 @@ class Rewiring:
 
     def warnings(self, closure: Closure, finder: Finder) -> Iterator[Warning]:
         """Yields a warning for each change that only the running program knows."""
+        followed = {name for each in _sources(closure) for name in self._loaded(*each).followed}
         for name, each in _sources(closure):
             facts, found = self.facts_of(each.file), self._loaded(name, each)
             understood = self.start.understood if name == self.start.name else found.edits.lines
+            understood = understood.union(*(lines for adder, lines in found.adders if adder in followed))
             for line in (line for line in facts.path_edits if line not in understood):
                 yield from self._of_path_edit(each.file, line, found, finder)
             for line in sorted(set(found.doubtful) & set(facts.rewires)):
@@ -122,17 +127,43 @@ class Rewiring:
             yield Warning("cannot evaluate this change of `sys.path`", Path(file), line, hint)
 
     def _loaded(self, name: str, found: FirstParty) -> Loaded:
-        key = (name, found.file)
+        adders = self._adders.get(name, frozenset())
+        key = (name, found.file, adders)
         if key not in self._known:
             facts = self.facts_of(found.file)
-            self._known[key] = self._read(name, found) if facts.path_edits or facts.rewires else Loaded()
+            changes = facts.path_edits or facts.rewires or adders
+            self._known[key] = self._read(name, found, adders) if changes else Loaded()
         return self._known[key]
 
-    def _read(self, name: str, found: FirstParty) -> Loaded:
+    def _imported_adders(self, closure: Closure) -> dict[str, frozenset[str]]:
+        """Returns the names in each module of functions that put on `sys.path` what they are given."""
+        sources = dict(_sources(closure))
+        given = {
+            name: frozenset(adder for adder, _ in self._loaded(name, each).adders)
+            for name, each in sources.items()
+            if self.facts_of(each.file).path_edits
+        }
+        found: dict[str, frozenset[str]] = {}
+        queue = [name for name, adders in given.items() if adders]
+        while queue:
+            module = queue.pop()
+            names = given.get(module, frozenset()) | found.get(module, frozenset())
+            for importer in {each.importer for each in closure.edges if each.imported == module}:
+                new = names - found.get(importer, frozenset())
+                if importer in sources and new and self._mentions(sources[importer], new):
+                    found[importer] = found.get(importer, frozenset()) | new
+                    queue.append(importer)
+        return found
+
+    def _mentions(self, found: FirstParty, names: Iterable[str]) -> bool:
+        source = self.source_of(found.file)
+        return any(each.encode() in source for each in names)
+
+    def _read(self, name: str, found: FirstParty, adders: frozenset[str]) -> Loaded:
         tree = parse(self.source_of(found.file), found.file)
         own_name = "__main__" if name == self.start.name else name
         scope = Scope(self.cwd, {"__file__": found.file, "__name__": own_name}, version=self.version)
-        return loaded(tree, scope, is_package=found.is_package)
+        return loaded(tree, scope, is_package=found.is_package, adders=adders)
 
     def _edits(self, closure: Closure, found: Mapping[str, Loaded]) -> Iterator[Edit]:
         """Yields the edits in the order in which modules load: an import comes before the lines below it."""
@@ -140,9 +171,10 @@ class Rewiring:
         for edge in closure.edges:
             steps[edge.importer].append((edge.line, edge.imported, None))
         for name, each in found.items():
-            if name != self.start.name:
-                counted = self.facts_of(_file(closure, name)).path_edits  # others have an `ignore` comment
-                steps[name] += [(edit.line, "", edit) for edit in each.edits.edits if edit.line in counted]
+            own = self.facts_of(_file(closure, name)).path_edits  # others have an `ignore` comment
+            counted = own if name != self.start.name else ()
+            edits = (edit for edit in each.edits.edits if edit.given or edit.line in counted)
+            steps[name] += [(edit.line, "", edit) for edit in edits]
         seen: set[str] = set()
         for first in (self.start.name, *sorted(found)):
             stack: list[Iterator[_Step]] = [iter([(0, first, None)])]

@@ -63,6 +63,7 @@ LAST_NAMES = frozenset(
     name.rpartition(".")[2] for name in (*IMPORTERS, *_LOADERS, _LOOKS, *_WALKS, *PATH_EDITS)
 ) | frozenset(
     [
+        *("syspath_prepend", "patch", "object", "setattr"),
         *(*metadata.LAST_NAMES, *_LOADS, *DISCOVERS, "initialize_config_module"),
         *("files", "path", "contents", "is_resource", "as_file", "get_data"),
         *("open_text", "open_binary", "read_text", "read_binary", "PackageLoader"),

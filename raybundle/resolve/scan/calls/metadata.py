@@ -102,9 +102,12 @@ class MetadataCalls:
         """Takes the distributions whose names are strings of a source that lists all of them."""
         if not (self.lists or self._has_working_set(source)):
             return
+        groups = {each.form.name for each in self.found if isinstance(each.form, EntryPointGroup)}
         for node in self.names.nodes:
             match node:
-                case ast.Constant(value=str(text)) if named := _REQUIREMENT.fullmatch(text):
+                case ast.Constant(value=str(text)) if text not in groups and (
+                    named := _REQUIREMENT.fullmatch(text)
+                ):
                     self.found.append(Import(node.lineno, DistributionName(named[1])))
                 case ast.Subscript(value=ast.Attribute(attr="by_key"), slice=key) if not any(
                     each.whole for each in self.names.texts(key)
