@@ -132,7 +132,8 @@ def plan(prepared: Prepared, listener: Listener | None = None, data_files: DataF
         staying = _staying(resolution, request, data_files)
         odd += staying.warnings if staying else ()
         manifest = make_manifest(resolution, files, layers)
-        odd += _newer_than_here(manifest, files, layers, prepared)
+        if tag is None and manifest.python.abi is not None:
+            odd += _newer_than_here(resolution, files, layers)
         resolution = replace(resolution, warnings=(*resolution.warnings, *unused, *odd))
         data = format_manifest(manifest)
     return Plan(resolution, files, manifest, data, digest_of(data), timings, cache, layers, staying)
@@ -163,15 +164,14 @@ def _layers(resolution: Resolution, prepared: Prepared) -> tuple[Layer, ...]:
 
 
 def _newer_than_here(
-    manifest: Manifest, files: Sequence[CollectedFile], layers: Sequence[Layer], prepared: Prepared
+    resolution: Resolution, files: Sequence[CollectedFile], layers: Sequence[Layer]
 ) -> list[Warning]:
-    """Returns a warning for all that needs a newer libc than this machine, if the bundle is for its like."""
-    if prepared.tag is not None or manifest.python.libc is None:
-        return []
-    from raybundle.bundle.needs import newer_than_here
+    """Returns a warning for all that needs a newer libc than this machine, which the bundle is for."""
+    from raybundle.bundle.needs import guarded_files, newer_than_here
     from raybundle.resolve.interpreter.platforms import platform_of
 
-    return list(newer_than_here(files, layers, platform_of(prepared.interpreter)))
+    here = platform_of(resolution.interpreter)
+    return list(newer_than_here(files, layers, here, guarded_files(resolution)))
 
 
 def _staying(resolution: Resolution, request: Request, data_files: DataFiles | None) -> StayingData | None:

@@ -7,7 +7,7 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from raybundle.bundle.needs import needs_of
+from raybundle.bundle.needs import guarded_files, needs_of
 from raybundle.bundle.rules import broken_rules
 from raybundle.bundle.values import (
     LayerEntry,
@@ -56,7 +56,7 @@ def make_manifest(
     native = any(is_native(file.path) for file in files) or any(each.native for each in layers)
     manifest = Manifest(
         target=_entry(resolution),
-        python=_python(resolution.interpreter, _needs(files, layers) if native else None),
+        python=_python(resolution.interpreter, _needs(resolution, files, layers) if native else None),
         path=resolution.path,
         files=tuple(ManifestFile(f.path, f.executable, f.size, f.sha256) for f in files),
         provided=tuple(
@@ -77,13 +77,15 @@ def make_manifest(
     return manifest
 
 
-def _needs(files: Sequence[CollectedFile], layers: Sequence[Layer]) -> list[Need]:
-    """Returns what the native files of a bundle need of libc.
+def _needs(resolution: Resolution, files: Sequence[CollectedFile], layers: Sequence[Layer]) -> list[Need]:
+    """Returns what the native files of a bundle need of libc, except those that the code does without.
 
     Raises:
         BundleError: a file changed after it was hashed.
     """
-    return [*(need for _, need in needs_of(files)), *(each for layer in layers for each in layer.needs)]
+    guarded = guarded_files(resolution)
+    own = [need for path, need in needs_of(files) if path not in guarded]
+    return [*own, *(each for layer in layers for each in layer.needs)]
 
 
 def _python(interpreter: Interpreter, needs: Sequence[Need] | None) -> PythonTag:

@@ -33,7 +33,10 @@ pytestmark = pytest.mark.skipif(
     shutil.which("cc") is None or not own_release().startswith("glibc"), reason="needs a compiler and glibc"
 )
 
-GUARDED = "try:\n    from pkg import fast\nexcept ImportError as error:\n    print(error)\nprint('RAN')\n"
+UNGUARDED = "import os\nif 'FAST' in os.environ:\n    from pkg import fast\nprint('RAN')\n"
+GUARDED = (
+    "import ways\ntry:\n    import quick\nexcept ImportError as error:\n    print(error)\nprint('RAN')\n"
+)
 TAG = (sysconfig.get_config_var("SOABI"), sysconfig.get_platform())
 MACHINE = platform.machine()
 WHEEL = "Wheel-Version: 1.0\nTag: cp311-cp311-{0}\n"
@@ -61,7 +64,7 @@ def test_what_needs_a_newer_libc_than_this_machine_has_is_refused_here_and_the_b
     tmp_path: Path,
 ) -> None:
     work = make_workplace(tmp_path / "work", VIRTUAL_ENV=sys.prefix)
-    tree(work.directory, {"job.py": GUARDED, "pkg/__init__.py": ""})
+    tree(work.directory, {"job.py": UNGUARDED, "pkg/__init__.py": ""})
     (work.directory / "pkg" / "fast.so").write_bytes(compiled(tmp_path / "made", "GLIBC_2.99"))
     plain = work.command([sys.executable, "job.py"])
     built = work.raybundle("build", "--name", "job", "job.py")
@@ -87,13 +90,32 @@ def test_what_needs_a_newer_libc_than_this_machine_has_is_refused_here_and_the_b
 
     hint = next(line for line in built.stderr.splitlines() if "exclude = " in line)
     _, comment, _, setting, _ = hint.split("`")
-    tree(work.directory, {"job.py": GUARDED.replace("fast\n", f"fast  {comment}\n")})
+    tree(work.directory, {"job.py": UNGUARDED.replace("fast\n", f"fast  {comment}\n")})
     (work.directory / "pyproject.toml").write_text(f"[tool.raybundle]\n{setting}\n")
     again = work.raybundle("build", "--name", "job", "job.py")
     ran = work.raybundle("run", "--here", "job")
 
     assert "glibc" not in again.stderr
     assert (ran.returncode, ran.stdout.endswith("RAN\n")) == (0, True), ran.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("also", ["", "def fast():\n    from pkg import fast\n"])
+def test_what_the_code_does_without_is_told_and_refused_nowhere(tmp_path: Path, also: str) -> None:
+    work = make_workplace(tmp_path / "work", VIRTUAL_ENV=sys.prefix)
+    files = {"job.py": GUARDED, "quick.py": "from pkg import fast\n", "pkg/__init__.py": ""}
+    tree(work.directory, {**files, "ways.py": f"import job\n{also}"})
+    (work.directory / "pkg" / "fast.so").write_bytes(compiled(tmp_path / "made", "GLIBC_2.99"))
+    plain = work.command([sys.executable, "job.py"])
+
+    built = work.raybundle("build", "--name", "job", "job.py")
+    ran = work.raybundle("run", "--here", "job")
+
+    assert plain.stdout.endswith("RAN\n"), plain.stderr
+    assert f"project/pkg/fast.so needs glibc 2.99, and this machine has {own_release()[6:]}" in built.stderr
+    assert ("nodes like it refuse the bundle" in built.stderr) == bool(also), built.stderr
+    assert ("the code that imports it catches that" in built.stderr) == (not also)
+    assert (ran.returncode, "RAN\n" in ran.stdout) == ((3, False) if also else (0, True)), ran.stderr
 
 
 def unpacked(directory: Path, libc: str) -> Unpacked:
