@@ -37,6 +37,8 @@ TOO_LARGE = (
 )
 LOG_TIMEOUT = 3600
 """Seconds for which a node's agent sends a log; Ray's default of 30 cuts a large one."""
+PROBE = "raybundle-probe-"
+"""Prefix of the ids of jobs that ask nodes; they are removed soon after they have ended, and not listed."""
 FUNCTION = "raybundle.function"
 """Key of a job's metadata: the name of its function."""
 TOKEN = "raybundle.token"  # noqa: S105 - the key of it
@@ -151,9 +153,10 @@ class JobsClient:
             return None
 
     def list(self) -> list[JobInfo]:
-        """Returns all jobs with a submission ID, the oldest first."""
+        """Returns all jobs with a submission ID, the oldest first; not those that ask nodes."""
         with self._as_ray_answers():
             jobs = [_job_info(job) for job in self.get("/api/jobs/") if job.get("submission_id")]
+        jobs = [job for job in jobs if not job.submission_id.startswith(PROBE)]
         return sorted(jobs, key=lambda job: (job.start_time or 0, job.submission_id))
 
     def logs(self, submission_id: str) -> str:

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import secrets
 import shlex
+import sys
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, cast
 
 from raybundle.cluster.pending import SUPERVISOR
 from raybundle.cluster.runtime_env import HOOK, SECRETS
-from raybundle.errors import ClusterError, JobLostError
+from raybundle.errors import ClusterError, JobError, JobLostError
 from raybundle.outage import Outage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from raybundle.cluster.access import Access
     from raybundle.cluster.jobs import JobInfo, JobsClient
     from raybundle.planning import Listener
 
@@ -35,6 +39,18 @@ RECENT = 10.0
 NAMESPACE = "SUPERVISOR_ACTOR_RAY_NAMESPACE"
 """Ray namespace of the supervisors; ray/dashboard/modules/job/common.py."""
 KILL = "import ray; ray.init(namespace={!r}, log_to_driver=False); ray.kill(ray.get_actor({!r}))"
+
+_REMOVE = """\
+import json, sys
+
+sys.path.append(sys.argv[1])
+from raybundle.cluster.access import Access
+from raybundle.cluster.stopping import remove
+
+access, submission_id, leaves = json.load(sys.stdin)
+remove(Access(**access), submission_id, leaves)
+"""
+"""What the process runs that removes a job for another one that has ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +163,50 @@ def delete_for_good(client: JobsClient, submission_id: str) -> None:
         time.sleep(SEEN_AFTER)
     if not client.delete(submission_id):
         raise ClusterError(f"the cluster at {client.address} has not deleted job {submission_id}")
+
+
+def remove(access: Access, submission_id: str, leaves: float = 0.0) -> None:
+    """Removes a job, as far as the cluster can be reached.
+
+    Args:
+        access: to the cluster.
+        submission_id: of the job.
+        leaves: seconds that it may take to end by itself, before it is stopped.
+    """
+    from raybundle.cluster.jobs import JobsClient  # noqa: PLC0415 - start-up
+
+    with contextlib.suppress(ClusterError, JobError), contextlib.closing(JobsClient(access)) as client:
+        begin = time.monotonic()
+        while not client.info(submission_id).ended and time.monotonic() - begin < leaves:
+            time.sleep(STOP_DELAY)
+        if not client.info(submission_id).ended:
+            stop_and_wait(client, submission_id)
+        delete_for_good(client, submission_id)
+
+
+def hand_over(access: Access, submission_id: str, leaves: float) -> None:
+    """Lets another process remove a job, because this one ends: nobody waits, and no signal reaches it.
+
+    If there can be no other process, the job is removed here.
+    """
+    import subprocess  # noqa: PLC0415 - start-up: few commands end before their jobs do
+
+    command = [sys.executable, "-I", "-c", _REMOVE, str(Path(__file__).parents[2])]
+    question = json.dumps([asdict(access), submission_id, leaves])  # has the token: no command line may
+    try:
+        other = subprocess.Popen(
+            command,
+            cwd="/",
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        other.returncode = 0  # nobody waits for it
+        with cast("IO[bytes]", other.stdin) as stdin:
+            stdin.write(question.encode())
+    except OSError:
+        remove(access, submission_id, leaves)
 
 
 def bundle_alone(whole: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -14,6 +14,8 @@ from typing import Any
 
 MARK = "RAYBUNDLE-NODE "
 """Prefix of each line. A driver's log may have other lines."""
+ALL_SAID = f"{MARK}all"
+"""The last line: who asks need not wait until this driver has ended."""
 ANSWER_SECONDS = 15
 """Time for all nodes to answer. The first process on a node takes 1 to 2 s."""
 ALL_SECONDS = 24
@@ -43,6 +45,7 @@ def main(url: str, names: list[str] | None) -> None:
     ray.init(log_to_driver=False, logging_level=40)
     task = ray.remote(num_cpus=0, max_retries=0)(describe)
     answers(lambda here: task.options(scheduling_strategy=here).remote(url, names), {})
+    print(ALL_SAID, flush=True)
 
 
 def answers(ask: Any, label: dict[str, Any]) -> None:
@@ -115,6 +118,7 @@ def watch(sources: dict[str, str], request: dict[str, Any], look: Any, looker: A
     say_ended(ray.nodes(), label)
     if other is not None:
         relay(other, node)
+    print(ALL_SAID, flush=True)
 
 
 def has_ray(words: list[str]) -> bool:

@@ -17,9 +17,9 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from raybundle.cache.documents import Kind
-from raybundle.cluster.jobs import JobsClient
-from raybundle.cluster.stopping import delete_for_good, stop_and_wait
-from raybundle.errors import ClusterError, JobError, RaybundleError
+from raybundle.cluster.jobs import PROBE, JobsClient
+from raybundle.cluster.stopping import hand_over, remove
+from raybundle.errors import ClusterError, RaybundleError
 from raybundle.publish import layout, putting
 from raybundle.resolve.interpreter.platforms import known_platform
 from raybundle.submission.packages import Package, package_name
@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     from raybundle.resolve.interpreter.platforms import Platform
     from raybundle.store.base import Store
 
-PREFIX = "raybundle-probe-"
-"""Prefix of the ids of survey jobs."""
 PATIENCE = 30.0
 """Seconds that a survey job has to begin, and as many once it runs: it names the nodes that are silent."""
 POLL = 0.1
@@ -45,6 +43,12 @@ BELIEVED, BELIEVED_WITH_FAULTS = 24 * 3600 * 10**9, 600 * 10**9
 """Nanoseconds for which a look is believed: nodes come and go, and a fault may be fixed at any time."""
 MARK = "RAYBUNDLE-NODE "
 """Prefix of a node's line in the log, as in `raybundle.node.raybundle_probe`."""
+ALL_SAID = f"{MARK}all\n"
+"""The last line: the driver says nothing more, and takes half a second to end."""
+READ_RATE = 4 << 20
+"""Bytes per second that looks at the log of a survey job may cost the dashboard."""
+LEAVES = 5.0
+"""Seconds that the driver of a survey job may take to end by itself."""
 SITE = """\
 import importlib.machinery, importlib.util, os, sys
 os.environ.setdefault("RAYBUNDLE_PYTHON", sys.executable)
@@ -215,9 +219,9 @@ def run_probe(
     Raises:
         ClusterError: the cluster refuses the job, or cannot be reached.
     """
-    name = f"{PREFIX}{secrets.token_hex(8)}"
+    name = f"{PROBE}{secrets.token_hex(8)}"
     body = {"entrypoint": entrypoint, "runtime_env": dict(runtime_env)}
-    removal = partial(_remove, client.access, name)
+    removal = partial(remove, client.access, name)
     atexit.register(removal)  # an interrupt ends the process, and this daemon thread with it
     try:
         client.submit(name, body)
@@ -226,8 +230,22 @@ def run_probe(
         atexit.unregister(removal)
         if not threading.main_thread().is_alive():  # it has removed the job, so there is no answer
             raise SystemExit
-        # Not a daemon: the job must be removed, and Ray takes 2 s to release one that ended.
-        threading.Thread(target=removal, name="survey-end", daemon=False).start()
+        _begin_removal(client.access, name)
+
+
+def _begin_removal(access: Access, name: str) -> None:
+    """Removes a job that may still end by itself; nobody waits until Ray releases it, which takes 2 s.
+
+    If this process ends before, another one goes on.
+    """
+    leaving = partial(hand_over, access, name, LEAVES)
+    atexit.register(leaving)
+
+    def run() -> None:
+        remove(access, name, LEAVES)
+        atexit.unregister(leaving)
+
+    threading.Thread(target=run, name="survey-end", daemon=True).start()
 
 
 @dataclass(slots=True)
@@ -246,10 +264,16 @@ class Patience:
 
 def _answer(client: JobsClient, name: str) -> tuple[list[dict[str, Any]], str | None]:
     """Returns the lines of the nodes, and a fault if the job did not succeed in time."""
-    patience = Patience(time.monotonic())
+    patience, look_at = Patience(time.monotonic()), 0.0
     while not (info := client.info(name)).ended:
         if patience.over(time.monotonic(), running=info.status == "RUNNING"):
             return _rows(client.logs(name)), f"no answer in {PATIENCE:.0f} s"
+        if info.status == "RUNNING" and time.monotonic() >= look_at:
+            with contextlib.suppress(ClusterError):  # its node may not tell yet
+                log = client.logs(name)
+                if ALL_SAID in log:
+                    return _rows(log), None
+                look_at = time.monotonic() + len(log) / READ_RATE
         time.sleep(POLL)
     log = client.logs(name)
     if info.status != "SUCCEEDED":
@@ -262,7 +286,7 @@ def _rows(log: str) -> list[dict[str, Any]]:
     """Returns what whole lines say; a line may refer to one before it that says the same."""
     rows, views = [], dict[str, dict[str, Any]]()
     for each in log.splitlines(keepends=True):
-        if each.startswith(MARK) and each.endswith("\n"):
+        if each.startswith(MARK) and each.endswith("\n") and each != ALL_SAID:
             row = json.loads(each[len(MARK) :])
             if (view := row.pop("view", None)) is not None:
                 row = {**views.setdefault(view, row), **row}
@@ -283,14 +307,6 @@ def described(client: JobsClient, rows: Sequence[dict[str, Any]], fault: str | N
             nodes.append(NodeDescription(**{key: value for key, value in facts.items() if key != "checks"}))
     nodes.sort(key=lambda node: node.address)
     return ClusterDescription(tuple(nodes), tuple(silent), None if nodes else "no node answered")
-
-
-def _remove(access: Access, name: str) -> None:
-    client = JobsClient(access)
-    with contextlib.suppress(ClusterError, JobError), contextlib.closing(client):
-        if not client.info(name).ended:
-            stop_and_wait(client, name)
-        delete_for_good(client, name)
 
 
 def _package() -> Package:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from measure import Took, median, timed
 
 from raybundle.cluster.access import make_access
-from raybundle.cluster.jobs import JobsClient
+from raybundle.cluster.jobs import PROBE, JobsClient
 from tests.support.nodes import Nodes, require_namespaces
 from tests.support.s3_server import s3_server
 
@@ -51,9 +51,12 @@ def measure(work: Path, environ: Mapping[str, str], rounds: int, environment: Pa
 
 
 def _run(words: tuple[str, ...], environ: Mapping[str, str], project: Path, address: str) -> Took:
-    """Returns how long a command took once no job runs any more: Ray takes 2 s to release one that ended."""
+    """Returns how long a command took that begins once no job runs, and the job that asked is removed."""
     with closing(JobsClient(make_access(address, {}))) as client:
-        while any(not each.ended for each in client.list()):
+        while any(
+            each["status"] in ("PENDING", "RUNNING") or str(each["submission_id"]).startswith(PROBE)
+            for each in client.get("/api/jobs/")
+        ):
             time.sleep(0.2)
     took = timed([sys.executable, "-m", "raybundle", "--json", *words], environ, project)
     assert '"fault": "' not in took.stdout, json.loads(took.stdout)

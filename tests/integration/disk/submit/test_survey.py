@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import subprocess
+import sys
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -23,6 +25,7 @@ from raybundle.submission.deliver import begin_survey, deliver
 from raybundle.submission.destination import nodes_of
 from raybundle.submission.survey import BELIEVED_WITH_FAULTS
 from tests.support.delivery_scene import BUNDLE, MANIFEST, PACKED, STORED, NodesReadIt, Scene, made
+from tests.support.fake_dashboard import Exchange, FakeDashboard
 from tests.support.layer_archives import bound, make_layer
 from tests.support.workplace import make_workplace
 
@@ -283,3 +286,42 @@ def test_a_look_at_the_nodes_that_found_faults_is_believed_for_a_short_while_alo
     assert (len(readable.said) > said) == (status == "FAILED" or "store" in second)
     later.deliver()
     assert len(readable.dashboard.submitted) == looks
+
+
+ASKS = """
+import sys
+from raybundle.cluster.access import make_access
+from raybundle.cluster.jobs import JobsClient
+from raybundle.submission.survey import run_probe
+
+access = make_access(sys.argv[1], {}, headers='{"Authorization": "Bearer abc"}')
+print(run_probe(JobsClient(access), "asks", {}))
+"""
+
+
+def listed(exchange: Exchange) -> bool:
+    is_list = (exchange.command, exchange.path) == ("GET", "/api/jobs/")
+    return is_list and exchange.answer(200, list(exchange.dashboard.jobs.values()))
+
+
+def test_who_asks_nodes_ends_with_their_answer_and_another_process_removes_the_job() -> None:
+    with FakeDashboard() as dashboard:
+        dashboard.log = b'RAYBUNDLE-NODE {"address": "10.0.0.2"}\nRAYBUNDLE-NODE all\n'
+        asks = [sys.executable, "-c", ASKS, dashboard.address]
+        done = subprocess.run(asks, capture_output=True, text=True, check=False)
+
+        assert done.stdout == "([{'address': '10.0.0.2'}], None)\n", done.stderr
+        [(name, job)] = dashboard.jobs.items()
+        assert job["status"] == "RUNNING"
+        dashboard.faults.append(listed)
+        with contextlib.closing(JobsClient(make_access(dashboard.address, {}))) as client:
+            assert client.list() == []
+        job["status"] = "SUCCEEDED"
+        deadline = time.monotonic() + 20
+        while dashboard.jobs and time.monotonic() < deadline:
+            time.sleep(0.05)
+
+        assert dashboard.jobs == {}
+        [sent] = [headers for method, _, headers in dashboard.requests if method == "DELETE"]
+        assert sent["Authorization"] == "Bearer abc"
+        assert dashboard.asked("POST", f"/api/jobs/{name}/stop") == 0
